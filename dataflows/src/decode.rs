@@ -1,0 +1,1 @@
+//! From payload to event (R2).

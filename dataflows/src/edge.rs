@@ -1,0 +1,155 @@
+//! The traits by which the heart meets the world, and the one way in which a run ends badly. Whoever implements them
+//! lives in `src/`; tests have in-memory twins.
+
+use crate::record::{DeadLetter, PartitionName, Record};
+use crate::row::Row;
+use crate::time::NextOffset;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Why a run cannot go on, and the exit code that says so (`ARCHITECTURE.md`, section 7).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Halt {
+    /// What kind of trouble.
+    pub kind: HaltKind,
+    /// One paragraph: where, what, and what to do. Lower case, no full stop.
+    pub why: String,
+}
+
+/// The documented exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HaltKind {
+    /// 64: usage or configuration.
+    Usage = 64,
+    /// 65: bad data that was told to be fatal.
+    Data = 65,
+    /// 69: a service is unreachable.
+    Unreachable = 69,
+    /// 70: internal.
+    Internal = 70,
+}
+
+impl Halt {
+    /// A halt of this kind.
+    pub fn new(kind: HaltKind, why: impl Into<String>) -> Self {
+        Halt { kind, why: why.into() }
+    }
+}
+
+/// A partition as its source found it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Which one.
+    pub name: PartitionName,
+    /// The first offset to read.
+    pub start: NextOffset,
+    /// Bounded runs: the recorded end; the partition is read up to it and no further.
+    pub end: Option<NextOffset>,
+}
+
+/// A log: partitions and readers for them. One per process; shared by its workers.
+pub trait LogSource: Send + Sync {
+    /// Partitions found since the last call, all of them at the first. Called by worker 0 alone, never blocks.
+    ///
+    /// # Errors
+    /// When the log is not what it was (a topic was deleted, an offset is out of range).
+    fn found(&self) -> Result<Vec<Found>, Halt>;
+
+    /// Opens a partition for its owner. `wake` may be called from any thread when there is something to read.
+    ///
+    /// # Errors
+    /// When the partition cannot be read from its start offset.
+    fn open(&self, partition: &Found, wake: Wake) -> Result<Box<dyn PartitionReader>, Halt>;
+}
+
+/// Wakes a parked worker. Cheap, callable from any thread.
+pub type Wake = std::sync::Arc<dyn Fn() + Send + Sync>;
+
+/// One partition's log, read forward by its owner on the owner's thread.
+pub trait PartitionReader {
+    /// Hands at most `max` records to `each`, in offset order, and says how many. Never blocks; nothing at present is 0.
+    /// Never goes past the recorded end.
+    ///
+    /// # Errors
+    /// When the log cannot be read and retrying is no use.
+    fn read(&mut self, max: usize, each: &mut dyn FnMut(Record<'_>)) -> Result<usize, Halt>;
+
+    /// The position: the next offset to read, past gaps and control markers that were seen.
+    fn next(&self) -> NextOffset;
+
+    /// Asks the log where it ends now. The question is sent after this call; a question under way is dropped.
+    /// `urgent`: others wait for the answer.
+    fn ask_end(&mut self, urgent: bool);
+
+    /// The answer to the last question, once.
+    fn answer(&mut self) -> Option<Answer>;
+
+    /// How long a worker may sleep when nothing was there to read. A reader that wakes its worker says a long time.
+    fn nap(&self) -> Duration;
+}
+
+/// What the log said about its end (R8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// One past the last offset, uncommitted transactions included.
+    End(NextOffset),
+    /// No evidence.
+    Failed,
+}
+
+/// What a sink takes, told once at the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Takes {
+    /// Rows that are not final yet, and each change of them. Else final (and `partial`) rows only, once each.
+    pub changes: bool,
+    /// Rows marked `partial`.
+    pub partial: bool,
+    /// At most every so many nanoseconds a round with rows of open windows; closed and final rows at once. 0: always.
+    pub open_every: i64,
+}
+
+/// Rows of one round from one worker: ascending by minute within a worker.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RowBatch {
+    /// Which sink, by its number in the command line.
+    pub sink: usize,
+    /// The round: one cut's rows for one sink. Rounds of a sink do not overlap.
+    pub round: u64,
+    /// Which worker sends.
+    pub worker: usize,
+    /// The rows, ascending by minute; symbols of a minute in no order.
+    pub rows: Vec<Row>,
+    /// The worker's last batch of this round.
+    pub last: bool,
+}
+
+/// A sink as worker 0 sees it: a bounded queue to a thread of its own.
+pub trait SinkPort {
+    /// Offers a batch; gives it back if the queue is full. Never blocks.
+    ///
+    /// # Errors
+    /// The batch, when there is no room.
+    fn offer(&mut self, batch: RowBatch) -> Result<(), RowBatch>;
+
+    /// The newest round all of whose rows are stored, or recorded as unwritable. A sink halts the run by `Err`.
+    ///
+    /// # Errors
+    /// When the sink will never take these rows.
+    fn stored(&mut self) -> Result<Option<u64>, Halt>;
+}
+
+/// Where dead letters go once the cut that holds them is committed.
+pub trait LetterPort {
+    /// Offers the letters of one committed cut; gives them back if the queue is full. Never blocks.
+    ///
+    /// # Errors
+    /// The letters, when there is no room.
+    fn offer(&mut self, cut: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>>;
+
+    /// The newest cut whose letters, and those of all before it, are stored.
+    ///
+    /// # Errors
+    /// When letters cannot be stored.
+    fn stored(&mut self) -> Result<Option<u64>, Halt>;
+}

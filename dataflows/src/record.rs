@@ -1,0 +1,142 @@
+//! What a log holds, who holds it, and what becomes of a record that may not count.
+
+use crate::decimal::Decimal;
+use crate::time::EventTime;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One record as its log gives it (R1). Borrowed: a reader lends it for the length of one call.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Strictly increasing within a partition; gaps are normal.
+    pub offset: i64,
+    /// The broker's own stamp, if it is one (LogAppendTime). A producer's stamp guards nothing and is left out (R7).
+    pub append_time: Option<EventTime>,
+    /// The record's key, if the log has keys.
+    pub key: Option<&'a [u8]>,
+    /// The record's value; none is a tombstone.
+    pub payload: Option<&'a [u8]>,
+}
+
+/// Which partition: a topic and a number, or a path relative to the glob's fixed part and 0.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PartitionName {
+    /// Topic, or path.
+    pub log: String,
+    /// Number within the topic; none for a file.
+    pub number: Option<i32>,
+}
+
+impl PartitionName {
+    /// The partition's identity: XXH3-64 of `topic/number`, or of the path (R9). A collision is refused at admission.
+    pub fn identity(&self) -> u64 {
+        xxhash_rust::xxh3::xxh3_64(self.to_string().as_bytes())
+    }
+}
+
+impl fmt::Display for PartitionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.number {
+            Some(number) => write!(f, "{}/{number}", self.log),
+            None => f.write_str(&self.log),
+        }
+    }
+}
+
+/// Why a record does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reason {
+    /// Not one whole RFC 8259 text in UTF-8.
+    Json,
+    /// Not an object, or a pointer leads through something that is not one.
+    Shape,
+    /// A configured field is there more than once.
+    Twice,
+    /// The symbol is empty, has control characters, or is not Unicode text.
+    Symbol,
+    /// A configured field is of another type.
+    Type,
+    /// The value's magnitude is above 10^11.
+    Range,
+    /// The value has more than 18 fractional digits.
+    Precision,
+    /// The event time is not a whole number of nanoseconds within ±2^62.
+    Time,
+    /// The weight is not a decimal >= 0 within the bounds of a value.
+    Weight,
+    /// A required field is missing or null, or the record has no payload.
+    Null,
+    /// Its window was final for its own partition when it was read (R5).
+    Late,
+    /// It is too far ahead of its reference (R7).
+    Future,
+}
+
+impl Reason {
+    /// As it is written in dead letters and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Reason::Json => "json",
+            Reason::Shape => "shape",
+            Reason::Twice => "twice",
+            Reason::Symbol => "symbol",
+            Reason::Type => "type",
+            Reason::Range => "range",
+            Reason::Precision => "precision",
+            Reason::Time => "time",
+            Reason::Weight => "weight",
+            Reason::Null => "null",
+            Reason::Late => "late",
+            Reason::Future => "future",
+        }
+    }
+}
+
+/// A record that does not count, whole, with its reason (R2).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// Where it stands.
+    pub partition: PartitionName,
+    /// At which offset.
+    pub offset: i64,
+    /// Why it does not count.
+    pub reason: Reason,
+    /// Its payload as it was; none for a tombstone.
+    pub raw: Option<Vec<u8>>,
+    /// For late and future: what it said, and what it was judged by.
+    pub judged: Option<Judged>,
+}
+
+impl DeadLetter {
+    /// Is this a verdict that the log alone does not give (R10)?
+    pub fn is_exception(&self) -> bool {
+        matches!(self.judged, Some(Judged { evidence: Evidence::Floor(_) | Evidence::Clock(_), .. }))
+    }
+}
+
+/// A decodable record that does not count.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Judged {
+    /// Its series.
+    pub symbol: String,
+    /// Its exact value.
+    pub value: Decimal,
+    /// Its event time.
+    pub time: EventTime,
+    /// What it was judged by.
+    pub evidence: Evidence,
+}
+
+/// What a late or future record was judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Evidence {
+    /// Late: the largest event time among the valid records before it in its partition. The log gives it.
+    Watermark(EventTime),
+    /// Late only because of this floor (R8): an exception.
+    Floor(EventTime),
+    /// Future: the broker's append time. The log gives it.
+    Appended(EventTime),
+    /// Future: the reader's clock, or the run's instant: an exception.
+    Clock(EventTime),
+}

@@ -1,0 +1,41 @@
+//! A published row: what sinks write. Everything in it is exact or correctly rounded once (R9).
+
+use crate::decimal::Decimal;
+use crate::time::{State, WindowStart};
+use serde::{Deserialize, Serialize};
+
+/// One window of one series.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// The series.
+    pub symbol: String,
+    /// The window's start.
+    pub minute: WindowStart,
+    /// How many records count, at least 1.
+    pub count: i64,
+    /// Their exact sum.
+    pub sum: Decimal,
+    /// The f64 nearest to sum/count, ties to even.
+    pub avg: f64,
+    /// Where the window is in its life.
+    pub state: State,
+    /// With `--metrics market`.
+    pub market: Option<MarketRow>,
+}
+
+/// What `--metrics market` adds to a row. Prices are the nearest f64.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MarketRow {
+    /// Value of the record with the smallest (event time, partition identity, offset).
+    pub open: f64,
+    /// Largest value.
+    pub high: f64,
+    /// Smallest value.
+    pub low: f64,
+    /// Value of the record with the largest (event time, partition identity, offset).
+    pub close: f64,
+    /// Exact sum of the weights.
+    pub volume: Decimal,
+    /// Sum of value x weight over the sum of weights; none if that is 0.
+    pub vwap: Option<f64>,
+}
