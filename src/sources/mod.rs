@@ -1,0 +1,1 @@
+//! Where records come from. Sources do not know one another.
