@@ -44,8 +44,9 @@ pub struct Found {
     pub name: PartitionName,
     /// The first offset to read.
     pub start: NextOffset,
-    /// Bounded runs: the recorded end; the partition is read up to it and no further.
-    pub end: Option<NextOffset>,
+    /// Bounded runs: the recorded end, in the source's own measure (an offset; bytes of a file). The partition is read up
+    /// to it and no further.
+    pub end: Option<i64>,
 }
 
 /// A log: partitions and readers for them. One per process; shared by its workers.
@@ -78,6 +79,9 @@ pub trait PartitionReader {
     /// The position: the next offset to read, past gaps and control markers that were seen.
     fn next(&self) -> NextOffset;
 
+    /// Is it at its recorded end? Never, without one.
+    fn ended(&self) -> bool;
+
     /// Asks the log where it ends now. The question is sent after this call; a question under way is dropped.
     /// `urgent`: others wait for the answer.
     fn ask_end(&mut self, urgent: bool);
@@ -109,18 +113,16 @@ pub struct Takes {
     pub open_every: i64,
 }
 
-/// Rows of one round from one worker: ascending by minute within a worker.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Rows of one round for one sink, in the order (minute, symbol) over all batches of the round.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RowBatch {
-    /// Which sink, by its number in the command line.
-    pub sink: usize,
-    /// The round: one cut's rows for one sink. Rounds of a sink do not overlap.
+    /// The round: what a sink takes as of one committed cut. Rounds of a sink do not overlap.
     pub round: u64,
-    /// Which worker sends.
-    pub worker: usize,
-    /// The rows, ascending by minute; symbols of a minute in no order.
+    /// The manifest that committed the rows, counted from 1 in its chain: a row's version within its generation.
+    pub seq: u64,
+    /// The rows.
     pub rows: Vec<Row>,
-    /// The worker's last batch of this round.
+    /// The last batch of this round; it may have no rows.
     pub last: bool,
 }
 
@@ -132,10 +134,10 @@ pub trait SinkPort {
     /// The batch, when there is no room.
     fn offer(&mut self, batch: RowBatch) -> Result<(), RowBatch>;
 
-    /// The newest round all of whose rows are stored, or recorded as unwritable. A sink halts the run by `Err`.
+    /// The newest round all of whose rows are stored, or recorded as unwritable.
     ///
     /// # Errors
-    /// When the sink will never take these rows.
+    /// When the sink will never take its rows: that ends the run.
     fn stored(&mut self) -> Result<Option<u64>, Halt>;
 }
 

@@ -8,6 +8,8 @@
 pub mod decimal;
 pub mod decode;
 pub mod edge;
+pub mod partition;
 pub mod record;
 pub mod row;
 pub mod time;
+pub mod wide;

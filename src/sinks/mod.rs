@@ -5,15 +5,16 @@ use minutely_dataflows::row::Row;
 
 /// A place for rows, on a thread of its own, where it may block, retry and wait.
 pub(crate) trait RowWriter: Send {
-    /// Takes rows, ascending by (minute, symbol) within a round. They need not be durable yet.
+    /// Takes rows, ascending by (minute, symbol) within a round. They need not be durable yet. `seq` is the version of
+    /// the manifest that committed them.
     ///
     /// # Errors
     /// When no retry is of use.
-    fn rows(&mut self, rows: &[Row]) -> Result<(), Halt>;
+    fn rows(&mut self, seq: u64, rows: &[Row]) -> Result<(), Halt>;
 
     /// The round is complete: returns once all its rows are durable, or recorded as unwritable.
     ///
     /// # Errors
     /// When no retry is of use.
-    fn store(&mut self, round: u64) -> Result<(), Halt>;
+    fn store(&mut self) -> Result<(), Halt>;
 }

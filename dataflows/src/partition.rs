@@ -1,0 +1,337 @@
+//! One partition's verdicts, on the reader's side (R4, R5, R7, R8, R12, R13): a pure state machine. It is told what was
+//! read, what the log answered and what time it is, and says what counts and how far event time has come.
+//!
+//! ```text
+//!   record ── judge ──> counted | late | future          A ── learn ──> ask the log for its end
+//!   broken ── reject ─> rejected                         answer, position ── settle ──> floor := A, caught up
+//! ```
+//!
+//! What it promises: a counted record's window is never final at any W that was computed from this partition's reports.
+//! What it does not: that a producer holds nothing back. The log's end proves what the log holds.
+
+use crate::edge::Answer;
+use crate::record::Evidence;
+use crate::time::{EventTime, Monotonic, NextOffset, WindowStart, Windowing};
+use serde::{Deserialize, Serialize};
+
+/// The settings that verdicts depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Windows and lateness.
+    pub windowing: Windowing,
+    /// How far ahead of its reference a record may be, in nanoseconds (R7). Default: one minute.
+    pub max_future: i64,
+    /// How far past W a partition is read on, in nanoseconds of event time (R12). Default: 60 minutes.
+    pub max_ahead: i64,
+    /// How long a partition must have been silent before its floor may rise, in nanoseconds (R8). Default: 10 seconds.
+    pub idle: i64,
+}
+
+impl Default for Rule {
+    fn default() -> Self {
+        let minute = 60 * crate::time::SECOND;
+        Rule { windowing: Windowing::default(), max_future: minute, max_ahead: 60 * minute, idle: minute / 6 }
+    }
+}
+
+/// "Nothing is known yet" where an [`EventTime`] is compared: below every decoded one.
+pub const UNKNOWN: EventTime = EventTime(i64::MIN);
+
+/// The verdict on a decoded record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It counts for this window.
+    Counted(WindowStart),
+    /// Late (R5), by this.
+    Late(Evidence),
+    /// Quarantined (R7), by this.
+    Future(Evidence),
+}
+
+/// Records of one partition by what became of them (R11), since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// All that were read.
+    pub read: i64,
+    /// Those in a window's sum.
+    pub counted: i64,
+    /// Dead letters with reason `late`.
+    pub late: i64,
+    /// Dead letters that could not be decoded.
+    pub rejected: i64,
+    /// Dead letters with reason `future`.
+    pub quarantined: i64,
+    /// Offsets that were passed and held no record.
+    pub gaps: i64,
+}
+
+/// What a reader reports of a partition at the end of an epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionState {
+    /// Its admission number.
+    pub index: usize,
+    /// The first offset read.
+    pub start: NextOffset,
+    /// The next offset to read.
+    pub next: NextOffset,
+    /// H: the largest event time among its valid records (R4).
+    pub h: Option<EventTime>,
+    /// Its floor (R8).
+    pub floor: Option<EventTime>,
+    /// Caught up, or at its recorded end.
+    pub caught_up: bool,
+    /// At its recorded end: nothing more will be read.
+    pub ended: bool,
+    /// Not read at present, being too far ahead (R12).
+    pub paused: bool,
+    /// End of the newest window that it counted for.
+    pub newest_end: Option<EventTime>,
+    /// Nanoseconds since its last valid record, or since its start.
+    pub silence: i64,
+    /// Windows that begin before this may lack records (R13).
+    pub partial_before: Option<EventTime>,
+    /// The first equation of R11.
+    pub counts: Counts,
+}
+
+impl PartitionState {
+    /// The partition's watermark (R4).
+    pub fn watermark(&self) -> Option<EventTime> {
+        self.h.max(self.floor)
+    }
+
+    /// Does `next − start = read + gaps` hold, and is every record read in one class (R11)?
+    pub fn balances(&self) -> bool {
+        let c = &self.counts;
+        self.next.0 - self.start.0 == c.read + c.gaps && c.read == c.counted + c.late + c.rejected + c.quarantined
+    }
+}
+
+/// One partition as its reader judges it.
+#[derive(Clone, Debug)]
+pub struct Partition {
+    rule: Rule,
+    index: usize,
+    start: NextOffset,
+    bounded: bool,
+    ended: bool,
+    next: NextOffset,
+    h: Option<EventTime>,
+    floor: Option<EventTime>,
+    caught_up: bool,
+    /// A, as it was when the question now under way was sent.
+    learnt: Option<EventTime>,
+    answer: Option<NextOffset>,
+    last_valid: Monotonic,
+    first_valid_end: Option<EventTime>,
+    newest_end: Option<EventTime>,
+    counts: Counts,
+}
+
+impl Partition {
+    /// A partition that is admitted now. `floor` is W, if W existed when it was admitted (R8); `bounded`
+    /// runs read it up to a recorded end.
+    pub fn new(
+        rule: Rule,
+        index: usize,
+        start: NextOffset,
+        bounded: bool,
+        floor: Option<EventTime>,
+        now: Monotonic,
+    ) -> Self {
+        Partition {
+            rule,
+            index,
+            start,
+            bounded,
+            ended: false,
+            next: start,
+            h: None,
+            floor,
+            caught_up: false,
+            learnt: None,
+            answer: None,
+            last_valid: now,
+            first_valid_end: None,
+            newest_end: None,
+            counts: Counts::default(),
+        }
+    }
+
+    /// The verdict on the valid record at `offset`. `reference` is the reader's clock, or the run's instant; the broker's
+    /// own stamp comes before it (R7).
+    pub fn judge(
+        &mut self,
+        offset: i64,
+        time: EventTime,
+        appended: Option<EventTime>,
+        reference: EventTime,
+        now: Monotonic,
+    ) -> Verdict {
+        self.pass(offset);
+        let (latest, evidence) = match appended {
+            Some(stamp) => (stamp, Evidence::Appended(stamp)),
+            None => (reference, Evidence::Clock(reference)),
+        };
+        if time > latest.plus(self.rule.max_future) {
+            self.counts.quarantined += 1;
+            return Verdict::Future(evidence);
+        }
+        let window = self.rule.windowing.window_of(time);
+        let (end, final_at) = (self.rule.windowing.end(window), self.rule.windowing.final_at(window));
+        let verdict = match (self.h, self.floor) {
+            (Some(h), _) if final_at <= h => Verdict::Late(Evidence::Watermark(h)),
+            (_, Some(floor)) if final_at <= floor => Verdict::Late(Evidence::Floor(floor)),
+            _ => Verdict::Counted(window),
+        };
+        self.h = self.h.max(Some(time));
+        self.last_valid = now;
+        self.no_evidence();
+        self.first_valid_end.get_or_insert(end);
+        if let Verdict::Counted(_) = verdict {
+            self.counts.counted += 1;
+            self.newest_end = self.newest_end.max(Some(end));
+        } else {
+            self.counts.late += 1;
+        }
+        verdict
+    }
+
+    /// The record at `offset` cannot be decoded.
+    pub fn reject(&mut self, offset: i64) {
+        self.pass(offset);
+        self.counts.rejected += 1;
+    }
+
+    /// The reader's position, past gaps and control markers.
+    pub fn reached(&mut self, next: NextOffset) {
+        if next > self.next {
+            self.counts.gaps += next.0 - self.next.0;
+            self.next = next;
+        }
+    }
+
+    fn pass(&mut self, offset: i64) {
+        self.reached(NextOffset(offset));
+        self.next = NextOffset(offset + 1);
+        self.counts.read += 1;
+    }
+
+    fn no_evidence(&mut self) {
+        self.caught_up = false;
+        self.learnt = None;
+        self.answer = None;
+    }
+
+    /// Is it too far past W, or past the oldest event read where there is no W yet (R12)?
+    pub fn paused(&self, base: Option<EventTime>) -> bool {
+        matches!((self.h, base), (Some(h), Some(base)) if h > base.plus(self.rule.max_ahead))
+    }
+
+    /// The reader is at the recorded end of this bounded run: nothing more will be read.
+    pub fn end_reached(&mut self) {
+        self.ended = self.bounded;
+    }
+
+    /// The reader learns A (R8). Says whether the log is to be asked for its end now.
+    ///
+    /// A partition at its recorded end follows A without asking anyone. One that is bounded and not there yet has records
+    /// to read, so nothing could be learnt. One that spoke within `idle` need not ask: the answer could not count.
+    pub fn learn(&mut self, a: EventTime, base: Option<EventTime>, now: Monotonic) -> bool {
+        if self.ended {
+            self.raise(a);
+            return false;
+        }
+        if self.paused(base) {
+            self.no_evidence();
+            return false;
+        }
+        if self.bounded || self.learnt.is_some() || now.0 - self.last_valid.0 < self.rule.idle {
+            return false;
+        }
+        self.learnt = Some(a);
+        true
+    }
+
+    /// The log's answer to the question that [`Partition::learn`] wanted asked.
+    pub fn answered(&mut self, answer: Answer) {
+        match answer {
+            Answer::End(end) if self.learnt.is_some() => self.answer = Some(end),
+            Answer::End(_) => {} // a valid record came meanwhile: the answer is about the past
+            Answer::Failed => self.no_evidence(),
+        }
+    }
+
+    /// Raises the floor if the position has reached the answer and the silence is long enough. Says whether it is caught
+    /// up by this call.
+    pub fn settle(&mut self, now: Monotonic) -> bool {
+        let (Some(a), Some(end)) = (self.learnt, self.answer) else { return false };
+        if self.next < end {
+            return false;
+        }
+        self.learnt = None;
+        self.answer = None;
+        if now.0 - self.last_valid.0 < self.rule.idle {
+            return false;
+        }
+        self.raise(a);
+        true
+    }
+
+    fn raise(&mut self, a: EventTime) {
+        if a > UNKNOWN {
+            self.floor = self.floor.max(Some(a));
+        }
+        self.caught_up = true;
+    }
+
+    /// For the epoch that ends now.
+    pub fn report(&self, base: Option<EventTime>, now: Monotonic) -> PartitionState {
+        PartitionState {
+            index: self.index,
+            start: self.start,
+            next: self.next,
+            h: self.h,
+            floor: self.floor,
+            caught_up: self.caught_up || self.ended,
+            ended: self.ended,
+            paused: !self.ended && self.paused(base),
+            newest_end: self.newest_end,
+            silence: now.0 - self.last_valid.0,
+            partial_before: match self.first_valid_end {
+                Some(end) if self.start.0 > 0 => Some(end.plus(self.rule.windowing.lateness)),
+                _ => None,
+            },
+            counts: self.counts,
+        }
+    }
+
+    /// H or floor, whichever is greater (R4).
+    pub fn watermark(&self) -> Option<EventTime> {
+        self.h.max(self.floor)
+    }
+}
+
+/// A, from all partitions' reports of one epoch (R8): the least watermark of those that are not caught up; if all are,
+/// the greatest watermark moved on by the silence beyond `idle`, at most to where the newest window held becomes final.
+pub fn least_to_follow<'a>(rule: &Rule, states: impl Iterator<Item = &'a PartitionState> + Clone) -> EventTime {
+    let busy = states.clone().filter(|s| !s.caught_up).map(|s| s.watermark().unwrap_or(UNKNOWN)).min();
+    if let Some(a) = busy {
+        return a;
+    }
+    let greatest = states.clone().filter_map(PartitionState::watermark).max();
+    let newest_end = states.clone().filter_map(|s| s.newest_end).max();
+    let silence = states.map(|s| s.silence).min().unwrap_or(0) - rule.idle;
+    match (greatest, newest_end) {
+        (Some(greatest), Some(end)) => {
+            greatest.plus(silence.max(0)).min(end.plus(rule.windowing.lateness)).max(greatest)
+        }
+        (Some(greatest), None) => greatest,
+        (None, _) => UNKNOWN,
+    }
+}
+
+/// W of an epoch (R4): the least watermark of all admitted partitions; none while one of them has none.
+pub fn least_watermark<'a>(states: impl Iterator<Item = &'a PartitionState>) -> Option<EventTime> {
+    states.map(|s| s.watermark().unwrap_or(UNKNOWN)).min().filter(|w| *w > UNKNOWN)
+}

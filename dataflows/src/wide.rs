@@ -1,0 +1,123 @@
+//! 256-bit integers, as far as exact sums of value x weight and correct rounding need them.
+
+use serde::{Deserialize, Serialize};
+
+/// An unsigned 256-bit integer: `hi · 2^128 + lo`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct U256 {
+    hi: u128,
+    lo: u128,
+}
+
+impl From<u128> for U256 {
+    fn from(lo: u128) -> Self {
+        U256 { hi: 0, lo }
+    }
+}
+
+impl U256 {
+    /// Zero.
+    pub const ZERO: U256 = U256 { hi: 0, lo: 0 };
+
+    /// The position of the highest bit, counted from 1; 0 for zero.
+    pub const fn bits(self) -> u32 {
+        if self.hi > 0 { 256 - self.hi.leading_zeros() } else { 128 - self.lo.leading_zeros() }
+    }
+
+    /// Shifted left by fewer than 256 bits; the caller knows that nothing is lost.
+    #[must_use]
+    pub const fn shl(self, by: u32) -> Self {
+        match by {
+            0 => self,
+            1..128 => U256 { hi: self.hi << by | self.lo >> (128 - by), lo: self.lo << by },
+            _ => U256 { hi: self.lo << (by - 128), lo: 0 },
+        }
+    }
+
+    /// The difference, if it is not negative.
+    pub fn checked_sub(self, other: U256) -> Option<U256> {
+        let (lo, borrow) = self.lo.overflowing_sub(other.lo);
+        let hi = self.hi.checked_sub(other.hi)?.checked_sub(u128::from(borrow))?;
+        Some(U256 { hi, lo })
+    }
+
+    /// The whole product of two 128-bit numbers.
+    pub fn product(a: u128, b: u128) -> U256 {
+        const LOW: u128 = u64::MAX as u128;
+        let (a1, a0, b1, b0) = (a >> 64, a & LOW, b >> 64, b & LOW);
+        let (low, mid, cross, high) = (a0 * b0, a1 * b0, a0 * b1, a1 * b1);
+        let carry = ((low >> 64) + (mid & LOW) + (cross & LOW)) >> 64;
+        let lo = low.wrapping_add(mid << 64).wrapping_add(cross << 64);
+        U256 { hi: high + (mid >> 64) + (cross >> 64) + carry, lo }
+    }
+}
+
+/// A signed 256-bit integer in two's complement: `hi · 2^128 + lo`. Value x weight alone reaches 10^58, and a sum of 10^9
+/// of them 10^67; 2^255 is 5·10^76.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct I256 {
+    hi: i128,
+    lo: u128,
+}
+
+impl I256 {
+    /// Zero.
+    pub const ZERO: I256 = I256 { hi: 0, lo: 0 };
+
+    /// The whole product.
+    pub fn product(a: i128, b: i128) -> I256 {
+        let U256 { hi, lo } = U256::product(a.unsigned_abs(), b.unsigned_abs());
+        let positive = I256 { hi: i128::try_from(hi).expect("the product of two i128 fits"), lo };
+        if (a < 0) == (b < 0) { positive } else { positive.negated() }
+    }
+
+    /// The sum; overflow is far beyond what R2's bounds allow.
+    #[must_use]
+    pub fn plus(self, other: I256) -> I256 {
+        let (lo, carry) = self.lo.overflowing_add(other.lo);
+        I256 { hi: self.hi + other.hi + i128::from(carry), lo }
+    }
+
+    /// Its negation.
+    #[must_use]
+    pub fn negated(self) -> I256 {
+        let (lo, carry) = (!self.lo).overflowing_add(1);
+        I256 { hi: (!self.hi) + i128::from(carry), lo }
+    }
+
+    /// Is it below zero, and its magnitude.
+    pub fn split(self) -> (bool, U256) {
+        let magnitude = if self.hi < 0 { self.negated() } else { self };
+        (self.hi < 0, U256 { hi: magnitude.hi.unsigned_abs(), lo: magnitude.lo })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_and_sums_agree_with_smaller_ones() {
+        let mut rng = fastrand::Rng::new();
+        for _ in 0..100_000 {
+            let (a, b, c) = (rng.i64(..), rng.i64(..), rng.i128(..) >> 2);
+            let small = i128::from(a) * i128::from(b) / 4 + c / 2;
+            let wide = |n: i128| I256 { hi: if n < 0 { -1 } else { 0 }, lo: n.cast_unsigned() };
+            assert_eq!(I256::product(a.into(), b.into()), wide(i128::from(a) * i128::from(b)));
+            assert_eq!(wide(i128::from(a) * i128::from(b) / 4).plus(wide(c / 2)), wide(small));
+            assert_eq!(wide(small).negated(), wide(-small));
+        }
+    }
+
+    #[test]
+    fn large_products_distribute() {
+        // (a·2^64 + b)·c = a·c·2^64 + b·c, with every term built by another path
+        let mut rng = fastrand::Rng::new();
+        for _ in 0..100_000 {
+            let (a, b, c) = (rng.u64(..), rng.u64(..), rng.u128(..) >> 64);
+            let whole = U256::product(u128::from(a) << 64 | u128::from(b), c);
+            let parts = U256::from(u128::from(a) * c).shl(64);
+            assert_eq!(whole.checked_sub(parts), Some(U256::from(u128::from(b) * c)));
+        }
+    }
+}
