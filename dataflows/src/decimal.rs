@@ -270,7 +270,8 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut tried = 0;
         for _ in 0..200_000 {
-            let (n, d) = (rng.u64(1..1 << rng.u32(1..62)), rng.u64(1..1 << rng.u32(1..20)));
+            let (n_bits, d_bits) = (rng.u32(1..62), rng.u32(1..20));
+            let (n, d) = (rng.u64(1..1 << n_bits), rng.u64(1..1 << d_bits));
             let x = nearest(false, U256::from(u128::from(n)), U256::from(u128::from(d)));
             assert!(is_nearest(x, n, d), "{n}/{d} = {x}, seed {seed}");
             tried += 1;
