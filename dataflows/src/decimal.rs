@@ -17,8 +17,8 @@ const FRACTION_DIGITS: i64 = 18;
 pub const SCALE: u64 = 1_000_000_000_000_000_000;
 /// The largest magnitude of a value, 10^11, scaled (R2).
 const LIMIT: u128 = 10_u128.pow(29);
-/// A number of that many digits before the point is above 10^11 whatever its digits are.
-const TOO_LARGE_DIGITS: i64 = 13;
+/// A scaled number of more digits than that is out of range for every use; 10^30 fits a u128.
+const MOST_DIGITS: i64 = 30;
 
 /// Why a number is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,23 @@ impl<'a> Literal<'a> {
         Some(Literal { negative, int, fraction, exponent })
     }
 
+    /// The magnitude times 10^`places`, if that is whole: the significant digits times a power of ten, both bounded
+    /// before the power is computed.
+    fn scaled(&self, places: i64) -> Result<u128, DecimalError> {
+        let all = || self.int.iter().chain(self.fraction);
+        let len = |n: usize| i64::try_from(n).expect("a text is shorter than 2^63");
+        let Some(first) = all().position(|c| *c != b'0') else { return Ok(0) };
+        let trailing = all().rev().position(|c| *c != b'0').expect("there is a digit that is not 0");
+        let significant = self.int.len() + self.fraction.len() - first - trailing;
+        let power = self.exponent - len(self.fraction.len()) + len(trailing) + places;
+        if len(significant) + power > MOST_DIGITS {
+            return Err(DecimalError::Range);
+        }
+        let power = u32::try_from(power).map_err(|_| DecimalError::Precision)?;
+        let digits = all().skip(first).take(significant).fold(0_u128, |n, c| n * 10 + u128::from(c - b'0'));
+        Ok(digits * 10_u128.pow(power))
+    }
+
     fn exponent(text: &[u8]) -> Option<i64> {
         let (down, text) = match text {
             [b'-', rest @ ..] => (true, rest),
@@ -80,6 +97,16 @@ impl<'a> Literal<'a> {
         let size = text.iter().fold(0_i64, |size, c| (size * 10 + i64::from(c - b'0')).min(1 << 40));
         Some(if down { -size } else { size })
     }
+}
+
+/// Exactly one JSON number literal times 10^`places`, if that is a whole number of at most 64 bits: an event time.
+///
+/// # Errors
+/// See [`DecimalError`]; `Precision` if it is not whole.
+pub fn whole(text: &[u8], places: u32) -> Result<i64, DecimalError> {
+    let literal = Literal::parse(text).ok_or(DecimalError::NotANumber)?;
+    let magnitude = i128::try_from(literal.scaled(i64::from(places))?).expect("at most 10^30");
+    i64::try_from(if literal.negative { -magnitude } else { magnitude }).map_err(|_| DecimalError::Range)
 }
 
 impl Decimal {
@@ -103,32 +130,13 @@ impl Decimal {
             let fraction = fold(0, literal.fraction) * POWERS[18 - literal.fraction.len()];
             u128::from(fold(0, literal.int)) * u128::from(SCALE) + u128::from(fraction)
         } else {
-            Self::magnitude(&literal)?
+            literal.scaled(FRACTION_DIGITS)?
         };
         if magnitude > LIMIT {
             return Err(DecimalError::Range);
         }
         let magnitude = i128::try_from(magnitude).expect("at most 10^29");
         Ok(Decimal(if literal.negative { -magnitude } else { magnitude }))
-    }
-
-    /// Any literal: its significant digits times a power of ten, both bounded before the power is computed.
-    fn magnitude(literal: &Literal<'_>) -> Result<u128, DecimalError> {
-        let all = || literal.int.iter().chain(literal.fraction);
-        let len = |n: usize| i64::try_from(n).expect("a text is shorter than 2^63");
-        let Some(first) = all().position(|c| *c != b'0') else { return Ok(0) };
-        let trailing = all().rev().position(|c| *c != b'0').expect("there is a digit that is not 0");
-        let significant = literal.int.len() + literal.fraction.len() - first - trailing;
-        let power = literal.exponent - len(literal.fraction.len()) + len(trailing);
-        if len(significant) + power >= TOO_LARGE_DIGITS {
-            return Err(DecimalError::Range);
-        }
-        if power < -FRACTION_DIGITS {
-            return Err(DecimalError::Precision);
-        }
-        // From here: significant + power <= 12 and power >= -18, so at most 30 digits and 10^30 at most.
-        let digits = all().skip(first).take(significant).fold(0_u128, |n, c| n * 10 + u128::from(c - b'0'));
-        Ok(digits * 10_u128.pow(u32::try_from(power + FRACTION_DIGITS).expect("0 to 30")))
     }
 
     /// The nearest f64, ties to even.
