@@ -5,6 +5,7 @@
 #![deny(clippy::float_arithmetic)]
 #![forbid(unsafe_code)]
 
+pub mod acc;
 pub mod decimal;
 pub mod decode;
 pub mod edge;

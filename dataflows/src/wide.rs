@@ -64,6 +64,16 @@ impl I256 {
     /// Zero.
     pub const ZERO: I256 = I256 { hi: 0, lo: 0 };
 
+    /// From `hi · 2^128 + lo`.
+    pub const fn from_halves(hi: i128, lo: u128) -> I256 {
+        I256 { hi, lo }
+    }
+
+    /// `hi` and `lo` of `hi · 2^128 + lo`.
+    pub const fn halves(self) -> (i128, u128) {
+        (self.hi, self.lo)
+    }
+
     /// The whole product.
     pub fn product(a: i128, b: i128) -> I256 {
         let U256 { hi, lo } = U256::product(a.unsigned_abs(), b.unsigned_abs());
