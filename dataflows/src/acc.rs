@@ -24,7 +24,9 @@ pub struct Position {
 }
 
 /// A diff that a row can be made of.
-pub trait Accumulate: Semigroup + Copy + Ord + std::fmt::Debug + Serialize + for<'a> Deserialize<'a> + 'static {
+pub trait Accumulate:
+    Semigroup + Copy + Ord + Send + Sync + std::fmt::Debug + Serialize + for<'a> Deserialize<'a> + 'static
+{
     /// Of one record.
     fn of(event: &Event<'_>, position: Position) -> Self;
     /// How many records count.

@@ -3,7 +3,7 @@
 
 use crate::record::{DeadLetter, PartitionName, Record};
 use crate::row::Row;
-use crate::time::NextOffset;
+use crate::time::{EventTime, Monotonic, NextOffset};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -47,6 +47,15 @@ pub struct Found {
     /// Bounded runs: the recorded end, in the source's own measure (an offset; bytes of a file). The partition is read up
     /// to it and no further.
     pub end: Option<i64>,
+}
+
+/// The clocks. Passed in: the heart has none.
+pub trait Clock {
+    /// Nanoseconds since the process began.
+    fn monotonic(&self) -> Monotonic;
+
+    /// What the wall clock says.
+    fn wall(&self) -> EventTime;
 }
 
 /// A log: partitions and readers for them. One per process; shared by its workers.

@@ -6,11 +6,19 @@
 #![forbid(unsafe_code)]
 
 pub mod acc;
+pub mod control;
 pub mod decimal;
 pub mod decode;
+pub mod drive;
 pub mod edge;
+pub mod emitter;
+mod graph;
+pub mod oracle;
 pub mod partition;
 pub mod record;
 pub mod row;
+mod series;
 pub mod time;
 pub mod wide;
+
+pub use graph::Job;

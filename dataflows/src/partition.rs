@@ -65,6 +65,18 @@ pub struct Counts {
     pub gaps: i64,
 }
 
+impl Counts {
+    /// Adds those of another partition.
+    pub fn add(&mut self, other: &Counts) {
+        self.read += other.read;
+        self.counted += other.counted;
+        self.late += other.late;
+        self.rejected += other.rejected;
+        self.quarantined += other.quarantined;
+        self.gaps += other.gaps;
+    }
+}
+
 /// What a reader reports of a partition at the end of an epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionState {
@@ -88,7 +100,9 @@ pub struct PartitionState {
     pub newest_end: Option<EventTime>,
     /// Nanoseconds since its last valid record, or since its start.
     pub silence: i64,
-    /// Windows that begin before this may lack records (R13).
+    /// Windows that begin before this may lack records (R13): set once, by the first valid record or, where the log
+    /// has not ended, the first raised floor; none while neither came, when every window may lack some. [`UNKNOWN`], that is no window, for a partition
+    /// that is read from offset 0.
     pub partial_before: Option<EventTime>,
     /// The first equation of R11.
     pub counts: Counts,
@@ -123,7 +137,7 @@ pub struct Partition {
     learnt: Option<EventTime>,
     answer: Option<NextOffset>,
     last_valid: Monotonic,
-    first_valid_end: Option<EventTime>,
+    partial_before: Option<EventTime>,
     newest_end: Option<EventTime>,
     counts: Counts,
 }
@@ -152,7 +166,7 @@ impl Partition {
             learnt: None,
             answer: None,
             last_valid: now,
-            first_valid_end: None,
+            partial_before: None,
             newest_end: None,
             counts: Counts::default(),
         }
@@ -187,7 +201,7 @@ impl Partition {
         self.h = self.h.max(Some(time));
         self.last_valid = now;
         self.no_evidence();
-        self.first_valid_end.get_or_insert(end);
+        self.partial_before.get_or_insert(end.plus(self.rule.windowing.lateness));
         if let Verdict::Counted(_) = verdict {
             self.counts.counted += 1;
             self.newest_end = self.newest_end.max(Some(end));
@@ -281,6 +295,10 @@ impl Partition {
     fn raise(&mut self, a: EventTime) {
         if a > UNKNOWN {
             self.floor = self.floor.max(Some(a));
+            if !self.ended {
+                let Windowing { length, lateness } = self.rule.windowing;
+                self.partial_before.get_or_insert(a.plus(length + lateness));
+            }
         }
         self.caught_up = true;
     }
@@ -298,10 +316,7 @@ impl Partition {
             paused: !self.ended && self.paused(base),
             newest_end: self.newest_end,
             silence: now.0 - self.last_valid.0,
-            partial_before: match self.first_valid_end {
-                Some(end) if self.start.0 > 0 => Some(end.plus(self.rule.windowing.lateness)),
-                _ => None,
-            },
+            partial_before: if self.start.0 > 0 { self.partial_before } else { Some(UNKNOWN) },
             counts: self.counts,
         }
     }

@@ -1,0 +1,665 @@
+//! Control: worker 0 alone ends epochs, commits cuts and starts rounds, for all. A pure state machine: facts in, one
+//! decision out.
+//!
+//! ```text
+//!   readers ── pulses, partition states ──┐                        ┌── end of an epoch, admissions, A, W ──> readers
+//!   workers ── parts of a cut ────────────┤─> facts ─> decide() ───┼── committed cut, rounds ─────────────> outboxes
+//!   sinks   ── rounds stored ─────────────┘                        └── line ──────────────────────────────> retirement
+//! ```
+//!
+//! It promises that W never falls, that a cut is committed only if both equations of R11 hold at it, and that no window
+//! is forgotten before its final row is stored by every sink. It does not promise speed to a sink that does not answer:
+//! then forgetting stops, and at `max_keys` reading.
+
+use crate::edge::{Found, Halt, HaltKind, Takes};
+use crate::partition::{PartitionState, Rule, UNKNOWN, least_to_follow, least_watermark};
+use crate::time::{Epoch, EventTime, Monotonic, SECOND, State, WindowStart};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+
+/// An epoch lasts at most that long once something was read, in nanoseconds.
+const EPOCH: i64 = SECOND / 20;
+/// An epoch in which nothing was read lasts that long, in nanoseconds.
+const IDLE_EPOCH: i64 = SECOND;
+/// Epochs past the probe on Windows: the batcher rescans what it may not seal yet, so a run ahead would be quadratic.
+const MAX_EPOCHS_IN_FLIGHT: u64 = 4;
+/// Cuts that are not committed yet.
+const MAX_CUTS_IN_FLIGHT: usize = 2;
+/// How long a stopped run waits for its sinks, in nanoseconds.
+const STOP_PATIENCE: i64 = 5 * SECOND;
+
+/// The settings of a run that Control needs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What verdicts depend on.
+    pub rule: Rule,
+    /// Read up to the recorded ends and stop.
+    pub bounded: bool,
+    /// Bounded: leave the last windows as they are.
+    pub keep_open: bool,
+    /// Nanoseconds between cuts. Default: one second.
+    pub checkpoint_interval: i64,
+    /// Keys held from which on only the partitions that hold W back are read; the run ends at twice that (R12).
+    /// Default: 5 million.
+    pub max_keys: u64,
+    /// Bounded: how long a sink may make no progress, in nanoseconds. Default: five minutes.
+    pub sink_timeout: i64,
+    /// Count the whole trace at every cut. For tests; the end of a bounded run does so anyway.
+    pub audit: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            rule: Rule::default(),
+            bounded: false,
+            keep_open: false,
+            checkpoint_interval: SECOND,
+            max_keys: 5_000_000,
+            sink_timeout: 300 * SECOND,
+            audit: false,
+        }
+    }
+}
+
+/// What everybody is told. Parts that are empty change nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Partitions that are read from now on.
+    pub admissions: Vec<Admission>,
+    /// What readers go by until the next decision.
+    pub guide: Guide,
+    /// An epoch ends.
+    pub end: Option<End>,
+    /// A cut was committed.
+    pub commit: Option<Commit>,
+    /// Rounds that begin, as of the newest committed cut.
+    pub rounds: Vec<Round>,
+    /// Windows before this are final, stored by every sink, and to be forgotten.
+    pub line: Option<WindowStart>,
+    /// How many chunks of its rows worker 0 has taken, since the start: (port, worker, count).
+    pub taken: Vec<(usize, usize, u64)>,
+    /// Readers let go of their capabilities: the run is over.
+    pub stop: bool,
+}
+
+/// A partition that is read from now on, by worker `index` mod workers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admission {
+    /// Counted from 0.
+    pub index: usize,
+    /// Which, and from where.
+    pub found: Found,
+    /// W, if it exists (R8).
+    pub floor: Option<EventTime>,
+}
+
+/// What readers go by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guide {
+    /// A of the newest complete epoch (R8).
+    pub a: Option<EventTime>,
+    /// W of the newest complete epoch (R4).
+    pub w: Option<EventTime>,
+    /// What alignment measures from: W, or the oldest event read where there is no W yet (R12).
+    pub base: Option<EventTime>,
+    /// Some partition is paused: answers are urgent.
+    pub urgent: bool,
+    /// What is read.
+    pub reading: Reading,
+}
+
+/// What readers read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reading {
+    /// Every partition that is not paused.
+    #[default]
+    All,
+    /// Only partitions that hold W back: `max_keys` is reached.
+    Behind,
+    /// Nothing: the run is to end.
+    Nothing,
+}
+
+/// The end of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// Which.
+    pub epoch: Epoch,
+    /// It is a cut.
+    pub cut: bool,
+    /// Everybody counts its trace in full.
+    pub audit: bool,
+}
+
+/// A committed cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// Its epoch.
+    pub cut: Epoch,
+    /// The manifest's number, from 1.
+    pub seq: u64,
+    /// What rows say of their windows.
+    pub marks: Marks,
+}
+
+/// What decides a window's state: W and R13.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marks {
+    /// W at the cut.
+    pub w: Option<EventTime>,
+    /// Windows that begin before this may lack records; none: it is not known yet, and all may.
+    pub partial_before: Option<EventTime>,
+}
+
+impl Marks {
+    /// The state that a row of this window has.
+    pub fn state(&self, rule: &Rule, window: WindowStart) -> State {
+        match self.partial_before {
+            Some(before) if before.0 <= window.0 => rule.windowing.state(window, self.w),
+            _ => State::Partial,
+        }
+    }
+}
+
+/// What one sink takes as of one commit, or newer where that is committed meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Round {
+    /// The sink's number.
+    pub port: usize,
+    /// Counted from 1.
+    pub round: u64,
+    /// Rows of open windows too.
+    pub with_open: bool,
+}
+
+/// One worker's part of a cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The cut.
+    pub cut: Epoch,
+    /// Records that arrived after the exchange, in updates up to the cut.
+    pub arrived: i64,
+    /// Records that retirement took away up to the cut.
+    pub retired: i64,
+    /// Windows times series held.
+    pub keys: u64,
+    /// An audit: records counted in the trace itself, as of the cut.
+    pub traced: Option<i64>,
+}
+
+/// What happened since the last decision.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// Partitions found.
+    pub found: Vec<Found>,
+    /// A reader read its first record of the epoch, or raised a floor in it.
+    pub first: bool,
+    /// A reader has a full table.
+    pub full: bool,
+    /// Partition states, each with the epoch that it was reported for.
+    pub states: Vec<(Epoch, PartitionState)>,
+    /// Epochs before this are complete at every reader; none: all are.
+    pub reported: Option<Epoch>,
+    /// Parts of cuts.
+    pub parts: Vec<Part>,
+    /// Parts of cuts before this have all arrived; none: all have.
+    pub gathered: Option<Epoch>,
+    /// Windows holds all epochs before this; none: all there will be.
+    pub sealed: Option<Epoch>,
+    /// The newest round that each sink has stored.
+    pub stored: Vec<u64>,
+    /// Dead letters of committed cuts that are not stored yet: how many cuts.
+    pub letters_waiting: usize,
+    /// Somebody wants the run to end (SIGTERM).
+    pub stop: bool,
+}
+
+/// What a live line or a dashboard shows.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// As of the newest commit.
+    pub marks: Marks,
+    /// Commits so far.
+    pub seq: u64,
+    /// The newest state of every partition, in admission order; none before its first report.
+    pub partitions: Vec<(Found, Option<PartitionState>)>,
+    /// The ledger at the newest commit.
+    pub ledger: Ledger,
+    /// The line acknowledged by every sink.
+    pub line: Option<WindowStart>,
+    /// The rounds that each sink began and stored.
+    pub rounds: Vec<(u64, u64)>,
+}
+
+/// Both equations of R11, summed, as of a commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Sums over all partitions.
+    pub counts: crate::partition::Counts,
+    /// Records in windows held.
+    pub held: i64,
+    /// Records in windows that were forgotten.
+    pub retired: i64,
+    /// Windows times series held.
+    pub keys: u64,
+}
+
+#[derive(Debug)]
+struct Cut {
+    end: End,
+    marks: Marks,
+    counts: Option<crate::partition::Counts>,
+    parts: Vec<Part>,
+    /// All partitions were at their recorded ends, with every floor raised as far as it will be.
+    finished: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Port {
+    begun: u64,
+    stored: u64,
+    /// The line that the round in progress guarantees once stored, and the one that is guaranteed.
+    promise: Option<WindowStart>,
+    line: Option<WindowStart>,
+    /// The commit that the newest round began with.
+    seq: u64,
+    /// Rows of open windows were left out.
+    left: bool,
+    open_at: Option<Monotonic>,
+    progress_at: Option<Monotonic>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Control {
+    settings: Settings,
+    takes: Vec<Takes>,
+    workers: usize,
+    epoch: Epoch,
+    began: Monotonic,
+    first: Option<Monotonic>,
+    full: bool,
+    cut_at: Monotonic,
+    cuts: VecDeque<Cut>,
+    partitions: Vec<(Found, Option<EventTime>, Option<PartitionState>)>,
+    asked: bool,
+    waiting: BTreeMap<Epoch, Vec<PartitionState>>,
+    reported: Epoch,
+    guide: Guide,
+    told: Guide,
+    marks: Marks,
+    /// Bounded: all ends are reached.
+    all_ended: bool,
+    /// Bounded: every floor is as high as it will be.
+    finished: bool,
+    committed: Option<Commit>,
+    /// The newest commit that changed a row.
+    changed: u64,
+    ledger: Ledger,
+    final_commit: Option<u64>,
+    ports: Vec<Port>,
+    line: Option<WindowStart>,
+    /// Since when the run is to end, and the first epoch in which nothing is read any more.
+    stopping: Option<(Monotonic, Epoch)>,
+    stopped: bool,
+}
+
+impl Control {
+    /// Before anything is known. `takes`: what each sink takes; `first`: the generation's first epoch.
+    pub fn new(settings: Settings, takes: Vec<Takes>, workers: usize, first: Epoch, now: Monotonic) -> Self {
+        let ports = vec![Port::default(); takes.len()];
+        Control {
+            settings,
+            takes,
+            workers,
+            epoch: first,
+            began: now,
+            first: None,
+            full: false,
+            cut_at: now,
+            cuts: VecDeque::new(),
+            partitions: Vec::new(),
+            asked: false,
+            waiting: BTreeMap::new(),
+            reported: first,
+            guide: Guide::default(),
+            told: Guide::default(),
+            marks: Marks::default(),
+            all_ended: false,
+            finished: false,
+            committed: None,
+            changed: 0,
+            ledger: Ledger::default(),
+            final_commit: None,
+            ports,
+            line: None,
+            stopping: None,
+            stopped: false,
+        }
+    }
+
+    /// Takes facts, gives what is to be done; none if nothing.
+    ///
+    /// # Errors
+    /// When the run cannot go on.
+    pub fn decide(&mut self, facts: Facts, now: Monotonic) -> Result<Option<Decision>, Halt> {
+        let mut decision = Decision::default();
+        if facts.stop && self.stopping.is_none() {
+            self.stopping = Some((now, self.epoch + 1));
+            self.guide.reading = self.reading();
+        }
+        self.admit(facts.found, &mut decision);
+        for (epoch, state) in facts.states {
+            self.waiting.entry(epoch).or_default().push(state);
+        }
+        self.complete(facts.reported);
+        for part in facts.parts {
+            let cut = self.cuts.iter_mut().find(|cut| cut.end.epoch == part.cut);
+            cut.expect("a part is of a cut that is not committed").parts.push(part);
+        }
+        if facts.letters_waiting <= MAX_CUTS_IN_FLIGHT {
+            decision.commit = self.commit(facts.gathered)?;
+        }
+        self.acknowledge(&facts.stored, now, &mut decision)?;
+        decision.rounds = self.rounds(now);
+        self.end(&facts.sealed, facts.first, facts.full, now, &mut decision);
+        self.stop(facts.letters_waiting, now, &mut decision);
+        decision.guide = self.guide;
+        let told = std::mem::replace(&mut self.told, self.guide);
+        let news = Decision { guide: Guide::default(), ..decision.clone() } != Decision::default();
+        Ok((news || told != self.guide).then_some(decision))
+    }
+
+    fn admit(&mut self, found: Vec<Found>, decision: &mut Decision) {
+        self.asked = true;
+        for found in found {
+            let floor = self.guide.w;
+            decision.admissions.push(Admission { index: self.partitions.len(), found: found.clone(), floor });
+            self.partitions.push((found, floor, None));
+        }
+    }
+
+    /// Epochs that every reader has reported.
+    fn complete(&mut self, reported: Option<Epoch>) {
+        let until = reported.unwrap_or(self.epoch).min(self.epoch);
+        while self.reported < until {
+            for state in self.waiting.remove(&self.reported).unwrap_or_default() {
+                let index = state.index;
+                self.partitions[index].2 = Some(state);
+            }
+            self.weigh();
+            let counts = self.counts();
+            let (marks, finished) = (self.marks, self.finished);
+            if let Some(cut) = self.cuts.iter_mut().find(|cut| cut.end.epoch == self.reported) {
+                (cut.marks, cut.counts, cut.finished) = (marks, Some(counts), finished);
+            }
+            self.reported += 1;
+        }
+    }
+
+    /// W, A and the rest of what one epoch's reports say.
+    fn weigh(&mut self) {
+        let rule = self.settings.rule;
+        // A partition that was admitted and has not reported yet stands where it was admitted.
+        let states: Vec<_> = self.partitions.iter().map(|(_, _, state)| state.as_ref()).collect();
+        let unreported = self.partitions.iter().filter(|(_, _, state)| state.is_none());
+        let unreported = unreported.map(|(_, floor, _)| floor.unwrap_or(UNKNOWN)).min();
+        let known = || states.iter().copied().flatten();
+        if known().next().is_none() {
+            return;
+        }
+        let w = match unreported {
+            Some(UNKNOWN) => None,
+            Some(floor) => least_watermark(known()).map(|w| w.min(floor)),
+            None => least_watermark(known()),
+        };
+        assert!(w >= self.guide.w, "W fell from {:?} to {w:?}", self.guide.w);
+        self.all_ended = self.settings.bounded && unreported.is_none() && known().all(|s| s.ended);
+        let newest_end = known().filter_map(|s| s.newest_end).max();
+        let a = match (self.all_ended && !self.settings.keep_open, newest_end) {
+            (true, Some(end)) => {
+                let last = end.plus(rule.windowing.lateness);
+                self.finished = known().all(|s| s.watermark() >= Some(last));
+                last
+            }
+            (true, None) => {
+                self.finished = true;
+                UNKNOWN
+            }
+            (false, _) => {
+                self.finished = self.all_ended;
+                let a = least_to_follow(&rule, known());
+                unreported.map_or(a, |floor| a.min(floor))
+            }
+        };
+        self.guide = Guide {
+            a: Some(a),
+            w,
+            base: w.or_else(|| known().filter_map(|s| s.h).min()),
+            urgent: known().any(|s| s.paused),
+            reading: self.reading(),
+        };
+        let partial_before = if unreported.is_some() {
+            self.marks.partial_before.filter(|_| w.is_some())
+        } else {
+            known().map(|s| s.partial_before).reduce(|a, b| Some(a?.max(b?))).flatten()
+        };
+        self.marks = Marks { w, partial_before };
+    }
+
+    fn reading(&self) -> Reading {
+        match self.stopping {
+            Some(_) => Reading::Nothing,
+            None if self.ledger.keys >= self.settings.max_keys => Reading::Behind,
+            None => Reading::All,
+        }
+    }
+
+    fn counts(&self) -> crate::partition::Counts {
+        let mut sum = crate::partition::Counts::default();
+        for counts in self.partitions.iter().filter_map(|(_, _, state)| Some(&state.as_ref()?.counts)) {
+            sum.add(counts);
+        }
+        sum
+    }
+
+    /// The oldest cut, if all of it is there and both equations hold.
+    fn commit(&mut self, gathered: Option<Epoch>) -> Result<Option<Commit>, Halt> {
+        let Some(cut) = self.cuts.front() else { return Ok(None) };
+        let epoch = cut.end.epoch;
+        let Some(counts) = cut.counts else { return Ok(None) };
+        if gathered.is_some_and(|until| until <= epoch) {
+            return Ok(None);
+        }
+        let cut = self.cuts.pop_front().expect("it was at the front");
+        assert_eq!(cut.parts.len(), self.workers, "a cut has a part of every worker");
+        let sum = |of: fn(&Part) -> i64| cut.parts.iter().map(of).sum::<i64>();
+        let (arrived, retired) = (sum(|p| p.arrived), sum(|p| p.retired));
+        let held = arrived - retired;
+        for (found, _, state) in &self.partitions {
+            if let Some(state) = state.as_ref().filter(|state| !state.balances()) {
+                let name = &found.name;
+                return Err(unbalanced(format!("partition {name}: next - start = read + gaps fails in {state:?}")));
+            }
+        }
+        if counts.counted != arrived {
+            let counted = counts.counted;
+            let why = format!("{counted} records counted at the sources, {held} held and {retired} retired");
+            return Err(unbalanced(format!("epoch {epoch}: {why}")));
+        }
+        if let Some(traced) = cut.parts.iter().map(|p| p.traced).sum::<Option<i64>>().filter(|traced| *traced != held) {
+            return Err(unbalanced(format!(
+                "epoch {epoch}: {held} records are held by the tally and {traced} in the trace"
+            )));
+        }
+        let keys = cut.parts.iter().map(|p| p.keys).sum();
+        if keys >= self.settings.max_keys.saturating_mul(2) {
+            let why = format!(
+                "{keys} windows of series are open, twice --max-keys: more memory than was allowed; raise --max-keys, \
+                 lower --lateness, or look for a partition that holds W back (now at {:?}) or a sink that stores nothing",
+                self.guide.w
+            );
+            return Err(Halt::new(HaltKind::Internal, why));
+        }
+        let seq = self.committed.map_or(1, |c| c.seq + 1);
+        let before = self.committed.map(|c| c.marks);
+        let windowing = self.settings.rule.windowing;
+        let lines = |m: Marks| (windowing.first_not_closed(m.w), windowing.first_not_final(m.w), m.partial_before);
+        if before.map(lines) != Some(lines(cut.marks)) || counts.counted != self.ledger.counts.counted {
+            self.changed = seq;
+        }
+        self.ledger = Ledger { counts, held, retired, keys };
+        let commit = Commit { cut: epoch, seq, marks: cut.marks };
+        self.committed = Some(commit);
+        if cut.finished && self.final_commit.is_none() {
+            self.final_commit = Some(seq);
+        }
+        Ok(Some(commit))
+    }
+
+    /// What sinks have stored.
+    fn acknowledge(&mut self, stored: &[u64], now: Monotonic, decision: &mut Decision) -> Result<(), Halt> {
+        for (number, (port, stored)) in self.ports.iter_mut().zip(stored).enumerate() {
+            if *stored > port.stored || port.begun == port.stored {
+                port.progress_at = Some(now);
+            }
+            port.stored = *stored;
+            if port.stored == port.begun {
+                port.line = port.line.max(port.promise);
+            }
+            let waited = port.progress_at.map_or(0, |at| now.0 - at.0);
+            if self.settings.bounded && self.all_ended && waited > self.settings.sink_timeout {
+                let why = format!("sink {number} has stored nothing for {} s", waited / SECOND);
+                return Err(Halt::new(HaltKind::Unreachable, why));
+            }
+        }
+        let line = self.ports.iter().map(|port| port.line).min().flatten();
+        if line > self.line {
+            self.line = line;
+            decision.line = line;
+        }
+        Ok(())
+    }
+
+    /// What a round as of this commit would promise.
+    fn promise(&self, commit: &Commit) -> Option<WindowStart> {
+        commit.marks.w.map(|w| self.settings.rule.windowing.first_not_final(Some(w)))
+    }
+
+    /// Is there something that this sink has not been sent?
+    fn worth(&self, number: usize, with_open: bool) -> bool {
+        let (port, takes) = (&self.ports[number], &self.takes[number]);
+        if takes.changes {
+            self.changed > port.seq || (port.left && with_open)
+        } else {
+            self.committed.as_ref().and_then(|commit| self.promise(commit)) > port.promise
+        }
+    }
+
+    /// Rounds that begin now.
+    fn rounds(&mut self, now: Monotonic) -> Vec<Round> {
+        let Some(commit) = self.committed else { return Vec::new() };
+        let last = self.final_commit.is_some() || self.stopping.is_some();
+        let mut rounds = Vec::new();
+        for number in 0..self.ports.len() {
+            let (port, takes) = (&self.ports[number], &self.takes[number]);
+            let due = takes.open_every == 0 || port.open_at.is_none_or(|at| now.0 - at.0 >= takes.open_every);
+            let with_open = takes.changes && (due || last);
+            if port.stored < port.begun || !self.worth(number, with_open) {
+                continue;
+            }
+            let (left, promise) = (takes.changes && !with_open, self.promise(&commit));
+            let port = &mut self.ports[number];
+            port.begun += 1;
+            (port.seq, port.left, port.promise) = (commit.seq, left, promise);
+            if with_open {
+                port.open_at = Some(now);
+            }
+            rounds.push(Round { port: number, round: port.begun, with_open });
+        }
+        rounds
+    }
+
+    /// Does the epoch end?
+    fn end(&mut self, sealed: &Option<Epoch>, first: bool, full: bool, now: Monotonic, decision: &mut Decision) {
+        if first {
+            self.first.get_or_insert(now);
+        }
+        self.full |= full;
+        let hurry = self.all_ended || self.stopping.is_some() || !decision.admissions.is_empty();
+        let length = EPOCH.min(self.settings.checkpoint_interval);
+        let old = now.0 - self.began.0;
+        let over = self.full
+            || self.first.is_some_and(|first| now.0 - first.0 >= length)
+            || old >= IDLE_EPOCH
+            || (hurry && old >= length / 10);
+        let in_flight = sealed.map_or(0, |sealed| self.epoch.saturating_sub(sealed));
+        if !over || self.stopped || in_flight > MAX_EPOCHS_IN_FLIGHT {
+            return;
+        }
+        let due = now.0 - self.cut_at.0 >= self.settings.checkpoint_interval || hurry;
+        if due && self.cuts.len() >= MAX_CUTS_IN_FLIGHT {
+            return;
+        }
+        let end = End { epoch: self.epoch, cut: due, audit: due && (self.settings.audit || self.finished) };
+        if due {
+            self.cut_at = now;
+            self.cuts.push_back(Cut { end, marks: Marks::default(), counts: None, parts: Vec::new(), finished: false });
+        }
+        decision.end = Some(end);
+        self.epoch += 1;
+        (self.began, self.first, self.full) = (now, None, false);
+    }
+
+    /// Is the run over?
+    fn stop(&mut self, letters_waiting: usize, now: Monotonic, decision: &mut Decision) {
+        if self.stopped {
+            return;
+        }
+        let stored = |number: usize| {
+            let port = &self.ports[number];
+            port.stored == port.begun && !self.worth(number, self.takes[number].changes)
+        };
+        let quiet = letters_waiting == 0 && (0..self.ports.len()).all(stored);
+        let empty = self.settings.keep_open || self.ledger.held == 0;
+        let nothing = self.settings.bounded && self.asked && self.partitions.is_empty();
+        let done = self.final_commit.is_some() && quiet && empty;
+        let asked = self.stopping.is_some_and(|(since, epoch)| {
+            let drained = self.committed.is_some_and(|commit| commit.cut >= epoch);
+            (drained && quiet) || now.0 - since.0 > STOP_PATIENCE
+        });
+        self.stopped = done || nothing || asked;
+        decision.stop = self.stopped;
+    }
+
+    /// What readers go by at present.
+    pub fn guide(&self) -> Guide {
+        self.guide
+    }
+
+    /// Until when nothing happens by itself.
+    pub fn deadline(&self) -> Monotonic {
+        let length = EPOCH.min(self.settings.checkpoint_interval);
+        let idle = if self.all_ended || self.stopping.is_some() { length / 10 } else { IDLE_EPOCH };
+        let by_age = Monotonic(self.began.0 + idle);
+        self.first.map_or(by_age, |first| by_age.min(Monotonic(first.0 + length)))
+    }
+
+    /// For people.
+    pub fn status(&self) -> Status {
+        Status {
+            marks: self.committed.map(|c| c.marks).unwrap_or_default(),
+            seq: self.committed.map_or(0, |c| c.seq),
+            partitions: self.partitions.iter().map(|(found, _, state)| (found.clone(), state.clone())).collect(),
+            ledger: self.ledger,
+            line: self.line,
+            rounds: self.ports.iter().map(|p| (p.begun, p.stored)).collect(),
+        }
+    }
+}
+
+fn unbalanced(what: String) -> Halt {
+    let why = format!("the ledger does not balance: {what}; nothing of this cut was sent anywhere; please report it");
+    Halt::new(HaltKind::Internal, why)
+}

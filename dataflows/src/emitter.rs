@@ -1,0 +1,167 @@
+//! Emitter: on worker 0, merges the workers' rows of a round into (minute, symbol) order and hands them to the sink.
+
+use crate::edge::{Halt, RowBatch, SinkPort, Takes};
+use crate::graph::outbox::Chunk;
+use crate::row::Row;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+/// Rows in a batch for a sink.
+const BATCH: usize = 1024;
+
+/// One sink and what is on its way there.
+pub struct Outlet {
+    /// For people: which sink.
+    pub name: String,
+    /// What it takes.
+    pub takes: Takes,
+    /// The way to it.
+    pub port: Box<dyn SinkPort>,
+}
+
+/// The merge of one sink's rounds.
+pub(crate) struct Emitter {
+    port: Box<dyn SinkPort>,
+    workers: Vec<Lane>,
+    round: u64,
+    /// Anything of this round offered yet?
+    offered: bool,
+    batch: Vec<Row>,
+    seq: u64,
+    waiting: Option<RowBatch>,
+    /// Rounds that had no rows end here, once all before them are stored.
+    complete: u64,
+    stored: u64,
+}
+
+/// One worker's chunks of the round.
+#[derive(Default)]
+struct Lane {
+    chunks: VecDeque<(u64, VecDeque<Row>)>,
+    last: bool,
+    taken: u64,
+    told: u64,
+}
+
+impl Lane {
+    /// Lets go of chunks that are used up.
+    fn trim(&mut self) {
+        while self.chunks.front().is_some_and(|(_, rows)| rows.is_empty()) {
+            self.chunks.pop_front();
+            self.taken += 1;
+        }
+    }
+}
+
+impl Emitter {
+    pub(crate) fn new(port: Box<dyn SinkPort>, workers: usize) -> Self {
+        let workers = (0..workers).map(|_| Lane::default()).collect();
+        Emitter {
+            port,
+            workers,
+            round: 0,
+            offered: false,
+            batch: Vec::new(),
+            seq: u64::MAX,
+            waiting: None,
+            complete: 0,
+            stored: 0,
+        }
+    }
+
+    pub(crate) fn begin(&mut self, round: u64) {
+        self.round = round;
+        self.offered = false;
+        self.workers.iter_mut().for_each(|lane| lane.last = false);
+    }
+
+    pub(crate) fn arrive(&mut self, chunk: Chunk) {
+        let lane = &mut self.workers[chunk.worker];
+        lane.last = chunk.last;
+        lane.chunks.push_back((chunk.seq, chunk.rows.into()));
+        lane.trim();
+    }
+
+    /// What each worker is to be told of its chunks: (worker, taken since the start), if that changed.
+    pub(crate) fn taken(&mut self) -> Vec<(usize, u64)> {
+        let told = |(worker, lane): (usize, &mut Lane)| {
+            (std::mem::replace(&mut lane.told, lane.taken) != lane.taken).then_some((worker, lane.taken))
+        };
+        self.workers.iter_mut().enumerate().filter_map(told).collect()
+    }
+
+    /// Merges and offers as far as chunks and room go. The newest stored round.
+    pub(crate) fn pump(&mut self) -> Result<u64, Halt> {
+        while self.clear() && self.fill() {}
+        self.stored = self.port.stored()?.unwrap_or(0).max(self.stored);
+        // A round without rows never went to the sink: it is stored when all before it are.
+        if self.complete > self.stored && self.stored >= self.last_offered() {
+            self.stored = self.complete;
+        }
+        Ok(self.stored)
+    }
+
+    fn last_offered(&self) -> u64 {
+        if self.waiting.is_some() || self.offered {
+            self.round
+        } else {
+            self.round.saturating_sub(1).min(self.complete)
+        }
+    }
+
+    /// Is there room for another batch?
+    fn clear(&mut self) -> bool {
+        if let Some(batch) = self.waiting.take() {
+            self.waiting = self.port.offer(batch).err();
+        }
+        self.waiting.is_none()
+    }
+
+    /// One more batch, if enough rows are there.
+    fn fill(&mut self) -> bool {
+        if self.complete >= self.round {
+            return false;
+        }
+        let ready = |lane: &Lane| lane.last || !lane.chunks.is_empty();
+        let mut heap = BinaryHeap::new();
+        if self.workers.iter().all(ready) {
+            let heads = self.workers.iter().enumerate().filter(|(_, lane)| !lane.chunks.is_empty());
+            heap.extend(heads.map(|(worker, lane)| Reverse(head(lane, worker))));
+        }
+        let mut starved = heap.is_empty();
+        while self.batch.len() < BATCH {
+            let Some(Reverse((_, _, worker))) = heap.pop() else { break };
+            let lane = &mut self.workers[worker];
+            let (seq, rows) = lane.chunks.front_mut().expect("a lane in the heap has a row");
+            self.seq = self.seq.min(*seq);
+            self.batch.push(rows.pop_front().expect("a chunk that is kept has a row"));
+            lane.trim();
+            if !lane.chunks.is_empty() {
+                heap.push(Reverse(head(lane, worker)));
+            } else if !lane.last {
+                starved = true;
+                break;
+            }
+        }
+        let over = self.workers.iter().all(|lane| lane.last && lane.chunks.is_empty());
+        if over && self.batch.is_empty() && !self.offered {
+            self.complete = self.round;
+            return false;
+        }
+        if over || self.batch.len() >= BATCH {
+            let (rows, seq) = (std::mem::take(&mut self.batch), std::mem::replace(&mut self.seq, u64::MAX));
+            self.waiting = Some(RowBatch { round: self.round, seq, rows, last: over });
+            self.offered = true;
+            if over {
+                self.complete = self.round;
+            }
+            return true;
+        }
+        !starved
+    }
+}
+
+fn head(lane: &Lane, worker: usize) -> (crate::time::WindowStart, String, usize) {
+    let row = lane.chunks.front().and_then(|(_, rows)| rows.front()).expect("a lane that is asked has a row");
+    (row.minute, row.symbol.clone(), worker)
+}

@@ -1,0 +1,40 @@
+//! Intern: after the exchange, names become this worker's ids, and the ledger counts what arrived.
+
+use super::{Local, Named, Update};
+use crate::acc::Accumulate;
+use crate::time::Epoch;
+use std::rc::Rc;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::ParallelizationContract;
+use timely::dataflow::operators::generic::Operator;
+
+/// Builds the operator.
+///
+/// # Panics
+/// When an update comes for a window that is forgotten: a broken invariant, which must not become a wrong number.
+pub(crate) fn intern<'scope, A: Accumulate, P>(
+    updates: StreamVec<'scope, Epoch, Named<A>>,
+    by_shard: P,
+    local: Rc<Local>,
+) -> StreamVec<'scope, Epoch, Update<A>>
+where
+    P: ParallelizationContract<Epoch, Vec<Named<A>>>,
+{
+    updates.unary::<CapacityContainerBuilder<Vec<_>>, _, _, _>(by_shard, "Intern", move |_, _| {
+        move |input, output| {
+            input.for_each(|cap, data| {
+                let mut series = local.series.borrow_mut();
+                let mut tally = local.tally.borrow_mut();
+                let cap = cap.retain_least(0).expect("every update travels under an epoch");
+                let mut session = output.session_with_builder(&cap);
+                for ((window, name), epoch, acc) in data.drain(..) {
+                    let line = local.line.get();
+                    assert!(Some(window) >= line, "an update for {window:?}, which is forgotten up to {line:?}");
+                    *tally.arrived.entry(epoch).or_default() += acc.count();
+                    session.give((((window, series.hold(window, &name)), ()), epoch, acc));
+                }
+            });
+        }
+    })
+}

@@ -1,0 +1,331 @@
+//! Read: a worker's partitions. Records are decoded, judged and added up here, so that what travels is windows and not
+//! ticks.
+//!
+//! Output under an epoch: one update per window and series, and to worker 0 the partitions' states and dead letters.
+//! An epoch ends when Control says so; until then a full table makes the reader wait. What it read of a partition and
+//! what it reports of it are of the same epoch, because one activation does both.
+
+use super::{Job, Local, Named};
+use crate::acc::{Accumulate, Position};
+use crate::control::{Decision, End, Guide, Reading};
+use crate::decode::Decoder;
+use crate::edge::{Halt, HaltKind, PartitionReader};
+use crate::partition::{Partition, PartitionState, Verdict};
+use crate::record::{DeadLetter, Judged, PartitionName, Reason, Record};
+use crate::time::{Epoch, Monotonic, WindowStart};
+use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::{Scope, StreamVec};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Records in one call of a reader.
+const CHUNK: usize = 512;
+/// A worker that has read that many records wants the epoch to end, and stops reading at twice that.
+const FULL_RECORDS: usize = 64 << 10;
+/// The same for the payloads of dead letters, in bytes.
+const FULL_BYTES: usize = 16 << 20;
+/// The work of one activation, in nanoseconds.
+const BUDGET: i64 = 1_000_000;
+/// How long a worker with nothing to read sleeps at most.
+const LONG_NAP: Duration = Duration::from_secs(1);
+
+/// What readers tell worker 0.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// The first record or raised floor of the epoch.
+    First,
+    /// The table is full.
+    Full,
+    /// A partition at the end of the epoch.
+    State(Epoch, PartitionState),
+    /// A dead letter of the epoch.
+    Letter(Epoch, DeadLetter),
+}
+
+/// The streams of [`read`].
+pub(crate) struct Outputs<'scope, A> {
+    /// Sums by window and series name.
+    pub(crate) updates: StreamVec<'scope, Epoch, Named<A>>,
+    /// For worker 0.
+    pub(crate) reports: StreamVec<'scope, Epoch, Report>,
+    /// No data: its frontier is the epoch in progress, ahead of everything that is done with it.
+    pub(crate) clock: StreamVec<'scope, Epoch, ()>,
+}
+
+/// One partition that this worker owns.
+struct Owned {
+    name: PartitionName,
+    identity: u64,
+    partition: Partition,
+    reader: Box<dyn PartitionReader>,
+}
+
+/// What an epoch's records add up to.
+struct Table<A> {
+    sums: HashTable<(WindowStart, Box<str>, A)>,
+    records: usize,
+    letters: Vec<DeadLetter>,
+    letter_bytes: usize,
+    /// A floor was raised.
+    moved: bool,
+}
+
+impl<A: Accumulate> Table<A> {
+    fn new() -> Self {
+        Table { sums: HashTable::new(), records: 0, letters: Vec::new(), letter_bytes: 0, moved: false }
+    }
+
+    fn add(&mut self, window: WindowStart, symbol: &str, acc: A) {
+        let hash = |window: WindowStart, symbol: &str| {
+            xxh3_64(symbol.as_bytes()) ^ window.0.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        };
+        let key = hash(window, symbol);
+        match self.sums.find_mut(key, |(w, s, _)| *w == window && **s == *symbol) {
+            Some((_, _, sum)) => sum.plus_equals(&acc),
+            None => {
+                self.sums.insert_unique(key, (window, symbol.into(), acc), |(w, s, _)| hash(*w, s));
+            }
+        }
+    }
+
+    fn letter(&mut self, letter: DeadLetter) {
+        self.letter_bytes += letter.raw.as_ref().map_or(0, Vec::len) + size_of::<DeadLetter>();
+        self.letters.push(letter);
+    }
+
+    fn started(&self) -> bool {
+        self.records > 0 || self.moved
+    }
+
+    fn full(&self, times: usize) -> bool {
+        self.records >= times * FULL_RECORDS || self.letter_bytes >= times * FULL_BYTES
+    }
+}
+
+struct Reader<A> {
+    job: Rc<Job>,
+    decoder: Decoder,
+    owned: Vec<Owned>,
+    turn: usize,
+    table: Table<A>,
+    guide: Guide,
+    /// What the epoch in progress has been told about: its first record, its fullness.
+    told: (bool, bool),
+}
+
+impl<A: Accumulate> Reader<A> {
+    fn admit(&mut self, decision: &Decision, index: usize, peers: usize, wake: &crate::edge::Wake) -> Result<(), Halt> {
+        let now = self.job.clock.monotonic();
+        for admission in decision.admissions.iter().filter(|a| a.index % peers == index) {
+            let found = &admission.found;
+            let reader = self.job.source.open(found, Arc::clone(wake))?;
+            let bounded = found.end.is_some();
+            let rule = self.job.settings.rule;
+            let partition = Partition::new(rule, admission.index, found.start, bounded, admission.floor, now);
+            self.owned.push(Owned { name: found.name.clone(), identity: found.name.identity(), partition, reader });
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, guide: Guide, now: Monotonic) {
+        self.guide = guide;
+        let Some(a) = guide.a else { return };
+        for owned in &mut self.owned {
+            let before = owned.partition.watermark();
+            if owned.partition.learn(a, guide.base, now) {
+                owned.reader.ask_end(guide.urgent);
+            }
+            self.table.moved |= owned.partition.watermark() != before;
+        }
+    }
+
+    fn reads(&self, partition: &Partition) -> bool {
+        match self.guide.reading {
+            Reading::All => !partition.paused(self.guide.base),
+            Reading::Behind => !partition.paused(self.guide.base) && partition.watermark() <= self.guide.w,
+            Reading::Nothing => false,
+        }
+    }
+
+    /// Reads for one activation's budget. How long nothing will come; zero if more may be there.
+    fn work(&mut self) -> Result<Duration, Halt> {
+        let began = self.job.clock.monotonic();
+        let mut idle = 0;
+        let mut now = began;
+        while idle < self.owned.len() {
+            if self.table.full(2) {
+                return Ok(LONG_NAP);
+            }
+            if now.0 - began.0 > BUDGET {
+                return Ok(Duration::ZERO);
+            }
+            self.turn = (self.turn + 1) % self.owned.len();
+            let turn = self.turn;
+            let read = if self.reads(&self.owned[turn].partition) { self.read(now)? } else { 0 };
+            self.settle(now);
+            idle = if read == 0 { idle + 1 } else { 0 };
+            now = self.job.clock.monotonic();
+        }
+        let naps = self.owned.iter().filter(|o| self.reads(&o.partition)).map(|o| o.reader.nap());
+        Ok(naps.min().unwrap_or(LONG_NAP).max(Duration::from_millis(1)))
+    }
+
+    /// Reads from the partition whose turn it is.
+    fn read(&mut self, now: Monotonic) -> Result<usize, Halt> {
+        let reference = self.job.instant.unwrap_or_else(|| self.job.clock.wall());
+        let Owned { name, identity, partition, reader } = &mut self.owned[self.turn];
+        let (table, decoder) = (&mut self.table, &self.decoder);
+        let mut fatal = None;
+        let read = reader.read(CHUNK, &mut |record: Record<'_>| {
+            let letter = |reason, judged| DeadLetter {
+                partition: name.clone(),
+                offset: record.offset,
+                reason,
+                raw: record.payload.map(<[u8]>::to_vec),
+                judged,
+            };
+            let event = match decoder.decode(&record) {
+                Ok(event) => event,
+                Err(reason) => {
+                    partition.reject(record.offset);
+                    fatal.get_or_insert((record.offset, reason));
+                    return table.letter(letter(reason, None));
+                }
+            };
+            let verdict = partition.judge(record.offset, event.time, record.append_time, reference, now);
+            let (reason, evidence) = match verdict {
+                Verdict::Counted(window) => {
+                    let position = Position { identity: *identity, offset: record.offset };
+                    return table.add(window, &event.symbol, A::of(&event, position));
+                }
+                Verdict::Late(evidence) => (Reason::Late, evidence),
+                Verdict::Future(evidence) => (Reason::Future, evidence),
+            };
+            let (symbol, value, time) = (event.symbol.into_owned(), event.value, event.time);
+            table.letter(letter(reason, Some(Judged { symbol, value, time, evidence })));
+        })?;
+        table.records += read;
+        partition.reached(reader.next());
+        if reader.ended() {
+            partition.end_reached();
+        }
+        match fatal {
+            Some((offset, reason)) if self.job.bad_is_fatal => {
+                let why = format!(
+                    "partition {name}, offset {offset}: the record cannot be decoded ({}); mend it, or run with --on-bad \
+                     dead-letter to set such records aside",
+                    reason.name()
+                );
+                Err(Halt::new(HaltKind::Data, why))
+            }
+            _ => Ok(read),
+        }
+    }
+
+    /// Evidence for the partition whose turn it is (R8).
+    fn settle(&mut self, now: Monotonic) {
+        let Owned { partition, reader, .. } = &mut self.owned[self.turn];
+        if let Some(answer) = reader.answer() {
+            partition.answered(answer);
+        }
+        self.table.moved |= partition.settle(now);
+    }
+}
+
+type Builder<T> = CapacityContainerBuilder<Vec<T>>;
+
+/// Builds the operator.
+pub(crate) fn read<'scope, A: Accumulate>(
+    scope: Scope<'scope, Epoch>,
+    job: Rc<Job>,
+    local: Rc<Local>,
+) -> Outputs<'scope, A> {
+    let mut builder = OperatorBuilder::new("Read".to_owned(), scope);
+    let (updates_out, updates) = builder.new_output::<Vec<Named<A>>>();
+    let (reports_out, reports) = builder.new_output::<Vec<Report>>();
+    let (_clock_out, clock) = builder.new_output::<Vec<()>>();
+    let mut updates_out = OutputBuilder::<_, Builder<_>>::from(updates_out);
+    let mut reports_out = OutputBuilder::<_, Builder<_>>::from(reports_out);
+    let address = builder.operator_info().address;
+    let activator = scope.activator_for(Rc::clone(&address));
+    local.activators.borrow_mut().push(scope.activator_for(Rc::clone(&address)));
+    let remote = scope.worker().sync_activator_for(address.to_vec());
+    let remote = std::sync::Mutex::new(remote);
+    let wake: crate::edge::Wake = Arc::new(move || {
+        // A worker that is gone needs no waking.
+        let _gone = remote.lock().map(|remote| remote.activate().is_err());
+    });
+    let (index, peers) = (scope.index(), scope.peers());
+    builder.build(move |caps| {
+        let mut caps: Option<Vec<Capability<Epoch>>> =
+            Some(caps.into_iter().map(|cap| cap.delayed(&job.first_epoch)).collect());
+        let mut reader = Reader::<A> {
+            decoder: job.decoder.clone(),
+            job: Rc::clone(&job),
+            owned: Vec::new(),
+            turn: 0,
+            table: Table::new(),
+            guide: Guide::default(),
+            told: (false, false),
+        };
+        move |_| {
+            if caps.is_none() || local.halted() {
+                return;
+            }
+            let mut updates_out = updates_out.activate();
+            let mut reports_out = reports_out.activate();
+            loop {
+                let Some(decision) = local.for_read.borrow_mut().pop_front() else { break };
+                let now = job.clock.monotonic();
+                if let Err(halt) = reader.admit(&decision, index, peers, &wake) {
+                    return local.halt(halt);
+                }
+                if let (Some(End { epoch, .. }), Some(caps)) = (decision.end, &mut caps) {
+                    assert_eq!(epoch, *caps[0].time(), "epochs end in order");
+                    let table = std::mem::replace(&mut reader.table, Table::new());
+                    let mut session = updates_out.session_with_builder(&caps[0]);
+                    for (window, symbol, acc) in table.sums {
+                        session.give(((window, symbol), epoch, acc));
+                    }
+                    drop(session);
+                    let mut session = reports_out.session_with_builder(&caps[1]);
+                    let states = reader.owned.iter().map(|o| o.partition.report(reader.guide.base, now));
+                    session.give_iterator(states.map(|state| Report::State(epoch, state)));
+                    session.give_iterator(table.letters.into_iter().map(|letter| Report::Letter(epoch, letter)));
+                    drop(session);
+                    caps.iter_mut().for_each(|cap| cap.downgrade(&(epoch + 1)));
+                    reader.told = (false, false);
+                }
+                reader.follow(decision.guide, now);
+                if decision.stop {
+                    caps = None;
+                    reader.owned.clear();
+                    return;
+                }
+            }
+            let nap = match reader.work() {
+                Ok(nap) => nap,
+                Err(halt) => return local.halt(halt),
+            };
+            let says = (reader.table.started(), reader.table.full(1));
+            if let (true, Some(caps)) = (says != reader.told, &caps) {
+                let mut session = reports_out.session_with_builder(&caps[1]);
+                session.give_iterator((says.0 && !reader.told.0).then_some(Report::First).into_iter());
+                session.give_iterator((says.1 && !reader.told.1).then_some(Report::Full).into_iter());
+                reader.told = says;
+            }
+            local.nap.set(nap);
+            if nap.is_zero() {
+                activator.activate();
+            }
+        }
+    });
+    Outputs { updates, reports, clock }
+}

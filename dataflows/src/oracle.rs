@@ -1,0 +1,119 @@
+//! The oracle (R10): what a bounded run must answer, computed one record after the other from the logs, the
+//! configuration and the listed exceptions. No dataflow, no epochs, no partition rule; every test of the whole compares
+//! with it, byte for byte.
+
+use crate::decimal::{Decimal, SCALE, nearest};
+use crate::decode::{Decoder, Event};
+use crate::partition::{Counts, Rule};
+use crate::record::{DeadLetter, Evidence, Judged, PartitionName, Reason, Record};
+use crate::row::{MarketRow, Row};
+use crate::time::{EventTime, NextOffset, State, WindowStart};
+use crate::wide::{I256, U256};
+use std::collections::BTreeMap;
+
+/// One partition's part of the log: its records from `start` to the recorded end, in offset order.
+pub struct Log<'a> {
+    /// Which partition.
+    pub name: PartitionName,
+    /// The first offset that was read.
+    pub start: NextOffset,
+    /// Its records.
+    pub records: Vec<Record<'a>>,
+}
+
+/// What must come out.
+#[derive(Debug, Default, PartialEq)]
+pub struct Answer {
+    /// The last row of every window of every series: final or `partial`.
+    pub rows: BTreeMap<(WindowStart, String), Row>,
+    /// All dead letters, by partition and offset.
+    pub letters: Vec<DeadLetter>,
+    /// Sums over all partitions; gaps are left out.
+    pub counts: Counts,
+}
+
+/// Answers. `exceptions` are the dead letters of the run that the log alone does not give; `market`: all columns.
+pub fn answer(logs: &[Log<'_>], decoder: &Decoder, rule: &Rule, exceptions: &[DeadLetter], market: bool) -> Answer {
+    let listed: BTreeMap<_, _> =
+        exceptions.iter().filter(|l| l.is_exception()).map(|l| ((&l.partition, l.offset), l)).collect();
+    let mut answer = Answer::default();
+    let mut windows: BTreeMap<(WindowStart, String), Vec<(u64, i64, Event<'_>)>> = BTreeMap::new();
+    let mut partial_before = Some(EventTime(i64::MIN));
+    for log in logs {
+        let mut h: Option<EventTime> = None;
+        let mut first_end = (log.start.0 == 0).then_some(EventTime(i64::MIN));
+        for record in &log.records {
+            answer.counts.read += 1;
+            let (reason, judged) = match decoder.decode(record) {
+                Err(reason) => (reason, None),
+                Ok(event) => {
+                    let start = event.time.0.div_euclid(rule.windowing.length) * rule.windowing.length;
+                    let end = start + rule.windowing.length;
+                    let final_at = end + rule.windowing.lateness;
+                    let too_new = |stamp: EventTime| event.time.0 > stamp.0 + rule.max_future;
+                    let exception = listed.get(&(&log.name, record.offset)).and_then(|l| l.judged.as_ref());
+                    let verdict = match (exception.map(|j| j.evidence), record.append_time, h) {
+                        (Some(evidence @ Evidence::Clock(_)), _, _) => Some((Reason::Future, evidence)),
+                        (_, Some(stamp), _) if too_new(stamp) => Some((Reason::Future, Evidence::Appended(stamp))),
+                        (_, _, Some(h)) if final_at <= h.0 => Some((Reason::Late, Evidence::Watermark(h))),
+                        (Some(evidence), _, _) => Some((Reason::Late, evidence)),
+                        _ => None,
+                    };
+                    if !matches!(verdict, Some((Reason::Future, _))) {
+                        h = h.max(Some(event.time));
+                        first_end.get_or_insert(EventTime(end + rule.windowing.lateness));
+                    }
+                    let Some((reason, evidence)) = verdict else {
+                        answer.counts.counted += 1;
+                        let key = (WindowStart(start), event.symbol.to_string());
+                        windows.entry(key).or_default().push((log.name.identity(), record.offset, event));
+                        continue;
+                    };
+                    let (symbol, value, time) = (event.symbol.into_owned(), event.value, event.time);
+                    (reason, Some(Judged { symbol, value, time, evidence }))
+                }
+            };
+            match reason {
+                Reason::Late => answer.counts.late += 1,
+                Reason::Future => answer.counts.quarantined += 1,
+                _ => answer.counts.rejected += 1,
+            }
+            let (partition, raw) = (log.name.clone(), record.payload.map(<[u8]>::to_vec));
+            answer.letters.push(DeadLetter { partition, offset: record.offset, reason, raw, judged });
+        }
+        partial_before = partial_before.zip(first_end).map(|(a, b)| a.max(b));
+    }
+    for ((minute, symbol), mut events) in windows {
+        events.sort_unstable_by_key(|(identity, offset, event)| (event.time, *identity, *offset));
+        let state = if partial_before.is_some_and(|p| p.0 <= minute.0) { State::Final } else { State::Partial };
+        let row = row(symbol.clone(), minute, state, &events, market);
+        answer.rows.insert((minute, symbol), row);
+    }
+    answer.letters.sort_unstable();
+    answer
+}
+
+/// A row from its records, oldest first.
+fn row(symbol: String, minute: WindowStart, state: State, events: &[(u64, i64, Event<'_>)], market: bool) -> Row {
+    let values = || events.iter().map(|(_, _, event)| event.value);
+    let weights = || events.iter().map(|(_, _, event)| event.weight.map_or(0, |w| w.0));
+    let sum = Decimal(values().map(|v| v.0).sum());
+    let count = i64::try_from(events.len()).expect("fewer records than 2^63");
+    let volume = Decimal(weights().sum());
+    let market = market.then(|| {
+        let weighted = values().zip(weights()).fold(I256::ZERO, |sum, (v, w)| sum.plus(I256::product(v.0, w)));
+        let (negative, weighted) = weighted.split();
+        let vwap = || nearest(negative, weighted, U256::product(volume.0.unsigned_abs(), u128::from(SCALE)));
+        let nearest_of = |value: Option<Decimal>| value.expect("a window has a record").to_f64();
+        MarketRow {
+            open: nearest_of(values().next()),
+            high: nearest_of(values().max()),
+            low: nearest_of(values().min()),
+            close: nearest_of(values().last()),
+            volume,
+            vwap: (volume.0 > 0).then(vwap),
+        }
+    });
+    let avg = sum.over(count).expect("a window has a record");
+    Row { symbol, minute, count, sum, avg, state, market }
+}

@@ -1,0 +1,156 @@
+//! The series of one worker: names to small ids and back, and which ids each window holds.
+//!
+//! Names travel between workers, ids never leave theirs. An id counts the windows it is in and is freed with the last,
+//! so memory follows the windows held and not the names ever seen.
+
+use crate::time::WindowStart;
+use hashbrown::HashTable;
+use roaring::RoaringBitmap;
+use std::collections::BTreeMap;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// How many shards there are (section 3): fixed, whatever the number of workers.
+pub(crate) const SHARDS: u64 = 256;
+
+/// The shard of a series: the high byte of its name's XXH3-64.
+pub(crate) fn shard(name: &str) -> u64 {
+    xxh3_64(name.as_bytes()) >> 56
+}
+
+/// The worker that holds a series.
+pub(crate) fn worker_of(name: &str, peers: usize) -> u64 {
+    shard(name) * u64::try_from(peers).expect("at most 256 workers") / SHARDS
+}
+
+/// Names, ids and windows held.
+#[derive(Default)]
+pub(crate) struct Series {
+    ids: HashTable<u32>,
+    names: Vec<Named>,
+    free: Vec<u32>,
+    windows: BTreeMap<WindowStart, RoaringBitmap>,
+    keys: u64,
+}
+
+struct Named {
+    name: Box<str>,
+    /// In how many windows; 0: the id is free.
+    windows: u32,
+}
+
+impl Series {
+    /// The id of a series that has a record in this window; it is held there from now on.
+    pub(crate) fn hold(&mut self, window: WindowStart, name: &str) -> u32 {
+        let id = self.id(name);
+        if self.windows.entry(window).or_default().insert(id) {
+            self.names[index(id)].windows += 1;
+            self.keys += 1;
+        }
+        id
+    }
+
+    fn id(&mut self, name: &str) -> u32 {
+        let hash = xxh3_64(name.as_bytes());
+        if let Some(id) = self.ids.find(hash, |id| *self.names[index(*id)].name == *name) {
+            return *id;
+        }
+        let named = Named { name: name.into(), windows: 0 };
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.names[index(id)] = named;
+                id
+            }
+            None => {
+                self.names.push(named);
+                u32::try_from(self.names.len() - 1).expect("fewer than 2^32 series a worker")
+            }
+        };
+        let names = &self.names;
+        self.ids.insert_unique(hash, id, |id| xxh3_64(names[index(*id)].name.as_bytes()));
+        id
+    }
+
+    /// Forgets all windows before `line`, and the series that were in no other.
+    pub(crate) fn forget(&mut self, line: WindowStart) {
+        let kept = self.windows.split_off(&line);
+        for id in std::mem::replace(&mut self.windows, kept).into_values().flatten() {
+            self.keys -= 1;
+            let named = &mut self.names[index(id)];
+            named.windows -= 1;
+            if named.windows == 0 {
+                let name = std::mem::take(&mut named.name);
+                let found = self.ids.find_entry(xxh3_64(name.as_bytes()), |other| *other == id);
+                found.expect("a held series has an entry").remove();
+                self.free.push(id);
+            }
+        }
+    }
+
+    /// The name of a held series.
+    pub(crate) fn name(&self, id: u32) -> &str {
+        &self.names[index(id)].name
+    }
+
+    /// The windows held in a range, with the ids in each.
+    pub(crate) fn windows(
+        &self,
+        range: impl std::ops::RangeBounds<WindowStart>,
+    ) -> impl Iterator<Item = (WindowStart, &RoaringBitmap)> {
+        self.windows.range(range).map(|(window, ids)| (*window, ids))
+    }
+
+    /// How many (window, series) are held.
+    pub(crate) fn keys(&self) -> u64 {
+        self.keys
+    }
+}
+
+fn index(id: u32) -> usize {
+    usize::try_from(id).expect("a usize has at least 32 bits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{HashMap, HashSet};
+
+    /// Against a plain map from window to names.
+    #[test]
+    fn ids_are_held_by_windows() {
+        let seed = fastrand::u64(..);
+        println!("seed {seed}");
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut series = Series::default();
+        let mut model: BTreeMap<i64, HashMap<String, u32>> = BTreeMap::new();
+        let mut line = 0;
+        for _ in 0..20_000 {
+            if rng.u8(..) == 0 {
+                line += rng.i64(0..4);
+                series.forget(WindowStart(line));
+                model = model.split_off(&line);
+            }
+            let (window, name) = (line + rng.i64(0..10), format!("S{}", rng.u32(0..300)));
+            let id = series.hold(WindowStart(window), &name);
+            assert_eq!(series.name(id), name, "seed {seed}");
+            if let Some(known) = model.entry(window).or_default().insert(name, id) {
+                assert_eq!(known, id, "seed {seed}");
+            }
+        }
+        let held: HashSet<_> = model.values().flatten().collect();
+        assert_eq!(series.keys(), u64::try_from(model.values().map(HashMap::len).sum::<usize>()).unwrap());
+        assert_eq!(series.ids.len(), held.iter().map(|(name, _)| name).collect::<HashSet<_>>().len());
+        for (window, ids) in series.windows(..) {
+            assert_eq!(ids.iter().collect::<HashSet<_>>(), model[&window.0].values().copied().collect());
+        }
+        series.forget(WindowStart::MAX);
+        assert_eq!((series.keys(), series.ids.len(), series.free.len()), (0, 0, series.names.len()));
+    }
+
+    #[test]
+    fn shards_cover_all_workers() {
+        for peers in [1, 2, 3, 8, 255, 256] {
+            let workers: HashSet<_> = (0..20_000).map(|n| worker_of(&n.to_string(), peers)).collect();
+            assert_eq!(workers.len(), peers);
+        }
+    }
+}
