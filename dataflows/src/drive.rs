@@ -64,7 +64,7 @@ pub fn drive<A: Accumulate>(
             None
         }
     };
-    while worker.installed_dataflows().len() > 0 {
+    while !worker.installed_dataflows().is_empty() {
         let mut nap = local.nap.get();
         let result = match &mut leader {
             Some(leader) => leader.tick(&job, job.clock.monotonic()),

@@ -109,7 +109,7 @@ fn row(symbol: String, minute: WindowStart, state: State, events: &[(u64, i64, E
             open: nearest_of(values().next()),
             high: nearest_of(values().max()),
             low: nearest_of(values().min()),
-            close: nearest_of(values().last()),
+            close: nearest_of(values().next_back()),
             volume,
             vwap: (volume.0 > 0).then(vwap),
         }

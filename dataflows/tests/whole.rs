@@ -1,5 +1,7 @@
 //! The whole dataflow, on real timely workers, over logs in memory: equal to the oracle at any number of workers.
 
+#![allow(clippy::unwrap_used, reason = "tests panic")]
+
 mod hostile;
 
 use hostile::{Kind, Owned, Partition};
