@@ -157,7 +157,7 @@ impl Glob {
                     return Err(usage(format!("{path} is a folder: add a pattern, as in file:{path}/*.jsonl")));
                 }
                 Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(files),
+                Err(error) if is_absent(&error) => return Ok(files),
                 Err(error) => return Err(unreadable(&path, &error)),
             }
         }
@@ -172,8 +172,9 @@ fn walk(folder: &Path, name: &str, parts: &[Part], files: &mut BTreeMap<String, 
     match part {
         Part::Name(wanted) => {
             let path = folder.join(wanted);
-            if path.exists() {
-                step(&path, &below(name, wanted), rest, files)?;
+            match path.symlink_metadata() {
+                Err(error) if is_absent(&error) => {}
+                _ => step(&path, &below(name, wanted), rest, files)?, // and tells what is wrong with it
             }
         }
         Part::Pattern(pattern) => {
@@ -217,6 +218,10 @@ fn step(path: &Path, name: &str, rest: &[Part], files: &mut BTreeMap<String, u64
     Ok(())
 }
 
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
 fn below(name: &str, entry: &str) -> String {
     if name.is_empty() { entry.to_owned() } else { format!("{name}/{entry}") }
 }
@@ -225,7 +230,7 @@ fn below(name: &str, entry: &str) -> String {
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, Halt> {
     let shown = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let listed = match fs::read_dir(shown) {
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
         listed => listed.and_then(|entries| entries.map(|entry| Ok(folder.join(entry?.file_name()))).collect()),
     };
     listed.map_err(|error| unreadable(shown, &error))

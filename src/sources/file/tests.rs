@@ -63,7 +63,7 @@ fn contents(rng: &mut fastrand::Rng) -> Vec<u8> {
 #[test]
 fn lines_are_those_of_the_standard_library_however_they_are_read() {
     let seed = fastrand::u64(..);
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let mut rng = fastrand::Rng::with_seed(seed);
     for _ in 0..3000 {
         let bytes = contents(&mut rng);
@@ -237,7 +237,7 @@ fn links_are_followed_but_not_below_two_stars() {
 #[test]
 fn the_end_is_the_one_at_the_start_and_every_file_is_read_whole() {
     let seed = fastrand::u64(..);
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let mut rng = fastrand::Rng::with_seed(seed);
     let folder = Folder::new(&[]);
     let mut texts = BTreeMap::new();
@@ -280,24 +280,4 @@ fn a_file_cut_while_it_is_read_is_noticed() {
     let halt = drain(reader.as_mut(), || 1000).unwrap_err();
     assert_eq!(halt.kind, HaltKind::Data);
     assert!(halt.why.contains("a.jsonl has 500000 bytes now and had 1100000"), "{}", halt.why);
-}
-
-#[test]
-fn speed_is_printed() {
-    let line = "{\"symbol\":\"AAPL\",\"price\":189.37,\"ts\":1767225600123,\"volume\":100}\n";
-    let folder = Folder::new(&[("a.jsonl", &line.repeat(10_000_000))]);
-    let source = folder.open("a.jsonl").unwrap();
-    let partition = source.found().unwrap().remove(0);
-    for size in [64 << 10, 256 << 10, 1 << 20, 256 << 10] {
-        let clock = Clock::start();
-        let path = folder.0.path().join("a.jsonl");
-        let sizes = Sizes { buffer: size, line: 1 << 26 };
-        let mut r = Lines::new(File::open(&path).unwrap(), path, NextOffset(0), 10_000_000 * line.len() as u64, sizes);
-        let mut bytes = 0;
-        while !r.ended() {
-            r.read(1000, &mut |x| bytes += x.payload.unwrap().len()).unwrap();
-        }
-        println!("{size}: {} MB/s", bytes as i64 * 1000 / clock.monotonic().0);
-    }
-    drop(partition);
 }

@@ -335,7 +335,7 @@ mod tests {
     #[test]
     fn quotas_are_all_records() {
         let seed = fastrand::u64(..);
-        println!("seed {seed}");
+        eprintln!("seed {seed}");
         let mut rng = fastrand::Rng::with_seed(seed);
         for _ in 0..1000 {
             let options = Options {

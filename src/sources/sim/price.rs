@@ -30,7 +30,14 @@ const BOUNCE: i64 = 644_245;
 /// The most that the middle of a span is displaced, in octaves scaled by 2^32, for a symbol of ordinary temper.
 const fn displacement(level: u32) -> i64 {
     let even = DISPLACEMENT << (level / 2);
-    if level % 2 == 0 { even } else { (even * ROOT_2) >> 16 }
+    if level.is_multiple_of(2) { even } else { (even * ROOT_2) >> 16 }
+}
+
+/// How many spans a partition keeps at most: 100 KB.
+const MOST_SPANS: u64 = 1024;
+
+fn place(slot: u64) -> usize {
+    usize::try_from(slot).expect("at most 1024")
 }
 
 /// One symbol's path within one cached span.
@@ -80,7 +87,7 @@ impl Symbol {
     fn descend(&self, mut left: i64, mut right: i64, ms: i64, from: u32, to: u32) -> (i64, i64) {
         for level in (to + 1..=from).rev() {
             let dice = hash::signed(hash::draw_at(self.seed ^ u64::from(level) << 32, ms >> level));
-            let off = ((displacement(level) * self.temper) >> 4) * (dice >> 7) >> 24;
+            let off = (((displacement(level) * self.temper) >> 4) * (dice >> 7)) >> 24;
             let middle = ((left + right) >> 1) + off;
             if (ms >> (level - 1)) & 1 == 0 {
                 right = middle;
@@ -103,8 +110,8 @@ pub(super) struct Prices {
 impl Prices {
     /// Prices of a log in which about so many symbols are asked for.
     pub(super) fn new(seed: u64, symbols: u64) -> Self {
-        let slots = (4 * symbols).clamp(16, 8192).next_power_of_two();
-        Prices { seed, spans: vec![None; usize::try_from(slots).expect("at most 8192")], mask: slots - 1 }
+        let slots = (4 * symbols).clamp(16, MOST_SPANS).next_power_of_two();
+        Prices { seed, spans: Vec::new(), mask: slots - 1 }
     }
 
     /// What the symbol is called, and what it costs at this time (milliseconds since the log began), in hundredths of a
@@ -112,7 +119,10 @@ impl Prices {
     pub(super) fn at(&mut self, symbol: u64, ms: i64, dice: u64) -> (Name, u64) {
         let number = ms >> CACHED;
         let slot = (symbol.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) ^ number.cast_unsigned();
-        let slot = &mut self.spans[usize::try_from(slot & self.mask).expect("at most 8192")];
+        if self.spans.is_empty() {
+            self.spans.resize(place(self.mask) + 1, None); // a log that nobody reads here takes no memory
+        }
+        let slot = &mut self.spans[place(slot & self.mask)];
         let fits = |span: &Span| span.symbol == symbol && span.number == number;
         if !slot.as_ref().is_some_and(fits) {
             *slot = Some(Span::new(symbol, number, self.seed));
@@ -135,7 +145,7 @@ mod tests {
     #[test]
     fn a_price_depends_on_symbol_and_time_alone() {
         let seed = fastrand::u64(..);
-        println!("seed {seed}");
+        eprintln!("seed {seed}");
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut warm = Prices::new(seed, 50);
         for _ in 0..20_000 {
@@ -149,7 +159,7 @@ mod tests {
     #[test]
     fn prices_look_like_prices() {
         let seed = fastrand::u64(..);
-        println!("seed {seed}");
+        eprintln!("seed {seed}");
         let mut prices = Prices::new(seed, 200);
         let mut days = 0.0;
         for symbol in 0..200 {

@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn arrivals_never_fall_and_their_inverse_finds_them() {
         let seed = fastrand::u64(..);
-        println!("seed {seed}");
+        eprintln!("seed {seed}");
         let mut rng = fastrand::Rng::with_seed(seed);
         for round in 0..300 {
             let rhythm = Arc::new(if rng.bool() { Rhythm::market() } else { Rhythm::even() });

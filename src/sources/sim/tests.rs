@@ -72,7 +72,7 @@ fn random_options(rng: &mut fastrand::Rng) -> String {
 #[test]
 fn any_reader_from_any_offset_in_any_batches_agrees_bit_for_bit() {
     let seed = fastrand::u64(..);
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut records = 0;
     for _ in 0..60 {
@@ -140,7 +140,7 @@ fn judged(rest: &str, mut each: impl FnMut(&Found, &Owned, Option<(EventTime, Ve
 #[test]
 fn as_it_comes_every_record_counts() {
     let seed = fastrand::u32(..);
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let mut last: HashMap<i32, EventTime> = HashMap::new();
     let mut symbols = HashSet::new();
     let records = judged(&format!("?rate=200&seed={seed}"), |found, (_, stamp, key, _), verdict| {
@@ -161,7 +161,7 @@ fn as_it_comes_every_record_counts() {
 #[test]
 fn what_is_asked_for_comes() {
     let seed = fastrand::u32(..);
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let rest = format!("?rate=400&seed={seed}&late=2%&future=0.01&broken=3%&duplicate=5%&disorder=20s");
     let (mut late, mut future, mut broken, mut repeated) = (0_u64, 0_u64, 0_u64, 0_u64);
     let mut before: Option<Owned> = None;
@@ -386,20 +386,4 @@ fn golden() {
         r#"1761836800015 {"symbol":"PFE","price":18.48,"ts":1761749165460,"volume":200}"#,
     ];
     assert_eq!(got, expected);
-}
-
-#[test]
-fn speed_is_printed() {
-    let source = source("?rate=1000000&partitions=1&symbols=1000&records=2000000&disorder=2s", &run());
-    let found = source.found().unwrap().remove(0);
-    let mut reader = reader(&source, &found);
-    let clock = Clock::start();
-    let mut bytes = 0;
-    let mut records = 0;
-    while !reader.ended() {
-        records += reader.read(1000, &mut |record| bytes += record.payload.map_or(0, <[u8]>::len)).unwrap();
-    }
-    assert_eq!(records, 2_000_000);
-    let ns = clock.monotonic().0;
-    println!("{} ns a record, {} bytes each", ns / 2_000_000, bytes / 2_000_000);
 }

@@ -209,7 +209,7 @@ fn volume(bits: u64) -> u64 {
     let (size, kind, tail) = (bits & 0xff, (bits >> 8) & 0xff, (bits >> 16) | 0x8000);
     match kind {
         0..90 => 1 + size * 99 / 256,
-        _ => 100 * (1 + size * 5 / 256) << tail.trailing_zeros(),
+        _ => (100 * (1 + size * 5 / 256)) << tail.trailing_zeros(),
     }
 }
 
@@ -337,7 +337,7 @@ mod tests {
     #[test]
     fn numbers_are_written_as_the_standard_library_does() {
         let seed = fastrand::u64(..);
-        println!("seed {seed}");
+        eprintln!("seed {seed}");
         let mut rng = fastrand::Rng::with_seed(seed);
         let written = |n, least| {
             let mut out = Vec::new();
@@ -373,7 +373,7 @@ mod tests {
     #[test]
     fn what_is_broken_is_never_taken_and_comes_in_many_sorts() {
         let seed = fastrand::u64(..);
-        println!("seed {seed}");
+        eprintln!("seed {seed}");
         let decoder = Decoder::new(&Fields::default()).unwrap();
         let mut reasons: HashMap<Reason, u32> = HashMap::new();
         for nth in 0..20_000 {
