@@ -1,7 +1,12 @@
-//! Where records come from. Sources do not know one another.
+//! Where records come from. Sources do not know one another; this file alone knows their schemes.
+
+mod file;
+mod sim;
 
 use crate::clock::Clock;
+use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
 use minutely_dataflows::time::EventTime;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where reading begins (R13). It chooses offsets, never a floor.
@@ -31,4 +36,127 @@ pub(crate) struct SourceOptions {
     pub(crate) patience: Duration,
     /// The clock.
     pub(crate) clock: Clock,
+}
+
+/// What a source URI may look like, for messages.
+const KNOWN: &str = "sim:?OPTIONS, file:GLOB"; // kafka: goes here.
+
+/// A source URI by its scheme, with what follows it.
+enum Scheme<'a> {
+    Sim(&'a str),
+    File(&'a str),
+    // kafka: goes here.
+}
+
+impl<'a> Scheme<'a> {
+    fn of(uri: &'a str) -> Option<Self> {
+        let (scheme, rest) = uri.split_once(':')?;
+        match scheme {
+            "sim" => Some(Scheme::Sim(rest)),
+            "file" => Some(Scheme::File(rest)),
+            // kafka: goes here.
+            _ => None,
+        }
+    }
+}
+
+fn unknown(uri: &str) -> String {
+    format!("source `{uri}` is of no known kind: it is one of {KNOWN}")
+}
+
+/// All mistakes of a source URI and its properties, one paragraph each. No effect: nothing is opened or looked for.
+pub(crate) fn validate(uri: &str, properties: &[(String, String)]) -> Vec<String> {
+    let mut mistakes = match Scheme::of(uri) {
+        Some(Scheme::Sim(rest)) => sim::validate(rest),
+        Some(Scheme::File(rest)) => file::validate(rest),
+        // kafka: goes here, and returns: properties are its own.
+        None => return vec![unknown(uri)],
+    };
+    if let Some((key, _)) = properties.first() {
+        mistakes.push(format!("-X {key}=… is a property of Kafka's client, but the source is `{uri}`: leave it out"));
+    }
+    mistakes
+}
+
+/// Opens a source.
+///
+/// # Errors
+/// 64: the URI or the start is wrong, or no file matches. 69: a service does not answer.
+pub(crate) fn open(uri: &str, options: &SourceOptions) -> Result<Arc<dyn LogSource>, Halt> {
+    match Scheme::of(uri) {
+        Some(Scheme::Sim(rest)) => sim::open(rest, options),
+        Some(Scheme::File(rest)) => file::open(rest, options),
+        // kafka: goes here.
+        None => Err(Halt::new(HaltKind::Usage, unknown(uri))),
+    }
+}
+
+/// Does the source have an end by its nature, so that it implies `--until-end`? `sim:` with `records=` does not.
+pub(crate) fn is_bounded(uri: &str) -> bool {
+    matches!(Scheme::of(uri), Some(Scheme::File(_)))
+}
+
+/// Do its records have keys, so that `@key` can be the symbol?
+pub(crate) fn has_keys(uri: &str) -> bool {
+    match Scheme::of(uri) {
+        Some(Scheme::Sim(_)) => true,
+        // kafka: goes here.
+        Some(Scheme::File(_)) | None => false,
+    }
+}
+
+/// What the source's content depends on, for the job's name and fingerprint: the same however the URI is written, and
+/// without what may change from run to run.
+pub(crate) fn identity(uri: &str) -> String {
+    match Scheme::of(uri) {
+        Some(Scheme::Sim(rest)) => sim::identity(rest),
+        Some(Scheme::File(rest)) => file::identity(rest),
+        // kafka: goes here.
+        None => uri.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> SourceOptions {
+        SourceOptions {
+            run_start: EventTime(0),
+            bounded: true,
+            start: Start::Earliest,
+            properties: Vec::new(),
+            patience: Duration::from_secs(30),
+            clock: Clock::start(),
+        }
+    }
+
+    #[test]
+    fn an_unknown_scheme_is_named_with_the_known_ones() {
+        for uri in ["", "sim", "simulator:", "http://x", "ticks.jsonl", "SIM:"] {
+            let mistakes = validate(uri, &[]);
+            assert_eq!(mistakes.len(), 1, "{uri}");
+            assert!(mistakes[0].contains(&format!("`{uri}`")) && mistakes[0].contains("sim:"), "{mistakes:?}");
+            let halt = open(uri, &options()).err().expect("no such source");
+            assert_eq!((halt.kind, &halt.why), (HaltKind::Usage, &mistakes[0]));
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let properties = [("linger.ms".to_owned(), "5".to_owned())];
+        let mistakes = validate("sim:?rate=x&symbols=y", &properties);
+        assert_eq!(mistakes.len(), 3, "{mistakes:?}");
+        assert!(mistakes[2].contains("-X linger.ms"), "{mistakes:?}");
+        assert_eq!(validate("sim:", &[]), Vec::<String>::new());
+        assert_eq!(validate("file:a/*.jsonl", &[]), Vec::<String>::new());
+        assert_eq!(open("sim:?rate=x", &options()).err().expect("not a rate").kind, HaltKind::Usage);
+    }
+
+    #[test]
+    fn files_end_and_have_no_keys() {
+        assert!(is_bounded("file:a.jsonl") && !is_bounded("sim:?records=5"));
+        assert!(has_keys("sim:") && !has_keys("file:a.jsonl"));
+        assert_eq!(identity("sim:?records=5"), identity("sim:?history=1h"));
+    }
 }

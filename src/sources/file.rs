@@ -1,0 +1,463 @@
+//! `file:GLOB`: JSON lines in plain files, a partition each, read once from the beginning to the end they had at the start.
+//!
+//! ```text
+//!   file:data/2026/**/*.jsonl        fixed part: data/2026
+//!        └─ data/2026/nyse/a.jsonl   partition: nyse/a.jsonl, offsets: line numbers from 0
+//! ```
+//!
+//! A pattern is that of a shell: `*`, `?`, `[a-z]`, and `**` for any folders; names that begin with a dot and symbolic
+//! links to folders below `**` are left out. `[[]` is a bracket. A path without a wildcard is one file, and the partition is
+//! its name.
+//!
+//! What it promises: each line is a record, blank ones too, and so is a last line that no line end closes. Line ends are
+//! `\n`; a `\r` before it is white space to JSON. What is appended after the start is left for a later run; so a line that
+//! was half written then is a record as it stood. What it does not promise: to notice a file that is rewritten in place
+//! while it is read. A file that got shorter stops the run.
+
+use super::{SourceOptions, Start};
+use glob::{MatchOptions, Pattern};
+use memchr::memchr_iter;
+use minutely_dataflows::edge::{Answer, Found, Halt, HaltKind, LogSource, PartitionReader, Wake};
+use minutely_dataflows::record::{PartitionName, Record};
+use minutely_dataflows::time::NextOffset;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Bytes asked of the system at once. Larger ones are no faster; there is a buffer per open file, and hundreds of them.
+const BUFFER_BYTES: usize = 256 << 10;
+/// The longest line, in bytes, its end left aside.
+const LINE_BYTES: usize = 64 << 20;
+/// The error number of "too many open files" on every Unix.
+const TOO_MANY_OPEN: i32 = 24;
+
+/// A shell's rules: no wildcard matches a separator or a leading dot.
+const RULES: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+
+/// All mistakes in what follows `file:`.
+pub(super) fn validate(rest: &str) -> Vec<String> {
+    Glob::parse(rest).err().unwrap_or_default()
+}
+
+/// The pattern as an absolute one: which files, from wherever the run is started.
+pub(super) fn identity(rest: &str) -> String {
+    std::path::absolute(rest).map_or_else(|_| format!("file:{rest}"), |path| format!("file:{}", path.display()))
+}
+
+/// Finds the files and records their ends.
+///
+/// # Errors
+/// 64: a wrong pattern or start, no match, or a match that cannot be read.
+pub(super) fn open(rest: &str, run: &SourceOptions) -> Result<Arc<dyn LogSource>, Halt> {
+    let glob = Glob::parse(rest).map_err(|mistakes| usage(mistakes.join("; ")))?;
+    if run.start != Start::Earliest {
+        return Err(usage("files are read from their beginning: leave out --start, or give it as earliest"));
+    }
+    let files = glob.files()?;
+    if files.is_empty() {
+        return Err(usage(format!(
+            "no file matches file:{rest}: check the pattern, which is read from the current folder unless it begins with \
+             a slash; a bracket in a name is written [[], and names with a leading dot are left out"
+        )));
+    }
+    Ok(Arc::new(FileSource { fixed: glob.fixed, files, told: AtomicBool::new(false) }))
+}
+
+fn usage(why: impl Into<String>) -> Halt {
+    Halt::new(HaltKind::Usage, why)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Halt {
+    let way_out = match (error.raw_os_error(), error.kind()) {
+        (Some(TOO_MANY_OPEN), _) => "every file is open while it is read: raise the limit with ulimit -n",
+        (_, ErrorKind::PermissionDenied) => "give this user the right to read it",
+        _ => "leave it out of the pattern, or make it readable",
+    };
+    usage(format!("{} cannot be read ({error}): {way_out}", path.display()))
+}
+
+/// One component of a pattern.
+#[derive(Clone, Debug)]
+enum Part {
+    /// `**`: any folders, or none.
+    Folders,
+    /// A name without wildcards.
+    Name(String),
+    /// One name with wildcards.
+    Pattern(Pattern),
+}
+
+/// A pattern: a fixed part, and what is below it.
+#[derive(Clone, Debug)]
+struct Glob {
+    fixed: PathBuf,
+    parts: Vec<Part>,
+}
+
+impl Glob {
+    fn parse(rest: &str) -> Result<Self, Vec<String>> {
+        if rest.is_empty() {
+            return Err(vec!["file: takes a path or a pattern, as in file:data/*.jsonl".into()]);
+        }
+        if rest.starts_with("//") && !rest.starts_with("///") {
+            let path = rest.trim_start_matches('/');
+            return Err(vec![format!(
+                "file:{rest} names a host, and files are read on this one only: write file:{path} or file:/{path}"
+            )]);
+        }
+        if rest.ends_with('/') {
+            return Err(vec![format!("file:{rest} is a folder: write file:{rest}*.jsonl, or file:{rest}**/*.jsonl")]);
+        }
+        let mut mistakes = Vec::new();
+        let mut glob = Glob { fixed: PathBuf::from(if rest.starts_with('/') { "/" } else { "" }), parts: Vec::new() };
+        for part in rest.split('/').filter(|part| !part.is_empty() && *part != ".") {
+            match (part, part.contains(['*', '?', '['])) {
+                ("**", _) => glob.parts.push(Part::Folders),
+                (_, true) => match Pattern::new(part) {
+                    Ok(pattern) => glob.parts.push(Part::Pattern(pattern)),
+                    Err(error) => mistakes.push(format!(
+                        "file:{rest}: `{part}` is no pattern: {} at its character {}",
+                        error.msg, error.pos
+                    )),
+                },
+                (_, false) if glob.parts.is_empty() => glob.fixed.push(part),
+                (_, false) => glob.parts.push(Part::Name(part.into())),
+            }
+        }
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        if glob.parts.is_empty() {
+            // A plain path: what is fixed is its folder.
+            let Some(name) = glob.fixed.file_name().and_then(|name| name.to_str()).map(str::to_owned) else {
+                return Err(vec![format!("file:{rest} is a folder: add a pattern, as in file:{rest}/*.jsonl")]);
+            };
+            glob.fixed.pop();
+            glob.parts.push(Part::Name(name));
+        }
+        if matches!(glob.parts.last(), Some(Part::Folders)) {
+            glob.parts.push(Part::Pattern(Pattern::new("*").expect("a pattern")));
+        }
+        Ok(glob)
+    }
+
+    /// The files that match, by name relative to the fixed part, each with its length in bytes.
+    fn files(&self) -> Result<BTreeMap<String, u64>, Halt> {
+        let mut files = BTreeMap::new();
+        if let [Part::Name(name)] = self.parts.as_slice() {
+            let path = self.fixed.join(name);
+            match fs::metadata(&path) {
+                Ok(found) if found.is_dir() => {
+                    let path = path.display();
+                    return Err(usage(format!("{path} is a folder: add a pattern, as in file:{path}/*.jsonl")));
+                }
+                Ok(_) => {}
+                Err(error) if is_absent(&error) => return Ok(files),
+                Err(error) => return Err(unreadable(&path, &error)),
+            }
+        }
+        walk(&self.fixed, "", &self.parts, &mut files)?;
+        Ok(files)
+    }
+}
+
+/// Adds the files below `folder`, which is called `name`, that match what is left of the pattern.
+fn walk(folder: &Path, name: &str, parts: &[Part], files: &mut BTreeMap<String, u64>) -> Result<(), Halt> {
+    let Some((part, rest)) = parts.split_first() else { return Ok(()) };
+    match part {
+        Part::Name(wanted) => {
+            let path = folder.join(wanted);
+            match path.symlink_metadata() {
+                Err(error) if is_absent(&error) => {}
+                _ => step(&path, &below(name, wanted), rest, files)?, // and tells what is wrong with it
+            }
+        }
+        Part::Pattern(pattern) => {
+            for path in entries(folder)? {
+                let entry = entry_name(&path, |text| pattern.matches_with(text, RULES))?;
+                if let Some(entry) = entry.filter(|entry| pattern.matches_with(entry, RULES)) {
+                    step(&path, &below(name, entry), rest, files)?;
+                }
+            }
+        }
+        Part::Folders => {
+            walk(folder, name, rest, files)?;
+            for path in entries(folder)? {
+                // A link to a folder may lead upwards: it is not followed here.
+                if !path.is_symlink() && path.is_dir() {
+                    let entry = entry_name(&path, |text| !text.starts_with('.'))?;
+                    if let Some(entry) = entry.filter(|entry| !entry.starts_with('.')) {
+                        walk(&path, &below(name, entry), parts, files)?;
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A path whose name matches: a file if nothing is left of the pattern, else a folder to go into.
+fn step(path: &Path, name: &str, rest: &[Part], files: &mut BTreeMap<String, u64>) -> Result<(), Halt> {
+    let found = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    if found.is_dir() {
+        return walk(path, name, rest, files);
+    }
+    if !rest.is_empty() {
+        return Ok(());
+    }
+    if !found.is_file() {
+        return Err(usage(format!("{} is not a plain file, and has no end to read to: leave it out", path.display())));
+    }
+    let length = File::open(path).and_then(|file| file.metadata()).map_err(|error| unreadable(path, &error))?.len();
+    files.insert(name.to_owned(), length);
+    Ok(())
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+fn below(name: &str, entry: &str) -> String {
+    if name.is_empty() { entry.to_owned() } else { format!("{name}/{entry}") }
+}
+
+/// What is in a folder; nothing if there is no such folder.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Halt> {
+    let shown = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let listed = match fs::read_dir(shown) {
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        listed => listed.and_then(|entries| entries.map(|entry| Ok(folder.join(entry?.file_name()))).collect()),
+    };
+    listed.map_err(|error| unreadable(shown, &error))
+}
+
+/// The last name of a path. One that is not UTF-8 is none, and an error if it would be `wanted`.
+fn entry_name(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Option<&str>, Halt> {
+    let Some(name) = path.file_name() else { return Ok(None) };
+    match name.to_str() {
+        None if wanted(&name.to_string_lossy()) => {
+            let why = "its name is not UTF-8, so no partition can be named after it: rename it, or leave it out of the \
+                       pattern";
+            Err(usage(format!("{}: {why}", path.display())))
+        }
+        name => Ok(name),
+    }
+}
+
+/// The files of a run. One per process.
+#[derive(Debug)]
+struct FileSource {
+    fixed: PathBuf,
+    /// Each file's length at the start, by its name.
+    files: BTreeMap<String, u64>,
+    told: AtomicBool,
+}
+
+impl LogSource for FileSource {
+    fn found(&self) -> Result<Vec<Found>, Halt> {
+        if self.told.swap(true, Ordering::Relaxed) {
+            return Ok(Vec::new());
+        }
+        let found = |(name, length): (&String, &u64)| {
+            let end = i64::try_from(*length)
+                .map_err(|_| usage(format!("{name} is {length} bytes long, which no file is: leave it out")))?;
+            let name = PartitionName { log: name.clone(), number: None };
+            Ok(Found { name, start: NextOffset(0), end: Some(end) })
+        };
+        self.files.iter().map(found).collect()
+    }
+
+    fn open(&self, partition: &Found, _wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
+        let path = self.fixed.join(&partition.name.log);
+        let end = partition.end.and_then(|end| u64::try_from(end).ok());
+        let Some(end) = end.or_else(|| self.files.get(&partition.name.log).copied()) else {
+            return Err(usage(format!("{} was not there when the run started: start again", path.display())));
+        };
+        let file = File::open(&path).map_err(|error| unreadable(&path, &error))?;
+        Ok(Box::new(Lines::new(file, path, partition.start, end, Sizes::default())))
+    }
+}
+
+/// How much is read at once, and how long a line may be, in bytes.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    buffer: usize,
+    line: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Sizes { buffer: BUFFER_BYTES, line: LINE_BYTES }
+    }
+}
+
+/// Reads one file, line by line, up to its recorded end.
+#[derive(Debug)]
+struct Lines<R> {
+    file: R,
+    path: PathBuf,
+    sizes: Sizes,
+    /// Nothing is read from here on, in bytes.
+    end: u64,
+    /// How many bytes were taken from the file.
+    taken: u64,
+    /// What was taken and not handed out: `from..to`. No line ends within `from..seen`.
+    buffer: Vec<u8>,
+    from: usize,
+    seen: usize,
+    to: usize,
+    /// How many lines are still to be passed before the first to hand out.
+    skip: i64,
+    next: NextOffset,
+}
+
+impl<R: Read> Lines<R> {
+    fn new(file: R, path: PathBuf, start: NextOffset, end: u64, sizes: Sizes) -> Self {
+        let (from, seen, to) = (0, 0, 0);
+        Lines { file, path, sizes, end, taken: 0, buffer: Vec::new(), from, seen, to, skip: start.0, next: start }
+    }
+
+    /// Takes more from the file, once.
+    fn fill(&mut self) -> Result<(), Halt> {
+        self.buffer.copy_within(self.from..self.to, 0);
+        (self.from, self.seen, self.to) = (0, self.seen - self.from, self.to - self.from);
+        if self.to == self.buffer.len() {
+            self.grow();
+        }
+        let left = usize::try_from(self.end - self.taken).unwrap_or(usize::MAX);
+        let room = self.to..self.buffer.len().min(self.to.saturating_add(left));
+        let taken = loop {
+            match self.file.read(&mut self.buffer[room.clone()]) {
+                Ok(0) => return Err(self.shorter()),
+                Ok(taken) => break taken,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let why = format!("{} cannot be read on at line {}", self.path.display(), self.next.0);
+                    return Err(Halt::new(
+                        HaltKind::Unreachable,
+                        format!("{why} ({error}): see to the disk or the network, then run again"),
+                    ));
+                }
+            }
+        };
+        self.to += taken;
+        self.taken += u64::try_from(taken).expect("a buffer is shorter than 2^64");
+        Ok(())
+    }
+
+    /// A line fills the buffer: doubles it.
+    fn grow(&mut self) {
+        let whole = usize::try_from(self.end).unwrap_or(usize::MAX);
+        let size = if self.to == 0 { self.sizes.buffer } else { 2 * self.to };
+        let longest = self.sizes.line + 1; // with its end
+        self.buffer.resize(size.min(longest).min(whole).max(1), 0);
+    }
+
+    /// Has no line ended in more bytes than a line may have?
+    fn too_long(&self) -> bool {
+        self.seen == self.to && self.to - self.from > self.sizes.line
+    }
+
+    fn long_line(&self) -> Halt {
+        let why = format!("{}: line {} is longer than {} bytes", self.path.display(), self.next.0, self.sizes.line);
+        Halt::new(HaltKind::Data, format!("{why}: is it a file of JSON lines? leave it out, or cut it up"))
+    }
+
+    fn shorter(&self) -> Halt {
+        let (path, end, taken) = (self.path.display(), self.end, self.taken);
+        Halt::new(
+            HaltKind::Data,
+            format!(
+                "{path} has {taken} bytes now and had {end} when the run started: files may grow but not shrink while they \
+                 are read; restore it, or start a run anew with the file as it is"
+            ),
+        )
+    }
+
+    /// Hands out lines that are in the buffer.
+    fn hand_out(&mut self, max: usize, each: &mut dyn FnMut(Record<'_>)) -> usize {
+        let mut read = 0;
+        let mut hand_out = |line: &[u8]| {
+            if self.skip > 0 {
+                self.skip -= 1;
+                return 0;
+            }
+            each(Record { offset: self.next.0, append_time: None, key: None, payload: Some(line) });
+            self.next.0 += 1;
+            1
+        };
+        let ends = memchr_iter(b'\n', &self.buffer[self.seen..self.to]);
+        let base = self.seen;
+        self.seen = self.to;
+        for end in ends {
+            read += hand_out(&self.buffer[self.from..base + end]);
+            self.from = base + end + 1;
+            if read == max {
+                self.seen = self.from;
+                return read;
+            }
+        }
+        if self.taken == self.end && self.from < self.to && self.to - self.from <= self.sizes.line {
+            read += hand_out(&self.buffer[self.from..self.to]);
+            self.from = self.to;
+        }
+        read
+    }
+}
+
+impl<R: Read> PartitionReader for Lines<R> {
+    fn read(&mut self, max: usize, each: &mut dyn FnMut(Record<'_>)) -> Result<usize, Halt> {
+        if max == 0 || self.ended() {
+            return Ok(0);
+        }
+        let mut read = self.hand_out(max, each);
+        if read == 0 && self.taken < self.end {
+            self.fill()?;
+            read = self.hand_out(max, each);
+        }
+        if self.too_long() {
+            return Err(self.long_line());
+        }
+        if self.taken == self.end && self.from == self.to {
+            if self.skip > 0 {
+                let why = format!(
+                    "{} has fewer lines than the {} that were read before: it is not the file it was; restore it, or start \
+                     a run anew",
+                    self.path.display(),
+                    self.next.0
+                );
+                return Err(Halt::new(HaltKind::Data, why));
+            }
+            self.buffer = Vec::new();
+            (self.from, self.seen, self.to) = (0, 0, 0);
+        }
+        Ok(read)
+    }
+
+    fn next(&self) -> NextOffset {
+        self.next
+    }
+
+    fn ended(&self) -> bool {
+        self.taken == self.end && self.from == self.to && self.skip == 0
+    }
+
+    /// A file has its recorded end; nobody needs another.
+    fn ask_end(&mut self, _urgent: bool) {}
+
+    fn answer(&mut self) -> Option<Answer> {
+        None
+    }
+
+    fn nap(&self) -> Duration {
+        if self.ended() { Duration::from_secs(1) } else { Duration::ZERO }
+    }
+}
+
+#[cfg(test)]
+mod tests;

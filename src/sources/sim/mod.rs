@@ -1,0 +1,223 @@
+//! `sim:` is one endless log of trades that began on 2020-01-01T00:00Z, in partitions as a Kafka topic has. Symbols, prices,
+//! volumes and the hours of the day are such as one would expect to see; disorder, late, future, broken and duplicate
+//! records come on demand.
+//!
+//! ```text
+//!   offset ── rhythm ──> arrival (LogAppendTime) ── jitter, lag ──> event time ── price(symbol, event time) ──> tick
+//!      └───── hash ────> fate, symbol, volume
+//! ```
+//!
+//! What it promises: the record at (options, partition, offset) is a pure function of these three, in integers, found in
+//! O(log offset) steps; so any two runs, readers and platforms agree bit for bit. A reader hands out what has arrived by
+//! the clock, or, in a bounded run, what had arrived at the run's start.
+//!
+//! What it does not promise: a log that stays the same from one version to the next (a golden test says when it changes).
+
+mod fixed;
+mod hash;
+mod options;
+mod price;
+mod rhythm;
+mod symbols;
+mod tick;
+
+use super::{SourceOptions, Start};
+use crate::clock::Clock;
+use minutely_dataflows::edge::{Answer, Found, Halt, HaltKind, LogSource, PartitionReader, Wake};
+use minutely_dataflows::record::{PartitionName, Record};
+use minutely_dataflows::time::{EventTime, NextOffset};
+use options::Options;
+use rhythm::{MINUTE_MS, Rhythm};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tick::{BEGAN_MS, Ticks};
+
+/// The log's name in [`PartitionName`].
+const LOG: &str = "sim";
+/// The longest that a worker sleeps without looking.
+const LONGEST_NAP_MS: i64 = 1_000;
+
+/// All mistakes in what follows `sim:`.
+pub(super) fn validate(rest: &str) -> Vec<String> {
+    Options::parse(rest).err().unwrap_or_default()
+}
+
+/// What the log's content depends on.
+pub(super) fn identity(rest: &str) -> String {
+    Options::parse(rest).map_or_else(|_| format!("sim:{rest}"), |options| options.identity())
+}
+
+/// Opens the log.
+///
+/// # Errors
+/// 64: mistakes in the options.
+pub(super) fn open(rest: &str, run: &SourceOptions) -> Result<Arc<dyn LogSource>, Halt> {
+    let options = Options::parse(rest).map_err(|mistakes| Halt::new(HaltKind::Usage, mistakes.join("; ")))?;
+    Ok(Arc::new(SimSource::new(options, run)))
+}
+
+/// A time as milliseconds since the log began; negative before.
+const fn since_began(time: EventTime) -> i64 {
+    time.0.div_euclid(1_000_000) - BEGAN_MS
+}
+
+/// One partition of the log, as this run sees it.
+#[derive(Debug)]
+struct Partition {
+    ticks: Ticks,
+    found: Found,
+    /// The log ends here, whatever the clock says; the offset that `records=` sets.
+    limit: u64,
+}
+
+/// The log. One per process.
+#[derive(Debug)]
+struct SimSource {
+    partitions: Vec<Partition>,
+    clock: Clock,
+    told: AtomicBool,
+}
+
+impl SimSource {
+    fn new(options: Options, run: &SourceOptions) -> Self {
+        let rhythm = Arc::new(if options.market { Rhythm::market() } else { Rhythm::even() });
+        let quotas = options.quotas();
+        let options = Arc::new(options);
+        let now = since_began(run.run_start);
+        let kept_from =
+            (now - options.history_ms.cast_signed()).div_euclid(MINUTE_MS.cast_signed()) * MINUTE_MS.cast_signed();
+        let partition = |(number, rate): (i32, u64)| {
+            let nth = u64::from(number.unsigned_abs());
+            let ticks = Ticks::new(Arc::clone(&options), Arc::clone(&rhythm), nth, rate);
+            let earliest = ticks.first_at(kept_from);
+            let quota = quotas.as_ref().map(|all| all[usize::try_from(nth).expect("at most 1000")]);
+            let limit = quota.map_or(u64::MAX >> 1, |quota| earliest + quota);
+            let end = ticks.first_at(now + 1).min(limit);
+            let start = match run.start {
+                Start::Earliest => earliest,
+                Start::Latest => end,
+                Start::Time(time) => {
+                    let from = ticks.first_at(time.0.saturating_add(999_999).div_euclid(1_000_000) - BEGAN_MS);
+                    from.clamp(earliest, end.max(earliest))
+                }
+            };
+            let found = Found {
+                name: PartitionName { log: LOG.into(), number: Some(number) },
+                start: NextOffset(start.cast_signed()),
+                end: run.bounded.then_some(end.cast_signed()),
+            };
+            Partition { ticks, found, limit }
+        };
+        let partitions = (0..).zip(options.rates_micro()).map(partition).collect();
+        SimSource { partitions, clock: run.clock, told: AtomicBool::new(false) }
+    }
+}
+
+impl LogSource for SimSource {
+    fn found(&self) -> Result<Vec<Found>, Halt> {
+        if self.told.swap(true, Ordering::Relaxed) {
+            return Ok(Vec::new());
+        }
+        Ok(self.partitions.iter().map(|partition| partition.found.clone()).collect())
+    }
+
+    fn open(&self, partition: &Found, _wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
+        let name = &partition.name;
+        let known = self.partitions.iter().find(|known| known.found.name == *name).ok_or_else(|| {
+            let why = format!("sim: has no partition {name}: it has {}, from {LOG}/0 on", self.partitions.len());
+            Halt::new(HaltKind::Usage, why)
+        })?;
+        let start = u64::try_from(partition.start.0).map_err(|_| {
+            let why =
+                format!("sim: partition {name} cannot be read from offset {}: offsets begin at 0", partition.start.0);
+            Halt::new(HaltKind::Usage, why)
+        })?;
+        let end = partition.end.map(|end| u64::try_from(end).unwrap_or_default());
+        Ok(Box::new(SimReader {
+            ticks: known.ticks.clone(),
+            next: start,
+            due_ms: None,
+            limit: end.unwrap_or(known.limit),
+            clock: partition.end.is_none().then_some(self.clock),
+            answer: None,
+        }))
+    }
+}
+
+/// Reads one partition.
+#[derive(Debug)]
+struct SimReader {
+    ticks: Ticks,
+    next: u64,
+    /// When the next record arrives, once that was looked up.
+    due_ms: Option<u64>,
+    /// Nothing is read from here on: the recorded end, or what `records=` sets.
+    limit: u64,
+    /// None in a bounded run: all up to the end has arrived.
+    clock: Option<Clock>,
+    answer: Option<Answer>,
+}
+
+impl SimReader {
+    /// Milliseconds since the log began that have passed.
+    fn now_ms(&self) -> i64 {
+        self.clock.map_or(i64::MAX, |clock| since_began(clock.wall()))
+    }
+
+    /// When the next record arrives.
+    fn due_ms(&mut self) -> u64 {
+        match self.due_ms {
+            Some(ms) => ms,
+            None => *self.due_ms.insert(self.ticks.ms(self.next)),
+        }
+    }
+}
+
+impl PartitionReader for SimReader {
+    fn read(&mut self, max: usize, each: &mut dyn FnMut(Record<'_>)) -> Result<usize, Halt> {
+        let now = u64::try_from(self.now_ms()).unwrap_or_default();
+        let mut read = 0;
+        while read < max && self.next < self.limit {
+            let due = self.due_ms();
+            if due > now {
+                break;
+            }
+            each(self.ticks.record(self.next, due));
+            self.next += 1;
+            self.due_ms = None;
+            read += 1;
+        }
+        Ok(read)
+    }
+
+    fn next(&self) -> NextOffset {
+        NextOffset(self.next.cast_signed())
+    }
+
+    fn ended(&self) -> bool {
+        self.clock.is_none() && self.next >= self.limit
+    }
+
+    fn ask_end(&mut self, _urgent: bool) {
+        let now = self.now_ms();
+        let end = if self.clock.is_none() { self.limit } else { self.ticks.first_at(now + 1).min(self.limit) };
+        self.answer = Some(Answer::End(NextOffset(end.max(self.next).cast_signed())));
+    }
+
+    fn answer(&mut self) -> Option<Answer> {
+        self.answer.take()
+    }
+
+    fn nap(&self) -> Duration {
+        let wait = match (self.due_ms, self.clock) {
+            _ if self.next >= self.limit => LONGEST_NAP_MS,
+            (Some(due), Some(_)) => due.cast_signed().saturating_sub(self.now_ms()).clamp(0, LONGEST_NAP_MS),
+            _ => 0,
+        };
+        Duration::from_millis(wait.unsigned_abs())
+    }
+}
+
+#[cfg(test)]
+mod tests;
