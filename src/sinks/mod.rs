@@ -6,6 +6,7 @@
 
 mod append;
 mod csv;
+mod influx;
 pub(crate) mod letters;
 mod port;
 mod sqlite;
@@ -92,38 +93,57 @@ enum Target {
     Sqlite(PathBuf),
     Csv(PathBuf),
     Stdout,
+    Influx(influx::Address),
 }
 
 const KNOWN: &str =
     "sqlite:PATH, influxdb://host:port/org/bucket, influxdb+https://host:port/org/bucket, csv:PATH, stdout:";
 
 impl Target {
-    fn parse(uri: &str) -> Result<Self, Vec<String>> {
+    fn parse(uri: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
+        let shown = shown(uri);
         let file = |path: &str| match path {
-            "" => Err(vec![format!("sink `{uri}`: names no file")]),
-            path if path.contains('\0') => Err(vec![format!("sink `{uri}`: a path holds no NUL")]),
+            "" => Err(vec![format!("sink `{shown}`: names no file")]),
+            path if path.contains('\0') => Err(vec![format!("sink `{shown}`: a path holds no NUL")]),
             path => Ok(PathBuf::from(path)),
         };
         match uri.split_once(':') {
             Some(("sqlite", path)) => file(path).map(Target::Sqlite),
             Some(("csv", path)) => file(path).map(Target::Csv),
             Some(("stdout", "")) => Ok(Target::Stdout),
-            Some(("stdout", _)) => Err(vec![format!("sink `{uri}`: nothing goes after `stdout:`")]),
+            Some(("stdout", _)) => Err(vec![format!("sink `{shown}`: nothing goes after `stdout:`")]),
+            Some(("influxdb", rest)) => influx::Address::parse(false, rest, &shown, env).map(Target::Influx),
+            Some(("influxdb+https", rest)) => influx::Address::parse(true, rest, &shown, env).map(Target::Influx),
             Some(("influxdb1", _)) => Err(vec![format!(
                 "sink `{uri}`: InfluxDB 1 comes later; InfluxDB 1.8 and 2 take influxdb://host:port/org/bucket"
             )]),
-            _ => Err(vec![format!("sink `{uri}`: unknown; there are {KNOWN}")]),
+            _ => Err(vec![format!("sink `{shown}`: unknown; there are {KNOWN}")]),
         }
     }
 }
 
+/// A sink's URI as logs and errors may show it: without what may hold a secret.
+fn shown(uri: &str) -> String {
+    let Some((scheme, rest)) = uri.split_once("://") else { return uri.to_owned() };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let authority = rest.split('/').next().unwrap_or_default();
+    match authority.rsplit_once('@') {
+        Some((secret, _)) => format!("{scheme}://…{}", &rest[secret.len()..]),
+        None => format!("{scheme}://{rest}"),
+    }
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 fn parsed(uri: &str) -> Result<Target, Halt> {
-    Target::parse(uri).map_err(|mistakes| Halt::new(HaltKind::Usage, mistakes.join("; ")))
+    Target::parse(uri, &environment).map_err(|mistakes| Halt::new(HaltKind::Usage, mistakes.join("; ")))
 }
 
 /// All mistakes in a `--sink`, each with what to do. Reads the secrets that it names, and nothing else.
 pub(crate) fn validate(uri: &str) -> Vec<String> {
-    Target::parse(uri).err().unwrap_or_default()
+    Target::parse(uri, &environment).err().unwrap_or_default()
 }
 
 /// Looks whether a sink can work, leaving nothing behind. A service is tried until the patience ends.
@@ -135,6 +155,7 @@ pub(crate) fn check(uri: &str, options: &SinkOptions) -> Result<(), Halt> {
         Target::Sqlite(path) => sqlite::look(&path, &options.data),
         Target::Csv(path) => append::look("csv", &path, &options.data),
         Target::Stdout => Ok(()),
+        Target::Influx(address) => influx::look(&address, options),
     }
 }
 
@@ -144,6 +165,9 @@ pub(crate) fn check(uri: &str, options: &SinkOptions) -> Result<(), Halt> {
 /// As [`check`].
 pub(crate) fn open(uri: &str, options: &SinkOptions) -> Result<Vec<OpenSink>, Halt> {
     let target = parsed(uri)?;
+    if let Target::Influx(address) = target {
+        return influx::open(address, options);
+    }
     check(uri, options)?;
     if let Target::Sqlite(path) | Target::Csv(path) = &target
         && append::folder_of(path) == options.data
@@ -159,6 +183,7 @@ pub(crate) fn open(uri: &str, options: &SinkOptions) -> Result<Vec<OpenSink>, Ha
         }
         Target::Csv(path) => (Box::new(csv::open(&path, options, health.clone(), stop.clone())?), None),
         Target::Stdout => (Box::new(stdout::open(options, health.clone(), stop.clone())?), None),
+        Target::Influx(_) => unreachable!("opened above"),
     };
     let thread = uri.split(':').next().unwrap_or("sink");
     let port = Box::new(RowPort::start(&format!("sink-{thread}"), options.wake.clone(), stop, writer)?);
