@@ -117,7 +117,7 @@ impl Fake {
             };
             let mut body = vec![0; header("content-length:").map_or(0, |len| len.parse().unwrap())];
             reader.read_exact(&mut body).ok()?;
-            let mut say = |status: u16, headers: &str, text: &str| {
+            let say = |status: u16, headers: &str, text: &str| {
                 let len = text.len();
                 let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {len}\r\n{headers}\r\n{text}");
                 (&mut &*stream).write_all(answer.as_bytes()).ok()
@@ -638,11 +638,10 @@ fn a_real_influxdb_says_no_clearly() {
     std::fs::write(&wrong, "no-such-token").unwrap();
     let known = std::env::var("MINUTELY_TEST_INFLUX_BUCKET").unwrap_or_else(|_| "ticks".to_owned());
     check(&real.uri(&known), &options(dir.path())).unwrap();
-    let with_wrong = Real { file: wrong.display().to_string(), ..Real::find("", 0).unwrap_or_else(|| unreachable!()) };
     for (uri, want) in [
         (real.uri("no-such-bucket"), "no-such-bucket"),
         (real.uri(&known).replace(&format!("/{}/", real.org), "/no-such-org/"), "no-such-org"),
-        (with_wrong.uri(&known), "does not know the token"),
+        (real.uri(&known).replace(&real.file, &wrong.display().to_string()), "does not know the token"),
     ] {
         let halt = check(&uri, &options(dir.path())).unwrap_err();
         assert!(halt.kind == HaltKind::Usage && halt.why.contains(want), "{halt}");
@@ -655,7 +654,9 @@ fn a_real_422_leaves_out_what_is_to_blame_alone() {
     let Some(real) = Real::find("partial writes at a real InfluxDB", 3_600) else { return };
     let (dir, mut rng) = (temp(), seed());
     let options = options(dir.path());
-    let set_up = found(&Target(&real).address(), &options, Pace::default()).unwrap();
+    let uri = real.uri(&real.bucket);
+    let address = Address::parse(false, uri.strip_prefix("influxdb:").unwrap(), "influxdb", &|_| None).unwrap();
+    let set_up = found(&address, &options, Pace::default()).unwrap();
     assert_eq!(set_up.retention, Some(3_600));
     let mut sinks = open_uri(&real.uri(&real.bucket), &options).unwrap();
     let now = options.clock.wall().0 / (60 * SECOND) * 60 * SECOND;
@@ -676,14 +677,4 @@ fn a_real_422_leaves_out_what_is_to_blame_alone() {
     let recorded = unwritable(dir.path());
     assert_eq!(recorded.iter().map(|r| &r.1).collect::<BTreeSet<_>>(), old);
     assert!(recorded.iter().all(|r| r.3.starts_with("422: ")));
-}
-
-/// The address of a real server.
-struct Target<'a>(&'a Real);
-
-impl Target<'_> {
-    fn address(&self) -> Address {
-        let uri = self.0.uri(&self.0.bucket);
-        Address::parse(false, uri.strip_prefix("influxdb:").unwrap(), "influxdb", &|_| None).unwrap()
-    }
 }
