@@ -1,7 +1,75 @@
 //! Where rows go. Each sink works on a thread of its own; sinks do not know one another.
+//!
+//! In three steps: [`validate`] tells all mistakes in the words of the command line and looks at nothing else but the
+//! secrets; [`check`] looks whether it can work, leaving nothing behind; [`open`] begins. All sinks are checked before
+//! any is opened. From then on a sink holds what it was given, retries, and says in its [`Health`] what is wrong.
 
-use minutely_dataflows::edge::Halt;
+mod append;
+mod csv;
+mod influx;
+pub(crate) mod letters;
+mod port;
+mod sqlite;
+mod stdout;
+mod text;
+
+pub(crate) use port::{Health, Leave};
+
+use crate::clock::Clock;
+use minutely_dataflows::edge::{Halt, HaltKind, SinkPort, Takes, Wake};
 use minutely_dataflows::row::Row;
+use minutely_dataflows::time::Windowing;
+use port::{RowPort, Stop};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What `--emit` says: which rows sinks take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Emit {
+    /// Every committed change.
+    #[default]
+    Changes,
+    /// One row a point, once it cannot change any more.
+    Final,
+}
+
+/// What every sink is told at the start.
+#[derive(Clone)]
+pub(crate) struct SinkOptions {
+    /// `--emit`.
+    pub(crate) emit: Emit,
+    /// Are the columns of `--metrics market` on?
+    pub(crate) market: bool,
+    /// Windows and lateness: how minutes are written, and what a database must keep.
+    pub(crate) windowing: Windowing,
+    /// How long a service may take to answer at the start, before the run ends with 69. Default: 30 s.
+    pub(crate) patience: Duration,
+    /// Called from a sink's thread when something was stored, when there is room again, and when it ended.
+    pub(crate) wake: Wake,
+    /// The job's own folder, made when it is needed: `unwritable.jsonl` goes there.
+    pub(crate) data: PathBuf,
+    /// The chain that an earlier run with the same state began at this sink ([`OpenSink::chain`]); none begins one.
+    pub(crate) chain: Option<u64>,
+    /// How often the chain was restarted.
+    pub(crate) generation: u64,
+    /// The clock.
+    pub(crate) clock: Clock,
+}
+
+/// A sink at work. Dropping it ends its thread.
+pub(crate) struct OpenSink {
+    /// For log lines; no secret in it.
+    pub(crate) name: String,
+    /// What it takes.
+    pub(crate) takes: Takes,
+    /// Where it takes it.
+    pub(crate) port: Box<dyn SinkPort + Send>,
+    /// How it is.
+    pub(crate) health: Arc<Health>,
+    /// Which chain its rows carry, where rows have versions: the state keeps it for restarts.
+    pub(crate) chain: Option<u64>,
+}
 
 /// A place for rows, on a thread of its own, where it may block, retry and wait.
 pub(crate) trait RowWriter: Send {
@@ -9,12 +77,283 @@ pub(crate) trait RowWriter: Send {
     /// the manifest that committed them.
     ///
     /// # Errors
-    /// When no retry is of use.
-    fn rows(&mut self, seq: u64, rows: &[Row]) -> Result<(), Halt>;
+    /// When no retry is of use, or it was told to stop.
+    fn rows(&mut self, seq: u64, rows: &[Row]) -> Result<(), Leave>;
 
     /// The round is complete: returns once all its rows are durable, or recorded as unwritable.
     ///
     /// # Errors
-    /// When no retry is of use.
-    fn store(&mut self) -> Result<(), Halt>;
+    /// When no retry is of use, or it was told to stop.
+    fn store(&mut self) -> Result<(), Leave>;
+}
+
+/// A sink as the command line names it.
+#[derive(Debug)]
+enum Target {
+    Sqlite(PathBuf),
+    Csv(PathBuf),
+    Stdout,
+    Influx(influx::Address),
+}
+
+const KNOWN: &str =
+    "sqlite:PATH, influxdb://host:port/org/bucket, influxdb+https://host:port/org/bucket, csv:PATH, stdout:";
+
+impl Target {
+    fn parse(uri: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
+        let shown = shown(uri);
+        let file = |path: &str| match path {
+            "" => Err(vec![format!("sink `{shown}`: names no file")]),
+            path if path.contains('\0') => Err(vec![format!("sink `{shown}`: a path holds no NUL")]),
+            path => Ok(PathBuf::from(path)),
+        };
+        match uri.split_once(':') {
+            Some(("sqlite", path)) => file(path).map(Target::Sqlite),
+            Some(("csv", path)) => file(path).map(Target::Csv),
+            Some(("stdout", "")) => Ok(Target::Stdout),
+            Some(("stdout", _)) => Err(vec![format!("sink `{shown}`: nothing goes after `stdout:`")]),
+            Some(("influxdb", rest)) => influx::Address::parse(false, rest, &shown, env).map(Target::Influx),
+            Some(("influxdb+https", rest)) => influx::Address::parse(true, rest, &shown, env).map(Target::Influx),
+            Some(("influxdb1", _)) => Err(vec![format!(
+                "sink `{uri}`: InfluxDB 1 comes later; InfluxDB 1.8 and 2 take influxdb://host:port/org/bucket"
+            )]),
+            _ => Err(vec![format!("sink `{shown}`: unknown; there are {KNOWN}")]),
+        }
+    }
+}
+
+/// A sink's URI as logs and errors may show it: without what may hold a secret.
+fn shown(uri: &str) -> String {
+    let Some((scheme, rest)) = uri.split_once("://") else { return uri.to_owned() };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let authority = rest.split('/').next().unwrap_or_default();
+    match authority.rsplit_once('@') {
+        Some((secret, _)) => format!("{scheme}://…{}", &rest[secret.len()..]),
+        None => format!("{scheme}://{rest}"),
+    }
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn parsed(uri: &str) -> Result<Target, Halt> {
+    Target::parse(uri, &environment).map_err(|mistakes| Halt::new(HaltKind::Usage, mistakes.join("; ")))
+}
+
+/// All mistakes in a `--sink`, each with what to do. Reads the secrets that it names, and nothing else.
+pub(crate) fn validate(uri: &str) -> Vec<String> {
+    Target::parse(uri, &environment).err().unwrap_or_default()
+}
+
+/// Looks whether a sink can work, leaving nothing behind. A service is tried until the patience ends.
+///
+/// # Errors
+/// 64 with what to do; 69 for a service that does not answer.
+pub(crate) fn check(uri: &str, options: &SinkOptions) -> Result<(), Halt> {
+    match parsed(uri)? {
+        Target::Sqlite(path) => sqlite::look(&path, &options.data),
+        Target::Csv(path) => append::look("csv", &path, &options.data),
+        Target::Stdout => Ok(()),
+        Target::Influx(address) => influx::look(&address, options),
+    }
+}
+
+/// Opens a sink, checking it first; `influxdb:` is two of them with `--emit changes`.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn open(uri: &str, options: &SinkOptions) -> Result<Vec<OpenSink>, Halt> {
+    let target = parsed(uri)?;
+    if let Target::Influx(address) = target {
+        return influx::open(address, options);
+    }
+    check(uri, options)?;
+    if let Target::Sqlite(path) | Target::Csv(path) = &target
+        && append::folder_of(path) == options.data
+    {
+        make_folder(&options.data)?;
+    }
+    let takes = Takes { changes: options.emit == Emit::Changes, partial: true, open_every: 0 };
+    let (health, stop) = (Health::new(uri), Stop::new());
+    let (writer, chain): (Box<dyn RowWriter>, _) = match target {
+        Target::Sqlite(path) => {
+            let (writer, chain) = sqlite::open(&path, options, health.clone(), stop.clone())?;
+            (Box::new(writer), Some(chain))
+        }
+        Target::Csv(path) => (Box::new(csv::open(&path, options, health.clone(), stop.clone())?), None),
+        Target::Stdout => (Box::new(stdout::open(options, health.clone(), stop.clone())?), None),
+        Target::Influx(_) => unreachable!("opened above"),
+    };
+    let thread = uri.split(':').next().unwrap_or("sink");
+    let port = Box::new(RowPort::start(&format!("sink-{thread}"), options.wake.clone(), stop, writer)?);
+    Ok(vec![OpenSink { name: uri.to_owned(), takes, port, health, chain }])
+}
+
+/// Makes the job's folder.
+fn make_folder(folder: &Path) -> Result<(), Halt> {
+    std::fs::create_dir_all(folder)
+        .map_err(|e| Halt::new(HaltKind::Usage, format!("folder {}: {e}; choose another --data", folder.display())))
+}
+
+/// What the tests of this room share.
+#[cfg(test)]
+mod testing {
+    use super::*;
+    use minutely_dataflows::decimal::Decimal;
+    use minutely_dataflows::edge::RowBatch;
+    use minutely_dataflows::row::MarketRow;
+    use minutely_dataflows::time::{SECOND, State, WindowStart};
+    use std::time::Instant;
+
+    pub(super) fn temp() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    pub(super) fn no_wake() -> Wake {
+        Arc::new(|| {})
+    }
+
+    pub(super) fn options(data: &Path) -> SinkOptions {
+        SinkOptions {
+            emit: Emit::Changes,
+            market: false,
+            windowing: Windowing::default(),
+            patience: Duration::from_secs(10),
+            wake: no_wake(),
+            data: data.to_owned(),
+            chain: None,
+            generation: 0,
+            clock: Clock::start(),
+        }
+    }
+
+    /// Returns once it is so; panics after a minute.
+    pub(super) fn poll(what: &str, mut is_so: impl FnMut() -> bool) {
+        let begun = Instant::now();
+        while !is_so() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "in vain: {what}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// A random generator whose seed is printed.
+    pub(super) fn seed() -> fastrand::Rng {
+        let seed = fastrand::u64(..);
+        eprintln!("seed {seed}");
+        fastrand::Rng::with_seed(seed)
+    }
+
+    /// A final row of `count` values of 100.5.
+    pub(super) fn row(symbol: &str, second: i64, count: i64) -> Row {
+        Row {
+            symbol: symbol.to_owned(),
+            minute: WindowStart(second * SECOND),
+            count,
+            sum: Decimal(i128::from(count) * 100_500_000_000_000_000_000),
+            avg: 100.5,
+            state: State::Final,
+            market: None,
+        }
+    }
+
+    /// A symbol of what hurts formats, never empty, without control characters (R2).
+    pub(super) fn hostile_symbol(rng: &mut fastrand::Rng) -> String {
+        const PIECES: [&str; 20] = [
+            "A", " ", ",", "=", "\"", "'", "\\", "\\ ", "\\,", "\\\\", "#", ";", "é", "日本", "🦀", "\u{2028}",
+            "\u{feff}", "NaN", "<b>", "%",
+        ];
+        (0..rng.usize(1..8)).map(|_| PIECES[rng.usize(..PIECES.len())]).collect()
+    }
+
+    fn price(rng: &mut fastrand::Rng) -> f64 {
+        let digits = rng.i32(-20..20);
+        (rng.f64() - 0.5) * 10_f64.powi(digits)
+    }
+
+    fn decimal(rng: &mut fastrand::Rng) -> Decimal {
+        Decimal((rng.i128(..) >> rng.u32(31..127)) * 10_i128.pow(rng.u32(0..4)))
+    }
+
+    /// Rows of any kind, in any order.
+    pub(super) fn random_rows(rng: &mut fastrand::Rng, rows: usize, market: bool) -> Vec<Row> {
+        let mut random = || Row {
+            symbol: hostile_symbol(rng),
+            minute: WindowStart(rng.i64(-1_000_000..50_000_000) * 60 * SECOND),
+            count: rng.i64(1..) >> rng.u32(..62),
+            sum: decimal(rng),
+            avg: price(rng),
+            state: [State::Open, State::Closed, State::Final, State::Partial][rng.usize(..4)],
+            market: market.then(|| MarketRow {
+                open: price(rng),
+                high: price(rng),
+                low: price(rng),
+                close: price(rng),
+                volume: decimal(rng),
+                vwap: rng.bool().then(|| price(rng)),
+            }),
+        };
+        (0..rows).map(|_| random()).collect()
+    }
+
+    /// Offers a round in several batches and returns once it is stored.
+    pub(super) fn store_all(port: &mut dyn SinkPort, round: u64, rows: &[Row]) {
+        let mut batches: Vec<_> = rows
+            .chunks(700)
+            .map(|rows| RowBatch { round, seq: round, rows: rows.to_vec(), last: false })
+            .chain([RowBatch { round, seq: round, rows: vec![], last: true }])
+            .rev()
+            .collect();
+        poll("all is offered", || {
+            while let Some(batch) = batches.pop() {
+                if let Err(back) = port.offer(batch) {
+                    batches.push(back);
+                    port.stored().unwrap();
+                    return false;
+                }
+            }
+            true
+        });
+        poll("all is stored", || port.stored().unwrap() == Some(round));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{options, temp};
+    use super::*;
+
+    #[test]
+    fn mistakes_say_what_there_is() {
+        for uri in ["csv:x.csv", "sqlite:./a b.db", "stdout:"] {
+            assert_eq!(validate(uri), Vec::<String>::new(), "{uri}");
+        }
+        for (uri, want) in [
+            ("", "unknown; there are sqlite:PATH"),
+            ("mysql://x", "unknown; there are"),
+            ("csv", "unknown; there are"),
+            ("csv:", "names no file"),
+            ("sqlite:", "names no file"),
+            ("stdout:x", "nothing goes after"),
+            ("influxdb1://h/db", "comes later"),
+        ] {
+            let mistakes = validate(uri);
+            assert!(mistakes.len() == 1 && mistakes[0].contains(want), "{uri}: {mistakes:?}");
+            let dir = temp();
+            assert_eq!(check(uri, &options(dir.path())).unwrap_err().kind, HaltKind::Usage);
+            assert_eq!(open(uri, &options(dir.path())).map(drop).unwrap_err().kind, HaltKind::Usage);
+        }
+    }
+
+    #[test]
+    fn what_a_sink_takes_follows_emit_and_its_folder_is_made() {
+        let dir = temp();
+        let data = dir.path().join("data/job");
+        let mut options = SinkOptions { emit: Emit::Final, ..options(&data) };
+        let sinks = open(&format!("sqlite:{}", data.join("db").display()), &options).unwrap();
+        assert_eq!(sinks[0].takes, Takes { changes: false, partial: true, open_every: 0 });
+        options.emit = Emit::Changes;
+        let sinks = open(&format!("csv:{}", data.join("x").display()), &options).unwrap();
+        assert_eq!(sinks[0].takes, Takes { changes: true, partial: true, open_every: 0 });
+    }
 }

@@ -1,0 +1,308 @@
+//! A file that only grows, and that nobody else writes to: what CSV rows and dead letters go to.
+//!
+//! A failed write is cut off again and repeated until there is room, so the file holds whole writes only. A failed
+//! fsync ends the run: the system may have dropped what it could not write, and a second fsync would not say so.
+
+use super::port::{Health, Leave, Pauses, Stop};
+use minutely_dataflows::edge::{Halt, HaltKind};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What an [`Appender`] needs of a file; tests have one that fails on demand.
+pub(super) trait Place: Write + Send {
+    /// Cuts it back to so many bytes and goes on writing there.
+    ///
+    /// # Errors
+    /// When the system cannot.
+    fn cut(&mut self, len: u64) -> io::Result<()>;
+
+    /// Returns once what was written survives a power cut.
+    ///
+    /// # Errors
+    /// When that is unknown.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+impl Place for File {
+    fn cut(&mut self, len: u64) -> io::Result<()> {
+        self.set_len(len)?;
+        self.seek(SeekFrom::Start(len)).map(drop)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+/// The folder that holds this path.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
+}
+
+/// Makes the entry of a new file durable.
+pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// Can a file be made here? Made and removed again: permission bits alone do not tell (read-only file systems, root).
+fn probe(folder: &Path) -> io::Result<()> {
+    let path = folder.join(format!(".minutely-probe-{}", std::process::id()));
+    let made = OpenOptions::new().write(true).create_new(true).open(&path);
+    match made {
+        Ok(_) => std::fs::remove_file(&path),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
+/// Can a file at this path be written to, leaving nothing behind? `ours` is a folder that may still be made. Says
+/// whether the file exists.
+///
+/// # Errors
+/// 64, with what to do.
+pub(super) fn look_writable(what: &str, path: &Path, ours: &Path) -> Result<bool, Halt> {
+    let usage = |why: String| Halt::new(HaltKind::Usage, format!("{what} {}: {why}", path.display()));
+    match std::fs::metadata(path) {
+        Ok(meta) if !meta.is_file() => return Err(usage("is not a regular file; name a file".to_owned())),
+        Ok(_) => {
+            let opened = OpenOptions::new().read(true).write(true).open(path);
+            return opened.map(|_| true).map_err(|e| usage(format!("{e}; make it writable or choose another path")));
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => return Err(usage(format!("{e}; choose a path that can be written"))),
+    }
+    let mut folder = folder_of(path);
+    if folder == ours {
+        while !folder.exists() && folder.parent().is_some() {
+            folder = folder_of(folder);
+        }
+    }
+    match std::fs::metadata(folder) {
+        Ok(meta) if meta.is_dir() => {}
+        Ok(_) => return Err(usage(format!("{} is not a folder; choose another path", folder.display()))),
+        Err(e) => return Err(usage(format!("its folder {}: {e}; make the folder first", folder.display()))),
+    }
+    probe(folder).map_err(|e| {
+        usage(format!("its folder {} is not writable: {e}; make it writable or choose another path", folder.display()))
+    })?;
+    Ok(false)
+}
+
+/// Would [`create`] do, leaving nothing behind?
+///
+/// # Errors
+/// 64, with what to do.
+pub(super) fn look(what: &str, path: &Path, ours: &Path) -> Result<(), Halt> {
+    if look_writable(what, path, ours)? {
+        refuse_content(what, path, std::fs::metadata(path).map_or(0, |meta| meta.len()))?;
+    }
+    Ok(())
+}
+
+fn refuse_content(what: &str, path: &Path, len: u64) -> Result<(), Halt> {
+    if len == 0 {
+        return Ok(());
+    }
+    let why = format!(
+        "{what} {}: holds {len} bytes that are not of this run, and nothing is appended to what others wrote; move it \
+         away or choose another path",
+        path.display()
+    );
+    Err(Halt::new(HaltKind::Usage, why))
+}
+
+/// Opens a new or empty file for this run alone.
+///
+/// # Errors
+/// 64, with what to do.
+pub(super) fn create(what: &str, path: &Path) -> Result<File, Halt> {
+    let usage = |why: String| Halt::new(HaltKind::Usage, format!("{what} {}: {why}", path.display()));
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(|e| usage(format!("{e}; choose a path that can be written")))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(usage("another run is writing to it; choose another path".to_owned()));
+        }
+        // A file system without locks: the content check below still holds, two runs started at once do not see it.
+        Err(TryLockError::Error(e)) => tracing::warn!("{what} {}: cannot be locked: {e}", path.display()),
+    }
+    let meta = file.metadata().map_err(|e| usage(format!("{e}; choose another path")))?;
+    if !meta.is_file() {
+        return Err(usage("is not a regular file; name a file".to_owned()));
+    }
+    refuse_content(what, path, meta.len())?;
+    sync_folder_of(path).map_err(|e| usage(format!("its folder cannot be synchronized: {e}; choose another path")))?;
+    Ok(file)
+}
+
+/// Appends whole writes, each tried until it is there.
+pub(super) struct Appender<P = File> {
+    place: P,
+    path: PathBuf,
+    /// Bytes of whole writes.
+    len: u64,
+    health: Arc<Health>,
+    stop: Stop,
+}
+
+impl<P: Place> Appender<P> {
+    /// Appends to a place that holds `len` bytes.
+    pub(super) fn new(place: P, len: usize, path: &Path, health: Arc<Health>, stop: Stop) -> Self {
+        let len = u64::try_from(len).expect("a usize fits a u64");
+        Appender { place, path: path.to_owned(), len, health, stop }
+    }
+
+    /// Writes all of it.
+    ///
+    /// # Errors
+    /// [`Leave::Stopped`]; trouble with the disk is waited out.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), Leave> {
+        let mut pauses = Pauses::new();
+        let mut whole = true;
+        loop {
+            let tried =
+                if whole { Ok(()) } else { self.place.cut(self.len) }.and_then(|()| self.place.write_all(bytes));
+            match tried {
+                Ok(()) => break,
+                Err(e) => {
+                    whole = false;
+                    self.health.hurts(format!("{}: {e}", self.path.display()));
+                    pauses.wait(&self.stop)?;
+                }
+            }
+        }
+        self.len += u64::try_from(bytes.len()).expect("a usize fits a u64");
+        self.health.heals();
+        Ok(())
+    }
+
+    /// Returns once all writes are durable.
+    ///
+    /// # Errors
+    /// When it is unknown whether they are.
+    pub(super) fn sync(&mut self) -> Result<(), Leave> {
+        self.place.sync().map_err(|e| {
+            let why = format!(
+                "{}: could not be made durable: {e}; the system may have dropped what was written since the last time, \
+                 so the run ends: see to the disk and start again",
+                self.path.display()
+            );
+            Leave::Halt(Halt::new(HaltKind::Unreachable, why))
+        })
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::sinks::testing::{poll, temp};
+    use std::sync::Mutex;
+
+    /// A disk of so many bytes, which may grow.
+    #[derive(Clone)]
+    pub(crate) struct SmallDisk(pub(crate) Arc<Mutex<(Vec<u8>, usize)>>);
+
+    impl SmallDisk {
+        pub(crate) fn new(room: usize) -> Self {
+            SmallDisk(Arc::new(Mutex::new((Vec::new(), room))))
+        }
+
+        pub(crate) fn content(&self) -> Vec<u8> {
+            self.0.lock().unwrap().0.clone()
+        }
+    }
+
+    impl Write for SmallDisk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut disk = self.0.lock().unwrap();
+            let room = disk.1.saturating_sub(disk.0.len());
+            if room == 0 && !bytes.is_empty() {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let taken = bytes.len().min(room);
+            disk.0.extend_from_slice(&bytes[..taken]);
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Place for SmallDisk {
+        fn cut(&mut self, len: u64) -> io::Result<()> {
+            self.0.lock().unwrap().0.truncate(usize::try_from(len).unwrap());
+            Ok(())
+        }
+
+        fn sync(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_waited_out_and_nothing_is_there_twice() {
+        let disk = SmallDisk::new(7);
+        let health = Health::new("disk");
+        let mut appender = Appender::new(disk.clone(), 0, Path::new("x"), health.clone(), Stop::new());
+        appender.append(b"12345").unwrap();
+        let thread = std::thread::spawn(move || appender.append(b"67890").map(|()| appender));
+        poll("it says so", || health.trouble().is_some_and(|t| t.starts_with("x: ")));
+        disk.0.lock().unwrap().1 = 100;
+        let mut appender = thread.join().unwrap().unwrap();
+        assert_eq!(health.trouble(), None);
+        appender.append(b"!").unwrap();
+        assert_eq!(disk.content(), b"1234567890!");
+    }
+
+    #[test]
+    fn a_stop_ends_the_waiting() {
+        let (stop, health) = (Stop::new(), Health::new("disk"));
+        let mut appender = Appender::new(SmallDisk::new(0), 0, Path::new("x"), health.clone(), stop.clone());
+        let thread = std::thread::spawn(move || appender.append(b"1"));
+        poll("it waits", || health.trouble().is_some());
+        stop.set();
+        assert_eq!(thread.join().unwrap(), Err(Leave::Stopped));
+    }
+
+    #[test]
+    fn what_others_wrote_what_is_no_file_and_what_has_no_folder_is_refused_without_a_trace() {
+        let dir = temp();
+        let nowhere = Path::new("/");
+        let full = dir.path().join("full");
+        std::fs::write(&full, "theirs").unwrap();
+        let missing = dir.path().join("no/such");
+        let inside = full.join("x");
+        for path in [&full, dir.path(), &missing, &inside] {
+            for halt in [look("csv", path, nowhere).unwrap_err(), create("csv", path).unwrap_err()] {
+                assert_eq!(halt.kind, HaltKind::Usage, "{halt}");
+                assert!(halt.why.contains(&path.display().to_string()), "{halt}");
+            }
+        }
+        assert_eq!(std::fs::read(&full).unwrap(), b"theirs");
+        look("csv", &missing, missing.parent().unwrap()).unwrap(); // a folder of ours is made later
+        look("csv", &dir.path().join("new"), nowhere).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "looking leaves nothing");
+    }
+
+    #[test]
+    fn two_runs_do_not_share_a_file() {
+        let dir = temp();
+        let path = dir.path().join("one");
+        let held = create("csv", &path).unwrap();
+        assert!(create("csv", &path).unwrap_err().why.contains("another run"));
+        drop(held);
+        create("csv", &path).unwrap();
+    }
+}

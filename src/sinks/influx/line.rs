@@ -1,0 +1,142 @@
+//! A row as a line of InfluxDB's line protocol.
+//!
+//! ```text
+//! minute,symbol=AAPL count=3i,sum="301.5",avg=100.5,state="final" 1767225600000000000
+//! ```
+//!
+//! A point always carries the same fields with the same types: InfluxDB merges the fields of writes to one point, and
+//! holds a type per field and shard. The one exception is `vwap`, which is left out while all weights are 0. That
+//! cannot leave a stale one behind: weights are never negative and a record never stops counting, so a vwap that is
+//! there stays there.
+//!
+//! A tag's value escapes comma, equals sign and space by a backslash; a backslash itself is not escaped, and means
+//! itself wherever none of those three follows. So a backslash before one of them still reads back, while one at the
+//! value's end would escape what ends the value: such a symbol has no line.
+
+use minutely_dataflows::row::Row;
+use std::io::{self, Write};
+
+/// Appends the row's line, newline included.
+///
+/// # Errors
+/// Why line protocol cannot carry it. Then nothing was appended.
+pub(super) fn write(measurement: &str, row: &Row, out: &mut Vec<u8>) -> Result<(), &'static str> {
+    let reason = match row.symbol.as_str() {
+        "" => "a tag value cannot be empty",
+        symbol if symbol.ends_with('\\') => "line protocol has no tag value that ends in a backslash",
+        symbol if symbol.contains(['\n', '\r', '\0']) => "line protocol has no tag value with control characters",
+        _ => {
+            line(measurement, row, out).expect("memory takes what is written to it");
+            return Ok(());
+        }
+    };
+    Err(reason)
+}
+
+fn line(measurement: &str, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
+    write!(out, "{measurement},symbol=")?;
+    for byte in row.symbol.bytes() {
+        if matches!(byte, b',' | b'=' | b' ') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    // `sum` and `state` are digits and letters: nothing in them to escape.
+    write!(out, " count={}i,sum=\"{}\",avg={},state=\"{}\"", row.count, row.sum, row.avg, row.state.name())?;
+    if let Some(market) = &row.market {
+        write!(out, ",open={},high={},low={},close={}", market.open, market.high, market.low, market.close)?;
+        write!(out, ",volume={}", market.volume.to_f64())?;
+        if let Some(vwap) = market.vwap {
+            write!(out, ",vwap={vwap}")?;
+        }
+    }
+    writeln!(out, " {}", row.minute.0)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::sinks::testing::{random_rows, row, seed};
+    use std::collections::BTreeMap;
+
+    /// Measurement, symbol, time.
+    pub(crate) type Key = (String, String, i64);
+    /// Fields as they were written.
+    pub(crate) type Fields = BTreeMap<String, String>;
+
+    /// Where this byte first stands without a backslash before it: InfluxDB looks back one byte, no more.
+    fn unescaped(text: &str, byte: u8) -> Option<usize> {
+        let bytes = text.as_bytes();
+        (0..bytes.len()).find(|&i| bytes[i] == byte && (i == 0 || bytes[i - 1] != b'\\'))
+    }
+
+    /// Reads a line as InfluxDB 2 does; independent of the writer.
+    pub(crate) fn parse(line: &str) -> Option<(Key, Fields)> {
+        let (head, rest) = line.split_at(unescaped(line, b' ')?);
+        let (measurement, tag) = head.split_at(unescaped(head, b',')?);
+        let value = tag.strip_prefix(",symbol=").filter(|v| !v.is_empty())?;
+        if unescaped(value, b',').is_some() || unescaped(value, b'=').is_some() {
+            return None;
+        }
+        let symbol = value.replace("\\,", ",").replace("\\ ", " ").replace("\\=", "=");
+        let (fields, time) = rest[1..].rsplit_once(' ')?;
+        let fields = fields.split(',').map(|f| f.split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned())));
+        Some(((measurement.to_owned(), symbol, time.parse().ok()?), fields.collect::<Option<_>>()?))
+    }
+
+    /// What a row's point must hold.
+    pub(crate) fn want(measurement: &str, row: &Row) -> (Key, Fields) {
+        let mut fields = vec![
+            ("count", format!("{}i", row.count)),
+            ("sum", format!("\"{}\"", row.sum)),
+            ("avg", row.avg.to_string()),
+            ("state", format!("\"{}\"", row.state.name())),
+        ];
+        if let Some(m) = &row.market {
+            fields.extend([
+                ("open", m.open.to_string()),
+                ("high", m.high.to_string()),
+                ("low", m.low.to_string()),
+                ("close", m.close.to_string()),
+                ("volume", m.volume.to_f64().to_string()),
+            ]);
+            fields.extend(m.vwap.map(|v| ("vwap", v.to_string())));
+        }
+        let fields = fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+        ((measurement.to_owned(), row.symbol.clone(), row.minute.0), fields)
+    }
+
+    #[test]
+    fn a_line_is_what_the_page_says() {
+        let mut out = Vec::new();
+        write("minute", &row("AAPL", 1_767_225_600, 3), &mut out).unwrap();
+        write("minute", &row("a b,c=d\\e\\,f\"", 0, 1), &mut out).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "minute,symbol=AAPL count=3i,sum=\"301.5\",avg=100.5,state=\"final\" 1767225600000000000\n\
+             minute,symbol=a\\ b\\,c\\=d\\e\\\\,f\" count=1i,sum=\"100.5\",avg=100.5,state=\"final\" 0\n"
+        );
+    }
+
+    #[test]
+    fn every_symbol_reads_back_or_is_refused_for_its_last_backslash() {
+        let mut rng = seed();
+        let mut refused = 0;
+        for row in random_rows(&mut rng, 20_000, true) {
+            let mut out = Vec::new();
+            match write("minute_live", &row, &mut out) {
+                Ok(()) => {
+                    let line = String::from_utf8(out).unwrap();
+                    assert_eq!(parse(line.strip_suffix('\n').unwrap()).unwrap(), want("minute_live", &row), "{line}");
+                }
+                Err(_) => {
+                    refused += 1;
+                    assert!(row.symbol.ends_with('\\') && out.is_empty(), "{}", row.symbol);
+                }
+            }
+        }
+        assert!(refused > 0);
+        assert!(write("minute", &row("", 0, 1), &mut Vec::new()).is_err());
+        assert!(write("minute", &row("a\nb", 0, 1), &mut Vec::new()).is_err());
+    }
+}

@@ -1,0 +1,154 @@
+//! What an answer to a write means, and how long to wait before the next attempt.
+//!
+//! Sending the same points again is always safe: a point is named by measurement, symbol and minute, and the last
+//! write of it wins. So whatever does not say clearly that nothing more will come of it is sent again.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+/// What to do after an answer. Answers seen on a real InfluxDB 2.7, and those that proxies give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// 204: written.
+    Done,
+    /// The outcome is unknown (a real 500 "timeout" had written): the identical bytes again, after a while.
+    Again,
+    /// 413: in two halves.
+    Split,
+    /// 400: nothing of it was written. 422: all but some points were. Find those that are to blame.
+    Blame,
+    /// A matter of set-up, such as a token that was revoked: hold everything and look again every few seconds.
+    Hold,
+}
+
+/// What this status means.
+pub(super) fn judge(status: u16) -> Verdict {
+    match status {
+        204 => Verdict::Done,
+        408 | 425 | 429 | 500..=599 => Verdict::Again,
+        413 => Verdict::Split,
+        400 | 422 => Verdict::Blame,
+        _ => Verdict::Hold, // 401, 403, 404; and what no InfluxDB answers, such as a redirect
+    }
+}
+
+/// How many points a 422 says were left out, if it says so: `… dropped=2`, `… dropped 2 points outside retention …`.
+pub(super) fn dropped(answer: &str) -> Option<usize> {
+    let rest = answer.split("dropped").nth(1)?;
+    let digits = rest.strip_prefix(['=', ' '])?;
+    digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// All times of a sink; tests have shorter ones.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// How long one request may take.
+    pub(super) request: Duration,
+    /// The first wait after an unknown outcome; then twice as long each time.
+    pub(super) first: Duration,
+    /// The longest wait that is our own choice.
+    pub(super) most: Duration,
+    /// Between two looks at a matter of set-up.
+    pub(super) hold: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Pace {
+            request: Duration::from_secs(10),
+            first: Duration::from_millis(250),
+            most: Duration::from_secs(30),
+            hold: Duration::from_secs(3),
+        }
+    }
+}
+
+/// Growing waits with jitter, so that many writers do not come back all at once.
+pub(super) struct Backoff {
+    pace: Pace,
+    next: Duration,
+    random: RandomState,
+    attempts: u64,
+}
+
+/// A server may ask for that much patience and no more.
+const RETRY_AFTER_MOST: Duration = Duration::from_secs(3600);
+
+impl Backoff {
+    pub(super) fn new(pace: Pace) -> Self {
+        Backoff { pace, next: pace.first, random: RandomState::new(), attempts: 0 }
+    }
+
+    /// The wait before the next attempt: between half and all of the growing one, and not less than the server asks.
+    pub(super) fn wait(&mut self, retry_after: Option<Duration>) -> Duration {
+        self.attempts += 1;
+        let half = self.next / 2;
+        let share = u32::try_from(self.random.hash_one(self.attempts) % 1024).expect("below 1024");
+        self.next = (self.next * 2).min(self.pace.most);
+        (half + half * share / 1024).max(retry_after.unwrap_or_default().min(RETRY_AFTER_MOST))
+    }
+}
+
+/// `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3). `now` in nanoseconds since the epoch.
+pub(super) fn retry_after(header: &str, now: i64) -> Option<Duration> {
+    let header = header.trim();
+    if let Ok(seconds) = header.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(header).ok()?;
+    let wait = date.as_nanosecond().saturating_sub(i128::from(now)).max(0);
+    Some(Duration::from_nanos(u64::try_from(wait).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_told_apart() {
+        for (status, want) in [
+            (204, Verdict::Done),
+            (429, Verdict::Again),
+            (500, Verdict::Again),
+            (503, Verdict::Again),
+            (413, Verdict::Split),
+            (400, Verdict::Blame),
+            (422, Verdict::Blame),
+            (401, Verdict::Hold),
+            (403, Verdict::Hold),
+            (404, Verdict::Hold),
+            (200, Verdict::Hold),
+            (302, Verdict::Hold),
+            (405, Verdict::Hold),
+        ] {
+            assert_eq!(judge(status), want, "{status}");
+        }
+        assert_eq!(dropped("partial write: field type conflict: input field \"v\" … dropped=12\"}"), Some(12));
+        assert_eq!(dropped("partial write: dropped 2 points outside retention policy of duration 1h"), Some(2));
+        assert_eq!(dropped("partial write: dropped"), None);
+        assert_eq!(dropped("unable to parse"), None);
+    }
+
+    #[test]
+    fn waits_grow_to_their_bound_and_heed_the_server() {
+        let mut backoff = Backoff::new(Pace::default());
+        let mut most = Duration::from_millis(250);
+        for _ in 0..20 {
+            let wait = backoff.wait(None);
+            assert!(wait >= most / 2 && wait <= most, "{wait:?} of {most:?}");
+            most = (most * 2).min(Duration::from_secs(30));
+        }
+        assert_eq!(backoff.wait(Some(Duration::from_secs(100))), Duration::from_secs(100));
+        assert!(backoff.wait(Some(Duration::ZERO)) >= Duration::from_secs(15));
+        assert_eq!(backoff.wait(Some(Duration::from_secs(1 << 40))), RETRY_AFTER_MOST);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        assert_eq!(retry_after(" 7 ", 0), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after("Thu, 01 Jan 1970 00:01:00 GMT", 59_000_000_000), Some(Duration::from_secs(1)));
+        assert_eq!(retry_after("Thu, 01 Jan 1970 00:01:00 GMT", 61_000_000_000), Some(Duration::ZERO));
+        assert_eq!(retry_after("soon", 0), None);
+        assert_eq!(retry_after("-1", 0), None);
+    }
+}

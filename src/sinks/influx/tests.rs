@@ -1,0 +1,680 @@
+//! Against a scripted server, for the answers that a real one never gives, and against a real one if there is one.
+
+use super::line::tests::{Fields, Key, parse, want};
+use super::*;
+use crate::sinks::testing::{hostile_symbol, options, poll, random_rows, row, seed, store_all, temp};
+use crate::sinks::{check, open as open_uri, validate};
+use minutely_dataflows::edge::RowBatch;
+use minutely_dataflows::row::Row;
+use minutely_dataflows::time::{State, WindowStart};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Mutex;
+use std::time::Instant;
+
+const SECRET: &str = "s3cr3t-t0k3n";
+
+/// What the server does with a write, instead of what InfluxDB does.
+#[derive(Clone)]
+enum Step {
+    Answer {
+        stores: bool,
+        status: u16,
+        headers: &'static str,
+        text: &'static str,
+    },
+    Close {
+        stores: bool,
+    },
+    /// Says nothing until the client gives up.
+    Silence,
+}
+
+fn answer(status: u16, text: &'static str) -> Step {
+    Step::Answer { stores: false, status, headers: "", text }
+}
+
+struct Seen {
+    at: Instant,
+    head: String,
+    body: Vec<u8>,
+    lines: usize,
+}
+
+type Rule = Box<dyn Fn(&Key) -> Option<u16> + Send + Sync>;
+
+/// InfluxDB as seen by a writer: a bad point spoils the batch (400) or is left out (422).
+struct Fake {
+    at: SocketAddr,
+    points: Mutex<BTreeMap<Key, Fields>>,
+    seen: Mutex<Vec<Seen>>,
+    /// For writes of points, then for empty ones.
+    script: Mutex<[VecDeque<Step>; 2]>,
+    rule: Rule,
+    line_limit: usize,
+    retention: u64,
+}
+
+impl Fake {
+    fn start(rule: Rule, line_limit: usize) -> Arc<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let fake = Arc::new(Fake {
+            at: listener.local_addr().unwrap(),
+            points: Mutex::default(),
+            seen: Mutex::default(),
+            script: Mutex::default(),
+            rule,
+            line_limit,
+            retention: 600,
+        });
+        let theirs = fake.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let fake = theirs.clone();
+                std::thread::spawn(move || fake.serve(&stream));
+            }
+        });
+        fake
+    }
+
+    fn plain() -> Arc<Self> {
+        Self::start(Box::new(|_| None), usize::MAX)
+    }
+
+    fn script(&self, points: impl IntoIterator<Item = Step>, empty: impl IntoIterator<Item = Step>) {
+        *self.script.lock().unwrap() = [points.into_iter().collect(), empty.into_iter().collect()];
+    }
+
+    fn address(&self) -> Address {
+        let env = |name: &str| (name == "INFLUX_TOKEN").then(|| SECRET.to_owned());
+        let rest = format!("//{}/my%20org/b", self.at);
+        Address::parse(false, &rest, &format!("influxdb:{rest}"), &env).unwrap()
+    }
+
+    /// Points' writes, without the empty ones.
+    fn writes(&self) -> Vec<(Vec<u8>, usize, Instant)> {
+        let seen = self.seen.lock().unwrap();
+        seen.iter().filter(|s| s.lines > 0).map(|s| (s.body.clone(), s.lines, s.at)).collect()
+    }
+
+    fn points(&self) -> BTreeMap<Key, Fields> {
+        self.points.lock().unwrap().clone()
+    }
+
+    fn serve(&self, stream: &TcpStream) -> Option<()> {
+        let mut reader = BufReader::new(stream);
+        loop {
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                if reader.read_line(&mut head).ok()? == 0 {
+                    return None;
+                }
+            }
+            let header = |name: &str| {
+                let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with(name))?;
+                line.split_once(':').map(|(_, value)| value.trim().to_owned())
+            };
+            let mut body = vec![0; header("content-length:").map_or(0, |len| len.parse().unwrap())];
+            reader.read_exact(&mut body).ok()?;
+            let say = |status: u16, headers: &str, text: &str| {
+                let len = text.len();
+                let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {len}\r\n{headers}\r\n{text}");
+                (&mut &*stream).write_all(answer.as_bytes()).ok()
+            };
+            if head.starts_with("GET /health ") {
+                say(200, "", r#"{"name":"influxdb","status":"pass"}"#)?;
+                continue;
+            }
+            if head.starts_with("GET /api/v2/buckets?") {
+                let text = format!(
+                    r#"{{"buckets":[{{"name":"b","retentionRules":[{{"type":"expire","everySeconds":{}}}]}}]}}"#,
+                    self.retention
+                );
+                say(200, "", &text)?;
+                continue;
+            }
+            let mut text = String::new();
+            flate2::read::GzDecoder::new(body.as_slice()).read_to_string(&mut text).unwrap();
+            let lines = text.lines().count();
+            let step = self.script.lock().unwrap()[usize::from(lines == 0)].pop_front();
+            self.seen.lock().unwrap().push(Seen { at: Instant::now(), head, body, lines });
+            match step {
+                None => {
+                    let (status, text) = self.influx(&text);
+                    say(status, "", &text)?;
+                }
+                Some(Step::Answer { stores, status, headers, text: said }) => {
+                    if stores {
+                        self.influx(&text);
+                    }
+                    say(status, headers, said)?;
+                }
+                Some(Step::Close { stores }) => {
+                    if stores {
+                        self.influx(&text);
+                    }
+                    return None;
+                }
+                Some(Step::Silence) => {
+                    drop(reader.read(&mut [0]));
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn influx(&self, text: &str) -> (u16, String) {
+        if text.lines().count() > self.line_limit {
+            return (413, "too large".to_owned());
+        }
+        let points: Vec<_> = text.lines().map(|line| parse(line).unwrap()).collect();
+        let bad: Vec<_> = points.iter().map(|(key, _)| (self.rule)(key)).collect();
+        if bad.contains(&Some(400)) {
+            return (400, r#"{"code":"invalid","message":"unable to parse 'x': bad"}"#.to_owned());
+        }
+        if bad.contains(&Some(413)) {
+            return (413, String::new());
+        }
+        let good = points.into_iter().zip(&bad).filter(|(_, bad)| bad.is_none()).map(|(point, _)| point);
+        self.points.lock().unwrap().extend(good);
+        match bad.iter().flatten().count() {
+            0 => (204, String::new()),
+            // As the real one does, it may name fewer than there are.
+            n => (422, format!(r#"{{"message":"partial write: field type conflict … dropped={n}"}}"#)),
+        }
+    }
+}
+
+fn quick() -> Pace {
+    let ms = Duration::from_millis;
+    Pace { request: Duration::from_secs(20), first: ms(1), most: ms(4), hold: ms(1) }
+}
+
+fn sinks(fake: &Fake, data: &Path, emit: Emit, pace: Pace) -> Vec<OpenSink> {
+    open_at(fake.address(), &SinkOptions { emit, ..options(data) }, pace).unwrap()
+}
+
+fn wanted<'a>(measurement: &str, rows: impl IntoIterator<Item = &'a Row>) -> BTreeMap<Key, Fields> {
+    rows.into_iter().map(|row| want(measurement, row)).collect()
+}
+
+/// What stands in `unwritable.jsonl`: (measurement, symbol, minute, answer).
+fn unwritable(data: &Path) -> Vec<(String, String, i64, String)> {
+    let text = std::fs::read_to_string(data.join("unwritable.jsonl")).unwrap_or_default();
+    let line = |line: &str| {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let minute = text(&value["point"]["minute"]).parse::<jiff::Timestamp>().unwrap().as_nanosecond();
+        let minute = i64::try_from(minute).unwrap();
+        (text(&value["point"]["measurement"]), text(&value["point"]["symbol"]), minute, text(&value["answer"]))
+    };
+    text.lines().map(line).collect()
+}
+
+/// Rows of hostile symbols within some hours, one per point, in order.
+fn rows_within_hours(rng: &mut fastrand::Rng, rows: usize, market: bool) -> Vec<Row> {
+    let mut by_point = BTreeMap::new();
+    for mut row in random_rows(rng, rows, market) {
+        row.minute = WindowStart((29_453_760 + rng.i64(0..600)) * 60 * SECOND);
+        by_point.insert((row.minute, row.symbol.clone()), row);
+    }
+    by_point.into_values().collect()
+}
+
+#[test]
+fn both_measurements_get_all_their_points_in_batches() {
+    let (fake, dir, mut rng) = (Fake::plain(), temp(), seed());
+    let mut sinks = sinks(&fake, dir.path(), Emit::Changes, quick());
+    assert_eq!(sinks.len(), 2);
+    assert_eq!(sinks[0].takes, Takes { changes: false, partial: false, open_every: 0 });
+    assert_eq!(sinks[1].takes, Takes { changes: true, partial: true, open_every: 5_000_000_000 });
+    let mut rows = rows_within_hours(&mut rng, 12_000, true);
+    rows.retain(|row| !row.symbol.ends_with('\\'));
+    let finals: Vec<_> = rows.iter().filter(|row| row.state == State::Final).cloned().collect();
+    store_all(&mut *sinks[0].port, 1, &finals);
+    store_all(&mut *sinks[1].port, 1, &rows);
+    let mut all = wanted("minute", &finals);
+    all.extend(wanted("minute_live", &rows));
+    assert_eq!(fake.points(), all);
+    assert!(fake.writes().iter().all(|(_, lines, _)| *lines <= 5_000));
+    assert_eq!(fake.writes().len(), finals.len().div_ceil(5_000) + rows.len().div_ceil(5_000));
+    let seen = fake.seen.lock().unwrap();
+    let head = seen[0].head.to_ascii_lowercase();
+    assert!(head.starts_with("post /api/v2/write?org=my+org&bucket=b&precision=ns "), "{head}");
+    assert!(head.contains(&format!("authorization: token {SECRET}")), "{head}");
+    assert_eq!(unwritable(dir.path()), vec![]);
+}
+
+#[test]
+fn an_unknown_outcome_sends_the_identical_bytes_again() {
+    let (fake, dir) = (Fake::plain(), temp());
+    let mut sinks = sinks(&fake, dir.path(), Emit::Final, quick());
+    assert_eq!(sinks.len(), 1, "no `minute_live` with --emit final");
+    let stored = |status, headers| Step::Answer { stores: true, status, headers, text: "timeout" };
+    let steps = [
+        Step::Answer { stores: false, status: 429, headers: "Retry-After: 1\r\n", text: "" },
+        answer(503, "busy"),
+        stored(500, ""),
+        Step::Close { stores: true },
+        Step::Close { stores: false },
+        answer(502, "<html>bad gateway</html>"),
+    ];
+    let attempts = steps.len() + 1;
+    fake.script(steps, []);
+    let rows = [row("A", 0, 1), row("B", 0, 2)];
+    store_all(&mut *sinks[0].port, 3, &rows);
+    let writes = fake.writes();
+    assert_eq!(writes.len(), attempts);
+    assert!(writes.iter().all(|(body, _, _)| *body == writes[0].0));
+    assert!(writes[1].2 - writes[0].2 >= Duration::from_secs(1), "Retry-After is heeded");
+    assert_eq!(fake.points(), wanted("minute", &rows));
+    assert_eq!(sinks[0].health.trouble(), None);
+    assert_eq!(unwritable(dir.path()), vec![]);
+}
+
+#[test]
+fn a_server_that_says_nothing_is_asked_again() {
+    let (fake, dir) = (Fake::plain(), temp());
+    let pace = Pace { request: Duration::from_millis(400), ..quick() };
+    let mut sinks = sinks(&fake, dir.path(), Emit::Final, pace);
+    fake.script([Step::Silence, Step::Silence], []);
+    store_all(&mut *sinks[0].port, 1, &[row("A", 0, 1)]);
+    assert!(fake.writes().len() >= 3);
+    assert_eq!(fake.points(), wanted("minute", &[row("A", 0, 1)]));
+}
+
+#[test]
+fn what_is_too_large_is_split_down_to_the_point() {
+    let too_large = |key: &Key| (key.1 == "s7").then_some(413);
+    let (fake, dir) = (Fake::start(Box::new(too_large), 100), temp());
+    let mut sinks = sinks(&fake, dir.path(), Emit::Final, quick());
+    let rows: Vec<_> = (0..1_000).map(|i| row(&format!("s{i}"), 0, i + 1)).collect();
+    store_all(&mut *sinks[0].port, 1, &rows);
+    assert_eq!(fake.points(), wanted("minute", rows.iter().filter(|row| row.symbol != "s7")));
+    assert_eq!(unwritable(dir.path()), vec![("minute".to_owned(), "s7".to_owned(), 0, "413: ".to_owned())]);
+    assert_eq!(sinks[0].health.unwritable(), 1);
+}
+
+#[test]
+fn exactly_the_points_that_are_to_blame_are_recorded_and_all_others_written() {
+    let mut rng = seed();
+    for _ in 0..20 {
+        let share = [1, 2, 10, 100, 1_000][rng.usize(..5)];
+        let salt = rng.u64(..);
+        let verdict = move |key: &Key| -> Option<u16> {
+            let mut rng = fastrand::Rng::with_seed(salt ^ xxhash_rust::xxh3::xxh3_64(format!("{key:?}").as_bytes()));
+            if rng.u32(..share) > 0 { None } else { Some([400, 422, 413][rng.usize(..3)]) }
+        };
+        let (fake, dir) = (Fake::start(Box::new(verdict), [20, 1_000, usize::MAX][rng.usize(..3)]), temp());
+        let mut sinks = sinks(&fake, dir.path(), Emit::Changes, quick());
+        let count = rng.usize(1..400);
+        let rows = rows_within_hours(&mut rng, count, false);
+        store_all(&mut *sinks[1].port, 1, &rows);
+        let key = |row: &Row| ("minute_live".to_owned(), row.symbol.clone(), row.minute.0);
+        let (bad, good): (Vec<_>, Vec<_>) =
+            rows.iter().partition(|row| row.symbol.ends_with('\\') || verdict(&key(row)).is_some());
+        assert_eq!(fake.points(), wanted("minute_live", good));
+        let recorded: Vec<_> = unwritable(dir.path()).into_iter().map(|r| (r.0, r.1, r.2)).collect();
+        assert_eq!(recorded.len(), bad.len(), "each once");
+        assert_eq!(recorded.into_iter().collect::<BTreeSet<_>>(), bad.into_iter().map(key).collect());
+    }
+}
+
+#[test]
+fn a_422_that_left_out_every_point_needs_no_bisection() {
+    let (fake, dir) = (Fake::start(Box::new(|_| Some(422)), usize::MAX), temp());
+    let mut sinks = sinks(&fake, dir.path(), Emit::Final, quick());
+    let rows: Vec<_> = (0..500).map(|i| row(&format!("s{i}"), 0, 1)).collect();
+    store_all(&mut *sinks[0].port, 1, &rows);
+    assert_eq!(fake.writes().len(), 1);
+    assert_eq!(unwritable(dir.path()).len(), 500);
+}
+
+#[test]
+fn a_server_that_refuses_even_an_empty_write_blames_no_point() {
+    let (fake, dir) = (Fake::plain(), temp());
+    let mut sinks = sinks(&fake, dir.path(), Emit::Final, quick());
+    fake.script([answer(400, "no such thing"), answer(400, "once more")], vec![answer(400, "no such thing"); 3]);
+    store_all(&mut *sinks[0].port, 1, &[row("A", 0, 1), row("B", 0, 1)]);
+    assert_eq!(fake.points(), wanted("minute", &[row("A", 0, 1), row("B", 0, 1)]));
+    assert_eq!(unwritable(dir.path()), vec![]);
+    assert_eq!(fake.seen.lock().unwrap().iter().filter(|s| s.lines == 0).count(), 1 + 4 + 1);
+}
+
+#[test]
+fn a_matter_of_set_up_holds_everything_and_says_what_to_do() {
+    let (fake, dir) = (Fake::plain(), temp());
+    for (status, want) in
+        [(401, "INFLUX_TOKEN"), (403, "may not write"), (404, "create the bucket"), (302, "unexpected")]
+    {
+        let pace = Pace { hold: Duration::from_millis(50), ..quick() };
+        let mut sinks = sinks(&fake, dir.path(), Emit::Final, pace);
+        let rows = [row("A", i64::from(status), 1)];
+        fake.script(vec![answer(status, r#"{"code":"c","message":"no"}"#); 1_000_000], []);
+        sinks[0].port.offer(RowBatch { round: 1, seq: 1, rows: rows.to_vec(), last: true }).unwrap();
+        poll("trouble is told", || sinks[0].health.trouble().is_some());
+        let trouble = sinks[0].health.trouble().unwrap();
+        assert!(trouble.contains(want) && trouble.contains(&format!("{status}: no")), "{trouble}");
+        assert!(!trouble.contains(SECRET));
+        assert_eq!(sinks[0].port.stored(), Ok(None));
+        fake.script([], []);
+        poll("the round is stored", || sinks[0].port.stored() == Ok(Some(1)));
+        assert_eq!(sinks[0].health.trouble(), None);
+        assert!(fake.points().contains_key(&want_key(&rows[0])));
+    }
+    assert_eq!(unwritable(dir.path()), vec![]);
+}
+
+fn want_key(row: &Row) -> Key {
+    want("minute", row).0
+}
+
+#[test]
+fn a_drop_waits_neither_for_a_silent_server_nor_for_the_next_attempt() {
+    let (fake, dir) = (Fake::plain(), temp());
+    let hour = Duration::from_secs(3600);
+    let pace = Pace { request: hour, first: hour, most: hour, hold: hour };
+    for step in [Step::Silence, answer(503, "busy"), answer(401, "no")] {
+        let mut sinks = sinks(&fake, dir.path(), Emit::Final, pace);
+        let seen = fake.writes().len();
+        fake.script([step], []);
+        sinks[0].port.offer(RowBatch { round: 1, seq: 1, rows: vec![row("A", 0, 1)], last: true }).unwrap();
+        poll("it is sent", || fake.writes().len() > seen);
+        let health = sinks[0].health.clone();
+        drop(sinks);
+        assert_eq!(Arc::strong_count(&health), 1, "the thread has let go");
+    }
+    assert_eq!(fake.points(), BTreeMap::new());
+}
+
+#[test]
+fn minute_takes_final_rows_alone() {
+    let (fake, dir) = (Fake::plain(), temp());
+    for state in [State::Open, State::Closed, State::Partial] {
+        let mut sinks = sinks(&fake, dir.path(), Emit::Changes, quick());
+        let rows = vec![Row { state, ..row("A", 0, 1) }];
+        sinks[0].port.offer(RowBatch { round: 1, seq: 1, rows, last: true }).unwrap();
+        poll("it halts", || sinks[0].port.stored().is_err_and(|h| h.kind == HaltKind::Internal));
+    }
+    assert_eq!(fake.points(), BTreeMap::new());
+}
+
+#[test]
+fn the_set_up_check_says_what_to_do_and_leaves_nothing() {
+    let (fake, dir) = (Fake::plain(), temp());
+    let look = |patience| found(&fake.address(), &SinkOptions { patience, ..options(dir.path()) }, quick());
+    let second = Duration::from_secs(1);
+    for (status, want) in [
+        (401, "does not know the token"),
+        (403, "may not write to bucket `b`"),
+        (404, "organization `my org` or bucket `b`"),
+        (400, "is this the address"),
+        (200, "is this the address"),
+    ] {
+        fake.script([], [answer(status, SECRET.split_at(3).0)]);
+        let halt = look(second).unwrap_err();
+        assert!(halt.kind == HaltKind::Usage && halt.why.contains(want), "{halt}");
+        assert!(!format!("{halt:?} {:?}", fake.address()).contains(SECRET));
+    }
+    fake.script([], [answer(503, "starting"), Step::Close { stores: false }]);
+    assert_eq!(look(Duration::from_secs(30)), Ok(SetUp { retention: Some(600) }), "waits for a server that starts");
+    fake.script([], vec![answer(503, "starting"); 1_000_000]);
+    let halt = look(Duration::from_millis(20)).unwrap_err();
+    assert!(halt.kind == HaltKind::Unreachable && halt.why.contains("503: starting"), "{halt}");
+    assert_eq!(fake.points(), BTreeMap::new());
+
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = Address { base: Url::parse(&format!("http://{nobody}")).unwrap(), ..fake.address() };
+    let options = SinkOptions { patience: Duration::ZERO, ..options(dir.path()) };
+    let halt = found(&address, &options, quick()).unwrap_err();
+    assert!(halt.kind == HaltKind::Unreachable && halt.why.contains("start the server"), "{halt}");
+
+    let warned = |seconds| too_short(&SetUp { retention: seconds }, &options);
+    assert!(warned(Some(659)).unwrap().contains("keeps points for 659 s"));
+    assert_eq!((warned(Some(660)), warned(None)), (None, None));
+}
+
+#[test]
+fn addresses_are_read_and_every_mistake_is_told_without_the_secret() {
+    let dir = temp();
+    let file = dir.path().join("token");
+    std::fs::write(&file, format!("{SECRET}\n")).unwrap();
+    let env = |name: &str| match name {
+        "MINE" | "INFLUX_TOKEN" => Some(SECRET.to_owned()),
+        "BAD" => Some(format!("{SECRET} {SECRET}")),
+        "BLANK" => Some(" \n".to_owned()),
+        _ => None,
+    };
+    let read = |tls, rest: &str, env: &dyn Fn(&str) -> Option<String>| {
+        let parsed = Address::parse(tls, rest, &crate::sinks::shown(&format!("influxdb:{rest}")), env);
+        let said = format!("{parsed:?}");
+        assert!(!said.contains(SECRET), "{said}");
+        parsed
+            .map(|a| (a.base.to_string(), a.org, a.bucket, a.token.secret, a.token.from))
+            .map_err(|all| all.join("\n"))
+    };
+    let ok = |base: &str, org: &str, bucket: &str, from: &str| {
+        Ok((base.to_owned(), org.to_owned(), bucket.to_owned(), SECRET.to_owned(), from.to_owned()))
+    };
+    let from = "INFLUX_TOKEN";
+    assert_eq!(read(false, "//h:99/o/b", &env), ok("http://h:99/", "o", "b", from));
+    assert_eq!(read(false, "//h/o/b", &env), ok("http://h:8086/", "o", "b", from));
+    assert_eq!(read(false, "//h:80/o/b", &env), ok("http://h/", "o", "b", from));
+    assert_eq!(read(true, "//h/o/b", &env), ok("https://h/", "o", "b", from));
+    assert_eq!(read(true, "//[::1]:8086/o/b", &env), ok("https://[::1]:8086/", "o", "b", from));
+    assert_eq!(read(false, "//h/my%20org/a%2Fb%C3%A9", &env), ok("http://h:8086/", "my org", "a/bé", from));
+    assert_eq!(read(false, "//h/o/b?token_env=MINE", &env), ok("http://h:8086/", "o", "b", "MINE"));
+    let uri = format!("//h/o/b?token_file={}", file.display());
+    assert_eq!(read(false, &uri, &env), ok("http://h:8086/", "o", "b", &format!("the file {}", file.display())));
+
+    let secret = format!("//me:{SECRET}@h/o/b");
+    let in_query = format!("//h/o/b?token={SECRET}");
+    for (rest, wants) in [
+        ("", vec!["give it as influxdb://"]),
+        ("//", vec!["give it as influxdb://"]),
+        ("//h:port/o/b", vec!["give it as influxdb://"]),
+        ("//h", vec!["/org/bucket"]),
+        ("//h/o", vec!["/org/bucket"]),
+        ("//h/o/b/c", vec!["/org/bucket"]),
+        ("//h/o/%zz", vec!["/org/bucket"]),
+        (secret.as_str(), vec!["a secret does not go into the address"]),
+        (in_query.as_str(), vec!["a token does not go into the address"]),
+        ("//h/o/b?token_env=NO", vec!["no environment variable `NO`"]),
+        ("//h/o/b?token_env=BAD", vec!["characters that no token has"]),
+        ("//h/o/b?token_env=BLANK", vec!["there is no token in BLANK"]),
+        ("//h/o/b?token_file=/no/such", vec!["token_file /no/such"]),
+        ("//h/o/b?token_env=MINE&token_env=MINE", vec!["more than one token"]),
+        ("//h/o?batch=1&token_env=NO#x", vec!["/org/bucket", "`batch` is unknown", "`NO`", "%23"]),
+    ] {
+        let all = read(false, rest, &env).unwrap_err();
+        assert_eq!(all.lines().count(), wants.len(), "{rest}: {all}");
+        for want in wants {
+            assert!(all.contains(want), "{rest}: {all}");
+        }
+    }
+    assert!(read(false, "//h/o/b", &|_| None).unwrap_err().contains("MINUTELY_INFLUX_TOKEN or INFLUX_TOKEN"));
+    let said = validate(&format!("influxdb+http://me:{SECRET}@h/o/b?token={SECRET}"));
+    assert!(said[0].contains("unknown") && !said[0].contains(SECRET), "{said:?}");
+}
+
+/// A real InfluxDB, with a bucket of the test's own.
+struct Real {
+    url: String,
+    org: String,
+    file: String,
+    bucket: String,
+    admin: influxdb2::Client,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Real {
+    fn find(what: &str, retention_s: i32) -> Option<Self> {
+        let (Ok(url), Ok(file)) =
+            (std::env::var("MINUTELY_TEST_INFLUX_URL"), std::env::var("MINUTELY_TEST_INFLUX_TOKEN_FILE"))
+        else {
+            eprintln!("LEFT OUT: {what}, needs MINUTELY_TEST_INFLUX_URL and MINUTELY_TEST_INFLUX_TOKEN_FILE");
+            return None;
+        };
+        let org = std::env::var("MINUTELY_TEST_INFLUX_ORG").unwrap_or_else(|_| "market".to_owned());
+        let token = std::fs::read_to_string(&file).unwrap();
+        let admin = influxdb2::Client::new(&url, &org, token.trim());
+        let runtime = client::runtime().unwrap();
+        let bucket = format!("test-{:016x}", fastrand::u64(..));
+        runtime.block_on(async {
+            let orgs = admin.list_organizations(Default::default()).await.unwrap();
+            let org_id = orgs.orgs.iter().find(|o| o.name == org).unwrap().id.clone().unwrap();
+            let mut request = influxdb2::models::PostBucketRequest::new(org_id, bucket.clone());
+            if retention_s > 0 {
+                let expire = influxdb2::models::retention_rule::Type::Expire;
+                request.retention_rules = vec![influxdb2::models::RetentionRule::new(expire, retention_s)];
+            }
+            admin.create_bucket(Some(request)).await.unwrap();
+        });
+        Some(Real { url, org, file, bucket, admin, runtime })
+    }
+
+    fn uri(&self, bucket: &str) -> String {
+        let host = self.url.strip_prefix("http://").unwrap().trim_end_matches('/');
+        format!("influxdb://{host}/{}/{bucket}?token_file={}", self.org, self.file)
+    }
+
+    /// All points of a measurement, by symbol and minute, each field as text.
+    fn read(&self, measurement: &str) -> BTreeMap<(String, i64), BTreeMap<String, String>> {
+        let mut url = Url::parse(&self.url).unwrap();
+        url.set_path("/query");
+        url.query_pairs_mut()
+            .append_pair("db", &self.bucket)
+            .append_pair("epoch", "ns")
+            .append_pair("q", &format!("SELECT * FROM {measurement}"));
+        let token = std::fs::read_to_string(&self.file).unwrap();
+        let text = self.runtime.block_on(async {
+            let request = reqwest::Client::new().get(url).header("Accept", "application/csv");
+            let request = request.header("Authorization", format!("Token {}", token.trim()));
+            request.send().await.unwrap().error_for_status().unwrap().text().await.unwrap()
+        });
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let header = reader.headers().unwrap().clone();
+        let record = |record: csv::Result<csv::StringRecord>| {
+            let record = record.unwrap();
+            let mut fields: BTreeMap<_, _> = header
+                .iter()
+                .zip(&record)
+                .filter(|(name, value)| !matches!(*name, "name" | "tags") && !value.is_empty())
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect();
+            let time = fields.remove("time").unwrap().parse().unwrap();
+            ((fields.remove("symbol").unwrap(), time), fields)
+        };
+        reader.records().map(record).collect()
+    }
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        self.runtime.block_on(async {
+            let request =
+                influxdb2::api::buckets::ListBucketsRequest { name: Some(self.bucket.clone()), ..Default::default() };
+            if let Ok(found) = self.admin.list_buckets(Some(request)).await {
+                for id in found.buckets.into_iter().filter_map(|bucket| bucket.id) {
+                    drop(self.admin.delete_bucket(&id).await);
+                }
+            }
+        });
+    }
+}
+
+/// A point as [`Real::read`] must give it, numbers by their bits.
+fn same(got: &BTreeMap<String, String>, want: &Row) {
+    let mut got = got.clone();
+    let mut take = |name: &str| got.remove(name).unwrap_or_else(|| panic!("{want:?} has no {name}"));
+    assert_eq!(take("count"), want.count.to_string());
+    assert_eq!(take("sum"), want.sum.to_string());
+    assert_eq!(take("state"), want.state.name());
+    let mut numbers = vec![("avg", want.avg)];
+    if let Some(m) = &want.market {
+        numbers.extend([("open", m.open), ("high", m.high), ("low", m.low), ("close", m.close)]);
+        numbers.push(("volume", m.volume.to_f64()));
+        numbers.extend(m.vwap.map(|v| ("vwap", v)));
+    }
+    for (name, number) in numbers {
+        assert_eq!(take(name).parse::<f64>().unwrap().to_bits(), number.to_bits(), "{name} of {want:?}");
+    }
+    assert_eq!(got, BTreeMap::new(), "nothing else");
+}
+
+#[test]
+fn a_real_influxdb_gives_back_every_bit_of_hostile_rows() {
+    let Some(real) = Real::find("rows through a real InfluxDB", 0) else { return };
+    let (dir, mut rng) = (temp(), seed());
+    let mut rows = rows_within_hours(&mut rng, 9_000, true);
+    rows.push(Row { minute: rows[rows.len() - 1].minute, ..row(&"z".repeat(70_000), 0, 1) }); // a real 400
+    assert_eq!(validate(&real.uri(&real.bucket)), Vec::<String>::new());
+    check(&real.uri(&real.bucket), &options(dir.path())).unwrap();
+    let mut sinks = open_uri(&real.uri(&real.bucket), &options(dir.path())).unwrap();
+    let finals: Vec<_> = rows.iter().filter(|row| row.state == State::Final).cloned().collect();
+    store_all(&mut *sinks[0].port, 1, &finals);
+    store_all(&mut *sinks[1].port, 1, &rows);
+    store_all(&mut *sinks[1].port, 2, &rows); // repeated: nothing changes
+    for (measurement, sent) in [("minute", &finals), ("minute_live", &rows)] {
+        let got = real.read(measurement);
+        let fits = |row: &&Row| !row.symbol.ends_with('\\') && row.symbol.len() < 65_000;
+        assert_eq!(got.len(), sent.iter().filter(fits).count());
+        for row in sent.iter().filter(fits) {
+            same(&got[&(row.symbol.clone(), row.minute.0)], row);
+        }
+    }
+    let recorded = unwritable(dir.path());
+    assert!(recorded.iter().all(|r| r.1.ends_with('\\') || (r.1.len() == 70_000 && r.3.starts_with("400: "))));
+    let refused = |rows: &[Row]| rows.iter().filter(|r| r.symbol.ends_with('\\') || r.symbol.len() == 70_000).count();
+    assert_eq!(recorded.len(), refused(&finals) + 2 * refused(&rows));
+}
+
+#[test]
+fn a_real_influxdb_says_no_clearly() {
+    let Some(real) = Real::find("set-up mistakes at a real InfluxDB", 0) else { return };
+    let dir = temp();
+    let wrong = dir.path().join("wrong");
+    std::fs::write(&wrong, "no-such-token").unwrap();
+    let known = std::env::var("MINUTELY_TEST_INFLUX_BUCKET").unwrap_or_else(|_| "ticks".to_owned());
+    check(&real.uri(&known), &options(dir.path())).unwrap();
+    for (uri, want) in [
+        (real.uri("no-such-bucket"), "no-such-bucket"),
+        (real.uri(&known).replace(&format!("/{}/", real.org), "/no-such-org/"), "no-such-org"),
+        (real.uri(&known).replace(&real.file, &wrong.display().to_string()), "does not know the token"),
+    ] {
+        let halt = check(&uri, &options(dir.path())).unwrap_err();
+        assert!(halt.kind == HaltKind::Usage && halt.why.contains(want), "{halt}");
+        assert!(!halt.why.contains("no-such-token"));
+    }
+}
+
+#[test]
+fn a_real_422_leaves_out_what_is_to_blame_alone() {
+    let Some(real) = Real::find("partial writes at a real InfluxDB", 3_600) else { return };
+    let (dir, mut rng) = (temp(), seed());
+    let options = options(dir.path());
+    let uri = real.uri(&real.bucket);
+    let address = Address::parse(false, uri.strip_prefix("influxdb:").unwrap(), "influxdb", &|_| None).unwrap();
+    let set_up = found(&address, &options, Pace::default()).unwrap();
+    assert_eq!(set_up.retention, Some(3_600));
+    let mut sinks = open_uri(&real.uri(&real.bucket), &options).unwrap();
+    let now = options.clock.wall().0 / (60 * SECOND) * 60 * SECOND;
+    let rows: Vec<_> = (0..300)
+        .map(|i| {
+            let age = if rng.u32(..30) == 0 { 7_200 } else { 60 };
+            let symbol = format!("{i}{}x", hostile_symbol(&mut rng));
+            Row { minute: WindowStart(now - age * SECOND), ..row(&symbol, 0, i + 1) }
+        })
+        .collect();
+    store_all(&mut *sinks[0].port, 1, &rows);
+    let old: BTreeSet<_> = rows.iter().filter(|row| row.minute.0 < now - 3_600 * SECOND).map(|r| &r.symbol).collect();
+    let got = real.read("minute");
+    assert_eq!(got.len() + old.len(), rows.len());
+    for row in rows.iter().filter(|row| !old.contains(&row.symbol)) {
+        same(&got[&(row.symbol.clone(), row.minute.0)], row);
+    }
+    let recorded = unwritable(dir.path());
+    assert_eq!(recorded.iter().map(|r| &r.1).collect::<BTreeSet<_>>(), old);
+    assert!(recorded.iter().all(|r| r.3.starts_with("422: ")));
+}

@@ -1,0 +1,99 @@
+//! `unwritable.jsonl`: points that the database will never take, with its answer. Durable before the round counts as
+//! stored. A point may be there twice, after a retry or a restart; what a crash tore is closed by a newline.
+
+use crate::sinks::append;
+use crate::sinks::port::{Health, Leave, Pauses, Stop};
+use crate::sinks::text::rfc3339;
+use minutely_dataflows::row::Row;
+use minutely_dataflows::time::EventTime;
+use serde_json::{Value, json};
+use std::fs::OpenOptions;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+/// The file, shared by all sinks of a run.
+pub(super) struct Unwritable {
+    path: PathBuf,
+    one_at_a_time: Mutex<()>,
+}
+
+/// A point as it is recorded.
+pub(super) fn record(sink: &str, measurement: &str, row: &Row, answer: &str) -> Value {
+    let mut point = json!({
+        "measurement": measurement, "symbol": row.symbol, "minute": rfc3339(EventTime(row.minute.0), 9),
+        "count": row.count, "sum": row.sum.to_string(), "avg": row.avg, "state": row.state.name(),
+    });
+    if let Some(market) = &row.market {
+        point["open"] = json!(market.open);
+        point["high"] = json!(market.high);
+        point["low"] = json!(market.low);
+        point["close"] = json!(market.close);
+        point["volume"] = json!(market.volume.to_string());
+        point["vwap"] = json!(market.vwap);
+    }
+    json!({"sink": sink, "point": point, "answer": answer})
+}
+
+impl Unwritable {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Unwritable { path, one_at_a_time: Mutex::new(()) }
+    }
+
+    /// Returns once they are durable.
+    ///
+    /// # Errors
+    /// [`Leave::Stopped`]; trouble with the disk is waited out.
+    pub(super) fn add(&self, records: &[Value], health: &Health, stop: &Stop) -> Result<(), Leave> {
+        let mut lines = Vec::new();
+        for record in records {
+            serde_json::to_writer(&mut lines, record).expect("memory takes what is written to it");
+            lines.push(b'\n');
+        }
+        let mut pauses = Pauses::new();
+        while let Err(e) = self.append(&lines) {
+            health.hurts(format!("{}: {e}", self.path.display()));
+            pauses.wait(stop)?;
+        }
+        health.count_unwritable(u64::try_from(records.len()).expect("a usize fits a u64"));
+        Ok(())
+    }
+
+    /// All over again after any failure, a failed fsync included: twice is harmless, not at all is not.
+    fn append(&self, lines: &[u8]) -> io::Result<()> {
+        let _one = self.one_at_a_time.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        std::fs::create_dir_all(append::folder_of(&self.path))?;
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(&self.path)?;
+        if file.seek(SeekFrom::End(0))? > 0 {
+            let mut last = [0];
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                file.write_all(b"\n")?;
+            }
+        }
+        file.write_all(lines)?;
+        file.sync_data()?;
+        append::sync_folder_of(&self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sinks::testing::temp;
+
+    #[test]
+    fn records_are_appended_and_a_torn_line_is_closed() {
+        let dir = temp();
+        let path = dir.path().join("job/unwritable.jsonl");
+        let file = Unwritable::new(path.clone());
+        let (health, stop) = (Health::new("influxdb"), Stop::new());
+        file.add(&[json!({"n": 1})], &health, &stop).unwrap();
+        let mut torn = OpenOptions::new().append(true).open(&path).unwrap();
+        torn.write_all(b"{\"to").unwrap();
+        file.add(&[json!({"n": 2}), json!({"n": 3})], &health, &stop).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"n\":1}\n{\"to\n{\"n\":2}\n{\"n\":3}\n");
+        assert_eq!(health.unwritable(), 3);
+    }
+}

@@ -1,0 +1,249 @@
+//! Dead letters (R2): one JSON line for each record that does not count, with what it was and why.
+//!
+//! ```json
+//! {"topic":"ticks","partition":3,"offset":41,"reason":"late","raw":"eyJz…","symbol":"AAPL","value":"187.25",
+//!  "event_time":"2026-01-01T00:00:59.500000000Z","evidence":{"watermark":"2026-01-01T00:11:00.000000000Z"}}
+//! ```
+//!
+//! The file is made with the first letter, so a run without any leaves none; each cut is durable before it is
+//! reported. What others wrote is never appended to: the caller names a fresh path for each run.
+
+use super::append::{self, Appender};
+use super::port::{Health, Leave, Stop, Worker};
+use super::text::rfc3339;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use minutely_dataflows::edge::{Halt, LetterPort, Wake};
+use minutely_dataflows::record::{DeadLetter, Evidence};
+use minutely_dataflows::time::EventTime;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Dead letters' way out, and how it is.
+pub(crate) struct OpenLetters {
+    /// Where they are offered.
+    pub(crate) port: Box<dyn LetterPort + Send>,
+    /// Whether they get through.
+    pub(crate) health: Arc<Health>,
+}
+
+/// Would [`open_letters`] do, leaving nothing behind? `data` is a folder of ours that may still be made.
+///
+/// # Errors
+/// 64, with what to do.
+pub(crate) fn check_letters(path: &Path, data: &Path) -> Result<(), Halt> {
+    append::look("dead letters", path, data)
+}
+
+/// Opens the way to a file that is made with the first letter; its folder is made then, too.
+///
+/// # Errors
+/// 64 when the file has content already, or cannot be made.
+pub(crate) fn open_letters(path: &Path, wake: Wake) -> Result<OpenLetters, Halt> {
+    check_letters(path, append::folder_of(path))?;
+    let health = Health::new(format!("dead letters {}", path.display()));
+    let stop = Stop::new();
+    let mut writer = Letters { path: path.to_owned(), file: None, health: health.clone(), stop: stop.clone() };
+    let work = move |(cut, letters): (u64, Vec<DeadLetter>)| {
+        writer.store(&letters)?;
+        Ok(Some(cut))
+    };
+    let port = Worker::start("dead-letters", wake, stop, work)?;
+    Ok(OpenLetters { port: Box::new(Port(port)), health })
+}
+
+struct Port(Worker<(u64, Vec<DeadLetter>)>);
+
+impl LetterPort for Port {
+    fn offer(&mut self, cut: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
+        self.0.offer((cut, letters)).map_err(|(_, letters)| letters)
+    }
+
+    fn stored(&mut self) -> Result<Option<u64>, Halt> {
+        self.0.stored()
+    }
+}
+
+struct Letters {
+    path: PathBuf,
+    file: Option<Appender>,
+    health: Arc<Health>,
+    stop: Stop,
+}
+
+impl Letters {
+    fn store(&mut self, letters: &[DeadLetter]) -> Result<(), Leave> {
+        if letters.is_empty() {
+            return Ok(());
+        }
+        let mut lines = Vec::new();
+        for letter in letters {
+            serde_json::to_writer(&mut lines, &Line::of(letter))
+                .expect("memory takes it, and no key is other than text");
+            lines.push(b'\n');
+        }
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => {
+                // What the check at the start found may have changed; then `create` says so.
+                let made = std::fs::create_dir_all(append::folder_of(&self.path));
+                made.or_else(|e| if append::folder_of(&self.path).is_dir() { Ok(()) } else { Err(e) }).map_err(
+                    |e| {
+                        let why = format!("dead letters {}: its folder cannot be made: {e}", self.path.display());
+                        Halt::new(minutely_dataflows::edge::HaltKind::Usage, why)
+                    },
+                )?;
+                let file = append::create("dead letters", &self.path)?;
+                none.insert(Appender::new(file, 0, &self.path, self.health.clone(), self.stop.clone()))
+            }
+        };
+        file.append(&lines)?;
+        file.sync()
+    }
+}
+
+/// A letter as it is written.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partition: Option<i32>,
+    offset: i64,
+    reason: &'static str,
+    raw: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    symbol: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<LineEvidence>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum LineEvidence {
+    Watermark(String),
+    Floor(String),
+    AppendTime(String),
+    Clock(String),
+}
+
+impl<'a> Line<'a> {
+    fn of(letter: &'a DeadLetter) -> Self {
+        let time = |time: EventTime| rfc3339(time, 9);
+        let log = Some(letter.partition.log.as_str());
+        let (topic, path) = if letter.partition.number.is_some() { (log, None) } else { (None, log) };
+        let judged = letter.judged.as_ref();
+        Line {
+            topic,
+            path,
+            partition: letter.partition.number,
+            offset: letter.offset,
+            reason: letter.reason.name(),
+            raw: letter.raw.as_ref().map(|raw| STANDARD.encode(raw)),
+            symbol: judged.map(|j| j.symbol.as_str()),
+            value: judged.map(|j| j.value.to_string()),
+            event_time: judged.map(|j| time(j.time)),
+            evidence: judged.map(|j| match j.evidence {
+                Evidence::Watermark(t) => LineEvidence::Watermark(time(t)),
+                Evidence::Floor(t) => LineEvidence::Floor(time(t)),
+                Evidence::Appended(t) => LineEvidence::AppendTime(time(t)),
+                Evidence::Clock(t) => LineEvidence::Clock(time(t)),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sinks::testing::{no_wake, poll, temp};
+    use minutely_dataflows::decimal::Decimal;
+    use minutely_dataflows::edge::HaltKind;
+    use minutely_dataflows::record::{Judged, PartitionName, Reason};
+    use serde_json::{Value, json};
+
+    fn letter(number: Option<i32>, reason: Reason, raw: Option<&[u8]>, evidence: Option<Evidence>) -> DeadLetter {
+        DeadLetter {
+            partition: PartitionName { log: "ticks \"1\"".to_owned(), number },
+            offset: 41,
+            reason,
+            raw: raw.map(<[u8]>::to_vec),
+            judged: evidence.map(|evidence| Judged {
+                symbol: "AAPL".to_owned(),
+                value: Decimal::parse(b"187.250000000000000001").unwrap(),
+                time: EventTime(59_500_000_001),
+                evidence,
+            }),
+        }
+    }
+
+    #[test]
+    fn letters_are_json_lines_with_all_that_is_known() {
+        let dir = temp();
+        let path = dir.path().join("job/dead-letters.jsonl");
+        let mut open = open_letters(&path, no_wake()).unwrap();
+        open.port.offer(1, vec![]).unwrap();
+        poll("an empty cut is stored", || open.port.stored() == Ok(Some(1)));
+        assert!(!path.exists(), "no letters, no file");
+
+        let at = EventTime(1_767_225_600_000_000_000);
+        let letters = vec![
+            letter(Some(3), Reason::Late, Some(b"{}"), Some(Evidence::Watermark(at))),
+            letter(None, Reason::Late, Some(b"{}"), Some(Evidence::Floor(at))),
+            letter(None, Reason::Future, Some(b"{}"), Some(Evidence::Appended(at))),
+            letter(None, Reason::Future, Some(b"{}"), Some(Evidence::Clock(at))),
+            letter(Some(0), Reason::Null, None, None),
+            letter(Some(0), Reason::Json, Some(&[0xff, 0x00, b'\n']), None),
+        ];
+        open.port.offer(2, letters).unwrap();
+        poll("the cut is stored", || open.port.stored() == Ok(Some(2)));
+        open.port.offer(5, vec![letter(None, Reason::Json, Some(b""), None)]).unwrap();
+        poll("the cut is stored", || open.port.stored() == Ok(Some(5)));
+
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let judged = |mut line: Value, evidence: &str| {
+            for (key, value) in [
+                ("offset", json!(41)),
+                ("raw", json!("e30=")),
+                ("symbol", json!("AAPL")),
+                ("value", json!("187.250000000000000001")),
+                ("event_time", json!("1970-01-01T00:00:59.500000001Z")),
+                ("evidence", json!({ evidence: "2026-01-01T00:00:00.000000000Z" })),
+            ] {
+                line[key] = value;
+            }
+            line
+        };
+        let plain = "ticks \"1\"";
+        let want = vec![
+            judged(json!({"topic": plain, "partition": 3, "reason": "late"}), "watermark"),
+            judged(json!({"path": plain, "reason": "late"}), "floor"),
+            judged(json!({"path": plain, "reason": "future"}), "append_time"),
+            judged(json!({"path": plain, "reason": "future"}), "clock"),
+            json!({"topic": plain, "partition": 0, "offset": 41, "reason": "null", "raw": null}),
+            json!({"topic": plain, "partition": 0, "offset": 41, "reason": "json", "raw": "/wAK"}),
+            json!({"path": plain, "offset": 41, "reason": "json", "raw": ""}),
+        ];
+        assert_eq!(lines, want);
+    }
+
+    #[test]
+    fn a_file_with_content_is_refused_at_the_start_and_at_the_first_letter() {
+        let dir = temp();
+        let path = dir.path().join("letters");
+        let mut open = open_letters(&path, no_wake()).unwrap();
+        std::fs::write(&path, "theirs").unwrap();
+        open.port.offer(1, vec![letter(None, Reason::Json, None, None)]).unwrap();
+        poll("the halt arrives", || open.port.stored().is_err_and(|h| h.kind == HaltKind::Usage));
+        assert_eq!(open_letters(&path, no_wake()).map(drop).unwrap_err().kind, HaltKind::Usage);
+        assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
+    }
+}

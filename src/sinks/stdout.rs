@@ -1,0 +1,146 @@
+//! `stdout:`: rows as CSV for a pipe. Stored means written. When the reader has gone, everything counts as stored and
+//! [`Health::closed`] says so: the run then ends with 0, as `head` expects of those before it.
+
+use super::port::{Health, Leave, Pauses, Stop};
+use super::text::CsvText;
+use super::{RowWriter, SinkOptions};
+use minutely_dataflows::edge::{Halt, HaltKind};
+use minutely_dataflows::row::Row;
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+/// Bytes that are gathered before they are written.
+const GATHER_BYTES: usize = 64 * 1024;
+
+/// Writes rows to a pipe.
+pub(super) struct StdoutWriter<W> {
+    text: CsvText,
+    pending: Vec<u8>,
+    out: W,
+    health: Arc<Health>,
+    stop: Stop,
+}
+
+/// The process's standard output, unbuffered: what a write took is known also when it fails half-way.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn open(options: &SinkOptions, health: Arc<Health>, stop: Stop) -> Result<StdoutWriter<File>, Halt> {
+    let out = std::io::stdout()
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(|e| Halt::new(HaltKind::Usage, format!("there is no standard output: {e}")))?;
+    Ok(StdoutWriter::new(File::from(out), options, health, stop))
+}
+
+impl<W: Write + Send> StdoutWriter<W> {
+    fn new(out: W, options: &SinkOptions, health: Arc<Health>, stop: Stop) -> Self {
+        let text = CsvText::new(options.market, options.windowing);
+        let pending = text.header().as_bytes().to_vec();
+        StdoutWriter { text, pending, out, health, stop }
+    }
+
+    fn write(&mut self) -> Result<(), Leave> {
+        let (mut written, mut pauses) = (0, Pauses::new());
+        while written < self.pending.len() && !self.health.closed() {
+            match self.out.write(&self.pending[written..]) {
+                Ok(n) if n > 0 => {
+                    written += n;
+                    self.health.heals();
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::BrokenPipe => self.health.close(),
+                Ok(_) => {
+                    self.health.hurts("standard output takes nothing".to_owned());
+                    pauses.wait(&self.stop)?;
+                }
+                Err(e) => {
+                    self.health.hurts(format!("standard output: {e}"));
+                    pauses.wait(&self.stop)?;
+                }
+            }
+        }
+        self.pending.clear();
+        Ok(())
+    }
+}
+
+impl<W: Write + Send> RowWriter for StdoutWriter<W> {
+    fn rows(&mut self, _seq: u64, rows: &[Row]) -> Result<(), Leave> {
+        self.text.rows(rows, &mut self.pending);
+        if self.pending.len() >= GATHER_BYTES { self.write() } else { Ok(()) }
+    }
+
+    fn store(&mut self) -> Result<(), Leave> {
+        self.write()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sinks::testing::{options, row};
+    use std::io;
+    use std::path::Path;
+
+    /// Takes three bytes at a time, failing now and then; a broken pipe after so many.
+    struct Pipe {
+        got: Vec<u8>,
+        breaks_at: usize,
+        calls: usize,
+    }
+
+    impl Write for Pipe {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.calls += 1;
+            match self.calls % 20 {
+                7 => return Err(ErrorKind::Interrupted.into()),
+                13 if self.calls < 20 => return Err(ErrorKind::WouldBlock.into()),
+                _ => {}
+            }
+            if self.got.len() >= self.breaks_at {
+                return Err(ErrorKind::BrokenPipe.into());
+            }
+            let taken = bytes.len().min(3);
+            self.got.extend_from_slice(&bytes[..taken]);
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn writer(breaks_at: usize) -> StdoutWriter<Pipe> {
+        let pipe = Pipe { got: Vec::new(), breaks_at, calls: 0 };
+        StdoutWriter::new(pipe, &options(Path::new(".")), Health::new("stdout"), Stop::new())
+    }
+
+    #[test]
+    fn every_byte_once_over_partial_and_failing_writes() {
+        let mut writer = writer(usize::MAX);
+        writer.rows(1, &[row("A", 0, 1)]).unwrap();
+        writer.store().unwrap();
+        writer.rows(2, &[row("B", 0, 1)]).unwrap();
+        writer.store().unwrap();
+        assert_eq!(
+            String::from_utf8(writer.out.got).unwrap(),
+            "symbol,minute,count,sum,avg,state\nA,1970-01-01T00:00:00Z,1,100.5,100.5,final\n\
+             B,1970-01-01T00:00:00Z,1,100.5,100.5,final\n"
+        );
+        assert!(!writer.health.closed() && writer.health.trouble().is_none());
+    }
+
+    #[test]
+    fn a_closed_pipe_is_told_and_everything_counts_as_stored() {
+        let mut writer = writer(30);
+        writer.rows(1, &[row("A", 0, 1)]).unwrap();
+        writer.store().unwrap();
+        assert!(writer.health.closed());
+        writer.rows(2, &[row("B", 0, 1)]).unwrap();
+        writer.store().unwrap();
+        assert_eq!(writer.out.got.len(), 30);
+    }
+}

@@ -1,0 +1,171 @@
+//! Rows as text: CSV, the same in a file and on standard output.
+
+use minutely_dataflows::row::Row;
+use minutely_dataflows::time::{EventTime, SECOND, WindowStart, Windowing};
+use std::fmt::Write;
+
+/// A time in RFC 3339, UTC, with so many digits of a second.
+pub(super) fn rfc3339(time: EventTime, digits: usize) -> String {
+    match jiff::Timestamp::from_nanosecond(i128::from(time.0)) {
+        Ok(stamp) => format!("{stamp:.digits$}"),
+        Err(_) => unreachable!("every i64 of nanoseconds lies between the years 1677 and 2262"),
+    }
+}
+
+/// Window starts as text. All of a run have the same number of digits, so that they sort as text.
+pub(super) struct MinuteText {
+    digits: usize,
+    of: WindowStart,
+    text: String,
+}
+
+impl MinuteText {
+    /// As many digits of a second as starts of windows of this length need: 0, 3, 6 or 9.
+    pub(super) fn new(windowing: Windowing) -> Self {
+        let digits = match windowing.length {
+            l if l % SECOND == 0 => 0,
+            l if l % 1_000_000 == 0 => 3,
+            l if l % 1_000 == 0 => 6,
+            _ => 9,
+        };
+        let of = WindowStart(0);
+        MinuteText { digits, of, text: rfc3339(EventTime(of.0), digits) }
+    }
+
+    /// Rows come by minute, so the last text is nearly always the right one.
+    pub(super) fn of(&mut self, minute: WindowStart) -> &str {
+        if self.of != minute {
+            self.of = minute;
+            self.text = rfc3339(EventTime(minute.0), self.digits);
+        }
+        &self.text
+    }
+}
+
+/// Writes rows as CSV, RFC 4180 quoting, `\n` after each.
+pub(super) struct CsvText {
+    market: bool,
+    minute: MinuteText,
+    scratch: String,
+}
+
+impl CsvText {
+    pub(super) fn new(market: bool, windowing: Windowing) -> Self {
+        CsvText { market, minute: MinuteText::new(windowing), scratch: String::new() }
+    }
+
+    /// The first line.
+    pub(super) fn header(&self) -> &'static str {
+        if self.market {
+            "symbol,minute,count,sum,avg,state,open,high,low,close,volume,vwap\n"
+        } else {
+            "symbol,minute,count,sum,avg,state\n"
+        }
+    }
+
+    /// Appends rows to `out`.
+    pub(super) fn rows(&mut self, rows: &[Row], out: &mut Vec<u8>) {
+        let mut csv = csv::WriterBuilder::new().flexible(true).from_writer(out);
+        for row in rows {
+            self.row(row, &mut csv).expect("memory takes what is written to it");
+        }
+        csv.flush().expect("memory takes what is written to it");
+    }
+
+    fn row(&mut self, row: &Row, csv: &mut csv::Writer<&mut Vec<u8>>) -> csv::Result<()> {
+        let mut number = |csv: &mut csv::Writer<&mut Vec<u8>>, number: &dyn std::fmt::Display| {
+            self.scratch.clear();
+            write!(self.scratch, "{number}").expect("a string takes what is written to it");
+            csv.write_field(&self.scratch)
+        };
+        csv.write_field(&row.symbol)?;
+        csv.write_field(self.minute.of(row.minute))?;
+        number(csv, &row.count)?;
+        number(csv, &row.sum)?;
+        number(csv, &row.avg)?;
+        csv.write_field(row.state.name())?;
+        if self.market {
+            match &row.market {
+                Some(market) => {
+                    for price in [market.open, market.high, market.low, market.close] {
+                        number(csv, &price)?;
+                    }
+                    number(csv, &market.volume)?;
+                    match market.vwap {
+                        Some(vwap) => number(csv, &vwap)?,
+                        None => csv.write_field("")?,
+                    }
+                }
+                None => (0..6).try_for_each(|_| csv.write_field(""))?,
+            }
+        }
+        csv.write_record(None::<&[u8]>)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sinks::testing::{random_rows, row, seed};
+
+    #[test]
+    fn minutes_have_the_digits_that_their_windows_need() {
+        let at = |length, time| MinuteText::new(Windowing { length, lateness: 0 }).of(WindowStart(time)).to_owned();
+        assert_eq!(at(60 * SECOND, 1_767_225_600 * SECOND), "2026-01-01T00:00:00Z");
+        assert_eq!(at(60 * SECOND, -60 * SECOND), "1969-12-31T23:59:00Z");
+        assert_eq!(at(250_000_000, 1_250_000_000), "1970-01-01T00:00:01.250Z");
+        assert_eq!(at(250_000_000, 1_000_000_000), "1970-01-01T00:00:01.000Z");
+        assert_eq!(at(1_000, -1_000), "1969-12-31T23:59:59.999999Z");
+        assert_eq!(at(7, 7), "1970-01-01T00:00:00.000000007Z");
+        assert_eq!(rfc3339(EventTime(EventTime::LIMIT), 9), "2116-02-20T23:53:38.427387904Z");
+        assert_eq!(rfc3339(EventTime(-EventTime::LIMIT), 9), "1823-11-12T00:06:21.572612096Z");
+    }
+
+    #[test]
+    fn a_line_is_what_a_reader_expects() {
+        let mut out = Vec::new();
+        let mut text = CsvText::new(false, Windowing::default());
+        text.rows(&[row("AAPL", 1_767_225_600, 3), row("say \"hi\", you", 0, 1)], &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "AAPL,2026-01-01T00:00:00Z,3,301.5,100.5,final\n\"say \"\"hi\"\", you\",1970-01-01T00:00:00Z,1,100.5,100.5,final\n"
+        );
+    }
+
+    #[test]
+    fn what_is_written_reads_back_bit_for_bit() {
+        let mut rng = seed();
+        for market in [false, true] {
+            let rows = random_rows(&mut rng, 2_000, market);
+            let mut text = CsvText::new(market, Windowing::default());
+            let mut out = text.header().as_bytes().to_vec();
+            text.rows(&rows, &mut out);
+            let mut reader = csv::Reader::from_reader(out.as_slice()); // refuses lines of another length
+            let read: Vec<_> = reader.records().map(Result::unwrap).collect();
+            assert_eq!(read.len(), rows.len());
+            let bits = |text: &str| text.parse::<f64>().unwrap().to_bits();
+            let exact = |text: &str| {
+                text.parse::<i128>().map(|n| n * 1_000_000_000_000_000_000).unwrap_or_else(|_| {
+                    let (whole, part) = text.split_once('.').unwrap();
+                    format!("{whole}{part:0<18}").parse().unwrap()
+                })
+            };
+            for (got, want) in read.iter().zip(&rows) {
+                assert_eq!(&got[0], want.symbol);
+                assert_eq!(got[1].parse::<jiff::Timestamp>().unwrap().as_nanosecond(), i128::from(want.minute.0));
+                assert_eq!(got[2].parse::<i64>().unwrap(), want.count);
+                assert_eq!(exact(&got[3]), want.sum.0);
+                assert_eq!(bits(&got[4]), want.avg.to_bits());
+                assert_eq!(&got[5], want.state.name());
+                assert_eq!(got.len(), if market { 12 } else { 6 });
+                if let Some(want) = &want.market {
+                    for (got, want) in got.iter().skip(6).zip([want.open, want.high, want.low, want.close]) {
+                        assert_eq!(bits(got), want.to_bits());
+                    }
+                    assert_eq!(exact(&got[10]), want.volume.0);
+                    assert_eq!(Some(&got[11]).filter(|t| !t.is_empty()).map(bits), want.vwap.map(f64::to_bits));
+                }
+            }
+        }
+    }
+}
