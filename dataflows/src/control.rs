@@ -37,6 +37,8 @@ pub struct Settings {
     pub bounded: bool,
     /// Bounded: leave the last windows as they are.
     pub keep_open: bool,
+    /// The instant that verdicts of a bounded run refer to (R7); none: the reader's wall clock.
+    pub instant: Option<EventTime>,
     /// Nanoseconds between cuts. Default: one second.
     pub checkpoint_interval: i64,
     /// Keys held from which on only the partitions that hold W back are read; the run ends at twice that (R12).
@@ -54,6 +56,7 @@ impl Default for Settings {
             rule: Rule::default(),
             bounded: false,
             keep_open: false,
+            instant: None,
             checkpoint_interval: SECOND,
             max_keys: 5_000_000,
             sink_timeout: 300 * SECOND,
@@ -92,6 +95,8 @@ pub struct Admission {
     pub found: Found,
     /// W, if it exists (R8).
     pub floor: Option<EventTime>,
+    /// The run's instant, where verdicts refer to one (R7): worker 0's, for all processes.
+    pub instant: Option<EventTime>,
 }
 
 /// What readers go by.
@@ -375,7 +380,8 @@ impl Control {
         self.asked = true;
         for found in found {
             let floor = self.guide.w;
-            decision.admissions.push(Admission { index: self.partitions.len(), found: found.clone(), floor });
+            let (index, instant) = (self.partitions.len(), self.settings.instant);
+            decision.admissions.push(Admission { index, found: found.clone(), floor, instant });
             self.partitions.push((found, floor, None));
         }
     }

@@ -13,6 +13,7 @@ use crate::time::{Epoch, Monotonic};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::InputHandle;
@@ -34,12 +35,20 @@ pub struct Lead {
     pub watch: Box<dyn FnMut(&Status)>,
 }
 
-/// Tells the other workers of this process, and is told by them, that the run cannot go on.
-pub trait Alarm {
-    /// Somebody's trouble, if there is any.
-    fn raised(&self) -> Option<Halt>;
+/// Tells the workers of this process that the run cannot go on.
+#[derive(Debug, Default)]
+pub struct Alarm(Mutex<Option<Halt>>);
+
+impl Alarm {
+    /// The first trouble, if there is any.
+    pub fn raised(&self) -> Option<Halt> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// There is trouble here.
-    fn raise(&self, halt: &Halt);
+    fn raise(&self, halt: &Halt) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| halt.clone());
+    }
 }
 
 /// Runs one worker until the run is over. `lead` is worker 0's.
@@ -50,7 +59,7 @@ pub fn drive<A: Accumulate>(
     worker: &mut Worker,
     job: Job,
     lead: Option<Lead>,
-    alarm: &dyn Alarm,
+    alarm: &Alarm,
 ) -> Result<Option<Status>, Halt> {
     let (job, local) = (Rc::new(job), Rc::new(Local::default()));
     let inbox = Rc::new(RefCell::new(Inbox::default()));
@@ -65,27 +74,24 @@ pub fn drive<A: Accumulate>(
         }
     };
     while !worker.installed_dataflows().is_empty() {
-        let mut nap = local.nap.get();
-        let result = match &mut leader {
+        let until = match &mut leader {
             Some(leader) => leader.tick(&job, job.clock.monotonic()),
             None => Ok(None),
         };
-        if let Some(halt) = result.as_ref().err().cloned().or_else(|| local.trouble.borrow().clone()) {
+        if let Some(halt) = until.as_ref().err().cloned().or_else(|| local.trouble.borrow().clone()) {
             alarm.raise(&halt);
         }
         if let Some(halt) = alarm.raised() {
             worker.installed_dataflows().into_iter().for_each(|dataflow| worker.drop_dataflow(dataflow));
             return Err(halt);
         }
-        if let Ok(Some(until)) = result {
-            nap = nap.min(until);
+        local.look_at_the_log();
+        worker.step();
+        // What arrived at worker 0 is looked at before it rests.
+        if !leader.as_ref().is_some_and(Leader::has_news) {
+            let most = if local.stopped.get() { Duration::from_millis(10) } else { local.nap.get() };
+            worker.step_or_park(Some(until.ok().flatten().map_or(most, |until| most.min(until))));
         }
-        if local.stopped.get() {
-            nap = nap.min(Duration::from_millis(10));
-        }
-        worker.step_or_park(Some(nap));
-        // What a clock moves is looked at again after every rest.
-        local.activators.borrow().iter().take(1).for_each(timely::scheduling::Activator::activate);
     }
     Ok(leader.map(|leader| leader.control.status()))
 }
@@ -93,6 +99,8 @@ pub fn drive<A: Accumulate>(
 /// What arrives at worker 0.
 #[derive(Default)]
 struct Inbox {
+    /// Something came, or a frontier moved.
+    news: bool,
     facts: Facts,
     letters: BTreeMap<Epoch, Vec<DeadLetter>>,
     chunks: Vec<Chunk>,
@@ -106,7 +114,8 @@ fn receive(graph: Graph<'_>, inbox: Rc<RefCell<Inbox>>, leads: bool) {
     let mut chunks = builder.new_input(graph.chunks, Exchange::new(|_| 0));
     builder.build(move |_caps| {
         move |frontiers: &[MutableAntichain<Epoch>]| {
-            let Inbox { facts, letters, chunks: rows } = &mut *inbox.borrow_mut();
+            let Inbox { news, facts, letters, chunks: rows } = &mut *inbox.borrow_mut();
+            *news = true;
             reports.for_each(|_, data| {
                 for report in data.drain(..) {
                     match report {
@@ -165,11 +174,16 @@ impl Leader {
         }
     }
 
+    fn has_news(&self) -> bool {
+        self.input.is_some() && self.inbox.borrow().news
+    }
+
     /// One round of facts in, decision out. Until when nothing happens by itself.
     fn tick(&mut self, job: &Job, now: Monotonic) -> Result<Option<Duration>, Halt> {
         let Some(input) = &mut self.input else { return Ok(None) };
         let (mut facts, chunks) = {
             let mut inbox = self.inbox.borrow_mut();
+            inbox.news = false;
             let (reported, gathered) = (inbox.facts.reported, inbox.facts.gathered);
             let facts = std::mem::replace(&mut inbox.facts, Facts { reported, gathered, ..Facts::default() });
             (facts, std::mem::take(&mut inbox.chunks))

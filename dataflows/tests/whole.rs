@@ -147,18 +147,6 @@ impl LetterPort for Keeper {
     }
 }
 
-#[derive(Default)]
-struct Bell(Mutex<Option<Halt>>);
-
-impl Alarm for Bell {
-    fn raised(&self) -> Option<Halt> {
-        self.0.lock().unwrap().clone()
-    }
-    fn raise(&self, halt: &Halt) {
-        self.0.lock().unwrap().get_or_insert_with(|| halt.clone());
-    }
-}
-
 /// What a run gave: the rows of each sink, the letters, the last status.
 struct Ran {
     sinks: Vec<Vec<Row>>,
@@ -185,7 +173,7 @@ fn run<A: Accumulate>(
         }
     };
     let (settings, owned) = (settings.clone(), takes.to_vec());
-    let bell = Arc::new(Bell::default());
+    let bell = Arc::new(Alarm::default());
     let status = Arc::new(Mutex::new(Err(Halt::new(minutely_dataflows::edge::HaltKind::Internal, "no leader"))));
     let result = Arc::clone(&status);
     timely::execute(timely::Config::process(workers), move |worker| {
@@ -202,13 +190,12 @@ fn run<A: Accumulate>(
             decoder: Decoder::new(&Fields::default()).unwrap(),
             source: Arc::clone(&source),
             clock: Rc::new(RealClock(Instant::now())),
-            instant: Some(hostile::BEGAN.plus(3600 * SECOND)),
             first_epoch: first_epoch(3),
             bad_is_fatal: false,
             takes: owned.clone(),
         };
         let leads = lead.is_some();
-        let outcome = drive::<A>(worker, job, lead, &*bell);
+        let outcome = drive::<A>(worker, job, lead, &bell);
         if leads {
             *result.lock().unwrap() = outcome.map(|status| status.expect("worker 0 leads"));
         }
@@ -275,6 +262,7 @@ fn hostile_logs_at_any_number_of_workers() {
         let settings = Settings {
             rule,
             bounded: true,
+            instant: Some(hostile::BEGAN.plus(3600 * SECOND)),
             checkpoint_interval: rng.i64(SECOND / 500..SECOND / 10),
             audit: true,
             ..Settings::default()
@@ -295,7 +283,8 @@ fn hostile_logs_at_any_number_of_workers() {
 
 #[test]
 fn a_log_without_records_ends() {
-    let settings = Settings { bounded: true, checkpoint_interval: SECOND / 100, ..Settings::default() };
+    let instant = Some(hostile::BEGAN);
+    let settings = Settings { bounded: true, instant, checkpoint_interval: SECOND / 100, ..Settings::default() };
     check::<Avg>(&[], &settings, 2, false);
     let empty = hostile::log(&mut fastrand::Rng::new(), Kind::File, &settings.rule, 3, 0);
     check::<Avg>(&empty, &settings, 2, false);

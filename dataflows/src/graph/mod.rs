@@ -21,7 +21,7 @@ use crate::control::{Commit, Decision, End, Round, Settings};
 use crate::decode::Decoder;
 use crate::edge::{Clock, Halt, LogSource, Takes};
 use crate::series::Series;
-use crate::time::{Epoch, EventTime, WindowStart};
+use crate::time::{Epoch, WindowStart};
 use differential_dataflow::operators::arrange::TraceAgent;
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
 use differential_dataflow::trace::TraceReader;
@@ -60,8 +60,6 @@ pub struct Job {
     pub source: Arc<dyn LogSource>,
     /// The clocks.
     pub clock: Rc<dyn Clock>,
-    /// The instant that verdicts of a bounded run refer to (R7); none: the wall clock.
-    pub instant: Option<EventTime>,
     /// The generation's first epoch.
     pub first_epoch: Epoch,
     /// A record that cannot be decoded ends the run.
@@ -90,7 +88,9 @@ pub(crate) struct Local {
     pub(crate) for_state: RefCell<VecDeque<End>>,
     /// What Outbox has not followed yet.
     pub(crate) for_outbox: RefCell<VecDeque<ForOutbox>>,
-    /// Whoever is to look at decisions.
+    /// Read, which looks at the log after every rest.
+    pub(crate) reader: RefCell<Option<Activator>>,
+    /// Whoever else is to look at decisions.
     pub(crate) activators: RefCell<Vec<Activator>>,
     /// How long nothing will come from the log.
     pub(crate) nap: Cell<Duration>,
@@ -133,6 +133,11 @@ impl Local {
         self.stopped.set(self.stopped.get() || decision.stop);
         self.for_read.borrow_mut().push_back(decision);
         self.activators.borrow().iter().for_each(Activator::activate);
+        self.look_at_the_log();
+    }
+
+    pub(crate) fn look_at_the_log(&self) {
+        self.reader.borrow().iter().for_each(Activator::activate);
     }
 }
 

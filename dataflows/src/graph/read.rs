@@ -12,7 +12,7 @@ use crate::decode::Decoder;
 use crate::edge::{Halt, HaltKind, PartitionReader};
 use crate::partition::{Partition, PartitionState, Verdict};
 use crate::record::{DeadLetter, Judged, PartitionName, Reason, Record};
-use crate::time::{Epoch, Monotonic, WindowStart};
+use crate::time::{Epoch, EventTime, Monotonic, WindowStart};
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
@@ -63,6 +63,8 @@ pub(crate) struct Outputs<'scope, A> {
 struct Owned {
     name: PartitionName,
     identity: u64,
+    /// What verdicts refer to (R7); none: the wall clock.
+    instant: Option<EventTime>,
     partition: Partition,
     reader: Box<dyn PartitionReader>,
 }
@@ -129,7 +131,8 @@ impl<A: Accumulate> Reader<A> {
             let bounded = found.end.is_some();
             let rule = self.job.settings.rule;
             let partition = Partition::new(rule, admission.index, found.start, bounded, admission.floor, now);
-            self.owned.push(Owned { name: found.name.clone(), identity: found.name.identity(), partition, reader });
+            let (name, identity, instant) = (found.name.clone(), found.name.identity(), admission.instant);
+            self.owned.push(Owned { name, identity, instant, partition, reader });
         }
         Ok(())
     }
@@ -179,8 +182,8 @@ impl<A: Accumulate> Reader<A> {
 
     /// Reads from the partition whose turn it is.
     fn read(&mut self, now: Monotonic) -> Result<usize, Halt> {
-        let reference = self.job.instant.unwrap_or_else(|| self.job.clock.wall());
-        let Owned { name, identity, partition, reader } = &mut self.owned[self.turn];
+        let Owned { name, identity, instant, partition, reader } = &mut self.owned[self.turn];
+        let reference = instant.unwrap_or_else(|| self.job.clock.wall());
         let (table, decoder) = (&mut self.table, &self.decoder);
         let mut fatal = None;
         let read = reader.read(CHUNK, &mut |record: Record<'_>| {
@@ -255,7 +258,7 @@ pub(crate) fn read<'scope, A: Accumulate>(
     let mut reports_out = OutputBuilder::<_, Builder<_>>::from(reports_out);
     let address = builder.operator_info().address;
     let activator = scope.activator_for(Rc::clone(&address));
-    local.activators.borrow_mut().push(scope.activator_for(Rc::clone(&address)));
+    local.reader.borrow_mut().replace(scope.activator_for(Rc::clone(&address)));
     let remote = scope.worker().sync_activator_for(address.to_vec());
     let remote = std::sync::Mutex::new(remote);
     let wake: crate::edge::Wake = Arc::new(move || {
