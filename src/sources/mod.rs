@@ -1,5 +1,7 @@
 //! Where records come from. Sources do not know one another.
 
+pub(crate) mod kafka;
+
 use crate::clock::Clock;
 use minutely_dataflows::time::EventTime;
 use std::time::Duration;
