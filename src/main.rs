@@ -6,4 +6,8 @@ mod clock;
 mod sinks;
 mod sources;
 
+/// C's malloc too: librdkafka allocates messages on one thread and frees them on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {}

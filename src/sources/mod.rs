@@ -3,6 +3,8 @@
 mod file;
 mod sim;
 
+pub(crate) mod kafka;
+
 use crate::clock::Clock;
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
 use minutely_dataflows::time::EventTime;

@@ -1,0 +1,248 @@
+//! R8's evidence: where a partition's log ends, transactions that are still open included. End-of-partition events
+//! cannot say that (an open transaction looks exactly like the end to them), so the brokers are asked by ListOffsets
+//! under read_uncommitted, on a thread and a connection of its own, where no fetch that waits for records is in front.
+//!
+//! ```text
+//! reader --ask--> waiting ==one request for all that wait, never two under way==> brokers --answer--> reader, woken
+//! ```
+//!
+//! A question asked again while a request is under way waits for the next one: an answer is always of a request sent
+//! after the question. A request that fails, or takes longer than [`PATIENCE`], answers `Failed` to all that it was for.
+
+use super::Shared;
+use super::admin::Wait;
+use super::raw;
+use minutely_dataflows::edge::{Answer, Wake};
+use minutely_dataflows::time::NextOffset;
+use rdkafka::consumer::Consumer;
+use rdkafka::topic_partition_list::Offset;
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long one request may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two requests, when somebody waits for an answer.
+const URGENT: Duration = Duration::from_millis(20);
+/// Between two requests, otherwise.
+const CALM: Duration = Duration::from_secs(1);
+
+/// The questions of all readers of this process.
+#[derive(Default)]
+pub(super) struct Questions {
+    asked: Mutex<Asked>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Asked {
+    next_id: u64,
+    slots: BTreeMap<u64, Slot>,
+    stop: bool,
+}
+
+/// One reader's question.
+struct Slot {
+    topic: String,
+    partition: i32,
+    wake: Wake,
+    /// Counts the reader's questions; an answer to an earlier one is dropped.
+    question: u64,
+    /// Asked, and no request sent since.
+    waiting: bool,
+    urgent: bool,
+    answer: Option<Answer>,
+}
+
+/// What one request asks, for whom.
+struct Sent {
+    id: u64,
+    question: u64,
+    topic: String,
+    partition: i32,
+}
+
+impl Asked {
+    /// How long until the next request is due; none if nobody waits.
+    fn due(&self, since_last: Option<Duration>) -> Option<Duration> {
+        let mut waiting = self.slots.values().filter(|slot| slot.waiting).peekable();
+        waiting.peek()?;
+        let apart = if waiting.any(|slot| slot.urgent) { URGENT } else { CALM };
+        Some(since_last.map_or(Duration::ZERO, |since| apart.saturating_sub(since)))
+    }
+
+    /// Everybody who waits; a request for them is sent now.
+    fn send(&mut self) -> Vec<Sent> {
+        let waiting = self.slots.iter_mut().filter(|(_, slot)| slot.waiting);
+        waiting
+            .map(|(&id, slot)| {
+                slot.waiting = false;
+                Sent { id, question: slot.question, topic: slot.topic.clone(), partition: slot.partition }
+            })
+            .collect()
+    }
+
+    /// Files an answer, if its question still stands, and says whom to wake.
+    fn file(&mut self, sent: &Sent, answer: Answer) -> Option<Wake> {
+        let slot = self.slots.get_mut(&sent.id).filter(|slot| slot.question == sent.question)?;
+        slot.answer = Some(answer);
+        Some(Wake::clone(&slot.wake))
+    }
+}
+
+impl Questions {
+    fn lock(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a reader's questions, which wakes it when there is an answer.
+    pub(super) fn join(&self, topic: &str, partition: i32, wake: Wake) -> u64 {
+        let mut asked = self.lock();
+        let id = asked.next_id;
+        asked.next_id += 1;
+        let topic = topic.to_owned();
+        let slot = Slot { topic, partition, wake, question: 0, waiting: false, urgent: false, answer: None };
+        asked.slots.insert(id, slot);
+        id
+    }
+
+    /// The reader is gone.
+    pub(super) fn leave(&self, id: u64) {
+        self.lock().slots.remove(&id);
+    }
+
+    /// Asks; a question under way is dropped.
+    pub(super) fn ask(&self, id: u64, urgent: bool) {
+        if let Some(slot) = self.lock().slots.get_mut(&id) {
+            slot.question += 1;
+            slot.answer = None;
+            slot.urgent = urgent;
+            slot.waiting = true;
+        }
+        self.changed.notify_one();
+    }
+
+    /// The answer to the last question, once.
+    pub(super) fn answer(&self, id: u64) -> Option<Answer> {
+        self.lock().slots.get_mut(&id)?.answer.take()
+    }
+
+    /// Ends the thread.
+    pub(super) fn stop(&self) {
+        self.lock().stop = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits until a request is due and takes what it asks; none when it is time to stop.
+    fn next(&self, last: Option<Instant>) -> Option<Vec<Sent>> {
+        let mut asked = self.lock();
+        while !asked.stop {
+            asked = match asked.due(last.map(|last| last.elapsed())) {
+                None => self.changed.wait(asked).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => return Some(asked.send()),
+                Some(wait) => self.changed.wait_timeout(asked, wait).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+        None
+    }
+
+    fn file(&self, sent: &[Sent], answer: impl Fn(&Sent) -> Answer) {
+        let wakes: Vec<Wake> = {
+            let mut asked = self.lock();
+            sent.iter().filter_map(|sent| asked.file(sent, answer(sent))).collect()
+        };
+        wakes.iter().for_each(|wake| wake());
+    }
+}
+
+/// The thread: one request after the other, while anybody asks.
+pub(super) fn run(shared: &Shared) {
+    let mut last = None;
+    while let Some(sent) = shared.questions.next(last) {
+        last = Some(Instant::now());
+        let wait = Wait { timeout: PATIENCE, meanwhile: &|| !shared.stopping() };
+        let partitions = sent.iter().map(|sent| (sent.topic.clone(), sent.partition, Offset::End));
+        let answers = raw::list_offsets(shared.asker.client(), &wait, partitions, false);
+        if let Err(refused) = &answers {
+            tracing::debug!("kafka: no answer where the logs end: {refused}");
+        }
+        shared.questions.file(&sent, |sent| {
+            let answer = answers.as_ref().ok().and_then(|ends| ends.get(&(sent.topic.clone(), sent.partition)));
+            match answer {
+                Some(Ok(end)) if *end >= 0 => Answer::End(NextOffset(*end)),
+                _ => Answer::Failed,
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    fn counting() -> (Wake, Arc<AtomicU32>) {
+        let count = Arc::new(AtomicU32::new(0));
+        let wake = Arc::clone(&count);
+        let wake: Wake = Arc::new(move || {
+            wake.fetch_add(1, Ordering::SeqCst);
+        });
+        (wake, count)
+    }
+
+    const END: Answer = Answer::End(NextOffset(7));
+
+    #[test]
+    fn an_answer_belongs_to_the_last_question() {
+        let questions = Questions::default();
+        let (wake, woken) = counting();
+        let reader = questions.join("t", 3, wake);
+        assert_eq!(questions.lock().due(None), None);
+
+        questions.ask(reader, true);
+        let first = questions.next(None).expect("not stopped");
+        assert_eq!((first.len(), first[0].topic.as_str(), first[0].partition), (1, "t", 3));
+        questions.ask(reader, false); // while the request is under way
+        questions.file(&first, |_| Answer::Failed);
+        assert_eq!((questions.answer(reader), woken.load(Ordering::SeqCst)), (None, 0));
+
+        let second = questions.next(None).expect("not stopped");
+        questions.file(&second, |_| END);
+        assert_eq!((questions.answer(reader), woken.load(Ordering::SeqCst)), (Some(END), 1));
+        assert_eq!(questions.answer(reader), None, "an answer is given once");
+
+        questions.ask(reader, true);
+        let third = questions.next(None).expect("not stopped");
+        questions.leave(reader);
+        questions.file(&third, |_| END);
+        assert_eq!((questions.answer(reader), woken.load(Ordering::SeqCst)), (None, 1));
+    }
+
+    #[test]
+    fn an_answer_not_taken_is_dropped_by_the_next_question() {
+        let questions = Questions::default();
+        let reader = questions.join("t", 0, counting().0);
+        questions.ask(reader, true);
+        let sent = questions.next(None).expect("not stopped");
+        questions.file(&sent, |_| END);
+        questions.ask(reader, true);
+        assert_eq!(questions.answer(reader), None);
+    }
+
+    #[test]
+    fn one_who_hurries_hurries_all() {
+        let questions = Questions::default();
+        let (calm, hurried) = (questions.join("t", 0, counting().0), questions.join("t", 1, counting().0));
+        let since = Some(Duration::from_millis(5));
+        questions.ask(calm, false);
+        assert_eq!(questions.lock().due(None), Some(Duration::ZERO));
+        assert_eq!(questions.lock().due(since), Some(Duration::from_millis(995)));
+        questions.ask(hurried, true);
+        assert_eq!(questions.lock().due(since), Some(Duration::from_millis(15)));
+        assert_eq!(questions.lock().due(Some(CALM)), Some(Duration::ZERO));
+        assert_eq!(questions.next(None).expect("not stopped").len(), 2);
+        questions.stop();
+        assert!(questions.next(None).is_none());
+    }
+}

@@ -1,0 +1,382 @@
+//! Kafka: partitions read from explicit offsets, each out of a queue of its own, by the worker that owns it.
+//!
+//! ```text
+//!                    one consumer a process                      a second client, read_uncommitted
+//!  brokers ══fetch══> queue of t/0 ──batches──> Reader 0 ─ask─┐
+//!          ══fetch══> queue of t/1 ──batches──> Reader 1 ─ask─┼─> kafka-ends ══ListOffsets══> brokers
+//!                        └── not empty: wakes the worker      │
+//!                                        found() <────────────┴── kafka-topics ══every 2 s══> brokers
+//! ```
+//!
+//! Promises: records of a partition in offset order, each once, none skipped in silence (`reader.rs`); ends that count
+//! open transactions (`ends.rs`); new partitions from their first record (`watch.rs`). Does not promise: that records
+//! are there for ever (retention), nor anything about the time of day. Brokers that go away are waited for; what ends
+//! the run is a hole in a log, a topic that is gone, or a missing permission.
+//!
+//! The group coordinator has no say: partitions are assigned with explicit offsets, and nothing stored is read back.
+
+mod admin;
+mod config;
+mod context;
+mod ends;
+mod raw;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use super::{SourceOptions, Start};
+use admin::{Offsets, Refused, Topic, Wait};
+use config::Address;
+use context::Context;
+use minutely_dataflows::edge::{Found, Halt, HaltKind, LogSource, PartitionReader, Wake};
+use minutely_dataflows::record::PartitionName;
+use minutely_dataflows::time::NextOffset;
+use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::Offset;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long a topic may be unknown at the start before it counts as missing: it may have been made just now.
+const MAY_BE_NEW: Duration = Duration::from_secs(3);
+
+/// All mistakes of `kafka://host:port[,…]/topic[,…]` and of the librdkafka properties given with `-X`. Nothing is
+/// connected, and no property's value is repeated where it could be a secret.
+pub(crate) fn validate(uri: &str, properties: &[(String, String)]) -> Vec<String> {
+    let mut mistakes = config::address(uri).err().unwrap_or_default();
+    mistakes.extend(config::property_mistakes(properties));
+    mistakes
+}
+
+/// Connects, finds the partitions, and resolves where to begin; a bounded run's ends are recorded first.
+///
+/// # Errors
+/// 64: a mistake in URI or properties, a topic that does not exist, is compacted or may not be read. 69: no answer
+/// within the options' patience.
+pub(crate) fn open(uri: &str, options: &SourceOptions) -> Result<Arc<dyn LogSource>, Halt> {
+    let mistakes = validate(uri, &options.properties);
+    if !mistakes.is_empty() {
+        return Err(Halt::new(HaltKind::Usage, mistakes.join("; ")));
+    }
+    let address = config::address(uri).map_err(|mistakes| Halt::new(HaltKind::Usage, mistakes.join("; ")))?;
+    let shared = Shared::new(address, options)?;
+    let opening = Opening { shared: &shared, options, deadline: Instant::now() + options.patience };
+    let topics = opening.topics()?;
+    opening.refuse_compacted()?;
+    let found = opening.partitions(&topics)?;
+
+    let mut known = watch::Known::default();
+    known.look(&topics)?;
+    for partition in found {
+        known.told(&partition.name);
+        shared.tell(partition);
+    }
+    let shared = Arc::new(shared);
+    let mut source = Kafka { shared: Arc::clone(&shared), threads: Vec::new() };
+    source.spawn("kafka-ends", ends::run)?;
+    source.spawn("kafka-topics", move |shared| watch::run(shared, known))?;
+    Ok(Arc::new(source))
+}
+
+/// What readers and threads share.
+struct Shared {
+    address: Address,
+    bounded: bool,
+    questions: ends::Questions,
+    news: Mutex<News>,
+    stop: AtomicBool,
+    /// For all questions: fetches that wait for records would be in front of them on the consumer's connections.
+    asker: raw::Consume,
+    consumer: Arc<raw::Consume>,
+}
+
+/// What `found` has to tell.
+#[derive(Default)]
+struct News {
+    found: Vec<Found>,
+    halt: Option<Halt>,
+}
+
+impl Shared {
+    fn new(address: Address, options: &SourceOptions) -> Result<Self, Halt> {
+        let mut config = config::config(Some(&address), &options.properties);
+        let made = |made: Result<raw::Consume, KafkaError>| {
+            made.map_err(|error| Halt::new(HaltKind::Usage, format!("kafka client: {}", config::reason(&error))))
+        };
+        let consumer = Arc::new(made(config.create_with_context(Context::default()))?);
+        config.remove("group.id"); // a client that only asks
+        let asker = made(config.create_with_context(Context::default()))?;
+        Ok(Shared {
+            address,
+            bounded: options.bounded,
+            questions: ends::Questions::default(),
+            news: Mutex::default(),
+            stop: AtomicBool::new(false),
+            asker,
+            consumer,
+        })
+    }
+
+    fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Serves log lines and errors of both clients, for this long at least.
+    fn serve(&self, time: Duration) {
+        for (client, time) in [(&self.asker, Duration::from_millis(1)), (&*self.consumer, time)] {
+            match client.poll(time) {
+                Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
+                    self.halt(Halt::new(HaltKind::Internal, format!("librdkafka gave up: {code}")));
+                }
+                Some(Ok(_)) => self.halt(Halt::new(
+                    HaltKind::Internal,
+                    "a record came past its partition's queue and would be lost; please report this",
+                )),
+                Some(Err(_)) | None => {} // told by the context
+            }
+        }
+    }
+
+    fn tell(&self, found: Found) {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner).found.push(found);
+    }
+
+    fn halt(&self, halt: Halt) {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner).halt.get_or_insert(halt);
+    }
+}
+
+/// The source: what it shares, and its threads.
+struct Kafka {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Kafka {
+    fn spawn(&mut self, name: &str, work: impl FnOnce(&Shared) + Send + 'static) -> Result<(), Halt> {
+        let shared = Arc::clone(&self.shared);
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared));
+        let thread = thread.map_err(|error| Halt::new(HaltKind::Internal, format!("thread {name}: {error}")))?;
+        self.threads.push(thread);
+        Ok(())
+    }
+}
+
+impl LogSource for Kafka {
+    fn found(&self) -> Result<Vec<Found>, Halt> {
+        let mut news = self.shared.news.lock().unwrap_or_else(PoisonError::into_inner);
+        match &news.halt {
+            Some(halt) => Err(halt.clone()),
+            None => Ok(std::mem::take(&mut news.found)),
+        }
+    }
+
+    fn open(&self, partition: &Found, wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
+        let reader = reader::Reader::new(&self.shared, &partition.name, partition.start, partition.end, wake)?;
+        Ok(Box::new(reader))
+    }
+}
+
+impl Drop for Kafka {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.questions.stop();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("kafka: a thread of the source panicked");
+            }
+        }
+    }
+}
+
+/// The way from an address to partitions, within the options' patience.
+struct Opening<'a> {
+    shared: &'a Shared,
+    options: &'a SourceOptions,
+    deadline: Instant,
+}
+
+/// Why an attempt did not succeed.
+enum Trouble {
+    /// Try again while there is time; in words for when there is none left.
+    Later(String),
+    /// Trying again is no use.
+    Now(Halt),
+}
+
+impl From<Refused> for Trouble {
+    fn from(refused: Refused) -> Self {
+        Trouble::Later(refused.to_string())
+    }
+}
+
+impl Opening<'_> {
+    /// Tries until it succeeds, is refused for good, or the time is over: 69.
+    fn patiently<T>(&self, mut attempt: impl FnMut(&Wait<'_>) -> Result<T, Trouble>) -> Result<T, Halt> {
+        let meanwhile = || {
+            self.shared.serve(Duration::ZERO);
+            Instant::now() < self.deadline
+        };
+        loop {
+            let timeout = self.deadline.saturating_duration_since(Instant::now());
+            let why = match attempt(&Wait { timeout, meanwhile: &meanwhile }) {
+                Ok(done) => return Ok(done),
+                Err(Trouble::Now(halt)) => return Err(halt),
+                Err(Trouble::Later(why)) => why,
+            };
+            if Instant::now() >= self.deadline {
+                return Err(self.unreachable(&why));
+            }
+            self.shared.serve(Duration::from_millis(100));
+        }
+    }
+
+    fn unreachable(&self, why: &str) -> Halt {
+        let last = [&self.shared.asker, &*self.shared.consumer].into_iter().find_map(|c| c.context().last_trouble());
+        let brokers = &self.shared.address.brokers;
+        let patience = self.options.patience.as_secs_f64();
+        let last = last.map(|last| format!(": {}", last.trim_end_matches('.'))).unwrap_or_default();
+        Halt::new(
+            HaltKind::Unreachable,
+            format!(
+                "kafka at {brokers} gave no usable answer within {patience} s ({why}){last}; check that the brokers \
+                 run, that the address and the security settings (-X security.protocol=…) are right, and that the \
+                 addresses they advertise can be reached from here"
+            ),
+        )
+    }
+
+    /// The topics of the address; all of them have partitions.
+    fn topics(&self) -> Result<Vec<Topic>, Halt> {
+        let began = Instant::now();
+        let names = &self.shared.address.topics;
+        self.patiently(|wait| {
+            let topics = raw::describe_topics(self.shared.asker.client(), wait, names)?;
+            let mut missing = Vec::new();
+            for Topic { name, partitions, .. } in &topics {
+                match partitions {
+                    Ok(_) => {}
+                    Err(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                        missing.push(name.as_str());
+                    }
+                    Err(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                        return Err(Trouble::Now(Halt::new(
+                            HaltKind::Usage,
+                            format!("topic '{name}' may not be read by this user: grant READ and DESCRIBE on it"),
+                        )));
+                    }
+                    Err(error) => return Err(Trouble::Later(format!("topic '{name}': {error}"))),
+                }
+            }
+            match missing.first() {
+                None if topics.len() == names.len() => Ok(topics),
+                None => Err(Trouble::Later("not all topics were described".into())),
+                Some(_) if began.elapsed() >= MAY_BE_NEW => Err(Trouble::Now(self.no_such_topic(&missing))),
+                Some(first) => Err(Trouble::Later(format!("topic '{first}' does not exist"))),
+            }
+        })
+    }
+
+    fn no_such_topic(&self, missing: &[&str]) -> Halt {
+        let brokers = &self.shared.address.brokers;
+        let metadata = self.shared.asker.fetch_metadata(None, Duration::from_secs(2));
+        let mut others: Vec<String> = metadata
+            .as_ref()
+            .map_or_else(|_| Vec::new(), |all| all.topics().iter().map(|topic| topic.name().to_owned()).collect());
+        others.retain(|name| !name.starts_with("__"));
+        others.sort_unstable();
+        let count = others.len();
+        others.truncate(10);
+        let there = match count {
+            0 => "it shows none to this user".to_owned(),
+            1..=10 => format!("it has {}", others.join(", ")),
+            _ => format!("it has {} and {} more", others.join(", "), count - 10),
+        };
+        Halt::new(
+            HaltKind::Usage,
+            format!(
+                "topic '{}' does not exist at {brokers} ({there}): correct the name in --source, or create the topic first",
+                missing.join("', '")
+            ),
+        )
+    }
+
+    /// Compaction removes records from the middle of a log, so results would not be a function of it (R10).
+    fn refuse_compacted(&self) -> Result<(), Halt> {
+        let config = config::config(Some(&self.shared.address), &self.options.properties);
+        let timeout = self.deadline.saturating_duration_since(Instant::now()).min(Duration::from_secs(10));
+        let policies = match admin::cleanup_policies(&config, &self.shared.address.topics, timeout) {
+            Ok(policies) => policies,
+            Err(error) => {
+                tracing::warn!("kafka: could not see whether the topics are compacted, which must not be: {error}");
+                return Ok(());
+            }
+        };
+        for (topic, policy) in policies {
+            if policy.split(',').any(|policy| policy.trim() == "compact") {
+                return Err(Halt::new(
+                    HaltKind::Usage,
+                    format!(
+                        "topic '{topic}' has cleanup.policy={policy}: compaction removes records that count, so averages \
+                         could not be checked against the log; read a topic with cleanup.policy=delete"
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every partition with its first offset, and in a bounded run its end.
+    fn partitions(&self, topics: &[Topic]) -> Result<Vec<Found>, Halt> {
+        let names: Vec<PartitionName> = topics
+            .iter()
+            .flat_map(|topic| topic.partitions.iter().flatten().map(|&number| (topic.name.clone(), number)))
+            .map(|(log, number)| PartitionName { log, number: Some(number) })
+            .collect();
+        let committed = !self
+            .options
+            .properties
+            .iter()
+            .any(|(name, value)| name == "isolation.level" && value == "read_uncommitted");
+        let latest = self.options.start == Start::Latest;
+        let none = vec![None; names.len()];
+        let ends = if self.options.bounded || latest { self.offsets(&names, Offset::End, committed)? } else { none };
+        let starts = match self.options.start {
+            Start::Latest => ends.clone(),
+            Start::Earliest => self.offsets(&names, Offset::Beginning, false)?,
+            Start::Time(time) => {
+                // Asked before: what is appended between the two requests is read if nothing before it is late enough.
+                let now = self.offsets(&names, Offset::End, false)?;
+                let ms = time.0.div_euclid(1_000_000) + i64::from(time.0.rem_euclid(1_000_000) > 0);
+                let first = self.offsets(&names, Offset::Offset(ms.max(0)), false)?;
+                first.into_iter().zip(now).map(|(first, now)| first.filter(|first| *first >= 0).or(now)).collect()
+            }
+        };
+        let found = names.into_iter().zip(starts).zip(ends).map(|((name, start), end)| {
+            let end = end.filter(|_| self.options.bounded);
+            let start = start.unwrap_or_default().min(end.unwrap_or(i64::MAX));
+            Found { name, start: NextOffset(start), end }
+        });
+        Ok(found.collect())
+    }
+
+    /// One offset of each partition, in their order. -1: there is none (only of a time).
+    fn offsets(&self, names: &[PartitionName], what: Offset, committed: bool) -> Result<Vec<Option<i64>>, Halt> {
+        let numbered = |name: &PartitionName| (name.log.clone(), name.number.unwrap_or_default());
+        self.patiently(|wait| {
+            let partitions = names.iter().map(numbered).map(|(topic, number)| (topic, number, what));
+            let offsets: Offsets = raw::list_offsets(self.shared.asker.client(), wait, partitions, committed)?;
+            names
+                .iter()
+                .map(|name| match offsets.get(&numbered(name)) {
+                    Some(Ok(offset)) => Ok(Some(*offset)),
+                    Some(Err(error)) => Err(Trouble::Later(format!("partition {name}: {error}"))),
+                    None => Err(Trouble::Later(format!("partition {name}: no answer"))),
+                })
+                .collect()
+        })
+    }
+}
