@@ -1,5 +1,6 @@
 //! The one home of the clock. Everything else has time passed in.
 
+use minutely_dataflows::edge;
 use minutely_dataflows::time::{EventTime, Monotonic};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -25,5 +26,14 @@ impl Clock {
     /// Nanoseconds since the process began.
     pub(crate) fn monotonic(self) -> Monotonic {
         Monotonic(i64::try_from(self.began.elapsed().as_nanos()).unwrap_or(i64::MAX))
+    }
+}
+
+impl edge::Clock for Clock {
+    fn monotonic(&self) -> Monotonic {
+        Clock::monotonic(*self)
+    }
+    fn wall(&self) -> EventTime {
+        Clock::wall(*self)
     }
 }

@@ -1,13 +1,80 @@
 //! minutely: exact one-minute event-time averages. See `README.md`.
 
-#![allow(dead_code, reason = "until `run` joins the rooms")]
-
+mod args;
 mod clock;
+mod config;
+mod duration;
+mod live;
+mod run;
 mod sinks;
 mod sources;
+
+use args::Args;
+use clap::Parser;
+use live::say;
+use minutely_dataflows::edge::{Halt, HaltKind};
+use std::process::ExitCode;
 
 /// C's malloc too: librdkafka allocates messages on one thread and frees them on another.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() {}
+fn main() -> ExitCode {
+    end_with_a_worker();
+    log();
+    let args = match args::without_command(std::env::args().collect()) {
+        Ok(args) => args,
+        Err(why) => return fail(&Halt::new(HaltKind::Usage, why)),
+    };
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => {
+            let _nobody_listens = error.print();
+            return if error.use_stderr() { code(HaltKind::Usage) } else { ExitCode::SUCCESS };
+        }
+    };
+    let config = match config::Config::of(&args) {
+        Ok(config) => config,
+        Err(mistakes) => {
+            mistakes.iter().for_each(|mistake| say(mistake));
+            return code(HaltKind::Usage);
+        }
+    };
+    match run::run(config, clock::Clock::start()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(halt) => fail(&halt),
+    }
+}
+
+fn fail(halt: &Halt) -> ExitCode {
+    say(&halt.why);
+    code(halt.kind)
+}
+
+/// The documented exit code.
+fn code(kind: HaltKind) -> ExitCode {
+    ExitCode::from(match kind {
+        HaltKind::Usage => 64,
+        HaltKind::Data => 65,
+        HaltKind::Unreachable => 69,
+        HaltKind::Internal => 70,
+    })
+}
+
+/// A worker that panics leaves its siblings waiting for ever: the process ends with it.
+fn end_with_a_worker() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        if std::thread::current().name().is_some_and(|name| name.starts_with("timely:")) {
+            say("a worker met a broken invariant, and the run ends with it; please report it");
+            std::process::exit(70);
+        }
+    }));
+}
+
+/// Warnings and errors go to stderr; `RUST_LOG` says otherwise.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -1,9 +1,8 @@
 //! Where records come from. Sources do not know one another; this file alone knows their schemes.
 
 mod file;
+mod kafka;
 mod sim;
-
-pub(crate) mod kafka;
 
 use crate::clock::Clock;
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
@@ -41,13 +40,13 @@ pub(crate) struct SourceOptions {
 }
 
 /// What a source URI may look like, for messages.
-const KNOWN: &str = "sim:?OPTIONS, file:GLOB"; // kafka: goes here.
+const KNOWN: &str = "sim:?OPTIONS, kafka://host:port[,…]/topic[,…], file:GLOB";
 
 /// A source URI by its scheme, with what follows it.
 enum Scheme<'a> {
     Sim(&'a str),
     File(&'a str),
-    // kafka: goes here.
+    Kafka,
 }
 
 impl<'a> Scheme<'a> {
@@ -56,7 +55,7 @@ impl<'a> Scheme<'a> {
         match scheme {
             "sim" => Some(Scheme::Sim(rest)),
             "file" => Some(Scheme::File(rest)),
-            // kafka: goes here.
+            "kafka" => Some(Scheme::Kafka),
             _ => None,
         }
     }
@@ -71,7 +70,7 @@ pub(crate) fn validate(uri: &str, properties: &[(String, String)]) -> Vec<String
     let mut mistakes = match Scheme::of(uri) {
         Some(Scheme::Sim(rest)) => sim::validate(rest),
         Some(Scheme::File(rest)) => file::validate(rest),
-        // kafka: goes here, and returns: properties are its own.
+        Some(Scheme::Kafka) => return kafka::validate(uri, properties),
         None => return vec![unknown(uri)],
     };
     if let Some((key, _)) = properties.first() {
@@ -88,7 +87,7 @@ pub(crate) fn open(uri: &str, options: &SourceOptions) -> Result<Arc<dyn LogSour
     match Scheme::of(uri) {
         Some(Scheme::Sim(rest)) => sim::open(rest, options),
         Some(Scheme::File(rest)) => file::open(rest, options),
-        // kafka: goes here.
+        Some(Scheme::Kafka) => kafka::open(uri, options),
         None => Err(Halt::new(HaltKind::Usage, unknown(uri))),
     }
 }
@@ -101,8 +100,7 @@ pub(crate) fn is_bounded(uri: &str) -> bool {
 /// Do its records have keys, so that `@key` can be the symbol?
 pub(crate) fn has_keys(uri: &str) -> bool {
     match Scheme::of(uri) {
-        Some(Scheme::Sim(_)) => true,
-        // kafka: goes here.
+        Some(Scheme::Sim(_) | Scheme::Kafka) => true,
         Some(Scheme::File(_)) | None => false,
     }
 }
@@ -113,7 +111,7 @@ pub(crate) fn identity(uri: &str) -> String {
     match Scheme::of(uri) {
         Some(Scheme::Sim(rest)) => sim::identity(rest),
         Some(Scheme::File(rest)) => file::identity(rest),
-        // kafka: goes here.
+        Some(Scheme::Kafka) => kafka::identity(uri),
         None => uri.to_owned(),
     }
 }

@@ -81,6 +81,14 @@ pub(crate) fn open(uri: &str, options: &SourceOptions) -> Result<Arc<dyn LogSour
     Ok(Arc::new(source))
 }
 
+/// What the content depends on: the topics, wherever the brokers are.
+pub(crate) fn identity(uri: &str) -> String {
+    let Ok(address) = config::address(uri) else { return uri.to_owned() };
+    let mut topics = address.topics;
+    topics.sort_unstable();
+    format!("kafka:{}", topics.join(","))
+}
+
 /// What readers and threads share.
 struct Shared {
     address: Address,

@@ -139,9 +139,9 @@ impl Options {
             "rate" => self.rate_micro = within(decimal(value, 6)?, 1_000, 100_000_000_000_000)?,
             "partitions" => self.partitions = within(whole(value)?, 1, 1_000)?,
             "seed" => self.seed = whole(value)?,
-            "history" => self.history_ms = within(duration_ms(value)?, 0, 36_500 * DAY_MS)?,
+            "history" => self.history_ms = within(crate::duration::parse_ms(value)?, 0, 36_500 * DAY_MS)?,
             "records" => self.records = Some(within(whole(value)?, 0, 1_000_000_000_000_000)?),
-            "disorder" => self.disorder_ms = within(duration_ms(value)?, 0, DAY_MS)?,
+            "disorder" => self.disorder_ms = within(crate::duration::parse_ms(value)?, 0, DAY_MS)?,
             "late" => self.late = fraction(value)?,
             "future" => self.future = fraction(value)?,
             "broken" => self.broken = fraction(value)?,
@@ -151,7 +151,7 @@ impl Options {
             "lag" => {
                 for lag in value.split(',') {
                     let (partition, lag) = lag.split_once(':')?;
-                    let lag = within(duration_ms(lag)?, 0, 3_650 * DAY_MS)?;
+                    let lag = within(crate::duration::parse_ms(lag)?, 0, 3_650 * DAY_MS)?;
                     lags.push((usize::try_from(whole(partition)?).ok()?, lag));
                 }
             }
@@ -247,22 +247,6 @@ fn fraction(text: &str) -> Option<u64> {
         None => decimal(text, 9)?,
     };
     within(scaled, 0, WHOLE)
-}
-
-/// `500ms`, `2s`, `30m`, `24h`, `7d` or `0`, in milliseconds.
-fn duration_ms(text: &str) -> Option<u64> {
-    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(unit_at);
-    let unit_ms = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => MINUTE_MS,
-        "h" => HOUR_MS,
-        "d" => DAY_MS,
-        "" if whole(number) == Some(0) => 0,
-        _ => return None,
-    };
-    whole(number)?.checked_mul(unit_ms)
 }
 
 #[cfg(test)]

@@ -1,0 +1,179 @@
+//! The command line as it is written. What it means, and all that is wrong with it, is `config.rs`'s.
+
+use clap::{ArgAction, Parser};
+
+/// Exact one-minute event-time averages from partitions of timestamped values.
+///
+/// `minutely [run] [OPTIONS]`: reads a log, keeps exact sums per symbol and minute of event time, and writes each minute
+/// while it is open, closed and final. Every record is accounted for: it counts, or it is a dead letter with its reason.
+#[derive(Debug, Parser)]
+#[command(
+    name = "minutely",
+    version,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    after_help = "Secrets come from the environment or a file: MINUTELY_INFLUX_TOKEN or INFLUX_TOKEN (per sink ?token_env=NAME, \
+                  ?token_file=PATH); an -X property that holds a secret is env:NAME or file:PATH.\n\
+                  Exit codes: 0 done, 64 usage or configuration, 65 bad data that was told to be fatal, 69 a service is \
+                  unreachable, 70 internal."
+)]
+pub(crate) struct Args {
+    /// What to read: sim:?symbols=&rate=&partitions=&… (a built-in market) · kafka://host:port[,…]/topic[,…] · file:GLOB
+    /// (JSON lines)
+    #[arg(long, value_name = "URI", env = "MINUTELY_SOURCE", default_value = "sim:")]
+    pub(crate) source: String,
+
+    /// Where rows go, repeatable: sqlite:PATH · influxdb://host:port/org/bucket (influxdb+https: for TLS) · csv:PATH ·
+    /// stdout: [default: sqlite: in the data folder]
+    #[arg(long = "sink", value_name = "URI", env = "MINUTELY_SINK", value_delimiter = ' ')]
+    pub(crate) sinks: Vec<String>,
+
+    /// Checkpoints. Only `none` is known so far: every run begins anew
+    #[arg(long, value_name = "URI", env = "MINUTELY_STATE", default_value = "none")]
+    pub(crate) state: String,
+
+    /// Dashboard and API. Only `none` is known so far
+    #[arg(long, value_name = "ADDR", env = "MINUTELY_HTTP", default_value = "none")]
+    pub(crate) http: String,
+
+    /// The folder for defaults and dead letters
+    #[arg(long, value_name = "DIR", env = "MINUTELY_DATA", default_value = "./minutely-data")]
+    pub(crate) data: String,
+
+    /// The name of this job's folder there [default: from source and semantics]
+    #[arg(long, value_name = "NAME", env = "MINUTELY_JOB")]
+    pub(crate) job: Option<String>,
+
+    /// How payloads are written. Only `json` is known so far
+    #[arg(long, value_name = "FORMAT", env = "MINUTELY_FORMAT", default_value = "json")]
+    pub(crate) format: String,
+
+    /// The symbol: a field's name, a JSON pointer such as /data/s, or @key
+    #[arg(long, value_name = "FIELD", env = "MINUTELY_SYMBOL_FIELD", default_value = "symbol")]
+    pub(crate) symbol_field: String,
+
+    /// The value: a field's name or a JSON pointer
+    #[arg(long, value_name = "FIELD", env = "MINUTELY_VALUE_FIELD", default_value = "price")]
+    pub(crate) value_field: String,
+
+    /// The event time: a field's name or a JSON pointer
+    #[arg(long, value_name = "FIELD", env = "MINUTELY_TIME_FIELD", default_value = "ts")]
+    pub(crate) time_field: String,
+
+    /// The event time's unit: s, ms, us or ns
+    #[arg(long, value_name = "UNIT", env = "MINUTELY_TIME_UNIT", default_value = "ms")]
+    pub(crate) time_unit: String,
+
+    /// The weight, such as a volume: a field's name or a JSON pointer; empty for none
+    #[arg(long, value_name = "FIELD", env = "MINUTELY_WEIGHT_FIELD", default_value = "volume")]
+    pub(crate) weight_field: String,
+
+    /// Length of a window of event time
+    #[arg(long, value_name = "TIME", env = "MINUTELY_WINDOW", default_value = "1m")]
+    pub(crate) window: String,
+
+    /// How far behind its own partition's newest record a window may end and still take records
+    #[arg(long, value_name = "TIME", env = "MINUTELY_LATENESS", default_value = "10m")]
+    pub(crate) lateness: String,
+
+    /// How far ahead of the clock (or of the broker's append time) a record may be
+    #[arg(long, value_name = "TIME", env = "MINUTELY_MAX_FUTURE", default_value = "1m")]
+    pub(crate) max_future: String,
+
+    /// How long a partition at its end must be silent before the others pass it
+    #[arg(long, value_name = "TIME", env = "MINUTELY_IDLE", default_value = "10s")]
+    pub(crate) idle: String,
+
+    /// How far in event time a partition is read ahead of the slowest
+    #[arg(long, value_name = "TIME", env = "MINUTELY_MAX_AHEAD", default_value = "60m")]
+    pub(crate) max_ahead: String,
+
+    /// Windows of symbols held from which on only the slowest partitions are read; at twice that the run ends
+    #[arg(long, value_name = "N", env = "MINUTELY_MAX_KEYS", default_value = "5000000")]
+    pub(crate) max_keys: String,
+
+    /// Which rows sinks take: every committed change, or each once it is final
+    #[arg(long, value_name = "changes|final", env = "MINUTELY_EMIT", default_value = "changes")]
+    pub(crate) emit: String,
+
+    /// avg: count, sum and average; market: open, high, low, close, volume and vwap as well
+    #[arg(long, value_name = "avg|market", env = "MINUTELY_METRICS", default_value = "market")]
+    pub(crate) metrics: String,
+
+    /// Between two commits
+    #[arg(long, value_name = "TIME", env = "MINUTELY_CHECKPOINT_INTERVAL", default_value = "1s")]
+    pub(crate) checkpoint_interval: String,
+
+    /// What a record does that cannot be decoded: dead-letter sets it aside, fatal ends the run with 65
+    #[arg(long, value_name = "dead-letter|fatal", env = "MINUTELY_ON_BAD", default_value = "dead-letter")]
+    pub(crate) on_bad: String,
+
+    /// How long a bounded run waits for a sink that makes no progress
+    #[arg(long, value_name = "TIME", env = "MINUTELY_SINK_TIMEOUT", default_value = "5m")]
+    pub(crate) sink_timeout: String,
+
+    /// Where to begin: earliest, latest, or a time such as 2026-01-05T08:00:00Z (by the broker's timestamps)
+    #[arg(long, value_name = "WHERE", env = "MINUTELY_START", default_value = "earliest")]
+    pub(crate) start: String,
+
+    /// Read to the ends that the log has now, make every window final, and stop (file: implies it)
+    #[arg(long, env = "MINUTELY_UNTIL_END")]
+    pub(crate) until_end: bool,
+
+    /// With --until-end: leave the last windows open
+    #[arg(long, env = "MINUTELY_KEEP_OPEN")]
+    pub(crate) keep_open: bool,
+
+    /// The instant of the run, which future records of a bounded run are judged by [default: now]
+    #[arg(long, value_name = "TIME", env = "MINUTELY_AS_OF")]
+    pub(crate) as_of: Option<String>,
+
+    /// A property of librdkafka, repeatable
+    #[arg(short = 'X', value_name = "KEY=VALUE")]
+    pub(crate) properties: Vec<String>,
+
+    /// Comes later
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) config: Option<String>,
+
+    /// Worker threads of this process
+    #[arg(short = 'w', long = "workers", value_name = "N", default_value = "1")]
+    pub(crate) workers: String,
+
+    /// Processes
+    #[arg(short = 'n', long = "processes", value_name = "N", default_value = "1")]
+    pub(crate) processes: String,
+
+    /// Which of them this is, from 0
+    #[arg(short = 'p', long = "process", value_name = "I", default_value = "0")]
+    pub(crate) process: String,
+
+    /// A file with one host:port a process [default: localhost, ports from 2101]
+    #[arg(short = 'h', long = "hostfile", value_name = "FILE")]
+    pub(crate) hostfile: Option<String>,
+
+    /// This text
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
+
+    /// The version
+    #[arg(long, action = ArgAction::Version)]
+    version: Option<bool>,
+}
+
+/// Arguments without the name of the one command there is, which may be left out.
+///
+/// # Errors
+/// The name of a command that there is not.
+pub(crate) fn without_command(mut args: Vec<String>) -> Result<Vec<String>, String> {
+    match args.get(1).map(String::as_str) {
+        Some("run") => drop(args.remove(1)),
+        Some(other) if !other.starts_with('-') => {
+            return Err(format!(
+                "there is no command `{other}`: it is `minutely [run] [OPTIONS]`; see `minutely --help`"
+            ));
+        }
+        _ => {}
+    }
+    Ok(args)
+}

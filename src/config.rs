@@ -1,0 +1,437 @@
+//! What the command line means, and all that is wrong with it, at once and before any effect.
+
+use crate::args::Args;
+use crate::duration;
+use crate::sinks::{self, Emit};
+use crate::sources::{self, Start};
+use minutely_dataflows::control::Settings;
+use minutely_dataflows::decode::{Decoder, Fields, KEY, TimeUnit};
+use minutely_dataflows::partition::Rule;
+use minutely_dataflows::time::{EventTime, Windowing};
+use std::fmt;
+use std::net::ToSocketAddrs;
+use std::path::PathBuf;
+
+/// A run, as asked for.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) source: String,
+    pub(crate) sinks: Vec<String>,
+    /// The job's own folder.
+    pub(crate) folder: PathBuf,
+    pub(crate) decoder: Decoder,
+    pub(crate) settings: Settings,
+    pub(crate) emit: Emit,
+    pub(crate) metrics: Metrics,
+    pub(crate) bad_is_fatal: bool,
+    pub(crate) start: Start,
+    /// `--as-of`.
+    pub(crate) as_of: Option<EventTime>,
+    pub(crate) properties: Vec<(String, String)>,
+    pub(crate) cluster: Cluster,
+}
+
+/// `--metrics`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Metrics {
+    /// Count, sum and average.
+    Avg,
+    /// And open, high, low, close, volume, vwap.
+    Market,
+}
+
+/// `-w`, `-n`, `-p`, `-h`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cluster {
+    /// Worker threads a process.
+    pub(crate) workers: usize,
+    /// Which process this is.
+    pub(crate) process: usize,
+    /// host:port of all processes; one that has no other needs none.
+    pub(crate) addresses: Vec<String>,
+}
+
+/// All workers of a run, at most (their shards are 256).
+const MOST_WORKERS: usize = 256;
+
+/// Collects mistakes.
+#[derive(Default)]
+struct Mistakes(Vec<String>);
+
+impl Mistakes {
+    fn take<T>(&mut self, result: Result<T, String>) -> Option<T> {
+        result.map_err(|mistake| self.0.push(mistake)).ok()
+    }
+
+    fn choice<T: Copy>(&mut self, option: &str, text: &str, known: &[(&str, T)]) -> Option<T> {
+        let found = known.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+        let names = || known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        self.take(found.ok_or_else(|| format!("{option} {text}: is one of {}", names())))
+    }
+
+    /// In nanoseconds.
+    fn duration(&mut self, option: &str, text: &str, least_ms: u64) -> Option<i64> {
+        const MOST_MS: u64 = 366 * 24 * 3_600_000;
+        let ms = duration::parse_ms(text).filter(|ms| (least_ms..=MOST_MS).contains(ms));
+        let why =
+            || format!("{option} {text}: takes a time such as 500ms, 10s, 1m, 2h or 1d, from {least_ms} ms to 366 d");
+        self.take(ms.and_then(|ms| i64::try_from(ms).ok()).map(|ms| ms * 1_000_000).ok_or_else(why))
+    }
+
+    fn number<T: std::str::FromStr + PartialOrd + fmt::Display>(
+        &mut self,
+        option: &str,
+        text: &str,
+        least: T,
+        most: T,
+    ) -> Option<T> {
+        let number = text.parse().ok().filter(|n| (&least..=&most).contains(&n));
+        self.take(number.ok_or_else(|| format!("{option} {text}: takes a number from {least} to {most}")))
+    }
+
+    fn time(&mut self, option: &str, text: &str) -> Option<EventTime> {
+        let parsed = text.parse::<jiff::Timestamp>().ok();
+        let time = parsed.and_then(|t| i64::try_from(t.as_nanosecond()).ok()).filter(|ns| ns.abs() <= EventTime::LIMIT);
+        let why = || format!("{option} {text}: takes a time as 2026-01-05T08:00:00Z");
+        self.take(time.map(EventTime).ok_or_else(why))
+    }
+
+    fn only(&mut self, option: &str, text: &str, known: &str) {
+        if text != known {
+            self.0.push(format!("{option} {text}: only `{known}` is known so far"));
+        }
+    }
+}
+
+impl Config {
+    /// What these arguments mean.
+    ///
+    /// # Errors
+    /// All mistakes, one paragraph each.
+    pub(crate) fn of(args: &Args) -> Result<Config, Vec<String>> {
+        let mut mistakes = Mistakes::default();
+        mistakes.only("--state", &args.state, "none");
+        mistakes.only("--http", &args.http, "none");
+        mistakes.only("--format", &args.format, "json");
+        if let Some(file) = &args.config {
+            mistakes.0.push(format!("--config {file}: comes later; use options or MINUTELY_* in the environment"));
+        }
+        let properties = properties(&args.properties, &mut mistakes);
+        mistakes.0.extend(sources::validate(&args.source, &properties));
+        for sink in &args.sinks {
+            mistakes.0.extend(sinks::validate(sink));
+        }
+        for (i, sink) in args.sinks.iter().enumerate().filter(|(i, sink)| args.sinks[..*i].contains(sink)) {
+            mistakes.0.push(format!("--sink {sink}: is given twice (the {}th time here)", i + 1));
+        }
+        let bounded = args.until_end || sources::is_bounded(&args.source);
+        let start = start(args, &mut mistakes);
+        if start != Some(Start::Earliest) && sources::is_bounded(&args.source) {
+            mistakes.0.push(format!("--start {}: a file is read from its first line; leave it out", args.start));
+        }
+        if args.keep_open && !bounded {
+            mistakes.0.push("--keep-open: goes with --until-end".into());
+        }
+        let as_of = args.as_of.as_ref().and_then(|text| mistakes.time("--as-of", text));
+        if args.as_of.is_some() && !bounded {
+            mistakes.0.push("--as-of: goes with --until-end; a live run judges by the clock".into());
+        }
+        let fields = fields(args, &mut mistakes);
+        if args.symbol_field == KEY && !sources::has_keys(&args.source) {
+            mistakes.0.push(format!("--symbol-field {KEY}: records of `{}` have no keys", args.source));
+        }
+        let decoder = fields.as_ref().and_then(|fields| match Decoder::new(fields) {
+            Ok(decoder) => Some(decoder),
+            Err(more) => {
+                mistakes.0.extend(more);
+                None
+            }
+        });
+        let rule = rule(args, &mut mistakes);
+        let checkpoint_interval = mistakes.duration("--checkpoint-interval", &args.checkpoint_interval, 10);
+        let sink_timeout = mistakes.duration("--sink-timeout", &args.sink_timeout, 1000);
+        let max_keys = mistakes.number("--max-keys", &args.max_keys, 1, u64::MAX / 4);
+        let emit = mistakes.choice("--emit", &args.emit, &[("changes", Emit::Changes), ("final", Emit::Final)]);
+        let metrics =
+            mistakes.choice("--metrics", &args.metrics, &[("avg", Metrics::Avg), ("market", Metrics::Market)]);
+        let bad_is_fatal = mistakes.choice("--on-bad", &args.on_bad, &[("dead-letter", false), ("fatal", true)]);
+        let cluster = cluster(args, &mut mistakes);
+        let job = job(args, &mut mistakes);
+        let all = (|| {
+            let settings = Settings {
+                rule: rule?,
+                bounded,
+                keep_open: args.keep_open,
+                instant: None, // the run's start, which is not known yet
+                checkpoint_interval: checkpoint_interval?,
+                max_keys: max_keys?,
+                sink_timeout: sink_timeout?,
+                audit: false,
+            };
+            let folder = PathBuf::from(&args.data).join(job?);
+            let default_sink = || format!("sqlite:{}", folder.join("minutes.db").display());
+            let sinks = if args.sinks.is_empty() { vec![default_sink()] } else { args.sinks.clone() };
+            Some(Config {
+                source: args.source.clone(),
+                sinks,
+                folder,
+                decoder: decoder?,
+                settings,
+                emit: emit?,
+                metrics: metrics?,
+                bad_is_fatal: bad_is_fatal?,
+                start: start?,
+                as_of,
+                properties,
+                cluster: cluster?,
+            })
+        })();
+        match all {
+            Some(config) if mistakes.0.is_empty() => Ok(config),
+            _ => Err(mistakes.0),
+        }
+    }
+}
+
+/// `-X key=value`, with secrets from where they are.
+fn properties(texts: &[String], mistakes: &mut Mistakes) -> Vec<(String, String)> {
+    const SECRET: [&str; 4] = ["password", "secret", "key.pem", "oauthbearer.config"];
+    let mut properties = Vec::new();
+    for text in texts {
+        let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+            mistakes.0.push("-X: takes KEY=VALUE".into());
+            continue;
+        };
+        let value = match value.split_once(':') {
+            Some(("env", name)) => {
+                std::env::var(name).map_err(|_| format!("-X {key}: {name} is not in the environment"))
+            }
+            Some(("file", path)) => std::fs::read_to_string(path)
+                .map(|text| text.trim_end().to_owned())
+                .map_err(|e| format!("-X {key}: file {path}: {e}")),
+            _ if SECRET.iter().any(|word| key.ends_with(word)) => Err(format!(
+                "-X {key}: holds a secret, which arguments show to everybody: give it as env:NAME or file:PATH"
+            )),
+            _ => Ok(value.to_owned()),
+        };
+        properties.extend(mistakes.take(value).map(|value| (key.to_owned(), value)));
+    }
+    let password = std::env::var("MINUTELY_KAFKA_PASSWORD").ok().filter(|p| !p.is_empty());
+    if let Some(password) = password
+        && properties.iter().any(|(key, _)| key == "sasl.username")
+        && !properties.iter().any(|(key, _)| key == "sasl.password")
+    {
+        properties.push(("sasl.password".into(), password));
+    }
+    properties
+}
+
+fn start(args: &Args, mistakes: &mut Mistakes) -> Option<Start> {
+    match args.start.as_str() {
+        "earliest" => Some(Start::Earliest),
+        "latest" => Some(Start::Latest),
+        time => mistakes.time("--start", time).map(Start::Time),
+    }
+}
+
+fn fields(args: &Args, mistakes: &mut Mistakes) -> Option<Fields> {
+    use TimeUnit::{Microseconds, Milliseconds, Nanoseconds, Seconds};
+    let units = [("s", Seconds), ("ms", Milliseconds), ("us", Microseconds), ("ns", Nanoseconds)];
+    Some(Fields {
+        symbol: args.symbol_field.clone(),
+        value: args.value_field.clone(),
+        time: args.time_field.clone(),
+        unit: mistakes.choice("--time-unit", &args.time_unit, &units)?,
+        weight: Some(args.weight_field.clone()).filter(|field| !field.is_empty()),
+    })
+}
+
+fn rule(args: &Args, mistakes: &mut Mistakes) -> Option<Rule> {
+    let length = mistakes.duration("--window", &args.window, 1);
+    let lateness = mistakes.duration("--lateness", &args.lateness, 0);
+    let max_future = mistakes.duration("--max-future", &args.max_future, 0);
+    let idle = mistakes.duration("--idle", &args.idle, 1);
+    let max_ahead = mistakes.duration("--max-ahead", &args.max_ahead, 1);
+    Some(Rule {
+        windowing: Windowing { length: length?, lateness: lateness? },
+        max_future: max_future?,
+        max_ahead: max_ahead?,
+        idle: idle?,
+    })
+}
+
+fn cluster(args: &Args, mistakes: &mut Mistakes) -> Option<Cluster> {
+    let workers = mistakes.number("-w", &args.workers, 1, MOST_WORKERS);
+    let processes = mistakes.number("-n", &args.processes, 1, MOST_WORKERS);
+    let process = mistakes.number("-p", &args.process, 0, MOST_WORKERS);
+    let (workers, processes, process) = (workers?, processes?, process?);
+    if workers * processes > MOST_WORKERS {
+        mistakes.0.push(format!("-w {workers} -n {processes}: at most {MOST_WORKERS} workers in all"));
+    }
+    if process >= processes {
+        mistakes.0.push(format!("-p {process}: there are {processes} processes, counted from 0; see -n"));
+    }
+    if processes == 1 {
+        return Some(Cluster { workers, process: 0, addresses: Vec::new() });
+    }
+    let addresses: Vec<String> = match &args.hostfile {
+        None => (0..processes).map(|i| format!("127.0.0.1:{}", 2101 + i)).collect(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|e| format!("-h {path}: {e}"));
+            mistakes.take(text)?.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+        }
+    };
+    if addresses.len() < processes {
+        mistakes.0.push(format!("-h: names {} of {processes} processes", addresses.len()));
+    }
+    for address in addresses.iter().take(processes) {
+        let loopback = address.to_socket_addrs().map(|mut all| all.all(|a| a.ip().is_loopback()));
+        match loopback {
+            Ok(true) => {}
+            Ok(false) => mistakes.0.push(format!(
+                "-h: {address} is not on this machine's loopback; processes do not prove to one another who they are \
+                 yet, so a cluster stays on one machine"
+            )),
+            Err(e) => mistakes.0.push(format!("-h: {address}: {e}; a line is host:port")),
+        }
+    }
+    Some(Cluster { workers, process, addresses: addresses.into_iter().take(processes).collect() })
+}
+
+/// The job's name: what it was called, or the source's scheme and a hash of source and semantics.
+fn job(args: &Args, mistakes: &mut Mistakes) -> Option<String> {
+    match &args.job {
+        Some(name) => {
+            let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            let fine = !name.is_empty() && !name.starts_with('.') && name.chars().all(good);
+            mistakes.take(fine.then(|| name.clone()).ok_or_else(|| {
+                format!("--job {name}: is made of letters, digits, `-`, `_` and `.`, and does not begin with `.`")
+            }))
+        }
+        None => {
+            let scheme = args.source.split(':').next().unwrap_or("job");
+            let semantics = [
+                &sources::identity(&args.source),
+                &args.format,
+                &args.symbol_field,
+                &args.value_field,
+                &args.time_field,
+                &args.time_unit,
+                &args.weight_field,
+                &args.window,
+                &args.lateness,
+                &args.max_future,
+                &args.metrics,
+            ];
+            let text = semantics.map(String::as_str).join("\0");
+            let hash = xxhash_rust::xxh3::xxh3_64(text.as_bytes()) >> 32;
+            Some(format!("{scheme}-{hash:08x}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn config(args: &[&str]) -> Result<Config, Vec<String>> {
+        Config::of(&Args::try_parse_from(["minutely"].iter().chain(args)).unwrap())
+    }
+
+    #[test]
+    fn defaults_run_the_built_in_market_into_sqlite() {
+        let config = config(&["-w", "8"]).unwrap();
+        assert_eq!((config.cluster.workers, config.metrics, config.emit), (8, Metrics::Market, Emit::Changes));
+        assert_eq!(config.settings.rule, Rule::default());
+        assert!(!config.settings.bounded && config.sinks[0].starts_with("sqlite:./minutely-data/sim-"));
+        assert_eq!(config.settings.max_keys, Settings::default().max_keys);
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let mistakes = config(&[
+            "--source",
+            "nowhere:",
+            "--sink",
+            "influxdb1://h/db",
+            "--state",
+            "./s",
+            "--http",
+            "0.0.0.0:80",
+            "--format",
+            "csv",
+            "--window",
+            "0",
+            "--lateness",
+            "1",
+            "--emit",
+            "all",
+            "-w",
+            "0",
+            "-n",
+            "x",
+            "--config",
+            "f",
+            "--as-of",
+            "today",
+            "--keep-open",
+            "-X",
+            "sasl.password=hunter2",
+            "--max-keys",
+            "-1",
+            "--job",
+            "../x",
+            "--time-unit",
+            "h",
+            "--symbol-field",
+            "@key",
+            "--value-field",
+            "",
+        ])
+        .unwrap_err();
+        for part in [
+            "source `nowhere:`",
+            "InfluxDB 1 comes later",
+            "--state ./s: only `none`",
+            "--http 0.0.0.0:80: only `none`",
+            "--format csv: only `json`",
+            "--window 0:",
+            "--lateness 1:",
+            "--emit all: is one of changes, final",
+            "-w 0:",
+            "-n x:",
+            "--config f: comes later",
+            "--as-of today:",
+            "--keep-open: goes with",
+            "-X sasl.password:",
+            "--max-keys -1:",
+            "--job ../x:",
+            "--time-unit h: is one of s, ms, us, ns",
+            "have no keys",
+        ] {
+            assert!(mistakes.iter().any(|m| m.contains(part)), "{part} is not in {mistakes:#?}");
+        }
+        assert!(!mistakes.concat().contains("hunter2"), "a secret is never shown");
+    }
+
+    #[test]
+    fn a_cluster_stays_on_loopback() {
+        let two = config(&["-n", "2", "-p", "1"]).unwrap().cluster;
+        assert_eq!(two.addresses, ["127.0.0.1:2101", "127.0.0.1:2102"]);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "127.0.0.1:3000\n192.0.2.1:3000\n").unwrap();
+        let mistakes = config(&["-n", "2", "-h", file.path().to_str().unwrap()]).unwrap_err();
+        assert!(mistakes.len() == 1 && mistakes[0].contains("192.0.2.1:3000 is not on this machine"), "{mistakes:?}");
+        assert!(config(&["-n", "2", "-p", "2"]).unwrap_err()[0].contains("-p 2"));
+        assert!(config(&["-n", "64", "-w", "8"]).unwrap_err()[0].contains("at most 256"));
+    }
+
+    #[test]
+    fn the_job_is_named_by_what_it_means() {
+        let folder = |args: &[&str]| config(args).unwrap().folder;
+        assert_eq!(folder(&[]), folder(&["-w", "3", "--sink", "stdout:"]));
+        assert_ne!(folder(&[]), folder(&["--lateness", "1m"]));
+        assert_eq!(folder(&["--job", "mine", "--data", "d"]), PathBuf::from("d/mine"));
+    }
+}
