@@ -382,7 +382,7 @@ fn the_first_records_of_the_log_can_be_read() {
     }
 }
 
-/// A log that was promised to be the same for ever. A change here changes every simulated result: say so in the changelog.
+/// Whoever changes what a log holds changes every simulated result: the changelog has to say so.
 #[test]
 fn golden() {
     let text = |rest: &str, partition: usize, offset: i64| {
