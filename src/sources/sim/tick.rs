@@ -380,7 +380,7 @@ mod tests {
             let dice = hash::draw(seed, nth);
             let tick = Tick {
                 name: Name::of(dice % 500),
-                price: 1 + (dice % 9_000_000 >> (dice % 24)),
+                price: 1 + ((dice % 9_000_000) >> (dice % 24)),
                 ts: 1_767_225_600_123,
                 volume: 7,
             };
