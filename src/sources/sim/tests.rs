@@ -277,6 +277,27 @@ fn the_start_is_where_it_is_asked_for() {
 }
 
 #[test]
+fn the_end_is_what_has_arrived_to_the_millisecond() {
+    let found = source("?rate=30", &run()).found().unwrap().remove(0);
+    let arrival = |offset: i64| {
+        let upto = Found { start: NextOffset(offset), end: Some(offset + 1), ..found.clone() };
+        drain(reader(&source("?rate=30", &run()), &upto).as_mut(), || 1)[0].1.unwrap()
+    };
+    for offset in found.start.0 + 50..found.start.0 + 80 {
+        if arrival(offset) == arrival(offset + 1) {
+            continue;
+        }
+        for (run_start, end) in [(arrival(offset), offset + 1), (arrival(offset).plus(-1), offset)] {
+            let run = SourceOptions { run_start, ..run() };
+            let at_end = source("?rate=30", &run).found().unwrap().remove(0);
+            if end > offset || arrival(offset - 1) < arrival(offset) {
+                assert_eq!(at_end.end, Some(end), "as of {run_start:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn no_more_records_than_asked_for() {
     for bounded in [true, false] {
         let run = SourceOptions { bounded, ..run() };
@@ -361,7 +382,7 @@ fn the_first_records_of_the_log_can_be_read() {
     }
 }
 
-/// A log that was promised to be the same for ever. A change here changes every simulated result: say so in the changelog.
+/// Whoever changes what a log holds changes every simulated result: the changelog has to say so.
 #[test]
 fn golden() {
     let text = |rest: &str, partition: usize, offset: i64| {

@@ -293,7 +293,7 @@ impl Tick {
             17 => write!(out, r#"["{name}",{price},{ts},{volume}]"#),
             18 => write!(out, r#"{{"symbol":"","price":{price},"ts":{ts},"volume":{volume}}}"#),
             19 => write!(out, r#"{{"symbol":"{name}\u0007","price":{price},"ts":{ts},"volume":{volume}}}"#),
-            20 => write!(out, r#"{{"symbol":"{name}","price":{price}e12,"ts":{ts},"volume":{volume}}}"#),
+            20 => write!(out, r#"{{"symbol":"{name}","price":{price}e16,"ts":{ts},"volume":{volume}}}"#),
             21 => write!(out, r#"{{"symbol":"{name}","price":{price},"ts":9223372036854775807,"volume":{volume}}}"#),
             _ => write!(out, r#"{{"symbol":"{name}","price":{price},"ts":{ts}.0000001,"volume":{volume}}}"#),
         };
@@ -378,8 +378,12 @@ mod tests {
         let mut reasons: HashMap<Reason, u32> = HashMap::new();
         for nth in 0..20_000 {
             let dice = hash::draw(seed, nth);
-            let tick =
-                Tick { name: Name::of(dice % 500), price: 1 + dice % 9_000_000, ts: 1_767_225_600_123, volume: 7 };
+            let tick = Tick {
+                name: Name::of(dice % 500),
+                price: 1 + ((dice % 9_000_000) >> (dice % 24)),
+                ts: 1_767_225_600_123,
+                volume: 7,
+            };
             let mut payload = Vec::new();
             tick.write(&mut payload);
             decoder.decode(&record(Some(&payload))).unwrap();
