@@ -120,15 +120,14 @@ fn refuse_content(what: &str, path: &Path, len: u64) -> Result<(), Halt> {
 /// Opens a new or empty file for this run alone.
 ///
 /// # Errors
-/// 64, with what to do.
+/// 64, with what to do; 69 when the disk is full.
 pub(super) fn create(what: &str, path: &Path) -> Result<File, Halt> {
+    let full = |e: &io::Error| matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
     let usage = |why: String| Halt::new(HaltKind::Usage, format!("{what} {}: {why}", path.display()));
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(|e| usage(format!("{e}; choose a path that can be written")))?;
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(|e| {
+        let kind = if full(&e) { HaltKind::Unreachable } else { HaltKind::Usage };
+        Halt { kind, ..usage(format!("{e}; choose a path that can be written")) }
+    })?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -291,6 +290,9 @@ pub(super) mod tests {
             }
         }
         assert_eq!(std::fs::read(&full).unwrap(), b"theirs");
+        let unwritable = Path::new("/proc/x.csv"); // for root, too
+        let halt = look("csv", unwritable, nowhere).unwrap_err();
+        assert!(halt.kind == HaltKind::Usage && halt.why.contains("/proc"), "{halt}");
         look("csv", &missing, missing.parent().unwrap()).unwrap(); // a folder of ours is made later
         look("csv", &dir.path().join("new"), nowhere).unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "looking leaves nothing");

@@ -9,14 +9,16 @@
 //! reported. What others wrote is never appended to: the caller names a fresh path for each run.
 
 use super::append::{self, Appender};
-use super::port::{Health, Leave, Stop, Worker};
+use super::port::{Health, Leave, Pauses, Stop, Worker};
 use super::text::rfc3339;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use minutely_dataflows::edge::{Halt, LetterPort, Wake};
+use minutely_dataflows::edge::{Halt, HaltKind, LetterPort, Wake};
 use minutely_dataflows::record::{DeadLetter, Evidence};
 use minutely_dataflows::time::EventTime;
 use serde::Serialize;
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -86,20 +88,28 @@ impl Letters {
         let file = match &mut self.file {
             Some(file) => file,
             none => {
-                // What the check at the start found may have changed; then `create` says so.
-                let made = std::fs::create_dir_all(append::folder_of(&self.path));
-                made.or_else(|e| if append::folder_of(&self.path).is_dir() { Ok(()) } else { Err(e) }).map_err(
-                    |e| {
-                        let why = format!("dead letters {}: its folder cannot be made: {e}", self.path.display());
-                        Halt::new(minutely_dataflows::edge::HaltKind::Usage, why)
-                    },
-                )?;
-                let file = append::create("dead letters", &self.path)?;
+                let file = create(&self.path, &self.health, &self.stop)?;
                 none.insert(Appender::new(file, 0, &self.path, self.health.clone(), self.stop.clone()))
             }
         };
         file.append(&lines)?;
         file.sync()
+    }
+}
+
+/// Makes the file, waiting while the disk is full. What the check at the start found may have changed: then it halts.
+fn create(path: &Path, health: &Health, stop: &Stop) -> Result<File, Leave> {
+    let mut pauses = Pauses::new();
+    loop {
+        let folder = std::fs::create_dir_all(append::folder_of(path));
+        let why = match (folder, append::create("dead letters", path)) {
+            (_, Ok(file)) => return Ok(file),
+            (_, Err(halt)) if halt.kind == HaltKind::Unreachable => halt.why,
+            (Err(e), _) if e.kind() == ErrorKind::StorageFull => e.to_string(),
+            (_, Err(halt)) => return Err(halt.into()),
+        };
+        health.hurts(why);
+        pauses.wait(stop)?;
     }
 }
 
@@ -165,7 +175,6 @@ mod tests {
     use super::*;
     use crate::sinks::testing::{no_wake, poll, temp};
     use minutely_dataflows::decimal::Decimal;
-    use minutely_dataflows::edge::HaltKind;
     use minutely_dataflows::record::{Judged, PartitionName, Reason};
     use serde_json::{Value, json};
 

@@ -90,10 +90,16 @@ pub(crate) trait RowWriter: Send {
 /// A sink as the command line names it.
 #[derive(Debug)]
 enum Target {
+    Local(Local),
+    Influx(influx::Address),
+}
+
+/// A sink of this machine.
+#[derive(Debug)]
+enum Local {
     Sqlite(PathBuf),
     Csv(PathBuf),
     Stdout,
-    Influx(influx::Address),
 }
 
 const KNOWN: &str =
@@ -108,14 +114,14 @@ impl Target {
             path => Ok(PathBuf::from(path)),
         };
         match uri.split_once(':') {
-            Some(("sqlite", path)) => file(path).map(Target::Sqlite),
-            Some(("csv", path)) => file(path).map(Target::Csv),
-            Some(("stdout", "")) => Ok(Target::Stdout),
+            Some(("sqlite", path)) => file(path).map(|path| Target::Local(Local::Sqlite(path))),
+            Some(("csv", path)) => file(path).map(|path| Target::Local(Local::Csv(path))),
+            Some(("stdout", "")) => Ok(Target::Local(Local::Stdout)),
             Some(("stdout", _)) => Err(vec![format!("sink `{shown}`: nothing goes after `stdout:`")]),
             Some(("influxdb", rest)) => influx::Address::parse(false, rest, &shown, env).map(Target::Influx),
             Some(("influxdb+https", rest)) => influx::Address::parse(true, rest, &shown, env).map(Target::Influx),
             Some(("influxdb1", _)) => Err(vec![format!(
-                "sink `{uri}`: InfluxDB 1 comes later; InfluxDB 1.8 and 2 take influxdb://host:port/org/bucket"
+                "sink `{uri}`: InfluxDB 1 comes later; InfluxDB 2 is influxdb://host:port/org/bucket"
             )]),
             _ => Err(vec![format!("sink `{shown}`: unknown; there are {KNOWN}")]),
         }
@@ -152,10 +158,16 @@ pub(crate) fn validate(uri: &str) -> Vec<String> {
 /// 64 with what to do; 69 for a service that does not answer.
 pub(crate) fn check(uri: &str, options: &SinkOptions) -> Result<(), Halt> {
     match parsed(uri)? {
-        Target::Sqlite(path) => sqlite::look(&path, &options.data),
-        Target::Csv(path) => append::look("csv", &path, &options.data),
-        Target::Stdout => Ok(()),
+        Target::Local(local) => look(&local, options),
         Target::Influx(address) => influx::look(&address, options),
+    }
+}
+
+fn look(local: &Local, options: &SinkOptions) -> Result<(), Halt> {
+    match local {
+        Local::Sqlite(path) => sqlite::look(path, &options.data),
+        Local::Csv(path) => append::look("csv", path, &options.data),
+        Local::Stdout => Ok(()),
     }
 }
 
@@ -164,30 +176,31 @@ pub(crate) fn check(uri: &str, options: &SinkOptions) -> Result<(), Halt> {
 /// # Errors
 /// As [`check`].
 pub(crate) fn open(uri: &str, options: &SinkOptions) -> Result<Vec<OpenSink>, Halt> {
-    let target = parsed(uri)?;
-    if let Target::Influx(address) = target {
-        return influx::open(address, options);
+    match parsed(uri)? {
+        Target::Local(local) => Ok(vec![open_local(uri, &local, options)?]),
+        Target::Influx(address) => influx::open(address, options),
     }
-    check(uri, options)?;
-    if let Target::Sqlite(path) | Target::Csv(path) = &target
+}
+
+fn open_local(uri: &str, local: &Local, options: &SinkOptions) -> Result<OpenSink, Halt> {
+    look(local, options)?;
+    if let Local::Sqlite(path) | Local::Csv(path) = local
         && append::folder_of(path) == options.data
     {
         make_folder(&options.data)?;
     }
     let takes = Takes { changes: options.emit == Emit::Changes, partial: true, open_every: 0 };
     let (health, stop) = (Health::new(uri), Stop::new());
-    let (writer, chain): (Box<dyn RowWriter>, _) = match target {
-        Target::Sqlite(path) => {
-            let (writer, chain) = sqlite::open(&path, options, health.clone(), stop.clone())?;
-            (Box::new(writer), Some(chain))
+    let (thread, writer, chain): (_, Box<dyn RowWriter>, _) = match local {
+        Local::Sqlite(path) => {
+            let (writer, chain) = sqlite::open(path, options, health.clone(), stop.clone())?;
+            ("sqlite", Box::new(writer), Some(chain))
         }
-        Target::Csv(path) => (Box::new(csv::open(&path, options, health.clone(), stop.clone())?), None),
-        Target::Stdout => (Box::new(stdout::open(options, health.clone(), stop.clone())?), None),
-        Target::Influx(_) => unreachable!("opened above"),
+        Local::Csv(path) => ("csv", Box::new(csv::open(path, options, health.clone(), stop.clone())?), None),
+        Local::Stdout => ("stdout", Box::new(stdout::open(options, health.clone(), stop.clone())?), None),
     };
-    let thread = uri.split(':').next().unwrap_or("sink");
-    let port = Box::new(RowPort::start(&format!("sink-{thread}"), options.wake.clone(), stop, writer)?);
-    Ok(vec![OpenSink { name: uri.to_owned(), takes, port, health, chain }])
+    let port = Box::new(RowPort::start(thread, options.wake.clone(), stop, writer)?);
+    Ok(OpenSink { name: uri.to_owned(), takes, port, health, chain })
 }
 
 /// Makes the job's folder.

@@ -55,6 +55,7 @@ impl Unwritable {
             health.hurts(format!("{}: {e}", self.path.display()));
             pauses.wait(stop)?;
         }
+        health.heals();
         health.count_unwritable(u64::try_from(records.len()).expect("a usize fits a u64"));
         Ok(())
     }

@@ -2,7 +2,8 @@
 //!
 //! Promises: a round counts as stored when every point of it was answered by 204, or stands in `unwritable.jsonl`
 //! with the answer that it got alone. Does not promise that a round appears at once: its batches are written one after
-//! the other. Batches are bisected when the server blames one of their points; before any point is blamed, an empty
+//! the other; nor that a write which was given up does not arrive later: in `minute` that changes nothing, in
+//! `minute_live` it may show an older row until the next one. Batches are bisected when the server blames one of their points; before any point is blamed, an empty
 //! write must go through, lest a proxy that refuses everything make all points unwritable.
 
 use super::client::{Client, Reply, advice, brief, runtime};
@@ -94,7 +95,7 @@ impl InfluxWriter {
             return Ok(());
         }
         let mut refused = Vec::new();
-        let mut todo = Vec::from([0..batch.rows.len()]);
+        let mut todo: Vec<_> = std::iter::once(0..batch.rows.len()).collect();
         let mut blames_points = false;
         while let Some(range) = todo.pop() {
             let (answer, all) = match self.deliver(gzip(batch.lines(&range)))? {
