@@ -11,6 +11,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
@@ -21,9 +22,14 @@ use std::sync::mpsc::{Receiver, channel};
 fn broker(what: &str) -> Option<String> {
     let broker = std::env::var("MINUTELY_TEST_KAFKA").ok();
     if broker.is_none() {
-        println!("LEFT OUT: {what}, needs MINUTELY_TEST_KAFKA");
+        left_out(what, "MINUTELY_TEST_KAFKA");
     }
     broker
+}
+
+/// Straight to stderr: what `eprintln` says of a test that passes is not shown.
+fn left_out(what: &str, needs: &str) {
+    writeln!(std::io::stderr(), "LEFT OUT: {what}, needs {needs}").unwrap();
 }
 
 fn wait_for<T>(future: impl Future<Output = T>) -> T {
@@ -208,6 +214,7 @@ impl Reading {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             if let Err(halt) = self.step(100) {
+                assert_eq!(self.step(100), Err(halt.clone()), "for good");
                 return halt;
             }
             assert!(Instant::now() < deadline, "no halt after a minute, at {:?}", self.reader.next());
@@ -250,7 +257,7 @@ fn refused(uri: &str, options: &SourceOptions) -> Halt {
 fn partitions_are_read_in_order_whole_and_once() {
     let Some(broker) = broker("partitions read in order") else { return };
     let seed = fastrand::u64(..);
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let writer = Writer::new(&broker, &[("compression.codec", "lz4"), ("enable.idempotence", "true")]);
     let (one, two) = (writer.topic("order", 3, &[]), writer.topic("order", 1, &[]));
@@ -287,7 +294,8 @@ fn partitions_are_read_in_order_whole_and_once() {
     for found in &found {
         let name = found.name.to_string();
         let end = found.end.expect("bounded");
-        let written = written.get(&name).map_or(&[][..], |written| &written[..end as usize]);
+        let count = usize::try_from(end).unwrap();
+        let written = written.get(&name).map_or(&[][..], |written| &written[..count]);
         assert_eq!(found.start, NextOffset(0));
         let mut reading = Reading::open(&source, found);
         let got = reading.until_ended();
@@ -297,6 +305,20 @@ fn partitions_are_read_in_order_whole_and_once() {
         assert_eq!(reading.step(10).unwrap(), 0, "nothing past the recorded end");
     }
     assert_eq!(found.iter().map(|found| found.end.unwrap()).sum::<i64>(), 23_000);
+}
+
+#[test]
+fn every_compression_is_read() {
+    let Some(broker) = broker("compressed batches") else { return };
+    let codecs = ["none", "gzip", "snappy", "lz4", "zstd"];
+    let writers = codecs.map(|codec| Writer::new(&broker, &[("compression.codec", codec)]));
+    let topic = writers[0].topic("codec", 1, &[]);
+    for (writer, first) in writers.iter().zip((0..).step_by(500)) {
+        writer.send_numbers(&topic, 0, first..first + 500);
+    }
+    let source = open(&writers[0].uri(&[&topic]), &bounded()).unwrap();
+    let mut reading = Reading::open(&source, &source.found().unwrap()[0]);
+    assert!(numbers(reading.until_ended()).into_iter().eq(0..2500));
 }
 
 #[test]
@@ -595,7 +617,7 @@ impl Cluster {
         let named = std::env::var_os("MINUTELY_TEST_KAFKA_SCRIPT").map(PathBuf::from);
         let script = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/servers/kafka"));
         if !script.is_file() {
-            println!("LEFT OUT: {what}, needs MINUTELY_TEST_KAFKA_SCRIPT");
+            left_out(what, "MINUTELY_TEST_KAFKA_SCRIPT");
             return None;
         }
         let mut cluster = Cluster { script, folder: tempfile::tempdir().unwrap(), address: String::new() };
