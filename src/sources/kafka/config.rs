@@ -152,8 +152,9 @@ fn lower(text: &str) -> String {
     first.into_iter().chain(letters).collect()
 }
 
+/// Nothing set yet.
 #[expect(clippy::disallowed_methods, reason = "the one place that sets what must be set")]
-fn empty() -> ClientConfig {
+pub(super) fn empty() -> ClientConfig {
     ClientConfig::new()
 }
 

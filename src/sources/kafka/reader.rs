@@ -28,6 +28,7 @@ pub(super) struct Reader {
     /// Bounded runs: read up to here.
     end: i64,
     bounded: bool,
+    halted: Option<Halt>, // for good: what follows in the queue lies behind a hole
     question: u64,
     shared: Arc<Shared>, // last: the clients outlive the queue
 }
@@ -51,6 +52,7 @@ impl Reader {
             position: start.0,
             end: end.unwrap_or(i64::MAX),
             bounded: end.is_some(),
+            halted: None,
             question,
             shared: Arc::clone(shared),
         };
@@ -178,10 +180,14 @@ impl Reader {
 
 impl PartitionReader for Reader {
     fn read(&mut self, max: usize, each: &mut dyn FnMut(Record<'_>)) -> Result<usize, Halt> {
+        if let Some(halt) = &self.halted {
+            return Err(halt.clone());
+        }
         let Some(mut queue) = self.queue.take() else { return Ok(0) };
         let result = self.drain(&mut queue, max, each);
         self.queue = Some(queue);
-        if self.ended() {
+        self.halted = result.as_ref().err().cloned();
+        if self.ended() || self.halted.is_some() {
             self.release();
         }
         result
