@@ -20,18 +20,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Runs the heart on one worker, to the end of the log; `rows` receives the rows, `watch` each commit.
+/// What worker 0 is given.
+pub struct Hands {
+    /// Receives the rows.
+    pub rows: Box<dyn SinkPort + Send>,
+    /// What it takes.
+    pub takes: Takes,
+    /// Is shown each commit.
+    pub watch: Box<dyn FnMut(&Status) + Send>,
+    /// Set: the run is to end.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Runs the heart on one worker, to the end of the log or until it is stopped.
 ///
 /// # Errors
 /// When the run cannot go on.
-pub fn run<A: Accumulate>(
-    source: Arc<dyn LogSource>,
-    settings: Settings,
-    takes: Takes,
-    rows: Box<dyn SinkPort + Send>,
-    watch: Box<dyn FnMut(&Status) + Send>,
-) -> anyhow::Result<Status> {
-    let lead = Mutex::new(Some((rows, watch)));
+pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, hands: Hands) -> anyhow::Result<Status> {
+    let takes = hands.takes;
+    let lead = Mutex::new(Some(hands));
     let decoder = Decoder::new(&Fields::default()).map_err(|why| anyhow::anyhow!(why.join("; ")))?;
     let communication = timely::CommunicationConfig::Process(1);
     let config = timely::Config { communication, worker: timely::WorkerConfig::default() };
@@ -46,10 +53,10 @@ pub fn run<A: Accumulate>(
             takes: vec![takes],
         };
         let lead = lead.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let lead = lead.map(|(rows, watch)| Lead {
+        let lead = lead.map(|Hands { rows, takes, watch, stop }| Lead {
             outlets: vec![Outlet { name: "rows".into(), takes, port: rows }],
             letters: Box::new(NoLetters),
-            stop: Box::new(|| false),
+            stop: Box::new(move || stop.load(Ordering::Acquire)),
             watch,
         });
         drive::<A>(worker, job, lead, &Alarm::default())

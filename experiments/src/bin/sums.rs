@@ -10,7 +10,7 @@ use minutely_dataflows::decode::Event;
 use minutely_dataflows::edge::Takes;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{State, WindowStart};
-use minutely_experiments::heart::{Csv, Files, run};
+use minutely_experiments::heart::{Csv, Files, Hands, run};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::path::PathBuf;
@@ -92,11 +92,11 @@ fn main() -> anyhow::Result<()> {
     let files = Arc::new(Files::new(arguments.map(PathBuf::from).collect()));
     let settings = Settings { bounded: true, ..Settings::default() };
     let takes = Takes { changes: false, partial: true, open_every: 0 };
-    let csv = Box::new(Csv::create(&out)?);
-    let watch = Box::new(|_: &_| {});
+    let rows = Box::new(Csv::create(&out)?);
+    let hands = Hands { rows, takes, watch: Box::new(|_| {}), stop: Arc::default() };
     let status = match sums.as_str() {
-        "exact" => run::<Avg>(files, settings, takes, csv, watch)?,
-        "f64" => run::<Float>(files, settings, takes, csv, watch)?,
+        "exact" => run::<Avg>(files, settings, hands)?,
+        "f64" => run::<Float>(files, settings, hands)?,
         _ => anyhow::bail!(usage),
     };
     minutely_experiments::say(format_args!("{} records", status.ledger.counts.counted))?;
