@@ -109,7 +109,10 @@ impl Hands {
         let letters = letters::open_letters(letters_path, options.wake.clone())?;
         let mut sinks = Vec::new();
         for uri in uris {
-            sinks.extend(sinks::open(uri, options)?);
+            for sink in sinks::open(uri, options)? {
+                tracing::info!(chain = ?sink.chain, "{} is open", sink.name);
+                sinks.push(sink);
+            }
         }
         Ok(Hands { sinks, letters, letters_path: letters_path.to_owned() })
     }
