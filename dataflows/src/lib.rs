@@ -13,6 +13,7 @@ pub mod drive;
 pub mod edge;
 pub mod emitter;
 mod graph;
+pub mod mutants;
 pub mod oracle;
 pub mod partition;
 pub mod record;

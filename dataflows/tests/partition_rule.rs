@@ -7,6 +7,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
+mod lagging;
+
 use fastrand::Rng;
 use minutely_dataflows::edge::Answer;
 use minutely_dataflows::partition::{Partition, PartitionState, Rule, Verdict, least_to_follow, least_watermark};
@@ -176,4 +178,14 @@ fn any_schedule_keeps_the_rules() {
         all.pauses,
         all.late
     );
+}
+
+#[test]
+fn a_partition_that_lags_and_speaks_loses_nothing() {
+    assert_eq!(lagging::speaks(), 0);
+}
+
+#[test]
+fn a_partition_that_is_read_slowly_loses_nothing() {
+    assert_eq!(lagging::is_read_slowly(), 0);
 }

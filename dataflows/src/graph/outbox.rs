@@ -236,10 +236,9 @@ pub(crate) fn outbox<'scope, A: Accumulate>(
         };
         move |(input, frontier), output| {
             input.for_each(|_, spans| {
-                for batch in spans.drain(..).filter_map(|span| span.inner) {
-                    if outbox.changes {
-                        outbox.file(&batch);
-                    }
+                let changes = outbox.changes;
+                for batch in spans.drain(..).filter_map(|span| span.inner).filter(|_| changes) {
+                    outbox.file(&batch);
                 }
             });
             let Some(held) = cap.as_mut() else { return };
