@@ -204,15 +204,7 @@ impl From<DecimalError> for Reason {
 const SHALLOW: usize = 64;
 
 fn needs_care(payload: &[u8]) -> bool {
-    let mut open = 0;
-    for byte in payload {
-        match byte {
-            b'\\' => return true,
-            b'[' | b'{' => open += 1,
-            _ => {}
-        }
-    }
-    open > SHALLOW
+    memchr::memchr(b'\\', payload).is_some() || memchr::memchr2_iter(b'[', b'{', payload).nth(SHALLOW).is_some()
 }
 
 /// The steps of a field: a name is one, a pointer (RFC 6901) has any number.

@@ -1,5 +1,5 @@
 //! Wrong variants of single lines, so that tests can show that they would notice (`--features mutants`). Without the
-//! feature, [`on`] is `false` at compile time and nothing of this is in the binary.
+//! feature, none is on and nothing of this is in the binary.
 
 /// One wrong line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
