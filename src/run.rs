@@ -68,7 +68,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     };
     let source = sources::open(&config.source, &source_options)?;
     let hands = leads.then(|| Hands::open(&config.sinks, &sink_options, &letters_path)).transpose()?;
-    let takes: Vec<Takes> = hands.iter().flat_map(|hands| hands.sinks.iter().map(|sink| sink.takes)).collect();
+    let takes: Vec<Takes> = config.sinks.iter().flat_map(|uri| sinks::takes(uri, config.emit)).collect();
     if leads {
         say(&format!("{} -> {}", config.source, config.sinks.join(", ")));
     }

@@ -7,7 +7,8 @@ pub(crate) mod kafka;
 pub(crate) mod program;
 pub(crate) mod rows;
 
-use minutely_dataflows::time::{EventTime, SECOND};
+use minutely_dataflows::partition::Rule;
+use minutely_dataflows::time::{EventTime, SECOND, Windowing};
 use std::future::Future;
 use std::io::Write;
 use std::path::PathBuf;
@@ -39,6 +40,25 @@ pub(crate) fn seed() -> fastrand::Rng {
 /// A name that nobody else has.
 pub(crate) fn fresh(name: &str) -> String {
     format!("{name}-{:012x}", fastrand::u64(..) >> 16)
+}
+
+/// What a run is told of the rule.
+pub(crate) fn rule_args(rule: &Rule) -> Vec<String> {
+    let ms = |ns: i64| format!("{}ms", ns / 1_000_000);
+    let pairs = [
+        ("--window", rule.windowing.length),
+        ("--lateness", rule.windowing.lateness),
+        ("--max-ahead", rule.max_ahead),
+        ("--max-future", rule.max_future),
+    ];
+    pairs.into_iter().flat_map(|(name, ns)| [name.to_owned(), ms(ns)]).collect()
+}
+
+/// A rule.
+pub(crate) fn draw_rule(rng: &mut fastrand::Rng) -> Rule {
+    let short = Windowing { length: SECOND * 7, lateness: SECOND * 31 };
+    let windowing = if rng.bool() { Windowing::default() } else { short };
+    Rule { windowing, max_ahead: [SECOND * 60, SECOND * 3600][rng.usize(..2)], ..Rule::default() }
 }
 
 /// The wall clock, to the second.

@@ -197,8 +197,8 @@ pub(crate) fn letters(data: &Path) -> Vec<Value> {
 }
 
 fn place(letter: &Value) -> (String, i64, i64) {
-    let topic = letter["topic"].as_str().unwrap().to_owned();
-    (topic, letter["partition"].as_i64().unwrap(), letter["offset"].as_i64().unwrap())
+    let log = letter["topic"].as_str().or(letter["path"].as_str()).unwrap().to_owned();
+    (log, letter["partition"].as_i64().unwrap_or_default(), letter["offset"].as_i64().unwrap())
 }
 
 /// Equal, or the test ends with the first difference.
@@ -213,10 +213,12 @@ pub(crate) fn same_letters(got: &[Value], want: &[DeadLetter]) {
 /// As the file has it.
 fn letter(letter: &DeadLetter) -> Value {
     let nine = |time: EventTime| format!("{:.9}", jiff::Timestamp::from_nanosecond(i128::from(time.0)).unwrap());
-    let mut json = json!({
-        "topic": letter.partition.log, "partition": letter.partition.number, "offset": letter.offset,
-        "reason": letter.reason.name(), "raw": letter.raw.as_ref().map(|raw| STANDARD.encode(raw)),
-    });
+    let raw = letter.raw.as_ref().map(|raw| STANDARD.encode(raw));
+    let mut json = json!({"offset": letter.offset, "reason": letter.reason.name(), "raw": raw});
+    match letter.partition.number {
+        Some(number) => (json["topic"], json["partition"]) = (json!(letter.partition.log), json!(number)),
+        None => json["path"] = json!(letter.partition.log),
+    }
     if let Some(judged) = &letter.judged {
         json["symbol"] = json!(judged.symbol);
         json["value"] = json!(judged.value.to_string());

@@ -3,30 +3,12 @@
 use crate::common::kafka::{Kafka, Writer};
 use crate::common::program::Program;
 use crate::common::rows::{Wanted, csv, csv_lines, letters, same, same_letters, sqlite};
-use crate::common::{now, rfc3339, seed};
+use crate::common::{draw_rule, now, rfc3339, rule_args, seed};
 use crate::hostile::{self, Kind, Partition};
 use fastrand::Rng;
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::time::{EventTime, SECOND, Windowing};
 use std::path::Path;
-
-/// What a run is told of the rule.
-fn rule_args(rule: &Rule) -> Vec<String> {
-    let ms = |ns: i64| format!("{}ms", ns / 1_000_000);
-    let pairs = [
-        ("--window", rule.windowing.length),
-        ("--lateness", rule.windowing.lateness),
-        ("--max-ahead", rule.max_ahead),
-        ("--max-future", rule.max_future),
-    ];
-    pairs.into_iter().flat_map(|(name, ns)| [name.to_owned(), ms(ns)]).collect()
-}
-
-fn draw_rule(rng: &mut Rng) -> Rule {
-    let short = Windowing { length: SECOND * 7, lateness: SECOND * 31 };
-    let windowing = if rng.bool() { Windowing::default() } else { short };
-    Rule { windowing, max_ahead: [SECOND * 60, SECOND * 3600][rng.usize(..2)], ..Rule::default() }
-}
 
 /// The order in which a broker gets the records: of each partition its own, of all any.
 fn shuffled(rng: &mut Rng, partitions: &[Partition]) -> Vec<(usize, usize)> {
