@@ -100,6 +100,13 @@ impl Program {
         Self::start(data, args, env).ended(PATIENCE)
     }
 
+    /// The last of it, for messages.
+    fn end_of_said(&self) -> String {
+        let said = self.said();
+        let lines: Vec<&str> = said.lines().collect();
+        lines[lines.len().saturating_sub(8)..].join("\n")
+    }
+
     /// What it has said so far.
     pub(crate) fn said(&self) -> String {
         self.said.lock().unwrap().clone()
@@ -113,7 +120,7 @@ impl Program {
                 self.listener.take().expect("ended once").join().unwrap();
                 return Ended { code: status.code(), said: self.said() };
             }
-            assert!(Instant::now() < deadline, "still running after {patience:?}: {}", self.said());
+            assert!(Instant::now() < deadline, "still running after {patience:?}: {}", self.end_of_said());
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -123,8 +130,8 @@ impl Program {
         let deadline = Instant::now() + patience;
         while !so(self) {
             let ended = self.child.try_wait().unwrap();
-            assert!(ended.is_none(), "{what}: ended with {ended:?}: {}", self.said());
-            assert!(Instant::now() < deadline, "{what}: not so after {patience:?}: {}", self.said());
+            assert!(ended.is_none(), "{what}: ended with {ended:?}: {}", self.end_of_said());
+            assert!(Instant::now() < deadline, "{what}: not so after {patience:?}: {}", self.end_of_said());
             std::thread::sleep(Duration::from_millis(50));
         }
     }
