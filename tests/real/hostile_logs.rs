@@ -7,7 +7,7 @@ use crate::common::{draw_rule, now, rfc3339, rule_args, seed};
 use crate::hostile::{self, Kind, Partition};
 use fastrand::Rng;
 use minutely_dataflows::partition::Rule;
-use minutely_dataflows::time::{EventTime, SECOND, Windowing};
+use minutely_dataflows::time::{EventTime, SECOND};
 use std::path::Path;
 
 /// The order in which a broker gets the records: of each partition its own, of all any.
