@@ -24,11 +24,13 @@ fn shuffled(rng: &mut Rng, partitions: &[Partition]) -> Vec<(usize, usize)> {
     }
 }
 
-fn send(writer: &Writer, partitions: &[Partition], (p, at): (usize, usize), shift: i64) {
+/// To the topics in turn: partition p of the log is number p / topics of one of them.
+fn send(writers: &[Writer], partitions: &[Partition], (p, at): (usize, usize), shift: i64) {
     let record = &partitions[p].records[at];
     let payload = record.payload.as_ref().map(|payload| shifted(payload, shift));
     let stamp = record.append_time.map_or(0, |stamp| (stamp.0 + shift) / 1_000_000);
-    writer.send(i32::try_from(p).unwrap(), record.key.as_deref(), payload.as_deref(), stamp);
+    let number = i32::try_from(p / writers.len()).unwrap();
+    writers[p % writers.len()].send(number, record.key.as_deref(), payload.as_deref(), stamp);
 }
 
 /// A payload whose event time is later by so many nanoseconds (whole seconds). What has none stays as it is.
@@ -55,18 +57,19 @@ fn end(partitions: &[Partition]) -> EventTime {
 }
 
 /// Runs it at any number of workers, and looks at all that comes out.
-fn check(rng: &mut Rng, kafka: &Kafka, topic: &str, rule: &Rule, as_of: EventTime) {
-    let log = kafka.read_back(topic);
+fn check(rng: &mut Rng, kafka: &Kafka, topics: &[String], rule: &Rule, as_of: EventTime) {
+    let log: Vec<_> = topics.iter().flat_map(|topic| kafka.read_back(topic)).collect();
+    let topics = topics.join(",");
     for workers in [1, 2, 3, 8] {
         let (market, changes) = (rng.bool(), rng.bool());
-        eprintln!("{topic}: workers {workers}, market {market}, changes {changes}");
+        eprintln!("{topics}: workers {workers}, market {market}, changes {changes}");
         let wanted = Wanted::of(&log, rule, Some(as_of), market);
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let mut args = rule_args(rule);
         let (db, text) = (path("minutes.db"), path("minutes.csv"));
         let own = [
-            ("--source", kafka.uri(topic)),
+            ("--source", kafka.uri(&topics)),
             ("--sink", format!("sqlite:{}", db.display())),
             ("--sink", format!("csv:{}", text.display())),
             ("--as-of", rfc3339(as_of.0)),
@@ -90,6 +93,8 @@ fn check(rng: &mut Rng, kafka: &Kafka, topic: &str, rule: &Rule, as_of: EventTim
         assert_eq!(counts, [want.read, want.counted, want.late, want.rejected, want.quarantined], "{}", ended.said);
         only_these_files(folder.path());
     }
+    let Wanted { rows, counts, .. } = Wanted::of(&log, rule, Some(as_of), false);
+    eprintln!("{} rows, {counts:?}", rows.len());
 }
 
 fn only_these_files(folder: &Path) {
@@ -105,31 +110,34 @@ fn producers_stamps_gaps_and_a_log_that_begins_above_0() {
     let rule = draw_rule(&mut rng);
     let count = rng.usize(1..=6);
     let partitions = hostile::log(&mut rng, Kind::Broker, &rule, count, 2500);
-    let topic = kafka.topic("hostile", i32::try_from(count).unwrap(), &[]);
+    let topics: Vec<String> =
+        (0..rng.usize(1..=count.min(2))).map(|_| kafka.topic("hostile", i32::try_from(count).unwrap(), &[])).collect();
     // In transactions: their markers and what is aborted are the gaps.
-    let writer = kafka.transactions(&topic);
+    let writers: Vec<Writer> = topics.iter().map(|topic| kafka.transactions(topic)).collect();
     let order = shuffled(&mut rng, &partitions);
     for part in order.chunks(order.len().div_ceil(12).max(1)) {
         if rng.bool() {
-            writer.begin();
+            let aborted = &writers[rng.usize(0..writers.len())];
+            aborted.begin();
             for _ in 0..rng.usize(1..50) {
                 let time = hostile::BEGAN.plus(rng.i64(0..3600) * SECOND);
-                writer.tick(rng.i32(0..i32::try_from(count).unwrap()), "AAPL", 1_000_000, time);
+                aborted.tick(rng.i32(0..i32::try_from(count).unwrap()), "AAPL", 1_000_000, time);
             }
-            writer.flush();
-            writer.abort();
+            aborted.flush();
+            aborted.abort();
         }
-        writer.begin();
-        part.iter().for_each(|&place| send(&writer, &partitions, place, 0));
-        writer.commit();
+        writers.iter().for_each(Writer::begin);
+        part.iter().for_each(|&place| send(&writers, &partitions, place, 0));
+        writers.iter().for_each(Writer::commit);
     }
     if rng.bool() {
         let long = partitions.iter().position(|p| p.records.len() > 100);
-        long.iter().for_each(|&p| kafka.delete_before(&topic, i32::try_from(p).unwrap(), 77));
+        let number = |p: usize| i32::try_from(p / topics.len()).unwrap();
+        long.iter().for_each(|&p| kafka.delete_before(&topics[p % topics.len()], number(p), 77));
     }
     // So that a few records lie ahead of it.
     let as_of = EventTime(end(&partitions).0 / SECOND * SECOND).plus(-rng.i64(0..300) * SECOND);
-    check(&mut rng, &kafka, &topic, &rule, as_of);
+    check(&mut rng, &kafka, &topics, &rule, as_of);
 }
 
 #[test]
@@ -141,12 +149,12 @@ fn the_brokers_own_stamps() {
     let partitions = hostile::log(&mut rng, Kind::Broker, &rule, count, 2500);
     let settings = [("message.timestamp.type", "LogAppendTime")];
     let topic = kafka.topic("appended", i32::try_from(count).unwrap(), &settings);
-    let writer = kafka.writer(&topic);
+    let writers = [kafka.writer(&topic)];
     // The end of the trade lies a little ahead of the broker's clock.
     let shift = now().plus(rng.i64(0..600) * SECOND).0 - end(&partitions).0 / SECOND * SECOND;
     for place in shuffled(&mut rng, &partitions) {
-        send(&writer, &partitions, place, shift);
+        send(&writers, &partitions, place, shift);
     }
-    writer.flush();
-    check(&mut rng, &kafka, &topic, &rule, now());
+    writers[0].flush();
+    check(&mut rng, &kafka, &[topic], &rule, now());
 }
