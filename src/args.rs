@@ -177,3 +177,15 @@ pub(crate) fn without_command(mut args: Vec<String>) -> Result<Vec<String>, Stri
     }
     Ok(args)
 }
+
+/// What is wrong with the arguments, in one paragraph.
+pub(crate) fn mistake(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let said = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+        .filter(|line| !line.is_empty());
+    let said = said.collect::<Vec<_>>().join("; ");
+    format!("{}; see `minutely --help`", said.strip_prefix("error: ").unwrap_or(&said))
+}

@@ -13,6 +13,7 @@ use args::Args;
 use clap::Parser;
 use live::say;
 use minutely_dataflows::edge::{Halt, HaltKind};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 /// C's malloc too: librdkafka allocates messages on one thread and frees them on another.
@@ -28,9 +29,10 @@ fn main() -> ExitCode {
     };
     let args = match Args::try_parse_from(args) {
         Ok(args) => args,
-        Err(error) => {
-            let _nobody_listens = error.print();
-            return if error.use_stderr() { code(HaltKind::Usage) } else { ExitCode::SUCCESS };
+        Err(error) if error.use_stderr() => return fail(&Halt::new(HaltKind::Usage, args::mistake(&error))),
+        Err(help) => {
+            let _nobody_listens = help.print();
+            return ExitCode::SUCCESS;
         }
     };
     let config = match config::Config::of(&args) {
@@ -76,5 +78,6 @@ fn end_with_a_worker() {
 /// Warnings and errors go to stderr; `RUST_LOG` says otherwise.
 fn log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
 }

@@ -68,7 +68,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     };
     let source = sources::open(&config.source, &source_options)?;
     let hands = leads.then(|| Hands::open(&config.sinks, &sink_options, &letters_path)).transpose()?;
-    let takes: Vec<Takes> = hands.iter().flat_map(|hands| hands.sinks.iter().map(|sink| sink.takes)).collect();
+    let takes: Vec<Takes> = config.sinks.iter().flat_map(|uri| sinks::takes(uri, config.emit)).collect();
     if leads {
         say(&format!("{} -> {}", config.source, config.sinks.join(", ")));
     }
@@ -109,7 +109,10 @@ impl Hands {
         let letters = letters::open_letters(letters_path, options.wake.clone())?;
         let mut sinks = Vec::new();
         for uri in uris {
-            sinks.extend(sinks::open(uri, options)?);
+            for sink in sinks::open(uri, options)? {
+                tracing::info!(chain = ?sink.chain, "{} is open", sink.name);
+                sinks.push(sink);
+            }
         }
         Ok(Hands { sinks, letters, letters_path: letters_path.to_owned() })
     }

@@ -12,6 +12,7 @@
 //! then forgetting stops, and at `max_keys` reading.
 
 use crate::edge::{Found, Halt, HaltKind, Takes};
+use crate::mutants::{self, Mutant};
 use crate::partition::{PartitionState, Rule, UNKNOWN, least_to_follow, least_watermark};
 use crate::time::{Epoch, EventTime, Monotonic, SECOND, State, WindowStart};
 use serde::{Deserialize, Serialize};
@@ -531,7 +532,7 @@ impl Control {
                 port.progress_at = Some(now);
             }
             port.stored = *stored;
-            if port.stored == port.begun {
+            if port.stored == port.begun || mutants::on(Mutant::ForgottenBeforeStored) {
                 port.line = port.line.max(port.promise);
             }
             let waited = port.progress_at.map_or(0, |at| now.0 - at.0);

@@ -6,8 +6,8 @@ use crate::row::Row;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-/// Rows in a batch for a sink.
-const BATCH: usize = 1024;
+/// Rows in a batch for a sink: SQLite makes one durable transaction of each, InfluxDB one request.
+const BATCH: usize = 5000;
 
 /// One sink and what is on its way there.
 pub struct Outlet {
@@ -24,13 +24,13 @@ pub(crate) struct Emitter {
     port: Box<dyn SinkPort>,
     workers: Vec<Lane>,
     round: u64,
-    /// Anything of this round offered yet?
+    /// Has a batch of this round been offered, and is it complete?
     offered: bool,
+    complete: bool,
     batch: Vec<Row>,
+    /// The oldest commit that a row of the batch was read as of.
     seq: u64,
     waiting: Option<RowBatch>,
-    /// Rounds that had no rows end here, once all before them are stored.
-    complete: u64,
     stored: u64,
 }
 
@@ -61,17 +61,17 @@ impl Emitter {
             workers,
             round: 0,
             offered: false,
+            complete: true,
             batch: Vec::new(),
             seq: u64::MAX,
             waiting: None,
-            complete: 0,
             stored: 0,
         }
     }
 
     pub(crate) fn begin(&mut self, round: u64) {
         self.round = round;
-        self.offered = false;
+        (self.offered, self.complete) = (false, false);
         self.workers.iter_mut().for_each(|lane| lane.last = false);
     }
 
@@ -93,20 +93,8 @@ impl Emitter {
     /// Merges and offers as far as chunks and room go. The newest stored round.
     pub(crate) fn pump(&mut self) -> Result<u64, Halt> {
         while self.clear() && self.fill() {}
-        self.stored = self.port.stored()?.unwrap_or(0).max(self.stored);
-        // A round without rows never went to the sink: it is stored when all before it are.
-        if self.complete > self.stored && self.stored >= self.last_offered() {
-            self.stored = self.complete;
-        }
+        self.stored = self.port.stored()?.max(Some(self.stored)).unwrap_or(0);
         Ok(self.stored)
-    }
-
-    fn last_offered(&self) -> u64 {
-        if self.waiting.is_some() || self.offered {
-            self.round
-        } else {
-            self.round.saturating_sub(1).min(self.complete)
-        }
     }
 
     /// Is there room for another batch?
@@ -119,7 +107,7 @@ impl Emitter {
 
     /// One more batch, if enough rows are there.
     fn fill(&mut self) -> bool {
-        if self.complete >= self.round {
+        if self.complete {
             return false;
         }
         let ready = |lane: &Lane| lane.last || !lane.chunks.is_empty();
@@ -144,17 +132,16 @@ impl Emitter {
             }
         }
         let over = self.workers.iter().all(|lane| lane.last && lane.chunks.is_empty());
+        self.complete = over;
         if over && self.batch.is_empty() && !self.offered {
-            self.complete = self.round;
+            // Nothing to store, and all rounds before it are stored: rounds do not overlap.
+            self.stored = self.round;
             return false;
         }
         if over || self.batch.len() >= BATCH {
             let (rows, seq) = (std::mem::take(&mut self.batch), std::mem::replace(&mut self.seq, u64::MAX));
             self.waiting = Some(RowBatch { round: self.round, seq, rows, last: over });
             self.offered = true;
-            if over {
-                self.complete = self.round;
-            }
             return true;
         }
         !starved

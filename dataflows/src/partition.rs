@@ -10,6 +10,7 @@
 //! What it does not: that a producer holds nothing back. The log's end proves what the log holds.
 
 use crate::edge::Answer;
+use crate::mutants::{self, Mutant};
 use crate::record::Evidence;
 use crate::time::{EventTime, Monotonic, NextOffset, WindowStart, Windowing};
 use serde::{Deserialize, Serialize};
@@ -260,7 +261,8 @@ impl Partition {
             self.no_evidence();
             return false;
         }
-        if self.bounded || self.learnt.is_some() || now.0 - self.last_valid.0 < self.rule.idle {
+        let spoke = now.0 - self.last_valid.0 < self.rule.idle && !mutants::on(Mutant::FloorWithoutSilence);
+        if self.bounded || self.learnt.is_some() || spoke {
             return false;
         }
         self.learnt = Some(a);
@@ -280,12 +282,12 @@ impl Partition {
     /// up by this call.
     pub fn settle(&mut self, now: Monotonic) -> bool {
         let (Some(a), Some(end)) = (self.learnt, self.answer) else { return false };
-        if self.next < end {
+        if self.next < end && !mutants::on(Mutant::EndNotReached) {
             return false;
         }
         self.learnt = None;
         self.answer = None;
-        if now.0 - self.last_valid.0 < self.rule.idle {
+        if now.0 - self.last_valid.0 < self.rule.idle && !mutants::on(Mutant::FloorWithoutSilence) {
             return false;
         }
         self.raise(a);

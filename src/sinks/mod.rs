@@ -152,6 +152,20 @@ pub(crate) fn validate(uri: &str) -> Vec<String> {
     Target::parse(uri, &environment).err().unwrap_or_default()
 }
 
+/// What the sinks of a `--sink` take, in the order of [`open`]: known without opening any, so that every process of a
+/// cluster knows it. None for a URI with mistakes.
+pub(crate) fn takes(uri: &str, emit: Emit) -> Vec<Takes> {
+    match Target::parse(uri, &environment) {
+        Ok(Target::Influx(_)) => influx::measurements(emit).into_iter().map(|(_, takes)| takes).collect(),
+        Ok(_) => vec![file_takes(emit)],
+        Err(_) => Vec::new(),
+    }
+}
+
+fn file_takes(emit: Emit) -> Takes {
+    Takes { changes: emit == Emit::Changes, partial: true, open_every: 0 }
+}
+
 /// Looks whether a sink can work, leaving nothing behind. A service is tried until the patience ends.
 ///
 /// # Errors
@@ -189,7 +203,7 @@ fn open_local(uri: &str, local: &Local, options: &SinkOptions) -> Result<OpenSin
     {
         make_folder(&options.data)?;
     }
-    let takes = Takes { changes: options.emit == Emit::Changes, partial: true, open_every: 0 };
+    let takes = file_takes(options.emit);
     let (health, stop) = (Health::new(uri), Stop::new());
     let (thread, writer, chain): (_, Box<dyn RowWriter>, _) = match local {
         Local::Sqlite(path) => {

@@ -2,6 +2,7 @@
 
 use super::{Local, Named, Update};
 use crate::acc::Accumulate;
+use crate::mutants::{self, Mutant};
 use crate::time::Epoch;
 use std::rc::Rc;
 use timely::container::CapacityContainerBuilder;
@@ -24,6 +25,9 @@ where
     updates.unary::<CapacityContainerBuilder<Vec<_>>, _, _, _>(by_shard, "Intern", move |_, _| {
         move |input, output| {
             input.for_each(|cap, data| {
+                if mutants::on(Mutant::LostBatch) && data.len() > 1 && data.len() % 7 == 0 {
+                    return data.clear();
+                }
                 let mut series = local.series.borrow_mut();
                 let mut tally = local.tally.borrow_mut();
                 let cap = cap.retain_least(0).expect("every update travels under an epoch");

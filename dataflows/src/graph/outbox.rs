@@ -4,8 +4,8 @@
 //! when it becomes final. The outbox holds keys alone; a row is read from the trace as of the newest committed cut when
 //! there is room for it. So a slow sink skips versions, and memory does not depend on how slow it is.
 //!
-//! A round goes through the windows in order, its rows by symbol within each. Windows that become due before the round
-//! has come to them join it; what is due behind it waits for the next. Worker 0 merges the workers' rows.
+//! A round goes through its windows in order, by symbol within each. What becomes due meanwhile in a window that it has
+//! not come to yet joins it; all else waits for the next round. Worker 0 merges the workers' rows.
 
 use super::{Job, Local, Trace, everything};
 use crate::acc::Accumulate;
@@ -236,10 +236,9 @@ pub(crate) fn outbox<'scope, A: Accumulate>(
         };
         move |(input, frontier), output| {
             input.for_each(|_, spans| {
-                for batch in spans.drain(..).filter_map(|span| span.inner) {
-                    if outbox.changes {
-                        outbox.file(&batch);
-                    }
+                let changes = outbox.changes;
+                for batch in spans.drain(..).filter_map(|span| span.inner).filter(|_| changes) {
+                    outbox.file(&batch);
                 }
             });
             let Some(held) = cap.as_mut() else { return };

@@ -6,6 +6,7 @@
 
 use super::{Local, Trace, Update, everything};
 use crate::acc::Accumulate;
+use crate::mutants::{self, Mutant};
 use crate::time::{Epoch, WindowStart};
 use differential_dataflow::trace::Cursor;
 use std::cell::RefCell;
@@ -51,6 +52,9 @@ pub(crate) fn retire<'scope, A: Accumulate>(
                 });
                 if let Some(acc) = acc.filter(|acc| !acc.is_zero()) {
                     records += acc.count();
+                    if mutants::on(Mutant::RetiredTwice) {
+                        records += acc.count();
+                    }
                     session.give(((key, ()), epoch, acc.retraction()));
                 }
                 cursor.step_key(&storage);

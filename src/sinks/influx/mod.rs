@@ -249,11 +249,17 @@ fn open_at(address: Address, options: &SinkOptions, pace: Pace) -> Result<Vec<Op
         let port = RowPort::start(measurement, options.wake.clone(), stop, Box::new(writer))?;
         Ok(OpenSink { name, takes, port: Box::new(port), health, chain: None })
     };
-    let mut sinks = vec![open("minute", Takes { changes: false, partial: false, open_every: 0 })?];
-    if options.emit == Emit::Changes {
-        sinks.push(open("minute_live", Takes { changes: true, partial: true, open_every: LIVE_EVERY })?);
+    measurements(options.emit).into_iter().map(|(measurement, takes)| open(measurement, takes)).collect()
+}
+
+/// The measurements, and what each takes.
+pub(super) fn measurements(emit: Emit) -> Vec<(&'static str, Takes)> {
+    let minute = ("minute", Takes { changes: false, partial: false, open_every: 0 });
+    let live = ("minute_live", Takes { changes: true, partial: true, open_every: LIVE_EVERY });
+    match emit {
+        Emit::Changes => vec![minute, live],
+        Emit::Final => vec![minute],
     }
-    Ok(sinks)
 }
 
 /// What is wrong with how long the bucket keeps points.

@@ -28,7 +28,6 @@ struct Streams {
 #[derive(Clone, Debug)]
 pub(super) struct Ticks {
     options: Arc<Options>,
-    partition: u64,
     lag_ms: i64,
     picks: Picks,
     streams: Streams,
@@ -57,7 +56,6 @@ impl Ticks {
         let lag_ms = options.lag_ms.get(place).copied().unwrap_or_default().cast_signed();
         let picks = Picks::new(&options, partition);
         Ticks {
-            partition,
             lag_ms,
             streams: Streams {
                 fate: stream(1),

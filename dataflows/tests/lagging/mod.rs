@@ -1,0 +1,50 @@
+//! Two partitions, one of which lags in event time by more than lateness: how many of its records are late by a floor?
+
+use minutely_dataflows::edge::Answer;
+use minutely_dataflows::partition::{Partition, Rule, Verdict, least_to_follow, least_watermark};
+use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, SECOND};
+
+/// It brings a record a second.
+pub(crate) fn speaks() -> usize {
+    exceptions(|second| if second % 10 == 0 { 10 } else { 0 })
+}
+
+/// Its records are all there; for a minute, nobody comes to read them.
+pub(crate) fn is_read_slowly() -> usize {
+    exceptions(|second| if second == 60 { 60 } else { 0 })
+}
+
+/// Runs both for two minutes, an epoch a second. The second partition's log holds a record a second; `reads` says how
+/// many of those it may be read at this second, so that it is at its end now and then, or not.
+fn exceptions(reads: impl Fn(i64) -> i64) -> usize {
+    let rule = Rule::default();
+    let base = 1_767_600_000 * SECOND;
+    let mut partitions = [0, 1].map(|i| Partition::new(rule, i, NextOffset(0), false, None, Monotonic(0)));
+    let mut exceptions = 0;
+    let (mut log, mut next, mut a, mut w) = (0, 0, EventTime(i64::MIN), None);
+    for second in 0..120 {
+        let now = Monotonic(second * SECOND);
+        log += 1;
+        let mut judge = |partition: &mut Partition, offset: i64, time: i64| {
+            let verdict = partition.judge(offset, EventTime(time), None, EventTime(i64::MAX), now);
+            exceptions += usize::from(!matches!(verdict, Verdict::Counted(_)));
+        };
+        judge(&mut partitions[0], second, base + second * SECOND);
+        if second == 0 || reads(second) > 0 {
+            while next < log {
+                judge(&mut partitions[1], next, base + (next - 900) * SECOND);
+                next += 1;
+            }
+        }
+        for (partition, end) in partitions.iter_mut().zip([second + 1, log]) {
+            if partition.learn(a, w, now) {
+                partition.answered(Answer::End(NextOffset(end)));
+            }
+            partition.settle(now);
+        }
+        let states = partitions.each_ref().map(|partition| partition.report(w, now));
+        w = least_watermark(states.iter());
+        a = least_to_follow(&rule, states.iter());
+    }
+    exceptions
+}

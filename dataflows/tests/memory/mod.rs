@@ -1,0 +1,207 @@
+//! A run of the whole dataflow on real timely workers, over logs in memory and sinks in memory.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use crate::hostile::{Owned, Partition};
+use minutely_dataflows::Job;
+use minutely_dataflows::acc::Accumulate;
+use minutely_dataflows::control::{Settings, Status};
+use minutely_dataflows::decode::{Decoder, Fields};
+use minutely_dataflows::drive::{Alarm, Lead, drive};
+use minutely_dataflows::edge::{
+    Answer, Clock, Found, Halt, LetterPort, LogSource, PartitionReader, RowBatch, SinkPort, Takes, Wake,
+};
+use minutely_dataflows::emitter::Outlet;
+use minutely_dataflows::record::{DeadLetter, Record};
+use minutely_dataflows::row::Row;
+use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, first_epoch};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+struct RealClock(Instant);
+
+impl Clock for RealClock {
+    fn monotonic(&self) -> Monotonic {
+        Monotonic(i64::try_from(self.0.elapsed().as_nanos()).unwrap())
+    }
+    fn wall(&self) -> EventTime {
+        unreachable!("a bounded run judges by one instant")
+    }
+}
+
+/// A log in memory, read to its end.
+struct Memory {
+    partitions: Vec<Partition>,
+    found: Mutex<bool>,
+}
+
+impl LogSource for Memory {
+    fn found(&self) -> Result<Vec<Found>, Halt> {
+        if std::mem::replace(&mut *self.found.lock().unwrap(), true) {
+            return Ok(Vec::new());
+        }
+        let found = |p: &Partition| Found {
+            name: p.name.clone(),
+            start: p.start,
+            end: Some(p.records.last().map_or(p.start.0, |r| r.offset + 1)),
+        };
+        Ok(self.partitions.iter().map(found).collect())
+    }
+    fn open(&self, found: &Found, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
+        let partition = self.partitions.iter().find(|p| p.name == found.name).unwrap();
+        let records = partition.records.clone();
+        Ok(Box::new(MemoryReader { records, at: 0, next: found.start, rng: fastrand::Rng::new() }))
+    }
+}
+
+struct MemoryReader {
+    records: Vec<Owned>,
+    at: usize,
+    next: NextOffset,
+    rng: fastrand::Rng,
+}
+
+impl PartitionReader for MemoryReader {
+    fn read(&mut self, max: usize, each: &mut dyn FnMut(Record<'_>)) -> Result<usize, Halt> {
+        // Fewer than asked for, or none, although more is there.
+        let some = self.rng.usize(..=max).min(self.records.len() - self.at);
+        for record in &self.records[self.at..self.at + some] {
+            each(record.lend());
+            self.next = NextOffset(record.offset + 1);
+        }
+        self.at += some;
+        Ok(some)
+    }
+    fn next(&self) -> NextOffset {
+        self.next
+    }
+    fn ended(&self) -> bool {
+        self.at == self.records.len()
+    }
+    fn ask_end(&mut self, _: bool) {}
+    fn answer(&mut self) -> Option<Answer> {
+        None
+    }
+    fn nap(&self) -> Duration {
+        if self.ended() { Duration::from_secs(1) } else { Duration::ZERO }
+    }
+}
+
+/// What a sink was given.
+#[derive(Default)]
+struct Kept {
+    rows: Vec<Row>,
+    letters: Vec<DeadLetter>,
+}
+
+/// A sink that keeps rows, checks their order, and is full or slow now and then.
+struct Keeper {
+    kept: Arc<Mutex<Kept>>,
+    rng: fastrand::Rng,
+    last: Option<(u64, EventTime, String)>,
+    stored: Option<u64>,
+    slow: Option<u64>,
+}
+
+impl SinkPort for Keeper {
+    fn offer(&mut self, batch: RowBatch) -> Result<(), RowBatch> {
+        if self.rng.bool() {
+            return Err(batch);
+        }
+        for row in &batch.rows {
+            let place = (batch.round, EventTime(row.minute.0), row.symbol.clone());
+            assert!(self.last.as_ref().is_none_or(|last| *last < place), "{:?} then {place:?}", self.last);
+            self.last = Some(place);
+        }
+        self.kept.lock().unwrap().rows.extend(batch.rows);
+        if batch.last {
+            self.slow = Some(batch.round);
+        }
+        Ok(())
+    }
+    fn stored(&mut self) -> Result<Option<u64>, Halt> {
+        if self.rng.u8(..4) == 0 {
+            self.stored = self.slow.or(self.stored);
+        }
+        Ok(self.stored)
+    }
+}
+
+impl LetterPort for Keeper {
+    fn offer(&mut self, cut: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
+        if self.rng.bool() {
+            return Err(letters);
+        }
+        self.kept.lock().unwrap().letters.extend(letters);
+        self.slow = Some(cut);
+        Ok(())
+    }
+    fn stored(&mut self) -> Result<Option<u64>, Halt> {
+        SinkPort::stored(self)
+    }
+}
+
+/// What a run gave: the rows of each sink, the letters, the last status.
+pub(crate) struct Ran {
+    pub(crate) sinks: Vec<Vec<Row>>,
+    pub(crate) letters: Vec<DeadLetter>,
+    pub(crate) status: Status,
+}
+
+pub(crate) fn run<A: Accumulate>(
+    partitions: &[Partition],
+    settings: &Settings,
+    takes: &[Takes],
+    workers: usize,
+) -> Result<Ran, Halt> {
+    let source: Arc<dyn LogSource> = Arc::new(Memory { partitions: partitions.to_vec(), found: Mutex::new(false) });
+    let kept: Vec<Arc<Mutex<Kept>>> = (0..=takes.len()).map(|_| Arc::default()).collect();
+    let keeper = {
+        let kept = kept.clone();
+        move |n: usize| Keeper {
+            kept: Arc::clone(&kept[n]),
+            rng: fastrand::Rng::new(),
+            last: None,
+            stored: None,
+            slow: None,
+        }
+    };
+    let (settings, owned) = (settings.clone(), takes.to_vec());
+    let bell = Arc::new(Alarm::default());
+    let status = Arc::new(Mutex::new(Err(Halt::new(minutely_dataflows::edge::HaltKind::Internal, "no leader"))));
+    let result = Arc::clone(&status);
+    timely::execute(timely::Config::process(workers), move |worker| {
+        let lead = (worker.index() == 0).then(|| Lead {
+            outlets: (0..owned.len())
+                .map(|n| Outlet { name: n.to_string(), takes: owned[n], port: Box::new(keeper(n)) })
+                .collect(),
+            letters: Box::new(keeper(owned.len())),
+            stop: Box::new(|| false),
+            watch: Box::new(|_| {}),
+        });
+        let job = Job {
+            settings: settings.clone(),
+            decoder: Decoder::new(&Fields::default()).unwrap(),
+            source: Arc::clone(&source),
+            clock: Rc::new(RealClock(Instant::now())),
+            first_epoch: first_epoch(3),
+            bad_is_fatal: false,
+            takes: owned.clone(),
+        };
+        let leads = lead.is_some();
+        let outcome = drive::<A>(worker, job, lead, &bell);
+        if leads {
+            *result.lock().unwrap() = outcome.map(|status| status.expect("worker 0 leads"));
+        }
+    })
+    .unwrap()
+    .join()
+    .into_iter()
+    .for_each(|worker| worker.unwrap());
+    let status = std::mem::replace(&mut *status.lock().unwrap(), Ok(Status::default()))?;
+    let mut sinks: Vec<_> = kept.iter().map(|kept| std::mem::take(&mut *kept.lock().unwrap())).collect();
+    let mut letters = sinks.pop().unwrap().letters;
+    letters.sort_unstable();
+    Ok(Ran { sinks: sinks.into_iter().map(|kept| kept.rows).collect(), letters, status })
+}

@@ -1,0 +1,231 @@
+//! A real broker: topics of one's own, records in, and the log as a plain consumer finds it.
+
+use super::{fresh, needs, poll, script, wait_for};
+use crate::hostile::{Owned, Partition};
+use minutely_dataflows::record::PartitionName;
+use minutely_dataflows::time::{EventTime, NextOffset};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::util::Timeout;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What makes the program read about 5 MB a second and partition, however fast the machine: the broker holds every
+/// answer back for 100 ms, because it never has as many bytes as are asked for at least.
+pub(crate) const SLOWLY: [&str; 6] =
+    ["-X", "fetch.min.bytes=50000000", "-X", "fetch.wait.max.ms=100", "-X", "fetch.message.max.bytes=50000"];
+
+#[expect(clippy::disallowed_methods, reason = "a client that is independent of the program's")]
+fn config(address: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", address);
+    config
+}
+
+/// A broker's writing side.
+pub(crate) struct Kafka {
+    pub(crate) address: String,
+    admin: AdminClient<DefaultClientContext>,
+}
+
+impl Kafka {
+    /// The broker for tests, or a note that this one is left out.
+    pub(crate) fn of_tests(what: &str) -> Option<Self> {
+        needs(what, "MINUTELY_TEST_KAFKA").map(|address| Self::at(&address))
+    }
+
+    fn at(address: &str) -> Self {
+        Kafka { address: address.to_owned(), admin: config(address).create().unwrap() }
+    }
+
+    /// A topic of its own. Old stamps would be deleted within a second if it had a retention.
+    pub(crate) fn topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) -> String {
+        let topic = fresh(name);
+        let mut new = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1");
+        for (name, value) in settings {
+            new = new.set(name, value);
+        }
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
+        wait_for(self.admin.create_topics([&new], &options)).unwrap().remove(0).unwrap();
+        topic
+    }
+
+    /// So many partitions in all from now on.
+    pub(crate) fn grow(&self, topic: &str, partitions: usize) {
+        let more = [NewPartitions::new(topic, partitions)];
+        wait_for(self.admin.create_partitions(&more, &AdminOptions::new())).unwrap().remove(0).unwrap();
+    }
+
+    /// What retention would do: a partition now begins at this offset.
+    pub(crate) fn delete_before(&self, topic: &str, partition: i32, offset: i64) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(offset)).unwrap();
+        let deleted = wait_for(self.admin.delete_records(&list, &AdminOptions::new())).unwrap();
+        assert!(deleted.elements().iter().all(|one| one.error().is_ok()), "{deleted:?}");
+    }
+
+    /// As `--source`.
+    pub(crate) fn uri(&self, topic: &str) -> String {
+        format!("kafka://{}/{topic}", self.address)
+    }
+
+    /// A producer: lz4, in order, each once.
+    pub(crate) fn writer(&self, topic: &str) -> Writer {
+        self.writer_with(topic, &[])
+    }
+
+    /// The same, in transactions.
+    pub(crate) fn transactions(&self, topic: &str) -> Writer {
+        let writer = self.writer_with(topic, &[("transactional.id", &fresh(topic))]);
+        writer.producer.init_transactions(PATIENCE).unwrap();
+        writer
+    }
+
+    pub(crate) fn writer_with(&self, topic: &str, properties: &[(&str, &str)]) -> Writer {
+        let mut config = config(&self.address);
+        config.set("linger.ms", "5").set("compression.codec", "lz4").set("enable.idempotence", "true");
+        config.set("queue.buffering.max.messages", "500000").set("sticky.partitioning.linger.ms", "0");
+        for (name, value) in properties {
+            config.set(*name, *value);
+        }
+        Writer { topic: topic.to_owned(), producer: config.create().unwrap() }
+    }
+
+    /// All that a topic holds and that is committed, as a plain consumer finds it.
+    pub(crate) fn read_back(&self, topic: &str) -> Vec<Partition> {
+        let mut config = config(&self.address);
+        config.set("group.id", "read-back").set("enable.auto.commit", "false").set("enable.partition.eof", "true");
+        config.set("isolation.level", "read_committed").set("fetch.queue.backoff.ms", "10");
+        let consumer: BaseConsumer = config.create().unwrap();
+        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
+        let mut numbers: Vec<i32> = metadata.topics()[0].partitions().iter().map(|p| p.id()).collect();
+        numbers.sort_unstable();
+        let mut list = TopicPartitionList::new();
+        let mut log = Vec::new();
+        for &number in &numbers {
+            let (low, _) = consumer.fetch_watermarks(topic, number, PATIENCE).unwrap();
+            list.add_partition_offset(topic, number, Offset::Offset(low)).unwrap();
+            let name = PartitionName { log: topic.to_owned(), number: Some(number) };
+            log.push(Partition { name, start: NextOffset(low), records: Vec::new() });
+        }
+        consumer.assign(&list).unwrap();
+        let (mut ended, deadline) = (0, Instant::now() + 4 * PATIENCE);
+        while ended < numbers.len() {
+            match consumer.poll(Duration::from_secs(1)) {
+                Some(Ok(message)) => {
+                    let append_time = match message.timestamp() {
+                        rdkafka::Timestamp::LogAppendTime(ms) => Some(EventTime(ms * 1_000_000)),
+                        _ => None,
+                    };
+                    let (key, payload) = (message.key().map(<[u8]>::to_vec), message.payload().map(<[u8]>::to_vec));
+                    let at = usize::try_from(message.partition()).unwrap();
+                    log[at].records.push(Owned { offset: message.offset(), append_time, key, payload });
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => ended += 1,
+                Some(Err(error)) => panic!("{topic}: {error}"),
+                None => assert!(Instant::now() < deadline, "{topic}: not read back in time"),
+            }
+        }
+        log
+    }
+}
+
+/// A producer into one topic.
+pub(crate) struct Writer {
+    topic: String,
+    pub(crate) producer: BaseProducer,
+}
+
+impl Writer {
+    pub(crate) fn send(&self, partition: i32, key: Option<&[u8]>, payload: Option<&[u8]>, stamp_ms: i64) {
+        let mut record = BaseRecord::<[u8], [u8]>::to(&self.topic).partition(partition).timestamp(stamp_ms);
+        (record.key, record.payload) = (key, payload);
+        let mut record = Some(record);
+        let deadline = Instant::now() + PATIENCE;
+        while let Some(again) = record.take() {
+            if let Err((error, again)) = self.producer.send(again) {
+                let code = error.rdkafka_error_code();
+                let soon = [Some(RDKafkaErrorCode::QueueFull), Some(RDKafkaErrorCode::UnknownPartition)];
+                assert!(soon.contains(&code) && Instant::now() < deadline, "{}/{partition}: {error}", self.topic);
+                self.producer.poll(Duration::from_millis(5));
+                record = Some(again);
+            }
+        }
+    }
+
+    /// A plain tick; the stamp is the event time.
+    pub(crate) fn tick(&self, partition: i32, symbol: &str, cents: i64, time: EventTime) {
+        let (ms, whole, part) = (time.0 / 1_000_000, cents / 100, cents % 100);
+        let payload = format!(r#"{{"symbol":"{symbol}","price":{whole}.{part:02},"ts":{ms},"volume":{}}}"#, cents % 7);
+        self.send(partition, Some(symbol.as_bytes()), Some(payload.as_bytes()), ms);
+    }
+
+    /// Until the broker has all of it.
+    pub(crate) fn flush(&self) {
+        self.producer.flush(4 * PATIENCE).unwrap();
+        assert_eq!(self.producer.in_flight_count(), 0);
+    }
+
+    pub(crate) fn begin(&self) {
+        self.producer.begin_transaction().unwrap();
+    }
+
+    pub(crate) fn commit(&self) {
+        self.producer.commit_transaction(Timeout::After(PATIENCE)).unwrap();
+    }
+
+    pub(crate) fn abort(&self) {
+        self.producer.abort_transaction(Timeout::After(PATIENCE)).unwrap();
+    }
+}
+
+/// A broker that only one test uses: it may be killed.
+pub(crate) struct OwnKafka {
+    script: PathBuf,
+    folder: tempfile::TempDir,
+    pub(crate) kafka: Kafka,
+}
+
+impl OwnKafka {
+    pub(crate) fn start(what: &str) -> Option<Self> {
+        needs(what, "MINUTELY_TEST_KAFKA")?;
+        let (script, folder) = (script("MINUTELY_TEST_KAFKA_SCRIPT", "kafka"), tempfile::tempdir().unwrap());
+        let address = run(&script, &folder, &["start", "--heap", "256m", "--timeout", "120"]);
+        Some(OwnKafka { script, folder, kafka: Kafka::at(&address) })
+    }
+
+    /// As a crash would.
+    pub(crate) fn kill(&self) {
+        run(&self.script, &self.folder, &["kill"]);
+    }
+
+    pub(crate) fn again(&self) {
+        run(&self.script, &self.folder, &["start", "--timeout", "120"]);
+        poll("the broker answers", PATIENCE, || {
+            self.kafka.admin.inner().fetch_metadata(None, Duration::from_secs(2)).ok().map(drop)
+        });
+    }
+}
+
+/// Runs a server's script on a folder; what it prints.
+pub(crate) fn run(script: &PathBuf, folder: &tempfile::TempDir, arguments: &[&str]) -> String {
+    let output = Command::new(script).args(arguments).arg("--dir").arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+impl Drop for OwnKafka {
+    fn drop(&mut self) {
+        let cleaned = Command::new(&self.script).arg("clean").arg("--dir").arg(self.folder.path()).status();
+        assert!(cleaned.is_ok_and(|status| status.success()) || std::thread::panicking());
+    }
+}

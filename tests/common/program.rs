@@ -1,0 +1,196 @@
+//! The program as a child process: killed when dropped, its words kept.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// How long anything may take that has no deadline of its own.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A run.
+pub(crate) struct Program {
+    child: Child,
+    said: Arc<Mutex<String>>,
+    listener: Option<std::thread::JoinHandle<()>>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// None: by a signal.
+    pub(crate) code: Option<i32>,
+    /// All of stderr.
+    pub(crate) said: String,
+}
+
+impl Ended {
+    /// With 0, or the test ends.
+    pub(crate) fn well(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}", self.said);
+        self
+    }
+
+    /// Refused: with this code, and one paragraph that has all of these parts. There may be warnings before it.
+    pub(crate) fn refused(&self, code: i32, parts: &[&str]) {
+        assert_eq!(self.code, Some(code), "{}", self.said);
+        let lines: Vec<&str> = self.said.lines().filter(|line| !line.contains(" WARN")).collect();
+        assert_eq!(lines.len(), 1, "one paragraph: {}", self.said);
+        let why = lines[0].strip_prefix("minutely: ").expect("minutely says it");
+        assert!(!why.ends_with('.'), "{why}");
+        parts.iter().for_each(|part| assert!(why.contains(part), "`{part}` is not in: {why}"));
+    }
+
+    /// The number of the last line that stands in front of this word.
+    pub(crate) fn done(&self, what: &str) -> i64 {
+        numbers(self.last_line(), what)[0]
+    }
+
+    /// Records in windows held and in windows forgotten, as the last line has it.
+    pub(crate) fn kept(&self) -> i64 {
+        numbers(self.last_line(), "in").iter().sum()
+    }
+
+    fn last_line(&self) -> &str {
+        let line = self.said.lines().find(|line| line.starts_with("minutely: done: "));
+        line.unwrap_or_else(|| panic!("no last line: {}", self.said))
+    }
+}
+
+/// The numbers in front of each of this word; at least one.
+fn numbers(line: &str, what: &str) -> Vec<i64> {
+    let words: Vec<&str> = line.split([' ', ';', ',']).filter(|word| !word.is_empty()).collect();
+    let found = words.windows(2).filter(|pair| pair[1] == what);
+    let numbers: Vec<i64> =
+        found.map(|pair| pair[0].parse().unwrap_or_else(|e| panic!("{e}: {pair:?}: {line}"))).collect();
+    assert!(!numbers.is_empty(), "`{what}` is not in: {line}");
+    numbers
+}
+
+impl Program {
+    /// Starts it with the folder for its data, nothing of the test's environment that it would read, and these
+    /// variables.
+    pub(crate) fn start(data: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_minutely"));
+        for (name, _) in std::env::vars_os() {
+            let ours = name.to_string_lossy();
+            if ours.starts_with("MINUTELY_") || ours.starts_with("INFLUX") || ours == "RUST_LOG" {
+                command.env_remove(&name);
+            }
+        }
+        command.envs(env.iter().copied()).args(args).arg("--data").arg(data);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let said = Arc::new(Mutex::new(String::new()));
+        let heard = Arc::clone(&said);
+        let listener = std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let mut heard = heard.lock().unwrap();
+                heard.push_str(&line);
+                heard.push('\n');
+            }
+        });
+        Program { child, said, listener: Some(listener) }
+    }
+
+    /// Starts it and waits for its end.
+    pub(crate) fn run(data: &Path, args: &[&str], env: &[(&str, &str)]) -> Ended {
+        Self::start(data, args, env).ended(PATIENCE)
+    }
+
+    /// The last of it, for messages.
+    fn end_of_said(&self) -> String {
+        let said = self.said();
+        let lines: Vec<&str> = said.lines().collect();
+        lines[lines.len().saturating_sub(8)..].join("\n")
+    }
+
+    /// What it has said so far.
+    pub(crate) fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ended(mut self, patience: Duration) -> Ended {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                self.listener.take().expect("ended once").join().unwrap();
+                return Ended { code: status.code(), said: self.said() };
+            }
+            assert!(Instant::now() < deadline, "still running after {patience:?}: {}", self.end_of_said());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until it is so; it must still be running then.
+    pub(crate) fn until(&mut self, what: &str, patience: Duration, mut so: impl FnMut(&Self) -> bool) {
+        let deadline = Instant::now() + patience;
+        while !so(self) {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "{what}: ended with {ended:?}: {}", self.end_of_said());
+            assert!(Instant::now() < deadline, "{what}: not so after {patience:?}: {}", self.end_of_said());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The last line that it says once a second, if there is one.
+    pub(crate) fn live(&self) -> Option<String> {
+        self.said().lines().rev().find(|line| line.contains(" | ledger: ")).map(str::to_owned)
+    }
+
+    /// How many records count, as it last said.
+    pub(crate) fn counted(&self) -> i64 {
+        self.live().map_or(0, |line| numbers(&line, "counted")[0])
+    }
+
+    /// W in RFC 3339, as it last said, to the second; compares as text. Empty if there is none yet.
+    pub(crate) fn w(&self) -> String {
+        let live = self.live().unwrap_or_default();
+        let w = live.split(" | W ").nth(1).unwrap_or_default();
+        w.split([',', ' '])
+            .next()
+            .filter(|w| w.starts_with(|c: char| c.is_ascii_digit()))
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill");
+    }
+
+    /// SIGTERM, and 0 within ten seconds.
+    pub(crate) fn stopped(self) -> Ended {
+        self.terminate();
+        self.ended(Duration::from_secs(10)).well()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// All files below a folder, relative to it.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(&next).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path.strip_prefix(folder).unwrap().to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}

@@ -1,0 +1,234 @@
+//! What must come out and what came out, in the one shape that every sink can be read back to: floats by their bits.
+
+use super::program::files;
+use super::rfc3339;
+use crate::hostile::Partition;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use minutely_dataflows::decode::{Decoder, Fields};
+use minutely_dataflows::oracle;
+use minutely_dataflows::partition::{Counts, Rule};
+use minutely_dataflows::record::{DeadLetter, Evidence, Judged, Reason};
+use minutely_dataflows::row::Row;
+use minutely_dataflows::time::EventTime;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+/// An f64 that equals itself alone, bit for bit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bits(u64);
+
+impl Bits {
+    pub(crate) fn of(value: f64) -> Self {
+        Bits(value.to_bits())
+    }
+
+    pub(crate) fn read(text: &str) -> Self {
+        Bits::of(text.parse().unwrap_or_else(|e| panic!("{text}: {e}")))
+    }
+}
+
+impl fmt::Debug for Bits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} ({:016x})", f64::from_bits(self.0), self.0)
+    }
+}
+
+/// A row without its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cells {
+    pub(crate) count: i64,
+    pub(crate) sum: String,
+    pub(crate) avg: Bits,
+    pub(crate) state: String,
+    pub(crate) market: Option<Market>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Market {
+    pub(crate) prices: [Bits; 4],
+    pub(crate) volume: String,
+    pub(crate) vwap: Option<Bits>,
+}
+
+/// By minute and symbol.
+pub(crate) type Rows = BTreeMap<(String, String), Cells>;
+
+fn cells(row: &Row) -> Cells {
+    let market = row.market.as_ref().map(|m| Market {
+        prices: [m.open, m.high, m.low, m.close].map(Bits::of),
+        volume: m.volume.to_string(),
+        vwap: m.vwap.map(Bits::of),
+    });
+    let (sum, state) = (row.sum.to_string(), row.state.name().to_owned());
+    Cells { count: row.count, sum, avg: Bits::of(row.avg), state, market }
+}
+
+/// What must come out.
+pub(crate) struct Wanted {
+    pub(crate) rows: Rows,
+    pub(crate) letters: Vec<DeadLetter>,
+    pub(crate) counts: Counts,
+}
+
+impl Wanted {
+    /// By the oracle. `as_of`: the instant of a bounded run, which judges records without a broker's stamp (R7); those
+    /// are found here, not taken from the run's own list.
+    pub(crate) fn of(log: &[Partition], rule: &Rule, as_of: Option<EventTime>, market: bool) -> Self {
+        let decoder = Decoder::new(&Fields::default()).unwrap();
+        let mut exceptions = Vec::new();
+        for (partition, record) in log.iter().flat_map(|p| p.records.iter().map(move |r| (p, r))) {
+            let (Some(as_of), None) = (as_of, record.append_time) else { continue };
+            let lent = record.lend();
+            let Ok(event) = decoder.decode(&lent) else { continue };
+            if event.time > as_of.plus(rule.max_future) {
+                let (symbol, value, time) = (event.symbol.into_owned(), event.value, event.time);
+                exceptions.push(DeadLetter {
+                    partition: partition.name.clone(),
+                    offset: record.offset,
+                    reason: Reason::Future,
+                    raw: record.payload.clone(),
+                    judged: Some(Judged { symbol, value, time, evidence: Evidence::Clock(as_of) }),
+                });
+            }
+        }
+        let logs: Vec<_> = log.iter().map(Partition::log).collect();
+        let answer = oracle::answer(&logs, &decoder, rule, &exceptions, market);
+        let key = |row: &Row| (rfc3339(row.minute.0), row.symbol.clone());
+        let rows = answer.rows.values().map(|row| (key(row), cells(row))).collect();
+        Wanted { rows, letters: answer.letters, counts: answer.counts }
+    }
+
+    /// Those in this state.
+    pub(crate) fn rows_in(&self, state: &str) -> Rows {
+        only(&self.rows, |_, cells| cells.state == state)
+    }
+}
+
+/// Those for which it is so.
+pub(crate) fn only(rows: &Rows, so: impl Fn(&(String, String), &Cells) -> bool) -> Rows {
+    rows.iter().filter(|(key, cells)| so(key, cells)).map(|(key, cells)| (key.clone(), cells.clone())).collect()
+}
+
+/// Equal, or the test ends with the first differences.
+pub(crate) fn same(what: &str, got: &Rows, want: &Rows) {
+    let keys: std::collections::BTreeSet<_> = got.keys().chain(want.keys()).collect();
+    let differ: Vec<_> = keys.into_iter().filter(|key| got.get(*key) != want.get(*key)).collect();
+    let first: Vec<_> = differ
+        .iter()
+        .take(3)
+        .map(|key| format!("{key:?}\n got {:?}\nwant {:?}", got.get(*key), want.get(*key)))
+        .collect();
+    assert!(
+        differ.is_empty(),
+        "{what}: {} of {} rows differ ({} came out):\n{}",
+        differ.len(),
+        want.len(),
+        got.len(),
+        first.join("\n")
+    );
+}
+
+// --- read back ----------------------------------------------------------------------------------------------------
+
+/// The rows of a CSV file in their order.
+pub(crate) fn csv_lines(path: &Path) -> Vec<((String, String), Cells)> {
+    let mut file = csv::Reader::from_path(path).unwrap();
+    let header = file.headers().unwrap().iter().collect::<Vec<_>>().join(",");
+    let avg = "symbol,minute,count,sum,avg,state";
+    assert!(header == avg || header == format!("{avg},open,high,low,close,volume,vwap"), "{header}");
+    let line = |record: csv::StringRecord| {
+        let market = (record.len() > 6).then(|| Market {
+            prices: [6, 7, 8, 9].map(|at| Bits::read(&record[at])),
+            volume: record[10].to_owned(),
+            vwap: Some(&record[11]).filter(|text| !text.is_empty()).map(Bits::read),
+        });
+        let (count, sum, avg) = (record[2].parse().unwrap(), record[3].to_owned(), Bits::read(&record[4]));
+        let cells = Cells { count, sum, avg, state: record[5].to_owned(), market };
+        ((record[1].to_owned(), record[0].to_owned()), cells)
+    };
+    file.records().map(|record| line(record.unwrap())).collect()
+}
+
+/// The last row of each key; none after a final one.
+pub(crate) fn csv(path: &Path) -> Rows {
+    let mut rows = Rows::new();
+    for (key, cells) in csv_lines(path) {
+        let before = rows.insert(key.clone(), cells.clone());
+        assert!(before.is_none_or(|before| before.state != "final"), "{key:?}: {cells:?} after a final row");
+    }
+    rows
+}
+
+/// The table `minutes`. Empty while it is not there.
+pub(crate) fn sqlite(path: &Path) -> Rows {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let Ok(db) = rusqlite::Connection::open_with_flags(path, flags) else { return Rows::new() };
+    db.busy_timeout(super::program::PATIENCE).unwrap();
+    let columns = "symbol, minute, count, sum, avg, state, open, high, low, close, volume, vwap";
+    let Ok(mut query) = db.prepare(&format!("SELECT {columns} FROM minutes")) else { return Rows::new() };
+    let row = |row: &rusqlite::Row<'_>| {
+        let float = |at| row.get::<_, Option<f64>>(at).map(|value| value.map(Bits::of));
+        let market = match (float(6)?, float(7)?, float(8)?, float(9)?) {
+            (Some(a), Some(b), Some(c), Some(d)) => {
+                Some(Market { prices: [a, b, c, d], volume: row.get(10)?, vwap: float(11)? })
+            }
+            _ => None,
+        };
+        let avg = float(4)?.expect("never null");
+        let cells = Cells { count: row.get(2)?, sum: row.get(3)?, avg, state: row.get(5)?, market };
+        Ok(((row.get(1)?, row.get(0)?), cells))
+    };
+    query.query_map([], row).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+/// The dead letters of the one job below this folder, by partition and offset.
+pub(crate) fn letters(data: &Path) -> Vec<Value> {
+    let found: Vec<_> =
+        files(data).into_iter().filter(|path| path.to_string_lossy().contains("dead-letters-")).collect();
+    assert!(found.len() <= 1, "{found:?}");
+    let Some(file) = found.first() else { return Vec::new() };
+    let text = std::fs::read_to_string(data.join(file)).unwrap();
+    let mut letters: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    letters.sort_by_key(place);
+    letters
+}
+
+fn place(letter: &Value) -> (String, i64, i64) {
+    let log = letter["topic"].as_str().or(letter["path"].as_str()).unwrap().to_owned();
+    (log, letter["partition"].as_i64().unwrap_or_default(), letter["offset"].as_i64().unwrap())
+}
+
+/// Equal, or the test ends with the first difference.
+pub(crate) fn same_letters(got: &[Value], want: &[DeadLetter]) {
+    let mut want: Vec<Value> = want.iter().map(letter).collect();
+    want.sort_by_key(place);
+    let first = got.iter().zip(&want).find(|(got, want)| got != want);
+    assert!(first.is_none(), "letters differ:\n got {}\nwant {}", first.unwrap().0, first.unwrap().1);
+    assert_eq!(got.len(), want.len(), "letters; the first one more: {:?}", got.get(want.len()).or(want.get(got.len())));
+}
+
+/// As the file has it.
+fn letter(letter: &DeadLetter) -> Value {
+    let nine = |time: EventTime| format!("{:.9}", jiff::Timestamp::from_nanosecond(i128::from(time.0)).unwrap());
+    let raw = letter.raw.as_ref().map(|raw| STANDARD.encode(raw));
+    let mut json = json!({"offset": letter.offset, "reason": letter.reason.name(), "raw": raw});
+    match letter.partition.number {
+        Some(number) => (json["topic"], json["partition"]) = (json!(letter.partition.log), json!(number)),
+        None => json["path"] = json!(letter.partition.log),
+    }
+    if let Some(judged) = &letter.judged {
+        json["symbol"] = json!(judged.symbol);
+        json["value"] = json!(judged.value.to_string());
+        json["event_time"] = json!(nine(judged.time));
+        json["evidence"] = match judged.evidence {
+            Evidence::Watermark(t) => json!({"watermark": nine(t)}),
+            Evidence::Floor(t) => json!({"floor": nine(t)}),
+            Evidence::Appended(t) => json!({"append_time": nine(t)}),
+            Evidence::Clock(t) => json!({"clock": nine(t)}),
+        };
+    }
+    json
+}

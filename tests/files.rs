@@ -1,0 +1,196 @@
+//! The whole program without servers: hostile logs in files at any number of workers, the built-in market, bad use.
+
+#![allow(clippy::unwrap_used, reason = "tests panic")]
+
+mod common;
+#[path = "../dataflows/tests/hostile/mod.rs"]
+mod hostile;
+
+use common::program::{Program, files};
+use common::rows::{Wanted, csv, csv_lines, letters, same, same_letters, sqlite};
+use common::{draw_rule, rfc3339, rule_args, seed};
+use hostile::{Kind, Partition};
+use minutely_dataflows::partition::Rule;
+use minutely_dataflows::time::SECOND;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// One file a partition, with or without a newline at the end.
+fn write(rng: &mut fastrand::Rng, folder: &Path, log: &[Partition]) {
+    for partition in log {
+        let lines: Vec<&[u8]> = partition.records.iter().map(|r| r.payload.as_deref().unwrap()).collect();
+        let mut text = lines.join(&b'\n');
+        // A blank last line is a record only if a newline ends it.
+        if !lines.is_empty() && (rng.bool() || lines.last().is_some_and(|line| line.is_empty())) {
+            text.push(b'\n');
+        }
+        std::fs::write(folder.join(&partition.name.log), text).unwrap();
+    }
+}
+
+#[test]
+fn hostile_files_at_any_number_of_workers() {
+    let mut rng = seed();
+    for _ in 0..2 {
+        let rule = draw_rule(&mut rng);
+        let log = hostile::log(&mut rng, Kind::File, &rule, 6, 6000);
+        let as_of = hostile::BEGAN.plus(1800 * SECOND);
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        write(&mut rng, folder.path(), &log);
+        for workers in [1, 2, 3, 8] {
+            let (market, changes) = (rng.bool(), rng.bool());
+            eprintln!("workers {workers}, market {market}, changes {changes}");
+            let wanted = Wanted::of(&log, &rule, Some(as_of), market);
+            let (db, text) = (path(&format!("{workers}.db")), path(&format!("{workers}.csv")));
+            let mut args = rule_args(&rule);
+            let own = [
+                ("--source", format!("file:{}", path("part-*.jsonl").display())),
+                ("--sink", format!("sqlite:{}", db.display())),
+                ("--sink", format!("csv:{}", text.display())),
+                ("--as-of", rfc3339(as_of.0)),
+                ("--emit", if changes { "changes" } else { "final" }.into()),
+                ("--metrics", if market { "market" } else { "avg" }.into()),
+                ("-w", workers.to_string()),
+            ];
+            args.extend(own.into_iter().flat_map(|(name, value)| [name.to_owned(), value]));
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            let data = path(&format!("data-{workers}"));
+            let ended = Program::run(&data, &args, &[]).well();
+            same("sqlite", &sqlite(&db), &wanted.rows);
+            same("csv", &csv(&text), &wanted.rows);
+            if !changes {
+                assert_eq!(csv_lines(&text).len(), wanted.rows.len(), "one row a point");
+            }
+            same_letters(&letters(&data), &wanted.letters);
+            let counts = wanted.counts;
+            assert_eq!(ended.done("counted"), counts.counted, "{}", ended.said);
+            assert_eq!(ended.done("late"), counts.late, "{}", ended.said);
+            assert_eq!(ended.done("rejected"), counts.rejected, "{}", ended.said);
+        }
+    }
+}
+
+/// Runs it with a pipe for its rows.
+fn piped(args: &[&str], data: &Path) -> std::process::Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_minutely"));
+    command.args(args).arg("--data").arg(data).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.spawn().unwrap()
+}
+
+#[test]
+fn rows_go_to_stdout_and_a_closed_pipe_ends_the_run_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let market = ["--source", "sim:?records=20000&seed=7", "--sink", "stdout:", "--emit", "final"];
+    let bounded = ["--until-end", "--as-of", "2026-01-05T15:00:00Z"];
+    let out = piped(&[&market[..], &bounded].concat(), folder.path()).wait_with_output().unwrap();
+    assert!(out.status.success());
+    let path = folder.path().join("rows.csv");
+    std::fs::write(&path, out.stdout).unwrap();
+    let counted: i64 = csv_lines(&path).iter().map(|(_, cells)| cells.count).sum();
+    assert_eq!(counted, 20_000, "every record is in one row");
+
+    let mut live = piped(&["--sink", "stdout:"], folder.path());
+    let mut some = [0; 100];
+    live.stdout.take().expect("piped").read_exact(&mut some).unwrap();
+    // The pipe is closed now.
+    common::poll("it ends", Duration::from_secs(30), || {
+        live.try_wait().unwrap().map(|status| assert!(status.success()))
+    });
+}
+
+#[test]
+fn the_built_in_market_says_the_same_at_any_number_of_workers() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = format!("sim:?seed={}&late=2%&future=1%&broken=2%&duplicate=1%&churn=20%&lag=1:9m", fastrand::u32(..));
+    eprintln!("{source}");
+    let rows = |workers: &str| {
+        let path = folder.path().join(format!("{workers}.csv"));
+        let sink = format!("csv:{}", path.display());
+        let args =
+            ["--source", &source, "--until-end", "--as-of", "2026-03-04T05:06:07Z", "--sink", &sink, "-w", workers];
+        let data = folder.path().join(format!("data-{workers}"));
+        let ended = Program::run(&data, &args, &[]).well();
+        assert!(ended.done("rejected") > 1000 && ended.done("late") > 1000, "{}", ended.said);
+        assert_eq!(ended.done("counted"), csv(&path).values().map(|cells| cells.count).sum::<i64>());
+        (csv(&path), letters(&data))
+    };
+    let one = rows("1");
+    assert!(rows("5") == one && rows("2") == one);
+}
+
+#[test]
+fn a_live_run_stops_when_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = folder.path().join("m.db");
+    let sink = format!("sqlite:{}", db.display());
+    let args = ["--source", "sim:?rate=2000", "--sink", &sink, "-w", "2"];
+    let mut program = Program::start(folder.path(), &args, &[]);
+    program.until("it counts", Duration::from_secs(60), |program| program.counted() > 0);
+    let ended = program.stopped();
+    let forgotten: i64 = sqlite(&db).values().map(|cells| cells.count).sum();
+    assert_eq!(forgotten, ended.done("counted"), "what was counted is in the rows: {}", ended.said);
+}
+
+/// Refused in one paragraph, with nothing written.
+fn refused(args: &[&str], code: i32, parts: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    Program::run(&folder.path().join("data"), args, &[]).refused(code, parts);
+    assert_eq!(files(folder.path()), Vec::<std::path::PathBuf>::new(), "nothing is written");
+}
+
+#[test]
+fn bad_use_says_what_to_do() {
+    refused(&["--wat"], 64, &["unexpected argument '--wat'", "minutely --help"]);
+    refused(&["frob"], 64, &["no command `frob`", "minutely --help"]);
+    refused(&["--window", "soon"], 64, &["--window soon", "such as 500ms"]);
+    refused(&["--source", "file:/nowhere/*.jsonl"], 64, &["no file matches"]);
+    refused(&["--sink", "csv:/nowhere/x.csv"], 64, &["/nowhere", "make the folder first"]);
+    refused(&["--sink", "influxdb1://h:1/db"], 64, &["InfluxDB 1 comes later"]);
+    refused(&["--state", "./state"], 64, &["--state ./state", "only `none`"]);
+    refused(&["--config", "x.toml"], 64, &["--config x.toml", "comes later"]);
+    refused(&["--symbol-field", "@key", "--source", "file:/dev/null"], 64, &["have no keys"]);
+    let folder = tempfile::tempdir().unwrap();
+    let theirs = folder.path().join("theirs.csv");
+    std::fs::write(&theirs, "a,b\n1,2\n").unwrap();
+    let (csv, db) = (format!("csv:{}", theirs.display()), format!("sqlite:{}", theirs.display()));
+    refused(&["--sink", &csv], 64, &["theirs.csv", "not of this run", "choose another path"]);
+    refused(&["--sink", &db], 64, &["theirs.csv"]);
+    assert_eq!(std::fs::read(&theirs).unwrap(), b"a,b\n1,2\n");
+}
+
+#[test]
+fn bad_data_ends_the_run_if_it_is_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("ticks.jsonl");
+    std::fs::write(&log, "{\"symbol\":\"A\",\"price\":1,\"ts\":1}\n{\"symbol\":\"A\"}\n").unwrap();
+    let (source, sink) = (format!("file:{}", log.display()), format!("csv:{}", folder.path().join("m.csv").display()));
+    let args = ["--source", &source, "--sink", &sink, "--metrics", "avg"];
+    let ended = Program::run(&folder.path().join("a"), &[&args[..], &["--on-bad", "fatal"]].concat(), &[]);
+    assert_eq!(ended.code, Some(65), "{}", ended.said);
+    for part in ["ticks.jsonl, offset 1", "(null)", "--on-bad dead-letter"] {
+        assert!(ended.said.contains(part), "{part}: {}", ended.said);
+    }
+    std::fs::remove_file(folder.path().join("m.csv")).unwrap();
+    Program::run(&folder.path().join("b"), &args, &[]).well();
+    let rows = csv_lines(&folder.path().join("m.csv"));
+    assert_eq!(rows.last().unwrap().1.state, "final");
+}
+
+#[test]
+fn windows_stay_open_if_asked() {
+    let rule = Rule::default();
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("ticks.jsonl");
+    let tick = |second: i64| {
+        format!("{{\"symbol\":\"A\",\"price\":1,\"ts\":{}}}\n", (hostile::BEGAN.0 / SECOND + second) * 1000)
+    };
+    std::fs::write(&log, [0, 60, 60 + rule.windowing.lateness / SECOND].map(tick).concat()).unwrap();
+    let db = folder.path().join("m.db");
+    let (source, sink) = (format!("file:{}", log.display()), format!("sqlite:{}", db.display()));
+    Program::run(folder.path(), &["--source", &source, "--sink", &sink, "--keep-open"], &[]).well();
+    let states: Vec<_> = sqlite(&db).into_values().map(|cells| cells.state).collect();
+    assert_eq!(states, ["final", "closed", "open"]);
+}

@@ -1,0 +1,16 @@
+//! The whole program on real servers: what comes out equals the oracle over the log as a plain consumer finds it.
+//! `./test` starts the servers and names them; without them these tests say that they are left out.
+
+#![allow(clippy::unwrap_used, reason = "tests panic")]
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../../dataflows/tests/hostile/mod.rs"]
+mod hostile;
+
+mod bad_use;
+mod hostile_logs;
+mod live;
+mod processes;
+mod transactions;
+mod two_million;
