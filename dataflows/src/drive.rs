@@ -46,7 +46,7 @@ impl Alarm {
     }
 
     /// There is trouble here.
-    fn raise(&self, halt: &Halt) {
+    pub fn raise(&self, halt: &Halt) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| halt.clone());
     }
 }

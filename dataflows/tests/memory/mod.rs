@@ -9,12 +9,13 @@ use minutely_dataflows::control::{Settings, Status};
 use minutely_dataflows::decode::{Decoder, Fields};
 use minutely_dataflows::drive::{Alarm, Lead, drive};
 use minutely_dataflows::edge::{
-    Answer, Clock, Found, Halt, LetterPort, LogSource, PartitionReader, RowBatch, SinkPort, Takes, Wake,
+    Answer, Clock, Found, Halt, HaltKind, LetterPort, LogSource, PartitionReader, RowBatch, SinkPort, Takes, Wake,
 };
 use minutely_dataflows::emitter::Outlet;
 use minutely_dataflows::record::{DeadLetter, Record};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, first_epoch};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -169,7 +170,7 @@ pub(crate) fn run<A: Accumulate>(
     };
     let (settings, owned) = (settings.clone(), takes.to_vec());
     let bell = Arc::new(Alarm::default());
-    let status = Arc::new(Mutex::new(Err(Halt::new(minutely_dataflows::edge::HaltKind::Internal, "no leader"))));
+    let status = Arc::new(Mutex::new(Err(Halt::new(HaltKind::Internal, "no leader"))));
     let result = Arc::clone(&status);
     timely::execute(timely::Config::process(workers), move |worker| {
         let lead = (worker.index() == 0).then(|| Lead {
@@ -190,8 +191,14 @@ pub(crate) fn run<A: Accumulate>(
             takes: owned.clone(),
         };
         let leads = lead.is_some();
-        let outcome = drive::<A>(worker, job, lead, &bell);
-        if leads {
+        // A worker that panics would leave its siblings waiting for ever.
+        let outcome = catch_unwind(AssertUnwindSafe(|| drive::<A>(worker, job, lead, &bell))).unwrap_or_else(|_| {
+            let halt = Halt::new(HaltKind::Internal, "a worker panicked");
+            bell.raise(&halt);
+            worker.installed_dataflows().into_iter().for_each(|dataflow| worker.drop_dataflow(dataflow));
+            Err(halt)
+        });
+        if leads || outcome.is_err() {
             *result.lock().unwrap() = outcome.map(|status| status.expect("worker 0 leads"));
         }
     })
