@@ -110,6 +110,11 @@ pub fn whole(text: &[u8], places: u32) -> Result<i64, DecimalError> {
 }
 
 impl Decimal {
+    /// An integer scaled by 10^18, if it is in range (R2).
+    pub(crate) fn bounded(scaled: i128) -> Option<Self> {
+        (scaled.unsigned_abs() <= LIMIT).then_some(Decimal(scaled))
+    }
+
     /// Reads exactly one JSON number literal, as it was written.
     ///
     /// ```
@@ -152,7 +157,7 @@ impl Decimal {
 }
 
 /// 10^0 to 10^18.
-const POWERS: [u64; 19] = {
+pub(crate) const POWERS: [u64; 19] = {
     let mut powers = [1; 19];
     let mut i = 1;
     while i < 19 {

@@ -4,16 +4,15 @@
 //! rest is only checked. Nothing is decided before the text is known to be JSON, so a reason never depends on where a
 //! reader stopped.
 //!
-//! Two parsers behind serde: sonic-rs for nearly every record; serde_json for texts with an escape or with deep nesting,
-//! because sonic-rs skips `\u` without looking at its digits and recurses without a limit.
+//! Nearly every record is plain and read by `plain.rs`, which only ever says yes; everything else is serde_json's.
 
 use crate::decimal::{self, Decimal, DecimalError};
+use crate::plain::Plain;
 use crate::record::{Reason, Record};
 use crate::time::EventTime;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Serialize, de};
 use serde_json::value::RawValue;
-use sonic_rs::LazyValue;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -85,14 +84,16 @@ pub struct Event<'a> {
     pub weight: Option<Decimal>,
 }
 
-const SYMBOL: usize = 0;
-const VALUE: usize = 1;
-const TIME: usize = 2;
-const WEIGHT: usize = 3;
+pub(crate) const SYMBOL: usize = 0;
+pub(crate) const VALUE: usize = 1;
+pub(crate) const TIME: usize = 2;
+pub(crate) const WEIGHT: usize = 3;
 
 /// Decodes records of one shape.
 #[derive(Clone, Debug)]
 pub struct Decoder {
+    /// For plain records, if the fields are plain names.
+    plain: Option<Plain>,
     root: Node,
     by_key: bool,
     unit: TimeUnit,
@@ -118,7 +119,8 @@ impl Decoder {
     /// # Errors
     /// All that is wrong with the fields, a line each.
     pub fn new(fields: &Fields) -> Result<Self, Vec<String>> {
-        let mut decoder = Decoder { root: Node::default(), by_key: fields.symbol == KEY, unit: fields.unit };
+        let mut decoder =
+            Decoder { plain: None, root: Node::default(), by_key: fields.symbol == KEY, unit: fields.unit };
         let mut errors = Vec::new();
         let symbol = (!decoder.by_key).then_some(&fields.symbol);
         let named = [
@@ -136,6 +138,12 @@ impl Decoder {
         if objects > 64 {
             errors.push("the fields' pointers lead through more than 64 objects".into());
         }
+        let named = decoder.root.children.iter().map(|(name, child)| match child {
+            Child::Field(slot) => Some((name.as_bytes().into(), *slot)),
+            Child::Object(..) => None,
+        });
+        let named: Option<Vec<_>> = named.collect();
+        decoder.plain = named.map(|names| Plain::new(names, decoder.by_key, fields.unit.places()));
         if errors.is_empty() { Ok(decoder) } else { Err(errors) }
     }
 
@@ -145,15 +153,20 @@ impl Decoder {
     /// Why it cannot count. If several reasons apply: the first in the order of R2's list, then symbol, value, time,
     /// weight.
     pub fn decode<'a>(&self, record: &Record<'a>) -> Result<Event<'a>, Reason> {
+        self.plain_event(record).map_or_else(|| self.decode_any(record), Ok)
+    }
+
+    /// By the plain path.
+    pub(crate) fn plain_event<'a>(&self, record: &Record<'a>) -> Option<Event<'a>> {
+        self.plain.as_ref()?.event(record)
+    }
+
+    /// By serde_json.
+    pub(crate) fn decode_any<'a>(&self, record: &Record<'a>) -> Result<Event<'a>, Reason> {
         let payload = record.payload.ok_or(Reason::Null)?;
         let text = std::str::from_utf8(payload).map_err(|_| Reason::Json)?;
         let mut found = Found::default();
-        let read = if needs_care(payload) {
-            self.root.read::<&RawValue>(text, &mut found)
-        } else {
-            self.root.read::<LazyValue<'_>>(text, &mut found)
-        };
-        read.map_err(|NotJson| Reason::Json)?;
+        self.root.read(text, &mut found).map_err(|NotJson| Reason::Json)?;
         if found.shape {
             return Err(Reason::Shape);
         }
@@ -200,13 +213,6 @@ impl From<DecimalError> for Reason {
     }
 }
 
-/// Nesting that sonic-rs may recurse into; each level takes a stack frame.
-const SHALLOW: usize = 64;
-
-fn needs_care(payload: &[u8]) -> bool {
-    memchr::memchr(b'\\', payload).is_some() || memchr::memchr2_iter(b'[', b'{', payload).nth(SHALLOW).is_some()
-}
-
 /// The steps of a field: a name is one, a pointer (RFC 6901) has any number.
 fn steps(field: &str) -> Result<Vec<String>, String> {
     match field.strip_prefix('/') {
@@ -240,13 +246,15 @@ impl Node {
     }
 
     /// Finds the configured fields of one object's text, and checks the whole text.
-    fn read<'a, R: Raw<'a>>(&self, text: &'a str, found: &mut Found<'a>) -> Result<(), NotJson> {
-        if text.trim_ascii_start().starts_with('{') {
-            R::parse(text, Object::<R> { node: self, found, raw: std::marker::PhantomData })
+    fn read<'a>(&self, text: &'a str, found: &mut Found<'a>) -> Result<(), NotJson> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let read = if text.trim_ascii_start().starts_with('{') {
+            Object { node: self, found }.deserialize(&mut json)
         } else {
             found.shape = true;
-            R::parse(text, std::marker::PhantomData::<IgnoredAny>).map(|_| ())
-        }
+            IgnoredAny::deserialize(&mut json).map(drop)
+        };
+        read.and_then(|()| json.end()).map_err(|_| NotJson)
     }
 }
 
@@ -270,54 +278,20 @@ impl<'a> Found<'a> {
 /// The text is not JSON.
 struct NotJson;
 
-/// A value as it was written, by one of the two parsers.
-trait Raw<'a>: Deserialize<'a> {
-    fn text(self) -> Option<&'a str>;
-    fn parse<S: DeserializeSeed<'a>>(text: &'a str, seed: S) -> Result<S::Value, NotJson>;
-}
-
-impl<'a> Raw<'a> for &'a RawValue {
-    fn text(self) -> Option<&'a str> {
-        Some(self.get())
-    }
-    fn parse<S: DeserializeSeed<'a>>(text: &'a str, seed: S) -> Result<S::Value, NotJson> {
-        let mut json = serde_json::Deserializer::from_str(text);
-        let value = seed.deserialize(&mut json).map_err(|_| NotJson)?;
-        json.end().map_err(|_| NotJson)?;
-        Ok(value)
-    }
-}
-
-impl<'a> Raw<'a> for LazyValue<'a> {
-    fn text(self) -> Option<&'a str> {
-        match self.as_raw_cow() {
-            Cow::Borrowed(text) => Some(text),
-            Cow::Owned(_) => None, // a string with an escape, which this parser is not given
-        }
-    }
-    fn parse<S: DeserializeSeed<'a>>(text: &'a str, seed: S) -> Result<S::Value, NotJson> {
-        let mut json = sonic_rs::Deserializer::from_str(text);
-        let value = seed.deserialize(&mut json).map_err(|_| NotJson)?;
-        json.end().map_err(|_| NotJson)?;
-        Ok(value)
-    }
-}
-
 /// Visits one object.
-struct Object<'n, 'f, 'a, R> {
+struct Object<'n, 'f, 'a> {
     node: &'n Node,
     found: &'f mut Found<'a>,
-    raw: std::marker::PhantomData<R>,
 }
 
-impl<'a, R: Raw<'a>> DeserializeSeed<'a> for Object<'_, '_, 'a, R> {
+impl<'a> DeserializeSeed<'a> for Object<'_, '_, 'a> {
     type Value = ();
     fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<(), D::Error> {
         json.deserialize_map(self)
     }
 }
 
-impl<'a, R: Raw<'a>> Visitor<'a> for Object<'_, '_, 'a, R> {
+impl<'a> Visitor<'a> for Object<'_, '_, 'a> {
     type Value = ();
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
@@ -329,13 +303,13 @@ impl<'a, R: Raw<'a>> Visitor<'a> for Object<'_, '_, 'a, R> {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
-            let raw = map.next_value::<R>()?.text().ok_or_else(|| de::Error::custom("an escape"))?;
+            let raw = map.next_value::<&RawValue>()?.get();
             match child {
                 Child::Field(slot) => found.twice |= found.fields[*slot].replace(raw).is_some(),
                 Child::Object(number, node) => {
                     found.twice |= found.objects >> number & 1 == 1;
                     found.objects |= 1 << number;
-                    node.read::<R>(raw, found).map_err(|NotJson| de::Error::custom("an object"))?;
+                    node.read(raw, found).map_err(|NotJson| de::Error::custom("an object"))?;
                 }
             }
         }
@@ -488,7 +462,7 @@ mod tests {
         assert_eq!(errors.unwrap_err().len(), 2);
     }
 
-    /// Both parsers, and any damage: what is JSON for serde_json is JSON here, and nothing else is.
+    /// Any damage: what is JSON for serde_json is JSON here, and nothing else is.
     #[test]
     fn json_is_what_the_reference_says() {
         let seed = fastrand::u64(..);

@@ -16,6 +16,7 @@ mod graph;
 pub mod mutants;
 pub mod oracle;
 pub mod partition;
+mod plain;
 pub mod record;
 pub mod row;
 mod series;
