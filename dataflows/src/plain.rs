@@ -154,7 +154,7 @@ impl Scan<'_> {
         while let Some((word, _)) = self.bytes.get(self.at..).and_then(|rest| rest.split_first_chunk()) {
             let word = u64::from_le_bytes(*word);
             let control = word.wrapping_sub(0x20 * ONES) & !word;
-            let marks = (zeros(word ^ 0x22 * ONES) | zeros(word ^ 0x5c * ONES) | control) & HIGHS;
+            let marks = (zeros(word ^ (0x22 * ONES)) | zeros(word ^ (0x5c * ONES)) | control) & HIGHS;
             if marks != 0 {
                 self.at += usize::try_from(marks.trailing_zeros() / 8).expect("at most 7");
                 break;

@@ -27,7 +27,7 @@ where
         move |input, output| {
             input.for_each(|cap, data| {
                 batches += 1;
-                if mutants::on(Mutant::LostBatch) && batches % 3 == 0 {
+                if mutants::on(Mutant::LostBatch) && batches.is_multiple_of(3) {
                     return data.clear();
                 }
                 let mut series = local.series.borrow_mut();
