@@ -91,18 +91,24 @@ impl PartitionReader for MemoryReader {
 
 /// What a sink was given.
 #[derive(Default)]
-struct Kept {
-    rows: Vec<Row>,
-    letters: Vec<DeadLetter>,
+pub(crate) struct Kept {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) letters: Vec<DeadLetter>,
 }
 
 /// A sink that keeps rows, checks their order, and is full or slow now and then.
-struct Keeper {
+pub(crate) struct Keeper {
     kept: Arc<Mutex<Kept>>,
     rng: fastrand::Rng,
     last: Option<(u64, EventTime, String)>,
     stored: Option<u64>,
     slow: Option<u64>,
+}
+
+impl Keeper {
+    pub(crate) fn new(kept: Arc<Mutex<Kept>>, rng: fastrand::Rng) -> Self {
+        Keeper { kept, rng, last: None, stored: None, slow: None }
+    }
 }
 
 impl SinkPort for Keeper {
@@ -160,13 +166,7 @@ pub(crate) fn run<A: Accumulate>(
     let kept: Vec<Arc<Mutex<Kept>>> = (0..=takes.len()).map(|_| Arc::default()).collect();
     let keeper = {
         let kept = kept.clone();
-        move |n: usize| Keeper {
-            kept: Arc::clone(&kept[n]),
-            rng: fastrand::Rng::new(),
-            last: None,
-            stored: None,
-            slow: None,
-        }
+        move |n: usize| Keeper::new(Arc::clone(&kept[n]), fastrand::Rng::new())
     };
     let (settings, owned) = (settings.clone(), takes.to_vec());
     let bell = Arc::new(Alarm::default());
@@ -189,6 +189,7 @@ pub(crate) fn run<A: Accumulate>(
             first_epoch: first_epoch(3),
             bad_is_fatal: false,
             takes: owned.clone(),
+            rest: Rc::new(minutely_dataflows::park),
         };
         let leads = lead.is_some();
         // A worker that panics would leave its siblings waiting for ever.
