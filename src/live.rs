@@ -39,7 +39,7 @@ impl Live {
         self.at = Some((now, read));
         let rate = i128::from(read - read_before) * i128::from(SECOND) / i128::from(elapsed);
         let line = line(status, rate, self.clock.wall());
-        let troubles = self.healths.iter().filter_map(|health| health.trouble()).map(|why| format!(" | {why}"));
+        let troubles = self.healths.iter().filter_map(|health| health.complaint()).map(|why| format!(" | {why}"));
         say(&format!("{line}{}", troubles.collect::<String>()));
         if !self.letters_told && dead(status) > 0 {
             self.letters_told = true;

@@ -140,6 +140,7 @@ fn work<A: Accumulate>(
         first_epoch: first_epoch(0),
         bad_is_fatal: shared.bad_is_fatal,
         takes: shared.takes.clone(),
+        rest: Rc::new(minutely_dataflows::park),
     };
     let Some(hands) = hands else { return drive::<A>(worker, job, None, alarm).map(drop) };
     leader.is(std::thread::current());

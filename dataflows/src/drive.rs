@@ -46,7 +46,7 @@ impl Alarm {
     }
 
     /// There is trouble here.
-    fn raise(&self, halt: &Halt) {
+    pub fn raise(&self, halt: &Halt) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| halt.clone());
     }
 }
@@ -90,7 +90,7 @@ pub fn drive<A: Accumulate>(
         // What arrived at worker 0 is looked at before it rests.
         if !leader.as_ref().is_some_and(Leader::has_news) {
             let most = if local.stopped.get() { Duration::from_millis(10) } else { local.nap.get() };
-            worker.step_or_park(Some(until.ok().flatten().map_or(most, |until| most.min(until))));
+            (job.rest)(worker, until.ok().flatten().map_or(most, |until| most.min(until)));
         }
     }
     Ok(leader.map(|leader| leader.control.status()))

@@ -23,4 +23,4 @@ mod series;
 pub mod time;
 pub mod wide;
 
-pub use graph::Job;
+pub use graph::{Job, park};

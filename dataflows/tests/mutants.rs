@@ -12,15 +12,19 @@ use minutely_dataflows::acc::Avg;
 use minutely_dataflows::control::Settings;
 use minutely_dataflows::edge::{HaltKind, Takes};
 use minutely_dataflows::mutants::{Mutant, activate};
-use minutely_dataflows::time::SECOND;
+use minutely_dataflows::partition::Rule;
+use minutely_dataflows::time::{SECOND, Windowing};
 
 /// A bounded run over a hostile log: what ends it, or the rows that its sink got.
 fn run(seed: u64, audit: bool) -> Result<Vec<minutely_dataflows::row::Row>, minutely_dataflows::edge::Halt> {
     let mut rng = fastrand::Rng::with_seed(seed);
+    // Many windows and few cuts: rounds of many chunks.
+    let rule = Rule { windowing: Windowing { length: SECOND, lateness: 5 * SECOND }, ..Rule::default() };
     let settings = Settings {
+        rule,
         bounded: true,
         instant: Some(hostile::BEGAN.plus(3600 * SECOND)),
-        checkpoint_interval: SECOND / 100,
+        checkpoint_interval: SECOND / 10,
         audit,
         ..Settings::default()
     };

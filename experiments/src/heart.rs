@@ -51,6 +51,7 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, hands:
             first_epoch: first_epoch(0),
             bad_is_fatal: true,
             takes: vec![takes],
+            rest: Rc::new(minutely_dataflows::park),
         };
         let lead = lead.lock().unwrap_or_else(PoisonError::into_inner).take();
         let lead = lead.map(|Hands { rows, takes, watch, stop }| Lead {

@@ -107,8 +107,13 @@ impl Health {
     }
 
     /// Why it makes no progress at present, if so. It is retrying.
-    pub(crate) fn trouble(&self) -> Option<String> {
+    pub(super) fn trouble(&self) -> Option<String> {
         lock(&self.trouble).clone()
+    }
+
+    /// The same with its name.
+    pub(crate) fn complaint(&self) -> Option<String> {
+        self.trouble().map(|why| format!("{}: {why}", self.name))
     }
 
     /// Has the reader of our standard output gone? Then the run ends with 0.

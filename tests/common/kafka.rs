@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What makes the program read about 5 MB a second and partition, however fast the machine: the broker holds every
+/// What makes the program read about half a megabyte a second and partition, however fast the machine: the broker holds every
 /// answer back for 100 ms, because it never has as many bytes as are asked for at least.
 pub(crate) const SLOWLY: [&str; 6] =
     ["-X", "fetch.min.bytes=50000000", "-X", "fetch.wait.max.ms=100", "-X", "fetch.message.max.bytes=50000"];

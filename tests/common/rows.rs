@@ -157,7 +157,8 @@ pub(crate) fn csv(path: &Path) -> Rows {
     let mut rows = Rows::new();
     for (key, cells) in csv_lines(path) {
         let before = rows.insert(key.clone(), cells.clone());
-        assert!(before.is_none_or(|before| before.state != "final"), "{key:?}: {cells:?} after a final row");
+        let ended = before.filter(|before| before.state == "final");
+        assert!(ended.is_none(), "{key:?}: {cells:?} after the final row {ended:?}");
     }
     rows
 }

@@ -68,7 +68,7 @@ fn all_final(wanted: &Wanted) -> impl Fn(&Rows) -> bool {
     move |rows| rows.len() == many && rows.values().all(|cells| cells.state == "final")
 }
 
-/// What comes after SECOND seconds of window: its start as a row has it.
+/// The start of the window of so many seconds that holds this time, as a row has it.
 fn window(time: EventTime, seconds: i64) -> String {
     let length = seconds * SECOND;
     rfc3339(time.0.div_euclid(length) * length)

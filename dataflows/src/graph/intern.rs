@@ -23,9 +23,11 @@ where
     P: ParallelizationContract<Epoch, Vec<Named<A>>>,
 {
     updates.unary::<CapacityContainerBuilder<Vec<_>>, _, _, _>(by_shard, "Intern", move |_, _| {
+        let mut batches = 0_u64;
         move |input, output| {
             input.for_each(|cap, data| {
-                if mutants::on(Mutant::LostBatch) && data.len() > 1 && data.len() % 7 == 0 {
+                batches += 1;
+                if mutants::on(Mutant::LostBatch) && batches.is_multiple_of(3) {
                     return data.clear();
                 }
                 let mut series = local.series.borrow_mut();

@@ -66,6 +66,13 @@ pub struct Job {
     pub bad_is_fatal: bool,
     /// What each sink takes.
     pub takes: Vec<Takes>,
+    /// What a worker does that has nothing to do for so long: [`park`], unless somebody else keeps the time.
+    pub rest: Rc<dyn Fn(&mut Worker, Duration)>,
+}
+
+/// Sleeps until something comes, or so long.
+pub fn park(worker: &mut Worker, most: Duration) {
+    worker.step_or_park(Some(most));
 }
 
 /// Records by epoch: what arrived after the exchange, and what retirement took away.

@@ -46,7 +46,9 @@ pub(crate) struct Chunk {
 type Due = BTreeMap<WindowStart, RoaringBitmap>;
 
 fn merge(into: &mut Due, window: WindowStart, ids: &RoaringBitmap) {
-    *into.entry(window).or_default() |= ids;
+    if !ids.is_empty() {
+        *into.entry(window).or_default() |= ids;
+    }
 }
 
 /// One sink's view of this worker.
@@ -60,9 +62,16 @@ struct Port {
 }
 
 impl Port {
-    /// Due before a commit's round has come to it.
+    /// Due by a new commit. What is in hand and not sent yet is read as of that commit already.
     fn add(&mut self, window: WindowStart, ids: &RoaringBitmap) {
-        merge(&mut self.due, window, ids);
+        match &self.sending {
+            Some((_, Some((in_hand, left)))) if *in_hand == window && !left.is_empty() => {
+                let left: RoaringBitmap = left.iter().copied().collect();
+                let more = ids - left;
+                merge(&mut self.due, window, &more);
+            }
+            _ => merge(&mut self.due, window, ids),
+        }
     }
 }
 

@@ -9,12 +9,13 @@ use minutely_dataflows::control::{Settings, Status};
 use minutely_dataflows::decode::{Decoder, Fields};
 use minutely_dataflows::drive::{Alarm, Lead, drive};
 use minutely_dataflows::edge::{
-    Answer, Clock, Found, Halt, LetterPort, LogSource, PartitionReader, RowBatch, SinkPort, Takes, Wake,
+    Answer, Clock, Found, Halt, HaltKind, LetterPort, LogSource, PartitionReader, RowBatch, SinkPort, Takes, Wake,
 };
 use minutely_dataflows::emitter::Outlet;
 use minutely_dataflows::record::{DeadLetter, Record};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, first_epoch};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -90,18 +91,24 @@ impl PartitionReader for MemoryReader {
 
 /// What a sink was given.
 #[derive(Default)]
-struct Kept {
-    rows: Vec<Row>,
-    letters: Vec<DeadLetter>,
+pub(crate) struct Kept {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) letters: Vec<DeadLetter>,
 }
 
 /// A sink that keeps rows, checks their order, and is full or slow now and then.
-struct Keeper {
+pub(crate) struct Keeper {
     kept: Arc<Mutex<Kept>>,
     rng: fastrand::Rng,
     last: Option<(u64, EventTime, String)>,
     stored: Option<u64>,
     slow: Option<u64>,
+}
+
+impl Keeper {
+    pub(crate) fn new(kept: Arc<Mutex<Kept>>, rng: fastrand::Rng) -> Self {
+        Keeper { kept, rng, last: None, stored: None, slow: None }
+    }
 }
 
 impl SinkPort for Keeper {
@@ -159,17 +166,11 @@ pub(crate) fn run<A: Accumulate>(
     let kept: Vec<Arc<Mutex<Kept>>> = (0..=takes.len()).map(|_| Arc::default()).collect();
     let keeper = {
         let kept = kept.clone();
-        move |n: usize| Keeper {
-            kept: Arc::clone(&kept[n]),
-            rng: fastrand::Rng::new(),
-            last: None,
-            stored: None,
-            slow: None,
-        }
+        move |n: usize| Keeper::new(Arc::clone(&kept[n]), fastrand::Rng::new())
     };
     let (settings, owned) = (settings.clone(), takes.to_vec());
     let bell = Arc::new(Alarm::default());
-    let status = Arc::new(Mutex::new(Err(Halt::new(minutely_dataflows::edge::HaltKind::Internal, "no leader"))));
+    let status = Arc::new(Mutex::new(Err(Halt::new(HaltKind::Internal, "no leader"))));
     let result = Arc::clone(&status);
     timely::execute(timely::Config::process(workers), move |worker| {
         let lead = (worker.index() == 0).then(|| Lead {
@@ -188,10 +189,17 @@ pub(crate) fn run<A: Accumulate>(
             first_epoch: first_epoch(3),
             bad_is_fatal: false,
             takes: owned.clone(),
+            rest: Rc::new(minutely_dataflows::park),
         };
         let leads = lead.is_some();
-        let outcome = drive::<A>(worker, job, lead, &bell);
-        if leads {
+        // A worker that panics would leave its siblings waiting for ever.
+        let outcome = catch_unwind(AssertUnwindSafe(|| drive::<A>(worker, job, lead, &bell))).unwrap_or_else(|_| {
+            let halt = Halt::new(HaltKind::Internal, "a worker panicked");
+            bell.raise(&halt);
+            worker.installed_dataflows().into_iter().for_each(|dataflow| worker.drop_dataflow(dataflow));
+            Err(halt)
+        });
+        if leads || outcome.is_err() {
             *result.lock().unwrap() = outcome.map(|status| status.expect("worker 0 leads"));
         }
     })

@@ -22,6 +22,9 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("isolation.level", "read_committed"),
     ("queued.min.messages", "20000"),
     ("queued.max.messages.kbytes", "8192"),
+    // The default of 1 MB overshoots these bounds by one fetch a partition. A larger record comes all the same: a broker
+    // sends one batch at least.
+    ("fetch.message.max.bytes", "262144"),
     // The default of 1000 makes a partition whose queue was full sleep while the reader runs dry.
     ("fetch.queue.backoff.ms", "10"),
     // The default of 10000 would have a broker that is back wait for its readers.

@@ -19,6 +19,8 @@ pub(super) struct Context {
 
 #[derive(Debug, Default)]
 struct Troubles {
+    /// Until then a trouble is part of the one message of a run that cannot begin.
+    begun: bool,
     last: Option<String>,
     told: Option<Instant>,
     untold: u64,
@@ -30,12 +32,20 @@ impl Context {
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner).last.clone()
     }
 
+    /// The run has begun.
+    pub(super) fn begin(&self) {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner).begun = true;
+    }
+
     /// Tells of a trouble that librdkafka mends by itself, unless one was told just now.
     pub(super) fn trouble(&self, what: &str) {
         let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
         // "3/3 brokers are down" says less than the failure that came before it.
         if troubles.last.is_none() || !what.contains("brokers are down") {
             troubles.last = Some(what.to_owned());
+        }
+        if !troubles.begun {
+            return tracing::debug!("kafka: {what}");
         }
         if troubles.told.is_some_and(|told| told.elapsed() < QUIET) {
             troubles.untold += 1;

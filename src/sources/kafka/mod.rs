@@ -74,6 +74,7 @@ pub(crate) fn open(uri: &str, options: &SourceOptions) -> Result<Arc<dyn LogSour
         known.told(&partition.name);
         shared.tell(partition);
     }
+    [&shared.asker, &*shared.consumer].into_iter().for_each(|client| client.context().begin());
     let shared = Arc::new(shared);
     let mut source = Kafka { shared: Arc::clone(&shared), threads: Vec::new() };
     source.spawn("kafka-ends", ends::run)?;
