@@ -189,3 +189,8 @@ fn a_partition_that_lags_and_speaks_loses_nothing() {
 fn a_partition_that_is_read_slowly_loses_nothing() {
     assert_eq!(lagging::is_read_slowly(), 0);
 }
+
+#[test]
+fn silence_passes_at_the_clocks_speed() {
+    assert!(lagging::silence() <= 0, "W is ahead of the clock by {} ns", lagging::silence());
+}
