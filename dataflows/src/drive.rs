@@ -156,10 +156,10 @@ impl Leader {
         sealed: Handle<Epoch>,
         workers: usize,
     ) -> Self {
-        let takes = lead.outlets.iter().map(|outlet| outlet.takes).collect();
+        let sinks = lead.outlets.iter().map(|outlet| (outlet.name.clone(), outlet.takes)).collect();
         let now = job.clock.monotonic();
         Leader {
-            control: Control::new(job.settings.clone(), takes, workers, job.first_epoch, now),
+            control: Control::new(job.settings.clone(), sinks, workers, job.first_epoch, now),
             inbox,
             sealed,
             input: Some(input),
