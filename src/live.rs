@@ -91,7 +91,11 @@ fn line(status: &Status, rate: i128, wall: EventTime) -> String {
         Some((_, found)) if known().count() > 1 => format!(" by {}", found.name),
         _ => String::new(),
     };
-    let lag = status.marks.w.map_or(String::new(), |w| format!(", {} behind the clock{by}", span(wall.0 - w.0)));
+    let lag = status.marks.w.map(|w| match wall.0 - w.0 {
+        ahead @ ..0 => format!(", {} ahead of the clock", span(-ahead)),
+        behind => format!(", {} behind the clock{by}", span(behind)),
+    });
+    let lag = lag.unwrap_or_default();
     let paused = known().filter(|s| s.paused).count();
     let caught_up = known().filter(|s| s.caught_up).count();
     format!(

@@ -63,12 +63,21 @@ fn code(kind: HaltKind) -> ExitCode {
     })
 }
 
-/// A worker that panics leaves its siblings waiting for ever: the process ends with it.
+/// A worker that panics leaves its siblings waiting for ever, and so does a process that is gone: this one ends, too.
 fn end_with_a_worker() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or_default();
+        if name.starts_with("timely:recv") || name.starts_with("timely:send") {
+            say(
+                "the connection to another process of this run broke: all end together; look at what that process says, \
+                 and start all of them again",
+            );
+            std::process::exit(69);
+        }
         report(panic);
-        if std::thread::current().name().is_some_and(|name| name.starts_with("timely:")) {
+        if name.starts_with("timely:") {
             say("a worker met a broken invariant, and the run ends with it; please report it");
             std::process::exit(70);
         }

@@ -132,6 +132,8 @@ fn work<A: Accumulate>(
     clock: Clock,
     alarm: &Alarm,
 ) -> Result<(), Halt> {
+    let healths: Vec<_> = hands.iter().flat_map(|h| h.sinks.iter().map(|sink| Arc::clone(&sink.health))).collect();
+    let (stop, readers) = (Arc::clone(stop), healths.clone());
     let job = Job {
         settings: shared.settings.clone(),
         decoder: shared.decoder.clone(),
@@ -140,20 +142,18 @@ fn work<A: Accumulate>(
         first_epoch: first_epoch(0),
         bad_is_fatal: shared.bad_is_fatal,
         takes: shared.takes.clone(),
+        stop: Rc::new(move || stop.load(Ordering::Acquire) || readers.iter().any(|health| health.closed())),
         rest: Rc::new(minutely_dataflows::park),
     };
     let Some(hands) = hands else { return drive::<A>(worker, job, None, alarm).map(drop) };
     leader.is(std::thread::current());
-    let mut healths: Vec<_> = hands.sinks.iter().map(|sink| Arc::clone(&sink.health)).collect();
-    let readers: Vec<_> = healths.clone();
-    healths.push(hands.letters.health);
+    let healths = healths.into_iter().chain([hands.letters.health]).collect();
     let live = Rc::new(std::cell::RefCell::new(Live::new(clock, healths, hands.letters_path)));
-    let (watching, stop) = (Rc::clone(&live), Arc::clone(stop));
+    let watching = Rc::clone(&live);
     let outlet = |sink: OpenSink| Outlet { name: sink.name, takes: sink.takes, port: sink.port as Box<dyn SinkPort> };
     let lead = Lead {
         outlets: hands.sinks.into_iter().map(outlet).collect(),
         letters: hands.letters.port as Box<dyn LetterPort>,
-        stop: Box::new(move || stop.load(Ordering::Acquire) || readers.iter().any(|health| health.closed())),
         watch: Box::new(move |status| watching.borrow_mut().commit(status)),
     };
     let status: Option<Status> = drive::<A>(worker, job, Some(lead), alarm)?;

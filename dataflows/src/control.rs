@@ -280,7 +280,8 @@ struct Port {
 #[derive(Debug)]
 pub struct Control {
     settings: Settings,
-    takes: Vec<Takes>,
+    /// What each sink is called, and what it takes.
+    sinks: Vec<(String, Takes)>,
     workers: usize,
     epoch: Epoch,
     began: Monotonic,
@@ -312,12 +313,12 @@ pub struct Control {
 }
 
 impl Control {
-    /// Before anything is known. `takes`: what each sink takes; `first`: the generation's first epoch.
-    pub fn new(settings: Settings, takes: Vec<Takes>, workers: usize, first: Epoch, now: Monotonic) -> Self {
-        let ports = vec![Port::default(); takes.len()];
+    /// Before anything is known. `sinks`: what each is called and takes; `first`: the generation's first epoch.
+    pub fn new(settings: Settings, sinks: Vec<(String, Takes)>, workers: usize, first: Epoch, now: Monotonic) -> Self {
+        let ports = vec![Port::default(); sinks.len()];
         Control {
             settings,
-            takes,
+            sinks,
             workers,
             epoch: first,
             began: now,
@@ -504,8 +505,10 @@ impl Control {
         if keys >= self.settings.max_keys.saturating_mul(2) {
             let why = format!(
                 "{keys} windows of series are open, twice --max-keys: more memory than was allowed; raise --max-keys, \
-                 lower --lateness, or look for a partition that holds W back (now at {:?}) or a sink that stores nothing",
-                self.guide.w
+                 lower --lateness, or look for a partition that holds W back ({}) or a sink that stores nothing",
+                self.guide
+                    .w
+                    .map_or("W is unknown yet".into(), |w| format!("W is at second {} since 1970", w.0 / SECOND))
             );
             return Err(Halt::new(HaltKind::Internal, why));
         }
@@ -527,7 +530,7 @@ impl Control {
 
     /// What sinks have stored.
     fn acknowledge(&mut self, stored: &[u64], now: Monotonic, decision: &mut Decision) -> Result<(), Halt> {
-        for (number, (port, stored)) in self.ports.iter_mut().zip(stored).enumerate() {
+        for ((port, stored), (name, _)) in self.ports.iter_mut().zip(stored).zip(&self.sinks) {
             if *stored > port.stored || port.begun == port.stored {
                 port.progress_at = Some(now);
             }
@@ -537,7 +540,11 @@ impl Control {
             }
             let waited = port.progress_at.map_or(0, |at| now.0 - at.0);
             if self.settings.bounded && self.all_ended && waited > self.settings.sink_timeout {
-                let why = format!("sink {number} has stored nothing for {} s", waited / SECOND);
+                let why = format!(
+                    "sink {name} has stored nothing for {} s: look at what it says above, or give it more time with \
+                     --sink-timeout; the rows that it lacks come again with the next run",
+                    waited / SECOND
+                );
                 return Err(Halt::new(HaltKind::Unreachable, why));
             }
         }
@@ -556,7 +563,7 @@ impl Control {
 
     /// Is there something that this sink has not been sent?
     fn worth(&self, number: usize, with_open: bool) -> bool {
-        let (port, takes) = (&self.ports[number], &self.takes[number]);
+        let (port, takes) = (&self.ports[number], &self.sinks[number].1);
         if takes.changes {
             self.changed > port.seq || (port.left && with_open)
         } else {
@@ -570,7 +577,7 @@ impl Control {
         let last = self.final_commit.is_some() || self.stopping.is_some();
         let mut rounds = Vec::new();
         for number in 0..self.ports.len() {
-            let (port, takes) = (&self.ports[number], &self.takes[number]);
+            let (port, takes) = (&self.ports[number], &self.sinks[number].1);
             let due = takes.open_every == 0 || port.open_at.is_none_or(|at| now.0 - at.0 >= takes.open_every);
             let with_open = takes.changes && (due || last);
             if port.stored < port.begun || !self.worth(number, with_open) {
@@ -626,7 +633,7 @@ impl Control {
         }
         let stored = |number: usize| {
             let port = &self.ports[number];
-            port.stored == port.begun && !self.worth(number, self.takes[number].changes)
+            port.stored == port.begun && !self.worth(number, self.sinks[number].1.changes)
         };
         let quiet = letters_waiting == 0 && (0..self.ports.len()).all(stored);
         let empty = self.settings.keep_open || self.ledger.held == 0;

@@ -29,8 +29,6 @@ pub struct Lead {
     pub outlets: Vec<Outlet>,
     /// Where dead letters go.
     pub letters: Box<dyn LetterPort>,
-    /// Has somebody asked for the run to end?
-    pub stop: Box<dyn Fn() -> bool>,
     /// Is shown the run's status after every commit, and at the end.
     pub watch: Box<dyn FnMut(&Status)>,
 }
@@ -121,6 +119,7 @@ fn receive(graph: Graph<'_>, inbox: Rc<RefCell<Inbox>>, leads: bool) {
                     match report {
                         Report::First => facts.first = true,
                         Report::Full => facts.full = true,
+                        Report::Stop => facts.stop = true,
                         Report::State(epoch, state) => facts.states.push((epoch, state)),
                         Report::Letter(epoch, letter) => letters.entry(epoch).or_default().push(letter),
                     }
@@ -143,7 +142,6 @@ struct Leader {
     input: Option<InputHandle<u64, CapacityContainerBuilder<Vec<Decision>>>>,
     emitters: Vec<Emitter>,
     letters: Letters,
-    stop: Box<dyn Fn() -> bool>,
     watch: Box<dyn FnMut(&Status)>,
     sent: u64,
     identities: BTreeMap<u64, String>,
@@ -158,16 +156,15 @@ impl Leader {
         sealed: Handle<Epoch>,
         workers: usize,
     ) -> Self {
-        let takes = lead.outlets.iter().map(|outlet| outlet.takes).collect();
+        let sinks = lead.outlets.iter().map(|outlet| (outlet.name.clone(), outlet.takes)).collect();
         let now = job.clock.monotonic();
         Leader {
-            control: Control::new(job.settings.clone(), takes, workers, job.first_epoch, now),
+            control: Control::new(job.settings.clone(), sinks, workers, job.first_epoch, now),
             inbox,
             sealed,
             input: Some(input),
             emitters: lead.outlets.into_iter().map(|outlet| Emitter::new(outlet.port, workers)).collect(),
             letters: Letters { port: lead.letters, waiting: VecDeque::new(), offered: None, stored: None },
-            stop: lead.stop,
             watch: lead.watch,
             sent: 0,
             identities: BTreeMap::new(),
@@ -192,7 +189,6 @@ impl Leader {
         facts.stored = self.emitters.iter_mut().map(Emitter::pump).collect::<Result<_, _>>()?;
         facts.sealed = self.sealed.with_frontier(|frontier| frontier.first().copied());
         facts.letters_waiting = self.letters.pump()?;
-        facts.stop = (self.stop)();
         facts.found = job.source.found()?;
         for found in &facts.found {
             let name = found.name.to_string();

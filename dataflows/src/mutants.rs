@@ -15,6 +15,8 @@ pub enum Mutant {
     EndNotReached = 4,
     /// `control.rs`: the line moves when a round begins, not when it is stored. Forgets rows that were never sent.
     ForgottenBeforeStored = 5,
+    /// `partition.rs`: silence is added to floors (R8). Minutes become final ahead of the clock.
+    SilenceCompounds = 6,
 }
 
 #[cfg(feature = "mutants")]

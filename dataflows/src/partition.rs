@@ -330,21 +330,23 @@ impl Partition {
 }
 
 /// A, from all partitions' reports of one epoch (R8): the least watermark of those that are not caught up; if all are,
-/// the greatest watermark moved on by the silence beyond `idle`, at most to where the newest window held becomes final.
+/// the newest event time moved on by the silence beyond `idle`, at most to where the newest window held becomes final.
+///
+/// The silence is added to an event time and never to a floor: floors were raised to an earlier A, so the same silence
+/// would be added again in every epoch, and ten seconds of it would pass for ten minutes.
 pub fn least_to_follow<'a>(rule: &Rule, states: impl Iterator<Item = &'a PartitionState> + Clone) -> EventTime {
     let busy = states.clone().filter(|s| !s.caught_up).map(|s| s.watermark().unwrap_or(UNKNOWN)).min();
     if let Some(a) = busy {
         return a;
     }
-    let greatest = states.clone().filter_map(PartitionState::watermark).max();
+    let greatest = states.clone().filter_map(PartitionState::watermark).max().unwrap_or(UNKNOWN);
+    let newest =
+        if mutants::on(Mutant::SilenceCompounds) { Some(greatest) } else { states.clone().filter_map(|s| s.h).max() };
     let newest_end = states.clone().filter_map(|s| s.newest_end).max();
     let silence = states.map(|s| s.silence).min().unwrap_or(0) - rule.idle;
-    match (greatest, newest_end) {
-        (Some(greatest), Some(end)) => {
-            greatest.plus(silence.max(0)).min(end.plus(rule.windowing.lateness)).max(greatest)
-        }
-        (Some(greatest), None) => greatest,
-        (None, _) => UNKNOWN,
+    match (newest, newest_end) {
+        (Some(h), Some(end)) => h.plus(silence.max(0)).min(end.plus(rule.windowing.lateness)).max(greatest),
+        _ => greatest,
     }
 }
 

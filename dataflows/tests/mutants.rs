@@ -54,6 +54,7 @@ fn every_mutant_is_noticed() {
     noticed(Mutant::RetiredTwice, &unbalanced);
     noticed(Mutant::FloorWithoutSilence, &|_| lagging::speaks() > 0);
     noticed(Mutant::EndNotReached, &|_| lagging::is_read_slowly() > 0);
+    noticed(Mutant::SilenceCompounds, &|_| lagging::silence() > 0);
     noticed(Mutant::ForgottenBeforeStored, &|seed| {
         let mutant = run(seed, false);
         activate(None);

@@ -243,7 +243,6 @@ fn run(seed: u64, partitions: &[Growing], settings: &Settings, workers: usize) -
                     Outlet { name: "final".into(), takes: FINAL, port: keeper(1) },
                 ],
                 letters: keeper(2),
-                stop: Box::new(move || done.load(Ordering::SeqCst)),
                 watch: Box::new(move |status: &Status| {
                     let newest = status.partitions.iter().filter_map(|(_, s)| s.as_ref()?.newest_end).max();
                     let all = status.ledger.counts.read == i64::try_from(total).unwrap();
@@ -264,6 +263,7 @@ fn run(seed: u64, partitions: &[Growing], settings: &Settings, workers: usize) -
             first_epoch: first_epoch(seed % 5),
             bad_is_fatal: false,
             takes: vec![CHANGES, FINAL],
+            stop: Rc::new(move || done.load(Ordering::SeqCst)),
             rest: Rc::new(move |worker, _| {
                 let mut rng = rng.borrow_mut();
                 let step = if rng.u8(..50) == 0 { SECOND / 4 } else { SECOND / 300 };

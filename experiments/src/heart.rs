@@ -43,6 +43,8 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, hands:
     let communication = timely::CommunicationConfig::Process(1);
     let config = timely::Config { communication, worker: timely::WorkerConfig::default() };
     let guards = timely::execute(config, move |worker| {
+        let lead = lead.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let stop = lead.as_ref().map(|hands| Arc::clone(&hands.stop));
         let job = Job {
             settings: settings.clone(),
             decoder: decoder.clone(),
@@ -51,13 +53,12 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, hands:
             first_epoch: first_epoch(0),
             bad_is_fatal: true,
             takes: vec![takes],
+            stop: Rc::new(move || stop.as_ref().is_some_and(|stop| stop.load(Ordering::Acquire))),
             rest: Rc::new(minutely_dataflows::park),
         };
-        let lead = lead.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let lead = lead.map(|Hands { rows, takes, watch, stop }| Lead {
+        let lead = lead.map(|Hands { rows, takes, watch, .. }| Lead {
             outlets: vec![Outlet { name: "rows".into(), takes, port: rows }],
             letters: Box::new(NoLetters),
-            stop: Box::new(move || stop.load(Ordering::Acquire)),
             watch,
         });
         drive::<A>(worker, job, lead, &Alarm::default())

@@ -66,6 +66,8 @@ pub struct Job {
     pub bad_is_fatal: bool,
     /// What each sink takes.
     pub takes: Vec<Takes>,
+    /// Has somebody asked for the run to end? Any worker may say so.
+    pub stop: Rc<dyn Fn() -> bool>,
     /// What a worker does that has nothing to do for so long: [`park`], unless somebody else keeps the time.
     pub rest: Rc<dyn Fn(&mut Worker, Duration)>,
 }

@@ -44,6 +44,8 @@ pub(crate) enum Report {
     First,
     /// The table is full.
     Full,
+    /// The run is to end.
+    Stop,
     /// A partition at the end of the epoch.
     State(Epoch, PartitionState),
     /// A dead letter of the epoch.
@@ -121,6 +123,7 @@ struct Reader<A> {
     guide: Guide,
     /// What the epoch in progress has been told about: its first record, its fullness.
     told: (bool, bool),
+    stop_told: bool,
 }
 
 impl<A: Accumulate> Reader<A> {
@@ -278,6 +281,7 @@ pub(crate) fn read<'scope, A: Accumulate>(
             table: Table::new(),
             guide: Guide::default(),
             told: (false, false),
+            stop_told: false,
         };
         move |_| {
             if caps.is_none() || local.halted() {
@@ -324,6 +328,10 @@ pub(crate) fn read<'scope, A: Accumulate>(
                 session.give_iterator((says.0 && !reader.told.0).then_some(Report::First).into_iter());
                 session.give_iterator((says.1 && !reader.told.1).then_some(Report::Full).into_iter());
                 reader.told = says;
+            }
+            if let (true, Some(caps)) = (!reader.stop_told && (job.stop)(), &caps) {
+                reports_out.session_with_builder(&caps[1]).give(Report::Stop);
+                reader.stop_told = true;
             }
             local.nap.set(nap);
             if nap.is_zero() {

@@ -1,4 +1,7 @@
 //! Two partitions, one of which lags in event time by more than lateness: how many of its records are late by a floor?
+//! And two that fall silent: how fast does their silence pass?
+
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use minutely_dataflows::edge::Answer;
 use minutely_dataflows::partition::{Partition, Rule, Verdict, least_to_follow, least_watermark};
@@ -47,4 +50,31 @@ fn exceptions(reads: impl Fn(i64) -> i64) -> usize {
         a = least_to_follow(&rule, states.iter());
     }
     exceptions
+}
+
+/// Both partitions fall silent after a minute: how far past its speed does the clock carry W, at worst, in nanoseconds?
+pub(crate) fn silence() -> i64 {
+    let rule = Rule::default();
+    let base = 1_767_600_000 * SECOND;
+    let mut partitions = [0, 1].map(|i| Partition::new(rule, i, NextOffset(0), false, None, Monotonic(0)));
+    let (mut a, mut w, mut worst) = (EventTime(i64::MIN), None, i64::MIN);
+    for tick in 0..1200 * 10 {
+        let now = Monotonic(tick * SECOND / 10);
+        let read = (now.0 / SECOND).min(59) + 1;
+        for partition in &mut partitions {
+            if partition.report(w, now).next.0 < read {
+                partition.judge(read - 1, EventTime(base + (read - 1) * SECOND), None, EventTime(i64::MAX), now);
+            }
+            if partition.learn(a, w, now) {
+                partition.answered(Answer::End(NextOffset(read)));
+            }
+            partition.settle(now);
+        }
+        let states = partitions.each_ref().map(|partition| partition.report(w, now));
+        w = least_watermark(states.iter());
+        a = least_to_follow(&rule, states.iter());
+        worst = worst.max(w.map_or(i64::MIN, |w| w.0 - base - now.0));
+    }
+    assert_eq!(w, Some(EventTime(base + (60 + 600) * SECOND)), "in the end all is final, and no more");
+    worst
 }

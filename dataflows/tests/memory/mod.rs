@@ -178,7 +178,6 @@ pub(crate) fn run<A: Accumulate>(
                 .map(|n| Outlet { name: n.to_string(), takes: owned[n], port: Box::new(keeper(n)) })
                 .collect(),
             letters: Box::new(keeper(owned.len())),
-            stop: Box::new(|| false),
             watch: Box::new(|_| {}),
         });
         let job = Job {
@@ -189,6 +188,7 @@ pub(crate) fn run<A: Accumulate>(
             first_epoch: first_epoch(3),
             bad_is_fatal: false,
             takes: owned.clone(),
+            stop: Rc::new(|| false),
             rest: Rc::new(minutely_dataflows::park),
         };
         let leads = lead.is_some();
