@@ -19,7 +19,8 @@ use std::sync::Arc;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Count and an inexact sum. The row's average is the sum's, its `sum` is left 0.
+/// Count and an inexact sum. The row's average is the sum's; its `sum` is rounded to six digits after the point, so that what
+/// is written is as long as the exact one.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Float {
     count: i64,
@@ -72,11 +73,13 @@ impl Accumulate for Float {
     fn row(&self, symbol: &str, minute: WindowStart, state: State) -> Option<Row> {
         #[expect(clippy::cast_precision_loss, reason = "a count is far below 2^53")]
         let avg = self.sum / self.count as f64;
+        #[expect(clippy::cast_possible_truncation, reason = "far below 2^63")]
+        let millionths = (self.sum * 1e6).round() as i64;
         (self.count != 0).then(|| Row {
             symbol: symbol.to_owned(),
             minute,
             count: self.count,
-            sum: Decimal(0),
+            sum: Decimal(i128::from(millionths) * 1_000_000_000_000),
             avg,
             state,
             market: None,
