@@ -25,9 +25,11 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Scope, StreamVec};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Records in one call of a reader: a quarter of a millisecond as a rule. Fewer would keep a half-read fetch of every
-/// partition in memory at once (`experiments/2026-11-25-debian12-2core-kafka-fed-speed`).
+/// Records in one call of a reader: a quarter of a millisecond as a rule.
 const CHUNK: usize = 2048;
+/// Records after which a partition that still has more waits for the others. It is not left before: a half-read fetch of
+/// every partition in memory at once costs page faults.
+const STINT: usize = 32 << 10;
 /// A worker that has read that many records wants the epoch to end, and stops reading at twice that.
 const FULL_RECORDS: usize = 64 << 10;
 /// The same for the payloads of dead letters, in bytes.
@@ -118,7 +120,9 @@ struct Reader<A> {
     job: Rc<Job>,
     decoder: Decoder,
     owned: Vec<Owned>,
+    /// Whose turn it is, and how many records it has had in it.
     turn: usize,
+    stint: usize,
     table: Table<A>,
     guide: Guide,
     /// What the epoch in progress has been told about: its first record, its fullness.
@@ -173,10 +177,14 @@ impl<A: Accumulate> Reader<A> {
             if now.0 - began.0 > BUDGET {
                 return Ok(Duration::ZERO);
             }
-            self.turn = (self.turn + 1) % self.owned.len();
+            self.turn %= self.owned.len();
             let turn = self.turn;
             let read = if self.reads(&self.owned[turn].partition) { self.read(now)? } else { 0 };
             self.settle(now);
+            self.stint += read;
+            if read == 0 || self.stint >= STINT {
+                (self.turn, self.stint) = (turn + 1, 0);
+            }
             idle = if read == 0 { idle + 1 } else { 0 };
             now = self.job.clock.monotonic();
         }
@@ -278,6 +286,7 @@ pub(crate) fn read<'scope, A: Accumulate>(
             job: Rc::clone(&job),
             owned: Vec::new(),
             turn: 0,
+            stint: 0,
             table: Table::new(),
             guide: Guide::default(),
             told: (false, false),
