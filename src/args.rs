@@ -25,7 +25,7 @@ pub(crate) struct Args {
 
     /// Where rows go, repeatable: sqlite:PATH · influxdb://host:port/org/bucket (influxdb+https: for TLS) · csv:PATH ·
     /// stdout: [default: sqlite: in the data folder]
-    #[arg(long = "sink", value_name = "URI", env = "MINUTELY_SINK", value_delimiter = ' ')]
+    #[arg(long = "sink", value_name = "URI", env = "MINUTELY_SINK")]
     pub(crate) sinks: Vec<String>,
 
     /// Checkpoints. Only `none` is known so far: every run begins anew

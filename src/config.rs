@@ -416,6 +416,12 @@ mod tests {
     }
 
     #[test]
+    fn a_path_may_have_spaces() {
+        let config = config(&["--sink", "csv:my minutes.csv", "--sink", "sqlite:m.db"]).unwrap();
+        assert_eq!(config.sinks, ["csv:my minutes.csv", "sqlite:m.db"]);
+    }
+
+    #[test]
     fn a_cluster_stays_on_loopback() {
         let two = config(&["-n", "2", "-p", "1"]).unwrap().cluster;
         assert_eq!(two.addresses, ["127.0.0.1:2101", "127.0.0.1:2102"]);

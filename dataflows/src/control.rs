@@ -276,6 +276,16 @@ struct Port {
     progress_at: Option<Monotonic>,
 }
 
+/// A partition that is read.
+#[derive(Debug)]
+struct Admitted {
+    found: Found,
+    /// W when it was admitted: where it stands until it reports.
+    floor: Option<EventTime>,
+    /// What its reader reported last.
+    state: Option<PartitionState>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Control {
@@ -289,7 +299,7 @@ pub struct Control {
     full: bool,
     cut_at: Monotonic,
     cuts: VecDeque<Cut>,
-    partitions: Vec<(Found, Option<EventTime>, Option<PartitionState>)>,
+    partitions: Vec<Admitted>,
     asked: bool,
     waiting: BTreeMap<Epoch, Vec<PartitionState>>,
     reported: Epoch,
@@ -370,12 +380,12 @@ impl Control {
         }
         self.acknowledge(&facts.stored, now, &mut decision)?;
         decision.rounds = self.rounds(now);
-        self.end(&facts.sealed, facts.first, facts.full, now, &mut decision);
+        self.end(facts.sealed, facts.first, facts.full, now, &mut decision);
         self.stop(facts.letters_waiting, now, &mut decision);
-        decision.guide = self.guide;
         let told = std::mem::replace(&mut self.told, self.guide);
-        let news = Decision { guide: Guide::default(), ..decision.clone() } != Decision::default();
-        Ok((news || told != self.guide).then_some(decision))
+        let news = decision != Decision::default() || told != self.guide;
+        decision.guide = self.guide;
+        Ok(news.then_some(decision))
     }
 
     fn admit(&mut self, found: Vec<Found>, decision: &mut Decision) {
@@ -384,7 +394,7 @@ impl Control {
             let floor = self.guide.w;
             let (index, instant) = (self.partitions.len(), self.settings.instant);
             decision.admissions.push(Admission { index, found: found.clone(), floor, instant });
-            self.partitions.push((found, floor, None));
+            self.partitions.push(Admitted { found, floor, state: None });
         }
     }
 
@@ -394,7 +404,7 @@ impl Control {
         while self.reported < until {
             for state in self.waiting.remove(&self.reported).unwrap_or_default() {
                 let index = state.index;
-                self.partitions[index].2 = Some(state);
+                self.partitions[index].state = Some(state);
             }
             self.weigh();
             let counts = self.counts();
@@ -410,10 +420,9 @@ impl Control {
     fn weigh(&mut self) {
         let rule = self.settings.rule;
         // A partition that was admitted and has not reported yet stands where it was admitted.
-        let states: Vec<_> = self.partitions.iter().map(|(_, _, state)| state.as_ref()).collect();
-        let unreported = self.partitions.iter().filter(|(_, _, state)| state.is_none());
-        let unreported = unreported.map(|(_, floor, _)| floor.unwrap_or(UNKNOWN)).min();
-        let known = || states.iter().copied().flatten();
+        let unreported = self.partitions.iter().filter(|p| p.state.is_none());
+        let unreported = unreported.map(|p| p.floor.unwrap_or(UNKNOWN)).min();
+        let known = || self.partitions.iter().filter_map(|p| p.state.as_ref());
         if known().next().is_none() {
             return;
         }
@@ -466,7 +475,7 @@ impl Control {
 
     fn counts(&self) -> crate::partition::Counts {
         let mut sum = crate::partition::Counts::default();
-        for counts in self.partitions.iter().filter_map(|(_, _, state)| Some(&state.as_ref()?.counts)) {
+        for counts in self.partitions.iter().filter_map(|p| Some(&p.state.as_ref()?.counts)) {
             sum.add(counts);
         }
         sum
@@ -485,7 +494,7 @@ impl Control {
         let sum = |of: fn(&Part) -> i64| cut.parts.iter().map(of).sum::<i64>();
         let (arrived, retired) = (sum(|p| p.arrived), sum(|p| p.retired));
         let held = arrived - retired;
-        for (found, _, state) in &self.partitions {
+        for Admitted { found, state, .. } in &self.partitions {
             if let Some(state) = state.as_ref().filter(|state| !state.balances()) {
                 let name = &found.name;
                 return Err(unbalanced(format!("partition {name}: next - start = read + gaps fails in {state:?}")));
@@ -596,7 +605,7 @@ impl Control {
     }
 
     /// Does the epoch end?
-    fn end(&mut self, sealed: &Option<Epoch>, first: bool, full: bool, now: Monotonic, decision: &mut Decision) {
+    fn end(&mut self, sealed: Option<Epoch>, first: bool, full: bool, now: Monotonic, decision: &mut Decision) {
         if first {
             self.first.get_or_insert(now);
         }
@@ -665,7 +674,7 @@ impl Control {
         Status {
             marks: self.committed.map(|c| c.marks).unwrap_or_default(),
             seq: self.committed.map_or(0, |c| c.seq),
-            partitions: self.partitions.iter().map(|(found, _, state)| (found.clone(), state.clone())).collect(),
+            partitions: self.partitions.iter().map(|p| (p.found.clone(), p.state.clone())).collect(),
             ledger: self.ledger,
             line: self.line,
             rounds: self.ports.iter().map(|p| (p.begun, p.stored)).collect(),

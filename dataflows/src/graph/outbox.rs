@@ -129,7 +129,7 @@ impl<A: Accumulate> Outbox<A> {
                 let life = |marks: &Marks| (marks.state(rule, window), rule.windowing.state(window, marks.w));
                 let (state, now) = life(&commit.marks);
                 let was = before.as_ref().map(life);
-                let moved = was.map_or((State::Open, State::Open), |w| w) != (state, now);
+                let moved = was.unwrap_or((State::Open, State::Open)) != (state, now);
                 let complete = takes.changes || now == State::Final;
                 if moved && complete && wanted(state) {
                     port.add(window, ids);
