@@ -60,6 +60,7 @@ fn code(kind: HaltKind) -> ExitCode {
         HaltKind::Data => 65,
         HaltKind::Unreachable => 69,
         HaltKind::Internal => 70,
+        HaltKind::Fenced => 78,
     })
 }
 

@@ -1,9 +1,10 @@
 //! The traits by which the heart meets the world, and the one way in which a run ends badly. Whoever implements them
 //! lives in `src/`; tests have in-memory twins.
 
+use crate::checkpoint::ObjectRef;
 use crate::record::{DeadLetter, PartitionName, Record};
 use crate::row::Row;
-use crate::time::{EventTime, Monotonic, NextOffset};
+use crate::time::{EventTime, Monotonic, NextOffset, WindowStart};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub enum HaltKind {
     Unreachable = 69,
     /// 70: internal.
     Internal = 70,
+    /// 78: another run owns the state.
+    Fenced = 78,
 }
 
 impl Halt {
@@ -163,4 +166,80 @@ pub trait LetterPort {
     /// # Errors
     /// When letters cannot be stored.
     fn stored(&mut self) -> Result<Option<u64>, Halt>;
+}
+
+/// Where checkpoints are kept. One per process; shared by its workers.
+pub trait StateStore: Send + Sync {
+    /// A whole object, as it was written. Blocks: used before the run begins.
+    ///
+    /// # Errors
+    /// 65 when it is missing or not what was written, 69 when the store does not answer.
+    fn read(&self, object: &ObjectRef) -> Result<Vec<u8>, Halt>;
+
+    /// A worker's way to write. `wake` may be called from any thread when something was done.
+    ///
+    /// # Errors
+    /// When there is no thread for it.
+    fn port(&self, wake: Wake) -> Result<Box<dyn ObjectPort>, Halt>;
+}
+
+/// What a worker wants done, in order.
+#[derive(Clone, Debug)]
+pub enum Task {
+    /// An object is to be written under this name, with so many entries.
+    Write {
+        /// A name that nothing else in the chain has.
+        name: String,
+        /// What it holds.
+        bytes: Vec<u8>,
+        /// How many entries that is.
+        entries: u64,
+    },
+    /// One object is to be made of several ([`crate::checkpoint::merge`]) and written.
+    Merge {
+        /// A name that nothing else in the chain has.
+        name: String,
+        /// Oldest first; all of them were written.
+        inputs: Vec<ObjectRef>,
+        /// Windows before this are left out.
+        line: Option<WindowStart>,
+    },
+}
+
+/// A worker's objects on their way to the store.
+pub trait ObjectPort {
+    /// Begins a task. Never blocks; there are few at a time (two cuts that are not committed, and a merge).
+    fn begin(&mut self, task: Task);
+
+    /// What is durable since the last call, in the order it was begun.
+    ///
+    /// # Errors
+    /// When nothing can be written any more.
+    fn done(&mut self) -> Result<Vec<ObjectRef>, Halt>;
+}
+
+/// A manifest that is to be published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publication {
+    /// Its number in the chain.
+    pub seq: u64,
+    /// Its bytes.
+    pub manifest: Vec<u8>,
+    /// An object to be durable before it: dead letters.
+    pub letters: Option<(String, Vec<u8>)>,
+    /// The names of all objects that it needs. What its parent needed and it does not may go.
+    pub needed: Vec<String>,
+}
+
+/// The chain of manifests, on worker 0.
+pub trait ManifestPort {
+    /// Publishes the next. Never blocks; one at a time.
+    fn publish(&mut self, publication: Publication);
+
+    /// The number of the newest manifest that is committed: it was created, nobody else created one of its number, and
+    /// its parent was still there then.
+    ///
+    /// # Errors
+    /// 78 when another run has gone on with the chain.
+    fn published(&mut self) -> Result<Option<u64>, Halt>;
 }

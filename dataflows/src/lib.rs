@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod acc;
+pub mod checkpoint;
 pub mod control;
 pub mod decimal;
 pub mod decode;

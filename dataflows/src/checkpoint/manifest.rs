@@ -1,0 +1,188 @@
+//! A manifest: what the state is after a commit. JSON, so that a person can read it, and a last line with its hash.
+
+use super::{Damage, FORMAT, hash};
+use crate::control::Marks;
+use crate::edge::Found;
+use crate::partition::PartitionState;
+use crate::time::{Epoch, EventTime, WindowStart};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// An object as a manifest names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRef {
+    /// Its name in the store.
+    pub name: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Its hash ([`hash`]).
+    pub hash: String,
+    /// How many entries it has.
+    pub entries: u64,
+}
+
+impl ObjectRef {
+    /// Of these bytes.
+    pub fn of(name: impl Into<String>, bytes: &[u8], entries: u64) -> Self {
+        ObjectRef { name: name.into(), bytes: bytes.len() as u64, hash: hash(bytes), entries }
+    }
+
+    /// Are these the bytes that were written?
+    ///
+    /// # Errors
+    /// In what they differ.
+    pub fn check(&self, bytes: &[u8]) -> Result<(), Damage> {
+        if bytes.len() as u64 != self.bytes {
+            return Err(Damage::new(format!("has {} bytes and had {}", bytes.len(), self.bytes)));
+        }
+        let now = hash(bytes);
+        if now == self.hash { Ok(()) } else { Err(Damage::new(format!("has the hash {now} and had {}", self.hash))) }
+    }
+}
+
+/// What one worker has contributed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its objects, oldest first.
+    pub objects: Vec<ObjectRef>,
+    /// It has forgotten windows before this.
+    pub line: Option<WindowStart>,
+}
+
+/// A partition as it was left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// As its source found it.
+    pub found: Found,
+    /// What its reader reported; none before its first report.
+    pub state: Option<PartitionState>,
+    /// W when it was admitted.
+    pub floor: Option<EventTime>,
+}
+
+/// A sink, or the place for dead letters, as it was left.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// What it is called.
+    pub name: String,
+    /// It has stored every window before this.
+    pub line: Option<WindowStart>,
+    /// How long its file was then, in bytes.
+    pub position: Option<u64>,
+    /// The chain that its rows carry, where they have versions.
+    pub chain: Option<u64>,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// What verdicts and sums depend on, by option.
+    pub semantics: BTreeMap<String, String>,
+    /// How often the chain was restarted.
+    pub generation: u64,
+    /// Counted from 1 in the chain.
+    pub seq: u64,
+    /// The hash of the manifest before it.
+    pub parent: Option<String>,
+    /// The cut.
+    pub epoch: Epoch,
+    /// What rows said of their windows.
+    pub marks: Marks,
+    /// The instant that a bounded run's verdicts refer to (R7).
+    pub instant: Option<EventTime>,
+    /// A bounded run had come to its end.
+    pub finished: bool,
+    /// Records in windows that were forgotten.
+    pub retired: i64,
+    /// All partitions, in the order of their admission.
+    pub partitions: Vec<Taken>,
+    /// One of each worker.
+    pub parts: Vec<Part>,
+    /// The sinks.
+    pub sinks: Vec<Port>,
+    /// The file of dead letters.
+    pub letters: Port,
+    /// Dead letters that are not stored yet, by cut.
+    pub unstored: Vec<(Epoch, ObjectRef)>,
+}
+
+impl Manifest {
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec_pretty(self).expect("memory takes it, and keys are text");
+        bytes.push(b'\n');
+        let line = hash(&bytes);
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// And back.
+    ///
+    /// # Errors
+    /// When the bytes are damaged, or of a newer format.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Damage> {
+        const LINE: usize = 33;
+        let (body, line) = bytes.split_at_checked(bytes.len().wrapping_sub(LINE)).unwrap_or((bytes, b""));
+        if line.strip_suffix(b"\n") != Some(hash(body).as_bytes()) {
+            return Err(Damage::new("its last line is not the hash of the others: it is damaged, or was changed"));
+        }
+        #[derive(Deserialize)]
+        struct Versioned {
+            format: u32,
+        }
+        let told = |e: serde_json::Error| Damage::new(format!("its hash is right and its content is not: {e}"));
+        let Versioned { format } = serde_json::from_slice(body).map_err(told)?;
+        if format > FORMAT {
+            return Err(Damage::new(format!("has format {format}, and this version reads up to {FORMAT}")));
+        }
+        serde_json::from_slice(body).map_err(told)
+    }
+
+    /// All objects that it needs.
+    pub fn objects(&self) -> impl Iterator<Item = &ObjectRef> {
+        self.parts.iter().flat_map(|part| &part.objects).chain(self.unstored.iter().map(|(_, object)| object))
+    }
+
+    /// The one that a restart publishes before anything else: all the same, of the next generation.
+    #[must_use]
+    pub fn restarted(&self) -> Self {
+        Manifest {
+            generation: self.generation + 1,
+            seq: self.seq + 1,
+            parent: Some(hash(&self.encode())),
+            ..self.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_flipped_bit_and_any_cut_is_noticed() {
+        let manifest = Manifest {
+            format: FORMAT,
+            semantics: [("--window".to_owned(), "1m".to_owned())].into(),
+            seq: 7,
+            parts: vec![Part { objects: vec![ObjectRef::of("a", b"abc", 1)], line: Some(WindowStart(-60)) }],
+            ..Manifest::default()
+        };
+        let bytes = manifest.encode();
+        assert_eq!(Manifest::decode(&bytes).unwrap(), manifest);
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut changed = bytes.clone();
+                changed[at] ^= 1 << bit;
+                assert!(Manifest::decode(&changed).is_err(), "bit {bit} of byte {at}");
+            }
+            assert!(Manifest::decode(&bytes[..at]).is_err());
+        }
+        let newer = Manifest { format: FORMAT + 1, ..manifest }.encode();
+        assert!(Manifest::decode(&newer).unwrap_err().to_string().contains("format 2"));
+        assert!(ObjectRef::of("a", b"abc", 1).check(b"abd").is_err());
+    }
+}

@@ -1,0 +1,246 @@
+//! Objects: a worker's windows that changed since the cut before, by shard; or dead letters.
+//!
+//! ```text
+//!   "minutely-1\n"  section of shard 3, section of shard 7, …  index  length of the index (u32, little endian)
+//! ```
+//!
+//! A section is entries of (window, symbol, accumulation), ascending; the index says for each shard that has a section
+//! where it begins, how long it is and how many entries it has. Entries and index are in postcard's wire format
+//! (<https://postcard.jamesmunns.com/wire-format>). The accumulation is a byte string in it, so that objects are merged
+//! without knowing what they add up.
+
+use super::Damage;
+use crate::record::DeadLetter;
+use crate::series::shard;
+use crate::time::WindowStart;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+const MAGIC: &[u8] = b"minutely-1\n";
+
+/// Where a shard's section is.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Section {
+    shard: u64,
+    from: u64,
+    bytes: u64,
+    entries: u64,
+}
+
+/// (window, symbol, accumulation).
+type Entry<'a> = (WindowStart, &'a str, &'a [u8]);
+
+/// An object that is being made, or that was read back.
+pub struct Object<'a> {
+    bytes: &'a [u8],
+    index: Vec<Section>,
+}
+
+/// Writes sections one after the other.
+struct Writer {
+    bytes: Vec<u8>,
+    index: Vec<Section>,
+}
+
+impl Writer {
+    fn new() -> Self {
+        Writer { bytes: MAGIC.to_vec(), index: Vec::new() }
+    }
+
+    fn section<'a>(&mut self, shard: u64, entries: impl Iterator<Item = Entry<'a>>) {
+        let from = self.bytes.len();
+        let mut count = 0;
+        for entry in entries {
+            self.bytes = postcard::to_extend(&entry, std::mem::take(&mut self.bytes)).expect("memory takes it");
+            count += 1;
+        }
+        if count > 0 {
+            let bytes = (self.bytes.len() - from) as u64;
+            self.index.push(Section { shard, from: from as u64, bytes, entries: count });
+        }
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        let from = self.bytes.len();
+        self.bytes = postcard::to_extend(&self.index, self.bytes).expect("memory takes it");
+        let length = u32::try_from(self.bytes.len() - from).expect("an index of 256 sections");
+        self.bytes.extend_from_slice(&length.to_le_bytes());
+        self.bytes
+    }
+}
+
+impl<'a> Object<'a> {
+    /// The bytes of an object with these (window, symbol, accumulation), in any order.
+    pub fn encode<A: Serialize>(entries: &[(WindowStart, &str, A)]) -> Vec<u8> {
+        let mut order: Vec<(u64, WindowStart, &str, &A)> =
+            entries.iter().map(|(window, symbol, acc)| (shard(symbol), *window, *symbol, acc)).collect();
+        order.sort_unstable_by(|a, b| (a.0, a.1, a.2).cmp(&(b.0, b.1, b.2)));
+        let mut writer = Writer::new();
+        for section in order.chunk_by(|a, b| a.0 == b.0) {
+            let mut accs = Vec::new();
+            let mut ends = Vec::with_capacity(section.len());
+            for (.., acc) in section {
+                accs = postcard::to_extend(acc, accs).expect("memory takes it");
+                ends.push(accs.len());
+            }
+            let starts = std::iter::once(0).chain(ends.iter().copied());
+            let accs = starts.zip(&ends).map(|(from, to)| &accs[from..*to]);
+            writer.section(section[0].0, section.iter().zip(accs).map(|((_, w, s, _), acc)| (*w, *s, acc)));
+        }
+        writer.end()
+    }
+
+    /// Opens one.
+    ///
+    /// # Errors
+    /// When the bytes are none.
+    pub fn open(bytes: &'a [u8]) -> Result<Self, Damage> {
+        let broken = || Damage::new("is no object of a checkpoint, or not whole");
+        if !bytes.starts_with(MAGIC) {
+            return Err(broken());
+        }
+        let (body, length) = bytes.split_last_chunk::<4>().ok_or_else(broken)?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| broken())?;
+        let index = body.len().checked_sub(length).and_then(|from| body.get(from..)).ok_or_else(broken)?;
+        let index = postcard::from_bytes(index).map_err(|_| broken())?;
+        Ok(Object { bytes, index })
+    }
+
+    /// How many entries it has.
+    pub fn entries(&self) -> u64 {
+        self.index.iter().map(|section| section.entries).sum()
+    }
+
+    /// Hands each entry of the shards that are wanted to `each`, ascending within a shard.
+    ///
+    /// # Errors
+    /// When the bytes are damaged.
+    pub fn read(&self, wanted: impl Fn(u64) -> bool, mut each: impl FnMut(Entry<'a>)) -> Result<(), Damage> {
+        let broken = || Damage::new("has a broken section");
+        for section in self.index.iter().filter(|section| wanted(section.shard)) {
+            let from = usize::try_from(section.from).map_err(|_| broken())?;
+            let bytes = usize::try_from(section.bytes).map_err(|_| broken())?;
+            let to = from.checked_add(bytes).ok_or_else(broken)?;
+            let mut rest = self.bytes.get(from..to).ok_or_else(broken)?;
+            for _ in 0..section.entries {
+                let (entry, after) = postcard::take_from_bytes::<Entry<'a>>(rest).map_err(|_| broken())?;
+                each(entry);
+                rest = after;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One object for several of one worker, oldest first: the newest entry of each window of a series that does not begin
+/// before `line`.
+///
+/// # Errors
+/// When one of them is damaged.
+pub fn merge(inputs: &[&[u8]], line: Option<WindowStart>) -> Result<Vec<u8>, Damage> {
+    let objects = inputs.iter().map(|bytes| Object::open(bytes)).collect::<Result<Vec<_>, _>>()?;
+    let mut writer = Writer::new();
+    for shard in 0..crate::series::SHARDS {
+        let mut newest = BTreeMap::new();
+        for object in &objects {
+            object.read(
+                |s| s == shard,
+                |(window, symbol, acc)| {
+                    if Some(window) >= line {
+                        newest.insert((window, symbol), acc);
+                    }
+                },
+            )?;
+        }
+        writer.section(shard, newest.into_iter().map(|((window, symbol), acc)| (window, symbol, acc)));
+    }
+    Ok(writer.end())
+}
+
+/// Dead letters of one cut, as bytes.
+pub fn encode_letters(letters: &[DeadLetter]) -> Vec<u8> {
+    postcard::to_extend(letters, MAGIC.to_vec()).expect("memory takes it")
+}
+
+/// And back.
+///
+/// # Errors
+/// When the bytes are damaged.
+pub fn decode_letters(bytes: &[u8]) -> Result<Vec<DeadLetter>, Damage> {
+    let letters = bytes.strip_prefix(MAGIC).and_then(|bytes| postcard::from_bytes(bytes).ok());
+    letters.ok_or_else(|| Damage::new("holds no dead letters, or not all of them"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decimal::Decimal;
+    use crate::record::{Evidence, Judged, PartitionName, Reason};
+    use crate::time::EventTime;
+
+    fn entries(bytes: &[u8], wanted: impl Fn(u64) -> bool) -> BTreeMap<(WindowStart, String), u64> {
+        let mut found = BTreeMap::new();
+        let object = Object::open(bytes).unwrap();
+        let each = |(window, symbol, acc): Entry<'_>| {
+            found.insert((window, symbol.to_owned()), postcard::from_bytes(acc).unwrap());
+        };
+        object.read(wanted, each).unwrap();
+        found
+    }
+
+    /// Against a plain map.
+    #[test]
+    fn the_newest_entry_counts_and_shards_are_read_apart() {
+        let seed = fastrand::u64(..);
+        println!("seed {seed}");
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut model = BTreeMap::new();
+        let mut objects = Vec::new();
+        for _ in 0..8 {
+            let drawn: BTreeMap<(WindowStart, String), u64> = (0..rng.usize(0..300))
+                .map(|_| ((WindowStart(rng.i64(-5..20) * 60), format!("é{}", rng.u32(0..90))), rng.u64(..)))
+                .collect();
+            let list: Vec<_> = drawn.iter().map(|((window, symbol), acc)| (*window, symbol.as_str(), *acc)).collect();
+            objects.push(Object::encode(&list));
+            model.extend(drawn);
+        }
+        let line = Some(WindowStart(60));
+        let inputs: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
+        let merged = merge(&inputs, line).unwrap();
+        model.retain(|(window, _), _| Some(*window) >= line);
+        assert_eq!(entries(&merged, |_| true), model, "seed {seed}");
+        assert_eq!(Object::open(&merged).unwrap().entries(), model.len() as u64);
+        let (mut low, high) = (entries(&merged, |s| s < 100), entries(&merged, |s| s >= 100));
+        assert!(low.keys().all(|(_, symbol)| shard(symbol) < 100));
+        low.extend(high);
+        assert_eq!(low, model, "seed {seed}");
+    }
+
+    #[test]
+    fn what_is_cut_short_is_no_object() {
+        let whole = Object::encode(&[(WindowStart(0), "A", 7_u64), (WindowStart(60), "B", 8)]);
+        for length in 0..whole.len() {
+            let opened = Object::open(&whole[..length]);
+            assert!(opened.and_then(|object| object.read(|_| true, |_| {})).is_err() || length == whole.len());
+        }
+        assert_eq!(entries(&Object::encode::<u64>(&[]), |_| true).len(), 0);
+    }
+
+    #[test]
+    fn letters_come_back() {
+        let partition = PartitionName { log: "t".into(), number: Some(3) };
+        let judged = Judged {
+            symbol: "A".into(),
+            value: Decimal(-5),
+            time: EventTime(9),
+            evidence: Evidence::Floor(EventTime(1 << 60)),
+        };
+        let late =
+            DeadLetter { partition, offset: 7, reason: Reason::Late, raw: Some(vec![0, 255]), judged: Some(judged) };
+        let null = DeadLetter { reason: Reason::Null, raw: None, judged: None, ..late.clone() };
+        let letters = vec![late, null];
+        let bytes = encode_letters(&letters);
+        assert_eq!(decode_letters(&bytes).unwrap(), letters);
+        assert!(decode_letters(&bytes[..bytes.len() - 1]).is_err());
+    }
+}
