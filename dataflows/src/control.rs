@@ -11,7 +11,8 @@
 //! is forgotten before its final row is stored by every sink. It does not promise speed to a sink that does not answer:
 //! then forgetting stops, and at `max_keys` reading.
 
-use crate::edge::{Found, Halt, HaltKind, Takes};
+use crate::checkpoint::{self, Manifest, ObjectRef, Taken};
+use crate::edge::{Found, Halt, HaltKind, Stored, Takes};
 use crate::mutants::{self, Mutant};
 use crate::partition::{PartitionState, Rule, UNKNOWN, least_to_follow, least_watermark};
 use crate::time::{Epoch, EventTime, Monotonic, SECOND, State, WindowStart};
@@ -96,6 +97,8 @@ pub struct Admission {
     pub found: Found,
     /// W, if it exists (R8).
     pub floor: Option<EventTime>,
+    /// How a run before this one left it.
+    pub resume: Option<PartitionState>,
     /// The run's instant, where verdicts refer to one (R7): worker 0's, for all processes.
     pub instant: Option<EventTime>,
 }
@@ -180,10 +183,12 @@ pub struct Round {
 }
 
 /// One worker's part of a cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// The cut.
     pub cut: Epoch,
+    /// Whose.
+    pub worker: usize,
     /// Records that arrived after the exchange, in updates up to the cut.
     pub arrived: i64,
     /// Records that retirement took away up to the cut.
@@ -192,6 +197,12 @@ pub struct Part {
     pub keys: u64,
     /// An audit: records counted in the trace itself, as of the cut.
     pub traced: Option<i64>,
+    /// The objects that hold its windows as of the cut, oldest first.
+    pub objects: Vec<ObjectRef>,
+    /// Windows before this are not in them: it has forgotten them since, maybe after the cut.
+    pub line: Option<WindowStart>,
+    /// Records in windows that it has forgotten, maybe after the cut. All of them had arrived before the cut.
+    pub forgotten: i64,
 }
 
 /// What happened since the last decision.
@@ -214,9 +225,11 @@ pub struct Facts {
     /// Windows holds all epochs before this; none: all there will be.
     pub sealed: Option<Epoch>,
     /// The newest round that each sink has stored.
-    pub stored: Vec<u64>,
+    pub stored: Vec<Stored>,
     /// Dead letters of committed cuts that are not stored yet: how many cuts.
     pub letters_waiting: usize,
+    /// The newest manifest that is committed.
+    pub published: Option<u64>,
     /// Somebody wants the run to end (SIGTERM).
     pub stop: bool,
 }
@@ -256,8 +269,18 @@ struct Cut {
     end: End,
     marks: Marks,
     counts: Option<crate::partition::Counts>,
+    /// All partitions as of the cut, where there is a state to keep them.
+    partitions: Vec<Taken>,
     parts: Vec<Part>,
     /// All partitions were at their recorded ends, with every floor raised as far as it will be.
+    finished: bool,
+}
+
+/// A cut that both equations hold at, on its way to be committed.
+#[derive(Debug)]
+struct Checked {
+    commit: Commit,
+    ledger: Ledger,
     finished: bool,
 }
 
@@ -265,6 +288,8 @@ struct Cut {
 struct Port {
     begun: u64,
     stored: u64,
+    /// How long its file was when `line` was reached.
+    position: Option<u64>,
     /// The line that the round in progress guarantees once stored, and the one that is guaranteed.
     promise: Option<WindowStart>,
     line: Option<WindowStart>,
@@ -277,13 +302,15 @@ struct Port {
 }
 
 /// A partition that is read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Admitted {
     found: Found,
     /// W when it was admitted: where it stands until it reports.
     floor: Option<EventTime>,
     /// What its reader reported last.
     state: Option<PartitionState>,
+    /// A run before this one left it; it was not found yet.
+    left: bool,
 }
 
 /// See the module.
@@ -310,6 +337,14 @@ pub struct Control {
     all_ended: bool,
     /// Bounded: every floor is as high as it will be.
     finished: bool,
+    /// The newest manifest, with state: what a commit goes on from.
+    chain: Option<Manifest>,
+    /// A manifest that is to be published, once.
+    outgoing: Option<Manifest>,
+    publishing: Option<Checked>,
+    /// Commits in this chain, and records in windows that runs before this one have forgotten.
+    seq: u64,
+    retired_before: i64,
     committed: Option<Commit>,
     /// The newest commit that changed a row.
     changed: u64,
@@ -323,10 +358,18 @@ pub struct Control {
 }
 
 impl Control {
-    /// Before anything is known. `sinks`: what each is called and takes; `first`: the generation's first epoch.
-    pub fn new(settings: Settings, sinks: Vec<(String, Takes)>, workers: usize, first: Epoch, now: Monotonic) -> Self {
+    /// Before anything is known. `sinks`: what each is called and takes; `first`: the generation's first epoch; `chain`:
+    /// the newest manifest of the state, if one is kept, from which the run goes on.
+    pub fn new(
+        settings: Settings,
+        sinks: Vec<(String, Takes)>,
+        workers: usize,
+        first: Epoch,
+        chain: Option<Manifest>,
+        now: Monotonic,
+    ) -> Self {
         let ports = vec![Port::default(); sinks.len()];
-        Control {
+        let mut control = Control {
             settings,
             sinks,
             workers,
@@ -345,6 +388,11 @@ impl Control {
             marks: Marks::default(),
             all_ended: false,
             finished: false,
+            chain: None,
+            outgoing: None,
+            publishing: None,
+            seq: 0,
+            retired_before: 0,
             committed: None,
             changed: 0,
             ledger: Ledger::default(),
@@ -353,7 +401,48 @@ impl Control {
             line: None,
             stopping: None,
             stopped: false,
+        };
+        if let Some(chain) = chain {
+            control.resume(chain);
         }
+        control
+    }
+
+    /// Goes on from a manifest.
+    fn resume(&mut self, chain: Manifest) {
+        (self.seq, self.retired_before, self.marks) = (chain.seq, chain.retired, chain.marks);
+        self.guide.w = chain.marks.w;
+        self.line = chain.parts.iter().map(|part| part.line).min().flatten();
+        for ((name, _), port) in self.sinks.iter().zip(&mut self.ports) {
+            if let Some(left) = chain.sinks.iter().find(|left| left.name == *name) {
+                (port.line, port.promise, port.position) = (left.line, left.line, left.position);
+            }
+        }
+        if self.settings.bounded && !chain.finished && chain.instant.is_some() {
+            self.settings.instant = chain.instant;
+        }
+        self.partitions = chain
+            .partitions
+            .iter()
+            .map(|Taken { found, state, floor }| Admitted {
+                found: found.clone(),
+                floor: *floor,
+                // What its reader knew of the log's end is gone.
+                state: state.clone().map(|state| PartitionState {
+                    caught_up: false,
+                    ended: false,
+                    silence: 0,
+                    ..state
+                }),
+                left: true,
+            })
+            .collect();
+        self.chain = Some(chain);
+    }
+
+    /// A manifest that is to be published now.
+    pub fn outgoing(&mut self) -> Option<Manifest> {
+        self.outgoing.take()
     }
 
     /// Takes facts, gives what is to be done; none if nothing.
@@ -366,7 +455,7 @@ impl Control {
             self.stopping = Some((now, self.epoch + 1));
             self.guide.reading = self.reading();
         }
-        self.admit(facts.found, &mut decision);
+        self.admit(facts.found, &mut decision)?;
         for (epoch, state) in facts.states {
             self.waiting.entry(epoch).or_default().push(state);
         }
@@ -375,9 +464,10 @@ impl Control {
             let cut = self.cuts.iter_mut().find(|cut| cut.end.epoch == part.cut);
             cut.expect("a part is of a cut that is not committed").parts.push(part);
         }
-        if facts.letters_waiting <= MAX_CUTS_IN_FLIGHT {
-            decision.commit = self.commit(facts.gathered)?;
+        if facts.letters_waiting <= MAX_CUTS_IN_FLIGHT && self.publishing.is_none() {
+            self.check(facts.gathered)?;
         }
+        decision.commit = self.commit(facts.published);
         self.acknowledge(&facts.stored, now, &mut decision)?;
         decision.rounds = self.rounds(now);
         self.end(facts.sealed, facts.first, facts.full, now, &mut decision);
@@ -388,13 +478,53 @@ impl Control {
         Ok(news.then_some(decision))
     }
 
-    fn admit(&mut self, found: Vec<Found>, decision: &mut Decision) {
-        self.asked = true;
+    fn admit(&mut self, found: Vec<Found>, decision: &mut Decision) -> Result<(), Halt> {
+        let first = !std::mem::replace(&mut self.asked, true);
+        let finished = self.chain.as_ref().is_some_and(|chain| chain.finished);
+        let mut news = !(self.settings.bounded && finished);
         for found in found {
-            let floor = self.guide.w;
-            let (index, instant) = (self.partitions.len(), self.settings.instant);
-            decision.admissions.push(Admission { index, found: found.clone(), floor, instant });
-            self.partitions.push(Admitted { found, floor, state: None });
+            let instant = self.settings.instant;
+            let known = self.partitions.iter().position(|p| p.left && p.found.name == found.name);
+            let index = known.unwrap_or(self.partitions.len());
+            match known {
+                Some(index) => {
+                    let left = &mut self.partitions[index];
+                    same_log(&left.found, &found)?;
+                    news |= left.found.end != found.end;
+                    // An unfinished bounded run keeps its ends.
+                    let kept = found.end.and(left.found.end).filter(|_| !finished);
+                    left.found.end = kept.or(found.end);
+                    left.left = false;
+                }
+                None => {
+                    news = true;
+                    self.partitions.push(Admitted { found, floor: self.guide.w, state: None, left: false });
+                }
+            }
+            let Admitted { found, floor, state, .. } = self.partitions[index].clone();
+            decision.admissions.push(Admission { index, found, floor, instant, resume: state });
+        }
+        if !first {
+            return Ok(());
+        }
+        if let Some(gone) = self.partitions.iter().find(|p| p.left) {
+            let why = format!(
+                "partition {} was read by the run before and is not there any more: restore it, or begin anew without \
+                 it (--job NAME)",
+                gone.found.name
+            );
+            return Err(Halt::new(HaltKind::Data, why));
+        }
+        let known = |name: &str| self.chain.iter().flat_map(|chain| &chain.sinks).any(|sink| sink.name == name);
+        match self.sinks.iter().find(|(name, _)| !known(name)) {
+            Some((name, _)) if !news => {
+                let why = format!(
+                    "sink {name}: nothing is new in the log since the last run, which did not write there, and what it \
+                     wrote is forgotten: begin anew with --job NAME"
+                );
+                Err(Halt::new(HaltKind::Usage, why))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -409,8 +539,12 @@ impl Control {
             self.weigh();
             let counts = self.counts();
             let (marks, finished) = (self.marks, self.finished);
+            let taken = |p: &Admitted| Taken { found: p.found.clone(), state: p.state.clone(), floor: p.floor };
             if let Some(cut) = self.cuts.iter_mut().find(|cut| cut.end.epoch == self.reported) {
                 (cut.marks, cut.counts, cut.finished) = (marks, Some(counts), finished);
+                if self.chain.is_some() {
+                    cut.partitions = self.partitions.iter().map(taken).collect();
+                }
             }
             self.reported += 1;
         }
@@ -481,13 +615,13 @@ impl Control {
         sum
     }
 
-    /// The oldest cut, if all of it is there and both equations hold.
-    fn commit(&mut self, gathered: Option<Epoch>) -> Result<Option<Commit>, Halt> {
-        let Some(cut) = self.cuts.front() else { return Ok(None) };
+    /// The oldest cut, once all of it is there: both equations must hold.
+    fn check(&mut self, gathered: Option<Epoch>) -> Result<(), Halt> {
+        let Some(cut) = self.cuts.front() else { return Ok(()) };
         let epoch = cut.end.epoch;
-        let Some(counts) = cut.counts else { return Ok(None) };
+        let Some(counts) = cut.counts else { return Ok(()) };
         if gathered.is_some_and(|until| until <= epoch) {
-            return Ok(None);
+            return Ok(());
         }
         let cut = self.cuts.pop_front().expect("it was at the front");
         assert_eq!(cut.parts.len(), self.workers, "a cut has a part of every worker");
@@ -500,8 +634,8 @@ impl Control {
                 return Err(unbalanced(format!("partition {name}: next - start = read + gaps fails in {state:?}")));
             }
         }
-        if counts.counted != arrived {
-            let counted = counts.counted;
+        if counts.counted != arrived + self.retired_before {
+            let (counted, retired) = (counts.counted, retired + self.retired_before);
             let why = format!("{counted} records counted at the sources, {held} held and {retired} retired");
             return Err(unbalanced(format!("epoch {epoch}: {why}")));
         }
@@ -521,31 +655,75 @@ impl Control {
             );
             return Err(Halt::new(HaltKind::Internal, why));
         }
-        let seq = self.committed.map_or(1, |c| c.seq + 1);
+        let commit = Commit { cut: epoch, seq: self.seq + 1, marks: cut.marks };
+        let ledger = Ledger { counts, held, retired: retired + self.retired_before, keys };
+        if let Some(chain) = &self.chain {
+            let manifest = self.manifest(chain, &commit, &cut);
+            self.chain = Some(manifest.clone());
+            self.outgoing = Some(manifest);
+        }
+        self.publishing = Some(Checked { commit, ledger, finished: cut.finished });
+        Ok(())
+    }
+
+    /// The manifest that commits a cut.
+    fn manifest(&self, chain: &Manifest, commit: &Commit, cut: &Cut) -> Manifest {
+        let mut parts: Vec<&Part> = cut.parts.iter().collect();
+        parts.sort_unstable_by_key(|part| part.worker);
+        let sinks = self.sinks.iter().zip(&self.ports);
+        let sinks = sinks.map(|((name, _), port)| checkpoint::Port {
+            name: name.clone(),
+            line: port.line,
+            position: port.position,
+            chain: None, // worker 0 knows
+        });
+        // A sink that this run does not have stays as it was left: it may come back.
+        let absent = chain.sinks.iter().filter(|left| self.sinks.iter().all(|(name, _)| *name != left.name));
+        Manifest {
+            seq: commit.seq,
+            epoch: commit.cut,
+            marks: commit.marks,
+            instant: self.settings.instant,
+            finished: cut.finished,
+            retired: self.retired_before + parts.iter().map(|part| part.forgotten).sum::<i64>(),
+            partitions: cut.partitions.clone(),
+            sinks: sinks.chain(absent.cloned()).collect(),
+            parts: parts
+                .into_iter()
+                .map(|part| checkpoint::Part { objects: part.objects.clone(), line: part.line })
+                .collect(),
+            ..chain.clone()
+        }
+    }
+
+    /// The cut that was checked, once its manifest is published; at once, where no state is kept.
+    fn commit(&mut self, published: Option<u64>) -> Option<Commit> {
+        let done = |checked: &mut Checked| self.chain.is_none() || published >= Some(checked.commit.seq);
+        let Checked { commit, ledger, finished } = self.publishing.take_if(done)?;
+        let seq = commit.seq;
         let before = self.committed.map(|c| c.marks);
         let windowing = self.settings.rule.windowing;
         let lines = |m: Marks| (windowing.first_not_closed(m.w), windowing.first_not_final(m.w), m.partial_before);
-        if before.map(lines) != Some(lines(cut.marks)) || counts.counted != self.ledger.counts.counted {
+        if before.map(lines) != Some(lines(commit.marks)) || ledger.counts.counted != self.ledger.counts.counted {
             self.changed = seq;
         }
-        self.ledger = Ledger { counts, held, retired, keys };
-        let commit = Commit { cut: epoch, seq, marks: cut.marks };
-        self.committed = Some(commit);
-        if cut.finished && self.final_commit.is_none() {
+        (self.ledger, self.seq, self.committed) = (ledger, seq, Some(commit));
+        if finished && self.final_commit.is_none() {
             self.final_commit = Some(seq);
         }
-        Ok(Some(commit))
+        Some(commit)
     }
 
     /// What sinks have stored.
-    fn acknowledge(&mut self, stored: &[u64], now: Monotonic, decision: &mut Decision) -> Result<(), Halt> {
+    fn acknowledge(&mut self, stored: &[Stored], now: Monotonic, decision: &mut Decision) -> Result<(), Halt> {
         for ((port, stored), (name, _)) in self.ports.iter_mut().zip(stored).zip(&self.sinks) {
-            if *stored > port.stored || port.begun == port.stored {
+            if stored.at > port.stored || port.begun == port.stored {
                 port.progress_at = Some(now);
             }
-            port.stored = *stored;
+            port.stored = stored.at;
             if port.stored == port.begun || mutants::on(Mutant::ForgottenBeforeStored) {
                 port.line = port.line.max(port.promise);
+                port.position = stored.position.or(port.position);
             }
             let waited = port.progress_at.map_or(0, |at| now.0 - at.0);
             if self.settings.bounded && self.all_ended && waited > self.settings.sink_timeout {
@@ -622,13 +800,20 @@ impl Control {
             return;
         }
         let due = now.0 - self.cut_at.0 >= self.settings.checkpoint_interval || hurry;
-        if due && self.cuts.len() >= MAX_CUTS_IN_FLIGHT {
+        if due && self.cuts.len() + usize::from(self.publishing.is_some()) >= MAX_CUTS_IN_FLIGHT {
             return;
         }
         let end = End { epoch: self.epoch, cut: due, audit: due && (self.settings.audit || self.finished) };
         if due {
             self.cut_at = now;
-            self.cuts.push_back(Cut { end, marks: Marks::default(), counts: None, parts: Vec::new(), finished: false });
+            self.cuts.push_back(Cut {
+                end,
+                marks: Marks::default(),
+                counts: None,
+                partitions: Vec::new(),
+                parts: Vec::new(),
+                finished: false,
+            });
         }
         decision.end = Some(end);
         self.epoch += 1;
@@ -673,12 +858,27 @@ impl Control {
     pub fn status(&self) -> Status {
         Status {
             marks: self.committed.map(|c| c.marks).unwrap_or_default(),
-            seq: self.committed.map_or(0, |c| c.seq),
+            seq: self.seq,
             partitions: self.partitions.iter().map(|p| (p.found.clone(), p.state.clone())).collect(),
             ledger: self.ledger,
             line: self.line,
             rounds: self.ports.iter().map(|p| (p.begun, p.stored)).collect(),
         }
+    }
+}
+
+/// Is a partition that was found again still the log that it was?
+fn same_log(left: &Found, found: &Found) -> Result<(), Halt> {
+    match (&left.log_id, &found.log_id) {
+        (Some(was), Some(is)) if was != is => {
+            let why = format!(
+                "partition {}: its topic was deleted and made anew since the last run (its id was {was}, now it is {is}): \
+                 begin anew to read the new one (--job NAME)",
+                found.name
+            );
+            Err(Halt::new(HaltKind::Data, why))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -2,8 +2,9 @@
 //! way to the sinks.
 
 use crate::acc::Accumulate;
+use crate::checkpoint::{self, Manifest, ObjectRef};
 use crate::control::{Control, Decision, Facts, Status};
-use crate::edge::{Halt, LetterPort};
+use crate::edge::{Halt, HaltKind, LetterPort, ManifestPort, Publication};
 use crate::emitter::{Emitter, Outlet};
 use crate::graph::outbox::Chunk;
 use crate::graph::read::Report;
@@ -27,8 +28,12 @@ use timely::worker::Worker;
 pub struct Lead {
     /// Where rows go.
     pub outlets: Vec<Outlet>,
-    /// Where dead letters go.
+    /// Where dead letters go, and what that is called.
     pub letters: Box<dyn LetterPort>,
+    /// What the place for dead letters is called.
+    pub letters_name: String,
+    /// The chain of manifests, where a state is kept ([`Job::state`]).
+    pub manifests: Option<Box<dyn ManifestPort>>,
     /// Is shown the run's status after every commit, and at the end.
     pub watch: Box<dyn FnMut(&Status)>,
 }
@@ -59,13 +64,23 @@ pub fn drive<A: Accumulate>(
     lead: Option<Lead>,
     alarm: &Alarm,
 ) -> Result<Option<Status>, Halt> {
-    let (job, local) = (Rc::new(job), Rc::new(Local::default()));
+    let mut restored = Vec::new();
+    let local = Rc::new(Local::default());
+    if let Some(kept) = &job.state {
+        restored = kept.load::<A>(worker.index(), worker.peers()).inspect_err(|halt| alarm.raise(halt))?;
+        let line = kept.head.parts.iter().map(|part| part.line).min().flatten();
+        local.line.set(line);
+        local.tally.borrow_mut().forgotten = (line, 0);
+    }
+    let job = Rc::new(job);
     let inbox = Rc::new(RefCell::new(Inbox::default()));
     let (leads, filled) = (lead.is_some(), Rc::clone(&inbox));
-    let sealed = graph::build::<A>(worker, &job, &local, |graph| receive(graph, filled, leads));
+    let sealed = graph::build::<A>(worker, &job, &local, restored, |graph| receive(graph, filled, leads));
     let input = graph::decisions(worker, &local);
     let mut leader = match lead {
-        Some(lead) => Some(Leader::new(&job, lead, input, inbox, sealed, worker.peers())),
+        Some(lead) => {
+            Some(Leader::new(&job, lead, input, inbox, sealed, worker.peers()).inspect_err(|halt| alarm.raise(halt))?)
+        }
         None => {
             input.close();
             None
@@ -102,6 +117,16 @@ struct Inbox {
     facts: Facts,
     letters: BTreeMap<Epoch, Vec<DeadLetter>>,
     chunks: Vec<Chunk>,
+}
+
+impl Inbox {
+    /// The dead letters of all epochs up to this one, in their order.
+    fn letters_through(&mut self, epoch: Epoch) -> Vec<DeadLetter> {
+        let later = self.letters.split_off(&(epoch + 1));
+        let mut letters: Vec<_> = std::mem::replace(&mut self.letters, later).into_values().flatten().collect();
+        letters.sort_unstable();
+        letters
+    }
 }
 
 /// The end of the main dataflow.
@@ -142,6 +167,7 @@ struct Leader {
     input: Option<InputHandle<u64, CapacityContainerBuilder<Vec<Decision>>>>,
     emitters: Vec<Emitter>,
     letters: Letters,
+    chain: Option<Chain>,
     watch: Box<dyn FnMut(&Status)>,
     sent: u64,
     identities: BTreeMap<u64, String>,
@@ -155,20 +181,40 @@ impl Leader {
         inbox: Rc<RefCell<Inbox>>,
         sealed: Handle<Epoch>,
         workers: usize,
-    ) -> Self {
+    ) -> Result<Self, Halt> {
         let sinks = lead.outlets.iter().map(|outlet| (outlet.name.clone(), outlet.takes)).collect();
         let now = job.clock.monotonic();
-        Leader {
-            control: Control::new(job.settings.clone(), sinks, workers, job.first_epoch, now),
+        let mut letters = Letters {
+            port: lead.letters,
+            name: lead.letters_name,
+            waiting: VecDeque::new(),
+            offered: None,
+            stored: None,
+            position: None,
+        };
+        let head = job.state.as_ref().map(|kept| Manifest::clone(&kept.head));
+        let chains = lead.outlets.iter().map(|outlet| outlet.chain).collect();
+        let chain =
+            lead.manifests.map(|port| Chain { port, chains, parent: None, unstored: Vec::new(), letters: None });
+        let chain = match (chain, &job.state) {
+            (Some(mut chain), Some(kept)) => {
+                chain.begin(kept, &mut letters)?;
+                Some(chain)
+            }
+            _ => None,
+        };
+        Ok(Leader {
+            control: Control::new(job.settings.clone(), sinks, workers, job.first_epoch, head, now),
             inbox,
             sealed,
             input: Some(input),
             emitters: lead.outlets.into_iter().map(|outlet| Emitter::new(outlet.port, workers)).collect(),
-            letters: Letters { port: lead.letters, waiting: VecDeque::new(), offered: None, stored: None },
+            letters,
+            chain,
             watch: lead.watch,
             sent: 0,
             identities: BTreeMap::new(),
-        }
+        })
     }
 
     fn has_news(&self) -> bool {
@@ -197,7 +243,14 @@ impl Leader {
                 return Err(Halt::new(crate::edge::HaltKind::Usage, why));
             }
         }
+        if let Some(chain) = &mut self.chain {
+            facts.published = chain.port.published()?;
+        }
         let decision = self.control.decide(facts, now)?;
+        if let (Some(chain), Some(manifest)) = (&mut self.chain, self.control.outgoing()) {
+            let letters = self.inbox.borrow_mut().letters_through(manifest.epoch);
+            chain.publish(manifest, letters, &self.letters);
+        }
         let taken: Vec<_> = self
             .emitters
             .iter_mut()
@@ -214,9 +267,10 @@ impl Leader {
                 self.emitters[round.port].begin(round.round);
             }
             if let Some(commit) = decision.commit {
-                let inbox = &mut self.inbox.borrow_mut().letters;
-                let later = inbox.split_off(&(commit.cut + 1));
-                let letters = std::mem::replace(inbox, later).into_values().flatten().collect();
+                let letters = match &mut self.chain {
+                    Some(chain) => chain.letters.take().unwrap_or_default(),
+                    None => self.inbox.borrow_mut().letters_through(commit.cut),
+                };
                 self.letters.add(commit.cut, letters);
                 (self.watch)(&self.control.status());
             }
@@ -234,18 +288,78 @@ impl Leader {
     }
 }
 
+/// The chain of manifests, and what of it worker 0 alone knows.
+struct Chain {
+    port: Box<dyn ManifestPort>,
+    /// Of each sink, where its rows have versions.
+    chains: Vec<Option<u64>>,
+    parent: Option<String>,
+    /// Objects with dead letters that were not stored when the last manifest was made, by cut.
+    unstored: Vec<(Epoch, ObjectRef)>,
+    /// Dead letters of the cut that is being committed.
+    letters: Option<Vec<DeadLetter>>,
+}
+
+impl Chain {
+    /// Goes on from the head: dead letters that were committed and not stored are stored first.
+    fn begin(&mut self, kept: &graph::Kept, letters: &mut Letters) -> Result<(), Halt> {
+        if kept.head.seq > 0 {
+            self.parent = Some(checkpoint::hash(&kept.head.encode()));
+        }
+        self.unstored.clone_from(&kept.head.unstored);
+        letters.position = kept.head.letters.position;
+        for (cut, object) in &self.unstored {
+            let decoded = checkpoint::decode_letters(&kept.store.read(object)?).map_err(|damage| {
+                let name = &object.name;
+                let why =
+                    format!("the state's object {name} {damage}: restore it from a copy, or begin anew (--job NAME)");
+                Halt::new(HaltKind::Data, why)
+            })?;
+            letters.add(*cut, decoded);
+        }
+        Ok(())
+    }
+
+    /// Has a manifest published, and the dead letters of its cut before it.
+    fn publish(&mut self, mut manifest: Manifest, letters: Vec<DeadLetter>, stored: &Letters) {
+        self.unstored.retain(|(cut, _)| Some(*cut) > stored.stored);
+        let object = (!letters.is_empty()).then(|| {
+            let (name, bytes) = (
+                format!("{:06}-letters-{:08}", manifest.generation, manifest.seq),
+                checkpoint::encode_letters(&letters),
+            );
+            self.unstored.push((manifest.epoch, ObjectRef::of(name.clone(), &bytes, letters.len() as u64)));
+            (name, bytes)
+        });
+        self.letters = Some(letters);
+        for (sink, chain) in manifest.sinks.iter_mut().zip(&self.chains) {
+            sink.chain = *chain;
+        }
+        manifest.letters =
+            checkpoint::Port { name: stored.name.clone(), position: stored.position, ..Default::default() };
+        manifest.unstored.clone_from(&self.unstored);
+        manifest.parent = self.parent.take();
+        let bytes = manifest.encode();
+        self.parent = Some(checkpoint::hash(&bytes));
+        let needed = manifest.objects().map(|object| object.name.clone()).collect();
+        self.port.publish(Publication { seq: manifest.seq, manifest: bytes, letters: object, needed });
+    }
+}
+
 /// Dead letters of committed cuts on their way to where they are kept.
 struct Letters {
     port: Box<dyn LetterPort>,
+    /// What the place is called, and how long its file was when `stored` was stored.
+    name: String,
+    position: Option<u64>,
     waiting: VecDeque<(Epoch, Vec<DeadLetter>)>,
     offered: Option<Epoch>,
     stored: Option<Epoch>,
 }
 
 impl Letters {
-    fn add(&mut self, cut: Epoch, mut letters: Vec<DeadLetter>) {
+    fn add(&mut self, cut: Epoch, letters: Vec<DeadLetter>) {
         if !letters.is_empty() {
-            letters.sort_unstable();
             self.waiting.push_back((cut, letters));
         }
     }
@@ -259,7 +373,9 @@ impl Letters {
             }
             self.offered = Some(cut);
         }
-        self.stored = self.port.stored()?.max(self.stored);
+        if let Some(stored) = self.port.stored()?.filter(|stored| Some(stored.at) > self.stored) {
+            (self.stored, self.position) = (Some(stored.at), stored.position);
+        }
         Ok(self.waiting.len() + usize::from(self.offered > self.stored))
     }
 }

@@ -50,6 +50,8 @@ pub struct Found {
     /// Bounded runs: the recorded end, in the source's own measure (an offset; bytes of a file). The partition is read up
     /// to it and no further.
     pub end: Option<i64>,
+    /// What tells this log from another of the same name, where the source knows (Kafka: the topic's id).
+    pub log_id: Option<String>,
 }
 
 /// The clocks. Passed in: the heart has none.
@@ -138,6 +140,15 @@ pub struct RowBatch {
     pub last: bool,
 }
 
+/// Up to where something is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stored {
+    /// The newest round, or the newest cut, that is stored with all before it.
+    pub at: u64,
+    /// How long the file was then, in bytes; none where there is no file to cut back.
+    pub position: Option<u64>,
+}
+
 /// A sink as worker 0 sees it: a bounded queue to a thread of its own.
 pub trait SinkPort {
     /// Offers a batch; gives it back if the queue is full. Never blocks.
@@ -150,7 +161,7 @@ pub trait SinkPort {
     ///
     /// # Errors
     /// When the sink will never take its rows: that ends the run.
-    fn stored(&mut self) -> Result<Option<u64>, Halt>;
+    fn stored(&mut self) -> Result<Option<Stored>, Halt>;
 }
 
 /// Where dead letters go once the cut that holds them is committed.
@@ -165,7 +176,7 @@ pub trait LetterPort {
     ///
     /// # Errors
     /// When letters cannot be stored.
-    fn stored(&mut self) -> Result<Option<u64>, Halt>;
+    fn stored(&mut self) -> Result<Option<Stored>, Halt>;
 }
 
 /// Where checkpoints are kept. One per process; shared by its workers.

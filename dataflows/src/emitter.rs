@@ -1,6 +1,6 @@
 //! Emitter: on worker 0, merges the workers' rows of a round into (minute, symbol) order and hands them to the sink.
 
-use crate::edge::{Halt, RowBatch, SinkPort, Takes};
+use crate::edge::{Halt, RowBatch, SinkPort, Stored, Takes};
 use crate::graph::outbox::Chunk;
 use crate::row::Row;
 use std::cmp::Reverse;
@@ -17,6 +17,8 @@ pub struct Outlet {
     pub takes: Takes,
     /// The way to it.
     pub port: Box<dyn SinkPort>,
+    /// The chain that its rows carry, where they have versions.
+    pub chain: Option<u64>,
 }
 
 /// The merge of one sink's rounds.
@@ -31,7 +33,7 @@ pub(crate) struct Emitter {
     /// The oldest commit that a row of the batch was read as of.
     seq: u64,
     waiting: Option<RowBatch>,
-    stored: u64,
+    stored: Stored,
 }
 
 /// One worker's chunks of the round.
@@ -65,7 +67,7 @@ impl Emitter {
             batch: Vec::new(),
             seq: u64::MAX,
             waiting: None,
-            stored: 0,
+            stored: Stored::default(),
         }
     }
 
@@ -91,9 +93,11 @@ impl Emitter {
     }
 
     /// Merges and offers as far as chunks and room go. The newest stored round.
-    pub(crate) fn pump(&mut self) -> Result<u64, Halt> {
+    pub(crate) fn pump(&mut self) -> Result<Stored, Halt> {
         while self.clear() && self.fill() {}
-        self.stored = self.port.stored()?.max(Some(self.stored)).unwrap_or(0);
+        if let Some(stored) = self.port.stored()?.filter(|stored| stored.at >= self.stored.at) {
+            self.stored = stored;
+        }
         Ok(self.stored)
     }
 
@@ -135,7 +139,7 @@ impl Emitter {
         self.complete = over;
         if over && self.batch.is_empty() && !self.offered {
             // Nothing to store, and all rounds before it are stored: rounds do not overlap.
-            self.stored = self.round;
+            self.stored.at = self.round;
             return false;
         }
         if over || self.batch.len() >= BATCH {

@@ -24,4 +24,4 @@ mod series;
 pub mod time;
 pub mod wide;
 
-pub use graph::{Job, park};
+pub use graph::{Job, Kept, park};

@@ -173,6 +173,19 @@ impl Partition {
         }
     }
 
+    /// A partition that a run before this one left like this. Silence is counted from now on: what was learnt of the log's
+    /// end is gone with that run.
+    pub fn resume(rule: Rule, state: &PartitionState, bounded: bool, now: Monotonic) -> Self {
+        Partition {
+            next: state.next,
+            h: state.h,
+            partial_before: state.partial_before,
+            newest_end: state.newest_end,
+            counts: state.counts,
+            ..Partition::new(rule, state.index, state.start, bounded, state.floor, now)
+        }
+    }
+
     /// The verdict on the valid record at `offset`. `reference` is the reader's clock, or the run's instant; the broker's
     /// own stamp comes before it (R7).
     pub fn judge(

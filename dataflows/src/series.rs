@@ -19,7 +19,12 @@ pub(crate) fn shard(name: &str) -> u64 {
 
 /// The worker that holds a series.
 pub(crate) fn worker_of(name: &str, peers: usize) -> u64 {
-    shard(name) * u64::try_from(peers).expect("at most 256 workers") / SHARDS
+    worker_of_shard(shard(name), peers)
+}
+
+/// The worker that holds a shard.
+pub(crate) fn worker_of_shard(shard: u64, peers: usize) -> u64 {
+    shard * u64::try_from(peers).expect("at most 256 workers") / SHARDS
 }
 
 /// Names, ids and windows held.

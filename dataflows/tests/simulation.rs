@@ -117,7 +117,8 @@ impl LogSource for World {
     fn found(&self) -> Result<Vec<Found>, Halt> {
         let mut told = self.told.lock().unwrap();
         let new = self.partitions.iter().skip(*told).take_while(|p| p.appears <= self.clock.now());
-        let found: Vec<_> = new.map(|p| Found { name: p.name.clone(), start: NextOffset(0), end: None }).collect();
+        let found: Vec<_> =
+            new.map(|p| Found { name: p.name.clone(), start: NextOffset(0), end: None, log_id: None }).collect();
         *told += found.len();
         Ok(found)
     }
@@ -239,10 +240,12 @@ fn run(seed: u64, partitions: &[Growing], settings: &Settings, workers: usize) -
             let lateness = settings.rule.windowing.lateness;
             Lead {
                 outlets: vec![
-                    Outlet { name: "changes".into(), takes: CHANGES, port: keeper(0) },
-                    Outlet { name: "final".into(), takes: FINAL, port: keeper(1) },
+                    Outlet { name: "changes".into(), takes: CHANGES, port: keeper(0), chain: None },
+                    Outlet { name: "final".into(), takes: FINAL, port: keeper(1), chain: None },
                 ],
                 letters: keeper(2),
+                letters_name: "letters".into(),
+                manifests: None,
                 watch: Box::new(move |status: &Status| {
                     let newest = status.partitions.iter().filter_map(|(_, s)| s.as_ref()?.newest_end).max();
                     let all = status.ledger.counts.read == i64::try_from(total).unwrap();
@@ -263,6 +266,7 @@ fn run(seed: u64, partitions: &[Growing], settings: &Settings, workers: usize) -
             first_epoch: first_epoch(seed % 5),
             bad_is_fatal: false,
             takes: vec![CHANGES, FINAL],
+            state: None,
             stop: Rc::new(move || done.load(Ordering::SeqCst)),
             rest: Rc::new(move |worker, _| {
                 let mut rng = rng.borrow_mut();

@@ -1,9 +1,10 @@
-//! Intern: after the exchange, names become this worker's ids, and the ledger counts what arrived.
+//! Intern: after the exchange, names become this worker's ids, and the ledger counts what arrived. What a run before this
+//! one left arrives here, too, in the generation's first epoch.
 
 use super::{Local, Named, Update};
 use crate::acc::Accumulate;
 use crate::mutants::{self, Mutant};
-use crate::time::Epoch;
+use crate::time::{Epoch, WindowStart};
 use std::rc::Rc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
@@ -17,14 +18,25 @@ use timely::dataflow::operators::generic::Operator;
 pub(crate) fn intern<'scope, A: Accumulate, P>(
     updates: StreamVec<'scope, Epoch, Named<A>>,
     by_shard: P,
+    (first, restored): (Epoch, Vec<((WindowStart, Box<str>), A)>),
     local: Rc<Local>,
 ) -> StreamVec<'scope, Epoch, Update<A>>
 where
     P: ParallelizationContract<Epoch, Vec<Named<A>>>,
 {
-    updates.unary::<CapacityContainerBuilder<Vec<_>>, _, _, _>(by_shard, "Intern", move |_, _| {
+    updates.unary::<CapacityContainerBuilder<Vec<_>>, _, _, _>(by_shard, "Intern", move |cap, _| {
         let mut batches = 0_u64;
+        let mut restored = Some((cap.delayed(&first), restored));
         move |input, output| {
+            if let Some((cap, restored)) = restored.take() {
+                let mut series = local.series.borrow_mut();
+                let mut tally = local.tally.borrow_mut();
+                let mut session = output.session_with_builder(&cap);
+                for ((window, name), acc) in restored {
+                    *tally.arrived.entry(first).or_default() += acc.count();
+                    session.give((((window, series.hold(window, &name)), ()), first, acc));
+                }
+            }
             input.for_each(|cap, data| {
                 batches += 1;
                 if mutants::on(Mutant::LostBatch) && batches.is_multiple_of(3) {

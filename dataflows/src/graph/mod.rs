@@ -17,9 +17,10 @@ pub(crate) mod retire;
 pub(crate) mod state;
 
 use crate::acc::Accumulate;
+use crate::checkpoint::{Manifest, Object};
 use crate::control::{Commit, Decision, End, Round, Settings};
 use crate::decode::Decoder;
-use crate::edge::{Clock, Halt, LogSource, Takes};
+use crate::edge::{Clock, Halt, HaltKind, LogSource, StateStore, Takes};
 use crate::series::Series;
 use crate::time::{Epoch, WindowStart};
 use differential_dataflow::operators::arrange::TraceAgent;
@@ -66,10 +67,59 @@ pub struct Job {
     pub bad_is_fatal: bool,
     /// What each sink takes.
     pub takes: Vec<Takes>,
+    /// Where the state is kept; none keeps nothing.
+    pub state: Option<Kept>,
     /// Has somebody asked for the run to end? Any worker may say so.
     pub stop: Rc<dyn Fn() -> bool>,
     /// What a worker does that has nothing to do for so long: [`park`], unless somebody else keeps the time.
     pub rest: Rc<dyn Fn(&mut Worker, Duration)>,
+}
+
+/// Where the state is kept, and what it is.
+#[derive(Clone)]
+pub struct Kept {
+    /// The store.
+    pub store: Arc<dyn StateStore>,
+    /// The newest manifest: this generation's first, or one that nobody has published, of an empty chain.
+    pub head: Arc<Manifest>,
+    /// For each sink that [`Job::takes`] names: it has stored every window before this.
+    pub lines: Vec<Option<WindowStart>>,
+}
+
+impl Kept {
+    /// The windows that one worker goes on with.
+    pub(crate) fn load<A: Accumulate>(
+        &self,
+        worker: usize,
+        peers: usize,
+    ) -> Result<Vec<((WindowStart, Box<str>), A)>, Halt> {
+        let damaged = |name: &str, what: &dyn std::fmt::Display| {
+            let why = format!("the state's object {name} {what}: restore it from a copy, or begin anew (--job NAME)");
+            Halt::new(HaltKind::Data, why)
+        };
+        let mine = |shard| crate::series::worker_of_shard(shard, peers) == worker as u64;
+        let mut windows = BTreeMap::new();
+        for part in &self.head.parts {
+            for reference in &part.objects {
+                let bytes = self.store.read(reference)?;
+                let object = Object::open(&bytes).map_err(|e| damaged(&reference.name, &e))?;
+                let mut broken = None;
+                let read = object.read(mine, |(window, symbol, acc)| {
+                    if Some(window) >= part.line {
+                        match postcard::from_bytes::<A>(acc) {
+                            Ok(acc) => drop(windows.insert((window, Box::<str>::from(symbol)), acc)),
+                            Err(e) => broken = Some(e),
+                        }
+                    }
+                });
+                read.map_err(|e| damaged(&reference.name, &e))?;
+                if let Some(e) = broken {
+                    return Err(damaged(&reference.name, &format!("has a window that cannot be read ({e})")));
+                }
+            }
+        }
+        Ok(windows.into_iter().collect())
+    }
 }
 
 /// Sleeps until something comes, or so long.
@@ -82,6 +132,8 @@ pub fn park(worker: &mut Worker, most: Duration) {
 pub(crate) struct Tally {
     pub(crate) arrived: BTreeMap<Epoch, i64>,
     pub(crate) retired: BTreeMap<Epoch, i64>,
+    /// Windows before this are forgotten, and how many records were in them.
+    pub(crate) forgotten: (Option<WindowStart>, i64),
 }
 
 /// What one worker's operators share; all on its one thread.
@@ -150,6 +202,15 @@ impl Local {
     }
 }
 
+/// Wakes the worker for an operator, from any thread.
+fn waking(scope: &timely::dataflow::Scope<'_, Epoch>, address: &[usize]) -> crate::edge::Wake {
+    let remote = std::sync::Mutex::new(scope.worker().sync_activator_for(address.to_vec()));
+    Arc::new(move || {
+        // A worker that is gone needs no waking.
+        let _gone = remote.lock().map(|remote| remote.activate().is_err());
+    })
+}
+
 /// Everything in a trace.
 pub(crate) fn everything<A: Accumulate>(
     trace: &Trace<A>,
@@ -170,6 +231,7 @@ pub(crate) fn build<A: Accumulate>(
     worker: &mut Worker,
     job: &Rc<Job>,
     local: &Rc<Local>,
+    restored: Vec<((WindowStart, Box<str>), A)>,
     inbox: impl FnOnce(Graph<'_>),
 ) -> Handle<Epoch> {
     worker.dataflow_named::<Epoch, _, _>("Minutes", |scope| {
@@ -177,7 +239,7 @@ pub(crate) fn build<A: Accumulate>(
         let read::Outputs { updates, reports, clock } = read::read::<A>(scope, Rc::clone(job), Rc::clone(local));
         let peers = scope.peers();
         let by_shard = Exchange::new(move |((_, name), _, _): &Named<A>| crate::series::worker_of(name, peers));
-        let interned = intern::intern(updates, by_shard, Rc::clone(local));
+        let interned = intern::intern(updates, by_shard, (job.first_epoch, restored), Rc::clone(local));
         let trace: Rc<RefCell<Option<Trace<A>>>> = Rc::default();
         let retractions = retire::retire(clock, Rc::clone(local), Rc::clone(&trace));
         let batcher = OrdKeyBatcher::<Key, Epoch, A>::new;
@@ -185,7 +247,7 @@ pub(crate) fn build<A: Accumulate>(
         let windows: Trace<A> = Rc::new(RefCell::new(arranged.trace.clone()));
         trace.borrow_mut().replace(Rc::clone(&windows));
         let batches = arranged.stream.probe_with(&sealed);
-        let parts = state::state(batches.clone(), Rc::clone(local), Rc::clone(&windows));
+        let parts = state::state(batches.clone(), Rc::clone(job), Rc::clone(local), Rc::clone(&windows));
         let chunks = outbox::outbox(batches, Rc::clone(job), Rc::clone(local), windows);
         inbox(Graph { reports, parts, chunks });
         sealed

@@ -54,6 +54,8 @@ fn merge(into: &mut Due, window: WindowStart, ids: &RoaringBitmap) {
 /// One sink's view of this worker.
 #[derive(Default)]
 struct Port {
+    /// Windows before this were stored by a run before this one.
+    line: Option<WindowStart>,
     due: Due,
     /// Of the round in progress: what is still to be sent, and ids of the window in hand, by symbol, last first.
     sending: Option<(Due, Option<(WindowStart, Vec<u32>)>)>,
@@ -64,6 +66,9 @@ struct Port {
 impl Port {
     /// Due by a new commit. What is in hand and not sent yet is read as of that commit already.
     fn add(&mut self, window: WindowStart, ids: &RoaringBitmap) {
+        if Some(window) < self.line {
+            return;
+        }
         match &self.sending {
             Some((_, Some((in_hand, left)))) if *in_hand == window && !left.is_empty() => {
                 let left: RoaringBitmap = left.iter().copied().collect();
@@ -235,7 +240,9 @@ pub(crate) fn outbox<'scope, A: Accumulate>(
         let activator = scope.activator_for(info.address);
         let mut cap = Some(cap);
         let mut outbox = Outbox {
-            ports: job.takes.iter().map(|_| Port::default()).collect(),
+            ports: (0..job.takes.len())
+                .map(|n| Port { line: job.state.as_ref().and_then(|kept| kept.lines[n]), ..Port::default() })
+                .collect(),
             changes: job.takes.iter().any(|takes| takes.changes),
             job,
             local,

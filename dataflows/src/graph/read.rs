@@ -9,7 +9,7 @@ use super::{Job, Local, Named};
 use crate::acc::{Accumulate, Position};
 use crate::control::{Decision, End, Guide, Reading};
 use crate::decode::Decoder;
-use crate::edge::{Halt, HaltKind, PartitionReader};
+use crate::edge::{Found, Halt, HaltKind, PartitionReader};
 use crate::partition::{Partition, PartitionState, Verdict};
 use crate::record::{DeadLetter, Judged, PartitionName, Reason, Record};
 use crate::time::{Epoch, EventTime, Monotonic, WindowStart};
@@ -135,10 +135,14 @@ impl<A: Accumulate> Reader<A> {
         let now = self.job.clock.monotonic();
         for admission in decision.admissions.iter().filter(|a| a.index % peers == index) {
             let found = &admission.found;
-            let reader = self.job.source.open(found, Arc::clone(wake))?;
+            let from = admission.resume.as_ref().map_or(found.start, |state| state.next);
+            let reader = self.job.source.open(&Found { start: from, ..found.clone() }, Arc::clone(wake))?;
             let bounded = found.end.is_some();
             let rule = self.job.settings.rule;
-            let partition = Partition::new(rule, admission.index, found.start, bounded, admission.floor, now);
+            let partition = match &admission.resume {
+                Some(state) => Partition::resume(rule, state, bounded, now),
+                None => Partition::new(rule, admission.index, found.start, bounded, admission.floor, now),
+            };
             let (name, identity, instant) = (found.name.clone(), found.name.identity(), admission.instant);
             self.owned.push(Owned { name, identity, instant, partition, reader });
         }
@@ -271,12 +275,7 @@ pub(crate) fn read<'scope, A: Accumulate>(
     let address = builder.operator_info().address;
     let activator = scope.activator_for(Rc::clone(&address));
     local.reader.borrow_mut().replace(scope.activator_for(Rc::clone(&address)));
-    let remote = scope.worker().sync_activator_for(address.to_vec());
-    let remote = std::sync::Mutex::new(remote);
-    let wake: crate::edge::Wake = Arc::new(move || {
-        // A worker that is gone needs no waking.
-        let _gone = remote.lock().map(|remote| remote.activate().is_err());
-    });
+    let wake = super::waking(&scope, &address);
     let (index, peers) = (scope.index(), scope.peers());
     builder.build(move |caps| {
         let mut caps: Option<Vec<Capability<Epoch>>> =

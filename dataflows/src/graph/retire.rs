@@ -60,7 +60,9 @@ pub(crate) fn retire<'scope, A: Accumulate>(
                 cursor.step_key(&storage);
             }
             drop(session);
-            *local.tally.borrow_mut().retired.entry(epoch).or_default() += records;
+            let mut tally = local.tally.borrow_mut();
+            *tally.retired.entry(epoch).or_default() += records;
+            tally.forgotten = (Some(line), tally.forgotten.1 + records);
             local.series.borrow_mut().forget(line);
             done = line;
         }

@@ -1,49 +1,256 @@
-//! State: a worker's part of each cut, once the arrangement holds all of it.
+//! State: a worker's part of each cut, once the arrangement holds all of it and the objects that keep it are durable.
+//!
+//! An object has the windows whose sums changed since the cut before, each with its whole accumulation as of the cut.
+//! Eight objects of one level are merged into one of the next; all are, when most of what they hold has been superseded.
+//! A merge is begun and waited for like a write, but no cut waits for it.
+//!
+//! A window that is forgotten between a cut and the making of its object is in neither: it is final, committed and
+//! stored by every sink, and the part says from which line on it holds windows.
 
-use super::{Local, Trace, everything};
+use super::{Job, Local, Trace, everything};
 use crate::acc::Accumulate;
-use crate::control::Part;
-use crate::time::Epoch;
-use differential_dataflow::trace::Cursor;
-use std::collections::BTreeMap;
+use crate::checkpoint::{Object, ObjectRef};
+use crate::control::{End, Part};
+use crate::edge::{Halt, ObjectPort, Task};
+use crate::time::{Epoch, WindowStart};
+use differential_dataflow::operators::arrange::TraceAgent;
+use differential_dataflow::trace::{Cursor, Navigable, TraceReader};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
-use timely::Container;
 use timely::container::CapacityContainerBuilder;
+use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
-use timely::dataflow::{Stream, StreamVec};
+
+/// Objects of one level that are merged.
+const TIER: usize = 8;
+/// Entries that may be superseded before all objects are merged, beyond as many as there are windows held.
+const SLACK: u64 = 4096;
+
+/// What was begun at the port.
+enum Begun {
+    Write,
+    /// So many objects from this one on, into one of this level.
+    Merge {
+        from: usize,
+        inputs: usize,
+        level: u32,
+    },
+}
+
+/// A worker's objects.
+struct Objects {
+    port: Box<dyn ObjectPort>,
+    /// Durable, oldest first, each with its level; levels do not rise.
+    live: Vec<(ObjectRef, u32)>,
+    begun: VecDeque<Begun>,
+    /// What is in the name of every object of this worker and generation.
+    prefix: String,
+    names: u64,
+}
+
+impl Objects {
+    fn name(&mut self) -> String {
+        self.names += 1;
+        format!("{}-{:08}", self.prefix, self.names)
+    }
+
+    /// This has become durable; says whether a cut waited for it.
+    fn done(&mut self, object: ObjectRef) -> bool {
+        match self.begun.pop_front().expect("what is done was begun") {
+            Begun::Write => self.live.push((object, 0)),
+            Begun::Merge { from, inputs, level } => {
+                drop(self.live.splice(from..from + inputs, [(object, level)]));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Begins a merge, if it is time for one and none is under way.
+    fn tidy(&mut self, keys: u64, line: Option<WindowStart>) {
+        if self.begun.iter().any(|begun| matches!(begun, Begun::Merge { .. })) {
+            return;
+        }
+        let entries: u64 = self.live.iter().map(|(object, _)| object.entries).sum();
+        let (from, inputs, level) = if self.live.len() > 1 && entries > 2 * keys + SLACK {
+            (0, self.live.len(), self.live[0].1)
+        } else {
+            let full = self.live.chunk_by(|a, b| a.1 == b.1).scan(0, |from, run| {
+                let begins = *from;
+                *from += run.len();
+                Some((begins, run))
+            });
+            let Some((from, run)) = full.filter(|(_, run)| run.len() >= TIER).last() else { return };
+            (from, TIER, run[0].1 + 1)
+        };
+        let name = self.name();
+        let objects = self.live[from..from + inputs].iter().map(|(object, _)| object.clone()).collect();
+        self.port.begin(Task::Merge { name, inputs: objects, line });
+        self.begun.push_back(Begun::Merge { from, inputs, level });
+    }
+}
+
+struct State<A: Accumulate> {
+    local: Rc<Local>,
+    trace: Trace<A>,
+    worker: usize,
+    objects: Option<Objects>,
+    /// Keys whose sums changed in epochs that no object has yet.
+    changed: BTreeMap<Epoch, BTreeSet<super::Key>>,
+    arrived: i64,
+    retired: i64,
+    /// Parts of cuts, oldest first, each with whether its object is on its way.
+    waiting: VecDeque<(Part, bool)>,
+}
+
+impl<A: Accumulate> State<A> {
+    /// Files each update of a batch under its own time.
+    fn file(&mut self, batch: &<TraceAgent<super::Spine<A>> as TraceReader>::Batch) {
+        let mut cursor = batch.cursor();
+        while let Some(key) = cursor.get_key(batch).copied() {
+            let changed = &mut self.changed;
+            cursor.map_times(batch, |time, _| {
+                changed.entry(*time).or_default().insert(key);
+            });
+            cursor.step_key(batch);
+        }
+    }
+
+    /// All of a cut is in the trace.
+    fn cut(&mut self, end: End) {
+        let mut tally = self.local.tally.borrow_mut();
+        self.arrived += take_through(&mut tally.arrived, end.epoch);
+        self.retired += take_through(&mut tally.retired, end.epoch);
+        let (line, forgotten) = tally.forgotten;
+        drop(tally);
+        let keys = self.local.series.borrow().keys();
+        let traced = end.audit.then(|| count(&self.trace, end.epoch));
+        let (arrived, retired, worker) = (self.arrived, self.retired, self.worker);
+        let objects = Vec::new();
+        let part = Part { cut: end.epoch, worker, arrived, retired, keys, traced, objects, line, forgotten };
+        let writes = self.write(end.epoch, line);
+        self.waiting.push_back((part, writes));
+    }
+
+    /// Begins the object of a cut; says whether there is one.
+    fn write(&mut self, cut: Epoch, line: Option<WindowStart>) -> bool {
+        let Some(objects) = &mut self.objects else { return false };
+        let later = self.changed.split_off(&(cut + 1));
+        let changed: BTreeSet<_> = std::mem::replace(&mut self.changed, later).into_values().flatten().collect();
+        let series = self.local.series.borrow();
+        let (mut cursor, storage) = everything(&self.trace);
+        let mut entries = Vec::with_capacity(changed.len());
+        for key in changed.into_iter().filter(|(window, _)| Some(*window) >= line) {
+            cursor.seek_key(&storage, &key);
+            let mut sum: Option<A> = None;
+            if cursor.get_key(&storage) == Some(&key) {
+                cursor.map_times(&storage, |time, diff| {
+                    if *time <= cut {
+                        match &mut sum {
+                            Some(sum) => sum.plus_equals(diff),
+                            None => sum = Some(*diff),
+                        }
+                    }
+                });
+            }
+            entries.extend(sum.filter(|sum| !sum.is_zero()).map(|sum| (key.0, series.name(key.1), sum)));
+        }
+        if entries.is_empty() {
+            return false;
+        }
+        let name = objects.name();
+        let count = entries.len() as u64;
+        objects.port.begin(Task::Write { name, bytes: Object::encode(&entries), entries: count });
+        objects.begun.push_back(Begun::Write);
+        true
+    }
+
+    /// Parts whose objects are durable by now. One object after the other: a part has none that is newer than its cut.
+    fn ready(&mut self) -> Result<Vec<Part>, Halt> {
+        let mut ready = Vec::new();
+        self.pass(&mut ready);
+        let done = self.objects.as_mut().map_or(Ok(Vec::new()), |objects| objects.port.done())?;
+        for object in done {
+            if self.objects.as_mut().is_some_and(|objects| objects.done(object)) {
+                let waits = self.waiting.front_mut().filter(|(_, writes)| *writes);
+                waits.expect("an object is of the oldest cut that waits").1 = false;
+            }
+            self.pass(&mut ready);
+        }
+        Ok(ready)
+    }
+
+    fn pass(&mut self, ready: &mut Vec<Part>) {
+        while let Some((mut part, _)) = self.waiting.pop_front_if(|(_, writes)| !*writes) {
+            if let Some(objects) = &mut self.objects {
+                part.objects = objects.live.iter().map(|(object, _)| object.clone()).collect();
+                objects.tidy(part.keys, part.line);
+            }
+            ready.push(part);
+        }
+    }
+}
 
 /// Builds the operator.
-pub(crate) fn state<'scope, A: Accumulate, C: Container + Clone + 'static>(
-    batches: Stream<'scope, Epoch, C>,
+pub(crate) fn state<'scope, A: Accumulate>(
+    batches: StreamVec<
+        'scope,
+        Epoch,
+        differential_dataflow::trace::Span<Epoch, <TraceAgent<super::Spine<A>> as TraceReader>::Batch>,
+    >,
+    job: Rc<Job>,
     local: Rc<Local>,
     trace: Trace<A>,
 ) -> StreamVec<'scope, Epoch, Part> {
     let scope = batches.scope();
+    let worker = scope.index();
     batches.unary_frontier::<CapacityContainerBuilder<Vec<_>>, _, _, _>(Pipeline, "State", move |cap, info| {
-        local.activators.borrow_mut().push(scope.activator_for(info.address));
+        local.activators.borrow_mut().push(scope.activator_for(Rc::clone(&info.address)));
+        let wake = super::waking(&scope, &info.address);
+        let port = job.state.as_ref().map(|kept| (kept.store.port(wake), kept.head.generation));
+        let objects = port.and_then(|(port, generation)| match port {
+            Ok(port) => {
+                let prefix = format!("{generation:06}-{worker:03}");
+                Some(Objects { port, live: Vec::new(), begun: VecDeque::new(), prefix, names: 0 })
+            }
+            Err(halt) => {
+                local.halt(halt);
+                None
+            }
+        });
+        let (changed, waiting) = (BTreeMap::new(), VecDeque::new());
+        let mut state = State { local, trace, worker, objects, changed, arrived: 0, retired: 0, waiting };
         let mut cap = Some(cap);
-        let (mut arrived, mut retired) = (0, 0);
         move |(input, frontier), output| {
-            input.for_each(|_, _| {});
+            input.for_each(|_, spans| {
+                let keeps = state.objects.is_some();
+                for batch in spans.drain(..).filter_map(|span| span.inner).filter(|_| keeps) {
+                    state.file(&batch);
+                }
+            });
             let Some(held) = cap.as_mut() else { return };
             loop {
-                let mut cuts = local.for_state.borrow_mut();
+                let mut cuts = state.local.for_state.borrow_mut();
                 let Some(end) = cuts.front().copied().filter(|end| !frontier.less_equal(&end.epoch)) else { break };
                 cuts.pop_front();
-                let mut tally = local.tally.borrow_mut();
-                arrived += take_through(&mut tally.arrived, end.epoch);
-                retired += take_through(&mut tally.retired, end.epoch);
-                let traced = end.audit.then(|| count(&trace, end.epoch));
-                let keys = local.series.borrow().keys();
-                let part = Part { cut: end.epoch, arrived, retired, keys, traced };
+                drop(cuts);
+                state.cut(end);
+            }
+            let ready = match state.ready() {
+                Ok(ready) => ready,
+                Err(halt) => return state.local.halt(halt),
+            };
+            for part in ready {
                 // A capability that the frontier has passed is still held: only then is the part's arrival certain.
-                let least = end.epoch.max(*held.time());
+                let least = part.cut.max(*held.time());
                 output.session_with_builder(&held.delayed(&least)).give(part);
             }
-            match frontier.frontier().first() {
-                Some(epoch) => held.downgrade(&epoch.max(held.time()).clone()),
-                None => cap = None,
+            let waiting = state.waiting.front().map(|(part, _)| part.cut);
+            match (frontier.frontier().first(), waiting) {
+                (_, Some(cut)) if !state.local.stopped.get() => held.downgrade(&cut.max(*held.time())),
+                (Some(epoch), _) => held.downgrade(&epoch.max(held.time()).clone()),
+                (None, _) => cap = None,
             }
         }
     })

@@ -9,7 +9,8 @@ use minutely_dataflows::control::{Settings, Status};
 use minutely_dataflows::decode::{Decoder, Fields};
 use minutely_dataflows::drive::{Alarm, Lead, drive};
 use minutely_dataflows::edge::{
-    Answer, Clock, Found, Halt, HaltKind, LetterPort, LogSource, PartitionReader, RowBatch, SinkPort, Takes, Wake,
+    Answer, Clock, Found, Halt, HaltKind, LetterPort, LogSource, PartitionReader, RowBatch, SinkPort, Stored, Takes,
+    Wake,
 };
 use minutely_dataflows::emitter::Outlet;
 use minutely_dataflows::record::{DeadLetter, Record};
@@ -46,6 +47,7 @@ impl LogSource for Memory {
             name: p.name.clone(),
             start: p.start,
             end: Some(p.records.last().map_or(p.start.0, |r| r.offset + 1)),
+            log_id: None,
         };
         Ok(self.partitions.iter().map(found).collect())
     }
@@ -127,11 +129,11 @@ impl SinkPort for Keeper {
         }
         Ok(())
     }
-    fn stored(&mut self) -> Result<Option<u64>, Halt> {
+    fn stored(&mut self) -> Result<Option<Stored>, Halt> {
         if self.rng.u8(..4) == 0 {
             self.stored = self.slow.or(self.stored);
         }
-        Ok(self.stored)
+        Ok(self.stored.map(|at| Stored { at, position: None }))
     }
 }
 
@@ -144,7 +146,7 @@ impl LetterPort for Keeper {
         self.slow = Some(cut);
         Ok(())
     }
-    fn stored(&mut self) -> Result<Option<u64>, Halt> {
+    fn stored(&mut self) -> Result<Option<Stored>, Halt> {
         SinkPort::stored(self)
     }
 }
@@ -175,9 +177,11 @@ pub(crate) fn run<A: Accumulate>(
     timely::execute(timely::Config::process(workers), move |worker| {
         let lead = (worker.index() == 0).then(|| Lead {
             outlets: (0..owned.len())
-                .map(|n| Outlet { name: n.to_string(), takes: owned[n], port: Box::new(keeper(n)) })
+                .map(|n| Outlet { name: n.to_string(), takes: owned[n], port: Box::new(keeper(n)), chain: None })
                 .collect(),
             letters: Box::new(keeper(owned.len())),
+            letters_name: "letters".into(),
+            manifests: None,
             watch: Box::new(|_| {}),
         });
         let job = Job {
@@ -188,6 +192,7 @@ pub(crate) fn run<A: Accumulate>(
             first_epoch: first_epoch(3),
             bad_is_fatal: false,
             takes: owned.clone(),
+            state: None,
             stop: Rc::new(|| false),
             rest: Rc::new(minutely_dataflows::park),
         };

@@ -39,6 +39,13 @@ pub(super) struct Topic {
     pub(super) partitions: Result<Vec<i32>, RDKafkaErrorCode>,
 }
 
+impl Topic {
+    /// Its id, where the broker has one.
+    pub(super) fn log_id(&self) -> Option<String> {
+        Some(self.id.clone()).filter(|id| id.chars().any(|c| c != 'A' && c != '='))
+    }
+}
+
 /// The `cleanup.policy` of each of these topics. Asked once, so by a client of its own.
 ///
 /// # Errors

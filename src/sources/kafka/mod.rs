@@ -367,7 +367,8 @@ impl Opening<'_> {
         let found = names.into_iter().zip(starts).zip(ends).map(|((name, start), end)| {
             let end = end.filter(|_| self.options.bounded);
             let start = start.unwrap_or_default().min(end.unwrap_or(i64::MAX));
-            Found { name, start: NextOffset(start), end }
+            let log_id = topics.iter().find(|topic| topic.name == name.log).and_then(Topic::log_id);
+            Found { name, start: NextOffset(start), end, log_id }
         });
         Ok(found.collect())
     }

@@ -123,11 +123,12 @@ fn look(shared: &Shared, known: &mut Known) {
         Err(refused) => return tracing::debug!("kafka: new partitions could not be looked at: {refused}"),
     };
     for name in new {
+        let log_id = known.topics.get(&name.log).map(|topic| topic.id.clone());
         match starts.get(&numbered(&name)) {
             Some(Ok(start)) if *start >= 0 => {
                 tracing::info!("kafka: found partition {name}, read from its first offset {start}");
                 known.told(&name);
-                shared.tell(Found { name, start: NextOffset(*start), end: None });
+                shared.tell(Found { name, start: NextOffset(*start), end: None, log_id });
             }
             _ => tracing::debug!("kafka: new partition {name} has no leader yet"), // the next look finds it again
         }

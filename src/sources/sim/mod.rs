@@ -106,6 +106,7 @@ impl SimSource {
                 name: PartitionName { log: LOG.into(), number: Some(number) },
                 start: NextOffset(start.cast_signed()),
                 end: run.bounded.then_some(end.cast_signed()),
+                log_id: None,
             };
             Partition { ticks, found, limit }
         };

@@ -368,7 +368,12 @@ fn before_the_log_began_there_is_nothing() {
         assert_eq!((found.start.0, found.end), (0, Some(0)));
         assert!(reader(&source, &found).ended());
     }
-    let unknown = Found { name: PartitionName { log: LOG.into(), number: Some(8) }, start: NextOffset(0), end: None };
+    let unknown = Found {
+        name: PartitionName { log: LOG.into(), number: Some(8) },
+        start: NextOffset(0),
+        end: None,
+        log_id: None,
+    };
     assert!(source.open(&unknown, Arc::new(|| ())).is_err());
 }
 
