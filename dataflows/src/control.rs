@@ -414,7 +414,7 @@ impl Control {
         self.guide.w = chain.marks.w;
         self.line = chain.parts.iter().map(|part| part.line).min().flatten();
         for ((name, _), port) in self.sinks.iter().zip(&mut self.ports) {
-            if let Some(left) = chain.sinks.iter().find(|left| left.name == *name) {
+            if let Some(left) = chain.sink(name) {
                 (port.line, port.promise, port.position) = (left.line, left.line, left.position);
             }
         }
@@ -515,8 +515,9 @@ impl Control {
             );
             return Err(Halt::new(HaltKind::Data, why));
         }
-        let known = |name: &str| self.chain.iter().flat_map(|chain| &chain.sinks).any(|sink| sink.name == name);
-        match self.sinks.iter().find(|(name, _)| !known(name)) {
+        let forgot = self.retired_before > 0;
+        let new = |name: &str| self.chain.as_ref().and_then(|chain| chain.sink(name)?.line).is_none() && forgot;
+        match self.sinks.iter().find(|(name, _)| new(name)) {
             Some((name, _)) if !news => {
                 let why = format!(
                     "sink {name}: nothing is new in the log since the last run, which did not write there, and what it \

@@ -146,15 +146,29 @@ impl Manifest {
         self.parts.iter().flat_map(|part| &part.objects).chain(self.unstored.iter().map(|(_, object)| object))
     }
 
-    /// The one that a restart publishes before anything else: all the same, of the next generation.
+    /// Of a chain that nobody has begun.
+    pub fn fresh(semantics: BTreeMap<String, String>) -> Self {
+        Manifest { format: FORMAT, semantics, ..Manifest::default() }
+    }
+
+    /// The one that a run publishes before anything else: all the same, of the next generation, with all of its sinks.
+    /// Files of sinks that are new belong to the state from then on.
     #[must_use]
-    pub fn restarted(&self) -> Self {
+    pub fn restarted(&self, sinks: &[String]) -> Self {
+        let new = sinks.iter().filter(|name| self.sink(name).is_none());
+        let new = new.map(|name| Port { name: name.clone(), position: Some(0), ..Port::default() });
         Manifest {
             generation: self.generation + 1,
             seq: self.seq + 1,
-            parent: Some(hash(&self.encode())),
+            parent: (self.seq > 0).then(|| hash(&self.encode())),
+            sinks: self.sinks.iter().cloned().chain(new).collect(),
             ..self.clone()
         }
+    }
+
+    /// A sink as it was left.
+    pub fn sink(&self, name: &str) -> Option<&Port> {
+        self.sinks.iter().find(|sink| sink.name == name)
     }
 }
 
