@@ -15,7 +15,7 @@ use clap::{ArgAction, Parser};
     after_help = "Secrets come from the environment or a file: MINUTELY_INFLUX_TOKEN or INFLUX_TOKEN (per sink ?token_env=NAME, \
                   ?token_file=PATH); an -X property that holds a secret is env:NAME or file:PATH.\n\
                   Exit codes: 0 done, 64 usage or configuration, 65 bad data that was told to be fatal, 69 a service is \
-                  unreachable, 70 internal."
+                  unreachable, 70 internal, 78 another run owns the state."
 )]
 pub(crate) struct Args {
     /// What to read: sim:?symbols=&rate=&partitions=&… (a built-in market) · kafka://host:port[,…]/topic[,…] · file:GLOB
@@ -28,9 +28,14 @@ pub(crate) struct Args {
     #[arg(long = "sink", value_name = "URI", env = "MINUTELY_SINK")]
     pub(crate) sinks: Vec<String>,
 
-    /// Checkpoints. Only `none` is known so far: every run begins anew
-    #[arg(long, value_name = "URI", env = "MINUTELY_STATE", default_value = "none")]
-    pub(crate) state: String,
+    /// Checkpoints: a folder, from which the next run goes on where this one was, at any -w; none begins every run anew
+    /// [default: in the data folder]
+    #[arg(long, value_name = "FOLDER|none", env = "MINUTELY_STATE")]
+    pub(crate) state: Option<String>,
+
+    /// Go on with a state although another run, which hangs, has its lock
+    #[arg(long)]
+    pub(crate) take_over: bool,
 
     /// Dashboard and API. Only `none` is known so far
     #[arg(long, value_name = "ADDR", env = "MINUTELY_HTTP", default_value = "none")]

@@ -8,6 +8,7 @@ use minutely_dataflows::control::Settings;
 use minutely_dataflows::decode::{Decoder, Fields, KEY, TimeUnit};
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::time::{EventTime, Windowing};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::ToSocketAddrs;
 use std::path::PathBuf;
@@ -29,6 +30,11 @@ pub(crate) struct Config {
     pub(crate) as_of: Option<EventTime>,
     pub(crate) properties: Vec<(String, String)>,
     pub(crate) cluster: Cluster,
+    /// The folder of checkpoints.
+    pub(crate) state: Option<PathBuf>,
+    pub(crate) take_over: bool,
+    /// What verdicts and sums depend on, by option: a state belongs to them.
+    pub(crate) semantics: BTreeMap<String, String>,
 }
 
 /// `--metrics`.
@@ -110,7 +116,9 @@ impl Config {
     /// All mistakes, one paragraph each.
     pub(crate) fn of(args: &Args) -> Result<Config, Vec<String>> {
         let mut mistakes = Mistakes::default();
-        mistakes.only("--state", &args.state, "none");
+        if let Some(url) = args.state.as_ref().filter(|state| state.contains("://")) {
+            mistakes.0.push(format!("--state {url}: takes a folder, or none; object stores come later"));
+        }
         mistakes.only("--http", &args.http, "none");
         mistakes.only("--format", &args.format, "json");
         if let Some(file) = &args.config {
@@ -171,7 +179,15 @@ impl Config {
             let folder = PathBuf::from(&args.data).join(job?);
             let default_sink = || format!("sqlite:{}", folder.join("minutes.db").display());
             let sinks = if args.sinks.is_empty() { vec![default_sink()] } else { args.sinks.clone() };
+            let state = match args.state.as_deref() {
+                Some("none") => None,
+                Some(path) => Some(PathBuf::from(path)),
+                None => Some(folder.join("state")),
+            };
             Some(Config {
+                state,
+                take_over: args.take_over,
+                semantics: semantics(args),
                 source: args.source.clone(),
                 sinks,
                 folder,
@@ -298,6 +314,24 @@ fn cluster(args: &Args, mistakes: &mut Mistakes) -> Option<Cluster> {
     Some(Cluster { workers, process, addresses: addresses.into_iter().take(processes).collect() })
 }
 
+/// What verdicts and sums depend on.
+fn semantics(args: &Args) -> BTreeMap<String, String> {
+    let options = [
+        ("--source", &sources::identity(&args.source)),
+        ("--format", &args.format),
+        ("--symbol-field", &args.symbol_field),
+        ("--value-field", &args.value_field),
+        ("--time-field", &args.time_field),
+        ("--time-unit", &args.time_unit),
+        ("--weight-field", &args.weight_field),
+        ("--window", &args.window),
+        ("--lateness", &args.lateness),
+        ("--max-future", &args.max_future),
+        ("--metrics", &args.metrics),
+    ];
+    options.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect()
+}
+
 /// The job's name: what it was called, or the source's scheme and a hash of source and semantics.
 fn job(args: &Args, mistakes: &mut Mistakes) -> Option<String> {
     match &args.job {
@@ -310,20 +344,8 @@ fn job(args: &Args, mistakes: &mut Mistakes) -> Option<String> {
         }
         None => {
             let scheme = args.source.split(':').next().unwrap_or("job");
-            let semantics = [
-                &sources::identity(&args.source),
-                &args.format,
-                &args.symbol_field,
-                &args.value_field,
-                &args.time_field,
-                &args.time_unit,
-                &args.weight_field,
-                &args.window,
-                &args.lateness,
-                &args.max_future,
-                &args.metrics,
-            ];
-            let text = semantics.map(String::as_str).join("\0");
+            let text =
+                semantics(args).into_iter().map(|(name, value)| format!("{name}\0{value}\0")).collect::<String>();
             let hash = xxhash_rust::xxh3::xxh3_64(text.as_bytes()) >> 32;
             Some(format!("{scheme}-{hash:08x}"))
         }
@@ -356,7 +378,7 @@ mod tests {
             "--sink",
             "influxdb1://h/db",
             "--state",
-            "./s",
+            "s3://bucket",
             "--http",
             "0.0.0.0:80",
             "--format",
@@ -393,7 +415,7 @@ mod tests {
         for part in [
             "source `nowhere:`",
             "InfluxDB 1 comes later",
-            "--state ./s: only `none`",
+            "--state s3://bucket: takes a folder",
             "--http 0.0.0.0:80: only `none`",
             "--format csv: only `json`",
             "--window 0:",

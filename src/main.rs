@@ -8,6 +8,7 @@ mod live;
 mod run;
 mod sinks;
 mod sources;
+mod state;
 
 use args::Args;
 use clap::Parser;

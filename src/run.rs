@@ -6,13 +6,17 @@ use crate::live::{Live, say};
 use crate::sinks::letters::{self, OpenLetters};
 use crate::sinks::{self, OpenSink, SinkOptions};
 use crate::sources::{self, SourceOptions};
-use minutely_dataflows::Job;
+use crate::state;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
+use minutely_dataflows::checkpoint::Manifest;
 use minutely_dataflows::control::{Settings, Status};
 use minutely_dataflows::drive::{Alarm, Lead, drive};
-use minutely_dataflows::edge::{Halt, HaltKind, LetterPort, LogSource, SinkPort, Takes, Wake};
+use minutely_dataflows::edge::{
+    Halt, HaltKind, LetterPort, LogSource, ManifestPort, SinkPort, StateStore, Takes, Wake,
+};
 use minutely_dataflows::emitter::Outlet;
 use minutely_dataflows::time::{EventTime, first_epoch};
+use minutely_dataflows::{Job, Kept};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,6 +45,11 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     let bounded = config.settings.bounded;
     let leader = Arc::new(Leader::default());
     let stop = on_signal(&leader)?;
+    let names = sink_names(&config);
+    let left = config.state.as_deref().map(state::peek).transpose()?.flatten();
+    if let Some(left) = &left {
+        same_semantics(left, &config)?;
+    }
     let sink_options = SinkOptions {
         emit: config.emit,
         market: config.metrics == Metrics::Market,
@@ -49,14 +58,22 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
         wake: waking(&leader),
         data: config.folder.clone(),
         chain: None,
+        position: None,
         generation: 0,
         clock,
     };
     let leads = config.cluster.process == 0;
-    let letters_path = fresh_letters(&config.folder, clock.wall());
+    let letters_path = match &left {
+        Some(left) => PathBuf::from(&left.letters.name),
+        None => fresh_letters(&config.folder, clock.wall()),
+    };
+    let keep = left.as_ref().map(|left| left.letters.position.unwrap_or(0));
     if leads {
-        letters::check_letters(&letters_path, &config.folder)?;
-        config.sinks.iter().try_for_each(|uri| sinks::check(uri, &sink_options))?;
+        letters::check_letters(&letters_path, &config.folder, keep)?;
+        for uri in &config.sinks {
+            let position = left.as_ref().and_then(|left| left.sink(&sinks::shown(uri))?.position);
+            sinks::check(uri, &SinkOptions { position, ..sink_options.clone() })?;
+        }
     }
     let source_options = SourceOptions {
         run_start,
@@ -67,14 +84,36 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
         clock,
     };
     let source = sources::open(&config.source, &source_options)?;
-    let hands = leads.then(|| Hands::open(&config.sinks, &sink_options, &letters_path)).transpose()?;
+    let opened = config.state.as_deref().filter(|_| leads);
+    let opened = opened.map(|path| state::open(path, config.take_over)).transpose()?;
+    let head = opened.as_ref().map(|opened| begin(opened, &config, &names, &letters_path)).transpose()?;
+    let hands = leads.then(|| Hands::open(&config.sinks, &sink_options, &letters_path, keep, head.as_ref()));
+    let mut hands = hands.transpose()?;
+    if let (Some(hands), Some(opened), Some(head)) = (&mut hands, &opened, &head) {
+        hands.manifests = Some(opened.manifests(head, waking(&leader))?);
+    }
     let takes: Vec<Takes> = config.sinks.iter().flat_map(|uri| sinks::takes(uri, config.emit)).collect();
     if leads {
         say(&format!("{} -> {}", config.source, config.sinks.join(", ")));
     }
 
     let settings = Settings { instant: bounded.then_some(run_start), ..config.settings };
-    let shared = Shared { settings, takes, source, decoder: config.decoder, bad_is_fatal: config.bad_is_fatal };
+    let store = match (opened.as_ref(), &config.state) {
+        (Some(opened), _) => Some(Arc::clone(&opened.store)),
+        (None, path) => path.as_deref().map(state::store),
+    };
+    let shared = Shared {
+        settings,
+        takes,
+        names,
+        source,
+        decoder: config.decoder,
+        bad_is_fatal: config.bad_is_fatal,
+        store,
+        folder: config.state,
+        head: head.map(Arc::new),
+        read_before: left.filter(|_| bounded).map(|left| read(&left)),
+    };
     let (hands, alarm) = (Mutex::new(hands), Arc::new(Alarm::default()));
     let ended = Arc::clone(&alarm);
     let workers = timely::execute(communication(config.cluster), move |worker| {
@@ -92,9 +131,77 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
 struct Shared {
     settings: Settings,
     takes: Vec<Takes>,
+    /// What sinks are called in the state.
+    names: Vec<String>,
     source: Arc<dyn LogSource>,
     decoder: minutely_dataflows::decode::Decoder,
     bad_is_fatal: bool,
+    store: Option<Arc<dyn StateStore>>,
+    folder: Option<PathBuf>,
+    /// Process 0 has published it; the others read it once all are connected, for nothing is committed before that.
+    head: Option<Arc<Manifest>>,
+    /// A bounded run that goes on: how many records were read before.
+    read_before: Option<i64>,
+}
+
+impl Shared {
+    fn kept(&self) -> Result<Option<Kept>, Halt> {
+        let (Some(store), Some(folder)) = (&self.store, &self.folder) else { return Ok(None) };
+        let head = match &self.head {
+            Some(head) => Arc::clone(head),
+            None => Arc::new(state::join(folder)?),
+        };
+        let lines = self.names.iter().map(|name| head.sink(name).and_then(|sink| sink.line)).collect();
+        Ok(Some(Kept { store: Arc::clone(store), head, lines }))
+    }
+}
+
+fn read(manifest: &Manifest) -> i64 {
+    manifest.partitions.iter().filter_map(|p| Some(p.state.as_ref()?.counts.read)).sum()
+}
+
+/// What sinks are called in the state, in the order of [`sinks::takes`].
+fn sink_names(config: &Config) -> Vec<String> {
+    let numbered = |uri: &String| {
+        let name = sinks::shown(uri);
+        let number = move |n: usize| if n == 0 { name.clone() } else { format!("{name}#{n}") };
+        (0..sinks::takes(uri, config.emit).len()).map(number).collect::<Vec<_>>()
+    };
+    config.sinks.iter().flat_map(numbered).collect()
+}
+
+/// A state belongs to what verdicts and sums depend on.
+fn same_semantics(left: &Manifest, config: &Config) -> Result<(), Halt> {
+    let differs = |(name, value): (&String, &String)| match left.semantics.get(name) {
+        Some(was) if was == value => None,
+        was => Some(format!("{name} {value} (it was {})", was.map_or("not there", String::as_str))),
+    };
+    let differences: Vec<_> = config.semantics.iter().filter_map(differs).collect();
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let path = config.state.as_deref().unwrap_or(Path::new("")).display();
+    let why = format!(
+        "the state in {path} was written with other options: {}; what they change would be two answers in one: give the \
+         old ones, or begin anew (--job NAME)",
+        differences.join(", ")
+    );
+    Err(Halt::new(HaltKind::Usage, why))
+}
+
+/// Publishes the manifest that this run goes on from.
+fn begin(opened: &state::Opened, config: &Config, names: &[String], letters: &Path) -> Result<Manifest, Halt> {
+    let head = match &opened.head {
+        Some(head) => {
+            say(&format!("goes on where manifest {} left: {} records read before", head.seq, read(head)));
+            head.clone()
+        }
+        None => Manifest::fresh(config.semantics.clone()),
+    };
+    let mut next = head.restarted(names);
+    next.letters.name = letters.to_string_lossy().into_owned();
+    opened.begin(&next)?;
+    Ok(next)
 }
 
 /// Sinks and dead letters, which worker 0 alone uses.
@@ -102,19 +209,33 @@ struct Hands {
     sinks: Vec<OpenSink>,
     letters: OpenLetters,
     letters_path: PathBuf,
+    manifests: Option<Box<dyn ManifestPort + Send>>,
 }
 
 impl Hands {
-    fn open(uris: &[String], options: &SinkOptions, letters_path: &Path) -> Result<Self, Halt> {
-        let letters = letters::open_letters(letters_path, options.wake.clone())?;
+    fn open(
+        uris: &[String],
+        options: &SinkOptions,
+        letters_path: &Path,
+        keep: Option<u64>,
+        head: Option<&Manifest>,
+    ) -> Result<Self, Halt> {
+        let letters = letters::open_letters(letters_path, options.wake.clone(), keep)?;
         let mut sinks = Vec::new();
         for uri in uris {
-            for sink in sinks::open(uri, options)? {
+            let left = head.and_then(|head| head.sink(&sinks::shown(uri)));
+            let options = SinkOptions {
+                chain: left.and_then(|left| left.chain),
+                position: left.and_then(|left| left.position),
+                generation: head.map_or(0, |head| head.generation),
+                ..options.clone()
+            };
+            for sink in sinks::open(uri, &options)? {
                 tracing::info!(chain = ?sink.chain, "{} is open", sink.name);
                 sinks.push(sink);
             }
         }
-        Ok(Hands { sinks, letters, letters_path: letters_path.to_owned() })
+        Ok(Hands { sinks, letters, letters_path: letters_path.to_owned(), manifests: None })
     }
 }
 
@@ -134,30 +255,45 @@ fn work<A: Accumulate>(
 ) -> Result<(), Halt> {
     let healths: Vec<_> = hands.iter().flat_map(|h| h.sinks.iter().map(|sink| Arc::clone(&sink.health))).collect();
     let (stop, readers) = (Arc::clone(stop), healths.clone());
+    let kept = shared.kept().inspect_err(|halt| alarm.raise(halt))?;
     let job = Job {
         settings: shared.settings.clone(),
         decoder: shared.decoder.clone(),
         source: Arc::clone(&shared.source),
         clock: Rc::new(clock),
-        first_epoch: first_epoch(0),
+        first_epoch: first_epoch(kept.as_ref().map_or(0, |kept| kept.head.generation)),
         bad_is_fatal: shared.bad_is_fatal,
         takes: shared.takes.clone(),
+        state: kept,
         stop: Rc::new(move || stop.load(Ordering::Acquire) || readers.iter().any(|health| health.closed())),
         rest: Rc::new(minutely_dataflows::park),
     };
     let Some(hands) = hands else { return drive::<A>(worker, job, None, alarm).map(drop) };
     leader.is(std::thread::current());
+    let letters_name = hands.letters_path.to_string_lossy().into_owned();
     let healths = healths.into_iter().chain([hands.letters.health]).collect();
     let live = Rc::new(std::cell::RefCell::new(Live::new(clock, healths, hands.letters_path)));
     let watching = Rc::clone(&live);
-    let outlet = |sink: OpenSink| Outlet { name: sink.name, takes: sink.takes, port: sink.port as Box<dyn SinkPort> };
+    let outlet = |(name, sink): (&String, OpenSink)| Outlet {
+        name: name.clone(),
+        takes: sink.takes,
+        port: sink.port as Box<dyn SinkPort>,
+        chain: sink.chain,
+    };
     let lead = Lead {
-        outlets: hands.sinks.into_iter().map(outlet).collect(),
+        outlets: shared.names.iter().zip(hands.sinks).map(outlet).collect(),
         letters: hands.letters.port as Box<dyn LetterPort>,
+        letters_name,
+        manifests: hands.manifests.map(|port| port as Box<dyn ManifestPort>),
         watch: Box::new(move |status| watching.borrow_mut().commit(status)),
     };
     let status: Option<Status> = drive::<A>(worker, job, Some(lead), alarm)?;
-    status.iter().for_each(|status| live.borrow().end(status));
+    if let Some(status) = status {
+        live.borrow().end(&status);
+        if shared.read_before == Some(status.ledger.counts.read) {
+            say("nothing is new in the log since the last run");
+        }
+    }
     Ok(())
 }
 

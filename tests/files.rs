@@ -122,6 +122,42 @@ fn the_built_in_market_says_the_same_at_any_number_of_workers() {
 }
 
 #[test]
+fn killed_at_any_moment_it_goes_on_at_any_number_of_workers() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rng = seed();
+    let source = format!("sim:?seed={}&history=3h&rate=2000&late=1%&broken=1%&lag=1:9m", rng.u32(..));
+    let run = |name: &str, workers: &str| {
+        let data = folder.path().join(name);
+        let path = |file: &str| folder.path().join(format!("{name}.{file}"));
+        let sinks = [format!("csv:{}", path("csv").display()), format!("sqlite:{}", path("db").display())];
+        let fixed =
+            ["--until-end", "--as-of", "2026-03-04T05:06:07Z", "--emit", "final", "--checkpoint-interval", "20ms"];
+        let args = ["--source", &source, "--sink", &sinks[0], "--sink", &sinks[1], "-w", workers];
+        Program::start(&data, &[&args[..], &fixed].concat(), &[])
+    };
+    let whole = run("whole", "2").ended(common::program::PATIENCE).well();
+    let mut kills = 0;
+    let ended = loop {
+        let program = run("killed", ["1", "2", "3", "5"][rng.usize(..4)]);
+        if kills < 6 {
+            std::thread::sleep(Duration::from_millis(rng.u64(50..1200)));
+            drop(program); // kill -9
+            kills += 1;
+            continue;
+        }
+        break program.ended(common::program::PATIENCE).well();
+    };
+    let path = |name: &str| folder.path().join(name);
+    assert_eq!(ended.done("counted"), whole.done("counted"), "{}", ended.said);
+    assert_eq!(csv(&path("killed.csv")), csv(&path("whole.csv")));
+    assert_eq!(csv_lines(&path("killed.csv")).len(), csv(&path("whole.csv")).len(), "one row a point");
+    assert_eq!(sqlite(&path("killed.db")), sqlite(&path("whole.db")));
+    assert_eq!(letters(&path("killed")), letters(&path("whole")));
+    let again = run("killed", "4").ended(common::program::PATIENCE).well();
+    assert!(again.said.contains("nothing is new"), "{}", again.said);
+}
+
+#[test]
 fn a_live_run_stops_when_told_to() {
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("m.db");
@@ -149,7 +185,7 @@ fn bad_use_says_what_to_do() {
     refused(&["--source", "file:/nowhere/*.jsonl"], 64, &["no file matches"]);
     refused(&["--sink", "csv:/nowhere/x.csv"], 64, &["/nowhere", "make the folder first"]);
     refused(&["--sink", "influxdb1://h:1/db"], 64, &["InfluxDB 1 comes later"]);
-    refused(&["--state", "./state"], 64, &["--state ./state", "only `none`"]);
+    refused(&["--state", "s3://bucket/x"], 64, &["--state s3://bucket/x", "object stores come later"]);
     refused(&["--config", "x.toml"], 64, &["--config x.toml", "comes later"]);
     refused(&["--symbol-field", "@key", "--source", "file:/dev/null"], 64, &["have no keys"]);
     let folder = tempfile::tempdir().unwrap();

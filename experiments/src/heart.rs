@@ -7,7 +7,8 @@ use minutely_dataflows::control::{Settings, Status};
 use minutely_dataflows::decode::{Decoder, Fields};
 use minutely_dataflows::drive::{Alarm, Lead, drive};
 use minutely_dataflows::edge::{
-    Answer, Clock, Found, Halt, HaltKind, LetterPort, LogSource, PartitionReader, RowBatch, SinkPort, Takes, Wake,
+    Answer, Clock, Found, Halt, HaltKind, LetterPort, LogSource, PartitionReader, RowBatch, SinkPort, Stored, Takes,
+    Wake,
 };
 use minutely_dataflows::emitter::Outlet;
 use minutely_dataflows::record::{DeadLetter, PartitionName, Record};
@@ -53,12 +54,15 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, hands:
             first_epoch: first_epoch(0),
             bad_is_fatal: true,
             takes: vec![takes],
+            state: None,
             stop: Rc::new(move || stop.as_ref().is_some_and(|stop| stop.load(Ordering::Acquire))),
             rest: Rc::new(minutely_dataflows::park),
         };
         let lead = lead.map(|Hands { rows, takes, watch, .. }| Lead {
-            outlets: vec![Outlet { name: "rows".into(), takes, port: rows }],
+            outlets: vec![Outlet { name: "rows".into(), takes, port: rows, chain: None }],
             letters: Box::new(NoLetters),
+            letters_name: "none".into(),
+            manifests: None,
             watch,
         });
         drive::<A>(worker, job, lead, &Alarm::default())
@@ -186,10 +190,10 @@ impl SinkPort for Csv {
         }
         Ok(())
     }
-    fn stored(&mut self) -> Result<Option<u64>, Halt> {
+    fn stored(&mut self) -> Result<Option<Stored>, Halt> {
         match self.trouble.take() {
             Some(trouble) => Err(Halt::new(HaltKind::Unreachable, format!("rows cannot be written: {trouble}"))),
-            None => Ok(self.stored),
+            None => Ok(self.stored.map(|at| Stored { at, position: None })),
         }
     }
 }
@@ -205,8 +209,8 @@ impl SinkPort for Nowhere {
         }
         Ok(())
     }
-    fn stored(&mut self) -> Result<Option<u64>, Halt> {
-        Ok(self.0)
+    fn stored(&mut self) -> Result<Option<Stored>, Halt> {
+        Ok(self.0.map(|at| Stored { at, position: None }))
     }
 }
 
@@ -216,7 +220,7 @@ impl LetterPort for NoLetters {
     fn offer(&mut self, _: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
         Err(letters) // a made-up log has none: a run with some does not end
     }
-    fn stored(&mut self) -> Result<Option<u64>, Halt> {
+    fn stored(&mut self) -> Result<Option<Stored>, Halt> {
         Ok(None)
     }
 }

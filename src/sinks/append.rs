@@ -97,16 +97,22 @@ pub(super) fn look_writable(what: &str, path: &Path, ours: &Path) -> Result<bool
 /// Would [`create`] do, leaving nothing behind?
 ///
 /// # Errors
-/// 64, with what to do.
-pub(super) fn look(what: &str, path: &Path, ours: &Path) -> Result<(), Halt> {
-    if look_writable(what, path, ours)? {
-        refuse_content(what, path, std::fs::metadata(path).map_or(0, |meta| meta.len()))?;
-    }
-    Ok(())
+/// 64, or 65 for a file that is shorter than it was, with what to do.
+pub(super) fn look(what: &str, path: &Path, ours: &Path, keep: Option<u64>) -> Result<(), Halt> {
+    let len = if look_writable(what, path, ours)? { std::fs::metadata(path).map_or(0, |meta| meta.len()) } else { 0 };
+    refuse_content(what, path, len, keep)
 }
 
-fn refuse_content(what: &str, path: &Path, len: u64) -> Result<(), Halt> {
-    if len == 0 {
+fn refuse_content(what: &str, path: &Path, len: u64, keep: Option<u64>) -> Result<(), Halt> {
+    if let Some(had) = keep.filter(|had| *had > len) {
+        let why = format!(
+            "{what} {}: has {len} bytes and had {had} when the state was written: restore it, or begin anew with another \
+             path and --job NAME",
+            path.display()
+        );
+        return Err(Halt::new(HaltKind::Data, why));
+    }
+    if len == 0 || keep.is_some() {
         return Ok(());
     }
     let why = format!(
@@ -117,14 +123,15 @@ fn refuse_content(what: &str, path: &Path, len: u64) -> Result<(), Halt> {
     Err(Halt::new(HaltKind::Usage, why))
 }
 
-/// Opens a new or empty file for this run alone.
+/// Opens a file for this run alone: a new or empty one; or, where the state says how many bytes of it are to be kept, what
+/// it then holds beyond them is cut off.
 ///
 /// # Errors
-/// 64, with what to do; 69 when the disk is full.
-pub(super) fn create(what: &str, path: &Path) -> Result<File, Halt> {
+/// 64, or 65 for a file that is shorter than it was, with what to do; 69 when the disk is full.
+pub(super) fn create(what: &str, path: &Path, keep: Option<u64>) -> Result<File, Halt> {
     let full = |e: &io::Error| matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
     let usage = |why: String| Halt::new(HaltKind::Usage, format!("{what} {}: {why}", path.display()));
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(|e| {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(|e| {
         let kind = if full(&e) { HaltKind::Unreachable } else { HaltKind::Usage };
         Halt { kind, ..usage(format!("{e}; choose a path that can be written")) }
     })?;
@@ -140,7 +147,9 @@ pub(super) fn create(what: &str, path: &Path) -> Result<File, Halt> {
     if !meta.is_file() {
         return Err(usage("is not a regular file; name a file".to_owned()));
     }
-    refuse_content(what, path, meta.len())?;
+    refuse_content(what, path, meta.len(), keep)?;
+    let cut = Place::cut(&mut file, keep.unwrap_or(0)).and_then(|()| file.sync_all());
+    cut.map_err(|e| usage(format!("cannot be cut back to what the state knows: {e}; choose another path")))?;
     sync_folder_of(path).map_err(|e| usage(format!("its folder cannot be synchronized: {e}; choose another path")))?;
     Ok(file)
 }
@@ -157,9 +166,13 @@ pub(super) struct Appender<P = File> {
 
 impl<P: Place> Appender<P> {
     /// Appends to a place that holds `len` bytes.
-    pub(super) fn new(place: P, len: usize, path: &Path, health: Arc<Health>, stop: Stop) -> Self {
-        let len = u64::try_from(len).expect("a usize fits a u64");
+    pub(super) fn new(place: P, len: u64, path: &Path, health: Arc<Health>, stop: Stop) -> Self {
         Appender { place, path: path.to_owned(), len, health, stop }
+    }
+
+    /// How many bytes the file has.
+    pub(super) fn len(&self) -> u64 {
+        self.len
     }
 
     /// Writes all of it.
@@ -284,27 +297,45 @@ pub(super) mod tests {
         let missing = dir.path().join("no/such");
         let inside = full.join("x");
         for path in [&full, dir.path(), &missing, &inside] {
-            for halt in [look("csv", path, nowhere).unwrap_err(), create("csv", path).unwrap_err()] {
+            for halt in [look("csv", path, nowhere, None).unwrap_err(), create("csv", path, None).unwrap_err()] {
                 assert_eq!(halt.kind, HaltKind::Usage, "{halt}");
                 assert!(halt.why.contains(&path.display().to_string()), "{halt}");
             }
         }
         assert_eq!(std::fs::read(&full).unwrap(), b"theirs");
         let unwritable = Path::new("/proc/x.csv"); // for root, too
-        let halt = look("csv", unwritable, nowhere).unwrap_err();
+        let halt = look("csv", unwritable, nowhere, None).unwrap_err();
         assert!(halt.kind == HaltKind::Usage && halt.why.contains("/proc"), "{halt}");
-        look("csv", &missing, missing.parent().unwrap()).unwrap(); // a folder of ours is made later
-        look("csv", &dir.path().join("new"), nowhere).unwrap();
+        look("csv", &missing, missing.parent().unwrap(), None).unwrap(); // a folder of ours is made later
+        look("csv", &dir.path().join("new"), nowhere, None).unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "looking leaves nothing");
+    }
+
+    #[test]
+    fn a_file_of_the_state_is_cut_back_and_never_made_up() {
+        let dir = temp();
+        let path = dir.path().join("ours");
+        std::fs::write(&path, "kept|torn").unwrap();
+        look("csv", &path, Path::new("/"), Some(5)).unwrap();
+        let mut file = create("csv", &path, Some(5)).unwrap();
+        file.write_all(b"more").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"kept|more");
+        drop(file);
+        for halt in
+            [look("csv", &path, Path::new("/"), Some(10)).unwrap_err(), create("csv", &path, Some(10)).unwrap_err()]
+        {
+            assert!(halt.kind == HaltKind::Data && halt.why.contains("has 9 bytes and had 10"), "{halt}");
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), b"kept|more");
     }
 
     #[test]
     fn two_runs_do_not_share_a_file() {
         let dir = temp();
         let path = dir.path().join("one");
-        let held = create("csv", &path).unwrap();
-        assert!(create("csv", &path).unwrap_err().why.contains("another run"));
+        let held = create("csv", &path, None).unwrap();
+        assert!(create("csv", &path, None).unwrap_err().why.contains("another run"));
         drop(held);
-        create("csv", &path).unwrap();
+        create("csv", &path, None).unwrap();
     }
 }

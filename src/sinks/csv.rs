@@ -1,7 +1,7 @@
 //! `csv:PATH`: one file, a header, then every row that is taken, appended in the order of the rounds.
 //!
 //! Durable up to the last stored round. After a crash the file may end with rows of a round that was not stored, or
-//! in the middle of a line.
+//! in the middle of a line: a run that goes on with the state cuts it back to the last round that the state knows.
 
 use super::append::{self, Appender, Place};
 use super::port::{Health, Leave, Stop};
@@ -29,7 +29,7 @@ pub(super) struct CsvWriter<P = File> {
 /// # Errors
 /// 64 when it cannot be ours.
 pub(super) fn open(path: &Path, options: &SinkOptions, health: Arc<Health>, stop: Stop) -> Result<CsvWriter, Halt> {
-    let file: File = append::create("csv", path)?;
+    let file: File = append::create("csv", path, options.position)?;
     CsvWriter::new(file, path, options, health, stop).map_err(|e| {
         let why = format!("csv {}: {e}; make room or choose another path", path.display());
         Halt::new(HaltKind::Unreachable, why)
@@ -39,12 +39,16 @@ pub(super) fn open(path: &Path, options: &SinkOptions, health: Arc<Health>, stop
 impl<P: Place> CsvWriter<P> {
     fn new(mut place: P, path: &Path, options: &SinkOptions, health: Arc<Health>, stop: Stop) -> io::Result<Self> {
         let text = CsvText::new(options.market, options.windowing);
-        let header = text.header().as_bytes();
-        if let Err(e) = place.write_all(header) {
-            place.cut(0)?; // lest what is left of it be taken for somebody else's
-            return Err(e);
+        let mut len = options.position.unwrap_or(0);
+        if len == 0 {
+            let header = text.header().as_bytes();
+            if let Err(e) = place.write_all(header) {
+                place.cut(0)?; // lest what is left of it be taken for somebody else's
+                return Err(e);
+            }
+            len = u64::try_from(header.len()).expect("a usize fits a u64");
         }
-        let file = Appender::new(place, header.len(), path, health, stop);
+        let file = Appender::new(place, len, path, health, stop);
         Ok(CsvWriter { text, pending: Vec::new(), file })
     }
 
@@ -63,9 +67,10 @@ impl<P: Place> RowWriter for CsvWriter<P> {
         if self.pending.len() >= GATHER_BYTES { self.write() } else { Ok(()) }
     }
 
-    fn store(&mut self) -> Result<(), Leave> {
+    fn store(&mut self) -> Result<Option<u64>, Leave> {
         self.write()?;
-        self.file.sync()
+        self.file.sync()?;
+        Ok(Some(self.file.len()))
     }
 }
 
@@ -116,7 +121,7 @@ mod tests {
         poll("trouble is told", || health.trouble().is_some());
         assert_eq!(port.stored(), Ok(None));
         disk.0.lock().unwrap().1 = 1_000;
-        poll("the round is stored", || port.stored() == Ok(Some(1)));
+        poll("the round is stored", || port.stored().unwrap().map(|stored| stored.at) == Some(1));
         assert_eq!(
             String::from_utf8(disk.content()).unwrap(),
             "symbol,minute,count,sum,avg,state\nA,1970-01-01T00:00:00Z,1,100.5,100.5,final\n"

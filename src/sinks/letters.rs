@@ -6,14 +6,15 @@
 //! ```
 //!
 //! The file is made with the first letter, so a run without any leaves none; each cut is durable before it is
-//! reported. What others wrote is never appended to: the caller names a fresh path for each run.
+//! reported. What others wrote is never appended to: the caller names a fresh path, or one of which the state says how
+//! much of it is to be kept; what a crash left beyond that is cut off.
 
 use super::append::{self, Appender};
 use super::port::{Health, Leave, Pauses, Stop, Worker};
 use super::text::rfc3339;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use minutely_dataflows::edge::{Halt, HaltKind, LetterPort, Wake};
+use minutely_dataflows::edge::{Halt, HaltKind, LetterPort, Stored, Wake};
 use minutely_dataflows::record::{DeadLetter, Evidence};
 use minutely_dataflows::time::EventTime;
 use serde::Serialize;
@@ -34,22 +35,26 @@ pub(crate) struct OpenLetters {
 ///
 /// # Errors
 /// 64, with what to do.
-pub(crate) fn check_letters(path: &Path, data: &Path) -> Result<(), Halt> {
-    append::look("dead letters", path, data)
+pub(crate) fn check_letters(path: &Path, data: &Path, keep: Option<u64>) -> Result<(), Halt> {
+    append::look("dead letters", path, data, keep)
 }
 
 /// Opens the way to a file that is made with the first letter; its folder is made then, too.
 ///
 /// # Errors
 /// 64 when the file has content already, or cannot be made.
-pub(crate) fn open_letters(path: &Path, wake: Wake) -> Result<OpenLetters, Halt> {
-    check_letters(path, append::folder_of(path))?;
+pub(crate) fn open_letters(path: &Path, wake: Wake, keep: Option<u64>) -> Result<OpenLetters, Halt> {
+    check_letters(path, append::folder_of(path), keep)?;
     let health = Health::new(format!("dead letters {}", path.display()));
     let stop = Stop::new();
-    let mut writer = Letters { path: path.to_owned(), file: None, health: health.clone(), stop: stop.clone() };
-    let work = move |(cut, letters): (u64, Vec<DeadLetter>)| {
-        writer.store(&letters)?;
-        Ok(Some(cut))
+    let mut writer = Letters { path: path.to_owned(), file: None, keep, health: health.clone(), stop: stop.clone() };
+    if keep.is_some() && path.exists() {
+        let file = append::create("dead letters", path, keep)?;
+        writer.file = Some(Appender::new(file, keep.unwrap_or(0), path, health.clone(), stop.clone()));
+    }
+    let work = move |(at, letters): (u64, Vec<DeadLetter>)| {
+        let position = Some(writer.store(&letters)?);
+        Ok(Some(Stored { at, position }))
     };
     let port = Worker::start("dead-letters", wake, stop, work)?;
     Ok(OpenLetters { port: Box::new(Port(port)), health })
@@ -62,7 +67,7 @@ impl LetterPort for Port {
         self.0.offer((cut, letters)).map_err(|(_, letters)| letters)
     }
 
-    fn stored(&mut self) -> Result<Option<u64>, Halt> {
+    fn stored(&mut self) -> Result<Option<Stored>, Halt> {
         self.0.stored()
     }
 }
@@ -70,14 +75,16 @@ impl LetterPort for Port {
 struct Letters {
     path: PathBuf,
     file: Option<Appender>,
+    keep: Option<u64>,
     health: Arc<Health>,
     stop: Stop,
 }
 
 impl Letters {
-    fn store(&mut self, letters: &[DeadLetter]) -> Result<(), Leave> {
+    /// Returns once they are durable, with how long the file is then.
+    fn store(&mut self, letters: &[DeadLetter]) -> Result<u64, Leave> {
         if letters.is_empty() {
-            return Ok(());
+            return Ok(self.file.as_ref().map_or(0, Appender::len));
         }
         let mut lines = Vec::new();
         for letter in letters {
@@ -88,21 +95,22 @@ impl Letters {
         let file = match &mut self.file {
             Some(file) => file,
             none => {
-                let file = create(&self.path, &self.health, &self.stop)?;
+                let file = create(&self.path, self.keep, &self.health, &self.stop)?;
                 none.insert(Appender::new(file, 0, &self.path, self.health.clone(), self.stop.clone()))
             }
         };
         file.append(&lines)?;
-        file.sync()
+        file.sync()?;
+        Ok(file.len())
     }
 }
 
 /// Makes the file, waiting while the disk is full. What the check at the start found may have changed: then it halts.
-fn create(path: &Path, health: &Health, stop: &Stop) -> Result<File, Leave> {
+fn create(path: &Path, keep: Option<u64>, health: &Health, stop: &Stop) -> Result<File, Leave> {
     let mut pauses = Pauses::new();
     loop {
         let folder = std::fs::create_dir_all(append::folder_of(path));
-        let why = match (folder, append::create("dead letters", path)) {
+        let why = match (folder, append::create("dead letters", path, keep)) {
             (_, Ok(file)) => return Ok(file),
             (_, Err(halt)) if halt.kind == HaltKind::Unreachable => halt.why,
             (Err(e), _) if e.kind() == ErrorKind::StorageFull => e.to_string(),
@@ -193,13 +201,37 @@ mod tests {
         }
     }
 
+    fn cut(open: &mut OpenLetters) -> Option<u64> {
+        open.port.stored().unwrap().map(|stored| stored.at)
+    }
+
+    #[test]
+    fn letters_that_the_state_does_not_know_are_cut_off() {
+        let dir = temp();
+        let path = dir.path().join("letters.jsonl");
+        let one = || vec![letter(Some(0), Reason::Null, None, None)];
+        let mut open = open_letters(&path, no_wake(), None).unwrap();
+        open.port.offer(1, one()).unwrap();
+        poll("the cut is stored", || cut(&mut open) == Some(1));
+        let known = open.port.stored().unwrap().unwrap().position;
+        assert_eq!(known, Some(std::fs::metadata(&path).unwrap().len()));
+        open.port.offer(2, one()).unwrap();
+        poll("the cut is stored", || cut(&mut open) == Some(2));
+        drop(open);
+        let mut open = open_letters(&path, no_wake(), known).unwrap();
+        assert_eq!(Some(std::fs::metadata(&path).unwrap().len()), known);
+        open.port.offer(2, one()).unwrap();
+        poll("the cut is stored", || cut(&mut open) == Some(2));
+        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
+    }
+
     #[test]
     fn letters_are_json_lines_with_all_that_is_known() {
         let dir = temp();
         let path = dir.path().join("job/dead-letters.jsonl");
-        let mut open = open_letters(&path, no_wake()).unwrap();
+        let mut open = open_letters(&path, no_wake(), None).unwrap();
         open.port.offer(1, vec![]).unwrap();
-        poll("an empty cut is stored", || open.port.stored() == Ok(Some(1)));
+        poll("an empty cut is stored", || cut(&mut open) == Some(1));
         assert!(!path.exists(), "no letters, no file");
 
         let at = EventTime(1_767_225_600_000_000_000);
@@ -212,9 +244,9 @@ mod tests {
             letter(Some(0), Reason::Json, Some(&[0xff, 0x00, b'\n']), None),
         ];
         open.port.offer(2, letters).unwrap();
-        poll("the cut is stored", || open.port.stored() == Ok(Some(2)));
+        poll("the cut is stored", || cut(&mut open) == Some(2));
         open.port.offer(5, vec![letter(None, Reason::Json, Some(b""), None)]).unwrap();
-        poll("the cut is stored", || open.port.stored() == Ok(Some(5)));
+        poll("the cut is stored", || cut(&mut open) == Some(5));
 
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -248,11 +280,11 @@ mod tests {
     fn a_file_with_content_is_refused_at_the_start_and_at_the_first_letter() {
         let dir = temp();
         let path = dir.path().join("letters");
-        let mut open = open_letters(&path, no_wake()).unwrap();
+        let mut open = open_letters(&path, no_wake(), None).unwrap();
         std::fs::write(&path, "theirs").unwrap();
         open.port.offer(1, vec![letter(None, Reason::Json, None, None)]).unwrap();
         poll("the halt arrives", || open.port.stored().is_err_and(|h| h.kind == HaltKind::Usage));
-        assert_eq!(open_letters(&path, no_wake()).map(drop).unwrap_err().kind, HaltKind::Usage);
+        assert_eq!(open_letters(&path, no_wake(), None).map(drop).unwrap_err().kind, HaltKind::Usage);
         assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct SinkOptions {
     pub(crate) data: PathBuf,
     /// The chain that an earlier run with the same state began at this sink ([`OpenSink::chain`]); none begins one.
     pub(crate) chain: Option<u64>,
+    /// How many bytes of the sink's file the state knows; none for a file that is not the state's.
+    pub(crate) position: Option<u64>,
     /// How often the chain was restarted.
     pub(crate) generation: u64,
     /// The clock.
@@ -80,11 +82,12 @@ pub(crate) trait RowWriter: Send {
     /// When no retry is of use, or it was told to stop.
     fn rows(&mut self, seq: u64, rows: &[Row]) -> Result<(), Leave>;
 
-    /// The round is complete: returns once all its rows are durable, or recorded as unwritable.
+    /// The round is complete: returns once all its rows are durable, or recorded as unwritable. Says how long the file is
+    /// then, in bytes, if there is one that is cut back at a restart.
     ///
     /// # Errors
     /// When no retry is of use, or it was told to stop.
-    fn store(&mut self) -> Result<(), Leave>;
+    fn store(&mut self) -> Result<Option<u64>, Leave>;
 }
 
 /// A sink as the command line names it.
@@ -129,7 +132,7 @@ impl Target {
 }
 
 /// A sink's URI as logs and errors may show it: without what may hold a secret.
-fn shown(uri: &str) -> String {
+pub(crate) fn shown(uri: &str) -> String {
     let Some((scheme, rest)) = uri.split_once("://") else { return uri.to_owned() };
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let authority = rest.split('/').next().unwrap_or_default();
@@ -180,7 +183,7 @@ pub(crate) fn check(uri: &str, options: &SinkOptions) -> Result<(), Halt> {
 fn look(local: &Local, options: &SinkOptions) -> Result<(), Halt> {
     match local {
         Local::Sqlite(path) => sqlite::look(path, &options.data),
-        Local::Csv(path) => append::look("csv", path, &options.data),
+        Local::Csv(path) => append::look("csv", path, &options.data, options.position),
         Local::Stdout => Ok(()),
     }
 }
@@ -250,6 +253,7 @@ mod testing {
             wake: no_wake(),
             data: data.to_owned(),
             chain: None,
+            position: None,
             generation: 0,
             clock: Clock::start(),
         }
@@ -341,7 +345,7 @@ mod testing {
             }
             true
         });
-        poll("all is stored", || port.stored().unwrap() == Some(round));
+        poll("all is stored", || port.stored().unwrap().map(|stored| stored.at) == Some(round));
     }
 }
 

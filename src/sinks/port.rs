@@ -6,7 +6,7 @@
 //! `stored` first.
 
 use super::RowWriter;
-use minutely_dataflows::edge::{Halt, HaltKind, RowBatch, SinkPort, Wake};
+use minutely_dataflows::edge::{Halt, HaltKind, RowBatch, SinkPort, Stored, Wake};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -171,7 +171,7 @@ impl Pauses {
 }
 
 struct Shared {
-    stored: Mutex<Result<Option<u64>, Halt>>,
+    stored: Mutex<Result<Option<Stored>, Halt>>,
     done: Mutex<bool>,
     ended: Condvar,
     wake: Wake,
@@ -207,7 +207,7 @@ impl<T: Send + 'static> Worker<T> {
     /// When the system has no thread for us.
     pub(super) fn start<F>(name: &str, wake: Wake, stop: Stop, work: F) -> Result<Self, Halt>
     where
-        F: FnMut(T) -> Result<Option<u64>, Leave> + Send + 'static,
+        F: FnMut(T) -> Result<Option<Stored>, Leave> + Send + 'static,
     {
         let (queue, things) = sync_channel(QUEUE_BATCHES);
         let shared =
@@ -227,7 +227,7 @@ impl<T: Send + 'static> Worker<T> {
 
     fn run<F>(things: &Receiver<T>, shared: &Shared, stop: &Stop, mut work: F)
     where
-        F: FnMut(T) -> Result<Option<u64>, Leave>,
+        F: FnMut(T) -> Result<Option<Stored>, Leave>,
     {
         while let Ok(thing) = things.recv() {
             if stop.is_set() {
@@ -255,7 +255,7 @@ impl<T: Send + 'static> Worker<T> {
         })
     }
 
-    pub(super) fn stored(&self) -> Result<Option<u64>, Halt> {
+    pub(super) fn stored(&self) -> Result<Option<Stored>, Halt> {
         lock(&self.shared.stored).clone()
     }
 }
@@ -291,8 +291,8 @@ impl RowPort {
             if !batch.last {
                 return Ok(None);
             }
-            writer.store()?;
-            Ok(Some(batch.round))
+            let position = writer.store()?;
+            Ok(Some(Stored { at: batch.round, position }))
         };
         Ok(RowPort(Worker::start(name, wake, stop, work)?))
     }
@@ -303,7 +303,7 @@ impl SinkPort for RowPort {
         self.0.offer(batch)
     }
 
-    fn stored(&mut self) -> Result<Option<u64>, Halt> {
+    fn stored(&mut self) -> Result<Option<Stored>, Halt> {
         self.0.stored()
     }
 }
@@ -329,8 +329,8 @@ mod tests {
             }
         }
 
-        fn store(&mut self) -> Result<(), Leave> {
-            Ok(())
+        fn store(&mut self) -> Result<Option<u64>, Leave> {
+            Ok(None)
         }
     }
 
@@ -362,7 +362,7 @@ mod tests {
         poll("there is room", || port.offer(batch(7, true)).is_ok());
         assert_eq!(port.stored(), Ok(None));
         tell.send(Ok(())).unwrap();
-        poll("the round is stored", || port.stored() == Ok(Some(7)));
+        poll("the round is stored", || port.stored() == Ok(Some(Stored { at: 7, position: None })));
     }
 
     #[test]
@@ -373,7 +373,7 @@ mod tests {
         tell.send(Err(Leave::Halt(halt.clone()))).unwrap();
         poll("the halt arrives", || port.stored() == Err(halt.clone()));
 
-        let work = |_: u8| -> Result<Option<u64>, Leave> { panic!("on purpose") };
+        let work = |_: u8| -> Result<Option<Stored>, Leave> { panic!("on purpose") };
         let mut worker = Worker::start("panics", no_wake(), Stop::new(), work).unwrap();
         worker.offer(1).unwrap();
         poll("the panic arrives", || worker.stored().is_err_and(|h| h.kind == HaltKind::Internal));

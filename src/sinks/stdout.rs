@@ -73,8 +73,9 @@ impl<W: Write + Send> RowWriter for StdoutWriter<W> {
         if self.pending.len() >= GATHER_BYTES { self.write() } else { Ok(()) }
     }
 
-    fn store(&mut self) -> Result<(), Leave> {
-        self.write()
+    fn store(&mut self) -> Result<Option<u64>, Leave> {
+        self.write()?;
+        Ok(None)
     }
 }
 

@@ -182,7 +182,8 @@ impl<A: Accumulate> State<A> {
     }
 
     fn pass(&mut self, ready: &mut Vec<Part>) {
-        while let Some((mut part, _)) = self.waiting.pop_front_if(|(_, writes)| !*writes) {
+        while self.waiting.front().is_some_and(|(_, writes)| !*writes) {
+            let Some((mut part, _)) = self.waiting.pop_front() else { return };
             if let Some(objects) = &mut self.objects {
                 part.objects = objects.live.iter().map(|(object, _)| object.clone()).collect();
                 objects.tidy(part.keys, part.line);

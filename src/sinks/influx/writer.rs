@@ -203,7 +203,8 @@ impl RowWriter for InfluxWriter {
         Ok(())
     }
 
-    fn store(&mut self) -> Result<(), Leave> {
-        self.send()
+    fn store(&mut self) -> Result<Option<u64>, Leave> {
+        self.send()?;
+        Ok(None)
     }
 }
