@@ -737,7 +737,8 @@ impl Control {
             }
         }
         let line = self.ports.iter().map(|port| port.line).min().flatten();
-        if line > self.line {
+        // Not before a commit: only then is all that a run before this one left in the traces that are to forget it.
+        if line > self.line && self.committed.is_some() {
             self.line = line;
             decision.line = line;
         }

@@ -65,20 +65,26 @@ impl Disk {
 
     /// Remembers what a manifest holds, as it may be sent.
     fn commit(&mut self, manifest: &Manifest, rule: &Rule) {
+        let mut held = 0;
         for part in &manifest.parts {
             let mut windows: BTreeMap<(WindowStart, String), Avg> = BTreeMap::new();
             for object in &part.objects {
                 let bytes = self.read(object);
                 let each = |(window, symbol, acc): (WindowStart, &str, &[u8])| {
-                    windows.insert((window, symbol.to_owned()), postcard::from_bytes(acc).unwrap());
+                    if Some(window) >= part.line {
+                        windows.insert((window, symbol.to_owned()), postcard::from_bytes(acc).unwrap());
+                    }
                 };
                 Object::open(&bytes).unwrap().read(|_| true, each).unwrap();
             }
             for ((window, symbol), acc) in windows {
+                held += acc.count();
                 let row = acc.row(&symbol, window, manifest.marks.state(rule, window)).unwrap();
                 self.committed.insert(format!("{row:?}"));
             }
         }
+        let counted: i64 = manifest.partitions.iter().filter_map(|p| Some(p.state.as_ref()?.counts.counted)).sum();
+        assert_eq!(counted, held + manifest.retired, "manifest {}: counted = held + retired", manifest.seq);
         for (_, object) in &manifest.unstored {
             let letters = decode_letters(&self.read(object)).unwrap();
             self.committed.extend(letters.iter().map(|letter| format!("{letter:?}")));
