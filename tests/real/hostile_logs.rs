@@ -99,7 +99,8 @@ fn check(rng: &mut Rng, kafka: &Kafka, topics: &[String], rule: &Rule, as_of: Ev
 
 fn only_these_files(folder: &Path) {
     let left = crate::common::program::files(folder);
-    let known = |name: &str| name.starts_with("minutes.") || name.contains("/dead-letters-");
+    let known =
+        |name: &str| name.starts_with("minutes.") || name.contains("/dead-letters-") || name.contains("/state/");
     assert!(left.iter().all(|path| known(&path.to_string_lossy())), "{left:?}");
 }
 
