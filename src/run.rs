@@ -86,7 +86,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     let source = sources::open(&config.source, &source_options)?;
     let opened = config.state.as_deref().filter(|_| leads);
     let opened = opened.map(|path| state::open(path, config.take_over)).transpose()?;
-    let head = opened.as_ref().map(|opened| begin(opened, &config, &names, &letters_path)).transpose()?;
+    let head = opened.as_ref().map(|opened| begin(opened, &config, &names, &letters_path, clock)).transpose()?;
     let hands = leads.then(|| Hands::open(&config.sinks, &sink_options, &letters_path, keep, head.as_ref()));
     let mut hands = hands.transpose()?;
     if let (Some(hands), Some(opened), Some(head)) = (&mut hands, &opened, &head) {
@@ -190,7 +190,13 @@ fn same_semantics(left: &Manifest, config: &Config) -> Result<(), Halt> {
 }
 
 /// Publishes the manifest that this run goes on from.
-fn begin(opened: &state::Opened, config: &Config, names: &[String], letters: &Path) -> Result<Manifest, Halt> {
+fn begin(
+    opened: &state::Opened,
+    config: &Config,
+    names: &[String],
+    letters: &Path,
+    clock: Clock,
+) -> Result<Manifest, Halt> {
     let head = match &opened.head {
         Some(head) => {
             say(&format!("goes on where manifest {} left: {} records read before", head.seq, read(head)));
@@ -198,7 +204,7 @@ fn begin(opened: &state::Opened, config: &Config, names: &[String], letters: &Pa
         }
         None => Manifest::fresh(config.semantics.clone()),
     };
-    let mut next = head.restarted(names);
+    let mut next = head.restarted(&format!("{}-{}", std::process::id(), clock.wall().0), names);
     next.letters.name = letters.to_string_lossy().into_owned();
     opened.begin(&next)?;
     Ok(next)

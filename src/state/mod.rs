@@ -44,6 +44,12 @@ pub(crate) fn open(path: &Path, take_over: bool) -> Result<Opened, Halt> {
         Halt::new(HaltKind::Usage, why)
     };
     std::fs::create_dir_all(path).map_err(unusable)?;
+    // What no manifest needs is deleted: never in a folder that is somebody else's.
+    let empty = std::fs::read_dir(path).map_err(unusable)?.next().is_none();
+    if !empty && !path.join("lock").exists() {
+        let why = format!("--state {}: holds what is no state of minutely; choose another folder", path.display());
+        return Err(Halt::new(HaltKind::Usage, why));
+    }
     let lock = lock(path, take_over)?;
     let folder = Folder::open(path)?;
     folder.refuses_a_second_create()?;

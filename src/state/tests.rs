@@ -53,7 +53,7 @@ fn write(port: &mut dyn ObjectPort, name: &str, windows: &[i64]) -> ObjectRef {
 /// A chain with two objects that the head needs, and one that it does not.
 fn chain(folder: &Path) -> Manifest {
     let opened = open(folder, false).unwrap();
-    let first = fresh().restarted(&[]);
+    let first = fresh().restarted("a run", &[]);
     opened.begin(&first).unwrap();
     let mut objects = opened.store.port(no_wake()).unwrap();
     let (a, b, c) =
@@ -93,7 +93,7 @@ fn a_state_is_found_again_and_holds_what_it_needs() {
     assert_eq!((merged.entries, merged.name.as_str()), (2, "d"));
     opened.store.read(&merged).unwrap();
     drop(objects);
-    opened.begin(&opened.head.clone().unwrap().restarted(&[])).unwrap();
+    opened.begin(&opened.head.clone().unwrap().restarted("a run", &[])).unwrap();
     assert_eq!(files(&folder), [number(1), number(2), number(3), number(4), "b".into(), "c".into()]);
     assert_eq!(join(&folder).unwrap().generation, head.generation + 1);
 }
@@ -102,7 +102,7 @@ fn a_state_is_found_again_and_holds_what_it_needs() {
 fn one_run_owns_a_state_and_one_that_was_taken_over_commits_no_more() {
     let dir = tempfile::tempdir().unwrap();
     let owner = open(dir.path(), false).unwrap();
-    let first = fresh().restarted(&[]);
+    let first = fresh().restarted("a run", &[]);
     owner.begin(&first).unwrap();
     let mut zombie = owner.manifests(&first, no_wake()).unwrap();
     let halt = open(dir.path(), false).err().unwrap();
@@ -111,11 +111,16 @@ fn one_run_owns_a_state_and_one_that_was_taken_over_commits_no_more() {
     assert!(halt.why.contains(&pid) && halt.why.contains("--take-over"), "{halt}");
 
     let heir = open(dir.path(), true).unwrap();
-    let next = heir.head.clone().unwrap().restarted(&[]);
+    let next = heir.head.clone().unwrap().restarted("a run", &[]);
     heir.begin(&next).unwrap();
     heir.begin(&next).unwrap(); // a reply that was lost
     let mut manifests = heir.manifests(&next, no_wake()).unwrap();
     let halt = publish(&mut *zombie, &child(&first)).unwrap_err();
+    assert!(halt.kind == HaltKind::Fenced && halt.why.contains("manifest 2 is another run's"), "{halt}");
+
+    // Two that take over at once: one of them goes on.
+    let rival = Manifest { run: "another run".into(), ..next.clone() };
+    let halt = heir.begin(&rival).unwrap_err();
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("manifest 2 is another run's"), "{halt}");
 
     // Another zombie, that slept until its number was collected.
@@ -184,4 +189,11 @@ fn a_folder_that_cannot_be_is_refused() {
     std::fs::write(&file, "x").unwrap();
     let halt = open(&file.join("state"), false).err().unwrap();
     assert!(halt.kind == HaltKind::Usage && halt.why.contains("choose another folder"), "{halt}");
+
+    let theirs = dir.path().join("object/theirs");
+    std::fs::create_dir(dir.path().join("object")).unwrap();
+    std::fs::write(&theirs, "x").unwrap();
+    let halt = open(dir.path(), false).err().unwrap();
+    assert!(halt.kind == HaltKind::Usage && halt.why.contains("holds what is no state"), "{halt}");
+    assert!(theirs.exists() && std::fs::read_dir(dir.path()).unwrap().count() == 2, "nothing is touched");
 }

@@ -82,6 +82,9 @@ pub struct Manifest {
     pub semantics: BTreeMap<String, String>,
     /// How often the chain was restarted.
     pub generation: u64,
+    /// Which run wrote it: two that start at once from one head must not publish the same bytes.
+    #[serde(default)]
+    pub run: String,
     /// Counted from 1 in the chain.
     pub seq: u64,
     /// The hash of the manifest before it.
@@ -152,13 +155,14 @@ impl Manifest {
     }
 
     /// The one that a run publishes before anything else: all the same, of the next generation, with all of its sinks.
-    /// Files of sinks that are new belong to the state from then on.
+    /// Files of sinks that are new belong to the state from then on. `run` is a name that no other run has.
     #[must_use]
-    pub fn restarted(&self, sinks: &[String]) -> Self {
+    pub fn restarted(&self, run: &str, sinks: &[String]) -> Self {
         let new = sinks.iter().filter(|name| self.sink(name).is_none());
         let new = new.map(|name| Port { name: name.clone(), position: Some(0), ..Port::default() });
         Manifest {
             generation: self.generation + 1,
+            run: run.to_owned(),
             seq: self.seq + 1,
             parent: (self.seq > 0).then(|| hash(&self.encode())),
             sinks: self.sinks.iter().cloned().chain(new).collect(),

@@ -47,7 +47,7 @@ impl Disk {
     /// What a run does before it begins: the head, cut back to, and the manifest that it goes on with, published.
     pub(crate) fn restart(&mut self, sinks: &[String]) -> Manifest {
         let head = self.manifests.last_key_value().map(|(_, bytes)| Manifest::decode(bytes).unwrap());
-        let next = head.unwrap_or_else(|| Manifest::fresh(BTreeMap::new())).restarted(sinks);
+        let next = head.unwrap_or_else(|| Manifest::fresh(BTreeMap::new())).restarted("simulated", sinks);
         let length = |position: Option<u64>| usize::try_from(position.unwrap_or(0)).unwrap();
         self.finals.truncate(length(next.sink(SINKS[1]).unwrap().position));
         self.letters.truncate(length(next.letters.position));
