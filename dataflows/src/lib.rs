@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod control;
 pub mod decimal;
 pub mod decode;
+pub mod delivery;
 pub mod drive;
 pub mod edge;
 pub mod emitter;

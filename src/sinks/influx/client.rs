@@ -2,8 +2,9 @@
 //! compresses only with more dependencies; set-up and health by influxdb2.
 
 use super::Address;
-use super::retry::{self, Pace, Verdict, judge};
+use super::retry::{self, Pace};
 use crate::clock::Clock;
+use minutely_dataflows::delivery::{Verdict, judge};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use std::error::Error;

@@ -1,43 +1,7 @@
-//! What an answer to a write means, and how long to wait before the next attempt.
-//!
-//! Sending the same points again is always safe: a point is named by measurement, symbol and minute, and the last
-//! write of it wins. So whatever does not say clearly that nothing more will come of it is sent again.
+//! How long to wait before the next attempt.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
-
-/// What to do after an answer. Answers seen on a real InfluxDB 2.7, and those that proxies give.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// 204: written.
-    Done,
-    /// The outcome is unknown (a real 500 "timeout" had written): the identical bytes again, after a while.
-    Again,
-    /// 413: in two halves.
-    Split,
-    /// 400: nothing of it was written. 422: all but some points were. Find those that are to blame.
-    Blame,
-    /// A matter of set-up, such as a token that was revoked: hold everything and look again every few seconds.
-    Hold,
-}
-
-/// What this status means.
-pub(super) fn judge(status: u16) -> Verdict {
-    match status {
-        204 => Verdict::Done,
-        408 | 425 | 429 | 500..=599 => Verdict::Again,
-        413 => Verdict::Split,
-        400 | 422 => Verdict::Blame,
-        _ => Verdict::Hold, // 401, 403, 404; and what no InfluxDB answers, such as a redirect
-    }
-}
-
-/// How many points a 422 says were left out, if it says so: `… dropped=2`, `… dropped 2 points outside retention …`.
-pub(super) fn dropped(answer: &str) -> Option<usize> {
-    let rest = answer.split("dropped").nth(1)?;
-    let digits = rest.strip_prefix(['=', ' '])?;
-    digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-}
 
 /// All times of a sink; tests have shorter ones.
 #[derive(Clone, Copy, Debug)]
@@ -103,31 +67,6 @@ pub(super) fn retry_after(header: &str, now: i64) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn answers_are_told_apart() {
-        for (status, want) in [
-            (204, Verdict::Done),
-            (429, Verdict::Again),
-            (500, Verdict::Again),
-            (503, Verdict::Again),
-            (413, Verdict::Split),
-            (400, Verdict::Blame),
-            (422, Verdict::Blame),
-            (401, Verdict::Hold),
-            (403, Verdict::Hold),
-            (404, Verdict::Hold),
-            (200, Verdict::Hold),
-            (302, Verdict::Hold),
-            (405, Verdict::Hold),
-        ] {
-            assert_eq!(judge(status), want, "{status}");
-        }
-        assert_eq!(dropped("partial write: field type conflict: input field \"v\" … dropped=12\"}"), Some(12));
-        assert_eq!(dropped("partial write: dropped 2 points outside retention policy of duration 1h"), Some(2));
-        assert_eq!(dropped("partial write: dropped"), None);
-        assert_eq!(dropped("unable to parse"), None);
-    }
 
     #[test]
     fn waits_grow_to_their_bound_and_heed_the_server() {

@@ -7,7 +7,7 @@
 //! write must go through, lest a proxy that refuses everything make all points unwritable.
 
 use super::client::{Client, Reply, advice, brief, runtime};
-use super::retry::{Backoff, Pace, Verdict, dropped, judge};
+use super::retry::{Backoff, Pace};
 use super::unwritable::{Unwritable, record};
 use super::{Address, line};
 use crate::clock::Clock;
@@ -15,6 +15,7 @@ use crate::sinks::RowWriter;
 use crate::sinks::port::{Health, Leave, Stop};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use minutely_dataflows::delivery::{Delivery, Outcome, Request, Verdict, dropped, judge};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::State;
@@ -57,13 +58,6 @@ impl Batch {
     }
 }
 
-/// What became of lines that were sent until their outcome was known.
-enum Outcome {
-    Done,
-    Split(String),
-    Blame { answer: String, all: Option<usize> },
-}
-
 /// Compressed; the same lines give the same bytes.
 pub(super) fn gzip(lines: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -91,31 +85,25 @@ impl InfluxWriter {
     /// Sends the batch; what is unwritable in it is recorded.
     fn send(&mut self) -> Result<(), Leave> {
         let batch = std::mem::take(&mut self.batch);
-        if batch.rows.is_empty() {
-            return Ok(());
-        }
-        let mut refused = Vec::new();
-        let mut todo: Vec<_> = std::iter::once(0..batch.rows.len()).collect();
-        let mut blames_points = false;
-        while let Some(range) = todo.pop() {
-            let (answer, all) = match self.deliver(gzip(batch.lines(&range)))? {
-                Outcome::Done => continue,
-                Outcome::Split(answer) => (answer, false),
-                Outcome::Blame { answer, all } => (answer, all == Some(range.len())),
+        let mut delivery = Delivery::new(batch.rows.len());
+        while let Some(request) = delivery.next() {
+            let outcome = self.deliver(match request {
+                Request::Points(range) => gzip(batch.lines(&range)),
+                Request::Empty => gzip(b""),
+            })?;
+            let said = match &outcome {
+                Outcome::Done => String::new(),
+                Outcome::Split(answer) | Outcome::Blame { answer, .. } => answer.clone(),
             };
-            if !blames_points && !self.takes_nothing_gladly()? {
-                todo.push(range); // it was not about the points, or was not for a while: once more
-                continue;
-            }
-            blames_points = true;
-            if range.len() == 1 || all {
-                refused.extend(range.map(|i| record(&self.address.name, self.measurement, &batch.rows[i], &answer)));
-            } else {
-                let middle = range.start + range.len() / 2;
-                todo.push(middle..range.end);
-                todo.push(range.start..middle);
+            if delivery.answered(outcome) {
+                self.health.hurts(format!("refuses even an empty write ({})", brief(&said)));
+                self.stop.wait(self.pace.hold)?;
             }
         }
+        let refused = delivery.refused();
+        let name = &self.address.name;
+        let refused: Vec<_> =
+            refused.iter().map(|(point, answer)| record(name, self.measurement, &batch.rows[*point], answer)).collect();
         self.record(&refused)
     }
 
@@ -127,21 +115,6 @@ impl InfluxWriter {
             refused.len()
         );
         self.unwritable.add(refused, &self.health, &self.stop)
-    }
-
-    /// Does an empty write go through at the first attempt? If not, waits until it does.
-    fn takes_nothing_gladly(&mut self) -> Result<bool, Leave> {
-        let mut first = true;
-        loop {
-            match self.deliver(gzip(b""))? {
-                Outcome::Done => return Ok(first),
-                Outcome::Split(answer) | Outcome::Blame { answer, .. } => {
-                    self.health.hurts(format!("refuses even an empty write ({})", brief(&answer)));
-                    self.stop.wait(self.pace.hold)?;
-                    first = false;
-                }
-            }
-        }
     }
 
     /// Sends the same bytes until it is known what became of them.
@@ -164,8 +137,8 @@ impl InfluxWriter {
                     }
                     Verdict::Split => return Ok(Outcome::Split(format!("{status}: {}", brief(&text)))),
                     Verdict::Blame => {
-                        let all = if status == 422 { dropped(&text) } else { None };
-                        return Ok(Outcome::Blame { answer: format!("{status}: {}", brief(&text)), all });
+                        let dropped = if status == 422 { dropped(&text) } else { None };
+                        return Ok(Outcome::Blame { answer: format!("{status}: {}", brief(&text)), dropped });
                     }
                     Verdict::Again => (format!("{status}: {}", brief(&text)), backoff.wait(retry_after)),
                     Verdict::Hold => (advice(&self.address, status, &text), self.pace.hold),
