@@ -1,7 +1,7 @@
 //! The folder, through `object_store`: each call blocks its thread, which is one of the state's own, or the main one
 //! before the run begins.
 
-use minutely_dataflows::checkpoint::{Manifest, ObjectRef};
+use minutely_dataflows::checkpoint::{Manifest, ObjectRef, Reply, Step};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
@@ -80,14 +80,6 @@ impl Folder {
         self.runtime.block_on(async { Ok(self.store.get(key).await?.bytes().await?.to_vec()) })
     }
 
-    fn exists(&self, key: &Key) -> Result<bool, Error> {
-        match self.runtime.block_on(self.store.head(key)) {
-            Ok(_) => Ok(true),
-            Err(Error::NotFound { .. }) => Ok(false),
-            Err(e) => Err(e),
-        }
-    }
-
     /// What is not there need not be deleted; what cannot be is left for the next start.
     fn delete(&self, key: &Key) {
         match self.runtime.block_on(self.store.delete(key)) {
@@ -137,20 +129,20 @@ impl Folder {
     }
 
     /// All manifests' numbers.
-    fn manifests(&self) -> Result<BTreeSet<u64>, Halt> {
+    fn manifests(&self) -> Result<BTreeSet<u64>, Error> {
         let numbers = self.names("manifest")?;
         Ok(numbers.into_iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    fn names(&self, folder: &str) -> Result<Vec<String>, Halt> {
-        let listed = self.runtime.block_on(self.store.list_with_delimiter(Some(&Key::from(folder))));
-        let listed = listed.map_err(|e| self.unreachable(&e))?;
+    fn names(&self, folder: &str) -> Result<Vec<String>, Error> {
+        let listed = self.runtime.block_on(self.store.list_with_delimiter(Some(&Key::from(folder))))?;
         Ok(listed.objects.iter().filter_map(|meta| Some(meta.location.filename()?.to_owned())).collect())
     }
 
     /// The newest manifest.
     pub(super) fn head(&self) -> Result<Option<Manifest>, Halt> {
-        let Some(seq) = self.manifests()?.last().copied() else { return Ok(None) };
+        let manifests = self.manifests().map_err(|e| self.unreachable(&e))?;
+        let Some(seq) = manifests.last().copied() else { return Ok(None) };
         let key = manifest_key(seq);
         let bytes = self.get(&key).map_err(|e| self.damaged(&key, &e))?;
         let manifest = Manifest::decode(&bytes).map_err(|damage| self.damaged(&key, &damage))?;
@@ -173,21 +165,34 @@ impl Folder {
         self.patiently(patience, || self.put(&object_key(name), bytes, PutMode::Overwrite))
     }
 
-    /// Creates a manifest. A reply that was lost is told from another run's by reading back.
-    pub(super) fn publish(&self, seq: u64, bytes: &[u8], patience: &dyn Patience) -> Result<(), Halt> {
+    /// Has a manifest committed, and what is old after that deleted: `old` objects, the oldest manifest.
+    pub(super) fn publish(&self, seq: u64, bytes: &[u8], old: &[String], patience: &dyn Patience) -> Result<(), Halt> {
         let key = manifest_key(seq);
-        let theirs = self.patiently(patience, || match self.put(&key, bytes, PutMode::Create) {
-            Ok(()) => Ok(None),
-            Err(Error::AlreadyExists { .. }) => Ok(Some(self.get(&key)?).filter(|there| there != bytes)),
-            Err(e) => Err(e),
-        })?;
-        if theirs.is_some() {
-            return Err(self.fenced(&format!("manifest {seq} is another run's")));
+        let mut step = Step::Create;
+        loop {
+            let reply = match &step {
+                Step::Create => self.patiently(patience, || match self.put(&key, bytes, PutMode::Create) {
+                    Ok(()) => Ok(Reply::Created),
+                    Err(Error::AlreadyExists { .. }) => Ok(Reply::Exists),
+                    Err(e) => Err(e),
+                })?,
+                Step::ReadBack => self.patiently(patience, || match self.get(&key) {
+                    Ok(there) => Ok(Reply::Ours(there == bytes)),
+                    Err(Error::NotFound { .. }) => Ok(Reply::Ours(false)), // collected since
+                    Err(e) => Err(e),
+                })?,
+                Step::FindNewest => {
+                    let newest = self.patiently(patience, || self.manifests())?.last().copied();
+                    Reply::Newest(newest.unwrap_or(0))
+                }
+                Step::Collect => {
+                    self.collect(seq, old);
+                    return Ok(());
+                }
+                Step::Fenced(what) => return Err(self.fenced(what)),
+            };
+            step = step.after(seq, reply);
         }
-        if seq > 1 && !self.patiently(patience, || self.exists(&manifest_key(seq - 1)))? {
-            return Err(self.fenced(&format!("manifest {} is gone, for others have followed it", seq - 1)));
-        }
-        Ok(())
     }
 
     fn fenced(&self, what: &str) -> Halt {
@@ -199,7 +204,7 @@ impl Folder {
     }
 
     /// After manifest `seq`: what is too old goes, the oldest first.
-    pub(super) fn collect(&self, seq: u64, objects: &[String]) {
+    fn collect(&self, seq: u64, objects: &[String]) {
         objects.iter().for_each(|name| self.delete(&object_key(name)));
         if let Some(old) = seq.checked_sub(KEPT) {
             self.delete(&manifest_key(old));

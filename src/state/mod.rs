@@ -116,7 +116,7 @@ impl Opened {
     /// 69: it cannot be written. 78: another run did it first.
     pub(crate) fn begin(&self, manifest: &Manifest) -> Result<(), Halt> {
         let folder = Folder::open(&self.path)?;
-        folder.publish(manifest.seq, &manifest.encode(), &folder::Never)?;
+        folder.publish(manifest.seq, &manifest.encode(), &[], &folder::Never)?;
         folder.keep_only(&manifest.objects().map(|object| object.name.clone()).collect());
         Ok(())
     }

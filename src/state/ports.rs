@@ -140,10 +140,9 @@ impl Manifests {
             if let Some((name, bytes)) = &next.letters {
                 folder.write(name, bytes, patience)?;
             }
-            folder.publish(next.seq, &next.manifest, patience)?;
             let old = std::mem::replace(&mut needed, next.needed);
             let old: Vec<String> = old.into_iter().filter(|name| !needed.contains(name)).collect();
-            folder.collect(next.seq, &old);
+            folder.publish(next.seq, &next.manifest, &old, patience)?;
             Ok(next.seq)
         });
         Ok(Manifests { writer: writer?, published: from.seq })

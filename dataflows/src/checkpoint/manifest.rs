@@ -3,6 +3,7 @@
 use super::{Damage, FORMAT, hash};
 use crate::control::Marks;
 use crate::edge::Found;
+use crate::mutants::{self, Mutant};
 use crate::partition::PartitionState;
 use crate::time::{Epoch, EventTime, WindowStart};
 use serde::{Deserialize, Serialize};
@@ -161,7 +162,7 @@ impl Manifest {
         let new = sinks.iter().filter(|name| self.sink(name).is_none());
         let new = new.map(|name| Port { name: name.clone(), position: Some(0), ..Port::default() });
         Manifest {
-            generation: self.generation + 1,
+            generation: self.generation + u64::from(!mutants::on(Mutant::EpochReused)),
             run: run.to_owned(),
             seq: self.seq + 1,
             parent: (self.seq > 0).then(|| hash(&self.encode())),

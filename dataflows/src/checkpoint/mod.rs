@@ -13,9 +13,11 @@
 
 mod manifest;
 mod object;
+mod publish;
 
 pub use manifest::{Manifest, ObjectRef, Part, Port, Taken};
 pub use object::{Object, decode_letters, encode_letters, merge};
+pub use publish::{Reply, Step};
 
 use xxhash_rust::xxh3::xxh3_128;
 

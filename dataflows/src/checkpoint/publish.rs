@@ -1,0 +1,98 @@
+//! How a manifest comes into the chain: effects on the store, one after the other, and what their answers mean. Pure.
+//!
+//! ```text
+//!   create ── created ──────────────────────> find newest ── it is ──> collect: the manifest is committed
+//!     └ exists ──> read back ── ours (a reply     └ it is not, or the manifest is another run's ──> fenced
+//!                               was lost) ──^
+//! ```
+//!
+//! A run that was taken over creates a number that another has created, or one that was collected since; then others have
+//! followed it. So the second look is needed: whoever is the newest *after* it was created is what all that come later
+//! build upon, and whoever is not has committed nothing and may touch nothing any more. To look whether the parent is
+//! still there would be less: the first manifest has none, a run that died between its two steps leaves a parent that
+//! nobody collects, and a zombie's useless manifest would pass for the parent of the next.
+
+use crate::mutants::{self, Mutant};
+
+/// What is to be done next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Create the manifest, if nothing has its number.
+    Create,
+    /// Read what has its number.
+    ReadBack,
+    /// Look for the newest manifest.
+    FindNewest,
+    /// It is committed: what its parent needed and it does not may go, and so may the oldest manifests.
+    Collect,
+    /// Another run has gone on with the chain, and this one ends; why.
+    Fenced(String),
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// [`Step::Create`]: it was created.
+    Created,
+    /// [`Step::Create`]: something has its number.
+    Exists,
+    /// [`Step::ReadBack`]: are these its bytes?
+    Ours(bool),
+    /// [`Step::FindNewest`]: its number.
+    Newest(u64),
+}
+
+impl Step {
+    /// The step after a reply, for manifest `seq`.
+    ///
+    /// # Panics
+    /// When the reply is not one to this step.
+    #[must_use]
+    pub fn after(&self, seq: u64, reply: Reply) -> Step {
+        match (self, reply) {
+            (Step::Create, Reply::Created) if mutants::on(Mutant::FollowersIgnored) => Step::Collect,
+            (Step::Create, Reply::Created) | (Step::ReadBack, Reply::Ours(true)) => Step::FindNewest,
+            (Step::Create, Reply::Exists) => Step::ReadBack,
+            (Step::ReadBack, Reply::Ours(false)) => Step::Fenced(format!("manifest {seq} is another run's")),
+            (Step::FindNewest, Reply::Newest(newest)) if newest == seq => Step::Collect,
+            (Step::FindNewest, Reply::Newest(newest)) => Step::Fenced(format!("manifest {newest} has followed {seq}")),
+            (step, reply) => panic!("{reply:?} is no reply to {step:?}"),
+        }
+    }
+
+    /// Does a run that has come to this step delete what is old?
+    pub fn collects(&self) -> bool {
+        match self {
+            Step::Collect => true,
+            Step::Fenced(_) => mutants::on(Mutant::ZombieCollects),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goes all the way; what is asked of the store, and where it ends.
+    fn way(seq: u64, replies: &[Reply]) -> (Vec<Step>, Step) {
+        let mut step = Step::Create;
+        let mut asked = Vec::new();
+        for reply in replies {
+            asked.push(step.clone());
+            step = step.after(seq, *reply);
+        }
+        (asked, step)
+    }
+
+    #[test]
+    fn only_who_created_it_and_is_the_newest_has_committed() {
+        use Reply::{Created, Exists, Newest, Ours};
+        assert_eq!(way(1, &[Created, Newest(1)]).1, Step::Collect);
+        assert_eq!(way(7, &[Exists, Ours(true), Newest(7)]).1, Step::Collect, "the reply was lost");
+        for replies in [&[Created, Newest(9)][..], &[Exists, Ours(false)], &[Exists, Ours(true), Newest(8)]] {
+            let (asked, end) = way(7, replies);
+            assert!(matches!(end, Step::Fenced(_)) && !end.collects(), "{asked:?}");
+        }
+    }
+}
