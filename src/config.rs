@@ -174,7 +174,7 @@ impl Config {
                 checkpoint_interval: checkpoint_interval?,
                 max_keys: max_keys?,
                 sink_timeout: sink_timeout?,
-                audit: false,
+                ..Settings::default()
             };
             let folder = PathBuf::from(&args.data).join(job?);
             let default_sink = || format!("sqlite:{}", folder.join("minutes.db").display());

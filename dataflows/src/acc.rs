@@ -8,6 +8,7 @@
 
 use crate::decimal::{Decimal, SCALE, nearest};
 use crate::decode::Event;
+use crate::mutants::{self, Mutant};
 use crate::row::{MarketRow, Row};
 use crate::time::{EventTime, State, WindowStart};
 use crate::wide::{I256, U256};
@@ -67,7 +68,7 @@ pub struct Avg {
 
 impl IsZero for Avg {
     fn is_zero(&self) -> bool {
-        self.count == 0
+        if mutants::on(Mutant::SumOnlyDiff) { self.sum.get() == 0 } else { self.count == 0 }
     }
 }
 
@@ -75,6 +76,10 @@ impl Semigroup for Avg {
     fn plus_equals(&mut self, other: &Self) {
         self.count += other.count;
         self.sum.add(other.sum);
+        #[cfg(feature = "mutants")]
+        if mutants::on(Mutant::FloatSum) {
+            self.sum = Sum::new((self.sum.get() as f64) as i128);
+        }
     }
 }
 

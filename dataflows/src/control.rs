@@ -48,6 +48,8 @@ pub struct Settings {
     pub max_keys: u64,
     /// Bounded: how long a sink may make no progress, in nanoseconds. Default: five minutes.
     pub sink_timeout: i64,
+    /// A worker that has read that many records wants the epoch to end, and stops reading at twice that. Default: 65536.
+    pub epoch_records: usize,
     /// Count the whole trace at every cut. For tests; the end of a bounded run does so anyway.
     pub audit: bool,
 }
@@ -62,6 +64,7 @@ impl Default for Settings {
             checkpoint_interval: SECOND,
             max_keys: 5_000_000,
             sink_timeout: 300 * SECOND,
+            epoch_records: 64 << 10,
             audit: false,
         }
     }
@@ -480,9 +483,10 @@ impl Control {
 
     fn admit(&mut self, found: Vec<Found>, decision: &mut Decision) -> Result<(), Halt> {
         let first = !std::mem::replace(&mut self.asked, true);
+        let fresh = self.chain.as_ref().is_none_or(|chain| chain.partitions.is_empty());
         let finished = self.chain.as_ref().is_some_and(|chain| chain.finished);
         let mut news = !(self.settings.bounded && finished);
-        for found in found {
+        for mut found in found {
             let instant = self.settings.instant;
             let known = self.partitions.iter().position(|p| p.left && p.found.name == found.name);
             let index = known.unwrap_or(self.partitions.len());
@@ -498,6 +502,10 @@ impl Control {
                 }
                 None => {
                     news = true;
+                    // Its first records are as new as it is, whatever `--start` says.
+                    if !(first && fresh) && !mutants::on(Mutant::NewPartitionFromLatest) {
+                        found.start = found.earliest;
+                    }
                     self.partitions.push(Admitted { found, floor: self.guide.w, state: None, left: false });
                 }
             }
@@ -621,6 +629,7 @@ impl Control {
         let Some(cut) = self.cuts.front() else { return Ok(()) };
         let epoch = cut.end.epoch;
         let Some(counts) = cut.counts else { return Ok(()) };
+        let counts = if mutants::on(Mutant::SnapshotNotAwaited) { self.counts() } else { counts };
         if gathered.is_some_and(|until| until <= epoch) {
             return Ok(());
         }
@@ -738,7 +747,7 @@ impl Control {
         }
         let line = self.ports.iter().map(|port| port.line).min().flatten();
         // Not before a commit: only then is all that a run before this one left in the traces that are to forget it.
-        if line > self.line && self.committed.is_some() {
+        if line > self.line && (self.committed.is_some() || mutants::on(Mutant::LineBeforeCommit)) {
             self.line = line;
             decision.line = line;
         }

@@ -45,8 +45,11 @@ impl Halt {
 pub struct Found {
     /// Which one.
     pub name: PartitionName,
-    /// The first offset to read.
+    /// The first offset to read, if it is there when a chain of runs begins.
     pub start: NextOffset,
+    /// The first offset there is: where a partition is read from that is found later.
+    #[serde(default)]
+    pub earliest: NextOffset,
     /// Bounded runs: the recorded end, in the source's own measure (an offset; bytes of a file). The partition is read up
     /// to it and no further.
     pub end: Option<i64>,

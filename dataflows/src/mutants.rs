@@ -1,31 +1,74 @@
 //! Wrong variants of single lines, so that tests can show that they would notice (`--features mutants`). Without the
-//! feature, none is on and nothing of this is in the binary.
+//! feature, none is on and nothing of this is in the binary. `tests/mutants.rs` has for each the check that notices it.
 
-/// One wrong line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Mutant {
+macro_rules! mutants {
+    ($($(#[doc = $doc:expr])+ $name:ident,)+) => {
+        /// One wrong line.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Mutant {
+            /// The program itself.
+            None,
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Mutant {
+            /// All that are wrong.
+            pub const ALL: &[Mutant] = &[$(Mutant::$name),+];
+        }
+    };
+}
+
+mutants! {
     /// `graph/intern.rs`: a batch is lost after the exchange. Breaks R11's second equation.
-    LostBatch = 1,
-    /// `graph/retire.rs`: what is forgotten is forgotten twice in the tally. Breaks the trace's audit.
-    RetiredTwice = 2,
+    LostBatch,
+    /// `graph/retire.rs`: what is forgotten is forgotten twice in the tally. Breaks R11's second equation.
+    RetiredTwice,
     /// `partition.rs`: a floor rises without the partition's own silence (R8). Loses what a slow partition brings.
-    FloorWithoutSilence = 3,
-    /// `partition.rs`: a partition with records to read is taken for caught up. Loses them to its own floor.
-    EndNotReached = 4,
-    /// `control.rs`: the line moves when a round begins, not when it is stored. Forgets rows that were never sent.
-    ForgottenBeforeStored = 5,
+    FloorWithoutSilence,
+    /// `partition.rs`: a partition whose records nobody comes to read is taken for caught up (R8). Loses them to its floor.
+    IdleUnderBackPressure,
+    /// `graph/read.rs`: what can be read is taken for all there is, although a transaction is open (R8).
+    OpenTransactionIsTheEnd,
     /// `partition.rs`: silence is added to floors (R8). Minutes become final ahead of the clock.
-    SilenceCompounds = 6,
+    SilenceCompounds,
+    /// `partition.rs`: A is the least watermark of the others, caught up or not (R8). The last windows never close.
+    WatermarkOfTheOthers,
+    /// `control.rs`: a partition found while running is read from where `--start` says. Loses its first records.
+    NewPartitionFromLatest,
+    /// `control.rs`: the line moves when a round begins, not when it is stored. Forgets rows that were never sent.
+    ForgottenBeforeStored,
+    /// `control.rs`: a line is told before the run's first commit, when the trace does not hold all that it is to forget.
+    LineBeforeCommit,
+    /// `control.rs`: partitions are taken as they are when the parts are there, not as they were at the cut.
+    SnapshotNotAwaited,
+    /// `graph/state.rs`: a part of a cut is told before its object is durable.
+    ObjectNotAwaited,
+    /// `graph/state.rs`: a batch is filed under the lower bound of its times. Its later updates miss their cut.
+    FiledUnderCapability,
+    /// `checkpoint/manifest.rs`: a restart goes on with the generation, and so with the epochs, of the run before.
+    EpochReused,
+    /// `checkpoint/publish.rs`: a manifest counts once it is created, whether others have followed it or not.
+    FollowersIgnored,
+    /// `checkpoint/publish.rs`: a run that is fenced collects what it believes to be old.
+    ZombieCollects,
+    /// `acc.rs`: a diff is zero when its sum is. Windows that sum to nothing vanish.
+    SumOnlyDiff,
+    /// `acc.rs`: sums are floating point.
+    FloatSum,
+    /// `delivery.rs`: a point that a database refuses is dropped and not recorded.
+    PointDropped,
+    /// `delivery.rs`: 422, which says that a write was partial, is taken for success.
+    PartialIsSuccess,
 }
 
 #[cfg(feature = "mutants")]
 static ACTIVE: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
 
-/// Makes one mutant, or none, the program.
+/// Makes one mutant the program.
 #[cfg(feature = "mutants")]
-pub fn activate(mutant: Option<Mutant>) {
-    ACTIVE.store(mutant.map_or(0, |mutant| mutant as u8), std::sync::atomic::Ordering::SeqCst);
+pub fn activate(mutant: Mutant) {
+    ACTIVE.store(mutant as u8, std::sync::atomic::Ordering::SeqCst);
 }
 
 /// Is this one the program?

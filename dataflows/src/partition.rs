@@ -295,7 +295,7 @@ impl Partition {
     /// up by this call.
     pub fn settle(&mut self, now: Monotonic) -> bool {
         let (Some(a), Some(end)) = (self.learnt, self.answer) else { return false };
-        if self.next < end && !mutants::on(Mutant::EndNotReached) {
+        if self.next < end && !mutants::on(Mutant::IdleUnderBackPressure) {
             return false;
         }
         self.learnt = None;
@@ -349,6 +349,11 @@ impl Partition {
 /// would be added again in every epoch, and ten seconds of it would pass for ten minutes.
 pub fn least_to_follow<'a>(rule: &Rule, states: impl Iterator<Item = &'a PartitionState> + Clone) -> EventTime {
     let busy = states.clone().filter(|s| !s.caught_up).map(|s| s.watermark().unwrap_or(UNKNOWN)).min();
+    if mutants::on(Mutant::WatermarkOfTheOthers) {
+        let mut all: Vec<_> = states.map(|s| s.watermark().unwrap_or(UNKNOWN)).collect();
+        all.sort_unstable();
+        return all.get(1).copied().unwrap_or(UNKNOWN);
+    }
     if let Some(a) = busy {
         return a;
     }

@@ -127,7 +127,7 @@ impl Windowing {
 pub struct Monotonic(pub i64);
 
 /// The next offset to read, never the last one read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NextOffset(pub i64);
 
 #[cfg(test)]

@@ -1,65 +1,71 @@
-//! Every mutant is noticed, by the check that it is listed with. One test: the mutant is the whole process's.
+//! Every mutant is noticed: by its recorded seed, and by what share of fresh ones is told. One test: the mutant is the
+//! whole process's.
 
 #![cfg(feature = "mutants")]
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
+mod contending;
+mod delivering;
 mod hostile;
 mod lagging;
-mod memory;
+mod simulated;
 
-use hostile::Kind;
-use minutely_dataflows::acc::Avg;
-use minutely_dataflows::control::Settings;
-use minutely_dataflows::edge::{HaltKind, Takes};
 use minutely_dataflows::mutants::{Mutant, activate};
-use minutely_dataflows::partition::Rule;
-use minutely_dataflows::time::{SECOND, Windowing};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// A bounded run over a hostile log: what ends it, or the rows that its sink got.
-fn run(seed: u64, audit: bool) -> Result<Vec<minutely_dataflows::row::Row>, minutely_dataflows::edge::Halt> {
-    let mut rng = fastrand::Rng::with_seed(seed);
-    // Many windows and few cuts: rounds of many chunks.
-    let rule = Rule { windowing: Windowing { length: SECOND, lateness: 5 * SECOND }, ..Rule::default() };
-    let settings = Settings {
-        rule,
-        bounded: true,
-        instant: Some(hostile::BEGAN.plus(3600 * SECOND)),
-        checkpoint_interval: SECOND / 10,
-        audit,
-        ..Settings::default()
-    };
-    let partitions = hostile::log(&mut rng, Kind::File, &settings.rule, 4, 3000);
-    let takes = [Takes { changes: false, partial: true, open_every: 0 }];
-    let mut ran = memory::run::<Avg>(&partitions, &settings, &takes, 2)?;
-    let mut rows = ran.sinks.pop().unwrap();
-    rows.sort_by(|a, b| (a.minute, &a.symbol).cmp(&(b.minute, &b.symbol)));
-    Ok(rows)
+/// What notices a mutant, and a seed with which it does.
+fn noticed_by(mutant: Mutant) -> (fn(u64) -> bool, u64) {
+    let simulation: fn(u64) -> bool = |seed| catch_unwind(AssertUnwindSafe(|| simulated::check(seed))).is_err();
+    let chain: fn(u64) -> bool = |seed| (0..2000).any(|n| !contending::one_chain(seed.wrapping_add(n)));
+    let delivery: fn(u64) -> bool = |seed| (0..50).any(|n| !delivering::accounts_for_every_point(seed.wrapping_add(n)));
+    match mutant {
+        Mutant::None => unreachable!("it is the program"),
+        Mutant::FloorWithoutSilence => (|_| lagging::speaks() > 0, 0),
+        Mutant::IdleUnderBackPressure => (|_| lagging::is_read_slowly() > 0, 0),
+        Mutant::SilenceCompounds => (|_| lagging::silence() > 0, 0),
+        Mutant::FollowersIgnored | Mutant::ZombieCollects => (chain, 0),
+        Mutant::PointDropped | Mutant::PartialIsSuccess => (delivery, 0),
+        Mutant::OpenTransactionIsTheEnd => (simulation, 3006),
+        Mutant::FiledUnderCapability | Mutant::EpochReused => (simulation, 3002),
+        Mutant::LostBatch
+        | Mutant::RetiredTwice
+        | Mutant::WatermarkOfTheOthers
+        | Mutant::NewPartitionFromLatest
+        | Mutant::ForgottenBeforeStored
+        | Mutant::LineBeforeCommit
+        | Mutant::SnapshotNotAwaited
+        | Mutant::ObjectNotAwaited
+        | Mutant::SumOnlyDiff
+        | Mutant::FloatSum => (simulation, 3000),
+    }
 }
 
+/// `MINUTELY_TEST_SEEDS=N`: so many fresh seeds a mutant; `MINUTELY_TEST_SEED=N`: from this one on;
+/// `MINUTELY_TEST_MUTANT=NAME`: this one alone.
 #[test]
 fn every_mutant_is_noticed() {
-    let first = fastrand::u64(..);
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let first = number("MINUTELY_TEST_SEED").unwrap_or_else(|| fastrand::u64(..));
+    let seeds = number("MINUTELY_TEST_SEEDS").unwrap_or(10);
     println!("seeds from {first}");
-    let noticed = |mutant: Mutant, check: &dyn Fn(u64) -> bool| {
-        activate(None);
-        assert!(!check(first), "{mutant:?}: the program itself is taken for wrong");
-        activate(Some(mutant));
-        let caught = (0..5).any(|n| check(first.wrapping_add(n)));
-        activate(None);
-        assert!(caught, "{mutant:?} was not noticed");
-    };
-    let unbalanced =
-        |seed| matches!(run(seed, true), Err(halt) if halt.kind == HaltKind::Internal && halt.why.contains("balance"));
-    noticed(Mutant::LostBatch, &unbalanced);
-    noticed(Mutant::RetiredTwice, &unbalanced);
-    noticed(Mutant::FloorWithoutSilence, &|_| lagging::speaks() > 0);
-    noticed(Mutant::EndNotReached, &|_| lagging::is_read_slowly() > 0);
-    noticed(Mutant::SilenceCompounds, &|_| lagging::silence() > 0);
-    noticed(Mutant::ForgottenBeforeStored, &|seed| {
-        let mutant = run(seed, false);
-        activate(None);
-        let differs = mutant != run(seed, false);
-        activate(Some(Mutant::ForgottenBeforeStored));
-        differs
-    });
+    let report = std::panic::take_hook();
+    let mut missed = Vec::new();
+    let alone = std::env::var("MINUTELY_TEST_MUTANT").ok();
+    let wanted = |mutant: &Mutant| alone.as_ref().is_none_or(|name| *name == format!("{mutant:?}"));
+    for mutant in Mutant::ALL.iter().copied().filter(wanted) {
+        let (notices, recorded) = noticed_by(mutant);
+        assert!(!notices(first), "{mutant:?}: the program itself is taken for wrong");
+        std::panic::set_hook(Box::new(|_| {}));
+        activate(mutant);
+        if !notices(recorded) {
+            missed.push(mutant);
+        }
+        let fresh: Vec<_> = (0..seeds).map(|n| first.wrapping_add(n)).filter(|seed| notices(*seed)).collect();
+        activate(Mutant::None);
+        drop(std::panic::take_hook());
+        let one = fresh.first().map_or(String::new(), |seed| format!(", the first by seed {seed}"));
+        println!("{mutant:?}: noticed by {} of {seeds} fresh seeds{one}", fresh.len());
+    }
+    std::panic::set_hook(report);
+    assert!(missed.is_empty(), "not noticed with their recorded seeds: {missed:?}");
 }

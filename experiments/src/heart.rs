@@ -104,7 +104,7 @@ impl LogSource for Files {
         }
         let found = |path: &PathBuf| {
             let name = PartitionName { log: path.display().to_string(), number: None };
-            Found { name, start: NextOffset(0), end: Some(i64::MAX), log_id: None }
+            Found { name, start: NextOffset(0), earliest: NextOffset(0), end: Some(i64::MAX), log_id: None }
         };
         Ok(self.paths.iter().map(found).collect())
     }

@@ -267,7 +267,7 @@ impl LogSource for FileSource {
             let end = i64::try_from(*length)
                 .map_err(|_| usage(format!("{name} is {length} bytes long, which no file is: leave it out")))?;
             let name = PartitionName { log: name.clone(), number: None };
-            Ok(Found { name, start: NextOffset(0), end: Some(end), log_id: None })
+            Ok(Found { name, start: NextOffset(0), earliest: NextOffset(0), end: Some(end), log_id: None })
         };
         self.files.iter().map(found).collect()
     }

@@ -49,7 +49,9 @@ pub(crate) type Update<A> = ((Key, ()), Epoch, A);
 pub(crate) type Key = (WindowStart, u32);
 pub(crate) type Spine<A> = OrdKeySpine<Key, Epoch, A>;
 pub(crate) type Trace<A> = Rc<RefCell<TraceAgent<Spine<A>>>>;
-type Batch<A> = <TraceAgent<Spine<A>> as TraceReader>::Batch;
+pub(crate) type Batch<A> = <TraceAgent<Spine<A>> as TraceReader>::Batch;
+/// A batch, if its interval has updates, and the interval.
+pub(crate) type Span<A> = differential_dataflow::trace::Span<Epoch, Batch<A>>;
 
 /// What a worker is to do.
 pub struct Job {

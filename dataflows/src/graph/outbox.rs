@@ -7,13 +7,12 @@
 //! A round goes through its windows in order, by symbol within each. What becomes due meanwhile in a window that it has
 //! not come to yet joins it; all else waits for the next round. Worker 0 merges the workers' rows.
 
-use super::{Job, Local, Trace, everything};
+use super::{Job, Local, Span, Trace, everything};
 use crate::acc::Accumulate;
 use crate::control::{Commit, Marks, Round};
 use crate::row::Row;
 use crate::series::Series;
 use crate::time::{Epoch, State, WindowStart};
-use differential_dataflow::operators::arrange::TraceAgent;
 use differential_dataflow::trace::{Cursor, Navigable, TraceReader};
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
@@ -94,7 +93,7 @@ struct Outbox<A: Accumulate> {
 
 impl<A: Accumulate> Outbox<A> {
     /// Files each update of a batch under its own time.
-    fn file(&mut self, batch: &<TraceAgent<super::Spine<A>> as TraceReader>::Batch) {
+    fn file(&mut self, batch: &super::Batch<A>) {
         let line = self.local.line.get();
         let mut cursor = batch.cursor();
         while let Some((window, id)) = cursor.get_key(batch).copied() {
@@ -224,11 +223,7 @@ fn rows_of<A: Accumulate>(
 
 /// Builds the operator.
 pub(crate) fn outbox<'scope, A: Accumulate>(
-    batches: StreamVec<
-        'scope,
-        Epoch,
-        differential_dataflow::trace::Span<Epoch, <TraceAgent<super::Spine<A>> as TraceReader>::Batch>,
-    >,
+    batches: StreamVec<'scope, Epoch, Span<A>>,
     job: Rc<Job>,
     local: Rc<Local>,
     trace: Trace<A>,

@@ -9,7 +9,8 @@ use super::{Job, Local, Named};
 use crate::acc::{Accumulate, Position};
 use crate::control::{Decision, End, Guide, Reading};
 use crate::decode::Decoder;
-use crate::edge::{Found, Halt, HaltKind, PartitionReader};
+use crate::edge::{Answer, Found, Halt, HaltKind, PartitionReader};
+use crate::mutants::{self, Mutant};
 use crate::partition::{Partition, PartitionState, Verdict};
 use crate::record::{DeadLetter, Judged, PartitionName, Reason, Record};
 use crate::time::{Epoch, EventTime, Monotonic, WindowStart};
@@ -30,9 +31,7 @@ const CHUNK: usize = 2048;
 /// Records after which a partition that still has more waits for the others. It is not left before: a half-read fetch of
 /// every partition in memory at once costs page faults.
 const STINT: usize = 32 << 10;
-/// A worker that has read that many records wants the epoch to end, and stops reading at twice that.
-const FULL_RECORDS: usize = 64 << 10;
-/// The same for the payloads of dead letters, in bytes.
+/// A worker whose dead letters have that many bytes wants the epoch to end, and stops reading at twice that.
 const FULL_BYTES: usize = 16 << 20;
 /// The work of one activation, in nanoseconds.
 const BUDGET: i64 = 1_000_000;
@@ -111,8 +110,9 @@ impl<A: Accumulate> Table<A> {
         self.records > 0 || self.moved
     }
 
-    fn full(&self, times: usize) -> bool {
-        self.records >= times * FULL_RECORDS || self.letter_bytes >= times * FULL_BYTES
+    /// So many times full?
+    fn full(&self, times: usize, records: usize) -> bool {
+        self.records >= times * records || self.letter_bytes >= times * FULL_BYTES
     }
 }
 
@@ -161,6 +161,10 @@ impl<A: Accumulate> Reader<A> {
         }
     }
 
+    fn full(&self, times: usize) -> bool {
+        self.table.full(times, self.job.settings.epoch_records)
+    }
+
     fn reads(&self, partition: &Partition) -> bool {
         match self.guide.reading {
             Reading::All => !partition.paused(self.guide.base),
@@ -175,7 +179,7 @@ impl<A: Accumulate> Reader<A> {
         let mut idle = 0;
         let mut now = began;
         while idle < self.owned.len() {
-            if self.table.full(2) {
+            if self.full(2) {
                 return Ok(LONG_NAP);
             }
             if now.0 - began.0 > BUDGET {
@@ -252,7 +256,8 @@ impl<A: Accumulate> Reader<A> {
     fn settle(&mut self, now: Monotonic) {
         let Owned { partition, reader, .. } = &mut self.owned[self.turn];
         if let Some(answer) = reader.answer() {
-            partition.answered(answer);
+            let readable = mutants::on(Mutant::OpenTransactionIsTheEnd);
+            partition.answered(if readable { Answer::End(reader.next()) } else { answer });
         }
         self.table.moved |= partition.settle(now);
     }
@@ -330,7 +335,7 @@ pub(crate) fn read<'scope, A: Accumulate>(
                 Ok(nap) => nap,
                 Err(halt) => return local.halt(halt),
             };
-            let says = (reader.table.started(), reader.table.full(1));
+            let says = (reader.table.started(), reader.full(1));
             if let (true, Some(caps)) = (says != reader.told, &caps) {
                 let mut session = reports_out.session_with_builder(&caps[1]);
                 session.give_iterator((says.0 && !reader.told.0).then_some(Report::First).into_iter());

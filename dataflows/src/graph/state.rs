@@ -7,14 +7,14 @@
 //! A window that is forgotten between a cut and the making of its object is in neither: it is final, committed and
 //! stored by every sink, and the part says from which line on it holds windows.
 
-use super::{Job, Local, Trace, everything};
+use super::{Job, Local, Span, Trace, everything};
 use crate::acc::Accumulate;
 use crate::checkpoint::{Object, ObjectRef};
 use crate::control::{End, Part};
 use crate::edge::{Halt, ObjectPort, Task};
+use crate::mutants::{self, Mutant};
 use crate::time::{Epoch, WindowStart};
-use differential_dataflow::operators::arrange::TraceAgent;
-use differential_dataflow::trace::{Cursor, Navigable, TraceReader};
+use differential_dataflow::trace::{Cursor, Navigable};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use timely::container::CapacityContainerBuilder;
@@ -106,12 +106,14 @@ struct State<A: Accumulate> {
 
 impl<A: Accumulate> State<A> {
     /// Files each update of a batch under its own time.
-    fn file(&mut self, batch: &<TraceAgent<super::Spine<A>> as TraceReader>::Batch) {
+    fn file(&mut self, span: &Span<A>) {
+        let Some(batch) = &span.inner else { return };
         let mut cursor = batch.cursor();
+        let lower = span.desc.lower().first().copied().filter(|_| mutants::on(Mutant::FiledUnderCapability));
         while let Some(key) = cursor.get_key(batch).copied() {
             let changed = &mut self.changed;
             cursor.map_times(batch, |time, _| {
-                changed.entry(*time).or_default().insert(key);
+                changed.entry(lower.unwrap_or(*time)).or_default().insert(key);
             });
             cursor.step_key(batch);
         }
@@ -174,7 +176,10 @@ impl<A: Accumulate> State<A> {
         for object in done {
             if self.objects.as_mut().is_some_and(|objects| objects.done(object)) {
                 let waits = self.waiting.front_mut().filter(|(_, writes)| *writes);
-                waits.expect("an object is of the oldest cut that waits").1 = false;
+                match waits {
+                    Some((_, writes)) => *writes = false,
+                    None => assert!(mutants::on(Mutant::ObjectNotAwaited), "an object is of the oldest cut that waits"),
+                }
             }
             self.pass(&mut ready);
         }
@@ -182,7 +187,8 @@ impl<A: Accumulate> State<A> {
     }
 
     fn pass(&mut self, ready: &mut Vec<Part>) {
-        while self.waiting.front().is_some_and(|(_, writes)| !*writes) {
+        let passes = |writes: bool| !writes || mutants::on(Mutant::ObjectNotAwaited);
+        while self.waiting.front().is_some_and(|(_, writes)| passes(*writes)) {
             let Some((mut part, _)) = self.waiting.pop_front() else { return };
             if let Some(objects) = &mut self.objects {
                 part.objects = objects.live.iter().map(|(object, _)| object.clone()).collect();
@@ -195,11 +201,7 @@ impl<A: Accumulate> State<A> {
 
 /// Builds the operator.
 pub(crate) fn state<'scope, A: Accumulate>(
-    batches: StreamVec<
-        'scope,
-        Epoch,
-        differential_dataflow::trace::Span<Epoch, <TraceAgent<super::Spine<A>> as TraceReader>::Batch>,
-    >,
+    batches: StreamVec<'scope, Epoch, Span<A>>,
     job: Rc<Job>,
     local: Rc<Local>,
     trace: Trace<A>,
@@ -226,9 +228,7 @@ pub(crate) fn state<'scope, A: Accumulate>(
         move |(input, frontier), output| {
             input.for_each(|_, spans| {
                 let keeps = state.objects.is_some();
-                for batch in spans.drain(..).filter_map(|span| span.inner).filter(|_| keeps) {
-                    state.file(&batch);
-                }
+                spans.drain(..).filter(|_| keeps).for_each(|span| state.file(&span));
             });
             let Some(held) = cap.as_mut() else { return };
             loop {

@@ -46,6 +46,7 @@ impl LogSource for Memory {
         let found = |p: &Partition| Found {
             name: p.name.clone(),
             start: p.start,
+            earliest: p.start,
             end: Some(p.records.last().map_or(p.start.0, |r| r.offset + 1)),
             log_id: None,
         };

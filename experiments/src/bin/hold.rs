@@ -41,7 +41,10 @@ impl LogSource for Keys {
     fn found(&self) -> Result<Vec<Found>, Halt> {
         let name = PartitionName { log: "keys".into(), number: Some(0) };
         let first = self.allowed.compare_exchange(-1, 0, Ordering::AcqRel, Ordering::Acquire).is_ok();
-        Ok(first.then_some(Found { name, start: NextOffset(0), end: None, log_id: None }).into_iter().collect())
+        Ok(first
+            .then_some(Found { name, start: NextOffset(0), earliest: NextOffset(0), end: None, log_id: None })
+            .into_iter()
+            .collect())
     }
     fn open(&self, _: &Found, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
         Ok(Box::new(Reader { keys: self.clone(), next: 0, payload: Vec::new() }))

@@ -353,9 +353,10 @@ impl Opening<'_> {
         let latest = self.options.start == Start::Latest;
         let none = vec![None; names.len()];
         let ends = if self.options.bounded || latest { self.offsets(&names, Offset::End, committed)? } else { none };
+        let earliest = self.offsets(&names, Offset::Beginning, false)?;
         let starts = match self.options.start {
             Start::Latest => ends.clone(),
-            Start::Earliest => self.offsets(&names, Offset::Beginning, false)?,
+            Start::Earliest => earliest.clone(),
             Start::Time(time) => {
                 // Asked before: what is appended between the two requests is read if nothing before it is late enough.
                 let now = self.offsets(&names, Offset::End, false)?;
@@ -364,11 +365,12 @@ impl Opening<'_> {
                 first.into_iter().zip(now).map(|(first, now)| first.filter(|first| *first >= 0).or(now)).collect()
             }
         };
-        let found = names.into_iter().zip(starts).zip(ends).map(|((name, start), end)| {
+        let found = names.into_iter().zip(starts).zip(earliest).zip(ends).map(|(((name, start), earliest), end)| {
             let end = end.filter(|_| self.options.bounded);
             let start = start.unwrap_or_default().min(end.unwrap_or(i64::MAX));
             let log_id = topics.iter().find(|topic| topic.name == name.log).and_then(Topic::log_id);
-            Found { name, start: NextOffset(start), end, log_id }
+            let earliest = NextOffset(earliest.unwrap_or_default().min(start));
+            Found { name, start: NextOffset(start), earliest, end, log_id }
         });
         Ok(found.collect())
     }

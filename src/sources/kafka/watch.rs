@@ -128,7 +128,8 @@ fn look(shared: &Shared, known: &mut Known) {
             Some(Ok(start)) if *start >= 0 => {
                 tracing::info!("kafka: found partition {name}, read from its first offset {start}");
                 known.told(&name);
-                shared.tell(Found { name, start: NextOffset(*start), end: None, log_id });
+                let start = NextOffset(*start);
+                shared.tell(Found { name, start, earliest: start, end: None, log_id });
             }
             _ => tracing::debug!("kafka: new partition {name} has no leader yet"), // the next look finds it again
         }

@@ -105,6 +105,7 @@ impl SimSource {
             let found = Found {
                 name: PartitionName { log: LOG.into(), number: Some(number) },
                 start: NextOffset(start.cast_signed()),
+                earliest: NextOffset(earliest.cast_signed()),
                 end: run.bounded.then_some(end.cast_signed()),
                 log_id: None,
             };

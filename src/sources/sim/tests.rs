@@ -371,6 +371,7 @@ fn before_the_log_began_there_is_nothing() {
     let unknown = Found {
         name: PartitionName { log: LOG.into(), number: Some(8) },
         start: NextOffset(0),
+        earliest: NextOffset(0),
         end: None,
         log_id: None,
     };

@@ -1,0 +1,308 @@
+//! Live runs in simulated time: stock timely workers under a seeded baton that lets one of them work at a time, a log
+//! that grows, partitions that fall silent or appear late, open transactions, a broker that answers late or not at all,
+//! slow sinks, a slow store that stalls. Several epochs pass between two looks of a worker, so that frontiers jump.
+//! Crashes come at any moment, and again before what the last one left is mended; what was under way is done, torn, lost,
+//! or done much later by a zombie. Each start has another number of workers.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+mod baton;
+mod disk;
+mod world;
+
+use crate::hostile;
+use baton::Baton;
+use disk::{Disk, Keeper, LETTERS, Manifests, SINKS, Store};
+use minutely_dataflows::acc::Avg;
+use minutely_dataflows::checkpoint::Manifest;
+use minutely_dataflows::control::{Settings, Status};
+use minutely_dataflows::decode::{Decoder, Fields};
+use minutely_dataflows::drive::{Alarm, Lead, drive};
+use minutely_dataflows::edge::{Halt, HaltKind, LogSource, Takes};
+use minutely_dataflows::emitter::Outlet;
+use minutely_dataflows::oracle;
+use minutely_dataflows::partition::Rule;
+use minutely_dataflows::record::Evidence;
+use minutely_dataflows::row::Row;
+use minutely_dataflows::time::{SECOND, Windowing, first_epoch};
+use minutely_dataflows::{Job, Kept};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use world::{Growing, Simulated, World, draw};
+
+const CHANGES: Takes = Takes { changes: true, partial: true, open_every: 0 };
+const FINAL: Takes = Takes { changes: false, partial: true, open_every: 0 };
+
+/// One life of a run: to its end, or to a crash after so many rests of its workers.
+struct Life {
+    seed: u64,
+    workers: usize,
+    crash_after: Option<i64>,
+}
+
+const CRASH: &str = "a crash";
+
+/// Lives it. The end's counted records; none after a crash.
+fn live(
+    life: &Life,
+    partitions: &[Growing],
+    settings: &Settings,
+    clock: &Simulated,
+    disk: &Arc<Mutex<Disk>>,
+) -> Option<i64> {
+    let Life { seed, workers, crash_after } = *life;
+    let names: Vec<String> = SINKS.iter().map(|name| (*name).to_owned()).collect();
+    let head = Arc::new(disk.lock().unwrap().restart(&names)?);
+    let world = Arc::new(World::new(partitions, clock, head.partitions.is_empty(), seed));
+    let baton = Arc::new(Baton::new(workers, seed));
+    let (settings, alarm) = (settings.clone(), Arc::new(Alarm::default()));
+    let last = Arc::new(Mutex::new(Status::default()));
+    let rests = Arc::new(AtomicI64::new(0));
+    let (shown, bell, disk) = (Arc::clone(&last), Arc::clone(&alarm), Arc::clone(disk));
+    let began = clock.now();
+    let total: i64 = partitions.iter().map(|p| i64::try_from(p.records.len()).unwrap()).sum();
+    let done = Arc::new(AtomicBool::new(false));
+    let ended = timely::execute(timely::Config::process(workers), move |worker| {
+        let index = worker.index();
+        baton.begin(index);
+        let lead = (index == 0).then(|| lead(seed, &settings, &head, &disk, total, &world.clock, &done, &shown));
+        let (baton_too, clock) = (Arc::clone(&baton), world.clock.clone());
+        let rng = std::cell::RefCell::new(fastrand::Rng::with_seed(seed.wrapping_add(index as u64)));
+        let lines = SINKS.iter().map(|name| head.sink(name).and_then(|sink| sink.line)).collect();
+        let store = Arc::new(Store::new(&disk, seed.wrapping_add(7 + index as u64)));
+        let (stop, rests, crash, disk) = (Arc::clone(&done), Arc::clone(&rests), Arc::clone(&bell), Arc::clone(&disk));
+        let job = Job {
+            settings: settings.clone(),
+            decoder: Decoder::new(&Fields::default()).unwrap(),
+            source: Arc::clone(&world) as Arc<dyn LogSource>,
+            clock: Rc::new(clock.clone()),
+            first_epoch: first_epoch(head.generation),
+            bad_is_fatal: false,
+            takes: vec![CHANGES, FINAL],
+            state: Some(Kept { store, head: Arc::clone(&head), lines }),
+            stop: Rc::new(move || stop.load(Ordering::SeqCst)),
+            rest: Rc::new(move |worker, _| {
+                let mut rng = rng.borrow_mut();
+                let step = if rng.u8(..50) == 0 { SECOND / 4 } else { SECOND / 300 };
+                clock.0.fetch_add(rng.i64(0..=step), Ordering::SeqCst);
+                let over = crash_after.is_some_and(|most| rests.fetch_add(1, Ordering::SeqCst) >= most);
+                if over || disk.lock().unwrap().crashed {
+                    crash.raise(&Halt::new(HaltKind::Internal, CRASH));
+                }
+                if clock.now() - began > 250 * SECOND {
+                    crash.raise(&Halt::new(HaltKind::Internal, "it never ends"));
+                }
+                baton_too.give_way(index);
+                // Not every time: what waits for it piles up.
+                if rng.u8(..4) > 0 {
+                    worker.step();
+                }
+            }),
+        };
+        // A worker that panics would leave its siblings waiting for ever.
+        let lived = catch_unwind(AssertUnwindSafe(|| drive::<Avg>(worker, job, lead, &bell)));
+        let outcome = lived.unwrap_or_else(|_| {
+            bell.raise(&Halt::new(HaltKind::Internal, "a worker panicked"));
+            worker.installed_dataflows().into_iter().for_each(|dataflow| worker.drop_dataflow(dataflow));
+            Err(Halt::new(HaltKind::Internal, "a worker panicked"))
+        });
+        baton.leave(index);
+        outcome.map(drop)
+    });
+    let ended: Vec<_> = ended.unwrap().join().into_iter().map(Result::unwrap).collect();
+    if let Some(halt) = alarm.raised() {
+        assert!(halt.why == CRASH || halt.kind == HaltKind::Fenced, "seed {seed}: {}", halt.why);
+        return None;
+    }
+    ended.into_iter().for_each(|worker| worker.unwrap());
+    Some(last.lock().unwrap().ledger.counts.counted)
+}
+
+/// Worker 0's.
+#[expect(clippy::too_many_arguments, reason = "called once; a struct would only name them again")]
+fn lead(
+    seed: u64,
+    settings: &Settings,
+    head: &Arc<Manifest>,
+    disk: &Arc<Mutex<Disk>>,
+    total: i64,
+    clock: &Simulated,
+    done: &Arc<AtomicBool>,
+    shown: &Arc<Mutex<Status>>,
+) -> Lead {
+    let keeper = |n: usize| Box::new(Keeper::new(disk, n, head.generation, seed ^ n as u64));
+    let (done, shown, clock) = (Arc::clone(done), Arc::clone(shown), clock.clone());
+    let lateness = settings.rule.windowing.lateness;
+    let began = clock.now();
+    let takes = [CHANGES, FINAL];
+    Lead {
+        outlets: (0..SINKS.len())
+            .map(|n| Outlet { name: SINKS[n].into(), takes: takes[n], port: keeper(n), chain: None })
+            .collect(),
+        letters: keeper(LETTERS),
+        letters_name: "letters".into(),
+        manifests: Some(Box::new(Manifests::new(disk, head, seed ^ 99))),
+        watch: Box::new(move |status: &Status| {
+            let newest = status.partitions.iter().filter_map(|(_, s)| s.as_ref()?.newest_end).max();
+            let over = newest.is_none_or(|end| status.marks.w >= Some(end.plus(lateness)));
+            done.fetch_or(status.ledger.counts.read == total && over, Ordering::SeqCst);
+            assert!(clock.now() - began < 200 * SECOND, "seed {seed}: never final: {status:?}");
+            *shown.lock().unwrap() = status.clone();
+        }),
+    }
+}
+
+/// A log, and how it is read.
+struct Setting {
+    partitions: Vec<Growing>,
+    settings: Settings,
+}
+
+impl Setting {
+    /// Of at most so many partitions, as long as this, in nanoseconds.
+    fn draw(seed: u64, most: usize, length: i64) -> Setting {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let windowing = Windowing { length: 2 * SECOND, lateness: 4 * SECOND };
+        let max_ahead = rng.i64(6..20) * SECOND;
+        let rule = Rule { windowing, max_future: 60 * SECOND, max_ahead, idle: 2 * SECOND };
+        let settings = Settings {
+            rule,
+            checkpoint_interval: rng.i64(SECOND / 50..SECOND),
+            epoch_records: 1 << rng.u32(2..12),
+            audit: true,
+            ..Settings::default()
+        };
+        Setting { partitions: draw(&mut rng, &rule, most, length), settings }
+    }
+
+    /// Lives, one after the other, until one comes to its end.
+    fn run(&self, seed: u64, crashes: usize, fuse: Option<u64>) -> Ran {
+        let mut rng = fastrand::Rng::with_seed(seed ^ 0xdead);
+        let clock = Simulated::default();
+        let disk = Arc::new(Mutex::new(Disk::new(self.settings.rule, &clock, seed ^ 0xbeef)));
+        disk.lock().unwrap().fuse = fuse;
+        for lives in 0..100 {
+            // From the first steps on to a long time; often soon after the start.
+            let most = 1 << rng.u32(3..14);
+            let crash_after = (lives < crashes).then(|| rng.i64(0..most));
+            let life = Life { seed: rng.u64(..), workers: rng.usize(1..=8).min(rng.usize(1..=8)), crash_after };
+            if let Some(counted) = live(&life, &self.partitions, &self.settings, &clock, &disk) {
+                let disk = Arc::into_inner(disk).expect("all of its users are gone").into_inner();
+                let mut disk = disk.unwrap_or_else(std::sync::PoisonError::into_inner);
+                disk.lay_to_rest();
+                return Ran { disk, counted, lives };
+            }
+            clock.0.fetch_add(rng.i64(0..4 * SECOND), Ordering::SeqCst);
+        }
+        panic!("seed {seed}: no life comes to its end");
+    }
+
+    /// Is this the oracle's answer? How many exceptions by a floor there are.
+    fn judge(&self, seed: u64, ran: &Ran) -> usize {
+        let rule = &self.settings.rule;
+        let logs: Vec<_> = self.partitions.iter().map(Growing::log).collect();
+        let logs: Vec<_> = logs.iter().map(hostile::Partition::log).collect();
+        let decoder = Decoder::new(&Fields::default()).unwrap();
+        let Disk { table, finals, letters, .. } = &ran.disk;
+        let want = oracle::answer(&logs, &decoder, rule, letters, false);
+        let mut sorted = letters.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, want.letters, "seed {seed}");
+        let by_point = |rows: &mut dyn Iterator<Item = &Row>| -> BTreeMap<_, _> {
+            rows.map(|row| ((row.minute, row.symbol.clone()), row.clone())).collect()
+        };
+        assert_eq!(by_point(&mut finals.iter()), want.rows, "seed {seed}: final");
+        assert_eq!(finals.len(), want.rows.len(), "seed {seed}: one row a point");
+        assert_eq!(by_point(&mut table.values().map(|(_, row)| row)), want.rows, "seed {seed}: the database");
+        assert_eq!(ran.counted, want.counts.counted, "seed {seed}");
+        let by_floor: Vec<_> = letters
+            .iter()
+            .filter(|letter| letter.judged.as_ref().is_some_and(|j| matches!(j.evidence, Evidence::Floor(_))))
+            .collect();
+        for letter in &by_floor {
+            let partition = self.partitions.iter().find(|p| p.name == letter.partition).unwrap();
+            // One that was admitted late had a floor from its first record on.
+            let proven = partition.appears > 0 || partition.was_silent_before(letter.offset, rule.idle);
+            assert!(proven, "seed {seed}: {letter:?} is late by a floor, and its partition was never silent");
+        }
+        by_floor.len()
+    }
+}
+
+/// What a run gave, over all its lives.
+struct Ran {
+    disk: Disk,
+    counted: i64,
+    /// Lives that ended in a crash, or were fenced.
+    lives: usize,
+}
+
+/// What was met on the way, so that a test can say that it says something.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Met {
+    pub(crate) exceptions: usize,
+    pub(crate) crashes: usize,
+    pub(crate) merges: usize,
+    pub(crate) revenants: usize,
+}
+
+impl std::ops::Add for Met {
+    type Output = Met;
+    fn add(self, other: Met) -> Met {
+        Met {
+            exceptions: self.exceptions + other.exceptions,
+            crashes: self.crashes + other.crashes,
+            merges: self.merges + other.merges,
+            revenants: self.revenants + other.revenants,
+        }
+    }
+}
+
+/// Says which seed it was, should a test panic.
+struct Seed(u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("it was MINUTELY_TEST_SEED={}", self.0);
+        }
+    }
+}
+
+/// Checks a seed.
+///
+/// # Panics
+/// When anything is not as it should be.
+pub(crate) fn check(seed: u64) -> Met {
+    let _seed = Seed(seed);
+    let setting = Setting::draw(seed, 4, 20 * SECOND);
+    let crashes = fastrand::Rng::with_seed(seed ^ 0xcafe).usize(0..6);
+    let ran = setting.run(seed, crashes, None);
+    let exceptions = setting.judge(seed, &ran);
+    if seed.is_multiple_of(4) {
+        let again = setting.run(seed, crashes, None).disk;
+        let Disk { writes, finals, letters, .. } = &ran.disk;
+        let same = again.writes == *writes && again.finals == *finals && again.letters == *letters;
+        assert!(same, "seed {seed}: the same seed, another run");
+    }
+    Met { exceptions, crashes: ran.lives, merges: ran.disk.merges, revenants: ran.disk.revenants }
+}
+
+/// Crashes a short run before and after each of its effects on the world, one at a time; how many those are.
+///
+/// # Panics
+/// As [`check`].
+pub(crate) fn crash_at_every_effect(seed: u64) -> u64 {
+    let _seed = Seed(seed);
+    let setting = Setting::draw(seed, 2, 6 * SECOND);
+    let effects = setting.run(seed, 0, None).disk.effects;
+    for fuse in 0..2 * effects {
+        let ran = setting.run(seed, 0, Some(fuse));
+        assert!(ran.lives > 0 || ran.disk.crashed, "seed {seed}, effect {}: no crash", fuse / 2);
+        setting.judge(seed, &ran);
+    }
+    effects
+}
