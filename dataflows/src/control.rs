@@ -503,7 +503,8 @@ impl Control {
                 None => {
                     news = true;
                     // Its first records are as new as it is, whatever `--start` says.
-                    if !(first && fresh) && !mutants::on(Mutant::NewPartitionFromLatest) {
+                    let began = first && fresh;
+                    if !began && !mutants::on(Mutant::NewPartitionFromLatest) {
                         found.start = found.earliest;
                     }
                     self.partitions.push(Admitted { found, floor: self.guide.w, state: None, left: false });

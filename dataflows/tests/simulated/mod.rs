@@ -5,6 +5,7 @@
 //! or done much later by a zombie. Each start has another number of workers.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::print_stdout, reason = "a test says which seed it was")]
 
 mod baton;
 mod disk;
