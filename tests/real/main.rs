@@ -10,6 +10,7 @@ mod hostile;
 
 mod bad_use;
 mod hostile_logs;
+mod killed;
 mod live;
 mod processes;
 mod transactions;
