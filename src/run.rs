@@ -60,6 +60,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
         chain: None,
         position: None,
         generation: 0,
+        take_over: config.take_over,
         clock,
     };
     let leads = config.cluster.process == 0;
@@ -87,6 +88,14 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     let opened = config.state.as_deref().filter(|_| leads);
     let opened = opened.map(|path| state::open(path, config.take_over)).transpose()?;
     let head = opened.as_ref().map(|opened| begin(opened, &config, &names, &letters_path, clock)).transpose()?;
+    // What was looked at before may have been another run's until now.
+    let (letters_path, keep) = match opened.as_ref().zip(head.as_ref()) {
+        Some((opened, head)) => {
+            let position = opened.head.as_ref().map(|head| head.letters.position.unwrap_or(0));
+            (PathBuf::from(&head.letters.name), position)
+        }
+        None => (letters_path, keep),
+    };
     let hands = leads.then(|| Hands::open(&config.sinks, &sink_options, &letters_path, keep, head.as_ref()));
     let mut hands = hands.transpose()?;
     if let (Some(hands), Some(opened), Some(head)) = (&mut hands, &opened, &head) {
@@ -199,13 +208,16 @@ fn begin(
 ) -> Result<Manifest, Halt> {
     let head = match &opened.head {
         Some(head) => {
+            same_semantics(head, config)?;
             say(&format!("goes on where manifest {} left: {} records read before", head.seq, read(head)));
             head.clone()
         }
         None => Manifest::fresh(config.semantics.clone()),
     };
     let mut next = head.restarted(&format!("{}-{}", std::process::id(), clock.wall().0), names);
-    next.letters.name = letters.to_string_lossy().into_owned();
+    if next.letters.name.is_empty() {
+        next.letters.name = letters.to_string_lossy().into_owned();
+    }
     opened.begin(&next)?;
     Ok(next)
 }
@@ -226,7 +238,7 @@ impl Hands {
         keep: Option<u64>,
         head: Option<&Manifest>,
     ) -> Result<Self, Halt> {
-        let letters = letters::open_letters(letters_path, options.wake.clone(), keep)?;
+        let letters = letters::open_letters(letters_path, options.wake.clone(), keep, options.take_over)?;
         let mut sinks = Vec::new();
         for uri in uris {
             let left = head.and_then(|head| head.sink(&sinks::shown(uri)));

@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 const PARTITIONS: i32 = 4;
 /// A life short enough to be watched, and silence short enough for floors in lives that are short.
 const RULE: [&str; 6] = ["--window", "2s", "--lateness", "4s", "--idle", "500ms"];
+/// Many cuts, so that a kill falls between any two steps of one.
+pub(crate) const OFTEN: [&str; 2] = ["--checkpoint-interval", "100ms"];
 /// A symbol whose records are all an hour ahead: it never has a row.
 const FUTURE: &str = "FUTURE";
 
@@ -68,6 +70,11 @@ impl Producer {
     }
 }
 
+/// A topic for a producer. `stamps`: whose they are.
+pub(crate) fn topic(kafka: &Kafka, stamps: &str) -> String {
+    kafka.topic("killed", PARTITIONS, &[("message.timestamp.type", stamps)])
+}
+
 /// One record: a plain tick as a rule.
 fn tick(writer: &Writer, rng: &mut Rng, now: EventTime, awake: bool, lag: i64) {
     let number = rng.i32(0..PARTITIONS);
@@ -97,13 +104,17 @@ fn life(rng: &mut Rng) -> Duration {
 
 /// A job with all of its sinks.
 pub(crate) struct Job {
-    pub(crate) source: String,
-    pub(crate) influx: Influx,
-    pub(crate) folder: tempfile::TempDir,
-    pub(crate) emit: &'static str,
+    source: String,
+    influx: Influx,
+    folder: tempfile::TempDir,
+    emit: &'static str,
 }
 
 impl Job {
+    pub(crate) fn new(kafka: &Kafka, topic: &str, influx: Influx, emit: &'static str) -> Self {
+        Job { source: kafka.uri(topic), influx, folder: tempfile::tempdir().unwrap(), emit }
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -174,20 +185,19 @@ fn killed_over_and_over(emit: &'static str) {
     let (Some(kafka), Some(influx)) = (Kafka::of_tests(&what), Influx::of_tests(&what)) else { return };
     let mut rng = seed();
     let stamps = ["CreateTime", "LogAppendTime"][rng.usize(..2)];
-    let topic = kafka.topic("killed", PARTITIONS, &[("message.timestamp.type", stamps)]);
-    let job = Job { source: kafka.uri(&topic), influx, folder: tempfile::tempdir().unwrap(), emit };
+    let topic = topic(&kafka, stamps);
+    let job = Job::new(&kafka, &topic, influx, emit);
     let producer = Producer::start(kafka.writer(&topic), rng.fork());
-    let often = ["--checkpoint-interval", "100ms"];
     let (kills, mut committed) = (kills(), 0);
     for _ in 0..kills {
-        let program = job.start(rng.usize(1..=8), &often);
+        let program = job.start(rng.usize(1..=8), &OFTEN);
         std::thread::sleep(life(&mut rng)); // how long it lives is drawn, and nothing is expected of it
         committed += u32::from(program.said().contains("goes on where"));
         drop(program); // kill -9
     }
     producer.stopped();
     eprintln!("{stamps}: {kills} kills; {committed} lives went on with what the one before had committed");
-    job.ends(job.start(rng.usize(1..=8), &often), &kafka, &topic);
+    job.ends(job.start(rng.usize(1..=8), &OFTEN), &kafka, &topic);
 }
 
 #[test]

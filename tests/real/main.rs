@@ -13,5 +13,7 @@ mod hostile_logs;
 mod killed;
 mod live;
 mod processes;
+mod told;
 mod transactions;
 mod two_million;
+mod zombie;
