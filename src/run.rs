@@ -8,7 +8,7 @@ use crate::sinks::{self, OpenSink, SinkOptions};
 use crate::sources::{self, SourceOptions};
 use crate::state;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
-use minutely_dataflows::checkpoint::Manifest;
+use minutely_dataflows::checkpoint::{self, GoneOn, Manifest};
 use minutely_dataflows::control::{Settings, Status};
 use minutely_dataflows::drive::{Alarm, Lead, drive};
 use minutely_dataflows::edge::{
@@ -81,13 +81,15 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
         bounded,
         start: config.start,
         properties: config.properties.clone(),
+        group: format!("minutely-{}", config.folder.file_name().unwrap_or_default().to_string_lossy()),
         patience: PATIENCE,
         clock,
     };
     let source = sources::open(&config.source, &source_options)?;
     let opened = config.state.as_deref().filter(|_| leads);
     let opened = opened.map(|path| state::open(path, config.take_over)).transpose()?;
-    let head = opened.as_ref().map(|opened| begin(opened, &config, &names, &letters_path, clock)).transpose()?;
+    let head =
+        opened.as_ref().map(|opened| begin(opened, &config, &*source, &names, &letters_path, clock)).transpose()?;
     // What was looked at before may have been another run's until now.
     let (letters_path, keep) = match opened.as_ref().zip(head.as_ref()) {
         Some((opened, head)) => {
@@ -202,6 +204,7 @@ fn same_semantics(left: &Manifest, config: &Config) -> Result<(), Halt> {
 fn begin(
     opened: &state::Opened,
     config: &Config,
+    source: &dyn LogSource,
     names: &[String],
     letters: &Path,
     clock: Clock,
@@ -209,12 +212,18 @@ fn begin(
     let head = match &opened.head {
         Some(head) => {
             same_semantics(head, config)?;
-            say(&format!("goes on where manifest {} left: {} records read before", head.seq, read(head)));
             head.clone()
         }
         None => Manifest::fresh(config.semantics.clone()),
     };
+    let recalled = source.recall(&checkpoint::places(&head))?;
+    let GoneOn { head: changed, warnings } = checkpoint::go_on(head.clone(), &recalled, config.accept_changed_log)?;
+    if head.seq > 0 {
+        say(&format!("goes on where manifest {} left: {} records read before", head.seq, read(&head)));
+    }
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let mut next = head.restarted(&format!("{}-{}", std::process::id(), clock.wall().0), names);
+    (next.partitions, next.overrides) = (changed.partitions, changed.overrides);
     if next.letters.name.is_empty() {
         next.letters.name = letters.to_string_lossy().into_owned();
     }

@@ -9,6 +9,7 @@ mod common;
 mod hostile;
 
 mod bad_use;
+mod changed;
 mod hostile_logs;
 mod killed;
 mod live;

@@ -13,9 +13,11 @@
 
 mod manifest;
 mod object;
+mod same_log;
 
-pub use manifest::{Manifest, ObjectRef, Part, Port, Taken};
+pub use manifest::{Manifest, ObjectRef, Override, Part, Port, Taken};
 pub use object::{Object, decode_letters, encode_letters, merge};
+pub use same_log::{GoneOn, go_on, places};
 
 use xxhash_rust::xxh3::xxh3_128;
 
