@@ -37,6 +37,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) take_over: bool,
 
+    /// Go on with a state although the log is not the one it was made of: where the log is now
+    #[arg(long)]
+    pub(crate) accept_changed_log: bool,
+
     /// Dashboard and API. Only `none` is known so far
     #[arg(long, value_name = "ADDR", env = "MINUTELY_HTTP", default_value = "none")]
     pub(crate) http: String,

@@ -33,6 +33,7 @@ pub(crate) struct Config {
     /// The folder of checkpoints.
     pub(crate) state: Option<PathBuf>,
     pub(crate) take_over: bool,
+    pub(crate) accept_changed_log: bool,
     /// What verdicts and sums depend on, by option: a state belongs to them.
     pub(crate) semantics: BTreeMap<String, String>,
 }
@@ -187,6 +188,7 @@ impl Config {
             Some(Config {
                 state,
                 take_over: args.take_over,
+                accept_changed_log: args.accept_changed_log,
                 semantics: semantics(args),
                 source: args.source.clone(),
                 sinks,

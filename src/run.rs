@@ -8,7 +8,7 @@ use crate::sinks::{self, OpenSink, SinkOptions};
 use crate::sources::{self, SourceOptions};
 use crate::state;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
-use minutely_dataflows::checkpoint::Manifest;
+use minutely_dataflows::checkpoint::{self, GoneOn, Manifest};
 use minutely_dataflows::control::{Settings, Status};
 use minutely_dataflows::drive::{Alarm, Lead, drive};
 use minutely_dataflows::edge::{
@@ -60,6 +60,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
         chain: None,
         position: None,
         generation: 0,
+        take_over: config.take_over,
         clock,
     };
     let leads = config.cluster.process == 0;
@@ -80,13 +81,23 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
         bounded,
         start: config.start,
         properties: config.properties.clone(),
+        group: format!("minutely-{}", config.folder.file_name().unwrap_or_default().to_string_lossy()),
         patience: PATIENCE,
         clock,
     };
     let source = sources::open(&config.source, &source_options)?;
     let opened = config.state.as_deref().filter(|_| leads);
     let opened = opened.map(|path| state::open(path, config.take_over)).transpose()?;
-    let head = opened.as_ref().map(|opened| begin(opened, &config, &names, &letters_path, clock)).transpose()?;
+    let head =
+        opened.as_ref().map(|opened| begin(opened, &config, &*source, &names, &letters_path, clock)).transpose()?;
+    // What was looked at before may have been another run's until now.
+    let (letters_path, keep) = match opened.as_ref().zip(head.as_ref()) {
+        Some((opened, head)) => {
+            let position = opened.head.as_ref().map(|head| head.letters.position.unwrap_or(0));
+            (PathBuf::from(&head.letters.name), position)
+        }
+        None => (letters_path, keep),
+    };
     let hands = leads.then(|| Hands::open(&config.sinks, &sink_options, &letters_path, keep, head.as_ref()));
     let mut hands = hands.transpose()?;
     if let (Some(hands), Some(opened), Some(head)) = (&mut hands, &opened, &head) {
@@ -193,19 +204,29 @@ fn same_semantics(left: &Manifest, config: &Config) -> Result<(), Halt> {
 fn begin(
     opened: &state::Opened,
     config: &Config,
+    source: &dyn LogSource,
     names: &[String],
     letters: &Path,
     clock: Clock,
 ) -> Result<Manifest, Halt> {
     let head = match &opened.head {
         Some(head) => {
-            say(&format!("goes on where manifest {} left: {} records read before", head.seq, read(head)));
+            same_semantics(head, config)?;
             head.clone()
         }
         None => Manifest::fresh(config.semantics.clone()),
     };
+    let recalled = source.recall(&checkpoint::places(&head))?;
+    let GoneOn { head: changed, warnings } = checkpoint::go_on(head.clone(), &recalled, config.accept_changed_log)?;
+    if head.seq > 0 {
+        say(&format!("goes on where manifest {} left: {} records read before", head.seq, read(&head)));
+    }
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let mut next = head.restarted(&format!("{}-{}", std::process::id(), clock.wall().0), names);
-    next.letters.name = letters.to_string_lossy().into_owned();
+    (next.partitions, next.overrides) = (changed.partitions, changed.overrides);
+    if next.letters.name.is_empty() {
+        next.letters.name = letters.to_string_lossy().into_owned();
+    }
     opened.begin(&next)?;
     Ok(next)
 }
@@ -226,7 +247,7 @@ impl Hands {
         keep: Option<u64>,
         head: Option<&Manifest>,
     ) -> Result<Self, Halt> {
-        let letters = letters::open_letters(letters_path, options.wake.clone(), keep)?;
+        let letters = letters::open_letters(letters_path, options.wake.clone(), keep, options.take_over)?;
         let mut sinks = Vec::new();
         for uri in uris {
             let left = head.and_then(|head| head.sink(&sinks::shown(uri)));

@@ -2,15 +2,15 @@
 //! way to the sinks.
 
 use crate::acc::Accumulate;
-use crate::checkpoint::{self, Manifest, ObjectRef};
+use crate::checkpoint::{self, Manifest, ObjectRef, Taken};
 use crate::control::{Control, Decision, Facts, Status};
 use crate::edge::{Halt, HaltKind, LetterPort, ManifestPort, Publication};
 use crate::emitter::{Emitter, Outlet};
 use crate::graph::outbox::Chunk;
 use crate::graph::read::Report;
 use crate::graph::{self, Graph, Job, Local};
-use crate::record::DeadLetter;
-use crate::time::{Epoch, Monotonic};
+use crate::record::{DeadLetter, PartitionName};
+use crate::time::{Epoch, Monotonic, NextOffset};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -194,8 +194,14 @@ impl Leader {
         };
         let head = job.state.as_ref().map(|kept| Manifest::clone(&kept.head));
         let chains = lead.outlets.iter().map(|outlet| outlet.chain).collect();
-        let chain =
-            lead.manifests.map(|port| Chain { port, chains, parent: None, unstored: Vec::new(), letters: None });
+        let chain = lead.manifests.map(|port| Chain {
+            port,
+            chains,
+            parent: None,
+            unstored: Vec::new(),
+            letters: None,
+            next: Vec::new(),
+        });
         let chain = match (chain, &job.state) {
             (Some(mut chain), Some(kept)) => {
                 chain.begin(kept, &mut letters)?;
@@ -268,7 +274,10 @@ impl Leader {
             }
             if let Some(commit) = decision.commit {
                 let letters = match &mut self.chain {
-                    Some(chain) => chain.letters.take().unwrap_or_default(),
+                    Some(chain) => {
+                        job.source.committed(std::mem::take(&mut chain.next));
+                        chain.letters.take().unwrap_or_default()
+                    }
                     None => self.inbox.borrow_mut().letters_through(commit.cut),
                 };
                 self.letters.add(commit.cut, letters);
@@ -298,6 +307,8 @@ struct Chain {
     unstored: Vec<(Epoch, ObjectRef)>,
     /// Dead letters of the cut that is being committed.
     letters: Option<Vec<DeadLetter>>,
+    /// The next offsets in the manifest that is being published.
+    next: Vec<(PartitionName, NextOffset)>,
 }
 
 impl Chain {
@@ -341,6 +352,8 @@ impl Chain {
         manifest.parent = self.parent.take();
         let bytes = manifest.encode();
         self.parent = Some(checkpoint::hash(&bytes));
+        let next = |taken: &Taken| Some((taken.found.name.clone(), taken.state.as_ref()?.next));
+        self.next = manifest.partitions.iter().filter_map(next).collect();
         let needed = manifest.objects().map(|object| object.name.clone()).collect();
         self.port.publish(Publication { seq: manifest.seq, manifest: bytes, letters: object, needed });
     }

@@ -2,7 +2,7 @@
 //! lives in `src/`; tests have in-memory twins.
 
 use crate::checkpoint::ObjectRef;
-use crate::record::{DeadLetter, PartitionName, Record};
+use crate::record::{DeadLetter, LastRecord, PartitionName, Record};
 use crate::row::Row;
 use crate::time::{EventTime, Monotonic, NextOffset, WindowStart};
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,31 @@ pub struct Found {
     pub log_id: Option<String>,
 }
 
+/// What a log says of a partition that was read before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recalled {
+    /// As in [`Found`].
+    pub log_id: Option<String>,
+    /// The first offset that it holds, where that can change.
+    pub first: Option<NextOffset>,
+    /// Where it ends, uncommitted transactions included.
+    pub end: Option<NextOffset>,
+    /// The record that was read last.
+    pub last: Memory,
+}
+
+/// What a log says of the record that was read last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Memory {
+    /// Nothing.
+    #[default]
+    Unknown,
+    /// It is not there any more.
+    Gone,
+    /// This is there.
+    Holds(LastRecord),
+}
+
 /// The clocks. Passed in: the heart has none.
 pub trait Clock {
     /// Nanoseconds since the process began.
@@ -73,6 +98,19 @@ pub trait LogSource: Send + Sync {
     /// # Errors
     /// When the log is not what it was (a topic was deleted, an offset is out of range).
     fn found(&self) -> Result<Vec<Found>, Halt>;
+
+    /// What the log says of partitions that a run before this one has read, each with the last record that it read; none
+    /// where it says nothing, or has no such partition. Blocks: asked before the run begins.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    fn recall(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<Recalled>>, Halt> {
+        Ok(vec![None; left.len()])
+    }
+
+    /// The next offsets of all partitions as of a manifest that is committed now, for whoever watches how far the run is.
+    /// Nothing depends on it. Called by worker 0 alone, never blocks.
+    fn committed(&self, _next: Vec<(PartitionName, NextOffset)>) {}
 
     /// Opens a partition for its owner. `wake` may be called from any thread when there is something to read.
     ///
@@ -105,6 +143,11 @@ pub trait PartitionReader {
 
     /// The answer to the last question, once.
     fn answer(&mut self) -> Option<Answer>;
+
+    /// The last record that was handed out; none where the log cannot change under a run.
+    fn last(&self) -> Option<LastRecord> {
+        None
+    }
 
     /// How long a worker may sleep when nothing was there to read. A reader that wakes its worker says a long time.
     fn nap(&self) -> Duration;

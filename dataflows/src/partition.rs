@@ -11,7 +11,7 @@
 
 use crate::edge::Answer;
 use crate::mutants::{self, Mutant};
-use crate::record::Evidence;
+use crate::record::{Evidence, LastRecord};
 use crate::time::{EventTime, Monotonic, NextOffset, WindowStart, Windowing};
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +83,7 @@ impl Counts {
 pub struct PartitionState {
     /// Its admission number.
     pub index: usize,
-    /// The first offset read.
+    /// The first offset read. Where a changed log was accepted whose offsets went back, less by as much.
     pub start: NextOffset,
     /// The next offset to read.
     pub next: NextOffset,
@@ -102,11 +102,14 @@ pub struct PartitionState {
     /// Nanoseconds since its last valid record, or since its start.
     pub silence: i64,
     /// Windows that begin before this may lack records (R13): set once, by the first valid record or, where the log
-    /// has not ended, the first raised floor; none while neither came, when every window may lack some. [`UNKNOWN`], that is no window, for a partition
-    /// that is read from offset 0.
+    /// has not ended, the first raised floor; none while neither came, when every window may lack some. [`UNKNOWN`], that
+    /// is no window, for a partition that is read from offset 0. Set anew where a changed log was accepted.
     pub partial_before: Option<EventTime>,
     /// The first equation of R11.
     pub counts: Counts,
+    /// The last record read, where the source tells.
+    #[serde(default)]
+    pub last: Option<LastRecord>,
 }
 
 impl PartitionState {
@@ -141,6 +144,7 @@ pub struct Partition {
     partial_before: Option<EventTime>,
     newest_end: Option<EventTime>,
     counts: Counts,
+    last: Option<LastRecord>,
 }
 
 impl Partition {
@@ -167,9 +171,10 @@ impl Partition {
             learnt: None,
             answer: None,
             last_valid: now,
-            partial_before: None,
+            partial_before: (start.0 == 0).then_some(UNKNOWN),
             newest_end: None,
             counts: Counts::default(),
+            last: None,
         }
     }
 
@@ -182,6 +187,7 @@ impl Partition {
             partial_before: state.partial_before,
             newest_end: state.newest_end,
             counts: state.counts,
+            last: state.last,
             ..Partition::new(rule, state.index, state.start, bounded, state.floor, now)
         }
     }
@@ -237,6 +243,11 @@ impl Partition {
             self.counts.gaps += next.0 - self.next.0;
             self.next = next;
         }
+    }
+
+    /// The last record that was read, where the source tells.
+    pub fn remember(&mut self, last: Option<LastRecord>) {
+        self.last = last.or(self.last);
     }
 
     fn pass(&mut self, offset: i64) {
@@ -331,8 +342,9 @@ impl Partition {
             paused: !self.ended && self.paused(base),
             newest_end: self.newest_end,
             silence: now.0 - self.last_valid.0,
-            partial_before: if self.start.0 > 0 { self.partial_before } else { Some(UNKNOWN) },
+            partial_before: self.partial_before,
             counts: self.counts,
+            last: self.last,
         }
     }
 

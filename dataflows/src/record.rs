@@ -18,6 +18,41 @@ pub struct Record<'a> {
     pub payload: Option<&'a [u8]>,
 }
 
+/// The last record that was read of a partition, as the state keeps it: what tells the log that was read from one that was
+/// changed since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastRecord {
+    /// Its offset.
+    pub offset: i64,
+    /// XXH3-64 of its broker's stamp, key and payload.
+    pub fingerprint: u64,
+    /// Kafka: under which leader it was appended, for people. A record that was replicated again under another leader is the
+    /// same record.
+    pub leader_epoch: Option<i32>,
+    /// Files: the byte that its line begins at.
+    pub byte: Option<u64>,
+}
+
+impl LastRecord {
+    /// Of this record.
+    pub fn of(record: &Record<'_>) -> Self {
+        let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
+        let stamp = record.append_time.map(|stamp| stamp.0.to_le_bytes());
+        for part in [stamp.as_ref().map(<[u8; 8]>::as_slice), record.key, record.payload] {
+            // None is not the same as empty, and no part runs into the next.
+            let length = part.map_or(u64::MAX, |part| part.len() as u64);
+            hasher.update(&length.to_le_bytes());
+            hasher.update(part.unwrap_or_default());
+        }
+        LastRecord { offset: record.offset, fingerprint: hasher.digest(), leader_epoch: None, byte: None }
+    }
+
+    /// Is that the record that was read?
+    pub fn is(&self, other: &LastRecord) -> bool {
+        (self.offset, self.fingerprint) == (other.offset, other.fingerprint)
+    }
+}
+
 /// Which partition: a topic and a number, or a path relative to the glob's fixed part and 0.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PartitionName {

@@ -6,7 +6,7 @@
 use super::port::{Health, Leave, Pauses, Stop};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -123,12 +123,36 @@ fn refuse_content(what: &str, path: &Path, len: u64, keep: Option<u64>) -> Resul
     Err(Halt::new(HaltKind::Usage, why))
 }
 
+/// How much of a file is the state's, and what is done if another run has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Claim {
+    /// So many bytes are the state's; none: nothing is.
+    pub(super) keep: Option<u64>,
+    /// A run that hangs may have it: its place is taken by a copy of what is the state's.
+    pub(super) take_over: bool,
+}
+
+/// A copy of a file's first bytes in its place, locked: whoever has the file open still writes to a file without a name,
+/// which harms nobody.
+fn displace(path: &Path, keep: u64) -> io::Result<File> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".taken-over-{}", std::process::id()));
+    let beside = path.with_file_name(name);
+    let mut copy = OpenOptions::new().write(true).create(true).truncate(true).open(&beside)?;
+    copy.lock()?;
+    let copied = io::copy(&mut File::open(path)?.take(keep), &mut copy);
+    let copied = copied.and_then(|_| copy.sync_all()).and_then(|()| std::fs::rename(&beside, path));
+    copied.inspect_err(|_| drop(std::fs::remove_file(&beside)))?;
+    Ok(copy)
+}
+
 /// Opens a file for this run alone: a new or empty one; or, where the state says how many bytes of it are to be kept, what
 /// it then holds beyond them is cut off.
 ///
 /// # Errors
 /// 64, or 65 for a file that is shorter than it was, with what to do; 69 when the disk is full.
-pub(super) fn create(what: &str, path: &Path, keep: Option<u64>) -> Result<File, Halt> {
+pub(super) fn create(what: &str, path: &Path, claim: Claim) -> Result<File, Halt> {
+    let keep = claim.keep;
     let full = |e: &io::Error| matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
     let usage = |why: String| Halt::new(HaltKind::Usage, format!("{what} {}: {why}", path.display()));
     let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(|e| {
@@ -137,6 +161,11 @@ pub(super) fn create(what: &str, path: &Path, keep: Option<u64>) -> Result<File,
     })?;
     match file.try_lock() {
         Ok(()) => {}
+        Err(TryLockError::WouldBlock) if claim.take_over && keep.is_some() => {
+            refuse_content(what, path, file.metadata().map_or(0, |meta| meta.len()), keep)?;
+            let copied = displace(path, keep.unwrap_or(0));
+            file = copied.map_err(|e| usage(format!("cannot be taken over: {e}; end the run that writes to it")))?;
+        }
         Err(TryLockError::WouldBlock) => {
             return Err(usage("another run is writing to it; choose another path".to_owned()));
         }
@@ -297,7 +326,9 @@ pub(super) mod tests {
         let missing = dir.path().join("no/such");
         let inside = full.join("x");
         for path in [&full, dir.path(), &missing, &inside] {
-            for halt in [look("csv", path, nowhere, None).unwrap_err(), create("csv", path, None).unwrap_err()] {
+            for halt in
+                [look("csv", path, nowhere, None).unwrap_err(), create("csv", path, Claim::default()).unwrap_err()]
+            {
                 assert_eq!(halt.kind, HaltKind::Usage, "{halt}");
                 assert!(halt.why.contains(&path.display().to_string()), "{halt}");
             }
@@ -317,25 +348,49 @@ pub(super) mod tests {
         let path = dir.path().join("ours");
         std::fs::write(&path, "kept|torn").unwrap();
         look("csv", &path, Path::new("/"), Some(5)).unwrap();
-        let mut file = create("csv", &path, Some(5)).unwrap();
+        let mut file = create("csv", &path, kept(5)).unwrap();
         file.write_all(b"more").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"kept|more");
         drop(file);
         for halt in
-            [look("csv", &path, Path::new("/"), Some(10)).unwrap_err(), create("csv", &path, Some(10)).unwrap_err()]
+            [look("csv", &path, Path::new("/"), Some(10)).unwrap_err(), create("csv", &path, kept(10)).unwrap_err()]
         {
             assert!(halt.kind == HaltKind::Data && halt.why.contains("has 9 bytes and had 10"), "{halt}");
         }
         assert_eq!(std::fs::read(&path).unwrap(), b"kept|more");
     }
 
+    fn kept(keep: u64) -> Claim {
+        Claim { keep: Some(keep), take_over: false }
+    }
+
+    #[test]
+    fn what_a_run_writes_that_was_taken_over_goes_nowhere() {
+        let dir = temp();
+        let path = dir.path().join("ours");
+        let mut zombie = create("csv", &path, Claim::default()).unwrap();
+        zombie.write_all(b"kept|more").unwrap();
+        assert!(create("csv", &path, kept(5)).unwrap_err().why.contains("another run"));
+        let theirs = Claim { keep: None, take_over: true };
+        assert!(create("csv", &path, theirs).unwrap_err().why.contains("another run"), "it is not the state's");
+        let mut heir = create("csv", &path, Claim { keep: Some(5), take_over: true }).unwrap();
+        zombie.write_all(b"|zombie").unwrap();
+        zombie.cut(2).unwrap();
+        heir.write_all(b"heir").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"kept|heir");
+        assert!(create("csv", &path, kept(5)).unwrap_err().why.contains("another run"), "it is locked");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        let halt = create("csv", &path, Claim { keep: Some(50), take_over: true }).unwrap_err();
+        assert_eq!(halt.kind, HaltKind::Data, "{halt}");
+    }
+
     #[test]
     fn two_runs_do_not_share_a_file() {
         let dir = temp();
         let path = dir.path().join("one");
-        let held = create("csv", &path, None).unwrap();
-        assert!(create("csv", &path, None).unwrap_err().why.contains("another run"));
+        let held = create("csv", &path, Claim::default()).unwrap();
+        assert!(create("csv", &path, Claim::default()).unwrap_err().why.contains("another run"));
         drop(held);
-        create("csv", &path, None).unwrap();
+        create("csv", &path, Claim::default()).unwrap();
     }
 }

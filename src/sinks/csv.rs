@@ -29,7 +29,7 @@ pub(super) struct CsvWriter<P = File> {
 /// # Errors
 /// 64 when it cannot be ours.
 pub(super) fn open(path: &Path, options: &SinkOptions, health: Arc<Health>, stop: Stop) -> Result<CsvWriter, Halt> {
-    let file: File = append::create("csv", path, options.position)?;
+    let file: File = append::create("csv", path, options.claim())?;
     CsvWriter::new(file, path, options, health, stop).map_err(|e| {
         let why = format!("csv {}: {e}; make room or choose another path", path.display());
         Halt::new(HaltKind::Unreachable, why)

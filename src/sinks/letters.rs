@@ -9,7 +9,7 @@
 //! reported. What others wrote is never appended to: the caller names a fresh path, or one of which the state says how
 //! much of it is to be kept; what a crash left beyond that is cut off.
 
-use super::append::{self, Appender};
+use super::append::{self, Appender, Claim};
 use super::port::{Health, Leave, Pauses, Stop, Worker};
 use super::text::rfc3339;
 use base64::Engine;
@@ -39,17 +39,19 @@ pub(crate) fn check_letters(path: &Path, data: &Path, keep: Option<u64>) -> Resu
     append::look("dead letters", path, data, keep)
 }
 
-/// Opens the way to a file that is made with the first letter; its folder is made then, too.
+/// Opens the way to a file that is made with the first letter; its folder is made then, too. `take_over`: another run may
+/// have it, and hang.
 ///
 /// # Errors
 /// 64 when the file has content already, or cannot be made.
-pub(crate) fn open_letters(path: &Path, wake: Wake, keep: Option<u64>) -> Result<OpenLetters, Halt> {
+pub(crate) fn open_letters(path: &Path, wake: Wake, keep: Option<u64>, take_over: bool) -> Result<OpenLetters, Halt> {
     check_letters(path, append::folder_of(path), keep)?;
     let health = Health::new(format!("dead letters {}", path.display()));
     let stop = Stop::new();
-    let mut writer = Letters { path: path.to_owned(), file: None, keep, health: health.clone(), stop: stop.clone() };
+    let claim = Claim { keep, take_over };
+    let mut writer = Letters { path: path.to_owned(), file: None, claim, health: health.clone(), stop: stop.clone() };
     if keep.is_some() && path.exists() {
-        let file = append::create("dead letters", path, keep)?;
+        let file = append::create("dead letters", path, claim)?;
         writer.file = Some(Appender::new(file, keep.unwrap_or(0), path, health.clone(), stop.clone()));
     }
     let work = move |(at, letters): (u64, Vec<DeadLetter>)| {
@@ -75,7 +77,7 @@ impl LetterPort for Port {
 struct Letters {
     path: PathBuf,
     file: Option<Appender>,
-    keep: Option<u64>,
+    claim: Claim,
     health: Arc<Health>,
     stop: Stop,
 }
@@ -95,7 +97,7 @@ impl Letters {
         let file = match &mut self.file {
             Some(file) => file,
             none => {
-                let file = create(&self.path, self.keep, &self.health, &self.stop)?;
+                let file = create(&self.path, self.claim, &self.health, &self.stop)?;
                 none.insert(Appender::new(file, 0, &self.path, self.health.clone(), self.stop.clone()))
             }
         };
@@ -106,11 +108,11 @@ impl Letters {
 }
 
 /// Makes the file, waiting while the disk is full. What the check at the start found may have changed: then it halts.
-fn create(path: &Path, keep: Option<u64>, health: &Health, stop: &Stop) -> Result<File, Leave> {
+fn create(path: &Path, claim: Claim, health: &Health, stop: &Stop) -> Result<File, Leave> {
     let mut pauses = Pauses::new();
     loop {
         let folder = std::fs::create_dir_all(append::folder_of(path));
-        let why = match (folder, append::create("dead letters", path, keep)) {
+        let why = match (folder, append::create("dead letters", path, claim)) {
             (_, Ok(file)) => return Ok(file),
             (_, Err(halt)) if halt.kind == HaltKind::Unreachable => halt.why,
             (Err(e), _) if e.kind() == ErrorKind::StorageFull => e.to_string(),
@@ -210,7 +212,7 @@ mod tests {
         let dir = temp();
         let path = dir.path().join("letters.jsonl");
         let one = || vec![letter(Some(0), Reason::Null, None, None)];
-        let mut open = open_letters(&path, no_wake(), None).unwrap();
+        let mut open = open_letters(&path, no_wake(), None, false).unwrap();
         open.port.offer(1, one()).unwrap();
         poll("the cut is stored", || cut(&mut open) == Some(1));
         let known = open.port.stored().unwrap().unwrap().position;
@@ -218,7 +220,7 @@ mod tests {
         open.port.offer(2, one()).unwrap();
         poll("the cut is stored", || cut(&mut open) == Some(2));
         drop(open);
-        let mut open = open_letters(&path, no_wake(), known).unwrap();
+        let mut open = open_letters(&path, no_wake(), known, false).unwrap();
         assert_eq!(Some(std::fs::metadata(&path).unwrap().len()), known);
         open.port.offer(2, one()).unwrap();
         poll("the cut is stored", || cut(&mut open) == Some(2));
@@ -229,7 +231,7 @@ mod tests {
     fn letters_are_json_lines_with_all_that_is_known() {
         let dir = temp();
         let path = dir.path().join("job/dead-letters.jsonl");
-        let mut open = open_letters(&path, no_wake(), None).unwrap();
+        let mut open = open_letters(&path, no_wake(), None, false).unwrap();
         open.port.offer(1, vec![]).unwrap();
         poll("an empty cut is stored", || cut(&mut open) == Some(1));
         assert!(!path.exists(), "no letters, no file");
@@ -280,11 +282,11 @@ mod tests {
     fn a_file_with_content_is_refused_at_the_start_and_at_the_first_letter() {
         let dir = temp();
         let path = dir.path().join("letters");
-        let mut open = open_letters(&path, no_wake(), None).unwrap();
+        let mut open = open_letters(&path, no_wake(), None, false).unwrap();
         std::fs::write(&path, "theirs").unwrap();
         open.port.offer(1, vec![letter(None, Reason::Json, None, None)]).unwrap();
         poll("the halt arrives", || open.port.stored().is_err_and(|h| h.kind == HaltKind::Usage));
-        assert_eq!(open_letters(&path, no_wake(), None).map(drop).unwrap_err().kind, HaltKind::Usage);
+        assert_eq!(open_letters(&path, no_wake(), None, false).map(drop).unwrap_err().kind, HaltKind::Usage);
         assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
     }
 }

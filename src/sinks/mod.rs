@@ -55,8 +55,16 @@ pub(crate) struct SinkOptions {
     pub(crate) position: Option<u64>,
     /// How often the chain was restarted.
     pub(crate) generation: u64,
+    /// `--take-over`: another run may have the sink's file, and hang.
+    pub(crate) take_over: bool,
     /// The clock.
     pub(crate) clock: Clock,
+}
+
+impl SinkOptions {
+    fn claim(&self) -> append::Claim {
+        append::Claim { keep: self.position, take_over: self.take_over }
+    }
 }
 
 /// A sink at work. Dropping it ends its thread.
@@ -255,6 +263,7 @@ mod testing {
             chain: None,
             position: None,
             generation: 0,
+            take_over: false,
             clock: Clock::start(),
         }
     }

@@ -12,17 +12,18 @@
 //! What it promises: each line is a record, blank ones too, and so is a last line that no line end closes. Line ends are
 //! `\n`; a `\r` before it is white space to JSON. What is appended after the start is left for a later run; so a line that
 //! was half written then is a record as it stood. What it does not promise: to notice a file that is rewritten in place
-//! while it is read. A file that got shorter stops the run.
+//! while it is read. A file that got shorter stops the run, and so does, when a state is gone on with, another line where the
+//! last one was that was read.
 
 use super::{SourceOptions, Start};
 use glob::{MatchOptions, Pattern};
 use memchr::memchr_iter;
-use minutely_dataflows::edge::{Answer, Found, Halt, HaltKind, LogSource, PartitionReader, Wake};
-use minutely_dataflows::record::{PartitionName, Record};
+use minutely_dataflows::edge::{Answer, Found, Halt, HaltKind, LogSource, Memory, PartitionReader, Recalled, Wake};
+use minutely_dataflows::record::{LastRecord, PartitionName, Record};
 use minutely_dataflows::time::NextOffset;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -272,6 +273,15 @@ impl LogSource for FileSource {
         self.files.iter().map(found).collect()
     }
 
+    fn recall(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<Recalled>>, Halt> {
+        let recall = |(name, last): &(PartitionName, Option<LastRecord>)| {
+            let path = self.fixed.join(&name.log);
+            let last = last.as_ref().map_or(Memory::Unknown, |last| line_at(&path, last));
+            self.files.contains_key(&name.log).then(|| Recalled { last, ..Recalled::default() })
+        };
+        Ok(left.iter().map(recall).collect())
+    }
+
     fn open(&self, partition: &Found, _wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
         let path = self.fixed.join(&partition.name.log);
         let end = partition.end.and_then(|end| u64::try_from(end).ok());
@@ -281,6 +291,28 @@ impl LogSource for FileSource {
         let file = File::open(&path).map_err(|error| unreadable(&path, &error))?;
         Ok(Box::new(Lines::new(file, path, partition.start, end, Sizes::default())))
     }
+}
+
+fn record(offset: i64, line: &[u8]) -> Record<'_> {
+    Record { offset, append_time: None, key: None, payload: Some(line) }
+}
+
+fn last_record(offset: i64, line: &[u8], byte: u64) -> LastRecord {
+    LastRecord { byte: Some(byte), ..LastRecord::of(&record(offset, line)) }
+}
+
+/// The line that was read last, as it is now.
+fn line_at(path: &Path, was: &LastRecord) -> Memory {
+    let read = |byte: u64| -> std::io::Result<Memory> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(byte))?;
+        let mut line = Vec::new();
+        let read = BufReader::new(file).take(LINE_BYTES as u64 + 1).read_until(b'\n', &mut line)?;
+        let line = line.strip_suffix(b"\n").unwrap_or(&line);
+        Ok(if read == 0 { Memory::Gone } else { Memory::Holds(last_record(was.offset, line, byte)) })
+    };
+    // One that cannot be read is told of when it is opened.
+    was.byte.map_or(Memory::Unknown, |byte| read(byte).unwrap_or_default())
 }
 
 /// How much is read at once, and how long a line may be, in bytes.
@@ -314,12 +346,26 @@ struct Lines<R> {
     /// How many lines are still to be passed before the first to hand out.
     skip: i64,
     next: NextOffset,
+    last: Option<LastRecord>,
 }
 
 impl<R: Read> Lines<R> {
     fn new(file: R, path: PathBuf, start: NextOffset, end: u64, sizes: Sizes) -> Self {
         let (from, seen, to) = (0, 0, 0);
-        Lines { file, path, sizes, end, taken: 0, buffer: Vec::new(), from, seen, to, skip: start.0, next: start }
+        Lines {
+            file,
+            path,
+            sizes,
+            end,
+            taken: 0,
+            buffer: Vec::new(),
+            from,
+            seen,
+            to,
+            skip: start.0,
+            next: start,
+            last: None,
+        }
     }
 
     /// Takes more from the file, once.
@@ -381,13 +427,14 @@ impl<R: Read> Lines<R> {
 
     /// Hands out lines that are in the buffer.
     fn hand_out(&mut self, max: usize, each: &mut dyn FnMut(Record<'_>)) -> usize {
-        let mut read = 0;
-        let mut hand_out = |line: &[u8]| {
+        let (mut read, mut last) = (0, None);
+        let mut hand_out = |line: &[u8], from: usize| {
             if self.skip > 0 {
                 self.skip -= 1;
                 return 0;
             }
-            each(Record { offset: self.next.0, append_time: None, key: None, payload: Some(line) });
+            each(record(self.next.0, line));
+            last = Some((self.next.0, from..from + line.len()));
             self.next.0 += 1;
             1
         };
@@ -395,15 +442,26 @@ impl<R: Read> Lines<R> {
         let base = self.seen;
         self.seen = self.to;
         for end in ends {
-            read += hand_out(&self.buffer[self.from..base + end]);
+            read += hand_out(&self.buffer[self.from..base + end], self.from);
             self.from = base + end + 1;
             if read == max {
                 self.seen = self.from;
-                return read;
+                break;
             }
         }
-        if self.taken == self.end && self.from < self.to && self.to - self.from <= self.sizes.line {
-            read += hand_out(&self.buffer[self.from..self.to]);
+        if let Some((offset, line)) = last {
+            let byte = self.taken.saturating_sub(self.to as u64) + line.start as u64;
+            self.last = Some(last_record(offset, &self.buffer[line], byte));
+        }
+        // One that no line end closes is not remembered: it may grow.
+        if read < max && self.taken == self.end && self.from < self.to && self.to - self.from <= self.sizes.line {
+            if self.skip > 0 {
+                self.skip -= 1;
+            } else {
+                each(record(self.next.0, &self.buffer[self.from..self.to]));
+                self.next.0 += 1;
+                read += 1;
+            }
             self.from = self.to;
         }
         read
@@ -445,6 +503,10 @@ impl<R: Read> PartitionReader for Lines<R> {
 
     fn ended(&self) -> bool {
         self.taken == self.end && self.from == self.to && self.skip == 0
+    }
+
+    fn last(&self) -> Option<LastRecord> {
+        self.last
     }
 
     /// A file has its recorded end; nobody needs another.

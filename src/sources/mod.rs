@@ -33,6 +33,8 @@ pub(crate) struct SourceOptions {
     pub(crate) start: Start,
     /// `-X key=value`, secrets already resolved.
     pub(crate) properties: Vec<(String, String)>,
+    /// Kafka: the group whose offsets lag tools look at, unless `properties` say otherwise.
+    pub(crate) group: String,
     /// How long a service may take to answer at the start, before the run ends with 69. Default: 30 s.
     pub(crate) patience: Duration,
     /// The clock.
@@ -126,6 +128,7 @@ mod tests {
             bounded: true,
             start: Start::Earliest,
             properties: Vec::new(),
+            group: "minutely-test".into(),
             patience: Duration::from_secs(30),
             clock: Clock::start(),
         }

@@ -50,13 +50,43 @@ impl Kafka {
     /// A topic of its own. Old stamps would be deleted within a second if it had a retention.
     pub(crate) fn topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) -> String {
         let topic = fresh(name);
-        let mut new = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1");
+        poll("a topic", PATIENCE, || self.create(&topic, partitions, settings).then_some(()));
+        topic
+    }
+
+    /// Another one of the same name.
+    pub(crate) fn make_anew(&self, topic: &str, partitions: i32) {
+        wait_for(self.admin.delete_topics(&[topic], &AdminOptions::new())).unwrap().remove(0).unwrap();
+        poll("the topic again", PATIENCE, || self.create(topic, partitions, &[]).then_some(()));
+    }
+
+    /// False: one of this name is being deleted.
+    fn create(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> bool {
+        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1");
         for (name, value) in settings {
             new = new.set(name, value);
         }
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
-        wait_for(self.admin.create_topics([&new], &options)).unwrap().remove(0).unwrap();
-        topic
+        match wait_for(self.admin.create_topics([&new], &options)).unwrap().remove(0) {
+            Ok(_) => true,
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => false,
+            Err(error) => panic!("{topic}: {error:?}"),
+        }
+    }
+
+    /// How far a group is behind the end of each partition, as a tool would show it.
+    pub(crate) fn lag(&self, group: &str, topic: &str) -> Vec<i64> {
+        let mut config = config(&self.address);
+        let consumer: BaseConsumer = config.set("group.id", group).create().unwrap();
+        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range(topic, 0, i32::try_from(metadata.topics()[0].partitions().len()).unwrap() - 1);
+        let committed = consumer.committed_offsets(list, PATIENCE).unwrap();
+        let behind = |of: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+            let (_, end) = consumer.fetch_watermarks(topic, of.partition(), PATIENCE).unwrap();
+            end - of.offset().to_raw().filter(|offset| *offset >= 0).unwrap_or(0)
+        };
+        committed.elements().iter().map(behind).collect()
     }
 
     /// So many partitions in all from now on.

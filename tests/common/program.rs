@@ -146,6 +146,12 @@ impl Program {
         self.live().map_or(0, |line| numbers(&line, "counted")[0])
     }
 
+    /// How many records are read, in whatever class, as it last said.
+    pub(crate) fn read(&self) -> i64 {
+        let classes = ["counted", "late", "rejected", "future"];
+        self.live().map_or(0, |line| classes.iter().map(|what| numbers(&line, what)[0]).sum())
+    }
+
     /// W in RFC 3339, as it last said, to the second; compares as text. Empty if there is none yet.
     pub(crate) fn w(&self) -> String {
         let live = self.live().unwrap_or_default();
@@ -157,10 +163,20 @@ impl Program {
             .to_owned()
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal, by name (`TERM`).
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -{name}");
+    }
+
     /// SIGTERM.
     pub(crate) fn terminate(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "kill");
+        self.signal("TERM");
     }
 
     /// SIGTERM, and 0 within ten seconds.

@@ -5,10 +5,11 @@ use super::rfc3339;
 use crate::hostile::Partition;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use minutely_dataflows::decimal::Decimal;
 use minutely_dataflows::decode::{Decoder, Fields};
 use minutely_dataflows::oracle;
 use minutely_dataflows::partition::{Counts, Rule};
-use minutely_dataflows::record::{DeadLetter, Evidence, Judged, Reason};
+use minutely_dataflows::record::{DeadLetter, Evidence, Judged, PartitionName, Reason};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::EventTime;
 use serde_json::{Value, json};
@@ -94,8 +95,14 @@ impl Wanted {
                 });
             }
         }
+        Self::with(log, rule, &exceptions, market)
+    }
+
+    /// By the oracle, with the exceptions that a live run has listed (R10).
+    pub(crate) fn with(log: &[Partition], rule: &Rule, exceptions: &[DeadLetter], market: bool) -> Self {
+        let decoder = Decoder::new(&Fields::default()).unwrap();
         let logs: Vec<_> = log.iter().map(Partition::log).collect();
-        let answer = oracle::answer(&logs, &decoder, rule, &exceptions, market);
+        let answer = oracle::answer(&logs, &decoder, rule, exceptions, market);
         let key = |row: &Row| (rfc3339(row.minute.0), row.symbol.clone());
         let rows = answer.rows.values().map(|row| (key(row), cells(row))).collect();
         Wanted { rows, letters: answer.letters, counts: answer.counts }
@@ -105,6 +112,11 @@ impl Wanted {
     pub(crate) fn rows_in(&self, state: &str) -> Rows {
         only(&self.rows, |_, cells| cells.state == state)
     }
+}
+
+/// Without the columns that `--metrics avg` leaves out.
+pub(crate) fn plain(rows: &Rows) -> Rows {
+    rows.iter().map(|(key, cells)| (key.clone(), Cells { market: None, ..cells.clone() })).collect()
 }
 
 /// Those for which it is so.
@@ -195,6 +207,28 @@ pub(crate) fn letters(data: &Path) -> Vec<Value> {
     let mut letters: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     letters.sort_by_key(place);
     letters
+}
+
+/// The letters whose verdicts the log alone does not give, as the oracle wants them: it takes their evidence, and finds all
+/// else by itself.
+pub(crate) fn exceptions(letters: &[Value]) -> Vec<DeadLetter> {
+    let time = |value: &Value| {
+        let stamp: jiff::Timestamp = value.as_str().unwrap().parse().unwrap();
+        EventTime(i64::try_from(stamp.as_nanosecond()).unwrap())
+    };
+    let exception = |letter: &Value| {
+        let (reason, evidence) = match (letter["evidence"].get("floor"), letter["evidence"].get("clock")) {
+            (Some(floor), _) => (Reason::Late, Evidence::Floor(time(floor))),
+            (_, Some(clock)) => (Reason::Future, Evidence::Clock(time(clock))),
+            _ => return None,
+        };
+        let (log, number, offset) = place(letter);
+        let number = letter["partition"].as_i64().map(|_| i32::try_from(number).unwrap());
+        let judged = Judged { symbol: String::new(), value: Decimal(0), time: time(&letter["event_time"]), evidence };
+        let partition = PartitionName { log, number };
+        Some(DeadLetter { partition, offset, reason, raw: None, judged: Some(judged) })
+    };
+    letters.iter().filter_map(exception).collect()
 }
 
 fn place(letter: &Value) -> (String, i64, i64) {

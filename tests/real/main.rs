@@ -9,8 +9,12 @@ mod common;
 mod hostile;
 
 mod bad_use;
+mod changed;
 mod hostile_logs;
+mod killed;
 mod live;
 mod processes;
+mod told;
 mod transactions;
 mod two_million;
+mod zombie;

@@ -5,7 +5,7 @@ use crate::control::Marks;
 use crate::edge::Found;
 use crate::mutants::{self, Mutant};
 use crate::partition::PartitionState;
-use crate::time::{Epoch, EventTime, WindowStart};
+use crate::time::{Epoch, EventTime, NextOffset, WindowStart};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -74,6 +74,21 @@ pub struct Port {
     pub chain: Option<u64>,
 }
 
+/// A log that had changed, and was gone on with all the same. Kept for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// Which partition.
+    pub partition: String,
+    /// What had changed.
+    pub what: String,
+    /// The next offset as it was, and as it is since.
+    pub was: NextOffset,
+    /// See `was`.
+    pub now: NextOffset,
+    /// The first manifest that knew of it.
+    pub seq: u64,
+}
+
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -110,6 +125,9 @@ pub struct Manifest {
     pub letters: Port,
     /// Dead letters that are not stored yet, by cut.
     pub unstored: Vec<(Epoch, ObjectRef)>,
+    /// Every changed log that was accepted, oldest first: results are not a function of one log since (R10).
+    #[serde(default)]
+    pub overrides: Vec<Override>,
 }
 
 impl Manifest {

@@ -14,10 +14,12 @@
 mod manifest;
 mod object;
 mod publish;
+mod same_log;
 
-pub use manifest::{Manifest, ObjectRef, Part, Port, Taken};
+pub use manifest::{Manifest, ObjectRef, Override, Part, Port, Taken};
 pub use object::{Object, decode_letters, encode_letters, merge};
 pub use publish::{Reply, Step};
+pub use same_log::{GoneOn, go_on, places};
 
 use xxhash_rust::xxh3::xxh3_128;
 

@@ -236,6 +236,7 @@ impl<A: Accumulate> Reader<A> {
         })?;
         table.records += read;
         partition.reached(reader.next());
+        partition.remember(reader.last());
         if reader.ended() {
             partition.end_reached();
         }

@@ -142,6 +142,7 @@ fn options() -> SourceOptions {
         bounded: true,
         start: Start::Earliest,
         properties: Vec::new(),
+        group: "minutely-test".into(),
         patience: Duration::from_secs(1),
         clock: Clock::start(),
     }

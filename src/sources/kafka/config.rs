@@ -18,7 +18,7 @@ pub(super) struct Address {
 /// messages, some 10 ms of reading at full speed, so that the fetcher keeps ahead of the reader.
 const DEFAULTS: &[(&str, &str)] = &[
     ("client.id", "minutely"),
-    ("group.id", "minutely"), // librdkafka wants one for `assign`; nothing is stored under it
+    ("group.id", "minutely"), // the job's own, as a rule: see `SourceOptions::group`
     ("isolation.level", "read_committed"),
     ("queued.min.messages", "20000"),
     ("queued.max.messages.kbytes", "8192"),

@@ -13,14 +13,17 @@
 //! are there for ever (retention), nor anything about the time of day. Brokers that go away are waited for; what ends
 //! the run is a hole in a log, a topic that is gone, or a missing permission.
 //!
-//! The group coordinator has no say: partitions are assigned with explicit offsets, and nothing stored is read back.
+//! The group coordinator has no say: partitions are assigned with explicit offsets, and the group's offsets, which are
+//! committed for lag tools (`lag.rs`), are never read back.
 
 mod admin;
 mod config;
 mod context;
 mod ends;
+mod lag;
 mod raw;
 mod reader;
+mod recall;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -28,10 +31,11 @@ mod watch;
 use super::{SourceOptions, Start};
 use admin::{Offsets, Refused, Topic, Wait};
 use config::Address;
-use context::Context;
-use minutely_dataflows::edge::{Found, Halt, HaltKind, LogSource, PartitionReader, Wake};
-use minutely_dataflows::record::PartitionName;
+use context::{Consume, Context};
+use minutely_dataflows::edge::{Found, Halt, HaltKind, LogSource, PartitionReader, Recalled, Wake};
+use minutely_dataflows::record::{LastRecord, PartitionName};
 use minutely_dataflows::time::NextOffset;
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
@@ -70,13 +74,13 @@ pub(crate) fn open(uri: &str, options: &SourceOptions) -> Result<Arc<dyn LogSour
 
     let mut known = watch::Known::default();
     known.look(&topics)?;
-    for partition in found {
+    for partition in &found {
         known.told(&partition.name);
-        shared.tell(partition);
+        shared.tell(partition.clone());
     }
     [&shared.asker, &*shared.consumer].into_iter().for_each(|client| client.context().begin());
     let shared = Arc::new(shared);
-    let mut source = Kafka { shared: Arc::clone(&shared), threads: Vec::new() };
+    let mut source = Kafka { shared: Arc::clone(&shared), options: options.clone(), found, threads: Vec::new() };
     source.spawn("kafka-ends", ends::run)?;
     source.spawn("kafka-topics", move |shared| watch::run(shared, known))?;
     Ok(Arc::new(source))
@@ -97,9 +101,13 @@ struct Shared {
     questions: ends::Questions,
     news: Mutex<News>,
     stop: AtomicBool,
+    /// For lag tools.
+    latest: lag::Latest,
+    /// The consumer's configuration.
+    config: ClientConfig,
     /// For all questions: fetches that wait for records would be in front of them on the consumer's connections.
-    asker: raw::Consume,
-    consumer: Arc<raw::Consume>,
+    asker: Consume,
+    consumer: Arc<Consume>,
 }
 
 /// What `found` has to tell.
@@ -112,18 +120,24 @@ struct News {
 impl Shared {
     fn new(address: Address, options: &SourceOptions) -> Result<Self, Halt> {
         let mut config = config::config(Some(&address), &options.properties);
-        let made = |made: Result<raw::Consume, KafkaError>| {
+        if !options.properties.iter().any(|(name, _)| name == "group.id") {
+            config.set("group.id", &options.group);
+        }
+        let made = |made: Result<Consume, KafkaError>| {
             made.map_err(|error| Halt::new(HaltKind::Usage, format!("kafka client: {}", config::reason(&error))))
         };
         let consumer = Arc::new(made(config.create_with_context(Context::default()))?);
-        config.remove("group.id"); // a client that only asks
-        let asker = made(config.create_with_context(Context::default()))?;
+        let mut asking = config.clone();
+        asking.remove("group.id"); // a client that only asks
+        let asker = made(asking.create_with_context(Context::default()))?;
         Ok(Shared {
             address,
             bounded: options.bounded,
             questions: ends::Questions::default(),
             news: Mutex::default(),
             stop: AtomicBool::new(false),
+            latest: lag::Latest::default(),
+            config,
             asker,
             consumer,
         })
@@ -161,6 +175,9 @@ impl Shared {
 /// The source: what it shares, and its threads.
 struct Kafka {
     shared: Arc<Shared>,
+    options: SourceOptions,
+    /// What there was at the start.
+    found: Vec<Found>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -181,6 +198,15 @@ impl LogSource for Kafka {
             Some(halt) => Err(halt.clone()),
             None => Ok(std::mem::take(&mut news.found)),
         }
+    }
+
+    fn recall(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<Recalled>>, Halt> {
+        let (shared, options) = (&*self.shared, &self.options);
+        Opening { shared, options, deadline: Instant::now() + options.patience }.recall(&self.found, left)
+    }
+
+    fn committed(&self, next: Vec<(PartitionName, NextOffset)>) {
+        self.shared.latest.are(next);
     }
 
     fn open(&self, partition: &Found, wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {

@@ -2,35 +2,24 @@
 //! batches, with a wake-up and the offset inside an end-of-partition event (the per-message path costs 1.6 times as
 //! much), and two admin requests: ListOffsets with isolation, and topics with their ids.
 //!
-//! Ownership, in one rule: everything here holds or borrows the client it came from, so that queues, messages and
-//! events are gone before it is (librdkafka requires that).
+//! Ownership: everything here holds or borrows the client it came from, so it is gone before that is, as it must be.
 
 #![allow(unsafe_code, reason = "librdkafka's C interface; each use says why it is sound")]
 
 use super::admin::{Offsets, Refused, Topic, Wait};
-use super::context::Context;
-use minutely_dataflows::edge::Wake;
-use minutely_dataflows::record::Record;
-use minutely_dataflows::time::EventTime;
+use super::context::{Asker, Consume};
+use minutely_dataflows::{edge::Wake, record::Record, time::EventTime};
 use rdkafka::bindings as c;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 use std::ffi::{CStr, CString, c_char, c_void};
-use std::marker::PhantomData;
-use std::ptr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::{marker::PhantomData, ptr, sync::Arc};
 
 /// Messages taken from librdkafka at once.
 pub(super) const BATCH: usize = 1024;
-
-/// The consumer of this process.
-pub(super) type Consume = BaseConsumer<Context>;
-
-/// A client as requests use it.
-type Asker = rdkafka::client::Client<Context>;
 
 /// One partition's own queue, and the batch that is being handed out of it.
 pub(super) struct PartitionQueue {
@@ -68,7 +57,7 @@ impl PartitionQueue {
     /// Takes at most `max` messages and events, what is there now, and says how many. Fewer than asked for: the queue
     /// was empty, so the wake-up will come. What the last call brought must be handed out (or is dropped).
     pub(super) fn fill(&mut self, max: usize) -> usize {
-        self.clear();
+        while self.next().is_some() {}
         // SAFETY: room for BATCH pointers; librdkafka writes as many as it returns and gives each to us to destroy.
         let taken = unsafe {
             c::rd_kafka_consume_batch_queue(self.queue, 0, self.messages.as_mut_ptr().cast(), max.min(BATCH))
@@ -78,32 +67,26 @@ impl PartitionQueue {
         self.filled
     }
 
-    /// The next message of the batch; lent until the next call.
+    /// The next message of the batch; lent until the next call, which destroys it: librdkafka's allocator likes that soon,
+    /// while it is in the cache.
     pub(super) fn next(&mut self) -> Option<Message<'_>> {
-        self.destroy_lent();
-        let message = *self.messages[..self.filled].get(self.at)?;
-        self.at += 1;
-        Some(Message { message, _lent: PhantomData })
-    }
-
-    /// Destroys the message that is lent, if any: librdkafka's allocator likes it soon, while it is in the cache.
-    fn destroy_lent(&mut self) {
         if let Some(lent) = self.at.checked_sub(1).map(|lent| &mut self.messages[lent])
             && !lent.is_null()
         {
             // SAFETY: the batch owns it, nobody borrows it (`&mut self`), and it is nulled, so not destroyed twice.
             unsafe { c::rd_kafka_message_destroy(std::mem::replace(lent, ptr::null_mut())) };
         }
-    }
-
-    fn clear(&mut self) {
-        while self.next().is_some() {}
+        let message = *self.messages[..self.filled].get(self.at)?;
+        self.at += 1;
+        // SAFETY: what is not handed out yet is alive.
+        let more = self.messages[self.at..self.filled].first().is_some_and(|next| unsafe { code(*next) } == 0);
+        Some(Message { message, more, _lent: PhantomData })
     }
 }
 
 impl Drop for PartitionQueue {
     fn drop(&mut self) {
-        self.clear();
+        while self.next().is_some() {}
         // SAFETY: librdkafka calls back under the queue's lock, which taking the callback away needs too: after that no
         // call is under way, and its argument can go. The queue is ours, and the consumer still lives.
         unsafe {
@@ -120,17 +103,28 @@ unsafe extern "C" fn on_nonempty(_client: *mut c::rd_kafka_t, wake: *mut c_void)
     unsafe { (*wake.cast::<Wake>())() }
 }
 
+/// Its error, 0 for a record. A number: a code that a newer broker sends may not be in the enum.
+///
+/// # Safety
+/// The message is alive.
+unsafe fn code(message: *mut c::rd_kafka_message_t) -> i32 {
+    // SAFETY: as promised by the caller.
+    unsafe { (&raw const (*message).err).cast::<i32>().read() }
+}
+
 /// A message, or an event of its partition.
 pub(super) struct Message<'a> {
     message: *mut c::rd_kafka_message_t,
+    /// Another record follows it in its batch.
+    pub(super) more: bool,
     _lent: PhantomData<&'a mut PartitionQueue>,
 }
 
 impl<'a> Message<'a> {
     /// What kind of event, if it is no record.
     pub(super) fn event(&self) -> Option<RDKafkaErrorCode> {
-        // SAFETY: lent and alive. Read as a number: a code that a newer broker sends may not be in the enum.
-        let code = unsafe { (&raw const (*self.message).err).cast::<i32>().read() };
+        // SAFETY: lent and alive.
+        let code = unsafe { code(self.message) };
         (code != 0).then(|| RDKafkaRespErr::try_from(code).map_or(RDKafkaErrorCode::Unknown, RDKafkaErrorCode::from))
     }
 
@@ -161,12 +155,18 @@ impl<'a> Message<'a> {
             }
         }
     }
+
+    /// Under which leader it was appended; -1: the broker did not say.
+    pub(super) fn leader_epoch(&self) -> i32 {
+        // SAFETY: lent and alive.
+        unsafe { c::rd_kafka_message_leader_epoch(self.message) }
+    }
 }
 
 /// # Safety
 /// `start` is null, or has `len` bytes that live for 'a.
 unsafe fn bytes<'a>(start: *const c_void, len: usize) -> Option<&'a [u8]> {
-    // SAFETY: as promised by the caller.
+    // SAFETY: as promised.
     (!start.is_null()).then(|| unsafe { std::slice::from_raw_parts(start.cast::<u8>(), len) })
 }
 

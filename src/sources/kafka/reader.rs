@@ -11,7 +11,7 @@ use super::admin::Wait;
 use super::raw::PartitionQueue;
 use super::{Shared, raw};
 use minutely_dataflows::edge::{Answer, Halt, HaltKind, PartitionReader, Wake};
-use minutely_dataflows::record::{PartitionName, Record};
+use minutely_dataflows::record::{LastRecord, PartitionName, Record};
 use minutely_dataflows::time::NextOffset;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
@@ -25,12 +25,20 @@ pub(super) struct Reader {
     topic: String,
     number: i32,
     position: i64,
+    /// The last record of the batch that was handed out last.
+    last: Option<LastRecord>,
     /// Bounded runs: read up to here.
     end: i64,
     bounded: bool,
     halted: Option<Halt>, // for good: what follows in the queue lies behind a hole
     question: u64,
     shared: Arc<Shared>, // last: the clients outlive the queue
+}
+
+/// What the state keeps of the last record.
+pub(super) fn remembered(message: &raw::Message<'_>) -> LastRecord {
+    let leader_epoch = Some(message.leader_epoch()).filter(|epoch| *epoch >= 0);
+    LastRecord { leader_epoch, ..LastRecord::of(&message.record()) }
 }
 
 impl Reader {
@@ -50,6 +58,7 @@ impl Reader {
             topic: name.log.clone(),
             number,
             position: start.0,
+            last: None,
             end: end.unwrap_or(i64::MAX),
             bounded: end.is_some(),
             halted: None,
@@ -101,6 +110,9 @@ impl Reader {
                     None if message.offset() < self.end => {
                         self.position = message.offset() + 1;
                         given += 1;
+                        if !message.more || self.position == self.end {
+                            self.last = Some(remembered(&message));
+                        }
                         each(message.record());
                     }
                     None => self.position = self.end, // the log goes on past the recorded end
@@ -207,6 +219,10 @@ impl PartitionReader for Reader {
 
     fn answer(&mut self) -> Option<Answer> {
         self.shared.questions.answer(self.question)
+    }
+
+    fn last(&self) -> Option<LastRecord> {
+        self.last
     }
 
     fn nap(&self) -> Duration {

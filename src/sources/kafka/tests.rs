@@ -145,6 +145,7 @@ fn options() -> SourceOptions {
         bounded: false,
         start: Start::Earliest,
         properties: Vec::new(),
+        group: "minutely-test".into(),
         patience: Duration::from_secs(30),
         clock,
     }

@@ -4,6 +4,7 @@
 
 use super::Shared;
 use super::admin::{Topic, Wait};
+use super::lag::Lag;
 use super::raw;
 use minutely_dataflows::edge::{Found, Halt, HaltKind};
 use minutely_dataflows::record::PartitionName;
@@ -87,16 +88,18 @@ impl Known {
     }
 }
 
-/// The thread: serves the clients' events, and looks.
+/// The thread: serves the clients' events, commits the group's offsets, and looks.
 pub(super) fn run(shared: &Shared, mut known: Known) {
-    let mut looked = Instant::now();
+    let (mut looked, mut lag) = (Instant::now(), Lag::default());
     while !shared.stopping() {
         shared.serve(Duration::from_millis(100));
+        lag.look(shared);
         if looked.elapsed() >= EVERY {
             look(shared, &mut known);
             looked = Instant::now();
         }
     }
+    lag.last(shared);
 }
 
 fn look(shared: &Shared, known: &mut Known) {

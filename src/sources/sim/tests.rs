@@ -21,6 +21,7 @@ fn run() -> SourceOptions {
         bounded: true,
         start: Start::Earliest,
         properties: Vec::new(),
+        group: "minutely-test".into(),
         patience: Duration::from_secs(1),
         clock: Clock::start(),
     }

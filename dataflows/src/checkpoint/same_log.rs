@@ -1,0 +1,269 @@
+//! Is the log still the one that a state was made of? Facts in, decision out, before a run begins.
+//!
+//! | the log | so |
+//! |---|---|
+//! | has another id | it was made anew: halt |
+//! | ends before the next offset | it was cut off: halt |
+//! | begins after the next offset | records are lost that were never read: halt |
+//! | has another record where the last one read was | what was read is not what is there: halt |
+//! | has no record there, and the rest is right | retention took what was read already: a warning |
+//!
+//! A person may accept a changed log. Then a run goes on where the log is now, and the manifest says so for ever. What
+//! that means for results: sums keep what was read of the old log. The first equation of R11 goes on to hold: lost
+//! offsets are gaps, and where offsets go back the start goes back as far. W, H and floors stay: records of the new log
+//! that are older than the lateness allows are late, and listed. As at a start above 0 (R13), rows say `partial` until
+//! the partition's first valid record since, and for windows that begin before its window's end + lateness; rows that are
+//! final and stored stay as they are.
+
+use super::{Manifest, Override};
+use crate::edge::{Halt, HaltKind, Memory, Recalled};
+use crate::partition::PartitionState;
+use crate::record::{LastRecord, PartitionName};
+use crate::time::NextOffset;
+
+/// A manifest to go on from, and what people should know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GoneOn {
+    /// As it was, or with what was accepted.
+    pub head: Manifest,
+    /// One line each.
+    pub warnings: Vec<String>,
+}
+
+/// What a source is to recall: every partition that was read, with its last record.
+pub fn places(head: &Manifest) -> Vec<(PartitionName, Option<LastRecord>)> {
+    let last = |state: &Option<PartitionState>| state.as_ref().and_then(|state| state.last);
+    head.partitions.iter().map(|taken| (taken.found.name.clone(), last(&taken.state))).collect()
+}
+
+/// Goes on from `head`, or says why not. `recalled`: what the source says of [`places`], in their order; `accept`: go on
+/// where a changed log is now.
+///
+/// # Errors
+/// 65, with all changes and what to do.
+pub fn go_on(mut head: Manifest, recalled: &[Option<Recalled>], accept: bool) -> Result<GoneOn, Halt> {
+    let (mut changes, mut warnings) = (Vec::new(), Vec::new());
+    let seq = head.seq + 1;
+    for (taken, recalled) in head.partitions.iter_mut().zip(recalled) {
+        let Some(recalled) = recalled else { continue };
+        let name = taken.found.name.to_string();
+        let Some(state) = &mut taken.state else {
+            // Nothing was read of it: whatever it is now is as good.
+            let least = recalled.first.unwrap_or(taken.found.start);
+            let most = recalled.end.unwrap_or(NextOffset(i64::MAX)).max(least);
+            taken.found.start = taken.found.start.clamp(least, most);
+            taken.found.log_id.clone_from(&recalled.log_id);
+            continue;
+        };
+        let Some(change) = Change::of(&taken.found.log_id, state, recalled) else {
+            if recalled.last == Memory::Gone {
+                warnings.push(format!("partition {name}: the last record that was read is not in the log any more"));
+            }
+            continue;
+        };
+        changes.push(format!("partition {name}: {}", change.what));
+        (taken.found.log_id, taken.found.end) = (recalled.log_id.clone(), None);
+        let was = state.next;
+        change.move_on(state);
+        head.overrides.push(Override { partition: name, what: change.what, was, now: state.next, seq });
+    }
+    if changes.is_empty() || accept {
+        let accepted = changes.into_iter().map(|change| format!("a changed log is accepted: {change}"));
+        return Ok(GoneOn { head, warnings: accepted.chain(warnings).collect() });
+    }
+    let why = format!(
+        "the log is not what it was when the state was written: {}; restore the log, or begin anew with what is there \
+         (--job NAME), or go on where it is now (--accept-changed-log: the state keeps what it has read, and the minutes \
+         that may lack records say `partial`)",
+        changes.join("; ")
+    );
+    Err(Halt::new(HaltKind::Data, why))
+}
+
+/// How a log differs from the one that was read.
+struct Change {
+    what: String,
+    /// The next offset to read if it is accepted.
+    now: NextOffset,
+    /// Offsets up to there are lost; else the offsets themselves are others.
+    lost: bool,
+}
+
+impl Change {
+    fn of(id: &Option<String>, state: &PartitionState, recalled: &Recalled) -> Option<Self> {
+        let first = recalled.first.unwrap_or(NextOffset(0));
+        if let (Some(was), Some(is)) = (id, &recalled.log_id)
+            && was != is
+        {
+            let what = format!("its topic was deleted and made anew (its id was {was}, now it is {is})");
+            return Some(Change { what, now: first, lost: false });
+        }
+        let next = state.next;
+        if let Some(end) = recalled.end.filter(|end| *end < next) {
+            let what = format!(
+                "offset {} is wanted next, and the log ends at {}: it was cut off or made anew, by an unclean election perhaps",
+                next.0, end.0
+            );
+            return Some(Change { what, now: end, lost: false });
+        }
+        if first > next {
+            let what = format!(
+                "offset {} is wanted next, and the log begins at {}: {} records or fewer were deleted before they were read \
+                 (give the topic a longer retention)",
+                next.0,
+                first.0,
+                first.0 - next.0
+            );
+            return Some(Change { what, now: first, lost: true });
+        }
+        match (state.last, recalled.last) {
+            (Some(was), Memory::Holds(is)) if !was.is(&is) => {
+                let epochs = match (was.leader_epoch, is.leader_epoch) {
+                    (Some(was), Some(is)) if was != is => format!(" (of leader epoch {was}, now {is})"),
+                    _ => String::new(),
+                };
+                let what = format!(
+                    "the log's records before offset {} are not those that were read: the one at {} is another{epochs}",
+                    next.0, was.offset
+                );
+                Some(Change { what, now: next, lost: false })
+            }
+            _ => None,
+        }
+    }
+
+    fn move_on(&self, state: &mut PartitionState) {
+        let by = self.now.0 - state.next.0;
+        if self.lost {
+            state.counts.gaps += by;
+        } else {
+            state.start.0 += by;
+        }
+        (state.next, state.partial_before, state.last) = (self.now, None, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::Taken;
+    use crate::edge::Found;
+    use crate::partition::{Partition, Rule};
+    use crate::record::Record;
+    use crate::time::{EventTime, Monotonic};
+    use std::collections::BTreeMap;
+
+    fn record(offset: i64, payload: &[u8]) -> LastRecord {
+        LastRecord::of(&Record { offset, append_time: None, key: None, payload: Some(payload) })
+    }
+
+    /// Read from 0 to 10; the last record is at 8, for what is at 9 is none.
+    fn head() -> Manifest {
+        let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), false, None, Monotonic(0));
+        for offset in 0..9 {
+            partition.judge(offset, EventTime(offset), None, EventTime(100), Monotonic(0));
+        }
+        partition.reached(NextOffset(10));
+        partition.remember(Some(record(8, b"eight")));
+        let name = PartitionName { log: "t".into(), number: Some(0) };
+        let found =
+            Found { name, start: NextOffset(0), earliest: NextOffset(0), end: Some(20), log_id: Some("a".into()) };
+        let state = Some(partition.report(None, Monotonic(0)));
+        Manifest { seq: 7, partitions: vec![Taken { found, state, floor: None }], ..Manifest::fresh(BTreeMap::new()) }
+    }
+
+    fn log(first: i64, end: i64, last: Memory) -> Recalled {
+        let (first, end) = (Some(NextOffset(first)), Some(NextOffset(end)));
+        Recalled { log_id: Some("a".into()), first, end, last }
+    }
+
+    #[test]
+    fn the_same_log_is_gone_on_with() {
+        let last = record(8, b"eight");
+        let elsewhere = LastRecord { leader_epoch: Some(3), ..last };
+        assert_eq!(places(&head()), [(head().partitions[0].found.name.clone(), Some(last))]);
+        for (same, warnings) in [
+            (log(0, 10, Memory::Holds(last)), 0),
+            (log(8, 99, Memory::Holds(elsewhere)), 0),
+            (log(10, 10, Memory::Gone), 1),
+            (log(0, 10, Memory::Unknown), 0),
+            (Recalled::default(), 0),
+        ] {
+            let gone_on = go_on(head(), &[Some(same.clone())], false).unwrap();
+            assert_eq!((&gone_on.head, gone_on.warnings.len()), (&head(), warnings), "{same:?}");
+        }
+        assert_eq!(go_on(head(), &[None], false).unwrap().head, head());
+
+        let mut unread = head();
+        unread.partitions[0].state = None;
+        let anew = Recalled { log_id: Some("b".into()), ..log(5, 9, Memory::Unknown) };
+        let gone_on = go_on(unread, &[Some(anew)], false).unwrap().head;
+        let found = &gone_on.partitions[0].found;
+        assert_eq!((found.start.0, found.log_id.as_deref()), (5, Some("b")), "nothing was read of the old one");
+    }
+
+    #[test]
+    fn a_changed_log_halts_unless_it_is_accepted() {
+        let anew = |first| Recalled { log_id: Some("b".into()), ..log(first, 99, Memory::Unknown) };
+        let other = Memory::Holds(record(8, b"other"));
+        for (changed, what, now, gaps) in [
+            (anew(0), "made anew (its id was a, now it is b)", 0, 1),
+            (anew(50), "made anew", 50, 1),
+            (log(0, 9, Memory::Unknown), "offset 10 is wanted next, and the log ends at 9", 9, 1),
+            (log(15, 30, Memory::Gone), "the log begins at 15: 5 records or fewer were deleted", 15, 6),
+            (log(0, 30, other), "records before offset 10 are not those that were read: the one at 8 is", 10, 1),
+        ] {
+            let halt = go_on(head(), &[Some(changed.clone())], false).unwrap_err();
+            assert_eq!(halt.kind, HaltKind::Data);
+            for part in ["partition t/0: ", what, "--job NAME", "--accept-changed-log"] {
+                assert!(halt.why.contains(part), "`{part}` is not in: {halt}");
+            }
+            let GoneOn { head: accepted, warnings } = go_on(head(), &[Some(changed.clone())], true).unwrap();
+            let Taken { found, state, .. } = &accepted.partitions[0];
+            let state = state.as_ref().unwrap();
+            assert!(warnings.len() == 1 && warnings[0].contains(what), "{warnings:?}");
+            assert_eq!((state.next.0, state.counts.gaps, state.counts.counted), (now, gaps, 9), "{changed:?}");
+            assert!(state.balances(), "{state:?}");
+            assert_eq!((state.partial_before, state.last, found.end), (None, None, None));
+            assert_eq!((&found.log_id, state.watermark()), (&changed.log_id, Some(EventTime(8))));
+            let kept = &accepted.overrides[0];
+            assert_eq!((kept.partition.as_str(), kept.was.0, kept.now.0, kept.seq), ("t/0", 10, now, 8));
+            assert!(kept.what.contains(what), "{kept:?}");
+            let read_back = Manifest::decode(&accepted.encode()).unwrap();
+            assert_eq!(read_back.restarted("a run", &[]).overrides, accepted.overrides, "kept for ever");
+        }
+    }
+
+    #[test]
+    fn windows_say_partial_from_then_on_until_a_record_comes() {
+        let head = go_on(head(), &[Some(log(15, 30, Memory::Gone))], true).unwrap().head;
+        let rule = Rule::default();
+        let state = head.partitions[0].state.clone().unwrap();
+        let mut partition = Partition::resume(rule, &state, false, Monotonic(0));
+        assert_eq!(partition.report(None, Monotonic(0)).partial_before, None);
+        let time = EventTime(3_600_000_000_000);
+        partition.judge(15, time, None, time, Monotonic(0));
+        let report = partition.report(None, Monotonic(0));
+        let end = rule.windowing.end(rule.windowing.window_of(time));
+        assert_eq!(report.partial_before, Some(end.plus(rule.windowing.lateness)));
+        assert!(report.balances());
+    }
+
+    #[test]
+    fn a_record_is_told_by_stamp_key_and_payload_and_none_is_not_empty() {
+        let of = |append_time: Option<i64>, key, payload| {
+            let append_time = append_time.map(EventTime);
+            LastRecord::of(&Record { offset: 1, append_time, key, payload }).fingerprint
+        };
+        let all = [
+            of(None, None, None),
+            of(None, Some(b"".as_slice()), None),
+            of(None, None, Some(b"".as_slice())),
+            of(None, Some(b"ab"), Some(b"c")),
+            of(None, Some(b"a"), Some(b"bc")),
+            of(Some(1), Some(b"a"), Some(b"bc")),
+            of(Some(2), Some(b"a"), Some(b"bc")),
+        ];
+        assert_eq!(std::collections::BTreeSet::from(all).len(), all.len());
+    }
+}
