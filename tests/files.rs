@@ -158,6 +158,40 @@ fn killed_at_any_moment_it_goes_on_at_any_number_of_workers() {
 }
 
 #[test]
+fn a_file_may_grow_between_runs_and_must_not_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("ticks.jsonl");
+    let tick = |cents: i64, second: i64| {
+        let ms = (hostile::BEGAN.0 / SECOND + second) * 1000;
+        format!("{{\"symbol\":\"A\",\"price\":{cents},\"ts\":{ms}}}\n")
+    };
+    let lines = |cents: i64, seconds: std::ops::Range<i64>| seconds.map(|s| tick(cents, s)).collect::<String>();
+    let source = format!("file:{}", log.display());
+    let sink = format!("sqlite:{}", folder.path().join("m.db").display());
+    let run = |more: &[&str]| {
+        let args = ["--source", &source, "--sink", &sink, "--job", "grows", "--keep-open", "-w", "2"];
+        Program::run(folder.path(), &[&args[..], more].concat(), &[])
+    };
+    std::fs::write(&log, lines(1, 0..1000)).unwrap();
+    assert_eq!(run(&[]).well().done("counted"), 1000);
+    // The last line is half written, and so it stands.
+    std::fs::write(&log, lines(1, 0..1500) + "{\"symbol\"").unwrap();
+    assert_eq!(run(&[]).well().done("rejected"), 1);
+    std::fs::write(&log, lines(1, 0..1500) + "{\"symbol\":\"A\"}\n" + &lines(1, 1500..2000)).unwrap();
+    let ended = run(&[]).well();
+    assert_eq!((ended.done("counted"), ended.done("rejected")), (2000, 1), "{}", ended.said);
+
+    std::fs::write(&log, lines(1, 0..1500) + &lines(2, 1500..2500)).unwrap();
+    run(&[]).refused(
+        65,
+        &["ticks.jsonl", "records before offset 2001 are not those that were read", "--accept-changed-log"],
+    );
+    let ended = run(&["--accept-changed-log"]).well();
+    assert!(ended.said.contains("a changed log is accepted"), "{}", ended.said);
+    assert_eq!(ended.done("counted"), 2499, "from line 2001 on: {}", ended.said);
+}
+
+#[test]
 fn a_live_run_stops_when_told_to() {
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("m.db");

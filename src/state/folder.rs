@@ -195,6 +195,18 @@ impl Folder {
         }
     }
 
+    /// Why an object is not there that this run needs: another run that goes on with the state deletes what it needs no
+    /// more. `name`: an object's of this run, so it begins with its generation.
+    pub(super) fn gone(&self, name: &str, halt: Halt) -> Halt {
+        let ours = name.split('-').next().and_then(|generation| generation.parse::<u64>().ok());
+        match (ours, self.head()) {
+            (Some(ours), Ok(Some(head))) if head.generation > ours => {
+                self.fenced(&format!("it is at generation {} and this is {ours}", head.generation))
+            }
+            _ => halt,
+        }
+    }
+
     fn fenced(&self, what: &str) -> Halt {
         let path = self.path.display();
         Halt::new(

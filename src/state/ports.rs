@@ -102,7 +102,8 @@ impl Objects {
             let (name, bytes, entries) = match task {
                 Task::Write { name, bytes, entries } => (name, bytes, entries),
                 Task::Merge { name, inputs, line } => {
-                    let inputs = inputs.iter().map(|input| folder.object(input)).collect::<Result<Vec<_>, _>>()?;
+                    let inputs = inputs.iter().map(|input| folder.object(input)).collect::<Result<Vec<_>, _>>();
+                    let inputs = inputs.map_err(|halt| folder.gone(&name, halt))?;
                     let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
                     let merged = merge(&inputs, line).and_then(|bytes| Ok((Object::open(&bytes)?.entries(), bytes)));
                     let (entries, bytes) = merged

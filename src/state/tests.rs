@@ -140,6 +140,26 @@ fn one_run_owns_a_state_and_one_that_was_taken_over_commits_no_more() {
     open(dir.path(), false).unwrap();
 }
 
+#[test]
+fn a_merge_that_misses_what_another_run_deleted_says_that_it_is_fenced() {
+    let dir = tempfile::tempdir().unwrap();
+    let owner = open(dir.path(), false).unwrap();
+    let first = fresh().restarted("a run", &[]);
+    owner.begin(&first).unwrap();
+    let mut zombie = owner.store.port(no_wake()).unwrap();
+    let inputs = vec![write(&mut *zombie, "000001-000-00000001", &[1])];
+    let merge = |name: &str| Task::Merge { name: name.into(), inputs: inputs.clone(), line: None };
+    let heir = open(dir.path(), true).unwrap();
+    heir.begin(&first.restarted("another run", &[])).unwrap();
+    zombie.begin(merge("000001-000-00000002"));
+    let halt = poll("it fails", || zombie.done().err());
+    assert!(halt.kind == HaltKind::Fenced && halt.why.contains("generation 2 and this is 1"), "{halt}");
+    let mut own = heir.store.port(no_wake()).unwrap();
+    own.begin(merge("000002-000-00000001"));
+    let halt = poll("it fails", || own.done().err());
+    assert!(halt.kind == HaltKind::Data && halt.why.contains("restore"), "{halt}");
+}
+
 /// Does the state open, and are all of its objects whole?
 fn look(folder: &Path) -> Result<(), Halt> {
     let head = peek(folder)?.expect("there is one");

@@ -4,9 +4,7 @@
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::topic_partition_list::TopicPartitionList;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use rdkafka::error::KafkaError;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,9 +21,6 @@ const QUIET: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct Context {
     troubles: Mutex<Troubles>,
-    /// Commits of the group's offsets that were answered.
-    answered: AtomicU64,
-    refused: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -41,20 +36,6 @@ impl Context {
     /// The last trouble, in librdkafka's words.
     pub(super) fn last_trouble(&self) -> Option<String> {
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner).last.clone()
-    }
-
-    /// How many commits of the group's offsets were answered.
-    pub(super) fn commits_answered(&self) -> u64 {
-        self.answered.load(Ordering::Relaxed)
-    }
-
-    /// The group's offsets are not committed. Told once.
-    pub(super) fn not_committed(&self, error: &KafkaError) {
-        if !self.refused.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                "kafka: the group's offsets, which only tools that show its lag look at, are not committed: {error}"
-            );
-        }
     }
 
     /// The run has begun.
@@ -104,12 +85,4 @@ impl ClientContext for Context {
     }
 }
 
-impl ConsumerContext for Context {
-    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
-        self.answered.fetch_add(1, Ordering::Relaxed);
-        match result {
-            Ok(()) => self.refused.store(false, Ordering::Relaxed),
-            Err(error) => self.not_committed(&error),
-        }
-    }
-}
+impl ConsumerContext for Context {}

@@ -1,73 +1,126 @@
 //! The group's offsets, for tools that show how far a consumer is behind: the next offsets of the newest manifest, at most
-//! once a second. Nothing reads them back. A broker that refuses them is told of once, and does no harm.
+//! once a second, on a thread of their own. Nothing reads them back. A broker that refuses them is told of once, and does
+//! no harm.
 
 use super::Shared;
+use super::context::Consume;
 use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::time::NextOffset;
 use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Between two commits.
 const APART: Duration = Duration::from_secs(1);
-/// How long the last one of a run is waited for.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How long the last one is waited for.
+pub(super) const FAREWELL: Duration = Duration::from_secs(2);
+
+type Offsets = Vec<(PartitionName, NextOffset)>;
 
 /// What is to be committed.
 #[derive(Default)]
-pub(super) struct Latest(Mutex<Option<Vec<(PartitionName, NextOffset)>>>);
-
-impl Latest {
-    /// These are the newest.
-    pub(super) fn are(&self, next: Vec<(PartitionName, NextOffset)>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
-    }
-
-    fn take(&self) -> Option<Vec<(PartitionName, NextOffset)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
+pub(super) struct Lag {
+    latest: Mutex<Latest>,
+    changed: Condvar,
 }
 
-/// The committing side, on one thread.
 #[derive(Default)]
-pub(super) struct Lag {
-    committed: Vec<(PartitionName, NextOffset)>,
-    at: Option<Instant>,
-    sent: u64,
+struct Latest {
+    next: Option<Offsets>,
+    stop: bool,
+    /// The thread has come to its end.
+    ended: bool,
 }
 
 impl Lag {
-    /// Commits what is new, if it is time.
-    pub(super) fn look(&mut self, shared: &Shared) {
-        if self.at.is_none_or(|at| at.elapsed() >= APART) {
-            self.commit(shared);
-        }
+    fn lock(&self) -> MutexGuard<'_, Latest> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Commits what is left, and waits for the answer for a while.
-    pub(super) fn last(&mut self, shared: &Shared) {
-        self.commit(shared);
+    /// These are the newest.
+    pub(super) fn is(&self, next: Offsets) {
+        self.lock().next = Some(next);
+        self.changed.notify_all();
+    }
+
+    /// The newest are the last. Waits until they are committed, or so long. Says whether the thread has ended.
+    pub(super) fn stop(&self, most: Duration) -> bool {
+        let mut latest = self.lock();
+        latest.stop = true;
+        self.changed.notify_all();
+        let waited = self.changed.wait_timeout_while(latest, most, |latest| !latest.ended);
+        waited.unwrap_or_else(PoisonError::into_inner).0.ended
+    }
+
+    /// Waits for the next ones, and for their time; none when there will be none.
+    fn next(&self, last: Option<Instant>) -> Option<Offsets> {
+        let mut latest = self.lock();
+        loop {
+            let soon = last.map_or(Duration::ZERO, |last| APART.saturating_sub(last.elapsed()));
+            let early = !latest.stop && !soon.is_zero();
+            match latest.next.take_if(|_| !early) {
+                Some(next) => return Some(next),
+                None if latest.stop => return None,
+                None => {}
+            }
+            let most = if early { soon } else { Duration::MAX };
+            latest = self.changed.wait_timeout(latest, most).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// The thread.
+pub(super) fn run(shared: &Shared) {
+    let (mut last, mut told) = (None, false);
+    let mut committed = Offsets::new();
+    while let Some(next) = shared.lag.next(last) {
+        if next == committed {
+            continue;
+        }
+        last = Some(Instant::now());
+        match commit(&shared.consumer, &next) {
+            Ok(()) => (committed, told) = (next, false),
+            Err(error) if !std::mem::replace(&mut told, true) => {
+                tracing::warn!("kafka: the group's offsets, for tools that show its lag, are not committed: {error}");
+            }
+            Err(_) => {}
+        }
+    }
+    shared.lag.lock().ended = true;
+    shared.lag.changed.notify_all();
+}
+
+fn commit(consumer: &Consume, next: &Offsets) -> Result<(), KafkaError> {
+    let mut list = TopicPartitionList::new();
+    for (name, next) in next {
+        list.add_partition_offset(&name.log, name.number.unwrap_or_default(), Offset::Offset(next.0))?;
+    }
+    consumer.commit(&list, CommitMode::Sync)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offsets(next: i64) -> Offsets {
+        vec![(PartitionName { log: "t".into(), number: Some(0) }, NextOffset(next))]
+    }
+
+    #[test]
+    fn the_newest_are_taken_a_second_apart_and_the_last_at_once() {
+        let lag = Lag::default();
+        lag.is(offsets(1));
+        lag.is(offsets(2));
+        assert_eq!(lag.next(None), Some(offsets(2)));
         let begun = Instant::now();
-        while shared.consumer.context().commits_answered() < self.sent && begun.elapsed() < FAREWELL {
-            shared.serve(Duration::from_millis(20));
-        }
-    }
-
-    fn commit(&mut self, shared: &Shared) {
-        let Some(next) = shared.latest.take().filter(|next| *next != self.committed && !next.is_empty()) else {
-            return;
-        };
-        let mut list = TopicPartitionList::new();
-        let mut added = next.iter().map(|(name, next)| {
-            list.add_partition_offset(&name.log, name.number.unwrap_or_default(), Offset::Offset(next.0))
-        });
-        let outcome = added.find(Result::is_err).unwrap_or(Ok(()));
-        let outcome = outcome.and_then(|()| shared.consumer.commit(&list, CommitMode::Async));
-        self.at = Some(Instant::now());
-        match outcome {
-            Ok(()) => (self.committed, self.sent) = (next, self.sent + 1),
-            Err(error) => shared.consumer.context().not_committed(&error),
-        }
+        lag.is(offsets(3));
+        assert_eq!(lag.next(Some(begun)), Some(offsets(3)));
+        assert!(begun.elapsed() >= APART, "not before its time");
+        lag.is(offsets(4));
+        assert!(!lag.stop(Duration::ZERO), "nobody has ended");
+        assert_eq!(lag.next(Some(Instant::now())), Some(offsets(4)));
+        assert_eq!(lag.next(None), None);
     }
 }

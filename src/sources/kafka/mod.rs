@@ -82,6 +82,7 @@ pub(crate) fn open(uri: &str, options: &SourceOptions) -> Result<Arc<dyn LogSour
     let shared = Arc::new(shared);
     let mut source = Kafka { shared: Arc::clone(&shared), options: options.clone(), found, threads: Vec::new() };
     source.spawn("kafka-ends", ends::run)?;
+    source.spawn("kafka-lag", lag::run)?;
     source.spawn("kafka-topics", move |shared| watch::run(shared, known))?;
     Ok(Arc::new(source))
 }
@@ -102,7 +103,7 @@ struct Shared {
     news: Mutex<News>,
     stop: AtomicBool,
     /// For lag tools.
-    latest: lag::Latest,
+    lag: lag::Lag,
     /// The consumer's configuration.
     config: ClientConfig,
     /// For all questions: fetches that wait for records would be in front of them on the consumer's connections.
@@ -136,7 +137,7 @@ impl Shared {
             questions: ends::Questions::default(),
             news: Mutex::default(),
             stop: AtomicBool::new(false),
-            latest: lag::Latest::default(),
+            lag: lag::Lag::default(),
             config,
             asker,
             consumer,
@@ -206,7 +207,7 @@ impl LogSource for Kafka {
     }
 
     fn committed(&self, next: Vec<(PartitionName, NextOffset)>) {
-        self.shared.latest.are(next);
+        self.shared.lag.is(next);
     }
 
     fn open(&self, partition: &Found, wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
@@ -219,6 +220,10 @@ impl Drop for Kafka {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.shared.questions.stop();
+        if !self.shared.lag.stop(lag::FAREWELL) {
+            // It waits for a broker, which may take longer than anybody wants to: it is left behind.
+            self.threads.retain(|thread| thread.thread().name() != Some("kafka-lag"));
+        }
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("kafka: a thread of the source panicked");

@@ -4,7 +4,6 @@
 
 use super::Shared;
 use super::admin::{Topic, Wait};
-use super::lag::Lag;
 use super::raw;
 use minutely_dataflows::edge::{Found, Halt, HaltKind};
 use minutely_dataflows::record::PartitionName;
@@ -88,18 +87,16 @@ impl Known {
     }
 }
 
-/// The thread: serves the clients' events, commits the group's offsets, and looks.
+/// The thread: serves the clients' events, and looks.
 pub(super) fn run(shared: &Shared, mut known: Known) {
-    let (mut looked, mut lag) = (Instant::now(), Lag::default());
+    let mut looked = Instant::now();
     while !shared.stopping() {
         shared.serve(Duration::from_millis(100));
-        lag.look(shared);
         if looked.elapsed() >= EVERY {
             look(shared, &mut known);
             looked = Instant::now();
         }
     }
-    lag.last(shared);
 }
 
 fn look(shared: &Shared, known: &mut Known) {
