@@ -2,11 +2,11 @@
 
 use crate::clock::Clock;
 use crate::config::{Cluster, Config, Metrics};
-use crate::live::{Live, say};
+use crate::live::{Live, say, stamp};
 use crate::sinks::letters::{self, OpenLetters};
 use crate::sinks::{self, OpenSink, SinkOptions};
 use crate::sources::{self, SourceOptions};
-use crate::state;
+use crate::state::{self, Place};
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
 use minutely_dataflows::checkpoint::Manifest;
 use minutely_dataflows::control::{Settings, Status};
@@ -46,7 +46,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     let leader = Arc::new(Leader::default());
     let stop = on_signal(&leader)?;
     let names = sink_names(&config);
-    let left = config.state.as_deref().map(state::peek).transpose()?.flatten();
+    let left = config.state.as_ref().map(state::peek).transpose()?.flatten();
     if let Some(left) = &left {
         same_semantics(left, &config)?;
     }
@@ -84,8 +84,13 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
         clock,
     };
     let source = sources::open(&config.source, &source_options)?;
-    let opened = config.state.as_deref().filter(|_| leads);
-    let opened = opened.map(|path| state::open(path, config.take_over)).transpose()?;
+    let limit = bounded.then(|| Duration::from_nanos(config.settings.sink_timeout.unsigned_abs()));
+    let place = config.state.as_ref().filter(|_| leads);
+    if let (Some(Place::Remote(..)), Some(_), false) = (place, &left, config.take_over) {
+        let silence = state::SILENCE.as_secs();
+        say(&format!("looks for {silence} s whether another run goes on with the state"));
+    }
+    let opened = place.map(|place| state::open(place, config.take_over, limit)).transpose()?;
     let head = opened.as_ref().map(|opened| begin(opened, &config, &names, &letters_path, clock)).transpose()?;
     let hands = leads.then(|| Hands::open(&config.sinks, &sink_options, &letters_path, keep, head.as_ref()));
     let mut hands = hands.transpose()?;
@@ -100,7 +105,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     let settings = Settings { instant: bounded.then_some(run_start), ..config.settings };
     let store = match (opened.as_ref(), &config.state) {
         (Some(opened), _) => Some(Arc::clone(&opened.store)),
-        (None, path) => path.as_deref().map(state::store),
+        (None, place) => place.as_ref().map(|place| state::store(place, limit)),
     };
     let shared = Shared {
         settings,
@@ -110,7 +115,8 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
         decoder: config.decoder,
         bad_is_fatal: config.bad_is_fatal,
         store,
-        folder: config.state,
+        place: config.state,
+        state_health: opened.as_ref().map(|opened| Arc::clone(&opened.health)),
         head: head.map(Arc::new),
         read_before: left.filter(|_| bounded).map(|left| read(&left)),
     };
@@ -137,7 +143,8 @@ struct Shared {
     decoder: minutely_dataflows::decode::Decoder,
     bad_is_fatal: bool,
     store: Option<Arc<dyn StateStore>>,
-    folder: Option<PathBuf>,
+    place: Option<Place>,
+    state_health: Option<Arc<state::Health>>,
     /// Process 0 has published it; the others read it once all are connected, for nothing is committed before that.
     head: Option<Arc<Manifest>>,
     /// A bounded run that goes on: how many records were read before.
@@ -146,10 +153,10 @@ struct Shared {
 
 impl Shared {
     fn kept(&self) -> Result<Option<Kept>, Halt> {
-        let (Some(store), Some(folder)) = (&self.store, &self.folder) else { return Ok(None) };
+        let (Some(store), Some(place)) = (&self.store, &self.place) else { return Ok(None) };
         let head = match &self.head {
             Some(head) => Arc::clone(head),
-            None => Arc::new(state::join(folder)?),
+            None => Arc::new(state::join(place)?),
         };
         let lines = self.names.iter().map(|name| head.sink(name).and_then(|sink| sink.line)).collect();
         Ok(Some(Kept { store: Arc::clone(store), head, lines }))
@@ -180,7 +187,7 @@ fn same_semantics(left: &Manifest, config: &Config) -> Result<(), Halt> {
     if differences.is_empty() {
         return Ok(());
     }
-    let path = config.state.as_deref().unwrap_or(Path::new("")).display();
+    let path = config.state.as_ref().map(ToString::to_string).unwrap_or_default();
     let why = format!(
         "the state in {path} was written with other options: {}; what they change would be two answers in one: give the \
          old ones, or begin anew (--job NAME)",
@@ -197,14 +204,11 @@ fn begin(
     letters: &Path,
     clock: Clock,
 ) -> Result<Manifest, Halt> {
-    let head = match &opened.head {
-        Some(head) => {
-            say(&format!("goes on where manifest {} left: {} records read before", head.seq, read(head)));
-            head.clone()
-        }
-        None => Manifest::fresh(config.semantics.clone()),
-    };
-    let mut next = head.restarted(&format!("{}-{}", std::process::id(), clock.wall().0), names);
+    if let Some(head) = &opened.head {
+        say(&format!("goes on where manifest {} left: {} records read before", head.seq, read(head)));
+    }
+    let run = format!("{}-{}", std::process::id(), clock.wall().0);
+    let mut next = opened.restarted(|| Manifest::fresh(config.semantics.clone()), &run, names);
     next.letters.name = letters.to_string_lossy().into_owned();
     opened.begin(&next)?;
     Ok(next)
@@ -278,7 +282,8 @@ fn work<A: Accumulate>(
     leader.is(std::thread::current());
     let letters_name = hands.letters_path.to_string_lossy().into_owned();
     let healths = healths.into_iter().chain([hands.letters.health]).collect();
-    let live = Rc::new(std::cell::RefCell::new(Live::new(clock, healths, hands.letters_path)));
+    let live =
+        Rc::new(std::cell::RefCell::new(Live::new(clock, healths, shared.state_health.clone(), hands.letters_path)));
     let watching = Rc::clone(&live);
     let outlet = |(name, sink): (&String, OpenSink)| Outlet {
         name: name.clone(),
@@ -344,8 +349,7 @@ fn on_signal(leader: &Arc<Leader>) -> Result<Arc<AtomicBool>, Halt> {
 
 /// A path for this run's dead letters that nothing has yet.
 fn fresh_letters(folder: &Path, now: EventTime) -> PathBuf {
-    let stamp = jiff::Timestamp::from_nanosecond(i128::from(now.0)).unwrap_or_default();
-    let stamp = stamp.strftime("%Y%m%dT%H%M%SZ");
+    let stamp = stamp(now);
     let path = |n: u32| match n {
         1 => folder.join(format!("dead-letters-{stamp}.jsonl")),
         n => folder.join(format!("dead-letters-{stamp}-{n}.jsonl")),

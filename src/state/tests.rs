@@ -21,6 +21,15 @@ fn poll<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+fn at(folder: &Path) -> Place {
+    Place::Folder(folder.to_owned())
+}
+
+/// As its owner, without a limit to patience.
+fn own(folder: &Path) -> Result<Opened, Halt> {
+    open(&at(folder), false, None)
+}
+
 fn fresh() -> Manifest {
     Manifest::fresh(BTreeMap::new())
 }
@@ -52,7 +61,7 @@ fn write(port: &mut dyn ObjectPort, name: &str, windows: &[i64]) -> ObjectRef {
 
 /// A chain with two objects that the head needs, and one that it does not.
 fn chain(folder: &Path) -> Manifest {
-    let opened = open(folder, false).unwrap();
+    let opened = own(folder).unwrap();
     let first = fresh().restarted("a run", &[]);
     opened.begin(&first).unwrap();
     let mut objects = opened.store.port(no_wake()).unwrap();
@@ -78,13 +87,13 @@ fn files(folder: &Path) -> Vec<String> {
 fn a_state_is_found_again_and_holds_what_it_needs() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("job/state");
-    assert_eq!(peek(&folder).unwrap(), None);
+    assert_eq!(peek(&at(&folder)).unwrap(), None);
     assert!(!folder.exists(), "looking leaves nothing");
     let head = chain(&folder);
     let number = |n: u64| format!("{n:020}");
     assert_eq!(files(&folder), [number(1), number(2), number(3), "b".into(), "c".into()]);
-    assert_eq!(peek(&folder).unwrap().as_ref(), Some(&head));
-    let opened = open(&folder, false).unwrap();
+    assert_eq!(peek(&at(&folder)).unwrap().as_ref(), Some(&head));
+    let opened = own(&folder).unwrap();
     let mut objects = opened.store.port(no_wake()).unwrap();
     write(&mut *objects, "orphan", &[9]);
     let inputs = head.parts[0].objects.clone();
@@ -93,25 +102,25 @@ fn a_state_is_found_again_and_holds_what_it_needs() {
     assert_eq!((merged.entries, merged.name.as_str()), (2, "d"));
     opened.store.read(&merged).unwrap();
     drop(objects);
-    opened.begin(&opened.head.clone().unwrap().restarted("a run", &[])).unwrap();
+    opened.begin(&opened.restarted(fresh, "a run", &[])).unwrap();
     assert_eq!(files(&folder), [number(1), number(2), number(3), number(4), "b".into(), "c".into()]);
-    assert_eq!(join(&folder).unwrap().generation, head.generation + 1);
+    assert_eq!(join(&at(&folder)).unwrap().generation, head.generation + 1);
 }
 
 #[test]
 fn one_run_owns_a_state_and_one_that_was_taken_over_commits_no_more() {
     let dir = tempfile::tempdir().unwrap();
-    let owner = open(dir.path(), false).unwrap();
+    let owner = own(dir.path()).unwrap();
     let first = fresh().restarted("a run", &[]);
     owner.begin(&first).unwrap();
     let mut zombie = owner.manifests(&first, no_wake()).unwrap();
-    let halt = open(dir.path(), false).err().unwrap();
+    let halt = own(dir.path()).err().unwrap();
     assert_eq!(halt.kind, HaltKind::Fenced);
     let pid = std::process::id().to_string();
     assert!(halt.why.contains(&pid) && halt.why.contains("--take-over"), "{halt}");
 
-    let heir = open(dir.path(), true).unwrap();
-    let next = heir.head.clone().unwrap().restarted("a run", &[]);
+    let heir = open(&at(dir.path()), true, None).unwrap();
+    let next = heir.restarted(fresh, "a run", &[]);
     heir.begin(&next).unwrap();
     heir.begin(&next).unwrap(); // a reply that was lost
     let mut manifests = heir.manifests(&next, no_wake()).unwrap();
@@ -134,16 +143,16 @@ fn one_run_owns_a_state_and_one_that_was_taken_over_commits_no_more() {
     assert_eq!(std::fs::read_dir(dir.path().join("manifest")).unwrap().count(), 100);
     let halt = publish(&mut *sleeper, &child(&first)).unwrap_err();
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("manifest 1 is gone"), "{halt}");
-    assert_eq!(peek(dir.path()).unwrap(), Some(head), "the zombies harmed nothing");
+    assert_eq!(peek(&at(dir.path())).unwrap(), Some(head), "the zombies harmed nothing");
     drop(owner);
     drop(heir);
-    open(dir.path(), false).unwrap();
+    own(dir.path()).unwrap();
 }
 
 /// Does the state open, and are all of its objects whole?
 fn look(folder: &Path) -> Result<(), Halt> {
-    let head = peek(folder)?.expect("there is one");
-    head.objects().try_for_each(|object| store(folder).read(object).map(drop))
+    let head = peek(&at(folder))?.expect("there is one");
+    head.objects().try_for_each(|object| store(&at(folder), None).read(object).map(drop))
 }
 
 #[test]
@@ -187,13 +196,13 @@ fn a_folder_that_cannot_be_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     std::fs::write(&file, "x").unwrap();
-    let halt = open(&file.join("state"), false).err().unwrap();
+    let halt = own(&file.join("state")).err().unwrap();
     assert!(halt.kind == HaltKind::Usage && halt.why.contains("choose another folder"), "{halt}");
 
     let theirs = dir.path().join("object/theirs");
     std::fs::create_dir(dir.path().join("object")).unwrap();
     std::fs::write(&theirs, "x").unwrap();
-    let halt = open(dir.path(), false).err().unwrap();
+    let halt = own(dir.path()).err().unwrap();
     assert!(halt.kind == HaltKind::Usage && halt.why.contains("holds what is no state"), "{halt}");
     assert!(theirs.exists() && std::fs::read_dir(dir.path()).unwrap().count() == 2, "nothing is touched");
 }

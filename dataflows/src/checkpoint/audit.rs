@@ -1,7 +1,7 @@
 //! A state, read again and counted anew: what `minutely state check` tells. Pure; who fetches the bytes is `src/state/`.
 
 use super::{Damage, Manifest, Object, ObjectRef, decode_letters};
-use crate::acc::{Accumulate, Avg, Market};
+use crate::acc::{Avg, Market};
 use crate::time::WindowStart;
 use std::collections::{BTreeMap, HashMap};
 
@@ -81,6 +81,7 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acc::Accumulate;
     use crate::checkpoint::Part;
     use crate::record::PartitionName;
     use crate::time::EventTime;
