@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::config::{Cluster, Config, Metrics};
 use crate::live::{Live, say, stamp};
 use crate::sinks::letters::{self, OpenLetters};
-use crate::sinks::{self, OpenSink, SinkOptions};
+use crate::sinks::{self, Left, OpenSink, SinkOptions};
 use crate::sources::{self, SourceOptions};
 use crate::state::{self, Place};
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
@@ -60,6 +60,10 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
         chain: None,
         position: None,
         generation: 0,
+        left: left
+            .as_ref()
+            .zip(config.state.as_ref())
+            .map(|(left, place)| Left { place: place.to_string(), seq: left.seq }),
         clock,
     };
     let leads = config.cluster.process == 0;
@@ -71,8 +75,14 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     if leads {
         letters::check_letters(&letters_path, &config.folder, keep)?;
         for uri in &config.sinks {
-            let position = left.as_ref().and_then(|left| left.sink(&sinks::shown(uri))?.position);
-            sinks::check(uri, &SinkOptions { position, ..sink_options.clone() })?;
+            let port = left.as_ref().and_then(|left| left.sink(&sinks::shown(uri)));
+            let (position, chain) = (port.and_then(|port| port.position), port.and_then(|port| port.chain));
+            sinks::check(uri, &SinkOptions { position, chain, ..sink_options.clone() }).or_else(|halt| {
+                // What another run does at this moment is no damage.
+                let unmoved = left.as_ref().zip(config.state.as_ref());
+                unmoved.map_or(Ok(()), |(left, place)| state::unmoved(place, left.seq))?;
+                Err(halt)
+            })?;
         }
     }
     let source_options = SourceOptions {

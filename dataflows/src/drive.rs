@@ -10,7 +10,7 @@ use crate::graph::outbox::Chunk;
 use crate::graph::read::Report;
 use crate::graph::{self, Graph, Job, Local};
 use crate::record::DeadLetter;
-use crate::time::{Epoch, Monotonic};
+use crate::time::{Epoch, Monotonic, SECOND};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -34,7 +34,7 @@ pub struct Lead {
     pub letters_name: String,
     /// The chain of manifests, where a state is kept ([`Job::state`]).
     pub manifests: Option<Box<dyn ManifestPort>>,
-    /// Is shown the run's status after every commit, and at the end.
+    /// Is shown the run's status after every commit, every two seconds while none comes, and at the end.
     pub watch: Box<dyn FnMut(&Status)>,
 }
 
@@ -169,6 +169,7 @@ struct Leader {
     letters: Letters,
     chain: Option<Chain>,
     watch: Box<dyn FnMut(&Status)>,
+    watched: Monotonic,
     sent: u64,
     identities: BTreeMap<u64, String>,
 }
@@ -212,6 +213,7 @@ impl Leader {
             letters,
             chain,
             watch: lead.watch,
+            watched: now,
             sent: 0,
             identities: BTreeMap::new(),
         })
@@ -272,7 +274,7 @@ impl Leader {
                     None => self.inbox.borrow_mut().letters_through(commit.cut),
                 };
                 self.letters.add(commit.cut, letters);
-                (self.watch)(&self.control.status());
+                self.watched = Monotonic(i64::MIN);
             }
             let stop = decision.stop;
             input.send(decision);
@@ -282,6 +284,10 @@ impl Leader {
                 self.input = None;
                 return Ok(None);
             }
+        }
+        if now.0.saturating_sub(self.watched.0) >= 2 * SECOND {
+            (self.watch)(&self.control.status());
+            self.watched = now;
         }
         let until = self.control.deadline().0 - now.0;
         Ok(Some(Duration::from_nanos(u64::try_from(until).unwrap_or(0)).max(Duration::from_millis(1))))

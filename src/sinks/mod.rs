@@ -55,8 +55,19 @@ pub(crate) struct SinkOptions {
     pub(crate) position: Option<u64>,
     /// How often the chain was restarted.
     pub(crate) generation: u64,
+    /// The state that an earlier run left.
+    pub(crate) left: Option<Left>,
     /// The clock.
     pub(crate) clock: Clock,
+}
+
+/// A state, to a sink that goes on with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// Where it is, for people.
+    pub(crate) place: String,
+    /// The number of its newest manifest: nothing that a sink has can be of a later one.
+    pub(crate) seq: u64,
 }
 
 /// A sink at work. Dropping it ends its thread.
@@ -182,7 +193,7 @@ pub(crate) fn check(uri: &str, options: &SinkOptions) -> Result<(), Halt> {
 
 fn look(local: &Local, options: &SinkOptions) -> Result<(), Halt> {
     match local {
-        Local::Sqlite(path) => sqlite::look(path, &options.data),
+        Local::Sqlite(path) => sqlite::look(path, options),
         Local::Csv(path) => append::look("csv", path, &options.data, options.position),
         Local::Stdout => Ok(()),
     }
@@ -255,6 +266,7 @@ mod testing {
             chain: None,
             position: None,
             generation: 0,
+            left: None,
             clock: Clock::start(),
         }
     }

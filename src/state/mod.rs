@@ -122,6 +122,18 @@ pub(crate) fn peek(place: &Place) -> Result<Option<Manifest>, Halt> {
     Ok(Folder::open(place)?.head()?.map(|head| head.manifest))
 }
 
+/// Is this still the newest manifest?
+///
+/// # Errors
+/// As [`open`], and 78 when another run has gone on.
+pub(crate) fn unmoved(place: &Place, seq: u64) -> Result<(), Halt> {
+    let folder = Folder::open(place)?;
+    match folder.manifests()?.last().copied() {
+        Some(now) if now != seq => Err(folder.owned(&format!("its manifest was {seq} and is {now}"))),
+        _ => Ok(()),
+    }
+}
+
 /// The newest manifest, as [`peek`] finds it, and when it was written, in seconds since 1970.
 ///
 /// # Errors
@@ -163,7 +175,7 @@ pub(crate) fn rebuild(place: &Place, stamp: &str) -> Result<PathBuf, Halt> {
         return Err(usage("is in an object store, where nothing is moved: give --state another prefix".into()));
     };
     if !path.join("lock").exists() {
-        return Err(usage("is no state: nothing is there to move aside".into()));
+        return Err(usage("there is none: nothing is to be moved aside".into()));
     }
     let _lock = lock(path, false)?;
     let path = std::path::absolute(path).map_err(|e| usage(e.to_string()))?;
