@@ -6,13 +6,11 @@ mod common;
 #[path = "../dataflows/tests/hostile/mod.rs"]
 mod hostile;
 
-use common::poll;
 use common::program::{Ended, PATIENCE, Program, command, files};
 use common::rows::{csv, sqlite};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 /// How a command ended that looks at a state.
 struct Looked {
@@ -36,7 +34,8 @@ impl Looked {
     /// Damaged, with this file named twice: in the list, and by the run.
     fn damaged(&self, file: &Path) {
         assert_eq!(self.code, Some(65), "{}{}", self.out, self.said);
-        assert!(self.out.contains(&file.display().to_string()), "{} is not in {}", file.display(), self.out);
+        let told = format!("{}{}", self.out, self.said);
+        assert!(told.contains(&file.display().to_string()), "{} is not in {told}", file.display());
     }
 }
 
@@ -153,6 +152,15 @@ fn a_state_is_shown_and_checked_while_a_run_has_it_and_left_as_it_was() {
     assert!(checked.contains(&up_to), "{up_to}: {checked}");
 }
 
+/// With all that is in it.
+fn copy(from: &Path, to: &Path) {
+    for file in files(from) {
+        let target = to.join(&file);
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::copy(from.join(&file), target).unwrap();
+    }
+}
+
 /// The number in front of these words.
 fn checked_number(text: &str, words: &str) -> i64 {
     let before = text.split_once(words).unwrap_or_else(|| panic!("`{words}` is not in: {text}")).0;
@@ -168,6 +176,7 @@ fn damage_between_two_runs_ends_the_second_with_the_file_named() {
     let needed = job.needed();
     let objects: Vec<_> = needed.iter().filter(|file| file.parent().unwrap().ends_with("object")).collect();
     assert!(!objects.is_empty() && needed.len() > objects.len() + 1, "{needed:?}");
+    let last_manifest = needed.iter().rfind(|file| !objects.contains(file)).unwrap();
     let rows = std::fs::read(job.path("m.csv")).unwrap();
     for file in &needed {
         let whole = std::fs::read(file).unwrap();
@@ -185,20 +194,17 @@ fn damage_between_two_runs_ends_the_second_with_the_file_named() {
                 Some(bytes) => std::fs::write(file, bytes).unwrap(),
                 None => std::fs::remove_file(file).unwrap(),
             }
-            // Without the newest manifest the one before it is the head, which is whole: an older copy.
-            let newest = what == "gone" && Some(file) == needed.iter().rfind(|f| f.parent() == file.parent());
-            if !(newest && file.parent().unwrap().ends_with("manifest")) {
-                eprintln!("{}: {what}", file.display());
-                let ended = job.run("csv:m.csv", &["--emit", "final"]);
-                assert_eq!(ended.code, Some(65), "{}", ended.said);
-                let named = ended.said.contains(&file.display().to_string());
-                // The one after a manifest may be the first to notice.
-                assert!(named || ended.said.contains(&job.state().display().to_string()), "{}", ended.said);
-                if job.look("check").code != Some(65) {
-                    panic!("{what}: not noticed");
-                }
-                job.look("check").damaged(file);
+            // Without the newest manifest the one before it is the head: an older copy, and no damage.
+            if file == last_manifest && what == "gone" {
+                std::fs::write(file, &whole).unwrap();
+                continue;
             }
+            eprintln!("{}: {what}", file.display());
+            let ended = job.run("csv:m.csv", &["--emit", "final"]);
+            assert_eq!(ended.code, Some(65), "{}", ended.said);
+            let last = ended.said.lines().last().unwrap();
+            assert!(last.contains(&file.display().to_string()) && last.contains("minutely state rebuild"), "{last}");
+            job.look("check").damaged(file);
             assert_eq!(std::fs::read(job.path("m.csv")).unwrap(), rows, "nothing is written");
             std::fs::write(file, &whole).unwrap();
         }
@@ -209,4 +215,229 @@ fn damage_between_two_runs_ends_the_second_with_the_file_named() {
     whole.run("csv:m.csv", &["--emit", "final"]).well();
     assert_eq!(csv(&job.path("m.csv")), csv(&whole.path("m.csv")));
     assert_eq!(csv(&job.path("m.csv")).len(), 40 * 5);
+}
+
+#[test]
+fn an_older_copy_is_refused_where_it_can_be_told() {
+    let job = Job::new();
+    job.run("sqlite:m.db", &["--keep-open"]).well();
+    copy(&job.state(), &job.path("copy"));
+    job.grow(30, 10);
+    job.run("sqlite:m.db", &["--keep-open"]).well();
+    let restore = |from: &str| {
+        std::fs::remove_dir_all(job.state()).unwrap();
+        copy(&job.path(from), &job.state());
+    };
+    copy(&job.state(), &job.path("newest"));
+    restore("copy");
+    for _ in 0..3 {
+        let ended = job.run("sqlite:m.db", &[]);
+        let state = job.state().display().to_string();
+        ended.refused(65, &["m.db", "rows of manifest", &state, "older copy", "minutely state rebuild"]);
+    }
+    restore("newest");
+    job.run("sqlite:m.db", &[]).well();
+    let whole = Job::new();
+    whole.grow(30, 10);
+    whole.run("sqlite:m.db", &[]).well();
+    assert_eq!(sqlite(&job.path("m.db")), sqlite(&whole.path("m.db")));
+
+    // Or begun anew, as it says.
+    restore("copy");
+    let rebuilt = job.look("rebuild");
+    assert!(rebuilt.code == Some(0) && rebuilt.said.contains("begins a new chain"), "{}", rebuilt.said);
+    assert!(!job.state().exists());
+    job.run("sqlite:m.db", &[]).well();
+    assert_eq!(sqlite(&job.path("m.db")), sqlite(&whole.path("m.db")));
+    assert!(job.look("check").well().starts_with("ok: "));
+}
+
+/// Files are cut back and written again, so an older copy leaves the same rows there.
+#[test]
+fn an_older_copy_gives_the_same_file() {
+    let job = Job::new();
+    job.run("csv:m.csv", &["--emit", "final", "--keep-open"]).well();
+    copy(&job.state(), &job.path("copy"));
+    job.grow(30, 10);
+    job.run("csv:m.csv", &["--emit", "final"]).well();
+    let rows = std::fs::read(job.path("m.csv")).unwrap();
+    std::fs::remove_dir_all(job.state()).unwrap();
+    copy(&job.path("copy"), &job.state());
+    job.run("csv:m.csv", &["--emit", "final"]).well();
+    assert_eq!(std::fs::read(job.path("m.csv")).unwrap(), rows);
+
+    // Shorter than the state knows: not the file that it was.
+    std::fs::write(job.path("m.csv"), &rows[..rows.len() / 2]).unwrap();
+    job.grow(40, 10);
+    job.run("csv:m.csv", &["--emit", "final"]).refused(65, &["m.csv", "bytes and had", "restore it"]);
+}
+
+#[test]
+fn options_that_mean_something_else_are_refused_by_name_and_others_may_change() {
+    let job = Job::new();
+    let begun = ["--keep-open", "--emit", "final", "-w", "2"];
+    job.run("csv:m.csv", &begun).well();
+    job.grow(30, 10);
+    let before = files(job.dir.path());
+    for (option, value) in [
+        ("--lateness", "9m"),
+        ("--window", "2m"),
+        ("--max-future", "2m"),
+        ("--metrics", "avg"),
+        ("--value-field", "p"),
+        ("--time-unit", "s"),
+        ("--weight-field", ""),
+    ] {
+        let ended = job.run("csv:m.csv", &[&[option, value], &begun[..]].concat());
+        ended.refused(64, &[&format!("{option} {value} (it was "), "state", "--job NAME"]);
+    }
+    let other = job.run("csv:m.csv", &["--lateness", "9m", "--window", "2m"]);
+    other.refused(64, &["--lateness 9m (it was 10m)", "--window 2m (it was 1m)"]);
+    assert_eq!(files(job.dir.path()), before, "nothing is written");
+    // Workers, sinks, addresses, and how it is run.
+    job.run("sqlite:m.db", &["-w", "3", "--idle", "1s", "--max-ahead", "5m", "--checkpoint-interval", "50ms"]).well();
+    let whole = Job::new();
+    whole.grow(30, 10);
+    whole.run("sqlite:m.db", &[]).well();
+    let (rows, all) = (sqlite(&job.path("m.db")), sqlite(&whole.path("m.db")));
+    assert!(!rows.is_empty() && rows.iter().all(|(key, row)| all.get(key) == Some(row)));
+}
+
+/// Puts a file where the objects are, so that nothing can be written, whoever we are.
+fn obstruct(state: &Path) {
+    std::fs::rename(state.join("object"), state.join("aside")).unwrap();
+    std::fs::write(state.join("object"), "in the way").unwrap();
+}
+
+fn clear(state: &Path) {
+    std::fs::remove_file(state.join("object")).unwrap();
+    std::fs::rename(state.join("aside"), state.join("object")).unwrap();
+}
+
+/// A live run, into `state`, that has committed something.
+fn live(data: &Path, state: &Path) -> Program {
+    let state = state.display().to_string();
+    let args = ["--source", "sim:?rate=2000&partitions=2", "--state", &state, "--job", "job", "-w", "2"];
+    let mut program = Program::start(data, &args, &[]);
+    program.until("it counts", PATIENCE, |program| program.counted() > 0);
+    program
+}
+
+fn says_and_goes_on(program: &mut Program, state: &Path, trouble: &str, mend: impl FnOnce()) {
+    let told = |program: &Program| {
+        let named = format!("| state {}", state.display());
+        program.live().is_some_and(|line| line.contains(&named) && line.contains(trouble))
+    };
+    program.until("its line tells", PATIENCE, told);
+    mend();
+    program.until("it is well again", PATIENCE, |program| !told(program));
+    let counted = program.counted();
+    program.until("it goes on", PATIENCE, |program| program.counted() > counted);
+}
+
+#[test]
+fn trouble_of_the_state_is_in_the_live_line_and_waited_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let mut program = live(folder.path(), &state);
+    obstruct(&state);
+    says_and_goes_on(&mut program, &state, "Not a directory", || clear(&state));
+    program.stopped();
+    assert!(Looked::at(&["state", "check", "--state", &state.display().to_string()]).well().starts_with("ok"));
+}
+
+#[test]
+fn a_bounded_run_waits_for_the_state_no_longer_than_it_is_told() {
+    let job = Job::new();
+    job.run("csv:m.csv", &["--keep-open", "--emit", "final"]).well();
+    job.grow(30, 300);
+    // Only what is written after the start meets it.
+    let program = job.start("csv:m.csv", &["--sink-timeout", "1s", "--checkpoint-interval", "10ms", "--emit", "final"]);
+    let before = manifests(&job.state());
+    while manifests(&job.state()) <= before {
+        std::thread::yield_now();
+    }
+    obstruct(&job.state());
+    let ended = program.ended(PATIENCE);
+    assert_eq!(ended.code, Some(69), "{}", ended.said);
+    let last = ended.said.lines().last().unwrap();
+    assert!(last.contains(&format!("state {}", job.state().display())) && last.contains("see to the disk"), "{last}");
+    clear(&job.state());
+    job.run("csv:m.csv", &["--emit", "final"]).well();
+    let whole = Job::new();
+    whole.grow(30, 300);
+    whole.run("csv:m.csv", &["--emit", "final"]).well();
+    assert_eq!(csv(&job.path("m.csv")), csv(&whole.path("m.csv")));
+}
+
+/// The newest manifest's number.
+fn manifests(state: &Path) -> Option<PathBuf> {
+    files(&state.join("manifest")).into_iter().rfind(|name| !name.to_string_lossy().contains('#'))
+}
+
+/// A file system of its own, for as long as it is held.
+struct Small(PathBuf);
+
+impl Small {
+    /// None, told aloud, where this may not be.
+    fn mount(at: &Path, what: &str) -> Option<Self> {
+        std::fs::create_dir_all(at).unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "minutely-test"]).arg(at).output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Small(at.to_owned()));
+        }
+        // Straight to stderr: what `eprintln` says of a test that passes is not shown.
+        let note = format!("LEFT OUT: {what}, needs the right to mount a tmpfs\n");
+        std::io::stderr().write_all(note.as_bytes()).unwrap();
+        None
+    }
+
+    fn again(&self, option: &str) {
+        let done = Command::new("mount").args(["-o", &format!("remount,{option}")]).arg(&self.0).status();
+        assert!(done.unwrap().success());
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _left = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_waited_out_and_what_is_there_stays_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = Small::mount(&folder.path().join("disk"), "a full disk under the state") else { return };
+    let state = disk.0.join("state");
+    let mut program = live(&folder.path().join("data"), &state);
+    let filler = disk.0.join("filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while file.write_all(&[0; 512]).is_ok() {}
+    drop(file);
+    let check = || Looked::at(&["state", "check", "--state", &state.display().to_string()]).well();
+    says_and_goes_on(&mut program, &state, "No space left", || {
+        assert!(check().starts_with("ok: "));
+        std::fs::remove_file(&filler).unwrap();
+    });
+    program.stopped();
+    assert!(check().starts_with("ok: "));
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_refused_at_the_start_and_can_be_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = Small::mount(&folder.path().join("disk"), "a read-only state") else { return };
+    let state = disk.0.join("state");
+    let args = ["--source", "sim:", "--job", "job", "--state", &state.display().to_string()];
+    disk.again("ro");
+    Program::run(folder.path(), &args, &[]).refused(64, &["Read-only", "make it writable or choose another folder"]);
+    disk.again("rw");
+    let mut program = Program::start(folder.path(), &args, &[]);
+    program.until("it counts", PATIENCE, |program| program.counted() > 0);
+    program.stopped();
+    disk.again("ro");
+    Program::run(folder.path(), &args, &[]).refused(64, &["Read-only", "make it writable"]);
+    for what in ["show", "check"] {
+        Looked::at(&["state", what, "--state", args[5]]).well();
+    }
 }

@@ -78,9 +78,10 @@ pub fn drive<A: Accumulate>(
     let sealed = graph::build::<A>(worker, &job, &local, restored, |graph| receive(graph, filled, leads));
     let input = graph::decisions(worker, &local);
     let mut leader = match lead {
-        Some(lead) => {
-            Some(Leader::new(&job, lead, input, inbox, sealed, worker.peers()).inspect_err(|halt| alarm.raise(halt))?)
-        }
+        Some(lead) => match Leader::new(&job, lead, input, inbox, sealed, worker.peers()) {
+            Ok(leader) => Some(leader),
+            Err(halt) => return Err(give_up(worker, alarm, halt)),
+        },
         None => {
             input.close();
             None
@@ -95,8 +96,7 @@ pub fn drive<A: Accumulate>(
             alarm.raise(&halt);
         }
         if let Some(halt) = alarm.raised() {
-            worker.installed_dataflows().into_iter().for_each(|dataflow| worker.drop_dataflow(dataflow));
-            return Err(halt);
+            return Err(give_up(worker, alarm, halt));
         }
         local.look_at_the_log();
         worker.step();
@@ -107,6 +107,13 @@ pub fn drive<A: Accumulate>(
         }
     }
     Ok(leader.map(|leader| leader.control.status()))
+}
+
+/// Tells the others, and leaves no dataflow that timely would go on with for ever.
+fn give_up(worker: &mut Worker, alarm: &Alarm, halt: Halt) -> Halt {
+    alarm.raise(&halt);
+    worker.installed_dataflows().into_iter().for_each(|dataflow| worker.drop_dataflow(dataflow));
+    halt
 }
 
 /// What arrives at worker 0.

@@ -6,7 +6,7 @@ use super::place::Place;
 use minutely_dataflows::checkpoint::{Damage, Manifest, ObjectRef, hash};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use object_store::path::Path as Key;
-use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -92,22 +92,49 @@ impl Folder {
         self.runtime.block_on(put).map(drop)
     }
 
-    /// What is there, if something is.
-    pub(super) fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, Halt> {
+    fn fetch(&self, key: &Key) -> Result<Option<Vec<u8>>, Error> {
         match self.runtime.block_on(async { self.store.get(key).await?.bytes().await }) {
             Ok(bytes) => Ok(Some(bytes.into())),
             Err(Error::NotFound { .. }) => Ok(None),
-            Err(e) => Err(self.unreachable(&e)),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// What is there, if something is.
+    pub(super) fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, Halt> {
+        self.fetch(key).map_err(|e| self.unreachable(&e))
+    }
+
+    fn stat(&self, key: &Key) -> Result<Option<ObjectMeta>, Error> {
+        match self.runtime.block_on(self.store.head(key)) {
+            Ok(meta) => Ok(Some(meta)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(e) => Err(e),
         }
     }
 
     /// When it was written, in seconds since 1970, by the store's clock; none: it is not there.
     pub(super) fn written_at(&self, key: &Key) -> Result<Option<i64>, Halt> {
-        match self.runtime.block_on(self.store.head(key)) {
-            Ok(meta) => Ok(Some(meta.last_modified.timestamp())),
-            Err(Error::NotFound { .. }) => Ok(None),
-            Err(e) => Err(self.unreachable(&e)),
-        }
+        let meta = self.stat(key).map_err(|e| self.unreachable(&e))?;
+        Ok(meta.map(|meta| meta.last_modified.timestamp()))
+    }
+
+    /// What is wrong with an object at first sight: a run is refused before it has changed anything. The rest is found
+    /// when it is read.
+    pub(super) fn glance(&self, object: &ObjectRef) -> Result<Option<Wrong>, Halt> {
+        let key = object_key(&object.name);
+        Ok(match self.stat(&key).map_err(|e| self.unreachable(&e))? {
+            None => Some(self.not(&key, "is not there")),
+            Some(meta) if meta.size != object.bytes => {
+                Some(self.not(&key, format!("has {} bytes and had {}", meta.size, object.bytes)))
+            }
+            Some(_) => None,
+        })
+    }
+
+    /// Tries until it succeeds, or patience ends.
+    fn patiently<T>(&self, patience: &Patience, attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Halt> {
+        patience.until_done(&self.place, attempt).map_err(|e| self.unreachable(&e))
     }
 
     /// False: it is still there, which is left for another time. What is not there need not be deleted.
@@ -223,22 +250,21 @@ impl Folder {
 
     /// Writes an object; again is harmless, its name and bytes are the same.
     pub(super) fn write(&self, name: &str, bytes: &[u8], patience: &Patience) -> Result<(), Halt> {
-        let put = || self.put(&object_key(name), bytes, PutMode::Overwrite).map_err(|e| self.unreachable(&e));
-        patience.until_done(put)
+        self.patiently(patience, || self.put(&object_key(name), bytes, PutMode::Overwrite))
     }
 
     /// Creates a manifest. A reply that was lost is told from another run's by reading back.
     pub(super) fn publish(&self, seq: u64, bytes: &[u8], patience: &Patience) -> Result<(), Halt> {
         let key = manifest_key(seq);
-        let theirs = patience.until_done(|| match self.put(&key, bytes, PutMode::Create) {
+        let theirs = self.patiently(patience, || match self.put(&key, bytes, PutMode::Create) {
             Ok(()) => Ok(false),
-            Err(Error::AlreadyExists { .. }) => Ok(self.get(&key)?.is_none_or(|there| there != bytes)),
-            Err(e) => Err(self.unreachable(&e)),
+            Err(Error::AlreadyExists { .. }) => Ok(self.fetch(&key)?.is_none_or(|there| there != bytes)),
+            Err(e) => Err(e),
         })?;
         if theirs {
             return Err(self.fenced(&format!("manifest {seq} is another run's")));
         }
-        if seq > 1 && patience.until_done(|| self.written_at(&manifest_key(seq - 1)))?.is_none() {
+        if seq > 1 && self.patiently(patience, || self.stat(&manifest_key(seq - 1)))?.is_none() {
             return Err(self.fenced(&format!("manifest {} is gone, for others have followed it", seq - 1)));
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! How the store is, for the live line; and how long a thread waits for it.
 
-use minutely_dataflows::edge::Halt;
+use super::place::Place;
+use object_store::Error;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -77,24 +78,31 @@ impl Patience {
     }
 
     /// Tries until it succeeds, or patience ends.
-    pub(super) fn until_done<T>(&self, mut attempt: impl FnMut() -> Result<T, Halt>) -> Result<T, Halt> {
+    ///
+    /// # Errors
+    /// What was wrong the last time.
+    pub(super) fn until_done<T>(
+        &self,
+        place: &Place,
+        mut attempt: impl FnMut() -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let (mut pause, most) = PAUSES;
         let begun = Instant::now();
         loop {
-            let halt = match attempt() {
+            let error = match attempt() {
                 Ok(done) => {
                     self.health.heals(&self.thread);
                     return Ok(done);
                 }
-                Err(halt) => halt,
+                Err(error) => error,
             };
             let left = self.limit.map(|limit| limit.saturating_sub(begun.elapsed()));
             if left == Some(Duration::ZERO) {
-                return Err(halt);
+                return Err(error);
             }
-            self.health.hurts(&self.thread, halt.why.clone());
+            self.health.hurts(&self.thread, format!("state {place}: {error}"));
             if !self.stop.pause(left.map_or(pause, |left| left.min(pause))) {
-                return Err(halt);
+                return Err(error);
             }
             pause = (pause * 2).min(most);
         }

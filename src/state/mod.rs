@@ -70,10 +70,15 @@ pub(crate) fn open(place: &Place, take_over: bool, limit: Option<Duration>) -> R
         folder.sweep();
     }
     let head = folder.head()?;
-    if let Some(head) = &head
-        && let Some(wrong) = folder.chain(head.manifest.seq)?.first()
-    {
-        return Err(wrong.halt());
+    if let Some(Head { manifest, .. }) = &head {
+        if let Some(wrong) = folder.chain(manifest.seq)?.first() {
+            return Err(wrong.halt());
+        }
+        for object in manifest.objects() {
+            if let Some(wrong) = folder.glance(object)? {
+                return Err(wrong.halt());
+            }
+        }
     }
     let (head, parent) = head.map(|Head { manifest, hash }| (manifest, hash)).unzip();
     let ours = Store { place: place.clone(), limit, health: Arc::default() };
