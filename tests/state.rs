@@ -8,6 +8,7 @@ mod hostile;
 
 use common::program::{Ended, PATIENCE, Program, command, files};
 use common::rows::{csv, sqlite};
+use minutely_dataflows::checkpoint::{FORMAT, Manifest};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -21,7 +22,11 @@ struct Looked {
 
 impl Looked {
     fn at(args: &[&str]) -> Self {
-        let output = command().args(args).stdin(Stdio::null()).output().unwrap();
+        Self::by(command().args(args))
+    }
+
+    fn by(command: &mut Command) -> Self {
+        let output = command.stdin(Stdio::null()).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Looked { code: output.status.code(), out: text(output.stdout), said: text(output.stderr) }
     }
@@ -440,4 +445,69 @@ fn a_folder_that_cannot_be_written_is_refused_at_the_start_and_can_be_looked_at(
     for what in ["show", "check"] {
         Looked::at(&["state", what, "--state", args[5]]).well();
     }
+}
+
+/// The state of format 1 that is kept with the tests, in a folder of its own.
+fn fixture() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/state-1"), dir.path());
+    dir
+}
+
+/// The run that left it, from there: the log's path is the same wherever that is (on Linux).
+fn at_home(home: &Path, more: &[&str]) -> Looked {
+    let source = ["--source", "file:/proc/self/cwd/ticks.jsonl", "--sink", "csv:minutes.csv", "--emit", "final"];
+    let job = ["--data", "data", "--job", "job", "--as-of", "2026-01-06T00:00:00Z"];
+    Looked::by(command().args(more).args(source).args(job).current_dir(home))
+}
+
+/// Are these two files the same, byte for byte?
+fn same_bytes(home: &Path, got: &str, want: &str) {
+    let read = |name: &str| String::from_utf8(std::fs::read(home.join(name)).unwrap()).unwrap();
+    assert_eq!(read(got), read(want));
+}
+
+#[test]
+fn a_state_of_format_1_is_gone_on_with() {
+    for workers in ["1", "2", "5"] {
+        let dir = fixture();
+        let home = dir.path();
+        let before = at_home(home, &["state", "check"]).well();
+        assert!(before.starts_with("ok: 7 manifests up to 7; 3 objects, "), "{before}");
+        assert!(before.ends_with("88 counted = 43 in windows held + 45 in windows forgotten\n"), "{before}");
+        let shown = at_home(home, &["state", "show"]).well();
+        assert!(shown.contains("ticks.jsonl: from 0 to 92 ") && shown.contains("of generation 2"), "{shown}");
+        let more = std::fs::read(home.join("more.jsonl")).unwrap();
+        let mut log = std::fs::OpenOptions::new().append(true).open(home.join("ticks.jsonl")).unwrap();
+        log.write_all(&more).unwrap();
+        at_home(home, &["-w", workers]).well();
+        same_bytes(home, "minutes.csv", "expected-minutes.csv");
+        same_bytes(home, "data/job/dead-letters-20261125T131017Z.jsonl", "expected-dead-letters.jsonl");
+        assert!(at_home(home, &["state", "check"]).well().ends_with("119 in windows forgotten\n"));
+
+        // And what is expected is what a run from the beginning gives.
+        let fresh = tempfile::tempdir().unwrap();
+        std::fs::copy(home.join("ticks.jsonl"), fresh.path().join("ticks.jsonl")).unwrap();
+        at_home(fresh.path(), &["--state", "none", "-w", workers]).well();
+        std::fs::copy(home.join("expected-minutes.csv"), fresh.path().join("expected")).unwrap();
+        same_bytes(fresh.path(), "minutes.csv", "expected");
+    }
+}
+
+#[test]
+fn a_state_of_a_newer_format_is_refused() {
+    let dir = fixture();
+    let file = |seq: u64| dir.path().join(format!("data/job/state/manifest/{seq:020}"));
+    let head = Manifest::decode(&std::fs::read(file(7)).unwrap()).unwrap();
+    let newer = Manifest { format: FORMAT + 1, seq: 8, ..head };
+    std::fs::write(file(8), newer.encode()).unwrap();
+    let before = files(dir.path());
+    for what in [&["state", "check"][..], &["state", "show"], &["run"]] {
+        let refused = at_home(dir.path(), what);
+        assert_eq!(refused.code, Some(65), "{}", refused.said);
+        for part in ["has format 2", "reads up to 1", "use the version that wrote it", "0008"] {
+            assert!(refused.said.contains(part), "{part}: {}", refused.said);
+        }
+    }
+    assert_eq!(files(dir.path()), before, "nothing is written");
 }
