@@ -6,6 +6,9 @@ use clap::{ArgAction, Parser};
 ///
 /// `minutely [run] [OPTIONS]`: reads a log, keeps exact sums per symbol and minute of event time, and writes each minute
 /// while it is open, closed and final. Every record is accounted for: it counts, or it is a dead letter with its reason.
+///
+/// `minutely state show [--json] | check | rebuild [OPTIONS]`: shows the checkpoints of the run with these options, reads
+/// all of them again and counts them anew, or moves them aside, so that the next run begins anew from the log.
 #[derive(Debug, Parser)]
 #[command(
     name = "minutely",
@@ -28,9 +31,9 @@ pub(crate) struct Args {
     #[arg(long = "sink", value_name = "URI", env = "MINUTELY_SINK")]
     pub(crate) sinks: Vec<String>,
 
-    /// Checkpoints: a folder, from which the next run goes on where this one was, at any -w; none begins every run anew
-    /// [default: in the data folder]
-    #[arg(long, value_name = "FOLDER|none", env = "MINUTELY_STATE")]
+    /// Checkpoints: a folder, or s3://bucket/prefix (AWS_* in the environment), from which the next run goes on where this
+    /// one was, at any -w; none begins every run anew [default: in the data folder]
+    #[arg(long, value_name = "FOLDER|URL|none", env = "MINUTELY_STATE")]
     pub(crate) state: Option<String>,
 
     /// Go on with a state although another run, which hangs, has its lock
@@ -117,7 +120,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "dead-letter|fatal", env = "MINUTELY_ON_BAD", default_value = "dead-letter")]
     pub(crate) on_bad: String,
 
-    /// How long a bounded run waits for a sink that makes no progress
+    /// How long a bounded run waits for a sink that makes no progress, and for the disk of the state
     #[arg(long, value_name = "TIME", env = "MINUTELY_SINK_TIMEOUT", default_value = "5m")]
     pub(crate) sink_timeout: String,
 
@@ -161,6 +164,10 @@ pub(crate) struct Args {
     #[arg(short = 'h', long = "hostfile", value_name = "FILE")]
     pub(crate) hostfile: Option<String>,
 
+    /// With `state show`: the newest manifest itself
+    #[arg(long)]
+    pub(crate) json: bool,
+
     /// This text
     #[arg(long, action = ArgAction::Help)]
     help: Option<bool>,
@@ -170,21 +177,46 @@ pub(crate) struct Args {
     version: Option<bool>,
 }
 
-/// Arguments without the name of the one command there is, which may be left out.
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// `run`, or nothing.
+    Run,
+    /// `state show`.
+    Show,
+    /// `state check`.
+    Check,
+    /// `state rebuild`.
+    Rebuild,
+}
+
+/// The command, and the arguments without its name.
 ///
 /// # Errors
 /// The name of a command that there is not.
-pub(crate) fn without_command(mut args: Vec<String>) -> Result<Vec<String>, String> {
-    match args.get(1).map(String::as_str) {
-        Some("run") => drop(args.remove(1)),
-        Some(other) if !other.starts_with('-') => {
+pub(crate) fn command(mut args: Vec<String>) -> Result<(Command, Vec<String>), String> {
+    let word = |at: usize| args.get(at).map(String::as_str).filter(|word| !word.starts_with('-'));
+    let (command, words) = match (word(1), word(2)) {
+        (None, _) => (Command::Run, 0),
+        (Some("run"), _) => (Command::Run, 1),
+        (Some("state"), Some("show")) => (Command::Show, 2),
+        (Some("state"), Some("check")) => (Command::Check, 2),
+        (Some("state"), Some("rebuild")) => (Command::Rebuild, 2),
+        (Some("state"), other) => {
             return Err(format!(
-                "there is no command `{other}`: it is `minutely [run] [OPTIONS]`; see `minutely --help`"
+                "there is no command `state {}`: it is `minutely state show|check|rebuild [OPTIONS]`; see `minutely --help`",
+                other.unwrap_or_default()
             ));
         }
-        _ => {}
-    }
-    Ok(args)
+        (Some(other), _) => {
+            return Err(format!(
+                "there is no command `{other}`: it is `minutely [run] [OPTIONS]`, or `minutely state show|check|rebuild \
+                 [OPTIONS]`; see `minutely --help`"
+            ));
+        }
+    };
+    drop(args.drain(1..=words));
+    Ok((command, args))
 }
 
 /// What is wrong with the arguments, in one paragraph.

@@ -4,6 +4,7 @@ use crate::args::Args;
 use crate::duration;
 use crate::sinks::{self, Emit};
 use crate::sources::{self, Start};
+use crate::state::Place;
 use minutely_dataflows::control::Settings;
 use minutely_dataflows::decode::{Decoder, Fields, KEY, TimeUnit};
 use minutely_dataflows::partition::Rule;
@@ -30,8 +31,8 @@ pub(crate) struct Config {
     pub(crate) as_of: Option<EventTime>,
     pub(crate) properties: Vec<(String, String)>,
     pub(crate) cluster: Cluster,
-    /// The folder of checkpoints.
-    pub(crate) state: Option<PathBuf>,
+    /// Where checkpoints are.
+    pub(crate) state: Option<Place>,
     pub(crate) take_over: bool,
     pub(crate) accept_changed_log: bool,
     /// What verdicts and sums depend on, by option: a state belongs to them.
@@ -60,6 +61,9 @@ pub(crate) struct Cluster {
 
 /// All workers of a run, at most (their shards are 256).
 const MOST_WORKERS: usize = 256;
+
+/// Nanoseconds: what has no lock is taken for dead when it has not moved for a little longer.
+const MOST_REMOTE_INTERVAL: i64 = 10_000_000_000;
 
 /// Collects mistakes.
 #[derive(Default)]
@@ -117,9 +121,8 @@ impl Config {
     /// All mistakes, one paragraph each.
     pub(crate) fn of(args: &Args) -> Result<Config, Vec<String>> {
         let mut mistakes = Mistakes::default();
-        if let Some(url) = args.state.as_ref().filter(|state| state.contains("://")) {
-            mistakes.0.push(format!("--state {url}: takes a folder, or none; object stores come later"));
-        }
+        let state = args.state.as_deref().filter(|text| *text != "none");
+        let state = state.and_then(|text| mistakes.take(Place::parse(text)));
         mistakes.only("--http", &args.http, "none");
         mistakes.only("--format", &args.format, "json");
         if let Some(file) = &args.config {
@@ -158,6 +161,13 @@ impl Config {
         });
         let rule = rule(args, &mut mistakes);
         let checkpoint_interval = mistakes.duration("--checkpoint-interval", &args.checkpoint_interval, 10);
+        if let (Some(Place::Remote(..)), Some(MOST_REMOTE_INTERVAL..)) = (&state, checkpoint_interval) {
+            mistakes.0.push(format!(
+                "--checkpoint-interval {}: is less than 10s with an object store, where a run that commits nothing for so \
+                 long counts as gone",
+                args.checkpoint_interval
+            ));
+        }
         let sink_timeout = mistakes.duration("--sink-timeout", &args.sink_timeout, 1000);
         let max_keys = mistakes.number("--max-keys", &args.max_keys, 1, u64::MAX / 4);
         let emit = mistakes.choice("--emit", &args.emit, &[("changes", Emit::Changes), ("final", Emit::Final)]);
@@ -182,8 +192,8 @@ impl Config {
             let sinks = if args.sinks.is_empty() { vec![default_sink()] } else { args.sinks.clone() };
             let state = match args.state.as_deref() {
                 Some("none") => None,
-                Some(path) => Some(PathBuf::from(path)),
-                None => Some(folder.join("state")),
+                Some(_) => Some(state?),
+                None => Some(Place::Folder(folder.join("state"))),
             };
             Some(Config {
                 state,
@@ -380,7 +390,7 @@ mod tests {
             "--sink",
             "influxdb1://h/db",
             "--state",
-            "s3://bucket",
+            "gs://bucket",
             "--http",
             "0.0.0.0:80",
             "--format",
@@ -417,7 +427,7 @@ mod tests {
         for part in [
             "source `nowhere:`",
             "InfluxDB 1 comes later",
-            "--state s3://bucket: takes a folder",
+            "--state gs://bucket: is not known; it takes a folder",
             "--http 0.0.0.0:80: only `none`",
             "--format csv: only `json`",
             "--window 0:",

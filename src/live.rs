@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::sinks::Health;
+use crate::state;
 use jiff::Timestamp;
 use minutely_dataflows::control::Status;
 use minutely_dataflows::time::{EventTime, Monotonic, SECOND};
@@ -13,18 +14,24 @@ use std::sync::Arc;
 pub(crate) struct Live {
     clock: Clock,
     healths: Vec<Arc<Health>>,
+    state: Option<Arc<state::Health>>,
     letters: PathBuf,
     at: Option<(Monotonic, i64)>,
     letters_told: bool,
 }
 
 impl Live {
-    /// `healths` of all sinks; `letters`: where dead letters go.
-    pub(crate) fn new(clock: Clock, healths: Vec<Arc<Health>>, letters: PathBuf) -> Self {
-        Live { clock, healths, letters, at: None, letters_told: false }
+    /// `healths` of all sinks, and of the state; `letters`: where dead letters go.
+    pub(crate) fn new(
+        clock: Clock,
+        healths: Vec<Arc<Health>>,
+        state: Option<Arc<state::Health>>,
+        letters: PathBuf,
+    ) -> Self {
+        Live { clock, healths, state, letters, at: None, letters_told: false }
     }
 
-    /// After a commit: a line, if the last is a second old.
+    /// A line, if the last is a second old.
     pub(crate) fn commit(&mut self, status: &Status) {
         let now = self.clock.monotonic();
         let read = status.ledger.counts.read;
@@ -39,7 +46,9 @@ impl Live {
         self.at = Some((now, read));
         let rate = i128::from(read - read_before) * i128::from(SECOND) / i128::from(elapsed);
         let line = line(status, rate, self.clock.wall());
-        let troubles = self.healths.iter().filter_map(|health| health.complaint()).map(|why| format!(" | {why}"));
+        let state = self.state.iter().filter_map(|health| health.complaint());
+        let troubles = self.healths.iter().filter_map(|health| health.complaint()).chain(state);
+        let troubles = troubles.map(|why| format!(" | {why}"));
         say(&format!("{line}{}", troubles.collect::<String>()));
         if !self.letters_told && dead(status) > 0 {
             self.letters_told = true;
@@ -114,12 +123,19 @@ fn line(status: &Status, rate: i128, wall: EventTime) -> String {
 }
 
 /// RFC 3339, to the second.
-fn mark(time: Option<EventTime>) -> String {
+pub(crate) fn mark(time: Option<EventTime>) -> String {
     let stamp = time.and_then(|time| Timestamp::from_second(time.0.div_euclid(SECOND)).ok());
     stamp.map_or("unknown yet".into(), |stamp| stamp.to_string())
 }
 
-fn span(ns: i64) -> String {
+/// For the names of files.
+pub(crate) fn stamp(now: EventTime) -> String {
+    let stamp = Timestamp::from_nanosecond(i128::from(now.0)).unwrap_or_default();
+    stamp.strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+/// A length of time, for people.
+pub(crate) fn span(ns: i64) -> String {
     let seconds = ns / SECOND;
     match seconds.abs() {
         0..120 => format!("{}.{} s", seconds, (ns / (SECOND / 10)).abs() % 10),

@@ -4,13 +4,14 @@ mod args;
 mod clock;
 mod config;
 mod duration;
+mod inspect;
 mod live;
 mod run;
 mod sinks;
 mod sources;
 mod state;
 
-use args::Args;
+use args::{Args, Command};
 use clap::Parser;
 use live::say;
 use minutely_dataflows::edge::{Halt, HaltKind};
@@ -24,8 +25,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     end_with_a_worker();
     log();
-    let args = match args::without_command(std::env::args().collect()) {
-        Ok(args) => args,
+    let (command, args) = match args::command(std::env::args().collect()) {
+        Ok(parts) => parts,
         Err(why) => return fail(&Halt::new(HaltKind::Usage, why)),
     };
     let args = match Args::try_parse_from(args) {
@@ -43,7 +44,18 @@ fn main() -> ExitCode {
             return code(HaltKind::Usage);
         }
     };
-    match run::run(config, clock::Clock::start()) {
+    if args.json && command != Command::Show {
+        return fail(&Halt::new(HaltKind::Usage, "--json: goes with `minutely state show`"));
+    }
+    let clock = clock::Clock::start();
+    let state = config.state.as_ref();
+    let outcome = match command {
+        Command::Run => run::run(config, clock),
+        Command::Show => inspect::show(state, args.json, clock),
+        Command::Check => inspect::check(state),
+        Command::Rebuild => inspect::rebuild(state, clock),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(halt) => fail(&halt),
     }

@@ -2,11 +2,11 @@
 
 use crate::clock::Clock;
 use crate::config::{Cluster, Config, Metrics};
-use crate::live::{Live, say};
+use crate::live::{Live, say, stamp};
 use crate::sinks::letters::{self, OpenLetters};
-use crate::sinks::{self, OpenSink, SinkOptions};
+use crate::sinks::{self, Left, OpenSink, SinkOptions};
 use crate::sources::{self, SourceOptions};
-use crate::state;
+use crate::state::{self, Place};
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
 use minutely_dataflows::checkpoint::{self, GoneOn, Manifest};
 use minutely_dataflows::control::{Settings, Status};
@@ -46,7 +46,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     let leader = Arc::new(Leader::default());
     let stop = on_signal(&leader)?;
     let names = sink_names(&config);
-    let left = config.state.as_deref().map(state::peek).transpose()?.flatten();
+    let left = config.state.as_ref().map(state::peek).transpose()?.flatten();
     if let Some(left) = &left {
         same_semantics(left, &config)?;
     }
@@ -61,6 +61,10 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
         position: None,
         generation: 0,
         take_over: config.take_over,
+        left: left
+            .as_ref()
+            .zip(config.state.as_ref())
+            .map(|(left, place)| Left { place: place.to_string(), seq: left.seq }),
         clock,
     };
     let leads = config.cluster.process == 0;
@@ -72,8 +76,14 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     if leads {
         letters::check_letters(&letters_path, &config.folder, keep)?;
         for uri in &config.sinks {
-            let position = left.as_ref().and_then(|left| left.sink(&sinks::shown(uri))?.position);
-            sinks::check(uri, &SinkOptions { position, ..sink_options.clone() })?;
+            let port = left.as_ref().and_then(|left| left.sink(&sinks::shown(uri)));
+            let (position, chain) = (port.and_then(|port| port.position), port.and_then(|port| port.chain));
+            sinks::check(uri, &SinkOptions { position, chain, ..sink_options.clone() }).or_else(|halt| {
+                // What another run does at this moment is no damage.
+                let unmoved = left.as_ref().zip(config.state.as_ref());
+                unmoved.map_or(Ok(()), |(left, place)| state::unmoved(place, left.seq))?;
+                Err(halt)
+            })?;
         }
     }
     let source_options = SourceOptions {
@@ -86,8 +96,13 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
         clock,
     };
     let source = sources::open(&config.source, &source_options)?;
-    let opened = config.state.as_deref().filter(|_| leads);
-    let opened = opened.map(|path| state::open(path, config.take_over)).transpose()?;
+    let limit = bounded.then(|| Duration::from_nanos(config.settings.sink_timeout.unsigned_abs()));
+    let place = config.state.as_ref().filter(|_| leads);
+    if let (Some(Place::Remote(..)), Some(_), false) = (place, &left, config.take_over) {
+        let silence = state::SILENCE.as_secs();
+        say(&format!("looks for {silence} s whether another run goes on with the state"));
+    }
+    let opened = place.map(|place| state::open(place, config.take_over, limit)).transpose()?;
     let head =
         opened.as_ref().map(|opened| begin(opened, &config, &*source, &names, &letters_path, clock)).transpose()?;
     // What was looked at before may have been another run's until now.
@@ -111,7 +126,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     let settings = Settings { instant: bounded.then_some(run_start), ..config.settings };
     let store = match (opened.as_ref(), &config.state) {
         (Some(opened), _) => Some(Arc::clone(&opened.store)),
-        (None, path) => path.as_deref().map(state::store),
+        (None, place) => place.as_ref().map(|place| state::store(place, limit)),
     };
     let shared = Shared {
         settings,
@@ -121,7 +136,8 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
         decoder: config.decoder,
         bad_is_fatal: config.bad_is_fatal,
         store,
-        folder: config.state,
+        place: config.state,
+        state_health: opened.as_ref().map(|opened| Arc::clone(&opened.health)),
         head: head.map(Arc::new),
         read_before: left.filter(|_| bounded).map(|left| read(&left)),
     };
@@ -148,7 +164,8 @@ struct Shared {
     decoder: minutely_dataflows::decode::Decoder,
     bad_is_fatal: bool,
     store: Option<Arc<dyn StateStore>>,
-    folder: Option<PathBuf>,
+    place: Option<Place>,
+    state_health: Option<Arc<state::Health>>,
     /// Process 0 has published it; the others read it once all are connected, for nothing is committed before that.
     head: Option<Arc<Manifest>>,
     /// A bounded run that goes on: how many records were read before.
@@ -157,10 +174,10 @@ struct Shared {
 
 impl Shared {
     fn kept(&self) -> Result<Option<Kept>, Halt> {
-        let (Some(store), Some(folder)) = (&self.store, &self.folder) else { return Ok(None) };
+        let (Some(store), Some(place)) = (&self.store, &self.place) else { return Ok(None) };
         let head = match &self.head {
             Some(head) => Arc::clone(head),
-            None => Arc::new(state::join(folder)?),
+            None => Arc::new(state::join(place)?),
         };
         let lines = self.names.iter().map(|name| head.sink(name).and_then(|sink| sink.line)).collect();
         Ok(Some(Kept { store: Arc::clone(store), head, lines }))
@@ -191,7 +208,7 @@ fn same_semantics(left: &Manifest, config: &Config) -> Result<(), Halt> {
     if differences.is_empty() {
         return Ok(());
     }
-    let path = config.state.as_deref().unwrap_or(Path::new("")).display();
+    let path = config.state.as_ref().map(ToString::to_string).unwrap_or_default();
     let why = format!(
         "the state in {path} was written with other options: {}; what they change would be two answers in one: give the \
          old ones, or begin anew (--job NAME)",
@@ -222,7 +239,8 @@ fn begin(
         say(&format!("goes on where manifest {} left: {} records read before", head.seq, read(&head)));
     }
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    let mut next = head.restarted(&format!("{}-{}", std::process::id(), clock.wall().0), names);
+    let run = format!("{}-{}", std::process::id(), clock.wall().0);
+    let mut next = opened.restarted(|| Manifest::fresh(config.semantics.clone()), &run, names);
     (next.partitions, next.overrides) = (changed.partitions, changed.overrides);
     if next.letters.name.is_empty() {
         next.letters.name = letters.to_string_lossy().into_owned();
@@ -299,7 +317,8 @@ fn work<A: Accumulate>(
     leader.is(std::thread::current());
     let letters_name = hands.letters_path.to_string_lossy().into_owned();
     let healths = healths.into_iter().chain([hands.letters.health]).collect();
-    let live = Rc::new(std::cell::RefCell::new(Live::new(clock, healths, hands.letters_path)));
+    let live =
+        Rc::new(std::cell::RefCell::new(Live::new(clock, healths, shared.state_health.clone(), hands.letters_path)));
     let watching = Rc::clone(&live);
     let outlet = |(name, sink): (&String, OpenSink)| Outlet {
         name: name.clone(),
@@ -365,8 +384,7 @@ fn on_signal(leader: &Arc<Leader>) -> Result<Arc<AtomicBool>, Halt> {
 
 /// A path for this run's dead letters that nothing has yet.
 fn fresh_letters(folder: &Path, now: EventTime) -> PathBuf {
-    let stamp = jiff::Timestamp::from_nanosecond(i128::from(now.0)).unwrap_or_default();
-    let stamp = stamp.strftime("%Y%m%dT%H%M%SZ");
+    let stamp = stamp(now);
     let path = |n: u32| match n {
         1 => folder.join(format!("dead-letters-{stamp}.jsonl")),
         n => folder.join(format!("dead-letters-{stamp}-{n}.jsonl")),

@@ -219,7 +219,14 @@ fn bad_use_says_what_to_do() {
     refused(&["--source", "file:/nowhere/*.jsonl"], 64, &["no file matches"]);
     refused(&["--sink", "csv:/nowhere/x.csv"], 64, &["/nowhere", "make the folder first"]);
     refused(&["--sink", "influxdb1://h:1/db"], 64, &["InfluxDB 1 comes later"]);
-    refused(&["--state", "s3://bucket/x"], 64, &["--state s3://bucket/x", "object stores come later"]);
+    refused(&["--state", "gs://bucket/x"], 64, &["--state gs://bucket/x", "takes a folder"]);
+    refused(&["state"], 64, &["no command `state `", "state show|check|rebuild"]);
+    refused(&["state", "frob"], 64, &["no command `state frob`"]);
+    refused(&["--json"], 64, &["--json", "state show"]);
+    for command in ["show", "check", "rebuild"] {
+        refused(&["state", command], 64, &["there is none"]);
+        refused(&["state", command, "--state", "none"], 64, &["--state none"]);
+    }
     refused(&["--config", "x.toml"], 64, &["--config x.toml", "comes later"]);
     refused(&["--symbol-field", "@key", "--source", "file:/dev/null"], 64, &["have no keys"]);
     let folder = tempfile::tempdir().unwrap();

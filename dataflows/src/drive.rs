@@ -10,7 +10,7 @@ use crate::graph::outbox::Chunk;
 use crate::graph::read::Report;
 use crate::graph::{self, Graph, Job, Local};
 use crate::record::{DeadLetter, PartitionName};
-use crate::time::{Epoch, Monotonic, NextOffset};
+use crate::time::{Epoch, Monotonic, NextOffset, SECOND};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -34,7 +34,7 @@ pub struct Lead {
     pub letters_name: String,
     /// The chain of manifests, where a state is kept ([`Job::state`]).
     pub manifests: Option<Box<dyn ManifestPort>>,
-    /// Is shown the run's status after every commit, and at the end.
+    /// Is shown the run's status after every commit, every two seconds while none comes, and at the end.
     pub watch: Box<dyn FnMut(&Status)>,
 }
 
@@ -78,9 +78,10 @@ pub fn drive<A: Accumulate>(
     let sealed = graph::build::<A>(worker, &job, &local, restored, |graph| receive(graph, filled, leads));
     let input = graph::decisions(worker, &local);
     let mut leader = match lead {
-        Some(lead) => {
-            Some(Leader::new(&job, lead, input, inbox, sealed, worker.peers()).inspect_err(|halt| alarm.raise(halt))?)
-        }
+        Some(lead) => match Leader::new(&job, lead, input, inbox, sealed, worker.peers()) {
+            Ok(leader) => Some(leader),
+            Err(halt) => return Err(give_up(worker, alarm, halt)),
+        },
         None => {
             input.close();
             None
@@ -95,8 +96,7 @@ pub fn drive<A: Accumulate>(
             alarm.raise(&halt);
         }
         if let Some(halt) = alarm.raised() {
-            worker.installed_dataflows().into_iter().for_each(|dataflow| worker.drop_dataflow(dataflow));
-            return Err(halt);
+            return Err(give_up(worker, alarm, halt));
         }
         local.look_at_the_log();
         worker.step();
@@ -107,6 +107,13 @@ pub fn drive<A: Accumulate>(
         }
     }
     Ok(leader.map(|leader| leader.control.status()))
+}
+
+/// Tells the others, and leaves no dataflow that timely would go on with for ever.
+fn give_up(worker: &mut Worker, alarm: &Alarm, halt: Halt) -> Halt {
+    alarm.raise(&halt);
+    worker.installed_dataflows().into_iter().for_each(|dataflow| worker.drop_dataflow(dataflow));
+    halt
 }
 
 /// What arrives at worker 0.
@@ -169,6 +176,7 @@ struct Leader {
     letters: Letters,
     chain: Option<Chain>,
     watch: Box<dyn FnMut(&Status)>,
+    watched: Monotonic,
     sent: u64,
     identities: BTreeMap<u64, String>,
 }
@@ -218,6 +226,7 @@ impl Leader {
             letters,
             chain,
             watch: lead.watch,
+            watched: now,
             sent: 0,
             identities: BTreeMap::new(),
         })
@@ -281,7 +290,7 @@ impl Leader {
                     None => self.inbox.borrow_mut().letters_through(commit.cut),
                 };
                 self.letters.add(commit.cut, letters);
-                (self.watch)(&self.control.status());
+                self.watched = Monotonic(i64::MIN);
             }
             let stop = decision.stop;
             input.send(decision);
@@ -291,6 +300,10 @@ impl Leader {
                 self.input = None;
                 return Ok(None);
             }
+        }
+        if now.0.saturating_sub(self.watched.0) >= 2 * SECOND {
+            (self.watch)(&self.control.status());
+            self.watched = now;
         }
         let until = self.control.deadline().0 - now.0;
         Ok(Some(Duration::from_nanos(u64::try_from(until).unwrap_or(0)).max(Duration::from_millis(1))))

@@ -57,6 +57,8 @@ pub(crate) struct SinkOptions {
     pub(crate) generation: u64,
     /// `--take-over`: another run may have the sink's file, and hang.
     pub(crate) take_over: bool,
+    /// The state that an earlier run left.
+    pub(crate) left: Option<Left>,
     /// The clock.
     pub(crate) clock: Clock,
 }
@@ -65,6 +67,15 @@ impl SinkOptions {
     fn claim(&self) -> append::Claim {
         append::Claim { keep: self.position, take_over: self.take_over }
     }
+}
+
+/// A state, to a sink that goes on with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// Where it is, for people.
+    pub(crate) place: String,
+    /// The number of its newest manifest: nothing that a sink has can be of a later one.
+    pub(crate) seq: u64,
 }
 
 /// A sink at work. Dropping it ends its thread.
@@ -190,7 +201,7 @@ pub(crate) fn check(uri: &str, options: &SinkOptions) -> Result<(), Halt> {
 
 fn look(local: &Local, options: &SinkOptions) -> Result<(), Halt> {
     match local {
-        Local::Sqlite(path) => sqlite::look(path, &options.data),
+        Local::Sqlite(path) => sqlite::look(path, options),
         Local::Csv(path) => append::look("csv", path, &options.data, options.position),
         Local::Stdout => Ok(()),
     }
@@ -264,6 +275,7 @@ mod testing {
             position: None,
             generation: 0,
             take_over: false,
+            left: None,
             clock: Clock::start(),
         }
     }

@@ -4,6 +4,8 @@
 //! number from the table's `meta`; a restart keeps its own. The upsert refuses an older version, and any row that is
 //! not final over a final one: so whatever is repeated, delayed or sent by a run that has been taken over does no harm.
 //!
+//! What `meta` also has is the manifest of each chain's newest rows: a state that knows less is an older copy.
+//!
 //! Each batch is one transaction with an fsync, so a batch that fails half-way (disk full, locked by another program)
 //! is simply tried again. Readers may see part of a round. The file is marked as ours in its header, so that
 //! looking at it needs no SQLite and leaves no trace.
@@ -48,6 +50,10 @@ ON CONFLICT (minute, symbol) DO UPDATE SET
 WHERE (excluded.chain, excluded.generation, excluded.seq) >= (chain, generation, seq)
     AND (excluded.state = 'final' OR state <> 'final')";
 
+/// What a state that is gone on with must know of.
+const NEWEST: &str = "
+INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)";
+
 /// Writes rows to a database.
 pub(super) struct SqliteWriter {
     db: Connection,
@@ -66,9 +72,9 @@ fn usage(path: &Path, why: &str) -> Halt {
 /// Would [`open`] do, leaving nothing behind?
 ///
 /// # Errors
-/// 64, with what to do.
-pub(super) fn look(path: &Path, ours: &Path) -> Result<(), Halt> {
-    if !append::look_writable("sqlite", path, ours)? {
+/// 64, with what to do. 65: it has rows that the state which is gone on with does not know.
+pub(super) fn look(path: &Path, options: &SinkOptions) -> Result<(), Halt> {
+    if !append::look_writable("sqlite", path, &options.data)? {
         return Ok(());
     }
     let mut header = Vec::new();
@@ -77,9 +83,58 @@ pub(super) fn look(path: &Path, ours: &Path) -> Result<(), Halt> {
     match header.as_slice() {
         [] => Ok(()),
         h if !h.starts_with(MAGIC) => Err(usage(path, "is not a SQLite database; choose another path")),
-        h if h.get(68..72) == Some(APPLICATION_ID.to_be_bytes().as_slice()) => Ok(()),
+        h if h.get(68..72) == Some(APPLICATION_ID.to_be_bytes().as_slice()) => not_newer(path, options),
         _ => Err(usage(path, "is a database of another program; choose another path")),
     }
+}
+
+/// Does the state know of every row? If an older copy of it was restored, rows that go on from there are older than those
+/// which are here, and all of them would be refused.
+fn not_newer(path: &Path, options: &SinkOptions) -> Result<(), Halt> {
+    let (Some(chain), Some(left)) = (options.chain, &options.left) else { return Ok(()) };
+    let begun = Instant::now();
+    let newest = loop {
+        match newest_row(path, chain) {
+            Ok(newest) => break newest,
+            Err(e) if passes(&e) && begun.elapsed() < options.patience => std::thread::sleep(BUSY),
+            Err(e) => {
+                let why = format!("sqlite {}: {e}; see who uses it, and to the disk", path.display());
+                return Err(Halt::new(HaltKind::Unreachable, why));
+            }
+        }
+    };
+    match newest.and_then(|newest| u64::try_from(newest).ok()) {
+        Some(newest) if newest > left.seq => {
+            let why = format!(
+                "sqlite {}: has rows of manifest {newest}, and the state {} is at manifest {}: it is an older copy, whose \
+                 rows would be refused there; restore the newest copy, or begin anew from the log (minutely state rebuild)",
+                path.display(),
+                left.place,
+                left.seq
+            );
+            Err(Halt::new(HaltKind::Data, why))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The manifest of the newest rows that a chain has written.
+fn newest_row(path: &Path, chain: u64) -> Result<Option<i64>, rusqlite::Error> {
+    let db = connect(path)?;
+    db.query_row("SELECT value FROM meta WHERE key = ?1", [newest_key(chain)], |row| row.get(0)).optional()
+}
+
+fn newest_key(chain: impl std::fmt::Display) -> String {
+    format!("newest of chain {chain}")
+}
+
+fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
+    // `./`, lest a name such as `:memory:` means something else. No URI flag, for the same reason.
+    let plain = if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(plain, flags)?;
+    db.busy_timeout(BUSY)?;
+    Ok(db)
 }
 
 /// May the same thing work a little later? Then it is tried again; else the run ends.
@@ -156,11 +211,7 @@ impl From<rusqlite::Error> for Refused {
 
 fn begin(path: &Path, chain: Option<u64>) -> Result<(Connection, i64), Refused> {
     let halt = |why: &str| Refused::Halt(usage(path, why));
-    // `./`, lest a name such as `:memory:` means something else. No URI flag, for the same reason.
-    let plain = if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) };
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut db = Connection::open_with_flags(plain, flags)?;
-    db.busy_timeout(BUSY)?;
+    let mut db = connect(path)?;
     db.pragma_update(None, "synchronous", "FULL")?;
     let chain = {
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -228,6 +279,7 @@ impl SqliteWriter {
                     seq,
                 ])?;
             }
+            tx.prepare_cached(NEWEST)?.execute(rusqlite::params![newest_key(self.chain), seq])?;
         }
         tx.commit()
     }
@@ -313,6 +365,27 @@ mod tests {
         assert_eq!(over((1, 0, 1, Final), (2, 0, 1, Partial)), 1);
         assert_eq!(over((1, 0, 1, Final), (2, 0, 1, Final)), 2);
         assert_eq!(over((1, 0, 1, Partial), (1, 0, 2, Final)), 2);
+    }
+
+    #[test]
+    fn a_state_that_knows_less_than_the_rows_is_refused() {
+        let dir = temp();
+        let path = dir.path().join("db");
+        writer(&path, Some(3), 1).rows(7, &[row("A", 0, 1)]).unwrap();
+        writer(&path, Some(3), 1).rows(5, &[row("B", 0, 1)]).unwrap();
+        let looked = |chain: Option<u64>, seq: u64| {
+            let left = Some(super::super::Left { place: "the state".into(), seq });
+            look(&path, &SinkOptions { chain, left, ..options(Path::new("/nowhere")) })
+        };
+        looked(Some(3), 7).unwrap();
+        looked(Some(3), 8).unwrap();
+        looked(Some(2), 1).unwrap(); // rows of another chain say nothing
+        looked(None, 1).unwrap();
+        let halt = looked(Some(3), 6).unwrap_err();
+        assert_eq!(halt.kind, HaltKind::Data);
+        for part in ["rows of manifest 7", "the state is at manifest 6", "older copy", "minutely state rebuild"] {
+            assert!(halt.why.contains(part), "{part}: {halt}");
+        }
     }
 
     #[test]

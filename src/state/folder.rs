@@ -1,73 +1,89 @@
-//! The folder, through `object_store`: each call blocks its thread, which is one of the state's own, or the main one
+//! The store, through `object_store`: each call blocks its thread, which is one of the state's own, or the main one
 //! before the run begins.
 
-use minutely_dataflows::checkpoint::{Manifest, ObjectRef, Reply, Step};
+use super::health::Patience;
+use super::place::Place;
+use minutely_dataflows::checkpoint::{Damage, Manifest, ObjectRef, Reply, Step, hash};
 use minutely_dataflows::edge::{Halt, HaltKind};
-use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
-use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
 
 /// Manifests that are kept, so that nobody who was taken over can create one of their numbers again.
-const KEPT: u64 = 100;
-/// Between two attempts, at first and at most.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+pub(super) const KEPT: u64 = 100;
 
-/// Whoever waits asks whether to go on.
-pub(super) trait Patience {
-    /// Sleeps so long, or less; false: it is of no use any more.
-    fn pause(&self, time: Duration) -> bool;
-}
-
-/// Before the run begins nothing is tried twice.
-pub(super) struct Never;
-
-impl Patience for Never {
-    fn pause(&self, _: Duration) -> bool {
-        false
-    }
-}
-
-/// One thread's way to the folder.
+/// One thread's way to the store.
 pub(super) struct Folder {
-    store: LocalFileSystem,
-    path: PathBuf,
+    store: Arc<dyn ObjectStore>,
+    place: Place,
     runtime: tokio::runtime::Runtime,
 }
 
-fn object_key(name: &str) -> Key {
+/// The newest manifest.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Head {
+    pub(super) manifest: Manifest,
+    /// Of its bytes.
+    pub(super) hash: String,
+}
+
+/// What is not what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    /// The file, for people.
+    pub(super) file: String,
+    pub(super) what: String,
+    newer: bool,
+}
+
+impl Wrong {
+    fn new(file: String, what: impl Into<String>) -> Self {
+        Wrong { file, what: what.into(), newer: false }
+    }
+
+    pub(super) fn halt(&self) -> Halt {
+        let Wrong { file, what, newer } = self;
+        let way_out = match newer {
+            true => "use the version that wrote it, or begin anew from the log (minutely state rebuild)",
+            false => "restore the state from a whole copy, or begin anew from the log (minutely state rebuild)",
+        };
+        Halt::new(HaltKind::Data, format!("{file}: {what}; {way_out}"))
+    }
+}
+
+pub(super) fn object_key(name: &str) -> Key {
     Key::from(format!("object/{name}"))
 }
 
-fn manifest_key(seq: u64) -> Key {
+pub(super) fn manifest_key(seq: u64) -> Key {
     Key::from(format!("manifest/{seq:020}"))
 }
 
+/// The oldest manifest that is kept beside this one.
+pub(super) fn oldest_kept(head: u64) -> u64 {
+    head.saturating_sub(KEPT - 1).max(1)
+}
+
 impl Folder {
-    pub(super) fn open(path: &Path) -> Result<Self, Halt> {
-        let unusable = |e: &dyn std::fmt::Display| {
-            Halt::new(HaltKind::Usage, format!("--state {}: {e}; choose another folder", path.display()))
-        };
-        let store = LocalFileSystem::new_with_prefix(path).map_err(|e| unusable(&e))?.with_fsync(true);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|e| unusable(&e))?;
-        Ok(Folder { store, path: path.to_owned(), runtime })
+    pub(super) fn open(place: &Place) -> Result<Self, Halt> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|e| Halt::new(HaltKind::Internal, format!("no runtime for the state: {e}")))?;
+        Ok(Folder { store: place.store()?, place: place.clone(), runtime })
     }
 
     fn unreachable(&self, e: &Error) -> Halt {
-        Halt::new(
-            HaltKind::Unreachable,
-            format!("--state {}: {e}; see to the disk, then start again", self.path.display()),
-        )
+        let way_out = if self.place.folder().is_some() { "see to the disk" } else { "see to the server" };
+        Halt::new(HaltKind::Unreachable, format!("state {}: {e}; {way_out}, then start again", self.place))
     }
 
-    fn damaged(&self, key: &Key, what: &dyn std::fmt::Display) -> Halt {
-        let why = format!(
-            "{}: {what}; restore the state from a whole copy, or begin anew from the log (--job NAME)",
-            self.path.join(key.as_ref()).display()
-        );
-        Halt::new(HaltKind::Data, why)
+    fn wrong(&self, key: &Key, damage: &Damage) -> Wrong {
+        Wrong { newer: damage.is_newer(), ..self.not(key, damage.to_string()) }
+    }
+
+    /// This file is not what it was.
+    pub(super) fn not(&self, key: &Key, what: impl Into<String>) -> Wrong {
+        Wrong::new(self.place.file(key.as_ref()), what)
     }
 
     fn put(&self, key: &Key, bytes: &[u8], mode: PutMode) -> Result<(), Error> {
@@ -76,35 +92,59 @@ impl Folder {
         self.runtime.block_on(put).map(drop)
     }
 
-    fn get(&self, key: &Key) -> Result<Vec<u8>, Error> {
-        self.runtime.block_on(async { Ok(self.store.get(key).await?.bytes().await?.to_vec()) })
-    }
-
-    /// What is not there need not be deleted; what cannot be is left for the next start.
-    fn delete(&self, key: &Key) {
-        match self.runtime.block_on(self.store.delete(key)) {
-            Ok(()) | Err(Error::NotFound { .. }) => {}
-            Err(e) => tracing::debug!("{key} could not be deleted: {e}"),
+    fn fetch(&self, key: &Key) -> Result<Option<Vec<u8>>, Error> {
+        match self.runtime.block_on(async { self.store.get(key).await?.bytes().await }) {
+            Ok(bytes) => Ok(Some(bytes.into())),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(e) => Err(e),
         }
     }
 
+    /// What is there, if something is.
+    pub(super) fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, Halt> {
+        self.fetch(key).map_err(|e| self.unreachable(&e))
+    }
+
+    fn stat(&self, key: &Key) -> Result<Option<ObjectMeta>, Error> {
+        match self.runtime.block_on(self.store.head(key)) {
+            Ok(meta) => Ok(Some(meta)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// When it was written, in seconds since 1970, by the store's clock; none: it is not there.
+    pub(super) fn written_at(&self, key: &Key) -> Result<Option<i64>, Halt> {
+        let meta = self.stat(key).map_err(|e| self.unreachable(&e))?;
+        Ok(meta.map(|meta| meta.last_modified.timestamp()))
+    }
+
+    /// What is wrong with an object at first sight: a run is refused before it has changed anything. The rest is found
+    /// when it is read.
+    pub(super) fn glance(&self, object: &ObjectRef) -> Result<Option<Wrong>, Halt> {
+        let key = object_key(&object.name);
+        Ok(match self.stat(&key).map_err(|e| self.unreachable(&e))? {
+            None => Some(self.not(&key, "is not there")),
+            Some(meta) if meta.size != object.bytes => {
+                Some(self.not(&key, format!("has {} bytes and had {}", meta.size, object.bytes)))
+            }
+            Some(_) => None,
+        })
+    }
+
     /// Tries until it succeeds, or patience ends.
-    fn patiently<T>(&self, patience: &dyn Patience, mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Halt> {
-        let (mut pause, most) = PAUSES;
-        let mut told = String::new();
-        loop {
-            let error = match attempt() {
-                Ok(done) => return Ok(done),
-                Err(error) => error,
-            };
-            if told != error.to_string() {
-                told = error.to_string();
-                tracing::warn!("state {}: {told}; trying again", self.path.display());
+    fn patiently<T>(&self, patience: &Patience, attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Halt> {
+        patience.until_done(&self.place, attempt).map_err(|e| self.unreachable(&e))
+    }
+
+    /// False: it is still there, which is left for another time. What is not there need not be deleted.
+    fn delete(&self, key: &Key) -> bool {
+        match self.runtime.block_on(self.store.delete(key)) {
+            Ok(()) | Err(Error::NotFound { .. }) => true,
+            Err(e) => {
+                tracing::debug!("{key} could not be deleted: {e}");
+                false
             }
-            if !patience.pause(pause) {
-                return Err(self.unreachable(&error));
-            }
-            pause = (pause * 2).min(most);
         }
     }
 
@@ -120,53 +160,107 @@ impl Folder {
             other => {
                 let why = format!(
                     "--state {}: creates what exists already ({other:?}), so two runs could not be told apart: choose \
-                     another folder",
-                    self.path.display()
+                     another place",
+                    self.place
                 );
                 Err(Halt::new(HaltKind::Usage, why))
             }
         }
     }
 
-    /// All manifests' numbers.
-    fn manifests(&self) -> Result<BTreeSet<u64>, Error> {
-        let numbers = self.names("manifest")?;
-        Ok(numbers.into_iter().filter_map(|name| name.parse().ok()).collect())
-    }
-
-    fn names(&self, folder: &str) -> Result<Vec<String>, Error> {
+    fn list(&self, folder: &str) -> Result<Vec<String>, Error> {
         let listed = self.runtime.block_on(self.store.list_with_delimiter(Some(&Key::from(folder))))?;
         Ok(listed.objects.iter().filter_map(|meta| Some(meta.location.filename()?.to_owned())).collect())
     }
 
-    /// The newest manifest.
-    pub(super) fn head(&self) -> Result<Option<Manifest>, Halt> {
-        let manifests = self.manifests().map_err(|e| self.unreachable(&e))?;
-        let Some(seq) = manifests.last().copied() else { return Ok(None) };
-        let key = manifest_key(seq);
-        let bytes = self.get(&key).map_err(|e| self.damaged(&key, &e))?;
-        let manifest = Manifest::decode(&bytes).map_err(|damage| self.damaged(&key, &damage))?;
-        if manifest.seq != seq {
-            return Err(self.damaged(&key, &format!("is manifest {}", manifest.seq)));
+    fn names(&self, folder: &str) -> Result<Vec<String>, Halt> {
+        self.list(folder).map_err(|e| self.unreachable(&e))
+    }
+
+    fn numbers(&self) -> Result<BTreeSet<u64>, Error> {
+        Ok(self.list("manifest")?.into_iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// The numbers of all manifests that are there. Never more than [`KEPT`] and a few, so that listing them costs no
+    /// more than a hint would that cannot be trusted. Whoever lists while another run goes on may see an older head: it
+    /// can only look, for to go on it would have to create a number that is taken.
+    pub(super) fn manifests(&self) -> Result<BTreeSet<u64>, Halt> {
+        self.numbers().map_err(|e| self.unreachable(&e))
+    }
+
+    /// The newest manifest. Never an older one in its place.
+    pub(super) fn head(&self) -> Result<Option<Head>, Halt> {
+        let Some(seq) = self.manifests()?.last().copied() else {
+            if self.names("object")?.is_empty() {
+                return Ok(None);
+            }
+            return Err(self.not(&Key::from("manifest"), "holds no manifest, and there are objects").halt());
+        };
+        match self.manifest(seq)? {
+            Ok(head) => Ok(Some(head)),
+            Err(wrong) => Err(wrong.halt()),
         }
-        Ok(Some(manifest))
+    }
+
+    /// A manifest, or what is wrong with it.
+    fn manifest(&self, seq: u64) -> Result<Result<Head, Wrong>, Halt> {
+        let key = manifest_key(seq);
+        let Some(bytes) = self.get(&key)? else { return Ok(Err(self.not(&key, "is not there"))) };
+        Ok(match Manifest::decode(&bytes) {
+            Ok(manifest) if manifest.seq == seq => Ok(Head { manifest, hash: hash(&bytes) }),
+            Ok(manifest) => Err(self.not(&key, format!("is manifest {}", manifest.seq))),
+            Err(damage) => Err(self.wrong(&key, &damage)),
+        })
+    }
+
+    /// All that is wrong with the manifests that are kept up to this one: each is whole and names its parent. Those that
+    /// are collected meanwhile are not missed.
+    pub(super) fn chain(&self, head: u64) -> Result<Vec<Wrong>, Halt> {
+        let mut wrongs = Vec::new();
+        let mut parent: Option<Result<String, ()>> = None;
+        for seq in oldest_kept(head)..=head {
+            let found = self.manifest(seq)?;
+            match found {
+                Ok(Head { manifest, hash }) => {
+                    let named = manifest.parent.as_ref();
+                    let fits = match &parent {
+                        None => named.is_some() == (seq > 1),
+                        Some(Ok(hash)) => named == Some(hash),
+                        Some(Err(())) => true, // that one is told already
+                    };
+                    if !fits {
+                        let what = format!("does not follow the manifest {} that is there", seq - 1);
+                        wrongs.push(self.not(&manifest_key(seq), what));
+                    }
+                    parent = Some(Ok(hash));
+                }
+                Err(wrong) => {
+                    let newest = self.manifests()?.last().copied().unwrap_or(head);
+                    if seq >= oldest_kept(newest) {
+                        wrongs.push(wrong);
+                    }
+                    parent = Some(Err(()));
+                }
+            }
+        }
+        Ok(wrongs)
     }
 
     /// An object, as it was written.
     pub(super) fn object(&self, object: &ObjectRef) -> Result<Vec<u8>, Halt> {
         let key = object_key(&object.name);
-        let bytes = self.get(&key).map_err(|e| self.damaged(&key, &e))?;
-        object.check(&bytes).map_err(|damage| self.damaged(&key, &damage))?;
+        let bytes = self.get(&key)?.ok_or_else(|| self.not(&key, "is not there").halt())?;
+        object.check(&bytes).map_err(|damage| self.wrong(&key, &damage).halt())?;
         Ok(bytes)
     }
 
     /// Writes an object; again is harmless, its name and bytes are the same.
-    pub(super) fn write(&self, name: &str, bytes: &[u8], patience: &dyn Patience) -> Result<(), Halt> {
+    pub(super) fn write(&self, name: &str, bytes: &[u8], patience: &Patience) -> Result<(), Halt> {
         self.patiently(patience, || self.put(&object_key(name), bytes, PutMode::Overwrite))
     }
 
-    /// Has a manifest committed, and what is old after that deleted: `old` objects, the oldest manifest.
-    pub(super) fn publish(&self, seq: u64, bytes: &[u8], old: &[String], patience: &dyn Patience) -> Result<(), Halt> {
+    /// Has a manifest committed: what is old may go after that.
+    pub(super) fn publish(&self, seq: u64, bytes: &[u8], patience: &Patience) -> Result<(), Halt> {
         let key = manifest_key(seq);
         let mut step = Step::Create;
         loop {
@@ -176,19 +270,14 @@ impl Folder {
                     Err(Error::AlreadyExists { .. }) => Ok(Reply::Exists),
                     Err(e) => Err(e),
                 })?,
-                Step::ReadBack => self.patiently(patience, || match self.get(&key) {
-                    Ok(there) => Ok(Reply::Ours(there == bytes)),
-                    Err(Error::NotFound { .. }) => Ok(Reply::Ours(false)), // collected since
-                    Err(e) => Err(e),
-                })?,
+                Step::ReadBack => {
+                    Reply::Ours(self.patiently(patience, || self.fetch(&key))?.is_some_and(|there| there == bytes))
+                }
                 Step::FindNewest => {
-                    let newest = self.patiently(patience, || self.manifests())?.last().copied();
+                    let newest = self.patiently(patience, || self.numbers())?.last().copied();
                     Reply::Newest(newest.unwrap_or(0))
                 }
-                Step::Collect => {
-                    self.collect(seq, old);
-                    return Ok(());
-                }
+                Step::Collect => return Ok(()),
                 Step::Fenced(what) => return Err(self.fenced(what)),
             };
             step = step.after(seq, reply);
@@ -200,32 +289,63 @@ impl Folder {
     pub(super) fn gone(&self, name: &str, halt: Halt) -> Halt {
         let ours = name.split('-').next().and_then(|generation| generation.parse::<u64>().ok());
         match (ours, self.head()) {
-            (Some(ours), Ok(Some(head))) if head.generation > ours => {
+            (Some(ours), Ok(Some(Head { manifest: head, .. }))) if head.generation > ours => {
                 self.fenced(&format!("it is at generation {} and this is {ours}", head.generation))
             }
             _ => halt,
         }
     }
 
-    fn fenced(&self, what: &str) -> Halt {
-        let path = self.path.display();
-        Halt::new(
-            HaltKind::Fenced,
-            format!("--state {path}: another run has gone on with it ({what}), and this one ends"),
-        )
+    /// Another run has it.
+    pub(super) fn owned(&self, how: &str) -> Halt {
+        let why = format!(
+            "--state {}: another run owns it ({how}): stop that run, or give this one another --job; --take-over goes on \
+             with the state of a run that hangs",
+            self.place
+        );
+        Halt::new(HaltKind::Fenced, why)
     }
 
-    /// After manifest `seq`: what is too old goes, the oldest first.
-    fn collect(&self, seq: u64, objects: &[String]) {
-        objects.iter().for_each(|name| self.delete(&object_key(name)));
-        if let Some(old) = seq.checked_sub(KEPT) {
-            self.delete(&manifest_key(old));
+    fn fenced(&self, what: &str) -> Halt {
+        let why = format!("--state {}: another run has gone on with it ({what}), and this one ends", self.place);
+        Halt::new(HaltKind::Fenced, why)
+    }
+
+    /// Deletes objects that no manifest needs any more.
+    pub(super) fn forget(&self, objects: &[String]) {
+        for name in objects {
+            self.delete(&object_key(name));
         }
+    }
+
+    /// Deletes the manifests from `from` on that are too old beside `head`, the oldest first and with no gap: whoever was
+    /// taken over must not find a parent for a number that is free again. Says which is the next to go.
+    pub(super) fn collect(&self, from: u64, head: u64) -> u64 {
+        (from..oldest_kept(head)).find(|seq| !self.delete(&manifest_key(*seq))).unwrap_or(from.max(oldest_kept(head)))
     }
 
     /// Deletes the objects that a run before this one began and no manifest needs.
     pub(super) fn keep_only(&self, needed: &BTreeSet<String>) {
         let names = self.names("object").unwrap_or_default();
-        names.iter().filter(|name| !needed.contains(*name)).for_each(|name| self.delete(&object_key(name)));
+        for name in names.iter().filter(|name| !needed.contains(*name)) {
+            self.delete(&object_key(name));
+        }
+    }
+
+    /// Deletes what a run that was killed had half written (`NAME#1`, which nothing lists). For whoever is alone.
+    pub(super) fn sweep(&self) {
+        let Some(folder) = self.place.folder() else { return };
+        let half = |name: &str| {
+            let number = name.rsplit_once('#').map(|(_, number)| number);
+            number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) || name.starts_with("probe-")
+        };
+        for folder in [folder.join("object"), folder.join("manifest"), folder.to_owned()] {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            for entry in entries.filter(|entry| entry.file_name().to_str().is_some_and(half)) {
+                if let Err(e) = std::fs::remove_file(entry.path()) {
+                    tracing::debug!("{} could not be deleted: {e}", entry.path().display());
+                }
+            }
+        }
     }
 }

@@ -10,18 +10,32 @@
 //! there afterwards. What a manifest needed and its child does not is deleted; the last manifests stay, so that a run
 //! that was taken over cannot create one of their numbers again. Trouble with the disk is waited out.
 //!
-//! What it does not promise: anything against somebody who changes files by hand. Damage is found by hashes and named.
+//! What it does not promise: anything against somebody who changes files by hand, or who restores an older copy (sinks
+//! notice some of that: [`crate::sinks`]). Damage is found by hashes and named.
 
+mod check;
 mod folder;
+mod health;
+mod place;
 mod ports;
 
-use folder::Folder;
+pub(crate) use check::check;
+pub(crate) use health::Health;
+pub(crate) use place::Place;
+
+use folder::{Folder, Head};
+use health::Patience;
 use minutely_dataflows::checkpoint::{Manifest, ObjectRef};
 use minutely_dataflows::edge::{Halt, HaltKind, ManifestPort, ObjectPort, StateStore, Wake};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a store without locks must not have moved before somebody else begins: its owner publishes at least every
+/// ten seconds.
+pub(crate) const SILENCE: Duration = Duration::from_secs(12);
 
 /// A state that was found, and is this run's to go on with.
 pub(crate) struct Opened {
@@ -29,16 +43,51 @@ pub(crate) struct Opened {
     pub(crate) store: Arc<dyn StateStore>,
     /// The newest manifest, if there is one.
     pub(crate) head: Option<Manifest>,
-    path: PathBuf,
+    /// How the store is.
+    pub(crate) health: Arc<Health>,
+    /// The hash of the newest manifest as it was written, which may have been by an older version.
+    parent: Option<String>,
+    ours: Store,
     /// Held for the owner's life.
     _lock: Option<File>,
 }
 
-/// Opens the state as its owner.
+/// Opens the state as its owner. `limit`: how long trouble with the store is waited out; none for ever.
 ///
 /// # Errors
-/// 64: the folder cannot be used. 65: what is there is damaged. 78: another run owns it.
-pub(crate) fn open(path: &Path, take_over: bool) -> Result<Opened, Halt> {
+/// 64: the place cannot be used. 65: what is there is damaged. 69: it does not answer. 78: another run owns it.
+pub(crate) fn open(place: &Place, take_over: bool, limit: Option<Duration>) -> Result<Opened, Halt> {
+    let lock = match place {
+        Place::Folder(path) => own(path, take_over)?,
+        Place::Remote(..) => None,
+    };
+    let folder = Folder::open(place)?;
+    if let (Place::Remote(..), false) = (place, take_over) {
+        nobody_goes_on(&folder, SILENCE)?;
+    }
+    folder.refuses_a_second_create()?;
+    if lock.is_some() {
+        folder.sweep();
+    }
+    let head = folder.head()?;
+    if let Some(Head { manifest, .. }) = &head {
+        if let Some(wrong) = folder.chain(manifest.seq)?.first() {
+            return Err(wrong.halt());
+        }
+        for object in manifest.objects() {
+            if let Some(wrong) = folder.glance(object)? {
+                return Err(wrong.halt());
+            }
+        }
+    }
+    let (head, parent) = head.map(|Head { manifest, hash }| (manifest, hash)).unzip();
+    let ours = Store { place: place.clone(), limit, health: Arc::default() };
+    let health = Arc::clone(&ours.health);
+    Ok(Opened { head, parent, store: Arc::new(ours.clone()), health, ours, _lock: lock })
+}
+
+/// Makes the folder and takes its lock.
+fn own(path: &Path, take_over: bool) -> Result<Option<File>, Halt> {
     let unusable = |e: std::io::Error| {
         let why = format!("--state {}: {e}; make it writable or choose another folder", path.display());
         Halt::new(HaltKind::Usage, why)
@@ -50,35 +99,99 @@ pub(crate) fn open(path: &Path, take_over: bool) -> Result<Opened, Halt> {
         let why = format!("--state {}: holds what is no state of minutely; choose another folder", path.display());
         return Err(Halt::new(HaltKind::Usage, why));
     }
-    let lock = lock(path, take_over)?;
-    let folder = Folder::open(path)?;
-    folder.refuses_a_second_create()?;
-    Ok(Opened { head: folder.head()?, store: Arc::new(Store(path.to_owned())), path: path.to_owned(), _lock: lock })
+    lock(path, take_over)
+}
+
+/// Looks whether the chain moves, where there is no lock.
+fn nobody_goes_on(folder: &Folder, silence: Duration) -> Result<(), Halt> {
+    let seq = || Ok::<_, Halt>(folder.manifests()?.last().copied());
+    let Some(before) = seq()? else { return Ok(()) };
+    let begun = Instant::now();
+    while begun.elapsed() < silence {
+        std::thread::sleep(silence / 12);
+        if let Some(now) = seq()?.filter(|now| *now != before) {
+            return Err(folder.owned(&format!("its manifest was {before} and is {now}")));
+        }
+    }
+    Ok(())
 }
 
 /// The newest manifest of a state that may be another run's, or not there at all. Leaves nothing behind.
 ///
 /// # Errors
 /// As [`open`].
-pub(crate) fn peek(path: &Path) -> Result<Option<Manifest>, Halt> {
-    if path.exists() { Folder::open(path)?.head() } else { Ok(None) }
+pub(crate) fn peek(place: &Place) -> Result<Option<Manifest>, Halt> {
+    if place.is_missing() {
+        return Ok(None);
+    }
+    Ok(Folder::open(place)?.head()?.map(|head| head.manifest))
+}
+
+/// Is this still the newest manifest?
+///
+/// # Errors
+/// As [`open`], and 78 when another run has gone on.
+pub(crate) fn unmoved(place: &Place, seq: u64) -> Result<(), Halt> {
+    let folder = Folder::open(place)?;
+    match folder.manifests()?.last().copied() {
+        Some(now) if now != seq => Err(folder.owned(&format!("its manifest was {seq} and is {now}"))),
+        _ => Ok(()),
+    }
+}
+
+/// The newest manifest, as [`peek`] finds it, and when it was written, in seconds since 1970.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn look(place: &Place) -> Result<Option<(Manifest, Option<i64>)>, Halt> {
+    if place.is_missing() {
+        return Ok(None);
+    }
+    let folder = Folder::open(place)?;
+    let Some(Head { manifest, .. }) = folder.head()? else { return Ok(None) };
+    let written_at = folder.written_at(&folder::manifest_key(manifest.seq))?;
+    Ok(Some((manifest, written_at)))
 }
 
 /// Opens a state that process 0 of this run owns.
 ///
 /// # Errors
 /// As [`open`], and 64 where there is none.
-pub(crate) fn join(path: &Path) -> Result<Manifest, Halt> {
-    Folder::open(path)?.head()?.ok_or_else(|| {
-        let why =
-            format!("--state {}: process 0 has no state there: all processes are to see one folder", path.display());
+pub(crate) fn join(place: &Place) -> Result<Manifest, Halt> {
+    Folder::open(place)?.head()?.map(|head| head.manifest).ok_or_else(|| {
+        let why = format!("--state {place}: process 0 has no state there: all processes are to see one place");
         Halt::new(HaltKind::Usage, why)
     })
 }
 
-/// For the workers of this process.
-pub(crate) fn store(path: &Path) -> Arc<dyn StateStore> {
-    Arc::new(Store(path.to_owned()))
+/// For the workers of this process, whose process 0 owns the state.
+pub(crate) fn store(place: &Place, limit: Option<Duration>) -> Arc<dyn StateStore> {
+    Arc::new(Store { place: place.clone(), limit, health: Arc::default() })
+}
+
+/// Moves a state aside, so that the next run begins a new chain. Says where it is now. `stamp`: what nothing there is
+/// called after yet.
+///
+/// # Errors
+/// 64: there is none, or it cannot be moved. 78: a run owns it.
+pub(crate) fn rebuild(place: &Place, stamp: &str) -> Result<PathBuf, Halt> {
+    let usage = |why: String| Halt::new(HaltKind::Usage, format!("state {place}: {why}"));
+    let Some(path) = place.folder() else {
+        return Err(usage("is in an object store, where nothing is moved: give --state another prefix".into()));
+    };
+    if !path.join("lock").exists() {
+        return Err(usage("there is none: nothing is to be moved aside".into()));
+    }
+    let _lock = lock(path, false)?;
+    let path = std::path::absolute(path).map_err(|e| usage(e.to_string()))?;
+    let name = path.file_name().ok_or_else(|| usage("has no name".into()))?.to_string_lossy().into_owned();
+    let free = |n: u32| match n {
+        1 => path.with_file_name(format!("{name}.old-{stamp}")),
+        n => path.with_file_name(format!("{name}.old-{stamp}-{n}")),
+    };
+    let aside = (1..).map(free).find(|path| !path.exists()).expect("one of so many is free");
+    std::fs::rename(&path, &aside).map_err(|e| usage(format!("cannot be moved to {}: {e}", aside.display())))?;
+    Ok(aside)
 }
 
 /// Takes the lock, or says who has it.
@@ -110,13 +223,19 @@ fn lock(path: &Path, take_over: bool) -> Result<Option<File>, Halt> {
 }
 
 impl Opened {
+    /// What this run goes on with, before anything is changed in it: see [`Manifest::restarted`].
+    pub(crate) fn restarted(&self, fresh: impl FnOnce() -> Manifest, run: &str, sinks: &[String]) -> Manifest {
+        let head = self.head.clone().unwrap_or_else(fresh);
+        Manifest { parent: self.parent.clone(), ..head.restarted(run, sinks) }
+    }
+
     /// Publishes this run's first manifest; only then may anything else be written, and what no manifest needs goes.
     ///
     /// # Errors
     /// 69: it cannot be written. 78: another run did it first.
     pub(crate) fn begin(&self, manifest: &Manifest) -> Result<(), Halt> {
-        let folder = Folder::open(&self.path)?;
-        folder.publish(manifest.seq, &manifest.encode(), &[], &folder::Never)?;
+        let folder = Folder::open(&self.ours.place)?;
+        folder.publish(manifest.seq, &manifest.encode(), &Patience::none())?;
         folder.keep_only(&manifest.objects().map(|object| object.name.clone()).collect());
         Ok(())
     }
@@ -126,19 +245,26 @@ impl Opened {
     /// # Errors
     /// When the system has no thread for it.
     pub(crate) fn manifests(&self, from: &Manifest, wake: Wake) -> Result<Box<dyn ManifestPort + Send>, Halt> {
-        Ok(Box::new(ports::Manifests::start(&self.path, from, wake)?))
+        Ok(Box::new(ports::Manifests::start(&self.ours, from, wake)?))
     }
 }
 
-struct Store(PathBuf);
+/// What every thread of the state needs.
+#[derive(Clone)]
+struct Store {
+    place: Place,
+    /// How long trouble is waited out; none for ever.
+    limit: Option<Duration>,
+    health: Arc<Health>,
+}
 
 impl StateStore for Store {
     fn read(&self, object: &ObjectRef) -> Result<Vec<u8>, Halt> {
-        Folder::open(&self.0)?.object(object)
+        Folder::open(&self.place)?.object(object)
     }
 
     fn port(&self, wake: Wake) -> Result<Box<dyn ObjectPort>, Halt> {
-        Ok(Box::new(ports::Objects::start(&self.0, wake)?))
+        Ok(Box::new(ports::Objects::start(self, wake)?))
     }
 }
 

@@ -1,38 +1,17 @@
 //! Threads that write while the workers work on: one a worker for its objects, one for the chain of manifests.
 
-use super::folder::{Folder, Patience};
+use super::Store;
+use super::folder::Folder;
+use super::health::{Patience, Stop};
 use minutely_dataflows::checkpoint::{Manifest, Object, ObjectRef, merge};
 use minutely_dataflows::edge::{Halt, HaltKind, ManifestPort, ObjectPort, Publication, Task, Wake};
-use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-/// Ends a thread's waiting.
-#[derive(Default)]
-struct Stop {
-    set: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Stop {
-    fn set(&self) {
-        *lock(&self.set) = true;
-        self.changed.notify_all();
-    }
-}
-
-impl Patience for Stop {
-    fn pause(&self, time: Duration) -> bool {
-        let set = self.changed.wait_timeout_while(lock(&self.set), time, |set| !*set);
-        !*set.unwrap_or_else(PoisonError::into_inner).0
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// Threads of this process so far.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
 
 /// A thread that works through things of `T` and says what came of each.
 struct Writer<T, R> {
@@ -45,17 +24,20 @@ struct Writer<T, R> {
 impl<T: Send + 'static, R: Send + 'static> Writer<T, R> {
     fn start(
         name: &str,
-        path: &Path,
+        store: &Store,
         wake: Wake,
-        mut work: impl FnMut(&Folder, T, &dyn Patience) -> Result<R, Halt> + Send + 'static,
+        mut work: impl FnMut(&Folder, T, &Patience) -> Result<R, Halt> + Send + 'static,
     ) -> Result<Self, Halt> {
         let (things, received) = channel::<T>();
         let (tell, done) = channel();
         let stop = Arc::new(Stop::default());
-        let (told, folder) = (Arc::clone(&stop), Folder::open(path)?);
+        let number = THREADS.fetch_add(1, Ordering::Relaxed);
+        let (health, thread) = (Arc::clone(&store.health), format!("{name} {number}"));
+        let patience = Patience::new(Arc::clone(&stop), store.limit, health, thread);
+        let folder = Folder::open(&store.place)?;
         let body = move || {
             for thing in received {
-                let outcome = work(&folder, thing, &*told);
+                let outcome = work(&folder, thing, &patience);
                 let failed = outcome.is_err();
                 if tell.send(outcome).is_err() {
                     return;
@@ -97,8 +79,8 @@ impl<T, R> Drop for Writer<T, R> {
 pub(super) struct Objects(Writer<Task, ObjectRef>);
 
 impl Objects {
-    pub(super) fn start(path: &Path, wake: Wake) -> Result<Self, Halt> {
-        let writer = Writer::start("state", path, wake, |folder, task, patience| {
+    pub(super) fn start(store: &Store, wake: Wake) -> Result<Self, Halt> {
+        let writer = Writer::start("state", store, wake, |folder, task, patience| {
             let (name, bytes, entries) = match task {
                 Task::Write { name, bytes, entries } => (name, bytes, entries),
                 Task::Merge { name, inputs, line } => {
@@ -135,15 +117,18 @@ pub(super) struct Manifests {
 }
 
 impl Manifests {
-    pub(super) fn start(path: &Path, from: &Manifest, wake: Wake) -> Result<Self, Halt> {
+    pub(super) fn start(store: &Store, from: &Manifest, wake: Wake) -> Result<Self, Halt> {
         let mut needed: Vec<String> = from.objects().map(|object| object.name.clone()).collect();
-        let writer = Writer::start("manifests", path, wake, move |folder, next: Publication, patience| {
+        let mut oldest = Folder::open(&store.place)?.manifests()?.first().copied().unwrap_or(from.seq);
+        let writer = Writer::start("manifests", store, wake, move |folder, next: Publication, patience| {
             if let Some((name, bytes)) = &next.letters {
                 folder.write(name, bytes, patience)?;
             }
             let old = std::mem::replace(&mut needed, next.needed);
             let old: Vec<String> = old.into_iter().filter(|name| !needed.contains(name)).collect();
-            folder.publish(next.seq, &next.manifest, &old, patience)?;
+            folder.publish(next.seq, &next.manifest, patience)?;
+            folder.forget(&old);
+            oldest = folder.collect(oldest, next.seq);
             Ok(next.seq)
         });
         Ok(Manifests { writer: writer?, published: from.seq })

@@ -21,6 +21,15 @@ fn poll<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+fn at(folder: &Path) -> Place {
+    Place::Folder(folder.to_owned())
+}
+
+/// As its owner, without a limit to patience.
+fn own(folder: &Path) -> Result<Opened, Halt> {
+    open(&at(folder), false, None)
+}
+
 fn fresh() -> Manifest {
     Manifest::fresh(BTreeMap::new())
 }
@@ -52,7 +61,7 @@ fn write(port: &mut dyn ObjectPort, name: &str, windows: &[i64]) -> ObjectRef {
 
 /// A chain with two objects that the head needs, and one that it does not.
 fn chain(folder: &Path) -> Manifest {
-    let opened = open(folder, false).unwrap();
+    let opened = own(folder).unwrap();
     let first = fresh().restarted("a run", &[]);
     opened.begin(&first).unwrap();
     let mut objects = opened.store.port(no_wake()).unwrap();
@@ -78,13 +87,13 @@ fn files(folder: &Path) -> Vec<String> {
 fn a_state_is_found_again_and_holds_what_it_needs() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("job/state");
-    assert_eq!(peek(&folder).unwrap(), None);
+    assert_eq!(peek(&at(&folder)).unwrap(), None);
     assert!(!folder.exists(), "looking leaves nothing");
     let head = chain(&folder);
     let number = |n: u64| format!("{n:020}");
     assert_eq!(files(&folder), [number(1), number(2), number(3), "b".into(), "c".into()]);
-    assert_eq!(peek(&folder).unwrap().as_ref(), Some(&head));
-    let opened = open(&folder, false).unwrap();
+    assert_eq!(peek(&at(&folder)).unwrap().as_ref(), Some(&head));
+    let opened = own(&folder).unwrap();
     let mut objects = opened.store.port(no_wake()).unwrap();
     write(&mut *objects, "orphan", &[9]);
     let inputs = head.parts[0].objects.clone();
@@ -93,25 +102,25 @@ fn a_state_is_found_again_and_holds_what_it_needs() {
     assert_eq!((merged.entries, merged.name.as_str()), (2, "d"));
     opened.store.read(&merged).unwrap();
     drop(objects);
-    opened.begin(&opened.head.clone().unwrap().restarted("a run", &[])).unwrap();
+    opened.begin(&opened.restarted(fresh, "a run", &[])).unwrap();
     assert_eq!(files(&folder), [number(1), number(2), number(3), number(4), "b".into(), "c".into()]);
-    assert_eq!(join(&folder).unwrap().generation, head.generation + 1);
+    assert_eq!(join(&at(&folder)).unwrap().generation, head.generation + 1);
 }
 
 #[test]
 fn one_run_owns_a_state_and_one_that_was_taken_over_commits_no_more() {
     let dir = tempfile::tempdir().unwrap();
-    let owner = open(dir.path(), false).unwrap();
+    let owner = own(dir.path()).unwrap();
     let first = fresh().restarted("a run", &[]);
     owner.begin(&first).unwrap();
     let mut zombie = owner.manifests(&first, no_wake()).unwrap();
-    let halt = open(dir.path(), false).err().unwrap();
+    let halt = own(dir.path()).err().unwrap();
     assert_eq!(halt.kind, HaltKind::Fenced);
     let pid = std::process::id().to_string();
     assert!(halt.why.contains(&pid) && halt.why.contains("--take-over"), "{halt}");
 
-    let heir = open(dir.path(), true).unwrap();
-    let next = heir.head.clone().unwrap().restarted("a run", &[]);
+    let heir = open(&at(dir.path()), true, None).unwrap();
+    let next = heir.restarted(fresh, "a run", &[]);
     heir.begin(&next).unwrap();
     heir.begin(&next).unwrap(); // a reply that was lost
     let mut manifests = heir.manifests(&next, no_wake()).unwrap();
@@ -133,37 +142,37 @@ fn one_run_owns_a_state_and_one_that_was_taken_over_commits_no_more() {
     }
     assert_eq!(std::fs::read_dir(dir.path().join("manifest")).unwrap().count(), 100);
     let halt = publish(&mut *sleeper, &child(&first)).unwrap_err();
-    assert!(halt.kind == HaltKind::Fenced && halt.why.contains("manifest 1 is gone"), "{halt}");
-    assert_eq!(peek(dir.path()).unwrap(), Some(head), "the zombies harmed nothing");
+    assert!(halt.kind == HaltKind::Fenced && halt.why.contains("has followed 2"), "{halt}");
+    assert_eq!(peek(&at(dir.path())).unwrap(), Some(head), "the zombies harmed nothing");
     drop(owner);
     drop(heir);
-    open(dir.path(), false).unwrap();
+    own(dir.path()).unwrap();
 }
 
 #[test]
 fn a_merge_that_misses_what_another_run_deleted_says_that_it_is_fenced() {
     let dir = tempfile::tempdir().unwrap();
-    let owner = open(dir.path(), false).unwrap();
+    let owner = own(dir.path()).unwrap();
     let first = fresh().restarted("a run", &[]);
     owner.begin(&first).unwrap();
     let mut zombie = owner.store.port(no_wake()).unwrap();
     let inputs = vec![write(&mut *zombie, "000001-000-00000001", &[1])];
     let merge = |name: &str| Task::Merge { name: name.into(), inputs: inputs.clone(), line: None };
-    let heir = open(dir.path(), true).unwrap();
+    let heir = open(&at(dir.path()), true, None).unwrap();
     heir.begin(&first.restarted("another run", &[])).unwrap();
     zombie.begin(merge("000001-000-00000002"));
     let halt = poll("it fails", || zombie.done().err());
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("generation 2 and this is 1"), "{halt}");
-    let mut own = heir.store.port(no_wake()).unwrap();
-    own.begin(merge("000002-000-00000001"));
-    let halt = poll("it fails", || own.done().err());
+    let mut its = heir.store.port(no_wake()).unwrap();
+    its.begin(merge("000002-000-00000001"));
+    let halt = poll("it fails", || its.done().err());
     assert!(halt.kind == HaltKind::Data && halt.why.contains("restore"), "{halt}");
 }
 
 /// Does the state open, and are all of its objects whole?
 fn look(folder: &Path) -> Result<(), Halt> {
-    let head = peek(folder)?.expect("there is one");
-    head.objects().try_for_each(|object| store(folder).read(object).map(drop))
+    let head = peek(&at(folder))?.expect("there is one");
+    head.objects().try_for_each(|object| store(&at(folder), None).read(object).map(drop))
 }
 
 #[test]
@@ -207,13 +216,232 @@ fn a_folder_that_cannot_be_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     std::fs::write(&file, "x").unwrap();
-    let halt = open(&file.join("state"), false).err().unwrap();
+    let halt = own(&file.join("state")).err().unwrap();
     assert!(halt.kind == HaltKind::Usage && halt.why.contains("choose another folder"), "{halt}");
 
     let theirs = dir.path().join("object/theirs");
     std::fs::create_dir(dir.path().join("object")).unwrap();
     std::fs::write(&theirs, "x").unwrap();
-    let halt = open(dir.path(), false).err().unwrap();
+    let halt = own(dir.path()).err().unwrap();
     assert!(halt.kind == HaltKind::Usage && halt.why.contains("holds what is no state"), "{halt}");
     assert!(theirs.exists() && std::fs::read_dir(dir.path()).unwrap().count() == 2, "nothing is touched");
+}
+
+#[test]
+fn every_manifest_that_is_kept_is_checked_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    chain(dir.path());
+    let file = |seq: u64| dir.path().join(format!("manifest/{seq:020}"));
+    let found = |seq: u64, what: &str| {
+        let halt = own(dir.path()).err().unwrap_or_else(|| panic!("{what}: opened"));
+        assert_eq!(halt.kind, HaltKind::Data, "{what}: {halt}");
+        assert!(halt.why.contains(&file(seq).display().to_string()), "{what}: {halt}");
+        let checked = check(&at(dir.path())).unwrap().unwrap();
+        let named = file(seq).display().to_string();
+        assert!(checked.damages.iter().any(|(file, _)| *file == named), "{what}: {:?}", checked.damages);
+    };
+    let whole = std::fs::read(file(2)).unwrap();
+    std::fs::remove_file(file(2)).unwrap();
+    found(2, "gone");
+    std::fs::write(file(2), &whole[1..]).unwrap();
+    found(2, "damaged");
+    std::fs::copy(file(1), file(2)).unwrap();
+    found(2, "another in its place");
+    // Whole, and not the one that was there.
+    let other = Manifest { run: "another run".into(), ..Manifest::decode(&whole).unwrap() };
+    std::fs::write(file(2), other.encode()).unwrap();
+    found(3, "its parent is another");
+    std::fs::write(file(2), &whole).unwrap();
+    own(dir.path()).unwrap();
+
+    let newer = Manifest { format: minutely_dataflows::checkpoint::FORMAT + 1, ..Manifest::decode(&whole).unwrap() };
+    let newer = Manifest { seq: 4, ..newer };
+    std::fs::write(file(4), newer.encode()).unwrap();
+    let halt = own(dir.path()).err().unwrap();
+    assert!(halt.kind == HaltKind::Data && halt.why.contains("has format 2"), "{halt}");
+    assert!(halt.why.contains("use the version that wrote it") && !halt.why.contains("restore"), "{halt}");
+
+    for seq in 1..=4 {
+        std::fs::remove_file(file(seq)).unwrap();
+    }
+    let halt = own(dir.path()).err().unwrap();
+    assert!(halt.kind == HaltKind::Data && halt.why.contains("holds no manifest"), "{halt}");
+    assert!(dir.path().join("object/b").exists(), "nothing is deleted");
+}
+
+/// An older version may have written other bytes for the same content.
+#[test]
+fn the_parent_is_known_by_the_bytes_that_it_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = fresh().restarted("a run", &[]);
+    own(dir.path()).unwrap().begin(&first).unwrap();
+    let file = dir.path().join(format!("manifest/{:020}", 1));
+    let text = String::from_utf8(first.encode()).unwrap();
+    let body = text[..text.len() - 33].replace("  \"run\": \"a run\",\n", "");
+    std::fs::write(&file, format!("{body}{}\n", hash(body.as_bytes()))).unwrap();
+    assert_ne!(std::fs::read(&file).unwrap(), first.encode());
+    let opened = own(dir.path()).unwrap();
+    opened.begin(&opened.restarted(fresh, "the next", &[])).unwrap();
+    drop(opened);
+    own(dir.path()).unwrap();
+    assert_eq!(check(&at(dir.path())).unwrap().unwrap().damages, Vec::new());
+}
+
+#[test]
+fn what_was_half_written_goes_and_so_does_what_a_killed_run_did_not_collect() {
+    let dir = tempfile::tempdir().unwrap();
+    chain(dir.path());
+    for half in ["object/b#1", "manifest/00000000000000000004#2", "probe-1", "probe-1#1"] {
+        std::fs::write(dir.path().join(half), "x").unwrap();
+    }
+    check(&at(dir.path())).unwrap().unwrap();
+    assert!(dir.path().join("object/b#1").exists(), "who looks leaves all as it is");
+    let opened = own(dir.path()).unwrap();
+    let next = opened.restarted(fresh, "a run", &[]);
+    opened.begin(&next).unwrap();
+    let mut names: Vec<_> =
+        std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["lock", "manifest", "object"]);
+    assert!(files(dir.path()).iter().all(|name| !name.contains('#')));
+
+    // Two runs that were killed between a manifest and its collection.
+    let mut head = child(&next);
+    assert!(head.seq > 4 && head.objects().count() == 2);
+    let write = |manifest: &Manifest| {
+        std::fs::write(dir.path().join(format!("manifest/{:020}", manifest.seq)), manifest.encode()).unwrap();
+    };
+    while head.seq < 150 {
+        write(&head);
+        head = child(&head);
+    }
+    write(&head);
+    drop(opened);
+    let opened = own(dir.path()).unwrap();
+    let next = opened.restarted(fresh, "a run", &[]);
+    opened.begin(&next).unwrap();
+    let mut manifests = opened.manifests(&next, no_wake()).unwrap();
+    publish(&mut *manifests, &child(&next)).unwrap();
+    drop(manifests);
+    let manifests: Vec<_> = files(dir.path()).into_iter().filter(|name| name.len() == 20).collect();
+    assert_eq!((manifests.len(), manifests[0].as_str()), (100, "00000000000000000053"));
+    check(&at(dir.path())).unwrap().unwrap();
+}
+
+#[test]
+fn a_check_does_not_miss_what_the_owner_collects_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = own(dir.path()).unwrap();
+    let first = fresh().restarted("a run", &[]);
+    opened.begin(&first).unwrap();
+    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (path, until) = (dir.path().to_owned(), Arc::clone(&done));
+    let checks = std::thread::spawn(move || {
+        let mut checks = 0;
+        while checks < 5 || !until.load(std::sync::atomic::Ordering::Acquire) {
+            let checked = check(&at(&path)).unwrap().unwrap();
+            assert_eq!(checked.damages, Vec::new());
+            checks += 1;
+        }
+    });
+    let mut objects = opened.store.port(no_wake()).unwrap();
+    let mut manifests = opened.manifests(&first, no_wake()).unwrap();
+    let mut head = first;
+    for n in 0..150 {
+        let name = format!("object-{n}");
+        let bytes = minutely_dataflows::checkpoint::Object::encode::<minutely_dataflows::acc::Market>(&[]);
+        objects.begin(Task::Write { name: name.clone(), bytes, entries: 0 });
+        let object = poll("it is written", || objects.done().unwrap().pop());
+        head = Manifest { parts: vec![Part { objects: vec![object], line: None }], ..child(&head) };
+        publish(&mut *manifests, &head).unwrap();
+    }
+    done.store(true, std::sync::atomic::Ordering::Release);
+    checks.join().unwrap();
+}
+
+#[test]
+fn a_state_is_moved_aside_unless_a_run_owns_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("state");
+    chain(&folder);
+    let owner = own(&folder).unwrap();
+    let halt = rebuild(&at(&folder), "now").unwrap_err();
+    assert!(halt.kind == HaltKind::Fenced && halt.why.contains("owns it"), "{halt}");
+    drop(owner);
+    assert_eq!(rebuild(&at(&folder), "now").unwrap(), dir.path().join("state.old-now"));
+    assert_eq!(peek(&at(&folder)).unwrap(), None);
+    chain(&folder);
+    assert_eq!(rebuild(&at(&folder), "now").unwrap(), dir.path().join("state.old-now-2"));
+    let halt = rebuild(&at(&folder), "now").unwrap_err();
+    assert!(halt.kind == HaltKind::Usage && !folder.exists(), "{halt}");
+    look(&dir.path().join("state.old-now")).unwrap();
+}
+
+#[test]
+fn trouble_is_waited_out_told_and_has_a_limit_if_one_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let objects = dir.path().join("object");
+    let opened = own(dir.path()).unwrap();
+    opened.begin(&fresh().restarted("a run", &[])).unwrap();
+    std::fs::create_dir_all(&objects).unwrap();
+    std::fs::remove_dir(&objects).unwrap();
+    std::fs::write(&objects, "in the way").unwrap();
+    let mut port = opened.store.port(no_wake()).unwrap();
+    port.begin(Task::Write { name: "a".into(), bytes: vec![1], entries: 0 });
+    let why = poll("it is told", || opened.health.complaint());
+    assert!(why.contains(&dir.path().display().to_string()) && !why.contains("start again"), "{why}");
+    assert!(port.done().unwrap().is_empty());
+    std::fs::remove_file(&objects).unwrap();
+    poll("it is written", || port.done().unwrap().pop());
+    assert_eq!(opened.health.complaint(), None);
+    drop((port, opened));
+
+    std::fs::remove_dir_all(&objects).unwrap();
+    let opened = open(&at(dir.path()), false, Some(Duration::from_millis(300))).unwrap();
+    std::fs::write(&objects, "in the way").unwrap();
+    let mut port = opened.store.port(no_wake()).unwrap();
+    port.begin(Task::Write { name: "a".into(), bytes: vec![1], entries: 0 });
+    let halt = poll("it ends", || port.done().err());
+    assert!(halt.kind == HaltKind::Unreachable && halt.why.contains("see to the disk"), "{halt}");
+}
+
+/// The same code as for a bucket, over a store in memory.
+#[test]
+fn a_store_without_locks_has_one_owner_too() {
+    let store: Arc<dyn object_store::ObjectStore> = Arc::new(object_store::memory::InMemory::new());
+    let place = Place::Remote(store, "memory://".into());
+    assert_eq!(peek(&place).unwrap(), None);
+    let opened = open(&place, false, None).unwrap(); // no head: nobody to wait for
+    let first = opened.restarted(fresh, "a run", &[]);
+    opened.begin(&first).unwrap();
+    let mut objects = opened.store.port(no_wake()).unwrap();
+    let mut manifests = opened.manifests(&first, no_wake()).unwrap();
+    let a = write(&mut *objects, "a", &[1]);
+    let second = Manifest { parts: vec![Part { objects: vec![a.clone()], line: None }], ..child(&first) };
+    publish(&mut *manifests, &second).unwrap();
+    assert_eq!(peek(&place).unwrap().as_ref(), Some(&second));
+    assert_eq!(opened.store.read(&a).unwrap().len() as u64, a.bytes);
+
+    // It moves while a second one looks.
+    let folder = Folder::open(&place).unwrap();
+    nobody_goes_on(&folder, Duration::from_millis(60)).unwrap();
+    let watched = place.clone();
+    let starter = std::thread::spawn(move || nobody_goes_on(&Folder::open(&watched).unwrap(), Duration::from_secs(60)));
+    let mut head = second;
+    poll("it is noticed", || {
+        let next = child(&head);
+        publish(&mut *manifests, &next).unwrap();
+        head = next;
+        starter.is_finished().then_some(())
+    });
+    let halt = starter.join().unwrap().unwrap_err();
+    assert!(halt.kind == HaltKind::Fenced && halt.why.contains("its manifest was"), "{halt}");
+
+    // Taken over, at once.
+    let heir = open(&place, true, None).unwrap();
+    heir.begin(&heir.restarted(fresh, "the heir", &[])).unwrap();
+    let halt = publish(&mut *manifests, &child(&head)).unwrap_err();
+    assert!(halt.kind == HaltKind::Fenced && halt.why.contains("is another run's"), "{halt}");
+    let halt = rebuild(&place, "now").unwrap_err();
+    assert!(halt.kind == HaltKind::Usage && halt.why.contains("another prefix"), "{halt}");
 }

@@ -16,6 +16,18 @@ pub(crate) struct Program {
     listener: Option<std::thread::JoinHandle<()>>,
 }
 
+/// The program, with nothing of the test's environment that it would read.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_minutely"));
+    for (name, _) in std::env::vars_os() {
+        let ours = name.to_string_lossy();
+        if ours.starts_with("MINUTELY_") || ours.starts_with("INFLUX") || ours == "RUST_LOG" {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
 /// How a run ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -72,13 +84,7 @@ impl Program {
     /// Starts it with the folder for its data, nothing of the test's environment that it would read, and these
     /// variables.
     pub(crate) fn start(data: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_minutely"));
-        for (name, _) in std::env::vars_os() {
-            let ours = name.to_string_lossy();
-            if ours.starts_with("MINUTELY_") || ours.starts_with("INFLUX") || ours == "RUST_LOG" {
-                command.env_remove(&name);
-            }
-        }
+        let mut command = command();
         command.envs(env.iter().copied()).args(args).arg("--data").arg(data);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();

@@ -158,7 +158,7 @@ impl Manifest {
         let told = |e: serde_json::Error| Damage::new(format!("its hash is right and its content is not: {e}"));
         let Versioned { format } = serde_json::from_slice(body).map_err(told)?;
         if format > FORMAT {
-            return Err(Damage::new(format!("has format {format}, and this version reads up to {FORMAT}")));
+            return Err(Damage::newer(format));
         }
         serde_json::from_slice(body).map_err(told)
     }

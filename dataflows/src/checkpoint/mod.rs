@@ -11,11 +11,13 @@
 //! line count no more. Every object and every manifest carries the hash of what it holds, so damage is found when it is
 //! read. What it does not promise: that a hash of 128 bits withstands somebody who wants to deceive.
 
+mod audit;
 mod manifest;
 mod object;
 mod publish;
 mod same_log;
 
+pub use audit::{Audit, Held};
 pub use manifest::{Manifest, ObjectRef, Override, Part, Port, Taken};
 pub use object::{Object, decode_letters, encode_letters, merge};
 pub use publish::{Reply, Step};
@@ -28,12 +30,25 @@ pub const FORMAT: u32 = 1;
 
 /// What is wrong with bytes that were read back.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Damage(String);
+#[error("{what}")]
+pub struct Damage {
+    what: String,
+    newer: bool,
+}
 
 impl Damage {
     fn new(what: impl Into<String>) -> Self {
-        Damage(what.into())
+        Damage { what: what.into(), newer: false }
+    }
+
+    /// Whole, and written by a newer version of this program.
+    fn newer(format: u32) -> Self {
+        Damage { what: format!("has format {format}, and this version reads up to {FORMAT}"), newer: true }
+    }
+
+    /// Is nothing wrong but that a newer version of this program wrote it?
+    pub fn is_newer(&self) -> bool {
+        self.newer
     }
 }
 

@@ -10,6 +10,7 @@
 //! without knowing what they add up.
 
 use super::Damage;
+use crate::acc::Accumulate;
 use crate::record::DeadLetter;
 use crate::series::shard;
 use crate::time::WindowStart;
@@ -127,8 +128,49 @@ impl<'a> Object<'a> {
                 each(entry);
                 rest = after;
             }
+            if !rest.is_empty() {
+                return Err(broken());
+            }
         }
         Ok(())
+    }
+}
+
+impl<'a> Object<'a> {
+    /// All (window, symbol, records counted), and a proof that nothing is wrong with any: sections follow one another and
+    /// hold what the index says, shards and entries ascend, each accumulation is one, and counts something.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn verify<A: Accumulate>(&self) -> Result<Vec<(WindowStart, &'a str, i64)>, Damage> {
+        let mut found = Vec::new();
+        let mut from = MAGIC.len() as u64;
+        let mut before = None;
+        for Section { shard: number, from: begins, bytes, entries } in self.index.iter().copied() {
+            if begins != from || Some(number) <= before || entries == 0 {
+                return Err(Damage::new("has sections that do not follow one another"));
+            }
+            (from, before) = (begins + bytes, Some(number));
+            let first = found.len();
+            let mut wrong = None;
+            self.read(
+                |shard| shard == number,
+                |(window, symbol, acc)| match postcard::take_from_bytes::<A>(acc) {
+                    Ok((acc, [])) if acc.count() > 0 && shard(symbol) == number => {
+                        found.push((window, symbol, acc.count()));
+                    }
+                    _ => wrong = Some(symbol),
+                },
+            )?;
+            if let Some(symbol) = wrong {
+                return Err(Damage::new(format!("has an entry of {symbol} that is none, or in the wrong place")));
+            }
+            let taken = &found[first..];
+            if !taken.iter().zip(&taken[1..]).all(|(a, b)| (a.0, a.1) < (b.0, b.1)) {
+                return Err(Damage::new("has entries that do not ascend"));
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -1,0 +1,168 @@
+//! `minutely state show|check|rebuild`: what a person learns of a state, on stdout, and how it is begun anew.
+
+use crate::clock::Clock;
+use crate::live::{mark, say, span, stamp};
+use crate::state::{self, Place};
+use minutely_dataflows::checkpoint::{Manifest, Part, Port, Taken};
+use minutely_dataflows::edge::{Halt, HaltKind};
+use minutely_dataflows::partition::{Counts, UNKNOWN};
+use minutely_dataflows::time::{EventTime, SECOND, WindowStart};
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+fn place(state: Option<&Place>) -> Result<&Place, Halt> {
+    state.ok_or_else(|| Halt::new(HaltKind::Usage, "--state none: keeps nothing that could be looked at"))
+}
+
+fn nothing(place: &Place) -> Halt {
+    let why =
+        format!("state {place}: there is none; name the one that is meant by --state, or by the run's own options");
+    Halt::new(HaltKind::Usage, why)
+}
+
+/// A closed pipe is nobody's trouble.
+fn print(text: &str) {
+    let _nobody_listens = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Shows the newest manifest: for a person, or as JSON.
+///
+/// # Errors
+/// 64: there is none. 65: it is damaged. 69: the store does not answer.
+pub(crate) fn show(state: Option<&Place>, json: bool, clock: Clock) -> Result<(), Halt> {
+    let place = place(state)?;
+    let (manifest, written_at) = state::look(place)?.ok_or_else(|| nothing(place))?;
+    if json {
+        let text = serde_json::to_string_pretty(&manifest);
+        print(&format!("{}\n", text.map_err(|e| Halt::new(HaltKind::Internal, e.to_string()))?));
+    } else {
+        let age = written_at.map(|seconds| clock.wall().0 - seconds.saturating_mul(SECOND));
+        print(&text(place, &manifest, age).map_err(|e| Halt::new(HaltKind::Internal, e.to_string()))?);
+    }
+    Ok(())
+}
+
+/// Reads all of it again, and says what is wrong.
+///
+/// # Errors
+/// As [`show`], and 65 with each damaged file.
+pub(crate) fn check(state: Option<&Place>) -> Result<(), Halt> {
+    let place = place(state)?;
+    let checked = state::check(place)?.ok_or_else(|| nothing(place))?;
+    for (file, what) in &checked.damages {
+        print(&format!("damaged: {file}: {what}\n"));
+    }
+    if !checked.damages.is_empty() {
+        let why = format!(
+            "state {place}: {} of its files are damaged: restore them from a whole copy, or begin anew from the log \
+             (minutely state rebuild)",
+            checked.damages.len()
+        );
+        return Err(Halt::new(HaltKind::Data, why));
+    }
+    let (counted, held, retired) = (checked.head.counted(), checked.held, checked.head.retired);
+    let ledger = format!("{counted} counted = {} in windows held + {retired} in windows forgotten", held.records);
+    if !checked.balances() {
+        let why = format!(
+            "state {place}: every file is as it was written, and the ledger does not balance: {ledger}; please report it, \
+             and begin anew from the log (minutely state rebuild)"
+        );
+        return Err(Halt::new(HaltKind::Data, why));
+    }
+    print(&format!(
+        "ok: {} manifests up to {}; {} objects, {} bytes, {} windows of symbols; {ledger}\n",
+        checked.manifests, checked.head.seq, checked.objects, checked.bytes, held.keys
+    ));
+    Ok(())
+}
+
+/// Moves the state aside, so that the next run begins anew.
+///
+/// # Errors
+/// 64: there is none. 78: a run owns it.
+pub(crate) fn rebuild(state: Option<&Place>, clock: Clock) -> Result<(), Halt> {
+    let place = place(state)?;
+    let aside = state::rebuild(place, &stamp(clock.wall()))?;
+    say(&format!(
+        "the state {place} is now {}, and may be deleted; the next run begins a new chain: it reads the log anew from \
+         --start on, sends every row again (sqlite: goes over to the new chain, influxdb: gets the same final rows), and \
+         wants the file of a csv: sink moved away first",
+        aside.display()
+    ));
+    Ok(())
+}
+
+fn text(place: &Place, manifest: &Manifest, age: Option<i64>) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    let out = &mut text;
+    writeln!(out, "state {place}")?;
+    let age = age.map_or(String::new(), |age| format!(", published {} ago", span(age.max(0))));
+    writeln!(out, "manifest {}{age}, by run {} of generation {}", manifest.seq, manifest.run, manifest.generation)?;
+    let end = if manifest.finished { "; all ends were reached" } else { "" };
+    let instant = manifest.instant.map_or(String::new(), |at| format!("; as of {}", mark(Some(at))));
+    writeln!(out, "cut at epoch {}: W {}{instant}{end}", manifest.epoch, mark(manifest.marks.w))?;
+    let mut sum = Counts::default();
+    manifest.partitions.iter().filter_map(|p| p.state.as_ref()).for_each(|state| sum.add(&state.counts));
+    let held = sum.counted - manifest.retired;
+    writeln!(out, "ledger: {} = {held} in windows held + {} in windows forgotten", counts(&sum), manifest.retired)?;
+    writeln!(out, "options:")?;
+    manifest.semantics.iter().try_for_each(|(name, value)| writeln!(out, "  {name} {value}"))?;
+    writeln!(out, "partitions: {}", manifest.partitions.len())?;
+    manifest.partitions.iter().try_for_each(|taken| partition(out, taken))?;
+    writeln!(out, "parts: {}", manifest.parts.len())?;
+    manifest.parts.iter().enumerate().try_for_each(|(number, of)| part(out, number, of))?;
+    writeln!(out, "sinks: {}", manifest.sinks.len())?;
+    manifest.sinks.iter().try_for_each(|of| sink(out, of))?;
+    let Port { name, position, .. } = &manifest.letters;
+    let letters: u64 = manifest.unstored.iter().map(|(_, object)| object.entries).sum();
+    writeln!(out, "dead letters: {name}, {} bytes; {letters} committed and not stored yet", position.unwrap_or(0))?;
+    Ok(text)
+}
+
+fn counts(counts: &Counts) -> String {
+    let Counts { read, counted, late, rejected, quarantined, gaps } = counts;
+    format!(
+        "{read} records read = {counted} counted + {late} late + {rejected} rejected + {quarantined} future, {gaps} gaps; \
+         {counted} counted"
+    )
+}
+
+fn partition(out: &mut String, taken: &Taken) -> std::fmt::Result {
+    let Some(state) = &taken.state else { return writeln!(out, "  {}: nothing reported yet", taken.found.name) };
+    let end = taken.found.end.map_or(String::new(), |end| format!(" (recorded end {end})"));
+    let known = |mark: &EventTime| *mark != UNKNOWN;
+    let (h, floor) = (mark(state.h.filter(known)), mark(state.floor.filter(known)));
+    let name = &taken.found.name;
+    writeln!(out, "  {name}: from {} to {}{end}, H {h}, floor {floor}", state.start.0, state.next.0)?;
+    let Counts { read, counted, late, rejected, quarantined, gaps } = &state.counts;
+    writeln!(
+        out,
+        "    {read} read = {counted} counted + {late} late + {rejected} rejected + {quarantined} future; {gaps} gaps"
+    )
+}
+
+fn part(out: &mut String, number: usize, part: &Part) -> std::fmt::Result {
+    let (bytes, entries) = part.objects.iter().fold((0, 0), |sum, o| (sum.0 + o.bytes, sum.1 + o.entries));
+    let objects = part.objects.len();
+    writeln!(
+        out,
+        "  {number}: {objects} objects, {bytes} bytes, {entries} entries; holds windows {}",
+        from(part.line)
+    )?;
+    part.objects.iter().try_for_each(|o| writeln!(out, "    {}: {} bytes, {} entries", o.name, o.bytes, o.entries))
+}
+
+fn sink(out: &mut String, sink: &Port) -> std::fmt::Result {
+    let line = match sink.line {
+        Some(line) => format!("has all windows before {}", mark(Some(EventTime(line.0)))),
+        None => "has no window for sure".into(),
+    };
+    let position = sink.position.map_or(String::new(), |bytes| format!(", {bytes} bytes"));
+    let chain = sink.chain.map_or(String::new(), |chain| format!(", chain {chain}"));
+    writeln!(out, "  {}: {line}{position}{chain}", sink.name)
+}
+
+/// From which window on.
+fn from(line: Option<WindowStart>) -> String {
+    line.map_or("of any time".into(), |line| format!("from {} on", mark(Some(EventTime(line.0)))))
+}

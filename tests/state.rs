@@ -1,0 +1,513 @@
+//! The state, by the program as a whole: what it shows, what damage does, and what a run goes on from.
+
+#![allow(clippy::unwrap_used, reason = "tests panic")]
+
+mod common;
+#[path = "../dataflows/tests/hostile/mod.rs"]
+mod hostile;
+
+use common::program::{Ended, PATIENCE, Program, command, files};
+use common::rows::{csv, sqlite};
+use minutely_dataflows::checkpoint::{FORMAT, Manifest};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// How a command ended that looks at a state.
+struct Looked {
+    code: Option<i32>,
+    out: String,
+    said: String,
+}
+
+impl Looked {
+    fn at(args: &[&str]) -> Self {
+        Self::by(command().args(args))
+    }
+
+    fn by(command: &mut Command) -> Self {
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Looked { code: output.status.code(), out: text(output.stdout), said: text(output.stderr) }
+    }
+
+    fn well(self) -> String {
+        assert_eq!(self.code, Some(0), "{}{}", self.out, self.said);
+        self.out
+    }
+
+    /// Damaged, with this file named twice: in the list, and by the run.
+    fn damaged(&self, file: &Path) {
+        assert_eq!(self.code, Some(65), "{}{}", self.out, self.said);
+        let told = format!("{}{}", self.out, self.said);
+        assert!(told.contains(&file.display().to_string()), "{} is not in {told}", file.display());
+    }
+}
+
+/// `minutes` minutes of ticks of five symbols, two a second each; one in 50 is broken.
+fn ticks(from: u32, minutes: u32) -> String {
+    let began = hostile::BEGAN.0 / 1_000_000;
+    let tick = |n: u32| match n % 50 {
+        49 => "{\"symbol\":\n".to_owned(),
+        _ => {
+            let (symbol, price) = (n % 5, f64::from(n % 977) / 8.0);
+            format!("{{\"symbol\":\"S{symbol}\",\"price\":{price},\"ts\":{}}}\n", began + i64::from(n) * 100)
+        }
+    };
+    (from * 600..(from + minutes) * 600).map(tick).collect()
+}
+
+/// A log in a file, and a job that reads it.
+struct Job {
+    dir: tempfile::TempDir,
+}
+
+impl Job {
+    fn new() -> Self {
+        let job = Job { dir: tempfile::tempdir().unwrap() };
+        job.grow(0, 30);
+        job
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn state(&self) -> PathBuf {
+        self.path("data/job/state")
+    }
+
+    fn grow(&self, from: u32, minutes: u32) {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(self.path("ticks.jsonl"));
+        file.unwrap().write_all(ticks(from, minutes).as_bytes()).unwrap();
+    }
+
+    /// Runs it into this sink, and with these options.
+    fn run(&self, sink: &str, more: &[&str]) -> Ended {
+        self.start(sink, more).ended(PATIENCE)
+    }
+
+    fn start(&self, sink: &str, more: &[&str]) -> Program {
+        let source = format!("file:{}", self.path("ticks.jsonl").display());
+        let (kind, name) = sink.split_once(':').unwrap();
+        let sink = format!("{kind}:{}", self.path(name).display());
+        let args = ["--source", &source, "--sink", &sink, "--job", "job", "--as-of", "2026-03-01T00:00:00Z"];
+        Program::start(&self.path("data"), &[&args[..], more].concat(), &[])
+    }
+
+    fn look(&self, what: &str) -> Looked {
+        Looked::at(&["state", what, "--state", &self.state().display().to_string()])
+    }
+
+    /// Every file that the head needs, and every manifest.
+    fn needed(&self) -> Vec<PathBuf> {
+        let found = files(&self.state()).into_iter().filter(|file| file.components().count() == 2);
+        found.map(|file| self.state().join(file)).collect()
+    }
+}
+
+#[test]
+fn a_state_is_shown_and_checked_while_a_run_has_it_and_left_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let source = "sim:?rate=3000&late=1%&partitions=3";
+    let args = ["--source", source, "--job", "job", "-w", "2", "--checkpoint-interval", "20ms"];
+    let mut program = Program::start(&data, &args, &[]);
+    program.until("it forgets", PATIENCE, |program| {
+        program.live().is_some_and(|line| line.contains(" held + ") && !line.contains(" + 0 forgotten"))
+    });
+    let state = data.join("job/state").display().to_string();
+    let by_job = ["--source", source, "--job", "job", "--data", &data.display().to_string()];
+    for _ in 0..10 {
+        assert!(Looked::at(&["state", "check", "--state", &state]).well().starts_with("ok: "));
+        Looked::at(&[&["state", "show"], &by_job[..]].concat()).well();
+    }
+    let rebuilt = Looked::at(&["state", "rebuild", "--state", &state]);
+    assert!(rebuilt.code == Some(78) && rebuilt.said.contains("owns it"), "{}", rebuilt.said);
+    let ended = program.stopped();
+
+    let before: Vec<_> =
+        files(&data).into_iter().map(|file| (std::fs::read(data.join(&file)).unwrap(), file)).collect();
+    let shown = Looked::at(&["state", "show", "--state", &state]).well();
+    let json = Looked::at(&["state", "show", "--json", "--state", &state]).well();
+    let checked = Looked::at(&["state", "check", "--state", &state]).well();
+    let after: Vec<_> = files(&data).into_iter().map(|file| (std::fs::read(data.join(&file)).unwrap(), file)).collect();
+    assert!(before == after, "who looks leaves all as it was");
+
+    let (counted, late) = (ended.done("counted"), ended.done("late"));
+    let forgotten = ended.kept() - checked_number(&checked, "in windows held");
+    for part in [
+        format!("{counted} counted + {late} late"),
+        format!("+ {forgotten} in windows forgotten"),
+        "sim/2: from ".into(),
+        "  1: ".into(),
+        "sqlite:".into(),
+        "chain 1".into(),
+        "dead letters: ".into(),
+        "published ".into(),
+        "of generation 1".into(),
+        "--window 1m".into(),
+    ] {
+        assert!(shown.contains(&part), "`{part}` is not in: {shown}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((json["format"].as_i64(), json["partitions"].as_array().unwrap().len()), (Some(1), 3));
+    assert_eq!(checked_number(&checked, "counted"), counted, "{checked}");
+    let up_to = format!("manifests up to {}", json["seq"]);
+    assert!(checked.contains(&up_to), "{up_to}: {checked}");
+}
+
+/// With all that is in it.
+fn copy(from: &Path, to: &Path) {
+    for file in files(from) {
+        let target = to.join(&file);
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::copy(from.join(&file), target).unwrap();
+    }
+}
+
+/// The number in front of these words.
+fn checked_number(text: &str, words: &str) -> i64 {
+    let before = text.split_once(words).unwrap_or_else(|| panic!("`{words}` is not in: {text}")).0;
+    before.split_whitespace().last().unwrap().parse().unwrap()
+}
+
+#[test]
+fn damage_between_two_runs_ends_the_second_with_the_file_named() {
+    let job = Job::new();
+    job.run("csv:m.csv", &["--keep-open", "--emit", "final"]).well();
+    assert!(job.look("check").well().starts_with("ok: "));
+    job.grow(30, 10);
+    let needed = job.needed();
+    let objects: Vec<_> = needed.iter().filter(|file| file.parent().unwrap().ends_with("object")).collect();
+    assert!(!objects.is_empty() && needed.len() > objects.len() + 1, "{needed:?}");
+    let last_manifest = needed.iter().rfind(|file| !objects.contains(file)).unwrap();
+    let rows = std::fs::read(job.path("m.csv")).unwrap();
+    for file in &needed {
+        let whole = std::fs::read(file).unwrap();
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 1;
+        let other = needed.iter().rev().find(|other| *other != file).unwrap();
+        let damages: [(&str, Option<Vec<u8>>); 4] = [
+            ("gone", None),
+            ("cut short", Some(whole[..whole.len() - 1].to_vec())),
+            ("a bit flipped", Some(flipped)),
+            ("another in its place", Some(std::fs::read(other).unwrap())),
+        ];
+        for (what, damage) in damages {
+            match damage {
+                Some(bytes) => std::fs::write(file, bytes).unwrap(),
+                None => std::fs::remove_file(file).unwrap(),
+            }
+            // Without the newest manifest the one before it is the head: an older copy, and no damage.
+            if file == last_manifest && what == "gone" {
+                std::fs::write(file, &whole).unwrap();
+                continue;
+            }
+            eprintln!("{}: {what}", file.display());
+            let ended = job.run("csv:m.csv", &["--emit", "final"]);
+            assert_eq!(ended.code, Some(65), "{}", ended.said);
+            let last = ended.said.lines().last().unwrap();
+            assert!(last.contains(&file.display().to_string()) && last.contains("minutely state rebuild"), "{last}");
+            job.look("check").damaged(file);
+            assert_eq!(std::fs::read(job.path("m.csv")).unwrap(), rows, "nothing is written");
+            std::fs::write(file, &whole).unwrap();
+        }
+    }
+    job.run("csv:m.csv", &["--emit", "final"]).well();
+    let whole = Job::new();
+    whole.grow(30, 10);
+    whole.run("csv:m.csv", &["--emit", "final"]).well();
+    assert_eq!(csv(&job.path("m.csv")), csv(&whole.path("m.csv")));
+    assert_eq!(csv(&job.path("m.csv")).len(), 40 * 5);
+}
+
+#[test]
+fn an_older_copy_is_refused_where_it_can_be_told() {
+    let job = Job::new();
+    job.run("sqlite:m.db", &["--keep-open"]).well();
+    copy(&job.state(), &job.path("copy"));
+    job.grow(30, 10);
+    job.run("sqlite:m.db", &["--keep-open"]).well();
+    let restore = |from: &str| {
+        std::fs::remove_dir_all(job.state()).unwrap();
+        copy(&job.path(from), &job.state());
+    };
+    copy(&job.state(), &job.path("newest"));
+    restore("copy");
+    for _ in 0..3 {
+        let ended = job.run("sqlite:m.db", &[]);
+        let state = job.state().display().to_string();
+        ended.refused(65, &["m.db", "rows of manifest", &state, "older copy", "minutely state rebuild"]);
+    }
+    restore("newest");
+    job.run("sqlite:m.db", &[]).well();
+    let whole = Job::new();
+    whole.grow(30, 10);
+    whole.run("sqlite:m.db", &[]).well();
+    assert_eq!(sqlite(&job.path("m.db")), sqlite(&whole.path("m.db")));
+
+    // Or begun anew, as it says.
+    restore("copy");
+    let rebuilt = job.look("rebuild");
+    assert!(rebuilt.code == Some(0) && rebuilt.said.contains("begins a new chain"), "{}", rebuilt.said);
+    assert!(!job.state().exists());
+    job.run("sqlite:m.db", &[]).well();
+    assert_eq!(sqlite(&job.path("m.db")), sqlite(&whole.path("m.db")));
+    assert!(job.look("check").well().starts_with("ok: "));
+}
+
+/// Files are cut back and written again, so an older copy leaves the same rows there.
+#[test]
+fn an_older_copy_gives_the_same_file() {
+    let job = Job::new();
+    job.run("csv:m.csv", &["--emit", "final", "--keep-open"]).well();
+    copy(&job.state(), &job.path("copy"));
+    job.grow(30, 10);
+    job.run("csv:m.csv", &["--emit", "final"]).well();
+    let rows = std::fs::read(job.path("m.csv")).unwrap();
+    std::fs::remove_dir_all(job.state()).unwrap();
+    copy(&job.path("copy"), &job.state());
+    job.run("csv:m.csv", &["--emit", "final"]).well();
+    assert_eq!(std::fs::read(job.path("m.csv")).unwrap(), rows);
+
+    // Shorter than the state knows: not the file that it was.
+    std::fs::write(job.path("m.csv"), &rows[..rows.len() / 2]).unwrap();
+    job.grow(40, 10);
+    job.run("csv:m.csv", &["--emit", "final"]).refused(65, &["m.csv", "bytes and had", "restore it"]);
+}
+
+#[test]
+fn options_that_mean_something_else_are_refused_by_name_and_others_may_change() {
+    let job = Job::new();
+    let begun = ["--keep-open", "--emit", "final", "-w", "2"];
+    job.run("csv:m.csv", &begun).well();
+    job.grow(30, 10);
+    let before = files(job.dir.path());
+    for (option, value) in [
+        ("--lateness", "9m"),
+        ("--window", "2m"),
+        ("--max-future", "2m"),
+        ("--metrics", "avg"),
+        ("--value-field", "p"),
+        ("--time-unit", "s"),
+        ("--weight-field", ""),
+    ] {
+        let ended = job.run("csv:m.csv", &[&[option, value], &begun[..]].concat());
+        ended.refused(64, &[&format!("{option} {value} (it was "), "state", "--job NAME"]);
+    }
+    let other = job.run("csv:m.csv", &["--lateness", "9m", "--window", "2m"]);
+    other.refused(64, &["--lateness 9m (it was 10m)", "--window 2m (it was 1m)"]);
+    assert_eq!(files(job.dir.path()), before, "nothing is written");
+    // Workers, sinks, addresses, and how it is run.
+    job.run("sqlite:m.db", &["-w", "3", "--idle", "1s", "--max-ahead", "5m", "--checkpoint-interval", "50ms"]).well();
+    let whole = Job::new();
+    whole.grow(30, 10);
+    whole.run("sqlite:m.db", &[]).well();
+    let (rows, all) = (sqlite(&job.path("m.db")), sqlite(&whole.path("m.db")));
+    assert!(!rows.is_empty() && rows.iter().all(|(key, row)| all.get(key) == Some(row)));
+}
+
+/// Puts a file where the objects are, so that nothing can be written, whoever we are.
+fn obstruct(state: &Path) {
+    std::fs::rename(state.join("object"), state.join("aside")).unwrap();
+    std::fs::write(state.join("object"), "in the way").unwrap();
+}
+
+fn clear(state: &Path) {
+    std::fs::remove_file(state.join("object")).unwrap();
+    std::fs::rename(state.join("aside"), state.join("object")).unwrap();
+}
+
+/// A live run, into `state`, that has committed something.
+fn live(data: &Path, state: &Path) -> Program {
+    let state = state.display().to_string();
+    let args = ["--source", "sim:?rate=2000&partitions=2", "--state", &state, "--job", "job", "-w", "2"];
+    let mut program = Program::start(data, &args, &[]);
+    program.until("it counts", PATIENCE, |program| program.counted() > 0);
+    program
+}
+
+fn says_and_goes_on(program: &mut Program, state: &Path, trouble: &str, mend: impl FnOnce()) {
+    let told = |program: &Program| {
+        let named = format!("| state {}", state.display());
+        program.live().is_some_and(|line| line.contains(&named) && line.contains(trouble))
+    };
+    program.until("its line tells", PATIENCE, told);
+    mend();
+    program.until("it is well again", PATIENCE, |program| !told(program));
+    let counted = program.counted();
+    program.until("it goes on", PATIENCE, |program| program.counted() > counted);
+}
+
+#[test]
+fn trouble_of_the_state_is_in_the_live_line_and_waited_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let mut program = live(folder.path(), &state);
+    obstruct(&state);
+    says_and_goes_on(&mut program, &state, "Not a directory", || clear(&state));
+    program.stopped();
+    assert!(Looked::at(&["state", "check", "--state", &state.display().to_string()]).well().starts_with("ok"));
+}
+
+#[test]
+fn a_bounded_run_waits_for_the_state_no_longer_than_it_is_told() {
+    let job = Job::new();
+    job.run("csv:m.csv", &["--keep-open", "--emit", "final"]).well();
+    job.grow(30, 300);
+    // Only what is written after the start meets it.
+    let program = job.start("csv:m.csv", &["--sink-timeout", "1s", "--checkpoint-interval", "10ms", "--emit", "final"]);
+    let before = manifests(&job.state());
+    while manifests(&job.state()) <= before {
+        std::thread::yield_now();
+    }
+    obstruct(&job.state());
+    let ended = program.ended(PATIENCE);
+    assert_eq!(ended.code, Some(69), "{}", ended.said);
+    let last = ended.said.lines().last().unwrap();
+    assert!(last.contains(&format!("state {}", job.state().display())) && last.contains("see to the disk"), "{last}");
+    clear(&job.state());
+    job.run("csv:m.csv", &["--emit", "final"]).well();
+    let whole = Job::new();
+    whole.grow(30, 300);
+    whole.run("csv:m.csv", &["--emit", "final"]).well();
+    assert_eq!(csv(&job.path("m.csv")), csv(&whole.path("m.csv")));
+}
+
+/// The newest manifest's number.
+fn manifests(state: &Path) -> Option<PathBuf> {
+    files(&state.join("manifest")).into_iter().rfind(|name| !name.to_string_lossy().contains('#'))
+}
+
+/// A file system of its own, for as long as it is held.
+struct Small(PathBuf);
+
+impl Small {
+    /// None, told aloud, where this may not be.
+    fn mount(at: &Path, what: &str) -> Option<Self> {
+        std::fs::create_dir_all(at).unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "minutely-test"]).arg(at).output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Small(at.to_owned()));
+        }
+        // Straight to stderr: what `eprintln` says of a test that passes is not shown.
+        let note = format!("LEFT OUT: {what}, needs the right to mount a tmpfs\n");
+        std::io::stderr().write_all(note.as_bytes()).unwrap();
+        None
+    }
+
+    fn again(&self, option: &str) {
+        let done = Command::new("mount").args(["-o", &format!("remount,{option}")]).arg(&self.0).status();
+        assert!(done.unwrap().success());
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _left = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_waited_out_and_what_is_there_stays_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = Small::mount(&folder.path().join("disk"), "a full disk under the state") else { return };
+    let state = disk.0.join("state");
+    let mut program = live(&folder.path().join("data"), &state);
+    let filler = disk.0.join("filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while file.write_all(&[0; 512]).is_ok() {}
+    drop(file);
+    let check = || Looked::at(&["state", "check", "--state", &state.display().to_string()]).well();
+    says_and_goes_on(&mut program, &state, "No space left", || {
+        assert!(check().starts_with("ok: "));
+        std::fs::remove_file(&filler).unwrap();
+    });
+    program.stopped();
+    assert!(check().starts_with("ok: "));
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_refused_at_the_start_and_can_be_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = Small::mount(&folder.path().join("disk"), "a read-only state") else { return };
+    let state = disk.0.join("state");
+    let args = ["--source", "sim:", "--job", "job", "--state", &state.display().to_string()];
+    disk.again("ro");
+    Program::run(folder.path(), &args, &[]).refused(64, &["Read-only", "make it writable or choose another folder"]);
+    disk.again("rw");
+    let mut program = Program::start(folder.path(), &args, &[]);
+    program.until("it counts", PATIENCE, |program| program.counted() > 0);
+    program.stopped();
+    disk.again("ro");
+    Program::run(folder.path(), &args, &[]).refused(64, &["Read-only", "make it writable"]);
+    for what in ["show", "check"] {
+        Looked::at(&["state", what, "--state", args[5]]).well();
+    }
+}
+
+/// The state of format 1 that is kept with the tests, in a folder of its own.
+fn fixture() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/state-1"), dir.path());
+    dir
+}
+
+/// The run that left it, from there: the log's path is the same wherever that is (on Linux).
+fn at_home(home: &Path, more: &[&str]) -> Looked {
+    let source = ["--source", "file:/proc/self/cwd/ticks.jsonl", "--sink", "csv:minutes.csv", "--emit", "final"];
+    let job = ["--data", "data", "--job", "job", "--as-of", "2026-01-06T00:00:00Z"];
+    Looked::by(command().args(more).args(source).args(job).current_dir(home))
+}
+
+/// Are these two files the same, byte for byte?
+fn same_bytes(home: &Path, got: &str, want: &str) {
+    let read = |name: &str| String::from_utf8(std::fs::read(home.join(name)).unwrap()).unwrap();
+    assert_eq!(read(got), read(want));
+}
+
+#[test]
+fn a_state_of_format_1_is_gone_on_with() {
+    for workers in ["1", "2", "5"] {
+        let dir = fixture();
+        let home = dir.path();
+        let before = at_home(home, &["state", "check"]).well();
+        assert!(before.starts_with("ok: 7 manifests up to 7; 3 objects, "), "{before}");
+        assert!(before.ends_with("88 counted = 43 in windows held + 45 in windows forgotten\n"), "{before}");
+        let shown = at_home(home, &["state", "show"]).well();
+        assert!(shown.contains("ticks.jsonl: from 0 to 92 ") && shown.contains("of generation 2"), "{shown}");
+        let more = std::fs::read(home.join("more.jsonl")).unwrap();
+        let mut log = std::fs::OpenOptions::new().append(true).open(home.join("ticks.jsonl")).unwrap();
+        log.write_all(&more).unwrap();
+        at_home(home, &["-w", workers]).well();
+        same_bytes(home, "minutes.csv", "expected-minutes.csv");
+        same_bytes(home, "data/job/dead-letters-20261125T131017Z.jsonl", "expected-dead-letters.jsonl");
+        assert!(at_home(home, &["state", "check"]).well().ends_with("119 in windows forgotten\n"));
+
+        // And what is expected is what a run from the beginning gives.
+        let fresh = tempfile::tempdir().unwrap();
+        std::fs::copy(home.join("ticks.jsonl"), fresh.path().join("ticks.jsonl")).unwrap();
+        at_home(fresh.path(), &["--state", "none", "-w", workers]).well();
+        std::fs::copy(home.join("expected-minutes.csv"), fresh.path().join("expected")).unwrap();
+        same_bytes(fresh.path(), "minutes.csv", "expected");
+    }
+}
+
+#[test]
+fn a_state_of_a_newer_format_is_refused() {
+    let dir = fixture();
+    let file = |seq: u64| dir.path().join(format!("data/job/state/manifest/{seq:020}"));
+    let head = Manifest::decode(&std::fs::read(file(7)).unwrap()).unwrap();
+    let newer = Manifest { format: FORMAT + 1, seq: 8, ..head };
+    std::fs::write(file(8), newer.encode()).unwrap();
+    let before = files(dir.path());
+    for what in [&["state", "check"][..], &["state", "show"], &["run"]] {
+        let refused = at_home(dir.path(), what);
+        assert_eq!(refused.code, Some(65), "{}", refused.said);
+        for part in ["has format 2", "reads up to 1", "use the version that wrote it", "0008"] {
+            assert!(refused.said.contains(part), "{part}: {}", refused.said);
+        }
+    }
+    assert_eq!(files(dir.path()), before, "nothing is written");
+}
