@@ -202,6 +202,7 @@ pub(crate) fn command(mut args: Vec<String>) -> Result<(Command, Vec<String>), S
         (Some("state"), Some("show")) => (Command::Show, 2),
         (Some("state"), Some("check")) => (Command::Check, 2),
         (Some("state"), Some("rebuild")) => (Command::Rebuild, 2),
+        (Some("state"), None) if args.iter().any(|word| word == "--help") => (Command::Show, 1),
         (Some("state"), other) => {
             return Err(format!(
                 "there is no command `state {}`: it is `minutely state show|check|rebuild [OPTIONS]`; see `minutely --help`",

@@ -8,7 +8,7 @@ mod hostile;
 
 use common::program::{Ended, PATIENCE, Program, command, files};
 use common::rows::{csv, sqlite};
-use minutely_dataflows::checkpoint::{FORMAT, Manifest};
+use minutely_dataflows::checkpoint::{FORMAT, Manifest, ObjectRef};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -206,11 +206,9 @@ fn damage_between_two_runs_ends_the_second_with_the_file_named() {
             }
             eprintln!("{}: {what}", file.display());
             let ended = job.run("csv:m.csv", &["--emit", "final"]);
-            assert_eq!(ended.code, Some(65), "{}", ended.said);
-            let last = ended.said.lines().last().unwrap();
-            assert!(last.contains(&file.display().to_string()) && last.contains("minutely state rebuild"), "{last}");
+            ended.refused(65, &[&file.display().to_string(), "minutely state rebuild"]);
             job.look("check").damaged(file);
-            assert_eq!(std::fs::read(job.path("m.csv")).unwrap(), rows, "nothing is written");
+            assert!(std::fs::read(job.path("m.csv")).unwrap() == rows, "nothing is written");
             std::fs::write(file, &whole).unwrap();
         }
     }
@@ -269,7 +267,7 @@ fn an_older_copy_gives_the_same_file() {
     std::fs::remove_dir_all(job.state()).unwrap();
     copy(&job.path("copy"), &job.state());
     job.run("csv:m.csv", &["--emit", "final"]).well();
-    assert_eq!(std::fs::read(job.path("m.csv")).unwrap(), rows);
+    assert!(std::fs::read(job.path("m.csv")).unwrap() == rows);
 
     // Shorter than the state knows: not the file that it was.
     std::fs::write(job.path("m.csv"), &rows[..rows.len() / 2]).unwrap();
@@ -347,8 +345,15 @@ fn trouble_of_the_state_is_in_the_live_line_and_waited_out() {
     let mut program = live(folder.path(), &state);
     obstruct(&state);
     says_and_goes_on(&mut program, &state, "Not a directory", || clear(&state));
+    let check = || Looked::at(&["state", "check", "--state", &state.display().to_string()]).well();
+    assert!(check().starts_with("ok: "));
+    // Who stops it then need not mend the disk first.
+    obstruct(&state);
+    program.until("its line tells", PATIENCE, |program| program.live().is_some_and(|line| line.contains("Not a dir")));
     program.stopped();
-    assert!(Looked::at(&["state", "check", "--state", &state.display().to_string()]).well().starts_with("ok"));
+    clear(&state);
+    assert!(check().starts_with("ok: "));
+    live(folder.path(), &state).stopped();
 }
 
 #[test]
@@ -425,6 +430,15 @@ fn a_full_disk_is_waited_out_and_what_is_there_stays_whole() {
         std::fs::remove_file(&filler).unwrap();
     });
     program.stopped();
+    assert!(check().starts_with("ok: "));
+    // A run that begins on a full disk waits for nothing.
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while file.write_all(&[0; 512]).is_ok() {}
+    drop(file);
+    let args = ["--source", "sim:?rate=2000&partitions=2", "--job", "job", "--state", &state.display().to_string()];
+    let full = Program::run(&folder.path().join("data"), &args, &[]);
+    full.refused(69, &["No space left", &state.display().to_string(), "see to the disk, then start again"]);
+    std::fs::remove_file(&filler).unwrap();
     assert!(check().starts_with("ok: "));
 }
 
@@ -510,4 +524,25 @@ fn a_state_of_a_newer_format_is_refused() {
         }
     }
     assert_eq!(files(dir.path()), before, "nothing is written");
+}
+
+/// Whole by its hash, and not what it should be: nothing hangs, whoever meets it.
+#[test]
+fn an_object_that_holds_something_else_ends_the_run() {
+    for of_letters in [true, false] {
+        let dir = fixture();
+        let state = dir.path().join("data/job/state");
+        let file = state.join(format!("manifest/{:020}", 7));
+        let mut head = Manifest::decode(&std::fs::read(&file).unwrap()).unwrap();
+        let object = if of_letters { &mut head.unstored[0].1 } else { &mut head.parts[0].objects[0] };
+        let bytes = b"something else";
+        *object = ObjectRef::of(object.name.clone(), bytes, object.entries);
+        std::fs::write(state.join("object").join(&object.name), bytes).unwrap();
+        let name = object.name.clone();
+        std::fs::write(&file, head.encode()).unwrap();
+        let checked = at_home(dir.path(), &["state", "check"]);
+        assert!(checked.code == Some(65) && checked.out.contains(&name), "{}{}", checked.out, checked.said);
+        let ended = at_home(dir.path(), &["-w", "3"]);
+        assert!(ended.code == Some(65) && ended.said.contains(&name), "{:?}: {}", ended.code, ended.said);
+    }
 }

@@ -8,6 +8,8 @@ use minutely_dataflows::edge::{Halt, HaltKind};
 use object_store::path::Path as Key;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Manifests that are kept, so that nobody who was taken over can create one of their numbers again.
@@ -117,19 +119,6 @@ impl Folder {
     pub(super) fn written_at(&self, key: &Key) -> Result<Option<i64>, Halt> {
         let meta = self.stat(key).map_err(|e| self.unreachable(&e))?;
         Ok(meta.map(|meta| meta.last_modified.timestamp()))
-    }
-
-    /// What is wrong with an object at first sight: a run is refused before it has changed anything. The rest is found
-    /// when it is read.
-    pub(super) fn glance(&self, object: &ObjectRef) -> Result<Option<Wrong>, Halt> {
-        let key = object_key(&object.name);
-        Ok(match self.stat(&key).map_err(|e| self.unreachable(&e))? {
-            None => Some(self.not(&key, "is not there")),
-            Some(meta) if meta.size != object.bytes => {
-                Some(self.not(&key, format!("has {} bytes and had {}", meta.size, object.bytes)))
-            }
-            Some(_) => None,
-        })
     }
 
     /// Tries until it succeeds, or patience ends.
@@ -270,9 +259,10 @@ impl Folder {
                     Err(Error::AlreadyExists { .. }) => Ok(Reply::Exists),
                     Err(e) => Err(e),
                 })?,
-                Step::ReadBack => {
-                    Reply::Ours(self.patiently(patience, || self.fetch(&key))?.is_some_and(|there| there == bytes))
-                }
+                Step::ReadBack => self.patiently(patience, || match self.fetch(&key)? {
+                    Some(there) if there == bytes => self.sync(&key).map(|()| Reply::Ours(true)),
+                    _ => Ok(Reply::Ours(false)), // or it was collected since
+                })?,
                 Step::FindNewest => {
                     let newest = self.patiently(patience, || self.numbers())?.last().copied();
                     Reply::Newest(newest.unwrap_or(0))
@@ -294,6 +284,15 @@ impl Folder {
             }
             _ => halt,
         }
+    }
+
+    /// Makes durable what is there of an attempt whose answer was lost, or whose folder could not be synchronized then.
+    fn sync(&self, key: &Key) -> Result<(), Error> {
+        let Some(folder) = self.place.folder() else { return Ok(()) };
+        let file = folder.join(key.as_ref());
+        let sync = |path: &Path| File::open(path)?.sync_all();
+        let synced = sync(&file).and_then(|()| file.parent().map_or(Ok(()), sync));
+        synced.map_err(|e| Error::Generic { store: "fsync", source: Box::new(e) })
     }
 
     /// Another run has it.

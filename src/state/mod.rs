@@ -28,7 +28,7 @@ use health::Patience;
 use minutely_dataflows::checkpoint::{Manifest, ObjectRef};
 use minutely_dataflows::edge::{Halt, HaltKind, ManifestPort, ObjectPort, StateStore, Wake};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -74,11 +74,9 @@ pub(crate) fn open(place: &Place, take_over: bool, limit: Option<Duration>) -> R
         if let Some(wrong) = folder.chain(manifest.seq)?.first() {
             return Err(wrong.halt());
         }
-        for object in manifest.objects() {
-            if let Some(wrong) = folder.glance(object)? {
-                return Err(wrong.halt());
-            }
-        }
+        // Workers read them again, and so often that once more costs little: what is damaged is to be known before
+        // anything is changed, and before files are cut back.
+        manifest.objects().try_for_each(|object| folder.object(object).map(drop))?;
     }
     let (head, parent) = head.map(|Head { manifest, hash }| (manifest, hash)).unzip();
     let ours = Store { place: place.clone(), limit, health: Arc::default() };
@@ -86,12 +84,17 @@ pub(crate) fn open(place: &Place, take_over: bool, limit: Option<Duration>) -> R
     Ok(Opened { head, parent, store: Arc::new(ours.clone()), health, ours, _lock: lock })
 }
 
+fn unusable(path: &Path, e: &std::io::Error) -> Halt {
+    let path = path.display();
+    if matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+        return Halt::new(HaltKind::Unreachable, format!("--state {path}: {e}; see to the disk, then start again"));
+    }
+    Halt::new(HaltKind::Usage, format!("--state {path}: {e}; make it writable or choose another folder"))
+}
+
 /// Makes the folder and takes its lock.
 fn own(path: &Path, take_over: bool) -> Result<Option<File>, Halt> {
-    let unusable = |e: std::io::Error| {
-        let why = format!("--state {}: {e}; make it writable or choose another folder", path.display());
-        Halt::new(HaltKind::Usage, why)
-    };
+    let unusable = |e: std::io::Error| unusable(path, &e);
     std::fs::create_dir_all(path).map_err(unusable)?;
     // What no manifest needs is deleted: never in a folder that is somebody else's.
     let empty = std::fs::read_dir(path).map_err(unusable)?.next().is_none();
@@ -197,7 +200,7 @@ pub(crate) fn rebuild(place: &Place, stamp: &str) -> Result<PathBuf, Halt> {
 /// Takes the lock, or says who has it.
 fn lock(path: &Path, take_over: bool) -> Result<Option<File>, Halt> {
     let at = path.join("lock");
-    let fail = |e: std::io::Error| Halt::new(HaltKind::Usage, format!("{}: {e}; make it writable", at.display()));
+    let fail = |e: std::io::Error| unusable(path, &e);
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&at).map_err(fail)?;
     match file.try_lock() {
         Ok(()) => {}
