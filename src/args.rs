@@ -9,6 +9,8 @@ use clap::{ArgAction, Parser};
 ///
 /// `minutely state show [--json] | check | rebuild [OPTIONS]`: shows the checkpoints of the run with these options, reads
 /// all of them again and counts them anew, or moves them aside, so that the next run begins anew from the log.
+///
+/// `minutely produce --from URI --to kafka://…`: writes a source's records to a Kafka topic; `minutely produce --help`.
 #[derive(Debug, Parser)]
 #[command(
     name = "minutely",
@@ -177,6 +179,66 @@ pub(crate) struct Args {
     version: Option<bool>,
 }
 
+/// Writes records to a Kafka topic.
+///
+/// Record for record: partition, key, payload, and the source's stamp. Ctrl-C waits for the last answers and stops.
+#[derive(Debug, Parser)]
+#[command(name = "minutely produce", disable_help_flag = true)]
+pub(crate) struct ProduceArgs {
+    /// What to write: sim:?symbols=&rate=&late=&… (the built-in market, as fast as the clock goes, its history at once) ·
+    /// file:GLOB (one partition a file)
+    #[arg(long, value_name = "URI", env = "MINUTELY_FROM", default_value = "sim:")]
+    pub(crate) from: String,
+
+    /// Where to: kafka://host:port[,…]/topic; the topic is made if it is not there
+    #[arg(long, value_name = "URI", env = "MINUTELY_TO")]
+    pub(crate) to: String,
+
+    /// The partition of a record: the source's, or chosen by its key (murmur2, as Java's clients do)
+    #[arg(long, value_name = "source|key", default_value = "source")]
+    pub(crate) partition_by: String,
+
+    /// Records a second, at most
+    #[arg(long, value_name = "N")]
+    pub(crate) rate: Option<String>,
+
+    /// Seconds of event time a second, for replays
+    #[arg(long, value_name = "N")]
+    pub(crate) speed: Option<String>,
+
+    /// Records in all, at most
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<String>,
+
+    /// Where to begin: earliest, latest, or a time such as 2026-01-05T08:00:00Z
+    #[arg(long, value_name = "WHERE", default_value = "earliest")]
+    pub(crate) start: String,
+
+    /// Stop where the source ends now (file: implies it)
+    #[arg(long)]
+    pub(crate) until_end: bool,
+
+    /// Where that is [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) as_of: Option<String>,
+
+    /// The event time, for --speed and as the stamp of records that have none: a field's name or a JSON pointer
+    #[arg(long, value_name = "FIELD", default_value = "ts")]
+    pub(crate) time_field: String,
+
+    /// Its unit: s, ms, us or ns
+    #[arg(long, value_name = "UNIT", default_value = "ms")]
+    pub(crate) time_unit: String,
+
+    /// A property of librdkafka, repeatable
+    #[arg(short = 'X', value_name = "KEY=VALUE")]
+    pub(crate) properties: Vec<String>,
+
+    /// This text
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
+}
+
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
@@ -188,6 +250,8 @@ pub(crate) enum Command {
     Check,
     /// `state rebuild`.
     Rebuild,
+    /// `produce`.
+    Produce,
 }
 
 /// The command, and the arguments without its name.
@@ -199,6 +263,7 @@ pub(crate) fn command(mut args: Vec<String>) -> Result<(Command, Vec<String>), S
     let (command, words) = match (word(1), word(2)) {
         (None, _) => (Command::Run, 0),
         (Some("run"), _) => (Command::Run, 1),
+        (Some("produce"), _) => (Command::Produce, 1),
         (Some("state"), Some("show")) => (Command::Show, 2),
         (Some("state"), Some("check")) => (Command::Check, 2),
         (Some("state"), Some("rebuild")) => (Command::Rebuild, 2),
@@ -211,8 +276,8 @@ pub(crate) fn command(mut args: Vec<String>) -> Result<(Command, Vec<String>), S
         }
         (Some(other), _) => {
             return Err(format!(
-                "there is no command `{other}`: it is `minutely [run] [OPTIONS]`, or `minutely state show|check|rebuild \
-                 [OPTIONS]`; see `minutely --help`"
+                "there is no command `{other}`: it is `minutely [run] [OPTIONS]`, `minutely state show|check|rebuild \
+                 [OPTIONS]`, or `minutely produce [OPTIONS]`; see `minutely --help`"
             ));
         }
     };

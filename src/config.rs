@@ -67,14 +67,32 @@ const MOST_REMOTE_INTERVAL: i64 = 10_000_000_000;
 
 /// Collects mistakes.
 #[derive(Default)]
-struct Mistakes(Vec<String>);
+pub(crate) struct Mistakes(Vec<String>);
 
 impl Mistakes {
+    /// One more.
+    pub(crate) fn tell(&mut self, mistake: String) {
+        self.0.push(mistake);
+    }
+
+    /// And more.
+    pub(crate) fn extend(&mut self, mistakes: Vec<String>) {
+        self.0.extend(mistakes);
+    }
+
+    /// Are there none?
+    ///
+    /// # Errors
+    /// All of them.
+    pub(crate) fn none(self) -> Result<(), Vec<String>> {
+        if self.0.is_empty() { Ok(()) } else { Err(self.0) }
+    }
+
     fn take<T>(&mut self, result: Result<T, String>) -> Option<T> {
         result.map_err(|mistake| self.0.push(mistake)).ok()
     }
 
-    fn choice<T: Copy>(&mut self, option: &str, text: &str, known: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn choice<T: Copy>(&mut self, option: &str, text: &str, known: &[(&str, T)]) -> Option<T> {
         let found = known.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
         let names = || known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
         self.take(found.ok_or_else(|| format!("{option} {text}: is one of {}", names())))
@@ -89,7 +107,7 @@ impl Mistakes {
         self.take(ms.and_then(|ms| i64::try_from(ms).ok()).map(|ms| ms * 1_000_000).ok_or_else(why))
     }
 
-    fn number<T: std::str::FromStr + PartialOrd + fmt::Display>(
+    pub(crate) fn number<T: std::str::FromStr + PartialOrd + fmt::Display>(
         &mut self,
         option: &str,
         text: &str,
@@ -100,7 +118,7 @@ impl Mistakes {
         self.take(number.ok_or_else(|| format!("{option} {text}: takes a number from {least} to {most}")))
     }
 
-    fn time(&mut self, option: &str, text: &str) -> Option<EventTime> {
+    pub(crate) fn time(&mut self, option: &str, text: &str) -> Option<EventTime> {
         let parsed = text.parse::<jiff::Timestamp>().ok();
         let time = parsed.and_then(|t| i64::try_from(t.as_nanosecond()).ok()).filter(|ns| ns.abs() <= EventTime::LIMIT);
         let why = || format!("{option} {text}: takes a time as 2026-01-05T08:00:00Z");
@@ -222,7 +240,7 @@ impl Config {
 }
 
 /// `-X key=value`, with secrets from where they are.
-fn properties(texts: &[String], mistakes: &mut Mistakes) -> Vec<(String, String)> {
+pub(crate) fn properties(texts: &[String], mistakes: &mut Mistakes) -> Vec<(String, String)> {
     const SECRET: [&str; 4] = ["password", "secret", "key.pem", "oauthbearer.config"];
     let mut properties = Vec::new();
     for text in texts {

@@ -6,12 +6,14 @@ mod config;
 mod duration;
 mod inspect;
 mod live;
+mod produce;
 mod run;
+mod signals;
 mod sinks;
 mod sources;
 mod state;
 
-use args::{Args, Command};
+use args::{Args, Command, ProduceArgs};
 use clap::Parser;
 use live::say;
 use minutely_dataflows::edge::{Halt, HaltKind};
@@ -29,20 +31,16 @@ fn main() -> ExitCode {
         Ok(parts) => parts,
         Err(why) => return fail(&Halt::new(HaltKind::Usage, why)),
     };
+    if command == Command::Produce {
+        return produce(args);
+    }
     let args = match Args::try_parse_from(args) {
         Ok(args) => args,
-        Err(error) if error.use_stderr() => return fail(&Halt::new(HaltKind::Usage, args::mistake(&error))),
-        Err(help) => {
-            let _nobody_listens = help.print();
-            return ExitCode::SUCCESS;
-        }
+        Err(error) => return no_arguments(&error),
     };
     let config = match config::Config::of(&args) {
         Ok(config) => config,
-        Err(mistakes) => {
-            mistakes.iter().for_each(|mistake| say(mistake));
-            return code(HaltKind::Usage);
-        }
+        Err(mistakes) => return mistaken(&mistakes),
     };
     if args.json && command != Command::Show {
         return fail(&Halt::new(HaltKind::Usage, "--json: goes with `minutely state show`"));
@@ -50,7 +48,7 @@ fn main() -> ExitCode {
     let clock = clock::Clock::start();
     let state = config.state.as_ref();
     let outcome = match command {
-        Command::Run => run::run(config, clock),
+        Command::Run | Command::Produce => run::run(config, clock),
         Command::Show => inspect::show(state, args.json, clock),
         Command::Check => inspect::check(state),
         Command::Rebuild => inspect::rebuild(state, clock),
@@ -59,6 +57,35 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(halt) => fail(&halt),
     }
+}
+
+fn produce(args: Vec<String>) -> ExitCode {
+    let args = match ProduceArgs::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => return no_arguments(&error),
+    };
+    let plan = match produce::Plan::of(&args) {
+        Ok(plan) => plan,
+        Err(mistakes) => return mistaken(&mistakes),
+    };
+    let words = "stopping: the last answers are waited for; a second signal stops at once";
+    let outcome = signals::stop_on_signal(words, std::sync::Arc::new(|| ()))
+        .and_then(|stop| produce::run(plan, clock::Clock::start(), &stop));
+    outcome.map_or_else(|halt| fail(&halt), |()| ExitCode::SUCCESS)
+}
+
+/// Help was asked for, or there is a mistake.
+fn no_arguments(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        return fail(&Halt::new(HaltKind::Usage, args::mistake(error)));
+    }
+    let _nobody_listens = error.print();
+    ExitCode::SUCCESS
+}
+
+fn mistaken(mistakes: &[String]) -> ExitCode {
+    mistakes.iter().for_each(|mistake| say(mistake));
+    code(HaltKind::Usage)
 }
 
 fn fail(halt: &Halt) -> ExitCode {

@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::config::{Cluster, Config, Metrics};
 use crate::live::{Live, say, stamp};
+use crate::signals::stop_on_signal;
 use crate::sinks::letters::{self, OpenLetters};
 use crate::sinks::{self, Left, OpenSink, SinkOptions};
 use crate::sources::{self, SourceOptions};
@@ -44,7 +45,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     let run_start = config.as_of.unwrap_or_else(|| clock.wall());
     let bounded = config.settings.bounded;
     let leader = Arc::new(Leader::default());
-    let stop = on_signal(&leader)?;
+    let stop = stop_on_signal("stopping: one more commit; a second signal stops at once", waking(&leader))?;
     let names = sink_names(&config);
     let left = config.state.as_ref().map(state::peek).transpose()?.flatten();
     if let Some(left) = &left {
@@ -360,26 +361,6 @@ impl Leader {
 fn waking(leader: &Arc<Leader>) -> Wake {
     let leader = Arc::clone(leader);
     Arc::new(move || leader.wake())
-}
-
-/// Set by the first SIGTERM or SIGINT; the second ends the process at once.
-fn on_signal(leader: &Arc<Leader>) -> Result<Arc<AtomicBool>, Halt> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let no_signals = |e: std::io::Error| Halt::new(HaltKind::Internal, format!("signals cannot be handled: {e}"));
-    let stop = Arc::new(AtomicBool::new(false));
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(no_signals)?;
-    let (set, leader) = (Arc::clone(&stop), Arc::clone(leader));
-    let wait = move || {
-        for signal in signals.forever() {
-            if set.swap(true, Ordering::AcqRel) {
-                std::process::exit(128 + signal);
-            }
-            say("stopping: one more commit; a second signal stops at once");
-            leader.wake();
-        }
-    };
-    std::thread::Builder::new().name("signals".into()).spawn(wait).map_err(no_signals)?;
-    Ok(stop)
 }
 
 /// A path for this run's dead letters that nothing has yet.

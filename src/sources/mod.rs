@@ -1,7 +1,7 @@
 //! Where records come from. Sources do not know one another; this file alone knows their schemes.
 
 mod file;
-mod kafka;
+pub(crate) mod kafka;
 mod sim;
 
 use crate::clock::Clock;

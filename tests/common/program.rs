@@ -86,6 +86,17 @@ impl Program {
     pub(crate) fn start(data: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = command();
         command.envs(env.iter().copied()).args(args).arg("--data").arg(data);
+        Self::spawn(command)
+    }
+
+    /// `minutely produce`, to its end.
+    pub(crate) fn produce(args: &[&str]) -> Ended {
+        let mut command = command();
+        command.arg("produce").args(args);
+        Self::spawn(command).ended(PATIENCE)
+    }
+
+    fn spawn(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().expect("piped"));

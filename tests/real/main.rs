@@ -14,6 +14,7 @@ mod hostile_logs;
 mod killed;
 mod live;
 mod processes;
+mod produced;
 mod told;
 mod transactions;
 mod two_million;

@@ -7,11 +7,11 @@ use rdkafka::error::KafkaError;
 
 /// Where to read: brokers to begin with, and topics.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address {
+pub(crate) struct Address {
     /// `host:port[,…]`, at least one.
-    pub(super) brokers: String,
+    pub(crate) brokers: String,
     /// At least one, none twice.
-    pub(super) topics: Vec<String>,
+    pub(crate) topics: Vec<String>,
 }
 
 /// Properties that a user may change. Default of the memory bounds: a partition holds at most about 8 MiB and 20,000
@@ -52,7 +52,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 /// The address in a URI, or all its mistakes.
-pub(super) fn address(uri: &str) -> Result<Address, Vec<String>> {
+pub(crate) fn address(uri: &str) -> Result<Address, Vec<String>> {
     let Some(rest) = uri.strip_prefix("kafka://") else {
         return Err(vec![format!("'{uri}' is not kafka://host:port[,…]/topic[,…]")]);
     };
@@ -149,7 +149,7 @@ pub(super) fn reason(error: &KafkaError) -> String {
 }
 
 /// As the house writes errors: lower case at the front, no full stop.
-fn lower(text: &str) -> String {
+pub(crate) fn lower(text: &str) -> String {
     let mut letters = text.trim_end_matches(['.', ' ', '\n']).chars();
     let first = letters.next().map(|first| first.to_ascii_lowercase());
     first.into_iter().chain(letters).collect()
@@ -178,6 +178,23 @@ pub(super) fn config(address: Option<&Address>, properties: &[(String, String)])
     }
     let debug = properties.iter().any(|(name, _)| name == "debug");
     config.set_log_level(if debug { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info });
+    config
+}
+
+/// A producer's configuration: no record twice, none out of order, and tried again for as long as it takes.
+pub(crate) fn producer_config(brokers: &str, properties: &[(String, String)], connects: bool) -> ClientConfig {
+    let mut config = empty();
+    config.set("client.id", "minutely").set("linger.ms", "20").set("compression.codec", "lz4");
+    config.set("partitioner", "murmur2_random"); // as Java's clients
+    config.set("reconnect.backoff.max.ms", "2000").set("log.connection.close", "false");
+    for (name, value) in properties {
+        config.set(name, value);
+    }
+    config.set("enable.idempotence", "true").set("acks", "all").set("message.timeout.ms", "120000");
+    if connects {
+        config.set("bootstrap.servers", brokers);
+    }
+    config.set_log_level(RDKafkaLogLevel::Critical);
     config
 }
 

@@ -28,9 +28,10 @@ mod recall;
 mod tests;
 mod watch;
 
+pub(crate) use config::{Address, address, lower, producer_config};
+
 use super::{SourceOptions, Start};
 use admin::{Offsets, Refused, Topic, Wait};
-use config::Address;
 use context::{Consume, Context};
 use minutely_dataflows::edge::{Found, Halt, HaltKind, LogSource, PartitionReader, Recalled, Wake};
 use minutely_dataflows::record::{LastRecord, PartitionName};

@@ -1,0 +1,188 @@
+//! `minutely produce`: writes a source's records to a Kafka topic, record for record: partition, key, payload and, where
+//! the source has one, the stamp. So a market to try things with, and replays of files.
+//!
+//! ```text
+//!   sim: or file: ── readers, one partition after the other ──> pace ──> Writer (idempotent) ══> topic
+//! ```
+//!
+//! Promises: each partition's records in their order, each once, as long as this process lives; how many were
+//! acknowledged, at the end. Does not promise: to go on where an earlier one stopped. It begins where the source does.
+
+mod kafka;
+mod pace;
+
+use crate::args::ProduceArgs;
+use crate::clock::Clock;
+use crate::config::{self, Mistakes};
+use crate::live::{mark, say};
+use crate::sources::{self, SourceOptions, Start};
+use kafka::Writer;
+use minutely_dataflows::decode::{Decoder, Fields, TimeUnit};
+use minutely_dataflows::edge::{Halt, PartitionReader};
+use minutely_dataflows::record::Record;
+use minutely_dataflows::time::EventTime;
+use pace::Pace;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Records of one partition before it is the next one's turn: small, so that partitions stay abreast of one another.
+const TURN: usize = 256;
+/// How long a source or a broker may take to answer at the start, and the last records at the end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the arguments mean.
+pub(crate) struct Plan {
+    from: String,
+    /// `kafka://host:port[,…]/topic`.
+    to: String,
+    bounded: bool,
+    start: Start,
+    run_start: Option<EventTime>,
+    limit: u64,
+    by_key: bool,
+    properties: Vec<(String, String)>,
+    pace: Pace,
+    /// Where a record's event time is, for a replay at a speed and for its stamp.
+    decoder: Decoder,
+}
+
+impl Plan {
+    /// What these arguments mean.
+    ///
+    /// # Errors
+    /// All mistakes, one paragraph each.
+    pub(crate) fn of(args: &ProduceArgs) -> Result<Plan, Vec<String>> {
+        let mut mistakes = Mistakes::default();
+        if args.from.starts_with("kafka:") {
+            mistakes.tell(format!("--from {}: is sim: or file:; tools of Kafka's copy topics", args.from));
+        } else {
+            mistakes.extend(sources::validate(&args.from, &[]));
+        }
+        let properties = config::properties(&args.properties, &mut mistakes);
+        mistakes.extend(kafka::validate(&args.to, &properties));
+        let start = match args.start.as_str() {
+            "earliest" => Some(Start::Earliest),
+            "latest" => Some(Start::Latest),
+            time => mistakes.time("--start", time).map(Start::Time),
+        };
+        let run_start = args.as_of.as_ref().and_then(|text| mistakes.time("--as-of", text));
+        let limit = args.limit.as_ref().map_or(Some(u64::MAX), |text| mistakes.number("--limit", text, 1, u64::MAX));
+        let rate = args.rate.as_ref().and_then(|text| mistakes.number("--rate", text, 1, 1_000_000_000));
+        let speed = args.speed.as_ref().and_then(|text| mistakes.number("--speed", text, 1, 1_000_000));
+        if args.rate.is_some() && args.speed.is_some() {
+            mistakes.tell("--rate and --speed: are two paces; give one of them".into());
+        }
+        let by_key =
+            mistakes.choice("--partition-by", &args.partition_by, &[("source", false), ("key", true)]).unwrap_or(false);
+        let units = [
+            ("s", TimeUnit::Seconds),
+            ("ms", TimeUnit::Milliseconds),
+            ("us", TimeUnit::Microseconds),
+            ("ns", TimeUnit::Nanoseconds),
+        ];
+        let unit = mistakes.choice("--time-unit", &args.time_unit, &units);
+        let decoder = unit.and_then(|unit| {
+            let fields = Fields { time: args.time_field.clone(), unit, ..Fields::default() };
+            Decoder::new(&fields).map_err(|more| mistakes.extend(more)).ok()
+        });
+        let bounded = args.until_end || sources::is_bounded(&args.from);
+        let (from, to) = (args.from.clone(), args.to.clone());
+        let pace = Pace::new(rate, speed);
+        mistakes.none().and_then(|()| {
+            let (Some(start), Some(limit), Some(decoder)) = (start, limit, decoder) else { return Err(Vec::new()) };
+            Ok(Plan { from, to, bounded, start, run_start, limit, by_key, properties, pace, decoder })
+        })
+    }
+}
+
+/// One partition of the source.
+struct Partition {
+    number: i32,
+    reader: Box<dyn PartitionReader>,
+}
+
+/// Writes until the source ends, the limit is reached, or somebody stops it.
+///
+/// # Errors
+/// 64: the topic has fewer partitions than the source. 69: a broker does not take what is written.
+pub(crate) fn run(plan: Plan, clock: Clock, stop: &Arc<AtomicBool>) -> Result<(), Halt> {
+    let options = SourceOptions {
+        run_start: plan.run_start.unwrap_or_else(|| clock.wall()),
+        bounded: plan.bounded,
+        start: plan.start,
+        properties: Vec::new(),
+        group: String::new(),
+        patience: PATIENCE,
+        clock,
+    };
+    let source = sources::open(&plan.from, &options)?;
+    let found = source.found()?;
+    let no_wake: minutely_dataflows::edge::Wake = Arc::new(|| ());
+    let mut partitions = Vec::new();
+    for (number, found) in (0..).zip(&found) {
+        let reader = source.open(found, Arc::clone(&no_wake))?;
+        partitions.push(Partition { number: found.name.number.unwrap_or(number), reader });
+    }
+    let most = partitions.iter().map(|partition| partition.number + 1).max().unwrap_or(1);
+    let writer = Writer::open(&plan.to, &plan.properties, most, plan.by_key, PATIENCE)?;
+    say(&format!("{} -> {}, {most} partitions", plan.from, plan.to));
+    let outcome = copy(plan, &mut partitions, &writer, clock, stop);
+    let acknowledged = writer.end(PATIENCE)?;
+    let (produced, newest) = outcome?;
+    let newest = newest.map(|time| format!(", the newest of {}", mark(Some(time)))).unwrap_or_default();
+    say(&format!("done: {produced} records produced, {acknowledged} acknowledged{newest}"));
+    Ok(())
+}
+
+/// How many were written, and the greatest event time among them.
+fn copy(
+    mut plan: Plan,
+    partitions: &mut [Partition],
+    writer: &Writer,
+    clock: Clock,
+    stop: &Arc<AtomicBool>,
+) -> Result<(u64, Option<EventTime>), Halt> {
+    let began = Instant::now();
+    let (mut produced, mut newest, mut told) = (0_u64, None, (began, 0));
+    let people = std::io::stderr().is_terminal();
+    while produced < plan.limit && !stop.load(Ordering::Acquire) {
+        let mut read = 0;
+        for Partition { number, reader } in partitions.iter_mut() {
+            let left = plan.limit - produced;
+            let max = TURN.min(usize::try_from(left).unwrap_or(TURN)).min(plan.pace.at_once());
+            let (decoder, pace, mut halted) = (&plan.decoder, &mut plan.pace, None);
+            read += reader.read(max, &mut |record: Record<'_>| {
+                if halted.is_some() || stop.load(Ordering::Acquire) {
+                    return;
+                }
+                let time = decoder.decode(&record).ok().map(|event| event.time);
+                pace.wait(time, began, || !stop.load(Ordering::Acquire));
+                let stamp = record.append_time.or(time).unwrap_or_else(|| clock.wall());
+                halted = writer.send(*number, &record, stamp, stop).err();
+                newest = newest.max(time);
+                produced += 1;
+            })?;
+            if let Some(halt) = halted {
+                return Err(halt);
+            }
+            if produced >= plan.limit {
+                break;
+            }
+        }
+        writer.well()?;
+        if read == 0 {
+            if partitions.iter().all(|partition| partition.reader.ended()) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if people && told.0.elapsed() >= Duration::from_secs(1) {
+            let rate = (produced - told.1) * 1000 / u64::try_from(told.0.elapsed().as_millis()).unwrap_or(1).max(1);
+            say(&format!("{produced} records produced, {rate}/s, up to {}", mark(newest)));
+            told = (Instant::now(), produced);
+        }
+    }
+    Ok((produced, newest))
+}
