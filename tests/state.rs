@@ -255,6 +255,42 @@ fn an_older_copy_is_refused_where_it_can_be_told() {
     assert!(job.look("check").well().starts_with("ok: "));
 }
 
+/// Rows that a sink has stored are forgotten: they cannot be sent again.
+#[test]
+fn a_database_that_is_gone_or_older_than_the_state_is_refused() {
+    let job = Job::new();
+    let db = job.path("m.db");
+    // With what SQLite keeps beside it.
+    let names = ["m.db", "m.db-wal", "m.db-shm"];
+    let take = || names.map(|name| std::fs::read(job.path(name)).ok());
+    let put = |saved: &[Option<Vec<u8>>; 3]| {
+        for (name, bytes) in names.iter().zip(saved) {
+            let path = job.path(name);
+            match bytes {
+                Some(bytes) => std::fs::write(&path, bytes).unwrap(),
+                None if path.exists() => std::fs::remove_file(&path).unwrap(),
+                None => {}
+            }
+        }
+    };
+    job.run("sqlite:m.db", &[]).well();
+    let older = take();
+    job.grow(60, 10);
+    job.run("sqlite:m.db", &[]).well();
+    let newest = take();
+    put(&older);
+    job.run("sqlite:m.db", &[]).refused(65, &["m.db", "had those of manifest", "restore the database"]);
+    put(&[None, None, None]);
+    job.run("sqlite:m.db", &[]).refused(65, &["m.db", "has rows up to manifest 0", "minutely state rebuild"]);
+    assert!(!db.exists(), "nothing is written");
+    put(&newest);
+    job.run("sqlite:m.db", &[]).well();
+    let whole = Job::new();
+    whole.grow(60, 10);
+    whole.run("sqlite:m.db", &[]).well();
+    assert_eq!(sqlite(&db), sqlite(&whole.path("m.db")));
+}
+
 /// Files are cut back and written again, so an older copy leaves the same rows there.
 #[test]
 fn an_older_copy_gives_the_same_file() {
