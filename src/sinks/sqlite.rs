@@ -417,7 +417,7 @@ mod tests {
         known(&dir.path().join("gone"), 0).unwrap();
         let halt = looked(Some(3), 6).unwrap_err();
         assert_eq!(halt.kind, HaltKind::Data);
-        for part in ["rows of manifest 7", "the state is at manifest 6", "older copy", "minutely state rebuild"] {
+        for part in ["rows of manifest 8", "the state is at manifest 6", "older copy", "minutely state rebuild"] {
             assert!(halt.why.contains(part), "{part}: {halt}");
         }
     }
