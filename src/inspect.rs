@@ -157,7 +157,7 @@ fn sink(out: &mut String, sink: &Port) -> std::fmt::Result {
         Some(line) => format!("has all windows before {}", mark(Some(EventTime(line.0)))),
         None => "has no window for sure".into(),
     };
-    let position = sink.position.map_or(String::new(), |bytes| format!(", {bytes} bytes"));
+    let position = sink.position.map_or(String::new(), |bytes| format!(", position {bytes}"));
     let chain = sink.chain.map_or(String::new(), |chain| format!(", chain {chain}"));
     writeln!(out, "  {}: {line}{position}{chain}", sink.name)
 }

@@ -6,7 +6,7 @@ mod common;
 #[path = "../dataflows/tests/hostile/mod.rs"]
 mod hostile;
 
-use common::program::{Program, files};
+use common::program::{Program, command, files};
 use common::rows::{Wanted, csv, csv_lines, letters, same, same_letters, sqlite};
 use common::{draw_rule, rfc3339, rule_args, seed};
 use hostile::{Kind, Partition};
@@ -132,8 +132,15 @@ fn killed_at_any_moment_it_goes_on_at_any_number_of_workers() {
         let sinks = [format!("csv:{}", path("csv").display()), format!("sqlite:{}", path("db").display())];
         let fixed =
             ["--until-end", "--as-of", "2026-03-04T05:06:07Z", "--emit", "final", "--checkpoint-interval", "20ms"];
-        let args = ["--source", &source, "--sink", &sinks[0], "--sink", &sinks[1], "-w", workers];
+        let args = ["--source", &source, "--sink", &sinks[0], "--sink", &sinks[1], "-w", workers, "--job", "job"];
         Program::start(&data, &[&args[..], &fixed].concat(), &[])
+    };
+    let state = folder.path().join("killed/job/state");
+    let check = || {
+        let checked = command().args(["state", "check", "--state"]).arg(&state).output().unwrap();
+        let said = String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()).into_owned();
+        assert!(said.starts_with("ok: ") || said.contains("there is none"), "{said}");
+        said
     };
     let whole = run("whole", "2").ended(common::program::PATIENCE).well();
     let mut kills = 0;
@@ -142,6 +149,7 @@ fn killed_at_any_moment_it_goes_on_at_any_number_of_workers() {
         if kills < 6 {
             std::thread::sleep(Duration::from_millis(rng.u64(50..1200)));
             drop(program); // kill -9
+            check();
             kills += 1;
             continue;
         }
@@ -155,6 +163,8 @@ fn killed_at_any_moment_it_goes_on_at_any_number_of_workers() {
     assert_eq!(letters(&path("killed")), letters(&path("whole")));
     let again = run("killed", "4").ended(common::program::PATIENCE).well();
     assert!(again.said.contains("nothing is new"), "{}", again.said);
+    assert!(check().starts_with("ok: "));
+    assert!(files(&state).iter().all(|file| !file.to_string_lossy().contains('#')), "nothing half written is left");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use minutely_dataflows::checkpoint::{FORMAT, Manifest, ObjectRef};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 /// How a command ended that looks at a state.
 struct Looked {
@@ -255,6 +256,42 @@ fn an_older_copy_is_refused_where_it_can_be_told() {
     assert!(job.look("check").well().starts_with("ok: "));
 }
 
+/// Rows that a sink has stored are forgotten: they cannot be sent again.
+#[test]
+fn a_database_that_is_gone_or_older_than_the_state_is_refused() {
+    let job = Job::new();
+    let db = job.path("m.db");
+    // With what SQLite keeps beside it.
+    let names = ["m.db", "m.db-wal", "m.db-shm"];
+    let take = || names.map(|name| std::fs::read(job.path(name)).ok());
+    let put = |saved: &[Option<Vec<u8>>; 3]| {
+        for (name, bytes) in names.iter().zip(saved) {
+            let path = job.path(name);
+            match bytes {
+                Some(bytes) => std::fs::write(&path, bytes).unwrap(),
+                None if path.exists() => std::fs::remove_file(&path).unwrap(),
+                None => {}
+            }
+        }
+    };
+    job.run("sqlite:m.db", &[]).well();
+    let older = take();
+    job.grow(60, 10);
+    job.run("sqlite:m.db", &[]).well();
+    let newest = take();
+    put(&older);
+    job.run("sqlite:m.db", &[]).refused(65, &["m.db", "had those of manifest", "restore the database"]);
+    put(&[None, None, None]);
+    job.run("sqlite:m.db", &[]).refused(65, &["m.db", "has rows up to manifest 0", "minutely state rebuild"]);
+    assert!(!db.exists(), "nothing is written");
+    put(&newest);
+    job.run("sqlite:m.db", &[]).well();
+    let whole = Job::new();
+    whole.grow(60, 10);
+    whole.run("sqlite:m.db", &[]).well();
+    assert_eq!(sqlite(&db), sqlite(&whole.path("m.db")));
+}
+
 /// Files are cut back and written again, so an older copy leaves the same rows there.
 #[test]
 fn an_older_copy_gives_the_same_file() {
@@ -360,29 +397,40 @@ fn trouble_of_the_state_is_in_the_live_line_and_waited_out() {
 fn a_bounded_run_waits_for_the_state_no_longer_than_it_is_told() {
     let job = Job::new();
     job.run("csv:m.csv", &["--keep-open", "--emit", "final"]).well();
-    job.grow(30, 300);
-    // Only what is written after the start meets it.
-    let program = job.start("csv:m.csv", &["--sink-timeout", "1s", "--checkpoint-interval", "10ms", "--emit", "final"]);
-    let before = manifests(&job.state());
-    while manifests(&job.state()) <= before {
-        std::thread::yield_now();
-    }
-    obstruct(&job.state());
-    let ended = program.ended(PATIENCE);
+    let args = ["--sink-timeout", "1s", "--checkpoint-interval", "10ms", "--emit", "final"];
+    let mut minutes = 30;
+    let ended = loop {
+        job.grow(minutes, 600);
+        minutes += 600;
+        let before = newest_manifest(&job.state());
+        let program = job.start("csv:m.csv", &[&args[..], &["--keep-open"]].concat());
+        // The second is of a commit: all that the run left before was read.
+        let deadline = Instant::now() + PATIENCE;
+        while newest_manifest(&job.state()) < before + 2 {
+            assert!(Instant::now() < deadline, "it commits nothing: {}", program.said());
+            std::thread::yield_now();
+        }
+        obstruct(&job.state());
+        let ended = program.ended(PATIENCE);
+        clear(&job.state());
+        if ended.code != Some(0) {
+            break ended; // else it was faster
+        }
+    };
     assert_eq!(ended.code, Some(69), "{}", ended.said);
     let last = ended.said.lines().last().unwrap();
     assert!(last.contains(&format!("state {}", job.state().display())) && last.contains("see to the disk"), "{last}");
-    clear(&job.state());
+    assert!(ended.said.contains("trying again"), "{}", ended.said);
     job.run("csv:m.csv", &["--emit", "final"]).well();
     let whole = Job::new();
-    whole.grow(30, 300);
+    whole.grow(30, minutes - 30);
     whole.run("csv:m.csv", &["--emit", "final"]).well();
     assert_eq!(csv(&job.path("m.csv")), csv(&whole.path("m.csv")));
 }
 
-/// The newest manifest's number.
-fn manifests(state: &Path) -> Option<PathBuf> {
-    files(&state.join("manifest")).into_iter().rfind(|name| !name.to_string_lossy().contains('#'))
+fn newest_manifest(state: &Path) -> u64 {
+    let names = files(&state.join("manifest"));
+    names.iter().filter_map(|name| name.to_str()?.parse().ok()).max().unwrap()
 }
 
 /// A file system of its own, for as long as it is held.

@@ -191,7 +191,7 @@ pub struct RowBatch {
 pub struct Stored {
     /// The newest round, or the newest cut, that is stored with all before it.
     pub at: u64,
-    /// How long the file was then, in bytes; none where there is no file to cut back.
+    /// How long the file was then, in bytes, or which version a database had; none where there is neither.
     pub position: Option<u64>,
 }
 

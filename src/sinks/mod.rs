@@ -51,7 +51,8 @@ pub(crate) struct SinkOptions {
     pub(crate) data: PathBuf,
     /// The chain that an earlier run with the same state began at this sink ([`OpenSink::chain`]); none begins one.
     pub(crate) chain: Option<u64>,
-    /// How many bytes of the sink's file the state knows; none for a file that is not the state's.
+    /// How many bytes of the sink's file the state knows, or which version of its database; none for one that is not the
+    /// state's.
     pub(crate) position: Option<u64>,
     /// How often the chain was restarted.
     pub(crate) generation: u64,
@@ -101,8 +102,8 @@ pub(crate) trait RowWriter: Send {
     /// When no retry is of use, or it was told to stop.
     fn rows(&mut self, seq: u64, rows: &[Row]) -> Result<(), Leave>;
 
-    /// The round is complete: returns once all its rows are durable, or recorded as unwritable. Says how long the file is
-    /// then, in bytes, if there is one that is cut back at a restart.
+    /// The round is complete: returns once all its rows are durable, or recorded as unwritable. Says, where a restart can
+    /// tell by it whether all of that is still there, how long the file is then, in bytes, or the version of a database.
     ///
     /// # Errors
     /// When no retry is of use, or it was told to stop.

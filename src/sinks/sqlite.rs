@@ -61,6 +61,8 @@ pub(super) struct SqliteWriter {
     chain: i64,
     generation: i64,
     minute: MinuteText,
+    /// The manifest of the newest rows that this run wrote.
+    newest: Option<u64>,
     health: Arc<Health>,
     stop: Stop,
 }
@@ -75,46 +77,57 @@ fn usage(path: &Path, why: &str) -> Halt {
 /// 64, with what to do. 65: it has rows that the state which is gone on with does not know.
 pub(super) fn look(path: &Path, options: &SinkOptions) -> Result<(), Halt> {
     if !append::look_writable("sqlite", path, &options.data)? {
-        return Ok(());
+        return fits(path, options, None);
     }
     let mut header = Vec::new();
     let file = File::open(path).map_err(|e| usage(path, &e.to_string()))?;
     file.take(100).read_to_end(&mut header).map_err(|e| usage(path, &e.to_string()))?;
     match header.as_slice() {
-        [] => Ok(()),
+        [] => fits(path, options, None),
         h if !h.starts_with(MAGIC) => Err(usage(path, "is not a SQLite database; choose another path")),
-        h if h.get(68..72) == Some(APPLICATION_ID.to_be_bytes().as_slice()) => not_newer(path, options),
+        h if h.get(68..72) == Some(APPLICATION_ID.to_be_bytes().as_slice()) => match options.chain {
+            Some(chain) => fits(path, options, newest(path, chain, options.patience)?),
+            None => Ok(()),
+        },
         _ => Err(usage(path, "is a database of another program; choose another path")),
     }
 }
 
-/// Does the state know of every row? If an older copy of it was restored, rows that go on from there are older than those
-/// which are here, and all of them would be refused.
-fn not_newer(path: &Path, options: &SinkOptions) -> Result<(), Halt> {
-    let (Some(chain), Some(left)) = (options.chain, &options.left) else { return Ok(()) };
+/// Do the newest rows fit to the state? If an older copy of it was restored, rows that go on from there are older than
+/// those which are here, and all of them would be refused. If the database was, or is gone, it lacks rows that are
+/// forgotten.
+fn fits(path: &Path, options: &SinkOptions, newest: Option<u64>) -> Result<(), Halt> {
+    let (Some(_), Some(left)) = (options.chain, &options.left) else { return Ok(()) };
+    let (newest, known) = (newest.unwrap_or(0), options.position.unwrap_or(0));
+    let (path, place, seq) = (path.display(), &left.place, left.seq);
+    let why = if newest > seq {
+        format!(
+            "sqlite {path}: has rows of manifest {newest}, and the state {place} is at manifest {seq}: it is an older copy, \
+             whose rows would be refused there; restore the newest copy, or begin anew from the log (minutely state rebuild)"
+        )
+    } else if newest < known {
+        format!(
+            "sqlite {path}: has rows up to manifest {newest}, and had those of manifest {known} when the state {place} was \
+             written, which are forgotten: restore the database, or begin anew from the log (minutely state rebuild)"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Halt::new(HaltKind::Data, why))
+}
+
+/// The manifest of the newest rows of this chain. Others may use the database: it is tried for a while.
+fn newest(path: &Path, chain: u64, patience: Duration) -> Result<Option<u64>, Halt> {
     let begun = Instant::now();
-    let newest = loop {
+    loop {
         match newest_row(path, chain) {
-            Ok(newest) => break newest,
-            Err(e) if passes(&e) && begun.elapsed() < options.patience => std::thread::sleep(BUSY),
+            Ok(newest) => return Ok(newest.and_then(|newest| u64::try_from(newest).ok())),
+            Err(e) if passes(&e) && begun.elapsed() < patience => std::thread::sleep(BUSY),
             Err(e) => {
                 let why = format!("sqlite {}: {e}; see who uses it, and to the disk", path.display());
                 return Err(Halt::new(HaltKind::Unreachable, why));
             }
         }
-    };
-    match newest.and_then(|newest| u64::try_from(newest).ok()) {
-        Some(newest) if newest > left.seq => {
-            let why = format!(
-                "sqlite {}: has rows of manifest {newest}, and the state {} is at manifest {}: it is an older copy, whose \
-                 rows would be refused there; restore the newest copy, or begin anew from the log (minutely state rebuild)",
-                path.display(),
-                left.place,
-                left.seq
-            );
-            Err(Halt::new(HaltKind::Data, why))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -180,7 +193,7 @@ pub(super) fn open(
                 let number =
                     u64::try_from(chain).map_err(|_| usage(path, "its chain is negative; choose another path"))?;
                 let path = path.to_owned();
-                return Ok((SqliteWriter { db, path, chain, generation, minute, health, stop }, number));
+                return Ok((SqliteWriter { db, path, chain, generation, minute, newest: None, health, stop }, number));
             }
             Err(Refused::Halt(halt)) => return Err(halt),
             Err(Refused::Sqlite(e)) if passes(&e) => e.to_string(),
@@ -287,11 +300,12 @@ impl SqliteWriter {
 
 impl RowWriter for SqliteWriter {
     fn rows(&mut self, seq: u64, rows: &[Row]) -> Result<(), Leave> {
-        let seq = i64::try_from(seq).map_err(|_| usage(&self.path, "the manifest's number is out of range"))?;
+        let version = i64::try_from(seq).map_err(|_| usage(&self.path, "the manifest's number is out of range"))?;
         let mut pauses = Pauses::new();
         loop {
-            match self.put(seq, rows) {
+            match self.put(version, rows) {
                 Ok(()) => {
+                    self.newest = self.newest.max(Some(seq));
                     self.health.heals();
                     return Ok(());
                 }
@@ -311,7 +325,7 @@ impl RowWriter for SqliteWriter {
     }
 
     fn store(&mut self) -> Result<Option<u64>, Leave> {
-        Ok(None) // every batch was committed
+        Ok(self.newest) // every batch was committed
     }
 }
 
@@ -381,9 +395,29 @@ mod tests {
         looked(Some(3), 8).unwrap();
         looked(Some(2), 1).unwrap(); // rows of another chain say nothing
         looked(None, 1).unwrap();
+
+        // And a database that has less than the state knows, or is gone.
+        assert_eq!(writer(&path, Some(3), 1).store(), Ok(None));
+        let mut again = writer(&path, Some(3), 2);
+        again.rows(8, &[row("C", 0, 1)]).unwrap();
+        assert_eq!(again.store(), Ok(Some(8)));
+        let known = |path: &Path, position: u64| {
+            let left = Some(super::super::Left { place: "the state".into(), seq: 9 });
+            let options = SinkOptions { chain: Some(3), left, position: Some(position), ..options(dir.path()) };
+            look(path, &options)
+        };
+        known(&path, 8).unwrap();
+        for (path, has) in [(path.clone(), 8), (dir.path().join("gone"), 0)] {
+            let halt = known(&path, 9).unwrap_err();
+            assert_eq!(halt.kind, HaltKind::Data);
+            for part in [&format!("up to manifest {has},"), "had those of manifest 9", "restore the database"] {
+                assert!(halt.why.contains(part), "{part}: {halt}");
+            }
+        }
+        known(&dir.path().join("gone"), 0).unwrap();
         let halt = looked(Some(3), 6).unwrap_err();
         assert_eq!(halt.kind, HaltKind::Data);
-        for part in ["rows of manifest 7", "the state is at manifest 6", "older copy", "minutely state rebuild"] {
+        for part in ["rows of manifest 8", "the state is at manifest 6", "older copy", "minutely state rebuild"] {
             assert!(halt.why.contains(part), "{part}: {halt}");
         }
     }

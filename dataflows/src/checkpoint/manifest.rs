@@ -68,7 +68,7 @@ pub struct Port {
     pub name: String,
     /// It has stored every window before this.
     pub line: Option<WindowStart>,
-    /// How long its file was then, in bytes.
+    /// How long its file was then, in bytes, or which version its database had.
     pub position: Option<u64>,
     /// The chain that its rows carry, where they have versions.
     pub chain: Option<u64>,
