@@ -66,7 +66,7 @@ const handlers = {
   },
   rows({ rows }) {
     rows.forEach((row) => market.takeRow(row));
-    if (market.chosen.length === 0) chooseFirst();
+    if (market.chosen.length === 0 && market.loaded) chooseFirst();
     const shown = rows.some(([symbol]) => market.chosen.includes(symbol));
     changed("list", "order", ...(shown ? ["chart", "head", "table", "spoken"] : []));
   },
@@ -98,6 +98,7 @@ async function load() {
   market.clear();
   try {
     await market.loadSymbols("");
+    market.loaded = true;
     changed("order", "list");
     drawOrder();
     const wanted = fromAddress();

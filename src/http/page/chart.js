@@ -114,7 +114,7 @@ export class Chart {
 
   grid(view, at) {
     const { context: c } = this, { low, high } = this.scale, { palette } = view;
-    const step = niceStep(high - low, Math.max(2, (at.plotBottom - TOP) / 46));
+    const step = niceStep(high - low, Math.max(2, (at.plotBottom - TOP) / 38));
     const digits = Math.max(0, Math.min(12, -Math.floor(Math.log10(step) + 1e-9)));
     c.textBaseline = "middle";
     c.textAlign = "left";
@@ -307,6 +307,7 @@ export class Chart {
     c.textAlign = "left";
     c.textBaseline = "middle";
     for (const { y, color, text } of tags) {
+      c.clearRect(at.right + 1, y - 15, RIGHT, 30); // no label of the axis shows half
       c.fillStyle = color;
       c.beginPath();
       c.roundRect(at.right + 3, y - 9, RIGHT - 3, 18, 4);
@@ -319,10 +320,13 @@ export class Chart {
   /** A cell for every minute: final is full, closed half full, open an outline, partial hatched. */
   strip(part, view, at) {
     const { context: c } = this, { palette } = view, top = at.bottom + GAP;
-    const gap = at.slot > 4 ? 1.5 : at.slot > 2 ? 0.5 : 0;
+    const gap = at.slot > 4 ? 1.5 : 0, { window_ms: windowMs } = view.settings;
     this.runs(part, view, (state, i, j) => {
       for (let n = i; n < j; n += 1) {
-        const x = at.x(part.rows[n][MINUTE]) + gap / 2, wide = Math.max(0.5, at.slot - gap);
+        const begin = part.rows[n][MINUTE];
+        let end = begin + windowMs; // minutes too narrow to be told apart are one cell, or they would shimmer
+        while (gap === 0 && n + 1 < j && part.rows[n + 1][MINUTE] === end) [n, end] = [n + 1, end + windowMs];
+        const x = at.x(begin) + gap / 2, wide = Math.max(0.5, at.x(end) - at.x(begin) - gap);
         c.fillStyle = state === "partial" ? this.hatch(palette.partial) : palette[state];
         if (state === "open" && wide > 3) {
           c.strokeStyle = palette.open;

@@ -43,7 +43,7 @@ function why(s, now) {
   data(panel, "open", open !== null);
   text(find("why-title"), open === null ? "No minute is open" : `Why is ${moment(open.minute, now, windowMs < 60_000)} still open?`);
   const sentence = open === null ? "Every minute that was read has ended in all partitions." : open.why;
-  text(find("why-sentence"), sentence.charAt(0).toUpperCase() + sentence.slice(1) + (/[.!?]$/.test(sentence) ? "" : "."));
+  text(find("why-sentence"), sentence.replace(/^[a-z](?=[a-z]* )/, (letter) => letter.toUpperCase()) + (/[.!?]$/.test(sentence) ? "" : "."));
   const share = open === null || s.w === null ? 0 : Math.max(0, Math.min(1, (s.w - open.minute) / windowMs));
   style(panel.querySelector(".meter i"), "transform", `scaleX(${share.toFixed(4)})`);
   text(find("why-progress"), open === null ? "" : s.w === null ? "W does not exist yet: a partition has shown no event time"
@@ -102,14 +102,16 @@ function ledger(s) {
   text(read, readGap(l) === 0 ? "✓" : "✗");
   text(counted, countedGap(l) === 0 ? "✓" : "✗");
   text(panel.querySelector(".verdict"), good ? "✓ balances" : "✗ does not balance");
-  text(find("ledger-note"), `Every record read is in exactly one place. ${whole(l.keys)} minutes held.`);
+  text(find("ledger-note"), `Every record read is in exactly one place: in ${whole(l.keys)} minutes held, in retired ones, or in the list below.`);
   const alarm = find("alarm"), gap = readGap(l) || countedGap(l);
   text(alarm, good ? "" : `✗ The ledger does not balance: ${gap === 0 ? "the committer refuses to commit" : `${whole(Math.abs(gap))} records ${gap > 0 ? "are missing" : "are there twice"}`}. ` +
     "Nothing is written while it does not.");
   alarm.hidden = good;
 }
 
-const wait = (ms) => ms >= 60_000 ? duration(Math.round(ms / 1000) * 1000) : duration(ms);
+const wait = (ms) => ms < 1000 ? `${ms} ms` : duration(ms);
+
+const short = (ms) => ms < 60_000 ? `${ms / 1000}s` : ms < 3_600_000 ? `${ms / 60_000}m` : `${ms / 3_600_000}h`;
 
 function lateness(s) {
   const { settings, records } = settingsOf(s.lateness), now = s.settings.lateness_ms, slider = find("setting");
@@ -121,7 +123,7 @@ function lateness(s) {
   const tried = settings[Number(slider.value)] ?? settings.at(-1);
   text(find("advice"), records === 0 ? "No record has been judged yet." : best === null
     ? `Some of ${compact(records)} records were more than ${wait(settings.at(-1).lateness_ms)} behind: no setting here loses none.`
-    : best.lateness_ms < now ? `${wait(best.lateness_ms)} would have lost none of ${compact(records)} records, and minutes would be final ${wait(now - best.lateness_ms)} sooner.`
+    : best.lateness_ms < now ? `A lateness of ${wait(best.lateness_ms)} would have lost none of ${compact(records)} records, and minutes would be final ${wait(now - best.lateness_ms)} sooner.`
       : `The setting of ${wait(now)} fits: some of ${compact(records)} records came nearly as late.`);
   text(find("try"), wait(tried.lateness_ms));
   attribute(slider, "aria-valuetext", wait(tried.lateness_ms));
@@ -134,8 +136,8 @@ function lateness(s) {
     style(bar.children[1], "height", `${count === 0 ? 0 : Math.max(4, Math.log1p(count) / most * 100).toFixed(1)}%`);
     data(bar, "lost", i > 0 && edges[i - 1] >= tried.lateness_ms);
     data(bar, "present", i === present + 1);
-    text(bar.children[0], count > 0 ? compact(count).replace(" ", "") : "");
-    text(bar.children[2], i === 0 ? "0" : wait(edges[i - 1]).replace(" min", "m").replace(" ms", "").replace(" s", "s").replace(" h", "h"));
+    text(bar.children[0], count > 0 ? compact(count, 1000).replace(" ", "") : "");
+    text(bar.children[2], i === 0 ? "0" : short(edges[i - 1]));
     bar.title = `${i === 0 ? "not behind, or less than" : "from"} ${wait(edges[Math.max(0, i - 1)])}: ${whole(count)} records`;
   });
   attribute(find("bars"), "aria-label", `How far ${whole(records)} records were behind: ${find("advice").textContent}`);
@@ -164,7 +166,7 @@ function storage(s, now) {
   text(find("checkpoint-age"), c === null ? "none yet" : duration(Math.max(0, now - c.at)));
   text(find("checkpoint-size"), c === null ? "–" : `${bytes(c.bytes)} in ${c.objects === 1 ? "1 object" : `${whole(c.objects)} objects`}`);
   text(find("checkpoint-seq"), c === null ? "–" : whole(c.seq));
-  text(find("storage-note"), c === null ? "" : c.folder);
+  text(find("checkpoint-folder"), c === null ? "–" : c.folder);
   each(find("sinks"), s.sinks, () => make("li", "", make("bdi"), make("span", "note")), (item, sink) => {
     text(item.firstChild, sink.name);
     data(item, "mood", sink.trouble === null ? "" : "bad");
