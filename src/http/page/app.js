@@ -209,9 +209,9 @@ const shortWindow = () => market.settings.window_ms < 60_000;
 function drawHead() {
   const entry = primary(), row = entry?.rows.at(-1), { status } = market;
   text(find("symbol"), market.chosen[0] ?? (status ? "Waiting for the first record" : "–"));
-  text(find("value"), row ? price(row[AVG]) : "–");
+  text(find("value"), row ? price(row[AVG]) : "");
   const share = entry ? market.change(entry) : NaN;
-  text(find("change"), change(share));
+  text(find("change"), row ? change(share) : "");
   data(find("change"), "direction", share > 0 ? "up" : share < 0 ? "down" : "none");
   if (row) {
     const state = market.state(row[MINUTE]);
@@ -225,10 +225,10 @@ function drawHead() {
     data(item, "none", tallies[item.dataset.state] === 0);
   }
   const fix = entry?.corrected;
-  find("correction").hidden = !fix;
-  if (fix) {
+  if (!fix) text(find("correction"), "");
+  else {
     const more = fix.row[COUNT] - fix.before[COUNT];
-    text(find("correction"), `⟲ ${clock(fix.row[MINUTE], shortWindow())} corrected by ${more === 1 ? "a straggler" : `${whole(more)} stragglers`}: ` +
+    text(find("correction"), `· ${clock(fix.row[MINUTE], shortWindow())} corrected by ${more === 1 ? "a straggler" : `${whole(more)} stragglers`}: ` +
       `${price(fix.before[AVG])} → ${price(fix.row[AVG])}`);
   }
   drawChosen();

@@ -68,13 +68,14 @@ export class Chart {
     at.plotBottom = plotBottom;
     this.layout = { from: view.from, span, right, window: view.settings.window_ms };
 
-    this.grid(view, at);
+    const tags = this.tags(parts, view, at);
+    this.grid(view, at, tags);
     this.flashes(view, at);
     this.regions(view, at);
     if (view.volume) this.volume(parts[0], view, at, volumeTop);
     if (view.mode === "candles" && !view.relative) this.candles(parts[0], view, at);
     else parts.forEach((part) => this.line(part, view, at, parts.length === 1));
-    this.ends(parts, view, at);
+    this.ends(tags, view, at);
     this.strip(parts[0], view, at);
     this.cross(parts, view, at);
   }
@@ -112,7 +113,7 @@ export class Chart {
     this.scale = { low: low - range * 0.08, high: high + range * 0.1, key };
   }
 
-  grid(view, at) {
+  grid(view, at, tags) {
     const { context: c } = this, { low, high } = this.scale, { palette } = view;
     const step = niceStep(high - low, Math.max(2, (at.plotBottom - TOP) / 38));
     const digits = Math.max(0, Math.min(12, -Math.floor(Math.log10(step) + 1e-9)));
@@ -127,6 +128,7 @@ export class Chart {
       if (y < TOP) continue;
       c.moveTo(0, y);
       c.lineTo(at.right, y);
+      if (tags.some((tag) => Math.abs(tag.y - y) < 15)) continue;
       c.fillText(view.relative ? percent(n * step, digits > 2 ? digits - 2 : 0) : price(n * step, digits), at.right + 10, y);
     }
     c.stroke();
@@ -135,7 +137,7 @@ export class Chart {
     c.textAlign = "center";
     for (let t = Math.ceil(view.from / every) * every; t <= view.to; t += every) {
       const x = at.x(t);
-      if (x < 16 || x > at.right - 4) continue;
+      if (x < 28 || x > at.right - 4) continue;
       c.fillText(clock(t, every < MIN, every >= 24 * HOUR), x, at.height - 8);
     }
   }
@@ -293,9 +295,9 @@ export class Chart {
     }
   }
 
-  /** Right of the plot: the newest value of each line (with its name if there are several), never over one another. */
-  ends(parts, view, at) {
-    const { context: c } = this, tags = [];
+  /** What stands right of the plot: the newest value of each line (the names if there are several), never over one another. */
+  tags(parts, view, at) {
+    const tags = [];
     for (const part of parts) {
       if (part.first === part.last) continue;
       const row = part.rows[part.last - 1], candles = view.mode === "candles" && !view.relative && row[CLOSE] !== null;
@@ -304,10 +306,14 @@ export class Chart {
     }
     tags.sort((a, b) => a.y - b.y);
     tags.forEach((tag, i) => { tag.y = Math.max(tag.y, i === 0 ? TOP : tags[i - 1].y + 19); });
+    return tags;
+  }
+
+  ends(tags, view, at) {
+    const { context: c } = this;
     c.textAlign = "left";
     c.textBaseline = "middle";
     for (const { y, color, text } of tags) {
-      c.clearRect(at.right + 1, y - 15, RIGHT, 30); // no label of the axis shows half
       c.fillStyle = color;
       c.beginPath();
       c.roundRect(at.right + 3, y - 9, RIGHT - 3, 18, 4);

@@ -26,12 +26,12 @@ export function whole(value) {
   return value === null || value === undefined ? NONE : fixed(Math.round(value), 0);
 }
 
-/** A count in short, from `from` on: 1.2 M. */
-export function compact(value, from = 1e4) {
+/** A count in short, from `from` on, with a fraction below `wholes` units: 1.2 M. */
+export function compact(value, from = 1e4, wholes = 100) {
   if (value === null || value === undefined || !Number.isFinite(value)) return NONE;
   const size = Math.abs(value);
   for (const [unit, name] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
-    if (size >= unit && size >= from) return `${fixed(value / unit, size >= unit * 100 ? 0 : 1)} ${name}`;
+    if (size >= unit && size >= from) return `${fixed(value / unit, size >= unit * wholes ? 0 : 1)} ${name}`;
   }
   return fixed(value, size >= 100 || Number.isInteger(value) ? 0 : 1);
 }

@@ -27,8 +27,10 @@ function vitals(s, now) {
   const idle = s.partitions.filter((p) => p.caught_up).length, paused = s.partitions.filter((p) => p.paused).length;
   vital("throughput", `${compact(s.records_per_s)}/s`, `records, ${s.partitions.length === 1 ? "1 partition" : `${s.partitions.length} partitions`}` +
     (paused > 0 ? `, ${paused} paused` : idle > 0 ? `, ${idle} idle` : ""));
-  vital("freshness", Number.isFinite(newest) ? duration(Math.max(0, now - newest)) : "–", "age of the newest event");
-  vital("watermark", s.w === null ? "–" : moment(s.w, newest), s.w === null ? "no event time yet" : `${duration(Math.max(0, newest - s.w))} behind the newest event`);
+  const age = Math.max(0, now - newest);
+  if (age > 86_400_000 && Number.isFinite(age)) vital("freshness", "Replay", `events of ${clock(newest, false, true)}`);
+  else vital("freshness", duration(age), "age of the newest event");
+  vital("watermark", s.w === null ? "–" : moment(s.w, newest), s.w === null ? "no event time yet" : `${duration(Math.max(0, newest - s.w))} behind the newest`);
   const { ledger } = s;
   vital("balance", balances(ledger) ? "✓ Balances" : "✗ Does not balance", `${compact(ledger.read)} records read`, balances(ledger) ? "good" : "bad");
   const lost = ledger.late + ledger.rejected + ledger.quarantined;
@@ -42,7 +44,7 @@ function why(s, now) {
   const panel = find("why"), open = s.open_minute, { window_ms: windowMs } = s.settings;
   data(panel, "open", open !== null);
   text(find("why-title"), open === null ? "No minute is open" : `Why is ${moment(open.minute, now, windowMs < 60_000)} still open?`);
-  const sentence = open === null ? "Every minute that was read has ended in all partitions." : open.why;
+  const sentence = open !== null ? open.why : s.w === null ? "Nothing has been read yet." : "Every minute that was read has ended in all partitions.";
   text(find("why-sentence"), sentence.replace(/^[a-z](?=[a-z]* )/, (letter) => letter.toUpperCase()) + (/[.!?]$/.test(sentence) ? "" : "."));
   const share = open === null || s.w === null ? 0 : Math.max(0, Math.min(1, (s.w - open.minute) / windowMs));
   style(panel.querySelector(".meter i"), "transform", `scaleX(${share.toFixed(4)})`);
@@ -102,7 +104,7 @@ function ledger(s) {
   text(read, readGap(l) === 0 ? "✓" : "✗");
   text(counted, countedGap(l) === 0 ? "✓" : "✗");
   text(panel.querySelector(".verdict"), good ? "✓ balances" : "✗ does not balance");
-  text(find("ledger-note"), `Every record read is in exactly one place: in ${whole(l.keys)} minutes held, in retired ones, or in the list below.`);
+  text(find("ledger-note"), `Every record read is in exactly one place. ${whole(l.keys)} minutes are held.`);
   const alarm = find("alarm"), gap = readGap(l) || countedGap(l);
   text(alarm, good ? "" : `✗ The ledger does not balance: ${gap === 0 ? "the committer refuses to commit" : `${whole(Math.abs(gap))} records ${gap > 0 ? "are missing" : "are there twice"}`}. ` +
     "Nothing is written while it does not.");
@@ -128,7 +130,7 @@ function lateness(s) {
   text(find("try"), wait(tried.lateness_ms));
   attribute(slider, "aria-valuetext", wait(tried.lateness_ms));
   const later = tried.lateness_ms - now;
-  text(find("outcome"), `${tried.lost === 0 ? "Loses nothing" : `Loses at most ${whole(tried.lost)} records (${smallPercent(tried.lost / records)})`}; minutes are final ` +
+  text(find("outcome"), records === 0 ? "" : `${tried.lost === 0 ? "Loses nothing" : `Loses at most ${whole(tried.lost)} records (${smallPercent(tried.lost / records)})`}; minutes are final ` +
     `${wait(tried.lateness_ms)} after they end${later === 0 ? ", as now" : `, ${wait(Math.abs(later))} ${later < 0 ? "sooner" : "later"} than now (${wait(now)})`}.`);
   const most = Math.log1p(Math.max(...s.lateness.counts));
   const edges = s.lateness.edges_ms;
@@ -136,7 +138,7 @@ function lateness(s) {
     style(bar.children[1], "height", `${count === 0 ? 0 : Math.max(4, Math.log1p(count) / most * 100).toFixed(1)}%`);
     data(bar, "lost", i > 0 && edges[i - 1] >= tried.lateness_ms);
     data(bar, "present", i === present + 1);
-    text(bar.children[0], count > 0 ? compact(count, 1000).replace(" ", "") : "");
+    text(bar.children[0], count > 0 ? compact(count, 1000, 10).replace(" ", "") : "");
     text(bar.children[2], i === 0 ? "0" : short(edges[i - 1]));
     bar.title = `${i === 0 ? "not behind, or less than" : "from"} ${wait(edges[Math.max(0, i - 1)])}: ${whole(count)} records`;
   });
