@@ -1,5 +1,5 @@
-// The same 20 random lines of 1,200 minutes for both sides, and the same clock: an update every 100 ms, in which the newest
-// minute of each line moves and, every tenth time, a new minute begins and the oldest goes.
+// The same 20 random lines of 1,200 minutes for both sides, and the same clock: an update every 100 ms, in which the
+// newest minute of each line moves and, every tenth time, a new minute begins and the oldest goes.
 
 export const LINES = 20, POINTS = 1200, MINUTE_MS = 60_000, START = Date.UTC(2026, 0, 5, 8);
 let seed = 7;

@@ -1,5 +1,5 @@
-// Their side: plotly.js as it is shipped, lines alone, without hover or mode bar, which costs it least; `react` is its way to
-// redraw with changed data. (scattergl would need WebGL for each chart, and compiles its functions by eval.)
+// Their side: plotly.js as it is shipped, lines alone, without hover or mode bar, which costs it least; `react` is its
+// way to redraw with changed data. (scattergl would need WebGL for each chart, and compiles its functions by eval.)
 
 import { LINES, go, lines, trial } from "./lines.js";
 

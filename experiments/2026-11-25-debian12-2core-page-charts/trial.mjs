@@ -1,5 +1,5 @@
-// The measured trial behind src/http/page/chart.js: our canvas against plotly.js, 20 live lines of 1,200 points, ten updates a
-// second, in headless Chromium under the page's own Content-Security-Policy. Prints one CSV row per run.
+// The measured trial behind src/http/page/chart.js: our canvas against plotly.js, 20 live lines of 1,200 points, ten
+// updates a second, in headless Chromium under the page's own Content-Security-Policy. Prints one CSV row per run.
 //
 //   node trial.mjs ROUNDS SECONDS     playwright-core and plotly.js-dist-min must be installed where NODE_PATH says (see `run`)
 

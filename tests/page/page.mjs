@@ -1,11 +1,13 @@
-// Drives the live page in a real Chromium against a server that is running, as a user would, and fails with what is wrong.
+// Drives the live page in a real Chromium against a server that is running, as a user would, and fails with what is
+// wrong.
 //
 //   npm install --no-save && node page.mjs http://127.0.0.1:8080/ [SHOTS]
 //
-// SHOTS is a folder for pictures at 1280 and 390 pixels, light and dark. From the environment: CHROMIUM (/usr/bin/chromium),
-// PAGE_SYMBOL, a symbol the source holds and that would be harmful as markup (looked for with `q=<` otherwise), WAIT_S (90), the time
-// in which a minute must become final: the server's window and lateness must be short (2 s and 4 s, say). Chromium's sandbox is
-// off for root alone. Prints a line for each thing that holds, and the time of the first paint (1 s at most).
+// SHOTS is a folder for pictures at 1280 and 390 pixels, light and dark. From the environment: CHROMIUM
+// (/usr/bin/chromium), PAGE_SYMBOL, a symbol the source holds and that would be harmful as markup (looked for with
+// `q=<` otherwise), WAIT_S (90), the time in which a minute must become final: the server's window and lateness must be
+// short (2 s and 4 s, say). Chromium's sandbox is off for root alone. Prints a line for each thing that holds, and the
+// time of the first paint (1 s at most).
 
 import { mkdirSync } from "node:fs";
 import { connect, createServer } from "node:net";

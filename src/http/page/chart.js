@@ -1,10 +1,10 @@
 // The chart: one canvas with lines or candles, volume, a strip with the state of every minute, and the time axis.
 //
-// Nothing is kept between two calls of `draw` but the vertical scale (so that it does not jitter) and the layout (so that
-// a pointer can be turned into a minute). Who calls decides when: it draws at once and starts no timer.
+// Nothing is kept between two calls of `draw` but the vertical scale (so that it does not jitter) and the layout (so
+// that a pointer can be turned into a minute). Who calls decides when: it draws at once and starts no timer.
 //
-// The states of a series' rows come in the order partial, final, closed, open, because each is a bound on the minute; so a
-// line is at most four runs. Each has a dash or a pattern of its own besides its colour.
+// The states of a series' rows come in the order partial, final, closed, open, because each is a bound on the minute;
+// so a line is at most four runs. Each has a dash or a pattern of its own besides its colour.
 
 import { clock, percent, price } from "./format.js";
 import { AVG, CLOSE, HIGH, LOW, MINUTE, OPEN, VOLUME, seek, stateOf } from "./rows.js";
@@ -42,9 +42,9 @@ export class Chart {
   }
 
   /**
-   * Draws `view`: {series: [{name, rows, color}], from, to, marks, settings, mode: "line" | "candles", relative, volume,
-   * hover: minute | null, flashes: Map(minute -> 0..1), palette, font}. Times in ms; with `relative`, lines show the change
-   * since the first row in view. Needs one series at least; rows may be empty.
+   * Draws `view`: {series: [{name, rows, color}], from, to, marks, settings, mode: "line" | "candles", relative,
+   * volume, hover: minute | null, flashes: Map(minute -> 0..1), palette, font}. Times in ms; with `relative`, lines
+   * show the change since the first row in view. Needs one series at least; rows may be empty.
    */
   draw(view) {
     const { canvas, context: c } = this;
@@ -61,7 +61,7 @@ export class Chart {
     const at = { right, bottom, slot, width, height, x: (t) => (t - view.from) / span * right };
     const parts = view.series.map((series) => this.visible(series, view));
     const volumeTop = view.volume ? bottom - (bottom - TOP) * 0.17 : bottom;
-    this.fitScale(parts, view, `${view.mode} ${view.relative} ${view.series.map((s) => s.name).join("\n")} ${view.from > 0}`);
+    this.fitScale(parts, view, [view.mode, view.relative, ...view.series.map((series) => series.name)].join("\n"));
     const { low, high } = this.scale;
     const plotBottom = view.volume ? volumeTop - 8 : bottom;
     at.y = (value) => plotBottom - (value - low) / (high - low) * (plotBottom - TOP);
@@ -129,7 +129,8 @@ export class Chart {
       c.moveTo(0, y);
       c.lineTo(at.right, y);
       if (tags.some((tag) => Math.abs(tag.y - y) < 15)) continue;
-      c.fillText(view.relative ? percent(n * step, digits > 2 ? digits - 2 : 0) : price(n * step, digits), at.right + 10, y);
+      const label = view.relative ? percent(n * step, Math.max(0, digits - 2)) : price(n * step, digits);
+      c.fillText(label, at.right + 10, y);
     }
     c.stroke();
     const wanted = Math.max(view.settings.window_ms, (view.to - view.from) / Math.max(2, at.right / 84));
@@ -200,7 +201,8 @@ export class Chart {
       let low = i + 1, high = part.last; // the states come in order, so the end of a run is found by halving
       while (low < high) {
         const middle = (low + high) >> 1;
-        if (stateOf(part.rows[middle][MINUTE], view.marks, view.settings) === state) low = middle + 1; else high = middle;
+        if (stateOf(part.rows[middle][MINUTE], view.marks, view.settings) === state) low = middle + 1;
+        else high = middle;
       }
       each(state, i, low);
       i = low;
@@ -229,7 +231,8 @@ export class Chart {
       c.lineCap = state === "partial" ? "round" : "butt";
       c.lineWidth = state === "final" && alone ? 2.25 : 1.75;
       c.beginPath();
-      for (let n = Math.max(part.first, i - 1); n < j; n += 1) c.lineTo(...point(n)); // a segment has the state of its end
+      // a segment has the state of its end
+      for (let n = Math.max(part.first, i - 1); n < j; n += 1) c.lineTo(...point(n));
       c.stroke();
     });
     c.setLineDash([]);
@@ -262,7 +265,8 @@ export class Chart {
         const row = part.rows[n];
         if (row[OPEN] === null) continue;
         const up = row[CLOSE] >= row[OPEN], x = at.x(row[MINUTE]) + at.slot / 2;
-        const top = at.y(Math.max(row[OPEN], row[CLOSE])), body = Math.max(1, at.y(Math.min(row[OPEN], row[CLOSE])) - top);
+        const top = at.y(Math.max(row[OPEN], row[CLOSE]));
+        const body = Math.max(1, at.y(Math.min(row[OPEN], row[CLOSE])) - top);
         c.strokeStyle = c.fillStyle = up ? palette.up : palette.down;
         c.setLineDash([]);
         c.beginPath();
@@ -295,7 +299,10 @@ export class Chart {
     }
   }
 
-  /** What stands right of the plot: the newest value of each line (the names if there are several), never over one another. */
+  /**
+   * What stands right of the plot: the newest value of each line (the names if there are several), never over one
+   * another.
+   */
   tags(parts, view, at) {
     const tags = [];
     for (const part of parts) {

@@ -1,5 +1,6 @@
-// The few ways in which this page changes its document. All text goes through `textContent`: whatever a symbol or a record
-// holds, it is shown and never read as markup. What has not changed is not touched, so that nothing is laid out for it.
+// The few ways in which this page changes its document. All text goes through `textContent`: whatever a symbol or a
+// record holds, it is shown and never read as markup. What has not changed is not touched, so that nothing is laid out
+// for it.
 
 export const find = (id) => document.getElementById(id);
 
@@ -34,23 +35,25 @@ export function make(tag, name, ...children) {
   return element;
 }
 
-/** Makes `parent` have one child for each item: old ones are used again, `create()` makes more, `update(child, item)` fills. */
+/**
+ * Makes `parent` have one child for each item: old ones are used again, `create()` makes more, `update(child, item)`
+ * fills.
+ */
 export function each(parent, items, create, update) {
   while (parent.childElementCount > items.length) parent.lastElementChild.remove();
   while (parent.childElementCount < items.length) parent.append(create());
   items.forEach((item, i) => update(parent.children[i], item, i));
 }
 
-/** A group of radio buttons: one is checked, arrows move, `on(value)` is told. Gives a function that checks one. */
+/** A group of radio buttons: arrows move, `on(value)` is told of a choice. Gives a function that chooses the nth. */
 export function choice(group, on) {
   const buttons = [...group.children];
-  const check = (value) => buttons.forEach((button) => {
-    const checked = button.dataset.value === value;
-    attribute(button, "aria-checked", checked);
-    button.tabIndex = checked ? 0 : -1;
+  const check = (chosen) => buttons.forEach((button) => {
+    attribute(button, "aria-checked", button === chosen);
+    button.tabIndex = button === chosen ? 0 : -1;
   });
   const pick = (button) => {
-    check(button.dataset.value);
+    check(button);
     on(button.dataset.value);
   };
   buttons.forEach((button, i) => {
@@ -59,12 +62,11 @@ export function choice(group, on) {
       const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
       if (!step) return;
       event.preventDefault();
-      event.stopPropagation();
       const next = buttons[(i + step + buttons.length) % buttons.length];
       next.focus();
       pick(next);
     });
   });
-  check(buttons.find((button) => button.getAttribute("aria-checked") === "true").dataset.value);
-  return check;
+  check(buttons[0]);
+  return (n) => pick(buttons[n]);
 }

@@ -16,7 +16,7 @@ export function fixed(value, digits) {
 export function price(value, digits) {
   if (value === null || value === undefined || !Number.isFinite(value)) return NONE;
   const size = Math.abs(value);
-  if (digits === undefined) digits = size === 0 ? 2 : Math.max(0, Math.min(10, 4 - Math.floor(Math.log10(size) - 1e-12)));
+  digits ??= size === 0 ? 2 : Math.max(0, Math.min(10, 4 - Math.floor(Math.log10(size) - 1e-12)));
   if (size >= 1e9) return compact(value);
   return fixed(value, size >= 1 ? Math.min(digits, 4) : digits);
 }
@@ -77,7 +77,8 @@ export function duration(ms) {
   if (ms < 0) return `−${duration(-ms)}`;
   if (ms < 1000) return ms < 100 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
   if (ms < MIN) return ms < 9950 && ms % 1000 !== 0 ? `${(ms / 1000).toFixed(1)} s` : `${Math.floor(ms / 1000)} s`;
-  const [unit, name, part, partName] = ms < HOUR ? [MIN, "min", 1000, "s"] : ms < DAY ? [HOUR, "h", MIN, "min"] : [DAY, "d", HOUR, "h"];
+  const small = ms < HOUR ? [MIN, "min", 1000, "s"] : [HOUR, "h", MIN, "min"];
+  const [unit, name, part, partName] = ms < DAY ? small : [DAY, "d", HOUR, "h"];
   const rest = Math.floor(ms % unit / part);
   return `${Math.floor(ms / unit)} ${name}${rest > 0 ? ` ${rest} ${partName}` : ""}`;
 }

@@ -1,6 +1,7 @@
 // The list of symbols: any number of them in about twenty rows, which are moved and filled anew as it scrolls.
 //
-// A listbox for the keyboard and for screen readers: the focus stays on the list, `aria-activedescendant` names the row.
+// A listbox for the keyboard and for screen readers: the focus stays on the list, `aria-activedescendant` names the
+// row.
 
 import { attribute, make, style, text } from "./dom.js";
 import { change, price } from "./format.js";
@@ -24,16 +25,17 @@ export class SymbolList {
     new ResizeObserver(() => this.draw()).observe(root);
   }
 
-  /** Shows `entries` in this order; the active symbol stays active. */
-  setItems(entries) {
-    const symbol = this.items[this.active]?.symbol, at = entries.findIndex((entry) => entry.symbol === symbol);
-    this.items = entries;
-    this.active = Math.max(0, at);
+  /** Shows `entries` as they are; the active symbol stays active while `order` (order and search) is the same. */
+  setItems(entries, order) {
+    const symbol = order === this.order ? this.items[this.active]?.symbol : undefined;
+    const active = Math.max(0, entries.findIndex((entry) => entry.symbol === symbol));
+    Object.assign(this, { items: entries, order, active });
   }
 
   key(event) {
     const page = Math.max(1, Math.floor(this.root.clientHeight / ROW) - 1);
-    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity }[event.key];
+    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
+    const step = steps[event.key];
     if (step !== undefined) this.move(step);
     else if (event.key === "Enter" || event.key === " ") this.pick(event.shiftKey);
     else return;
@@ -55,7 +57,8 @@ export class SymbolList {
   }
 
   create() {
-    const row = make("div", "row", make("bdi", "name"), make("canvas", "spark"), make("span", "last"), make("span", "change"));
+    const row = make("div", "row", make("bdi", "name"), make("canvas", "spark"), make("span", "last"),
+      make("span", "change"));
     row.setAttribute("role", "option");
     row.children[1].setAttribute("aria-hidden", "true");
     row.id = `option-${this.rows.length}`;
@@ -97,7 +100,7 @@ export class SymbolList {
       }
     });
     if (activeId) attribute(this.root, "aria-activedescendant", activeId);
-    const wanting = this.items.slice(first, first + many).filter((entry) => entry.history === "none").map((entry) => entry.symbol);
-    if (wanting.length > 0) this.on.shown(wanting);
+    const wanting = this.items.slice(first, first + many).filter((entry) => entry.history === "none");
+    if (wanting.length > 0) this.on.shown(wanting.map((entry) => entry.symbol));
   }
 }

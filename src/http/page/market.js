@@ -1,7 +1,8 @@
 // What the page knows of the market: the newest rows of each symbol, and the marks that give each its state.
 //
-// Memory is flat: the chosen symbols keep KEPT minutes, the others SPARK, and beyond MOST symbols those that moved longest ago go.
-// A row of history never replaces one that counts more ticks: the stream may have been faster than the answer.
+// Memory is flat: the chosen symbols keep KEPT minutes, the others SPARK, and beyond MOST symbols those that moved
+// longest ago go. A row of history never replaces one that counts more ticks: the stream may have been faster than the
+// answer.
 
 import { COUNT, MINUTE, OPEN, AVG, SYMBOL, VOLUME, fromHistory, last, put, stateOf } from "./rows.js";
 
@@ -27,7 +28,7 @@ export class Market {
   }
 
   clear() {
-    this.entries = new Map(); // symbol -> {symbol, rows, first, version, history: "none" | "spark" | "all", flashes, corrected}
+    this.entries = new Map(); // by symbol, as `entry` makes them
     this.total = 0;
     this.newest = null; // the newest minute of any symbol
     this.generation = (this.generation ?? 0) + 1;
@@ -60,6 +61,8 @@ export class Market {
   entry(symbol) {
     let entry = this.entries.get(symbol);
     if (!entry) {
+      // `first`: the price that changes are measured from; `history`: "none", "spark" or "all" of it was asked for;
+      // `flashes`: minute -> when a straggler corrected it; `corrected`: the last such correction
       entry = { symbol, rows: [], first: null, version: 0, history: "none", flashes: new Map(), corrected: null };
       this.entries.set(symbol, entry);
       this.total = Math.max(this.total, this.entries.size);
@@ -69,7 +72,8 @@ export class Market {
   }
 
   evict() {
-    const old = [...this.entries.values()].sort((a, b) => (a.rows.at(-1)?.[MINUTE] ?? 0) - (b.rows.at(-1)?.[MINUTE] ?? 0));
+    const moved = (entry) => entry.rows.at(-1)?.[MINUTE] ?? 0;
+    const old = [...this.entries.values()].sort((a, b) => moved(a) - moved(b));
     for (const entry of old.slice(0, this.entries.size - MOST)) {
       if (!this.chosen.includes(entry.symbol)) this.entries.delete(entry.symbol);
     }
@@ -125,7 +129,9 @@ export class Market {
     return row ? (row[MINUTE] === this.newest ? 1e15 : 0) + (row[VOLUME] ?? row[COUNT]) : 0;
   }
 
-  /** The symbols that match `query`, from the server: all of them for a page that has just come, or one that searches. */
+  /**
+   * The symbols that match `query`, from the server: all of them for a page that has just come, or one that searches.
+   */
   async loadSymbols(query) {
     const { generation } = this;
     const { symbols, total } = await get("/api/symbols", { q: query, limit: MOST });
@@ -137,13 +143,15 @@ export class Market {
       entry.change = one.change;
       if (this.newest === null || one.minute > this.newest) this.newest = one.minute;
       if (entry.rows.length === 0) {
-        entry.rows.push([one.symbol, one.minute, one.count, one.avg, null, null, null, one.last, one.volume === null ? null : Number(one.volume), null]);
+        entry.rows.push(fromHistory({ ...one, close: one.last }));
         entry.version += 1;
       }
     }
   }
 
-  /** The minutes of `symbols` that the page may show and has not: all that it keeps ("all"), or a sparkline's ("spark"). */
+  /**
+   * The minutes of `symbols` that the page may show and has not: all that it keeps ("all"), or a sparkline's ("spark").
+   */
   async loadHistory(symbols, depth) {
     const { generation } = this;
     const wanted = symbols.filter((symbol) => ![depth, "all"].includes(this.entry(symbol).history));
@@ -168,7 +176,8 @@ export class Market {
 
   takeHistory(row) {
     const entry = this.entry(row[SYMBOL]), before = put(entry.rows, row);
-    if (before && (before[COUNT] > row[COUNT] || (before[COUNT] === row[COUNT] && before[OPEN] !== null))) put(entry.rows, before);
+    const newer = before && (before[COUNT] > row[COUNT] || (before[COUNT] === row[COUNT] && before[OPEN] !== null));
+    if (newer) put(entry.rows, before);
     if (entry.rows[0] === row && entry.first === null) entry.first = row[OPEN] ?? row[AVG];
     entry.version += 1;
     this.trim(entry);

@@ -1,5 +1,5 @@
-// A row, as the stream sends it: [symbol, minute, count, avg, open, high, low, close, volume, vwap]; without market columns
-// the last six are missing. A symbol's rows are an array in the order of minutes.
+// A row, as the stream sends it: [symbol, minute, count, avg, open, high, low, close, volume, vwap]; without market
+// columns the last six are missing. A symbol's rows are an array in the order of minutes.
 
 export const SYMBOL = 0, MINUTE = 1, COUNT = 2, AVG = 3, OPEN = 4, HIGH = 5, LOW = 6, CLOSE = 7, VOLUME = 8, VWAP = 9;
 

@@ -17,7 +17,8 @@ export function sparkline(canvas, rows, color) {
   const { width, height } = canvas, pad = height * 0.12;
   c.beginPath();
   for (const row of rows) {
-    c.lineTo(1 + (row[MINUTE] - start) / span * (width - 2), height - pad - (row[AVG] - low) / range * (height - 2 * pad));
+    const x = 1 + (row[MINUTE] - start) / span * (width - 2);
+    c.lineTo(x, height - pad - (row[AVG] - low) / range * (height - 2 * pad));
   }
   c.lineWidth = height / 15;
   c.lineJoin = "round";

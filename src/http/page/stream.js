@@ -1,13 +1,17 @@
-// The server's events, for ever: /api/stream by `fetch`, not by EventSource, because only so can a new connection say which
-// event was the last (Last-Event-ID), an HTTP error be seen, and silence be noticed.
+// The server's events, for ever: /api/stream by `fetch`, not by EventSource, because only so can a new connection say
+// which event was the last (Last-Event-ID), an HTTP error be seen, and silence be noticed.
 //
-// A lost connection is tried again after 0.5, 1, 2 … 30 s (each up to a quarter less, so that many pages do not come at once), at once
-// when the network or the page comes back or somebody asks. The server writes something every 15 s; 40 s of nothing is a lost connection.
+// A lost connection is tried again after 0.5, 1, 2 … 30 s (each up to a quarter less, so that many pages do not come at
+// once), at once when the network or the page comes back or somebody asks. The server writes something every 15 s; 40 s
+// of nothing is a lost connection.
 
 const FIRST_MS = 500, LONGEST_MS = 30_000, SILENCE_MS = 40_000;
 
 export class Stream {
-  /** `on.event(name, data)` for each event; `on.state("connecting" | "live" | "waiting" | "refused", ms until the next try)`. */
+  /**
+   * `on.event(name, data)` for each event; `on.state("connecting" | "live" | "waiting" | "refused", ms until the next
+   * try)`.
+   */
   constructor(path, on) {
     Object.assign(this, { path, on, lastId: null, wait: FIRST_MS, wake: null, abort: null });
     window.addEventListener("online", () => this.now());
