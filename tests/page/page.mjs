@@ -27,23 +27,46 @@ function check(holds, what, detail = "") {
   console.log(`ok: ${what}${detail === "" ? "" : ` (${detail})`}`);
 }
 
+/** Waits for `waiting`, and says what did not come true in time. */
+async function comes(what, waiting) {
+  try {
+    await waiting;
+  } catch (error) {
+    throw new Error(`not so: ${what} (${error.message.split("\n")[0]})`);
+  }
+  console.log(`ok: ${what}`);
+}
+
 /** A new tab that writes down every error, violation and dialog of the page into `troubles`. */
 async function open(browser, options, troubles, url = base) {
   const context = await browser.newContext(options), tab = await context.newPage();
   tab.on("pageerror", (error) => troubles.push(`error: ${error.message}`));
-  tab.on("console", (message) => { if (message.type() === "error" || message.type() === "warning") troubles.push(`console: ${message.text()}`); });
+  tab.on("console", (message) => { if (message.type() === "error" ||
+    message.type() === "warning") troubles.push(`console: ${message.text()}`); });
   tab.on("dialog", (dialog) => { troubles.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
-  tab.on("request", (request) => { if (new URL(request.url()).origin !== new URL(base).origin) troubles.push(`foreign request: ${request.url()}`); });
-  await tab.addInitScript(() => document.addEventListener("securitypolicyviolation", (event) => console.error(`CSP ${event.violatedDirective} ${event.blockedURI}`)));
+  tab.on("request", (request) => {
+    if (new URL(request.url()).origin !== new URL(url).origin) troubles.push(`foreign request: ${request.url()}`);
+  });
+  await tab.addInitScript(() => document.addEventListener("securitypolicyviolation", (event) =>
+    console.error(`CSP ${event.violatedDirective} ${event.blockedURI}`)));
   const answer = await tab.goto(url);
   if (!answer.ok()) throw new Error(`${base} answers ${answer.status()}`);
-  await tab.waitForSelector("body[data-connection=live]", { timeout: 15_000 });
-  await tab.waitForFunction(() => Number(document.getElementById("chart").dataset.points) > 1, null, { timeout: 30_000 });
+  await comes("the page is live", tab.waitForSelector("body[data-connection=live]", { timeout: 15_000 }));
+  await comes("there are minutes", tab.waitForFunction(() =>
+    Number(document.getElementById("chart").dataset.points) > 1));
   return { context, tab, answer };
 }
 
 const chartFacts = (tab) => tab.evaluate(() => ({ ...document.getElementById("chart").dataset }));
-const states = (tab) => tab.evaluate(() => [...document.querySelectorAll("#minutes tbody tr")].map((row) => [Number(row.dataset.minute), row.dataset.state]));
+/** The newest average becomes another. */
+async function moves(tab) {
+  const { lastValue } = await chartFacts(tab);
+  await tab.waitForFunction((value) => document.getElementById("chart").dataset.lastValue !== value, lastValue,
+    { timeout: 20_000 });
+}
+
+const states = (tab) => tab.evaluate(() => [...document.querySelectorAll("#minutes tbody tr")].map((row) =>
+  [Number(row.dataset.minute), row.dataset.state]));
 
 /** A minute that is seen open, then closed, then final; and no minute ever goes back. */
 async function life(tab) {
@@ -52,7 +75,7 @@ async function life(tab) {
     for (const [minute, state] of await states(tab)) {
       const past = seen.get(minute) ?? [];
       if (past.at(-1) === state) continue;
-      if (past.length > 0 && ORDER[state] < ORDER[past.at(-1)]) throw new Error(`minute ${minute} went from ${past.at(-1)} to ${state}`);
+      if (ORDER[state] < ORDER[past.at(-1)]) throw new Error(`minute ${minute} went from ${past.at(-1)} to ${state}`);
       seen.set(minute, [...past, state]);
       if ([...past, state].join() === "open,closed,final") return new Date(minute).toISOString();
     }
@@ -63,13 +86,16 @@ async function life(tab) {
 
 /** That a symbol with markup in it is shown as it is written. */
 async function hostile(tab) {
-  const symbol = process.env.PAGE_SYMBOL ?? await tab.evaluate(async () => (await (await fetch("/api/symbols?q=%3C&limit=1")).json()).symbols[0]?.symbol);
+  const symbol = process.env.PAGE_SYMBOL ?? await tab.evaluate(async () =>
+    (await (await fetch("/api/symbols?q=%3C&limit=1")).json()).symbols[0]?.symbol);
   if (symbol === undefined) return console.log("skipped: the source has no symbol with markup in it");
   await tab.fill("#search", symbol);
-  await tab.waitForFunction((name) => document.querySelector("#symbol-list .row:not([hidden]) .name")?.textContent === name, symbol);
+  await comes("the search finds it", tab.waitForFunction((name) =>
+    document.querySelector("#symbol-list .row:not([hidden]) .name")?.textContent === name, symbol));
   await tab.press("#search", "Enter");
-  await tab.waitForFunction((name) => document.getElementById("symbol").textContent === name, symbol);
-  const made = await tab.evaluate(() => document.querySelectorAll("main img, main script, main iframe, #symbol *, #symbol-list .name *").length);
+  await comes("its name is the title", tab.waitForFunction((name) =>
+    document.getElementById("symbol").textContent === name, symbol));
+  const made = await tab.locator("main img, main script, main iframe, #symbol *, #symbol-list .name *").count();
   check(made === 0, "a symbol with markup is text", symbol);
 }
 
@@ -89,28 +115,27 @@ async function reconnects(browser) {
   const { context, tab } = await open(browser, {}, troubles, `http://127.0.0.1:${proxy.address().port}/`);
   cut = true;
   for (const socket of sockets) socket.destroy();
-  await tab.waitForSelector("body[data-connection=waiting]", { timeout: 10_000 });
-  check(/Reconnecting/.test(await tab.textContent("#connection")), "a lost connection is shown", await tab.textContent("#connection"));
+  await comes("a cut connection is noticed", tab.waitForSelector("body[data-connection=waiting]", { timeout: 10_000 }));
+  check(/Reconnecting/.test(await tab.textContent("#connection")), "and shown", await tab.textContent("#connection"));
   await tab.waitForTimeout(2000); // more than one try fails
   cut = false;
-  await tab.waitForSelector("body[data-connection=live]", { timeout: 40_000 });
-  const { lastValue } = await chartFacts(tab);
-  await tab.waitForFunction((value) => document.getElementById("chart").dataset.lastValue !== value, lastValue, { timeout: 20_000 });
-  check(true, "the page comes back by itself and goes on");
+  await comes("the page comes back by itself", tab.waitForSelector("body[data-connection=live]", { timeout: 40_000 }));
+  await comes("and goes on", moves(tab));
   await context.close();
   for (const socket of sockets) socket.destroy();
   proxy.close();
 }
 
 async function main() {
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: process.getuid() === 0 ? ["--no-sandbox"] : [] });
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: process.getuid() === 0 ? ["--no-sandbox"] : [] });
   const troubles = [];
   try {
     const { context, tab, answer } = await open(browser, { viewport: { width: 1280, height: 800 } }, troubles);
-    check(true, "the page loads and is live");
     const policy = answer.headers()["content-security-policy"] ?? "";
     check(/script-src 'self'/.test(policy) && !/unsafe/.test(policy), "a strict Content-Security-Policy is sent");
-    const paint = await tab.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Infinity);
+    const paint = await tab.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime
+      ?? Infinity);
     check(paint <= 1000, "first paint within a second", `${Math.round(paint)} ms`);
 
     const before = await chartFacts(tab);
@@ -118,45 +143,54 @@ async function main() {
       const canvas = document.getElementById("chart");
       return canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((byte) => byte > 0);
     }), "the chart is drawn");
-    await tab.waitForFunction((value) => document.getElementById("chart").dataset.lastValue !== value, before.lastValue, { timeout: 20_000 });
-    check(true, "the newest average moves");
-    await tab.waitForFunction((minute) => Number(document.getElementById("chart").dataset.lastMinute) > minute, Number(before.lastMinute), { timeout: waitMs });
-    check(true, "the line grows by a minute");
-    check(true, "a minute goes open, closed, final", await life(tab));
+    await comes("the newest average moves", moves(tab));
+    await comes("the line grows by a minute", tab.waitForFunction((minute) =>
+      Number(document.getElementById("chart").dataset.lastMinute) > minute, Number(before.lastMinute),
+        { timeout: waitMs }));
+    const born = await life(tab);
+    check(true, "a minute goes open, closed, final", born);
     const shown = await tab.evaluate(async () => {
-      const { symbol } = document.getElementById("chart").dataset, row = document.querySelector("#minutes tbody tr[data-state=final]");
-      const { rows } = await (await fetch(`/api/minutes?${new URLSearchParams({ symbol, from: row.dataset.minute, limit: 1 })}`)).json();
+      const { symbol } = document.getElementById("chart").dataset,
+        row = document.querySelector("#minutes tbody tr[data-state=final]");
+      const query = new URLSearchParams({ symbol, from: row.dataset.minute, limit: 1 });
+      const { rows } = await (await fetch(`/api/minutes?${query}`)).json();
       return [[row.dataset.state, row.children[2].textContent].join(" "), [rows[0].state, rows[0].avg].join(" ")];
     });
     check(shown[0] === shown[1], "a final average on the page is the server's", shown.join(" = "));
 
-    await tab.waitForSelector("#ledger[data-balances=true]", { timeout: 5000 });
-    const ledger = await tab.evaluate(() => Object.fromEntries([...document.querySelectorAll("#ledger [data-term]")].map((cell) =>
+    await comes("the ledger is said to balance", tab.waitForSelector("#ledger[data-balances=true]", { timeout: 5000 }));
+    const ledger = await tab.evaluate(() =>
+      Object.fromEntries([...document.querySelectorAll("#ledger [data-term]")].map((cell) =>
       [cell.dataset.term, Number(cell.textContent.replaceAll(",", ""))])));
-    check(ledger.read > 0 && ledger.read === ledger.counted + ledger.late + ledger.rejected + ledger.quarantined && ledger.counted === ledger.held + ledger.retired &&
-      await tab.isHidden("#alarm"), "the ledger balances", `${ledger.read} records`);
-    check((await tab.textContent("#why-sentence")).trim().length > 5, "why a minute is open is said", await tab.textContent("#why-sentence"));
-    check(await tab.locator("#partitions tbody tr").count() > 0 && await tab.locator("#partitions tr[data-holds-w=true]").count() === 1, "one partition holds W");
+    check(ledger.read > 0 && ledger.read === ledger.counted + ledger.late + ledger.rejected + ledger.quarantined &&
+      ledger.counted === ledger.held + ledger.retired &&
+      await tab.isHidden("#alarm"), "and its figures add up", `${ledger.read} records`);
+    check((await tab.textContent("#why-sentence")).trim().length > 5, "why a minute is open is said",
+      await tab.textContent("#why-sentence"));
+    check(await tab.locator("#partitions tbody tr").count() > 0 &&
+      await tab.locator("#partitions tr[data-holds-w=true]").count() === 1, "one partition holds W");
 
     await tab.press("body", "/");
     check(await tab.evaluate(() => document.activeElement.id) === "search", "`/` goes to the search");
     const { symbols } = await tab.evaluate(async () => (await fetch("/api/symbols?limit=1000")).json());
     const wanted = symbols.at(-1).symbol;
     await tab.keyboard.insertText(wanted.toLowerCase());
-    await tab.waitForFunction((name) => [...document.querySelectorAll("#symbol-list .row:not([hidden])")].every((row) => row.dataset.symbol.toLowerCase().includes(name)), wanted.toLowerCase());
-    check(await tab.locator("#symbol-list .row:not([hidden])").count() > 0, "search narrows the list", wanted);
+    await comes("search narrows the list", tab.waitForFunction((name) => {
+      const rows = [...document.querySelectorAll("#symbol-list .row:not([hidden])")];
+      return rows.length > 0 && rows.every((row) => row.dataset.symbol.toLowerCase().includes(name));
+    }, wanted.toLowerCase()));
     await tab.press("#search", "Enter");
-    await tab.waitForFunction(() => document.getElementById("symbol").textContent === document.querySelector("#symbol-list .row").dataset.symbol);
-    await tab.waitForFunction(() => Number(document.getElementById("chart").dataset.points) > 1);
-    check(true, "Enter chooses");
+    await comes("Enter chooses", tab.waitForFunction(() =>
+      Number(document.getElementById("chart").dataset.points) > 1 &&
+      document.getElementById("symbol").textContent === document.querySelector("#symbol-list .row").dataset.symbol));
     await hostile(tab);
     await tab.fill("#search", "");
     await tab.press("#search", "Escape");
     await tab.press("#symbol-list", "Home");
     await tab.press("#symbol-list", "ArrowDown");
     await tab.press("#symbol-list", "Enter");
-    await tab.waitForFunction(() => document.querySelector("#symbol-list .row[data-active=true]")?.getAttribute("aria-selected") === "true");
-    check(true, "arrows and Enter choose in the list");
+    await comes("arrows and Enter choose in the list", tab.waitForFunction(() =>
+      document.querySelector("#symbol-list .row[data-active=true]")?.getAttribute("aria-selected") === "true"));
     await tab.press("#symbol-list", "?");
     check(await tab.isVisible("#keys"), "`?` shows the help");
     await tab.press("#keys", "Escape");
@@ -172,7 +206,8 @@ async function main() {
 
     for (const width of [1280, 390]) {
       for (const colorScheme of ["light", "dark"]) {
-        const one = await open(browser, { viewport: { width, height: width === 390 ? 844 : 800 }, colorScheme }, troubles);
+        const one = await open(browser, { viewport: { width, height: width === 390 ? 844 : 800 }, colorScheme },
+          troubles);
         await one.tab.waitForTimeout(1500); // for the eye alone: lines in the list
         const wide = await one.tab.evaluate(() => document.documentElement.scrollWidth);
         check(wide <= width, `nothing is wider than ${width} pixels, ${colorScheme}`, `${wide}`);

@@ -22,8 +22,7 @@ const stage = new Stage(market, view, (symbol) => choose(symbol, true));
 const list = new SymbolList(find("symbol-list"), { choose, shown: wantSparks });
 let palette = readPalette();
 
-// --- when to draw
-// -----------------------------------------------------------------------------------------------------
+// --- when to draw ----------------------------------------------------------------------------------------------------
 
 const drawers = {
   order: drawOrder,
@@ -103,8 +102,7 @@ function drawPanels() {
   panels(status, market.now());
 }
 
-// --- the stream
-// -------------------------------------------------------------------------------------------------------
+// --- the stream ------------------------------------------------------------------------------------------------------
 
 const handlers = {
   hello({ id, status }) {
@@ -164,11 +162,15 @@ async function load() {
   }
 }
 
-/** A failed answer means the server is going or gone: a new connection loads everything anew. */
+let troubles = 0;
+/** A failed answer means that the server is going or gone: a new connection, a little later each time, loads all anew. */
 function trouble(error) {
   console.info(`not loaded, tried again with a new connection: ${error.message}`);
-  market.run = null;
-  setTimeout(() => stream.restart(), 1000);
+  setTimeout(() => {
+    market.run = null;
+    stream.restart();
+  }, Math.min(30_000, 1000 * 2 ** troubles));
+  troubles += 1;
 }
 
 const sparks = new Set(); // symbols whose sparkline is to be loaded
@@ -183,8 +185,7 @@ function wantSparks(symbols) {
   symbols.forEach((symbol) => sparks.add(symbol));
 }
 
-// --- choosing
-// ---------------------------------------------------------------------------------------------------------
+// --- choosing --------------------------------------------------------------------------------------------------------
 
 function choose(symbol, add) {
   const { chosen } = market;
@@ -198,7 +199,7 @@ function setChosen(symbols) {
   view.hover = null;
   history.replaceState(null, "", `#${symbols.map((symbol) => `s=${encodeURIComponent(symbol)}`).join("&")}`);
   const show = () => changedNow("chart", "head", "list", "table", "spoken");
-  market.loadHistory(symbols, "all").then(show, trouble);
+  market.loadHistory(symbols, "all").then(() => { troubles = 0; show(); }, trouble);
   show();
 }
 
@@ -223,8 +224,7 @@ function search(query) {
   }, 200);
 }
 
-// --- hands
-// ------------------------------------------------------------------------------------------------------------
+// --- hands -----------------------------------------------------------------------------------------------------------
 
 const canvas = find("chart");
 const shape = choice(find("shape"), (value) => { view.mode = value; changedNow("chart"); });

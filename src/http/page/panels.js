@@ -17,8 +17,7 @@ export function panels(status, now) {
   for (const panel of [vitals, why, partitions, ledger, lateness, letters, storage]) panel(status, now);
 }
 
-// --- vital signs
-// ------------------------------------------------------------------------------------------------------
+// --- vital signs -----------------------------------------------------------------------------------------------------
 
 function vital(id, value, note, mood = "") {
   const [, main, small] = find(id).children;
@@ -48,8 +47,7 @@ function vitals(s, now) {
   }
 }
 
-// --- why is this minute still open?
-// -------------------------------------------------------------------------------------
+// --- why is this minute still open? ----------------------------------------------------------------------------------
 
 function why(s, now) {
   const open = s.open_minute, windowMs = s.settings.window_ms;
@@ -76,8 +74,7 @@ function why(s, now) {
   data(find("why-paused"), "mood", paused ? "bad" : "");
 }
 
-// --- partitions
-// -------------------------------------------------------------------------------------------------------
+// --- partitions ------------------------------------------------------------------------------------------------------
 
 /** A sign and words for what is known of a partition's silence (R8, R12). */
 function evidence(p, settings) {
@@ -120,8 +117,7 @@ function partitions(s, now) {
   });
 }
 
-// --- ledger (R11)
-// -----------------------------------------------------------------------------------------------------
+// --- ledger (R11) ----------------------------------------------------------------------------------------------------
 
 const readGap = (l) => l.read - l.counted - l.late - l.rejected - l.quarantined;
 const countedGap = (l) => l.counted - l.held - l.retired;
@@ -144,8 +140,7 @@ function ledger(s) {
   find("alarm").hidden = good;
 }
 
-// --- lateness advisor
-// -------------------------------------------------------------------------------------------------
+// --- lateness advisor ------------------------------------------------------------------------------------------------
 
 const span = (ms) => ms < 1000 ? `${ms} ms` : duration(ms);
 const short = (ms) => ms < 60_000 ? `${ms / 1000}s` : ms < 3_600_000 ? `${ms / 60_000}m` : `${ms / 3_600_000}h`;
@@ -193,8 +188,7 @@ function lateness(s) {
   });
 }
 
-// --- dead letters, checkpoint, sinks
-// ------------------------------------------------------------------------------------
+// --- dead letters, checkpoint, sinks ---------------------------------------------------------------------------------
 
 function letterRow() {
   const cell = (name, tag, inner = "") => make("td", name, make(tag, inner));

@@ -87,13 +87,10 @@ export class Stage {
     const relative = market.chosen.length > 1, hasMarket = market.settings.metrics === "market";
     const flashes = entry ? market.flashes(entry, still.matches) : new Map();
     data(document.body, "metrics", market.settings.metrics);
-    if (newest) {
-      const series = market.chosen.map((symbol, i) =>
-        ({ name: symbol, rows: market.entries.get(symbol)?.rows ?? [], color: palette.lines[i] }));
-      this.chart.draw({ ...this.extent(), series, marks: market.marks, settings: market.settings, relative, flashes,
-        palette,
-        mode: hasMarket ? view.mode : "line", volume: hasMarket && !relative, hover: view.hover, font: palette.font });
-    }
+    const series = market.chosen.map((symbol, i) =>
+      ({ name: symbol, rows: market.entries.get(symbol)?.rows ?? [], color: palette.lines[i] }));
+    this.chart.draw({ ...this.extent(), series, marks: market.marks, settings: market.settings, relative, flashes,
+      mode: hasMarket ? view.mode : "line", volume: hasMarket && !relative, hover: view.hover, palette, font: palette.font });
     data(canvas, "symbol", market.chosen[0] ?? "");
     data(canvas, "lastMinute", newest?.[MINUTE] ?? "");
     data(canvas, "lastValue", newest?.[AVG] ?? "");
