@@ -1,7 +1,7 @@
 // Drives the live page in a real Chromium against a server that is running, as a user would, and fails with what is
 // wrong.
 //
-//   npm install --no-save && node page.mjs http://127.0.0.1:8080/ [SHOTS]
+//   npm install --no-package-lock && node page.mjs http://127.0.0.1:8080/ [SHOTS]
 //
 // SHOTS is a folder for pictures at 1280 and 390 pixels, light and dark. From the environment: CHROMIUM
 // (/usr/bin/chromium), PAGE_SYMBOL, a symbol the source holds and that would be harmful as markup (looked for with
@@ -10,10 +10,11 @@
 // time of the first paint (1 s at most).
 
 import { mkdirSync } from "node:fs";
+import { createRequire } from "node:module";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
-import { chromium } from "playwright-core";
 
+const { chromium } = createRequire(import.meta.url)("playwright-core"); // so that it may be where NODE_PATH says
 const [base = process.env.PAGE_URL, shots] = process.argv.slice(2);
 const waitMs = 1000 * Number(process.env.WAIT_S ?? 90);
 const ORDER = { partial: 0, open: 0, closed: 1, final: 2 };

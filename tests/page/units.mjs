@@ -53,6 +53,7 @@ test("memory is flat: the chosen keep a day of minutes, the others an hour, and 
 test("history never takes the place of a newer row of the stream, and a straggler is noticed", () => {
   const market = new Market();
   market.status = { settings };
+  market.choose(["A"]);
   market.takeRow(row(0, 5, 2));
   market.takeHistory(row(0, 4, 1));
   assert.equal(market.entries.get("A").rows[0][AVG], 2);

@@ -80,7 +80,7 @@ function drawOrder() {
   if (rank) entries = entries.map((entry) => [rank(entry), entry]).sort(first).map(([, entry]) => entry);
   else entries.sort((a, b) => byName(a.symbol, b.symbol));
   // under a hand that is about to choose, rows keep their places
-  const busy = root.matches(":hover, :focus") && list.items.length === entries.length && list.order === key;
+  const busy = root.matches(":hover, :focus-visible") && list.items.length === entries.length && list.order === key;
   if (!busy) list.setItems(entries, key);
   const held = whole(market.entries.size), more = market.total - market.entries.size;
   text(find("symbol-count"), query ? `${whole(entries.length)} of ${held} symbols`

@@ -7,18 +7,19 @@ const MIN = 60_000, HOUR = 60 * MIN, DAY = 24 * HOUR;
 /** `value` with exactly `digits` fractional digits and grouped thousands. */
 export function fixed(value, digits) {
   if (!formats.has(digits)) {
-    formats.set(digits, new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+    const options = { minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: "negative" }; // no −0
+    formats.set(digits, new Intl.NumberFormat("en", options));
   }
   return formats.get(digits).format(value).replace("-", "−");
 }
 
-/** A price: with `digits`, or as many as give about six significant ones. */
+/** A price: with `digits`, or as many as give five significant ones. */
 export function price(value, digits) {
   if (value === null || value === undefined || !Number.isFinite(value)) return NONE;
   const size = Math.abs(value);
   digits ??= size === 0 ? 2 : Math.max(0, Math.min(10, 4 - Math.floor(Math.log10(size) - 1e-12)));
   if (size >= 1e9) return compact(value);
-  return fixed(value, size >= 1 ? Math.min(digits, 4) : digits);
+  return fixed(value, digits);
 }
 
 /** A count in full: 1,234,567. */

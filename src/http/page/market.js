@@ -85,7 +85,8 @@ export class Market {
     entry.first ??= row[OPEN] ?? row[AVG];
     entry.version += 1;
     if (this.newest === null || row[MINUTE] > this.newest) this.newest = row[MINUTE];
-    if (before && before[COUNT] !== row[COUNT] && row[MINUTE] + this.settings.window_ms <= this.settled) {
+    const straggler = before && before[COUNT] !== row[COUNT] && row[MINUTE] + this.settings.window_ms <= this.settled;
+    if (straggler && this.chosen.includes(row[SYMBOL])) {
       entry.flashes.set(row[MINUTE], performance.now());
       entry.corrected = { before, row };
     }
@@ -104,6 +105,7 @@ export class Market {
       const entry = this.entries.get(symbol);
       if (!entry || symbols.includes(symbol)) continue;
       entry.history = entry.history === "all" ? "spark" : entry.history;
+      entry.flashes.clear();
       this.trim(entry);
     }
   }
