@@ -163,7 +163,7 @@ async function load() {
 }
 
 let troubles = 0;
-/** A failed answer means that the server is going or gone: a new connection, a little later each time, loads all anew. */
+/** A failed answer means that the server is going or gone: a new connection, later each time, loads all anew. */
 function trouble(error) {
   console.info(`not loaded, tried again with a new connection: ${error.message}`);
   setTimeout(() => {
@@ -197,7 +197,8 @@ function choose(symbol, add) {
 function setChosen(symbols) {
   market.choose(symbols);
   view.hover = null;
-  history.replaceState(null, "", `#${symbols.map((symbol) => `s=${encodeURIComponent(symbol)}`).join("&")}`);
+  const named = symbols.map((symbol) => `s=${encodeURIComponent(symbol)}`).join("&");
+  history.replaceState(null, "", `${location.pathname}#${named}`);
   const show = () => changedNow("chart", "head", "list", "table", "spoken");
   market.loadHistory(symbols, "all").then(() => { troubles = 0; show(); }, trouble);
   show();
@@ -296,6 +297,7 @@ document.addEventListener("keydown", (event) => {
   keys[event.key]();
 });
 
+if (location.search) history.replaceState(null, "", location.pathname + location.hash); // a token has done its work
 watchTheme(themed);
 new ResizeObserver(() => changed("chart")).observe(canvas);
 setInterval(() => { // ages grow

@@ -33,6 +33,7 @@ export class Stage {
   head() {
     const { market, entry } = this, row = this.rows.at(-1), share = entry ? market.change(entry) : NaN;
     text(find("symbol"), market.chosen[0] ?? (market.status ? "Waiting for the first record" : "–"));
+    attribute(find("chart"), "aria-label", `Chart of ${market.chosen.join(", ")}; arrow keys read it minute by minute`);
     text(find("value"), row ? price(row[AVG]) : "");
     text(find("change"), row ? change(share) : "");
     data(find("change"), "direction", share > 0 ? "up" : share < 0 ? "down" : "none");
@@ -90,7 +91,8 @@ export class Stage {
     const series = market.chosen.map((symbol, i) =>
       ({ name: symbol, rows: market.entries.get(symbol)?.rows ?? [], color: palette.lines[i] }));
     this.chart.draw({ ...this.extent(), series, marks: market.marks, settings: market.settings, relative, flashes,
-      mode: hasMarket ? view.mode : "line", volume: hasMarket && !relative, hover: view.hover, palette, font: palette.font });
+      mode: hasMarket ? view.mode : "line", volume: hasMarket && !relative, hover: view.hover, palette,
+      font: palette.font });
     data(canvas, "symbol", market.chosen[0] ?? "");
     data(canvas, "lastMinute", newest?.[MINUTE] ?? "");
     data(canvas, "lastValue", newest?.[AVG] ?? "");
@@ -152,7 +154,8 @@ export class Stage {
   speak() {
     const { market, entry } = this, row = this.rows.at(-1);
     if (!row) return;
-    const minute = `minute ${this.clock(row[MINUTE])} ${market.state(row[MINUTE])}`, moved = change(market.change(entry));
+    const minute = `minute ${this.clock(row[MINUTE])} ${market.state(row[MINUTE])}`;
+    const moved = change(market.change(entry));
     text(find("spoken"), `${entry.symbol}: average ${price(row[AVG])}, ${minute}, ${moved.trim()}`);
   }
 }
