@@ -6,6 +6,7 @@ use clap::{ArgAction, Parser};
 ///
 /// `minutely [run] [OPTIONS]`: reads a log, keeps exact sums per symbol and minute of event time, and writes each minute
 /// while it is open, closed and final. Every record is accounted for: it counts, or it is a dead letter with its reason.
+/// `minutely health [HOST:PORT]` asks the run that serves there whether it is well: 0, or 69.
 #[derive(Debug, Parser)]
 #[command(
     name = "minutely",
@@ -13,7 +14,7 @@ use clap::{ArgAction, Parser};
     disable_help_flag = true,
     disable_version_flag = true,
     after_help = "Secrets come from the environment or a file: MINUTELY_INFLUX_TOKEN or INFLUX_TOKEN (per sink ?token_env=NAME, \
-                  ?token_file=PATH); an -X property that holds a secret is env:NAME or file:PATH.\n\
+                  ?token_file=PATH); MINUTELY_HTTP_TOKEN; an -X property that holds a secret is env:NAME or file:PATH.\n\
                   Exit codes: 0 done, 64 usage or configuration, 65 bad data that was told to be fatal, 69 a service is \
                   unreachable, 70 internal, 78 another run owns the state."
 )]
@@ -37,9 +38,18 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) take_over: bool,
 
-    /// Dashboard and API. Only `none` is known so far
-    #[arg(long, value_name = "ADDR", env = "MINUTELY_HTTP", default_value = "none")]
-    pub(crate) http: String,
+    /// Where the live page, the API, /metrics and /healthz are; none serves nothing [default: 127.0.0.1:8080, or the next
+    /// port that is free]
+    #[arg(long, value_name = "HOST:PORT|none", env = "MINUTELY_HTTP")]
+    pub(crate) http: Option<String>,
+
+    /// --http may be an address that others reach; then a token is needed
+    #[arg(long, env = "MINUTELY_HTTP_PUBLIC")]
+    pub(crate) http_public: bool,
+
+    /// The token that clients of --http must give is in this file [default: MINUTELY_HTTP_TOKEN in the environment]
+    #[arg(long, value_name = "PATH", env = "MINUTELY_HTTP_TOKEN_FILE")]
+    pub(crate) http_token_file: Option<std::path::PathBuf>,
 
     /// The folder for defaults and dead letters
     #[arg(long, value_name = "DIR", env = "MINUTELY_DATA", default_value = "./minutely-data")]

@@ -2,6 +2,7 @@
 
 use crate::args::Args;
 use crate::duration;
+use crate::http::Place;
 use crate::sinks::{self, Emit};
 use crate::sources::{self, Start};
 use minutely_dataflows::control::Settings;
@@ -33,6 +34,8 @@ pub(crate) struct Config {
     /// The folder of checkpoints.
     pub(crate) state: Option<PathBuf>,
     pub(crate) take_over: bool,
+    /// Where to serve, if at all.
+    pub(crate) http: Option<Place>,
     /// What verdicts and sums depend on, by option: a state belongs to them.
     pub(crate) semantics: BTreeMap<String, String>,
 }
@@ -119,7 +122,12 @@ impl Config {
         if let Some(url) = args.state.as_ref().filter(|state| state.contains("://")) {
             mistakes.0.push(format!("--state {url}: takes a folder, or none; object stores come later"));
         }
-        mistakes.only("--http", &args.http, "none");
+        let token = std::env::var("MINUTELY_HTTP_TOKEN").ok();
+        let http = Place::of(args.http.as_deref(), args.http_public, args.http_token_file.as_deref(), token);
+        let http = http.unwrap_or_else(|more| {
+            mistakes.0.extend(more);
+            None
+        });
         mistakes.only("--format", &args.format, "json");
         if let Some(file) = &args.config {
             mistakes.0.push(format!("--config {file}: comes later; use options or MINUTELY_* in the environment"));
@@ -187,6 +195,7 @@ impl Config {
             Some(Config {
                 state,
                 take_over: args.take_over,
+                http,
                 semantics: semantics(args),
                 source: args.source.clone(),
                 sinks,
@@ -416,7 +425,7 @@ mod tests {
             "source `nowhere:`",
             "InfluxDB 1 comes later",
             "--state s3://bucket: takes a folder",
-            "--http 0.0.0.0:80: only `none`",
+            "--http 0.0.0.0:80: others could reach it",
             "--format csv: only `json`",
             "--window 0:",
             "--lateness 1:",

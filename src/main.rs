@@ -4,11 +4,13 @@ mod args;
 mod clock;
 mod config;
 mod duration;
+mod http;
 mod live;
 mod run;
 mod sinks;
 mod sources;
 mod state;
+mod text;
 
 use args::Args;
 use clap::Parser;
@@ -24,6 +26,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     end_with_a_worker();
     log();
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.first().is_some_and(|word| word == "health") {
+        return health(&words[1..]);
+    }
     let args = match args::without_command(std::env::args().collect()) {
         Ok(args) => args,
         Err(why) => return fail(&Halt::new(HaltKind::Usage, why)),
@@ -45,6 +51,19 @@ fn main() -> ExitCode {
     };
     match run::run(config, clock::Clock::start()) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(halt) => fail(&halt),
+    }
+}
+
+/// `minutely health [HOST:PORT]`.
+fn health(words: &[String]) -> ExitCode {
+    let at = match words {
+        [] => std::env::var("MINUTELY_HTTP").ok(),
+        [at] | [_, at] if words.len() == 1 || words[0] == "--http" => Some(at.clone()),
+        _ => return fail(&Halt::new(HaltKind::Usage, "it is `minutely health [HOST:PORT]`; see `minutely --help`")),
+    };
+    match http::health::ask(at.as_deref().unwrap_or(http::DEFAULT)) {
+        Ok(_) => ExitCode::SUCCESS,
         Err(halt) => fail(&halt),
     }
 }

@@ -79,6 +79,9 @@ impl Program {
                 command.env_remove(&name);
             }
         }
+        if !args.contains(&"--http") {
+            command.args(["--http", "none"]);
+        }
         command.envs(env.iter().copied()).args(args).arg("--data").arg(data);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
