@@ -149,6 +149,11 @@ function advice(settings, records, now) {
   const best = leastWithoutLoss(settings), of = compact(records);
   if (records === 0) return "No record has been judged yet.";
   if (best === null) return `Some of ${of} records were over ${span(settings.at(-1).lateness_ms)} behind: none fits all.`;
+  const beyond = settings.find(({ lateness_ms: ms }) => ms >= now)?.lost ?? 0;
+  if (beyond > 0) {
+    return `${several(beyond, "record")} of ${of} came more than the setting of ${span(now)} behind; ` +
+      `a lateness of ${span(best.lateness_ms)} would have lost none.`;
+  }
   if (best.lateness_ms >= now) return `The setting of ${span(now)} fits: some of ${of} records came nearly as late.`;
   return `A lateness of ${span(best.lateness_ms)} would have lost none of ${of} records, and minutes would be final ` +
     `${span(now - best.lateness_ms)} sooner.`;
