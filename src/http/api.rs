@@ -6,11 +6,10 @@ use super::{Server, Wanted, assets};
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{EventTime, SECOND, WindowStart};
 use serde::Serialize;
+use std::fmt::Write;
 use std::io;
 use std::sync::Arc;
 
@@ -21,6 +20,10 @@ const PAGE_ROWS: usize = 5000;
 const MOST_SYMBOLS: usize = 10_000;
 const SOME_SYMBOLS: usize = 1000;
 const MOST_ASKED: usize = 256;
+/// Characters of a search.
+const MOST_TEXT: usize = 1024;
+/// Nanoseconds in a millisecond; windows begin at whole ones.
+const MS: i64 = 1_000_000;
 /// The dataflow must have been heard of within that time, in nanoseconds.
 const DEAD: i64 = 60 * SECOND;
 
@@ -146,9 +149,10 @@ pub(super) async fn symbols(State(server): State<Arc<Server>>, RawQuery(query): 
 fn symbols_of(server: &Server, query: Option<&str>) -> Result<String, Refusal> {
     let query = Query::parse(query, &["q", "limit"])?;
     let limit = query.number("limit", 1, MOST_SYMBOLS)?.unwrap_or(SOME_SYMBOLS);
+    let text = query.text("q", MOST_TEXT)?.unwrap_or_default();
     let (found, total, marks, rule) = {
         let view = server.hub.view();
-        let (found, total) = view.symbols(query.get("q").unwrap_or_default(), limit);
+        let (found, total) = view.symbols(text, limit);
         (found, total, view.marks, *view.rule())
     };
     let symbol = |of: &'_ super::view::SymbolNow| {
@@ -216,19 +220,25 @@ impl Asked {
     }
 }
 
-/// Where a page ends, as text that clients give back.
+/// Where a page ends, as text that clients give back: the minute in milliseconds, the symbol in hexadecimal.
 fn cursor(row: &Row) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{},{}", row.minute.0, row.symbol))
+    let mut text = format!("{}.", row.minute.0.div_euclid(MS));
+    row.symbol.bytes().for_each(|byte| write!(text, "{byte:02x}").expect("a string takes it"));
+    text
 }
 
 fn read_cursor(text: &str) -> Result<(WindowStart, String), Refusal> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-    let key = bytes.and_then(|bytes| {
-        let text = String::from_utf8(bytes).ok()?;
-        let (minute, symbol) = text.split_once(',')?;
-        Some((WindowStart(minute.parse().ok()?), symbol.to_owned()))
-    });
-    key.ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "`cursor` is what an answer gave as `next`"))
+    let read = || {
+        let (minute, symbol) = text.split_once('.')?;
+        let digits = minute.strip_prefix('-').unwrap_or(minute);
+        let good = (1..=13).contains(&digits.len()) && digits.bytes().all(|c| c.is_ascii_digit());
+        let ms: i64 = minute.parse().ok().filter(|_| good)?;
+        let hex = |c: u8| char::from(c).to_digit(16).filter(|_| !c.is_ascii_uppercase());
+        let byte = |pair: &[u8]| u8::try_from(hex(pair[0])? * 16 + hex(*pair.get(1)?)?).ok();
+        let symbol = symbol.as_bytes().chunks(2).map(byte).collect::<Option<Vec<u8>>>()?;
+        (!symbol.is_empty()).then(|| (WindowStart(ms * MS), String::from_utf8_lossy(&symbol).into_owned()))
+    };
+    read().ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "`cursor` is what an answer gave as `next`"))
 }
 
 /// A page: first what a sink has stored of minutes that are no longer in memory, then memory. May block.
@@ -322,16 +332,16 @@ mod tests {
         for symbol in ["A", "a,b", "é\u{1f980}", " "] {
             let row = Row {
                 symbol: symbol.into(),
-                minute: WindowStart(-60),
+                minute: WindowStart(-60 * MS),
                 count: 1,
                 sum: minutely_dataflows::decimal::Decimal(1),
                 avg: 1.0,
                 state: minutely_dataflows::time::State::Open,
                 market: None,
             };
-            assert_eq!(read_cursor(&cursor(&row)).unwrap(), (WindowStart(-60), symbol.to_owned()));
+            assert_eq!(read_cursor(&cursor(&row)).unwrap(), (WindowStart(-60 * MS), symbol.to_owned()));
         }
-        for bad in ["", "!", "AAAA", "LTYw"] {
+        for bad in ["", "!", "1", "1.", ".41", "+1.41", "1.4", "1.4G", "1.4A", "12345678901234.41", "1.é", "--1.41"] {
             assert!(read_cursor(bad).is_err(), "{bad}");
         }
     }

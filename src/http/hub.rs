@@ -28,7 +28,7 @@ const EVENT_ROWS: usize = 4096;
 /// Events come at most that often, and rows are read at most that often while somebody looks; else that seldom.
 pub(crate) const EVERY_NS: i64 = 40_000_000;
 const EVERY: Duration = Duration::from_nanos(EVERY_NS.unsigned_abs());
-const UNWATCHED: Duration = Duration::from_millis(500);
+const UNWATCHED: Duration = Duration::from_millis(250);
 const STATUS_EVERY: i64 = SECOND;
 
 /// What waits for the server.

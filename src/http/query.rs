@@ -43,6 +43,15 @@ impl Query {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// Text of so many characters at most.
+    pub(super) fn text(&self, name: &str, most: usize) -> Result<Option<&str>, Refusal> {
+        let text = self.get(name);
+        if text.is_some_and(|text| text.chars().count() > most) {
+            return Err(bad(format!("`{name}` takes at most {most} characters")));
+        }
+        Ok(text)
+    }
+
     /// A whole number.
     pub(super) fn number(&self, name: &str, least: usize, most: usize) -> Result<Option<usize>, Refusal> {
         let Some(text) = self.get(name) else { return Ok(None) };

@@ -24,6 +24,8 @@ const KEEP: Duration = Duration::from_secs(15);
 /// Bytes that are sent in one piece, roughly.
 const PIECE: usize = 256 << 10;
 const MOST_SYMBOLS: usize = 1024;
+/// Characters of a list of symbols.
+const MOST_TEXT: usize = 4096;
 
 /// One reader, counted as long as it is there.
 struct Reader {
@@ -51,7 +53,11 @@ pub(super) async fn answer(
         Ok(query) => query,
         Err(refusal) => return refusal.answer(),
     };
-    let listed = query.get("symbols").into_iter().flat_map(|all| all.split(','));
+    let listed = match query.text("symbols", MOST_TEXT) {
+        Ok(listed) => listed,
+        Err(refusal) => return refusal.answer(),
+    };
+    let listed = listed.into_iter().flat_map(|all| all.split(','));
     let symbols: HashSet<String> =
         listed.chain(query.all("symbol")).filter(|symbol| !symbol.is_empty()).map(str::to_owned).collect();
     let too_many = super::api::Refusal::new(StatusCode::BAD_REQUEST, "at most 1024 symbols");
