@@ -11,6 +11,8 @@ use clap::{ArgAction, Parser};
 /// all of them again and counts them anew, or moves them aside, so that the next run begins anew from the log.
 ///
 /// `minutely produce --from URI --to kafka://…`: writes a source's records to a Kafka topic; `minutely produce --help`.
+///
+/// `minutely health [HOST:PORT]` asks the run that serves there whether it is well: 0, or 69.
 #[derive(Debug, Parser)]
 #[command(
     name = "minutely",
@@ -18,7 +20,7 @@ use clap::{ArgAction, Parser};
     disable_help_flag = true,
     disable_version_flag = true,
     after_help = "Secrets come from the environment or a file: MINUTELY_INFLUX_TOKEN or INFLUX_TOKEN (per sink ?token_env=NAME, \
-                  ?token_file=PATH); an -X property that holds a secret is env:NAME or file:PATH.\n\
+                  ?token_file=PATH); MINUTELY_HTTP_TOKEN; an -X property that holds a secret is env:NAME or file:PATH.\n\
                   Exit codes: 0 done, 64 usage or configuration, 65 bad data that was told to be fatal, 69 a service is \
                   unreachable, 70 internal, 78 another run owns the state."
 )]
@@ -46,9 +48,18 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) accept_changed_log: bool,
 
-    /// Dashboard and API. Only `none` is known so far
-    #[arg(long, value_name = "ADDR", env = "MINUTELY_HTTP", default_value = "none")]
-    pub(crate) http: String,
+    /// Where the live page, the API, /metrics and /healthz are; none serves nothing [default: 127.0.0.1:8080, or the next
+    /// port that is free]
+    #[arg(long, value_name = "HOST:PORT|none", env = "MINUTELY_HTTP")]
+    pub(crate) http: Option<String>,
+
+    /// --http may be an address that others reach; then a token is needed
+    #[arg(long, env = "MINUTELY_HTTP_PUBLIC")]
+    pub(crate) http_public: bool,
+
+    /// The token that clients of --http must give is in this file [default: MINUTELY_HTTP_TOKEN in the environment]
+    #[arg(long, value_name = "PATH", env = "MINUTELY_HTTP_TOKEN_FILE")]
+    pub(crate) http_token_file: Option<std::path::PathBuf>,
 
     /// The folder for defaults and dead letters
     #[arg(long, value_name = "DIR", env = "MINUTELY_DATA", default_value = "./minutely-data")]
@@ -252,6 +263,8 @@ pub(crate) enum Command {
     Rebuild,
     /// `produce`.
     Produce,
+    /// `health`.
+    Health,
 }
 
 /// The command, and the arguments without its name.
@@ -264,6 +277,7 @@ pub(crate) fn command(mut args: Vec<String>) -> Result<(Command, Vec<String>), S
         (None, _) => (Command::Run, 0),
         (Some("run"), _) => (Command::Run, 1),
         (Some("produce"), _) => (Command::Produce, 1),
+        (Some("health"), _) => (Command::Health, 1),
         (Some("state"), Some("show")) => (Command::Show, 2),
         (Some("state"), Some("check")) => (Command::Check, 2),
         (Some("state"), Some("rebuild")) => (Command::Rebuild, 2),
@@ -277,7 +291,7 @@ pub(crate) fn command(mut args: Vec<String>) -> Result<(Command, Vec<String>), S
         (Some(other), _) => {
             return Err(format!(
                 "there is no command `{other}`: it is `minutely [run] [OPTIONS]`, `minutely state show|check|rebuild \
-                 [OPTIONS]`, or `minutely produce [OPTIONS]`; see `minutely --help`"
+                 [OPTIONS]`, `minutely produce [OPTIONS]`, or `minutely health`; see `minutely --help`"
             ));
         }
     };

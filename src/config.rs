@@ -2,6 +2,7 @@
 
 use crate::args::Args;
 use crate::duration;
+use crate::http;
 use crate::sinks::{self, Emit};
 use crate::sources::{self, Start};
 use crate::state::Place;
@@ -35,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) state: Option<Place>,
     pub(crate) take_over: bool,
     pub(crate) accept_changed_log: bool,
+    /// Where to serve, if at all.
+    pub(crate) http: Option<http::Place>,
     /// What verdicts and sums depend on, by option: a state belongs to them.
     pub(crate) semantics: BTreeMap<String, String>,
 }
@@ -141,7 +144,12 @@ impl Config {
         let mut mistakes = Mistakes::default();
         let state = args.state.as_deref().filter(|text| *text != "none");
         let state = state.and_then(|text| mistakes.take(Place::parse(text)));
-        mistakes.only("--http", &args.http, "none");
+        let token = std::env::var("MINUTELY_HTTP_TOKEN").ok();
+        let served = http::Place::of(args.http.as_deref(), args.http_public, args.http_token_file.as_deref(), token);
+        let http = served.unwrap_or_else(|more| {
+            mistakes.0.extend(more);
+            None
+        });
         mistakes.only("--format", &args.format, "json");
         if let Some(file) = &args.config {
             mistakes.0.push(format!("--config {file}: comes later; use options or MINUTELY_* in the environment"));
@@ -217,6 +225,7 @@ impl Config {
                 state,
                 take_over: args.take_over,
                 accept_changed_log: args.accept_changed_log,
+                http,
                 semantics: semantics(args),
                 source: args.source.clone(),
                 sinks,
@@ -446,7 +455,7 @@ mod tests {
             "source `nowhere:`",
             "InfluxDB 1 comes later",
             "--state gs://bucket: is not known; it takes a folder",
-            "--http 0.0.0.0:80: only `none`",
+            "--http 0.0.0.0:80: others could reach it",
             "--format csv: only `json`",
             "--window 0:",
             "--lateness 1:",

@@ -4,6 +4,7 @@ mod args;
 mod clock;
 mod config;
 mod duration;
+mod http;
 mod inspect;
 mod live;
 mod produce;
@@ -12,6 +13,7 @@ mod signals;
 mod sinks;
 mod sources;
 mod state;
+mod text;
 
 use args::{Args, Command, ProduceArgs};
 use clap::Parser;
@@ -31,8 +33,10 @@ fn main() -> ExitCode {
         Ok(parts) => parts,
         Err(why) => return fail(&Halt::new(HaltKind::Usage, why)),
     };
-    if command == Command::Produce {
-        return produce(args);
+    match command {
+        Command::Produce => return produce(args),
+        Command::Health => return health(&args[1..]),
+        _ => {}
     }
     let args = match Args::try_parse_from(args) {
         Ok(args) => args,
@@ -48,7 +52,7 @@ fn main() -> ExitCode {
     let clock = clock::Clock::start();
     let state = config.state.as_ref();
     let outcome = match command {
-        Command::Run | Command::Produce => run::run(config, clock),
+        Command::Run | Command::Produce | Command::Health => run::run(config, clock),
         Command::Show => inspect::show(state, args.json, clock),
         Command::Check => inspect::check(state),
         Command::Rebuild => inspect::rebuild(state, clock),
@@ -86,6 +90,19 @@ fn no_arguments(error: &clap::Error) -> ExitCode {
 fn mistaken(mistakes: &[String]) -> ExitCode {
     mistakes.iter().for_each(|mistake| say(mistake));
     code(HaltKind::Usage)
+}
+
+/// `minutely health [HOST:PORT]`.
+fn health(words: &[String]) -> ExitCode {
+    let at = match words {
+        [] => std::env::var("MINUTELY_HTTP").ok(),
+        [at] | [_, at] if words.len() == 1 || words[0] == "--http" => Some(at.clone()),
+        _ => return fail(&Halt::new(HaltKind::Usage, "it is `minutely health [HOST:PORT]`; see `minutely --help`")),
+    };
+    match http::health::ask(at.as_deref().unwrap_or(http::DEFAULT)) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(halt) => fail(&halt),
+    }
 }
 
 fn fail(halt: &Halt) -> ExitCode {

@@ -2,12 +2,14 @@
 
 use crate::clock::Clock;
 use crate::config::{Cluster, Config, Metrics};
+use crate::http;
 use crate::live::{Live, say, stamp};
 use crate::signals::stop_on_signal;
 use crate::sinks::letters::{self, OpenLetters};
-use crate::sinks::{self, Left, OpenSink, SinkOptions};
+use crate::sinks::{self, Emit, Left, OpenSink, SinkOptions, Stored};
 use crate::sources::{self, SourceOptions};
 use crate::state::{self, Place};
+use crate::text::CsvText;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
 use minutely_dataflows::checkpoint::{self, GoneOn, Manifest};
 use minutely_dataflows::control::{Settings, Status};
@@ -16,7 +18,9 @@ use minutely_dataflows::edge::{
     Halt, HaltKind, LetterPort, LogSource, ManifestPort, SinkPort, StateStore, Takes, Wake,
 };
 use minutely_dataflows::emitter::Outlet;
+use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{EventTime, first_epoch};
+use minutely_dataflows::watch::Watcher;
 use minutely_dataflows::{Job, Kept};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -69,6 +73,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
         clock,
     };
     let leads = config.cluster.process == 0;
+    let listening = config.http.as_ref().filter(|_| leads).map(http::Place::listen).transpose()?;
     let letters_path = match &left {
         Some(left) => PathBuf::from(&left.letters.name),
         None => fresh_letters(&config.folder, clock.wall()),
@@ -123,6 +128,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     if leads {
         say(&format!("{} -> {}", config.source, config.sinks.join(", ")));
     }
+    let served = serve(listening, hands.as_mut(), head.as_ref(), &config, names.clone(), clock)?;
 
     let settings = Settings { instant: bounded.then_some(run_start), ..config.settings };
     let store = match (opened.as_ref(), &config.state) {
@@ -131,6 +137,11 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     };
     let shared = Shared {
         settings,
+        live: match &served {
+            Some(every) => Some(Arc::clone(every)),
+            // Rows of another process go to process 0, which alone knows whether somebody looks.
+            None => (config.http.is_some() && !leads).then(|| Arc::new(|| http::EVERY_NS) as Every),
+        },
         takes,
         names,
         source,
@@ -155,9 +166,79 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     ended.raised().map_or(Ok(()), Err)
 }
 
+/// Nanoseconds between two looks at rows.
+type Every = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// Serves, where that was asked for and a port was free; says where, and how often rows are to be read for it.
+fn serve(
+    listening: Option<Option<http::Listening>>,
+    hands: Option<&mut Hands>,
+    head: Option<&Manifest>,
+    config: &Config,
+    sinks: Vec<String>,
+    clock: Clock,
+) -> Result<Option<Every>, Halt> {
+    let (Some(listening), Some(hands)) = (listening, hands) else { return Ok(None) };
+    let Some(listening) = listening else {
+        say("no page and no API: ports 8080 to 8099 are taken; name another with --http");
+        return Ok(None);
+    };
+    let healths: Vec<_> = hands.sinks.iter().map(|sink| Arc::clone(&sink.health)).collect();
+    let sinks_now = move || {
+        let now =
+            healths.iter().map(|health| http::SinkNow { trouble: health.trouble(), unwritable: health.unwritable() });
+        now.collect()
+    };
+    let market = config.metrics == Metrics::Market;
+    let history = sinks::sqlite_path(&config.sinks)
+        .map(|path| Arc::new(History(Stored::new(path, config.settings.rule.windowing))) as Arc<_>);
+    let about = http::About {
+        job: config.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        source: sinks::shown(&config.source),
+        sinks_uri: config.sinks.iter().map(|uri| sinks::shown(uri)).collect(),
+        sinks,
+        sinks_now: Box::new(sinks_now),
+        workers: config.cluster.workers * config.cluster.addresses.len().max(1),
+        settings: config.settings.clone(),
+        market,
+        emit: match config.emit {
+            Emit::Changes => "changes",
+            Emit::Final => "final",
+        },
+        state: config.state.as_ref().map(ToString::to_string),
+        since: head.and_then(|head| head.parts.iter().map(|part| part.line).max().flatten()),
+        history,
+        csv: |about, rows| {
+            let mut text = CsvText::new(about.market, about.settings.rule.windowing);
+            let mut out = Vec::new();
+            match rows {
+                None => out.extend_from_slice(text.header().as_bytes()),
+                Some(rows) => text.rows(rows, &mut out),
+            }
+            out
+        },
+        clock,
+    };
+    say(&format!("live at {}", listening.shown()));
+    let started = http::start(listening, about)?;
+    hands.watcher = Some(started.watcher());
+    Ok(Some(Arc::new(started.every())))
+}
+
+/// Rows that the first `sqlite:` sink has stored.
+struct History(Stored);
+
+impl http::History for History {
+    fn page(&self, wanted: &http::Wanted, limit: usize) -> Result<Vec<Row>, String> {
+        let http::Wanted { from, to, symbols, after } = wanted;
+        self.0.page(*from..*to, symbols.as_deref(), after.as_ref(), limit)
+    }
+}
+
 /// What all workers of this process have in common.
 struct Shared {
     settings: Settings,
+    live: Option<Every>,
     takes: Vec<Takes>,
     /// What sinks are called in the state.
     names: Vec<String>,
@@ -256,6 +337,7 @@ struct Hands {
     letters: OpenLetters,
     letters_path: PathBuf,
     manifests: Option<Box<dyn ManifestPort + Send>>,
+    watcher: Option<Box<dyn Watcher + Send>>,
 }
 
 impl Hands {
@@ -281,7 +363,7 @@ impl Hands {
                 sinks.push(sink);
             }
         }
-        Ok(Hands { sinks, letters, letters_path: letters_path.to_owned(), manifests: None })
+        Ok(Hands { sinks, letters, letters_path: letters_path.to_owned(), manifests: None, watcher: None })
     }
 }
 
@@ -313,6 +395,7 @@ fn work<A: Accumulate>(
         state: kept,
         stop: Rc::new(move || stop.load(Ordering::Acquire) || readers.iter().any(|health| health.closed())),
         rest: Rc::new(minutely_dataflows::park),
+        live: shared.live.clone().map(|every| Rc::new(move || every()) as Rc<dyn Fn() -> i64>),
     };
     let Some(hands) = hands else { return drive::<A>(worker, job, None, alarm).map(drop) };
     leader.is(std::thread::current());
@@ -333,6 +416,7 @@ fn work<A: Accumulate>(
         letters_name,
         manifests: hands.manifests.map(|port| port as Box<dyn ManifestPort>),
         watch: Box::new(move |status| watching.borrow_mut().commit(status)),
+        watcher: hands.watcher.map(|watcher| watcher as Box<dyn Watcher>),
     };
     let status: Option<Status> = drive::<A>(worker, job, Some(lead), alarm)?;
     if let Some(status) = status {

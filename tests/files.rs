@@ -76,7 +76,14 @@ fn hostile_files_at_any_number_of_workers() {
 /// Runs it with a pipe for its rows.
 fn piped(args: &[&str], data: &Path) -> std::process::Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_minutely"));
-    command.args(args).arg("--data").arg(data).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+        .args(["--http", "none"])
+        .args(args)
+        .arg("--data")
+        .arg(data)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     command.spawn().unwrap()
 }
 

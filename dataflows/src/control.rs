@@ -16,6 +16,7 @@ use crate::edge::{Found, Halt, HaltKind, Stored, Takes};
 use crate::mutants::{self, Mutant};
 use crate::partition::{PartitionState, Rule, UNKNOWN, least_to_follow, least_watermark};
 use crate::time::{Epoch, EventTime, Monotonic, SECOND, State, WindowStart};
+use crate::watch::Saved;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -252,6 +253,12 @@ pub struct Status {
     pub line: Option<WindowStart>,
     /// The rounds that each sink began and stored.
     pub rounds: Vec<(u64, u64)>,
+    /// Each sink has stored every window before this.
+    pub lines: Vec<Option<WindowStart>>,
+    /// As of the newest complete epoch, committed or not.
+    pub newest: Marks,
+    /// The newest committed manifest, where a state is kept.
+    pub saved: Option<Saved>,
 }
 
 /// Both equations of R11, summed, as of a commit.
@@ -349,6 +356,7 @@ pub struct Control {
     seq: u64,
     retired_before: i64,
     committed: Option<Commit>,
+    saved: Option<Saved>,
     /// The newest commit that changed a row.
     changed: u64,
     ledger: Ledger,
@@ -397,6 +405,7 @@ impl Control {
             seq: 0,
             retired_before: 0,
             committed: None,
+            saved: None,
             changed: 0,
             ledger: Ledger::default(),
             final_commit: None,
@@ -719,6 +728,7 @@ impl Control {
             self.changed = seq;
         }
         (self.ledger, self.seq, self.committed) = (ledger, seq, Some(commit));
+        self.saved = self.chain.as_ref().map(Saved::of);
         if finished && self.final_commit.is_none() {
             self.final_commit = Some(seq);
         }
@@ -875,7 +885,15 @@ impl Control {
             ledger: self.ledger,
             line: self.line,
             rounds: self.ports.iter().map(|p| (p.begun, p.stored)).collect(),
+            lines: self.ports.iter().map(|p| p.line).collect(),
+            newest: self.marks,
+            saved: self.saved,
         }
+    }
+
+    /// Marks as of all epochs before this one.
+    pub fn weighed(&self) -> (Epoch, Marks) {
+        (self.reported, self.marks)
     }
 }
 

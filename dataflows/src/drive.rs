@@ -11,6 +11,7 @@ use crate::graph::read::Report;
 use crate::graph::{self, Graph, Job, Local};
 use crate::record::{DeadLetter, PartitionName};
 use crate::time::{Epoch, Monotonic, NextOffset, SECOND};
+use crate::watch::{LiveRows, Watch, Watcher};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -36,6 +37,8 @@ pub struct Lead {
     pub manifests: Option<Box<dyn ManifestPort>>,
     /// Is shown the run's status after every commit, every two seconds while none comes, and at the end.
     pub watch: Box<dyn FnMut(&Status)>,
+    /// Is shown rows before they are committed, and the status oftener, where [`Job::live`] says so.
+    pub watcher: Option<Box<dyn Watcher>>,
 }
 
 /// Tells the workers of this process that the run cannot go on.
@@ -124,6 +127,10 @@ struct Inbox {
     facts: Facts,
     letters: BTreeMap<Epoch, Vec<DeadLetter>>,
     chunks: Vec<Chunk>,
+    live: Vec<LiveRows>,
+    /// Live rows of epochs before this have all come; none: all have.
+    live_through: Option<Epoch>,
+    behind: Vec<(usize, crate::partition::Behind)>,
 }
 
 impl Inbox {
@@ -142,9 +149,11 @@ fn receive(graph: Graph<'_>, inbox: Rc<RefCell<Inbox>>, leads: bool) {
     let mut reports = builder.new_input(graph.reports, Exchange::new(|_| 0));
     let mut parts = builder.new_input(graph.parts, Exchange::new(|_| 0));
     let mut chunks = builder.new_input(graph.chunks, Exchange::new(|_| 0));
+    let mut live = builder.new_input(graph.live, Exchange::new(|_| 0));
     builder.build(move |_caps| {
         move |frontiers: &[MutableAntichain<Epoch>]| {
-            let Inbox { news, facts, letters, chunks: rows } = &mut *inbox.borrow_mut();
+            let Inbox { news, facts, letters, chunks: rows, live: live_rows, live_through, behind } =
+                &mut *inbox.borrow_mut();
             *news = true;
             reports.for_each(|_, data| {
                 for report in data.drain(..) {
@@ -154,14 +163,17 @@ fn receive(graph: Graph<'_>, inbox: Rc<RefCell<Inbox>>, leads: bool) {
                         Report::Stop => facts.stop = true,
                         Report::State(epoch, state) => facts.states.push((epoch, state)),
                         Report::Letter(epoch, letter) => letters.entry(epoch).or_default().push(letter),
+                        Report::Behind(worker, sum) => behind.push((worker, sum)),
                     }
                 }
             });
             parts.for_each(|_, data| facts.parts.append(data));
             chunks.for_each(|_, data| rows.append(data));
+            live.for_each(|_, data| live_rows.append(data));
             if leads {
                 facts.reported = frontiers[0].frontier().first().copied();
                 facts.gathered = frontiers[1].frontier().first().copied();
+                *live_through = frontiers[3].frontier().first().copied();
             }
         }
     });
@@ -177,6 +189,7 @@ struct Leader {
     chain: Option<Chain>,
     watch: Box<dyn FnMut(&Status)>,
     watched: Monotonic,
+    watcher: Option<Watch>,
     sent: u64,
     identities: BTreeMap<u64, String>,
 }
@@ -227,6 +240,7 @@ impl Leader {
             chain,
             watch: lead.watch,
             watched: now,
+            watcher: lead.watcher.map(|watcher| Watch::new(watcher, workers)),
             sent: 0,
             identities: BTreeMap::new(),
         })
@@ -262,6 +276,14 @@ impl Leader {
             facts.published = chain.port.published()?;
         }
         let decision = self.control.decide(facts, now)?;
+        let (live, through, behind) = {
+            let mut inbox = self.inbox.borrow_mut();
+            (std::mem::take(&mut inbox.live), inbox.live_through, std::mem::take(&mut inbox.behind))
+        };
+        if let Some(watch) = &mut self.watcher {
+            behind.into_iter().for_each(|(worker, behind)| watch.behind(worker, behind));
+            watch.look(live, through, &self.control, now);
+        }
         if let (Some(chain), Some(manifest)) = (&mut self.chain, self.control.outgoing()) {
             let letters = self.inbox.borrow_mut().letters_through(manifest.epoch);
             chain.publish(manifest, letters, &self.letters);
@@ -289,6 +311,7 @@ impl Leader {
                     }
                     None => self.inbox.borrow_mut().letters_through(commit.cut),
                 };
+                self.watcher.iter_mut().for_each(|watch| watch.letters(&letters));
                 self.letters.add(commit.cut, letters);
                 self.watched = Monotonic(i64::MIN);
             }

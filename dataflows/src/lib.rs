@@ -23,6 +23,7 @@ pub mod record;
 pub mod row;
 mod series;
 pub mod time;
+pub mod watch;
 pub mod wide;
 
 pub use graph::{Job, Kept, park};

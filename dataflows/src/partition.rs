@@ -78,6 +78,38 @@ impl Counts {
     }
 }
 
+/// Upper edges of the buckets of [`Behind`], in milliseconds.
+pub const BEHIND_EDGES_MS: [i64; 15] = [
+    1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 14_400_000,
+    43_200_000, 86_400_000,
+];
+
+/// How far valid records' event times were behind their partition's watermark when they were read, since the run began.
+/// It is no part of the state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Behind {
+    /// How many were behind by less than each edge and no less than the one before it, and last those beyond all edges.
+    pub counts: [u64; BEHIND_EDGES_MS.len() + 1],
+    /// The sum over those that were behind, in milliseconds.
+    pub total_ms: u64,
+}
+
+impl Behind {
+    /// Adds those of others.
+    pub fn add(&mut self, other: &Behind) {
+        self.counts.iter_mut().zip(other.counts).for_each(|(count, more)| *count += more);
+        self.total_ms = self.total_ms.saturating_add(other.total_ms);
+    }
+
+    /// A record with this event time at this watermark.
+    fn count(&mut self, time: EventTime, watermark: Option<EventTime>) {
+        let ms = watermark.map_or(0, |mark| mark.0.saturating_sub(time.0) / 1_000_000);
+        let bucket = BEHIND_EDGES_MS.iter().position(|edge| ms < *edge).unwrap_or(BEHIND_EDGES_MS.len());
+        self.counts[bucket] += 1;
+        self.total_ms = self.total_ms.saturating_add(u64::try_from(ms).unwrap_or(0));
+    }
+}
+
 /// What a reader reports of a partition at the end of an epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionState {
@@ -145,6 +177,7 @@ pub struct Partition {
     newest_end: Option<EventTime>,
     counts: Counts,
     last: Option<LastRecord>,
+    behind: Behind,
 }
 
 impl Partition {
@@ -175,6 +208,7 @@ impl Partition {
             newest_end: None,
             counts: Counts::default(),
             last: None,
+            behind: Behind::default(),
         }
     }
 
@@ -218,6 +252,7 @@ impl Partition {
             (_, Some(floor)) if final_at <= floor => Verdict::Late(Evidence::Floor(floor)),
             _ => Verdict::Counted(window),
         };
+        self.behind.count(time, self.watermark());
         self.h = self.h.max(Some(time));
         self.last_valid = now;
         self.no_evidence();
@@ -351,6 +386,11 @@ impl Partition {
     /// H or floor, whichever is greater (R4).
     pub fn watermark(&self) -> Option<EventTime> {
         self.h.max(self.floor)
+    }
+
+    /// How far behind its records were.
+    pub fn behind(&self) -> &Behind {
+        &self.behind
     }
 }
 

@@ -57,6 +57,7 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, hands:
             state: None,
             stop: Rc::new(move || stop.as_ref().is_some_and(|stop| stop.load(Ordering::Acquire))),
             rest: Rc::new(minutely_dataflows::park),
+            live: None,
         };
         let lead = lead.map(|Hands { rows, takes, watch, .. }| Lead {
             outlets: vec![Outlet { name: "rows".into(), takes, port: rows, chain: None }],
@@ -64,6 +65,7 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, hands:
             letters_name: "none".into(),
             manifests: None,
             watch,
+            watcher: None,
         });
         drive::<A>(worker, job, lead, &Alarm::default())
     })

@@ -5,8 +5,8 @@
 
 use super::append::{self, Appender, Place};
 use super::port::{Health, Leave, Stop};
-use super::text::CsvText;
 use super::{RowWriter, SinkOptions};
+use crate::text::CsvText;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::Row;
 use std::fs::File;

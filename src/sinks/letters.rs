@@ -11,7 +11,7 @@
 
 use super::append::{self, Appender, Claim};
 use super::port::{Health, Leave, Pauses, Stop, Worker};
-use super::text::rfc3339;
+use crate::text::rfc3339;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use minutely_dataflows::edge::{Halt, HaltKind, LetterPort, Stored, Wake};

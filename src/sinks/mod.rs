@@ -11,9 +11,10 @@ pub(crate) mod letters;
 mod port;
 mod sqlite;
 mod stdout;
-mod text;
+mod stored;
 
 pub(crate) use port::{Health, Leave};
+pub(crate) use stored::Stored;
 
 use crate::clock::Clock;
 use minutely_dataflows::edge::{Halt, HaltKind, SinkPort, Takes, Wake};
@@ -151,6 +152,11 @@ impl Target {
     }
 }
 
+/// The file of the first `sqlite:` among these.
+pub(crate) fn sqlite_path(uris: &[String]) -> Option<PathBuf> {
+    uris.iter().find_map(|uri| uri.strip_prefix("sqlite:").map(PathBuf::from))
+}
+
 /// A sink's URI as logs and errors may show it: without what may hold a secret.
 pub(crate) fn shown(uri: &str) -> String {
     let Some((scheme, rest)) = uri.split_once("://") else { return uri.to_owned() };
@@ -248,7 +254,7 @@ fn make_folder(folder: &Path) -> Result<(), Halt> {
 
 /// What the tests of this room share.
 #[cfg(test)]
-mod testing {
+pub(crate) mod testing {
     use super::*;
     use minutely_dataflows::decimal::Decimal;
     use minutely_dataflows::edge::RowBatch;
@@ -291,14 +297,14 @@ mod testing {
     }
 
     /// A random generator whose seed is printed.
-    pub(super) fn seed() -> fastrand::Rng {
+    pub(crate) fn seed() -> fastrand::Rng {
         let seed = fastrand::u64(..);
         eprintln!("seed {seed}");
         fastrand::Rng::with_seed(seed)
     }
 
     /// A final row of `count` values of 100.5.
-    pub(super) fn row(symbol: &str, second: i64, count: i64) -> Row {
+    pub(crate) fn row(symbol: &str, second: i64, count: i64) -> Row {
         Row {
             symbol: symbol.to_owned(),
             minute: WindowStart(second * SECOND),
@@ -329,7 +335,7 @@ mod testing {
     }
 
     /// Rows of any kind, in any order.
-    pub(super) fn random_rows(rng: &mut fastrand::Rng, rows: usize, market: bool) -> Vec<Row> {
+    pub(crate) fn random_rows(rng: &mut fastrand::Rng, rows: usize, market: bool) -> Vec<Row> {
         let mut random = || Row {
             symbol: hostile_symbol(rng),
             minute: WindowStart(rng.i64(-1_000_000..50_000_000) * 60 * SECOND),

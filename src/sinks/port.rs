@@ -107,7 +107,7 @@ impl Health {
     }
 
     /// Why it makes no progress at present, if so. It is retrying.
-    pub(super) fn trouble(&self) -> Option<String> {
+    pub(crate) fn trouble(&self) -> Option<String> {
         lock(&self.trouble).clone()
     }
 

@@ -12,8 +12,8 @@
 
 use super::append;
 use super::port::{Health, Leave, Pauses, Stop};
-use super::text::MinuteText;
 use super::{RowWriter, SinkOptions};
+use crate::text::MinuteText;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::Row;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};

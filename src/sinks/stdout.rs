@@ -2,8 +2,8 @@
 //! [`Health::closed`] says so: the run then ends with 0, as `head` expects of those before it.
 
 use super::port::{Health, Leave, Pauses, Stop};
-use super::text::CsvText;
 use super::{RowWriter, SinkOptions};
+use crate::text::CsvText;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::Row;
 use std::fs::File;

@@ -85,6 +85,9 @@ impl Program {
     /// variables.
     pub(crate) fn start(data: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = command();
+        if !args.contains(&"--http") {
+            command.args(["--http", "none"]);
+        }
         command.envs(env.iter().copied()).args(args).arg("--data").arg(data);
         Self::spawn(command)
     }

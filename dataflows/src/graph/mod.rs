@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  Read ──updates──> Intern ──> Windows (arrangement) ──┬──> State ──parts──> Inbox (worker 0)
-//!   │                             ^                     └──> Outbox ─chunks─> Inbox
+//!   │                             ^                     ├──> Outbox ─chunks─> Inbox
+//!   │                             │                     └──> Live ────rows──> Inbox
 //!   │──clock──> Retire ─retractions┘
 //!   └──reports──────────────────────────────────────────────────────────────> Inbox
 //! ```
@@ -11,6 +12,7 @@
 //! is no feedback edge: its capability follows Read's clock, and what it takes away is final, so no update can follow.
 
 pub(crate) mod intern;
+pub(crate) mod live;
 pub(crate) mod outbox;
 pub(crate) mod read;
 pub(crate) mod retire;
@@ -75,6 +77,8 @@ pub struct Job {
     pub stop: Rc<dyn Fn() -> bool>,
     /// What a worker does that has nothing to do for so long: [`park`], unless somebody else keeps the time.
     pub rest: Rc<dyn Fn(&mut Worker, Duration)>,
+    /// Nanoseconds until rows are read again for whoever watches ([`crate::watch`]); none: nobody does.
+    pub live: Option<Rc<dyn Fn() -> i64>>,
 }
 
 /// Where the state is kept, and what it is.
@@ -226,6 +230,7 @@ pub(crate) struct Graph<'scope> {
     pub(crate) reports: StreamVec<'scope, Epoch, read::Report>,
     pub(crate) parts: StreamVec<'scope, Epoch, crate::control::Part>,
     pub(crate) chunks: StreamVec<'scope, Epoch, outbox::Chunk>,
+    pub(crate) live: StreamVec<'scope, Epoch, crate::watch::LiveRows>,
 }
 
 /// Builds the main dataflow of one worker. `inbox` ends it, on worker 0's side.
@@ -250,8 +255,9 @@ pub(crate) fn build<A: Accumulate>(
         trace.borrow_mut().replace(Rc::clone(&windows));
         let batches = arranged.stream.probe_with(&sealed);
         let parts = state::state(batches.clone(), Rc::clone(job), Rc::clone(local), Rc::clone(&windows));
+        let live = live::live(batches.clone(), Rc::clone(job), Rc::clone(local), Rc::clone(&windows));
         let chunks = outbox::outbox(batches, Rc::clone(job), Rc::clone(local), windows);
-        inbox(Graph { reports, parts, chunks });
+        inbox(Graph { reports, parts, chunks, live });
         sealed
     })
 }

@@ -11,7 +11,7 @@ use crate::control::{Decision, End, Guide, Reading};
 use crate::decode::Decoder;
 use crate::edge::{Answer, Found, Halt, HaltKind, PartitionReader};
 use crate::mutants::{self, Mutant};
-use crate::partition::{Partition, PartitionState, Verdict};
+use crate::partition::{Behind, Partition, PartitionState, Verdict};
 use crate::record::{DeadLetter, Judged, PartitionName, Reason, Record};
 use crate::time::{Epoch, EventTime, Monotonic, WindowStart};
 use hashbrown::HashTable;
@@ -51,6 +51,8 @@ pub(crate) enum Report {
     State(Epoch, PartitionState),
     /// A dead letter of the epoch.
     Letter(Epoch, DeadLetter),
+    /// How far behind records were that this worker has read.
+    Behind(usize, Behind),
 }
 
 /// The streams of [`read`].
@@ -128,6 +130,7 @@ struct Reader<A> {
     /// What the epoch in progress has been told about: its first record, its fullness.
     told: (bool, bool),
     stop_told: bool,
+    behind_told: Behind,
 }
 
 impl<A: Accumulate> Reader<A> {
@@ -159,6 +162,16 @@ impl<A: Accumulate> Reader<A> {
             }
             self.table.moved |= owned.partition.watermark() != before;
         }
+    }
+
+    /// How far behind records were, if that is news.
+    fn behind_news(&mut self) -> Option<Behind> {
+        let mut sum = Behind::default();
+        self.owned.iter().for_each(|owned| sum.add(owned.partition.behind()));
+        (sum != self.behind_told).then(|| {
+            self.behind_told = sum.clone();
+            sum
+        })
     }
 
     fn full(&self, times: usize) -> bool {
@@ -296,6 +309,7 @@ pub(crate) fn read<'scope, A: Accumulate>(
             guide: Guide::default(),
             told: (false, false),
             stop_told: false,
+            behind_told: Behind::default(),
         };
         move |_| {
             if caps.is_none() || local.halted() {
@@ -321,6 +335,7 @@ pub(crate) fn read<'scope, A: Accumulate>(
                     let states = reader.owned.iter().map(|o| o.partition.report(reader.guide.base, now));
                     session.give_iterator(states.map(|state| Report::State(epoch, state)));
                     session.give_iterator(table.letters.into_iter().map(|letter| Report::Letter(epoch, letter)));
+                    session.give_iterator(reader.behind_news().map(|news| Report::Behind(index, news)).into_iter());
                     drop(session);
                     caps.iter_mut().for_each(|cap| cap.downgrade(&(epoch + 1)));
                     reader.told = (false, false);

@@ -184,6 +184,7 @@ pub(crate) fn run<A: Accumulate>(
             letters_name: "letters".into(),
             manifests: None,
             watch: Box::new(|_| {}),
+            watcher: None,
         });
         let job = Job {
             settings: settings.clone(),
@@ -196,6 +197,7 @@ pub(crate) fn run<A: Accumulate>(
             state: None,
             stop: Rc::new(|| false),
             rest: Rc::new(minutely_dataflows::park),
+            live: None,
         };
         let leads = lead.is_some();
         // A worker that panics would leave its siblings waiting for ever.

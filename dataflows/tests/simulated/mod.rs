@@ -102,6 +102,7 @@ fn live(
                     worker.step();
                 }
             }),
+            live: None,
         };
         // A worker that panics would leave its siblings waiting for ever.
         let lived = catch_unwind(AssertUnwindSafe(|| drive::<Avg>(worker, job, lead, &bell)));
@@ -153,6 +154,7 @@ fn lead(
             assert!(clock.now() - began < 200 * SECOND, "seed {seed}: never final: {status:?}");
             *shown.lock().unwrap() = status.clone();
         }),
+        watcher: None,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::sinks::append;
 use crate::sinks::port::{Health, Leave, Pauses, Stop};
-use crate::sinks::text::rfc3339;
+use crate::text::rfc3339;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::EventTime;
 use serde_json::{Value, json};

@@ -1,11 +1,11 @@
-//! Rows as text: CSV, the same in a file and on standard output.
+//! Rows as text: CSV, the same in a file, on standard output and over HTTP.
 
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{EventTime, SECOND, WindowStart, Windowing};
 use std::fmt::Write;
 
 /// A time in RFC 3339, UTC, with so many digits of a second.
-pub(super) fn rfc3339(time: EventTime, digits: usize) -> String {
+pub(crate) fn rfc3339(time: EventTime, digits: usize) -> String {
     match jiff::Timestamp::from_nanosecond(i128::from(time.0)) {
         Ok(stamp) => format!("{stamp:.digits$}"),
         Err(_) => unreachable!("every i64 of nanoseconds lies between the years 1677 and 2262"),
@@ -13,7 +13,7 @@ pub(super) fn rfc3339(time: EventTime, digits: usize) -> String {
 }
 
 /// Window starts as text. All of a run have the same number of digits, so that they sort as text.
-pub(super) struct MinuteText {
+pub(crate) struct MinuteText {
     digits: usize,
     of: WindowStart,
     text: String,
@@ -21,7 +21,7 @@ pub(super) struct MinuteText {
 
 impl MinuteText {
     /// As many digits of a second as starts of windows of this length need: 0, 3, 6 or 9.
-    pub(super) fn new(windowing: Windowing) -> Self {
+    pub(crate) fn new(windowing: Windowing) -> Self {
         let digits = match windowing.length {
             l if l % SECOND == 0 => 0,
             l if l % 1_000_000 == 0 => 3,
@@ -32,8 +32,15 @@ impl MinuteText {
         MinuteText { digits, of, text: rfc3339(EventTime(of.0), digits) }
     }
 
+    /// The least text of a start that is not before this time.
+    pub(crate) fn from(&mut self, time: WindowStart) -> &str {
+        let unit = [SECOND, 1_000_000, 1_000, 1][self.digits / 3];
+        let time = time.0.clamp(-EventTime::LIMIT, EventTime::LIMIT);
+        self.of(WindowStart((time + unit - 1).div_euclid(unit) * unit))
+    }
+
     /// Rows come by minute, so the last text is nearly always the right one.
-    pub(super) fn of(&mut self, minute: WindowStart) -> &str {
+    pub(crate) fn of(&mut self, minute: WindowStart) -> &str {
         if self.of != minute {
             self.of = minute;
             self.text = rfc3339(EventTime(minute.0), self.digits);
@@ -43,19 +50,19 @@ impl MinuteText {
 }
 
 /// Writes rows as CSV, RFC 4180 quoting, `\n` after each.
-pub(super) struct CsvText {
+pub(crate) struct CsvText {
     market: bool,
     minute: MinuteText,
     scratch: String,
 }
 
 impl CsvText {
-    pub(super) fn new(market: bool, windowing: Windowing) -> Self {
+    pub(crate) fn new(market: bool, windowing: Windowing) -> Self {
         CsvText { market, minute: MinuteText::new(windowing), scratch: String::new() }
     }
 
     /// The first line.
-    pub(super) fn header(&self) -> &'static str {
+    pub(crate) fn header(&self) -> &'static str {
         if self.market {
             "symbol,minute,count,sum,avg,state,open,high,low,close,volume,vwap\n"
         } else {
@@ -64,7 +71,7 @@ impl CsvText {
     }
 
     /// Appends rows to `out`.
-    pub(super) fn rows(&mut self, rows: &[Row], out: &mut Vec<u8>) {
+    pub(crate) fn rows(&mut self, rows: &[Row], out: &mut Vec<u8>) {
         let mut csv = csv::WriterBuilder::new().flexible(true).from_writer(out);
         for row in rows {
             self.row(row, &mut csv).expect("memory takes what is written to it");

@@ -1,0 +1,360 @@
+//! Answers that are not streams of events: symbols, minutes, health, the page's files, what the API is.
+
+use super::query::Query;
+use super::rows::{JsonRow, Ms};
+use super::{Server, Wanted, assets};
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use minutely_dataflows::row::Row;
+use minutely_dataflows::time::{EventTime, SECOND, WindowStart};
+use serde::Serialize;
+use std::fmt::Write;
+use std::io;
+use std::sync::Arc;
+
+/// Rows in one answer of JSON, at most and unless said otherwise; rows that are read at once of a CSV.
+const MOST_ROWS: usize = 10_000;
+const PAGE_ROWS: usize = 5000;
+/// Symbols in one answer, and in one question.
+const MOST_SYMBOLS: usize = 10_000;
+const SOME_SYMBOLS: usize = 1000;
+const MOST_ASKED: usize = 256;
+/// Characters of a search.
+const MOST_TEXT: usize = 1024;
+/// Nanoseconds in a millisecond; windows begin at whole ones.
+const MS: i64 = 1_000_000;
+/// The dataflow must have been heard of within that time, in nanoseconds.
+const DEAD: i64 = 60 * SECOND;
+
+/// A question that is not answered, and why.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    why: String,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, why: &str) -> Self {
+        Refusal { status, why: why.to_owned() }
+    }
+
+    pub(super) fn answer(&self) -> Response<Body> {
+        let mut response = json(serde_json::json!({ "error": self.why }).to_string());
+        *response.status_mut() = self.status;
+        response
+    }
+}
+
+fn with_type(body: Body, media_type: &'static str) -> Response<Body> {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+pub(super) fn json(text: String) -> Response<Body> {
+    with_type(Body::from(text), "application/json")
+}
+
+fn plain(status: StatusCode, text: String) -> Response<Body> {
+    let mut response = with_type(Body::from(text), "text/plain; charset=utf-8");
+    *response.status_mut() = status;
+    response
+}
+
+/// This file, or that there is none.
+pub(super) fn found(file: Option<Response<Body>>) -> Response<Body> {
+    file.unwrap_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "there is nothing here; see /api/openapi.json").answer())
+}
+
+pub(super) async fn asset(Path(name): Path<String>) -> Response<Body> {
+    found(assets::file(&name))
+}
+
+pub(super) async fn openapi(RawQuery(query): RawQuery) -> Response<Body> {
+    match Query::parse(query.as_deref(), &[]) {
+        Ok(_) => {
+            json(include_str!("openapi.json").replace("\"0.0.0\"", concat!("\"", env!("CARGO_PKG_VERSION"), "\"")))
+        }
+        Err(refusal) => refusal.answer(),
+    }
+}
+
+// --- health ----------------------------------------------------------------------------------------------------------
+
+impl Server {
+    /// What keeps the dataflow from being called alive.
+    fn dead(&self) -> Option<String> {
+        let at = self.hub.view().now.as_ref()?.at.0;
+        let silent = self.about.clock.monotonic().0 - at.0;
+        (silent > DEAD).then(|| format!("the dataflow has said nothing for {} s", silent / SECOND))
+    }
+
+    /// What keeps it from being called ready.
+    fn not_ready(&self) -> Option<String> {
+        if let Some(why) = self.dead() {
+            return Some(why);
+        }
+        let seq = self.hub.view().now.as_ref().map_or(0, |now| now.status.seq);
+        if seq == 0 {
+            return Some("nothing is committed yet".into());
+        }
+        let names = self.about.sinks.iter();
+        let trouble = names.zip((self.about.sinks_now)()).find_map(|(name, sink)| Some((name, sink.trouble?)));
+        trouble.map(|(name, why)| format!("sink {name}: {why}"))
+    }
+}
+
+pub(super) async fn healthz(State(server): State<Arc<Server>>, RawQuery(query): RawQuery) -> Response<Body> {
+    health(query, server.dead(), "ok")
+}
+
+pub(super) async fn readyz(State(server): State<Arc<Server>>, RawQuery(query): RawQuery) -> Response<Body> {
+    health(query, server.not_ready(), "ready")
+}
+
+fn health(query: Option<String>, trouble: Option<String>, good: &str) -> Response<Body> {
+    match (Query::parse(query.as_deref(), &[]), trouble) {
+        (Err(refusal), _) => refusal.answer(),
+        (Ok(_), None) => plain(StatusCode::OK, good.to_owned()),
+        (Ok(_), Some(why)) => plain(StatusCode::SERVICE_UNAVAILABLE, why),
+    }
+}
+
+// --- symbols ---------------------------------------------------------------------------------------------------------
+
+#[derive(Serialize)]
+struct Symbols<'a> {
+    symbols: Vec<Symbol<'a>>,
+    total: usize,
+}
+
+#[derive(Serialize)]
+struct Symbol<'a> {
+    symbol: &'a str,
+    minute: Ms,
+    state: &'static str,
+    last: f64,
+    avg: f64,
+    count: i64,
+    first: f64,
+    change: Option<f64>,
+    volume: Option<String>,
+}
+
+pub(super) async fn symbols(State(server): State<Arc<Server>>, RawQuery(query): RawQuery) -> Response<Body> {
+    symbols_of(&server, query.as_deref()).map_or_else(|refusal| refusal.answer(), json)
+}
+
+fn symbols_of(server: &Server, query: Option<&str>) -> Result<String, Refusal> {
+    let query = Query::parse(query, &["q", "limit"])?;
+    let limit = query.number("limit", 1, MOST_SYMBOLS)?.unwrap_or(SOME_SYMBOLS);
+    let text = query.text("q", MOST_TEXT)?.unwrap_or_default();
+    let (found, total, marks, rule) = {
+        let view = server.hub.view();
+        let (found, total) = view.symbols(text, limit);
+        (found, total, view.marks, *view.rule())
+    };
+    let symbol = |of: &'_ super::view::SymbolNow| {
+        let (first, last) = (of.first, of.newest.last());
+        let change = (last - first) / first.abs();
+        (change.is_finite()).then_some(change)
+    };
+    let symbols = found.iter().map(|of| Symbol {
+        symbol: &of.symbol,
+        minute: of.minute.into(),
+        state: marks.state(&rule, of.minute).name(),
+        last: of.newest.last(),
+        avg: of.newest.avg,
+        count: of.newest.count,
+        first: of.first,
+        change: symbol(of),
+        volume: of.newest.market.as_ref().map(|market| market.volume.to_string()),
+    });
+    Ok(serde_json::to_string(&Symbols { symbols: symbols.collect(), total }).expect("memory takes it"))
+}
+
+// --- minutes ---------------------------------------------------------------------------------------------------------
+
+#[derive(Serialize)]
+struct Minutes<'a> {
+    rows: Vec<JsonRow<'a>>,
+    next: Option<String>,
+    since: Option<Ms>,
+    source: &'static str,
+}
+
+/// One question for rows.
+struct Asked {
+    wanted: Wanted,
+    csv: bool,
+    limit: Option<usize>,
+}
+
+impl Asked {
+    fn of(query: Option<&str>) -> Result<Self, Refusal> {
+        let query = Query::parse(query, &["symbol*", "from", "to", "format", "cursor", "limit"])?;
+        let csv = match query.get("format") {
+            None | Some("json") => false,
+            Some("csv") => true,
+            Some(_) => return Err(Refusal::new(StatusCode::BAD_REQUEST, "`format` is json or csv")),
+        };
+        let most = if csv { usize::MAX } else { MOST_ROWS };
+        let limit = query.number("limit", 1, most)?;
+        let mut symbols: Vec<String> = query.all("symbol").map(str::to_owned).collect();
+        symbols.sort_unstable();
+        symbols.dedup();
+        if symbols.len() > MOST_ASKED || symbols.iter().any(String::is_empty) {
+            let why = format!("`symbol` takes a name, and is there at most {MOST_ASKED} times");
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, &why));
+        }
+        let (from, to) = (query.time("from")?, query.time("to")?);
+        let after = query.get("cursor").map(read_cursor).transpose()?;
+        let wanted = Wanted {
+            from: from.unwrap_or(WindowStart(-EventTime::LIMIT)),
+            to: to.unwrap_or(WindowStart(EventTime::LIMIT)),
+            symbols: (!symbols.is_empty()).then_some(symbols),
+            after,
+        };
+        Ok(Asked { wanted, csv, limit })
+    }
+}
+
+/// Where a page ends, as text that clients give back: the minute in milliseconds, the symbol in hexadecimal.
+fn cursor(row: &Row) -> String {
+    let mut text = format!("{}.", row.minute.0.div_euclid(MS));
+    row.symbol.bytes().for_each(|byte| write!(text, "{byte:02x}").expect("a string takes it"));
+    text
+}
+
+fn read_cursor(text: &str) -> Result<(WindowStart, String), Refusal> {
+    let read = || {
+        let (minute, symbol) = text.split_once('.')?;
+        let digits = minute.strip_prefix('-').unwrap_or(minute);
+        let good = (1..=13).contains(&digits.len()) && digits.bytes().all(|c| c.is_ascii_digit());
+        let ms: i64 = minute.parse().ok().filter(|_| good)?;
+        let hex = |c: u8| char::from(c).to_digit(16).filter(|_| !c.is_ascii_uppercase());
+        let byte = |pair: &[u8]| u8::try_from(hex(pair[0])? * 16 + hex(*pair.get(1)?)?).ok();
+        let symbol = symbol.as_bytes().chunks(2).map(byte).collect::<Option<Vec<u8>>>()?;
+        (!symbol.is_empty()).then(|| (WindowStart(ms * MS), String::from_utf8_lossy(&symbol).into_owned()))
+    };
+    read().ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "`cursor` is what an answer gave as `next`"))
+}
+
+/// A page: first what a sink has stored of minutes that are no longer in memory, then memory. May block.
+fn page(server: &Server, wanted: &Wanted, limit: usize) -> Result<Vec<Row>, Refusal> {
+    let mut rows = Vec::new();
+    let begins = server.hub.view().begins();
+    let reached = wanted.after.as_ref().map_or(wanted.from, |(minute, _)| wanted.from.max(*minute));
+    if let (Some(history), true) = (&server.about.history, reached < begins) {
+        let older = Wanted { to: wanted.to.min(begins), ..wanted.clone() };
+        let page = history.page(&older, limit);
+        rows = page.map_err(|why| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, &why))?;
+    }
+    if rows.len() < limit {
+        let newer = Wanted { from: wanted.from.max(begins), ..wanted.clone() };
+        rows.extend(server.hub.view().page(&newer, limit - rows.len()));
+    }
+    Ok(rows)
+}
+
+/// [`page`], where it may block.
+async fn page_beside(server: &Arc<Server>, wanted: Wanted, limit: usize) -> Result<Vec<Row>, Refusal> {
+    let server = Arc::clone(server);
+    let page = tokio::task::spawn_blocking(move || page(&server, &wanted, limit)).await;
+    page.unwrap_or_else(|_| Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the rows cannot be read")))
+}
+
+pub(super) async fn minutes(State(server): State<Arc<Server>>, RawQuery(query): RawQuery) -> Response<Body> {
+    let asked = match Asked::of(query.as_deref()) {
+        Ok(asked) => asked,
+        Err(refusal) => return refusal.answer(),
+    };
+    let answer = if asked.csv { csv(server, asked).await } else { json_page(server, asked).await };
+    answer.unwrap_or_else(|refusal| refusal.answer())
+}
+
+async fn json_page(server: Arc<Server>, asked: Asked) -> Result<Response<Body>, Refusal> {
+    let limit = asked.limit.unwrap_or(PAGE_ROWS);
+    let rows = page_beside(&server, asked.wanted, limit).await?;
+    let stored = server.about.history.is_some();
+    let since = server.hub.view().since().filter(|_| !stored);
+    let answer = Minutes {
+        rows: rows.iter().map(JsonRow::from).collect(),
+        next: rows.last().filter(|_| rows.len() == limit).map(cursor),
+        since: since.map(Ms::from),
+        source: if stored { "sqlite+memory" } else { "memory" },
+    };
+    Ok(json(serde_json::to_string(&answer).expect("memory takes it")))
+}
+
+/// All rows, page by page, as fast as they are read.
+async fn csv(server: Arc<Server>, asked: Asked) -> Result<Response<Body>, Refusal> {
+    let about = Arc::clone(&server.about);
+    let most = asked.limit.unwrap_or(usize::MAX);
+    // What is wrong is told as long as it can be: with the first page.
+    let first = page_beside(&server, asked.wanted.clone(), most.min(PAGE_ROWS)).await?;
+    let lines = move |rows: &[Row]| Bytes::from((about.csv)(&about, Some(rows)));
+    let header = Bytes::from((server.about.csv)(&server.about, None));
+    let pages = futures_util::stream::unfold(Some((first, asked.wanted, most)), move |state| {
+        let (server, lines) = (Arc::clone(&server), lines.clone());
+        async move {
+            let (page, mut wanted, left) = state?;
+            let text = lines(&page);
+            let left = left - page.len();
+            let next = match page.last() {
+                Some(last) if page.len() == PAGE_ROWS && left > 0 => {
+                    wanted.after = Some((last.minute, last.symbol.clone()));
+                    match page_beside(&server, wanted.clone(), left.min(PAGE_ROWS)).await {
+                        Ok(page) => Some((page, wanted, left)),
+                        // Half an answer must not look like a whole one.
+                        Err(refusal) => return Some((Err(io::Error::other(refusal.why)), None)),
+                    }
+                }
+                _ => None,
+            };
+            Some((Ok(text), next))
+        }
+    });
+    let all = futures_util::StreamExt::chain(futures_util::stream::iter([Ok(header)]), pages);
+    let mut response = with_type(Body::from_stream(all), "text/csv; charset=utf-8");
+    let name = HeaderValue::from_static("inline; filename=\"minutes.csv\"");
+    response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_come_back_whole() {
+        for symbol in ["A", "a,b", "é\u{1f980}", " "] {
+            let row = Row {
+                symbol: symbol.into(),
+                minute: WindowStart(-60 * MS),
+                count: 1,
+                sum: minutely_dataflows::decimal::Decimal(1),
+                avg: 1.0,
+                state: minutely_dataflows::time::State::Open,
+                market: None,
+            };
+            assert_eq!(read_cursor(&cursor(&row)).unwrap(), (WindowStart(-60 * MS), symbol.to_owned()));
+        }
+        for bad in ["", "!", "1", "1.", ".41", "+1.41", "1.4", "1.4G", "1.4A", "12345678901234.41", "1.é", "--1.41"] {
+            assert!(read_cursor(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn questions_are_bounded() {
+        let refused = |query: &str| Asked::of(Some(query)).map(drop).unwrap_err();
+        for bad in ["limit=0", "limit=10001", "format=xml", "symbol=", "from=x", "cursor=x", "x=1"] {
+            assert_eq!(refused(bad).status, StatusCode::BAD_REQUEST, "{bad}");
+        }
+        let many: String = (0..=MOST_ASKED).map(|n| format!("symbol={n}&")).collect();
+        assert_eq!(refused(&many).status, StatusCode::BAD_REQUEST);
+        let asked = Asked::of(Some("symbol=B&symbol=A&symbol=B&format=csv&limit=1000000")).unwrap();
+        assert_eq!(asked.wanted.symbols.as_deref(), Some(&["A".to_owned(), "B".to_owned()][..]));
+    }
+}

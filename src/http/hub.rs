@@ -1,0 +1,307 @@
+//! Between worker 0 and the server: a bounded queue one way, and a ring of events that all streams read from.
+//!
+//! A stream keeps no queue of its own, only its place in the ring; one that falls behind the ring's end is told to begin
+//! anew. So the memory of any number of readers that do not read is one ring.
+
+use super::rows::LiveRow;
+use super::view::{Letter, MOST_LETTERS, View};
+use super::{About, status};
+use minutely_dataflows::control::{Marks, Status};
+use minutely_dataflows::partition::Behind;
+use minutely_dataflows::record::DeadLetter;
+use minutely_dataflows::row::Row;
+use minutely_dataflows::time::{EventTime, Monotonic, SECOND, WindowStart};
+use minutely_dataflows::watch::{LiveRows, Watcher};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+
+/// Rows that may wait for the server.
+const MOST_QUEUED: usize = 200_000;
+/// Events, and rows in all of them, that a stream may be behind.
+const MOST_EVENTS: usize = 4096;
+const MOST_RING_ROWS: usize = 100_000;
+/// Rows in one event.
+const EVENT_ROWS: usize = 4096;
+/// Events come at most that often, and rows are read at most that often while somebody looks; else that seldom.
+pub(crate) const EVERY_NS: i64 = 40_000_000;
+const EVERY: Duration = Duration::from_nanos(EVERY_NS.unsigned_abs());
+const UNWATCHED: Duration = Duration::from_millis(250);
+const STATUS_EVERY: i64 = SECOND;
+
+/// What waits for the server.
+#[derive(Default)]
+struct Queue {
+    rows: Vec<Vec<Row>>,
+    count: usize,
+    lost: Option<WindowStart>,
+    marks: Option<Marks>,
+    status: Option<(Status, Behind)>,
+    letters: VecDeque<Letter>,
+}
+
+/// What happened.
+pub(super) enum What {
+    Rows(Vec<LiveRow>),
+    Marks(String),
+    Status(String),
+}
+
+/// And its text, made when the first stream wants it.
+pub(super) struct Event {
+    pub(super) what: What,
+    text: OnceLock<Arc<str>>,
+}
+
+impl Event {
+    fn new(what: What) -> Arc<Self> {
+        Arc::new(Event { what, text: OnceLock::new() })
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self.what {
+            What::Rows(_) => "rows",
+            What::Marks(_) => "marks",
+            What::Status(_) => "status",
+        }
+    }
+
+    /// Its data, for whoever wants all symbols.
+    pub(super) fn text(&self) -> Arc<str> {
+        let text = self.text.get_or_init(|| match &self.what {
+            What::Rows(rows) => rows_text(rows.iter()).into(),
+            What::Marks(text) | What::Status(text) => text.as_str().into(),
+        });
+        Arc::clone(text)
+    }
+}
+
+pub(super) fn rows_text<'a>(rows: impl Iterator<Item = &'a LiveRow>) -> String {
+    let mut text = String::from("{\"rows\":[");
+    for (n, row) in rows.enumerate() {
+        if n > 0 {
+            text.push(',');
+        }
+        text += &serde_json::to_string(row).expect("memory takes it");
+    }
+    text += "]}";
+    text
+}
+
+/// Events by number, from 1.
+#[derive(Default)]
+pub(super) struct Ring {
+    events: VecDeque<Arc<Event>>,
+    rows: usize,
+    /// The newest.
+    pub(super) last: u64,
+}
+
+impl Ring {
+    fn push(&mut self, what: What) {
+        self.rows += rows_in(&what);
+        self.events.push_back(Event::new(what));
+        self.last += 1;
+        while self.events.len() > MOST_EVENTS || (self.rows > MOST_RING_ROWS && self.events.len() > 1) {
+            self.rows -= self.events.pop_front().map_or(0, |event| rows_in(&event.what));
+        }
+    }
+
+    /// The event after this number, and how many are there; none if it has left the ring, or never was.
+    pub(super) fn after(&self, number: u64) -> Option<impl Iterator<Item = (u64, Arc<Event>)> + '_> {
+        let missing = usize::try_from(self.last.checked_sub(number)?).ok()?;
+        let skip = self.events.len().checked_sub(missing)?;
+        Some((number + 1..).zip(self.events.iter().skip(skip).cloned()))
+    }
+}
+
+fn rows_in(what: &What) -> usize {
+    match what {
+        What::Rows(rows) => rows.len(),
+        What::Marks(_) | What::Status(_) => 0,
+    }
+}
+
+/// See the module.
+pub(super) struct Hub {
+    about: Arc<About>,
+    queue: Mutex<Queue>,
+    bell: Notify,
+    view: Mutex<View>,
+    ring: Mutex<Ring>,
+    newest: watch::Sender<u64>,
+    pub(super) streams: AtomicUsize,
+    pub(super) resets: AtomicUsize,
+    started: EventTime,
+    /// The run, as streams name it.
+    pub(super) run: String,
+}
+
+/// A lock that a panic elsewhere does not take away: what it guards is whole at all times.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Hub {
+    pub(super) fn new(about: &Arc<About>) -> Self {
+        let started = about.clock.wall();
+        Hub {
+            about: Arc::clone(about),
+            queue: Mutex::default(),
+            bell: Notify::new(),
+            view: Mutex::new(View::new(about)),
+            ring: Mutex::default(),
+            newest: watch::Sender::new(0),
+            streams: AtomicUsize::new(0),
+            resets: AtomicUsize::new(0),
+            started,
+            run: format!("{:x}", started.0),
+        }
+    }
+
+    /// Nanoseconds between two readings of rows.
+    pub(super) fn every(&self) -> i64 {
+        let every = if self.streams.load(Ordering::Relaxed) > 0 { EVERY } else { UNWATCHED };
+        i64::try_from(every.as_nanos()).unwrap_or(i64::MAX)
+    }
+
+    pub(super) fn view(&self) -> MutexGuard<'_, View> {
+        lock(&self.view)
+    }
+
+    pub(super) fn ring(&self) -> MutexGuard<'_, Ring> {
+        lock(&self.ring)
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
+    }
+
+    pub(super) fn started(&self) -> EventTime {
+        self.started
+    }
+
+    /// Takes what comes, and makes events of it, for ever.
+    pub(super) async fn work(&self) {
+        let mut status_at = None;
+        loop {
+            self.bell.notified().await;
+            self.turn(&mut status_at);
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    fn turn(&self, status_at: &mut Option<Monotonic>) {
+        let queue = std::mem::take(&mut *lock(&self.queue));
+        let (now, wall) = (self.about.clock.monotonic(), self.about.clock.wall());
+        let mut view = self.view();
+        let mut newest = BTreeMap::new();
+        for row in queue.rows.into_iter().flatten() {
+            let row = view.take(row);
+            newest.insert((row.minute, Arc::clone(&row.symbol)), row);
+        }
+        if let Some(minute) = queue.lost {
+            view.lost(minute);
+        }
+        for letter in queue.letters {
+            view.letters.push_front(letter);
+        }
+        view.letters.truncate(MOST_LETTERS);
+        let mut events = Vec::new();
+        let mut rows: Vec<LiveRow> = newest.into_values().collect();
+        while !rows.is_empty() {
+            let rest = rows.split_off(rows.len().min(EVENT_ROWS));
+            events.push(What::Rows(std::mem::replace(&mut rows, rest)));
+        }
+        if let Some((status, behind)) = queue.status {
+            view.status(status, behind, now, wall);
+        }
+        let line = |view: &View| view.now.as_ref().and_then(|now| now.status.line);
+        if let Some(marks) = queue.marks.filter(|marks| *marks != view.marks) {
+            view.marks = marks;
+            events.push(What::Marks(status::marks(&marks, line(&view))));
+        }
+        if view.now.is_some() && status_at.is_none_or(|at| now.0 - at.0 >= STATUS_EVERY) {
+            *status_at = Some(now);
+            events.push(What::Status(status::text(&view, &self.about, self.started)));
+        }
+        drop(view);
+        if events.is_empty() {
+            return;
+        }
+        let mut ring = self.ring();
+        events.into_iter().for_each(|event| ring.push(event));
+        self.newest.send_replace(ring.last);
+    }
+}
+
+/// Worker 0's end.
+pub(super) struct Watching(pub(super) Arc<Hub>);
+
+impl Watching {
+    fn put(&self, put: impl FnOnce(&mut Queue)) {
+        put(&mut lock(&self.0.queue));
+        self.0.bell.notify_one();
+    }
+}
+
+impl Watcher for Watching {
+    fn rows(&mut self, LiveRows { rows, lost }: LiveRows) {
+        self.put(|queue| {
+            queue.lost = queue.lost.max(lost);
+            if queue.count + rows.len() > MOST_QUEUED {
+                queue.lost = queue.lost.max(rows.iter().map(|row| row.minute).max());
+            } else {
+                queue.count += rows.len();
+                queue.rows.push(rows);
+            }
+        });
+    }
+
+    fn marks(&mut self, marks: Marks) {
+        self.put(|queue| queue.marks = Some(marks));
+    }
+
+    fn status(&mut self, status: &Status, behind: &Behind) {
+        let news = (status.clone(), behind.clone());
+        self.put(|queue| queue.status = Some(news));
+    }
+
+    fn letters(&mut self, letters: &[DeadLetter]) {
+        let at = self.0.about.clock.wall();
+        let newest = letters.len().saturating_sub(MOST_LETTERS);
+        let letters: Vec<_> = letters[newest..].iter().map(|letter| Letter::of(letter, at)).collect();
+        self.put(|queue| {
+            queue.letters.extend(letters);
+            let most = queue.letters.len().saturating_sub(MOST_LETTERS);
+            queue.letters.drain(..most);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(ring: &Ring, after: u64) -> Option<Vec<u64>> {
+        ring.after(after).map(|events| events.map(|(number, _)| number).collect())
+    }
+
+    #[test]
+    fn a_place_in_the_ring_is_kept_or_told_to_be_gone() {
+        let mut ring = Ring::default();
+        assert_eq!(numbers(&ring, 0), Some(vec![]));
+        assert_eq!(numbers(&ring, 1), None, "of another run");
+        for _ in 0..10 {
+            ring.push(What::Marks(String::new()));
+        }
+        assert_eq!(numbers(&ring, 7), Some(vec![8, 9, 10]));
+        for _ in 0..MOST_EVENTS {
+            ring.push(What::Marks(String::new()));
+        }
+        assert_eq!(numbers(&ring, 9), None);
+        assert_eq!(numbers(&ring, 10).map(|all| all.len()), Some(MOST_EVENTS));
+    }
+}

@@ -1,0 +1,138 @@
+//! The live page, the API and the metrics: what `--http` serves. Read-only; see `docs/http.md`.
+//!
+//! ```text
+//!   worker 0 ── rows, marks, status, letters ──> Queue (bounded) ──> View + Ring ──> streams, answers
+//! ```
+//!
+//! Worker 0 only puts things into a bounded queue, under a lock that is held for moments. All else happens on two threads
+//! of the server's own: a thousand readers that do not read cost the dataflow nothing.
+
+mod api;
+mod assets;
+mod guard;
+pub(crate) mod health;
+mod hub;
+mod metrics;
+mod place;
+mod query;
+mod rows;
+mod serve;
+mod status;
+mod stream;
+mod view;
+
+pub(crate) use place::{DEFAULT, Listening, Place};
+
+use crate::clock::Clock;
+pub(crate) use hub::EVERY_NS;
+use hub::Hub;
+use minutely_dataflows::control::Settings;
+use minutely_dataflows::edge::{Halt, HaltKind};
+use minutely_dataflows::row::Row;
+use minutely_dataflows::time::{EventTime, WindowStart};
+use minutely_dataflows::watch::Watcher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+
+/// Rows that were stored by a sink and can be read back.
+pub(crate) trait History: Send + Sync {
+    /// Rows of `from <= minute < to` in the order of (minute, symbol), after this key, of these symbols or all, so many
+    /// at most. May block.
+    ///
+    /// # Errors
+    /// In plain words.
+    fn page(&self, wanted: &Wanted, limit: usize) -> Result<Vec<Row>, String>;
+}
+
+/// Which rows, in the order of (minute, symbol).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// The first minute.
+    pub(crate) from: WindowStart,
+    /// Before this one.
+    pub(crate) to: WindowStart,
+    /// Sorted; none: all.
+    pub(crate) symbols: Option<Vec<String>>,
+    /// Only what comes after this row.
+    pub(crate) after: Option<(WindowStart, String)>,
+}
+
+/// A sink as it is now.
+pub(crate) struct SinkNow {
+    /// What is wrong with it.
+    pub(crate) trouble: Option<String>,
+    /// Points that it will never take.
+    pub(crate) unwritable: u64,
+}
+
+/// What a run is, for people; no secret in it.
+pub(crate) struct About {
+    pub(crate) job: String,
+    pub(crate) source: String,
+    pub(crate) sinks_uri: Vec<String>,
+    /// In the order of the status.
+    pub(crate) sinks: Vec<String>,
+    /// How they are, in the same order.
+    pub(crate) sinks_now: Box<dyn Fn() -> Vec<SinkNow> + Send + Sync>,
+    pub(crate) workers: usize,
+    pub(crate) settings: Settings,
+    pub(crate) market: bool,
+    /// `--emit`.
+    pub(crate) emit: &'static str,
+    pub(crate) state: Option<String>,
+    /// Windows before this were forgotten by runs before this one.
+    pub(crate) since: Option<WindowStart>,
+    pub(crate) history: Option<Arc<dyn History>>,
+    /// Rows as the CSV sink writes them; its header for none.
+    pub(crate) csv: fn(&About, Option<&[Row]>) -> Vec<u8>,
+    pub(crate) clock: Clock,
+}
+
+/// What all answers have in common.
+struct Server {
+    place: Place,
+    about: Arc<About>,
+    hub: Arc<Hub>,
+    started: EventTime,
+    /// Answers by class of status: 1xx to 5xx.
+    answers: [AtomicU64; 5],
+    connections: AtomicUsize,
+}
+
+/// A server at work, for as long as the process lives.
+pub(crate) struct Started {
+    hub: Arc<Hub>,
+}
+
+impl Started {
+    /// For worker 0.
+    pub(crate) fn watcher(&self) -> Box<dyn Watcher + Send> {
+        Box::new(hub::Watching(Arc::clone(&self.hub)))
+    }
+
+    /// For `Job::live`.
+    pub(crate) fn every(&self) -> impl Fn() -> i64 + use<> {
+        let hub = Arc::clone(&self.hub);
+        move || hub.every()
+    }
+}
+
+/// Serves.
+///
+/// # Errors
+/// 70 when there are no threads to be had.
+pub(crate) fn start(listening: Listening, about: About) -> Result<Started, Halt> {
+    let about = Arc::new(about);
+    let hub = Arc::new(Hub::new(&about));
+    let server = Arc::new(Server {
+        place: listening.place,
+        started: about.clock.wall(),
+        about,
+        hub: Arc::clone(&hub),
+        answers: Default::default(),
+        connections: AtomicUsize::new(0),
+    });
+    serve::start(listening.listener, server)
+        .map_err(|e| Halt::new(HaltKind::Internal, format!("--http: the server cannot start: {e}")))?;
+    Ok(Started { hub })
+}

@@ -1,0 +1,307 @@
+// The live page: joins the stream, what is known of the market, and what is on the screen.
+//
+//   Stream: hello, rows, marks, status, reset -> Market -> what changed -> one animation frame -> stage, list, panels
+//
+// Nothing is drawn but in an animation frame that a change asked for: the chart at most 25 times a second, the list and
+// the head four times. A hidden page draws nothing. A new run or a `reset` loads everything anew.
+
+import { attribute, choice, data, find, text } from "./dom.js";
+import { duration, whole } from "./format.js";
+import { SymbolList } from "./list.js";
+import { Market } from "./market.js";
+import { MOST_LINES, readPalette, theme, toggleTheme, watchTheme } from "./palette.js";
+import { panels } from "./panels.js";
+import { Stage } from "./stage.js";
+import { Stream } from "./stream.js";
+
+const EVERY_MS = { order: 2000, head: 250, chart: 40, list: 250, panels: 250, table: 250, spoken: 20_000 };
+
+const market = new Market();
+const view = { mode: "line", range: 60, order: "movers", compare: false, hover: null, query: "" };
+const stage = new Stage(market, view, (symbol) => choose(symbol, true));
+const list = new SymbolList(find("symbol-list"), { choose, shown: wantSparks });
+let palette = readPalette();
+
+// --- when to draw ----------------------------------------------------------------------------------------------------
+
+const drawers = {
+  order: drawOrder,
+  list: drawList,
+  panels: drawPanels,
+  head: () => stage.head(),
+  table: () => stage.table(),
+  spoken: () => stage.speak(),
+  chart: () => { if (stage.draw(palette)) changed("chart"); },
+};
+const due = new Map(); // what has changed -> when it may be drawn
+const drawn = {}; // when each was last drawn
+let frame = 0;
+
+function changed(...parts) {
+  for (const part of parts) {
+    if (!due.has(part)) due.set(part, Math.max(performance.now(), (drawn[part] ?? -Infinity) + EVERY_MS[part]));
+  }
+  frame ||= requestAnimationFrame(draw);
+}
+
+/** As `changed`, but in the next frame: somebody did something and looks. */
+function changedNow(...parts) {
+  for (const part of parts) due.set(part, 0);
+  changed(...parts);
+}
+
+function draw() {
+  frame = 0;
+  const now = performance.now();
+  for (const [part, drawer] of Object.entries(drawers)) {
+    if (!(due.get(part) <= now + 4)) continue; // frames come every 16 ms: rather a little early than a frame late
+    due.delete(part);
+    drawn[part] = now;
+    drawer();
+  }
+  if (due.size === 0 || frame) return;
+  const next = Math.min(...due.values()) - now;
+  if (next < 34) frame = requestAnimationFrame(draw);
+  else setTimeout(() => { frame ||= requestAnimationFrame(draw); }, next - 16);
+}
+
+function drawList() {
+  const color = (share) => share > 0 ? palette.up : share < 0 ? palette.down : palette.muted;
+  list.draw({ change: (entry) => market.change(entry), chosen: market.chosen, theme: theme(), color });
+}
+
+const byName = new Intl.Collator("en", { numeric: true }).compare;
+
+function drawOrder() {
+  const query = view.query.toLowerCase(), key = `${view.order} ${query}`, root = find("symbol-list");
+  let entries = [...market.entries.values()].filter(({ symbol }) => symbol.toLowerCase().includes(query));
+  const ranks = { movers: (entry) => Math.abs(market.change(entry)) || 0, active: (entry) => market.activity(entry) };
+  const rank = ranks[view.order], first = (a, b) => b[0] - a[0];
+  if (rank) entries = entries.map((entry) => [rank(entry), entry]).sort(first).map(([, entry]) => entry);
+  else entries.sort((a, b) => byName(a.symbol, b.symbol));
+  // under a hand that is about to choose, rows keep their places
+  const busy = root.matches(":hover, :focus-visible") && list.items.length === entries.length && list.order === key;
+  if (!busy) list.setItems(entries, key);
+  const held = whole(market.entries.size), more = market.total - market.entries.size;
+  text(find("symbol-count"), query ? `${whole(entries.length)} of ${held} symbols`
+    : `${held} symbols${more > 0 ? `, ${whole(more)} more by search` : ""}`);
+}
+
+function drawPanels() {
+  const { status } = market;
+  if (!status) return;
+  const windowMs = status.settings.window_ms, many = status.partitions.length, lead = find("lead");
+  const length = windowMs === 60_000 ? "one-minute" : duration(windowMs);
+  text(lead, `Exact ${length} averages of ${whole(market.total)} symbols ` +
+    `from ${many === 1 ? "1 partition" : `${whole(many)} partitions`} of ${status.source}`);
+  attribute(lead, "title", `job ${status.job}, version ${status.version}, ${status.workers} workers, ` +
+    `running for ${duration(market.now() - status.started)}`);
+  for (const button of find("range").children) {
+    text(button, duration(Number(button.dataset.value) * windowMs).replace(/^1 d$/, "24 h"));
+  }
+  panels(status, market.now());
+}
+
+// --- the stream ------------------------------------------------------------------------------------------------------
+
+const handlers = {
+  hello({ id, status }) {
+    market.takeStatus(status);
+    if (id !== market.run) {
+      market.run = id;
+      load();
+    }
+    changedNow("panels", "chart", "list");
+  },
+  rows({ rows }) {
+    rows.forEach((row) => market.takeRow(row));
+    if (market.chosen.length === 0 && market.loaded) chooseFirst();
+    const shown = rows.some(([symbol]) => market.chosen.includes(symbol));
+    changed("list", "order", ...(shown ? ["chart", "head", "table", "spoken"] : []));
+  },
+  marks(marks) {
+    market.takeMarks(marks);
+    changed("chart", "head", "table");
+  },
+  status(status) {
+    market.takeStatus(status);
+    changed("panels");
+  },
+  reset: load,
+};
+
+let nextTry = 0;
+function showConnection(state, wait) {
+  nextTry = performance.now() + wait;
+  data(document.body, "connection", state);
+  connectionText();
+}
+
+function connectionText() {
+  const left = Math.max(0, Math.ceil((nextTry - performance.now()) / 1000));
+  const words = { live: "Live", connecting: "Connecting…", waiting: `Reconnecting in ${left} s`,
+    refused: "Token needed" };
+  text(find("connection").lastElementChild, words[document.body.dataset.connection]);
+  const hint = document.body.dataset.connection === "refused" ? "Open this page with /?token=… once" : "Connect now";
+  attribute(find("connection"), "title", hint);
+}
+
+/** Everything anew, from the server's memory; what the stream brings meanwhile is kept. */
+async function load() {
+  market.clear();
+  try {
+    await market.loadSymbols("");
+    market.loaded = true;
+    drawOrder();
+    const wanted = fromAddress();
+    if (market.chosen.length > 0) setChosen(market.chosen);
+    else if (wanted.length > 0) setChosen(wanted);
+    else chooseFirst();
+  } catch (error) {
+    trouble(error);
+  }
+}
+
+let troubles = 0;
+/** A failed answer means that the server is going or gone: a new connection, later each time, loads all anew. */
+function trouble(error) {
+  console.info(`not loaded, tried again with a new connection: ${error.message}`);
+  setTimeout(() => {
+    market.run = null;
+    stream.restart();
+  }, Math.min(30_000, 1000 * 2 ** troubles));
+  troubles += 1;
+}
+
+const sparks = new Set(); // symbols whose sparkline is to be loaded
+function wantSparks(symbols) {
+  if (sparks.size === 0) {
+    setTimeout(() => {
+      const wanted = [...sparks].slice(0, 40);
+      sparks.clear();
+      market.loadHistory(wanted, "spark").then(() => changed("list"), trouble);
+    }, 150);
+  }
+  symbols.forEach((symbol) => sparks.add(symbol));
+}
+
+// --- choosing --------------------------------------------------------------------------------------------------------
+
+function choose(symbol, add) {
+  const { chosen } = market;
+  if (!add && !view.compare) setChosen([symbol]);
+  else if (!chosen.includes(symbol)) setChosen([...chosen.slice(0, MOST_LINES - 1), symbol]);
+  else if (chosen.length > 1) setChosen(chosen.filter((other) => other !== symbol));
+}
+
+function setChosen(symbols) {
+  market.choose(symbols);
+  view.hover = null;
+  const named = symbols.map((symbol) => `s=${encodeURIComponent(symbol)}`).join("&");
+  history.replaceState(null, "", `${location.pathname}#${named}`);
+  const show = () => changedNow("chart", "head", "list", "table", "spoken");
+  market.loadHistory(symbols, "all").then(() => { troubles = 0; show(); }, trouble);
+  show();
+}
+
+const fromAddress = () => new URLSearchParams(location.hash.slice(1)).getAll("s").slice(0, MOST_LINES);
+
+function chooseFirst() {
+  if (list.items.length === 0) drawOrder();
+  if (list.items.length > 0) setChosen([list.items[0].symbol]);
+}
+
+let searching = 0;
+function search(query) {
+  view.query = query;
+  find("search").value = query;
+  find("symbol-list").scrollTop = 0;
+  drawOrder(); // at once: Enter may be the next key
+  changedNow("list");
+  clearTimeout(searching);
+  if (market.total <= market.entries.size) return;
+  searching = setTimeout(() => { // not all are here: the server knows the others
+    market.loadSymbols(query).then(() => changedNow("order", "list"), trouble);
+  }, 200);
+}
+
+// --- hands -----------------------------------------------------------------------------------------------------------
+
+const canvas = find("chart");
+const shape = choice(find("shape"), (value) => { view.mode = value; changedNow("chart"); });
+const range = choice(find("range"), (value) => { view.range = Number(value); changedNow("chart"); });
+choice(find("order"), (value) => {
+  view.order = value;
+  find("symbol-list").scrollTop = 0;
+  changedNow("order", "list");
+});
+
+function toggleCompare() {
+  view.compare = !view.compare;
+  attribute(find("compare"), "aria-pressed", view.compare);
+  if (!view.compare && market.chosen.length > 1) setChosen(market.chosen.slice(0, 1));
+}
+
+function hover(move) {
+  move();
+  changed("chart");
+}
+
+function themed() {
+  palette = readPalette();
+  changedNow("chart", "list");
+}
+
+find("search").addEventListener("input", (event) => search(event.target.value));
+find("search").addEventListener("keydown", (event) => {
+  if (event.key === "ArrowDown" || event.key === "ArrowUp") list.move(event.key === "ArrowDown" ? 1 : -1);
+  else if (event.key === "Enter") list.pick(event.shiftKey);
+  else if (event.key === "Escape") {
+    search("");
+    find("symbol-list").focus();
+  } else return;
+  event.preventDefault();
+});
+find("compare").addEventListener("click", toggleCompare);
+find("connection").addEventListener("click", () => stream.now());
+find("help").addEventListener("click", () => find("keys").showModal());
+find("setting").addEventListener("input", (event) => {
+  event.target.touched = true;
+  changedNow("panels");
+});
+canvas.addEventListener("pointermove", ({ clientX }) => {
+  hover(() => stage.point(clientX - canvas.getBoundingClientRect().left));
+});
+for (const event of ["pointerleave", "blur"]) canvas.addEventListener(event, () => hover(() => { view.hover = null; }));
+canvas.addEventListener("keydown", (event) => {
+  const step = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
+  if (step === undefined) return;
+  event.preventDefault();
+  hover(() => stage.step(step));
+});
+
+const keys = {
+  "/": () => find("search").focus(),
+  "?": () => find("keys").showModal(),
+  c: toggleCompare,
+  k: () => shape(view.mode === "line" ? 1 : 0),
+  t: () => { toggleTheme(); themed(); },
+  1: () => range(0),
+  2: () => range(1),
+  3: () => range(2),
+};
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.matches("input[type=search]") || find("keys").open;
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || !Object.hasOwn(keys, event.key)) return;
+  event.preventDefault();
+  keys[event.key]();
+});
+
+if (location.search) history.replaceState(null, "", location.pathname + location.hash); // a token has done its work
+watchTheme(themed);
+new ResizeObserver(() => changed("chart")).observe(canvas);
+setInterval(() => { // ages grow
+  connectionText();
+  if (!document.hidden) changed("panels");
+}, 1000);
+const stream = new Stream("/api/stream", { event: (name, body) => handlers[name]?.(body), state: showConnection });

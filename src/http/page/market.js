@@ -1,0 +1,187 @@
+// What the page knows of the market: the newest rows of each symbol, and the marks that give each its state.
+//
+// Memory is flat: the chosen symbols keep KEPT minutes, the others SPARK, and beyond MOST symbols those that moved
+// longest ago go. A row of history never replaces one that counts more ticks: the stream may have been faster than the
+// answer.
+
+import { COUNT, MINUTE, OPEN, AVG, SYMBOL, VOLUME, fromHistory, last, put, stateOf } from "./rows.js";
+
+export const KEPT = 1440, SPARK = 60;
+const MOST = 2000, FLASH_MS = 1600, PAGE_ROWS = 5000;
+
+async function get(path, query) {
+  const parameters = new URLSearchParams(query);
+  const response = await fetch(`${path}?${parameters}`, { cache: "no-store" });
+  if (!response.ok) throw new Error(`${path}: HTTP ${response.status}`);
+  return response.json();
+}
+
+export class Market {
+  constructor() {
+    this.run = null;
+    this.status = null;
+    this.skew = 0; // the server's clock less ours, ms
+    this.marks = { w: null, partial_before: null, line: null };
+    this.settled = -Infinity; // W of a second ago: what comes for a minute before it is a straggler
+    this.chosen = [];
+    this.clear();
+  }
+
+  clear() {
+    this.entries = new Map(); // by symbol, as `entry` makes them
+    this.total = 0;
+    this.newest = null; // the newest minute of any symbol
+    this.generation = (this.generation ?? 0) + 1;
+    this.settled = -Infinity;
+  }
+
+  get settings() {
+    return this.status?.settings ?? { window_ms: 60_000, lateness_ms: 600_000, metrics: "avg" };
+  }
+
+  now() {
+    return Date.now() + this.skew;
+  }
+
+  takeStatus(status) {
+    this.status = status;
+    this.skew = status.now - Date.now();
+    this.settled = Math.max(this.settled, this.marks.w ?? -Infinity);
+    this.marks = { w: status.w, partial_before: status.partial_before, line: status.line };
+  }
+
+  takeMarks(marks) {
+    this.marks = marks;
+  }
+
+  state(minute) {
+    return stateOf(minute, this.marks, this.settings);
+  }
+
+  entry(symbol) {
+    let entry = this.entries.get(symbol);
+    if (!entry) {
+      // `first`: the price that changes are measured from; `history`: "none", "spark" or "all" of it was asked for;
+      // `flashes`: minute -> when a straggler corrected it; `corrected`: the last such correction
+      entry = { symbol, rows: [], first: null, version: 0, history: "none", flashes: new Map(), corrected: null };
+      this.entries.set(symbol, entry);
+      this.total = Math.max(this.total, this.entries.size);
+      if (this.entries.size > MOST * 1.1) this.evict();
+    }
+    return entry;
+  }
+
+  evict() {
+    const moved = (entry) => entry.rows.at(-1)?.[MINUTE] ?? 0;
+    const old = [...this.entries.values()].sort((a, b) => moved(a) - moved(b));
+    for (const entry of old.slice(0, this.entries.size - MOST)) {
+      if (!this.chosen.includes(entry.symbol)) this.entries.delete(entry.symbol);
+    }
+  }
+
+  /** A row of the stream. */
+  takeRow(row) {
+    const entry = this.entry(row[SYMBOL]), before = put(entry.rows, row);
+    entry.first ??= row[OPEN] ?? row[AVG];
+    entry.version += 1;
+    if (this.newest === null || row[MINUTE] > this.newest) this.newest = row[MINUTE];
+    const straggler = before && before[COUNT] !== row[COUNT] && row[MINUTE] + this.settings.window_ms <= this.settled;
+    if (straggler && this.chosen.includes(row[SYMBOL])) {
+      entry.flashes.set(row[MINUTE], performance.now());
+      entry.corrected = { before, row };
+    }
+    if (before === null) this.trim(entry);
+  }
+
+  trim(entry) {
+    const most = this.chosen.includes(entry.symbol) ? KEPT : SPARK;
+    if (entry.rows.length > most + 16) entry.rows.splice(0, entry.rows.length - most);
+  }
+
+  choose(symbols) {
+    const before = this.chosen;
+    this.chosen = symbols;
+    for (const symbol of before) {
+      const entry = this.entries.get(symbol);
+      if (!entry || symbols.includes(symbol)) continue;
+      entry.history = entry.history === "all" ? "spark" : entry.history;
+      entry.flashes.clear();
+      this.trim(entry);
+    }
+  }
+
+  /** How strongly each minute of `entry` that a straggler just corrected is lit, 1 to 0; forgets those that are out. */
+  flashes(entry, still) {
+    const lit = new Map();
+    for (const [minute, at] of entry.flashes) {
+      const age = (performance.now() - at) / FLASH_MS;
+      if (age >= 1) entry.flashes.delete(minute);
+      else lit.set(minute, still ? 1 : 1 - age);
+    }
+    return lit;
+  }
+
+  change(entry) {
+    const row = entry.rows.at(-1);
+    return row && entry.first ? (last(row) - entry.first) / Math.abs(entry.first) : entry.change ?? NaN;
+  }
+
+  activity(entry) {
+    const row = entry.rows.at(-1);
+    return row ? (row[MINUTE] === this.newest ? 1e15 : 0) + (row[VOLUME] ?? row[COUNT]) : 0;
+  }
+
+  /**
+   * The symbols that match `query`, from the server: all of them for a page that has just come, or one that searches.
+   */
+  async loadSymbols(query) {
+    const { generation } = this;
+    const { symbols, total } = await get("/api/symbols", { q: query, limit: MOST });
+    if (generation !== this.generation) return;
+    if (query === "") this.total = total;
+    for (const one of symbols) {
+      const entry = this.entry(one.symbol);
+      entry.first = one.first ?? entry.first;
+      entry.change = one.change;
+      if (this.newest === null || one.minute > this.newest) this.newest = one.minute;
+      if (entry.rows.length === 0) {
+        entry.rows.push(fromHistory({ ...one, close: one.last }));
+        entry.version += 1;
+      }
+    }
+  }
+
+  /**
+   * The minutes of `symbols` that the page may show and has not: all that it keeps ("all"), or a sparkline's ("spark").
+   */
+  async loadHistory(symbols, depth) {
+    const { generation } = this;
+    const wanted = symbols.filter((symbol) => ![depth, "all"].includes(this.entry(symbol).history));
+    if (wanted.length === 0 || this.newest === null) return;
+    wanted.forEach((symbol) => { this.entry(symbol).history = depth; });
+    const from = this.newest - (depth === "all" ? KEPT : SPARK) * this.settings.window_ms;
+    let cursor = null;
+    try {
+      do {
+        const query = [...wanted.map((symbol) => ["symbol", symbol]), ["from", from], ["limit", PAGE_ROWS]];
+        if (cursor !== null) query.push(["cursor", cursor]);
+        const { rows, next } = await get("/api/minutes", query);
+        if (generation !== this.generation) return;
+        rows.forEach((row) => this.takeHistory(fromHistory(row)));
+        cursor = next ?? null;
+      } while (cursor !== null);
+    } catch (error) {
+      wanted.forEach((symbol) => { this.entry(symbol).history = "none"; }); // asked again when it is needed again
+      throw error;
+    }
+  }
+
+  takeHistory(row) {
+    const entry = this.entry(row[SYMBOL]), before = put(entry.rows, row);
+    const newer = before && (before[COUNT] > row[COUNT] || (before[COUNT] === row[COUNT] && before[OPEN] !== null));
+    if (newer) put(entry.rows, before);
+    if (entry.rows[0] === row && entry.first === null) entry.first = row[OPEN] ?? row[AVG];
+    entry.version += 1;
+    this.trim(entry);
+  }
+}

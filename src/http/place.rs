@@ -1,0 +1,169 @@
+//! Where the server listens: what `--http` and its companions say, and the socket.
+
+use super::guard::Token;
+use minutely_dataflows::edge::{Halt, HaltKind};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::Path;
+
+/// Where it listens if nobody says otherwise, and the ports that are tried after that one.
+pub(crate) const DEFAULT: &str = "127.0.0.1:8080";
+const NEXT_PORTS: std::ops::RangeInclusive<u16> = 8081..=8099;
+
+/// What was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    addresses: Vec<SocketAddr>,
+    /// The host as it was written, which clients may call it by.
+    pub(super) host: String,
+    /// Nobody named it: another port will do.
+    any_port: bool,
+    pub(super) token: Option<Token>,
+}
+
+impl Place {
+    /// What `--http`, `--http-public`, `--http-token-file` and `MINUTELY_HTTP_TOKEN` say; none for `none`.
+    ///
+    /// # Errors
+    /// All mistakes.
+    pub(crate) fn of(
+        http: Option<&str>,
+        public: bool,
+        token_file: Option<&Path>,
+        token: Option<String>,
+    ) -> Result<Option<Place>, Vec<String>> {
+        let text = http.unwrap_or(DEFAULT);
+        if text == "none" {
+            return Ok(None);
+        }
+        let mut mistakes = Vec::new();
+        let token = Token::of(token_file, token).unwrap_or_else(|mistake| {
+            mistakes.push(mistake);
+            None
+        });
+        let addresses: Vec<SocketAddr> = match text.to_socket_addrs() {
+            Ok(found) => found.collect(),
+            Err(e) => {
+                mistakes.push(format!("--http {text}: {e}; takes HOST:PORT, such as {DEFAULT}, or none"));
+                Vec::new()
+            }
+        };
+        if addresses.iter().any(|address| !address.ip().is_loopback()) {
+            if !public {
+                mistakes.push(format!(
+                    "--http {text}: others could reach it; say --http-public if they are to, and give a token"
+                ));
+            }
+            if token.is_none() && mistakes.is_empty() {
+                mistakes.push(format!(
+                    "--http {text}: others can reach it, so it needs a token: --http-token-file PATH, or \
+                     MINUTELY_HTTP_TOKEN in the environment"
+                ));
+            }
+        }
+        let host = text.rsplit_once(':').map_or(text, |(host, _)| host).to_ascii_lowercase();
+        let place = Place { addresses, host, any_port: http.is_none(), token };
+        if mistakes.is_empty() { Ok(Some(place)) } else { Err(mistakes) }
+    }
+
+    /// Takes a port; none if all that would do are taken.
+    ///
+    /// # Errors
+    /// 69 when the address that was named cannot be had.
+    pub(crate) fn listen(&self) -> Result<Option<Listening>, Halt> {
+        let mut taken = None;
+        let next = NEXT_PORTS.filter(|_| self.any_port).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        for address in self.addresses.iter().copied().chain(next) {
+            match TcpListener::bind(address) {
+                Ok(listener) => return Ok(Some(Listening { listener, place: self.clone(), taken: taken.is_some() })),
+                Err(e) => drop(taken.get_or_insert((address, e))),
+            }
+        }
+        match taken {
+            Some((address, e)) if !self.any_port => {
+                let why = match e.kind() {
+                    ErrorKind::AddrInUse => "another program listens there".to_owned(),
+                    _ => e.to_string(),
+                };
+                let why = format!("--http {address}: {why}; choose another, or none");
+                Err(Halt::new(HaltKind::Unreachable, why))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Does this name the place, as far as can be told? A loopback name does, and the host that was bound; where all of
+    /// the machine's addresses are bound, any name may, and the token alone decides.
+    pub(super) fn is_called(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let loopback = bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let everything = self.addresses.iter().any(|address| address.ip().is_unspecified());
+        loopback || host == self.host || (everything && self.token.is_some())
+    }
+}
+
+/// A port that is ours.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    pub(super) listener: TcpListener,
+    pub(super) place: Place,
+    /// The port that comes first was not free.
+    taken: bool,
+}
+
+impl Listening {
+    /// For people: where to look.
+    pub(crate) fn shown(&self) -> String {
+        let address =
+            self.listener.local_addr().map_or_else(|_| self.place.host.clone(), |address| address.to_string());
+        let why = if self.taken { format!(" ({DEFAULT} is taken)") } else { String::new() };
+        format!("http://{address}/{why}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(http: Option<&str>, public: bool, token: Option<&str>) -> Result<Option<Place>, Vec<String>> {
+        Place::of(http, public, None, token.map(str::to_owned))
+    }
+
+    #[test]
+    fn loopback_by_default_and_others_only_with_flag_and_token() {
+        assert!(of(None, false, None).unwrap().unwrap().any_port);
+        assert!(of(Some("none"), false, None).unwrap().is_none());
+        assert!(of(Some("[::1]:0"), false, None).unwrap().is_some());
+        assert!(of(Some("0.0.0.0:0"), false, Some("0123456789abcdef")).unwrap_err()[0].contains("--http-public"));
+        assert!(of(Some("0.0.0.0:0"), true, None).unwrap_err()[0].contains("needs a token"));
+        assert!(of(Some("0.0.0.0:0"), true, Some("short")).unwrap_err()[0].contains("at least 16"));
+        assert!(of(Some("0.0.0.0:0"), true, Some("0123456789abcdef")).unwrap().is_some());
+        assert!(of(Some("8080"), false, None).unwrap_err()[0].contains("HOST:PORT"));
+    }
+
+    #[test]
+    fn it_is_called_by_loopback_names_and_what_was_bound() {
+        let local = of(Some("127.0.0.1:0"), false, None).unwrap().unwrap();
+        for good in ["localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "[::1]"] {
+            assert!(local.is_called(good), "{good}");
+        }
+        for bad in ["evil.example", "localhost.evil.example", "10.0.0.1", "", "[::2]"] {
+            assert!(!local.is_called(bad), "{bad}");
+        }
+        let all = of(Some("0.0.0.0:0"), true, Some("0123456789abcdef")).unwrap().unwrap();
+        assert!(all.is_called("minutely.example"));
+    }
+
+    #[test]
+    fn a_named_port_that_is_taken_is_refused_and_the_default_gives_way() {
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let named = of(Some(&other.local_addr().unwrap().to_string()), false, None).unwrap().unwrap();
+        let halt = named.listen().unwrap_err();
+        assert!(halt.kind == HaltKind::Unreachable && halt.why.contains("another program listens there"), "{halt}");
+        let default = Place { any_port: true, ..named };
+        if let Some(listening) = default.listen().unwrap() {
+            assert!(listening.shown().contains("is taken"), "{}", listening.shown());
+        }
+    }
+}

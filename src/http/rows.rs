@@ -1,0 +1,176 @@
+//! Rows in memory and as JSON.
+
+use minutely_dataflows::control::Marks;
+use minutely_dataflows::decimal::Decimal;
+use minutely_dataflows::partition::Rule;
+use minutely_dataflows::row::{MarketRow, Row};
+use minutely_dataflows::time::{EventTime, State, WindowStart};
+use serde::{Serialize, Serializer};
+use std::sync::Arc;
+
+/// Nanoseconds as milliseconds: an integer, where they are whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ms(pub(super) i64);
+
+impl Serialize for Ms {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0 % 1_000_000 == 0 {
+            return serializer.serialize_i64(self.0 / 1_000_000);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "an f64 has a quarter of a microsecond in this century")]
+        serializer.serialize_f64(self.0 as f64 / 1e6)
+    }
+}
+
+impl From<EventTime> for Ms {
+    fn from(time: EventTime) -> Self {
+        Ms(time.0)
+    }
+}
+
+impl From<WindowStart> for Ms {
+    fn from(window: WindowStart) -> Self {
+        Ms(window.0)
+    }
+}
+
+/// A row without its state, which follows from the marks.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Held {
+    pub(super) count: i64,
+    pub(super) sum: Decimal,
+    pub(super) avg: f64,
+    pub(super) market: Option<MarketRow>,
+}
+
+/// And its key.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct LiveRow {
+    pub(super) symbol: Arc<str>,
+    pub(super) minute: WindowStart,
+    pub(super) held: Held,
+}
+
+impl Held {
+    pub(super) fn of(row: Row) -> Self {
+        Held { count: row.count, sum: row.sum, avg: row.avg, market: row.market }
+    }
+
+    /// The price it ends with, and the one it begins with: the average where there are no others.
+    pub(super) fn last(&self) -> f64 {
+        self.market.as_ref().map_or(self.avg, |market| market.close)
+    }
+
+    pub(super) fn first(&self) -> f64 {
+        self.market.as_ref().map_or(self.avg, |market| market.open)
+    }
+
+    pub(super) fn row(&self, symbol: &str, minute: WindowStart, marks: &Marks, rule: &Rule) -> Row {
+        let Held { count, sum, avg, market } = self.clone();
+        Row { symbol: symbol.to_owned(), minute, count, sum, avg, state: marks.state(rule, minute), market }
+    }
+}
+
+/// An exact decimal as a JSON number.
+fn number(decimal: Decimal) -> Box<serde_json::value::RawValue> {
+    serde_json::value::RawValue::from_string(decimal.to_string()).expect("a decimal's text is a JSON number")
+}
+
+/// As the stream sends it: `[symbol, minute, count, avg, open, high, low, close, volume, vwap]`.
+impl Serialize for LiveRow {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let LiveRow { symbol, minute, held: Held { count, avg, market, .. } } = self;
+        let start = (&**symbol, Ms::from(*minute), count, avg);
+        match market {
+            None => start.serialize(serializer),
+            Some(m) => {
+                let volume = number(m.volume);
+                let (symbol, minute, count, avg) = start;
+                (symbol, minute, count, avg, m.open, m.high, m.low, m.close, volume, m.vwap).serialize(serializer)
+            }
+        }
+    }
+}
+
+/// As `/api/minutes` has it.
+#[derive(Serialize)]
+pub(super) struct JsonRow<'a> {
+    symbol: &'a str,
+    minute: Ms,
+    state: &'static str,
+    count: i64,
+    sum: String,
+    avg: f64,
+    #[serde(flatten)]
+    market: Option<JsonMarket>,
+}
+
+#[derive(Serialize)]
+struct JsonMarket {
+    open: f64,
+    high: f64,
+    low: f64,
+    close: f64,
+    volume: String,
+    vwap: Option<f64>,
+}
+
+impl<'a> From<&'a Row> for JsonRow<'a> {
+    fn from(row: &'a Row) -> Self {
+        let market = row.market.as_ref().map(|m| JsonMarket {
+            open: m.open,
+            high: m.high,
+            low: m.low,
+            close: m.close,
+            volume: m.volume.to_string(),
+            vwap: m.vwap,
+        });
+        JsonRow {
+            symbol: &row.symbol,
+            minute: row.minute.into(),
+            state: State::name(row.state),
+            count: row.count,
+            sum: row.sum.to_string(),
+            avg: row.avg,
+            market,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_whole_milliseconds_where_they_can_be() {
+        let json = |ns| serde_json::to_string(&Ms(ns)).unwrap();
+        assert_eq!(json(1_767_600_000_000_000_000), "1767600000000");
+        assert_eq!(json(1_500_000), "1.5");
+        assert_eq!(json(-1_000_000), "-1");
+    }
+
+    #[test]
+    fn rows_are_what_the_contract_says() {
+        let decimal = |text: &str| Decimal(text.parse::<i128>().unwrap() * 1_000_000_000_000_000_000);
+        let mut held = Held { count: 2, sum: decimal("3"), avg: 1.5, market: None };
+        let minute = WindowStart(60_000_000_000);
+        let symbol = "<b>\"x\u{2028}";
+        let live = LiveRow { symbol: symbol.into(), minute, held: held.clone() };
+        assert_eq!(serde_json::to_string(&live).unwrap(), "[\"<b>\\\"x\u{2028}\",60000,2,1.5]");
+        let row = held.row(symbol, minute, &Marks::default(), &Rule::default());
+        assert_eq!(
+            serde_json::to_value(JsonRow::from(&row)).unwrap(),
+            serde_json::json!({"symbol": symbol, "minute": 60000, "state": "partial", "count": 2, "sum": "3", "avg": 1.5})
+        );
+        held.market = Some(MarketRow { open: 1.0, high: 2.0, low: 1.0, close: 2.0, volume: Decimal(5), vwap: None });
+        let live = LiveRow { symbol: "A".into(), minute, held: held.clone() };
+        assert_eq!(
+            serde_json::to_string(&live).unwrap(),
+            "[\"A\",60000,2,1.5,1.0,2.0,1.0,2.0,0.000000000000000005,null]"
+        );
+        let row = held.row("A", minute, &Marks::default(), &Rule::default());
+        let json = serde_json::to_value(JsonRow::from(&row)).unwrap();
+        assert_eq!(json["volume"], "0.000000000000000005");
+        assert!(json["vwap"].is_null() && json["close"] == 2.0);
+    }
+}

@@ -1,0 +1,340 @@
+//! `/api/status`: how the run is.
+
+use super::rows::Ms;
+use super::view::{Letter, Now, View};
+use super::{About, Server, api};
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::http::Response;
+use minutely_dataflows::control::{Ledger, Marks};
+use minutely_dataflows::edge::Found;
+use minutely_dataflows::partition::{BEHIND_EDGES_MS, PartitionState};
+use minutely_dataflows::time::{EventTime, Monotonic, SECOND, WindowStart};
+use serde::Serialize;
+use std::sync::Arc;
+
+#[derive(Serialize)]
+struct Status<'a> {
+    version: &'static str,
+    job: &'a str,
+    source: &'a str,
+    sinks_uri: &'a [String],
+    now: Ms,
+    started: Ms,
+    workers: usize,
+    settings: Settings,
+    w: Option<Ms>,
+    partial_before: Option<Ms>,
+    line: Option<Ms>,
+    records_per_s: f64,
+    partitions: Vec<Partition>,
+    open_minute: Option<OpenMinute>,
+    ledger: LedgerNow,
+    lateness: Lateness,
+    dead_letters: DeadLetters<'a>,
+    sinks: Vec<Sink<'a>>,
+    checkpoint: Option<Checkpoint<'a>>,
+}
+
+#[derive(Serialize)]
+struct Settings {
+    window_ms: Ms,
+    lateness_ms: Ms,
+    max_future_ms: Ms,
+    idle_ms: Ms,
+    max_ahead_ms: Ms,
+    checkpoint_interval_ms: Ms,
+    metrics: &'static str,
+    emit: &'static str,
+    bounded: bool,
+}
+
+#[derive(Serialize)]
+struct Partition {
+    name: String,
+    start: i64,
+    next: i64,
+    h: Option<Ms>,
+    floor: Option<Ms>,
+    watermark: Option<Ms>,
+    caught_up: bool,
+    ended: bool,
+    paused: bool,
+    silence_ms: i64,
+    holds_w: bool,
+    read: i64,
+    counted: i64,
+    late: i64,
+    rejected: i64,
+    quarantined: i64,
+    gaps: i64,
+}
+
+#[derive(Serialize)]
+struct OpenMinute {
+    minute: Ms,
+    partition: Option<String>,
+    offset: Option<i64>,
+    event_time: Option<Ms>,
+    since_ms: Option<i64>,
+    why: String,
+}
+
+#[derive(Serialize)]
+struct LedgerNow {
+    read: i64,
+    counted: i64,
+    late: i64,
+    rejected: i64,
+    quarantined: i64,
+    held: i64,
+    retired: i64,
+    keys: u64,
+    balances: bool,
+}
+
+#[derive(Serialize)]
+struct Lateness {
+    edges_ms: [i64; BEHIND_EDGES_MS.len()],
+    counts: [u64; BEHIND_EDGES_MS.len() + 1],
+}
+
+#[derive(Serialize)]
+struct DeadLetters<'a> {
+    count: i64,
+    recent: Vec<LetterNow<'a>>,
+}
+
+#[derive(Serialize)]
+struct LetterNow<'a> {
+    at: Ms,
+    partition: &'a str,
+    offset: i64,
+    reason: &'static str,
+    symbol: Option<&'a str>,
+    value: Option<&'a str>,
+    event_time: Option<Ms>,
+    raw: &'a str,
+}
+
+#[derive(Serialize)]
+struct Sink<'a> {
+    name: &'a str,
+    begun: u64,
+    stored: u64,
+    line: Option<Ms>,
+    trouble: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Checkpoint<'a> {
+    seq: u64,
+    at: Ms,
+    bytes: u64,
+    objects: usize,
+    folder: &'a str,
+}
+
+pub(super) async fn answer(State(server): State<Arc<Server>>, RawQuery(query): RawQuery) -> Response<Body> {
+    if let Err(refusal) = super::query::Query::parse(query.as_deref(), &[]) {
+        return refusal.answer();
+    }
+    let view = server.hub.view();
+    api::json(text(&view, &server.about, server.started))
+}
+
+/// A thing that is known at times: [`minutely_dataflows::partition::UNKNOWN`] is no time.
+fn known(time: Option<EventTime>) -> Option<Ms> {
+    time.filter(|time| time.0 > i64::MIN).map(Ms::from)
+}
+
+/// The `marks` event.
+pub(super) fn marks(marks: &Marks, line: Option<WindowStart>) -> String {
+    #[derive(Serialize)]
+    struct Event {
+        w: Option<Ms>,
+        partial_before: Option<Ms>,
+        line: Option<Ms>,
+    }
+    let event = Event { w: known(marks.w), partial_before: partial_before(marks), line: line.map(Ms::from) };
+    serde_json::to_string(&event).expect("memory takes it")
+}
+
+/// For a log that is read from its beginning no window is partial: then this is before every time.
+fn partial_before(marks: &Marks) -> Option<Ms> {
+    marks.partial_before.map(|before| Ms(before.0.max(-EventTime::LIMIT)))
+}
+
+/// Does every record have its place (R11)?
+pub(super) fn balances(ledger: &Ledger) -> bool {
+    let c = &ledger.counts;
+    c.read == c.counted + c.late + c.rejected + c.quarantined && c.counted == ledger.held + ledger.retired
+}
+
+/// Which partition holds W back: the first with the least watermark.
+fn holder(now: &Now) -> Option<usize> {
+    let mark = |state: &Option<PartitionState>| state.as_ref().and_then(PartitionState::watermark);
+    let all = now.status.partitions.iter().map(|(_, state)| mark(state)).enumerate();
+    all.min_by_key(|(index, mark)| (*mark, *index)).map(|(index, _)| index)
+}
+
+/// The status as JSON.
+pub(super) fn text(view: &View, about: &About, started: EventTime) -> String {
+    let default = Now::default();
+    let now = view.now.as_ref().unwrap_or(&default);
+    let (status, rule) = (&now.status, view.rule());
+    let monotonic = about.clock.monotonic();
+    let holder = holder(now);
+    let counts = &status.ledger.counts;
+    let partitions = status.partitions.iter().enumerate();
+    let sinks_now = (about.sinks_now)();
+    let sinks = about.sinks.iter().zip(sinks_now).enumerate().map(|(n, (name, sink))| {
+        let (begun, stored) = status.rounds.get(n).copied().unwrap_or_default();
+        Sink { name, begun, stored, line: status.lines.get(n).copied().flatten().map(Ms::from), trouble: sink.trouble }
+    });
+    let checkpoint = status.saved.map(|saved| Checkpoint {
+        seq: saved.seq,
+        at: view.saved_at.map_or(started, |(_, at)| at).into(),
+        bytes: saved.bytes,
+        objects: saved.objects,
+        folder: about.state.as_deref().unwrap_or_default(),
+    });
+    let all = Status {
+        version: env!("CARGO_PKG_VERSION"),
+        job: &about.job,
+        source: &about.source,
+        sinks_uri: &about.sinks_uri,
+        now: whole(about.clock.wall()),
+        started: whole(started),
+        workers: about.workers,
+        settings: Settings {
+            window_ms: Ms(rule.windowing.length),
+            lateness_ms: Ms(rule.windowing.lateness),
+            max_future_ms: Ms(rule.max_future),
+            idle_ms: Ms(rule.idle),
+            max_ahead_ms: Ms(rule.max_ahead),
+            checkpoint_interval_ms: Ms(about.settings.checkpoint_interval),
+            metrics: if about.market { "market" } else { "avg" },
+            emit: about.emit,
+            bounded: about.settings.bounded,
+        },
+        w: known(view.marks.w),
+        partial_before: partial_before(&view.marks),
+        line: status.line.map(Ms::from),
+        records_per_s: now.records_per_s,
+        partitions: partitions.map(|(n, of)| partition(of, holder == Some(n), silence(now, monotonic, of))).collect(),
+        open_minute: open_minute(view, now, holder, monotonic),
+        ledger: LedgerNow {
+            read: counts.read,
+            counted: counts.counted,
+            late: counts.late,
+            rejected: counts.rejected,
+            quarantined: counts.quarantined,
+            held: status.ledger.held,
+            retired: status.ledger.retired,
+            keys: status.ledger.keys,
+            balances: balances(&status.ledger),
+        },
+        lateness: Lateness { edges_ms: BEHIND_EDGES_MS, counts: now.behind.counts },
+        dead_letters: DeadLetters {
+            count: counts.late + counts.rejected + counts.quarantined,
+            recent: view.letters.iter().map(letter).collect(),
+        },
+        sinks: sinks.collect(),
+        checkpoint: checkpoint.map(|c| Checkpoint { at: Ms(c.at.0 / 1_000_000 * 1_000_000), ..c }),
+    };
+    serde_json::to_string(&all).expect("memory takes it, and keys are text")
+}
+
+fn whole(time: EventTime) -> Ms {
+    Ms(time.0 / 1_000_000 * 1_000_000)
+}
+
+/// Nanoseconds since the partition's last valid record.
+fn silence(now: &Now, monotonic: Monotonic, (_, state): &(Found, Option<PartitionState>)) -> i64 {
+    state.as_ref().map_or(0, |state| state.silence + (monotonic.0 - now.at.0.0).max(0))
+}
+
+fn partition((found, state): &(Found, Option<PartitionState>), holds_w: bool, silence: i64) -> Partition {
+    let start = state.as_ref().map_or(found.start, |state| state.start).0;
+    let counts = state.as_ref().map(|state| state.counts).unwrap_or_default();
+    let state = state.as_ref();
+    Partition {
+        name: found.name.to_string(),
+        start,
+        next: state.map_or(start, |state| state.next.0),
+        h: known(state.and_then(|state| state.h)),
+        floor: known(state.and_then(|state| state.floor)),
+        watermark: known(state.and_then(PartitionState::watermark)),
+        caught_up: state.is_some_and(|state| state.caught_up),
+        ended: state.is_some_and(|state| state.ended),
+        paused: state.is_some_and(|state| state.paused),
+        silence_ms: silence / 1_000_000,
+        holds_w,
+        read: counts.read,
+        counted: counts.counted,
+        late: counts.late,
+        rejected: counts.rejected,
+        quarantined: counts.quarantined,
+        gaps: counts.gaps,
+    }
+}
+
+fn letter(letter: &Letter) -> LetterNow<'_> {
+    LetterNow {
+        at: whole(letter.at),
+        partition: &letter.partition,
+        offset: letter.offset,
+        reason: letter.reason,
+        symbol: letter.symbol.as_deref(),
+        value: letter.value.as_deref(),
+        event_time: known(letter.event_time),
+        raw: &letter.raw,
+    }
+}
+
+/// Why the oldest window that has not ended has not.
+fn open_minute(view: &View, now: &Now, holder: Option<usize>, monotonic: Monotonic) -> Option<OpenMinute> {
+    let minute = view.first_from(view.rule().windowing.first_not_closed(view.marks.w))?;
+    let Some(of @ (found, state)) = holder.and_then(|holder| now.status.partitions.get(holder)) else {
+        let why = "nothing has been read yet".to_owned();
+        return Some(OpenMinute {
+            minute: minute.into(),
+            partition: None,
+            offset: None,
+            event_time: None,
+            since_ms: None,
+            why,
+        });
+    };
+    let name = found.name.to_string();
+    let silence = silence(now, monotonic, of);
+    let idle = view.rule().idle;
+    let why = match state {
+        None => format!("waits for {name}, of which nothing has been read yet"),
+        Some(state) if state.paused => format!("waits for {name}, which is paused by alignment"),
+        Some(state) if state.ended => format!("waits for the others to come to their ends, as {name} has"),
+        Some(state) if state.caught_up => {
+            format!("waits for {name}, which is silent at its end: silence passes at the clock's speed")
+        }
+        Some(state) if state.h.is_none() => format!("waits for {name}, of which no valid record has been read yet"),
+        Some(_) if silence >= idle => {
+            format!("waits for {name}, silent for {} s: that it is at its end is not proven yet", silence / SECOND)
+        }
+        Some(state) => format!("waits for {name}, which is read up to {}", clock(state.watermark())),
+    };
+    Some(OpenMinute {
+        minute: minute.into(),
+        partition: Some(name),
+        offset: state.as_ref().filter(|s| s.next > s.start).map(|s| s.next.0 - 1),
+        event_time: known(state.as_ref().and_then(|state| state.h)),
+        since_ms: state.as_ref().map(|_| silence / 1_000_000),
+        why,
+    })
+}
+
+/// The time of day, to the second.
+fn clock(time: Option<EventTime>) -> String {
+    let stamp = time.and_then(|time| jiff::Timestamp::from_second(time.0.div_euclid(SECOND)).ok());
+    stamp.map_or("an unknown time".into(), |stamp| stamp.strftime("%H:%M:%S").to_string())
+}

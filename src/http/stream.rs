@@ -1,0 +1,179 @@
+//! `/api/stream`: server-sent events.
+//!
+//! Every event has an id, `RUN-NUMBER`; a reader that comes back with the last it had goes on after it, as long as that
+//! is in the ring. What a reader is behind is sent in one piece.
+
+use super::hub::{What, rows_text};
+use super::query::Query;
+use super::{Server, status};
+use axum::body::{Body, Bytes};
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Readers at once.
+const MOST_STREAMS: usize = 1024;
+/// Silence is broken that often.
+const KEEP: Duration = Duration::from_secs(15);
+/// Bytes that are sent in one piece, roughly.
+const PIECE: usize = 256 << 10;
+const MOST_SYMBOLS: usize = 1024;
+/// Characters of a list of symbols.
+const MOST_TEXT: usize = 4096;
+
+/// One reader, counted as long as it is there.
+struct Reader {
+    server: Arc<Server>,
+    symbols: Option<HashSet<String>>,
+    newest: watch::Receiver<u64>,
+    /// The last event that it has.
+    at: u64,
+    /// What is to be sent first.
+    first: Option<String>,
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.server.hub.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+pub(super) async fn answer(
+    State(server): State<Arc<Server>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let query = match Query::parse(query.as_deref(), &["symbols", "symbol*"]) {
+        Ok(query) => query,
+        Err(refusal) => return refusal.answer(),
+    };
+    let listed = match query.text("symbols", MOST_TEXT) {
+        Ok(listed) => listed,
+        Err(refusal) => return refusal.answer(),
+    };
+    let listed = listed.into_iter().flat_map(|all| all.split(','));
+    let symbols: HashSet<String> =
+        listed.chain(query.all("symbol")).filter(|symbol| !symbol.is_empty()).map(str::to_owned).collect();
+    let too_many = super::api::Refusal::new(StatusCode::BAD_REQUEST, "at most 1024 symbols");
+    if symbols.len() > MOST_SYMBOLS {
+        return too_many.answer();
+    }
+    if server.hub.streams.fetch_add(1, Ordering::Relaxed) >= MOST_STREAMS {
+        server.hub.streams.fetch_sub(1, Ordering::Relaxed);
+        let why = "1024 readers are there already; come back later";
+        return super::api::Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why).answer();
+    }
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
+    let symbols = (!symbols.is_empty()).then_some(symbols);
+    let reader = Reader::new(server, symbols, last);
+    let events = futures_util::stream::unfold(reader, |mut reader| async {
+        let piece = reader.next().await;
+        Some((Ok::<_, Infallible>(Bytes::from(piece)), reader))
+    });
+    let mut response = Response::new(Body::from_stream(events));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// The number in the id of an event of this run.
+fn number(id: &str, run: &str) -> Option<u64> {
+    let (of, number) = id.rsplit_once('-')?;
+    number.parse().ok().filter(|_| of == run)
+}
+
+fn event(out: &mut String, run: &str, number: u64, name: &str, data: &str) {
+    write!(out, "id: {run}-{number}\nevent: {name}\ndata: {data}\n\n").expect("a string takes it");
+}
+
+impl Reader {
+    fn new(server: Arc<Server>, symbols: Option<HashSet<String>>, last: Option<&str>) -> Self {
+        let hub = Arc::clone(&server.hub);
+        let newest = hub.subscribe();
+        let now = hub.ring().last;
+        let kept = last.and_then(|id| number(id, &hub.run)).filter(|at| hub.ring().after(*at).is_some());
+        let at = kept.unwrap_or(now);
+        let status = status::text(&hub.view(), &server.about, hub.started());
+        let mut first = String::new();
+        event(&mut first, &hub.run, at, "hello", &format!("{{\"id\":\"{}\",\"status\":{status}}}", hub.run));
+        if last.is_some() && kept.is_none() {
+            hub.resets.fetch_add(1, Ordering::Relaxed);
+            event(&mut first, &hub.run, at, "reset", "{}");
+        }
+        Reader { server, symbols, newest, at, first: Some(first) }
+    }
+
+    /// What is sent next; waits until there is something.
+    async fn next(&mut self) -> String {
+        if let Some(first) = self.first.take() {
+            return first;
+        }
+        loop {
+            self.newest.borrow_and_update();
+            let piece = self.piece();
+            if !piece.is_empty() {
+                return piece;
+            }
+            match tokio::time::timeout(KEEP, self.newest.changed()).await {
+                Ok(Ok(())) => {}
+                // The hub lives as long as the process.
+                Ok(Err(_)) | Err(_) => return ":\n\n".to_owned(),
+            }
+        }
+    }
+
+    /// Events that it has not had, as many as go into one piece.
+    fn piece(&mut self) -> String {
+        let hub = &self.server.hub;
+        let mut out = String::new();
+        while out.len() < PIECE {
+            let some: Option<Vec<_>> = hub.ring().after(self.at).map(|events| events.take(16).collect());
+            let Some(some) = some else {
+                self.at = hub.ring().last;
+                hub.resets.fetch_add(1, Ordering::Relaxed);
+                event(&mut out, &hub.run, self.at, "reset", "{}");
+                break;
+            };
+            if some.is_empty() {
+                break;
+            }
+            for (number, happened) in some {
+                self.at = number;
+                let text = match (&happened.what, &self.symbols) {
+                    (What::Rows(rows), Some(symbols)) => {
+                        let mut wanted = rows.iter().filter(|row| symbols.contains(&*row.symbol)).peekable();
+                        if wanted.peek().is_none() {
+                            continue;
+                        }
+                        rows_text(wanted).into()
+                    }
+                    _ => happened.text(),
+                };
+                event(&mut out, &hub.run, number, happened.name(), &text);
+                if out.len() >= PIECE {
+                    break;
+                }
+            }
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_of_one_run() {
+        assert_eq!(number("18a-7", "18a"), Some(7));
+        for other in ["18b-7", "7", "18a-", "18a-x", "", "18a--7"] {
+            assert_eq!(number(other, "18a"), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! What the server knows of the run: rows of the newest minutes, bounded, and the newest of everything else.
+
+use super::rows::{Held, LiveRow};
+use super::{About, Wanted};
+use minutely_dataflows::control::{Marks, Status};
+use minutely_dataflows::partition::{Behind, Rule};
+use minutely_dataflows::record::DeadLetter;
+use minutely_dataflows::row::Row;
+use minutely_dataflows::time::{EventTime, Monotonic, SECOND, WindowStart};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// Rows in memory, over all symbols.
+const MOST_ROWS: usize = 500_000;
+/// Dead letters that are shown, and characters of each record.
+pub(super) const MOST_LETTERS: usize = 100;
+const MOST_RAW: usize = 200;
+
+/// A dead letter as it is shown.
+#[derive(Clone, Debug)]
+pub(super) struct Letter {
+    pub(super) at: EventTime,
+    pub(super) partition: String,
+    pub(super) offset: i64,
+    pub(super) reason: &'static str,
+    pub(super) symbol: Option<String>,
+    pub(super) value: Option<String>,
+    pub(super) event_time: Option<EventTime>,
+    pub(super) raw: String,
+}
+
+impl Letter {
+    pub(super) fn of(letter: &DeadLetter, at: EventTime) -> Self {
+        let raw = letter.raw.as_deref().unwrap_or_default();
+        let raw = String::from_utf8_lossy(&raw[..raw.len().min(4 * MOST_RAW)]);
+        let judged = letter.judged.as_ref();
+        Letter {
+            at,
+            partition: letter.partition.to_string(),
+            offset: letter.offset,
+            reason: letter.reason.name(),
+            symbol: judged.map(|judged| judged.symbol.chars().take(MOST_RAW).collect()),
+            value: judged.map(|judged| judged.value.to_string()),
+            event_time: judged.map(|judged| judged.time),
+            raw: raw.chars().take(MOST_RAW).collect(),
+        }
+    }
+}
+
+/// The newest status, when it came, and how fast records come.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Now {
+    pub(super) status: Status,
+    pub(super) behind: Behind,
+    pub(super) at: Monotonic0,
+    pub(super) records_per_s: f64,
+}
+
+/// A monotonic time that has a beginning.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Monotonic0(pub(super) Monotonic);
+
+impl Default for Monotonic0 {
+    fn default() -> Self {
+        Monotonic0(Monotonic(0))
+    }
+}
+
+/// See the module.
+pub(super) struct View {
+    rule: Rule,
+    most_rows: usize,
+    minutes: BTreeMap<WindowStart, BTreeMap<Arc<str>, Held>>,
+    /// The minutes that each symbol has rows of.
+    symbols: BTreeMap<Arc<str>, BTreeSet<WindowStart>>,
+    rows: usize,
+    /// All rows from this minute on are here; none: all there have been.
+    since: Option<WindowStart>,
+    pub(super) marks: Marks,
+    pub(super) now: Option<Now>,
+    /// What the rate is measured from.
+    rate_from: Option<(Monotonic, i64)>,
+    /// When the newest manifest was committed, by its number.
+    pub(super) saved_at: Option<(u64, EventTime)>,
+    pub(super) letters: VecDeque<Letter>,
+}
+
+/// A symbol's newest row, and what it is compared with.
+pub(super) struct SymbolNow {
+    pub(super) symbol: Arc<str>,
+    pub(super) minute: WindowStart,
+    pub(super) newest: Held,
+    pub(super) first: f64,
+}
+
+impl View {
+    pub(super) fn new(about: &About) -> Self {
+        Self::bounded(about.settings.rule, about.since, MOST_ROWS)
+    }
+
+    fn bounded(rule: Rule, since: Option<WindowStart>, most_rows: usize) -> Self {
+        View {
+            rule,
+            most_rows,
+            minutes: BTreeMap::new(),
+            symbols: BTreeMap::new(),
+            rows: 0,
+            since,
+            marks: Marks::default(),
+            now: None,
+            rate_from: None,
+            saved_at: None,
+            letters: VecDeque::new(),
+        }
+    }
+
+    /// Takes a row; gives it back with the name that all rows of its symbol share.
+    pub(super) fn take(&mut self, row: Row) -> LiveRow {
+        let symbol = match self.symbols.get_key_value(row.symbol.as_str()) {
+            Some((name, _)) => Arc::clone(name),
+            None => Arc::from(row.symbol.as_str()),
+        };
+        let (minute, held) = (row.minute, Held::of(row));
+        if Some(minute) >= self.since {
+            if self.minutes.entry(minute).or_default().insert(Arc::clone(&symbol), held.clone()).is_none() {
+                self.symbols.entry(Arc::clone(&symbol)).or_default().insert(minute);
+                self.rows += 1;
+            }
+            while self.rows > self.most_rows {
+                self.forget_oldest();
+            }
+        }
+        LiveRow { symbol, minute, held }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some((minute, rows)) = self.minutes.pop_first() else { return };
+        self.rows -= rows.len();
+        for symbol in rows.into_keys() {
+            if let Some(minutes) = self.symbols.get_mut(&symbol) {
+                minutes.remove(&minute);
+                if minutes.is_empty() {
+                    self.symbols.remove(&symbol);
+                }
+            }
+        }
+        self.lost(minute);
+    }
+
+    /// A row of this minute is not here.
+    pub(super) fn lost(&mut self, minute: WindowStart) {
+        while self.minutes.first_key_value().is_some_and(|(first, _)| *first <= minute) {
+            self.forget_oldest();
+        }
+        self.since = self.since.max(Some(WindowStart(minute.0.saturating_add(self.rule.windowing.length))));
+    }
+
+    pub(super) fn status(&mut self, status: Status, behind: Behind, at: Monotonic, wall: EventTime) {
+        let read: i64 = status.partitions.iter().filter_map(|(_, state)| Some(state.as_ref()?.counts.read)).sum();
+        let (since, before) = *self.rate_from.get_or_insert((at, read));
+        let mut records_per_s = self.now.as_ref().map_or(0.0, |now| now.records_per_s);
+        if at.0 - since.0 >= SECOND {
+            #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+            let rate = (read - before) as f64 * SECOND as f64 / (at.0 - since.0) as f64;
+            records_per_s = (rate * 10.0).round() / 10.0;
+            self.rate_from = Some((at, read));
+        }
+        if let Some(saved) = status.saved.filter(|saved| self.saved_at.is_none_or(|(seq, _)| saved.seq > seq)) {
+            self.saved_at = Some((saved.seq, wall));
+        }
+        self.now = Some(Now { status, behind, at: Monotonic0(at), records_per_s });
+    }
+
+    /// From which minute on all rows are here; none: all there have been.
+    pub(super) fn since(&self) -> Option<WindowStart> {
+        self.since
+    }
+
+    /// Everything before this minute is not here.
+    pub(super) fn begins(&self) -> WindowStart {
+        let first = self.minutes.first_key_value().map(|(minute, _)| *minute);
+        self.since.or(first).unwrap_or(WindowStart::MAX)
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The oldest minute from this one on.
+    pub(super) fn first_from(&self, from: WindowStart) -> Option<WindowStart> {
+        self.minutes.range(from..).next().map(|(minute, _)| *minute)
+    }
+
+    pub(super) fn page(&self, wanted: &Wanted, limit: usize) -> Vec<Row> {
+        let mut rows = Vec::new();
+        let after = wanted.after.as_ref();
+        let from = wanted.from.max(after.map_or(WindowStart::MIN, |(minute, _)| *minute));
+        if from >= wanted.to {
+            return rows;
+        }
+        for (minute, held) in self.minutes.range(from..wanted.to) {
+            let after = after.filter(|(at, _)| at == minute).map(|(_, symbol)| symbol.as_str());
+            let mut take = |symbol: &str, held: &Held| {
+                rows.push(held.row(symbol, *minute, &self.marks, &self.rule));
+                rows.len() < limit
+            };
+            let more = match &wanted.symbols {
+                Some(symbols) => symbols
+                    .iter()
+                    .filter(|symbol| after.is_none_or(|after| symbol.as_str() > after))
+                    .all(|symbol| held.get(symbol.as_str()).is_none_or(|row| take(symbol, row))),
+                None => {
+                    let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
+                    held.range::<str, _>((begin, Bound::Unbounded)).all(|(symbol, row)| take(symbol, row))
+                }
+            };
+            if !more {
+                break;
+            }
+        }
+        rows
+    }
+
+    /// The first so many symbols with this text in their name, in any case; and how many there are.
+    pub(super) fn symbols(&self, text: &str, limit: usize) -> (Vec<SymbolNow>, usize) {
+        let text = text.to_lowercase();
+        let (mut found, mut total) = (Vec::new(), 0);
+        for (symbol, minutes) in &self.symbols {
+            if !text.is_empty() && !symbol.to_lowercase().contains(&text) {
+                continue;
+            }
+            total += 1;
+            let (Some(first), Some(last)) = (minutes.first(), minutes.last()) else { continue };
+            let held = |minute| self.minutes.get(minute).and_then(|rows| rows.get(symbol));
+            if let (Some(first), Some(newest), true) = (held(first), held(last), found.len() < limit) {
+                let (first, newest) = (first.first(), newest.clone());
+                found.push(SymbolNow { symbol: Arc::clone(symbol), minute: *last, newest, first });
+            }
+        }
+        (found, total)
+    }
+
+    pub(super) fn symbol_count(&self) -> usize {
+        self.symbols.len()
+    }
+
+    pub(super) fn rule(&self) -> &Rule {
+        &self.rule
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use minutely_dataflows::decimal::Decimal;
+    use minutely_dataflows::time::State;
+
+    fn row(symbol: &str, minute: i64, count: i64) -> Row {
+        let (sum, state) = (Decimal(i128::from(count)), State::Open);
+        Row {
+            symbol: symbol.into(),
+            minute: WindowStart(minute * 60 * SECOND),
+            count,
+            sum,
+            avg: 1.0,
+            state,
+            market: None,
+        }
+    }
+
+    fn wanted(from: i64, to: i64, symbols: Option<&[&str]>) -> Wanted {
+        let minute = |n: i64| WindowStart(n * 60 * SECOND);
+        let symbols = symbols.map(|all| all.iter().map(|s| (*s).to_owned()).collect());
+        Wanted { from: minute(from), to: minute(to), symbols, after: None }
+    }
+
+    /// Whatever the pages' size, all rows come once, in order.
+    #[test]
+    fn pages_are_the_whole() {
+        let mut view = View::bounded(Rule::default(), None, 1000);
+        let mut all = Vec::new();
+        for minute in -2..5 {
+            for symbol in ["A", "B", "a,b", "é"] {
+                view.take(row(symbol, minute, 1));
+                view.take(row(symbol, minute, 2));
+                all.push((minute * 60 * SECOND, symbol.to_owned()));
+            }
+        }
+        let key = |row: &Row| (row.minute.0, row.symbol.clone());
+        for symbols in [None, Some(&["A", "nobody", "é"][..])] {
+            let want: Vec<_> = all
+                .iter()
+                .filter(|(minute, symbol)| {
+                    (-60 * SECOND..180 * SECOND).contains(minute)
+                        && symbols.is_none_or(|s| s.contains(&symbol.as_str()))
+                })
+                .cloned()
+                .collect();
+            assert!(want.len() >= 8);
+            for limit in 1..=want.len() + 1 {
+                let (mut next, mut got) = (wanted(-1, 3, symbols), Vec::new());
+                loop {
+                    let page = view.page(&next, limit);
+                    assert!(page.iter().all(|row| row.count == 2));
+                    got.extend(page.iter().map(key));
+                    let Some(last) = page.last() else { break };
+                    next.after = Some((last.minute, last.symbol.clone()));
+                }
+                assert_eq!(got, want, "pages of {limit}");
+            }
+        }
+        assert_eq!(view.page(&wanted(3, 3, None), 9), []);
+        assert_eq!(view.page(&wanted(4, 3, None), 9), []);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_says_since_when() {
+        let mut view = View::bounded(Rule::default(), None, 10);
+        for minute in 0..10 {
+            view.take(row("A", minute, 1));
+            view.take(row("B", minute, 1));
+        }
+        assert_eq!((view.rows(), view.since()), (10, Some(WindowStart(5 * 60 * SECOND))));
+        view.take(row("A", 1, 9));
+        assert_eq!(view.page(&wanted(0, 5, None), 9), [], "a straggler of what is gone does not come alone");
+        view.lost(WindowStart(7 * 60 * SECOND));
+        assert_eq!((view.rows(), view.begins()), (4, WindowStart(8 * 60 * SECOND)));
+        assert_eq!(view.symbols("", 9).1, 2);
+        view.lost(WindowStart(9 * 60 * SECOND));
+        assert_eq!((view.rows(), view.symbols("", 9).1), (0, 0));
+    }
+
+    #[test]
+    fn symbols_are_found_in_any_case() {
+        let mut view = View::bounded(Rule::default(), None, 100);
+        for symbol in ["Éclair", "ACME", "<b>x</b>"] {
+            view.take(row(symbol, 0, 1));
+            view.take(row(symbol, 3, 2));
+        }
+        let names = |text| view.symbols(text, 9).0.iter().map(|s| s.symbol.to_string()).collect::<Vec<_>>();
+        assert_eq!(names("éc"), ["Éclair"]);
+        assert_eq!(names("<B"), ["<b>x</b>"]);
+        let (some, total) = view.symbols("", 2);
+        assert_eq!((some.len(), total), (2, 3));
+        assert_eq!((some[0].minute.0, some[0].newest.count), (180 * SECOND, 2));
+    }
+}

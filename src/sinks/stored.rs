@@ -1,0 +1,202 @@
+//! What a `sqlite:` sink has stored, read back: for the API. The database is opened for each page, to read alone; the
+//! sink itself does not know.
+
+use crate::text::MinuteText;
+use minutely_dataflows::decimal::Decimal;
+use minutely_dataflows::row::{MarketRow, Row};
+use minutely_dataflows::time::{State, WindowStart, Windowing};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, params_from_iter};
+use std::fmt::Write;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a page may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Fractional digits of a decimal.
+const DIGITS: usize = 18;
+
+/// Rows of one database.
+pub(crate) struct Stored {
+    path: PathBuf,
+    windowing: Windowing,
+}
+
+impl Stored {
+    /// Of this file, which the sink has made or will make, with windows like these.
+    pub(crate) fn new(path: PathBuf, windowing: Windowing) -> Self {
+        Stored { path, windowing }
+    }
+
+    /// Rows of these minutes in the order of (minute, symbol), after this key, of these symbols or all, so many at most.
+    ///
+    /// # Errors
+    /// In plain words.
+    pub(crate) fn page(
+        &self,
+        minutes: Range<WindowStart>,
+        symbols: Option<&[String]>,
+        after: Option<&(WindowStart, String)>,
+        limit: usize,
+    ) -> Result<Vec<Row>, String> {
+        self.read(&minutes, symbols, after, limit).map_err(|e| format!("sqlite {}: {e}", self.path.display()))
+    }
+
+    fn read(
+        &self,
+        minutes: &Range<WindowStart>,
+        symbols: Option<&[String]>,
+        after: Option<&(WindowStart, String)>,
+        limit: usize,
+    ) -> rusqlite::Result<Vec<Row>> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(&self.path, flags)?;
+        db.busy_timeout(Duration::from_secs(1))?;
+        let (sql, values) = question(self.windowing, minutes, symbols, after, limit);
+        let mut statement = db.prepare(&sql)?;
+        let stop = db.get_interrupt_handle();
+        let (done, waits) = std::sync::mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                if waits.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                    stop.interrupt();
+                }
+            });
+            let rows = statement.query_map(params_from_iter(values), row)?.collect();
+            drop(done);
+            rows
+        })
+    }
+}
+
+fn question(
+    windowing: Windowing,
+    minutes: &Range<WindowStart>,
+    symbols: Option<&[String]>,
+    after: Option<&(WindowStart, String)>,
+    limit: usize,
+) -> (String, Vec<Value>) {
+    let mut text = MinuteText::new(windowing);
+    let mut text = |minute: WindowStart| Value::Text(text.from(minute).to_owned());
+    let mut sql = String::from(
+        "SELECT symbol, minute, count, sum, avg, state, open, high, low, close, volume, vwap FROM minutes \
+         WHERE minute >= ? AND minute < ?",
+    );
+    let mut values = vec![text(minutes.start), text(minutes.end)];
+    if let Some((minute, symbol)) = after {
+        sql += " AND (minute, symbol) > (?, ?)";
+        values.extend([text(*minute), Value::Text(symbol.clone())]);
+    }
+    if let Some(symbols) = symbols {
+        let places = vec!["?"; symbols.len()].join(", ");
+        write!(sql, " AND symbol IN ({places})").expect("a string takes it");
+        values.extend(symbols.iter().cloned().map(Value::Text));
+    }
+    write!(sql, " ORDER BY minute, symbol LIMIT {limit}").expect("a string takes it");
+    (sql, values)
+}
+
+fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let wrong = |column: usize| {
+        rusqlite::Error::FromSqlConversionFailure(
+            column,
+            rusqlite::types::Type::Text,
+            "another program wrote it".into(),
+        )
+    };
+    let decimal = |column: usize| -> rusqlite::Result<Decimal> {
+        exact(&row.get::<_, String>(column)?).ok_or_else(|| wrong(column))
+    };
+    let minute: jiff::Timestamp = row.get::<_, String>(1)?.parse().map_err(|_| wrong(1))?;
+    let open: Option<f64> = row.get(6)?;
+    let market = match open {
+        None => None,
+        Some(open) => Some(MarketRow {
+            open,
+            high: row.get(7)?,
+            low: row.get(8)?,
+            close: row.get(9)?,
+            volume: decimal(10)?,
+            vwap: row.get(11)?,
+        }),
+    };
+    let state = row.get::<_, String>(5)?;
+    let states = [State::Open, State::Closed, State::Final, State::Partial];
+    Ok(Row {
+        symbol: row.get(0)?,
+        minute: WindowStart(i64::try_from(minute.as_nanosecond()).map_err(|_| wrong(1))?),
+        count: row.get(2)?,
+        sum: decimal(3)?,
+        avg: row.get(4)?,
+        state: states.into_iter().find(|known| known.name() == state).ok_or_else(|| wrong(5))?,
+        market,
+    })
+}
+
+/// The decimal that this is the exact text of, of any size.
+fn exact(text: &str) -> Option<Decimal> {
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    let good = |digits: &str| digits.bytes().all(|c| c.is_ascii_digit());
+    if whole.is_empty() || part.len() > DIGITS || !good(whole) || !good(part) {
+        return None;
+    }
+    let scaled: i128 = format!("{}{whole}{part:0<DIGITS$}", if negative { "-" } else { "" }).parse().ok()?;
+    Some(Decimal(scaled))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sinks::testing::{options, random_rows, seed, store_all, temp};
+    use crate::sinks::{SinkOptions, open};
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn what_was_stored_is_read_back_page_by_page() {
+        let mut rng = seed();
+        for market in [false, true] {
+            let dir = temp();
+            let path = dir.path().join("db");
+            let options = SinkOptions { market, ..options(dir.path()) };
+            let mut sinks = open(&format!("sqlite:{}", path.display()), &options).unwrap();
+            let rows = random_rows(&mut rng, 500, market);
+            let rows: BTreeMap<_, _> = rows.into_iter().map(|row| ((row.minute, row.symbol.clone()), row)).collect();
+            let all: Vec<_> = rows.into_values().collect();
+            store_all(&mut *sinks[0].port, 1, &all);
+            let stored = Stored::new(path, Windowing::default());
+            let (low, high) = (all[50].minute, all[450].minute);
+            let some: Vec<_> = all[100..140].iter().map(|row| row.symbol.clone()).collect();
+            for symbols in [None, Some(some.as_slice())] {
+                let of = |row: &&Row| {
+                    (low..high).contains(&row.minute) && symbols.is_none_or(|symbols| symbols.contains(&row.symbol))
+                };
+                let want: Vec<Row> = all.iter().filter(of).cloned().collect();
+                let (mut got, mut after): (Vec<Row>, _) = (Vec::new(), None);
+                loop {
+                    let page = stored.page(low..high, symbols, after.as_ref(), 37).unwrap();
+                    let Some(last) = page.last() else { break };
+                    after = Some((last.minute, last.symbol.clone()));
+                    got.extend(page);
+                }
+                assert_eq!(got, want);
+            }
+        }
+        assert!(
+            Stored::new("/nowhere".into(), Windowing::default())
+                .page(WindowStart::MIN..WindowStart(0), None, None, 1)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn sums_are_read_as_they_were_written() {
+        for text in ["0", "-1", "0.000000000000000001", "-170141183460469231731.687303715884105727"] {
+            assert_eq!(exact(text).unwrap().to_string(), text);
+        }
+        for bad in ["", "-", ".5", "1e3", "+1", "0.0000000000000000001", "99999999999999999999999999999999999999999"] {
+            assert!(exact(bad).is_none(), "{bad}");
+        }
+    }
+}

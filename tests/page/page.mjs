@@ -1,0 +1,236 @@
+// Drives the live page in a real Chromium against a server that is running, as a user would, and fails with what is
+// wrong.
+//
+//   npm install --no-package-lock && node page.mjs http://127.0.0.1:8080/ [SHOTS]
+//
+// SHOTS is a folder for pictures at 1280 and 390 pixels, light and dark. From the environment: CHROMIUM
+// (/usr/bin/chromium), PAGE_SYMBOL, a symbol the source holds and that would be harmful as markup (looked for with
+// `q=<` otherwise), WAIT_S (90), the time in which a minute must become final: the server's window and lateness must be
+// short (2 s and 4 s, say). Chromium's sandbox is off for root alone. Prints a line for each thing that holds, and the
+// time of the first paint (1 s at most).
+
+import { mkdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { connect, createServer } from "node:net";
+import { join } from "node:path";
+
+const { chromium } = createRequire(import.meta.url)("playwright-core"); // so that it may be where NODE_PATH says
+const [base = process.env.PAGE_URL, shots] = process.argv.slice(2);
+const waitMs = 1000 * Number(process.env.WAIT_S ?? 90);
+const ORDER = { partial: 0, open: 0, closed: 1, final: 2 };
+if (!base) {
+  console.error("usage: node page.mjs URL [SHOTS]");
+  process.exit(64);
+}
+
+function check(holds, what, detail = "") {
+  if (!holds) throw new Error(`not so: ${what}${detail === "" ? "" : ` (${detail})`}`);
+  console.log(`ok: ${what}${detail === "" ? "" : ` (${detail})`}`);
+}
+
+/** Waits for `waiting`, and says what did not come true in time. */
+async function comes(what, waiting) {
+  try {
+    await waiting;
+  } catch (error) {
+    throw new Error(`not so: ${what} (${error.message.split("\n")[0]})`);
+  }
+  console.log(`ok: ${what}`);
+}
+
+/** A new tab that writes down every error, violation and dialog of the page into `troubles`. */
+async function open(browser, options, troubles, url = base) {
+  const context = await browser.newContext(options), tab = await context.newPage();
+  tab.on("pageerror", (error) => troubles.push(`error: ${error.message}`));
+  tab.on("console", (message) => { if (message.type() === "error" ||
+    message.type() === "warning") troubles.push(`console: ${message.text()}`); });
+  tab.on("dialog", (dialog) => { troubles.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
+  tab.on("request", (request) => {
+    if (new URL(request.url()).origin !== new URL(url).origin) troubles.push(`foreign request: ${request.url()}`);
+  });
+  await tab.addInitScript(() => document.addEventListener("securitypolicyviolation", (event) =>
+    console.error(`CSP ${event.violatedDirective} ${event.blockedURI}`)));
+  const answer = await tab.goto(url);
+  if (!answer.ok()) throw new Error(`${base} answers ${answer.status()}`);
+  await comes("the page is live", tab.waitForSelector("body[data-connection=live]", { timeout: 15_000 }));
+  await comes("there are minutes", tab.waitForFunction(() =>
+    Number(document.getElementById("chart").dataset.points) > 1));
+  return { context, tab, answer };
+}
+
+const chartFacts = (tab) => tab.evaluate(() => ({ ...document.getElementById("chart").dataset }));
+/** The newest average becomes another. */
+async function moves(tab) {
+  const { lastValue } = await chartFacts(tab);
+  await tab.waitForFunction((value) => document.getElementById("chart").dataset.lastValue !== value, lastValue,
+    { timeout: 20_000 });
+}
+
+const states = (tab) => tab.evaluate(() => [...document.querySelectorAll("#minutes tbody tr")].map((row) =>
+  [Number(row.dataset.minute), row.dataset.state]));
+
+/** A minute that is seen open, then closed, then final; and no minute ever goes back. */
+async function life(tab) {
+  const seen = new Map(), until = Date.now() + waitMs;
+  while (Date.now() < until) {
+    for (const [minute, state] of await states(tab)) {
+      const past = seen.get(minute) ?? [];
+      if (past.at(-1) === state) continue;
+      if (ORDER[state] < ORDER[past.at(-1)]) throw new Error(`minute ${minute} went from ${past.at(-1)} to ${state}`);
+      seen.set(minute, [...past, state]);
+      if ([...past, state].join() === "open,closed,final") return new Date(minute).toISOString();
+    }
+    await tab.waitForTimeout(50);
+  }
+  throw new Error(`no minute went open, closed, final within ${waitMs} ms: ${JSON.stringify([...seen])}`);
+}
+
+/** That a symbol with markup in it is shown as it is written. */
+async function hostile(tab) {
+  const symbol = process.env.PAGE_SYMBOL ?? await tab.evaluate(async () =>
+    (await (await fetch("/api/symbols?q=%3C&limit=1")).json()).symbols[0]?.symbol);
+  if (symbol === undefined) return console.log("skipped: the source has no symbol with markup in it");
+  await tab.fill("#search", symbol);
+  await comes("the search finds it", tab.waitForFunction((name) =>
+    document.querySelector("#symbol-list .row:not([hidden]) .name")?.textContent === name, symbol));
+  await tab.press("#search", "Enter");
+  await comes("its name is the title", tab.waitForFunction((name) =>
+    document.getElementById("symbol").textContent === name, symbol));
+  const made = await tab.locator("main img, main script, main iframe, #symbol *, #symbol-list .name *").count();
+  check(made === 0, "a symbol with markup is text", symbol);
+}
+
+/** That a page whose connection is cut says so, comes back by itself, and goes on: through a proxy that can be cut. */
+async function reconnects(browser) {
+  const { hostname, port } = new URL(base), sockets = new Set(), troubles = [];
+  let cut = false;
+  const proxy = createServer((socket) => {
+    if (cut) return socket.destroy();
+    const server = connect(Number(port || 80), hostname);
+    for (const [one, other] of [[socket, server], [server, socket]]) {
+      sockets.add(one);
+      one.on("error", () => other.destroy()).on("close", () => other.destroy()).pipe(other);
+    }
+  });
+  await new Promise((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  const { context, tab } = await open(browser, {}, troubles, `http://127.0.0.1:${proxy.address().port}/`);
+  cut = true;
+  for (const socket of sockets) socket.destroy();
+  await comes("a cut connection is noticed", tab.waitForSelector("body[data-connection=waiting]", { timeout: 10_000 }));
+  check(/Reconnecting/.test(await tab.textContent("#connection")), "and shown", await tab.textContent("#connection"));
+  await tab.waitForTimeout(2000); // more than one try fails
+  cut = false;
+  await comes("the page comes back by itself", tab.waitForSelector("body[data-connection=live]", { timeout: 40_000 }));
+  await comes("and goes on", moves(tab));
+  await context.close();
+  for (const socket of sockets) socket.destroy();
+  proxy.close();
+}
+
+async function main() {
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: process.getuid() === 0 ? ["--no-sandbox"] : [] });
+  const troubles = [];
+  try {
+    const { context, tab, answer } = await open(browser, { viewport: { width: 1280, height: 800 } }, troubles);
+    const policy = answer.headers()["content-security-policy"] ?? "";
+    check(/script-src 'self'/.test(policy) && !/unsafe/.test(policy), "a strict Content-Security-Policy is sent");
+    const paint = await tab.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime
+      ?? Infinity);
+    check(paint <= 1000, "first paint within a second", `${Math.round(paint)} ms`);
+
+    const before = await chartFacts(tab);
+    check(await tab.evaluate(() => {
+      const canvas = document.getElementById("chart");
+      return canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((byte) => byte > 0);
+    }), "the chart is drawn");
+    await comes("the newest average moves", moves(tab));
+    await comes("the line grows by a minute", tab.waitForFunction((minute) =>
+      Number(document.getElementById("chart").dataset.lastMinute) > minute, Number(before.lastMinute),
+        { timeout: waitMs }));
+    const born = await life(tab);
+    check(true, "a minute goes open, closed, final", born);
+    const shown = await tab.evaluate(async () => {
+      const { symbol } = document.getElementById("chart").dataset,
+        row = document.querySelector("#minutes tbody tr[data-state=final]");
+      const query = new URLSearchParams({ symbol, from: row.dataset.minute, limit: 1 });
+      const { rows } = await (await fetch(`/api/minutes?${query}`)).json();
+      return [[row.dataset.state, row.children[2].textContent].join(" "), [rows[0].state, rows[0].avg].join(" ")];
+    });
+    check(shown[0] === shown[1], "a final average on the page is the server's", shown.join(" = "));
+
+    await comes("the ledger is said to balance", tab.waitForSelector("#ledger[data-balances=true]", { timeout: 5000 }));
+    const ledger = await tab.evaluate(() =>
+      Object.fromEntries([...document.querySelectorAll("#ledger [data-term]")].map((cell) =>
+      [cell.dataset.term, Number(cell.textContent.replaceAll(",", ""))])));
+    check(ledger.read > 0 && ledger.read === ledger.counted + ledger.late + ledger.rejected + ledger.quarantined &&
+      ledger.counted === ledger.held + ledger.retired &&
+      await tab.isHidden("#alarm"), "and its figures add up", `${ledger.read} records`);
+    check((await tab.textContent("#why-sentence")).trim().length > 5, "why a minute is open is said",
+      await tab.textContent("#why-sentence"));
+    check(await tab.locator("#partitions tbody tr").count() > 0 &&
+      await tab.locator("#partitions tr[data-holds-w=true]").count() === 1, "one partition holds W");
+
+    await tab.press("body", "/");
+    check(await tab.evaluate(() => document.activeElement.id) === "search", "`/` goes to the search");
+    const { symbols } = await tab.evaluate(async () => (await fetch("/api/symbols?limit=1000")).json());
+    const wanted = symbols.at(-1).symbol;
+    await tab.keyboard.insertText(wanted.toLowerCase());
+    await comes("search narrows the list", tab.waitForFunction((name) => {
+      const rows = [...document.querySelectorAll("#symbol-list .row:not([hidden])")];
+      return rows.length > 0 && rows.every((row) => row.dataset.symbol.toLowerCase().includes(name));
+    }, wanted.toLowerCase()));
+    await tab.press("#search", "Enter");
+    await comes("Enter chooses", tab.waitForFunction(() =>
+      Number(document.getElementById("chart").dataset.points) > 1 &&
+      document.getElementById("symbol").textContent === document.querySelector("#symbol-list .row").dataset.symbol));
+    await hostile(tab);
+    await tab.fill("#search", "");
+    await tab.press("#search", "Escape");
+    await tab.press("#symbol-list", "Home");
+    await tab.press("#symbol-list", "ArrowDown");
+    await tab.press("#symbol-list", "Enter");
+    await comes("arrows and Enter choose in the list", tab.waitForFunction(() =>
+      document.querySelector("#symbol-list .row[data-active=true]")?.getAttribute("aria-selected") === "true"));
+    await tab.press("#symbol-list", "?");
+    check(await tab.isVisible("#keys"), "`?` shows the help");
+    await tab.press("#keys", "Escape");
+    const back = () => tab.evaluate(() => getComputedStyle(document.body).backgroundColor), was = await back();
+    await tab.press("body", "t");
+    check(await back() !== was, "`t` changes the theme");
+    await tab.reload();
+    check(await back() !== was, "the theme is kept");
+    await tab.waitForSelector("body[data-connection=live]");
+
+    await context.close();
+    await reconnects(browser);
+
+    for (const width of [1280, 390]) {
+      for (const colorScheme of ["light", "dark"]) {
+        const one = await open(browser, { viewport: { width, height: width === 390 ? 844 : 800 }, colorScheme },
+          troubles);
+        await one.tab.waitForTimeout(1500); // for the eye alone: lines in the list
+        const wide = await one.tab.evaluate(() => document.documentElement.scrollWidth);
+        check(wide <= width, `nothing is wider than ${width} pixels, ${colorScheme}`, `${wide}`);
+        if (shots) {
+          mkdirSync(shots, { recursive: true });
+          await one.tab.screenshot({ path: join(shots, `page-${width}-${colorScheme}.png`), fullPage: true });
+        }
+        await one.context.close();
+      }
+    }
+    check(troubles.length === 0, "no error, no violation, no request elsewhere", troubles.slice(0, 5).join("; "));
+  } catch (error) {
+    for (const trouble of troubles.slice(0, 10)) console.error(`seen: ${trouble}`);
+    throw error;
+  } finally {
+    await browser.close();
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  console.error(error.message);
+  process.exit(1);
+}
