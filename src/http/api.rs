@@ -21,7 +21,7 @@ const MOST_SYMBOLS: usize = 10_000;
 const SOME_SYMBOLS: usize = 1000;
 const MOST_ASKED: usize = 256;
 /// Characters of a search.
-const MOST_TEXT: usize = 1024;
+const MOST_TEXT: usize = 256;
 /// Nanoseconds in a millisecond; windows begin at whole ones.
 const MS: i64 = 1_000_000;
 /// The dataflow must have been heard of within that time, in nanoseconds.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Bytes of a request's path and query.
-const MOST_URI: usize = 8 << 10;
+const MOST_URI: usize = 24 << 10;
 const LEAST_TOKEN: usize = 16;
 const TOKEN_COOKIE: &str = "minutely_token";
 
@@ -119,7 +119,7 @@ fn refused(server: &Server, request: &Request) -> Option<Response<Body>> {
         }
     }
     if uri.path_and_query().map_or(0, |all| all.as_str().len()) > MOST_URI {
-        return refuse(StatusCode::URI_TOO_LONG, "the address is longer than 8 KiB");
+        return refuse(StatusCode::URI_TOO_LONG, "the address is longer than 24 KiB");
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut answer = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "it can only be read").answer();

@@ -17,7 +17,7 @@ const MOST_CONNECTIONS: usize = 2048;
 /// How long the head of a request may take.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of a request's head.
-const MOST_HEAD: usize = 32 << 10;
+const MOST_HEAD: usize = 40 << 10;
 
 pub(super) fn start(listener: TcpListener, server: Arc<Server>) -> io::Result<()> {
     listener.set_nonblocking(true)?;
