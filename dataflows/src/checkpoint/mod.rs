@@ -16,7 +16,7 @@ mod object;
 mod publish;
 
 pub use manifest::{Manifest, ObjectRef, Part, Port, Taken};
-pub use object::{Object, decode_letters, encode_letters, merge};
+pub use object::{Draft, Object, decode_letters, encode_letters, merge};
 pub use publish::{Reply, Step};
 
 use xxhash_rust::xxh3::xxh3_128;
