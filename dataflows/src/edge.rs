@@ -1,7 +1,7 @@
 //! The traits by which the heart meets the world, and the one way in which a run ends badly. Whoever implements them
 //! lives in `src/`; tests have in-memory twins.
 
-use crate::checkpoint::ObjectRef;
+use crate::checkpoint::{Draft, ObjectRef};
 use crate::record::{DeadLetter, LastRecord, PartitionName, Record};
 use crate::row::Row;
 use crate::time::{EventTime, Monotonic, NextOffset, WindowStart};
@@ -243,14 +243,12 @@ pub trait StateStore: Send + Sync {
 /// What a worker wants done, in order.
 #[derive(Clone, Debug)]
 pub enum Task {
-    /// An object is to be written under this name, with so many entries.
+    /// An object is to be written under this name.
     Write {
         /// A name that nothing else in the chain has.
         name: String,
         /// What it holds.
-        bytes: Vec<u8>,
-        /// How many entries that is.
-        entries: u64,
+        draft: Draft,
     },
     /// One object is to be made of several ([`crate::checkpoint::merge`]) and written.
     Merge {

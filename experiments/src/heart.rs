@@ -1,18 +1,19 @@
 //! The heart with small hands: a clock, files as a log, and sinks that take everything at once.
 
 use crate::lines::Lines;
-use minutely_dataflows::Job;
+use crate::store::Store;
 use minutely_dataflows::acc::Accumulate;
 use minutely_dataflows::control::{Settings, Status};
 use minutely_dataflows::decode::{Decoder, Fields};
 use minutely_dataflows::drive::{Alarm, Lead, drive};
 use minutely_dataflows::edge::{
-    Answer, Clock, Found, Halt, HaltKind, LetterPort, LogSource, PartitionReader, RowBatch, SinkPort, Stored, Takes,
-    Wake,
+    Answer, Clock, Found, Halt, HaltKind, LetterPort, LogSource, ManifestPort, PartitionReader, RowBatch, SinkPort,
+    Stored, Takes, Wake,
 };
 use minutely_dataflows::emitter::Outlet;
 use minutely_dataflows::record::{DeadLetter, PartitionName, Record};
 use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, first_epoch};
+use minutely_dataflows::{Job, Kept};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,8 @@ pub struct Hands {
     pub watch: Box<dyn FnMut(&Status) + Send>,
     /// Set: the run is to end.
     pub stop: Arc<AtomicBool>,
+    /// Where checkpoints go.
+    pub store: Option<Store>,
 }
 
 /// Runs the heart on one worker, to the end of the log or until it is stopped.
@@ -46,15 +49,18 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, hands:
     let guards = timely::execute(config, move |worker| {
         let lead = lead.lock().unwrap_or_else(PoisonError::into_inner).take();
         let stop = lead.as_ref().map(|hands| Arc::clone(&hands.stop));
+        let store = lead.as_ref().and_then(|hands| hands.store.clone());
+        let manifests = store.as_ref().map(|store| store.manifests() as Box<dyn ManifestPort>);
+        let state = store.map(|store| Kept { head: Arc::new(store.head()), store: Arc::new(store), lines: vec![None] });
         let job = Job {
             settings: settings.clone(),
             decoder: decoder.clone(),
             source: Arc::clone(&source),
             clock: Rc::new(RealClock(Instant::now())),
-            first_epoch: first_epoch(0),
+            first_epoch: first_epoch(u64::from(state.is_some())),
             bad_is_fatal: true,
             takes: vec![takes],
-            state: None,
+            state,
             stop: Rc::new(move || stop.as_ref().is_some_and(|stop| stop.load(Ordering::Acquire))),
             rest: Rc::new(minutely_dataflows::park),
             live: None,
@@ -63,7 +69,7 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, hands:
             outlets: vec![Outlet { name: "rows".into(), takes, port: rows, chain: None }],
             letters: Box::new(NoLetters),
             letters_name: "none".into(),
-            manifests: None,
+            manifests,
             watch,
             watcher: None,
         });

@@ -1,10 +1,11 @@
-//! What the measurements share: a made-up market, lines of files, and the heart with small hands.
+//! What the measurements share: a made-up market, lines of files, a folder of checkpoints, and the heart with small hands.
 
 use std::str::FromStr;
 
 pub mod heart;
 pub mod lines;
 pub mod market;
+pub mod store;
 
 /// The `n`-th argument (from 1), or this.
 ///

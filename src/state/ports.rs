@@ -82,7 +82,7 @@ impl Objects {
     pub(super) fn start(store: &Store, wake: Wake) -> Result<Self, Halt> {
         let writer = Writer::start("state", store, wake, |folder, task, patience| {
             let (name, bytes, entries) = match task {
-                Task::Write { name, bytes, entries } => (name, bytes, entries),
+                Task::Write { name, draft } => (name, draft.encode(), draft.entries()),
                 Task::Merge { name, inputs, line } => {
                     let inputs = inputs.iter().map(|input| folder.object(input)).collect::<Result<Vec<_>, _>>();
                     let inputs = inputs.map_err(|halt| folder.gone(&name, halt))?;

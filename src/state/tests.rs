@@ -53,9 +53,9 @@ fn publish(port: &mut dyn ManifestPort, manifest: &Manifest) -> Result<(), Halt>
 
 /// Writes an object with these keys.
 fn write(port: &mut dyn ObjectPort, name: &str, windows: &[i64]) -> ObjectRef {
-    let entries: Vec<_> = windows.iter().map(|window| (WindowStart(*window), "A", *window)).collect();
-    let bytes = minutely_dataflows::checkpoint::Object::encode(&entries);
-    port.begin(Task::Write { name: name.into(), bytes, entries: entries.len() as u64 });
+    let mut draft = minutely_dataflows::checkpoint::Draft::default();
+    windows.iter().for_each(|window| draft.push(WindowStart(*window), "A", window));
+    port.begin(Task::Write { name: name.into(), draft });
     poll("it is written", || port.done().unwrap().pop())
 }
 

@@ -19,7 +19,7 @@ mod same_log;
 
 pub use audit::{Audit, Held};
 pub use manifest::{Manifest, ObjectRef, Override, Part, Port, Taken};
-pub use object::{Object, decode_letters, encode_letters, merge};
+pub use object::{Draft, Object, decode_letters, encode_letters, merge};
 pub use publish::{Reply, Step};
 pub use same_log::{GoneOn, go_on, places};
 

@@ -70,25 +70,70 @@ impl Writer {
     }
 }
 
+/// The entries of an object, in any order: cheap to gather, so that sorting and writing them down is another thread's.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    entries: Vec<Drafted>,
+    /// Symbol and accumulation of each entry, one after the other.
+    bytes: Vec<u8>,
+}
+
+/// Where in the bytes a symbol begins, where it ends and its accumulation begins, and where that ends.
+#[derive(Clone, Copy, Debug)]
+struct Drafted {
+    window: WindowStart,
+    symbol: usize,
+    acc: usize,
+    end: usize,
+}
+
+impl Draft {
+    /// One more.
+    pub fn push<A: Serialize>(&mut self, window: WindowStart, symbol: &str, acc: &A) {
+        let from = self.bytes.len();
+        self.bytes.extend_from_slice(symbol.as_bytes());
+        let middle = self.bytes.len();
+        self.bytes = postcard::to_extend(acc, std::mem::take(&mut self.bytes)).expect("memory takes it");
+        self.entries.push(Drafted { window, symbol: from, acc: middle, end: self.bytes.len() });
+    }
+
+    /// Leaves out windows before `line`.
+    pub fn forget(&mut self, line: Option<WindowStart>) {
+        self.entries.retain(|entry| Some(entry.window) >= line);
+    }
+
+    /// Is there nothing in it?
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many entries it has.
+    pub fn entries(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// The object's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let entry = |drafted: &Drafted| -> (u64, Entry<'_>) {
+            let symbol = std::str::from_utf8(&self.bytes[drafted.symbol..drafted.acc]).expect("it was a str");
+            (shard(symbol), (drafted.window, symbol, &self.bytes[drafted.acc..drafted.end]))
+        };
+        let mut order: Vec<(u64, Entry<'_>)> = self.entries.iter().map(entry).collect();
+        order.sort_unstable_by_key(|(shard, (window, symbol, _))| (*shard, *window, *symbol));
+        let mut writer = Writer::new();
+        for section in order.chunk_by(|a, b| a.0 == b.0) {
+            writer.section(section[0].0, section.iter().map(|(_, entry)| *entry));
+        }
+        writer.end()
+    }
+}
+
 impl<'a> Object<'a> {
     /// The bytes of an object with these (window, symbol, accumulation), in any order.
     pub fn encode<A: Serialize>(entries: &[(WindowStart, &str, A)]) -> Vec<u8> {
-        let mut order: Vec<(u64, WindowStart, &str, &A)> =
-            entries.iter().map(|(window, symbol, acc)| (shard(symbol), *window, *symbol, acc)).collect();
-        order.sort_unstable_by(|a, b| (a.0, a.1, a.2).cmp(&(b.0, b.1, b.2)));
-        let mut writer = Writer::new();
-        for section in order.chunk_by(|a, b| a.0 == b.0) {
-            let mut accs = Vec::new();
-            let mut ends = Vec::with_capacity(section.len());
-            for (.., acc) in section {
-                accs = postcard::to_extend(acc, accs).expect("memory takes it");
-                ends.push(accs.len());
-            }
-            let starts = std::iter::once(0).chain(ends.iter().copied());
-            let accs = starts.zip(&ends).map(|(from, to)| &accs[from..*to]);
-            writer.section(section[0].0, section.iter().zip(accs).map(|((_, w, s, _), acc)| (*w, *s, acc)));
-        }
-        writer.end()
+        let mut draft = Draft::default();
+        entries.iter().for_each(|(window, symbol, acc)| draft.push(*window, symbol, acc));
+        draft.encode()
     }
 
     /// Opens one.
@@ -256,6 +301,21 @@ mod tests {
         assert!(low.keys().all(|(_, symbol)| shard(symbol) < 100));
         low.extend(high);
         assert_eq!(low, model, "seed {seed}");
+    }
+
+    #[test]
+    fn a_draft_forgets_what_is_before_the_line() {
+        let mut draft = Draft::default();
+        for (window, symbol) in [(60, "B"), (0, "A"), (120, "é"), (60, "A")] {
+            draft.push(WindowStart(window), symbol, &(window.unsigned_abs() + 1));
+        }
+        draft.forget(Some(WindowStart(60)));
+        assert_eq!(draft.entries(), 3);
+        let kept = [((60, "A"), 61), ((60, "B"), 61), ((120, "é"), 121)];
+        let kept = kept.map(|((window, symbol), acc)| ((WindowStart(window), symbol.to_owned()), acc));
+        assert_eq!(entries(&draft.encode(), |_| true), kept.into());
+        draft.forget(Some(WindowStart(180)));
+        assert!(draft.is_empty());
     }
 
     #[test]

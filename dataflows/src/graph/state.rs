@@ -4,18 +4,21 @@
 //! Eight objects of one level are merged into one of the next; all are, when most of what they hold has been superseded.
 //! A merge is begun and waited for like a write, but no cut waits for it.
 //!
-//! A window that is forgotten between a cut and the making of its object is in neither: it is final, committed and
-//! stored by every sink, and the part says from which line on it holds windows.
+//! An object is gathered over many activations, so that readers are not kept waiting: the trace still tells what was at
+//! the cut, because it is compacted up to the last committed one only. A window that is forgotten between a cut and the
+//! end of that is in neither: it is final, committed and stored by every sink, and the part says from which line on it
+//! holds windows.
 
-use super::{Job, Local, Span, Trace, everything};
+use super::{Job, Key, Local, Span, Trace, everything};
 use crate::acc::Accumulate;
-use crate::checkpoint::{Object, ObjectRef};
+use crate::checkpoint::{Draft, ObjectRef};
 use crate::control::{End, Part};
 use crate::edge::{Halt, ObjectPort, Task};
 use crate::mutants::{self, Mutant};
 use crate::time::{Epoch, WindowStart};
 use differential_dataflow::trace::{Cursor, Navigable};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_set};
+use std::iter::Peekable;
 use std::rc::Rc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
@@ -26,6 +29,8 @@ use timely::dataflow::operators::generic::Operator;
 const TIER: usize = 8;
 /// Entries that may be superseded before all objects are merged, beyond as many as there are windows held.
 const SLACK: u64 = 4096;
+/// One activation gathers as many windows of series as an epoch has records, divided by this: a millisecond's work.
+const GATHERINGS: usize = 64;
 
 /// What was begun at the port.
 enum Begun {
@@ -91,15 +96,42 @@ impl Objects {
     }
 }
 
+/// The keys of several sets, ascending, each once.
+struct Union(Vec<Peekable<btree_set::IntoIter<Key>>>);
+
+impl Iterator for Union {
+    type Item = Key;
+
+    fn next(&mut self) -> Option<Key> {
+        let least = self.0.iter_mut().filter_map(|set| set.peek().copied()).min()?;
+        for set in &mut self.0 {
+            set.next_if_eq(&least);
+        }
+        Some(least)
+    }
+}
+
+/// The object of a cut, while it is gathered.
+struct Making {
+    end: End,
+    traced: Option<i64>,
+    /// What is left.
+    keys: Union,
+    draft: Draft,
+}
+
 struct State<A: Accumulate> {
     local: Rc<Local>,
     trace: Trace<A>,
     worker: usize,
     objects: Option<Objects>,
+    /// How many windows of series one activation gathers.
+    at_once: usize,
     /// Keys whose sums changed in epochs that no object has yet.
-    changed: BTreeMap<Epoch, BTreeSet<super::Key>>,
+    changed: BTreeMap<Epoch, BTreeSet<Key>>,
     arrived: i64,
     retired: i64,
+    making: Option<Making>,
     /// Parts of cuts, oldest first, each with whether its object is on its way.
     waiting: VecDeque<(Part, bool)>,
 }
@@ -119,31 +151,25 @@ impl<A: Accumulate> State<A> {
         }
     }
 
-    /// All of a cut is in the trace.
+    /// All of a cut is in the trace: its object is gathered from now on.
     fn cut(&mut self, end: End) {
-        let mut tally = self.local.tally.borrow_mut();
-        self.arrived += take_through(&mut tally.arrived, end.epoch);
-        self.retired += take_through(&mut tally.retired, end.epoch);
-        let (line, forgotten) = tally.forgotten;
-        drop(tally);
-        let keys = self.local.series.borrow().keys();
+        let later = self.changed.split_off(&(end.epoch + 1));
+        let changed = std::mem::replace(&mut self.changed, later).into_values();
+        let keys = Union(changed.map(|keys| keys.into_iter().peekable()).collect());
         let traced = end.audit.then(|| count(&self.trace, end.epoch));
-        let (arrived, retired, worker) = (self.arrived, self.retired, self.worker);
-        let objects = Vec::new();
-        let part = Part { cut: end.epoch, worker, arrived, retired, keys, traced, objects, line, forgotten };
-        let writes = self.write(end.epoch, line);
-        self.waiting.push_back((part, writes));
+        self.making = Some(Making { end, traced, keys, draft: Draft::default() });
     }
 
-    /// Begins the object of a cut; says whether there is one.
-    fn write(&mut self, cut: Epoch, line: Option<WindowStart>) -> bool {
-        let Some(objects) = &mut self.objects else { return false };
-        let later = self.changed.split_off(&(cut + 1));
-        let changed: BTreeSet<_> = std::mem::replace(&mut self.changed, later).into_values().flatten().collect();
+    /// Gathers some more of the cut; says whether something is left to do.
+    fn gather(&mut self) -> bool {
+        let Some(making) = &mut self.making else { return false };
+        let (cut, line) = (making.end.epoch, self.local.tally.borrow().forgotten.0);
         let series = self.local.series.borrow();
         let (mut cursor, storage) = everything(&self.trace);
-        let mut entries = Vec::with_capacity(changed.len());
-        for key in changed.into_iter().filter(|(window, _)| Some(*window) >= line) {
+        let mut gathered = 0;
+        // The id of a series may be another's once its windows are forgotten.
+        for key in making.keys.by_ref().take(self.at_once).inspect(|_| gathered += 1).filter(|key| Some(key.0) >= line)
+        {
             cursor.seek_key(&storage, &key);
             let mut sum: Option<A> = None;
             if cursor.get_key(&storage) == Some(&key) {
@@ -156,16 +182,38 @@ impl<A: Accumulate> State<A> {
                     }
                 });
             }
-            entries.extend(sum.filter(|sum| !sum.is_zero()).map(|sum| (key.0, series.name(key.1), sum)));
+            if let Some(sum) = sum.filter(|sum| !sum.is_zero()) {
+                making.draft.push(key.0, series.name(key.1), &sum);
+            }
         }
-        if entries.is_empty() {
-            return false;
+        drop(series);
+        if gathered == self.at_once {
+            return true;
         }
-        let name = objects.name();
-        let count = entries.len() as u64;
-        objects.port.begin(Task::Write { name, bytes: Object::encode(&entries), entries: count });
-        objects.begun.push_back(Begun::Write);
-        true
+        self.made();
+        false
+    }
+
+    /// All of a cut is gathered: begins its object, if there is one, and files the part.
+    fn made(&mut self) {
+        let Some(Making { end, traced, mut draft, .. }) = self.making.take() else { return };
+        let mut tally = self.local.tally.borrow_mut();
+        self.arrived += take_through(&mut tally.arrived, end.epoch);
+        self.retired += take_through(&mut tally.retired, end.epoch);
+        let (line, forgotten) = tally.forgotten;
+        drop(tally);
+        draft.forget(line);
+        let writes = !draft.is_empty();
+        if let (true, Some(objects)) = (writes, &mut self.objects) {
+            let name = objects.name();
+            objects.port.begin(Task::Write { name, draft });
+            objects.begun.push_back(Begun::Write);
+        }
+        let keys = self.local.series.borrow().keys();
+        let (arrived, retired, worker) = (self.arrived, self.retired, self.worker);
+        let objects = Vec::new();
+        let part = Part { cut: end.epoch, worker, arrived, retired, keys, traced, objects, line, forgotten };
+        self.waiting.push_back((part, writes));
     }
 
     /// Parts whose objects are durable by now. One object after the other: a part has none that is newer than its cut.
@@ -210,6 +258,7 @@ pub(crate) fn state<'scope, A: Accumulate>(
     let worker = scope.index();
     batches.unary_frontier::<CapacityContainerBuilder<Vec<_>>, _, _, _>(Pipeline, "State", move |cap, info| {
         local.activators.borrow_mut().push(scope.activator_for(Rc::clone(&info.address)));
+        let again = scope.activator_for(Rc::clone(&info.address));
         let wake = super::waking(&scope, &info.address);
         let port = job.state.as_ref().map(|kept| (kept.store.port(wake), kept.head.generation));
         let objects = port.and_then(|(port, generation)| match port {
@@ -223,7 +272,9 @@ pub(crate) fn state<'scope, A: Accumulate>(
             }
         });
         let (changed, waiting) = (BTreeMap::new(), VecDeque::new());
-        let mut state = State { local, trace, worker, objects, changed, arrived: 0, retired: 0, waiting };
+        let at_once = (job.settings.epoch_records / GATHERINGS).max(1);
+        let mut state =
+            State { local, trace, worker, objects, at_once, changed, arrived: 0, retired: 0, making: None, waiting };
         let mut cap = Some(cap);
         move |(input, frontier), output| {
             input.for_each(|_, spans| {
@@ -232,6 +283,10 @@ pub(crate) fn state<'scope, A: Accumulate>(
             });
             let Some(held) = cap.as_mut() else { return };
             loop {
+                if state.gather() {
+                    again.activate();
+                    break;
+                }
                 let mut cuts = state.local.for_state.borrow_mut();
                 let Some(end) = cuts.front().copied().filter(|end| !frontier.less_equal(&end.epoch)) else { break };
                 cuts.pop_front();
@@ -247,7 +302,8 @@ pub(crate) fn state<'scope, A: Accumulate>(
                 let least = part.cut.max(*held.time());
                 output.session_with_builder(&held.delayed(&least)).give(part);
             }
-            let waiting = state.waiting.front().map(|(part, _)| part.cut);
+            let making = state.making.as_ref().map(|making| making.end.epoch);
+            let waiting = state.waiting.front().map(|(part, _)| part.cut).or(making);
             match (frontier.frontier().first(), waiting) {
                 (_, Some(cut)) if !state.local.stopped.get() => held.downgrade(&cut.max(*held.time())),
                 (Some(epoch), _) => held.downgrade(&epoch.max(held.time()).clone()),
@@ -276,4 +332,19 @@ fn count<A: Accumulate>(trace: &Trace<A>, epoch: Epoch) -> i64 {
         cursor.step_key(&storage);
     }
     records
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_several_epochs_come_once_and_in_order() {
+        let sets = [vec![(0, 7), (60, 1)], vec![], vec![(0, 2), (0, 7), (60, 1), (60, 3)], vec![(0, 9)]];
+        let set = |keys: &Vec<(i64, u32)>| keys.iter().map(|(window, id)| (WindowStart(*window), *id)).collect();
+        let sets: Vec<BTreeSet<Key>> = sets.iter().map(set).collect();
+        let all: Vec<Key> = Union(sets.iter().map(|set| set.clone().into_iter().peekable()).collect()).collect();
+        let once: BTreeSet<Key> = sets.into_iter().flatten().collect();
+        assert_eq!(all, Vec::from_iter(once));
+    }
 }

@@ -318,7 +318,7 @@ struct Objects {
 /// What a task makes.
 fn made(disk: &Disk, task: Task) -> (String, Vec<u8>, u64) {
     match task {
-        Task::Write { name, bytes, entries } => (name, bytes, entries),
+        Task::Write { name, draft } => (name, draft.encode(), draft.entries()),
         Task::Merge { name, inputs, line } => {
             let inputs: Vec<_> = inputs.iter().map(|object| disk.read(object)).collect();
             let bytes = merge(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>(), line).unwrap();

@@ -154,7 +154,7 @@ fn measure<A: Accumulate>(keys: &Keys, cuts: i64, touched: i64) -> anyhow::Resul
         }
     };
     let takes = Takes { changes: true, partial: true, open_every: 0 };
-    let hands = Hands { rows: Box::new(Nowhere::default()), takes, watch: Box::new(watch), stop };
+    let hands = Hands { rows: Box::new(Nowhere::default()), takes, watch: Box::new(watch), stop, store: None };
     run::<A>(Arc::new(keys.clone()), Settings::default(), hands)?;
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(std::mem::take(&mut *seen))

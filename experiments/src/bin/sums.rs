@@ -96,7 +96,7 @@ fn main() -> anyhow::Result<()> {
     let settings = Settings { bounded: true, ..Settings::default() };
     let takes = Takes { changes: false, partial: true, open_every: 0 };
     let rows = Box::new(Csv::create(&out)?);
-    let hands = Hands { rows, takes, watch: Box::new(|_| {}), stop: Arc::default() };
+    let hands = Hands { rows, takes, watch: Box::new(|_| {}), stop: Arc::default(), store: None };
     let status = match sums.as_str() {
         "exact" => run::<Avg>(files, settings, hands)?,
         "f64" => run::<Float>(files, settings, hands)?,
