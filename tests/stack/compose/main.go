@@ -1,14 +1,20 @@
-// Prints what docker compose makes of a compose file, as JSON: `compose FILE PROFILE...`, in the file's folder and with
-// its `.env`. It loads the file with docker compose's own library, which holds it against the JSON schema of the Compose
+// Prints as JSON what others make of a YAML file.
+//
+//	compose load FILE PROFILE...   a compose file as docker compose understands it, with the `.env` beside it
+//	compose yaml FILE              any YAML file
+//
+// The first loads the file with docker compose's own library, which holds it against the JSON schema of the Compose
 // Specification, fills in variables, picks the profiles' services and checks what services say of one another.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 
 	"github.com/compose-spec/compose-go/v2/cli"
+	"go.yaml.in/yaml/v3"
 )
 
 func load(file string, profiles []string) ([]byte, error) {
@@ -32,15 +38,33 @@ func load(file string, profiles []string) ([]byte, error) {
 	return project.MarshalJSON()
 }
 
+func plain(file string) ([]byte, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var value any
+	if err := yaml.Unmarshal(text, &value); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return json.Marshal(value)
+}
+
 func main() {
-	if len(os.Args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: compose FILE [PROFILE...]")
+	var out []byte
+	var err error
+	switch {
+	case len(os.Args) > 2 && os.Args[1] == "load":
+		out, err = load(os.Args[2], os.Args[3:])
+	case len(os.Args) == 3 && os.Args[1] == "yaml":
+		out, err = plain(os.Args[2])
+	default:
+		fmt.Fprintln(os.Stderr, "usage: compose load FILE [PROFILE...] | compose yaml FILE")
 		os.Exit(64)
 	}
-	json, err := load(os.Args[1], os.Args[2:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Println(string(json))
+	fmt.Println(string(out))
 }
