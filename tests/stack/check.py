@@ -242,7 +242,10 @@ def main():
         except Exception:
             failed += 1
             traceback.print_exc(file=sys.stdout)
-    shutil.rmtree(WORK, ignore_errors=True)
+    if failed:
+        print(f"logs are in {WORK}")
+    else:
+        shutil.rmtree(WORK, ignore_errors=True)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 
