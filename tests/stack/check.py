@@ -1,6 +1,7 @@
-"""What tests/stack/run does once the tools are there: `check.py YAML-TOOL MINUTELY INFLUXD`.
+"""What tests/stack/run does once the tools are there: `check.py TOOLS MINUTELY INFLUXD [WORD...]`.
 
-Each function below that begins with `check_` is one test; it passes or it raises. The closing line counts them.
+TOOLS is the folder that `run` fills. Each function below that begins with `check_` is one test; it passes or it raises. With
+words, only those whose names have all of them. The closing line counts them.
 """
 
 import glob
@@ -18,7 +19,8 @@ from fractions import Fraction
 from queries import Alert, Dashboard, Source
 from services import ROOT, Failed, Stack, dockerfile, http, until
 
-YAML, MINUTELY, INFLUXD = sys.argv[1:4]
+TOOLS, MINUTELY, INFLUXD = sys.argv[1:4]
+YAML = os.path.join(TOOLS, "compose", "compose")
 FIRST = ["kraft", "single", "influxdb2"]
 SECOND = ["zookeeper", "cluster", "influxdb2"]
 ALL = ["kraft", "zookeeper", "single", "cluster", "influxdb2", "influxdb3"]
@@ -29,6 +31,11 @@ WORK = tempfile.mkdtemp(prefix="minutely-stack.")
 def check(condition, why):
     if not condition:
         raise Failed(why)
+
+
+def passes(*command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    check(done.returncode == 0, f"{os.path.basename(command[0])} says\n{done.stdout[-4000:]}")
 
 
 def yaml(*arguments, environment=None):
@@ -117,6 +124,18 @@ def check_dockerfile_is_as_promised():
     check(dockerfile(os.path.join(ROOT, "Dockerfile"))[2][1:] == ["health"], "its probe is not `minutely health`")
     wanted = re.search(r'^rust-version = "(.*)"', open(os.path.join(ROOT, "Cargo.toml")).read(), re.M)[1]
     check(f"rust:{wanted}." in stages[0], f"built with {stages[0]}, and Cargo.toml wants {wanted}")
+
+
+def check_dockerfile_passes_hadolint():
+    passes(os.path.join(TOOLS, "hadolint/bin/hadolint"), "--no-color", "--failure-threshold=style", os.path.join(ROOT, "Dockerfile"))
+
+
+def check_dashboards_are_of_grafanas_types():
+    passes("node", os.path.join(TOOLS, "types/check.mjs"), os.path.join(ROOT, "grafana/dashboards"))
+
+
+def check_prometheus_takes_its_configuration():
+    passes("promtool", "check", "config", "--syntax-only", os.path.join(ROOT, "grafana/prometheus.yml"))
 
 
 def check_the_build_context_is_all_that_cargo_needs():
