@@ -1,5 +1,5 @@
 use super::*;
-use minutely_dataflows::checkpoint::{Part, hash};
+use minutely_dataflows::checkpoint::{Draft, Part, hash};
 use minutely_dataflows::edge::{Publication, Task};
 use minutely_dataflows::time::WindowStart;
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ fn publish(port: &mut dyn ManifestPort, manifest: &Manifest) -> Result<(), Halt>
 
 /// Writes an object with these keys.
 fn write(port: &mut dyn ObjectPort, name: &str, windows: &[i64]) -> ObjectRef {
-    let mut draft = minutely_dataflows::checkpoint::Draft::default();
+    let mut draft = Draft::default();
     windows.iter().for_each(|window| draft.push(WindowStart(*window), "A", window));
     port.begin(Task::Write { name: name.into(), draft });
     poll("it is written", || port.done().unwrap().pop())
@@ -349,8 +349,7 @@ fn a_check_does_not_miss_what_the_owner_collects_meanwhile() {
     let mut head = first;
     for n in 0..150 {
         let name = format!("object-{n}");
-        let bytes = minutely_dataflows::checkpoint::Object::encode::<minutely_dataflows::acc::Market>(&[]);
-        objects.begin(Task::Write { name: name.clone(), bytes, entries: 0 });
+        objects.begin(Task::Write { name: name.clone(), draft: Draft::default() });
         let object = poll("it is written", || objects.done().unwrap().pop());
         head = Manifest { parts: vec![Part { objects: vec![object], line: None }], ..child(&head) };
         publish(&mut *manifests, &head).unwrap();
@@ -387,7 +386,7 @@ fn trouble_is_waited_out_told_and_has_a_limit_if_one_is_given() {
     std::fs::remove_dir(&objects).unwrap();
     std::fs::write(&objects, "in the way").unwrap();
     let mut port = opened.store.port(no_wake()).unwrap();
-    port.begin(Task::Write { name: "a".into(), bytes: vec![1], entries: 0 });
+    port.begin(Task::Write { name: "a".into(), draft: Draft::default() });
     let why = poll("it is told", || opened.health.complaint());
     assert!(why.contains(&dir.path().display().to_string()) && !why.contains("start again"), "{why}");
     assert!(port.done().unwrap().is_empty());
@@ -400,7 +399,7 @@ fn trouble_is_waited_out_told_and_has_a_limit_if_one_is_given() {
     let opened = open(&at(dir.path()), false, Some(Duration::from_millis(300))).unwrap();
     std::fs::write(&objects, "in the way").unwrap();
     let mut port = opened.store.port(no_wake()).unwrap();
-    port.begin(Task::Write { name: "a".into(), bytes: vec![1], entries: 0 });
+    port.begin(Task::Write { name: "a".into(), draft: Draft::default() });
     let halt = poll("it ends", || port.done().err());
     assert!(halt.kind == HaltKind::Unreachable && halt.why.contains("see to the disk"), "{halt}");
 }
