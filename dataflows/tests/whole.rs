@@ -16,6 +16,10 @@ use minutely_dataflows::partition::Rule;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{SECOND, State, Windowing};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Final rows that were seen by whoever watched.
+static SEEN: AtomicUsize = AtomicUsize::new(0);
 
 const CHANGES: Takes = Takes { changes: true, partial: true, open_every: 0 };
 const FINAL: Takes = Takes { changes: false, partial: false, open_every: 0 };
@@ -50,7 +54,13 @@ fn check<A: Accumulate>(partitions: &[Partition], settings: &Settings, workers: 
             }
         }
     }
+    // Whoever watched saw nothing else, before it was committed.
+    for (key, row) in &ran.seen.finals {
+        assert_eq!(Some(row), finals.get(key), "seen");
+    }
+    SEEN.fetch_add(ran.seen.finals.len(), Ordering::Relaxed);
     let counts = ran.status.ledger.counts;
+    assert!(ran.seen.behind <= u64::try_from(counts.counted + counts.late).unwrap());
     assert_eq!((counts.read, counts.counted, counts.late), (want.counts.read, want.counts.counted, want.counts.late));
     assert_eq!((counts.rejected, counts.quarantined), (want.counts.rejected, want.counts.quarantined));
     assert_eq!((ran.status.ledger.held, ran.status.ledger.retired), (0, counts.counted), "all is forgotten at the end");
@@ -91,6 +101,7 @@ fn hostile_logs_at_any_number_of_workers() {
             }
         }
     }
+    assert!(SEEN.load(Ordering::Relaxed) > 0, "something is seen before the end");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use crate::hostile::{Owned, Partition};
 use minutely_dataflows::Job;
 use minutely_dataflows::acc::Accumulate;
-use minutely_dataflows::control::{Settings, Status};
+use minutely_dataflows::control::{Marks, Settings, Status};
 use minutely_dataflows::decode::{Decoder, Fields};
 use minutely_dataflows::drive::{Alarm, Lead, drive};
 use minutely_dataflows::edge::{
@@ -13,9 +13,12 @@ use minutely_dataflows::edge::{
     Wake,
 };
 use minutely_dataflows::emitter::Outlet;
+use minutely_dataflows::partition::{Behind, Rule};
 use minutely_dataflows::record::{DeadLetter, Record};
 use minutely_dataflows::row::Row;
-use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, first_epoch};
+use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, State, WindowStart, first_epoch};
+use minutely_dataflows::watch::{LiveRows, Watcher};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -152,11 +155,65 @@ impl LetterPort for Keeper {
     }
 }
 
+/// What somebody saw who watched the run.
+#[derive(Default)]
+pub(crate) struct Seen {
+    newest: BTreeMap<(WindowStart, String), Row>,
+    /// Rows that marks made final, as they were then.
+    pub(crate) finals: BTreeMap<(WindowStart, String), Row>,
+    w: Option<EventTime>,
+    /// The sum of all that were judged.
+    pub(crate) behind: u64,
+}
+
+/// A watcher that holds the dataflow to its word.
+struct Eyes {
+    rule: Rule,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl Watcher for Eyes {
+    fn rows(&mut self, LiveRows { rows, lost }: LiveRows) {
+        let mut seen = self.seen.lock().unwrap();
+        for row in rows {
+            let key = (row.minute, row.symbol.clone());
+            match seen.finals.get(&key) {
+                Some(last) => assert_eq!(Row { state: State::Final, ..row }, *last, "after it was called final"),
+                None => drop(seen.newest.insert(key, row)),
+            }
+        }
+        if let Some(lost) = lost {
+            seen.newest.retain(|(minute, _), _| *minute > lost);
+        }
+    }
+
+    fn marks(&mut self, marks: Marks) {
+        let seen = &mut *self.seen.lock().unwrap();
+        assert!(marks.w >= seen.w, "W fell");
+        seen.w = marks.w;
+        for (key, row) in std::mem::take(&mut seen.newest) {
+            match marks.state(&self.rule, key.0) {
+                State::Final => drop(seen.finals.insert(key, Row { state: State::Final, ..row })),
+                _ => drop(seen.newest.insert(key, row)),
+            }
+        }
+    }
+
+    fn status(&mut self, _: &Status, behind: &Behind) {
+        self.seen.lock().unwrap().behind = behind.counts.iter().sum();
+    }
+
+    fn letters(&mut self, letters: &[DeadLetter]) {
+        assert!(!letters.is_empty());
+    }
+}
+
 /// What a run gave: the rows of each sink, the letters, the last status.
 pub(crate) struct Ran {
     pub(crate) sinks: Vec<Vec<Row>>,
     pub(crate) letters: Vec<DeadLetter>,
     pub(crate) status: Status,
+    pub(crate) seen: Seen,
 }
 
 pub(crate) fn run<A: Accumulate>(
@@ -173,6 +230,9 @@ pub(crate) fn run<A: Accumulate>(
     };
     let (settings, owned) = (settings.clone(), takes.to_vec());
     let bell = Arc::new(Alarm::default());
+    let seen: Arc<Mutex<Seen>> = Arc::default();
+    let eyes = Arc::clone(&seen);
+    let every = fastrand::i64(0..20_000_000);
     let status = Arc::new(Mutex::new(Err(Halt::new(HaltKind::Internal, "no leader"))));
     let result = Arc::clone(&status);
     timely::execute(timely::Config::process(workers), move |worker| {
@@ -184,7 +244,7 @@ pub(crate) fn run<A: Accumulate>(
             letters_name: "letters".into(),
             manifests: None,
             watch: Box::new(|_| {}),
-            watcher: None,
+            watcher: Some(Box::new(Eyes { rule: settings.rule, seen: Arc::clone(&eyes) })),
         });
         let job = Job {
             settings: settings.clone(),
@@ -197,7 +257,7 @@ pub(crate) fn run<A: Accumulate>(
             state: None,
             stop: Rc::new(|| false),
             rest: Rc::new(minutely_dataflows::park),
-            live: None,
+            live: Some(Rc::new(move || every)),
         };
         let leads = lead.is_some();
         // A worker that panics would leave its siblings waiting for ever.
@@ -219,5 +279,6 @@ pub(crate) fn run<A: Accumulate>(
     let mut sinks: Vec<_> = kept.iter().map(|kept| std::mem::take(&mut *kept.lock().unwrap())).collect();
     let mut letters = sinks.pop().unwrap().letters;
     letters.sort_unstable();
-    Ok(Ran { sinks: sinks.into_iter().map(|kept| kept.rows).collect(), letters, status })
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
+    Ok(Ran { sinks: sinks.into_iter().map(|kept| kept.rows).collect(), letters, status, seen })
 }
