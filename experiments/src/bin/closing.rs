@@ -64,8 +64,12 @@ fn follow(path: &Path, closed: &Closed) {
 
 fn produce(broker: &str, topic: &str, windows: u64) -> anyhow::Result<BTreeMap<u64, Instant>> {
     #[expect(clippy::disallowed_methods, reason = "a producer of made-up records, not a reader of anyone's")]
-    let producer: BaseProducer =
-        ClientConfig::new().set("bootstrap.servers", broker).set("acks", "all").set("linger.ms", "1").create()?;
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", broker)
+        .set("acks", "all")
+        .set("linger.ms", "1")
+        .set("queue.buffering.max.messages", "1000000") // a broker that stalls shows in the latencies
+        .create()?;
     let send = |partition: u64, symbol: u64, event_ms: u64| -> anyhow::Result<()> {
         let ts = BEGIN_MS + event_ms;
         let payload = format!(r#"{{"symbol":"{}","price":412.75,"ts":{ts},"volume":100}}"#, name(symbol));
