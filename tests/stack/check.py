@@ -217,7 +217,17 @@ def check_the_stack_as_it_starts_by_default():
         for alert in seen.alerts.values():
             check(alert.values(), f"alert {alert.title}: {alert.expr} gives nothing")
             check(not alert.fires(), f"alert {alert.title} fires, and all is well: {alert.values()}")
-        # and they fire when they should
+        # after a crash and a stop both go on: the program at its state, the producer at now
+        stack.stop("minutely", signal.SIGKILL)
+        stack.stop("producer")
+        stack.start("producer")
+        stack.start("minutely")
+        records = 'sum(minutely_records_total{verdict=~"%s"})'
+        before = seen.value(records % ".*")
+        until(120, "records after a restart", lambda: (seen.value(records % ".*") or 0) > before + 10_000)
+        check(seen.value(records % "late") < before / 100, "the producer sent its history again")
+        check(seen.value("min(minutely_ledger_balanced_bool)") == 1, "the ledger does not balance after a crash")
+        # alerts fire when they should
         stack.stop("influxdb", signal.SIGKILL)
         until(60, "the alert of a sink fires", seen.alerts["minutely-sink"].fires)
         stack.start("influxdb")
