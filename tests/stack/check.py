@@ -209,17 +209,25 @@ def check_the_stack_as_it_starts_by_default():
         until(60, "Prometheus has read minutely", lambda: seen.value("sum(minutely_records_total)"))
         until(120, "Prometheus has read it a minute long", lambda: (seen.value("count_over_time(minutely_watermark_seconds[5m])") or 0) >= 12)
         print(f"  {final_rows_are_exact(seen)} final rows are exact")
-        queries = 0
-        for path in sorted(glob.glob(os.path.join(ROOT, "grafana/dashboards/*.json"))):
-            answers = list(Dashboard(path, seen.sources).answers())
-            empty = "".join(f"\n    {where}: {query}" for where, query, rows in answers if not rows)
-            check(not empty, f"these give no rows:{empty}")
-            queries += len(answers)
-        print(f"  {queries} queries of the dashboards give rows")
+        boards = [Dashboard(path, seen.sources) for path in sorted(glob.glob(os.path.join(ROOT, "grafana/dashboards/*.json")))]
+        answers = [answer for board in boards for answer in board.answers()]
+        empty = "".join(f"\n    {where}: {query}" for where, query, rows in answers if not rows)
+        check(boards and not empty, f"these give no rows:{empty}")
+        print(f"  {len(answers)} queries of the dashboards give rows")
         for alert in seen.alerts.values():
             check(alert.values(), f"alert {alert.title}: {alert.expr} gives nothing")
             check(not alert.fires(), f"alert {alert.title} fires, and all is well: {alert.values()}")
-        # and they fire when they should
+        # after a crash and a stop both go on: the program at its state, the producer at now
+        stack.stop("minutely", signal.SIGKILL)
+        stack.stop("producer")
+        stack.start("producer")
+        stack.start("minutely")
+        records = 'sum(minutely_records_total{verdict=~"%s"})'
+        before = seen.value(records % ".*")
+        until(120, "records after a restart", lambda: (seen.value(records % ".*") or 0) > before + 10_000)
+        check(seen.value(records % "late") < before / 100, "the producer sent its history again")
+        check(seen.value("min(minutely_ledger_balanced_bool)") == 1, "the ledger does not balance after a crash")
+        # alerts fire when they should
         stack.stop("influxdb", signal.SIGKILL)
         until(60, "the alert of a sink fires", seen.alerts["minutely-sink"].fires)
         stack.start("influxdb")
