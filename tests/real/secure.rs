@@ -1,7 +1,6 @@
 //! A broker that lets in whom it knows: TLS, certificates on both sides, and passwords by SCRAM, for a run and for
 //! `minutely produce`. Whoever is not let in is told what to correct.
 
-use crate::common::fresh;
 use crate::common::kafka::OwnKafka;
 use crate::common::program::{PATIENCE, Program};
 use crate::common::rows::{Wanted, csv, same};
@@ -81,7 +80,7 @@ fn whom_the_broker_knows_is_let_in_and_others_are_told_what_to_correct() {
     let market = "sim:?seed=7&partitions=2&rate=100&symbols=5&history=5m&late=1%&broken=1%";
     let bounded = ["--until-end", "--as-of", "2026-01-06T15:00:00Z"];
     for way in &known {
-        let topic = fresh("secure");
+        let topic = broker.kafka.topic("secure", 2, &[]);
         let uri = format!("kafka://{}/{topic}", broker.listener(way.listener));
         let args = [&["--from", market, "--to", &uri], &bounded[..], &way.args()].concat();
         let total = Program::producing(&args, &way.env()).ended(PATIENCE).well().done("acknowledged");

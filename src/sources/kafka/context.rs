@@ -26,9 +26,10 @@ fn refusal(error: &KafkaError, reason: &str) -> Option<&'static str> {
              (MINUTELY_KAFKA_PASSWORD)",
         );
     }
-    // A broker that wants a certificate of ours says so only after the handshake: then the code tells of no more than a
-    // broken connection.
-    (code == Some(RDKafkaErrorCode::SSL) || reason.contains("SSL routines")).then_some(
+    // A broker that wants a certificate of ours says so after our side of the handshake: then the code tells of no more
+    // than a broken connection.
+    let alert = reason.contains("SSL routines") && reason.contains("alert");
+    (code == Some(RDKafkaErrorCode::SSL) || alert).then_some(
         "no connection by TLS: correct -X ssl.ca.location (whom we trust) or, if the broker wants to know us, \
          -X ssl.certificate.location and -X ssl.key.location",
     )
@@ -125,3 +126,33 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_from_a_connection_that_fails() {
+        let told = |code, reason: &str| refusal(&KafkaError::Global(code), reason).map(|what| &what[..20]);
+        let (user, tls) = (Some("the broker does not "), Some("no connection by TLS"));
+        let authentication = RDKafkaErrorCode::Authentication;
+        assert_eq!(told(authentication, "SASL authentication error: invalid credentials"), user);
+        assert_eq!(told(RDKafkaErrorCode::SSL, "SSL handshake failed: certificate verify failed"), tls);
+        let broken = RDKafkaErrorCode::BrokerTransportFailure;
+        let alert = "Receive failed: error:0A000412:SSL routines::ssl/tls alert bad certificate: SSL alert number 42";
+        assert_eq!(told(broken, alert), tls);
+        assert_eq!(told(broken, "Receive failed: error:0A000126:SSL routines::unexpected eof while reading"), None);
+        assert_eq!(told(broken, "Connect to ipv4#127.0.0.1:1 failed: Connection refused"), None);
+    }
+
+    #[test]
+    fn a_refusal_counts_once_it_has_lasted_and_until_there_is_an_answer() {
+        let context = Context::default();
+        context.error(KafkaError::Global(RDKafkaErrorCode::Authentication), "invalid credentials.");
+        assert_eq!(context.refused(), None, "the broker may have just started");
+        context.troubles.lock().unwrap().refused.as_mut().unwrap().0 -= REFUSED_FOR;
+        assert!(context.refused().unwrap().ends_with("(MINUTELY_KAFKA_PASSWORD) (invalid credentials)"));
+        context.answered();
+        assert_eq!(context.refused(), None);
+    }
+}
