@@ -20,7 +20,9 @@ use clap::{ArgAction, Parser};
     disable_help_flag = true,
     disable_version_flag = true,
     after_help = "Secrets come from the environment or a file: MINUTELY_INFLUX_TOKEN or INFLUX_TOKEN (per sink ?token_env=NAME, \
-                  ?token_file=PATH); MINUTELY_HTTP_TOKEN; an -X property that holds a secret is env:NAME or file:PATH.\n\
+                  ?token_file=PATH); influxdb1: takes ?user=NAME with MINUTELY_INFLUX1_PASSWORD (or password_env, password_file), \
+                  ?token_env or ?token_file, or nothing; Kafka's password is MINUTELY_KAFKA_PASSWORD, and an -X property that \
+                  holds a secret is env:NAME or file:PATH; MINUTELY_HTTP_TOKEN.\n\
                   Exit codes: 0 done, 64 usage or configuration, 65 bad data that was told to be fatal, 69 a service is \
                   unreachable, 70 internal, 78 another run owns the state."
 )]
@@ -30,7 +32,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URI", env = "MINUTELY_SOURCE", default_value = "sim:")]
     pub(crate) source: String,
 
-    /// Where rows go, repeatable: sqlite:PATH · influxdb://host:port/org/bucket (influxdb+https: for TLS) · csv:PATH ·
+    /// Where rows go, repeatable: sqlite:PATH · influxdb://host:port/org/bucket · influxdb1://host:port/db (v1 API;
+    /// influxdb+https: and influxdb1+https: for TLS) · csv:PATH ·
     /// stdout: [default: sqlite: in the data folder]
     #[arg(long = "sink", value_name = "URI", env = "MINUTELY_SINK")]
     pub(crate) sinks: Vec<String>,

@@ -415,7 +415,7 @@ mod tests {
             "--source",
             "nowhere:",
             "--sink",
-            "influxdb1://h/db",
+            "influxdb1://h",
             "--state",
             "gs://bucket",
             "--http",
@@ -453,7 +453,7 @@ mod tests {
         .unwrap_err();
         for part in [
             "source `nowhere:`",
-            "InfluxDB 1 comes later",
+            "after the host comes the database",
             "--state gs://bucket: is not known; it takes a folder",
             "--http 0.0.0.0:80: others could reach it",
             "--format csv: only `json`",

@@ -24,7 +24,8 @@ pub enum Verdict {
     Again,
     /// 413: in two halves.
     Split,
-    /// 400: nothing of it was written. 422: all but some points were. Find those that are to blame.
+    /// 400: nothing of it was written (by an InfluxDB 1: or all but some points). 422: all but some points were. Find those
+    /// that are to blame.
     Blame,
     /// A matter of set-up, such as a token that was revoked: hold everything and look again every few seconds.
     Hold,
@@ -42,9 +43,10 @@ pub fn judge(status: u16) -> Verdict {
     }
 }
 
-/// How many points a 422 says were left out, if it says so: `… dropped=2`, `… dropped 2 points outside retention …`.
+/// How many points the answer to a partial write says were left out, if it says so: `… dropped=2`, `… dropped 2 points
+/// outside retention …`. The last such word counts: a tag's value may stand before it.
 pub fn dropped(answer: &str) -> Option<usize> {
-    let rest = answer.split("dropped").nth(1)?;
+    let (_, rest) = answer.rsplit_once("dropped")?;
     let digits = rest.strip_prefix(['=', ' '])?;
     digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
@@ -172,6 +174,9 @@ mod tests {
         assert_eq!(dropped("partial write: field type conflict: input field \"v\" … dropped=12\"}"), Some(12));
         assert_eq!(dropped("partial write: dropped 2 points outside retention policy of duration 1h"), Some(2));
         assert_eq!(dropped("partial write: dropped"), None);
+        let limited =
+            "partial write: max-values-per-tag limit exceeded (9/9): tag=\"symbol\" value=\"dropped=7\" dropped=1";
+        assert_eq!(dropped(limited), Some(1));
         assert_eq!(dropped("unable to parse"), None);
     }
 }

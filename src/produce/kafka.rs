@@ -1,7 +1,7 @@
 //! An idempotent producer to one topic. What it is given it keeps trying; the first record that a broker refuses for
 //! good ends it.
 
-use crate::sources::kafka::{Address, address, lower, producer_config};
+use crate::sources::kafka::{Address, Context, address, lower, producer_config};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::record::Record;
 use minutely_dataflows::time::EventTime;
@@ -35,11 +35,12 @@ type Out = ThreadedProducer<Outcome>;
 struct Outcome {
     acknowledged: Arc<AtomicU64>,
     refused: Arc<Mutex<Option<String>>>,
+    brokers: Arc<Context>,
 }
 
 impl ClientContext for Outcome {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!("kafka: {error}: {reason}");
+        self.brokers.error(error, reason);
     }
 }
 
@@ -81,9 +82,10 @@ impl Writer {
         let config = producer_config(&brokers, properties, true);
         let unreachable =
             |e: &dyn std::fmt::Display| Halt::new(HaltKind::Unreachable, format!("{uri}: {}", lower(&e.to_string())));
-        make(&config, &topic, partitions, patience).map_err(|e| unreachable(&e))?;
         let outcome = Outcome::default();
         let producer: Out = config.create_with_context(outcome.clone()).map_err(|e| unreachable(&e))?;
+        reach(&producer, &outcome, patience).map_err(|(kind, why)| Halt::new(kind, format!("{uri}: {why}")))?;
+        make(&config, &topic, partitions, patience).map_err(|e| unreachable(&e))?;
         let there = known(&producer, &topic, patience).map_err(|e| unreachable(&e))?;
         if !by_key && there < partitions {
             let why = format!(
@@ -147,6 +149,28 @@ impl Writer {
         self.well()?;
         flushed.map_err(|error| self.refused(&lower(&error.to_string())))?;
         Ok(self.outcome.acknowledged.load(Ordering::Relaxed))
+    }
+}
+
+/// Waits until a broker answers: 69 if none does, 64 if the settings are why.
+fn reach(producer: &Out, outcome: &Outcome, patience: Duration) -> Result<(), (HaltKind, String)> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let Err(error) = producer.client().fetch_metadata(None, Duration::from_secs(1)) else { return Ok(()) };
+        if let Some(why) = outcome.brokers.refused() {
+            return Err((HaltKind::Usage, why));
+        }
+        if Instant::now() >= deadline {
+            let last = outcome.brokers.last_trouble().map(|last| format!(" ({last})")).unwrap_or_default();
+            let why = format!(
+                "no usable answer within {} s: {}{last}; check that the brokers run, and that the address and the \
+                 security settings (-X security.protocol=…) are right",
+                patience.as_secs_f64(),
+                lower(&error.to_string())
+            );
+            return Err((HaltKind::Unreachable, why));
+        }
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 

@@ -126,8 +126,8 @@ enum Local {
     Stdout,
 }
 
-const KNOWN: &str =
-    "sqlite:PATH, influxdb://host:port/org/bucket, influxdb+https://host:port/org/bucket, csv:PATH, stdout:";
+const KNOWN: &str = "sqlite:PATH, influxdb://host:port/org/bucket, influxdb1://host:port/db (either with +https before \
+                     the colon), csv:PATH, stdout:";
 
 impl Target {
     fn parse(uri: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
@@ -142,11 +142,9 @@ impl Target {
             Some(("csv", path)) => file(path).map(|path| Target::Local(Local::Csv(path))),
             Some(("stdout", "")) => Ok(Target::Local(Local::Stdout)),
             Some(("stdout", _)) => Err(vec![format!("sink `{shown}`: nothing goes after `stdout:`")]),
-            Some(("influxdb", rest)) => influx::Address::parse(false, rest, &shown, env).map(Target::Influx),
-            Some(("influxdb+https", rest)) => influx::Address::parse(true, rest, &shown, env).map(Target::Influx),
-            Some(("influxdb1", _)) => Err(vec![format!(
-                "sink `{uri}`: InfluxDB 1 comes later; InfluxDB 2 is influxdb://host:port/org/bucket"
-            )]),
+            Some((scheme, rest)) if influx::Address::SCHEMES.contains(&scheme) => {
+                influx::Address::parse(scheme, rest, &shown, env).map(Target::Influx)
+            }
             _ => Err(vec![format!("sink `{shown}`: unknown; there are {KNOWN}")]),
         }
     }
@@ -202,7 +200,7 @@ fn file_takes(emit: Emit) -> Takes {
 pub(crate) fn check(uri: &str, options: &SinkOptions) -> Result<(), Halt> {
     match parsed(uri)? {
         Target::Local(local) => look(&local, options),
-        Target::Influx(address) => influx::look(&address, options),
+        Target::Influx(address) => influx::look(address, options),
     }
 }
 
@@ -384,7 +382,7 @@ mod tests {
 
     #[test]
     fn mistakes_say_what_there_is() {
-        for uri in ["csv:x.csv", "sqlite:./a b.db", "stdout:"] {
+        for uri in ["csv:x.csv", "sqlite:./a b.db", "stdout:", "influxdb1://h/db", "influxdb1+https://h/db"] {
             assert_eq!(validate(uri), Vec::<String>::new(), "{uri}");
         }
         for (uri, want) in [
@@ -394,7 +392,7 @@ mod tests {
             ("csv:", "names no file"),
             ("sqlite:", "names no file"),
             ("stdout:x", "nothing goes after"),
-            ("influxdb1://h/db", "comes later"),
+            ("influxdb1:h/db", "give it as influxdb1://host:port/db"),
         ] {
             let mistakes = validate(uri);
             assert!(mistakes.len() == 1 && mistakes[0].contains(want), "{uri}: {mistakes:?}");

@@ -42,6 +42,12 @@ impl Influx {
         format!("influxdb://{}/{}/{}", self.url.strip_prefix("http://").unwrap(), self.org, self.bucket)
     }
 
+    /// The same by the v1 endpoint, where a bucket is a database of its name; the token is in `INFLUX_TOKEN`.
+    pub(crate) fn uri1(&self) -> String {
+        let host = self.url.strip_prefix("http://").unwrap();
+        format!("influxdb1://{host}/{}?token_env=INFLUX_TOKEN", self.bucket)
+    }
+
     fn get(&self, path: &str, query: &[(&str, &str)], accept: &str) -> String {
         wait_for(async {
             let mut url = reqwest::Url::parse(&format!("{}{path}", self.url)).unwrap();

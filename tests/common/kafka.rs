@@ -227,10 +227,32 @@ pub(crate) struct OwnKafka {
 
 impl OwnKafka {
     pub(crate) fn start(what: &str) -> Option<Self> {
+        Self::with(what, &[])
+    }
+
+    /// With listeners for TLS (it wants a certificate), for passwords, and for both; see [`OwnKafka::listener`]. Its folder
+    /// `secure` has `ca.pem`, `client.crt` and `client.key`; its one user is alice, with password alice-secret.
+    pub(crate) fn secure(what: &str) -> Option<Self> {
+        Self::with(what, &["--secure", "-o", "listener.name.ssl.ssl.client.auth=required"])
+    }
+
+    fn with(what: &str, more: &[&str]) -> Option<Self> {
         needs(what, "MINUTELY_TEST_KAFKA")?;
         let (script, folder) = (script("MINUTELY_TEST_KAFKA_SCRIPT", "kafka"), tempfile::tempdir().unwrap());
-        let address = run(&script, &folder, &["start", "--heap", "256m", "--timeout", "120"]);
+        let address = run(&script, &folder, &[&["start", "--heap", "256m", "--timeout", "120"], more].concat());
         Some(OwnKafka { script, folder, kafka: Kafka::at(&address) })
+    }
+
+    /// The address of a listener: SSL, SASL_SSL or SASL_PLAINTEXT.
+    pub(crate) fn listener(&self, name: &str) -> String {
+        let status = run(&self.script, &self.folder, &["status"]);
+        let address = status.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(": "));
+        address.unwrap_or_else(|| panic!("no {name} in {status}")).to_owned()
+    }
+
+    /// A file of its folder.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// As a crash would.

@@ -94,9 +94,14 @@ impl Program {
 
     /// `minutely produce`, to its end.
     pub(crate) fn produce(args: &[&str]) -> Ended {
+        Self::producing(args, &[]).ended(PATIENCE)
+    }
+
+    /// Starts `minutely produce`.
+    pub(crate) fn producing(args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = command();
-        command.arg("produce").args(args);
-        Self::spawn(command).ended(PATIENCE)
+        command.envs(env.iter().copied()).arg("produce").args(args);
+        Self::spawn(command)
     }
 
     fn spawn(mut command: Command) -> Self {

@@ -1,5 +1,6 @@
 //! Against a scripted server, for the answers that a real one never gives, and against a real one if there is one.
 
+use super::address::{Access, Place};
 use super::line::tests::{Fields, Key, parse, want};
 use super::*;
 use crate::sinks::testing::{hostile_symbol, options, poll, random_rows, row, seed, store_all, temp};
@@ -7,9 +8,11 @@ use crate::sinks::{check, open as open_uri, validate};
 use minutely_dataflows::edge::RowBatch;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{State, WindowStart};
+use reqwest::Url;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -54,10 +57,16 @@ struct Fake {
     rule: Rule,
     line_limit: usize,
     retention: u64,
+    /// An InfluxDB 1, where a point that is left out is a 400 as well.
+    first: bool,
 }
 
 impl Fake {
     fn start(rule: Rule, line_limit: usize) -> Arc<Self> {
+        Self::of(false, rule, line_limit)
+    }
+
+    fn of(first: bool, rule: Rule, line_limit: usize) -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let fake = Arc::new(Fake {
             at: listener.local_addr().unwrap(),
@@ -67,6 +76,7 @@ impl Fake {
             rule,
             line_limit,
             retention: 600,
+            first,
         });
         let theirs = fake.clone();
         std::thread::spawn(move || {
@@ -87,9 +97,12 @@ impl Fake {
     }
 
     fn address(&self) -> Address {
-        let env = |name: &str| (name == "INFLUX_TOKEN").then(|| SECRET.to_owned());
-        let rest = format!("//{}/my%20org/b", self.at);
-        Address::parse(false, &rest, &format!("influxdb:{rest}"), &env).unwrap()
+        let env = |name: &str| ["INFLUX_TOKEN", "MINUTELY_INFLUX1_PASSWORD"].contains(&name).then(|| SECRET.to_owned());
+        let (scheme, rest) = match self.first {
+            true => ("influxdb1", format!("//{}/my%20db?user=me", self.at)),
+            false => ("influxdb", format!("//{}/my%20org/b", self.at)),
+        };
+        Address::parse(scheme, &rest, &crate::sinks::shown(&format!("{scheme}:{rest}")), &env).unwrap()
     }
 
     /// Points' writes, without the empty ones.
@@ -129,6 +142,14 @@ impl Fake {
             if head.starts_with("GET /api/v2/buckets?") {
                 let text = format!(
                     r#"{{"buckets":[{{"name":"b","retentionRules":[{{"type":"expire","everySeconds":{}}}]}}]}}"#,
+                    self.retention
+                );
+                say(200, "", &text)?;
+                continue;
+            }
+            if head.starts_with("GET /query?") {
+                let text = format!(
+                    r#"{{"results":[{{"series":[{{"columns":["name","duration","default"],"values":[["x","{}s",true]]}}]}}]}}"#,
                     self.retention
                 );
                 say(200, "", &text)?;
@@ -180,6 +201,7 @@ impl Fake {
         self.points.lock().unwrap().extend(good);
         match bad.iter().flatten().count() {
             0 => (204, String::new()),
+            n if self.first => (400, format!(r#"{{"error":"partial write: points beyond … dropped={n}"}}"#)),
             // As the real one does, it may name fewer than there are.
             n => (422, format!(r#"{{"message":"partial write: field type conflict … dropped={n}"}}"#)),
         }
@@ -244,6 +266,57 @@ fn both_measurements_get_all_their_points_in_batches() {
     assert!(head.starts_with("post /api/v2/write?org=my+org&bucket=b&precision=ns "), "{head}");
     assert!(head.contains(&format!("authorization: token {SECRET}")), "{head}");
     assert_eq!(unwritable(dir.path()), vec![]);
+}
+
+#[test]
+fn an_influxdb_1_gets_the_same_lines_and_all_that_it_left_out_is_recorded() {
+    let left_out = |key: &Key| (key.2 < 60_000_000_000).then_some(422);
+    let (fake, dir) = (Fake::of(true, Box::new(left_out), usize::MAX), temp());
+    let mut sinks = sinks(&fake, dir.path(), Emit::Changes, quick());
+    assert_eq!(
+        sinks.iter().map(|sink| sink.takes).collect::<Vec<_>>(),
+        measurements(Emit::Changes).iter().map(|(_, takes)| *takes).collect::<Vec<_>>()
+    );
+    let old: Vec<_> = (0..500).map(|i| row(&format!("s{i}"), 0, 1)).collect();
+    store_all(&mut *sinks[0].port, 1, &old);
+    assert_eq!(fake.writes().len(), 2, "a batch of which every point is left out needs no bisection");
+    let recorded = unwritable(dir.path());
+    assert_eq!(recorded.len(), 500);
+    assert!(recorded.iter().all(|r| r.3 == "400: partial write: points beyond … dropped=500"), "{:?}", recorded[0]);
+
+    let mixed: Vec<_> = (0..500).map(|i| row(&format!("s{i}"), 60 * i64::from(i % 50 > 0), 1)).collect();
+    store_all(&mut *sinks[1].port, 1, &mixed);
+    let (bad, good): (Vec<_>, Vec<_>) = mixed.iter().partition(|row| row.minute.0 == 0);
+    assert_eq!((fake.points(), unwritable(dir.path()).len()), (wanted("minute_live", good), 500 + bad.len()));
+    let head = fake.seen.lock().unwrap()[0].head.to_ascii_lowercase();
+    assert!(head.starts_with("post /write?db=my+db&precision=ns "), "{head}");
+    assert!(head.contains("authorization: basic bwu6cznjcjn0lxqwaznu"), "me:{SECRET} in base 64: {head}");
+}
+
+#[test]
+fn an_influxdb_1_is_looked_at_and_says_what_to_do() {
+    let (fake, dir) = (Fake::of(true, Box::new(|_| None), usize::MAX), temp());
+    let look = |address: Address| {
+        let options = SinkOptions { patience: Duration::from_secs(30), ..options(dir.path()) };
+        found(&Arc::new(address), &options, quick())
+    };
+    fake.script([], [answer(503, "starting"), Step::Close { stores: false }]);
+    assert_eq!(look(fake.address()), Ok(SetUp { retention: Some(600) }), "waits for a server that starts");
+    for (status, want) in [
+        (401, "does not know user `me` with this password (401: no); set MINUTELY_INFLUX1_PASSWORD"),
+        (403, "user `me` may not write to database `my db` (403: no); grant WRITE"),
+        (404, "does not find database `my db` (404: no); create it"),
+        (200, "is this the address of an InfluxDB 1?"),
+    ] {
+        fake.script([], [answer(status, r#"{"error":"no"}"#)]);
+        let halt = look(fake.address()).unwrap_err();
+        assert!(halt.kind == HaltKind::Usage && halt.why.contains(want), "{halt}");
+        assert!(!format!("{halt:?} {:?}", fake.address()).contains(SECRET));
+    }
+    fake.script([], [answer(401, "")]);
+    let halt = look(Address { access: Access::Open, ..fake.address() }).unwrap_err();
+    assert!(halt.why.contains("wants to know who writes (401: ); give ?user=NAME"), "{halt}");
+    assert_eq!(fake.points(), BTreeMap::new());
 }
 
 #[test]
@@ -403,7 +476,7 @@ fn minute_takes_final_rows_alone() {
 #[test]
 fn the_set_up_check_says_what_to_do_and_leaves_nothing() {
     let (fake, dir) = (Fake::plain(), temp());
-    let look = |patience| found(&fake.address(), &SinkOptions { patience, ..options(dir.path()) }, quick());
+    let look = |patience| found(&Arc::new(fake.address()), &SinkOptions { patience, ..options(dir.path()) }, quick());
     let second = Duration::from_secs(1);
     for (status, want) in [
         (401, "does not know the token"),
@@ -426,6 +499,7 @@ fn the_set_up_check_says_what_to_do_and_leaves_nothing() {
 
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let address = Address { base: Url::parse(&format!("http://{nobody}")).unwrap(), ..fake.address() };
+    let address = Arc::new(address);
     let options = SinkOptions { patience: Duration::ZERO, ..options(dir.path()) };
     let halt = found(&address, &options, quick()).unwrap_err();
     assert!(halt.kind == HaltKind::Unreachable && halt.why.contains("start the server"), "{halt}");
@@ -447,12 +521,16 @@ fn addresses_are_read_and_every_mistake_is_told_without_the_secret() {
         _ => None,
     };
     let read = |tls, rest: &str, env: &dyn Fn(&str) -> Option<String>| {
-        let parsed = Address::parse(tls, rest, &crate::sinks::shown(&format!("influxdb:{rest}")), env);
+        let scheme = if tls { "influxdb+https" } else { "influxdb" };
+        let parsed = Address::parse(scheme, rest, &crate::sinks::shown(&format!("influxdb:{rest}")), env);
         let said = format!("{parsed:?}");
         assert!(!said.contains(SECRET), "{said}");
-        parsed
-            .map(|a| (a.base.to_string(), a.org, a.bucket, a.token.secret, a.token.from))
-            .map_err(|all| all.join("\n"))
+        parsed.map_err(|all| all.join("\n")).map(|a| match (a.place, a.access) {
+            (Place::Bucket { org, bucket }, Access::Token(token)) => {
+                (a.base.to_string(), org, bucket, token.text, token.from)
+            }
+            other => panic!("not of an InfluxDB 2: {other:?}"),
+        })
     };
     let ok = |base: &str, org: &str, bucket: &str, from: &str| {
         Ok((base.to_owned(), org.to_owned(), bucket.to_owned(), SECRET.to_owned(), from.to_owned()))
@@ -498,6 +576,64 @@ fn addresses_are_read_and_every_mistake_is_told_without_the_secret() {
     assert!(said[0].contains("unknown") && !said[0].contains(SECRET), "{said:?}");
 }
 
+#[test]
+fn addresses_of_an_influxdb_1_name_a_user_a_token_or_nobody() {
+    let dir = temp();
+    let file = dir.path().join("password");
+    std::fs::write(&file, format!("{SECRET} é\n")).unwrap();
+    let env = |name: &str| match name {
+        "MINE" | "INFLUX_TOKEN" | "MINUTELY_INFLUX_TOKEN" => Some(SECRET.to_owned()),
+        "MINUTELY_INFLUX1_PASSWORD" => Some(format!("{SECRET} 1")),
+        _ => None,
+    };
+    let read = |scheme: &str, rest: &str| {
+        let parsed = Address::parse(scheme, rest, &crate::sinks::shown(&format!("{scheme}:{rest}")), &env);
+        let said = format!("{parsed:?}");
+        assert!(!said.contains(SECRET), "{said}");
+        parsed.map_err(|all| all.join("\n"))
+    };
+    let ok = |scheme: &str, rest: &str, base: &str, database: &str, who: &str| {
+        let address = read(scheme, rest).unwrap();
+        let access = match &address.access {
+            Access::Open => "nobody".to_owned(),
+            Access::Token(token) => format!("token {} of {}", token.text, token.from),
+            Access::User { name, password } => format!("{name}:{} of {}", password.text, password.from),
+        };
+        assert_eq!((address.base.as_str(), access.as_str()), (base, who), "{rest}");
+        assert_eq!(address.place, Place::Database(database.to_owned()), "{rest}");
+    };
+    ok("influxdb1", "//h/d", "http://h:8086/", "d", "nobody");
+    ok("influxdb1+https", "//h/my%20d%2Fb", "https://h/", "my d/b", "nobody");
+    let by_default = format!("me:{SECRET} 1 of MINUTELY_INFLUX1_PASSWORD");
+    ok("influxdb1", "//h:99/d?user=me", "http://h:99/", "d", &by_default);
+    ok("influxdb1", "//h/d?user=me&password_env=MINE", "http://h:8086/", "d", &format!("me:{SECRET} of MINE"));
+    let rest = format!("//h/d?password_file={}&user=me", file.display());
+    ok("influxdb1", &rest, "http://h:8086/", "d", &format!("me:{SECRET} é of the file {}", file.display()));
+    ok("influxdb1", "//h/d?token_env=MINE", "http://h:8086/", "d", &format!("token {SECRET} of MINE"));
+
+    let (secret, in_query) = (format!("//me:{SECRET}@h/d"), format!("//h/d?user=me&password={SECRET}"));
+    for (rest, wants) in [
+        ("", vec!["give it as influxdb1://host:port/db"]),
+        ("//h", vec!["the database, /db"]),
+        ("//h/o/b", vec!["the database, /db"]),
+        (secret.as_str(), vec!["give ?user=NAME and set MINUTELY_INFLUX1_PASSWORD"]),
+        (in_query.as_str(), vec!["a password does not go into the address"]),
+        ("//h/d?user=me&password_env=NO", vec!["no environment variable `NO` (password_env)"]),
+        ("//h/d?user=me&password_file=/no/such", vec!["password_file /no/such"]),
+        ("//h/d?password_env=MINE", vec!["a password belongs to a user"]),
+        ("//h/d?user=a:b", vec!["no name of a user"]),
+        ("//h/d?user=me&token_env=MINE", vec!["names more than one"]),
+        ("//h/d?token_env=MINE&token_env=MINE", vec!["names more than one"]),
+        ("//h/d?rp=week&user=me&password_env=NO#x", vec!["%23", "`rp` is unknown", "`NO`"]),
+    ] {
+        let all = read("influxdb1", rest).unwrap_err();
+        assert_eq!(all.lines().count(), wants.len(), "{rest}: {all}");
+        wants.iter().for_each(|want| assert!(all.contains(want), "{rest}: {all}"));
+    }
+    let none = Address::parse("influxdb1", "//h/d?user=me", "influxdb1", &|_| None).unwrap_err();
+    assert!(none[0].contains("there is no password; set MINUTELY_INFLUX1_PASSWORD"), "{none:?}");
+}
+
 /// A real InfluxDB, with a bucket of the test's own.
 struct Real {
     url: String,
@@ -537,6 +673,12 @@ impl Real {
     fn uri(&self, bucket: &str) -> String {
         let host = self.url.strip_prefix("http://").unwrap().trim_end_matches('/');
         format!("influxdb://{host}/{}/{bucket}?token_file={}", self.org, self.file)
+    }
+
+    /// The v1 endpoint of the same server: a bucket is a database of its name.
+    fn uri1(&self, database: &str, access: &str) -> String {
+        let host = self.url.strip_prefix("http://").unwrap().trim_end_matches('/');
+        format!("influxdb1://{host}/{database}?{access}={}", self.file)
     }
 
     /// All points of a measurement, by symbol and minute, each field as text.
@@ -655,8 +797,8 @@ fn a_real_422_leaves_out_what_is_to_blame_alone() {
     let (dir, mut rng) = (temp(), seed());
     let options = options(dir.path());
     let uri = real.uri(&real.bucket);
-    let address = Address::parse(false, uri.strip_prefix("influxdb:").unwrap(), "influxdb", &|_| None).unwrap();
-    let set_up = found(&address, &options, Pace::default()).unwrap();
+    let address = Address::parse("influxdb", uri.strip_prefix("influxdb:").unwrap(), "influxdb", &|_| None).unwrap();
+    let set_up = found(&Arc::new(address), &options, Pace::default()).unwrap();
     assert_eq!(set_up.retention, Some(3_600));
     let mut sinks = open_uri(&real.uri(&real.bucket), &options).unwrap();
     let now = options.clock.wall().0 / (60 * SECOND) * 60 * SECOND;
@@ -677,4 +819,52 @@ fn a_real_422_leaves_out_what_is_to_blame_alone() {
     let recorded = unwritable(dir.path());
     assert_eq!(recorded.iter().map(|r| &r.1).collect::<BTreeSet<_>>(), old);
     assert!(recorded.iter().all(|r| r.3.starts_with("422: ")));
+}
+
+#[test]
+fn the_v1_endpoint_of_a_real_influxdb_gives_back_every_bit_and_says_no_clearly() {
+    let Some(real) = Real::find("rows through a real v1 endpoint", 3_600) else { return };
+    let (dir, mut rng) = (temp(), seed());
+    let options = options(dir.path());
+    let uris = [real.uri1(&real.bucket, "token_file"), real.uri1(&real.bucket, "user=anybody&password_file")];
+    for uri in &uris {
+        let rest = uri.strip_prefix("influxdb1:").unwrap();
+        let address = Address::parse("influxdb1", rest, "influxdb1", &|_| None).unwrap();
+        // This endpoint says `0s` of every bucket.
+        assert_eq!(found(&Arc::new(address), &options, Pace::default()), Ok(SetUp { retention: None }), "{uri}");
+    }
+    let now = options.clock.wall().0 / (60 * SECOND) * 60 * SECOND;
+    let mut rows = rows_within_hours(&mut rng, 3_000, true);
+    rows.retain(|row| !row.symbol.ends_with('\\'));
+    for (n, row) in rows.iter_mut().enumerate() {
+        row.symbol = format!("{n}{}", row.symbol);
+        row.minute = WindowStart(now - if n % 1_000 == 7 { 7_200 } else { 60 } * SECOND); // some, long before
+    }
+    let finals: Vec<_> = rows.iter().map(|row| Row { state: State::Final, ..row.clone() }).collect();
+    store_all(&mut *open_uri(&uris[0], &options).unwrap()[0].port, 1, &finals);
+    store_all(&mut *open_uri(&uris[1], &options).unwrap()[1].port, 1, &rows);
+    for (measurement, sent) in [("minute", &finals), ("minute_live", &rows)] {
+        let got = real.read(measurement);
+        let fits = |row: &&Row| row.minute.0 > now - 3_600 * SECOND;
+        assert_eq!(got.len(), sent.iter().filter(fits).count());
+        sent.iter().filter(fits).for_each(|row| same(&got[&(row.symbol.clone(), row.minute.0)], row));
+    }
+    let recorded = unwritable(dir.path());
+    assert_eq!(recorded.len(), 2 * rows.len().div_ceil(1_000));
+    assert!(recorded.iter().all(|r| r.3.starts_with("422: ")));
+
+    let wrong = dir.path().join("wrong");
+    std::fs::write(&wrong, "no-such-password").unwrap();
+    let wrong = |uri: &str| uri.replace(&real.file, &wrong.display().to_string());
+    let open = uris[0].split('?').next().unwrap();
+    for (uri, want) in [
+        (wrong(&uris[0]), "does not know the token"),
+        (wrong(&uris[1]), "does not know user `anybody` with this password"),
+        (open.to_owned(), "wants to know who writes"),
+        (real.uri1("no-such-database", "token_file"), "does not find database `no-such-database`"),
+    ] {
+        let halt = check(&uri, &options).unwrap_err();
+        assert!(halt.kind == HaltKind::Usage && halt.why.contains(want), "{halt}");
+        assert!(!halt.why.contains("no-such-password"));
+    }
 }

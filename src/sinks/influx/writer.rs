@@ -6,10 +6,11 @@
 //! `minute_live` it may show an older row until the next one. Batches are bisected when the server blames one of their points; before any point is blamed, an empty
 //! write must go through, lest a proxy that refuses everything make all points unwritable.
 
+use super::address::Address;
 use super::client::{Client, Reply, advice, brief, runtime};
+use super::line;
 use super::retry::{Backoff, Pace};
 use super::unwritable::{Unwritable, record};
-use super::{Address, line};
 use crate::clock::Clock;
 use crate::sinks::RowWriter;
 use crate::sinks::port::{Health, Leave, Stop};
@@ -137,7 +138,9 @@ impl InfluxWriter {
                     }
                     Verdict::Split => return Ok(Outcome::Split(format!("{status}: {}", brief(&text)))),
                     Verdict::Blame => {
-                        let dropped = if status == 422 { dropped(&text) } else { None };
+                        // An InfluxDB 1 says 400 to a partial write as well.
+                        let partial = status == 422 || text.starts_with("partial write: ");
+                        let dropped = if partial { dropped(&text) } else { None };
                         return Ok(Outcome::Blame { answer: format!("{status}: {}", brief(&text)), dropped });
                     }
                     Verdict::Again => (format!("{status}: {}", brief(&text)), backoff.wait(retry_after)),

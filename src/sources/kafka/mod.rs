@@ -29,10 +29,11 @@ mod tests;
 mod watch;
 
 pub(crate) use config::{Address, address, lower, producer_config};
+pub(crate) use context::Context;
 
 use super::{SourceOptions, Start};
 use admin::{Offsets, Refused, Topic, Wait};
-use context::{Consume, Context};
+use context::Consume;
 use minutely_dataflows::edge::{Found, Halt, HaltKind, LogSource, PartitionReader, Recalled, Wake};
 use minutely_dataflows::record::{LastRecord, PartitionName};
 use minutely_dataflows::time::NextOffset;
@@ -79,7 +80,7 @@ pub(crate) fn open(uri: &str, options: &SourceOptions) -> Result<Arc<dyn LogSour
         known.told(&partition.name);
         shared.tell(partition.clone());
     }
-    [&shared.asker, &*shared.consumer].into_iter().for_each(|client| client.context().begin());
+    shared.clients().for_each(Context::begin);
     let shared = Arc::new(shared);
     let mut source = Kafka { shared: Arc::clone(&shared), options: options.clone(), found, threads: Vec::new() };
     source.spawn("kafka-ends", ends::run)?;
@@ -143,6 +144,11 @@ impl Shared {
             asker,
             consumer,
         })
+    }
+
+    /// What both clients tell on the side.
+    fn clients(&self) -> impl Iterator<Item = &Context> {
+        [&self.asker, &*self.consumer].into_iter().map(|client| &**client.context())
     }
 
     fn stopping(&self) -> bool {
@@ -255,19 +261,25 @@ impl From<Refused> for Trouble {
 }
 
 impl Opening<'_> {
-    /// Tries until it succeeds, is refused for good, or the time is over: 69.
+    /// Tries until it succeeds, is refused for good (64), or the time is over (69).
     fn patiently<T>(&self, mut attempt: impl FnMut(&Wait<'_>) -> Result<T, Trouble>) -> Result<T, Halt> {
         let meanwhile = || {
             self.shared.serve(Duration::ZERO);
-            Instant::now() < self.deadline
+            Instant::now() < self.deadline && self.refused().is_none()
         };
         loop {
             let timeout = self.deadline.saturating_duration_since(Instant::now());
             let why = match attempt(&Wait { timeout, meanwhile: &meanwhile }) {
-                Ok(done) => return Ok(done),
+                Ok(done) => {
+                    self.shared.clients().for_each(Context::answered);
+                    return Ok(done);
+                }
                 Err(Trouble::Now(halt)) => return Err(halt),
                 Err(Trouble::Later(why)) => why,
             };
+            if let Some(why) = self.refused() {
+                return Err(Halt::new(HaltKind::Usage, format!("kafka at {}: {why}", self.shared.address.brokers)));
+            }
             if Instant::now() >= self.deadline {
                 return Err(self.unreachable(&why));
             }
@@ -275,8 +287,12 @@ impl Opening<'_> {
         }
     }
 
+    fn refused(&self) -> Option<String> {
+        self.shared.clients().find_map(Context::refused)
+    }
+
     fn unreachable(&self, why: &str) -> Halt {
-        let last = [&self.shared.asker, &*self.shared.consumer].into_iter().find_map(|c| c.context().last_trouble());
+        let last = self.shared.clients().find_map(Context::last_trouble);
         let brokers = &self.shared.address.brokers;
         let patience = self.options.patience.as_secs_f64();
         let last = last.map(|last| format!(": {}", last.trim_end_matches('.'))).unwrap_or_default();
