@@ -63,7 +63,12 @@ impl Objects {
     /// This has become durable; says whether a cut waited for it.
     fn done(&mut self, object: ObjectRef) -> bool {
         match self.begun.pop_front().expect("what is done was begun") {
-            Begun::Write => self.live.push((object, 0)),
+            Begun::Write => {
+                // The first has all that is held: as if merged already, so that not every tier takes it up again.
+                let level =
+                    if self.live.is_empty() { object.entries.checked_ilog(TIER as u64).unwrap_or(0) } else { 0 };
+                self.live.push((object, level));
+            }
             Begun::Merge { from, inputs, level } => {
                 drop(self.live.splice(from..from + inputs, [(object, level)]));
                 return false;
