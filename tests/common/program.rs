@@ -79,10 +79,11 @@ impl Program {
                 command.env_remove(&name);
             }
         }
+        command.envs(env.iter().copied()).args(args).arg("--data").arg(data);
+        // Many run at once, and few are asked anything.
         if !args.contains(&"--http") {
             command.args(["--http", "none"]);
         }
-        command.envs(env.iter().copied()).args(args).arg("--data").arg(data);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
