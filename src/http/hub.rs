@@ -20,9 +20,11 @@ use tokio::sync::{Notify, watch};
 
 /// Rows that may wait for the server.
 const MOST_QUEUED: usize = 200_000;
-/// Events, and rows in all of them, that a stream may be behind.
+/// Events, and bytes of all of them, roughly, that a stream may be behind.
 const MOST_EVENTS: usize = 4096;
-const MOST_RING_ROWS: usize = 100_000;
+const MOST_BYTES: usize = 32 << 20;
+/// Bytes of a row and its text, roughly.
+const ROW_BYTES: usize = 320;
 /// Rows in one event.
 const EVENT_ROWS: usize = 4096;
 /// Events come at most that often, and rows are read at most that often while somebody looks; else that seldom.
@@ -94,18 +96,18 @@ pub(super) fn rows_text<'a>(rows: impl Iterator<Item = &'a LiveRow>) -> String {
 #[derive(Default)]
 pub(super) struct Ring {
     events: VecDeque<Arc<Event>>,
-    rows: usize,
+    bytes: usize,
     /// The newest.
     pub(super) last: u64,
 }
 
 impl Ring {
     fn push(&mut self, what: What) {
-        self.rows += rows_in(&what);
+        self.bytes += weight(&what);
         self.events.push_back(Event::new(what));
         self.last += 1;
-        while self.events.len() > MOST_EVENTS || (self.rows > MOST_RING_ROWS && self.events.len() > 1) {
-            self.rows -= self.events.pop_front().map_or(0, |event| rows_in(&event.what));
+        while self.events.len() > MOST_EVENTS || (self.bytes > MOST_BYTES && self.events.len() > 1) {
+            self.bytes -= self.events.pop_front().map_or(0, |event| weight(&event.what));
         }
     }
 
@@ -117,10 +119,10 @@ impl Ring {
     }
 }
 
-fn rows_in(what: &What) -> usize {
+fn weight(what: &What) -> usize {
     match what {
-        What::Rows(rows) => rows.len(),
-        What::Marks(_) | What::Status(_) => 0,
+        What::Rows(rows) => rows.len() * ROW_BYTES,
+        What::Marks(text) | What::Status(text) => 2 * text.len() + ROW_BYTES,
     }
 }
 
@@ -223,7 +225,9 @@ impl Hub {
             view.marks = marks;
             events.push(What::Marks(status::marks(&marks, line(&view))));
         }
-        if view.now.is_some() && status_at.is_none_or(|at| now.0 - at.0 >= STATUS_EVERY) {
+        // Whoever comes later begins with a status.
+        let somebody = self.streams.load(Ordering::Relaxed) > 0;
+        if somebody && view.now.is_some() && status_at.is_none_or(|at| now.0 - at.0 >= STATUS_EVERY) {
             *status_at = Some(now);
             events.push(What::Status(status::text(&view, &self.about, self.started)));
         }
@@ -303,5 +307,11 @@ mod tests {
         }
         assert_eq!(numbers(&ring, 9), None);
         assert_eq!(numbers(&ring, 10).map(|all| all.len()), Some(MOST_EVENTS));
+        let last = ring.last;
+        ring.push(What::Status("x".repeat(MOST_BYTES / 3)));
+        assert!(numbers(&ring, last).is_some_and(|all| all.len() == 1));
+        ring.push(What::Status("x".repeat(MOST_BYTES / 3)));
+        assert_eq!(numbers(&ring, last), None, "bytes count, too");
+        assert_eq!(numbers(&ring, last + 1), Some(vec![last + 2]));
     }
 }

@@ -85,10 +85,11 @@ impl Program {
     /// variables.
     pub(crate) fn start(data: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = command();
+        command.envs(env.iter().copied()).args(args).arg("--data").arg(data);
+        // Many run at once, and few are asked anything.
         if !args.contains(&"--http") {
             command.args(["--http", "none"]);
         }
-        command.envs(env.iter().copied()).args(args).arg("--data").arg(data);
         Self::spawn(command)
     }
 
