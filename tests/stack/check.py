@@ -1,7 +1,7 @@
 """What tests/stack/run does once the tools are there: `check.py TOOLS MINUTELY INFLUXD [WORD...]`.
 
-TOOLS is the folder that `run` fills. Each function below that begins with `check_` is one test; it passes or it raises. With
-words, only those whose names have all of them. The closing line counts them.
+TOOLS is the folder that `run` fills. Each function below that begins with `check_` is one test; it passes or it raises.
+With words, only those whose names have all of them. The closing line counts them.
 """
 
 import glob
@@ -50,7 +50,9 @@ def make_secrets():
     os.makedirs(folder)
     shutil.copy(os.path.join(ROOT, "docker-secrets"), folder)
     subprocess.run([os.path.join(folder, "docker-secrets")], check=True, stdout=subprocess.DEVNULL)
-    return os.path.join(folder, ".secrets"), dict(line.strip().split("=") for line in open(os.path.join(folder, ".env")))
+    return os.path.join(folder, ".secrets"), dict(
+        line.strip().split("=") for line in open(os.path.join(folder, ".env"))
+    )
 
 
 SECRETS, DOTENV = make_secrets()
@@ -61,7 +63,7 @@ def project(profiles):
     return yaml("load", COMPOSE, *profiles, environment=environment)
 
 
-# --- the files by themselves ---------------------------------------------------------------------------------------------
+# --- the files by themselves -------------------------------------------------------------------------------------------
 
 
 def check_compose_is_valid_with_every_choice():
@@ -79,7 +81,9 @@ def check_compose_needs_secrets_and_says_how():
     copy = os.path.join(WORK, "docker-compose.yml")  # beside no .env
     shutil.copy(COMPOSE, copy)
     done = subprocess.run([YAML, "load", copy, *FIRST], capture_output=True, text=True, env=environment)
-    check(done.returncode != 0 and "./docker-secrets" in done.stderr, f"without secrets: {done.stderr or 'no complaint'}")
+    check(
+        done.returncode != 0 and "./docker-secrets" in done.stderr, f"without secrets: {done.stderr or 'no complaint'}"
+    )
 
 
 def check_compose_keeps_to_its_rules():
@@ -91,7 +95,10 @@ def check_compose_keeps_to_its_rules():
         for port in service.get("ports") or []:
             check(port.get("host_ip") == "127.0.0.1", f"{name}: port {port['target']} is open to others")
         for volume in service.get("volumes") or []:
-            check(volume["type"] != "volume" or volume["source"] in volumes, f"{name}: {volume['target']} has no named volume")
+            check(
+                volume["type"] != "volume" or volume["source"] in volumes,
+                f"{name}: {volume['target']} has no named volume",
+            )
         check("privileged" not in service, f"{name} is privileged")
         one_shot = name == "topic"
         health = service.get("healthcheck")
@@ -111,7 +118,9 @@ def check_secrets_are_the_owners_alone_and_stay():
     subprocess.run([os.path.join(os.path.dirname(SECRETS), "docker-secrets")], check=True, stdout=subprocess.DEVNULL)
     after = {file: open(os.path.join(SECRETS, file)).read() for file in os.listdir(SECRETS)}
     check(before == after and len(set(before.values())) == len(before), "a second call made others")
-    ignored = subprocess.run(["git", "check-ignore", ".env", ".secrets/x"], cwd=ROOT, capture_output=True, text=True).stdout
+    ignored = subprocess.run(
+        ["git", "check-ignore", ".env", ".secrets/x"], cwd=ROOT, capture_output=True, text=True
+    ).stdout
     check(ignored.split() == [".env", ".secrets/x"], "git would take secrets")
 
 
@@ -127,7 +136,12 @@ def check_dockerfile_is_as_promised():
 
 
 def check_dockerfile_passes_hadolint():
-    passes(os.path.join(TOOLS, "hadolint/bin/hadolint"), "--no-color", "--failure-threshold=style", os.path.join(ROOT, "Dockerfile"))
+    passes(
+        os.path.join(TOOLS, "hadolint/bin/hadolint"),
+        "--no-color",
+        "--failure-threshold=style",
+        os.path.join(ROOT, "Dockerfile"),
+    )
 
 
 def check_dashboards_are_of_grafanas_types():
@@ -150,15 +164,17 @@ def check_the_build_context_is_all_that_cargo_needs():
             shutil.copytree(source, to)
         elif os.path.exists(source):
             shutil.copy(source, to)
-    for command in (["cargo", "metadata", "--locked", "--offline", "--format-version=1"],
-                    ["cargo", "build", "--release", "--locked", "--offline", "--package=minutely", "--bin=minutely"]):
+    for command in (
+        ["cargo", "metadata", "--locked", "--offline", "--format-version=1"],
+        ["cargo", "build", "--release", "--locked", "--offline", "--package=minutely", "--bin=minutely"],
+    ):
         if command[1] == "build" and not os.environ.get("MINUTELY_TEST_LONG"):
             continue  # compiles everything again, for the sources are elsewhere
         done = subprocess.run(command, cwd=context, capture_output=True, text=True)
         check(done.returncode == 0, f"in Docker's build context, `{' '.join(command)}` says {done.stderr[-600:]}")
 
 
-# --- the stack, running --------------------------------------------------------------------------------------------------
+# --- the stack, running ------------------------------------------------------------------------------------------------
 
 
 class Seen:
@@ -169,7 +185,10 @@ class Seen:
             return open(stack.mounts("grafana")[path]).read()
 
         provisioned = yaml("yaml", os.path.join(ROOT, "grafana/provisioning/datasources/minutely.yml"))["datasources"]
-        here = [Source(one, secret, lambda text: stack.here("grafana", text.replace("http://", "", 1))) for one in provisioned]
+        here = [
+            Source(one, secret, lambda text: stack.here("grafana", text.replace("http://", "", 1)))
+            for one in provisioned
+        ]
         for source in here:
             source.url = "http://" + source.url
         self.sources = {source.uid: source for source in here}
@@ -192,10 +211,17 @@ def programs():
 
 def final_rows_are_exact(seen):
     """Every final row's avg is the f64 nearest to its exact sum over its count."""
-    rows = [row for one in seen.influx('SELECT "sum", "count", "avg", "state" FROM "minute" GROUP BY "symbol"') for row in one["values"]]
+    rows = [
+        row
+        for one in seen.influx('SELECT "sum", "count", "avg", "state" FROM "minute" GROUP BY "symbol"')
+        for row in one["values"]
+    ]
     check(rows, "there are no final rows")
     for when, total, count, average, state in rows:
-        check(state == "final" and float(Fraction(total) / count) == average, f"minute {when}: {total} / {count} is not {average}")
+        check(
+            state == "final" and float(Fraction(total) / count) == average,
+            f"minute {when}: {total} / {count} is not {average}",
+        )
     return len(rows)
 
 
@@ -207,9 +233,15 @@ def check_the_stack_as_it_starts_by_default():
         until(180, "minutes are in minute_live", lambda: seen.count("minute_live"))
         until(180, "final minutes are in minute", lambda: seen.count("minute"))
         until(60, "Prometheus has read minutely", lambda: seen.value("sum(minutely_records_total)"))
-        until(120, "Prometheus has read it a minute long", lambda: (seen.value("count_over_time(minutely_watermark_seconds[5m])") or 0) >= 12)
+        until(
+            120,
+            "Prometheus has read it a minute long",
+            lambda: (seen.value("count_over_time(minutely_watermark_seconds[5m])") or 0) >= 12,
+        )
         print(f"  {final_rows_are_exact(seen)} final rows are exact")
-        boards = [Dashboard(path, seen.sources) for path in sorted(glob.glob(os.path.join(ROOT, "grafana/dashboards/*.json")))]
+        boards = [
+            Dashboard(path, seen.sources) for path in sorted(glob.glob(os.path.join(ROOT, "grafana/dashboards/*.json")))
+        ]
         answers = [answer for board in boards for answer in board.answers()]
         empty = "".join(f"\n    {where}: {query}" for where, query, rows in answers if not rows)
         check(boards and not empty, f"these give no rows:{empty}")

@@ -115,7 +115,9 @@ class Dashboard:
                 else:
                     query = self.fill(target["expr"], source)
                     when = () if target["instant"] else (self.start, self.end, self.interval_s(source))
-                    rows = [value for _, values in source.prometheus(query, *when) for value in values if value == value]
+                    rows = [
+                        value for _, values in source.prometheus(query, *when) for value in values if value == value
+                    ]
                 yield where, query, rows
 
 

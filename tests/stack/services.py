@@ -1,7 +1,7 @@
 """The services of docker-compose.yml as processes of this machine.
 
-What a service runs, with which arguments, environment, files, secrets and volumes, is read out of the file; nothing of it
-is said a second time here. Three things differ from containers, and are translated everywhere they are written:
+What a service runs, with which arguments, environment, files, secrets and volumes, is read out of the file; nothing of
+it is said a second time here. Three things differ from containers, and are translated everywhere they are written:
 
 - a name and a port (`kafka:9092`, `0.0.0.0:8080`) become 127.0.0.1 and a free port,
 - a path inside a container becomes the file or folder that is mounted there,
@@ -31,7 +31,10 @@ JAVA = {
     "kafka-server-start.sh": ["kafka.Kafka"],
     "zookeeper-server-start.sh": ["org.apache.zookeeper.server.quorum.QuorumPeerMain"],
     # (moved with Kafka 4)
-    "kafka-broker-api-versions.sh": ["org.apache.kafka.tools.BrokerApiVersionsCommand", "kafka.admin.BrokerApiVersionsCommand"],
+    "kafka-broker-api-versions.sh": [
+        "org.apache.kafka.tools.BrokerApiVersionsCommand",
+        "kafka.admin.BrokerApiVersionsCommand",
+    ],
 }
 
 
@@ -74,7 +77,7 @@ def dockerfile(path):
 
 
 class Stack:
-    """The services of some profiles. `programs` names what runs for what an image holds: minutely, influxd, prometheus."""
+    """The services of some profiles. `programs`: what runs for what an image holds: minutely, influxd, prometheus."""
 
     def __init__(self, project, folder, programs):
         self.services = project["services"]
@@ -132,8 +135,11 @@ class Stack:
     def mounts(self, name):
         """All that is mounted. Files that are configuration hold this machine's addresses and paths."""
         found = self._mounts(name)
-        texts = {path: open(there).read() for path, there in found.items()
-                 if os.path.isfile(there) and not path.startswith("/run/secrets/")}
+        texts = {
+            path: open(there).read()
+            for path, there in found.items()
+            if os.path.isfile(there) and not path.startswith("/run/secrets/")
+        }
         for config in self.services[name].get("configs") or []:
             texts[config["target"]] = self.project["configs"][config["source"]]["content"]
         for path, text in texts.items():
@@ -166,13 +172,21 @@ class Stack:
         version = image.rsplit(":", 1)[1]
         libs = os.path.join(CACHE, f"kafka-{version}", "libs")
         if not os.path.isdir(libs):
-            raise Failed(f"{image}: Kafka {version} is not installed; KAFKA_VERSION={version} experiments/servers/kafka install")
-        jars = " ".join(subprocess.run(["unzip", "-Z1", os.path.join(libs, jar)], capture_output=True, text=True).stdout
-                        for jar in os.listdir(libs) if jar.startswith("kafka"))
+            raise Failed(
+                f"{image}: Kafka {version} is not installed; KAFKA_VERSION={version} experiments/servers/kafka install"
+            )
+        jars = " ".join(
+            subprocess.run(["unzip", "-Z1", os.path.join(libs, jar)], capture_output=True, text=True).stdout
+            for jar in os.listdir(libs)
+            if jar.startswith("kafka")
+        )
         for one in classes:
             if one.replace(".", "/") + ".class" in jars or not one.startswith(("kafka", "org.apache.kafka")):
-                log = [f"-Dlog4j2.configurationFile={CACHE}/kafka-{version}/log4j2.properties",
-                       f"-Dlog4j.configuration=file:{CACHE}/kafka-{version}/log4j.properties", "-Dlog.level=info"]
+                log = [
+                    f"-Dlog4j2.configurationFile={CACHE}/kafka-{version}/log4j2.properties",
+                    f"-Dlog4j.configuration=file:{CACHE}/kafka-{version}/log4j.properties",
+                    "-Dlog.level=info",
+                ]
                 return ["java", "-Xmx512m", "-XX:+UseSerialGC", *log, "-cp", os.path.join(libs, "*"), one]
         raise Failed(f"{image}: there is none of {classes} in it")
 
@@ -236,8 +250,15 @@ class Stack:
         with open(self.log(name), "a") as log:
             log.write(f"$ {' '.join(command)}\n")
             log.flush()
-            self.running[name] = subprocess.Popen(command, env=environment, cwd=self.folder, stdin=subprocess.DEVNULL,
-                                                  stdout=log, stderr=log, start_new_session=True)
+            self.running[name] = subprocess.Popen(
+                command,
+                env=environment,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         if image == "influxdb":
             self._set_up_influxdb(name, environment)
 
@@ -248,17 +269,35 @@ class Stack:
             os.makedirs(folder, exist_ok=True)
         command = self._java(self.services[name]["image"], ["kafka.docker.KafkaDockerWrapper"])
         if not os.path.exists(os.path.join(folders[2], "server.properties")):
-            done = subprocess.run([*command, "setup", "--default-configs-dir", folders[0], "--mounted-configs-dir", folders[1],
-                                   "--final-configs-dir", folders[2]], env=environment, capture_output=True, text=True)
+            done = subprocess.run(
+                [
+                    *command,
+                    "setup",
+                    "--default-configs-dir",
+                    folders[0],
+                    "--mounted-configs-dir",
+                    folders[1],
+                    "--final-configs-dir",
+                    folders[2],
+                ],
+                env=environment,
+                capture_output=True,
+                text=True,
+            )
             if done.returncode != 0:
                 raise Failed(f"{name}: its image's setup ends with {done.returncode}: {done.stdout}{done.stderr}")
-        return self._java(self.services[name]["image"], ["kafka.Kafka"]) + [os.path.join(folders[2], "server.properties")]
+        return self._java(self.services[name]["image"], ["kafka.Kafka"]) + [
+            os.path.join(folders[2], "server.properties")
+        ]
 
     def _start_influxdb(self, name, words):
         where = self.mounts(name)["/var/lib/influxdb2"]
-        return self.command(name, words) + [f"--http-bind-address=127.0.0.1:{self.port(name, 8086)}",
-                                            f"--bolt-path={where}/influxd.bolt", f"--sqlite-path={where}/influxd.sqlite",
-                                            f"--engine-path={where}/engine"]
+        return self.command(name, words) + [
+            f"--http-bind-address=127.0.0.1:{self.port(name, 8086)}",
+            f"--bolt-path={where}/influxd.bolt",
+            f"--sqlite-path={where}/influxd.sqlite",
+            f"--engine-path={where}/engine",
+        ]
 
     def _set_up_influxdb(self, name, environment):
         """The image's start: `influx setup`, with what DOCKER_INFLUXDB_INIT_* say."""
@@ -274,8 +313,14 @@ class Stack:
         url = self.url(name, 8086)
         until(60, f"{name} listens", lambda: http(f"{url}/api/v2/setup")[0] == 200, 0.1)
         if json.loads(http(f"{url}/api/v2/setup")[1])["allowed"]:
-            body = {"username": said("USERNAME"), "password": said("PASSWORD"), "token": said("ADMIN_TOKEN"),
-                    "org": said("ORG"), "bucket": said("BUCKET"), "retentionPeriodSeconds": 0}
+            body = {
+                "username": said("USERNAME"),
+                "password": said("PASSWORD"),
+                "token": said("ADMIN_TOKEN"),
+                "org": said("ORG"),
+                "bucket": said("BUCKET"),
+                "retentionPeriodSeconds": 0,
+            }
             status, text = http(f"{url}/api/v2/setup", json.dumps(body).encode(), {"Content-Type": "application/json"})
             if status != 201:
                 raise Failed(f"{name}: set-up answers {status} {text}")
@@ -294,8 +339,15 @@ class Stack:
 
     def healthy(self, name):
         self.alive(name)
-        done = subprocess.run(self.command(name, self.probe(name)), env=self.environment(name), timeout=60, text=True,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        done = subprocess.run(
+            self.command(name, self.probe(name)),
+            env=self.environment(name),
+            timeout=60,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         self.said = done.stdout
         return done.returncode == 0
 

@@ -1,5 +1,5 @@
-// Type-checks dashboards: `check.mjs FOLDER`. And what types cannot say: panels do not overlap, identities are not twice
-// there, the version is the one that this @grafana/schema writes.
+// Type-checks dashboards: `check.mjs FOLDER`. And what types cannot say: panels do not overlap, identities are not
+// twice there, the version is the one that this @grafana/schema writes.
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
@@ -25,7 +25,7 @@ for (const name of names) {
   if (uids.has(board.uid)) mistakes.push(`${name}: its uid is another's`);
   uids.add(board.uid);
   if (board.schemaVersion !== defaultDashboard.schemaVersion) {
-    mistakes.push(`${name}: schemaVersion ${board.schemaVersion}, and Grafana writes ${defaultDashboard.schemaVersion}`);
+    mistakes.push(`${name}: schemaVersion ${board.schemaVersion}, not ${defaultDashboard.schemaVersion}`);
   }
   const ids = new Set(board.panels.map((panel) => panel.id));
   if (ids.size !== board.panels.length) mistakes.push(`${name}: two panels have one id`);

@@ -1,4 +1,4 @@
-// The shape of a dashboard's file, by Grafana's own types: those of the dashboard, and of each kind of panel that is used.
+// The shape of a dashboard's file, by Grafana's own types: of the dashboard, and of each kind of panel that is used.
 
 import type { Dashboard, FieldConfigSource, Panel } from '@grafana/schema';
 import type * as candlestick from '@grafana/schema/dist/esm/raw/composable/candlestick/panelcfg/x/CandlestickPanelCfg_types.gen';
@@ -37,9 +37,19 @@ type PanelOf<Type extends string, Options, Custom> = Omit<
   gridPos: NonNullable<Panel['gridPos']>;
   options: Options;
   fieldConfig: Fields<Custom>;
-} & ({ datasource: Source<'influxdb'>; targets: Influx[] } | { datasource: Source<'prometheus'>; targets: Prometheus[] });
+} & (
+    | { datasource: Source<'influxdb'>; targets: Influx[] }
+    | { datasource: Source<'prometheus'>; targets: Prometheus[] }
+  );
 
-type Row = { id: number; type: 'row'; title: string; collapsed: boolean; panels: []; gridPos: NonNullable<Panel['gridPos']> };
+type Row = {
+  id: number;
+  type: 'row';
+  title: string;
+  collapsed: boolean;
+  panels: [];
+  gridPos: NonNullable<Panel['gridPos']>;
+};
 
 type AnyPanel =
   | Row
