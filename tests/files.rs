@@ -235,7 +235,7 @@ fn bad_use_says_what_to_do() {
     refused(&["--window", "soon"], 64, &["--window soon", "such as 500ms"]);
     refused(&["--source", "file:/nowhere/*.jsonl"], 64, &["no file matches"]);
     refused(&["--sink", "csv:/nowhere/x.csv"], 64, &["/nowhere", "make the folder first"]);
-    refused(&["--sink", "influxdb1://h:1/db"], 64, &["InfluxDB 1 comes later"]);
+    refused(&["--sink", "influxdb1:nowhere"], 64, &["give it as influxdb1://host:port/db"]);
     refused(&["--state", "gs://bucket/x"], 64, &["--state gs://bucket/x", "takes a folder"]);
     refused(&["state"], 64, &["no command `state `", "state show|check|rebuild"]);
     refused(&["state", "frob"], 64, &["no command `state frob`"]);
