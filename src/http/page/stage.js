@@ -54,7 +54,8 @@ export class Stage {
   correction(fix) {
     if (!fix) return text(find("correction"), "");
     const more = fix.row[COUNT] - fix.before[COUNT], by = more === 1 ? "a straggler" : `${whole(more)} stragglers`;
-    const what = `${price(fix.before[AVG])} → ${price(fix.row[AVG])}`;
+    const [was, is] = [price(fix.before[AVG]), price(fix.row[AVG])];
+    const what = was === is ? `still ${is}, to the last digit shown` : `${was} → ${is}`;
     return text(find("correction"), `· ${this.clock(fix.row[MINUTE])} corrected by ${by}: ${what}`);
   }
 
