@@ -260,6 +260,17 @@ def check_the_stack_as_it_starts_by_default():
         check(seen.value(records % "late") < before / 100, "the producer sent its history again")
         check(seen.value("min(minutely_ledger_balanced_bool)") == 1, "the ledger does not balance after a crash")
         # alerts fire when they should
+        broken = ["--from=sim:?broken=100%&history=2h", "--limit=200000"]
+        there = f"--to=kafka://127.0.0.1:{stack.port('kafka', 9092)}/ticks"
+        passes(MINUTELY, "produce", *broken, there)
+        until(60, "the alert of dead letters fires", seen.alerts["minutely-dead-letters"].fires)
+        if os.environ.get("MINUTELY_TEST_LONG"):  # silence without an answer is no evidence: W stands still
+            stack.running["kafka"].send_signal(signal.SIGSTOP)
+            until(300, "the alert of a frontier that stands still fires", seen.alerts["minutely-stalled"].fires)
+            stack.running["kafka"].send_signal(signal.SIGCONT)
+            stack.stop("producer")  # it gave up, and the file says that it is started again
+            stack.start("producer")
+            until(120, "the alert of a frontier ends", lambda: not seen.alerts["minutely-stalled"].fires())
         stack.stop("influxdb", signal.SIGKILL)
         until(60, "the alert of a sink fires", seen.alerts["minutely-sink"].fires)
         stack.start("influxdb")
