@@ -12,7 +12,7 @@ use clap::{ArgAction, Parser};
 ///
 /// `minutely produce --from URI --to kafka://…`: writes a source's records to a Kafka topic; `minutely produce --help`.
 ///
-/// `minutely health [HOST:PORT]` asks the run that serves there whether it is well: 0, or 69.
+/// `minutely health [HOST:PORT]` asks the run that serves there (MINUTELY_HTTP, or 127.0.0.1:8080) whether it is well: 0, or 69.
 #[derive(Debug, Parser)]
 #[command(
     name = "minutely",
