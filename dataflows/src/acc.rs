@@ -78,7 +78,9 @@ impl Semigroup for Avg {
         self.sum.add(other.sum);
         #[cfg(feature = "mutants")]
         if mutants::on(Mutant::FloatSum) {
-            self.sum = Sum::new((self.sum.get() as f64) as i128);
+            #[expect(clippy::cast_possible_truncation, reason = "that is what is wrong with it")]
+            let rounded = self.sum.get() as f64 as i128;
+            self.sum = Sum::new(rounded);
         }
     }
 }
