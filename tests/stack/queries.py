@@ -45,6 +45,11 @@ class Source:
 
     def prometheus(self, expr, start=None, end=None, step=None):
         """Series of PromQL, each a list of (labels, values)."""
+        found = self.points(expr, start, end, step)
+        return [(labels, [value for _, value in points]) for labels, points in found]
+
+    def points(self, expr, start=None, end=None, step=None):
+        """The same with each value's time: (labels, [(time, value)])."""
         path, asked = "query", {"query": expr}
         if start is not None:
             path, asked = "query_range", {"query": expr, "start": start, "end": end, "step": step}
@@ -52,7 +57,9 @@ class Source:
         if status != 200:
             raise Failed(f"Prometheus answers {status} {text.strip()}: {expr}")
         result = json.loads(text)["data"]["result"]
-        return [(one["metric"], [float(v) for _, v in one.get("values", [one.get("value")])]) for one in result]
+        return [
+            (one["metric"], [(when, float(v)) for when, v in one.get("values", [one.get("value")])]) for one in result
+        ]
 
 
 def duration(text):
@@ -124,7 +131,8 @@ class Dashboard:
 class Alert:
     """One rule of grafana/provisioning/alerting."""
 
-    def __init__(self, rule, sources):
+    def __init__(self, rule, sources, every_s):
+        self.rule, self.every_s, self.for_s = rule, every_s, duration(rule["for"])
         self.title = rule["title"]
         by_ref = {one["refId"]: one for one in rule["data"]}
         condition = by_ref[rule["condition"]]
@@ -135,9 +143,25 @@ class Alert:
         evaluator = condition["model"]["conditions"][0]["evaluator"]
         limit = evaluator["params"][0]
         self.crosses = {"lt": lambda v: v < limit, "gt": lambda v: v > limit}[evaluator["type"]]
+        self.promql = f"{self.expr} {'<' if evaluator['type'] == 'lt' else '>'} {limit}"
 
     def values(self):
         return [value for _, values in self.source.prometheus(self.expr) for value in values]
 
     def fires(self):
         return any(self.crosses(value) for value in self.values())
+
+    def fired(self, start, end):
+        """When it fired, by Grafana's rules: asked every so often, it must have crossed as long as its `for` says."""
+        times = set()
+        for _, points in self.source.points(self.expr, start, end, self.every_s):
+            since, last = None, None
+            for when, value in points:
+                if not self.crosses(value) or (last and when - last > self.every_s):
+                    since = None
+                if self.crosses(value):
+                    since = when if since is None else since
+                    if when - since >= self.for_s:
+                        times.add(when)
+                last = when
+        return sorted(times)

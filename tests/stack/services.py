@@ -236,7 +236,12 @@ class Stack:
         lines = open(self.log(name), errors="replace").read().splitlines()[-15:]
         return "".join(f"\n    {line[:240]}" for line in lines)
 
-    def start(self, name):
+    def last_words(self):
+        for name in sorted(os.listdir(os.path.join(self.folder, "logs"))):
+            print(f"  {name}:{self.tail(name)}")
+
+    def start(self, name, more=()):
+        """Its command, with more words if there are some."""
         image = self.services[name]["image"].split(":")[0]
         environment, words = self.environment(name), self.words(name)
         if image == "apache/kafka" and not words:
@@ -247,20 +252,18 @@ class Stack:
             command = self.command(name, words) + [f"--web.listen-address=127.0.0.1:{self.port(name, 9090)}"]
         else:
             command = self.command(name, words)
+        self.spawn(name, [*command, *more], environment)
+        if image == "influxdb":
+            self._set_up_influxdb(name, environment)
+
+    def spawn(self, name, command, environment=None):
+        """(In the process group of whoever tests, so that none outlives a test that is killed.)"""
         with open(self.log(name), "a") as log:
             log.write(f"$ {' '.join(command)}\n")
             log.flush()
             self.running[name] = subprocess.Popen(
-                command,
-                env=environment,
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
+                command, env=environment, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        if image == "influxdb":
-            self._set_up_influxdb(name, environment)
 
     def _start_kafka(self, name, environment):
         """The image's start: its own class makes the configuration of the environment and formats the storage."""
@@ -367,7 +370,7 @@ class Stack:
                 if any(other in waiting for other in needs):
                     continue
                 for other, how in needs.items():
-                    self._wait(other, how["condition"])
+                    self.wait(other, how["condition"])
                 self.start(name)
                 print(f"  {name} started", flush=True)
                 waiting.remove(name)
@@ -375,9 +378,9 @@ class Stack:
                 raise Failed(f"{waiting} wait for one another")
         for name in self.running:
             if self.probe(name):
-                self._wait(name, "service_healthy")
+                self.wait(name, "service_healthy")
 
-    def _wait(self, name, condition):
+    def wait(self, name, condition):
         if condition == "service_completed_successfully":
             code = self.running[name].wait(120)
             if code != 0:
