@@ -54,7 +54,8 @@ pub(crate) fn open_letters(path: &Path, wake: Wake, keep: Option<u64>, take_over
         let file = append::create("dead letters", path, claim)?;
         writer.file = Some(Appender::new(file, keep.unwrap_or(0), path, health.clone(), stop.clone()));
     }
-    let work = move |(at, letters): (u64, Vec<DeadLetter>)| {
+    let work = move |cut: Option<(u64, Vec<DeadLetter>)>| {
+        let Some((at, letters)) = cut else { return Ok(None) };
         let position = Some(writer.store(&letters)?);
         Ok(Some(Stored { at, position }))
     };

@@ -109,6 +109,14 @@ pub(crate) trait RowWriter: Send {
     /// # Errors
     /// When no retry is of use, or it was told to stop.
     fn store(&mut self) -> Result<Option<u64>, Leave>;
+
+    /// Nothing came for a few seconds: is the place still there? What it finds is for its health.
+    ///
+    /// # Errors
+    /// When it was told to stop.
+    fn idle(&mut self) -> Result<(), Leave> {
+        Ok(())
+    }
 }
 
 /// A sink as the command line names it.

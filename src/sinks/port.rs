@@ -8,13 +8,15 @@
 use super::RowWriter;
 use minutely_dataflows::edge::{Halt, HaltKind, RowBatch, SinkPort, Stored, Wake};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Batches that may wait for a writer, besides the one it works on.
 pub(super) const QUEUE_BATCHES: usize = 2;
+/// After so long without anything to do a writer is asked whether its place is still there.
+const IDLE: Duration = Duration::from_secs(5);
 /// How long a drop waits for its thread; one that is blocked in the operating system is left behind.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -201,13 +203,14 @@ impl Drop for Ending {
 }
 
 impl<T: Send + 'static> Worker<T> {
-    /// Starts the thread. `work` gets one thing after the other and says up to where all is stored now, if that moved.
+    /// Starts the thread. `work` gets one thing after the other and says up to where all is stored now, if that moved;
+    /// it gets none when nothing came for a while.
     ///
     /// # Errors
     /// When the system has no thread for us.
     pub(super) fn start<F>(name: &str, wake: Wake, stop: Stop, work: F) -> Result<Self, Halt>
     where
-        F: FnMut(T) -> Result<Option<Stored>, Leave> + Send + 'static,
+        F: FnMut(Option<T>) -> Result<Option<Stored>, Leave> + Send + 'static,
     {
         let (queue, things) = sync_channel(QUEUE_BATCHES);
         let shared =
@@ -227,13 +230,20 @@ impl<T: Send + 'static> Worker<T> {
 
     fn run<F>(things: &Receiver<T>, shared: &Shared, stop: &Stop, mut work: F)
     where
-        F: FnMut(T) -> Result<Option<Stored>, Leave>,
+        F: FnMut(Option<T>) -> Result<Option<Stored>, Leave>,
     {
-        while let Ok(thing) = things.recv() {
+        loop {
+            let thing = match things.recv_timeout(IDLE) {
+                Ok(thing) => Some(thing),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             if stop.is_set() {
                 return;
             }
+            let idle = thing.is_none();
             match work(thing) {
+                Ok(None) if idle => continue,
                 Ok(None) => {}
                 Ok(stored) => *lock(&shared.stored) = Ok(stored),
                 Err(Leave::Stopped) => return,
@@ -284,7 +294,8 @@ impl RowPort {
     /// # Errors
     /// When the system has no thread for us.
     pub(super) fn start(name: &str, wake: Wake, stop: Stop, mut writer: Box<dyn RowWriter>) -> Result<Self, Halt> {
-        let work = move |batch: RowBatch| {
+        let work = move |batch: Option<RowBatch>| {
+            let Some(batch) = batch else { return writer.idle().map(|()| None) };
             if !batch.rows.is_empty() {
                 writer.rows(batch.seq, &batch.rows)?;
             }
@@ -373,7 +384,7 @@ mod tests {
         tell.send(Err(Leave::Halt(halt.clone()))).unwrap();
         poll("the halt arrives", || port.stored() == Err(halt.clone()));
 
-        let work = |_: u8| -> Result<Option<Stored>, Leave> { panic!("on purpose") };
+        let work = |_: Option<u8>| -> Result<Option<Stored>, Leave> { panic!("on purpose") };
         let mut worker = Worker::start("panics", no_wake(), Stop::new(), work).unwrap();
         worker.offer(1).unwrap();
         poll("the panic arrives", || worker.stored().is_err_and(|h| h.kind == HaltKind::Internal));

@@ -11,6 +11,7 @@ mod hostile;
 mod bad_use;
 mod changed;
 mod hostile_logs;
+mod idle;
 mod influx1;
 mod killed;
 mod live;

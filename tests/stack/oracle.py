@@ -81,7 +81,7 @@ def once(pairs):
     found = {}
     for name, value in pairs:
         if name in found and name in ("symbol", "price", "ts", "volume"):
-            found[""] = "twice"
+            found[None] = "twice"
         found[name] = value
     return found
 
@@ -134,8 +134,8 @@ def event(payload):
         raise Rejected("json") from None
     if not isinstance(said, dict):
         raise Rejected("shape")
-    if "" in said:
-        raise Rejected(said[""])
+    if None in said:  # (no name in JSON)
+        raise Rejected(said[None])
     symbol = said.get("symbol")
     if symbol is None:
         raise Rejected("null")

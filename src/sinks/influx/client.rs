@@ -49,6 +49,11 @@ fn causes(error: reqwest::Error) -> String {
     text
 }
 
+/// Why there was no answer.
+fn lost(error: reqwest::Error) -> String {
+    if error.is_timeout() { "no answer in time".to_owned() } else { causes(error) }
+}
+
 impl Client {
     /// Connects to nothing yet.
     ///
@@ -75,8 +80,7 @@ impl Client {
             .body(gzip);
         let mut answer = match request.send().await {
             Ok(answer) => answer,
-            Err(e) if e.is_timeout() => return Reply::Lost("no answer in time".to_owned()),
-            Err(e) => return Reply::Lost(causes(e)),
+            Err(e) => return Reply::Lost(lost(e)),
         };
         let status = answer.status().as_u16();
         let header = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
@@ -90,6 +94,20 @@ impl Client {
         }
         bytes.truncate(ANSWER_BYTES);
         Reply::Status { status, retry_after, text: message(&String::from_utf8_lossy(&bytes)) }
+    }
+
+    /// Is the server there? Any answer will do that is no error of its own: not every proxy lets a ping through.
+    ///
+    /// # Errors
+    /// Why it is not, as a write would say it.
+    pub(super) async fn ping(&self) -> Result<(), String> {
+        let mut url = self.address.base.clone();
+        url.set_path("/ping");
+        match self.address.access.sign(self.http.get(url)).send().await {
+            Ok(answer) if answer.status().is_server_error() => Err(format!("{} to a ping", answer.status())),
+            Ok(_) => Ok(()),
+            Err(e) => Err(lost(e)),
+        }
     }
 }
 

@@ -139,6 +139,10 @@ impl Fake {
                 say(200, "", r#"{"name":"influxdb","status":"pass"}"#)?;
                 continue;
             }
+            if head.starts_with("GET /ping ") {
+                say(204, "", "")?;
+                continue;
+            }
             if head.starts_with("GET /api/v2/buckets?") {
                 let text = format!(
                     r#"{{"buckets":[{{"name":"b","retentionRules":[{{"type":"expire","everySeconds":{}}}]}}]}}"#,

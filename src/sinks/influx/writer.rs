@@ -183,4 +183,20 @@ impl RowWriter for InfluxWriter {
         self.send()?;
         Ok(None)
     }
+
+    /// (All that was taken is stored by now, or not whole: so trouble is a ping's, and a ping may end it.)
+    fn idle(&mut self) -> Result<(), Leave> {
+        let pinged = self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.stop.told() => Err(Leave::Stopped),
+                pinged = self.client.ping() => Ok(pinged),
+            }
+        })?;
+        match pinged {
+            Ok(()) => self.health.heals(),
+            Err(why) => self.health.hurts(why),
+        }
+        Ok(())
+    }
 }
