@@ -68,7 +68,7 @@ def project(profiles):
     return yaml("load", COMPOSE, *profiles, environment=environment)
 
 
-# --- the files by themselves -------------------------------------------------------------------------------------------
+# --- the files by themselves ------------------------------------------------------------------------------------------
 
 
 def check_compose_is_valid_with_every_choice():
@@ -170,7 +170,9 @@ def check_the_alert_of_the_ledger_fires_on_a_series_that_says_so():
             "tests": [
                 {
                     "interval": "30s",
-                    "input_series": [{"series": 'minutely_ledger_balanced_bool{job="minutely"}', "values": "1 1 0 0 1 1"}],
+                    "input_series": [
+                        {"series": 'minutely_ledger_balanced_bool{job="minutely"}', "values": "1 1 0 0 1 1"}
+                    ],
                     "alert_rule_test": [
                         {"eval_time": f"{30 * step}s", "alertname": "A", "exp_alerts": [{}] if step in (2, 3) else []}
                         for step in range(6)
@@ -207,7 +209,7 @@ def check_the_build_context_is_all_that_cargo_needs():
         check(done.returncode == 0, f"in Docker's build context, `{' '.join(command)}` says {done.stderr[-600:]}")
 
 
-# --- the stack, running ------------------------------------------------------------------------------------------------
+# --- the stack, running -----------------------------------------------------------------------------------------------
 
 
 class Seen:
@@ -268,20 +270,25 @@ def same(what, found, wanted):
     some = [f"{key}: {found.get(key)}, not {wanted.get(key)}" for key in sorted([*missing, *more, *other])[:5]]
     check(
         not some,
-        f"{what}: {len(missing)} missing, {len(more)} more, {len(other)} different" + "".join(f"\n    {s}" for s in some),
+        f"{what}: {len(missing)} missing, {len(more)} more, {len(other)} different"
+        + "".join(f"\n    {s}" for s in some),
     )
 
 
 def letters_of(stack):
     """Dead letters by (partition, offset) as (reason, payload), and those of them that the log alone does not give."""
     letters, exceptions = {}, set()
-    for path in glob.glob(os.path.join(stack.mounts("minutely")["/var/lib/minutely"], "market", "dead-letters-*.jsonl")):
+    for path in glob.glob(
+        os.path.join(stack.mounts("minutely")["/var/lib/minutely"], "market", "dead-letters-*.jsonl")
+    ):
         for line in map(json.loads, open(path)):
             key = line["partition"], line["offset"]
             check(key not in letters, f"{path}: {key} is there twice")
             letters[key] = line["reason"], line["raw"] and base64.b64decode(line["raw"])
             if line.get("evidence", {}).keys() & {"floor", "clock"}:
-                check(line["reason"] == "late", f"{path}: {key} was judged by the reader's clock, and the broker stamps")
+                check(
+                    line["reason"] == "late", f"{path}: {key} was judged by the reader's clock, and the broker stamps"
+                )
                 exceptions.add(key)
     return letters, exceptions
 
@@ -298,8 +305,11 @@ def minute_is_the_oracles(stack, seen):
             key = row.pop("time"), one["tags"]["symbol"]
             found[key] = {name: value for name, value in row.items() if value is not None}
     same("measurement `minute`", found, rows)
-    same("dead letters", {key: (why, raw or None) for key, (why, raw) in letters.items()},
-         {key: (why, raw or None) for key, (why, raw) in wanted.items()})
+    same(
+        "dead letters",
+        {key: (why, raw or None) for key, (why, raw) in letters.items()},
+        {key: (why, raw or None) for key, (why, raw) in wanted.items()},
+    )
     reasons = collections.Counter(why for why, _ in wanted.values())
     print(f"  {total} records in the topic: {len(rows)} rows are the oracle's, and so are {len(wanted)} dead letters")
     print(f"  ({', '.join(f'{why} {many}' for why, many in sorted(reasons.items()))}; {len(exceptions)} by a floor)")
@@ -378,9 +388,7 @@ def check_the_demo():
             crash()
             stack.start("minutely")
         stack.wait("minutely", "service_healthy")
-        provoke(
-            "minutely-sink", 60, lambda: stack.stop("influxdb", signal.SIGKILL), lambda: stack.start("influxdb")
-        )
+        provoke("minutely-sink", 60, lambda: stack.stop("influxdb", signal.SIGKILL), lambda: stack.start("influxdb"))
         if LONG:  # silence without an answer is no evidence: W stands still
             stop = signal.SIGSTOP
             provoke("minutely-stalled", 300, lambda: stack.running["kafka"].send_signal(stop), restart_kafka)
@@ -397,7 +405,9 @@ def check_the_demo():
                 shown = [round(when - began) for when in times[:1] + times[-1:]]
                 print(f"  alert {alert.title}: fired {shown or 'never'} s after the start")
                 check(bool(times) == (uid in acted), f"alert {alert.title} fires at {shown}")
-                check(all(since <= when <= to for when in times), f"alert {alert.title} fires when nobody gave a reason")
+                check(
+                    all(since <= when <= to for when in times), f"alert {alert.title} fires when nobody gave a reason"
+                )
         print(f"  the ledger balanced for {ended - began:.0f} s", flush=True)
 
         # the log is as long as it will be: the same command to its end makes all of it final

@@ -1,8 +1,8 @@
 """What measurement `minute` must hold and what the dead letters must be, recomputed from Kafka's own log files.
 
 One record after the other, in whole numbers, with nothing of the program: records out of the segments (message format
-2), events out of JSON (R2), verdicts by each partition's own greatest event time (R4, R5, R7), rows by R9. The only thing
-taken from the run is what the log alone cannot tell: which records were late by a floor (R10).
+2), events out of JSON (R2), verdicts by each partition's own greatest event time (R4, R5, R7), rows by R9. The only
+thing taken from the run is what the log alone cannot tell: which records were late by a floor (R10).
 """
 
 import glob
@@ -19,7 +19,8 @@ MINUTE = 60 * 10**9  # of event times, in ns
 
 # A plain record as nearly all are; whatever is not of this form is read by `json`.
 PLAIN = re.compile(
-    rb'\{"symbol":"([A-Z0-9.]+)","price":((?:0|[1-9]\d{0,9}))\.(\d{1,18}),"ts":(0|[1-9]\d{0,15}),"volume":(0|[1-9]\d{0,9})\}'
+    rb'\{"symbol":"([A-Z0-9.]+)","price":(0|[1-9]\d{0,9})\.(\d{1,18}),'
+    rb'"ts":(0|[1-9]\d{0,15}),"volume":(0|[1-9]\d{0,9})\}'
 ).fullmatch
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?").fullmatch
 
@@ -32,7 +33,7 @@ class Number(str):
     """A JSON number as it was written."""
 
 
-# --- records ---------------------------------------------------------------------------------------------------------
+# --- records ----------------------------------------------------------------------------------------------------------
 
 
 def varint(data, at):
@@ -74,7 +75,7 @@ def records(folder):
             at += 12 + length
 
 
-# --- events (R2) -------------------------------------------------------------------------------------------------------
+# --- events (R2) ------------------------------------------------------------------------------------------------------
 
 
 def once(pairs):
@@ -155,7 +156,7 @@ def event(payload):
     return symbol, value, time, weight
 
 
-# --- the answer --------------------------------------------------------------------------------------------------------
+# --- the answer -------------------------------------------------------------------------------------------------------
 
 
 def text(scaled):
