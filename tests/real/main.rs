@@ -14,6 +14,7 @@ mod hostile_logs;
 mod influx1;
 mod killed;
 mod live;
+mod page;
 mod processes;
 mod produced;
 mod secure;
