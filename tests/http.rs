@@ -12,7 +12,7 @@ use common::program::{PATIENCE, Program};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -293,13 +293,34 @@ fn a_stream_resumes_without_loss_or_duplicates() {
     }
 }
 
+const SHORT: [&str; 8] =
+    ["--window", "1s", "--lateness", "1s", "--idle", "1s", "--source", "sim:?history=5s&rate=2000&symbols=3"];
+
 #[test]
 fn live_rows_come_to_be_what_is_final() {
     let folder = tempfile::tempdir().unwrap();
-    let times = ["--window", "1s", "--lateness", "1s", "--idle", "1s"];
-    let args = [&["--source", "sim:?history=5s&rate=2000&symbols=3", "-w", "2"][..], &times].concat();
-    let (_program, at) = serving(folder.path(), &args, &[]);
-    let mut reader = Reader::open(&at, "", None);
+    let (_program, at) = serving(folder.path(), &[&["-w", "2"], &SHORT[..]].concat(), &[]);
+    streamed_rows_are_final(&at);
+}
+
+#[test]
+fn so_do_those_of_a_cluster() {
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = folder.path().join("hosts");
+    let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    std::fs::write(&hosts, free.each_ref().map(|one| one.local_addr().unwrap().to_string()).join("\n")).unwrap();
+    drop(free);
+    let (data, hosts) = (folder.path().join("data"), hosts.display().to_string());
+    let args = |process| [&["-n", "2", "-h", &hosts, "-p", process], &SHORT[..]].concat();
+    let _other = Program::start(&data, &args("1"), &[]);
+    let (_program, at) = serving(&data, &args("0"), &[]);
+    streamed_rows_are_final(&at);
+    assert_eq!(integer(&json(&at, "/api/status")["workers"]), 2);
+}
+
+/// What the stream says of windows that its marks make final is what the API has.
+fn streamed_rows_are_final(at: &str) {
+    let mut reader = Reader::open(at, "", None);
     let mut newest: BTreeMap<(i64, String), Value> = BTreeMap::new();
     let (mut began, mut compared) = (None, 0);
     while compared < 30 {
@@ -321,7 +342,7 @@ fn live_rows_come_to_be_what_is_final() {
                 for (minute, symbol) in of.collect::<Vec<_>>() {
                     let row = newest.remove(&(minute, symbol.clone())).unwrap();
                     let path = format!("/api/minutes?symbol={symbol}&from={minute}&limit=1");
-                    let stored = &json(&at, &path)["rows"][0];
+                    let stored = &json(at, &path)["rows"][0];
                     let want = (&stored["count"], &stored["avg"], &stored["close"]);
                     assert_eq!((&row[2], &row[3], &row[7]), want, "{row} and {stored}");
                     assert!(stored["state"] == "final" || stored["state"] == "partial", "{stored}");

@@ -6,13 +6,14 @@ mod common;
 #[path = "../dataflows/tests/hostile/mod.rs"]
 mod hostile;
 
+use common::poll;
 use common::program::{Ended, PATIENCE, Program, command, files};
 use common::rows::{csv, sqlite};
 use minutely_dataflows::checkpoint::{FORMAT, Manifest, ObjectRef};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How a command ended that looks at a state.
 struct Looked {
@@ -426,6 +427,29 @@ fn a_bounded_run_waits_for_the_state_no_longer_than_it_is_told() {
     whole.grow(30, minutes - 30);
     whole.run("csv:m.csv", &["--emit", "final"]).well();
     assert_eq!(csv(&job.path("m.csv")), csv(&whole.path("m.csv")));
+}
+
+#[test]
+fn a_bounded_run_that_waits_for_its_reader_does_not_commit_all_the_while() {
+    let job = Job::new();
+    job.grow(30, 600);
+    let source = format!("file:{}", job.path("ticks.jsonl").display());
+    let mut command = command();
+    command.args(["--source", &source, "--sink", "stdout:", "--job", "job", "--http", "none", "--data"]);
+    let mut child = command.arg(job.path("data")).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let newest = || job.state().join("manifest").exists().then(|| newest_manifest(&job.state()));
+    let settled = poll("all is read and committed", PATIENCE, || {
+        let before = newest()?;
+        std::thread::sleep(Duration::from_secs(1));
+        newest().filter(|now| now - before <= 10)
+    });
+    std::thread::sleep(Duration::from_secs(2));
+    let now = newest().unwrap();
+    assert!(now - settled <= 20, "{settled} manifests, and {now} two seconds later");
+    let mut rows = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut rows).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(rows.lines().filter(|row| row.contains(",final")).count(), 5 * 630);
 }
 
 fn newest_manifest(state: &Path) -> u64 {

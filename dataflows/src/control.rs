@@ -804,13 +804,23 @@ impl Control {
         rounds
     }
 
+    /// The run is about to end, and more than its sinks is waited for.
+    fn hurries(&self) -> bool {
+        let committed = match self.stopping {
+            Some((_, epoch)) => self.committed.is_some_and(|commit| commit.cut >= epoch),
+            None => self.final_commit.is_some(),
+        };
+        let waits = committed && self.ports.iter().any(|port| port.stored < port.begun);
+        (self.all_ended || self.stopping.is_some()) && !waits
+    }
+
     /// Does the epoch end?
     fn end(&mut self, sealed: Option<Epoch>, first: bool, full: bool, now: Monotonic, decision: &mut Decision) {
         if first {
             self.first.get_or_insert(now);
         }
         self.full |= full;
-        let hurry = self.all_ended || self.stopping.is_some() || !decision.admissions.is_empty();
+        let hurry = self.hurries() || !decision.admissions.is_empty();
         let length = EPOCH.min(self.settings.checkpoint_interval);
         let old = now.0 - self.began.0;
         let over = self.full
@@ -871,7 +881,7 @@ impl Control {
     /// Until when nothing happens by itself.
     pub fn deadline(&self) -> Monotonic {
         let length = EPOCH.min(self.settings.checkpoint_interval);
-        let idle = if self.all_ended || self.stopping.is_some() { length / 10 } else { IDLE_EPOCH };
+        let idle = if self.hurries() { length / 10 } else { IDLE_EPOCH };
         let by_age = Monotonic(self.began.0 + idle);
         self.first.map_or(by_age, |first| by_age.min(Monotonic(first.0 + length)))
     }

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { leastWithoutLoss, settingsOf } from "../../src/http/page/advisor.js";
 import { bytes, change, clock, compact, duration, moment, percent, price,
   smallPercent } from "../../src/http/page/format.js";
-import { KEPT, Market, SPARK } from "../../src/http/page/market.js";
+import { FEW, KEPT, Market, SLACK, SPARK } from "../../src/http/page/market.js";
 import { AVG, COUNT, MINUTE, put, seek, stateOf } from "../../src/http/page/rows.js";
 
 const MIN = 60_000, settings = { window_ms: MIN, lateness_ms: 10 * MIN };
@@ -34,18 +34,20 @@ test("rows stay in the order of minutes, one for each", () => {
   assert.equal(seek(rows, 6), 5);
 });
 
-test("memory is flat: the chosen keep a day of minutes, the others an hour, and symbols are not without end", () => {
-  const market = new Market();
+test("memory is flat: the chosen keep a day, those seen an hour, others little, and symbols are not without end", () => {
+  const market = new Market(), symbols = ["A", "B", "C"];
   market.choose(["A"]);
+  market.entry("A").history = "all";
+  market.entry("B").history = "spark";
   for (let minute = 0; minute < 3 * KEPT; minute += 1) {
-    market.takeRow(row(minute * MIN));
-    market.takeRow(row(minute * MIN, 1, 1, "B"));
+    for (const symbol of symbols) market.takeRow(row(minute * MIN, 1, 1, symbol));
   }
-  const [a, b] = ["A", "B"].map((symbol) => market.entries.get(symbol).rows);
-  assert.ok(a.length >= KEPT && a.length <= KEPT + 16 && a.at(-1)[MINUTE] === (3 * KEPT - 1) * MIN);
-  assert.ok(b.length >= SPARK && b.length <= SPARK + 16);
+  const kept = () => symbols.map((symbol) => market.entries.get(symbol).rows.length);
+  const within = (most, found) => assert.ok(found >= most && found <= most + SLACK, `${found} of ${most}`);
+  [KEPT, SPARK, FEW].forEach((most, i) => within(most, kept()[i]));
+  for (const symbol of symbols) assert.equal(market.entries.get(symbol).rows.at(-1)[MINUTE], (3 * KEPT - 1) * MIN);
   market.choose(["B"]);
-  assert.ok(market.entries.get("A").rows.length <= SPARK + 16);
+  within(SPARK, kept()[0]);
   for (let n = 0; n < 10_000; n += 1) market.takeRow(row(3 * KEPT * MIN, 1, 1, `S${n}`));
   assert.ok(market.entries.size <= 2200 && market.entries.has("B"));
 });

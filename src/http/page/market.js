@@ -1,12 +1,12 @@
 // What the page knows of the market: the newest rows of each symbol, and the marks that give each its state.
 //
-// Memory is flat: the chosen symbols keep KEPT minutes, the others SPARK, and beyond MOST symbols those that moved
-// longest ago go. A row of history never replaces one that counts more ticks: the stream may have been faster than the
-// answer.
+// Memory is flat: the chosen symbols keep KEPT minutes, others SPARK if they were ever in view, else a few; and beyond
+// MOST symbols those that moved longest ago go. A row of history never replaces one that counts more ticks: the stream
+// may have been faster than the answer.
 
 import { COUNT, MINUTE, OPEN, AVG, SYMBOL, VOLUME, fromHistory, last, put, stateOf } from "./rows.js";
 
-export const KEPT = 1440, SPARK = 60;
+export const KEPT = 1440, SPARK = 60, FEW = 2, SLACK = 8;
 const MOST = 2000, FLASH_MS = 1600, PAGE_ROWS = 5000;
 
 async function get(path, query) {
@@ -94,8 +94,8 @@ export class Market {
   }
 
   trim(entry) {
-    const most = this.chosen.includes(entry.symbol) ? KEPT : SPARK;
-    if (entry.rows.length > most + 16) entry.rows.splice(0, entry.rows.length - most);
+    const unseen = entry.history === "none" ? FEW : SPARK, most = this.chosen.includes(entry.symbol) ? KEPT : unseen;
+    if (entry.rows.length > most + SLACK) entry.rows.splice(0, entry.rows.length - most);
   }
 
   choose(symbols) {

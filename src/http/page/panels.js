@@ -186,7 +186,7 @@ function lateness(s) {
     style(column, "height", `${count === 0 ? 0 : Math.max(4, Math.log1p(count) / most * 100).toFixed(1)}%`);
     data(element, "lost", i > 0 && from >= tried.lateness_ms);
     data(element, "present", i === present + 1);
-    text(number, count > 0 ? compact(count, 1000, 10).replace(" ", "") : "");
+    text(number, count > 0 ? compact(count, 1000, 1).replace(" ", "") : "");
     text(edge, i === 0 ? "0" : short(from));
     const what = i === 0 ? `less than ${span(edges[0])}` : `${span(from)} or more`;
     attribute(element, "title", `${what} behind: ${several(count, "record")}`);
@@ -197,9 +197,8 @@ function lateness(s) {
 
 function letterRow() {
   const cell = (name, tag, inner = "") => make("td", name, make(tag, inner));
-  return make("tr", "", cell("", "span"), cell("", "span", "tag"), cell("", "bdi"), cell("number", "span"), cell("",
-    "bdi"),
-    cell("number", "bdi"), cell("raw", "bdi"));
+  return make("tr", "", cell("", "span"), cell("", "span", "tag"), cell("", "bdi"), cell("number", "span"),
+    cell("", "bdi"), cell("number", "bdi"), cell("raw", "bdi"));
 }
 
 function letters(s, now) {
@@ -208,8 +207,8 @@ function letters(s, now) {
   put("dead-note", count === 0 ? "none" : tally);
   data(find("dead"), "empty", recent.length === 0);
   each(body("dead"), recent.slice(0, SHOWN_LETTERS), letterRow, (row, one) => {
-    const values = [moment(one.at, now), one.reason, one.partition, whole(one.offset), one.symbol ?? "–", one.value
-      ?? "–", one.raw ?? ""];
+    const values = [moment(one.at, now), one.reason, one.partition, whole(one.offset), one.symbol ?? "–",
+      one.value ?? "–", one.raw ?? ""];
     values.forEach((value, i) => text(row.children[i].firstChild, value));
     attribute(row.lastChild, "title", one.raw ?? "");
   });
