@@ -29,6 +29,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     end_with_a_worker();
     log();
+    small_pages();
     let (command, args) = match args::command(std::env::args().collect()) {
         Ok(parts) => parts,
         Err(why) => return fail(&Halt::new(HaltKind::Usage, why)),
@@ -60,6 +61,15 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(halt) => fail(&halt),
+    }
+}
+
+/// No transparent huge pages: a merge of 100,000 windows would wait 70 ms for the kernel to clear them
+/// (`experiments/2026-11-25-debian12-2core-huge-pages`).
+fn small_pages() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!("transparent huge pages stay: {error}");
     }
 }
 

@@ -555,3 +555,23 @@ fn prometheus_takes_the_metrics() {
     let said = format!("{}{}", String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
     assert!(ended.status.success() && said.is_empty(), "{said}\n{metrics}");
 }
+
+#[test]
+fn a_fuzzer_that_reads_the_document_finds_no_fault() {
+    let Some(folder) = common::needs("the API by schemathesis", "MINUTELY_TEST_SCHEMATHESIS") else { return };
+    let here = tempfile::tempdir().unwrap();
+    let db = format!("sqlite:{}", here.path().join("m.db").display());
+    let args = ["--source", "sim:?history=5m&rate=200&late=1%&broken=1%", "--sink", &db];
+    let (program, at) = serving(&here.path().join("data"), &args, &[]);
+    poll("it is ready", PATIENCE, || (ask(&at, "GET /readyz", &[]).status == 200).then_some(()));
+    let mut command = Command::new("python3");
+    command.current_dir(here.path()).env("PYTHONPATH", &folder).arg(Path::new(&folder).join("bin/schemathesis"));
+    command.args(["run", &format!("http://{at}/api/openapi.json"), "--no-color", "--generation-database", "none"]);
+    // A stream does not end.
+    command.args(["--exclude-path", "/api/stream", "--max-examples", "25", "--request-timeout", "60"]);
+    let ended = command.output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success(), "{said}{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(said.contains("No issues found"), "{said}");
+    program.stopped();
+}

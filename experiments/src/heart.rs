@@ -41,6 +41,8 @@ pub struct Hands {
 /// # Errors
 /// When the run cannot go on.
 pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, hands: Hands) -> anyhow::Result<Status> {
+    #[cfg(target_os = "linux")]
+    rustix::thread::disable_transparent_huge_pages(true)?; // as the product
     let takes = hands.takes;
     let lead = Mutex::new(Some(hands));
     let decoder = Decoder::new(&Fields::default()).map_err(|why| anyhow::anyhow!(why.join("; ")))?;

@@ -190,12 +190,14 @@ impl Hub {
         let mut status_at = None;
         loop {
             self.bell.notified().await;
-            self.turn(&mut status_at);
-            tokio::time::sleep(EVERY).await;
+            let rows = self.turn(&mut status_at);
+            // What comes without rows is little, and rows are not to wait for it.
+            tokio::time::sleep(if rows { EVERY } else { EVERY / 10 }).await;
         }
     }
 
-    fn turn(&self, status_at: &mut Option<Monotonic>) {
+    /// Were there rows?
+    fn turn(&self, status_at: &mut Option<Monotonic>) -> bool {
         let queue = std::mem::take(&mut *lock(&self.queue));
         let (now, wall) = (self.about.clock.monotonic(), self.about.clock.wall());
         let mut view = self.view();
@@ -213,6 +215,7 @@ impl Hub {
         view.letters.truncate(MOST_LETTERS);
         let mut events = Vec::new();
         let mut rows: Vec<LiveRow> = newest.into_values().collect();
+        let any_rows = !rows.is_empty();
         while !rows.is_empty() {
             let rest = rows.split_off(rows.len().min(EVENT_ROWS));
             events.push(What::Rows(std::mem::replace(&mut rows, rest)));
@@ -232,12 +235,12 @@ impl Hub {
             events.push(What::Status(status::text(&view, &self.about, self.started)));
         }
         drop(view);
-        if events.is_empty() {
-            return;
+        if !events.is_empty() {
+            let mut ring = self.ring();
+            events.into_iter().for_each(|event| ring.push(event));
+            self.newest.send_replace(ring.last);
         }
-        let mut ring = self.ring();
-        events.into_iter().for_each(|event| ring.push(event));
-        self.newest.send_replace(ring.last);
+        any_rows
     }
 }
 

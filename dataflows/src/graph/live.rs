@@ -130,11 +130,11 @@ pub(crate) fn live<'scope, A: Accumulate>(
                 let rows = changed.rows(&trace, &local);
                 if !rows.rows.is_empty() || rows.lost.is_some() {
                     output.session_with_builder(&cap).give(rows);
+                    next = Monotonic(now.0 + every());
                 }
                 if changed.round.is_empty() && through > *cap.time() {
                     cap.downgrade(&through);
                 }
-                next = Monotonic(now.0 + every());
             }
             let more = !changed.round.is_empty() || !changed.next.is_empty() || sealed > *cap.time();
             if more && alarm.is_none_or(|at| at <= now) {

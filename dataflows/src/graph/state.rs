@@ -1,7 +1,7 @@
 //! State: a worker's part of each cut, once the arrangement holds all of it and the objects that keep it are durable.
 //!
 //! An object has the windows whose sums changed since the cut before, each with its whole accumulation as of the cut.
-//! Eight objects of one level are merged into one of the next; all are, when most of what they hold has been superseded.
+//! Sixteen objects of one level are merged into one of the next; all are, when most of what they hold has been superseded.
 //! A merge is begun and waited for like a write, but no cut waits for it.
 //!
 //! An object is gathered over many activations, so that readers are not kept waiting: the trace still tells what was at
@@ -26,7 +26,7 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 
 /// Objects of one level that are merged.
-const TIER: usize = 8;
+const TIER: usize = 16;
 /// Entries that may be superseded before all objects are merged, beyond as many as there are windows held.
 const SLACK: u64 = 4096;
 /// One activation gathers as many windows of series as an epoch has records, divided by this: a millisecond's work.

@@ -1,8 +1,9 @@
 //! What cuts cost a worker and a disk. One worker, `--metrics market`, a sink that takes all at once, and either no state or
 //! a folder of checkpoints, written with fsync by threads of their own.
 //!
-//! `cuts stall none|FOLDER changes|final SERIES RUN INTERVAL_MS CUTS`: there is always something to read, of all series in
-//! turn, so many records of each, all of one window; and the reader takes the time between two calls of its `read`. Prints a
+//! `cuts stall none|FOLDER changes|final SERIES RUN INTERVAL_MS CUTS [RATE]`: there is always something to read (or, with a
+//! RATE, so many records a second), of all series in turn, so many records of each, all of one window; and the reader takes
+//! the time between two calls of its `read`. Prints a
 //! CSV line for each commit, of the time since the one before: the longest gap by the clock and by the thread's own CPU time
 //! (other programs do not count in it), all that are longer than 5 ms of CPU together, in milliseconds; records; seconds.
 //!
@@ -153,10 +154,21 @@ fn stall() -> anyhow::Result<()> {
     let (store, takes) = (argument(2, "none".to_owned())?, argument(3, "final".to_owned())?);
     let (series, in_a_row) = (argument(4, 100_000)?, argument(5, 20)?);
     let (interval, cuts) = (argument(6, 1000)?, argument(7, 40)?);
+    let rate: i64 = argument(8, 0)?;
     let store = (store != "none").then(|| Store::create(Path::new(&store))).transpose()?;
     let takes = Takes { changes: takes == "changes", partial: true, open_every: 0 };
-    let log = log(series, Order::Turns(in_a_row), i64::MAX);
+    let log = log(series, Order::Turns(in_a_row), if rate == 0 { i64::MAX } else { 0 });
     let stop = Arc::new(AtomicBool::new(false));
+    if rate > 0 {
+        let (allowed, over, began) = (Arc::clone(&log.allowed), Arc::clone(&stop), Instant::now());
+        std::thread::spawn(move || {
+            while !over.load(Ordering::Acquire) {
+                let ms = i64::try_from(began.elapsed().as_millis()).expect("not for ever");
+                allowed.store(ms * rate / 1000, Ordering::Release);
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+    }
     let (stopping, gaps) = (Arc::clone(&stop), Arc::clone(&log.gaps));
     let (mut cut, mut before) = (0, (Instant::now(), 0));
     let watch = move |status: &Status| {
