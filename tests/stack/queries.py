@@ -76,13 +76,15 @@ class Dashboard:
         self.start = self.end - duration(re.fullmatch(r"now-(\d+[smhd])", self.board["time"]["from"])[1])
         if self.board["time"]["to"] != "now":
             raise Failed(f"{path}: ends at {self.board['time']['to']}")
-        self.values = {}
+        self.values, self.others = {}, {}  # what a variable is, and what else one of a single value may be
         for variable in self.board["templating"]["list"]:
             series = self.sources[variable["datasource"]["uid"]].influx(self.fill(variable["query"], None))
             found = [row[1] for one in series for row in one["values"]]
             if not found:
                 raise Failed(f"variable {variable['name']} has no values: {variable['query']}")
             self.values[variable["name"]] = found if variable["multi"] else found[:1]
+            if not variable["multi"]:
+                self.others[variable["name"]] = found[1:]
 
     def interval_s(self, source):
         """`$__interval`: the range over the panel's points, not below what the data source gets something new."""
@@ -109,23 +111,36 @@ class Dashboard:
 
         return re.sub(r"\$\{(\w+)(?::(\w+))?\}|\$(\w+)", variable, text)
 
+    def ask(self, target, source):
+        """The query as it was run, and its rows."""
+        if source.kind == "influxdb":
+            query = self.fill(target["query"], source)
+            return query, [row for one in source.influx(query) for row in one["values"] if row[1] is not None]
+        query = self.fill(target["expr"], source)
+        when = () if target["instant"] else (self.start, self.end, self.interval_s(source))
+        return query, [value for _, values in source.prometheus(query, *when) for value in values if value == value]
+
     def answers(self):
-        """Of each query: where it stands, the query as it was run, and the rows that it gave."""
+        """Of each query: where it stands, the query as it was run, and the rows that it gave.
+
+        Where a variable's value gives none, the next is chosen, as a person would: not every symbol is traded now.
+        """
         for panel in self.board["panels"]:
             for target in panel.get("targets", []):
                 where = f"{self.board['title']} / {panel['title']} / {target['refId']}"
                 source = self.sources[target["datasource"]["uid"]]
                 self.fill(panel["title"], source)
-                if source.kind == "influxdb":
-                    query = self.fill(target["query"], source)
-                    rows = [row for one in source.influx(query) for row in one["values"] if row[1] is not None]
-                else:
-                    query = self.fill(target["expr"], source)
-                    when = () if target["instant"] else (self.start, self.end, self.interval_s(source))
-                    rows = [
-                        value for _, values in source.prometheus(query, *when) for value in values if value == value
-                    ]
+                query, rows = self.ask(target, source)
+                for name, others in self.others.items():
+                    while not rows and others and name in query_variables(target):
+                        self.values[name] = [others.pop(0)]
+                        query, rows = self.ask(target, source)
                 yield where, query, rows
+
+
+def query_variables(target):
+    """The names of variables in a query."""
+    return {one[0] or one[1] for one in re.findall(r"\$\{(\w+)|\$(\w+)", target.get("query") or target["expr"])}
 
 
 class Alert:
