@@ -236,7 +236,9 @@ fn read_cursor(text: &str) -> Result<(WindowStart, String), Refusal> {
         let hex = |c: u8| char::from(c).to_digit(16).filter(|_| !c.is_ascii_uppercase());
         let byte = |pair: &[u8]| u8::try_from(hex(pair[0])? * 16 + hex(*pair.get(1)?)?).ok();
         let symbol = symbol.as_bytes().chunks(2).map(byte).collect::<Option<Vec<u8>>>()?;
-        (!symbol.is_empty()).then(|| (WindowStart(ms * MS), String::from_utf8_lossy(&symbol).into_owned()))
+        // No window is beyond ±2^62 ns: nothing is left out.
+        let minute = WindowStart(ms.saturating_mul(MS).clamp(-(1 << 62), 1 << 62));
+        (!symbol.is_empty()).then(|| (minute, String::from_utf8_lossy(&symbol).into_owned()))
     };
     read().ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "`cursor` is what an answer gave as `next`"))
 }
@@ -341,6 +343,7 @@ mod tests {
             };
             assert_eq!(read_cursor(&cursor(&row)).unwrap(), (WindowStart(-60 * MS), symbol.to_owned()));
         }
+        assert_eq!(read_cursor("9300000000000.00").unwrap().0, WindowStart(1 << 62));
         for bad in ["", "!", "1", "1.", ".41", "+1.41", "1.4", "1.4G", "1.4A", "12345678901234.41", "1.é", "--1.41"] {
             assert!(read_cursor(bad).is_err(), "{bad}");
         }
