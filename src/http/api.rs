@@ -202,12 +202,12 @@ impl Asked {
         let most = if csv { usize::MAX } else { MOST_ROWS };
         let limit = query.number("limit", 1, most)?;
         let mut symbols: Vec<String> = query.all("symbol").map(str::to_owned).collect();
-        symbols.sort_unstable();
-        symbols.dedup();
         if symbols.len() > MOST_ASKED || symbols.iter().any(String::is_empty) {
             let why = format!("`symbol` takes a name, and is there at most {MOST_ASKED} times");
             return Err(Refusal::new(StatusCode::BAD_REQUEST, &why));
         }
+        symbols.sort_unstable();
+        symbols.dedup();
         let (from, to) = (query.time("from")?, query.time("to")?);
         let after = query.get("cursor").map(read_cursor).transpose()?;
         let wanted = Wanted {
@@ -237,7 +237,7 @@ fn read_cursor(text: &str) -> Result<(WindowStart, String), Refusal> {
         let byte = |pair: &[u8]| u8::try_from(hex(pair[0])? * 16 + hex(*pair.get(1)?)?).ok();
         let symbol = symbol.as_bytes().chunks(2).map(byte).collect::<Option<Vec<u8>>>()?;
         // No window is beyond ±2^62 ns: nothing is left out.
-        let minute = WindowStart(ms.saturating_mul(MS).clamp(-(1 << 62), 1 << 62));
+        let minute = WindowStart(ms.saturating_mul(MS).clamp(-EventTime::LIMIT, EventTime::LIMIT));
         (!symbol.is_empty()).then(|| (minute, String::from_utf8_lossy(&symbol).into_owned()))
     };
     read().ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "`cursor` is what an answer gave as `next`"))
@@ -343,7 +343,7 @@ mod tests {
             };
             assert_eq!(read_cursor(&cursor(&row)).unwrap(), (WindowStart(-60 * MS), symbol.to_owned()));
         }
-        assert_eq!(read_cursor("9300000000000.00").unwrap().0, WindowStart(1 << 62));
+        assert_eq!(read_cursor("9300000000000.00").unwrap().0, WindowStart(EventTime::LIMIT));
         for bad in ["", "!", "1", "1.", ".41", "+1.41", "1.4", "1.4G", "1.4A", "12345678901234.41", "1.é", "--1.41"] {
             assert!(read_cursor(bad).is_err(), "{bad}");
         }
