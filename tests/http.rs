@@ -8,22 +8,16 @@ mod common;
 mod hostile;
 
 use common::poll;
-use common::program::{PATIENCE, Program};
+use common::program::{PATIENCE, Program, address};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A token, as it is given in headers.
 const TOKEN: &str = "correct.horse.battery.staple";
-
-/// Where a run says that it serves.
-fn address(said: &str) -> Option<String> {
-    let rest = said.split("live at http://").nth(1)?;
-    rest.split_once('/').map(|(address, _)| address.to_owned())
-}
 
 /// A run that serves on a port of its own.
 fn serving(data: &Path, args: &[&str], env: &[(&str, &str)]) -> (Program, String) {
@@ -31,13 +25,9 @@ fn serving(data: &Path, args: &[&str], env: &[(&str, &str)]) -> (Program, String
     if !args.contains(&"--http") {
         args.extend(["--http", "127.0.0.1:0"]);
     }
-    let mut program = Program::start(data, &args, env);
-    let mut at = None;
-    program.until("it serves", PATIENCE, |program| {
-        at = address(&program.said());
-        at.is_some()
-    });
-    (program, at.unwrap())
+    let program = Program::start(data, &args, env);
+    let at = program.address();
+    (program, at)
 }
 
 #[derive(Debug)]
@@ -306,11 +296,7 @@ fn live_rows_come_to_be_what_is_final() {
 #[test]
 fn so_do_those_of_a_cluster() {
     let folder = tempfile::tempdir().unwrap();
-    let hosts = folder.path().join("hosts");
-    let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    std::fs::write(&hosts, free.each_ref().map(|one| one.local_addr().unwrap().to_string()).join("\n")).unwrap();
-    drop(free);
-    let (data, hosts) = (folder.path().join("data"), hosts.display().to_string());
+    let (data, hosts) = (folder.path().join("data"), common::two_hosts(folder.path()));
     let args = |process| [&["-n", "2", "-h", &hosts, "-p", process], &SHORT[..]].concat();
     let _other = Program::start(&data, &args("1"), &[]);
     let (_program, at) = serving(&data, &args("0"), &[]);

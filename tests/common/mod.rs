@@ -11,7 +11,8 @@ use minutely_dataflows::partition::Rule;
 use minutely_dataflows::time::{EventTime, SECOND, Windowing};
 use std::future::Future;
 use std::io::Write;
-use std::path::PathBuf;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 /// What a variable says, or a note that this test is left out.
@@ -41,6 +42,14 @@ pub(crate) fn seed() -> fastrand::Rng {
 /// A name that nobody else has.
 pub(crate) fn fresh(name: &str) -> String {
     format!("{name}-{:012x}", fastrand::u64(..) >> 16)
+}
+
+/// A file for `-h`: two processes, at ports that are free.
+pub(crate) fn two_hosts(folder: &Path) -> String {
+    let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let path = folder.join("hosts");
+    std::fs::write(&path, free.each_ref().map(|one| one.local_addr().unwrap().to_string()).join("\n")).unwrap();
+    path.display().to_string()
 }
 
 /// What a run is told of the rule.

@@ -80,6 +80,11 @@ fn numbers(line: &str, what: &str) -> Vec<i64> {
     numbers
 }
 
+/// Where a run says that it serves, as `host:port`.
+pub(crate) fn address(said: &str) -> Option<String> {
+    Some(said.split_once("live at http://")?.1.split_once('/')?.0.to_owned())
+}
+
 impl Program {
     /// Starts it with the folder for its data, nothing of the test's environment that it would read, and these
     /// variables.
@@ -160,6 +165,11 @@ impl Program {
             assert!(Instant::now() < deadline, "{what}: not so after {patience:?}: {}", self.end_of_said());
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Where it serves, as `host:port`; it must have been told to.
+    pub(crate) fn address(&self) -> String {
+        super::poll("it serves", PATIENCE, || address(&self.said()))
     }
 
     /// The last line that it says once a second, if there is one.

@@ -130,11 +130,13 @@ async function reconnects(browser) {
   const { context, tab } = await open(browser, {}, troubles, `http://127.0.0.1:${proxy.address().port}/`);
   cut = true;
   for (const socket of sockets) socket.destroy();
-  await comes("a cut connection is noticed", tab.waitForSelector("body[data-connection=waiting]", { timeout: 10_000 * patience }));
+  await comes("a cut connection is noticed", tab.waitForSelector("body[data-connection=waiting]",
+    { timeout: 10_000 * patience }));
   check(/Reconnecting/.test(await tab.textContent("#connection")), "and shown", await tab.textContent("#connection"));
   await tab.waitForTimeout(2000); // more than one try fails
   cut = false;
-  await comes("the page comes back by itself", tab.waitForSelector("body[data-connection=live]", { timeout: 40_000 * patience }));
+  await comes("the page comes back by itself", tab.waitForSelector("body[data-connection=live]",
+    { timeout: 40_000 * patience }));
   await comes("and goes on", moves(tab));
   await context.close();
   for (const socket of sockets) socket.destroy();
@@ -173,7 +175,8 @@ async function main() {
     });
     check(shown[0] === shown[1], "a final average on the page is the server's", shown.join(" = "));
 
-    await comes("the ledger is said to balance", tab.waitForSelector("#ledger[data-balances=true]", { timeout: 5000 * patience }));
+    await comes("the ledger is said to balance", tab.waitForSelector("#ledger[data-balances=true]",
+      { timeout: 5000 * patience }));
     const ledger = await tab.evaluate(() =>
       Object.fromEntries([...document.querySelectorAll("#ledger [data-term]")].map((cell) =>
       [cell.dataset.term, Number(cell.textContent.replaceAll(",", ""))])));

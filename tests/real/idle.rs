@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 /// `minutely_sink_healthy_bool` of the one sink.
 fn healthy(run: &Program) -> Option<bool> {
-    let said = run.said();
-    let at = said.split("live at http://").nth(1)?.split(['/', ' ', '\n']).next()?;
-    let metrics = wait_for(async { reqwest::get(format!("http://{at}/metrics")).await.unwrap().text().await.unwrap() });
+    let url = format!("http://{}/metrics", run.address());
+    let metrics = wait_for(async { reqwest::get(url).await.unwrap().text().await.unwrap() });
     let line = metrics.lines().find(|line| line.starts_with("minutely_sink_healthy_bool{"))?;
     Some(line.ends_with(" 1"))
 }

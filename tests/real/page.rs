@@ -3,18 +3,17 @@
 use super::live::SHORT;
 use crate::common::kafka::Kafka;
 use crate::common::program::{PATIENCE, Program};
-use crate::common::{needs, now, poll};
+use crate::common::{needs, now};
 use minutely_dataflows::time::{EventTime, SECOND};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 /// Harmful, if it were taken for markup, for a script, or for a part of an address.
 const HOSTILE: &str = "<img src=x onerror=\"alert('x')\">&amp;</script>?#%27+ 🦀 \u{202e}";
 /// Half of its ticks come when their window is closed in all partitions, and not yet final.
 const STRAGGLER: &str = "STRAGGLER";
-const BROWSING: Duration = Duration::from_secs(300);
 
 /// The folder of the page's tests, and where `playwright-core` is.
 fn tools(what: &str) -> Option<(PathBuf, String)> {
@@ -26,13 +25,7 @@ fn tools(what: &str) -> Option<(PathBuf, String)> {
 fn node(folder: &Path, modules: &str, env: &[(&str, &str)], args: &[&str]) {
     let mut command = Command::new("node");
     command.current_dir(folder).args(args).env("NODE_PATH", modules).envs(env.iter().copied());
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let deadline = Instant::now() + BROWSING;
-    while child.try_wait().unwrap().is_none() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let _late = child.kill();
-    let ended = child.wait_with_output().unwrap();
+    let ended = command.stdin(Stdio::null()).output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
     assert!(ended.status.success(), "{args:?} ended with {}:\n{said}", ended.status);
 }
@@ -54,36 +47,28 @@ fn a_browser_shows_a_live_run() {
     let mut producer = Program::producing(&["--from", market, "--to", &to], &[]);
     let args = [&["--source", &to, "--http", "127.0.0.1:0", "-w", "2"], &SHORT[..]].concat();
     let mut run = Program::start(data.path(), &args, &[]);
-    let address = poll("it serves", PATIENCE, || {
-        let said = run.said();
-        said.split("live at ").nth(1).map(|rest| rest.split_whitespace().next().unwrap().to_owned())
-    });
+    let url = format!("http://{}/", run.address());
     let writer = kafka.writer(&topic);
     let hostile = serde_json::to_string(HOSTILE).unwrap();
-    let done = AtomicBool::new(false);
+    let (browsing, over) = channel::<()>();
     std::thread::scope(|scope| {
         scope.spawn(|| {
+            let over = over; // which hears it, however the browser ends
             for turn in 0.. {
-                if done.load(Ordering::Acquire) {
-                    break;
-                }
                 let time = now();
                 writer.tick(turn % 4, hostile.trim_matches('"'), 4200 + i64::from(turn % 90), time);
                 writer.tick(0, STRAGGLER, 10_000 + i64::from(turn % 100), time);
                 writer.tick(0, STRAGGLER, 30_000 + i64::from(turn), EventTime(time.0 - 4 * SECOND));
                 writer.producer.poll(Duration::ZERO);
-                std::thread::sleep(Duration::from_millis(200));
+                if over.recv_timeout(Duration::from_millis(200)) != Err(RecvTimeoutError::Timeout) {
+                    break;
+                }
             }
         });
-        let browsed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            // Many tests run beside this one: nothing is said of how fast the page is.
-            let env = [("PAGE_SYMBOL", HOSTILE), ("PAGE_STRAGGLER", STRAGGLER), ("PATIENCE", "6")];
-            node(&folder, &modules, &env, &["page.mjs", &address]);
-        }));
-        done.store(true, Ordering::Release);
-        if let Err(failed) = browsed {
-            std::panic::resume_unwind(failed);
-        }
+        let _browsing = browsing;
+        // Many tests run beside this one: nothing is said of how fast the page is.
+        let env = [("PAGE_SYMBOL", HOSTILE), ("PAGE_STRAGGLER", STRAGGLER), ("PATIENCE", "6")];
+        node(&folder, &modules, &env, &["page.mjs", &url]);
     });
     run.until("it still runs", PATIENCE, |_| true);
     producer.until("so does the producer", PATIENCE, |_| true);

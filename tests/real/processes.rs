@@ -4,11 +4,10 @@ use crate::common::influx::Influx;
 use crate::common::kafka::{Kafka, SLOWLY};
 use crate::common::program::{PATIENCE, Program, files};
 use crate::common::rows::{Rows, Wanted, csv, csv_lines, letters, only, same, same_letters, sqlite};
-use crate::common::{now, rfc3339, seed};
+use crate::common::{now, rfc3339, seed, two_hosts};
 use crate::hostile::{self, Kind};
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::time::SECOND;
-use std::net::TcpListener;
 use std::time::Duration;
 
 #[test]
@@ -31,12 +30,8 @@ fn two_processes_give_the_same_rows_and_one_set_of_files() {
 
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    let (db, text, hosts) = (path("minutes.db"), path("minutes.csv"), path("hosts"));
-    let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    let lines = free.each_ref().map(|listener| listener.local_addr().unwrap().to_string());
-    std::fs::write(&hosts, lines.join("\n")).unwrap();
-    drop(free);
-    let (source, as_of, hosts) = (kafka.uri(&topic), rfc3339(as_of.0), hosts.display().to_string());
+    let (db, text, hosts) = (path("minutes.db"), path("minutes.csv"), two_hosts(folder.path()));
+    let (source, as_of) = (kafka.uri(&topic), rfc3339(as_of.0));
     let (to_db, to_text) = (format!("sqlite:{}", db.display()), format!("csv:{}", text.display()));
     let runs = ["0", "1"].map(|process| {
         let args = [

@@ -61,8 +61,11 @@ impl Changed {
 
     /// The next rows of the round, in the order of windows.
     fn rows<A: Accumulate>(&mut self, trace: &Trace<A>, local: &Local) -> LiveRows {
-        let (line, series) = (local.line.get(), local.series.borrow());
         let mut rows = Vec::new();
+        if self.round.is_empty() {
+            return LiveRows { rows, lost: self.lost.take() };
+        }
+        let (line, series) = (local.line.get(), local.series.borrow());
         let (mut cursor, storage) = everything(trace);
         while rows.len() < MOST_ROWS {
             let Some((window, mut ids)) = self.round.pop_first() else { break };
