@@ -44,13 +44,14 @@ impl Baton {
     }
 
     /// Begins when all workers are there.
-    pub(crate) fn begin(&self, worker: usize) {
+    pub(crate) fn begin(&self, worker: usize) -> Runner<'_> {
         let mut turn = self.state.lock().unwrap();
         turn.waiting += 1;
         if turn.waiting == turn.alive.len() {
             self.pass(&mut turn);
         }
         self.wait(turn, worker);
+        Runner { baton: self, worker }
     }
 
     pub(crate) fn give_way(&self, worker: usize) {
@@ -58,10 +59,18 @@ impl Baton {
         self.pass(&mut turn);
         self.wait(turn, worker);
     }
+}
 
-    pub(crate) fn leave(&self, worker: usize) {
-        let mut turn = self.state.lock().unwrap();
-        turn.alive[worker] = false;
-        self.pass(&mut turn);
+/// A worker among the others. When it ends, however it does, they go on.
+pub(crate) struct Runner<'a> {
+    baton: &'a Baton,
+    worker: usize,
+}
+
+impl Drop for Runner<'_> {
+    fn drop(&mut self) {
+        let mut turn = self.baton.state.lock().unwrap();
+        turn.alive[self.worker] = false;
+        self.baton.pass(&mut turn);
     }
 }

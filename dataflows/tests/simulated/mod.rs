@@ -28,10 +28,12 @@ use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{SECOND, Windowing, first_epoch};
 use minutely_dataflows::{Job, Kept};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 use world::{Growing, Simulated, World, draw};
 
 const CHANGES: Takes = Takes { changes: true, partial: true, open_every: 0 };
@@ -68,7 +70,7 @@ fn live(
     let done = Arc::new(AtomicBool::new(false));
     let ended = timely::execute(timely::Config::process(workers), move |worker| {
         let index = worker.index();
-        baton.begin(index);
+        let _runner = baton.begin(index);
         let lead = (index == 0).then(|| lead(seed, &settings, &head, &disk, total, &world.clock, &done, &shown));
         let (baton_too, clock) = (Arc::clone(&baton), world.clock.clone());
         let rng = std::cell::RefCell::new(fastrand::Rng::with_seed(seed.wrapping_add(index as u64)));
@@ -111,7 +113,6 @@ fn live(
             worker.installed_dataflows().into_iter().for_each(|dataflow| worker.drop_dataflow(dataflow));
             Err(Halt::new(HaltKind::Internal, "a worker panicked"))
         });
-        baton.leave(index);
         outcome.map(drop)
     });
     let ended: Vec<_> = ended.unwrap().join().into_iter().map(Result::unwrap).collect();
@@ -264,13 +265,33 @@ impl std::ops::Add for Met {
     }
 }
 
-/// Says which seed it was, should a test panic.
-struct Seed(u64);
+/// Says which seed it was, should a test panic or get nowhere.
+struct Seed {
+    seed: u64,
+    /// Dropped at its end.
+    _ends: mpsc::Sender<()>,
+}
+
+impl Seed {
+    /// Many times what the slowest ever took.
+    const PATIENCE: Duration = Duration::from_secs(300);
+
+    fn begins(seed: u64) -> Seed {
+        let (ends, ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            if ended.recv_timeout(Self::PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let _ = writeln!(std::io::stderr(), "MINUTELY_TEST_SEED={seed} gets nowhere");
+                std::process::abort();
+            }
+        });
+        Seed { seed, _ends: ends }
+    }
+}
 
 impl Drop for Seed {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("it was MINUTELY_TEST_SEED={}", self.0);
+            println!("it was MINUTELY_TEST_SEED={}", self.seed);
         }
     }
 }
@@ -280,7 +301,7 @@ impl Drop for Seed {
 /// # Panics
 /// When anything is not as it should be.
 pub(crate) fn check(seed: u64) -> Met {
-    let _seed = Seed(seed);
+    let _seed = Seed::begins(seed);
     let setting = Setting::draw(seed, 4, 20 * SECOND);
     let crashes = fastrand::Rng::with_seed(seed ^ 0xcafe).usize(0..6);
     let ran = setting.run(seed, crashes, None);
@@ -299,7 +320,7 @@ pub(crate) fn check(seed: u64) -> Met {
 /// # Panics
 /// As [`check`].
 pub(crate) fn crash_at_every_effect(seed: u64) -> u64 {
-    let _seed = Seed(seed);
+    let _seed = Seed::begins(seed);
     let setting = Setting::draw(seed, 2, 6 * SECOND);
     let effects = setting.run(seed, 0, None).disk.effects;
     for fuse in 0..2 * effects {
