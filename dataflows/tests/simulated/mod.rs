@@ -280,7 +280,7 @@ impl Seed {
         let (ends, ended) = mpsc::channel();
         std::thread::spawn(move || {
             if ended.recv_timeout(Self::PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
-                let _ = writeln!(std::io::stderr(), "MINUTELY_TEST_SEED={seed} gets nowhere");
+                let _nobody_listens = writeln!(std::io::stderr(), "MINUTELY_TEST_SEED={seed} gets nowhere");
                 std::process::abort();
             }
         });
