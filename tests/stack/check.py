@@ -110,6 +110,13 @@ def check_compose_keeps_to_its_rules():
         check(one_shot or service.get("build") or (health and health.get("test")), f"{name} has no health check")
         if service.get("build"):
             check(service["read_only"] and service["cap_drop"] == ["ALL"], f"{name} may do more than it needs")
+        # (what is said in the file itself is copied into the container, which this forbids: docker/compose#12031)
+        mounted = [*(service.get("configs") or []), *(service.get("secrets") or [])]
+        files = [(everything["configs"] | everything["secrets"])[one["source"]] for one in mounted]
+        check(not service.get("read_only") or all("file" in file for file in files), f"{name} could not be created")
+        owner = (service.get("network_mode") or "").removeprefix("service:")
+        stays = not owner or everything["services"][owner].get("restart") == "unless-stopped"
+        check(stays, f"{name} cannot start while {owner}, whose network it has, is down")
         for key, value in (service.get("environment") or {}).items():
             check(not re.search("TOKEN|PASSWORD|SECRET", key) or key.endswith("_FILE"), f"{name}: {key} holds a secret")
     text = open(COMPOSE).read()
@@ -199,8 +206,10 @@ def check_the_build_context_is_all_that_cargo_needs():
             shutil.copytree(source, to)
         elif os.path.exists(source):
             shutil.copy(source, to)
+    # (only what this machine needs was ever downloaded)
+    host = re.search(r"^host: (.*)$", subprocess.check_output(["rustc", "-vV"], text=True), re.M)[1]
     for command in (
-        ["cargo", "metadata", "--locked", "--offline", "--format-version=1"],
+        ["cargo", "metadata", "--locked", "--offline", "--format-version=1", f"--filter-platform={host}"],
         ["cargo", "build", "--release", "--locked", "--offline", "--package=minutely", "--bin=minutely"],
     ):
         if command[1] == "build" and not LONG:
@@ -250,9 +259,9 @@ def programs():
 
 # What the demo's producer does wrong in the file, and what it does here: late, broken, from the future, twice, out of
 # order; symbols come and go, one partition has little to say and is behind the others. (By less than the lateness where
-# Kafka is stopped: such silence would let W pass that partition, and then stand until it is there, eleven minutes later.)
+# Kafka is stopped: such silence would let W pass that partition, and then stand until it is there, twelve minutes later.)
 MILD = "late=0.1%&broken=0.05%"
-LAG = "90s" if LONG else "11m"
+LAG = "90s" if LONG else "12m"
 WILD = f"late=0.3%&broken=0.3%&future=0.2%&duplicate=1%&disorder=5s&churn=5%&skew=1&lag=7:{LAG}"
 
 
@@ -415,7 +424,7 @@ def check_the_demo():
 
         if not LONG:  # silence lets W pass the partition that is behind; what it brings then is late by a floor alone
             stack.stop("producer")
-            until(60, "W passes it", lambda: (seen.value("max(minutely_watermark_lag_seconds)") or 999) < 60)
+            until(60, "W passes it", lambda: (seen.value("max(minutely_watermark_lag_seconds)") or 999) < 20)
             before = seen.value(records % "late")
             stack.start("producer")
             until(60, "records are late", lambda: seen.value(records % "late") > before + 100)

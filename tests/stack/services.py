@@ -198,13 +198,26 @@ class Stack:
         if base in JAVA:
             return self._java(image, JAVA[base]) + words[1:]
         if base in self.programs:
-            return [self.programs[base], *words[1:]]
+            return [self.programs[base], *words[1:], *self._hosts(name, words)]
+        if program == "/bin/sleep":
+            return words
         if program == "influx" and words[1:] == ["ping"]:  # its own client is not built here; this is what that asks
             return ["curl", "-fsS", self.url(name, 8086) + "/ping"]
         if program in ("wget", "curl", "bash", "/bin/sh"):
             entry = dockerfile(os.path.join(ROOT, "Dockerfile"))[1][0]
             return [word.replace(entry, self.programs["minutely"]) for word in words]
         raise Failed(f"{name}: no idea what `{program}` is")
+
+    def _hosts(self, name, words):
+        """Processes of a cluster find one another at ports of their own choice: that choice, here."""
+        processes = next((int(word.removeprefix("--processes=")) for word in words if "--processes=" in word), 1)
+        if processes == 1:
+            return []
+        file = os.path.join(self.folder, "files", "hosts")
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        with open(file, "w") as hosts:
+            hosts.writelines(f"127.0.0.1:{self.port(name, 2101 + process)}\n" for process in range(processes))
+        return ["--hostfile=" + file]
 
     def words(self, name):
         """Entry point and command, the file's or the image's."""
