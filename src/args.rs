@@ -1,5 +1,6 @@
 //! The command line as it is written. What it means, and all that is wrong with it, is `config.rs`'s.
 
+use crate::http;
 use clap::{ArgAction, Parser};
 
 /// Exact one-minute event-time averages from partitions of timestamped values.
@@ -23,8 +24,8 @@ use clap::{ArgAction, Parser};
                   ?token_file=PATH); influxdb1: takes ?user=NAME with MINUTELY_INFLUX1_PASSWORD (or password_env, password_file), \
                   ?token_env or ?token_file, or nothing; Kafka's password is MINUTELY_KAFKA_PASSWORD, and an -X property that \
                   holds a secret is env:NAME or file:PATH; MINUTELY_HTTP_TOKEN.\n\
-                  Exit codes: 0 done, 64 usage or configuration, 65 bad data that was told to be fatal, 69 a service is \
-                  unreachable, 70 internal, 78 another run owns the state."
+                  Exit codes: 0 done, 64 usage or configuration, 65 bad data that was told to be fatal, or a log or a state that \
+                  is not what it was, 69 a service is unreachable, 70 internal, 78 another run owns the state."
 )]
 pub(crate) struct Args {
     /// What to read: sim:?symbols=&rate=&partitions=&… (a built-in market) · kafka://host:port[,…]/topic[,…] · file:GLOB
@@ -191,6 +192,19 @@ pub(crate) struct Args {
     /// The version
     #[arg(long, action = ArgAction::Version)]
     version: Option<bool>,
+}
+
+/// Asks the run that serves at an address whether it is well: 0, or 69 with the reason. For containers.
+#[derive(Debug, Parser)]
+#[command(name = "minutely health", disable_help_flag = true)]
+pub(crate) struct HealthArgs {
+    /// What the run's --http says
+    #[arg(value_name = "HOST:PORT", env = "MINUTELY_HTTP", default_value = http::DEFAULT)]
+    pub(crate) at: String,
+
+    /// Help
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
 }
 
 /// Writes records to a Kafka topic.

@@ -6,6 +6,7 @@ use crate::http;
 use crate::sinks::{self, Emit};
 use crate::sources::{self, Start};
 use crate::state::Place;
+use crate::uri::shown;
 use minutely_dataflows::control::Settings;
 use minutely_dataflows::decode::{Decoder, Fields, KEY, TimeUnit};
 use minutely_dataflows::partition::Rule;
@@ -160,7 +161,7 @@ impl Config {
             mistakes.0.extend(sinks::validate(sink));
         }
         for (i, sink) in args.sinks.iter().enumerate().filter(|(i, sink)| args.sinks[..*i].contains(sink)) {
-            mistakes.0.push(format!("--sink {sink}: is given twice (the {}th time here)", i + 1));
+            mistakes.0.push(format!("--sink {}: is given twice (the {}th time here)", shown(sink), i + 1));
         }
         let bounded = args.until_end || sources::is_bounded(&args.source);
         let start = start(args, &mut mistakes);
@@ -176,7 +177,7 @@ impl Config {
         }
         let fields = fields(args, &mut mistakes);
         if args.symbol_field == KEY && !sources::has_keys(&args.source) {
-            mistakes.0.push(format!("--symbol-field {KEY}: records of `{}` have no keys", args.source));
+            mistakes.0.push(format!("--symbol-field {KEY}: records of `{}` have no keys", shown(&args.source)));
         }
         let decoder = fields.as_ref().and_then(|fields| match Decoder::new(fields) {
             Ok(decoder) => Some(decoder),

@@ -2,6 +2,7 @@
 
 mod args;
 mod clock;
+mod cluster;
 mod config;
 mod duration;
 mod http;
@@ -14,13 +15,16 @@ mod sinks;
 mod sources;
 mod state;
 mod text;
+mod uri;
 
-use args::{Args, Command, ProduceArgs};
+use args::{Args, Command, HealthArgs, ProduceArgs};
 use clap::Parser;
 use live::say;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// C's malloc too: librdkafka allocates messages on one thread and frees them on another.
 #[global_allocator]
@@ -30,13 +34,16 @@ fn main() -> ExitCode {
     end_with_a_worker();
     log();
     small_pages();
-    let (command, args) = match args::command(std::env::args().collect()) {
+    let words = std::env::args_os().map(|word| {
+        word.into_string().map_err(|word| format!("`{}`: is not UTF-8, as arguments are", word.to_string_lossy()))
+    });
+    let (command, args) = match words.collect::<Result<_, _>>().and_then(args::command) {
         Ok(parts) => parts,
         Err(why) => return fail(&Halt::new(HaltKind::Usage, why)),
     };
     match command {
         Command::Produce => return produce(args),
-        Command::Health => return health(&args[1..]),
+        Command::Health => return health(args),
         _ => {}
     }
     let args = match Args::try_parse_from(args) {
@@ -83,8 +90,9 @@ fn produce(args: Vec<String>) -> ExitCode {
         Err(mistakes) => return mistaken(&mistakes),
     };
     let words = "stopping: the last answers are waited for; a second signal stops at once";
-    let outcome = signals::stop_on_signal(words, std::sync::Arc::new(|| ()))
-        .and_then(|stop| produce::run(plan, clock::Clock::start(), &stop));
+    let begun = Arc::new(AtomicBool::new(false));
+    let outcome = signals::stop_on_signal(words, Arc::clone(&begun), Arc::new(|| ()))
+        .and_then(|stop| produce::run(plan, clock::Clock::start(), &stop, &begun));
     outcome.map_or_else(|halt| fail(&halt), |()| ExitCode::SUCCESS)
 }
 
@@ -102,14 +110,12 @@ fn mistaken(mistakes: &[String]) -> ExitCode {
     code(HaltKind::Usage)
 }
 
-/// `minutely health [HOST:PORT]`.
-fn health(words: &[String]) -> ExitCode {
-    let at = match words {
-        [] => std::env::var("MINUTELY_HTTP").ok(),
-        [at] | [_, at] if words.len() == 1 || words[0] == "--http" => Some(at.clone()),
-        _ => return fail(&Halt::new(HaltKind::Usage, "it is `minutely health [HOST:PORT]`; see `minutely --help`")),
+fn health(args: Vec<String>) -> ExitCode {
+    let args = match HealthArgs::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => return no_arguments(&error),
     };
-    match http::health::ask(at.as_deref().unwrap_or(http::DEFAULT)) {
+    match http::health::ask(&args.at) {
         Ok(_) => ExitCode::SUCCESS,
         Err(halt) => fail(&halt),
     }

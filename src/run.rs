@@ -1,7 +1,8 @@
 //! The one place where heart and hands meet: opens what a run needs, starts the workers, waits.
 
 use crate::clock::Clock;
-use crate::config::{Cluster, Config, Metrics};
+use crate::cluster;
+use crate::config::{Config, Metrics};
 use crate::http;
 use crate::live::{Live, say, stamp};
 use crate::signals::stop_on_signal;
@@ -10,6 +11,7 @@ use crate::sinks::{self, Emit, Left, OpenSink, SinkOptions, Stored};
 use crate::sources::{self, SourceOptions};
 use crate::state::{self, Place};
 use crate::text::CsvText;
+use crate::uri::shown;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
 use minutely_dataflows::checkpoint::{self, GoneOn, Manifest};
 use minutely_dataflows::control::{Settings, Status};
@@ -27,12 +29,14 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
-use std::time::Duration;
-use timely::CommunicationConfig;
+use std::time::{Duration, Instant};
 use timely::worker::Worker;
 
 /// How long a source or sink may take to answer at the start.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long what a broken invariant left is served yet, so that people see it, and Prometheus, which asks every few
+/// seconds.
+const SHOWN_AFTER: Duration = Duration::from_secs(15);
 
 /// Runs until the log ends, somebody stops it, or it cannot go on.
 ///
@@ -49,8 +53,11 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     let run_start = config.as_of.unwrap_or_else(|| clock.wall());
     let bounded = config.settings.bounded;
     let leader = Arc::new(Leader::default());
-    let stop = stop_on_signal("stopping: one more commit; a second signal stops at once", waking(&leader))?;
+    let begun = Arc::new(AtomicBool::new(false));
+    let words = "stopping: one more commit; a second signal stops at once";
+    let stop = stop_on_signal(words, Arc::clone(&begun), waking(&leader))?;
     let names = sink_names(&config);
+    let fingerprint = fingerprint(&config, &names);
     let left = config.state.as_ref().map(state::peek).transpose()?.flatten();
     if let Some(left) = &left {
         same_semantics(left, &config)?;
@@ -82,7 +89,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     if leads {
         letters::check_letters(&letters_path, &config.folder, keep)?;
         for uri in &config.sinks {
-            let port = left.as_ref().and_then(|left| left.sink(&sinks::shown(uri)));
+            let port = left.as_ref().and_then(|left| left.sink(&shown(uri)));
             let (position, chain) = (port.and_then(|port| port.position), port.and_then(|port| port.chain));
             sinks::check(uri, &SinkOptions { position, chain, ..sink_options.clone() }).or_else(|halt| {
                 // What another run does at this moment is no damage.
@@ -119,6 +126,11 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
         }
         None => (letters_path, keep),
     };
+    let seq = opened.as_ref().and_then(|opened| opened.head.as_ref()).and(head.as_ref()).map(|head| head.seq);
+    let sink_options = SinkOptions {
+        left: seq.zip(config.state.as_ref()).map(|(seq, place)| Left { place: place.to_string(), seq }),
+        ..sink_options
+    };
     let hands = leads.then(|| Hands::open(&config.sinks, &sink_options, &letters_path, keep, head.as_ref()));
     let mut hands = hands.transpose()?;
     if let (Some(hands), Some(opened), Some(head)) = (&mut hands, &opened, &head) {
@@ -126,7 +138,8 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     }
     let takes: Vec<Takes> = config.sinks.iter().flat_map(|uri| sinks::takes(uri, config.emit)).collect();
     if leads {
-        say(&format!("{} -> {}", config.source, config.sinks.join(", ")));
+        let sinks: Vec<_> = config.sinks.iter().map(|uri| shown(uri)).collect();
+        say(&format!("{} -> {}", shown(&config.source), sinks.join(", ")));
     }
     let served = serve(listening, hands.as_mut(), head.as_ref(), &config, names.clone(), clock)?;
 
@@ -153,17 +166,28 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
         head: head.map(Arc::new),
         read_before: left.filter(|_| bounded).map(|left| read(&left)),
     };
+    let (serves, told) = (served.is_some(), Arc::clone(&stop));
     let (hands, alarm) = (Mutex::new(hands), Arc::new(Alarm::default()));
     let ended = Arc::clone(&alarm);
-    let workers = timely::execute(communication(config.cluster), move |worker| {
+    let workers = cluster::execute(&config.cluster, fingerprint, move |worker| {
+        begun.store(true, Ordering::Release);
         let hands = if worker.index() == 0 { take(&hands) } else { None };
         work::<A>(worker, &shared, hands, &leader, &stop, clock, &alarm)
-    })
-    .map_err(|why| Halt::new(HaltKind::Unreachable, format!("the workers cannot start: {why}")))?;
+    })?;
+    let mut outcome = Ok(());
     for worker in workers.join() {
-        worker.map_err(|why| Halt::new(HaltKind::Internal, format!("a worker ended badly: {why}")))??;
+        let worker = worker.map_err(|why| Halt::new(HaltKind::Internal, format!("a worker ended badly: {why}")));
+        outcome = outcome.and(worker.flatten());
     }
-    ended.raised().map_or(Ok(()), Err)
+    let outcome = ended.raised().map_or(outcome, Err);
+    if serves && outcome.as_ref().is_err_and(|halt| halt.kind == HaltKind::Internal) {
+        say(&format!("has come to a halt; page and metrics show it for {} s more", SHOWN_AFTER.as_secs()));
+        let until = Instant::now() + SHOWN_AFTER;
+        while Instant::now() < until && !told.load(Ordering::Acquire) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    outcome
 }
 
 /// Nanoseconds between two looks at rows.
@@ -194,8 +218,8 @@ fn serve(
         .map(|path| Arc::new(History(Stored::new(path, config.settings.rule.windowing))) as Arc<_>);
     let about = http::About {
         job: config.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        source: sinks::shown(&config.source),
-        sinks_uri: config.sinks.iter().map(|uri| sinks::shown(uri)).collect(),
+        source: shown(&config.source),
+        sinks_uri: config.sinks.iter().map(|uri| shown(uri)).collect(),
         sinks,
         sinks_now: Box::new(sinks_now),
         workers: config.cluster.workers * config.cluster.addresses.len().max(1),
@@ -273,11 +297,19 @@ fn read(manifest: &Manifest) -> i64 {
 /// What sinks are called in the state, in the order of [`sinks::takes`].
 fn sink_names(config: &Config) -> Vec<String> {
     let numbered = |uri: &String| {
-        let name = sinks::shown(uri);
+        let name = shown(uri);
         let number = move |n: usize| if n == 0 { name.clone() } else { format!("{name}#{n}") };
         (0..sinks::takes(uri, config.emit).len()).map(number).collect::<Vec<_>>()
     };
     config.sinks.iter().flat_map(numbered).collect()
+}
+
+/// Of what all processes of a run must have in common.
+fn fingerprint(config: &Config, sinks: &[String]) -> u64 {
+    let Config { semantics, emit, settings, start, as_of, .. } = config;
+    let state = config.state.as_ref().map(ToString::to_string);
+    let all = (env!("CARGO_PKG_VERSION"), semantics, sinks, emit, state, settings, start, as_of);
+    xxhash_rust::xxh3::xxh3_64(format!("{all:?}").as_bytes())
 }
 
 /// A state belongs to what verdicts and sums depend on.
@@ -351,7 +383,7 @@ impl Hands {
         let letters = letters::open_letters(letters_path, options.wake.clone(), keep, options.take_over)?;
         let mut sinks = Vec::new();
         for uri in uris {
-            let left = head.and_then(|head| head.sink(&sinks::shown(uri)));
+            let left = head.and_then(|head| head.sink(&shown(uri)));
             let options = SinkOptions {
                 chain: left.and_then(|left| left.chain),
                 position: left.and_then(|left| left.position),
@@ -455,19 +487,4 @@ fn fresh_letters(folder: &Path, now: EventTime) -> PathBuf {
         n => folder.join(format!("dead-letters-{stamp}-{n}.jsonl")),
     };
     (1..).map(path).find(|path| !path.exists()).expect("one of so many is free")
-}
-
-fn communication(cluster: Cluster) -> timely::Config {
-    let communication = if cluster.addresses.is_empty() {
-        CommunicationConfig::Process(cluster.workers)
-    } else {
-        CommunicationConfig::Cluster {
-            threads: cluster.workers,
-            process: cluster.process,
-            addresses: cluster.addresses,
-            report: false,
-            zerocopy: false,
-        }
-    };
-    timely::Config { communication, worker: timely::WorkerConfig::default() }
 }

@@ -6,15 +6,19 @@ mod common;
 #[path = "../dataflows/tests/hostile/mod.rs"]
 mod hostile;
 
-use common::program::{Program, command, files};
+use common::program::{PATIENCE, Program, command, files};
 use common::rows::{Wanted, csv, csv_lines, letters, same, same_letters, sqlite};
-use common::{draw_rule, rfc3339, rule_args, seed};
+use common::{draw_rule, rfc3339, rule_args, seed, two_hosts};
 use hostile::{Kind, Partition};
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::time::SECOND;
-use std::io::Read;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// One file a partition, with or without a newline at the end.
@@ -221,6 +225,71 @@ fn a_live_run_stops_when_told_to() {
     assert_eq!(forgotten, ended.done("counted"), "what was counted is in the rows: {}", ended.said);
 }
 
+#[test]
+fn processes_of_a_run_find_one_another_and_nobody_else() {
+    const SOURCE: &str = "sim:?symbols=4&rate=100&records=20000&history=10m";
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = two_hosts(folder.path());
+    let alone =
+        ["--source", SOURCE, "--until-end", "--as-of", "2026-01-05T10:00:00Z", "--emit", "final", "--sink", "stdout:"];
+    let args = |more: &[&'static str]| -> Vec<String> {
+        let words = [&alone[..], &["-n", "2", "-h", &hosts], more].concat();
+        words.into_iter().map(str::to_owned).collect()
+    };
+    let start = |data: &str, more: &[&'static str]| {
+        let args = args(more);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        Program::start(&folder.path().join(data), &args, &[])
+    };
+    let waits = |program: &mut Program| program.until("it waits", PATIENCE, |program| program.said().contains(" -> "));
+
+    // Alone, it has nothing to bring to an end.
+    let mut waiting = start("waiting", &["-p", "0"]);
+    waits(&mut waiting);
+    let ended = waiting.stopped();
+    assert!(ended.said.contains("stopped before it began"), "{}", ended.said);
+
+    // Somebody else calls first, and is not taken for the other process; one that was started otherwise is told.
+    let mut first = start("unlike", &["-p", "0", "-w", "2"]);
+    waits(&mut first);
+    let address = std::fs::read_to_string(&hosts).unwrap().lines().next().unwrap().to_owned();
+    let mut stranger = TcpStream::connect(&address).unwrap();
+    stranger.write_all(&[0; 64]).unwrap();
+    first.until("it says so", PATIENCE, |program| program.said().contains("is no minutely"));
+    let second = start("unlike", &["-p", "1", "-w", "3"]);
+    for (program, differs) in [(first, "-w 3 (here 2)"), (second, "-w 2 (here 3)")] {
+        let ended = program.ended(PATIENCE);
+        assert_eq!(ended.code, Some(64), "{}", ended.said);
+        assert!(ended.said.contains(differs), "{}", ended.said);
+    }
+    let unlike = [start("other", &["-p", "0"]), start("other", &["-p", "1", "--lateness", "1m"])];
+    for program in unlike {
+        let ended = program.ended(PATIENCE);
+        assert_eq!(ended.code, Some(64), "{}", ended.said);
+        assert!(ended.said.contains("other options"), "{}", ended.said);
+    }
+
+    // Nothing but rows is on stdout, and they are those of one process.
+    let running = |data: &str, args: &[String]| {
+        let mut command = command();
+        command.args(args).arg("--data").arg(folder.path().join(data)).args(["--http", "none"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let rows_of = |run: Child| {
+        let done = run.wait_with_output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let text = String::from_utf8(done.stdout).unwrap();
+        assert!(text.starts_with("symbol,minute,"), "{text}");
+        text.lines().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let first = running("two", &args(&["-p", "0"]));
+    let second = start("two", &["-p", "1"]);
+    let of_two = rows_of(first);
+    second.ended(PATIENCE).well();
+    assert_eq!(rows_of(running("one", &alone.map(str::to_owned))), of_two);
+    assert!(of_two.len() > 4, "{of_two:?}");
+}
+
 /// Refused in one paragraph, with nothing written.
 fn refused(args: &[&str], code: i32, parts: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
@@ -240,6 +309,10 @@ fn bad_use_says_what_to_do() {
     refused(&["state"], 64, &["no command `state `", "state show|check|rebuild"]);
     refused(&["state", "frob"], 64, &["no command `state frob`"]);
     refused(&["--json"], 64, &["--json", "state show"]);
+    refused_words([OsStr::new("--sink"), OsStr::from_bytes(b"csv:/data/\xe9.csv")], 64, "is not UTF-8");
+    refused_words(["health", "nonsense"].map(OsStr::new), 64, "HOST:PORT");
+    refused_words(["health", "none"].map(OsStr::new), 64, "serves nothing");
+    refused_words(["health", "--wat"].map(OsStr::new), 64, "unexpected argument '--wat'");
     for command in ["show", "check", "rebuild"] {
         refused(&["state", command], 64, &["there is none"]);
         refused(&["state", command, "--state", "none"], 64, &["--state none"]);
@@ -253,6 +326,39 @@ fn bad_use_says_what_to_do() {
     refused(&["--sink", &csv], 64, &["theirs.csv", "not of this run", "choose another path"]);
     refused(&["--sink", &db], 64, &["theirs.csv"]);
     assert_eq!(std::fs::read(&theirs).unwrap(), b"a,b\n1,2\n");
+}
+
+fn refused_words<const N: usize>(words: [&OsStr; N], code: i32, part: &str) {
+    let done = command().args(words).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(code), "{said}");
+    assert!(said.contains(part) && said.lines().count() == 1, "{said}");
+}
+
+#[test]
+fn no_password_is_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "hunter2\n").unwrap();
+    let misspelt = format!("sasl.pasword=file:{}", secret.display());
+    let s3 = ["--state", "s3://key:hunter2@bucket/prefix"];
+    let twice = "influxdb://me:hunter2@host:8086/org/bucket";
+    for words in [
+        &["--source", "kafka://alice:hunter2@b:9092/t"][..],
+        &["--source", "redis://alice:hunter2@b:9092/t"],
+        &["--source", "kafka://b:9092/t", "-X", &misspelt],
+        &["--sink", twice, "--sink", twice],
+        &s3,
+        &["produce", "--to", "kafka://alice:hunter2@b:9092/t"],
+        &["produce", "--to", "kafka://alice:hunter2@b:9092/t,u"],
+        &["produce", "--to", "kafka://b:9092/t", "-X", &misspelt],
+    ] {
+        let done =
+            command().args(words).args(["--http", "none"].iter().filter(|_| words[0] != "produce")).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(64), "{words:?}: {said}");
+        assert!(!said.contains("hunter2"), "{words:?}: {said}");
+    }
 }
 
 #[test]

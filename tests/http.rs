@@ -109,6 +109,18 @@ fn the_status_balances_and_the_run_is_well() {
     assert!(String::from_utf8_lossy(&ended.stderr).contains("/healthz"));
 }
 
+#[test]
+fn what_a_broken_invariant_left_is_served_a_while() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut program, at) = serving(folder.path(), &["--source", "sim:?symbols=500", "--max-keys", "10"], &[]);
+    program.until("it halts", PATIENCE, |program| program.said().contains("has come to a halt"));
+    get(&at, "/api/status");
+    program.terminate();
+    let ended = program.ended(PATIENCE);
+    assert_eq!(ended.code, Some(70), "{}", ended.said);
+    assert!(ended.said.contains("--max-keys"), "{}", ended.said);
+}
+
 /// Lines of a CSV whose rows are final.
 fn finals(text: &str) -> BTreeSet<String> {
     text.lines().filter(|line| line.contains(",final")).map(str::to_owned).collect()

@@ -1,7 +1,7 @@
 //! `minutely health`: asks the instance that runs here whether it is well. For containers.
 
 use minutely_dataflows::edge::{Halt, HaltKind};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
@@ -10,10 +10,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Asks at `http`, which is what `--http` says.
 ///
 /// # Errors
-/// 69 when nobody answers, or says that it is not well.
+/// 64 when it is no address. 69 when nobody answers, or says that it is not well.
 pub(crate) fn ask(http: &str) -> Result<String, Halt> {
     let sick = |why: String| Halt::new(HaltKind::Unreachable, format!("http://{http}/healthz: {why}"));
-    let address = http.to_socket_addrs().map_err(|e| sick(e.to_string()))?.next();
+    let address = http.to_socket_addrs().map_err(|e| match e.kind() {
+        ErrorKind::InvalidInput if http == "none" => {
+            Halt::new(HaltKind::Usage, "--http none: serves nothing that could be asked; name another address")
+        }
+        ErrorKind::InvalidInput => Halt::new(HaltKind::Usage, format!("`{http}`: {e}; it is HOST:PORT")),
+        _ => sick(e.to_string()),
+    });
+    let address = address?.next();
     let address = local(address.ok_or_else(|| sick("no such address".into()))?);
     let mut socket = TcpStream::connect_timeout(&address, PATIENCE).map_err(|e| sick(e.to_string()))?;
     let asked = socket.set_read_timeout(Some(PATIENCE)).and_then(|()| {

@@ -1,7 +1,8 @@
 //! An idempotent producer to one topic. What it is given it keeps trying; the first record that a broker refuses for
 //! good ends it.
 
-use crate::sources::kafka::{Address, Context, address, lower, producer_config};
+use crate::sources::kafka::{Address, Context, address, lower, producer_config, property_mistake, reason};
+use crate::uri::shown;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::record::Record;
 use minutely_dataflows::time::EventTime;
@@ -18,12 +19,14 @@ use std::time::{Duration, Instant};
 /// All mistakes of the address and of the properties given with `-X`.
 pub(super) fn validate(uri: &str, properties: &[(String, String)]) -> Vec<String> {
     let mut mistakes = match address(uri) {
-        Ok(Address { topics, .. }) if topics.len() > 1 => vec![format!("--to {uri}: takes one topic")],
+        Ok(Address { topics, .. }) if topics.len() > 1 => vec![format!("--to {}: takes one topic", shown(uri))],
         Ok(_) => Vec::new(),
         Err(mistakes) => mistakes,
     };
-    if let Err(error) = producer_config("", properties, false).create_with_context::<_, Out>(Outcome::default()) {
-        mistakes.push(format!("-X: {}", lower(&error.to_string())));
+    mistakes.extend(properties.iter().filter_map(|(name, value)| property_mistake(name, value)));
+    if mistakes.is_empty() {
+        let made = producer_config("", properties, false).create_with_context::<_, Out>(Outcome::default());
+        mistakes.extend(made.err().map(|error| format!("-X: {}", reason(&error))));
     }
     mistakes
 }
@@ -83,7 +86,7 @@ impl Writer {
         let unreachable =
             |e: &dyn std::fmt::Display| Halt::new(HaltKind::Unreachable, format!("{uri}: {}", lower(&e.to_string())));
         let outcome = Outcome::default();
-        let producer: Out = config.create_with_context(outcome.clone()).map_err(|e| unreachable(&e))?;
+        let producer: Out = config.create_with_context(outcome.clone()).map_err(|e| unreachable(&reason(&e)))?;
         reach(&producer, &outcome, patience).map_err(|(kind, why)| Halt::new(kind, format!("{uri}: {why}")))?;
         make(&config, &topic, partitions, patience).map_err(|e| unreachable(&e))?;
         let there = known(&producer, &topic, patience).map_err(|e| unreachable(&e))?;
@@ -181,7 +184,7 @@ fn make(
     partitions: i32,
     patience: Duration,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let admin: AdminClient<DefaultClientContext> = config.create()?;
+    let admin: AdminClient<DefaultClientContext> = config.create().map_err(|error| reason(&error))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // As many replicas as the cluster has by default (KIP-464).
     let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));

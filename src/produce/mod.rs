@@ -31,6 +31,8 @@ use std::time::{Duration, Instant};
 const TURN: usize = 256;
 /// How long a source or a broker may take to answer at the start, and the last records at the end.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the last records may take when somebody has stopped it.
+const STOP_PATIENCE: Duration = Duration::from_secs(8);
 
 /// What the arguments mean.
 pub(crate) struct Plan {
@@ -103,11 +105,11 @@ struct Partition {
     reader: Box<dyn PartitionReader>,
 }
 
-/// Writes until the source ends, the limit is reached, or somebody stops it.
+/// Writes until the source ends, the limit is reached, or somebody stops it. `begun` is set when it has a broker.
 ///
 /// # Errors
 /// 64: the topic has fewer partitions than the source. 69: a broker does not take what is written.
-pub(crate) fn run(plan: Plan, clock: Clock, stop: &Arc<AtomicBool>) -> Result<(), Halt> {
+pub(crate) fn run(plan: Plan, clock: Clock, stop: &Arc<AtomicBool>, begun: &AtomicBool) -> Result<(), Halt> {
     let options = SourceOptions {
         run_start: plan.run_start.unwrap_or_else(|| clock.wall()),
         bounded: plan.bounded,
@@ -127,9 +129,10 @@ pub(crate) fn run(plan: Plan, clock: Clock, stop: &Arc<AtomicBool>) -> Result<()
     }
     let most = partitions.iter().map(|partition| partition.number + 1).max().unwrap_or(1);
     let writer = Writer::open(&plan.to, &plan.properties, most, plan.by_key, PATIENCE)?;
+    begun.store(true, Ordering::Release);
     say(&format!("{} -> {}, {most} partitions", plan.from, plan.to));
     let outcome = copy(plan, &mut partitions, &writer, clock, stop);
-    let acknowledged = writer.end(PATIENCE)?;
+    let acknowledged = writer.end(if stop.load(Ordering::Acquire) { STOP_PATIENCE } else { PATIENCE })?;
     let (produced, newest) = outcome?;
     let newest = newest.map(|time| format!(", the newest of {}", mark(Some(time)))).unwrap_or_default();
     say(&format!("done: {produced} records produced, {acknowledged} acknowledged{newest}"));

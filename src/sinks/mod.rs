@@ -17,6 +17,7 @@ pub(crate) use port::{Health, Leave};
 pub(crate) use stored::Stored;
 
 use crate::clock::Clock;
+use crate::uri::shown;
 use minutely_dataflows::edge::{Halt, HaltKind, SinkPort, Takes, Wake};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::Windowing;
@@ -161,17 +162,6 @@ impl Target {
 /// The file of the first `sqlite:` among these.
 pub(crate) fn sqlite_path(uris: &[String]) -> Option<PathBuf> {
     uris.iter().find_map(|uri| uri.strip_prefix("sqlite:").map(PathBuf::from))
-}
-
-/// A sink's URI as logs and errors may show it: without what may hold a secret.
-pub(crate) fn shown(uri: &str) -> String {
-    let Some((scheme, rest)) = uri.split_once("://") else { return uri.to_owned() };
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let authority = rest.split('/').next().unwrap_or_default();
-    match authority.rsplit_once('@') {
-        Some((secret, _)) => format!("{scheme}://…{}", &rest[secret.len()..]),
-        None => format!("{scheme}://{rest}"),
-    }
 }
 
 fn environment(name: &str) -> Option<String> {

@@ -5,6 +5,7 @@ pub(crate) mod kafka;
 mod sim;
 
 use crate::clock::Clock;
+use crate::uri::shown;
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
 use minutely_dataflows::time::EventTime;
 use std::sync::Arc;
@@ -64,7 +65,7 @@ impl<'a> Scheme<'a> {
 }
 
 fn unknown(uri: &str) -> String {
-    format!("source `{uri}` is of no known kind: it is one of {KNOWN}")
+    format!("source `{}` is of no known kind: it is one of {KNOWN}", shown(uri))
 }
 
 /// All mistakes of a source URI and its properties, one paragraph each. No effect: nothing is opened or looked for.
@@ -76,6 +77,7 @@ pub(crate) fn validate(uri: &str, properties: &[(String, String)]) -> Vec<String
         None => return vec![unknown(uri)],
     };
     if let Some((key, _)) = properties.first() {
+        let uri = shown(uri);
         mistakes.push(format!("-X {key}=… is a property of Kafka's client, but the source is `{uri}`: leave it out"));
     }
     mistakes

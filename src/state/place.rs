@@ -1,5 +1,6 @@
 //! Where a state is, as `--state` names it.
 
+use crate::uri::shown;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
@@ -48,11 +49,14 @@ impl Place {
                             .map_err(|e| format!("--state {text}: {e}; AWS_* in the environment say what opens it"))
                     }
                     _ => Err(format!(
-                        "--state {text}: an object store is s3://bucket/prefix, with AWS_* in the environment"
+                        "--state {}: an object store is s3://bucket/prefix, with AWS_* in the environment",
+                        shown(text)
                     )),
                 }
             }
-            Some((_, rest)) if rest.starts_with("//") => Err(format!("--state {text}: is not known; it {KNOWN}")),
+            Some((_, rest)) if rest.starts_with("//") => {
+                Err(format!("--state {}: is not known; it {KNOWN}", shown(text)))
+            }
             _ => folder(text),
         }
     }

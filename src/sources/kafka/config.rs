@@ -1,6 +1,7 @@
 //! `kafka://host:port[,…]/topic[,…]` and `-X key=value`, checked as a whole before anything is connected.
 
 use super::context::Context;
+use crate::uri::shown;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
@@ -54,8 +55,9 @@ const ELSEWHERE: &[(&str, &str)] = &[
 /// The address in a URI, or all its mistakes.
 pub(crate) fn address(uri: &str) -> Result<Address, Vec<String>> {
     let Some(rest) = uri.strip_prefix("kafka://") else {
-        return Err(vec![format!("'{uri}' is not kafka://host:port[,…]/topic[,…]")]);
+        return Err(vec![format!("'{}' is not kafka://host:port[,…]/topic[,…]", shown(uri))]);
     };
+    let uri = shown(uri);
     let (brokers, topics) = rest.split_once('/').unwrap_or((rest, ""));
     let mut mistakes: Vec<String> =
         brokers.split(',').filter_map(broker_mistake).map(|mistake| format!("'{uri}': {mistake}")).collect();
@@ -115,9 +117,7 @@ pub(super) fn property_mistakes(properties: &[(String, String)]) -> Vec<String> 
                 mistakes.push(format!("-X {name} must be {forced}: any other value loses or doubles records"));
             }
         } else {
-            if let Err(error) = empty().set(name, value).create_native_config() {
-                mistakes.push(property_mistake(name, &error));
-            }
+            mistakes.extend(property_mistake(name, value));
         }
     }
     if mistakes.is_empty() {
@@ -128,19 +128,19 @@ pub(super) fn property_mistakes(properties: &[(String, String)]) -> Vec<String> 
 }
 
 /// Without the value, unless librdkafka's own words say it and the property cannot be a secret.
-fn property_mistake(name: &str, error: &KafkaError) -> String {
-    const SECRET: [&str; 7] = ["password", "secret", "pem", "key", "username", "jaas", "config"];
-    match error {
+pub(crate) fn property_mistake(name: &str, value: &str) -> Option<String> {
+    const SECRET: [&str; 8] = ["pass", "pasw", "secret", "pem", "key", "username", "jaas", "config"];
+    Some(match empty().set(name, value).create_native_config().err()? {
         KafkaError::ClientConfig(_, what, _, _) if !SECRET.iter().any(|secret| name.contains(secret)) => {
-            format!("-X {name}: {}", lower(what))
+            format!("-X {name}: {}", lower(&what))
         }
         KafkaError::ClientConfig(..) => format!("-X {name} is unknown to librdkafka, or cannot have this value"),
         _ => format!("-X {name} contains a zero byte"),
-    }
+    })
 }
 
 /// librdkafka's reason for refusing to make a client; it holds no values of properties that are secret.
-pub(super) fn reason(error: &KafkaError) -> String {
+pub(crate) fn reason(error: &KafkaError) -> String {
     match error {
         KafkaError::ClientCreation(what) => lower(what),
         KafkaError::ClientConfig(_, what, name, _) => format!("{name}: {}", lower(what)),
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_secret_stays_out_of_mistakes() {
-        for name in ["sasl.password", "ssl.key.pem", "ssl.key.password", "no.such.secret"] {
+        for name in ["sasl.password", "sasl.pasword", "ssl.key.pem", "ssl.key.password", "no.such.secret"] {
             for mistake in property_mistakes(&properties(&[(name, "hunter2"), ("security.protocol", "ssl")])) {
                 assert!(!mistake.contains("hunter2"), "{mistake}");
             }

@@ -28,7 +28,7 @@ mod recall;
 mod tests;
 mod watch;
 
-pub(crate) use config::{Address, address, lower, producer_config};
+pub(crate) use config::{Address, address, lower, producer_config, property_mistake, reason};
 pub(crate) use context::Context;
 
 use super::{SourceOptions, Start};
