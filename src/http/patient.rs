@@ -105,8 +105,8 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let moment = Duration::from_millis(20);
         let most = 64 << 20;
-        let ended = runtime.block_on(written(moment, most, |_| {}));
-        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let ended = async { tokio::time::timeout(Duration::from_secs(60), written(moment, most, |_| {})).await };
+        assert_eq!(runtime.block_on(ended).expect("it ends").unwrap_err().kind(), io::ErrorKind::TimedOut);
         let mut some = vec![0; 64 << 10];
         let ended = runtime.block_on(written(Duration::from_secs(60), most, |peer| {
             peer.set_nonblocking(true).unwrap();
