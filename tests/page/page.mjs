@@ -191,6 +191,26 @@ async function amiss(browser) {
   await context.close();
 }
 
+/** What is wrong with the histogram: a bar that is not as tall as it should be, numbers over one another. */
+const faultyBars = (tab) => tab.evaluate(() => {
+  const box = (node) => {
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    return range.getBoundingClientRect();
+  };
+  const bars = [...document.querySelectorAll("#bars .bar")], faults = [];
+  for (const bar of bars) {
+    const [label, column, edge] = bar.children, { height, bottom } = column.getBoundingClientRect();
+    const wrong = Math.abs(height - parseFloat(column.style.height)) > 0.5 ||
+      Math.abs(bottom - edge.getBoundingClientRect().top) > 0.5;
+    if (wrong) faults.push(`${label.textContent}: ${height} px to ${bottom}`);
+  }
+  const labels = bars.map((bar) => bar.firstChild).filter((label) => label.textContent !== "").map(box);
+  const over = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 3 && b.top < a.bottom - 3;
+  labels.forEach((a, i) => { if (labels.slice(i + 1).some((b) => over(a, b))) faults.push(`label ${i} is covered`); });
+  return bars.length < 2 ? "no bars" : faults.join("; ");
+});
+
 async function main() {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: process.getuid() === 0 ? ["--no-sandbox"] : [] });
@@ -290,6 +310,8 @@ async function main() {
         await one.tab.waitForTimeout(1500); // for the eye alone: lines in the list
         const wide = await one.tab.evaluate(() => document.documentElement.scrollWidth);
         check(wide <= width, `nothing is wider than ${width} pixels, ${colorScheme}`, `${wide}`);
+        const faults = await faultyBars(one.tab);
+        check(faults === "", "the histogram's bars are as they should be", faults);
         if (shots) {
           mkdirSync(shots, { recursive: true });
           await one.tab.screenshot({ path: join(shots, `page-${width}-${colorScheme}.png`), fullPage: true });
