@@ -191,6 +191,32 @@ async function amiss(browser) {
   await context.close();
 }
 
+/** That what the server alone has comes from there: changes of symbols of which not all rows are here, lost rows. */
+async function measures(browser) {
+  const status = await (await fetch(new URL("/api/status", base))).json(), minute = status.settings.window_ms;
+  const context = await browser.newContext(), tab = await context.newPage();
+  let asked = 0, more = "";
+  await tab.route("**/api/symbols?*", (route) => {
+    asked += 1; // the first minute leaves the hour, and the next had twice its average
+    const symbols = Array.from({ length: 60 }, (_, n) => ({ symbol: `S${n}`, minute, state: "open", last: 1, avg: 1, count: 1,
+      first_minute: 0, first: asked, change: 1 / asked - 1, volume: null }));
+    return route.fulfill({ json: { symbols, total: symbols.length } });
+  });
+  await tab.route("**/api/minutes?*", (route) => route.fulfill({ json: { rows: [], next: null } }));
+  await tab.route("**/api/stream", (route) => route.fulfill({ contentType: "text/event-stream",
+    body: `id: x-1\nevent: hello\ndata: ${JSON.stringify({ id: "x", status })}\n\n${more}` }));
+  await tab.goto(base);
+  const list = (text) => tab.waitForFunction((wanted) =>
+    document.querySelector("#symbol-list .row .change")?.textContent.trim() === wanted, text);
+  await comes("the list has changes", list("0.00 %"));
+  await comes("which are measured anew", list("▼ 50.00 %"));
+  more = `id: x-2\nevent: lost\ndata: ${JSON.stringify({ through: minute })}\n\n`;
+  await comes("rows that were lost go", list("–"));
+  more = "";
+  await comes("and are asked for again", tab.waitForRequest(/\/api\/minutes\?/));
+  await context.close();
+}
+
 /** What is wrong with the histogram: a bar that is not as tall as it should be, numbers over one another. */
 const faultyBars = (tab) => tab.evaluate(() => {
   const box = (node) => {
@@ -302,6 +328,7 @@ async function main() {
     await reconnects(browser);
     await rests(browser, troubles);
     await amiss(browser);
+    await measures(browser);
 
     for (const width of [1280, 390]) {
       for (const colorScheme of ["light", "dark"]) {
