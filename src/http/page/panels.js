@@ -142,7 +142,7 @@ function ledger(s, now) {
   if (!good) {
     fault = `✗ The ledger did not balance at ${moment(s.now, now)} UTC: ${what}.`;
     put("alarm", `✗ The ledger does not balance: ${what}. Nothing is written while it does not.`);
-  } else if (fault !== "") put("alarm", `${fault} That run has ended; this one goes on from what was committed before.`);
+  } else if (fault !== "") put("alarm", `${fault} What is shown now balances.`);
   find("alarm").hidden = good && fault === "";
 }
 
