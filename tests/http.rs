@@ -370,6 +370,11 @@ fn strangers_are_refused() {
     for origin in ["http://evil.example", "null", "http://localhost:1", &format!("http://{at}.evil.example")] {
         assert_eq!(status("GET /api/status", &[&format!("Origin: {origin}")]), 403, "{origin}");
     }
+    // An image of a page elsewhere has no Origin.
+    let fetch = ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: image"];
+    assert_eq!(status("GET /api/minutes?format=csv", &fetch), 403);
+    let link = ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"];
+    assert_eq!(status("GET /", &link), 200);
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"] {
         let answer = ask(&at, &format!("{method} /api/status"), &[]);
         assert!(answer.status == 405 && answer.head.contains("allow: get, head"), "{method}: {answer:?}");

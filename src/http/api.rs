@@ -2,7 +2,8 @@
 
 use super::query::Query;
 use super::rows::{JsonRow, Ms};
-use super::{Server, Wanted, assets};
+use super::view::View;
+use super::{History, Server, Wanted, assets};
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
@@ -11,11 +12,13 @@ use minutely_dataflows::time::{EventTime, SECOND, WindowStart};
 use serde::Serialize;
 use std::fmt::Write;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 /// Rows in one answer of JSON, at most and unless said otherwise; rows that are read at once of a CSV.
 const MOST_ROWS: usize = 10_000;
 const PAGE_ROWS: usize = 5000;
+/// The greatest `limit`: a CSV may be that long, and JSON comes in pages.
+const MOST_LIMIT: usize = 1_000_000_000;
 /// Symbols in one answer, and in one question.
 const MOST_SYMBOLS: usize = 10_000;
 const SOME_SYMBOLS: usize = 1000;
@@ -137,6 +140,7 @@ struct Symbol<'a> {
     last: f64,
     avg: f64,
     count: i64,
+    first_minute: Ms,
     first: f64,
     change: Option<f64>,
     volume: Option<String>,
@@ -155,11 +159,6 @@ fn symbols_of(server: &Server, query: Option<&str>) -> Result<String, Refusal> {
         let (found, total) = view.symbols(text, limit);
         (found, total, view.marks, *view.rule())
     };
-    let symbol = |of: &'_ super::view::SymbolNow| {
-        let (first, last) = (of.first, of.newest.last());
-        let change = (last - first) / first.abs();
-        (change.is_finite()).then_some(change)
-    };
     let symbols = found.iter().map(|of| Symbol {
         symbol: &of.symbol,
         minute: of.minute.into(),
@@ -167,8 +166,9 @@ fn symbols_of(server: &Server, query: Option<&str>) -> Result<String, Refusal> {
         last: of.newest.last(),
         avg: of.newest.avg,
         count: of.newest.count,
+        first_minute: of.first_minute.into(),
         first: of.first,
-        change: symbol(of),
+        change: of.change(),
         volume: of.newest.market.as_ref().map(|market| market.volume.to_string()),
     });
     Ok(serde_json::to_string(&Symbols { symbols: symbols.collect(), total }).expect("memory takes it"))
@@ -199,13 +199,8 @@ impl Asked {
             Some("csv") => true,
             Some(_) => return Err(Refusal::new(StatusCode::BAD_REQUEST, "`format` is json or csv")),
         };
-        let most = if csv { usize::MAX } else { MOST_ROWS };
-        let limit = query.number("limit", 1, most)?;
-        let mut symbols: Vec<String> = query.all("symbol").map(str::to_owned).collect();
-        if symbols.len() > MOST_ASKED || symbols.iter().any(String::is_empty) {
-            let why = format!("`symbol` takes a name, and is there at most {MOST_ASKED} times");
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, &why));
-        }
+        let limit = query.number("limit", 1, MOST_LIMIT)?;
+        let mut symbols: Vec<String> = query.names("symbol", MOST_ASKED)?.into_iter().map(str::to_owned).collect();
         symbols.sort_unstable();
         symbols.dedup();
         let (from, to) = (query.time("from")?, query.time("to")?);
@@ -244,26 +239,39 @@ fn read_cursor(text: &str) -> Result<(WindowStart, String), Refusal> {
 }
 
 /// A page: first what a sink has stored of minutes that are no longer in memory, then memory. May block.
-fn page(server: &Server, wanted: &Wanted, limit: usize) -> Result<Vec<Row>, Refusal> {
-    let mut rows = Vec::new();
-    let begins = server.hub.view().begins();
-    let reached = wanted.after.as_ref().map_or(wanted.from, |(minute, _)| wanted.from.max(*minute));
-    if let (Some(history), true) = (&server.about.history, reached < begins) {
-        let older = Wanted { to: wanted.to.min(begins), ..wanted.clone() };
-        let page = history.page(&older, limit);
-        rows = page.map_err(|why| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, &why))?;
+fn page<'a>(
+    view: impl Fn() -> MutexGuard<'a, View>,
+    history: Option<&dyn History>,
+    wanted: &Wanted,
+    limit: usize,
+) -> Result<Vec<Row>, Refusal> {
+    let (mut rows, mut from) = (Vec::new(), wanted.from);
+    loop {
+        let begins = view().begins();
+        let reached = wanted.after.as_ref().map_or(from, |(minute, _)| from.max(*minute));
+        if let (Some(history), true) = (history, reached < begins) {
+            let older = Wanted { from, to: wanted.to.min(begins), ..wanted.clone() };
+            let page = history.page(&older, limit - rows.len());
+            rows.extend(page.map_err(|why| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, &why))?);
+        }
+        if rows.len() == limit {
+            return Ok(rows);
+        }
+        from = from.max(begins);
+        let view = view();
+        // What memory has given up since is the history's: in neither half, it would be passed over for good.
+        if history.is_none() || view.begins() <= begins {
+            rows.extend(view.page(&Wanted { from, ..wanted.clone() }, limit - rows.len()));
+            return Ok(rows);
+        }
     }
-    if rows.len() < limit {
-        let newer = Wanted { from: wanted.from.max(begins), ..wanted.clone() };
-        rows.extend(server.hub.view().page(&newer, limit - rows.len()));
-    }
-    Ok(rows)
 }
 
 /// [`page`], where it may block.
 async fn page_beside(server: &Arc<Server>, wanted: Wanted, limit: usize) -> Result<Vec<Row>, Refusal> {
     let server = Arc::clone(server);
-    let page = tokio::task::spawn_blocking(move || page(&server, &wanted, limit)).await;
+    let page = move || page(|| server.hub.view(), server.about.history.as_deref(), &wanted, limit);
+    let page = tokio::task::spawn_blocking(page).await;
     page.unwrap_or_else(|_| Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the rows cannot be read")))
 }
 
@@ -277,7 +285,7 @@ pub(super) async fn minutes(State(server): State<Arc<Server>>, RawQuery(query): 
 }
 
 async fn json_page(server: Arc<Server>, asked: Asked) -> Result<Response<Body>, Refusal> {
-    let limit = asked.limit.unwrap_or(PAGE_ROWS);
+    let limit = asked.limit.unwrap_or(PAGE_ROWS).min(MOST_ROWS);
     let rows = page_beside(&server, asked.wanted, limit).await?;
     let stored = server.about.history.is_some();
     let since = server.hub.view().since().filter(|_| !stored);
@@ -328,19 +336,53 @@ async fn csv(server: Arc<Server>, asked: Asked) -> Result<Response<Body>, Refusa
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::view::tests::row;
+    use minutely_dataflows::partition::Rule;
+    use std::sync::Mutex;
+
+    /// What a sink has stored; while it is asked, memory goes on to the minute that comes next of these.
+    struct Slow<'a> {
+        stored: Vec<Row>,
+        view: &'a Mutex<View>,
+        meanwhile: Mutex<Vec<i64>>,
+    }
+
+    impl History for Slow<'_> {
+        fn page(&self, wanted: &Wanted, limit: usize) -> Result<Vec<Row>, String> {
+            if let Some(minute) = self.meanwhile.lock().unwrap().pop() {
+                self.view.lock().unwrap().take(row("A", minute, 1));
+            }
+            let of = |row: &&Row| {
+                let after = wanted.after.as_ref().is_none_or(|after| (row.minute, &row.symbol) > (after.0, &after.1));
+                after && (wanted.from..wanted.to).contains(&row.minute)
+            };
+            Ok(self.stored.iter().filter(of).take(limit).cloned().collect())
+        }
+    }
+
+    #[test]
+    fn a_minute_that_leaves_memory_while_the_history_is_read_is_not_passed_over() {
+        for limit in [1, 2, 3, 9] {
+            let view = Mutex::new(View::bounded(Rule::default(), None, 3));
+            (0..6).for_each(|minute| drop(view.lock().unwrap().take(row("A", minute, 1))));
+            let stored = (0..20).map(|minute| row("A", minute, 1)).collect();
+            let history = Slow { stored, view: &view, meanwhile: Mutex::new(vec![8, 7, 6]) };
+            let (from, to) = (WindowStart(-EventTime::LIMIT), WindowStart(EventTime::LIMIT));
+            let (mut wanted, mut got) = (Wanted { from, to, symbols: None, after: None }, Vec::new());
+            loop {
+                let page = page(|| view.lock().unwrap(), Some(&history), &wanted, limit).unwrap();
+                let Some(last) = page.last() else { break };
+                wanted.after = Some((last.minute, last.symbol.clone()));
+                got.extend(page.iter().map(|row| row.minute.0 / (60_000 * MS)));
+            }
+            assert_eq!(got, (0..9).collect::<Vec<_>>(), "pages of {limit}");
+        }
+    }
 
     #[test]
     fn cursors_come_back_whole() {
         for symbol in ["A", "a,b", "é\u{1f980}", " "] {
-            let row = Row {
-                symbol: symbol.into(),
-                minute: WindowStart(-60 * MS),
-                count: 1,
-                sum: minutely_dataflows::decimal::Decimal(1),
-                avg: 1.0,
-                state: minutely_dataflows::time::State::Open,
-                market: None,
-            };
+            let row = Row { minute: WindowStart(-60 * MS), ..row(symbol, 0, 1) };
             assert_eq!(read_cursor(&cursor(&row)).unwrap(), (WindowStart(-60 * MS), symbol.to_owned()));
         }
         assert_eq!(read_cursor("9300000000000.00").unwrap().0, WindowStart(EventTime::LIMIT));
@@ -352,7 +394,7 @@ mod tests {
     #[test]
     fn questions_are_bounded() {
         let refused = |query: &str| Asked::of(Some(query)).map(drop).unwrap_err();
-        for bad in ["limit=0", "limit=10001", "format=xml", "symbol=", "from=x", "cursor=x", "x=1"] {
+        for bad in ["limit=0", "limit=1000000001", "format=xml", "symbol=", "from=x", "cursor=x", "x=1"] {
             assert_eq!(refused(bad).status, StatusCode::BAD_REQUEST, "{bad}");
         }
         let many: String = (0..=MOST_ASKED).map(|n| format!("symbol={n}&")).collect();

@@ -1,6 +1,7 @@
 //! What stands before every answer: which requests are heard at all, and the headers that every answer has.
 //!
-//! A page elsewhere that makes a browser ask here is refused by Host (a name that was made to point here) and by Origin.
+//! A page elsewhere that makes a browser ask here is refused by Host (a name that was made to point here), by Origin, and
+//! by Sec-Fetch-Site, for an image or a script of another site is asked for without an Origin.
 //! Where there is a token, nothing but health is answered without it.
 
 use super::Server;
@@ -118,6 +119,9 @@ fn refused(server: &Server, request: &Request) -> Option<Response<Body>> {
             return refuse(StatusCode::FORBIDDEN, "a page of another origin asks");
         }
     }
+    if !may_fetch(headers) {
+        return refuse(StatusCode::FORBIDDEN, "a page of another site asks");
+    }
     if uri.path_and_query().map_or(0, |all| all.as_str().len()) > MOST_URI {
         return refuse(StatusCode::URI_TOO_LONG, "the address is longer than 24 KiB");
     }
@@ -135,6 +139,15 @@ fn refused(server: &Server, request: &Request) -> Option<Response<Body>> {
         Some(token) if !open && !token.given(headers) => Some(enter(token, uri)),
         _ => None,
     }
+}
+
+/// What a browser says of who asks: this page, or a person (an address that was typed, a link that was followed to a page
+/// of its own). Other programs, and a browser on an address that it does not trust, say nothing.
+fn may_fetch(headers: &HeaderMap) -> bool {
+    let said = |name| text(headers, HeaderName::from_static(name));
+    let elsewhere =
+        headers.contains_key("sec-fetch-site") && !matches!(said("sec-fetch-site"), Some("same-origin" | "none"));
+    !elsewhere || (said("sec-fetch-mode"), said("sec-fetch-dest")) == (Some("navigate"), Some("document"))
 }
 
 /// The host by which the request came, one alone.
@@ -204,6 +217,34 @@ mod tests {
         assert!(!token.given(&headers));
         headers.insert(AUTHORIZATION, HeaderValue::from_static("bearer 0123456789abcdef"));
         assert!(token.given(&headers));
+    }
+
+    #[test]
+    fn pages_of_other_sites_may_link_here_and_not_fetch() {
+        let may = |site: &str, mode: &str, dest: &str| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [("sec-fetch-site", site), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)] {
+                if !value.is_empty() {
+                    headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+                }
+            }
+            may_fetch(&headers)
+        };
+        assert!(may("", "", "") && may("none", "navigate", "document") && may("same-origin", "cors", "empty"));
+        for site in ["cross-site", "same-site", "something-new"] {
+            assert!(may(site, "navigate", "document"), "{site}");
+            for (mode, dest) in [
+                ("no-cors", "image"),
+                ("no-cors", "script"),
+                ("cors", "empty"),
+                ("navigate", "iframe"),
+                ("navigate", "embed"),
+                ("no-cors", "document"),
+                ("", ""),
+            ] {
+                assert!(!may(site, mode, dest), "{site} {mode} {dest}");
+            }
+        }
     }
 
     #[test]

@@ -47,8 +47,8 @@ struct Queue {
 /// What happened.
 pub(super) enum What {
     Rows(Vec<LiveRow>),
-    Marks(String),
-    Status(String),
+    /// Of this name, with this text.
+    Other(&'static str, String),
 }
 
 /// And its text, made when the first stream wants it.
@@ -65,8 +65,7 @@ impl Event {
     pub(super) fn name(&self) -> &'static str {
         match self.what {
             What::Rows(_) => "rows",
-            What::Marks(_) => "marks",
-            What::Status(_) => "status",
+            What::Other(name, _) => name,
         }
     }
 
@@ -74,7 +73,7 @@ impl Event {
     pub(super) fn text(&self) -> Arc<str> {
         let text = self.text.get_or_init(|| match &self.what {
             What::Rows(rows) => rows_text(rows.iter()).into(),
-            What::Marks(text) | What::Status(text) => text.as_str().into(),
+            What::Other(_, text) => text.as_str().into(),
         });
         Arc::clone(text)
     }
@@ -122,7 +121,7 @@ impl Ring {
 fn weight(what: &What) -> usize {
     match what {
         What::Rows(rows) => rows.len() * ROW_BYTES,
-        What::Marks(text) | What::Status(text) => 2 * text.len() + ROW_BYTES,
+        What::Other(_, text) => 2 * text.len() + ROW_BYTES,
     }
 }
 
@@ -220,19 +219,23 @@ impl Hub {
             let rest = rows.split_off(rows.len().min(EVENT_ROWS));
             events.push(What::Rows(std::mem::replace(&mut rows, rest)));
         }
+        if let Some(minute) = queue.lost {
+            // Before the marks: who keeps a row that is not the newest would call it final.
+            events.push(What::Other("lost", status::lost(minute)));
+        }
         if let Some((status, behind)) = queue.status {
             view.status(status, behind, now, wall);
         }
         let line = |view: &View| view.now.as_ref().and_then(|now| now.status.line);
         if let Some(marks) = queue.marks.filter(|marks| *marks != view.marks) {
             view.marks = marks;
-            events.push(What::Marks(status::marks(&marks, line(&view))));
+            events.push(What::Other("marks", status::marks(&marks, line(&view))));
         }
         // Whoever comes later begins with a status.
         let somebody = self.streams.load(Ordering::Relaxed) > 0;
         if somebody && view.now.is_some() && status_at.is_none_or(|at| now.0 - at.0 >= STATUS_EVERY) {
             *status_at = Some(now);
-            events.push(What::Status(status::text(&view, &self.about, self.started)));
+            events.push(What::Other("status", status::text(&view, &self.about, self.started)));
         }
         drop(view);
         if !events.is_empty() {
@@ -291,6 +294,33 @@ impl Watcher for Watching {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::testing;
+    use crate::http::view::tests::row;
+
+    #[test]
+    fn streams_are_told_of_rows_that_were_left_out_before_they_are_called_final() {
+        let hub = Arc::new(Hub::new(&Arc::new(testing::about())));
+        let mut watching = Watching(Arc::clone(&hub));
+        let minute = |n: i64| WindowStart(n * 60 * SECOND);
+        let mut told = |rows, lost, w| {
+            let from = hub.ring().last;
+            watching.rows(LiveRows { rows, lost });
+            watching.marks(Marks { w: Some(EventTime(w)), ..Marks::default() });
+            hub.turn(&mut None);
+            let events: Vec<_> = hub.ring().after(from).unwrap().map(|(_, event)| event).collect();
+            events.iter().map(|event| (event.name(), event.text().to_string())).collect::<Vec<_>>()
+        };
+        let names = |events: &[(&'static str, String)]| events.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        assert_eq!(names(&told(vec![row("A", 0, 1), row("A", 2, 1)], None, 1)), ["rows", "marks"]);
+        let events = told(vec![row("A", 3, 1)], Some(minute(1)), 2);
+        assert_eq!(names(&events), ["rows", "lost", "marks"]);
+        assert_eq!(events[1].1, r#"{"through":60000}"#);
+        assert_eq!(hub.view().begins(), minute(2));
+        // What finds no room is lost, too.
+        let many = (0..=MOST_QUEUED).map(|_| row("A", 4, 1)).collect();
+        let events = told(many, None, 3);
+        assert_eq!((names(&events), events[0].1.as_str()), (vec!["lost", "marks"], r#"{"through":240000}"#));
+    }
 
     fn numbers(ring: &Ring, after: u64) -> Option<Vec<u64>> {
         ring.after(after).map(|events| events.map(|(number, _)| number).collect())
@@ -302,18 +332,18 @@ mod tests {
         assert_eq!(numbers(&ring, 0), Some(vec![]));
         assert_eq!(numbers(&ring, 1), None, "of another run");
         for _ in 0..10 {
-            ring.push(What::Marks(String::new()));
+            ring.push(What::Other("marks", String::new()));
         }
         assert_eq!(numbers(&ring, 7), Some(vec![8, 9, 10]));
         for _ in 0..MOST_EVENTS {
-            ring.push(What::Marks(String::new()));
+            ring.push(What::Other("marks", String::new()));
         }
         assert_eq!(numbers(&ring, 9), None);
         assert_eq!(numbers(&ring, 10).map(|all| all.len()), Some(MOST_EVENTS));
         let last = ring.last;
-        ring.push(What::Status("x".repeat(MOST_BYTES / 3)));
+        ring.push(What::Other("status", "x".repeat(MOST_BYTES / 3)));
         assert!(numbers(&ring, last).is_some_and(|all| all.len() == 1));
-        ring.push(What::Status("x".repeat(MOST_BYTES / 3)));
+        ring.push(What::Other("status", "x".repeat(MOST_BYTES / 3)));
         assert_eq!(numbers(&ring, last), None, "bytes count, too");
         assert_eq!(numbers(&ring, last + 1), Some(vec![last + 2]));
     }

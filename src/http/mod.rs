@@ -13,6 +13,7 @@ mod guard;
 pub(crate) mod health;
 mod hub;
 mod metrics;
+mod patient;
 mod place;
 mod query;
 mod rows;
@@ -135,4 +136,29 @@ pub(crate) fn start(listening: Listening, about: About) -> Result<Started, Halt>
     serve::start(listening.listener, server)
         .map_err(|e| Halt::new(HaltKind::Internal, format!("--http: the server cannot start: {e}")))?;
     Ok(Started { hub })
+}
+
+#[cfg(test)]
+mod testing {
+    use super::*;
+
+    /// A run without sinks.
+    pub(super) fn about() -> About {
+        About {
+            job: "job".into(),
+            source: "sim:".into(),
+            sinks_uri: Vec::new(),
+            sinks: Vec::new(),
+            sinks_now: Box::new(Vec::new),
+            workers: 1,
+            settings: Settings::default(),
+            market: false,
+            emit: "changes",
+            state: None,
+            since: None,
+            history: None,
+            csv: |_, _| Vec::new(),
+            clock: Clock::start(),
+        }
+    }
 }

@@ -39,10 +39,6 @@ impl Query {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-
     /// Text of so many characters at most.
     pub(super) fn text(&self, name: &str, most: usize) -> Result<Option<&str>, Refusal> {
         let text = self.get(name);
@@ -60,17 +56,41 @@ impl Query {
         number.map(Some).ok_or_else(|| bad(format!("`{name}` takes a number from {least} to {most}")))
     }
 
+    /// The values of a parameter that may be repeated: names, so many at most.
+    pub(super) fn names<'a>(&'a self, name: &'a str, most: usize) -> Result<Vec<&'a str>, Refusal> {
+        let names: Vec<_> = self.0.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect();
+        if names.len() > most || names.contains(&"") {
+            return Err(bad(format!("`{name}` takes a name, and is there at most {most} times")));
+        }
+        Ok(names)
+    }
+
     /// A time: RFC 3339, or milliseconds since 1970.
     pub(super) fn time(&self, name: &str) -> Result<Option<WindowStart>, Refusal> {
         let Some(text) = self.get(name) else { return Ok(None) };
         let ns = match text.parse::<i64>() {
             Ok(ms) if !text.starts_with('+') => ms.checked_mul(1_000_000),
-            _ => text.parse::<Timestamp>().ok().and_then(|stamp| i64::try_from(stamp.as_nanosecond()).ok()),
+            _ => rfc3339(text),
         };
         let ns = ns.filter(|ns| ns.abs() <= EventTime::LIMIT);
         let why = || bad(format!("`{name}` takes a time such as 2026-01-05T08:00:00Z, or milliseconds since 1970"));
         ns.map(|ns| Some(WindowStart(ns))).ok_or_else(why)
     }
+}
+
+/// Nanoseconds since 1970, where this is a time of RFC 3339 as the API's document has it: jiff alone would also take times
+/// without seconds, zones in brackets and more.
+fn rfc3339(text: &str) -> Option<i64> {
+    let signs: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c.to_ascii_uppercase() }).collect();
+    let rest = signs.strip_prefix("0000-00-00T00:00:00")?;
+    let (fraction, zone) = rest.split_at(rest.find(|c| c != '.' && c != '0')?);
+    let digits = fraction
+        .strip_prefix('.')
+        .map_or(fraction.is_empty(), |part| (1..=9).contains(&part.len()) && part.bytes().all(|c| c == b'0'));
+    let offset = matches!(zone, "+00:00" | "-00:00") && &text[text.len() - 5..text.len() - 3] < "24";
+    let good = digits && (zone == "Z" || offset) && &text[17..19] != "60";
+    let stamp: Timestamp = text.parse().ok().filter(|_| good)?;
+    i64::try_from(stamp.as_nanosecond()).ok()
 }
 
 /// The beginning of what somebody sent.
@@ -87,7 +107,8 @@ mod tests {
         let known = ["symbol*", "from", "limit"];
         let query =
             Query::parse(Some("symbol=A%2CB&symbol=%3Cb%3E&from=1970-01-01T00:00:01Z&limit=10"), &known).unwrap();
-        assert_eq!(query.all("symbol").collect::<Vec<_>>(), ["A,B", "<b>"]);
+        assert_eq!(query.names("symbol", 2).unwrap(), ["A,B", "<b>"]);
+        assert!(query.names("symbol", 1).is_err());
         assert_eq!(query.time("from").unwrap(), Some(WindowStart(1_000_000_000)));
         assert_eq!(query.number("limit", 1, 10).unwrap(), Some(10));
         assert!(query.number("limit", 1, 9).is_err());
@@ -100,6 +121,14 @@ mod tests {
             "from=tomorrow",
             "from=9223372036854775807",
             "from=9999-01-01T00:00:00Z",
+            "from=2026-02-29T00:00:00Z",
+            "from=2026-01-01T00:00Z",
+            "from=2026-01-01 00:00:00Z",
+            "from=2026-01-01T00:00:60Z",
+            "from=2026-01-01T00:00:00",
+            "from=2026-01-01T00:00:00.Z",
+            "from=2026-01-01T00:00:00%2B24:00",
+            "from=2026-01-01T00:00:00Z[UTC]",
             "limit=",
             "limit=-1",
             "limit=%2B1",
@@ -112,5 +141,18 @@ mod tests {
         let query = Query::parse(Some("from=-60000"), &known).unwrap();
         assert_eq!(query.time("from").unwrap(), Some(WindowStart(-60_000_000_000)));
         assert_eq!(Query::parse(None, &known).unwrap().time("from").unwrap(), None);
+    }
+
+    /// Those of the API's document; that its pattern takes them, and no others, is a test of `tests/page/units.mjs`.
+    #[test]
+    fn times_are_taken_as_the_document_has_them() {
+        let document: serde_json::Value = serde_json::from_str(include_str!("openapi.json")).unwrap();
+        let examples = document["components"]["schemas"]["Time"]["examples"].as_array().unwrap();
+        assert!(examples.len() > 5);
+        for example in examples {
+            let text = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
+            let query = form_urlencoded::Serializer::new(String::new()).append_pair("from", &text).finish();
+            assert!(Query::parse(Some(&query), &["from"]).unwrap().time("from").unwrap().is_some(), "{text}");
+        }
     }
 }

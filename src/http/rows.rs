@@ -56,13 +56,9 @@ impl Held {
         Held { count: row.count, sum: row.sum, avg: row.avg, market: row.market }
     }
 
-    /// The price it ends with, and the one it begins with: the average where there are no others.
+    /// The price it ends with: the average where there is no other.
     pub(super) fn last(&self) -> f64 {
         self.market.as_ref().map_or(self.avg, |market| market.close)
-    }
-
-    pub(super) fn first(&self) -> f64 {
-        self.market.as_ref().map_or(self.avg, |market| market.open)
     }
 
     pub(super) fn row(&self, symbol: &str, minute: WindowStart, marks: &Marks, rule: &Rule) -> Row {

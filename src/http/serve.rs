@@ -1,5 +1,7 @@
-//! Connections and routes. Each connection has limits: time and room for a request's head, and their number.
+//! Connections and routes. Each connection has limits: time and room for a request's head, time without reading, and
+//! their number.
 
+use super::patient::Patient;
 use super::{Server, api, assets, guard, metrics, status, stream};
 use axum::Router;
 use axum::routing::get;
@@ -16,6 +18,8 @@ const THREADS: usize = 2;
 const MOST_CONNECTIONS: usize = 2048;
 /// How long the head of a request may take.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a peer may read nothing of its answer.
+const READ_PATIENCE: Duration = Duration::from_secs(60);
 /// Bytes of a request's head.
 const MOST_HEAD: usize = 40 << 10;
 
@@ -77,7 +81,7 @@ async fn accept(listener: TcpListener, server: Arc<Server>) -> io::Result<()> {
         }
         // A small event is not to wait for the answer to the one before.
         socket.set_nodelay(true).ok();
-        let connection = http.serve_connection(TokioIo::new(socket), service.clone());
+        let connection = http.serve_connection(TokioIo::new(Patient::new(socket, READ_PATIENCE)), service.clone());
         let server = Arc::clone(&server);
         tokio::spawn(async move {
             if let Err(e) = connection.await {

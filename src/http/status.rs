@@ -33,7 +33,8 @@ struct Status<'a> {
     lateness: Lateness,
     dead_letters: DeadLetters<'a>,
     sinks: Vec<Sink<'a>>,
-    checkpoint: Option<Checkpoint<'a>>,
+    state: Option<&'a str>,
+    checkpoint: Option<Checkpoint>,
 }
 
 #[derive(Serialize)]
@@ -124,15 +125,15 @@ struct Sink<'a> {
     stored: u64,
     line: Option<Ms>,
     trouble: Option<String>,
+    unwritable: u64,
 }
 
 #[derive(Serialize)]
-struct Checkpoint<'a> {
+struct Checkpoint {
     seq: u64,
     at: Ms,
     bytes: u64,
     objects: usize,
-    folder: &'a str,
 }
 
 pub(super) async fn answer(State(server): State<Arc<Server>>, RawQuery(query): RawQuery) -> Response<Body> {
@@ -158,6 +159,11 @@ pub(super) fn marks(marks: &Marks, line: Option<WindowStart>) -> String {
     }
     let event = Event { w: known(marks.w), partial_before: partial_before(marks), line: line.map(Ms::from) };
     serde_json::to_string(&event).expect("memory takes it")
+}
+
+/// The `lost` event.
+pub(super) fn lost(minute: WindowStart) -> String {
+    serde_json::json!({ "through": Ms::from(minute) }).to_string()
 }
 
 /// For a log that is read from its beginning no window is partial: then this is before every time.
@@ -190,14 +196,14 @@ pub(super) fn text(view: &View, about: &About, started: EventTime) -> String {
     let sinks_now = (about.sinks_now)();
     let sinks = about.sinks.iter().zip(sinks_now).enumerate().map(|(n, (name, sink))| {
         let (begun, stored) = status.rounds.get(n).copied().unwrap_or_default();
-        Sink { name, begun, stored, line: status.lines.get(n).copied().flatten().map(Ms::from), trouble: sink.trouble }
+        let line = status.lines.get(n).copied().flatten().map(Ms::from);
+        Sink { name, begun, stored, line, trouble: sink.trouble, unwritable: sink.unwritable }
     });
     let checkpoint = status.saved.map(|saved| Checkpoint {
         seq: saved.seq,
         at: view.saved_at.map_or(started, |(_, at)| at).into(),
         bytes: saved.bytes,
         objects: saved.objects,
-        folder: about.state.as_deref().unwrap_or_default(),
     });
     let all = Status {
         version: env!("CARGO_PKG_VERSION"),
@@ -241,6 +247,7 @@ pub(super) fn text(view: &View, about: &About, started: EventTime) -> String {
             recent: view.letters.iter().map(letter).collect(),
         },
         sinks: sinks.collect(),
+        state: about.state.as_deref(),
         checkpoint: checkpoint.map(|c| Checkpoint { at: Ms(c.at.0 / 1_000_000 * 1_000_000), ..c }),
     };
     serde_json::to_string(&all).expect("memory takes it, and keys are text")
@@ -337,4 +344,23 @@ fn open_minute(view: &View, now: &Now, holder: Option<usize>, monotonic: Monoton
 fn clock(time: Option<EventTime>) -> String {
     let stamp = time.and_then(|time| jiff::Timestamp::from_second(time.0.div_euclid(SECOND)).ok());
     stamp.map_or("an unknown time".into(), |stamp| stamp.strftime("%H:%M:%S").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{SinkNow, testing};
+
+    #[test]
+    fn what_a_sink_refused_and_that_no_state_is_kept_are_said() {
+        let now = || vec![SinkNow { trouble: None, unwritable: 512 }];
+        let about = About { sinks: vec!["influxdb".into()], sinks_now: Box::new(now), ..testing::about() };
+        let of = |about: &About| {
+            let text = text(&View::new(about), about, EventTime(0));
+            serde_json::from_str::<serde_json::Value>(&text).unwrap()
+        };
+        let status = of(&about);
+        assert_eq!((&status["sinks"][0]["unwritable"], &status["state"]), (&512.into(), &serde_json::Value::Null));
+        assert_eq!(of(&About { state: Some("./state".into()), ..about })["state"], "./state");
+    }
 }

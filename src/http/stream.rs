@@ -3,6 +3,7 @@
 //! Every event has an id, `RUN-NUMBER`; a reader that comes back with the last it had goes on after it, as long as that
 //! is in the ring. What a reader is behind is sent in one piece.
 
+use super::api::Refusal;
 use super::hub::{What, rows_text};
 use super::query::Query;
 use super::{Server, status};
@@ -23,8 +24,8 @@ const MOST_STREAMS: usize = 1024;
 const KEEP: Duration = Duration::from_secs(15);
 /// Bytes that are sent in one piece, roughly.
 const PIECE: usize = 256 << 10;
+/// Symbols that are named one by one; characters of a list of symbols.
 const MOST_SYMBOLS: usize = 1024;
-/// Characters of a list of symbols.
 const MOST_TEXT: usize = 4096;
 
 /// One reader, counted as long as it is there.
@@ -49,28 +50,16 @@ pub(super) async fn answer(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let query = match Query::parse(query.as_deref(), &["symbols", "symbol*"]) {
-        Ok(query) => query,
+    let symbols = match wanted(query.as_deref()) {
+        Ok(symbols) => symbols,
         Err(refusal) => return refusal.answer(),
     };
-    let listed = match query.text("symbols", MOST_TEXT) {
-        Ok(listed) => listed,
-        Err(refusal) => return refusal.answer(),
-    };
-    let listed = listed.into_iter().flat_map(|all| all.split(','));
-    let symbols: HashSet<String> =
-        listed.chain(query.all("symbol")).filter(|symbol| !symbol.is_empty()).map(str::to_owned).collect();
-    let too_many = super::api::Refusal::new(StatusCode::BAD_REQUEST, "at most 1024 symbols");
-    if symbols.len() > MOST_SYMBOLS {
-        return too_many.answer();
-    }
     if server.hub.streams.fetch_add(1, Ordering::Relaxed) >= MOST_STREAMS {
         server.hub.streams.fetch_sub(1, Ordering::Relaxed);
         let why = "1024 readers are there already; come back later";
-        return super::api::Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why).answer();
+        return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why).answer();
     }
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
-    let symbols = (!symbols.is_empty()).then_some(symbols);
     let reader = Reader::new(server, symbols, last);
     let events = futures_util::stream::unfold(reader, |mut reader| async {
         let piece = reader.next().await;
@@ -80,6 +69,15 @@ pub(super) async fn answer(
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
+}
+
+/// The symbols of a stream; none: all. Empty places in a list are no names.
+fn wanted(query: Option<&str>) -> Result<Option<HashSet<String>>, Refusal> {
+    let query = Query::parse(query, &["symbols", "symbol*"])?;
+    let listed = query.text("symbols", MOST_TEXT)?.into_iter().flat_map(|all| all.split(','));
+    let named = query.names("symbol", MOST_SYMBOLS)?;
+    let symbols: HashSet<String> = listed.filter(|symbol| !symbol.is_empty()).chain(named).map(str::to_owned).collect();
+    Ok((!symbols.is_empty()).then_some(symbols))
 }
 
 /// The number in the id of an event of this run.
@@ -168,6 +166,27 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As the document says it.
+    #[test]
+    fn symbols_are_listed_or_named_one_by_one() {
+        let document: serde_json::Value = serde_json::from_str(include_str!("openapi.json")).unwrap();
+        let parameters = &document["paths"]["/api/stream"]["get"]["parameters"];
+        assert_eq!(parameters[0]["schema"]["maxLength"], MOST_TEXT);
+        assert_eq!(parameters[1]["schema"]["maxItems"], MOST_SYMBOLS);
+        let of = |query: &str| wanted(Some(query)).map_err(drop);
+        let set = |names: &[&str]| Ok(Some(names.iter().map(|name| (*name).to_owned()).collect()));
+        assert_eq!(of("symbols=A,,B&symbol=C,D&symbol=A"), set(&["A", "B", "C,D"]));
+        assert_eq!((of(""), of("symbols=,")), (Ok(None), Ok(None)));
+        let many = |n: usize| (0..n).map(|n| format!("symbol={n}&")).collect::<String>();
+        assert_eq!(of(&many(MOST_SYMBOLS)).map(|all| all.map(|all| all.len())), Ok(Some(MOST_SYMBOLS)));
+        let letters =
+            |n: u32| (0..n).filter_map(|n| char::from_u32(0x4e00 + n)).map(|c| format!("{c},")).collect::<String>();
+        assert!(of(&format!("symbols={}", letters(2048))).is_ok(), "as many as there is room for");
+        for bad in ["symbol=", &many(MOST_SYMBOLS + 1), &format!("symbols={}", letters(2049)), "symbols=A&symbols=B"] {
+            assert!(of(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn ids_are_of_one_run() {

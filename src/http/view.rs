@@ -13,6 +13,9 @@ use std::sync::Arc;
 
 /// Rows in memory, over all symbols.
 const MOST_ROWS: usize = 500_000;
+/// A symbol's change is over that many windows, the newest included: what the page shows first, an hour of one-minute
+/// windows. It hangs on the symbol's rows alone, not on when somebody began to look.
+const CHANGE_WINDOWS: i64 = 60;
 /// Dead letters that are shown, and characters of each record.
 pub(super) const MOST_LETTERS: usize = 100;
 const MOST_RAW: usize = 200;
@@ -86,12 +89,21 @@ pub(super) struct View {
     pub(super) letters: VecDeque<Letter>,
 }
 
-/// A symbol's newest row, and what it is compared with.
+/// A symbol's newest row, and what it is compared with: the oldest of its last [`CHANGE_WINDOWS`].
 pub(super) struct SymbolNow {
     pub(super) symbol: Arc<str>,
     pub(super) minute: WindowStart,
     pub(super) newest: Held,
+    pub(super) first_minute: WindowStart,
     pub(super) first: f64,
+}
+
+impl SymbolNow {
+    /// From average to average, as a share; none if there is no such number.
+    pub(super) fn change(&self) -> Option<f64> {
+        let change = (self.newest.avg - self.first) / self.first.abs();
+        change.is_finite().then_some(change)
+    }
 }
 
 impl View {
@@ -99,7 +111,7 @@ impl View {
         Self::bounded(about.settings.rule, about.since, MOST_ROWS)
     }
 
-    fn bounded(rule: Rule, since: Option<WindowStart>, most_rows: usize) -> Self {
+    pub(super) fn bounded(rule: Rule, since: Option<WindowStart>, most_rows: usize) -> Self {
         View {
             rule,
             most_rows,
@@ -231,11 +243,13 @@ impl View {
                 continue;
             }
             total += 1;
-            let (Some(first), Some(last)) = (minutes.first(), minutes.last()) else { continue };
+            let Some(last) = minutes.last().filter(|_| found.len() < limit) else { continue };
+            let from = last.0.saturating_sub(self.rule.windowing.length.saturating_mul(CHANGE_WINDOWS - 1));
+            let first = minutes.range(WindowStart(from)..).next().unwrap_or(last);
             let held = |minute| self.minutes.get(minute).and_then(|rows| rows.get(symbol));
-            if let (Some(first), Some(newest), true) = (held(first), held(last), found.len() < limit) {
-                let (first, newest) = (first.first(), newest.clone());
-                found.push(SymbolNow { symbol: Arc::clone(symbol), minute: *last, newest, first });
+            if let (Some(oldest), Some(newest)) = (held(first), held(last)) {
+                let (first_minute, first, newest) = (*first, oldest.avg, newest.clone());
+                found.push(SymbolNow { symbol: Arc::clone(symbol), minute: *last, newest, first_minute, first });
             }
         }
         (found, total)
@@ -251,12 +265,13 @@ impl View {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use minutely_dataflows::decimal::Decimal;
     use minutely_dataflows::time::State;
 
-    fn row(symbol: &str, minute: i64, count: i64) -> Row {
+    /// A row of the minute of this number.
+    pub(in crate::http) fn row(symbol: &str, minute: i64, count: i64) -> Row {
         let (sum, state) = (Decimal(i128::from(count)), State::Open);
         Row {
             symbol: symbol.into(),
@@ -344,5 +359,26 @@ mod tests {
         let (some, total) = view.symbols("", 2);
         assert_eq!((some.len(), total), (2, 3));
         assert_eq!((some[0].minute.0, some[0].newest.count), (180 * SECOND, 2));
+    }
+
+    /// Whatever else is in memory.
+    #[test]
+    fn changes_are_over_the_last_sixty_windows_that_a_symbol_has() {
+        let mut view = View::bounded(Rule::default(), None, 1000);
+        for (minute, avg) in [(0, 1.0), (41, 2.0), (70, 4.0), (100, 3.0)] {
+            view.take(Row { avg, ..row("A", minute, 1) });
+        }
+        view.take(row("B", 500, 1));
+        let now = |view: &View| {
+            let (found, _) = view.symbols("", 9);
+            (found[0].first_minute.0 / (60 * SECOND), found[0].first, found[0].change())
+        };
+        assert_eq!(now(&view), (41, 2.0, Some(0.5)));
+        view.take(Row { avg: 3.0, ..row("A", 101, 1) });
+        assert_eq!(now(&view), (70, 4.0, Some(-0.25)), "minute 41 is the 61st");
+        view.take(Row { avg: 5.0, ..row("A", 900, 1) });
+        assert_eq!(now(&view), (900, 5.0, Some(0.0)));
+        view.take(Row { avg: 0.0, ..row("A", 900, 1) });
+        assert_eq!(now(&view).2, None);
     }
 }

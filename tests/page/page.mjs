@@ -143,6 +143,100 @@ async function reconnects(browser) {
   proxy.close();
 }
 
+/** That a page which nobody sees gives its connection back, and goes on when it is seen. */
+async function rests(browser, troubles) {
+  const { context, tab } = await open(browser, {}, troubles);
+  const hide = (hidden) => tab.evaluate((now) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => now });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
+  await hide(true);
+  await comes("a hidden page rests", tab.waitForSelector("body[data-connection=resting]"));
+  check(/paused/.test(await tab.title()), "and says so", await tab.title());
+  await hide(false);
+  await comes("one that is seen again is live", tab.waitForSelector("body[data-connection=live]"));
+  await comes("and goes on", moves(tab));
+  await context.close();
+}
+
+/** What is shown when things are amiss: by a stream that is made up, for no run here is so. */
+async function amiss(browser) {
+  const status = await (await fetch(new URL("/api/status", base))).json();
+  const context = await browser.newContext(), tab = await context.newPage();
+  let run = "one", told = { ...status, state: null, checkpoint: null,
+    sinks: [{ name: "influxdb", begun: 3, stored: 3, line: null, trouble: null, unwritable: 512 }] };
+  await tab.route("**/api/symbols?*", (route) => route.fulfill({ json: { symbols: [], total: 0 } }));
+  await tab.route("**/api/stream", (route) => told === null ? route.abort() : route.fulfill({
+    contentType: "text/event-stream",
+    body: `id: ${run}-1\nevent: hello\ndata: ${JSON.stringify({ id: run, status: told })}\n\n` }));
+  await tab.goto(base);
+  const says = (what, id, text) => comes(what, tab.waitForFunction(([name, wanted]) =>
+    document.getElementById(name).textContent.includes(wanted), [id, text]));
+  await says("an empty log is waited for", "symbol", "Waiting for the first record");
+  await says("that no state is kept is said", "checkpoint-age", "none kept");
+  await says("and at the top", "saved", "none kept");
+  await says("points that were refused are told", "sinks", "512 points refused, see unwritable.jsonl");
+  check(await tab.isHidden("#alarm"), "no alarm yet");
+  told = { ...told, ledger: { ...status.ledger, read: status.ledger.read + 1, balances: false } };
+  await comes("a ledger that does not balance is seen", tab.waitForSelector("#ledger[data-balances=false]"));
+  told = null;
+  await comes("its run goes", tab.waitForSelector("body[data-connection=waiting]"));
+  const grey = await tab.waitForTimeout(500).then(() => tab.evaluate(() => ["ledger", "balance", "partitions"].map((id) =>
+    getComputedStyle(document.getElementById(id)).filter !== "none")));
+  check(await tab.isVisible("#alarm") && grey.join() === "false,false,true", "and the alarm stays red", grey.join());
+  [run, told] = ["two", status];
+  await comes("another run takes its place", tab.waitForSelector("#ledger[data-balances=true]"));
+  await says("and does not hide what was", "alarm", "1 record missing");
+  check(await tab.isVisible("#alarm"), "which stays");
+  await context.close();
+}
+
+/** That what the server alone has comes from there: changes of symbols of which not all rows are here, lost rows. */
+async function measures(browser) {
+  const status = await (await fetch(new URL("/api/status", base))).json(), minute = status.settings.window_ms;
+  const context = await browser.newContext(), tab = await context.newPage();
+  let asked = 0, more = "";
+  await tab.route("**/api/symbols?*", (route) => {
+    asked += 1; // the first minute leaves the hour, and the next had twice its average
+    const symbols = Array.from({ length: 60 }, (_, n) => ({ symbol: `S${n}`, minute, state: "open", last: 1, avg: 1, count: 1,
+      first_minute: 0, first: asked, change: 1 / asked - 1, volume: null }));
+    return route.fulfill({ json: { symbols, total: symbols.length } });
+  });
+  await tab.route("**/api/minutes?*", (route) => route.fulfill({ json: { rows: [], next: null } }));
+  await tab.route("**/api/stream", (route) => route.fulfill({ contentType: "text/event-stream",
+    body: `id: x-1\nevent: hello\ndata: ${JSON.stringify({ id: "x", status })}\n\n${more}` }));
+  await tab.goto(base);
+  const list = (text) => tab.waitForFunction((wanted) =>
+    document.querySelector("#symbol-list .row .change")?.textContent.trim() === wanted, text);
+  await comes("the list has changes", list("0.00 %"));
+  await comes("which are measured anew", list("▼ 50.00 %"));
+  more = `id: x-2\nevent: lost\ndata: ${JSON.stringify({ through: minute })}\n\n`;
+  await comes("rows that were lost go", list("–"));
+  more = "";
+  await comes("and are asked for again", tab.waitForRequest(/\/api\/minutes\?/));
+  await context.close();
+}
+
+/** What is wrong with the histogram: a bar that is not as tall as it should be, numbers over one another. */
+const faultyBars = (tab) => tab.evaluate(() => {
+  const box = (node) => {
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    return range.getBoundingClientRect();
+  };
+  const bars = [...document.querySelectorAll("#bars .bar")], faults = [];
+  for (const bar of bars) {
+    const [label, column, edge] = bar.children, { height, bottom } = column.getBoundingClientRect();
+    const wrong = Math.abs(height - parseFloat(column.style.height)) > 0.5 ||
+      Math.abs(bottom - edge.getBoundingClientRect().top) > 0.5;
+    if (wrong) faults.push(`${label.textContent}: ${height} px to ${bottom}`);
+  }
+  const labels = bars.map((bar) => bar.firstChild).filter((label) => label.textContent !== "").map(box);
+  const over = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 3 && b.top < a.bottom - 3;
+  labels.forEach((a, i) => { if (labels.slice(i + 1).some((b) => over(a, b))) faults.push(`label ${i} is covered`); });
+  return bars.length < 2 ? "no bars" : faults.join("; ");
+});
+
 async function main() {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: process.getuid() === 0 ? ["--no-sandbox"] : [] });
@@ -183,6 +277,11 @@ async function main() {
     check(ledger.read > 0 && ledger.read === ledger.counted + ledger.late + ledger.rejected + ledger.quarantined &&
       ledger.counted === ledger.held + ledger.retired &&
       await tab.isHidden("#alarm"), "and its figures add up", `${ledger.read} records`);
+    const speaks = await tab.evaluate(() =>
+      [...document.querySelectorAll("output, [aria-live], [role=status], [role=alert], [role=log]")].map(({ id }) => id));
+    check(speaks.sort().join() === "alarm,spoken", "nothing else speaks by itself", speaks.join());
+    const changed = await tab.textContent("#change");
+    check(/ over \d/.test(changed), "a change says over how long it is", changed);
     check((await tab.textContent("#why-sentence")).trim().length > 5, "why a minute is open is said",
       await tab.textContent("#why-sentence"));
     check(await tab.locator("#partitions tbody tr").count() > 0 &&
@@ -197,6 +296,11 @@ async function main() {
       const rows = [...document.querySelectorAll("#symbol-list .row:not([hidden])")];
       return rows.length > 0 && rows.every((row) => row.dataset.symbol.toLowerCase().includes(name));
     }, wanted.toLowerCase()));
+    const named = await tab.evaluate(() => {
+      const id = document.getElementById("search").getAttribute("aria-activedescendant");
+      return [document.getElementById(id)?.dataset.active, document.querySelector("#symbol-list .row").dataset.symbol];
+    });
+    check(named[0] === "true", "and says which row Enter chooses", named[1]);
     await tab.press("#search", "Enter");
     await comes("Enter chooses", tab.waitForFunction(() =>
       Number(document.getElementById("chart").dataset.points) > 1 &&
@@ -222,6 +326,9 @@ async function main() {
 
     await context.close();
     await reconnects(browser);
+    await rests(browser, troubles);
+    await amiss(browser);
+    await measures(browser);
 
     for (const width of [1280, 390]) {
       for (const colorScheme of ["light", "dark"]) {
@@ -230,6 +337,8 @@ async function main() {
         await one.tab.waitForTimeout(1500); // for the eye alone: lines in the list
         const wide = await one.tab.evaluate(() => document.documentElement.scrollWidth);
         check(wide <= width, `nothing is wider than ${width} pixels, ${colorScheme}`, `${wide}`);
+        const faults = await faultyBars(one.tab);
+        check(faults === "", "the histogram's bars are as they should be", faults);
         if (shots) {
           mkdirSync(shots, { recursive: true });
           await one.tab.screenshot({ path: join(shots, `page-${width}-${colorScheme}.png`), fullPage: true });

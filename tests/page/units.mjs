@@ -1,14 +1,18 @@
-// The page's modules that need no browser: states, order of rows, memory, the lateness advisor, numbers as text.
+// The page's modules that need no browser: states, order of rows, memory, changes, the stream, the lateness advisor,
+// numbers as text; and the API's document, where it says more than a Rust test can read.
 //
 //   node --test units.mjs      (Node 20.19 or newer)
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { leastWithoutLoss, settingsOf } from "../../src/http/page/advisor.js";
+import { readFileSync } from "node:fs";
+import { mock, test } from "node:test";
+import { advice, leastWithoutLoss, lifts, lostAt, settingsOf } from "../../src/http/page/advisor.js";
 import { bytes, change, clock, compact, duration, moment, percent, price,
   smallPercent } from "../../src/http/page/format.js";
 import { FEW, KEPT, Market, SLACK, SPARK } from "../../src/http/page/market.js";
+import { areAll } from "../../src/http/page/list.js";
 import { AVG, COUNT, MINUTE, put, seek, stateOf } from "../../src/http/page/rows.js";
+import { Stream } from "../../src/http/page/stream.js";
 
 const MIN = 60_000, settings = { window_ms: MIN, lateness_ms: 10 * MIN };
 const row = (minute, count = 1, avg = 1, symbol = "A") => [symbol, minute, count, avg, 1, 1, 1, 1, 1, 1];
@@ -68,6 +72,114 @@ test("history never takes the place of a newer row of the stream, and a straggle
   assert.equal(market.entries.get("A").corrected.before[COUNT], 6);
 });
 
+test("a change is over the last sixty windows, whatever else is here, and the server's where rows are missing", () => {
+  const market = new Market();
+  market.status = { settings };
+  for (const [minute, avg] of [[0, 1], [41, 2], [70, 4], [100, 3]]) market.takeRow(row(minute * MIN, 1, avg));
+  const entry = market.entries.get("A"), now = () => market.change(entry);
+  assert.equal(now(), 0.5);
+  assert.deepEqual(market.recent(entry).map((one) => one[MINUTE] / MIN), [41, 70, 100]);
+  market.takeRow(row(101 * MIN, 1, 3));
+  assert.equal(now(), -0.25, "minute 41 is the 61st");
+  entry.first = { minute: 43 * MIN, avg: 6 };
+  assert.equal(now(), -0.5, "a row that is not here");
+  entry.history = "spark";
+  entry.first = { minute: 41 * MIN, avg: 6 };
+  assert.equal(now(), -0.25, "which is over an hour old");
+  entry.history = "none";
+  assert.equal(now(), -0.5, "which stands in until the server says another, where no more rows are here");
+  market.takeRow(row(101 * MIN, 2, 5));
+  entry.first = { minute: 42 * MIN, avg: 0 };
+  assert.ok(Number.isNaN(now()));
+});
+
+test("rows that may not be the newest go, and are asked for again", () => {
+  const market = new Market();
+  market.status = { settings };
+  for (let minute = 0; minute < 9; minute += 1) {
+    for (const symbol of ["A", "B"]) market.takeRow(row(minute * MIN, 1, 1 + minute, symbol));
+  }
+  const [a, b] = market.entries.values();
+  b.rows.splice(0, 5);
+  [a.first, b.first] = [2, 5].map((minute) => ({ minute: minute * MIN, avg: 1 }));
+  a.history = "all";
+  market.takeLost({ through: 4 * MIN });
+  assert.deepEqual([a, b].map(({ rows }) => rows[0][MINUTE] / MIN), [5, 5]);
+  assert.deepEqual([a.first, b.first?.minute], [null, 5 * MIN]);
+  assert.deepEqual([market.base(a).minute, market.change(a)], [5 * MIN, 0.5]);
+  market.takeLost({ through: 99 * MIN });
+  assert.ok(Number.isNaN(market.change(a)) && a.history === "all");
+  market.forgetHistories();
+  assert.equal(a.history, "none");
+});
+
+test("a list of what was loaded before is not the list of what is here", () => {
+  const market = new Market();
+  ["A", "B"].forEach((symbol) => market.takeRow(row(0, 1, 1, symbol)));
+  const items = [...market.entries.values()].reverse();
+  assert.ok(areAll(items, market.entries) && !areAll(items.slice(1), market.entries));
+  market.clear();
+  ["A", "B"].forEach((symbol) => market.takeRow(row(0, 1, 1, symbol)));
+  assert.ok(!areAll(items, market.entries));
+});
+
+test("a hidden page gives its connection back, and goes on where it was when it is seen", async () => {
+  const asked = [], states = [], heard = {};
+  const turn = () => new Promise(setImmediate), hide = (hidden) => { document.hidden = hidden; heard.visibilitychange(); };
+  globalThis.window = { addEventListener() {} };
+  globalThis.document = { hidden: false, addEventListener: (name, hears) => { heard[name] = hears; } };
+  mock.method(globalThis, "fetch", async (path, { headers, signal }) => {
+    const body = new ReadableStream({ start(to) {
+      to.enqueue(new TextEncoder().encode("id: run-7\nevent: marks\ndata: {}\n\n"));
+      signal.addEventListener("abort", () => to.error(signal.reason));
+    } });
+    asked.push([headers["Last-Event-ID"], signal]);
+    return new Response(body);
+  });
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    const until = async (state) => { for (let n = 0; n < 99 && states.at(-1) !== state; n += 1) await turn(); };
+    new Stream("/api/stream", { event() {}, state: (state) => states.push(state) });
+    await until("live");
+    hide(true);
+    mock.timers.tick(4999);
+    hide(false);
+    mock.timers.tick(4999);
+    await turn();
+    assert.ok(!asked[0][1].aborted && states.at(-1) === "live", "it was away for a moment");
+    hide(true);
+    mock.timers.tick(5000);
+    await until("resting");
+    assert.deepEqual([asked[0][1].aborted, states], [true, ["connecting", "live", "resting"]]);
+    mock.timers.tick(60_000);
+    await turn();
+    assert.deepEqual([asked.length, states.at(-1)], [1, "resting"]);
+    hide(false);
+    await until("live");
+    assert.deepEqual([asked.length, asked[1][0], states.at(-1)], [2, "run-7", "live"]);
+  } finally {
+    mock.timers.reset();
+    mock.restoreAll();
+  }
+});
+
+test("the API's document takes the times that the server takes", () => {
+  const document = JSON.parse(readFileSync(new URL("../../src/http/openapi.json", import.meta.url)));
+  const { anyOf, examples } = document.components.schemas.Time, pattern = new RegExp(anyOf[1].pattern, "u");
+  const takes = (text) => pattern.test(text);
+  for (const example of examples) assert.ok(Number.isInteger(example) || takes(example), example);
+  const days = (year) => Array.from({ length: 12 * 31 }, (_, n) => [year, Math.floor(n / 31) + 1, n % 31 + 1]);
+  for (const [year, month, day] of [1824, 1900, 1999, 2000, 2024, 2100, 2115].flatMap(days)) {
+    const is = new Date(Date.UTC(year, month - 1, day)).getUTCMonth() === month - 1;
+    const text = `${year}-${String(month).padStart(2, "0")}-${String(day).padStart(2, "0")}T00:00:00Z`;
+    assert.equal(takes(text), is, text);
+  }
+  for (const bad of ["2026-01-01T00:00Z", "2026-01-01 00:00:00Z", "2026-01-01T00:00:60Z", "2026-01-01T00:00:00",
+    "2026-01-01T00:00:00+24:00", "2026-01-01T00:00:00Z[UTC]", "1823-12-31T00:00:00Z", "2116-01-01T00:00:00Z"]) {
+    assert.ok(!takes(bad), bad);
+  }
+});
+
 test("the advisor counts what may have been lost, never less", () => {
   const { settings: tried, records } = settingsOf({ edges_ms: [1000, 2000, 5000], counts: [100, 7, 2, 1] });
   assert.equal(records, 110);
@@ -77,9 +189,28 @@ test("the advisor counts what may have been lost, never less", () => {
     0] }).settings).lateness_ms, 2000);
 });
 
+test("a setting that is no edge of the histogram does not fit while it loses records", () => {
+  const of = (counts) => settingsOf({ edges_ms: [5, 10, 15, 30, 60].map((n) => n * MIN), counts });
+  const { settings: tried, records } = of([100, 0, 0, 3, 4, 0]);
+  assert.deepEqual([0, 5, 20, 30, 60].map((n) => lostAt(tried, records, n * MIN)), [107, 7, 7, 4, 0]);
+  assert.equal(advice(tried, records, 20 * MIN),
+    "Up to 7 records of 107 came more than the setting of 20 min behind; a lateness of 1 h would have lost none.");
+  assert.match(advice(...Object.values(of([100, 0, 0, 3, 0, 0])), 30 * MIN), /^The setting of 30 min fits/);
+  assert.match(advice(...Object.values(of([100, 0, 0, 3, 0, 0])), 40 * MIN), /^A lateness of 30 min .* 10 min sooner/);
+});
+
+test("numbers over the bars are lifted where they would be over one another", () => {
+  const bar = (tall, text) => ({ tall, text });
+  assert.deepEqual(lifts([bar(90, "2.8M"), bar(80, "433k"), bar(95, "1.2k")], 22), [0, 24, 24]);
+  assert.deepEqual(lifts([bar(90, "2.8M"), bar(60, "433k"), bar(60, "7"), bar(0, ""), bar(61, "1.2k")], 22),
+    [0, 0, 0, 0, 0]);
+  assert.deepEqual(lifts([bar(90, "2.8M"), bar(90, "433k"), bar(90, "433k")], 22), [0, 12, 0]);
+  assert.deepEqual(lifts([bar(90, "2.8M"), bar(90, "433k")], 40), [0, 0]);
+});
+
 test("numbers and times as text", () => {
   assert.deepEqual([0.5, 12.3456, 1234.5678, -37.63, 0.00012345, null].map((value) => price(value)),
-    ["0.50000", "12.346", "1,234.6", "−37.630", "0.00012345", "–"]);
+    ["0.50000", "12.35", "1,234.6", "−37.63", "0.00012345", "–"]);
   assert.deepEqual([0, 999, 9999, 12_345, 1.5e6, 2e9].map((value) => compact(value)), ["0", "999", "9,999", "12.3 k",
     "1.5 M", "2.0 G"]);
   assert.deepEqual([40, 400, 4000, 4200, 61_000, 7_200_000, 93_600_000, null].map(duration),

@@ -165,7 +165,8 @@ def check_prometheus_takes_its_configuration():
 
 
 def check_the_alert_of_the_ledger_fires_on_a_series_that_says_so():
-    """The one that nobody can provoke. promtool runs its expression on values that are written down."""
+    """The one that nobody can provoke. promtool runs its expression on values that are written down: of a run that says so
+    once and is gone, and of the next one in its place, which balances. It fires for ten minutes, and then no more."""
     rules = yaml("yaml", os.path.join(ROOT, "grafana/provisioning/alerting/minutely.yml"))["groups"]
     rule = next(rule for group in rules for rule in group["rules"] if rule["uid"] == "minutely-unbalanced")
     alert = Alert(rule, {"prometheus": None}, 30)
@@ -176,15 +177,17 @@ def check_the_alert_of_the_ledger_fires_on_a_series_that_says_so():
             "evaluation_interval": "30s",
             "tests": [
                 {
+                    "name": values,
                     "interval": "30s",
                     "input_series": [
-                        {"series": 'minutely_ledger_balanced_bool{job="minutely"}', "values": "1 1 0 0 1 1"}
+                        {"series": 'minutely_ledger_balanced_bool{job="minutely"}', "values": values}
                     ],
                     "alert_rule_test": [
-                        {"eval_time": f"{30 * step}s", "alertname": "A", "exp_alerts": [{}] if step in (2, 3) else []}
-                        for step in range(6)
+                        {"eval_time": f"{30 * step}s", "alertname": "A", "exp_alerts": [{}] if 2 <= step < 22 else []}
+                        for step in (0, 1, 2, 3, 12, 21, 23, 30)
                     ],
                 }
+                for values in ("1 1 0 stale", "1 1 0 _ _ 1x40")
             ],
         },
     }

@@ -7,7 +7,7 @@
 
 import { attribute, choice, data, find, text } from "./dom.js";
 import { duration, whole } from "./format.js";
-import { SymbolList } from "./list.js";
+import { SymbolList, areAll } from "./list.js";
 import { Market } from "./market.js";
 import { MOST_LINES, readPalette, theme, toggleTheme, watchTheme } from "./palette.js";
 import { panels } from "./panels.js";
@@ -19,7 +19,8 @@ const EVERY_MS = { order: 2000, head: 250, chart: 40, list: 250, panels: 250, ta
 const market = new Market();
 const view = { mode: "line", range: 60, order: "movers", compare: false, hover: null, query: "" };
 const stage = new Stage(market, view, (symbol) => choose(symbol, true));
-const list = new SymbolList(find("symbol-list"), { choose, shown: wantSparks });
+const list = new SymbolList(find("symbol-list"), find("search"),
+  { choose, shown: wantSparks, recent: (entry) => market.recent(entry) });
 let palette = readPalette();
 
 // --- when to draw ----------------------------------------------------------------------------------------------------
@@ -74,17 +75,19 @@ const byName = new Intl.Collator("en", { numeric: true }).compare;
 
 function drawOrder() {
   const query = view.query.toLowerCase(), key = `${view.order} ${query}`, root = find("symbol-list");
-  let entries = [...market.entries.values()].filter(({ symbol }) => symbol.toLowerCase().includes(query));
+  const found = new Map([...market.entries].filter(([symbol]) => symbol.toLowerCase().includes(query)));
+  let entries = [...found.values()];
   const ranks = { movers: (entry) => Math.abs(market.change(entry)) || 0, active: (entry) => market.activity(entry) };
   const rank = ranks[view.order], first = (a, b) => b[0] - a[0];
   if (rank) entries = entries.map((entry) => [rank(entry), entry]).sort(first).map(([, entry]) => entry);
   else entries.sort((a, b) => byName(a.symbol, b.symbol));
   // under a hand that is about to choose, rows keep their places
-  const busy = root.matches(":hover, :focus-visible") && list.items.length === entries.length && list.order === key;
+  const busy = root.matches(":hover, :focus-visible") && list.order === key && areAll(list.items, found);
   if (!busy) list.setItems(entries, key);
   const held = whole(market.entries.size), more = market.total - market.entries.size;
-  text(find("symbol-count"), query ? `${whole(entries.length)} of ${held} symbols`
-    : `${held} symbols${more > 0 ? `, ${whole(more)} more by search` : ""}`);
+  const many = query ? `${whole(entries.length)} of ${held} symbols`
+    : `${held} symbols${more > 0 ? `, ${whole(more)} more by search` : ""}`;
+  text(find("symbol-count"), `${many}: average, change over ${duration(market.span)}`);
 }
 
 function drawPanels() {
@@ -99,6 +102,7 @@ function drawPanels() {
   for (const button of find("range").children) {
     text(button, duration(Number(button.dataset.value) * windowMs).replace(/^1 d$/, "24 h"));
   }
+  text(find("order").firstElementChild, `Top movers, ${duration(market.span)}`);
   panels(status, market.now());
 }
 
@@ -111,7 +115,7 @@ const handlers = {
       market.run = id;
       load();
     }
-    changedNow("panels", "chart", "list");
+    changedNow("panels", "head", "chart", "list");
   },
   rows({ rows }) {
     rows.forEach((row) => market.takeRow(row));
@@ -123,6 +127,16 @@ const handlers = {
     market.takeMarks(marks);
     changed("chart", "head", "table");
   },
+  lost(rows) {
+    market.takeLost(rows);
+    changed("order", "list", "chart", "head", "table");
+    clearTimeout(lost); // they may come in a row: a log is read faster than it can be shown
+    lost = setTimeout(() => {
+      market.forgetHistories();
+      loadChosen();
+      changed("list");
+    }, 3000);
+  },
   status(status) {
     market.takeStatus(status);
     changed("panels");
@@ -130,17 +144,18 @@ const handlers = {
   reset: load,
 };
 
-let nextTry = 0;
+let lost = 0, nextTry = 0;
 function showConnection(state, wait) {
   nextTry = performance.now() + wait;
   data(document.body, "connection", state);
+  if (state === "resting") document.title = "minutely (paused)"; // a tab's figure must not look like today's
   connectionText();
 }
 
 function connectionText() {
   const left = Math.max(0, Math.ceil((nextTry - performance.now()) / 1000));
   const words = { live: "Live", connecting: "Connecting…", waiting: `Reconnecting in ${left} s`,
-    refused: "Token needed" };
+    refused: "Token needed", resting: "Paused" };
   text(find("connection").lastElementChild, words[document.body.dataset.connection]);
   const hint = document.body.dataset.connection === "refused" ? "Open this page with /?token=… once" : "Connect now";
   attribute(find("connection"), "title", hint);
@@ -199,8 +214,12 @@ function setChosen(symbols) {
   view.hover = null;
   const named = symbols.map((symbol) => `s=${encodeURIComponent(symbol)}`).join("&");
   history.replaceState(null, "", `${location.pathname}#${named}`);
+  loadChosen();
+}
+
+function loadChosen() {
   const show = () => changedNow("chart", "head", "list", "table", "spoken");
-  market.loadHistory(symbols, "all").then(() => { troubles = 0; show(); }, trouble);
+  market.loadHistory(market.chosen, "all").then(() => { troubles = 0; show(); }, trouble);
   show();
 }
 
@@ -300,8 +319,16 @@ document.addEventListener("keydown", (event) => {
 if (location.search) history.replaceState(null, "", location.pathname + location.hash); // a token has done its work
 watchTheme(themed);
 new ResizeObserver(() => changed("chart")).observe(canvas);
+let asked = { minute: null, at: 0 };
 setInterval(() => { // ages grow
   connectionText();
-  if (!document.hidden) changed("panels");
+  if (document.hidden) return;
+  changed("panels");
+  const now = performance.now();
+  if (!market.loaded || asked.minute === market.newest || now - asked.at < 10_000) return;
+  asked = { minute: market.newest, at: now }; // a change of what is out of view is measured anew with each minute
+  if ([...market.entries.values()].some(({ history }) => history === "none")) {
+    market.loadSymbols("").then(() => changed("order"), trouble);
+  }
 }, 1000);
 const stream = new Stream("/api/stream", { event: (name, body) => handlers[name]?.(body), state: showConnection });

@@ -13,11 +13,11 @@ export function fixed(value, digits) {
   return formats.get(digits).format(value).replace("-", "−");
 }
 
-/** A price: with `digits`, or as many as give five significant ones. */
+/** A price: with `digits`, or as many as give five significant ones, but two at most from 10 on. */
 export function price(value, digits) {
   if (value === null || value === undefined || !Number.isFinite(value)) return NONE;
   const size = Math.abs(value);
-  digits ??= size === 0 ? 2 : Math.max(0, Math.min(10, 4 - Math.floor(Math.log10(size) - 1e-12)));
+  digits ??= size === 0 ? 2 : Math.max(0, Math.min(size >= 10 ? 2 : 10, 4 - Math.floor(Math.log10(size) - 1e-12)));
   if (size >= 1e9) return compact(value);
   return fixed(value, digits);
 }
@@ -83,6 +83,9 @@ export function duration(ms) {
   const rest = Math.floor(ms % unit / part);
   return `${Math.floor(ms / unit)} ${name}${rest > 0 ? ` ${rest} ${partName}` : ""}`;
 }
+
+/** A count with its noun: 1 record, 2 records. */
+export const several = (n, noun) => `${whole(n)} ${noun}${n === 1 ? "" : "s"}`;
 
 /** A size in bytes: 812 B, 1.2 kB, 34 MB. */
 export function bytes(n) {

@@ -1,19 +1,27 @@
 // The list of symbols: any number of them in about twenty rows, which are moved and filled anew as it scrolls.
 //
-// A listbox for the keyboard and for screen readers: the focus stays on the list, `aria-activedescendant` names the
-// row.
+// A listbox for the keyboard and for screen readers: the focus stays on the list, or on the search that moves in it, and
+// `aria-activedescendant` of both names the row.
 
 import { attribute, make, style, text } from "./dom.js";
 import { change, price } from "./format.js";
-import { last } from "./rows.js";
+import { AVG } from "./rows.js";
 import { sparkline } from "./sparkline.js";
 
 const ROW = 38; // CSS pixels, as in style.css
 
+/** Whether `items` are all of `entries` (by symbol), in any order: not those of a market that was loaded anew since. */
+export function areAll(items, entries) {
+  return items.length === entries.size && items.every((entry) => entries.get(entry.symbol) === entry);
+}
+
 export class SymbolList {
-  /** `on.choose(symbol, add)` when a row is chosen, `on.shown(symbols)` when rows without history come into view. */
-  constructor(root, on) {
-    Object.assign(this, { root, on, spacer: root.firstElementChild, items: [], active: 0, rows: [], chosen: [] });
+  /**
+   * `search` is the input beside it; `on.choose(symbol, add)` when a row is chosen, `on.shown(symbols)` when rows without
+   * history come into view, `on.recent(entry)` gives the rows of a sparkline.
+   */
+  constructor(root, search, on) {
+    Object.assign(this, { root, search, on, spacer: root.firstElementChild, items: [], active: 0, rows: [], chosen: [] });
     root.addEventListener("scroll", () => this.draw());
     root.addEventListener("keydown", (event) => this.key(event));
     root.addEventListener("click", (event) => {
@@ -90,16 +98,16 @@ export class SymbolList {
       attribute(row, "data-active", at === this.active);
       if (at === this.active) activeId = row.id;
       text(name, entry.symbol);
-      text(price_, newest ? price(last(newest)) : "–");
+      text(price_, newest ? price(newest[AVG]) : "–");
       text(change_, change(share));
       attribute(change_, "data-direction", share > 0 ? "up" : share < 0 ? "down" : "none");
       const stamp = `${entry.version} ${facts.theme} ${spark.clientWidth}`;
       if (row.drawn !== entry || row.stamp !== stamp) {
         Object.assign(row, { drawn: entry, stamp });
-        sparkline(spark, entry.rows.slice(-60), facts.color(share));
+        sparkline(spark, this.on.recent(entry), facts.color(share));
       }
     });
-    if (activeId) attribute(this.root, "aria-activedescendant", activeId);
+    for (const element of [this.root, this.search]) attribute(element, "aria-activedescendant", activeId);
     const wanting = this.items.slice(first, first + many).filter((entry) => entry.history === "none");
     if (wanting.length > 0) this.on.shown(wanting.map((entry) => entry.symbol));
   }

@@ -4,9 +4,9 @@
 // MOST symbols those that moved longest ago go. A row of history never replaces one that counts more ticks: the stream
 // may have been faster than the answer.
 
-import { COUNT, MINUTE, OPEN, AVG, SYMBOL, VOLUME, fromHistory, last, put, stateOf } from "./rows.js";
+import { COUNT, MINUTE, OPEN, AVG, SYMBOL, VOLUME, fromHistory, put, seek, stateOf } from "./rows.js";
 
-export const KEPT = 1440, SPARK = 60, FEW = 2, SLACK = 8;
+export const KEPT = 1440, SPARK = 60, FEW = 2, SLACK = 8; // SPARK: also what changes are over, as on the server
 const MOST = 2000, FLASH_MS = 1600, PAGE_ROWS = 5000;
 
 async function get(path, query) {
@@ -54,6 +54,22 @@ export class Market {
     this.marks = marks;
   }
 
+  /** Rows up to this minute may not be the newest any more: they go, as they went from the server's memory. */
+  takeLost({ through }) {
+    for (const entry of this.entries.values()) {
+      if (entry.first !== null && entry.first.minute <= through) entry.first = null;
+      const many = seek(entry.rows, through + 1);
+      if (many === 0) continue;
+      entry.rows.splice(0, many);
+      entry.version += 1;
+    }
+  }
+
+  /** What was lost may be in the server's sink: histories are asked for again when they are needed. */
+  forgetHistories() {
+    for (const entry of this.entries.values()) entry.history = "none";
+  }
+
   state(minute) {
     return stateOf(minute, this.marks, this.settings);
   }
@@ -61,8 +77,9 @@ export class Market {
   entry(symbol) {
     let entry = this.entries.get(symbol);
     if (!entry) {
-      // `first`: the price that changes are measured from; `history`: "none", "spark" or "all" of it was asked for;
-      // `flashes`: minute -> when a straggler corrected it; `corrected`: the last such correction
+      // `first`: {minute, avg} that the server measured its change from, which may be older than all rows here;
+      // `history`: "none", "spark" or "all" of it was asked for; `flashes`: minute -> when a straggler corrected it;
+      // `corrected`: the last such correction
       entry = { symbol, rows: [], first: null, version: 0, history: "none", flashes: new Map(), corrected: null };
       this.entries.set(symbol, entry);
       this.total = Math.max(this.total, this.entries.size);
@@ -82,7 +99,6 @@ export class Market {
   /** A row of the stream. */
   takeRow(row) {
     const entry = this.entry(row[SYMBOL]), before = put(entry.rows, row);
-    entry.first ??= row[OPEN] ?? row[AVG];
     entry.version += 1;
     if (this.newest === null || row[MINUTE] > this.newest) this.newest = row[MINUTE];
     const straggler = before && before[COUNT] !== row[COUNT] && row[MINUTE] + this.settings.window_ms <= this.settled;
@@ -121,9 +137,32 @@ export class Market {
     return lit;
   }
 
+  /** How long sparklines are, and changes are over at most, ms of event time. */
+  get span() {
+    return SPARK * this.settings.window_ms;
+  }
+
+  /** The rows of the last windows of `entry`, the newest included: what its sparkline shows. */
+  recent({ rows }) {
+    return rows.length === 0 ? rows : rows.slice(seek(rows, rows.at(-1)[MINUTE] + this.settings.window_ms - this.span));
+  }
+
+  /**
+   * {minute, avg} that the change of `entry` is measured from, null without rows: the first of its recent rows. So it
+   * hangs on the symbol's rows alone, not on when this page came; where they are not all here, the server's stands in.
+   */
+  base(entry) {
+    const [row] = this.recent(entry), { first, history, rows } = entry;
+    if (!row) return null;
+    const oldest = rows.at(-1)[MINUTE] + this.settings.window_ms - this.span;
+    const given = first !== null && first.minute < row[MINUTE] && (first.minute >= oldest || history === "none");
+    return given ? first : { minute: row[MINUTE], avg: row[AVG] };
+  }
+
+  /** From the average of that to the newest, as a share. */
   change(entry) {
-    const row = entry.rows.at(-1);
-    return row && entry.first ? (last(row) - entry.first) / Math.abs(entry.first) : entry.change ?? NaN;
+    const base = this.base(entry);
+    return base === null || base.avg === 0 ? NaN : (entry.rows.at(-1)[AVG] - base.avg) / Math.abs(base.avg);
   }
 
   activity(entry) {
@@ -141,8 +180,7 @@ export class Market {
     if (query === "") this.total = total;
     for (const one of symbols) {
       const entry = this.entry(one.symbol);
-      entry.first = one.first ?? entry.first;
-      entry.change = one.change;
+      entry.first = { minute: one.first_minute, avg: one.first };
       if (this.newest === null || one.minute > this.newest) this.newest = one.minute;
       if (entry.rows.length === 0) {
         entry.rows.push(fromHistory({ ...one, close: one.last }));
@@ -180,7 +218,6 @@ export class Market {
     const entry = this.entry(row[SYMBOL]), before = put(entry.rows, row);
     const newer = before && (before[COUNT] > row[COUNT] || (before[COUNT] === row[COUNT] && before[OPEN] !== null));
     if (newer) put(entry.rows, before);
-    if (entry.rows[0] === row && entry.first === null) entry.first = row[OPEN] ?? row[AVG];
     entry.version += 1;
     this.trim(entry);
   }

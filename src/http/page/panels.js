@@ -1,15 +1,14 @@
 // Everything on the page that comes from the server's status: vital signs, why a minute is open, partitions, ledger,
 // lateness advisor, dead letters, checkpoint and sinks. Called when a status came, and once a second because ages grow.
 
-import { leastWithoutLoss, settingsOf } from "./advisor.js";
+import { advice, leastWithoutLoss, lifts, outcome, settingsOf } from "./advisor.js";
 import { attribute, data, each, find, make, style, text } from "./dom.js";
-import { bytes, clock, compact, duration, moment, smallPercent, whole } from "./format.js";
+import { bytes, clock, compact, duration, moment, several, smallPercent, whole } from "./format.js";
 
 const SHOWN_PARTITIONS = 64, SHOWN_LETTERS = 50, DAY_MS = 86_400_000;
 
 const put = (id, value) => text(find(id), value);
 const past = (ms) => duration(Math.max(0, ms));
-const several = (n, noun) => `${whole(n)} ${noun}${n === 1 ? "" : "s"}`;
 const body = (id) => find(id).querySelector("tbody");
 
 /** Shows `status`; `now` is the server's clock. */
@@ -26,6 +25,8 @@ function vital(id, value, note, mood = "") {
   data(find(id), "mood", mood);
 }
 
+const notSaved = (s) => s.state === null ? "none kept" : "none yet"; // --state none
+
 function vitals(s, now) {
   const newest = Math.max(...s.partitions.map((p) => p.h ?? -Infinity)), age = now - newest;
   const paused = s.partitions.filter((p) => p.paused).length, idle = s.partitions.filter((p) => p.caught_up).length;
@@ -40,7 +41,7 @@ function vitals(s, now) {
   vital("balance", good ? "✓ Balances" : "✗ Does not balance", `${compact(read)} records read`, good ? "good" : "bad");
   vital("lost", whole(lost), read > 0 ? `${smallPercent(lost / read)} of all records` : "of all records");
   const c = s.checkpoint, limit = Math.max(15_000, 10 * s.settings.checkpoint_interval_ms);
-  if (c === null) vital("saved", "none yet", "");
+  if (c === null) vital("saved", notSaved(s), s.state === null ? "--state none" : "");
   else {
     const stale = now - c.at > limit && s.records_per_s > 0;
     vital("saved", `${past(now - c.at)} ago`, `${bytes(c.bytes)}, number ${whole(c.seq)}`, stale ? "bad" : "");
@@ -127,7 +128,9 @@ const countedGap = (l) => l.counted - l.held - l.retired;
  */
 const balances = (l) => l.balances && readGap(l) === 0 && countedGap(l) === 0;
 
-function ledger(s) {
+let fault = ""; // the last there was: a run ends by it, and the one that takes its place must not hide it
+
+function ledger(s, now) {
   const panel = find("ledger"), l = s.ledger, good = balances(l), gap = readGap(l) || countedGap(l);
   data(panel, "balances", good);
   for (const cell of panel.querySelectorAll("[data-term]")) text(cell, whole(l[cell.dataset.term]));
@@ -136,36 +139,17 @@ function ledger(s) {
   put("ledger-note", `Every record read is in exactly one place. ${several(l.keys, "minute")} of a symbol held.`);
   const what = gap === 0 ? "the committer says so"
     : `${several(Math.abs(gap), "record")} ${gap > 0 ? "missing" : "counted twice"}`;
-  put("alarm", good ? "" : `✗ The ledger does not balance: ${what}. Nothing is written while it does not.`);
-  find("alarm").hidden = good;
+  if (!good) {
+    fault = `✗ The ledger did not balance at ${moment(s.now, now)} UTC: ${what}.`;
+    put("alarm", `✗ The ledger does not balance: ${what}. Nothing is written while it does not.`);
+  } else if (fault !== "") put("alarm", `${fault} What is shown now balances.`);
+  find("alarm").hidden = good && fault === "";
 }
 
 // --- lateness advisor ------------------------------------------------------------------------------------------------
 
-const span = (ms) => ms < 1000 ? `${ms} ms` : duration(ms);
 const short = (ms) => ms < 60_000 ? `${ms / 1000}s` : ms < 3_600_000 ? `${ms / 60_000}m` : `${ms / 3_600_000}h`;
-
-function advice(settings, records, now) {
-  const best = leastWithoutLoss(settings), of = compact(records);
-  if (records === 0) return "No record has been judged yet.";
-  if (best === null) return `Some of ${of} records were over ${span(settings.at(-1).lateness_ms)} behind: none fits all.`;
-  const beyond = settings.find(({ lateness_ms: ms }) => ms >= now)?.lost ?? 0;
-  if (beyond > 0) {
-    return `${several(beyond, "record")} of ${of} came more than the setting of ${span(now)} behind; ` +
-      `a lateness of ${span(best.lateness_ms)} would have lost none.`;
-  }
-  if (best.lateness_ms >= now) return `The setting of ${span(now)} fits: some of ${of} records came nearly as late.`;
-  return `A lateness of ${span(best.lateness_ms)} would have lost none of ${of} records, and minutes would be final ` +
-    `${span(now - best.lateness_ms)} sooner.`;
-}
-
-function outcome({ lateness_ms: ms, lost }, records, now) {
-  const loss = lost === 0 ? "Loses nothing"
-    : `Loses at most ${several(lost, "record")} (${smallPercent(lost / records)})`;
-  const other = `${span(Math.abs(ms - now))} ${ms < now ? "sooner" : "later"} than now (${span(now)})`;
-  const delay = ms === now ? "as now" : other;
-  return `${loss}; minutes are final ${span(ms)} after they end, ${delay}.`;
-}
+const CHART_PX = { edges: 19, count: 15, lift: 24 }; // of style.css: below the bars, above each, and for lifted numbers
 
 function lateness(s) {
   const { edges_ms: edges, counts } = s.lateness, { settings, records } = settingsOf(s.lateness);
@@ -175,20 +159,26 @@ function lateness(s) {
   if (!slider.touched) slider.value = String(settings.indexOf(least));
   const tried = settings[Number(slider.value)] ?? settings.at(-1), present = edges.findLastIndex((edge) => edge <= now);
   put("advice", advice(settings, records, now));
-  put("try", span(tried.lateness_ms));
+  put("try", duration(tried.lateness_ms));
   put("outcome", records === 0 ? "" : outcome(tried, records, now));
-  attribute(slider, "aria-valuetext", span(tried.lateness_ms));
+  attribute(slider, "aria-valuetext", duration(tried.lateness_ms));
   attribute(find("bars"), "aria-label", `How far ${whole(records)} records were behind their partition`);
-  const most = Math.log1p(Math.max(...counts, 1));
+  const most = Math.log1p(Math.max(...counts, 1)), root = find("bars");
   const bar = () => make("div", "bar", make("span", "count"), make("i"), make("span", "edge"));
-  each(find("bars"), counts, bar, (element, count, i) => {
-    const [number, column, edge] = element.children, from = i === 0 ? 0 : edges[i - 1];
-    style(column, "height", `${count === 0 ? 0 : Math.max(4, Math.log1p(count) / most * 100).toFixed(1)}%`);
+  const share = (count) => count === 0 ? 0 : Math.max(0.03, Math.log1p(count) / most);
+  const room = root.clientHeight - CHART_PX.edges - CHART_PX.count - CHART_PX.lift;
+  const number = (count) => count > 0 ? compact(count, 1000, 1).replace(" ", "") : "";
+  const bars = counts.map((count) => ({ tall: share(count) * room, text: number(count) }));
+  const lifted = lifts(bars, root.clientWidth / counts.length);
+  each(root, counts, bar, (element, count, i) => {
+    const [label, column, edge] = element.children, from = i === 0 ? 0 : edges[i - 1];
+    style(column, "height", `${bars[i].tall.toFixed(1)}px`);
+    style(label, "transform", `translateY(${-lifted[i]}px)`);
     data(element, "lost", i > 0 && from >= tried.lateness_ms);
     data(element, "present", i === present + 1);
-    text(number, count > 0 ? compact(count, 1000, 1).replace(" ", "") : "");
+    text(label, bars[i].text);
     text(edge, i === 0 ? "0" : short(from));
-    const what = i === 0 ? `less than ${span(edges[0])}` : `${span(from)} or more`;
+    const what = i === 0 ? `less than ${duration(edges[0])}` : `${duration(from)} or more`;
     attribute(element, "title", `${what} behind: ${several(count, "record")}`);
   });
 }
@@ -215,19 +205,20 @@ function letters(s, now) {
 }
 
 function sinkState(sink, now) {
-  if (sink.trouble !== null) return `✗ ${sink.trouble}`;
+  const refused = sink.unwritable > 0 ? `✗ ${several(sink.unwritable, "point")} refused, see unwritable.jsonl; ` : "";
+  if (sink.trouble !== null) return `${refused}✗ ${sink.trouble}`;
   const rounds = sink.begun === sink.stored ? "up to date" : `storing round ${whole(sink.begun)}`;
-  return sink.line === null ? rounds : `${rounds}, final until ${moment(sink.line, now)}`;
+  return refused + (sink.line === null ? rounds : `${rounds}, final until ${moment(sink.line, now)}`);
 }
 
 function storage(s, now) {
   const c = s.checkpoint;
-  put("checkpoint-age", c === null ? "none yet" : past(now - c.at));
+  put("checkpoint-age", c === null ? notSaved(s) : past(now - c.at));
   put("checkpoint-size", c === null ? "–" : `${bytes(c.bytes)} in ${several(c.objects, "object")}`);
   put("checkpoint-seq", c === null ? "–" : whole(c.seq));
-  put("checkpoint-folder", c?.folder ?? "–");
+  put("checkpoint-folder", s.state ?? "–");
   each(find("sinks"), s.sinks, () => make("li", "", make("bdi"), make("span", "note")), (item, sink) => {
-    data(item, "mood", sink.trouble === null ? "" : "bad");
+    data(item, "mood", sink.trouble === null && sink.unwritable === 0 ? "" : "bad");
     text(item.firstChild, sink.name);
     text(item.lastChild, sinkState(sink, now));
   });

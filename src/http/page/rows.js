@@ -28,11 +28,6 @@ export function fromHistory(row) {
     ...[row.open, row.high, row.low, row.close, row.volume, row.vwap].map(number)];
 }
 
-/** The price a row ends with: its close, or its average where there are no market columns. */
-export function last(row) {
-  return row[CLOSE] ?? row[AVG];
-}
-
 /** Puts `row` in its place; the row that was there, or null. */
 export function put(rows, row) {
   const at = rows.length === 0 || rows.at(-1)[MINUTE] < row[MINUTE] ? rows.length : seek(rows, row[MINUTE]);

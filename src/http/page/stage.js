@@ -3,7 +3,7 @@
 
 import { Chart } from "./chart.js";
 import { attribute, data, each, find, make, text } from "./dom.js";
-import { change, clock, moment, price, whole } from "./format.js";
+import { change, clock, duration, moment, price, whole } from "./format.js";
 import { AVG, CLOSE, COUNT, HIGH, LOW, MINUTE, OPEN, VOLUME, VWAP, seek } from "./rows.js";
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -35,14 +35,20 @@ export class Stage {
     text(find("symbol"), market.chosen[0] ?? (market.status ? "Waiting for the first record" : "–"));
     attribute(find("chart"), "aria-label", `Chart of ${market.chosen.join(", ")}; arrow keys read it minute by minute`);
     text(find("value"), row ? price(row[AVG]) : "");
-    text(find("change"), row ? change(share) : "");
+    text(find("change"), row ? this.changed() : "");
     data(find("change"), "direction", share > 0 ? "up" : share < 0 ? "down" : "none");
-    document.title = row ? `${price(row[AVG])} ${entry.symbol} – minutely` : "minutely";
+    if (!document.hidden) document.title = row ? `${price(row[AVG])} ${entry.symbol} – minutely` : "minutely";
     const state = row ? market.state(row[MINUTE]) : "", so = state === "open" ? "so far" : `(${state})`;
     text(find("about"), row ? `average of ${this.clock(row[MINUTE])} UTC ${so}, ${whole(row[COUNT])} ticks` : "");
     this.legend();
     this.correction(entry?.corrected);
     this.compared();
+  }
+
+  /** The change, and over how long it is: less than an hour where there are no rows so old. */
+  changed() {
+    const { market, entry } = this, over = entry.rows.at(-1)[MINUTE] - market.base(entry).minute;
+    return `${change(market.change(entry))} over ${duration(over + market.settings.window_ms)}`;
   }
 
   legend() {
@@ -156,7 +162,6 @@ export class Stage {
     const { market, entry } = this, row = this.rows.at(-1);
     if (!row) return;
     const minute = `minute ${this.clock(row[MINUTE])} ${market.state(row[MINUTE])}`;
-    const moved = change(market.change(entry));
-    text(find("spoken"), `${entry.symbol}: average ${price(row[AVG])}, ${minute}, ${moved.trim()}`);
+    text(find("spoken"), `${entry.symbol}: average ${price(row[AVG])}, ${minute}, ${this.changed().trim()}`);
   }
 }

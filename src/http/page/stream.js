@@ -4,24 +4,42 @@
 // A lost connection is tried again after 0.5, 1, 2 … 30 s (each up to a quarter less, so that many pages do not come at
 // once), at once when the network or the page comes back or somebody asks. The server writes something every 15 s; 40 s
 // of nothing is a lost connection.
+//
+// A page that nobody sees gives its connection back after a while: a browser has six for one host, so that a few hidden
+// tabs would leave none for the one that is looked at.
 
-const FIRST_MS = 500, LONGEST_MS = 30_000, SILENCE_MS = 40_000;
+const FIRST_MS = 500, LONGEST_MS = 30_000, SILENCE_MS = 40_000, HIDDEN_MS = 5000;
 
 export class Stream {
   /**
-   * `on.event(name, data)` for each event; `on.state("connecting" | "live" | "waiting" | "refused", ms until the next
-   * try)`.
+   * `on.event(name, data)` for each event; `on.state("connecting" | "live" | "waiting" | "refused" | "resting", ms until
+   * the next try)`: it rests until the page is seen again.
    */
   constructor(path, on) {
-    Object.assign(this, { path, on, lastId: null, wait: FIRST_MS, wake: null, abort: null });
+    Object.assign(this, { path, on, lastId: null, wait: FIRST_MS, wake: null, abort: null, resting: false });
     window.addEventListener("online", () => this.now());
-    document.addEventListener("visibilitychange", () => { if (!document.hidden) this.now(); });
+    document.addEventListener("visibilitychange", () => this.seen());
+    this.seen();
     this.run();
   }
 
   /** Ends a wait for the next try. */
   now() {
-    this.wake?.();
+    if (!this.resting) this.wake?.();
+  }
+
+  seen() {
+    clearTimeout(this.hidden);
+    if (document.hidden) {
+      this.hidden = setTimeout(() => {
+        this.resting = true;
+        this.abort?.abort();
+        this.wake?.();
+      }, HIDDEN_MS);
+    } else {
+      this.resting = false;
+      this.now();
+    }
   }
 
   /** Forgets where it was, and connects anew. */
@@ -33,6 +51,11 @@ export class Stream {
 
   async run() {
     for (;;) {
+      if (this.resting) {
+        this.wait = FIRST_MS;
+        this.on.state("resting", 0);
+        await new Promise((resolve) => { this.wake = resolve; });
+      }
       this.on.state("connecting", 0);
       let refused = false;
       try {
@@ -40,6 +63,7 @@ export class Stream {
       } catch (error) {
         refused = error?.status === 401 || error?.status === 403;
       }
+      if (this.resting) continue;
       const wait = this.wait * (0.75 + Math.random() / 4);
       this.wait = Math.min(LONGEST_MS, this.wait * 2);
       this.on.state(refused ? "refused" : "waiting", wait);
