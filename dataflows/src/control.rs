@@ -9,7 +9,8 @@
 //!
 //! It promises that W never falls, that a cut is committed only if both equations of R11 hold at it, and that no window
 //! is forgotten before its final row is stored by every sink. It does not promise speed to a sink that does not answer:
-//! then forgetting stops, and at `max_keys` reading.
+//! then forgetting stops, and at `max_keys` reading. A bounded run waits so long for what makes no progress; a live one for
+//! ever.
 
 use crate::checkpoint::{self, Manifest, ObjectRef, Taken};
 use crate::edge::{Found, Halt, HaltKind, Stored, Takes};
@@ -28,6 +29,9 @@ const IDLE_EPOCH: i64 = SECOND;
 const MAX_EPOCHS_IN_FLIGHT: u64 = 4;
 /// Cuts that are not committed yet.
 const MAX_CUTS_IN_FLIGHT: usize = 2;
+/// A cut is due when dead letters that are not committed have that many bytes. So their memory has a bound: with two cuts
+/// in flight no epoch ends, and readers stop when they are full.
+const MAX_LETTER_BYTES: usize = 64 << 20;
 /// How long a stopped run waits for its sinks, in nanoseconds.
 const STOP_PATIENCE: i64 = 5 * SECOND;
 
@@ -44,10 +48,11 @@ pub struct Settings {
     pub instant: Option<EventTime>,
     /// Nanoseconds between cuts. Default: one second.
     pub checkpoint_interval: i64,
-    /// Keys held from which on only the partitions that hold W back are read; the run ends at twice that (R12).
-    /// Default: 5 million.
+    /// Keys held from which on only the partitions that hold W back are read, and none while a sink lacks rows that are
+    /// final; the run ends at twice that (R12). Default: 5 million.
     pub max_keys: u64,
-    /// Bounded: how long a sink may make no progress, in nanoseconds. Default: five minutes.
+    /// Bounded: how long a sink, or the place for dead letters, may make no progress while the run waits for it, in
+    /// nanoseconds. Default: five minutes.
     pub sink_timeout: i64,
     /// A worker that has read that many records wants the epoch to end, and stops reading at twice that. Default: 65536.
     pub epoch_records: usize,
@@ -130,7 +135,7 @@ pub enum Reading {
     All,
     /// Only partitions that hold W back: `max_keys` is reached.
     Behind,
-    /// Nothing: the run is to end.
+    /// Nothing: the run is to end, or `max_keys` is reached and sinks are behind.
     Nothing,
 }
 
@@ -230,8 +235,14 @@ pub struct Facts {
     pub sealed: Option<Epoch>,
     /// The newest round that each sink has stored.
     pub stored: Vec<Stored>,
+    /// Batches of rows that each sink has taken, since the start.
+    pub batches: Vec<u64>,
     /// Dead letters of committed cuts that are not stored yet: how many cuts.
     pub letters_waiting: usize,
+    /// The newest cut whose dead letters are stored.
+    pub letters_stored: Option<Epoch>,
+    /// Bytes of dead letters that are not committed yet.
+    pub letter_bytes: usize,
     /// The newest manifest that is committed.
     pub published: Option<u64>,
     /// Somebody wants the run to end (SIGTERM).
@@ -308,7 +319,25 @@ struct Port {
     /// Rows of open windows were left out.
     left: bool,
     open_at: Option<Monotonic>,
-    progress_at: Option<Monotonic>,
+    patience: Patience,
+}
+
+/// Since when something makes no progress that a run waits for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Patience {
+    /// How far it was then: it is further, or not.
+    mark: (u64, u64),
+    since: Option<Monotonic>,
+}
+
+impl Patience {
+    /// How long it has made none, in nanoseconds. `rests`: there is nothing for it to do.
+    fn waited(&mut self, rests: bool, mark: (u64, u64), now: Monotonic) -> i64 {
+        if rests || mark != self.mark {
+            (self.mark, self.since) = (mark, None);
+        }
+        now.0 - self.since.get_or_insert(now).0
+    }
 }
 
 /// A partition that is read.
@@ -329,6 +358,10 @@ pub struct Control {
     settings: Settings,
     /// What each sink is called, and what it takes.
     sinks: Vec<(String, Takes)>,
+    /// What the place for dead letters is called.
+    letters: String,
+    letters_waiting: usize,
+    letters_patience: Patience,
     workers: usize,
     epoch: Epoch,
     began: Monotonic,
@@ -369,11 +402,13 @@ pub struct Control {
 }
 
 impl Control {
-    /// Before anything is known. `sinks`: what each is called and takes; `first`: the generation's first epoch; `chain`:
-    /// the newest manifest of the state, if one is kept, from which the run goes on.
+    /// Before anything is known. `sinks`: what each is called and takes; `letters`: what the place for dead letters is
+    /// called; `first`: the generation's first epoch; `chain`: the newest manifest of the state, if one is kept, from which
+    /// the run goes on.
     pub fn new(
         settings: Settings,
         sinks: Vec<(String, Takes)>,
+        letters: String,
         workers: usize,
         first: Epoch,
         chain: Option<Manifest>,
@@ -383,6 +418,9 @@ impl Control {
         let mut control = Control {
             settings,
             sinks,
+            letters,
+            letters_waiting: 0,
+            letters_patience: Patience::default(),
             workers,
             epoch: first,
             began: now,
@@ -424,6 +462,8 @@ impl Control {
     fn resume(&mut self, chain: Manifest) {
         (self.seq, self.retired_before, self.marks) = (chain.seq, chain.retired, chain.marks);
         self.guide.w = chain.marks.w;
+        // At most so many: an object may hold what a later one has anew, or what is forgotten.
+        self.ledger.keys = chain.objects().map(|object| object.entries).sum();
         self.line = chain.parts.iter().map(|part| part.line).min().flatten();
         for ((name, _), port) in self.sinks.iter().zip(&mut self.ports) {
             if let Some(left) = chain.sink(name) {
@@ -465,7 +505,6 @@ impl Control {
         let mut decision = Decision::default();
         if facts.stop && self.stopping.is_none() {
             self.stopping = Some((now, self.epoch + 1));
-            self.guide.reading = self.reading();
         }
         self.admit(facts.found, &mut decision)?;
         for (epoch, state) in facts.states {
@@ -480,10 +519,13 @@ impl Control {
             self.check(facts.gathered)?;
         }
         decision.commit = self.commit(facts.published);
-        self.acknowledge(&facts.stored, now, &mut decision)?;
+        self.acknowledge(&facts.stored, &facts.batches, now, &mut decision)?;
+        self.await_letters(facts.letters_waiting, facts.letters_stored, now)?;
         decision.rounds = self.rounds(now);
-        self.end(facts.sealed, facts.first, facts.full, now, &mut decision);
-        self.stop(facts.letters_waiting, now, &mut decision);
+        self.guide.reading = self.reading();
+        let heavy = facts.letter_bytes >= MAX_LETTER_BYTES;
+        self.end(facts.sealed, facts.first, facts.full, heavy, now, &mut decision);
+        self.stop(now, &mut decision);
         let told = std::mem::replace(&mut self.told, self.guide);
         let news = decision != Decision::default() || told != self.guide;
         decision.guide = self.guide;
@@ -586,29 +628,25 @@ impl Control {
         };
         assert!(w >= self.guide.w, "W fell from {:?} to {w:?}", self.guide.w);
         self.all_ended = self.settings.bounded && unreported.is_none() && known().all(|s| s.ended);
-        let newest_end = known().filter_map(|s| s.newest_end).max();
-        let a = match (self.all_ended && !self.settings.keep_open, newest_end) {
-            (true, Some(end)) => {
-                let last = end.plus(rule.windowing.lateness);
-                self.finished = known().all(|s| s.watermark() >= Some(last));
-                last
-            }
-            (true, None) => {
-                self.finished = true;
-                UNKNOWN
-            }
-            (false, _) => {
-                self.finished = self.all_ended;
-                let a = least_to_follow(&rule, known());
-                unreported.map_or(a, |floor| a.min(floor))
-            }
+        let a = if self.all_ended {
+            // No silence counts: a log that has ended is silent for as long as the run takes.
+            let last = match self.settings.keep_open {
+                true => known().filter_map(PartitionState::watermark).max(),
+                false => known().filter_map(|s| s.newest_end).max().map(|end| end.plus(rule.windowing.lateness)),
+            };
+            self.finished = known().all(|s| s.watermark() >= last);
+            last.unwrap_or(UNKNOWN)
+        } else {
+            self.finished = false;
+            let a = least_to_follow(&rule, known());
+            unreported.map_or(a, |floor| a.min(floor))
         };
         self.guide = Guide {
             a: Some(a),
             w,
             base: w.or_else(|| known().filter_map(|s| s.h).min()),
             urgent: known().any(|s| s.paused),
-            reading: self.reading(),
+            reading: self.guide.reading,
         };
         let partial_before = if unreported.is_some() {
             self.marks.partial_before.filter(|_| w.is_some())
@@ -621,9 +659,25 @@ impl Control {
     fn reading(&self) -> Reading {
         match self.stopping {
             Some(_) => Reading::Nothing,
-            None if self.ledger.keys >= self.settings.max_keys => Reading::Behind,
+            None if self.sinks_hold_the_reading() => Reading::Nothing,
+            None if self.too_many_keys() => Reading::Behind,
             None => Reading::All,
         }
+    }
+
+    fn too_many_keys(&self) -> bool {
+        self.ledger.keys >= self.settings.max_keys
+    }
+
+    /// Is there too much in memory, and some of it there for a sink alone? Whoever holds W back would only make more of it
+    /// final. This ends by itself: a sink that lacks final rows of the newest commit has a round of them, or gets one next;
+    /// and before the first commit, which needs no reading, no sink has anything.
+    fn sinks_hold_the_reading(&self) -> bool {
+        let lacks = |commit: &Commit| {
+            let promise = self.promise(commit);
+            self.ports.iter().any(|port| port.line < promise)
+        };
+        self.stopping.is_none() && self.too_many_keys() && self.committed.as_ref().is_none_or(lacks)
     }
 
     fn counts(&self) -> crate::partition::Counts {
@@ -647,28 +701,17 @@ impl Control {
         assert_eq!(cut.parts.len(), self.workers, "a cut has a part of every worker");
         let sum = |of: fn(&Part) -> i64| cut.parts.iter().map(of).sum::<i64>();
         let (arrived, retired) = (sum(|p| p.arrived), sum(|p| p.retired));
-        let held = arrived - retired;
-        for Admitted { found, state, .. } in &self.partitions {
-            if let Some(state) = state.as_ref().filter(|state| !state.balances()) {
-                let name = &found.name;
-                return Err(unbalanced(format!("partition {name}: next - start = read + gaps fails in {state:?}")));
-            }
-        }
-        if counts.counted != arrived + self.retired_before {
-            let (counted, retired) = (counts.counted, retired + self.retired_before);
-            let why = format!("{counted} records counted at the sources, {held} held and {retired} retired");
-            return Err(unbalanced(format!("epoch {epoch}: {why}")));
-        }
-        if let Some(traced) = cut.parts.iter().map(|p| p.traced).sum::<Option<i64>>().filter(|traced| *traced != held) {
-            return Err(unbalanced(format!(
-                "epoch {epoch}: {held} records are held by the tally and {traced} in the trace"
-            )));
-        }
         let keys = cut.parts.iter().map(|p| p.keys).sum();
+        let ledger = Ledger { counts, held: arrived - retired, retired: retired + self.retired_before, keys };
+        if let Some((what, ledger)) = self.imbalance(&cut, ledger, arrived) {
+            // To be seen, and nothing more.
+            self.ledger = ledger;
+            return Err(unbalanced(what));
+        }
         if keys >= self.settings.max_keys.saturating_mul(2) {
             let why = format!(
                 "{keys} windows of series are open, twice --max-keys: more memory than was allowed; raise --max-keys, \
-                 lower --lateness, or look for a partition that holds W back ({}) or a sink that stores nothing",
+                 lower --lateness, or look for a partition that holds W back ({})",
                 self.guide
                     .w
                     .map_or("W is unknown yet".into(), |w| format!("W is at second {} since 1970", w.0 / SECOND))
@@ -676,7 +719,6 @@ impl Control {
             return Err(Halt::new(HaltKind::Internal, why));
         }
         let commit = Commit { cut: epoch, seq: self.seq + 1, marks: cut.marks };
-        let ledger = Ledger { counts, held, retired: retired + self.retired_before, keys };
         if let Some(chain) = &self.chain {
             let manifest = self.manifest(chain, &commit, &cut);
             self.chain = Some(manifest.clone());
@@ -684,6 +726,26 @@ impl Control {
         }
         self.publishing = Some(Checked { commit, ledger, finished: cut.finished });
         Ok(())
+    }
+
+    /// Which equation of R11 does not hold at a cut, and a ledger that shows it.
+    fn imbalance(&self, cut: &Cut, ledger: Ledger, arrived: i64) -> Option<(String, Ledger)> {
+        let states = || self.partitions.iter().filter_map(|p| Some((&p.found.name, p.state.as_ref()?)));
+        if let Some((name, state)) = states().find(|(_, state)| !state.balances()) {
+            let by_offsets = states().map(|(_, s)| s.next.0 - s.start.0 - s.counts.gaps).sum();
+            let counts = crate::partition::Counts { read: by_offsets, ..self.counts() };
+            let what = format!("partition {name}: next - start = read + gaps fails in {state:?}");
+            return Some((what, Ledger { counts, ..ledger }));
+        }
+        let (epoch, Ledger { counts, held, retired, .. }) = (cut.end.epoch, ledger);
+        if counts.counted != arrived + self.retired_before {
+            let counted = counts.counted;
+            let why = format!("{counted} records counted at the sources, {held} held and {retired} retired");
+            return Some((format!("epoch {epoch}: {why}"), ledger));
+        }
+        let traced = cut.parts.iter().map(|p| p.traced).sum::<Option<i64>>().filter(|traced| *traced != held)?;
+        let what = format!("epoch {epoch}: {held} records are held by the tally and {traced} in the trace");
+        Some((what, Ledger { held: traced, ..ledger }))
     }
 
     /// The manifest that commits a cut.
@@ -736,24 +798,25 @@ impl Control {
     }
 
     /// What sinks have stored.
-    fn acknowledge(&mut self, stored: &[Stored], now: Monotonic, decision: &mut Decision) -> Result<(), Halt> {
-        for ((port, stored), (name, _)) in self.ports.iter_mut().zip(stored).zip(&self.sinks) {
-            if stored.at > port.stored || port.begun == port.stored {
-                port.progress_at = Some(now);
-            }
+    fn acknowledge(
+        &mut self,
+        stored: &[Stored],
+        batches: &[u64],
+        now: Monotonic,
+        decision: &mut Decision,
+    ) -> Result<(), Halt> {
+        let waits = self.all_ended || self.sinks_hold_the_reading();
+        for (number, (stored, batches)) in stored.iter().zip(batches).enumerate() {
+            let port = &mut self.ports[number];
             port.stored = stored.at;
             if port.stored == port.begun || mutants::on(Mutant::ForgottenBeforeStored) {
                 port.line = port.line.max(port.promise);
                 port.position = stored.position.or(port.position);
             }
-            let waited = port.progress_at.map_or(0, |at| now.0 - at.0);
-            if self.settings.bounded && self.all_ended && waited > self.settings.sink_timeout {
-                let why = format!(
-                    "sink {name} has stored nothing for {} s: look at what it says above, or give it more time with \
-                     --sink-timeout; the rows that it lacks come again with the next run",
-                    waited / SECOND
-                );
-                return Err(Halt::new(HaltKind::Unreachable, why));
+            // A batch is progress: a round may be all of a large log.
+            let waited = port.patience.waited(port.stored == port.begun, (stored.at, *batches), now);
+            if waits {
+                self.overdue(&format!("sink {}", self.sinks[number].0), "rows", waited)?;
             }
         }
         let line = self.ports.iter().map(|port| port.line).min().flatten();
@@ -763,6 +826,29 @@ impl Control {
             decision.line = line;
         }
         Ok(())
+    }
+
+    /// Dead letters of committed cuts: too many that wait hold back the next commit, and with it the reading.
+    fn await_letters(&mut self, waiting: usize, stored: Option<Epoch>, now: Monotonic) -> Result<(), Halt> {
+        self.letters_waiting = waiting;
+        let waited = self.letters_patience.waited(waiting == 0, (stored.unwrap_or(0), 0), now);
+        if self.all_ended || waiting > MAX_CUTS_IN_FLIGHT {
+            self.overdue(&format!("dead letters {}", self.letters), "letters", waited)?;
+        }
+        Ok(())
+    }
+
+    /// A bounded run waits only so long.
+    fn overdue(&self, place: &str, what: &str, waited: i64) -> Result<(), Halt> {
+        if !self.settings.bounded || waited <= self.settings.sink_timeout {
+            return Ok(());
+        }
+        let why = format!(
+            "{place}: nothing was stored for {} s: look at what it says above, or give it more time with --sink-timeout; \
+             the {what} that it lacks come again with the next run",
+            waited / SECOND
+        );
+        Err(Halt::new(HaltKind::Unreachable, why))
     }
 
     /// What a round as of this commit would promise.
@@ -804,18 +890,27 @@ impl Control {
         rounds
     }
 
-    /// The run is about to end, and more than its sinks is waited for.
+    /// The run is about to end, and more than its sinks and dead letters is waited for.
     fn hurries(&self) -> bool {
         let committed = match self.stopping {
             Some((_, epoch)) => self.committed.is_some_and(|commit| commit.cut >= epoch),
             None => self.final_commit.is_some(),
         };
-        let waits = committed && self.ports.iter().any(|port| port.stored < port.begun);
+        let stores = self.letters_waiting > 0 || self.ports.iter().any(|port| port.stored < port.begun);
+        let waits = committed && stores;
         (self.all_ended || self.stopping.is_some()) && !waits
     }
 
     /// Does the epoch end?
-    fn end(&mut self, sealed: Option<Epoch>, first: bool, full: bool, now: Monotonic, decision: &mut Decision) {
+    fn end(
+        &mut self,
+        sealed: Option<Epoch>,
+        first: bool,
+        full: bool,
+        heavy: bool,
+        now: Monotonic,
+        decision: &mut Decision,
+    ) {
         if first {
             self.first.get_or_insert(now);
         }
@@ -831,7 +926,7 @@ impl Control {
         if !over || self.stopped || in_flight > MAX_EPOCHS_IN_FLIGHT {
             return;
         }
-        let due = now.0 - self.cut_at.0 >= self.settings.checkpoint_interval || hurry;
+        let due = now.0 - self.cut_at.0 >= self.settings.checkpoint_interval || hurry || heavy;
         if due && self.cuts.len() + usize::from(self.publishing.is_some()) >= MAX_CUTS_IN_FLIGHT {
             return;
         }
@@ -853,7 +948,7 @@ impl Control {
     }
 
     /// Is the run over?
-    fn stop(&mut self, letters_waiting: usize, now: Monotonic, decision: &mut Decision) {
+    fn stop(&mut self, now: Monotonic, decision: &mut Decision) {
         if self.stopped {
             return;
         }
@@ -861,7 +956,7 @@ impl Control {
             let port = &self.ports[number];
             port.stored == port.begun && !self.worth(number, self.sinks[number].1.changes)
         };
-        let quiet = letters_waiting == 0 && (0..self.ports.len()).all(stored);
+        let quiet = self.letters_waiting == 0 && (0..self.ports.len()).all(stored);
         let empty = self.settings.keep_open || self.ledger.held == 0;
         let nothing = self.settings.bounded && self.asked && self.partitions.is_empty();
         let done = self.final_commit.is_some() && quiet && empty;

@@ -35,7 +35,7 @@ pub struct Lead {
     pub letters_name: String,
     /// The chain of manifests, where a state is kept ([`Job::state`]).
     pub manifests: Option<Box<dyn ManifestPort>>,
-    /// Is shown the run's status after every commit, every two seconds while none comes, and at the end.
+    /// Is shown the run's status after every commit, every two seconds while none comes, and at the end, be it a bad one.
     pub watch: Box<dyn FnMut(&Status)>,
     /// Is shown rows before they are committed, and the status oftener, where [`Job::live`] says so.
     pub watcher: Option<Box<dyn Watcher>>,
@@ -126,6 +126,8 @@ struct Inbox {
     news: bool,
     facts: Facts,
     letters: BTreeMap<Epoch, Vec<DeadLetter>>,
+    /// Bytes of these.
+    letter_bytes: usize,
     chunks: Vec<Chunk>,
     live: Vec<LiveRows>,
     /// Live rows of epochs before this have all come; none: all have.
@@ -134,11 +136,17 @@ struct Inbox {
 }
 
 impl Inbox {
+    fn letter(&mut self, epoch: Epoch, letter: DeadLetter) {
+        self.letter_bytes += letter.bytes();
+        self.letters.entry(epoch).or_default().push(letter);
+    }
+
     /// The dead letters of all epochs up to this one, in their order.
     fn letters_through(&mut self, epoch: Epoch) -> Vec<DeadLetter> {
         let later = self.letters.split_off(&(epoch + 1));
         let mut letters: Vec<_> = std::mem::replace(&mut self.letters, later).into_values().flatten().collect();
         letters.sort_unstable();
+        self.letter_bytes -= letters.iter().map(DeadLetter::bytes).sum::<usize>();
         letters
     }
 }
@@ -152,28 +160,27 @@ fn receive(graph: Graph<'_>, inbox: Rc<RefCell<Inbox>>, leads: bool) {
     let mut live = builder.new_input(graph.live, Exchange::new(|_| 0));
     builder.build(move |_caps| {
         move |frontiers: &[MutableAntichain<Epoch>]| {
-            let Inbox { news, facts, letters, chunks: rows, live: live_rows, live_through, behind } =
-                &mut *inbox.borrow_mut();
-            *news = true;
+            let inbox = &mut *inbox.borrow_mut();
+            inbox.news = true;
             reports.for_each(|_, data| {
                 for report in data.drain(..) {
                     match report {
-                        Report::First => facts.first = true,
-                        Report::Full => facts.full = true,
-                        Report::Stop => facts.stop = true,
-                        Report::State(epoch, state) => facts.states.push((epoch, state)),
-                        Report::Letter(epoch, letter) => letters.entry(epoch).or_default().push(letter),
-                        Report::Behind(worker, sum) => behind.push((worker, sum)),
+                        Report::First => inbox.facts.first = true,
+                        Report::Full => inbox.facts.full = true,
+                        Report::Stop => inbox.facts.stop = true,
+                        Report::State(epoch, state) => inbox.facts.states.push((epoch, state)),
+                        Report::Letter(epoch, letter) => inbox.letter(epoch, letter),
+                        Report::Behind(worker, sum) => inbox.behind.push((worker, sum)),
                     }
                 }
             });
-            parts.for_each(|_, data| facts.parts.append(data));
-            chunks.for_each(|_, data| rows.append(data));
-            live.for_each(|_, data| live_rows.append(data));
+            parts.for_each(|_, data| inbox.facts.parts.append(data));
+            chunks.for_each(|_, data| inbox.chunks.append(data));
+            live.for_each(|_, data| inbox.live.append(data));
             if leads {
-                facts.reported = frontiers[0].frontier().first().copied();
-                facts.gathered = frontiers[1].frontier().first().copied();
-                *live_through = frontiers[3].frontier().first().copied();
+                inbox.facts.reported = frontiers[0].frontier().first().copied();
+                inbox.facts.gathered = frontiers[1].frontier().first().copied();
+                inbox.live_through = frontiers[3].frontier().first().copied();
             }
         }
     });
@@ -231,7 +238,15 @@ impl Leader {
             _ => None,
         };
         Ok(Leader {
-            control: Control::new(job.settings.clone(), sinks, workers, job.first_epoch, head, now),
+            control: Control::new(
+                job.settings.clone(),
+                sinks,
+                letters.name.clone(),
+                workers,
+                job.first_epoch,
+                head,
+                now,
+            ),
             inbox,
             sealed,
             input: Some(input),
@@ -258,12 +273,13 @@ impl Leader {
             inbox.news = false;
             let (reported, gathered) = (inbox.facts.reported, inbox.facts.gathered);
             let facts = std::mem::replace(&mut inbox.facts, Facts { reported, gathered, ..Facts::default() });
-            (facts, std::mem::take(&mut inbox.chunks))
+            (Facts { letter_bytes: inbox.letter_bytes, ..facts }, std::mem::take(&mut inbox.chunks))
         };
         chunks.into_iter().for_each(|chunk| self.emitters[chunk.port].arrive(chunk));
         facts.stored = self.emitters.iter_mut().map(Emitter::pump).collect::<Result<_, _>>()?;
+        facts.batches = self.emitters.iter().map(Emitter::batches).collect();
         facts.sealed = self.sealed.with_frontier(|frontier| frontier.first().copied());
-        facts.letters_waiting = self.letters.pump()?;
+        (facts.letters_waiting, facts.letters_stored) = (self.letters.pump()?, self.letters.stored);
         facts.found = job.source.found()?;
         for found in &facts.found {
             let name = found.name.to_string();
@@ -275,7 +291,11 @@ impl Leader {
         if let Some(chain) = &mut self.chain {
             facts.published = chain.port.published()?;
         }
-        let decision = self.control.decide(facts, now)?;
+        let decision = self.control.decide(facts, now).inspect_err(|_| {
+            // What is wrong is in it: a ledger that does not balance is to be seen.
+            (self.watch)(&self.control.status());
+            self.watcher.iter_mut().for_each(|watch| watch.status(&self.control));
+        })?;
         let (live, through, behind) = {
             let mut inbox = self.inbox.borrow_mut();
             (std::mem::take(&mut inbox.live), inbox.live_through, std::mem::take(&mut inbox.behind))
@@ -426,5 +446,123 @@ impl Letters {
             (self.stored, self.position) = (Some(stored.at), stored.position);
         }
         Ok(self.waiting.len() + usize::from(self.offered > self.stored))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::{Ledger, Part, Settings};
+    use crate::decode::{Decoder, Fields};
+    use crate::edge::{Clock, Found, LogSource, PartitionReader, Stored, Wake};
+    use crate::partition::Behind;
+    use crate::time::EventTime;
+    use std::cell::Cell;
+
+    struct Nowhere;
+
+    impl LogSource for Nowhere {
+        fn found(&self) -> Result<Vec<Found>, Halt> {
+            Ok(Vec::new())
+        }
+        fn open(&self, _: &Found, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
+            unreachable!("there is no partition")
+        }
+    }
+
+    impl Clock for Nowhere {
+        fn monotonic(&self) -> Monotonic {
+            Monotonic(0)
+        }
+        fn wall(&self) -> EventTime {
+            EventTime(0)
+        }
+    }
+
+    impl LetterPort for Nowhere {
+        fn offer(&mut self, _: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
+            Err(letters)
+        }
+        fn stored(&mut self) -> Result<Option<Stored>, Halt> {
+            Ok(None)
+        }
+    }
+
+    /// Keeps the ledger that it was shown last.
+    struct Eyes(Rc<Cell<Ledger>>);
+
+    impl Watcher for Eyes {
+        fn rows(&mut self, _: LiveRows) {}
+        fn marks(&mut self, _: crate::control::Marks) {}
+        fn status(&mut self, status: &Status, _: &Behind) {
+            self.0.set(status.ledger);
+        }
+        fn letters(&mut self, _: &[DeadLetter]) {}
+    }
+
+    #[test]
+    fn a_ledger_that_does_not_balance_is_shown_before_the_run_ends() {
+        let seen: [Rc<Cell<Ledger>>; 2] = Default::default();
+        let watched = Rc::clone(&seen[0]);
+        let lead = Lead {
+            outlets: Vec::new(),
+            letters: Box::new(Nowhere),
+            letters_name: "nowhere".into(),
+            manifests: None,
+            watch: Box::new(move |status| watched.set(status.ledger)),
+            watcher: Some(Box::new(Eyes(Rc::clone(&seen[1])))),
+        };
+        let job = Job {
+            settings: Settings::default(),
+            decoder: Decoder::new(&Fields::default()).unwrap(),
+            source: std::sync::Arc::new(Nowhere),
+            clock: Rc::new(Nowhere),
+            first_epoch: 7,
+            bad_is_fatal: false,
+            takes: Vec::new(),
+            state: None,
+            stop: Rc::new(|| false),
+            rest: Rc::new(graph::park),
+            live: None,
+        };
+        let inbox: Rc<RefCell<Inbox>> = Rc::default();
+        let mut leader = Leader::new(&job, lead, InputHandle::new(), Rc::clone(&inbox), Handle::new(), 1).unwrap();
+        leader.tick(&job, Monotonic(SECOND)).unwrap();
+        let part = Part {
+            cut: 7,
+            worker: 0,
+            arrived: 3,
+            retired: 0,
+            keys: 1,
+            traced: None,
+            objects: Vec::new(),
+            line: None,
+            forgotten: 0,
+        };
+        inbox.borrow_mut().facts =
+            Facts { parts: vec![part], reported: Some(8), gathered: Some(8), ..Facts::default() };
+        let halt = leader.tick(&job, Monotonic(SECOND)).unwrap_err();
+        assert!(halt.why.contains("does not balance"), "{halt}");
+        for seen in seen {
+            assert_eq!((seen.get().counts.counted, seen.get().held), (0, 3));
+        }
+    }
+
+    #[test]
+    fn letters_weigh_until_they_are_taken() {
+        let letter = |offset: i64| DeadLetter {
+            partition: PartitionName { log: "ticks".into(), number: Some(0) },
+            offset,
+            reason: crate::record::Reason::Json,
+            raw: Some(vec![0; 1000]),
+            judged: None,
+        };
+        let mut inbox = Inbox::default();
+        for (epoch, offset) in [(7, 0), (8, 2), (8, 1), (9, 3)] {
+            inbox.letter(epoch, letter(offset));
+        }
+        assert!(inbox.letter_bytes >= 4000);
+        let taken: Vec<_> = inbox.letters_through(8).into_iter().map(|letter| letter.offset).collect();
+        assert_eq!((taken, inbox.letter_bytes), (vec![0, 1, 2], letter(3).bytes()));
     }
 }

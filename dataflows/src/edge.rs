@@ -291,8 +291,7 @@ pub trait ManifestPort {
     /// Publishes the next. Never blocks; one at a time.
     fn publish(&mut self, publication: Publication);
 
-    /// The number of the newest manifest that is committed: it was created, nobody else created one of its number, and
-    /// its parent was still there then.
+    /// The number of the newest manifest that is committed: it was created and, looked up after that, was the newest.
     ///
     /// # Errors
     /// 78 when another run has gone on with the chain.

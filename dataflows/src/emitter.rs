@@ -33,6 +33,8 @@ pub(crate) struct Emitter {
     /// The oldest commit that a row of the batch was read as of.
     seq: u64,
     waiting: Option<RowBatch>,
+    /// Batches that the sink has taken, since the start.
+    batches: u64,
     stored: Stored,
 }
 
@@ -67,6 +69,7 @@ impl Emitter {
             batch: Vec::new(),
             seq: u64::MAX,
             waiting: None,
+            batches: 0,
             stored: Stored::default(),
         }
     }
@@ -101,10 +104,16 @@ impl Emitter {
         Ok(self.stored)
     }
 
+    /// How many batches the sink has taken, since the start.
+    pub(crate) fn batches(&self) -> u64 {
+        self.batches
+    }
+
     /// Is there room for another batch?
     fn clear(&mut self) -> bool {
         if let Some(batch) = self.waiting.take() {
             self.waiting = self.port.offer(batch).err();
+            self.batches += u64::from(self.waiting.is_none());
         }
         self.waiting.is_none()
     }

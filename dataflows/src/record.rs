@@ -144,6 +144,11 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
+    /// Bytes of memory that it takes, about.
+    pub fn bytes(&self) -> usize {
+        self.raw.as_ref().map_or(0, Vec::len) + size_of::<DeadLetter>()
+    }
+
     /// Is this a verdict that the log alone does not give (R10)?
     pub fn is_exception(&self) -> bool {
         matches!(self.judged, Some(Judged { evidence: Evidence::Floor(_) | Evidence::Clock(_), .. }))

@@ -32,7 +32,7 @@ pub trait Watcher {
     fn rows(&mut self, rows: LiveRows);
     /// All rows are told that these marks make final.
     fn marks(&mut self, marks: Marks);
-    /// How the run is, at most every 100 ms. [`Status::newest`] may be ahead of the marks that were told.
+    /// How the run is, at most every 100 ms, and when it cannot go on. [`Status::newest`] may be ahead of the marks that were told.
     fn status(&mut self, status: &Status, behind: &Behind);
     /// Dead letters of a cut that was committed just now.
     fn letters(&mut self, letters: &[DeadLetter]);
@@ -104,9 +104,14 @@ impl Watch {
         }
         if self.status_at.is_none_or(|at| now.0 - at.0 >= STATUS_EVERY) {
             self.status_at = Some(now);
-            let mut behind = Behind::default();
-            self.behind.iter().for_each(|worker| behind.add(worker));
-            self.watcher.status(&control.status(), &behind);
+            self.status(control);
         }
+    }
+
+    /// How the run is.
+    pub(crate) fn status(&mut self, control: &Control) {
+        let mut behind = Behind::default();
+        self.behind.iter().for_each(|worker| behind.add(worker));
+        self.watcher.status(&control.status(), &behind);
     }
 }

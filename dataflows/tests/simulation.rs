@@ -40,3 +40,11 @@ fn a_crash_before_and_after_every_effect_comes_to_the_oracles_rows() {
         println!("{} effects", simulated::crash_at_every_effect(seed));
     }
 }
+
+/// A run that ends for want of memory is no answer.
+#[test]
+fn sinks_that_come_late_stop_the_reading_and_nothing_is_lost() {
+    let first = number("MINUTELY_TEST_SEED").unwrap_or_else(|| fastrand::u64(..));
+    println!("seeds from {first}");
+    (0..20).for_each(|n| simulated::sinks_that_come_late(first.wrapping_add(n)));
+}

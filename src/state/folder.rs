@@ -236,9 +236,10 @@ impl Folder {
     }
 
     /// An object, as it was written.
-    pub(super) fn object(&self, object: &ObjectRef) -> Result<Vec<u8>, Halt> {
+    pub(super) fn object(&self, object: &ObjectRef, patience: &Patience) -> Result<Vec<u8>, Halt> {
         let key = object_key(&object.name);
-        let bytes = self.get(&key)?.ok_or_else(|| self.not(&key, "is not there").halt())?;
+        let bytes =
+            self.patiently(patience, || self.fetch(&key))?.ok_or_else(|| self.not(&key, "is not there").halt())?;
         object.check(&bytes).map_err(|damage| self.wrong(&key, &damage).halt())?;
         Ok(bytes)
     }

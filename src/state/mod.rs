@@ -6,9 +6,9 @@
 //!   state/manifest/000…017      manifests: created once, each naming its parent's hash
 //! ```
 //!
-//! A manifest is committed when it was created, nobody else had created one of its number, and its parent was still
-//! there afterwards. What a manifest needed and its child does not is deleted; the last manifests stay, so that a run
-//! that was taken over cannot create one of their numbers again. Trouble with the disk is waited out.
+//! A manifest is committed when it was created and is, looked up after that, the newest
+//! ([`minutely_dataflows::checkpoint::Step`]). What a manifest needed and its child does not is deleted; the last manifests
+//! stay, so that a run that was taken over cannot create one of their numbers again. Trouble with the disk is waited out.
 //!
 //! What it does not promise: anything against somebody who changes files by hand, or who restores an older copy (sinks
 //! notice some of that: [`crate::sinks`]). Damage is found by hashes and named.
@@ -76,7 +76,7 @@ pub(crate) fn open(place: &Place, take_over: bool, limit: Option<Duration>) -> R
         }
         // Workers read them again, and so often that once more costs little: what is damaged is to be known before
         // anything is changed, and before files are cut back.
-        manifest.objects().try_for_each(|object| folder.object(object).map(drop))?;
+        manifest.objects().try_for_each(|object| folder.object(object, &Patience::none()).map(drop))?;
     }
     let (head, parent) = head.map(|Head { manifest, hash }| (manifest, hash)).unzip();
     let ours = Store { place: place.clone(), limit, health: Arc::default() };
@@ -263,7 +263,7 @@ struct Store {
 
 impl StateStore for Store {
     fn read(&self, object: &ObjectRef) -> Result<Vec<u8>, Halt> {
-        Folder::open(&self.place)?.object(object)
+        Folder::open(&self.place)?.object(object, &Patience::none())
     }
 
     fn port(&self, wake: Wake) -> Result<Box<dyn ObjectPort>, Halt> {

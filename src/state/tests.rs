@@ -393,6 +393,19 @@ fn trouble_is_waited_out_told_and_has_a_limit_if_one_is_given() {
     std::fs::remove_file(&objects).unwrap();
     poll("it is written", || port.done().unwrap().pop());
     assert_eq!(opened.health.complaint(), None);
+
+    // A merge reads before it writes.
+    let inputs = vec![write(&mut *port, "b", &[1, 2]), write(&mut *port, "c", &[2, 3])];
+    let aside = dir.path().join("aside");
+    std::fs::rename(&objects, &aside).unwrap();
+    std::fs::write(&objects, "in the way").unwrap();
+    port.begin(Task::Merge { name: "d".into(), inputs, line: None });
+    poll("it is told", || opened.health.complaint());
+    assert!(port.done().unwrap().is_empty());
+    std::fs::remove_file(&objects).unwrap();
+    std::fs::rename(&aside, &objects).unwrap();
+    let merged = poll("they are merged", || port.done().unwrap().pop());
+    assert_eq!((merged.entries, opened.health.complaint()), (3, None));
     drop((port, opened));
 
     std::fs::remove_dir_all(&objects).unwrap();

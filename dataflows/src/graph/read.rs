@@ -104,7 +104,7 @@ impl<A: Accumulate> Table<A> {
     }
 
     fn letter(&mut self, letter: DeadLetter) {
-        self.letter_bytes += letter.raw.as_ref().map_or(0, Vec::len) + size_of::<DeadLetter>();
+        self.letter_bytes += letter.bytes();
         self.letters.push(letter);
     }
 

@@ -51,6 +51,8 @@ pub(crate) struct Disk {
     clock: Simulated,
     /// Nothing is done before then.
     stalled_until: i64,
+    /// Sinks do nothing before then.
+    pub(crate) sinks_come_at: i64,
     /// Effects so far, and the one before (2 n) or after (2 n + 1) which the run crashes.
     pub(crate) effects: u64,
     pub(crate) fuse: Option<u64>,
@@ -91,6 +93,7 @@ impl Disk {
             rng: fastrand::Rng::with_seed(seed),
             clock: clock.clone(),
             stalled_until: 0,
+            sinks_come_at: 0,
             effects: 0,
             fuse: None,
             crashed: false,
@@ -143,6 +146,10 @@ impl Disk {
             self.stalled_until = now + self.rng.i64(0..6 * SECOND);
         }
         self.stalled_until > now
+    }
+
+    pub(crate) fn sinks_are_there(&self) -> bool {
+        self.sinks_come_at <= self.clock.now()
     }
 
     fn read(&self, object: &ObjectRef) -> Vec<u8> {
@@ -503,6 +510,9 @@ impl Keeper {
     }
 
     fn stored(&mut self) -> Option<Stored> {
+        if self.number < LETTERS && !lock(&self.disk).sinks_are_there() {
+            return self.stored;
+        }
         while self.rng.bool() && !self.under_way.is_empty() {
             self.write();
         }
@@ -515,7 +525,8 @@ impl Keeper {
 
 impl SinkPort for Keeper {
     fn offer(&mut self, batch: RowBatch) -> Result<(), RowBatch> {
-        if self.rng.bool() || self.under_way.len() > 2 || lock(&self.disk).crashed {
+        let refuses = |disk: &Disk| disk.crashed || !disk.sinks_are_there();
+        if self.rng.bool() || self.under_way.len() > 2 || refuses(&lock(&self.disk)) {
             return Err(batch);
         }
         if self.number > 0 && !lock(&self.disk).effect() {

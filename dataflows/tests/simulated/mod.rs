@@ -141,6 +141,7 @@ fn lead(
     let lateness = settings.rule.windowing.lateness;
     let began = clock.now();
     let takes = [CHANGES, FINAL];
+    let sinks = Arc::clone(disk);
     Lead {
         outlets: (0..SINKS.len())
             .map(|n| Outlet { name: SINKS[n].into(), takes: takes[n], port: keeper(n), chain: None })
@@ -151,6 +152,8 @@ fn lead(
         watch: Box::new(move |status: &Status| {
             let newest = status.partitions.iter().filter_map(|(_, s)| s.as_ref()?.newest_end).max();
             let over = newest.is_none_or(|end| status.marks.w >= Some(end.plus(lateness)));
+            // A run that is to stop does not wait for sinks.
+            let over = over && sinks.lock().unwrap().sinks_are_there();
             done.fetch_or(status.ledger.counts.read == total && over, Ordering::SeqCst);
             assert!(clock.now() - began < 200 * SECOND, "seed {seed}: never final: {status:?}");
             *shown.lock().unwrap() = status.clone();
@@ -163,6 +166,8 @@ fn lead(
 struct Setting {
     partitions: Vec<Growing>,
     settings: Settings,
+    /// As in [`Disk`].
+    sinks_come_at: i64,
 }
 
 impl Setting {
@@ -179,7 +184,7 @@ impl Setting {
             audit: true,
             ..Settings::default()
         };
-        Setting { partitions: draw(&mut rng, &rule, most, length), settings }
+        Setting { partitions: draw(&mut rng, &rule, most, length), settings, sinks_come_at: 0 }
     }
 
     /// Lives, one after the other, until one comes to its end.
@@ -187,7 +192,10 @@ impl Setting {
         let mut rng = fastrand::Rng::with_seed(seed ^ 0xdead);
         let clock = Simulated::default();
         let disk = Arc::new(Mutex::new(Disk::new(self.settings.rule, &clock, seed ^ 0xbeef)));
-        disk.lock().unwrap().fuse = fuse;
+        {
+            let mut disk = disk.lock().unwrap();
+            (disk.fuse, disk.sinks_come_at) = (fuse, self.sinks_come_at);
+        }
         for lives in 0..100 {
             // From the first steps on to a long time; often soon after the start.
             let most = 1 << rng.u32(3..14);
@@ -313,6 +321,23 @@ pub(crate) fn check(seed: u64) -> Met {
         assert!(same, "seed {seed}: the same seed, another run");
     }
     Met { exceptions, crashes: ran.lives, merges: ran.disk.merges, revenants: ran.disk.revenants }
+}
+
+/// Two minutes of one partition, with sinks that come when they are nearly over: far more windows become final meanwhile than
+/// there may be. Those that are not final, and what is read on the way to a commit, are fewer than that.
+///
+/// # Panics
+/// As [`check`].
+pub(crate) fn sinks_that_come_late(seed: u64) {
+    let _seed = Seed::begins(seed);
+    let Setting { mut partitions, settings, .. } = Setting::draw(seed, 1, 120 * SECOND);
+    // Without transactions: so many of them would be open at the end, one after the other, for longer than a life may last.
+    partitions.iter_mut().flat_map(|p| &mut p.records).for_each(|arrival| arrival.readable = arrival.at);
+    // Every epoch is a cut, two of which are not committed at most.
+    let settings = Settings { max_keys: 90, epoch_records: 8, checkpoint_interval: 1, ..settings };
+    let setting = Setting { partitions, settings, sinks_come_at: 100 * SECOND };
+    let ran = setting.run(seed, fastrand::Rng::with_seed(seed ^ 0xcafe).usize(0..4), None);
+    setting.judge(seed, &ran);
 }
 
 /// Crashes a short run before and after each of its effects on the world, one at a time; how many those are.

@@ -1,0 +1,326 @@
+//! Control by itself: facts in, decision out. What a run does beside sinks that are slow, letters that pile up, and ends
+//! that are far apart.
+
+#![allow(clippy::unwrap_used, reason = "tests panic")]
+
+use minutely_dataflows::checkpoint::{self, Manifest, ObjectRef};
+use minutely_dataflows::control::{Control, Decision, Facts, Part, Reading, Settings};
+use minutely_dataflows::edge::{Found, Halt, HaltKind, Stored, Takes};
+use minutely_dataflows::partition::{Counts, PartitionState, UNKNOWN};
+use minutely_dataflows::record::PartitionName;
+use minutely_dataflows::time::{Epoch, EventTime, Monotonic, NextOffset, SECOND, WindowStart};
+use std::collections::BTreeMap;
+
+const FINAL: Takes = Takes { changes: false, partial: true, open_every: 0 };
+const MINUTE: i64 = 60 * SECOND;
+/// When the first record happened.
+const BEGAN: i64 = 1_767_600_000 * SECOND;
+
+/// Control with one worker, told what a test says.
+struct Stage {
+    control: Control,
+    now: i64,
+    /// Epochs before this are complete.
+    through: Epoch,
+    /// One a partition.
+    states: Vec<PartitionState>,
+    /// How far the sink is: the round that it has stored, the batches that it has taken.
+    stored: u64,
+    batches: u64,
+    letters_waiting: usize,
+    letter_bytes: usize,
+    /// What the worker's next parts say.
+    keys: u64,
+    traced: Option<i64>,
+    lost: i64,
+}
+
+impl Stage {
+    /// With `partitions` partitions and one sink.
+    fn new(settings: Settings, partitions: usize, chain: Option<Manifest>) -> Self {
+        let sinks = vec![("sqlite:db".to_owned(), FINAL)];
+        let control = Control::new(settings, sinks, "letters.jsonl".into(), 1, 1 << 40, chain, Monotonic(0));
+        let mut stage = Stage {
+            control,
+            now: 0,
+            through: 1 << 40,
+            states: (0..partitions).map(state).collect(),
+            stored: 0,
+            batches: 0,
+            letters_waiting: 0,
+            letter_bytes: 0,
+            keys: 0,
+            traced: None,
+            lost: 0,
+        };
+        let found = (0..partitions).map(|number| Found {
+            name: PartitionName { log: "ticks".into(), number: i32::try_from(number).ok() },
+            start: NextOffset(0),
+            earliest: NextOffset(0),
+            end: Some(1000),
+            log_id: None,
+        });
+        stage.tell(Facts { found: found.collect(), ..Facts::default() }).unwrap();
+        stage
+    }
+
+    /// A partition has read one more record, of this time after the beginning.
+    fn reads(&mut self, partition: usize, time: i64) {
+        let state = &mut self.states[partition];
+        let time = EventTime(BEGAN + time);
+        state.h = state.h.max(Some(time));
+        state.newest_end = state.newest_end.max(Some(EventTime(time.0 - time.0.rem_euclid(MINUTE) + MINUTE)));
+        (state.next.0, state.counts.read, state.counts.counted) =
+            (state.next.0 + 1, state.counts.read + 1, state.counts.counted + 1);
+    }
+
+    fn tell(&mut self, facts: Facts) -> Result<Decision, Halt> {
+        let facts = Facts {
+            stored: vec![Stored { at: self.stored, position: None }],
+            batches: vec![self.batches],
+            letters_waiting: self.letters_waiting,
+            letter_bytes: self.letter_bytes,
+            reported: Some(self.through),
+            gathered: Some(self.through),
+            ..facts
+        };
+        Ok(self.control.decide(facts, Monotonic(self.now))?.unwrap_or_default())
+    }
+
+    /// So much later nothing else has happened.
+    fn passes(&mut self, time: i64) -> Result<Decision, Halt> {
+        self.now += time;
+        self.tell(Facts::default())
+    }
+
+    /// All is there of an epoch that has ended.
+    fn gathered(&mut self, epoch: Epoch) -> Result<Decision, Halt> {
+        let counted: i64 = self.states.iter().map(|state| state.counts.counted).sum();
+        let part = Part {
+            cut: epoch,
+            worker: 0,
+            arrived: counted - self.lost,
+            retired: 0,
+            keys: self.keys,
+            traced: self.traced,
+            objects: Vec::new(),
+            line: None,
+            forgotten: 0,
+        };
+        let states = self.states.iter().map(|state| (epoch, state.clone())).collect();
+        self.through = epoch + 1;
+        self.tell(Facts { states, parts: vec![part], ..Facts::default() })
+    }
+
+    /// A cut, a second later, and what comes of it.
+    fn cut(&mut self) -> Result<Decision, Halt> {
+        let end = self.passes(SECOND)?.end.expect("an epoch ends each second, read or not");
+        assert!(end.cut);
+        self.gathered(end.epoch)
+    }
+
+    fn reading(&self) -> Reading {
+        self.control.guide().reading
+    }
+}
+
+fn state(index: usize) -> PartitionState {
+    PartitionState {
+        index,
+        start: NextOffset(0),
+        next: NextOffset(0),
+        h: None,
+        floor: None,
+        caught_up: false,
+        ended: false,
+        paused: false,
+        newest_end: None,
+        silence: 0,
+        partial_before: Some(UNKNOWN),
+        counts: Counts::default(),
+        last: None,
+    }
+}
+
+fn bounded() -> Settings {
+    Settings { bounded: true, ..Settings::default() }
+}
+
+#[test]
+fn at_max_keys_a_slow_sink_stops_the_reading_and_not_the_commits() {
+    for bounded in [false, true] {
+        let mut stage = Stage::new(Settings { max_keys: 10, bounded, ..Settings::default() }, 1, None);
+        stage.reads(0, 20 * MINUTE);
+        stage.keys = 9;
+        assert_eq!(stage.cut().unwrap().rounds.len(), 1);
+        assert_eq!(stage.reading(), Reading::All, "there is room");
+        stage.reads(0, 30 * MINUTE);
+        stage.keys = 12;
+        let told = stage.cut().unwrap();
+        assert!(told.commit.is_some() && told.guide.reading == Reading::Nothing, "{told:?}");
+        for _ in 0..5 {
+            assert!(stage.cut().unwrap().commit.is_some(), "commits go on");
+        }
+        stage.stored = 1;
+        let told = stage.passes(0).unwrap();
+        assert!(told.line.is_some() && told.rounds.len() == 1, "what is final since goes out next");
+        assert_eq!(stage.reading(), Reading::Nothing, "it is in memory still");
+        stage.stored = 2;
+        let told = stage.passes(0).unwrap();
+        assert_eq!(told.line, Some(WindowStart(BEGAN + 20 * MINUTE)));
+        assert_eq!(told.guide.reading, Reading::Behind, "what is held now is held for whoever holds W back");
+        stage.keys = 3;
+        assert_eq!(stage.cut().unwrap().guide.reading, Reading::All);
+    }
+}
+
+#[test]
+fn keys_that_a_run_begins_with_count_before_its_first_commit() {
+    let object = ObjectRef::of("000001-000-00000001", b"x", 12);
+    let parts = vec![checkpoint::Part { objects: vec![object], line: None }];
+    let chain = Manifest { parts, ..Manifest::fresh(BTreeMap::new()) };
+    let mut stage = Stage::new(Settings { max_keys: 10, ..Settings::default() }, 1, Some(chain));
+    assert_eq!(stage.reading(), Reading::Nothing);
+    // Nothing need be read for that.
+    stage.keys = 2;
+    assert!(stage.cut().unwrap().commit.is_none());
+    let seq = stage.control.outgoing().unwrap().seq;
+    let told = stage.tell(Facts { published: Some(seq), ..Facts::default() }).unwrap();
+    assert!(told.commit.is_some() && told.guide.reading == Reading::All, "{told:?}");
+}
+
+/// Halts after how many seconds, looking every hundred; `each` goes before each look.
+fn waits(stage: &mut Stage, each: impl Fn(&mut Stage)) -> Option<(i64, Halt)> {
+    let began = stage.now;
+    for _ in 0..10 {
+        each(stage);
+        if let Err(halt) = stage.passes(100 * SECOND) {
+            return Some(((stage.now - began) / SECOND, halt));
+        }
+    }
+    None
+}
+
+#[test]
+fn a_bounded_run_waits_for_a_sink_as_long_as_it_takes_batches_and_no_longer() {
+    let ended = || {
+        let mut stage = Stage::new(bounded(), 1, None);
+        stage.reads(0, 20 * MINUTE);
+        stage.states[0].ended = true;
+        assert_eq!(stage.cut().unwrap().rounds.len(), 1);
+        stage
+    };
+    assert_eq!(waits(&mut ended(), |stage| stage.batches += 1), None, "a long round");
+    let (after, halt) = waits(&mut ended(), |_| {}).unwrap();
+    assert_eq!((after, halt.kind), (400, HaltKind::Unreachable));
+    assert!(halt.why.contains("sqlite:db") && halt.why.contains("--sink-timeout"), "{halt}");
+
+    // While it reads it does not wait; at `max_keys` it does.
+    for (max_keys, waited) in [(10, None), (5, Some(400))] {
+        let mut stage = Stage::new(Settings { max_keys, ..bounded() }, 1, None);
+        stage.reads(0, 20 * MINUTE);
+        stage.keys = 7;
+        assert_eq!(stage.cut().unwrap().rounds.len(), 1);
+        assert_eq!(waits(&mut stage, |_| {}).map(|(after, _)| after), waited);
+    }
+    // A live run waits for ever, and one that is to stop is not ended by a sink.
+    let mut live = Stage::new(Settings { max_keys: 5, ..Settings::default() }, 1, None);
+    live.reads(0, 20 * MINUTE);
+    live.keys = 7;
+    live.cut().unwrap();
+    assert_eq!((live.reading(), waits(&mut live, |_| {})), (Reading::Nothing, None));
+}
+
+#[test]
+fn a_bounded_run_waits_for_dead_letters_no_longer_than_for_a_sink() {
+    let begun = |ended: bool, letters_waiting: usize| {
+        let mut stage = Stage::new(bounded(), 1, None);
+        stage.reads(0, MINUTE);
+        stage.states[0].ended = ended;
+        stage.cut().unwrap();
+        stage.stored = 1;
+        stage.letters_waiting = letters_waiting;
+        stage
+    };
+    assert_eq!(waits(&mut begun(false, 2), |_| {}), None, "there is room for more");
+    assert_eq!(waits(&mut begun(true, 0), |_| {}), None);
+    for mut stage in [begun(true, 1), begun(false, 3)] {
+        let (after, halt) = waits(&mut stage, |_| {}).unwrap();
+        assert_eq!((after, halt.kind), (400, HaltKind::Unreachable));
+        assert!(halt.why.contains("letters.jsonl") && halt.why.contains("--sink-timeout"), "{halt}");
+    }
+}
+
+#[test]
+fn a_run_that_only_waits_for_dead_letters_does_not_commit_all_the_while() {
+    for waiting in [true, false] {
+        let mut stage = Stage::new(Settings { keep_open: true, ..bounded() }, 1, None);
+        stage.reads(0, MINUTE);
+        stage.states[0].ended = true;
+        stage.letters_waiting = usize::from(waiting);
+        assert!(stage.cut().unwrap().commit.is_some(), "the last one");
+        stage.stored = 1;
+        let told = stage.passes(SECOND / 10).unwrap();
+        assert_eq!(told.stop, !waiting);
+        assert!(!waiting || told.end.is_none(), "{told:?}");
+    }
+}
+
+#[test]
+fn dead_letters_that_are_not_committed_make_a_cut_due_and_then_hold_back_epochs() {
+    let mut stage = Stage::new(Settings { checkpoint_interval: 3600 * SECOND, ..Settings::default() }, 1, None);
+    assert_eq!(stage.passes(SECOND).unwrap().end.map(|end| end.cut), Some(false));
+    stage.letter_bytes = 64 << 20;
+    let cuts: Vec<_> = (0..3).map(|_| stage.passes(SECOND).unwrap().end).collect();
+    assert_eq!(cuts.iter().map(|end| end.map(|end| end.cut)).collect::<Vec<_>>(), [Some(true), Some(true), None]);
+    // They leave with the commit.
+    stage.letter_bytes = 0;
+    let told = stage.gathered(cuts[0].unwrap().epoch).unwrap();
+    assert!(told.commit.is_some() && told.end.is_some_and(|end| !end.cut), "{told:?}");
+}
+
+#[test]
+fn a_ledger_that_does_not_balance_is_shown_and_nothing_else_comes_of_it() {
+    let wrongs: [fn(&mut Stage); 3] = [
+        |stage| stage.lost = 1,
+        |stage| stage.traced = Some(2),
+        |stage| stage.states[0].counts.gaps = 1, // offsets that nobody has passed
+    ];
+    for wrong in wrongs {
+        let chain = Manifest::fresh(BTreeMap::new());
+        let mut stage = Stage::new(Settings { audit: true, ..Settings::default() }, 1, Some(chain));
+        stage.reads(0, MINUTE);
+        wrong(&mut stage);
+        let halt = stage.cut().unwrap_err();
+        assert!(halt.kind == HaltKind::Internal && halt.why.contains("does not balance"), "{halt}");
+        let ledger = stage.control.status().ledger;
+        let c = ledger.counts;
+        let balances = c.read == c.counted + c.late + c.rejected + c.quarantined;
+        assert!(!(balances && c.counted == ledger.held + ledger.retired), "{halt}: {ledger:?}");
+        assert_eq!((stage.control.outgoing(), stage.control.status().seq), (None, 0));
+    }
+}
+
+#[test]
+fn a_run_that_keeps_windows_open_ends_at_the_greatest_time_of_its_log() {
+    let mut stage = Stage::new(Settings { keep_open: true, ..bounded() }, 2, None);
+    stage.reads(0, 0);
+    stage.reads(1, 60 * MINUTE);
+    stage.keys = 2;
+    for state in &mut stage.states {
+        // It was read an hour ago.
+        (state.ended, state.caught_up, state.silence) = (true, true, 3600 * SECOND);
+    }
+    // Both were at their ends in one epoch; the first hears of the other only now.
+    let told = stage.cut().unwrap();
+    assert_eq!(told.commit.unwrap().marks.w, Some(EventTime(BEGAN)));
+    let last = EventTime(BEGAN + 60 * MINUTE);
+    assert_eq!(told.guide.a, Some(last), "no silence counts");
+    stage.stored = 1;
+    assert!(!stage.passes(0).unwrap().stop);
+    stage.states[0].floor = Some(last);
+    assert_eq!(stage.cut().unwrap().commit.unwrap().marks.w, Some(last));
+    stage.stored = 2;
+    let told = stage.passes(0).unwrap();
+    assert_eq!((told.stop, told.guide.a), (true, Some(last)));
+}
