@@ -107,8 +107,9 @@ fn line(status: &Status, rate: i128, wall: EventTime) -> String {
     let lag = lag.unwrap_or_default();
     let paused = known().filter(|s| s.paused).count();
     let caught_up = known().filter(|s| s.caught_up).count();
+    let waits = if status.waits_for_sinks { ": --max-keys, waits for sinks to store what is final" } else { "" };
     format!(
-        "{rate} records/s | W {}{lag} | {} windows of symbols open | partitions: {} known, {caught_up} caught up, {paused} \
+        "{rate} records/s{waits} | W {}{lag} | {} windows of symbols open | partitions: {} known, {caught_up} caught up, {paused} \
          paused | ledger: {} counted = {} held + {} forgotten; {} late, {} rejected, {} future",
         mark(status.marks.w),
         status.ledger.keys,
@@ -148,6 +149,13 @@ pub(crate) fn span(ns: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_says_why_nothing_is_read() {
+        let line = |waits_for_sinks| line(&Status { waits_for_sinks, ..Status::default() }, 0, EventTime(0));
+        assert!(line(true).starts_with("0 records/s: --max-keys, waits for sinks"), "{}", line(true));
+        assert!(line(false).starts_with("0 records/s | W "), "{}", line(false));
+    }
 
     #[test]
     fn times_are_for_people() {

@@ -270,6 +270,8 @@ pub struct Status {
     pub newest: Marks,
     /// The newest committed manifest, where a state is kept.
     pub saved: Option<Saved>,
+    /// Nothing is read: `max_keys` is reached, and sinks lack rows that are final.
+    pub waits_for_sinks: bool,
 }
 
 /// Both equations of R11, summed, as of a commit.
@@ -993,6 +995,7 @@ impl Control {
             lines: self.ports.iter().map(|p| p.line).collect(),
             newest: self.marks,
             saved: self.saved,
+            waits_for_sinks: self.sinks_hold_the_reading(),
         }
     }
 

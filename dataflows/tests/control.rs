@@ -165,10 +165,12 @@ fn at_max_keys_a_slow_sink_stops_the_reading_and_not_the_commits() {
         let told = stage.passes(0).unwrap();
         assert!(told.line.is_some() && told.rounds.len() == 1, "what is final since goes out next");
         assert_eq!(stage.reading(), Reading::Nothing, "it is in memory still");
+        assert!(stage.control.status().waits_for_sinks, "and people are told");
         stage.stored = 2;
         let told = stage.passes(0).unwrap();
         assert_eq!(told.line, Some(WindowStart(BEGAN + 20 * MINUTE)));
         assert_eq!(told.guide.reading, Reading::Behind, "what is held now is held for whoever holds W back");
+        assert!(!stage.control.status().waits_for_sinks);
         stage.keys = 3;
         assert_eq!(stage.cut().unwrap().guide.reading, Reading::All);
     }

@@ -318,6 +318,7 @@ fn open_minute(view: &View, now: &Now, holder: Option<usize>, monotonic: Monoton
     let silence = silence(now, monotonic, of);
     let idle = view.rule().idle;
     let why = match state {
+        _ if now.status.waits_for_sinks => "waits for sinks, which lack final rows: --max-keys is reached".to_owned(),
         None => format!("waits for {name}, of which nothing has been read yet"),
         Some(state) if state.paused => format!("waits for {name}, which is paused by alignment"),
         Some(state) if state.ended => format!("waits for the others to come to their ends, as {name} has"),
