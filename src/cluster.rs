@@ -89,8 +89,9 @@ impl Hello {
         } else {
             return Ok(());
         };
-        let why =
-            format!("the process at {address} was started with {differs}: the processes of a run differ in -p alone");
+        let why = format!(
+            "the process at {address} was started with {differs}: processes of a run differ in -p and --http alone"
+        );
         Err(Halt::new(HaltKind::Usage, why))
     }
 }
@@ -109,7 +110,7 @@ fn connect(cluster: &Cluster, fingerprint: u64) -> Result<Vec<Option<TcpStream>>
     let listener = TcpListener::bind(address).map_err(cannot)?;
     listener.set_nonblocking(true).map_err(cannot)?;
     let mut sockets: Vec<Option<TcpStream>> = addresses.iter().map(|_| None).collect();
-    let mut told = Instant::now();
+    let (mut told, mut trouble) = (Instant::now(), String::new());
     loop {
         let missing: Vec<_> = (0..addresses.len()).filter(|at| at != process && sockets[*at].is_none()).collect();
         if missing.is_empty() {
@@ -117,14 +118,16 @@ fn connect(cluster: &Cluster, fingerprint: u64) -> Result<Vec<Option<TcpStream>>
         }
         if told.elapsed() > TOLD_EVERY {
             let missing: Vec<_> = missing.iter().map(|at| format!("{at} at {}", addresses[*at])).collect();
-            say(&format!("waits for process {}: start it with -p", missing.join(", ")));
+            say(&format!("waits for process {}{trouble}: start it with -p", missing.join(", ")));
             told = Instant::now();
         }
         for at in missing.into_iter().filter(|at| at < process) {
-            // It may not be there yet.
-            if let Ok((socket, hello)) = call(&addresses[at], &own) {
-                own.agrees(&hello, &addresses[at])?;
-                sockets[at] = Some(socket);
+            match call(&addresses[at], &own) {
+                Ok((socket, hello)) => {
+                    own.agrees(&hello, &addresses[at])?;
+                    sockets[at] = Some(socket);
+                }
+                Err(error) => trouble = format!(" ({error})"), // it may not be there yet
             }
         }
         match listener.accept() {
@@ -137,7 +140,10 @@ fn connect(cluster: &Cluster, fingerprint: u64) -> Result<Vec<Option<TcpStream>>
                 }
                 Err(error) => tracing::warn!("{from} calls process {process} at {address} and is no minutely: {error}"),
             },
-            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(PAUSE),
+            // Nobody calls, or somebody has who is gone again.
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::ConnectionAborted) => {
+                std::thread::sleep(PAUSE);
+            }
             Err(error) => return Err(cannot(error)),
         }
     }

@@ -180,8 +180,10 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
         outcome = outcome.and(worker.flatten());
     }
     let outcome = ended.raised().map_or(outcome, Err);
-    if serves && outcome.as_ref().is_err_and(|halt| halt.kind == HaltKind::Internal) {
-        say(&format!("has come to a halt; page and metrics show it for {} s more", SHOWN_AFTER.as_secs()));
+    if let Err(Halt { kind: HaltKind::Internal, why }) = &outcome
+        && serves
+    {
+        say(&format!("has come to a halt: {why}; page and metrics show it for {} s more", SHOWN_AFTER.as_secs()));
         let until = Instant::now() + SHOWN_AFTER;
         while Instant::now() < until && !told.load(Ordering::Acquire) {
             std::thread::sleep(Duration::from_millis(50));

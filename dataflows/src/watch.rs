@@ -32,7 +32,8 @@ pub trait Watcher {
     fn rows(&mut self, rows: LiveRows);
     /// All rows are told that these marks make final.
     fn marks(&mut self, marks: Marks);
-    /// How the run is, at most every 100 ms, and when it cannot go on. [`Status::newest`] may be ahead of the marks that were told.
+    /// How the run is, at most every 100 ms, and when it cannot go on. [`Status::newest`] may be ahead of the marks that
+    /// were told.
     fn status(&mut self, status: &Status, behind: &Behind);
     /// Dead letters of a cut that was committed just now.
     fn letters(&mut self, letters: &[DeadLetter]);

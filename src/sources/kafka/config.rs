@@ -129,7 +129,7 @@ pub(super) fn property_mistakes(properties: &[(String, String)]) -> Vec<String> 
 
 /// Without the value, unless librdkafka's own words say it and the property cannot be a secret.
 pub(crate) fn property_mistake(name: &str, value: &str) -> Option<String> {
-    const SECRET: [&str; 8] = ["pass", "pasw", "secret", "pem", "key", "username", "jaas", "config"];
+    const SECRET: [&str; 7] = ["password", "secret", "pem", "key", "username", "jaas", "config"];
     Some(match empty().set(name, value).create_native_config().err()? {
         KafkaError::ClientConfig(_, what, _, _) if !SECRET.iter().any(|secret| name.contains(secret)) => {
             format!("-X {name}: {}", lower(&what))
