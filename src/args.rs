@@ -52,6 +52,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) accept_changed_log: bool,
 
+    /// Write to a sink that belongs to another job: from now on it is this one's
+    #[arg(long)]
+    pub(crate) take_sink: bool,
+
     /// Where the live page, the API, /metrics and /healthz are; none serves nothing [default: 127.0.0.1:8080, or the next
     /// port that is free]
     #[arg(long, value_name = "HOST:PORT|none", env = "MINUTELY_HTTP")]

@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) state: Option<Place>,
     pub(crate) take_over: bool,
     pub(crate) accept_changed_log: bool,
+    /// `--take-sink`.
+    pub(crate) take_sink: bool,
     /// Where to serve, if at all.
     pub(crate) http: Option<http::Place>,
     /// What verdicts and sums depend on, by option: a state belongs to them.
@@ -226,6 +228,7 @@ impl Config {
                 state,
                 take_over: args.take_over,
                 accept_changed_log: args.accept_changed_log,
+                take_sink: args.take_sink,
                 http,
                 semantics: semantics(args),
                 source: args.source.clone(),

@@ -7,7 +7,7 @@ use crate::http;
 use crate::live::{Live, say, stamp};
 use crate::signals::stop_on_signal;
 use crate::sinks::letters::{self, OpenLetters};
-use crate::sinks::{self, Emit, Left, OpenSink, SinkOptions, Stored};
+use crate::sinks::{self, Emit, Left, OpenSink, Owner, SinkOptions, Stored};
 use crate::sources::{self, SourceOptions};
 use crate::state::{self, Place};
 use crate::text::CsvText;
@@ -77,6 +77,8 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
             .as_ref()
             .zip(config.state.as_ref())
             .map(|(left, place)| Left { place: place.to_string(), seq: left.seq }),
+        owner: owner(&config),
+        take_sink: config.take_sink,
         clock,
     };
     let leads = config.cluster.process == 0;
@@ -304,6 +306,12 @@ fn sink_names(config: &Config) -> Vec<String> {
         (0..sinks::takes(uri, config.emit).len()).map(number).collect::<Vec<_>>()
     };
     config.sinks.iter().flat_map(numbered).collect()
+}
+
+/// Whose rows they are.
+fn owner(config: &Config) -> Owner {
+    let job = config.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Owner { job, semantics: checkpoint::hash(format!("{:?}", config.semantics).as_bytes()) }
 }
 
 /// Of what all processes of a run must have in common.

@@ -62,8 +62,21 @@ pub(crate) struct SinkOptions {
     pub(crate) take_over: bool,
     /// The state that an earlier run left.
     pub(crate) left: Option<Left>,
+    /// Who writes: another job's place is refused.
+    pub(crate) owner: Owner,
+    /// `--take-sink`: a place that another job wrote becomes this one's.
+    pub(crate) take_sink: bool,
     /// The clock.
     pub(crate) clock: Clock,
+}
+
+/// The job that a place for rows belongs to: two jobs in one place would overwrite each other's final rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Owner {
+    /// The job's name.
+    pub(crate) job: String,
+    /// XXH3-128 in hexadecimal of what verdicts and sums depend on: a name can be given twice.
+    pub(crate) semantics: String,
 }
 
 impl SinkOptions {
@@ -279,6 +292,8 @@ pub(crate) mod testing {
             generation: 0,
             take_over: false,
             left: None,
+            owner: Owner { job: "job".into(), semantics: "semantics".into() },
+            take_sink: false,
             clock: Clock::start(),
         }
     }
