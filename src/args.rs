@@ -52,6 +52,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) accept_changed_log: bool,
 
+    /// Go on without a sink that the state still has rows for: it lacks them for ever. Repeatable
+    #[arg(long = "forget-sink", value_name = "URI")]
+    pub(crate) forget_sinks: Vec<String>,
+
     /// Write to a sink that belongs to another job: from now on it is this one's
     #[arg(long)]
     pub(crate) take_sink: bool,
@@ -113,6 +117,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", env = "MINUTELY_MAX_FUTURE", default_value = "1m")]
     pub(crate) max_future: String,
 
+    /// How far behind the clock (or the broker's append time) a record may be: one that is further, as of a device whose clock
+    /// stands still, is set aside and holds nothing back. For live runs [default: as far as it likes]
+    #[arg(long, value_name = "TIME", env = "MINUTELY_MAX_PAST")]
+    pub(crate) max_past: Option<String>,
+
     /// How long a partition at its end must be silent before the others pass it
     #[arg(long, value_name = "TIME", env = "MINUTELY_IDLE", default_value = "10s")]
     pub(crate) idle: String,
@@ -149,13 +158,19 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHERE", env = "MINUTELY_START", default_value = "earliest")]
     pub(crate) start: String,
 
-    /// Read to the ends that the log has now, make every window final, and stop (file: implies it)
+    /// Read to the ends that the log has now, and stop (file: implies it)
     #[arg(long, env = "MINUTELY_UNTIL_END")]
     pub(crate) until_end: bool,
 
-    /// With --until-end: leave the last windows open
+    /// With --until-end: leave windows open that later records may change, for a later run to go on with. The default for a
+    /// log that goes on (kafka:, sim: without records=) and for files that have grown, where a state is kept
     #[arg(long, env = "MINUTELY_KEEP_OPEN")]
     pub(crate) keep_open: bool,
+
+    /// With --until-end: make every window final, for the log is complete: what comes later for them is late. The default for
+    /// file: and with --state none
+    #[arg(long, env = "MINUTELY_CLOSE")]
+    pub(crate) close: bool,
 
     /// The instant of the run, which future records of a bounded run are judged by [default: now]
     #[arg(long, value_name = "TIME", env = "MINUTELY_AS_OF")]

@@ -7,7 +7,7 @@ use crate::sinks::{self, Emit};
 use crate::sources::{self, Start};
 use crate::state::Place;
 use crate::uri::shown;
-use minutely_dataflows::control::Settings;
+use minutely_dataflows::control::{AtEnd, Settings};
 use minutely_dataflows::decode::{Decoder, Fields, KEY, TimeUnit};
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::time::{EventTime, Windowing};
@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) state: Option<Place>,
     pub(crate) take_over: bool,
     pub(crate) accept_changed_log: bool,
+    /// What `--forget-sink` names, as the state calls it.
+    pub(crate) forget_sinks: Vec<String>,
     /// `--take-sink`.
     pub(crate) take_sink: bool,
     /// Where to serve, if at all.
@@ -170,9 +172,7 @@ impl Config {
         if start != Some(Start::Earliest) && sources::is_bounded(&args.source) {
             mistakes.0.push(format!("--start {}: a file is read from its first line; leave it out", args.start));
         }
-        if args.keep_open && !bounded {
-            mistakes.0.push("--keep-open: goes with --until-end".into());
-        }
+        let at_end = at_end(args, bounded, &mut mistakes);
         let as_of = args.as_of.as_ref().and_then(|text| mistakes.time("--as-of", text));
         if args.as_of.is_some() && !bounded {
             mistakes.0.push("--as-of: goes with --until-end; a live run judges by the clock".into());
@@ -209,7 +209,7 @@ impl Config {
             let settings = Settings {
                 rule: rule?,
                 bounded,
-                keep_open: args.keep_open,
+                at_end,
                 instant: None, // the run's start, which is not known yet
                 checkpoint_interval: checkpoint_interval?,
                 max_keys: max_keys?,
@@ -228,6 +228,7 @@ impl Config {
                 state,
                 take_over: args.take_over,
                 accept_changed_log: args.accept_changed_log,
+                forget_sinks: args.forget_sinks.iter().map(|uri| sinks::name(uri)).collect(),
                 take_sink: args.take_sink,
                 http,
                 semantics: semantics(args),
@@ -285,6 +286,26 @@ pub(crate) fn properties(texts: &[String], mistakes: &mut Mistakes) -> Vec<(Stri
     properties
 }
 
+/// What becomes of windows that are not final at the end of the log: where it goes on, and a later run can go on with them,
+/// they stay open.
+fn at_end(args: &Args, bounded: bool, mistakes: &mut Mistakes) -> AtEnd {
+    let asked = [("--keep-open", args.keep_open), ("--close", args.close)];
+    for (option, _) in asked.iter().filter(|(_, given)| *given && !bounded) {
+        mistakes.0.push(format!("{option}: goes with --until-end"));
+    }
+    if args.keep_open && args.close {
+        mistakes.0.push("--keep-open --close: say opposite things; give one".into());
+    }
+    let stateless = args.state.as_deref() == Some("none");
+    match (args.keep_open, args.close) {
+        (true, _) => AtEnd::KeepOpen,
+        (_, true) => AtEnd::Close,
+        _ if stateless => AtEnd::Close,
+        _ if sources::is_complete(&args.source) => AtEnd::CloseUnlessGrown,
+        _ => AtEnd::KeepOpen,
+    }
+}
+
 fn start(args: &Args, mistakes: &mut Mistakes) -> Option<Start> {
     match args.start.as_str() {
         "earliest" => Some(Start::Earliest),
@@ -309,11 +330,13 @@ fn rule(args: &Args, mistakes: &mut Mistakes) -> Option<Rule> {
     let length = mistakes.duration("--window", &args.window, 1);
     let lateness = mistakes.duration("--lateness", &args.lateness, 0);
     let max_future = mistakes.duration("--max-future", &args.max_future, 0);
+    let max_past = args.max_past.as_ref().and_then(|text| mistakes.duration("--max-past", text, 1));
     let idle = mistakes.duration("--idle", &args.idle, 1);
     let max_ahead = mistakes.duration("--max-ahead", &args.max_ahead, 1);
     Some(Rule {
         windowing: Windowing { length: length?, lateness: lateness? },
         max_future: max_future?,
+        max_past,
         max_ahead: max_ahead?,
         idle: idle?,
     })
@@ -372,7 +395,9 @@ fn semantics(args: &Args) -> BTreeMap<String, String> {
         ("--max-future", &args.max_future),
         ("--metrics", &args.metrics),
     ];
-    options.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect()
+    // What is off by default has no entry: so a state that is older than the option is one with it off.
+    let past = args.max_past.iter().map(|past| ("--max-past", past));
+    options.into_iter().chain(past).map(|(name, value)| (name.to_owned(), value.clone())).collect()
 }
 
 /// The job's name: what it was called, or the source's scheme and a hash of source and semantics.

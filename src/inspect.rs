@@ -122,7 +122,7 @@ fn text(place: &Place, manifest: &Manifest, age: Option<i64>) -> Result<String, 
 fn counts(counts: &Counts) -> String {
     let Counts { read, counted, late, rejected, quarantined, gaps } = counts;
     format!(
-        "{read} records read = {counted} counted + {late} late + {rejected} rejected + {quarantined} future, {gaps} gaps; \
+        "{read} records read = {counted} counted + {late} late + {rejected} rejected + {quarantined} quarantined, {gaps} gaps; \
          {counted} counted"
     )
 }
@@ -137,7 +137,7 @@ fn partition(out: &mut String, taken: &Taken) -> std::fmt::Result {
     let Counts { read, counted, late, rejected, quarantined, gaps } = &state.counts;
     writeln!(
         out,
-        "    {read} read = {counted} counted + {late} late + {rejected} rejected + {quarantined} future; {gaps} gaps"
+        "    {read} read = {counted} counted + {late} late + {rejected} rejected + {quarantined} quarantined; {gaps} gaps"
     )
 }
 
@@ -153,13 +153,26 @@ fn part(out: &mut String, number: usize, part: &Part) -> std::fmt::Result {
 }
 
 fn sink(out: &mut String, sink: &Port) -> std::fmt::Result {
+    let at = |window: WindowStart| mark(Some(EventTime(window.0)));
+    let since = sink.since.map_or(String::new(), |since| format!(" from {} on", at(since)));
     let line = match sink.line {
-        Some(line) => format!("has all windows before {}", mark(Some(EventTime(line.0)))),
-        None => "has no window for sure".into(),
+        Some(line) if sink.since.is_none_or(|since| since < line) => {
+            format!("has all windows{since}{} before {}", if since.is_empty() { "" } else { " and" }, at(line))
+        }
+        _ => format!(
+            "has no window for sure, and is to get those{}",
+            if since.is_empty() { " of any time" } else { &since }
+        ),
     };
+    let gaps = sink.missing.iter().map(|(from, to)| format!(", but lacks those from {} to {}", at(*from), at(*to)));
+    let gaps: String = gaps.collect();
+    let out_since = sink.left_out.map_or(String::new(), |from| match from {
+        WindowStart::MIN => "; left out by the newest run: lacks all that it forgets".into(),
+        from => format!("; left out by the newest run: lacks what it forgets from {} on", at(from)),
+    });
     let position = sink.position.map_or(String::new(), |bytes| format!(", position {bytes}"));
     let chain = sink.chain.map_or(String::new(), |chain| format!(", chain {chain}"));
-    writeln!(out, "  {}: {line}{position}{chain}", sink.name)
+    writeln!(out, "  {}: {line}{gaps}{out_since}{position}{chain}", sink.name)
 }
 
 /// From which window on.

@@ -4,8 +4,8 @@ use crate::clock::Clock;
 use crate::sinks::Health;
 use crate::state;
 use jiff::Timestamp;
-use minutely_dataflows::control::Status;
-use minutely_dataflows::time::{EventTime, Monotonic, SECOND};
+use minutely_dataflows::control::{Ledger, Status};
+use minutely_dataflows::time::{EventTime, Monotonic, SECOND, Windowing};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ pub(crate) struct Live {
     healths: Vec<Arc<Health>>,
     state: Option<Arc<state::Health>>,
     letters: PathBuf,
+    windowing: Windowing,
     at: Option<(Monotonic, i64)>,
     letters_told: bool,
 }
@@ -27,8 +28,9 @@ impl Live {
         healths: Vec<Arc<Health>>,
         state: Option<Arc<state::Health>>,
         letters: PathBuf,
+        windowing: Windowing,
     ) -> Self {
-        Live { clock, healths, state, letters, at: None, letters_told: false }
+        Live { clock, healths, state, letters, windowing, at: None, letters_told: false }
     }
 
     /// A line, if the last is a second old.
@@ -61,7 +63,7 @@ impl Live {
         let counts = &status.ledger.counts;
         let unwritable: u64 = self.healths.iter().map(|health| health.unwritable()).sum();
         say(&format!(
-            "done: {} records read = {} counted + {} late + {} rejected + {} future; {} counted = {} in windows held + {} in \
+            "done: {} records read = {} counted + {} late + {} rejected + {} quarantined; {} counted = {} in windows held + {} in \
              windows forgotten; W {}",
             counts.read,
             counts.counted,
@@ -73,6 +75,16 @@ impl Live {
             status.ledger.retired,
             mark(status.marks.w)
         ));
+        if let Some(open) = left_open(status, self.windowing) {
+            say(&open);
+        }
+        if !status.grown.is_empty() {
+            say(&format!(
+                "grown since a run closed their windows: {}; records for those windows are late; from now on windows are left \
+                 open at the end (--close closes them)",
+                status.grown.join(", ")
+            ));
+        }
         if dead(status) > 0 {
             say(&format!("{} dead letters: {}", dead(status), self.letters.display()));
         }
@@ -85,6 +97,19 @@ impl Live {
 /// To people. A closed stderr is nobody's trouble.
 pub(crate) fn say(text: &str) {
     let _nobody_listens = writeln!(std::io::stderr(), "minutely: {text}");
+}
+
+/// What a bounded run leaves for a later one to go on with.
+fn left_open(status: &Status, windowing: Windowing) -> Option<String> {
+    if !status.keeps_open || status.ledger.held == 0 {
+        return None;
+    }
+    let from = mark(status.marks.w.map(|w| EventTime(windowing.first_not_final(Some(w)).0)));
+    let Ledger { held, keys, .. } = status.ledger;
+    Some(format!(
+        "left open: {held} records in {keys} windows of symbols, those from {from} on, which later records may change; a later run \
+         goes on with them, and --close makes them final"
+    ))
 }
 
 fn dead(status: &Status) -> i64 {
@@ -110,7 +135,7 @@ fn line(status: &Status, rate: i128, wall: EventTime) -> String {
     let waits = if status.waits_for_sinks { ": --max-keys, waits for sinks to store what is final" } else { "" };
     format!(
         "{rate} records/s{waits} | W {}{lag} | {} windows of symbols open | partitions: {} known, {caught_up} caught up, {paused} \
-         paused | ledger: {} counted = {} held + {} forgotten; {} late, {} rejected, {} future",
+         paused | ledger: {} counted = {} held + {} forgotten; {} late, {} rejected, {} quarantined",
         mark(status.marks.w),
         status.ledger.keys,
         status.partitions.len(),

@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::cluster;
 use crate::config::{Config, Metrics};
 use crate::http;
-use crate::live::{Live, say, stamp};
+use crate::live::{Live, mark, say, stamp};
 use crate::signals::stop_on_signal;
 use crate::sinks::letters::{self, OpenLetters};
 use crate::sinks::{self, Emit, Left, OpenSink, Owner, SinkOptions, Stored};
@@ -21,9 +21,10 @@ use minutely_dataflows::edge::{
 };
 use minutely_dataflows::emitter::Outlet;
 use minutely_dataflows::row::Row;
-use minutely_dataflows::time::{EventTime, first_epoch};
+use minutely_dataflows::time::{EventTime, WindowStart, first_epoch};
 use minutely_dataflows::watch::Watcher;
 use minutely_dataflows::{Job, Kept};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,6 +62,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     let left = config.state.as_ref().map(state::peek).transpose()?.flatten();
     if let Some(left) = &left {
         same_semantics(left, &config)?;
+        left.sinks_of_run(&names, &config.forget_sinks, window)?;
     }
     let sink_options = SinkOptions {
         emit: config.emit,
@@ -91,7 +93,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     if leads {
         letters::check_letters(&letters_path, &config.folder, keep)?;
         for uri in &config.sinks {
-            let port = left.as_ref().and_then(|left| left.sink(&shown(uri)));
+            let port = left.as_ref().and_then(|left| left.sink(&sinks::name(uri)));
             let (position, chain) = (port.and_then(|port| port.position), port.and_then(|port| port.chain));
             sinks::check(uri, &SinkOptions { position, chain, ..sink_options.clone() }).or_else(|halt| {
                 // What another run does at this moment is no damage.
@@ -301,7 +303,7 @@ fn read(manifest: &Manifest) -> i64 {
 /// What sinks are called in the state, in the order of [`sinks::takes`].
 fn sink_names(config: &Config) -> Vec<String> {
     let numbered = |uri: &String| {
-        let name = shown(uri);
+        let name = sinks::name(uri);
         let number = move |n: usize| if n == 0 { name.clone() } else { format!("{name}#{n}") };
         (0..sinks::takes(uri, config.emit).len()).map(number).collect::<Vec<_>>()
     };
@@ -324,11 +326,15 @@ fn fingerprint(config: &Config, sinks: &[String]) -> u64 {
 
 /// A state belongs to what verdicts and sums depend on.
 fn same_semantics(left: &Manifest, config: &Config) -> Result<(), Halt> {
-    let differs = |(name, value): (&String, &String)| match left.semantics.get(name) {
-        Some(was) if was == value => None,
-        was => Some(format!("{name} {value} (it was {})", was.map_or("not there", String::as_str))),
+    let names: BTreeSet<_> = left.semantics.keys().chain(config.semantics.keys()).collect();
+    fn value<'a>(of: &'a BTreeMap<String, String>, name: &str) -> &'a str {
+        of.get(name).map_or("not given", String::as_str)
+    }
+    let differs = |name: &String| {
+        let (is, was) = (value(&config.semantics, name), value(&left.semantics, name));
+        (is != was).then(|| format!("{name} {is} (it was {was})"))
     };
-    let differences: Vec<_> = config.semantics.iter().filter_map(differs).collect();
+    let differences: Vec<_> = names.into_iter().filter_map(differs).collect();
     if differences.is_empty() {
         return Ok(());
     }
@@ -339,6 +345,11 @@ fn same_semantics(left: &Manifest, config: &Config) -> Result<(), Halt> {
         differences.join(", ")
     );
     Err(Halt::new(HaltKind::Usage, why))
+}
+
+/// A window, for people.
+fn window(window: WindowStart) -> String {
+    mark(Some(EventTime(window.0)))
 }
 
 /// Publishes the manifest that this run goes on from.
@@ -364,8 +375,10 @@ fn begin(
     }
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let run = format!("{}-{}", std::process::id(), clock.wall().0);
-    let mut next = opened.restarted(|| Manifest::fresh(config.semantics.clone()), &run, names);
-    (next.partitions, next.overrides) = (changed.partitions, changed.overrides);
+    let of_run = head.sinks_of_run(names, &config.forget_sinks, window)?;
+    of_run.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let mut next = opened.restarted(|| Manifest::fresh(config.semantics.clone()), &run);
+    (next.partitions, next.overrides, next.sinks) = (changed.partitions, changed.overrides, of_run.sinks);
     if next.letters.name.is_empty() {
         next.letters.name = letters.to_string_lossy().into_owned();
     }
@@ -393,7 +406,7 @@ impl Hands {
         let letters = letters::open_letters(letters_path, options.wake.clone(), keep, options.take_over)?;
         let mut sinks = Vec::new();
         for uri in uris {
-            let left = head.and_then(|head| head.sink(&shown(uri)));
+            let left = head.and_then(|head| head.sink(&sinks::name(uri)));
             let options = SinkOptions {
                 chain: left.and_then(|left| left.chain),
                 position: left.and_then(|left| left.position),
@@ -443,8 +456,9 @@ fn work<A: Accumulate>(
     leader.is(std::thread::current());
     let letters_name = hands.letters_path.to_string_lossy().into_owned();
     let healths = healths.into_iter().chain([hands.letters.health]).collect();
-    let live =
-        Rc::new(std::cell::RefCell::new(Live::new(clock, healths, shared.state_health.clone(), hands.letters_path)));
+    let windowing = shared.settings.rule.windowing;
+    let live = Live::new(clock, healths, shared.state_health.clone(), hands.letters_path, windowing);
+    let live = Rc::new(std::cell::RefCell::new(live));
     let watching = Rc::clone(&live);
     let outlet = |(name, sink): (&String, OpenSink)| Outlet {
         name: name.clone(),

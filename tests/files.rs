@@ -394,3 +394,78 @@ fn windows_stay_open_if_asked() {
     let states: Vec<_> = sqlite(&db).into_values().map(|cells| cells.state).collect();
     assert_eq!(states, ["final", "closed", "open"]);
 }
+
+#[test]
+fn a_run_in_which_nothing_counts_stores_its_dead_letters() {
+    for state in [&[][..], &["--state", "none"]] {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("ticks.jsonl");
+        std::fs::write(&log, "{\"symbol\":\n".repeat(50)).unwrap();
+        let (source, sink) =
+            (format!("file:{}", log.display()), format!("csv:{}", folder.path().join("m.csv").display()));
+        let args = ["--source", &source, "--sink", &sink, "--emit", "final", "--job", "job"];
+        let ended = Program::run(folder.path(), &[&args[..], state].concat(), &[]).well();
+        assert_eq!(ended.done("rejected"), 50);
+        let letters =
+            files(&folder.path().join("job")).into_iter().find(|path| path.extension() == Some("jsonl".as_ref()));
+        let path = folder.path().join("job").join(letters.expect("a file of dead letters"));
+        assert!(ended.said.contains(&path.display().to_string()), "{}", ended.said);
+        assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), 50);
+    }
+}
+
+#[test]
+fn a_file_that_grows_is_taken_for_a_log_that_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("ticks.jsonl");
+    let db = folder.path().join("m.db");
+    let (source, sink) = (format!("file:{}", log.display()), format!("sqlite:{}", db.display()));
+    let night = |nights: i64, more: &[&str]| {
+        let ms = |second: i64| (hostile::BEGAN.0 / SECOND + second) * 1000;
+        let tick = |second| format!("{{\"symbol\":\"A\",\"price\":1,\"ts\":{}}}\n", ms(second));
+        std::fs::write(&log, (0..nights * 100).map(tick).collect::<String>()).unwrap();
+        let args = ["--source", &source, "--sink", &sink, "--job", "nights"];
+        Program::run(folder.path(), &[&args[..], more].concat(), &[]).well()
+    };
+    let first = night(1, &[]);
+    assert_eq!((first.done("late"), first.said.contains("left open")), (0, false), "for all that is known it is whole");
+    let second = night(2, &[]);
+    assert_eq!(second.done("late"), 20, "of the minute that the first night closed");
+    assert!(second.said.contains("grown since a run closed their windows: ticks.jsonl"), "{}", second.said);
+    for (nights, counted) in [(3, 280), (4, 380)] {
+        let next = night(nights, &[]);
+        assert_eq!((next.done("late"), next.done("counted")), (20, counted), "{}", next.said);
+        assert!(next.said.contains("left open: "), "{}", next.said);
+    }
+    let last = night(4, &["--close"]);
+    assert!(!last.said.contains("left open"), "{}", last.said);
+    let rows = sqlite(&db);
+    assert!(rows.values().all(|cells| cells.state == "final"), "{rows:?}");
+    assert_eq!(rows.values().map(|cells| cells.count).sum::<i64>(), 380);
+    let opposite = ["--source", &source, "--sink", &sink, "--close", "--keep-open"];
+    Program::run(folder.path(), &opposite, &[]).refused(64, &["--keep-open --close: say opposite things"]);
+}
+
+#[test]
+fn more_series_than_memory_may_hold_at_once_are_read_to_their_end() {
+    const SERIES: usize = 1000;
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("ticks.jsonl");
+    let began = hostile::BEGAN.0 / 1_000_000;
+    let minute = |minute: i64| {
+        let tick = move |n| format!("{{\"symbol\":\"d{n:04}\",\"price\":{n},\"ts\":{}}}\n", began + minute * 60_000);
+        (0..SERIES).map(tick).collect::<String>()
+    };
+    std::fs::write(&log, (0..80).map(minute).collect::<String>()).unwrap();
+    let out = folder.path().join("m.csv");
+    let (source, sink) = (format!("file:{}", log.display()), format!("csv:{}", out.display()));
+    // Eleven minutes have to be held.
+    for (job, workers) in [("one", "1"), ("three", "3")] {
+        let args = ["--source", &source, "--sink", &sink, "--emit", "final", "--metrics", "avg", "--max-keys", "15000"];
+        let args = [&args[..], &["--job", job, "-w", workers]].concat();
+        let ended = Program::run(folder.path(), &args, &[]).well();
+        assert_eq!(ended.done("counted"), 80_000, "{}", ended.said);
+        assert_eq!(csv(&out).len(), 80_000);
+        std::fs::remove_file(&out).unwrap();
+    }
+}

@@ -94,7 +94,10 @@ impl Job {
         let (kind, name) = sink.split_once(':').unwrap();
         let sink = format!("{kind}:{}", self.path(name).display());
         let args = ["--source", &source, "--sink", &sink, "--job", "job", "--as-of", "2026-03-01T00:00:00Z"];
-        Program::start(&self.path("data"), &[&args[..], more].concat(), &[])
+        // The log grows between runs, and would be left open.
+        let close: &[&str] =
+            if more.contains(&"--keep-open") || more.contains(&"--close") { &[] } else { &["--close"] };
+        Program::start(&self.path("data"), &[&args[..], close, more].concat(), &[])
     }
 
     fn look(&self, what: &str) -> Looked {
@@ -293,6 +296,73 @@ fn a_database_that_is_gone_or_older_than_the_state_is_refused() {
     assert_eq!(sqlite(&db), sqlite(&whole.path("m.db")));
 }
 
+/// What `state show` says of a sink.
+fn shown(job: &Job, sink: &str) -> String {
+    let shown = job.look("show").well();
+    shown.lines().find(|line| line.contains(&format!("{sink}: "))).unwrap_or_else(|| panic!("{shown}")).to_owned()
+}
+
+#[test]
+fn a_sink_that_lacks_rows_is_not_left_out_unless_told() {
+    let job = Job::new();
+    let db = format!("sqlite:{}", job.path("m.db").display());
+    let open = ["--keep-open", "--emit", "final"];
+    job.run("csv:m.csv", &[&open[..], &["--sink", &db]].concat()).well();
+    job.grow(30, 10);
+    let before = files(job.dir.path());
+    let refused = job.run("csv:m.csv", &open);
+    refused.refused(64, &["m.db", "which this run leaves out", "its rows wait", "--forget-sink sqlite:"]);
+    assert_eq!(files(job.dir.path()), before, "nothing is written");
+    let both = job.run("csv:m.csv", &[&open[..], &["--sink", &db, "--forget-sink", &db]].concat());
+    both.refused(64, &["--forget-sink sqlite:", "leave one of the two out"]);
+    job.run("csv:m.csv", &[&open[..], &["--forget-sink", &db]].concat()).well();
+    assert!(!job.look("show").well().contains("m.db"), "it is forgotten");
+    let again = job.run("csv:m.csv", &[&open[..], &["--forget-sink", &db]].concat()).well();
+    assert!(
+        again.said.contains("the state knows no such sink"),
+        "a service that is started so starts again: {}",
+        again.said
+    );
+}
+
+#[test]
+fn a_sink_that_is_left_out_or_new_says_which_windows_it_lacks() {
+    let job = Job::new();
+    let others = ["b.csv", "c.csv"].map(|name| format!("csv:{}", job.path(name).display()));
+    let finals = ["--close", "--emit", "final"];
+    let with = |number: usize| {
+        let more: Vec<&str> = others[..number].iter().flat_map(|uri| ["--sink", uri.as_str()]).collect();
+        job.run("csv:a.csv", &[&finals[..], &more].concat()).well()
+    };
+    with(1);
+    // A day later, when nothing of the days before is held.
+    job.grow(24 * 60, 30);
+    let out = with(0);
+    assert!(out.said.contains("b.csv: is left out"), "{}", out.said);
+    assert!(
+        shown(&job, "b.csv").contains("left out by the newest run: lacks what it forgets from 2026-01-05T08:30:00Z on")
+    );
+    job.grow(2 * 24 * 60, 30);
+    let back = with(2);
+    let gap = "from 2026-01-05T08:30:00Z to 2026-01-06T08:30:00Z";
+    assert!(back.said.contains(&format!("b.csv: was left out of a run and lacks the windows {gap}")), "{}", back.said);
+    assert!(
+        back.said.contains("c.csv: is new to this state, and gets windows from 2026-01-06T08:30:00Z on"),
+        "{}",
+        back.said
+    );
+    assert!(shown(&job, "a.csv").contains("has all windows before 2026-01-07T08:30:00Z,"), "{}", shown(&job, "a.csv"));
+    assert!(
+        shown(&job, "b.csv").contains(&format!("has all windows before 2026-01-07T08:30:00Z, but lacks those {gap}"))
+    );
+    assert!(
+        shown(&job, "c.csv").contains("has all windows from 2026-01-06T08:30:00Z on and before 2026-01-07T08:30:00Z")
+    );
+    let days = |name: &str| csv(&job.path(name)).keys().map(|(minute, _)| minute[..10].to_owned()).collect::<Vec<_>>();
+    let has = |name: &str| ["2026-01-05", "2026-01-06", "2026-01-07"].map(|day| days(name).iter().any(|d| d == day));
+    assert_eq!([has("a.csv"), has("b.csv"), has("c.csv")], [[true; 3], [true, false, true], [false, false, true]]);
+}
+
 /// Files are cut back and written again, so an older copy leaves the same rows there.
 #[test]
 fn an_older_copy_gives_the_same_file() {
@@ -317,7 +387,9 @@ fn an_older_copy_gives_the_same_file() {
 fn options_that_mean_something_else_are_refused_by_name_and_others_may_change() {
     let job = Job::new();
     let begun = ["--keep-open", "--emit", "final", "-w", "2"];
-    job.run("csv:m.csv", &begun).well();
+    let db = format!("sqlite:{}", job.path("m.db").display());
+    let both = [&begun[..], &["--sink", &db]].concat();
+    job.run("csv:m.csv", &both).well();
     job.grow(30, 10);
     let before = files(job.dir.path());
     for (option, value) in [
@@ -329,19 +401,20 @@ fn options_that_mean_something_else_are_refused_by_name_and_others_may_change() 
         ("--time-unit", "s"),
         ("--weight-field", ""),
     ] {
-        let ended = job.run("csv:m.csv", &[&[option, value], &begun[..]].concat());
+        let ended = job.run("csv:m.csv", &[&[option, value], &both[..]].concat());
         ended.refused(64, &[&format!("{option} {value} (it was "), "state", "--job NAME"]);
     }
-    let other = job.run("csv:m.csv", &["--lateness", "9m", "--window", "2m"]);
+    let other = job.run("csv:m.csv", &[&both[3..], &["--lateness", "9m", "--window", "2m"]].concat());
     other.refused(64, &["--lateness 9m (it was 10m)", "--window 2m (it was 1m)"]);
     assert_eq!(files(job.dir.path()), before, "nothing is written");
     // Workers, sinks, addresses, and how it is run.
-    job.run("sqlite:m.db", &["-w", "3", "--idle", "1s", "--max-ahead", "5m", "--checkpoint-interval", "50ms"]).well();
+    let csv = format!("csv:{}", job.path("m.csv").display());
+    let more = ["--idle", "1s", "--max-ahead", "5m", "--checkpoint-interval", "50ms", "--close", "--forget-sink", &csv];
+    job.run("sqlite:m.db", &[&["-w", "3"], &more[..]].concat()).well();
     let whole = Job::new();
     whole.grow(30, 10);
     whole.run("sqlite:m.db", &[]).well();
-    let (rows, all) = (sqlite(&job.path("m.db")), sqlite(&whole.path("m.db")));
-    assert!(!rows.is_empty() && rows.iter().all(|(key, row)| all.get(key) == Some(row)));
+    assert_eq!(sqlite(&job.path("m.db")), sqlite(&whole.path("m.db")));
 }
 
 /// Puts a file where the objects are, so that nothing can be written, whoever we are.
@@ -565,7 +638,7 @@ fn a_state_of_format_1_is_gone_on_with() {
         let more = std::fs::read(home.join("more.jsonl")).unwrap();
         let mut log = std::fs::OpenOptions::new().append(true).open(home.join("ticks.jsonl")).unwrap();
         log.write_all(&more).unwrap();
-        at_home(home, &["-w", workers]).well();
+        at_home(home, &["--close", "-w", workers]).well();
         same_bytes(home, "minutes.csv", "expected-minutes.csv");
         same_bytes(home, "data/job/dead-letters-20261125T131017Z.jsonl", "expected-dead-letters.jsonl");
         assert!(at_home(home, &["state", "check"]).well().ends_with("119 in windows forgotten\n"));

@@ -42,8 +42,8 @@ pub struct Settings {
     pub rule: Rule,
     /// Read up to the recorded ends and stop.
     pub bounded: bool,
-    /// Bounded: leave the last windows as they are.
-    pub keep_open: bool,
+    /// Bounded: what becomes of windows that records beyond the recorded ends could change.
+    pub at_end: AtEnd,
     /// The instant that verdicts of a bounded run refer to (R7); none: the reader's wall clock.
     pub instant: Option<EventTime>,
     /// Nanoseconds between cuts. Default: one second.
@@ -65,7 +65,7 @@ impl Default for Settings {
         Settings {
             rule: Rule::default(),
             bounded: false,
-            keep_open: false,
+            at_end: AtEnd::Close,
             instant: None,
             checkpoint_interval: SECOND,
             max_keys: 5_000_000,
@@ -74,6 +74,19 @@ impl Default for Settings {
             audit: false,
         }
     }
+}
+
+/// What a bounded run does with windows that are not final at the recorded ends of its log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AtEnd {
+    /// They become final: the log is complete. What comes later for them is late.
+    #[default]
+    Close,
+    /// They stay as they are: the log goes on, and a later run goes on with them.
+    KeepOpen,
+    /// [`AtEnd::Close`], until a partition is longer than it was when a run closed its windows: then, and in all later runs of
+    /// the chain, [`AtEnd::KeepOpen`].
+    CloseUnlessGrown,
 }
 
 /// What everybody is told. Parts that are empty change nothing.
@@ -227,6 +240,8 @@ pub struct Facts {
     pub states: Vec<(Epoch, PartitionState)>,
     /// Epochs before this are complete at every reader; none: all are.
     pub reported: Option<Epoch>,
+    /// Windows of series that workers hold, told at the ends of epochs: (worker, how many).
+    pub held: Vec<(usize, u64)>,
     /// Parts of cuts.
     pub parts: Vec<Part>,
     /// Parts of cuts before this have all arrived; none: all have.
@@ -272,6 +287,10 @@ pub struct Status {
     pub saved: Option<Saved>,
     /// Nothing is read: `max_keys` is reached, and sinks lack rows that are final.
     pub waits_for_sinks: bool,
+    /// Bounded: windows that are not final at the end of the log stay open.
+    pub keeps_open: bool,
+    /// Partitions that are longer than they were when a run closed their windows.
+    pub grown: Vec<String>,
 }
 
 /// Both equations of R11, summed, as of a commit.
@@ -382,6 +401,9 @@ pub struct Control {
     all_ended: bool,
     /// Bounded: every floor is as high as it will be.
     finished: bool,
+    /// As in [`Status`], and whether there were any, in this run or before.
+    grown: Vec<String>,
+    grows: bool,
     /// The newest manifest, with state: what a commit goes on from.
     chain: Option<Manifest>,
     /// A manifest that is to be published, once.
@@ -395,6 +417,8 @@ pub struct Control {
     /// The newest commit that changed a row.
     changed: u64,
     ledger: Ledger,
+    /// What each worker has said last of the windows that it holds.
+    held: Vec<Option<u64>>,
     final_commit: Option<u64>,
     ports: Vec<Port>,
     line: Option<WindowStart>,
@@ -439,6 +463,8 @@ impl Control {
             marks: Marks::default(),
             all_ended: false,
             finished: false,
+            grown: Vec::new(),
+            grows: false,
             chain: None,
             outgoing: None,
             publishing: None,
@@ -448,6 +474,7 @@ impl Control {
             saved: None,
             changed: 0,
             ledger: Ledger::default(),
+            held: vec![None; workers],
             final_commit: None,
             ports,
             line: None,
@@ -464,6 +491,7 @@ impl Control {
     fn resume(&mut self, chain: Manifest) {
         (self.seq, self.retired_before, self.marks) = (chain.seq, chain.retired, chain.marks);
         self.guide.w = chain.marks.w;
+        self.grows = chain.grows;
         // At most so many: an object may hold what a later one has anew, or what is forgotten.
         self.ledger.keys = chain.objects().map(|object| object.entries).sum();
         self.line = chain.parts.iter().map(|part| part.line).min().flatten();
@@ -513,6 +541,7 @@ impl Control {
             self.waiting.entry(epoch).or_default().push(state);
         }
         self.complete(facts.reported);
+        facts.held.iter().for_each(|(worker, keys)| self.held[*worker] = Some(*keys));
         for part in facts.parts {
             let cut = self.cuts.iter_mut().find(|cut| cut.end.epoch == part.cut);
             cut.expect("a part is of a cut that is not committed").parts.push(part);
@@ -548,6 +577,10 @@ impl Control {
                     let left = &mut self.partitions[index];
                     same_log(&left.found, &found)?;
                     news |= left.found.end != found.end;
+                    if finished && self.settings.bounded && left.found.end.is_some() && left.found.end < found.end {
+                        self.grows = true;
+                        self.grown.push(found.name.to_string());
+                    }
                     // An unfinished bounded run keeps its ends.
                     let kept = found.end.and(left.found.end).filter(|_| !finished);
                     left.found.end = kept.or(found.end);
@@ -632,7 +665,7 @@ impl Control {
         self.all_ended = self.settings.bounded && unreported.is_none() && known().all(|s| s.ended);
         let a = if self.all_ended {
             // No silence counts: a log that has ended is silent for as long as the run takes.
-            let last = match self.settings.keep_open {
+            let last = match self.keeps_open() && !mutants::on(Mutant::ClosesWhatGoesOn) {
                 true => known().filter_map(PartitionState::watermark).max(),
                 false => known().filter_map(|s| s.newest_end).max().map(|end| end.plus(rule.windowing.lateness)),
             };
@@ -658,17 +691,28 @@ impl Control {
         self.marks = Marks { w, partial_before };
     }
 
+    /// Do windows stay open that are not final at the end of the log?
+    fn keeps_open(&self) -> bool {
+        match self.settings.at_end {
+            AtEnd::Close => false,
+            AtEnd::KeepOpen => true,
+            AtEnd::CloseUnlessGrown => self.grows,
+        }
+    }
+
     fn reading(&self) -> Reading {
         match self.stopping {
             Some(_) => Reading::Nothing,
-            None if self.sinks_hold_the_reading() => Reading::Nothing,
+            None if self.sinks_hold_the_reading() || self.commits_hold_the_reading() => Reading::Nothing,
             None if self.too_many_keys() => Reading::Behind,
             None => Reading::All,
         }
     }
 
+    /// As workers count them now; as of the newest commit, until all have said so.
     fn too_many_keys(&self) -> bool {
-        self.ledger.keys >= self.settings.max_keys
+        let now = self.held.iter().copied().sum::<Option<u64>>();
+        now.unwrap_or(self.ledger.keys) >= self.settings.max_keys
     }
 
     /// Is there too much in memory, and some of it there for a sink alone? Whoever holds W back would only make more of it
@@ -680,6 +724,14 @@ impl Control {
             self.ports.iter().any(|port| port.line < promise)
         };
         self.stopping.is_none() && self.too_many_keys() && self.committed.as_ref().is_none_or(lacks)
+    }
+
+    /// Is there too much in memory, and some of it final by a W that no commit has yet? The next one, which needs no reading,
+    /// lets it be sent and forgotten.
+    fn commits_hold_the_reading(&self) -> bool {
+        let newest = self.settings.rule.windowing.first_not_final(self.marks.w);
+        let committed = self.committed.as_ref().and_then(|commit| self.promise(commit)).unwrap_or(WindowStart::MIN);
+        self.stopping.is_none() && self.too_many_keys() && newest > committed
     }
 
     fn counts(&self) -> crate::partition::Counts {
@@ -760,6 +812,7 @@ impl Control {
             line: port.line,
             position: port.position,
             chain: None, // worker 0 knows
+            ..chain.sink(name).cloned().unwrap_or_default()
         });
         // A sink that this run does not have stays as it was left: it may come back.
         let absent = chain.sinks.iter().filter(|left| self.sinks.iter().all(|(name, _)| *name != left.name));
@@ -769,6 +822,7 @@ impl Control {
             marks: commit.marks,
             instant: self.settings.instant,
             finished: cut.finished,
+            grows: self.grows,
             retired: self.retired_before + parts.iter().map(|part| part.forgotten).sum::<i64>(),
             partitions: cut.partitions.clone(),
             sinks: sinks.chain(absent.cloned()).collect(),
@@ -900,7 +954,7 @@ impl Control {
         };
         let stores = self.letters_waiting > 0 || self.ports.iter().any(|port| port.stored < port.begun);
         let waits = committed && stores;
-        (self.all_ended || self.stopping.is_some()) && !waits
+        (self.all_ended || self.stopping.is_some()) && !waits || self.commits_hold_the_reading()
     }
 
     /// Does the epoch end?
@@ -949,9 +1003,10 @@ impl Control {
         (self.began, self.first, self.full) = (now, None, false);
     }
 
-    /// Is the run over?
+    /// Is the run over? Not by a decision that commits: what it commits, the dead letters above all, is on its way from then
+    /// on, and the facts at hand do not know of it.
     fn stop(&mut self, now: Monotonic, decision: &mut Decision) {
-        if self.stopped {
+        if self.stopped || (decision.commit.is_some() && !mutants::on(Mutant::EndsWithItsCommit)) {
             return;
         }
         let stored = |number: usize| {
@@ -959,7 +1014,7 @@ impl Control {
             port.stored == port.begun && !self.worth(number, self.sinks[number].1.changes)
         };
         let quiet = self.letters_waiting == 0 && (0..self.ports.len()).all(stored);
-        let empty = self.settings.keep_open || self.ledger.held == 0;
+        let empty = self.keeps_open() || self.ledger.held == 0;
         let nothing = self.settings.bounded && self.asked && self.partitions.is_empty();
         let done = self.final_commit.is_some() && quiet && empty;
         let asked = self.stopping.is_some_and(|(since, epoch)| {
@@ -996,6 +1051,8 @@ impl Control {
             newest: self.marks,
             saved: self.saved,
             waits_for_sinks: self.sinks_hold_the_reading(),
+            keeps_open: self.settings.bounded && self.keeps_open(),
+            grown: self.grown.clone(),
         }
     }
 

@@ -170,6 +170,7 @@ fn receive(graph: Graph<'_>, inbox: Rc<RefCell<Inbox>>, leads: bool) {
                         Report::Stop => inbox.facts.stop = true,
                         Report::State(epoch, state) => inbox.facts.states.push((epoch, state)),
                         Report::Letter(epoch, letter) => inbox.letter(epoch, letter),
+                        Report::Held(worker, keys) => inbox.facts.held.push((worker, keys)),
                         Report::Behind(worker, sum) => inbox.behind.push((worker, sum)),
                     }
                 }

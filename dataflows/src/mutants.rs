@@ -36,10 +36,14 @@ mutants! {
     WatermarkOfTheOthers,
     /// `control.rs`: a partition found while running is read from where `--start` says. Loses its first records.
     NewPartitionFromLatest,
+    /// `control.rs`: a bounded run closes the windows of a log that goes on. Loses to its floors what comes later.
+    ClosesWhatGoesOn,
     /// `control.rs`: the line moves when a round begins, not when it is stored. Forgets rows that were never sent.
     ForgottenBeforeStored,
     /// `control.rs`: a line is told before the run's first commit, when the trace does not hold all that it is to forget.
     LineBeforeCommit,
+    /// `control.rs`: a run may end by the decision that commits its last cut. Loses that cut's dead letters.
+    EndsWithItsCommit,
     /// `control.rs`: partitions are taken as they are when the parts are there, not as they were at the cut.
     SnapshotNotAwaited,
     /// `graph/state.rs`: a part of a cut is told before its object is durable.
@@ -48,6 +52,8 @@ mutants! {
     FiledUnderCapability,
     /// `checkpoint/manifest.rs`: a restart goes on with the generation, and so with the epochs, of the run before.
     EpochReused,
+    /// `checkpoint/sinks.rs`: a run may leave a sink out, and nobody remembers. Loses that sink's rows.
+    SinkLeftOut,
     /// `checkpoint/publish.rs`: a manifest counts once it is created, whether others have followed it or not.
     FollowersIgnored,
     /// `checkpoint/publish.rs`: a run that is fenced collects what it believes to be old.

@@ -51,15 +51,18 @@ pub fn answer(logs: &[Log<'_>], decoder: &Decoder, rule: &Rule, exceptions: &[De
                     let end = start + rule.windowing.length;
                     let final_at = end + rule.windowing.lateness;
                     let too_new = |stamp: EventTime| event.time.0 > stamp.0 + rule.max_future;
-                    let exception = listed.get(&(&log.name, record.offset)).and_then(|l| l.judged.as_ref());
-                    let verdict = match (exception.map(|j| j.evidence), record.append_time, h) {
-                        (Some(evidence @ Evidence::Clock(_)), _, _) => Some((Reason::Future, evidence)),
+                    let too_old = |stamp: EventTime| rule.max_past.is_some_and(|most| event.time.0 + most < stamp.0);
+                    let exception = listed.get(&(&log.name, record.offset));
+                    let exception = exception.and_then(|l| Some((l.reason, l.judged.as_ref()?.evidence)));
+                    let verdict = match (exception, record.append_time, h) {
+                        (Some((reason, evidence @ Evidence::Clock(_))), _, _) => Some((reason, evidence)),
                         (_, Some(stamp), _) if too_new(stamp) => Some((Reason::Future, Evidence::Appended(stamp))),
+                        (_, Some(stamp), _) if too_old(stamp) => Some((Reason::Past, Evidence::Appended(stamp))),
                         (_, _, Some(h)) if final_at <= h.0 => Some((Reason::Late, Evidence::Watermark(h))),
-                        (Some(evidence), _, _) => Some((Reason::Late, evidence)),
+                        (Some((_, evidence)), _, _) => Some((Reason::Late, evidence)),
                         _ => None,
                     };
-                    if !matches!(verdict, Some((Reason::Future, _))) {
+                    if !matches!(verdict, Some((Reason::Future | Reason::Past, _))) {
                         h = h.max(Some(event.time));
                         first_end.get_or_insert(EventTime(end + rule.windowing.lateness));
                     }
@@ -75,7 +78,7 @@ pub fn answer(logs: &[Log<'_>], decoder: &Decoder, rule: &Rule, exceptions: &[De
             };
             match reason {
                 Reason::Late => answer.counts.late += 1,
-                Reason::Future => answer.counts.quarantined += 1,
+                Reason::Future | Reason::Past => answer.counts.quarantined += 1,
                 _ => answer.counts.rejected += 1,
             }
             let (partition, raw) = (log.name.clone(), record.payload.map(<[u8]>::to_vec));

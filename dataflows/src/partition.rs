@@ -22,6 +22,8 @@ pub struct Rule {
     pub windowing: Windowing,
     /// How far ahead of its reference a record may be, in nanoseconds (R7). Default: one minute.
     pub max_future: i64,
+    /// How far behind its reference a record may be, in nanoseconds (R7); none: as far as it likes. Default: none.
+    pub max_past: Option<i64>,
     /// How far past W a partition is read on, in nanoseconds of event time (R12). Default: 60 minutes.
     pub max_ahead: i64,
     /// How long a partition must have been silent before its floor may rise, in nanoseconds (R8). Default: 10 seconds.
@@ -31,7 +33,13 @@ pub struct Rule {
 impl Default for Rule {
     fn default() -> Self {
         let minute = 60 * crate::time::SECOND;
-        Rule { windowing: Windowing::default(), max_future: minute, max_ahead: 60 * minute, idle: minute / 6 }
+        Rule {
+            windowing: Windowing::default(),
+            max_future: minute,
+            max_past: None,
+            max_ahead: 60 * minute,
+            idle: minute / 6,
+        }
     }
 }
 
@@ -45,8 +53,10 @@ pub enum Verdict {
     Counted(WindowStart),
     /// Late (R5), by this.
     Late(Evidence),
-    /// Quarantined (R7), by this.
+    /// Quarantined (R7): too far ahead of this.
     Future(Evidence),
+    /// Quarantined (R7): too far behind this.
+    Past(Evidence),
 }
 
 /// Records of one partition by what became of them (R11), since its start.
@@ -60,7 +70,7 @@ pub struct Counts {
     pub late: i64,
     /// Dead letters that could not be decoded.
     pub rejected: i64,
-    /// Dead letters with reason `future`.
+    /// Dead letters with reason `future` or `past`.
     pub quarantined: i64,
     /// Offsets that were passed and held no record.
     pub gaps: i64,
@@ -245,6 +255,10 @@ impl Partition {
             self.counts.quarantined += 1;
             return Verdict::Future(evidence);
         }
+        if self.rule.max_past.is_some_and(|most| time.plus(most) < latest) {
+            self.counts.quarantined += 1;
+            return Verdict::Past(evidence);
+        }
         let window = self.rule.windowing.window_of(time);
         let (end, final_at) = (self.rule.windowing.end(window), self.rule.windowing.final_at(window));
         let verdict = match (self.h, self.floor) {
@@ -423,4 +437,29 @@ pub fn least_to_follow<'a>(rule: &Rule, states: impl Iterator<Item = &'a Partiti
 /// W of an epoch (R4): the least watermark of all admitted partitions; none while one of them has none.
 pub fn least_watermark<'a>(states: impl Iterator<Item = &'a PartitionState>) -> Option<EventTime> {
     states.map(|s| s.watermark().unwrap_or(UNKNOWN)).min().filter(|w| *w > UNKNOWN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::SECOND;
+
+    #[test]
+    fn a_clock_that_stands_still_holds_nothing_back() {
+        let now = EventTime(1_767_600_000 * SECOND);
+        let rule = Rule { max_past: Some(3600 * SECOND), ..Rule::default() };
+        let mut partition = Partition::new(rule, 0, NextOffset(0), false, None, Monotonic(0));
+        let mut judge = |offset, time, appended| partition.judge(offset, time, appended, now, Monotonic(0));
+        assert_eq!(judge(0, EventTime(7), None), Verdict::Past(Evidence::Clock(now)));
+        assert_eq!(judge(1, EventTime(7), Some(now)), Verdict::Past(Evidence::Appended(now)));
+        let limit = now.plus(-3600 * SECOND);
+        assert_eq!(judge(2, limit.plus(-1), None), Verdict::Past(Evidence::Clock(now)));
+        let before = partition.report(None, Monotonic(0));
+        assert_eq!((before.watermark(), before.counts.quarantined, before.balances()), (None, 3, true));
+        let window = rule.windowing.window_of(limit);
+        assert_eq!(partition.judge(3, limit, None, now, Monotonic(0)), Verdict::Counted(window));
+        let off = Rule { max_past: None, ..rule };
+        let mut partition = Partition::new(off, 0, NextOffset(0), false, None, Monotonic(0));
+        assert!(matches!(partition.judge(0, EventTime(7), None, now, Monotonic(0)), Verdict::Counted(_)));
+    }
 }

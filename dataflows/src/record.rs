@@ -106,6 +106,8 @@ pub enum Reason {
     Late,
     /// It is too far ahead of its reference (R7).
     Future,
+    /// It is too far behind its reference (R7, `--max-past`).
+    Past,
 }
 
 impl Reason {
@@ -124,6 +126,7 @@ impl Reason {
             Reason::Null => "null",
             Reason::Late => "late",
             Reason::Future => "future",
+            Reason::Past => "past",
         }
     }
 }
@@ -139,7 +142,7 @@ pub struct DeadLetter {
     pub reason: Reason,
     /// Its payload as it was; none for a tombstone.
     pub raw: Option<Vec<u8>>,
-    /// For late and future: what it said, and what it was judged by.
+    /// For late, future and past: what it said, and what it was judged by.
     pub judged: Option<Judged>,
 }
 
@@ -168,15 +171,15 @@ pub struct Judged {
     pub evidence: Evidence,
 }
 
-/// What a late or future record was judged by.
+/// What a late, future or past record was judged by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Evidence {
     /// Late: the largest event time among the valid records before it in its partition. The log gives it.
     Watermark(EventTime),
     /// Late only because of this floor (R8): an exception.
     Floor(EventTime),
-    /// Future: the broker's append time. The log gives it.
+    /// Future or past: the broker's append time. The log gives it.
     Appended(EventTime),
-    /// Future: the reader's clock, or the run's instant: an exception.
+    /// Future or past: the reader's clock, or the run's instant: an exception.
     Clock(EventTime),
 }

@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
+mod nightly;
+
 use minutely_dataflows::checkpoint::{self, Manifest, ObjectRef};
-use minutely_dataflows::control::{Control, Decision, Facts, Part, Reading, Settings};
+use minutely_dataflows::control::{AtEnd, Control, Decision, Facts, Part, Reading, Settings};
 use minutely_dataflows::edge::{Found, Halt, HaltKind, Stored, Takes};
 use minutely_dataflows::partition::{Counts, PartitionState, UNKNOWN};
 use minutely_dataflows::record::PartitionName;
@@ -256,7 +258,7 @@ fn a_bounded_run_waits_for_dead_letters_no_longer_than_for_a_sink() {
 #[test]
 fn a_run_that_only_waits_for_dead_letters_does_not_commit_all_the_while() {
     for waiting in [true, false] {
-        let mut stage = Stage::new(Settings { keep_open: true, ..bounded() }, 1, None);
+        let mut stage = Stage::new(Settings { at_end: AtEnd::KeepOpen, ..bounded() }, 1, None);
         stage.reads(0, MINUTE);
         stage.states[0].ended = true;
         stage.letters_waiting = usize::from(waiting);
@@ -305,7 +307,7 @@ fn a_ledger_that_does_not_balance_is_shown_and_nothing_else_comes_of_it() {
 
 #[test]
 fn a_run_that_keeps_windows_open_ends_at_the_greatest_time_of_its_log() {
-    let mut stage = Stage::new(Settings { keep_open: true, ..bounded() }, 2, None);
+    let mut stage = Stage::new(Settings { at_end: AtEnd::KeepOpen, ..bounded() }, 2, None);
     stage.reads(0, 0);
     stage.reads(1, 60 * MINUTE);
     stage.keys = 2;
@@ -325,4 +327,36 @@ fn a_run_that_keeps_windows_open_ends_at_the_greatest_time_of_its_log() {
     stage.stored = 2;
     let told = stage.passes(0).unwrap();
     assert_eq!((told.stop, told.guide.a), (true, Some(last)));
+}
+
+#[test]
+fn a_log_in_order_that_is_read_each_night_has_no_late_records() {
+    assert_eq!(nightly::late(true), 0);
+    // Where the first night took it for complete, what that closed is closed: the rest of one minute.
+    assert_eq!(nightly::late(false), 20);
+}
+
+#[test]
+fn windows_are_counted_as_they_are_made() {
+    let mut stage = Stage::new(Settings { max_keys: 10, ..Settings::default() }, 1, None);
+    stage.keys = 1;
+    stage.cut().unwrap();
+    let held = |stage: &mut Stage, keys| {
+        stage.tell(Facts { held: vec![(0, keys)], ..Facts::default() }).unwrap();
+        stage.reading()
+    };
+    assert_eq!(held(&mut stage, 9), Reading::All);
+    assert_eq!(held(&mut stage, 10), Reading::Behind, "before any commit has them");
+    // Twenty minutes on, some are final by a W that is not committed: the next commit comes first, at once.
+    stage.reads(0, 20 * MINUTE);
+    stage.tell(Facts { first: true, ..Facts::default() }).unwrap();
+    let end = stage.passes(SECOND / 10).unwrap().end.unwrap();
+    assert!(!end.cut);
+    let state = stage.states[0].clone();
+    stage.through = end.epoch + 1;
+    let told = stage.tell(Facts { states: vec![(end.epoch, state)], ..Facts::default() }).unwrap();
+    assert_eq!(told.guide.reading, Reading::Nothing);
+    let told = stage.passes(SECOND / 100).unwrap();
+    assert!(told.end.is_some_and(|end| end.cut), "{told:?}");
+    assert_eq!(held(&mut stage, 9), Reading::All);
 }

@@ -6,8 +6,11 @@
 
 mod contending;
 mod delivering;
+mod ending;
 mod hostile;
 mod lagging;
+mod memory;
+mod nightly;
 mod simulated;
 
 use minutely_dataflows::mutants::{Mutant, activate};
@@ -22,12 +25,15 @@ fn noticed_by(mutant: Mutant) -> (fn(u64) -> bool, &'static [u64]) {
         Mutant::None => unreachable!("it is the program"),
         Mutant::FloorWithoutSilence => (|_| lagging::speaks() > 0, &[0]),
         Mutant::IdleUnderBackPressure => (|_| lagging::is_read_slowly() > 0, &[0]),
+        Mutant::EndsWithItsCommit => (|_| (0..20).any(|_| ending::lacks_dead_letters() > 0), &[0]),
+        Mutant::ClosesWhatGoesOn => (|_| nightly::late(true) > 0, &[0]),
         Mutant::SilenceCompounds => (|_| lagging::silence() > 0, &[0]),
         Mutant::FollowersIgnored | Mutant::ZombieCollects => (chain, &[0]),
         Mutant::PointDropped | Mutant::PartialIsSuccess => (delivery, &[0]),
         Mutant::OpenTransactionIsTheEnd => (simulation, &[5019, 5020, 5027]),
         Mutant::FiledUnderCapability => (simulation, &[5001, 5005, 5012]),
         Mutant::LineBeforeCommit => (simulation, &[5000, 5016, 5069]),
+        Mutant::SinkLeftOut => (simulation, &[5005, 5010, 5011]),
         Mutant::NewPartitionFromLatest => (simulation, &[5002, 5009, 5016]),
         Mutant::LostBatch
         | Mutant::RetiredTwice

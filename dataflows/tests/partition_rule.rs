@@ -16,8 +16,13 @@ use minutely_dataflows::record::Evidence;
 use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, Windowing};
 use std::collections::{BTreeMap, BTreeSet};
 
-const RULE: Rule =
-    Rule { windowing: Windowing { length: 1000, lateness: 1500 }, max_future: i64::MAX / 4, max_ahead: 2500, idle: 3 };
+const RULE: Rule = Rule {
+    windowing: Windowing { length: 1000, lateness: 1500 },
+    max_future: i64::MAX / 4,
+    max_past: None,
+    max_ahead: 2500,
+    idle: 3,
+};
 
 /// A partition's log and its reader.
 struct Reader {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
+mod ending;
 mod hostile;
 mod memory;
 
@@ -111,4 +112,11 @@ fn a_log_without_records_ends() {
     check::<Avg>(&[], &settings, 2, false);
     let empty = hostile::log(&mut fastrand::Rng::new(), Kind::File, &settings.rule, 3, 0);
     check::<Avg>(&empty, &settings, 2, false);
+}
+
+#[test]
+fn a_run_ends_once_its_dead_letters_are_stored() {
+    for _ in 0..20 {
+        assert_eq!(ending::lacks_dead_letters(), 0);
+    }
 }

@@ -74,7 +74,7 @@ impl Store {
 
     /// The manifest that a run begins with.
     pub fn head(&self) -> Manifest {
-        Manifest::fresh(BTreeMap::new()).restarted("a measurement", &["rows".to_owned()])
+        Manifest::fresh(BTreeMap::new()).restarted("a measurement")
     }
 
     /// The chain of manifests.

@@ -101,6 +101,11 @@ pub(crate) fn is_bounded(uri: &str) -> bool {
     matches!(Scheme::of(uri), Some(Scheme::File(_)))
 }
 
+/// Is what it holds at present all that it will hold, for all that is known? A topic goes on.
+pub(crate) fn is_complete(uri: &str) -> bool {
+    !matches!(Scheme::of(uri), Some(Scheme::Kafka))
+}
+
 /// Do its records have keys, so that `@key` can be the symbol?
 pub(crate) fn has_keys(uri: &str) -> bool {
     match Scheme::of(uri) {

@@ -227,9 +227,9 @@ fn lock(path: &Path, take_over: bool) -> Result<Option<File>, Halt> {
 
 impl Opened {
     /// What this run goes on with, before anything is changed in it: see [`Manifest::restarted`].
-    pub(crate) fn restarted(&self, fresh: impl FnOnce() -> Manifest, run: &str, sinks: &[String]) -> Manifest {
+    pub(crate) fn restarted(&self, fresh: impl FnOnce() -> Manifest, run: &str) -> Manifest {
         let head = self.head.clone().unwrap_or_else(fresh);
-        Manifest { parent: self.parent.clone(), ..head.restarted(run, sinks) }
+        Manifest { parent: self.parent.clone(), ..head.restarted(run) }
     }
 
     /// Publishes this run's first manifest; only then may anything else be written, and what no manifest needs goes.

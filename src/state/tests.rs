@@ -62,7 +62,7 @@ fn write(port: &mut dyn ObjectPort, name: &str, windows: &[i64]) -> ObjectRef {
 /// A chain with two objects that the head needs, and one that it does not.
 fn chain(folder: &Path) -> Manifest {
     let opened = own(folder).unwrap();
-    let first = fresh().restarted("a run", &[]);
+    let first = fresh().restarted("a run");
     opened.begin(&first).unwrap();
     let mut objects = opened.store.port(no_wake()).unwrap();
     let (a, b, c) =
@@ -102,7 +102,7 @@ fn a_state_is_found_again_and_holds_what_it_needs() {
     assert_eq!((merged.entries, merged.name.as_str()), (2, "d"));
     opened.store.read(&merged).unwrap();
     drop(objects);
-    opened.begin(&opened.restarted(fresh, "a run", &[])).unwrap();
+    opened.begin(&opened.restarted(fresh, "a run")).unwrap();
     assert_eq!(files(&folder), [number(1), number(2), number(3), number(4), "b".into(), "c".into()]);
     assert_eq!(join(&at(&folder)).unwrap().generation, head.generation + 1);
 }
@@ -111,7 +111,7 @@ fn a_state_is_found_again_and_holds_what_it_needs() {
 fn one_run_owns_a_state_and_one_that_was_taken_over_commits_no_more() {
     let dir = tempfile::tempdir().unwrap();
     let owner = own(dir.path()).unwrap();
-    let first = fresh().restarted("a run", &[]);
+    let first = fresh().restarted("a run");
     owner.begin(&first).unwrap();
     let mut zombie = owner.manifests(&first, no_wake()).unwrap();
     let halt = own(dir.path()).err().unwrap();
@@ -120,7 +120,7 @@ fn one_run_owns_a_state_and_one_that_was_taken_over_commits_no_more() {
     assert!(halt.why.contains(&pid) && halt.why.contains("--take-over"), "{halt}");
 
     let heir = open(&at(dir.path()), true, None).unwrap();
-    let next = heir.restarted(fresh, "a run", &[]);
+    let next = heir.restarted(fresh, "a run");
     heir.begin(&next).unwrap();
     heir.begin(&next).unwrap(); // a reply that was lost
     let mut manifests = heir.manifests(&next, no_wake()).unwrap();
@@ -153,13 +153,13 @@ fn one_run_owns_a_state_and_one_that_was_taken_over_commits_no_more() {
 fn a_merge_that_misses_what_another_run_deleted_says_that_it_is_fenced() {
     let dir = tempfile::tempdir().unwrap();
     let owner = own(dir.path()).unwrap();
-    let first = fresh().restarted("a run", &[]);
+    let first = fresh().restarted("a run");
     owner.begin(&first).unwrap();
     let mut zombie = owner.store.port(no_wake()).unwrap();
     let inputs = vec![write(&mut *zombie, "000001-000-00000001", &[1])];
     let merge = |name: &str| Task::Merge { name: name.into(), inputs: inputs.clone(), line: None };
     let heir = open(&at(dir.path()), true, None).unwrap();
-    heir.begin(&first.restarted("another run", &[])).unwrap();
+    heir.begin(&first.restarted("another run")).unwrap();
     zombie.begin(merge("000001-000-00000002"));
     let halt = poll("it fails", || zombie.done().err());
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("generation 2 and this is 1"), "{halt}");
@@ -273,7 +273,7 @@ fn every_manifest_that_is_kept_is_checked_at_the_start() {
 #[test]
 fn the_parent_is_known_by_the_bytes_that_it_has() {
     let dir = tempfile::tempdir().unwrap();
-    let first = fresh().restarted("a run", &[]);
+    let first = fresh().restarted("a run");
     own(dir.path()).unwrap().begin(&first).unwrap();
     let file = dir.path().join(format!("manifest/{:020}", 1));
     let text = String::from_utf8(first.encode()).unwrap();
@@ -281,7 +281,7 @@ fn the_parent_is_known_by_the_bytes_that_it_has() {
     std::fs::write(&file, format!("{body}{}\n", hash(body.as_bytes()))).unwrap();
     assert_ne!(std::fs::read(&file).unwrap(), first.encode());
     let opened = own(dir.path()).unwrap();
-    opened.begin(&opened.restarted(fresh, "the next", &[])).unwrap();
+    opened.begin(&opened.restarted(fresh, "the next")).unwrap();
     drop(opened);
     own(dir.path()).unwrap();
     assert_eq!(check(&at(dir.path())).unwrap().unwrap().damages, Vec::new());
@@ -297,7 +297,7 @@ fn what_was_half_written_goes_and_so_does_what_a_killed_run_did_not_collect() {
     check(&at(dir.path())).unwrap().unwrap();
     assert!(dir.path().join("object/b#1").exists(), "who looks leaves all as it is");
     let opened = own(dir.path()).unwrap();
-    let next = opened.restarted(fresh, "a run", &[]);
+    let next = opened.restarted(fresh, "a run");
     opened.begin(&next).unwrap();
     let mut names: Vec<_> =
         std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
@@ -318,7 +318,7 @@ fn what_was_half_written_goes_and_so_does_what_a_killed_run_did_not_collect() {
     write(&head);
     drop(opened);
     let opened = own(dir.path()).unwrap();
-    let next = opened.restarted(fresh, "a run", &[]);
+    let next = opened.restarted(fresh, "a run");
     opened.begin(&next).unwrap();
     let mut manifests = opened.manifests(&next, no_wake()).unwrap();
     publish(&mut *manifests, &child(&next)).unwrap();
@@ -332,7 +332,7 @@ fn what_was_half_written_goes_and_so_does_what_a_killed_run_did_not_collect() {
 fn a_check_does_not_miss_what_the_owner_collects_meanwhile() {
     let dir = tempfile::tempdir().unwrap();
     let opened = own(dir.path()).unwrap();
-    let first = fresh().restarted("a run", &[]);
+    let first = fresh().restarted("a run");
     opened.begin(&first).unwrap();
     let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let (path, until) = (dir.path().to_owned(), Arc::clone(&done));
@@ -381,7 +381,7 @@ fn trouble_is_waited_out_told_and_has_a_limit_if_one_is_given() {
     let dir = tempfile::tempdir().unwrap();
     let objects = dir.path().join("object");
     let opened = own(dir.path()).unwrap();
-    opened.begin(&fresh().restarted("a run", &[])).unwrap();
+    opened.begin(&fresh().restarted("a run")).unwrap();
     std::fs::create_dir_all(&objects).unwrap();
     std::fs::remove_dir(&objects).unwrap();
     std::fs::write(&objects, "in the way").unwrap();
@@ -424,7 +424,7 @@ fn a_store_without_locks_has_one_owner_too() {
     let place = Place::Remote(store, "memory://".into());
     assert_eq!(peek(&place).unwrap(), None);
     let opened = open(&place, false, None).unwrap(); // no head: nobody to wait for
-    let first = opened.restarted(fresh, "a run", &[]);
+    let first = opened.restarted(fresh, "a run");
     opened.begin(&first).unwrap();
     let mut objects = opened.store.port(no_wake()).unwrap();
     let mut manifests = opened.manifests(&first, no_wake()).unwrap();
@@ -451,7 +451,7 @@ fn a_store_without_locks_has_one_owner_too() {
 
     // Taken over, at once.
     let heir = open(&place, true, None).unwrap();
-    heir.begin(&heir.restarted(fresh, "the heir", &[])).unwrap();
+    heir.begin(&heir.restarted(fresh, "the heir")).unwrap();
     let halt = publish(&mut *manifests, &child(&head)).unwrap_err();
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("is another run's"), "{halt}");
     let halt = rebuild(&place, "now").unwrap_err();

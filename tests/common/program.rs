@@ -184,7 +184,7 @@ impl Program {
 
     /// How many records are read, in whatever class, as it last said.
     pub(crate) fn read(&self) -> i64 {
-        let classes = ["counted", "late", "rejected", "future"];
+        let classes = ["counted", "late", "rejected", "quarantined"];
         self.live().map_or(0, |line| classes.iter().map(|what| numbers(&line, what)[0]).sum())
     }
 

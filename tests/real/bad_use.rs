@@ -70,7 +70,7 @@ fn records_that_are_deleted_before_they_are_read() {
     let path = |name: &str| folder.path().join(name);
     let (source, db) = (kafka.uri(&topic), path("minutes.db"));
     let sink = format!("sqlite:{}", db.display());
-    let mut args = vec!["--source", &source, "--sink", &sink, "--metrics", "avg", "--until-end"];
+    let mut args = vec!["--source", &source, "--sink", &sink, "--metrics", "avg", "--until-end", "--close"];
     args.extend(SLOWLY);
     let mut run = Program::start(&path("data"), &args, &[]);
     run.until("final rows are there", PATIENCE, |_| sqlite(&db).values().any(|cells| cells.state == "final"));
@@ -90,8 +90,20 @@ fn records_that_are_deleted_before_they_are_read() {
     let (as_of, start) = (rfc3339(now().0), rfc3339(began.0));
     let again = path("again.db");
     let sink = format!("sqlite:{}", again.display());
-    let args =
-        ["--source", &source, "--sink", &sink, "--metrics", "avg", "--until-end", "--start", &start, "--as-of", &as_of];
+    let args = [
+        "--source",
+        &source,
+        "--sink",
+        &sink,
+        "--metrics",
+        "avg",
+        "--until-end",
+        "--close",
+        "--start",
+        &start,
+        "--as-of",
+        &as_of,
+    ];
     Program::run(&path("again"), &args, &[]).well();
     let wanted = Wanted::of(&kafka.read_back(&topic), &Rule::default(), Some(now()), false);
     assert_eq!((wanted.counts.read, wanted.rows_in("partial").len()), (10, wanted.rows.len()));

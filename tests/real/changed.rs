@@ -30,6 +30,9 @@ impl Job {
         let mut args =
             vec!["--source", &self.source, "--job", "changed", "--sink", &sink, "--metrics", "avg", "-w", "2"];
         args.extend(["--until-end", "--as-of", &as_of]);
+        if !more.contains(&"--keep-open") {
+            args.push("--close");
+        }
         args.extend(more);
         Program::run(self.folder.path(), &args, &[])
     }

@@ -79,7 +79,7 @@ fn check(rng: &mut Rng, kafka: &Kafka, topics: &[String], rule: &Rule, as_of: Ev
             ("--checkpoint-interval", format!("{}ms", rng.u32(10..300))),
         ];
         args.extend(own.into_iter().flat_map(|(name, value)| [name.to_owned(), value]));
-        args.push("--until-end".into());
+        args.extend(["--until-end", "--close"].map(str::to_owned));
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let ended = Program::run(&path("data"), &args, &[]).well();
         same("sqlite", &sqlite(&db), &wanted.rows);
@@ -88,7 +88,7 @@ fn check(rng: &mut Rng, kafka: &Kafka, topics: &[String], rule: &Rule, as_of: Ev
             assert_eq!(csv_lines(&text).len(), wanted.rows.len(), "one row a point");
         }
         same_letters(&letters(&path("data")), &wanted.letters);
-        let counts = ["records", "counted", "late", "rejected", "future"].map(|what| ended.done(what));
+        let counts = ["records", "counted", "late", "rejected", "quarantined"].map(|what| ended.done(what));
         let want = &wanted.counts;
         assert_eq!(counts, [want.read, want.counted, want.late, want.rejected, want.quarantined], "{}", ended.said);
         only_these_files(folder.path());

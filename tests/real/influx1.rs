@@ -12,7 +12,7 @@ fn both_apis_get_the_same_points() {
     let text = folder.path().join("minutes.csv");
     let market = "sim:?seed=5&partitions=3&rate=200&symbols=20&history=30m&late=1%&broken=0.5%&duplicate=1%";
     let sinks = [first.uri1(), second.uri(), format!("csv:{}", text.display())];
-    let mut args = vec!["--source", market, "--until-end", "--as-of", "2026-01-06T15:00:00Z", "-w", "2"];
+    let mut args = vec!["--source", market, "--until-end", "--close", "--as-of", "2026-01-06T15:00:00Z", "-w", "2"];
     args.extend(sinks.iter().flat_map(|sink| ["--sink", sink]));
     let ended = Program::run(&folder.path().join("data"), &args, &[("INFLUX_TOKEN", &first.token)]).well();
     assert!(!ended.said.contains(&first.token));

@@ -163,7 +163,7 @@ impl Job {
             }
         }
         let wanted = Wanted::with(&log, &rule, &listed, true);
-        let counts = ["records", "counted", "late", "rejected", "future"].map(|what| ended.done(what));
+        let counts = ["records", "counted", "late", "rejected", "quarantined"].map(|what| ended.done(what));
         let want = &wanted.counts;
         let by_floor = listed.iter().filter(|letter| letter.reason == Reason::Late).count();
         eprintln!("{} rows, {want:?}, {} exceptions, {by_floor} by floor", wanted.rows.len(), listed.len());

@@ -44,6 +44,7 @@ fn two_processes_give_the_same_rows_and_one_set_of_files() {
             "--as-of",
             &as_of,
             "--until-end",
+            "--close",
             "-n",
             "2",
             "-p",
@@ -89,7 +90,7 @@ fn a_run_that_is_told_to_stop_ends_well_and_what_it_sent_is_right() {
     let (source, points) = (kafka.uri(&topic), influx.uri());
     let (to_db, to_text) = (format!("sqlite:{}", db.display()), format!("csv:{}", text.display()));
     let mut args = vec!["--source", &source, "--sink", &points, "--sink", &to_db, "--sink", &to_text, "-w", "2"];
-    args.extend(["--metrics", "avg", "--until-end"]);
+    args.extend(["--metrics", "avg", "--until-end", "--close"]);
     args.extend(SLOWLY);
     let mut run = Program::start(&path("data"), &args, &[("INFLUX_TOKEN", &influx.token)]);
     run.until("final rows are there", PATIENCE, |_| {

@@ -22,7 +22,7 @@ fn a_topic_gives_the_rows_that_the_market_gives() {
 
     let rows = |name: &str, source: &str| {
         let sink = format!("csv:{}", data(name).with_extension("csv").display());
-        let args = [&["--source", source, "--sink", &sink, "--emit", "final"], &bounded[..]].concat();
+        let args = [&["--source", source, "--sink", &sink, "--emit", "final", "--close"], &bounded[..]].concat();
         let ended = Program::run(&data(name), &args, &[]).well();
         assert_eq!(ended.done("records"), total);
         let mut rows = csv(&data(name).with_extension("csv"));

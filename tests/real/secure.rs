@@ -88,7 +88,8 @@ fn whom_the_broker_knows_is_let_in_and_others_are_told_what_to_correct() {
 
         let rows = folder.path().join(format!("{topic}.csv"));
         let sink = format!("csv:{}", rows.display());
-        let args = [&["--source", &uri, "--sink", &sink, "--metrics", "avg"], &bounded[..], &way.args()].concat();
+        let args =
+            [&["--source", &uri, "--sink", &sink, "--metrics", "avg", "--close"], &bounded[..], &way.args()].concat();
         let ended = Program::run(&folder.path().join(&topic), &args, &way.env()).well();
         assert_eq!(ended.done("records"), total, "{}", way.listener);
         let log = broker.kafka.read_back(&topic); // by the listener that asks for nothing

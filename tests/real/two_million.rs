@@ -34,7 +34,7 @@ fn produce(rng: &mut Rng, kafka: &Kafka) -> String {
 fn start(kafka: &Kafka, topic: &str, influx: &Influx, more: &[&str]) -> (Program, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let (source, sink) = (kafka.uri(topic), influx.uri());
-    let mut args = vec!["--source", &source, "--sink", &sink, "-w", "4", "--until-end", "--metrics", "avg"];
+    let mut args = vec!["--source", &source, "--sink", &sink, "-w", "4", "--until-end", "--close", "--metrics", "avg"];
     args.extend(more);
     (Program::start(folder.path(), &args, &[("MINUTELY_INFLUX_TOKEN", &influx.token)]), folder)
 }

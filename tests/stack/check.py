@@ -436,7 +436,7 @@ def check_the_demo():
         for name in ("producer", "spoiler"):
             stack.stop(name)
         check(stack.stop("minutely") == 0, "minutely does not end with 0 at SIGTERM")
-        stack.start("minutely", ["--until-end"])
+        stack.start("minutely", ["--until-end", "--close"])
         code = stack.running["minutely"].wait(120)
         check(code == 0, f"minutely --until-end ends with {code}:{stack.tail('minutely')}")
         minute_is_the_oracles(stack, seen)

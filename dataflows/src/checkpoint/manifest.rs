@@ -72,6 +72,15 @@ pub struct Port {
     pub position: Option<u64>,
     /// The chain that its rows carry, where they have versions.
     pub chain: Option<u64>,
+    /// It came to a chain that had forgotten the windows before this, and was never given them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<WindowStart>,
+    /// Windows, from and to, that were forgotten by runs without it: it lacks them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<(WindowStart, WindowStart)>,
+    /// The newest run is without it, and it lacks what is forgotten from here on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<WindowStart>,
 }
 
 /// A log that had changed, and was gone on with all the same. Kept for ever.
@@ -113,6 +122,9 @@ pub struct Manifest {
     pub instant: Option<EventTime>,
     /// A bounded run had come to its end.
     pub finished: bool,
+    /// A partition has grown since a bounded run came to its end: the log goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub grows: bool,
     /// Records in windows that were forgotten.
     pub retired: i64,
     /// All partitions, in the order of their admission.
@@ -173,18 +185,15 @@ impl Manifest {
         Manifest { format: FORMAT, semantics, ..Manifest::default() }
     }
 
-    /// The one that a run publishes before anything else: all the same, of the next generation, with all of its sinks.
-    /// Files of sinks that are new belong to the state from then on. `run` is a name that no other run has.
+    /// The one that a run publishes before anything else: all the same, of the next generation. (Its sinks are the run's by
+    /// then: [`Manifest::sinks_of_run`].) `run` is a name that no other run has.
     #[must_use]
-    pub fn restarted(&self, run: &str, sinks: &[String]) -> Self {
-        let new = sinks.iter().filter(|name| self.sink(name).is_none());
-        let new = new.map(|name| Port { name: name.clone(), position: Some(0), ..Port::default() });
+    pub fn restarted(&self, run: &str) -> Self {
         Manifest {
             generation: self.generation + u64::from(!mutants::on(Mutant::EpochReused)),
             run: run.to_owned(),
             seq: self.seq + 1,
             parent: (self.seq > 0).then(|| hash(&self.encode())),
-            sinks: self.sinks.iter().cloned().chain(new).collect(),
             ..self.clone()
         }
     }

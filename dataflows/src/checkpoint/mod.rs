@@ -16,12 +16,14 @@ mod manifest;
 mod object;
 mod publish;
 mod same_log;
+mod sinks;
 
 pub use audit::{Audit, Held};
 pub use manifest::{Manifest, ObjectRef, Override, Part, Port, Taken};
 pub use object::{Draft, Object, decode_letters, encode_letters, merge};
 pub use publish::{Reply, Step};
 pub use same_log::{GoneOn, go_on, places};
+pub use sinks::SinksOfRun;
 
 use xxhash_rust::xxh3::xxh3_128;
 

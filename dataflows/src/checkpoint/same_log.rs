@@ -230,7 +230,7 @@ mod tests {
             assert_eq!((kept.partition.as_str(), kept.was.0, kept.now.0, kept.seq), ("t/0", 10, now, 8));
             assert!(kept.what.contains(what), "{kept:?}");
             let read_back = Manifest::decode(&accepted.encode()).unwrap();
-            assert_eq!(read_back.restarted("a run", &[]).overrides, accepted.overrides, "kept for ever");
+            assert_eq!(read_back.restarted("a run").overrides, accepted.overrides, "kept for ever");
         }
     }
 

@@ -7,7 +7,7 @@
 
 use super::{Job, Local, Named};
 use crate::acc::{Accumulate, Position};
-use crate::control::{Decision, End, Guide, Reading};
+use crate::control::{Decision, End, Guide, Reading, Settings};
 use crate::decode::Decoder;
 use crate::edge::{Answer, Found, Halt, HaltKind, PartitionReader};
 use crate::mutants::{self, Mutant};
@@ -53,6 +53,8 @@ pub(crate) enum Report {
     Letter(Epoch, DeadLetter),
     /// How far behind records were that this worker has read.
     Behind(usize, Behind),
+    /// How many windows of series this worker holds as an epoch ends, what later epochs have brought included.
+    Held(usize, u64),
 }
 
 /// The streams of [`read`].
@@ -129,6 +131,8 @@ struct Reader<A> {
     guide: Guide,
     /// What the epoch in progress has been told about: its first record, its fullness.
     told: (bool, bool),
+    /// Records after which an epoch is to end.
+    epoch_records: usize,
     stop_told: bool,
     behind_told: Behind,
 }
@@ -175,7 +179,7 @@ impl<A: Accumulate> Reader<A> {
     }
 
     fn full(&self, times: usize) -> bool {
-        self.table.full(times, self.job.settings.epoch_records)
+        self.table.full(times, self.epoch_records)
     }
 
     fn reads(&self, partition: &Partition) -> bool {
@@ -243,6 +247,7 @@ impl<A: Accumulate> Reader<A> {
                 }
                 Verdict::Late(evidence) => (Reason::Late, evidence),
                 Verdict::Future(evidence) => (Reason::Future, evidence),
+                Verdict::Past(evidence) => (Reason::Past, evidence),
             };
             let (symbol, value, time) = (event.symbol.into_owned(), event.value, event.time);
             table.letter(letter(reason, Some(Judged { symbol, value, time, evidence })));
@@ -277,6 +282,13 @@ impl<A: Accumulate> Reader<A> {
     }
 }
 
+/// Every record may be of another window, and up to six epochs, each of up to twice as many records, are read before Control's
+/// answer to the first is here: all of them together are to hold fewer windows than there may be.
+fn epoch_records(settings: &Settings, peers: usize) -> usize {
+    let share = settings.max_keys / (16 * u64::try_from(peers).expect("at most 256 workers"));
+    settings.epoch_records.min(usize::try_from(share).unwrap_or(usize::MAX)).max(1)
+}
+
 type Builder<T> = CapacityContainerBuilder<Vec<T>>;
 
 /// Builds the operator.
@@ -308,6 +320,7 @@ pub(crate) fn read<'scope, A: Accumulate>(
             table: Table::new(),
             guide: Guide::default(),
             told: (false, false),
+            epoch_records: epoch_records(&job.settings, peers),
             stop_told: false,
             behind_told: Behind::default(),
         };
@@ -335,6 +348,7 @@ pub(crate) fn read<'scope, A: Accumulate>(
                     let states = reader.owned.iter().map(|o| o.partition.report(reader.guide.base, now));
                     session.give_iterator(states.map(|state| Report::State(epoch, state)));
                     session.give_iterator(table.letters.into_iter().map(|letter| Report::Letter(epoch, letter)));
+                    session.give(Report::Held(index, local.series.borrow().keys()));
                     session.give_iterator(reader.behind_news().map(|news| Report::Behind(index, news)).into_iter());
                     drop(session);
                     caps.iter_mut().for_each(|cap| cap.downgrade(&(epoch + 1)));

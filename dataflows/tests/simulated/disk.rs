@@ -4,7 +4,9 @@
 
 use super::world::Simulated;
 use minutely_dataflows::acc::{Accumulate, Avg};
-use minutely_dataflows::checkpoint::{self, Manifest, Object, ObjectRef, Reply, Step, decode_letters, merge};
+use minutely_dataflows::checkpoint::{
+    self, Manifest, Object, ObjectRef, Reply, SinksOfRun, Step, decode_letters, merge,
+};
 use minutely_dataflows::edge::{
     Halt, HaltKind, LetterPort, ManifestPort, ObjectPort, Publication, RowBatch, SinkPort, StateStore, Stored, Task,
     Wake,
@@ -100,13 +102,14 @@ impl Disk {
         }
     }
 
-    /// What a run does before it begins: the head, cut back to, and the manifest that it goes on with, published. None:
-    /// a zombie was faster.
-    pub(crate) fn restart(&mut self, sinks: &[String]) -> Option<Manifest> {
+    /// What a run does before it begins: the head, cut back to, and the manifest that it goes on with, published; and which
+    /// of [`SINKS`] it has. None: a zombie was faster.
+    pub(crate) fn restart(&mut self) -> Option<(Manifest, Vec<usize>)> {
         self.crashed = false;
         let head = self.manifests.last_key_value().map(|(_, bytes)| Manifest::decode(bytes).unwrap());
-        let next = head.unwrap_or_else(|| Manifest::fresh(BTreeMap::new()));
-        let next = next.restarted(&format!("run {}", self.rng.u64(..)), sinks);
+        let head = head.unwrap_or_else(|| Manifest::fresh(BTreeMap::new()));
+        let (given, of_run) = self.some_sinks(&head);
+        let next = Manifest { sinks: of_run.sinks, ..head.restarted(&format!("run {}", self.rng.u64(..))) };
         for _ in 0..self.rng.u8(..12) {
             self.haunt(1);
         }
@@ -120,12 +123,37 @@ impl Disk {
             return None;
         }
         let length = |position: Option<u64>| usize::try_from(position.unwrap_or(0)).unwrap();
-        self.finals.truncate(length(next.sink(SINKS[1]).unwrap().position));
+        self.finals.truncate(length(next.sink(SINKS[1]).and_then(|sink| sink.position)));
         self.letters.truncate(length(next.letters.position));
         let needed: BTreeSet<_> = next.objects().map(|object| object.name.clone()).collect();
         self.objects.retain(|name, _| needed.contains(name));
         self.commit(&next);
-        Some(next)
+        Some((next, given))
+    }
+
+    /// The sinks of the next run, and what the state says of them: all, or one less where that is allowed.
+    fn some_sinks(&mut self, head: &Manifest) -> (Vec<usize>, SinksOfRun) {
+        let left = if self.rng.u8(..3) == 0 { self.rng.usize(..SINKS.len()) } else { SINKS.len() };
+        let some = Vec::from_iter((0..SINKS.len()).filter(|n| *n != left));
+        let with = |given: &[usize]| {
+            let names: Vec<_> = given.iter().map(|n| SINKS[*n].to_owned()).collect();
+            head.sinks_of_run(&names, &[], |window| window.0.to_string())
+        };
+        match with(&some) {
+            Ok(of_run) => (some, of_run),
+            Err(_) => (Vec::from_iter(0..SINKS.len()), with(&[0, 1]).unwrap()),
+        }
+    }
+
+    /// Windows that a sink may lack at the end: of those, and no others, the state says so.
+    pub(crate) fn lacks(&self, sink: usize) -> impl Fn(WindowStart) -> bool {
+        let (_, bytes) = self.manifests.last_key_value().unwrap();
+        let known = Manifest::decode(bytes).unwrap().sink(SINKS[sink]).cloned();
+        move |window| {
+            let Some(port) = &known else { return true };
+            let gap = port.missing.iter().any(|(from, to)| (*from..*to).contains(&window));
+            gap || Some(window) < port.since || port.left_out.is_some_and(|from| from <= window)
+        }
     }
 
     /// An effect on the world: does it happen?

@@ -1,0 +1,206 @@
+//! What a state knows of its sinks: which windows each has been given, those of runs that left it out included.
+//!
+//! ```text
+//!   a sink of the run before ── given again ─────────────────────────> goes on
+//!     └─ left out ── windows are held that it lacks ── no ─> remembered: it lacks what is forgotten meanwhile
+//!                                └─ yes ─> halt, unless it is forgotten on purpose (--forget-sink)
+//!   a new sink ──> has windows from where the state still holds them
+//! ```
+//!
+//! A window is forgotten once every sink *of the run* has its final row. So a sink that a run leaves out while windows are held
+//! would lack them for ever, and nobody would know: that is refused. It does not promise that a sink still has what it once stored.
+
+use super::{Manifest, Port};
+use crate::edge::{Halt, HaltKind};
+use crate::mutants::{self, Mutant};
+use crate::time::WindowStart;
+
+/// The sinks of a state as a run begins, and what people should know of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SinksOfRun {
+    /// Those of the run, and those that it leaves out.
+    pub sinks: Vec<Port>,
+    /// One line each.
+    pub warnings: Vec<String>,
+}
+
+impl Manifest {
+    /// Windows before this are forgotten; none before any was.
+    pub fn forgotten_before(&self) -> Option<WindowStart> {
+        self.parts.iter().map(|part| part.line).max().flatten()
+    }
+
+    /// Records in windows that it holds.
+    pub fn held(&self) -> i64 {
+        self.counted() - self.retired
+    }
+
+    /// The sinks of a run with those called `present`, in which `--forget-sink` names those of `forget`. `time`: a window, for people.
+    ///
+    /// # Errors
+    /// 64: a sink is left out that lacks rows, or one is given and to be forgotten at once.
+    pub fn sinks_of_run(
+        &self,
+        present: &[String],
+        forget: &[String],
+        time: impl Fn(WindowStart) -> String,
+    ) -> Result<SinksOfRun, Halt> {
+        let (line, held) = (self.forgotten_before(), self.held());
+        if let Some(both) = forget.iter().find(|forget| present.iter().any(|name| is_called(name, forget))) {
+            let why = format!("--forget-sink {both}: is a --sink of this run; leave one of the two out");
+            return Err(Halt::new(HaltKind::Usage, why));
+        }
+        let unknown = forget.iter().filter(|forget| !self.sinks.iter().any(|sink| is_called(&sink.name, forget)));
+        let unknown = unknown.map(|name| format!("--forget-sink {name}: the state knows no such sink (any more)"));
+        let (mut sinks, mut warnings, mut lacking) = (self.sinks.clone(), Vec::from_iter(unknown), Vec::new());
+        sinks.retain(|sink| !forget.iter().any(|forget| is_called(&sink.name, forget)));
+        for sink in &mut sinks {
+            if present.contains(&sink.name) {
+                if let Some((from, to)) = sink.comes_back(line) {
+                    let (name, from, to) = (&sink.name, time(from), time(to));
+                    let what = format!("lacks the windows from {from} to {to}, which are forgotten");
+                    warnings.push(format!("sink {name}: was left out of a run and {what}"));
+                }
+            } else if sink.left_out.is_none() && !mutants::on(Mutant::SinkLeftOut) {
+                if held > 0 {
+                    lacking.push(sink.name.clone());
+                    continue;
+                }
+                warnings.push(format!("sink {}: is left out, and lacks what this run writes", sink.name));
+                sink.left_out = Some(line.unwrap_or(WindowStart::MIN));
+            }
+        }
+        if !lacking.is_empty() {
+            return Err(left_out(&lacking, held));
+        }
+        for name in present.iter().filter(|name| self.sink(name).is_none()) {
+            if let Some(line) = line {
+                let since = time(line);
+                let what =
+                    format!("is new to this state, and gets windows from {since} on: those before are forgotten");
+                warnings.push(format!("sink {name}: {what}"));
+            }
+            sinks.push(Port { name: name.clone(), position: Some(0), since: line, ..Port::default() });
+        }
+        Ok(SinksOfRun { sinks, warnings })
+    }
+}
+
+/// Is a sink called so? `influxdb:` is two sinks of one name, numbered.
+fn is_called(name: &str, called: &str) -> bool {
+    name.strip_prefix(called).is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
+}
+
+fn left_out(lacking: &[String], held: i64) -> Halt {
+    let why = format!(
+        "the state holds {held} records in windows that it has to give yet to {}, which this run leaves out: give it again \
+         as --sink (it may be down: its rows wait), or have it forgotten, so that it lacks them for ever (--forget-sink {})",
+        lacking.join(" and "),
+        lacking[0].split('#').next().unwrap_or_default()
+    );
+    Halt::new(HaltKind::Usage, why)
+}
+
+impl Port {
+    /// It is given again. Which windows were forgotten without it; none if none were.
+    fn comes_back(&mut self, forgotten_before: Option<WindowStart>) -> Option<(WindowStart, WindowStart)> {
+        let from = self.left_out.take()?;
+        let to = forgotten_before.filter(|to| *to > from)?;
+        self.missing.push((from, to));
+        self.line = self.line.max(Some(to));
+        Some((from, to))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::{Part, Taken};
+    use crate::edge::Found;
+    use crate::partition::{Partition, Rule};
+    use crate::record::PartitionName;
+    use crate::time::{EventTime, Monotonic, NextOffset, SECOND};
+    use std::collections::BTreeMap;
+
+    /// With these sinks, all windows before `line` forgotten, and so many records in windows held.
+    fn head(sinks: &[&str], line: Option<i64>, held: i64) -> Manifest {
+        let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), false, None, Monotonic(0));
+        for offset in 0..held {
+            partition.judge(offset, EventTime(offset), None, EventTime(100), Monotonic(0));
+        }
+        let name = PartitionName { log: "t".into(), number: Some(0) };
+        let found = Found { name, start: NextOffset(0), earliest: NextOffset(0), end: None, log_id: None };
+        let state = Some(partition.report(None, Monotonic(0)));
+        let line = line.map(|second| WindowStart(second * SECOND));
+        let sink = |name: &&str| Port { name: (*name).into(), line, ..Port::default() };
+        Manifest {
+            partitions: vec![Taken { found, state, floor: None }],
+            parts: vec![Part { objects: Vec::new(), line }],
+            sinks: sinks.iter().map(sink).collect(),
+            ..Manifest::fresh(BTreeMap::new())
+        }
+    }
+
+    fn with(head: &Manifest, present: &[&str], forget: &[&str]) -> Result<SinksOfRun, Halt> {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        head.sinks_of_run(&owned(present), &owned(forget), |window| format!("second {}", window.0 / SECOND))
+    }
+
+    fn named<'a>(sinks: &'a [Port], name: &str) -> &'a Port {
+        sinks.iter().find(|sink| sink.name == name).unwrap()
+    }
+
+    #[test]
+    fn a_sink_that_lacks_rows_is_not_left_out() {
+        let head = head(&["csv:a", "influxdb://h/o/b", "influxdb://h/o/b#1"], Some(60), 3);
+        let halt = with(&head, &["csv:a"], &[]).unwrap_err();
+        assert_eq!(halt.kind, HaltKind::Usage);
+        for part in ["3 records", "influxdb://h/o/b and influxdb://h/o/b#1", "(--forget-sink influxdb://h/o/b)"] {
+            assert!(halt.why.contains(part), "`{part}` is not in: {halt}");
+        }
+        let kept = with(&head, &["csv:a"], &["influxdb://h/o/b"]).unwrap();
+        assert_eq!((kept.sinks.len(), kept.warnings.len()), (1, 0), "both are forgotten, as told");
+        let all = ["csv:a", "influxdb://h/o/b", "influxdb://h/o/b#1"];
+        assert_eq!(with(&head, &all, &[]).unwrap(), SinksOfRun { sinks: head.sinks.clone(), warnings: Vec::new() });
+        assert!(with(&head, &all, &["csv:a"]).unwrap_err().why.contains("leave one of the two out"));
+        let told = with(&head, &all, &["csv:z"]).unwrap();
+        assert!(
+            told.sinks == head.sinks && told.warnings[0].contains("csv:z: the state knows no such sink"),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn what_a_sink_lacks_is_remembered() {
+        let first = head(&["csv:a", "csv:b"], Some(60), 0);
+        let second = with(&first, &["csv:a"], &[]).unwrap();
+        assert!(second.warnings[0].contains("csv:b: is left out"), "{second:?}");
+        // It is killed while windows are held, and started again as it was.
+        let mut held = head(&[], Some(120), 5);
+        held.sinks = second.sinks;
+        let third = with(&held, &["csv:a"], &[]).unwrap();
+        assert_eq!((&third.sinks, third.warnings.len()), (&held.sinks, 0), "it is known by then");
+        let mut later = head(&[], Some(180), 0);
+        later.sinks = third.sinks;
+        let back = with(&later, &["csv:a", "csv:b", "csv:c"], &[]).unwrap();
+        let b = named(&back.sinks, "csv:b");
+        let (from, to) = (WindowStart(60 * SECOND), WindowStart(180 * SECOND));
+        assert_eq!((&b.missing, b.left_out, b.line), (&vec![(from, to)], None, Some(to)));
+        assert!(
+            back.warnings[0].contains("csv:b: was left out") && back.warnings[0].contains("second 60 to second 180")
+        );
+        let c = named(&back.sinks, "csv:c");
+        assert_eq!((c.since, c.position, c.line), (Some(to), Some(0), None));
+        assert!(back.warnings[1].contains("csv:c: is new") && back.warnings[1].contains("second 180"), "{back:?}");
+        later.sinks.clone_from(&back.sinks);
+        assert_eq!(Manifest::decode(&later.encode()).unwrap(), later);
+    }
+
+    #[test]
+    fn a_sink_that_missed_nothing_has_no_gap() {
+        let second = with(&head(&["csv:a", "csv:b"], None, 0), &["csv:a"], &[]).unwrap().sinks;
+        let second = Manifest { sinks: second, ..head(&[], None, 0) };
+        let back = with(&second, &["csv:a", "csv:b"], &[]).unwrap();
+        assert_eq!((named(&back.sinks, "csv:b").missing.len(), back.warnings.len()), (0, 0));
+    }
+}
