@@ -204,7 +204,7 @@ impl Drop for Ending {
 
 impl<T: Send + 'static> Worker<T> {
     /// Starts the thread. `work` gets one thing after the other and says up to where all is stored now, if that moved;
-    /// it gets none when nothing came for a while.
+    /// it gets none at the start, where it may find out how its place is, and when nothing came for a while.
     ///
     /// # Errors
     /// When the system has no thread for us.
@@ -232,8 +232,9 @@ impl<T: Send + 'static> Worker<T> {
     where
         F: FnMut(Option<T>) -> Result<Option<Stored>, Leave>,
     {
+        let mut patience = Duration::ZERO;
         loop {
-            let thing = match things.recv_timeout(IDLE) {
+            let thing = match things.recv_timeout(std::mem::replace(&mut patience, IDLE)) {
                 Ok(thing) => Some(thing),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,

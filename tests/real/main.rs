@@ -8,6 +8,7 @@ mod common;
 #[path = "../../dataflows/tests/hostile/mod.rs"]
 mod hostile;
 
+mod away;
 mod bad_use;
 mod changed;
 mod hostile_logs;

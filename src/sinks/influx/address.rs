@@ -173,20 +173,21 @@ impl Address {
         }
     }
 
+    /// What the server has at this path, which begins with a slash.
+    pub(super) fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(path);
+        url
+    }
+
     /// Where lines are sent.
     pub(super) fn write_url(&self) -> Url {
-        let mut url = self.base.clone();
-        match &self.place {
-            Place::Bucket { org, bucket } => {
-                url.set_path("/api/v2/write");
-                url.query_pairs_mut().append_pair("org", org).append_pair("bucket", bucket);
-            }
-            Place::Database(database) => {
-                url.set_path("/write");
-                url.query_pairs_mut().append_pair("db", database);
-            }
-        }
-        url.query_pairs_mut().append_pair("precision", "ns");
+        let (path, names) = match &self.place {
+            Place::Bucket { org, bucket } => ("/api/v2/write", vec![("org", org), ("bucket", bucket)]),
+            Place::Database(database) => ("/write", vec![("db", database)]),
+        };
+        let mut url = self.url(path);
+        url.query_pairs_mut().extend_pairs(names).append_pair("precision", "ns");
         url
     }
 }

@@ -1,7 +1,9 @@
 //! Against a scripted server, for the answers that a real one never gives, and against a real one if there is one.
 
 use super::address::{Access, Place};
+use super::client::Client;
 use super::line::tests::{Fields, Key, parse, want};
+use super::retention::{retention, too_short};
 use super::*;
 use crate::sinks::testing::{hostile_symbol, options, poll, random_rows, row, seed, store_all, temp};
 use crate::sinks::{check, open as open_uri, validate};
@@ -14,7 +16,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const SECRET: &str = "s3cr3t-t0k3n";
 
@@ -217,8 +219,13 @@ fn quick() -> Pace {
     Pace { request: Duration::from_secs(20), first: ms(1), most: ms(4), hold: ms(1) }
 }
 
+/// Sinks that have begun: what is scripted after this is for their rows.
 fn sinks(fake: &Fake, data: &Path, emit: Emit, pace: Pace) -> Vec<OpenSink> {
-    open_at(fake.address(), &SinkOptions { emit, ..options(data) }, pace).unwrap()
+    let begun = || fake.seen.lock().unwrap().iter().filter(|seen| seen.lines == 0).count();
+    let before = begun();
+    let sinks = open_at(fake.address(), &SinkOptions { emit, ..options(data) }, pace).unwrap();
+    poll("the sinks begin", || begun() >= before + sinks.len());
+    sinks
 }
 
 fn wanted<'a>(measurement: &str, rows: impl IntoIterator<Item = &'a Row>) -> BTreeMap<Key, Fields> {
@@ -297,15 +304,22 @@ fn an_influxdb_1_gets_the_same_lines_and_all_that_it_left_out_is_recorded() {
     assert!(head.contains("authorization: basic bwu6cznjcjn0lxqwaznu"), "me:{SECRET} in base 64: {head}");
 }
 
+/// What the place says of how long it keeps points.
+fn kept(address: Address) -> Option<u64> {
+    let client = Client::new(&Arc::new(address), quick(), crate::clock::Clock::start()).unwrap();
+    client::runtime().unwrap().block_on(retention(&client))
+}
+
 #[test]
 fn an_influxdb_1_is_looked_at_and_says_what_to_do() {
     let (fake, dir) = (Fake::of(true, Box::new(|_| None), usize::MAX), temp());
     let look = |address: Address| {
         let options = SinkOptions { patience: Duration::from_secs(30), ..options(dir.path()) };
-        found(&Arc::new(address), &options, quick())
+        looked(&Arc::new(address), &options, quick())
     };
     fake.script([], [answer(503, "starting"), Step::Close { stores: false }]);
-    assert_eq!(look(fake.address()), Ok(SetUp { retention: Some(600) }), "waits for a server that starts");
+    assert_eq!(look(fake.address()), Ok(Looked::Well), "waits a moment for a server that starts");
+    assert_eq!(kept(fake.address()), Some(600));
     for (status, want) in [
         (401, "does not know user `me` with this password (401: no); set MINUTELY_INFLUX1_PASSWORD"),
         (403, "user `me` may not write to database `my db` (403: no); grant WRITE"),
@@ -480,7 +494,7 @@ fn minute_takes_final_rows_alone() {
 #[test]
 fn the_set_up_check_says_what_to_do_and_leaves_nothing() {
     let (fake, dir) = (Fake::plain(), temp());
-    let look = |patience| found(&Arc::new(fake.address()), &SinkOptions { patience, ..options(dir.path()) }, quick());
+    let look = |patience| looked(&Arc::new(fake.address()), &SinkOptions { patience, ..options(dir.path()) }, quick());
     let second = Duration::from_secs(1);
     for (status, want) in [
         (401, "does not know the token"),
@@ -495,22 +509,60 @@ fn the_set_up_check_says_what_to_do_and_leaves_nothing() {
         assert!(!format!("{halt:?} {:?}", fake.address()).contains(SECRET));
     }
     fake.script([], [answer(503, "starting"), Step::Close { stores: false }]);
-    assert_eq!(look(Duration::from_secs(30)), Ok(SetUp { retention: Some(600) }), "waits for a server that starts");
+    assert_eq!(look(Duration::from_secs(30)), Ok(Looked::Well), "waits a moment for a server that starts");
     fake.script([], vec![answer(503, "starting"); 1_000_000]);
-    let halt = look(Duration::from_millis(20)).unwrap_err();
-    assert!(halt.kind == HaltKind::Unreachable && halt.why.contains("503: starting"), "{halt}");
-    assert_eq!(fake.points(), BTreeMap::new());
+    assert_eq!(look(Duration::from_millis(100)), Ok(Looked::Absent("503: starting".to_owned())));
+    fake.script([], vec![Step::Silence; 1_000]);
+    assert_eq!(look(Duration::from_millis(100)), Ok(Looked::Absent("no answer in time".to_owned())));
+    assert_eq!((fake.points(), kept(fake.address())), (BTreeMap::new(), Some(600)));
 
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let address = Address { base: Url::parse(&format!("http://{nobody}")).unwrap(), ..fake.address() };
-    let address = Arc::new(address);
-    let options = SinkOptions { patience: Duration::ZERO, ..options(dir.path()) };
-    let halt = found(&address, &options, quick()).unwrap_err();
-    assert!(halt.kind == HaltKind::Unreachable && halt.why.contains("start the server"), "{halt}");
+    let options = SinkOptions { patience: second, ..options(dir.path()) };
+    let found = looked(&Arc::new(address), &options, quick()).unwrap();
+    assert!(matches!(&found, Looked::Absent(why) if why.contains("refused")), "{found:?}");
 
-    let warned = |seconds| too_short(&SetUp { retention: seconds }, &options);
+    let warned = |seconds| too_short(seconds, &options);
     assert!(warned(Some(659)).unwrap().contains("keeps points for 659 s"));
     assert_eq!((warned(Some(660)), warned(None)), (None, None));
+}
+
+#[test]
+fn a_server_that_comes_later_gets_every_row_and_one_that_refuses_then_is_held() {
+    let (fake, dir) = (Fake::plain(), temp());
+    fake.script([], vec![answer(503, "starting"); 1_000_000]);
+    let mut sinks = open_at(fake.address(), &options(dir.path()), quick()).unwrap();
+    poll("trouble is told before there is a row", || sinks.iter().all(|sink| sink.health.trouble().is_some()));
+    for sink in &mut sinks {
+        sink.port.offer(RowBatch { round: 1, seq: 1, rows: vec![row("A", 0, 1)], last: true }).unwrap();
+    }
+    fake.script([], vec![answer(401, "no"); 1_000_000]);
+    let told = |sink: &OpenSink| sink.health.trouble().is_some_and(|why| why.contains("set INFLUX_TOKEN"));
+    poll("it says what to do", || sinks.iter().all(told));
+    assert!(sinks.iter_mut().all(|sink| sink.port.stored() == Ok(None)));
+    assert_eq!(fake.points(), BTreeMap::new());
+    fake.script([], []);
+    for sink in &mut sinks {
+        poll("it is stored", || sink.port.stored().unwrap().map(|stored| stored.at) == Some(1));
+        assert_eq!(sink.health.trouble(), None);
+    }
+    assert_eq!(fake.points().len(), 2);
+}
+
+#[test]
+fn a_drop_does_not_wait_for_a_server_that_is_not_there() {
+    let (fake, dir) = (Fake::plain(), temp());
+    let hour = Duration::from_secs(3600);
+    for step in [Step::Silence, answer(503, "busy"), answer(401, "no")] {
+        fake.script([], [step]);
+        let seen = fake.seen.lock().unwrap().len();
+        let pace = Pace { request: hour, first: hour, most: hour, hold: hour };
+        let sinks = open_at(fake.address(), &SinkOptions { emit: Emit::Final, ..options(dir.path()) }, pace).unwrap();
+        poll("it is asked", || fake.seen.lock().unwrap().len() > seen);
+        let health = sinks[0].health.clone();
+        drop(sinks);
+        assert_eq!(Arc::strong_count(&health), 1, "the thread has let go");
+    }
 }
 
 #[test]
@@ -802,8 +854,7 @@ fn a_real_422_leaves_out_what_is_to_blame_alone() {
     let options = options(dir.path());
     let uri = real.uri(&real.bucket);
     let address = Address::parse("influxdb", uri.strip_prefix("influxdb:").unwrap(), "influxdb", &|_| None).unwrap();
-    let set_up = found(&Arc::new(address), &options, Pace::default()).unwrap();
-    assert_eq!(set_up.retention, Some(3_600));
+    assert_eq!(kept(address), Some(3_600));
     let mut sinks = open_uri(&real.uri(&real.bucket), &options).unwrap();
     let now = options.clock.wall().0 / (60 * SECOND) * 60 * SECOND;
     let rows: Vec<_> = (0..300)
@@ -835,7 +886,7 @@ fn the_v1_endpoint_of_a_real_influxdb_gives_back_every_bit_and_says_no_clearly()
         let rest = uri.strip_prefix("influxdb1:").unwrap();
         let address = Address::parse("influxdb1", rest, "influxdb1", &|_| None).unwrap();
         // This endpoint says `0s` of every bucket.
-        assert_eq!(found(&Arc::new(address), &options, Pace::default()), Ok(SetUp { retention: None }), "{uri}");
+        assert_eq!(kept(address), None, "{uri}");
     }
     let now = options.clock.wall().0 / (60 * SECOND) * 60 * SECOND;
     let mut rows = rows_within_hours(&mut rng, 3_000, true);
