@@ -93,6 +93,7 @@ impl Stop {
 pub(crate) struct Health {
     name: String,
     trouble: Mutex<Option<String>>,
+    remark: Mutex<Option<String>>,
     closed: AtomicBool,
     unwritable: AtomicU64,
 }
@@ -103,6 +104,7 @@ impl Health {
         Arc::new(Health {
             name: name.into(),
             trouble: Mutex::new(None),
+            remark: Mutex::new(None),
             closed: AtomicBool::new(false),
             unwritable: AtomicU64::new(0),
         })
@@ -116,6 +118,11 @@ impl Health {
     /// The same with its name.
     pub(crate) fn complaint(&self) -> Option<String> {
         self.trouble().map(|why| format!("{}: {why}", self.name))
+    }
+
+    /// What somebody should look at though it makes progress, if there is such a thing.
+    pub(crate) fn remark(&self) -> Option<String> {
+        lock(&self.remark).clone()
     }
 
     /// Has the reader of our standard output gone? Then the run ends with 0.
@@ -134,6 +141,15 @@ impl Health {
         if trouble.as_deref() != Some(&why) {
             tracing::warn!("{}: {why}; trying again", self.name);
             *trouble = Some(why);
+        }
+    }
+
+    /// Says what somebody should look at; logged when it is news. It stays until there is another.
+    pub(super) fn remarks(&self, what: String) {
+        let mut remark = lock(&self.remark);
+        if remark.as_deref() != Some(&what) {
+            tracing::warn!("{}: {what}", self.name);
+            *remark = Some(what);
         }
     }
 

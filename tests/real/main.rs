@@ -16,6 +16,7 @@ mod idle;
 mod influx1;
 mod killed;
 mod live;
+mod owners;
 mod page;
 mod processes;
 mod produced;

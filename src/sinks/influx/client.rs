@@ -5,7 +5,7 @@ use super::address::{Address, Place};
 use super::retry::{self, Pace};
 use crate::clock::Clock;
 use minutely_dataflows::edge::{Halt, HaltKind};
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use std::error::Error;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -77,6 +77,15 @@ impl Client {
     pub(super) async fn write(&self, gzip: Vec<u8>) -> Reply {
         let request = self.http.post(self.write.clone()).header(CONTENT_TYPE, "text/plain; charset=utf-8");
         self.send(request.header(CONTENT_ENCODING, "gzip").body(gzip)).await
+    }
+
+    /// Asks in Flux.
+    pub(super) async fn flux(&self, org: &str, query: String) -> Reply {
+        let mut url = self.address.url("/api/v2/query");
+        url.query_pairs_mut().append_pair("org", org);
+        let request =
+            self.http.post(url).header(CONTENT_TYPE, "application/vnd.flux").header(ACCEPT, "application/csv");
+        self.send(request.body(query)).await
     }
 
     /// Asks for something beside writes.

@@ -4,25 +4,29 @@
 //! `minute` holds each final row, once, the same bytes for ever: whatever is delayed, repeated or sent by a run that
 //! was taken over changes nothing. `minute_live` (with `--emit changes`) holds the newest row, final ones too: a view.
 //! In one measurement a delayed older write would overwrite a final row for ever, for InfluxDB has no conditional
-//! write. Each has a connection and a thread of its own.
+//! write. Each has a connection and a thread of its own, and both may have other names and static tags (`series.rs`).
 
 mod address;
 mod advice;
+mod claim;
 mod client;
 mod line;
 mod look;
+mod mark;
 mod retention;
 mod retry;
+mod series;
 mod unwritable;
 mod writer;
 
 use super::port::{Health, RowPort, Stop};
 use super::{Emit, OpenSink, SinkOptions};
 pub(super) use address::Address;
-use look::{BRIEFLY, Looked};
+use look::Looked;
 use minutely_dataflows::edge::{Halt, HaltKind, Takes};
 use minutely_dataflows::time::SECOND;
 use retry::Pace;
+use series::LIVE;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use unwritable::Unwritable;
@@ -41,10 +45,11 @@ struct Shared {
     warned: AtomicBool,
 }
 
-/// May we write? Leaves nothing behind, and takes a few seconds at most: a server that does not answer is a warning.
+/// May we write, and is the place ours? Leaves nothing behind, and takes a few seconds at most: a server that does not answer
+/// is a warning.
 ///
 /// # Errors
-/// 64 when the server says no, with what to do.
+/// 64 when the server says no, or another job has the place, with what to do.
 pub(super) fn look(address: Address, options: &SinkOptions) -> Result<(), Halt> {
     let address = Arc::new(address);
     if let Looked::Absent(why) = looked(&address, options, Pace::default())? {
@@ -59,7 +64,7 @@ pub(super) fn look(address: Address, options: &SinkOptions) -> Result<(), Halt> 
 /// On a thread of its own, for the caller's may belong to an async runtime.
 fn looked(address: &Arc<Address>, options: &SinkOptions, pace: Pace) -> Result<Looked, Halt> {
     std::thread::scope(|scope| {
-        let look = scope.spawn(|| look::look(address, pace, options.patience.min(BRIEFLY), options.clock));
+        let look = scope.spawn(|| look::look(address, pace, options));
         look.join()
             .unwrap_or_else(|_| Err(Halt::new(HaltKind::Internal, format!("{}: the check panicked", address.name))))
     })
@@ -81,20 +86,21 @@ fn open_at(address: Address, options: &SinkOptions, pace: Pace) -> Result<Vec<Op
         options: options.clone(),
         warned: AtomicBool::new(false),
     });
-    let open = |measurement: &'static str, takes: Takes| {
-        let name = format!("{} {measurement}", shared.address.name);
+    let open = |suffix: &str, takes: Takes| {
+        let series = shared.address.series.with(suffix);
+        let name = format!("{} {}", shared.address.name, series.measurement);
         let (health, stop) = (Health::new(&name), Stop::new());
-        let writer = InfluxWriter::new(&shared, measurement, !takes.changes, health.clone(), stop.clone())?;
-        let port = RowPort::start(measurement, options.wake.clone(), stop, Box::new(writer))?;
+        let writer = InfluxWriter::new(&shared, series, !takes.changes, health.clone(), stop.clone())?;
+        let port = RowPort::start(&format!("influx{suffix}"), options.wake.clone(), stop, Box::new(writer))?;
         Ok(OpenSink { name, takes, port: Box::new(port), health, chain: None })
     };
-    measurements(options.emit).into_iter().map(|(measurement, takes)| open(measurement, takes)).collect()
+    measurements(options.emit).into_iter().map(|(suffix, takes)| open(suffix, takes)).collect()
 }
 
-/// The measurements, and what each takes.
+/// What follows the name of each measurement, and what it takes.
 pub(super) fn measurements(emit: Emit) -> Vec<(&'static str, Takes)> {
-    let minute = ("minute", Takes { changes: false, partial: false, open_every: 0 });
-    let live = ("minute_live", Takes { changes: true, partial: true, open_every: LIVE_EVERY });
+    let minute = ("", Takes { changes: false, partial: false, open_every: 0 });
+    let live = (LIVE, Takes { changes: true, partial: true, open_every: LIVE_EVERY });
     match emit {
         Emit::Changes => vec![minute, live],
         Emit::Final => vec![minute],

@@ -6,12 +6,14 @@
 //! `minute_live` it may show an older row until the next one. Batches are bisected when the server blames one of their points; before any point is blamed, an empty
 //! write must go through, lest a proxy that refuses everything make all points unwritable.
 
+use super::Shared;
 use super::advice::advice;
+use super::claim::Held;
 use super::client::{Client, Reply, brief, runtime};
-use super::retention::{retention, too_short};
+use super::line::Line;
 use super::retry::Backoff;
+use super::series::Series;
 use super::unwritable::record;
-use super::{Shared, line};
 use crate::sinks::RowWriter;
 use crate::sinks::port::{Health, Leave, Stop};
 use flate2::Compression;
@@ -22,7 +24,6 @@ use minutely_dataflows::row::Row;
 use minutely_dataflows::time::State;
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Lines of a batch, at most: what InfluxDB's own documentation advises.
 const BATCH_LINES: usize = 5_000;
@@ -31,17 +32,18 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// Writes rows to a measurement.
 pub(super) struct InfluxWriter {
-    shared: Arc<Shared>,
-    measurement: &'static str,
+    pub(super) shared: Arc<Shared>,
+    pub(super) series: Series,
+    line: Line,
     /// Each point once, the same bytes for ever: nothing but final rows.
     final_only: bool,
-    client: Client,
+    pub(super) client: Client,
     runtime: tokio::runtime::Runtime,
-    /// The server has taken a write of ours, so there is nothing to be set up.
-    ready: bool,
+    /// None before the place is the job's.
+    pub(super) held: Option<Held>,
     batch: Batch,
-    health: Arc<Health>,
-    stop: Stop,
+    pub(super) health: Arc<Health>,
+    pub(super) stop: Stop,
 }
 
 /// Rows and their lines.
@@ -70,38 +72,40 @@ pub(super) fn gzip(lines: &[u8]) -> Vec<u8> {
 impl InfluxWriter {
     pub(super) fn new(
         shared: &Arc<Shared>,
-        measurement: &'static str,
+        series: Series,
         final_only: bool,
         health: Arc<Health>,
         stop: Stop,
     ) -> Result<Self, Halt> {
         let client = Client::new(&shared.address, shared.pace, shared.options.clock)?;
-        let (runtime, batch, shared) = (runtime()?, Batch::default(), Arc::clone(shared));
-        Ok(InfluxWriter { shared, measurement, final_only, client, runtime, ready: false, batch, health, stop })
+        let (runtime, batch, shared, line) = (runtime()?, Batch::default(), Arc::clone(shared), Line::of(&series));
+        Ok(InfluxWriter { shared, series, line, final_only, client, runtime, held: None, batch, health, stop })
     }
 
-    /// Returns once the server has taken a write of ours, an empty one: before that it may not even be there.
+    /// Returns once the server takes writes of ours and the place is this job's: before that it may not even be there.
     fn begin(&mut self) -> Result<(), Leave> {
-        while !self.ready {
+        if self.held.is_some() {
+            return self.keep();
+        }
+        self.until_taken()?;
+        self.claim()
+    }
+
+    /// Returns once the server has taken an empty write.
+    pub(super) fn until_taken(&self) -> Result<(), Leave> {
+        loop {
             match self.deliver(gzip(b""))? {
-                Outcome::Done => self.ready = true,
+                Outcome::Done => return Ok(()),
                 Outcome::Split(answer) | Outcome::Blame { answer, .. } => {
                     self.health.hurts(format!("refuses even an empty write ({})", brief(&answer)));
                     self.stop.wait(self.shared.pace.hold)?;
                 }
             }
-            if self.ready && !self.shared.warned.swap(true, Ordering::Relaxed) {
-                let kept = self.unless_stopped(retention(&self.client))?;
-                if let Some(why) = too_short(kept, &self.shared.options) {
-                    tracing::warn!("{}: {why}", self.shared.address.name);
-                }
-            }
         }
-        Ok(())
     }
 
     /// Waits here, at most until the sink is told to stop.
-    fn unless_stopped<T>(&self, future: impl Future<Output = T>) -> Result<T, Leave> {
+    pub(super) fn unless_stopped<T>(&self, future: impl Future<Output = T>) -> Result<T, Leave> {
         self.runtime.block_on(async {
             tokio::select! {
                 biased;
@@ -132,7 +136,7 @@ impl InfluxWriter {
         let refused = delivery.refused();
         let name = &self.shared.address.name;
         let refused: Vec<_> =
-            refused.iter().map(|(point, answer)| record(name, self.measurement, &batch.rows[*point], answer)).collect();
+            refused.iter().map(|(point, answer)| record(name, &self.series, &batch.rows[*point], answer)).collect();
         self.record(&refused)
     }
 
@@ -147,7 +151,7 @@ impl InfluxWriter {
     }
 
     /// Sends the same bytes until it is known what became of them.
-    fn deliver(&mut self, body: Vec<u8>) -> Result<Outcome, Leave> {
+    pub(super) fn deliver(&self, body: Vec<u8>) -> Result<Outcome, Leave> {
         let mut backoff = Backoff::new(self.shared.pace);
         loop {
             let reply = self.unless_stopped(self.client.write(body.clone()))?;
@@ -189,8 +193,8 @@ impl RowWriter for InfluxWriter {
                 );
                 return Err(Leave::Halt(Halt::new(HaltKind::Internal, why)));
             }
-            if let Err(why) = line::write(self.measurement, row, &mut self.batch.lines) {
-                self.record(&[record(&self.shared.address.name, self.measurement, row, why)])?;
+            if let Err(why) = self.line.write(row, &mut self.batch.lines) {
+                self.record(&[record(&self.shared.address.name, &self.series, row, why)])?;
                 continue;
             }
             self.batch.rows.push(row.clone());
