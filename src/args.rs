@@ -34,7 +34,8 @@ pub(crate) struct Args {
     pub(crate) source: String,
 
     /// Where rows go, repeatable: sqlite:PATH · influxdb://host:port/org/bucket · influxdb1://host:port/db (v1 API;
-    /// influxdb+https: and influxdb1+https: for TLS) · csv:PATH ·
+    /// influxdb+https: and influxdb1+https: for TLS; ?measurement=NAME and ?tag.NAME=VALUE, repeatable, name a place of its own
+    /// in the bucket) · csv:PATH ·
     /// stdout: [default: sqlite: in the data folder]
     #[arg(long = "sink", value_name = "URI", env = "MINUTELY_SINK")]
     pub(crate) sinks: Vec<String>,

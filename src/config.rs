@@ -164,7 +164,8 @@ impl Config {
         for sink in &args.sinks {
             mistakes.0.extend(sinks::validate(sink));
         }
-        for (i, sink) in args.sinks.iter().enumerate().filter(|(i, sink)| args.sinks[..*i].contains(sink)) {
+        let place: Vec<_> = args.sinks.iter().map(|sink| shown(sink)).collect();
+        for (i, sink) in args.sinks.iter().enumerate().filter(|(i, _)| place[..*i].contains(&place[*i])) {
             mistakes.0.push(format!("--sink {}: is given twice (the {}th time here)", shown(sink), i + 1));
         }
         let bounded = args.until_end || sources::is_bounded(&args.source);

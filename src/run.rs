@@ -215,9 +215,12 @@ fn serve(
     };
     let healths: Vec<_> = hands.sinks.iter().map(|sink| Arc::clone(&sink.health)).collect();
     let sinks_now = move || {
-        let now =
-            healths.iter().map(|health| http::SinkNow { trouble: health.trouble(), unwritable: health.unwritable() });
-        now.collect()
+        let now = |health: &Arc<sinks::Health>| http::SinkNow {
+            trouble: health.trouble(),
+            remark: health.remark(),
+            unwritable: health.unwritable(),
+        };
+        healths.iter().map(now).collect()
     };
     let market = config.metrics == Metrics::Market;
     let history = sinks::sqlite_path(&config.sinks)

@@ -62,6 +62,8 @@ pub(crate) struct Wanted {
 pub(crate) struct SinkNow {
     /// What is wrong with it.
     pub(crate) trouble: Option<String>,
+    /// What somebody should look at though it makes progress.
+    pub(crate) remark: Option<String>,
     /// Points that it will never take.
     pub(crate) unwritable: u64,
 }

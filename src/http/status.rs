@@ -126,6 +126,7 @@ struct Sink<'a> {
     stored: u64,
     line: Option<Ms>,
     trouble: Option<String>,
+    remark: Option<String>,
     unwritable: u64,
 }
 
@@ -198,7 +199,7 @@ pub(super) fn text(view: &View, about: &About, started: EventTime) -> String {
     let sinks = about.sinks.iter().zip(sinks_now).enumerate().map(|(n, (name, sink))| {
         let (begun, stored) = status.rounds.get(n).copied().unwrap_or_default();
         let line = status.lines.get(n).copied().flatten().map(Ms::from);
-        Sink { name, begun, stored, line, trouble: sink.trouble, unwritable: sink.unwritable }
+        Sink { name, begun, stored, line, trouble: sink.trouble, remark: sink.remark, unwritable: sink.unwritable }
     });
     let checkpoint = status.saved.map(|saved| Checkpoint {
         seq: saved.seq,
@@ -356,13 +357,14 @@ mod tests {
 
     #[test]
     fn what_a_sink_refused_and_that_no_state_is_kept_are_said() {
-        let now = || vec![SinkNow { trouble: None, unwritable: 512 }];
+        let now = || vec![SinkNow { trouble: None, remark: Some("look".into()), unwritable: 512 }];
         let about = About { sinks: vec!["influxdb".into()], sinks_now: Box::new(now), ..testing::about() };
         let of = |about: &About| {
             let text = text(&View::new(about), about, EventTime(0));
             serde_json::from_str::<serde_json::Value>(&text).unwrap()
         };
         let status = of(&about);
+        assert_eq!(status["sinks"][0]["remark"], "look");
         assert_eq!((&status["sinks"][0]["unwritable"], &status["state"]), (&512.into(), &serde_json::Value::Null));
         assert_eq!(of(&About { state: Some("./state".into()), ..about })["state"], "./state");
     }

@@ -45,7 +45,8 @@ pub(crate) struct SinkOptions {
     pub(crate) market: bool,
     /// Windows and lateness: how minutes are written, and what a database must keep.
     pub(crate) windowing: Windowing,
-    /// How long a service may take to answer at the start, before the run ends with 69. Default: 30 s.
+    /// How long a database of this machine may stay locked at the start, before the run ends with 69. Default: 30 s. A
+    /// service is tried for a few seconds, and at most for this long.
     pub(crate) patience: Duration,
     /// Called from a sink's thread when something was stored, when there is room again, and when it ended.
     pub(crate) wake: Wake,
@@ -124,7 +125,7 @@ pub(crate) trait RowWriter: Send {
     /// When no retry is of use, or it was told to stop.
     fn store(&mut self) -> Result<Option<u64>, Leave>;
 
-    /// Nothing came for a few seconds: is the place still there? What it finds is for its health.
+    /// The thread begins, or nothing came for a few seconds: is the place there? What it finds is for its health.
     ///
     /// # Errors
     /// When it was told to stop.
@@ -218,10 +219,10 @@ fn file_takes(emit: Emit) -> Takes {
     Takes { changes: emit == Emit::Changes, partial: true, open_every: 0 }
 }
 
-/// Looks whether a sink can work, leaving nothing behind. A service is tried until the patience ends.
+/// Looks whether a sink can work, leaving nothing behind. A service that does not answer is a warning: its rows are held.
 ///
 /// # Errors
-/// 64 with what to do; 69 for a service that does not answer.
+/// 64 with what to do; 69 for a database of this machine that stays locked.
 pub(crate) fn check(uri: &str, options: &SinkOptions) -> Result<(), Halt> {
     match parsed(uri)? {
         Target::Local(local) => look(&local, options),
@@ -237,7 +238,7 @@ fn look(local: &Local, options: &SinkOptions) -> Result<(), Halt> {
     }
 }
 
-/// Opens a sink, checking it first; `influxdb:` is two of them with `--emit changes`.
+/// Opens a sink, checking it first where it is of this machine; `influxdb:` is two of them with `--emit changes`.
 ///
 /// # Errors
 /// As [`check`].

@@ -93,6 +93,7 @@ impl Stop {
 pub(crate) struct Health {
     name: String,
     trouble: Mutex<Option<String>>,
+    remark: Mutex<Option<String>>,
     closed: AtomicBool,
     unwritable: AtomicU64,
 }
@@ -103,6 +104,7 @@ impl Health {
         Arc::new(Health {
             name: name.into(),
             trouble: Mutex::new(None),
+            remark: Mutex::new(None),
             closed: AtomicBool::new(false),
             unwritable: AtomicU64::new(0),
         })
@@ -116,6 +118,11 @@ impl Health {
     /// The same with its name.
     pub(crate) fn complaint(&self) -> Option<String> {
         self.trouble().map(|why| format!("{}: {why}", self.name))
+    }
+
+    /// What somebody should look at though it makes progress, if there is such a thing.
+    pub(crate) fn remark(&self) -> Option<String> {
+        lock(&self.remark).clone()
     }
 
     /// Has the reader of our standard output gone? Then the run ends with 0.
@@ -134,6 +141,15 @@ impl Health {
         if trouble.as_deref() != Some(&why) {
             tracing::warn!("{}: {why}; trying again", self.name);
             *trouble = Some(why);
+        }
+    }
+
+    /// Says what somebody should look at; logged when it is news. It stays until there is another.
+    pub(super) fn remarks(&self, what: String) {
+        let mut remark = lock(&self.remark);
+        if remark.as_deref() != Some(&what) {
+            tracing::warn!("{}: {what}", self.name);
+            *remark = Some(what);
         }
     }
 
@@ -204,7 +220,7 @@ impl Drop for Ending {
 
 impl<T: Send + 'static> Worker<T> {
     /// Starts the thread. `work` gets one thing after the other and says up to where all is stored now, if that moved;
-    /// it gets none when nothing came for a while.
+    /// it gets none at the start, where it may find out how its place is, and when nothing came for a while.
     ///
     /// # Errors
     /// When the system has no thread for us.
@@ -232,8 +248,9 @@ impl<T: Send + 'static> Worker<T> {
     where
         F: FnMut(Option<T>) -> Result<Option<Stored>, Leave>,
     {
+        let mut patience = Duration::ZERO;
         loop {
-            let thing = match things.recv_timeout(IDLE) {
+            let thing = match things.recv_timeout(std::mem::replace(&mut patience, IDLE)) {
                 Ok(thing) => Some(thing),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,

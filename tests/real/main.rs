@@ -8,6 +8,7 @@ mod common;
 #[path = "../../dataflows/tests/hostile/mod.rs"]
 mod hostile;
 
+mod away;
 mod bad_use;
 mod changed;
 mod hostile_logs;
@@ -15,6 +16,7 @@ mod idle;
 mod influx1;
 mod killed;
 mod live;
+mod owners;
 mod page;
 mod processes;
 mod produced;

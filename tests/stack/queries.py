@@ -76,15 +76,24 @@ class Dashboard:
         self.start = self.end - duration(re.fullmatch(r"now-(\d+[smhd])", self.board["time"]["from"])[1])
         if self.board["time"]["to"] != "now":
             raise Failed(f"{path}: ends at {self.board['time']['to']}")
-        self.values, self.others = {}, {}  # what a variable is, and what else one of a single value may be
+        self.values, self.others, self.all = {}, {}, {}  # what a variable is, what else one of a single value may be
         for variable in self.board["templating"]["list"]:
+            name = variable["name"]
             series = self.sources[variable["datasource"]["uid"]].influx(self.fill(variable["query"], None))
-            found = [row[1] for one in series for row in one["values"]]
+            found = [row[-1] for one in series for row in one["values"]]
+            if "regex" in variable:
+                matches = [re.fullmatch(variable["regex"].strip("/").strip("^$"), value) for value in found]
+                found = [match[1] for match in matches if match]
             if not found:
-                raise Failed(f"variable {variable['name']} has no values: {variable['query']}")
-            self.values[variable["name"]] = found if variable["multi"] else found[:1]
-            if not variable["multi"]:
-                self.others[variable["name"]] = found[1:]
+                raise Failed(f"variable {name} has no values: {variable['query']}")
+            if not variable["multi"] and "current" in variable:
+                if (chosen := variable["current"]["value"]) not in found:
+                    raise Failed(f"variable {name} is {chosen}, which is none of {found}")
+                self.values[name] = [chosen]  # as the board is opened
+            elif variable["multi"]:
+                self.values[name], self.all[name] = found, variable.get("allValue")
+            else:
+                self.values[name], self.others[name] = found[:1], found[1:]
 
     def interval_s(self, source):
         """`$__interval`: the range over the panel's points, not below what the data source gets something new."""
@@ -103,6 +112,8 @@ class Dashboard:
                 return f"{max(self.interval_s(source) + source.every_s, 4 * source.every_s)}s"
             if name not in self.values:
                 raise Failed(f"`{match[0]}` is no variable: {text}")
+            if form == "regex" and self.all.get(name):
+                return self.all[name]
             if form == "regex":
                 return "(" + "|".join(re.escape(value).replace("/", r"\/") for value in self.values[name]) + ")"
             if form or len(self.values[name]) != 1:

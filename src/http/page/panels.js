@@ -207,8 +207,9 @@ function letters(s, now) {
 function sinkState(sink, now) {
   const refused = sink.unwritable > 0 ? `✗ ${several(sink.unwritable, "point")} refused, see unwritable.jsonl; ` : "";
   if (sink.trouble !== null) return `${refused}✗ ${sink.trouble}`;
+  const remark = sink.remark ? `; ! ${sink.remark}` : "";
   const rounds = sink.begun === sink.stored ? "up to date" : `storing round ${whole(sink.begun)}`;
-  return refused + (sink.line === null ? rounds : `${rounds}, final until ${moment(sink.line, now)}`);
+  return refused + (sink.line === null ? rounds : `${rounds}, final until ${moment(sink.line, now)}`) + remark;
 }
 
 function storage(s, now) {

@@ -3,6 +3,7 @@
 //! An InfluxDB 2 wants a token, which any of the usual variables may hold. An InfluxDB 1 often asks for nothing, so a secret
 //! goes to it only if the URI says so: it may be another server than the one the variables are meant for.
 
+use super::series::Series;
 use reqwest::{RequestBuilder, Url};
 use std::fmt;
 use std::path::Path;
@@ -21,6 +22,7 @@ pub(in crate::sinks) struct Address {
     /// Scheme, host and port.
     pub(super) base: Url,
     pub(super) place: Place,
+    pub(super) series: Series,
     pub(super) access: Access,
     /// The URI without its query: for log lines.
     pub(super) name: String,
@@ -154,7 +156,8 @@ impl Address {
             mistake("has a `#`, which means nothing here; write it as %23".to_owned());
         }
         let place = Place::of(&url, first).map_err(&mut mistake).ok();
-        let access = Access::of(&url, first, env).map_err(|all| all.into_iter().for_each(&mut mistake)).ok();
+        let (series, rest_of_query) = points(&url, &mut mistake);
+        let access = Access::of(&rest_of_query, first, env).map_err(|all| all.into_iter().for_each(&mut mistake)).ok();
         let mut base = url.clone();
         base.set_path("");
         base.set_query(None);
@@ -167,26 +170,27 @@ impl Address {
         }
         match (place, access) {
             (Some(place), Some(access)) if mistakes.is_empty() => {
-                Ok(Address { base, place, access, name: shown.to_owned() })
+                Ok(Address { base, place, series, access, name: shown.to_owned() })
             }
             _ => Err(mistakes),
         }
     }
 
+    /// What the server has at this path, which begins with a slash.
+    pub(super) fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(path);
+        url
+    }
+
     /// Where lines are sent.
     pub(super) fn write_url(&self) -> Url {
-        let mut url = self.base.clone();
-        match &self.place {
-            Place::Bucket { org, bucket } => {
-                url.set_path("/api/v2/write");
-                url.query_pairs_mut().append_pair("org", org).append_pair("bucket", bucket);
-            }
-            Place::Database(database) => {
-                url.set_path("/write");
-                url.query_pairs_mut().append_pair("db", database);
-            }
-        }
-        url.query_pairs_mut().append_pair("precision", "ns");
+        let (path, names) = match &self.place {
+            Place::Bucket { org, bucket } => ("/api/v2/write", vec![("org", org), ("bucket", bucket)]),
+            Place::Database(database) => ("/write", vec![("db", database)]),
+        };
+        let mut url = self.url(path);
+        url.query_pairs_mut().extend_pairs(names).append_pair("precision", "ns");
         url
     }
 }
@@ -207,6 +211,22 @@ impl Place {
     }
 }
 
+/// What a URI may say about which points, and how they are sent.
+const POINTS: &str = "measurement, tag.NAME";
+
+/// Which points the URI says, and its other options.
+fn points(url: &Url, mistake: &mut impl FnMut(String)) -> (Series, Vec<(String, String)>) {
+    let (mut series, mut others) = (Series::default(), Vec::new());
+    for (key, value) in url.query_pairs() {
+        match series.option(&key, &value) {
+            Some(Ok(())) => {}
+            Some(Err(why)) => mistake(why),
+            None => others.push((key.into_owned(), value.into_owned())),
+        }
+    }
+    (series, others)
+}
+
 /// What a URI says about who writes.
 #[derive(Default)]
 struct Named {
@@ -217,11 +237,11 @@ struct Named {
 }
 
 impl Access {
-    fn of(url: &Url, first: bool, env: Environment<'_>) -> Result<Self, Vec<String>> {
+    fn of(options: &[(String, String)], first: bool, env: Environment<'_>) -> Result<Self, Vec<String>> {
         let (mut mistakes, mut named) = (Vec::new(), Named::default());
-        for (key, value) in url.query_pairs() {
-            let value = value.into_owned();
-            match (key.as_ref(), first) {
+        for (key, value) in options {
+            let value = value.clone();
+            match (key.as_str(), first) {
                 ("token_env", _) => named.tokens.push((true, value)),
                 ("token_file", _) => named.tokens.push((false, value)),
                 ("user", true) => named.users.push(value),
@@ -234,9 +254,11 @@ impl Access {
                      password_file=PATH"
                 )),
                 (other, true) => mistakes.push(format!(
-                    "`{other}` is unknown; there are user, password_env, password_file, token_env and token_file"
+                    "`{other}` is unknown; there are {POINTS}, user, password_env, password_file, token_env and token_file"
                 )),
-                (other, false) => mistakes.push(format!("`{other}` is unknown; there are token_env and token_file")),
+                (other, false) => {
+                    mistakes.push(format!("`{other}` is unknown; there are {POINTS}, token_env and token_file"));
+                }
             }
         }
         match if first { named.first(env) } else { named.second(env) } {

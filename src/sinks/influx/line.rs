@@ -13,34 +13,52 @@
 //! itself wherever none of those three follows. So a backslash before one of them still reads back, while one at the
 //! value's end would escape what ends the value: such a symbol has no line.
 
+use super::series::Series;
 use minutely_dataflows::row::Row;
 use std::io::{self, Write};
 
-/// Appends the row's line, newline included.
-///
-/// # Errors
-/// Why line protocol cannot carry it. Then nothing was appended.
-pub(super) fn write(measurement: &str, row: &Row, out: &mut Vec<u8>) -> Result<(), &'static str> {
-    let reason = match row.symbol.as_str() {
-        "" => "a tag value cannot be empty",
-        symbol if symbol.ends_with('\\') => "line protocol has no tag value that ends in a backslash",
-        symbol if symbol.contains(['\n', '\r', '\0']) => "line protocol has no tag value with control characters",
-        _ => {
-            line(measurement, row, out).expect("memory takes what is written to it");
-            return Ok(());
-        }
-    };
-    Err(reason)
+/// Writes lines of one series.
+pub(super) struct Line {
+    /// What stands before each symbol.
+    before: String,
+    /// What stands after it.
+    after: String,
 }
 
-fn line(measurement: &str, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
-    write!(out, "{measurement},symbol=")?;
+impl Line {
+    /// Of this series.
+    pub(super) fn of(series: &Series) -> Self {
+        let (before, after) = series.around_symbol();
+        Line { before, after }
+    }
+
+    /// Appends the row's line, newline included.
+    ///
+    /// # Errors
+    /// Why line protocol cannot carry it. Then nothing was appended.
+    pub(super) fn write(&self, row: &Row, out: &mut Vec<u8>) -> Result<(), &'static str> {
+        let reason = match row.symbol.as_str() {
+            "" => "a tag value cannot be empty",
+            symbol if symbol.ends_with('\\') => "line protocol has no tag value that ends in a backslash",
+            symbol if symbol.contains(['\n', '\r', '\0']) => "line protocol has no tag value with control characters",
+            _ => {
+                line(self, row, out).expect("memory takes what is written to it");
+                return Ok(());
+            }
+        };
+        Err(reason)
+    }
+}
+
+fn line(around: &Line, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
+    out.extend_from_slice(around.before.as_bytes());
     for byte in row.symbol.bytes() {
         if matches!(byte, b',' | b'=' | b' ') {
             out.push(b'\\');
         }
         out.push(byte);
     }
+    out.extend_from_slice(around.after.as_bytes());
     // `sum` and `state` are digits and letters: nothing in them to escape.
     write!(out, " count={}i,sum=\"{}\",avg={},state=\"{}\"", row.count, row.sum, row.avg, row.state.name())?;
     if let Some(market) = &row.market {
@@ -55,6 +73,7 @@ fn line(measurement: &str, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::series::tests::series;
     use super::*;
     use crate::sinks::testing::{random_rows, row, seed};
     use std::collections::BTreeMap;
@@ -104,6 +123,19 @@ pub(super) mod tests {
         }
         let fields = fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
         ((measurement.to_owned(), row.symbol.clone(), row.minute.0), fields)
+    }
+
+    fn write(measurement: &str, row: &Row, out: &mut Vec<u8>) -> Result<(), &'static str> {
+        Line::of(&Series { measurement: measurement.to_owned(), ..Series::default() }).write(row, out)
+    }
+
+    #[test]
+    fn static_tags_stand_around_the_symbol() {
+        let series = series(&[("tag.zone", "a b"), ("tag.desk", "x")]).unwrap();
+        let mut out = Vec::new();
+        Line::of(&series).write(&row("A=B", 0, 1), &mut out).unwrap();
+        let want = "minute,desk=x,symbol=A\\=B,zone=a\\ b count=1i,sum=\"100.5\",avg=100.5,state=\"final\" 0\n";
+        assert_eq!(String::from_utf8(out).unwrap(), want);
     }
 
     #[test]

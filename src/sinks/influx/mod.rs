@@ -4,103 +4,107 @@
 //! `minute` holds each final row, once, the same bytes for ever: whatever is delayed, repeated or sent by a run that
 //! was taken over changes nothing. `minute_live` (with `--emit changes`) holds the newest row, final ones too: a view.
 //! In one measurement a delayed older write would overwrite a final row for ever, for InfluxDB has no conditional
-//! write. Each has a connection and a thread of its own.
+//! write. Each has a connection and a thread of its own, and both may have other names and static tags (`series.rs`).
 
 mod address;
+mod advice;
+mod claim;
 mod client;
 mod line;
+mod look;
+mod mark;
+mod retention;
 mod retry;
+mod series;
 mod unwritable;
 mod writer;
 
 use super::port::{Health, RowPort, Stop};
 use super::{Emit, OpenSink, SinkOptions};
 pub(super) use address::Address;
-use client::SetUp;
+use look::Looked;
 use minutely_dataflows::edge::{Halt, HaltKind, Takes};
 use minutely_dataflows::time::SECOND;
 use retry::Pace;
+use series::LIVE;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 use unwritable::Unwritable;
 use writer::InfluxWriter;
 
 /// At most every so many nanoseconds a point of an open window is written again.
 const LIVE_EVERY: i64 = 5 * SECOND;
 
-/// Is the server there, and may we write? Leaves nothing behind; may take as long as the patience.
+/// What all measurements of a sink have in common.
+struct Shared {
+    address: Arc<Address>,
+    options: SinkOptions,
+    pace: Pace,
+    unwritable: Unwritable,
+    /// Was it said that the database does not keep points for long enough?
+    warned: AtomicBool,
+}
+
+/// May we write, and is the place ours? Leaves nothing behind, and takes a few seconds at most: a server that does not answer
+/// is a warning.
 ///
 /// # Errors
-/// 64 when the server says no, with what to do; 69 when it says nothing.
+/// 64 when the server says no, or another job has the place, with what to do.
 pub(super) fn look(address: Address, options: &SinkOptions) -> Result<(), Halt> {
-    found(&Arc::new(address), options, Pace::default()).map(drop)
+    let address = Arc::new(address);
+    if let Looked::Absent(why) = looked(&address, options, Pace::default())? {
+        tracing::warn!(
+            "{}: {why}; the run begins all the same, and its rows are held until this sink takes them",
+            address.name
+        );
+    }
+    Ok(())
 }
 
 /// On a thread of its own, for the caller's may belong to an async runtime.
-fn found(address: &Arc<Address>, options: &SinkOptions, pace: Pace) -> Result<SetUp, Halt> {
+fn looked(address: &Arc<Address>, options: &SinkOptions, pace: Pace) -> Result<Looked, Halt> {
     std::thread::scope(|scope| {
-        let look = scope.spawn(|| client::look(address, pace, options.patience, options.clock));
+        let look = scope.spawn(|| look::look(address, pace, options));
         look.join()
             .unwrap_or_else(|_| Err(Halt::new(HaltKind::Internal, format!("{}: the check panicked", address.name))))
     })
 }
 
-/// Opens `minute` and, with `--emit changes`, `minute_live`.
+/// Opens `minute` and, with `--emit changes`, `minute_live`. Waits for nobody: each begins on its own thread.
 ///
 /// # Errors
-/// As [`look`].
+/// 64 when TLS cannot be set up; 70 when the system has no thread for us.
 pub(super) fn open(address: Address, options: &SinkOptions) -> Result<Vec<OpenSink>, Halt> {
     open_at(address, options, Pace::default())
 }
 
 fn open_at(address: Address, options: &SinkOptions, pace: Pace) -> Result<Vec<OpenSink>, Halt> {
-    let address = Arc::new(address);
-    if let Some(why) = too_short(&found(&address, options, pace)?, options) {
-        tracing::warn!("{}: {why}", address.name);
-    }
-    let unwritable = Arc::new(Unwritable::new(options.data.join("unwritable.jsonl")));
-    let open = |measurement: &'static str, takes: Takes| {
-        let name = format!("{} {measurement}", address.name);
+    let shared = Arc::new(Shared {
+        address: Arc::new(address),
+        pace,
+        unwritable: Unwritable::new(options.data.join("unwritable.jsonl")),
+        options: options.clone(),
+        warned: AtomicBool::new(false),
+    });
+    let open = |suffix: &str, takes: Takes| {
+        let series = shared.address.series.with(suffix);
+        let name = format!("{} {}", shared.address.name, series.measurement);
         let (health, stop) = (Health::new(&name), Stop::new());
-        let writer = InfluxWriter::new(
-            address.clone(),
-            measurement,
-            !takes.changes,
-            pace,
-            options.clock,
-            unwritable.clone(),
-            health.clone(),
-            stop.clone(),
-        )?;
-        let port = RowPort::start(measurement, options.wake.clone(), stop, Box::new(writer))?;
+        let writer = InfluxWriter::new(&shared, series, !takes.changes, health.clone(), stop.clone())?;
+        let port = RowPort::start(&format!("influx{suffix}"), options.wake.clone(), stop, Box::new(writer))?;
         Ok(OpenSink { name, takes, port: Box::new(port), health, chain: None })
     };
-    measurements(options.emit).into_iter().map(|(measurement, takes)| open(measurement, takes)).collect()
+    measurements(options.emit).into_iter().map(|(suffix, takes)| open(suffix, takes)).collect()
 }
 
-/// The measurements, and what each takes.
+/// What follows the name of each measurement, and what it takes.
 pub(super) fn measurements(emit: Emit) -> Vec<(&'static str, Takes)> {
-    let minute = ("minute", Takes { changes: false, partial: false, open_every: 0 });
-    let live = ("minute_live", Takes { changes: true, partial: true, open_every: LIVE_EVERY });
+    let minute = ("", Takes { changes: false, partial: false, open_every: 0 });
+    let live = (LIVE, Takes { changes: true, partial: true, open_every: LIVE_EVERY });
     match emit {
         Emit::Changes => vec![minute, live],
         Emit::Final => vec![minute],
     }
-}
-
-/// What is wrong with how long the bucket or database keeps points.
-fn too_short(set_up: &SetUp, options: &SinkOptions) -> Option<String> {
-    let kept = Duration::from_secs(set_up.retention?);
-    let held = options.windowing.length.saturating_add(options.windowing.lateness);
-    let held = Duration::from_nanos(u64::try_from(held).unwrap_or_default());
-    (kept < held).then(|| {
-        format!(
-            "the database keeps points for {} s, less than window and lateness ({} s): final rows come too late for it; \
-             make its retention longer",
-            kept.as_secs(),
-            held.as_secs_f64()
-        )
-    })
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ pub(super) struct Pace {
     pub(super) most: Duration,
     /// Between two looks at a matter of set-up.
     pub(super) hold: Duration,
+    /// Between two looks at whose place it is, at most.
+    pub(super) look: Duration,
 }
 
 impl Default for Pace {
@@ -23,6 +25,7 @@ impl Default for Pace {
             first: Duration::from_millis(250),
             most: Duration::from_secs(30),
             hold: Duration::from_secs(3),
+            look: Duration::from_secs(60),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Against a scripted server, for the answers that a real one never gives, and against a real one if there is one.
 
 use super::address::{Access, Place};
+use super::client::Client;
 use super::line::tests::{Fields, Key, parse, want};
+use super::retention::{retention, too_short};
 use super::*;
 use crate::sinks::testing::{hostile_symbol, options, poll, random_rows, row, seed, store_all, temp};
 use crate::sinks::{check, open as open_uri, validate};
@@ -14,7 +16,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const SECRET: &str = "s3cr3t-t0k3n";
 
@@ -57,6 +59,10 @@ struct Fake {
     rule: Rule,
     line_limit: usize,
     retention: u64,
+    /// The lines of marks that were written.
+    marks: Mutex<Vec<String>>,
+    /// The answer to a query for a mark.
+    marked: Mutex<(u16, String)>,
     /// An InfluxDB 1, where a point that is left out is a 400 as well.
     first: bool,
 }
@@ -67,6 +73,10 @@ impl Fake {
     }
 
     fn of(first: bool, rule: Rule, line_limit: usize) -> Arc<Self> {
+        Self::that_keeps(600, first, rule, line_limit)
+    }
+
+    fn that_keeps(retention: u64, first: bool, rule: Rule, line_limit: usize) -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let fake = Arc::new(Fake {
             at: listener.local_addr().unwrap(),
@@ -75,7 +85,9 @@ impl Fake {
             script: Mutex::default(),
             rule,
             line_limit,
-            retention: 600,
+            retention,
+            marks: Mutex::default(),
+            marked: Mutex::new((200, if first { r#"{"results":[{"statement_id":0}]}"# } else { "" }.to_owned())),
             first,
         });
         let theirs = fake.clone();
@@ -97,10 +109,14 @@ impl Fake {
     }
 
     fn address(&self) -> Address {
+        self.address_with("")
+    }
+
+    fn address_with(&self, query: &str) -> Address {
         let env = |name: &str| ["INFLUX_TOKEN", "MINUTELY_INFLUX1_PASSWORD"].contains(&name).then(|| SECRET.to_owned());
         let (scheme, rest) = match self.first {
-            true => ("influxdb1", format!("//{}/my%20db?user=me", self.at)),
-            false => ("influxdb", format!("//{}/my%20org/b", self.at)),
+            true => ("influxdb1", format!("//{}/my%20db?user=me&{query}", self.at)),
+            false => ("influxdb", format!("//{}/my%20org/b?{query}", self.at)),
         };
         Address::parse(scheme, &rest, &crate::uri::shown(&format!("{scheme}:{rest}")), &env).unwrap()
     }
@@ -151,6 +167,11 @@ impl Fake {
                 say(200, "", &text)?;
                 continue;
             }
+            if head.starts_with("POST /api/v2/query?") || head.starts_with("GET /query?db=") {
+                let (status, text) = self.marked.lock().unwrap().clone();
+                say(status, "", &text)?;
+                continue;
+            }
             if head.starts_with("GET /query?") {
                 let text = format!(
                     r#"{{"results":[{{"series":[{{"columns":["name","duration","default"],"values":[["x","{}s",true]]}}]}}]}}"#,
@@ -161,6 +182,11 @@ impl Fake {
             }
             let mut text = String::new();
             flate2::read::GzDecoder::new(body.as_slice()).read_to_string(&mut text).unwrap();
+            if text.starts_with("minutely_jobs,") {
+                self.marks.lock().unwrap().push(text);
+                say(204, "", "")?;
+                continue;
+            }
             let lines = text.lines().count();
             let step = self.script.lock().unwrap()[usize::from(lines == 0)].pop_front();
             self.seen.lock().unwrap().push(Seen { at: Instant::now(), head, body, lines });
@@ -214,11 +240,17 @@ impl Fake {
 
 fn quick() -> Pace {
     let ms = Duration::from_millis;
-    Pace { request: Duration::from_secs(20), first: ms(1), most: ms(4), hold: ms(1) }
+    let long = Duration::from_secs(3_600);
+    Pace { request: Duration::from_secs(20), first: ms(1), most: ms(4), hold: ms(1), look: long }
 }
 
+/// Sinks that have begun: what is scripted after this is for their rows.
 fn sinks(fake: &Fake, data: &Path, emit: Emit, pace: Pace) -> Vec<OpenSink> {
-    open_at(fake.address(), &SinkOptions { emit, ..options(data) }, pace).unwrap()
+    let begun = || fake.marks.lock().unwrap().len();
+    let before = begun();
+    let sinks = open_at(fake.address(), &SinkOptions { emit, ..options(data) }, pace).unwrap();
+    poll("the sinks begin", || begun() >= before + sinks.len());
+    sinks
 }
 
 fn wanted<'a>(measurement: &str, rows: impl IntoIterator<Item = &'a Row>) -> BTreeMap<Key, Fields> {
@@ -297,15 +329,22 @@ fn an_influxdb_1_gets_the_same_lines_and_all_that_it_left_out_is_recorded() {
     assert!(head.contains("authorization: basic bwu6cznjcjn0lxqwaznu"), "me:{SECRET} in base 64: {head}");
 }
 
+/// What the place says of how long it keeps points.
+fn kept(address: Address) -> Option<u64> {
+    let client = Client::new(&Arc::new(address), quick(), crate::clock::Clock::start()).unwrap();
+    client::runtime().unwrap().block_on(retention(&client))
+}
+
 #[test]
 fn an_influxdb_1_is_looked_at_and_says_what_to_do() {
     let (fake, dir) = (Fake::of(true, Box::new(|_| None), usize::MAX), temp());
     let look = |address: Address| {
         let options = SinkOptions { patience: Duration::from_secs(30), ..options(dir.path()) };
-        found(&Arc::new(address), &options, quick())
+        looked(&Arc::new(address), &options, quick())
     };
     fake.script([], [answer(503, "starting"), Step::Close { stores: false }]);
-    assert_eq!(look(fake.address()), Ok(SetUp { retention: Some(600) }), "waits for a server that starts");
+    assert_eq!(look(fake.address()), Ok(Looked::Well), "waits a moment for a server that starts");
+    assert_eq!(kept(fake.address()), Some(600));
     for (status, want) in [
         (401, "does not know user `me` with this password (401: no); set MINUTELY_INFLUX1_PASSWORD"),
         (403, "user `me` may not write to database `my db` (403: no); grant WRITE"),
@@ -451,7 +490,7 @@ fn want_key(row: &Row) -> Key {
 fn a_drop_waits_neither_for_a_silent_server_nor_for_the_next_attempt() {
     let (fake, dir) = (Fake::plain(), temp());
     let hour = Duration::from_secs(3600);
-    let pace = Pace { request: hour, first: hour, most: hour, hold: hour };
+    let pace = Pace { request: hour, first: hour, most: hour, hold: hour, look: hour };
     for step in [Step::Silence, answer(503, "busy"), answer(401, "no")] {
         let mut sinks = sinks(&fake, dir.path(), Emit::Final, pace);
         let seen = fake.writes().len();
@@ -480,7 +519,7 @@ fn minute_takes_final_rows_alone() {
 #[test]
 fn the_set_up_check_says_what_to_do_and_leaves_nothing() {
     let (fake, dir) = (Fake::plain(), temp());
-    let look = |patience| found(&Arc::new(fake.address()), &SinkOptions { patience, ..options(dir.path()) }, quick());
+    let look = |patience| looked(&Arc::new(fake.address()), &SinkOptions { patience, ..options(dir.path()) }, quick());
     let second = Duration::from_secs(1);
     for (status, want) in [
         (401, "does not know the token"),
@@ -495,22 +534,134 @@ fn the_set_up_check_says_what_to_do_and_leaves_nothing() {
         assert!(!format!("{halt:?} {:?}", fake.address()).contains(SECRET));
     }
     fake.script([], [answer(503, "starting"), Step::Close { stores: false }]);
-    assert_eq!(look(Duration::from_secs(30)), Ok(SetUp { retention: Some(600) }), "waits for a server that starts");
+    assert_eq!(look(Duration::from_secs(30)), Ok(Looked::Well), "waits a moment for a server that starts");
     fake.script([], vec![answer(503, "starting"); 1_000_000]);
-    let halt = look(Duration::from_millis(20)).unwrap_err();
-    assert!(halt.kind == HaltKind::Unreachable && halt.why.contains("503: starting"), "{halt}");
-    assert_eq!(fake.points(), BTreeMap::new());
+    assert_eq!(look(Duration::from_millis(100)), Ok(Looked::Absent("503: starting".to_owned())));
+    fake.script([], vec![Step::Silence; 1_000]);
+    assert_eq!(look(Duration::from_millis(100)), Ok(Looked::Absent("no answer in time".to_owned())));
+    assert_eq!((fake.points(), kept(fake.address())), (BTreeMap::new(), Some(600)));
 
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let address = Address { base: Url::parse(&format!("http://{nobody}")).unwrap(), ..fake.address() };
-    let address = Arc::new(address);
-    let options = SinkOptions { patience: Duration::ZERO, ..options(dir.path()) };
-    let halt = found(&address, &options, quick()).unwrap_err();
-    assert!(halt.kind == HaltKind::Unreachable && halt.why.contains("start the server"), "{halt}");
+    let options = SinkOptions { patience: second, ..options(dir.path()) };
+    let found = looked(&Arc::new(address), &options, quick()).unwrap();
+    assert!(matches!(&found, Looked::Absent(why) if why.contains("refused")), "{found:?}");
 
-    let warned = |seconds| too_short(&SetUp { retention: seconds }, &options);
+    let warned = |seconds| too_short(seconds, &options);
     assert!(warned(Some(659)).unwrap().contains("keeps points for 659 s"));
     assert_eq!((warned(Some(660)), warned(None)), (None, None));
+}
+
+#[test]
+fn a_server_that_comes_later_gets_every_row_and_one_that_refuses_then_is_held() {
+    let (fake, dir) = (Fake::plain(), temp());
+    fake.script([], vec![answer(503, "starting"); 1_000_000]);
+    let mut sinks = open_at(fake.address(), &options(dir.path()), quick()).unwrap();
+    poll("trouble is told before there is a row", || sinks.iter().all(|sink| sink.health.trouble().is_some()));
+    for sink in &mut sinks {
+        sink.port.offer(RowBatch { round: 1, seq: 1, rows: vec![row("A", 0, 1)], last: true }).unwrap();
+    }
+    fake.script([], vec![answer(401, "no"); 1_000_000]);
+    let told = |sink: &OpenSink| sink.health.trouble().is_some_and(|why| why.contains("set INFLUX_TOKEN"));
+    poll("it says what to do", || sinks.iter().all(told));
+    assert!(sinks.iter_mut().all(|sink| sink.port.stored() == Ok(None)));
+    assert_eq!(fake.points(), BTreeMap::new());
+    fake.script([], []);
+    for sink in &mut sinks {
+        poll("it is stored", || sink.port.stored().unwrap().map(|stored| stored.at) == Some(1));
+        assert_eq!(sink.health.trouble(), None);
+    }
+    assert_eq!(fake.points().len(), 2);
+}
+
+#[test]
+fn the_mark_names_the_place_and_is_written_again_before_it_is_forgotten() {
+    let (fake, dir) = (Fake::that_keeps(1, false, Box::new(|_| None), usize::MAX), temp());
+    let query = "tag.venue=New%20York&measurement=my%20minute";
+    let address = fake.address_with(query);
+    let sinks = open_at(address, &options(dir.path()), quick()).unwrap();
+    poll("both places are marked", || fake.marks.lock().unwrap().len() == 2);
+    let marks = fake.marks.lock().unwrap().clone();
+    for name in [r"my\ minute", r"my\ minute_live"] {
+        let want = format!(
+            r#"minutely_jobs,measurement={name},tags=venue\=New%20York job="job",semantics="semantics",version="{}",folder="{}" "#,
+            env!("CARGO_PKG_VERSION"),
+            dir.path().display()
+        );
+        assert_eq!(marks.iter().filter(|mark| mark.starts_with(&want)).count(), 1, "{want} is not in {marks:?}");
+    }
+    // (It is asked when nothing came for five seconds.)
+    poll("they are written again", || fake.marks.lock().unwrap().len() >= 4);
+    assert!(sinks.iter().all(|sink| sink.health.trouble().is_none()));
+    assert!(sinks[0].health.remark().unwrap().contains("is gone"), "the query still says that there is none");
+}
+
+#[test]
+fn a_query_that_is_not_answered_is_a_remark_and_writes_go_on() {
+    for (answer, want) in [
+        ((403, "forbidden"), "403: forbidden"),
+        ((500, "no such thing"), "500: no such thing"),
+        ((200, "<html>"), "none that is known"),
+        ((404, "not found"), "404: not found"),
+    ] {
+        let (fake, dir) = (Fake::plain(), temp());
+        *fake.marked.lock().unwrap() = (answer.0, answer.1.to_owned());
+        let mut sinks = sinks(&fake, dir.path(), Emit::Final, quick());
+        store_all(&mut *sinks[0].port, 1, &[row("A", 0, 1)]);
+        let remark = sinks[0].health.remark().unwrap();
+        assert!(remark.contains(want) && remark.contains("is unknown"), "{remark}");
+        assert_eq!((sinks[0].health.trouble(), fake.points().len()), (None, 1));
+        let address = Arc::new(fake.address());
+        assert_eq!(looked(&address, &options(dir.path()), quick()), Ok(Looked::Well));
+    }
+}
+
+#[test]
+fn another_jobs_place_is_refused_at_the_start_and_when_it_turns_out_later() {
+    for first in [false, true] {
+        let (fake, dir) = (Fake::of(first, Box::new(|_| None), usize::MAX), temp());
+        let theirs = match first {
+            true => r#"{"results":[{"series":[{"values":[[7,"other","s"]]}]}]}"#,
+            false => ",_time,_value,_field\n,1970-01-01T00:00:00Z,other,job\n,1970-01-01T00:00:00Z,s,semantics\n",
+        };
+        let pace = Pace { look: Duration::ZERO, ..quick() };
+        let mut sinks = sinks(&fake, dir.path(), Emit::Final, pace);
+        store_all(&mut *sinks[0].port, 1, &[row("A", 0, 1)]);
+        *fake.marked.lock().unwrap() = (200, theirs.to_owned());
+        let says = |halt: &Halt| halt.kind == HaltKind::Usage && halt.why.contains("belongs to job `other`");
+        let halt = looked(&Arc::new(fake.address()), &options(dir.path()), quick()).unwrap_err();
+        assert!(says(&halt) && halt.why.contains(&fake.address().name), "{halt}");
+        let taken = SinkOptions { take_sink: true, ..options(dir.path()) };
+        assert_eq!(looked(&Arc::new(fake.address()), &taken, quick()), Ok(Looked::Well));
+        sinks[0].port.offer(RowBatch { round: 2, seq: 2, rows: vec![row("B", 0, 1)], last: true }).unwrap();
+        poll("a run that has lost its place ends", || sinks[0].port.stored().is_err_and(|halt| says(&halt)));
+
+        // A server that comes after the start.
+        fake.script([], vec![answer(503, "starting"); 3]);
+        let mut sinks = open_at(fake.address(), &options(dir.path()), quick()).unwrap();
+        poll("it ends", || sinks[0].port.stored().is_err_and(|halt| says(&halt)));
+        let before = fake.marks.lock().unwrap().len();
+        let sinks = open_at(fake.address(), &SinkOptions { emit: Emit::Final, ..taken }, quick()).unwrap();
+        poll("it is taken", || fake.marks.lock().unwrap().len() > before);
+        assert_eq!(sinks[0].health.trouble(), None);
+        assert_eq!(fake.points().len(), 1, "what came after is not written");
+    }
+}
+
+#[test]
+fn a_drop_does_not_wait_for_a_server_that_is_not_there() {
+    let (fake, dir) = (Fake::plain(), temp());
+    let hour = Duration::from_secs(3600);
+    for step in [Step::Silence, answer(503, "busy"), answer(401, "no")] {
+        fake.script([], [step]);
+        let seen = fake.seen.lock().unwrap().len();
+        let pace = Pace { request: hour, first: hour, most: hour, hold: hour, look: hour };
+        let sinks = open_at(fake.address(), &SinkOptions { emit: Emit::Final, ..options(dir.path()) }, pace).unwrap();
+        poll("it is asked", || fake.seen.lock().unwrap().len() > seen);
+        let health = sinks[0].health.clone();
+        drop(sinks);
+        assert_eq!(Arc::strong_count(&health), 1, "the thread has let go");
+    }
 }
 
 #[test]
@@ -567,7 +718,8 @@ fn addresses_are_read_and_every_mistake_is_told_without_the_secret() {
         ("//h/o/b?token_env=BLANK", vec!["there is no token in BLANK"]),
         ("//h/o/b?token_file=/no/such", vec!["token_file /no/such"]),
         ("//h/o/b?token_env=MINE&token_env=MINE", vec!["more than one token"]),
-        ("//h/o?batch=1&token_env=NO#x", vec!["/org/bucket", "`batch` is unknown", "`NO`", "%23"]),
+        ("//h/o?batch_=1&token_env=NO#x", vec!["/org/bucket", "`batch_` is unknown", "`NO`", "%23"]),
+        ("//h/o/b?tag.symbol=x&measurement=", vec!["cannot be called `symbol`", "the measurement `` is empty"]),
     ] {
         let all = read(false, rest, &env).unwrap_err();
         assert_eq!(all.lines().count(), wants.len(), "{rest}: {all}");
@@ -661,17 +813,63 @@ impl Real {
         let admin = influxdb2::Client::new(&url, &org, token.trim());
         let runtime = client::runtime().unwrap();
         let bucket = format!("test-{:016x}", fastrand::u64(..));
-        runtime.block_on(async {
-            let orgs = admin.list_organizations(Default::default()).await.unwrap();
-            let org_id = orgs.orgs.iter().find(|o| o.name == org).unwrap().id.clone().unwrap();
-            let mut request = influxdb2::models::PostBucketRequest::new(org_id, bucket.clone());
-            if retention_s > 0 {
-                let expire = influxdb2::models::retention_rule::Type::Expire;
-                request.retention_rules = vec![influxdb2::models::RetentionRule::new(expire, retention_s)];
-            }
-            admin.create_bucket(Some(request)).await.unwrap();
+        let real = Real { url, org, file, bucket, admin, runtime };
+        real.create(retention_s);
+        Some(real)
+    }
+
+    fn org_id(&self) -> String {
+        let orgs = self.runtime.block_on(self.admin.list_organizations(Default::default())).unwrap().orgs;
+        orgs.iter().find(|org| org.name == self.org).unwrap().id.clone().unwrap()
+    }
+
+    /// Makes the bucket.
+    fn create(&self, retention_s: i32) {
+        let mut request = influxdb2::models::PostBucketRequest::new(self.org_id(), self.bucket.clone());
+        if retention_s > 0 {
+            let expire = influxdb2::models::retention_rule::Type::Expire;
+            request.retention_rules = vec![influxdb2::models::RetentionRule::new(expire, retention_s)];
+        }
+        self.runtime.block_on(self.admin.create_bucket(Some(request))).unwrap();
+    }
+
+    fn id(&self) -> Option<String> {
+        let request =
+            influxdb2::api::buckets::ListBucketsRequest { name: Some(self.bucket.clone()), ..Default::default() };
+        self.runtime.block_on(self.admin.list_buckets(Some(request))).ok()?.buckets.into_iter().find_map(|one| one.id)
+    }
+
+    /// Deletes the bucket.
+    fn delete(&self) {
+        let id = self.id().unwrap();
+        self.runtime.block_on(self.admin.delete_bucket(&id)).unwrap();
+    }
+
+    /// Something that the client has no call for.
+    fn post(&self, path: &str, body: &serde_json::Value) -> String {
+        let token = std::fs::read_to_string(&self.file).unwrap();
+        let request = reqwest::Client::new().post(format!("{}{path}", self.url.trim_end_matches('/')));
+        let request = request.header("Authorization", format!("Token {}", token.trim()));
+        let request = request.header("Content-Type", "application/json").body(body.to_string());
+        self.runtime.block_on(async { request.send().await.unwrap().error_for_status().unwrap().text().await.unwrap() })
+    }
+
+    /// A token that may write to the bucket, and nothing else.
+    fn write_only(&self) -> String {
+        let org = self.org_id();
+        let resource = serde_json::json!({"type": "buckets", "id": self.id().unwrap(), "orgID": org});
+        let body = serde_json::json!({"orgID": org, "permissions": [{"action": "write", "resource": resource}]});
+        let made: serde_json::Value = serde_json::from_str(&self.post("/api/v2/authorizations", &body)).unwrap();
+        made["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Deletes all points of a measurement.
+    fn forget(&self, measurement: &str) {
+        let body = serde_json::json!({
+            "start": "1970-01-01T00:00:00Z", "stop": "2262-01-01T00:00:00Z",
+            "predicate": format!("_measurement=\"{measurement}\""),
         });
-        Some(Real { url, org, file, bucket, admin, runtime })
+        self.post(&format!("/api/v2/delete?org={}&bucket={}", self.org, self.bucket), &body);
     }
 
     fn uri(&self, bucket: &str) -> String {
@@ -718,15 +916,9 @@ impl Real {
 
 impl Drop for Real {
     fn drop(&mut self) {
-        self.runtime.block_on(async {
-            let request =
-                influxdb2::api::buckets::ListBucketsRequest { name: Some(self.bucket.clone()), ..Default::default() };
-            if let Ok(found) = self.admin.list_buckets(Some(request)).await {
-                for id in found.buckets.into_iter().filter_map(|bucket| bucket.id) {
-                    drop(self.admin.delete_bucket(&id).await);
-                }
-            }
-        });
+        if let Some(id) = self.id() {
+            drop(self.runtime.block_on(self.admin.delete_bucket(&id)));
+        }
     }
 }
 
@@ -777,6 +969,110 @@ fn a_real_influxdb_gives_back_every_bit_of_hostile_rows() {
 }
 
 #[test]
+fn a_place_in_a_real_influxdb_has_one_owner() {
+    let Some(real) = Real::find("owners of places in a real InfluxDB", 0) else { return };
+    let dir = temp();
+    let of = |job: &str| SinkOptions {
+        owner: crate::sinks::Owner { job: job.into(), semantics: "s".into() },
+        ..options(dir.path())
+    };
+    let (one, two) = (of("one"), of("two"));
+    let both = [real.uri(&real.bucket), real.uri1(&real.bucket, "token_file")];
+    let with = |uri: &str, query: &str| format!("{uri}&{query}");
+    let store = |uri: &str, options: &SinkOptions, count: i64| {
+        check(uri, options).unwrap();
+        let mut sinks = open_uri(uri, options).unwrap();
+        sinks.iter_mut().for_each(|sink| store_all(&mut *sink.port, 1, &[row("DUP", 0, count)]));
+        sinks
+    };
+    store(&both[0], &one, 1); // and the place is kept by its mark, not by the run
+    for uri in &both {
+        let halt = check(uri, &two).unwrap_err();
+        assert!(halt.kind == HaltKind::Usage && halt.why.contains("`minute` belongs to job `one`"), "{halt}");
+        // another measurement or other tags are another place
+        for (query, count) in [("tag.venue=B%20%22C%22", 2), ("measurement=twos", 3)] {
+            store(&with(uri, query), &two, count);
+            let halt = check(&with(uri, query), &one).unwrap_err();
+            assert!(halt.why.contains("belongs to job `two`"), "{halt}");
+        }
+        check(uri, &one).unwrap();
+        check(&with(uri, "measurement=elsewhere"), &one).unwrap();
+        let same_name =
+            SinkOptions { owner: crate::sinks::Owner { semantics: "t".into(), ..one.owner.clone() }, ..one.clone() };
+        let halt = check(uri, &same_name).unwrap_err();
+        assert!(halt.why.contains("another job that is called `one` as well"), "{halt}");
+    }
+    let counts = |measurement: &str| -> BTreeSet<(Option<String>, String)> {
+        let rows = real.read(measurement);
+        rows.into_values().map(|mut fields| (fields.remove("venue"), fields.remove("count").unwrap())).collect()
+    };
+    assert_eq!(counts("twos"), [(None, "3".to_owned())].into());
+    assert_eq!(counts("minute where venue = ''"), [(None, "1".to_owned())].into(), "nobody has overwritten it");
+    assert_eq!(counts("minute where venue != ''"), [(Some("B \"C\"".to_owned()), "2".to_owned())].into());
+
+    // Taken, which the one that had it notices.
+    let pace = Pace { look: Duration::ZERO, ..Pace::default() };
+    let address = |uri: &str| {
+        let (scheme, rest) = uri.split_once(':').unwrap();
+        Address::parse(scheme, rest, scheme, &|_| None).unwrap()
+    };
+    let mut had = open_at(address(&both[0]), &one, pace).unwrap();
+    store_all(&mut *had[0].port, 1, &[row("DUP", 0, 1)]);
+    store(&both[1], &SinkOptions { take_sink: true, ..two }, 4);
+    had[0].port.offer(RowBatch { round: 2, seq: 2, rows: vec![row("DUP", 0, 1)], last: true }).unwrap();
+    poll("it is told", || had[0].port.stored().is_err_and(|halt| halt.why.contains("belongs to job `two`")));
+    assert_eq!(counts("minute where venue = ''"), [(None, "4".to_owned())].into());
+}
+
+#[test]
+fn a_token_that_may_not_read_a_real_influxdb_writes_and_says_so() {
+    let Some(real) = Real::find("a token that may only write", 0) else { return };
+    let dir = temp();
+    let file = dir.path().join("token");
+    std::fs::write(&file, real.write_only()).unwrap();
+    let uri = real.uri(&real.bucket).replace(&real.file, &file.display().to_string());
+    // Rows that an older version wrote, without a mark.
+    let mut sinks = open_uri(&real.uri(&real.bucket), &options(dir.path())).unwrap();
+    store_all(&mut *sinks[0].port, 1, &[row("A", 0, 1)]);
+    drop(sinks);
+    real.forget("minutely_jobs");
+    check(&uri, &options(dir.path())).unwrap();
+    let mut sinks = open_uri(&uri, &options(dir.path())).unwrap();
+    store_all(&mut *sinks[0].port, 1, &[row("B", 0, 1)]);
+    let remark = sinks[0].health.remark().unwrap();
+    assert!(remark.contains("is unknown") && remark.contains("let the token read"), "{remark}");
+    assert_eq!((sinks[0].health.trouble(), real.read("minute").len()), (None, 2));
+    // Its own mark keeps others out, who may read.
+    let other = SinkOptions { owner: Default::default(), ..options(dir.path()) };
+    assert!(check(&real.uri(&real.bucket), &other).unwrap_err().why.contains("belongs to job `job`"));
+}
+
+#[test]
+fn a_bucket_that_is_deleted_and_made_anew_is_held_and_then_said() {
+    let Some(real) = Real::find("a bucket that is deleted in mid-run", 0) else { return };
+    let dir = temp();
+    let address = {
+        let uri = real.uri(&real.bucket);
+        Address::parse("influxdb", uri.strip_prefix("influxdb:").unwrap(), "influxdb", &|_| None).unwrap()
+    };
+    let pace = Pace { look: Duration::ZERO, ..quick() };
+    let mut sinks = open_at(address, &SinkOptions { emit: Emit::Final, ..options(dir.path()) }, pace).unwrap();
+    store_all(&mut *sinks[0].port, 1, &[row("A", 0, 1)]);
+    real.delete();
+    sinks[0].port.offer(RowBatch { round: 2, seq: 2, rows: vec![row("B", 0, 1)], last: true }).unwrap();
+    poll("it is held", || sinks[0].health.trouble().is_some_and(|why| why.contains("create the bucket")));
+    assert_eq!(sinks[0].port.stored().unwrap().map(|stored| stored.at), Some(1));
+    real.create(0);
+    poll("it goes on", || sinks[0].port.stored().unwrap().map(|stored| stored.at) == Some(2));
+    store_all(&mut *sinks[0].port, 3, &[row("C", 0, 1)]);
+    let symbols: Vec<_> = real.read("minute").into_keys().map(|(symbol, _)| symbol).collect();
+    assert_eq!((symbols, unwritable(dir.path())), (vec!["B".to_owned(), "C".to_owned()], vec![]));
+    let remark = sinks[0].health.remark().unwrap();
+    assert!(remark.contains("the mark of this job") && remark.contains("is gone"), "{remark}");
+    assert!(check(&real.uri(&real.bucket), &SinkOptions { owner: Default::default(), ..options(dir.path()) }).is_err());
+}
+
+#[test]
 fn a_real_influxdb_says_no_clearly() {
     let Some(real) = Real::find("set-up mistakes at a real InfluxDB", 0) else { return };
     let dir = temp();
@@ -802,8 +1098,7 @@ fn a_real_422_leaves_out_what_is_to_blame_alone() {
     let options = options(dir.path());
     let uri = real.uri(&real.bucket);
     let address = Address::parse("influxdb", uri.strip_prefix("influxdb:").unwrap(), "influxdb", &|_| None).unwrap();
-    let set_up = found(&Arc::new(address), &options, Pace::default()).unwrap();
-    assert_eq!(set_up.retention, Some(3_600));
+    assert_eq!(kept(address), Some(3_600));
     let mut sinks = open_uri(&real.uri(&real.bucket), &options).unwrap();
     let now = options.clock.wall().0 / (60 * SECOND) * 60 * SECOND;
     let rows: Vec<_> = (0..300)
@@ -835,7 +1130,7 @@ fn the_v1_endpoint_of_a_real_influxdb_gives_back_every_bit_and_says_no_clearly()
         let rest = uri.strip_prefix("influxdb1:").unwrap();
         let address = Address::parse("influxdb1", rest, "influxdb1", &|_| None).unwrap();
         // This endpoint says `0s` of every bucket.
-        assert_eq!(found(&Arc::new(address), &options, Pace::default()), Ok(SetUp { retention: None }), "{uri}");
+        assert_eq!(kept(address), None, "{uri}");
     }
     let now = options.clock.wall().0 / (60 * SECOND) * 60 * SECOND;
     let mut rows = rows_within_hours(&mut rng, 3_000, true);

@@ -1,6 +1,7 @@
 //! `unwritable.jsonl`: points that the database will never take, with its answer. Durable before the round counts as
 //! stored. A point may be there twice, after a retry or a restart; what a crash tore is closed by a newline.
 
+use super::series::Series;
 use crate::sinks::append;
 use crate::sinks::port::{Health, Leave, Pauses, Stop};
 use crate::text::rfc3339;
@@ -19,11 +20,14 @@ pub(super) struct Unwritable {
 }
 
 /// A point as it is recorded.
-pub(super) fn record(sink: &str, measurement: &str, row: &Row, answer: &str) -> Value {
+pub(super) fn record(sink: &str, series: &Series, row: &Row, answer: &str) -> Value {
     let mut point = json!({
-        "measurement": measurement, "symbol": row.symbol, "minute": rfc3339(EventTime(row.minute.0), 9),
+        "measurement": series.measurement, "symbol": row.symbol, "minute": rfc3339(EventTime(row.minute.0), 9),
         "count": row.count, "sum": row.sum.to_string(), "avg": row.avg, "state": row.state.name(),
     });
+    if !series.tags.is_empty() {
+        point["tags"] = json!(series.tags);
+    }
     if let Some(market) = &row.market {
         point["open"] = json!(market.open);
         point["high"] = json!(market.high);

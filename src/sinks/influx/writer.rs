@@ -6,12 +6,14 @@
 //! `minute_live` it may show an older row until the next one. Batches are bisected when the server blames one of their points; before any point is blamed, an empty
 //! write must go through, lest a proxy that refuses everything make all points unwritable.
 
-use super::address::Address;
-use super::client::{Client, Reply, advice, brief, runtime};
-use super::line;
-use super::retry::{Backoff, Pace};
-use super::unwritable::{Unwritable, record};
-use crate::clock::Clock;
+use super::Shared;
+use super::advice::advice;
+use super::claim::Held;
+use super::client::{Client, Reply, brief, runtime};
+use super::line::Line;
+use super::retry::Backoff;
+use super::series::Series;
+use super::unwritable::record;
 use crate::sinks::RowWriter;
 use crate::sinks::port::{Health, Leave, Stop};
 use flate2::Compression;
@@ -30,17 +32,18 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// Writes rows to a measurement.
 pub(super) struct InfluxWriter {
-    address: Arc<Address>,
-    measurement: &'static str,
+    pub(super) shared: Arc<Shared>,
+    pub(super) series: Series,
+    line: Line,
     /// Each point once, the same bytes for ever: nothing but final rows.
     final_only: bool,
-    client: Client,
+    pub(super) client: Client,
     runtime: tokio::runtime::Runtime,
-    pace: Pace,
+    /// None before the place is the job's.
+    pub(super) held: Option<Held>,
     batch: Batch,
-    unwritable: Arc<Unwritable>,
-    health: Arc<Health>,
-    stop: Stop,
+    pub(super) health: Arc<Health>,
+    pub(super) stop: Stop,
 }
 
 /// Rows and their lines.
@@ -67,20 +70,49 @@ pub(super) fn gzip(lines: &[u8]) -> Vec<u8> {
 }
 
 impl InfluxWriter {
-    #[expect(clippy::too_many_arguments, reason = "its parts, put together in one place")]
     pub(super) fn new(
-        address: Arc<Address>,
-        measurement: &'static str,
+        shared: &Arc<Shared>,
+        series: Series,
         final_only: bool,
-        pace: Pace,
-        clock: Clock,
-        unwritable: Arc<Unwritable>,
         health: Arc<Health>,
         stop: Stop,
     ) -> Result<Self, Halt> {
-        let client = Client::new(&address, pace, clock)?;
-        let (runtime, batch) = (runtime()?, Batch::default());
-        Ok(InfluxWriter { address, measurement, final_only, client, runtime, pace, batch, unwritable, health, stop })
+        let client = Client::new(&shared.address, shared.pace, shared.options.clock)?;
+        let (runtime, batch, shared, line) = (runtime()?, Batch::default(), Arc::clone(shared), Line::of(&series));
+        Ok(InfluxWriter { shared, series, line, final_only, client, runtime, held: None, batch, health, stop })
+    }
+
+    /// Returns once the server takes writes of ours and the place is this job's: before that it may not even be there.
+    fn begin(&mut self) -> Result<(), Leave> {
+        if self.held.is_some() {
+            return self.keep();
+        }
+        self.until_taken()?;
+        self.claim()
+    }
+
+    /// Returns once the server has taken an empty write.
+    pub(super) fn until_taken(&self) -> Result<(), Leave> {
+        loop {
+            match self.deliver(gzip(b""))? {
+                Outcome::Done => return Ok(()),
+                Outcome::Split(answer) | Outcome::Blame { answer, .. } => {
+                    self.health.hurts(format!("refuses even an empty write ({})", brief(&answer)));
+                    self.stop.wait(self.shared.pace.hold)?;
+                }
+            }
+        }
+    }
+
+    /// Waits here, at most until the sink is told to stop.
+    pub(super) fn unless_stopped<T>(&self, future: impl Future<Output = T>) -> Result<T, Leave> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.stop.told() => Err(Leave::Stopped),
+                answer = future => Ok(answer),
+            }
+        })
     }
 
     /// Sends the batch; what is unwritable in it is recorded.
@@ -98,13 +130,13 @@ impl InfluxWriter {
             };
             if delivery.answered(outcome) {
                 self.health.hurts(format!("refuses even an empty write ({})", brief(&said)));
-                self.stop.wait(self.pace.hold)?;
+                self.stop.wait(self.shared.pace.hold)?;
             }
         }
         let refused = delivery.refused();
-        let name = &self.address.name;
+        let name = &self.shared.address.name;
         let refused: Vec<_> =
-            refused.iter().map(|(point, answer)| record(name, self.measurement, &batch.rows[*point], answer)).collect();
+            refused.iter().map(|(point, answer)| record(name, &self.series, &batch.rows[*point], answer)).collect();
         self.record(&refused)
     }
 
@@ -112,23 +144,17 @@ impl InfluxWriter {
         let Some(first) = refused.first() else { return Ok(()) };
         tracing::warn!(
             "{}: {} points cannot be written and are recorded in unwritable.jsonl; the first: {first}",
-            self.address.name,
+            self.shared.address.name,
             refused.len()
         );
-        self.unwritable.add(refused, &self.health, &self.stop)
+        self.shared.unwritable.add(refused, &self.health, &self.stop)
     }
 
     /// Sends the same bytes until it is known what became of them.
-    fn deliver(&mut self, body: Vec<u8>) -> Result<Outcome, Leave> {
-        let mut backoff = Backoff::new(self.pace);
+    pub(super) fn deliver(&self, body: Vec<u8>) -> Result<Outcome, Leave> {
+        let mut backoff = Backoff::new(self.shared.pace);
         loop {
-            let reply = self.runtime.block_on(async {
-                tokio::select! {
-                    biased;
-                    () = self.stop.told() => Err(Leave::Stopped),
-                    reply = self.client.write(body.clone()) => Ok(reply),
-                }
-            })?;
+            let reply = self.unless_stopped(self.client.write(body.clone()))?;
             let (why, wait) = match reply {
                 Reply::Lost(why) => (why, backoff.wait(None)),
                 Reply::Status { status, retry_after, text } => match judge(status) {
@@ -144,7 +170,7 @@ impl InfluxWriter {
                         return Ok(Outcome::Blame { answer: format!("{status}: {}", brief(&text)), dropped });
                     }
                     Verdict::Again => (format!("{status}: {}", brief(&text)), backoff.wait(retry_after)),
-                    Verdict::Hold => (advice(&self.address, status, &text), self.pace.hold),
+                    Verdict::Hold => (advice(&self.shared.address, status, &text), self.shared.pace.hold),
                 },
             };
             self.health.hurts(why);
@@ -155,19 +181,20 @@ impl InfluxWriter {
 
 impl RowWriter for InfluxWriter {
     fn rows(&mut self, _seq: u64, rows: &[Row]) -> Result<(), Leave> {
+        self.begin()?;
         for row in rows {
             if self.final_only && row.state != State::Final {
                 let why = format!(
                     "{}: a row that is {} came to a measurement of final rows ({} at {})",
-                    self.address.name,
+                    self.shared.address.name,
                     row.state.name(),
                     row.symbol,
                     row.minute.0
                 );
                 return Err(Leave::Halt(Halt::new(HaltKind::Internal, why)));
             }
-            if let Err(why) = line::write(self.measurement, row, &mut self.batch.lines) {
-                self.record(&[record(&self.address.name, self.measurement, row, why)])?;
+            if let Err(why) = self.line.write(row, &mut self.batch.lines) {
+                self.record(&[record(&self.shared.address.name, &self.series, row, why)])?;
                 continue;
             }
             self.batch.rows.push(row.clone());
@@ -180,19 +207,15 @@ impl RowWriter for InfluxWriter {
     }
 
     fn store(&mut self) -> Result<Option<u64>, Leave> {
+        self.begin()?;
         self.send()?;
         Ok(None)
     }
 
     /// (All that was taken is stored by now, or not whole: so trouble is a ping's, and a ping may end it.)
     fn idle(&mut self) -> Result<(), Leave> {
-        let pinged = self.runtime.block_on(async {
-            tokio::select! {
-                biased;
-                () = self.stop.told() => Err(Leave::Stopped),
-                pinged = self.client.ping() => Ok(pinged),
-            }
-        })?;
+        self.begin()?;
+        let pinged = self.unless_stopped(self.client.ping())?;
         match pinged {
             Ok(()) => self.health.heals(),
             Err(why) => self.health.hurts(why),
