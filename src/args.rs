@@ -33,7 +33,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URI", env = "MINUTELY_SOURCE", default_value = "sim:")]
     pub(crate) source: String,
 
-    /// Where rows go, repeatable: sqlite:PATH · influxdb://host:port/org/bucket · influxdb1://host:port/db (v1 API;
+    /// Where rows go, repeatable: sqlite:PATH[?table=NAME] · influxdb://host:port/org/bucket · influxdb1://host:port/db (v1 API;
     /// influxdb+https: and influxdb1+https: for TLS) · csv:PATH ·
     /// stdout: [default: sqlite: in the data folder]
     #[arg(long = "sink", value_name = "URI", env = "MINUTELY_SINK")]
