@@ -33,7 +33,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URI", env = "MINUTELY_SOURCE", default_value = "sim:")]
     pub(crate) source: String,
 
-    /// Where rows go, repeatable: sqlite:PATH · influxdb://host:port/org/bucket · influxdb1://host:port/db (v1 API;
+    /// Where rows go, repeatable: sqlite:PATH[?table=NAME] · influxdb://host:port/org/bucket · influxdb1://host:port/db (v1 API;
     /// influxdb+https: and influxdb1+https: for TLS; ?measurement=NAME and ?tag.NAME=VALUE, repeatable, name a place of its own
     /// in the bucket) · csv:PATH ·
     /// stdout: [default: sqlite: in the data folder]

@@ -223,8 +223,8 @@ fn serve(
         healths.iter().map(now).collect()
     };
     let market = config.metrics == Metrics::Market;
-    let history = sinks::sqlite_path(&config.sinks)
-        .map(|path| Arc::new(History(Stored::new(path, config.settings.rule.windowing))) as Arc<_>);
+    let history = sinks::stored(&config.sinks, config.settings.rule.windowing);
+    let history = history.map(|stored| Arc::new(History(stored)) as Arc<_>);
     let about = http::About {
         job: config.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         source: shown(&config.source),

@@ -6,8 +6,10 @@
 
 mod append;
 mod csv;
+mod file_id;
 mod influx;
 pub(crate) mod letters;
+mod local;
 mod port;
 mod sqlite;
 mod stdout;
@@ -18,11 +20,11 @@ pub(crate) use stored::Stored;
 
 use crate::clock::Clock;
 use crate::uri::shown;
+use local::Local;
 use minutely_dataflows::edge::{Halt, HaltKind, SinkPort, Takes, Wake};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::Windowing;
-use port::{RowPort, Stop};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,30 +143,16 @@ enum Target {
     Influx(influx::Address),
 }
 
-/// A sink of this machine.
-#[derive(Debug)]
-enum Local {
-    Sqlite(PathBuf),
-    Csv(PathBuf),
-    Stdout,
-}
-
-const KNOWN: &str = "sqlite:PATH, influxdb://host:port/org/bucket, influxdb1://host:port/db (either with +https before \
+const KNOWN: &str = "sqlite:PATH[?table=NAME], influxdb://host:port/org/bucket, influxdb1://host:port/db (either with +https before \
                      the colon), csv:PATH, stdout:";
 
 impl Target {
     fn parse(uri: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
+        if let Some(local) = Local::parse(uri) {
+            return local.map(Target::Local);
+        }
         let shown = shown(uri);
-        let file = |path: &str| match path {
-            "" => Err(vec![format!("sink `{shown}`: names no file")]),
-            path if path.contains('\0') => Err(vec![format!("sink `{shown}`: a path holds no NUL")]),
-            path => Ok(PathBuf::from(path)),
-        };
         match uri.split_once(':') {
-            Some(("sqlite", path)) => file(path).map(|path| Target::Local(Local::Sqlite(path))),
-            Some(("csv", path)) => file(path).map(|path| Target::Local(Local::Csv(path))),
-            Some(("stdout", "")) => Ok(Target::Local(Local::Stdout)),
-            Some(("stdout", _)) => Err(vec![format!("sink `{shown}`: nothing goes after `stdout:`")]),
             Some((scheme, rest)) if influx::Address::SCHEMES.contains(&scheme) => {
                 influx::Address::parse(scheme, rest, &shown, env).map(Target::Influx)
             }
@@ -187,9 +175,13 @@ pub(crate) fn name(uri: &str) -> String {
     format!("{shown}?{}", place.join("&"))
 }
 
-/// The file of the first `sqlite:` among these.
-pub(crate) fn sqlite_path(uris: &[String]) -> Option<PathBuf> {
-    uris.iter().find_map(|uri| uri.strip_prefix("sqlite:").map(PathBuf::from))
+/// What the first `sqlite:` among these has stored, with windows like these.
+pub(crate) fn stored(uris: &[String], windowing: Windowing) -> Option<Stored> {
+    let sqlite = |uri: &String| match Local::parse(uri)? {
+        Ok(Local::Sqlite(address)) => Some(Stored::new(address, windowing)),
+        _ => None,
+    };
+    uris.iter().find_map(sqlite)
 }
 
 fn environment(name: &str) -> Option<String> {
@@ -210,13 +202,9 @@ pub(crate) fn validate(uri: &str) -> Vec<String> {
 pub(crate) fn takes(uri: &str, emit: Emit) -> Vec<Takes> {
     match Target::parse(uri, &environment) {
         Ok(Target::Influx(_)) => influx::measurements(emit).into_iter().map(|(_, takes)| takes).collect(),
-        Ok(_) => vec![file_takes(emit)],
+        Ok(Target::Local(_)) => vec![local::takes(emit)],
         Err(_) => Vec::new(),
     }
-}
-
-fn file_takes(emit: Emit) -> Takes {
-    Takes { changes: emit == Emit::Changes, partial: true, open_every: 0 }
 }
 
 /// Looks whether a sink can work, leaving nothing behind. A service that does not answer is a warning: its rows are held.
@@ -225,16 +213,8 @@ fn file_takes(emit: Emit) -> Takes {
 /// 64 with what to do; 69 for a database of this machine that stays locked.
 pub(crate) fn check(uri: &str, options: &SinkOptions) -> Result<(), Halt> {
     match parsed(uri)? {
-        Target::Local(local) => look(&local, options),
+        Target::Local(local) => local.look(options),
         Target::Influx(address) => influx::look(address, options),
-    }
-}
-
-fn look(local: &Local, options: &SinkOptions) -> Result<(), Halt> {
-    match local {
-        Local::Sqlite(path) => sqlite::look(path, options),
-        Local::Csv(path) => append::look("csv", path, &options.data, options.position),
-        Local::Stdout => Ok(()),
     }
 }
 
@@ -244,36 +224,9 @@ fn look(local: &Local, options: &SinkOptions) -> Result<(), Halt> {
 /// As [`check`].
 pub(crate) fn open(uri: &str, options: &SinkOptions) -> Result<Vec<OpenSink>, Halt> {
     match parsed(uri)? {
-        Target::Local(local) => Ok(vec![open_local(uri, &local, options)?]),
+        Target::Local(local) => Ok(vec![local.open(uri, options)?]),
         Target::Influx(address) => influx::open(address, options),
     }
-}
-
-fn open_local(uri: &str, local: &Local, options: &SinkOptions) -> Result<OpenSink, Halt> {
-    look(local, options)?;
-    if let Local::Sqlite(path) | Local::Csv(path) = local
-        && append::folder_of(path) == options.data
-    {
-        make_folder(&options.data)?;
-    }
-    let takes = file_takes(options.emit);
-    let (health, stop) = (Health::new(uri), Stop::new());
-    let (thread, writer, chain): (_, Box<dyn RowWriter>, _) = match local {
-        Local::Sqlite(path) => {
-            let (writer, chain) = sqlite::open(path, options, health.clone(), stop.clone())?;
-            ("sqlite", Box::new(writer), Some(chain))
-        }
-        Local::Csv(path) => ("csv", Box::new(csv::open(path, options, health.clone(), stop.clone())?), None),
-        Local::Stdout => ("stdout", Box::new(stdout::open(options, health.clone(), stop.clone())?), None),
-    };
-    let port = Box::new(RowPort::start(thread, options.wake.clone(), stop, writer)?);
-    Ok(OpenSink { name: uri.to_owned(), takes, port, health, chain })
-}
-
-/// Makes the job's folder.
-fn make_folder(folder: &Path) -> Result<(), Halt> {
-    std::fs::create_dir_all(folder)
-        .map_err(|e| Halt::new(HaltKind::Usage, format!("folder {}: {e}; choose another --data", folder.display())))
 }
 
 /// What the tests of this room share.
@@ -284,6 +237,7 @@ pub(crate) mod testing {
     use minutely_dataflows::edge::RowBatch;
     use minutely_dataflows::row::MarketRow;
     use minutely_dataflows::time::{SECOND, State, WindowStart};
+    use std::path::Path;
     use std::time::Instant;
 
     pub(super) fn temp() -> tempfile::TempDir {

@@ -1,63 +1,59 @@
-//! `sqlite:PATH`: one table `minutes` with the newest row of every minute and symbol.
+//! `sqlite:PATH[?table=NAME]`: one table, `minutes`, with the newest row of every minute and symbol.
 //!
-//! A row carries the version of what committed it: (chain, generation, seq). A run that begins a chain takes the next
-//! number from the table's `meta`; a restart keeps its own. The upsert refuses an older version, and any row that is
-//! not final over a final one: so whatever is repeated, delayed or sent by a run that has been taken over does no harm.
+//! A row carries the version of what committed it: (chain, generation, seq). A run that begins a chain takes the table's
+//! next number; a restart keeps its own. The upsert refuses an older version, and any row that is not final over a final
+//! one: so whatever is repeated, delayed or sent by a run that has been taken over does no harm. Two jobs would: a table
+//! has an owner, and another job's is refused ([`layout`]).
 //!
 //! What `meta` also has is the manifest of each chain's newest rows: a state that knows less is an older copy.
 //!
 //! Each batch is one transaction with an fsync, so a batch that fails half-way (disk full, locked by another program)
 //! is simply tried again. Readers may see part of a round. The file is marked as ours in its header, so that
-//! looking at it needs no SQLite and leaves no trace.
+//! looking at another program's needs no SQLite and leaves no trace. Whether the path still names the file, and its log
+//! beside it, is looked at before and after each batch and every few seconds: what goes to a file without a name is not
+//! stored.
+
+mod layout;
+
+pub(super) use layout::{TableName, exact};
 
 use super::append;
+use super::file_id::FileId;
 use super::port::{Health, Leave, Pauses, Stop};
 use super::{RowWriter, SinkOptions};
 use crate::text::MinuteText;
+use layout::{APPLICATION_ID, Made};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::Row;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// "mntl" in the header's field for whose format it is, bytes 68 to 71.
-const APPLICATION_ID: u32 = 0x6d6e_746c;
 /// What a database begins with: <https://www.sqlite.org/fileformat.html>.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-/// The layout of the tables below.
-const FORMAT: i64 = 1;
 /// How long SQLite itself waits for a lock; short, for a stop must not wait longer.
 const BUSY: Duration = Duration::from_millis(250);
 
-const TABLES: &str = "
-CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE minutes (
-    symbol TEXT NOT NULL, minute TEXT NOT NULL, count INTEGER NOT NULL, sum TEXT NOT NULL, avg REAL NOT NULL,
-    state TEXT NOT NULL, open REAL, high REAL, low REAL, close REAL, volume TEXT, vwap REAL,
-    chain INTEGER NOT NULL, generation INTEGER NOT NULL, seq INTEGER NOT NULL,
-    PRIMARY KEY (minute, symbol)
-) WITHOUT ROWID;";
-
-const UPSERT: &str = "
-INSERT INTO minutes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
-ON CONFLICT (minute, symbol) DO UPDATE SET
-    count = excluded.count, sum = excluded.sum, avg = excluded.avg, state = excluded.state, open = excluded.open,
-    high = excluded.high, low = excluded.low, close = excluded.close, volume = excluded.volume, vwap = excluded.vwap,
-    chain = excluded.chain, generation = excluded.generation, seq = excluded.seq
-WHERE (excluded.chain, excluded.generation, excluded.seq) >= (chain, generation, seq)
-    AND (excluded.state = 'final' OR state <> 'final')";
-
 /// What a state that is gone on with must know of.
 const NEWEST: &str = "
-INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)";
+INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)";
+
+/// A table, as the command line names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Address {
+    pub(super) path: PathBuf,
+    pub(super) table: TableName,
+}
 
 /// Writes rows to a database.
 pub(super) struct SqliteWriter {
     db: Connection,
-    path: PathBuf,
+    place: Address,
+    upsert: String,
+    files: Files,
     chain: i64,
     generation: i64,
     minute: MinuteText,
@@ -65,6 +61,14 @@ pub(super) struct SqliteWriter {
     newest: Option<u64>,
     health: Arc<Health>,
     stop: Stop,
+}
+
+/// The files that the connection has open.
+struct Files {
+    database: FileId,
+    /// The log beside it, which holds the newest rows. None where the database has none, and before the first batch.
+    log: Option<FileId>,
+    logs: bool,
 }
 
 fn usage(path: &Path, why: &str) -> Halt {
@@ -75,76 +79,49 @@ fn usage(path: &Path, why: &str) -> Halt {
 ///
 /// # Errors
 /// 64, with what to do. 65: it has rows that the state which is gone on with does not know.
-pub(super) fn look(path: &Path, options: &SinkOptions) -> Result<(), Halt> {
+pub(super) fn look(place: &Address, options: &SinkOptions) -> Result<(), Halt> {
+    let Address { path, table } = place;
+    let nothing = layout::Facts::default();
     if !append::look_writable("sqlite", path, &options.data)? {
-        return fits(path, options, None);
+        return layout::decide(&nothing, path, table, options);
     }
     let mut header = Vec::new();
     let file = File::open(path).map_err(|e| usage(path, &e.to_string()))?;
     file.take(100).read_to_end(&mut header).map_err(|e| usage(path, &e.to_string()))?;
     match header.as_slice() {
-        [] => fits(path, options, None),
+        [] => layout::decide(&nothing, path, table, options),
         h if !h.starts_with(MAGIC) => Err(usage(path, "is not a SQLite database; choose another path")),
-        h if h.get(68..72) == Some(APPLICATION_ID.to_be_bytes().as_slice()) => match options.chain {
-            Some(chain) => fits(path, options, newest(path, chain, options.patience)?),
-            None => Ok(()),
-        },
+        h if h.get(68..72) == Some(APPLICATION_ID.to_be_bytes().as_slice()) => {
+            layout::decide(&facts(place, options)?, path, table, options)
+        }
         _ => Err(usage(path, "is a database of another program; choose another path")),
     }
 }
 
-/// Do the newest rows fit to the state? If an older copy of it was restored, rows that go on from there are older than
-/// those which are here, and all of them would be refused. If the database was, or is gone, it lacks rows that are
-/// forgotten.
-fn fits(path: &Path, options: &SinkOptions, newest: Option<u64>) -> Result<(), Halt> {
-    let (Some(_), Some(left)) = (options.chain, &options.left) else { return Ok(()) };
-    let (newest, known) = (newest.unwrap_or(0), options.position.unwrap_or(0));
-    let (path, place, seq) = (path.display(), &left.place, left.seq);
-    let why = if newest > seq {
-        format!(
-            "sqlite {path}: has rows of manifest {newest}, and the state {place} is at manifest {seq}: it is an older copy, \
-             whose rows would be refused there; restore the newest copy, or begin anew from the log (minutely state rebuild)"
-        )
-    } else if newest < known {
-        format!(
-            "sqlite {path}: has rows up to manifest {newest}, and had those of manifest {known} when the state {place} was \
-             written, which are forgotten: restore the database, or begin anew from the log (minutely state rebuild)"
-        )
-    } else {
-        return Ok(());
-    };
-    Err(Halt::new(HaltKind::Data, why))
-}
-
-/// The manifest of the newest rows of this chain. Others may use the database: it is tried for a while.
-fn newest(path: &Path, chain: u64, patience: Duration) -> Result<Option<u64>, Halt> {
+/// What the database says of itself. Others may use it: it is tried for a while.
+fn facts(place: &Address, options: &SinkOptions) -> Result<layout::Facts, Halt> {
     let begun = Instant::now();
+    let read = || layout::read(&connect(&place.path, OpenFlags::empty())?, &place.table, options.chain);
     loop {
-        match newest_row(path, chain) {
-            Ok(newest) => return Ok(newest.and_then(|newest| u64::try_from(newest).ok())),
-            Err(e) if passes(&e) && begun.elapsed() < patience => std::thread::sleep(BUSY),
-            Err(e) => {
-                let why = format!("sqlite {}: {e}; see who uses it, and to the disk", path.display());
-                return Err(Halt::new(HaltKind::Unreachable, why));
-            }
+        match read() {
+            Ok(facts) => return Ok(facts),
+            Err(e) if passes(&e) && begun.elapsed() < options.patience => std::thread::sleep(BUSY),
+            Err(e) if passes(&e) => return Err(unreachable(&place.path, &e.to_string(), begun)),
+            Err(e) => return Err(usage(&place.path, &format!("{e}; choose another path"))),
         }
     }
 }
 
-/// The manifest of the newest rows that a chain has written.
-fn newest_row(path: &Path, chain: u64) -> Result<Option<i64>, rusqlite::Error> {
-    let db = connect(path)?;
-    db.query_row("SELECT value FROM meta WHERE key = ?1", [newest_key(chain)], |row| row.get(0)).optional()
+fn unreachable(path: &Path, why: &str, begun: Instant) -> Halt {
+    let tried = begun.elapsed().as_secs_f64();
+    let why = format!("sqlite {}: {why}; tried for {tried:.1} s: see who uses it, and to the disk", path.display());
+    Halt::new(HaltKind::Unreachable, why)
 }
 
-fn newest_key(chain: impl std::fmt::Display) -> String {
-    format!("newest of chain {chain}")
-}
-
-fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
+fn connect(path: &Path, more: OpenFlags) -> Result<Connection, rusqlite::Error> {
     // `./`, lest a name such as `:memory:` means something else. No URI flag, for the same reason.
     let plain = if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) };
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let db = Connection::open_with_flags(plain, flags)?;
     db.busy_timeout(BUSY)?;
     Ok(db)
@@ -173,35 +150,37 @@ fn passes(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// Opens the database, makes what is not there yet, and begins or continues a chain. Says which chain that is.
+/// Opens the database, makes what is not there yet, and begins or continues a chain. Says which chain that is. Looks at
+/// no file but by SQLite: another sink of this run may have it open, whose locks would be gone with a file that is closed.
 ///
 /// # Errors
-/// 64 when it is not ours; 69 when it stays locked, or the disk full, for longer than the patience.
+/// As [`look`]; 69 when it stays locked, or the disk full, for longer than the patience.
 pub(super) fn open(
-    path: &Path,
+    place: &Address,
     options: &SinkOptions,
     health: Arc<Health>,
     stop: Stop,
 ) -> Result<(SqliteWriter, u64), Halt> {
+    let path = &place.path;
     let generation = i64::try_from(options.generation).map_err(|_| usage(path, "the generation is out of range"))?;
     let begun = Instant::now();
     let mut pauses = Pauses::new();
     loop {
-        let why = match begin(path, options.chain) {
-            Ok((db, chain)) => {
+        let why = match begin(place, options) {
+            Ok((db, files, chain)) => {
                 let minute = MinuteText::new(options.windowing);
                 let number =
                     u64::try_from(chain).map_err(|_| usage(path, "its chain is negative; choose another path"))?;
-                let path = path.to_owned();
-                return Ok((SqliteWriter { db, path, chain, generation, minute, newest: None, health, stop }, number));
+                let (place, upsert, newest) = (place.clone(), place.table.upsert(), None);
+                let writer = SqliteWriter { db, place, upsert, files, chain, generation, minute, newest, health, stop };
+                return Ok((writer, number));
             }
             Err(Refused::Halt(halt)) => return Err(halt),
             Err(Refused::Sqlite(e)) if passes(&e) => e.to_string(),
             Err(Refused::Sqlite(e)) => return Err(usage(path, &format!("{e}; choose another path"))),
         };
         if begun.elapsed() >= options.patience {
-            let why = format!("sqlite {}: {why}; see who uses it, and to the disk", path.display());
-            return Err(Halt::new(HaltKind::Unreachable, why));
+            return Err(unreachable(path, &why, begun));
         }
         health.hurts(why);
         if pauses.wait(&stop).is_err() {
@@ -222,62 +201,59 @@ impl From<rusqlite::Error> for Refused {
     }
 }
 
-fn begin(path: &Path, chain: Option<u64>) -> Result<(Connection, i64), Refused> {
+fn begin(place: &Address, options: &SinkOptions) -> Result<(Connection, Files, i64), Refused> {
+    let Address { path, table } = place;
     let halt = |why: &str| Refused::Halt(usage(path, why));
-    let mut db = connect(path)?;
+    let mut db = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
     db.pragma_update(None, "synchronous", "FULL")?;
-    let chain = {
+    let made = {
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let id: i64 = tx.pragma_query_value(None, "application_id", |row| row.get(0))?;
         let tables: i64 = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        match (id == i64::from(APPLICATION_ID), tables) {
-            (true, 1..) => {}
-            (_, 0) => {
-                tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-                tx.execute_batch(TABLES)?;
-                tx.execute("INSERT INTO meta VALUES ('format', ?1), ('chain', 0)", [FORMAT])?;
-            }
-            _ => return Err(halt("is a database of another program; choose another path")),
+        if tables > 0 && id != i64::from(APPLICATION_ID) {
+            return Err(halt("is a database of another program; choose another path"));
         }
-        let meta = |key: &str| -> Result<Option<i64>, rusqlite::Error> {
-            tx.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()
-        };
-        match meta("format")? {
-            Some(FORMAT) => {}
-            Some(other) => {
-                return Err(halt(&format!(
-                    "has format {other}, and this version writes format {FORMAT}; choose another path"
-                )));
-            }
-            None => return Err(halt("says nothing of its format; choose another path")),
-        }
-        let greatest = meta("chain")?.unwrap_or(0);
-        let chain = match chain {
-            None => greatest.checked_add(1).ok_or_else(|| halt("has run out of chains; choose another path"))?,
-            Some(ours) => i64::try_from(ours).map_err(|_| halt("the chain is out of range"))?,
-        };
-        tx.execute("INSERT OR REPLACE INTO meta VALUES ('chain', max(?1, ?2))", [greatest, chain])?;
+        let facts = layout::read(&tx, table, options.chain)?;
+        layout::decide(&facts, path, table, options).map_err(Refused::Halt)?;
+        let made = layout::make(&tx, &facts, table, options)?.map_err(halt)?;
         tx.commit()?;
-        chain
+        made
     };
+    let Made { chain, taken_over } = made;
+    if taken_over {
+        tracing::warn!(
+            "sqlite {}: was of format 1, and is of format 2 now: sum and volume are numbers there, and their exact text is in \
+             sum_exact and volume_exact",
+            path.display()
+        );
+    }
     // After the first commit, so that the header in the file itself says whose it is. Where WAL cannot be, the mode
     // stays what it was, and commits are as durable.
-    let _mode: String = db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    let mode: String = db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     append::sync_folder_of(path).map_err(|e| halt(&format!("its folder cannot be synchronized: {e}")))?;
-    Ok((db, chain))
+    let database = FileId::at(path).map_err(|e| halt(&format!("{e}; choose another path")))?;
+    Ok((db, Files { database, log: None, logs: mode == "wal" }, chain))
+}
+
+/// The log beside a database.
+fn log_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
 }
 
 impl SqliteWriter {
     fn put(&mut self, seq: i64, rows: &[Row]) -> Result<(), rusqlite::Error> {
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
-            let mut upsert = tx.prepare_cached(UPSERT)?;
+            let mut upsert = tx.prepare_cached(&self.upsert)?;
             for row in rows {
                 let market = row.market.as_ref();
                 upsert.execute(rusqlite::params![
                     row.symbol,
                     self.minute.of(row.minute),
                     row.count,
+                    row.sum.to_f64(),
                     row.sum.to_string(),
                     row.avg,
                     row.state.name(),
@@ -285,6 +261,7 @@ impl SqliteWriter {
                     market.map(|m| m.high),
                     market.map(|m| m.low),
                     market.map(|m| m.close),
+                    market.map(|m| m.volume.to_f64()),
                     market.map(|m| m.volume.to_string()),
                     market.and_then(|m| m.vwap),
                     self.chain,
@@ -292,17 +269,49 @@ impl SqliteWriter {
                     seq,
                 ])?;
             }
-            tx.prepare_cached(NEWEST)?.execute(rusqlite::params![newest_key(self.chain), seq])?;
+            tx.prepare_cached(NEWEST)?.execute(rusqlite::params![self.place.table.newest_key(self.chain), seq])?;
         }
         tx.commit()
+    }
+
+    /// What is wrong, if what is written goes to a file that the path does not name.
+    fn missed(&mut self) -> Option<String> {
+        let (path, files) = (&self.place.path, &mut self.files);
+        let log = log_of(path);
+        if files.logs && files.log.is_none() && self.newest.is_some() {
+            // Made with the first batch at the latest, and there as long as a connection is.
+            files.log = FileId::at(&log).ok().or(Some(files.database));
+        }
+        files.database.missed_at(path).or_else(|| files.log?.missed_at(&log))
+    }
+
+    /// Waits while the path names another file than the one that is open, or none.
+    fn wait_until_there(&mut self) -> Result<(), Leave> {
+        let mut pauses = Pauses::new();
+        while let Some(why) = self.missed() {
+            self.health.hurts(why);
+            pauses.wait(&self.stop)?;
+        }
+        Ok(())
+    }
+
+    fn broken(&self, e: &rusqlite::Error) -> Halt {
+        let why = format!(
+            "sqlite {}: {e}; it is damaged, or another program changed it: undo that, or restore the database, and start \
+             again; or move it away and begin anew from the log (minutely state rebuild)",
+            self.place.path.display()
+        );
+        Halt::new(HaltKind::Internal, why)
     }
 }
 
 impl RowWriter for SqliteWriter {
     fn rows(&mut self, seq: u64, rows: &[Row]) -> Result<(), Leave> {
-        let version = i64::try_from(seq).map_err(|_| usage(&self.path, "the manifest's number is out of range"))?;
+        let version =
+            i64::try_from(seq).map_err(|_| usage(&self.place.path, "the manifest's number is out of range"))?;
         let mut pauses = Pauses::new();
         loop {
+            self.wait_until_there()?;
             match self.put(version, rows) {
                 Ok(()) => {
                     self.newest = self.newest.max(Some(seq));
@@ -310,22 +319,26 @@ impl RowWriter for SqliteWriter {
                     return Ok(());
                 }
                 Err(e) if passes(&e) => {
-                    self.health.hurts(format!("{}: {e}", self.path.display()));
+                    self.health.hurts(format!("{}: {e}", self.place.path.display()));
                     pauses.wait(&self.stop)?;
                 }
-                Err(e) => {
-                    let why = format!(
-                        "sqlite {}: {e}; it is damaged or was changed by another program: move it away and start again",
-                        self.path.display()
-                    );
-                    return Err(Leave::Halt(Halt::new(HaltKind::Internal, why)));
-                }
+                Err(e) => return Err(Leave::Halt(self.broken(&e))),
             }
         }
     }
 
     fn store(&mut self) -> Result<Option<u64>, Leave> {
+        self.wait_until_there()?;
+        self.health.heals();
         Ok(self.newest) // every batch was committed
+    }
+
+    fn idle(&mut self) -> Result<(), Leave> {
+        match self.missed() {
+            Some(why) => self.health.hurts(why),
+            None => self.health.heals(),
+        }
+        Ok(())
     }
 }
 
@@ -338,15 +351,20 @@ mod tests {
     use minutely_dataflows::time::State;
     use std::collections::BTreeMap;
 
+    fn at(path: &Path) -> Address {
+        Address { path: path.to_owned(), table: TableName::default() }
+    }
+
     fn writer(path: &Path, chain: Option<u64>, generation: u64) -> SqliteWriter {
         let options = SinkOptions { chain, generation, ..options(Path::new("/nowhere")) };
-        open(path, &options, Health::new("sqlite"), Stop::new()).unwrap().0
+        open(&at(path), &options, Health::new("sqlite"), Stop::new()).unwrap().0
     }
 
     fn read(path: &Path) -> Vec<(String, String, i64, String, f64, String)> {
         let db = Connection::open(path).unwrap();
-        let mut select =
-            db.prepare("SELECT symbol, minute, count, sum, avg, state FROM minutes ORDER BY minute, symbol").unwrap();
+        let mut select = db
+            .prepare("SELECT symbol, minute, count, sum_exact, avg, state FROM minutes ORDER BY minute, symbol")
+            .unwrap();
         let rows = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?)));
         rows.unwrap().map(Result::unwrap).collect()
     }
@@ -389,7 +407,7 @@ mod tests {
         writer(&path, Some(3), 1).rows(5, &[row("B", 0, 1)]).unwrap();
         let looked = |chain: Option<u64>, seq: u64| {
             let left = Some(super::super::Left { place: "the state".into(), seq });
-            look(&path, &SinkOptions { chain, left, ..options(Path::new("/nowhere")) })
+            look(&at(&path), &SinkOptions { chain, left, ..options(Path::new("/nowhere")) })
         };
         looked(Some(3), 7).unwrap();
         looked(Some(3), 8).unwrap();
@@ -404,7 +422,7 @@ mod tests {
         let known = |path: &Path, position: u64| {
             let left = Some(super::super::Left { place: "the state".into(), seq: 9 });
             let options = SinkOptions { chain: Some(3), left, position: Some(position), ..options(dir.path()) };
-            look(path, &options)
+            look(&at(path), &options)
         };
         known(&path, 8).unwrap();
         for (path, has) in [(path.clone(), 8), (dir.path().join("gone"), 0)] {
@@ -464,13 +482,15 @@ mod tests {
         store_all(&mut *sinks[0].port, 1, &rows);
         let mut got = BTreeMap::new();
         let db = Connection::open(&path).unwrap();
-        let mut select = db.prepare("SELECT * FROM minutes").unwrap();
+        let columns =
+            "symbol, minute, count, sum_exact, avg, state, open, high, low, close, volume_exact, vwap, sum, volume";
+        let mut select = db.prepare(&format!("SELECT {columns} FROM minutes")).unwrap();
         let mut cursor = select.query([]).unwrap();
         while let Some(r) = cursor.next().unwrap() {
             let real = |i| r.get::<_, Option<f64>>(i).unwrap().map(f64::to_bits);
             let text = |i| r.get::<_, Option<String>>(i).unwrap();
             let key = (text(1).unwrap(), text(0).unwrap());
-            let numbers = [real(4), real(6), real(7), real(8), real(9), real(11)];
+            let numbers = [4, 6, 7, 8, 9, 11, 12, 13].map(real);
             got.insert(key, (r.get::<_, i64>(2).unwrap(), text(3), text(5), numbers, text(10)));
         }
         let mut minute = MinuteText::new(minutely_dataflows::time::Windowing::default());
@@ -478,7 +498,10 @@ mod tests {
             .iter()
             .map(|row| {
                 let m = row.market.as_ref().unwrap();
-                let numbers = [Some(row.avg), Some(m.open), Some(m.high), Some(m.low), Some(m.close), m.vwap];
+                let prices = [row.avg, m.open, m.high, m.low, m.close].map(Some);
+                let [avg, open, high, low, close] = prices;
+                let (sum, volume) = (Some(row.sum.to_f64()), Some(m.volume.to_f64()));
+                let numbers = [avg, open, high, low, close, m.vwap, sum, volume];
                 let rest = (row.count, Some(row.sum.to_string()), Some(row.state.name().to_owned()));
                 let value = (rest.0, rest.1, rest.2, numbers.map(|n| n.map(f64::to_bits)), Some(m.volume.to_string()));
                 ((minute.of(row.minute).to_owned(), row.symbol.clone()), value)
@@ -509,7 +532,7 @@ mod tests {
             let before = std::fs::read(&path).unwrap();
             let options = options(Path::new("/nowhere"));
             let halts = [check(&uri, &options).unwrap_err(), open_sink(&uri, &options).map(drop).unwrap_err()];
-            let straight = open(&path, &options, Health::new("sqlite"), Stop::new()).map(drop).unwrap_err();
+            let straight = open(&at(&path), &options, Health::new("sqlite"), Stop::new()).map(drop).unwrap_err();
             for halt in halts.into_iter().chain([straight]) {
                 assert!(halt.kind == HaltKind::Usage && halt.why.contains("choose another path"), "{halt}");
             }
@@ -524,13 +547,13 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         drop(writer(&path, None, 0));
         check(&uri, &options(Path::new("/nowhere"))).unwrap();
-        Connection::open(&path).unwrap().execute_batch("UPDATE meta SET value = 2 WHERE key = 'format'").unwrap();
+        Connection::open(&path).unwrap().execute_batch("UPDATE meta SET value = 3 WHERE key = 'format'").unwrap();
         let halt = open_sink(&uri, &options(dir.path())).map(drop).unwrap_err();
-        assert!(halt.kind == HaltKind::Usage && halt.why.contains("format 2"), "{halt}");
+        assert!(halt.kind == HaltKind::Usage && halt.why.contains("format 3"), "{halt}");
         for name in [":memory:", "file:x?mode=memory", ""] {
             let path = dir.path().join(name);
             let options = SinkOptions { patience: Duration::ZERO, ..options(dir.path()) };
-            drop(open(&path, &options, Health::new("sqlite"), Stop::new()).map(drop));
+            drop(open(&at(&path), &options, Health::new("sqlite"), Stop::new()).map(drop));
             assert_eq!(path.is_file(), !name.is_empty(), "{name} is a name like any other");
         }
     }
@@ -592,5 +615,132 @@ mod tests {
         Connection::open(&path).unwrap().execute_batch("DROP TABLE minutes").unwrap();
         let Err(Leave::Halt(halt)) = writer.rows(1, &[row("A", 0, 1)]) else { panic!("no halt") };
         assert!(halt.kind == HaltKind::Internal && halt.why.contains("no such table"), "{halt}");
+    }
+
+    const FORMAT_1: &str = "
+        CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+        CREATE TABLE minutes (
+            symbol TEXT NOT NULL, minute TEXT NOT NULL, count INTEGER NOT NULL, sum TEXT NOT NULL, avg REAL NOT NULL,
+            state TEXT NOT NULL, open REAL, high REAL, low REAL, close REAL, volume TEXT, vwap REAL,
+            chain INTEGER NOT NULL, generation INTEGER NOT NULL, seq INTEGER NOT NULL,
+            PRIMARY KEY (minute, symbol)
+        ) WITHOUT ROWID;
+        INSERT INTO meta VALUES ('format', 1), ('chain', 2), ('newest of chain 2', 7);
+        INSERT INTO minutes VALUES
+            ('A', 'm', 1, '0.1', 0.1, 'final', 1, 1, 1, 1, '2500', 1, 2, 0, 7),
+            ('B', 'm', 1, '123456789012345678.000000000000000001', 1, 'open', NULL, NULL, NULL, NULL, NULL, NULL, 2, 0, 7);
+        CREATE VIEW sums AS SELECT symbol, sum FROM minutes;";
+
+    #[test]
+    fn a_database_of_format_1_is_taken_over_whole() {
+        let dir = temp();
+        let path = dir.path().join("db");
+        let db = Connection::open(&path).unwrap();
+        db.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        db.execute_batch(FORMAT_1).unwrap();
+        drop(db);
+        let before = std::fs::read(&path).unwrap();
+        let begun = |chain: Option<u64>, take_sink: bool| {
+            let options = SinkOptions { chain, take_sink, ..options(Path::new("/nowhere")) };
+            look(&at(&path), &options)?;
+            open(&at(&path), &options, Health::new("sqlite"), Stop::new())
+        };
+        let halt = begun(None, false).map(drop).unwrap_err();
+        assert!(halt.kind == HaltKind::Usage && halt.why.contains("an earlier version"), "{halt}");
+        assert_eq!(std::fs::read(&path).unwrap(), before, "a refused run changes nothing");
+        let (mut writer, chain) = begun(Some(2), false).unwrap();
+        assert_eq!(chain, 2);
+        writer.rows(8, &[row("C", 0, 2)]).unwrap();
+        drop(writer);
+        let db = Connection::open(&path).unwrap();
+        let mut select =
+            db.prepare("SELECT symbol, sum, sum_exact, volume, volume_exact FROM minutes ORDER BY symbol").unwrap();
+        let rows = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))).unwrap();
+        let rows: Vec<(String, f64, String, Option<f64>, Option<String>)> = rows.map(Result::unwrap).collect();
+        let exact = "123456789012345678.000000000000000001";
+        assert_eq!(
+            rows,
+            [
+                ("A".into(), 0.1, "0.1".into(), Some(2500.0), Some("2500".into())),
+                ("B".into(), 123_456_789_012_345_680.0, exact.into(), None, None),
+                ("C".into(), 201.0, "201".into(), None, None),
+            ]
+        );
+        assert_eq!(begun(Some(2), false).map(drop), Ok(()), "once is enough");
+        assert_eq!(begun(None, false).unwrap().1, 3, "it is this job's now");
+    }
+
+    #[test]
+    fn numbers_are_numbers() {
+        let dir = temp();
+        let path = dir.path().join("db");
+        writer(&path, None, 0).rows(1, &[row("A", 0, 5), row("B", 0, 997), row("C", 0, 2500)]).unwrap();
+        let db = Connection::open(&path).unwrap();
+        let most: (String, f64) =
+            db.query_row("SELECT symbol, max(sum) FROM minutes", [], |r| Ok((r.get(0)?, r.get(1)?))).unwrap();
+        assert_eq!(most, ("C".to_owned(), 251_250.0));
+    }
+
+    #[test]
+    fn tables_of_one_file_know_nothing_of_one_another() {
+        let dir = temp();
+        let path = dir.path().join("db");
+        let begun = |table: &str, job: &str, take_sink: bool| {
+            let owner = super::super::Owner { job: job.into(), semantics: job.into() };
+            let options = SinkOptions { owner, take_sink, ..options(Path::new("/nowhere")) };
+            let place = Address { path: path.clone(), table: TableName::parse(table).unwrap() };
+            look(&place, &options)?;
+            open(&place, &options, Health::new("sqlite"), Stop::new())
+        };
+        let (mut one, chain) = begun("minutes", "one", false).unwrap();
+        assert_eq!(chain, 1);
+        one.rows(9, &[row("A", 0, 1)]).unwrap();
+        let (mut two, chain) = begun("m2", "two", false).unwrap();
+        assert_eq!(chain, 1, "each counts its own");
+        two.rows(1, &[row("A", 0, 2)]).unwrap();
+        assert_eq!((one.store(), two.store()), (Ok(Some(9)), Ok(Some(1))));
+        let halt = begun("m2", "one", false).map(drop).unwrap_err();
+        assert!(halt.why.contains("its table m2 belongs to job two"), "{halt}");
+        assert_eq!(begun("m2", "one", true).unwrap().1, 2);
+        assert!(begun("m2", "two", false).is_err(), "now it is the other's");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+        let halt = begun("theirs", "one", true).map(drop).unwrap_err();
+        assert!(halt.why.contains("made by another program"), "{halt}");
+        assert_eq!(read(&path)[0].2, 1);
+    }
+
+    #[test]
+    fn a_column_that_somebody_adds_changes_nothing() {
+        let dir = temp();
+        let path = dir.path().join("db");
+        let mut writer = writer(&path, None, 0);
+        writer.rows(1, &[row("A", 0, 1)]).unwrap();
+        Connection::open(&path).unwrap().execute_batch("ALTER TABLE minutes ADD COLUMN note TEXT").unwrap();
+        writer.rows(2, &[row("A", 0, 2), row("B", 0, 1)]).unwrap();
+        assert_eq!(read(&path).len(), 2);
+    }
+
+    /// Rows go to no file without a name, and go on where it is put back.
+    #[test]
+    fn a_database_that_is_gone_is_noticed_and_may_come_back() {
+        for name in ["db", "db-wal"] {
+            let dir = temp();
+            let path = dir.path().join("db");
+            let mut sinks = open_sink(&format!("sqlite:{}", path.display()), &options(dir.path())).unwrap();
+            store_all(&mut *sinks[0].port, 1, &[row("A", 0, 1)]);
+            let (file, aside) = (dir.path().join(name), dir.path().join("aside"));
+            std::fs::rename(&file, &aside).unwrap();
+            poll("it is noticed with nothing to do", || {
+                sinks[0].health.trouble().is_some_and(|t| t.contains("was deleted or moved"))
+            });
+            let batch = RowBatch { round: 2, seq: 2, rows: vec![row("B", 0, 1)], last: true };
+            sinks[0].port.offer(batch).unwrap();
+            std::fs::write(&file, "another").unwrap();
+            poll("it is another", || sinks[0].health.trouble().is_some_and(|t| t.contains("replaced by another")));
+            assert_eq!(sinks[0].port.stored().unwrap().unwrap().at, 1);
+            std::fs::rename(&aside, &file).unwrap();
+            poll("the round is stored", || sinks[0].port.stored().unwrap().map(|stored| stored.at) == Some(2));
+            assert_eq!((sinks[0].health.trouble(), read(&path).len()), (None, 2));
+        }
     }
 }

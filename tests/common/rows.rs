@@ -177,11 +177,16 @@ pub(crate) fn csv(path: &Path) -> Rows {
 
 /// The table `minutes`. Empty while it is not there.
 pub(crate) fn sqlite(path: &Path) -> Rows {
+    sqlite_table(path, "minutes")
+}
+
+/// A table. Empty while it is not there.
+pub(crate) fn sqlite_table(path: &Path, table: &str) -> Rows {
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
     let Ok(db) = rusqlite::Connection::open_with_flags(path, flags) else { return Rows::new() };
     db.busy_timeout(super::program::PATIENCE).unwrap();
-    let columns = "symbol, minute, count, sum, avg, state, open, high, low, close, volume, vwap";
-    let Ok(mut query) = db.prepare(&format!("SELECT {columns} FROM minutes")) else { return Rows::new() };
+    let columns = "symbol, minute, count, sum_exact, avg, state, open, high, low, close, volume_exact, vwap";
+    let Ok(mut query) = db.prepare(&format!("SELECT {columns} FROM {table}")) else { return Rows::new() };
     let row = |row: &rusqlite::Row<'_>| {
         let float = |at| row.get::<_, Option<f64>>(at).map(|value| value.map(Bits::of));
         let market = match (float(6)?, float(7)?, float(8)?, float(9)?) {

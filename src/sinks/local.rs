@@ -1,0 +1,165 @@
+//! Sinks of this machine, as the command line names them: `sqlite:PATH?table=NAME`, `csv:PATH`, `stdout:`.
+//!
+//! What follows the last `?` of a path is options if it has a `=`. A path that itself ends so is followed by another `?`:
+//! `csv:a?b=c.csv?` is the file `a?b=c.csv`.
+
+use super::port::{Health, RowPort, Stop};
+use super::sqlite::{Address, TableName};
+use super::{Emit, OpenSink, RowWriter, SinkOptions, append, csv, sqlite, stdout};
+use minutely_dataflows::edge::{Halt, HaltKind, Takes};
+use std::path::{Path, PathBuf};
+
+/// A sink of this machine.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Local {
+    Sqlite(Address),
+    Csv(PathBuf),
+    Stdout,
+}
+
+impl Local {
+    /// None for another scheme.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub(super) fn parse(uri: &str) -> Option<Result<Self, Vec<String>>> {
+        let (scheme, rest) = uri.split_once(':')?;
+        let parsed = match scheme {
+            "sqlite" => path(rest, &["table"]).and_then(|(path, options)| {
+                let table =
+                    options.first().map_or_else(|| Ok(TableName::default()), |(_, name)| TableName::parse(name));
+                table.map(|table| Local::Sqlite(Address { path, table })).map_err(|why| vec![why])
+            }),
+            "csv" => path(rest, &[]).map(|(path, _)| Local::Csv(path)),
+            "stdout" if rest.is_empty() => Ok(Local::Stdout),
+            "stdout" => Err(vec!["nothing goes after `stdout:`".to_owned()]),
+            _ => return None,
+        };
+        Some(parsed.map_err(|mistakes| mistakes.into_iter().map(|why| format!("sink `{uri}`: {why}")).collect()))
+    }
+
+    /// The file, for those that have one.
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Local::Sqlite(address) => Some(&address.path),
+            Local::Csv(path) => Some(path),
+            Local::Stdout => None,
+        }
+    }
+
+    /// Would [`Local::open`] do, leaving nothing behind?
+    ///
+    /// # Errors
+    /// 64 with what to do; 65 when the state says that there was more.
+    pub(super) fn look(&self, options: &SinkOptions) -> Result<(), Halt> {
+        match self {
+            Local::Sqlite(address) => sqlite::look(address, options),
+            Local::Csv(path) => append::look("csv", path, &options.data, options.position),
+            Local::Stdout => Ok(()),
+        }
+    }
+
+    /// Opens it.
+    ///
+    /// # Errors
+    /// As [`Local::look`], and 69 where a database stays locked or the disk full.
+    pub(super) fn open(&self, uri: &str, options: &SinkOptions) -> Result<OpenSink, Halt> {
+        if self.file().is_some_and(|path| append::folder_of(path) == options.data) {
+            make_folder(&options.data)?;
+        }
+        let takes = takes(options.emit);
+        let (health, stop) = (Health::new(uri), Stop::new());
+        let (thread, writer, chain): (_, Box<dyn RowWriter>, _) = match self {
+            Local::Sqlite(address) => {
+                let (writer, chain) = sqlite::open(address, options, health.clone(), stop.clone())?;
+                ("sqlite", Box::new(writer), Some(chain))
+            }
+            Local::Csv(path) => {
+                append::look("csv", path, &options.data, options.position)?;
+                ("csv", Box::new(csv::open(path, options, health.clone(), stop.clone())?), None)
+            }
+            Local::Stdout => ("stdout", Box::new(stdout::open(options, health.clone(), stop.clone())?), None),
+        };
+        let port = Box::new(RowPort::start(thread, options.wake.clone(), stop, writer)?);
+        Ok(OpenSink { name: uri.to_owned(), takes, port, health, chain })
+    }
+}
+
+/// What every sink of this machine takes.
+pub(super) fn takes(emit: Emit) -> Takes {
+    Takes { changes: emit == Emit::Changes, partial: true, open_every: 0 }
+}
+
+/// A path and the options after it, of which these are known.
+fn path<'a>(text: &'a str, known: &[&str]) -> Result<(PathBuf, Vec<(&'a str, &'a str)>), Vec<String>> {
+    let (path, options) = match text.rsplit_once('?') {
+        Some((path, options)) if options.is_empty() || options.contains('=') => (path, options),
+        _ => (text, ""),
+    };
+    let mut mistakes = Vec::new();
+    if path.is_empty() {
+        mistakes.push("names no file".to_owned());
+    }
+    if path.contains('\0') {
+        mistakes.push("a path holds no NUL".to_owned());
+    }
+    let mut found: Vec<(&str, &str)> = Vec::new();
+    for option in options.split('&').filter(|option| !option.is_empty()) {
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        if !known.contains(&name) {
+            let there =
+                if known.is_empty() { "there are none here".to_owned() } else { format!("there is {}=", known[0]) };
+            mistakes.push(format!(
+                "the option {name} is not known, {there}; if it belongs to the file's name, write one more `?` after it"
+            ));
+        } else if found.iter().any(|(before, _)| *before == name) {
+            mistakes.push(format!("{name}= is there twice"));
+        } else {
+            found.push((name, value));
+        }
+    }
+    if mistakes.is_empty() { Ok((PathBuf::from(path), found)) } else { Err(mistakes) }
+}
+
+/// Makes the job's folder.
+fn make_folder(folder: &Path) -> Result<(), Halt> {
+    std::fs::create_dir_all(folder)
+        .map_err(|e| Halt::new(HaltKind::Usage, format!("folder {}: {e}; choose another --data", folder.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_follow_the_last_question_mark_if_they_are_any() {
+        let table = |name: &str| TableName::parse(name).unwrap();
+        let sqlite = |path: &str, name: &str| Local::Sqlite(Address { path: path.into(), table: table(name) });
+        for (uri, want) in [
+            ("sqlite:m.db", sqlite("m.db", "minutes")),
+            ("sqlite:m.db?table=m5", sqlite("m.db", "m5")),
+            ("sqlite:what?.db", sqlite("what?.db", "minutes")),
+            ("sqlite:a?b=c?table=m5", sqlite("a?b=c", "m5")),
+            ("sqlite:a?table=m5?", sqlite("a?table=m5", "minutes")),
+            ("csv:a b?c.csv", Local::Csv("a b?c.csv".into())),
+            ("csv:a?b=c.csv?", Local::Csv("a?b=c.csv".into())),
+        ] {
+            assert_eq!(Local::parse(uri).unwrap(), Ok(want), "{uri}");
+        }
+        for (uri, want) in [
+            (
+                "sqlite:m.db?tabel=m5",
+                "the option tabel is not known, there is table=; if it belongs to the file's name",
+            ),
+            ("sqlite:m.db?table=m5&table=m5", "table= is there twice"),
+            ("sqlite:m.db?table=M5", "begins with a small letter"),
+            ("sqlite:?table=m5", "names no file"),
+            ("csv:a.csv?table=m5", "the option table is not known, there are none here"),
+        ] {
+            let mistakes = Local::parse(uri).unwrap().unwrap_err();
+            assert!(mistakes.len() == 1 && mistakes[0].contains(want), "{uri}: {mistakes:?}");
+            assert!(mistakes[0].starts_with(&format!("sink `{uri}`: ")), "{mistakes:?}");
+        }
+        assert_eq!(Local::parse("influxdb://h/o/b"), None);
+    }
+}
