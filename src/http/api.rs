@@ -14,9 +14,10 @@ use std::fmt::Write;
 use std::io;
 use std::sync::{Arc, MutexGuard};
 
-/// Rows in one answer of JSON, at most and unless said otherwise; rows that are read at once of a CSV.
+/// Rows in one answer of JSON, at most and unless said otherwise; rows that are read and sent at once.
 const MOST_ROWS: usize = 10_000;
 const PAGE_ROWS: usize = 5000;
+const PIECE_ROWS: usize = 500;
 /// The greatest `limit`: a CSV may be that long, and JSON comes in pages.
 const MOST_LIMIT: usize = 1_000_000_000;
 /// Symbols in one answer, and in one question.
@@ -176,9 +177,9 @@ fn symbols_of(server: &Server, query: Option<&str>) -> Result<String, Refusal> {
 
 // --- minutes ---------------------------------------------------------------------------------------------------------
 
+/// What follows the rows.
 #[derive(Serialize)]
-struct Minutes<'a> {
-    rows: Vec<JsonRow<'a>>,
+struct End {
     next: Option<String>,
     since: Option<Ms>,
     source: &'static str,
@@ -280,57 +281,97 @@ pub(super) async fn minutes(State(server): State<Arc<Server>>, RawQuery(query): 
         Ok(asked) => asked,
         Err(refusal) => return refusal.answer(),
     };
-    let answer = if asked.csv { csv(server, asked).await } else { json_page(server, asked).await };
-    answer.unwrap_or_else(|refusal| refusal.answer())
+    rows(server, asked).await.unwrap_or_else(|refusal| refusal.answer())
 }
 
-async fn json_page(server: Arc<Server>, asked: Asked) -> Result<Response<Body>, Refusal> {
-    let limit = asked.limit.unwrap_or(PAGE_ROWS).min(MOST_ROWS);
-    let rows = page_beside(&server, asked.wanted, limit).await?;
-    let stored = server.about.history.is_some();
-    let since = server.hub.view().since().filter(|_| !stored);
-    let answer = Minutes {
-        rows: rows.iter().map(JsonRow::from).collect(),
-        next: rows.last().filter(|_| rows.len() == limit).map(cursor),
-        since: since.map(Ms::from),
-        source: if stored { "sqlite+memory" } else { "memory" },
+/// JSON is one page of limited length, of which the end says where the next one begins; a CSV is the whole.
+async fn rows(server: Arc<Server>, asked: Asked) -> Result<Response<Body>, Refusal> {
+    let limit = match asked.csv {
+        true => asked.limit.unwrap_or(usize::MAX),
+        false => asked.limit.unwrap_or(PAGE_ROWS).min(MOST_ROWS),
     };
-    Ok(json(serde_json::to_string(&answer).expect("memory takes it")))
-}
-
-/// All rows, page by page, as fast as they are read.
-async fn csv(server: Arc<Server>, asked: Asked) -> Result<Response<Body>, Refusal> {
-    let about = Arc::clone(&server.about);
-    let most = asked.limit.unwrap_or(usize::MAX);
-    // What is wrong is told as long as it can be: with the first page.
-    let first = page_beside(&server, asked.wanted.clone(), most.min(PAGE_ROWS)).await?;
-    let lines = move |rows: &[Row]| Bytes::from((about.csv)(&about, Some(rows)));
-    let header = Bytes::from((server.about.csv)(&server.about, None));
-    let pages = futures_util::stream::unfold(Some((first, asked.wanted, most)), move |state| {
-        let (server, lines) = (Arc::clone(&server), lines.clone());
-        async move {
-            let (page, mut wanted, left) = state?;
-            let text = lines(&page);
-            let left = left - page.len();
-            let next = match page.last() {
-                Some(last) if page.len() == PAGE_ROWS && left > 0 => {
-                    wanted.after = Some((last.minute, last.symbol.clone()));
-                    match page_beside(&server, wanted.clone(), left.min(PAGE_ROWS)).await {
-                        Ok(page) => Some((page, wanted, left)),
-                        // Half an answer must not look like a whole one.
-                        Err(refusal) => return Some((Err(io::Error::other(refusal.why)), None)),
-                    }
-                }
-                _ => None,
-            };
-            Some((Ok(text), next))
-        }
-    });
-    let all = futures_util::StreamExt::chain(futures_util::stream::iter([Ok(header)]), pages);
-    let mut response = with_type(Body::from_stream(all), "text/csv; charset=utf-8");
+    let mut answer = Answer { server, csv: asked.csv, wanted: asked.wanted, left: limit, sent: false };
+    // What is wrong is told as long as it can be: with the first piece.
+    let (first, more) = answer.piece().await?;
+    let body = if more {
+        let rest = futures_util::stream::unfold(Some(answer), |answer| async {
+            let mut answer = answer?;
+            // Half an answer must not look like a whole one.
+            let piece = answer.piece().await.map_err(|refusal| io::Error::other(refusal.why));
+            let more = piece.as_ref().is_ok_and(|(_, more)| *more);
+            Some((piece.map(|(text, _)| text), more.then_some(answer)))
+        });
+        let first = futures_util::stream::iter([Ok::<_, io::Error>(first)]);
+        Body::from_stream(futures_util::StreamExt::chain(first, rest))
+    } else {
+        Body::from(first)
+    };
+    if !asked.csv {
+        return Ok(with_type(body, "application/json"));
+    }
+    let mut response = with_type(body, "text/csv; charset=utf-8");
     let name = HeaderValue::from_static("inline; filename=\"minutes.csv\"");
     response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
     Ok(response)
+}
+
+/// Rows on their way to a client. Between two pieces nothing is kept but where the next one begins: a client that does not
+/// read costs no more than what is on its way.
+struct Answer {
+    server: Arc<Server>,
+    csv: bool,
+    /// What is not sent yet.
+    wanted: Wanted,
+    /// Rows that may still be sent.
+    left: usize,
+    /// Something was.
+    sent: bool,
+}
+
+impl Answer {
+    /// The next piece, and whether there are more.
+    async fn piece(&mut self) -> Result<(Bytes, bool), Refusal> {
+        let limit = self.left.min(PIECE_ROWS);
+        let rows = page_beside(&self.server, self.wanted.clone(), limit).await?;
+        self.left -= rows.len();
+        let more = rows.len() == limit && self.left > 0;
+        let text = if self.csv { self.csv_text(&rows) } else { self.json_text(&rows, more) };
+        self.sent = true;
+        if let Some(last) = rows.last() {
+            self.wanted.after = Some((last.minute, last.symbol.clone()));
+        }
+        Ok((text.into(), more))
+    }
+
+    fn csv_text(&self, rows: &[Row]) -> Vec<u8> {
+        let about = &self.server.about;
+        let mut text = if self.sent { Vec::new() } else { (about.csv)(about, None) };
+        text.extend((about.csv)(about, Some(rows)));
+        text
+    }
+
+    fn json_text(&self, rows: &[Row], more: bool) -> Vec<u8> {
+        let mut text = if self.sent { Vec::new() } else { b"{\"rows\":[".to_vec() };
+        for (n, row) in rows.iter().enumerate() {
+            if n > 0 || self.sent {
+                text.push(b',');
+            }
+            serde_json::to_writer(&mut text, &JsonRow::from(row)).expect("memory takes it");
+        }
+        if !more {
+            let stored = self.server.about.history.is_some();
+            let since = self.server.hub.view().since().filter(|_| !stored);
+            let end = End {
+                next: rows.last().filter(|_| self.left == 0).map(cursor),
+                since: since.map(Ms::from),
+                source: if stored { "sqlite+memory" } else { "memory" },
+            };
+            let end = serde_json::to_string(&end).expect("memory takes it");
+            text.extend_from_slice(b"],");
+            text.extend_from_slice(end.trim_start_matches('{').as_bytes());
+        }
+        text
+    }
 }
 
 #[cfg(test)]
