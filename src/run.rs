@@ -171,7 +171,8 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock, open_files: u64) -> Res
     let (serves, told) = (served.is_some(), Arc::clone(&stop));
     let (hands, alarm) = (Mutex::new(hands), Arc::new(Alarm::default()));
     let ended = Arc::clone(&alarm);
-    let workers = cluster::execute(&config.cluster, fingerprint, move |worker| {
+    let data = config.folder.parent().unwrap_or(&config.folder);
+    let workers = cluster::execute(&config.cluster, fingerprint, data, move |worker| {
         begun.store(true, Ordering::Release);
         let hands = if worker.index() == 0 { take(&hands) } else { None };
         work::<A>(worker, &shared, hands, &leader, &stop, clock, &alarm)

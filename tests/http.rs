@@ -12,7 +12,7 @@ use common::program::{PATIENCE, Program, address};
 use common::web::{ask, get, integer, json, serving};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
