@@ -430,6 +430,8 @@ fn hostile_names_come_through_whole_and_harmless() {
         "=cmd|'x'!A1",
         "\u{202e}txt",
         "é\u{1f980}",
+        "\u{fffd}",
+        &"\u{1f980}".repeat(256),
         "%00",
         "..",
         "A&B=C#D",

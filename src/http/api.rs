@@ -24,8 +24,8 @@ const MOST_LIMIT: usize = 1_000_000_000;
 const MOST_SYMBOLS: usize = 10_000;
 const SOME_SYMBOLS: usize = 1000;
 const MOST_ASKED: usize = 256;
-/// Characters of a search.
-const MOST_TEXT: usize = 256;
+/// Characters of a search: as many as a symbol has.
+const MOST_TEXT: usize = 1024;
 /// Nanoseconds in a millisecond; windows begin at whole ones.
 const MS: i64 = 1_000_000;
 /// The dataflow must have been heard of within that time, in nanoseconds.
@@ -234,7 +234,7 @@ fn read_cursor(text: &str) -> Result<(WindowStart, String), Refusal> {
         let symbol = symbol.as_bytes().chunks(2).map(byte).collect::<Option<Vec<u8>>>()?;
         // No window is beyond ±2^62 ns: nothing is left out.
         let minute = WindowStart(ms.saturating_mul(MS).clamp(-EventTime::LIMIT, EventTime::LIMIT));
-        (!symbol.is_empty()).then(|| (minute, String::from_utf8_lossy(&symbol).into_owned()))
+        Some((minute, String::from_utf8(symbol).ok().filter(|symbol| !symbol.is_empty())?))
     };
     read().ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "`cursor` is what an answer gave as `next`"))
 }
@@ -422,14 +422,28 @@ mod tests {
 
     #[test]
     fn cursors_come_back_whole() {
-        for symbol in ["A", "a,b", "é\u{1f980}", " "] {
+        for symbol in ["A", "a,b", "é\u{1f980}", " ", "\u{fffd}"] {
             let row = Row { minute: WindowStart(-60 * MS), ..row(symbol, 0, 1) };
             assert_eq!(read_cursor(&cursor(&row)).unwrap(), (WindowStart(-60 * MS), symbol.to_owned()));
         }
         assert_eq!(read_cursor("9300000000000.00").unwrap().0, WindowStart(EventTime::LIMIT));
-        for bad in ["", "!", "1", "1.", ".41", "+1.41", "1.4", "1.4G", "1.4A", "12345678901234.41", "1.é", "--1.41"] {
+        for bad in
+            ["", "!", "1", "1.", ".41", "+1.41", "1.4", "1.4G", "1.4A", "12345678901234.41", "1.é", "--1.41", "1.ff"]
+        {
             assert!(read_cursor(bad).is_err(), "{bad}");
         }
+    }
+
+    /// The core takes no symbol that is longer than 1 KiB.
+    #[test]
+    fn every_symbol_can_be_asked_for_with_every_cursor() {
+        let symbol = "\u{10ffff}".repeat(256);
+        let encoded: String = symbol.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let next = cursor(&Row { minute: WindowStart(-EventTime::LIMIT), ..row(&symbol, 0, 1) });
+        let query = format!("symbol={encoded}&limit=10000&from=-4611686018427&to=4611686018427&cursor={next}");
+        assert!("/api/minutes?".len() + query.len() < crate::http::guard::MOST_URI / 2, "{}", query.len());
+        assert_eq!(Asked::of(Some(&query)).unwrap().wanted.after.unwrap().1, symbol);
+        assert!(Query::parse(Some(&format!("q={encoded}")), &["q"]).unwrap().text("q", MOST_TEXT).is_ok());
     }
 
     #[test]

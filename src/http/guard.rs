@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Bytes of a request's path and query.
-const MOST_URI: usize = 24 << 10;
+pub(super) const MOST_URI: usize = 24 << 10;
 const LEAST_TOKEN: usize = 16;
 const TOKEN_COOKIE: &str = "minutely_token";
 
