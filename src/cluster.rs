@@ -1,11 +1,20 @@
 //! How the processes of a run find one another. Timely's own way waits for ever, says so on stdout, where rows may go,
 //! and takes anybody's word.
+//!
+//! A process calls those before it in the list and is called by those after it. Connections are judged side by side, each
+//! within a short time, and none that does not prove the secret of the data folder has any effect or learns anything.
+
+mod handshake;
+mod secret;
 
 use crate::config::Cluster;
 use crate::live::say;
+use handshake::{Handshake, Hello, Progress};
 use minutely_dataflows::edge::{Halt, HaltKind};
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use secret::Secret;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use timely::WorkerConfig;
 use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
@@ -15,20 +24,25 @@ use timely::execute::execute_from;
 use timely::worker::Worker;
 
 /// Between two looks for the others.
-const PAUSE: Duration = Duration::from_millis(50);
-/// How long a caller may take to say who it is (all of it is sent at once), and how long it waits for the answer.
-const CALLER_PATIENCE: Duration = Duration::from_secs(2);
-const ANSWER_PATIENCE: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(10);
+/// How long a system on loopback may take to say whether somebody listens.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Between two calls of one process.
+const CALL_AGAIN: Duration = Duration::from_millis(100);
+/// Callers that are judged at once; the next ones wait until one of these has been.
+const MOST_CALLERS: usize = 64;
 /// After so long, and again every so often, a process that waits says for whom.
 const TOLD_EVERY: Duration = Duration::from_secs(20);
 
 /// Runs `work` on this process's workers, once all processes are there. `fingerprint`: of what must be the same for all.
+/// `data`: the folder that all have in common, with the secret that they know one another by.
 ///
 /// # Errors
-/// 64: another process was started otherwise. 69: the address cannot be had.
+/// 64: another process was started otherwise, or the secret is not safe. 69: the address cannot be had.
 pub(crate) fn execute<T: Send + 'static>(
     cluster: &Cluster,
     fingerprint: u64,
+    data: &Path,
     work: impl Fn(&mut Worker) -> T + Send + Sync + 'static,
 ) -> Result<WorkerGuards<T>, Halt> {
     let Cluster { workers, process, addresses } = cluster;
@@ -38,7 +52,7 @@ pub(crate) fn execute<T: Send + 'static>(
     let (builders, threads): (Vec<_>, Box<dyn std::any::Any + Send>) = if addresses.is_empty() {
         (builders.into_iter().map(AllocatorBuilder::Process).collect(), Box::new(()))
     } else {
-        let sockets = connect(cluster, fingerprint)?;
+        let sockets = connect(cluster, fingerprint, &Secret::of(data)?)?;
         let (builders, threads) = initialize_networking_from_sockets(builders, sockets, *process, *workers, hooks)
             .map_err(|error| cannot(error.to_string()))?;
         (builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(threads))
@@ -46,38 +60,9 @@ pub(crate) fn execute<T: Send + 'static>(
     execute_from(builders, threads, WorkerConfig::default(), work).map_err(cannot)
 }
 
-/// What a process says of itself on a new connection: big-endian integers after a word that nobody else says.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Hello {
-    process: u64,
-    processes: u64,
-    workers: u64,
-    fingerprint: u64,
-}
-
 impl Hello {
-    const WORD: &[u8; 8] = b"minutely";
-    const BYTES: usize = 40;
-
-    fn send(&self, mut socket: &TcpStream) -> io::Result<()> {
-        let numbers = [self.process, self.processes, self.workers, self.fingerprint].map(u64::to_be_bytes);
-        socket.write_all(&[&Self::WORD[..], numbers.as_flattened()].concat())
-    }
-
-    fn receive(mut socket: &TcpStream, patience: Duration) -> io::Result<Hello> {
-        let mut bytes = [0; Self::BYTES];
-        socket.set_read_timeout(Some(patience))?;
-        socket.read_exact(&mut bytes)?;
-        socket.set_read_timeout(None)?;
-        let (word, numbers) = bytes.split_at(Self::WORD.len());
-        let mut numbers = numbers.chunks_exact(8).map(|n| u64::from_be_bytes(n.try_into().unwrap_or_default()));
-        let mut number = || numbers.next().unwrap_or_default();
-        let hello = Hello { process: number(), processes: number(), workers: number(), fingerprint: number() };
-        if word == Self::WORD { Ok(hello) } else { Err(ErrorKind::InvalidData.into()) }
-    }
-
-    /// Do both belong to one run?
-    fn agrees(&self, other: &Hello, address: &str) -> Result<(), Halt> {
+    /// Do both belong to one run? `expected`: the number that the list gives to who was called.
+    fn agrees(&self, other: &Hello, address: &str, expected: Option<u64>) -> Result<(), Halt> {
         let differs = if other.processes != self.processes {
             format!("-n {} (here {})", other.processes, self.processes)
         } else if other.workers != self.workers {
@@ -86,22 +71,58 @@ impl Hello {
             format!("-p {} as well", other.process)
         } else if other.fingerprint != self.fingerprint {
             "another version, or other options".to_owned()
+        } else if let Some(expected) = expected.filter(|expected| *expected != other.process) {
+            format!("-p {} (by -h here it is {expected})", other.process)
         } else {
             return Ok(());
         };
         let why = format!(
-            "the process at {address} was started with {differs}: processes of a run differ in -p and --http alone"
+            "the process at {address} was started with {differs}: processes of one run may differ only in -p and --http"
         );
         Err(Halt::new(HaltKind::Usage, why))
     }
 }
 
-/// A connection to each other process, in their order. A process calls those before it and is called by those after it.
-fn connect(cluster: &Cluster, fingerprint: u64) -> Result<Vec<Option<TcpStream>>, Halt> {
+/// The other processes, as far as they are connected.
+struct Mesh<'a> {
+    own: Hello,
+    addresses: &'a [String],
+    secret: &'a Secret,
+    /// By process; none for this one.
+    sockets: Vec<Option<TcpStream>>,
+    /// Calls of this process that are not answered yet, by process, and when the next one is due.
+    calls: Vec<(Option<Handshake>, Instant)>,
+    /// What went wrong with the newest of them.
+    trouble: String,
+    callers: Vec<(Handshake, SocketAddr)>,
+    strangers: Strangers,
+}
+
+/// Callers who do not belong to the run. They are many, if somebody means harm: one line tells of all within a while.
+#[derive(Default)]
+struct Strangers {
+    told: Option<Instant>,
+    since: usize,
+}
+
+impl Strangers {
+    fn tell(&mut self, from: SocketAddr, error: &io::Error) {
+        self.since += 1;
+        if self.told.is_some_and(|told| told.elapsed() < TOLD_EVERY) {
+            return;
+        }
+        let others = if self.since > 1 { format!(" ({} since the last time)", self.since) } else { String::new() };
+        tracing::warn!(
+            "{from} called and is sent away, since it does not belong to this run: {error}{others}; if it is a process of \
+             this run, start it with the same --data"
+        );
+        (self.told, self.since) = (Some(Instant::now()), 0);
+    }
+}
+
+/// A connection to each other process, in their order.
+fn connect(cluster: &Cluster, fingerprint: u64, secret: &Secret) -> Result<Vec<Option<TcpStream>>, Halt> {
     let Cluster { workers, process, addresses } = cluster;
-    let number = |n: usize| u64::try_from(n).expect("it fits");
-    let own =
-        Hello { process: number(*process), processes: number(addresses.len()), workers: number(*workers), fingerprint };
     let address = &addresses[*process];
     let cannot = |error: io::Error| {
         let why = format!("this process's address {address} cannot be had: {error}; another run may have it (see -h)");
@@ -109,58 +130,117 @@ fn connect(cluster: &Cluster, fingerprint: u64) -> Result<Vec<Option<TcpStream>>
     };
     let listener = TcpListener::bind(address).map_err(cannot)?;
     listener.set_nonblocking(true).map_err(cannot)?;
-    let mut sockets: Vec<Option<TcpStream>> = addresses.iter().map(|_| None).collect();
-    let (mut told, mut trouble) = (Instant::now(), String::new());
+    let own =
+        Hello { process: number(*process), processes: number(addresses.len()), workers: number(*workers), fingerprint };
+    let mut mesh = Mesh {
+        own,
+        addresses,
+        secret,
+        sockets: addresses.iter().map(|_| None).collect(),
+        calls: addresses[..*process].iter().map(|_| (None, Instant::now())).collect(),
+        trouble: String::new(),
+        callers: Vec::new(),
+        strangers: Strangers::default(),
+    };
+    let mut told = Instant::now();
     loop {
-        let missing: Vec<_> = (0..addresses.len()).filter(|at| at != process && sockets[*at].is_none()).collect();
+        let missing: Vec<_> = (0..addresses.len()).filter(|at| at != process && mesh.sockets[*at].is_none()).collect();
         if missing.is_empty() {
-            return Ok(sockets);
+            return Ok(mesh.sockets);
         }
         if told.elapsed() > TOLD_EVERY {
             let missing: Vec<_> = missing.iter().map(|at| format!("{at} at {}", addresses[*at])).collect();
-            say(&format!("waits for process {}{trouble}: start it with -p", missing.join(", ")));
+            say(&format!("waits for process {}{}: start it with -p", missing.join(", "), mesh.trouble));
             told = Instant::now();
         }
-        for at in missing.into_iter().filter(|at| at < process) {
-            match call(&addresses[at], &own) {
-                Ok((socket, hello)) => {
-                    own.agrees(&hello, &addresses[at])?;
-                    sockets[at] = Some(socket);
-                }
-                Err(error) => trouble = format!(" ({error})"), // it may not be there yet
-            }
-        }
-        match listener.accept() {
-            Ok((socket, from)) => match answer(socket, &own) {
-                Ok((socket, hello)) => {
-                    own.agrees(&hello, &from.to_string())?;
-                    // One that calls again has begun anew.
-                    let place = usize::try_from(hello.process).ok().filter(|at| at > process);
-                    place.and_then(|at| sockets.get_mut(at)).map(|place| place.replace(socket));
-                }
-                Err(error) => tracing::warn!("{from} calls process {process} at {address} and is no minutely: {error}"),
-            },
-            // Nobody calls, or somebody has who is gone again.
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::ConnectionAborted) => {
-                std::thread::sleep(PAUSE);
-            }
-            Err(error) => return Err(cannot(error)),
+        mesh.call()?;
+        let came = mesh.accept(&listener).map_err(cannot)?;
+        mesh.judge()?;
+        if !came {
+            std::thread::sleep(PAUSE);
         }
     }
 }
 
-fn call(address: &str, own: &Hello) -> io::Result<(TcpStream, Hello)> {
-    let socket = TcpStream::connect(address)?;
-    socket.set_nodelay(true)?;
-    own.send(&socket)?;
-    let hello = Hello::receive(&socket, ANSWER_PATIENCE)?;
-    Ok((socket, hello))
+fn number(n: usize) -> u64 {
+    u64::try_from(n).expect("it fits")
 }
 
-fn answer(socket: TcpStream, own: &Hello) -> io::Result<(TcpStream, Hello)> {
-    socket.set_nonblocking(false)?;
-    socket.set_nodelay(true)?;
-    let hello = Hello::receive(&socket, CALLER_PATIENCE)?;
-    own.send(&socket)?;
-    Ok((socket, hello))
+impl Mesh<'_> {
+    /// Calls those before this one that have not answered.
+    fn call(&mut self) -> Result<(), Halt> {
+        for at in 0..self.calls.len() {
+            if self.sockets[at].is_some() {
+                continue;
+            }
+            let (call, due) = &mut self.calls[at];
+            let progress = match call.take() {
+                Some(handshake) => handshake.advance(self.secret),
+                None if Instant::now() < *due => continue,
+                None => dial(&self.addresses[at], self.own).map(Progress::Waits),
+            };
+            match progress {
+                Ok(Progress::Waits(handshake)) => *call = Some(handshake),
+                Ok(Progress::Proven(socket, hello)) => {
+                    self.own.agrees(&hello, &self.addresses[at], Some(number(at)))?;
+                    self.sockets[at] = Some(socket);
+                }
+                // It may not be there yet.
+                Err(error) => {
+                    *due = Instant::now() + CALL_AGAIN;
+                    self.trouble = format!(" (who listens at {}: {error})", self.addresses[at]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets those in who call; false: nobody does.
+    fn accept(&mut self, listener: &TcpListener) -> io::Result<bool> {
+        if self.callers.len() >= MOST_CALLERS {
+            return Ok(false);
+        }
+        match listener.accept() {
+            Ok((socket, from)) => {
+                match Handshake::answer(socket, self.own) {
+                    Ok(handshake) => self.callers.push((handshake, from)),
+                    Err(error) => self.strangers.tell(from, &error),
+                }
+                Ok(true)
+            }
+            Err(error) => match error.kind() {
+                // Nobody calls, or somebody has who is gone again.
+                ErrorKind::WouldBlock | ErrorKind::ConnectionAborted | ErrorKind::Interrupted => Ok(false),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Hears all who have called, a little each.
+    fn judge(&mut self) -> Result<(), Halt> {
+        for (handshake, from) in std::mem::take(&mut self.callers) {
+            match handshake.advance(self.secret) {
+                Ok(Progress::Waits(handshake)) => self.callers.push((handshake, from)),
+                Ok(Progress::Proven(socket, hello)) => {
+                    self.own.agrees(&hello, &from.to_string(), None)?;
+                    // One that calls again has begun anew.
+                    let place = usize::try_from(hello.process).ok().filter(|at| *at >= self.calls.len());
+                    place.and_then(|at| self.sockets.get_mut(at)).map(|place| place.replace(socket));
+                }
+                Err(error) => self.strangers.tell(from, &error),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn dial(address: &str, own: Hello) -> io::Result<Handshake> {
+    let mut last = io::Error::from(ErrorKind::AddrNotAvailable);
+    for address in address.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+            Ok(socket) => return Handshake::call(socket, own),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }

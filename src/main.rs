@@ -4,6 +4,7 @@ mod args;
 mod clock;
 mod cluster;
 mod config;
+mod descriptors;
 mod duration;
 mod http;
 mod inspect;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     end_with_a_worker();
     log();
     small_pages();
+    let open_files = descriptors::raise_limit();
     let words = std::env::args_os().map(|word| {
         word.into_string().map_err(|word| format!("`{}`: is not UTF-8, as arguments are", word.to_string_lossy()))
     });
@@ -60,7 +62,7 @@ fn main() -> ExitCode {
     let clock = clock::Clock::start();
     let state = config.state.as_ref();
     let outcome = match command {
-        Command::Run | Command::Produce | Command::Health => run::run(config, clock),
+        Command::Run | Command::Produce | Command::Health => run::run(config, clock, open_files),
         Command::Show => inspect::show(state, args.json, clock),
         Command::Check => inspect::check(state),
         Command::Rebuild => inspect::rebuild(state, clock),

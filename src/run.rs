@@ -39,18 +39,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// seconds.
 const SHOWN_AFTER: Duration = Duration::from_secs(15);
 
-/// Runs until the log ends, somebody stops it, or it cannot go on.
+/// Runs until the log ends, somebody stops it, or it cannot go on. `open_files`: the limit of open files.
 ///
 /// # Errors
 /// When it cannot go on, or could not begin.
-pub(crate) fn run(config: Config, clock: Clock) -> Result<(), Halt> {
+pub(crate) fn run(config: Config, clock: Clock, open_files: u64) -> Result<(), Halt> {
     match config.metrics {
-        Metrics::Avg => run_with::<Avg>(config, clock),
-        Metrics::Market => run_with::<Market>(config, clock),
+        Metrics::Avg => run_with::<Avg>(config, clock, open_files),
+        Metrics::Market => run_with::<Market>(config, clock, open_files),
     }
 }
 
-fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
+fn run_with<A: Accumulate>(config: Config, clock: Clock, open_files: u64) -> Result<(), Halt> {
     let run_start = config.as_of.unwrap_or_else(|| clock.wall());
     let bounded = config.settings.bounded;
     let leader = Arc::new(Leader::default());
@@ -145,7 +145,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
         let sinks: Vec<_> = config.sinks.iter().map(|uri| shown(uri)).collect();
         say(&format!("{} -> {}", shown(&config.source), sinks.join(", ")));
     }
-    let served = serve(listening, hands.as_mut(), head.as_ref(), &config, names.clone(), clock)?;
+    let served = serve(listening, hands.as_mut(), head.as_ref(), &config, names.clone(), clock, open_files)?;
 
     let settings = Settings { instant: bounded.then_some(run_start), ..config.settings };
     let store = match (opened.as_ref(), &config.state) {
@@ -173,7 +173,8 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     let (serves, told) = (served.is_some(), Arc::clone(&stop));
     let (hands, alarm) = (Mutex::new(hands), Arc::new(Alarm::default()));
     let ended = Arc::clone(&alarm);
-    let workers = cluster::execute(&config.cluster, fingerprint, move |worker| {
+    let data = config.folder.parent().unwrap_or(&config.folder);
+    let workers = cluster::execute(&config.cluster, fingerprint, data, move |worker| {
         begun.store(true, Ordering::Release);
         let hands = if worker.index() == 0 { take(&hands) } else { None };
         work::<A>(worker, &shared, hands, &leader, &stop, clock, &alarm)
@@ -207,6 +208,7 @@ fn serve(
     config: &Config,
     sinks: Vec<String>,
     clock: Clock,
+    open_files: u64,
 ) -> Result<Option<Every>, Halt> {
     let (Some(listening), Some(hands)) = (listening, hands) else { return Ok(None) };
     let Some(listening) = listening else {
@@ -251,6 +253,7 @@ fn serve(
             out
         },
         clock,
+        open_files,
     };
     say(&format!("live at {}", listening.shown()));
     let started = http::start(listening, about)?;

@@ -255,7 +255,7 @@ fn processes_of_a_run_find_one_another_and_nobody_else() {
     let address = std::fs::read_to_string(&hosts).unwrap().lines().next().unwrap().to_owned();
     let mut stranger = TcpStream::connect(&address).unwrap();
     stranger.write_all(&[0; 64]).unwrap();
-    first.until("it says so", PATIENCE, |program| program.said().contains("is no minutely"));
+    first.until("it says so", PATIENCE, |program| program.said().contains("is sent away"));
     let second = start("unlike", &["-p", "1", "-w", "3"]);
     for (program, differs) in [(first, "-w 3 (here 2)"), (second, "-w 2 (here 3)")] {
         let ended = program.ended(PATIENCE);

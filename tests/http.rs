@@ -9,65 +9,16 @@ mod hostile;
 
 use common::poll;
 use common::program::{PATIENCE, Program, address};
+use common::web::{ask, get, integer, json, serving};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A token, as it is given in headers.
 const TOKEN: &str = "correct.horse.battery.staple";
-
-/// A run that serves on a port of its own.
-fn serving(data: &Path, args: &[&str], env: &[(&str, &str)]) -> (Program, String) {
-    let mut args = args.to_vec();
-    if !args.contains(&"--http") {
-        args.extend(["--http", "127.0.0.1:0"]);
-    }
-    let program = Program::start(data, &args, env);
-    let at = program.address();
-    (program, at)
-}
-
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-/// HTTP 1.0, so that the answer ends with the connection. A header replaces the default of its name.
-fn ask(address: &str, first: &str, headers: &[&str]) -> Answer {
-    let mut socket = TcpStream::connect(address).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut text = format!("{first} HTTP/1.0\r\n");
-    if !headers.iter().any(|header| header.starts_with("Host:")) {
-        text += &format!("Host: {address}\r\n");
-    }
-    headers.iter().for_each(|header| text += &format!("{header}\r\n"));
-    socket.write_all(format!("{text}\r\n").as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    socket.read_to_end(&mut answer).unwrap();
-    let answer = String::from_utf8(answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
-}
-
-fn get(address: &str, path: &str) -> String {
-    let answer = ask(address, &format!("GET {path}"), &[]);
-    assert_eq!(answer.status, 200, "{path}: {}", answer.body);
-    answer.body
-}
-
-fn json(address: &str, path: &str) -> Value {
-    serde_json::from_str(&get(address, path)).unwrap()
-}
-
-fn integer(value: &Value) -> i64 {
-    value.as_i64().unwrap_or_else(|| panic!("{value} is no integer"))
-}
 
 #[test]
 fn the_status_balances_and_the_run_is_well() {
@@ -479,6 +430,8 @@ fn hostile_names_come_through_whole_and_harmless() {
         "=cmd|'x'!A1",
         "\u{202e}txt",
         "é\u{1f980}",
+        "\u{fffd}",
+        &"\u{1f980}".repeat(256),
         "%00",
         "..",
         "A&B=C#D",

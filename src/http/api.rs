@@ -14,17 +14,18 @@ use std::fmt::Write;
 use std::io;
 use std::sync::{Arc, MutexGuard};
 
-/// Rows in one answer of JSON, at most and unless said otherwise; rows that are read at once of a CSV.
+/// Rows in one answer of JSON, at most and unless said otherwise; rows that are read and sent at once.
 const MOST_ROWS: usize = 10_000;
 const PAGE_ROWS: usize = 5000;
+const PIECE_ROWS: usize = 500;
 /// The greatest `limit`: a CSV may be that long, and JSON comes in pages.
 const MOST_LIMIT: usize = 1_000_000_000;
 /// Symbols in one answer, and in one question.
 const MOST_SYMBOLS: usize = 10_000;
 const SOME_SYMBOLS: usize = 1000;
 const MOST_ASKED: usize = 256;
-/// Characters of a search.
-const MOST_TEXT: usize = 256;
+/// Characters of a search: as many as a symbol has.
+const MOST_TEXT: usize = 1024;
 /// Nanoseconds in a millisecond; windows begin at whole ones.
 const MS: i64 = 1_000_000;
 /// The dataflow must have been heard of within that time, in nanoseconds.
@@ -176,9 +177,9 @@ fn symbols_of(server: &Server, query: Option<&str>) -> Result<String, Refusal> {
 
 // --- minutes ---------------------------------------------------------------------------------------------------------
 
+/// What follows the rows.
 #[derive(Serialize)]
-struct Minutes<'a> {
-    rows: Vec<JsonRow<'a>>,
+struct End {
     next: Option<String>,
     since: Option<Ms>,
     source: &'static str,
@@ -233,7 +234,7 @@ fn read_cursor(text: &str) -> Result<(WindowStart, String), Refusal> {
         let symbol = symbol.as_bytes().chunks(2).map(byte).collect::<Option<Vec<u8>>>()?;
         // No window is beyond ±2^62 ns: nothing is left out.
         let minute = WindowStart(ms.saturating_mul(MS).clamp(-EventTime::LIMIT, EventTime::LIMIT));
-        (!symbol.is_empty()).then(|| (minute, String::from_utf8_lossy(&symbol).into_owned()))
+        Some((minute, String::from_utf8(symbol).ok().filter(|symbol| !symbol.is_empty())?))
     };
     read().ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "`cursor` is what an answer gave as `next`"))
 }
@@ -280,57 +281,97 @@ pub(super) async fn minutes(State(server): State<Arc<Server>>, RawQuery(query): 
         Ok(asked) => asked,
         Err(refusal) => return refusal.answer(),
     };
-    let answer = if asked.csv { csv(server, asked).await } else { json_page(server, asked).await };
-    answer.unwrap_or_else(|refusal| refusal.answer())
+    rows(server, asked).await.unwrap_or_else(|refusal| refusal.answer())
 }
 
-async fn json_page(server: Arc<Server>, asked: Asked) -> Result<Response<Body>, Refusal> {
-    let limit = asked.limit.unwrap_or(PAGE_ROWS).min(MOST_ROWS);
-    let rows = page_beside(&server, asked.wanted, limit).await?;
-    let stored = server.about.history.is_some();
-    let since = server.hub.view().since().filter(|_| !stored);
-    let answer = Minutes {
-        rows: rows.iter().map(JsonRow::from).collect(),
-        next: rows.last().filter(|_| rows.len() == limit).map(cursor),
-        since: since.map(Ms::from),
-        source: if stored { "sqlite+memory" } else { "memory" },
+/// JSON is one page of limited length, of which the end says where the next one begins; a CSV is the whole.
+async fn rows(server: Arc<Server>, asked: Asked) -> Result<Response<Body>, Refusal> {
+    let limit = match asked.csv {
+        true => asked.limit.unwrap_or(usize::MAX),
+        false => asked.limit.unwrap_or(PAGE_ROWS).min(MOST_ROWS),
     };
-    Ok(json(serde_json::to_string(&answer).expect("memory takes it")))
-}
-
-/// All rows, page by page, as fast as they are read.
-async fn csv(server: Arc<Server>, asked: Asked) -> Result<Response<Body>, Refusal> {
-    let about = Arc::clone(&server.about);
-    let most = asked.limit.unwrap_or(usize::MAX);
-    // What is wrong is told as long as it can be: with the first page.
-    let first = page_beside(&server, asked.wanted.clone(), most.min(PAGE_ROWS)).await?;
-    let lines = move |rows: &[Row]| Bytes::from((about.csv)(&about, Some(rows)));
-    let header = Bytes::from((server.about.csv)(&server.about, None));
-    let pages = futures_util::stream::unfold(Some((first, asked.wanted, most)), move |state| {
-        let (server, lines) = (Arc::clone(&server), lines.clone());
-        async move {
-            let (page, mut wanted, left) = state?;
-            let text = lines(&page);
-            let left = left - page.len();
-            let next = match page.last() {
-                Some(last) if page.len() == PAGE_ROWS && left > 0 => {
-                    wanted.after = Some((last.minute, last.symbol.clone()));
-                    match page_beside(&server, wanted.clone(), left.min(PAGE_ROWS)).await {
-                        Ok(page) => Some((page, wanted, left)),
-                        // Half an answer must not look like a whole one.
-                        Err(refusal) => return Some((Err(io::Error::other(refusal.why)), None)),
-                    }
-                }
-                _ => None,
-            };
-            Some((Ok(text), next))
-        }
-    });
-    let all = futures_util::StreamExt::chain(futures_util::stream::iter([Ok(header)]), pages);
-    let mut response = with_type(Body::from_stream(all), "text/csv; charset=utf-8");
+    let mut answer = Answer { server, csv: asked.csv, wanted: asked.wanted, left: limit, sent: false };
+    // What is wrong is told as long as it can be: with the first piece.
+    let (first, more) = answer.piece().await?;
+    let body = if more {
+        let rest = futures_util::stream::unfold(Some(answer), |answer| async {
+            let mut answer = answer?;
+            // Half an answer must not look like a whole one.
+            let piece = answer.piece().await.map_err(|refusal| io::Error::other(refusal.why));
+            let more = piece.as_ref().is_ok_and(|(_, more)| *more);
+            Some((piece.map(|(text, _)| text), more.then_some(answer)))
+        });
+        let first = futures_util::stream::iter([Ok::<_, io::Error>(first)]);
+        Body::from_stream(futures_util::StreamExt::chain(first, rest))
+    } else {
+        Body::from(first)
+    };
+    if !asked.csv {
+        return Ok(with_type(body, "application/json"));
+    }
+    let mut response = with_type(body, "text/csv; charset=utf-8");
     let name = HeaderValue::from_static("inline; filename=\"minutes.csv\"");
     response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
     Ok(response)
+}
+
+/// Rows on their way to a client. Between two pieces nothing is kept but where the next one begins: a client that does not
+/// read costs no more than what is on its way.
+struct Answer {
+    server: Arc<Server>,
+    csv: bool,
+    /// What is not sent yet.
+    wanted: Wanted,
+    /// Rows that may still be sent.
+    left: usize,
+    /// Something was.
+    sent: bool,
+}
+
+impl Answer {
+    /// The next piece, and whether there are more.
+    async fn piece(&mut self) -> Result<(Bytes, bool), Refusal> {
+        let limit = self.left.min(PIECE_ROWS);
+        let rows = page_beside(&self.server, self.wanted.clone(), limit).await?;
+        self.left -= rows.len();
+        let more = rows.len() == limit && self.left > 0;
+        let text = if self.csv { self.csv_text(&rows) } else { self.json_text(&rows, more) };
+        self.sent = true;
+        if let Some(last) = rows.last() {
+            self.wanted.after = Some((last.minute, last.symbol.clone()));
+        }
+        Ok((text.into(), more))
+    }
+
+    fn csv_text(&self, rows: &[Row]) -> Vec<u8> {
+        let about = &self.server.about;
+        let mut text = if self.sent { Vec::new() } else { (about.csv)(about, None) };
+        text.extend((about.csv)(about, Some(rows)));
+        text
+    }
+
+    fn json_text(&self, rows: &[Row], more: bool) -> Vec<u8> {
+        let mut text = if self.sent { Vec::new() } else { b"{\"rows\":[".to_vec() };
+        for (n, row) in rows.iter().enumerate() {
+            if n > 0 || self.sent {
+                text.push(b',');
+            }
+            serde_json::to_writer(&mut text, &JsonRow::from(row)).expect("memory takes it");
+        }
+        if !more {
+            let stored = self.server.about.history.is_some();
+            let since = self.server.hub.view().since().filter(|_| !stored);
+            let end = End {
+                next: rows.last().filter(|_| self.left == 0).map(cursor),
+                since: since.map(Ms::from),
+                source: if stored { "sqlite+memory" } else { "memory" },
+            };
+            let end = serde_json::to_string(&end).expect("memory takes it");
+            text.extend_from_slice(b"],");
+            text.extend_from_slice(end.trim_start_matches('{').as_bytes());
+        }
+        text
+    }
 }
 
 #[cfg(test)]
@@ -381,14 +422,28 @@ mod tests {
 
     #[test]
     fn cursors_come_back_whole() {
-        for symbol in ["A", "a,b", "é\u{1f980}", " "] {
+        for symbol in ["A", "a,b", "é\u{1f980}", " ", "\u{fffd}"] {
             let row = Row { minute: WindowStart(-60 * MS), ..row(symbol, 0, 1) };
             assert_eq!(read_cursor(&cursor(&row)).unwrap(), (WindowStart(-60 * MS), symbol.to_owned()));
         }
         assert_eq!(read_cursor("9300000000000.00").unwrap().0, WindowStart(EventTime::LIMIT));
-        for bad in ["", "!", "1", "1.", ".41", "+1.41", "1.4", "1.4G", "1.4A", "12345678901234.41", "1.é", "--1.41"] {
+        for bad in
+            ["", "!", "1", "1.", ".41", "+1.41", "1.4", "1.4G", "1.4A", "12345678901234.41", "1.é", "--1.41", "1.ff"]
+        {
             assert!(read_cursor(bad).is_err(), "{bad}");
         }
+    }
+
+    /// The core takes no symbol that is longer than 1 KiB.
+    #[test]
+    fn every_symbol_can_be_asked_for_with_every_cursor() {
+        let symbol = "\u{10ffff}".repeat(256);
+        let encoded: String = symbol.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let next = cursor(&Row { minute: WindowStart(-EventTime::LIMIT), ..row(&symbol, 0, 1) });
+        let query = format!("symbol={encoded}&limit=10000&from=-4611686018427&to=4611686018427&cursor={next}");
+        assert!("/api/minutes?".len() + query.len() < crate::http::guard::MOST_URI / 2, "{}", query.len());
+        assert_eq!(Asked::of(Some(&query)).unwrap().wanted.after.unwrap().1, symbol);
+        assert!(Query::parse(Some(&format!("q={encoded}")), &["q"]).unwrap().text("q", MOST_TEXT).is_ok());
     }
 
     #[test]

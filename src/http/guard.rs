@@ -6,6 +6,7 @@
 
 use super::Server;
 use super::api::Refusal;
+use super::connections::Connection;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Bytes of a request's path and query.
-const MOST_URI: usize = 24 << 10;
+pub(super) const MOST_URI: usize = 24 << 10;
 const LEAST_TOKEN: usize = 16;
 const TOKEN_COOKIE: &str = "minutely_token";
 
@@ -81,9 +82,18 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 
 /// Hears the request, or refuses it.
 pub(super) async fn guard(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response<Body> {
+    let connection = request.extensions().get::<Arc<Connection>>().cloned();
     let mut response = match refused(&server, &request) {
-        Some(answer) => answer,
-        None => next.run(request).await,
+        // Whoever is refused has to call again.
+        Some(mut answer) => {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            answer
+        }
+        None => {
+            let health = is_open(request.uri());
+            connection.iter().filter(|_| !health || server.place.token.is_none()).for_each(|one| one.is_known());
+            if health || server.connections.room().await { next.run(request).await } else { busy() }
+        }
     };
     server.count(response.status());
     let headers = response.headers_mut();
@@ -97,7 +107,23 @@ pub(super) async fn guard(State(server): State<Arc<Server>>, request: Request, n
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    response
+    match connection {
+        Some(connection) => connection.counted(response),
+        None => response,
+    }
+}
+
+/// What is answered while clients do not read what they asked for.
+fn busy() -> Response<Body> {
+    let why = "clients that do not read their answers take all the memory there is for them; ask again in a second";
+    let mut answer = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why).answer();
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
+/// What is answered without a token.
+fn is_open(uri: &Uri) -> bool {
+    matches!(uri.path(), "/healthz" | "/readyz")
 }
 
 fn refused(server: &Server, request: &Request) -> Option<Response<Body>> {
@@ -134,9 +160,8 @@ fn refused(server: &Server, request: &Request) -> Option<Response<Body>> {
     if has_body || headers.contains_key(TRANSFER_ENCODING) {
         return refuse(StatusCode::PAYLOAD_TOO_LARGE, "a question has no body");
     }
-    let open = matches!(uri.path(), "/healthz" | "/readyz");
     match &server.place.token {
-        Some(token) if !open && !token.given(headers) => Some(enter(token, uri)),
+        Some(token) if !is_open(uri) && !token.given(headers) => Some(enter(token, uri)),
         _ => None,
     }
 }

@@ -25,8 +25,8 @@ const MOST_EVENTS: usize = 4096;
 const MOST_BYTES: usize = 32 << 20;
 /// Bytes of a row and its text, roughly.
 const ROW_BYTES: usize = 320;
-/// Rows in one event.
-const EVENT_ROWS: usize = 4096;
+/// Rows in one event: a reader that does not read keeps one in memory.
+const EVENT_ROWS: usize = 1024;
 /// Events come at most that often, and rows are read at most that often while somebody looks; else that seldom.
 pub(crate) const EVERY_NS: i64 = 40_000_000;
 const EVERY: Duration = Duration::from_nanos(EVERY_NS.unsigned_abs());

@@ -135,6 +135,8 @@ fn text(server: &Server) -> String {
     out.one("minutely_http_rows", "gauge", "Rows of the live view in memory.", view.rows());
     out.one("minutely_http_symbols", "gauge", "Symbols of the live view in memory.", view.symbol_count());
     drop(view);
+    let help = "Open connections of clients.";
+    out.one("minutely_http_connections", "gauge", help, server.connections.count());
     let help = "Readers of the live stream.";
     out.one("minutely_http_streams", "gauge", help, hub.streams.load(Ordering::Relaxed));
     let help = "Readers of the live stream that were told to begin anew.";

@@ -9,6 +9,7 @@
 
 mod api;
 mod assets;
+mod connections;
 mod guard;
 pub(crate) mod health;
 mod hub;
@@ -25,6 +26,7 @@ mod view;
 pub(crate) use place::{DEFAULT, Listening, Place};
 
 use crate::clock::Clock;
+use connections::Connections;
 pub(crate) use hub::EVERY_NS;
 use hub::Hub;
 use minutely_dataflows::control::Settings;
@@ -33,7 +35,7 @@ use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{EventTime, WindowStart};
 use minutely_dataflows::watch::Watcher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::AtomicU64;
 
 /// Rows that were stored by a sink and can be read back.
 pub(crate) trait History: Send + Sync {
@@ -89,6 +91,8 @@ pub(crate) struct About {
     /// Rows as the CSV sink writes them; its header for none.
     pub(crate) csv: fn(&About, Option<&[Row]>) -> Vec<u8>,
     pub(crate) clock: Clock,
+    /// How many files the process may have open.
+    pub(crate) open_files: u64,
 }
 
 /// What all answers have in common.
@@ -99,7 +103,7 @@ struct Server {
     started: EventTime,
     /// Answers by class of status: 1xx to 5xx.
     answers: [AtomicU64; 5],
-    connections: AtomicUsize,
+    connections: Arc<Connections>,
 }
 
 /// A server at work, for as long as the process lives.
@@ -130,10 +134,10 @@ pub(crate) fn start(listening: Listening, about: About) -> Result<Started, Halt>
     let server = Arc::new(Server {
         place: listening.place,
         started: about.clock.wall(),
+        connections: Arc::new(Connections::new(connections::most(about.open_files))),
         about,
         hub: Arc::clone(&hub),
         answers: Default::default(),
-        connections: AtomicUsize::new(0),
     });
     serve::start(listening.listener, server)
         .map_err(|e| Halt::new(HaltKind::Internal, format!("--http: the server cannot start: {e}")))?;
@@ -161,6 +165,7 @@ mod testing {
             history: None,
             csv: |_, _| Vec::new(),
             clock: Clock::start(),
+            open_files: 1024,
         }
     }
 }

@@ -19,17 +19,18 @@ impl Query {
     pub(super) fn parse(query: Option<&str>, known: &[&str]) -> Result<Self, Refusal> {
         let query = query.unwrap_or_default();
         let mut parameters: Vec<(String, String)> = Vec::new();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            if [&name, &value].iter().any(|text| text.contains('\u{fffd}')) {
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (Some(name), Some(value)) = (decode(name), decode(value)) else {
                 return Err(bad("a parameter is not UTF-8".into()));
-            }
+            };
             let again = parameters.iter().any(|(other, _)| *other == name);
             match known.iter().find(|known| known.trim_end_matches('*') == name) {
                 None => return Err(bad(format!("there is no parameter `{}`", shown(&name)))),
                 Some(once) if again && !once.ends_with('*') => {
                     return Err(bad(format!("`{name}` is there twice")));
                 }
-                Some(_) => parameters.push((name.into_owned(), value.into_owned())),
+                Some(_) => parameters.push((name, value)),
             }
         }
         Ok(Query(parameters))
@@ -78,6 +79,25 @@ impl Query {
     }
 }
 
+/// One name or value, as forms write it; none: it is not UTF-8. Judged by its bytes, for U+FFFD is a character like others,
+/// and a symbol may hold it.
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes().iter();
+    while let Some(&byte) = rest.next() {
+        let hex = |at: usize| rest.as_slice().get(at).and_then(|c| char::from(*c).to_digit(16));
+        match (byte, hex(0), hex(1)) {
+            (b'+', ..) => bytes.push(b' '),
+            (b'%', Some(high), Some(low)) => {
+                bytes.push(u8::try_from(high * 16 + low).ok()?);
+                rest.nth(1);
+            }
+            _ => bytes.push(byte),
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
 /// Nanoseconds since 1970, where this is a time of RFC 3339 as the API's document has it: jiff alone would also take times
 /// without seconds, zones in brackets and more.
 fn rfc3339(text: &str) -> Option<i64> {
@@ -112,7 +132,7 @@ mod tests {
         assert_eq!(query.time("from").unwrap(), Some(WindowStart(1_000_000_000)));
         assert_eq!(query.number("limit", 1, 10).unwrap(), Some(10));
         assert!(query.number("limit", 1, 9).is_err());
-        for bad in ["limit=1&limit=1", "other=1", "symbol=%ff"] {
+        for bad in ["limit=1&limit=1", "other=1", "symbol=%ff", "symbol=%ed%a0%80", "%ff=1"] {
             assert!(Query::parse(Some(bad), &known).is_err(), "{bad}");
         }
         for bad in [
@@ -141,6 +161,23 @@ mod tests {
         let query = Query::parse(Some("from=-60000"), &known).unwrap();
         assert_eq!(query.time("from").unwrap(), Some(WindowStart(-60_000_000_000)));
         assert_eq!(Query::parse(None, &known).unwrap().time("from").unwrap(), None);
+    }
+
+    #[test]
+    fn any_text_comes_through_as_it_is() {
+        let query = |text: &str| Query::parse(Some(text), &["symbol*"]).map(|query| query.0);
+        let one = |value: &str| Ok(vec![("symbol".to_owned(), value.to_owned())]);
+        for (text, want) in [
+            ("symbol=%EF%BF%BD", "\u{fffd}"),
+            ("&&symbol=a+b%20c%2Bd", "a b c+d"),
+            ("symbol=50%&", "50%"),
+            ("symbol=%zz%4", "%zz%4"),
+            ("symbol=a=b", "a=b"),
+            ("symbol=%f0%9f%a6%80%00", "\u{1f980}\0"),
+            ("symbol", ""),
+        ] {
+            assert_eq!(query(text).map_err(drop), one(want), "{text}");
+        }
     }
 
     /// Those of the API's document; that its pattern takes them, and no others, is a test of `tests/page/units.mjs`.

@@ -1,27 +1,31 @@
-//! Connections and routes. Each connection has limits: time and room for a request's head, time without reading, and
-//! their number.
+//! Connections and routes. Each connection has limits: time and room for a request's head, time without reading, bytes
+//! that the kernel holds for it, and their number.
 
+use super::connections::{Connection, Connections};
 use super::patient::Patient;
 use super::{Server, api, assets, guard, metrics, status, stream};
 use axum::Router;
+use axum::extract::Request;
 use axum::routing::get;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const THREADS: usize = 2;
-/// Connections at once; more are closed at once.
-const MOST_CONNECTIONS: usize = 2048;
-/// How long the head of a request may take.
-const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the head of a request may take, and how long a connection may wait for its next request.
+const HEAD_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a peer may read nothing of its answer.
 const READ_PATIENCE: Duration = Duration::from_secs(60);
 /// Bytes of a request's head.
 const MOST_HEAD: usize = 40 << 10;
+/// Bytes of an answer that the kernel holds for a client: otherwise it takes megabytes for one that does not read.
+const SEND_BUFFER: usize = 256 << 10;
+/// Before the next connection is taken, where there is no descriptor or no place for it.
+const PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) fn start(listener: TcpListener, server: Arc<Server>) -> io::Result<()> {
     listener.set_nonblocking(true)?;
@@ -65,29 +69,44 @@ async fn accept(listener: TcpListener, server: Arc<Server>) -> io::Result<()> {
     let service = TowerToHyperService::new(routes(Arc::clone(&server)));
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).max_buf_size(MOST_HEAD).max_headers(64);
+    let connections = &server.connections;
     loop {
-        let socket = match listener.accept().await {
-            Ok((socket, _)) => socket,
+        let socket = match next(&listener, connections).await {
+            Ok(socket) => socket,
             Err(e) => {
-                // Too many files open, or a client that went away meanwhile.
+                // No descriptor is free, or the client went away meanwhile.
                 tracing::debug!("--http: accept: {e}");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                connections.close_one();
+                tokio::time::sleep(PAUSE).await;
                 continue;
             }
         };
-        if server.connections.fetch_add(1, Ordering::Relaxed) >= MOST_CONNECTIONS {
-            server.connections.fetch_sub(1, Ordering::Relaxed);
-            continue;
-        }
+        let Some(connection) = connections.enter() else { continue };
         // A small event is not to wait for the answer to the one before.
         socket.set_nodelay(true).ok();
-        let connection = http.serve_connection(TokioIo::new(Patient::new(socket, READ_PATIENCE)), service.clone());
-        let server = Arc::clone(&server);
+        #[cfg(unix)]
+        rustix::net::sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER).ok();
+        let (of, service) = (Arc::clone(&connection), service.clone());
+        let answer = service_fn(move |mut request: Request<hyper::body::Incoming>| {
+            of.begins();
+            request.extensions_mut().insert::<Arc<Connection>>(Arc::clone(&of));
+            service.call(request)
+        });
+        let served = http.serve_connection(TokioIo::new(Patient::new(socket, READ_PATIENCE)), answer);
         tokio::spawn(async move {
-            if let Err(e) = connection.await {
-                tracing::debug!("--http: {e}");
+            tokio::select! {
+                ended = served => ended.unwrap_or_else(|e| tracing::debug!("--http: {e}")),
+                () = connection.told_to_go() => {}
             }
-            server.connections.fetch_sub(1, Ordering::Relaxed);
+            connection.leave();
         });
     }
+}
+
+/// The next connection; those that were told to go go first.
+async fn next(listener: &tokio::net::TcpListener, connections: &Connections) -> io::Result<tokio::net::TcpStream> {
+    while connections.is_full() {
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(listener.accept().await?.0)
 }

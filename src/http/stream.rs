@@ -18,12 +18,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Readers at once.
-const MOST_STREAMS: usize = 1024;
 /// Silence is broken that often.
 const KEEP: Duration = Duration::from_secs(15);
 /// Bytes that are sent in one piece, roughly.
-const PIECE: usize = 256 << 10;
+const PIECE: usize = 64 << 10;
 /// Symbols that are named one by one; characters of a list of symbols.
 const MOST_SYMBOLS: usize = 1024;
 const MOST_TEXT: usize = 4096;
@@ -54,10 +52,12 @@ pub(super) async fn answer(
         Ok(symbols) => symbols,
         Err(refusal) => return refusal.answer(),
     };
-    if server.hub.streams.fetch_add(1, Ordering::Relaxed) >= MOST_STREAMS {
+    // Half of the places are for those who ask something else.
+    let most = server.connections.most() / 2;
+    if server.hub.streams.fetch_add(1, Ordering::Relaxed) >= most {
         server.hub.streams.fetch_sub(1, Ordering::Relaxed);
-        let why = "1024 readers are there already; come back later";
-        return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why).answer();
+        let why = format!("{most} readers are there already; come back later");
+        return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, &why).answer();
     }
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
     let reader = Reader::new(server, symbols, last);

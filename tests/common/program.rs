@@ -110,6 +110,19 @@ impl Program {
         Self::spawn(command)
     }
 
+    /// Starts it with no more than this many open files, of which it may have no more.
+    pub(crate) fn with_open_files(most: u32, data: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\"")]);
+        let plain = command();
+        limited.arg(plain.get_program()).args(args).arg("--data").arg(data);
+        for (name, _removed) in plain.get_envs() {
+            limited.env_remove(name);
+        }
+        limited.envs(env.iter().copied());
+        Self::spawn(limited)
+    }
+
     fn spawn(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -197,6 +210,13 @@ impl Program {
             .filter(|w| w.starts_with(|c: char| c.is_ascii_digit()))
             .unwrap_or_default()
             .to_owned()
+    }
+
+    /// Bytes of memory that it has.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says it");
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
 
     /// Its process id.

@@ -14,6 +14,7 @@ import { mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
+import { visible } from "../../src/http/page/format.js";
 
 const { chromium } = createRequire(import.meta.url)("playwright-core"); // so that it may be where NODE_PATH says
 const [base = process.env.PAGE_URL, shots] = process.argv.slice(2);
@@ -93,13 +94,100 @@ async function hostile(tab) {
     (await (await fetch("/api/symbols?q=%3C&limit=1")).json()).symbols[0]?.symbol);
   if (symbol === undefined) return console.log("skipped: the source has no symbol with markup in it");
   await tab.fill("#search", symbol);
+  const shown = visible(symbol);
   await comes("the search finds it", tab.waitForFunction((name) =>
-    document.querySelector("#symbol-list .row:not([hidden]) .name")?.textContent === name, symbol));
+    document.querySelector("#symbol-list .row:not([hidden]) .name")?.textContent === name, shown));
   await tab.press("#search", "Enter");
   await comes("its name is the title", tab.waitForFunction((name) =>
-    document.getElementById("symbol").textContent === name, symbol));
+    document.getElementById("symbol").textContent === name, shown));
   const made = await tab.locator("main img, main script, main iframe, #symbol *, #symbol-list .name *").count();
-  check(made === 0, "a symbol with markup is text", symbol);
+  check(made === 0, "a symbol with markup is text", shown);
+  check(!/\p{Bidi_Control}/u.test(await tab.title() + await tab.evaluate(() => document.body.innerText)),
+    "and nothing turns the text around");
+}
+
+/** That an address is a view: of what it names, also of what is not there; and that Back shows the one before. */
+async function links(browser, troubles) {
+  const { context, tab } = await open(browser, { viewport: { width: 1280, height: 800 } }, troubles);
+  const { symbols } = await tab.evaluate(async () => (await fetch("/api/symbols?limit=1000")).json());
+  const [one, two] = symbols.map(({ symbol }) => symbol).filter((symbol) => /^[A-Z]+$/.test(symbol)).slice(0, 2);
+  const shows = (what, id, wanted) => comes(what, tab.waitForFunction(([name, text]) =>
+    document.getElementById(name).textContent.includes(text), [id, wanted]));
+  const checked = () => tab.evaluate(() => ["shape", "range"].map((id) =>
+    document.querySelector(`#${id} [aria-checked=true]`).dataset.value).join());
+  const hash = () => tab.evaluate(() => location.hash);
+  await tab.goto("about:blank");
+  await tab.goto(`${base}#s=NOPE`);
+  await shows("a symbol that is not here is told", "about", "no minute of this symbol is here");
+  check(await tab.locator("#symbol-list .row[data-symbol=NOPE]:not([hidden])").count() === 0, "and not in the list");
+  await tab.evaluate((symbol) => { location.hash = `s=${symbol}`; }, one);
+  await shows("an address that is changed is followed", "symbol", one);
+  await tab.keyboard.press("k");
+  await tab.keyboard.press("3");
+  check(await hash() === `#s=${one}&shape=candles&range=1440`, "the address names the view", await hash());
+  await tab.reload();
+  await shows("a view is there again when it is loaded again", "symbol", one);
+  check(await checked() === "candles,1440", "with its shape and range", await checked());
+  await tab.goBack();
+  await comes("Back shows the one before", tab.waitForFunction(() =>
+    document.querySelector("#range [aria-checked=true]").dataset.value === "60"));
+  check(await checked() === "candles,60", "and no other", await checked());
+  await tab.goto(`${base}#s=${one}&s=${two}&shape=candles`);
+  for (const symbol of [one, two]) await shows("the line of figures has each compared symbol", "readout", symbol);
+  check(await checked() === "line,60" && await tab.isDisabled("#shape [data-value=candles]"),
+    "which are lines and not candles", await checked());
+  await tab.fill("#search", "zzzz");
+  await comes("a search without an answer says so", tab.waitForSelector("#symbol-none:not([hidden])"));
+  await context.close();
+}
+
+/** That candles without height are seen however narrow they are, and that what the server refuses is told. */
+async function flat(browser) {
+  const status = await (await fetch(new URL("/api/status", base))).json(), windowMs = 60_000, many = 240;
+  status.settings = { ...status.settings, window_ms: windowMs, lateness_ms: windowMs, metrics: "market" };
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } }), tab = await context.newPage();
+  let refused = 0;
+  const rows = Array.from({ length: many }, (_, n) => n).map((n) => [n * windowMs, n % 20 === 0 ? 101 : 100]).map(([minute, v]) =>
+    ({ symbol: "FLAT", minute, state: "final", count: 1, sum: String(v), avg: v, open: v, high: v, low: v, close: v,
+      volume: "0", vwap: null }));
+  const symbols = ["FLAT", "BAD"].map((symbol) => ({ symbol, minute: rows.at(-1).minute, state: "final", last: 100, avg: 100,
+    count: 1, first_minute: 0, first: 100, change: 0, volume: "0" }));
+  await tab.route("**/api/symbols?*", (route) => route.fulfill({ json: { symbols, total: symbols.length } }));
+  await tab.route("**/api/minutes?*", (route) => new URL(route.request().url()).searchParams.getAll("symbol").includes("BAD")
+    ? (refused += 1, route.fulfill({ status: 400, json: { error: "no such parameter" } }))
+    : route.fulfill({ json: { rows, next: null } }));
+  await tab.route("**/api/stream", (route) => route.fulfill({ contentType: "text/event-stream",
+    body: `id: x-1\nevent: hello\ndata: ${JSON.stringify({ id: "x", status })}\n\n` }));
+  await tab.goto(`${base}#s=FLAT&shape=candles&range=240`);
+  await comes("there are flat candles", tab.waitForFunction((n) =>
+    Number(document.getElementById("chart").dataset.points) === n, many));
+  await comes("each is drawn", tab.waitForFunction((least) => {
+    const canvas = document.getElementById("chart"), c = canvas.getContext("2d");
+    const probe = document.body.appendChild(document.createElement("span"));
+    probe.style.color = "var(--up)";
+    const [r, g, b] = getComputedStyle(probe).color.match(/[\d.]+/g).map(Number);
+    probe.remove();
+    const { data, width, height } = c.getImageData(0, 0, canvas.width - 75, Math.round(canvas.height * 0.8));
+    let columns = 0;
+    for (let x = 0; x < width; x += 1) {
+      for (let y = 0; y < height; y += 1) {
+        const at = 4 * (y * width + x), far = (n, v) => Math.abs(data[at + n] - v) > 60;
+        if (data[at + 3] < 40 || far(0, r) || far(1, g) || far(2, b)) continue;
+        columns += 1;
+        break;
+      }
+    }
+    return columns >= least;
+  }, many));
+  await comes("what the server refuses is told", tab.waitForSelector("#notice:not([hidden])"));
+  const notice = await tab.textContent("#notice");
+  check(/refuses/.test(notice) && /no such parameter/.test(notice), "with its reason", notice);
+  const asked = refused;
+  await comes("the page goes on", tab.waitForFunction((draws) =>
+    Number(document.getElementById("chart").dataset.draws) > draws, Number((await chartFacts(tab)).draws)));
+  check(refused === asked, "and does not ask again", `${refused}`);
+  check(await tab.locator("#symbol-list .row[data-symbol=FLAT]").count() === 1, "and the rest stays");
+  await context.close();
 }
 
 /** That a tick for a closed minute corrects it, and that the page says so. */
@@ -330,6 +418,8 @@ async function main() {
     await rests(browser, troubles);
     await amiss(browser);
     await measures(browser);
+    await links(browser, troubles);
+    await flat(browser);
 
     for (const width of [1280, 390]) {
       for (const colorScheme of ["light", "dark"]) {

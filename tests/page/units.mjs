@@ -6,9 +6,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { mock, test } from "node:test";
+import { readAddress, writeAddress } from "../../src/http/page/address.js";
 import { advice, leastWithoutLoss, lifts, lostAt, settingsOf } from "../../src/http/page/advisor.js";
-import { bytes, change, clock, compact, duration, moment, percent, price,
-  smallPercent } from "../../src/http/page/format.js";
+import { wick } from "../../src/http/page/chart.js";
+import { bytes, change, clock, compact, duration, moment, percent, price, smallPercent,
+  visible } from "../../src/http/page/format.js";
 import { FEW, KEPT, Market, SLACK, SPARK } from "../../src/http/page/market.js";
 import { areAll } from "../../src/http/page/list.js";
 import { AVG, COUNT, MINUTE, put, seek, stateOf } from "../../src/http/page/rows.js";
@@ -113,6 +115,58 @@ test("rows that may not be the newest go, and are asked for again", () => {
   assert.equal(a.history, "none");
 });
 
+test("an address names a view, and what it does not name is as at first", () => {
+  const of = (hash) => readAddress(hash, 3), first = { symbols: [], mode: "line", range: 60 };
+  for (const view of [{ symbols: ["A"], mode: "line", range: 60 }, { symbols: ["a&b=c", "é +%", "\ufffd"], mode: "candles",
+    range: 1440 }, { symbols: ["#"], mode: "line", range: 240 }, first]) assert.deepEqual(of(writeAddress(view)), view);
+  assert.equal(writeAddress({ symbols: ["A", "B"], mode: "candles", range: 240 }), "#s=A&s=B&shape=candles&range=240");
+  assert.deepEqual(of("#s=A&s=&s=A&s=B&s=C&s=D&shape=pie&range=7").symbols, ["A", "B", "C"]);
+  for (const none of ["", "#", "#chart", "#range=x&shape="]) assert.deepEqual(of(none), first, none);
+});
+
+test("a candle without height is drawn", () => {
+  assert.deepEqual(wick(10, 30), { high: 10, low: 30 });
+  assert.deepEqual(wick(20, 20), { high: 19.25, low: 20.75 });
+  assert.deepEqual(wick(20, 21), { high: 19.75, low: 21.25 });
+});
+
+test("what cannot be seen in a name is shown, and all else stays as it is", () => {
+  for (const plain of ["AAPL", "a b", "é\u{1f980}", "\ufffd", "日本", "العربية", "C:\\x", "<b>&amp;", "ﬁ"]) {
+    assert.equal(visible(plain), plain);
+  }
+  for (const [name, shown] of [["A\u202eB", "A\\u202eB"], ["\u200b", "\\u200b"], ["A\u2066\u2069", "A\\u2066\\u2069"],
+    ["A\ufeff", "A\\ufeff"], ["A\u00a0B", "A\\u00a0B"], [" A ", "\\u0020A\\u0020"], ["A\nB\u0085", "A\\u000aB\\u0085"],
+    ["A\u2028", "A\\u2028"], ["A\u{e0041}", "A\\u{e0041}"], ["A\u3164", "A\\u3164"], ["A\u00ad", "A\\u00ad"],
+    ["\\u202e", "\\u005cu202e"], ["A\ud800", "A\\ud800"]]) assert.equal(visible(name), shown);
+});
+
+test("a symbol that the server refuses is told and not asked for again, and the others come", async () => {
+  const market = new Market(), asked = [], long = "L".repeat(3000);
+  market.status = { settings };
+  mock.method(globalThis, "fetch", async (path) => {
+    const symbols = new URL(path, "http://x").searchParams.getAll("symbol");
+    asked.push(symbols);
+    if (symbols.includes("BAD")) return new Response(JSON.stringify({ error: "no such thing" }), { status: 400 });
+    const rows = symbols.filter((symbol) => symbol !== "NOPE").map((symbol) => ({ symbol, minute: 0, count: 1, avg: 1 }));
+    return new Response(JSON.stringify({ rows, next: null }));
+  });
+  try {
+    market.takeRow(row(MIN, 1, 1, "A"));
+    const symbols = ["A", "BAD", long, `${long}M`, `${long}N`, "NOPE"];
+    await assert.rejects(market.loadHistory(symbols, "all"), { status: 400, message: "no such thing" });
+    assert.ok(asked.every((some) => some.join("").length <= 8000), "no address is too long");
+    assert.deepEqual(symbols.map((symbol) => market.entries.get(symbol).history),
+      ["all", "refused", "all", "all", "all", "all"]);
+    assert.deepEqual([market.entries.get("NOPE").known, market.entries.get(long).known, market.held, market.total],
+      [false, true, 4, 4]);
+    const before = asked.length;
+    await market.loadHistory(symbols, "all");
+    assert.equal(asked.length, before, "nothing is asked twice");
+  } finally {
+    mock.restoreAll();
+  }
+});
+
 test("a list of what was loaded before is not the list of what is here", () => {
   const market = new Market();
   ["A", "B"].forEach((symbol) => market.takeRow(row(0, 1, 1, symbol)));
@@ -157,6 +211,38 @@ test("a hidden page gives its connection back, and goes on where it was when it 
     hide(false);
     await until("live");
     assert.deepEqual([asked.length, asked[1][0], states.at(-1)], [2, "run-7", "live"]);
+  } finally {
+    mock.timers.reset();
+    mock.restoreAll();
+  }
+});
+
+test("a refusal is no lost connection: it is told, and asked again when somebody wants", async () => {
+  const states = [], heard = {};
+  let asked = 0;
+  const turn = () => new Promise(setImmediate);
+  globalThis.window = { addEventListener() {} };
+  globalThis.document = { hidden: false, addEventListener: (name, hears) => { heard[name] = hears; } };
+  mock.method(globalThis, "fetch", async () => {
+    asked += 1;
+    return new Response(JSON.stringify({ error: "not by that name" }), { status: asked === 1 ? 503 : 421 });
+  });
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    const until = async (state) => { for (let n = 0; n < 99 && states.at(-1)[0] !== state; n += 1) await turn(); };
+    const stream = new Stream("/api/stream", { event() {},
+      state: (state, wait, refusal) => states.push([state, refusal?.message]) });
+    await until("waiting");
+    mock.timers.tick(500);
+    await until("refused");
+    assert.deepEqual([asked, states.at(-1)], [2, ["refused", "not by that name"]]);
+    mock.timers.tick(3_600_000);
+    await turn();
+    assert.equal(asked, 2, "not by itself");
+    stream.now();
+    await until("connecting");
+    await until("refused");
+    assert.equal(asked, 3);
   } finally {
     mock.timers.reset();
     mock.restoreAll();

@@ -5,10 +5,11 @@
 // Nothing is drawn but in an animation frame that a change asked for: the chart at most 25 times a second, the list and
 // the head four times. A hidden page draws nothing. A new run or a `reset` loads everything anew.
 
+import { readAddress, writeAddress } from "./address.js";
 import { attribute, choice, data, find, text } from "./dom.js";
-import { duration, whole } from "./format.js";
+import { duration, visible, whole } from "./format.js";
 import { SymbolList, areAll } from "./list.js";
-import { Market } from "./market.js";
+import { Market, isRefused } from "./market.js";
 import { MOST_LINES, readPalette, theme, toggleTheme, watchTheme } from "./palette.js";
 import { panels } from "./panels.js";
 import { Stage } from "./stage.js";
@@ -75,7 +76,7 @@ const byName = new Intl.Collator("en", { numeric: true }).compare;
 
 function drawOrder() {
   const query = view.query.toLowerCase(), key = `${view.order} ${query}`, root = find("symbol-list");
-  const found = new Map([...market.entries].filter(([symbol]) => symbol.toLowerCase().includes(query)));
+  const found = new Map([...market.entries].filter(([symbol, entry]) => entry.known && symbol.toLowerCase().includes(query)));
   let entries = [...found.values()];
   const ranks = { movers: (entry) => Math.abs(market.change(entry)) || 0, active: (entry) => market.activity(entry) };
   const rank = ranks[view.order], first = (a, b) => b[0] - a[0];
@@ -84,7 +85,9 @@ function drawOrder() {
   // under a hand that is about to choose, rows keep their places
   const busy = root.matches(":hover, :focus-visible") && list.order === key && areAll(list.items, found);
   if (!busy) list.setItems(entries, key);
-  const held = whole(market.entries.size), more = market.total - market.entries.size;
+  find("symbol-none").hidden = entries.length > 0 || query === "";
+  text(find("symbol-none"), `No symbol has “${visible(view.query)}” in its name.`);
+  const held = whole(market.held), more = market.total - market.held;
   const many = query ? `${whole(entries.length)} of ${held} symbols`
     : `${held} symbols${more > 0 ? `, ${whole(more)} more by search` : ""}`;
   text(find("symbol-count"), `${many}: average, change over ${duration(market.span)}`);
@@ -96,7 +99,7 @@ function drawPanels() {
   const windowMs = status.settings.window_ms, many = status.partitions.length, lead = find("lead");
   const length = windowMs === 60_000 ? "one-minute" : duration(windowMs);
   text(lead, `Exact ${length} averages of ${whole(market.total)} symbols ` +
-    `from ${many === 1 ? "1 partition" : `${whole(many)} partitions`} of ${status.source}`);
+    `from ${many === 1 ? "1 partition" : `${whole(many)} partitions`} of ${visible(status.source)}`);
   attribute(lead, "title", `job ${status.job}, version ${status.version}, ${status.workers} workers, ` +
     `running for ${duration(market.now() - status.started)}`);
   for (const button of find("range").children) {
@@ -144,9 +147,10 @@ const handlers = {
   reset: load,
 };
 
-let lost = 0, nextTry = 0;
-function showConnection(state, wait) {
+let lost = 0, nextTry = 0, refused = null;
+function showConnection(state, wait, refusal = null) {
   nextTry = performance.now() + wait;
+  refused = refusal;
   data(document.body, "connection", state);
   if (state === "resting") document.title = "minutely (paused)"; // a tab's figure must not look like today's
   connectionText();
@@ -154,10 +158,11 @@ function showConnection(state, wait) {
 
 function connectionText() {
   const left = Math.max(0, Math.ceil((nextTry - performance.now()) / 1000));
+  const token = refused?.status === 401;
   const words = { live: "Live", connecting: "Connecting…", waiting: `Reconnecting in ${left} s`,
-    refused: "Token needed", resting: "Paused" };
+    refused: token ? "Token needed" : "Refused", resting: "Paused" };
   text(find("connection").lastElementChild, words[document.body.dataset.connection]);
-  const hint = document.body.dataset.connection === "refused" ? "Open this page with /?token=… once" : "Connect now";
+  const hint = token ? "Open this page with /?token=… once" : refused?.message ?? "Connect now";
   attribute(find("connection"), "title", hint);
 }
 
@@ -168,9 +173,9 @@ async function load() {
     await market.loadSymbols("");
     market.loaded = true;
     drawOrder();
-    const wanted = fromAddress();
+    const { symbols } = readAddress(location.hash, MOST_LINES);
     if (market.chosen.length > 0) setChosen(market.chosen);
-    else if (wanted.length > 0) setChosen(wanted);
+    else if (symbols.length > 0) showAddress();
     else chooseFirst();
   } catch (error) {
     trouble(error);
@@ -178,14 +183,24 @@ async function load() {
 }
 
 let troubles = 0;
-/** A failed answer means that the server is going or gone: a new connection, later each time, loads all anew. */
+/**
+ * A failed answer means that the server is going or gone: a new connection, later each time, loads all anew. A refusal is
+ * told, for the same question will be refused again.
+ */
 function trouble(error) {
+  if (isRefused(error)) return notice(`The server refuses what this page asked: ${error.message}`);
   console.info(`not loaded, tried again with a new connection: ${error.message}`);
   setTimeout(() => {
     market.run = null;
     stream.restart();
   }, Math.min(30_000, 1000 * 2 ** troubles));
   troubles += 1;
+  return undefined;
+}
+
+function notice(words) {
+  text(find("notice"), words);
+  find("notice").hidden = words === "";
 }
 
 const sparks = new Set(); // symbols whose sparkline is to be loaded
@@ -194,7 +209,7 @@ function wantSparks(symbols) {
     setTimeout(() => {
       const wanted = [...sparks].slice(0, 40);
       sparks.clear();
-      market.loadHistory(wanted, "spark").then(() => changed("list"), trouble);
+      market.loadHistory(wanted, "spark").catch(trouble).finally(() => changed("list"));
     }, 150);
   }
   symbols.forEach((symbol) => sparks.add(symbol));
@@ -204,26 +219,46 @@ function wantSparks(symbols) {
 
 function choose(symbol, add) {
   const { chosen } = market;
-  if (!add && !view.compare) setChosen([symbol]);
-  else if (!chosen.includes(symbol)) setChosen([...chosen.slice(0, MOST_LINES - 1), symbol]);
-  else if (chosen.length > 1) setChosen(chosen.filter((other) => other !== symbol));
+  if (!add && !view.compare) setChosen([symbol], true);
+  else if (!chosen.includes(symbol)) setChosen([...chosen.slice(0, MOST_LINES - 1), symbol], true);
+  else if (chosen.length > 1) setChosen(chosen.filter((other) => other !== symbol), true);
 }
 
-function setChosen(symbols) {
+/** Shows these symbols; `byHand`: somebody chose them. */
+function setChosen(symbols, byHand = false) {
   market.choose(symbols);
   view.hover = null;
-  const named = symbols.map((symbol) => `s=${encodeURIComponent(symbol)}`).join("&");
-  history.replaceState(null, "", `${location.pathname}#${named}`);
+  notice("");
+  const several = symbols.length > 1, candles = find("shape").lastElementChild;
+  candles.disabled = several;
+  attribute(candles, "title", several ? "Candles are of one symbol" : "Candles (k)");
+  shape.show(several ? "line" : view.mode);
+  remember(byHand);
   loadChosen();
+}
+
+/** Writes the view into the address; what somebody chose is a new entry of the history, so that Back shows the one before. */
+function remember(byHand) {
+  const address = writeAddress({ symbols: market.chosen, mode: view.mode, range: view.range });
+  if (address === location.hash) return;
+  history[byHand ? "pushState" : "replaceState"](null, "", location.pathname + address);
+}
+
+/** Shows what the address names: at the start, after Back, and when somebody has changed it. */
+function showAddress() {
+  const { symbols, mode, range: length } = readAddress(location.hash, MOST_LINES);
+  if (symbols.length === 0) return remember(false); // a link within the page
+  Object.assign(view, { mode, range: length, compare: symbols.length > 1 });
+  range.show(length);
+  attribute(find("compare"), "aria-pressed", view.compare);
+  return setChosen(symbols);
 }
 
 function loadChosen() {
   const show = () => changedNow("chart", "head", "list", "table", "spoken");
-  market.loadHistory(market.chosen, "all").then(() => { troubles = 0; show(); }, trouble);
+  market.loadHistory(market.chosen, "all").then(() => { troubles = 0; }, trouble).finally(show);
   show();
 }
-
-const fromAddress = () => new URLSearchParams(location.hash.slice(1)).getAll("s").slice(0, MOST_LINES);
 
 function chooseFirst() {
   if (list.items.length === 0) drawOrder();
@@ -247,8 +282,14 @@ function search(query) {
 // --- hands -----------------------------------------------------------------------------------------------------------
 
 const canvas = find("chart");
-const shape = choice(find("shape"), (value) => { view.mode = value; changedNow("chart"); });
-const range = choice(find("range"), (value) => { view.range = Number(value); changedNow("chart"); });
+function look(part, value) {
+  view[part] = value;
+  remember(true);
+  changedNow("chart");
+}
+
+const shape = choice(find("shape"), (value) => look("mode", value));
+const range = choice(find("range"), (value) => look("range", Number(value)));
 choice(find("order"), (value) => {
   view.order = value;
   find("symbol-list").scrollTop = 0;
@@ -258,7 +299,7 @@ choice(find("order"), (value) => {
 function toggleCompare() {
   view.compare = !view.compare;
   attribute(find("compare"), "aria-pressed", view.compare);
-  if (!view.compare && market.chosen.length > 1) setChosen(market.chosen.slice(0, 1));
+  if (!view.compare && market.chosen.length > 1) setChosen(market.chosen.slice(0, 1), true);
 }
 
 function hover(move) {
@@ -303,11 +344,11 @@ const keys = {
   "/": () => find("search").focus(),
   "?": () => find("keys").showModal(),
   c: toggleCompare,
-  k: () => shape(view.mode === "line" ? 1 : 0),
+  k: () => { if (market.chosen.length < 2) shape.pick(view.mode === "line" ? "candles" : "line"); },
   t: () => { toggleTheme(); themed(); },
-  1: () => range(0),
-  2: () => range(1),
-  3: () => range(2),
+  1: () => range.pick(60),
+  2: () => range.pick(240),
+  3: () => range.pick(1440),
 };
 document.addEventListener("keydown", (event) => {
   const typing = event.target.matches("input[type=search]") || find("keys").open;
@@ -318,6 +359,7 @@ document.addEventListener("keydown", (event) => {
 
 if (location.search) history.replaceState(null, "", location.pathname + location.hash); // a token has done its work
 watchTheme(themed);
+window.addEventListener("popstate", () => { if (market.loaded) showAddress(); });
 new ResizeObserver(() => changed("chart")).observe(canvas);
 let asked = { minute: null, at: 0 };
 setInterval(() => { // ages grow
@@ -327,7 +369,7 @@ setInterval(() => { // ages grow
   const now = performance.now();
   if (!market.loaded || asked.minute === market.newest || now - asked.at < 10_000) return;
   asked = { minute: market.newest, at: now }; // a change of what is out of view is measured anew with each minute
-  if ([...market.entries.values()].some(({ history }) => history === "none")) {
+  if ([...market.entries.values()].some(({ history }) => history === "none" || history === "refused")) {
     market.loadSymbols("").then(() => changed("order"), trouble);
   }
 }, 1000);

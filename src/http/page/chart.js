@@ -9,7 +9,7 @@
 import { clock, percent, price } from "./format.js";
 import { AVG, CLOSE, HIGH, LOW, MINUTE, OPEN, VOLUME, seek, stateOf } from "./rows.js";
 
-const TOP = 22, RIGHT = 70, STRIP = 12, AXIS = 22, GAP = 7; // CSS pixels
+const TOP = 22, RIGHT = 70, STRIP = 12, AXIS = 22, GAP = 7, FLAT = 1.5; // CSS pixels
 const DASH = { final: [], closed: [], open: [6, 5], partial: [1.5, 4] };
 const STRENGTH = { final: 1, closed: 0.55, open: 1, partial: 0.7 };
 const SECOND = 1000, MIN = 60 * SECOND, HOUR = 60 * MIN;
@@ -30,6 +30,15 @@ export function fit(canvas) {
   canvas.width = width;
   canvas.height = height;
   return true;
+}
+
+/** A name that there is room for beside the plot. */
+const short = (name) => [...name].length > 10 ? `${[...name].slice(0, 9).join("")}…` : name;
+
+/** From where to where a line goes that stands for all of a candle: one without height would not be drawn at all. */
+export function wick(high, low) {
+  const missing = Math.max(0, FLAT - (low - high)) / 2;
+  return { high: high - missing, low: low + missing };
 }
 
 export class Chart {
@@ -270,11 +279,12 @@ export class Chart {
         c.strokeStyle = c.fillStyle = up ? palette.up : palette.down;
         c.setLineDash([]);
         c.beginPath();
-        c.moveTo(x, at.y(row[HIGH]));
-        c.lineTo(x, wide < 3 ? at.y(row[LOW]) : top);
+        const { high, low } = wick(at.y(row[HIGH]), at.y(row[LOW]));
+        c.moveTo(x, high);
+        c.lineTo(x, wide < 3 ? low : top);
         if (wide >= 3) {
           c.moveTo(x, top + body);
-          c.lineTo(x, at.y(row[LOW]));
+          c.lineTo(x, low);
         }
         c.stroke();
         if (wide < 3) continue;
@@ -309,7 +319,7 @@ export class Chart {
       if (part.first === part.last) continue;
       const row = part.rows[part.last - 1], candles = view.mode === "candles" && !view.relative && row[CLOSE] !== null;
       const v = candles ? row[CLOSE] : part.value(row);
-      tags.push({ y: at.y(v), color: part.color, text: parts.length > 1 ? part.name : price(v) });
+      tags.push({ y: at.y(v), color: part.color, text: parts.length > 1 ? short(part.name) : price(v) });
     }
     tags.sort((a, b) => a.y - b.y);
     tags.forEach((tag, i) => { tag.y = Math.max(tag.y, i === 0 ? TOP : tags[i - 1].y + 19); });

@@ -45,7 +45,10 @@ export function each(parent, items, create, update) {
   items.forEach((item, i) => update(parent.children[i], item, i));
 }
 
-/** A group of radio buttons: arrows move, `on(value)` is told of a choice. Gives a function that chooses the nth. */
+/**
+ * A group of radio buttons: arrows move, `on(value)` is told of a choice. Gives {pick, show}: functions that choose the
+ * button with a value, and that only show it as chosen.
+ */
 export function choice(group, on) {
   const buttons = [...group.children];
   const check = (chosen) => buttons.forEach((button) => {
@@ -62,11 +65,14 @@ export function choice(group, on) {
       const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
       if (!step) return;
       event.preventDefault();
-      const next = buttons[(i + step + buttons.length) % buttons.length];
+      let at = i;
+      do at = (at + step + buttons.length) % buttons.length; while (buttons[at].disabled);
+      const next = buttons[at];
       next.focus();
       pick(next);
     });
   });
   check(buttons[0]);
-  return (n) => pick(buttons[n]);
+  const of = (value) => buttons.find((button) => button.dataset.value === String(value));
+  return { pick: (value) => pick(of(value)), show: (value) => check(of(value)) };
 }

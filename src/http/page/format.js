@@ -84,6 +84,21 @@ export function duration(ms) {
   return `${Math.floor(ms / unit)} ${name}${rest > 0 ? ` ${rest} ${partName}` : ""}`;
 }
 
+// What a reader cannot see, or takes for another place in the text: controls, formats (bidirectional ones, joiners), spaces
+// that are no plain ones, separators, fillers, what is not assigned; spaces at either end. And a backslash that would look
+// like one of these.
+const UNSEEN =
+  /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}|^ +| +$|\\(?=u[0-9a-f]{4}|u\{)/gu;
+
+/** A name from outside (a symbol, a partition, a record) as it is shown: what cannot be seen is written as \u202e. */
+export function visible(name) {
+  const escape = (c) => {
+    const hex = c.codePointAt(0).toString(16);
+    return hex.length > 4 ? `\\u{${hex}}` : `\\u${hex.padStart(4, "0")}`;
+  };
+  return String(name).replace(UNSEEN, (found) => [...found].map(escape).join(""));
+}
+
 /** A count with its noun: 1 record, 2 records. */
 export const several = (n, noun) => `${whole(n)} ${noun}${n === 1 ? "" : "s"}`;
 

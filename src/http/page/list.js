@@ -4,7 +4,7 @@
 // `aria-activedescendant` of both names the row.
 
 import { attribute, make, style, text } from "./dom.js";
-import { change, price } from "./format.js";
+import { change, price, visible } from "./format.js";
 import { AVG } from "./rows.js";
 import { sparkline } from "./sparkline.js";
 
@@ -97,7 +97,7 @@ export class SymbolList {
       attribute(row, "aria-selected", facts.chosen.includes(entry.symbol));
       attribute(row, "data-active", at === this.active);
       if (at === this.active) activeId = row.id;
-      text(name, entry.symbol);
+      text(name, visible(entry.symbol));
       text(price_, newest ? price(newest[AVG]) : "–");
       text(change_, change(share));
       attribute(change_, "data-direction", share > 0 ? "up" : share < 0 ? "down" : "none");

@@ -8,13 +8,38 @@ import { COUNT, MINUTE, OPEN, AVG, SYMBOL, VOLUME, fromHistory, put, seek, state
 
 export const KEPT = 1440, SPARK = 60, FEW = 2, SLACK = 8; // SPARK: also what changes are over, as on the server
 const MOST = 2000, FLASH_MS = 1600, PAGE_ROWS = 5000;
+const MOST_NAMED = 256, MOST_ADDRESS = 8000; // symbols of one question, and letters of their names: the server takes thrice as many
+
+/** The refusal of a question that will be refused again: 4xx, but for "too slow" and "too often". */
+export const isRefused = ({ status }) => status >= 400 && status < 500 && status !== 408 && status !== 429;
+
+/** What a server says of an answer that is not good: {status, message}. */
+export async function failure(response) {
+  const { error } = await response.json().catch(() => ({}));
+  return Object.assign(new Error(error ?? `HTTP ${response.status}`), { status: response.status });
+}
 
 async function get(path, query) {
   const parameters = new URLSearchParams(query);
   const response = await fetch(`${path}?${parameters}`, { cache: "no-store" });
-  if (!response.ok) throw new Error(`${path}: HTTP ${response.status}`);
+  if (!response.ok) throw await failure(response);
   return response.json();
 }
+
+/** `symbols` in parts that a question has room for. */
+function parts(symbols) {
+  const all = [];
+  let room = 0;
+  for (const symbol of symbols) {
+    const long = encodeURIComponent(symbol).length;
+    if (long > room || all.at(-1).length === MOST_NAMED) [room] = [MOST_ADDRESS, all.push([])];
+    all.at(-1).push(symbol);
+    room -= long;
+  }
+  return all;
+}
+
+const hasHistory = ({ history }) => history === "spark" || history === "all";
 
 export class Market {
   constructor() {
@@ -29,7 +54,8 @@ export class Market {
 
   clear() {
     this.entries = new Map(); // by symbol, as `entry` makes them
-    this.total = 0;
+    this.held = 0; // those of which there is a row
+    this.total = 0; // and those that the server has
     this.newest = null; // the newest minute of any symbol
     this.generation = (this.generation ?? 0) + 1;
     this.settled = -Infinity;
@@ -78,21 +104,30 @@ export class Market {
     let entry = this.entries.get(symbol);
     if (!entry) {
       // `first`: {minute, avg} that the server measured its change from, which may be older than all rows here;
-      // `history`: "none", "spark" or "all" of it was asked for; `flashes`: minute -> when a straggler corrected it;
+      // `history`: "none", "spark" or "all" of it was asked for, or the server refuses it ("refused"); `known`: true once
+      // there was a row of it, false once the server has said that there is none; `flashes`: minute -> when a straggler corrected it;
       // `corrected`: the last such correction
-      entry = { symbol, rows: [], first: null, version: 0, history: "none", flashes: new Map(), corrected: null };
+      entry = { symbol, rows: [], first: null, version: 0, history: "none", known: null, flashes: new Map(), corrected: null };
       this.entries.set(symbol, entry);
-      this.total = Math.max(this.total, this.entries.size);
       if (this.entries.size > MOST * 1.1) this.evict();
     }
     return entry;
+  }
+
+  /** There is a row of it. */
+  found(entry) {
+    if (entry.known !== true) this.held += 1;
+    entry.known = true;
+    this.total = Math.max(this.total, this.held);
   }
 
   evict() {
     const moved = (entry) => entry.rows.at(-1)?.[MINUTE] ?? 0;
     const old = [...this.entries.values()].sort((a, b) => moved(a) - moved(b));
     for (const entry of old.slice(0, this.entries.size - MOST)) {
-      if (!this.chosen.includes(entry.symbol)) this.entries.delete(entry.symbol);
+      if (this.chosen.includes(entry.symbol)) continue;
+      this.entries.delete(entry.symbol);
+      if (entry.known === true) this.held -= 1;
     }
   }
 
@@ -100,6 +135,7 @@ export class Market {
   takeRow(row) {
     const entry = this.entry(row[SYMBOL]), before = put(entry.rows, row);
     entry.version += 1;
+    this.found(entry);
     if (this.newest === null || row[MINUTE] > this.newest) this.newest = row[MINUTE];
     const straggler = before && before[COUNT] !== row[COUNT] && row[MINUTE] + this.settings.window_ms <= this.settled;
     if (straggler && this.chosen.includes(row[SYMBOL])) {
@@ -110,7 +146,7 @@ export class Market {
   }
 
   trim(entry) {
-    const unseen = entry.history === "none" ? FEW : SPARK, most = this.chosen.includes(entry.symbol) ? KEPT : unseen;
+    const unseen = hasHistory(entry) ? SPARK : FEW, most = this.chosen.includes(entry.symbol) ? KEPT : unseen;
     if (entry.rows.length > most + SLACK) entry.rows.splice(0, entry.rows.length - most);
   }
 
@@ -152,10 +188,10 @@ export class Market {
    * hangs on the symbol's rows alone, not on when this page came; where they are not all here, the server's stands in.
    */
   base(entry) {
-    const [row] = this.recent(entry), { first, history, rows } = entry;
+    const [row] = this.recent(entry), { first, rows } = entry;
     if (!row) return null;
     const oldest = rows.at(-1)[MINUTE] + this.settings.window_ms - this.span;
-    const given = first !== null && first.minute < row[MINUTE] && (first.minute >= oldest || history === "none");
+    const given = first !== null && first.minute < row[MINUTE] && (first.minute >= oldest || !hasHistory(entry));
     return given ? first : { minute: row[MINUTE], avg: row[AVG] };
   }
 
@@ -180,6 +216,7 @@ export class Market {
     if (query === "") this.total = total;
     for (const one of symbols) {
       const entry = this.entry(one.symbol);
+      this.found(entry);
       entry.first = { minute: one.first_minute, avg: one.first };
       if (this.newest === null || one.minute > this.newest) this.newest = one.minute;
       if (entry.rows.length === 0) {
@@ -191,12 +228,29 @@ export class Market {
 
   /**
    * The minutes of `symbols` that the page may show and has not: all that it keeps ("all"), or a sparkline's ("spark").
+   * A symbol that the server refuses is not asked for again; that is thrown once all others are here.
    */
   async loadHistory(symbols, depth) {
-    const { generation } = this;
-    const wanted = symbols.filter((symbol) => ![depth, "all"].includes(this.entry(symbol).history));
+    const wanted = symbols.filter((symbol) => ![depth, "all", "refused"].includes(this.entry(symbol).history));
     if (wanted.length === 0 || this.newest === null) return;
     wanted.forEach((symbol) => { this.entry(symbol).history = depth; });
+    const all = parts(wanted);
+    let refusal = null;
+    for (const [n, some] of all.entries()) {
+      try {
+        await this.loadSome(some, depth);
+      } catch (error) {
+        refusal = error;
+        if (isRefused(error)) continue;
+        all.slice(n + 1).flat().forEach((symbol) => { this.entry(symbol).history = "none"; });
+        break;
+      }
+    }
+    if (refusal !== null) throw refusal;
+  }
+
+  async loadSome(wanted, depth) {
+    const { generation } = this;
     const from = this.newest - (depth === "all" ? KEPT : SPARK) * this.settings.window_ms;
     let cursor = null;
     try {
@@ -208,8 +262,17 @@ export class Market {
         rows.forEach((row) => this.takeHistory(fromHistory(row)));
         cursor = next ?? null;
       } while (cursor !== null);
+      wanted.forEach((symbol) => { this.entry(symbol).known ??= false; });
     } catch (error) {
-      wanted.forEach((symbol) => { this.entry(symbol).history = "none"; }); // asked again when it is needed again
+      if (generation !== this.generation) return;
+      if (isRefused(error) && wanted.length > 1) { // one of them alone may be the reason
+        let last = null;
+        for (const symbol of wanted) await this.loadSome([symbol], depth).catch((other) => { last = other; });
+        if (last === null) return;
+        throw last;
+      }
+      // asked again when it is needed again, unless that is in vain
+      wanted.forEach((symbol) => { this.entry(symbol).history = isRefused(error) ? "refused" : "none"; });
       throw error;
     }
   }
@@ -218,6 +281,7 @@ export class Market {
     const entry = this.entry(row[SYMBOL]), before = put(entry.rows, row);
     const newer = before && (before[COUNT] > row[COUNT] || (before[COUNT] === row[COUNT] && before[OPEN] !== null));
     if (newer) put(entry.rows, before);
+    this.found(entry);
     entry.version += 1;
     this.trim(entry);
   }

@@ -3,7 +3,7 @@
 
 import { advice, leastWithoutLoss, lifts, outcome, settingsOf } from "./advisor.js";
 import { attribute, data, each, find, make, style, text } from "./dom.js";
-import { bytes, clock, compact, duration, moment, several, smallPercent, whole } from "./format.js";
+import { bytes, clock, compact, duration, moment, several, smallPercent, visible, whole } from "./format.js";
 
 const SHOWN_PARTITIONS = 64, SHOWN_LETTERS = 50, DAY_MS = 86_400_000;
 
@@ -60,14 +60,14 @@ function why(s, now) {
     return;
   }
   put("why-title", `Why is ${moment(open.minute, now, windowMs < 60_000)} still open?`);
-  const first = open.why.replace(/^[a-z](?=[a-z]* )/, (letter) => letter.toUpperCase());
+  const first = visible(open.why).replace(/^[a-z](?=[a-z]* )/, (letter) => letter.toUpperCase());
   put("why-sentence", /[.!?]$/.test(first) ? first : `${first}.`);
   const into = s.w === null ? 0 : Math.max(0, Math.min(windowMs, s.w - open.minute));
   style(find("why").querySelector(".meter i"), "transform", `scaleX(${(into / windowMs).toFixed(4)})`);
   put("why-progress", s.w === null ? "W does not exist yet: a partition has shown no event time"
     : `W is ${duration(into)} into it; ${past(open.minute + windowMs - s.w)} of event time to go`);
   const paused = s.partitions.some((p) => p.name === open.partition && p.paused);
-  put("why-partition", open.partition ?? "–");
+  put("why-partition", visible(open.partition ?? "–"));
   put("why-offset", whole(open.offset));
   put("why-time", moment(open.event_time, now));
   put("why-since", typeof open.since_ms === "number" ? `${duration(open.since_ms)} ago` : "–");
@@ -108,7 +108,7 @@ function partitions(s, now) {
     data(row, "holdsW", p.holds_w);
     data(row, "paused", p.paused);
     data(row, "caughtUp", p.caught_up);
-    text(name.firstChild, p.name);
+    text(name.firstChild, visible(p.name));
     dot.hidden = p.watermark === null;
     style(dot, "left", dot.hidden ? "0%" : `${(100 - (high - p.watermark) / width * 100).toFixed(2)}%`);
     text(lag, p.watermark === null ? "–" : duration(high - p.watermark));
@@ -197,17 +197,18 @@ function letters(s, now) {
   put("dead-note", count === 0 ? "none" : tally);
   data(find("dead"), "empty", recent.length === 0);
   each(body("dead"), recent.slice(0, SHOWN_LETTERS), letterRow, (row, one) => {
-    const values = [moment(one.at, now), one.reason, one.partition, whole(one.offset), one.symbol ?? "–",
-      one.value ?? "–", one.raw ?? ""];
+    const raw = visible(one.raw ?? "");
+    const values = [moment(one.at, now), one.reason, visible(one.partition), whole(one.offset), visible(one.symbol ?? "–"),
+      one.value ?? "–", raw];
     values.forEach((value, i) => text(row.children[i].firstChild, value));
-    attribute(row.lastChild, "title", one.raw ?? "");
+    attribute(row.lastChild, "title", raw);
   });
 }
 
 function sinkState(sink, now) {
   const refused = sink.unwritable > 0 ? `✗ ${several(sink.unwritable, "point")} refused, see unwritable.jsonl; ` : "";
-  if (sink.trouble !== null) return `${refused}✗ ${sink.trouble}`;
-  const remark = sink.remark ? `; ! ${sink.remark}` : "";
+  if (sink.trouble !== null) return `${refused}✗ ${visible(sink.trouble)}`;
+  const remark = sink.remark ? `; ! ${visible(sink.remark)}` : "";
   const rounds = sink.begun === sink.stored ? "up to date" : `storing round ${whole(sink.begun)}`;
   return refused + (sink.line === null ? rounds : `${rounds}, final until ${moment(sink.line, now)}`) + remark;
 }
@@ -217,10 +218,10 @@ function storage(s, now) {
   put("checkpoint-age", c === null ? notSaved(s) : past(now - c.at));
   put("checkpoint-size", c === null ? "–" : `${bytes(c.bytes)} in ${several(c.objects, "object")}`);
   put("checkpoint-seq", c === null ? "–" : whole(c.seq));
-  put("checkpoint-folder", s.state ?? "–");
+  put("checkpoint-folder", visible(s.state ?? "–"));
   each(find("sinks"), s.sinks, () => make("li", "", make("bdi"), make("span", "note")), (item, sink) => {
     data(item, "mood", sink.trouble === null && sink.unwritable === 0 ? "" : "bad");
-    text(item.firstChild, sink.name);
+    text(item.firstChild, visible(sink.name));
     text(item.lastChild, sinkState(sink, now));
   });
 }

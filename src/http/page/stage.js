@@ -3,7 +3,7 @@
 
 import { Chart } from "./chart.js";
 import { attribute, data, each, find, make, text } from "./dom.js";
-import { change, clock, duration, moment, price, whole } from "./format.js";
+import { change, clock, duration, moment, price, several, visible, whole } from "./format.js";
 import { AVG, CLOSE, COUNT, HIGH, LOW, MINUTE, OPEN, VOLUME, VWAP, seek } from "./rows.js";
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -32,14 +32,17 @@ export class Stage {
 
   head() {
     const { market, entry } = this, row = this.rows.at(-1), share = entry ? market.change(entry) : NaN;
-    text(find("symbol"), market.chosen[0] ?? (market.status ? "Waiting for the first record" : "–"));
-    attribute(find("chart"), "aria-label", `Chart of ${market.chosen.join(", ")}; arrow keys read it minute by minute`);
+    const [chosen] = market.chosen, shown = chosen === undefined ? null : visible(chosen);
+    text(find("symbol"), shown ?? (market.status ? "Waiting for the first record" : "–"));
+    attribute(find("chart"), "aria-label", `Chart of ${market.chosen.map(visible).join(", ")}; arrow keys read it minute by minute`);
     text(find("value"), row ? price(row[AVG]) : "");
     text(find("change"), row ? this.changed() : "");
     data(find("change"), "direction", share > 0 ? "up" : share < 0 ? "down" : "none");
-    if (!document.hidden) document.title = row ? `${price(row[AVG])} ${entry.symbol} – minutely` : "minutely";
+    if (!document.hidden) document.title = row ? `${price(row[AVG])} ${shown} – minutely` : "minutely";
     const state = row ? market.state(row[MINUTE]) : "", so = state === "open" ? "so far" : `(${state})`;
-    text(find("about"), row ? `average of ${this.clock(row[MINUTE])} UTC ${so}, ${whole(row[COUNT])} ticks` : "");
+    const none = entry?.known === false ? "no minute of this symbol is here: it is not in the log, or older than what is kept"
+      : "";
+    text(find("about"), row ? `average of ${this.clock(row[MINUTE])} UTC ${so}, ${several(row[COUNT], "tick")}` : none);
     this.legend();
     this.correction(entry?.corrected);
     this.compared();
@@ -75,8 +78,9 @@ export class Stage {
       return make("li", "", button);
     }, ({ firstChild: button }, symbol, i) => {
       button.symbol = symbol;
-      text(button.children[1], symbol);
-      attribute(button, "aria-label", `Remove ${symbol}`);
+      const none = this.market.entries.get(symbol)?.known === false ? " (not here)" : "";
+      text(button.children[1], visible(symbol) + none);
+      attribute(button, "aria-label", `Remove ${visible(symbol)}`);
       attribute(button.firstChild, "data-color", i);
     });
   }
@@ -96,7 +100,7 @@ export class Stage {
     const flashes = entry ? market.flashes(entry, still.matches) : new Map();
     data(document.body, "metrics", market.settings.metrics);
     const series = market.chosen.map((symbol, i) =>
-      ({ name: symbol, rows: market.entries.get(symbol)?.rows ?? [], color: palette.lines[i] }));
+      ({ name: visible(symbol), rows: market.entries.get(symbol)?.rows ?? [], color: palette.lines[i] }));
     this.chart.draw({ ...this.extent(), series, marks: market.marks, settings: market.settings, relative, flashes,
       mode: hasMarket ? view.mode : "line", volume: hasMarket && !relative, hover: view.hover, palette,
       font: palette.font });
@@ -110,8 +114,33 @@ export class Stage {
     return flashes.size > 0;
   }
 
-  /** The figures of the minute under the pointer, or of the newest. */
+  /** The figures of the minute under the pointer, or of the newest: of the one symbol, or an average of each. */
   readout() {
+    this.show(this.market.chosen.length > 1 ? this.comparison() : this.figures());
+  }
+
+  show(parts) {
+    each(find("readout"), parts, () => make("span", "", make("small"), make("b")), (item, [name, value]) => {
+      text(item.firstChild, name);
+      text(item.lastChild, value);
+    });
+  }
+
+  /** What each compared symbol has, and how much that is from its first minute in view: what its line shows. */
+  comparison() {
+    const { market } = this, { hover } = this.view, { from } = this.extent();
+    const newest = Math.max(...market.chosen.map((symbol) => market.entries.get(symbol)?.rows.at(-1)?.[MINUTE] ?? -Infinity));
+    const minute = hover ?? newest;
+    if (minute === -Infinity) return [];
+    const parts = market.chosen.map((symbol) => {
+      const rows = market.entries.get(symbol)?.rows ?? [], row = rows[seek(rows, minute)], base = rows[seek(rows, from)]?.[AVG];
+      if (row?.[MINUTE] !== minute) return [visible(symbol), "no tick"];
+      return [visible(symbol), `${price(row[AVG])} ${base ? change((row[AVG] - base) / Math.abs(base)).trim() : ""}`];
+    });
+    return [["", `${moment(minute, market.newest, market.settings.window_ms < 60_000)} UTC`], ...parts];
+  }
+
+  figures() {
     const { market, rows } = this, { hover } = this.view, row = hover === null ? rows.at(-1) : rows[seek(rows, hover)];
     const parts = [];
     if (row && (hover === null || row[MINUTE] === hover)) {
@@ -124,10 +153,7 @@ export class Stage {
       }
       parts.push(["ticks", whole(row[COUNT])], ["", market.state(row[MINUTE])]);
     } else if (rows.length > 0) parts.push(["", `${this.clock(hover)} UTC: no tick`]);
-    each(find("readout"), parts, () => make("span", "", make("small"), make("b")), (item, [name, value]) => {
-      text(item.firstChild, name);
-      text(item.lastChild, value);
-    });
+    return parts;
   }
 
   /** Moves the cross-hair to the pointer (`x` from the chart's left edge), or by `step` minutes. */
@@ -162,6 +188,6 @@ export class Stage {
     const { market, entry } = this, row = this.rows.at(-1);
     if (!row) return;
     const minute = `minute ${this.clock(row[MINUTE])} ${market.state(row[MINUTE])}`;
-    text(find("spoken"), `${entry.symbol}: average ${price(row[AVG])}, ${minute}, ${this.changed().trim()}`);
+    text(find("spoken"), `${visible(entry.symbol)}: average ${price(row[AVG])}, ${minute}, ${this.changed().trim()}`);
   }
 }

@@ -3,17 +3,20 @@
 //
 // A lost connection is tried again after 0.5, 1, 2 … 30 s (each up to a quarter less, so that many pages do not come at
 // once), at once when the network or the page comes back or somebody asks. The server writes something every 15 s; 40 s
-// of nothing is a lost connection.
+// of nothing is a lost connection. A refusal (4xx) is not one: it would be refused again, so the next try waits until the
+// page is seen again or somebody asks.
 //
 // A page that nobody sees gives its connection back after a while: a browser has six for one host, so that a few hidden
 // tabs would leave none for the one that is looked at.
+
+import { failure, isRefused } from "./market.js";
 
 const FIRST_MS = 500, LONGEST_MS = 30_000, SILENCE_MS = 40_000, HIDDEN_MS = 5000;
 
 export class Stream {
   /**
    * `on.event(name, data)` for each event; `on.state("connecting" | "live" | "waiting" | "refused" | "resting", ms until
-   * the next try)`: it rests until the page is seen again.
+   * the next try, the refusal)`: it rests until the page is seen again.
    */
   constructor(path, on) {
     Object.assign(this, { path, on, lastId: null, wait: FIRST_MS, wake: null, abort: null, resting: false });
@@ -57,16 +60,23 @@ export class Stream {
         await new Promise((resolve) => { this.wake = resolve; });
       }
       this.on.state("connecting", 0);
-      let refused = false;
+      let refusal = null;
       try {
         await this.connect();
       } catch (error) {
-        refused = error?.status === 401 || error?.status === 403;
+        if (isRefused(error)) refusal = error;
       }
       if (this.resting) continue;
+      if (refusal !== null) {
+        this.wait = FIRST_MS;
+        this.on.state("refused", 0, refusal);
+        await new Promise((resolve) => { this.wake = resolve; });
+        this.wake = null;
+        continue;
+      }
       const wait = this.wait * (0.75 + Math.random() / 4);
       this.wait = Math.min(LONGEST_MS, this.wait * 2);
-      this.on.state(refused ? "refused" : "waiting", wait);
+      this.on.state("waiting", wait);
       await new Promise((resolve) => {
         const timer = setTimeout(resolve, wait);
         this.wake = () => { clearTimeout(timer); resolve(); };
@@ -81,7 +91,7 @@ export class Stream {
     try {
       const headers = this.lastId === null ? {} : { "Last-Event-ID": this.lastId };
       const response = await fetch(this.path, { headers, cache: "no-store", signal: this.abort.signal });
-      if (!response.ok) throw Object.assign(new Error(`HTTP ${response.status}`), { status: response.status });
+      if (!response.ok) throw await failure(response);
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       let held = "";
       for (;;) {

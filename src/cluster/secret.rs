@@ -1,0 +1,150 @@
+//! What processes of a run know and other users of the machine do not: a random secret in a file of the data folder that
+//! its owner alone can read. It is never sent; who knows it can prove so.
+
+use minutely_dataflows::edge::{Halt, HaltKind};
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
+use rustix::fs::OFlags;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The file in the data folder.
+const NAME: &str = "cluster-secret";
+/// Bytes of the secret, of a nonce and of a proof.
+pub(super) const BYTES: usize = 32;
+/// How long another process may take between making the file and writing it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The secret of the processes of a run.
+pub(super) struct Secret(hmac::Key);
+
+/// Bytes that nobody has seen before.
+pub(super) fn nonce() -> io::Result<[u8; BYTES]> {
+    let mut bytes = [0; BYTES];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("the system has no random numbers"))?;
+    Ok(bytes)
+}
+
+impl Secret {
+    /// The secret of this data folder, which the process that comes first makes.
+    ///
+    /// # Errors
+    /// 64 when the file is not one that this user alone can read and write. 69 when it cannot be read or written.
+    pub(super) fn of(data: &Path) -> Result<Secret, Halt> {
+        let path = data.join(NAME);
+        let failed =
+            |e: io::Error| Halt::new(HaltKind::Unreachable, format!("{}: {e}; see to the disk", path.display()));
+        fs::create_dir_all(data).map_err(failed)?;
+        if let Some(secret) = make(&path).map_err(failed)? {
+            return Ok(Secret::new(&secret));
+        }
+        let refuse = |why: &str| {
+            let why = format!("{}: {why}; remove it, and start all processes of the run again", path.display());
+            Halt::new(HaltKind::Usage, why)
+        };
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(&path);
+        let is_link = |e: &io::Error| e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+        let mut file = opened.map_err(|e| match e.kind() {
+            ErrorKind::PermissionDenied => refuse(&e.to_string()),
+            _ if is_link(&e) => refuse("is a symbolic link"),
+            _ => failed(e),
+        })?;
+        let meta = file.metadata().map_err(failed)?;
+        if !meta.is_file() || meta.uid() != rustix::process::geteuid().as_raw() || meta.mode() & 0o077 != 0 {
+            return Err(refuse("holds the secret of a run, and is not a file that this user alone can read and write"));
+        }
+        let bytes = read(&mut file).map_err(failed)?;
+        bytes.map(|bytes| Secret::new(&bytes)).ok_or_else(|| refuse(&format!("is not {BYTES} bytes long")))
+    }
+
+    fn new(bytes: &[u8; BYTES]) -> Self {
+        Secret(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+    }
+
+    /// What only who knows the secret can say of this text.
+    pub(super) fn proof(&self, text: &[u8]) -> [u8; BYTES] {
+        let mut proof = [0; BYTES];
+        proof.copy_from_slice(hmac::sign(&self.0, text).as_ref());
+        proof
+    }
+
+    /// Is this the proof of that text? Takes as long for any other.
+    pub(super) fn proves(&self, text: &[u8], proof: &[u8]) -> bool {
+        hmac::verify(&self.0, text, proof).is_ok()
+    }
+}
+
+/// Makes the file; none: it is there already.
+fn make(path: &PathBuf) -> io::Result<Option<[u8; BYTES]>> {
+    let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let bytes = nonce()?;
+    file.write_all(&bytes)?;
+    file.sync_all()?;
+    Ok(Some(bytes))
+}
+
+/// Its bytes, once another process has written them; none: they are not so many.
+fn read(file: &mut File) -> io::Result<Option<[u8; BYTES]>> {
+    let until = Instant::now() + WRITE_TIMEOUT;
+    let mut bytes = Vec::new();
+    loop {
+        // At most one byte too many.
+        Read::take(&mut *file, u64::try_from(BYTES + 1 - bytes.len()).unwrap_or(0)).read_to_end(&mut bytes)?;
+        if !bytes.is_empty() || Instant::now() > until {
+            return Ok(bytes.try_into().ok());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn whoever_comes_first_makes_it_and_all_others_have_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let all = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(|| Secret::of(&data).unwrap().proof(b"text"))).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert!(all.iter().all(|one| *one == all[0]));
+        assert_eq!(fs::metadata(data.join(NAME)).unwrap().mode() & 0o777, 0o600);
+        let secret = Secret::of(&data).unwrap();
+        assert!(secret.proves(b"text", &all[0]) && !secret.proves(b"test", &all[0]) && !secret.proves(b"text", b""));
+        assert_ne!(Secret::of(&folder.path().join("other")).unwrap().proof(b"text"), all[0]);
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_or_that_is_no_secret_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        let refused = || {
+            let halt = Secret::of(folder.path()).map(drop).unwrap_err();
+            assert!(halt.kind == HaltKind::Usage && halt.why.contains("remove it"), "{halt}");
+            fs::remove_file(&path).unwrap();
+        };
+        for (bytes, mode) in
+            [(&[7; BYTES][..], 0o640), (&[7; BYTES], 0o604), (b"short", 0o600), (&[7; BYTES + 1], 0o600)]
+        {
+            fs::write(&path, bytes).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            refused();
+        }
+        let elsewhere = folder.path().join("elsewhere");
+        fs::write(&elsewhere, [7; BYTES]).unwrap();
+        fs::set_permissions(&elsewhere, fs::Permissions::from_mode(0o600)).unwrap();
+        symlink(&elsewhere, &path).unwrap();
+        refused();
+    }
+}
