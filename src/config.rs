@@ -23,6 +23,7 @@ pub(crate) struct Config {
     pub(crate) sinks: Vec<String>,
     /// The job's own folder.
     pub(crate) folder: PathBuf,
+    pub(crate) fields: Fields,
     pub(crate) decoder: Decoder,
     pub(crate) settings: Settings,
     pub(crate) emit: Emit,
@@ -234,6 +235,7 @@ impl Config {
                 source: args.source.clone(),
                 sinks,
                 folder,
+                fields: fields?,
                 decoder: decoder?,
                 settings,
                 emit: emit?,

@@ -554,6 +554,9 @@ mod tests {
             partition: PartitionName { log: "ticks".into(), number: Some(0) },
             offset,
             reason: crate::record::Reason::Json,
+            cut_from: None,
+            key: None,
+            finding: None,
             raw: Some(vec![0; 1000]),
             judged: None,
         };

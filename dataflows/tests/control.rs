@@ -139,6 +139,8 @@ fn state(index: usize) -> PartitionState {
         partial_before: Some(UNKNOWN),
         counts: Counts::default(),
         last: None,
+        rejected_by: Vec::new(),
+        implausible: 0,
     }
 }
 

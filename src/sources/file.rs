@@ -294,7 +294,7 @@ impl LogSource for FileSource {
 }
 
 fn record(offset: i64, line: &[u8]) -> Record<'_> {
-    Record { offset, append_time: None, key: None, payload: Some(line) }
+    Record { offset, append_time: None, key: None, payload: Some(line), cut_from: None }
 }
 
 fn last_record(offset: i64, line: &[u8], byte: u64) -> LastRecord {

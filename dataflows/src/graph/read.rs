@@ -12,7 +12,7 @@ use crate::decode::Decoder;
 use crate::edge::{Answer, Found, Halt, HaltKind, PartitionReader};
 use crate::mutants::{self, Mutant};
 use crate::partition::{Behind, Partition, PartitionState, Verdict};
-use crate::record::{DeadLetter, Judged, PartitionName, Reason, Record};
+use crate::record::{DeadLetter, Judged, PartitionName, Reason, Record, Rejection};
 use crate::time::{Epoch, EventTime, Monotonic, WindowStart};
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
@@ -220,19 +220,23 @@ impl<A: Accumulate> Reader<A> {
         let (table, decoder) = (&mut self.table, &self.decoder);
         let mut fatal = None;
         let read = reader.read(CHUNK, &mut |record: Record<'_>| {
-            let letter = |reason, judged| DeadLetter {
+            let letter = |reason, judged, finding| DeadLetter {
                 partition: name.clone(),
                 offset: record.offset,
                 reason,
                 raw: record.payload.map(<[u8]>::to_vec),
+                cut_from: record.cut_from,
+                key: record.key.map(<[u8]>::to_vec),
                 judged,
+                finding,
             };
             let event = match decoder.decode(&record) {
                 Ok(event) => event,
-                Err(reason) => {
-                    partition.reject(record.offset);
-                    fatal.get_or_insert((record.offset, reason));
-                    return table.letter(letter(reason, None));
+                Err(rejection) => {
+                    partition.reject(record.offset, &rejection);
+                    let Rejection { reason, finding } = rejection;
+                    fatal.get_or_insert_with(|| (record.offset, reason, finding.to_string()));
+                    return table.letter(letter(reason, None, Some(finding)));
                 }
             };
             let verdict = partition.judge(record.offset, event.time, record.append_time, reference, now);
@@ -245,7 +249,7 @@ impl<A: Accumulate> Reader<A> {
                 Verdict::Future(evidence) => (Reason::Future, evidence),
             };
             let (symbol, value, time) = (event.symbol.into_owned(), event.value, event.time);
-            table.letter(letter(reason, Some(Judged { symbol, value, time, evidence })));
+            table.letter(letter(reason, Some(Judged { symbol, value, time, evidence }), None));
         })?;
         table.records += read;
         partition.reached(reader.next());
@@ -254,10 +258,10 @@ impl<A: Accumulate> Reader<A> {
             partition.end_reached();
         }
         match fatal {
-            Some((offset, reason)) if self.job.bad_is_fatal => {
+            Some((offset, reason, finding)) if self.job.bad_is_fatal => {
                 let why = format!(
-                    "partition {name}, offset {offset}: the record cannot be decoded ({}); mend it, or run with --on-bad \
-                     dead-letter to set such records aside",
+                    "partition {name}, offset {offset}: the record cannot be decoded ({}; {finding}); mend it, or run with \
+                     --on-bad dead-letter to set such records aside",
                     reason.name()
                 );
                 Err(Halt::new(HaltKind::Data, why))

@@ -1,0 +1,93 @@
+//! What the whole program says and does about records, files and names that are not as they should be.
+
+#![allow(clippy::unwrap_used, reason = "tests panic")]
+
+mod common;
+#[path = "../dataflows/tests/hostile/mod.rs"]
+mod hostile;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use common::program::Program;
+use common::rows::letters;
+use std::path::Path;
+
+/// A run over one file with this content, into a CSV file.
+fn over(home: &Path, content: &[u8], more: &[&str]) -> common::program::Ended {
+    std::fs::write(home.join("ticks.jsonl"), content).unwrap();
+    let source = format!("file:{}", home.join("ticks.jsonl").display());
+    let sink = format!("csv:{}", home.join("m.csv").display());
+    Program::run(&home.join("data"), &[&["--source", &source, "--sink", &sink][..], more].concat(), &[])
+}
+
+const TICK: &str = r#"{"symbol":"A","price":1,"ts":1767225600000}"#;
+
+#[test]
+fn rejected_records_are_explained() {
+    let home = tempfile::tempdir().unwrap();
+    let lines = [
+        r#"{"symbol":"A","price":1}"#,
+        r#"{"symbol":"A","price":"1,5","ts":1}"#,
+        "",
+        r#"{"symbol":"B","price":1}"#,
+        TICK,
+    ];
+    let ended = over(home.path(), (lines.join("\n") + "\n").as_bytes(), &[]).well();
+    assert_eq!((ended.done("counted"), ended.done("rejected")), (1, 4));
+    for part in [
+        "rejected: null ts ×2, first partition ticks.jsonl, offset 0: ts: expected a number, or a string that is exactly one, \
+         found no such field; --time-field says which field that is",
+        "rejected: type price ×1, first partition ticks.jsonl, offset 1",
+        "rejected: json ×1, first partition ticks.jsonl, offset 2: expected one whole JSON text in UTF-8, found nothing (a blank line)",
+    ] {
+        assert!(ended.said.contains(part), "`{part}` is not in: {}", ended.said);
+    }
+    assert!(!ended.said.contains("NOTHING COUNTS"), "{}", ended.said);
+    let letters = letters(&home.path().join("data"));
+    let of = |n: usize| (letters[n]["field"].as_str(), letters[n]["found"].as_str().unwrap());
+    assert_eq!((of(0), of(1), of(2).0), ((Some("ts"), "no such field"), (Some("price"), "\"1,5\""), None));
+}
+
+/// First of all, before the sum that looks like any other.
+#[test]
+fn a_run_in_which_every_record_is_rejected_says_so_first() {
+    let home = tempfile::tempdir().unwrap();
+    let more = ["--time-field", "/t/ns", "--time-unit", "ns"];
+    let ended = over(home.path(), format!("{TICK}\n{TICK}\n").as_bytes(), &more).well();
+    let lines: Vec<&str> = ended.said.lines().filter(|line| !line.contains(" -> ")).collect();
+    for part in
+        ["NOTHING COUNTS: all 2 records that were read were rejected", "null /t/ns ×2", "offset 0", "--time-field"]
+    {
+        assert!(lines[0].contains(part), "`{part}` is not in: {}", lines[0]);
+    }
+    let done = lines.iter().position(|line| line.contains("done: 2 records read")).unwrap();
+    assert!(done > 0);
+}
+
+#[test]
+fn a_unit_of_event_time_that_is_not_plausible_is_said_once() {
+    let home = tempfile::tempdir().unwrap();
+    let seconds: String =
+        (0..50).map(|n| format!("{{\"symbol\":\"A\",\"price\":1,\"ts\":{}}}\n", 1_767_225_600 + n)).collect();
+    let ended = over(home.path(), seconds.as_bytes(), &[]).well();
+    assert_eq!(ended.said.matches("event times seem to be in another unit").count(), 1, "{}", ended.said);
+    assert!(ended.said.contains("in seconds (--time-unit s) it would be plausible"), "{}", ended.said);
+    assert_eq!(ended.done("counted"), 50, "reading goes on");
+    let ended = over(home.path(), seconds.as_bytes(), &["--time-unit", "s", "--job", "right"]);
+    assert!(!ended.said.contains("another unit"), "{}", ended.said);
+}
+
+/// With its key, which is what was wrong.
+#[test]
+fn a_dead_letter_has_its_key() {
+    let home = tempfile::tempdir().unwrap();
+    let args = ["--source", "sim:?records=400&broken=20%&partitions=1", "--until-end", "--sink", "stdout:"];
+    Program::run(home.path(), &args, &[]).well();
+    let letters = letters(home.path());
+    assert!(letters.len() > 20, "{}", letters.len());
+    for letter in letters {
+        let key = STANDARD.decode(letter["key"].as_str().unwrap()).unwrap();
+        assert!(!key.is_empty() && key.is_ascii(), "{letter}");
+        assert!(letter["expected"].is_string() && letter["found"].is_string(), "{letter}");
+    }
+}
