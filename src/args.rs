@@ -121,7 +121,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", env = "MINUTELY_MAX_AHEAD", default_value = "60m")]
     pub(crate) max_ahead: String,
 
-    /// Windows of symbols held from which on only the slowest partitions are read; at twice that the run ends
+    /// Windows of symbols held from which on only the slowest partitions are read; at twice that the run ends. One of a symbol
+    /// of 256 bytes or more counts as up to 5
     #[arg(long, value_name = "N", env = "MINUTELY_MAX_KEYS", default_value = "5000000")]
     pub(crate) max_keys: String,
 

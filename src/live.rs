@@ -148,8 +148,8 @@ fn nothing_counts(status: &Status, fields: &Fields) -> Option<String> {
     }
     let all = rejected(status);
     let why = all.first().map(|by| {
-        let others = if all.len() > 1 { ", most often" } else { "" };
-        format!("{others} {by}, first {}; {}", by.example(), by.advice(fields))
+        let others = if all.len() > 1 { ", most often " } else { ": " };
+        format!("{others}{by}, first {}; {}", by.example(), by.advice(fields))
     });
     Some(format!("NOTHING COUNTS: all {} records that were read were rejected{}", counts.read, why.unwrap_or_default()))
 }

@@ -91,3 +91,31 @@ fn a_dead_letter_has_its_key() {
         assert!(letter["expected"].is_string() && letter["found"].is_string(), "{letter}");
     }
 }
+
+/// `--max-keys` is about memory: names of 1 KiB count as five windows of ordinary ones.
+#[test]
+fn long_names_count_for_what_they_take() {
+    let home = tempfile::tempdir().unwrap();
+    let ticks = |width: usize| -> String {
+        let tick = |n: usize| format!("{{\"symbol\":\"{n:0>width$}\",\"price\":1,\"ts\":1767225600000}}\n");
+        (0..150).map(tick).collect()
+    };
+    over(home.path(), ticks(255).as_bytes(), &["--max-keys", "100"]).well();
+    std::fs::remove_file(home.path().join("m.csv")).unwrap();
+    let ended = over(home.path(), ticks(1024).as_bytes(), &["--max-keys", "100", "--job", "long"]);
+    assert_eq!(ended.code, Some(70), "{}", ended.said);
+    assert!(ended.said.contains("count as 750, for names are long"), "{}", ended.said);
+}
+
+/// Symbols of 5 MB, which once stood in memory for each of their windows.
+#[test]
+fn symbols_have_a_limit() {
+    let home = tempfile::tempdir().unwrap();
+    let long = "Q".repeat(5_000_000);
+    let lines: Vec<String> =
+        (0..6).map(|n| format!("{{\"symbol\":\"{long}{n}\",\"price\":1,\"ts\":1767225600000}}\n")).collect();
+    let ended = over(home.path(), (lines.concat() + TICK).as_bytes(), &[]).well();
+    assert_eq!((ended.done("counted"), ended.done("rejected")), (1, 6));
+    assert!(ended.said.len() < 4000 && ended.said.contains("symbol symbol ×6"), "{}", ended.said);
+    assert!(letters(&home.path().join("data")).iter().all(|letter| letter["reason"] == "symbol"));
+}

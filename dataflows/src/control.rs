@@ -204,6 +204,8 @@ pub struct Part {
     pub retired: i64,
     /// Windows times series held.
     pub keys: u64,
+    /// What they take of `max_keys`: more than one each where names are long.
+    pub load: u64,
     /// An audit: records counted in the trace itself, as of the cut.
     pub traced: Option<i64>,
     /// The objects that hold its windows as of the cut, oldest first.
@@ -285,6 +287,8 @@ pub struct Ledger {
     pub retired: i64,
     /// Windows times series held.
     pub keys: u64,
+    /// What they take of `max_keys`: more than one each where names are long.
+    pub load: u64,
 }
 
 #[derive(Debug)]
@@ -466,6 +470,7 @@ impl Control {
         self.guide.w = chain.marks.w;
         // At most so many: an object may hold what a later one has anew, or what is forgotten.
         self.ledger.keys = chain.objects().map(|object| object.entries).sum();
+        self.ledger.load = self.ledger.keys;
         self.line = chain.parts.iter().map(|part| part.line).min().flatten();
         for ((name, _), port) in self.sinks.iter().zip(&mut self.ports) {
             if let Some(left) = chain.sink(name) {
@@ -668,7 +673,7 @@ impl Control {
     }
 
     fn too_many_keys(&self) -> bool {
-        self.ledger.keys >= self.settings.max_keys
+        self.ledger.load >= self.settings.max_keys
     }
 
     /// Is there too much in memory, and some of it there for a sink alone? Whoever holds W back would only make more of it
@@ -704,15 +709,17 @@ impl Control {
         let sum = |of: fn(&Part) -> i64| cut.parts.iter().map(of).sum::<i64>();
         let (arrived, retired) = (sum(|p| p.arrived), sum(|p| p.retired));
         let keys = cut.parts.iter().map(|p| p.keys).sum();
-        let ledger = Ledger { counts, held: arrived - retired, retired: retired + self.retired_before, keys };
+        let load = cut.parts.iter().map(|p| p.load).sum();
+        let ledger = Ledger { counts, held: arrived - retired, retired: retired + self.retired_before, keys, load };
         if let Some((what, ledger)) = self.imbalance(&cut, ledger, arrived) {
             // To be seen, and nothing more.
             self.ledger = ledger;
             return Err(unbalanced(what));
         }
-        if keys >= self.settings.max_keys.saturating_mul(2) {
+        if load >= self.settings.max_keys.saturating_mul(2) {
+            let long = if load > keys { format!(" (they count as {load}, for names are long)") } else { String::new() };
             let why = format!(
-                "{keys} windows of series are open, twice --max-keys: more memory than was allowed; raise --max-keys, \
+                "{keys} windows of series are open{long}, twice --max-keys: more memory than was allowed; raise --max-keys, \
                  lower --lateness, or look for a partition that holds W back ({})",
                 self.guide
                     .w

@@ -534,6 +534,7 @@ mod tests {
             arrived: 3,
             retired: 0,
             keys: 1,
+            load: 1,
             traced: None,
             objects: Vec::new(),
             line: None,

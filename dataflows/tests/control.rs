@@ -102,6 +102,7 @@ impl Stage {
             arrived: counted - self.lost,
             retired: 0,
             keys: self.keys,
+            load: self.keys,
             traced: self.traced,
             objects: Vec::new(),
             line: None,

@@ -31,8 +31,10 @@ const CHUNK: usize = 2048;
 /// Records after which a partition that still has more waits for the others. It is not left before: a half-read fetch of
 /// every partition in memory at once costs page faults.
 const STINT: usize = 32 << 10;
-/// A worker whose dead letters have that many bytes wants the epoch to end, and stops reading at twice that.
+/// A worker whose dead letters, or long names of series, have that many bytes wants the epoch to end, and stops reading at twice that.
 const FULL_BYTES: usize = 16 << 20;
+/// Names that are no longer are counted by records alone: 128 k of them have 32 MB.
+const LONG_NAME: usize = 256;
 /// The work of one activation, in nanoseconds.
 const BUDGET: i64 = 1_000_000;
 /// How long a worker with nothing to read sleeps at most.
@@ -80,14 +82,15 @@ struct Table<A> {
     sums: HashTable<(WindowStart, Box<str>, A)>,
     records: usize,
     letters: Vec<DeadLetter>,
-    letter_bytes: usize,
+    /// Of dead letters, and of names that are longer than a window's record.
+    bytes: usize,
     /// A floor was raised.
     moved: bool,
 }
 
 impl<A: Accumulate> Table<A> {
     fn new() -> Self {
-        Table { sums: HashTable::new(), records: 0, letters: Vec::new(), letter_bytes: 0, moved: false }
+        Table { sums: HashTable::new(), records: 0, letters: Vec::new(), bytes: 0, moved: false }
     }
 
     fn add(&mut self, window: WindowStart, symbol: &str, acc: A) {
@@ -98,13 +101,14 @@ impl<A: Accumulate> Table<A> {
         match self.sums.find_mut(key, |(w, s, _)| *w == window && **s == *symbol) {
             Some((_, _, sum)) => sum.plus_equals(&acc),
             None => {
+                self.bytes += if symbol.len() > LONG_NAME { symbol.len() } else { 0 };
                 self.sums.insert_unique(key, (window, symbol.into(), acc), |(w, s, _)| hash(*w, s));
             }
         }
     }
 
     fn letter(&mut self, letter: DeadLetter) {
-        self.letter_bytes += letter.bytes();
+        self.bytes += letter.bytes();
         self.letters.push(letter);
     }
 
@@ -114,7 +118,7 @@ impl<A: Accumulate> Table<A> {
 
     /// So many times full?
     fn full(&self, times: usize, records: usize) -> bool {
-        self.records >= times * records || self.letter_bytes >= times * FULL_BYTES
+        self.records >= times * records || self.bytes >= times * FULL_BYTES
     }
 }
 
