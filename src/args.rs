@@ -223,7 +223,7 @@ pub(crate) struct ProduceArgs {
     #[arg(long, value_name = "URI", env = "MINUTELY_FROM", default_value = "sim:")]
     pub(crate) from: String,
 
-    /// Where to: kafka://host:port[,…]/topic; the topic is made if it is not there
+    /// Where to: kafka://host:port[,…]/topic; the topic is made if it is not there, with retention.ms=-1 if --from ends
     #[arg(long, value_name = "URI", env = "MINUTELY_TO")]
     pub(crate) to: String,
 
@@ -262,6 +262,11 @@ pub(crate) struct ProduceArgs {
     /// Its unit: s, ms, us or ns
     #[arg(long, value_name = "UNIT", default_value = "ms")]
     pub(crate) time_unit: String,
+
+    /// The stamp of records: event (the source's, or the event time), or now. Not given: event, but what the topic's
+    /// retention would delete at once is refused
+    #[arg(long, value_name = "event|now")]
+    pub(crate) stamp: Option<String>,
 
     /// A property of librdkafka, repeatable
     #[arg(short = 'X', value_name = "KEY=VALUE")]

@@ -95,7 +95,7 @@ impl Mistakes {
         if self.0.is_empty() { Ok(()) } else { Err(self.0) }
     }
 
-    fn take<T>(&mut self, result: Result<T, String>) -> Option<T> {
+    pub(crate) fn take<T>(&mut self, result: Result<T, String>) -> Option<T> {
         result.map_err(|mistake| self.0.push(mistake)).ok()
     }
 

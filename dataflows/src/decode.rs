@@ -320,6 +320,35 @@ impl Decoder {
     }
 }
 
+/// Finds the event time alone, whatever else a record has or lacks.
+#[derive(Clone, Debug)]
+pub struct TimeDecoder {
+    root: Node,
+    unit: TimeUnit,
+}
+
+impl TimeDecoder {
+    /// For a field, or a JSON pointer, in this unit.
+    ///
+    /// # Errors
+    /// What is wrong with the field.
+    pub fn new(field: &str, unit: TimeUnit) -> Result<Self, String> {
+        let mut root = Node::default();
+        let added = steps(field).and_then(|steps| root.add(&steps, TIME, &mut 0));
+        added.map_err(|why| format!("--time-field {field:?}: {why}"))?;
+        Ok(TimeDecoder { root, unit })
+    }
+
+    /// The event time of a record, if it has one.
+    pub fn time(&self, record: &Record<'_>) -> Option<EventTime> {
+        let text = std::str::from_utf8(record.payload.filter(|_| record.cut_from.is_none())?).ok()?;
+        let mut found = Found::default();
+        self.root.read(text, &mut found).ok()?;
+        let ns = decimal::whole(number(found.get(TIME)?).ok()?.as_bytes(), self.unit.places()).ok()?;
+        (ns.abs() <= EventTime::LIMIT && found.twice.is_none()).then_some(EventTime(ns))
+    }
+}
+
 const A_NUMBER: &str = "a number, or a string that is exactly one";
 
 /// Is that a time that data of our days has: from 1990 on, and before 2100?
@@ -647,6 +676,19 @@ mod tests {
         let by_key = Decoder::new(&Fields { symbol: KEY.into(), ..Fields::default() }).unwrap();
         let bad = by_key.decode(&Record { key: Some(&[0xff, b'A']), ..record(br#"{"price":1,"ts":1}"#) }).unwrap_err();
         assert_eq!((bad.reason, bad.finding.field.as_deref()), (Reason::Symbol, Some(KEY)));
+    }
+
+    #[test]
+    fn an_event_time_is_found_without_symbol_and_value() {
+        let decoder = TimeDecoder::new("/t/T", TimeUnit::Seconds).unwrap();
+        let time = |payload: &str| decoder.time(&record(payload.as_bytes())).map(|time| time.0);
+        assert_eq!(time(r#"{"p":"1","t":{"T":"7.5"}}"#), Some(7_500_000_000));
+        for payload in
+            ["", "[]", "{}", r#"{"t":{"T":null}}"#, r#"{"t":{"T":1,"T":2}}"#, r#"{"t":{"T":1e30}}"#, r#"{"t":7}"#]
+        {
+            assert_eq!(time(payload), None, "{payload}");
+        }
+        assert!(TimeDecoder::new("", TimeUnit::Seconds).unwrap_err().contains("--time-field"));
     }
 
     /// R2, in both paths: by field and by key, of ASCII and of other characters.
