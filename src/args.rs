@@ -1,7 +1,7 @@
 //! The command line as it is written. What it means, and all that is wrong with it, is `config.rs`'s.
 
 use crate::http;
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 
 /// Exact one-minute event-time averages from partitions of timestamped values.
 ///
@@ -324,6 +324,15 @@ pub(crate) fn command(mut args: Vec<String>) -> Result<(Command, Vec<String>), S
     };
     drop(args.drain(1..=words));
     Ok((command, args))
+}
+
+/// The arguments. Help names variables of the environment and never says what is in them, which may be a secret.
+///
+/// # Errors
+/// What is wrong, or the help that was asked for.
+pub(crate) fn parse<A: CommandFactory + FromArgMatches>(words: Vec<String>) -> Result<A, clap::Error> {
+    let command = A::command().mut_args(|arg| arg.hide_env_values(true));
+    A::from_arg_matches(&command.try_get_matches_from(words)?)
 }
 
 /// What is wrong with the arguments, in one paragraph.

@@ -3,6 +3,7 @@
 use crate::args::Args;
 use crate::duration;
 use crate::http;
+use crate::secret;
 use crate::sinks::{self, Emit};
 use crate::sources::{self, Start};
 use crate::state::Place;
@@ -14,7 +15,7 @@ use minutely_dataflows::time::{EventTime, Windowing};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::ToSocketAddrs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A run, as asked for.
 #[derive(Debug)]
@@ -267,7 +268,7 @@ pub(crate) fn properties(texts: &[String], mistakes: &mut Mistakes) -> Vec<(Stri
             Some(("env", name)) => {
                 std::env::var(name).map_err(|_| format!("-X {key}: {name} is not in the environment"))
             }
-            Some(("file", path)) => std::fs::read_to_string(path)
+            Some(("file", path)) => secret::read(Path::new(path))
                 .map(|text| text.trim_end().to_owned())
                 .map_err(|e| format!("-X {key}: file {path}: {e}")),
             _ if SECRET.iter().any(|word| key.ends_with(word)) => Err(format!(

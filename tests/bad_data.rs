@@ -8,7 +8,7 @@ mod hostile;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use common::program::Program;
+use common::program::{Program, command};
 use common::rows::letters;
 use std::path::Path;
 
@@ -118,4 +118,91 @@ fn symbols_have_a_limit() {
     assert_eq!((ended.done("counted"), ended.done("rejected")), (1, 6));
     assert!(ended.said.len() < 4000 && ended.said.contains("symbol symbol ×6"), "{}", ended.said);
     assert!(letters(&home.path().join("data")).iter().all(|letter| letter["reason"] == "symbol"));
+}
+
+/// What could steer a terminal, or forge a line.
+fn hides(text: &str) -> bool {
+    text.chars().any(|c| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c))
+}
+
+#[test]
+fn names_of_files_steer_no_terminal_and_forge_no_line() {
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("a\u{1b}]0;pwned\u{7}\nminutely: done: forged\u{202e}.jsonl");
+    std::fs::write(&log, format!("{TICK}\n{TICK}\n")).unwrap();
+    let source = format!("file:{}/*.jsonl", home.path().display());
+    let (state, sink) = (home.path().join("s"), format!("csv:{}", home.path().join("m.csv").display()));
+    let args = ["--source", &source, "--sink", &sink, "--state", state.to_str().unwrap()];
+    Program::run(&home.path().join("data"), &args, &[]).well();
+    std::fs::write(&log, "x\n").unwrap();
+    let ended = Program::run(&home.path().join("data"), &args, &[]);
+    assert_eq!(ended.code, Some(65), "{}", ended.said);
+    assert!(ended.said.contains("a\\u{1b}]0;pwned\\u{7}\\nminutely: done: forged\\u{202e}.jsonl"), "{}", ended.said);
+    assert!(!hides(&ended.said) && !ended.said.contains("\nminutely: done: forged"), "{:?}", ended.said);
+    for what in [&["show"][..], &["show", "--json"], &["check"]] {
+        let shown = command().arg("state").args(what).arg("--state").arg(&state).output().unwrap();
+        let text = String::from_utf8(shown.stdout).unwrap();
+        assert!(!text.is_empty() && !hides(&text) && !text.contains("\nminutely: done"), "{what:?}: {text:?}");
+    }
+}
+
+#[test]
+fn a_lock_is_a_file_of_ours_and_no_link() {
+    let home = tempfile::tempdir().unwrap();
+    let (state, victim) = (home.path().join("state"), home.path().join("victim"));
+    std::fs::create_dir(&state).unwrap();
+    std::fs::write(&victim, "precious\n").unwrap();
+    std::os::unix::fs::symlink(&victim, state.join("lock")).unwrap();
+    let args = ["--state", state.to_str().unwrap()];
+    let ended = over(home.path(), TICK.as_bytes(), &args);
+    assert_eq!(ended.code, Some(64), "{}", ended.said);
+    assert!(ended.said.contains("its lock is no regular file"), "{}", ended.said);
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious\n");
+
+    // What another lock says is shown as no more than a line.
+    std::fs::remove_file(state.join("lock")).unwrap();
+    std::fs::write(state.join("lock"), "\u{1b}]0;pwned\u{7}\u{1b}[31mprocess 1\nminutely: forged\n").unwrap();
+    let lock = std::fs::File::open(state.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let ended = over(home.path(), TICK.as_bytes(), &args);
+    assert_eq!(ended.code, Some(78), "{}", ended.said);
+    assert!(ended.said.contains("\\u{1b}[31mprocess 1\\nminutely: forged owns it"), "{}", ended.said);
+    assert!(!hides(&ended.said), "{:?}", ended.said);
+    drop(lock);
+    over(home.path(), TICK.as_bytes(), &args).well();
+}
+
+#[test]
+fn a_state_is_its_owners() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = tempfile::tempdir().unwrap();
+    over(home.path(), TICK.as_bytes(), &["--job", "mine"]).well();
+    let mode =
+        |name: &str| std::fs::metadata(home.path().join("data/mine").join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("state"), mode("state/lock")), (0o700, 0o600));
+}
+
+#[test]
+fn help_says_no_values_and_a_secret_that_others_read_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    for words in [&["--help"][..], &["produce", "--help"], &["health", "--help"]] {
+        let mut command = command();
+        for name in ["SOURCE", "HTTP", "FROM", "TO", "SINK", "JOB"] {
+            command.env(format!("MINUTELY_{name}"), "hunter2");
+        }
+        let help = String::from_utf8(command.args(words).output().unwrap().stdout).unwrap();
+        assert!(help.contains("MINUTELY_") && !help.contains("hunter2"), "{help}");
+    }
+    let home = tempfile::tempdir().unwrap();
+    let token = home.path().join("token");
+    std::fs::write(&token, "0123456789012345678901234567890123456789\n").unwrap();
+    let run = |mode| {
+        std::fs::set_permissions(&token, std::fs::Permissions::from_mode(mode)).unwrap();
+        let args =
+            ["--job", "a", "--http-token-file", token.to_str().unwrap(), "--state", "none", "--http", "127.0.0.1:0"];
+        let ended = over(home.path(), TICK.as_bytes(), &args).well();
+        std::fs::remove_file(home.path().join("m.csv")).unwrap();
+        ended.said.matches("can read the secret").count()
+    };
+    assert_eq!((run(0o644), run(0o600)), (1, 0));
 }

@@ -26,6 +26,26 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// JSON that says the same, with such characters as JSON escapes them. Line ends between its parts stay.
+pub fn escaped_json(json: &str) -> Cow<'_, str> {
+    let hidden = |c: char| is_hidden(c) && c != '\n';
+    if !json.contains(hidden) {
+        return Cow::Borrowed(json);
+    }
+    let mut shown = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if hidden(c) {
+            let units = &mut [0; 2];
+            for unit in c.encode_utf16(units) {
+                write!(shown, "\\u{unit:04x}").expect("a string takes it");
+            }
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
 /// The text's first 80 characters, escaped, and how long all of it is where it goes on.
 pub fn shortened(text: &str) -> String {
     match text.char_indices().nth(MOST) {
@@ -61,6 +81,16 @@ mod tests {
             assert!(!escaped(text).contains(is_hidden));
         }
         assert!(matches!(escaped("plain"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn escaped_json_says_the_same() {
+        for text in ["a\u{202e}b", "\u{9b}31m\u{e0041}\u{1b}", "plain é"] {
+            let json = serde_json::to_string_pretty(&[text]).unwrap();
+            let escaped = escaped_json(&json);
+            assert!(!escaped.contains(|c| is_hidden(c) && c != '\n'), "{escaped}");
+            assert_eq!(serde_json::from_str::<Vec<String>>(&escaped).unwrap(), [text]);
+        }
     }
 
     #[test]
