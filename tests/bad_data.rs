@@ -10,6 +10,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use common::program::{Program, command};
 use common::rows::letters;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// A run over one file with this content, into a CSV file.
@@ -205,4 +207,49 @@ fn help_says_no_values_and_a_secret_that_others_read_is_told() {
         ended.said.matches("can read the secret").count()
     };
     assert_eq!((run(0o644), run(0o600)), (1, 0));
+}
+
+/// One line that is longer than any may be: a dead letter with its beginning, and reading goes on behind it.
+#[test]
+fn a_line_that_is_too_long_is_one_dead_letter() {
+    let home = tempfile::tempdir().unwrap();
+    let mut content = format!("{TICK}\n{{\"symbol\":\"").into_bytes();
+    content.resize(content.len() + (70 << 20), b'Q');
+    let length = content.len() - TICK.len() - 1;
+    content.extend(format!("\n{TICK}\n").bytes());
+    let ended = over(home.path(), &content, &[]).well();
+    assert_eq!((ended.done("counted"), ended.done("rejected")), (2, 1), "{}", ended.said);
+    assert!(ended.said.contains("rejected: long ×1") && ended.said.len() < 4000, "{}", ended.said);
+    let letter = letters(&home.path().join("data")).remove(0);
+    assert_eq!((letter["offset"].as_i64(), letter["reason"].as_str()), (Some(1), Some("long")));
+    assert_eq!(letter["raw_of_bytes"].as_u64(), Some(length as u64));
+    let raw = STANDARD.decode(letter["raw"].as_str().unwrap()).unwrap();
+    assert_eq!((raw.len(), &raw[..13]), (64 << 10, &b"{\"symbol\":\"QQ"[..]));
+    // The next run knows the log again, also where that line was the last.
+    std::fs::remove_file(home.path().join("m.csv")).unwrap();
+    content.truncate(content.len() - TICK.len() - 1);
+    for content in [&content[..], &[&content[..], TICK.as_bytes(), b"\n"].concat()] {
+        let ended = over(home.path(), content, &["--job", "again"]);
+        let again = over(home.path(), content, &["--job", "again"]).well();
+        assert!(ended.code == Some(0) && again.said.contains("nothing is new"), "{} {}", ended.said, again.said);
+    }
+    std::fs::remove_file(home.path().join("m.csv")).unwrap();
+    let fatal = over(home.path(), &content, &["--job", "fatal", "--state", "none", "--on-bad", "fatal"]);
+    assert!(fatal.code == Some(65) && fatal.said.contains("offset 1: "), "{}", fatal.said);
+}
+
+#[test]
+fn a_name_that_is_not_utf8_and_a_compressed_file() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join(OsStr::from_bytes(b"t\xff.jsonl")), format!("{TICK}\n")).unwrap();
+    std::fs::write(home.path().join("ticks.jsonl"), TICK).unwrap();
+    let run = |sink: &str| {
+        let (source, sink) =
+            (format!("file:{}/t*.jsonl", home.path().display()), format!("csv:{}", home.path().join(sink).display()));
+        Program::run(&home.path().join("data"), &["--source", &source, "--sink", &sink], &[])
+    };
+    let ended = run("a.csv").well();
+    assert_eq!(ended.done("counted"), 2, "{}", ended.said);
+    std::fs::write(home.path().join("tz.jsonl"), b"\x1f\x8b\x08\0garbage").unwrap();
+    run("b.csv").refused(64, &["tz.jsonl is compressed (gzip)", "gunzip"]);
 }
