@@ -1,7 +1,7 @@
 //! The command line as it is written. What it means, and all that is wrong with it, is `config.rs`'s.
 
 use crate::http;
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 
 /// Exact one-minute event-time averages from partitions of timestamped values.
 ///
@@ -131,7 +131,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", env = "MINUTELY_MAX_AHEAD", default_value = "60m")]
     pub(crate) max_ahead: String,
 
-    /// Windows of symbols held from which on only the slowest partitions are read; at twice that the run ends
+    /// Windows of symbols held from which on only the slowest partitions are read; at twice that the run ends. One of a symbol
+    /// of 256 bytes or more counts as up to 5
     #[arg(long, value_name = "N", env = "MINUTELY_MAX_KEYS", default_value = "5000000")]
     pub(crate) max_keys: String,
 
@@ -238,7 +239,7 @@ pub(crate) struct ProduceArgs {
     #[arg(long, value_name = "URI", env = "MINUTELY_FROM", default_value = "sim:")]
     pub(crate) from: String,
 
-    /// Where to: kafka://host:port[,…]/topic; the topic is made if it is not there
+    /// Where to: kafka://host:port[,…]/topic; the topic is made if it is not there, with retention.ms=-1 if --from ends
     #[arg(long, value_name = "URI", env = "MINUTELY_TO")]
     pub(crate) to: String,
 
@@ -277,6 +278,11 @@ pub(crate) struct ProduceArgs {
     /// Its unit: s, ms, us or ns
     #[arg(long, value_name = "UNIT", default_value = "ms")]
     pub(crate) time_unit: String,
+
+    /// The stamp of records: event (the source's, or the event time), or now. Not given: event, but what the topic's
+    /// retention would delete at once is refused
+    #[arg(long, value_name = "event|now")]
+    pub(crate) stamp: Option<String>,
 
     /// A property of librdkafka, repeatable
     #[arg(short = 'X', value_name = "KEY=VALUE")]
@@ -334,6 +340,15 @@ pub(crate) fn command(mut args: Vec<String>) -> Result<(Command, Vec<String>), S
     };
     drop(args.drain(1..=words));
     Ok((command, args))
+}
+
+/// The arguments. Help names variables of the environment and never says what is in them, which may be a secret.
+///
+/// # Errors
+/// What is wrong, or the help that was asked for.
+pub(crate) fn parse<A: CommandFactory + FromArgMatches>(words: Vec<String>) -> Result<A, clap::Error> {
+    let command = A::command().mut_args(|arg| arg.hide_env_values(true));
+    A::from_arg_matches(&command.try_get_matches_from(words)?)
 }
 
 /// What is wrong with the arguments, in one paragraph.

@@ -3,6 +3,7 @@
 use crate::args::Args;
 use crate::duration;
 use crate::http;
+use crate::secret;
 use crate::sinks::{self, Emit};
 use crate::sources::{self, Start};
 use crate::state::Place;
@@ -14,7 +15,7 @@ use minutely_dataflows::time::{EventTime, Windowing};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::ToSocketAddrs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A run, as asked for.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub(crate) struct Config {
     pub(crate) sinks: Vec<String>,
     /// The job's own folder.
     pub(crate) folder: PathBuf,
+    pub(crate) fields: Fields,
     pub(crate) decoder: Decoder,
     pub(crate) settings: Settings,
     pub(crate) emit: Emit,
@@ -96,7 +98,7 @@ impl Mistakes {
         if self.0.is_empty() { Ok(()) } else { Err(self.0) }
     }
 
-    fn take<T>(&mut self, result: Result<T, String>) -> Option<T> {
+    pub(crate) fn take<T>(&mut self, result: Result<T, String>) -> Option<T> {
         result.map_err(|mistake| self.0.push(mistake)).ok()
     }
 
@@ -236,6 +238,7 @@ impl Config {
                 source: args.source.clone(),
                 sinks,
                 folder,
+                fields: fields?,
                 decoder: decoder?,
                 settings,
                 emit: emit?,
@@ -267,7 +270,7 @@ pub(crate) fn properties(texts: &[String], mistakes: &mut Mistakes) -> Vec<(Stri
             Some(("env", name)) => {
                 std::env::var(name).map_err(|_| format!("-X {key}: {name} is not in the environment"))
             }
-            Some(("file", path)) => std::fs::read_to_string(path)
+            Some(("file", path)) => secret::read(Path::new(path))
                 .map(|text| text.trim_end().to_owned())
                 .map_err(|e| format!("-X {key}: file {path}: {e}")),
             _ if SECRET.iter().any(|word| key.ends_with(word)) => Err(format!(

@@ -6,9 +6,15 @@ use crate::state::{self, Place};
 use minutely_dataflows::checkpoint::{Manifest, Part, Port, Taken};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::partition::{Counts, UNKNOWN};
+use minutely_dataflows::shown::{escaped, escaped_json};
 use minutely_dataflows::time::{EventTime, SECOND, WindowStart};
 use std::fmt::Write as _;
 use std::io::Write as _;
+
+/// A line of what is shown, whatever names are in it.
+macro_rules! line {
+    ($out:expr, $($words:tt)*) => { writeln!($out, "{}", escaped(&format!($($words)*))) };
+}
 
 fn place(state: Option<&Place>) -> Result<&Place, Halt> {
     state.ok_or_else(|| Halt::new(HaltKind::Usage, "--state none: keeps nothing that could be looked at"))
@@ -34,7 +40,8 @@ pub(crate) fn show(state: Option<&Place>, json: bool, clock: Clock) -> Result<()
     let (manifest, written_at) = state::look(place)?.ok_or_else(|| nothing(place))?;
     if json {
         let text = serde_json::to_string_pretty(&manifest);
-        print(&format!("{}\n", text.map_err(|e| Halt::new(HaltKind::Internal, e.to_string()))?));
+        let text = text.map_err(|e| Halt::new(HaltKind::Internal, e.to_string()))?;
+        print(&format!("{}\n", escaped_json(&text)));
     } else {
         let age = written_at.map(|seconds| clock.wall().0 - seconds.saturating_mul(SECOND));
         print(&text(place, &manifest, age).map_err(|e| Halt::new(HaltKind::Internal, e.to_string()))?);
@@ -50,7 +57,7 @@ pub(crate) fn check(state: Option<&Place>) -> Result<(), Halt> {
     let place = place(state)?;
     let checked = state::check(place)?.ok_or_else(|| nothing(place))?;
     for (file, what) in &checked.damages {
-        print(&format!("damaged: {file}: {what}\n"));
+        print(&format!("{}\n", escaped(&format!("damaged: {file}: {what}"))));
     }
     if !checked.damages.is_empty() {
         let why = format!(
@@ -95,27 +102,27 @@ pub(crate) fn rebuild(state: Option<&Place>, clock: Clock) -> Result<(), Halt> {
 fn text(place: &Place, manifest: &Manifest, age: Option<i64>) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let out = &mut text;
-    writeln!(out, "state {place}")?;
+    line!(out, "state {place}")?;
     let age = age.map_or(String::new(), |age| format!(", published {} ago", span(age.max(0))));
-    writeln!(out, "manifest {}{age}, by run {} of generation {}", manifest.seq, manifest.run, manifest.generation)?;
+    line!(out, "manifest {}{age}, by run {} of generation {}", manifest.seq, manifest.run, manifest.generation)?;
     let end = if manifest.finished { "; all ends were reached" } else { "" };
     let instant = manifest.instant.map_or(String::new(), |at| format!("; as of {}", mark(Some(at))));
-    writeln!(out, "cut at epoch {}: W {}{instant}{end}", manifest.epoch, mark(manifest.marks.w))?;
+    line!(out, "cut at epoch {}: W {}{instant}{end}", manifest.epoch, mark(manifest.marks.w))?;
     let mut sum = Counts::default();
     manifest.partitions.iter().filter_map(|p| p.state.as_ref()).for_each(|state| sum.add(&state.counts));
     let held = sum.counted - manifest.retired;
-    writeln!(out, "ledger: {} = {held} in windows held + {} in windows forgotten", counts(&sum), manifest.retired)?;
-    writeln!(out, "options:")?;
-    manifest.semantics.iter().try_for_each(|(name, value)| writeln!(out, "  {name} {value}"))?;
-    writeln!(out, "partitions: {}", manifest.partitions.len())?;
+    line!(out, "ledger: {} = {held} in windows held + {} in windows forgotten", counts(&sum), manifest.retired)?;
+    line!(out, "options:")?;
+    manifest.semantics.iter().try_for_each(|(name, value)| line!(out, "  {name} {value}"))?;
+    line!(out, "partitions: {}", manifest.partitions.len())?;
     manifest.partitions.iter().try_for_each(|taken| partition(out, taken))?;
-    writeln!(out, "parts: {}", manifest.parts.len())?;
+    line!(out, "parts: {}", manifest.parts.len())?;
     manifest.parts.iter().enumerate().try_for_each(|(number, of)| part(out, number, of))?;
-    writeln!(out, "sinks: {}", manifest.sinks.len())?;
+    line!(out, "sinks: {}", manifest.sinks.len())?;
     manifest.sinks.iter().try_for_each(|of| sink(out, of))?;
     let Port { name, position, .. } = &manifest.letters;
     let letters: u64 = manifest.unstored.iter().map(|(_, object)| object.entries).sum();
-    writeln!(out, "dead letters: {name}, {} bytes; {letters} committed and not stored yet", position.unwrap_or(0))?;
+    line!(out, "dead letters: {name}, {} bytes; {letters} committed and not stored yet", position.unwrap_or(0))?;
     Ok(text)
 }
 
@@ -128,14 +135,14 @@ fn counts(counts: &Counts) -> String {
 }
 
 fn partition(out: &mut String, taken: &Taken) -> std::fmt::Result {
-    let Some(state) = &taken.state else { return writeln!(out, "  {}: nothing reported yet", taken.found.name) };
+    let Some(state) = &taken.state else { return line!(out, "  {}: nothing reported yet", taken.found.name) };
     let end = taken.found.end.map_or(String::new(), |end| format!(" (recorded end {end})"));
     let known = |mark: &EventTime| *mark != UNKNOWN;
     let (h, floor) = (mark(state.h.filter(known)), mark(state.floor.filter(known)));
     let name = &taken.found.name;
-    writeln!(out, "  {name}: from {} to {}{end}, H {h}, floor {floor}", state.start.0, state.next.0)?;
+    line!(out, "  {name}: from {} to {}{end}, H {h}, floor {floor}", state.start.0, state.next.0)?;
     let Counts { read, counted, late, rejected, quarantined, gaps } = &state.counts;
-    writeln!(
+    line!(
         out,
         "    {read} read = {counted} counted + {late} late + {rejected} rejected + {quarantined} quarantined; {gaps} gaps"
     )
@@ -144,12 +151,8 @@ fn partition(out: &mut String, taken: &Taken) -> std::fmt::Result {
 fn part(out: &mut String, number: usize, part: &Part) -> std::fmt::Result {
     let (bytes, entries) = part.objects.iter().fold((0, 0), |sum, o| (sum.0 + o.bytes, sum.1 + o.entries));
     let objects = part.objects.len();
-    writeln!(
-        out,
-        "  {number}: {objects} objects, {bytes} bytes, {entries} entries; holds windows {}",
-        from(part.line)
-    )?;
-    part.objects.iter().try_for_each(|o| writeln!(out, "    {}: {} bytes, {} entries", o.name, o.bytes, o.entries))
+    line!(out, "  {number}: {objects} objects, {bytes} bytes, {entries} entries; holds windows {}", from(part.line))?;
+    part.objects.iter().try_for_each(|o| line!(out, "    {}: {} bytes, {} entries", o.name, o.bytes, o.entries))
 }
 
 fn sink(out: &mut String, sink: &Port) -> std::fmt::Result {
@@ -172,7 +175,7 @@ fn sink(out: &mut String, sink: &Port) -> std::fmt::Result {
     });
     let position = sink.position.map_or(String::new(), |bytes| format!(", position {bytes}"));
     let chain = sink.chain.map_or(String::new(), |chain| format!(", chain {chain}"));
-    writeln!(out, "  {}: {line}{gaps}{out_since}{position}{chain}", sink.name)
+    line!(out, "  {}: {line}{gaps}{out_since}{position}{chain}", sink.name)
 }
 
 /// From which window on.

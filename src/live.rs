@@ -5,6 +5,11 @@ use crate::sinks::Health;
 use crate::state;
 use jiff::Timestamp;
 use minutely_dataflows::control::{Ledger, Status};
+use minutely_dataflows::decode::Fields;
+use minutely_dataflows::explain::{self, Rejected};
+use minutely_dataflows::partition::PartitionState;
+use minutely_dataflows::record::PartitionName;
+use minutely_dataflows::shown::escaped;
 use minutely_dataflows::time::{EventTime, Monotonic, SECOND, Windowing};
 use std::io::Write;
 use std::path::PathBuf;
@@ -17,8 +22,13 @@ pub(crate) struct Live {
     state: Option<Arc<state::Health>>,
     letters: PathBuf,
     windowing: Windowing,
+    /// Where an event's parts are looked for.
+    fields: Fields,
     at: Option<(Monotonic, i64)>,
     letters_told: bool,
+    /// That nothing counts, and that event times are of an unlikely unit.
+    rejection_told: bool,
+    suspicion_told: bool,
 }
 
 impl Live {
@@ -29,8 +39,20 @@ impl Live {
         state: Option<Arc<state::Health>>,
         letters: PathBuf,
         windowing: Windowing,
+        fields: Fields,
     ) -> Self {
-        Live { clock, healths, state, letters, windowing, at: None, letters_told: false }
+        Live {
+            clock,
+            healths,
+            state,
+            letters,
+            windowing,
+            fields,
+            at: None,
+            letters_told: false,
+            rejection_told: false,
+            suspicion_told: false,
+        }
     }
 
     /// A line, if the last is a second old.
@@ -56,12 +78,26 @@ impl Live {
             self.letters_told = true;
             say(&format!("dead letters, each with its reason: {}", self.letters.display()));
         }
+        if let (false, Some(why)) = (self.rejection_told, nothing_counts(status, &self.fields)) {
+            self.rejection_told = true;
+            say(&why);
+        }
+        if let (false, Some(why)) = (self.suspicion_told, suspicion(status, &self.fields, false)) {
+            self.suspicion_told = true;
+            say(&why);
+        }
     }
 
     /// The end.
     pub(crate) fn end(&self, status: &Status) {
         let counts = &status.ledger.counts;
         let unwritable: u64 = self.healths.iter().map(|health| health.unwritable()).sum();
+        if let Some(why) = nothing_counts(status, &self.fields) {
+            say(&why);
+        }
+        if let (false, Some(why)) = (self.suspicion_told, suspicion(status, &self.fields, true)) {
+            say(&why);
+        }
         say(&format!(
             "done: {} records read = {} counted + {} late + {} rejected + {} quarantined; {} counted = {} in windows held + {} in \
              windows forgotten; W {}",
@@ -85,6 +121,9 @@ impl Live {
                 status.grown.join(", ")
             ));
         }
+        for by in rejected(status).iter().take(MOST_REASONS) {
+            say(&format!("rejected: {by}, first {}; {}", by.example(), by.advice(&self.fields)));
+        }
         if dead(status) > 0 {
             say(&format!("{} dead letters: {}", dead(status), self.letters.display()));
         }
@@ -94,9 +133,49 @@ impl Live {
     }
 }
 
-/// To people. A closed stderr is nobody's trouble.
+/// To people, one line whatever names and foreign text are in it. A closed stderr is nobody's trouble.
 pub(crate) fn say(text: &str) {
-    let _nobody_listens = writeln!(std::io::stderr(), "minutely: {text}");
+    let _nobody_listens = writeln!(std::io::stderr(), "minutely: {}", escaped(text));
+}
+
+/// Reasons that are named at most.
+const MOST_REASONS: usize = 3;
+
+fn known(status: &Status) -> impl Iterator<Item = (&PartitionName, &PartitionState)> + Clone {
+    status.partitions.iter().filter_map(|(found, state)| Some((&found.name, state.as_ref()?)))
+}
+
+fn rejected(status: &Status) -> Vec<Rejected<'_>> {
+    explain::rejected(known(status))
+}
+
+fn suspicion(status: &Status, fields: &Fields, ended: bool) -> Option<String> {
+    explain::suspicion(fields.unit, known(status).map(|(_, state)| state), ended)
+}
+
+/// Every record was rejected: why, and what to do.
+fn nothing_counts(status: &Status, fields: &Fields) -> Option<String> {
+    let counts = &status.ledger.counts;
+    if counts.read == 0 || counts.rejected < counts.read {
+        return None;
+    }
+    let all = rejected(status);
+    let why = all.first().map(|by| {
+        let others = if all.len() > 1 { ", most often " } else { ": " };
+        format!("{others}{by}, first {}; {}", by.example(), by.advice(fields))
+    });
+    Some(format!("NOTHING COUNTS: all {} records that were read were rejected{}", counts.read, why.unwrap_or_default()))
+}
+
+/// The rejected ones of the line, with the most frequent reasons.
+fn rejected_words(status: &Status) -> String {
+    let all = rejected(status);
+    if all.is_empty() {
+        return format!("{} rejected", status.ledger.counts.rejected);
+    }
+    let named: Vec<_> = all.iter().take(MOST_REASONS).map(ToString::to_string).collect();
+    let more = if all.len() > MOST_REASONS { ", …" } else { "" };
+    format!("{} rejected ({}{more})", status.ledger.counts.rejected, named.join(", "))
 }
 
 /// What a bounded run leaves for a later one to go on with.
@@ -135,7 +214,7 @@ fn line(status: &Status, rate: i128, wall: EventTime) -> String {
     let waits = if status.waits_for_sinks { ": --max-keys, waits for sinks to store what is final" } else { "" };
     format!(
         "{rate} records/s{waits} | W {}{lag} | {} windows of symbols open | partitions: {} known, {caught_up} caught up, {paused} \
-         paused | ledger: {} counted = {} held + {} forgotten; {} late, {} rejected, {} quarantined",
+         paused | ledger: {} counted = {} held + {} forgotten; {} late, {}, {} quarantined",
         mark(status.marks.w),
         status.ledger.keys,
         status.partitions.len(),
@@ -143,7 +222,7 @@ fn line(status: &Status, rate: i128, wall: EventTime) -> String {
         status.ledger.held,
         status.ledger.retired,
         counts.late,
-        counts.rejected,
+        rejected_words(status),
         counts.quarantined
     )
 }

@@ -11,6 +11,7 @@ mod inspect;
 mod live;
 mod produce;
 mod run;
+mod secret;
 mod signals;
 mod sinks;
 mod sources;
@@ -19,10 +20,10 @@ mod text;
 mod uri;
 
 use args::{Args, Command, HealthArgs, ProduceArgs};
-use clap::Parser;
 use live::say;
 use minutely_dataflows::edge::{Halt, HaltKind};
-use std::io::IsTerminal;
+use minutely_dataflows::shown::escaped;
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
         Command::Health => return health(args),
         _ => {}
     }
-    let args = match Args::try_parse_from(args) {
+    let args = match args::parse::<Args>(args) {
         Ok(args) => args,
         Err(error) => return no_arguments(&error),
     };
@@ -83,7 +84,7 @@ fn small_pages() {
 }
 
 fn produce(args: Vec<String>) -> ExitCode {
-    let args = match ProduceArgs::try_parse_from(args) {
+    let args = match args::parse::<ProduceArgs>(args) {
         Ok(args) => args,
         Err(error) => return no_arguments(&error),
     };
@@ -113,7 +114,7 @@ fn mistaken(mistakes: &[String]) -> ExitCode {
 }
 
 fn health(args: Vec<String>) -> ExitCode {
-    let args = match HealthArgs::try_parse_from(args) {
+    let args = match args::parse::<HealthArgs>(args) {
         Ok(args) => args,
         Err(error) => return no_arguments(&error),
     };
@@ -163,6 +164,21 @@ fn end_with_a_worker() {
 /// Warnings and errors go to stderr; `RUST_LOG` says otherwise.
 fn log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
-    let colours = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
+    // No colours: they are what is escaped here.
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Escaped).with_ansi(false).init();
+}
+
+/// Stderr for a log, a line an event whatever foreign text is in it.
+struct Escaped;
+
+impl Write for Escaped {
+    fn write(&mut self, event: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        writeln!(std::io::stderr(), "{}", escaped(text.trim_end_matches('\n')))?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
 }

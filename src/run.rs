@@ -15,6 +15,7 @@ use crate::uri::shown;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
 use minutely_dataflows::checkpoint::{self, GoneOn, Manifest};
 use minutely_dataflows::control::{Settings, Status};
+use minutely_dataflows::decode::Fields;
 use minutely_dataflows::drive::{Alarm, Lead, drive};
 use minutely_dataflows::edge::{
     Halt, HaltKind, LetterPort, LogSource, ManifestPort, SinkPort, StateStore, Takes, Wake,
@@ -162,6 +163,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock, open_files: u64) -> Res
         takes,
         names,
         source,
+        fields: config.fields,
         decoder: config.decoder,
         bad_is_fatal: config.bad_is_fatal,
         store,
@@ -235,6 +237,7 @@ fn serve(
         sinks_now: Box::new(sinks_now),
         workers: config.cluster.workers * config.cluster.addresses.len().max(1),
         settings: config.settings.clone(),
+        unit: config.fields.unit,
         market,
         emit: match config.emit {
             Emit::Changes => "changes",
@@ -279,6 +282,7 @@ struct Shared {
     /// What sinks are called in the state.
     names: Vec<String>,
     source: Arc<dyn LogSource>,
+    fields: Fields,
     decoder: minutely_dataflows::decode::Decoder,
     bad_is_fatal: bool,
     store: Option<Arc<dyn StateStore>>,
@@ -463,7 +467,8 @@ fn work<A: Accumulate>(
     let letters_name = hands.letters_path.to_string_lossy().into_owned();
     let healths = healths.into_iter().chain([hands.letters.health]).collect();
     let windowing = shared.settings.rule.windowing;
-    let live = Live::new(clock, healths, shared.state_health.clone(), hands.letters_path, windowing);
+    let (letters_path, fields) = (hands.letters_path, shared.fields.clone());
+    let live = Live::new(clock, healths, shared.state_health.clone(), letters_path, windowing, fields);
     let live = Rc::new(std::cell::RefCell::new(live));
     let watching = Rc::clone(&live);
     let outlet = |(name, sink): (&String, OpenSink)| Outlet {

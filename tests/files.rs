@@ -370,7 +370,7 @@ fn bad_data_ends_the_run_if_it_is_told_to() {
     let args = ["--source", &source, "--sink", &sink, "--metrics", "avg"];
     let ended = Program::run(&folder.path().join("a"), &[&args[..], &["--on-bad", "fatal"]].concat(), &[]);
     assert_eq!(ended.code, Some(65), "{}", ended.said);
-    for part in ["ticks.jsonl, offset 1", "(null)", "--on-bad dead-letter"] {
+    for part in ["ticks.jsonl, offset 1", "(null; price: expected a number", "--on-bad dead-letter"] {
         assert!(ended.said.contains(part), "{part}: {}", ended.said);
     }
     std::fs::remove_file(folder.path().join("m.csv")).unwrap();

@@ -217,6 +217,8 @@ pub struct Part {
     pub retired: i64,
     /// Windows times series held.
     pub keys: u64,
+    /// What they take of `max_keys`: more than one each where names are long.
+    pub load: u64,
     /// An audit: records counted in the trace itself, as of the cut.
     pub traced: Option<i64>,
     /// The objects that hold its windows as of the cut, oldest first.
@@ -240,7 +242,7 @@ pub struct Facts {
     pub states: Vec<(Epoch, PartitionState)>,
     /// Epochs before this are complete at every reader; none: all are.
     pub reported: Option<Epoch>,
-    /// Windows of series that workers hold, told at the ends of epochs: (worker, how many).
+    /// Load of what workers hold, told at the ends of epochs: (worker, [`Part::load`]).
     pub held: Vec<(usize, u64)>,
     /// Parts of cuts.
     pub parts: Vec<Part>,
@@ -304,6 +306,8 @@ pub struct Ledger {
     pub retired: i64,
     /// Windows times series held.
     pub keys: u64,
+    /// What they take of `max_keys`: more than one each where names are long.
+    pub load: u64,
 }
 
 #[derive(Debug)]
@@ -417,7 +421,7 @@ pub struct Control {
     /// The newest commit that changed a row.
     changed: u64,
     ledger: Ledger,
-    /// What each worker has said last of the windows that it holds.
+    /// What each worker has said last of the load that it holds.
     held: Vec<Option<u64>>,
     final_commit: Option<u64>,
     ports: Vec<Port>,
@@ -494,6 +498,7 @@ impl Control {
         self.grows = chain.grows;
         // At most so many: an object may hold what a later one has anew, or what is forgotten.
         self.ledger.keys = chain.objects().map(|object| object.entries).sum();
+        self.ledger.load = self.ledger.keys;
         self.line = chain.parts.iter().map(|part| part.line).min().flatten();
         for ((name, _), port) in self.sinks.iter().zip(&mut self.ports) {
             if let Some(left) = chain.sink(name) {
@@ -712,7 +717,7 @@ impl Control {
     /// As workers count them now; as of the newest commit, until all have said so.
     fn too_many_keys(&self) -> bool {
         let now = self.held.iter().copied().sum::<Option<u64>>();
-        now.unwrap_or(self.ledger.keys) >= self.settings.max_keys
+        now.unwrap_or(self.ledger.load) >= self.settings.max_keys
     }
 
     /// Is there too much in memory, and some of it there for a sink alone? Whoever holds W back would only make more of it
@@ -756,15 +761,17 @@ impl Control {
         let sum = |of: fn(&Part) -> i64| cut.parts.iter().map(of).sum::<i64>();
         let (arrived, retired) = (sum(|p| p.arrived), sum(|p| p.retired));
         let keys = cut.parts.iter().map(|p| p.keys).sum();
-        let ledger = Ledger { counts, held: arrived - retired, retired: retired + self.retired_before, keys };
+        let load = cut.parts.iter().map(|p| p.load).sum();
+        let ledger = Ledger { counts, held: arrived - retired, retired: retired + self.retired_before, keys, load };
         if let Some((what, ledger)) = self.imbalance(&cut, ledger, arrived) {
             // To be seen, and nothing more.
             self.ledger = ledger;
             return Err(unbalanced(what));
         }
-        if keys >= self.settings.max_keys.saturating_mul(2) {
+        if load >= self.settings.max_keys.saturating_mul(2) {
+            let long = if load > keys { format!(" (they count as {load}, for names are long)") } else { String::new() };
             let why = format!(
-                "{keys} windows of series are open, twice --max-keys: more memory than was allowed; raise --max-keys, \
+                "{keys} windows of series are open{long}, twice --max-keys: more memory than was allowed; raise --max-keys, \
                  lower --lateness, or look for a partition that holds W back ({})",
                 self.guide
                     .w

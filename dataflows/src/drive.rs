@@ -535,6 +535,7 @@ mod tests {
             arrived: 3,
             retired: 0,
             keys: 1,
+            load: 1,
             traced: None,
             objects: Vec::new(),
             line: None,
@@ -555,6 +556,9 @@ mod tests {
             partition: PartitionName { log: "ticks".into(), number: Some(0) },
             offset,
             reason: crate::record::Reason::Json,
+            cut_from: None,
+            key: None,
+            finding: None,
             raw: Some(vec![0; 1000]),
             judged: None,
         };

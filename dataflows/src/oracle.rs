@@ -5,7 +5,7 @@
 use crate::decimal::{Decimal, SCALE, nearest};
 use crate::decode::{Decoder, Event};
 use crate::partition::{Counts, Rule};
-use crate::record::{DeadLetter, Evidence, Judged, PartitionName, Reason, Record};
+use crate::record::{DeadLetter, Evidence, Judged, PartitionName, Reason, Record, Rejection};
 use crate::row::{MarketRow, Row};
 use crate::time::{EventTime, NextOffset, State, WindowStart};
 use crate::wide::{I256, U256};
@@ -44,8 +44,8 @@ pub fn answer(logs: &[Log<'_>], decoder: &Decoder, rule: &Rule, exceptions: &[De
         let mut first_end = (log.start.0 == 0).then_some(EventTime(i64::MIN));
         for record in &log.records {
             answer.counts.read += 1;
-            let (reason, judged) = match decoder.decode(record) {
-                Err(reason) => (reason, None),
+            let (reason, judged, finding) = match decoder.decode(record) {
+                Err(Rejection { reason, finding }) => (reason, None, Some(finding)),
                 Ok(event) => {
                     let start = event.time.0.div_euclid(rule.windowing.length) * rule.windowing.length;
                     let end = start + rule.windowing.length;
@@ -73,7 +73,7 @@ pub fn answer(logs: &[Log<'_>], decoder: &Decoder, rule: &Rule, exceptions: &[De
                         continue;
                     };
                     let (symbol, value, time) = (event.symbol.into_owned(), event.value, event.time);
-                    (reason, Some(Judged { symbol, value, time, evidence }))
+                    (reason, Some(Judged { symbol, value, time, evidence }), None)
                 }
             };
             match reason {
@@ -81,8 +81,16 @@ pub fn answer(logs: &[Log<'_>], decoder: &Decoder, rule: &Rule, exceptions: &[De
                 Reason::Future | Reason::Past => answer.counts.quarantined += 1,
                 _ => answer.counts.rejected += 1,
             }
-            let (partition, raw) = (log.name.clone(), record.payload.map(<[u8]>::to_vec));
-            answer.letters.push(DeadLetter { partition, offset: record.offset, reason, raw, judged });
+            answer.letters.push(DeadLetter {
+                partition: log.name.clone(),
+                offset: record.offset,
+                reason,
+                raw: record.payload.map(<[u8]>::to_vec),
+                cut_from: record.cut_from,
+                key: record.key.map(<[u8]>::to_vec),
+                judged,
+                finding,
+            });
         }
         partial_before = partial_before.zip(first_end).map(|(a, b)| a.max(b));
     }

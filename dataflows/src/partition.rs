@@ -9,9 +9,11 @@
 //! What it promises: a counted record's window is never final at any W that was computed from this partition's reports.
 //! What it does not: that a producer holds nothing back. The log's end proves what the log holds.
 
+use crate::decode::is_plausible;
 use crate::edge::Answer;
+use crate::explain::{self, RejectedBy};
 use crate::mutants::{self, Mutant};
-use crate::record::{Evidence, LastRecord};
+use crate::record::{Evidence, LastRecord, Rejection};
 use crate::time::{EventTime, Monotonic, NextOffset, WindowStart, Windowing};
 use serde::{Deserialize, Serialize};
 
@@ -152,6 +154,12 @@ pub struct PartitionState {
     /// The last record read, where the source tells.
     #[serde(default)]
     pub last: Option<LastRecord>,
+    /// The rejected records by reason and field. Fewer than `counts.rejected` where an older version counted, too.
+    #[serde(default)]
+    pub rejected_by: Vec<RejectedBy>,
+    /// Valid records whose event time is before 1990 or after 2100.
+    #[serde(default)]
+    pub implausible: i64,
 }
 
 impl PartitionState {
@@ -187,6 +195,8 @@ pub struct Partition {
     newest_end: Option<EventTime>,
     counts: Counts,
     last: Option<LastRecord>,
+    rejected_by: Vec<RejectedBy>,
+    implausible: i64,
     behind: Behind,
 }
 
@@ -218,6 +228,8 @@ impl Partition {
             newest_end: None,
             counts: Counts::default(),
             last: None,
+            rejected_by: Vec::new(),
+            implausible: 0,
             behind: Behind::default(),
         }
     }
@@ -232,6 +244,8 @@ impl Partition {
             newest_end: state.newest_end,
             counts: state.counts,
             last: state.last,
+            rejected_by: state.rejected_by.clone(),
+            implausible: state.implausible,
             ..Partition::new(rule, state.index, state.start, bounded, state.floor, now)
         }
     }
@@ -247,6 +261,7 @@ impl Partition {
         now: Monotonic,
     ) -> Verdict {
         self.pass(offset);
+        self.implausible += i64::from(!is_plausible(time));
         let (latest, evidence) = match appended {
             Some(stamp) => (stamp, Evidence::Appended(stamp)),
             None => (reference, Evidence::Clock(reference)),
@@ -281,8 +296,9 @@ impl Partition {
     }
 
     /// The record at `offset` cannot be decoded.
-    pub fn reject(&mut self, offset: i64) {
+    pub fn reject(&mut self, offset: i64, rejection: &Rejection) {
         self.pass(offset);
+        explain::count(&mut self.rejected_by, offset, rejection);
         self.counts.rejected += 1;
     }
 
@@ -394,6 +410,8 @@ impl Partition {
             partial_before: self.partial_before,
             counts: self.counts,
             last: self.last,
+            rejected_by: self.rejected_by.clone(),
+            implausible: self.implausible,
         }
     }
 

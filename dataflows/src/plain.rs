@@ -7,7 +7,7 @@
 
 use crate::decimal::{Decimal, POWERS};
 use crate::decode::{Event, SYMBOL, TIME, VALUE, WEIGHT};
-use crate::record::Record;
+use crate::record::{MAX_SYMBOL_BYTES, Record};
 use crate::time::EventTime;
 use std::borrow::Cow;
 
@@ -77,7 +77,9 @@ impl Plain {
         if self.by_key {
             symbol = Some(std::str::from_utf8(record.key?).ok()?);
         }
-        let symbol = symbol.filter(|symbol| !symbol.is_empty() && symbol.bytes().all(|b| (0x20..0x7f).contains(&b)))?;
+        let symbol = symbol.filter(|symbol| {
+            (1..=MAX_SYMBOL_BYTES).contains(&symbol.len()) && symbol.bytes().all(|b| (0x20..0x7f).contains(&b))
+        })?;
         let value = numbers[VALUE].as_ref()?.decimal()?;
         let time = numbers[TIME].as_ref()?.whole(self.places)?;
         let weight = match &numbers[WEIGHT] {
@@ -306,7 +308,8 @@ mod tests {
                     _ => bytes.insert(at, rng.u8(..)),
                 }
             }
-            let record = Record { offset: 0, append_time: None, key: Some(b"KEY"), payload: Some(&bytes) };
+            let record =
+                Record { offset: 0, append_time: None, key: Some(b"KEY"), payload: Some(&bytes), cut_from: None };
             for decoder in [&by_name, &by_key] {
                 total += 1;
                 if let Some(event) = decoder.plain_event(&record) {

@@ -3,6 +3,7 @@
 use crate::decimal::Decimal;
 use crate::time::EventTime;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 
 /// One record as its log gives it (R1). Borrowed: a reader lends it for the length of one call.
@@ -16,6 +17,9 @@ pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
     /// The record's value; none is a tombstone.
     pub payload: Option<&'a [u8]>,
+    /// The record is longer than its source reads into memory: this many bytes, of which the payload is the beginning.
+    /// Such a record cannot be decoded.
+    pub cut_from: Option<u64>,
 }
 
 /// The last record that was read of a partition, as the state keeps it: what tells the log that was read from one that was
@@ -88,7 +92,7 @@ pub enum Reason {
     Shape,
     /// A configured field is there more than once.
     Twice,
-    /// The symbol is empty, has control characters, or is not Unicode text.
+    /// The symbol is empty, longer than [`MAX_SYMBOL_BYTES`], has control characters, or is not Unicode text.
     Symbol,
     /// A configured field is of another type.
     Type,
@@ -108,6 +112,8 @@ pub enum Reason {
     Future,
     /// It is too far behind its reference (R7, `--max-past`).
     Past,
+    /// It is longer than its source reads into memory.
+    Long,
 }
 
 impl Reason {
@@ -127,11 +133,45 @@ impl Reason {
             Reason::Late => "late",
             Reason::Future => "future",
             Reason::Past => "past",
+            Reason::Long => "long",
         }
     }
 }
 
-/// A record that does not count, whole, with its reason (R2).
+/// The longest symbol, in bytes of UTF-8 (R2). Names are held in memory as long as their windows, and stand in every row.
+pub const MAX_SYMBOL_BYTES: usize = 1024;
+
+/// What is wrong with a record that cannot be decoded, for people.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Finding {
+    /// Which configured field: its name or pointer, or `@key`; a pointer's beginning where it leads through something that
+    /// is not an object. None: the record as a whole.
+    pub field: Option<String>,
+    /// What should be there.
+    pub expected: Cow<'static, str>,
+    /// What is there, shortened and escaped.
+    pub found: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(field) = &self.field {
+            write!(f, "{field}: ")?;
+        }
+        write!(f, "expected {}, found {}", self.expected, self.found)
+    }
+}
+
+/// Why a record cannot be decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The reason.
+    pub reason: Reason,
+    /// What is wrong, and where.
+    pub finding: Finding,
+}
+
+/// A record that does not count, with its reason (R2).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// Where it stands.
@@ -142,14 +182,26 @@ pub struct DeadLetter {
     pub reason: Reason,
     /// Its payload as it was; none for a tombstone.
     pub raw: Option<Vec<u8>>,
+    /// `raw` is only the beginning of a payload of this many bytes (reason `long`).
+    pub cut_from: Option<u64>,
+    /// Its key, if the log has keys.
+    pub key: Option<Vec<u8>>,
     /// For late, future and past: what it said, and what it was judged by.
     pub judged: Option<Judged>,
+    /// For all others: what is wrong. None in a state of an older version.
+    pub finding: Option<Finding>,
 }
 
 impl DeadLetter {
     /// Bytes of memory that it takes, about.
     pub fn bytes(&self) -> usize {
-        self.raw.as_ref().map_or(0, Vec::len) + size_of::<DeadLetter>()
+        let finding = self.finding.as_ref();
+        self.raw.as_ref().map_or(0, Vec::len)
+            + self.key.as_ref().map_or(0, Vec::len)
+            + self.judged.as_ref().map_or(0, |judged| judged.symbol.len())
+            + finding.map_or(0, |finding| finding.found.len() + finding.expected.len())
+            + self.partition.log.len()
+            + size_of::<DeadLetter>()
     }
 
     /// Is this a verdict that the log alone does not give (R10)?

@@ -35,6 +35,16 @@ pub(crate) struct Series {
     free: Vec<u32>,
     windows: BTreeMap<WindowStart, RoaringBitmap>,
     keys: u64,
+    load: u64,
+}
+
+/// Bytes of a name that make each of its windows count as one more where memory is counted: about what a window takes. So
+/// `--max-keys` bounds bytes, too: a name stands in its window's object and row, and has at most 1024 bytes (R2).
+const NAME_BYTES: usize = 256;
+
+/// How many windows of an ordinary name one of this name counts as: 1 to 5.
+fn load_of(name: &str) -> u64 {
+    1 + (name.len() / NAME_BYTES) as u64
 }
 
 struct Named {
@@ -50,6 +60,7 @@ impl Series {
         if self.windows.entry(window).or_default().insert(id) {
             self.names[index(id)].windows += 1;
             self.keys += 1;
+            self.load += load_of(name);
         }
         id
     }
@@ -82,6 +93,7 @@ impl Series {
             self.keys -= 1;
             let named = &mut self.names[index(id)];
             named.windows -= 1;
+            self.load -= load_of(&named.name);
             if named.windows == 0 {
                 let name = std::mem::take(&mut named.name);
                 let found = self.ids.find_entry(xxh3_64(name.as_bytes()), |other| *other == id);
@@ -107,6 +119,12 @@ impl Series {
     /// How many (window, series) are held.
     pub(crate) fn keys(&self) -> u64 {
         self.keys
+    }
+
+    /// What they take of the memory that `--max-keys` allows: as many as [`Series::keys`], and one more for each 256 bytes
+    /// that a name is long.
+    pub(crate) fn load(&self) -> u64 {
+        self.load
     }
 }
 
@@ -134,7 +152,8 @@ mod tests {
                 series.forget(WindowStart(line));
                 model = model.split_off(&line);
             }
-            let (window, name) = (line + rng.i64(0..10), format!("S{}", rng.u32(0..300)));
+            let number = rng.u32(0..300);
+            let (window, name) = (line + rng.i64(0..10), format!("S{number:0>width$}", width = number as usize * 3));
             let id = series.hold(WindowStart(window), &name);
             assert_eq!(series.name(id), name, "seed {seed}");
             if let Some(known) = model.entry(window).or_default().insert(name, id) {
@@ -143,12 +162,16 @@ mod tests {
         }
         let held: HashSet<_> = model.values().flatten().collect();
         assert_eq!(series.keys(), u64::try_from(model.values().map(HashMap::len).sum::<usize>()).unwrap());
+        let load = model.values().flat_map(HashMap::keys).map(|name| 1 + name.len() as u64 / 256).sum::<u64>();
+        assert!(load > series.keys() * 2);
+        assert_eq!(series.load(), load, "seed {seed}");
         assert_eq!(series.ids.len(), held.iter().map(|(name, _)| name).collect::<HashSet<_>>().len());
         for (window, ids) in series.windows(..) {
             assert_eq!(ids.iter().collect::<HashSet<_>>(), model[&window.0].values().copied().collect());
         }
         series.forget(WindowStart::MAX);
-        assert_eq!((series.keys(), series.ids.len(), series.free.len()), (0, 0, series.names.len()));
+        assert_eq!((series.keys(), series.load(), series.ids.len()), (0, 0, 0));
+        assert_eq!(series.free.len(), series.names.len());
     }
 
     #[test]

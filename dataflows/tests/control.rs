@@ -104,6 +104,7 @@ impl Stage {
             arrived: counted - self.lost,
             retired: 0,
             keys: self.keys,
+            load: self.keys,
             traced: self.traced,
             objects: Vec::new(),
             line: None,
@@ -141,6 +142,8 @@ fn state(index: usize) -> PartitionState {
         partial_before: Some(UNKNOWN),
         counts: Counts::default(),
         last: None,
+        rejected_by: Vec::new(),
+        implausible: 0,
     }
 }
 

@@ -12,7 +12,7 @@ mod lagging;
 use fastrand::Rng;
 use minutely_dataflows::edge::Answer;
 use minutely_dataflows::partition::{Partition, PartitionState, Rule, Verdict, least_to_follow, least_watermark};
-use minutely_dataflows::record::Evidence;
+use minutely_dataflows::record::{Evidence, Finding, Reason, Rejection};
 use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, Windowing};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -102,7 +102,8 @@ fn run(seed: u64) -> Seen {
                     let offset = i64::try_from(next).unwrap();
                     next += 1;
                     let Some(time) = record else {
-                        rule.reject(offset);
+                        let finding = Finding { field: None, expected: "JSON".into(), found: "x".into() };
+                        rule.reject(offset, &Rejection { reason: Reason::Json, finding });
                         continue;
                     };
                     match rule.judge(offset, EventTime(time), None, EventTime(0), now) {

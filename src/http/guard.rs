@@ -42,7 +42,7 @@ impl Token {
     pub(super) fn of(file: Option<&Path>, environment: Option<String>) -> Result<Option<Token>, String> {
         let text = match file {
             Some(path) => {
-                let read = std::fs::read_to_string(path);
+                let read = crate::secret::read(path);
                 Some(read.map_err(|e| format!("--http-token-file {}: {e}", path.display()))?.trim_end().to_owned())
             }
             None => environment.filter(|token| !token.is_empty()),

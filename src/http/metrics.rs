@@ -1,7 +1,7 @@
 //! `/metrics`, for Prometheus. Names are `minutely_<noun>_<unit>[_total]`.
 
 use super::query::Query;
-use super::status::balances;
+use super::status::{self, balances};
 use super::view::Now;
 use super::{Server, api};
 use axum::body::Body;
@@ -79,6 +79,11 @@ fn text(server: &Server) -> String {
         for (verdict, count) in terms {
             out.sample("", &[("partition", &name), ("verdict", verdict)], count);
         }
+    }
+    out.metric("minutely_rejected_records_total", "counter", "Records that cannot be decoded, by reason and field.");
+    for by in status::rejected(status) {
+        let field = by.first.finding.field.as_deref().unwrap_or_default();
+        out.sample("", &[("reason", by.first.reason.name()), ("field", field)], by.count);
     }
     out.metric("minutely_partition_gaps_total", "counter", "Offsets that were passed and held no record.");
     known().for_each(|(name, state)| out.sample("", &[("partition", &name)], state.counts.gaps));

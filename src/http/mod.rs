@@ -30,6 +30,7 @@ use connections::Connections;
 pub(crate) use hub::EVERY_NS;
 use hub::Hub;
 use minutely_dataflows::control::Settings;
+use minutely_dataflows::decode::TimeUnit;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{EventTime, WindowStart};
@@ -81,6 +82,8 @@ pub(crate) struct About {
     pub(crate) sinks_now: Box<dyn Fn() -> Vec<SinkNow> + Send + Sync>,
     pub(crate) workers: usize,
     pub(crate) settings: Settings,
+    /// `--time-unit`.
+    pub(crate) unit: TimeUnit,
     pub(crate) market: bool,
     /// `--emit`.
     pub(crate) emit: &'static str,
@@ -158,6 +161,7 @@ mod testing {
             sinks_now: Box::new(Vec::new),
             workers: 1,
             settings: Settings::default(),
+            unit: TimeUnit::Milliseconds,
             market: false,
             emit: "changes",
             state: None,

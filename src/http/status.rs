@@ -6,9 +6,11 @@ use super::{About, Server, api};
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::Response;
-use minutely_dataflows::control::{Ledger, Marks};
+use minutely_dataflows::control::{self, Ledger, Marks};
 use minutely_dataflows::edge::Found;
+use minutely_dataflows::explain::{self, Rejected, RejectedBy};
 use minutely_dataflows::partition::{BEHIND_EDGES_MS, PartitionState};
+use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::time::{EventTime, Monotonic, SECOND, WindowStart};
 use serde::Serialize;
 use std::sync::Arc;
@@ -32,6 +34,7 @@ struct Status<'a> {
     ledger: LedgerNow,
     lateness: Lateness,
     dead_letters: DeadLetters<'a>,
+    suspicion: Option<String>,
     sinks: Vec<Sink<'a>>,
     state: Option<&'a str>,
     checkpoint: Option<Checkpoint>,
@@ -104,7 +107,16 @@ struct Lateness {
 #[derive(Serialize)]
 struct DeadLetters<'a> {
     count: i64,
+    rejected: Vec<RejectedNow<'a>>,
     recent: Vec<LetterNow<'a>>,
+}
+
+#[derive(Serialize)]
+struct RejectedNow<'a> {
+    reason: &'static str,
+    field: Option<&'a str>,
+    count: i64,
+    first: String,
 }
 
 #[derive(Serialize)]
@@ -113,6 +125,8 @@ struct LetterNow<'a> {
     partition: &'a str,
     offset: i64,
     reason: &'static str,
+    field: Option<&'a str>,
+    why: Option<&'a str>,
     symbol: Option<&'a str>,
     value: Option<&'a str>,
     event_time: Option<Ms>,
@@ -232,7 +246,7 @@ pub(super) fn text(view: &View, about: &About, started: EventTime) -> String {
         line: status.line.map(Ms::from),
         records_per_s: now.records_per_s,
         partitions: partitions.map(|(n, of)| partition(of, holder == Some(n), silence(now, monotonic, of))).collect(),
-        open_minute: open_minute(view, now, holder, monotonic),
+        open_minute: open_minute(view, now, holder, (monotonic, about.clock.wall())),
         ledger: LedgerNow {
             read: counts.read,
             counted: counts.counted,
@@ -247,8 +261,10 @@ pub(super) fn text(view: &View, about: &About, started: EventTime) -> String {
         lateness: Lateness { edges_ms: BEHIND_EDGES_MS, counts: now.behind.counts },
         dead_letters: DeadLetters {
             count: counts.late + counts.rejected + counts.quarantined,
+            rejected: rejected(status).iter().map(rejected_now).collect(),
             recent: view.letters.iter().map(letter).collect(),
         },
+        suspicion: explain::suspicion(about.unit, known_states(status).map(|(_, state)| state), false),
         sinks: sinks.collect(),
         state: about.state.as_deref(),
         checkpoint: checkpoint.map(|c| Checkpoint { at: Ms(c.at.0 / 1_000_000 * 1_000_000), ..c }),
@@ -290,12 +306,28 @@ fn partition((found, state): &(Found, Option<PartitionState>), holds_w: bool, si
     }
 }
 
+/// Rejected records by reason and field, the most frequent first.
+pub(super) fn rejected(status: &control::Status) -> Vec<Rejected<'_>> {
+    explain::rejected(known_states(status))
+}
+
+fn known_states(status: &control::Status) -> impl Iterator<Item = (&PartitionName, &PartitionState)> + Clone {
+    status.partitions.iter().filter_map(|(found, state)| Some((&found.name, state.as_ref()?)))
+}
+
+fn rejected_now<'a>(by: &Rejected<'a>) -> RejectedNow<'a> {
+    let RejectedBy { reason, finding, .. } = by.first;
+    RejectedNow { reason: reason.name(), field: finding.field.as_deref(), count: by.count, first: by.example() }
+}
+
 fn letter(letter: &Letter) -> LetterNow<'_> {
     LetterNow {
         at: whole(letter.at),
         partition: &letter.partition,
         offset: letter.offset,
         reason: letter.reason,
+        field: letter.field.as_deref(),
+        why: letter.why.as_deref(),
         symbol: letter.symbol.as_deref(),
         value: letter.value.as_deref(),
         event_time: known(letter.event_time),
@@ -304,10 +336,15 @@ fn letter(letter: &Letter) -> LetterNow<'_> {
 }
 
 /// Why the oldest window that has not ended has not.
-fn open_minute(view: &View, now: &Now, holder: Option<usize>, monotonic: Monotonic) -> Option<OpenMinute> {
+fn open_minute(
+    view: &View,
+    now: &Now,
+    holder: Option<usize>,
+    (monotonic, wall): (Monotonic, EventTime),
+) -> Option<OpenMinute> {
     let minute = view.first_from(view.rule().windowing.first_not_closed(view.marks.w))?;
     let Some(of @ (found, state)) = holder.and_then(|holder| now.status.partitions.get(holder)) else {
-        let why = "nothing has been read yet".to_owned();
+        let why = "no partition is known yet".to_owned();
         return Some(OpenMinute {
             minute: minute.into(),
             partition: None,
@@ -322,17 +359,17 @@ fn open_minute(view: &View, now: &Now, holder: Option<usize>, monotonic: Monoton
     let idle = view.rule().idle;
     let why = match state {
         _ if now.status.waits_for_sinks => "waits for sinks, which lack final rows: --max-keys is reached".to_owned(),
-        None => format!("waits for {name}, of which nothing has been read yet"),
+        None => format!("waits for {name}, which has not reported yet"),
         Some(state) if state.paused => format!("waits for {name}, which is paused by alignment"),
         Some(state) if state.ended => format!("waits for the others to come to their ends, as {name} has"),
         Some(state) if state.caught_up => {
             format!("waits for {name}, which is silent at its end: silence passes at the clock's speed")
         }
-        Some(state) if state.h.is_none() => format!("waits for {name}, of which no valid record has been read yet"),
+        Some(state) if state.h.is_none() => format!("waits for {name}, {}", no_valid_record(found, state)),
         Some(_) if silence >= idle => {
             format!("waits for {name}, silent for {} s: that it is at its end is not proven yet", silence / SECOND)
         }
-        Some(state) => format!("waits for {name}, which is read up to {}", clock(state.watermark())),
+        Some(state) => format!("waits for {name}, which is read up to {}", clock(state.watermark(), wall)),
     };
     Some(OpenMinute {
         minute: minute.into(),
@@ -344,16 +381,38 @@ fn open_minute(view: &View, now: &Now, holder: Option<usize>, monotonic: Monoton
     })
 }
 
-/// The time of day, to the second.
-fn clock(time: Option<EventTime>) -> String {
-    let stamp = time.and_then(|time| jiff::Timestamp::from_second(time.0.div_euclid(SECOND)).ok());
-    stamp.map_or("an unknown time".into(), |stamp| stamp.strftime("%H:%M:%S").to_string())
+/// What was read of a partition that has shown no event time.
+fn no_valid_record(found: &Found, state: &PartitionState) -> String {
+    let counts = &state.counts;
+    if counts.read == 0 {
+        return "of which nothing has been read yet".into();
+    }
+    let by = explain::rejected(std::iter::once((&found.name, state)));
+    let most = by.first().map(|by| format!("; most often {by}: {}", by.first.finding)).unwrap_or_default();
+    format!(
+        "of which {} records were read and none is valid: {} rejected, {} ahead of the clock{most}",
+        counts.read, counts.rejected, counts.quarantined
+    )
+}
+
+/// To the second: the time of day, with its date if that is not today's.
+fn clock(time: Option<EventTime>, wall: EventTime) -> String {
+    let stamp = |time: EventTime| jiff::Timestamp::from_second(time.0.div_euclid(SECOND)).ok();
+    let day = |stamp: jiff::Timestamp| stamp.strftime("%Y-%m-%d").to_string();
+    match time.and_then(stamp) {
+        None => "an unknown time".into(),
+        Some(at) if stamp(wall).map(day) == Some(day(at)) => at.strftime("%H:%M:%S").to_string(),
+        Some(at) => at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::http::{SinkNow, testing};
+    use minutely_dataflows::decode::{Decoder, Fields};
+    use minutely_dataflows::partition::{Partition, Rule};
+    use minutely_dataflows::record::Record;
 
     #[test]
     fn what_a_sink_refused_and_that_no_state_is_kept_are_said() {
@@ -367,5 +426,44 @@ mod tests {
         assert_eq!(status["sinks"][0]["remark"], "look");
         assert_eq!((&status["sinks"][0]["unwritable"], &status["state"]), (&512.into(), &serde_json::Value::Null));
         assert_eq!(of(&About { state: Some("./state".into()), ..about })["state"], "./state");
+    }
+
+    #[test]
+    fn a_time_of_another_day_has_its_date() {
+        let noon = EventTime(1_767_614_400 * SECOND);
+        assert_eq!(clock(Some(EventTime(noon.0 - 3600 * SECOND)), noon), "11:00:00");
+        assert_eq!(clock(Some(EventTime(noon.0 - 86_400 * SECOND)), noon), "2026-01-04 12:00:00");
+        assert_eq!(clock(None, noon), "an unknown time");
+    }
+
+    /// "Nothing has been read" is said of what was not read, and of nothing else.
+    #[test]
+    fn a_partition_of_rejected_records_says_why() {
+        let name = PartitionName { log: "ticks".into(), number: Some(3) };
+        let start = minutely_dataflows::time::NextOffset(0);
+        let found = Found { name, start, earliest: start, end: None, log_id: None };
+        let decoder = Decoder::new(&Fields::default()).unwrap();
+        let mut partition = Partition::new(Rule::default(), 0, start, false, None, Monotonic(0));
+        let nothing = partition.report(None, Monotonic(0));
+        assert_eq!(no_valid_record(&found, &nothing), "of which nothing has been read yet");
+        let payload = Some(&br#"{"symbol":"A","price":1}"#[..]);
+        let record = Record { offset: 0, append_time: None, key: None, payload, cut_from: None };
+        partition.reject(0, &decoder.decode(&record).unwrap_err());
+        let state = partition.report(None, Monotonic(0));
+        let said = no_valid_record(&found, &state);
+        assert!(
+            said.contains("1 records were read") && said.contains("null ts") && said.contains("no such field"),
+            "{said}"
+        );
+        let now = Now {
+            status: control::Status { partitions: vec![(found, Some(state))], ..Default::default() },
+            ..Now::default()
+        };
+        let about = testing::about();
+        let mut view = View::new(&about);
+        view.now = Some(now);
+        let json: serde_json::Value = serde_json::from_str(&text(&view, &about, EventTime(0))).unwrap();
+        let by = &json["dead_letters"]["rejected"][0];
+        assert_eq!((&by["reason"], &by["field"], &by["count"]), (&"null".into(), &"ts".into(), &1.into()));
     }
 }

@@ -1,13 +1,15 @@
 //! An idempotent producer to one topic. What it is given it keeps trying; the first record that a broker refuses for
 //! good ends it.
 
+use super::stamps::Retention;
+use crate::live::say;
 use crate::sources::kafka::{Address, Context, address, lower, producer_config, property_mistake, reason};
 use crate::uri::shown;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::record::Record;
 use minutely_dataflows::time::EventTime;
 use rdkafka::ClientContext;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
@@ -37,7 +39,7 @@ type Out = ThreadedProducer<Outcome>;
 #[derive(Clone, Debug, Default)]
 struct Outcome {
     acknowledged: Arc<AtomicU64>,
-    refused: Arc<Mutex<Option<String>>>,
+    refused: Arc<Mutex<Option<KafkaError>>>,
     brokers: Arc<Context>,
 }
 
@@ -55,7 +57,7 @@ impl ProducerContext for Outcome {
             Ok(_) => drop(self.acknowledged.fetch_add(1, Ordering::Relaxed)),
             Err((error, _)) => {
                 let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-                refused.get_or_insert_with(|| lower(&error.to_string()));
+                refused.get_or_insert_with(|| error.clone());
             }
         }
     }
@@ -66,17 +68,20 @@ pub(super) struct Writer {
     producer: Out,
     outcome: Outcome,
     topic: String,
+    retention: Retention,
+    quiet: Mutex<Quiet>,
     /// By the murmur2 hash of the key, as Java's clients do; records without a key go anywhere.
     by_key: bool,
 }
 
 impl Writer {
-    /// Connects, and makes the topic with this many partitions if it is not there.
+    /// Connects, and makes the topic with this many partitions if it is not there; `keeps`: so that it deletes nothing.
     pub(super) fn open(
         uri: &str,
         properties: &[(String, String)],
         partitions: i32,
         by_key: bool,
+        keeps: bool,
         patience: Duration,
     ) -> Result<Self, Halt> {
         let usage = |mistakes: Vec<String>| Halt::new(HaltKind::Usage, mistakes.join("; "));
@@ -88,8 +93,10 @@ impl Writer {
         let outcome = Outcome::default();
         let producer: Out = config.create_with_context(outcome.clone()).map_err(|e| unreachable(&reason(&e)))?;
         reach(&producer, &outcome, patience).map_err(|(kind, why)| Halt::new(kind, format!("{uri}: {why}")))?;
-        make(&config, &topic, partitions, patience).map_err(|e| unreachable(&e))?;
-        let there = known(&producer, &topic, patience).map_err(|e| unreachable(&e))?;
+        let admin = Admin::new(&config, patience).map_err(|e| unreachable(&e))?;
+        let made = admin.make(&topic, partitions, keeps).map_err(|e| unreachable(&e))?;
+        let there = known(&producer, &topic, made, patience)?;
+        let retention = if made.is_none() && keeps { Retention::Whatever } else { admin.retention(&topic) };
         if !by_key && there < partitions {
             let why = format!(
                 "{uri}: the topic has {there} partitions and the source {partitions}: add some, choose another topic, or \
@@ -97,7 +104,17 @@ impl Writer {
             );
             return Err(Halt::new(HaltKind::Usage, why));
         }
-        Ok(Writer { producer, outcome, topic, by_key })
+        Ok(Writer { producer, outcome, topic, retention, quiet: Mutex::default(), by_key })
+    }
+
+    /// What it writes to.
+    pub(super) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// How long the topic keeps a record, by its stamp.
+    pub(super) fn retention(&self) -> Retention {
+        self.retention.clone()
     }
 
     /// Hands a record over; waits while the queue is full.
@@ -123,36 +140,139 @@ impl Writer {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
                     self.well()?;
+                    self.say_silence();
                     if stop.load(Ordering::Acquire) {
                         return Ok(());
                     }
                     next = back;
                     std::thread::sleep(Duration::from_millis(1));
                 }
-                Err((error, _)) => return Err(self.refused(&lower(&error.to_string()))),
+                Err((error, _)) => return Err(self.refused(&error)),
             }
         }
     }
 
-    fn refused(&self, what: &str) -> Halt {
+    fn refused(&self, error: &KafkaError) -> Halt {
         let done = self.outcome.acknowledged.load(Ordering::Relaxed);
-        let topic = &self.topic;
-        Halt::new(HaltKind::Unreachable, format!("topic '{topic}': {what}; {done} records were acknowledged before"))
+        let what = lower(&error.to_string());
+        match error.rdkafka_error_code().and_then(refusal) {
+            Some((kind, way_out)) => {
+                let why = format!("topic '{}': {what}: {way_out}; {done} records were acknowledged before", self.topic);
+                Halt::new(kind, why)
+            }
+            None => {
+                let last = self.outcome.brokers.last_trouble().map(|last| format!(" ({last})")).unwrap_or_default();
+                let why = format!(
+                    "topic '{}': {what}{last}; {done} records were acknowledged before; -X message.timeout.ms says how long a \
+                     record may take",
+                    self.topic
+                );
+                Halt::new(HaltKind::Unreachable, why)
+            }
+        }
     }
 
-    /// Has every record been taken so far?
+    /// Has every record been taken so far? Says so where nothing was, for some seconds.
     pub(super) fn well(&self) -> Result<(), Halt> {
         let refused = self.outcome.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        refused.map_or(Ok(()), |what| Err(self.refused(&what)))
+        self.say_silence();
+        refused.map_or(Ok(()), |error| Err(self.refused(&error)))
+    }
+
+    fn say_silence(&self) {
+        let waiting = self.producer.in_flight_count();
+        let mut quiet = self.quiet.lock().unwrap_or_else(PoisonError::into_inner);
+        let acknowledged = self.outcome.acknowledged.load(Ordering::Relaxed);
+        if let Some(silence) = quiet.look(waiting > 0, acknowledged, Instant::now()) {
+            let last = self.outcome.brokers.last_trouble().map(|last| format!(": {last}")).unwrap_or_default();
+            say(&format!(
+                "topic '{}': no record was acknowledged for {} s, and {waiting} wait{last}",
+                self.topic,
+                silence.as_secs()
+            ));
+        }
     }
 
     /// Waits for the last answers; how many records were acknowledged.
     pub(super) fn end(&self, patience: Duration) -> Result<u64, Halt> {
-        let flushed = self.producer.flush(patience);
-        self.well()?;
-        flushed.map_err(|error| self.refused(&lower(&error.to_string())))?;
+        let deadline = Instant::now() + patience;
+        let flushed = loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let flushed = self.producer.flush(left.min(Duration::from_secs(1)));
+            self.well()?;
+            if flushed.is_ok() || left.is_zero() {
+                break flushed;
+            }
+        };
+        flushed.map_err(|error| self.refused(&error))?;
         Ok(self.outcome.acknowledged.load(Ordering::Relaxed))
     }
+}
+
+/// How long nothing was acknowledged, said every so often.
+#[derive(Debug, Default)]
+struct Quiet {
+    /// What was acknowledged when that was last more than before, and when.
+    moved: Option<(u64, Instant)>,
+    said: Option<Instant>,
+}
+
+impl Quiet {
+    /// At most once in this time.
+    const EVERY: Duration = Duration::from_secs(5);
+
+    /// How long records have waited with none acknowledged, if that is to be said now.
+    fn look(&mut self, waits: bool, acknowledged: u64, now: Instant) -> Option<Duration> {
+        let (before, since) = *self.moved.get_or_insert((acknowledged, now));
+        if !waits || acknowledged != before {
+            (self.moved, self.said) = (Some((acknowledged, now)), None);
+            return None;
+        }
+        if now - self.said.unwrap_or(since) < Quiet::EVERY {
+            return None;
+        }
+        self.said = Some(now);
+        Some(now - since)
+    }
+}
+
+/// What only somebody else can mend: 64 where that is settings or rights, 65 where it is the records.
+fn refusal(code: RDKafkaErrorCode) -> Option<(HaltKind, &'static str)> {
+    use RDKafkaErrorCode as Code;
+    Some(match code {
+        Code::TopicAuthorizationFailed => (
+            HaltKind::Usage,
+            "give this user the right to write to it (kafka-acls.sh --add --allow-principal User:NAME --operation Write --topic \
+             TOPIC; also Create and Describe, if it is to be made)",
+        ),
+        Code::ClusterAuthorizationFailed => (
+            HaltKind::Usage,
+            "give this user the right to write each record once (kafka-acls.sh --add --allow-principal User:NAME --operation \
+             IdempotentWrite --cluster)",
+        ),
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId => (
+            HaltKind::Usage,
+            "it is not there, or not any more: make it, or give this user the right to (Create on the topic)",
+        ),
+        Code::InvalidTopic | Code::InvalidConfig | Code::InvalidReplicationFactor | Code::PolicyViolation => (
+            HaltKind::Usage,
+            "the cluster's rules do not allow it: choose another topic, or make it by the cluster's own tools",
+        ),
+        Code::InvalidTimestamp => (
+            HaltKind::Usage,
+            "the topic takes no stamps that far from the broker's clock (message.timestamp.before.max.ms, \
+             message.timestamp.after.max.ms): raise that, or write with --stamp now",
+        ),
+        Code::MessageSizeTooLarge | Code::InvalidMessageSize => (
+            HaltKind::Data,
+            "a record is larger than allowed: raise -X message.max.bytes here and max.message.bytes of the topic, or leave the \
+             record out",
+        ),
+        Code::InvalidRecord => {
+            (HaltKind::Data, "the topic does not take such a record (a compacted one takes none without a key)")
+        }
+        _ => return None,
+    })
 }
 
 /// Waits until a broker answers: 69 if none does, 64 if the settings are why.
@@ -177,41 +297,114 @@ fn reach(producer: &Out, outcome: &Outcome, patience: Duration) -> Result<(), (H
     }
 }
 
-/// Makes the topic, unless it is there.
-fn make(
-    config: &rdkafka::ClientConfig,
-    topic: &str,
-    partitions: i32,
+/// What is asked of the cluster before anything is written.
+struct Admin {
+    client: AdminClient<DefaultClientContext>,
+    runtime: tokio::runtime::Runtime,
     patience: Duration,
-) -> Result<(), Box<dyn std::error::Error>> {
-    let admin: AdminClient<DefaultClientContext> = config.create().map_err(|error| reason(&error))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    // As many replicas as the cluster has by default (KIP-464).
-    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
-    let options = AdminOptions::new().operation_timeout(Some(patience)).request_timeout(Some(patience));
-    for made in runtime.block_on(admin.create_topics([&new], &options))? {
-        match made {
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            // Whoever may not make topics may still write to one.
-            Err((_, code)) => tracing::debug!("kafka: topic '{topic}' was not made: {code}"),
-        }
-    }
-    Ok(())
 }
 
-/// The topic's partitions, once the cluster knows it.
-fn known(producer: &Out, topic: &str, patience: Duration) -> Result<i32, Box<dyn std::error::Error>> {
-    let deadline = Instant::now() + patience;
-    loop {
-        let metadata = producer.client().fetch_metadata(Some(topic), patience)?;
-        let found = metadata.topics().iter().find(|known| known.name() == topic);
-        match found.map(|found| (found.partitions().len(), found.error())) {
-            Some((n, None)) if n > 0 => return Ok(i32::try_from(n)?),
-            Some((_, Some(error))) if Instant::now() > deadline => {
-                return Err(format!("topic '{topic}': {}", RDKafkaErrorCode::from(error)).into());
-            }
-            _ if Instant::now() > deadline => return Err(format!("topic '{topic}' has no partitions").into()),
-            _ => std::thread::sleep(Duration::from_millis(200)),
+impl Admin {
+    fn new(config: &rdkafka::ClientConfig, patience: Duration) -> Result<Self, Box<dyn std::error::Error>> {
+        let client = config.create().map_err(|error| reason(&error))?;
+        Ok(Admin { client, runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?, patience })
+    }
+
+    fn options(&self) -> AdminOptions {
+        AdminOptions::new().operation_timeout(Some(self.patience)).request_timeout(Some(self.patience))
+    }
+
+    /// Makes the topic; none if it was made, else why not: it is there, or this user may not.
+    fn make(
+        &self,
+        topic: &str,
+        partitions: i32,
+        keeps: bool,
+    ) -> Result<Option<RDKafkaErrorCode>, Box<dyn std::error::Error>> {
+        // As many replicas as the cluster has by default (KIP-464).
+        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
+        if keeps {
+            new = new.set("retention.ms", "-1");
         }
+        let made = self.runtime.block_on(self.client.create_topics([&new], &self.options()))?;
+        Ok(made.into_iter().find_map(|made| made.err().map(|(_, code)| code)))
+    }
+
+    /// What the topic says of its retention.
+    fn retention(&self, topic: &str) -> Retention {
+        let (topic, options) = (ResourceSpecifier::Topic(topic), self.options());
+        let asked = self.client.describe_configs([&topic], &options);
+        let answer = match self.runtime.block_on(asked).map(|answers| answers.into_iter().next()) {
+            Err(error) => return Retention::Unknown(lower(&error.to_string())),
+            Ok(None) => return Retention::Unknown("no answer".into()),
+            Ok(Some(Err(code))) => return Retention::Unknown(lower(&code.to_string())),
+            Ok(Some(Ok(answer))) => answer,
+        };
+        let value = |name: &str| answer.get(name).and_then(|entry| entry.value.as_deref());
+        Retention::of(value("retention.ms"), value("message.timestamp.type"))
+    }
+}
+
+/// The topic's partitions, once the cluster knows it. `made`: why it was not made.
+fn known(producer: &Out, topic: &str, made: Option<RDKafkaErrorCode>, patience: Duration) -> Result<i32, Halt> {
+    let deadline = Instant::now() + patience;
+    let refused = |code| match refusal(code) {
+        Some((kind, way_out)) => Halt::new(kind, format!("topic '{topic}': {}: {way_out}", lower(&code.to_string()))),
+        None => Halt::new(HaltKind::Unreachable, format!("topic '{topic}': {}", lower(&code.to_string()))),
+    };
+    loop {
+        let metadata = producer.client().fetch_metadata(Some(topic), patience).map_err(|error| {
+            Halt::new(HaltKind::Unreachable, format!("topic '{topic}': {}", lower(&error.to_string())))
+        })?;
+        let found = metadata.topics().iter().find(|known| known.name() == topic);
+        let late = Instant::now() > deadline;
+        match (found.map(|found| (found.partitions().len(), found.error())), made) {
+            (Some((n, None)), _) if n > 0 => return Ok(i32::try_from(n).unwrap_or(i32::MAX)),
+            (Some((_, Some(error))), made) => {
+                let code = RDKafkaErrorCode::from(error);
+                let unknown = code == RDKafkaErrorCode::UnknownTopicOrPartition;
+                match made.filter(|made| unknown && *made != RDKafkaErrorCode::TopicAlreadyExists) {
+                    // It is not there, and will not be.
+                    Some(made) => return Err(refused(made)),
+                    None if code == RDKafkaErrorCode::TopicAuthorizationFailed || late => return Err(refused(code)),
+                    None => {}
+                }
+            }
+            _ if late => {
+                return Err(Halt::new(HaltKind::Unreachable, format!("topic '{topic}' has no partitions")));
+            }
+            _ => {}
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_said_every_few_seconds() {
+        let (mut quiet, began) = (Quiet::default(), Instant::now());
+        let mut at = |seconds, waits, acknowledged| {
+            quiet.look(waits, acknowledged, began + Duration::from_secs(seconds)).map(|silence| silence.as_secs())
+        };
+        let said: Vec<_> = (0..13).map(|second| at(second, true, 7)).collect();
+        assert_eq!(said.iter().flatten().copied().collect::<Vec<_>>(), [5, 10]);
+        assert_eq!((at(13, true, 8), at(17, true, 8), at(18, true, 8)), (None, None, Some(5)), "one moved");
+        assert_eq!((at(90, false, 8), at(94, true, 8), at(95, true, 8)), (None, None, Some(5)), "none waited");
+    }
+
+    #[test]
+    fn what_only_others_can_mend_is_no_trouble_of_the_moment() {
+        for (code, kind, part) in [
+            (RDKafkaErrorCode::TopicAuthorizationFailed, HaltKind::Usage, "kafka-acls.sh"),
+            (RDKafkaErrorCode::MessageSizeTooLarge, HaltKind::Data, "max.message.bytes"),
+            (RDKafkaErrorCode::InvalidTimestamp, HaltKind::Usage, "--stamp now"),
+        ] {
+            assert!(refusal(code).is_some_and(|(k, what)| k == kind && what.contains(part)), "{code}");
+        }
+        assert_eq!(refusal(RDKafkaErrorCode::MessageTimedOut), None);
+        assert_eq!(refusal(RDKafkaErrorCode::NotEnoughReplicas), None);
     }
 }

@@ -10,18 +10,21 @@
 
 mod kafka;
 mod pace;
+mod stamps;
 
 use crate::args::ProduceArgs;
 use crate::clock::Clock;
 use crate::config::{self, Mistakes};
 use crate::live::{mark, say};
 use crate::sources::{self, SourceOptions, Start};
+use crate::uri::shown;
 use kafka::Writer;
-use minutely_dataflows::decode::{Decoder, Fields, TimeUnit};
-use minutely_dataflows::edge::{Halt, PartitionReader};
+use minutely_dataflows::decode::{TimeDecoder, TimeUnit};
+use minutely_dataflows::edge::{Halt, HaltKind, PartitionReader};
 use minutely_dataflows::record::Record;
 use minutely_dataflows::time::EventTime;
 use pace::Pace;
+use stamps::{Guard, Said, Stamp};
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,7 +50,9 @@ pub(crate) struct Plan {
     properties: Vec<(String, String)>,
     pace: Pace,
     /// Where a record's event time is, for a replay at a speed and for its stamp.
-    decoder: Decoder,
+    time: TimeDecoder,
+    time_field: String,
+    stamp: Stamp,
 }
 
 impl Plan {
@@ -85,16 +90,20 @@ impl Plan {
             ("ns", TimeUnit::Nanoseconds),
         ];
         let unit = mistakes.choice("--time-unit", &args.time_unit, &units);
-        let decoder = unit.and_then(|unit| {
-            let fields = Fields { time: args.time_field.clone(), unit, ..Fields::default() };
-            Decoder::new(&fields).map_err(|more| mistakes.extend(more)).ok()
-        });
+        let time = unit.and_then(|unit| mistakes.take(TimeDecoder::new(&args.time_field, unit)));
+        let stamp = match &args.stamp {
+            None => Some(Stamp::Safe),
+            Some(text) => mistakes.choice("--stamp", text, &[("event", Stamp::Event), ("now", Stamp::Now)]),
+        };
         let bounded = args.until_end || sources::is_bounded(&args.from);
         let (from, to) = (args.from.clone(), args.to.clone());
         let pace = Pace::new(rate, speed);
         mistakes.none().and_then(|()| {
-            let (Some(start), Some(limit), Some(decoder)) = (start, limit, decoder) else { return Err(Vec::new()) };
-            Ok(Plan { from, to, bounded, start, run_start, limit, by_key, properties, pace, decoder })
+            let (Some(start), Some(limit), Some(time), Some(stamp)) = (start, limit, time, stamp) else {
+                return Err(Vec::new());
+            };
+            let time_field = args.time_field.clone();
+            Ok(Plan { from, to, bounded, start, run_start, limit, by_key, properties, pace, time, time_field, stamp })
         })
     }
 }
@@ -128,49 +137,81 @@ pub(crate) fn run(plan: Plan, clock: Clock, stop: &Arc<AtomicBool>, begun: &Atom
         partitions.push(Partition { number: found.name.number.unwrap_or(number), reader });
     }
     let most = partitions.iter().map(|partition| partition.number + 1).max().unwrap_or(1);
-    let writer = Writer::open(&plan.to, &plan.properties, most, plan.by_key, PATIENCE)?;
+    // What ends is a replay: a topic that is made for it keeps it, however old it is.
+    let writer = Writer::open(&plan.to, &plan.properties, most, plan.by_key, plan.bounded, PATIENCE)?;
     begun.store(true, Ordering::Release);
-    say(&format!("{} -> {}, {most} partitions", plan.from, plan.to));
+    say(&format!("{} -> {}, {most} partitions", shown(&plan.from), shown(&plan.to)));
+    let time_field = plan.time_field.clone();
     let outcome = copy(plan, &mut partitions, &writer, clock, stop);
     let acknowledged = writer.end(if stop.load(Ordering::Acquire) { STOP_PATIENCE } else { PATIENCE })?;
-    let (produced, newest) = outcome?;
+    let Copied { produced, newest, untimed } = outcome.map_err(|halt| {
+        let why = format!("{}; {acknowledged} records were acknowledged before", halt.why);
+        Halt::new(halt.kind, why)
+    })?;
     let newest = newest.map(|time| format!(", the newest of {}", mark(Some(time)))).unwrap_or_default();
     say(&format!("done: {produced} records produced, {acknowledged} acknowledged{newest}"));
+    if untimed > 0 {
+        say(&format!(
+            "{untimed} records have no event time in --time-field {time_field}: they were not paced by --speed, and have the time \
+             of writing as their stamp"
+        ));
+    }
     Ok(())
 }
 
-/// How many were written, and the greatest event time among them.
+/// What was written.
+#[derive(Default)]
+struct Copied {
+    /// How many.
+    produced: u64,
+    /// The greatest event time among them.
+    newest: Option<EventTime>,
+    /// How many have neither an event time nor a stamp of the source.
+    untimed: u64,
+}
+
 fn copy(
     mut plan: Plan,
     partitions: &mut [Partition],
     writer: &Writer,
     clock: Clock,
     stop: &Arc<AtomicBool>,
-) -> Result<(u64, Option<EventTime>), Halt> {
+) -> Result<Copied, Halt> {
     let began = Instant::now();
-    let (mut produced, mut newest, mut told) = (0_u64, None, (began, 0));
+    let (mut copied, mut told) = (Copied::default(), (began, 0));
+    let mut guard = Guard::new(writer.topic().to_owned(), plan.stamp, writer.retention());
     let people = std::io::stderr().is_terminal();
-    while produced < plan.limit && !stop.load(Ordering::Acquire) {
+    while copied.produced < plan.limit && !stop.load(Ordering::Acquire) {
         let mut read = 0;
         for Partition { number, reader } in partitions.iter_mut() {
-            let left = plan.limit - produced;
+            let left = plan.limit - copied.produced;
             let max = TURN.min(usize::try_from(left).unwrap_or(TURN)).min(plan.pace.at_once());
-            let (decoder, pace, mut halted) = (&plan.decoder, &mut plan.pace, None);
+            let (decoder, pace, mut halted) = (&plan.time, &mut plan.pace, None);
             read += reader.read(max, &mut |record: Record<'_>| {
                 if halted.is_some() || stop.load(Ordering::Acquire) {
                     return;
                 }
-                let time = decoder.decode(&record).ok().map(|event| event.time);
+                let time = decoder.time(&record);
                 pace.wait(time, began, || !stop.load(Ordering::Acquire));
-                let stamp = record.append_time.or(time).unwrap_or_else(|| clock.wall());
+                let (now, said) = (clock.wall(), record.append_time.or(time).filter(|_| plan.stamp != Stamp::Now));
+                let stamp = said.unwrap_or(now);
+                match guard.judge(stamp, now) {
+                    Said::Fine => {}
+                    Said::Warning(why) => say(&why),
+                    Said::Refusal(why) => {
+                        halted = Some(Halt::new(HaltKind::Usage, why));
+                        return;
+                    }
+                }
                 halted = writer.send(*number, &record, stamp, stop).err();
-                newest = newest.max(time);
-                produced += 1;
+                copied.newest = copied.newest.max(time);
+                copied.untimed += u64::from(record.append_time.or(time).is_none());
+                copied.produced += 1;
             })?;
             if let Some(halt) = halted {
                 return Err(halt);
             }
-            if produced >= plan.limit {
+            if copied.produced >= plan.limit {
                 break;
             }
         }
@@ -182,10 +223,11 @@ fn copy(
             std::thread::sleep(Duration::from_millis(5));
         }
         if people && told.0.elapsed() >= Duration::from_secs(1) {
+            let produced = copied.produced;
             let rate = (produced - told.1) * 1000 / u64::try_from(told.0.elapsed().as_millis()).unwrap_or(1).max(1);
-            say(&format!("{produced} records produced, {rate}/s, up to {}", mark(newest)));
+            say(&format!("{produced} records produced, {rate}/s, up to {}", mark(copied.newest)));
             told = (Instant::now(), produced);
         }
     }
-    Ok((produced, newest))
+    Ok(copied)
 }

@@ -3,7 +3,12 @@
 //! ```json
 //! {"topic":"ticks","partition":3,"offset":41,"reason":"late","raw":"eyJz…","symbol":"AAPL","value":"187.25",
 //!  "event_time":"2026-01-01T00:00:59.500000000Z","evidence":{"watermark":"2026-01-01T00:11:00.000000000Z"}}
+//! {"topic":"ticks","partition":3,"offset":42,"reason":"null","raw":"eyJz…","key":"QUFQTA==","field":"ts",
+//!  "expected":"a number, or a string that is exactly one","found":"no such field"}
 //! ```
+//!
+//! `key` is there where the log has keys, `field` where one field is to blame. `raw_of_bytes` says how long a payload is of
+//! which `raw` is only the beginning.
 //!
 //! The file is made with the first letter, so a run without any leaves none; each cut is durable before it is
 //! reported. What others wrote is never appended to: the caller names a fresh path, or one of which the state says how
@@ -137,6 +142,16 @@ struct Line<'a> {
     reason: &'static str,
     raw: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    raw_of_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     symbol: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<String>,
@@ -160,7 +175,7 @@ impl<'a> Line<'a> {
         let time = |time: EventTime| rfc3339(time, 9);
         let log = Some(letter.partition.log.as_str());
         let (topic, path) = if letter.partition.number.is_some() { (log, None) } else { (None, log) };
-        let judged = letter.judged.as_ref();
+        let (judged, finding) = (letter.judged.as_ref(), letter.finding.as_ref());
         Line {
             topic,
             path,
@@ -168,6 +183,11 @@ impl<'a> Line<'a> {
             offset: letter.offset,
             reason: letter.reason.name(),
             raw: letter.raw.as_ref().map(|raw| STANDARD.encode(raw)),
+            raw_of_bytes: letter.cut_from,
+            key: letter.key.as_ref().map(|key| STANDARD.encode(key)),
+            field: finding.and_then(|finding| finding.field.as_deref()),
+            expected: finding.map(|finding| &*finding.expected),
+            found: finding.map(|finding| finding.found.as_str()),
             symbol: judged.map(|j| j.symbol.as_str()),
             value: judged.map(|j| j.value.to_string()),
             event_time: judged.map(|j| time(j.time)),
@@ -186,7 +206,7 @@ mod tests {
     use super::*;
     use crate::sinks::testing::{no_wake, poll, temp};
     use minutely_dataflows::decimal::Decimal;
-    use minutely_dataflows::record::{Judged, PartitionName, Reason};
+    use minutely_dataflows::record::{Finding, Judged, PartitionName, Reason};
     use serde_json::{Value, json};
 
     fn letter(number: Option<i32>, reason: Reason, raw: Option<&[u8]>, evidence: Option<Evidence>) -> DeadLetter {
@@ -195,6 +215,9 @@ mod tests {
             offset: 41,
             reason,
             raw: raw.map(<[u8]>::to_vec),
+            cut_from: None,
+            key: None,
+            finding: None,
             judged: evidence.map(|evidence| Judged {
                 symbol: "AAPL".to_owned(),
                 value: Decimal::parse(b"187.250000000000000001").unwrap(),
@@ -245,6 +268,12 @@ mod tests {
             letter(None, Reason::Future, Some(b"{}"), Some(Evidence::Clock(at))),
             letter(Some(0), Reason::Null, None, None),
             letter(Some(0), Reason::Json, Some(&[0xff, 0x00, b'\n']), None),
+            DeadLetter {
+                cut_from: Some(100_000_000),
+                key: Some(vec![0xff, b'A']),
+                finding: Some(Finding { field: Some("ts".into()), expected: "a number".into(), found: "null".into() }),
+                ..letter(Some(0), Reason::Null, Some(b"{}"), None)
+            },
         ];
         open.port.offer(2, letters).unwrap();
         poll("the cut is stored", || cut(&mut open) == Some(2));
@@ -274,6 +303,8 @@ mod tests {
             judged(json!({"path": plain, "reason": "future"}), "clock"),
             json!({"topic": plain, "partition": 0, "offset": 41, "reason": "null", "raw": null}),
             json!({"topic": plain, "partition": 0, "offset": 41, "reason": "json", "raw": "/wAK"}),
+            json!({"topic": plain, "partition": 0, "offset": 41, "reason": "null", "raw": "e30=", "raw_of_bytes": 100_000_000,
+                "key": "/0E=", "field": "ts", "expected": "a number", "found": "null"}),
             json!({"path": plain, "offset": 41, "reason": "json", "raw": ""}),
         ];
         assert_eq!(lines, want);

@@ -9,7 +9,10 @@
 //! links to folders below `**` are left out. `[[]` is a bracket. A path without a wildcard is one file, and the partition is
 //! its name.
 //!
-//! What it promises: each line is a record, blank ones too, and so is a last line that no line end closes. Line ends are
+//! A name that is not UTF-8 names its partition with `%FF` for each byte that is none (and `%25` for `%`).
+//!
+//! What it promises: each line is a record, blank ones too, and so is a last line that no line end closes. One of more than
+//! 64 MiB is a record that cannot be decoded, and is never in memory as a whole. Compressed files and UTF-16 are refused. Line ends are
 //! `\n`; a `\r` before it is white space to JSON. What is appended after the start is left for a later run; so a line that
 //! was half written then is a record as it stood. What it does not promise: to notice a file that is rewritten in place
 //! while it is read. A file that got shorter stops the run, and so does, when a state is gone on with, another line where the
@@ -17,11 +20,13 @@
 
 use super::{SourceOptions, Start};
 use glob::{MatchOptions, Pattern};
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 use minutely_dataflows::edge::{Answer, Found, Halt, HaltKind, LogSource, Memory, PartitionReader, Recalled, Wake};
 use minutely_dataflows::record::{LastRecord, PartitionName, Record};
 use minutely_dataflows::time::NextOffset;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -31,8 +36,11 @@ use std::time::Duration;
 
 /// Bytes asked of the system at once. Larger ones are no faster; there is a buffer per open file, and hundreds of them.
 const BUFFER_BYTES: usize = 256 << 10;
-/// The longest line, in bytes, its end left aside.
+/// The longest line, in bytes, its end left aside. A longer one is one record that cannot be decoded, of which the beginning is
+/// kept.
 const LINE_BYTES: usize = 64 << 20;
+/// So much of it, in bytes.
+const BEGINNING: usize = 64 << 10;
 /// The error number of "too many open files" on every Unix.
 const TOO_MANY_OPEN: i32 = 24;
 
@@ -66,7 +74,7 @@ pub(super) fn open(rest: &str, run: &SourceOptions) -> Result<Arc<dyn LogSource>
              a slash; a bracket in a name is written [[], and names with a leading dot are left out"
         )));
     }
-    Ok(Arc::new(FileSource { fixed: glob.fixed, files, told: AtomicBool::new(false) }))
+    Ok(Arc::new(FileSource { files, told: AtomicBool::new(false) }))
 }
 
 fn usage(why: impl Into<String>) -> Halt {
@@ -148,7 +156,7 @@ impl Glob {
     }
 
     /// The files that match, by name relative to the fixed part, each with its length in bytes.
-    fn files(&self) -> Result<BTreeMap<String, u64>, Halt> {
+    fn files(&self) -> Result<Files, Halt> {
         let mut files = BTreeMap::new();
         if let [Part::Name(name)] = self.parts.as_slice() {
             let path = self.fixed.join(name);
@@ -168,7 +176,7 @@ impl Glob {
 }
 
 /// Adds the files below `folder`, which is called `name`, that match what is left of the pattern.
-fn walk(folder: &Path, name: &str, parts: &[Part], files: &mut BTreeMap<String, u64>) -> Result<(), Halt> {
+fn walk(folder: &Path, name: &str, parts: &[Part], files: &mut Files) -> Result<(), Halt> {
     let Some((part, rest)) = parts.split_first() else { return Ok(()) };
     match part {
         Part::Name(wanted) => {
@@ -180,9 +188,9 @@ fn walk(folder: &Path, name: &str, parts: &[Part], files: &mut BTreeMap<String, 
         }
         Part::Pattern(pattern) => {
             for path in entries(folder)? {
-                let entry = entry_name(&path, |text| pattern.matches_with(text, RULES))?;
-                if let Some(entry) = entry.filter(|entry| pattern.matches_with(entry, RULES)) {
-                    step(&path, &below(name, entry), rest, files)?;
+                let entry = path.file_name().unwrap_or_default();
+                if pattern.matches_with(&entry.to_string_lossy(), RULES) {
+                    step(&path, &below(name, &entry_name(entry)), rest, files)?;
                 }
             }
         }
@@ -191,9 +199,9 @@ fn walk(folder: &Path, name: &str, parts: &[Part], files: &mut BTreeMap<String, 
             for path in entries(folder)? {
                 // A link to a folder may lead upwards: it is not followed here.
                 if !path.is_symlink() && path.is_dir() {
-                    let entry = entry_name(&path, |text| !text.starts_with('.'))?;
-                    if let Some(entry) = entry.filter(|entry| !entry.starts_with('.')) {
-                        walk(&path, &below(name, entry), parts, files)?;
+                    let entry = entry_name(path.file_name().unwrap_or_default());
+                    if !entry.starts_with('.') {
+                        walk(&path, &below(name, &entry), parts, files)?;
                     }
                 }
             }
@@ -203,7 +211,7 @@ fn walk(folder: &Path, name: &str, parts: &[Part], files: &mut BTreeMap<String, 
 }
 
 /// A path whose name matches: a file if nothing is left of the pattern, else a folder to go into.
-fn step(path: &Path, name: &str, rest: &[Part], files: &mut BTreeMap<String, u64>) -> Result<(), Halt> {
+fn step(path: &Path, name: &str, rest: &[Part], files: &mut Files) -> Result<(), Halt> {
     let found = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
     if found.is_dir() {
         return walk(path, name, rest, files);
@@ -214,9 +222,42 @@ fn step(path: &Path, name: &str, rest: &[Part], files: &mut BTreeMap<String, u64
     if !found.is_file() {
         return Err(usage(format!("{} is not a plain file, and has no end to read to: leave it out", path.display())));
     }
-    let length = File::open(path).and_then(|file| file.metadata()).map_err(|error| unreadable(path, &error))?.len();
-    files.insert(name.to_owned(), length);
-    Ok(())
+    let look = || -> io::Result<_> {
+        let file = File::open(path)?;
+        let mut start = Vec::new();
+        (&file).take(8).read_to_end(&mut start)?;
+        Ok((file.metadata()?.len(), start))
+    };
+    let (length, start) = look().map_err(|error| unreadable(path, &error))?;
+    if let Some((what, way_out)) = no_lines(&start) {
+        return Err(usage(format!("{} is {what}, and files are read as they are: {way_out}", path.display())));
+    }
+    match files.insert(name.to_owned(), (path.to_owned(), length)) {
+        Some((other, _)) if other != *path => Err(usage(format!(
+            "{} and {} would be one partition, {name}: rename one of them, or leave it out of the pattern",
+            other.display(),
+            path.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// What a file that begins so is, if it is none of lines in UTF-8, and what to do with it.
+fn no_lines(start: &[u8]) -> Option<(&'static str, &'static str)> {
+    const COMPRESSED: [(&[u8], &str, &str); 6] = [
+        (b"\x1f\x8b", "compressed (gzip)", "decompress it first (gunzip -k)"),
+        (b"\x28\xb5\x2f\xfd", "compressed (zstd)", "decompress it first (zstd -d)"),
+        (b"\xfd7zXZ\0", "compressed (xz)", "decompress it first (unxz -k)"),
+        (b"\x04\x22\x4d\x18", "compressed (lz4)", "decompress it first (lz4 -d)"),
+        (b"BZh", "compressed (bzip2)", "decompress it first (bunzip2 -k)"),
+        (b"PK\x03\x04", "an archive (zip)", "unpack it first (unzip)"),
+    ];
+    const UTF_16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+    let compressed = COMPRESSED.iter().find(|(magic, ..)| start.starts_with(magic));
+    compressed.map(|(_, what, way_out)| (*what, *way_out)).or_else(|| {
+        let utf_16 = UTF_16.iter().any(|mark| start.starts_with(mark));
+        utf_16.then_some(("UTF-16", "convert it first (iconv -f UTF-16 -t UTF-8)"))
+    })
 }
 
 fn is_absent(error: &io::Error) -> bool {
@@ -237,25 +278,27 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, Halt> {
     listed.map_err(|error| unreadable(shown, &error))
 }
 
-/// The last name of a path. One that is not UTF-8 is none, and an error if it would be `wanted`.
-fn entry_name(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Option<&str>, Halt> {
-    let Some(name) = path.file_name() else { return Ok(None) };
-    match name.to_str() {
-        None if wanted(&name.to_string_lossy()) => {
-            let why = "its name is not UTF-8, so no partition can be named after it: rename it, or leave it out of the \
-                       pattern";
-            Err(usage(format!("{}: {why}", path.display())))
-        }
-        name => Ok(name),
+/// What a name is called as part of a partition's. Of one that is not UTF-8, each byte that is none is `%FF`, and `%` is `%25`,
+/// so that two of them are never called the same.
+fn entry_name(name: &OsStr) -> Cow<'_, str> {
+    if let Some(name) = name.to_str() {
+        return Cow::Borrowed(name);
     }
+    let mut called = String::new();
+    for chunk in name.as_encoded_bytes().utf8_chunks() {
+        called += &chunk.valid().replace('%', "%25");
+        chunk.invalid().iter().for_each(|byte| called += &format!("%{byte:02X}"));
+    }
+    Cow::Owned(called)
 }
+
+/// Each file's path and its length in bytes at the start, by the name of its partition.
+type Files = BTreeMap<String, (PathBuf, u64)>;
 
 /// The files of a run. One per process.
 #[derive(Debug)]
 struct FileSource {
-    fixed: PathBuf,
-    /// Each file's length at the start, by its name.
-    files: BTreeMap<String, u64>,
+    files: Files,
     told: AtomicBool,
 }
 
@@ -264,7 +307,7 @@ impl LogSource for FileSource {
         if self.told.swap(true, Ordering::Relaxed) {
             return Ok(Vec::new());
         }
-        let found = |(name, length): (&String, &u64)| {
+        let found = |(name, (_, length)): (&String, &(PathBuf, u64))| {
             let end = i64::try_from(*length)
                 .map_err(|_| usage(format!("{name} is {length} bytes long, which no file is: leave it out")))?;
             let name = PartitionName { log: name.clone(), number: None };
@@ -275,26 +318,25 @@ impl LogSource for FileSource {
 
     fn recall(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<Recalled>>, Halt> {
         let recall = |(name, last): &(PartitionName, Option<LastRecord>)| {
-            let path = self.fixed.join(&name.log);
-            let last = last.as_ref().map_or(Memory::Unknown, |last| line_at(&path, last));
-            self.files.contains_key(&name.log).then(|| Recalled { last, ..Recalled::default() })
+            let (path, _) = self.files.get(&name.log)?;
+            let last = last.as_ref().map_or(Memory::Unknown, |last| line_at(path, last));
+            Some(Recalled { last, ..Recalled::default() })
         };
         Ok(left.iter().map(recall).collect())
     }
 
     fn open(&self, partition: &Found, _wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
-        let path = self.fixed.join(&partition.name.log);
-        let end = partition.end.and_then(|end| u64::try_from(end).ok());
-        let Some(end) = end.or_else(|| self.files.get(&partition.name.log).copied()) else {
-            return Err(usage(format!("{} was not there when the run started: start again", path.display())));
+        let Some((path, length)) = self.files.get(&partition.name.log) else {
+            return Err(usage(format!("{} was not there when the run started: start again", partition.name)));
         };
-        let file = File::open(&path).map_err(|error| unreadable(&path, &error))?;
-        Ok(Box::new(Lines::new(file, path, partition.start, end, Sizes::default())))
+        let end = partition.end.and_then(|end| u64::try_from(end).ok()).unwrap_or(*length);
+        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+        Ok(Box::new(Lines::new(file, path.clone(), partition.start, end, Sizes::default())))
     }
 }
 
 fn record(offset: i64, line: &[u8]) -> Record<'_> {
-    Record { offset, append_time: None, key: None, payload: Some(line) }
+    Record { offset, append_time: None, key: None, payload: Some(line), cut_from: None }
 }
 
 fn last_record(offset: i64, line: &[u8], byte: u64) -> LastRecord {
@@ -309,6 +351,7 @@ fn line_at(path: &Path, was: &LastRecord) -> Memory {
         let mut line = Vec::new();
         let read = BufReader::new(file).take(LINE_BYTES as u64 + 1).read_until(b'\n', &mut line)?;
         let line = line.strip_suffix(b"\n").unwrap_or(&line);
+        let line = if line.len() > LINE_BYTES { &line[..BEGINNING] } else { line };
         Ok(if read == 0 { Memory::Gone } else { Memory::Holds(last_record(was.offset, line, byte)) })
     };
     // One that cannot be read is told of when it is opened.
@@ -347,6 +390,19 @@ struct Lines<R> {
     skip: i64,
     next: NextOffset,
     last: Option<LastRecord>,
+    /// The line that is too long, as far as it was read: it is not in the buffer.
+    long: Option<LongLine>,
+}
+
+/// A line that is longer than lines may be.
+#[derive(Debug)]
+struct LongLine {
+    /// What is kept of it.
+    beginning: Vec<u8>,
+    /// How long it is, as far as it was read.
+    bytes: u64,
+    /// Where it begins in the file.
+    from: u64,
 }
 
 impl<R: Read> Lines<R> {
@@ -365,6 +421,7 @@ impl<R: Read> Lines<R> {
             skip: start.0,
             next: start,
             last: None,
+            long: None,
         }
     }
 
@@ -409,9 +466,39 @@ impl<R: Read> Lines<R> {
         self.seen == self.to && self.to - self.from > self.sizes.line
     }
 
-    fn long_line(&self) -> Halt {
-        let why = format!("{}: line {} is longer than {} bytes", self.path.display(), self.next.0, self.sizes.line);
-        Halt::new(HaltKind::Data, format!("{why}: is it a file of JSON lines? leave it out, or cut it up"))
+    /// Keeps the beginning of the line that fills the buffer, and gives the buffer back.
+    fn begin_long_line(&mut self) {
+        let line = &self.buffer[self.from..self.to];
+        let (bytes, beginning) = (line.len() as u64, line[..line.len().min(BEGINNING)].to_vec());
+        self.long = Some(LongLine { beginning, bytes, from: self.taken - bytes });
+        self.buffer = Vec::new();
+        (self.from, self.seen, self.to) = (0, 0, 0);
+    }
+
+    /// Passes what is in the buffer of a line that is too long. Hands it out where it ends.
+    fn pass_long_line(&mut self, each: &mut dyn FnMut(Record<'_>)) -> usize {
+        let Some(mut long) = self.long.take() else { return 0 };
+        let rest = &self.buffer[self.from..self.to];
+        let end = memchr(b'\n', rest);
+        long.bytes += end.unwrap_or(rest.len()) as u64;
+        self.from += end.map_or(rest.len(), |end| end + 1);
+        self.seen = self.from;
+        if end.is_none() && self.taken < self.end {
+            self.long = Some(long);
+            return 0;
+        }
+        if self.skip > 0 {
+            self.skip -= 1;
+            return 0;
+        }
+        let LongLine { beginning, bytes, from } = long;
+        each(Record { cut_from: Some(bytes), ..record(self.next.0, &beginning) });
+        // As with any other, one that no line end closes may grow.
+        if end.is_some() {
+            self.last = Some(last_record(self.next.0, &beginning, from));
+        }
+        self.next.0 += 1;
+        1
     }
 
     fn shorter(&self) -> Halt {
@@ -427,7 +514,10 @@ impl<R: Read> Lines<R> {
 
     /// Hands out lines that are in the buffer.
     fn hand_out(&mut self, max: usize, each: &mut dyn FnMut(Record<'_>)) -> usize {
-        let (mut read, mut last) = (0, None);
+        let (mut read, mut last) = (self.pass_long_line(each), None);
+        if read == max || self.long.is_some() {
+            return read;
+        }
         let mut hand_out = |line: &[u8], from: usize| {
             if self.skip > 0 {
                 self.skip -= 1;
@@ -479,9 +569,9 @@ impl<R: Read> PartitionReader for Lines<R> {
             read = self.hand_out(max, each);
         }
         if self.too_long() {
-            return Err(self.long_line());
+            self.begin_long_line();
         }
-        if self.taken == self.end && self.from == self.to {
+        if self.taken == self.end && self.from == self.to && self.long.is_none() {
             if self.skip > 0 {
                 let why = format!(
                     "{} has fewer lines than the {} that were read before: it is not the file it was; restore it, or start \
@@ -502,7 +592,7 @@ impl<R: Read> PartitionReader for Lines<R> {
     }
 
     fn ended(&self) -> bool {
-        self.taken == self.end && self.from == self.to && self.skip == 0
+        self.taken == self.end && self.from == self.to && self.skip == 0 && self.long.is_none()
     }
 
     fn last(&self) -> Option<LastRecord> {

@@ -27,8 +27,9 @@ use folder::{Folder, Head};
 use health::Patience;
 use minutely_dataflows::checkpoint::{Manifest, ObjectRef};
 use minutely_dataflows::edge::{Halt, HaltKind, ManifestPort, ObjectPort, StateStore, Wake};
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Write};
+use minutely_dataflows::shown::shortened;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -95,7 +96,7 @@ fn unusable(path: &Path, e: &std::io::Error) -> Halt {
 /// Makes the folder and takes its lock.
 fn own(path: &Path, take_over: bool) -> Result<Option<File>, Halt> {
     let unusable = |e: std::io::Error| unusable(path, &e);
-    std::fs::create_dir_all(path).map_err(unusable)?;
+    make_folder(path).map_err(unusable)?;
     // What no manifest needs is deleted: never in a folder that is somebody else's.
     let empty = std::fs::read_dir(path).map_err(unusable)?.next().is_none();
     if !empty && !path.join("lock").exists() {
@@ -197,11 +198,44 @@ pub(crate) fn rebuild(place: &Place, stamp: &str) -> Result<PathBuf, Halt> {
     Ok(aside)
 }
 
+/// Makes the folder, and those it is in. It holds payloads and names: nobody else reads it.
+fn make_folder(path: &Path) -> std::io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(path) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
+/// Opens the file of the lock, and nothing else that somebody put in its place: a link could lead to any file.
+fn open_lock(at: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // A pipe without a reader would be waited for.
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        options.mode(0o600).custom_flags(flags.bits().cast_signed());
+    }
+    let not_ours = || std::io::Error::other("its lock is no regular file: delete it, if no run of minutely made it");
+    let file = match options.open(at) {
+        Err(_) if at.is_symlink() => return Err(not_ours()),
+        opened => opened?,
+    };
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_ours()) }
+}
+
 /// Takes the lock, or says who has it.
 fn lock(path: &Path, take_over: bool) -> Result<Option<File>, Halt> {
     let at = path.join("lock");
     let fail = |e: std::io::Error| unusable(path, &e);
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&at).map_err(fail)?;
+    let mut file = open_lock(&at).map_err(fail)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) if take_over => {
@@ -209,12 +243,12 @@ fn lock(path: &Path, take_over: bool) -> Result<Option<File>, Halt> {
             return Ok(None);
         }
         Err(TryLockError::WouldBlock) => {
-            let owner = std::fs::read_to_string(&at).unwrap_or_default();
+            let owner = owner(&file);
             let why = format!(
                 "--state {}: {} owns it: stop that run, or give this one another --job; --take-over goes on with the \
                  state of a run that hangs",
                 path.display(),
-                if owner.is_empty() { "another run" } else { owner.trim() }
+                if owner.is_empty() { "another run" } else { &owner }
             );
             return Err(Halt::new(HaltKind::Fenced, why));
         }
@@ -223,6 +257,13 @@ fn lock(path: &Path, take_over: bool) -> Result<Option<File>, Halt> {
     }
     file.set_len(0).and_then(|()| writeln!(file, "process {}", std::process::id())).map_err(fail)?;
     Ok(Some(file))
+}
+
+/// What the lock says of who has it, if that is no more than a line.
+fn owner(file: &File) -> String {
+    let mut text = Vec::new();
+    let read = file.take(200).read_to_end(&mut text);
+    read.map(|_| shortened(String::from_utf8_lossy(&text).trim())).unwrap_or_default()
 }
 
 impl Opened {

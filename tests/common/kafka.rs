@@ -4,7 +4,7 @@ use super::{fresh, needs, poll, script, wait_for};
 use crate::hostile::{Owned, Partition};
 use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::time::{EventTime, NextOffset};
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -87,6 +87,13 @@ impl Kafka {
             end - of.offset().to_raw().filter(|offset| *offset >= 0).unwrap_or(0)
         };
         committed.elements().iter().map(behind).collect()
+    }
+
+    /// What a topic's setting is now.
+    pub(crate) fn setting(&self, topic: &str, name: &str) -> Option<String> {
+        let (topic, options) = (ResourceSpecifier::Topic(topic), AdminOptions::new());
+        let answer = wait_for(self.admin.describe_configs([&topic], &options)).unwrap().remove(0).unwrap();
+        answer.get(name).and_then(|entry| entry.value.clone())
     }
 
     /// So many partitions in all from now on.

@@ -91,6 +91,9 @@ impl Wanted {
                     offset: record.offset,
                     reason: Reason::Future,
                     raw: record.payload.clone(),
+                    cut_from: None,
+                    key: None,
+                    finding: None,
                     judged: Some(Judged { symbol, value, time, evidence: Evidence::Clock(as_of) }),
                 });
             }
@@ -231,7 +234,8 @@ pub(crate) fn exceptions(letters: &[Value]) -> Vec<DeadLetter> {
         let number = letter["partition"].as_i64().map(|_| i32::try_from(number).unwrap());
         let judged = Judged { symbol: String::new(), value: Decimal(0), time: time(&letter["event_time"]), evidence };
         let partition = PartitionName { log, number };
-        Some(DeadLetter { partition, offset, reason, raw: None, judged: Some(judged) })
+        let (cut_from, key, finding) = (None, None, None);
+        Some(DeadLetter { partition, offset, reason, raw: None, cut_from, key, judged: Some(judged), finding })
     };
     letters.iter().filter_map(exception).collect()
 }
@@ -258,6 +262,16 @@ fn letter(letter: &DeadLetter) -> Value {
     match letter.partition.number {
         Some(number) => (json["topic"], json["partition"]) = (json!(letter.partition.log), json!(number)),
         None => json["path"] = json!(letter.partition.log),
+    }
+    if let Some(key) = &letter.key {
+        json["key"] = json!(STANDARD.encode(key));
+    }
+    if let Some(finding) = &letter.finding {
+        json["expected"] = json!(finding.expected);
+        json["found"] = json!(finding.found);
+        if let Some(field) = &finding.field {
+            json["field"] = json!(field);
+        }
     }
     if let Some(judged) = &letter.judged {
         json["symbol"] = json!(judged.symbol);

@@ -1,7 +1,7 @@
 //! `minutely produce`: what it wrote is what the source has, record for record.
 
-use crate::common::kafka::Kafka;
-use crate::common::program::Program;
+use crate::common::kafka::{Kafka, OwnKafka};
+use crate::common::program::{PATIENCE, Program};
 use crate::common::rows::{csv, letters};
 use std::io::Write;
 
@@ -66,4 +66,78 @@ fn files_are_replayed_line_by_line() {
     Program::produce(&["--from", more, "--to", &to]).refused(64, &["/nowhere"]);
     let wide = Program::produce(&["--from", "sim:?partitions=9", "--to", &to, "--limit", "1"]);
     wide.refused(64, &["has 2 partitions and the source 9", "--partition-by key"]);
+}
+
+/// Records of 2023, of a symbol, with the fields `T` and `p` alone.
+fn old_file(folder: &std::path::Path, records: i64) -> String {
+    let line = |n: i64| format!("{{\"s\":\"A\",\"p\":1,\"T\":{}}}\n", 1_672_740_000_000 + n * 1000);
+    std::fs::write(folder.join("old.jsonl"), (0..records).map(line).collect::<String>()).unwrap();
+    format!("file:{}", folder.join("old.jsonl").display())
+}
+
+#[test]
+fn what_a_topic_would_delete_is_not_written_to_it() {
+    let Some(kafka) = Kafka::of_tests("an old file, produced") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let from = old_file(folder.path(), 20);
+    // A topic that is made for a replay keeps it.
+    let made = format!("kept-{}", std::process::id());
+    let produced =
+        Program::produce(&["--from", &from, "--to", &kafka.uri(&made), "--time-field", "T", "--speed", "20"]).well();
+    assert_eq!(produced.done("acknowledged"), 20);
+    assert!(produced.said.contains("the newest of 2023-01-03T10:00:19Z"), "the event time is found: {}", produced.said);
+    assert_eq!(kafka.setting(&made, "retention.ms").as_deref(), Some("-1"));
+    // One that is there may not; what is written then is gone after it was acknowledged.
+    let week = kafka.topic("week", 1, &[("retention.ms", "604800000")]);
+    let to = kafka.uri(&week);
+    let args = ["--from", &from, "--to", &to, "--time-field", "T"];
+    let parts =
+        ["keeps records for 7 d", "2023-01-03", "retention.ms=-1", "--stamp now", "0 records were acknowledged"];
+    let ended = Program::produce(&args);
+    assert_eq!(ended.code, Some(64), "{}", ended.said);
+    parts.iter().for_each(|part| assert!(ended.said.contains(part), "`{part}` is not in: {}", ended.said));
+    let warned = Program::produce(&[&args[..], &["--stamp", "event"]].concat()).well();
+    assert_eq!(warned.said.matches("the broker will delete it").count(), 1, "{}", warned.said);
+    let stamped = Program::produce(&[&args[..], &["--stamp", "now"]].concat()).well();
+    assert!(!stamped.said.contains("will delete"), "{}", stamped.said);
+    let stamps = kafka.topic("stamps", 1, &[("retention.ms", "1000"), ("message.timestamp.type", "LogAppendTime")]);
+    Program::produce(&["--from", &from, "--to", &kafka.uri(&stamps), "--time-field", "T"]).well();
+    // A field that no record has is said.
+    let untimed = Program::produce(&["--from", &from, "--to", &to]).well();
+    assert!(untimed.said.contains("20 records have no event time in --time-field ts"), "{}", untimed.said);
+}
+
+#[test]
+fn brokers_that_are_down_are_told_of_and_have_a_deadline() {
+    let Some(own) = OwnKafka::start("brokers that are down") else { return };
+    let to = own.kafka.uri("down");
+    let args = ["--from", "sim:?rate=100&history=1m", "--to", &to, "-X", "message.timeout.ms=12000"];
+    let mut producing = Program::producing(&args, &[]);
+    producing.until("it writes", PATIENCE, |producing| producing.said().contains(" -> "));
+    own.kill();
+    producing
+        .until("it says so", PATIENCE, |producing| producing.said().contains("no record was acknowledged for 5 s"));
+    let ended = producing.ended(PATIENCE);
+    assert_eq!(ended.code, Some(69), "{}", ended.said);
+    for part in ["wait: ", "records were acknowledged before", "message.timeout.ms"] {
+        assert!(ended.said.contains(part), "`{part}` is not in: {}", ended.said);
+    }
+}
+
+#[test]
+fn a_record_that_the_topic_does_not_take_is_no_trouble_of_the_network() {
+    let Some(kafka) = Kafka::of_tests("a record too large") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.jsonl");
+    std::fs::write(&path, format!("{{\"symbol\":\"A\",\"x\":\"{}\"}}\n", "x".repeat(5000))).unwrap();
+    let from = format!("file:{}", path.display());
+    let topic = kafka.topic("small", 1, &[("max.message.bytes", "1000")]);
+    let to = kafka.uri(&topic);
+    let ended = Program::produce(&["--from", &from, "--to", &to, "--stamp", "now", "-X", "compression.codec=none"]);
+    assert_eq!(ended.code, Some(65), "{}", ended.said);
+    assert!(ended.said.contains("max.message.bytes of the topic"), "{}", ended.said);
+    let here = ["--from", &from, "--to", &to, "--stamp", "now", "-X", "message.max.bytes=1000"];
+    let ended = Program::produce(&here);
+    assert_eq!(ended.code, Some(65), "{}", ended.said);
+    assert!(ended.said.contains("-X message.max.bytes"), "{}", ended.said);
 }

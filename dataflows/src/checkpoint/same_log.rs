@@ -154,7 +154,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn record(offset: i64, payload: &[u8]) -> LastRecord {
-        LastRecord::of(&Record { offset, append_time: None, key: None, payload: Some(payload) })
+        LastRecord::of(&Record { offset, append_time: None, key: None, payload: Some(payload), cut_from: None })
     }
 
     /// Read from 0 to 10; the last record is at 8, for what is at 9 is none.
@@ -253,7 +253,7 @@ mod tests {
     fn a_record_is_told_by_stamp_key_and_payload_and_none_is_not_empty() {
         let of = |append_time: Option<i64>, key, payload| {
             let append_time = append_time.map(EventTime);
-            LastRecord::of(&Record { offset: 1, append_time, key, payload }).fingerprint
+            LastRecord::of(&Record { offset: 1, append_time, key, payload, cut_from: None }).fingerprint
         };
         let all = [
             of(None, None, None),

@@ -12,7 +12,7 @@ use crate::decode::Decoder;
 use crate::edge::{Answer, Found, Halt, HaltKind, PartitionReader};
 use crate::mutants::{self, Mutant};
 use crate::partition::{Behind, Partition, PartitionState, Verdict};
-use crate::record::{DeadLetter, Judged, PartitionName, Reason, Record};
+use crate::record::{DeadLetter, Judged, PartitionName, Reason, Record, Rejection};
 use crate::time::{Epoch, EventTime, Monotonic, WindowStart};
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
@@ -31,8 +31,10 @@ const CHUNK: usize = 2048;
 /// Records after which a partition that still has more waits for the others. It is not left before: a half-read fetch of
 /// every partition in memory at once costs page faults.
 const STINT: usize = 32 << 10;
-/// A worker whose dead letters have that many bytes wants the epoch to end, and stops reading at twice that.
+/// A worker whose dead letters, or long names of series, have that many bytes wants the epoch to end, and stops reading at twice that.
 const FULL_BYTES: usize = 16 << 20;
+/// Names that are no longer are counted by records alone: 128 k of them have 32 MB.
+const LONG_NAME: usize = 256;
 /// The work of one activation, in nanoseconds.
 const BUDGET: i64 = 1_000_000;
 /// How long a worker with nothing to read sleeps at most.
@@ -53,7 +55,8 @@ pub(crate) enum Report {
     Letter(Epoch, DeadLetter),
     /// How far behind records were that this worker has read.
     Behind(usize, Behind),
-    /// How many windows of series this worker holds as an epoch ends, what later epochs have brought included.
+    /// The load ([`crate::control::Part::load`]) of what this worker holds as an epoch ends, what later epochs have brought
+    /// included.
     Held(usize, u64),
 }
 
@@ -82,14 +85,15 @@ struct Table<A> {
     sums: HashTable<(WindowStart, Box<str>, A)>,
     records: usize,
     letters: Vec<DeadLetter>,
-    letter_bytes: usize,
+    /// Of dead letters, and of names that are longer than a window's record.
+    bytes: usize,
     /// A floor was raised.
     moved: bool,
 }
 
 impl<A: Accumulate> Table<A> {
     fn new() -> Self {
-        Table { sums: HashTable::new(), records: 0, letters: Vec::new(), letter_bytes: 0, moved: false }
+        Table { sums: HashTable::new(), records: 0, letters: Vec::new(), bytes: 0, moved: false }
     }
 
     fn add(&mut self, window: WindowStart, symbol: &str, acc: A) {
@@ -100,13 +104,14 @@ impl<A: Accumulate> Table<A> {
         match self.sums.find_mut(key, |(w, s, _)| *w == window && **s == *symbol) {
             Some((_, _, sum)) => sum.plus_equals(&acc),
             None => {
+                self.bytes += if symbol.len() > LONG_NAME { symbol.len() } else { 0 };
                 self.sums.insert_unique(key, (window, symbol.into(), acc), |(w, s, _)| hash(*w, s));
             }
         }
     }
 
     fn letter(&mut self, letter: DeadLetter) {
-        self.letter_bytes += letter.bytes();
+        self.bytes += letter.bytes();
         self.letters.push(letter);
     }
 
@@ -116,7 +121,7 @@ impl<A: Accumulate> Table<A> {
 
     /// So many times full?
     fn full(&self, times: usize, records: usize) -> bool {
-        self.records >= times * records || self.letter_bytes >= times * FULL_BYTES
+        self.records >= times * records || self.bytes >= times * FULL_BYTES
     }
 }
 
@@ -224,19 +229,23 @@ impl<A: Accumulate> Reader<A> {
         let (table, decoder) = (&mut self.table, &self.decoder);
         let mut fatal = None;
         let read = reader.read(CHUNK, &mut |record: Record<'_>| {
-            let letter = |reason, judged| DeadLetter {
+            let letter = |reason, judged, finding| DeadLetter {
                 partition: name.clone(),
                 offset: record.offset,
                 reason,
                 raw: record.payload.map(<[u8]>::to_vec),
+                cut_from: record.cut_from,
+                key: record.key.map(<[u8]>::to_vec),
                 judged,
+                finding,
             };
             let event = match decoder.decode(&record) {
                 Ok(event) => event,
-                Err(reason) => {
-                    partition.reject(record.offset);
-                    fatal.get_or_insert((record.offset, reason));
-                    return table.letter(letter(reason, None));
+                Err(rejection) => {
+                    partition.reject(record.offset, &rejection);
+                    let Rejection { reason, finding } = rejection;
+                    fatal.get_or_insert_with(|| (record.offset, reason, finding.to_string()));
+                    return table.letter(letter(reason, None, Some(finding)));
                 }
             };
             let verdict = partition.judge(record.offset, event.time, record.append_time, reference, now);
@@ -250,7 +259,7 @@ impl<A: Accumulate> Reader<A> {
                 Verdict::Past(evidence) => (Reason::Past, evidence),
             };
             let (symbol, value, time) = (event.symbol.into_owned(), event.value, event.time);
-            table.letter(letter(reason, Some(Judged { symbol, value, time, evidence })));
+            table.letter(letter(reason, Some(Judged { symbol, value, time, evidence }), None));
         })?;
         table.records += read;
         partition.reached(reader.next());
@@ -259,10 +268,10 @@ impl<A: Accumulate> Reader<A> {
             partition.end_reached();
         }
         match fatal {
-            Some((offset, reason)) if self.job.bad_is_fatal => {
+            Some((offset, reason, finding)) if self.job.bad_is_fatal => {
                 let why = format!(
-                    "partition {name}, offset {offset}: the record cannot be decoded ({}); mend it, or run with --on-bad \
-                     dead-letter to set such records aside",
+                    "partition {name}, offset {offset}: the record cannot be decoded ({}; {finding}); mend it, or run with \
+                     --on-bad dead-letter to set such records aside",
                     reason.name()
                 );
                 Err(Halt::new(HaltKind::Data, why))
@@ -348,7 +357,7 @@ pub(crate) fn read<'scope, A: Accumulate>(
                     let states = reader.owned.iter().map(|o| o.partition.report(reader.guide.base, now));
                     session.give_iterator(states.map(|state| Report::State(epoch, state)));
                     session.give_iterator(table.letters.into_iter().map(|letter| Report::Letter(epoch, letter)));
-                    session.give(Report::Held(index, local.series.borrow().keys()));
+                    session.give(Report::Held(index, local.series.borrow().load()));
                     session.give_iterator(reader.behind_news().map(|news| Report::Behind(index, news)).into_iter());
                     drop(session);
                     caps.iter_mut().for_each(|cap| cap.downgrade(&(epoch + 1)));

@@ -214,10 +214,10 @@ impl<A: Accumulate> State<A> {
             objects.port.begin(Task::Write { name, draft });
             objects.begun.push_back(Begun::Write);
         }
-        let keys = self.local.series.borrow().keys();
+        let (keys, load) = (self.local.series.borrow().keys(), self.local.series.borrow().load());
         let (arrived, retired, worker) = (self.arrived, self.retired, self.worker);
         let objects = Vec::new();
-        let part = Part { cut: end.epoch, worker, arrived, retired, keys, traced, objects, line, forgotten };
+        let part = Part { cut: end.epoch, worker, arrived, retired, keys, load, traced, objects, line, forgotten };
         self.waiting.push_back((part, writes));
     }
 

@@ -21,7 +21,13 @@ pub(crate) struct Owned {
 impl Owned {
     pub(crate) fn lend(&self) -> Record<'_> {
         let Owned { offset, append_time, key, payload } = self;
-        Record { offset: *offset, append_time: *append_time, key: key.as_deref(), payload: payload.as_deref() }
+        Record {
+            offset: *offset,
+            append_time: *append_time,
+            key: key.as_deref(),
+            payload: payload.as_deref(),
+            cut_from: None,
+        }
     }
 }
 
@@ -92,7 +98,7 @@ pub(crate) fn log(rng: &mut Rng, kind: Kind, rule: &Rule, partitions: usize, rec
                 records.push(Owned {
                     offset,
                     append_time: stamp,
-                    key: Some(b"key".to_vec()),
+                    key: (kind == Kind::Broker).then(|| b"key".to_vec()),
                     payload: if kind == Kind::Broker && rng.u16(..300) == 0 {
                         None
                     } else {

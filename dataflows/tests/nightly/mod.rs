@@ -73,6 +73,7 @@ impl Night {
             arrived: state.counts.counted,
             retired: 0,
             keys: 1,
+            load: 1,
             traced: None,
             objects: Vec::new(),
             line: None,

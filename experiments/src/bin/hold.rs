@@ -73,7 +73,13 @@ impl PartitionReader for Reader {
             self.payload.clear();
             let wrote = write!(self.payload, r#"{{"symbol":"{symbol}","price":12.75,"ts":{ts},"volume":100}}"#);
             wrote.expect("a Vec takes all");
-            each(Record { offset: self.next, append_time: None, key: None, payload: Some(&self.payload) });
+            each(Record {
+                offset: self.next,
+                append_time: None,
+                key: None,
+                payload: Some(&self.payload),
+                cut_from: None,
+            });
             self.next += 1;
         }
         Ok(some)

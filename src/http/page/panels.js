@@ -50,12 +50,25 @@ function vitals(s, now) {
 
 // --- why is this minute still open? ----------------------------------------------------------------------------------
 
+/** What there is to say where no partition has shown an event time, or not all of them. */
+function unread(s) {
+  const sum = (key) => s.partitions.reduce((all, p) => all + p[key], 0), read = sum("read");
+  if (read === 0) return "Nothing has been read yet.";
+  const some = s.partitions.some((p) => p.h !== null), [most] = s.dead_letters.rejected;
+  if (some) return "A partition has shown no event time yet.";
+  const why = most === undefined ? "" : ` First: ${most.first}.`;
+  return `${several(read, "record")} read, none of them valid: ${whole(sum("rejected"))} rejected.${why}`;
+}
+
+const byReason = (by) => `${by.reason}${by.field === null ? "" : ` ${by.field}`} ×${whole(by.count)}`;
+
 function why(s, now) {
+  put("suspicion", s.suspicion === null ? "" : `⚠ ${s.suspicion}`);
   const open = s.open_minute, windowMs = s.settings.window_ms;
   data(find("why"), "open", open !== null);
   if (open === null) {
     put("why-title", "No minute is open");
-    put("why-sentence", s.w === null ? "Nothing has been read yet."
+    put("why-sentence", s.w === null ? unread(s)
       : "Every minute that was read has ended in all partitions.");
     return;
   }
@@ -192,15 +205,18 @@ function letterRow() {
 }
 
 function letters(s, now) {
-  const { recent, count } = s.dead_letters, { late, rejected, quarantined } = s.ledger;
-  const tally = `${whole(late)} late, ${whole(rejected)} rejected, ${whole(quarantined)} quarantined`;
+  const { recent, count, rejected: kinds } = s.dead_letters, { late, rejected, quarantined } = s.ledger;
+  const why = kinds.length === 0 ? "" : ` (${kinds.slice(0, 3).map(byReason).join(", ")}${kinds.length > 3 ? ", …" : ""})`;
+  const tally = `${whole(late)} late, ${whole(rejected)} rejected${why}, ${whole(quarantined)} quarantined`;
   put("dead-note", count === 0 ? "none" : tally);
   data(find("dead"), "empty", recent.length === 0);
   each(body("dead"), recent.slice(0, SHOWN_LETTERS), letterRow, (row, one) => {
-    const raw = visible(one.raw ?? "");
-    const values = [moment(one.at, now), one.reason, visible(one.partition), whole(one.offset), visible(one.symbol ?? "–"),
+    const raw = visible(one.raw ?? ""), why = visible(one.why ?? "");
+    const reason = one.field === null ? one.reason : `${one.reason} ${visible(one.field)}`;
+    const values = [moment(one.at, now), reason, visible(one.partition), whole(one.offset), visible(one.symbol ?? "–"),
       one.value ?? "–", raw];
     values.forEach((value, i) => text(row.children[i].firstChild, value));
+    attribute(row.children[1], "title", why);
     attribute(row.lastChild, "title", raw);
   });
 }

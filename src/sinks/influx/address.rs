@@ -324,6 +324,6 @@ fn secret(what: &str, (variable, name): &(bool, String), env: Environment<'_>) -
         let text = env(name).ok_or_else(|| format!("there is no environment variable `{name}` ({what}_env)"))?;
         return Ok(Secret { text, from: name.clone() });
     }
-    let text = std::fs::read_to_string(Path::new(name)).map_err(|e| format!("{what}_file {name}: {e}"))?;
+    let text = crate::secret::read(Path::new(name)).map_err(|e| format!("{what}_file {name}: {e}"))?;
     Ok(Secret { text, from: format!("the file {name}") })
 }

@@ -80,20 +80,83 @@ fn lines_are_those_of_the_standard_library_however_they_are_read() {
 }
 
 #[test]
-fn the_longest_line_is_taken_and_a_longer_one_names_itself() {
-    let sizes = Sizes { buffer: 16, line: 100 };
-    for last in [&b""[..], b"\n", b"\n1\n"] {
-        let bytes = [b"0\n", &[b'x'; 100][..], last].concat();
-        let end = u64::try_from(bytes.len()).unwrap();
-        let mut reader = Lines::new(&bytes[..], "f".into(), NextOffset(0), end, sizes);
-        assert_eq!(drain(&mut reader, || 5).unwrap(), twin(&bytes));
-        let bytes = [b"0\n", &[b'x'; 101][..], last].concat();
-        let end = u64::try_from(bytes.len()).unwrap();
-        let mut reader = Lines::new(&bytes[..], "dir/f".into(), NextOffset(0), end, sizes);
-        let halt = drain(&mut reader, || 5).unwrap_err();
-        assert_eq!(halt.kind, HaltKind::Data);
-        assert!(halt.why.starts_with("dir/f: line 1 is longer than 100 bytes"), "{}", halt.why);
+fn the_longest_line_is_taken_and_of_a_longer_one_its_beginning() {
+    let seed = fastrand::u64(..);
+    eprintln!("seed {seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    for _ in 0..500 {
+        let sizes = Sizes { buffer: rng.usize(1..40), line: 100 };
+        let lengths: Vec<usize> =
+            (0..rng.usize(1..6)).map(|_| [0, 7, 99, 100, 101, 102, 250, 5000][rng.usize(..8)]).collect();
+        let closed = rng.bool() || lengths.last() == Some(&0);
+        let lines: Vec<Vec<u8>> = lengths.iter().map(|length| vec![b'x'; *length]).collect();
+        let mut bytes = lines.join(&b'\n');
+        bytes.extend(closed.then_some(b'\n'));
+        let start = rng.usize(..=lengths.len());
+        let start_at = NextOffset(i64::try_from(start).unwrap());
+        let end = bytes.len() as u64;
+        let mut reader = Lines::new(Pieces(&bytes, rng.fork()), "f".into(), start_at, end, sizes);
+        let (mut got, mut room) = (Vec::new(), 0);
+        while !reader.ended() {
+            let max = rng.usize(1..4);
+            let read = reader.read(max, &mut |record| {
+                let payload = record.payload.unwrap();
+                let whole = record.cut_from.map_or(payload.len(), |whole| usize::try_from(whole).unwrap());
+                assert_eq!(record.cut_from.is_some(), whole > 100, "{whole}, seed {seed}");
+                got.push((record.offset, whole));
+            });
+            assert!(read.unwrap() <= max);
+            room = room.max(reader.buffer.len());
+        }
+        assert!(room <= 101, "a long line is not in memory: {room}, seed {seed}");
+        let want: Vec<_> = (0..).zip(lengths.iter().copied()).skip(start).collect();
+        assert_eq!(got, want, "seed {seed}");
+        // What is remembered is the last line that a line end closes.
+        let closed_lines = lengths.len() - usize::from(!closed);
+        let last = (start < closed_lines).then(|| i64::try_from(closed_lines - 1).unwrap());
+        assert_eq!(reader.last().map(|last| last.offset), last, "seed {seed}");
+        if let Some(last) = reader.last() {
+            let before: usize = lengths[..closed_lines - 1].iter().map(|length| length + 1).sum();
+            assert_eq!(last.byte, Some(before as u64), "seed {seed}");
+        }
     }
+}
+
+#[test]
+fn what_is_no_text_of_lines_is_refused_with_what_to_do() {
+    for (start, parts) in [
+        (&b"\x1f\x8b\x08\0"[..], ["gzip", "gunzip"]),
+        (b"\x28\xb5\x2f\xfd\0", ["zstd", "zstd -d"]),
+        (b"\xfd7zXZ\0\0", ["xz", "unxz"]),
+        (b"\x04\x22\x4d\x18\0", ["lz4", "lz4 -d"]),
+        (b"BZh9\0", ["bzip2", "bunzip2"]),
+        (b"PK\x03\x04\0", ["zip", "unzip"]),
+        (b"\xff\xfe{\0", ["UTF-16", "iconv"]),
+    ] {
+        let folder = Folder::new(&[("a.jsonl", "{}")]);
+        fs::write(folder.0.path().join("b.jsonl"), start).unwrap();
+        let why = refused(folder.open("*.jsonl"));
+        assert!(why.contains("b.jsonl is ") && parts.iter().all(|part| why.contains(part)), "{why}");
+        assert_eq!(folder.names("a*.jsonl"), ["a.jsonl"]);
+    }
+}
+
+#[test]
+fn a_name_that_is_not_utf8_has_a_partition_of_its_own() {
+    let folder = Folder::new(&[("a%FF.jsonl", "1\n")]);
+    for name in [&b"odd\xff%FF.jsonl"[..], b"odd\xff\xff.jsonl", b"\xe9/a.jsonl"] {
+        let path = folder.0.path().join(OsStr::from_bytes(name));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "2\n").unwrap();
+    }
+    assert_eq!(folder.names("**/*.jsonl"), ["%E9/a.jsonl", "a%FF.jsonl", "odd%FF%25FF.jsonl", "odd%FF%FF.jsonl"]);
+    let source = folder.open("odd*.jsonl").unwrap();
+    for found in source.found().unwrap() {
+        let mut reader = source.open(&found, Arc::new(|| ())).unwrap();
+        assert_eq!(drain(&mut *reader, || 5).unwrap(), twin(b"2\n"));
+    }
+    fs::write(folder.0.path().join(OsStr::from_bytes(b"a\xff.jsonl")), "").unwrap();
+    assert!(refused(folder.open("a*.jsonl")).contains("would be one partition, a%FF.jsonl"));
 }
 
 #[test]
@@ -199,9 +262,6 @@ fn what_cannot_be_read_is_refused_before_the_run() {
     assert!(refused(folder.open("[")).contains("`[` is no pattern"));
     std::os::unix::fs::symlink("nowhere", folder.0.path().join("x/dangling.jsonl")).unwrap();
     assert!(refused(folder.open("x/*.jsonl")).contains("dangling.jsonl cannot be read"));
-    let odd = folder.0.path().join(std::ffi::OsStr::from_bytes(b"odd\xff.jsonl"));
-    fs::write(&odd, "").unwrap();
-    assert!(refused(folder.open("*.jsonl")).contains("its name is not UTF-8"));
     assert_eq!(folder.names("a*.jsonl"), ["a.jsonl"]);
     assert!(refused(open("/dev/null", &options())).contains("is not a plain file"));
     let latest = SourceOptions { start: Start::Latest, ..options() };

@@ -187,10 +187,11 @@ pub(crate) fn producer_config(brokers: &str, properties: &[(String, String)], co
     config.set("client.id", "minutely").set("linger.ms", "20").set("compression.codec", "lz4");
     config.set("partitioner", "murmur2_random"); // as Java's clients
     config.set("reconnect.backoff.max.ms", "2000").set("log.connection.close", "false");
+    config.set("message.timeout.ms", "120000");
     for (name, value) in properties {
         config.set(name, value);
     }
-    config.set("enable.idempotence", "true").set("acks", "all").set("message.timeout.ms", "120000");
+    config.set("enable.idempotence", "true").set("acks", "all");
     if connects {
         config.set("bootstrap.servers", brokers);
     }

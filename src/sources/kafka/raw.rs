@@ -152,6 +152,7 @@ impl<'a> Message<'a> {
                 append_time: appended.then(|| EventTime(stamp_ms.saturating_mul(1_000_000))),
                 key: bytes((*self.message).key, (*self.message).key_len),
                 payload: bytes((*self.message).payload, (*self.message).len),
+                cut_from: None,
             }
         }
     }

@@ -125,8 +125,13 @@ fn judged(rest: &str, mut each: impl FnMut(&Found, &Owned, Option<(EventTime, Ve
         let mut judge = Judge::new(Rule::default(), index, found.start, true, None, Monotonic(0));
         for record in drain(reader(&source, &found).as_mut(), || 5000) {
             let (offset, append_time, key, payload) = &record;
-            let view =
-                Record { offset: *offset, append_time: *append_time, key: Some(key), payload: payload.as_deref() };
+            let view = Record {
+                offset: *offset,
+                append_time: *append_time,
+                key: Some(key),
+                payload: payload.as_deref(),
+                cut_from: None,
+            };
             let verdict = decoder.decode(&view).ok().map(|event| {
                 assert_eq!(event.symbol.as_bytes(), key, "the key is the symbol");
                 (event.time, judge.judge(*offset, event.time, *append_time, NOW, Monotonic(0)))

@@ -100,6 +100,7 @@ impl Ticks {
             append_time: Some(stamp(ms)),
             key: Some(&self.made.key),
             payload: (!self.made.tombstone).then_some(&self.made.payload),
+            cut_from: None,
         }
     }
 
@@ -365,7 +366,7 @@ mod tests {
     }
 
     fn record(payload: Option<&[u8]>) -> Record<'_> {
-        Record { offset: 0, append_time: None, key: None, payload }
+        Record { offset: 0, append_time: None, key: None, payload, cut_from: None }
     }
 
     #[test]
@@ -387,7 +388,7 @@ mod tests {
             decoder.decode(&record(Some(&payload))).unwrap();
             let tombstone = tick.break_it(dice, &mut payload);
             let broken = record((!tombstone).then_some(&payload[..]));
-            let reason = decoder.decode(&broken).expect_err(&String::from_utf8_lossy(&payload));
+            let reason = decoder.decode(&broken).expect_err(&String::from_utf8_lossy(&payload)).reason;
             *reasons.entry(reason).or_default() += 1;
         }
         for reason in [

@@ -1,0 +1,202 @@
+//! Why records do not count, for people: rejected ones by reason and field, and a unit of event time that seems wrong.
+//! Counts are part of a partition's state, so they are of the whole chain of runs, as the ledger's are.
+
+use crate::decode::{Fields, KEY, TimeUnit, is_plausible};
+use crate::partition::PartitionState;
+use crate::record::{Finding, PartitionName, Reason, Rejection};
+use crate::shown::escaped;
+use crate::time::EventTime;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// So many valid records, and all of them of an implausible time, are a suspicion while a run goes on.
+const SUSPICIOUS: i64 = 1000;
+
+/// Rejected records of one partition that have a reason and a field in common, since its start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectedBy {
+    /// Why.
+    pub reason: Reason,
+    /// How many.
+    pub count: i64,
+    /// The offset of the first.
+    pub offset: i64,
+    /// What was wrong with the first. The field is that of all.
+    pub finding: Finding,
+}
+
+/// Counts one more. There are as many entries as reasons times configured fields, at most.
+pub(crate) fn count(all: &mut Vec<RejectedBy>, offset: i64, Rejection { reason, finding }: &Rejection) {
+    match all.iter_mut().find(|by| by.reason == *reason && by.finding.field == finding.field) {
+        Some(by) => by.count += 1,
+        None => all.push(RejectedBy { reason: *reason, count: 1, offset, finding: finding.clone() }),
+    }
+}
+
+/// Rejected records of all partitions that have a reason and a field in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected<'a> {
+    /// Why, the first offset, and what was wrong there.
+    pub first: &'a RejectedBy,
+    /// Where the first stands: in the first partition that has one.
+    pub partition: &'a PartitionName,
+    /// How many in all partitions.
+    pub count: i64,
+}
+
+impl Rejected<'_> {
+    /// The first, with its place.
+    pub fn example(&self) -> String {
+        let name = self.partition.to_string();
+        format!("partition {}, offset {}: {}", escaped(&name), self.first.offset, self.first.finding)
+    }
+
+    /// What to look at.
+    pub fn advice(&self, fields: &Fields) -> String {
+        let named = [
+            ("--symbol-field", Some(&fields.symbol)),
+            ("--value-field", Some(&fields.value)),
+            ("--time-field", Some(&fields.time)),
+            ("--weight-field", fields.weight.as_ref()),
+        ];
+        let field = self.first.finding.field.as_deref();
+        let option = named.iter().find(|(_, name)| name.map(String::as_str) == field && field.is_some());
+        match (self.first.reason, option) {
+            (Reason::Json, _) => {
+                "a record is one JSON object, in a file one a line; other formats cannot be read yet".into()
+            }
+            (Reason::Time, Some(_)) => {
+                "--time-unit says in which unit event times are, --time-field which field they are".into()
+            }
+            (_, Some((option, _))) if field == Some(KEY) => format!("{option} may name a field instead of the key"),
+            (Reason::Null | Reason::Type | Reason::Weight | Reason::Symbol, Some((option, _))) => {
+                format!("{option} says which field that is")
+            }
+            (Reason::Shape | Reason::Twice, _) => {
+                "--symbol-field, --value-field, --time-field and --weight-field say which fields are read".into()
+            }
+            _ => "no option makes such records count".into(),
+        }
+    }
+}
+
+impl fmt::Display for Rejected<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let field = self.first.finding.field.as_deref().map(|field| format!(" {}", escaped(field)));
+        write!(f, "{}{} ×{}", self.first.reason.name(), field.unwrap_or_default(), self.count)
+    }
+}
+
+/// All rejected records by reason and field, the most frequent first.
+pub fn rejected<'a>(states: impl Iterator<Item = (&'a PartitionName, &'a PartitionState)>) -> Vec<Rejected<'a>> {
+    let mut all: Vec<Rejected<'a>> = Vec::new();
+    for (partition, state) in states {
+        for first in &state.rejected_by {
+            let same =
+                |r: &&mut Rejected<'a>| r.first.reason == first.reason && r.first.finding.field == first.finding.field;
+            match all.iter_mut().find(same) {
+                Some(known) => known.count += first.count,
+                None => all.push(Rejected { first, partition, count: first.count }),
+            }
+        }
+    }
+    all.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.first.reason.cmp(&b.first.reason)));
+    all
+}
+
+/// What makes it likely that event times are read in a wrong unit: every valid record says a time before 1990 or after
+/// 2100. `ended`: there will be no more, so few are enough.
+pub fn suspicion<'a>(
+    unit: TimeUnit,
+    states: impl Iterator<Item = &'a PartitionState> + Clone,
+    ended: bool,
+) -> Option<String> {
+    let valid: i64 = states.clone().map(|s| s.counts.counted + s.counts.late + s.counts.quarantined).sum();
+    let implausible: i64 = states.clone().map(|s| s.implausible).sum();
+    if implausible < valid || valid == 0 || (valid < SUSPICIOUS && !ended) {
+        return None;
+    }
+    let newest = states.filter_map(|s| s.h).max()?;
+    let written = newest.0 / unit.nanoseconds();
+    let better = TimeUnit::ALL.iter().find(|(other, ..)| {
+        let time = written.checked_mul(other.nanoseconds());
+        *other != unit && time.is_some_and(|time| is_plausible(EventTime(time)))
+    });
+    let advice = match better {
+        Some((_, name, words)) => format!("in {words} (--time-unit {name}) it would be plausible"),
+        None => "do --time-field and --time-unit fit the records?".into(),
+    };
+    Some(format!(
+        "event times seem to be in another unit: all {valid} valid records have one before 1990 or after 2100, the newest is \
+         {written} {}; {advice}",
+        unit.words()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::Decoder;
+    use crate::partition::{Partition, Rule};
+    use crate::record::Record;
+    use crate::time::{Monotonic, NextOffset, SECOND};
+
+    /// One partition after these payloads.
+    fn after(payloads: &[&str]) -> PartitionState {
+        let decoder = Decoder::new(&Fields::default()).unwrap();
+        let (now, far) = (Monotonic(0), EventTime(EventTime::LIMIT));
+        let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), true, None, now);
+        for (offset, payload) in (0..).zip(payloads) {
+            let payload = Some(payload.as_bytes());
+            match decoder.decode(&Record { offset, append_time: None, key: None, payload, cut_from: None }) {
+                Ok(event) => drop(partition.judge(offset, event.time, None, far, now)),
+                Err(rejection) => partition.reject(offset, &rejection),
+            }
+        }
+        partition.report(None, now)
+    }
+
+    #[test]
+    fn rejected_records_are_counted_by_reason_and_field() {
+        let no_time = r#"{"symbol":"A","price":1}"#;
+        let a = after(&[no_time, "x", no_time, r#"{"symbol":"A","price":1,"ts":1}"#]);
+        let b = after(&["", no_time, r#"{"symbol":"A","ts":1}"#]);
+        let names = ["a", "b"].map(|log| PartitionName { log: log.into(), number: None });
+        let all = rejected(names.iter().zip([&a, &b]));
+        let shown: Vec<_> = all.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["null ts ×3", "json ×2", "null price ×1"]);
+        assert_eq!(all[1].example(), format!("partition a, offset 1: {}", a.rejected_by[1].finding));
+        assert!(all[0].advice(&Fields::default()).starts_with("--time-field"), "{}", all[0].advice(&Fields::default()));
+        let sum = |state: &PartitionState| state.rejected_by.iter().map(|by| by.count).sum::<i64>();
+        assert_eq!((sum(&a), sum(&b)), (a.counts.rejected, b.counts.rejected));
+        // They are part of the state, and a state without them is read.
+        let mut json = serde_json::to_value(&a).unwrap();
+        assert_eq!(serde_json::from_value::<PartitionState>(json.clone()).unwrap(), a);
+        for new in ["rejected_by", "implausible"] {
+            json.as_object_mut().unwrap().remove(new).unwrap();
+        }
+        let old: PartitionState = serde_json::from_value(json).unwrap();
+        assert_eq!((old.rejected_by.len(), old.implausible), (0, 0));
+        assert_eq!(
+            Partition::resume(Rule::default(), &a, true, Monotonic(0)).report(None, Monotonic(0)).rejected_by,
+            a.rejected_by
+        );
+    }
+
+    #[test]
+    fn seconds_that_are_read_as_milliseconds_are_noticed() {
+        let seconds: Vec<String> =
+            (0..SUSPICIOUS).map(|n| format!(r#"{{"symbol":"A","price":1,"ts":{}}}"#, 1_767_225_600 + n)).collect();
+        let seconds: Vec<&str> = seconds.iter().map(String::as_str).collect();
+        let of = |state: &PartitionState, ended| suspicion(TimeUnit::Milliseconds, std::iter::once(state), ended);
+        let said = of(&after(&seconds), false).unwrap();
+        assert!(said.contains("--time-unit s)") && said.contains("all 1000 valid"), "{said}");
+        assert_eq!(of(&after(&seconds[1..]), false), None, "too few yet");
+        assert!(of(&after(&seconds[..1]), true).is_some(), "there will be no more");
+        let mut with_one = seconds.clone();
+        with_one.push(r#"{"symbol":"A","price":1,"ts":1767225600000}"#);
+        assert_eq!(of(&after(&with_one), true), None, "one is plausible");
+        assert_eq!(of(&after(&["x"]), true), None, "none is valid");
+        assert!(is_plausible(EventTime(1_767_225_600 * SECOND)) && !is_plausible(EventTime(0)));
+    }
+}

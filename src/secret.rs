@@ -1,0 +1,33 @@
+//! Secrets from files.
+
+use std::path::Path;
+
+/// What a file with a secret holds. One that others may read is told of: a secret that others know opens what it should
+/// close.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn read(path: &Path) -> std::io::Result<String> {
+    let text = std::fs::read_to_string(path)?;
+    if others_read(path)? {
+        let path = path.display();
+        crate::live::say(&format!(
+            "warning: other users of this machine can read the secret in {path}: chmod 600 {path}"
+        ));
+    }
+    Ok(text)
+}
+
+/// May others than its owner?
+#[cfg(unix)]
+fn others_read(path: &Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    let meta = std::fs::metadata(path)?;
+    // A pipe, as `<(pass show token)` makes, is gone with whoever reads it.
+    Ok(meta.is_file() && meta.permissions().mode() & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+fn others_read(_: &Path) -> std::io::Result<bool> {
+    Ok(false)
+}
