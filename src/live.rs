@@ -5,6 +5,7 @@ use crate::sinks::Health;
 use crate::state;
 use jiff::Timestamp;
 use minutely_dataflows::control::Status;
+use minutely_dataflows::edge::LogSource;
 use minutely_dataflows::time::{EventTime, Monotonic, SECOND};
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,20 +16,22 @@ pub(crate) struct Live {
     clock: Clock,
     healths: Vec<Arc<Health>>,
     state: Option<Arc<state::Health>>,
+    source: Arc<dyn LogSource>,
     letters: PathBuf,
     at: Option<(Monotonic, i64)>,
     letters_told: bool,
 }
 
 impl Live {
-    /// `healths` of all sinks, and of the state; `letters`: where dead letters go.
+    /// `healths` of all sinks, of the state, and of the source; `letters`: where dead letters go.
     pub(crate) fn new(
         clock: Clock,
         healths: Vec<Arc<Health>>,
         state: Option<Arc<state::Health>>,
+        source: Arc<dyn LogSource>,
         letters: PathBuf,
     ) -> Self {
-        Live { clock, healths, state, letters, at: None, letters_told: false }
+        Live { clock, healths, state, source, letters, at: None, letters_told: false }
     }
 
     /// A line, if the last is a second old.
@@ -47,7 +50,10 @@ impl Live {
         let rate = i128::from(read - read_before) * i128::from(SECOND) / i128::from(elapsed);
         let line = line(status, rate, self.clock.wall());
         let state = self.state.iter().filter_map(|health| health.complaint());
-        let troubles = self.healths.iter().filter_map(|health| health.complaint()).chain(state);
+        let source =
+            self.source.trouble().map(|why| format!("source: {why}")).into_iter().chain(self.source.concerns());
+        let sinks = self.healths.iter().filter_map(|health| health.complaint());
+        let troubles = source.chain(sinks).chain(state);
         let troubles = troubles.map(|why| format!(" | {why}"));
         say(&format!("{line}{}", troubles.collect::<String>()));
         if !self.letters_told && dead(status) > 0 {

@@ -143,7 +143,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
         let sinks: Vec<_> = config.sinks.iter().map(|uri| shown(uri)).collect();
         say(&format!("{} -> {}", shown(&config.source), sinks.join(", ")));
     }
-    let served = serve(listening, hands.as_mut(), head.as_ref(), &config, names.clone(), clock)?;
+    let served = serve(listening, hands.as_mut(), head.as_ref(), &config, &source, names.clone(), clock)?;
 
     let settings = Settings { instant: bounded.then_some(run_start), ..config.settings };
     let store = match (opened.as_ref(), &config.state) {
@@ -203,6 +203,7 @@ fn serve(
     hands: Option<&mut Hands>,
     head: Option<&Manifest>,
     config: &Config,
+    source: &Arc<dyn LogSource>,
     sinks: Vec<String>,
     clock: Clock,
 ) -> Result<Option<Every>, Halt> {
@@ -217,12 +218,15 @@ fn serve(
             healths.iter().map(|health| http::SinkNow { trouble: health.trouble(), unwritable: health.unwritable() });
         now.collect()
     };
+    let source = Arc::clone(source);
+    let source_now = move || http::SourceNow { trouble: source.trouble(), concerns: source.concerns() };
     let market = config.metrics == Metrics::Market;
     let history = sinks::sqlite_path(&config.sinks)
         .map(|path| Arc::new(History(Stored::new(path, config.settings.rule.windowing))) as Arc<_>);
     let about = http::About {
         job: config.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         source: shown(&config.source),
+        source_now: Box::new(source_now),
         sinks_uri: config.sinks.iter().map(|uri| shown(uri)).collect(),
         sinks,
         sinks_now: Box::new(sinks_now),
@@ -443,8 +447,9 @@ fn work<A: Accumulate>(
     leader.is(std::thread::current());
     let letters_name = hands.letters_path.to_string_lossy().into_owned();
     let healths = healths.into_iter().chain([hands.letters.health]).collect();
-    let live =
-        Rc::new(std::cell::RefCell::new(Live::new(clock, healths, shared.state_health.clone(), hands.letters_path)));
+    let source = Arc::clone(&shared.source);
+    let live = Live::new(clock, healths, shared.state_health.clone(), source, hands.letters_path);
+    let live = Rc::new(std::cell::RefCell::new(live));
     let watching = Rc::clone(&live);
     let outlet = |(name, sink): (&String, OpenSink)| Outlet {
         name: name.clone(),

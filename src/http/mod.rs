@@ -66,10 +66,20 @@ pub(crate) struct SinkNow {
     pub(crate) unwritable: u64,
 }
 
+/// The source as it is now.
+#[derive(Default)]
+pub(crate) struct SourceNow {
+    /// What keeps it from reading.
+    pub(crate) trouble: Option<String>,
+    /// What an operator should know for as long as it holds.
+    pub(crate) concerns: Vec<String>,
+}
+
 /// What a run is, for people; no secret in it.
 pub(crate) struct About {
     pub(crate) job: String,
     pub(crate) source: String,
+    pub(crate) source_now: Box<dyn Fn() -> SourceNow + Send + Sync>,
     pub(crate) sinks_uri: Vec<String>,
     /// In the order of the status.
     pub(crate) sinks: Vec<String>,
@@ -147,6 +157,7 @@ mod testing {
         About {
             job: "job".into(),
             source: "sim:".into(),
+            source_now: Box::new(SourceNow::default),
             sinks_uri: Vec::new(),
             sinks: Vec::new(),
             sinks_now: Box::new(Vec::new),
