@@ -79,6 +79,7 @@ impl Live {
             status.ledger.retired,
             mark(status.marks.w)
         ));
+        self.source.concerns().iter().for_each(|concern| say(concern));
         if dead(status) > 0 {
             say(&format!("{} dead letters: {}", dead(status), self.letters.display()));
         }

@@ -10,6 +10,7 @@ mod hostile;
 
 mod bad_use;
 mod changed;
+mod compacted;
 mod hostile_logs;
 mod idle;
 mod influx1;

@@ -161,6 +161,11 @@ pub(super) fn empty() -> ClientConfig {
     ClientConfig::new()
 }
 
+/// Do records of open and aborted transactions count? librdkafka takes the value in any case.
+pub(super) fn reads_uncommitted(properties: &[(String, String)]) -> bool {
+    properties.iter().any(|(name, value)| name == "isolation.level" && value.eq_ignore_ascii_case("read_uncommitted"))
+}
+
 /// A client's configuration. Without an address it connects nowhere.
 pub(super) fn config(address: Option<&Address>, properties: &[(String, String)]) -> ClientConfig {
     let mut config = empty();
