@@ -204,7 +204,7 @@ impl Config {
             mistakes.choice("--metrics", &args.metrics, &[("avg", Metrics::Avg), ("market", Metrics::Market)]);
         let bad_is_fatal = mistakes.choice("--on-bad", &args.on_bad, &[("dead-letter", false), ("fatal", true)]);
         let cluster = cluster(args, &mut mistakes);
-        let job = job(args, &mut mistakes);
+        let job = job(args, &properties, &mut mistakes);
         let all = (|| {
             let settings = Settings {
                 rule: rule?,
@@ -230,7 +230,7 @@ impl Config {
                 accept_changed_log: args.accept_changed_log,
                 take_sink: args.take_sink,
                 http,
-                semantics: semantics(args),
+                semantics: semantics(args, &properties),
                 source: args.source.clone(),
                 sinks,
                 folder,
@@ -358,7 +358,7 @@ fn cluster(args: &Args, mistakes: &mut Mistakes) -> Option<Cluster> {
 }
 
 /// What verdicts and sums depend on.
-fn semantics(args: &Args) -> BTreeMap<String, String> {
+fn semantics(args: &Args, properties: &[(String, String)]) -> BTreeMap<String, String> {
     let options = [
         ("--source", &sources::identity(&args.source)),
         ("--format", &args.format),
@@ -372,11 +372,21 @@ fn semantics(args: &Args) -> BTreeMap<String, String> {
         ("--max-future", &args.max_future),
         ("--metrics", &args.metrics),
     ];
-    options.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect()
+    // What has its default value has no entry: so a state that is older than the option is one of the default.
+    let of_source = sources::semantics(&args.source, properties);
+    options.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).chain(of_source).collect()
+}
+
+/// What an option is that a state or a run has no entry for.
+pub(crate) fn absent(name: &str) -> &'static str {
+    match name {
+        sources::ISOLATION => "read_committed",
+        _ => "not given",
+    }
 }
 
 /// The job's name: what it was called, or the source's scheme and a hash of source and semantics.
-fn job(args: &Args, mistakes: &mut Mistakes) -> Option<String> {
+fn job(args: &Args, properties: &[(String, String)], mistakes: &mut Mistakes) -> Option<String> {
     match &args.job {
         Some(name) => {
             let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -387,8 +397,10 @@ fn job(args: &Args, mistakes: &mut Mistakes) -> Option<String> {
         }
         None => {
             let scheme = args.source.split(':').next().unwrap_or("job");
-            let text =
-                semantics(args).into_iter().map(|(name, value)| format!("{name}\0{value}\0")).collect::<String>();
+            let text = semantics(args, properties)
+                .into_iter()
+                .map(|(name, value)| format!("{name}\0{value}\0"))
+                .collect::<String>();
             let hash = xxhash_rust::xxh3::xxh3_64(text.as_bytes()) >> 32;
             Some(format!("{scheme}-{hash:08x}"))
         }
@@ -503,6 +515,15 @@ mod tests {
         let folder = |args: &[&str]| config(args).unwrap().folder;
         assert_eq!(folder(&[]), folder(&["-w", "3", "--sink", "stdout:"]));
         assert_ne!(folder(&[]), folder(&["--lateness", "1m"]));
+        // What was added to the semantics since has changed no name.
+        let kafka = |more: &[&str]| folder(&[&["--data", "d", "--source", "kafka://a:1/ticks"], more].concat());
+        assert_eq!(folder(&["--data", "d"]), PathBuf::from("d/sim-54e98843"));
+        assert_eq!(folder(&["--data", "d", "--source", "file:a.jsonl"]), PathBuf::from("d/file-a924f9b7"));
+        assert_eq!(kafka(&[]), PathBuf::from("d/kafka-970ca490"));
+        assert_eq!(kafka(&["-X", "isolation.level=read_committed", "-X", "fetch.wait.max.ms=5"]), kafka(&[]));
+        let uncommitted = kafka(&["-X", "isolation.level=read_uncommitted"]);
+        assert_ne!(uncommitted, kafka(&[]));
+        assert_eq!(kafka(&["-X", "isolation.level=READ_UNCOMMITTED"]), uncommitted);
         assert_eq!(folder(&["--job", "mine", "--data", "d"]), PathBuf::from("d/mine"));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::cluster;
-use crate::config::{Config, Metrics};
+use crate::config::{Config, Metrics, absent};
 use crate::http;
 use crate::live::{Live, say, stamp};
 use crate::signals::stop_on_signal;
@@ -24,6 +24,7 @@ use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{EventTime, first_epoch};
 use minutely_dataflows::watch::Watcher;
 use minutely_dataflows::{Job, Kept};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -328,11 +329,14 @@ fn fingerprint(config: &Config, sinks: &[String]) -> u64 {
 
 /// A state belongs to what verdicts and sums depend on.
 fn same_semantics(left: &Manifest, config: &Config) -> Result<(), Halt> {
-    let differs = |(name, value): (&String, &String)| match left.semantics.get(name) {
-        Some(was) if was == value => None,
-        was => Some(format!("{name} {value} (it was {})", was.map_or("not there", String::as_str))),
+    let names: BTreeSet<_> = left.semantics.keys().chain(config.semantics.keys()).collect();
+    let value =
+        |of: &BTreeMap<String, String>, name: &String| of.get(name).map_or(absent(name), String::as_str).to_owned();
+    let differs = |name: &String| {
+        let (is, was) = (value(&config.semantics, name), value(&left.semantics, name));
+        (is != was).then(|| format!("{name} {is} (it was {was})"))
     };
-    let differences: Vec<_> = config.semantics.iter().filter_map(differs).collect();
+    let differences: Vec<_> = names.into_iter().filter_map(differs).collect();
     if differences.is_empty() {
         return Ok(());
     }

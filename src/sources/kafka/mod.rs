@@ -29,7 +29,7 @@ mod recall;
 mod tests;
 mod watch;
 
-pub(crate) use config::{Address, address, lower, producer_config, property_mistake, reason};
+pub(crate) use config::{Address, address, lower, producer_config, property_mistake, reads_uncommitted, reason};
 pub(crate) use context::Context;
 
 use super::{SourceOptions, Start};
@@ -426,7 +426,7 @@ impl Opening<'_> {
             .flat_map(|topic| topic.partitions.iter().flatten().map(|&number| (topic.name.clone(), number)))
             .map(|(log, number)| PartitionName { log, number: Some(number) })
             .collect();
-        let committed = !config::reads_uncommitted(&self.options.properties);
+        let committed = !reads_uncommitted(&self.options.properties);
         let latest = self.options.start == Start::Latest;
         let wanted = self.options.bounded || latest;
         let ends = wanted.then(|| self.offsets(&names, Offset::End, committed)).transpose()?;
