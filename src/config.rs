@@ -173,6 +173,12 @@ impl Config {
         if args.keep_open && !bounded {
             mistakes.0.push("--keep-open: goes with --until-end".into());
         }
+        let complete_from = args.complete_from.as_ref().and_then(|text| mistakes.time("--complete-from", text));
+        if args.complete_from.is_some() && sources::is_bounded(&args.source) {
+            mistakes.0.push(
+                "--complete-from: a file is read from its first line, so nothing is partial; leave it out".into(),
+            );
+        }
         let as_of = args.as_of.as_ref().and_then(|text| mistakes.time("--as-of", text));
         if args.as_of.is_some() && !bounded {
             mistakes.0.push("--as-of: goes with --until-end; a live run judges by the clock".into());
@@ -211,6 +217,7 @@ impl Config {
                 bounded,
                 keep_open: args.keep_open,
                 instant: None, // the run's start, which is not known yet
+                complete_from,
                 checkpoint_interval: checkpoint_interval?,
                 max_keys: max_keys?,
                 sink_timeout: sink_timeout?,
@@ -374,7 +381,15 @@ fn semantics(args: &Args, properties: &[(String, String)]) -> BTreeMap<String, S
     ];
     // What has its default value has no entry: so a state that is older than the option is one of the default.
     let of_source = sources::semantics(&args.source, properties);
-    options.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).chain(of_source).collect()
+    let options = options.into_iter().map(|(name, value)| (name, value.clone())).chain(complete_from(args));
+    options.map(|(name, value)| (name.to_owned(), value)).chain(of_source).collect()
+}
+
+/// It decides which rows are `partial`: with and without it they would be two answers in one state. However it is written.
+fn complete_from(args: &Args) -> Option<(&'static str, String)> {
+    let text = args.complete_from.as_ref()?;
+    let time = text.parse::<jiff::Timestamp>().map_or_else(|_| text.clone(), |time| time.to_string());
+    Some(("--complete-from", time))
 }
 
 /// What an option is that a state or a run has no entry for.
@@ -453,6 +468,8 @@ mod tests {
             "--as-of",
             "today",
             "--keep-open",
+            "--complete-from",
+            "yesterday",
             "-X",
             "sasl.password=hunter2",
             "--max-keys",
@@ -481,6 +498,7 @@ mod tests {
             "--config f: comes later",
             "--as-of today:",
             "--keep-open: goes with",
+            "--complete-from yesterday:",
             "-X sasl.password:",
             "--max-keys many:",
             "--job ../x:",
@@ -521,6 +539,10 @@ mod tests {
         assert_eq!(folder(&["--data", "d", "--source", "file:a.jsonl"]), PathBuf::from("d/file-a924f9b7"));
         assert_eq!(kafka(&[]), PathBuf::from("d/kafka-970ca490"));
         assert_eq!(kafka(&["-X", "isolation.level=read_committed", "-X", "fetch.wait.max.ms=5"]), kafka(&[]));
+        assert_ne!(kafka(&["--complete-from", "2026-01-01T00:00:00Z"]), kafka(&[]));
+        let same =
+            ["2026-01-01T00:00:00.000Z", "2026-01-01T01:00:00+01:00"].map(|time| kafka(&["--complete-from", time]));
+        assert_eq!(same[0], same[1]);
         let uncommitted = kafka(&["-X", "isolation.level=read_uncommitted"]);
         assert_ne!(uncommitted, kafka(&[]));
         assert_eq!(kafka(&["-X", "isolation.level=READ_UNCOMMITTED"]), uncommitted);

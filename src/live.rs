@@ -50,8 +50,8 @@ impl Live {
         let rate = i128::from(read - read_before) * i128::from(SECOND) / i128::from(elapsed);
         let line = line(status, rate, self.clock.wall());
         let state = self.state.iter().filter_map(|health| health.complaint());
-        let source =
-            self.source.trouble().map(|why| format!("source: {why}")).into_iter().chain(self.source.concerns());
+        let source = self.source.trouble().map(|why| format!("source: {why}")).into_iter();
+        let source = source.chain(self.source.concerns()).chain(partial(status));
         let sinks = self.healths.iter().filter_map(|health| health.complaint());
         let troubles = source.chain(sinks).chain(state);
         let troubles = troubles.map(|why| format!(" | {why}"));
@@ -79,7 +79,7 @@ impl Live {
             status.ledger.retired,
             mark(status.marks.w)
         ));
-        self.source.concerns().iter().for_each(|concern| say(concern));
+        self.source.concerns().into_iter().chain(silent_starts(status)).for_each(|concern| say(&concern));
         if dead(status) > 0 {
             say(&format!("{} dead letters: {}", dead(status), self.letters.display()));
         }
@@ -130,6 +130,38 @@ fn line(status: &Status, rate: i128, wall: EventTime) -> String {
     )
 }
 
+/// What is to be said of rows that are `partial` because of partitions without a record (R13), while that goes on.
+pub(crate) fn partial(status: &Status) -> Option<String> {
+    let over = status.marks.partial_before.is_some_and(|before| status.marks.w >= Some(before));
+    silent_starts(status).filter(|_| !over)
+}
+
+/// Which minutes are `partial` because of partitions without a record, and what helps.
+fn silent_starts(status: &Status) -> Option<String> {
+    const NAMED: usize = 3;
+    if status.ledger.counts.counted == 0 {
+        return None; // there are no rows
+    }
+    let all: Vec<_> = status.silent_starts().collect();
+    let begin = match &all[..] {
+        [] => return None,
+        [one] => format!("partition {} begins at offset {} and has", one.name, one.start.0),
+        _ => {
+            let names: Vec<_> = all.iter().take(NAMED).map(|found| found.name.to_string()).collect();
+            let more = if all.len() > NAMED { format!(" and {} more", all.len() - NAMED) } else { String::new() };
+            format!("partitions {}{more} begin above offset 0 and have", names.join(", "))
+        }
+    };
+    let which = match status.marks.partial_before {
+        Some(before) => format!("minutes before {} are", mark(Some(before))),
+        None => "all minutes are".to_owned(),
+    };
+    Some(format!(
+        "{which} `partial`: {begin} no valid record, so nothing tells what was there before; --complete-from TIME says from \
+         when on the log is complete (a state that began without it stays so: give a new --job NAME)"
+    ))
+}
+
 /// RFC 3339, to the second.
 pub(crate) fn mark(time: Option<EventTime>) -> String {
     let stamp = time.and_then(|time| Timestamp::from_second(time.0.div_euclid(SECOND)).ok());
@@ -162,6 +194,51 @@ mod tests {
         let line = |waits_for_sinks| line(&Status { waits_for_sinks, ..Status::default() }, 0, EventTime(0));
         assert!(line(true).starts_with("0 records/s: --max-keys, waits for sinks"), "{}", line(true));
         assert!(line(false).starts_with("0 records/s | W "), "{}", line(false));
+    }
+
+    #[test]
+    fn rows_that_stay_partial_are_explained_while_they_do() {
+        use minutely_dataflows::edge::Found;
+        use minutely_dataflows::partition::{Counts, PartitionState};
+        use minutely_dataflows::record::PartitionName;
+        use minutely_dataflows::time::NextOffset;
+
+        let mut status = Status::default();
+        for number in 0..5 {
+            let (start, name) = (NextOffset(10), PartitionName { log: "t".into(), number: Some(number) });
+            let found = Found { name, start, earliest: start, end: None, log_id: None };
+            let state = PartitionState {
+                index: 0,
+                start,
+                next: start,
+                h: (number == 4).then_some(EventTime(0)),
+                floor: None,
+                caught_up: true,
+                ended: false,
+                paused: false,
+                newest_end: None,
+                silence: 0,
+                partial_before: None,
+                counts: Counts::default(),
+                last: None,
+            };
+            status.partitions.push((found, Some(state)));
+        }
+        assert_eq!(partial(&status), None, "there is no row");
+        status.ledger.counts.counted = 1;
+        let said = partial(&status).unwrap();
+        assert!(
+            said.starts_with("all minutes are `partial`: partitions t/0, t/1, t/2 and 1 more begin above"),
+            "{said}"
+        );
+        status.partitions.drain(1..4);
+        status.marks.partial_before = Some(EventTime(1_767_600_000 * SECOND));
+        let said = partial(&status).unwrap();
+        let begins =
+            "minutes before 2026-01-05T08:00:00Z are `partial`: partition t/0 begins at offset 10 and has no valid";
+        assert!(said.starts_with(begins) && said.contains("--complete-from TIME"), "{said}");
+        status.marks.w = status.marks.partial_before;
+        assert_eq!(partial(&status), None, "what comes now is whole");
     }
 
     #[test]

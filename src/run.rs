@@ -146,7 +146,8 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock) -> Result<(), Halt> {
     }
     let served = serve(listening, hands.as_mut(), head.as_ref(), &config, &source, names.clone(), clock)?;
 
-    let settings = Settings { instant: bounded.then_some(run_start), ..config.settings };
+    let opened_at = bounded.then(|| run_start.max(clock.wall()));
+    let settings = Settings { instant: bounded.then_some(run_start), opened_at, ..config.settings };
     let store = match (opened.as_ref(), &config.state) {
         (Some(opened), _) => Some(Arc::clone(&opened.store)),
         (None, place) => place.as_ref().map(|place| state::store(place, limit)),
@@ -234,6 +235,7 @@ fn serve(
         workers: config.cluster.workers * config.cluster.addresses.len().max(1),
         settings: config.settings.clone(),
         market,
+        partial: crate::live::partial,
         emit: match config.emit {
             Emit::Changes => "changes",
             Emit::Final => "final",

@@ -27,7 +27,7 @@ pub(crate) use place::{DEFAULT, Listening, Place};
 use crate::clock::Clock;
 pub(crate) use hub::EVERY_NS;
 use hub::Hub;
-use minutely_dataflows::control::Settings;
+use minutely_dataflows::control::{Settings, Status};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{EventTime, WindowStart};
@@ -88,6 +88,8 @@ pub(crate) struct About {
     pub(crate) workers: usize,
     pub(crate) settings: Settings,
     pub(crate) market: bool,
+    /// What is to be said of rows that are `partial` without end.
+    pub(crate) partial: fn(&Status) -> Option<String>,
     /// `--emit`.
     pub(crate) emit: &'static str,
     pub(crate) state: Option<String>,
@@ -164,6 +166,7 @@ mod testing {
             workers: 1,
             settings: Settings::default(),
             market: false,
+            partial: |_| None,
             emit: "changes",
             state: None,
             since: None,

@@ -195,7 +195,8 @@ pub(super) fn text(view: &View, about: &About, started: EventTime) -> String {
     let holder = holder(now);
     let counts = &status.ledger.counts;
     let partitions = status.partitions.iter().enumerate();
-    let SourceNow { trouble: source_trouble, concerns } = (about.source_now)();
+    let SourceNow { trouble: source_trouble, mut concerns } = (about.source_now)();
+    concerns.extend((about.partial)(status));
     let sinks_now = (about.sinks_now)();
     let sinks = about.sinks.iter().zip(sinks_now).enumerate().map(|(n, (name, sink))| {
         let (begun, stored) = status.rounds.get(n).copied().unwrap_or_default();

@@ -11,6 +11,7 @@ mod hostile;
 mod bad_use;
 mod changed;
 mod compacted;
+mod expired;
 mod hostile_logs;
 mod idle;
 mod influx1;
