@@ -160,6 +160,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHERE", env = "MINUTELY_START", default_value = "earliest")]
     pub(crate) start: String,
 
+    /// From this event time on the log is complete: minutes from then on are not `partial` for want of what was deleted or
+    /// skipped before a partition's first offset that is read
+    #[arg(long, value_name = "TIME", env = "MINUTELY_COMPLETE_FROM")]
+    pub(crate) complete_from: Option<String>,
+
     /// Read to the ends that the log has now, and stop (file: implies it)
     #[arg(long, env = "MINUTELY_UNTIL_END")]
     pub(crate) until_end: bool,

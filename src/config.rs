@@ -176,6 +176,12 @@ impl Config {
             mistakes.0.push(format!("--start {}: a file is read from its first line; leave it out", args.start));
         }
         let at_end = at_end(args, bounded, &mut mistakes);
+        let complete_from = args.complete_from.as_ref().and_then(|text| mistakes.time("--complete-from", text));
+        if args.complete_from.is_some() && sources::is_bounded(&args.source) {
+            mistakes.0.push(
+                "--complete-from: a file is read from its first line, so nothing is partial; leave it out".into(),
+            );
+        }
         let as_of = args.as_of.as_ref().and_then(|text| mistakes.time("--as-of", text));
         if args.as_of.is_some() && !bounded {
             mistakes.0.push("--as-of: goes with --until-end; a live run judges by the clock".into());
@@ -207,13 +213,14 @@ impl Config {
             mistakes.choice("--metrics", &args.metrics, &[("avg", Metrics::Avg), ("market", Metrics::Market)]);
         let bad_is_fatal = mistakes.choice("--on-bad", &args.on_bad, &[("dead-letter", false), ("fatal", true)]);
         let cluster = cluster(args, &mut mistakes);
-        let job = job(args, &mut mistakes);
+        let job = job(args, &properties, &mut mistakes);
         let all = (|| {
             let settings = Settings {
                 rule: rule?,
                 bounded,
                 at_end,
                 instant: None, // the run's start, which is not known yet
+                complete_from,
                 checkpoint_interval: checkpoint_interval?,
                 max_keys: max_keys?,
                 sink_timeout: sink_timeout?,
@@ -234,7 +241,7 @@ impl Config {
                 forget_sinks: args.forget_sinks.iter().map(|uri| sinks::name(uri)).collect(),
                 take_sink: args.take_sink,
                 http,
-                semantics: semantics(args),
+                semantics: semantics(args, &properties),
                 source: args.source.clone(),
                 sinks,
                 folder,
@@ -385,7 +392,7 @@ fn cluster(args: &Args, mistakes: &mut Mistakes) -> Option<Cluster> {
 }
 
 /// What verdicts and sums depend on.
-fn semantics(args: &Args) -> BTreeMap<String, String> {
+fn semantics(args: &Args, properties: &[(String, String)]) -> BTreeMap<String, String> {
     let options = [
         ("--source", &sources::identity(&args.source)),
         ("--format", &args.format),
@@ -399,13 +406,31 @@ fn semantics(args: &Args) -> BTreeMap<String, String> {
         ("--max-future", &args.max_future),
         ("--metrics", &args.metrics),
     ];
-    // What is off by default has no entry: so a state that is older than the option is one with it off.
-    let past = args.max_past.iter().map(|past| ("--max-past", past));
-    options.into_iter().chain(past).map(|(name, value)| (name.to_owned(), value.clone())).collect()
+    // What has its default value has no entry: so a state that is older than the option is one of the default.
+    let of_source = sources::semantics(&args.source, properties);
+    let options = options.into_iter().map(|(name, value)| (name, value.clone())).chain(complete_from(args));
+    let past = args.max_past.iter().map(|past| ("--max-past", past.clone()));
+    let options = options.chain(past);
+    options.map(|(name, value)| (name.to_owned(), value)).chain(of_source).collect()
+}
+
+/// It decides which rows are `partial`: with and without it they would be two answers in one state. However it is written.
+fn complete_from(args: &Args) -> Option<(&'static str, String)> {
+    let text = args.complete_from.as_ref()?;
+    let time = text.parse::<jiff::Timestamp>().map_or_else(|_| text.clone(), |time| time.to_string());
+    Some(("--complete-from", time))
+}
+
+/// What an option is that a state or a run has no entry for.
+pub(crate) fn absent(name: &str) -> &'static str {
+    match name {
+        sources::ISOLATION => "read_committed",
+        _ => "not given",
+    }
 }
 
 /// The job's name: what it was called, or the source's scheme and a hash of source and semantics.
-fn job(args: &Args, mistakes: &mut Mistakes) -> Option<String> {
+fn job(args: &Args, properties: &[(String, String)], mistakes: &mut Mistakes) -> Option<String> {
     match &args.job {
         Some(name) => {
             let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -416,8 +441,10 @@ fn job(args: &Args, mistakes: &mut Mistakes) -> Option<String> {
         }
         None => {
             let scheme = args.source.split(':').next().unwrap_or("job");
-            let text =
-                semantics(args).into_iter().map(|(name, value)| format!("{name}\0{value}\0")).collect::<String>();
+            let text = semantics(args, properties)
+                .into_iter()
+                .map(|(name, value)| format!("{name}\0{value}\0"))
+                .collect::<String>();
             let hash = xxhash_rust::xxh3::xxh3_64(text.as_bytes()) >> 32;
             Some(format!("{scheme}-{hash:08x}"))
         }
@@ -470,6 +497,8 @@ mod tests {
             "--as-of",
             "today",
             "--keep-open",
+            "--complete-from",
+            "yesterday",
             "-X",
             "sasl.password=hunter2",
             "--max-keys",
@@ -498,6 +527,7 @@ mod tests {
             "--config f: comes later",
             "--as-of today:",
             "--keep-open: goes with",
+            "--complete-from yesterday:",
             "-X sasl.password:",
             "--max-keys many:",
             "--job ../x:",
@@ -532,6 +562,19 @@ mod tests {
         let folder = |args: &[&str]| config(args).unwrap().folder;
         assert_eq!(folder(&[]), folder(&["-w", "3", "--sink", "stdout:"]));
         assert_ne!(folder(&[]), folder(&["--lateness", "1m"]));
+        // What was added to the semantics since has changed no name.
+        let kafka = |more: &[&str]| folder(&[&["--data", "d", "--source", "kafka://a:1/ticks"], more].concat());
+        assert_eq!(folder(&["--data", "d"]), PathBuf::from("d/sim-54e98843"));
+        assert_eq!(folder(&["--data", "d", "--source", "file:a.jsonl"]), PathBuf::from("d/file-a924f9b7"));
+        assert_eq!(kafka(&[]), PathBuf::from("d/kafka-970ca490"));
+        assert_eq!(kafka(&["-X", "isolation.level=read_committed", "-X", "fetch.wait.max.ms=5"]), kafka(&[]));
+        assert_ne!(kafka(&["--complete-from", "2026-01-01T00:00:00Z"]), kafka(&[]));
+        let same =
+            ["2026-01-01T00:00:00.000Z", "2026-01-01T01:00:00+01:00"].map(|time| kafka(&["--complete-from", time]));
+        assert_eq!(same[0], same[1]);
+        let uncommitted = kafka(&["-X", "isolation.level=read_uncommitted"]);
+        assert_ne!(uncommitted, kafka(&[]));
+        assert_eq!(kafka(&["-X", "isolation.level=READ_UNCOMMITTED"]), uncommitted);
         assert_eq!(folder(&["--job", "mine", "--data", "d"]), PathBuf::from("d/mine"));
     }
 }

@@ -1,7 +1,9 @@
 //! `minutely state show|check|rebuild`: what a person learns of a state, on stdout, and how it is begun anew.
 
 use crate::clock::Clock;
+use crate::config::absent;
 use crate::live::{mark, say, span, stamp};
+use crate::sources::ISOLATION;
 use crate::state::{self, Place};
 use minutely_dataflows::checkpoint::{Manifest, Part, Port, Taken};
 use minutely_dataflows::edge::{Halt, HaltKind};
@@ -114,6 +116,10 @@ fn text(place: &Place, manifest: &Manifest, age: Option<i64>) -> Result<String, 
     line!(out, "ledger: {} = {held} in windows held + {} in windows forgotten", counts(&sum), manifest.retired)?;
     line!(out, "options:")?;
     manifest.semantics.iter().try_for_each(|(name, value)| line!(out, "  {name} {value}"))?;
+    let kafka = manifest.semantics.get("--source").is_some_and(|source| source.starts_with("kafka:"));
+    if kafka && !manifest.semantics.contains_key(ISOLATION) {
+        line!(out, "  {ISOLATION} {}", absent(ISOLATION))?;
+    }
     line!(out, "partitions: {}", manifest.partitions.len())?;
     manifest.partitions.iter().try_for_each(|taken| partition(out, taken))?;
     line!(out, "parts: {}", manifest.parts.len())?;

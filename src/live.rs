@@ -6,6 +6,7 @@ use crate::state;
 use jiff::Timestamp;
 use minutely_dataflows::control::{Ledger, Status};
 use minutely_dataflows::decode::Fields;
+use minutely_dataflows::edge::LogSource;
 use minutely_dataflows::explain::{self, Rejected};
 use minutely_dataflows::partition::PartitionState;
 use minutely_dataflows::record::PartitionName;
@@ -20,6 +21,7 @@ pub(crate) struct Live {
     clock: Clock,
     healths: Vec<Arc<Health>>,
     state: Option<Arc<state::Health>>,
+    source: Arc<dyn LogSource>,
     letters: PathBuf,
     windowing: Windowing,
     /// Where an event's parts are looked for.
@@ -32,11 +34,12 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// `healths` of all sinks, and of the state; `letters`: where dead letters go.
+    /// `healths` of all sinks, of the state, and of the source; `letters`: where dead letters go.
     pub(crate) fn new(
         clock: Clock,
         healths: Vec<Arc<Health>>,
         state: Option<Arc<state::Health>>,
+        source: Arc<dyn LogSource>,
         letters: PathBuf,
         windowing: Windowing,
         fields: Fields,
@@ -45,6 +48,7 @@ impl Live {
             clock,
             healths,
             state,
+            source,
             letters,
             windowing,
             fields,
@@ -71,7 +75,10 @@ impl Live {
         let rate = i128::from(read - read_before) * i128::from(SECOND) / i128::from(elapsed);
         let line = line(status, rate, self.clock.wall());
         let state = self.state.iter().filter_map(|health| health.complaint());
-        let troubles = self.healths.iter().filter_map(|health| health.complaint()).chain(state);
+        let source = self.source.trouble().map(|why| format!("source: {why}")).into_iter();
+        let source = source.chain(self.source.concerns()).chain(partial(status));
+        let sinks = self.healths.iter().filter_map(|health| health.complaint());
+        let troubles = source.chain(sinks).chain(state);
         let troubles = troubles.map(|why| format!(" | {why}"));
         say(&format!("{line}{}", troubles.collect::<String>()));
         if !self.letters_told && dead(status) > 0 {
@@ -124,6 +131,7 @@ impl Live {
         for by in rejected(status).iter().take(MOST_REASONS) {
             say(&format!("rejected: {by}, first {}; {}", by.example(), by.advice(&self.fields)));
         }
+        self.source.concerns().into_iter().chain(silent_starts(status)).for_each(|concern| say(&concern));
         if dead(status) > 0 {
             say(&format!("{} dead letters: {}", dead(status), self.letters.display()));
         }
@@ -227,6 +235,38 @@ fn line(status: &Status, rate: i128, wall: EventTime) -> String {
     )
 }
 
+/// What is to be said of rows that are `partial` because of partitions without a record (R13), while that goes on.
+pub(crate) fn partial(status: &Status) -> Option<String> {
+    let over = status.marks.partial_before.is_some_and(|before| status.marks.w >= Some(before));
+    silent_starts(status).filter(|_| !over)
+}
+
+/// Which minutes are `partial` because of partitions without a record, and what helps.
+fn silent_starts(status: &Status) -> Option<String> {
+    const NAMED: usize = 3;
+    if status.ledger.counts.counted == 0 {
+        return None; // there are no rows
+    }
+    let all: Vec<_> = status.silent_starts().collect();
+    let begin = match &all[..] {
+        [] => return None,
+        [one] => format!("partition {} begins at offset {} and has", one.name, one.start.0),
+        _ => {
+            let names: Vec<_> = all.iter().take(NAMED).map(|found| found.name.to_string()).collect();
+            let more = if all.len() > NAMED { format!(" and {} more", all.len() - NAMED) } else { String::new() };
+            format!("partitions {}{more} begin above offset 0 and have", names.join(", "))
+        }
+    };
+    let which = match status.marks.partial_before {
+        Some(before) => format!("minutes before {} are", mark(Some(before))),
+        None => "all minutes are".to_owned(),
+    };
+    Some(format!(
+        "{which} `partial`: {begin} no valid record, so nothing tells what was there before; --complete-from TIME says from \
+         when on the log is complete (a state that began without it stays so: give a new --job NAME)"
+    ))
+}
+
 /// RFC 3339, to the second.
 pub(crate) fn mark(time: Option<EventTime>) -> String {
     let stamp = time.and_then(|time| Timestamp::from_second(time.0.div_euclid(SECOND)).ok());
@@ -259,6 +299,53 @@ mod tests {
         let line = |waits_for_sinks| line(&Status { waits_for_sinks, ..Status::default() }, 0, EventTime(0));
         assert!(line(true).starts_with("0 records/s: --max-keys, waits for sinks"), "{}", line(true));
         assert!(line(false).starts_with("0 records/s | W "), "{}", line(false));
+    }
+
+    #[test]
+    fn rows_that_stay_partial_are_explained_while_they_do() {
+        use minutely_dataflows::edge::Found;
+        use minutely_dataflows::partition::{Counts, PartitionState};
+        use minutely_dataflows::record::PartitionName;
+        use minutely_dataflows::time::NextOffset;
+
+        let mut status = Status::default();
+        for number in 0..5 {
+            let (start, name) = (NextOffset(10), PartitionName { log: "t".into(), number: Some(number) });
+            let found = Found { name, start, earliest: start, end: None, log_id: None };
+            let state = PartitionState {
+                index: 0,
+                start,
+                next: start,
+                h: (number == 4).then_some(EventTime(0)),
+                floor: None,
+                caught_up: true,
+                ended: false,
+                paused: false,
+                newest_end: None,
+                silence: 0,
+                partial_before: None,
+                counts: Counts::default(),
+                rejected_by: Vec::new(),
+                implausible: 0,
+                last: None,
+            };
+            status.partitions.push((found, Some(state)));
+        }
+        assert_eq!(partial(&status), None, "there is no row");
+        status.ledger.counts.counted = 1;
+        let said = partial(&status).unwrap();
+        assert!(
+            said.starts_with("all minutes are `partial`: partitions t/0, t/1, t/2 and 1 more begin above"),
+            "{said}"
+        );
+        status.partitions.drain(1..4);
+        status.marks.partial_before = Some(EventTime(1_767_600_000 * SECOND));
+        let said = partial(&status).unwrap();
+        let begins =
+            "minutes before 2026-01-05T08:00:00Z are `partial`: partition t/0 begins at offset 10 and has no valid";
+        assert!(said.starts_with(begins) && said.contains("--complete-from TIME"), "{said}");
+        status.marks.w = status.marks.partial_before;
+        assert_eq!(partial(&status), None, "what comes now is whole");
     }
 
     #[test]

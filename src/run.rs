@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::cluster;
-use crate::config::{Config, Metrics};
+use crate::config::{Config, Metrics, absent};
 use crate::http;
 use crate::live::{Live, mark, say, stamp};
 use crate::signals::stop_on_signal;
@@ -146,9 +146,10 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock, open_files: u64) -> Res
         let sinks: Vec<_> = config.sinks.iter().map(|uri| shown(uri)).collect();
         say(&format!("{} -> {}", shown(&config.source), sinks.join(", ")));
     }
-    let served = serve(listening, hands.as_mut(), head.as_ref(), &config, names.clone(), clock, open_files)?;
+    let served = serve(listening, hands.as_mut(), head.as_ref(), &config, &source, names.clone(), clock, open_files)?;
 
-    let settings = Settings { instant: bounded.then_some(run_start), ..config.settings };
+    let opened_at = bounded.then(|| run_start.max(clock.wall()));
+    let settings = Settings { instant: bounded.then_some(run_start), opened_at, ..config.settings };
     let store = match (opened.as_ref(), &config.state) {
         (Some(opened), _) => Some(Arc::clone(&opened.store)),
         (None, place) => place.as_ref().map(|place| state::store(place, limit)),
@@ -208,6 +209,7 @@ fn serve(
     hands: Option<&mut Hands>,
     head: Option<&Manifest>,
     config: &Config,
+    source: &Arc<dyn LogSource>,
     sinks: Vec<String>,
     clock: Clock,
     open_files: u64,
@@ -226,12 +228,15 @@ fn serve(
         };
         healths.iter().map(now).collect()
     };
+    let source = Arc::clone(source);
+    let source_now = move || http::SourceNow { trouble: source.trouble(), concerns: source.concerns() };
     let market = config.metrics == Metrics::Market;
     let history = sinks::stored(&config.sinks, config.settings.rule.windowing);
     let history = history.map(|stored| Arc::new(History(stored)) as Arc<_>);
     let about = http::About {
         job: config.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         source: shown(&config.source),
+        source_now: Box::new(source_now),
         sinks_uri: config.sinks.iter().map(|uri| shown(uri)).collect(),
         sinks,
         sinks_now: Box::new(sinks_now),
@@ -239,6 +244,7 @@ fn serve(
         settings: config.settings.clone(),
         unit: config.fields.unit,
         market,
+        partial: crate::live::partial,
         emit: match config.emit {
             Emit::Changes => "changes",
             Emit::Final => "final",
@@ -338,7 +344,7 @@ fn fingerprint(config: &Config, sinks: &[String]) -> u64 {
 fn same_semantics(left: &Manifest, config: &Config) -> Result<(), Halt> {
     let names: BTreeSet<_> = left.semantics.keys().chain(config.semantics.keys()).collect();
     fn value<'a>(of: &'a BTreeMap<String, String>, name: &str) -> &'a str {
-        of.get(name).map_or("not given", String::as_str)
+        of.get(name).map_or(absent(name), String::as_str)
     }
     let differs = |name: &String| {
         let (is, was) = (value(&config.semantics, name), value(&left.semantics, name));
@@ -467,8 +473,8 @@ fn work<A: Accumulate>(
     let letters_name = hands.letters_path.to_string_lossy().into_owned();
     let healths = healths.into_iter().chain([hands.letters.health]).collect();
     let windowing = shared.settings.rule.windowing;
-    let (letters_path, fields) = (hands.letters_path, shared.fields.clone());
-    let live = Live::new(clock, healths, shared.state_health.clone(), letters_path, windowing, fields);
+    let (source, letters_path, fields) = (Arc::clone(&shared.source), hands.letters_path, shared.fields.clone());
+    let live = Live::new(clock, healths, shared.state_health.clone(), source, letters_path, windowing, fields);
     let live = Rc::new(std::cell::RefCell::new(live));
     let watching = Rc::clone(&live);
     let outlet = |(name, sink): (&String, OpenSink)| Outlet {

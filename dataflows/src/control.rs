@@ -46,6 +46,11 @@ pub struct Settings {
     pub at_end: AtEnd,
     /// The instant that verdicts of a bounded run refer to (R7); none: the reader's wall clock.
     pub instant: Option<EventTime>,
+    /// What an operator knows: windows that begin at or after this lack nothing of what partitions held before they were
+    /// first read (R13).
+    pub complete_from: Option<EventTime>,
+    /// Bounded: what the log did not hold any more, or was not read of it, had been appended before this (R13).
+    pub opened_at: Option<EventTime>,
     /// Nanoseconds between cuts. Default: one second.
     pub checkpoint_interval: i64,
     /// Keys held from which on only the partitions that hold W back are read, and none while a sink lacks rows that are
@@ -67,6 +72,8 @@ impl Default for Settings {
             bounded: false,
             at_end: AtEnd::Close,
             instant: None,
+            complete_from: None,
+            opened_at: None,
             checkpoint_interval: SECOND,
             max_keys: 5_000_000,
             sink_timeout: 300 * SECOND,
@@ -295,6 +302,16 @@ pub struct Status {
     pub grown: Vec<String>,
 }
 
+impl Status {
+    /// Partitions that begin above offset 0 and have shown no valid record, so that nothing read tells from when on windows
+    /// are whole (R13).
+    pub fn silent_starts(&self) -> impl Iterator<Item = &Found> {
+        let silent =
+            |state: &PartitionState| state.start.0 > 0 && state.h.is_none() && (state.ended || state.caught_up);
+        self.partitions.iter().filter(move |(_, state)| state.as_ref().is_some_and(silent)).map(|(found, _)| found)
+    }
+}
+
 /// Both equations of R11, summed, as of a commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
@@ -373,6 +390,8 @@ struct Admitted {
     floor: Option<EventTime>,
     /// What its reader reported last.
     state: Option<PartitionState>,
+    /// As in [`Taken`].
+    complete_from: Option<EventTime>,
     /// A run before this one left it; it was not found yet.
     left: bool,
 }
@@ -511,9 +530,10 @@ impl Control {
         self.partitions = chain
             .partitions
             .iter()
-            .map(|Taken { found, state, floor }| Admitted {
+            .map(|Taken { found, state, floor, complete_from }| Admitted {
                 found: found.clone(),
                 floor: *floor,
+                complete_from: *complete_from,
                 // What its reader knew of the log's end is gone.
                 state: state.clone().map(|state| PartitionState {
                     caught_up: false,
@@ -598,7 +618,8 @@ impl Control {
                     if !began && !mutants::on(Mutant::NewPartitionFromLatest) {
                         found.start = found.earliest;
                     }
-                    self.partitions.push(Admitted { found, floor: self.guide.w, state: None, left: false });
+                    let (floor, complete_from) = (self.guide.w, self.complete_from());
+                    self.partitions.push(Admitted { found, floor, complete_from, state: None, left: false });
                 }
             }
             let Admitted { found, floor, state, .. } = self.partitions[index].clone();
@@ -629,6 +650,15 @@ impl Control {
         }
     }
 
+    /// From when on windows lack nothing of what a partition held before it is first read (R13), whatever is read of it: as
+    /// the operator knows, or by R7, which would have set aside what was further ahead of its stamp or of the run's
+    /// instant. The lateness is for a broker's clock that goes ahead of this one.
+    fn complete_from(&self) -> Option<EventTime> {
+        let Rule { max_future, windowing, .. } = self.settings.rule;
+        let by_time = self.settings.opened_at.map(|at| at.plus(max_future).plus(windowing.lateness).plus(1));
+        self.settings.complete_from.into_iter().chain(by_time).min()
+    }
+
     /// Epochs that every reader has reported.
     fn complete(&mut self, reported: Option<Epoch>) {
         let until = reported.unwrap_or(self.epoch).min(self.epoch);
@@ -640,7 +670,12 @@ impl Control {
             self.weigh();
             let counts = self.counts();
             let (marks, finished) = (self.marks, self.finished);
-            let taken = |p: &Admitted| Taken { found: p.found.clone(), state: p.state.clone(), floor: p.floor };
+            let taken = |p: &Admitted| Taken {
+                found: p.found.clone(),
+                state: p.state.clone(),
+                floor: p.floor,
+                complete_from: p.complete_from,
+            };
             if let Some(cut) = self.cuts.iter_mut().find(|cut| cut.end.epoch == self.reported) {
                 (cut.marks, cut.counts, cut.finished) = (marks, Some(counts), finished);
                 if self.chain.is_some() {
@@ -691,7 +726,8 @@ impl Control {
         let partial_before = if unreported.is_some() {
             self.marks.partial_before.filter(|_| w.is_some())
         } else {
-            known().map(|s| s.partial_before).reduce(|a, b| Some(a?.max(b?))).flatten()
+            let all = self.partitions.iter().filter_map(|p| Some((p.state.as_ref()?.partial_before, p.complete_from)));
+            all.map(|(seen, said)| seen.into_iter().chain(said).min()).reduce(|a, b| Some(a?.max(b?))).flatten()
         };
         self.marks = Marks { w, partial_before };
     }

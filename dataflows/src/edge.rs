@@ -112,6 +112,18 @@ pub trait LogSource: Send + Sync {
     /// Nothing depends on it. Called by worker 0 alone, never blocks.
     fn committed(&self, _next: Vec<(PartitionName, NextOffset)>) {}
 
+    /// What keeps the source from reading now, in one paragraph; none while it can read. Never blocks, called from any
+    /// thread, once a second or more often.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
+    /// What an operator should know for as long as it holds, one paragraph each: reading goes on, and results may not be
+    /// what they seem. Never blocks, called from any thread, once a second or more often.
+    fn concerns(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Opens a partition for its owner. `wake` may be called from any thread when there is something to read.
     ///
     /// # Errors

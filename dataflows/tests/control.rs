@@ -273,6 +273,48 @@ fn a_run_that_only_waits_for_dead_letters_does_not_commit_all_the_while() {
     }
 }
 
+/// A run over a partition with a record and one that begins above 0 and holds none: from when on windows are whole.
+fn whole_from(settings: Settings, chain: Option<Manifest>) -> (Option<EventTime>, Manifest) {
+    let chain = chain.unwrap_or_else(|| Manifest::fresh(BTreeMap::new()));
+    let mut stage = Stage::new(Settings { at_end: AtEnd::KeepOpen, ..settings }, 2, Some(chain));
+    let end = stage.passes(SECOND).unwrap().end.unwrap();
+    stage.reads(0, MINUTE);
+    for state in &mut stage.states {
+        state.ended = true;
+    }
+    (stage.states[1].start, stage.states[1].next) = (NextOffset(10), NextOffset(10));
+    stage.states[1].partial_before = None;
+    stage.gathered(end.epoch).unwrap();
+    let manifest = stage.control.outgoing().unwrap();
+    assert_eq!(stage.control.status().silent_starts().count(), 1);
+    (manifest.marks.partial_before, manifest)
+}
+
+#[test]
+fn what_a_silent_partition_held_is_bounded_by_the_operator_or_by_when_the_log_was_first_opened() {
+    let at = |minutes: i64| Some(EventTime(BEGAN + minutes * MINUTE));
+    assert_eq!(whole_from(bounded(), None).0, None, "nothing tells");
+    assert_eq!(whole_from(Settings { complete_from: at(5), ..bounded() }, None).0, at(5));
+    // What was deleted was at most --max-future ahead of its stamp, or of the run's instant.
+    let (night, head) = whole_from(Settings { opened_at: at(600), ..bounded() }, None);
+    assert_eq!(night, Some(at(600 + 1 + 10).unwrap().plus(1)));
+    let both = Settings { complete_from: at(5), opened_at: at(600), ..bounded() };
+    assert_eq!(whole_from(both, None).0, at(5));
+    // The next night it is known since the first one.
+    let head = Manifest { finished: false, ..head };
+    let (next, head) = whole_from(Settings { opened_at: at(2000), ..bounded() }, Some(head));
+    assert_eq!(next, night);
+    // A record tells more, or less.
+    assert!(head.partitions.iter().all(|left| left.complete_from == night), "{:?}", head.partitions);
+    let mut stage = Stage::new(Settings { complete_from: at(5), ..Settings::default() }, 2, None);
+    for (before, bound) in [(at(3), at(3)), (at(90), at(5)), (Some(UNKNOWN), Some(UNKNOWN))] {
+        stage.states[0].partial_before = before;
+        stage.reads(0, 0);
+        stage.cut().unwrap();
+        assert_eq!(stage.control.status().newest.partial_before, bound);
+    }
+}
+
 #[test]
 fn dead_letters_that_are_not_committed_make_a_cut_due_and_then_hold_back_epochs() {
     let mut stage = Stage::new(Settings { checkpoint_interval: 3600 * SECOND, ..Settings::default() }, 1, None);

@@ -29,7 +29,7 @@ use crate::clock::Clock;
 use connections::Connections;
 pub(crate) use hub::EVERY_NS;
 use hub::Hub;
-use minutely_dataflows::control::Settings;
+use minutely_dataflows::control::{Settings, Status};
 use minutely_dataflows::decode::TimeUnit;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::Row;
@@ -71,10 +71,20 @@ pub(crate) struct SinkNow {
     pub(crate) unwritable: u64,
 }
 
+/// The source as it is now.
+#[derive(Default)]
+pub(crate) struct SourceNow {
+    /// What keeps it from reading.
+    pub(crate) trouble: Option<String>,
+    /// What an operator should know for as long as it holds.
+    pub(crate) concerns: Vec<String>,
+}
+
 /// What a run is, for people; no secret in it.
 pub(crate) struct About {
     pub(crate) job: String,
     pub(crate) source: String,
+    pub(crate) source_now: Box<dyn Fn() -> SourceNow + Send + Sync>,
     pub(crate) sinks_uri: Vec<String>,
     /// In the order of the status.
     pub(crate) sinks: Vec<String>,
@@ -85,6 +95,8 @@ pub(crate) struct About {
     /// `--time-unit`.
     pub(crate) unit: TimeUnit,
     pub(crate) market: bool,
+    /// What is to be said of rows that are `partial` without end.
+    pub(crate) partial: fn(&Status) -> Option<String>,
     /// `--emit`.
     pub(crate) emit: &'static str,
     pub(crate) state: Option<String>,
@@ -156,6 +168,7 @@ mod testing {
         About {
             job: "job".into(),
             source: "sim:".into(),
+            source_now: Box::new(SourceNow::default),
             sinks_uri: Vec::new(),
             sinks: Vec::new(),
             sinks_now: Box::new(Vec::new),
@@ -163,6 +176,7 @@ mod testing {
             settings: Settings::default(),
             unit: TimeUnit::Milliseconds,
             market: false,
+            partial: |_| None,
             emit: "changes",
             state: None,
             since: None,

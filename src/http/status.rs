@@ -2,7 +2,7 @@
 
 use super::rows::Ms;
 use super::view::{Letter, Now, View};
-use super::{About, Server, api};
+use super::{About, Server, SourceNow, api};
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::Response;
@@ -20,6 +20,8 @@ struct Status<'a> {
     version: &'static str,
     job: &'a str,
     source: &'a str,
+    source_trouble: Option<String>,
+    concerns: Vec<String>,
     sinks_uri: &'a [String],
     now: Ms,
     started: Ms,
@@ -209,6 +211,8 @@ pub(super) fn text(view: &View, about: &About, started: EventTime) -> String {
     let holder = holder(now);
     let counts = &status.ledger.counts;
     let partitions = status.partitions.iter().enumerate();
+    let SourceNow { trouble: source_trouble, mut concerns } = (about.source_now)();
+    concerns.extend((about.partial)(status));
     let sinks_now = (about.sinks_now)();
     let sinks = about.sinks.iter().zip(sinks_now).enumerate().map(|(n, (name, sink))| {
         let (begun, stored) = status.rounds.get(n).copied().unwrap_or_default();
@@ -225,6 +229,8 @@ pub(super) fn text(view: &View, about: &About, started: EventTime) -> String {
         version: env!("CARGO_PKG_VERSION"),
         job: &about.job,
         source: &about.source,
+        source_trouble,
+        concerns,
         sinks_uri: &about.sinks_uri,
         now: whole(about.clock.wall()),
         started: whole(started),
@@ -409,7 +415,7 @@ fn clock(time: Option<EventTime>, wall: EventTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{SinkNow, testing};
+    use crate::http::{SinkNow, SourceNow, testing};
     use minutely_dataflows::decode::{Decoder, Fields};
     use minutely_dataflows::partition::{Partition, Rule};
     use minutely_dataflows::record::Record;
@@ -465,5 +471,14 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&text(&view, &about, EventTime(0))).unwrap();
         let by = &json["dead_letters"]["rejected"][0];
         assert_eq!((&by["reason"], &by["field"], &by["count"]), (&"null".into(), &"ts".into(), &1.into()));
+    }
+
+    #[test]
+    fn what_the_source_has_to_say_is_said() {
+        let now = || SourceNow { trouble: Some("no broker answers".into()), concerns: vec!["may be compacted".into()] };
+        let about = About { source_now: Box::new(now), ..testing::about() };
+        let status: serde_json::Value = serde_json::from_str(&text(&View::new(&about), &about, EventTime(0))).unwrap();
+        assert_eq!(status["source_trouble"], "no broker answers");
+        assert_eq!(status["concerns"], serde_json::json!(["may be compacted"]));
     }
 }

@@ -125,6 +125,19 @@ pub(crate) fn identity(uri: &str) -> String {
     }
 }
 
+/// How a state calls the property that says whether records of open and aborted transactions count.
+pub(crate) const ISOLATION: &str = "-X isolation.level";
+
+/// What of the properties decides what counts, by name; nothing where it is the default.
+pub(crate) fn semantics(uri: &str, properties: &[(String, String)]) -> Vec<(String, String)> {
+    match Scheme::of(uri) {
+        Some(Scheme::Kafka) if kafka::reads_uncommitted(properties) => {
+            vec![(ISOLATION.to_owned(), "read_uncommitted".to_owned())]
+        }
+        _ => Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,9 @@ use super::{fresh, needs, poll, script, wait_for};
 use crate::hostile::{Owned, Partition};
 use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::time::{EventTime, NextOffset};
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -100,6 +102,15 @@ impl Kafka {
     pub(crate) fn grow(&self, topic: &str, partitions: usize) {
         let more = [NewPartitions::new(topic, partitions)];
         wait_for(self.admin.create_partitions(&more, &AdminOptions::new())).unwrap().remove(0).unwrap();
+    }
+
+    /// From now on a topic has these settings, and no others.
+    pub(crate) fn alter(&self, topic: &str, settings: &[(&str, &str)]) {
+        let mut altered = AlterConfig::new(ResourceSpecifier::Topic(topic));
+        for (name, value) in settings {
+            altered = altered.set(name, value);
+        }
+        wait_for(self.admin.alter_configs([&altered], &AdminOptions::new())).unwrap().remove(0).unwrap();
     }
 
     /// What retention would do: a partition now begins at this offset.
@@ -241,6 +252,18 @@ impl OwnKafka {
     /// `secure` has `ca.pem`, `client.crt` and `client.key`; its one user is alice, with password alice-secret.
     pub(crate) fn secure(what: &str) -> Option<Self> {
         Self::with(what, &["--secure", "-o", "listener.name.ssl.ssl.client.auth=required"])
+    }
+
+    /// As [`OwnKafka::secure`], and alice may do what she is granted alone; see [`OwnKafka::grant`].
+    pub(crate) fn guarded(what: &str) -> Option<Self> {
+        let authorizer = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+        Self::with(what, &["--secure", "-o", authorizer, "-o", "super.users=User:ANONYMOUS"])
+    }
+
+    /// Alice may do this from now on: `["--operation", "Read", "--topic", "ticks"]`.
+    pub(crate) fn grant(&self, what: &[&str]) {
+        let tool = ["tool", "org.apache.kafka.tools.AclCommand", "--bootstrap-server", "@bootstrap"];
+        run(&self.script, &self.folder, &[&tool[..], &["--add", "--allow-principal", "User:alice"], what].concat());
     }
 
     fn with(what: &str, more: &[&str]) -> Option<Self> {

@@ -251,7 +251,7 @@ async function rests(browser, troubles) {
 async function amiss(browser) {
   const status = await (await fetch(new URL("/api/status", base))).json();
   const context = await browser.newContext(), tab = await context.newPage();
-  let run = "one", told = { ...status, state: null, checkpoint: null,
+  let run = "one", told = { ...status, state: null, checkpoint: null, concerns: ["topic 'ticks' may be compacted"],
     sinks: [{ name: "influxdb", begun: 3, stored: 3, line: null, trouble: null, unwritable: 512 }] };
   await tab.route("**/api/symbols?*", (route) => route.fulfill({ json: { symbols: [], total: 0 } }));
   await tab.route("**/api/stream", (route) => told === null ? route.abort() : route.fulfill({
@@ -263,6 +263,7 @@ async function amiss(browser) {
   await says("an empty log is waited for", "symbol", "Waiting for the first record");
   await says("that no state is kept is said", "checkpoint-age", "none kept");
   await says("and at the top", "saved", "none kept");
+  await says("what an operator should know of the source is a notice", "notices", "Topic 'ticks' may be compacted.");
   await says("points that were refused are told", "sinks", "512 points refused, see unwritable.jsonl");
   check(await tab.isHidden("#alarm"), "no alarm yet");
   told = { ...told, ledger: { ...status.ledger, read: status.ledger.read + 1, balances: false } };
@@ -273,10 +274,11 @@ async function amiss(browser) {
     ["ledger", "balance", "partitions"].filter((id) => getComputedStyle(document.getElementById(id)).filter !== "none")
       .join() === "partitions"));
   check(await tab.isVisible("#alarm"), "and the alarm stays red");
-  [run, told] = ["two", status];
+  [run, told] = ["two", { ...status, concerns: [] }];
   await comes("another run takes its place", tab.waitForSelector("#ledger[data-balances=true]"));
   await says("and does not hide what was", "alarm", "1 record missing");
   check(await tab.isVisible("#alarm"), "which stays");
+  check(await tab.isHidden("#notices"), "a notice goes with what it said");
   await context.close();
 }
 

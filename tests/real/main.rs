@@ -11,6 +11,8 @@ mod hostile;
 mod away;
 mod bad_use;
 mod changed;
+mod compacted;
+mod expired;
 mod hostile_logs;
 mod idle;
 mod influx1;

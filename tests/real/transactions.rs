@@ -1,7 +1,7 @@
-//! A live run beside a producer in transactions.
+//! A live run beside a producer in transactions, and a state that counts what is committed, or all.
 
 use crate::common::kafka::Kafka;
-use crate::common::program::{PATIENCE, Program};
+use crate::common::program::{PATIENCE, Program, command};
 use crate::common::rows::{Rows, Wanted, letters, only, same, same_letters, sqlite};
 use crate::common::{now, rfc3339};
 use crate::live::{SHORT, short};
@@ -64,4 +64,44 @@ fn an_open_transaction_holds_the_watermark_and_an_aborted_one_counts_nothing() {
     same("rows", &sqlite(&db), &wanted.rows);
     same_letters(&letters(&folder.path().join("data")), &[]);
     assert_eq!(ended.done("records"), 53, "{}", ended.said);
+}
+
+#[test]
+fn a_state_counts_by_one_isolation_level_alone() {
+    let Some(kafka) = Kafka::of_tests("a state and another isolation level") else { return };
+    let topic = kafka.topic("isolation", 1, &[]);
+    let (aborted, committed) = (kafka.transactions(&topic), kafka.transactions(&topic));
+    let began = now().plus(-3600 * SECOND);
+    let transact = |from: i64| {
+        for (writer, commits) in [(&aborted, false), (&committed, true)] {
+            writer.begin();
+            (from..from + 10).for_each(|second| writer.tick(0, "TICK", 100, began.plus(second * SECOND)));
+            writer.flush();
+            if commits { writer.commit() } else { writer.abort() }
+        }
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let source = kafka.uri(&topic);
+    let run = |job: &str, level: &str| {
+        let args = ["--source", &source, "--job", job, "--sink", "stdout:", "--until-end", "--keep-open"];
+        let level = format!("isolation.level={level}");
+        let level = if level.ends_with('=') { vec![] } else { vec!["-X", &level] };
+        Program::run(folder.path(), &[&args[..], &level].concat(), &[])
+    };
+    let shown = |job: &str| {
+        let state = folder.path().join(job).join("state");
+        let output = command().args(["state", "show", "--state"]).arg(state).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    transact(0);
+    assert_eq!(run("all", "READ_uncommitted").well().done("counted"), 20, "the end is that of all records");
+    assert_eq!(run("some", "").well().done("counted"), 10);
+    transact(10);
+    let differs = |is: &str, was: &str| format!("-X isolation.level read_{is} (it was read_{was})");
+    run("all", "").refused(64, &[&differs("committed", "uncommitted"), "--job NAME"]);
+    run("some", "read_uncommitted").refused(64, &[&differs("uncommitted", "committed"), "--job NAME"]);
+    assert_eq!(run("all", "read_uncommitted").well().done("counted"), 40);
+    assert_eq!(run("some", "read_committed").well().done("counted"), 20);
+    assert!(shown("all").contains("  -X isolation.level read_uncommitted\n"), "{}", shown("all"));
+    assert!(shown("some").contains("  -X isolation.level read_committed\n"), "{}", shown("some"));
 }

@@ -59,6 +59,10 @@ pub struct Taken {
     pub state: Option<PartitionState>,
     /// W when it was admitted.
     pub floor: Option<EventTime>,
+    /// Windows that begin at or after this lack nothing of what it held before it was first read (R13), whatever its
+    /// records say; none: nothing is known, or a changed log was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete_from: Option<EventTime>,
 }
 
 /// A sink, or the place for dead letters, as it was left.

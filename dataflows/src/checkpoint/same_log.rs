@@ -62,7 +62,7 @@ pub fn go_on(mut head: Manifest, recalled: &[Option<Recalled>], accept: bool) ->
             continue;
         };
         changes.push(format!("partition {name}: {}", change.what));
-        (taken.found.log_id, taken.found.end) = (recalled.log_id.clone(), None);
+        (taken.found.log_id, taken.found.end, taken.complete_from) = (recalled.log_id.clone(), None, None);
         let was = state.next;
         change.move_on(state);
         head.overrides.push(Override { partition: name, what: change.what, was, now: state.next, seq });
@@ -169,7 +169,11 @@ mod tests {
         let found =
             Found { name, start: NextOffset(0), earliest: NextOffset(0), end: Some(20), log_id: Some("a".into()) };
         let state = Some(partition.report(None, Monotonic(0)));
-        Manifest { seq: 7, partitions: vec![Taken { found, state, floor: None }], ..Manifest::fresh(BTreeMap::new()) }
+        Manifest {
+            seq: 7,
+            partitions: vec![Taken { found, state, floor: None, complete_from: Some(EventTime(7)) }],
+            ..Manifest::fresh(BTreeMap::new())
+        }
     }
 
     fn log(first: i64, end: i64, last: Memory) -> Recalled {
@@ -219,7 +223,8 @@ mod tests {
                 assert!(halt.why.contains(part), "`{part}` is not in: {halt}");
             }
             let GoneOn { head: accepted, warnings } = go_on(head(), &[Some(changed.clone())], true).unwrap();
-            let Taken { found, state, .. } = &accepted.partitions[0];
+            let Taken { found, state, complete_from, .. } = &accepted.partitions[0];
+            assert_eq!(*complete_from, None, "of the log that was");
             let state = state.as_ref().unwrap();
             assert!(warnings.len() == 1 && warnings[0].contains(what), "{warnings:?}");
             assert_eq!((state.next.0, state.counts.gaps, state.counts.counted), (now, gaps, 9), "{changed:?}");

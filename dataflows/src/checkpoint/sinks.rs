@@ -134,7 +134,7 @@ mod tests {
         let line = line.map(|second| WindowStart(second * SECOND));
         let sink = |name: &&str| Port { name: (*name).into(), line, ..Port::default() };
         Manifest {
-            partitions: vec![Taken { found, state, floor: None }],
+            partitions: vec![Taken { found, state, floor: None, complete_from: None }],
             parts: vec![Part { objects: Vec::new(), line }],
             sinks: sinks.iter().map(sink).collect(),
             ..Manifest::fresh(BTreeMap::new())

@@ -13,7 +13,17 @@ const body = (id) => find(id).querySelector("tbody");
 
 /** Shows `status`; `now` is the server's clock. */
 export function panels(status, now) {
-  for (const panel of [vitals, why, partitions, ledger, lateness, letters, storage]) panel(status, now);
+  for (const panel of [notices, vitals, why, partitions, ledger, lateness, letters, storage]) panel(status, now);
+}
+
+// --- notices ---------------------------------------------------------------------------------------------------------
+
+/** What keeps the source from reading, and what an operator should know for as long as it holds. */
+function notices(s) {
+  const trouble = s.source_trouble === null ? [] : [`The source does not read: ${s.source_trouble}`];
+  const all = [...trouble, ...s.concerns];
+  each(find("notices"), all, () => make("li"), (item, one) => text(item, `! ${one[0].toUpperCase()}${one.slice(1)}.`));
+  find("notices").hidden = all.length === 0;
 }
 
 // --- vital signs -----------------------------------------------------------------------------------------------------

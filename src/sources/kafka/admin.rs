@@ -1,9 +1,6 @@
 //! What is asked of the cluster, and how long an answer may take.
 
-use super::context::Context;
-use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
-use rdkafka::config::ClientConfig;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -46,28 +43,8 @@ impl Topic {
     }
 }
 
-/// The `cleanup.policy` of each of these topics. Asked once, so by a client of its own.
-///
-/// # Errors
-/// librdkafka's, for all topics together: the caller can only go on without.
-pub(super) fn cleanup_policies(
-    config: &ClientConfig,
-    topics: &[String],
-    timeout: Duration,
-) -> Result<Vec<(String, String)>, KafkaError> {
-    let admin: AdminClient<Context> = config.create_with_context(Context::default())?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
-    let topics: Vec<ResourceSpecifier<'_>> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
-    let options = AdminOptions::new().request_timeout(Some(timeout));
-    let mut policies = Vec::new();
-    for answer in runtime.block_on(admin.describe_configs(&topics, &options))? {
-        let resource = answer.map_err(KafkaError::AdminOp)?;
-        let policy = resource.get("cleanup.policy").and_then(|entry| entry.value.clone()).unwrap_or_default();
-        if let rdkafka::admin::OwnedResourceSpecifier::Topic(topic) = resource.specifier {
-            policies.push((topic, policy));
-        }
-    }
-    Ok(policies)
-}
+/// A topic's configuration, by property.
+pub(super) type TopicConfig = HashMap<String, String>;
+
+/// Configurations by topic, or why a topic's is not known.
+pub(super) type Configs = HashMap<String, Result<TopicConfig, RDKafkaErrorCode>>;

@@ -44,12 +44,19 @@ const FORCED: &[(&str, &str)] = &[
     ("allow.auto.create.topics", "false"),
 ];
 
-/// Properties that are said elsewhere.
+/// Properties that are said elsewhere, or that nobody may say.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("bootstrap.servers", "the brokers are named in --source"),
     ("metadata.broker.list", "the brokers are named in --source"),
     ("log_level", "the environment variable RUST_LOG says what is logged"),
     ("log.queue", "minutely decides where log lines go"),
+    ("topic.blacklist", "the topics are named in --source"),
+    ("test.mock.num.brokers", "the brokers are named in --source"),
+    ("plugin.library.paths", "a plugin could change what is read"),
+    // A protocol of before Kafka 0.11 knows no transactions and no stamps: what was aborted would come as records do.
+    ("api.version.request", "which protocol is spoken decides what counts, so the broker is always asked"),
+    ("api.version.fallback.ms", "which protocol is spoken decides what counts, so the broker is always asked"),
+    ("broker.version.fallback", "which protocol is spoken decides what counts, so the broker is always asked"),
 ];
 
 /// The address in a URI, or all its mistakes.
@@ -161,6 +168,11 @@ pub(super) fn empty() -> ClientConfig {
     ClientConfig::new()
 }
 
+/// Do records of open and aborted transactions count? librdkafka takes the value in any case.
+pub(crate) fn reads_uncommitted(properties: &[(String, String)]) -> bool {
+    properties.iter().any(|(name, value)| name == "isolation.level" && value.eq_ignore_ascii_case("read_uncommitted"))
+}
+
 /// A client's configuration. Without an address it connects nowhere.
 pub(super) fn config(address: Option<&Address>, properties: &[(String, String)]) -> ClientConfig {
     let mut config = empty();
@@ -245,6 +257,7 @@ mod tests {
             ("auto.offset.reset", "latest"),
             ("check.crcs", "true"),
             ("bootstrap.servers", "x:1"),
+            ("broker.version.fallback", "0.9.0"),
             ("client.id", "a"),
             ("client.id", "b"),
             ("sasl.password", "zero\0byte"),
@@ -255,6 +268,7 @@ mod tests {
             "isolation.level",
             "auto.offset.reset must be error",
             "bootstrap.servers cannot be given: the brokers are named in --source",
+            "broker.version.fallback cannot be given: which protocol is spoken decides what counts",
             "client.id is given twice",
             "sasl.password contains a zero byte",
         ];

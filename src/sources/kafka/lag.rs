@@ -1,13 +1,13 @@
 //! The group's offsets, for tools that show how far a consumer is behind: the next offsets of the newest manifest, at most
-//! once a second, on a thread of their own. Nothing reads them back. A broker that refuses them is told of once, and does
-//! no harm.
+//! once a second, on a thread of their own. Nothing reads them back. A broker that refuses them does no harm; it is said for
+//! as long as it does.
 
-use super::Shared;
 use super::context::Consume;
+use super::{Shared, lower};
 use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::time::NextOffset;
 use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -73,7 +73,7 @@ impl Lag {
 
 /// The thread.
 pub(super) fn run(shared: &Shared) {
-    let (mut last, mut told) = (None, false);
+    let mut last = None;
     let mut committed = Offsets::new();
     while let Some(next) = shared.lag.next(last) {
         if next == committed {
@@ -81,15 +81,34 @@ pub(super) fn run(shared: &Shared) {
         }
         last = Some(Instant::now());
         match commit(&shared.consumer, &next) {
-            Ok(()) => (committed, told) = (next, false),
-            Err(error) if !std::mem::replace(&mut told, true) => {
-                tracing::warn!("kafka: the group's offsets, for tools that show its lag, are not committed: {error}");
+            Ok(()) => {
+                committed = next;
+                shared.concern("group", None);
             }
-            Err(_) => {}
+            Err(error) => {
+                let last = shared.consumer.context().last_trouble();
+                shared.concern("group", Some(concern(&error, last.as_deref(), &shared.group)));
+            }
         }
     }
     shared.lag.lock().ended = true;
     shared.lag.changed.notify_all();
+}
+
+/// What is to be said of offsets that are not committed. `last`: the client's last trouble; a user that may not even find the
+/// group's coordinator has its commit fail for want of one, and the reason is told on the side.
+fn concern(error: &KafkaError, last: Option<&str>, group: &str) -> String {
+    let why = match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::GroupAuthorizationFailed) => refused(group),
+        Some(_) if last.is_some_and(|last| last.contains("Group authorization failed")) => refused(group),
+        Some(code) => lower(&code.to_string()),
+        None => lower(&error.to_string()),
+    };
+    format!("the offsets of group '{group}', for tools that show its lag, are not committed: {why}")
+}
+
+fn refused(group: &str) -> String {
+    format!("this user may not; grant READ on group '{group}', or name one that it may use (-X group.id=NAME)")
 }
 
 fn commit(consumer: &Consume, next: &Offsets) -> Result<(), KafkaError> {
@@ -106,6 +125,17 @@ mod tests {
 
     fn offsets(next: i64) -> Offsets {
         vec![(PartitionName { log: "t".into(), number: Some(0) }, NextOffset(next))]
+    }
+
+    #[test]
+    fn a_group_that_may_not_be_used_is_named_with_what_to_grant() {
+        let says = |code, last| concern(&KafkaError::ConsumerCommit(code), last, "minutely-x");
+        let grant = "grant READ on group 'minutely-x'";
+        assert!(says(RDKafkaErrorCode::GroupAuthorizationFailed, None).contains(grant));
+        let found = "FindCoordinator response error: Group authorization failed.";
+        assert!(says(RDKafkaErrorCode::WaitingForCoordinator, Some(found)).contains(grant));
+        let other = says(RDKafkaErrorCode::WaitingForCoordinator, Some("Connect failed"));
+        assert!(!other.contains(grant) && other.contains("Waiting for coordinator"), "{other}");
     }
 
     #[test]

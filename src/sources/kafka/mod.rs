@@ -21,6 +21,7 @@ mod config;
 mod context;
 mod ends;
 mod lag;
+mod policy;
 mod raw;
 mod reader;
 mod recall;
@@ -28,7 +29,7 @@ mod recall;
 mod tests;
 mod watch;
 
-pub(crate) use config::{Address, address, lower, producer_config, property_mistake, reason};
+pub(crate) use config::{Address, address, lower, producer_config, property_mistake, reads_uncommitted, reason};
 pub(crate) use context::Context;
 
 use super::{SourceOptions, Start};
@@ -41,6 +42,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -97,12 +99,21 @@ pub(crate) fn identity(uri: &str) -> String {
     format!("kafka:{}", topics.join(","))
 }
 
+/// What is needed of a topic.
+fn rights(topic: &str) -> String {
+    format!("grant READ, DESCRIBE and DESCRIBE_CONFIGS on topic '{topic}' to this user")
+}
+
 /// What readers and threads share.
 struct Shared {
     address: Address,
     bounded: bool,
+    /// The group whose offsets are committed.
+    group: String,
     questions: ends::Questions,
     news: Mutex<News>,
+    /// What an operator should know for as long as it is here, by what it is about.
+    concerns: Mutex<BTreeMap<&'static str, String>>,
     stop: AtomicBool,
     /// For lag tools.
     lag: lag::Lag,
@@ -136,8 +147,10 @@ impl Shared {
         Ok(Shared {
             address,
             bounded: options.bounded,
+            group: config.get("group.id").unwrap_or_default().to_owned(),
             questions: ends::Questions::default(),
             news: Mutex::default(),
+            concerns: Mutex::default(),
             stop: AtomicBool::new(false),
             lag: lag::Lag::default(),
             config,
@@ -173,6 +186,21 @@ impl Shared {
 
     fn tell(&self, found: Found) {
         self.news.lock().unwrap_or_else(PoisonError::into_inner).found.push(found);
+    }
+
+    /// What an operator should know of this from now on; none: nothing any more. Logged when it changes.
+    fn concern(&self, about: &'static str, what: Option<String>) {
+        let mut concerns = self.concerns.lock().unwrap_or_else(PoisonError::into_inner);
+        if concerns.get(about) == what.as_ref() {
+            return;
+        }
+        match what {
+            Some(what) => {
+                tracing::warn!("kafka: {what}");
+                concerns.insert(about, what);
+            }
+            None => drop(concerns.remove(about)),
+        }
     }
 
     fn halt(&self, halt: Halt) {
@@ -213,6 +241,10 @@ impl LogSource for Kafka {
         Opening { shared, options, deadline: Instant::now() + options.patience }.recall(&self.found, left)
     }
 
+    fn concerns(&self) -> Vec<String> {
+        self.shared.concerns.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
     fn committed(&self, next: Vec<(PartitionName, NextOffset)>) {
         self.shared.lag.is(next);
     }
@@ -236,6 +268,19 @@ impl Drop for Kafka {
                 tracing::error!("kafka: a thread of the source panicked");
             }
         }
+    }
+}
+
+/// Which topics there are, ten of them by name.
+fn others(mut names: Vec<String>) -> String {
+    names.retain(|name| !name.starts_with("__"));
+    names.sort_unstable();
+    let count = names.len();
+    names.truncate(10);
+    match count {
+        0 => "it shows none to this user".to_owned(),
+        1..=10 => format!("it has {}", names.join(", ")),
+        _ => format!("it has {} and {} more", names.join(", "), count - 10),
     }
 }
 
@@ -322,7 +367,7 @@ impl Opening<'_> {
                     Err(RDKafkaErrorCode::TopicAuthorizationFailed) => {
                         return Err(Trouble::Now(Halt::new(
                             HaltKind::Usage,
-                            format!("topic '{name}' may not be read by this user: grant READ and DESCRIBE on it"),
+                            format!("topic '{name}' may not be read by this user: {}", rights(name)),
                         )));
                     }
                     Err(error) => return Err(Trouble::Later(format!("topic '{name}': {error}"))),
@@ -340,18 +385,10 @@ impl Opening<'_> {
     fn no_such_topic(&self, missing: &[&str]) -> Halt {
         let brokers = &self.shared.address.brokers;
         let metadata = self.shared.asker.fetch_metadata(None, Duration::from_secs(2));
-        let mut others: Vec<String> = metadata
-            .as_ref()
-            .map_or_else(|_| Vec::new(), |all| all.topics().iter().map(|topic| topic.name().to_owned()).collect());
-        others.retain(|name| !name.starts_with("__"));
-        others.sort_unstable();
-        let count = others.len();
-        others.truncate(10);
-        let there = match count {
-            0 => "it shows none to this user".to_owned(),
-            1..=10 => format!("it has {}", others.join(", ")),
-            _ => format!("it has {} and {} more", others.join(", "), count - 10),
-        };
+        let there = metadata.map_or_else(
+            |error| format!("which topics it has could not be asked: {}", config::reason(&error)),
+            |all| others(all.topics().iter().map(|topic| topic.name().to_owned()).collect()),
+        );
         Halt::new(
             HaltKind::Usage,
             format!(
@@ -363,26 +400,22 @@ impl Opening<'_> {
 
     /// Compaction removes records from the middle of a log, so results would not be a function of it (R10).
     fn refuse_compacted(&self) -> Result<(), Halt> {
-        let config = config::config(Some(&self.shared.address), &self.options.properties);
-        let timeout = self.deadline.saturating_duration_since(Instant::now()).min(Duration::from_secs(10));
-        let policies = match admin::cleanup_policies(&config, &self.shared.address.topics, timeout) {
-            Ok(policies) => policies,
-            Err(error) => {
-                tracing::warn!("kafka: could not see whether the topics are compacted, which must not be: {error}");
-                return Ok(());
-            }
+        let timeout = self.deadline.saturating_duration_since(Instant::now()).min(policy::PATIENCE);
+        let meanwhile = || {
+            self.shared.serve(Duration::ZERO);
+            true
         };
-        for (topic, policy) in policies {
-            if policy.split(',').any(|policy| policy.trim() == "compact") {
-                return Err(Halt::new(
-                    HaltKind::Usage,
-                    format!(
-                        "topic '{topic}' has cleanup.policy={policy}: compaction removes records that count, so averages \
-                         could not be checked against the log; read a topic with cleanup.policy=delete"
-                    ),
-                ));
-            }
+        let policies = policy::ask(self.shared, &Wait { timeout, meanwhile: &meanwhile });
+        if let Some((topic, policy)) = policy::compacted(&policies) {
+            return Err(Halt::new(
+                HaltKind::Usage,
+                format!(
+                    "topic '{topic}' has cleanup.policy={policy}: compaction removes records that count, so averages \
+                     could not be checked against the log; read a topic with cleanup.policy=delete"
+                ),
+            ));
         }
+        self.shared.concern("cleanup.policy", policy::concern(&policies));
         Ok(())
     }
 
@@ -393,38 +426,33 @@ impl Opening<'_> {
             .flat_map(|topic| topic.partitions.iter().flatten().map(|&number| (topic.name.clone(), number)))
             .map(|(log, number)| PartitionName { log, number: Some(number) })
             .collect();
-        let committed = !self
-            .options
-            .properties
-            .iter()
-            .any(|(name, value)| name == "isolation.level" && value == "read_uncommitted");
+        let committed = !reads_uncommitted(&self.options.properties);
         let latest = self.options.start == Start::Latest;
-        let none = vec![None; names.len()];
-        let ends = if self.options.bounded || latest { self.offsets(&names, Offset::End, committed)? } else { none };
+        let wanted = self.options.bounded || latest;
+        let ends = wanted.then(|| self.offsets(&names, Offset::End, committed)).transpose()?;
         let earliest = self.offsets(&names, Offset::Beginning, false)?;
         let starts = match self.options.start {
-            Start::Latest => ends.clone(),
+            Start::Latest => ends.clone().expect("asked for, with latest"),
             Start::Earliest => earliest.clone(),
             Start::Time(time) => {
                 // Asked before: what is appended between the two requests is read if nothing before it is late enough.
                 let now = self.offsets(&names, Offset::End, false)?;
                 let ms = time.0.div_euclid(1_000_000) + i64::from(time.0.rem_euclid(1_000_000) > 0);
                 let first = self.offsets(&names, Offset::Offset(ms.max(0)), false)?;
-                first.into_iter().zip(now).map(|(first, now)| first.filter(|first| *first >= 0).or(now)).collect()
+                first.into_iter().zip(now).map(|(first, now)| if first >= 0 { first } else { now }).collect()
             }
         };
-        let found = names.into_iter().zip(starts).zip(earliest).zip(ends).map(|(((name, start), earliest), end)| {
-            let end = end.filter(|_| self.options.bounded);
-            let start = start.unwrap_or_default().min(end.unwrap_or(i64::MAX));
+        let found = names.into_iter().zip(starts).zip(earliest).enumerate().map(|(at, ((name, start), earliest))| {
+            let end = ends.as_ref().filter(|_| self.options.bounded).map(|ends| ends[at]);
+            let start = start.min(end.unwrap_or(i64::MAX));
             let log_id = topics.iter().find(|topic| topic.name == name.log).and_then(Topic::log_id);
-            let earliest = NextOffset(earliest.unwrap_or_default().min(start));
-            Found { name, start: NextOffset(start), earliest, end, log_id }
+            Found { name, start: NextOffset(start), earliest: NextOffset(earliest.min(start)), end, log_id }
         });
         Ok(found.collect())
     }
 
     /// One offset of each partition, in their order. -1: there is none (only of a time).
-    fn offsets(&self, names: &[PartitionName], what: Offset, committed: bool) -> Result<Vec<Option<i64>>, Halt> {
+    fn offsets(&self, names: &[PartitionName], what: Offset, committed: bool) -> Result<Vec<i64>, Halt> {
         let numbered = |name: &PartitionName| (name.log.clone(), name.number.unwrap_or_default());
         self.patiently(|wait| {
             let partitions = names.iter().map(numbered).map(|(topic, number)| (topic, number, what));
@@ -432,7 +460,7 @@ impl Opening<'_> {
             names
                 .iter()
                 .map(|name| match offsets.get(&numbered(name)) {
-                    Some(Ok(offset)) => Ok(Some(*offset)),
+                    Some(Ok(offset)) => Ok(*offset),
                     Some(Err(error)) => Err(Trouble::Later(format!("partition {name}: {error}"))),
                     None => Err(Trouble::Later(format!("partition {name}: no answer"))),
                 })

@@ -1,12 +1,13 @@
 //! The one place with `unsafe`: what rdkafka's safe API lacks and this source needs. A queue per partition read in
 //! batches, with a wake-up and the offset inside an end-of-partition event (the per-message path costs 1.6 times as
-//! much), and two admin requests: ListOffsets with isolation, and topics with their ids.
+//! much), and three admin requests: ListOffsets with isolation, topics with their ids, and topics' configurations with
+//! their errors (the safe API has an empty configuration where the broker refuses to tell it).
 //!
 //! Ownership: everything here holds or borrows the client it came from, so it is gone before that is, as it must be.
 
 #![allow(unsafe_code, reason = "librdkafka's C interface; each use says why it is sound")]
 
-use super::admin::{Offsets, Refused, Topic, Wait};
+use super::admin::{Configs, Offsets, Refused, Topic, Wait};
 use super::context::{Asker, Consume};
 use minutely_dataflows::{edge::Wake, record::Record, time::EventTime};
 use rdkafka::bindings as c;
@@ -295,6 +296,38 @@ pub(super) fn describe_topics(client: &Asker, wait: &Wait<'_>, names: &[String])
                 id: text_of(c::rd_kafka_Uuid_base64str(c::rd_kafka_TopicDescription_topic_id(topic))),
                 partitions: if code == RDKafkaErrorCode::NoError { Ok(numbers.collect()) } else { Err(code) },
             }
+        });
+        Ok(described.collect())
+    }
+}
+
+/// What these topics are set to.
+pub(super) fn describe_configs(client: &Asker, wait: &Wait<'_>, names: &[String]) -> Result<Configs, Refused> {
+    let names: Vec<CString> = names.iter().filter_map(|name| CString::new(name.as_str()).ok()).collect();
+    let (api, topic) = (
+        c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS,
+        c::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC,
+    );
+    // SAFETY: the names live throughout the calls, which copy them and the resources; those are destroyed once.
+    let event = request(client, wait, api, false, |rk, options, queue| unsafe {
+        let mut topics: Vec<_> =
+            names.iter().map(|name| c::rd_kafka_ConfigResource_new(topic, name.as_ptr())).collect();
+        c::rd_kafka_DescribeConfigs(rk, topics.as_mut_ptr(), topics.len(), options, queue);
+        c::rd_kafka_ConfigResource_destroy_array(topics.as_mut_ptr(), topics.len());
+    })?;
+    // SAFETY: everything read belongs to the event and is copied before it is dropped.
+    unsafe {
+        let result = c::rd_kafka_event_DescribeConfigs_result(event.0);
+        let topics = items(|count| c::rd_kafka_DescribeConfigs_result_resources(result, count));
+        let described = topics.iter().map(|&topic| {
+            let code = RDKafkaErrorCode::from(c::rd_kafka_ConfigResource_error(topic));
+            let entries = items(|count| c::rd_kafka_ConfigResource_configs(topic, count)).iter();
+            let entries =
+                entries.map(|&entry| (c::rd_kafka_ConfigEntry_name(entry), c::rd_kafka_ConfigEntry_value(entry)));
+            let known = entries.filter(|(_, value)| !value.is_null());
+            let config = known.map(|(name, value)| (text_of(name), text_of(value))).collect();
+            let name = text_of(c::rd_kafka_ConfigResource_name(topic));
+            (name, if code == RDKafkaErrorCode::NoError { Ok(config) } else { Err(code) })
         });
         Ok(described.collect())
     }

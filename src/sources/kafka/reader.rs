@@ -9,7 +9,7 @@
 
 use super::admin::Wait;
 use super::raw::PartitionQueue;
-use super::{Shared, raw};
+use super::{Shared, raw, rights};
 use minutely_dataflows::edge::{Answer, Halt, HaltKind, PartitionReader, Wake};
 use minutely_dataflows::record::{LastRecord, PartitionName, Record};
 use minutely_dataflows::time::NextOffset;
@@ -177,10 +177,9 @@ impl Reader {
                     self.position
                 ),
             )),
-            Code::TopicAuthorizationFailed => Err(Halt::new(
-                HaltKind::Usage,
-                format!("{place}: {text}; grant READ and DESCRIBE on topic '{}' to this user", self.topic),
-            )),
+            Code::TopicAuthorizationFailed => {
+                Err(Halt::new(HaltKind::Usage, format!("{place}: {text}; {}", rights(&self.topic))))
+            }
             // A topic that is gone is found by those who look at topics; the rest is a broker that will be back.
             _ => {
                 self.shared.consumer.context().trouble(&format!("{place}: {text}"));

@@ -39,14 +39,14 @@ impl Opening<'_> {
             .zip(firsts.iter().zip(&ends))
             .map(|((found, last), (first, end))| Recalled {
                 log_id: found.log_id.clone(),
-                first: first.map(NextOffset),
-                end: end.map(NextOffset),
+                first: Some(NextOffset(*first)),
+                end: Some(NextOffset(*end)),
                 last: if last.is_some() { Memory::Gone } else { Memory::Unknown },
             })
             .collect();
         let held = |(number, (_, last)): (usize, &(&Found, &Option<LastRecord>))| {
             let offset = last.as_ref()?.offset;
-            (firsts[number]? <= offset && offset < ends[number]?).then_some((number, offset))
+            (firsts[number] <= offset && offset < ends[number]).then_some((number, offset))
         };
         let wanted: Vec<(usize, i64)> = known.iter().enumerate().filter_map(held).collect();
         if !wanted.is_empty() {

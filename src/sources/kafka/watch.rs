@@ -1,10 +1,9 @@
-//! Looks every two seconds which partitions the topics have. A partition found while running is read from its earliest
+//! Looks every two seconds which partitions the topics have, and now and then whether one became compacted (`policy.rs`). A partition found while running is read from its earliest
 //! record, whatever `--start` says: its first records are as new as it is. A topic that is gone, or was made anew under
 //! the same name, ends the run: what would be read is not the log that was begun.
 
-use super::Shared;
 use super::admin::{Topic, Wait};
-use super::raw;
+use super::{Shared, policy, raw};
 use minutely_dataflows::edge::{Found, Halt, HaltKind};
 use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::time::NextOffset;
@@ -18,6 +17,8 @@ use std::time::{Duration, Instant};
 const EVERY: Duration = Duration::from_secs(2);
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long topics may go unseen before that is said: a broker that is restarted takes a while.
+const UNSEEN: Duration = Duration::from_secs(60);
 /// A topic is gone when so many looks in a row were told so: one broker may know less than the cluster for a moment.
 const GONE_AFTER: u32 = 3;
 
@@ -25,6 +26,10 @@ const GONE_AFTER: u32 = 3;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
     topics: BTreeMap<String, KnownTopic>,
+    /// Since when some partition that is new could not be seen.
+    unseen: Option<Instant>,
+    /// Why, in the last look.
+    why: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,6 +43,7 @@ impl Known {
     /// Compares a look with what is known: the partitions that are new, or why the run cannot go on.
     pub(super) fn look(&mut self, topics: &[Topic]) -> Result<Vec<PartitionName>, Halt> {
         let mut new = Vec::new();
+        self.why = None;
         for topic in topics {
             let name = &topic.name;
             let known = self.topics.entry(name.clone()).or_insert_with(|| KnownTopic {
@@ -73,10 +79,21 @@ impl Known {
                         ));
                     }
                 }
-                Err(error) => tracing::debug!("kafka: topic '{name}' could not be looked at: {error}"),
+                Err(error) => self.why = Some(format!("topic '{name}': {error}")),
             }
         }
         Ok(new)
+    }
+
+    /// What is to be said of partitions that cannot be seen, after a look.
+    fn concern(&mut self, now: Instant) -> Option<String> {
+        let Some(why) = &self.why else {
+            self.unseen = None;
+            return None;
+        };
+        let since = *self.unseen.get_or_insert(now);
+        (now.duration_since(since) >= UNSEEN)
+            .then(|| format!("partitions that are new are not read: the topics cannot be looked at ({why})"))
     }
 
     /// This partition is told to the run: it is not new any more.
@@ -89,38 +106,43 @@ impl Known {
 
 /// The thread: serves the clients' events, and looks.
 pub(super) fn run(shared: &Shared, mut known: Known) {
-    let mut looked = Instant::now();
-    while !shared.stopping() {
-        shared.serve(Duration::from_millis(100));
-        if looked.elapsed() >= EVERY {
-            look(shared, &mut known);
-            looked = Instant::now();
-        }
-    }
-}
-
-fn look(shared: &Shared, known: &mut Known) {
+    let (mut looked, mut policies) = (Instant::now(), Instant::now());
     let meanwhile = || {
         shared.serve(Duration::ZERO);
         !shared.stopping()
     };
     let wait = Wait { timeout: PATIENCE, meanwhile: &meanwhile };
+    while !shared.stopping() {
+        shared.serve(Duration::from_millis(100));
+        if looked.elapsed() >= EVERY {
+            look(shared, &mut known, &wait);
+            shared.concern("new partitions", known.concern(Instant::now()));
+            looked = Instant::now();
+        }
+        if policies.elapsed() >= policy::EVERY {
+            policy::look(shared, &wait);
+            policies = Instant::now();
+        }
+    }
+}
+
+fn look(shared: &Shared, known: &mut Known, wait: &Wait<'_>) {
     let asker = shared.asker.client();
-    let new = match raw::describe_topics(asker, &wait, &shared.address.topics) {
+    let new = match raw::describe_topics(asker, wait, &shared.address.topics) {
         Ok(topics) => match known.look(&topics) {
             Ok(new) => new,
             Err(halt) => return shared.halt(halt),
         },
-        Err(refused) => return tracing::debug!("kafka: topics could not be looked at: {refused}"),
+        Err(refused) => return known.why = Some(refused.text),
     };
     if new.is_empty() || shared.bounded {
         return; // a bounded run reads what was there when it began
     }
     let numbered = |name: &PartitionName| (name.log.clone(), name.number.unwrap_or_default());
     let partitions = new.iter().map(numbered).map(|(topic, number)| (topic, number, Offset::Beginning));
-    let starts = match raw::list_offsets(asker, &wait, partitions, false) {
+    let starts = match raw::list_offsets(asker, wait, partitions, false) {
         Ok(starts) => starts,
-        Err(refused) => return tracing::debug!("kafka: new partitions could not be looked at: {refused}"),
+        Err(refused) => return known.why = Some(refused.text),
     };
     for name in new {
         let log_id = known.topics.get(&name.log).map(|topic| topic.id.clone());
@@ -131,7 +153,8 @@ fn look(shared: &Shared, known: &mut Known) {
                 let start = NextOffset(*start);
                 shared.tell(Found { name, start, earliest: start, end: None, log_id });
             }
-            _ => tracing::debug!("kafka: new partition {name} has no leader yet"), // the next look finds it again
+            Some(Err(error)) => known.why = Some(format!("partition {name}: {error}")), // the next look finds it again
+            _ => known.why = Some(format!("partition {name}: no answer where it begins")),
         }
     }
 }
@@ -159,6 +182,22 @@ mod tests {
         assert_eq!(names(&known.look(&both).expect("fine")), ["a/1"]);
         let more = [topic("a", "1", Ok(vec![0, 1, 2])), topic("b", "2", Err(RDKafkaErrorCode::LeaderNotAvailable))];
         assert_eq!(names(&known.look(&more).expect("fine")), ["a/1", "a/2"]);
+    }
+
+    #[test]
+    fn what_is_not_seen_for_a_minute_is_said_until_it_is_seen() {
+        let (mut known, began) = (Known::default(), Instant::now());
+        let here = [topic("a", "1", Ok(vec![0]))];
+        let hidden = [topic("a", "", Err(RDKafkaErrorCode::TopicAuthorizationFailed))];
+        known.look(&here).expect("fine");
+        known.look(&hidden).expect("fine");
+        assert_eq!(known.concern(began), None);
+        let said = known.concern(began + UNSEEN).expect("a minute");
+        assert!(said.contains("are not read") && said.contains("topic 'a': "), "{said}");
+        known.look(&here).expect("fine");
+        assert_eq!(known.concern(began + UNSEEN), None);
+        known.look(&hidden).expect("fine");
+        assert_eq!(known.concern(began + UNSEEN), None, "counted from now on");
     }
 
     #[test]
