@@ -146,7 +146,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock, open_files: u64) -> Res
         let sinks: Vec<_> = config.sinks.iter().map(|uri| shown(uri)).collect();
         say(&format!("{} -> {}", shown(&config.source), sinks.join(", ")));
     }
-    let served = serve(listening, hands.as_mut(), head.as_ref(), &config, &source, names.clone(), clock, open_files)?;
+    let served = serve(listening, hands.as_mut(), head.as_ref(), &config, &source, clock, open_files)?;
 
     let opened_at = bounded.then(|| run_start.max(clock.wall()));
     let settings = Settings { instant: bounded.then_some(run_start), opened_at, ..config.settings };
@@ -210,7 +210,6 @@ fn serve(
     head: Option<&Manifest>,
     config: &Config,
     source: &Arc<dyn LogSource>,
-    sinks: Vec<String>,
     clock: Clock,
     open_files: u64,
 ) -> Result<Option<Every>, Halt> {
@@ -238,7 +237,7 @@ fn serve(
         source: shown(&config.source),
         source_now: Box::new(source_now),
         sinks_uri: config.sinks.iter().map(|uri| shown(uri)).collect(),
-        sinks,
+        sinks: sink_names(config),
         sinks_now: Box::new(sinks_now),
         workers: config.cluster.workers * config.cluster.addresses.len().max(1),
         settings: config.settings.clone(),

@@ -140,7 +140,7 @@ pub(crate) trait RowWriter: Send {
 #[derive(Debug)]
 enum Target {
     Local(Local),
-    Influx(influx::Address),
+    Influx(Box<influx::Address>),
 }
 
 const KNOWN: &str = "sqlite:PATH[?table=NAME], influxdb://host:port/org/bucket, influxdb1://host:port/db (either with +https before \
@@ -154,7 +154,7 @@ impl Target {
         let shown = shown(uri);
         match uri.split_once(':') {
             Some((scheme, rest)) if influx::Address::SCHEMES.contains(&scheme) => {
-                influx::Address::parse(scheme, rest, &shown, env).map(Target::Influx)
+                influx::Address::parse(scheme, rest, &shown, env).map(|address| Target::Influx(Box::new(address)))
             }
             _ => Err(vec![format!("sink `{shown}`: unknown; there are {KNOWN}")]),
         }
@@ -214,7 +214,7 @@ pub(crate) fn takes(uri: &str, emit: Emit) -> Vec<Takes> {
 pub(crate) fn check(uri: &str, options: &SinkOptions) -> Result<(), Halt> {
     match parsed(uri)? {
         Target::Local(local) => local.look(options),
-        Target::Influx(address) => influx::look(address, options),
+        Target::Influx(address) => influx::look(*address, options),
     }
 }
 
@@ -225,7 +225,7 @@ pub(crate) fn check(uri: &str, options: &SinkOptions) -> Result<(), Halt> {
 pub(crate) fn open(uri: &str, options: &SinkOptions) -> Result<Vec<OpenSink>, Halt> {
     match parsed(uri)? {
         Target::Local(local) => Ok(vec![local.open(uri, options)?]),
-        Target::Influx(address) => influx::open(address, options),
+        Target::Influx(address) => influx::open(*address, options),
     }
 }
 

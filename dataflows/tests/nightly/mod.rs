@@ -20,7 +20,7 @@ pub(crate) fn late(open_at_first: bool) -> i64 {
     let mut chain = Manifest::fresh(BTreeMap::new());
     for night in 1..=4 {
         let at_end = if open_at_first { AtEnd::KeepOpen } else { AtEnd::CloseUnlessGrown };
-        chain = Night::begin(chain, at_end, night * A_NIGHT).to_its_end();
+        chain = Night::begin(chain, at_end, night * A_NIGHT).ends();
     }
     let state = chain.partitions[0].state.as_ref().unwrap();
     assert_eq!(state.counts.read, 4 * A_NIGHT);
@@ -85,7 +85,7 @@ impl Night {
     }
 
     /// Until a manifest says that all is read; no sink takes anything, so that nothing is forgotten.
-    fn to_its_end(mut self) -> Manifest {
+    fn ends(mut self) -> Manifest {
         for _ in 0..100 {
             self.now += SECOND;
             let Some(end) = self.tell(Facts { reported: Some(0), ..Facts::default() }).end else { continue };
