@@ -138,7 +138,7 @@ pub(crate) trait RowWriter: Send {
 #[derive(Debug)]
 enum Target {
     Local(Local),
-    Influx(influx::Address),
+    Influx(Box<influx::Address>),
 }
 
 /// A sink of this machine.
@@ -166,7 +166,7 @@ impl Target {
             Some(("stdout", "")) => Ok(Target::Local(Local::Stdout)),
             Some(("stdout", _)) => Err(vec![format!("sink `{shown}`: nothing goes after `stdout:`")]),
             Some((scheme, rest)) if influx::Address::SCHEMES.contains(&scheme) => {
-                influx::Address::parse(scheme, rest, &shown, env).map(Target::Influx)
+                influx::Address::parse(scheme, rest, &shown, env).map(Box::new).map(Target::Influx)
             }
             _ => Err(vec![format!("sink `{shown}`: unknown; there are {KNOWN}")]),
         }
@@ -212,7 +212,7 @@ fn file_takes(emit: Emit) -> Takes {
 pub(crate) fn check(uri: &str, options: &SinkOptions) -> Result<(), Halt> {
     match parsed(uri)? {
         Target::Local(local) => look(&local, options),
-        Target::Influx(address) => influx::look(address, options),
+        Target::Influx(address) => influx::look(*address, options),
     }
 }
 
@@ -231,7 +231,7 @@ fn look(local: &Local, options: &SinkOptions) -> Result<(), Halt> {
 pub(crate) fn open(uri: &str, options: &SinkOptions) -> Result<Vec<OpenSink>, Halt> {
     match parsed(uri)? {
         Target::Local(local) => Ok(vec![open_local(uri, &local, options)?]),
-        Target::Influx(address) => influx::open(address, options),
+        Target::Influx(address) => influx::open(*address, options),
     }
 }
 
