@@ -24,8 +24,8 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
                   ?token_file=PATH); influxdb1: takes ?user=NAME with MINUTELY_INFLUX1_PASSWORD (or password_env, password_file), \
                   ?token_env or ?token_file, or nothing; Kafka's password is MINUTELY_KAFKA_PASSWORD, and an -X property that \
                   holds a secret is env:NAME or file:PATH; MINUTELY_HTTP_TOKEN.\n\
-                  Exit codes: 0 done, 64 usage or configuration, 65 bad data that was told to be fatal, or a log or a state that \
-                  is not what it was, 69 a service is unreachable, 70 internal, 78 another run owns the state."
+                  Exit codes: 0 done, 64 usage or configuration, 65 bad data that was told to be fatal, a log or a state that \
+                  is not what it was, or a bounded run of which a database refused every row, 69 a service is unreachable, 70 internal, 78 another run owns the state."
 )]
 pub(crate) struct Args {
     /// What to read: sim:?symbols=&rate=&partitions=&… (a built-in market) · kafka://host:port[,…]/topic[,…] · file:GLOB
@@ -34,8 +34,9 @@ pub(crate) struct Args {
     pub(crate) source: String,
 
     /// Where rows go, repeatable: sqlite:PATH[?table=NAME] · influxdb://host:port/org/bucket · influxdb1://host:port/db (v1 API;
-    /// influxdb+https: and influxdb1+https: for TLS; ?measurement=NAME and ?tag.NAME=VALUE, repeatable, name a place of its own
-    /// in the bucket) · csv:PATH ·
+    /// influxdb+https: and influxdb1+https: for TLS; a path before /org/bucket or /db is a proxy's; ?measurement=NAME and
+    /// ?tag.NAME=VALUE, repeatable, name a place of its own in the bucket; ?timeout=10s and ?batch=5000 are how long a write may
+    /// take at first, and its lines at most) · csv:PATH ·
     /// stdout: [default: sqlite: in the data folder]
     #[arg(long = "sink", value_name = "URI", env = "MINUTELY_SINK")]
     pub(crate) sinks: Vec<String>,

@@ -452,6 +452,7 @@ fn work<A: Accumulate>(
     alarm: &Alarm,
 ) -> Result<(), Halt> {
     let healths: Vec<_> = hands.iter().flat_map(|h| h.sinks.iter().map(|sink| Arc::clone(&sink.health))).collect();
+    let (told, sinks_of_run) = (Arc::clone(stop), healths.clone());
     let (stop, readers) = (Arc::clone(stop), healths.clone());
     let kept = shared.kept().inspect_err(|halt| alarm.raise(halt))?;
     let job = Job {
@@ -496,8 +497,24 @@ fn work<A: Accumulate>(
         if shared.read_before == Some(status.ledger.counts.read) {
             say("nothing is new in the log since the last run");
         }
+        if shared.settings.bounded && !told.load(Ordering::Acquire) {
+            return something_is_stored(&sinks_of_run);
+        }
     }
     Ok(())
+}
+
+/// A bounded run of which a database has taken nothing has not done what it was for.
+fn something_is_stored(sinks: &[Arc<sinks::Health>]) -> Result<(), Halt> {
+    let refused = sinks.iter().find_map(|health| Some((health.name(), health.refused_all()?)));
+    refused.map_or(Ok(()), |(name, points)| {
+        let why = format!(
+            "sink {name}: the database refused all {points} points of this run, and nothing is stored; unwritable.jsonl in the \
+             job's folder has each with its reason (a retention that is shorter than the data is old, fields of another type, \
+             ...): mend that, and begin anew with `minutely state rebuild`"
+        );
+        Err(Halt::new(HaltKind::Data, why))
+    })
 }
 
 /// Worker 0's thread, once it runs: whoever has news for it wakes it.

@@ -23,7 +23,8 @@ pub struct Halt {
 pub enum HaltKind {
     /// 64: usage or configuration.
     Usage = 64,
-    /// 65: bad data that was told to be fatal.
+    /// 65: bad data that was told to be fatal, a log or a state that is not what it was, or a bounded run of which a database
+    /// refused every row.
     Data = 65,
     /// 69: a service is unreachable.
     Unreachable = 69,

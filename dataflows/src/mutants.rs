@@ -64,6 +64,8 @@ mutants! {
     FloatSum,
     /// `delivery.rs`: a point that a database refuses is dropped and not recorded.
     PointDropped,
+    /// `delivery.rs`: a write of which the oldest points were left out is bisected like any other. Blames some that are stored.
+    OldestBisected,
     /// `delivery.rs`: 422, which says that a write was partial, is taken for success.
     PartialIsSuccess,
 }

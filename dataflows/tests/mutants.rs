@@ -29,7 +29,7 @@ fn noticed_by(mutant: Mutant) -> (fn(u64) -> bool, &'static [u64]) {
         Mutant::ClosesWhatGoesOn => (|_| nightly::late(true) > 0, &[0]),
         Mutant::SilenceCompounds => (|_| lagging::silence() > 0, &[0]),
         Mutant::FollowersIgnored | Mutant::ZombieCollects => (chain, &[0]),
-        Mutant::PointDropped | Mutant::PartialIsSuccess => (delivery, &[0]),
+        Mutant::PointDropped | Mutant::PartialIsSuccess | Mutant::OldestBisected => (delivery, &[0]),
         Mutant::OpenTransactionIsTheEnd => (simulation, &[5019, 5020, 5027]),
         Mutant::FiledUnderCapability => (simulation, &[5001, 5005, 5012]),
         Mutant::LineBeforeCommit => (simulation, &[5000, 5016, 5069]),

@@ -154,7 +154,7 @@ impl Target {
         let shown = shown(uri);
         match uri.split_once(':') {
             Some((scheme, rest)) if influx::Address::SCHEMES.contains(&scheme) => {
-                influx::Address::parse(scheme, rest, &shown, env).map(|address| Target::Influx(Box::new(address)))
+                influx::Address::parse(scheme, rest, &shown, env).map(Box::new).map(Target::Influx)
             }
             _ => Err(vec![format!("sink `{shown}`: unknown; there are {KNOWN}")]),
         }

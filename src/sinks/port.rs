@@ -96,6 +96,7 @@ pub(crate) struct Health {
     remark: Mutex<Option<String>>,
     closed: AtomicBool,
     unwritable: AtomicU64,
+    written: AtomicU64,
 }
 
 impl Health {
@@ -107,6 +108,7 @@ impl Health {
             remark: Mutex::new(None),
             closed: AtomicBool::new(false),
             unwritable: AtomicU64::new(0),
+            written: AtomicU64::new(0),
         })
     }
 
@@ -133,6 +135,17 @@ impl Health {
     /// Points that the database will never take, recorded in `unwritable.jsonl`; counted since the start.
     pub(crate) fn unwritable(&self) -> u64 {
         self.unwritable.load(Ordering::Relaxed)
+    }
+
+    /// Whether the database has refused all that it was sent: then nothing of the run is there. How many points.
+    pub(crate) fn refused_all(&self) -> Option<u64> {
+        let refused = Some(self.unwritable()).filter(|refused| *refused > 0);
+        refused.filter(|_| self.written.load(Ordering::Relaxed) == 0)
+    }
+
+    /// What this sink is called in messages.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Says what is wrong; logged when it is news.
@@ -162,6 +175,11 @@ impl Health {
 
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
+    }
+
+    /// Counts points that a database has stored. (A file takes whatever it is given.)
+    pub(super) fn count_written(&self, points: u64) {
+        self.written.fetch_add(points, Ordering::Relaxed);
     }
 
     pub(super) fn count_unwritable(&self, points: u64) {

@@ -22,12 +22,24 @@ impl Influx {
         Some(Self::at(url, needs(what, "MINUTELY_TEST_INFLUX_ORG")?, token.trim().to_owned()))
     }
 
+    /// As [`Influx::of_tests`]; the bucket keeps points for so many seconds.
+    pub(crate) fn that_keeps(what: &str, seconds: u64) -> Option<Self> {
+        let url = needs(what, "MINUTELY_TEST_INFLUX_URL")?;
+        let token = std::fs::read_to_string(needs(what, "MINUTELY_TEST_INFLUX_TOKEN_FILE")?).unwrap();
+        let rules = serde_json::json!([{"type": "expire", "everySeconds": seconds}]);
+        Some(Self::with(url, needs(what, "MINUTELY_TEST_INFLUX_ORG")?, token.trim().to_owned(), &rules))
+    }
+
     fn at(url: String, org: String, token: String) -> Self {
+        Self::with(url, org, token, &serde_json::json!([]))
+    }
+
+    fn with(url: String, org: String, token: String, rules: &serde_json::Value) -> Self {
         let influx = Influx { url, org, token, bucket: fresh("real") };
         let orgs: serde_json::Value =
             serde_json::from_str(&influx.get("/api/v2/orgs", &[("org", &influx.org)], "application/json")).unwrap();
         let id = orgs["orgs"][0]["id"].as_str().unwrap();
-        let body = serde_json::json!({"orgID": id, "name": influx.bucket, "retentionRules": []}).to_string();
+        let body = serde_json::json!({"orgID": id, "name": influx.bucket, "retentionRules": rules}).to_string();
         let made = wait_for(async {
             let request = reqwest::Client::new().post(format!("{}/api/v2/buckets", influx.url));
             let request = request.header("Authorization", format!("Token {}", influx.token));

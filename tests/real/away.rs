@@ -1,6 +1,6 @@
 //! A database that is not there when a run begins: the run begins all the same, and its rows come when it does.
 
-use crate::common::influx::OwnInflux;
+use crate::common::influx::{Influx, OwnInflux};
 use crate::common::program::{PATIENCE, Program};
 use crate::common::rows::{csv, only, plain, same};
 use std::time::{Duration, Instant};
@@ -59,4 +59,34 @@ fn a_bounded_run_waits_for_it_as_long_as_it_was_told_to() {
     {
         assert!(ended.said.contains(part), "`{part}` is not in: {}", ended.said);
     }
+}
+
+#[test]
+fn a_proxy_that_the_environment_names_is_named_in_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = "influxdb://localhost:9/market/ticks";
+    let mut args = vec!["--source", SOURCE, "--sink", sink, "--until-end", "--sink-timeout", "1s"];
+    args.extend(SHORT);
+    let env = [("INFLUX_TOKEN", "t"), ("http_proxy", "http://me:s3cret@127.0.0.1:1"), ("no_proxy", "elsewhere")];
+    let ended = Program::run(&folder.path().join("data"), &args, &env);
+    assert_eq!(ended.code, Some(69), "{}", ended.said);
+    assert!(ended.said.contains("by the proxy http://127.0.0.1:1/, from http_proxy or all_proxy"), "{}", ended.said);
+    assert!(!ended.said.contains("s3cret"), "{}", ended.said);
+}
+
+#[test]
+fn a_bounded_run_of_which_nothing_could_be_stored_does_not_end_well() {
+    let Some(influx) = Influx::that_keeps("rows that a database refuses", 3_600) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let ticks = folder.path().join("ticks.jsonl");
+    std::fs::write(&ticks, "{\"symbol\":\"A\",\"price\":10,\"ts\":1767600000000}\n").unwrap();
+    let (source, sink) = (format!("file:{}", ticks.display()), influx.uri());
+    let text = format!("csv:{}", folder.path().join("minutes.csv").display());
+    let args = ["--source", &source, "--sink", &sink, "--sink", &text];
+    let ended = Program::run(&folder.path().join("data"), &args, &[("INFLUX_TOKEN", &influx.token)]);
+    assert_eq!(ended.code, Some(65), "{}", ended.said);
+    for part in ["refused all 1 points of this run", "unwritable.jsonl", "minutely: done: 1 records read"] {
+        assert!(ended.said.contains(part), "`{part}` is not in: {}", ended.said);
+    }
+    assert_eq!(csv(&folder.path().join("minutes.csv")).len(), 1, "the other sink has it");
 }

@@ -2,7 +2,7 @@
 //! in the end, and only those refused that it will never take?
 
 use fastrand::Rng;
-use minutely_dataflows::delivery::{Delivery, Outcome, Request, Verdict, dropped, judge};
+use minutely_dataflows::delivery::{Delivery, Outcome, Request, Verdict, dropped, judge, oldest_dropped};
 use std::collections::BTreeSet;
 
 /// A database of points by number.
@@ -15,7 +15,16 @@ struct Database {
     most: usize,
     /// It refuses everything for so many answers yet.
     sick: usize,
+    /// No write with points in it is small enough for so many answers yet.
+    narrow: usize,
+    /// What a write has stored whose outcome was not told.
+    untold: BTreeSet<usize>,
+    /// Points below this are too old, unless their shard has a younger one in the same write.
+    young: usize,
 }
+
+/// Points of one shard.
+const SHARD: usize = 7;
 
 impl Database {
     /// The status and the text of its answer.
@@ -27,12 +36,28 @@ impl Database {
         if points.len() > self.most {
             return (413, String::new());
         }
+        if self.narrow > 0 && !points.is_empty() {
+            self.narrow -= 1;
+            return (413, String::new());
+        }
+        let is_there =
+            |point: &usize| points.iter().any(|other| *other >= self.young && other / SHARD == point / SHARD);
+        let old: Vec<_> = points.iter().filter(|point| **point < self.young && !is_there(point)).collect();
+        if !old.is_empty() {
+            let count = old.len();
+            self.stored.extend(points.iter().skip(count));
+            return (
+                422,
+                format!("partial write: dropped {count} points outside retention policy of … dropped={count}"),
+            );
+        }
         let good: Vec<_> = points.iter().filter(|point| !self.poison.contains(point)).copied().collect();
         let bad = points.len() - good.len();
         match self.rng.u8(..12) {
             0 => (500, "nothing was written".into()),
             1 => {
-                self.stored.extend(good);
+                self.stored.extend(&good);
+                self.untold.extend(good);
                 (500, "timeout, and all was written".into())
             }
             2 => (503, String::new()),
@@ -55,28 +80,49 @@ pub(crate) fn accounts_for_every_point(seed: u64) -> bool {
     let points = rng.usize(..60);
     let poison: BTreeSet<_> = (0..points).filter(|_| rng.u8(..8) == 0).collect();
     let (most, sick) = (rng.usize(1..40), if rng.bool() { rng.usize(..6) } else { 0 });
-    let mut database = Database { rng, stored: BTreeSet::new(), poison, most, sick };
+    let narrow = if rng.u8(..4) == 0 { rng.usize(..30) } else { 0 };
+    // Old points, or poison: a write that has both says but one of them.
+    let young = if rng.bool() { rng.usize(..=points) } else { 0 };
+    let poison = if young > 0 { BTreeSet::new() } else { poison };
+    let mut database =
+        Database { rng, stored: BTreeSet::new(), poison, most, sick, narrow, untold: BTreeSet::new(), young };
     let mut delivery = Delivery::new(points);
     let mut requests = 0;
-    while let Some(request) = delivery.next() {
+    let mut at_once = 1;
+    while let Some(request) = delivery.next(at_once) {
         requests += 1;
+        at_once = database.rng.usize(1..=points.max(1));
         if requests > 100_000 {
             return false;
         }
         let sent: Vec<usize> = match request {
             Request::Points(range) => range.collect(),
             Request::Empty => Vec::new(),
+            Request::Small => {
+                let small = if database.narrow > 0 { Outcome::Split(String::new()) } else { Outcome::Done };
+                database.narrow = database.narrow.saturating_sub(1);
+                delivery.answered(small);
+                continue;
+            }
         };
         let (status, answer) = database.answer(&sent);
-        let outcome = match judge(status) {
+        let times: Vec<_> = sent.iter().map(|point| i64::try_from(*point).expect("small")).collect();
+        let oldest = oldest_dropped(&answer, &times);
+        let outcome = match judge(status, false) {
             Verdict::Done => Outcome::Done,
             Verdict::Split => Outcome::Split(answer),
-            Verdict::Blame => Outcome::Blame { dropped: dropped(&answer).filter(|_| status == 422), answer },
+            Verdict::Blame => Outcome::Blame {
+                dropped: oldest.or_else(|| dropped(&answer).filter(|_| status == 422)),
+                oldest: oldest.is_some(),
+                answer,
+            },
             Verdict::Again | Verdict::Hold => continue,
         };
         delivery.answered(outcome);
     }
     let refused: BTreeSet<_> = delivery.refused().into_iter().map(|(point, _)| point).collect();
     let all: BTreeSet<_> = (0..points).collect();
-    refused == database.poison && database.stored == &all - &refused
+    let to_blame = if young > 0 { refused.iter().all(|point| *point < young) } else { refused == database.poison };
+    let both = &database.stored & &refused;
+    to_blame && &database.stored | &refused == all && both.is_subset(&database.untold)
 }

@@ -4,9 +4,11 @@
 //! goes to it only if the URI says so: it may be another server than the one the variables are meant for.
 
 use super::series::Series;
+use crate::duration::parse_ms;
 use reqwest::{RequestBuilder, Url};
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 /// Where the token is looked for if the URI does not say.
 const TOKEN_VARIABLES: [&str; 2] = ["MINUTELY_INFLUX_TOKEN", "INFLUX_TOKEN"];
@@ -19,10 +21,14 @@ type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// Whom to write to.
 #[derive(Debug)]
 pub(in crate::sinks) struct Address {
-    /// Scheme, host and port.
+    /// Scheme, host and port, and the path that a proxy has the server at.
     pub(super) base: Url,
     pub(super) place: Place,
     pub(super) series: Series,
+    /// How long an answer is waited for, at first; none if the URI does not say.
+    pub(super) timeout: Option<Duration>,
+    /// How many lines are sent at once, at most.
+    pub(super) batch: usize,
     pub(super) access: Access,
     /// The URI without its query: for log lines.
     pub(super) name: String,
@@ -156,10 +162,10 @@ impl Address {
             mistake("has a `#`, which means nothing here; write it as %23".to_owned());
         }
         let place = Place::of(&url, first).map_err(&mut mistake).ok();
-        let (series, rest_of_query) = points(&url, &mut mistake);
-        let access = Access::of(&rest_of_query, first, env).map_err(|all| all.into_iter().for_each(&mut mistake)).ok();
+        let options = Options::of(&url, &mut mistake);
+        let access = Access::of(&options.others, first, env).map_err(|all| all.into_iter().for_each(&mut mistake)).ok();
         let mut base = url.clone();
-        base.set_path("");
+        base.set_path(place.as_ref().map_or("", |(path, _)| path));
         base.set_query(None);
         base.set_fragment(None);
         if url.port().is_none() && !rest[2..].split('/').next().unwrap_or_default().ends_with(":80") && !tls {
@@ -169,8 +175,9 @@ impl Address {
             }
         }
         match (place, access) {
-            (Some(place), Some(access)) if mistakes.is_empty() => {
-                Ok(Address { base, place, series, access, name: shown.to_owned() })
+            (Some((_, place)), Some(access)) if mistakes.is_empty() => {
+                let Options { series, timeout, batch, others: _ } = options;
+                Ok(Address { base, place, series, timeout, batch, access, name: shown.to_owned() })
             }
             _ => Err(mistakes),
         }
@@ -179,7 +186,7 @@ impl Address {
     /// What the server has at this path, which begins with a slash.
     pub(super) fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();
-        url.set_path(path);
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
         url
     }
 
@@ -196,13 +203,15 @@ impl Address {
 }
 
 impl Place {
-    fn of(url: &Url, first: bool) -> Result<Self, String> {
+    /// The path of a proxy, as it is written, and the place: its last two names, or the last.
+    fn of(url: &Url, first: bool) -> Result<(String, Self), String> {
         let path = url.path().strip_prefix('/').unwrap_or_default();
         let names: Option<Vec<_>> =
             path.split('/').map(|name| decoded(name).filter(|name| !name.trim().is_empty())).collect();
+        let before = |count: usize| path.rsplitn(count + 1, '/').nth(count).unwrap_or_default().to_owned();
         match (names.unwrap_or_default().as_slice(), first) {
-            ([database], true) => Ok(Place::Database(database.clone())),
-            ([org, bucket], false) => Ok(Place::Bucket { org: org.clone(), bucket: bucket.clone() }),
+            ([.., database], true) => Ok((before(1), Place::Database(database.clone()))),
+            ([.., org, bucket], false) => Ok((before(2), Place::Bucket { org: org.clone(), bucket: bucket.clone() })),
             (_, true) => Err("after the host comes the database, /db; a `/` in it is %2F".to_owned()),
             (_, false) => {
                 Err("after the host come the organization and the bucket, /org/bucket; a `/` in one is %2F".to_owned())
@@ -211,20 +220,44 @@ impl Place {
     }
 }
 
-/// What a URI may say about which points, and how they are sent.
-const POINTS: &str = "measurement, tag.NAME";
+/// What a URI may say beside who writes.
+const BESIDE: &str = "measurement, tag.NAME, timeout, batch";
+/// Lines of a batch, at most: what InfluxDB's own documentation advises.
+const BATCH_LINES: usize = 5_000;
+/// What `?batch=` may say.
+const BATCHES: std::ops::RangeInclusive<usize> = 1..=50_000;
+/// What `?timeout=` may say, in milliseconds.
+const TIMEOUTS: std::ops::RangeInclusive<u64> = 1_000..=600_000;
 
-/// Which points the URI says, and its other options.
-fn points(url: &Url, mistake: &mut impl FnMut(String)) -> (Series, Vec<(String, String)>) {
-    let (mut series, mut others) = (Series::default(), Vec::new());
-    for (key, value) in url.query_pairs() {
-        match series.option(&key, &value) {
-            Some(Ok(())) => {}
-            Some(Err(why)) => mistake(why),
-            None => others.push((key.into_owned(), value.into_owned())),
+/// What a URI says about which points are sent, and how.
+struct Options {
+    series: Series,
+    timeout: Option<Duration>,
+    batch: usize,
+    /// What is none of these.
+    others: Vec<(String, String)>,
+}
+
+impl Options {
+    fn of(url: &Url, mistake: &mut impl FnMut(String)) -> Self {
+        let mut options = Options { series: Series::default(), timeout: None, batch: BATCH_LINES, others: Vec::new() };
+        for (key, value) in url.query_pairs() {
+            match (key.as_ref(), options.series.option(&key, &value)) {
+                (_, Some(Ok(()))) => {}
+                (_, Some(Err(why))) => mistake(why),
+                ("timeout", None) => match parse_ms(&value).filter(|ms| TIMEOUTS.contains(ms)) {
+                    Some(ms) => options.timeout = Some(Duration::from_millis(ms)),
+                    None => mistake(format!("timeout={value}: is a time from 1s to 10m")),
+                },
+                ("batch", None) => match value.parse().ok().filter(|lines| BATCHES.contains(lines)) {
+                    Some(lines) => options.batch = lines,
+                    None => mistake(format!("batch={value}: is a number of lines from 1 to {}", BATCHES.end())),
+                },
+                (_, None) => options.others.push((key.into_owned(), value.into_owned())),
+            }
         }
+        options
     }
-    (series, others)
 }
 
 /// What a URI says about who writes.
@@ -254,10 +287,10 @@ impl Access {
                      password_file=PATH"
                 )),
                 (other, true) => mistakes.push(format!(
-                    "`{other}` is unknown; there are {POINTS}, user, password_env, password_file, token_env and token_file"
+                    "`{other}` is unknown; there are {BESIDE}, user, password_env, password_file, token_env and token_file"
                 )),
                 (other, false) => {
-                    mistakes.push(format!("`{other}` is unknown; there are {POINTS}, token_env and token_file"));
+                    mistakes.push(format!("`{other}` is unknown; there are {BESIDE}, token_env and token_file"));
                 }
             }
         }

@@ -37,7 +37,7 @@ pub(super) async fn ask(client: &Client, series: &Series) -> Answer {
         Place::Bucket { org, bucket } => (org, bucket),
     };
     match client.flux(org, mark::flux(bucket, series)).await {
-        Reply::Lost(why) => Answer::Later(why, None),
+        Reply::Lost { why, .. } => Answer::Later(why, None),
         Reply::Status { status: 200, text, .. } => match mark::from_csv(&text) {
             Asked::Unknown(_) => ask_influxql(client, bucket, series).await,
             known => Answer::Known(known),
@@ -57,10 +57,10 @@ async fn ask_influxql(client: &Client, database: &str, series: &Series) -> Answe
 
 fn unanswered(reply: Reply) -> Answer {
     match reply {
-        Reply::Lost(why) => Answer::Later(why, None),
-        Reply::Status { status, retry_after, text } => {
+        Reply::Lost { why, .. } => Answer::Later(why, None),
+        Reply::Status { status, retry_after, text, .. } => {
             let why = format!("{status}: {}", brief(&text));
-            match judge(status) {
+            match judge(status, false) {
                 Verdict::Again => Answer::Later(why, retry_after),
                 _ => Answer::Known(Asked::Unknown(why)),
             }
@@ -109,7 +109,7 @@ impl InfluxWriter {
             tracing::warn!("{name}: {why}");
         }
         let refresh = kept.map_or(REFRESH, |kept| REFRESH.min(Duration::from_secs(kept) / 4));
-        let written = match self.deliver(gzip(self.mark(at).as_bytes()))? {
+        let written = match self.ask_for(gzip(self.mark(at).as_bytes()))? {
             Outcome::Done => Some(Instant::now()),
             Outcome::Split(answer) | Outcome::Blame { answer, .. } => {
                 self.health.remarks(format!(
@@ -146,8 +146,9 @@ impl InfluxWriter {
     /// # Errors
     /// 64 when another job has it.
     pub(super) fn keep(&mut self) -> Result<(), Leave> {
+        let is_well = self.is_well();
         let Some(held) = &mut self.held else { return Ok(()) };
-        if held.looked.elapsed() < self.shared.pace.look.min(held.refresh) || self.health.trouble().is_some() {
+        if held.looked.elapsed() < self.shared.pace.look.min(held.refresh) || !is_well {
             return Ok(());
         }
         held.looked = Instant::now();
@@ -172,10 +173,10 @@ impl InfluxWriter {
         };
         let due = written.is_some_and(|written| written.elapsed() >= refresh);
         if gone || due {
-            let reply = self.unless_stopped(self.client.write(gzip(self.mark(at).as_bytes())))?;
+            let reply = self.unless_stopped(self.client.write(gzip(self.mark(at).as_bytes()), self.wait()))?;
             // Else at the next look.
-            if let (Reply::Status { status, .. }, Some(held)) = (reply, &mut self.held)
-                && judge(status) == Verdict::Done
+            if let (Reply::Status { status, fails, .. }, Some(held)) = (reply, &mut self.held)
+                && judge(status, fails) == Verdict::Done
             {
                 held.written = Some(Instant::now());
             }
@@ -188,7 +189,8 @@ impl InfluxWriter {
         Leave::Halt(Halt::new(HaltKind::Usage, format!("{}: {why}", self.shared.address.name)))
     }
 
-    fn mark(&self, at: EventTime) -> String {
+    /// The line of the mark.
+    pub(super) fn mark(&self, at: EventTime) -> String {
         let options = &self.shared.options;
         mark::line(&self.series, &options.owner, &options.data.to_string_lossy(), at)
     }

@@ -4,6 +4,7 @@
 use super::address::{Address, Place};
 use super::retry::{self, Pace};
 use crate::clock::Clock;
+use hyper_util::client::proxy::matcher::Matcher;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use std::error::Error;
@@ -23,9 +24,15 @@ pub(super) enum Reply {
         retry_after: Option<Duration>,
         /// The server's words, up to [`ANSWER_BYTES`].
         text: String,
+        /// The text says that it failed, or is a page for people, whatever the status.
+        fails: bool,
     },
     /// None: no connection, cut off, or too slow.
-    Lost(String),
+    Lost {
+        why: String,
+        /// It was given the whole time, and did not answer.
+        slow: bool,
+    },
 }
 
 /// A connection to one bucket or database.
@@ -34,6 +41,8 @@ pub(super) struct Client {
     write: reqwest::Url,
     address: Arc<Address>,
     clock: Clock,
+    /// Which proxy the environment puts between, in words; else empty.
+    via: String,
 }
 
 /// An error with its causes, without the URL.
@@ -48,9 +57,15 @@ fn causes(error: reqwest::Error) -> String {
     text
 }
 
-/// Why there was no answer.
-fn lost(error: reqwest::Error) -> String {
-    if error.is_timeout() { "no answer in time".to_owned() } else { causes(error) }
+/// The proxy that the environment names for this address, as reqwest reads it; never a password.
+fn via(address: &Address) -> String {
+    let uri = address.base.as_str().parse::<hyper::Uri>().ok();
+    let proxy = uri.and_then(|uri| Some(Matcher::from_system().intercept(&uri)?.uri().to_string()));
+    proxy.map_or_else(String::new, |proxy| {
+        let variable = if address.base.scheme() == "https" { "https_proxy" } else { "http_proxy" };
+        let host = address.base.host_str().unwrap_or_default();
+        format!(" (by the proxy {proxy}, from {variable} or all_proxy; no_proxy={host} goes without)")
+    })
 }
 
 impl Client {
@@ -59,13 +74,20 @@ impl Client {
     /// # Errors
     /// 64 when TLS cannot be set up.
     pub(super) fn new(address: &Arc<Address>, pace: Pace, clock: Clock) -> Result<Self, Halt> {
+        let request = address.timeout.unwrap_or(pace.request);
         let http = reqwest::Client::builder()
-            .timeout(pace.request)
+            .timeout(request)
+            .connect_timeout(request)
             .redirect(reqwest::redirect::Policy::none()) // a POST would go on as a GET
             .pool_idle_timeout(Duration::from_secs(30))
             .build()
             .map_err(|e| Halt::new(HaltKind::Usage, format!("{}: {}", address.name, causes(e))))?;
-        Ok(Client { http, write: address.write_url(), address: Arc::clone(address), clock })
+        Ok(Client { http, write: address.write_url(), address: Arc::clone(address), clock, via: via(address) })
+    }
+
+    /// Which proxy is between, in words; else empty.
+    pub(super) fn via(&self) -> &str {
+        &self.via
     }
 
     /// Where it writes.
@@ -73,10 +95,10 @@ impl Client {
         &self.address.place
     }
 
-    /// Sends lines, compressed already.
-    pub(super) async fn write(&self, gzip: Vec<u8>) -> Reply {
+    /// Sends lines, compressed already, and waits so long for an answer.
+    pub(super) async fn write(&self, gzip: Vec<u8>, wait: Duration) -> Reply {
         let request = self.http.post(self.write.clone()).header(CONTENT_TYPE, "text/plain; charset=utf-8");
-        self.send(request.header(CONTENT_ENCODING, "gzip").body(gzip)).await
+        self.send(request.header(CONTENT_ENCODING, "gzip").body(gzip).timeout(wait)).await
     }
 
     /// Asks in Flux.
@@ -100,7 +122,11 @@ impl Client {
     async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
         let mut answer = match self.address.access.sign(request).send().await {
             Ok(answer) => answer,
-            Err(e) => return Reply::Lost(lost(e)),
+            Err(e) => {
+                let slow = e.is_timeout() && !e.is_connect();
+                let why = if e.is_timeout() { "no answer in time".to_owned() } else { causes(e) };
+                return Reply::Lost { why: format!("{why}{}", self.via), slow };
+            }
         };
         let status = answer.status().as_u16();
         let header = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
@@ -113,7 +139,8 @@ impl Client {
             }
         }
         bytes.truncate(ANSWER_BYTES);
-        Reply::Status { status, retry_after, text: message(&String::from_utf8_lossy(&bytes)) }
+        let (text, fails) = message(&String::from_utf8_lossy(&bytes));
+        Reply::Status { status, retry_after, text, fails }
     }
 
     /// Is the server there? Any answer will do that is no error of its own: not every proxy lets a ping through.
@@ -122,19 +149,21 @@ impl Client {
     /// Why it is not, as a write would say it.
     pub(super) async fn ping(&self) -> Result<(), String> {
         match self.get("/ping", &[]).await {
-            Reply::Status { status: status @ 500.., .. } => Err(format!("{status} to a ping")),
+            Reply::Status { status: status @ 500.., .. } => Err(format!("{status} to a ping{}", self.via)),
             Reply::Status { .. } => Ok(()),
-            Reply::Lost(why) => Err(why),
+            Reply::Lost { why, .. } => Err(why),
         }
     }
 }
 
-/// The `message` of InfluxDB's JSON answer (an InfluxDB 1 calls it `error`), or all of another.
-fn message(text: &str) -> String {
+/// The `message` of InfluxDB's JSON answer (an InfluxDB 1 calls it `error`), or all of another; and whether it is an error by
+/// its own words, or a page.
+fn message(text: &str) -> (String, bool) {
     let json: Option<serde_json::Value> = serde_json::from_str(text).ok();
     let named = |name| json.as_ref().and_then(|json| json.get(name)).and_then(|m| m.as_str());
     let message = named("message").or_else(|| named("error"));
-    message.unwrap_or(text).trim().to_owned()
+    let fails = named("error").is_some() || text.trim_start().starts_with('<');
+    (message.unwrap_or(text).trim().to_owned(), fails)
 }
 
 /// The first words of an answer, for logs.

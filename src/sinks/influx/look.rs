@@ -64,13 +64,13 @@ async fn theirs(client: &Client, address: &Address, options: &SinkOptions) -> Re
 async fn until_taken(client: &Client, address: &Address, pace: Pace, last: &mut String) -> Result<(), Halt> {
     let mut backoff = Backoff::new(pace);
     loop {
-        let (why, asked) = match client.write(super::writer::gzip(b"")).await {
-            Reply::Lost(why) => (why, None),
-            Reply::Status { status, retry_after, text } => match judge(status) {
+        let (why, asked) = match client.write(super::writer::gzip(b""), BRIEFLY).await {
+            Reply::Lost { why, .. } => (why, None),
+            Reply::Status { status, retry_after, text, fails } => match judge(status, fails) {
                 Verdict::Done => return Ok(()),
-                Verdict::Again => (format!("{status}: {}", brief(&text)), retry_after),
+                Verdict::Again => (format!("{status}: {}{}", brief(&text), client.via()), retry_after),
                 Verdict::Split | Verdict::Blame | Verdict::Hold => {
-                    let why = format!("{}: {}", address.name, advice(address, status, &text));
+                    let why = format!("{}: {}", address.name, advice(address, status, &text, client.via()));
                     return Err(Halt::new(HaltKind::Usage, why));
                 }
             },

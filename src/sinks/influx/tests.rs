@@ -16,6 +16,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 const SECRET: &str = "s3cr3t-t0k3n";
@@ -58,6 +59,10 @@ struct Fake {
     script: Mutex<[VecDeque<Step>; 2]>,
     rule: Rule,
     line_limit: usize,
+    /// More bytes than that are too many in any write.
+    byte_limit: AtomicUsize,
+    /// How long it takes for a line, before it answers.
+    per_line: Duration,
     retention: u64,
     /// The lines of marks that were written.
     marks: Mutex<Vec<String>>,
@@ -73,10 +78,10 @@ impl Fake {
     }
 
     fn of(first: bool, rule: Rule, line_limit: usize) -> Arc<Self> {
-        Self::that_keeps(600, first, rule, line_limit)
+        Self::with(600, Duration::ZERO, first, rule, line_limit)
     }
 
-    fn that_keeps(retention: u64, first: bool, rule: Rule, line_limit: usize) -> Arc<Self> {
+    fn with(retention: u64, per_line: Duration, first: bool, rule: Rule, line_limit: usize) -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let fake = Arc::new(Fake {
             at: listener.local_addr().unwrap(),
@@ -85,6 +90,8 @@ impl Fake {
             script: Mutex::default(),
             rule,
             line_limit,
+            byte_limit: AtomicUsize::new(usize::MAX),
+            per_line,
             retention,
             marks: Mutex::default(),
             marked: Mutex::new((200, if first { r#"{"results":[{"statement_id":0}]}"# } else { "" }.to_owned())),
@@ -146,6 +153,8 @@ impl Fake {
             };
             let mut body = vec![0; header("content-length:").map_or(0, |len| len.parse().unwrap())];
             reader.read_exact(&mut body).ok()?;
+            let whole = head.clone();
+            let head = head.replacen(" /a%2Fb/influx/", " /", 1); // as a proxy does
             let say = |status: u16, headers: &str, text: &str| {
                 let len = text.len();
                 let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {len}\r\n{headers}\r\n{text}");
@@ -180,6 +189,10 @@ impl Fake {
                 say(200, "", &text)?;
                 continue;
             }
+            if body.len() > self.byte_limit.load(Ordering::Relaxed) {
+                say(413, "", "<html>too large</html>")?;
+                continue;
+            }
             let mut text = String::new();
             flate2::read::GzDecoder::new(body.as_slice()).read_to_string(&mut text).unwrap();
             if text.starts_with("minutely_jobs,") {
@@ -189,7 +202,8 @@ impl Fake {
             }
             let lines = text.lines().count();
             let step = self.script.lock().unwrap()[usize::from(lines == 0)].pop_front();
-            self.seen.lock().unwrap().push(Seen { at: Instant::now(), head, body, lines });
+            self.seen.lock().unwrap().push(Seen { at: Instant::now(), head: whole, body, lines });
+            std::thread::sleep(self.per_line * u32::try_from(lines).unwrap());
             match step {
                 None => {
                     let (status, text) = self.influx(&text);
@@ -231,7 +245,9 @@ impl Fake {
         self.points.lock().unwrap().extend(good);
         match bad.iter().flatten().count() {
             0 => (204, String::new()),
-            n if self.first => (400, format!(r#"{{"error":"partial write: points beyond … dropped={n}"}}"#)),
+            n if self.first => {
+                (400, format!(r#"{{"error":"partial write: points beyond retention policy dropped={n}"}}"#))
+            }
             // As the real one does, it may name fewer than there are.
             n => (422, format!(r#"{{"message":"partial write: field type conflict … dropped={n}"}}"#)),
         }
@@ -318,11 +334,15 @@ fn an_influxdb_1_gets_the_same_lines_and_all_that_it_left_out_is_recorded() {
     assert_eq!(fake.writes().len(), 2, "a batch of which every point is left out needs no bisection");
     let recorded = unwritable(dir.path());
     assert_eq!(recorded.len(), 500);
-    assert!(recorded.iter().all(|r| r.3 == "400: partial write: points beyond … dropped=500"), "{:?}", recorded[0]);
+    assert!(
+        recorded.iter().all(|r| r.3 == "400: partial write: points beyond retention policy dropped=500"),
+        "{:?}",
+        recorded[0]
+    );
 
     let mixed: Vec<_> = (0..500).map(|i| row(&format!("s{i}"), 60 * i64::from(i % 50 > 0), 1)).collect();
     store_all(&mut *sinks[1].port, 1, &mixed);
-    let (bad, good): (Vec<_>, Vec<_>) = mixed.iter().partition(|row| row.minute.0 == 0);
+    let (bad, good): (Vec<_>, Vec<_>) = mixed.iter().partition(|row| row.minute.0 == 0); // (in no order: bisected)
     assert_eq!((fake.points(), unwritable(dir.path()).len()), (wanted("minute_live", good), 500 + bad.len()));
     let head = fake.seen.lock().unwrap()[0].head.to_ascii_lowercase();
     assert!(head.starts_with("post /write?db=my+db&precision=ns "), "{head}");
@@ -438,6 +458,111 @@ fn exactly_the_points_that_are_to_blame_are_recorded_and_all_others_written() {
 }
 
 #[test]
+fn a_server_that_needs_longer_than_it_is_given_gets_less_and_is_waited_for() {
+    let (fake, dir) = (Fake::with(600, Duration::from_millis(1), false, Box::new(|_| None), usize::MAX), temp());
+    let pace = Pace { request: Duration::from_millis(300), ..quick() };
+    let address = fake.address_with("batch=1000");
+    let mut sinks = open_at(address, &SinkOptions { emit: Emit::Final, ..options(dir.path()) }, pace).unwrap();
+    let rows: Vec<_> = (0..3_000).map(|i| row(&format!("s{i:04}"), 0, 1)).collect();
+    store_all(&mut *sinks[0].port, 1, &rows);
+    assert_eq!(fake.points(), wanted("minute", &rows));
+    let sizes: Vec<_> = fake.writes().iter().map(|(_, lines, _)| *lines).collect();
+    assert_eq!(sizes[0], 1_000, "{sizes:?}");
+    assert!(sizes[1] < 1_000 && sizes.len() < 20, "half as much, and not the same for ever: {sizes:?}");
+    assert_eq!((sinks[0].health.trouble(), unwritable(dir.path())), (None, vec![]));
+}
+
+#[test]
+fn a_limit_that_no_point_fits_into_is_the_servers_and_blames_none() {
+    let (fake, dir) = (Fake::plain(), temp());
+    fake.byte_limit.store(60, Ordering::Relaxed);
+    let options = SinkOptions { emit: Emit::Final, ..options(dir.path()) };
+    let mut sinks = open_at(fake.address(), &options, quick()).unwrap();
+    let rows: Vec<_> = (0..20).map(|i| row(&format!("s{i:02}"), 0, 1)).collect();
+    sinks[0].port.offer(RowBatch { round: 1, seq: 1, rows: rows.clone(), last: true }).unwrap();
+    poll("it says whose limit it is", || {
+        sinks[0].health.trouble().is_some_and(|why| why.contains("client_max_body_size"))
+    });
+    assert_eq!((sinks[0].port.stored(), unwritable(dir.path())), (Ok(None), vec![]));
+    fake.byte_limit.store(usize::MAX, Ordering::Relaxed);
+    poll("it goes on", || sinks[0].port.stored().unwrap().map(|stored| stored.at) == Some(1));
+    assert_eq!((fake.points(), unwritable(dir.path())), (wanted("minute", &rows), vec![]));
+    assert_eq!(sinks[0].health.trouble(), None);
+}
+
+#[test]
+fn every_success_is_one_and_an_error_under_a_success_is_none() {
+    let (fake, dir) = (Fake::plain(), temp());
+    let mut sinks = sinks(&fake, dir.path(), Emit::Final, quick());
+    let taken = |status, text| Step::Answer { stores: true, status, headers: "", text };
+    for (round, step) in [taken(200, ""), taken(201, "{}"), taken(202, "accepted")].into_iter().enumerate() {
+        fake.script([step], []);
+        let seen = fake.writes().len();
+        let round = u64::try_from(round).unwrap() + 1;
+        store_all(&mut *sinks[0].port, round, &[row("A", 0, 1)]);
+        assert_eq!((fake.writes().len(), sinks[0].health.trouble()), (seen + 1, None));
+    }
+    for (round, text) in [(4, r#"{"error":"database not found"}"#), (5, "<html>Welcome</html>")] {
+        fake.script(vec![answer(200, text); 1_000_000], []);
+        sinks[0].port.offer(RowBatch { round, seq: round, rows: vec![row("B", 0, 1)], last: true }).unwrap();
+        poll("it is held", || sinks[0].health.trouble().is_some_and(|why| why.contains("unexpected answer")));
+        fake.script([], []);
+        poll("it goes on", || sinks[0].port.stored().unwrap().map(|stored| stored.at) == Some(round));
+    }
+}
+
+#[test]
+fn a_sink_whose_every_point_is_refused_is_not_well_and_nothing_is_stored() {
+    let old = |key: &Key| (key.2 == 0).then_some(422);
+    let (fake, dir) = (Fake::start(Box::new(old), usize::MAX), temp());
+    let mut sinks = sinks(&fake, dir.path(), Emit::Final, quick());
+    store_all(&mut *sinks[0].port, 1, &[row("A", 0, 1), row("B", 0, 1)]);
+    let trouble = sinks[0].health.trouble().unwrap();
+    assert!(trouble.contains("refuses every point (the last 2") && trouble.contains("unwritable.jsonl"), "{trouble}");
+    assert_eq!(sinks[0].health.refused_all(), Some(2));
+    store_all(&mut *sinks[0].port, 2, &[row("A", 0, 1), row("B", 60, 1)]);
+    assert_eq!((sinks[0].health.trouble(), sinks[0].health.refused_all()), (None, None));
+    assert_eq!(sinks[0].health.unwritable(), 3);
+}
+
+#[test]
+fn a_path_before_the_place_is_a_proxys() {
+    let (fake, dir) = (Fake::plain(), temp());
+    let rest = format!("//{}/a%2Fb/influx/my%20org/b?token_env=T", fake.at);
+    let address = Address::parse("influxdb", &rest, "influxdb", &|_| Some(SECRET.to_owned())).unwrap();
+    assert_eq!(kept(address), Some(600));
+    let address = Address::parse("influxdb", &rest, "influxdb", &|_| Some(SECRET.to_owned())).unwrap();
+    let mut sinks = open_at(address, &SinkOptions { emit: Emit::Final, ..options(dir.path()) }, quick()).unwrap();
+    store_all(&mut *sinks[0].port, 1, &[row("A", 0, 1)]);
+    assert_eq!(fake.points(), wanted("minute", &[row("A", 0, 1)]));
+    let seen = fake.seen.lock().unwrap();
+    assert!(seen.iter().all(|seen| seen.head.starts_with("POST /a%2Fb/influx/api/v2/write?org=my+org&bucket=b&")));
+}
+
+#[test]
+fn what_a_real_influxdb_stores_beyond_its_retention_is_not_called_unwritable() {
+    let Some(real) = Real::find("points older than a real retention", 7_200) else { return };
+    let dir = temp();
+    let mut sinks = open_uri(&real.uri(&real.bucket), &options(dir.path())).unwrap();
+    // Three hours of minutes: of what is older than two, a real one stores what stands in a shard of younger points.
+    let now = options(dir.path()).clock.wall().0 / (60 * SECOND) * 60;
+    let rows: Vec<_> = (0..180)
+        .flat_map(|minute| (0..20).map(move |i| row(&format!("s{i:02}"), now - (180 - minute) * 60, 1)))
+        .collect();
+    store_all(&mut *sinks[0].port, 1, &rows);
+    store_all(&mut *sinks[1].port, 1, &rows);
+    for (number, measurement) in ["minute", "minute_live"].into_iter().enumerate() {
+        let stored: BTreeSet<_> = real.read(measurement).into_keys().collect();
+        let recorded = unwritable(dir.path()).into_iter().filter(|r| r.0 == measurement);
+        let refused: BTreeSet<_> = recorded.map(|r| (r.1, r.2)).collect();
+        assert_eq!(stored.intersection(&refused).count(), 0, "none is stored and refused");
+        assert_eq!(stored.len() + refused.len(), rows.len());
+        assert!(refused.len() > 20 && stored.len() >= 120 * 20, "{} of {}", refused.len(), stored.len());
+        assert_eq!(sinks[number].health.trouble(), None);
+    }
+}
+
+#[test]
 fn a_422_that_left_out_every_point_needs_no_bisection() {
     let (fake, dir) = (Fake::start(Box::new(|_| Some(422)), usize::MAX), temp());
     let mut sinks = sinks(&fake, dir.path(), Emit::Final, quick());
@@ -526,7 +651,7 @@ fn the_set_up_check_says_what_to_do_and_leaves_nothing() {
         (403, "may not write to bucket `b`"),
         (404, "organization `my org` or bucket `b`"),
         (400, "is this the address"),
-        (200, "is this the address"),
+        (302, "is this the address"),
     ] {
         fake.script([], [answer(status, SECRET.split_at(3).0)]);
         let halt = look(second).unwrap_err();
@@ -576,7 +701,7 @@ fn a_server_that_comes_later_gets_every_row_and_one_that_refuses_then_is_held() 
 
 #[test]
 fn the_mark_names_the_place_and_is_written_again_before_it_is_forgotten() {
-    let (fake, dir) = (Fake::that_keeps(1, false, Box::new(|_| None), usize::MAX), temp());
+    let (fake, dir) = (Fake::with(1, Duration::ZERO, false, Box::new(|_| None), usize::MAX), temp());
     let query = "tag.venue=New%20York&measurement=my%20minute";
     let address = fake.address_with(query);
     let sinks = open_at(address, &options(dir.path()), quick()).unwrap();
@@ -698,6 +823,10 @@ fn addresses_are_read_and_every_mistake_is_told_without_the_secret() {
     assert_eq!(read(true, "//[::1]:8086/o/b", &env), ok("https://[::1]:8086/", "o", "b", from));
     assert_eq!(read(false, "//h/my%20org/a%2Fb%C3%A9", &env), ok("http://h:8086/", "my org", "a/bé", from));
     assert_eq!(read(false, "//h/o/b?token_env=MINE", &env), ok("http://h:8086/", "o", "b", "MINE"));
+    assert_eq!(
+        read(true, "//h/a%2Fb/influx/o/b?timeout=1m&batch=7", &env),
+        ok("https://h/a%2Fb/influx", "o", "b", from)
+    );
     let uri = format!("//h/o/b?token_file={}", file.display());
     assert_eq!(read(false, &uri, &env), ok("http://h:8086/", "o", "b", &format!("the file {}", file.display())));
 
@@ -709,7 +838,9 @@ fn addresses_are_read_and_every_mistake_is_told_without_the_secret() {
         ("//h:port/o/b", vec!["give it as influxdb://"]),
         ("//h", vec!["/org/bucket"]),
         ("//h/o", vec!["/org/bucket"]),
-        ("//h/o/b/c", vec!["/org/bucket"]),
+        ("//h//o/b", vec!["/org/bucket"]),
+        ("//h/o/b/", vec!["/org/bucket"]),
+        ("//h/o/b?timeout=1ms&batch=0", vec!["timeout=1ms: is a time from 1s to 10m", "batch=0: is a number of lines"]),
         ("//h/o/%zz", vec!["/org/bucket"]),
         (secret.as_str(), vec!["a secret does not go into the address"]),
         (in_query.as_str(), vec!["a token does not go into the address"]),
@@ -765,13 +896,14 @@ fn addresses_of_an_influxdb_1_name_a_user_a_token_or_nobody() {
     ok("influxdb1", "//h/d?user=me&password_env=MINE", "http://h:8086/", "d", &format!("me:{SECRET} of MINE"));
     let rest = format!("//h/d?password_file={}&user=me", file.display());
     ok("influxdb1", &rest, "http://h:8086/", "d", &format!("me:{SECRET} é of the file {}", file.display()));
+    ok("influxdb1", "//h/influx/d", "http://h:8086/influx", "d", "nobody");
     ok("influxdb1", "//h/d?token_env=MINE", "http://h:8086/", "d", &format!("token {SECRET} of MINE"));
 
     let (secret, in_query) = (format!("//me:{SECRET}@h/d"), format!("//h/d?user=me&password={SECRET}"));
     for (rest, wants) in [
         ("", vec!["give it as influxdb1://host:port/db"]),
         ("//h", vec!["the database, /db"]),
-        ("//h/o/b", vec!["the database, /db"]),
+        ("//h/o//b", vec!["the database, /db"]),
         (secret.as_str(), vec!["give ?user=NAME and set MINUTELY_INFLUX1_PASSWORD"]),
         (in_query.as_str(), vec!["a password does not go into the address"]),
         ("//h/d?user=me&password_env=NO", vec!["no environment variable `NO` (password_env)"]),
@@ -1078,12 +1210,11 @@ fn a_real_influxdb_says_no_clearly() {
     let dir = temp();
     let wrong = dir.path().join("wrong");
     std::fs::write(&wrong, "no-such-token").unwrap();
-    let known = std::env::var("MINUTELY_TEST_INFLUX_BUCKET").unwrap_or_else(|_| "ticks".to_owned());
-    check(&real.uri(&known), &options(dir.path())).unwrap();
+    check(&real.uri(&real.bucket), &options(dir.path())).unwrap();
     for (uri, want) in [
         (real.uri("no-such-bucket"), "no-such-bucket"),
-        (real.uri(&known).replace(&format!("/{}/", real.org), "/no-such-org/"), "no-such-org"),
-        (real.uri(&known).replace(&real.file, &wrong.display().to_string()), "does not know the token"),
+        (real.uri(&real.bucket).replace(&format!("/{}/", real.org), "/no-such-org/"), "no-such-org"),
+        (real.uri(&real.bucket).replace(&real.file, &wrong.display().to_string()), "does not know the token"),
     ] {
         let halt = check(&uri, &options(dir.path())).unwrap_err();
         assert!(halt.kind == HaltKind::Usage && halt.why.contains(want), "{halt}");

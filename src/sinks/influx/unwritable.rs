@@ -54,12 +54,15 @@ impl Unwritable {
             serde_json::to_writer(&mut lines, record).expect("memory takes what is written to it");
             lines.push(b'\n');
         }
-        let mut pauses = Pauses::new();
+        let (mut pauses, mut hurt) = (Pauses::new(), false);
         while let Err(e) = self.append(&lines) {
             health.hurts(format!("{}: {e}", self.path.display()));
+            hurt = true;
             pauses.wait(stop)?;
         }
-        health.heals();
+        if hurt {
+            health.heals();
+        }
         health.count_unwritable(u64::try_from(records.len()).expect("a usize fits a u64"));
         Ok(())
     }
@@ -86,7 +89,17 @@ impl Unwritable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sinks::testing::temp;
+    use crate::sinks::testing::{row, temp};
+
+    #[test]
+    fn a_record_names_the_whole_place() {
+        let mut series = Series::default();
+        let plain = record("influxdb://h/o/b", &series, &row("A", 0, 1), "no");
+        assert_eq!((&plain["point"]["measurement"], plain["point"].get("tags")), (&json!("minute"), None));
+        series.tags.insert("venue".into(), "B".into());
+        let tagged = record("influxdb://h/o/b", &series, &row("A", 0, 1), "no");
+        assert_eq!((&tagged["point"]["tags"], &tagged["answer"]), (&json!({"venue": "B"}), &json!("no")));
+    }
 
     #[test]
     fn records_are_appended_and_a_torn_line_is_closed() {

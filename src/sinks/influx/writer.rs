@@ -1,10 +1,12 @@
 //! Batches of lines to one measurement, each sent until its outcome is known.
 //!
-//! Promises: a round counts as stored when every point of it was answered by 204, or stands in `unwritable.jsonl`
-//! with the answer that it got alone. Does not promise that a round appears at once: its batches are written one after
+//! Promises: a round counts as stored when every point of it was answered by a success, or stands in `unwritable.jsonl`
+//! with what the server said of it. Does not promise that a round appears at once: its batches are written one after
 //! the other; nor that a write which was given up does not arrive later: in `minute` that changes nothing, in
-//! `minute_live` it may show an older row until the next one. Batches are bisected when the server blames one of their points; before any point is blamed, an empty
-//! write must go through, lest a proxy that refuses everything make all points unwritable.
+//! `minute_live` it may show an older row until the next one. Batches are bisected when the server blames one of their
+//! points; before any point is blamed, an empty write must go through (or a small one, where a point is too large), lest a
+//! proxy that refuses everything make all points unwritable. Nor does it promise anything of what the database has lost:
+//! what it answered for is forgotten here.
 
 use super::Shared;
 use super::advice::advice;
@@ -18,15 +20,18 @@ use crate::sinks::RowWriter;
 use crate::sinks::port::{Health, Leave, Stop};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use minutely_dataflows::delivery::{Delivery, Outcome, Request, Verdict, dropped, judge};
+use minutely_dataflows::delivery::{
+    Delivery, Effort, Outcome, Request, Verdict, dropped, judge, oldest_dropped, too_slow,
+};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::State;
+use std::cell::RefCell;
 use std::io::Write;
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-/// Lines of a batch, at most: what InfluxDB's own documentation advises.
-const BATCH_LINES: usize = 5_000;
 /// A batch of long symbols is smaller.
 const BATCH_BYTES: usize = 4 << 20;
 
@@ -42,6 +47,9 @@ pub(super) struct InfluxWriter {
     /// None before the place is the job's.
     pub(super) held: Option<Held>,
     batch: Batch,
+    effort: RefCell<Effort>,
+    /// The last batch was refused to its last point.
+    refusing: Option<String>,
     pub(super) health: Arc<Health>,
     pub(super) stop: Stop,
 }
@@ -56,7 +64,11 @@ struct Batch {
 }
 
 impl Batch {
-    fn lines(&self, range: &std::ops::Range<usize>) -> &[u8] {
+    fn times(&self, range: &Range<usize>) -> Vec<i64> {
+        self.rows[range.clone()].iter().map(|row| row.minute.0).collect()
+    }
+
+    fn lines(&self, range: &Range<usize>) -> &[u8] {
         let start = if range.start == 0 { 0 } else { self.ends[range.start - 1] };
         &self.lines[start..self.ends[range.end - 1]]
     }
@@ -64,7 +76,11 @@ impl Batch {
 
 /// Compressed; the same lines give the same bytes.
 pub(super) fn gzip(lines: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    compressed(lines, Compression::fast())
+}
+
+fn compressed(lines: &[u8], level: Compression) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), level);
     encoder.write_all(lines).expect("memory takes what is written to it");
     encoder.finish().expect("memory takes what is written to it")
 }
@@ -78,8 +94,24 @@ impl InfluxWriter {
         stop: Stop,
     ) -> Result<Self, Halt> {
         let client = Client::new(&shared.address, shared.pace, shared.options.clock)?;
-        let (runtime, batch, shared, line) = (runtime()?, Batch::default(), Arc::clone(shared), Line::of(&series));
-        Ok(InfluxWriter { shared, series, line, final_only, client, runtime, held: None, batch, health, stop })
+        let address = &shared.address;
+        let effort = RefCell::new(Effort::new(address.batch, address.timeout.unwrap_or(shared.pace.request)));
+        let (runtime, line, shared) = (runtime()?, Line::of(&series), Arc::clone(shared));
+        let (batch, held, refusing) = (Batch::default(), None, None);
+        Ok(InfluxWriter {
+            shared,
+            series,
+            line,
+            final_only,
+            client,
+            runtime,
+            held,
+            batch,
+            effort,
+            refusing,
+            health,
+            stop,
+        })
     }
 
     /// Returns once the server takes writes of ours and the place is this job's: before that it may not even be there.
@@ -94,7 +126,7 @@ impl InfluxWriter {
     /// Returns once the server has taken an empty write.
     pub(super) fn until_taken(&self) -> Result<(), Leave> {
         loop {
-            match self.deliver(gzip(b""))? {
+            match self.ask_for(gzip(b""))? {
                 Outcome::Done => return Ok(()),
                 Outcome::Split(answer) | Outcome::Blame { answer, .. } => {
                     self.health.hurts(format!("refuses even an empty write ({})", brief(&answer)));
@@ -119,25 +151,64 @@ impl InfluxWriter {
     fn send(&mut self) -> Result<(), Leave> {
         let batch = std::mem::take(&mut self.batch);
         let mut delivery = Delivery::new(batch.rows.len());
-        while let Some(request) = delivery.next() {
-            let outcome = self.deliver(match request {
-                Request::Points(range) => gzip(batch.lines(&range)),
-                Request::Empty => gzip(b""),
-            })?;
+        let mut backoff = Backoff::new(self.shared.pace);
+        while let Some(request) = delivery.next(self.lines()) {
+            let (body, times) = match &request {
+                Request::Points(range) => (gzip(batch.lines(range)), batch.times(range)),
+                Request::Empty => (gzip(b""), Vec::new()),
+                // As it is, which is about what a point is compressed.
+                Request::Small => (
+                    compressed(self.mark(self.shared.options.clock.wall()).as_bytes(), Compression::none()),
+                    Vec::new(),
+                ),
+            };
+            let size = body.len();
+            let Some(outcome) = self.deliver(body, &times, &mut backoff)? else { continue };
             let said = match &outcome {
                 Outcome::Done => String::new(),
                 Outcome::Split(answer) | Outcome::Blame { answer, .. } => answer.clone(),
             };
             if delivery.answered(outcome) {
-                self.health.hurts(format!("refuses even an empty write ({})", brief(&said)));
+                self.health.hurts(match request {
+                    Request::Small => format!(
+                        "takes no write of {size} bytes ({}): the limit of the server, or of a proxy before it, is too low; \
+                         raise it (nginx: client_max_body_size; InfluxDB 1: max-body-size)",
+                        brief(&said)
+                    ),
+                    _ => format!("refuses even an empty write ({})", brief(&said)),
+                });
                 self.stop.wait(self.shared.pace.hold)?;
             }
         }
-        let refused = delivery.refused();
+        self.sent(&batch, &delivery.refused())
+    }
+
+    /// What became of a batch.
+    fn sent(&mut self, batch: &Batch, refused: &[(usize, String)]) -> Result<(), Leave> {
+        let stored = batch.rows.len() - refused.len();
+        self.health.count_written(u64::try_from(stored).expect("a usize fits a u64"));
         let name = &self.shared.address.name;
-        let refused: Vec<_> =
+        let records: Vec<_> =
             refused.iter().map(|(point, answer)| record(name, &self.series, &batch.rows[*point], answer)).collect();
-        self.record(&refused)
+        self.record(&records)?;
+        self.refusing = match refused.last() {
+            _ if stored > 0 => None,
+            Some((_, answer)) => Some(format!(
+                "refuses every point (the last {} of them: {answer}); see unwritable.jsonl",
+                refused.len()
+            )),
+            None => return Ok(()),
+        };
+        self.well();
+        Ok(())
+    }
+
+    /// The server answers as it should; but is anything stored?
+    fn well(&self) {
+        match &self.refusing {
+            Some(why) => self.health.hurts(why.clone()),
+            None => self.health.heals(),
+        }
     }
 
     fn record(&self, refused: &[serde_json::Value]) -> Result<(), Leave> {
@@ -150,33 +221,91 @@ impl InfluxWriter {
         self.shared.unwritable.add(refused, &self.health, &self.stop)
     }
 
-    /// Sends the same bytes until it is known what became of them.
-    pub(super) fn deliver(&self, body: Vec<u8>) -> Result<Outcome, Leave> {
+    /// Does the server answer as it should?
+    pub(super) fn is_well(&self) -> bool {
+        self.health.trouble().is_none() || self.refusing.is_some()
+    }
+
+    /// How many lines are sent at once at present.
+    fn lines(&self) -> usize {
+        self.effort.borrow().lines()
+    }
+
+    /// How long an answer is waited for at present.
+    pub(super) fn wait(&self) -> Duration {
+        self.effort.borrow().wait()
+    }
+
+    /// Sends something that is no batch until it is known what became of it.
+    pub(super) fn ask_for(&self, body: Vec<u8>) -> Result<Outcome, Leave> {
         let mut backoff = Backoff::new(self.shared.pace);
         loop {
-            let reply = self.unless_stopped(self.client.write(body.clone()))?;
-            let (why, wait) = match reply {
-                Reply::Lost(why) => (why, backoff.wait(None)),
-                Reply::Status { status, retry_after, text } => match judge(status) {
-                    Verdict::Done => {
-                        self.health.heals();
-                        return Ok(Outcome::Done);
-                    }
-                    Verdict::Split => return Ok(Outcome::Split(format!("{status}: {}", brief(&text)))),
-                    Verdict::Blame => {
-                        // An InfluxDB 1 says 400 to a partial write as well.
-                        let partial = status == 422 || text.starts_with("partial write: ");
-                        let dropped = if partial { dropped(&text) } else { None };
-                        return Ok(Outcome::Blame { answer: format!("{status}: {}", brief(&text)), dropped });
-                    }
-                    Verdict::Again => (format!("{status}: {}", brief(&text)), backoff.wait(retry_after)),
-                    Verdict::Hold => (advice(&self.shared.address, status, &text), self.shared.pace.hold),
-                },
+            if let Some(outcome) = self.deliver(body.clone(), &[], &mut backoff)? {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// Sends the same bytes, of points of these times, until it is known what became of them. None: they took too long, so
+    /// fewer of them are to be sent.
+    fn deliver(&self, body: Vec<u8>, times: &[i64], backoff: &mut Backoff) -> Result<Option<Outcome>, Leave> {
+        loop {
+            let began = Instant::now();
+            let reply = self.unless_stopped(self.client.write(body.clone(), self.wait()))?;
+            let slow = match &reply {
+                Reply::Lost { slow, .. } => *slow,
+                Reply::Status { status, text, .. } => too_slow(*status, text),
             };
+            let (why, wait) = match reply {
+                Reply::Lost { why, .. } => (why, backoff.wait(None)),
+                Reply::Status { status, retry_after, text, fails } => {
+                    let answer = format!("{status}: {}", brief(&text));
+                    match judge(status, fails) {
+                        Verdict::Done => {
+                            self.effort.borrow_mut().took(times.len(), began.elapsed());
+                            self.well();
+                            return Ok(Some(Outcome::Done));
+                        }
+                        Verdict::Split => return Ok(Some(Outcome::Split(answer))),
+                        Verdict::Blame => return Ok(Some(blame(status, &text, answer, times))),
+                        Verdict::Again => (format!("{answer}{}", self.client.via()), backoff.wait(retry_after)),
+                        Verdict::Hold => {
+                            (advice(&self.shared.address, status, &text, self.client.via()), self.shared.pace.hold)
+                        }
+                    }
+                }
+            };
+            if slow {
+                self.slower(&why, times.len());
+                self.stop.wait(wait)?;
+                return Ok(None);
+            }
             self.health.hurts(why);
             self.stop.wait(wait)?;
         }
     }
+
+    /// A request of so many points took too long.
+    fn slower(&self, why: &str, points: usize) {
+        let mut effort = self.effort.borrow_mut();
+        let waited = effort.wait();
+        effort.took_too_long(points);
+        self.health.hurts(format!(
+            "{why} ({points} points, {} s); goes on with {} at once and waits {} s",
+            waited.as_secs_f64(),
+            effort.lines(),
+            effort.wait().as_secs_f64()
+        ));
+    }
+}
+
+/// What a refusal says of points of these times.
+fn blame(status: u16, text: &str, answer: String, times: &[i64]) -> Outcome {
+    let oldest = oldest_dropped(text, times);
+    // An InfluxDB 1 says 400 to a partial write as well.
+    let partial = status == 422 || text.starts_with("partial write: ");
+    let dropped = oldest.or_else(|| if partial { dropped(text) } else { None });
+    Outcome::Blame { answer, dropped, oldest: oldest.is_some() }
 }
 
 impl RowWriter for InfluxWriter {
@@ -199,7 +328,7 @@ impl RowWriter for InfluxWriter {
             }
             self.batch.rows.push(row.clone());
             self.batch.ends.push(self.batch.lines.len());
-            if self.batch.rows.len() >= BATCH_LINES || self.batch.lines.len() >= BATCH_BYTES {
+            if self.batch.rows.len() >= self.shared.address.batch || self.batch.lines.len() >= BATCH_BYTES {
                 self.send()?;
             }
         }
@@ -217,7 +346,7 @@ impl RowWriter for InfluxWriter {
         self.begin()?;
         let pinged = self.unless_stopped(self.client.ping())?;
         match pinged {
-            Ok(()) => self.health.heals(),
+            Ok(()) => self.well(),
             Err(why) => self.health.hurts(why),
         }
         Ok(())
