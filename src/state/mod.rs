@@ -29,6 +29,7 @@ use minutely_dataflows::checkpoint::{Manifest, ObjectRef};
 use minutely_dataflows::edge::{Halt, HaltKind, ManifestPort, ObjectPort, StateStore, Wake};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -92,10 +93,19 @@ fn unusable(path: &Path, e: &std::io::Error) -> Halt {
     Halt::new(HaltKind::Usage, format!("--state {path}: {e}; make it writable or choose another folder"))
 }
 
+/// Makes a folder for its owner's eyes alone, for a state holds payloads; those above it are as the system makes them.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
 /// Makes the folder and takes its lock.
 fn own(path: &Path, take_over: bool) -> Result<Option<File>, Halt> {
     let unusable = |e: std::io::Error| unusable(path, &e);
-    std::fs::create_dir_all(path).map_err(unusable)?;
+    make_private(path).map_err(unusable)?;
     // What no manifest needs is deleted: never in a folder that is somebody else's.
     let empty = std::fs::read_dir(path).map_err(unusable)?.next().is_none();
     if !empty && !path.join("lock").exists() {
