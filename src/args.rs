@@ -34,8 +34,8 @@ pub(crate) struct Args {
     pub(crate) source: String,
 
     /// Where rows go, repeatable: sqlite:PATH[?table=NAME] · influxdb://host:port/org/bucket · influxdb1://host:port/db (v1 API;
-    /// influxdb+https: and influxdb1+https: for TLS) · csv:PATH ·
-    /// stdout: [default: sqlite: in the data folder]
+    /// influxdb+https: and influxdb1+https: for TLS) ·
+    /// csv:PATH[?rotate=1d|100MB] · stdout: · stdout:json [default: sqlite: in the data folder]
     #[arg(long = "sink", value_name = "URI", env = "MINUTELY_SINK")]
     pub(crate) sinks: Vec<String>,
 

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::live::{mark, say, span, stamp};
+use crate::sinks;
 use crate::state::{self, Place};
 use minutely_dataflows::checkpoint::{Manifest, Part, Port, Taken};
 use minutely_dataflows::edge::{Halt, HaltKind};
@@ -157,7 +158,8 @@ fn sink(out: &mut String, sink: &Port) -> std::fmt::Result {
         Some(line) => format!("has all windows before {}", mark(Some(EventTime(line.0)))),
         None => "has no window for sure".into(),
     };
-    let position = sink.position.map_or(String::new(), |bytes| format!(", position {bytes}"));
+    let position =
+        sink.position.map(|position| format!(", {}", sinks::shown_position(&sink.name, position))).unwrap_or_default();
     let chain = sink.chain.map_or(String::new(), |chain| format!(", chain {chain}"));
     writeln!(out, "  {}: {line}{position}{chain}", sink.name)
 }

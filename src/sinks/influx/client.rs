@@ -157,9 +157,9 @@ pub(super) fn look(address: &Arc<Address>, pace: Pace, patience: Duration, clock
             };
             let wait = backoff.wait(asked);
             if begun.elapsed() + wait > patience {
-                let patience = patience.as_secs();
+                let tried = begun.elapsed().as_secs_f64();
                 let why =
-                    format!("{}: {why}; tried for {patience} s: start the server or correct the address", address.name);
+                    format!("{}: {why}; tried for {tried:.1} s: start the server or correct the address", address.name);
                 return Err(Halt::new(HaltKind::Unreachable, why));
             }
             tracing::info!("{}: {why}; trying again", address.name);
