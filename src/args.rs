@@ -36,8 +36,8 @@ pub(crate) struct Args {
     /// Where rows go, repeatable: sqlite:PATH[?table=NAME] · influxdb://host:port/org/bucket · influxdb1://host:port/db (v1 API;
     /// influxdb+https: and influxdb1+https: for TLS; a path before /org/bucket or /db is a proxy's; ?measurement=NAME and
     /// ?tag.NAME=VALUE, repeatable, name a place of its own in the bucket; ?timeout=10s and ?batch=5000 are how long a write may
-    /// take at first, and its lines at most) · csv:PATH ·
-    /// stdout: [default: sqlite: in the data folder]
+    /// take at first, and its lines at most) ·
+    /// csv:PATH[?rotate=1d|100MB] · stdout: · stdout:json [default: sqlite: in the data folder]
     #[arg(long = "sink", value_name = "URI", env = "MINUTELY_SINK")]
     pub(crate) sinks: Vec<String>,
 

@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::config::absent;
 use crate::live::{mark, say, span, stamp};
+use crate::sinks;
 use crate::sources::ISOLATION;
 use crate::state::{self, Place};
 use minutely_dataflows::checkpoint::{Manifest, Part, Port, Taken};
@@ -179,7 +180,8 @@ fn sink(out: &mut String, sink: &Port) -> std::fmt::Result {
         WindowStart::MIN => "; left out by the newest run: lacks all that it forgets".into(),
         from => format!("; left out by the newest run: lacks what it forgets from {} on", at(from)),
     });
-    let position = sink.position.map_or(String::new(), |bytes| format!(", position {bytes}"));
+    let position =
+        sink.position.map(|position| format!(", {}", sinks::shown_position(&sink.name, position))).unwrap_or_default();
     let chain = sink.chain.map_or(String::new(), |chain| format!(", chain {chain}"));
     line!(out, "  {}: {line}{gaps}{out_since}{position}{chain}", sink.name)
 }

@@ -82,6 +82,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock, open_files: u64) -> Res
             .map(|(left, place)| Left { place: place.to_string(), seq: left.seq }),
         owner: owner(&config),
         take_sink: config.take_sink,
+        begun: Arc::clone(&begun),
         clock,
     };
     let leads = config.cluster.process == 0;
@@ -92,6 +93,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock, open_files: u64) -> Res
     };
     let keep = left.as_ref().map(|left| left.letters.position.unwrap_or(0));
     if leads {
+        sinks::distinct(&config.sinks)?;
         letters::check_letters(&letters_path, &config.folder, keep)?;
         for uri in &config.sinks {
             let port = left.as_ref().and_then(|left| left.sink(&sinks::name(uri)));

@@ -1,4 +1,7 @@
-//! Rows as text: CSV, the same in a file, on standard output and over HTTP.
+//! Rows as text: CSV, the same in a file, on standard output and over HTTP; and JSON lines.
+//!
+//! All numbers but the count have a decimal point in both: `150.0`. Readers take the type of a column from its first lines,
+//! and some then round what comes later, if those were whole numbers.
 
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{EventTime, SECOND, WindowStart, Windowing};
@@ -49,6 +52,61 @@ impl MinuteText {
     }
 }
 
+/// Writes a number with a decimal point and no exponent.
+fn decimal(number: &dyn std::fmt::Display, out: &mut String) {
+    let begins = out.len();
+    write!(out, "{number}").expect("a string takes what is written to it");
+    if !out[begins..].contains('.') {
+        out.push_str(".0");
+    }
+}
+
+/// Writes rows as JSON lines, with the columns of [`CsvText`] as names. `sum` and `volume` are exact: numbers of as many
+/// digits as they have.
+pub(crate) struct JsonText {
+    minute: MinuteText,
+    line: String,
+}
+
+impl JsonText {
+    pub(crate) fn new(windowing: Windowing) -> Self {
+        JsonText { minute: MinuteText::new(windowing), line: String::new() }
+    }
+
+    /// Appends rows to `out`.
+    pub(crate) fn rows(&mut self, rows: &[Row], out: &mut Vec<u8>) {
+        for row in rows {
+            self.line.clear();
+            let symbol = serde_json::to_string(&row.symbol).expect("text is JSON");
+            let (minute, count) = (self.minute.of(row.minute), row.count);
+            let begin = write!(self.line, "{{\"symbol\":{symbol},\"minute\":\"{minute}\",\"count\":{count}");
+            begin.expect("a string takes what is written to it");
+            self.number("sum", &row.sum);
+            self.number("avg", &row.avg);
+            self.line.push_str(",\"state\":\"");
+            self.line.push_str(row.state.name());
+            self.line.push('"');
+            if let Some(market) = &row.market {
+                let prices =
+                    [("open", market.open), ("high", market.high), ("low", market.low), ("close", market.close)];
+                prices.iter().for_each(|(name, price)| self.number(name, price));
+                self.number("volume", &market.volume);
+                match &market.vwap {
+                    Some(vwap) => self.number("vwap", vwap),
+                    None => self.line.push_str(",\"vwap\":null"),
+                }
+            }
+            self.line.push_str("}\n");
+            out.extend_from_slice(self.line.as_bytes());
+        }
+    }
+
+    fn number(&mut self, name: &str, number: &dyn std::fmt::Display) {
+        write!(self.line, ",\"{name}\":").expect("a string takes what is written to it");
+        decimal(number, &mut self.line);
+    }
+}
+
 /// Writes rows as CSV, RFC 4180 quoting, `\n` after each.
 pub(crate) struct CsvText {
     market: bool,
@@ -80,14 +138,15 @@ impl CsvText {
     }
 
     fn row(&mut self, row: &Row, csv: &mut csv::Writer<&mut Vec<u8>>) -> csv::Result<()> {
+        let count = row.count.to_string();
         let mut number = |csv: &mut csv::Writer<&mut Vec<u8>>, number: &dyn std::fmt::Display| {
             self.scratch.clear();
-            write!(self.scratch, "{number}").expect("a string takes what is written to it");
+            decimal(number, &mut self.scratch);
             csv.write_field(&self.scratch)
         };
         csv.write_field(&row.symbol)?;
         csv.write_field(self.minute.of(row.minute))?;
-        number(csv, &row.count)?;
+        csv.write_field(count)?;
         number(csv, &row.sum)?;
         number(csv, &row.avg)?;
         csv.write_field(row.state.name())?;
@@ -140,6 +199,49 @@ mod tests {
     }
 
     #[test]
+    fn numbers_look_like_numbers_with_a_point() {
+        let text = |number: &dyn std::fmt::Display| {
+            let mut out = String::new();
+            decimal(number, &mut out);
+            out
+        };
+        for (number, want) in [(150.0, "150.0"), (150.75, "150.75"), (-0.0, "-0.0"), (1e-18, "0.000000000000000001")] {
+            assert_eq!(text(&number), want);
+        }
+        assert_eq!(text(&1e21), "1000000000000000000000.0");
+        assert_eq!(text(&row("A", 0, 2).sum), "201.0");
+    }
+
+    #[test]
+    fn json_lines_have_every_column_and_the_same_numbers() {
+        let mut rng = seed();
+        let rows = random_rows(&mut rng, 500, true);
+        let (mut json, mut csv, header) = (Vec::new(), Vec::new(), CsvText::new(true, Windowing::default()).header());
+        JsonText::new(Windowing::default()).rows(&rows, &mut json);
+        CsvText::new(true, Windowing::default()).rows(&rows, &mut csv);
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(csv.as_slice());
+        let lines = std::str::from_utf8(&json).unwrap().split_terminator('\n');
+        for (line, record) in lines.zip(reader.records().map(Result::unwrap)) {
+            let values: std::collections::BTreeMap<&str, Box<serde_json::value::RawValue>> =
+                serde_json::from_str(line).unwrap();
+            for (name, cell) in header.trim_end().split(',').zip(&record) {
+                let value = values[name].get();
+                match name {
+                    "symbol" | "minute" | "state" => assert_eq!(serde_json::from_str::<String>(value).unwrap(), cell),
+                    "vwap" if cell.is_empty() => assert_eq!(value, "null"),
+                    _ => assert_eq!(value, cell, "{name}"),
+                }
+            }
+        }
+        let mut out = Vec::new();
+        JsonText::new(Windowing::default()).rows(&[row("say \"hi\"", 0, 2)], &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "{\"symbol\":\"say \\\"hi\\\"\",\"minute\":\"1970-01-01T00:00:00Z\",\"count\":2,\"sum\":201.0,\"avg\":100.5,\"state\":\"final\"}\n"
+        );
+    }
+
+    #[test]
     fn what_is_written_reads_back_bit_for_bit() {
         let mut rng = seed();
         for market in [false, true] {
@@ -152,10 +254,8 @@ mod tests {
             assert_eq!(read.len(), rows.len());
             let bits = |text: &str| text.parse::<f64>().unwrap().to_bits();
             let exact = |text: &str| {
-                text.parse::<i128>().map(|n| n * 1_000_000_000_000_000_000).unwrap_or_else(|_| {
-                    let (whole, part) = text.split_once('.').unwrap();
-                    format!("{whole}{part:0<18}").parse().unwrap()
-                })
+                let (whole, part) = text.split_once('.').unwrap();
+                format!("{whole}{part:0<18}").parse::<i128>().unwrap()
             };
             for (got, want) in read.iter().zip(&rows) {
                 assert_eq!(&got[0], want.symbol);

@@ -2,11 +2,18 @@
 //!
 //! A failed write is cut off again and repeated until there is room, so the file holds whole writes only. A failed
 //! fsync ends the run: the system may have dropped what it could not write, and a second fsync would not say so.
+//!
+//! Before and after each write, and every few seconds, it is looked whether the path still names the file and whether the
+//! file is as long as it was left: what others delete, move, cut or write to is not written on, and what goes to a file
+//! without a name is not stored. No symbolic link is followed.
 
+use super::file_id::FileId;
 use super::port::{Health, Leave, Pauses, Stop};
 use minutely_dataflows::edge::{Halt, HaltKind};
+use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,6 +30,12 @@ pub(super) trait Place: Write + Send {
     /// # Errors
     /// When that is unknown.
     fn sync(&mut self) -> io::Result<()>;
+
+    /// Which file it is, and how many bytes it has now. None where it is no file.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    fn found(&self) -> io::Result<Option<(FileId, u64)>>;
 }
 
 impl Place for File {
@@ -34,6 +47,38 @@ impl Place for File {
     fn sync(&mut self) -> io::Result<()> {
         self.sync_data()
     }
+
+    fn found(&self) -> io::Result<Option<(FileId, u64)>> {
+        self.metadata().map(|meta| Some((FileId::of(&meta), meta.len())))
+    }
+}
+
+impl Place for Box<dyn Place> {
+    fn cut(&mut self, len: u64) -> io::Result<()> {
+        (**self).cut(len)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        (**self).sync()
+    }
+
+    fn found(&self) -> io::Result<Option<(FileId, u64)>> {
+        (**self).found()
+    }
+}
+
+/// What others wrote to would be cut, or written to, through a link: none is followed. A pipe is not waited for.
+const NO_LINK: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
+
+/// How a file that only grows is opened. At its end: were it cut by others between a look and a write, the write would
+/// leave a hole otherwise, and the file be as long as it should. `private`: it holds payloads, for nobody else to read.
+pub(super) fn growing(private: bool) -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).custom_flags(NO_LINK);
+    if private {
+        options.mode(0o600);
+    }
+    options
 }
 
 /// The folder that holds this path.
@@ -68,10 +113,13 @@ fn probe(folder: &Path) -> io::Result<()> {
 /// 64, with what to do.
 pub(super) fn look_writable(what: &str, path: &Path, ours: &Path) -> Result<bool, Halt> {
     let usage = |why: String| Halt::new(HaltKind::Usage, format!("{what} {}: {why}", path.display()));
-    match std::fs::metadata(path) {
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_symlink() => {
+            return Err(usage("is a symbolic link, which is not followed; name the file itself".to_owned()));
+        }
         Ok(meta) if !meta.is_file() => return Err(usage("is not a regular file; name a file".to_owned())),
         Ok(_) => {
-            let opened = OpenOptions::new().read(true).write(true).open(path);
+            let opened = OpenOptions::new().read(true).write(true).custom_flags(NO_LINK).open(path);
             return opened.map(|_| true).map_err(|e| usage(format!("{e}; make it writable or choose another path")));
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
@@ -105,9 +153,13 @@ pub(super) fn look(what: &str, path: &Path, ours: &Path, keep: Option<u64>) -> R
 
 fn refuse_content(what: &str, path: &Path, len: u64, keep: Option<u64>) -> Result<(), Halt> {
     if let Some(had) = keep.filter(|had| *had > len) {
+        let has = match FileId::at(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => "is not there".to_owned(),
+            _ => format!("has {len} bytes"),
+        };
         let why = format!(
-            "{what} {}: has {len} bytes and had {had} when the state was written: restore it, or begin anew with another \
-             path and --job NAME",
+            "{what} {}: {has} and had {had} bytes when the state was written: restore it as it was (a csv: file is rotated by \
+             ?rotate=, not by another program), or begin anew with another path and --job NAME",
             path.display()
         );
         return Err(Halt::new(HaltKind::Data, why));
@@ -130,17 +182,24 @@ pub(super) struct Claim {
     pub(super) keep: Option<u64>,
     /// A run that hangs may have it: its place is taken by a copy of what is the state's.
     pub(super) take_over: bool,
+    /// It is for its owner's eyes alone.
+    pub(super) private: bool,
 }
 
 /// A copy of a file's first bytes in its place, locked: whoever has the file open still writes to a file without a name,
 /// which harms nobody.
-fn displace(path: &Path, keep: u64) -> io::Result<File> {
+fn displace(file: &mut File, path: &Path, keep: u64, private: bool) -> io::Result<File> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".taken-over-{}", std::process::id()));
     let beside = path.with_file_name(name);
-    let mut copy = OpenOptions::new().write(true).create(true).truncate(true).open(&beside)?;
+    match std::fs::remove_file(&beside) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let mut copy = growing(private).create_new(true).open(&beside)?;
     copy.lock()?;
-    let copied = io::copy(&mut File::open(path)?.take(keep), &mut copy);
+    file.seek(SeekFrom::Start(0))?;
+    let copied = io::copy(&mut file.take(keep), &mut copy);
     let copied = copied.and_then(|_| copy.sync_all()).and_then(|()| std::fs::rename(&beside, path));
     copied.inspect_err(|_| drop(std::fs::remove_file(&beside)))?;
     Ok(copy)
@@ -155,7 +214,7 @@ pub(super) fn create(what: &str, path: &Path, claim: Claim) -> Result<File, Halt
     let keep = claim.keep;
     let full = |e: &io::Error| matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
     let usage = |why: String| Halt::new(HaltKind::Usage, format!("{what} {}: {why}", path.display()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(|e| {
+    let mut file = growing(claim.private).create(true).open(path).map_err(|e| {
         let kind = if full(&e) { HaltKind::Unreachable } else { HaltKind::Usage };
         Halt { kind, ..usage(format!("{e}; choose a path that can be written")) }
     })?;
@@ -163,7 +222,7 @@ pub(super) fn create(what: &str, path: &Path, claim: Claim) -> Result<File, Halt
         Ok(()) => {}
         Err(TryLockError::WouldBlock) if claim.take_over && keep.is_some() => {
             refuse_content(what, path, file.metadata().map_or(0, |meta| meta.len()), keep)?;
-            let copied = displace(path, keep.unwrap_or(0));
+            let copied = displace(&mut file, path, keep.unwrap_or(0), claim.private);
             file = copied.map_err(|e| usage(format!("cannot be taken over: {e}; end the run that writes to it")))?;
         }
         Err(TryLockError::WouldBlock) => {
@@ -212,6 +271,7 @@ impl<P: Place> Appender<P> {
         let mut pauses = Pauses::new();
         let mut whole = true;
         loop {
+            self.wait_until_there(whole)?;
             let tried =
                 if whole { Ok(()) } else { self.place.cut(self.len) }.and_then(|()| self.place.write_all(bytes));
             match tried {
@@ -228,7 +288,7 @@ impl<P: Place> Appender<P> {
         Ok(())
     }
 
-    /// Returns once all writes are durable.
+    /// Returns once all writes are durable, in a file that the path names.
     ///
     /// # Errors
     /// When it is unknown whether they are.
@@ -240,7 +300,53 @@ impl<P: Place> Appender<P> {
                 self.path.display()
             );
             Leave::Halt(Halt::new(HaltKind::Unreachable, why))
-        })
+        })?;
+        self.wait_until_there(true)?;
+        self.health.heals();
+        Ok(())
+    }
+
+    /// Nothing is to be written: is the file still there?
+    pub(super) fn idle(&self) {
+        match self.missed(true) {
+            Some(why) => self.health.hurts(why),
+            None => self.health.heals(),
+        }
+    }
+
+    /// Waits while the path names another file or none, and while the file is not what was left of it.
+    fn wait_until_there(&self, whole: bool) -> Result<(), Leave> {
+        let mut pauses = Pauses::new();
+        while let Some(why) = self.missed(whole) {
+            self.health.hurts(why);
+            pauses.wait(&self.stop)?;
+        }
+        Ok(())
+    }
+
+    /// What is wrong with the file, if others deleted, moved, cut or wrote to it. `whole`: no write failed half-way.
+    fn missed(&self, whole: bool) -> Option<String> {
+        let path = self.path.display();
+        let (file, len) = match self.place.found() {
+            Ok(found) => found?,
+            Err(e) => return Some(format!("{path}: {e}")),
+        };
+        if let Some(why) = file.missed_at(&self.path) {
+            return Some(why);
+        }
+        let had = self.len;
+        match len.cmp(&had) {
+            std::cmp::Ordering::Less => Some(format!(
+                "{path}: has {len} bytes and had {had}: another program cut it while this run writes to it, so rows wait; put \
+                 back what it held, or stop this run: the state keeps what is not stored, and the next start says what can \
+                 be done"
+            )),
+            std::cmp::Ordering::Greater if whole => Some(format!(
+                "{path}: has {len} bytes, of which another program wrote those after {had}, so rows wait; stop this run and \
+                 start it again, which cuts them off"
+            )),
+            _ => None,
+        }
     }
 }
 
@@ -289,6 +395,10 @@ pub(super) mod tests {
 
         fn sync(&mut self) -> io::Result<()> {
             Ok(())
+        }
+
+        fn found(&self) -> io::Result<Option<(FileId, u64)>> {
+            Ok(None)
         }
     }
 
@@ -361,7 +471,7 @@ pub(super) mod tests {
     }
 
     fn kept(keep: u64) -> Claim {
-        Claim { keep: Some(keep), take_over: false }
+        Claim { keep: Some(keep), ..Claim::default() }
     }
 
     #[test]
@@ -371,16 +481,16 @@ pub(super) mod tests {
         let mut zombie = create("csv", &path, Claim::default()).unwrap();
         zombie.write_all(b"kept|more").unwrap();
         assert!(create("csv", &path, kept(5)).unwrap_err().why.contains("another run"));
-        let theirs = Claim { keep: None, take_over: true };
+        let theirs = Claim { take_over: true, ..Claim::default() };
         assert!(create("csv", &path, theirs).unwrap_err().why.contains("another run"), "it is not the state's");
-        let mut heir = create("csv", &path, Claim { keep: Some(5), take_over: true }).unwrap();
+        let mut heir = create("csv", &path, Claim { keep: Some(5), take_over: true, ..Claim::default() }).unwrap();
         zombie.write_all(b"|zombie").unwrap();
         zombie.cut(2).unwrap();
         heir.write_all(b"heir").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"kept|heir");
         assert!(create("csv", &path, kept(5)).unwrap_err().why.contains("another run"), "it is locked");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
-        let halt = create("csv", &path, Claim { keep: Some(50), take_over: true }).unwrap_err();
+        let halt = create("csv", &path, Claim { keep: Some(50), take_over: true, ..Claim::default() }).unwrap_err();
         assert_eq!(halt.kind, HaltKind::Data, "{halt}");
     }
 
@@ -392,5 +502,73 @@ pub(super) mod tests {
         assert!(create("csv", &path, Claim::default()).unwrap_err().why.contains("another run"));
         drop(held);
         create("csv", &path, Claim::default()).unwrap();
+    }
+
+    #[test]
+    fn what_others_do_to_a_file_is_noticed_and_nothing_is_written_on() {
+        let dir = temp();
+        let (path, aside) = (dir.path().join("one"), dir.path().join("aside"));
+        let file = create("csv", &path, Claim::default()).unwrap();
+        let health = Health::new("csv");
+        let mut appender = Appender::new(file, 0, &path, health.clone(), Stop::new());
+        appender.append(b"12345\n").unwrap();
+        let text = || std::fs::read_to_string(&path).unwrap();
+        let others: [(&dyn Fn(), &dyn Fn(), &str); 4] = [
+            (
+                &|| std::fs::rename(&path, &aside).unwrap(),
+                &|| std::fs::rename(&aside, &path).unwrap(),
+                "deleted or moved",
+            ),
+            (
+                &|| {
+                    std::fs::rename(&path, &aside).unwrap();
+                    std::fs::write(&path, "12345\n").unwrap();
+                },
+                &|| std::fs::rename(&aside, &path).unwrap(),
+                "replaced by another file",
+            ),
+            (
+                &|| drop(std::fs::File::create(&path).unwrap()),
+                &|| std::fs::write(&path, "12345\n").unwrap(),
+                "has 0 bytes and had 6: another program cut it",
+            ),
+            (
+                &|| std::fs::write(&path, "12345\ntheirs").unwrap(),
+                &|| std::fs::write(&path, "12345\n").unwrap(),
+                "another program wrote those after 6",
+            ),
+        ];
+        for (hurt, mend, want) in others {
+            hurt();
+            appender.idle();
+            assert!(health.trouble().is_some_and(|t| t.contains(want)), "{want}: {:?}", health.trouble());
+            mend();
+            appender.idle();
+            assert_eq!(health.trouble(), None);
+            hurt();
+            let thread = std::thread::spawn(move || appender.append(b"").map(|()| appender));
+            poll("it waits", || health.trouble().is_some());
+            mend();
+            appender = thread.join().unwrap().unwrap();
+            assert_eq!(text(), "12345\n");
+        }
+        appender.append(b"6\n").unwrap();
+        appender.sync().unwrap();
+        assert_eq!(text(), "12345\n6\n");
+    }
+
+    #[test]
+    fn no_link_is_followed_and_what_is_private_is_so() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = temp();
+        let (victim, link) = (dir.path().join("victim"), dir.path().join("link"));
+        std::fs::write(&victim, "").unwrap();
+        std::os::unix::fs::symlink(&victim, &link).unwrap();
+        let halt = look("csv", &link, Path::new("/"), None).unwrap_err();
+        assert!(halt.kind == HaltKind::Usage && halt.why.contains("symbolic link"), "{halt}");
+        assert_eq!(create("csv", &link, Claim::default()).unwrap_err().kind, HaltKind::Usage);
+        let private = dir.path().join("private");
+        create("dead letters", &private, Claim { private: true, ..Claim::default() }).unwrap();
+        assert_eq!(std::fs::metadata(&private).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

@@ -1,45 +1,122 @@
-//! `csv:PATH`: one file, a header, then every row that is taken, appended in the order of the rounds.
+//! `csv:PATH[?rotate=1d|100MB]`: one file, or a series of them, each with a header; then every row that is taken, appended
+//! in the order of the rounds.
 //!
 //! Durable up to the last stored round. After a crash the file may end with rows of a round that was not stored, or
 //! in the middle of a line: a run that goes on with the state cuts it back to the last round that the state knows.
 
-use super::append::{self, Appender, Place};
-use super::port::{Health, Leave, Stop};
+use super::append::{self, Appender, Claim, Place};
+use super::port::{Health, Leave, Pauses, Stop};
+use super::rotate::{Member, Position, Rotate, Series};
+use super::unbegun::Unbegun;
 use super::{RowWriter, SinkOptions};
+use crate::clock::Clock;
 use crate::text::CsvText;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::Row;
-use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Bytes that are gathered before they are written.
 const GATHER_BYTES: usize = 256 * 1024;
 
+/// A file, as the command line names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Address {
+    pub(super) path: PathBuf,
+    pub(super) rotate: Option<Rotate>,
+}
+
 /// Writes rows to a file.
-pub(super) struct CsvWriter<P = File> {
+pub(super) struct CsvWriter<P = Box<dyn Place>> {
     text: CsvText,
     pending: Vec<u8>,
     file: Appender<P>,
+    rotation: Option<Rotation<P>>,
+    _made: Option<Unbegun>,
+}
+
+/// The file of a series that is written to, and what the next one takes.
+struct Rotation<P> {
+    series: Series,
+    rotate: Rotate,
+    member: Member,
+    clock: Clock,
+    health: Arc<Health>,
+    stop: Stop,
+    place: fn(&Path, Claim) -> Result<P, Halt>,
+}
+
+/// Would [`open`] do, leaving nothing behind?
+///
+/// # Errors
+/// 64, with what to do; 65 when the state says that there was more.
+pub(super) fn look(address: &Address, options: &SinkOptions) -> Result<(), Halt> {
+    let (path, keep) = match address.rotate {
+        None => (address.path.clone(), options.position),
+        Some(_) => {
+            let (member, _) = Series::new(&address.path).begin(options.position, options.clock.wall())?;
+            (member.path, options.position.map(|position| Position::unpack(position).len))
+        }
+    };
+    append::look("csv", &path, &options.data, keep)
 }
 
 /// Makes the file, with its header.
 ///
 /// # Errors
-/// 64 when it cannot be ours.
-pub(super) fn open(path: &Path, options: &SinkOptions, health: Arc<Health>, stop: Stop) -> Result<CsvWriter, Halt> {
-    let file: File = append::create("csv", path, options.claim())?;
-    CsvWriter::new(file, path, options, health, stop).map_err(|e| {
+/// As [`look`].
+pub(super) fn open(
+    address: &Address,
+    options: &SinkOptions,
+    health: Arc<Health>,
+    stop: Stop,
+) -> Result<CsvWriter, Halt> {
+    look(address, options)?;
+    let mut claim = options.claim();
+    let mut path = address.path.clone();
+    let mut rotation = None;
+    if let Some(rotate) = address.rotate {
+        let series = Series::new(&path);
+        let (member, after) = series.begin(options.position, options.clock.wall())?;
+        claim.keep = options.position.map(|position| Position::unpack(position).len);
+        path.clone_from(&member.path);
+        rotation = Some((after, (series, rotate, member)));
+    }
+    let made = Unbegun::watch(&path, &options.begun);
+    let file = place(&path, claim)?;
+    let made = made.map(Unbegun::made);
+    let rotation = match rotation {
+        None => None,
+        Some((after, (series, rotate, member))) => {
+            series.remove(&after, options.take_over)?;
+            let (health, stop) = (health.clone(), stop.clone());
+            Some(Rotation { series, rotate, member, clock: options.clock, health, stop, place })
+        }
+    };
+    let keep = claim.keep.unwrap_or(0);
+    let writer = CsvWriter::new(file, &path, keep, options, health, stop).map_err(|e| {
         let why = format!("csv {}: {e}; make room or choose another path", path.display());
         Halt::new(HaltKind::Unreachable, why)
-    })
+    })?;
+    Ok(CsvWriter { rotation, _made: made, ..writer })
+}
+
+fn place(path: &Path, claim: Claim) -> Result<Box<dyn Place>, Halt> {
+    append::create("csv", path, claim).map(|file| Box::new(file) as Box<dyn Place>)
 }
 
 impl<P: Place> CsvWriter<P> {
-    fn new(mut place: P, path: &Path, options: &SinkOptions, health: Arc<Health>, stop: Stop) -> io::Result<Self> {
+    fn new(
+        mut place: P,
+        path: &Path,
+        keep: u64,
+        options: &SinkOptions,
+        health: Arc<Health>,
+        stop: Stop,
+    ) -> io::Result<Self> {
         let text = CsvText::new(options.market, options.windowing);
-        let mut len = options.position.unwrap_or(0);
+        let mut len = keep;
         if len == 0 {
             let header = text.header().as_bytes();
             if let Err(e) = place.write_all(header) {
@@ -49,15 +126,49 @@ impl<P: Place> CsvWriter<P> {
             len = u64::try_from(header.len()).expect("a usize fits a u64");
         }
         let file = Appender::new(place, len, path, health, stop);
-        Ok(CsvWriter { text, pending: Vec::new(), file })
+        Ok(CsvWriter { text, pending: Vec::new(), file, rotation: None, _made: None })
     }
 
     fn write(&mut self) -> Result<(), Leave> {
-        if !self.pending.is_empty() {
-            self.file.append(&self.pending)?;
-            self.pending.clear();
+        if self.pending.is_empty() {
+            return Ok(());
         }
+        if let Some(rotation) = &mut self.rotation
+            && let Some(mut next) = rotation.next(&mut self.file)?
+        {
+            next.append(self.text.header().as_bytes())?;
+            self.file = next;
+        }
+        self.file.append(&self.pending)?;
+        self.pending.clear();
         Ok(())
+    }
+}
+
+impl<P: Place> Rotation<P> {
+    /// The next file, if this one is full; then all of this one is durable.
+    fn next(&mut self, file: &mut Appender<P>) -> Result<Option<Appender<P>>, Leave> {
+        let now = self.clock.wall();
+        if !self.rotate.is_due(self.member.begun, file.len(), now) || !self.position(file).has_next() {
+            return Ok(None);
+        }
+        file.sync()?;
+        let member = self.series.member(self.member.number + 1, now);
+        let mut pauses = Pauses::new();
+        let place = loop {
+            match (self.place)(&member.path, Claim::default()) {
+                Ok(place) => break place,
+                Err(halt) if halt.kind == HaltKind::Unreachable => self.health.hurts(halt.why),
+                Err(halt) => return Err(halt.into()),
+            }
+            pauses.wait(&self.stop)?;
+        };
+        self.member = member;
+        Ok(Some(Appender::new(place, 0, &self.member.path, self.health.clone(), self.stop.clone())))
+    }
+
+    fn position(&self, file: &Appender<P>) -> Position {
+        Position { number: self.member.number, len: file.len() }
     }
 }
 
@@ -70,7 +181,13 @@ impl<P: Place> RowWriter for CsvWriter<P> {
     fn store(&mut self) -> Result<Option<u64>, Leave> {
         self.write()?;
         self.file.sync()?;
-        Ok(Some(self.file.len()))
+        let position = self.rotation.as_ref().map(|rotation| rotation.position(&self.file).pack());
+        Ok(Some(position.unwrap_or(self.file.len())))
+    }
+
+    fn idle(&mut self) -> Result<(), Leave> {
+        self.file.idle();
+        Ok(())
     }
 }
 
@@ -94,7 +211,7 @@ mod tests {
         assert_eq!(
             text,
             "symbol,minute,count,sum,avg,state\nA,1970-01-01T00:00:00Z,1,100.5,100.5,final\n\
-             A,1970-01-01T00:00:00Z,2,201,100.5,final\nB,1970-01-01T00:01:00Z,1,100.5,100.5,final\n"
+             A,1970-01-01T00:00:00Z,2,201.0,100.5,final\nB,1970-01-01T00:01:00Z,1,100.5,100.5,final\n"
         );
         assert_eq!(open(&uri, &options(dir.path())).map(drop).unwrap_err().kind, HaltKind::Usage);
         drop(sinks);
@@ -107,7 +224,7 @@ mod tests {
     fn a_disk_that_is_full_at_the_start_is_told_at_once() {
         let disk = SmallDisk::new(10);
         let options = options(Path::new("."));
-        assert!(CsvWriter::new(disk.clone(), Path::new("x"), &options, Health::new("csv"), Stop::new()).is_err());
+        assert!(CsvWriter::new(disk.clone(), Path::new("x"), 0, &options, Health::new("csv"), Stop::new()).is_err());
         assert_eq!(disk.content(), b"");
     }
 
@@ -115,7 +232,8 @@ mod tests {
     fn a_full_disk_holds_the_round_and_loses_nothing() {
         let (disk, health, stop) = (SmallDisk::new(60), Health::new("csv"), Stop::new());
         let options = options(Path::new("."));
-        let writer = CsvWriter::new(disk.clone(), Path::new("x.csv"), &options, health.clone(), stop.clone()).unwrap();
+        let writer =
+            CsvWriter::new(disk.clone(), Path::new("x.csv"), 0, &options, health.clone(), stop.clone()).unwrap();
         let mut port = RowPort::start("csv", options.wake, stop, Box::new(writer)).unwrap();
         port.offer(RowBatch { round: 1, seq: 1, rows: vec![row("A", 0, 1)], last: true }).unwrap();
         poll("trouble is told", || health.trouble().is_some());
@@ -126,5 +244,52 @@ mod tests {
             String::from_utf8(disk.content()).unwrap(),
             "symbol,minute,count,sum,avg,state\nA,1970-01-01T00:00:00Z,1,100.5,100.5,final\n"
         );
+    }
+
+    /// Whatever a run that was killed had begun, the files one after the other are what one file would have been.
+    #[test]
+    fn a_series_is_one_file_in_pieces_wherever_a_run_ends() {
+        let mut rng = crate::sinks::testing::seed();
+        for _ in 0..20 {
+            let dir = temp();
+            let path = dir.path().join("out.csv");
+            let address = Address { path, rotate: Some(Rotate::Bytes(rng.u64(200..2_000))) };
+            let (mut known, mut want) = (Some(0), String::new());
+            for run in 0..6 {
+                let options = SinkOptions { position: known, ..options(dir.path()) };
+                look(&address, &options).unwrap();
+                let mut writer = super::open(&address, &options, Health::new("csv"), Stop::new()).unwrap();
+                for round in 0..rng.i64(0..8) {
+                    let rows: Vec<_> =
+                        (0..rng.i64(1..20)).map(|n| row(&format!("S{run}"), round * 60, n + 1)).collect();
+                    writer.rows(1, &rows).unwrap();
+                    let position = writer.store().unwrap();
+                    if rng.u8(..3) > 0 {
+                        // The state knows this round, and with it all before it.
+                        known = position;
+                        want = text(dir.path());
+                    }
+                }
+                if rng.bool() {
+                    writer.rows(1, &[row("torn", 0, 1)]).unwrap();
+                    writer.write().unwrap();
+                }
+                drop(writer);
+            }
+            let options = SinkOptions { position: known, ..options(dir.path()) };
+            drop(super::open(&address, &options, Health::new("csv"), Stop::new()));
+            assert_eq!(text(dir.path()), want);
+        }
+    }
+
+    /// All files of a folder, one after the other, without their headers.
+    fn text(folder: &Path) -> String {
+        let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.sort_by_key(|path| path.to_string_lossy().rsplit_once('-').map(|(_, number)| number.to_owned()));
+        let text = paths.iter().map(|path| {
+            let text = std::fs::read_to_string(path).unwrap();
+            text.strip_prefix("symbol,minute,count,sum,avg,state\n").expect("each has a header").to_owned()
+        });
+        text.collect()
     }
 }

@@ -12,7 +12,7 @@
 //!
 //! The file is made with the first letter, so a run without any leaves none; each cut is durable before it is
 //! reported. What others wrote is never appended to: the caller names a fresh path, or one of which the state says how
-//! much of it is to be kept; what a crash left beyond that is cut off.
+//! much of it is to be kept; what a crash left beyond that is cut off. It holds payloads, so its owner alone may read it.
 
 use super::append::{self, Appender, Claim};
 use super::port::{Health, Leave, Pauses, Stop, Worker};
@@ -53,14 +53,17 @@ pub(crate) fn open_letters(path: &Path, wake: Wake, keep: Option<u64>, take_over
     check_letters(path, append::folder_of(path), keep)?;
     let health = Health::new(format!("dead letters {}", path.display()));
     let stop = Stop::new();
-    let claim = Claim { keep, take_over };
+    let claim = Claim { keep, take_over, private: true };
     let mut writer = Letters { path: path.to_owned(), file: None, claim, health: health.clone(), stop: stop.clone() };
     if keep.is_some() && path.exists() {
         let file = append::create("dead letters", path, claim)?;
         writer.file = Some(Appender::new(file, keep.unwrap_or(0), path, health.clone(), stop.clone()));
     }
     let work = move |cut: Option<(u64, Vec<DeadLetter>)>| {
-        let Some((at, letters)) = cut else { return Ok(None) };
+        let Some((at, letters)) = cut else {
+            writer.file.iter().for_each(Appender::idle);
+            return Ok(None);
+        };
         let position = Some(writer.store(&letters)?);
         Ok(Some(Stored { at, position }))
     };

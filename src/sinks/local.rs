@@ -1,9 +1,11 @@
-//! Sinks of this machine, as the command line names them: `sqlite:PATH?table=NAME`, `csv:PATH`, `stdout:`.
+//! Sinks of this machine, as the command line names them: `sqlite:PATH?table=NAME`, `csv:PATH?rotate=1d`,
+//! `stdout:`, `stdout:json`.
 //!
 //! What follows the last `?` of a path is options if it has a `=`. A path that itself ends so is followed by another `?`:
 //! `csv:a?b=c.csv?` is the file `a?b=c.csv`.
 
 use super::port::{Health, RowPort, Stop};
+use super::rotate::Rotate;
 use super::sqlite::{Address, TableName};
 use super::{Emit, OpenSink, RowWriter, SinkOptions, append, csv, sqlite, stdout};
 use minutely_dataflows::edge::{Halt, HaltKind, Takes};
@@ -13,8 +15,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Local {
     Sqlite(Address),
-    Csv(PathBuf),
-    Stdout,
+    Csv(csv::Address),
+    Stdout(stdout::Form),
 }
 
 impl Local {
@@ -25,14 +27,20 @@ impl Local {
     pub(super) fn parse(uri: &str) -> Option<Result<Self, Vec<String>>> {
         let (scheme, rest) = uri.split_once(':')?;
         let parsed = match scheme {
-            "sqlite" => path(rest, &["table"]).and_then(|(path, options)| {
+            "sqlite" => path(rest, "table").and_then(|(path, options)| {
                 let table =
                     options.first().map_or_else(|| Ok(TableName::default()), |(_, name)| TableName::parse(name));
                 table.map(|table| Local::Sqlite(Address { path, table })).map_err(|why| vec![why])
             }),
-            "csv" => path(rest, &[]).map(|(path, _)| Local::Csv(path)),
-            "stdout" if rest.is_empty() => Ok(Local::Stdout),
-            "stdout" => Err(vec!["nothing goes after `stdout:`".to_owned()]),
+            "csv" => path(rest, "rotate").and_then(|(path, options)| {
+                let rotate = options.first().map(|(_, text)| Rotate::parse(text)).transpose();
+                rotate.map(|rotate| Local::Csv(csv::Address { path, rotate })).map_err(|why| vec![why])
+            }),
+            "stdout" => match rest {
+                "" => Ok(Local::Stdout(stdout::Form::Csv)),
+                "json" => Ok(Local::Stdout(stdout::Form::Json)),
+                _ => Err(vec!["there are stdout: and stdout:json".to_owned()]),
+            },
             _ => return None,
         };
         Some(parsed.map_err(|mistakes| mistakes.into_iter().map(|why| format!("sink `{uri}`: {why}")).collect()))
@@ -42,8 +50,22 @@ impl Local {
     fn file(&self) -> Option<&Path> {
         match self {
             Local::Sqlite(address) => Some(&address.path),
-            Local::Csv(path) => Some(path),
-            Local::Stdout => None,
+            Local::Csv(address) => Some(&address.path),
+            Local::Stdout(_) => None,
+        }
+    }
+
+    /// Is it the same place? Two tables of one database are not; whatever name its folder is given, a file is.
+    pub(super) fn shares_with(&self, other: &Local) -> bool {
+        let file = |local: &Local| {
+            let path = local.file()?;
+            let folder = append::folder_of(path);
+            Some((folder.canonicalize().unwrap_or_else(|_| folder.to_owned()), path.file_name()?.to_owned()))
+        };
+        match (self, other) {
+            (Local::Sqlite(a), Local::Sqlite(b)) if a.table != b.table => false,
+            (Local::Stdout(_), Local::Stdout(_)) => true,
+            _ => file(self).is_some() && file(self) == file(other),
         }
     }
 
@@ -54,8 +76,8 @@ impl Local {
     pub(super) fn look(&self, options: &SinkOptions) -> Result<(), Halt> {
         match self {
             Local::Sqlite(address) => sqlite::look(address, options),
-            Local::Csv(path) => append::look("csv", path, &options.data, options.position),
-            Local::Stdout => Ok(()),
+            Local::Csv(address) => csv::look(address, options),
+            Local::Stdout(_) => stdout::look(std::io::stdout()),
         }
     }
 
@@ -74,11 +96,10 @@ impl Local {
                 let (writer, chain) = sqlite::open(address, options, health.clone(), stop.clone())?;
                 ("sqlite", Box::new(writer), Some(chain))
             }
-            Local::Csv(path) => {
-                append::look("csv", path, &options.data, options.position)?;
-                ("csv", Box::new(csv::open(path, options, health.clone(), stop.clone())?), None)
+            Local::Csv(address) => ("csv", Box::new(csv::open(address, options, health.clone(), stop.clone())?), None),
+            Local::Stdout(form) => {
+                ("stdout", Box::new(stdout::open(*form, options, health.clone(), stop.clone())?), None)
             }
-            Local::Stdout => ("stdout", Box::new(stdout::open(options, health.clone(), stop.clone())?), None),
         };
         let port = Box::new(RowPort::start(thread, options.wake.clone(), stop, writer)?);
         Ok(OpenSink { name: uri.to_owned(), takes, port, health, chain })
@@ -90,8 +111,8 @@ pub(super) fn takes(emit: Emit) -> Takes {
     Takes { changes: emit == Emit::Changes, partial: true, open_every: 0 }
 }
 
-/// A path and the options after it, of which these are known.
-fn path<'a>(text: &'a str, known: &[&str]) -> Result<(PathBuf, Vec<(&'a str, &'a str)>), Vec<String>> {
+/// A path and the option after it, of which there is this one.
+fn path<'a>(text: &'a str, known: &str) -> Result<(PathBuf, Vec<(&'a str, &'a str)>), Vec<String>> {
     let (path, options) = match text.rsplit_once('?') {
         Some((path, options)) if options.is_empty() || options.contains('=') => (path, options),
         _ => (text, ""),
@@ -106,11 +127,10 @@ fn path<'a>(text: &'a str, known: &[&str]) -> Result<(PathBuf, Vec<(&'a str, &'a
     let mut found: Vec<(&str, &str)> = Vec::new();
     for option in options.split('&').filter(|option| !option.is_empty()) {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
-        if !known.contains(&name) {
-            let there =
-                if known.is_empty() { "there are none here".to_owned() } else { format!("there is {}=", known[0]) };
+        if name != known {
             mistakes.push(format!(
-                "the option {name} is not known, {there}; if it belongs to the file's name, write one more `?` after it"
+                "the option {name} is not known, there is {known}=; if it belongs to the file's name, write one more `?` \
+                 after it"
             ));
         } else if found.iter().any(|(before, _)| *before == name) {
             mistakes.push(format!("{name}= is there twice"));
@@ -135,14 +155,17 @@ mod tests {
     fn options_follow_the_last_question_mark_if_they_are_any() {
         let table = |name: &str| TableName::parse(name).unwrap();
         let sqlite = |path: &str, name: &str| Local::Sqlite(Address { path: path.into(), table: table(name) });
+        let csv = |path: &str, rotate| Local::Csv(csv::Address { path: path.into(), rotate });
         for (uri, want) in [
             ("sqlite:m.db", sqlite("m.db", "minutes")),
             ("sqlite:m.db?table=m5", sqlite("m.db", "m5")),
             ("sqlite:what?.db", sqlite("what?.db", "minutes")),
             ("sqlite:a?b=c?table=m5", sqlite("a?b=c", "m5")),
             ("sqlite:a?table=m5?", sqlite("a?table=m5", "minutes")),
-            ("csv:a b?c.csv", Local::Csv("a b?c.csv".into())),
-            ("csv:a?b=c.csv?", Local::Csv("a?b=c.csv".into())),
+            ("csv:a b?c.csv", csv("a b?c.csv", None)),
+            ("csv:a?b=c.csv?", csv("a?b=c.csv", None)),
+            ("csv:a.csv?rotate=1KB", csv("a.csv", Some(Rotate::Bytes(1000)))),
+            ("stdout:json", Local::Stdout(stdout::Form::Json)),
         ] {
             assert_eq!(Local::parse(uri).unwrap(), Ok(want), "{uri}");
         }
@@ -154,7 +177,7 @@ mod tests {
             ("sqlite:m.db?table=m5&table=m5", "table= is there twice"),
             ("sqlite:m.db?table=M5", "begins with a small letter"),
             ("sqlite:?table=m5", "names no file"),
-            ("csv:a.csv?table=m5", "the option table is not known, there are none here"),
+            ("csv:a.csv?table=m5", "the option table is not known, there is rotate="),
         ] {
             let mistakes = Local::parse(uri).unwrap().unwrap_err();
             assert!(mistakes.len() == 1 && mistakes[0].contains(want), "{uri}: {mistakes:?}");

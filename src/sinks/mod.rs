@@ -11,9 +11,11 @@ mod influx;
 pub(crate) mod letters;
 mod local;
 mod port;
+mod rotate;
 mod sqlite;
 mod stdout;
 mod stored;
+mod unbegun;
 
 pub(crate) use port::{Health, Leave};
 pub(crate) use stored::Stored;
@@ -26,6 +28,7 @@ use minutely_dataflows::row::Row;
 use minutely_dataflows::time::Windowing;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// What `--emit` says: which rows sinks take.
@@ -69,6 +72,8 @@ pub(crate) struct SinkOptions {
     pub(crate) owner: Owner,
     /// `--take-sink`: a place that another job wrote becomes this one's.
     pub(crate) take_sink: bool,
+    /// Set once the workers run: until then a sink that is dropped leaves nothing behind.
+    pub(crate) begun: Arc<AtomicBool>,
     /// The clock.
     pub(crate) clock: Clock,
 }
@@ -84,7 +89,7 @@ pub(crate) struct Owner {
 
 impl SinkOptions {
     fn claim(&self) -> append::Claim {
-        append::Claim { keep: self.position, take_over: self.take_over }
+        append::Claim { keep: self.position, take_over: self.take_over, private: false }
     }
 }
 
@@ -144,7 +149,7 @@ enum Target {
 }
 
 const KNOWN: &str = "sqlite:PATH[?table=NAME], influxdb://host:port/org/bucket, influxdb1://host:port/db (either with +https before \
-                     the colon), csv:PATH, stdout:";
+                     the colon), csv:PATH[?rotate=1d|100MB], stdout:, stdout:json";
 
 impl Target {
     fn parse(uri: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
@@ -207,6 +212,33 @@ pub(crate) fn takes(uri: &str, emit: Emit) -> Vec<Takes> {
     }
 }
 
+/// Do two of these write to one place, under two names? Looks at folders alone.
+///
+/// # Errors
+/// 64, naming both.
+pub(crate) fn distinct(uris: &[String]) -> Result<(), Halt> {
+    let local = |uri: &String| Local::parse(uri)?.ok().map(|local| (uri.clone(), local));
+    let all: Vec<_> = uris.iter().filter_map(local).collect();
+    for (at, (uri, sink)) in all.iter().enumerate() {
+        if let Some((other, _)) = all[..at].iter().find(|(_, before)| before.shares_with(sink)) {
+            let why = format!("--sink {other} and --sink {uri} write to one place; leave one of them out");
+            return Err(Halt::new(HaltKind::Usage, why));
+        }
+    }
+    Ok(())
+}
+
+/// A position of a sink's, as the state keeps it, for people.
+pub(crate) fn shown_position(uri: &str, position: u64) -> String {
+    match Local::parse(uri) {
+        Some(Ok(Local::Csv(csv::Address { rotate: Some(_), .. }))) => {
+            let rotate::Position { number, len } = rotate::Position::unpack(position);
+            format!("position {len} in file {number:06}")
+        }
+        _ => format!("position {position}"),
+    }
+}
+
 /// Looks whether a sink can work, leaving nothing behind. A service that does not answer is a warning: its rows are held.
 ///
 /// # Errors
@@ -263,6 +295,7 @@ pub(crate) mod testing {
             left: None,
             owner: Owner { job: "job".into(), semantics: "semantics".into() },
             take_sink: false,
+            begun: Arc::new(AtomicBool::new(true)),
             clock: Clock::start(),
         }
     }
@@ -381,7 +414,7 @@ mod tests {
             ("csv", "unknown; there are"),
             ("csv:", "names no file"),
             ("sqlite:", "names no file"),
-            ("stdout:x", "nothing goes after"),
+            ("stdout:x", "there are stdout: and stdout:json"),
             ("influxdb1:h/db", "give it as influxdb1://host:port/db"),
         ] {
             let mistakes = validate(uri);

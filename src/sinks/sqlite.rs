@@ -20,6 +20,7 @@ pub(super) use layout::{TableName, exact};
 use super::append;
 use super::file_id::FileId;
 use super::port::{Health, Leave, Pauses, Stop};
+use super::unbegun::Unbegun;
 use super::{RowWriter, SinkOptions};
 use crate::text::MinuteText;
 use layout::{APPLICATION_ID, Made};
@@ -59,6 +60,7 @@ pub(super) struct SqliteWriter {
     minute: MinuteText,
     /// The manifest of the newest rows that this run wrote.
     newest: Option<u64>,
+    made: Option<Unbegun>,
     health: Arc<Health>,
     stop: Stop,
 }
@@ -165,6 +167,7 @@ pub(super) fn open(
     let generation = i64::try_from(options.generation).map_err(|_| usage(path, "the generation is out of range"))?;
     let begun = Instant::now();
     let mut pauses = Pauses::new();
+    let mut made = Unbegun::watch(path, &options.begun);
     loop {
         let why = match begin(place, options) {
             Ok((db, files, chain)) => {
@@ -172,7 +175,9 @@ pub(super) fn open(
                 let number =
                     u64::try_from(chain).map_err(|_| usage(path, "its chain is negative; choose another path"))?;
                 let (place, upsert, newest) = (place.clone(), place.table.upsert(), None);
-                let writer = SqliteWriter { db, place, upsert, files, chain, generation, minute, newest, health, stop };
+                let made = made.take().map(Unbegun::made);
+                let writer =
+                    SqliteWriter { db, place, upsert, files, chain, generation, minute, newest, made, health, stop };
                 return Ok((writer, number));
             }
             Err(Refused::Halt(halt)) => return Err(halt),
@@ -302,6 +307,23 @@ impl SqliteWriter {
             self.place.path.display()
         );
         Halt::new(HaltKind::Internal, why)
+    }
+}
+
+impl Drop for SqliteWriter {
+    /// A file that this run made and never used goes again, unless another job has a table in it by now.
+    fn drop(&mut self) {
+        let Some(made) = self.made.as_mut().filter(|made| made.goes()) else { return };
+        // Without a log beside it, which would stay where the database is gone.
+        let plain = |mode: String| if mode == "delete" { Ok(()) } else { Err(rusqlite::Error::InvalidQuery) };
+        let plain = self.db.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get(0)).and_then(plain);
+        let alone = plain.and_then(|()| self.db.execute_batch("BEGIN EXCLUSIVE")).and_then(|()| {
+            self.db.query_row("SELECT count(*) = 3 FROM sqlite_schema WHERE type = 'table'", [], |row| row.get(0))
+        });
+        if !alone.unwrap_or(false) {
+            made.keep();
+        }
+        self.made = None;
     }
 }
 

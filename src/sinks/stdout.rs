@@ -1,44 +1,87 @@
-//! `stdout:`: rows as CSV for a pipe. Stored means written. When the reader has gone, everything counts as stored and
+//! `stdout:`, `stdout:json`: rows as CSV or as JSON lines for a pipe. Stored means written. When the reader has gone, everything counts as stored and
 //! [`Health::closed`] says so: the run then ends with 0, as `head` expects of those before it.
 
 use super::port::{Health, Leave, Pauses, Stop};
 use super::{RowWriter, SinkOptions};
-use crate::text::CsvText;
+use crate::text::{CsvText, JsonText};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::Row;
+use rustix::fs::OFlags;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 /// Bytes that are gathered before they are written.
 const GATHER_BYTES: usize = 64 * 1024;
 
+/// How rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Csv,
+    Json,
+}
+
+enum Text {
+    Csv(CsvText),
+    Json(JsonText),
+}
+
 /// Writes rows to a pipe.
 pub(super) struct StdoutWriter<W> {
-    text: CsvText,
+    text: Text,
     pending: Vec<u8>,
     out: W,
     health: Arc<Health>,
     stop: Stop,
 }
 
+/// Can rows be written there? A standard output that was closed is `/dev/null` by now, opened to read and to write:
+/// Rust's start does that, lest another file get its number.
+///
+/// # Errors
+/// 64, with what to do.
+pub(super) fn look(out: impl AsFd) -> Result<(), Halt> {
+    let usage = |why: &str| Err(Halt::new(HaltKind::Usage, format!("stdout: {why}; name another --sink")));
+    let Ok(flags) = rustix::fs::fcntl_getfl(&out) else { return usage("there is no standard output") };
+    let null = std::fs::metadata("/dev/null").map(|null| null.rdev());
+    let is_null = rustix::fs::fstat(&out).is_ok_and(|out| null.is_ok_and(|null| null == out.st_rdev));
+    match flags & OFlags::RWMODE {
+        OFlags::RDONLY => usage("standard output cannot be written to"),
+        OFlags::RDWR if is_null => usage("standard output is closed (to drop all rows, give it as >/dev/null)"),
+        _ => Ok(()),
+    }
+}
+
 /// The process's standard output, unbuffered: what a write took is known also when it fails half-way.
 ///
 /// # Errors
 /// When there is none.
-pub(super) fn open(options: &SinkOptions, health: Arc<Health>, stop: Stop) -> Result<StdoutWriter<File>, Halt> {
+pub(super) fn open(
+    form: Form,
+    options: &SinkOptions,
+    health: Arc<Health>,
+    stop: Stop,
+) -> Result<StdoutWriter<File>, Halt> {
+    look(std::io::stdout())?;
     let out = std::io::stdout()
         .as_fd()
         .try_clone_to_owned()
         .map_err(|e| Halt::new(HaltKind::Usage, format!("there is no standard output: {e}")))?;
-    Ok(StdoutWriter::new(File::from(out), options, health, stop))
+    Ok(StdoutWriter::new(File::from(out), form, options, health, stop))
 }
 
 impl<W: Write + Send> StdoutWriter<W> {
-    fn new(out: W, options: &SinkOptions, health: Arc<Health>, stop: Stop) -> Self {
-        let text = CsvText::new(options.market, options.windowing);
-        let pending = text.header().as_bytes().to_vec();
+    fn new(out: W, form: Form, options: &SinkOptions, health: Arc<Health>, stop: Stop) -> Self {
+        let (text, pending) = match form {
+            Form::Csv => {
+                let text = CsvText::new(options.market, options.windowing);
+                let header = text.header().as_bytes().to_vec();
+                (Text::Csv(text), header)
+            }
+            Form::Json => (Text::Json(JsonText::new(options.windowing)), Vec::new()),
+        };
         StdoutWriter { text, pending, out, health, stop }
     }
 
@@ -69,7 +112,10 @@ impl<W: Write + Send> StdoutWriter<W> {
 
 impl<W: Write + Send> RowWriter for StdoutWriter<W> {
     fn rows(&mut self, _seq: u64, rows: &[Row]) -> Result<(), Leave> {
-        self.text.rows(rows, &mut self.pending);
+        match &mut self.text {
+            Text::Csv(text) => text.rows(rows, &mut self.pending),
+            Text::Json(text) => text.rows(rows, &mut self.pending),
+        }
         if self.pending.len() >= GATHER_BYTES { self.write() } else { Ok(()) }
     }
 
@@ -116,7 +162,7 @@ mod tests {
 
     fn writer(breaks_at: usize) -> StdoutWriter<Pipe> {
         let pipe = Pipe { got: Vec::new(), breaks_at, calls: 0 };
-        StdoutWriter::new(pipe, &options(Path::new(".")), Health::new("stdout"), Stop::new())
+        StdoutWriter::new(pipe, Form::Csv, &options(Path::new(".")), Health::new("stdout"), Stop::new())
     }
 
     #[test]

@@ -157,14 +157,20 @@ pub(crate) fn csv_lines(path: &Path) -> Vec<((String, String), Cells)> {
     let line = |record: csv::StringRecord| {
         let market = (record.len() > 6).then(|| Market {
             prices: [6, 7, 8, 9].map(|at| Bits::read(&record[at])),
-            volume: record[10].to_owned(),
+            volume: exact(&record[10]),
             vwap: Some(&record[11]).filter(|text| !text.is_empty()).map(Bits::read),
         });
-        let (count, sum, avg) = (record[2].parse().unwrap(), record[3].to_owned(), Bits::read(&record[4]));
+        let (count, sum, avg) = (record[2].parse().unwrap(), exact(&record[3]), Bits::read(&record[4]));
         let cells = Cells { count, sum, avg, state: record[5].to_owned(), market };
         ((record[1].to_owned(), record[0].to_owned()), cells)
     };
     file.records().map(|record| line(record.unwrap())).collect()
+}
+
+/// The exact text of a number that has a decimal point whatever it is.
+fn exact(text: &str) -> String {
+    assert!(text.contains('.'), "{text}");
+    text.strip_suffix(".0").unwrap_or(text).to_owned()
 }
 
 /// The last row of each key; none after a final one.

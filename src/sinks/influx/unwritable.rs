@@ -3,12 +3,12 @@
 
 use super::series::Series;
 use crate::sinks::append;
+use crate::sinks::file_id::FileId;
 use crate::sinks::port::{Health, Leave, Pauses, Stop};
 use crate::text::rfc3339;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::EventTime;
 use serde_json::{Value, json};
-use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -16,7 +16,8 @@ use std::sync::Mutex;
 /// The file, shared by all sinks of a run.
 pub(super) struct Unwritable {
     path: PathBuf,
-    one_at_a_time: Mutex<()>,
+    /// Which file it was, and how long, after the last record: one is written at a time.
+    left: Mutex<Option<(FileId, u64)>>,
 }
 
 /// A point as it is recorded.
@@ -41,7 +42,7 @@ pub(super) fn record(sink: &str, series: &Series, row: &Row, answer: &str) -> Va
 
 impl Unwritable {
     pub(super) fn new(path: PathBuf) -> Self {
-        Unwritable { path, one_at_a_time: Mutex::new(()) }
+        Unwritable { path, left: Mutex::new(None) }
     }
 
     /// Returns once they are durable.
@@ -69,9 +70,16 @@ impl Unwritable {
 
     /// All over again after any failure, a failed fsync included: twice is harmless, not at all is not.
     fn append(&self, lines: &[u8]) -> io::Result<()> {
-        let _one = self.one_at_a_time.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut left = self.left.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         std::fs::create_dir_all(append::folder_of(&self.path))?;
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(&self.path)?;
+        let mut file = append::growing(true).create(true).open(&self.path)?;
+        let now = file.metadata()?;
+        if left.is_some_and(|(file, len)| file != FileId::of(&now) || len > now.len()) {
+            tracing::warn!(
+                "{}: was deleted, cut or replaced while this run writes to it: the points that it named are named there no more",
+                self.path.display()
+            );
+        }
         if file.seek(SeekFrom::End(0))? > 0 {
             let mut last = [0];
             file.seek(SeekFrom::End(-1))?;
@@ -82,7 +90,10 @@ impl Unwritable {
         }
         file.write_all(lines)?;
         file.sync_data()?;
-        append::sync_folder_of(&self.path)
+        append::sync_folder_of(&self.path)?;
+        let now = file.metadata()?;
+        *left = Some((FileId::of(&now), now.len()));
+        Ok(())
     }
 }
 
@@ -90,6 +101,7 @@ impl Unwritable {
 mod tests {
     use super::*;
     use crate::sinks::testing::{row, temp};
+    use std::fs::OpenOptions;
 
     #[test]
     fn a_record_names_the_whole_place() {
