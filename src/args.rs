@@ -24,8 +24,11 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
                   ?token_file=PATH); influxdb1: takes ?user=NAME with MINUTELY_INFLUX1_PASSWORD (or password_env, password_file), \
                   ?token_env or ?token_file, or nothing; Kafka's password is MINUTELY_KAFKA_PASSWORD, and an -X property that \
                   holds a secret is env:NAME or file:PATH; MINUTELY_HTTP_TOKEN.\n\
+                  Ctrl-C, SIGTERM and SIGHUP (a terminal that closes; not under nohup) end a run with one more commit; a \
+                  second Ctrl-C or SIGTERM ends it at once.\n\
                   Exit codes: 0 done, 64 usage or configuration, 65 bad data that was told to be fatal, a log or a state that \
-                  is not what it was, or a bounded run of which a database refused every row, 69 a service is unreachable, 70 internal, 78 another run owns the state."
+                  is not what it was, or a bounded run of which a database refused every row, 69 a service is unreachable, 70 \
+                  internal, 78 another run owns the state."
 )]
 pub(crate) struct Args {
     /// What to read: sim:?symbols=&rate=&partitions=&… (a built-in market) · kafka://host:port[,…]/topic[,…] · file:GLOB
@@ -70,6 +73,11 @@ pub(crate) struct Args {
     /// --http may be an address that others reach; then a token is needed
     #[arg(long, env = "MINUTELY_HTTP_PUBLIC")]
     pub(crate) http_public: bool,
+
+    /// A name that clients may call --http by besides the address itself, such as that of a reverse proxy before it;
+    /// repeatable
+    #[arg(long = "http-host", value_name = "NAME", env = "MINUTELY_HTTP_HOST")]
+    pub(crate) http_hosts: Vec<String>,
 
     /// The token that clients of --http must give is in this file [default: MINUTELY_HTTP_TOKEN in the environment]
     #[arg(long, value_name = "PATH", env = "MINUTELY_HTTP_TOKEN_FILE")]
@@ -236,7 +244,7 @@ pub(crate) struct HealthArgs {
 
 /// Writes records to a Kafka topic.
 ///
-/// Record for record: partition, key, payload, and the source's stamp. Ctrl-C waits for the last answers and stops.
+/// Record for record: partition, key, payload, and the source's stamp. Ctrl-C, SIGTERM and SIGHUP wait for the last answers and stop.
 #[derive(Debug, Parser)]
 #[command(name = "minutely produce", disable_help_flag = true)]
 pub(crate) struct ProduceArgs {

@@ -152,7 +152,13 @@ impl Config {
         let state = args.state.as_deref().filter(|text| *text != "none");
         let state = state.and_then(|text| mistakes.take(Place::parse(text)));
         let token = std::env::var("MINUTELY_HTTP_TOKEN").ok();
-        let served = http::Place::of(args.http.as_deref(), args.http_public, args.http_token_file.as_deref(), token);
+        let served = http::Place::of(
+            args.http.as_deref(),
+            args.http_public,
+            &args.http_hosts,
+            args.http_token_file.as_deref(),
+            token,
+        );
         let http = served.unwrap_or_else(|more| {
             mistakes.0.extend(more);
             None

@@ -165,7 +165,13 @@ fn end_with_a_worker() {
 fn log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
     // No colours: they are what is escaped here.
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Escaped).with_ansi(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(|| Escaped)
+        .with_ansi(false)
+        // It would be said on stderr, and what says it panics where the terminal is gone.
+        .log_internal_errors(false)
+        .init();
 }
 
 /// Stderr for a log, a line an event whatever foreign text is in it.

@@ -1,7 +1,11 @@
-//! SIGTERM and SIGINT: the first asks for the end, the second ends the process at once.
+//! SIGTERM, SIGINT and SIGHUP: the first asks for the end, the second ends the process at once.
+//!
+//! A terminal that closes sends SIGHUP, at times more than once: it asks for the end and never ends the process at once. A
+//! process that was started with SIGHUP ignored (`nohup`) goes on.
 
 use crate::live::say;
 use minutely_dataflows::edge::{Halt, HaltKind, Wake};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,14 +15,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// # Errors
 /// When the system takes no handlers.
 pub(crate) fn stop_on_signal(words: &'static str, begun: Arc<AtomicBool>, wake: Wake) -> Result<Arc<AtomicBool>, Halt> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
     let no_signals = |e: std::io::Error| Halt::new(HaltKind::Internal, format!("signals cannot be handled: {e}"));
     let stop = Arc::new(AtomicBool::new(false));
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(no_signals)?;
+    let process = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let handled = [SIGINT, SIGTERM].into_iter().chain((!is_ignored(&process, SIGHUP)).then_some(SIGHUP));
+    let mut signals = signal_hook::iterator::Signals::new(handled).map_err(no_signals)?;
     let set = Arc::clone(&stop);
     let wait = move || {
         for signal in signals.forever() {
             if set.swap(true, Ordering::AcqRel) {
+                if signal == SIGHUP {
+                    continue;
+                }
                 std::process::exit(128 + signal);
             }
             if !begun.load(Ordering::Acquire) {
@@ -31,4 +39,25 @@ pub(crate) fn stop_on_signal(words: &'static str, begun: Arc<AtomicBool>, wake: 
     };
     std::thread::Builder::new().name("signals".into()).spawn(wait).map_err(no_signals)?;
     Ok(stop)
+}
+
+/// Was the process, of which this is `/proc/PID/status`, started so that it ignores the signal? Where that cannot be read,
+/// it is handled: a run that ends with a commit can be started again, one that is killed cannot be asked.
+fn is_ignored(process: &str, signal: i32) -> bool {
+    let mask = process.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nohup_has_set_is_seen() {
+        let process = |mask: &str| format!("Name:\tminutely\nSigBlk:\tffffffffffffffff\nSigIgn:\t{mask}\nSigCgt:\t0\n");
+        assert!(is_ignored(&process("0000000000001001"), SIGHUP));
+        assert!(!is_ignored(&process("0000000000001000"), SIGHUP) && is_ignored(&process("0000000000004000"), SIGTERM));
+        assert!(!is_ignored("", SIGHUP));
+    }
 }

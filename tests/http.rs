@@ -317,6 +317,8 @@ fn strangers_are_refused() {
     for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1"] {
         assert_eq!(status("GET /api/status", &[&format!("Host: {host}")]), 421, "{host}");
     }
+    let why = ask(&at, "GET /", &["Host: minutely.example.org:443"]).body;
+    assert!(why.contains("--http-host minutely.example.org"), "{why}");
     assert_eq!(status("GET /", &["Host: localhost", "Host: evil.example"]), 400);
     assert_eq!(status("GET /", &["Host: a b"]), 400);
     assert_eq!(status("GET /api/status", &[&format!("Origin: http://{at}")]), 200);
@@ -347,6 +349,32 @@ fn strangers_are_refused() {
     let head = ask(&at, "HEAD /api/status", &[]);
     assert!(head.status == 200 && head.body.is_empty());
     Program::run(&folder.path().join("other"), &["--http", &at], &[]).refused(69, &["another program listens there"]);
+}
+
+#[test]
+fn behind_a_proxy_it_is_called_by_the_names_that_are_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = [("MINUTELY_HTTP_HOST", "minutely.example.org, other.example.org")];
+    let (_program, at) = serving(folder.path(), &["--source", "sim:?history=1m"], &named);
+    let status = |headers: &[&str]| ask(&at, "GET /api/status", headers).status;
+    for host in ["minutely.example.org", "Other.Example.org:8443", "localhost"] {
+        assert_eq!(status(&[&format!("Host: {host}"), &format!("Origin: https://{host}")]), 200, "{host}");
+    }
+    for host in ["example.org", "evil.example"] {
+        assert_eq!(status(&[&format!("Host: {host}")]), 421, "{host}");
+    }
+    assert_eq!(status(&["Host: minutely.example.org", "Origin: https://other.example.org"]), 403);
+    let (_program, at) = serving(
+        &folder.path().join("b"),
+        &["--source", "sim:?history=1m", "--http-host", "a", "--http-host", "b"],
+        &[],
+    );
+    for host in ["a", "b"] {
+        assert_eq!(ask(&at, "GET /api/status", &[&format!("Host: {host}")]).status, 200, "{host}");
+    }
+    let url = ["--http", "127.0.0.1:0", "--http-host", "https://a.example/"];
+    Program::run(&folder.path().join("c"), &url, &[])
+        .refused(64, &["--http-host https://a.example/", "without scheme"]);
 }
 
 #[test]

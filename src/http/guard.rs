@@ -134,7 +134,9 @@ fn refused(server: &Server, request: &Request) -> Option<Response<Body>> {
     };
     let name = without_port(&host);
     if !server.place.is_called(name) {
-        return refuse(StatusCode::MISDIRECTED_REQUEST, "this server is not called by that name; see --http");
+        let why =
+            format!("this server does not know that it is called {name}; if it is, start it with --http-host {name}");
+        return refuse(StatusCode::MISDIRECTED_REQUEST, &why);
     }
     if let Some(origin) = headers.get(ORIGIN) {
         let same = origin.to_str().is_ok_and(|origin| {

@@ -16,19 +16,22 @@ pub(crate) struct Place {
     addresses: Vec<SocketAddr>,
     /// The host as it was written, which clients may call it by.
     pub(super) host: String,
+    /// Further names, in lower case.
+    names: Vec<String>,
     /// Nobody named it: another port will do.
     any_port: bool,
     pub(super) token: Option<Token>,
 }
 
 impl Place {
-    /// What `--http`, `--http-public`, `--http-token-file` and `MINUTELY_HTTP_TOKEN` say; none for `none`.
+    /// What `--http`, `--http-public`, `--http-host` (names between commas or spaces, too), `--http-token-file` and `MINUTELY_HTTP_TOKEN` say; none for `none`.
     ///
     /// # Errors
     /// All mistakes.
     pub(crate) fn of(
         http: Option<&str>,
         public: bool,
+        hosts: &[String],
         token_file: Option<&Path>,
         token: Option<String>,
     ) -> Result<Option<Place>, Vec<String>> {
@@ -61,8 +64,12 @@ impl Place {
                 ));
             }
         }
+        let names = names(hosts).unwrap_or_else(|mistake| {
+            mistakes.push(mistake);
+            Vec::new()
+        });
         let host = text.rsplit_once(':').map_or(text, |(host, _)| host).to_ascii_lowercase();
-        let place = Place { addresses, host, any_port: http.is_none(), token };
+        let place = Place { addresses, host, names, any_port: http.is_none(), token };
         if mistakes.is_empty() { Ok(Some(place)) } else { Err(mistakes) }
     }
 
@@ -92,15 +99,35 @@ impl Place {
         }
     }
 
-    /// Does this name the place, as far as can be told? A loopback name does, and the host that was bound; where all of
+    /// Does this name the place, as far as can be told? A loopback name does, the host that was bound, and the names that
+    /// were given; where all of
     /// the machine's addresses are bound, any name may, and the token alone decides.
     pub(super) fn is_called(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let loopback = bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
         let everything = self.addresses.iter().any(|address| address.ip().is_unspecified());
-        loopback || host == self.host || (everything && self.token.is_some())
+        loopback || host == self.host || self.names.contains(&host) || (everything && self.token.is_some())
     }
+}
+
+/// The names of `--http-host`, as `Host` has them: without a port.
+fn names(hosts: &[String]) -> Result<Vec<String>, String> {
+    let all = hosts.iter().flat_map(|host| host.split([',', ' '])).filter(|name| !name.is_empty());
+    let name = |name: &str| {
+        let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let good = match bare {
+            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => name.len() < 254 && name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._".contains(&c)),
+        };
+        let why = || {
+            format!(
+                "--http-host {name}: takes a name or an address without scheme and port, such as minutely.example.org"
+            )
+        };
+        good.then(|| name.to_ascii_lowercase()).ok_or_else(why)
+    };
+    all.map(name).collect()
 }
 
 /// A port that is ours.
@@ -127,7 +154,7 @@ mod tests {
     use super::*;
 
     fn of(http: Option<&str>, public: bool, token: Option<&str>) -> Result<Option<Place>, Vec<String>> {
-        Place::of(http, public, None, token.map(str::to_owned))
+        Place::of(http, public, &[], None, token.map(str::to_owned))
     }
 
     #[test]
@@ -153,6 +180,25 @@ mod tests {
         }
         let all = of(Some("0.0.0.0:0"), true, Some("0123456789abcdef")).unwrap().unwrap();
         assert!(all.is_called("minutely.example"));
+    }
+
+    #[test]
+    fn it_is_called_by_the_names_that_were_given_and_no_others() {
+        let of = |hosts: &[&str]| {
+            let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+            Place::of(Some("127.0.0.1:0"), false, &hosts, None, None)
+        };
+        let place = of(&["Minutely.example.org, other", "[2001:db8::1] 192.0.2.7"]).unwrap().unwrap();
+        for good in ["minutely.example.org", "MINUTELY.EXAMPLE.ORG", "other", "[2001:db8::1]", "192.0.2.7", "localhost"]
+        {
+            assert!(place.is_called(good), "{good}");
+        }
+        for bad in ["example.org", "evil.minutely.example.org", "minutely.example.org.evil", ""] {
+            assert!(!place.is_called(bad), "{bad}");
+        }
+        for bad in ["https://x", "x:8080", "*.x", "a/b", "[x]"] {
+            assert!(of(&[bad]).unwrap_err()[0].contains("--http-host"), "{bad}");
+        }
     }
 
     #[test]

@@ -112,8 +112,18 @@ impl Program {
 
     /// Starts it with no more than this many open files, of which it may have no more.
     pub(crate) fn with_open_files(most: u32, data: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::after(&format!("ulimit -n {most}"), data, args, env)
+    }
+
+    /// Starts it as `nohup` does.
+    pub(crate) fn without_hangup(data: &Path, args: &[&str]) -> Self {
+        Self::after("trap '' HUP", data, args, &[])
+    }
+
+    /// Starts it after this command of a shell.
+    fn after(first: &str, data: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut limited = Command::new("sh");
-        limited.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\"")]);
+        limited.args(["-c", &format!("{first} && exec \"$0\" \"$@\"")]);
         let plain = command();
         limited.arg(plain.get_program()).args(args).arg("--data").arg(data);
         for (name, _removed) in plain.get_envs() {

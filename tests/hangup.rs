@@ -1,0 +1,79 @@
+//! A terminal that closes ends a run as SIGTERM does: with one more commit.
+
+#![allow(clippy::unwrap_used, reason = "tests panic")]
+
+mod common;
+#[path = "../dataflows/tests/hostile/mod.rs"]
+mod hostile;
+
+use common::poll;
+use common::program::{PATIENCE, Program, command};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const ARGS: [&str; 6] = ["--source", "sim:?symbols=5&rate=200&history=1m", "--sink", "stdout:", "--http", "none"];
+
+#[test]
+fn a_hangup_ends_a_run_with_a_commit_and_a_second_one_does_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = Program::start(folder.path(), &ARGS, &[]);
+    program.until("it counts", PATIENCE, |program| program.counted() > 0);
+    program.signal("HUP");
+    program.signal("HUP");
+    let ended = program.ended(Duration::from_secs(10)).well();
+    assert!(ended.said.contains("one more commit"), "{}", ended.said);
+    assert_eq!(ended.done("counted"), ended.kept(), "{}", ended.said);
+}
+
+#[test]
+fn a_run_that_was_told_to_ignore_hangups_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = Program::without_hangup(folder.path(), &ARGS);
+    program.until("it counts", PATIENCE, |program| program.counted() > 0);
+    program.signal("HUP");
+    let seen = program.counted();
+    program.until("it goes on", PATIENCE, |program| program.counted() > seen + 400);
+    assert!(!program.said().contains("stopping"), "{}", program.said());
+    program.stopped();
+}
+
+/// With everything that it says going to a terminal which is gone.
+#[test]
+fn a_terminal_that_closes_ends_a_run_with_0() {
+    if Command::new("setsid").arg("--version").output().is_err() {
+        return; // no util-linux here: the signal itself is tested above
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let slave = OpenOptions::new().read(true).write(true).open(name).unwrap();
+    let plain = command();
+    let mut child = Command::new("setsid")
+        .arg("--ctty")
+        .arg(plain.get_program())
+        .args(&ARGS[..2])
+        .args(["--http", "none", "--data"])
+        .arg(folder.path())
+        .env("RUST_LOG", "debug") // so that threads speak to it
+        .stdin(slave.try_clone().unwrap())
+        .stdout(Stdio::null())
+        .stderr(slave)
+        .spawn()
+        .unwrap();
+    let (mut terminal, mut said) = (File::from(master), String::new());
+    let mut some = [0; 64 << 10];
+    while !said.contains(" counted = ") {
+        let n = terminal.read(&mut some).unwrap();
+        said += &String::from_utf8_lossy(&some[..n]);
+    }
+    drop(terminal);
+    let status = poll("it ends", Duration::from_secs(20), || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0), "{status}");
+    let again = Program::start(folder.path(), &[&ARGS[..2], &["--until-end"]].concat(), &[]).ended(PATIENCE).well();
+    assert!(again.said.contains("goes on where manifest"), "{}", again.said);
+}
