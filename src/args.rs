@@ -40,7 +40,8 @@ pub(crate) struct Args {
     /// influxdb+https: and influxdb1+https: for TLS; a path before /org/bucket or /db is a proxy's; ?measurement=NAME and
     /// ?tag.NAME=VALUE, repeatable, name a place of its own in the bucket; ?timeout=10s and ?batch=5000 are how long a write may
     /// take at first, and its lines at most) ·
-    /// csv:PATH[?rotate=1d|100MB] · stdout: · stdout:json [default: sqlite: in the data folder]
+    /// csv:PATH[?rotate=1d|100MB] · stdout: · stdout:json [default: sqlite: in the data folder]; in the variable several, separated by
+    /// spaces
     #[arg(long = "sink", value_name = "URI", env = "MINUTELY_SINK")]
     pub(crate) sinks: Vec<String>,
 
@@ -201,7 +202,7 @@ pub(crate) struct Args {
     pub(crate) config: Option<String>,
 
     /// Worker threads of this process
-    #[arg(short = 'w', long = "workers", value_name = "N", default_value = "1")]
+    #[arg(short = 'w', long = "workers", value_name = "N", env = "MINUTELY_WORKERS", default_value = "1")]
     pub(crate) workers: String,
 
     /// Processes
@@ -225,13 +226,13 @@ pub(crate) struct Args {
     help: Option<bool>,
 
     /// The version
-    #[arg(long, action = ArgAction::Version)]
+    #[arg(short = 'V', long, action = ArgAction::Version)]
     version: Option<bool>,
 }
 
 /// Asks the run that serves at an address whether it is well: 0, or 69 with the reason. For containers.
 #[derive(Debug, Parser)]
-#[command(name = "minutely health", disable_help_flag = true)]
+#[command(name = "minutely health", bin_name = "minutely health", disable_help_flag = true)]
 pub(crate) struct HealthArgs {
     /// What the run's --http says
     #[arg(value_name = "HOST:PORT", env = "MINUTELY_HTTP", default_value = http::DEFAULT)]
@@ -246,7 +247,7 @@ pub(crate) struct HealthArgs {
 ///
 /// Record for record: partition, key, payload, and the source's stamp. Ctrl-C, SIGTERM and SIGHUP wait for the last answers and stop.
 #[derive(Debug, Parser)]
-#[command(name = "minutely produce", disable_help_flag = true)]
+#[command(name = "minutely produce", bin_name = "minutely produce", disable_help_flag = true)]
 pub(crate) struct ProduceArgs {
     /// What to write: sim:?symbols=&rate=&late=&… (the built-in market, as fast as the clock goes, its history at once) ·
     /// file:GLOB (one partition a file)
@@ -335,10 +336,19 @@ pub(crate) fn command(mut args: Vec<String>) -> Result<(Command, Vec<String>), S
         (Some("run"), _) => (Command::Run, 1),
         (Some("produce"), _) => (Command::Produce, 1),
         (Some("health"), _) => (Command::Health, 1),
+        (Some("help"), _) => {
+            // `minutely help produce` is `minutely produce --help`.
+            let mut asked = args;
+            asked.remove(1);
+            asked.push("--help".into());
+            return command(asked);
+        }
         (Some("state"), Some("show")) => (Command::Show, 2),
         (Some("state"), Some("check")) => (Command::Check, 2),
         (Some("state"), Some("rebuild")) => (Command::Rebuild, 2),
-        (Some("state"), None) if args.iter().any(|word| word == "--help") => (Command::Show, 1),
+        (Some("state"), None) if args.iter().any(|word| ["--help", "--version", "-V"].contains(&word.as_str())) => {
+            (Command::Show, 1)
+        }
         (Some("state"), other) => {
             return Err(format!(
                 "there is no command `state {}`: it is `minutely state show|check|rebuild [OPTIONS]`; see `minutely --help`",
@@ -366,13 +376,13 @@ pub(crate) fn parse<A: CommandFactory + FromArgMatches>(words: Vec<String>) -> R
 }
 
 /// What is wrong with the arguments, in one paragraph.
-pub(crate) fn mistake(error: &clap::Error) -> String {
+pub(crate) fn mistake(error: &clap::Error, command: &str) -> String {
     let text = error.to_string();
     let said = text
         .lines()
         .map(str::trim)
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
         .filter(|line| !line.is_empty());
-    let said = said.collect::<Vec<_>>().join("; ");
-    format!("{}; see `minutely --help`", said.strip_prefix("error: ").unwrap_or(&said))
+    let said = said.collect::<Vec<_>>().join("; ").replace(":; ", ": ");
+    format!("{}; see `{command} --help`", said.strip_prefix("error: ").unwrap_or(&said))
 }

@@ -2,6 +2,7 @@
 
 use crate::args::Args;
 use crate::duration;
+use crate::environment;
 use crate::http;
 use crate::secret;
 use crate::sinks::{self, Emit};
@@ -129,9 +130,14 @@ impl Mistakes {
     }
 
     pub(crate) fn time(&mut self, option: &str, text: &str) -> Option<EventTime> {
+        self.time_or(option, text, "")
+    }
+
+    /// A time; `others`: what else the option takes.
+    pub(crate) fn time_or(&mut self, option: &str, text: &str, others: &str) -> Option<EventTime> {
         let parsed = text.parse::<jiff::Timestamp>().ok();
         let time = parsed.and_then(|t| i64::try_from(t.as_nanosecond()).ok()).filter(|ns| ns.abs() <= EventTime::LIMIT);
-        let why = || format!("{option} {text}: takes a time as 2026-01-05T08:00:00Z");
+        let why = || format!("{option} {text}: takes {others}a time as 2026-01-05T08:00:00Z");
         self.take(time.map(EventTime).ok_or_else(why))
     }
 
@@ -169,11 +175,12 @@ impl Config {
         }
         let properties = properties(&args.properties, &mut mistakes);
         mistakes.0.extend(sources::validate(&args.source, &properties));
-        for sink in &args.sinks {
+        let sinks = given_sinks(args, &mut mistakes);
+        for sink in &sinks {
             mistakes.0.extend(sinks::validate(sink));
         }
-        let place: Vec<_> = args.sinks.iter().map(|sink| shown(sink)).collect();
-        for (i, sink) in args.sinks.iter().enumerate().filter(|(i, _)| place[..*i].contains(&place[*i])) {
+        let place: Vec<_> = sinks.iter().map(|sink| sinks::name(sink)).collect();
+        for (i, sink) in sinks.iter().enumerate().filter(|(i, _)| place[..*i].contains(&place[*i])) {
             mistakes.0.push(format!("--sink {}: is given twice (the {}th time here)", shown(sink), i + 1));
         }
         let bounded = args.until_end || sources::is_bounded(&args.source);
@@ -234,7 +241,7 @@ impl Config {
             };
             let folder = PathBuf::from(&args.data).join(job?);
             let default_sink = || format!("sqlite:{}", folder.join("minutes.db").display());
-            let sinks = if args.sinks.is_empty() { vec![default_sink()] } else { args.sinks.clone() };
+            let sinks = if sinks.is_empty() { vec![default_sink()] } else { sinks };
             let state = match args.state.as_deref() {
                 Some("none") => None,
                 Some(_) => Some(state?),
@@ -267,6 +274,14 @@ impl Config {
             Some(config) if mistakes.0.is_empty() => Ok(config),
             _ => Err(mistakes.0),
         }
+    }
+}
+
+/// Those of `--sink`, or of `MINUTELY_SINK`.
+fn given_sinks(args: &Args, mistakes: &mut Mistakes) -> Vec<String> {
+    match (args.sinks.as_slice(), std::env::var("MINUTELY_SINK")) {
+        ([one], Ok(variable)) if *one == variable => mistakes.take(environment::sinks(one)).unwrap_or_default(),
+        (sinks, _) => sinks.to_vec(),
     }
 }
 
@@ -327,7 +342,7 @@ fn start(args: &Args, mistakes: &mut Mistakes) -> Option<Start> {
     match args.start.as_str() {
         "earliest" => Some(Start::Earliest),
         "latest" => Some(Start::Latest),
-        time => mistakes.time("--start", time).map(Start::Time),
+        time => mistakes.time_or("--start", time, "earliest, latest, or ").map(Start::Time),
     }
 }
 

@@ -24,8 +24,12 @@ fn place(state: Option<&Place>) -> Result<&Place, Halt> {
 }
 
 fn nothing(place: &Place) -> Halt {
-    let why =
-        format!("state {place}: there is none; name the one that is meant by --state, or by the run's own options");
+    let looked = place.folder().and_then(|folder| std::path::absolute(folder).ok());
+    let looked = looked.map_or_else(|| place.to_string(), |folder| folder.display().to_string());
+    let why = format!(
+        "state {place}: there is none (looked at {looked}); name the one that is meant by --state, or give the run's own options \
+         in the folder that it was started in: a relative --data and --source are below the current one"
+    );
     Halt::new(HaltKind::Usage, why)
 }
 

@@ -6,6 +6,7 @@ mod cluster;
 mod config;
 mod descriptors;
 mod duration;
+mod environment;
 mod http;
 mod inspect;
 mod live;
@@ -40,7 +41,12 @@ fn main() -> ExitCode {
     let words = std::env::args_os().map(|word| {
         word.into_string().map_err(|word| format!("`{}`: is not UTF-8, as arguments are", word.to_string_lossy()))
     });
-    let (command, args) = match words.collect::<Result<_, _>>().and_then(args::command) {
+    let words: Result<Vec<String>, String> = words.collect();
+    if let Ok(words) = &words {
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        environment::unknown(names, words).iter().for_each(|warning| say(warning));
+    }
+    let (command, args) = match words.and_then(args::command) {
         Ok(parts) => parts,
         Err(why) => return fail(&Halt::new(HaltKind::Usage, why)),
     };
@@ -51,7 +57,7 @@ fn main() -> ExitCode {
     }
     let args = match args::parse::<Args>(args) {
         Ok(args) => args,
-        Err(error) => return no_arguments(&error),
+        Err(error) => return no_arguments(&error, "minutely"),
     };
     let config = match config::Config::of(&args) {
         Ok(config) => config,
@@ -86,7 +92,7 @@ fn small_pages() {
 fn produce(args: Vec<String>) -> ExitCode {
     let args = match args::parse::<ProduceArgs>(args) {
         Ok(args) => args,
-        Err(error) => return no_arguments(&error),
+        Err(error) => return no_arguments(&error, "minutely produce"),
     };
     let plan = match produce::Plan::of(&args) {
         Ok(plan) => plan,
@@ -100,9 +106,9 @@ fn produce(args: Vec<String>) -> ExitCode {
 }
 
 /// Help was asked for, or there is a mistake.
-fn no_arguments(error: &clap::Error) -> ExitCode {
+fn no_arguments(error: &clap::Error, command: &str) -> ExitCode {
     if error.use_stderr() {
-        return fail(&Halt::new(HaltKind::Usage, args::mistake(error)));
+        return fail(&Halt::new(HaltKind::Usage, args::mistake(error, command)));
     }
     let _nobody_listens = error.print();
     ExitCode::SUCCESS
@@ -116,7 +122,7 @@ fn mistaken(mistakes: &[String]) -> ExitCode {
 fn health(args: Vec<String>) -> ExitCode {
     let args = match args::parse::<HealthArgs>(args) {
         Ok(args) => args,
-        Err(error) => return no_arguments(&error),
+        Err(error) => return no_arguments(&error, "minutely health"),
     };
     match http::health::ask(&args.at) {
         Ok(_) => ExitCode::SUCCESS,

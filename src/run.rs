@@ -88,7 +88,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock, open_files: u64) -> Res
     let leads = config.cluster.process == 0;
     let listening = config.http.as_ref().filter(|_| leads).map(http::Place::listen).transpose()?;
     let letters_path = match &left {
-        Some(left) => PathBuf::from(&left.letters.name),
+        Some(left) => letters_of(&config.folder, &left.letters, clock.wall())?,
         None => fresh_letters(&config.folder, clock.wall()),
     };
     let keep = left.as_ref().map(|left| left.letters.position.unwrap_or(0));
@@ -129,7 +129,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock, open_files: u64) -> Res
     let (letters_path, keep) = match opened.as_ref().zip(head.as_ref()) {
         Some((opened, head)) => {
             let position = opened.head.as_ref().map(|head| head.letters.position.unwrap_or(0));
-            (PathBuf::from(&head.letters.name), position)
+            (letters_of(&config.folder, &head.letters, clock.wall())?, position)
         }
         None => (letters_path, keep),
     };
@@ -397,7 +397,8 @@ fn begin(
     let mut next = opened.restarted(|| Manifest::fresh(config.semantics.clone()), &run);
     (next.partitions, next.overrides, next.sinks) = (changed.partitions, changed.overrides, of_run.sinks);
     if next.letters.name.is_empty() {
-        next.letters.name = letters.to_string_lossy().into_owned();
+        let whole = std::path::absolute(letters).unwrap_or_else(|_| letters.to_owned());
+        next.letters.name = whole.to_string_lossy().into_owned();
     }
     opened.begin(&next)?;
     Ok(next)
@@ -536,6 +537,27 @@ impl Leader {
 fn waking(leader: &Arc<Leader>) -> Wake {
     let leader = Arc::clone(leader);
     Arc::new(move || leader.wake())
+}
+
+/// Where a state's dead letters are: in the job's folder, whatever folder the program was started in then, and wherever the
+/// job's folder is now. A name of a state leads nowhere else.
+///
+/// # Errors
+/// 64: they were written into another folder.
+fn letters_of(folder: &Path, left: &checkpoint::Port, now: EventTime) -> Result<PathBuf, Halt> {
+    let recorded = Path::new(&left.name);
+    let Some(name) = recorded.file_name() else { return Ok(fresh_letters(folder, now)) };
+    let ours = folder.join(name);
+    if ours.exists() || left.position.unwrap_or(0) == 0 {
+        return Ok(ours);
+    }
+    let why = format!(
+        "dead letters of this state are in {}, and this run's folder is {}: give --data and --job as before, or move the file \
+         there",
+        recorded.display(),
+        std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()).display()
+    );
+    Err(Halt::new(HaltKind::Usage, why))
 }
 
 /// A path for this run's dead letters that nothing has yet.

@@ -253,3 +253,104 @@ fn a_name_that_is_not_utf8_and_a_compressed_file() {
     std::fs::write(home.path().join("tz.jsonl"), b"\x1f\x8b\x08\0garbage").unwrap();
     run("b.csv").refused(64, &["tz.jsonl is compressed (gzip)", "gunzip"]);
 }
+
+/// Started from another folder, with another way to say where the data is, it goes on with the same dead letters.
+#[test]
+fn a_relative_data_folder_is_found_again() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("elsewhere")).unwrap();
+    let source = format!("file:{}", home.path().join("ticks.jsonl").display());
+    let run = |folder: &str, data: &str, more: &[&str]| {
+        let mut command = command();
+        command
+            .args(["--source", &source, "--http", "none", "--sink", "stdout:", "--job", "j", "--data", data])
+            .args(more);
+        let done = command.current_dir(home.path().join(folder)).output().unwrap();
+        (done.status.code(), String::from_utf8(done.stderr).unwrap())
+    };
+    std::fs::write(home.path().join("ticks.jsonl"), format!("x\n{TICK}\n")).unwrap();
+    assert_eq!(run("", "data", &[]).0, Some(0));
+    std::fs::write(home.path().join("ticks.jsonl"), format!("x\n{TICK}\ny\n")).unwrap();
+    let (code, said) = run("elsewhere", "../data", &[]);
+    assert_eq!(code, Some(0), "{said}");
+    let offsets: Vec<_> = letters(&home.path().join("data")).iter().map(|letter| letter["offset"].as_i64()).collect();
+    assert_eq!(offsets, [Some(0), Some(2)], "neither lost nor twice");
+    assert_eq!(std::fs::read_dir(home.path().join("elsewhere")).unwrap().count(), 0);
+
+    // The folder may have been moved; a name in the state leads to no other file than one in it.
+    std::fs::rename(home.path().join("data"), home.path().join("moved")).unwrap();
+    assert_eq!(run("", "moved", &[]).0, Some(0));
+    let state = home.path().join("moved/j/state");
+    let (code, said) = run("", "other", &["--state", state.to_str().unwrap()]);
+    assert!(
+        code == Some(64) && said.contains("dead letters of this state are in") && said.contains("other/j"),
+        "{said}"
+    );
+
+    // And a state that is not below the current folder is said with the whole path.
+    let looked =
+        command().args(["state", "show", "--job", "j"]).current_dir(home.path().join("elsewhere")).output().unwrap();
+    let said = String::from_utf8(looked.stderr).unwrap();
+    assert!(said.contains("/elsewhere/minutely-data/j/state") && looked.status.code() == Some(64), "{said}");
+}
+
+#[test]
+fn an_input_file_that_is_gone_is_named_with_what_to_do() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("t1.jsonl"), format!("{TICK}\n")).unwrap();
+    std::fs::write(home.path().join("t2.jsonl"), format!("{TICK}\n")).unwrap();
+    let (source, sink) =
+        (format!("file:{}/t*.jsonl", home.path().display()), format!("csv:{}", home.path().join("m.csv").display()));
+    let run = || Program::run(&home.path().join("data"), &["--source", &source, "--sink", &sink], &[]);
+    run().well();
+    std::fs::remove_file(home.path().join("t1.jsonl")).unwrap();
+    let ended = run();
+    assert_eq!(ended.code, Some(65), "{}", ended.said);
+    for part in ["partition t1.jsonl was read by the run before (1 records)", "put it back", "--job NAME"] {
+        assert!(ended.said.contains(part), "`{part}` is not in: {}", ended.said);
+    }
+}
+
+#[test]
+fn the_environment_is_read_as_it_was_meant_or_it_is_said() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("ticks.jsonl"), format!("{TICK}\n")).unwrap();
+    let source = format!("file:{}", home.path().join("ticks.jsonl").display());
+    let (a, b) = (home.path().join("a.csv"), home.path().join("b c.csv"));
+    let run = |sinks: &str| {
+        let env = [("MINUTELY_SINK", sinks), ("MINUTELY_WORKERS", "3"), ("MINUTELY_LATENES", "1m")];
+        Program::run(&home.path().join("data"), &["--source", &source], &env)
+    };
+    let ended = run(&format!("csv:{} csv:{}", a.display(), b.display())).well();
+    assert!(a.exists() && b.exists(), "{}", ended.said);
+    assert!(ended.said.contains("MINUTELY_LATENES is in the environment"), "{}", ended.said);
+    assert!(
+        ended.said.contains("is MINUTELY_LATENESS meant?") && !ended.said.contains("MINUTELY_WORKERS"),
+        "{}",
+        ended.said
+    );
+    let refused = run(&format!("csv:{},csv:{}", a.display(), b.display()));
+    assert!(refused.code == Some(64) && refused.said.contains("separate sinks by spaces"), "{}", refused.said);
+}
+
+#[test]
+fn usage_names_the_command_that_was_used() {
+    let of = |words: &[&str]| {
+        let done = command().args(words).output().unwrap();
+        let text = [done.stdout, done.stderr].concat();
+        (done.status.code(), String::from_utf8(text).unwrap())
+    };
+    for (words, code, part) in [
+        (&["health", "--help"][..], 0, "Usage: minutely health"),
+        (&["produce", "--help"], 0, "Usage: minutely produce"),
+        (&["help", "produce"], 0, "Usage: minutely produce"),
+        (&["help"], 0, "Usage: minutely"),
+        (&["-V"], 0, "minutely 0."),
+        (&["state", "--version"], 0, "minutely 0."),
+        (&["produce"], 64, "arguments were not provided: --to <URI>; see `minutely produce --help`"),
+        (&["--start", "beginning", "--http", "none"], 64, "takes earliest, latest, or a time"),
+    ] {
+        let (ended, text) = of(words);
+        assert!(ended == Some(code) && text.contains(part), "{words:?}: {ended:?}: {text}");
+    }
+}

@@ -630,9 +630,10 @@ impl Control {
         }
         if let Some(gone) = self.partitions.iter().find(|p| p.left) {
             let why = format!(
-                "partition {} was read by the run before and is not there any more: restore it, or begin anew without \
-                 it (--job NAME)",
-                gone.found.name
+                "partition {} was read by the run before ({} records) and is not there any more: W cannot pass a partition \
+                 that is gone; put it back, and leave it there as long as this state is gone on with, or begin anew without it (--job NAME)",
+                gone.found.name,
+                gone.state.as_ref().map_or(0, |state| state.counts.read)
             );
             return Err(Halt::new(HaltKind::Data, why));
         }

@@ -72,7 +72,7 @@ impl Plan {
         let start = match args.start.as_str() {
             "earliest" => Some(Start::Earliest),
             "latest" => Some(Start::Latest),
-            time => mistakes.time("--start", time).map(Start::Time),
+            time => mistakes.time_or("--start", time, "earliest, latest, or ").map(Start::Time),
         };
         let run_start = args.as_of.as_ref().and_then(|text| mistakes.time("--as-of", text));
         let limit = args.limit.as_ref().map_or(Some(u64::MAX), |text| mistakes.number("--limit", text, 1, u64::MAX));
