@@ -7,7 +7,7 @@ use super::context::Consume;
 use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::time::NextOffset;
 use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -73,7 +73,7 @@ impl Lag {
 
 /// The thread.
 pub(super) fn run(shared: &Shared) {
-    let (mut last, mut told) = (None, false);
+    let mut last = None;
     let mut committed = Offsets::new();
     while let Some(next) = shared.lag.next(last) {
         if next == committed {
@@ -81,15 +81,27 @@ pub(super) fn run(shared: &Shared) {
         }
         last = Some(Instant::now());
         match commit(&shared.consumer, &next) {
-            Ok(()) => (committed, told) = (next, false),
-            Err(error) if !std::mem::replace(&mut told, true) => {
-                tracing::warn!("kafka: the group's offsets, for tools that show its lag, are not committed: {error}");
-            }
-            Err(_) => {}
+            Ok(()) => committed = next,
+            Err(error) => shared.consumer.context().not_committed(&error),
         }
     }
     shared.lag.lock().ended = true;
     shared.lag.changed.notify_all();
+}
+
+/// What to do about it, or to leave alone.
+pub(super) fn harmless(group: &str, error: &KafkaError) -> String {
+    let what =
+        format!("the offsets of group '{group}' are not committed, which only tools that show a lag would look at");
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {
+            format!("{what}: grant READ on that group to this user, or leave it; results are the same")
+        }
+        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+            format!("{what}: grant READ on the topic to this user, or leave it; results are the same")
+        }
+        _ => format!("{what} ({error}); they are tried again, and results are the same"),
+    }
 }
 
 fn commit(consumer: &Consume, next: &Offsets) -> Result<(), KafkaError> {

@@ -20,6 +20,7 @@ mod admin;
 mod config;
 mod context;
 mod ends;
+mod failure;
 mod lag;
 mod raw;
 mod reader;
@@ -28,7 +29,7 @@ mod recall;
 mod tests;
 mod watch;
 
-pub(crate) use config::{Address, address, lower, producer_config, property_mistake, reason};
+pub(crate) use config::{Address, address, lower, mechanism_mistake, producer_config, property_mistake, reason};
 pub(crate) use context::Context;
 
 use super::{SourceOptions, Start};
@@ -129,7 +130,8 @@ impl Shared {
         let made = |made: Result<Consume, KafkaError>| {
             made.map_err(|error| Halt::new(HaltKind::Usage, format!("kafka client: {}", config::reason(&error))))
         };
-        let consumer = Arc::new(made(config.create_with_context(Context::default()))?);
+        let group = config.get("group.id").unwrap_or_default().to_owned();
+        let consumer = Arc::new(made(config.create_with_context(Context::of_group(&group)))?);
         let mut asking = config.clone();
         asking.remove("group.id"); // a client that only asks
         let asker = made(asking.create_with_context(Context::default()))?;
@@ -149,6 +151,14 @@ impl Shared {
     /// What both clients tell on the side.
     fn clients(&self) -> impl Iterator<Item = &Context> {
         [&self.asker, &*self.consumer].into_iter().map(|client| &**client.context())
+    }
+
+    /// What is known of brokers that cannot be reached, each once.
+    fn failures(&self) -> Vec<String> {
+        let mut known: Vec<String> = self.clients().flat_map(Context::failures).collect();
+        known.sort_unstable();
+        known.dedup();
+        known
     }
 
     fn stopping(&self) -> bool {
@@ -250,13 +260,15 @@ struct Opening<'a> {
 enum Trouble {
     /// Try again while there is time; in words for when there is none left.
     Later(String),
+    /// The same, and no broker has said anything.
+    Unanswered(String),
     /// Trying again is no use.
     Now(Halt),
 }
 
 impl From<Refused> for Trouble {
     fn from(refused: Refused) -> Self {
-        Trouble::Later(refused.to_string())
+        Trouble::Unanswered(refused.to_string())
     }
 }
 
@@ -275,13 +287,14 @@ impl Opening<'_> {
                     return Ok(done);
                 }
                 Err(Trouble::Now(halt)) => return Err(halt),
-                Err(Trouble::Later(why)) => why,
+                Err(Trouble::Later(why)) => (why, false),
+                Err(Trouble::Unanswered(why)) => (why, true),
             };
             if let Some(why) = self.refused() {
                 return Err(Halt::new(HaltKind::Usage, format!("kafka at {}: {why}", self.shared.address.brokers)));
             }
             if Instant::now() >= self.deadline {
-                return Err(self.unreachable(&why));
+                return Err(self.unreachable(why));
             }
             self.shared.serve(Duration::from_millis(100));
         }
@@ -291,19 +304,24 @@ impl Opening<'_> {
         self.shared.clients().find_map(Context::refused)
     }
 
-    fn unreachable(&self, why: &str) -> Halt {
-        let last = self.shared.clients().find_map(Context::last_trouble);
+    /// `why`: of the last attempt, and whether that was for want of any answer.
+    fn unreachable(&self, (why, unanswered): (String, bool)) -> Halt {
+        let mut known = self.shared.failures();
+        if known.is_empty() || !unanswered {
+            known.insert(0, why);
+        }
         let brokers = &self.shared.address.brokers;
         let patience = self.options.patience.as_secs_f64();
-        let last = last.map(|last| format!(": {}", last.trim_end_matches('.'))).unwrap_or_default();
-        Halt::new(
-            HaltKind::Unreachable,
-            format!(
-                "kafka at {brokers} gave no usable answer within {patience} s ({why}){last}; check that the brokers \
-                 run, that the address and the security settings (-X security.protocol=…) are right, and that the \
-                 addresses they advertise can be reached from here"
-            ),
-        )
+        let known = known.join("; ");
+        let advice = match self.shared.clients().any(Context::advises) {
+            true => "",
+            false => {
+                "; check that the brokers run, that the address and the security settings (-X security.protocol=…) are \
+                 right, and that the addresses they advertise can be reached from here"
+            }
+        };
+        let why = format!("kafka at {brokers} gave no usable answer within {patience} s: {known}{advice}");
+        Halt::new(HaltKind::Unreachable, why)
     }
 
     /// The topics of the address; all of them have partitions.
