@@ -219,7 +219,11 @@ fn serve(
         now.collect()
     };
     let source = Arc::clone(source);
-    let source_now = move || http::SourceNow { trouble: source.trouble(), concerns: source.concerns() };
+    let source_now = move || http::SourceNow {
+        trouble: source.trouble(),
+        concerns: source.concerns(),
+        waiting: source.waiting(),
+    };
     let market = config.metrics == Metrics::Market;
     let history = sinks::sqlite_path(&config.sinks)
         .map(|path| Arc::new(History(Stored::new(path, config.settings.rule.windowing))) as Arc<_>);

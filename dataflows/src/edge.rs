@@ -124,11 +124,35 @@ pub trait LogSource: Send + Sync {
         Vec::new()
     }
 
+    /// Partitions that hold records which cannot be read now. Never blocks, called from any thread, once a second or more
+    /// often.
+    fn waiting(&self) -> Vec<Waiting> {
+        Vec::new()
+    }
+
     /// Opens a partition for its owner. `wake` may be called from any thread when there is something to read.
     ///
     /// # Errors
     /// When the partition cannot be read from its start offset.
     fn open(&self, partition: &Found, wake: Wake) -> Result<Box<dyn PartitionReader>, Halt>;
+}
+
+/// A partition that holds records which cannot be read now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Which one.
+    pub partition: PartitionName,
+    /// What it waits for, as `an open transaction at offset 7`.
+    pub what: String,
+    /// [`LogSource::trouble`] tells of it, too.
+    pub is_trouble: bool,
+}
+
+impl Waiting {
+    /// For people.
+    pub fn told(&self) -> String {
+        format!("partition {} waits for {}", self.partition, self.what)
+    }
 }
 
 /// Wakes a parked worker. Cheap, callable from any thread.

@@ -236,6 +236,38 @@ impl OwnKafka {
         Self::with(what, &["--secure", "-o", "listener.name.ssl.ssl.client.auth=required"])
     }
 
+    /// The same, with rights: whoever comes by the plain listener may do everything, alice what she is granted
+    /// ([`OwnKafka::grant`]).
+    pub(crate) fn granting(what: &str) -> Option<Self> {
+        let authorizer = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+        Self::with(what, &["--secure", "-o", authorizer, "-o", "super.users=User:ANONYMOUS"])
+    }
+
+    /// Two brokers: each of two partitions without a replica has a leader of its own.
+    pub(crate) fn two(what: &str) -> Option<Self> {
+        Self::with(what, &["--brokers", "2"])
+    }
+
+    /// Lets alice do this, as `["--operation", "Read", "--topic", "t"]`.
+    pub(crate) fn grant(&self, what: &[&str]) {
+        let tool = ["tool", "org.apache.kafka.tools.AclCommand", "--bootstrap-server", "@bootstrap", "--add"];
+        run(&self.script, &self.folder, &[&tool[..], &["--allow-principal", "User:alice"], what].concat());
+    }
+
+    /// Kills, or starts, one of several.
+    pub(crate) fn one(&self, command: &str, broker: &str) {
+        run(&self.script, &self.folder, &[command, "--broker", broker]);
+    }
+
+    /// Sends the broker a signal, by name (`STOP`).
+    pub(crate) fn signal(&self, name: &str) {
+        let status = run(&self.script, &self.folder, &["status"]);
+        let pid = status.split_once("broker-1: running, pid ").and_then(|(_, rest)| rest.split_once(','));
+        let (pid, _) = pid.unwrap_or_else(|| panic!("no pid in {status}"));
+        let sent = Command::new("kill").args([&format!("-{name}"), pid]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -{name} {pid}");
+    }
+
     fn with(what: &str, more: &[&str]) -> Option<Self> {
         needs(what, "MINUTELY_TEST_KAFKA")?;
         let (script, folder) = (script("MINUTELY_TEST_KAFKA_SCRIPT", "kafka"), tempfile::tempdir().unwrap());

@@ -19,6 +19,7 @@ mod page;
 mod processes;
 mod produced;
 mod secure;
+mod source_health;
 mod told;
 mod transactions;
 mod two_million;

@@ -21,6 +21,7 @@ mod config;
 mod context;
 mod ends;
 mod failure;
+mod health;
 mod lag;
 mod raw;
 mod reader;
@@ -35,7 +36,7 @@ pub(crate) use context::Context;
 use super::{SourceOptions, Start};
 use admin::{Offsets, Refused, Topic, Wait};
 use context::Consume;
-use minutely_dataflows::edge::{Found, Halt, HaltKind, LogSource, PartitionReader, Recalled, Wake};
+use minutely_dataflows::edge::{Found, Halt, HaltKind, LogSource, PartitionReader, Recalled, Waiting, Wake};
 use minutely_dataflows::record::{LastRecord, PartitionName};
 use minutely_dataflows::time::NextOffset;
 use rdkafka::config::ClientConfig;
@@ -98,6 +99,11 @@ pub(crate) fn identity(uri: &str) -> String {
     format!("kafka:{}", topics.join(","))
 }
 
+/// Are records read of transactions that are not committed?
+fn is_uncommitted(properties: &[(String, String)]) -> bool {
+    properties.iter().any(|(name, value)| name == "isolation.level" && value == "read_uncommitted")
+}
+
 /// What readers and threads share.
 struct Shared {
     address: Address,
@@ -105,6 +111,9 @@ struct Shared {
     questions: ends::Questions,
     news: Mutex<News>,
     stop: AtomicBool,
+    health: health::Health,
+    /// Transactions that are open are not read past.
+    committed: bool,
     /// For lag tools.
     lag: lag::Lag,
     /// The consumer's configuration.
@@ -141,6 +150,8 @@ impl Shared {
             questions: ends::Questions::default(),
             news: Mutex::default(),
             stop: AtomicBool::new(false),
+            health: health::Health::default(),
+            committed: !is_uncommitted(&options.properties),
             lag: lag::Lag::default(),
             config,
             asker,
@@ -225,6 +236,16 @@ impl LogSource for Kafka {
 
     fn committed(&self, next: Vec<(PartitionName, NextOffset)>) {
         self.shared.lag.is(next);
+    }
+
+    fn trouble(&self) -> Option<String> {
+        let shared = &*self.shared;
+        let context = shared.asker.context();
+        shared.health.trouble(&shared.address.brokers, context.refused(), context.all_down(), || context.failures())
+    }
+
+    fn waiting(&self) -> Vec<Waiting> {
+        self.shared.health.waiting()
     }
 
     fn open(&self, partition: &Found, wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
@@ -411,11 +432,7 @@ impl Opening<'_> {
             .flat_map(|topic| topic.partitions.iter().flatten().map(|&number| (topic.name.clone(), number)))
             .map(|(log, number)| PartitionName { log, number: Some(number) })
             .collect();
-        let committed = !self
-            .options
-            .properties
-            .iter()
-            .any(|(name, value)| name == "isolation.level" && value == "read_uncommitted");
+        let committed = self.shared.committed;
         let latest = self.options.start == Start::Latest;
         let none = vec![None; names.len()];
         let ends = if self.options.bounded || latest { self.offsets(&names, Offset::End, committed)? } else { none };

@@ -17,6 +17,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// A partition's reader.
@@ -32,6 +33,8 @@ pub(super) struct Reader {
     bounded: bool,
     halted: Option<Halt>, // for good: what follows in the queue lies behind a hole
     question: u64,
+    /// Where it says its position.
+    said: Arc<AtomicI64>,
     shared: Arc<Shared>, // last: the clients outlive the queue
 }
 
@@ -63,6 +66,7 @@ impl Reader {
             bounded: end.is_some(),
             halted: None,
             question,
+            said: shared.health.join(&name.log, number),
             shared: Arc::clone(shared),
         };
         if !reader.ended() {
@@ -198,6 +202,7 @@ impl PartitionReader for Reader {
         let Some(mut queue) = self.queue.take() else { return Ok(0) };
         let result = self.drain(&mut queue, max, each);
         self.queue = Some(queue);
+        self.said.store(self.position, Ordering::Relaxed);
         self.halted = result.as_ref().err().cloned();
         if self.ended() || self.halted.is_some() {
             self.release();
@@ -234,5 +239,6 @@ impl Drop for Reader {
     fn drop(&mut self) {
         self.release();
         self.shared.questions.leave(self.question);
+        self.shared.health.leave(&self.topic, self.number);
     }
 }

@@ -4,7 +4,7 @@
 
 use super::Shared;
 use super::admin::{Topic, Wait};
-use super::raw;
+use super::{health, raw};
 use minutely_dataflows::edge::{Found, Halt, HaltKind};
 use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::time::NextOffset;
@@ -107,12 +107,17 @@ fn look(shared: &Shared, known: &mut Known) {
     let wait = Wait { timeout: PATIENCE, meanwhile: &meanwhile };
     let asker = shared.asker.client();
     let new = match raw::describe_topics(asker, &wait, &shared.address.topics) {
-        Ok(topics) => match known.look(&topics) {
-            Ok(new) => new,
-            Err(halt) => return shared.halt(halt),
-        },
+        Ok(topics) => {
+            shared.asker.context().answered();
+            shared.health.looked(&topics);
+            match known.look(&topics) {
+                Ok(new) => new,
+                Err(halt) => return shared.halt(halt),
+            }
+        }
         Err(refused) => return tracing::debug!("kafka: topics could not be looked at: {refused}"),
     };
+    health::look_for_transactions(shared, &meanwhile);
     if new.is_empty() || shared.bounded {
         return; // a bounded run reads what was there when it began
     }
@@ -141,7 +146,7 @@ mod tests {
     use super::*;
 
     fn topic(name: &str, id: &str, partitions: Result<Vec<i32>, RDKafkaErrorCode>) -> Topic {
-        Topic { name: name.into(), id: id.into(), partitions }
+        Topic { name: name.into(), id: id.into(), partitions, leaderless: Vec::new() }
     }
 
     fn names(found: &[PartitionName]) -> Vec<String> {
