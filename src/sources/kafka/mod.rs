@@ -23,6 +23,7 @@ mod ends;
 mod failure;
 mod health;
 mod lag;
+mod range;
 mod raw;
 mod reader;
 mod recall;
@@ -44,7 +45,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -78,6 +79,7 @@ pub(crate) fn open(uri: &str, options: &SourceOptions) -> Result<Arc<dyn LogSour
 
     let mut known = watch::Known::default();
     known.look(&topics)?;
+    shared.topics.get_or_init(|| topics);
     for partition in &found {
         known.told(&partition.name);
         shared.tell(partition.clone());
@@ -112,6 +114,8 @@ struct Shared {
     news: Mutex<News>,
     stop: AtomicBool,
     health: health::Health,
+    /// As they were when the run began.
+    topics: OnceLock<Vec<Topic>>,
     /// Transactions that are open are not read past.
     committed: bool,
     /// For lag tools.
@@ -151,6 +155,7 @@ impl Shared {
             news: Mutex::default(),
             stop: AtomicBool::new(false),
             health: health::Health::default(),
+            topics: OnceLock::new(),
             committed: !is_uncommitted(&options.properties),
             lag: lag::Lag::default(),
             config,
