@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::live::{mark, say, span, stamp};
 use crate::state::{self, Place};
 use minutely_dataflows::checkpoint::{Manifest, Part, Port, Taken};
-use minutely_dataflows::edge::{Halt, HaltKind};
+use minutely_dataflows::edge::{Found, Halt, HaltKind};
 use minutely_dataflows::partition::{Counts, UNKNOWN};
 use minutely_dataflows::time::{EventTime, SECOND, WindowStart};
 use std::fmt::Write as _;
@@ -128,7 +128,10 @@ fn counts(counts: &Counts) -> String {
 }
 
 fn partition(out: &mut String, taken: &Taken) -> std::fmt::Result {
-    let Some(state) = &taken.state else { return writeln!(out, "  {}: nothing reported yet", taken.found.name) };
+    let Some(state) = &taken.state else {
+        let Found { name, start, .. } = &taken.found;
+        return writeln!(out, "  {name}: from {}, nothing reported yet", start.0);
+    };
     let end = taken.found.end.map_or(String::new(), |end| format!(" (recorded end {end})"));
     let known = |mark: &EventTime| *mark != UNKNOWN;
     let (h, floor) = (mark(state.h.filter(known)), mark(state.floor.filter(known)));

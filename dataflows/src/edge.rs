@@ -99,6 +99,12 @@ pub trait LogSource: Send + Sync {
     /// When the log is not what it was (a topic was deleted, an offset is out of range).
     fn found(&self) -> Result<Vec<Found>, Halt>;
 
+    /// What [`LogSource::found`] will tell at its first call, as often as it is asked; nothing where each run finds the same
+    /// starts anyway.
+    fn begins_with(&self) -> Vec<Found> {
+        Vec::new()
+    }
+
     /// What the log says of partitions that a run before this one has read, each with the last record that it read; none
     /// where it says nothing, or has no such partition. Blocks: asked before the run begins.
     ///

@@ -20,6 +20,7 @@ mod processes;
 mod produced;
 mod secure;
 mod source_health;
+mod starts;
 mod told;
 mod transactions;
 mod two_million;

@@ -234,6 +234,10 @@ impl LogSource for Kafka {
         }
     }
 
+    fn begins_with(&self) -> Vec<Found> {
+        self.found.clone()
+    }
+
     fn recall(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<Recalled>>, Halt> {
         let (shared, options) = (&*self.shared, &self.options);
         Opening { shared, options, deadline: Instant::now() + options.patience }.recall(&self.found, left)
