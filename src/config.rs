@@ -294,6 +294,7 @@ pub(crate) fn properties(texts: &[String], mistakes: &mut Mistakes) -> Vec<(Stri
             mistakes.0.push("-X: takes KEY=VALUE".into());
             continue;
         };
+        let given = value;
         let value = match value.split_once(':') {
             Some(("env", name)) => {
                 std::env::var(name).map_err(|_| format!("-X {key}: {name} is not in the environment"))
@@ -306,7 +307,10 @@ pub(crate) fn properties(texts: &[String], mistakes: &mut Mistakes) -> Vec<(Stri
             )),
             _ => Ok(value.to_owned()),
         };
-        properties.extend(mistakes.take(value).map(|value| (key.to_owned(), value)));
+        let value = mistakes.take(value);
+        // What was given in a wrong way was given: nobody is told that the password is missing, too.
+        let value = value.or_else(|| key.starts_with("sasl.").then(|| given.to_owned()));
+        properties.extend(value.map(|value| (key.to_owned(), value)));
     }
     let password = std::env::var("MINUTELY_KAFKA_PASSWORD").ok().filter(|p| !p.is_empty());
     if let Some(password) = password
@@ -558,6 +562,16 @@ mod tests {
             assert!(mistakes.iter().any(|m| m.contains(part)), "{part} is not in {mistakes:#?}");
         }
         assert!(!mistakes.concat().contains("hunter2"), "a secret is never shown");
+    }
+
+    #[test]
+    fn a_password_that_is_given_in_a_wrong_way_is_not_said_to_be_missing() {
+        for password in ["sasl.password=hunter2", "sasl.password=env:MINUTELY_NO_SUCH", "sasl.password=file:/no/such"] {
+            let args =
+                ["--source", "kafka://b:1/t", "-X", "security.protocol=SASL_PLAINTEXT", "-X", "sasl.mechanism=PLAIN"];
+            let mistakes = config(&[&args[..], &["-X", "sasl.username=alice", "-X", password]].concat()).unwrap_err();
+            assert!(mistakes.len() == 1 && mistakes[0].starts_with("-X sasl.password: "), "{mistakes:?}");
+        }
     }
 
     #[test]

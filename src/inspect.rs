@@ -7,7 +7,7 @@ use crate::sinks;
 use crate::sources::ISOLATION;
 use crate::state::{self, Place};
 use minutely_dataflows::checkpoint::{Manifest, Part, Port, Taken};
-use minutely_dataflows::edge::{Halt, HaltKind};
+use minutely_dataflows::edge::{Found, Halt, HaltKind};
 use minutely_dataflows::partition::{Counts, UNKNOWN};
 use minutely_dataflows::shown::{escaped, escaped_json};
 use minutely_dataflows::time::{EventTime, SECOND, WindowStart};
@@ -146,7 +146,10 @@ fn counts(counts: &Counts) -> String {
 }
 
 fn partition(out: &mut String, taken: &Taken) -> std::fmt::Result {
-    let Some(state) = &taken.state else { return line!(out, "  {}: nothing reported yet", taken.found.name) };
+    let Some(state) = &taken.state else {
+        let Found { name, start, .. } = &taken.found;
+        return line!(out, "  {name}: from {}, nothing reported yet", start.0);
+    };
     let end = taken.found.end.map_or(String::new(), |end| format!(" (recorded end {end})"));
     let known = |mark: &EventTime| *mark != UNKNOWN;
     let (h, floor) = (mark(state.h.filter(known)), mark(state.floor.filter(known)));

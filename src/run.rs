@@ -8,12 +8,12 @@ use crate::live::{Live, mark, say, stamp};
 use crate::signals::stop_on_signal;
 use crate::sinks::letters::{self, OpenLetters};
 use crate::sinks::{self, Emit, Left, OpenSink, Owner, SinkOptions, Stored};
-use crate::sources::{self, SourceOptions};
+use crate::sources::{self, SourceOptions, Start};
 use crate::state::{self, Place};
 use crate::text::CsvText;
 use crate::uri::shown;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
-use minutely_dataflows::checkpoint::{self, GoneOn, Manifest};
+use minutely_dataflows::checkpoint::{self, GoneOn, Manifest, Taken};
 use minutely_dataflows::control::{Settings, Status};
 use minutely_dataflows::decode::Fields;
 use minutely_dataflows::drive::{Alarm, Lead, drive};
@@ -123,8 +123,10 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock, open_files: u64) -> Res
         say(&format!("looks for {silence} s whether another run goes on with the state"));
     }
     let opened = place.map(|place| state::open(place, config.take_over, limit)).transpose()?;
-    let head =
-        opened.as_ref().map(|opened| begin(opened, &config, &*source, &names, &letters_path, clock)).transpose()?;
+    let head = opened
+        .as_ref()
+        .map(|opened| begin(opened, &config, &*source, &names, &letters_path, run_start, clock))
+        .transpose()?;
     // What was looked at before may have been another run's until now.
     let (letters_path, keep) = match opened.as_ref().zip(head.as_ref()) {
         Some((opened, head)) => {
@@ -230,7 +232,8 @@ fn serve(
         healths.iter().map(now).collect()
     };
     let source = Arc::clone(source);
-    let source_now = move || http::SourceNow { trouble: source.trouble(), concerns: source.concerns() };
+    let source_now =
+        move || http::SourceNow { trouble: source.trouble(), concerns: source.concerns(), waiting: source.waiting() };
     let market = config.metrics == Metrics::Market;
     let history = sinks::stored(&config.sinks, config.settings.rule.windowing);
     let history = history.map(|stored| Arc::new(History(stored)) as Arc<_>);
@@ -369,13 +372,41 @@ fn window(window: WindowStart) -> String {
     mark(Some(EventTime(window.0)))
 }
 
-/// Publishes the manifest that this run goes on from.
+/// A state goes on where it is, whatever `--start` says: said where that is not what the chain began with. Of a state
+/// that does not tell, `earliest` is nothing that was asked for.
+fn unused_start(head: &Manifest, start: Start) -> Option<String> {
+    let (start, began) = (start.to_string(), head.start.clone());
+    let unused = match &began {
+        Some(began) => *began != start,
+        None => start != Start::Earliest.to_string(),
+    };
+    if !unused || head.partitions.is_empty() {
+        return None;
+    }
+    let began = began.map(|began| format!(", which began with --start {began},")).unwrap_or_default();
+    let next = |taken: &Taken| {
+        let next = taken.state.as_ref().map_or(taken.found.start, |state| state.next);
+        format!("{} at offset {}", taken.found.name, next.0)
+    };
+    let mut places: Vec<_> = head.partitions.iter().take(3).map(next).collect();
+    if head.partitions.len() > places.len() {
+        places.push(format!("{} more", head.partitions.len() - places.len()));
+    }
+    Some(format!(
+        "--start {start} is not used: the state{began} goes on where it was read to ({}); to begin there, begin anew \
+         (--job NAME)",
+        places.join(", ")
+    ))
+}
+
+/// Publishes the manifest that this run goes on from. `run_start`: the instant of a bounded run.
 fn begin(
     opened: &state::Opened,
     config: &Config,
     source: &dyn LogSource,
     names: &[String],
     letters: &Path,
+    run_start: EventTime,
     clock: Clock,
 ) -> Result<Manifest, Halt> {
     let head = match &opened.head {
@@ -391,11 +422,21 @@ fn begin(
         say(&format!("goes on where manifest {} left: {} records read before", head.seq, read(&head)));
     }
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    if let Some(warning) = unused_start(&head, config.start) {
+        tracing::warn!("{warning}");
+    }
     let run = format!("{}-{}", std::process::id(), clock.wall().0);
     let of_run = head.sinks_of_run(names, &config.forget_sinks, window)?;
     of_run.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let mut next = opened.restarted(|| Manifest::fresh(config.semantics.clone()), &run);
     (next.partitions, next.overrides, next.sinks) = (changed.partitions, changed.overrides, of_run.sinks);
+    next.start.get_or_insert_with(|| config.start.to_string());
+    if next.partitions.is_empty() && config.start != Start::Earliest {
+        // What this run begins with is where the next goes on, however early this one ends.
+        let taken = |found| Taken { found, state: None, floor: None, complete_from: None };
+        next.partitions = source.begins_with().into_iter().map(taken).collect();
+        next.instant = config.settings.bounded.then_some(run_start);
+    }
     if next.letters.name.is_empty() {
         let whole = std::path::absolute(letters).unwrap_or_else(|_| letters.to_owned());
         next.letters.name = whole.to_string_lossy().into_owned();

@@ -100,6 +100,12 @@ pub trait LogSource: Send + Sync {
     /// When the log is not what it was (a topic was deleted, an offset is out of range).
     fn found(&self) -> Result<Vec<Found>, Halt>;
 
+    /// What [`LogSource::found`] will tell at its first call, as often as it is asked; nothing where each run finds the same
+    /// starts anyway.
+    fn begins_with(&self) -> Vec<Found> {
+        Vec::new()
+    }
+
     /// What the log says of partitions that a run before this one has read, each with the last record that it read; none
     /// where it says nothing, or has no such partition. Blocks: asked before the run begins.
     ///
@@ -125,11 +131,35 @@ pub trait LogSource: Send + Sync {
         Vec::new()
     }
 
+    /// Partitions that hold records which cannot be read now. Never blocks, called from any thread, once a second or more
+    /// often.
+    fn waiting(&self) -> Vec<Waiting> {
+        Vec::new()
+    }
+
     /// Opens a partition for its owner. `wake` may be called from any thread when there is something to read.
     ///
     /// # Errors
     /// When the partition cannot be read from its start offset.
     fn open(&self, partition: &Found, wake: Wake) -> Result<Box<dyn PartitionReader>, Halt>;
+}
+
+/// A partition that holds records which cannot be read now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Which one.
+    pub partition: PartitionName,
+    /// What it waits for, as `an open transaction at offset 7`.
+    pub what: String,
+    /// [`LogSource::trouble`] tells of it, too.
+    pub is_trouble: bool,
+}
+
+impl Waiting {
+    /// For people.
+    pub fn told(&self) -> String {
+        format!("partition {} waits for {}", self.partition, self.what)
+    }
 }
 
 /// Wakes a parked worker. Cheap, callable from any thread.

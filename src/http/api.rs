@@ -103,6 +103,9 @@ impl Server {
         if seq == 0 {
             return Some("nothing is committed yet".into());
         }
+        if let Some(why) = (self.about.source_now)().trouble {
+            return Some(format!("source: {why}"));
+        }
         let names = self.about.sinks.iter();
         let trouble = names.zip((self.about.sinks_now)()).find_map(|(name, sink)| Some((name, sink.trouble?)));
         trouble.map(|(name, why)| format!("sink {name}: {why}"))

@@ -69,6 +69,9 @@ fn text(server: &Server) -> String {
     let default = Now::default();
     let now = view.now.as_ref().unwrap_or(&default);
     let status = &now.status;
+    let help = "0 while the source cannot be read.";
+    let healthy = (about.source_now)().trouble.is_none();
+    out.one("minutely_source_healthy_bool", "gauge", help, u8::from(healthy));
     out.metric("minutely_records_total", "counter", "Records read, by partition and what became of them.");
     let known =
         || status.partitions.iter().filter_map(|(found, state)| Some((found.name.to_string(), state.as_ref()?)));

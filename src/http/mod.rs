@@ -31,7 +31,7 @@ pub(crate) use hub::EVERY_NS;
 use hub::Hub;
 use minutely_dataflows::control::{Settings, Status};
 use minutely_dataflows::decode::TimeUnit;
-use minutely_dataflows::edge::{Halt, HaltKind};
+use minutely_dataflows::edge::{Halt, HaltKind, Waiting};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{EventTime, WindowStart};
 use minutely_dataflows::watch::Watcher;
@@ -78,6 +78,8 @@ pub(crate) struct SourceNow {
     pub(crate) trouble: Option<String>,
     /// What an operator should know for as long as it holds.
     pub(crate) concerns: Vec<String>,
+    /// Partitions that hold records which cannot be read now.
+    pub(crate) waiting: Vec<Waiting>,
 }
 
 /// What a run is, for people; no secret in it.

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::Response;
 use minutely_dataflows::control::{self, Ledger, Marks};
-use minutely_dataflows::edge::Found;
+use minutely_dataflows::edge::{Found, Waiting};
 use minutely_dataflows::explain::{self, Rejected, RejectedBy};
 use minutely_dataflows::partition::{BEHIND_EDGES_MS, PartitionState};
 use minutely_dataflows::record::PartitionName;
@@ -67,6 +67,7 @@ struct Partition {
     caught_up: bool,
     ended: bool,
     paused: bool,
+    waits_for: Option<String>,
     silence_ms: i64,
     holds_w: bool,
     read: i64,
@@ -211,7 +212,9 @@ pub(super) fn text(view: &View, about: &About, started: EventTime) -> String {
     let holder = holder(now);
     let counts = &status.ledger.counts;
     let partitions = status.partitions.iter().enumerate();
-    let SourceNow { trouble: source_trouble, mut concerns } = (about.source_now)();
+    let SourceNow { trouble: source_trouble, mut concerns, waiting } = (about.source_now)();
+    concerns.extend(waiting.iter().filter(|waiting| !waiting.is_trouble).map(Waiting::told));
+    let waits = |found: &Found| waiting.iter().find(|one| one.partition == found.name).map(|one| one.what.as_str());
     concerns.extend((about.partial)(status));
     let sinks_now = (about.sinks_now)();
     let sinks = about.sinks.iter().zip(sinks_now).enumerate().map(|(n, (name, sink))| {
@@ -251,8 +254,13 @@ pub(super) fn text(view: &View, about: &About, started: EventTime) -> String {
         partial_before: partial_before(&view.marks),
         line: status.line.map(Ms::from),
         records_per_s: now.records_per_s,
-        partitions: partitions.map(|(n, of)| partition(of, holder == Some(n), silence(now, monotonic, of))).collect(),
-        open_minute: open_minute(view, now, holder, (monotonic, about.clock.wall())),
+        partitions: partitions
+            .map(|(n, of)| Partition {
+                waits_for: waits(&of.0).map(str::to_owned),
+                ..partition(of, holder == Some(n), silence(now, monotonic, of))
+            })
+            .collect(),
+        open_minute: open_minute(view, now, holder, (monotonic, about.clock.wall()), &waits),
         ledger: LedgerNow {
             read: counts.read,
             counted: counts.counted,
@@ -301,6 +309,7 @@ fn partition((found, state): &(Found, Option<PartitionState>), holds_w: bool, si
         caught_up: state.is_some_and(|state| state.caught_up),
         ended: state.is_some_and(|state| state.ended),
         paused: state.is_some_and(|state| state.paused),
+        waits_for: None,
         silence_ms: silence / 1_000_000,
         holds_w,
         read: counts.read,
@@ -342,11 +351,12 @@ fn letter(letter: &Letter) -> LetterNow<'_> {
 }
 
 /// Why the oldest window that has not ended has not.
-fn open_minute(
+fn open_minute<'a>(
     view: &View,
     now: &Now,
     holder: Option<usize>,
     (monotonic, wall): (Monotonic, EventTime),
+    waits: &dyn Fn(&Found) -> Option<&'a str>,
 ) -> Option<OpenMinute> {
     let minute = view.first_from(view.rule().windowing.first_not_closed(view.marks.w))?;
     let Some(of @ (found, state)) = holder.and_then(|holder| now.status.partitions.get(holder)) else {
@@ -362,11 +372,12 @@ fn open_minute(
     };
     let name = found.name.to_string();
     let silence = silence(now, monotonic, of);
-    let idle = view.rule().idle;
+    let (idle, waits) = (view.rule().idle, waits(found));
     let why = match state {
         _ if now.status.waits_for_sinks => "waits for sinks, which lack final rows: --max-keys is reached".to_owned(),
         None => format!("waits for {name}, which has not reported yet"),
         Some(state) if state.paused => format!("waits for {name}, which is paused by alignment"),
+        Some(_) if waits.is_some() => format!("waits for {name}, which waits for {}", waits.unwrap_or_default()),
         Some(state) if state.ended => format!("waits for the others to come to their ends, as {name} has"),
         Some(state) if state.caught_up => {
             format!("waits for {name}, which is silent at its end: silence passes at the clock's speed")
@@ -475,7 +486,11 @@ mod tests {
 
     #[test]
     fn what_the_source_has_to_say_is_said() {
-        let now = || SourceNow { trouble: Some("no broker answers".into()), concerns: vec!["may be compacted".into()] };
+        let now = || SourceNow {
+            trouble: Some("no broker answers".into()),
+            concerns: vec!["may be compacted".into()],
+            ..SourceNow::default()
+        };
         let about = About { source_now: Box::new(now), ..testing::about() };
         let status: serde_json::Value = serde_json::from_str(&text(&View::new(&about), &about, EventTime(0))).unwrap();
         assert_eq!(status["source_trouble"], "no broker answers");

@@ -3,7 +3,9 @@
 
 use super::stamps::Retention;
 use crate::live::say;
-use crate::sources::kafka::{Address, Context, address, lower, producer_config, property_mistake, reason};
+use crate::sources::kafka::{
+    Address, Context, address, lower, mechanism_mistake, producer_config, property_mistake, reason,
+};
 use crate::uri::shown;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::record::Record;
@@ -11,6 +13,7 @@ use minutely_dataflows::time::EventTime;
 use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
@@ -26,6 +29,7 @@ pub(super) fn validate(uri: &str, properties: &[(String, String)]) -> Vec<String
         Err(mistakes) => mistakes,
     };
     mistakes.extend(properties.iter().filter_map(|(name, value)| property_mistake(name, value)));
+    mistakes.extend(mechanism_mistake(properties));
     if mistakes.is_empty() {
         let made = producer_config("", properties, false).create_with_context::<_, Out>(Outcome::default());
         mistakes.extend(made.err().map(|error| format!("-X: {}", reason(&error))));
@@ -44,6 +48,13 @@ struct Outcome {
 }
 
 impl ClientContext for Outcome {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        // Connections that fail; nothing else is worth a line.
+        if facility == "FAIL" {
+            self.brokers.log(level, facility, line);
+        }
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         self.brokers.error(error, reason);
     }

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::uri::shown;
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
 use minutely_dataflows::time::EventTime;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,19 @@ pub(crate) enum Start {
     Latest,
     /// At the first record whose broker timestamp is not before this.
     Time(EventTime),
+}
+
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Start::Earliest => f.write_str("earliest"),
+            Start::Latest => f.write_str("latest"),
+            Start::Time(time) => match jiff::Timestamp::from_nanosecond(i128::from(time.0)) {
+                Ok(time) => write!(f, "{time}"),
+                Err(_) => write!(f, "{} ns", time.0), // beyond the years that have a name
+            },
+        }
+    }
 }
 
 /// What every source is told at the start of a run.

@@ -266,6 +266,25 @@ impl OwnKafka {
         run(&self.script, &self.folder, &[&tool[..], &["--add", "--allow-principal", "User:alice"], what].concat());
     }
 
+    /// Two brokers: each of two partitions without a replica has a leader of its own.
+    pub(crate) fn two(what: &str) -> Option<Self> {
+        Self::with(what, &["--brokers", "2"])
+    }
+
+    /// Kills, or starts, one of several.
+    pub(crate) fn one(&self, command: &str, broker: &str) {
+        run(&self.script, &self.folder, &[command, "--broker", broker]);
+    }
+
+    /// Sends the broker a signal, by name (`STOP`).
+    pub(crate) fn signal(&self, name: &str) {
+        let status = run(&self.script, &self.folder, &["status"]);
+        let pid = status.split_once("broker-1: running, pid ").and_then(|(_, rest)| rest.split_once(','));
+        let (pid, _) = pid.unwrap_or_else(|| panic!("no pid in {status}"));
+        let sent = Command::new("kill").args([&format!("-{name}"), pid]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -{name} {pid}");
+    }
+
     fn with(what: &str, more: &[&str]) -> Option<Self> {
         needs(what, "MINUTELY_TEST_KAFKA")?;
         let (script, folder) = (script("MINUTELY_TEST_KAFKA_SCRIPT", "kafka"), tempfile::tempdir().unwrap());

@@ -195,6 +195,15 @@ impl Program {
         super::poll("it serves", PATIENCE, || address(&self.said()))
     }
 
+    /// What it answers at this path: the status and the text.
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        let url = format!("http://{}{path}", self.address());
+        super::wait_for(async {
+            let answer = reqwest::get(url).await.unwrap();
+            (answer.status().as_u16(), answer.text().await.unwrap())
+        })
+    }
+
     /// The last line that it says once a second, if there is one.
     pub(crate) fn live(&self) -> Option<String> {
         self.said().lines().rev().find(|line| line.contains(" | ledger: ")).map(str::to_owned)

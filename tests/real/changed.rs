@@ -1,8 +1,8 @@
 //! A state that meets another log than the one it was made of: it halts and says what to do, or goes on where the log is
 //! now if it is told to, and the manifest keeps that. And the group's offsets, which tools look at that show a lag.
 
-use crate::common::kafka::Kafka;
-use crate::common::program::{Ended, Program};
+use crate::common::kafka::{Kafka, OwnKafka};
+use crate::common::program::{Ended, PATIENCE, Program};
 use crate::common::rfc3339;
 use crate::common::rows::{Rows, Wanted, letters, only, same, same_letters, sqlite};
 use crate::hostile::Partition;
@@ -253,4 +253,36 @@ fn tools_see_that_a_run_has_no_lag() {
     assert_eq!(kafka.lag("minutely-changed", &topic), [100, 100]);
     job.run(&["-X", "group.id=others"]).well();
     assert_eq!((kafka.lag("minutely-changed", &topic), kafka.lag("others", &topic)), (vec![100, 100], vec![0, 0]));
+}
+
+#[test]
+fn a_log_that_is_lost_and_written_anew_under_a_run_is_said_to_be_that() {
+    let Some(own) = OwnKafka::start("a log lost and written anew") else { return };
+    let topic = own.kafka.topic("lost", 1, &[]);
+    ticks_to(&own.kafka, &topic, 1000);
+    let folder = tempfile::tempdir().unwrap();
+    let (source, sink) = (own.kafka.uri(&topic), format!("sqlite:{}", folder.path().join("minutes.db").display()));
+    let mut run = Program::start(&folder.path().join("data"), &["--source", &source, "--sink", &sink], &[]);
+    run.until("all is read", PATIENCE, |run| run.read() == 1000);
+    run.signal("STOP");
+    own.kill();
+    std::fs::remove_dir_all(own.file(&format!("broker-1/data/{topic}-0"))).unwrap();
+    own.again();
+    ticks_to(&own.kafka, &topic, 2000);
+    run.signal("CONT");
+    let ended = run.ended(PATIENCE);
+    assert_eq!(ended.code, Some(65), "{}", ended.said);
+    let why = ended.said.lines().find(|line| line.contains("offset 1000 ")).unwrap_or_else(|| panic!("{}", ended.said));
+    let anew = "was not in the log, which holds 0 to 1999 now: the log was cut off and has been written anew since";
+    for part in [anew, "an unclean election did that, or a broker that lost its files; begin a new run"] {
+        assert!(why.contains(part), "`{part}` is not in: {why}");
+    }
+    assert!(!why.contains("retention"), "{why}");
+}
+
+/// So many in partition 0.
+fn ticks_to(kafka: &Kafka, topic: &str, count: i64) {
+    let writer = kafka.writer(topic);
+    (0..count).for_each(|n| writer.tick(0, "TICK", n, BEGAN.plus(n * SECOND)));
+    writer.flush();
 }

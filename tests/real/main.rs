@@ -23,6 +23,8 @@ mod page;
 mod processes;
 mod produced;
 mod secure;
+mod source_health;
+mod starts;
 mod told;
 mod transactions;
 mod two_million;

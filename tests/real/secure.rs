@@ -127,6 +127,7 @@ fn whom_the_broker_knows_is_let_in_and_others_are_told_what_to_correct() {
         ),
     ];
     let topic = broker.kafka.topic("closed", 1, &[]);
+    other_protocols(&broker, &topic, &ca);
     let run = |(way, _): &(Way, &str)| {
         let uri = format!("kafka://{}/{topic}", broker.listener(way.listener));
         let read =
@@ -145,4 +146,55 @@ fn whom_the_broker_knows_is_let_in_and_others_are_told_what_to_correct() {
         }
     }
     assert!(broker.kafka.read_back(&topic).iter().all(|partition| partition.records.is_empty()));
+}
+
+/// Each listener, spoken to as another wants it: what was seen, and the setting that would be right. 69 where a proxy could
+/// have done that, too.
+fn other_protocols(broker: &OwnKafka, topic: &str, ca: &str) {
+    let plain = || broker.kafka.address.clone();
+    let user = ["-X", "sasl.mechanism=SCRAM-SHA-512", "-X", "sasl.username=alice"];
+    let tls = format!("ssl.ca.location={ca}");
+    let wants_tls = "closed at our first words; this looks like a listener that wants TLS";
+    let has_no_tls = "closed during the handshake of TLS; this looks like a listener without TLS";
+    let wants_user = "closed; this looks like a listener that wants a user";
+    let cases = [
+        (broker.listener("SSL"), "PLAINTEXT", 69, wants_tls, "SSL (or SASL_SSL, with"),
+        (broker.listener("SASL_SSL"), "SASL_PLAINTEXT", 69, wants_tls, "SASL_SSL"),
+        (plain(), "SSL", 69, has_no_tls, "PLAINTEXT"),
+        (broker.listener("SASL_PLAINTEXT"), "SASL_SSL", 69, has_no_tls, "SASL_PLAINTEXT"),
+        (broker.listener("SASL_PLAINTEXT"), "PLAINTEXT", 69, wants_user, "SASL_PLAINTEXT, -X sasl.mechanism"),
+        (broker.listener("SASL_SSL"), "SSL", 69, wants_user, "SASL_SSL, -X sasl.mechanism"),
+        (plain(), "SASL_PLAINTEXT", 64, "the handshake of SASL failed; this listener asks for no user", "PLAINTEXT"),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let env = [("MINUTELY_KAFKA_PASSWORD", PASSWORD)];
+    let start = |(at, protocol, ..): &(String, &str, i32, &str, &str)| {
+        let (uri, protocol) = (format!("kafka://{at}/{topic}"), format!("security.protocol={protocol}"));
+        let mut how = vec!["-X", &protocol];
+        if protocol.contains("SASL") {
+            how.extend(user);
+        }
+        if protocol.contains("SSL") {
+            how.extend(["-X", &tls]);
+        }
+        let read = [&["--source", &uri, "--sink", "stdout:", "--state", "none", "--until-end"], &how[..]].concat();
+        let write = [&["--from", "sim:?history=1m", "--to", &uri, "--until-end"], &how[..]].concat();
+        [Program::start(folder.path(), &read, &env), Program::producing(&write, &env)]
+    };
+    let running: Vec<_> = cases.iter().map(start).collect();
+    for ((at, protocol, code, seen, right), programs) in cases.iter().zip(running) {
+        let instead = format!("and -X security.protocol is {protocol}: set -X security.protocol={right}");
+        for program in programs {
+            program.ended(PATIENCE).refused(*code, &[at, seen, &instead]);
+        }
+    }
+    // A mechanism that the broker does not have: those that it has are named.
+    let uri = format!("kafka://{}/{topic}", broker.listener("SASL_PLAINTEXT"));
+    let read = ["--source", &uri, "--sink", "stdout:", "--state", "none", "-X", "security.protocol=SASL_PLAINTEXT"];
+    let other = ["-X", "sasl.mechanism=SCRAM-SHA-1", "-X", "sasl.username=alice"];
+    let ended = Program::run(folder.path(), &[&read[..], &other].concat(), &env);
+    ended.refused(64, &["correct -X sasl.mechanism: the broker takes ", "SCRAM-SHA-512"]);
+    let kerberos = ["-X", "sasl.mechanism=GSSAPI"];
+    let ended = Program::run(folder.path(), &[&read[..], &kerberos].concat(), &[]);
+    ended.refused(64, &["-X sasl.mechanism=GSSAPI", "minutely is built without Kerberos"]);
 }

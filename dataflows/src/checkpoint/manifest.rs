@@ -122,6 +122,9 @@ pub struct Manifest {
     pub epoch: Epoch,
     /// What rows said of their windows.
     pub marks: Marks,
+    /// What `--start` said when the chain began; none: nobody wrote it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
     /// The instant that a bounded run's verdicts refer to (R7).
     pub instant: Option<EventTime>,
     /// A bounded run had come to its end.

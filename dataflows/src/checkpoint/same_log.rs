@@ -100,10 +100,12 @@ impl Change {
         }
         let next = state.next;
         if let Some(end) = recalled.end.filter(|end| *end < next) {
-            let what = format!(
-                "offset {} is wanted next, and the log ends at {}: it was cut off or made anew, by an unclean election perhaps",
-                next.0, end.0
-            );
+            let how = if id.is_some() && *id == recalled.log_id {
+                "it was cut off, by an unclean election or a broker that lost its files"
+            } else {
+                "it was cut off, or made anew"
+            };
+            let what = format!("offset {} is wanted next, and the log ends at {}: {how}", next.0, end.0);
             return Some(Change { what, now: end, lost: false });
         }
         if first > next {
@@ -122,8 +124,13 @@ impl Change {
                     (Some(was), Some(is)) if was != is => format!(" (of leader epoch {was}, now {is})"),
                     _ => String::new(),
                 };
+                let how = if id.is_some() && *id == recalled.log_id {
+                    ": it was cut off and has been written anew since"
+                } else {
+                    ""
+                };
                 let what = format!(
-                    "the log's records before offset {} are not those that were read: the one at {} is another{epochs}",
+                    "the log's records before offset {} are not those that were read: the one at {} is another{epochs}{how}",
                     next.0, was.offset
                 );
                 Some(Change { what, now: next, lost: false })

@@ -103,6 +103,7 @@ function why(s, now) {
 /** A sign and words for what is known of a partition's silence (R8, R12). */
 function evidence(p, settings) {
   if (p.ended) return ["■", "ended"];
+  if (p.waits_for !== null) return ["‖", `waits for ${p.waits_for}`];
   if (p.paused) return ["‖", "paused by alignment"];
   if (p.caught_up) return ["○", `idle: caught up, silent ${duration(p.silence_ms)}`];
   if (p.h === null) return ["…", "no valid record yet"];

@@ -34,6 +34,8 @@ pub(super) struct Topic {
     pub(super) id: String,
     /// Its partitions' numbers, or why there are none.
     pub(super) partitions: Result<Vec<i32>, RDKafkaErrorCode>,
+    /// Those of them that no broker leads at present.
+    pub(super) leaderless: Vec<i32>,
 }
 
 impl Topic {

@@ -30,8 +30,10 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "10"),
     // The default of 10000 would have a broker that is back wait for its readers.
     ("reconnect.backoff.max.ms", "2000"),
-    // Brokers close connections without traffic; they are opened again when needed.
-    ("log.connection.close", "false"),
+    // What a connection that is closed tells is looked at (`failure.rs`), and shown to nobody otherwise.
+    ("log.connection.close", "true"),
+    // The default of 30000 is as long as the start is waited for: an address that drops packets would stay without a reason.
+    ("socket.connection.setup.timeout.ms", "10000"),
 ];
 
 /// Properties on which correctness rests: any other value loses records silently (`ARCHITECTURE.md`, section 4).
@@ -127,11 +129,28 @@ pub(super) fn property_mistakes(properties: &[(String, String)]) -> Vec<String> 
             mistakes.extend(property_mistake(name, value));
         }
     }
+    mistakes.extend(mechanism_mistake(properties));
     if mistakes.is_empty() {
         let made: Result<BaseConsumer<Context>, _> = config(None, properties).create_with_context(Context::default());
         mistakes.extend(made.err().map(|error| format!("-X: {}", reason(&error))));
     }
     mistakes
+}
+
+/// A mechanism that is missing, or is not in the build: librdkafka's default is one that is not, and it would say how to
+/// compile it.
+pub(crate) fn mechanism_mistake(properties: &[(String, String)]) -> Option<String> {
+    const KNOWN: &str = "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512";
+    let find = |wanted: &[&str]| properties.iter().find(|(name, _)| wanted.contains(&name.as_str()));
+    match (find(&["sasl.mechanism", "sasl.mechanisms"]), find(&["security.protocol"])) {
+        (Some((name, value)), _) if value.eq_ignore_ascii_case("GSSAPI") => Some(format!(
+            "-X {name}={value}: minutely is built without Kerberos; take {KNOWN}, or a certificate (-X security.protocol=SSL)"
+        )),
+        (None, Some((_, protocol))) if protocol.to_ascii_uppercase().starts_with("SASL_") => Some(format!(
+            "-X security.protocol={protocol}: goes with a mechanism; say -X sasl.mechanism=, one of {KNOWN}"
+        )),
+        _ => None,
+    }
 }
 
 /// Without the value, unless librdkafka's own words say it and the property cannot be a secret.
@@ -157,7 +176,11 @@ pub(crate) fn reason(error: &KafkaError) -> String {
 
 /// As the house writes errors: lower case at the front, no full stop.
 pub(crate) fn lower(text: &str) -> String {
-    let mut letters = text.trim_end_matches(['.', ' ', '\n']).chars();
+    let text = text.trim_end_matches(['.', ' ', '\n']);
+    if text.chars().nth(1).is_some_and(char::is_uppercase) {
+        return text.to_owned(); // an abbreviation
+    }
+    let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_ascii_lowercase());
     first.into_iter().chain(letters).collect()
 }
@@ -198,7 +221,7 @@ pub(crate) fn producer_config(brokers: &str, properties: &[(String, String)], co
     let mut config = empty();
     config.set("client.id", "minutely").set("linger.ms", "20").set("compression.codec", "lz4");
     config.set("partitioner", "murmur2_random"); // as Java's clients
-    config.set("reconnect.backoff.max.ms", "2000").set("log.connection.close", "false");
+    config.set("reconnect.backoff.max.ms", "2000").set("log.connection.close", "true");
     config.set("message.timeout.ms", "120000");
     for (name, value) in properties {
         config.set(name, value);
@@ -207,7 +230,7 @@ pub(crate) fn producer_config(brokers: &str, properties: &[(String, String)], co
     if connects {
         config.set("bootstrap.servers", brokers);
     }
-    config.set_log_level(RDKafkaLogLevel::Critical);
+    config.set_log_level(RDKafkaLogLevel::Info); // connections that fail say so in lines of this level
     config
 }
 
@@ -294,6 +317,18 @@ mod tests {
             ("ssl.endpoint.identification.algorithm", "none"),
         ]));
         assert_eq!(fine, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_mechanism_is_named_and_in_the_build() {
+        let protocol = ("security.protocol", "sasl_ssl");
+        for (given, part) in [
+            (&[protocol][..], "-X security.protocol=sasl_ssl: goes with a mechanism"),
+            (&[protocol, ("sasl.mechanism", "GSSAPI")], "-X sasl.mechanism=GSSAPI: minutely is built without Kerberos"),
+        ] {
+            let mistakes = property_mistakes(&properties(given));
+            assert!(mistakes.len() == 1 && mistakes[0].starts_with(part), "{mistakes:?}");
+        }
     }
 
     #[test]

@@ -86,8 +86,8 @@ pub(super) fn run(shared: &Shared) {
                 shared.concern("group", None);
             }
             Err(error) => {
-                let last = shared.consumer.context().last_trouble();
-                shared.concern("group", Some(concern(&error, last.as_deref(), &shared.group)));
+                let is_refused = shared.consumer.context().group_refused();
+                shared.concern("group", Some(concern(&error, is_refused, &shared.group)));
             }
         }
     }
@@ -95,16 +95,17 @@ pub(super) fn run(shared: &Shared) {
     shared.lag.changed.notify_all();
 }
 
-/// What is to be said of offsets that are not committed. `last`: the client's last trouble; a user that may not even find the
-/// group's coordinator has its commit fail for want of one, and the reason is told on the side.
-fn concern(error: &KafkaError, last: Option<&str>, group: &str) -> String {
+/// What is to be said of offsets that are not committed. `is_refused`: the client was told so on the side.
+fn concern(error: &KafkaError, is_refused: bool, group: &str) -> String {
     let why = match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::GroupAuthorizationFailed) => refused(group),
-        Some(_) if last.is_some_and(|last| last.contains("Group authorization failed")) => refused(group),
+        Some(_) if is_refused => refused(group),
         Some(code) => lower(&code.to_string()),
         None => lower(&error.to_string()),
     };
-    format!("the offsets of group '{group}', for tools that show its lag, are not committed: {why}")
+    format!(
+        "the offsets of group '{group}', for tools that show its lag, are not committed, and results are the same: {why}"
+    )
 }
 
 fn refused(group: &str) -> String {
@@ -129,12 +130,11 @@ mod tests {
 
     #[test]
     fn a_group_that_may_not_be_used_is_named_with_what_to_grant() {
-        let says = |code, last| concern(&KafkaError::ConsumerCommit(code), last, "minutely-x");
+        let says = |code, is_refused| concern(&KafkaError::ConsumerCommit(code), is_refused, "minutely-x");
         let grant = "grant READ on group 'minutely-x'";
-        assert!(says(RDKafkaErrorCode::GroupAuthorizationFailed, None).contains(grant));
-        let found = "FindCoordinator response error: Group authorization failed.";
-        assert!(says(RDKafkaErrorCode::WaitingForCoordinator, Some(found)).contains(grant));
-        let other = says(RDKafkaErrorCode::WaitingForCoordinator, Some("Connect failed"));
+        assert!(says(RDKafkaErrorCode::GroupAuthorizationFailed, false).contains(grant));
+        assert!(says(RDKafkaErrorCode::WaitingForCoordinator, true).contains(grant));
+        let other = says(RDKafkaErrorCode::WaitingForCoordinator, false);
         assert!(!other.contains(grant) && other.contains("Waiting for coordinator"), "{other}");
     }
 

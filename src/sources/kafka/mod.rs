@@ -20,8 +20,11 @@ mod admin;
 mod config;
 mod context;
 mod ends;
+mod failure;
+mod health;
 mod lag;
 mod policy;
+mod range;
 mod raw;
 mod reader;
 mod recall;
@@ -29,13 +32,15 @@ mod recall;
 mod tests;
 mod watch;
 
-pub(crate) use config::{Address, address, lower, producer_config, property_mistake, reads_uncommitted, reason};
+pub(crate) use config::{
+    Address, address, lower, mechanism_mistake, producer_config, property_mistake, reads_uncommitted, reason,
+};
 pub(crate) use context::Context;
 
 use super::{SourceOptions, Start};
 use admin::{Offsets, Refused, Topic, Wait};
 use context::Consume;
-use minutely_dataflows::edge::{Found, Halt, HaltKind, LogSource, PartitionReader, Recalled, Wake};
+use minutely_dataflows::edge::{Found, Halt, HaltKind, LogSource, PartitionReader, Recalled, Waiting, Wake};
 use minutely_dataflows::record::{LastRecord, PartitionName};
 use minutely_dataflows::time::NextOffset;
 use rdkafka::config::ClientConfig;
@@ -44,7 +49,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -78,6 +83,7 @@ pub(crate) fn open(uri: &str, options: &SourceOptions) -> Result<Arc<dyn LogSour
 
     let mut known = watch::Known::default();
     known.look(&topics)?;
+    shared.topics.get_or_init(|| topics);
     for partition in &found {
         known.told(&partition.name);
         shared.tell(partition.clone());
@@ -115,6 +121,11 @@ struct Shared {
     /// What an operator should know for as long as it is here, by what it is about.
     concerns: Mutex<BTreeMap<&'static str, String>>,
     stop: AtomicBool,
+    health: health::Health,
+    /// As they were when the run began.
+    topics: OnceLock<Vec<Topic>>,
+    /// Transactions that are open are not read past.
+    committed: bool,
     /// For lag tools.
     lag: lag::Lag,
     /// The consumer's configuration.
@@ -140,6 +151,7 @@ impl Shared {
         let made = |made: Result<Consume, KafkaError>| {
             made.map_err(|error| Halt::new(HaltKind::Usage, format!("kafka client: {}", config::reason(&error))))
         };
+        let group = config.get("group.id").unwrap_or_default().to_owned();
         let consumer = Arc::new(made(config.create_with_context(Context::default()))?);
         let mut asking = config.clone();
         asking.remove("group.id"); // a client that only asks
@@ -147,11 +159,14 @@ impl Shared {
         Ok(Shared {
             address,
             bounded: options.bounded,
-            group: config.get("group.id").unwrap_or_default().to_owned(),
+            group,
             questions: ends::Questions::default(),
             news: Mutex::default(),
             concerns: Mutex::default(),
             stop: AtomicBool::new(false),
+            health: health::Health::default(),
+            topics: OnceLock::new(),
+            committed: !reads_uncommitted(&options.properties),
             lag: lag::Lag::default(),
             config,
             asker,
@@ -162,6 +177,14 @@ impl Shared {
     /// What both clients tell on the side.
     fn clients(&self) -> impl Iterator<Item = &Context> {
         [&self.asker, &*self.consumer].into_iter().map(|client| &**client.context())
+    }
+
+    /// What is known of brokers that cannot be reached, each once.
+    fn failures(&self) -> Vec<String> {
+        let mut known: Vec<String> = self.clients().flat_map(Context::failures).collect();
+        known.sort_unstable();
+        known.dedup();
+        known
     }
 
     fn stopping(&self) -> bool {
@@ -236,6 +259,10 @@ impl LogSource for Kafka {
         }
     }
 
+    fn begins_with(&self) -> Vec<Found> {
+        self.found.clone()
+    }
+
     fn recall(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<Recalled>>, Halt> {
         let (shared, options) = (&*self.shared, &self.options);
         Opening { shared, options, deadline: Instant::now() + options.patience }.recall(&self.found, left)
@@ -247,6 +274,16 @@ impl LogSource for Kafka {
 
     fn committed(&self, next: Vec<(PartitionName, NextOffset)>) {
         self.shared.lag.is(next);
+    }
+
+    fn trouble(&self) -> Option<String> {
+        let shared = &*self.shared;
+        let context = shared.asker.context();
+        shared.health.trouble(&shared.address.brokers, context.refused(), context.all_down(), || context.failures())
+    }
+
+    fn waiting(&self) -> Vec<Waiting> {
+        self.shared.health.waiting()
     }
 
     fn open(&self, partition: &Found, wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
@@ -295,13 +332,15 @@ struct Opening<'a> {
 enum Trouble {
     /// Try again while there is time; in words for when there is none left.
     Later(String),
+    /// The same, and no broker has said anything.
+    Unanswered(String),
     /// Trying again is no use.
     Now(Halt),
 }
 
 impl From<Refused> for Trouble {
     fn from(refused: Refused) -> Self {
-        Trouble::Later(refused.to_string())
+        Trouble::Unanswered(refused.to_string())
     }
 }
 
@@ -320,13 +359,14 @@ impl Opening<'_> {
                     return Ok(done);
                 }
                 Err(Trouble::Now(halt)) => return Err(halt),
-                Err(Trouble::Later(why)) => why,
+                Err(Trouble::Later(why)) => (why, false),
+                Err(Trouble::Unanswered(why)) => (why, true),
             };
             if let Some(why) = self.refused() {
                 return Err(Halt::new(HaltKind::Usage, format!("kafka at {}: {why}", self.shared.address.brokers)));
             }
             if Instant::now() >= self.deadline {
-                return Err(self.unreachable(&why));
+                return Err(self.unreachable(why));
             }
             self.shared.serve(Duration::from_millis(100));
         }
@@ -336,19 +376,24 @@ impl Opening<'_> {
         self.shared.clients().find_map(Context::refused)
     }
 
-    fn unreachable(&self, why: &str) -> Halt {
-        let last = self.shared.clients().find_map(Context::last_trouble);
+    /// `why`: of the last attempt, and whether that was for want of any answer.
+    fn unreachable(&self, (why, unanswered): (String, bool)) -> Halt {
+        let mut known = self.shared.failures();
+        if known.is_empty() || !unanswered {
+            known.insert(0, why);
+        }
         let brokers = &self.shared.address.brokers;
         let patience = self.options.patience.as_secs_f64();
-        let last = last.map(|last| format!(": {}", last.trim_end_matches('.'))).unwrap_or_default();
-        Halt::new(
-            HaltKind::Unreachable,
-            format!(
-                "kafka at {brokers} gave no usable answer within {patience} s ({why}){last}; check that the brokers \
-                 run, that the address and the security settings (-X security.protocol=…) are right, and that the \
-                 addresses they advertise can be reached from here"
-            ),
-        )
+        let known = known.join("; ");
+        let advice = match self.shared.clients().any(Context::advises) {
+            true => "",
+            false => {
+                "; check that the brokers run, that the address and the security settings (-X security.protocol=…) are \
+                 right, and that the addresses they advertise can be reached from here"
+            }
+        };
+        let why = format!("kafka at {brokers} gave no usable answer within {patience} s: {known}{advice}");
+        Halt::new(HaltKind::Unreachable, why)
     }
 
     /// The topics of the address; all of them have partitions.
@@ -426,7 +471,7 @@ impl Opening<'_> {
             .flat_map(|topic| topic.partitions.iter().flatten().map(|&number| (topic.name.clone(), number)))
             .map(|(log, number)| PartitionName { log, number: Some(number) })
             .collect();
-        let committed = !reads_uncommitted(&self.options.properties);
+        let committed = self.shared.committed;
         let latest = self.options.start == Start::Latest;
         let wanted = self.options.bounded || latest;
         let ends = wanted.then(|| self.offsets(&names, Offset::End, committed)).transpose()?;

@@ -260,8 +260,7 @@ pub(super) fn list_offsets(
     })?;
     // SAFETY: everything read belongs to the event and is copied before it is dropped.
     unsafe {
-        let result = c::rd_kafka_event_ListOffsets_result(event.0);
-        let infos = items(|count| c::rd_kafka_ListOffsets_result_infos(result, count));
+        let infos = items(|n| c::rd_kafka_ListOffsets_result_infos(c::rd_kafka_event_ListOffsets_result(event.0), n));
         let answers = infos.iter().map(|&info| {
             let answer = &*c::rd_kafka_ListOffsetsResultInfo_topic_partition(info);
             let code = RDKafkaErrorCode::from(answer.err);
@@ -286,15 +285,16 @@ pub(super) fn describe_topics(client: &Asker, wait: &Wait<'_>, names: &[String])
     // SAFETY: everything read belongs to the event and is copied before it is dropped.
     unsafe {
         let result = c::rd_kafka_event_DescribeTopics_result(event.0);
-        let topics = items(|count| c::rd_kafka_DescribeTopics_result_topics(result, count));
-        let described = topics.iter().map(|&topic| {
+        let number = |&one: &_| c::rd_kafka_TopicPartitionInfo_partition(one);
+        let described = items(|count| c::rd_kafka_DescribeTopics_result_topics(result, count)).iter().map(|&topic| {
             let code = RDKafkaErrorCode::from(c::rd_kafka_error_code(c::rd_kafka_TopicDescription_error(topic)));
-            let numbers = items(|count| c::rd_kafka_TopicDescription_partitions(topic, count));
-            let numbers = numbers.iter().map(|&partition| c::rd_kafka_TopicPartitionInfo_partition(partition));
+            let all = items(|count| c::rd_kafka_TopicDescription_partitions(topic, count)).iter();
+            let leaderless = all.clone().filter(|&&one| c::rd_kafka_TopicPartitionInfo_leader(one).is_null());
             Topic {
                 name: text_of(c::rd_kafka_TopicDescription_name(topic)),
                 id: text_of(c::rd_kafka_Uuid_base64str(c::rd_kafka_TopicDescription_topic_id(topic))),
-                partitions: if code == RDKafkaErrorCode::NoError { Ok(numbers.collect()) } else { Err(code) },
+                leaderless: leaderless.map(number).collect(),
+                partitions: if code == RDKafkaErrorCode::NoError { Ok(all.map(number).collect()) } else { Err(code) },
             }
         });
         Ok(described.collect())

@@ -7,9 +7,8 @@
 //! Fetching that fails for want of a broker is librdkafka's to mend. What ends the run is a hole: an offset that the log
 //! does not hold any more, a batch whose checksum is wrong or that cannot be unpacked. librdkafka would skip those.
 
-use super::admin::Wait;
 use super::raw::PartitionQueue;
-use super::{Shared, raw, rights};
+use super::{Shared, range, raw, rights};
 use minutely_dataflows::edge::{Answer, Halt, HaltKind, PartitionReader, Wake};
 use minutely_dataflows::record::{LastRecord, PartitionName, Record};
 use minutely_dataflows::time::NextOffset;
@@ -17,6 +16,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// A partition's reader.
@@ -32,6 +32,8 @@ pub(super) struct Reader {
     bounded: bool,
     halted: Option<Halt>, // for good: what follows in the queue lies behind a hole
     question: u64,
+    /// Where it says its position.
+    said: Arc<AtomicI64>,
     shared: Arc<Shared>, // last: the clients outlive the queue
 }
 
@@ -63,6 +65,7 @@ impl Reader {
             bounded: end.is_some(),
             halted: None,
             question,
+            said: shared.health.join(&name.log, number),
             shared: Arc::clone(shared),
         };
         if !reader.ended() {
@@ -129,37 +132,14 @@ impl Reader {
         Ok(given)
     }
 
-    /// The offset is not in the log: says what is.
-    fn out_of_range(&self, wanted: i64, text: &str) -> Halt {
-        let holds = |what| {
-            let wait = Wait { timeout: Duration::from_secs(2), meanwhile: &|| true };
-            let partition = std::iter::once((self.topic.clone(), self.number, what));
-            let offsets = raw::list_offsets(self.shared.asker.client(), &wait, partition, false).ok()?;
-            offsets.into_values().next()?.ok()
-        };
-        let (topic, number) = (&self.topic, self.number);
-        let holds = match (holds(Offset::Beginning), holds(Offset::End)) {
-            (Some(first), Some(end)) if first == end => format!("which is empty and goes on at {end}"),
-            (Some(first), Some(end)) => format!("which holds {first} to {}", end - 1),
-            _ => "and what the log holds could not be asked".to_owned(),
-        };
-        Halt::new(
-            HaltKind::Data,
-            format!(
-                "partition {topic}/{number}: offset {wanted} is wanted next and is not in the log, {holds} ({text}); \
-                 retention, a deletion of records or an unclean election took it away: begin a new run with what is \
-                 there (--job NAME --start earliest), and give the topic a longer retention"
-            ),
-        )
-    }
-
     /// What an event means for the run.
     fn judge(&self, event: RDKafkaErrorCode, offset: i64, text: &str) -> Result<(), Halt> {
         use RDKafkaErrorCode as Code;
         let place = format!("partition {}/{}", self.topic, self.number);
         match event {
             Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation => {
-                Err(self.out_of_range(if offset >= 0 { offset } else { self.position }, text))
+                let wanted = if offset >= 0 { offset } else { self.position };
+                Err(range::halt(&self.shared, &self.topic, self.number, wanted, text))
             }
             Code::BadMessage | Code::BadCompression | Code::InvalidMessage | Code::NotImplemented => Err(Halt::new(
                 HaltKind::Data,
@@ -197,6 +177,7 @@ impl PartitionReader for Reader {
         let Some(mut queue) = self.queue.take() else { return Ok(0) };
         let result = self.drain(&mut queue, max, each);
         self.queue = Some(queue);
+        self.said.store(self.position, Ordering::Relaxed);
         self.halted = result.as_ref().err().cloned();
         if self.ended() || self.halted.is_some() {
             self.release();
@@ -233,5 +214,6 @@ impl Drop for Reader {
     fn drop(&mut self) {
         self.release();
         self.shared.questions.leave(self.question);
+        self.shared.health.leave(&self.topic, self.number);
     }
 }

@@ -3,7 +3,7 @@
 //! the same name, ends the run: what would be read is not the log that was begun.
 
 use super::admin::{Topic, Wait};
-use super::{Shared, policy, raw};
+use super::{Shared, health, policy, raw};
 use minutely_dataflows::edge::{Found, Halt, HaltKind};
 use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::time::NextOffset;
@@ -129,12 +129,17 @@ pub(super) fn run(shared: &Shared, mut known: Known) {
 fn look(shared: &Shared, known: &mut Known, wait: &Wait<'_>) {
     let asker = shared.asker.client();
     let new = match raw::describe_topics(asker, wait, &shared.address.topics) {
-        Ok(topics) => match known.look(&topics) {
-            Ok(new) => new,
-            Err(halt) => return shared.halt(halt),
-        },
+        Ok(topics) => {
+            shared.asker.context().answered();
+            shared.health.looked(&topics);
+            match known.look(&topics) {
+                Ok(new) => new,
+                Err(halt) => return shared.halt(halt),
+            }
+        }
         Err(refused) => return known.why = Some(refused.text),
     };
+    health::look_for_transactions(shared, wait.meanwhile);
     if new.is_empty() || shared.bounded {
         return; // a bounded run reads what was there when it began
     }
@@ -164,7 +169,7 @@ mod tests {
     use super::*;
 
     fn topic(name: &str, id: &str, partitions: Result<Vec<i32>, RDKafkaErrorCode>) -> Topic {
-        Topic { name: name.into(), id: id.into(), partitions }
+        Topic { name: name.into(), id: id.into(), partitions, leaderless: Vec::new() }
     }
 
     fn names(found: &[PartitionName]) -> Vec<String> {

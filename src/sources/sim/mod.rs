@@ -121,7 +121,11 @@ impl LogSource for SimSource {
         if self.told.swap(true, Ordering::Relaxed) {
             return Ok(Vec::new());
         }
-        Ok(self.partitions.iter().map(|partition| partition.found.clone()).collect())
+        Ok(self.begins_with())
+    }
+
+    fn begins_with(&self) -> Vec<Found> {
+        self.partitions.iter().map(|partition| partition.found.clone()).collect()
     }
 
     fn open(&self, partition: &Found, _wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
