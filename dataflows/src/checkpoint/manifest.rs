@@ -179,7 +179,9 @@ impl Manifest {
         if format > FORMAT {
             return Err(Damage::newer(format));
         }
-        serde_json::from_slice(body).map_err(told)
+        let manifest = serde_json::from_slice(body).map_err(told)?;
+        super::valid::check(&manifest)?;
+        Ok(manifest)
     }
 
     /// All objects that it needs.

@@ -17,6 +17,7 @@ mod object;
 mod publish;
 mod same_log;
 mod sinks;
+mod valid;
 
 pub use audit::{Audit, Held};
 pub use manifest::{Manifest, ObjectRef, Override, Part, Port, Taken};

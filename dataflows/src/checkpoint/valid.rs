@@ -1,0 +1,148 @@
+//! Can a manifest be gone on from? Its hash says that it is as it was written, not who wrote it: every number that a run would
+//! count on with, or index by, is looked at before anything is done with it.
+
+use super::{Damage, Manifest, ObjectRef, Port};
+use crate::partition::{PartitionState, UNKNOWN};
+use crate::time::{EventTime, WindowStart};
+
+/// Offsets, counts, positions and sizes are below this: sums of many of them do not overflow.
+const MOST: i64 = 1 << 56;
+/// Event times, and what is added to them.
+const LATEST: i64 = EventTime::LIMIT + EventTime::LIMIT / 2;
+/// Restarts, of which an epoch has the number in its high 24 bits.
+const MOST_GENERATIONS: u64 = 1 << 24;
+/// Workers of a run.
+const MOST_PARTS: usize = 256;
+
+/// Looks at all of it.
+///
+/// # Errors
+/// The first thing that no run would have written.
+pub(super) fn check(manifest: &Manifest) -> Result<(), Damage> {
+    let Manifest { generation, seq, epoch, marks, instant, retired, partitions, parts, sinks, letters, .. } = manifest;
+    says("generation", *generation < MOST_GENERATIONS)?;
+    says("seq", is_size(*seq))?;
+    says("epoch", i64::try_from(*epoch).is_ok())?;
+    says("marks", is_time(marks.w) && is_time(marks.partial_before))?;
+    says("instant", is_time(*instant))?;
+    says("parts", parts.len() <= MOST_PARTS)?;
+    says("retired", (0..MOST).contains(retired))?;
+    for (index, taken) in partitions.iter().enumerate() {
+        let what = format!("partition {}", taken.found.name);
+        let offsets = [taken.found.start.0, taken.found.earliest.0, taken.found.end.unwrap_or(0)];
+        says(&what, offsets.iter().all(|offset| is_count(*offset)) && is_time(taken.floor))?;
+        says(&what, taken.state.as_ref().is_none_or(|state| state.index == index && is_whole(state)))?;
+    }
+    says("retired", *retired <= manifest.counted())?;
+    says("parts", parts.iter().all(|part| is_window(part.line)))?;
+    says("objects", manifest.objects().all(is_object))?;
+    says("sinks", sinks.iter().all(is_port))?;
+    says("letters", is_port(letters))
+}
+
+fn says(what: &str, holds: bool) -> Result<(), Damage> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Damage::new(format!("its hash is right, and `{what}` is nothing that a run writes")))
+    }
+}
+
+fn is_count(count: i64) -> bool {
+    (0..MOST).contains(&count)
+}
+
+fn is_size(size: u64) -> bool {
+    size < MOST.unsigned_abs()
+}
+
+fn is_time(time: Option<EventTime>) -> bool {
+    time.is_none_or(|time| time == UNKNOWN || (-LATEST..=LATEST).contains(&time.0))
+}
+
+fn is_window(window: Option<WindowStart>) -> bool {
+    is_time(window.map(|window| EventTime(window.0)))
+}
+
+fn is_object(object: &ObjectRef) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let named = !object.name.is_empty() && object.name.chars().all(plain);
+    named && is_size(object.bytes) && is_size(object.entries)
+}
+
+fn is_port(port: &Port) -> bool {
+    let gaps = port.missing.iter().all(|(from, to)| is_window(Some(*from)) && is_window(Some(*to)) && from <= to);
+    let windows = [port.line, port.since, port.left_out].into_iter().all(is_window);
+    // (A position may be two numbers in one: of a series of files.)
+    windows && gaps && port.chain.is_none_or(is_size)
+}
+
+fn is_whole(state: &PartitionState) -> bool {
+    let c = &state.counts;
+    let counts = [c.read, c.counted, c.late, c.rejected, c.quarantined, c.gaps, state.implausible];
+    let counts = counts.into_iter().chain(state.rejected_by.iter().map(|by| by.count)).all(is_count);
+    let times = [state.h, state.floor, state.newest_end, state.partial_before].into_iter().all(is_time);
+    // (Where a changed log was accepted, the start may be below 0.)
+    let start = is_count(state.start.0.saturating_abs());
+    counts
+        && times
+        && start
+        && is_count(state.next.0)
+        && state.start <= state.next
+        && state.silence >= 0
+        && state.balances()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::{Part, Taken};
+    use crate::edge::Found;
+    use crate::partition::{Partition, Rule};
+    use crate::record::PartitionName;
+    use crate::time::{Monotonic, NextOffset};
+    use std::collections::BTreeMap;
+
+    fn whole() -> Manifest {
+        let partition = Partition::new(Rule::default(), 0, NextOffset(0), false, None, Monotonic(0));
+        let name = PartitionName { log: "t".into(), number: Some(0) };
+        let found = Found { name, start: NextOffset(0), earliest: NextOffset(0), end: None, log_id: None };
+        let state = Some(partition.report(None, Monotonic(0)));
+        Manifest {
+            partitions: vec![Taken { found, state, floor: None, complete_from: None }],
+            parts: vec![Part { objects: vec![ObjectRef::of("000001-000-00000001", b"x", 1)], line: None }],
+            sinks: vec![Port { name: "csv:a".into(), ..Port::default() }],
+            ..Manifest::fresh(BTreeMap::new())
+        }
+    }
+
+    #[test]
+    fn numbers_that_no_run_writes_are_damage_and_not_a_panic() {
+        assert_eq!(Manifest::decode(&whole().encode()).unwrap(), whole());
+        fn state(manifest: &mut Manifest) -> &mut PartitionState {
+            manifest.partitions[0].state.as_mut().unwrap()
+        }
+        let wrongs: [(&str, fn(&mut Manifest)); 14] = [
+            ("generation", |m| m.generation = u64::MAX),
+            ("seq", |m| m.seq = u64::MAX),
+            ("epoch", |m| m.epoch = u64::MAX),
+            ("marks", |m| m.marks.w = Some(EventTime(i64::MAX))),
+            ("retired", |m| m.retired = -1),
+            ("retired", |m| m.retired = 7),
+            ("parts", |m| m.parts[0].line = Some(WindowStart(i64::MAX))),
+            ("parts", |m| m.parts = vec![Part::default(); 257]),
+            ("objects", |m| m.parts[0].objects[0].entries = u64::MAX),
+            ("objects", |m| m.parts[0].objects[0].name = "../victim".into()),
+            ("sinks", |m| m.sinks[0].line = Some(WindowStart(i64::MAX))),
+            ("partition t/0", |m| state(m).index = 9),
+            ("partition t/0", |m| state(m).next = NextOffset(i64::MAX)),
+            ("partition t/0", |m| state(m).counts.gaps = i64::MAX),
+        ];
+        for (what, wrong) in wrongs {
+            let mut manifest = whole();
+            wrong(&mut manifest);
+            let damage = Manifest::decode(&manifest.encode()).unwrap_err().to_string();
+            assert!(damage.contains(&format!("`{what}`")), "{what}: {damage}");
+        }
+    }
+}
