@@ -4,7 +4,6 @@
 
 mod common;
 #[path = "../dataflows/tests/hostile/mod.rs"]
-#[allow(dead_code, reason = "common needs it")]
 mod hostile;
 
 use common::program::{Ended, PATIENCE, Program, command, files};
