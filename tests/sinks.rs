@@ -67,6 +67,18 @@ fn a_table_is_one_job_s() {
     here.run("temp", &[&plain], &[]).refused(64, &["belongs to job again"]);
 }
 
+/// One run may write two tables of one file, and neither loses its locks on it.
+#[test]
+fn two_tables_of_one_run() {
+    let here = Here::new();
+    let (one, two) = (here.sink("sqlite", "m.db"), here.sink("sqlite", "m.db?table=again"));
+    here.run("temp", &[&one, &two], &["--keep-open"]).well();
+    here.run("temp", &[&one, &two], &[]).well();
+    let rows = sqlite(&here.path("m.db"));
+    assert_eq!((sqlite_table(&here.path("m.db"), "again"), rows.len()), (rows.clone(), 20));
+    here.run("temp", &[&one, &here.sink("sqlite", "./m.db")], &[]).refused(64, &["write to one place"]);
+}
+
 /// What the message of a table that was changed advises.
 #[test]
 fn a_table_that_was_changed_can_be_mended_or_made_anew() {

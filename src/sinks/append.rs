@@ -157,11 +157,17 @@ fn refuse_content(what: &str, path: &Path, len: u64, keep: Option<u64>) -> Resul
             Err(e) if e.kind() == io::ErrorKind::NotFound => "is not there".to_owned(),
             _ => format!("has {len} bytes"),
         };
-        let why = format!(
-            "{what} {}: {has} and had {had} bytes when the state was written: restore it as it was (a csv: file is rotated by \
-             ?rotate=, not by another program), or begin anew with another path and --job NAME",
-            path.display()
-        );
+        let shown = path.display();
+        let ways_out = match what {
+            "csv" => "restore it as it was (files are rotated by ?rotate=, not by another program), or name another path, which has \
+                      what the state still holds and what comes, or begin anew with another path and --job NAME"
+                .to_owned(),
+            _ => format!(
+                "restore it as it was, or, if what it held is not needed, put as many empty lines in its place \
+                 (head -c {had} /dev/zero | tr '\\0' '\\n' >'{shown}'), or begin anew with --job NAME"
+            ),
+        };
+        let why = format!("{what} {shown}: {has} and had {had} bytes when the state was written: {ways_out}");
         return Err(Halt::new(HaltKind::Data, why));
     }
     if len == 0 || keep.is_some() {

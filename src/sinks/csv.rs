@@ -175,7 +175,12 @@ impl<P: Place> Rotation<P> {
 impl<P: Place> RowWriter for CsvWriter<P> {
     fn rows(&mut self, _seq: u64, rows: &[Row]) -> Result<(), Leave> {
         self.text.rows(rows, &mut self.pending);
-        if self.pending.len() >= GATHER_BYTES { self.write() } else { Ok(()) }
+        // Of a series whose files are small no more than one of them is gathered.
+        let gather = match self.rotation.as_ref().map(|rotation| rotation.rotate) {
+            Some(Rotate::Bytes(bytes)) => usize::try_from(bytes).map_or(GATHER_BYTES, |bytes| bytes.min(GATHER_BYTES)),
+            _ => GATHER_BYTES,
+        };
+        if self.pending.len() >= gather { self.write() } else { Ok(()) }
     }
 
     fn store(&mut self) -> Result<Option<u64>, Leave> {

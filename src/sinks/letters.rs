@@ -324,4 +324,21 @@ mod tests {
         assert_eq!(open_letters(&path, no_wake(), None, false).map(drop).unwrap_err().kind, HaltKind::Usage);
         assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
     }
+
+    /// What the message says for letters that are not needed any more helps.
+    #[test]
+    fn a_file_that_was_deleted_is_missed_and_can_be_given_up() {
+        let dir = temp();
+        let path = dir.path().join("letters.jsonl");
+        let halt = check_letters(&path, dir.path(), Some(70)).unwrap_err();
+        let command = format!("head -c 70 /dev/zero | tr '\\0' '\\n' >'{}'", path.display());
+        assert!(halt.kind == HaltKind::Data && halt.why.contains(&command), "{command}: {halt}");
+        assert!(std::process::Command::new("sh").args(["-c", &command]).status().unwrap().success());
+        let mut open = open_letters(&path, no_wake(), Some(70), false).unwrap();
+        open.port.offer(1, vec![letter(Some(0), Reason::Null, None, None)]).unwrap();
+        poll("the cut is stored", || cut(&mut open) == Some(1));
+        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().filter(|line| !line.is_empty()).count(), 1);
+        std::fs::remove_file(&path).unwrap();
+        poll("it is missed", || open.health.trouble().is_some_and(|why| why.contains("was deleted or moved")));
+    }
 }
