@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 const QUERIES: u32 = 3;
 /// The longest time between two writes of a mark.
 const REFRESH: Duration = Duration::from_secs(3_600);
+/// The same where it is not known how long the database keeps points: no InfluxDB 2 keeps them for less than an hour.
+const REFRESH_UNKNOWN: Duration = Duration::from_secs(900);
 
 /// What one attempt at a query brought.
 pub(super) enum Answer {
@@ -108,7 +110,7 @@ impl InfluxWriter {
         if let (Some(why), false) = (too_short(kept, options), shared.warned.swap(true, Ordering::Relaxed)) {
             tracing::warn!("{name}: {why}");
         }
-        let refresh = kept.map_or(REFRESH, |kept| REFRESH.min(Duration::from_secs(kept) / 4));
+        let refresh = kept.map_or(REFRESH_UNKNOWN, |kept| REFRESH.min(Duration::from_secs(kept) / 4));
         let written = match self.ask_for(gzip(self.mark(at).as_bytes()))? {
             Outcome::Done => Some(Instant::now()),
             Outcome::Split(answer) | Outcome::Blame { answer, .. } => {
