@@ -7,7 +7,7 @@ use super::address::Address;
 use super::advice::advice;
 use super::claim::{Answer, ask};
 use super::client::{Client, Reply, brief, runtime};
-use super::mark::{Claim, decide, refusal};
+use super::mark::{Claim, Which, decide, refusal};
 use super::retry::{Backoff, Pace};
 use crate::sinks::SinkOptions;
 use minutely_dataflows::delivery::{Verdict, judge};
@@ -52,7 +52,7 @@ pub(super) fn look(address: &Arc<Address>, pace: Pace, options: &SinkOptions) ->
 async fn theirs(client: &Client, address: &Address, options: &SinkOptions) -> Result<(), Halt> {
     for (suffix, _) in super::measurements(options.emit) {
         let series = address.series.with(suffix);
-        let Answer::Known(asked) = ask(client, &series).await else { return Ok(()) };
+        let Answer::Known(asked) = ask(client, &series, Which::Newest).await else { return Ok(()) };
         if let Claim::Theirs(mark) = decide(asked, &options.owner, options.take_sink, options.clock.wall()) {
             let why = format!("{}: {}", address.name, refusal(&series, &mark, &options.owner));
             return Err(Halt::new(HaltKind::Usage, why));
