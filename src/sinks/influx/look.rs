@@ -36,7 +36,8 @@ pub(super) fn look(address: &Arc<Address>, pace: Pace, options: &SinkOptions) ->
     let client = Client::new(address, pace, options.clock)?;
     let patience = options.patience.min(BRIEFLY);
     let mut last = "no answer in time".to_owned();
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let found = runtime.block_on(async {
         let until = tokio::time::Instant::now() + patience;
         match tokio::time::timeout_at(until, until_taken(&client, address, pace, &mut last)).await {
             Ok(taken) => taken?,
@@ -45,7 +46,9 @@ pub(super) fn look(address: &Arc<Address>, pace: Pace, options: &SinkOptions) ->
         // What is not answered in time is asked again by the sink's own thread.
         tokio::time::timeout_at(until, theirs(&client, address, options)).await.unwrap_or(Ok(()))?;
         Ok(Looked::Well)
-    })
+    });
+    runtime.shutdown_background(); // a name that is being looked up is waited for by nobody
+    found
 }
 
 /// Has another job one of the places?
