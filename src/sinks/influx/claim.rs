@@ -4,7 +4,7 @@
 
 use super::address::Place;
 use super::client::{Client, Reply, brief};
-use super::mark::{self, Asked, Claim};
+use super::mark::{self, Asked, Claim, Which};
 use super::retention::{retention, too_short};
 use super::retry::Backoff;
 use super::series::Series;
@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 const QUERIES: u32 = 3;
 /// The longest time between two writes of a mark.
 const REFRESH: Duration = Duration::from_secs(3_600);
+/// The same where it is not known how long the database keeps points: no InfluxDB 2 keeps them for less than an hour.
+const REFRESH_UNKNOWN: Duration = Duration::from_secs(900);
 
 /// What one attempt at a query brought.
 pub(super) enum Answer {
@@ -29,26 +31,26 @@ pub(super) enum Answer {
     Later(String, Option<Duration>),
 }
 
-/// Asks once for the newest mark of a place. InfluxDB 1, 2 and 3 have InfluxQL in common, and an InfluxDB 2 may lack the
+/// Asks once for a mark of a place. InfluxDB 1, 2 and 3 have InfluxQL in common, and an InfluxDB 2 may lack the
 /// mapping that it needs: there it is Flux first.
-pub(super) async fn ask(client: &Client, series: &Series) -> Answer {
+pub(super) async fn ask(client: &Client, series: &Series, which: Which) -> Answer {
     let (org, bucket) = match client.place() {
-        Place::Database(database) => return ask_influxql(client, database, series).await,
+        Place::Database(database) => return ask_influxql(client, database, series, which).await,
         Place::Bucket { org, bucket } => (org, bucket),
     };
-    match client.flux(org, mark::flux(bucket, series)).await {
+    match client.flux(org, mark::flux(bucket, series, which)).await {
         Reply::Lost { why, .. } => Answer::Later(why, None),
         Reply::Status { status: 200, text, .. } => match mark::from_csv(&text) {
-            Asked::Unknown(_) => ask_influxql(client, bucket, series).await,
+            Asked::Unknown(_) => ask_influxql(client, bucket, series, which).await,
             known => Answer::Known(known),
         },
-        Reply::Status { status: 400 | 404 | 405 | 501, .. } => ask_influxql(client, bucket, series).await,
+        Reply::Status { status: 400 | 404 | 405 | 501, .. } => ask_influxql(client, bucket, series, which).await,
         reply => unanswered(reply),
     }
 }
 
-async fn ask_influxql(client: &Client, database: &str, series: &Series) -> Answer {
-    let query = [("db", database.to_owned()), ("epoch", "ns".to_owned()), ("q", mark::influxql(series))];
+async fn ask_influxql(client: &Client, database: &str, series: &Series, which: Which) -> Answer {
+    let query = [("db", database.to_owned()), ("epoch", "ns".to_owned()), ("q", mark::influxql(series, which))];
     match client.get("/query", &query).await {
         Reply::Status { status: 200, text, .. } => Answer::Known(mark::from_json(&text)),
         reply => unanswered(reply),
@@ -87,6 +89,7 @@ impl InfluxWriter {
         let shared = &self.shared;
         let (options, name) = (&shared.options, &shared.address.name);
         let asked = self.until_asked()?;
+        let was_free = asked == Asked::Unmarked;
         if let (Asked::Marked(mark), true) = (&asked, options.take_sink)
             && mark.owner != options.owner
         {
@@ -108,7 +111,7 @@ impl InfluxWriter {
         if let (Some(why), false) = (too_short(kept, options), shared.warned.swap(true, Ordering::Relaxed)) {
             tracing::warn!("{name}: {why}");
         }
-        let refresh = kept.map_or(REFRESH, |kept| REFRESH.min(Duration::from_secs(kept) / 4));
+        let refresh = kept.map_or(REFRESH_UNKNOWN, |kept| REFRESH.min(Duration::from_secs(kept) / 4));
         let written = match self.ask_for(gzip(self.mark(at).as_bytes()))? {
             Outcome::Done => Some(Instant::now()),
             Outcome::Split(answer) | Outcome::Blame { answer, .. } => {
@@ -119,7 +122,24 @@ impl InfluxWriter {
                 None
             }
         };
+        if was_free {
+            self.is_alone()?;
+        }
         self.held = Some(Held { looked: Instant::now(), written, refresh });
+        Ok(())
+    }
+
+    /// A place that was free may have been so to another job that began at the same time. Each has written its mark before it
+    /// asks here, so one of them at least finds the other's, whatever their clocks say.
+    fn is_alone(&self) -> Result<(), Leave> {
+        for which in [Which::Newest, Which::Oldest] {
+            let answer = self.unless_stopped(ask(&self.client, &self.series, which))?;
+            if let Answer::Known(Asked::Marked(mark)) = answer
+                && mark.owner != self.shared.options.owner
+            {
+                return Err(self.refused(&mark));
+            }
+        }
         Ok(())
     }
 
@@ -127,7 +147,7 @@ impl InfluxWriter {
     fn until_asked(&self) -> Result<Asked, Leave> {
         let mut backoff = Backoff::new(self.shared.pace);
         for _ in 1..QUERIES {
-            let (why, wait) = match self.unless_stopped(ask(&self.client, &self.series))? {
+            let (why, wait) = match self.unless_stopped(ask(&self.client, &self.series, Which::Newest))? {
                 Answer::Known(asked) => return Ok(asked),
                 Answer::Later(why, wait) => (why, wait),
             };
@@ -135,7 +155,7 @@ impl InfluxWriter {
             self.stop.wait(backoff.wait(wait))?;
             self.until_taken()?;
         }
-        match self.unless_stopped(ask(&self.client, &self.series))? {
+        match self.unless_stopped(ask(&self.client, &self.series, Which::Newest))? {
             Answer::Known(asked) => Ok(asked),
             Answer::Later(why, _) => Ok(Asked::Unknown(why)),
         }
@@ -153,7 +173,7 @@ impl InfluxWriter {
         }
         held.looked = Instant::now();
         let (refresh, written) = (held.refresh, held.written);
-        let asked = match self.unless_stopped(ask(&self.client, &self.series))? {
+        let asked = match self.unless_stopped(ask(&self.client, &self.series, Which::Newest))? {
             Answer::Known(asked) => asked,
             Answer::Later(why, _) => Asked::Unknown(why),
         };

@@ -7,7 +7,7 @@ use super::address::Address;
 use super::advice::advice;
 use super::claim::{Answer, ask};
 use super::client::{Client, Reply, brief, runtime};
-use super::mark::{Claim, decide, refusal};
+use super::mark::{Claim, Which, decide, refusal};
 use super::retry::{Backoff, Pace};
 use crate::sinks::SinkOptions;
 use minutely_dataflows::delivery::{Verdict, judge};
@@ -36,7 +36,8 @@ pub(super) fn look(address: &Arc<Address>, pace: Pace, options: &SinkOptions) ->
     let client = Client::new(address, pace, options.clock)?;
     let patience = options.patience.min(BRIEFLY);
     let mut last = "no answer in time".to_owned();
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let found = runtime.block_on(async {
         let until = tokio::time::Instant::now() + patience;
         match tokio::time::timeout_at(until, until_taken(&client, address, pace, &mut last)).await {
             Ok(taken) => taken?,
@@ -45,14 +46,16 @@ pub(super) fn look(address: &Arc<Address>, pace: Pace, options: &SinkOptions) ->
         // What is not answered in time is asked again by the sink's own thread.
         tokio::time::timeout_at(until, theirs(&client, address, options)).await.unwrap_or(Ok(()))?;
         Ok(Looked::Well)
-    })
+    });
+    runtime.shutdown_background(); // a name that is being looked up is waited for by nobody
+    found
 }
 
 /// Has another job one of the places?
 async fn theirs(client: &Client, address: &Address, options: &SinkOptions) -> Result<(), Halt> {
     for (suffix, _) in super::measurements(options.emit) {
         let series = address.series.with(suffix);
-        let Answer::Known(asked) = ask(client, &series).await else { return Ok(()) };
+        let Answer::Known(asked) = ask(client, &series, Which::Newest).await else { return Ok(()) };
         if let Claim::Theirs(mark) = decide(asked, &options.owner, options.take_sink, options.clock.wall()) {
             let why = format!("{}: {}", address.name, refusal(&series, &mark, &options.owner));
             return Err(Halt::new(HaltKind::Usage, why));

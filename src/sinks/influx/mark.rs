@@ -92,12 +92,22 @@ pub(super) fn line(series: &Series, owner: &Owner, folder: &str, at: EventTime) 
     )
 }
 
-/// A query for the newest mark, in Flux.
-pub(super) fn flux(bucket: &str, series: &Series) -> String {
+/// Which mark of a place is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// The one that counts.
+    Newest,
+    /// The first that there is.
+    Oldest,
+}
+
+/// A query for a mark, in Flux.
+pub(super) fn flux(bucket: &str, series: &Series, which: Which) -> String {
+    let one = if which == Which::Newest { "last" } else { "first" };
     let text = |text: &str| format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\"").replace('$', r"\x24"));
     format!(
         "from(bucket: {}) |> range(start: 0, stop: 2262-04-11T00:00:00Z) |> filter(fn: (r) => r._measurement == {} and \
-         r.measurement == {} and r.tags == {} and (r._field == \"job\" or r._field == \"semantics\")) |> last()",
+         r.measurement == {} and r.tags == {} and (r._field == \"job\" or r._field == \"semantics\")) |> {one}()",
         text(bucket),
         text(MARKS),
         text(&series.measurement),
@@ -106,10 +116,11 @@ pub(super) fn flux(bucket: &str, series: &Series) -> String {
 }
 
 /// The same in InfluxQL.
-pub(super) fn influxql(series: &Series) -> String {
+pub(super) fn influxql(series: &Series, which: Which) -> String {
+    let order = if which == Which::Newest { "DESC" } else { "ASC" };
     let text = |text: &str| format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"));
     format!(
-        "SELECT job, semantics FROM {MARKS} WHERE \"measurement\" = {} AND \"tags\" = {} ORDER BY time DESC LIMIT 1",
+        "SELECT job, semantics FROM {MARKS} WHERE \"measurement\" = {} AND \"tags\" = {} ORDER BY time {order} LIMIT 1",
         text(&series.measurement),
         text(&series.tags_text())
     )

@@ -1157,6 +1157,29 @@ fn a_place_in_a_real_influxdb_has_one_owner() {
 }
 
 #[test]
+fn of_two_jobs_that_begin_at_once_in_a_real_influxdb_one_writes_at_most() {
+    let Some(real) = Real::find("two jobs that begin at once", 0) else { return };
+    let dir = temp();
+    for round in 0..10 {
+        let uri = format!("{}&measurement=round{round}", real.uri(&real.bucket));
+        let begin = std::sync::Barrier::new(2);
+        let stores = |job: &str| {
+            let owner = crate::sinks::Owner { job: job.into(), semantics: "s".into() };
+            begin.wait();
+            let mut sinks = open_uri(&uri, &SinkOptions { owner, emit: Emit::Final, ..options(dir.path()) }).unwrap();
+            sinks[0].port.offer(RowBatch { round: 1, seq: 1, rows: vec![row(job, 0, 1)], last: true }).unwrap();
+            poll("it is stored or refused", || sinks[0].port.stored() != Ok(None));
+            sinks[0].port.stored().is_ok()
+        };
+        let both = std::thread::scope(|scope| {
+            let one = scope.spawn(|| stores("one"));
+            stores("two") && one.join().unwrap()
+        });
+        assert!(!both, "round {round}");
+    }
+}
+
+#[test]
 fn a_token_that_may_not_read_a_real_influxdb_writes_and_says_so() {
     let Some(real) = Real::find("a token that may only write", 0) else { return };
     let dir = temp();
