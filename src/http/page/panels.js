@@ -73,7 +73,8 @@ function unread(s) {
 const byReason = (by) => `${by.reason}${by.field === null ? "" : ` ${by.field}`} ×${whole(by.count)}`;
 
 function why(s, now) {
-  put("suspicion", s.suspicion === null ? "" : `⚠ ${s.suspicion}`);
+  find("suspicion").hidden = s.suspicion === null;
+  put("suspicion", `⚠ ${s.suspicion}`);
   const open = s.open_minute, windowMs = s.settings.window_ms;
   data(find("why"), "open", open !== null);
   if (open === null) {
