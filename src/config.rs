@@ -179,7 +179,7 @@ impl Config {
         for sink in &sinks {
             mistakes.0.extend(sinks::validate(sink));
         }
-        let place: Vec<_> = sinks.iter().map(|sink| sinks::name(sink)).collect();
+        let place: Vec<_> = sinks.iter().map(|sink| shown(sink)).collect();
         for (i, sink) in sinks.iter().enumerate().filter(|(i, _)| place[..*i].contains(&place[*i])) {
             mistakes.0.push(format!("--sink {}: is given twice (the {}th time here)", shown(sink), i + 1));
         }
@@ -251,7 +251,7 @@ impl Config {
                 state,
                 take_over: args.take_over,
                 accept_changed_log: args.accept_changed_log,
-                forget_sinks: args.forget_sinks.iter().map(|uri| sinks::name(uri)).collect(),
+                forget_sinks: args.forget_sinks.iter().map(|uri| shown(uri)).collect(),
                 take_sink: args.take_sink,
                 http,
                 semantics: semantics(args, &properties),

@@ -96,7 +96,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock, open_files: u64) -> Res
         sinks::distinct(&config.sinks)?;
         letters::check_letters(&letters_path, &config.folder, keep)?;
         for uri in &config.sinks {
-            let port = left.as_ref().and_then(|left| left.sink(&sinks::name(uri)));
+            let port = left.as_ref().and_then(|left| left.sink(&shown(uri)));
             let (position, chain) = (port.and_then(|port| port.position), port.and_then(|port| port.chain));
             sinks::check(uri, &SinkOptions { position, chain, ..sink_options.clone() }).or_else(|halt| {
                 // What another run does at this moment is no damage.
@@ -323,7 +323,7 @@ fn read(manifest: &Manifest) -> i64 {
 /// What sinks are called in the state, in the order of [`sinks::takes`].
 fn sink_names(config: &Config) -> Vec<String> {
     let numbered = |uri: &String| {
-        let name = sinks::name(uri);
+        let name = shown(uri);
         let number = move |n: usize| if n == 0 { name.clone() } else { format!("{name}#{n}") };
         (0..sinks::takes(uri, config.emit).len()).map(number).collect::<Vec<_>>()
     };
@@ -465,7 +465,7 @@ impl Hands {
         let letters = letters::open_letters(letters_path, options.wake.clone(), keep, options.take_over)?;
         let mut sinks = Vec::new();
         for uri in uris {
-            let left = head.and_then(|head| head.sink(&sinks::name(uri)));
+            let left = head.and_then(|head| head.sink(&shown(uri)));
             let options = SinkOptions {
                 chain: left.and_then(|left| left.chain),
                 position: left.and_then(|left| left.position),

@@ -166,20 +166,6 @@ impl Target {
     }
 }
 
-/// What a sink is called in the state: its place, however it is reached. No secret in it.
-pub(crate) fn name(uri: &str) -> String {
-    let shown = shown(uri);
-    let query = uri.split_once("://").and_then(|(_, rest)| rest.split_once('?')).map_or("", |(_, query)| query);
-    let options = form_urlencoded::parse(query.as_bytes());
-    let mut place: Vec<_> = options.filter(|(name, _)| name == "measurement" || name.starts_with("tag.")).collect();
-    place.sort_unstable();
-    if place.is_empty() {
-        return shown;
-    }
-    let place: Vec<_> = place.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    format!("{shown}?{}", place.join("&"))
-}
-
 /// What the first `sqlite:` among these has stored, with windows like these.
 pub(crate) fn stored(uris: &[String], windowing: Windowing) -> Option<Stored> {
     let sqlite = |uri: &String| match Local::parse(uri)? {
@@ -394,14 +380,6 @@ pub(crate) mod testing {
 mod tests {
     use super::testing::{options, temp};
     use super::*;
-
-    #[test]
-    fn a_sink_is_called_by_its_place() {
-        let place = "influxdb://h:1/o/b?measurement=m&tag.site=a b";
-        assert_eq!(name("influxdb://h:1/o/b?token_env=T&tag.site=a%20b&batch=5&measurement=m"), place);
-        assert_eq!(name("influxdb://u:secret@h:1/o/b?token_file=F"), "influxdb://…@h:1/o/b");
-        assert_eq!(name("sqlite:a?b.db"), "sqlite:a?b.db");
-    }
 
     #[test]
     fn mistakes_say_what_there_is() {

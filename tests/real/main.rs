@@ -18,6 +18,7 @@ mod idle;
 mod influx1;
 mod killed;
 mod live;
+mod nightly;
 mod owners;
 mod page;
 mod processes;

@@ -66,10 +66,9 @@ fn explain(facts: &Facts) -> String {
     };
     let how = match &facts.topic {
         Some(Fate::Gone) => {
-            return format!(
-                "is wanted next and is not in the log: topic and records were deleted while they were read; if that was \
-                 meant, begin a new run without the topic (--job NAME)"
-            );
+            return "is wanted next and is not in the log: topic and records were deleted while they were read; if that was \
+                    meant, begin a new run without the topic (--job NAME)"
+                .to_owned();
         }
         Some(Fate::Anew { was, is }) => {
             return format!(
