@@ -148,6 +148,11 @@ impl Health {
         &self.name
     }
 
+    /// It is not known yet whether it is well: until it is, it is not. Nothing is logged.
+    pub(super) fn begins(&self) {
+        lock(&self.trouble).get_or_insert_with(|| "has not answered yet".to_owned());
+    }
+
     /// Says what is wrong; logged when it is news.
     pub(super) fn hurts(&self, why: String) {
         let mut trouble = lock(&self.trouble);

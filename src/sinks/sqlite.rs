@@ -209,6 +209,10 @@ impl From<rusqlite::Error> for Refused {
 fn begin(place: &Address, options: &SinkOptions) -> Result<(Connection, Files, i64), Refused> {
     let Address { path, table } = place;
     let halt = |why: &str| Refused::Halt(usage(path, why));
+    // SQLite's own flag would refuse links among the folders, too.
+    if std::fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        return Err(halt("is not a regular file, or a symbolic link, which is not followed; name the file itself"));
+    }
     let mut db = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
     db.pragma_update(None, "synchronous", "FULL")?;
     let made = {
@@ -690,6 +694,21 @@ mod tests {
         );
         assert_eq!(begun(Some(2), false).map(drop), Ok(()), "once is enough");
         assert_eq!(begun(None, false).unwrap().1, 3, "it is this job's now");
+    }
+
+    #[test]
+    fn no_link_is_followed() {
+        let dir = temp();
+        let (victim, link) = (dir.path().join("victim"), dir.path().join("link"));
+        std::fs::write(&victim, "").unwrap();
+        std::os::unix::fs::symlink(&victim, &link).unwrap();
+        let options = options(dir.path());
+        let looked = look(&at(&link), &options).unwrap_err();
+        let opened = open(&at(&link), &options, Health::new("sqlite"), Stop::new()).map(drop).unwrap_err();
+        for halt in [looked, opened] {
+            assert!(halt.kind == HaltKind::Usage && halt.why.contains("symbolic link"), "{halt}");
+        }
+        assert_eq!(std::fs::metadata(&victim).unwrap().len(), 0);
     }
 
     #[test]

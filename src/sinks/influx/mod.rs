@@ -90,6 +90,7 @@ fn open_at(address: Address, options: &SinkOptions, pace: Pace) -> Result<Vec<Op
         let series = shared.address.series.with(suffix);
         let name = format!("{} {}", shared.address.name, series.measurement);
         let (health, stop) = (Health::new(&name), Stop::new());
+        health.begins();
         let writer = InfluxWriter::new(&shared, series, !takes.changes, health.clone(), stop.clone())?;
         let port = RowPort::start(&format!("influx{suffix}"), options.wake.clone(), stop, Box::new(writer))?;
         Ok(OpenSink { name, takes, port: Box::new(port), health, chain: None })

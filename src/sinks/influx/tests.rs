@@ -682,7 +682,9 @@ fn a_server_that_comes_later_gets_every_row_and_one_that_refuses_then_is_held() 
     let (fake, dir) = (Fake::plain(), temp());
     fake.script([], vec![answer(503, "starting"); 1_000_000]);
     let mut sinks = open_at(fake.address(), &options(dir.path()), quick()).unwrap();
-    poll("trouble is told before there is a row", || sinks.iter().all(|sink| sink.health.trouble().is_some()));
+    assert!(sinks.iter().all(|sink| sink.health.trouble().is_some()), "not before it is known");
+    let says = |sink: &OpenSink| sink.health.trouble().is_some_and(|why| why.contains("503: starting"));
+    poll("trouble is told before there is a row", || sinks.iter().all(says));
     for sink in &mut sinks {
         sink.port.offer(RowBatch { round: 1, seq: 1, rows: vec![row("A", 0, 1)], last: true }).unwrap();
     }
