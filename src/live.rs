@@ -209,11 +209,7 @@ fn dead(status: &Status) -> i64 {
 fn line(status: &Status, rate: i128, wall: EventTime) -> String {
     let counts = &status.ledger.counts;
     let known = || status.partitions.iter().filter_map(|(_, state)| state.as_ref());
-    let slowest = status.partitions.iter().filter_map(|(found, state)| Some((state.as_ref()?.watermark()?, found)));
-    let by = match slowest.min_by_key(|(mark, _)| *mark) {
-        Some((_, found)) if known().count() > 1 => format!(" by {}", found.name),
-        _ => String::new(),
-    };
+    let by = slowest(status).map_or(String::new(), |by| format!(" by {by}"));
     let lag = status.marks.w.map(|w| match wall.0 - w.0 {
         ahead @ ..0 => format!(", {} ahead of the clock", span(-ahead)),
         behind => format!(", {} behind the clock{by}", span(behind)),
@@ -235,6 +231,19 @@ fn line(status: &Status, rate: i128, wall: EventTime) -> String {
         rejected_words(status),
         counts.quarantined
     )
+}
+
+/// The partition that holds W back, of several; and what to do where it is a day or more behind all others, which wait for it.
+fn slowest(status: &Status) -> Option<String> {
+    const A_DAY: i64 = 86_400 * SECOND;
+    let marks = status.partitions.iter().filter_map(|(found, state)| Some((state.as_ref()?.watermark()?, found)));
+    let mut marks: Vec<_> = marks.collect();
+    marks.sort_unstable_by_key(|(mark, _)| *mark);
+    let ((mark, found), (next, _)) = (marks.first()?, marks.get(1)?);
+    let paused = status.partitions.iter().any(|(_, state)| state.as_ref().is_some_and(|state| state.paused));
+    let alone = paused && next.0.saturating_sub(mark.0) >= A_DAY;
+    let hint = if alone { " (a day or more behind all others: if its clock is wrong, see --max-past)" } else { "" };
+    Some(format!("{}{hint}", found.name))
 }
 
 /// What is to be said of rows that are `partial` because of partitions without a record (R13), while that goes on.
@@ -301,6 +310,30 @@ mod tests {
         let line = |waits_for_sinks| line(&Status { waits_for_sinks, ..Status::default() }, 0, EventTime(0));
         assert!(line(true).starts_with("0 records/s: --max-keys, waits for sinks"), "{}", line(true));
         assert!(line(false).starts_with("0 records/s | W "), "{}", line(false));
+    }
+
+    #[test]
+    fn a_partition_that_is_far_behind_all_others_is_named_with_the_option() {
+        use minutely_dataflows::edge::Found;
+        use minutely_dataflows::partition::{Partition, Rule};
+        use minutely_dataflows::time::NextOffset;
+
+        let status = |seconds: [i64; 2]| {
+            let partition = |(number, second): (i32, i64)| {
+                let (start, name) = (NextOffset(0), PartitionName { log: "t".into(), number: Some(number) });
+                let mut partition = Partition::new(Rule::default(), 0, start, false, None, Monotonic(0));
+                let time = EventTime(second * SECOND);
+                partition.judge(0, time, None, time, Monotonic(0));
+                let found = Found { name, start, earliest: start, end: None, log_id: None };
+                (found, Some(partition.report(Some(EventTime(0)), Monotonic(0))))
+            };
+            Status { partitions: (0..).zip(seconds).map(partition).collect(), ..Status::default() }
+        };
+        assert_eq!(slowest(&status([5000, 10])).as_deref(), Some("t/1"));
+        let hint = slowest(&status([1_767_600_000, 10])).unwrap();
+        assert!(hint.starts_with("t/1 (") && hint.contains("--max-past"), "{hint}");
+        let one = Status { partitions: status([5, 6]).partitions[..1].to_vec(), ..Status::default() };
+        assert_eq!(slowest(&one), None);
     }
 
     #[test]

@@ -160,7 +160,7 @@ fn refuse_content(what: &str, path: &Path, len: u64, keep: Option<u64>) -> Resul
         let shown = path.display();
         let ways_out = match what {
             "csv" => "restore it as it was (files are rotated by ?rotate=, not by another program), or name another path, which has \
-                      what the state still holds and what comes, or begin anew with another path and --job NAME"
+                      what the state still holds and what comes, and have this one forgotten (--forget-sink), or begin anew with another path and --job NAME"
                 .to_owned(),
             _ => format!(
                 "restore it as it was, or, if what it held is not needed, put as many empty lines in its place \

@@ -179,8 +179,8 @@ impl Series {
                 let what = if known.is_empty() { "is not there" } else { "is there more than once" };
                 let why = format!(
                     "the file of number {:0DIGITS$} {what}, and had {} bytes when the state was written: restore it as it was, \
-                     or name another path, which has what the state still holds and what comes, or begin anew with another path \
-                     and --job NAME",
+                     or name another path, which has what the state still holds and what comes, and have this one forgotten \
+                     (--forget-sink), or begin anew with another path and --job NAME",
                     position.number, position.len
                 );
                 Err(self.refused(HaltKind::Data, &why))
