@@ -205,7 +205,7 @@ pub(crate) struct Args {
     #[arg(short = 'w', long = "workers", value_name = "N", env = "MINUTELY_WORKERS", default_value = "1")]
     pub(crate) workers: String,
 
-    /// Processes
+    /// Processes; all of them need the same --data
     #[arg(short = 'n', long = "processes", value_name = "N", default_value = "1")]
     pub(crate) processes: String,
 

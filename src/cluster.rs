@@ -29,8 +29,10 @@ const PAUSE: Duration = Duration::from_millis(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Between two calls of one process.
 const CALL_AGAIN: Duration = Duration::from_millis(100);
-/// Callers that are judged at once; the next ones wait until one of these has been.
-const MOST_CALLERS: usize = 64;
+/// Callers that are judged at once: the next one takes the place of the oldest. A process of the run says all at once and is
+/// judged within two rounds, in which fewer than that are let in: so no number of silent callers keeps it out.
+const MOST_CALLERS: usize = 128;
+const CALLERS_A_ROUND: usize = 32;
 /// After so long, and again every so often, a process that waits says for whom.
 const TOLD_EVERY: Duration = Duration::from_secs(20);
 
@@ -197,23 +199,34 @@ impl Mesh<'_> {
 
     /// Lets those in who call; false: nobody does.
     fn accept(&mut self, listener: &TcpListener) -> io::Result<bool> {
-        if self.callers.len() >= MOST_CALLERS {
-            return Ok(false);
-        }
-        match listener.accept() {
-            Ok((socket, from)) => {
-                match Handshake::answer(socket, self.own) {
+        for n in 0..CALLERS_A_ROUND {
+            match listener.accept() {
+                Ok((socket, from)) => match Handshake::answer(socket, self.own) {
                     Ok(handshake) => self.callers.push((handshake, from)),
                     Err(error) => self.strangers.tell(from, &error),
-                }
-                Ok(true)
+                },
+                Err(error) => match error.kind() {
+                    // Nobody calls, or somebody has who is gone again.
+                    ErrorKind::WouldBlock | ErrorKind::ConnectionAborted | ErrorKind::Interrupted => return Ok(n > 0),
+                    // No descriptor is free: callers give theirs back.
+                    _ if !self.callers.is_empty() => {
+                        self.send_away_oldest();
+                        return Ok(false);
+                    }
+                    _ => return Err(error),
+                },
             }
-            Err(error) => match error.kind() {
-                // Nobody calls, or somebody has who is gone again.
-                ErrorKind::WouldBlock | ErrorKind::ConnectionAborted | ErrorKind::Interrupted => Ok(false),
-                _ => Err(error),
-            },
+            if self.callers.len() > MOST_CALLERS {
+                self.send_away_oldest();
+            }
         }
+        Ok(true)
+    }
+
+    /// They are in the order in which they came.
+    fn send_away_oldest(&mut self) {
+        let (_, from) = self.callers.remove(0);
+        self.strangers.tell(from, &ErrorKind::TimedOut.into());
     }
 
     /// Hears all who have called, a little each.

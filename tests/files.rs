@@ -8,7 +8,7 @@ mod hostile;
 
 use common::program::{PATIENCE, Program, command, files};
 use common::rows::{Wanted, csv, csv_lines, letters, same, same_letters, sqlite};
-use common::{draw_rule, rfc3339, rule_args, seed, two_hosts};
+use common::{draw_rule, poll, rfc3339, rule_args, seed, two_hosts};
 use hostile::{Kind, Partition};
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::time::SECOND;
@@ -253,7 +253,7 @@ fn processes_of_a_run_find_one_another_and_nobody_else() {
     let mut first = start("unlike", &["-p", "0", "-w", "2"]);
     waits(&mut first);
     let address = std::fs::read_to_string(&hosts).unwrap().lines().next().unwrap().to_owned();
-    let mut stranger = TcpStream::connect(&address).unwrap();
+    let mut stranger = poll("it listens", PATIENCE, || TcpStream::connect(&address).ok());
     stranger.write_all(&[0; 64]).unwrap();
     first.until("it says so", PATIENCE, |program| program.said().contains("is sent away"));
     let second = start("unlike", &["-p", "1", "-w", "3"]);

@@ -9,9 +9,12 @@ mod hostile;
 
 use common::program::{PATIENCE, Program};
 use common::two_hosts;
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const SOURCE: [&str; 4] = ["--source", "sim:?symbols=5&rate=50&history=1m", "--sink", "stdout:"];
@@ -55,8 +58,21 @@ fn strangers_neither_end_a_run_that_waits_nor_learn_of_it_nor_hold_it_up() {
         socket.write_all(garbage).unwrap();
         assert_eq!(heard(&socket), b"");
     }
-    // More who say nothing than are heard at once.
-    let silent: Vec<TcpStream> = (0..100).map(|_| call()).collect();
+    // More who say nothing than are heard at once, for as long as it takes.
+    let over = Arc::new(AtomicBool::new(false));
+    let flood = {
+        let (address, over) = (address.clone(), Arc::clone(&over));
+        std::thread::spawn(move || {
+            let mut silent: VecDeque<TcpStream> = VecDeque::new();
+            while !over.load(Ordering::Relaxed) {
+                silent.extend(TcpStream::connect_timeout(&address.parse().unwrap(), Duration::from_millis(50)).ok());
+                if silent.len() > 200 {
+                    silent.pop_front();
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        })
+    };
     // Somebody with another data folder, who has another secret.
     let mut other = process(&folder.path().join("other"), &hosts, "1");
     first.until("it says so", PATIENCE, |program| program.said().contains("is sent away"));
@@ -67,7 +83,8 @@ fn strangers_neither_end_a_run_that_waits_nor_learn_of_it_nor_hold_it_up() {
 
     let mut second = process(&data, &hosts, "1");
     first.until("it reads", PATIENCE, |program| program.counted() > 0);
-    drop(silent);
+    over.store(true, Ordering::Relaxed);
+    flood.join().unwrap();
     let said = first.said();
     assert!(said.matches("is sent away").count() < 10, "a line for each would fill a disk: {said}");
     second.until("it still runs", PATIENCE, |_| true);

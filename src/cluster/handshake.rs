@@ -75,7 +75,7 @@ pub(super) struct Handshake {
     heard: Vec<u8>,
     /// What both sides know by now, which proofs are of.
     known: Vec<u8>,
-    until: Instant,
+    began: Instant,
 }
 
 /// How far it is.
@@ -108,7 +108,7 @@ impl Handshake {
         let (caller, called) = if calls { (own_end, other_end) } else { (other_end, own_end) };
         let awaited = if calls { Awaited::Challenge } else { Awaited::Word };
         let (heard, known) = (Vec::new(), format!("{caller} calls {called}\n").into_bytes());
-        Ok(Handshake { socket, calls, own, awaited, heard, known, until: Instant::now() + TIMEOUT })
+        Ok(Handshake { socket, calls, own, awaited, heard, known, began: Instant::now() })
     }
 
     /// What is sent is little, and the first on its socket.
@@ -130,7 +130,7 @@ impl Handshake {
                     Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                     Ok(n) => self.heard.extend_from_slice(&some[..n]),
                     Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                    Err(e) if e.kind() == ErrorKind::WouldBlock && Instant::now() < self.until => {
+                    Err(e) if e.kind() == ErrorKind::WouldBlock && self.began.elapsed() < TIMEOUT => {
                         return Ok(Progress::Waits(self));
                     }
                     Err(e) if e.kind() == ErrorKind::WouldBlock => return Err(ErrorKind::TimedOut.into()),
@@ -294,7 +294,7 @@ mod tests {
     fn a_silent_caller_is_given_up() {
         let ((_folder, secret), (_caller, called)) = (secret(), pair());
         let mut side = Handshake::answer(called, hello(0)).unwrap();
-        side.until = Instant::now();
+        side.began = side.began.checked_sub(TIMEOUT).unwrap();
         assert!(side.advance(&secret).is_err_and(|e| e.kind() == ErrorKind::TimedOut));
     }
 }
