@@ -8,9 +8,11 @@ mod hostile;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use common::program::{Program, command};
+use common::program::{PATIENCE, Program, command};
 use common::rows::letters;
 use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -40,7 +42,7 @@ fn rejected_records_are_explained() {
         "rejected: null ts ×2, first partition ticks.jsonl, offset 0: ts: expected a number, or a string that is exactly one, \
          found no such field; --time-field says which field that is",
         "rejected: type price ×1, first partition ticks.jsonl, offset 1",
-        "rejected: json ×1, first partition ticks.jsonl, offset 2: expected one whole JSON text in UTF-8, found nothing (a blank line)",
+        "rejected: json ×1, first partition ticks.jsonl, offset 2: expected one whole JSON text in UTF-8, found nothing (an empty record)",
     ] {
         assert!(ended.said.contains(part), "`{part}` is not in: {}", ended.said);
     }
@@ -353,4 +355,37 @@ fn usage_names_the_command_that_was_used() {
         let (ended, text) = of(words);
         assert!(ended == Some(code) && text.contains(part), "{words:?}: {ended:?}: {text}");
     }
+}
+
+/// While it runs, too; and what the API says has the reasons.
+#[test]
+fn a_live_run_that_rejects_everything_says_so() {
+    let home = tempfile::tempdir().unwrap();
+    let args = [
+        "--source",
+        "sim:?rate=500&broken=100%&history=1m",
+        "--sink",
+        "stdout:",
+        "--state",
+        "none",
+        "--http",
+        "127.0.0.1:0",
+    ];
+    let mut program = Program::start(home.path(), &args, &[]);
+    program.until("it says so", PATIENCE, |program| program.said().contains("NOTHING COUNTS: all "));
+    program.until("the line names reasons", PATIENCE, |program| {
+        program.said().contains(" rejected (") && program.said().contains(" ×")
+    });
+    let address = program.address();
+    let mut stream = TcpStream::connect(&address).unwrap();
+    write!(stream, "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut metrics = String::new();
+    stream.read_to_string(&mut metrics).unwrap();
+    for part in [
+        "minutely_rejected_records_total{reason=\"json\",field=\"\"}",
+        "minutely_rejected_records_total{reason=\"null\",field=\"ts\"}",
+    ] {
+        assert!(metrics.contains(part), "{part}: {metrics}");
+    }
+    program.stopped();
 }

@@ -225,7 +225,7 @@ impl Decoder {
         let mut found = Found::default();
         self.root.read(text, &mut found).map_err(|NotJson(why)| {
             let what = match text {
-                "" => "nothing (a blank line)".into(),
+                "" => "nothing (an empty record)".into(),
                 text if text.starts_with('\u{feff}') => format!("a byte order mark before it: {}", begins()),
                 _ => format!("{} ({why})", begins()),
             };
@@ -658,7 +658,7 @@ mod tests {
             (br#"{"symbol":"A","price":1,"ts":1767225600000000000}"#, &["ts: ", "nanoseconds (--time-unit ns)"]),
             (br#"{"symbol":"A","price":1,"ts":0.0000001}"#, &["ts: ", "found 0.0000001"]),
             ("{\"symbol\":\"a\u{202e}\\u001b\",\"price\":1,\"ts\":1}".as_bytes(), &["found a\\u{202e}\\u{1b}"]),
-            (b"", &["expected one whole JSON text in UTF-8, found nothing (a blank line)"]),
+            (b"", &["expected one whole JSON text in UTF-8, found nothing (an empty record)"]),
             (b"symbol,price,ts", &["found symbol,price,ts (expected value at line 1 column 1)"]),
             (b"\xef\xbb\xbf{}", &["a byte order mark"]),
             (b"\xff\xfe{\0", &["UTF-16"]),

@@ -75,6 +75,11 @@ impl Rejected<'_> {
             (Reason::Shape | Reason::Twice, _) => {
                 "--symbol-field, --value-field, --time-field and --weight-field say which fields are read".into()
             }
+            (Reason::Precision, _) => {
+                "no option makes it count: have it written with at most 18 fractional digits (a computed float below 0.01 often has \
+                 more)"
+                    .into()
+            }
             _ => "no option makes such records count".into(),
         }
     }
