@@ -2,7 +2,7 @@
 //! good ends it.
 
 use crate::sources::kafka::{
-    Address, Context, address, lower, mechanism_mistake, producer_config, property_mistake, reason,
+    Address, Context, address, login_mistakes, lower, producer_config, property_mistake, reason, token,
 };
 use crate::uri::shown;
 use minutely_dataflows::edge::{Halt, HaltKind};
@@ -10,7 +10,7 @@ use minutely_dataflows::record::Record;
 use minutely_dataflows::time::EventTime;
 use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::client::{DefaultClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
@@ -27,7 +27,7 @@ pub(super) fn validate(uri: &str, properties: &[(String, String)]) -> Vec<String
         Err(mistakes) => mistakes,
     };
     mistakes.extend(properties.iter().filter_map(|(name, value)| property_mistake(name, value)));
-    mistakes.extend(mechanism_mistake(properties));
+    mistakes.extend(login_mistakes(properties));
     if mistakes.is_empty() {
         let made = producer_config("", properties, false).create_with_context::<_, Out>(Outcome::default());
         mistakes.extend(made.err().map(|error| format!("-X: {}", reason(&error))));
@@ -46,6 +46,12 @@ struct Outcome {
 }
 
 impl ClientContext for Outcome {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        token(config)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         // Connections that fail; nothing else is worth a line.
         if facility == "FAIL" {
@@ -99,7 +105,14 @@ impl Writer {
         let outcome = Outcome::default();
         let producer: Out = config.create_with_context(outcome.clone()).map_err(|e| unreachable(&reason(&e)))?;
         reach(&producer, &outcome, patience).map_err(|(kind, why)| Halt::new(kind, format!("{uri}: {why}")))?;
-        make(&config, &topic, partitions, patience).map_err(|e| unreachable(&e))?;
+        // A client that asks for administration alone serves no events, so it would get no token.
+        if config.get("sasl.mechanism").or(config.get("sasl.mechanisms")) != Some("OAUTHBEARER") {
+            make(&config, &topic, partitions, patience).map_err(|e| unreachable(&e))?;
+        } else if !exists(&producer, &topic, patience).map_err(|e| unreachable(&e))? {
+            let why =
+                format!("{uri}: topic '{topic}' does not exist, and none is made with OAUTHBEARER: create it first");
+            return Err(Halt::new(HaltKind::Usage, why));
+        }
         let there = known(&producer, &topic, patience).map_err(|e| unreachable(&e))?;
         if !by_key && there < partitions {
             let why = format!(
@@ -208,6 +221,12 @@ fn make(
         }
     }
     Ok(())
+}
+
+/// Is the topic there? Asked for all topics: a broker may make one that a producer asks for.
+fn exists(producer: &Out, topic: &str, patience: Duration) -> Result<bool, KafkaError> {
+    let all = producer.client().fetch_metadata(None, patience)?;
+    Ok(all.topics().iter().any(|known| known.name() == topic))
 }
 
 /// The topic's partitions, once the cluster knows it.

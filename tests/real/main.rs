@@ -15,6 +15,7 @@ mod idle;
 mod influx1;
 mod killed;
 mod live;
+mod oauth;
 mod page;
 mod processes;
 mod produced;

@@ -66,9 +66,9 @@ fn explain(facts: &Facts) -> String {
     };
     let how = match &facts.topic {
         Some(Fate::Gone) => {
-            return format!(
+            return String::from(
                 "is wanted next and is not in the log: topic and records were deleted while they were read; if that was \
-                 meant, begin a new run without the topic (--job NAME)"
+                 meant, begin a new run without the topic (--job NAME)",
             );
         }
         Some(Fate::Anew { was, is }) => {
