@@ -166,7 +166,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", env = "MINUTELY_SINK_TIMEOUT", default_value = "5m")]
     pub(crate) sink_timeout: String,
 
-    /// Where to begin: earliest, latest, or a time such as 2026-01-05T08:00:00Z (by the broker's timestamps)
+    /// Where to begin where there is no state yet: earliest, latest, or a time such as 2026-01-05T08:00:00Z (by the broker's
+    /// timestamps)
     #[arg(long, value_name = "WHERE", env = "MINUTELY_START", default_value = "earliest")]
     pub(crate) start: String,
 

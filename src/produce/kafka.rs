@@ -4,7 +4,7 @@
 use super::stamps::Retention;
 use crate::live::say;
 use crate::sources::kafka::{
-    Address, Context, address, lower, mechanism_mistake, producer_config, property_mistake, reason,
+    Address, Context, address, login_mistakes, lower, producer_config, property_mistake, reason, token,
 };
 use crate::uri::shown;
 use minutely_dataflows::edge::{Halt, HaltKind};
@@ -12,7 +12,7 @@ use minutely_dataflows::record::Record;
 use minutely_dataflows::time::EventTime;
 use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::client::{DefaultClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
@@ -29,7 +29,7 @@ pub(super) fn validate(uri: &str, properties: &[(String, String)]) -> Vec<String
         Err(mistakes) => mistakes,
     };
     mistakes.extend(properties.iter().filter_map(|(name, value)| property_mistake(name, value)));
-    mistakes.extend(mechanism_mistake(properties));
+    mistakes.extend(login_mistakes(properties));
     if mistakes.is_empty() {
         let made = producer_config("", properties, false).create_with_context::<_, Out>(Outcome::default());
         mistakes.extend(made.err().map(|error| format!("-X: {}", reason(&error))));
@@ -48,6 +48,12 @@ struct Outcome {
 }
 
 impl ClientContext for Outcome {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        token(config)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         // Connections that fail; nothing else is worth a line.
         if facility == "FAIL" {
@@ -104,10 +110,22 @@ impl Writer {
         let outcome = Outcome::default();
         let producer: Out = config.create_with_context(outcome.clone()).map_err(|e| unreachable(&reason(&e)))?;
         reach(&producer, &outcome, patience).map_err(|(kind, why)| Halt::new(kind, format!("{uri}: {why}")))?;
-        let admin = Admin::new(&config, patience).map_err(|e| unreachable(&e))?;
-        let made = admin.make(&topic, partitions, keeps).map_err(|e| unreachable(&e))?;
-        let there = known(&producer, &topic, made, patience)?;
-        let retention = if made.is_none() && keeps { Retention::Whatever } else { admin.retention(&topic) };
+        let (there, retention) = if uses_tokens(&config) {
+            // A client that asks for administration alone serves no events, so it would get no token.
+            if !exists(&producer, &topic, patience).map_err(|e| unreachable(&reason(&e)))? {
+                let why = format!(
+                    "{uri}: topic '{topic}' does not exist, and none is made with OAUTHBEARER: create it first"
+                );
+                return Err(Halt::new(HaltKind::Usage, why));
+            }
+            let unknown = Retention::Unknown("it is not asked for with OAUTHBEARER".into());
+            (known(&producer, &topic, None, patience)?, unknown)
+        } else {
+            let admin = Admin::new(&config, patience).map_err(|e| unreachable(&e))?;
+            let made = admin.make(&topic, partitions, keeps).map_err(|e| unreachable(&e))?;
+            let there = known(&producer, &topic, made, patience)?;
+            (there, if made.is_none() && keeps { Retention::Whatever } else { admin.retention(&topic) })
+        };
         if !by_key && there < partitions {
             let why = format!(
                 "{uri}: the topic has {there} partitions and the source {partitions}: add some, choose another topic, or \
@@ -313,6 +331,16 @@ struct Admin {
     client: AdminClient<DefaultClientContext>,
     runtime: tokio::runtime::Runtime,
     patience: Duration,
+}
+
+fn uses_tokens(config: &rdkafka::ClientConfig) -> bool {
+    config.get("sasl.mechanism").or(config.get("sasl.mechanisms")) == Some("OAUTHBEARER")
+}
+
+/// Is the topic there? Asked for all topics: a broker may make one that a producer asks for.
+fn exists(producer: &Out, topic: &str, patience: Duration) -> Result<bool, KafkaError> {
+    let all = producer.client().fetch_metadata(None, patience)?;
+    Ok(all.topics().iter().any(|known| known.name() == topic))
 }
 
 impl Admin {

@@ -266,6 +266,16 @@ impl OwnKafka {
         run(&self.script, &self.folder, &[&tool[..], &["--add", "--allow-principal", "User:alice"], what].concat());
     }
 
+    /// Its SASL_PLAINTEXT listener takes tokens that nobody has signed.
+    pub(crate) fn tokens(what: &str) -> Option<Self> {
+        const MODULE: &str = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required";
+        let jaas = format!(
+            "listener.name.sasl_plaintext.oauthbearer.sasl.jaas.config={MODULE} unsecuredLoginStringClaim_sub=\"b\";"
+        );
+        let mechanisms = "listener.name.sasl_plaintext.sasl.enabled.mechanisms=OAUTHBEARER";
+        Self::with(what, &["--secure", "-o", mechanisms, "-o", &jaas])
+    }
+
     /// Two brokers: each of two partitions without a replica has a leader of its own.
     pub(crate) fn two(what: &str) -> Option<Self> {
         Self::with(what, &["--brokers", "2"])

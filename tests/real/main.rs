@@ -19,6 +19,7 @@ mod influx1;
 mod killed;
 mod live;
 mod nightly;
+mod oauth;
 mod owners;
 mod page;
 mod processes;

@@ -1,6 +1,7 @@
 //! `kafka://host:port[,…]/topic[,…]` and `-X key=value`, checked as a whole before anything is connected.
 
 use super::context::Context;
+use super::oauth;
 use crate::uri::shown;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::BaseConsumer;
@@ -129,7 +130,7 @@ pub(super) fn property_mistakes(properties: &[(String, String)]) -> Vec<String> 
             mistakes.extend(property_mistake(name, value));
         }
     }
-    mistakes.extend(mechanism_mistake(properties));
+    mistakes.extend(login_mistakes(properties));
     if mistakes.is_empty() {
         let made: Result<BaseConsumer<Context>, _> = config(None, properties).create_with_context(Context::default());
         mistakes.extend(made.err().map(|error| format!("-X: {}", reason(&error))));
@@ -137,10 +138,15 @@ pub(super) fn property_mistakes(properties: &[(String, String)]) -> Vec<String> 
     mistakes
 }
 
+/// What is wrong with how to say who we are, all of it together.
+pub(crate) fn login_mistakes(properties: &[(String, String)]) -> Vec<String> {
+    mechanism_mistake(properties).into_iter().chain(oauth::mistakes(properties)).collect()
+}
+
 /// A mechanism that is missing, or is not in the build: librdkafka's default is one that is not, and it would say how to
 /// compile it.
-pub(crate) fn mechanism_mistake(properties: &[(String, String)]) -> Option<String> {
-    const KNOWN: &str = "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512";
+fn mechanism_mistake(properties: &[(String, String)]) -> Option<String> {
+    const KNOWN: &str = "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER";
     let find = |wanted: &[&str]| properties.iter().find(|(name, _)| wanted.contains(&name.as_str()));
     match (find(&["sasl.mechanism", "sasl.mechanisms"]), find(&["security.protocol"])) {
         (Some((name, value)), _) if value.eq_ignore_ascii_case("GSSAPI") => Some(format!(
@@ -155,6 +161,9 @@ pub(crate) fn mechanism_mistake(properties: &[(String, String)]) -> Option<Strin
 
 /// Without the value, unless librdkafka's own words say it and the property cannot be a secret.
 pub(crate) fn property_mistake(name: &str, value: &str) -> Option<String> {
+    if oauth::is_ours(name) {
+        return value.contains('\0').then(|| format!("-X {name} contains a zero byte"));
+    }
     const SECRET: [&str; 7] = ["password", "secret", "pem", "key", "username", "jaas", "config"];
     Some(match empty().set(name, value).create_native_config().err()? {
         KafkaError::ClientConfig(_, what, _, _) if !SECRET.iter().any(|secret| name.contains(secret)) => {
@@ -202,7 +211,7 @@ pub(super) fn config(address: Option<&Address>, properties: &[(String, String)])
     for (name, value) in DEFAULTS {
         config.set(*name, *value);
     }
-    for (name, value) in properties {
+    for (name, value) in oauth::for_librdkafka(properties) {
         config.set(name, value);
     }
     for (name, value) in FORCED {
@@ -223,7 +232,7 @@ pub(crate) fn producer_config(brokers: &str, properties: &[(String, String)], co
     config.set("partitioner", "murmur2_random"); // as Java's clients
     config.set("reconnect.backoff.max.ms", "2000").set("log.connection.close", "true");
     config.set("message.timeout.ms", "120000");
-    for (name, value) in properties {
+    for (name, value) in oauth::for_librdkafka(properties) {
         config.set(name, value);
     }
     config.set("enable.idempotence", "true").set("acks", "all");

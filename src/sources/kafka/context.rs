@@ -2,7 +2,8 @@
 //! are told at most every ten seconds; the last one is kept, for the message of a run that cannot begin.
 
 use super::failure::{Advice, Failure};
-use rdkafka::client::ClientContext;
+use super::oauth;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -26,6 +27,10 @@ fn refusal(error: &KafkaError, reason: &str) -> Option<String> {
         && let Some(Advice::Sure(_)) = &failure.advice
     {
         return Some(failure.told());
+    }
+    if let Some((_, why)) = reason.split_once("Failed to acquire SASL OAUTHBEARER token: ") {
+        let refused = !why.starts_with(oauth::DOES_NOT_ANSWER);
+        return refused.then(|| why.trim_end_matches('.').to_owned());
     }
     let code = error.rdkafka_error_code();
     // A broker that wants a certificate of ours says so after our side of the handshake: then the code tells of no more
@@ -151,6 +156,12 @@ impl Context {
 }
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        oauth::token(config)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         match level {
             // Connections that fail and come back are told by `error`; one that the broker closes is a line here alone.
@@ -202,6 +213,11 @@ mod tests {
         let authentication = RDKafkaErrorCode::Authentication;
         assert_eq!(told(authentication, "SASL authentication error: invalid credentials"), user);
         assert_eq!(told(RDKafkaErrorCode::SSL, "SSL handshake failed: certificate verify failed"), tls);
+        let token = "Failed to acquire SASL OAUTHBEARER token: the token endpoint u refuses this client (401)";
+        assert_eq!(told(authentication, token), Some("the token endpoint u".to_owned()));
+        let silent =
+            "Failed to acquire SASL OAUTHBEARER token: no answer from the token endpoint u: connection refused";
+        assert_eq!(told(authentication, silent), None, "it may be there in a moment");
         let broken = RDKafkaErrorCode::BrokerTransportFailure;
         let alert = "Receive failed: error:0A000412:SSL routines::ssl/tls alert bad certificate: SSL alert number 42";
         assert_eq!(told(broken, alert), tls);

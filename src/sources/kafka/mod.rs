@@ -23,6 +23,7 @@ mod ends;
 mod failure;
 mod health;
 mod lag;
+mod oauth;
 mod policy;
 mod range;
 mod raw;
@@ -33,9 +34,10 @@ mod tests;
 mod watch;
 
 pub(crate) use config::{
-    Address, address, lower, mechanism_mistake, producer_config, property_mistake, reads_uncommitted, reason,
+    Address, address, login_mistakes, lower, producer_config, property_mistake, reads_uncommitted, reason,
 };
 pub(crate) use context::Context;
+pub(crate) use oauth::token;
 
 use super::{SourceOptions, Start};
 use admin::{Offsets, Refused, Topic, Wait};
@@ -380,7 +382,8 @@ impl Opening<'_> {
     fn unreachable(&self, (why, unanswered): (String, bool)) -> Halt {
         let mut known = self.shared.failures();
         if known.is_empty() || !unanswered {
-            known.insert(0, why);
+            let last = self.shared.clients().find_map(Context::last_trouble).filter(|_| unanswered);
+            known.insert(0, last.map_or(why, |last| config::lower(&last)));
         }
         let brokers = &self.shared.address.brokers;
         let patience = self.options.patience.as_secs_f64();

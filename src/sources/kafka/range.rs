@@ -66,9 +66,10 @@ fn explain(facts: &Facts) -> String {
     };
     let how = match &facts.topic {
         Some(Fate::Gone) => {
-            return "is wanted next and is not in the log: topic and records were deleted while they were read; if that was \
-                    meant, begin a new run without the topic (--job NAME)"
-                .to_owned();
+            return String::from(
+                "is wanted next and is not in the log: topic and records were deleted while they were read; if that was \
+                 meant, begin a new run without the topic (--job NAME)",
+            );
         }
         Some(Fate::Anew { was, is }) => {
             return format!(
