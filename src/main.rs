@@ -12,6 +12,7 @@ mod produce;
 mod run;
 mod signals;
 mod sinks;
+mod size;
 mod sources;
 mod state;
 mod text;
