@@ -194,6 +194,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", env = "MINUTELY_AS_OF")]
     pub(crate) as_of: Option<String>,
 
+    /// Memory for records of Kafka that are fetched and not read yet, divided by the partitions that this process reads
+    #[arg(long, value_name = "SIZE", env = "MINUTELY_FETCH_MEMORY", default_value = "256MB")]
+    pub(crate) fetch_memory: String,
+
     /// A property of librdkafka, repeatable
     #[arg(short = 'X', value_name = "KEY=VALUE")]
     pub(crate) properties: Vec<String>,

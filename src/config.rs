@@ -6,6 +6,7 @@ use crate::environment;
 use crate::http;
 use crate::secret;
 use crate::sinks::{self, Emit};
+use crate::size;
 use crate::sources::{self, Start};
 use crate::state::Place;
 use crate::uri::shown;
@@ -35,6 +36,8 @@ pub(crate) struct Config {
     /// `--as-of`.
     pub(crate) as_of: Option<EventTime>,
     pub(crate) properties: Vec<(String, String)>,
+    /// `--fetch-memory`, in bytes.
+    pub(crate) fetch_memory: u64,
     pub(crate) cluster: Cluster,
     /// Where checkpoints are.
     pub(crate) state: Option<Place>,
@@ -116,6 +119,14 @@ impl Mistakes {
         let why =
             || format!("{option} {text}: takes a time such as 500ms, 10s, 1m, 2h or 1d, from {least_ms} ms to 366 d");
         self.take(ms.and_then(|ms| i64::try_from(ms).ok()).map(|ms| ms * 1_000_000).ok_or_else(why))
+    }
+
+    /// In bytes.
+    fn size(&mut self, option: &str, text: &str, least: u64) -> Option<u64> {
+        let size = size::parse_bytes(text).filter(|size| *size >= least);
+        self.take(size.ok_or_else(|| {
+            format!("{option} {text}: takes a size such as 64MB or 1GiB, from {} MB on", least / 1_000_000)
+        }))
     }
 
     pub(crate) fn number<T: std::str::FromStr + PartialOrd + fmt::Display>(
@@ -220,6 +231,7 @@ impl Config {
             ));
         }
         let sink_timeout = mistakes.duration("--sink-timeout", &args.sink_timeout, 1000);
+        let fetch_memory = mistakes.size("--fetch-memory", &args.fetch_memory, 1_000_000);
         let max_keys = mistakes.number("--max-keys", &args.max_keys, 1, u64::MAX / 4);
         let emit = mistakes.choice("--emit", &args.emit, &[("changes", Emit::Changes), ("final", Emit::Final)]);
         let metrics =
@@ -267,6 +279,7 @@ impl Config {
                 start: start?,
                 as_of,
                 properties,
+                fetch_memory: fetch_memory?,
                 cluster: cluster?,
             })
         })();
@@ -528,6 +541,8 @@ mod tests {
             "sasl.password=hunter2",
             "--max-keys",
             "many",
+            "--fetch-memory",
+            "5",
             "--job",
             "../x",
             "--time-unit",
@@ -555,6 +570,7 @@ mod tests {
             "--complete-from yesterday:",
             "-X sasl.password:",
             "--max-keys many:",
+            "--fetch-memory 5: takes a size such as 64MB",
             "--job ../x:",
             "--time-unit h: is one of s, ms, us, ns",
             "have no keys",

@@ -15,6 +15,7 @@ mod run;
 mod secret;
 mod signals;
 mod sinks;
+mod size;
 mod sources;
 mod state;
 mod text;

@@ -111,6 +111,8 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock, open_files: u64) -> Res
         bounded,
         start: config.start,
         properties: config.properties.clone(),
+        fetch_memory: config.fetch_memory,
+        processes: config.cluster.addresses.len().max(1),
         group: format!("minutely-{}", config.folder.file_name().unwrap_or_default().to_string_lossy()),
         patience: PATIENCE,
         clock,

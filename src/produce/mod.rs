@@ -124,6 +124,8 @@ pub(crate) fn run(plan: Plan, clock: Clock, stop: &Arc<AtomicBool>, begun: &Atom
         bounded: plan.bounded,
         start: plan.start,
         properties: Vec::new(),
+        fetch_memory: 256_000_000,
+        processes: 1,
         group: String::new(),
         patience: PATIENCE,
         clock,

@@ -48,6 +48,10 @@ pub(crate) struct SourceOptions {
     pub(crate) start: Start,
     /// `-X key=value`, secrets already resolved.
     pub(crate) properties: Vec<(String, String)>,
+    /// Kafka: bytes for what this process has fetched and not read yet.
+    pub(crate) fetch_memory: u64,
+    /// Processes that share the partitions.
+    pub(crate) processes: usize,
     /// Kafka: the group whose offsets lag tools look at, unless `properties` say otherwise.
     pub(crate) group: String,
     /// How long a service may take to answer at the start, before the run ends with 69. Default: 30 s.
@@ -162,6 +166,8 @@ mod tests {
             bounded: true,
             start: Start::Earliest,
             properties: Vec::new(),
+            fetch_memory: 256_000_000,
+            processes: 1,
             group: "minutely-test".into(),
             patience: Duration::from_secs(30),
             clock: Clock::start(),

@@ -205,6 +205,8 @@ fn options() -> SourceOptions {
         bounded: true,
         start: Start::Earliest,
         properties: Vec::new(),
+        fetch_memory: 256_000_000,
+        processes: 1,
         group: "minutely-test".into(),
         patience: Duration::from_secs(1),
         clock: Clock::start(),

@@ -16,17 +16,11 @@ pub(crate) struct Address {
     pub(crate) topics: Vec<String>,
 }
 
-/// Properties that a user may change. Default of the memory bounds: a partition holds at most about 8 MiB and 20,000
-/// messages, some 10 ms of reading at full speed, so that the fetcher keeps ahead of the reader.
+/// Properties that a user may change. Those that bound memory are `memory.rs`'s.
 const DEFAULTS: &[(&str, &str)] = &[
     ("client.id", "minutely"),
     ("group.id", "minutely"), // the job's own, as a rule: see `SourceOptions::group`
     ("isolation.level", "read_committed"),
-    ("queued.min.messages", "20000"),
-    ("queued.max.messages.kbytes", "8192"),
-    // The default of 1 MB overshoots these bounds by one fetch a partition. A larger record comes all the same: a broker
-    // sends one batch at least.
-    ("fetch.message.max.bytes", "262144"),
     // The default of 1000 makes a partition whose queue was full sleep while the reader runs dry.
     ("fetch.queue.backoff.ms", "10"),
     // The default of 10000 would have a broker that is back wait for its readers.

@@ -23,6 +23,7 @@ mod ends;
 mod failure;
 mod health;
 mod lag;
+mod memory;
 mod oauth;
 mod policy;
 mod range;
@@ -77,7 +78,7 @@ pub(crate) fn open(uri: &str, options: &SourceOptions) -> Result<Arc<dyn LogSour
         return Err(Halt::new(HaltKind::Usage, mistakes.join("; ")));
     }
     let address = config::address(uri).map_err(|mistakes| Halt::new(HaltKind::Usage, mistakes.join("; ")))?;
-    let shared = Shared::new(address, options)?;
+    let mut shared = Shared::new(address, options)?;
     let opening = Opening { shared: &shared, options, deadline: Instant::now() + options.patience };
     let topics = opening.topics()?;
     opening.refuse_compacted()?;
@@ -90,6 +91,7 @@ pub(crate) fn open(uri: &str, options: &SourceOptions) -> Result<Arc<dyn LogSour
         known.told(&partition.name);
         shared.tell(partition.clone());
     }
+    shared.fit(found.len(), options)?;
     shared.clients().for_each(Context::begin);
     let shared = Arc::new(shared);
     let mut source = Kafka { shared: Arc::clone(&shared), options: options.clone(), found, threads: Vec::new() };
@@ -110,6 +112,11 @@ pub(crate) fn identity(uri: &str) -> String {
 /// What is needed of a topic.
 fn rights(topic: &str) -> String {
     format!("grant READ, DESCRIBE and DESCRIBE_CONFIGS on topic '{topic}' to this user")
+}
+
+fn client(config: &ClientConfig) -> Result<Consume, Halt> {
+    let made = config.create_with_context(Context::default());
+    made.map_err(|error| Halt::new(HaltKind::Usage, format!("kafka client: {}", config::reason(&error))))
 }
 
 /// What readers and threads share.
@@ -150,14 +157,12 @@ impl Shared {
         if !options.properties.iter().any(|(name, _)| name == "group.id") {
             config.set("group.id", &options.group);
         }
-        let made = |made: Result<Consume, KafkaError>| {
-            made.map_err(|error| Halt::new(HaltKind::Usage, format!("kafka client: {}", config::reason(&error))))
-        };
+        memory::divide(&mut config, &options.properties, options.fetch_memory, 1);
         let group = config.get("group.id").unwrap_or_default().to_owned();
-        let consumer = Arc::new(made(config.create_with_context(Context::default()))?);
+        let consumer = Arc::new(client(&config)?);
         let mut asking = config.clone();
         asking.remove("group.id"); // a client that only asks
-        let asker = made(asking.create_with_context(Context::default()))?;
+        let asker = client(&asking)?;
         Ok(Shared {
             address,
             bounded: options.bounded,
@@ -174,6 +179,20 @@ impl Shared {
             asker,
             consumer,
         })
+    }
+
+    /// Another consumer, if this one would hold too much of so many partitions; none is assigned yet.
+    fn fit(&mut self, partitions: usize, options: &SourceOptions) -> Result<(), Halt> {
+        if let Some(word) = memory::word(&options.properties) {
+            tracing::warn!("kafka: {word}");
+        }
+        let mut config = self.config.clone();
+        let ours = partitions.div_ceil(options.processes.max(1));
+        memory::divide(&mut config, &options.properties, options.fetch_memory, ours);
+        if memory::BOUNDS.iter().any(|name| config.get(name) != self.config.get(name)) {
+            (self.consumer, self.config) = (Arc::new(client(&config)?), config);
+        }
+        Ok(())
     }
 
     /// What both clients tell on the side.

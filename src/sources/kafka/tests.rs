@@ -145,6 +145,8 @@ fn options() -> SourceOptions {
         bounded: false,
         start: Start::Earliest,
         properties: Vec::new(),
+        fetch_memory: 256_000_000,
+        processes: 1,
         group: "minutely-test".into(),
         patience: Duration::from_secs(30),
         clock,

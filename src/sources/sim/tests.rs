@@ -21,6 +21,8 @@ fn run() -> SourceOptions {
         bounded: true,
         start: Start::Earliest,
         properties: Vec::new(),
+        fetch_memory: 256_000_000,
+        processes: 1,
         group: "minutely-test".into(),
         patience: Duration::from_secs(1),
         clock: Clock::start(),
