@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(2);
-/// How long one request may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long one request may take: two looks and what is between them fit into the silence that counts as trouble.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// How long it may take to learn anew which brokers there are.
+const METADATA: Duration = Duration::from_secs(1);
 /// How long topics may go unseen before that is said: a broker that is restarted takes a while.
 const UNSEEN: Duration = Duration::from_secs(60);
 /// A topic is gone when so many looks in a row were told so: one broker may know less than the cluster for a moment.
@@ -137,7 +139,16 @@ fn look(shared: &Shared, known: &mut Known, wait: &Wait<'_>) {
                 Err(halt) => return shared.halt(halt),
             }
         }
-        Err(refused) => return known.why = Some(refused.text),
+        Err(refused) => {
+            // It is the controller that is asked. Where that one is gone, any broker knows the one that took its place, and
+            // librdkafka would ask in five minutes.
+            let any = shared.address.topics.first().map(String::as_str);
+            if let Err(error) = shared.asker.fetch_metadata(any, METADATA) {
+                tracing::debug!("kafka: brokers could not be learnt anew: {error}");
+            }
+            known.why = Some(refused.text);
+            return;
+        }
     };
     health::look_for_transactions(shared, wait.meanwhile);
     if new.is_empty() || shared.bounded {
