@@ -190,7 +190,9 @@ impl Decoder {
         self.plain.as_ref().filter(|_| record.cut_from.is_none())?.event(record)
     }
 
-    /// By serde_json.
+    /// By serde_json. Apart from the plain path, which nearly every record takes.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn decode_any<'a>(&self, record: &Record<'a>) -> Result<Event<'a>, Rejection> {
         let found = self.fields_of(record)?;
         let symbol = self.symbol(record, &found)?;
