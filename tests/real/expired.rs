@@ -45,7 +45,7 @@ fn a_bounded_run_says_why_all_is_partial_and_takes_the_operators_word() {
     assert!(ended.said.contains(&said) && ended.said.contains("--complete-from TIME"), "{}", ended.said);
     all("nothing tells", &sqlite(&db("silent")), "partial", 30);
 
-    let ended = run("told", &["--complete-from", &rfc3339(BEGAN.plus(600 * SECOND).0)]);
+    let ended = run("told", &["--close", "--complete-from", &rfc3339(BEGAN.plus(600 * SECOND).0)]);
     assert!(ended.said.contains("minutes before 2026-01-05T08:10:00Z are `partial`"), "{}", ended.said);
     let mut wanted = Wanted::of(&kafka.read_back(&topic), &Rule::default(), None, false);
     for (number, cells) in wanted.rows.values_mut().enumerate() {
@@ -65,7 +65,7 @@ fn a_bounded_run_says_why_all_is_partial_and_takes_the_operators_word() {
     let later = now().plus(86_400 * SECOND);
     (0..1800).for_each(|second| writer.tick(0, "TICK", 100 + second, later.plus(second * SECOND)));
     writer.flush();
-    run("silent", &["--as-of", &rfc3339(later.plus(3600 * SECOND).0)]);
+    run("silent", &["--close", "--as-of", &rfc3339(later.plus(3600 * SECOND).0)]);
     let rows = sqlite(&db("silent"));
     let after = only(&rows, |(minute, _), _| *minute >= rfc3339(later.0 - 60 * SECOND));
     assert!(after.len() >= 30 && after.values().all(|cells| cells.state == "final"), "{after:?}");
