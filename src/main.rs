@@ -11,6 +11,7 @@ mod http;
 mod inspect;
 mod live;
 mod produce;
+mod resume;
 mod run;
 mod secret;
 mod signals;

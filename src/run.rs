@@ -2,18 +2,19 @@
 
 use crate::clock::Clock;
 use crate::cluster;
-use crate::config::{Config, Metrics, absent};
+use crate::config::{Config, Metrics};
 use crate::http;
-use crate::live::{Live, mark, say, stamp};
+use crate::live::{Live, say};
+use crate::resume::{begin, fresh_letters, letters_of, read, same_semantics, window};
 use crate::signals::stop_on_signal;
 use crate::sinks::letters::{self, OpenLetters};
 use crate::sinks::{self, Emit, Left, OpenSink, Owner, SinkOptions, Stored};
-use crate::sources::{self, SourceOptions, Start};
+use crate::sources::{self, SourceOptions};
 use crate::state::{self, Place};
 use crate::text::CsvText;
 use crate::uri::shown;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
-use minutely_dataflows::checkpoint::{self, GoneOn, Manifest, Taken};
+use minutely_dataflows::checkpoint::{self, Manifest};
 use minutely_dataflows::control::{Settings, Status};
 use minutely_dataflows::decode::Fields;
 use minutely_dataflows::drive::{Alarm, Lead, drive};
@@ -22,10 +23,9 @@ use minutely_dataflows::edge::{
 };
 use minutely_dataflows::emitter::Outlet;
 use minutely_dataflows::row::Row;
-use minutely_dataflows::time::{EventTime, WindowStart, first_epoch};
+use minutely_dataflows::time::first_epoch;
 use minutely_dataflows::watch::Watcher;
 use minutely_dataflows::{Job, Kept};
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -318,10 +318,6 @@ impl Shared {
     }
 }
 
-fn read(manifest: &Manifest) -> i64 {
-    manifest.partitions.iter().filter_map(|p| Some(p.state.as_ref()?.counts.read)).sum()
-}
-
 /// What sinks are called in the state, in the order of [`sinks::takes`].
 fn sink_names(config: &Config) -> Vec<String> {
     let numbered = |uri: &String| {
@@ -344,107 +340,6 @@ fn fingerprint(config: &Config, sinks: &[String]) -> u64 {
     let state = config.state.as_ref().map(ToString::to_string);
     let all = (env!("CARGO_PKG_VERSION"), semantics, sinks, emit, state, settings, start, as_of);
     xxhash_rust::xxh3::xxh3_64(format!("{all:?}").as_bytes())
-}
-
-/// A state belongs to what verdicts and sums depend on.
-fn same_semantics(left: &Manifest, config: &Config) -> Result<(), Halt> {
-    let names: BTreeSet<_> = left.semantics.keys().chain(config.semantics.keys()).collect();
-    fn value<'a>(of: &'a BTreeMap<String, String>, name: &str) -> &'a str {
-        of.get(name).map_or(absent(name), String::as_str)
-    }
-    let differs = |name: &String| {
-        let (is, was) = (value(&config.semantics, name), value(&left.semantics, name));
-        (is != was).then(|| format!("{name} {is} (it was {was})"))
-    };
-    let differences: Vec<_> = names.into_iter().filter_map(differs).collect();
-    if differences.is_empty() {
-        return Ok(());
-    }
-    let path = config.state.as_ref().map(ToString::to_string).unwrap_or_default();
-    let why = format!(
-        "the state in {path} was written with other options: {}; what they change would be two answers in one: give the \
-         old ones, or begin anew (--job NAME)",
-        differences.join(", ")
-    );
-    Err(Halt::new(HaltKind::Usage, why))
-}
-
-/// A window, for people.
-fn window(window: WindowStart) -> String {
-    mark(Some(EventTime(window.0)))
-}
-
-/// A state goes on where it is, whatever `--start` says: said where that is not what the chain began with. Of a state
-/// that does not tell, `earliest` is nothing that was asked for.
-fn unused_start(head: &Manifest, start: Start) -> Option<String> {
-    let (start, began) = (start.to_string(), head.start.clone());
-    let unused = match &began {
-        Some(began) => *began != start,
-        None => start != Start::Earliest.to_string(),
-    };
-    if !unused || head.partitions.is_empty() {
-        return None;
-    }
-    let began = began.map(|began| format!(", which began with --start {began},")).unwrap_or_default();
-    let next = |taken: &Taken| {
-        let next = taken.state.as_ref().map_or(taken.found.start, |state| state.next);
-        format!("{} at offset {}", taken.found.name, next.0)
-    };
-    let mut places: Vec<_> = head.partitions.iter().take(3).map(next).collect();
-    if head.partitions.len() > places.len() {
-        places.push(format!("{} more", head.partitions.len() - places.len()));
-    }
-    Some(format!(
-        "--start {start} is not used: the state{began} goes on where it was read to ({}); to begin there, begin anew \
-         (--job NAME)",
-        places.join(", ")
-    ))
-}
-
-/// Publishes the manifest that this run goes on from. `run_start`: the instant of a bounded run.
-fn begin(
-    opened: &state::Opened,
-    config: &Config,
-    source: &dyn LogSource,
-    names: &[String],
-    letters: &Path,
-    run_start: EventTime,
-    clock: Clock,
-) -> Result<Manifest, Halt> {
-    let head = match &opened.head {
-        Some(head) => {
-            same_semantics(head, config)?;
-            head.clone()
-        }
-        None => Manifest::fresh(config.semantics.clone()),
-    };
-    let recalled = source.recall(&checkpoint::places(&head))?;
-    let GoneOn { head: changed, warnings } = checkpoint::go_on(head.clone(), &recalled, config.accept_changed_log)?;
-    if head.seq > 0 {
-        say(&format!("goes on where manifest {} left: {} records read before", head.seq, read(&head)));
-    }
-    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    if let Some(warning) = unused_start(&head, config.start) {
-        tracing::warn!("{warning}");
-    }
-    let run = format!("{}-{}", std::process::id(), clock.wall().0);
-    let of_run = head.sinks_of_run(names, &config.forget_sinks, window)?;
-    of_run.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    let mut next = opened.restarted(|| Manifest::fresh(config.semantics.clone()), &run);
-    (next.partitions, next.overrides, next.sinks) = (changed.partitions, changed.overrides, of_run.sinks);
-    next.start.get_or_insert_with(|| config.start.to_string());
-    if next.partitions.is_empty() && config.start != Start::Earliest {
-        // What this run begins with is where the next goes on, however early this one ends.
-        let taken = |found| Taken { found, state: None, floor: None, complete_from: None };
-        next.partitions = source.begins_with().into_iter().map(taken).collect();
-        next.instant = config.settings.bounded.then_some(run_start);
-    }
-    if next.letters.name.is_empty() {
-        let whole = std::path::absolute(letters).unwrap_or_else(|_| letters.to_owned());
-        next.letters.name = whole.to_string_lossy().into_owned();
-    }
-    opened.begin(&next)?;
-    Ok(next)
 }
 
 /// Sinks and dead letters, which worker 0 alone uses.
@@ -580,35 +475,4 @@ impl Leader {
 fn waking(leader: &Arc<Leader>) -> Wake {
     let leader = Arc::clone(leader);
     Arc::new(move || leader.wake())
-}
-
-/// Where a state's dead letters are: in the job's folder, whatever folder the program was started in then, and wherever the
-/// job's folder is now. A name of a state leads nowhere else.
-///
-/// # Errors
-/// 64: they were written into another folder.
-fn letters_of(folder: &Path, left: &checkpoint::Port, now: EventTime) -> Result<PathBuf, Halt> {
-    let recorded = Path::new(&left.name);
-    let Some(name) = recorded.file_name() else { return Ok(fresh_letters(folder, now)) };
-    let ours = folder.join(name);
-    if ours.exists() || left.position.unwrap_or(0) == 0 {
-        return Ok(ours);
-    }
-    let why = format!(
-        "dead letters of this state are in {}, and this run's folder is {}: give --data and --job as before, or move the file \
-         there",
-        recorded.display(),
-        std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()).display()
-    );
-    Err(Halt::new(HaltKind::Usage, why))
-}
-
-/// A path for this run's dead letters that nothing has yet.
-fn fresh_letters(folder: &Path, now: EventTime) -> PathBuf {
-    let stamp = stamp(now);
-    let path = |n: u32| match n {
-        1 => folder.join(format!("dead-letters-{stamp}.jsonl")),
-        n => folder.join(format!("dead-letters-{stamp}-{n}.jsonl")),
-    };
-    (1..).map(path).find(|path| !path.exists()).expect("one of so many is free")
 }

@@ -599,7 +599,12 @@ impl Control {
             let index = known.unwrap_or(self.partitions.len());
             match known {
                 Some(index) => {
+                    let complete_from = self.complete_from();
                     let left = &mut self.partitions[index];
+                    if left.state.is_none() {
+                        // Nothing was read of it yet: as if it were admitted now.
+                        left.complete_from = left.complete_from.or(complete_from);
+                    }
                     same_log(&left.found, &found)?;
                     news |= left.found.end != found.end;
                     if finished && self.settings.bounded && left.found.end.is_some() && left.found.end < found.end {

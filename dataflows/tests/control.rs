@@ -405,3 +405,16 @@ fn windows_are_counted_as_they_are_made() {
     assert!(told.end.is_some_and(|end| end.cut), "{told:?}");
     assert_eq!(held(&mut stage, 9), Reading::All);
 }
+
+#[test]
+fn a_partition_that_a_first_manifest_names_is_as_complete_as_one_that_is_found() {
+    let name = PartitionName { log: "ticks".into(), number: Some(0) };
+    let found = Found { name, start: NextOffset(5), earliest: NextOffset(0), end: Some(1000), log_id: None };
+    let taken = checkpoint::Taken { found, state: None, floor: None, complete_from: None };
+    let chain = Manifest { partitions: vec![taken], ..Manifest::fresh(BTreeMap::new()) };
+    let at = Some(EventTime(BEGAN));
+    let mut stage = Stage::new(Settings { complete_from: at, ..Settings::default() }, 1, Some(chain));
+    stage.cut().unwrap();
+    let partitions = stage.control.outgoing().unwrap().partitions;
+    assert_eq!((partitions[0].complete_from, partitions[0].found.start), (at, NextOffset(5)));
+}
