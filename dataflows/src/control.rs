@@ -31,7 +31,7 @@ const MAX_EPOCHS_IN_FLIGHT: u64 = 4;
 const MAX_CUTS_IN_FLIGHT: usize = 2;
 /// A cut is due when dead letters that are not committed have that many bytes. So their memory has a bound: with two cuts
 /// in flight no epoch ends, and readers stop when they are full.
-const MAX_LETTER_BYTES: usize = 64 << 20;
+const MAX_LETTER_BYTES: usize = 16 << 20;
 /// How long a stopped run waits for its sinks, in nanoseconds.
 const STOP_PATIENCE: i64 = 5 * SECOND;
 

@@ -83,6 +83,9 @@ impl LetterPort for Port {
     }
 }
 
+/// Bytes of lines that are gathered before they are written: those of a whole cut would be in memory once more.
+const PIECE_BYTES: usize = 1 << 20;
+
 struct Letters {
     path: PathBuf,
     file: Option<Appender>,
@@ -97,12 +100,6 @@ impl Letters {
         if letters.is_empty() {
             return Ok(self.file.as_ref().map_or(0, Appender::len));
         }
-        let mut lines = Vec::new();
-        for letter in letters {
-            serde_json::to_writer(&mut lines, &Line::of(letter))
-                .expect("memory takes it, and no key is other than text");
-            lines.push(b'\n');
-        }
         let file = match &mut self.file {
             Some(file) => file,
             none => {
@@ -110,6 +107,16 @@ impl Letters {
                 none.insert(Appender::new(file, 0, &self.path, self.health.clone(), self.stop.clone()))
             }
         };
+        let mut lines = Vec::new();
+        for letter in letters {
+            serde_json::to_writer(&mut lines, &Line::of(letter))
+                .expect("memory takes it, and no key is other than text");
+            lines.push(b'\n');
+            if lines.len() >= PIECE_BYTES {
+                file.append(&lines)?;
+                lines.clear();
+            }
+        }
         file.append(&lines)?;
         file.sync()?;
         Ok(file.len())

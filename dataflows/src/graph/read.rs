@@ -32,7 +32,7 @@ const CHUNK: usize = 2048;
 /// every partition in memory at once costs page faults.
 const STINT: usize = 32 << 10;
 /// A worker whose dead letters, or long names of series, have that many bytes wants the epoch to end, and stops reading at twice that.
-const FULL_BYTES: usize = 16 << 20;
+const FULL_BYTES: usize = 4 << 20;
 /// Names that are no longer are counted by records alone: 128 k of them have 32 MB.
 const LONG_NAME: usize = 256;
 /// The work of one activation, in nanoseconds.
