@@ -407,6 +407,7 @@ def check_the_demo():
         if LONG:  # silence without an answer is no evidence: W stands still
             stop = signal.SIGSTOP
             provoke("minutely-stalled", 300, lambda: stack.running["kafka"].send_signal(stop), restart_kafka)
+            acted["minutely-source"] = acted["minutely-stalled"]  # it cannot be read meanwhile
             dead = seen.alerts["minutely-dead-letters"]
             until(420, "the alert of dead letters ends", lambda: dead.values() and not dead.fires())
             time.sleep(max(0, began + 600 - time.time()) + 30)
