@@ -76,10 +76,10 @@ pub struct Port {
     pub position: Option<u64>,
     /// The chain that its rows carry, where they have versions.
     pub chain: Option<u64>,
-    /// It came to a chain that had forgotten the windows before this, and was never given them.
+    /// It came to a chain that had begun to forget the windows before this: it may lack them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<WindowStart>,
-    /// Windows, from and to, that were forgotten by runs without it: it lacks them.
+    /// Windows, from and to, that were forgotten by runs without it: it may lack them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<(WindowStart, WindowStart)>,
     /// The newest run is without it, and it lacks what is forgotten from here on.
