@@ -592,6 +592,9 @@ impl Control {
         let first = !std::mem::replace(&mut self.asked, true);
         let fresh = self.chain.as_ref().is_none_or(|chain| chain.partitions.is_empty());
         let finished = self.chain.as_ref().is_some_and(|chain| chain.finished);
+        // Only what had closed its windows as complete has closed too much.
+        let closed = self.settings.at_end == AtEnd::CloseUnlessGrown
+            && self.chain.as_ref().is_some_and(|chain| !chain.grows && chain.held() == 0);
         let mut news = !(self.settings.bounded && finished);
         for mut found in found {
             let instant = self.settings.instant;
@@ -609,7 +612,7 @@ impl Control {
                     news |= left.found.end != found.end;
                     if finished && self.settings.bounded && left.found.end.is_some() && left.found.end < found.end {
                         self.grows = true;
-                        self.grown.push(found.name.to_string());
+                        self.grown.extend(closed.then(|| found.name.to_string()));
                     }
                     // An unfinished bounded run keeps its ends.
                     let kept = found.end.and(left.found.end).filter(|_| !finished);

@@ -28,6 +28,7 @@ fn a_topic_that_is_read_each_night_loses_nothing_in_order() {
             Program::run(folder.path(), &[&args[..], &["-w", ["1", "3"][usize::from(night % 2 == 1)]]].concat(), &[]);
         let ended = ended.well();
         assert_eq!((ended.done("counted"), ended.done("late")), ((night + 1) * A_NIGHT, 0), "{}", ended.said);
+        assert!(!ended.said.contains("grown since"), "nothing was closed: {}", ended.said);
         assert!(
             ended.said.contains("left open: ") && ended.said.contains("--close makes them final"),
             "{}",
