@@ -6,14 +6,14 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Wall and monotonic time since this process began.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
+pub(crate) struct SystemClock {
     began: Instant,
 }
 
-impl Clock {
+impl SystemClock {
     /// A clock whose monotonic reading is now 0.
     pub(crate) fn start() -> Self {
-        Clock { began: Instant::now() }
+        SystemClock { began: Instant::now() }
     }
 
     /// What the wall clock says.
@@ -29,11 +29,11 @@ impl Clock {
     }
 }
 
-impl edge::Clock for Clock {
+impl edge::Clock for SystemClock {
     fn monotonic(&self) -> Monotonic {
-        Clock::monotonic(*self)
+        SystemClock::monotonic(*self)
     }
     fn wall(&self) -> EventTime {
-        Clock::wall(*self)
+        SystemClock::wall(*self)
     }
 }

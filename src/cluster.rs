@@ -8,7 +8,7 @@ mod handshake;
 mod secret;
 
 use crate::config::Cluster;
-use crate::live::say;
+use crate::console::say;
 use handshake::{Handshake, Hello, Progress};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use secret::Secret;

@@ -1,15 +1,15 @@
 //! `minutely state show|check|rebuild`: what a person learns of a state, on stdout, and how it is begun anew.
 
-use crate::clock::Clock;
+use crate::clock::SystemClock;
 use crate::config::absent;
-use crate::live::{mark, say, span, stamp};
+use crate::console::{mark, say, span, stamp};
 use crate::sinks;
 use crate::sources::ISOLATION;
-use crate::state::{self, Place};
-use minutely_dataflows::checkpoint::{Manifest, Part, Port, Taken};
-use minutely_dataflows::edge::{Found, Halt, HaltKind};
+use crate::store::{self, Place};
+use minutely_dataflows::checkpoint::{Manifest, PartitionSnapshot, SinkState, WorkerObjects};
+use minutely_dataflows::edge::{Discovered, Halt, HaltKind};
+use minutely_dataflows::escape::{escaped, escaped_json};
 use minutely_dataflows::partition::{Counts, UNKNOWN};
-use minutely_dataflows::shown::{escaped, escaped_json};
 use minutely_dataflows::time::{EventTime, SECOND, WindowStart};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -42,9 +42,9 @@ fn print(text: &str) {
 ///
 /// # Errors
 /// 64: there is none. 65: it is damaged. 69: the store does not answer.
-pub(crate) fn show(state: Option<&Place>, json: bool, clock: Clock) -> Result<(), Halt> {
+pub(crate) fn show(state: Option<&Place>, json: bool, clock: SystemClock) -> Result<(), Halt> {
     let place = place(state)?;
-    let (manifest, written_at) = state::look(place)?.ok_or_else(|| nothing(place))?;
+    let (manifest, written_at) = store::look(place)?.ok_or_else(|| nothing(place))?;
     if json {
         let text = serde_json::to_string_pretty(&manifest);
         let text = text.map_err(|e| Halt::new(HaltKind::Internal, e.to_string()))?;
@@ -62,7 +62,7 @@ pub(crate) fn show(state: Option<&Place>, json: bool, clock: Clock) -> Result<()
 /// As [`show`], and 65 with each damaged file.
 pub(crate) fn check(state: Option<&Place>) -> Result<(), Halt> {
     let place = place(state)?;
-    let checked = state::check(place)?.ok_or_else(|| nothing(place))?;
+    let checked = store::check(place)?.ok_or_else(|| nothing(place))?;
     for (file, what) in &checked.damages {
         print(&format!("{}\n", escaped(&format!("damaged: {file}: {what}"))));
     }
@@ -94,9 +94,9 @@ pub(crate) fn check(state: Option<&Place>) -> Result<(), Halt> {
 ///
 /// # Errors
 /// 64: there is none. 78: a run owns it.
-pub(crate) fn rebuild(state: Option<&Place>, clock: Clock) -> Result<(), Halt> {
+pub(crate) fn rebuild(state: Option<&Place>, clock: SystemClock) -> Result<(), Halt> {
     let place = place(state)?;
-    let aside = state::rebuild(place, &stamp(clock.wall()))?;
+    let aside = store::rebuild(place, &stamp(clock.wall()))?;
     say(&format!(
         "the state {place} is now {}, and may be deleted; the next run begins a new chain: it reads the log anew from \
          --start on, sends every row again (sqlite: goes over to the new chain, influxdb: gets the same final rows), and \
@@ -131,7 +131,7 @@ fn text(place: &Place, manifest: &Manifest, age: Option<i64>) -> Result<String, 
     manifest.parts.iter().enumerate().try_for_each(|(number, of)| part(out, number, of))?;
     line!(out, "sinks: {}", manifest.sinks.len())?;
     manifest.sinks.iter().try_for_each(|of| sink(out, of))?;
-    let Port { name, position, .. } = &manifest.letters;
+    let SinkState { name, position, .. } = &manifest.letters;
     let letters: u64 = manifest.unstored.iter().map(|(_, object)| object.entries).sum();
     line!(out, "dead letters: {name}, {} bytes; {letters} committed and not stored yet", position.unwrap_or(0))?;
     Ok(text)
@@ -145,9 +145,9 @@ fn counts(counts: &Counts) -> String {
     )
 }
 
-fn partition(out: &mut String, taken: &Taken) -> std::fmt::Result {
+fn partition(out: &mut String, taken: &PartitionSnapshot) -> std::fmt::Result {
     let Some(state) = &taken.state else {
-        let Found { name, start, .. } = &taken.found;
+        let Discovered { name, start, .. } = &taken.found;
         return line!(out, "  {name}: from {}, nothing reported yet", start.0);
     };
     let end = taken.found.end.map_or(String::new(), |end| format!(" (recorded end {end})"));
@@ -162,14 +162,14 @@ fn partition(out: &mut String, taken: &Taken) -> std::fmt::Result {
     )
 }
 
-fn part(out: &mut String, number: usize, part: &Part) -> std::fmt::Result {
+fn part(out: &mut String, number: usize, part: &WorkerObjects) -> std::fmt::Result {
     let (bytes, entries) = part.objects.iter().fold((0, 0), |sum, o| (sum.0 + o.bytes, sum.1 + o.entries));
     let objects = part.objects.len();
     line!(out, "  {number}: {objects} objects, {bytes} bytes, {entries} entries; holds windows {}", from(part.line))?;
     part.objects.iter().try_for_each(|o| line!(out, "    {}: {} bytes, {} entries", o.name, o.bytes, o.entries))
 }
 
-fn sink(out: &mut String, sink: &Port) -> std::fmt::Result {
+fn sink(out: &mut String, sink: &SinkState) -> std::fmt::Result {
     let at = |window: WindowStart| mark(Some(EventTime(window.0)));
     let since = sink.since.map_or(String::new(), |since| format!(" from {} on", at(since)));
     let line = match sink.line {

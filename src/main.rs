@@ -4,12 +4,12 @@ mod args;
 mod clock;
 mod cluster;
 mod config;
+mod console;
 mod descriptors;
 mod duration;
 mod environment;
 mod http;
 mod inspect;
-mod live;
 mod produce;
 mod resume;
 mod run;
@@ -18,14 +18,14 @@ mod signals;
 mod sinks;
 mod size;
 mod sources;
-mod state;
+mod store;
 mod text;
 mod uri;
 
 use args::{Args, Command, HealthArgs, ProduceArgs};
-use live::say;
+use console::say;
 use minutely_dataflows::edge::{Halt, HaltKind};
-use minutely_dataflows::shown::escaped;
+use minutely_dataflows::escape::escaped;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ fn main() -> ExitCode {
     if args.json && command != Command::Show {
         return fail(&Halt::new(HaltKind::Usage, "--json: goes with `minutely state show`"));
     }
-    let clock = clock::Clock::start();
+    let clock = clock::SystemClock::start();
     let state = config.state.as_ref();
     let outcome = match command {
         Command::Run | Command::Produce | Command::Health => run::run(config, clock, open_files),
@@ -103,7 +103,7 @@ fn produce(args: Vec<String>) -> ExitCode {
     let words = "stopping: the last answers are waited for; a second signal stops at once";
     let begun = Arc::new(AtomicBool::new(false));
     let outcome = signals::stop_on_signal(words, Arc::clone(&begun), Arc::new(|| ()))
-        .and_then(|stop| produce::run(plan, clock::Clock::start(), &stop, &begun));
+        .and_then(|stop| produce::run(plan, clock::SystemClock::start(), &stop, &begun));
     outcome.map_or_else(|halt| fail(&halt), |()| ExitCode::SUCCESS)
 }
 

@@ -1,11 +1,11 @@
 //! What a run goes on from: may it, with these options, and what its first manifest says.
 
-use crate::clock::Clock;
+use crate::clock::SystemClock;
 use crate::config::{Config, absent};
-use crate::live::{mark, say, stamp};
+use crate::console::{mark, say, stamp};
 use crate::sources::Start;
-use crate::state;
-use minutely_dataflows::checkpoint::{self, GoneOn, Manifest, Taken};
+use crate::store;
+use minutely_dataflows::checkpoint::{self, Manifest, PartitionSnapshot, Resumed};
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
 use minutely_dataflows::time::{EventTime, WindowStart};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,7 +51,7 @@ fn unused_start(head: &Manifest, start: Start) -> Option<String> {
         return None;
     }
     let began = began.map(|began| format!(", which began with --start {began},")).unwrap_or_default();
-    let next = |taken: &Taken| {
+    let next = |taken: &PartitionSnapshot| {
         let next = taken.state.as_ref().map_or(taken.found.start, |state| state.next);
         format!("{} at offset {}", taken.found.name, next.0)
     };
@@ -68,13 +68,13 @@ fn unused_start(head: &Manifest, start: Start) -> Option<String> {
 
 /// Publishes the manifest that this run goes on from. `run_start`: the instant of a bounded run.
 pub(crate) fn begin(
-    opened: &state::Opened,
+    opened: &store::Opened,
     config: &Config,
     source: &dyn LogSource,
     names: &[String],
     letters: &Path,
     run_start: EventTime,
-    clock: Clock,
+    clock: SystemClock,
 ) -> Result<Manifest, Halt> {
     let head = match &opened.head {
         Some(head) => {
@@ -84,7 +84,7 @@ pub(crate) fn begin(
         None => Manifest::fresh(config.semantics.clone()),
     };
     let recalled = source.recall(&checkpoint::places(&head))?;
-    let GoneOn { head: changed, warnings } = checkpoint::go_on(head.clone(), &recalled, config.accept_changed_log)?;
+    let Resumed { head: changed, warnings } = checkpoint::go_on(head.clone(), &recalled, config.accept_changed_log)?;
     if head.seq > 0 {
         say(&format!("goes on where manifest {} left: {} records read before", head.seq, read(&head)));
     }
@@ -100,7 +100,7 @@ pub(crate) fn begin(
     next.start.get_or_insert_with(|| config.start.to_string());
     if next.partitions.is_empty() && config.start != Start::Earliest {
         // What this run begins with is where the next goes on, however early this one ends.
-        let taken = |found| Taken { found, state: None, floor: None, complete_from: None };
+        let taken = |found| PartitionSnapshot { found, state: None, floor: None, complete_from: None };
         next.partitions = source.begins_with().into_iter().map(taken).collect();
         next.instant = config.settings.bounded.then_some(run_start);
     }
@@ -122,7 +122,7 @@ pub(crate) fn read(manifest: &Manifest) -> i64 {
 ///
 /// # Errors
 /// 64: they were written into another folder.
-pub(crate) fn letters_of(folder: &Path, left: &checkpoint::Port, now: EventTime) -> Result<PathBuf, Halt> {
+pub(crate) fn letters_of(folder: &Path, left: &checkpoint::SinkState, now: EventTime) -> Result<PathBuf, Halt> {
     let recorded = Path::new(&left.name);
     let Some(name) = recorded.file_name() else { return Ok(fresh_letters(folder, now)) };
     let ours = folder.join(name);

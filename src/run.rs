@@ -1,31 +1,32 @@
 //! The one place where heart and hands meet: opens what a run needs, starts the workers, waits.
 
-use crate::clock::Clock;
+use crate::clock::SystemClock;
 use crate::cluster;
 use crate::config::{Config, Metrics};
+use crate::console::{Live, say};
 use crate::http;
-use crate::live::{Live, say};
 use crate::resume::{begin, fresh_letters, letters_of, read, same_semantics, window};
 use crate::signals::stop_on_signal;
 use crate::sinks::letters::{self, OpenLetters};
-use crate::sinks::{self, Emit, Left, OpenSink, Owner, SinkOptions, Stored};
+use crate::sinks::{self, Emit, OpenSink, Owner, PriorState, SinkOptions, SqliteHistory};
 use crate::sources::{self, SourceOptions};
-use crate::state::{self, Place};
+use crate::store::{self, Place};
 use crate::text::CsvText;
 use crate::uri::shown;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
 use minutely_dataflows::checkpoint::{self, Manifest};
-use minutely_dataflows::control::{Settings, Status};
 use minutely_dataflows::decode::Fields;
-use minutely_dataflows::drive::{Alarm, Lead, drive};
 use minutely_dataflows::edge::{
-    Halt, HaltKind, LetterPort, LogSource, ManifestPort, SinkPort, StateStore, Takes, Wake,
+    DeadLetterPort, Halt, HaltKind, LogSource, ManifestPort, RowFilter, SinkPort, StateStore, Wake,
 };
-use minutely_dataflows::emitter::Outlet;
+use minutely_dataflows::emitter::SinkHandle;
 use minutely_dataflows::row::Row;
+use minutely_dataflows::settings::Settings;
+use minutely_dataflows::status::Status;
 use minutely_dataflows::time::first_epoch;
 use minutely_dataflows::watch::Watcher;
-use minutely_dataflows::{Job, Kept};
+use minutely_dataflows::worker::{Alarm, LeaderOutputs, drive};
+use minutely_dataflows::{Job, Restored};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,14 +45,14 @@ const SHOWN_AFTER: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// When it cannot go on, or could not begin.
-pub(crate) fn run(config: Config, clock: Clock, open_files: u64) -> Result<(), Halt> {
+pub(crate) fn run(config: Config, clock: SystemClock, open_files: u64) -> Result<(), Halt> {
     match config.metrics {
         Metrics::Avg => run_with::<Avg>(config, clock, open_files),
         Metrics::Market => run_with::<Market>(config, clock, open_files),
     }
 }
 
-fn run_with<A: Accumulate>(config: Config, clock: Clock, open_files: u64) -> Result<(), Halt> {
+fn run_with<A: Accumulate>(config: Config, clock: SystemClock, open_files: u64) -> Result<(), Halt> {
     let run_start = config.as_of.unwrap_or_else(|| clock.wall());
     let bounded = config.settings.bounded;
     let leader = Arc::new(Leader::default());
@@ -60,7 +61,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock, open_files: u64) -> Res
     let stop = stop_on_signal(words, Arc::clone(&begun), waking(&leader))?;
     let names = sink_names(&config);
     let fingerprint = fingerprint(&config, &names);
-    let left = config.state.as_ref().map(state::peek).transpose()?.flatten();
+    let left = config.state.as_ref().map(store::peek).transpose()?.flatten();
     if let Some(left) = &left {
         same_semantics(left, &config)?;
         left.sinks_of_run(&names, &config.forget_sinks, window)?;
@@ -79,7 +80,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock, open_files: u64) -> Res
         left: left
             .as_ref()
             .zip(config.state.as_ref())
-            .map(|(left, place)| Left { place: place.to_string(), seq: left.seq }),
+            .map(|(left, place)| PriorState { place: place.to_string(), seq: left.seq }),
         owner: owner(&config),
         take_sink: config.take_sink,
         begun: Arc::clone(&begun),
@@ -101,7 +102,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock, open_files: u64) -> Res
             sinks::check(uri, &SinkOptions { position, chain, ..sink_options.clone() }).or_else(|halt| {
                 // What another run does at this moment is no damage.
                 let unmoved = left.as_ref().zip(config.state.as_ref());
-                unmoved.map_or(Ok(()), |(left, place)| state::unmoved(place, left.seq))?;
+                unmoved.map_or(Ok(()), |(left, place)| store::unmoved(place, left.seq))?;
                 Err(halt)
             })?;
         }
@@ -121,10 +122,10 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock, open_files: u64) -> Res
     let limit = bounded.then(|| Duration::from_nanos(config.settings.sink_timeout.unsigned_abs()));
     let place = config.state.as_ref().filter(|_| leads);
     if let (Some(Place::Remote(..)), Some(_), false) = (place, &left, config.take_over) {
-        let silence = state::SILENCE.as_secs();
+        let silence = store::SILENCE.as_secs();
         say(&format!("looks for {silence} s whether another run goes on with the state"));
     }
-    let opened = place.map(|place| state::open(place, config.take_over, limit)).transpose()?;
+    let opened = place.map(|place| store::open(place, config.take_over, limit)).transpose()?;
     let head = opened
         .as_ref()
         .map(|opened| begin(opened, &config, &*source, &names, &letters_path, run_start, clock))
@@ -139,7 +140,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock, open_files: u64) -> Res
     };
     let seq = opened.as_ref().and_then(|opened| opened.head.as_ref()).and(head.as_ref()).map(|head| head.seq);
     let sink_options = SinkOptions {
-        left: seq.zip(config.state.as_ref()).map(|(seq, place)| Left { place: place.to_string(), seq }),
+        left: seq.zip(config.state.as_ref()).map(|(seq, place)| PriorState { place: place.to_string(), seq }),
         ..sink_options
     };
     let hands = leads.then(|| Hands::open(&config.sinks, &sink_options, &letters_path, keep, head.as_ref()));
@@ -147,7 +148,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock, open_files: u64) -> Res
     if let (Some(hands), Some(opened), Some(head)) = (&mut hands, &opened, &head) {
         hands.manifests = Some(opened.manifests(head, waking(&leader))?);
     }
-    let takes: Vec<Takes> = config.sinks.iter().flat_map(|uri| sinks::takes(uri, config.emit)).collect();
+    let takes: Vec<RowFilter> = config.sinks.iter().flat_map(|uri| sinks::takes(uri, config.emit)).collect();
     if leads {
         let sinks: Vec<_> = config.sinks.iter().map(|uri| shown(uri)).collect();
         say(&format!("{} -> {}", shown(&config.source), sinks.join(", ")));
@@ -158,7 +159,7 @@ fn run_with<A: Accumulate>(config: Config, clock: Clock, open_files: u64) -> Res
     let settings = Settings { instant: bounded.then_some(run_start), opened_at, ..config.settings };
     let store = match (opened.as_ref(), &config.state) {
         (Some(opened), _) => Some(Arc::clone(&opened.store)),
-        (None, place) => place.as_ref().map(|place| state::store(place, limit)),
+        (None, place) => place.as_ref().map(|place| store::store(place, limit)),
     };
     let shared = Shared {
         settings,
@@ -216,7 +217,7 @@ fn serve(
     head: Option<&Manifest>,
     config: &Config,
     source: &Arc<dyn LogSource>,
-    clock: Clock,
+    clock: SystemClock,
     open_files: u64,
 ) -> Result<Option<Every>, Halt> {
     let (Some(listening), Some(hands)) = (listening, hands) else { return Ok(None) };
@@ -250,7 +251,7 @@ fn serve(
         settings: config.settings.clone(),
         unit: config.fields.unit,
         market,
-        partial: crate::live::partial,
+        partial: crate::console::partial,
         emit: match config.emit {
             Emit::Changes => "changes",
             Emit::Final => "final",
@@ -277,7 +278,7 @@ fn serve(
 }
 
 /// Rows that the first `sqlite:` sink has stored.
-struct History(Stored);
+struct History(SqliteHistory);
 
 impl http::History for History {
     fn page(&self, wanted: &http::Wanted, limit: usize) -> Result<Vec<Row>, String> {
@@ -290,7 +291,7 @@ impl http::History for History {
 struct Shared {
     settings: Settings,
     live: Option<Every>,
-    takes: Vec<Takes>,
+    takes: Vec<RowFilter>,
     /// What sinks are called in the state.
     names: Vec<String>,
     source: Arc<dyn LogSource>,
@@ -299,7 +300,7 @@ struct Shared {
     bad_is_fatal: bool,
     store: Option<Arc<dyn StateStore>>,
     place: Option<Place>,
-    state_health: Option<Arc<state::Health>>,
+    state_health: Option<Arc<store::Health>>,
     /// Process 0 has published it; the others read it once all are connected, for nothing is committed before that.
     head: Option<Arc<Manifest>>,
     /// A bounded run that goes on: how many records were read before.
@@ -307,14 +308,14 @@ struct Shared {
 }
 
 impl Shared {
-    fn kept(&self) -> Result<Option<Kept>, Halt> {
+    fn kept(&self) -> Result<Option<Restored>, Halt> {
         let (Some(store), Some(place)) = (&self.store, &self.place) else { return Ok(None) };
         let head = match &self.head {
             Some(head) => Arc::clone(head),
-            None => Arc::new(state::join(place)?),
+            None => Arc::new(store::join(place)?),
         };
         let lines = self.names.iter().map(|name| head.sink(name).and_then(|sink| sink.line)).collect();
-        Ok(Some(Kept { store: Arc::clone(store), head, lines }))
+        Ok(Some(Restored { store: Arc::clone(store), head, lines }))
     }
 }
 
@@ -389,7 +390,7 @@ fn work<A: Accumulate>(
     hands: Option<Hands>,
     leader: &Arc<Leader>,
     stop: &Arc<AtomicBool>,
-    clock: Clock,
+    clock: SystemClock,
     alarm: &Alarm,
 ) -> Result<(), Halt> {
     let healths: Vec<_> = hands.iter().flat_map(|h| h.sinks.iter().map(|sink| Arc::clone(&sink.health))).collect();
@@ -418,15 +419,15 @@ fn work<A: Accumulate>(
     let live = Live::new(clock, healths, shared.state_health.clone(), source, letters_path, windowing, fields);
     let live = Rc::new(std::cell::RefCell::new(live));
     let watching = Rc::clone(&live);
-    let outlet = |(name, sink): (&String, OpenSink)| Outlet {
+    let outlet = |(name, sink): (&String, OpenSink)| SinkHandle {
         name: name.clone(),
         takes: sink.takes,
         port: sink.port as Box<dyn SinkPort>,
         chain: sink.chain,
     };
-    let lead = Lead {
+    let lead = LeaderOutputs {
         outlets: shared.names.iter().zip(hands.sinks).map(outlet).collect(),
-        letters: hands.letters.port as Box<dyn LetterPort>,
+        letters: hands.letters.port as Box<dyn DeadLetterPort>,
         letters_name,
         manifests: hands.manifests.map(|port| port as Box<dyn ManifestPort>),
         watch: Box::new(move |status| watching.borrow_mut().commit(status)),

@@ -11,7 +11,7 @@ pub(crate) fn read(path: &Path) -> std::io::Result<String> {
     let text = std::fs::read_to_string(path)?;
     if others_read(path)? {
         let path = path.display();
-        crate::live::say(&format!(
+        crate::console::say(&format!(
             "warning: other users of this machine can read the secret in {path}: chmod 600 {path}"
         ));
     }

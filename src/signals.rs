@@ -3,7 +3,7 @@
 //! A terminal that closes sends SIGHUP, at times more than once: it asks for the end and never ends the process at once. A
 //! process that was started with SIGHUP ignored (`nohup`) goes on.
 
-use crate::live::say;
+use crate::console::say;
 use minutely_dataflows::edge::{Halt, HaltKind, Wake};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::sync::Arc;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where a record stands among those of all partitions: breaks ties between equal event times (R9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Position {
+pub struct LogPosition {
     /// Its partition's identity.
     pub identity: u64,
     /// Its offset.
@@ -29,7 +29,7 @@ pub trait Accumulate:
     Semigroup + Copy + Ord + Send + Sync + std::fmt::Debug + Serialize + for<'a> Deserialize<'a> + 'static
 {
     /// Of one record.
-    fn of(event: &Event<'_>, position: Position) -> Self;
+    fn of(event: &Event<'_>, position: LogPosition) -> Self;
     /// How many records count.
     fn count(&self) -> i64;
     /// What takes this, complete, away.
@@ -86,7 +86,7 @@ impl Semigroup for Avg {
 }
 
 impl Accumulate for Avg {
-    fn of(event: &Event<'_>, _: Position) -> Self {
+    fn of(event: &Event<'_>, _: LogPosition) -> Self {
         Avg { count: 1, sum: Sum::new(event.value.0) }
     }
     fn count(&self) -> i64 {
@@ -106,7 +106,7 @@ impl Accumulate for Avg {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Tick {
     time: EventTime,
-    position: Position,
+    position: LogPosition,
     value: Sum,
 }
 
@@ -153,7 +153,7 @@ impl Semigroup for Market {
 }
 
 impl Accumulate for Market {
-    fn of(event: &Event<'_>, position: Position) -> Self {
+    fn of(event: &Event<'_>, position: LogPosition) -> Self {
         let value = Sum::new(event.value.0);
         let tick = Tick { time: event.time, position, value };
         let weight = event.weight.unwrap_or_default();
@@ -208,7 +208,7 @@ mod tests {
 
     fn market(events: &[(&str, i64, Option<&str>)]) -> Market {
         let each = events.iter().enumerate().map(|(i, (value, time, weight))| {
-            Market::of(&event(value, *time, *weight), Position { identity: 7, offset: i64::try_from(i).unwrap() })
+            Market::of(&event(value, *time, *weight), LogPosition { identity: 7, offset: i64::try_from(i).unwrap() })
         });
         each.reduce(|mut a, b| {
             a.plus_equals(&b);

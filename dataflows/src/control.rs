@@ -12,13 +12,16 @@
 //! then forgetting stops, and at `max_keys` reading. A bounded run waits so long for what makes no progress; a live one for
 //! ever.
 
-use crate::checkpoint::{self, Manifest, ObjectRef, Taken};
-use crate::edge::{Found, Halt, HaltKind, Stored, Takes};
+use crate::checkpoint::{self, Manifest, PartitionSnapshot};
+use crate::edge::{Discovered, Halt, HaltKind, RowFilter, SinkProgress};
+use crate::marks::Marks;
 use crate::mutants::{self, Mutant};
 use crate::partition::{PartitionState, Rule, UNKNOWN, least_to_follow, least_watermark};
-use crate::time::{Epoch, EventTime, Monotonic, SECOND, State, WindowStart};
-use crate::watch::Saved;
-use serde::{Deserialize, Serialize};
+use crate::protocol::{Admission, Commit, CutPart, Decision, End, Facts, Guide, Reading, Round};
+use crate::settings::{AtEnd, Settings};
+use crate::status::{Ledger, Status};
+use crate::time::{Epoch, EventTime, Monotonic, SECOND, WindowStart};
+use crate::watch::StateSize;
 use std::collections::{BTreeMap, VecDeque};
 
 /// An epoch lasts at most that long once something was read, in nanoseconds.
@@ -35,306 +38,14 @@ const MAX_LETTER_BYTES: usize = 16 << 20;
 /// How long a stopped run waits for its sinks, in nanoseconds.
 const STOP_PATIENCE: i64 = 5 * SECOND;
 
-/// The settings of a run that Control needs.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// What verdicts depend on.
-    pub rule: Rule,
-    /// Read up to the recorded ends and stop.
-    pub bounded: bool,
-    /// Bounded: what becomes of windows that records beyond the recorded ends could change.
-    pub at_end: AtEnd,
-    /// The instant that verdicts of a bounded run refer to (R7); none: the reader's wall clock.
-    pub instant: Option<EventTime>,
-    /// What an operator knows: windows that begin at or after this lack nothing of what partitions held before they were
-    /// first read (R13).
-    pub complete_from: Option<EventTime>,
-    /// Bounded: what the log did not hold any more, or was not read of it, had been appended before this (R13).
-    pub opened_at: Option<EventTime>,
-    /// Nanoseconds between cuts. Default: one second.
-    pub checkpoint_interval: i64,
-    /// Keys held from which on only the partitions that hold W back are read, and none while a sink lacks rows that are
-    /// final; the run ends at twice that (R12). Default: 5 million.
-    pub max_keys: u64,
-    /// Bounded: how long a sink, or the place for dead letters, may make no progress while the run waits for it, in
-    /// nanoseconds. Default: five minutes.
-    pub sink_timeout: i64,
-    /// A worker that has read that many records wants the epoch to end, and stops reading at twice that. Default: 65536.
-    pub epoch_records: usize,
-    /// Count the whole trace at every cut. For tests; the end of a bounded run does so anyway.
-    pub audit: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            rule: Rule::default(),
-            bounded: false,
-            at_end: AtEnd::Close,
-            instant: None,
-            complete_from: None,
-            opened_at: None,
-            checkpoint_interval: SECOND,
-            max_keys: 5_000_000,
-            sink_timeout: 300 * SECOND,
-            epoch_records: 64 << 10,
-            audit: false,
-        }
-    }
-}
-
-/// What a bounded run does with windows that are not final at the recorded ends of its log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum AtEnd {
-    /// They become final: the log is complete. What comes later for them is late.
-    #[default]
-    Close,
-    /// They stay as they are: the log goes on, and a later run goes on with them.
-    KeepOpen,
-    /// [`AtEnd::Close`], until a partition is longer than it was when a run closed its windows: then, and in all later runs of
-    /// the chain, [`AtEnd::KeepOpen`].
-    CloseUnlessGrown,
-}
-
-/// What everybody is told. Parts that are empty change nothing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Decision {
-    /// Partitions that are read from now on.
-    pub admissions: Vec<Admission>,
-    /// What readers go by until the next decision.
-    pub guide: Guide,
-    /// An epoch ends.
-    pub end: Option<End>,
-    /// A cut was committed.
-    pub commit: Option<Commit>,
-    /// Rounds that begin, as of the newest committed cut.
-    pub rounds: Vec<Round>,
-    /// Windows before this are final, stored by every sink, and to be forgotten.
-    pub line: Option<WindowStart>,
-    /// How many chunks of its rows worker 0 has taken, since the start: (port, worker, count).
-    pub taken: Vec<(usize, usize, u64)>,
-    /// Readers let go of their capabilities: the run is over.
-    pub stop: bool,
-}
-
-/// A partition that is read from now on, by worker `index` mod workers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Admission {
-    /// Counted from 0.
-    pub index: usize,
-    /// Which, and from where.
-    pub found: Found,
-    /// W, if it exists (R8).
-    pub floor: Option<EventTime>,
-    /// How a run before this one left it.
-    pub resume: Option<PartitionState>,
-    /// The run's instant, where verdicts refer to one (R7): worker 0's, for all processes.
-    pub instant: Option<EventTime>,
-}
-
-/// What readers go by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Guide {
-    /// A of the newest complete epoch (R8).
-    pub a: Option<EventTime>,
-    /// W of the newest complete epoch (R4).
-    pub w: Option<EventTime>,
-    /// What alignment measures from: W, or the oldest event read where there is no W yet (R12).
-    pub base: Option<EventTime>,
-    /// Some partition is paused: answers are urgent.
-    pub urgent: bool,
-    /// What is read.
-    pub reading: Reading,
-}
-
-/// What readers read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Reading {
-    /// Every partition that is not paused.
-    #[default]
-    All,
-    /// Only partitions that hold W back: `max_keys` is reached.
-    Behind,
-    /// Nothing: the run is to end, or `max_keys` is reached and sinks are behind.
-    Nothing,
-}
-
-/// The end of an epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct End {
-    /// Which.
-    pub epoch: Epoch,
-    /// It is a cut.
-    pub cut: bool,
-    /// Everybody counts its trace in full.
-    pub audit: bool,
-}
-
-/// A committed cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Commit {
-    /// Its epoch.
-    pub cut: Epoch,
-    /// The manifest's number, from 1.
-    pub seq: u64,
-    /// What rows say of their windows.
-    pub marks: Marks,
-}
-
-/// What decides a window's state: W and R13.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Marks {
-    /// W at the cut.
-    pub w: Option<EventTime>,
-    /// Windows that begin before this may lack records; none: it is not known yet, and all may.
-    pub partial_before: Option<EventTime>,
-}
-
-impl Marks {
-    /// The state that a row of this window has.
-    pub fn state(&self, rule: &Rule, window: WindowStart) -> State {
-        match self.partial_before {
-            Some(before) if before.0 <= window.0 => rule.windowing.state(window, self.w),
-            _ => State::Partial,
-        }
-    }
-}
-
-/// What one sink takes as of one commit, or newer where that is committed meanwhile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Round {
-    /// The sink's number.
-    pub port: usize,
-    /// Counted from 1.
-    pub round: u64,
-    /// Rows of open windows too.
-    pub with_open: bool,
-}
-
-/// One worker's part of a cut.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
-    /// The cut.
-    pub cut: Epoch,
-    /// Whose.
-    pub worker: usize,
-    /// Records that arrived after the exchange, in updates up to the cut.
-    pub arrived: i64,
-    /// Records that retirement took away up to the cut.
-    pub retired: i64,
-    /// Windows times series held.
-    pub keys: u64,
-    /// What they take of `max_keys`: more than one each where names are long.
-    pub load: u64,
-    /// An audit: records counted in the trace itself, as of the cut.
-    pub traced: Option<i64>,
-    /// The objects that hold its windows as of the cut, oldest first.
-    pub objects: Vec<ObjectRef>,
-    /// Windows before this are not in them: it has forgotten them since, maybe after the cut.
-    pub line: Option<WindowStart>,
-    /// Records in windows that it has forgotten, maybe after the cut. All of them had arrived before the cut.
-    pub forgotten: i64,
-}
-
-/// What happened since the last decision.
-#[derive(Debug, Default)]
-pub struct Facts {
-    /// Partitions found.
-    pub found: Vec<Found>,
-    /// A reader read its first record of the epoch, or raised a floor in it.
-    pub first: bool,
-    /// A reader has a full table.
-    pub full: bool,
-    /// Partition states, each with the epoch that it was reported for.
-    pub states: Vec<(Epoch, PartitionState)>,
-    /// Epochs before this are complete at every reader; none: all are.
-    pub reported: Option<Epoch>,
-    /// Load of what workers hold, told at the ends of epochs: (worker, [`Part::load`]).
-    pub held: Vec<(usize, u64)>,
-    /// Parts of cuts.
-    pub parts: Vec<Part>,
-    /// Parts of cuts before this have all arrived; none: all have.
-    pub gathered: Option<Epoch>,
-    /// Windows holds all epochs before this; none: all there will be.
-    pub sealed: Option<Epoch>,
-    /// The newest round that each sink has stored.
-    pub stored: Vec<Stored>,
-    /// Batches of rows that each sink has taken, since the start.
-    pub batches: Vec<u64>,
-    /// Dead letters of committed cuts that are not stored yet: how many cuts.
-    pub letters_waiting: usize,
-    /// The newest cut whose dead letters are stored.
-    pub letters_stored: Option<Epoch>,
-    /// Bytes of dead letters that are not committed yet.
-    pub letter_bytes: usize,
-    /// The newest manifest that is committed.
-    pub published: Option<u64>,
-    /// Somebody wants the run to end (SIGTERM).
-    pub stop: bool,
-}
-
-/// What a live line or a dashboard shows.
-#[derive(Clone, Debug, Default)]
-pub struct Status {
-    /// As of the newest commit.
-    pub marks: Marks,
-    /// Commits so far.
-    pub seq: u64,
-    /// The newest state of every partition, in admission order; none before its first report.
-    pub partitions: Vec<(Found, Option<PartitionState>)>,
-    /// The ledger at the newest commit.
-    pub ledger: Ledger,
-    /// The line acknowledged by every sink.
-    pub line: Option<WindowStart>,
-    /// The rounds that each sink began and stored.
-    pub rounds: Vec<(u64, u64)>,
-    /// Each sink has stored every window before this.
-    pub lines: Vec<Option<WindowStart>>,
-    /// As of the newest complete epoch, committed or not.
-    pub newest: Marks,
-    /// The newest committed manifest, where a state is kept.
-    pub saved: Option<Saved>,
-    /// Nothing is read: `max_keys` is reached, and sinks lack rows that are final.
-    pub waits_for_sinks: bool,
-    /// Bounded: windows that are not final at the end of the log stay open.
-    pub keeps_open: bool,
-    /// Partitions that are longer than they were when a run closed their windows.
-    pub grown: Vec<String>,
-}
-
-impl Status {
-    /// Partitions that begin above offset 0 and have shown no valid record, so that nothing read tells from when on windows
-    /// are whole (R13).
-    pub fn silent_starts(&self) -> impl Iterator<Item = &Found> {
-        let silent =
-            |state: &PartitionState| state.start.0 > 0 && state.h.is_none() && (state.ended || state.caught_up);
-        self.partitions.iter().filter(move |(_, state)| state.as_ref().is_some_and(silent)).map(|(found, _)| found)
-    }
-}
-
-/// Both equations of R11, summed, as of a commit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ledger {
-    /// Sums over all partitions.
-    pub counts: crate::partition::Counts,
-    /// Records in windows held.
-    pub held: i64,
-    /// Records in windows that were forgotten.
-    pub retired: i64,
-    /// Windows times series held.
-    pub keys: u64,
-    /// What they take of `max_keys`: more than one each where names are long.
-    pub load: u64,
-}
-
 #[derive(Debug)]
 struct Cut {
     end: End,
     marks: Marks,
     counts: Option<crate::partition::Counts>,
     /// All partitions as of the cut, where there is a state to keep them.
-    partitions: Vec<Taken>,
-    parts: Vec<Part>,
+    partitions: Vec<PartitionSnapshot>,
+    parts: Vec<CutPart>,
     /// All partitions were at their recorded ends, with every floor raised as far as it will be.
     finished: bool,
 }
@@ -385,12 +96,12 @@ impl Patience {
 /// A partition that is read.
 #[derive(Clone, Debug)]
 struct Admitted {
-    found: Found,
+    found: Discovered,
     /// W when it was admitted: where it stands until it reports.
     floor: Option<EventTime>,
     /// What its reader reported last.
     state: Option<PartitionState>,
-    /// As in [`Taken`].
+    /// As in [`PartitionSnapshot`].
     complete_from: Option<EventTime>,
     /// A run before this one left it; it was not found yet.
     left: bool,
@@ -401,7 +112,7 @@ struct Admitted {
 pub struct Control {
     settings: Settings,
     /// What each sink is called, and what it takes.
-    sinks: Vec<(String, Takes)>,
+    sinks: Vec<(String, RowFilter)>,
     /// What the place for dead letters is called.
     letters: String,
     letters_waiting: usize,
@@ -436,7 +147,7 @@ pub struct Control {
     seq: u64,
     retired_before: i64,
     committed: Option<Commit>,
-    saved: Option<Saved>,
+    saved: Option<StateSize>,
     /// The newest commit that changed a row.
     changed: u64,
     ledger: Ledger,
@@ -456,7 +167,7 @@ impl Control {
     /// the run goes on.
     pub fn new(
         settings: Settings,
-        sinks: Vec<(String, Takes)>,
+        sinks: Vec<(String, RowFilter)>,
         letters: String,
         workers: usize,
         first: Epoch,
@@ -530,7 +241,7 @@ impl Control {
         self.partitions = chain
             .partitions
             .iter()
-            .map(|Taken { found, state, floor, complete_from }| Admitted {
+            .map(|PartitionSnapshot { found, state, floor, complete_from }| Admitted {
                 found: found.clone(),
                 floor: *floor,
                 complete_from: *complete_from,
@@ -552,7 +263,7 @@ impl Control {
         self.outgoing.take()
     }
 
-    /// Takes facts, gives what is to be done; none if nothing.
+    /// RowFilter facts, gives what is to be done; none if nothing.
     ///
     /// # Errors
     /// When the run cannot go on.
@@ -588,7 +299,7 @@ impl Control {
         Ok(news.then_some(decision))
     }
 
-    fn admit(&mut self, found: Vec<Found>, decision: &mut Decision) -> Result<(), Halt> {
+    fn admit(&mut self, found: Vec<Discovered>, decision: &mut Decision) -> Result<(), Halt> {
         let first = !std::mem::replace(&mut self.asked, true);
         let fresh = self.chain.as_ref().is_none_or(|chain| chain.partitions.is_empty());
         let finished = self.chain.as_ref().is_some_and(|chain| chain.finished);
@@ -679,7 +390,7 @@ impl Control {
             self.weigh();
             let counts = self.counts();
             let (marks, finished) = (self.marks, self.finished);
-            let taken = |p: &Admitted| Taken {
+            let taken = |p: &Admitted| PartitionSnapshot {
                 found: p.found.clone(),
                 state: p.state.clone(),
                 floor: p.floor,
@@ -754,7 +465,7 @@ impl Control {
         match self.stopping {
             Some(_) => Reading::Nothing,
             None if self.sinks_hold_the_reading() || self.commits_hold_the_reading() => Reading::Nothing,
-            None if self.too_many_keys() => Reading::Behind,
+            None if self.too_many_keys() => Reading::HoldingBack,
             None => Reading::All,
         }
     }
@@ -803,7 +514,7 @@ impl Control {
         }
         let cut = self.cuts.pop_front().expect("it was at the front");
         assert_eq!(cut.parts.len(), self.workers, "a cut has a part of every worker");
-        let sum = |of: fn(&Part) -> i64| cut.parts.iter().map(of).sum::<i64>();
+        let sum = |of: fn(&CutPart) -> i64| cut.parts.iter().map(of).sum::<i64>();
         let (arrived, retired) = (sum(|p| p.arrived), sum(|p| p.retired));
         let keys = cut.parts.iter().map(|p| p.keys).sum();
         let load = cut.parts.iter().map(|p| p.load).sum();
@@ -856,10 +567,10 @@ impl Control {
 
     /// The manifest that commits a cut.
     fn manifest(&self, chain: &Manifest, commit: &Commit, cut: &Cut) -> Manifest {
-        let mut parts: Vec<&Part> = cut.parts.iter().collect();
+        let mut parts: Vec<&CutPart> = cut.parts.iter().collect();
         parts.sort_unstable_by_key(|part| part.worker);
         let sinks = self.sinks.iter().zip(&self.ports);
-        let sinks = sinks.map(|((name, _), port)| checkpoint::Port {
+        let sinks = sinks.map(|((name, _), port)| checkpoint::SinkState {
             name: name.clone(),
             line: port.line,
             position: port.position,
@@ -880,7 +591,7 @@ impl Control {
             sinks: sinks.chain(absent.cloned()).collect(),
             parts: parts
                 .into_iter()
-                .map(|part| checkpoint::Part { objects: part.objects.clone(), line: part.line })
+                .map(|part| checkpoint::WorkerObjects { objects: part.objects.clone(), line: part.line })
                 .collect(),
             ..chain.clone()
         }
@@ -898,7 +609,7 @@ impl Control {
             self.changed = seq;
         }
         (self.ledger, self.seq, self.committed) = (ledger, seq, Some(commit));
-        self.saved = self.chain.as_ref().map(Saved::of);
+        self.saved = self.chain.as_ref().map(StateSize::of);
         if finished && self.final_commit.is_none() {
             self.final_commit = Some(seq);
         }
@@ -908,7 +619,7 @@ impl Control {
     /// What sinks have stored.
     fn acknowledge(
         &mut self,
-        stored: &[Stored],
+        stored: &[SinkProgress],
         batches: &[u64],
         now: Monotonic,
         decision: &mut Decision,
@@ -1115,7 +826,7 @@ impl Control {
 }
 
 /// Is a partition that was found again still the log that it was?
-fn same_log(left: &Found, found: &Found) -> Result<(), Halt> {
+fn same_log(left: &Discovered, found: &Discovered) -> Result<(), Halt> {
     match (&left.log_id, &found.log_id) {
         (Some(was), Some(is)) if was != is => {
             let why = format!(

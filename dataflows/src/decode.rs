@@ -7,9 +7,9 @@
 //! Nearly every record is plain and read by `plain.rs`, which only ever says yes; everything else is serde_json's.
 
 use crate::decimal::{self, Decimal, DecimalError};
+use crate::escape::shortened;
 use crate::plain::Plain;
 use crate::record::{Finding, MAX_SYMBOL_BYTES, Reason, Record, Rejection};
-use crate::shown::shortened;
 use crate::time::EventTime;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Serialize, de};
@@ -208,7 +208,7 @@ impl Decoder {
     }
 
     /// The configured fields of a record that is one whole JSON object.
-    fn fields_of<'a>(&self, record: &Record<'a>) -> Result<Found<'_, 'a>, Rejection> {
+    fn fields_of<'a>(&self, record: &Record<'a>) -> Result<FieldValue<'_, 'a>, Rejection> {
         let Some(payload) = record.payload else {
             return Err(reject(Reason::Null, None, "a payload", "none (a tombstone)"));
         };
@@ -224,7 +224,7 @@ impl Decoder {
                 if utf16 { "UTF-16".to_owned() } else { format!("no UTF-8 from byte {} on", error.valid_up_to()) };
             not_json(format!("{what}: {}", begins()))
         })?;
-        let mut found = Found::default();
+        let mut found = FieldValue::default();
         self.root.read(text, &mut found).map_err(|NotJson(why)| {
             let what = match text {
                 "" => "nothing (an empty record)".into(),
@@ -244,7 +244,7 @@ impl Decoder {
         Ok(found)
     }
 
-    fn symbol<'a>(&self, record: &Record<'a>, found: &Found<'_, 'a>) -> Result<Cow<'a, str>, Rejection> {
+    fn symbol<'a>(&self, record: &Record<'a>, found: &FieldValue<'_, 'a>) -> Result<Cow<'a, str>, Rejection> {
         const EXPECTED: &str = "a symbol of 1 to 1024 bytes of UTF-8 without control characters";
         let wrong = |reason, found: String| reject(reason, Some(self.names[SYMBOL].clone()), EXPECTED, found);
         let symbol = if self.by_key {
@@ -275,7 +275,7 @@ impl Decoder {
     }
 
     /// The text of the number that a required field holds.
-    fn number<'a>(&self, slot: usize, found: &Found<'_, 'a>) -> Result<Cow<'a, str>, Rejection> {
+    fn number<'a>(&self, slot: usize, found: &FieldValue<'_, 'a>) -> Result<Cow<'a, str>, Rejection> {
         let Some(raw) = found.get(slot) else {
             let field = Some(self.names[slot].clone());
             return Err(reject(Reason::Null, field, A_NUMBER, found.absence(slot)));
@@ -283,12 +283,12 @@ impl Decoder {
         number(raw).map_err(|NoString| self.not_a_number(slot, found))
     }
 
-    fn not_a_number(&self, slot: usize, found: &Found<'_, '_>) -> Rejection {
+    fn not_a_number(&self, slot: usize, found: &FieldValue<'_, '_>) -> Rejection {
         let raw = found.get(slot).unwrap_or_default();
         reject(Reason::Type, Some(self.names[slot].clone()), A_NUMBER, shortened(raw))
     }
 
-    fn value(&self, found: &Found<'_, '_>) -> Result<Decimal, Rejection> {
+    fn value(&self, found: &FieldValue<'_, '_>) -> Result<Decimal, Rejection> {
         let text = self.number(VALUE, found)?;
         let wrong = |reason, expected: &'static str| {
             reject(reason, Some(self.names[VALUE].clone()), expected, shortened(&text))
@@ -344,7 +344,7 @@ impl TimeDecoder {
     /// The event time of a record, if it has one.
     pub fn time(&self, record: &Record<'_>) -> Option<EventTime> {
         let text = std::str::from_utf8(record.payload.filter(|_| record.cut_from.is_none())?).ok()?;
-        let mut found = Found::default();
+        let mut found = FieldValue::default();
         self.root.read(text, &mut found).ok()?;
         let ns = decimal::whole(number(found.get(TIME)?).ok()?.as_bytes(), self.unit.places()).ok()?;
         (ns.abs() <= EventTime::LIMIT && found.twice.is_none()).then_some(EventTime(ns))
@@ -401,7 +401,7 @@ impl Node {
     }
 
     /// Finds the configured fields of one object's text, and checks the whole text.
-    fn read<'n, 'a>(&'n self, text: &'a str, found: &mut Found<'n, 'a>) -> Result<(), NotJson> {
+    fn read<'n, 'a>(&'n self, text: &'a str, found: &mut FieldValue<'n, 'a>) -> Result<(), NotJson> {
         let mut json = serde_json::Deserializer::from_str(text);
         let read = if text.trim_ascii_start().starts_with('{') {
             Object { node: self, found }.deserialize(&mut json)
@@ -420,7 +420,7 @@ fn escaped_step(name: &str) -> String {
 
 /// The fields as they were written.
 #[derive(Default)]
-struct Found<'n, 'a> {
+struct FieldValue<'n, 'a> {
     fields: [Option<&'a str>; 4],
     /// One bit for each object on a pointer's way.
     objects: u64,
@@ -430,7 +430,7 @@ struct Found<'n, 'a> {
     shape: Option<(&'n str, &'a str)>,
 }
 
-impl<'a> Found<'_, 'a> {
+impl<'a> FieldValue<'_, 'a> {
     /// What is there and not null.
     fn get(&self, slot: usize) -> Option<&'a str> {
         self.fields[slot].filter(|raw| *raw != "null")
@@ -451,7 +451,7 @@ struct NoString;
 /// Visits one object.
 struct Object<'n, 'f, 'a> {
     node: &'n Node,
-    found: &'f mut Found<'n, 'a>,
+    found: &'f mut FieldValue<'n, 'a>,
 }
 
 impl<'a> DeserializeSeed<'a> for Object<'_, '_, 'a> {

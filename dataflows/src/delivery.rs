@@ -22,7 +22,7 @@ use std::time::Duration;
 
 /// What an answer to a write says. Answers seen on a real InfluxDB 2.7, and those that proxies give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum WriteVerdict {
     /// 204, or what a proxy or a database of the same protocol makes of it: written.
     Done,
     /// The outcome is unknown (a real 500 "timeout" had written): the identical bytes again, after a while.
@@ -37,15 +37,15 @@ pub enum Verdict {
 }
 
 /// What this HTTP status says. `fails`: the text says that it is a failure, or it is a page for people, whatever the status.
-pub fn judge(status: u16, fails: bool) -> Verdict {
+pub fn judge(status: u16, fails: bool) -> WriteVerdict {
     match status {
-        422 if mutants::on(Mutant::PartialIsSuccess) => Verdict::Done,
-        204 => Verdict::Done,
-        200..=202 if !fails => Verdict::Done,
-        408 | 425 | 429 | 500..=599 => Verdict::Again,
-        413 => Verdict::Split,
-        400 | 422 => Verdict::Blame,
-        _ => Verdict::Hold, // 401, 403, 404; and what no InfluxDB answers, such as a redirect
+        422 if mutants::on(Mutant::PartialIsSuccess) => WriteVerdict::Done,
+        204 => WriteVerdict::Done,
+        200..=202 if !fails => WriteVerdict::Done,
+        408 | 425 | 429 | 500..=599 => WriteVerdict::Again,
+        413 => WriteVerdict::Split,
+        400 | 422 => WriteVerdict::Blame,
+        _ => WriteVerdict::Hold, // 401, 403, 404; and what no InfluxDB answers, such as a redirect
     }
 }
 
@@ -296,28 +296,28 @@ mod tests {
     #[test]
     fn answers_are_told_apart() {
         for (status, want) in [
-            (204, Verdict::Done),
-            (200, Verdict::Done),
-            (201, Verdict::Done),
-            (202, Verdict::Done),
-            (429, Verdict::Again),
-            (500, Verdict::Again),
-            (503, Verdict::Again),
-            (413, Verdict::Split),
-            (400, Verdict::Blame),
-            (422, Verdict::Blame),
-            (401, Verdict::Hold),
-            (403, Verdict::Hold),
-            (404, Verdict::Hold),
-            (203, Verdict::Hold),
-            (302, Verdict::Hold),
-            (405, Verdict::Hold),
+            (204, WriteVerdict::Done),
+            (200, WriteVerdict::Done),
+            (201, WriteVerdict::Done),
+            (202, WriteVerdict::Done),
+            (429, WriteVerdict::Again),
+            (500, WriteVerdict::Again),
+            (503, WriteVerdict::Again),
+            (413, WriteVerdict::Split),
+            (400, WriteVerdict::Blame),
+            (422, WriteVerdict::Blame),
+            (401, WriteVerdict::Hold),
+            (403, WriteVerdict::Hold),
+            (404, WriteVerdict::Hold),
+            (203, WriteVerdict::Hold),
+            (302, WriteVerdict::Hold),
+            (405, WriteVerdict::Hold),
         ] {
             assert_eq!(judge(status, false), want, "{status}");
         }
         assert_eq!(
             (judge(200, true), judge(202, true), judge(204, true)),
-            (Verdict::Hold, Verdict::Hold, Verdict::Done)
+            (WriteVerdict::Hold, WriteVerdict::Hold, WriteVerdict::Done)
         );
         assert!(
             too_slow(504, "") && too_slow(500, "timeout") && !too_slow(500, "no space") && !too_slow(429, "timeout")

@@ -1,7 +1,7 @@
 //! The traits by which the heart meets the world, and the one way in which a run ends badly. Whoever implements them
 //! lives in `src/`; tests have in-memory twins.
 
-use crate::checkpoint::{Draft, ObjectRef};
+use crate::checkpoint::{ObjectBuilder, ObjectRef};
 use crate::record::{DeadLetter, LastRecord, PartitionName, Record};
 use crate::row::Row;
 use crate::time::{EventTime, Monotonic, NextOffset, WindowStart};
@@ -43,7 +43,7 @@ impl Halt {
 
 /// A partition as its source found it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Found {
+pub struct Discovered {
     /// Which one.
     pub name: PartitionName,
     /// The first offset to read, if it is there when a chain of runs begins.
@@ -60,20 +60,20 @@ pub struct Found {
 
 /// What a log says of a partition that was read before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recalled {
-    /// As in [`Found`].
+pub struct LogProbe {
+    /// As in [`Discovered`].
     pub log_id: Option<String>,
     /// The first offset that it holds, where that can change.
     pub first: Option<NextOffset>,
     /// Where it ends, uncommitted transactions included.
     pub end: Option<NextOffset>,
     /// The record that was read last.
-    pub last: Memory,
+    pub last: LastRecordCheck,
 }
 
 /// What a log says of the record that was read last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Memory {
+pub enum LastRecordCheck {
     /// Nothing.
     #[default]
     Unknown,
@@ -98,11 +98,11 @@ pub trait LogSource: Send + Sync {
     ///
     /// # Errors
     /// When the log is not what it was (a topic was deleted, an offset is out of range).
-    fn found(&self) -> Result<Vec<Found>, Halt>;
+    fn found(&self) -> Result<Vec<Discovered>, Halt>;
 
     /// What [`LogSource::found`] will tell at its first call, as often as it is asked; nothing where each run finds the same
     /// starts anyway.
-    fn begins_with(&self) -> Vec<Found> {
+    fn begins_with(&self) -> Vec<Discovered> {
         Vec::new()
     }
 
@@ -111,7 +111,7 @@ pub trait LogSource: Send + Sync {
     ///
     /// # Errors
     /// When it does not answer.
-    fn recall(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<Recalled>>, Halt> {
+    fn recall(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<LogProbe>>, Halt> {
         Ok(vec![None; left.len()])
     }
 
@@ -141,7 +141,7 @@ pub trait LogSource: Send + Sync {
     ///
     /// # Errors
     /// When the partition cannot be read from its start offset.
-    fn open(&self, partition: &Found, wake: Wake) -> Result<Box<dyn PartitionReader>, Halt>;
+    fn open(&self, partition: &Discovered, wake: Wake) -> Result<Box<dyn PartitionReader>, Halt>;
 }
 
 /// A partition that holds records which cannot be read now.
@@ -185,7 +185,7 @@ pub trait PartitionReader {
     fn ask_end(&mut self, urgent: bool);
 
     /// The answer to the last question, once.
-    fn answer(&mut self) -> Option<Answer>;
+    fn answer(&mut self) -> Option<EndAnswer>;
 
     /// The last record that was handed out; none where the log cannot change under a run.
     fn last(&self) -> Option<LastRecord> {
@@ -198,7 +198,7 @@ pub trait PartitionReader {
 
 /// What the log said about its end (R8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum EndAnswer {
     /// One past the last offset, uncommitted transactions included.
     End(NextOffset),
     /// No evidence.
@@ -207,7 +207,7 @@ pub enum Answer {
 
 /// What a sink takes, told once at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Takes {
+pub struct RowFilter {
     /// Rows that are not final yet, and each change of them. Else final (and `partial`) rows only, once each.
     pub changes: bool,
     /// Rows marked `partial`.
@@ -231,7 +231,7 @@ pub struct RowBatch {
 
 /// Up to where something is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stored {
+pub struct SinkProgress {
     /// The newest round, or the newest cut, that is stored with all before it.
     pub at: u64,
     /// How long the file was then, in bytes, or which version a database had; none where there is neither.
@@ -250,11 +250,11 @@ pub trait SinkPort {
     ///
     /// # Errors
     /// When the sink will never take its rows: that ends the run.
-    fn stored(&mut self) -> Result<Option<Stored>, Halt>;
+    fn stored(&mut self) -> Result<Option<SinkProgress>, Halt>;
 }
 
 /// Where dead letters go once the cut that holds them is committed.
-pub trait LetterPort {
+pub trait DeadLetterPort {
     /// Offers the letters of one committed cut; gives them back if the queue is full. Never blocks.
     ///
     /// # Errors
@@ -265,7 +265,7 @@ pub trait LetterPort {
     ///
     /// # Errors
     /// When letters cannot be stored.
-    fn stored(&mut self) -> Result<Option<Stored>, Halt>;
+    fn stored(&mut self) -> Result<Option<SinkProgress>, Halt>;
 }
 
 /// Where checkpoints are kept. One per process; shared by its workers.
@@ -291,7 +291,7 @@ pub enum Task {
         /// A name that nothing else in the chain has.
         name: String,
         /// What it holds.
-        draft: Draft,
+        draft: ObjectBuilder,
     },
     /// One object is to be made of several ([`crate::checkpoint::merge`]) and written.
     Merge {

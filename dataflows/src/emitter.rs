@@ -1,6 +1,6 @@
 //! Emitter: on worker 0, merges the workers' rows of a round into (minute, symbol) order and hands them to the sink.
 
-use crate::edge::{Halt, RowBatch, SinkPort, Stored, Takes};
+use crate::edge::{Halt, RowBatch, RowFilter, SinkPort, SinkProgress};
 use crate::graph::outbox::Chunk;
 use crate::row::Row;
 use std::cmp::Reverse;
@@ -10,11 +10,11 @@ use std::collections::{BinaryHeap, VecDeque};
 const BATCH: usize = 5000;
 
 /// One sink and what is on its way there.
-pub struct Outlet {
+pub struct SinkHandle {
     /// For people: which sink.
     pub name: String,
     /// What it takes.
-    pub takes: Takes,
+    pub takes: RowFilter,
     /// The way to it.
     pub port: Box<dyn SinkPort>,
     /// The chain that its rows carry, where they have versions.
@@ -35,7 +35,7 @@ pub(crate) struct Emitter {
     waiting: Option<RowBatch>,
     /// Batches that the sink has taken, since the start.
     batches: u64,
-    stored: Stored,
+    stored: SinkProgress,
 }
 
 /// One worker's chunks of the round.
@@ -70,7 +70,7 @@ impl Emitter {
             seq: u64::MAX,
             waiting: None,
             batches: 0,
-            stored: Stored::default(),
+            stored: SinkProgress::default(),
         }
     }
 
@@ -96,7 +96,7 @@ impl Emitter {
     }
 
     /// Merges and offers as far as chunks and room go. The newest stored round.
-    pub(crate) fn pump(&mut self) -> Result<Stored, Halt> {
+    pub(crate) fn pump(&mut self) -> Result<SinkProgress, Halt> {
         while self.clear() && self.fill() {}
         if let Some(stored) = self.port.stored()?.filter(|stored| stored.at >= self.stored.at) {
             self.stored = stored;

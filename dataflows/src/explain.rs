@@ -2,9 +2,9 @@
 //! Counts are part of a partition's state, so they are of the whole chain of runs, as the ledger's are.
 
 use crate::decode::{Fields, KEY, TimeUnit, is_plausible};
+use crate::escape::escaped;
 use crate::partition::PartitionState;
 use crate::record::{Finding, PartitionName, Reason, Rejection};
-use crate::shown::escaped;
 use crate::time::EventTime;
 use serde::{Deserialize, Serialize};
 use std::fmt;

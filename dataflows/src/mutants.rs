@@ -46,9 +46,9 @@ mutants! {
     EndsWithItsCommit,
     /// `control.rs`: partitions are taken as they are when the parts are there, not as they were at the cut.
     SnapshotNotAwaited,
-    /// `graph/state.rs`: a part of a cut is told before its object is durable.
+    /// `graph/snapshot.rs`: a part of a cut is told before its object is durable.
     ObjectNotAwaited,
-    /// `graph/state.rs`: a batch is filed under the lower bound of its times. Its later updates miss their cut.
+    /// `graph/snapshot.rs`: a batch is filed under the lower bound of its times. Its later updates miss their cut.
     FiledUnderCapability,
     /// `checkpoint/manifest.rs`: a restart goes on with the generation, and so with the epochs, of the run before.
     EpochReused,

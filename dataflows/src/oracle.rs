@@ -23,7 +23,7 @@ pub struct Log<'a> {
 
 /// What must come out.
 #[derive(Debug, Default, PartialEq)]
-pub struct Answer {
+pub struct OracleAnswer {
     /// The last row of every window of every series: final or `partial`.
     pub rows: BTreeMap<(WindowStart, String), Row>,
     /// All dead letters, by partition and offset.
@@ -33,10 +33,16 @@ pub struct Answer {
 }
 
 /// Answers. `exceptions` are the dead letters of the run that the log alone does not give; `market`: all columns.
-pub fn answer(logs: &[Log<'_>], decoder: &Decoder, rule: &Rule, exceptions: &[DeadLetter], market: bool) -> Answer {
+pub fn answer(
+    logs: &[Log<'_>],
+    decoder: &Decoder,
+    rule: &Rule,
+    exceptions: &[DeadLetter],
+    market: bool,
+) -> OracleAnswer {
     let listed: BTreeMap<_, _> =
         exceptions.iter().filter(|l| l.is_exception()).map(|l| ((&l.partition, l.offset), l)).collect();
-    let mut answer = Answer::default();
+    let mut answer = OracleAnswer::default();
     let mut windows: BTreeMap<(WindowStart, String), Vec<(u64, i64, Event<'_>)>> = BTreeMap::new();
     let mut partial_before = Some(EventTime(i64::MIN));
     for log in logs {

@@ -10,7 +10,7 @@
 //! What it does not: that a producer holds nothing back. The log's end proves what the log holds.
 
 use crate::decode::is_plausible;
-use crate::edge::Answer;
+use crate::edge::EndAnswer;
 use crate::explain::{self, RejectedBy};
 use crate::mutants::{self, Mutant};
 use crate::record::{Evidence, LastRecord, Rejection};
@@ -90,8 +90,8 @@ impl Counts {
     }
 }
 
-/// Upper edges of the buckets of [`Behind`], in milliseconds.
-pub const BEHIND_EDGES_MS: [i64; 15] = [
+/// Upper edges of the buckets of [`DelayHistogram`], in milliseconds.
+pub const DELAY_EDGES_MS: [i64; 15] = [
     1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 14_400_000,
     43_200_000, 86_400_000,
 ];
@@ -99,16 +99,16 @@ pub const BEHIND_EDGES_MS: [i64; 15] = [
 /// How far valid records' event times were behind their partition's watermark when they were read, since the run began.
 /// It is no part of the state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Behind {
+pub struct DelayHistogram {
     /// How many were behind by less than each edge and no less than the one before it, and last those beyond all edges.
-    pub counts: [u64; BEHIND_EDGES_MS.len() + 1],
+    pub counts: [u64; DELAY_EDGES_MS.len() + 1],
     /// The sum over those that were behind, in milliseconds.
     pub total_ms: u64,
 }
 
-impl Behind {
+impl DelayHistogram {
     /// Adds those of others.
-    pub fn add(&mut self, other: &Behind) {
+    pub fn add(&mut self, other: &DelayHistogram) {
         self.counts.iter_mut().zip(other.counts).for_each(|(count, more)| *count += more);
         self.total_ms = self.total_ms.saturating_add(other.total_ms);
     }
@@ -116,7 +116,7 @@ impl Behind {
     /// A record with this event time at this watermark.
     fn count(&mut self, time: EventTime, watermark: Option<EventTime>) {
         let ms = watermark.map_or(0, |mark| mark.0.saturating_sub(time.0) / 1_000_000);
-        let bucket = BEHIND_EDGES_MS.iter().position(|edge| ms < *edge).unwrap_or(BEHIND_EDGES_MS.len());
+        let bucket = DELAY_EDGES_MS.iter().position(|edge| ms < *edge).unwrap_or(DELAY_EDGES_MS.len());
         self.counts[bucket] += 1;
         self.total_ms = self.total_ms.saturating_add(u64::try_from(ms).unwrap_or(0));
     }
@@ -197,7 +197,7 @@ pub struct Partition {
     last: Option<LastRecord>,
     rejected_by: Vec<RejectedBy>,
     implausible: i64,
-    behind: Behind,
+    behind: DelayHistogram,
 }
 
 impl Partition {
@@ -230,7 +230,7 @@ impl Partition {
             last: None,
             rejected_by: Vec::new(),
             implausible: 0,
-            behind: Behind::default(),
+            behind: DelayHistogram::default(),
         }
     }
 
@@ -359,11 +359,11 @@ impl Partition {
     }
 
     /// The log's answer to the question that [`Partition::learn`] wanted asked.
-    pub fn answered(&mut self, answer: Answer) {
+    pub fn answered(&mut self, answer: EndAnswer) {
         match answer {
-            Answer::End(end) if self.learnt.is_some() => self.answer = Some(end),
-            Answer::End(_) => {} // a valid record came meanwhile: the answer is about the past
-            Answer::Failed => self.no_evidence(),
+            EndAnswer::End(end) if self.learnt.is_some() => self.answer = Some(end),
+            EndAnswer::End(_) => {} // a valid record came meanwhile: the answer is about the past
+            EndAnswer::Failed => self.no_evidence(),
         }
     }
 
@@ -421,7 +421,7 @@ impl Partition {
     }
 
     /// How far behind its records were.
-    pub fn behind(&self) -> &Behind {
+    pub fn behind(&self) -> &DelayHistogram {
         &self.behind
     }
 }

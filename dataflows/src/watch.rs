@@ -3,13 +3,15 @@
 //!
 //! It runs ahead of what is committed, and steps back with a run that was killed. What it promises: marks are told only
 //! after all rows that they make final, so that a row which is called final by them has its final numbers. A row that
-//! could not be told is named ([`LiveRows::lost`]).
+//! could not be told is named ([`PreviewRows::lost`]).
 
 use crate::checkpoint::Manifest;
-use crate::control::{Control, Marks, Status};
-use crate::partition::Behind;
+use crate::control::Control;
+use crate::marks::Marks;
+use crate::partition::DelayHistogram;
 use crate::record::DeadLetter;
 use crate::row::Row;
+use crate::status::Status;
 use crate::time::{Epoch, Monotonic, SECOND, WindowStart};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -19,7 +21,7 @@ const STATUS_EVERY: i64 = SECOND / 10;
 
 /// Rows as they are now, from one worker.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct LiveRows {
+pub struct PreviewRows {
     /// The numbers of windows that changed. The state in them says nothing: it follows from the marks.
     pub rows: Vec<Row>,
     /// Rows up to this window were left out: more changed than could be told, or they were forgotten meanwhile.
@@ -29,19 +31,19 @@ pub struct LiveRows {
 /// Is told by worker 0, between two steps of the dataflow: returns at once.
 pub trait Watcher {
     /// Rows that changed.
-    fn rows(&mut self, rows: LiveRows);
+    fn rows(&mut self, rows: PreviewRows);
     /// All rows are told that these marks make final.
     fn marks(&mut self, marks: Marks);
     /// How the run is, at most every 100 ms, and when it cannot go on. [`Status::newest`] may be ahead of the marks that
     /// were told.
-    fn status(&mut self, status: &Status, behind: &Behind);
+    fn status(&mut self, status: &Status, behind: &DelayHistogram);
     /// Dead letters of a cut that was committed just now.
     fn letters(&mut self, letters: &[DeadLetter]);
 }
 
 /// The objects of the newest manifest that is committed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Saved {
+pub struct StateSize {
     /// Its number.
     pub seq: u64,
     /// Bytes of its objects.
@@ -50,11 +52,11 @@ pub struct Saved {
     pub objects: usize,
 }
 
-impl Saved {
+impl StateSize {
     /// What this manifest names.
     pub(crate) fn of(manifest: &Manifest) -> Self {
         let objects = || manifest.parts.iter().flat_map(|part| &part.objects);
-        Saved { seq: manifest.seq, bytes: objects().map(|object| object.bytes).sum(), objects: objects().count() }
+        StateSize { seq: manifest.seq, bytes: objects().map(|object| object.bytes).sum(), objects: objects().count() }
     }
 }
 
@@ -66,16 +68,16 @@ pub(crate) struct Watch {
     told: Option<Epoch>,
     status_at: Option<Monotonic>,
     /// The newest of each worker.
-    behind: Vec<Behind>,
+    behind: Vec<DelayHistogram>,
 }
 
 impl Watch {
     pub(crate) fn new(watcher: Box<dyn Watcher>, workers: usize) -> Self {
-        let behind = vec![Behind::default(); workers];
+        let behind = vec![DelayHistogram::default(); workers];
         Watch { watcher, waiting: VecDeque::new(), told: None, status_at: None, behind }
     }
 
-    pub(crate) fn behind(&mut self, worker: usize, behind: Behind) {
+    pub(crate) fn behind(&mut self, worker: usize, behind: DelayHistogram) {
         self.behind[worker] = behind;
     }
 
@@ -87,7 +89,7 @@ impl Watch {
 
     /// After a round of Control. `rows` came since the last; those of epochs before `through` have all come, of all
     /// epochs for none.
-    pub(crate) fn look(&mut self, rows: Vec<LiveRows>, through: Option<Epoch>, control: &Control, now: Monotonic) {
+    pub(crate) fn look(&mut self, rows: Vec<PreviewRows>, through: Option<Epoch>, control: &Control, now: Monotonic) {
         rows.into_iter().for_each(|rows| self.watcher.rows(rows));
         let (epoch, marks) = control.weighed();
         if self.waiting.back().is_none_or(|(last, _)| *last < epoch) && self.told.is_none_or(|told| told < epoch) {
@@ -111,7 +113,7 @@ impl Watch {
 
     /// How the run is.
     pub(crate) fn status(&mut self, control: &Control) {
-        let mut behind = Behind::default();
+        let mut behind = DelayHistogram::default();
         self.behind.iter().for_each(|worker| behind.add(worker));
         self.watcher.status(&control.status(), &behind);
     }

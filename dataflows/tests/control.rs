@@ -6,14 +6,16 @@
 mod nightly;
 
 use minutely_dataflows::checkpoint::{self, Manifest, ObjectRef};
-use minutely_dataflows::control::{AtEnd, Control, Decision, Facts, Part, Reading, Settings};
-use minutely_dataflows::edge::{Found, Halt, HaltKind, Stored, Takes};
+use minutely_dataflows::control::Control;
+use minutely_dataflows::edge::{Discovered, Halt, HaltKind, RowFilter, SinkProgress};
 use minutely_dataflows::partition::{Counts, PartitionState, UNKNOWN};
+use minutely_dataflows::protocol::{CutPart, Decision, Facts, Reading};
 use minutely_dataflows::record::PartitionName;
+use minutely_dataflows::settings::{AtEnd, Settings};
 use minutely_dataflows::time::{Epoch, EventTime, Monotonic, NextOffset, SECOND, WindowStart};
 use std::collections::BTreeMap;
 
-const FINAL: Takes = Takes { changes: false, partial: true, open_every: 0 };
+const FINAL: RowFilter = RowFilter { changes: false, partial: true, open_every: 0 };
 const MINUTE: i64 = 60 * SECOND;
 /// When the first record happened.
 const BEGAN: i64 = 1_767_600_000 * SECOND;
@@ -55,7 +57,7 @@ impl Stage {
             traced: None,
             lost: 0,
         };
-        let found = (0..partitions).map(|number| Found {
+        let found = (0..partitions).map(|number| Discovered {
             name: PartitionName { log: "ticks".into(), number: i32::try_from(number).ok() },
             start: NextOffset(0),
             earliest: NextOffset(0),
@@ -78,7 +80,7 @@ impl Stage {
 
     fn tell(&mut self, facts: Facts) -> Result<Decision, Halt> {
         let facts = Facts {
-            stored: vec![Stored { at: self.stored, position: None }],
+            stored: vec![SinkProgress { at: self.stored, position: None }],
             batches: vec![self.batches],
             letters_waiting: self.letters_waiting,
             letter_bytes: self.letter_bytes,
@@ -98,7 +100,7 @@ impl Stage {
     /// All is there of an epoch that has ended.
     fn gathered(&mut self, epoch: Epoch) -> Result<Decision, Halt> {
         let counted: i64 = self.states.iter().map(|state| state.counts.counted).sum();
-        let part = Part {
+        let part = CutPart {
             cut: epoch,
             worker: 0,
             arrived: counted - self.lost,
@@ -174,7 +176,7 @@ fn at_max_keys_a_slow_sink_stops_the_reading_and_not_the_commits() {
         stage.stored = 2;
         let told = stage.passes(0).unwrap();
         assert_eq!(told.line, Some(WindowStart(BEGAN + 20 * MINUTE)));
-        assert_eq!(told.guide.reading, Reading::Behind, "what is held now is held for whoever holds W back");
+        assert_eq!(told.guide.reading, Reading::HoldingBack, "what is held now is held for whoever holds W back");
         assert!(!stage.control.status().waits_for_sinks);
         stage.keys = 3;
         assert_eq!(stage.cut().unwrap().guide.reading, Reading::All);
@@ -184,7 +186,7 @@ fn at_max_keys_a_slow_sink_stops_the_reading_and_not_the_commits() {
 #[test]
 fn keys_that_a_run_begins_with_count_before_its_first_commit() {
     let object = ObjectRef::of("000001-000-00000001", b"x", 12);
-    let parts = vec![checkpoint::Part { objects: vec![object], line: None }];
+    let parts = vec![checkpoint::WorkerObjects { objects: vec![object], line: None }];
     let chain = Manifest { parts, ..Manifest::fresh(BTreeMap::new()) };
     let mut stage = Stage::new(Settings { max_keys: 10, ..Settings::default() }, 1, Some(chain));
     assert_eq!(stage.reading(), Reading::Nothing);
@@ -391,7 +393,7 @@ fn windows_are_counted_as_they_are_made() {
         stage.reading()
     };
     assert_eq!(held(&mut stage, 9), Reading::All);
-    assert_eq!(held(&mut stage, 10), Reading::Behind, "before any commit has them");
+    assert_eq!(held(&mut stage, 10), Reading::HoldingBack, "before any commit has them");
     // Twenty minutes on, some are final by a W that is not committed: the next commit comes first, at once.
     stage.reads(0, 20 * MINUTE);
     stage.tell(Facts { first: true, ..Facts::default() }).unwrap();
@@ -409,8 +411,8 @@ fn windows_are_counted_as_they_are_made() {
 #[test]
 fn a_partition_that_a_first_manifest_names_is_as_complete_as_one_that_is_found() {
     let name = PartitionName { log: "ticks".into(), number: Some(0) };
-    let found = Found { name, start: NextOffset(5), earliest: NextOffset(0), end: Some(1000), log_id: None };
-    let taken = checkpoint::Taken { found, state: None, floor: None, complete_from: None };
+    let found = Discovered { name, start: NextOffset(5), earliest: NextOffset(0), end: Some(1000), log_id: None };
+    let taken = checkpoint::PartitionSnapshot { found, state: None, floor: None, complete_from: None };
     let chain = Manifest { partitions: vec![taken], ..Manifest::fresh(BTreeMap::new()) };
     let at = Some(EventTime(BEGAN));
     let mut stage = Stage::new(Settings { complete_from: at, ..Settings::default() }, 1, Some(chain));

@@ -10,7 +10,7 @@
 mod lagging;
 
 use fastrand::Rng;
-use minutely_dataflows::edge::Answer;
+use minutely_dataflows::edge::EndAnswer;
 use minutely_dataflows::partition::{Partition, PartitionState, Rule, Verdict, least_to_follow, least_watermark};
 use minutely_dataflows::record::{Evidence, Finding, Reason, Rejection};
 use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, Windowing};
@@ -120,7 +120,7 @@ fn run(seed: u64) -> Seen {
             }
             if let Some(end) = reader.asked.filter(|_| rng.u8(..3) > 0) {
                 reader.asked = None;
-                let answer = if rng.u8(..10) == 0 { Answer::Failed } else { Answer::End(NextOffset(end as i64)) };
+                let answer = if rng.u8(..10) == 0 { EndAnswer::Failed } else { EndAnswer::End(NextOffset(end as i64)) };
                 rule.answered(answer);
             }
             rule.settle(now);

@@ -9,12 +9,12 @@ mod memory;
 use hostile::{Kind, Partition};
 use memory::run;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
-use minutely_dataflows::control::Settings;
 use minutely_dataflows::decode::{Decoder, Fields};
-use minutely_dataflows::edge::Takes;
+use minutely_dataflows::edge::RowFilter;
 use minutely_dataflows::oracle;
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::row::Row;
+use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::{SECOND, State, Windowing};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,10 +22,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Final rows that were seen by whoever watched.
 static SEEN: AtomicUsize = AtomicUsize::new(0);
 
-const CHANGES: Takes = Takes { changes: true, partial: true, open_every: 0 };
-const FINAL: Takes = Takes { changes: false, partial: false, open_every: 0 };
-const ALL_FINAL: Takes = Takes { changes: false, partial: true, open_every: 0 };
-const LIVE: Takes = Takes { changes: true, partial: true, open_every: SECOND / 50 };
+const CHANGES: RowFilter = RowFilter { changes: true, partial: true, open_every: 0 };
+const FINAL: RowFilter = RowFilter { changes: false, partial: false, open_every: 0 };
+const ALL_FINAL: RowFilter = RowFilter { changes: false, partial: true, open_every: 0 };
+const LIVE: RowFilter = RowFilter { changes: true, partial: true, open_every: SECOND / 50 };
 
 fn check<A: Accumulate>(partitions: &[Partition], settings: &Settings, workers: usize, market: bool) {
     let decoder = Decoder::new(&Fields::default()).unwrap();

@@ -3,17 +3,18 @@
 use crate::lines::Lines;
 use crate::store::Store;
 use minutely_dataflows::acc::Accumulate;
-use minutely_dataflows::control::{Settings, Status};
 use minutely_dataflows::decode::{Decoder, Fields};
-use minutely_dataflows::drive::{Alarm, Lead, drive};
 use minutely_dataflows::edge::{
-    Answer, Clock, Found, Halt, HaltKind, LetterPort, LogSource, ManifestPort, PartitionReader, RowBatch, SinkPort,
-    Stored, Takes, Wake,
+    Clock, DeadLetterPort, Discovered, EndAnswer, Halt, HaltKind, LogSource, ManifestPort, PartitionReader, RowBatch,
+    RowFilter, SinkPort, SinkProgress, Wake,
 };
-use minutely_dataflows::emitter::Outlet;
+use minutely_dataflows::emitter::SinkHandle;
 use minutely_dataflows::record::{DeadLetter, PartitionName, Record};
+use minutely_dataflows::settings::Settings;
+use minutely_dataflows::status::Status;
 use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, first_epoch};
-use minutely_dataflows::{Job, Kept};
+use minutely_dataflows::worker::{Alarm, LeaderOutputs, drive};
+use minutely_dataflows::{Job, Restored};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ pub struct Hands {
     /// Receives the rows.
     pub rows: Box<dyn SinkPort + Send>,
     /// What it takes.
-    pub takes: Takes,
+    pub takes: RowFilter,
     /// Is shown each commit.
     pub watch: Box<dyn FnMut(&Status) + Send>,
     /// Set: the run is to end.
@@ -53,7 +54,8 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, hands:
         let stop = lead.as_ref().map(|hands| Arc::clone(&hands.stop));
         let store = lead.as_ref().and_then(|hands| hands.store.clone());
         let manifests = store.as_ref().map(|store| store.manifests() as Box<dyn ManifestPort>);
-        let state = store.map(|store| Kept { head: Arc::new(store.head()), store: Arc::new(store), lines: vec![None] });
+        let state =
+            store.map(|store| Restored { head: Arc::new(store.head()), store: Arc::new(store), lines: vec![None] });
         let job = Job {
             settings: settings.clone(),
             decoder: decoder.clone(),
@@ -67,8 +69,8 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, hands:
             rest: Rc::new(minutely_dataflows::park),
             live: None,
         };
-        let lead = lead.map(|Hands { rows, takes, watch, .. }| Lead {
-            outlets: vec![Outlet { name: "rows".into(), takes, port: rows, chain: None }],
+        let lead = lead.map(|Hands { rows, takes, watch, .. }| LeaderOutputs {
+            outlets: vec![SinkHandle { name: "rows".into(), takes, port: rows, chain: None }],
             letters: Box::new(NoLetters),
             letters_name: "none".into(),
             manifests,
@@ -108,18 +110,18 @@ impl Files {
 }
 
 impl LogSource for Files {
-    fn found(&self) -> Result<Vec<Found>, Halt> {
+    fn found(&self) -> Result<Vec<Discovered>, Halt> {
         if self.told.swap(true, Ordering::Relaxed) {
             return Ok(Vec::new());
         }
         let found = |path: &PathBuf| {
             let name = PartitionName { log: path.display().to_string(), number: None };
-            Found { name, start: NextOffset(0), earliest: NextOffset(0), end: Some(i64::MAX), log_id: None }
+            Discovered { name, start: NextOffset(0), earliest: NextOffset(0), end: Some(i64::MAX), log_id: None }
         };
         Ok(self.paths.iter().map(found).collect())
     }
 
-    fn open(&self, found: &Found, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
+    fn open(&self, found: &Discovered, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
         let lines = Lines::open(Path::new(&found.name.log)).map_err(|error| unreadable(&error))?;
         Ok(Box::new(FileReader { lines, next: found.start }))
     }
@@ -154,7 +156,7 @@ impl PartitionReader for FileReader {
         self.lines.ended()
     }
     fn ask_end(&mut self, _: bool) {}
-    fn answer(&mut self) -> Option<Answer> {
+    fn answer(&mut self) -> Option<EndAnswer> {
         None
     }
     fn nap(&self) -> Duration {
@@ -200,10 +202,10 @@ impl SinkPort for Csv {
         }
         Ok(())
     }
-    fn stored(&mut self) -> Result<Option<Stored>, Halt> {
+    fn stored(&mut self) -> Result<Option<SinkProgress>, Halt> {
         match self.trouble.take() {
             Some(trouble) => Err(Halt::new(HaltKind::Unreachable, format!("rows cannot be written: {trouble}"))),
-            None => Ok(self.stored.map(|at| Stored { at, position: None })),
+            None => Ok(self.stored.map(|at| SinkProgress { at, position: None })),
         }
     }
 }
@@ -219,18 +221,18 @@ impl SinkPort for Nowhere {
         }
         Ok(())
     }
-    fn stored(&mut self) -> Result<Option<Stored>, Halt> {
-        Ok(self.0.map(|at| Stored { at, position: None }))
+    fn stored(&mut self) -> Result<Option<SinkProgress>, Halt> {
+        Ok(self.0.map(|at| SinkProgress { at, position: None }))
     }
 }
 
 struct NoLetters;
 
-impl LetterPort for NoLetters {
+impl DeadLetterPort for NoLetters {
     fn offer(&mut self, _: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
         Err(letters) // a made-up log has none: a run with some does not end
     }
-    fn stored(&mut self) -> Result<Option<Stored>, Halt> {
+    fn stored(&mut self) -> Result<Option<SinkProgress>, Halt> {
         Ok(None)
     }
 }

@@ -1,4 +1,4 @@
-//! A folder of checkpoints, written as the product writes its own (`src/state/`: temporary file, fsync, rename, fsync of the
+//! A folder of checkpoints, written as the product writes its own (`src/store/`: temporary file, fsync, rename, fsync of the
 //! folder; a thread for objects, one for manifests), and counted.
 
 use minutely_dataflows::checkpoint::{Manifest, Object, ObjectRef, merge};

@@ -72,7 +72,7 @@ impl Secret {
         proof
     }
 
-    /// Is this the proof of that text? Takes as long for any other.
+    /// Is this the proof of that text? RowFilter as long for any other.
     pub(super) fn proves(&self, text: &[u8], proof: &[u8]) -> bool {
         hmac::verify(&self.0, text, proof).is_ok()
     }

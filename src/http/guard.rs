@@ -58,7 +58,7 @@ impl Token {
         Ok(Some(Token(text)))
     }
 
-    /// Takes as long for any other of the same length.
+    /// RowFilter as long for any other of the same length.
     fn is(&self, other: &str) -> bool {
         let differences = self.0.bytes().zip(other.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
         self.0.len() == other.len() && differences == 0

@@ -6,12 +6,13 @@
 use super::rows::LiveRow;
 use super::view::{Letter, MOST_LETTERS, View};
 use super::{About, status};
-use minutely_dataflows::control::{Marks, Status};
-use minutely_dataflows::partition::Behind;
+use minutely_dataflows::marks::Marks;
+use minutely_dataflows::partition::DelayHistogram;
 use minutely_dataflows::record::DeadLetter;
 use minutely_dataflows::row::Row;
+use minutely_dataflows::status::Status;
 use minutely_dataflows::time::{EventTime, Monotonic, SECOND, WindowStart};
-use minutely_dataflows::watch::{LiveRows, Watcher};
+use minutely_dataflows::watch::{PreviewRows, Watcher};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -40,7 +41,7 @@ struct Queue {
     count: usize,
     lost: Option<WindowStart>,
     marks: Option<Marks>,
-    status: Option<(Status, Behind)>,
+    status: Option<(Status, DelayHistogram)>,
     letters: VecDeque<Letter>,
 }
 
@@ -184,7 +185,7 @@ impl Hub {
         self.started
     }
 
-    /// Takes what comes, and makes events of it, for ever.
+    /// RowFilter what comes, and makes events of it, for ever.
     pub(super) async fn work(&self) {
         let mut status_at = None;
         loop {
@@ -258,7 +259,7 @@ impl Watching {
 }
 
 impl Watcher for Watching {
-    fn rows(&mut self, LiveRows { rows, lost }: LiveRows) {
+    fn rows(&mut self, PreviewRows { rows, lost }: PreviewRows) {
         self.put(|queue| {
             queue.lost = queue.lost.max(lost);
             if queue.count + rows.len() > MOST_QUEUED {
@@ -274,7 +275,7 @@ impl Watcher for Watching {
         self.put(|queue| queue.marks = Some(marks));
     }
 
-    fn status(&mut self, status: &Status, behind: &Behind) {
+    fn status(&mut self, status: &Status, behind: &DelayHistogram) {
         let news = (status.clone(), behind.clone());
         self.put(|queue| queue.status = Some(news));
     }
@@ -304,7 +305,7 @@ mod tests {
         let minute = |n: i64| WindowStart(n * 60 * SECOND);
         let mut told = |rows, lost, w| {
             let from = hub.ring().last;
-            watching.rows(LiveRows { rows, lost });
+            watching.rows(PreviewRows { rows, lost });
             watching.marks(Marks { w: Some(EventTime(w)), ..Marks::default() });
             hub.turn(&mut None);
             let events: Vec<_> = hub.ring().after(from).unwrap().map(|(_, event)| event).collect();

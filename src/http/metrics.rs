@@ -7,7 +7,7 @@ use super::{Server, api};
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, Response, header};
-use minutely_dataflows::partition::BEHIND_EDGES_MS;
+use minutely_dataflows::partition::DELAY_EDGES_MS;
 use std::fmt::{Display, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -161,7 +161,7 @@ fn lateness(out: &mut Text, now: &Now) {
         "How far valid records were behind their partition's watermark when they were read, since the run began.";
     out.metric("minutely_record_lateness_seconds", "histogram", help);
     let mut sum = 0;
-    for (edge, count) in BEHIND_EDGES_MS.iter().zip(now.behind.counts) {
+    for (edge, count) in DELAY_EDGES_MS.iter().zip(now.behind.counts) {
         sum += count;
         out.sample("_bucket", &[("le", &(edge / 1000).to_string())], sum);
     }

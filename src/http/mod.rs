@@ -25,14 +25,15 @@ mod view;
 
 pub(crate) use place::{DEFAULT, Listening, Place};
 
-use crate::clock::Clock;
+use crate::clock::SystemClock;
 use connections::Connections;
 pub(crate) use hub::EVERY_NS;
 use hub::Hub;
-use minutely_dataflows::control::{Settings, Status};
 use minutely_dataflows::decode::TimeUnit;
 use minutely_dataflows::edge::{Halt, HaltKind, Waiting};
 use minutely_dataflows::row::Row;
+use minutely_dataflows::settings::Settings;
+use minutely_dataflows::status::Status;
 use minutely_dataflows::time::{EventTime, WindowStart};
 use minutely_dataflows::watch::Watcher;
 use std::sync::Arc;
@@ -107,7 +108,7 @@ pub(crate) struct About {
     pub(crate) history: Option<Arc<dyn History>>,
     /// Rows as the CSV sink writes them; its header for none.
     pub(crate) csv: fn(&About, Option<&[Row]>) -> Vec<u8>,
-    pub(crate) clock: Clock,
+    pub(crate) clock: SystemClock,
     /// How many files the process may have open.
     pub(crate) open_files: u64,
 }
@@ -184,7 +185,7 @@ mod testing {
             since: None,
             history: None,
             csv: |_, _| Vec::new(),
-            clock: Clock::start(),
+            clock: SystemClock::start(),
             open_files: 1024,
         }
     }

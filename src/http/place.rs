@@ -73,7 +73,7 @@ impl Place {
         if mistakes.is_empty() { Ok(Some(place)) } else { Err(mistakes) }
     }
 
-    /// Takes a port; none if all that would do are taken.
+    /// RowFilter a port; none if all that would do are taken.
     ///
     /// # Errors
     /// 69 when the address that was named cannot be had.

@@ -1,7 +1,7 @@
 //! Rows in memory and as JSON.
 
-use minutely_dataflows::control::Marks;
 use minutely_dataflows::decimal::Decimal;
+use minutely_dataflows::marks::Marks;
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::row::{MarketRow, Row};
 use minutely_dataflows::time::{EventTime, State, WindowStart};

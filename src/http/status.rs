@@ -6,11 +6,12 @@ use super::{About, Server, SourceNow, api};
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::Response;
-use minutely_dataflows::control::{self, Ledger, Marks};
-use minutely_dataflows::edge::{Found, Waiting};
+use minutely_dataflows::edge::{Discovered, Waiting};
 use minutely_dataflows::explain::{self, Rejected, RejectedBy};
-use minutely_dataflows::partition::{BEHIND_EDGES_MS, PartitionState};
+use minutely_dataflows::marks::Marks;
+use minutely_dataflows::partition::{DELAY_EDGES_MS, PartitionState};
 use minutely_dataflows::record::PartitionName;
+use minutely_dataflows::status::{self, Ledger};
 use minutely_dataflows::time::{EventTime, Monotonic, SECOND, WindowStart};
 use serde::Serialize;
 use std::sync::Arc;
@@ -103,8 +104,8 @@ struct LedgerNow {
 
 #[derive(Serialize)]
 struct Lateness {
-    edges_ms: [i64; BEHIND_EDGES_MS.len()],
-    counts: [u64; BEHIND_EDGES_MS.len() + 1],
+    edges_ms: [i64; DELAY_EDGES_MS.len()],
+    counts: [u64; DELAY_EDGES_MS.len() + 1],
 }
 
 #[derive(Serialize)]
@@ -214,7 +215,8 @@ pub(super) fn text(view: &View, about: &About, started: EventTime) -> String {
     let partitions = status.partitions.iter().enumerate();
     let SourceNow { trouble: source_trouble, mut concerns, waiting } = (about.source_now)();
     concerns.extend(waiting.iter().filter(|waiting| !waiting.is_trouble).map(Waiting::told));
-    let waits = |found: &Found| waiting.iter().find(|one| one.partition == found.name).map(|one| one.what.as_str());
+    let waits =
+        |found: &Discovered| waiting.iter().find(|one| one.partition == found.name).map(|one| one.what.as_str());
     concerns.extend((about.partial)(status));
     let sinks_now = (about.sinks_now)();
     let sinks = about.sinks.iter().zip(sinks_now).enumerate().map(|(n, (name, sink))| {
@@ -272,7 +274,7 @@ pub(super) fn text(view: &View, about: &About, started: EventTime) -> String {
             keys: status.ledger.keys,
             balances: balances(&status.ledger),
         },
-        lateness: Lateness { edges_ms: BEHIND_EDGES_MS, counts: now.behind.counts },
+        lateness: Lateness { edges_ms: DELAY_EDGES_MS, counts: now.behind.counts },
         dead_letters: DeadLetters {
             count: counts.late + counts.rejected + counts.quarantined,
             rejected: rejected(status).iter().map(rejected_now).collect(),
@@ -291,11 +293,11 @@ fn whole(time: EventTime) -> Ms {
 }
 
 /// Nanoseconds since the partition's last valid record.
-fn silence(now: &Now, monotonic: Monotonic, (_, state): &(Found, Option<PartitionState>)) -> i64 {
+fn silence(now: &Now, monotonic: Monotonic, (_, state): &(Discovered, Option<PartitionState>)) -> i64 {
     state.as_ref().map_or(0, |state| state.silence + (monotonic.0 - now.at.0.0).max(0))
 }
 
-fn partition((found, state): &(Found, Option<PartitionState>), holds_w: bool, silence: i64) -> Partition {
+fn partition((found, state): &(Discovered, Option<PartitionState>), holds_w: bool, silence: i64) -> Partition {
     let start = state.as_ref().map_or(found.start, |state| state.start).0;
     let counts = state.as_ref().map(|state| state.counts).unwrap_or_default();
     let state = state.as_ref();
@@ -322,11 +324,11 @@ fn partition((found, state): &(Found, Option<PartitionState>), holds_w: bool, si
 }
 
 /// Rejected records by reason and field, the most frequent first.
-pub(super) fn rejected(status: &control::Status) -> Vec<Rejected<'_>> {
+pub(super) fn rejected(status: &status::Status) -> Vec<Rejected<'_>> {
     explain::rejected(known_states(status))
 }
 
-fn known_states(status: &control::Status) -> impl Iterator<Item = (&PartitionName, &PartitionState)> + Clone {
+fn known_states(status: &status::Status) -> impl Iterator<Item = (&PartitionName, &PartitionState)> + Clone {
     status.partitions.iter().filter_map(|(found, state)| Some((&found.name, state.as_ref()?)))
 }
 
@@ -356,7 +358,7 @@ fn open_minute<'a>(
     now: &Now,
     holder: Option<usize>,
     (monotonic, wall): (Monotonic, EventTime),
-    waits: &dyn Fn(&Found) -> Option<&'a str>,
+    waits: &dyn Fn(&Discovered) -> Option<&'a str>,
 ) -> Option<OpenMinute> {
     let minute = view.first_from(view.rule().windowing.first_not_closed(view.marks.w))?;
     let Some(of @ (found, state)) = holder.and_then(|holder| now.status.partitions.get(holder)) else {
@@ -399,7 +401,7 @@ fn open_minute<'a>(
 }
 
 /// What was read of a partition that has shown no event time.
-fn no_valid_record(found: &Found, state: &PartitionState) -> String {
+fn no_valid_record(found: &Discovered, state: &PartitionState) -> String {
     let counts = &state.counts;
     if counts.read == 0 {
         return "of which nothing has been read yet".into();
@@ -458,7 +460,7 @@ mod tests {
     fn a_partition_of_rejected_records_says_why() {
         let name = PartitionName { log: "ticks".into(), number: Some(3) };
         let start = minutely_dataflows::time::NextOffset(0);
-        let found = Found { name, start, earliest: start, end: None, log_id: None };
+        let found = Discovered { name, start, earliest: start, end: None, log_id: None };
         let decoder = Decoder::new(&Fields::default()).unwrap();
         let mut partition = Partition::new(Rule::default(), 0, start, false, None, Monotonic(0));
         let nothing = partition.report(None, Monotonic(0));
@@ -473,7 +475,7 @@ mod tests {
             "{said}"
         );
         let now = Now {
-            status: control::Status { partitions: vec![(found, Some(state))], ..Default::default() },
+            status: status::Status { partitions: vec![(found, Some(state))], ..Default::default() },
             ..Now::default()
         };
         let about = testing::about();

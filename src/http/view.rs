@@ -2,10 +2,11 @@
 
 use super::rows::{Held, LiveRow};
 use super::{About, Wanted};
-use minutely_dataflows::control::{Marks, Status};
-use minutely_dataflows::partition::{Behind, Rule};
+use minutely_dataflows::marks::Marks;
+use minutely_dataflows::partition::{DelayHistogram, Rule};
 use minutely_dataflows::record::DeadLetter;
 use minutely_dataflows::row::Row;
+use minutely_dataflows::status::Status;
 use minutely_dataflows::time::{EventTime, Monotonic, SECOND, WindowStart};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
@@ -59,7 +60,7 @@ impl Letter {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Now {
     pub(super) status: Status,
-    pub(super) behind: Behind,
+    pub(super) behind: DelayHistogram,
     pub(super) at: Monotonic0,
     pub(super) records_per_s: f64,
 }
@@ -131,7 +132,7 @@ impl View {
         }
     }
 
-    /// Takes a row; gives it back with the name that all rows of its symbol share.
+    /// RowFilter a row; gives it back with the name that all rows of its symbol share.
     pub(super) fn take(&mut self, row: Row) -> LiveRow {
         let symbol = match self.symbols.get_key_value(row.symbol.as_str()) {
             Some((name, _)) => Arc::clone(name),
@@ -172,7 +173,7 @@ impl View {
         self.since = self.since.max(Some(WindowStart(minute.0.saturating_add(self.rule.windowing.length))));
     }
 
-    pub(super) fn status(&mut self, status: Status, behind: Behind, at: Monotonic, wall: EventTime) {
+    pub(super) fn status(&mut self, status: Status, behind: DelayHistogram, at: Monotonic, wall: EventTime) {
         let read: i64 = status.partitions.iter().filter_map(|(_, state)| Some(state.as_ref()?.counts.read)).sum();
         let (since, before) = *self.rate_from.get_or_insert((at, read));
         let mut records_per_s = self.now.as_ref().map_or(0.0, |now| now.records_per_s);

@@ -2,7 +2,7 @@
 //! good ends it.
 
 use super::stamps::Retention;
-use crate::live::say;
+use crate::console::say;
 use crate::sources::kafka::{
     Address, Context, address, login_mistakes, lower, producer_config, property_mistake, reason, token,
 };

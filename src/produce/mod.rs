@@ -13,9 +13,9 @@ mod pace;
 mod stamps;
 
 use crate::args::ProduceArgs;
-use crate::clock::Clock;
+use crate::clock::SystemClock;
 use crate::config::{self, Mistakes};
-use crate::live::{mark, say};
+use crate::console::{mark, say};
 use crate::sources::{self, SourceOptions, Start};
 use crate::uri::shown;
 use kafka::Writer;
@@ -118,7 +118,7 @@ struct Partition {
 ///
 /// # Errors
 /// 64: the topic has fewer partitions than the source. 69: a broker does not take what is written.
-pub(crate) fn run(plan: Plan, clock: Clock, stop: &Arc<AtomicBool>, begun: &AtomicBool) -> Result<(), Halt> {
+pub(crate) fn run(plan: Plan, clock: SystemClock, stop: &Arc<AtomicBool>, begun: &AtomicBool) -> Result<(), Halt> {
     let options = SourceOptions {
         run_start: plan.run_start.unwrap_or_else(|| clock.wall()),
         bounded: plan.bounded,
@@ -176,7 +176,7 @@ fn copy(
     mut plan: Plan,
     partitions: &mut [Partition],
     writer: &Writer,
-    clock: Clock,
+    clock: SystemClock,
     stop: &Arc<AtomicBool>,
 ) -> Result<Copied, Halt> {
     let began = Instant::now();

@@ -9,7 +9,7 @@ use super::port::{Health, Leave, Pauses, Stop};
 use super::rotate::{Member, Position, Rotate, Series};
 use super::unbegun::Unbegun;
 use super::{RowWriter, SinkOptions};
-use crate::clock::Clock;
+use crate::clock::SystemClock;
 use crate::text::CsvText;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::Row;
@@ -41,7 +41,7 @@ struct Rotation<P> {
     series: Series,
     rotate: Rotate,
     member: Member,
-    clock: Clock,
+    clock: SystemClock,
     health: Arc<Health>,
     stop: Stop,
     place: fn(&Path, Claim) -> Result<P, Halt>,

@@ -19,7 +19,7 @@ use super::port::{Health, Leave, Pauses, Stop, Worker};
 use crate::text::rfc3339;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use minutely_dataflows::edge::{Halt, HaltKind, LetterPort, Stored, Wake};
+use minutely_dataflows::edge::{DeadLetterPort, Halt, HaltKind, SinkProgress, Wake};
 use minutely_dataflows::record::{DeadLetter, Evidence};
 use minutely_dataflows::time::EventTime;
 use serde::Serialize;
@@ -31,7 +31,7 @@ use std::sync::Arc;
 /// Dead letters' way out, and how it is.
 pub(crate) struct OpenLetters {
     /// Where they are offered.
-    pub(crate) port: Box<dyn LetterPort + Send>,
+    pub(crate) port: Box<dyn DeadLetterPort + Send>,
     /// Whether they get through.
     pub(crate) health: Arc<Health>,
 }
@@ -65,7 +65,7 @@ pub(crate) fn open_letters(path: &Path, wake: Wake, keep: Option<u64>, take_over
             return Ok(None);
         };
         let position = Some(writer.store(&letters)?);
-        Ok(Some(Stored { at, position }))
+        Ok(Some(SinkProgress { at, position }))
     };
     let port = Worker::start("dead-letters", wake, stop, work)?;
     Ok(OpenLetters { port: Box::new(Port(port)), health })
@@ -73,12 +73,12 @@ pub(crate) fn open_letters(path: &Path, wake: Wake, keep: Option<u64>, take_over
 
 struct Port(Worker<(u64, Vec<DeadLetter>)>);
 
-impl LetterPort for Port {
+impl DeadLetterPort for Port {
     fn offer(&mut self, cut: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
         self.0.offer((cut, letters)).map_err(|(_, letters)| letters)
     }
 
-    fn stored(&mut self) -> Result<Option<Stored>, Halt> {
+    fn stored(&mut self) -> Result<Option<SinkProgress>, Halt> {
         self.0.stored()
     }
 }

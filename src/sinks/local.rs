@@ -8,7 +8,7 @@ use super::port::{Health, RowPort, Stop};
 use super::rotate::Rotate;
 use super::sqlite::{Address, TableName};
 use super::{Emit, OpenSink, RowWriter, SinkOptions, append, csv, sqlite, stdout};
-use minutely_dataflows::edge::{Halt, HaltKind, Takes};
+use minutely_dataflows::edge::{Halt, HaltKind, RowFilter};
 use std::path::{Path, PathBuf};
 
 /// A sink of this machine.
@@ -107,8 +107,8 @@ impl Local {
 }
 
 /// What every sink of this machine takes.
-pub(super) fn takes(emit: Emit) -> Takes {
-    Takes { changes: emit == Emit::Changes, partial: true, open_every: 0 }
+pub(super) fn takes(emit: Emit) -> RowFilter {
+    RowFilter { changes: emit == Emit::Changes, partial: true, open_every: 0 }
 }
 
 /// A path and the option after it, of which there is this one.

@@ -13,17 +13,17 @@ mod local;
 mod port;
 mod rotate;
 mod sqlite;
+mod sqlite_history;
 mod stdout;
-mod stored;
 mod unbegun;
 
 pub(crate) use port::{Health, Leave};
-pub(crate) use stored::Stored;
+pub(crate) use sqlite_history::SqliteHistory;
 
-use crate::clock::Clock;
+use crate::clock::SystemClock;
 use crate::uri::shown;
 use local::Local;
-use minutely_dataflows::edge::{Halt, HaltKind, SinkPort, Takes, Wake};
+use minutely_dataflows::edge::{Halt, HaltKind, RowFilter, SinkPort, Wake};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::Windowing;
 use std::path::PathBuf;
@@ -67,7 +67,7 @@ pub(crate) struct SinkOptions {
     /// `--take-over`: another run may have the sink's file, and hang.
     pub(crate) take_over: bool,
     /// The state that an earlier run left.
-    pub(crate) left: Option<Left>,
+    pub(crate) left: Option<PriorState>,
     /// Who writes: another job's place is refused.
     pub(crate) owner: Owner,
     /// `--take-sink`: a place that another job wrote becomes this one's.
@@ -75,7 +75,7 @@ pub(crate) struct SinkOptions {
     /// Set once the workers run: until then a sink that is dropped leaves nothing behind.
     pub(crate) begun: Arc<AtomicBool>,
     /// The clock.
-    pub(crate) clock: Clock,
+    pub(crate) clock: SystemClock,
 }
 
 /// The job that a place for rows belongs to: two jobs in one place would overwrite each other's final rows.
@@ -95,7 +95,7 @@ impl SinkOptions {
 
 /// A state, to a sink that goes on with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Left {
+pub(crate) struct PriorState {
     /// Where it is, for people.
     pub(crate) place: String,
     /// The number of its newest manifest: nothing that a sink has can be of a later one.
@@ -107,7 +107,7 @@ pub(crate) struct OpenSink {
     /// For log lines; no secret in it.
     pub(crate) name: String,
     /// What it takes.
-    pub(crate) takes: Takes,
+    pub(crate) takes: RowFilter,
     /// Where it takes it.
     pub(crate) port: Box<dyn SinkPort + Send>,
     /// How it is.
@@ -118,7 +118,7 @@ pub(crate) struct OpenSink {
 
 /// A place for rows, on a thread of its own, where it may block, retry and wait.
 pub(crate) trait RowWriter: Send {
-    /// Takes rows, ascending by (minute, symbol) within a round. They need not be durable yet. `seq` is the version of
+    /// RowFilter rows, ascending by (minute, symbol) within a round. They need not be durable yet. `seq` is the version of
     /// the manifest that committed them.
     ///
     /// # Errors
@@ -167,9 +167,9 @@ impl Target {
 }
 
 /// What the first `sqlite:` among these has stored, with windows like these.
-pub(crate) fn stored(uris: &[String], windowing: Windowing) -> Option<Stored> {
+pub(crate) fn stored(uris: &[String], windowing: Windowing) -> Option<SqliteHistory> {
     let sqlite = |uri: &String| match Local::parse(uri)? {
-        Ok(Local::Sqlite(address)) => Some(Stored::new(address, windowing)),
+        Ok(Local::Sqlite(address)) => Some(SqliteHistory::new(address, windowing)),
         _ => None,
     };
     uris.iter().find_map(sqlite)
@@ -190,7 +190,7 @@ pub(crate) fn validate(uri: &str) -> Vec<String> {
 
 /// What the sinks of a `--sink` take, in the order of [`open`]: known without opening any, so that every process of a
 /// cluster knows it. None for a URI with mistakes.
-pub(crate) fn takes(uri: &str, emit: Emit) -> Vec<Takes> {
+pub(crate) fn takes(uri: &str, emit: Emit) -> Vec<RowFilter> {
     match Target::parse(uri, &environment) {
         Ok(Target::Influx(_)) => influx::measurements(emit).into_iter().map(|(_, takes)| takes).collect(),
         Ok(Target::Local(_)) => vec![local::takes(emit)],
@@ -282,7 +282,7 @@ pub(crate) mod testing {
             owner: Owner { job: "job".into(), semantics: "semantics".into() },
             take_sink: false,
             begun: Arc::new(AtomicBool::new(true)),
-            clock: Clock::start(),
+            clock: SystemClock::start(),
         }
     }
 
@@ -409,9 +409,9 @@ mod tests {
         let data = dir.path().join("data/job");
         let mut options = SinkOptions { emit: Emit::Final, ..options(&data) };
         let sinks = open(&format!("sqlite:{}", data.join("db").display()), &options).unwrap();
-        assert_eq!(sinks[0].takes, Takes { changes: false, partial: true, open_every: 0 });
+        assert_eq!(sinks[0].takes, RowFilter { changes: false, partial: true, open_every: 0 });
         options.emit = Emit::Changes;
         let sinks = open(&format!("csv:{}", data.join("x").display()), &options).unwrap();
-        assert_eq!(sinks[0].takes, Takes { changes: true, partial: true, open_every: 0 });
+        assert_eq!(sinks[0].takes, RowFilter { changes: true, partial: true, open_every: 0 });
     }
 }

@@ -6,7 +6,7 @@
 //! `stored` first.
 
 use super::RowWriter;
-use minutely_dataflows::edge::{Halt, HaltKind, RowBatch, SinkPort, Stored, Wake};
+use minutely_dataflows::edge::{Halt, HaltKind, RowBatch, SinkPort, SinkProgress, Wake};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -212,7 +212,7 @@ impl Pauses {
 }
 
 struct Shared {
-    stored: Mutex<Result<Option<Stored>, Halt>>,
+    stored: Mutex<Result<Option<SinkProgress>, Halt>>,
     done: Mutex<bool>,
     ended: Condvar,
     wake: Wake,
@@ -249,7 +249,7 @@ impl<T: Send + 'static> Worker<T> {
     /// When the system has no thread for us.
     pub(super) fn start<F>(name: &str, wake: Wake, stop: Stop, work: F) -> Result<Self, Halt>
     where
-        F: FnMut(Option<T>) -> Result<Option<Stored>, Leave> + Send + 'static,
+        F: FnMut(Option<T>) -> Result<Option<SinkProgress>, Leave> + Send + 'static,
     {
         let (queue, things) = sync_channel(QUEUE_BATCHES);
         let shared =
@@ -269,7 +269,7 @@ impl<T: Send + 'static> Worker<T> {
 
     fn run<F>(things: &Receiver<T>, shared: &Shared, stop: &Stop, mut work: F)
     where
-        F: FnMut(Option<T>) -> Result<Option<Stored>, Leave>,
+        F: FnMut(Option<T>) -> Result<Option<SinkProgress>, Leave>,
     {
         let mut patience = Duration::ZERO;
         loop {
@@ -305,7 +305,7 @@ impl<T: Send + 'static> Worker<T> {
         })
     }
 
-    pub(super) fn stored(&self) -> Result<Option<Stored>, Halt> {
+    pub(super) fn stored(&self) -> Result<Option<SinkProgress>, Halt> {
         lock(&self.shared.stored).clone()
     }
 }
@@ -343,7 +343,7 @@ impl RowPort {
                 return Ok(None);
             }
             let position = writer.store()?;
-            Ok(Some(Stored { at: batch.round, position }))
+            Ok(Some(SinkProgress { at: batch.round, position }))
         };
         Ok(RowPort(Worker::start(name, wake, stop, work)?))
     }
@@ -354,7 +354,7 @@ impl SinkPort for RowPort {
         self.0.offer(batch)
     }
 
-    fn stored(&mut self) -> Result<Option<Stored>, Halt> {
+    fn stored(&mut self) -> Result<Option<SinkProgress>, Halt> {
         self.0.stored()
     }
 }
@@ -413,7 +413,7 @@ mod tests {
         poll("there is room", || port.offer(batch(7, true)).is_ok());
         assert_eq!(port.stored(), Ok(None));
         tell.send(Ok(())).unwrap();
-        poll("the round is stored", || port.stored() == Ok(Some(Stored { at: 7, position: None })));
+        poll("the round is stored", || port.stored() == Ok(Some(SinkProgress { at: 7, position: None })));
     }
 
     #[test]
@@ -424,7 +424,7 @@ mod tests {
         tell.send(Err(Leave::Halt(halt.clone()))).unwrap();
         poll("the halt arrives", || port.stored() == Err(halt.clone()));
 
-        let work = |_: Option<u8>| -> Result<Option<Stored>, Leave> { panic!("on purpose") };
+        let work = |_: Option<u8>| -> Result<Option<SinkProgress>, Leave> { panic!("on purpose") };
         let mut worker = Worker::start("panics", no_wake(), Stop::new(), work).unwrap();
         worker.offer(1).unwrap();
         poll("the panic arrives", || worker.stored().is_err_and(|h| h.kind == HaltKind::Internal));

@@ -432,7 +432,7 @@ mod tests {
         writer(&path, Some(3), 1).rows(7, &[row("A", 0, 1)]).unwrap();
         writer(&path, Some(3), 1).rows(5, &[row("B", 0, 1)]).unwrap();
         let looked = |chain: Option<u64>, seq: u64| {
-            let left = Some(super::super::Left { place: "the state".into(), seq });
+            let left = Some(super::super::PriorState { place: "the state".into(), seq });
             look(&at(&path), &SinkOptions { chain, left, ..options(Path::new("/nowhere")) })
         };
         looked(Some(3), 7).unwrap();
@@ -446,7 +446,7 @@ mod tests {
         again.rows(8, &[row("C", 0, 1)]).unwrap();
         assert_eq!(again.store(), Ok(Some(8)));
         let known = |path: &Path, position: u64| {
-            let left = Some(super::super::Left { place: "the state".into(), seq: 9 });
+            let left = Some(super::super::PriorState { place: "the state".into(), seq: 9 });
             let options = SinkOptions { chain: Some(3), left, position: Some(position), ..options(dir.path()) };
             look(&at(path), &options)
         };

@@ -132,7 +132,7 @@ mod tests {
     use std::io;
     use std::path::Path;
 
-    /// Takes three bytes at a time, failing now and then; a broken pipe after so many.
+    /// RowFilter three bytes at a time, failing now and then; a broken pipe after so many.
     struct Pipe {
         got: Vec<u8>,
         breaks_at: usize,

@@ -21,7 +21,9 @@
 use super::{SourceOptions, Start};
 use glob::{MatchOptions, Pattern};
 use memchr::{memchr, memchr_iter};
-use minutely_dataflows::edge::{Answer, Found, Halt, HaltKind, LogSource, Memory, PartitionReader, Recalled, Wake};
+use minutely_dataflows::edge::{
+    Discovered, EndAnswer, Halt, HaltKind, LastRecordCheck, LogProbe, LogSource, PartitionReader, Wake,
+};
 use minutely_dataflows::record::{LastRecord, PartitionName, Record};
 use minutely_dataflows::time::NextOffset;
 use std::borrow::Cow;
@@ -303,7 +305,7 @@ struct FileSource {
 }
 
 impl LogSource for FileSource {
-    fn found(&self) -> Result<Vec<Found>, Halt> {
+    fn found(&self) -> Result<Vec<Discovered>, Halt> {
         if self.told.swap(true, Ordering::Relaxed) {
             return Ok(Vec::new());
         }
@@ -311,21 +313,21 @@ impl LogSource for FileSource {
             let end = i64::try_from(*length)
                 .map_err(|_| usage(format!("{name} is {length} bytes long, which no file is: leave it out")))?;
             let name = PartitionName { log: name.clone(), number: None };
-            Ok(Found { name, start: NextOffset(0), earliest: NextOffset(0), end: Some(end), log_id: None })
+            Ok(Discovered { name, start: NextOffset(0), earliest: NextOffset(0), end: Some(end), log_id: None })
         };
         self.files.iter().map(found).collect()
     }
 
-    fn recall(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<Recalled>>, Halt> {
+    fn recall(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<LogProbe>>, Halt> {
         let recall = |(name, last): &(PartitionName, Option<LastRecord>)| {
             let (path, _) = self.files.get(&name.log)?;
-            let last = last.as_ref().map_or(Memory::Unknown, |last| line_at(path, last));
-            Some(Recalled { last, ..Recalled::default() })
+            let last = last.as_ref().map_or(LastRecordCheck::Unknown, |last| line_at(path, last));
+            Some(LogProbe { last, ..LogProbe::default() })
         };
         Ok(left.iter().map(recall).collect())
     }
 
-    fn open(&self, partition: &Found, _wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
+    fn open(&self, partition: &Discovered, _wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
         let Some((path, length)) = self.files.get(&partition.name.log) else {
             return Err(usage(format!("{} was not there when the run started: start again", partition.name)));
         };
@@ -344,18 +346,18 @@ fn last_record(offset: i64, line: &[u8], byte: u64) -> LastRecord {
 }
 
 /// The line that was read last, as it is now.
-fn line_at(path: &Path, was: &LastRecord) -> Memory {
-    let read = |byte: u64| -> std::io::Result<Memory> {
+fn line_at(path: &Path, was: &LastRecord) -> LastRecordCheck {
+    let read = |byte: u64| -> std::io::Result<LastRecordCheck> {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(byte))?;
         let mut line = Vec::new();
         let read = BufReader::new(file).take(LINE_BYTES as u64 + 1).read_until(b'\n', &mut line)?;
         let line = line.strip_suffix(b"\n").unwrap_or(&line);
         let line = if line.len() > LINE_BYTES { &line[..BEGINNING] } else { line };
-        Ok(if read == 0 { Memory::Gone } else { Memory::Holds(last_record(was.offset, line, byte)) })
+        Ok(if read == 0 { LastRecordCheck::Gone } else { LastRecordCheck::Holds(last_record(was.offset, line, byte)) })
     };
     // One that cannot be read is told of when it is opened.
-    was.byte.map_or(Memory::Unknown, |byte| read(byte).unwrap_or_default())
+    was.byte.map_or(LastRecordCheck::Unknown, |byte| read(byte).unwrap_or_default())
 }
 
 /// How much is read at once, and how long a line may be, in bytes.
@@ -425,7 +427,7 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Takes more from the file, once.
+    /// RowFilter more from the file, once.
     fn fill(&mut self) -> Result<(), Halt> {
         self.buffer.copy_within(self.from..self.to, 0);
         (self.from, self.seen, self.to) = (0, self.seen - self.from, self.to - self.from);
@@ -602,7 +604,7 @@ impl<R: Read> PartitionReader for Lines<R> {
     /// A file has its recorded end; nobody needs another.
     fn ask_end(&mut self, _urgent: bool) {}
 
-    fn answer(&mut self) -> Option<Answer> {
+    fn answer(&mut self) -> Option<EndAnswer> {
         None
     }
 

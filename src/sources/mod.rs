@@ -4,7 +4,7 @@ mod file;
 pub(crate) mod kafka;
 mod sim;
 
-use crate::clock::Clock;
+use crate::clock::SystemClock;
 use crate::uri::shown;
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
 use minutely_dataflows::time::EventTime;
@@ -57,7 +57,7 @@ pub(crate) struct SourceOptions {
     /// How long a service may take to answer at the start, before the run ends with 69. Default: 30 s.
     pub(crate) patience: Duration,
     /// The clock.
-    pub(crate) clock: Clock,
+    pub(crate) clock: SystemClock,
 }
 
 /// What a source URI may look like, for messages.
@@ -170,7 +170,7 @@ mod tests {
             processes: 1,
             group: "minutely-test".into(),
             patience: Duration::from_secs(30),
-            clock: Clock::start(),
+            clock: SystemClock::start(),
         }
     }
 

@@ -19,14 +19,14 @@ pub(crate) fn serving(data: &Path, args: &[&str], env: &[(&str, &str)]) -> (Prog
 
 /// An answer; its head in lower case.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct EndAnswer {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: String,
 }
 
 /// HTTP 1.0, so that the answer ends with the connection. A header replaces the default of its name.
-pub(crate) fn ask(address: &str, first: &str, headers: &[&str]) -> Answer {
+pub(crate) fn ask(address: &str, first: &str, headers: &[&str]) -> EndAnswer {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut text = format!("{first} HTTP/1.0\r\n");
@@ -40,7 +40,7 @@ pub(crate) fn ask(address: &str, first: &str, headers: &[&str]) -> Answer {
     let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+    EndAnswer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
 }
 
 /// The body of what is answered with 200.

@@ -15,7 +15,7 @@ pub struct Audit(BTreeMap<String, Vec<Entry>>);
 
 /// What a manifest holds, counted in its objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
+pub struct WindowTotals {
     /// Windows times series.
     pub keys: u64,
     /// Records in them.
@@ -54,8 +54,8 @@ impl Audit {
     }
 
     /// What the windows hold that a manifest has not forgotten, all of whose objects were added.
-    pub fn held(&self, manifest: &Manifest) -> Held {
-        let mut held = Held::default();
+    pub fn held(&self, manifest: &Manifest) -> WindowTotals {
+        let mut held = WindowTotals::default();
         for part in &manifest.parts {
             let mut newest = HashMap::new();
             let entries = part.objects.iter().filter_map(|object| self.0.get(&object.name));
@@ -82,7 +82,7 @@ impl Manifest {
 mod tests {
     use super::*;
     use crate::acc::Accumulate;
-    use crate::checkpoint::Part;
+    use crate::checkpoint::WorkerObjects;
     use crate::record::PartitionName;
     use crate::time::EventTime;
     use differential_dataflow::difference::Semigroup;
@@ -95,7 +95,7 @@ mod tests {
             time: EventTime(0),
         };
         let position =
-            crate::acc::Position { identity: PartitionName { log: "t".into(), number: None }.identity(), offset: 0 };
+            crate::acc::LogPosition { identity: PartitionName { log: "t".into(), number: None }.identity(), offset: 0 };
         let mut sum = Avg::of(&event, position);
         for _ in 1..count {
             sum.plus_equals(&Avg::of(&event, position));
@@ -115,7 +115,7 @@ mod tests {
     fn the_newest_entries_after_the_line_are_counted_anew() {
         let (a, b) =
             (object("a", &[(0, "A", 1), (60, "A", 2), (60, "B", 3)]), object("b", &[(60, "A", 5), (120, "C", 7)]));
-        let part = Part { objects: vec![a.0.clone(), b.0.clone()], line: Some(WindowStart(60)) };
+        let part = WorkerObjects { objects: vec![a.0.clone(), b.0.clone()], line: Some(WindowStart(60)) };
         let manifest = Manifest {
             semantics: [("--metrics".to_owned(), "avg".to_owned())].into(),
             parts: vec![part],
@@ -125,7 +125,7 @@ mod tests {
         audit.add(&manifest, &a.0, &a.1).unwrap();
         assert!(audit.knows(&a.0) && !audit.knows(&b.0));
         audit.add(&manifest, &b.0, &b.1).unwrap();
-        assert_eq!(audit.held(&manifest), Held { keys: 3, records: 5 + 3 + 7 });
+        assert_eq!(audit.held(&manifest), WindowTotals { keys: 3, records: 5 + 3 + 7 });
 
         // Objects whose hash is right and whose content is not.
         let wrong = |bytes: &[u8], entries: u64| {

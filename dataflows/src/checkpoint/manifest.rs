@@ -1,8 +1,8 @@
 //! A manifest: what the state is after a commit. JSON, so that a person can read it, and a last line with its hash.
 
 use super::{Damage, FORMAT, hash};
-use crate::control::Marks;
-use crate::edge::Found;
+use crate::edge::Discovered;
+use crate::marks::Marks;
 use crate::mutants::{self, Mutant};
 use crate::partition::PartitionState;
 use crate::time::{Epoch, EventTime, NextOffset, WindowStart};
@@ -43,7 +43,7 @@ impl ObjectRef {
 
 /// What one worker has contributed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
+pub struct WorkerObjects {
     /// Its objects, oldest first.
     pub objects: Vec<ObjectRef>,
     /// It has forgotten windows before this.
@@ -52,9 +52,9 @@ pub struct Part {
 
 /// A partition as it was left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Taken {
+pub struct PartitionSnapshot {
     /// As its source found it.
-    pub found: Found,
+    pub found: Discovered,
     /// What its reader reported; none before its first report.
     pub state: Option<PartitionState>,
     /// W when it was admitted.
@@ -67,7 +67,7 @@ pub struct Taken {
 
 /// A sink, or the place for dead letters, as it was left.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Port {
+pub struct SinkState {
     /// What it is called.
     pub name: String,
     /// It has stored every window before this.
@@ -87,7 +87,7 @@ pub struct Port {
     pub left_out: Option<WindowStart>,
 }
 
-/// A log that had changed, and was gone on with all the same. Kept for ever.
+/// A log that had changed, and was gone on with all the same. Restored for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
     /// Which partition.
@@ -135,13 +135,13 @@ pub struct Manifest {
     /// Records in windows that were forgotten.
     pub retired: i64,
     /// All partitions, in the order of their admission.
-    pub partitions: Vec<Taken>,
+    pub partitions: Vec<PartitionSnapshot>,
     /// One of each worker.
-    pub parts: Vec<Part>,
+    pub parts: Vec<WorkerObjects>,
     /// The sinks.
-    pub sinks: Vec<Port>,
+    pub sinks: Vec<SinkState>,
     /// The file of dead letters.
-    pub letters: Port,
+    pub letters: SinkState,
     /// Dead letters that are not stored yet, by cut.
     pub unstored: Vec<(Epoch, ObjectRef)>,
     /// Every changed log that was accepted, oldest first: results are not a function of one log since (R10).
@@ -208,7 +208,7 @@ impl Manifest {
     }
 
     /// A sink as it was left.
-    pub fn sink(&self, name: &str) -> Option<&Port> {
+    pub fn sink(&self, name: &str) -> Option<&SinkState> {
         self.sinks.iter().find(|sink| sink.name == name)
     }
 }
@@ -223,7 +223,7 @@ mod tests {
             format: FORMAT,
             semantics: [("--window".to_owned(), "1m".to_owned())].into(),
             seq: 7,
-            parts: vec![Part { objects: vec![ObjectRef::of("a", b"abc", 1)], line: Some(WindowStart(-60)) }],
+            parts: vec![WorkerObjects { objects: vec![ObjectRef::of("a", b"abc", 1)], line: Some(WindowStart(-60)) }],
             ..Manifest::default()
         };
         let bytes = manifest.encode();

@@ -1,5 +1,5 @@
 //! What a checkpoint is made of, as bytes (section 3): objects with the windows that changed, and manifests that say
-//! which objects make up the state. Pure: who writes and reads them is `src/state/`.
+//! which objects make up the state. Pure: who writes and reads them is `src/store/`.
 //!
 //! ```text
 //!   worker 0 ── object, object, merged object ─┐
@@ -19,11 +19,11 @@ mod same_log;
 mod sinks;
 mod valid;
 
-pub use audit::{Audit, Held};
-pub use manifest::{Manifest, ObjectRef, Override, Part, Port, Taken};
-pub use object::{Draft, Object, decode_letters, encode_letters, merge};
-pub use publish::{Reply, Step};
-pub use same_log::{GoneOn, go_on, places};
+pub use audit::{Audit, WindowTotals};
+pub use manifest::{Manifest, ObjectRef, Override, PartitionSnapshot, SinkState, WorkerObjects};
+pub use object::{Object, ObjectBuilder, decode_letters, encode_letters, merge};
+pub use publish::{PublishStep, StoreReply};
+pub use same_log::{Resumed, go_on, places};
 pub use sinks::SinksOfRun;
 
 use xxhash_rust::xxh3::xxh3_128;

@@ -72,7 +72,7 @@ impl Writer {
 
 /// The entries of an object, in any order: cheap to gather, so that sorting and writing them down is another thread's.
 #[derive(Clone, Debug, Default)]
-pub struct Draft {
+pub struct ObjectBuilder {
     entries: Vec<Drafted>,
     /// Symbol and accumulation of each entry, one after the other.
     bytes: Vec<u8>,
@@ -87,7 +87,7 @@ struct Drafted {
     end: usize,
 }
 
-impl Draft {
+impl ObjectBuilder {
     /// One more.
     pub fn push<A: Serialize>(&mut self, window: WindowStart, symbol: &str, acc: &A) {
         let from = self.bytes.len();
@@ -131,7 +131,7 @@ impl Draft {
 impl<'a> Object<'a> {
     /// The bytes of an object with these (window, symbol, accumulation), in any order.
     pub fn encode<A: Serialize>(entries: &[(WindowStart, &str, A)]) -> Vec<u8> {
-        let mut draft = Draft::default();
+        let mut draft = ObjectBuilder::default();
         entries.iter().for_each(|(window, symbol, acc)| draft.push(*window, symbol, acc));
         draft.encode()
     }
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_draft_forgets_what_is_before_the_line() {
-        let mut draft = Draft::default();
+        let mut draft = ObjectBuilder::default();
         for (window, symbol) in [(60, "B"), (0, "A"), (120, "é"), (60, "A")] {
             draft.push(WindowStart(window), symbol, &(window.unsigned_abs() + 1));
         }

@@ -16,7 +16,7 @@ use crate::mutants::{self, Mutant};
 
 /// What is to be done next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum PublishStep {
     /// Create the manifest, if nothing has its number.
     Create,
     /// Read what has its number.
@@ -31,31 +31,37 @@ pub enum Step {
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// [`Step::Create`]: it was created.
+pub enum StoreReply {
+    /// [`PublishStep::Create`]: it was created.
     Created,
-    /// [`Step::Create`]: something has its number.
+    /// [`PublishStep::Create`]: something has its number.
     Exists,
-    /// [`Step::ReadBack`]: are these its bytes?
+    /// [`PublishStep::ReadBack`]: are these its bytes?
     Ours(bool),
-    /// [`Step::FindNewest`]: its number.
+    /// [`PublishStep::FindNewest`]: its number.
     Newest(u64),
 }
 
-impl Step {
+impl PublishStep {
     /// The step after a reply, for manifest `seq`.
     ///
     /// # Panics
     /// When the reply is not one to this step.
     #[must_use]
-    pub fn after(&self, seq: u64, reply: Reply) -> Step {
+    pub fn after(&self, seq: u64, reply: StoreReply) -> PublishStep {
         match (self, reply) {
-            (Step::Create, Reply::Created) if mutants::on(Mutant::FollowersIgnored) => Step::Collect,
-            (Step::Create, Reply::Created) | (Step::ReadBack, Reply::Ours(true)) => Step::FindNewest,
-            (Step::Create, Reply::Exists) => Step::ReadBack,
-            (Step::ReadBack, Reply::Ours(false)) => Step::Fenced(format!("manifest {seq} is another run's")),
-            (Step::FindNewest, Reply::Newest(newest)) if newest == seq => Step::Collect,
-            (Step::FindNewest, Reply::Newest(newest)) => Step::Fenced(format!("manifest {newest} has followed {seq}")),
+            (PublishStep::Create, StoreReply::Created) if mutants::on(Mutant::FollowersIgnored) => PublishStep::Collect,
+            (PublishStep::Create, StoreReply::Created) | (PublishStep::ReadBack, StoreReply::Ours(true)) => {
+                PublishStep::FindNewest
+            }
+            (PublishStep::Create, StoreReply::Exists) => PublishStep::ReadBack,
+            (PublishStep::ReadBack, StoreReply::Ours(false)) => {
+                PublishStep::Fenced(format!("manifest {seq} is another run's"))
+            }
+            (PublishStep::FindNewest, StoreReply::Newest(newest)) if newest == seq => PublishStep::Collect,
+            (PublishStep::FindNewest, StoreReply::Newest(newest)) => {
+                PublishStep::Fenced(format!("manifest {newest} has followed {seq}"))
+            }
             (step, reply) => panic!("{reply:?} is no reply to {step:?}"),
         }
     }
@@ -63,8 +69,8 @@ impl Step {
     /// Does a run that has come to this step delete what is old?
     pub fn collects(&self) -> bool {
         match self {
-            Step::Collect => true,
-            Step::Fenced(_) => mutants::on(Mutant::ZombieCollects),
+            PublishStep::Collect => true,
+            PublishStep::Fenced(_) => mutants::on(Mutant::ZombieCollects),
             _ => false,
         }
     }
@@ -75,8 +81,8 @@ mod tests {
     use super::*;
 
     /// Goes all the way; what is asked of the store, and where it ends.
-    fn way(seq: u64, replies: &[Reply]) -> (Vec<Step>, Step) {
-        let mut step = Step::Create;
+    fn way(seq: u64, replies: &[StoreReply]) -> (Vec<PublishStep>, PublishStep) {
+        let mut step = PublishStep::Create;
         let mut asked = Vec::new();
         for reply in replies {
             asked.push(step.clone());
@@ -87,12 +93,12 @@ mod tests {
 
     #[test]
     fn only_who_created_it_and_is_the_newest_has_committed() {
-        use Reply::{Created, Exists, Newest, Ours};
-        assert_eq!(way(1, &[Created, Newest(1)]).1, Step::Collect);
-        assert_eq!(way(7, &[Exists, Ours(true), Newest(7)]).1, Step::Collect, "the reply was lost");
+        use StoreReply::{Created, Exists, Newest, Ours};
+        assert_eq!(way(1, &[Created, Newest(1)]).1, PublishStep::Collect);
+        assert_eq!(way(7, &[Exists, Ours(true), Newest(7)]).1, PublishStep::Collect, "the reply was lost");
         for replies in [&[Created, Newest(9)][..], &[Exists, Ours(false)], &[Exists, Ours(true), Newest(8)]] {
             let (asked, end) = way(7, replies);
-            assert!(matches!(end, Step::Fenced(_)) && !end.collects(), "{asked:?}");
+            assert!(matches!(end, PublishStep::Fenced(_)) && !end.collects(), "{asked:?}");
         }
     }
 }

@@ -16,14 +16,14 @@
 //! final and stored stay as they are.
 
 use super::{Manifest, Override};
-use crate::edge::{Halt, HaltKind, Memory, Recalled};
+use crate::edge::{Halt, HaltKind, LastRecordCheck, LogProbe};
 use crate::partition::PartitionState;
 use crate::record::{LastRecord, PartitionName};
 use crate::time::NextOffset;
 
 /// A manifest to go on from, and what people should know.
 #[derive(Clone, Debug, PartialEq)]
-pub struct GoneOn {
+pub struct Resumed {
     /// As it was, or with what was accepted.
     pub head: Manifest,
     /// One line each.
@@ -41,7 +41,7 @@ pub fn places(head: &Manifest) -> Vec<(PartitionName, Option<LastRecord>)> {
 ///
 /// # Errors
 /// 65, with all changes and what to do.
-pub fn go_on(mut head: Manifest, recalled: &[Option<Recalled>], accept: bool) -> Result<GoneOn, Halt> {
+pub fn go_on(mut head: Manifest, recalled: &[Option<LogProbe>], accept: bool) -> Result<Resumed, Halt> {
     let (mut changes, mut warnings) = (Vec::new(), Vec::new());
     let seq = head.seq + 1;
     for (taken, recalled) in head.partitions.iter_mut().zip(recalled) {
@@ -56,7 +56,7 @@ pub fn go_on(mut head: Manifest, recalled: &[Option<Recalled>], accept: bool) ->
             continue;
         };
         let Some(change) = Change::of(&taken.found.log_id, state, recalled) else {
-            if recalled.last == Memory::Gone {
+            if recalled.last == LastRecordCheck::Gone {
                 warnings.push(format!("partition {name}: the last record that was read is not in the log any more"));
             }
             continue;
@@ -69,7 +69,7 @@ pub fn go_on(mut head: Manifest, recalled: &[Option<Recalled>], accept: bool) ->
     }
     if changes.is_empty() || accept {
         let accepted = changes.into_iter().map(|change| format!("a changed log is accepted: {change}"));
-        return Ok(GoneOn { head, warnings: accepted.chain(warnings).collect() });
+        return Ok(Resumed { head, warnings: accepted.chain(warnings).collect() });
     }
     let why = format!(
         "the log is not what it was when the state was written: {}; restore the log, or begin anew with what is there \
@@ -90,7 +90,7 @@ struct Change {
 }
 
 impl Change {
-    fn of(id: &Option<String>, state: &PartitionState, recalled: &Recalled) -> Option<Self> {
+    fn of(id: &Option<String>, state: &PartitionState, recalled: &LogProbe) -> Option<Self> {
         let first = recalled.first.unwrap_or(NextOffset(0));
         if let (Some(was), Some(is)) = (id, &recalled.log_id)
             && was != is
@@ -119,7 +119,7 @@ impl Change {
             return Some(Change { what, now: first, lost: true });
         }
         match (state.last, recalled.last) {
-            (Some(was), Memory::Holds(is)) if !was.is(&is) => {
+            (Some(was), LastRecordCheck::Holds(is)) if !was.is(&is) => {
                 let epochs = match (was.leader_epoch, is.leader_epoch) {
                     (Some(was), Some(is)) if was != is => format!(" (of leader epoch {was}, now {is})"),
                     _ => String::new(),
@@ -153,8 +153,8 @@ impl Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::Taken;
-    use crate::edge::Found;
+    use crate::checkpoint::PartitionSnapshot;
+    use crate::edge::Discovered;
     use crate::partition::{Partition, Rule};
     use crate::record::Record;
     use crate::time::{EventTime, Monotonic};
@@ -174,18 +174,18 @@ mod tests {
         partition.remember(Some(record(8, b"eight")));
         let name = PartitionName { log: "t".into(), number: Some(0) };
         let found =
-            Found { name, start: NextOffset(0), earliest: NextOffset(0), end: Some(20), log_id: Some("a".into()) };
+            Discovered { name, start: NextOffset(0), earliest: NextOffset(0), end: Some(20), log_id: Some("a".into()) };
         let state = Some(partition.report(None, Monotonic(0)));
         Manifest {
             seq: 7,
-            partitions: vec![Taken { found, state, floor: None, complete_from: Some(EventTime(7)) }],
+            partitions: vec![PartitionSnapshot { found, state, floor: None, complete_from: Some(EventTime(7)) }],
             ..Manifest::fresh(BTreeMap::new())
         }
     }
 
-    fn log(first: i64, end: i64, last: Memory) -> Recalled {
+    fn log(first: i64, end: i64, last: LastRecordCheck) -> LogProbe {
         let (first, end) = (Some(NextOffset(first)), Some(NextOffset(end)));
-        Recalled { log_id: Some("a".into()), first, end, last }
+        LogProbe { log_id: Some("a".into()), first, end, last }
     }
 
     #[test]
@@ -194,11 +194,11 @@ mod tests {
         let elsewhere = LastRecord { leader_epoch: Some(3), ..last };
         assert_eq!(places(&head()), [(head().partitions[0].found.name.clone(), Some(last))]);
         for (same, warnings) in [
-            (log(0, 10, Memory::Holds(last)), 0),
-            (log(8, 99, Memory::Holds(elsewhere)), 0),
-            (log(10, 10, Memory::Gone), 1),
-            (log(0, 10, Memory::Unknown), 0),
-            (Recalled::default(), 0),
+            (log(0, 10, LastRecordCheck::Holds(last)), 0),
+            (log(8, 99, LastRecordCheck::Holds(elsewhere)), 0),
+            (log(10, 10, LastRecordCheck::Gone), 1),
+            (log(0, 10, LastRecordCheck::Unknown), 0),
+            (LogProbe::default(), 0),
         ] {
             let gone_on = go_on(head(), &[Some(same.clone())], false).unwrap();
             assert_eq!((&gone_on.head, gone_on.warnings.len()), (&head(), warnings), "{same:?}");
@@ -207,7 +207,7 @@ mod tests {
 
         let mut unread = head();
         unread.partitions[0].state = None;
-        let anew = Recalled { log_id: Some("b".into()), ..log(5, 9, Memory::Unknown) };
+        let anew = LogProbe { log_id: Some("b".into()), ..log(5, 9, LastRecordCheck::Unknown) };
         let gone_on = go_on(unread, &[Some(anew)], false).unwrap().head;
         let found = &gone_on.partitions[0].found;
         assert_eq!((found.start.0, found.log_id.as_deref()), (5, Some("b")), "nothing was read of the old one");
@@ -215,13 +215,13 @@ mod tests {
 
     #[test]
     fn a_changed_log_halts_unless_it_is_accepted() {
-        let anew = |first| Recalled { log_id: Some("b".into()), ..log(first, 99, Memory::Unknown) };
-        let other = Memory::Holds(record(8, b"other"));
+        let anew = |first| LogProbe { log_id: Some("b".into()), ..log(first, 99, LastRecordCheck::Unknown) };
+        let other = LastRecordCheck::Holds(record(8, b"other"));
         for (changed, what, now, gaps) in [
             (anew(0), "made anew (its id was a, now it is b)", 0, 1),
             (anew(50), "made anew", 50, 1),
-            (log(0, 9, Memory::Unknown), "offset 10 is wanted next, and the log ends at 9", 9, 1),
-            (log(15, 30, Memory::Gone), "the log begins at 15: 5 records or fewer were deleted", 15, 6),
+            (log(0, 9, LastRecordCheck::Unknown), "offset 10 is wanted next, and the log ends at 9", 9, 1),
+            (log(15, 30, LastRecordCheck::Gone), "the log begins at 15: 5 records or fewer were deleted", 15, 6),
             (log(0, 30, other), "records before offset 10 are not those that were read: the one at 8 is", 10, 1),
         ] {
             let halt = go_on(head(), &[Some(changed.clone())], false).unwrap_err();
@@ -229,8 +229,8 @@ mod tests {
             for part in ["partition t/0: ", what, "--job NAME", "--accept-changed-log"] {
                 assert!(halt.why.contains(part), "`{part}` is not in: {halt}");
             }
-            let GoneOn { head: accepted, warnings } = go_on(head(), &[Some(changed.clone())], true).unwrap();
-            let Taken { found, state, complete_from, .. } = &accepted.partitions[0];
+            let Resumed { head: accepted, warnings } = go_on(head(), &[Some(changed.clone())], true).unwrap();
+            let PartitionSnapshot { found, state, complete_from, .. } = &accepted.partitions[0];
             assert_eq!(*complete_from, None, "of the log that was");
             let state = state.as_ref().unwrap();
             assert!(warnings.len() == 1 && warnings[0].contains(what), "{warnings:?}");
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn windows_say_partial_from_then_on_until_a_record_comes() {
-        let head = go_on(head(), &[Some(log(15, 30, Memory::Gone))], true).unwrap().head;
+        let head = go_on(head(), &[Some(log(15, 30, LastRecordCheck::Gone))], true).unwrap().head;
         let rule = Rule::default();
         let state = head.partitions[0].state.clone().unwrap();
         let mut partition = Partition::resume(rule, &state, false, Monotonic(0));

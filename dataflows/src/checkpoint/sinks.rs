@@ -10,7 +10,7 @@
 //! A window is forgotten once every sink *of the run* has its final row. So a sink that a run leaves out while windows are held
 //! would lack them for ever, and nobody would know: that is refused. It does not promise that a sink still has what it once stored.
 
-use super::{Manifest, Port};
+use super::{Manifest, SinkState};
 use crate::edge::{Halt, HaltKind};
 use crate::mutants::{self, Mutant};
 use crate::time::WindowStart;
@@ -19,7 +19,7 @@ use crate::time::WindowStart;
 #[derive(Clone, Debug, PartialEq)]
 pub struct SinksOfRun {
     /// Those of the run, and those that it leaves out.
-    pub sinks: Vec<Port>,
+    pub sinks: Vec<SinkState>,
     /// One line each.
     pub warnings: Vec<String>,
 }
@@ -80,7 +80,7 @@ impl Manifest {
                     format!("is new to this state, and gets windows from {since} on: those before are forgotten");
                 warnings.push(format!("sink {name}: {what}"));
             }
-            sinks.push(Port { name: name.clone(), position: Some(0), since: line, ..Port::default() });
+            sinks.push(SinkState { name: name.clone(), position: Some(0), since: line, ..SinkState::default() });
         }
         Ok(SinksOfRun { sinks, warnings })
     }
@@ -101,7 +101,7 @@ fn left_out(lacking: &[String], held: i64) -> Halt {
     Halt::new(HaltKind::Usage, why)
 }
 
-impl Port {
+impl SinkState {
     /// It is given again. Which windows were forgotten without it; none if none were.
     fn comes_back(&mut self, forgotten_before: Option<WindowStart>) -> Option<(WindowStart, WindowStart)> {
         let from = self.left_out.take()?;
@@ -115,8 +115,8 @@ impl Port {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::{Part, Taken};
-    use crate::edge::Found;
+    use crate::checkpoint::{PartitionSnapshot, WorkerObjects};
+    use crate::edge::Discovered;
     use crate::partition::{Partition, Rule};
     use crate::record::PartitionName;
     use crate::time::{EventTime, Monotonic, NextOffset, SECOND};
@@ -129,13 +129,13 @@ mod tests {
             partition.judge(offset, EventTime(offset), None, EventTime(100), Monotonic(0));
         }
         let name = PartitionName { log: "t".into(), number: Some(0) };
-        let found = Found { name, start: NextOffset(0), earliest: NextOffset(0), end: None, log_id: None };
+        let found = Discovered { name, start: NextOffset(0), earliest: NextOffset(0), end: None, log_id: None };
         let state = Some(partition.report(None, Monotonic(0)));
         let line = line.map(|second| WindowStart(second * SECOND));
-        let sink = |name: &&str| Port { name: (*name).into(), line, ..Port::default() };
+        let sink = |name: &&str| SinkState { name: (*name).into(), line, ..SinkState::default() };
         Manifest {
-            partitions: vec![Taken { found, state, floor: None, complete_from: None }],
-            parts: vec![Part { objects: Vec::new(), line }],
+            partitions: vec![PartitionSnapshot { found, state, floor: None, complete_from: None }],
+            parts: vec![WorkerObjects { objects: Vec::new(), line }],
             sinks: sinks.iter().map(sink).collect(),
             ..Manifest::fresh(BTreeMap::new())
         }
@@ -146,7 +146,7 @@ mod tests {
         head.sinks_of_run(&owned(present), &owned(forget), |window| format!("second {}", window.0 / SECOND))
     }
 
-    fn named<'a>(sinks: &'a [Port], name: &str) -> &'a Port {
+    fn named<'a>(sinks: &'a [SinkState], name: &str) -> &'a SinkState {
         sinks.iter().find(|sink| sink.name == name).unwrap()
     }
 

@@ -1,7 +1,7 @@
 //! Can a manifest be gone on from? Its hash says that it is as it was written, not who wrote it: every number that a run would
 //! count on with, or index by, is looked at before anything is done with it.
 
-use super::{Damage, Manifest, ObjectRef, Port};
+use super::{Damage, Manifest, ObjectRef, SinkState};
 use crate::partition::{PartitionState, UNKNOWN};
 use crate::time::{EventTime, WindowStart};
 
@@ -70,7 +70,7 @@ fn is_object(object: &ObjectRef) -> bool {
     named && is_size(object.bytes) && is_size(object.entries)
 }
 
-fn is_port(port: &Port) -> bool {
+fn is_port(port: &SinkState) -> bool {
     let gaps = port.missing.iter().all(|(from, to)| is_window(Some(*from)) && is_window(Some(*to)) && from <= to);
     let windows = [port.line, port.since, port.left_out].into_iter().all(is_window);
     // (A position may be two numbers in one: of a series of files.)
@@ -96,8 +96,8 @@ fn is_whole(state: &PartitionState) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::{Part, Taken};
-    use crate::edge::Found;
+    use crate::checkpoint::{PartitionSnapshot, WorkerObjects};
+    use crate::edge::Discovered;
     use crate::partition::{Partition, Rule};
     use crate::record::PartitionName;
     use crate::time::{Monotonic, NextOffset};
@@ -106,12 +106,12 @@ mod tests {
     fn whole() -> Manifest {
         let partition = Partition::new(Rule::default(), 0, NextOffset(0), false, None, Monotonic(0));
         let name = PartitionName { log: "t".into(), number: Some(0) };
-        let found = Found { name, start: NextOffset(0), earliest: NextOffset(0), end: None, log_id: None };
+        let found = Discovered { name, start: NextOffset(0), earliest: NextOffset(0), end: None, log_id: None };
         let state = Some(partition.report(None, Monotonic(0)));
         Manifest {
-            partitions: vec![Taken { found, state, floor: None, complete_from: None }],
-            parts: vec![Part { objects: vec![ObjectRef::of("000001-000-00000001", b"x", 1)], line: None }],
-            sinks: vec![Port { name: "csv:a".into(), ..Port::default() }],
+            partitions: vec![PartitionSnapshot { found, state, floor: None, complete_from: None }],
+            parts: vec![WorkerObjects { objects: vec![ObjectRef::of("000001-000-00000001", b"x", 1)], line: None }],
+            sinks: vec![SinkState { name: "csv:a".into(), ..SinkState::default() }],
             ..Manifest::fresh(BTreeMap::new())
         }
     }
@@ -130,7 +130,7 @@ mod tests {
             ("retired", |m| m.retired = -1),
             ("retired", |m| m.retired = 7),
             ("parts", |m| m.parts[0].line = Some(WindowStart(i64::MAX))),
-            ("parts", |m| m.parts = vec![Part::default(); 257]),
+            ("parts", |m| m.parts = vec![WorkerObjects::default(); 257]),
             ("objects", |m| m.parts[0].objects[0].entries = u64::MAX),
             ("objects", |m| m.parts[0].objects[0].name = "../victim".into()),
             ("sinks", |m| m.sinks[0].line = Some(WindowStart(i64::MAX))),

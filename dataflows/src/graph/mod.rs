@@ -12,18 +12,19 @@
 //! is no feedback edge: its capability follows Read's clock, and what it takes away is final, so no update can follow.
 
 pub(crate) mod intern;
-pub(crate) mod live;
 pub(crate) mod outbox;
+pub(crate) mod preview;
 pub(crate) mod read;
 pub(crate) mod retire;
-pub(crate) mod state;
+pub(crate) mod snapshot;
 
 use crate::acc::Accumulate;
 use crate::checkpoint::{Manifest, Object};
-use crate::control::{Commit, Decision, End, Round, Settings};
 use crate::decode::Decoder;
-use crate::edge::{Clock, Halt, HaltKind, LogSource, StateStore, Takes};
+use crate::edge::{Clock, Halt, HaltKind, LogSource, RowFilter, StateStore};
+use crate::protocol::{Commit, Decision, End, Round};
 use crate::series::Series;
+use crate::settings::Settings;
 use crate::time::{Epoch, WindowStart};
 use differential_dataflow::operators::arrange::TraceAgent;
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
@@ -70,9 +71,9 @@ pub struct Job {
     /// A record that cannot be decoded ends the run.
     pub bad_is_fatal: bool,
     /// What each sink takes.
-    pub takes: Vec<Takes>,
+    pub takes: Vec<RowFilter>,
     /// Where the state is kept; none keeps nothing.
-    pub state: Option<Kept>,
+    pub state: Option<Restored>,
     /// Has somebody asked for the run to end? Any worker may say so.
     pub stop: Rc<dyn Fn() -> bool>,
     /// What a worker does that has nothing to do for so long: [`park`], unless somebody else keeps the time.
@@ -83,7 +84,7 @@ pub struct Job {
 
 /// Where the state is kept, and what it is.
 #[derive(Clone)]
-pub struct Kept {
+pub struct Restored {
     /// The store.
     pub store: Arc<dyn StateStore>,
     /// The newest manifest: this generation's first, or one that nobody has published, of an empty chain.
@@ -92,7 +93,7 @@ pub struct Kept {
     pub lines: Vec<Option<WindowStart>>,
 }
 
-impl Kept {
+impl Restored {
     /// The windows that one worker goes on with.
     pub(crate) fn load<A: Accumulate>(
         &self,
@@ -228,9 +229,9 @@ pub(crate) fn everything<A: Accumulate>(
 /// What leaves a worker's dataflow.
 pub(crate) struct Graph<'scope> {
     pub(crate) reports: StreamVec<'scope, Epoch, read::Report>,
-    pub(crate) parts: StreamVec<'scope, Epoch, crate::control::Part>,
+    pub(crate) parts: StreamVec<'scope, Epoch, crate::protocol::CutPart>,
     pub(crate) chunks: StreamVec<'scope, Epoch, outbox::Chunk>,
-    pub(crate) live: StreamVec<'scope, Epoch, crate::watch::LiveRows>,
+    pub(crate) live: StreamVec<'scope, Epoch, crate::watch::PreviewRows>,
 }
 
 /// Builds the main dataflow of one worker. `inbox` ends it, on worker 0's side.
@@ -254,8 +255,8 @@ pub(crate) fn build<A: Accumulate>(
         let windows: Trace<A> = Rc::new(RefCell::new(arranged.trace.clone()));
         trace.borrow_mut().replace(Rc::clone(&windows));
         let batches = arranged.stream.probe_with(&sealed);
-        let parts = state::state(batches.clone(), Rc::clone(job), Rc::clone(local), Rc::clone(&windows));
-        let live = live::live(batches.clone(), Rc::clone(job), Rc::clone(local), Rc::clone(&windows));
+        let parts = snapshot::snapshot(batches.clone(), Rc::clone(job), Rc::clone(local), Rc::clone(&windows));
+        let live = preview::preview(batches.clone(), Rc::clone(job), Rc::clone(local), Rc::clone(&windows));
         let chunks = outbox::outbox(batches, Rc::clone(job), Rc::clone(local), windows);
         inbox(Graph { reports, parts, chunks, live });
         sealed

@@ -9,7 +9,8 @@
 
 use super::{Job, Local, Span, Trace, everything};
 use crate::acc::Accumulate;
-use crate::control::{Commit, Marks, Round};
+use crate::marks::Marks;
+use crate::protocol::{Commit, Round};
 use crate::row::Row;
 use crate::series::Series;
 use crate::time::{Epoch, State, WindowStart};

@@ -6,13 +6,14 @@
 //! what it reports of it are of the same epoch, because one activation does both.
 
 use super::{Job, Local, Named};
-use crate::acc::{Accumulate, Position};
-use crate::control::{Decision, End, Guide, Reading, Settings};
+use crate::acc::{Accumulate, LogPosition};
 use crate::decode::Decoder;
-use crate::edge::{Answer, Found, Halt, HaltKind, PartitionReader};
+use crate::edge::{Discovered, EndAnswer, Halt, HaltKind, PartitionReader};
 use crate::mutants::{self, Mutant};
-use crate::partition::{Behind, Partition, PartitionState, Verdict};
+use crate::partition::{DelayHistogram, Partition, PartitionState, Verdict};
+use crate::protocol::{Decision, End, Guide, Reading};
 use crate::record::{DeadLetter, Judged, PartitionName, Reason, Record, Rejection};
+use crate::settings::Settings;
 use crate::time::{Epoch, EventTime, Monotonic, WindowStart};
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
@@ -54,8 +55,8 @@ pub(crate) enum Report {
     /// A dead letter of the epoch.
     Letter(Epoch, DeadLetter),
     /// How far behind records were that this worker has read.
-    Behind(usize, Behind),
-    /// The load ([`crate::control::Part::load`]) of what this worker holds as an epoch ends, what later epochs have brought
+    Behind(usize, DelayHistogram),
+    /// The load ([`crate::protocol::CutPart::load`]) of what this worker holds as an epoch ends, what later epochs have brought
     /// included.
     Held(usize, u64),
 }
@@ -139,7 +140,7 @@ struct Reader<A> {
     /// Records after which an epoch is to end.
     epoch_records: usize,
     stop_told: bool,
-    behind_told: Behind,
+    behind_told: DelayHistogram,
 }
 
 impl<A: Accumulate> Reader<A> {
@@ -148,7 +149,7 @@ impl<A: Accumulate> Reader<A> {
         for admission in decision.admissions.iter().filter(|a| a.index % peers == index) {
             let found = &admission.found;
             let from = admission.resume.as_ref().map_or(found.start, |state| state.next);
-            let reader = self.job.source.open(&Found { start: from, ..found.clone() }, Arc::clone(wake))?;
+            let reader = self.job.source.open(&Discovered { start: from, ..found.clone() }, Arc::clone(wake))?;
             let bounded = found.end.is_some();
             let rule = self.job.settings.rule;
             let partition = match &admission.resume {
@@ -174,8 +175,8 @@ impl<A: Accumulate> Reader<A> {
     }
 
     /// How far behind records were, if that is news.
-    fn behind_news(&mut self) -> Option<Behind> {
-        let mut sum = Behind::default();
+    fn behind_news(&mut self) -> Option<DelayHistogram> {
+        let mut sum = DelayHistogram::default();
         self.owned.iter().for_each(|owned| sum.add(owned.partition.behind()));
         (sum != self.behind_told).then(|| {
             self.behind_told = sum.clone();
@@ -190,7 +191,7 @@ impl<A: Accumulate> Reader<A> {
     fn reads(&self, partition: &Partition) -> bool {
         match self.guide.reading {
             Reading::All => !partition.paused(self.guide.base),
-            Reading::Behind => !partition.paused(self.guide.base) && partition.watermark() <= self.guide.w,
+            Reading::HoldingBack => !partition.paused(self.guide.base) && partition.watermark() <= self.guide.w,
             Reading::Nothing => false,
         }
     }
@@ -251,7 +252,7 @@ impl<A: Accumulate> Reader<A> {
             let verdict = partition.judge(record.offset, event.time, record.append_time, reference, now);
             let (reason, evidence) = match verdict {
                 Verdict::Counted(window) => {
-                    let position = Position { identity: *identity, offset: record.offset };
+                    let position = LogPosition { identity: *identity, offset: record.offset };
                     return table.add(window, &event.symbol, A::of(&event, position));
                 }
                 Verdict::Late(evidence) => (Reason::Late, evidence),
@@ -285,7 +286,7 @@ impl<A: Accumulate> Reader<A> {
         let Owned { partition, reader, .. } = &mut self.owned[self.turn];
         if let Some(answer) = reader.answer() {
             let readable = mutants::on(Mutant::OpenTransactionIsTheEnd);
-            partition.answered(if readable { Answer::End(reader.next()) } else { answer });
+            partition.answered(if readable { EndAnswer::End(reader.next()) } else { answer });
         }
         self.table.moved |= partition.settle(now);
     }
@@ -331,7 +332,7 @@ pub(crate) fn read<'scope, A: Accumulate>(
             told: (false, false),
             epoch_records: epoch_records(&job.settings, peers),
             stop_told: false,
-            behind_told: Behind::default(),
+            behind_told: DelayHistogram::default(),
         };
         move |_| {
             if caps.is_none() || local.halted() {

@@ -2,7 +2,7 @@
 //! and comes back to life at any later one, after its numbers were collected too.
 
 use fastrand::Rng;
-use minutely_dataflows::checkpoint::{Reply, Step};
+use minutely_dataflows::checkpoint::{PublishStep, StoreReply};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Manifests that are kept.
@@ -49,7 +49,7 @@ struct Run {
     manifest: Manifest,
     /// What its parent needs.
     old: Option<u64>,
-    step: Step,
+    step: PublishStep,
 }
 
 /// Is it right for this seed?
@@ -66,7 +66,7 @@ pub(crate) fn one_chain(seed: u64) -> bool {
             let object = head.map_or(ids, |(_, head)| head.object);
             store.objects.insert(object);
             let manifest = Manifest { id: ids, parent: head.map(|(_, head)| head.id), object };
-            runs.push(Run { seq: head.map_or(1, |(seq, _)| seq + 1), manifest, old: None, step: Step::Create });
+            runs.push(Run { seq: head.map_or(1, |(seq, _)| seq + 1), manifest, old: None, step: PublishStep::Create });
             owner = Some(runs.len() - 1);
         }
         // Mostly the owner goes on; the others are zombies.
@@ -74,16 +74,16 @@ pub(crate) fn one_chain(seed: u64) -> bool {
         let Run { seq, manifest, old, step } = &mut runs[number];
         let there = store.manifests.get(seq).copied();
         let reply = match step {
-            Step::Create if there.is_some() => Reply::Exists,
-            Step::Create => {
+            PublishStep::Create if there.is_some() => StoreReply::Exists,
+            PublishStep::Create => {
                 store.manifests.insert(*seq, *manifest);
                 store.ever.insert(manifest.id, *manifest);
-                Reply::Created
+                StoreReply::Created
             }
-            Step::ReadBack => Reply::Ours(there == Some(*manifest)),
-            Step::FindNewest => Reply::Newest(store.newest()),
-            Step::Collect | Step::Fenced(_) => {
-                let counts = *step == Step::Collect;
+            PublishStep::ReadBack => StoreReply::Ours(there == Some(*manifest)),
+            PublishStep::FindNewest => StoreReply::Newest(store.newest()),
+            PublishStep::Collect | PublishStep::Fenced(_) => {
+                let counts = *step == PublishStep::Collect;
                 if counts && !store.in_the_chain(*manifest) {
                     return false;
                 }
@@ -100,14 +100,14 @@ pub(crate) fn one_chain(seed: u64) -> bool {
                     store.objects.insert(ids);
                     *old = Some(manifest.object);
                     *manifest = Manifest { id: ids, parent: Some(manifest.id), object: ids };
-                    (*seq, *step) = (*seq + 1, Step::Create);
+                    (*seq, *step) = (*seq + 1, PublishStep::Create);
                 } else if owner == Some(number) {
                     owner = None; // it ends, and its objects with it
                 }
                 continue;
             }
         };
-        *step = if rng.u8(..16) == 0 { Step::Create } else { step.after(*seq, reply) }; // or the reply is lost
+        *step = if rng.u8(..16) == 0 { PublishStep::Create } else { step.after(*seq, reply) }; // or the reply is lost
     }
     store.head_is_whole()
 }

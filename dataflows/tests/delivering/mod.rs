@@ -2,7 +2,7 @@
 //! in the end, and only those refused that it will never take?
 
 use fastrand::Rng;
-use minutely_dataflows::delivery::{Delivery, Outcome, Request, Verdict, dropped, judge, oldest_dropped};
+use minutely_dataflows::delivery::{Delivery, Outcome, Request, WriteVerdict, dropped, judge, oldest_dropped};
 use std::collections::BTreeSet;
 
 /// A database of points by number.
@@ -109,14 +109,14 @@ pub(crate) fn accounts_for_every_point(seed: u64) -> bool {
         let times: Vec<_> = sent.iter().map(|point| i64::try_from(*point).expect("small")).collect();
         let oldest = oldest_dropped(&answer, &times);
         let outcome = match judge(status, false) {
-            Verdict::Done => Outcome::Done,
-            Verdict::Split => Outcome::Split(answer),
-            Verdict::Blame => Outcome::Blame {
+            WriteVerdict::Done => Outcome::Done,
+            WriteVerdict::Split => Outcome::Split(answer),
+            WriteVerdict::Blame => Outcome::Blame {
                 dropped: oldest.or_else(|| dropped(&answer).filter(|_| status == 422)),
                 oldest: oldest.is_some(),
                 answer,
             },
-            Verdict::Again | Verdict::Hold => continue,
+            WriteVerdict::Again | WriteVerdict::Hold => continue,
         };
         delivery.answered(outcome);
     }

@@ -5,9 +5,9 @@
 use crate::hostile::{BEGAN, Owned, Partition};
 use crate::memory::run;
 use minutely_dataflows::acc::Avg;
-use minutely_dataflows::control::Settings;
-use minutely_dataflows::edge::Takes;
+use minutely_dataflows::edge::RowFilter;
 use minutely_dataflows::record::PartitionName;
+use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::{NextOffset, SECOND};
 
 /// How many of a run's dead letters are not stored at its end: a log of which no record can be decoded, and a sink of
@@ -19,7 +19,7 @@ pub(crate) fn lacks_dead_letters() -> i64 {
     let log = Partition { name, start: NextOffset(0), records: (0..RECORDS).map(record).collect() };
     let settings =
         Settings { bounded: true, instant: Some(BEGAN), checkpoint_interval: SECOND / 100, ..Settings::default() };
-    let takes = Takes { changes: false, partial: true, open_every: 0 };
+    let takes = RowFilter { changes: false, partial: true, open_every: 0 };
     let ran = run::<Avg>(&[log], &settings, &[takes], 1).unwrap();
     assert_eq!(ran.status.ledger.counts.rejected, RECORDS);
     RECORDS - i64::try_from(ran.letters.len()).unwrap()

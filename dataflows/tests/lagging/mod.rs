@@ -3,7 +3,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use minutely_dataflows::edge::Answer;
+use minutely_dataflows::edge::EndAnswer;
 use minutely_dataflows::partition::{Partition, Rule, Verdict, least_to_follow, least_watermark};
 use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, SECOND};
 
@@ -41,7 +41,7 @@ fn exceptions(reads: impl Fn(i64) -> i64) -> usize {
         }
         for (partition, end) in partitions.iter_mut().zip([second + 1, log]) {
             if partition.learn(a, w, now) {
-                partition.answered(Answer::End(NextOffset(end)));
+                partition.answered(EndAnswer::End(NextOffset(end)));
             }
             partition.settle(now);
         }
@@ -66,7 +66,7 @@ pub(crate) fn silence() -> i64 {
                 partition.judge(read - 1, EventTime(base + (read - 1) * SECOND), None, EventTime(i64::MAX), now);
             }
             if partition.learn(a, w, now) {
-                partition.answered(Answer::End(NextOffset(read)));
+                partition.answered(EndAnswer::End(NextOffset(read)));
             }
             partition.settle(now);
         }

@@ -5,19 +5,21 @@
 use crate::hostile::{Owned, Partition};
 use minutely_dataflows::Job;
 use minutely_dataflows::acc::Accumulate;
-use minutely_dataflows::control::{Marks, Settings, Status};
 use minutely_dataflows::decode::{Decoder, Fields};
-use minutely_dataflows::drive::{Alarm, Lead, drive};
 use minutely_dataflows::edge::{
-    Answer, Clock, Found, Halt, HaltKind, LetterPort, LogSource, PartitionReader, RowBatch, SinkPort, Stored, Takes,
-    Wake,
+    Clock, DeadLetterPort, Discovered, EndAnswer, Halt, HaltKind, LogSource, PartitionReader, RowBatch, RowFilter,
+    SinkPort, SinkProgress, Wake,
 };
-use minutely_dataflows::emitter::Outlet;
-use minutely_dataflows::partition::{Behind, Rule};
+use minutely_dataflows::emitter::SinkHandle;
+use minutely_dataflows::marks::Marks;
+use minutely_dataflows::partition::{DelayHistogram, Rule};
 use minutely_dataflows::record::{DeadLetter, Record};
 use minutely_dataflows::row::Row;
+use minutely_dataflows::settings::Settings;
+use minutely_dataflows::status::Status;
 use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, State, WindowStart, first_epoch};
-use minutely_dataflows::watch::{LiveRows, Watcher};
+use minutely_dataflows::watch::{PreviewRows, Watcher};
+use minutely_dataflows::worker::{Alarm, LeaderOutputs, drive};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -42,11 +44,11 @@ struct Memory {
 }
 
 impl LogSource for Memory {
-    fn found(&self) -> Result<Vec<Found>, Halt> {
+    fn found(&self) -> Result<Vec<Discovered>, Halt> {
         if std::mem::replace(&mut *self.found.lock().unwrap(), true) {
             return Ok(Vec::new());
         }
-        let found = |p: &Partition| Found {
+        let found = |p: &Partition| Discovered {
             name: p.name.clone(),
             start: p.start,
             earliest: p.start,
@@ -55,7 +57,7 @@ impl LogSource for Memory {
         };
         Ok(self.partitions.iter().map(found).collect())
     }
-    fn open(&self, found: &Found, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
+    fn open(&self, found: &Discovered, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
         let partition = self.partitions.iter().find(|p| p.name == found.name).unwrap();
         let records = partition.records.clone();
         Ok(Box::new(MemoryReader { records, at: 0, next: found.start, rng: fastrand::Rng::new() }))
@@ -87,7 +89,7 @@ impl PartitionReader for MemoryReader {
         self.at == self.records.len()
     }
     fn ask_end(&mut self, _: bool) {}
-    fn answer(&mut self) -> Option<Answer> {
+    fn answer(&mut self) -> Option<EndAnswer> {
         None
     }
     fn nap(&self) -> Duration {
@@ -97,14 +99,14 @@ impl PartitionReader for MemoryReader {
 
 /// What a sink was given.
 #[derive(Default)]
-pub(crate) struct Kept {
+pub(crate) struct Restored {
     pub(crate) rows: Vec<Row>,
     pub(crate) letters: Vec<DeadLetter>,
 }
 
 /// A sink that keeps rows, checks their order, and is full or slow now and then.
 pub(crate) struct Keeper {
-    kept: Arc<Mutex<Kept>>,
+    kept: Arc<Mutex<Restored>>,
     rng: fastrand::Rng,
     last: Option<(u64, EventTime, String)>,
     stored: Option<u64>,
@@ -112,7 +114,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn new(kept: Arc<Mutex<Kept>>, rng: fastrand::Rng) -> Self {
+    pub(crate) fn new(kept: Arc<Mutex<Restored>>, rng: fastrand::Rng) -> Self {
         Keeper { kept, rng, last: None, stored: None, slow: None }
     }
 }
@@ -133,15 +135,15 @@ impl SinkPort for Keeper {
         }
         Ok(())
     }
-    fn stored(&mut self) -> Result<Option<Stored>, Halt> {
+    fn stored(&mut self) -> Result<Option<SinkProgress>, Halt> {
         if self.rng.u8(..4) == 0 {
             self.stored = self.slow.or(self.stored);
         }
-        Ok(self.stored.map(|at| Stored { at, position: None }))
+        Ok(self.stored.map(|at| SinkProgress { at, position: None }))
     }
 }
 
-impl LetterPort for Keeper {
+impl DeadLetterPort for Keeper {
     fn offer(&mut self, cut: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
         if self.rng.bool() {
             return Err(letters);
@@ -150,7 +152,7 @@ impl LetterPort for Keeper {
         self.slow = Some(cut);
         Ok(())
     }
-    fn stored(&mut self) -> Result<Option<Stored>, Halt> {
+    fn stored(&mut self) -> Result<Option<SinkProgress>, Halt> {
         SinkPort::stored(self)
     }
 }
@@ -173,7 +175,7 @@ struct Eyes {
 }
 
 impl Watcher for Eyes {
-    fn rows(&mut self, LiveRows { rows, lost }: LiveRows) {
+    fn rows(&mut self, PreviewRows { rows, lost }: PreviewRows) {
         let mut seen = self.seen.lock().unwrap();
         for row in rows {
             let key = (row.minute, row.symbol.clone());
@@ -199,7 +201,7 @@ impl Watcher for Eyes {
         }
     }
 
-    fn status(&mut self, _: &Status, behind: &Behind) {
+    fn status(&mut self, _: &Status, behind: &DelayHistogram) {
         self.seen.lock().unwrap().behind = behind.counts.iter().sum();
     }
 
@@ -219,11 +221,11 @@ pub(crate) struct Ran {
 pub(crate) fn run<A: Accumulate>(
     partitions: &[Partition],
     settings: &Settings,
-    takes: &[Takes],
+    takes: &[RowFilter],
     workers: usize,
 ) -> Result<Ran, Halt> {
     let source: Arc<dyn LogSource> = Arc::new(Memory { partitions: partitions.to_vec(), found: Mutex::new(false) });
-    let kept: Vec<Arc<Mutex<Kept>>> = (0..=takes.len()).map(|_| Arc::default()).collect();
+    let kept: Vec<Arc<Mutex<Restored>>> = (0..=takes.len()).map(|_| Arc::default()).collect();
     let keeper = {
         let kept = kept.clone();
         move |n: usize| Keeper::new(Arc::clone(&kept[n]), fastrand::Rng::new())
@@ -236,9 +238,9 @@ pub(crate) fn run<A: Accumulate>(
     let status = Arc::new(Mutex::new(Err(Halt::new(HaltKind::Internal, "no leader"))));
     let result = Arc::clone(&status);
     timely::execute(timely::Config::process(workers), move |worker| {
-        let lead = (worker.index() == 0).then(|| Lead {
+        let lead = (worker.index() == 0).then(|| LeaderOutputs {
             outlets: (0..owned.len())
-                .map(|n| Outlet { name: n.to_string(), takes: owned[n], port: Box::new(keeper(n)), chain: None })
+                .map(|n| SinkHandle { name: n.to_string(), takes: owned[n], port: Box::new(keeper(n)), chain: None })
                 .collect(),
             letters: Box::new(keeper(owned.len())),
             letters_name: "letters".into(),

@@ -4,10 +4,12 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use minutely_dataflows::checkpoint::Manifest;
-use minutely_dataflows::control::{AtEnd, Control, Decision, Facts, Part, Settings};
-use minutely_dataflows::edge::Found;
+use minutely_dataflows::control::Control;
+use minutely_dataflows::edge::Discovered;
 use minutely_dataflows::partition::{Partition, PartitionState, Rule};
+use minutely_dataflows::protocol::{CutPart, Decision, Facts};
 use minutely_dataflows::record::PartitionName;
+use minutely_dataflows::settings::{AtEnd, Settings};
 use minutely_dataflows::time::{Epoch, EventTime, Monotonic, NextOffset, SECOND, first_epoch};
 use std::collections::BTreeMap;
 
@@ -44,7 +46,7 @@ impl Night {
         let mut control = Control::new(settings, Vec::new(), letters, 1, first, Some(chain.clone()), Monotonic(0));
         let name = PartitionName { log: "ticks".into(), number: Some(0) };
         let zero = NextOffset(0);
-        let found = Found { name, start: zero, earliest: zero, end: Some(end), log_id: None };
+        let found = Discovered { name, start: zero, earliest: zero, end: Some(end), log_id: None };
         let told =
             control.decide(Facts { found: vec![found], reported: Some(first), ..Facts::default() }, Monotonic(0));
         let admission = told.unwrap().unwrap().admissions.remove(0);
@@ -67,7 +69,7 @@ impl Night {
     /// All is there of an epoch that has ended.
     fn complete(&mut self, epoch: Epoch, cut: bool) -> Decision {
         let state: PartitionState = self.partition.report(self.control.guide().base, Monotonic(self.now));
-        let part = Part {
+        let part = CutPart {
             cut: epoch,
             worker: 0,
             arrived: state.counts.counted,

@@ -5,11 +5,11 @@
 use super::world::Simulated;
 use minutely_dataflows::acc::{Accumulate, Avg};
 use minutely_dataflows::checkpoint::{
-    self, Manifest, Object, ObjectRef, Reply, SinksOfRun, Step, decode_letters, merge,
+    self, Manifest, Object, ObjectRef, PublishStep, SinksOfRun, StoreReply, decode_letters, merge,
 };
 use minutely_dataflows::edge::{
-    Halt, HaltKind, LetterPort, ManifestPort, ObjectPort, Publication, RowBatch, SinkPort, StateStore, Stored, Task,
-    Wake,
+    DeadLetterPort, Halt, HaltKind, ManifestPort, ObjectPort, Publication, RowBatch, SinkPort, SinkProgress,
+    StateStore, Task, Wake,
 };
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::record::DeadLetter;
@@ -73,7 +73,7 @@ struct Publishing {
     publication: Publication,
     /// What may go once it is committed.
     old: Vec<String>,
-    step: Step,
+    step: PublishStep,
 }
 
 impl Disk {
@@ -115,11 +115,11 @@ impl Disk {
         }
         self.haunted = [10, 100, 1000][self.rng.usize(..3)];
         let bytes = next.encode();
-        let mut step = Step::Create;
-        while !self.crashed && !matches!(step, Step::Collect | Step::Fenced(_)) {
+        let mut step = PublishStep::Create;
+        while !self.crashed && !matches!(step, PublishStep::Collect | PublishStep::Fenced(_)) {
             step = self.towards_the_chain(step, next.seq, &bytes);
         }
-        if self.crashed || matches!(step, Step::Fenced(_)) {
+        if self.crashed || matches!(step, PublishStep::Fenced(_)) {
             return None;
         }
         let length = |position: Option<u64>| usize::try_from(position.unwrap_or(0)).unwrap();
@@ -198,26 +198,26 @@ impl Disk {
     }
 
     /// One step of a manifest.
-    fn towards_the_chain(&mut self, step: Step, seq: u64, bytes: &[u8]) -> Step {
+    fn towards_the_chain(&mut self, step: PublishStep, seq: u64, bytes: &[u8]) -> PublishStep {
         let there = self.manifests.get(&seq).cloned();
         let reply = match &step {
-            Step::Create if there.is_some() => Reply::Exists,
-            Step::Create if !self.effect() => return step, // and nobody hears of it
-            Step::Create => {
+            PublishStep::Create if there.is_some() => StoreReply::Exists,
+            PublishStep::Create if !self.effect() => return step, // and nobody hears of it
+            PublishStep::Create => {
                 self.manifests.insert(seq, bytes.to_vec());
                 self.parents.insert(checkpoint::hash(bytes), Manifest::decode(bytes).unwrap().parent);
-                Reply::Created
+                StoreReply::Created
             }
-            Step::ReadBack => Reply::Ours(there.as_deref() == Some(bytes)),
-            Step::FindNewest => Reply::Newest(*self.manifests.last_key_value().unwrap().0),
-            Step::Collect | Step::Fenced(_) => return step,
+            PublishStep::ReadBack => StoreReply::Ours(there.as_deref() == Some(bytes)),
+            PublishStep::FindNewest => StoreReply::Newest(*self.manifests.last_key_value().unwrap().0),
+            PublishStep::Collect | PublishStep::Fenced(_) => return step,
         };
         step.after(seq, reply)
     }
 
     /// All steps of one that is at its end: it is in the chain, and what is old goes.
     fn collect(&mut self, Publishing { publication, old, step }: &Publishing) {
-        if *step == Step::Collect {
+        if *step == PublishStep::Collect {
             let it = checkpoint::hash(&publication.manifest);
             let mut here = self.manifests.last_key_value().map(|(_, head)| checkpoint::hash(head));
             while let Some(there) = here.filter(|there| *there != it) {
@@ -311,7 +311,7 @@ impl Disk {
                 publishing.step = self.towards_the_chain(publishing.step, *seq, manifest);
                 self.revenants += self.manifests.len() - before;
                 match &publishing.step {
-                    Step::Collect | Step::Fenced(_) => self.collect(&publishing),
+                    PublishStep::Collect | PublishStep::Fenced(_) => self.collect(&publishing),
                     _ => self.zombies.push(Zombie::Manifest(publishing)),
                 }
             }
@@ -454,19 +454,19 @@ impl Manifests {
             return;
         }
         match next.step {
-            Step::Collect => {
+            PublishStep::Collect => {
                 disk.commit(&Manifest::decode(&next.publication.manifest).unwrap());
                 disk.collect(next);
                 self.published = next.publication.seq;
                 self.next = None;
             }
-            Step::Fenced(_) => self.fenced = true,
+            PublishStep::Fenced(_) => self.fenced = true,
             _ => {
                 let Publication { seq, manifest, .. } = &next.publication;
                 next.step = disk.towards_the_chain(next.step.clone(), *seq, manifest);
                 // The reply is lost.
-                if next.step == Step::FindNewest && self.rng.u8(..8) == 0 {
-                    next.step = Step::Create;
+                if next.step == PublishStep::FindNewest && self.rng.u8(..8) == 0 {
+                    next.step = PublishStep::Create;
                 }
             }
         }
@@ -478,7 +478,7 @@ impl ManifestPort for Manifests {
         assert!(self.next.is_none(), "one at a time");
         let old = std::mem::replace(&mut self.needed, publication.needed.clone());
         let old = old.into_iter().filter(|name| !self.needed.contains(name)).collect();
-        self.next = Some(Publishing { publication, old, step: Step::Create });
+        self.next = Some(Publishing { publication, old, step: PublishStep::Create });
     }
     fn published(&mut self) -> Result<Option<u64>, Halt> {
         let stalls = {
@@ -518,8 +518,8 @@ pub(crate) struct Keeper {
     last: Option<(u64, WindowStart, String)>,
     /// For the database: what is on its way.
     under_way: VecDeque<RowBatch>,
-    stored: Option<Stored>,
-    slow: Option<Stored>,
+    stored: Option<SinkProgress>,
+    slow: Option<SinkProgress>,
 }
 
 impl Keeper {
@@ -533,11 +533,11 @@ impl Keeper {
         let Some(batch) = self.under_way.pop_front() else { return };
         lock(&self.disk).upsert((self.generation, batch.seq), &batch.rows);
         if batch.last {
-            self.slow = Some(Stored { at: batch.round, position: None });
+            self.slow = Some(SinkProgress { at: batch.round, position: None });
         }
     }
 
-    fn stored(&mut self) -> Option<Stored> {
+    fn stored(&mut self) -> Option<SinkProgress> {
         if self.number < LETTERS && !lock(&self.disk).sinks_are_there() {
             return self.stored;
         }
@@ -573,16 +573,16 @@ impl SinkPort for Keeper {
         batch.rows.iter().for_each(|row| disk.holds(row));
         disk.finals.extend(batch.rows);
         if batch.last {
-            self.slow = Some(Stored { at: batch.round, position: Some(disk.finals.len() as u64) });
+            self.slow = Some(SinkProgress { at: batch.round, position: Some(disk.finals.len() as u64) });
         }
         Ok(())
     }
-    fn stored(&mut self) -> Result<Option<Stored>, Halt> {
+    fn stored(&mut self) -> Result<Option<SinkProgress>, Halt> {
         Ok(Keeper::stored(self))
     }
 }
 
-impl LetterPort for Keeper {
+impl DeadLetterPort for Keeper {
     fn offer(&mut self, cut: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
         let mut disk = lock(&self.disk);
         if self.rng.bool() || !disk.effect() {
@@ -590,10 +590,10 @@ impl LetterPort for Keeper {
         }
         letters.iter().for_each(|letter| disk.holds(letter));
         disk.letters.extend(letters);
-        self.slow = Some(Stored { at: cut, position: Some(disk.letters.len() as u64) });
+        self.slow = Some(SinkProgress { at: cut, position: Some(disk.letters.len() as u64) });
         Ok(())
     }
-    fn stored(&mut self) -> Result<Option<Stored>, Halt> {
+    fn stored(&mut self) -> Result<Option<SinkProgress>, Halt> {
         Ok(Keeper::stored(self))
     }
 }

@@ -16,17 +16,18 @@ use baton::Baton;
 use disk::{Disk, Keeper, LETTERS, Manifests, SINKS, Store};
 use minutely_dataflows::acc::Avg;
 use minutely_dataflows::checkpoint::Manifest;
-use minutely_dataflows::control::{Settings, Status};
 use minutely_dataflows::decode::{Decoder, Fields};
-use minutely_dataflows::drive::{Alarm, Lead, drive};
-use minutely_dataflows::edge::{Halt, HaltKind, LogSource, Takes};
-use minutely_dataflows::emitter::Outlet;
+use minutely_dataflows::edge::{Halt, HaltKind, LogSource, RowFilter};
+use minutely_dataflows::emitter::SinkHandle;
 use minutely_dataflows::oracle;
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::record::Evidence;
 use minutely_dataflows::row::Row;
+use minutely_dataflows::settings::Settings;
+use minutely_dataflows::status::Status;
 use minutely_dataflows::time::{SECOND, Windowing, first_epoch};
-use minutely_dataflows::{Job, Kept};
+use minutely_dataflows::worker::{Alarm, LeaderOutputs, drive};
+use minutely_dataflows::{Job, Restored};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,10 +37,10 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 use world::{Growing, Simulated, World, draw};
 
-const CHANGES: Takes = Takes { changes: true, partial: true, open_every: 0 };
-const FINAL: Takes = Takes { changes: false, partial: true, open_every: 0 };
+const CHANGES: RowFilter = RowFilter { changes: true, partial: true, open_every: 0 };
+const FINAL: RowFilter = RowFilter { changes: false, partial: true, open_every: 0 };
 /// What each of [`SINKS`] takes.
-const TAKES: [Takes; SINKS.len()] = [CHANGES, FINAL];
+const TAKES: [RowFilter; SINKS.len()] = [CHANGES, FINAL];
 
 /// One life of a run: to its end, or to a crash after so many rests of its workers.
 struct Life {
@@ -88,7 +89,7 @@ fn live(
             first_epoch: first_epoch(head.generation),
             bad_is_fatal: false,
             takes: sinks.iter().map(|n| TAKES[*n]).collect(),
-            state: Some(Kept { store, head: Arc::clone(&head), lines }),
+            state: Some(Restored { store, head: Arc::clone(&head), lines }),
             stop: Rc::new(move || stop.load(Ordering::SeqCst)),
             rest: Rc::new(move |worker, _| {
                 let mut rng = rng.borrow_mut();
@@ -139,16 +140,16 @@ fn lead(
     clock: &Simulated,
     done: &Arc<AtomicBool>,
     shown: &Arc<Mutex<Status>>,
-) -> Lead {
+) -> LeaderOutputs {
     let keeper = |n: usize| Box::new(Keeper::new(disk, n, head.generation, seed ^ n as u64));
     let (done, shown, clock) = (Arc::clone(done), Arc::clone(shown), clock.clone());
     let lateness = settings.rule.windowing.lateness;
     let began = clock.now();
     let sinks = Arc::clone(disk);
-    Lead {
+    LeaderOutputs {
         outlets: given
             .iter()
-            .map(|n| Outlet { name: SINKS[*n].into(), takes: TAKES[*n], port: keeper(*n), chain: None })
+            .map(|n| SinkHandle { name: SINKS[*n].into(), takes: TAKES[*n], port: keeper(*n), chain: None })
             .collect(),
         letters: keeper(LETTERS),
         letters_name: "letters".into(),

@@ -1,7 +1,7 @@
 //! A log that grows in simulated time, and a broker that answers late or not at all.
 
 use crate::hostile::{self, Owned};
-use minutely_dataflows::edge::{Answer, Clock, Found, Halt, LogSource, PartitionReader, Wake};
+use minutely_dataflows::edge::{Clock, Discovered, EndAnswer, Halt, LogSource, PartitionReader, Wake};
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::record::{PartitionName, Record};
 use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, SECOND};
@@ -90,7 +90,7 @@ impl World {
 }
 
 impl LogSource for World {
-    fn found(&self) -> Result<Vec<Found>, Halt> {
+    fn found(&self) -> Result<Vec<Discovered>, Halt> {
         let mut told = self.told.lock().unwrap();
         let now = self.clock.now();
         let new = self.partitions.iter().skip(*told).take_while(|p| p.appears <= now);
@@ -99,13 +99,13 @@ impl LogSource for World {
             // As with `--start latest`, but for those that are there when it all begins.
             let there = p.records.partition_point(|arrival| arrival.at <= now);
             let start = if begins { NextOffset(0) } else { p.offset_after(there) };
-            Found { name: p.name.clone(), start, earliest: NextOffset(0), end: None, log_id: None }
+            Discovered { name: p.name.clone(), start, earliest: NextOffset(0), end: None, log_id: None }
         };
         let found: Vec<_> = new.map(found).collect();
         *told += found.len();
         Ok(found)
     }
-    fn open(&self, found: &Found, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
+    fn open(&self, found: &Discovered, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
         let partition = self.partitions.iter().find(|p| p.name == found.name).unwrap().clone();
         let fetch = [2, 10, 40][fastrand::Rng::with_seed(self.seed).usize(..3)];
         let rng = fastrand::Rng::with_seed(self.seed ^ found.name.identity());
@@ -119,7 +119,7 @@ struct Reader {
     clock: Simulated,
     at: usize,
     /// When the answer comes, and what it will be.
-    asked: Option<(i64, Answer)>,
+    asked: Option<(i64, EndAnswer)>,
     /// Records that it hands out at once, at most.
     fetch: usize,
     rng: fastrand::Rng,
@@ -145,10 +145,10 @@ impl PartitionReader for Reader {
         let now = self.clock.now();
         let there = self.partition.records.partition_point(|arrival| arrival.at <= now);
         let fails = self.rng.u8(..10) == 0;
-        let answer = if fails { Answer::Failed } else { Answer::End(self.partition.offset_after(there)) };
+        let answer = if fails { EndAnswer::Failed } else { EndAnswer::End(self.partition.offset_after(there)) };
         self.asked = Some((now + self.rng.i64(0..SECOND / 2), answer));
     }
-    fn answer(&mut self) -> Option<Answer> {
+    fn answer(&mut self) -> Option<EndAnswer> {
         self.asked.take_if(|(at, _)| *at <= self.clock.now()).map(|(_, answer)| answer)
     }
     fn nap(&self) -> Duration {

@@ -15,9 +15,10 @@
 
 use anyhow::Context;
 use minutely_dataflows::acc::Market;
-use minutely_dataflows::control::{Settings, Status};
-use minutely_dataflows::edge::{Answer, Found, Halt, LogSource, PartitionReader, Takes, Wake};
+use minutely_dataflows::edge::{Discovered, EndAnswer, Halt, LogSource, PartitionReader, RowFilter, Wake};
 use minutely_dataflows::record::{PartitionName, Record};
+use minutely_dataflows::settings::Settings;
+use minutely_dataflows::status::Status;
 use minutely_dataflows::time::NextOffset;
 use minutely_experiments::heart::{Hands, Nowhere, run};
 use minutely_experiments::market::{BEGIN_MS, mix, name};
@@ -75,12 +76,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl LogSource for Log {
-    fn found(&self) -> Result<Vec<Found>, Halt> {
+    fn found(&self) -> Result<Vec<Discovered>, Halt> {
         let name = PartitionName { log: "cuts".into(), number: Some(0) };
-        let found = Found { name, start: NextOffset(0), earliest: NextOffset(0), end: None, log_id: None };
+        let found = Discovered { name, start: NextOffset(0), earliest: NextOffset(0), end: None, log_id: None };
         Ok(if self.told.swap(true, Ordering::AcqRel) { Vec::new() } else { vec![found] })
     }
-    fn open(&self, _: &Found, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
+    fn open(&self, _: &Discovered, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
         let names = (0..self.series).map(name).collect();
         Ok(Box::new(Reader { log: self.clone(), names, next: 0, payload: String::new() }))
     }
@@ -139,7 +140,7 @@ impl PartitionReader for Reader {
         false
     }
     fn ask_end(&mut self, _: bool) {}
-    fn answer(&mut self) -> Option<Answer> {
+    fn answer(&mut self) -> Option<EndAnswer> {
         None
     }
     fn nap(&self) -> Duration {
@@ -162,7 +163,7 @@ fn stall() -> anyhow::Result<()> {
     let (interval, cuts) = (argument(6, 1000)?, argument(7, 40)?);
     let rate: i64 = argument(8, 0)?;
     let store = (store != "none").then(|| Store::create(Path::new(&store))).transpose()?;
-    let takes = Takes { changes: takes == "changes", partial: true, open_every: 0 };
+    let takes = RowFilter { changes: takes == "changes", partial: true, open_every: 0 };
     let log = log(series, Order::Turns(in_a_row), if rate == 0 { i64::MAX } else { 0 });
     let stop = Arc::new(AtomicBool::new(false));
     if rate > 0 {
@@ -229,7 +230,7 @@ fn factor() -> anyhow::Result<()> {
         }
         allowed.store(so_far + touched, Ordering::Release);
     };
-    let takes = Takes { changes: false, partial: true, open_every: 0 };
+    let takes = RowFilter { changes: false, partial: true, open_every: 0 };
     let hands = Hands { rows: Box::new(Nowhere::default()), takes, watch: Box::new(watch), stop, store: Some(store) };
     run::<Market>(Arc::new(log), settings(interval), hands)?;
     let (_, begin, end, keys) = *lock(&seen);

@@ -6,9 +6,9 @@
 
 use anyhow::Context;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
-use minutely_dataflows::control::Settings;
-use minutely_dataflows::edge::{Answer, Found, Halt, LogSource, PartitionReader, Takes, Wake};
+use minutely_dataflows::edge::{Discovered, EndAnswer, Halt, LogSource, PartitionReader, RowFilter, Wake};
 use minutely_dataflows::record::{PartitionName, Record};
+use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::NextOffset;
 use minutely_experiments::heart::{Hands, Nowhere, run};
 use minutely_experiments::market::{BEGIN_MS, mix, name};
@@ -38,15 +38,15 @@ impl Keys {
 }
 
 impl LogSource for Keys {
-    fn found(&self) -> Result<Vec<Found>, Halt> {
+    fn found(&self) -> Result<Vec<Discovered>, Halt> {
         let name = PartitionName { log: "keys".into(), number: Some(0) };
         let first = self.allowed.compare_exchange(-1, 0, Ordering::AcqRel, Ordering::Acquire).is_ok();
         Ok(first
-            .then_some(Found { name, start: NextOffset(0), earliest: NextOffset(0), end: None, log_id: None })
+            .then_some(Discovered { name, start: NextOffset(0), earliest: NextOffset(0), end: None, log_id: None })
             .into_iter()
             .collect())
     }
-    fn open(&self, _: &Found, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
+    fn open(&self, _: &Discovered, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
         Ok(Box::new(Reader { keys: self.clone(), next: 0, payload: Vec::new() }))
     }
 }
@@ -91,7 +91,7 @@ impl PartitionReader for Reader {
         false
     }
     fn ask_end(&mut self, _: bool) {}
-    fn answer(&mut self) -> Option<Answer> {
+    fn answer(&mut self) -> Option<EndAnswer> {
         None
     }
     fn nap(&self) -> Duration {
@@ -127,7 +127,7 @@ fn measure<A: Accumulate>(keys: &Keys, cuts: i64, touched: i64) -> anyhow::Resul
     let (seen, stop) = (Arc::new(Mutex::new(Seen::default())), Arc::new(AtomicBool::new(false)));
     let (all, allowed, watched, stopping) =
         (keys.all(), Arc::clone(&keys.allowed), Arc::clone(&seen), Arc::clone(&stop));
-    let watch = move |status: &minutely_dataflows::control::Status| {
+    let watch = move |status: &minutely_dataflows::status::Status| {
         let mut seen = watched.lock().unwrap_or_else(PoisonError::into_inner);
         let so_far = allowed.load(Ordering::Acquire);
         let quiet =
@@ -159,7 +159,7 @@ fn measure<A: Accumulate>(keys: &Keys, cuts: i64, touched: i64) -> anyhow::Resul
             }
         }
     };
-    let takes = Takes { changes: true, partial: true, open_every: 0 };
+    let takes = RowFilter { changes: true, partial: true, open_every: 0 };
     let hands = Hands { rows: Box::new(Nowhere::default()), takes, watch: Box::new(watch), stop, store: None };
     run::<A>(Arc::new(keys.clone()), Settings::default(), hands)?;
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);

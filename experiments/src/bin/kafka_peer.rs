@@ -7,7 +7,7 @@
 use anyhow::Context;
 use differential_dataflow::difference::Semigroup;
 use hashbrown::HashTable;
-use minutely_dataflows::acc::{Accumulate, Avg, Position};
+use minutely_dataflows::acc::{Accumulate, Avg, LogPosition};
 use minutely_dataflows::decode::{Decoder, Fields};
 use minutely_dataflows::record::Record;
 use minutely_experiments::{argument, say};
@@ -82,7 +82,7 @@ fn main() -> anyhow::Result<()> {
             if !failed && let Ok(event) = decoder.decode(&record) {
                 counted += 1;
                 let minute = event.time.0.div_euclid(60_000_000_000);
-                let acc = Avg::of(&event, Position { identity: 0, offset });
+                let acc = Avg::of(&event, LogPosition { identity: 0, offset });
                 let key = hash(&event.symbol, minute);
                 match minutes.find_mut(key, |(m, s, _)| *m == minute && **s == *event.symbol) {
                     Some((_, _, sum)) => sum.plus_equals(&acc),

@@ -3,12 +3,12 @@
 
 use anyhow::Context;
 use differential_dataflow::difference::{IsZero, Semigroup};
-use minutely_dataflows::acc::{Accumulate, Avg, Position};
-use minutely_dataflows::control::Settings;
+use minutely_dataflows::acc::{Accumulate, Avg, LogPosition};
 use minutely_dataflows::decimal::Decimal;
 use minutely_dataflows::decode::Event;
-use minutely_dataflows::edge::Takes;
+use minutely_dataflows::edge::RowFilter;
 use minutely_dataflows::row::Row;
+use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::{State, WindowStart};
 use minutely_experiments::heart::{Csv, Files, Hands, run};
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,7 @@ impl Semigroup for Float {
 }
 
 impl Accumulate for Float {
-    fn of(event: &Event<'_>, _: Position) -> Self {
+    fn of(event: &Event<'_>, _: LogPosition) -> Self {
         // A price of at most 15 digits, as all here are, becomes the f64 that parsing its text would have given.
         #[expect(clippy::cast_precision_loss, reason = "that is what it costs to be inexact")]
         let sum = event.value.0 as f64 / 1e18;
@@ -94,7 +94,7 @@ fn main() -> anyhow::Result<()> {
     let out: PathBuf = arguments.next().context(usage)?.into();
     let files = Arc::new(Files::new(arguments.map(PathBuf::from).collect()));
     let settings = Settings { bounded: true, ..Settings::default() };
-    let takes = Takes { changes: false, partial: true, open_every: 0 };
+    let takes = RowFilter { changes: false, partial: true, open_every: 0 };
     let rows = Box::new(Csv::create(&out)?);
     let hands = Hands { rows, takes, watch: Box::new(|_| {}), stop: Arc::default(), store: None };
     let status = match sums.as_str() {

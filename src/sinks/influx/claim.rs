@@ -10,7 +10,7 @@ use super::retry::Backoff;
 use super::series::Series;
 use super::writer::{InfluxWriter, gzip};
 use crate::sinks::port::Leave;
-use minutely_dataflows::delivery::{Outcome, Verdict, judge};
+use minutely_dataflows::delivery::{Outcome, WriteVerdict, judge};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::time::EventTime;
 use std::sync::atomic::Ordering;
@@ -63,7 +63,7 @@ fn unanswered(reply: Reply) -> Answer {
         Reply::Status { status, retry_after, text, .. } => {
             let why = format!("{status}: {}", brief(&text));
             match judge(status, false) {
-                Verdict::Again => Answer::Later(why, retry_after),
+                WriteVerdict::Again => Answer::Later(why, retry_after),
                 _ => Answer::Known(Asked::Unknown(why)),
             }
         }
@@ -196,7 +196,7 @@ impl InfluxWriter {
             let reply = self.unless_stopped(self.client.write(gzip(self.mark(at).as_bytes()), self.wait()))?;
             // Else at the next look.
             if let (Reply::Status { status, fails, .. }, Some(held)) = (reply, &mut self.held)
-                && judge(status, fails) == Verdict::Done
+                && judge(status, fails) == WriteVerdict::Done
             {
                 held.written = Some(Instant::now());
             }

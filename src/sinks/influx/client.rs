@@ -3,7 +3,7 @@
 
 use super::address::{Address, Place};
 use super::retry::{self, Pace};
-use crate::clock::Clock;
+use crate::clock::SystemClock;
 use hyper_util::client::proxy::matcher::Matcher;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
@@ -40,7 +40,7 @@ pub(super) struct Client {
     http: reqwest::Client,
     write: reqwest::Url,
     address: Arc<Address>,
-    clock: Clock,
+    clock: SystemClock,
     /// Which proxy the environment puts between, in words; else empty.
     via: String,
 }
@@ -73,7 +73,7 @@ impl Client {
     ///
     /// # Errors
     /// 64 when TLS cannot be set up.
-    pub(super) fn new(address: &Arc<Address>, pace: Pace, clock: Clock) -> Result<Self, Halt> {
+    pub(super) fn new(address: &Arc<Address>, pace: Pace, clock: SystemClock) -> Result<Self, Halt> {
         let request = address.timeout.unwrap_or(pace.request);
         let http = reqwest::Client::builder()
             .timeout(request)

@@ -10,7 +10,7 @@ use super::client::{Client, Reply, brief, runtime};
 use super::mark::{Claim, Which, decide, refusal};
 use super::retry::{Backoff, Pace};
 use crate::sinks::SinkOptions;
-use minutely_dataflows::delivery::{Verdict, judge};
+use minutely_dataflows::delivery::{WriteVerdict, judge};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,9 +70,9 @@ async fn until_taken(client: &Client, address: &Address, pace: Pace, last: &mut 
         let (why, asked) = match client.write(super::writer::gzip(b""), BRIEFLY).await {
             Reply::Lost { why, .. } => (why, None),
             Reply::Status { status, retry_after, text, fails } => match judge(status, fails) {
-                Verdict::Done => return Ok(()),
-                Verdict::Again => (format!("{status}: {}{}", brief(&text), client.via()), retry_after),
-                Verdict::Split | Verdict::Blame | Verdict::Hold => {
+                WriteVerdict::Done => return Ok(()),
+                WriteVerdict::Again => (format!("{status}: {}{}", brief(&text), client.via()), retry_after),
+                WriteVerdict::Split | WriteVerdict::Blame | WriteVerdict::Hold => {
                     let why = format!("{}: {}", address.name, advice(address, status, &text, client.via()));
                     return Err(Halt::new(HaltKind::Usage, why));
                 }

@@ -23,7 +23,7 @@ use super::port::{Health, RowPort, Stop};
 use super::{Emit, OpenSink, SinkOptions};
 pub(super) use address::Address;
 use look::Looked;
-use minutely_dataflows::edge::{Halt, HaltKind, Takes};
+use minutely_dataflows::edge::{Halt, HaltKind, RowFilter};
 use minutely_dataflows::time::SECOND;
 use retry::Pace;
 use series::LIVE;
@@ -86,7 +86,7 @@ fn open_at(address: Address, options: &SinkOptions, pace: Pace) -> Result<Vec<Op
         options: options.clone(),
         warned: AtomicBool::new(false),
     });
-    let open = |suffix: &str, takes: Takes| {
+    let open = |suffix: &str, takes: RowFilter| {
         let series = shared.address.series.with(suffix);
         let name = format!("{} {}", shared.address.name, series.measurement);
         let (health, stop) = (Health::new(&name), Stop::new());
@@ -99,9 +99,9 @@ fn open_at(address: Address, options: &SinkOptions, pace: Pace) -> Result<Vec<Op
 }
 
 /// What follows the name of each measurement, and what it takes.
-pub(super) fn measurements(emit: Emit) -> Vec<(&'static str, Takes)> {
-    let minute = ("", Takes { changes: false, partial: false, open_every: 0 });
-    let live = (LIVE, Takes { changes: true, partial: true, open_every: LIVE_EVERY });
+pub(super) fn measurements(emit: Emit) -> Vec<(&'static str, RowFilter)> {
+    let minute = ("", RowFilter { changes: false, partial: false, open_every: 0 });
+    let live = (LIVE, RowFilter { changes: true, partial: true, open_every: LIVE_EVERY });
     match emit {
         Emit::Changes => vec![minute, live],
         Emit::Final => vec![minute],

@@ -52,7 +52,7 @@ impl Series {
         Series { measurement: MEASUREMENT.to_owned(), tags: BTreeMap::new() }
     }
 
-    /// Takes an option of the URI. None: it is none of these.
+    /// RowFilter an option of the URI. None: it is none of these.
     ///
     /// # Errors
     /// Why it cannot be.

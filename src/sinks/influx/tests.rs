@@ -301,8 +301,8 @@ fn both_measurements_get_all_their_points_in_batches() {
     let (fake, dir, mut rng) = (Fake::plain(), temp(), seed());
     let mut sinks = sinks(&fake, dir.path(), Emit::Changes, quick());
     assert_eq!(sinks.len(), 2);
-    assert_eq!(sinks[0].takes, Takes { changes: false, partial: false, open_every: 0 });
-    assert_eq!(sinks[1].takes, Takes { changes: true, partial: true, open_every: 5_000_000_000 });
+    assert_eq!(sinks[0].takes, RowFilter { changes: false, partial: false, open_every: 0 });
+    assert_eq!(sinks[1].takes, RowFilter { changes: true, partial: true, open_every: 5_000_000_000 });
     let mut rows = rows_within_hours(&mut rng, 12_000, true);
     rows.retain(|row| !row.symbol.ends_with('\\'));
     let finals: Vec<_> = rows.iter().filter(|row| row.state == State::Final).cloned().collect();
@@ -351,7 +351,7 @@ fn an_influxdb_1_gets_the_same_lines_and_all_that_it_left_out_is_recorded() {
 
 /// What the place says of how long it keeps points.
 fn kept(address: Address) -> Option<u64> {
-    let client = Client::new(&Arc::new(address), quick(), crate::clock::Clock::start()).unwrap();
+    let client = Client::new(&Arc::new(address), quick(), crate::clock::SystemClock::start()).unwrap();
     client::runtime().unwrap().block_on(retention(&client))
 }
 
@@ -1144,7 +1144,7 @@ fn a_place_in_a_real_influxdb_has_one_owner() {
     assert_eq!(counts("minute where venue = ''"), [(None, "1".to_owned())].into(), "nobody has overwritten it");
     assert_eq!(counts("minute where venue != ''"), [(Some("B \"C\"".to_owned()), "2".to_owned())].into());
 
-    // Taken, which the one that had it notices.
+    // PartitionSnapshot, which the one that had it notices.
     let pace = Pace { look: Duration::ZERO, ..Pace::default() };
     let address = |uri: &str| {
         let (scheme, rest) = uri.split_once(':').unwrap();

@@ -21,7 +21,7 @@ use crate::sinks::port::{Health, Leave, Stop};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use minutely_dataflows::delivery::{
-    Delivery, Effort, Outcome, Request, Verdict, dropped, judge, oldest_dropped, too_slow,
+    Delivery, Effort, Outcome, Request, WriteVerdict, dropped, judge, oldest_dropped, too_slow,
 };
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::Row;
@@ -261,15 +261,15 @@ impl InfluxWriter {
                 Reply::Status { status, retry_after, text, fails } => {
                     let answer = format!("{status}: {}", brief(&text));
                     match judge(status, fails) {
-                        Verdict::Done => {
+                        WriteVerdict::Done => {
                             self.effort.borrow_mut().took(times.len(), began.elapsed());
                             self.well();
                             return Ok(Some(Outcome::Done));
                         }
-                        Verdict::Split => return Ok(Some(Outcome::Split(answer))),
-                        Verdict::Blame => return Ok(Some(blame(status, &text, answer, times))),
-                        Verdict::Again => (format!("{answer}{}", self.client.via()), backoff.wait(retry_after)),
-                        Verdict::Hold => {
+                        WriteVerdict::Split => return Ok(Some(Outcome::Split(answer))),
+                        WriteVerdict::Blame => return Ok(Some(blame(status, &text, answer, times))),
+                        WriteVerdict::Again => (format!("{answer}{}", self.client.via()), backoff.wait(retry_after)),
+                        WriteVerdict::Hold => {
                             (advice(&self.shared.address, status, &text, self.client.via()), self.shared.pace.hold)
                         }
                     }

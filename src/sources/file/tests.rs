@@ -1,5 +1,5 @@
 use super::*;
-use crate::clock::Clock;
+use crate::clock::SystemClock;
 use minutely_dataflows::time::EventTime;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -209,7 +209,7 @@ fn options() -> SourceOptions {
         processes: 1,
         group: "minutely-test".into(),
         patience: Duration::from_secs(1),
-        clock: Clock::start(),
+        clock: SystemClock::start(),
     }
 }
 

@@ -12,7 +12,7 @@
 use super::Shared;
 use super::admin::Wait;
 use super::raw;
-use minutely_dataflows::edge::{Answer, Wake};
+use minutely_dataflows::edge::{EndAnswer, Wake};
 use minutely_dataflows::time::NextOffset;
 use rdkafka::consumer::Consumer;
 use rdkafka::topic_partition_list::Offset;
@@ -51,7 +51,7 @@ struct Slot {
     /// Asked, and no request sent since.
     waiting: bool,
     urgent: bool,
-    answer: Option<Answer>,
+    answer: Option<EndAnswer>,
 }
 
 /// What one request asks, for whom.
@@ -83,7 +83,7 @@ impl Asked {
     }
 
     /// Files an answer, if its question still stands, and says whom to wake.
-    fn file(&mut self, sent: &Sent, answer: Answer) -> Option<Wake> {
+    fn file(&mut self, sent: &Sent, answer: EndAnswer) -> Option<Wake> {
         let slot = self.slots.get_mut(&sent.id).filter(|slot| slot.question == sent.question)?;
         slot.answer = Some(answer);
         Some(Wake::clone(&slot.wake))
@@ -123,7 +123,7 @@ impl Questions {
     }
 
     /// The answer to the last question, once.
-    pub(super) fn answer(&self, id: u64) -> Option<Answer> {
+    pub(super) fn answer(&self, id: u64) -> Option<EndAnswer> {
         self.lock().slots.get_mut(&id)?.answer.take()
     }
 
@@ -146,7 +146,7 @@ impl Questions {
         None
     }
 
-    fn file(&self, sent: &[Sent], answer: impl Fn(&Sent) -> Answer) {
+    fn file(&self, sent: &[Sent], answer: impl Fn(&Sent) -> EndAnswer) {
         let wakes: Vec<Wake> = {
             let mut asked = self.lock();
             sent.iter().filter_map(|sent| asked.file(sent, answer(sent))).collect()
@@ -169,8 +169,8 @@ pub(super) fn run(shared: &Shared) {
         shared.questions.file(&sent, |sent| {
             let answer = answers.as_ref().ok().and_then(|ends| ends.get(&(sent.topic.clone(), sent.partition)));
             match answer {
-                Some(Ok(end)) if *end >= 0 => Answer::End(NextOffset(*end)),
-                _ => Answer::Failed,
+                Some(Ok(end)) if *end >= 0 => EndAnswer::End(NextOffset(*end)),
+                _ => EndAnswer::Failed,
             }
         });
     }
@@ -191,7 +191,7 @@ mod tests {
         (wake, count)
     }
 
-    const END: Answer = Answer::End(NextOffset(7));
+    const END: EndAnswer = EndAnswer::End(NextOffset(7));
 
     #[test]
     fn an_answer_belongs_to_the_last_question() {
@@ -204,7 +204,7 @@ mod tests {
         let first = questions.next(None).expect("not stopped");
         assert_eq!((first.len(), first[0].topic.as_str(), first[0].partition), (1, "t", 3));
         questions.ask(reader, false); // while the request is under way
-        questions.file(&first, |_| Answer::Failed);
+        questions.file(&first, |_| EndAnswer::Failed);
         assert_eq!((questions.answer(reader), woken.load(Ordering::SeqCst)), (None, 0));
 
         let second = questions.next(None).expect("not stopped");

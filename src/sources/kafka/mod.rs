@@ -43,7 +43,7 @@ pub(crate) use oauth::token;
 use super::{SourceOptions, Start};
 use admin::{Offsets, Refused, Topic, Wait};
 use context::Consume;
-use minutely_dataflows::edge::{Found, Halt, HaltKind, LogSource, PartitionReader, Recalled, Waiting, Wake};
+use minutely_dataflows::edge::{Discovered, Halt, HaltKind, LogProbe, LogSource, PartitionReader, Waiting, Wake};
 use minutely_dataflows::record::{LastRecord, PartitionName};
 use minutely_dataflows::time::NextOffset;
 use rdkafka::config::ClientConfig;
@@ -147,7 +147,7 @@ struct Shared {
 /// What `found` has to tell.
 #[derive(Default)]
 struct News {
-    found: Vec<Found>,
+    found: Vec<Discovered>,
     halt: Option<Halt>,
 }
 
@@ -228,7 +228,7 @@ impl Shared {
         }
     }
 
-    fn tell(&self, found: Found) {
+    fn tell(&self, found: Discovered) {
         self.news.lock().unwrap_or_else(PoisonError::into_inner).found.push(found);
     }
 
@@ -257,7 +257,7 @@ struct Kafka {
     shared: Arc<Shared>,
     options: SourceOptions,
     /// What there was at the start.
-    found: Vec<Found>,
+    found: Vec<Discovered>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -272,7 +272,7 @@ impl Kafka {
 }
 
 impl LogSource for Kafka {
-    fn found(&self) -> Result<Vec<Found>, Halt> {
+    fn found(&self) -> Result<Vec<Discovered>, Halt> {
         let mut news = self.shared.news.lock().unwrap_or_else(PoisonError::into_inner);
         match &news.halt {
             Some(halt) => Err(halt.clone()),
@@ -280,11 +280,11 @@ impl LogSource for Kafka {
         }
     }
 
-    fn begins_with(&self) -> Vec<Found> {
+    fn begins_with(&self) -> Vec<Discovered> {
         self.found.clone()
     }
 
-    fn recall(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<Recalled>>, Halt> {
+    fn recall(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<LogProbe>>, Halt> {
         let (shared, options) = (&*self.shared, &self.options);
         Opening { shared, options, deadline: Instant::now() + options.patience }.recall(&self.found, left)
     }
@@ -307,7 +307,7 @@ impl LogSource for Kafka {
         self.shared.health.waiting()
     }
 
-    fn open(&self, partition: &Found, wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
+    fn open(&self, partition: &Discovered, wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
         let reader = reader::Reader::new(&self.shared, &partition.name, partition.start, partition.end, wake)?;
         Ok(Box::new(reader))
     }
@@ -487,7 +487,7 @@ impl Opening<'_> {
     }
 
     /// Every partition with its first offset, and in a bounded run its end.
-    fn partitions(&self, topics: &[Topic]) -> Result<Vec<Found>, Halt> {
+    fn partitions(&self, topics: &[Topic]) -> Result<Vec<Discovered>, Halt> {
         let names: Vec<PartitionName> = topics
             .iter()
             .flat_map(|topic| topic.partitions.iter().flatten().map(|&number| (topic.name.clone(), number)))
@@ -513,7 +513,7 @@ impl Opening<'_> {
             let end = ends.as_ref().filter(|_| self.options.bounded).map(|ends| ends[at]);
             let start = start.min(end.unwrap_or(i64::MAX));
             let log_id = topics.iter().find(|topic| topic.name == name.log).and_then(Topic::log_id);
-            Found { name, start: NextOffset(start), earliest: NextOffset(earliest.min(start)), end, log_id }
+            Discovered { name, start: NextOffset(start), earliest: NextOffset(earliest.min(start)), end, log_id }
         });
         Ok(found.collect())
     }

@@ -6,7 +6,7 @@
 //! at 80 % of its life, and every ten seconds where there was none.
 
 use super::config::lower;
-use crate::clock::Clock;
+use crate::clock::SystemClock;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rdkafka::client::OAuthToken;
@@ -98,7 +98,7 @@ pub(crate) fn token(config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> 
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (status, body) = runtime.block_on(ask(&endpoint))?;
-    answered(&endpoint, status, &body, Clock::start().wall().0 / 1_000_000)
+    answered(&endpoint, status, &body, SystemClock::start().wall().0 / 1_000_000)
 }
 
 async fn ask(endpoint: &Endpoint) -> Result<(u16, Vec<u8>), Box<dyn Error>> {

@@ -55,7 +55,7 @@ impl PartitionQueue {
         Some(PartitionQueue { queue, wake, messages, at: 0, filled: 0, _consumer: Arc::clone(consumer) })
     }
 
-    /// Takes at most `max` messages and events, what is there now, and says how many. Fewer than asked for: the queue
+    /// RowFilter at most `max` messages and events, what is there now, and says how many. Fewer than asked for: the queue
     /// was empty, so the wake-up will come. What the last call brought must be handed out (or is dropped).
     pub(super) fn fill(&mut self, max: usize) -> usize {
         while self.next().is_some() {}

@@ -9,7 +9,7 @@
 
 use super::raw::PartitionQueue;
 use super::{Shared, range, raw, rights};
-use minutely_dataflows::edge::{Answer, Halt, HaltKind, PartitionReader, Wake};
+use minutely_dataflows::edge::{EndAnswer, Halt, HaltKind, PartitionReader, Wake};
 use minutely_dataflows::record::{LastRecord, PartitionName, Record};
 use minutely_dataflows::time::NextOffset;
 use rdkafka::consumer::Consumer;
@@ -197,7 +197,7 @@ impl PartitionReader for Reader {
         self.shared.questions.ask(self.question, urgent);
     }
 
-    fn answer(&mut self) -> Option<Answer> {
+    fn answer(&mut self) -> Option<EndAnswer> {
         self.shared.questions.answer(self.question)
     }
 

@@ -5,7 +5,7 @@ use super::context::{Consume, Context};
 use super::raw::PartitionQueue;
 use super::reader::remembered;
 use super::{Opening, Trouble, config};
-use minutely_dataflows::edge::{Found, Halt, HaltKind, Memory, Recalled};
+use minutely_dataflows::edge::{Discovered, Halt, HaltKind, LastRecordCheck, LogProbe};
 use minutely_dataflows::record::{LastRecord, PartitionName};
 use minutely_dataflows::time::NextOffset;
 use rdkafka::consumer::Consumer;
@@ -19,16 +19,16 @@ struct Place {
     number: usize,
     offset: i64,
     queue: PartitionQueue,
-    memory: Option<Memory>,
+    memory: Option<LastRecordCheck>,
 }
 
 impl Opening<'_> {
     /// See [`minutely_dataflows::edge::LogSource::recall`]. `found`: what there is.
     pub(super) fn recall(
         &self,
-        found: &[Found],
+        found: &[Discovered],
         left: &[(PartitionName, Option<LastRecord>)],
-    ) -> Result<Vec<Option<Recalled>>, Halt> {
+    ) -> Result<Vec<Option<LogProbe>>, Halt> {
         let there = |name: &PartitionName| found.iter().find(|found| found.name == *name);
         let known: Vec<_> = left.iter().filter_map(|(name, last)| Some((there(name)?, last))).collect();
         let names: Vec<PartitionName> = known.iter().map(|(found, _)| found.name.clone()).collect();
@@ -37,14 +37,14 @@ impl Opening<'_> {
         let mut recalled: Vec<_> = known
             .iter()
             .zip(firsts.iter().zip(&ends))
-            .map(|((found, last), (first, end))| Recalled {
+            .map(|((found, last), (first, end))| LogProbe {
                 log_id: found.log_id.clone(),
                 first: Some(NextOffset(*first)),
                 end: Some(NextOffset(*end)),
-                last: if last.is_some() { Memory::Gone } else { Memory::Unknown },
+                last: if last.is_some() { LastRecordCheck::Gone } else { LastRecordCheck::Unknown },
             })
             .collect();
-        let held = |(number, (_, last)): (usize, &(&Found, &Option<LastRecord>))| {
+        let held = |(number, (_, last)): (usize, &(&Discovered, &Option<LastRecord>))| {
             let offset = last.as_ref()?.offset;
             (firsts[number] <= offset && offset < ends[number]).then_some((number, offset))
         };
@@ -93,14 +93,14 @@ impl Opening<'_> {
 }
 
 impl Place {
-    /// Takes what came. 1 while it is not known.
+    /// RowFilter what came. 1 while it is not known.
     fn look(&mut self) -> usize {
         self.queue.fill(1);
         while let Some(message) = self.queue.next() {
             self.memory = match message.event() {
-                None if message.offset() == self.offset => Some(Memory::Holds(remembered(&message))),
-                None => Some(Memory::Gone), // a later one
-                Some(RDKafkaErrorCode::PartitionEOF | RDKafkaErrorCode::AutoOffsetReset) => Some(Memory::Gone),
+                None if message.offset() == self.offset => Some(LastRecordCheck::Holds(remembered(&message))),
+                None => Some(LastRecordCheck::Gone), // a later one
+                Some(RDKafkaErrorCode::PartitionEOF | RDKafkaErrorCode::AutoOffsetReset) => Some(LastRecordCheck::Gone),
                 Some(_) => self.memory, // a broker that will be back
             };
         }

@@ -2,8 +2,8 @@
 //! the script of MINUTELY_TEST_KAFKA_SCRIPT (default `experiments/servers/kafka`).
 
 use super::*;
-use crate::clock::Clock;
-use minutely_dataflows::edge::Answer;
+use crate::clock::SystemClock;
+use minutely_dataflows::edge::EndAnswer;
 use minutely_dataflows::time::EventTime;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -139,7 +139,7 @@ fn offsets(got: &[Got]) -> Vec<i64> {
 // --- reading ------------------------------------------------------------------------------------------------------
 
 fn options() -> SourceOptions {
-    let clock = Clock::start();
+    let clock = SystemClock::start();
     SourceOptions {
         run_start: clock.wall(),
         bounded: false,
@@ -165,7 +165,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn open(source: &Arc<dyn LogSource>, found: &Found) -> Self {
+    fn open(source: &Arc<dyn LogSource>, found: &Discovered) -> Self {
         let (wake, woken) = channel();
         let wake = Mutex::new(wake);
         let wake: Wake = Arc::new(move || {
@@ -226,7 +226,7 @@ impl Reading {
     }
 
     /// Asks, and waits for the answer.
-    fn end(&mut self, urgent: bool) -> Answer {
+    fn end(&mut self, urgent: bool) -> EndAnswer {
         self.reader.ask_end(urgent);
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
@@ -239,7 +239,7 @@ impl Reading {
     }
 }
 
-fn found_soon(source: &Arc<dyn LogSource>) -> Result<Vec<Found>, Halt> {
+fn found_soon(source: &Arc<dyn LogSource>) -> Result<Vec<Discovered>, Halt> {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         match source.found() {
@@ -366,7 +366,7 @@ fn a_record_that_comes_late_wakes_its_worker() {
 fn only_the_brokers_own_stamp_is_told() {
     let Some(broker) = broker("LogAppendTime") else { return };
     let writer = Writer::new(&broker, &[]);
-    let clock = Clock::start();
+    let clock = SystemClock::start();
     for (kind, appended) in [("LogAppendTime", true), ("CreateTime", false)] {
         let topic = writer.topic("stamp", 1, &[("message.timestamp.type", kind)]);
         let before = clock.wall();
@@ -436,7 +436,7 @@ fn an_open_transaction_is_not_the_end() {
     let live = open(&uri, &options()).unwrap();
     let mut reading = Reading::open(&live, &live.found().unwrap()[0]);
     reading.until_next(5);
-    assert_eq!(reading.end(true), Answer::End(NextOffset(5)));
+    assert_eq!(reading.end(true), EndAnswer::End(NextOffset(5)));
 
     let writer = Writer::new(&broker, &[("transactional.id", &topic)]);
     let patience = Duration::from_secs(30);
@@ -444,7 +444,7 @@ fn an_open_transaction_is_not_the_end() {
     writer.producer.begin_transaction().unwrap();
     writer.send_numbers(&topic, 0, 100..103);
     for urgent in [true, false] {
-        assert_eq!(reading.end(urgent), Answer::End(NextOffset(8)), "the open transaction is in the log");
+        assert_eq!(reading.end(urgent), EndAnswer::End(NextOffset(8)), "the open transaction is in the log");
     }
     reading.step(100).unwrap();
     assert_eq!((reading.reader.next(), reading.got.len()), (NextOffset(5), 5));
@@ -455,7 +455,7 @@ fn an_open_transaction_is_not_the_end() {
 
     writer.producer.abort_transaction(patience).unwrap();
     reading.until_next(9); // three records and a marker
-    assert_eq!((reading.got.len(), reading.end(true)), (5, Answer::End(NextOffset(9))));
+    assert_eq!((reading.got.len(), reading.end(true)), (5, EndAnswer::End(NextOffset(9))));
     let aborted = open(&uri, &bounded()).unwrap();
     let found = aborted.found().unwrap().remove(0);
     assert_eq!(found.end, Some(9));
@@ -470,7 +470,7 @@ fn an_open_transaction_is_not_the_end() {
     assert_eq!(offsets(&reading.got), [0, 1, 2, 3, 4, 9, 10]);
     assert_eq!(numbers(&reading.got)[5..], [200, 201]);
     // An end between aborted records: no event fires there, the next record shows that it is passed.
-    let mut within = Reading::open(&aborted, &Found { end: Some(7), ..found.clone() });
+    let mut within = Reading::open(&aborted, &Discovered { end: Some(7), ..found.clone() });
     assert_eq!(offsets(within.until_ended()), [0, 1, 2, 3, 4]);
     assert_eq!(within.reader.next(), NextOffset(7));
 
@@ -549,7 +549,7 @@ fn an_offset_that_the_log_does_not_hold_ends_the_run() {
     for (partition, start, holds) in
         [(0, 2, "holds 5 to 9"), (0, 11, "holds 5 to 9"), (1, 0, "is empty and goes on at 4")]
     {
-        let wanted = Found { start: NextOffset(start), ..found[partition].clone() };
+        let wanted = Discovered { start: NextOffset(start), ..found[partition].clone() };
         let halt = Reading::open(&source, &wanted).halt();
         assert_eq!(halt.kind, HaltKind::Data);
         for part in [&format!("partition {topic}/{partition}: offset {start} "), holds, "--start earliest"] {
@@ -652,14 +652,14 @@ fn a_broker_that_is_killed_is_waited_for() {
     let mut reading = Reading::open(&source, &source.found().unwrap()[0]);
     reading.until_next(1000);
     cluster.run(&["kill"]);
-    assert_eq!(reading.end(true), Answer::Failed, "no evidence from a dead broker");
+    assert_eq!(reading.end(true), EndAnswer::Failed, "no evidence from a dead broker");
     assert_eq!((reading.step(10).unwrap(), reading.reader.next()), (0, NextOffset(1000)));
     assert_eq!(source.found().unwrap(), []);
     cluster.run(&["start"]);
     writer.send_numbers(&topic, 0, 1000..2000);
     reading.until_next(2000);
     assert!(numbers(&reading.got).into_iter().eq(0..2000));
-    reading.until("an answer", |reading| reading.end(true) == Answer::End(NextOffset(2000)));
+    reading.until("an answer", |reading| reading.end(true) == EndAnswer::End(NextOffset(2000)));
     cluster.run(&["kill"]);
     drop((reading, source)); // ends although nobody answers
 }

@@ -4,7 +4,7 @@
 
 use super::admin::{Topic, Wait};
 use super::{Shared, health, policy, raw};
-use minutely_dataflows::edge::{Found, Halt, HaltKind};
+use minutely_dataflows::edge::{Discovered, Halt, HaltKind};
 use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::time::NextOffset;
 use rdkafka::consumer::Consumer;
@@ -167,7 +167,7 @@ fn look(shared: &Shared, known: &mut Known, wait: &Wait<'_>) {
                 tracing::info!("kafka: found partition {name}, read from its first offset {start}");
                 known.told(&name);
                 let start = NextOffset(*start);
-                shared.tell(Found { name, start, earliest: start, end: None, log_id });
+                shared.tell(Discovered { name, start, earliest: start, end: None, log_id });
             }
             Some(Err(error)) => known.why = Some(format!("partition {name}: {error}")), // the next look finds it again
             _ => known.why = Some(format!("partition {name}: no answer where it begins")),

@@ -22,8 +22,8 @@ mod symbols;
 mod tick;
 
 use super::{SourceOptions, Start};
-use crate::clock::Clock;
-use minutely_dataflows::edge::{Answer, Found, Halt, HaltKind, LogSource, PartitionReader, Wake};
+use crate::clock::SystemClock;
+use minutely_dataflows::edge::{Discovered, EndAnswer, Halt, HaltKind, LogSource, PartitionReader, Wake};
 use minutely_dataflows::record::{PartitionName, Record};
 use minutely_dataflows::time::{EventTime, NextOffset};
 use options::Options;
@@ -66,7 +66,7 @@ const fn since_began(time: EventTime) -> i64 {
 #[derive(Debug)]
 struct Partition {
     ticks: Ticks,
-    found: Found,
+    found: Discovered,
     /// The log ends here, whatever the clock says; the offset that `records=` sets.
     limit: u64,
 }
@@ -75,7 +75,7 @@ struct Partition {
 #[derive(Debug)]
 struct SimSource {
     partitions: Vec<Partition>,
-    clock: Clock,
+    clock: SystemClock,
     told: AtomicBool,
 }
 
@@ -102,7 +102,7 @@ impl SimSource {
                     from.clamp(earliest, end.max(earliest))
                 }
             };
-            let found = Found {
+            let found = Discovered {
                 name: PartitionName { log: LOG.into(), number: Some(number) },
                 start: NextOffset(start.cast_signed()),
                 earliest: NextOffset(earliest.cast_signed()),
@@ -117,18 +117,18 @@ impl SimSource {
 }
 
 impl LogSource for SimSource {
-    fn found(&self) -> Result<Vec<Found>, Halt> {
+    fn found(&self) -> Result<Vec<Discovered>, Halt> {
         if self.told.swap(true, Ordering::Relaxed) {
             return Ok(Vec::new());
         }
         Ok(self.begins_with())
     }
 
-    fn begins_with(&self) -> Vec<Found> {
+    fn begins_with(&self) -> Vec<Discovered> {
         self.partitions.iter().map(|partition| partition.found.clone()).collect()
     }
 
-    fn open(&self, partition: &Found, _wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
+    fn open(&self, partition: &Discovered, _wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
         let name = &partition.name;
         let known = self.partitions.iter().find(|known| known.found.name == *name).ok_or_else(|| {
             let why = format!("sim: has no partition {name}: it has {}, from {LOG}/0 on", self.partitions.len());
@@ -161,8 +161,8 @@ struct SimReader {
     /// Nothing is read from here on: the recorded end, or what `records=` sets.
     limit: u64,
     /// None in a bounded run: all up to the end has arrived.
-    clock: Option<Clock>,
-    answer: Option<Answer>,
+    clock: Option<SystemClock>,
+    answer: Option<EndAnswer>,
 }
 
 impl SimReader {
@@ -208,10 +208,10 @@ impl PartitionReader for SimReader {
     fn ask_end(&mut self, _urgent: bool) {
         let now = self.now_ms();
         let end = if self.clock.is_none() { self.limit } else { self.ticks.first_at(now + 1).min(self.limit) };
-        self.answer = Some(Answer::End(NextOffset(end.max(self.next).cast_signed())));
+        self.answer = Some(EndAnswer::End(NextOffset(end.max(self.next).cast_signed())));
     }
 
-    fn answer(&mut self) -> Option<Answer> {
+    fn answer(&mut self) -> Option<EndAnswer> {
         self.answer.take()
     }
 

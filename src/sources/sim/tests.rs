@@ -25,7 +25,7 @@ fn run() -> SourceOptions {
         processes: 1,
         group: "minutely-test".into(),
         patience: Duration::from_secs(1),
-        clock: Clock::start(),
+        clock: SystemClock::start(),
     }
 }
 
@@ -33,7 +33,7 @@ fn source(rest: &str, run: &SourceOptions) -> SimSource {
     SimSource::new(Options::parse(rest).unwrap(), run)
 }
 
-fn reader(source: &SimSource, found: &Found) -> Box<dyn PartitionReader> {
+fn reader(source: &SimSource, found: &Discovered) -> Box<dyn PartitionReader> {
     source.open(found, Arc::new(|| ())).unwrap()
 }
 
@@ -94,7 +94,7 @@ fn any_reader_from_any_offset_in_any_batches_agrees_bit_for_bit() {
             for _ in 0..8 {
                 let at = rng.usize(0..=all.len());
                 let start = NextOffset(found.start.0 + i64::try_from(at).unwrap());
-                let from = Found { start, ..found.clone() };
+                let from = Discovered { start, ..found.clone() };
                 let mut seeked = reader(&two, &from);
                 let mut got = Vec::new();
                 seeked.read(20, &mut |record| got.push(owned(record))).unwrap();
@@ -119,7 +119,7 @@ fn content_does_not_depend_on_when_it_is_read() {
 }
 
 /// Every record with its verdict, for all partitions of a bounded run.
-fn judged(rest: &str, mut each: impl FnMut(&Found, &Owned, Option<(EventTime, Verdict)>)) -> u64 {
+fn judged(rest: &str, mut each: impl FnMut(&Discovered, &Owned, Option<(EventTime, Verdict)>)) -> u64 {
     let decoder = Decoder::new(&Fields::default()).unwrap();
     let source = source(rest, &run());
     let mut records = 0;
@@ -289,7 +289,7 @@ fn the_start_is_where_it_is_asked_for() {
 fn the_end_is_what_has_arrived_to_the_millisecond() {
     let found = source("?rate=30", &run()).found().unwrap().remove(0);
     let arrival = |offset: i64| {
-        let upto = Found { start: NextOffset(offset), end: Some(offset + 1), ..found.clone() };
+        let upto = Discovered { start: NextOffset(offset), end: Some(offset + 1), ..found.clone() };
         drain(reader(&source("?rate=30", &run()), &upto).as_mut(), || 1)[0].1.unwrap()
     };
     for offset in found.start.0 + 50..found.start.0 + 80 {
@@ -327,7 +327,7 @@ fn no_more_records_than_asked_for() {
             total += read;
             assert_eq!(reader.ended(), bounded, "without a recorded end it is never reached");
             reader.ask_end(true);
-            assert_eq!(reader.answer(), Some(Answer::End(reader.next())));
+            assert_eq!(reader.answer(), Some(EndAnswer::End(reader.next())));
             assert_eq!(reader.answer(), None, "once");
             assert_eq!(reader.nap(), Duration::from_secs(1));
         }
@@ -337,7 +337,7 @@ fn no_more_records_than_asked_for() {
 
 #[test]
 fn a_live_log_gives_what_has_arrived_and_says_where_it_ends() {
-    let clock = Clock::start();
+    let clock = SystemClock::start();
     let run = SourceOptions { run_start: clock.wall(), bounded: false, start: Start::Latest, clock, ..run() };
     let source = source("?rate=2000&partitions=2", &run);
     for found in source.found().unwrap() {
@@ -360,7 +360,7 @@ fn a_live_log_gives_what_has_arrived_and_says_where_it_ends() {
             assert!(clock.wall().0 - before.0 < 60 * SECOND, "2000 a second, and only {read} came");
         }
         reader.ask_end(false);
-        let Some(Answer::End(end)) = reader.answer() else { panic!("a log without trouble answers") };
+        let Some(EndAnswer::End(end)) = reader.answer() else { panic!("a log without trouble answers") };
         assert!(end >= reader.next());
         while reader.next() < end {
             assert!(reader.read(1, &mut |_| ()).unwrap() == 1, "all before the end has arrived");
@@ -377,7 +377,7 @@ fn before_the_log_began_there_is_nothing() {
         assert_eq!((found.start.0, found.end), (0, Some(0)));
         assert!(reader(&source, &found).ended());
     }
-    let unknown = Found {
+    let unknown = Discovered {
         name: PartitionName { log: LOG.into(), number: Some(8) },
         start: NextOffset(0),
         earliest: NextOffset(0),
@@ -402,8 +402,11 @@ fn the_first_records_of_the_log_can_be_read() {
 fn golden() {
     let text = |rest: &str, partition: usize, offset: i64| {
         let source = source(rest, &run());
-        let found =
-            Found { start: NextOffset(offset), end: Some(offset + 1), ..source.found().unwrap().remove(partition) };
+        let found = Discovered {
+            start: NextOffset(offset),
+            end: Some(offset + 1),
+            ..source.found().unwrap().remove(partition)
+        };
         let (_, stamp, _, payload) = drain(reader(&source, &found).as_mut(), || 1).remove(0);
         format!("{} {}", stamp.unwrap().0 / 1_000_000, String::from_utf8_lossy(&payload.unwrap_or_default()))
     };

@@ -2,16 +2,18 @@
 //! way to the sinks.
 
 use crate::acc::Accumulate;
-use crate::checkpoint::{self, Manifest, ObjectRef, Taken};
-use crate::control::{Control, Decision, Facts, Status};
-use crate::edge::{Halt, HaltKind, LetterPort, ManifestPort, Publication};
-use crate::emitter::{Emitter, Outlet};
+use crate::checkpoint::{self, Manifest, ObjectRef, PartitionSnapshot};
+use crate::control::Control;
+use crate::edge::{DeadLetterPort, Halt, HaltKind, ManifestPort, Publication};
+use crate::emitter::{Emitter, SinkHandle};
 use crate::graph::outbox::Chunk;
 use crate::graph::read::Report;
 use crate::graph::{self, Graph, Job, Local};
+use crate::protocol::{Decision, Facts};
 use crate::record::{DeadLetter, PartitionName};
+use crate::status::Status;
 use crate::time::{Epoch, Monotonic, NextOffset, SECOND};
-use crate::watch::{LiveRows, Watch, Watcher};
+use crate::watch::{PreviewRows, Watch, Watcher};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -26,11 +28,11 @@ use timely::progress::frontier::MutableAntichain;
 use timely::worker::Worker;
 
 /// What worker 0 has beyond the others.
-pub struct Lead {
+pub struct LeaderOutputs {
     /// Where rows go.
-    pub outlets: Vec<Outlet>,
+    pub outlets: Vec<SinkHandle>,
     /// Where dead letters go, and what that is called.
-    pub letters: Box<dyn LetterPort>,
+    pub letters: Box<dyn DeadLetterPort>,
     /// What the place for dead letters is called.
     pub letters_name: String,
     /// The chain of manifests, where a state is kept ([`Job::state`]).
@@ -64,7 +66,7 @@ impl Alarm {
 pub fn drive<A: Accumulate>(
     worker: &mut Worker,
     job: Job,
-    lead: Option<Lead>,
+    lead: Option<LeaderOutputs>,
     alarm: &Alarm,
 ) -> Result<Option<Status>, Halt> {
     let mut restored = Vec::new();
@@ -129,10 +131,10 @@ struct Inbox {
     /// Bytes of these.
     letter_bytes: usize,
     chunks: Vec<Chunk>,
-    live: Vec<LiveRows>,
+    live: Vec<PreviewRows>,
     /// Live rows of epochs before this have all come; none: all have.
     live_through: Option<Epoch>,
-    behind: Vec<(usize, crate::partition::Behind)>,
+    behind: Vec<(usize, crate::partition::DelayHistogram)>,
 }
 
 impl Inbox {
@@ -205,7 +207,7 @@ struct Leader {
 impl Leader {
     fn new(
         job: &Job,
-        lead: Lead,
+        lead: LeaderOutputs,
         input: InputHandle<u64, CapacityContainerBuilder<Vec<Decision>>>,
         inbox: Rc<RefCell<Inbox>>,
         sealed: Handle<Epoch>,
@@ -370,7 +372,7 @@ struct Chain {
 
 impl Chain {
     /// Goes on from the head: dead letters that were committed and not stored are stored first.
-    fn begin(&mut self, kept: &graph::Kept, letters: &mut Letters) -> Result<(), Halt> {
+    fn begin(&mut self, kept: &graph::Restored, letters: &mut Letters) -> Result<(), Halt> {
         if kept.head.seq > 0 {
             self.parent = Some(checkpoint::hash(&kept.head.encode()));
         }
@@ -404,12 +406,12 @@ impl Chain {
             sink.chain = *chain;
         }
         manifest.letters =
-            checkpoint::Port { name: stored.name.clone(), position: stored.position, ..Default::default() };
+            checkpoint::SinkState { name: stored.name.clone(), position: stored.position, ..Default::default() };
         manifest.unstored.clone_from(&self.unstored);
         manifest.parent = self.parent.take();
         let bytes = manifest.encode();
         self.parent = Some(checkpoint::hash(&bytes));
-        let next = |taken: &Taken| Some((taken.found.name.clone(), taken.state.as_ref()?.next));
+        let next = |taken: &PartitionSnapshot| Some((taken.found.name.clone(), taken.state.as_ref()?.next));
         self.next = manifest.partitions.iter().filter_map(next).collect();
         let needed = manifest.objects().map(|object| object.name.clone()).collect();
         self.port.publish(Publication { seq: manifest.seq, manifest: bytes, letters: object, needed });
@@ -418,7 +420,7 @@ impl Chain {
 
 /// Dead letters of committed cuts on their way to where they are kept.
 struct Letters {
-    port: Box<dyn LetterPort>,
+    port: Box<dyn DeadLetterPort>,
     /// What the place is called, and how long its file was when `stored` was stored.
     name: String,
     position: Option<u64>,
@@ -453,20 +455,22 @@ impl Letters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{Ledger, Part, Settings};
     use crate::decode::{Decoder, Fields};
-    use crate::edge::{Clock, Found, LogSource, PartitionReader, Stored, Wake};
-    use crate::partition::Behind;
+    use crate::edge::{Clock, Discovered, LogSource, PartitionReader, SinkProgress, Wake};
+    use crate::partition::DelayHistogram;
+    use crate::protocol::CutPart;
+    use crate::settings::Settings;
+    use crate::status::Ledger;
     use crate::time::EventTime;
     use std::cell::Cell;
 
     struct Nowhere;
 
     impl LogSource for Nowhere {
-        fn found(&self) -> Result<Vec<Found>, Halt> {
+        fn found(&self) -> Result<Vec<Discovered>, Halt> {
             Ok(Vec::new())
         }
-        fn open(&self, _: &Found, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
+        fn open(&self, _: &Discovered, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
             unreachable!("there is no partition")
         }
     }
@@ -480,11 +484,11 @@ mod tests {
         }
     }
 
-    impl LetterPort for Nowhere {
+    impl DeadLetterPort for Nowhere {
         fn offer(&mut self, _: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
             Err(letters)
         }
-        fn stored(&mut self) -> Result<Option<Stored>, Halt> {
+        fn stored(&mut self) -> Result<Option<SinkProgress>, Halt> {
             Ok(None)
         }
     }
@@ -493,9 +497,9 @@ mod tests {
     struct Eyes(Rc<Cell<Ledger>>);
 
     impl Watcher for Eyes {
-        fn rows(&mut self, _: LiveRows) {}
-        fn marks(&mut self, _: crate::control::Marks) {}
-        fn status(&mut self, status: &Status, _: &Behind) {
+        fn rows(&mut self, _: PreviewRows) {}
+        fn marks(&mut self, _: crate::marks::Marks) {}
+        fn status(&mut self, status: &Status, _: &DelayHistogram) {
             self.0.set(status.ledger);
         }
         fn letters(&mut self, _: &[DeadLetter]) {}
@@ -505,7 +509,7 @@ mod tests {
     fn a_ledger_that_does_not_balance_is_shown_before_the_run_ends() {
         let seen: [Rc<Cell<Ledger>>; 2] = Default::default();
         let watched = Rc::clone(&seen[0]);
-        let lead = Lead {
+        let lead = LeaderOutputs {
             outlets: Vec::new(),
             letters: Box::new(Nowhere),
             letters_name: "nowhere".into(),
@@ -529,7 +533,7 @@ mod tests {
         let inbox: Rc<RefCell<Inbox>> = Rc::default();
         let mut leader = Leader::new(&job, lead, InputHandle::new(), Rc::clone(&inbox), Handle::new(), 1).unwrap();
         leader.tick(&job, Monotonic(SECOND)).unwrap();
-        let part = Part {
+        let part = CutPart {
             cut: 7,
             worker: 0,
             arrived: 3,

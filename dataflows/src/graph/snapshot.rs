@@ -11,10 +11,10 @@
 
 use super::{Job, Key, Local, Span, Trace, everything};
 use crate::acc::Accumulate;
-use crate::checkpoint::{Draft, ObjectRef};
-use crate::control::{End, Part};
+use crate::checkpoint::{ObjectBuilder, ObjectRef};
 use crate::edge::{Halt, ObjectPort, Task};
 use crate::mutants::{self, Mutant};
+use crate::protocol::{CutPart, End};
 use crate::time::{Epoch, WindowStart};
 use differential_dataflow::trace::{Cursor, Navigable};
 use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_set};
@@ -122,7 +122,7 @@ struct Making {
     traced: Option<i64>,
     /// What is left.
     keys: Union,
-    draft: Draft,
+    draft: ObjectBuilder,
 }
 
 struct State<A: Accumulate> {
@@ -138,7 +138,7 @@ struct State<A: Accumulate> {
     retired: i64,
     making: Option<Making>,
     /// Parts of cuts, oldest first, each with whether its object is on its way.
-    waiting: VecDeque<(Part, bool)>,
+    waiting: VecDeque<(CutPart, bool)>,
 }
 
 impl<A: Accumulate> State<A> {
@@ -162,7 +162,7 @@ impl<A: Accumulate> State<A> {
         let changed = std::mem::replace(&mut self.changed, later).into_values();
         let keys = Union(changed.map(|keys| keys.into_iter().peekable()).collect());
         let traced = end.audit.then(|| count(&self.trace, end.epoch));
-        self.making = Some(Making { end, traced, keys, draft: Draft::default() });
+        self.making = Some(Making { end, traced, keys, draft: ObjectBuilder::default() });
     }
 
     /// Gathers some more of the cut; says whether something is left to do.
@@ -217,12 +217,12 @@ impl<A: Accumulate> State<A> {
         let (keys, load) = (self.local.series.borrow().keys(), self.local.series.borrow().load());
         let (arrived, retired, worker) = (self.arrived, self.retired, self.worker);
         let objects = Vec::new();
-        let part = Part { cut: end.epoch, worker, arrived, retired, keys, load, traced, objects, line, forgotten };
+        let part = CutPart { cut: end.epoch, worker, arrived, retired, keys, load, traced, objects, line, forgotten };
         self.waiting.push_back((part, writes));
     }
 
     /// Parts whose objects are durable by now. One object after the other: a part has none that is newer than its cut.
-    fn ready(&mut self) -> Result<Vec<Part>, Halt> {
+    fn ready(&mut self) -> Result<Vec<CutPart>, Halt> {
         let mut ready = Vec::new();
         self.pass(&mut ready);
         let done = self.objects.as_mut().map_or(Ok(Vec::new()), |objects| objects.port.done())?;
@@ -239,7 +239,7 @@ impl<A: Accumulate> State<A> {
         Ok(ready)
     }
 
-    fn pass(&mut self, ready: &mut Vec<Part>) {
+    fn pass(&mut self, ready: &mut Vec<CutPart>) {
         let passes = |writes: bool| !writes || mutants::on(Mutant::ObjectNotAwaited);
         while self.waiting.front().is_some_and(|(_, writes)| passes(*writes)) {
             let Some((mut part, _)) = self.waiting.pop_front() else { return };
@@ -253,12 +253,12 @@ impl<A: Accumulate> State<A> {
 }
 
 /// Builds the operator.
-pub(crate) fn state<'scope, A: Accumulate>(
+pub(crate) fn snapshot<'scope, A: Accumulate>(
     batches: StreamVec<'scope, Epoch, Span<A>>,
     job: Rc<Job>,
     local: Rc<Local>,
     trace: Trace<A>,
-) -> StreamVec<'scope, Epoch, Part> {
+) -> StreamVec<'scope, Epoch, CutPart> {
     let scope = batches.scope();
     let worker = scope.index();
     batches.unary_frontier::<CapacityContainerBuilder<Vec<_>>, _, _, _>(Pipeline, "State", move |cap, info| {

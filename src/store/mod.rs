@@ -27,7 +27,7 @@ use folder::{Folder, Head};
 use health::Patience;
 use minutely_dataflows::checkpoint::{Manifest, ObjectRef};
 use minutely_dataflows::edge::{Halt, HaltKind, ManifestPort, ObjectPort, StateStore, Wake};
-use minutely_dataflows::shown::shortened;
+use minutely_dataflows::escape::shortened;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -231,7 +231,7 @@ fn open_lock(at: &Path) -> std::io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(not_ours()) }
 }
 
-/// Takes the lock, or says who has it.
+/// RowFilter the lock, or says who has it.
 fn lock(path: &Path, take_over: bool) -> Result<Option<File>, Halt> {
     let at = path.join("lock");
     let fail = |e: std::io::Error| unusable(path, &e);

@@ -1,5 +1,5 @@
 use super::*;
-use minutely_dataflows::checkpoint::{Draft, Part, hash};
+use minutely_dataflows::checkpoint::{ObjectBuilder, WorkerObjects, hash};
 use minutely_dataflows::edge::{Publication, Task};
 use minutely_dataflows::time::WindowStart;
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ fn publish(port: &mut dyn ManifestPort, manifest: &Manifest) -> Result<(), Halt>
 
 /// Writes an object with these keys.
 fn write(port: &mut dyn ObjectPort, name: &str, windows: &[i64]) -> ObjectRef {
-    let mut draft = Draft::default();
+    let mut draft = ObjectBuilder::default();
     windows.iter().for_each(|window| draft.push(WindowStart(*window), "A", window));
     port.begin(Task::Write { name: name.into(), draft });
     poll("it is written", || port.done().unwrap().pop())
@@ -67,8 +67,8 @@ fn chain(folder: &Path) -> Manifest {
     let mut objects = opened.store.port(no_wake()).unwrap();
     let (a, b, c) =
         (write(&mut *objects, "a", &[1]), write(&mut *objects, "b", &[2]), write(&mut *objects, "c", &[3, 4]));
-    let second = Manifest { parts: vec![Part { objects: vec![a, b.clone()], line: None }], ..child(&first) };
-    let third = Manifest { parts: vec![Part { objects: vec![b, c], line: None }], ..child(&second) };
+    let second = Manifest { parts: vec![WorkerObjects { objects: vec![a, b.clone()], line: None }], ..child(&first) };
+    let third = Manifest { parts: vec![WorkerObjects { objects: vec![b, c], line: None }], ..child(&second) };
     let mut manifests = opened.manifests(&first, no_wake()).unwrap();
     publish(&mut *manifests, &second).unwrap();
     publish(&mut *manifests, &third).unwrap();
@@ -349,9 +349,9 @@ fn a_check_does_not_miss_what_the_owner_collects_meanwhile() {
     let mut head = first;
     for n in 0..150 {
         let name = format!("object-{n}");
-        objects.begin(Task::Write { name: name.clone(), draft: Draft::default() });
+        objects.begin(Task::Write { name: name.clone(), draft: ObjectBuilder::default() });
         let object = poll("it is written", || objects.done().unwrap().pop());
-        head = Manifest { parts: vec![Part { objects: vec![object], line: None }], ..child(&head) };
+        head = Manifest { parts: vec![WorkerObjects { objects: vec![object], line: None }], ..child(&head) };
         publish(&mut *manifests, &head).unwrap();
     }
     done.store(true, std::sync::atomic::Ordering::Release);
@@ -386,7 +386,7 @@ fn trouble_is_waited_out_told_and_has_a_limit_if_one_is_given() {
     std::fs::remove_dir(&objects).unwrap();
     std::fs::write(&objects, "in the way").unwrap();
     let mut port = opened.store.port(no_wake()).unwrap();
-    port.begin(Task::Write { name: "a".into(), draft: Draft::default() });
+    port.begin(Task::Write { name: "a".into(), draft: ObjectBuilder::default() });
     let why = poll("it is told", || opened.health.complaint());
     assert!(why.contains(&dir.path().display().to_string()) && !why.contains("start again"), "{why}");
     assert!(port.done().unwrap().is_empty());
@@ -412,7 +412,7 @@ fn trouble_is_waited_out_told_and_has_a_limit_if_one_is_given() {
     let opened = open(&at(dir.path()), false, Some(Duration::from_millis(300))).unwrap();
     std::fs::write(&objects, "in the way").unwrap();
     let mut port = opened.store.port(no_wake()).unwrap();
-    port.begin(Task::Write { name: "a".into(), draft: Draft::default() });
+    port.begin(Task::Write { name: "a".into(), draft: ObjectBuilder::default() });
     let halt = poll("it ends", || port.done().err());
     assert!(halt.kind == HaltKind::Unreachable && halt.why.contains("see to the disk"), "{halt}");
 }
@@ -429,7 +429,7 @@ fn a_store_without_locks_has_one_owner_too() {
     let mut objects = opened.store.port(no_wake()).unwrap();
     let mut manifests = opened.manifests(&first, no_wake()).unwrap();
     let a = write(&mut *objects, "a", &[1]);
-    let second = Manifest { parts: vec![Part { objects: vec![a.clone()], line: None }], ..child(&first) };
+    let second = Manifest { parts: vec![WorkerObjects { objects: vec![a.clone()], line: None }], ..child(&first) };
     publish(&mut *manifests, &second).unwrap();
     assert_eq!(peek(&place).unwrap().as_ref(), Some(&second));
     assert_eq!(opened.store.read(&a).unwrap().len() as u64, a.bytes);
@@ -449,7 +449,7 @@ fn a_store_without_locks_has_one_owner_too() {
     let halt = starter.join().unwrap().unwrap_err();
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("its manifest was"), "{halt}");
 
-    // Taken over, at once.
+    // PartitionSnapshot over, at once.
     let heir = open(&place, true, None).unwrap();
     heir.begin(&heir.restarted(fresh, "the heir")).unwrap();
     let halt = publish(&mut *manifests, &child(&head)).unwrap_err();

@@ -1,16 +1,16 @@
 //! What a person sees of a run, on stderr: a line a second, and the ledger at the end.
 
-use crate::clock::Clock;
+use crate::clock::SystemClock;
 use crate::sinks::Health;
-use crate::state;
+use crate::store;
 use jiff::Timestamp;
-use minutely_dataflows::control::{Ledger, Status};
 use minutely_dataflows::decode::Fields;
 use minutely_dataflows::edge::LogSource;
+use minutely_dataflows::escape::escaped;
 use minutely_dataflows::explain::{self, Rejected};
 use minutely_dataflows::partition::PartitionState;
 use minutely_dataflows::record::PartitionName;
-use minutely_dataflows::shown::escaped;
+use minutely_dataflows::status::{Ledger, Status};
 use minutely_dataflows::time::{EventTime, Monotonic, SECOND, Windowing};
 use std::io::Write;
 use std::path::PathBuf;
@@ -18,9 +18,9 @@ use std::sync::Arc;
 
 /// Prints the lines.
 pub(crate) struct Live {
-    clock: Clock,
+    clock: SystemClock,
     healths: Vec<Arc<Health>>,
-    state: Option<Arc<state::Health>>,
+    state: Option<Arc<store::Health>>,
     source: Arc<dyn LogSource>,
     letters: PathBuf,
     windowing: Windowing,
@@ -36,9 +36,9 @@ pub(crate) struct Live {
 impl Live {
     /// `healths` of all sinks, of the state, and of the source; `letters`: where dead letters go.
     pub(crate) fn new(
-        clock: Clock,
+        clock: SystemClock,
         healths: Vec<Arc<Health>>,
-        state: Option<Arc<state::Health>>,
+        state: Option<Arc<store::Health>>,
         source: Arc<dyn LogSource>,
         letters: PathBuf,
         windowing: Windowing,
@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_partition_that_is_far_behind_all_others_is_named_with_the_option() {
-        use minutely_dataflows::edge::Found;
+        use minutely_dataflows::edge::Discovered;
         use minutely_dataflows::partition::{Partition, Rule};
         use minutely_dataflows::time::NextOffset;
 
@@ -324,7 +324,7 @@ mod tests {
                 let mut partition = Partition::new(Rule::default(), 0, start, false, None, Monotonic(0));
                 let time = EventTime(second * SECOND);
                 partition.judge(0, time, None, time, Monotonic(0));
-                let found = Found { name, start, earliest: start, end: None, log_id: None };
+                let found = Discovered { name, start, earliest: start, end: None, log_id: None };
                 (found, Some(partition.report(Some(EventTime(0)), Monotonic(0))))
             };
             Status { partitions: (0..).zip(seconds).map(partition).collect(), ..Status::default() }
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn rows_that_stay_partial_are_explained_while_they_do() {
-        use minutely_dataflows::edge::Found;
+        use minutely_dataflows::edge::Discovered;
         use minutely_dataflows::partition::{Counts, PartitionState};
         use minutely_dataflows::record::PartitionName;
         use minutely_dataflows::time::NextOffset;
@@ -346,7 +346,7 @@ mod tests {
         let mut status = Status::default();
         for number in 0..5 {
             let (start, name) = (NextOffset(10), PartitionName { log: "t".into(), number: Some(number) });
-            let found = Found { name, start, earliest: start, end: None, log_id: None };
+            let found = Discovered { name, start, earliest: start, end: None, log_id: None };
             let state = PartitionState {
                 index: 0,
                 start,

@@ -3,7 +3,7 @@
 
 use super::health::Patience;
 use super::place::Place;
-use minutely_dataflows::checkpoint::{Damage, Manifest, ObjectRef, Reply, Step, hash};
+use minutely_dataflows::checkpoint::{Damage, Manifest, ObjectRef, PublishStep, StoreReply, hash};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use object_store::path::Path as Key;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
@@ -252,24 +252,24 @@ impl Folder {
     /// Has a manifest committed: what is old may go after that.
     pub(super) fn publish(&self, seq: u64, bytes: &[u8], patience: &Patience) -> Result<(), Halt> {
         let key = manifest_key(seq);
-        let mut step = Step::Create;
+        let mut step = PublishStep::Create;
         loop {
             let reply = match &step {
-                Step::Create => self.patiently(patience, || match self.put(&key, bytes, PutMode::Create) {
-                    Ok(()) => Ok(Reply::Created),
-                    Err(Error::AlreadyExists { .. }) => Ok(Reply::Exists),
+                PublishStep::Create => self.patiently(patience, || match self.put(&key, bytes, PutMode::Create) {
+                    Ok(()) => Ok(StoreReply::Created),
+                    Err(Error::AlreadyExists { .. }) => Ok(StoreReply::Exists),
                     Err(e) => Err(e),
                 })?,
-                Step::ReadBack => self.patiently(patience, || match self.fetch(&key)? {
-                    Some(there) if there == bytes => self.sync(&key).map(|()| Reply::Ours(true)),
-                    _ => Ok(Reply::Ours(false)), // or it was collected since
+                PublishStep::ReadBack => self.patiently(patience, || match self.fetch(&key)? {
+                    Some(there) if there == bytes => self.sync(&key).map(|()| StoreReply::Ours(true)),
+                    _ => Ok(StoreReply::Ours(false)), // or it was collected since
                 })?,
-                Step::FindNewest => {
+                PublishStep::FindNewest => {
                     let newest = self.patiently(patience, || self.numbers())?.last().copied();
-                    Reply::Newest(newest.unwrap_or(0))
+                    StoreReply::Newest(newest.unwrap_or(0))
                 }
-                Step::Collect => return Ok(()),
-                Step::Fenced(what) => return Err(self.fenced(what)),
+                PublishStep::Collect => return Ok(()),
+                PublishStep::Fenced(what) => return Err(self.fenced(what)),
             };
             step = step.after(seq, reply);
         }

@@ -16,15 +16,15 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Rows of one table.
-pub(crate) struct Stored {
+pub(crate) struct SqliteHistory {
     place: Address,
     windowing: Windowing,
 }
 
-impl Stored {
+impl SqliteHistory {
     /// Of this table, which the sink has made or will make, with windows like these.
     pub(super) fn new(place: Address, windowing: Windowing) -> Self {
-        Stored { place, windowing }
+        SqliteHistory { place, windowing }
     }
 
     /// Rows of these minutes in the order of (minute, symbol), after this key, of these symbols or all, so many at most.
@@ -160,7 +160,7 @@ mod tests {
             let rows: BTreeMap<_, _> = rows.into_iter().map(|row| ((row.minute, row.symbol.clone()), row)).collect();
             let all: Vec<_> = rows.into_values().collect();
             store_all(&mut *sinks[0].port, 1, &all);
-            let stored = Stored::new(at(path), Windowing::default());
+            let stored = SqliteHistory::new(at(path), Windowing::default());
             let (low, high) = (all[50].minute, all[450].minute);
             let some: Vec<_> = all[100..140].iter().map(|row| row.symbol.clone()).collect();
             for symbols in [None, Some(some.as_slice())] {
@@ -179,7 +179,7 @@ mod tests {
             }
         }
         assert!(
-            Stored::new(at("/nowhere".into()), Windowing::default())
+            SqliteHistory::new(at("/nowhere".into()), Windowing::default())
                 .page(WindowStart::MIN..WindowStart(0), None, None, 1)
                 .is_err()
         );

@@ -3,7 +3,7 @@
 
 use super::Place;
 use super::folder::{Folder, Wrong, object_key, oldest_kept};
-use minutely_dataflows::checkpoint::{Audit, Held, Manifest};
+use minutely_dataflows::checkpoint::{Audit, Manifest, WindowTotals};
 use minutely_dataflows::edge::{Halt, HaltKind};
 
 /// How often an owner may delete what is about to be read, each time with a newer manifest.
@@ -19,7 +19,7 @@ pub(crate) struct Checked {
     pub(crate) objects: usize,
     pub(crate) bytes: u64,
     /// What the windows in them hold.
-    pub(crate) held: Held,
+    pub(crate) held: WindowTotals,
     /// Each file that is not what was written, and how.
     pub(crate) damages: Vec<(String, String)>,
 }

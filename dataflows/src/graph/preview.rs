@@ -8,7 +8,7 @@
 use super::{Job, Local, Span, Trace, everything};
 use crate::acc::Accumulate;
 use crate::time::{Epoch, Monotonic, State, WindowStart};
-use crate::watch::LiveRows;
+use crate::watch::PreviewRows;
 use differential_dataflow::trace::{Cursor, Navigable};
 use roaring::RoaringBitmap;
 use std::collections::BTreeMap;
@@ -60,10 +60,10 @@ impl Changed {
     }
 
     /// The next rows of the round, in the order of windows.
-    fn rows<A: Accumulate>(&mut self, trace: &Trace<A>, local: &Local) -> LiveRows {
+    fn rows<A: Accumulate>(&mut self, trace: &Trace<A>, local: &Local) -> PreviewRows {
         let mut rows = Vec::new();
         if self.round.is_empty() {
-            return LiveRows { rows, lost: self.lost.take() };
+            return PreviewRows { rows, lost: self.lost.take() };
         }
         let (line, series) = (local.line.get(), local.series.borrow());
         let (mut cursor, storage) = everything(trace);
@@ -92,7 +92,7 @@ impl Changed {
                 rows.extend(sum.and_then(|sum| sum.row(series.name(id), window, State::Open)));
             }
         }
-        LiveRows { rows, lost: self.lost.take() }
+        PreviewRows { rows, lost: self.lost.take() }
     }
 }
 
@@ -102,12 +102,12 @@ fn count(ids: &RoaringBitmap) -> usize {
 
 /// Builds the operator. Where the job has no live view it does nothing; it is there all the same, because all workers of
 /// all processes build the same graph.
-pub(crate) fn live<'scope, A: Accumulate>(
+pub(crate) fn preview<'scope, A: Accumulate>(
     batches: StreamVec<'scope, Epoch, Span<A>>,
     job: Rc<Job>,
     local: Rc<Local>,
     trace: Trace<A>,
-) -> StreamVec<'scope, Epoch, LiveRows> {
+) -> StreamVec<'scope, Epoch, PreviewRows> {
     let scope = batches.scope();
     batches.unary_frontier::<CapacityContainerBuilder<Vec<_>>, _, _, _>(Pipeline, "Live", move |cap, info| {
         let activator = scope.activator_for(info.address);

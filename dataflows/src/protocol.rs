@@ -1,0 +1,166 @@
+//! What workers and Control tell each other: facts go to worker 0, decisions come back to all.
+
+use crate::checkpoint::ObjectRef;
+use crate::edge::{Discovered, SinkProgress};
+use crate::marks::Marks;
+use crate::partition::PartitionState;
+use crate::time::{Epoch, EventTime, WindowStart};
+use serde::{Deserialize, Serialize};
+
+/// What happened since the last decision.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// Partitions found.
+    pub found: Vec<Discovered>,
+    /// A reader read its first record of the epoch, or raised a floor in it.
+    pub first: bool,
+    /// A reader has a full table.
+    pub full: bool,
+    /// Partition states, each with the epoch that it was reported for.
+    pub states: Vec<(Epoch, PartitionState)>,
+    /// Epochs before this are complete at every reader; none: all are.
+    pub reported: Option<Epoch>,
+    /// Load of what workers hold, told at the ends of epochs: (worker, [`CutPart::load`]).
+    pub held: Vec<(usize, u64)>,
+    /// Parts of cuts.
+    pub parts: Vec<CutPart>,
+    /// Parts of cuts before this have all arrived; none: all have.
+    pub gathered: Option<Epoch>,
+    /// Windows holds all epochs before this; none: all there will be.
+    pub sealed: Option<Epoch>,
+    /// The newest round that each sink has stored.
+    pub stored: Vec<SinkProgress>,
+    /// Batches of rows that each sink has taken, since the start.
+    pub batches: Vec<u64>,
+    /// Dead letters of committed cuts that are not stored yet: how many cuts.
+    pub letters_waiting: usize,
+    /// The newest cut whose dead letters are stored.
+    pub letters_stored: Option<Epoch>,
+    /// Bytes of dead letters that are not committed yet.
+    pub letter_bytes: usize,
+    /// The newest manifest that is committed.
+    pub published: Option<u64>,
+    /// Somebody wants the run to end (SIGTERM).
+    pub stop: bool,
+}
+
+/// What everybody is told. Parts that are empty change nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Partitions that are read from now on.
+    pub admissions: Vec<Admission>,
+    /// What readers go by until the next decision.
+    pub guide: Guide,
+    /// An epoch ends.
+    pub end: Option<End>,
+    /// A cut was committed.
+    pub commit: Option<Commit>,
+    /// Rounds that begin, as of the newest committed cut.
+    pub rounds: Vec<Round>,
+    /// Windows before this are final, stored by every sink, and to be forgotten.
+    pub line: Option<WindowStart>,
+    /// How many chunks of its rows worker 0 has taken, since the start: (port, worker, count).
+    pub taken: Vec<(usize, usize, u64)>,
+    /// Readers let go of their capabilities: the run is over.
+    pub stop: bool,
+}
+
+/// A partition that is read from now on, by worker `index` mod workers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admission {
+    /// Counted from 0.
+    pub index: usize,
+    /// Which, and from where.
+    pub found: Discovered,
+    /// W, if it exists (R8).
+    pub floor: Option<EventTime>,
+    /// How a run before this one left it.
+    pub resume: Option<PartitionState>,
+    /// The run's instant, where verdicts refer to one (R7): worker 0's, for all processes.
+    pub instant: Option<EventTime>,
+}
+
+/// What readers go by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guide {
+    /// A of the newest complete epoch (R8).
+    pub a: Option<EventTime>,
+    /// W of the newest complete epoch (R4).
+    pub w: Option<EventTime>,
+    /// What alignment measures from: W, or the oldest event read where there is no W yet (R12).
+    pub base: Option<EventTime>,
+    /// Some partition is paused: answers are urgent.
+    pub urgent: bool,
+    /// What is read.
+    pub reading: Reading,
+}
+
+/// What readers read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reading {
+    /// Every partition that is not paused.
+    #[default]
+    All,
+    /// Only partitions that hold W back: `max_keys` is reached.
+    HoldingBack,
+    /// Nothing: the run is to end, or `max_keys` is reached and sinks are behind.
+    Nothing,
+}
+
+/// The end of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// Which.
+    pub epoch: Epoch,
+    /// It is a cut.
+    pub cut: bool,
+    /// Everybody counts its trace in full.
+    pub audit: bool,
+}
+
+/// A committed cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// Its epoch.
+    pub cut: Epoch,
+    /// The manifest's number, from 1.
+    pub seq: u64,
+    /// What rows say of their windows.
+    pub marks: Marks,
+}
+
+/// What one sink takes as of one commit, or newer where that is committed meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Round {
+    /// The sink's number.
+    pub port: usize,
+    /// Counted from 1.
+    pub round: u64,
+    /// Rows of open windows too.
+    pub with_open: bool,
+}
+
+/// One worker's part of a cut.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CutPart {
+    /// The cut.
+    pub cut: Epoch,
+    /// Whose.
+    pub worker: usize,
+    /// Records that arrived after the exchange, in updates up to the cut.
+    pub arrived: i64,
+    /// Records that retirement took away up to the cut.
+    pub retired: i64,
+    /// Windows times series held.
+    pub keys: u64,
+    /// What they take of `max_keys`: more than one each where names are long.
+    pub load: u64,
+    /// An audit: records counted in the trace itself, as of the cut.
+    pub traced: Option<i64>,
+    /// The objects that hold its windows as of the cut, oldest first.
+    pub objects: Vec<ObjectRef>,
+    /// Windows before this are not in them: it has forgotten them since, maybe after the cut.
+    pub line: Option<WindowStart>,
+    /// Records in windows that it has forgotten, maybe after the cut. All of them had arrived before the cut.
+    pub forgotten: i64,
+}

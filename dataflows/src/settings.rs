@@ -1,0 +1,66 @@
+//! The settings of a run that decide how it goes, as plain values.
+
+use crate::partition::Rule;
+use crate::time::{EventTime, SECOND};
+use serde::{Deserialize, Serialize};
+
+/// The settings of a run that Control needs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What verdicts depend on.
+    pub rule: Rule,
+    /// Read up to the recorded ends and stop.
+    pub bounded: bool,
+    /// Bounded: what becomes of windows that records beyond the recorded ends could change.
+    pub at_end: AtEnd,
+    /// The instant that verdicts of a bounded run refer to (R7); none: the reader's wall clock.
+    pub instant: Option<EventTime>,
+    /// What an operator knows: windows that begin at or after this lack nothing of what partitions held before they were
+    /// first read (R13).
+    pub complete_from: Option<EventTime>,
+    /// Bounded: what the log did not hold any more, or was not read of it, had been appended before this (R13).
+    pub opened_at: Option<EventTime>,
+    /// Nanoseconds between cuts. Default: one second.
+    pub checkpoint_interval: i64,
+    /// Keys held from which on only the partitions that hold W back are read, and none while a sink lacks rows that are
+    /// final; the run ends at twice that (R12). Default: 5 million.
+    pub max_keys: u64,
+    /// Bounded: how long a sink, or the place for dead letters, may make no progress while the run waits for it, in
+    /// nanoseconds. Default: five minutes.
+    pub sink_timeout: i64,
+    /// A worker that has read that many records wants the epoch to end, and stops reading at twice that. Default: 65536.
+    pub epoch_records: usize,
+    /// Count the whole trace at every cut. For tests; the end of a bounded run does so anyway.
+    pub audit: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            rule: Rule::default(),
+            bounded: false,
+            at_end: AtEnd::Close,
+            instant: None,
+            complete_from: None,
+            opened_at: None,
+            checkpoint_interval: SECOND,
+            max_keys: 5_000_000,
+            sink_timeout: 300 * SECOND,
+            epoch_records: 64 << 10,
+            audit: false,
+        }
+    }
+}
+
+/// What a bounded run does with windows that are not final at the recorded ends of its log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AtEnd {
+    /// They become final: the log is complete. What comes later for them is late.
+    #[default]
+    Close,
+    /// They stay as they are: the log goes on, and a later run goes on with them.
+    KeepOpen,
+    /// [`AtEnd::Close`], until a partition is longer than it was when a run closed its windows: then, and in all later runs of
+    /// the chain, [`AtEnd::KeepOpen`].
+    CloseUnlessGrown,
+}

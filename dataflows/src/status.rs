@@ -1,0 +1,61 @@
+//! Status: how a run is, for people and programs that watch it.
+
+use crate::edge::Discovered;
+use crate::marks::Marks;
+use crate::partition::PartitionState;
+use crate::time::WindowStart;
+use crate::watch::StateSize;
+
+/// What a live line or a dashboard shows.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// As of the newest commit.
+    pub marks: Marks,
+    /// Commits so far.
+    pub seq: u64,
+    /// The newest state of every partition, in admission order; none before its first report.
+    pub partitions: Vec<(Discovered, Option<PartitionState>)>,
+    /// The ledger at the newest commit.
+    pub ledger: Ledger,
+    /// The line acknowledged by every sink.
+    pub line: Option<WindowStart>,
+    /// The rounds that each sink began and stored.
+    pub rounds: Vec<(u64, u64)>,
+    /// Each sink has stored every window before this.
+    pub lines: Vec<Option<WindowStart>>,
+    /// As of the newest complete epoch, committed or not.
+    pub newest: Marks,
+    /// The newest committed manifest, where a state is kept.
+    pub saved: Option<StateSize>,
+    /// Nothing is read: `max_keys` is reached, and sinks lack rows that are final.
+    pub waits_for_sinks: bool,
+    /// Bounded: windows that are not final at the end of the log stay open.
+    pub keeps_open: bool,
+    /// Partitions that are longer than they were when a run closed their windows.
+    pub grown: Vec<String>,
+}
+
+impl Status {
+    /// Partitions that begin above offset 0 and have shown no valid record, so that nothing read tells from when on windows
+    /// are whole (R13).
+    pub fn silent_starts(&self) -> impl Iterator<Item = &Discovered> {
+        let silent =
+            |state: &PartitionState| state.start.0 > 0 && state.h.is_none() && (state.ended || state.caught_up);
+        self.partitions.iter().filter(move |(_, state)| state.as_ref().is_some_and(silent)).map(|(found, _)| found)
+    }
+}
+
+/// Both equations of R11, summed, as of a commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Sums over all partitions.
+    pub counts: crate::partition::Counts,
+    /// Records in windows held.
+    pub held: i64,
+    /// Records in windows that were forgotten.
+    pub retired: i64,
+    /// Windows times series held.
+    pub keys: u64,
+    /// What they take of `max_keys`: more than one each where names are long.
+    pub load: u64,
+}
