@@ -19,9 +19,8 @@ use crate::mutants::{self, Mutant};
 use crate::partition::{PartitionState, Rule, UNKNOWN, least_to_follow, least_watermark};
 use crate::protocol::{Admission, Commit, CutPart, Decision, End, Facts, Guide, Reading, Round};
 use crate::settings::{AtEnd, Settings};
-use crate::status::{Ledger, Status};
+use crate::status::{Ledger, StateSize, Status};
 use crate::time::{Epoch, EventTime, Monotonic, SECOND, WindowStart};
-use crate::watch::StateSize;
 use std::collections::{BTreeMap, VecDeque};
 
 /// An epoch lasts at most that long once something was read, in nanoseconds.

@@ -1,10 +1,10 @@
 //! Status: how a run is, for people and programs that watch it.
 
+use crate::checkpoint::Manifest;
 use crate::edge::Discovered;
 use crate::marks::Marks;
 use crate::partition::PartitionState;
 use crate::time::WindowStart;
-use crate::watch::StateSize;
 
 /// What a live line or a dashboard shows.
 #[derive(Clone, Debug, Default)]
@@ -58,4 +58,23 @@ pub struct Ledger {
     pub keys: u64,
     /// What they take of `max_keys`: more than one each where names are long.
     pub load: u64,
+}
+
+/// The objects of the newest manifest that is committed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateSize {
+    /// Its number.
+    pub seq: u64,
+    /// Bytes of its objects.
+    pub bytes: u64,
+    /// How many there are.
+    pub objects: usize,
+}
+
+impl StateSize {
+    /// What this manifest names.
+    pub(crate) fn of(manifest: &Manifest) -> Self {
+        let objects = || manifest.parts.iter().flat_map(|part| &part.objects);
+        StateSize { seq: manifest.seq, bytes: objects().map(|object| object.bytes).sum(), objects: objects().count() }
+    }
 }
