@@ -14,6 +14,7 @@
 
 use crate::checkpoint::{self, Manifest, PartitionSnapshot};
 use crate::edge::{Discovered, Halt, HaltKind, RowFilter, SinkProgress};
+use crate::frontier::Frontier;
 use crate::marks::Marks;
 use crate::mutants::{self, Mutant};
 use crate::partition::{PartitionState, Rule, UNKNOWN, least_to_follow, least_watermark};
@@ -379,9 +380,8 @@ impl Control {
     }
 
     /// Epochs that every reader has reported.
-    fn complete(&mut self, reported: Option<Epoch>) {
-        let until = reported.unwrap_or(self.epoch).min(self.epoch);
-        while self.reported < until {
+    fn complete(&mut self, reported: Frontier) {
+        while self.reported < self.epoch && reported.passed(self.reported) {
             for state in self.waiting.remove(&self.reported).unwrap_or_default() {
                 let index = state.index;
                 self.partitions[index].state = Some(state);
@@ -503,12 +503,12 @@ impl Control {
     }
 
     /// The oldest cut, once all of it is there: both equations must hold.
-    fn check(&mut self, gathered: Option<Epoch>) -> Result<(), Halt> {
+    fn check(&mut self, gathered: Frontier) -> Result<(), Halt> {
         let Some(cut) = self.cuts.front() else { return Ok(()) };
         let epoch = cut.end.epoch;
         let Some(counts) = cut.counts else { return Ok(()) };
         let counts = if mutants::on(Mutant::SnapshotNotAwaited) { self.counts() } else { counts };
-        if gathered.is_some_and(|until| until <= epoch) {
+        if !gathered.passed(epoch) {
             return Ok(());
         }
         let cut = self.cuts.pop_front().expect("it was at the front");
@@ -720,15 +720,7 @@ impl Control {
     }
 
     /// Does the epoch end?
-    fn end(
-        &mut self,
-        sealed: Option<Epoch>,
-        first: bool,
-        full: bool,
-        heavy: bool,
-        now: Monotonic,
-        decision: &mut Decision,
-    ) {
+    fn end(&mut self, sealed: Frontier, first: bool, full: bool, heavy: bool, now: Monotonic, decision: &mut Decision) {
         if first {
             self.first.get_or_insert(now);
         }
@@ -740,7 +732,7 @@ impl Control {
             || self.first.is_some_and(|first| now.0 - first.0 >= length)
             || old >= IDLE_EPOCH
             || (hurry && old >= length / 10);
-        let in_flight = sealed.map_or(0, |sealed| self.epoch.saturating_sub(sealed));
+        let in_flight = sealed.open_before(self.epoch);
         if !over || self.stopped || in_flight > MAX_EPOCHS_IN_FLIGHT {
             return;
         }

@@ -14,6 +14,7 @@ pub mod delivery;
 pub mod edge;
 pub mod escape;
 pub mod explain;
+pub mod frontier;
 mod graph;
 pub mod leader;
 pub mod marks;

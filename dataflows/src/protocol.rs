@@ -2,6 +2,7 @@
 
 use crate::checkpoint::ObjectRef;
 use crate::edge::{Discovered, SinkProgress};
+use crate::frontier::Frontier;
 use crate::marks::Marks;
 use crate::partition::PartitionState;
 use crate::time::{Epoch, EventTime, WindowStart};
@@ -18,16 +19,16 @@ pub struct Facts {
     pub full: bool,
     /// Partition states, each with the epoch that it was reported for.
     pub states: Vec<(Epoch, PartitionState)>,
-    /// Epochs before this are complete at every reader; none: all are.
-    pub reported: Option<Epoch>,
+    /// Epochs that every reader has reported.
+    pub reported: Frontier,
     /// Load of what workers hold, told at the ends of epochs: (worker, [`CutPart::load`]).
     pub held: Vec<(usize, u64)>,
     /// Parts of cuts.
     pub parts: Vec<CutPart>,
-    /// Parts of cuts before this have all arrived; none: all have.
-    pub gathered: Option<Epoch>,
-    /// Windows holds all epochs before this; none: all there will be.
-    pub sealed: Option<Epoch>,
+    /// Cuts whose parts have all arrived.
+    pub gathered: Frontier,
+    /// Epochs that the arrangement of windows holds whole.
+    pub sealed: Frontier,
     /// The newest round that each sink has stored.
     pub stored: Vec<SinkProgress>,
     /// Batches of rows that each sink has taken, since the start.

@@ -8,6 +8,7 @@ mod nightly;
 use minutely_dataflows::checkpoint::{self, Manifest, ObjectRef};
 use minutely_dataflows::control::Control;
 use minutely_dataflows::edge::{Discovered, Halt, HaltKind, RowFilter, SinkProgress};
+use minutely_dataflows::frontier::Frontier;
 use minutely_dataflows::partition::{Counts, PartitionState, UNKNOWN};
 use minutely_dataflows::protocol::{CutPart, Decision, Facts, Reading};
 use minutely_dataflows::record::PartitionName;
@@ -84,8 +85,9 @@ impl Stage {
             batches: vec![self.batches],
             letters_waiting: self.letters_waiting,
             letter_bytes: self.letter_bytes,
-            reported: Some(self.through),
-            gathered: Some(self.through),
+            reported: Frontier::At(self.through),
+            gathered: Frontier::At(self.through),
+            sealed: Frontier::Done,
             ..facts
         };
         Ok(self.control.decide(facts, Monotonic(self.now))?.unwrap_or_default())

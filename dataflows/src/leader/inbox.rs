@@ -1,5 +1,6 @@
 //! Inbox: where the main dataflow ends, on worker 0. What arrives lies here until the leader's next tick.
 
+use crate::frontier::Frontier;
 use crate::graph::Graph;
 use crate::graph::outbox::Chunk;
 use crate::graph::read::Report;
@@ -32,8 +33,8 @@ pub(crate) struct Inbox {
 pub(super) struct Live {
     /// Rows that changed.
     pub(super) rows: Vec<PreviewRows>,
-    /// Rows of epochs before this have all come; none: all have.
-    pub(super) through: Option<Epoch>,
+    /// Epochs whose rows have all come.
+    pub(super) through: Frontier,
     /// How far behind records were: (worker, sum since it began).
     pub(super) behind: Vec<(usize, DelayHistogram)>,
 }
@@ -100,9 +101,9 @@ pub(crate) fn receive(graph: Graph<'_>, inbox: Rc<RefCell<Inbox>>, leads: bool) 
             chunks.for_each(|_, data| inbox.chunks.append(data));
             live.for_each(|_, data| inbox.live.rows.append(data));
             if leads {
-                inbox.facts.reported = frontiers[0].frontier().first().copied();
-                inbox.facts.gathered = frontiers[1].frontier().first().copied();
-                inbox.live.through = frontiers[3].frontier().first().copied();
+                inbox.facts.reported = Frontier::of(frontiers[0].frontier());
+                inbox.facts.gathered = Frontier::of(frontiers[1].frontier());
+                inbox.live.through = Frontier::of(frontiers[3].frontier());
             }
         }
     });

@@ -46,9 +46,7 @@ impl LiveView {
             self.waiting.push_back((epoch, marks));
         }
         let mut newest = None;
-        let through = fresh.through;
-        while let Some((epoch, marks)) = self.waiting.front().copied().filter(|(e, _)| through.is_none_or(|t| *e <= t))
-        {
+        while let Some((epoch, marks)) = self.waiting.front().copied().filter(|(e, _)| fresh.through.reached(*e)) {
             self.waiting.pop_front();
             self.shown = Some(epoch);
             newest = Some(marks);

@@ -24,6 +24,7 @@ pub(crate) use inbox::{Inbox, receive};
 
 use crate::control::Control;
 use crate::edge::{DeadLetterPort, Halt, HaltKind, ManifestPort};
+use crate::frontier::Frontier;
 use crate::graph::Job;
 use crate::protocol::{Commit, Decision, Facts};
 use crate::status::Status;
@@ -183,7 +184,7 @@ impl Leader {
         chunks.into_iter().for_each(|chunk| self.emitters[chunk.port].arrive(chunk));
         facts.stored = self.emitters.iter_mut().map(Emitter::pump).collect::<Result<_, _>>()?;
         facts.batches = self.emitters.iter().map(Emitter::batches).collect();
-        facts.sealed = self.sealed.with_frontier(|frontier| frontier.first().copied());
+        facts.sealed = self.sealed.with_frontier(Frontier::of);
         (facts.letters_waiting, facts.letters_stored) = (self.dead_letters.pump()?, self.dead_letters.stored());
         facts.found = job.source.found()?;
         for found in &facts.found {

@@ -94,7 +94,8 @@ fn a_ledger_that_does_not_balance_is_shown_before_the_run_ends() {
         line: None,
         forgotten: 0,
     };
-    inbox.borrow_mut().facts = Facts { parts: vec![part], reported: Some(8), gathered: Some(8), ..Facts::default() };
+    inbox.borrow_mut().facts =
+        Facts { parts: vec![part], reported: Frontier::At(8), gathered: Frontier::At(8), ..Facts::default() };
     let halt = leader.tick(&job, Monotonic(SECOND)).unwrap_err();
     assert!(halt.why.contains("does not balance"), "{halt}");
     for seen in seen {

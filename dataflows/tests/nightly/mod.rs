@@ -6,6 +6,7 @@
 use minutely_dataflows::checkpoint::Manifest;
 use minutely_dataflows::control::Control;
 use minutely_dataflows::edge::Discovered;
+use minutely_dataflows::frontier::Frontier;
 use minutely_dataflows::partition::{Partition, PartitionState, Rule};
 use minutely_dataflows::protocol::{CutPart, Decision, Facts};
 use minutely_dataflows::record::PartitionName;
@@ -47,8 +48,7 @@ impl Night {
         let name = PartitionName { log: "ticks".into(), number: Some(0) };
         let zero = NextOffset(0);
         let found = Discovered { name, start: zero, earliest: zero, end: Some(end), log_id: None };
-        let told =
-            control.decide(Facts { found: vec![found], reported: Some(first), ..Facts::default() }, Monotonic(0));
+        let told = control.decide(Facts { found: vec![found], ..Facts::default() }, Monotonic(0));
         let admission = told.unwrap().unwrap().admissions.remove(0);
         let mut partition = match &admission.resume {
             Some(state) => Partition::resume(Rule::default(), state, true, Monotonic(0)),
@@ -63,6 +63,7 @@ impl Night {
     }
 
     fn tell(&mut self, facts: Facts) -> Decision {
+        let facts = Facts { sealed: Frontier::Done, ..facts };
         self.control.decide(facts, Monotonic(self.now)).unwrap().unwrap_or_default()
     }
 
@@ -81,7 +82,7 @@ impl Night {
             line: None,
             forgotten: 0,
         };
-        let (reported, gathered) = (Some(epoch + 1), Some(epoch + 1));
+        let (reported, gathered) = (Frontier::At(epoch + 1), Frontier::At(epoch + 1));
         let parts = if cut { vec![part] } else { Vec::new() };
         self.tell(Facts { states: vec![(epoch, state)], parts, reported, gathered, ..Facts::default() })
     }
@@ -90,13 +91,13 @@ impl Night {
     fn ends(mut self) -> Manifest {
         for _ in 0..100 {
             self.now += SECOND;
-            let Some(end) = self.tell(Facts { reported: Some(0), ..Facts::default() }).end else { continue };
+            let Some(end) = self.tell(Facts::default()).end else { continue };
             let told = self.complete(end.epoch, end.cut);
             if let Some(a) = told.guide.a {
                 self.partition.learn(a, told.guide.base, Monotonic(self.now));
             }
             if let Some(manifest) = self.control.outgoing() {
-                let (seq, through) = (manifest.seq, Some(end.epoch + 1));
+                let (seq, through) = (manifest.seq, Frontier::At(end.epoch + 1));
                 self.chain = manifest;
                 self.tell(Facts { published: Some(seq), reported: through, gathered: through, ..Facts::default() });
                 if self.chain.finished {
