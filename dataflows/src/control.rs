@@ -13,14 +13,14 @@
 //! ever.
 
 use crate::checkpoint::{self, Manifest, PartitionSnapshot};
-use crate::edge::{Discovered, Halt, HaltKind, RowFilter, SinkProgress};
+use crate::edge::{Discovered, Halt, HaltKind, RowFilter};
 use crate::frontier::Frontier;
 use crate::marks::Marks;
 use crate::mutants::{self, Mutant};
 use crate::partition::{PartitionState, Rule, UNKNOWN, least_to_follow, least_watermark};
-use crate::protocol::{Admission, Commit, CutPart, Decision, End, Facts, Guide, Reading, Round};
+use crate::protocol::{Admission, Commit, CutPart, Decision, End, Facts, Guide, Reading, Round, SinkFacts, SinkId};
 use crate::settings::{AtEnd, Settings};
-use crate::status::{Ledger, StateSize, Status};
+use crate::status::{Ledger, SinkStatus, StateSize, Status};
 use crate::time::{Epoch, EventTime, Monotonic, SECOND, WindowStart};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -224,7 +224,7 @@ impl Control {
     /// Goes on from a manifest.
     fn resume(&mut self, chain: Manifest) {
         (self.seq, self.retired_before, self.marks) = (chain.seq, chain.retired, chain.marks);
-        self.guide.w = chain.marks.w;
+        self.guide.watermark = chain.marks.w;
         self.grows = chain.grows;
         // At most so many: an object may hold what a later one has anew, or what is forgotten.
         self.ledger.keys = chain.objects().map(|object| object.entries).sum();
@@ -277,20 +277,20 @@ impl Control {
             self.waiting.entry(epoch).or_default().push(state);
         }
         self.complete(facts.reported);
-        facts.held.iter().for_each(|(worker, keys)| self.held[*worker] = Some(*keys));
+        facts.loads.iter().for_each(|(worker, load)| self.held[*worker] = Some(*load));
         for part in facts.parts {
             let cut = self.cuts.iter_mut().find(|cut| cut.end.epoch == part.cut);
             cut.expect("a part is of a cut that is not committed").parts.push(part);
         }
-        if facts.letters_waiting <= MAX_CUTS_IN_FLIGHT && self.publishing.is_none() {
+        if facts.dead_letters.waiting <= MAX_CUTS_IN_FLIGHT && self.publishing.is_none() {
             self.check(facts.gathered)?;
         }
         decision.commit = self.commit(facts.published);
-        self.acknowledge(&facts.stored, &facts.batches, now, &mut decision)?;
-        self.await_letters(facts.letters_waiting, facts.letters_stored, now)?;
+        self.acknowledge(&facts.sinks, now, &mut decision)?;
+        self.await_letters(facts.dead_letters.waiting, facts.dead_letters.stored, now)?;
         decision.rounds = self.rounds(now);
         self.guide.reading = self.reading();
-        let heavy = facts.letter_bytes >= MAX_LETTER_BYTES;
+        let heavy = facts.dead_letters.bytes >= MAX_LETTER_BYTES;
         self.end(facts.sealed, facts.first, facts.full, heavy, now, &mut decision);
         self.stop(now, &mut decision);
         let told = std::mem::replace(&mut self.told, self.guide);
@@ -337,7 +337,7 @@ impl Control {
                     if !began && !mutants::on(Mutant::NewPartitionFromLatest) {
                         found.start = found.earliest;
                     }
-                    let (floor, complete_from) = (self.guide.w, self.complete_from());
+                    let (floor, complete_from) = (self.guide.watermark, self.complete_from());
                     self.partitions.push(Admitted { found, floor, complete_from, state: None, left: false });
                 }
             }
@@ -420,7 +420,7 @@ impl Control {
             Some(floor) => least_watermark(known()).map(|w| w.min(floor)),
             None => least_watermark(known()),
         };
-        assert!(w >= self.guide.w, "W fell from {:?} to {w:?}", self.guide.w);
+        assert!(w >= self.guide.watermark, "W fell from {:?} to {w:?}", self.guide.watermark);
         self.all_ended = self.settings.bounded && unreported.is_none() && known().all(|s| s.ended);
         let a = if self.all_ended {
             // No silence counts: a log that has ended is silent for as long as the run takes.
@@ -436,9 +436,9 @@ impl Control {
             unreported.map_or(a, |floor| a.min(floor))
         };
         self.guide = Guide {
-            a: Some(a),
-            w,
-            base: w.or_else(|| known().filter_map(|s| s.h).min()),
+            catch_up_to: Some(a),
+            watermark: w,
+            alignment_base: w.or_else(|| known().filter_map(|s| s.h).min()),
             urgent: known().any(|s| s.paused),
             reading: self.guide.reading,
         };
@@ -529,7 +529,7 @@ impl Control {
                 "{keys} windows of series are open{long}, twice --max-keys: more memory than was allowed; raise --max-keys, \
                  lower --lateness, or look for a partition that holds W back ({})",
                 self.guide
-                    .w
+                    .watermark
                     .map_or("W is unknown yet".into(), |w| format!("W is at second {} since 1970", w.0 / SECOND))
             );
             return Err(Halt::new(HaltKind::Internal, why));
@@ -590,7 +590,7 @@ impl Control {
             sinks: sinks.chain(absent.cloned()).collect(),
             parts: parts
                 .into_iter()
-                .map(|part| checkpoint::WorkerObjects { objects: part.objects.clone(), line: part.line })
+                .map(|part| checkpoint::WorkerObjects { objects: part.objects.clone(), line: part.retired_before })
                 .collect(),
             ..chain.clone()
         }
@@ -616,15 +616,9 @@ impl Control {
     }
 
     /// What sinks have stored.
-    fn acknowledge(
-        &mut self,
-        stored: &[SinkProgress],
-        batches: &[u64],
-        now: Monotonic,
-        decision: &mut Decision,
-    ) -> Result<(), Halt> {
+    fn acknowledge(&mut self, sinks: &[SinkFacts], now: Monotonic, decision: &mut Decision) -> Result<(), Halt> {
         let waits = self.all_ended || self.sinks_hold_the_reading();
-        for (number, (stored, batches)) in stored.iter().zip(batches).enumerate() {
+        for (number, SinkFacts { stored, batches }) in sinks.iter().enumerate() {
             let port = &mut self.ports[number];
             port.stored = stored.at;
             if port.stored == port.begun || mutants::on(Mutant::ForgottenBeforeStored) {
@@ -641,7 +635,7 @@ impl Control {
         // Not before a commit: only then is all that a run before this one left in the traces that are to forget it.
         if line > self.line && (self.committed.is_some() || mutants::on(Mutant::LineBeforeCommit)) {
             self.line = line;
-            decision.line = line;
+            decision.retired_before = line;
         }
         Ok(())
     }
@@ -703,7 +697,7 @@ impl Control {
             if with_open {
                 port.open_at = Some(now);
             }
-            rounds.push(Round { port: number, round: port.begun, with_open });
+            rounds.push(Round { sink: SinkId(number), round: port.begun, with_open });
         }
         rounds
     }
@@ -799,9 +793,12 @@ impl Control {
             seq: self.seq,
             partitions: self.partitions.iter().map(|p| (p.found.clone(), p.state.clone())).collect(),
             ledger: self.ledger,
-            line: self.line,
-            rounds: self.ports.iter().map(|p| (p.begun, p.stored)).collect(),
-            lines: self.ports.iter().map(|p| p.line).collect(),
+            retired_before: self.line,
+            sinks: self
+                .ports
+                .iter()
+                .map(|p| SinkStatus { begun: p.begun, stored: p.stored, stored_before: p.line })
+                .collect(),
             newest: self.marks,
             saved: self.saved,
             waits_for_sinks: self.sinks_hold_the_reading(),

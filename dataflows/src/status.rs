@@ -17,12 +17,10 @@ pub struct Status {
     pub partitions: Vec<(Discovered, Option<PartitionState>)>,
     /// The ledger at the newest commit.
     pub ledger: Ledger,
-    /// The line acknowledged by every sink.
-    pub line: Option<WindowStart>,
-    /// The rounds that each sink began and stored.
-    pub rounds: Vec<(u64, u64)>,
-    /// Each sink has stored every window before this.
-    pub lines: Vec<Option<WindowStart>>,
+    /// Windows before this are stored by every sink, and forgotten.
+    pub retired_before: Option<WindowStart>,
+    /// One for each sink, in the order of `SinkId`.
+    pub sinks: Vec<SinkStatus>,
     /// As of the newest complete epoch, committed or not.
     pub newest: Marks,
     /// The newest committed manifest, where a state is kept.
@@ -43,6 +41,17 @@ impl Status {
             |state: &PartitionState| state.start.0 > 0 && state.h.is_none() && (state.ended || state.caught_up);
         self.partitions.iter().filter(move |(_, state)| state.as_ref().is_some_and(silent)).map(|(found, _)| found)
     }
+}
+
+/// How far a sink is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SinkStatus {
+    /// Rounds begun so far.
+    pub begun: u64,
+    /// Rounds stored so far.
+    pub stored: u64,
+    /// It has stored every window before this.
+    pub stored_before: Option<WindowStart>,
 }
 
 /// Both equations of R11, summed, as of a commit.

@@ -10,7 +10,7 @@ use minutely_dataflows::control::Control;
 use minutely_dataflows::edge::{Discovered, Halt, HaltKind, RowFilter, SinkProgress};
 use minutely_dataflows::frontier::Frontier;
 use minutely_dataflows::partition::{Counts, PartitionState, UNKNOWN};
-use minutely_dataflows::protocol::{CutPart, Decision, Facts, Reading};
+use minutely_dataflows::protocol::{CutPart, DeadLetterFacts, Decision, Facts, Reading, SinkFacts};
 use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::settings::{AtEnd, Settings};
 use minutely_dataflows::time::{Epoch, EventTime, Monotonic, NextOffset, SECOND, WindowStart};
@@ -32,8 +32,8 @@ struct Stage {
     /// How far the sink is: the round that it has stored, the batches that it has taken.
     stored: u64,
     batches: u64,
-    letters_waiting: usize,
-    letter_bytes: usize,
+    dead_letters_waiting: usize,
+    dead_letter_bytes: usize,
     /// What the worker's next parts say.
     keys: u64,
     traced: Option<i64>,
@@ -52,8 +52,8 @@ impl Stage {
             states: (0..partitions).map(state).collect(),
             stored: 0,
             batches: 0,
-            letters_waiting: 0,
-            letter_bytes: 0,
+            dead_letters_waiting: 0,
+            dead_letter_bytes: 0,
             keys: 0,
             traced: None,
             lost: 0,
@@ -81,10 +81,12 @@ impl Stage {
 
     fn tell(&mut self, facts: Facts) -> Result<Decision, Halt> {
         let facts = Facts {
-            stored: vec![SinkProgress { at: self.stored, position: None }],
-            batches: vec![self.batches],
-            letters_waiting: self.letters_waiting,
-            letter_bytes: self.letter_bytes,
+            sinks: vec![SinkFacts { stored: SinkProgress { at: self.stored, position: None }, batches: self.batches }],
+            dead_letters: DeadLetterFacts {
+                waiting: self.dead_letters_waiting,
+                stored: None,
+                bytes: self.dead_letter_bytes,
+            },
             reported: Frontier::At(self.through),
             gathered: Frontier::At(self.through),
             sealed: Frontier::Done,
@@ -111,7 +113,7 @@ impl Stage {
             load: self.keys,
             traced: self.traced,
             objects: Vec::new(),
-            line: None,
+            retired_before: None,
             forgotten: 0,
         };
         let states = self.states.iter().map(|state| (epoch, state.clone())).collect();
@@ -172,12 +174,12 @@ fn at_max_keys_a_slow_sink_stops_the_reading_and_not_the_commits() {
         }
         stage.stored = 1;
         let told = stage.passes(0).unwrap();
-        assert!(told.line.is_some() && told.rounds.len() == 1, "what is final since goes out next");
+        assert!(told.retired_before.is_some() && told.rounds.len() == 1, "what is final since goes out next");
         assert_eq!(stage.reading(), Reading::Nothing, "it is in memory still");
         assert!(stage.control.status().waits_for_sinks, "and people are told");
         stage.stored = 2;
         let told = stage.passes(0).unwrap();
-        assert_eq!(told.line, Some(WindowStart(BEGAN + 20 * MINUTE)));
+        assert_eq!(told.retired_before, Some(WindowStart(BEGAN + 20 * MINUTE)));
         assert_eq!(told.guide.reading, Reading::HoldingBack, "what is held now is held for whoever holds W back");
         assert!(!stage.control.status().waits_for_sinks);
         stage.keys = 3;
@@ -244,13 +246,13 @@ fn a_bounded_run_waits_for_a_sink_as_long_as_it_takes_batches_and_no_longer() {
 
 #[test]
 fn a_bounded_run_waits_for_dead_letters_no_longer_than_for_a_sink() {
-    let begun = |ended: bool, letters_waiting: usize| {
+    let begun = |ended: bool, dead_letters_waiting: usize| {
         let mut stage = Stage::new(bounded(), 1, None);
         stage.reads(0, MINUTE);
         stage.states[0].ended = ended;
         stage.cut().unwrap();
         stage.stored = 1;
-        stage.letters_waiting = letters_waiting;
+        stage.dead_letters_waiting = dead_letters_waiting;
         stage
     };
     assert_eq!(waits(&mut begun(false, 2), |_| {}), None, "there is room for more");
@@ -268,7 +270,7 @@ fn a_run_that_only_waits_for_dead_letters_does_not_commit_all_the_while() {
         let mut stage = Stage::new(Settings { at_end: AtEnd::KeepOpen, ..bounded() }, 1, None);
         stage.reads(0, MINUTE);
         stage.states[0].ended = true;
-        stage.letters_waiting = usize::from(waiting);
+        stage.dead_letters_waiting = usize::from(waiting);
         assert!(stage.cut().unwrap().commit.is_some(), "the last one");
         stage.stored = 1;
         let told = stage.passes(SECOND / 10).unwrap();
@@ -323,11 +325,11 @@ fn what_a_silent_partition_held_is_bounded_by_the_operator_or_by_when_the_log_wa
 fn dead_letters_that_are_not_committed_make_a_cut_due_and_then_hold_back_epochs() {
     let mut stage = Stage::new(Settings { checkpoint_interval: 3600 * SECOND, ..Settings::default() }, 1, None);
     assert_eq!(stage.passes(SECOND).unwrap().end.map(|end| end.cut), Some(false));
-    stage.letter_bytes = 64 << 20;
+    stage.dead_letter_bytes = 64 << 20;
     let cuts: Vec<_> = (0..3).map(|_| stage.passes(SECOND).unwrap().end).collect();
     assert_eq!(cuts.iter().map(|end| end.map(|end| end.cut)).collect::<Vec<_>>(), [Some(true), Some(true), None]);
     // They leave with the commit.
-    stage.letter_bytes = 0;
+    stage.dead_letter_bytes = 0;
     let told = stage.gathered(cuts[0].unwrap().epoch).unwrap();
     assert!(told.commit.is_some() && told.end.is_some_and(|end| !end.cut), "{told:?}");
 }
@@ -368,14 +370,14 @@ fn a_run_that_keeps_windows_open_ends_at_the_greatest_time_of_its_log() {
     let told = stage.cut().unwrap();
     assert_eq!(told.commit.unwrap().marks.w, Some(EventTime(BEGAN)));
     let last = EventTime(BEGAN + 60 * MINUTE);
-    assert_eq!(told.guide.a, Some(last), "no silence counts");
+    assert_eq!(told.guide.catch_up_to, Some(last), "no silence counts");
     stage.stored = 1;
     assert!(!stage.passes(0).unwrap().stop);
     stage.states[0].floor = Some(last);
     assert_eq!(stage.cut().unwrap().commit.unwrap().marks.w, Some(last));
     stage.stored = 2;
     let told = stage.passes(0).unwrap();
-    assert_eq!((told.stop, told.guide.a), (true, Some(last)));
+    assert_eq!((told.stop, told.guide.catch_up_to), (true, Some(last)));
 }
 
 #[test]
@@ -391,7 +393,7 @@ fn windows_are_counted_as_they_are_made() {
     stage.keys = 1;
     stage.cut().unwrap();
     let held = |stage: &mut Stage, keys| {
-        stage.tell(Facts { held: vec![(0, keys)], ..Facts::default() }).unwrap();
+        stage.tell(Facts { loads: vec![(0, keys)], ..Facts::default() }).unwrap();
         stage.reading()
     };
     assert_eq!(held(&mut stage, 9), Reading::All);

@@ -48,8 +48,9 @@ impl Inbox {
     pub(super) fn take(&mut self) -> (Facts, Vec<Chunk>) {
         self.news = false;
         let (reported, gathered) = (self.facts.reported, self.facts.gathered);
-        let facts = std::mem::replace(&mut self.facts, Facts { reported, gathered, ..Facts::default() });
-        (Facts { letter_bytes: self.dead_letter_bytes, ..facts }, std::mem::take(&mut self.chunks))
+        let mut facts = std::mem::replace(&mut self.facts, Facts { reported, gathered, ..Facts::default() });
+        facts.dead_letters.bytes = self.dead_letter_bytes;
+        (facts, std::mem::take(&mut self.chunks))
     }
 
     /// What is to be shown since the last call.
@@ -79,7 +80,7 @@ impl Inbox {
             Report::Stop => self.facts.stop = true,
             Report::State(epoch, state) => self.facts.states.push((epoch, state)),
             Report::Letter(epoch, letter) => self.add_dead_letter(epoch, letter),
-            Report::Held(worker, keys) => self.facts.held.push((worker, keys)),
+            Report::Held(worker, load) => self.facts.loads.push((worker, load)),
             Report::Behind(worker, sum) => self.live.behind.push((worker, sum)),
         }
     }

@@ -26,7 +26,7 @@ use crate::control::Control;
 use crate::edge::{DeadLetterPort, Halt, HaltKind, ManifestPort};
 use crate::frontier::Frontier;
 use crate::graph::Job;
-use crate::protocol::{Commit, Decision, Facts};
+use crate::protocol::{Commit, Decision, Facts, SinkId};
 use crate::status::Status;
 use crate::time::{Epoch, Monotonic, SECOND};
 use crate::watch::Watcher;
@@ -181,11 +181,11 @@ impl Leader {
     /// What happened since the last tick. Hands on to sinks and to the place for dead letters what they have room for.
     fn gather(&mut self, job: &Job) -> Result<Facts, Halt> {
         let (mut facts, chunks) = self.inbox.borrow_mut().take();
-        chunks.into_iter().for_each(|chunk| self.emitters[chunk.port].arrive(chunk));
-        facts.stored = self.emitters.iter_mut().map(Emitter::pump).collect::<Result<_, _>>()?;
-        facts.batches = self.emitters.iter().map(Emitter::batches).collect();
+        chunks.into_iter().for_each(|chunk| self.emitters[chunk.sink.0].arrive(chunk));
+        facts.sinks = self.emitters.iter_mut().map(Emitter::pump).collect::<Result<_, _>>()?;
         facts.sealed = self.sealed.with_frontier(Frontier::of);
-        (facts.letters_waiting, facts.letters_stored) = (self.dead_letters.pump()?, self.dead_letters.stored());
+        (facts.dead_letters.waiting, facts.dead_letters.stored) =
+            (self.dead_letters.pump()?, self.dead_letters.stored());
         facts.found = job.source.found()?;
         for found in &facts.found {
             let name = found.name.to_string();
@@ -228,13 +228,15 @@ impl Leader {
 
     /// The decision, with what each worker is to know of its chunks; none if there is nothing to tell.
     fn with_chunks_taken(&mut self, decision: Option<Decision>) -> Option<Decision> {
-        let of_sink = |(port, emitter): (usize, &mut Emitter)| {
-            emitter.taken().into_iter().map(move |(worker, count)| (port, worker, count))
+        let of_sink = |(sink, emitter): (usize, &mut Emitter)| {
+            emitter.chunks_taken().into_iter().map(move |(worker, count)| (SinkId(sink), worker, count))
         };
-        let taken: Vec<_> = self.emitters.iter_mut().enumerate().flat_map(of_sink).collect();
+        let chunks_taken: Vec<_> = self.emitters.iter_mut().enumerate().flat_map(of_sink).collect();
         match decision {
-            Some(decision) => Some(Decision { taken, ..decision }),
-            None if !taken.is_empty() => Some(Decision { taken, guide: self.control.guide(), ..Decision::default() }),
+            Some(decision) => Some(Decision { chunks_taken, ..decision }),
+            None if !chunks_taken.is_empty() => {
+                Some(Decision { chunks_taken, guide: self.control.guide(), ..Decision::default() })
+            }
             None => None,
         }
     }
@@ -242,7 +244,7 @@ impl Leader {
     /// Does at worker 0 what a decision asks for.
     fn follow(&mut self, decision: &Decision, job: &Job) {
         for round in &decision.rounds {
-            self.emitters[round.port].begin(round.round);
+            self.emitters[round.sink.0].begin(round.round);
         }
         if let Some(commit) = decision.commit {
             self.commit(commit, job);

@@ -91,7 +91,7 @@ fn a_ledger_that_does_not_balance_is_shown_before_the_run_ends() {
         load: 1,
         traced: None,
         objects: Vec::new(),
-        line: None,
+        retired_before: None,
         forgotten: 0,
     };
     inbox.borrow_mut().facts =

@@ -69,7 +69,7 @@ impl Night {
 
     /// All is there of an epoch that has ended.
     fn complete(&mut self, epoch: Epoch, cut: bool) -> Decision {
-        let state: PartitionState = self.partition.report(self.control.guide().base, Monotonic(self.now));
+        let state: PartitionState = self.partition.report(self.control.guide().alignment_base, Monotonic(self.now));
         let part = CutPart {
             cut: epoch,
             worker: 0,
@@ -79,7 +79,7 @@ impl Night {
             load: 1,
             traced: None,
             objects: Vec::new(),
-            line: None,
+            retired_before: None,
             forgotten: 0,
         };
         let (reported, gathered) = (Frontier::At(epoch + 1), Frontier::At(epoch + 1));
@@ -93,8 +93,8 @@ impl Night {
             self.now += SECOND;
             let Some(end) = self.tell(Facts::default()).end else { continue };
             let told = self.complete(end.epoch, end.cut);
-            if let Some(a) = told.guide.a {
-                self.partition.learn(a, told.guide.base, Monotonic(self.now));
+            if let Some(a) = told.guide.catch_up_to {
+                self.partition.learn(a, told.guide.alignment_base, Monotonic(self.now));
             }
             if let Some(manifest) = self.control.outgoing() {
                 let (seq, through) = (manifest.seq, Frontier::At(end.epoch + 1));
