@@ -1,6 +1,5 @@
 //! Status: how a run is, for people and programs that watch it.
 
-use crate::checkpoint::Manifest;
 use crate::edge::Discovered;
 use crate::marks::Marks;
 use crate::partition::PartitionState;
@@ -78,12 +77,4 @@ pub struct StateSize {
     pub bytes: u64,
     /// How many there are.
     pub objects: usize,
-}
-
-impl StateSize {
-    /// What this manifest names.
-    pub(crate) fn of(manifest: &Manifest) -> Self {
-        let objects = || manifest.parts.iter().flat_map(|part| &part.objects);
-        StateSize { seq: manifest.seq, bytes: objects().map(|object| object.bytes).sum(), objects: objects().count() }
-    }
 }

@@ -6,7 +6,7 @@
 mod nightly;
 
 use minutely_dataflows::checkpoint::{self, Manifest, ObjectRef};
-use minutely_dataflows::control::Control;
+use minutely_dataflows::control::{ChainLink, Control, ControlSetup, Decided, SinkInfo};
 use minutely_dataflows::edge::{Discovered, Halt, HaltKind, RowFilter, SinkProgress};
 use minutely_dataflows::frontier::Frontier;
 use minutely_dataflows::partition::{Counts, PartitionState, UNKNOWN};
@@ -15,6 +15,7 @@ use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::settings::{AtEnd, Settings};
 use minutely_dataflows::time::{Epoch, EventTime, Monotonic, NextOffset, SECOND, WindowStart};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const FINAL: RowFilter = RowFilter { changes: false, partial: true, open_every: 0 };
 const MINUTE: i64 = 60 * SECOND;
@@ -24,6 +25,8 @@ const BEGAN: i64 = 1_767_600_000 * SECOND;
 /// Control with one worker, told what a test says.
 struct Stage {
     control: Control,
+    /// The newest manifest.
+    published: Option<Manifest>,
     now: i64,
     /// Epochs before this are complete.
     through: Epoch,
@@ -43,10 +46,19 @@ struct Stage {
 impl Stage {
     /// With `partitions` partitions and one sink.
     fn new(settings: Settings, partitions: usize, chain: Option<Manifest>) -> Self {
-        let sinks = vec![("sqlite:db".to_owned(), FINAL)];
-        let control = Control::new(settings, sinks, "letters.jsonl".into(), 1, 1 << 40, chain, Monotonic(0));
+        let sinks = vec![SinkInfo { name: "sqlite:db".into(), filter: FINAL, chain: None }];
+        let setup = ControlSetup {
+            settings,
+            sinks,
+            dead_letters: "letters.jsonl".into(),
+            workers: 1,
+            first_epoch: 1 << 40,
+            head: chain.map(Arc::new),
+        };
+        let control = Control::new(setup, Monotonic(0));
         let mut stage = Stage {
             control,
+            published: None,
             now: 0,
             through: 1 << 40,
             states: (0..partitions).map(state).collect(),
@@ -92,7 +104,11 @@ impl Stage {
             sealed: Frontier::Done,
             ..facts
         };
-        Ok(self.control.decide(facts, Monotonic(self.now))?.unwrap_or_default())
+        let Decided { decision, publish } = self.control.decide(facts, Monotonic(self.now))?;
+        if let Some(publish) = publish {
+            self.published = Some(publish.build(ChainLink::default()));
+        }
+        Ok(decision.unwrap_or_default())
     }
 
     /// So much later nothing else has happened.
@@ -197,7 +213,7 @@ fn keys_that_a_run_begins_with_count_before_its_first_commit() {
     // Nothing need be read for that.
     stage.keys = 2;
     assert!(stage.cut().unwrap().commit.is_none());
-    let seq = stage.control.outgoing().unwrap().seq;
+    let seq = stage.published.take().unwrap().seq;
     let told = stage.tell(Facts { published: Some(seq), ..Facts::default() }).unwrap();
     assert!(told.commit.is_some() && told.guide.reading == Reading::All, "{told:?}");
 }
@@ -291,7 +307,7 @@ fn whole_from(settings: Settings, chain: Option<Manifest>) -> (Option<EventTime>
     (stage.states[1].start, stage.states[1].next) = (NextOffset(10), NextOffset(10));
     stage.states[1].partial_before = None;
     stage.gathered(end.epoch).unwrap();
-    let manifest = stage.control.outgoing().unwrap();
+    let manifest = stage.published.take().unwrap();
     assert_eq!(stage.control.status().silent_starts().count(), 1);
     (manifest.marks.partial_before, manifest)
 }
@@ -352,7 +368,7 @@ fn a_ledger_that_does_not_balance_is_shown_and_nothing_else_comes_of_it() {
         let c = ledger.counts;
         let balances = c.read == c.counted + c.late + c.rejected + c.quarantined;
         assert!(!(balances && c.counted == ledger.held + ledger.retired), "{halt}: {ledger:?}");
-        assert_eq!((stage.control.outgoing(), stage.control.status().seq), (None, 0));
+        assert_eq!((stage.published.take(), stage.control.status().seq), (None, 0));
     }
 }
 
@@ -421,6 +437,6 @@ fn a_partition_that_a_first_manifest_names_is_as_complete_as_one_that_is_found()
     let at = Some(EventTime(BEGAN));
     let mut stage = Stage::new(Settings { complete_from: at, ..Settings::default() }, 1, Some(chain));
     stage.cut().unwrap();
-    let partitions = stage.control.outgoing().unwrap().partitions;
+    let partitions = stage.published.take().unwrap().partitions;
     assert_eq!((partitions[0].complete_from, partitions[0].found.start), (at, NextOffset(5)));
 }

@@ -1,7 +1,8 @@
 //! The chain of manifests: has each published, and keeps what a commit needs once it is.
 
 use super::dead_letters::DeadLetters;
-use crate::checkpoint::{self, Manifest, ObjectRef, PartitionSnapshot};
+use crate::checkpoint::{self, ObjectRef, PartitionSnapshot};
+use crate::control::{ChainLink, ManifestBuilder};
 use crate::edge::{Halt, HaltKind, ManifestPort, Publication};
 use crate::graph::Restored;
 use crate::record::{DeadLetter, PartitionName};
@@ -10,8 +11,6 @@ use crate::time::{Epoch, NextOffset};
 /// See the module.
 pub(super) struct Chain {
     port: Box<dyn ManifestPort>,
-    /// Of each sink, where its rows have versions.
-    chains: Vec<Option<u64>>,
     /// The hash of the newest manifest.
     parent: Option<String>,
     /// Objects with dead letters that were not stored when the last manifest was made, by cut.
@@ -29,7 +28,6 @@ impl Chain {
     /// When they cannot be read.
     pub(super) fn resume(
         port: Box<dyn ManifestPort>,
-        chains: Vec<Option<u64>>,
         kept: &Restored,
         dead_letters: &mut DeadLetters,
     ) -> Result<Self, Halt> {
@@ -45,7 +43,6 @@ impl Chain {
         }
         Ok(Chain {
             port,
-            chains,
             parent: (kept.head.seq > 0).then(|| checkpoint::hash(&kept.head.encode())),
             unstored: kept.head.unstored.clone(),
             dead_letters: Vec::new(),
@@ -62,24 +59,22 @@ impl Chain {
     }
 
     /// Has a manifest published, and the dead letters of its cut before it.
-    pub(super) fn publish(&mut self, mut manifest: Manifest, letters: Vec<DeadLetter>, place: &DeadLetters) {
+    pub(super) fn publish(&mut self, builder: ManifestBuilder, letters: Vec<DeadLetter>, place: &DeadLetters) {
         self.unstored.retain(|(cut, _)| Some(*cut) > place.stored());
         let object = (!letters.is_empty()).then(|| {
             let (name, bytes) = (
-                format!("{:06}-letters-{:08}", manifest.generation, manifest.seq),
+                format!("{:06}-letters-{:08}", builder.generation(), builder.seq()),
                 checkpoint::encode_letters(&letters),
             );
-            self.unstored.push((manifest.epoch, ObjectRef::of(name.clone(), &bytes, letters.len() as u64)));
+            self.unstored.push((builder.epoch(), ObjectRef::of(name.clone(), &bytes, letters.len() as u64)));
             (name, bytes)
         });
         self.dead_letters = letters;
-        for (sink, chain) in manifest.sinks.iter_mut().zip(&self.chains) {
-            sink.chain = *chain;
-        }
-        manifest.letters =
-            checkpoint::SinkState { name: place.name().to_owned(), position: place.position(), ..Default::default() };
-        manifest.unstored.clone_from(&self.unstored);
-        manifest.parent = self.parent.take();
+        let manifest = builder.build(ChainLink {
+            parent: self.parent.take(),
+            dead_letters_position: place.position(),
+            unstored: self.unstored.clone(),
+        });
         let bytes = manifest.encode();
         self.parent = Some(checkpoint::hash(&bytes));
         let next = |taken: &PartitionSnapshot| Some((taken.found.name.clone(), taken.state.as_ref()?.next));

@@ -8,8 +8,6 @@ use std::collections::VecDeque;
 /// See the module.
 pub(super) struct DeadLetters {
     port: Box<dyn DeadLetterPort>,
-    /// What the place is called.
-    name: String,
     /// Cuts whose letters had no room yet, oldest first.
     waiting: VecDeque<(Epoch, Vec<DeadLetter>)>,
     /// The newest cut whose letters the place has taken, and the newest whose letters it has stored.
@@ -20,17 +18,13 @@ pub(super) struct DeadLetters {
 }
 
 impl DeadLetters {
-    pub(super) fn new(port: Box<dyn DeadLetterPort>, name: String) -> Self {
-        DeadLetters { port, name, waiting: VecDeque::new(), offered: None, stored: None, position: None }
+    pub(super) fn new(port: Box<dyn DeadLetterPort>) -> Self {
+        DeadLetters { port, waiting: VecDeque::new(), offered: None, stored: None, position: None }
     }
 
     /// Takes over how long the file was when a run before this one ended.
     pub(super) fn resume(&mut self, position: Option<u64>) {
         self.position = position;
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.name
     }
 
     /// The newest cut whose letters are stored, with those of all before it.

@@ -1,5 +1,6 @@
 //! Emitter: on worker 0, merges the workers' rows of a round into (minute, symbol) order and hands them to the sink.
 
+use crate::control::SinkInfo;
 use crate::edge::{Halt, RowBatch, RowFilter, SinkPort, SinkProgress};
 use crate::graph::outbox::Chunk;
 use crate::protocol::SinkFacts;
@@ -20,6 +21,13 @@ pub struct SinkHandle {
     pub port: Box<dyn SinkPort>,
     /// The chain that its rows carry, where they have versions.
     pub chain: Option<u64>,
+}
+
+impl SinkHandle {
+    /// What Control knows of it.
+    pub(super) fn info(&self) -> SinkInfo {
+        SinkInfo { name: self.name.clone(), filter: self.takes, chain: self.chain }
+    }
 }
 
 /// The merge of one sink's rounds.

@@ -22,7 +22,7 @@ mod tests;
 pub use emitter::SinkHandle;
 pub(crate) use inbox::{Inbox, receive};
 
-use crate::control::Control;
+use crate::control::{Control, ControlSetup, Decided, ManifestBuilder};
 use crate::edge::{DeadLetterPort, Halt, HaltKind, ManifestPort};
 use crate::frontier::Frontier;
 use crate::graph::Job;
@@ -37,6 +37,7 @@ use live_view::LiveView;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::InputHandle;
@@ -101,23 +102,21 @@ impl Leader {
     /// When dead letters that the state holds cannot be read.
     pub(crate) fn new(job: &Job, outputs: LeaderOutputs, ends: Ends, workers: usize) -> Result<Self, Halt> {
         let now = job.clock.monotonic();
-        let mut dead_letters = DeadLetters::new(outputs.dead_letters, outputs.dead_letters_name);
-        let chains = outputs.sinks.iter().map(|sink| sink.chain).collect();
+        let mut dead_letters = DeadLetters::new(outputs.dead_letters);
         let chain = match (outputs.manifests, &job.state) {
-            (Some(port), Some(kept)) => Some(Chain::resume(port, chains, kept, &mut dead_letters)?),
+            (Some(port), Some(kept)) => Some(Chain::resume(port, kept, &mut dead_letters)?),
             _ => None,
         };
-        let control = Control::new(
-            job.settings.clone(),
-            outputs.sinks.iter().map(|sink| (sink.name.clone(), sink.takes)).collect(),
-            dead_letters.name().to_owned(),
+        let setup = ControlSetup {
+            settings: job.settings.clone(),
+            sinks: outputs.sinks.iter().map(SinkHandle::info).collect(),
+            dead_letters: outputs.dead_letters_name,
             workers,
-            job.first_epoch,
-            job.state.as_ref().map(|kept| (*kept.head).clone()),
-            now,
-        );
+            first_epoch: job.first_epoch,
+            head: job.state.as_ref().map(|kept| Arc::clone(&kept.head)),
+        };
         Ok(Leader {
-            control,
+            control: Control::new(setup, now),
             inbox: ends.inbox,
             sealed: ends.sealed,
             input: Some(ends.input),
@@ -151,8 +150,8 @@ impl Leader {
             return Ok(None);
         }
         let facts = self.gather(job)?;
-        let decision = match self.control.decide(facts, now) {
-            Ok(decision) => decision,
+        let Decided { decision, publish } = match self.control.decide(facts, now) {
+            Ok(decided) => decided,
             Err(halt) => {
                 // What is wrong is in it: a ledger that does not balance is to be seen.
                 self.show_status();
@@ -160,7 +159,7 @@ impl Leader {
             }
         };
         self.show_rows(now);
-        self.publish();
+        self.publish(publish);
         if let Some(decision) = self.with_chunks_taken(decision) {
             let stop = decision.stop;
             self.follow(&decision, job);
@@ -211,17 +210,17 @@ impl Leader {
     fn show_rows(&mut self, now: Monotonic) {
         let fresh = self.inbox.borrow_mut().take_live();
         if let Some(view) = &mut self.live_view {
-            view.show(fresh, self.control.weighed());
+            view.show(fresh, self.control.newest_marks());
             if view.status_is_due(now) {
                 view.status(&self.control.status());
             }
         }
     }
 
-    /// Has the manifest published that Control has made, if it has.
-    fn publish(&mut self) {
-        if let (Some(chain), Some(manifest)) = (&mut self.chain, self.control.outgoing()) {
-            let letters = self.inbox.borrow_mut().dead_letters_through(manifest.epoch);
+    /// Has the manifest of a cut published, if there is one.
+    fn publish(&mut self, manifest: Option<ManifestBuilder>) {
+        if let (Some(chain), Some(manifest)) = (&mut self.chain, manifest) {
+            let letters = self.inbox.borrow_mut().dead_letters_through(manifest.epoch());
             chain.publish(manifest, letters, &self.dead_letters);
         }
     }
