@@ -11,16 +11,18 @@
 #![allow(clippy::print_stdout, reason = "it is what an example is for")]
 
 use minutely_dataflows::acc::Avg;
-use minutely_dataflows::control::{Ledger, Settings};
 use minutely_dataflows::decode::{Decoder, Fields};
-use minutely_dataflows::drive::{Alarm, Lead, drive};
 use minutely_dataflows::edge::{
-    Answer, Clock, Found, Halt, LetterPort, LogSource, PartitionReader, RowBatch, SinkPort, Stored, Takes, Wake,
+    Clock, DeadLetterPort, Discovered, EndAnswer, Halt, LogSource, PartitionReader, RowBatch, RowFilter, SinkPort,
+    SinkProgress, Wake,
 };
-use minutely_dataflows::emitter::Outlet;
+use minutely_dataflows::emitter::SinkHandle;
 use minutely_dataflows::record::{DeadLetter, PartitionName, Record};
 use minutely_dataflows::row::Row;
+use minutely_dataflows::settings::Settings;
+use minutely_dataflows::status::Ledger;
 use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, first_epoch};
+use minutely_dataflows::worker::{Alarm, LeaderOutputs, drive};
 use minutely_dataflows::{Job, park};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,11 +56,11 @@ struct Memory {
 }
 
 impl LogSource for Memory {
-    fn found(&self) -> Result<Vec<Found>, Halt> {
+    fn found(&self) -> Result<Vec<Discovered>, Halt> {
         if self.told.swap(true, Ordering::Relaxed) {
             return Ok(Vec::new());
         }
-        let found = |(number, records): (i32, &&[&str])| Found {
+        let found = |(number, records): (i32, &&[&str])| Discovered {
             name: PartitionName { log: "ticks".into(), number: Some(number) },
             start: NextOffset(0),
             earliest: NextOffset(0),
@@ -68,7 +70,7 @@ impl LogSource for Memory {
         Ok((0..).zip(&PARTITIONS).map(found).collect())
     }
 
-    fn open(&self, found: &Found, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
+    fn open(&self, found: &Discovered, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
         let number = found.name.number.and_then(|number| usize::try_from(number).ok());
         let records = PARTITIONS[number.expect("partitions of this log have numbers")];
         Ok(Box::new(Reader { rest: records, next: found.start }))
@@ -103,7 +105,7 @@ impl PartitionReader for Reader {
 
     fn ask_end(&mut self, _urgent: bool) {}
 
-    fn answer(&mut self) -> Option<Answer> {
+    fn answer(&mut self) -> Option<EndAnswer> {
         None
     }
 
@@ -141,8 +143,8 @@ impl<T> Place<T> {
         self.stored = stored.or(self.stored);
     }
 
-    fn newest(&self) -> Option<Stored> {
-        self.stored.map(|at| Stored { at, position: None })
+    fn newest(&self) -> Option<SinkProgress> {
+        self.stored.map(|at| SinkProgress { at, position: None })
     }
 }
 
@@ -152,18 +154,18 @@ impl SinkPort for Place<Row> {
         Ok(())
     }
 
-    fn stored(&mut self) -> Result<Option<Stored>, Halt> {
+    fn stored(&mut self) -> Result<Option<SinkProgress>, Halt> {
         Ok(self.newest())
     }
 }
 
-impl LetterPort for Place<DeadLetter> {
+impl DeadLetterPort for Place<DeadLetter> {
     fn offer(&mut self, cut: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
         self.keep(letters, Some(cut));
         Ok(())
     }
 
-    fn stored(&mut self) -> Result<Option<Stored>, Halt> {
+    fn stored(&mut self) -> Result<Option<SinkProgress>, Halt> {
         Ok(self.newest())
     }
 }
@@ -188,9 +190,9 @@ pub(crate) fn run() -> Result<Answers, Halt> {
     let (kept, dead, alarm) = (Arc::clone(&rows), Arc::clone(&letters), Arc::new(Alarm::default()));
     let workers = timely::execute(timely::Config::process(WORKERS), move |worker| {
         // Each final row once.
-        let takes = Takes { changes: false, partial: true, open_every: 0 };
-        let lead = (worker.index() == 0).then(|| Lead {
-            outlets: vec![Outlet { name: "memory".into(), takes, port: Place::new(&kept), chain: None }],
+        let takes = RowFilter { changes: false, partial: true, open_every: 0 };
+        let lead = (worker.index() == 0).then(|| LeaderOutputs {
+            outlets: vec![SinkHandle { name: "memory".into(), takes, port: Place::new(&kept), chain: None }],
             letters: Place::new(&dead),
             letters_name: "memory".into(),
             manifests: None,

@@ -16,27 +16,27 @@
 //! 1. A worker reads records of the partitions that it owns ([`edge::PartitionReader`]).
 //! 2. [`decode`] turns a payload into a symbol, an exact decimal value, an event time and maybe a weight, or rejects it.
 //! 3. [`partition`] judges it against its *own* partition, in offset order: it counts, or it is late, or it is too far from
-//!    the clock. So the verdict depends on the log alone, whatever other partitions do.
+//!    the clock. So the verdict depends on the log alone, but for the exceptions that are listed (R10).
 //! 4. What counts is added up by window and series ([`acc`]); what does not count is a dead letter ([`record`]).
 //! 5. Sums travel to the worker that holds the series and accumulate in a differential arrangement, one entry per open
 //!    window and series.
 //! 6. Worker 0 ends epochs and takes cuts ([`control`]). A cut is committed if the records counted at the sources are those
-//!    in windows ([`control::Ledger`]), and once its manifest is published, where a state is kept ([`checkpoint`]).
+//!    in windows ([`status::Ledger`]), and once its manifest is published, where a state is kept ([`checkpoint`]).
 //! 7. Only committed rows go to sinks. A window is forgotten once its final row is stored by every sink.
 //!
 //! # What is pure
 //!
 //! Decoding, verdicts, the watermark W, control's decisions, the formats of objects and manifests, and the way a manifest is
-//! published are plain structs and functions: facts in, decision out, tested without a worker. Only `graph` and [`drive`]
+//! published are plain structs and functions: facts in, decision out, tested without a worker. Only `graph` and [`worker`]
 //! touch timely. [`oracle`] computes the same answer in one page and one thread; tests compare whole outputs with it.
 //!
 //! # What the outside implements
 //!
 //! | trait | is | blocks? |
 //! |---|---|---|
-//! | [`edge::LogSource`], [`edge::PartitionReader`] | a log and one partition of it | no, but for `recall` before the run |
+//! | [`edge::LogSource`], [`edge::PartitionReader`] | a log and one partition of it | no, but for the look at the log before the run |
 //! | [`edge::SinkPort`] | a bounded queue to a place for rows | no |
-//! | [`edge::LetterPort`] | a bounded queue to the place for dead letters | no |
+//! | [`edge::DeadLetterPort`] | a bounded queue to the place for dead letters | no |
 //! | [`edge::Clock`] | the monotonic and the wall clock | no |
 //! | [`edge::StateStore`], [`edge::ObjectPort`], [`edge::ManifestPort`] | checkpoints; optional | `read` alone, before the run |
 //! | [`watch::Watcher`] | sees rows before they are committed; optional | no |
@@ -54,15 +54,15 @@
 //!
 //! ```
 //! use minutely_dataflows::acc::Avg;
-//! use minutely_dataflows::control::Settings;
 //! use minutely_dataflows::decode::{Decoder, Fields};
-//! use minutely_dataflows::drive::{Alarm, Lead, drive};
-//! use minutely_dataflows::edge::{Answer, Clock, Found, Halt, LetterPort, LogSource, PartitionReader, RowBatch, SinkPort};
-//! use minutely_dataflows::edge::{Stored, Takes, Wake};
-//! use minutely_dataflows::emitter::Outlet;
+//! use minutely_dataflows::edge::{Clock, DeadLetterPort, Discovered, EndAnswer, Halt, LogSource, PartitionReader};
+//! use minutely_dataflows::edge::{RowBatch, RowFilter, SinkPort, SinkProgress, Wake};
+//! use minutely_dataflows::emitter::SinkHandle;
 //! use minutely_dataflows::record::{DeadLetter, PartitionName, Record};
 //! use minutely_dataflows::row::Row;
+//! use minutely_dataflows::settings::Settings;
 //! use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, first_epoch};
+//! use minutely_dataflows::worker::{Alarm, LeaderOutputs, drive};
 //! use minutely_dataflows::{Job, park};
 //! use std::sync::atomic::{AtomicBool, Ordering};
 //! use std::sync::{Arc, Mutex};
@@ -78,13 +78,13 @@
 //! struct Memory(AtomicBool);
 //!
 //! impl LogSource for Memory {
-//!     fn found(&self) -> Result<Vec<Found>, Halt> {
+//!     fn found(&self) -> Result<Vec<Discovered>, Halt> {
 //!         let name = PartitionName { log: "ticks".into(), number: Some(0) };
 //!         let (start, end) = (NextOffset(0), Some(LOG.len() as i64));
-//!         let found = Found { name, start, earliest: start, end, log_id: None };
+//!         let found = Discovered { name, start, earliest: start, end, log_id: None };
 //!         Ok(if self.0.swap(true, Ordering::Relaxed) { vec![] } else { vec![found] })
 //!     }
-//!     fn open(&self, found: &Found, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
+//!     fn open(&self, found: &Discovered, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
 //!         Ok(Box::new(Reader(found.start.0)))
 //!     }
 //! }
@@ -108,7 +108,7 @@
 //!         self.0 == LOG.len() as i64
 //!     }
 //!     fn ask_end(&mut self, _urgent: bool) {} // asked of live logs alone
-//!     fn answer(&mut self) -> Option<Answer> {
+//!     fn answer(&mut self) -> Option<EndAnswer> {
 //!         None
 //!     }
 //!     fn nap(&self) -> Duration {
@@ -125,19 +125,19 @@
 //!         self.1 = batch.last.then_some(batch.round).or(self.1);
 //!         Ok(())
 //!     }
-//!     fn stored(&mut self) -> Result<Option<Stored>, Halt> {
-//!         Ok(self.1.map(|at| Stored { at, position: None }))
+//!     fn stored(&mut self) -> Result<Option<SinkProgress>, Halt> {
+//!         Ok(self.1.map(|at| SinkProgress { at, position: None }))
 //!     }
 //! }
 //!
-//! impl LetterPort for Place<DeadLetter> {
+//! impl DeadLetterPort for Place<DeadLetter> {
 //!     fn offer(&mut self, cut: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
 //!         self.0.lock().unwrap().extend(letters);
 //!         self.1 = Some(cut);
 //!         Ok(())
 //!     }
-//!     fn stored(&mut self) -> Result<Option<Stored>, Halt> {
-//!         Ok(self.1.map(|at| Stored { at, position: None }))
+//!     fn stored(&mut self) -> Result<Option<SinkProgress>, Halt> {
+//!         Ok(self.1.map(|at| SinkProgress { at, position: None }))
 //!     }
 //! }
 //!
@@ -155,7 +155,7 @@
 //! let (rows, letters) = (Arc::default(), Arc::default());
 //! let (kept, dead) = (Arc::clone(&rows), Arc::clone(&letters));
 //! let status = timely::execute_directly(move |worker| {
-//!     let takes = Takes { changes: false, partial: true, open_every: 0 }; // final rows, each once
+//!     let takes = RowFilter { changes: false, partial: true, open_every: 0 }; // final rows, each once
 //!     let job = Job {
 //!         settings: Settings { bounded: true, instant: Some(EventTime(60_000_000_000)), ..Settings::default() },
 //!         decoder: Decoder::new(&Fields::default()).unwrap(),
@@ -169,8 +169,8 @@
 //!         rest: Rc::new(park),
 //!         live: None,
 //!     };
-//!     let lead = Lead {
-//!         outlets: vec![Outlet { name: "memory".into(), takes, port: Box::new(Place(kept, None)), chain: None }],
+//!     let lead = LeaderOutputs {
+//!         outlets: vec![SinkHandle { name: "memory".into(), takes, port: Box::new(Place(kept, None)), chain: None }],
 //!         letters: Box::new(Place(dead, None)),
 //!         letters_name: "memory".into(),
 //!         manifests: None,
