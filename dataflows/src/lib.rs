@@ -27,8 +27,9 @@
 //! # What is pure
 //!
 //! Decoding, verdicts, the watermark W, control's decisions, the formats of objects and manifests, and the way a manifest is
-//! published are plain structs and functions: facts in, decision out, tested without a worker. Only `graph` and [`worker`]
-//! touch timely. [`oracle`] computes the same answer in one page and one thread; tests compare whole outputs with it.
+//! published are plain structs and functions: facts in, decision out, tested without a worker. Only the operators and a
+//! worker's loop ([`worker`]) touch timely. [`oracle`] computes the same answer in one page and one thread; tests compare
+//! whole outputs with it.
 //!
 //! # What the outside implements
 //!
