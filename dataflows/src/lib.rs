@@ -207,6 +207,7 @@ pub mod leader;
 pub mod marks;
 pub mod mutants;
 pub mod oracle;
+pub mod partial;
 pub mod partition;
 mod plain;
 pub mod protocol;

@@ -9,7 +9,8 @@ use minutely_dataflows::checkpoint::{self, Manifest, ObjectRef};
 use minutely_dataflows::control::{ChainLink, Control, ControlSetup, Decided, SinkInfo};
 use minutely_dataflows::edge::{Discovered, Halt, HaltKind, RowFilter, SinkProgress};
 use minutely_dataflows::frontier::Frontier;
-use minutely_dataflows::partition::{Counts, PartitionState, UNKNOWN};
+use minutely_dataflows::partial::PartialBefore;
+use minutely_dataflows::partition::{Counts, PartitionState};
 use minutely_dataflows::protocol::{CutPart, DeadLetterFacts, Decision, Facts, Reading, SinkFacts};
 use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::settings::{AtEnd, Settings};
@@ -161,7 +162,7 @@ fn state(index: usize) -> PartitionState {
         paused: false,
         newest_end: None,
         silence: 0,
-        partial_before: Some(UNKNOWN),
+        partial_before: PartialBefore::Nothing,
         counts: Counts::default(),
         last: None,
         rejected_by: Vec::new(),
@@ -305,11 +306,11 @@ fn whole_from(settings: Settings, chain: Option<Manifest>) -> (Option<EventTime>
         state.ended = true;
     }
     (stage.states[1].start, stage.states[1].next) = (NextOffset(10), NextOffset(10));
-    stage.states[1].partial_before = None;
+    stage.states[1].partial_before = PartialBefore::Unknown;
     stage.gathered(end.epoch).unwrap();
     let manifest = stage.published.take().unwrap();
     assert_eq!(stage.control.status().silent_starts().count(), 1);
-    (manifest.marks.partial_before, manifest)
+    (manifest.marks.partial_before.bound(), manifest)
 }
 
 #[test]
@@ -329,7 +330,10 @@ fn what_a_silent_partition_held_is_bounded_by_the_operator_or_by_when_the_log_wa
     // A record tells more, or less.
     assert!(head.partitions.iter().all(|left| left.complete_from == night), "{:?}", head.partitions);
     let mut stage = Stage::new(Settings { complete_from: at(5), ..Settings::default() }, 2, None);
-    for (before, bound) in [(at(3), at(3)), (at(90), at(5)), (Some(UNKNOWN), Some(UNKNOWN))] {
+    let known = |minutes| PartialBefore::from(at(minutes));
+    for (before, bound) in
+        [(known(3), known(3)), (known(90), known(5)), (PartialBefore::Nothing, PartialBefore::Nothing)]
+    {
         stage.states[0].partial_before = before;
         stage.reads(0, 0);
         stage.cut().unwrap();

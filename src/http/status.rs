@@ -188,7 +188,7 @@ pub(super) fn lost(minute: WindowStart) -> String {
 
 /// For a log that is read from its beginning no window is partial: then this is before every time.
 fn partial_before(marks: &Marks) -> Option<Ms> {
-    marks.partial_before.map(|before| Ms(before.0.max(-EventTime::LIMIT)))
+    marks.partial_before.bound().map(|before| Ms(before.0.max(-EventTime::LIMIT)))
 }
 
 /// Does every record have its place (R11)?

@@ -4,6 +4,7 @@ use super::admission::{Admissions, Admitted};
 use crate::frontier::Frontier;
 use crate::marks::Marks;
 use crate::mutants::{self, Mutant};
+use crate::partial::PartialBefore;
 use crate::partition::{PartitionState, UNKNOWN, least_to_follow, least_watermark};
 use crate::protocol::{Guide, Reading};
 use crate::settings::Settings;
@@ -133,7 +134,7 @@ impl Watermark {
             reading: self.guide.reading,
         };
         let partial_before = if unreported.is_some() {
-            self.marks.partial_before.filter(|_| w.is_some())
+            if w.is_some() { self.marks.partial_before } else { PartialBefore::Unknown }
         } else {
             partial_before(partitions.all())
         };
@@ -153,10 +154,13 @@ fn last_to_follow(partitions: &Admissions, settings: &Settings) -> Option<EventT
     }
 }
 
-/// Windows that begin before this may lack records, by the partitions that have reported (R13); none: all may.
-fn partial_before(partitions: &[Admitted]) -> Option<EventTime> {
+/// Which windows may lack records, by the partitions that have reported (R13).
+fn partial_before(partitions: &[Admitted]) -> PartialBefore {
     let each = partitions.iter().filter_map(|p| Some((p.state.as_ref()?.partial_before, p.complete_from)));
-    each.map(|(seen, said)| seen.into_iter().chain(said).min()).reduce(|a, b| Some(a?.max(b?))).flatten()
+    let by_one = |(seen, said): (PartialBefore, Option<EventTime>)| {
+        said.map_or(seen, |said| seen.min(PartialBefore::Time(said)))
+    };
+    each.map(by_one).max().unwrap_or_default()
 }
 
 #[cfg(test)]
