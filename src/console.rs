@@ -248,7 +248,7 @@ fn slowest(status: &Status) -> Option<String> {
 
 /// What is to be said of rows that are `partial` because of partitions without a record (R13), while that goes on.
 pub(crate) fn partial(status: &Status) -> Option<String> {
-    let over = status.marks.partial_before.is_some_and(|before| status.marks.w >= Some(before));
+    let over = status.marks.partial_before.bound().is_some_and(|before| status.marks.w >= Some(before));
     silent_starts(status).filter(|_| !over)
 }
 
@@ -268,7 +268,7 @@ fn silent_starts(status: &Status) -> Option<String> {
             format!("partitions {}{more} begin above offset 0 and have", names.join(", "))
         }
     };
-    let which = match status.marks.partial_before {
+    let which = match status.marks.partial_before.bound() {
         Some(before) => format!("minutes before {} are", mark(Some(before))),
         None => "all minutes are".to_owned(),
     };
@@ -304,6 +304,7 @@ pub(crate) fn span(ns: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use minutely_dataflows::partial::PartialBefore;
 
     #[test]
     fn a_line_says_why_nothing_is_read() {
@@ -358,7 +359,7 @@ mod tests {
                 paused: false,
                 newest_end: None,
                 silence: 0,
-                partial_before: None,
+                partial_before: PartialBefore::Unknown,
                 counts: Counts::default(),
                 rejected_by: Vec::new(),
                 implausible: 0,
@@ -374,12 +375,12 @@ mod tests {
             "{said}"
         );
         status.partitions.drain(1..4);
-        status.marks.partial_before = Some(EventTime(1_767_600_000 * SECOND));
+        status.marks.partial_before = PartialBefore::Time(EventTime(1_767_600_000 * SECOND));
         let said = partial(&status).unwrap();
         let begins =
             "minutes before 2026-01-05T08:00:00Z are `partial`: partition t/0 begins at offset 10 and has no valid";
         assert!(said.starts_with(begins) && said.contains("--complete-from TIME"), "{said}");
-        status.marks.w = status.marks.partial_before;
+        status.marks.w = status.marks.partial_before.bound();
         assert_eq!(partial(&status), None, "what comes now is whole");
     }
 
