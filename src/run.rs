@@ -12,6 +12,7 @@ use crate::sinks::{self, Emit, OpenSink, Owner, PriorState, SinkOptions, SqliteH
 use crate::sources::{self, SourceOptions};
 use crate::store::{self, Place};
 use crate::text::CsvText;
+use crate::threads::Health;
 use crate::uri::shown;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
 use minutely_dataflows::checkpoint::{self, Manifest};
@@ -227,7 +228,7 @@ fn serve(
     };
     let healths: Vec<_> = hands.sinks.iter().map(|sink| Arc::clone(&sink.health)).collect();
     let sinks_now = move || {
-        let now = |health: &Arc<sinks::Health>| http::SinkNow {
+        let now = |health: &Arc<Health>| http::SinkNow {
             trouble: health.trouble(),
             remark: health.remark(),
             unwritable: health.unwritable(),
@@ -300,7 +301,7 @@ struct Shared {
     bad_is_fatal: bool,
     store: Option<Arc<dyn StateStore>>,
     place: Option<Place>,
-    state_health: Option<Arc<store::Health>>,
+    state_health: Option<Arc<store::StoreHealth>>,
     /// Process 0 has published it; the others read it once all are connected, for nothing is committed before that.
     head: Option<Arc<Manifest>>,
     /// A bounded run that goes on: how many records were read before.
@@ -447,7 +448,7 @@ fn work<A: Accumulate>(
 }
 
 /// A bounded run of which a database has taken nothing has not done what it was for.
-fn something_is_stored(sinks: &[Arc<sinks::Health>]) -> Result<(), Halt> {
+fn something_is_stored(sinks: &[Arc<Health>]) -> Result<(), Halt> {
     let refused = sinks.iter().find_map(|health| Some((health.name(), health.refused_all()?)));
     refused.map_or(Ok(()), |(name, points)| {
         let why = format!(

@@ -8,7 +8,7 @@
 //! without a name is not stored. No symbolic link is followed.
 
 use super::file_id::FileId;
-use super::port::{Health, Leave, Pauses, Stop};
+use crate::threads::{Backoff, Health, Stop, WriterExit};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -272,9 +272,9 @@ impl<P: Place> Appender<P> {
     /// Writes all of it.
     ///
     /// # Errors
-    /// [`Leave::Stopped`]; trouble with the disk is waited out.
-    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), Leave> {
-        let mut pauses = Pauses::new();
+    /// [`WriterExit::Stopped`]; trouble with the disk is waited out.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), WriterExit> {
+        let mut backoff = Backoff::of_files();
         let mut whole = true;
         loop {
             self.wait_until_there(whole)?;
@@ -284,13 +284,13 @@ impl<P: Place> Appender<P> {
                 Ok(()) => break,
                 Err(e) => {
                     whole = false;
-                    self.health.hurts(format!("{}: {e}", self.path.display()));
-                    pauses.wait(&self.stop)?;
+                    self.health.set_trouble(format!("{}: {e}", self.path.display()));
+                    backoff.wait(&self.stop)?;
                 }
             }
         }
         self.len += u64::try_from(bytes.len()).expect("a usize fits a u64");
-        self.health.heals();
+        self.health.clear_trouble();
         Ok(())
     }
 
@@ -298,34 +298,34 @@ impl<P: Place> Appender<P> {
     ///
     /// # Errors
     /// When it is unknown whether they are.
-    pub(super) fn sync(&mut self) -> Result<(), Leave> {
+    pub(super) fn sync(&mut self) -> Result<(), WriterExit> {
         self.place.sync().map_err(|e| {
             let why = format!(
                 "{}: could not be made durable: {e}; the system may have dropped what was written since the last time, \
                  so the run ends: see to the disk and start again",
                 self.path.display()
             );
-            Leave::Halt(Halt::new(HaltKind::Unreachable, why))
+            WriterExit::Halt(Halt::new(HaltKind::Unreachable, why))
         })?;
         self.wait_until_there(true)?;
-        self.health.heals();
+        self.health.clear_trouble();
         Ok(())
     }
 
     /// Nothing is to be written: is the file still there?
     pub(super) fn idle(&self) {
         match self.missed(true) {
-            Some(why) => self.health.hurts(why),
-            None => self.health.heals(),
+            Some(why) => self.health.set_trouble(why),
+            None => self.health.clear_trouble(),
         }
     }
 
     /// Waits while the path names another file or none, and while the file is not what was left of it.
-    fn wait_until_there(&self, whole: bool) -> Result<(), Leave> {
-        let mut pauses = Pauses::new();
+    fn wait_until_there(&self, whole: bool) -> Result<(), WriterExit> {
+        let mut backoff = Backoff::of_files();
         while let Some(why) = self.missed(whole) {
-            self.health.hurts(why);
-            pauses.wait(&self.stop)?;
+            self.health.set_trouble(why);
+            backoff.wait(&self.stop)?;
         }
         Ok(())
     }
@@ -430,7 +430,7 @@ pub(super) mod tests {
         let thread = std::thread::spawn(move || appender.append(b"1"));
         poll("it waits", || health.trouble().is_some());
         stop.set();
-        assert_eq!(thread.join().unwrap(), Err(Leave::Stopped));
+        assert_eq!(thread.join().unwrap(), Err(WriterExit::Stopped));
     }
 
     #[test]

@@ -5,12 +5,12 @@
 //! in the middle of a line: a run that goes on with the state cuts it back to the last round that the state knows.
 
 use super::append::{self, Appender, Claim, Place};
-use super::port::{Health, Leave, Pauses, Stop};
+use super::options::{RowWriter, SinkOptions};
 use super::rotate::{Member, Position, Rotate, Series};
 use super::unbegun::Unbegun;
-use super::{RowWriter, SinkOptions};
 use crate::clock::SystemClock;
 use crate::text::CsvText;
+use crate::threads::{Backoff, Health, Stop, WriterExit};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::Row;
 use std::io;
@@ -129,7 +129,7 @@ impl<P: Place> CsvWriter<P> {
         Ok(CsvWriter { text, pending: Vec::new(), file, rotation: None, _made: None })
     }
 
-    fn write(&mut self) -> Result<(), Leave> {
+    fn write(&mut self) -> Result<(), WriterExit> {
         if self.pending.is_empty() {
             return Ok(());
         }
@@ -147,21 +147,21 @@ impl<P: Place> CsvWriter<P> {
 
 impl<P: Place> Rotation<P> {
     /// The next file, if this one is full; then all of this one is durable.
-    fn next(&mut self, file: &mut Appender<P>) -> Result<Option<Appender<P>>, Leave> {
+    fn next(&mut self, file: &mut Appender<P>) -> Result<Option<Appender<P>>, WriterExit> {
         let now = self.clock.wall();
         if !self.rotate.is_due(self.member.begun, file.len(), now) || !self.position(file).has_next() {
             return Ok(None);
         }
         file.sync()?;
         let member = self.series.member(self.member.number + 1, now);
-        let mut pauses = Pauses::new();
+        let mut backoff = Backoff::of_files();
         let place = loop {
             match (self.place)(&member.path, Claim::default()) {
                 Ok(place) => break place,
-                Err(halt) if halt.kind == HaltKind::Unreachable => self.health.hurts(halt.why),
+                Err(halt) if halt.kind == HaltKind::Unreachable => self.health.set_trouble(halt.why),
                 Err(halt) => return Err(halt.into()),
             }
-            pauses.wait(&self.stop)?;
+            backoff.wait(&self.stop)?;
         };
         self.member = member;
         Ok(Some(Appender::new(place, 0, &self.member.path, self.health.clone(), self.stop.clone())))
@@ -173,7 +173,7 @@ impl<P: Place> Rotation<P> {
 }
 
 impl<P: Place> RowWriter for CsvWriter<P> {
-    fn rows(&mut self, _seq: u64, rows: &[Row]) -> Result<(), Leave> {
+    fn rows(&mut self, _seq: u64, rows: &[Row]) -> Result<(), WriterExit> {
         self.text.rows(rows, &mut self.pending);
         // Of a series whose files are small no more than one of them is gathered.
         let gather = match self.rotation.as_ref().map(|rotation| rotation.rotate) {
@@ -183,14 +183,14 @@ impl<P: Place> RowWriter for CsvWriter<P> {
         if self.pending.len() >= gather { self.write() } else { Ok(()) }
     }
 
-    fn store(&mut self) -> Result<Option<u64>, Leave> {
+    fn store(&mut self) -> Result<Option<u64>, WriterExit> {
         self.write()?;
         self.file.sync()?;
         let position = self.rotation.as_ref().map(|rotation| rotation.position(&self.file).pack());
         Ok(Some(position.unwrap_or(self.file.len())))
     }
 
-    fn idle(&mut self) -> Result<(), Leave> {
+    fn idle(&mut self) -> Result<(), WriterExit> {
         self.file.idle();
         Ok(())
     }

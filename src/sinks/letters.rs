@@ -15,8 +15,9 @@
 //! much of it is to be kept; what a crash left beyond that is cut off. It holds payloads, so its owner alone may read it.
 
 use super::append::{self, Appender, Claim};
-use super::port::{Health, Leave, Pauses, Stop, Worker};
+use super::port::ProgressPort;
 use crate::text::rfc3339;
+use crate::threads::{Backoff, Health, Stop, WriterExit};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use minutely_dataflows::edge::{DeadLetterPort, Halt, HaltKind, SinkProgress, Wake};
@@ -67,11 +68,11 @@ pub(crate) fn open_letters(path: &Path, wake: Wake, keep: Option<u64>, take_over
         let position = Some(writer.store(&letters)?);
         Ok(Some(SinkProgress { at, position }))
     };
-    let port = Worker::start("dead-letters", wake, stop, work)?;
+    let port = ProgressPort::start("dead-letters", wake, stop, work)?;
     Ok(OpenLetters { port: Box::new(Port(port)), health })
 }
 
-struct Port(Worker<(u64, Vec<DeadLetter>)>);
+struct Port(ProgressPort<(u64, Vec<DeadLetter>)>);
 
 impl DeadLetterPort for Port {
     fn offer(&mut self, cut: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
@@ -96,7 +97,7 @@ struct Letters {
 
 impl Letters {
     /// Returns once they are durable, with how long the file is then.
-    fn store(&mut self, letters: &[DeadLetter]) -> Result<u64, Leave> {
+    fn store(&mut self, letters: &[DeadLetter]) -> Result<u64, WriterExit> {
         if letters.is_empty() {
             return Ok(self.file.as_ref().map_or(0, Appender::len));
         }
@@ -124,8 +125,8 @@ impl Letters {
 }
 
 /// Makes the file, waiting while the disk is full. What the check at the start found may have changed: then it halts.
-fn create(path: &Path, claim: Claim, health: &Health, stop: &Stop) -> Result<File, Leave> {
-    let mut pauses = Pauses::new();
+fn create(path: &Path, claim: Claim, health: &Health, stop: &Stop) -> Result<File, WriterExit> {
+    let mut backoff = Backoff::of_files();
     loop {
         let folder = std::fs::create_dir_all(append::folder_of(path));
         let why = match (folder, append::create("dead letters", path, claim)) {
@@ -134,8 +135,8 @@ fn create(path: &Path, claim: Claim, health: &Health, stop: &Stop) -> Result<Fil
             (Err(e), _) if e.kind() == ErrorKind::StorageFull => e.to_string(),
             (_, Err(halt)) => return Err(halt.into()),
         };
-        health.hurts(why);
-        pauses.wait(stop)?;
+        health.set_trouble(why);
+        backoff.wait(stop)?;
     }
 }
 

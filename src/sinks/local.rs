@@ -4,10 +4,12 @@
 //! What follows the last `?` of a path is options if it has a `=`. A path that itself ends so is followed by another `?`:
 //! `csv:a?b=c.csv?` is the file `a?b=c.csv`.
 
-use super::port::{Health, RowPort, Stop};
+use super::options::{Emit, OpenSink, RowWriter, SinkOptions};
+use super::port::RowPort;
 use super::rotate::Rotate;
 use super::sqlite::{Address, TableName};
-use super::{Emit, OpenSink, RowWriter, SinkOptions, append, csv, sqlite, stdout};
+use super::{append, csv, sqlite, stdout};
+use crate::threads::{Health, Stop};
 use minutely_dataflows::edge::{Halt, HaltKind, RowFilter};
 use std::path::{Path, PathBuf};
 

@@ -19,10 +19,10 @@ pub(super) use layout::{TableName, exact};
 
 use super::append;
 use super::file_id::FileId;
-use super::port::{Health, Leave, Pauses, Stop};
+use super::options::{RowWriter, SinkOptions};
 use super::unbegun::Unbegun;
-use super::{RowWriter, SinkOptions};
 use crate::text::MinuteText;
+use crate::threads::{Backoff, Health, Stop, WriterExit};
 use layout::{APPLICATION_ID, Made};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::Row;
@@ -166,7 +166,7 @@ pub(super) fn open(
     let path = &place.path;
     let generation = i64::try_from(options.generation).map_err(|_| usage(path, "the generation is out of range"))?;
     let begun = Instant::now();
-    let mut pauses = Pauses::new();
+    let mut backoff = Backoff::of_files();
     let mut made = Unbegun::watch(path, &options.begun);
     loop {
         let why = match begin(place, options) {
@@ -187,8 +187,8 @@ pub(super) fn open(
         if begun.elapsed() >= options.patience {
             return Err(unreachable(path, &why, begun));
         }
-        health.hurts(why);
-        if pauses.wait(&stop).is_err() {
+        health.set_trouble(why);
+        if backoff.wait(&stop).is_err() {
             return Err(usage(path, "told to stop while it was opened"));
         }
     }
@@ -295,11 +295,11 @@ impl SqliteWriter {
     }
 
     /// Waits while the path names another file than the one that is open, or none.
-    fn wait_until_there(&mut self) -> Result<(), Leave> {
-        let mut pauses = Pauses::new();
+    fn wait_until_there(&mut self) -> Result<(), WriterExit> {
+        let mut backoff = Backoff::of_files();
         while let Some(why) = self.missed() {
-            self.health.hurts(why);
-            pauses.wait(&self.stop)?;
+            self.health.set_trouble(why);
+            backoff.wait(&self.stop)?;
         }
         Ok(())
     }
@@ -332,37 +332,37 @@ impl Drop for SqliteWriter {
 }
 
 impl RowWriter for SqliteWriter {
-    fn rows(&mut self, seq: u64, rows: &[Row]) -> Result<(), Leave> {
+    fn rows(&mut self, seq: u64, rows: &[Row]) -> Result<(), WriterExit> {
         let version =
             i64::try_from(seq).map_err(|_| usage(&self.place.path, "the manifest's number is out of range"))?;
-        let mut pauses = Pauses::new();
+        let mut backoff = Backoff::of_files();
         loop {
             self.wait_until_there()?;
             match self.put(version, rows) {
                 Ok(()) => {
                     self.newest = self.newest.max(Some(seq));
-                    self.health.heals();
+                    self.health.clear_trouble();
                     return Ok(());
                 }
                 Err(e) if passes(&e) => {
-                    self.health.hurts(format!("{}: {e}", self.place.path.display()));
-                    pauses.wait(&self.stop)?;
+                    self.health.set_trouble(format!("{}: {e}", self.place.path.display()));
+                    backoff.wait(&self.stop)?;
                 }
-                Err(e) => return Err(Leave::Halt(self.broken(&e))),
+                Err(e) => return Err(WriterExit::Halt(self.broken(&e))),
             }
         }
     }
 
-    fn store(&mut self) -> Result<Option<u64>, Leave> {
+    fn store(&mut self) -> Result<Option<u64>, WriterExit> {
         self.wait_until_there()?;
-        self.health.heals();
+        self.health.clear_trouble();
         Ok(self.newest) // every batch was committed
     }
 
-    fn idle(&mut self) -> Result<(), Leave> {
+    fn idle(&mut self) -> Result<(), WriterExit> {
         match self.missed() {
-            Some(why) => self.health.hurts(why),
-            None => self.health.heals(),
+            Some(why) => self.health.set_trouble(why),
+            None => self.health.clear_trouble(),
         }
         Ok(())
     }
@@ -624,7 +624,7 @@ mod tests {
         writer.db.pragma_update(None, "max_page_count", 8).unwrap();
         let first = writer.put(1, &rows).unwrap_err();
         assert!(passes(&first) && first.sqlite_error_code() == Some(ErrorCode::DiskFull), "{first}");
-        health.hurts(first.to_string());
+        health.set_trouble(first.to_string());
         assert_eq!(read(&path), vec![], "nothing of a batch that failed");
         writer.db.pragma_update(None, "max_page_count", 1_000_000).unwrap();
         let mut port = RowPort::start("full", no_wake(), stop, Box::new(writer)).unwrap();
@@ -639,7 +639,7 @@ mod tests {
         let path = dir.path().join("db");
         let mut writer = writer(&path, None, 0);
         Connection::open(&path).unwrap().execute_batch("DROP TABLE minutes").unwrap();
-        let Err(Leave::Halt(halt)) = writer.rows(1, &[row("A", 0, 1)]) else { panic!("no halt") };
+        let Err(WriterExit::Halt(halt)) = writer.rows(1, &[row("A", 0, 1)]) else { panic!("no halt") };
         assert!(halt.kind == HaltKind::Internal && halt.why.contains("no such table"), "{halt}");
     }
 

@@ -1,9 +1,9 @@
 //! `stdout:`, `stdout:json`: rows as CSV or as JSON lines for a pipe. Stored means written. When the reader has gone, everything counts as stored and
 //! [`Health::closed`] says so: the run then ends with 0, as `head` expects of those before it.
 
-use super::port::{Health, Leave, Pauses, Stop};
-use super::{RowWriter, SinkOptions};
+use super::options::{RowWriter, SinkOptions};
 use crate::text::{CsvText, JsonText};
+use crate::threads::{Backoff, Health, Stop, WriterExit};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::Row;
 use rustix::fs::OFlags;
@@ -85,23 +85,23 @@ impl<W: Write + Send> StdoutWriter<W> {
         StdoutWriter { text, pending, out, health, stop }
     }
 
-    fn write(&mut self) -> Result<(), Leave> {
-        let (mut written, mut pauses) = (0, Pauses::new());
+    fn write(&mut self) -> Result<(), WriterExit> {
+        let (mut written, mut backoff) = (0, Backoff::of_files());
         while written < self.pending.len() && !self.health.closed() {
             match self.out.write(&self.pending[written..]) {
                 Ok(n) if n > 0 => {
                     written += n;
-                    self.health.heals();
+                    self.health.clear_trouble();
                 }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == ErrorKind::BrokenPipe => self.health.close(),
+                Err(e) if e.kind() == ErrorKind::BrokenPipe => self.health.set_closed(),
                 Ok(_) => {
-                    self.health.hurts("standard output takes nothing".to_owned());
-                    pauses.wait(&self.stop)?;
+                    self.health.set_trouble("standard output takes nothing".to_owned());
+                    backoff.wait(&self.stop)?;
                 }
                 Err(e) => {
-                    self.health.hurts(format!("standard output: {e}"));
-                    pauses.wait(&self.stop)?;
+                    self.health.set_trouble(format!("standard output: {e}"));
+                    backoff.wait(&self.stop)?;
                 }
             }
         }
@@ -111,7 +111,7 @@ impl<W: Write + Send> StdoutWriter<W> {
 }
 
 impl<W: Write + Send> RowWriter for StdoutWriter<W> {
-    fn rows(&mut self, _seq: u64, rows: &[Row]) -> Result<(), Leave> {
+    fn rows(&mut self, _seq: u64, rows: &[Row]) -> Result<(), WriterExit> {
         match &mut self.text {
             Text::Csv(text) => text.rows(rows, &mut self.pending),
             Text::Json(text) => text.rows(rows, &mut self.pending),
@@ -119,7 +119,7 @@ impl<W: Write + Send> RowWriter for StdoutWriter<W> {
         if self.pending.len() >= GATHER_BYTES { self.write() } else { Ok(()) }
     }
 
-    fn store(&mut self) -> Result<Option<u64>, Leave> {
+    fn store(&mut self) -> Result<Option<u64>, WriterExit> {
         self.write()?;
         Ok(None)
     }

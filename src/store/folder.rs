@@ -1,8 +1,8 @@
 //! The store, through `object_store`: each call blocks its thread, which is one of the state's own, or the main one
 //! before the run begins.
 
-use super::health::Patience;
 use super::place::Place;
+use super::retry::RetryPolicy;
 use minutely_dataflows::checkpoint::{Damage, Manifest, ObjectRef, PublishStep, StoreReply, hash};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use object_store::path::Path as Key;
@@ -121,9 +121,9 @@ impl Folder {
         Ok(meta.map(|meta| meta.last_modified.timestamp()))
     }
 
-    /// Tries until it succeeds, or patience ends.
-    fn patiently<T>(&self, patience: &Patience, attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Halt> {
-        patience.until_done(&self.place, attempt).map_err(|e| self.unreachable(&e))
+    /// Tries until it succeeds, or the time of its policy is over.
+    fn patiently<T>(&self, policy: &RetryPolicy, attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Halt> {
+        policy.until_done(attempt).map_err(|e| self.unreachable(&e))
     }
 
     /// False: it is still there, which is left for another time. What is not there need not be deleted.
@@ -236,36 +236,36 @@ impl Folder {
     }
 
     /// An object, as it was written.
-    pub(super) fn object(&self, object: &ObjectRef, patience: &Patience) -> Result<Vec<u8>, Halt> {
+    pub(super) fn object(&self, object: &ObjectRef, policy: &RetryPolicy) -> Result<Vec<u8>, Halt> {
         let key = object_key(&object.name);
         let bytes =
-            self.patiently(patience, || self.fetch(&key))?.ok_or_else(|| self.not(&key, "is not there").halt())?;
+            self.patiently(policy, || self.fetch(&key))?.ok_or_else(|| self.not(&key, "is not there").halt())?;
         object.check(&bytes).map_err(|damage| self.wrong(&key, &damage).halt())?;
         Ok(bytes)
     }
 
     /// Writes an object; again is harmless, its name and bytes are the same.
-    pub(super) fn write(&self, name: &str, bytes: &[u8], patience: &Patience) -> Result<(), Halt> {
-        self.patiently(patience, || self.put(&object_key(name), bytes, PutMode::Overwrite))
+    pub(super) fn write(&self, name: &str, bytes: &[u8], policy: &RetryPolicy) -> Result<(), Halt> {
+        self.patiently(policy, || self.put(&object_key(name), bytes, PutMode::Overwrite))
     }
 
     /// Has a manifest committed: what is old may go after that.
-    pub(super) fn publish(&self, seq: u64, bytes: &[u8], patience: &Patience) -> Result<(), Halt> {
+    pub(super) fn publish(&self, seq: u64, bytes: &[u8], policy: &RetryPolicy) -> Result<(), Halt> {
         let key = manifest_key(seq);
         let mut step = PublishStep::Create;
         loop {
             let reply = match &step {
-                PublishStep::Create => self.patiently(patience, || match self.put(&key, bytes, PutMode::Create) {
+                PublishStep::Create => self.patiently(policy, || match self.put(&key, bytes, PutMode::Create) {
                     Ok(()) => Ok(StoreReply::Created),
                     Err(Error::AlreadyExists { .. }) => Ok(StoreReply::Exists),
                     Err(e) => Err(e),
                 })?,
-                PublishStep::ReadBack => self.patiently(patience, || match self.fetch(&key)? {
+                PublishStep::ReadBack => self.patiently(policy, || match self.fetch(&key)? {
                     Some(there) if there == bytes => self.sync(&key).map(|()| StoreReply::Ours(true)),
                     _ => Ok(StoreReply::Ours(false)), // or it was collected since
                 })?,
                 PublishStep::FindNewest => {
-                    let newest = self.patiently(patience, || self.numbers())?.last().copied();
+                    let newest = self.patiently(policy, || self.numbers())?.last().copied();
                     StoreReply::Newest(newest.unwrap_or(0))
                 }
                 PublishStep::Collect => return Ok(()),

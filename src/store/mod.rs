@@ -15,19 +15,19 @@
 
 mod check;
 mod folder;
-mod health;
 mod place;
 mod ports;
+mod retry;
 
 pub(crate) use check::check;
-pub(crate) use health::Health;
 pub(crate) use place::Place;
+pub(crate) use retry::StoreHealth;
 
 use folder::{Folder, Head};
-use health::Patience;
 use minutely_dataflows::checkpoint::{Manifest, ObjectRef};
 use minutely_dataflows::edge::{Halt, HaltKind, ManifestPort, ObjectPort, StateStore, Wake};
 use minutely_dataflows::escape::shortened;
+use retry::RetryPolicy;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ pub(crate) struct Opened {
     /// The newest manifest, if there is one.
     pub(crate) head: Option<Manifest>,
     /// How the store is.
-    pub(crate) health: Arc<Health>,
+    pub(crate) health: Arc<StoreHealth>,
     /// The hash of the newest manifest as it was written, which may have been by an older version.
     parent: Option<String>,
     ours: Store,
@@ -77,7 +77,7 @@ pub(crate) fn open(place: &Place, take_over: bool, limit: Option<Duration>) -> R
         }
         // Workers read them again, and so often that once more costs little: what is damaged is to be known before
         // anything is changed, and before files are cut back.
-        manifest.objects().try_for_each(|object| folder.object(object, &Patience::none()).map(drop))?;
+        manifest.objects().try_for_each(|object| folder.object(object, &RetryPolicy::once()).map(drop))?;
     }
     let (head, parent) = head.map(|Head { manifest, hash }| (manifest, hash)).unzip();
     let ours = Store { place: place.clone(), limit, health: Arc::default() };
@@ -279,7 +279,7 @@ impl Opened {
     /// 69: it cannot be written. 78: another run did it first.
     pub(crate) fn begin(&self, manifest: &Manifest) -> Result<(), Halt> {
         let folder = Folder::open(&self.ours.place)?;
-        folder.publish(manifest.seq, &manifest.encode(), &Patience::none())?;
+        folder.publish(manifest.seq, &manifest.encode(), &RetryPolicy::once())?;
         folder.keep_only(&manifest.objects().map(|object| object.name.clone()).collect());
         Ok(())
     }
@@ -289,7 +289,7 @@ impl Opened {
     /// # Errors
     /// When the system has no thread for it.
     pub(crate) fn manifests(&self, from: &Manifest, wake: Wake) -> Result<Box<dyn ManifestPort + Send>, Halt> {
-        Ok(Box::new(ports::Manifests::start(&self.ours, from, wake)?))
+        Ok(Box::new(ports::ManifestWriter::start(&self.ours, from, wake)?))
     }
 }
 
@@ -299,16 +299,16 @@ struct Store {
     place: Place,
     /// How long trouble is waited out; none for ever.
     limit: Option<Duration>,
-    health: Arc<Health>,
+    health: Arc<StoreHealth>,
 }
 
 impl StateStore for Store {
     fn read(&self, object: &ObjectRef) -> Result<Vec<u8>, Halt> {
-        Folder::open(&self.place)?.object(object, &Patience::none())
+        Folder::open(&self.place)?.object(object, &RetryPolicy::once())
     }
 
     fn port(&self, wake: Wake) -> Result<Box<dyn ObjectPort>, Halt> {
-        Ok(Box::new(ports::Objects::start(self, wake)?))
+        Ok(Box::new(ports::ObjectWriter::start(self, wake)?))
     }
 }
 

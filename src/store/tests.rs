@@ -25,7 +25,7 @@ fn at(folder: &Path) -> Place {
     Place::Folder(folder.to_owned())
 }
 
-/// As its owner, without a limit to patience.
+/// As its owner, without a limit of time.
 fn own(folder: &Path) -> Result<Opened, Halt> {
     open(&at(folder), false, None)
 }

@@ -6,10 +6,10 @@ use super::address::Place;
 use super::client::{Client, Reply, brief};
 use super::mark::{self, Asked, Claim, Which};
 use super::retention::{retention, too_short};
-use super::retry::Backoff;
+use super::retry::next_wait;
 use super::series::Series;
 use super::writer::{InfluxWriter, gzip};
-use crate::sinks::port::Leave;
+use crate::threads::WriterExit;
 use minutely_dataflows::delivery::{Outcome, WriteVerdict, judge};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::time::EventTime;
@@ -85,7 +85,7 @@ impl InfluxWriter {
     ///
     /// # Errors
     /// 64 when it is another job's.
-    pub(super) fn claim(&mut self) -> Result<(), Leave> {
+    pub(super) fn claim(&mut self) -> Result<(), WriterExit> {
         let shared = &self.shared;
         let (options, name) = (&shared.options, &shared.address.name);
         let asked = self.until_asked()?;
@@ -99,7 +99,7 @@ impl InfluxWriter {
             Claim::Ours(at) => at,
             Claim::Theirs(mark) => return Err(self.refused(&mark)),
             Claim::Unknown(why) => {
-                self.health.remarks(format!(
+                self.health.set_remark(format!(
                     "whether another job writes to {} is unknown, for the query for it is refused ({why}); let the token \
                      read there too",
                     self.series.shown()
@@ -115,7 +115,7 @@ impl InfluxWriter {
         let written = match self.ask_for(gzip(self.mark(at).as_bytes()))? {
             Outcome::Done => Some(Instant::now()),
             Outcome::Split(answer) | Outcome::Blame { answer, .. } => {
-                self.health.remarks(format!(
+                self.health.set_remark(format!(
                     "the database does not take the mark that keeps other jobs out of {} ({answer})",
                     self.series.shown()
                 ));
@@ -131,7 +131,7 @@ impl InfluxWriter {
 
     /// A place that was free may have been so to another job that began at the same time. Each has written its mark before it
     /// asks here, so one of them at least finds the other's, whatever their clocks say.
-    fn is_alone(&self) -> Result<(), Leave> {
+    fn is_alone(&self) -> Result<(), WriterExit> {
         for which in [Which::Newest, Which::Oldest] {
             let answer = self.unless_stopped(ask(&self.client, &self.series, which))?;
             if let Answer::Known(Asked::Marked(mark)) = answer
@@ -144,15 +144,15 @@ impl InfluxWriter {
     }
 
     /// Asks until there is an answer, or writes go through and queries do not.
-    fn until_asked(&self) -> Result<Asked, Leave> {
-        let mut backoff = Backoff::new(self.shared.pace);
+    fn until_asked(&self) -> Result<Asked, WriterExit> {
+        let mut backoff = self.shared.timeouts.backoff();
         for _ in 1..QUERIES {
             let (why, wait) = match self.unless_stopped(ask(&self.client, &self.series, Which::Newest))? {
                 Answer::Known(asked) => return Ok(asked),
                 Answer::Later(why, wait) => (why, wait),
             };
-            self.health.hurts(format!("{why} to a query"));
-            self.stop.wait(backoff.wait(wait))?;
+            self.health.set_trouble(format!("{why} to a query"));
+            self.stop.wait(next_wait(&mut backoff, wait))?;
             self.until_taken()?;
         }
         match self.unless_stopped(ask(&self.client, &self.series, Which::Newest))? {
@@ -165,10 +165,10 @@ impl InfluxWriter {
     ///
     /// # Errors
     /// 64 when another job has it.
-    pub(super) fn keep(&mut self) -> Result<(), Leave> {
+    pub(super) fn keep(&mut self) -> Result<(), WriterExit> {
         let is_well = self.is_well();
         let Some(held) = &mut self.held else { return Ok(()) };
-        if held.looked.elapsed() < self.shared.pace.look.min(held.refresh) || !is_well {
+        if held.looked.elapsed() < self.shared.timeouts.look.min(held.refresh) || !is_well {
             return Ok(());
         }
         held.looked = Instant::now();
@@ -179,7 +179,7 @@ impl InfluxWriter {
         };
         let gone = written.is_some() && asked == Asked::Unmarked;
         if gone {
-            self.health.remarks(format!(
+            self.health.set_remark(format!(
                 "the mark of this job in {} is gone: somebody has wiped or made the bucket anew, and what was stored there \
                  before is gone with it; it does not come again",
                 self.series.shown()
@@ -204,9 +204,9 @@ impl InfluxWriter {
         Ok(())
     }
 
-    fn refused(&self, mark: &mark::Mark) -> Leave {
+    fn refused(&self, mark: &mark::Mark) -> WriterExit {
         let why = mark::refusal(&self.series, mark, &self.shared.options.owner);
-        Leave::Halt(Halt::new(HaltKind::Usage, format!("{}: {why}", self.shared.address.name)))
+        WriterExit::Halt(Halt::new(HaltKind::Usage, format!("{}: {why}", self.shared.address.name)))
     }
 
     /// The line of the mark.

@@ -2,7 +2,7 @@
 //! backslashes in fields unescaped, and compresses only with more dependencies.
 
 use super::address::{Address, Place};
-use super::retry::{self, Pace};
+use super::retry::{self, Timeouts};
 use crate::clock::SystemClock;
 use hyper_util::client::proxy::matcher::Matcher;
 use minutely_dataflows::edge::{Halt, HaltKind};
@@ -73,8 +73,8 @@ impl Client {
     ///
     /// # Errors
     /// 64 when TLS cannot be set up.
-    pub(super) fn new(address: &Arc<Address>, pace: Pace, clock: SystemClock) -> Result<Self, Halt> {
-        let request = address.timeout.unwrap_or(pace.request);
+    pub(super) fn new(address: &Arc<Address>, timeouts: Timeouts, clock: SystemClock) -> Result<Self, Halt> {
+        let request = address.timeout.unwrap_or(timeouts.request);
         let http = reqwest::Client::builder()
             .timeout(request)
             .connect_timeout(request)

@@ -8,8 +8,8 @@ use super::advice::advice;
 use super::claim::{Answer, ask};
 use super::client::{Client, Reply, brief, runtime};
 use super::mark::{Claim, Which, decide, refusal};
-use super::retry::{Backoff, Pace};
-use crate::sinks::SinkOptions;
+use super::retry::{Timeouts, next_wait};
+use crate::sinks::options::SinkOptions;
 use minutely_dataflows::delivery::{WriteVerdict, judge};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use std::sync::Arc;
@@ -32,14 +32,14 @@ pub(super) enum Looked {
 ///
 /// # Errors
 /// 64 when the server says no, or another job has the place, with what to do.
-pub(super) fn look(address: &Arc<Address>, pace: Pace, options: &SinkOptions) -> Result<Looked, Halt> {
-    let client = Client::new(address, pace, options.clock)?;
+pub(super) fn look(address: &Arc<Address>, timeouts: Timeouts, options: &SinkOptions) -> Result<Looked, Halt> {
+    let client = Client::new(address, timeouts, options.clock)?;
     let patience = options.patience.min(BRIEFLY);
     let mut last = "no answer in time".to_owned();
     let runtime = runtime()?;
     let found = runtime.block_on(async {
         let until = tokio::time::Instant::now() + patience;
-        match tokio::time::timeout_at(until, until_taken(&client, address, pace, &mut last)).await {
+        match tokio::time::timeout_at(until, until_taken(&client, address, timeouts, &mut last)).await {
             Ok(taken) => taken?,
             Err(_) => return Ok(Looked::Absent(last)),
         }
@@ -64,8 +64,8 @@ async fn theirs(client: &Client, address: &Address, options: &SinkOptions) -> Re
     Ok(())
 }
 
-async fn until_taken(client: &Client, address: &Address, pace: Pace, last: &mut String) -> Result<(), Halt> {
-    let mut backoff = Backoff::new(pace);
+async fn until_taken(client: &Client, address: &Address, timeouts: Timeouts, last: &mut String) -> Result<(), Halt> {
+    let mut backoff = timeouts.backoff();
     loop {
         let (why, asked) = match client.write(super::writer::gzip(b""), BRIEFLY).await {
             Reply::Lost { why, .. } => (why, None),
@@ -79,6 +79,6 @@ async fn until_taken(client: &Client, address: &Address, pace: Pace, last: &mut 
             },
         };
         *last = why;
-        tokio::time::sleep(backoff.wait(asked)).await;
+        tokio::time::sleep(next_wait(&mut backoff, asked)).await;
     }
 }

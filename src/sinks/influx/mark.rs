@@ -9,7 +9,7 @@
 //! never "nobody's". Pure; who asks is `claim.rs`.
 
 use super::series::{MARKS, Series};
-use crate::sinks::Owner;
+use crate::sinks::options::Owner;
 use crate::text::rfc3339;
 use minutely_dataflows::time::EventTime;
 use serde_json::Value;

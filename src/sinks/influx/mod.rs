@@ -19,13 +19,14 @@ mod series;
 mod unwritable;
 mod writer;
 
-use super::port::{Health, RowPort, Stop};
-use super::{Emit, OpenSink, SinkOptions};
+use super::options::{Emit, OpenSink, SinkOptions};
+use super::port::RowPort;
+use crate::threads::{Health, Stop};
 pub(super) use address::Address;
 use look::Looked;
 use minutely_dataflows::edge::{Halt, HaltKind, RowFilter};
 use minutely_dataflows::time::SECOND;
-use retry::Pace;
+use retry::Timeouts;
 use series::LIVE;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -39,7 +40,7 @@ const LIVE_EVERY: i64 = 5 * SECOND;
 struct Shared {
     address: Arc<Address>,
     options: SinkOptions,
-    pace: Pace,
+    timeouts: Timeouts,
     unwritable: Unwritable,
     /// Was it said that the database does not keep points for long enough?
     warned: AtomicBool,
@@ -52,7 +53,7 @@ struct Shared {
 /// 64 when the server says no, or another job has the place, with what to do.
 pub(super) fn look(address: Address, options: &SinkOptions) -> Result<(), Halt> {
     let address = Arc::new(address);
-    if let Looked::Absent(why) = looked(&address, options, Pace::default())? {
+    if let Looked::Absent(why) = looked(&address, options, Timeouts::default())? {
         tracing::warn!(
             "{}: {why}; the run begins all the same, and its rows are held until this sink takes them",
             address.name
@@ -62,9 +63,9 @@ pub(super) fn look(address: Address, options: &SinkOptions) -> Result<(), Halt> 
 }
 
 /// On a thread of its own, for the caller's may belong to an async runtime.
-fn looked(address: &Arc<Address>, options: &SinkOptions, pace: Pace) -> Result<Looked, Halt> {
+fn looked(address: &Arc<Address>, options: &SinkOptions, timeouts: Timeouts) -> Result<Looked, Halt> {
     std::thread::scope(|scope| {
-        let look = scope.spawn(|| look::look(address, pace, options));
+        let look = scope.spawn(|| look::look(address, timeouts, options));
         look.join()
             .unwrap_or_else(|_| Err(Halt::new(HaltKind::Internal, format!("{}: the check panicked", address.name))))
     })
@@ -75,13 +76,13 @@ fn looked(address: &Arc<Address>, options: &SinkOptions, pace: Pace) -> Result<L
 /// # Errors
 /// 64 when TLS cannot be set up; 70 when the system has no thread for us.
 pub(super) fn open(address: Address, options: &SinkOptions) -> Result<Vec<OpenSink>, Halt> {
-    open_at(address, options, Pace::default())
+    open_at(address, options, Timeouts::default())
 }
 
-fn open_at(address: Address, options: &SinkOptions, pace: Pace) -> Result<Vec<OpenSink>, Halt> {
+fn open_at(address: Address, options: &SinkOptions, timeouts: Timeouts) -> Result<Vec<OpenSink>, Halt> {
     let shared = Arc::new(Shared {
         address: Arc::new(address),
-        pace,
+        timeouts,
         unwritable: Unwritable::new(options.data.join("unwritable.jsonl")),
         options: options.clone(),
         warned: AtomicBool::new(false),
@@ -90,7 +91,7 @@ fn open_at(address: Address, options: &SinkOptions, pace: Pace) -> Result<Vec<Op
         let series = shared.address.series.with(suffix);
         let name = format!("{} {}", shared.address.name, series.measurement);
         let (health, stop) = (Health::new(&name), Stop::new());
-        health.begins();
+        health.set_unknown();
         let writer = InfluxWriter::new(&shared, series, !takes.changes, health.clone(), stop.clone())?;
         let port = RowPort::start(&format!("influx{suffix}"), options.wake.clone(), stop, Box::new(writer))?;
         Ok(OpenSink { name, takes, port: Box::new(port), health, chain: None })

@@ -2,7 +2,7 @@
 
 use super::address::Place;
 use super::client::{Client, Reply};
-use crate::sinks::SinkOptions;
+use crate::sinks::options::SinkOptions;
 use std::time::Duration;
 
 /// How many seconds the place keeps points; none if for ever, or if we may not ask. (The v1 endpoint of an InfluxDB 2 says

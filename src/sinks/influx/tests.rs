@@ -254,17 +254,17 @@ impl Fake {
     }
 }
 
-fn quick() -> Pace {
+fn quick() -> Timeouts {
     let ms = Duration::from_millis;
     let long = Duration::from_secs(3_600);
-    Pace { request: Duration::from_secs(20), first: ms(1), most: ms(4), hold: ms(1), look: long }
+    Timeouts { request: Duration::from_secs(20), first: ms(1), most: ms(4), hold: ms(1), look: long }
 }
 
 /// Sinks that have begun: what is scripted after this is for their rows.
-fn sinks(fake: &Fake, data: &Path, emit: Emit, pace: Pace) -> Vec<OpenSink> {
+fn sinks(fake: &Fake, data: &Path, emit: Emit, timeouts: Timeouts) -> Vec<OpenSink> {
     let begun = || fake.marks.lock().unwrap().len();
     let before = begun();
-    let sinks = open_at(fake.address(), &SinkOptions { emit, ..options(data) }, pace).unwrap();
+    let sinks = open_at(fake.address(), &SinkOptions { emit, ..options(data) }, timeouts).unwrap();
     poll("the sinks begin", || begun() >= before + sinks.len());
     sinks
 }
@@ -412,8 +412,8 @@ fn an_unknown_outcome_sends_the_identical_bytes_again() {
 #[test]
 fn a_server_that_says_nothing_is_asked_again() {
     let (fake, dir) = (Fake::plain(), temp());
-    let pace = Pace { request: Duration::from_millis(400), ..quick() };
-    let mut sinks = sinks(&fake, dir.path(), Emit::Final, pace);
+    let timeouts = Timeouts { request: Duration::from_millis(400), ..quick() };
+    let mut sinks = sinks(&fake, dir.path(), Emit::Final, timeouts);
     fake.script([Step::Silence, Step::Silence], []);
     store_all(&mut *sinks[0].port, 1, &[row("A", 0, 1)]);
     assert!(fake.writes().len() >= 3);
@@ -460,9 +460,9 @@ fn exactly_the_points_that_are_to_blame_are_recorded_and_all_others_written() {
 #[test]
 fn a_server_that_needs_longer_than_it_is_given_gets_less_and_is_waited_for() {
     let (fake, dir) = (Fake::with(600, Duration::from_millis(1), false, Box::new(|_| None), usize::MAX), temp());
-    let pace = Pace { request: Duration::from_millis(300), ..quick() };
+    let timeouts = Timeouts { request: Duration::from_millis(300), ..quick() };
     let address = fake.address_with("batch=1000");
-    let mut sinks = open_at(address, &SinkOptions { emit: Emit::Final, ..options(dir.path()) }, pace).unwrap();
+    let mut sinks = open_at(address, &SinkOptions { emit: Emit::Final, ..options(dir.path()) }, timeouts).unwrap();
     let rows: Vec<_> = (0..3_000).map(|i| row(&format!("s{i:04}"), 0, 1)).collect();
     store_all(&mut *sinks[0].port, 1, &rows);
     assert_eq!(fake.points(), wanted("minute", &rows));
@@ -589,8 +589,8 @@ fn a_matter_of_set_up_holds_everything_and_says_what_to_do() {
     for (status, want) in
         [(401, "INFLUX_TOKEN"), (403, "may not write"), (404, "create the bucket"), (302, "unexpected")]
     {
-        let pace = Pace { hold: Duration::from_millis(50), ..quick() };
-        let mut sinks = sinks(&fake, dir.path(), Emit::Final, pace);
+        let timeouts = Timeouts { hold: Duration::from_millis(50), ..quick() };
+        let mut sinks = sinks(&fake, dir.path(), Emit::Final, timeouts);
         let rows = [row("A", i64::from(status), 1)];
         fake.script(vec![answer(status, r#"{"code":"c","message":"no"}"#); 1_000_000], []);
         sinks[0].port.offer(RowBatch { round: 1, seq: 1, rows: rows.to_vec(), last: true }).unwrap();
@@ -615,9 +615,9 @@ fn want_key(row: &Row) -> Key {
 fn a_drop_waits_neither_for_a_silent_server_nor_for_the_next_attempt() {
     let (fake, dir) = (Fake::plain(), temp());
     let hour = Duration::from_secs(3600);
-    let pace = Pace { request: hour, first: hour, most: hour, hold: hour, look: hour };
+    let timeouts = Timeouts { request: hour, first: hour, most: hour, hold: hour, look: hour };
     for step in [Step::Silence, answer(503, "busy"), answer(401, "no")] {
-        let mut sinks = sinks(&fake, dir.path(), Emit::Final, pace);
+        let mut sinks = sinks(&fake, dir.path(), Emit::Final, timeouts);
         let seen = fake.writes().len();
         fake.script([step], []);
         sinks[0].port.offer(RowBatch { round: 1, seq: 1, rows: vec![row("A", 0, 1)], last: true }).unwrap();
@@ -751,8 +751,8 @@ fn another_jobs_place_is_refused_at_the_start_and_when_it_turns_out_later() {
             true => r#"{"results":[{"series":[{"values":[[7,"other","s"]]}]}]}"#,
             false => ",_time,_value,_field\n,1970-01-01T00:00:00Z,other,job\n,1970-01-01T00:00:00Z,s,semantics\n",
         };
-        let pace = Pace { look: Duration::ZERO, ..quick() };
-        let mut sinks = sinks(&fake, dir.path(), Emit::Final, pace);
+        let timeouts = Timeouts { look: Duration::ZERO, ..quick() };
+        let mut sinks = sinks(&fake, dir.path(), Emit::Final, timeouts);
         store_all(&mut *sinks[0].port, 1, &[row("A", 0, 1)]);
         *fake.marked.lock().unwrap() = (200, theirs.to_owned());
         let says = |halt: &Halt| halt.kind == HaltKind::Usage && halt.why.contains("belongs to job `other`");
@@ -782,8 +782,9 @@ fn a_drop_does_not_wait_for_a_server_that_is_not_there() {
     for step in [Step::Silence, answer(503, "busy"), answer(401, "no")] {
         fake.script([], [step]);
         let seen = fake.seen.lock().unwrap().len();
-        let pace = Pace { request: hour, first: hour, most: hour, hold: hour, look: hour };
-        let sinks = open_at(fake.address(), &SinkOptions { emit: Emit::Final, ..options(dir.path()) }, pace).unwrap();
+        let timeouts = Timeouts { request: hour, first: hour, most: hour, hold: hour, look: hour };
+        let sinks =
+            open_at(fake.address(), &SinkOptions { emit: Emit::Final, ..options(dir.path()) }, timeouts).unwrap();
         poll("it is asked", || fake.seen.lock().unwrap().len() > seen);
         let health = sinks[0].health.clone();
         drop(sinks);
@@ -1145,12 +1146,12 @@ fn a_place_in_a_real_influxdb_has_one_owner() {
     assert_eq!(counts("minute where venue != ''"), [(Some("B \"C\"".to_owned()), "2".to_owned())].into());
 
     // PartitionSnapshot, which the one that had it notices.
-    let pace = Pace { look: Duration::ZERO, ..Pace::default() };
+    let timeouts = Timeouts { look: Duration::ZERO, ..Timeouts::default() };
     let address = |uri: &str| {
         let (scheme, rest) = uri.split_once(':').unwrap();
         Address::parse(scheme, rest, scheme, &|_| None).unwrap()
     };
-    let mut had = open_at(address(&both[0]), &one, pace).unwrap();
+    let mut had = open_at(address(&both[0]), &one, timeouts).unwrap();
     store_all(&mut *had[0].port, 1, &[row("DUP", 0, 1)]);
     store(&both[1], &SinkOptions { take_sink: true, ..two }, 4);
     had[0].port.offer(RowBatch { round: 2, seq: 2, rows: vec![row("DUP", 0, 1)], last: true }).unwrap();
@@ -1212,8 +1213,8 @@ fn a_bucket_that_is_deleted_and_made_anew_is_held_and_then_said() {
         let uri = real.uri(&real.bucket);
         Address::parse("influxdb", uri.strip_prefix("influxdb:").unwrap(), "influxdb", &|_| None).unwrap()
     };
-    let pace = Pace { look: Duration::ZERO, ..quick() };
-    let mut sinks = open_at(address, &SinkOptions { emit: Emit::Final, ..options(dir.path()) }, pace).unwrap();
+    let timeouts = Timeouts { look: Duration::ZERO, ..quick() };
+    let mut sinks = open_at(address, &SinkOptions { emit: Emit::Final, ..options(dir.path()) }, timeouts).unwrap();
     store_all(&mut *sinks[0].port, 1, &[row("A", 0, 1)]);
     real.delete();
     sinks[0].port.offer(RowBatch { round: 2, seq: 2, rows: vec![row("B", 0, 1)], last: true }).unwrap();

@@ -4,8 +4,8 @@
 use super::series::Series;
 use crate::sinks::append;
 use crate::sinks::file_id::FileId;
-use crate::sinks::port::{Health, Leave, Pauses, Stop};
 use crate::text::rfc3339;
+use crate::threads::{Backoff, Health, Stop, WriterExit};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::EventTime;
 use serde_json::{Value, json};
@@ -48,21 +48,21 @@ impl Unwritable {
     /// Returns once they are durable.
     ///
     /// # Errors
-    /// [`Leave::Stopped`]; trouble with the disk is waited out.
-    pub(super) fn add(&self, records: &[Value], health: &Health, stop: &Stop) -> Result<(), Leave> {
+    /// [`WriterExit::Stopped`]; trouble with the disk is waited out.
+    pub(super) fn add(&self, records: &[Value], health: &Health, stop: &Stop) -> Result<(), WriterExit> {
         let mut lines = Vec::new();
         for record in records {
             serde_json::to_writer(&mut lines, record).expect("memory takes what is written to it");
             lines.push(b'\n');
         }
-        let (mut pauses, mut hurt) = (Pauses::new(), false);
+        let (mut backoff, mut hurt) = (Backoff::of_files(), false);
         while let Err(e) = self.append(&lines) {
-            health.hurts(format!("{}: {e}", self.path.display()));
+            health.set_trouble(format!("{}: {e}", self.path.display()));
             hurt = true;
-            pauses.wait(stop)?;
+            backoff.wait(stop)?;
         }
         if hurt {
-            health.heals();
+            health.clear_trouble();
         }
         health.count_unwritable(u64::try_from(records.len()).expect("a usize fits a u64"));
         Ok(())

@@ -13,11 +13,11 @@ use super::advice::advice;
 use super::claim::Held;
 use super::client::{Client, Reply, brief, runtime};
 use super::line::Line;
-use super::retry::Backoff;
+use super::retry::next_wait;
 use super::series::Series;
 use super::unwritable::record;
-use crate::sinks::RowWriter;
-use crate::sinks::port::{Health, Leave, Stop};
+use crate::sinks::options::RowWriter;
+use crate::threads::{Backoff, Health, Stop, WriterExit};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use minutely_dataflows::delivery::{
@@ -93,9 +93,9 @@ impl InfluxWriter {
         health: Arc<Health>,
         stop: Stop,
     ) -> Result<Self, Halt> {
-        let client = Client::new(&shared.address, shared.pace, shared.options.clock)?;
+        let client = Client::new(&shared.address, shared.timeouts, shared.options.clock)?;
         let address = &shared.address;
-        let effort = RefCell::new(Effort::new(address.batch, address.timeout.unwrap_or(shared.pace.request)));
+        let effort = RefCell::new(Effort::new(address.batch, address.timeout.unwrap_or(shared.timeouts.request)));
         let (runtime, line, shared) = (runtime()?, Line::of(&series), Arc::clone(shared));
         let (batch, held, refusing) = (Batch::default(), None, None);
         Ok(InfluxWriter {
@@ -115,7 +115,7 @@ impl InfluxWriter {
     }
 
     /// Returns once the server takes writes of ours and the place is this job's: before that it may not even be there.
-    fn begin(&mut self) -> Result<(), Leave> {
+    fn begin(&mut self) -> Result<(), WriterExit> {
         if self.held.is_some() {
             return self.keep();
         }
@@ -124,34 +124,34 @@ impl InfluxWriter {
     }
 
     /// Returns once the server has taken an empty write.
-    pub(super) fn until_taken(&self) -> Result<(), Leave> {
+    pub(super) fn until_taken(&self) -> Result<(), WriterExit> {
         loop {
             match self.ask_for(gzip(b""))? {
                 Outcome::Done => return Ok(()),
                 Outcome::Split(answer) | Outcome::Blame { answer, .. } => {
-                    self.health.hurts(format!("refuses even an empty write ({})", brief(&answer)));
-                    self.stop.wait(self.shared.pace.hold)?;
+                    self.health.set_trouble(format!("refuses even an empty write ({})", brief(&answer)));
+                    self.stop.wait(self.shared.timeouts.hold)?;
                 }
             }
         }
     }
 
     /// Waits here, at most until the sink is told to stop.
-    pub(super) fn unless_stopped<T>(&self, future: impl Future<Output = T>) -> Result<T, Leave> {
+    pub(super) fn unless_stopped<T>(&self, future: impl Future<Output = T>) -> Result<T, WriterExit> {
         self.runtime.block_on(async {
             tokio::select! {
                 biased;
-                () = self.stop.told() => Err(Leave::Stopped),
+                () = self.stop.until_set() => Err(WriterExit::Stopped),
                 answer = future => Ok(answer),
             }
         })
     }
 
     /// Sends the batch; what is unwritable in it is recorded.
-    fn send(&mut self) -> Result<(), Leave> {
+    fn send(&mut self) -> Result<(), WriterExit> {
         let batch = std::mem::take(&mut self.batch);
         let mut delivery = Delivery::new(batch.rows.len());
-        let mut backoff = Backoff::new(self.shared.pace);
+        let mut backoff = self.shared.timeouts.backoff();
         while let Some(request) = delivery.next(self.lines()) {
             let (body, times) = match &request {
                 Request::Points(range) => (gzip(batch.lines(range)), batch.times(range)),
@@ -169,7 +169,7 @@ impl InfluxWriter {
                 Outcome::Split(answer) | Outcome::Blame { answer, .. } => answer.clone(),
             };
             if delivery.answered(outcome) {
-                self.health.hurts(match request {
+                self.health.set_trouble(match request {
                     Request::Small => format!(
                         "takes no write of {size} bytes ({}): the limit of the server, or of a proxy before it, is too low; \
                          raise it (nginx: client_max_body_size; InfluxDB 1: max-body-size)",
@@ -177,14 +177,14 @@ impl InfluxWriter {
                     ),
                     _ => format!("refuses even an empty write ({})", brief(&said)),
                 });
-                self.stop.wait(self.shared.pace.hold)?;
+                self.stop.wait(self.shared.timeouts.hold)?;
             }
         }
         self.sent(&batch, &delivery.refused())
     }
 
     /// What became of a batch.
-    fn sent(&mut self, batch: &Batch, refused: &[(usize, String)]) -> Result<(), Leave> {
+    fn sent(&mut self, batch: &Batch, refused: &[(usize, String)]) -> Result<(), WriterExit> {
         let stored = batch.rows.len() - refused.len();
         self.health.count_written(u64::try_from(stored).expect("a usize fits a u64"));
         let name = &self.shared.address.name;
@@ -206,12 +206,12 @@ impl InfluxWriter {
     /// The server answers as it should; but is anything stored?
     fn well(&self) {
         match &self.refusing {
-            Some(why) => self.health.hurts(why.clone()),
-            None => self.health.heals(),
+            Some(why) => self.health.set_trouble(why.clone()),
+            None => self.health.clear_trouble(),
         }
     }
 
-    fn record(&self, refused: &[serde_json::Value]) -> Result<(), Leave> {
+    fn record(&self, refused: &[serde_json::Value]) -> Result<(), WriterExit> {
         let Some(first) = refused.first() else { return Ok(()) };
         tracing::warn!(
             "{}: {} points cannot be written and are recorded in unwritable.jsonl; the first: {first}",
@@ -237,8 +237,8 @@ impl InfluxWriter {
     }
 
     /// Sends something that is no batch until it is known what became of it.
-    pub(super) fn ask_for(&self, body: Vec<u8>) -> Result<Outcome, Leave> {
-        let mut backoff = Backoff::new(self.shared.pace);
+    pub(super) fn ask_for(&self, body: Vec<u8>) -> Result<Outcome, WriterExit> {
+        let mut backoff = self.shared.timeouts.backoff();
         loop {
             if let Some(outcome) = self.deliver(body.clone(), &[], &mut backoff)? {
                 return Ok(outcome);
@@ -248,7 +248,7 @@ impl InfluxWriter {
 
     /// Sends the same bytes, of points of these times, until it is known what became of them. None: they took too long, so
     /// fewer of them are to be sent.
-    fn deliver(&self, body: Vec<u8>, times: &[i64], backoff: &mut Backoff) -> Result<Option<Outcome>, Leave> {
+    fn deliver(&self, body: Vec<u8>, times: &[i64], backoff: &mut Backoff) -> Result<Option<Outcome>, WriterExit> {
         loop {
             let began = Instant::now();
             let reply = self.unless_stopped(self.client.write(body.clone(), self.wait()))?;
@@ -257,7 +257,7 @@ impl InfluxWriter {
                 Reply::Status { status, text, .. } => too_slow(*status, text),
             };
             let (why, wait) = match reply {
-                Reply::Lost { why, .. } => (why, backoff.wait(None)),
+                Reply::Lost { why, .. } => (why, next_wait(backoff, None)),
                 Reply::Status { status, retry_after, text, fails } => {
                     let answer = format!("{status}: {}", brief(&text));
                     match judge(status, fails) {
@@ -268,9 +268,11 @@ impl InfluxWriter {
                         }
                         WriteVerdict::Split => return Ok(Some(Outcome::Split(answer))),
                         WriteVerdict::Blame => return Ok(Some(blame(status, &text, answer, times))),
-                        WriteVerdict::Again => (format!("{answer}{}", self.client.via()), backoff.wait(retry_after)),
+                        WriteVerdict::Again => {
+                            (format!("{answer}{}", self.client.via()), next_wait(backoff, retry_after))
+                        }
                         WriteVerdict::Hold => {
-                            (advice(&self.shared.address, status, &text, self.client.via()), self.shared.pace.hold)
+                            (advice(&self.shared.address, status, &text, self.client.via()), self.shared.timeouts.hold)
                         }
                     }
                 }
@@ -280,7 +282,7 @@ impl InfluxWriter {
                 self.stop.wait(wait)?;
                 return Ok(None);
             }
-            self.health.hurts(why);
+            self.health.set_trouble(why);
             self.stop.wait(wait)?;
         }
     }
@@ -290,7 +292,7 @@ impl InfluxWriter {
         let mut effort = self.effort.borrow_mut();
         let waited = effort.wait();
         effort.took_too_long(points);
-        self.health.hurts(format!(
+        self.health.set_trouble(format!(
             "{why} ({points} points, {} s); goes on with {} at once and waits {} s",
             waited.as_secs_f64(),
             effort.lines(),
@@ -309,7 +311,7 @@ fn blame(status: u16, text: &str, answer: String, times: &[i64]) -> Outcome {
 }
 
 impl RowWriter for InfluxWriter {
-    fn rows(&mut self, _seq: u64, rows: &[Row]) -> Result<(), Leave> {
+    fn rows(&mut self, _seq: u64, rows: &[Row]) -> Result<(), WriterExit> {
         self.begin()?;
         for row in rows {
             if self.final_only && row.state != State::Final {
@@ -320,7 +322,7 @@ impl RowWriter for InfluxWriter {
                     row.symbol,
                     row.minute.0
                 );
-                return Err(Leave::Halt(Halt::new(HaltKind::Internal, why)));
+                return Err(WriterExit::Halt(Halt::new(HaltKind::Internal, why)));
             }
             if let Err(why) = self.line.write(row, &mut self.batch.lines) {
                 self.record(&[record(&self.shared.address.name, &self.series, row, why)])?;
@@ -335,19 +337,19 @@ impl RowWriter for InfluxWriter {
         Ok(())
     }
 
-    fn store(&mut self) -> Result<Option<u64>, Leave> {
+    fn store(&mut self) -> Result<Option<u64>, WriterExit> {
         self.begin()?;
         self.send()?;
         Ok(None)
     }
 
     /// (All that was taken is stored by now, or not whole: so trouble is a ping's, and a ping may end it.)
-    fn idle(&mut self) -> Result<(), Leave> {
+    fn idle(&mut self) -> Result<(), WriterExit> {
         self.begin()?;
         let pinged = self.unless_stopped(self.client.ping())?;
         match pinged {
             Ok(()) => self.well(),
-            Err(why) => self.health.hurts(why),
+            Err(why) => self.health.set_trouble(why),
         }
         Ok(())
     }

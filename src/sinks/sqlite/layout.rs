@@ -9,7 +9,7 @@
 //!
 //! Format 1 had one table, `minutes`, without an owner, where `sum` and `volume` were the exact text.
 
-use crate::sinks::{Owner, SinkOptions};
+use crate::sinks::options::{Owner, SinkOptions};
 use minutely_dataflows::decimal::Decimal;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use rusqlite::functions::FunctionFlags;
