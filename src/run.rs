@@ -7,7 +7,7 @@ use crate::console::{Live, say};
 use crate::http;
 use crate::resume::{begin, fresh_letters, letters_of, read, same_semantics, window};
 use crate::signals::stop_on_signal;
-use crate::sinks::letters::{self, OpenLetters};
+use crate::sinks::dead_letters::{self, OpenDeadLetters};
 use crate::sinks::{self, Emit, OpenSink, Owner, PriorState, SinkOptions, SqliteHistory};
 use crate::sources::{self, SourceOptions};
 use crate::store::{self, Place};
@@ -96,7 +96,7 @@ fn run_with<A: Accumulate>(config: Config, clock: SystemClock, open_files: u64) 
     let keep = left.as_ref().map(|left| left.letters.position.unwrap_or(0));
     if leads {
         sinks::distinct(&config.sinks)?;
-        letters::check_letters(&letters_path, &config.folder, keep)?;
+        dead_letters::check(&letters_path, &config.folder, keep)?;
         for uri in &config.sinks {
             let port = left.as_ref().and_then(|left| left.sink(&shown(uri)));
             let (position, chain) = (port.and_then(|port| port.position), port.and_then(|port| port.chain));
@@ -347,7 +347,7 @@ fn fingerprint(config: &Config, sinks: &[String]) -> u64 {
 /// Sinks and dead letters, which worker 0 alone uses.
 struct Hands {
     sinks: Vec<OpenSink>,
-    letters: OpenLetters,
+    letters: OpenDeadLetters,
     letters_path: PathBuf,
     manifests: Option<Box<dyn ManifestPort + Send>>,
     watcher: Option<Box<dyn Watcher + Send>>,
@@ -361,7 +361,7 @@ impl Hands {
         keep: Option<u64>,
         head: Option<&Manifest>,
     ) -> Result<Self, Halt> {
-        let letters = letters::open_letters(letters_path, options.wake.clone(), keep, options.take_over)?;
+        let letters = dead_letters::open(letters_path, options.wake.clone(), keep, options.take_over)?;
         let mut sinks = Vec::new();
         for uri in uris {
             let left = head.and_then(|head| head.sink(&shown(uri)));

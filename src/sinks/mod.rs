@@ -6,47 +6,45 @@
 
 mod append;
 mod csv;
+pub(crate) mod dead_letters;
 mod file_id;
 mod influx;
-pub(crate) mod letters;
 mod local;
 mod options;
 mod port;
-mod rotate;
+mod provisional;
 mod sqlite;
-mod sqlite_history;
 mod stdout;
 #[cfg(test)]
 pub(crate) mod testing;
-mod unbegun;
 
 pub(crate) use options::{Emit, OpenSink, Owner, PriorState, SinkOptions};
-pub(crate) use sqlite_history::SqliteHistory;
+pub(crate) use sqlite::SqliteHistory;
 
 use crate::uri::shown;
-use local::Local;
+use local::LocalTarget;
 use minutely_dataflows::edge::{Halt, HaltKind, RowFilter};
 use minutely_dataflows::time::Windowing;
 
 /// A sink as the command line names it.
 #[derive(Debug)]
-enum Target {
-    Local(Local),
-    Influx(Box<influx::Address>),
+enum SinkTarget {
+    LocalTarget(LocalTarget),
+    Influx(Box<influx::InfluxTarget>),
 }
 
 const KNOWN: &str = "sqlite:PATH[?table=NAME], influxdb://host:port/org/bucket, influxdb1://host:port/db (either with +https before \
                      the colon), csv:PATH[?rotate=1d|100MB], stdout:, stdout:json";
 
-impl Target {
+impl SinkTarget {
     fn parse(uri: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
-        if let Some(local) = Local::parse(uri) {
-            return local.map(Target::Local);
+        if let Some(local) = LocalTarget::parse(uri) {
+            return local.map(SinkTarget::LocalTarget);
         }
         let shown = shown(uri);
         match uri.split_once(':') {
-            Some((scheme, rest)) if influx::Address::SCHEMES.contains(&scheme) => {
-                influx::Address::parse(scheme, rest, &shown, env).map(Box::new).map(Target::Influx)
+            Some((scheme, rest)) if influx::InfluxTarget::SCHEMES.contains(&scheme) => {
+                influx::InfluxTarget::parse(scheme, rest, &shown, env).map(Box::new).map(SinkTarget::Influx)
             }
             _ => Err(vec![format!("sink `{shown}`: unknown; there are {KNOWN}")]),
         }
@@ -55,8 +53,8 @@ impl Target {
 
 /// What the first `sqlite:` among these has stored, with windows like these.
 pub(crate) fn stored(uris: &[String], windowing: Windowing) -> Option<SqliteHistory> {
-    let sqlite = |uri: &String| match Local::parse(uri)? {
-        Ok(Local::Sqlite(address)) => Some(SqliteHistory::new(address, windowing)),
+    let sqlite = |uri: &String| match LocalTarget::parse(uri)? {
+        Ok(LocalTarget::Sqlite(target)) => Some(SqliteHistory::new(target, windowing)),
         _ => None,
     };
     uris.iter().find_map(sqlite)
@@ -66,21 +64,21 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn parsed(uri: &str) -> Result<Target, Halt> {
-    Target::parse(uri, &environment).map_err(|mistakes| Halt::new(HaltKind::Usage, mistakes.join("; ")))
+fn parsed(uri: &str) -> Result<SinkTarget, Halt> {
+    SinkTarget::parse(uri, &environment).map_err(|mistakes| Halt::new(HaltKind::Usage, mistakes.join("; ")))
 }
 
 /// All mistakes in a `--sink`, each with what to do. Reads the secrets that it names, and nothing else.
 pub(crate) fn validate(uri: &str) -> Vec<String> {
-    Target::parse(uri, &environment).err().unwrap_or_default()
+    SinkTarget::parse(uri, &environment).err().unwrap_or_default()
 }
 
 /// What the sinks of a `--sink` take, in the order of [`open`]: known without opening any, so that every process of a
 /// cluster knows it. None for a URI with mistakes.
 pub(crate) fn takes(uri: &str, emit: Emit) -> Vec<RowFilter> {
-    match Target::parse(uri, &environment) {
-        Ok(Target::Influx(_)) => influx::measurements(emit).into_iter().map(|(_, takes)| takes).collect(),
-        Ok(Target::Local(_)) => vec![local::takes(emit)],
+    match SinkTarget::parse(uri, &environment) {
+        Ok(SinkTarget::Influx(_)) => influx::takes(emit),
+        Ok(SinkTarget::LocalTarget(_)) => vec![local::takes(emit)],
         Err(_) => Vec::new(),
     }
 }
@@ -90,7 +88,7 @@ pub(crate) fn takes(uri: &str, emit: Emit) -> Vec<RowFilter> {
 /// # Errors
 /// 64, naming both.
 pub(crate) fn distinct(uris: &[String]) -> Result<(), Halt> {
-    let local = |uri: &String| Local::parse(uri)?.ok().map(|local| (uri.clone(), local));
+    let local = |uri: &String| LocalTarget::parse(uri)?.ok().map(|local| (uri.clone(), local));
     let all: Vec<_> = uris.iter().filter_map(local).collect();
     for (at, (uri, sink)) in all.iter().enumerate() {
         if let Some((other, _)) = all[..at].iter().find(|(_, before)| before.shares_with(sink)) {
@@ -103,9 +101,9 @@ pub(crate) fn distinct(uris: &[String]) -> Result<(), Halt> {
 
 /// A position of a sink's, as the state keeps it, for people.
 pub(crate) fn shown_position(uri: &str, position: u64) -> String {
-    match Local::parse(uri) {
-        Some(Ok(Local::Csv(csv::Address { rotate: Some(_), .. }))) => {
-            let rotate::Position { number, len } = rotate::Position::unpack(position);
+    match LocalTarget::parse(uri) {
+        Some(Ok(LocalTarget::Csv(csv::CsvTarget { rotate: Some(_), .. }))) => {
+            let csv::SeriesPosition { number, len } = csv::SeriesPosition::unpack(position);
             format!("position {len} in file {number:06}")
         }
         _ => format!("position {position}"),
@@ -118,8 +116,8 @@ pub(crate) fn shown_position(uri: &str, position: u64) -> String {
 /// 64 with what to do; 69 for a database of this machine that stays locked.
 pub(crate) fn check(uri: &str, options: &SinkOptions) -> Result<(), Halt> {
     match parsed(uri)? {
-        Target::Local(local) => local.look(options),
-        Target::Influx(address) => influx::look(*address, options),
+        SinkTarget::LocalTarget(local) => local.look(options),
+        SinkTarget::Influx(target) => influx::look(*target, options),
     }
 }
 
@@ -129,8 +127,8 @@ pub(crate) fn check(uri: &str, options: &SinkOptions) -> Result<(), Halt> {
 /// As [`check`].
 pub(crate) fn open(uri: &str, options: &SinkOptions) -> Result<Vec<OpenSink>, Halt> {
     match parsed(uri)? {
-        Target::Local(local) => Ok(vec![local.open(uri, options)?]),
-        Target::Influx(address) => influx::open(*address, options),
+        SinkTarget::LocalTarget(local) => Ok(vec![local.open(uri, options)?]),
+        SinkTarget::Influx(target) => influx::open(*target, options),
     }
 }
 

@@ -68,8 +68,8 @@ pub(crate) struct Owner {
 }
 
 impl SinkOptions {
-    pub(super) fn claim(&self) -> append::Claim {
-        append::Claim { keep: self.position, take_over: self.take_over, private: false }
+    pub(super) fn claim(&self) -> append::FileClaim {
+        append::FileClaim { keep: self.position, take_over: self.take_over, private: false }
     }
 }
 

@@ -18,19 +18,19 @@ const GATHER_BYTES: usize = 64 * 1024;
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum StdoutFormat {
     Csv,
     Json,
 }
 
-enum Text {
+enum RowText {
     Csv(CsvText),
     Json(JsonText),
 }
 
 /// Writes rows to a pipe.
 pub(super) struct StdoutWriter<W> {
-    text: Text,
+    text: RowText,
     pending: Vec<u8>,
     out: W,
     health: Arc<Health>,
@@ -59,7 +59,7 @@ pub(super) fn look(out: impl AsFd) -> Result<(), Halt> {
 /// # Errors
 /// When there is none.
 pub(super) fn open(
-    form: Form,
+    form: StdoutFormat,
     options: &SinkOptions,
     health: Arc<Health>,
     stop: Stop,
@@ -73,14 +73,14 @@ pub(super) fn open(
 }
 
 impl<W: Write + Send> StdoutWriter<W> {
-    fn new(out: W, form: Form, options: &SinkOptions, health: Arc<Health>, stop: Stop) -> Self {
+    fn new(out: W, form: StdoutFormat, options: &SinkOptions, health: Arc<Health>, stop: Stop) -> Self {
         let (text, pending) = match form {
-            Form::Csv => {
+            StdoutFormat::Csv => {
                 let text = CsvText::new(options.market, options.windowing);
                 let header = text.header().as_bytes().to_vec();
-                (Text::Csv(text), header)
+                (RowText::Csv(text), header)
             }
-            Form::Json => (Text::Json(JsonText::new(options.windowing)), Vec::new()),
+            StdoutFormat::Json => (RowText::Json(JsonText::new(options.windowing)), Vec::new()),
         };
         StdoutWriter { text, pending, out, health, stop }
     }
@@ -113,8 +113,8 @@ impl<W: Write + Send> StdoutWriter<W> {
 impl<W: Write + Send> RowWriter for StdoutWriter<W> {
     fn rows(&mut self, _seq: u64, rows: &[Row]) -> Result<(), WriterExit> {
         match &mut self.text {
-            Text::Csv(text) => text.rows(rows, &mut self.pending),
-            Text::Json(text) => text.rows(rows, &mut self.pending),
+            RowText::Csv(text) => text.rows(rows, &mut self.pending),
+            RowText::Json(text) => text.rows(rows, &mut self.pending),
         }
         if self.pending.len() >= GATHER_BYTES { self.write() } else { Ok(()) }
     }
@@ -162,7 +162,7 @@ mod tests {
 
     fn writer(breaks_at: usize) -> StdoutWriter<Pipe> {
         let pipe = Pipe { got: Vec::new(), breaks_at, calls: 0 };
-        StdoutWriter::new(pipe, Form::Csv, &options(Path::new(".")), Health::new("stdout"), Stop::new())
+        StdoutWriter::new(pipe, StdoutFormat::Csv, &options(Path::new(".")), Health::new("stdout"), Stop::new())
     }
 
     #[test]

@@ -1,25 +1,27 @@
 //! How long a bucket or database keeps points: asked for to warn, and because it decides how often a mark is written.
 
-use super::address::Place;
-use super::client::{Client, Reply};
+use super::client::{Client, HttpReply};
+use super::target::Destination;
 use crate::sinks::options::SinkOptions;
 use std::time::Duration;
 
 /// How many seconds the place keeps points; none if for ever, or if we may not ask. (The v1 endpoint of an InfluxDB 2 says
 /// `0s` of every bucket, so nothing is known there.)
 pub(super) async fn retention(client: &Client) -> Option<u64> {
-    let (path, query) = match client.place() {
-        Place::Bucket { org, bucket } => ("/api/v2/buckets", vec![("name", bucket.clone()), ("org", org.clone())]),
-        Place::Database(database) => {
+    let (path, query) = match client.destination() {
+        Destination::Bucket { org, bucket } => {
+            ("/api/v2/buckets", vec![("name", bucket.clone()), ("org", org.clone())])
+        }
+        Destination::Database(database) => {
             let name = database.replace('\\', r"\\").replace('"', r#"\""#);
             ("/query", vec![("q", format!("SHOW RETENTION POLICIES ON \"{name}\""))])
         }
     };
-    let Reply::Status { status: 200, text, .. } = client.get(path, &query).await else { return None };
+    let HttpReply::Status { status: 200, text, .. } = client.get(path, &query).await else { return None };
     let answer = serde_json::from_str(&text).ok()?;
-    match client.place() {
-        Place::Bucket { bucket, .. } => rule_of(&answer, bucket),
-        Place::Database(_) => default_policy(&answer),
+    match client.destination() {
+        Destination::Bucket { bucket, .. } => rule_of(&answer, bucket),
+        Destination::Database(_) => default_policy(&answer),
     }
 }
 

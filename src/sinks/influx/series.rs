@@ -1,6 +1,9 @@
 //! Which points are a sink's own: a measurement, and static tags that every point carries. Together with the bucket they
 //! are a place, which belongs to one job (`mark.rs`). `?measurement=NAME&tag.NAME=VALUE`.
 
+use crate::sinks::options::Emit;
+use minutely_dataflows::edge::RowFilter;
+use minutely_dataflows::time::SECOND;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -12,13 +15,16 @@ pub(super) const LIVE: &str = "_live";
 pub(super) const MARKS: &str = "minutely_jobs";
 /// A measurement or a tag of more characters is a mistake.
 const MOST_CHARACTERS: usize = 200;
+/// At most every so many nanoseconds a point of an open window is written again.
+const LIVE_EVERY: i64 = 5 * SECOND;
+
 /// What a tag cannot be called: the tag that every point has, and its fields and time, for InfluxQL asks for both by name.
 const TAKEN: [&str; 13] =
     ["symbol", "time", "count", "sum", "avg", "state", "open", "high", "low", "close", "volume", "vwap", "measurement"];
 
 /// A measurement and its static tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Series {
+pub(super) struct InfluxSeries {
     pub(super) measurement: String,
     pub(super) tags: BTreeMap<String, String>,
 }
@@ -46,10 +52,10 @@ fn escaped(text: &str, special: &[char]) -> String {
     out
 }
 
-impl Series {
+impl InfluxSeries {
     /// The measurement `minute`, without static tags.
     pub(super) fn default() -> Self {
-        Series { measurement: MEASUREMENT.to_owned(), tags: BTreeMap::new() }
+        InfluxSeries { measurement: MEASUREMENT.to_owned(), tags: BTreeMap::new() }
     }
 
     /// RowFilter an option of the URI. None: it is none of these.
@@ -94,7 +100,7 @@ impl Series {
 
     /// The one for newest rows beside this.
     pub(super) fn with(&self, suffix: &str) -> Self {
-        Series { measurement: format!("{}{suffix}", self.measurement), tags: self.tags.clone() }
+        InfluxSeries { measurement: format!("{}{suffix}", self.measurement), tags: self.tags.clone() }
     }
 
     /// The static tags as one text, the same for the same tags whatever their order was: `a=1,b=2`, or `none`. What would
@@ -130,13 +136,23 @@ impl Series {
     }
 }
 
+/// What follows the name of each measurement, and what it takes.
+pub(super) fn measurements(emit: Emit) -> Vec<(&'static str, RowFilter)> {
+    let minute = ("", RowFilter { changes: false, partial: false, open_every: 0 });
+    let live = (LIVE, RowFilter { changes: true, partial: true, open_every: LIVE_EVERY });
+    match emit {
+        Emit::Changes => vec![minute, live],
+        Emit::Final => vec![minute],
+    }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
 
     /// Of these options.
-    pub(crate) fn series(options: &[(&str, &str)]) -> Result<Series, String> {
-        let mut series = Series::default();
+    pub(crate) fn series(options: &[(&str, &str)]) -> Result<InfluxSeries, String> {
+        let mut series = InfluxSeries::default();
         for (key, value) in options {
             series.option(key, value).expect("one of these")?;
         }
@@ -152,7 +168,7 @@ pub(super) mod tests {
         assert_eq!(one.tags_text(), "a%3Db=50%25,venue=New%20York%2C%20NY");
         let other = series(&[("tag.a=b", "50%"), ("tag.venue", "New York, NY"), ("measurement", "my minute")]);
         assert_eq!(other.unwrap(), one);
-        assert_eq!(Series::default().tags_text(), "none");
+        assert_eq!(InfluxSeries::default().tags_text(), "none");
     }
 
     #[test]
@@ -175,6 +191,6 @@ pub(super) mod tests {
         }
         assert!(series(&[("tag.a", "1"), ("tag.a", "1")]).unwrap_err().contains("twice"));
         assert!(series(&[("measurement", "a"), ("measurement", "b")]).unwrap_err().contains("more than one"));
-        assert_eq!(Series::default().option("token", "x"), None);
+        assert_eq!(InfluxSeries::default().option("token", "x"), None);
     }
 }

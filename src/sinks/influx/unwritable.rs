@@ -1,7 +1,7 @@
 //! `unwritable.jsonl`: points that the database will never take, with its answer. Durable before the round counts as
 //! stored. A point may be there twice, after a retry or a restart; what a crash tore is closed by a newline.
 
-use super::series::Series;
+use super::series::InfluxSeries;
 use crate::sinks::append;
 use crate::sinks::file_id::FileId;
 use crate::text::rfc3339;
@@ -21,7 +21,7 @@ pub(super) struct Unwritable {
 }
 
 /// A point as it is recorded.
-pub(super) fn record(sink: &str, series: &Series, row: &Row, answer: &str) -> Value {
+pub(super) fn record(sink: &str, series: &InfluxSeries, row: &Row, answer: &str) -> Value {
     let mut point = json!({
         "measurement": series.measurement, "symbol": row.symbol, "minute": rfc3339(EventTime(row.minute.0), 9),
         "count": row.count, "sum": row.sum.to_string(), "avg": row.avg, "state": row.state.name(),
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_record_names_the_whole_place() {
-        let mut series = Series::default();
+        let mut series = InfluxSeries::default();
         let plain = record("influxdb://h/o/b", &series, &row("A", 0, 1), "no");
         assert_eq!((&plain["point"]["measurement"], plain["point"].get("tags")), (&json!("minute"), None));
         series.tags.insert("venue".into(), "B".into());

@@ -4,15 +4,19 @@
 //! Durable up to the last stored round. After a crash the file may end with rows of a round that was not stored, or
 //! in the middle of a line: a run that goes on with the state cuts it back to the last round that the state knows.
 
-use super::append::{self, Appender, Claim, Place};
-use super::options::{RowWriter, SinkOptions};
-use super::rotate::{Member, Position, Rotate, Series};
-use super::unbegun::Unbegun;
+mod rotate;
+
+pub(super) use rotate::{RotationRule, SeriesPosition};
+
 use crate::clock::SystemClock;
+use crate::sinks::append::{self, AppendFile, Appender, FileClaim};
+use crate::sinks::options::{RowWriter, SinkOptions};
+use crate::sinks::provisional::ProvisionalFile;
 use crate::text::CsvText;
 use crate::threads::{Backoff, Health, Stop, WriterExit};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::Row;
+use rotate::{FileSeries, SeriesFile};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,41 +26,41 @@ const GATHER_BYTES: usize = 256 * 1024;
 
 /// A file, as the command line names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address {
+pub(super) struct CsvTarget {
     pub(super) path: PathBuf,
-    pub(super) rotate: Option<Rotate>,
+    pub(super) rotate: Option<RotationRule>,
 }
 
 /// Writes rows to a file.
-pub(super) struct CsvWriter<P = Box<dyn Place>> {
+pub(super) struct CsvWriter<P = Box<dyn AppendFile>> {
     text: CsvText,
     pending: Vec<u8>,
     file: Appender<P>,
     rotation: Option<Rotation<P>>,
-    _made: Option<Unbegun>,
+    _made: Option<ProvisionalFile>,
 }
 
 /// The file of a series that is written to, and what the next one takes.
 struct Rotation<P> {
-    series: Series,
-    rotate: Rotate,
-    member: Member,
+    series: FileSeries,
+    rotate: RotationRule,
+    member: SeriesFile,
     clock: SystemClock,
     health: Arc<Health>,
     stop: Stop,
-    place: fn(&Path, Claim) -> Result<P, Halt>,
+    place: fn(&Path, FileClaim) -> Result<P, Halt>,
 }
 
 /// Would [`open`] do, leaving nothing behind?
 ///
 /// # Errors
 /// 64, with what to do; 65 when the state says that there was more.
-pub(super) fn look(address: &Address, options: &SinkOptions) -> Result<(), Halt> {
-    let (path, keep) = match address.rotate {
-        None => (address.path.clone(), options.position),
+pub(super) fn look(target: &CsvTarget, options: &SinkOptions) -> Result<(), Halt> {
+    let (path, keep) = match target.rotate {
+        None => (target.path.clone(), options.position),
         Some(_) => {
-            let (member, _) = Series::new(&address.path).begin(options.position, options.clock.wall())?;
-            (member.path, options.position.map(|position| Position::unpack(position).len))
+            let (member, _) = FileSeries::new(&target.path).begin(options.position, options.clock.wall())?;
+            (member.path, options.position.map(|position| SeriesPosition::unpack(position).len))
         }
     };
     append::look("csv", &path, &options.data, keep)
@@ -67,25 +71,25 @@ pub(super) fn look(address: &Address, options: &SinkOptions) -> Result<(), Halt>
 /// # Errors
 /// As [`look`].
 pub(super) fn open(
-    address: &Address,
+    target: &CsvTarget,
     options: &SinkOptions,
     health: Arc<Health>,
     stop: Stop,
 ) -> Result<CsvWriter, Halt> {
-    look(address, options)?;
+    look(target, options)?;
     let mut claim = options.claim();
-    let mut path = address.path.clone();
+    let mut path = target.path.clone();
     let mut rotation = None;
-    if let Some(rotate) = address.rotate {
-        let series = Series::new(&path);
+    if let Some(rotate) = target.rotate {
+        let series = FileSeries::new(&path);
         let (member, after) = series.begin(options.position, options.clock.wall())?;
-        claim.keep = options.position.map(|position| Position::unpack(position).len);
+        claim.keep = options.position.map(|position| SeriesPosition::unpack(position).len);
         path.clone_from(&member.path);
         rotation = Some((after, (series, rotate, member)));
     }
-    let made = Unbegun::watch(&path, &options.begun);
+    let made = ProvisionalFile::watch(&path, &options.begun);
     let file = place(&path, claim)?;
-    let made = made.map(Unbegun::made);
+    let made = made.map(ProvisionalFile::made);
     let rotation = match rotation {
         None => None,
         Some((after, (series, rotate, member))) => {
@@ -102,11 +106,11 @@ pub(super) fn open(
     Ok(CsvWriter { rotation, _made: made, ..writer })
 }
 
-fn place(path: &Path, claim: Claim) -> Result<Box<dyn Place>, Halt> {
-    append::create("csv", path, claim).map(|file| Box::new(file) as Box<dyn Place>)
+fn place(path: &Path, claim: FileClaim) -> Result<Box<dyn AppendFile>, Halt> {
+    append::create("csv", path, claim).map(|file| Box::new(file) as Box<dyn AppendFile>)
 }
 
-impl<P: Place> CsvWriter<P> {
+impl<P: AppendFile> CsvWriter<P> {
     fn new(
         mut place: P,
         path: &Path,
@@ -145,7 +149,7 @@ impl<P: Place> CsvWriter<P> {
     }
 }
 
-impl<P: Place> Rotation<P> {
+impl<P: AppendFile> Rotation<P> {
     /// The next file, if this one is full; then all of this one is durable.
     fn next(&mut self, file: &mut Appender<P>) -> Result<Option<Appender<P>>, WriterExit> {
         let now = self.clock.wall();
@@ -156,7 +160,7 @@ impl<P: Place> Rotation<P> {
         let member = self.series.member(self.member.number + 1, now);
         let mut backoff = Backoff::of_files();
         let place = loop {
-            match (self.place)(&member.path, Claim::default()) {
+            match (self.place)(&member.path, FileClaim::default()) {
                 Ok(place) => break place,
                 Err(halt) if halt.kind == HaltKind::Unreachable => self.health.set_trouble(halt.why),
                 Err(halt) => return Err(halt.into()),
@@ -167,17 +171,19 @@ impl<P: Place> Rotation<P> {
         Ok(Some(Appender::new(place, 0, &self.member.path, self.health.clone(), self.stop.clone())))
     }
 
-    fn position(&self, file: &Appender<P>) -> Position {
-        Position { number: self.member.number, len: file.len() }
+    fn position(&self, file: &Appender<P>) -> SeriesPosition {
+        SeriesPosition { number: self.member.number, len: file.len() }
     }
 }
 
-impl<P: Place> RowWriter for CsvWriter<P> {
+impl<P: AppendFile> RowWriter for CsvWriter<P> {
     fn rows(&mut self, _seq: u64, rows: &[Row]) -> Result<(), WriterExit> {
         self.text.rows(rows, &mut self.pending);
         // Of a series whose files are small no more than one of them is gathered.
         let gather = match self.rotation.as_ref().map(|rotation| rotation.rotate) {
-            Some(Rotate::Bytes(bytes)) => usize::try_from(bytes).map_or(GATHER_BYTES, |bytes| bytes.min(GATHER_BYTES)),
+            Some(RotationRule::Bytes(bytes)) => {
+                usize::try_from(bytes).map_or(GATHER_BYTES, |bytes| bytes.min(GATHER_BYTES))
+            }
             _ => GATHER_BYTES,
         };
         if self.pending.len() >= gather { self.write() } else { Ok(()) }
@@ -198,8 +204,8 @@ impl<P: Place> RowWriter for CsvWriter<P> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::append::tests::SmallDisk;
     use super::*;
+    use crate::sinks::append::tests::SmallDisk;
     use crate::sinks::testing::{options, poll, row, store_all, temp};
     use crate::sinks::{open, port::RowPort};
     use minutely_dataflows::edge::{RowBatch, SinkPort};
@@ -258,12 +264,12 @@ mod tests {
         for _ in 0..20 {
             let dir = temp();
             let path = dir.path().join("out.csv");
-            let address = Address { path, rotate: Some(Rotate::Bytes(rng.u64(200..2_000))) };
+            let target = CsvTarget { path, rotate: Some(RotationRule::Bytes(rng.u64(200..2_000))) };
             let (mut known, mut want) = (Some(0), String::new());
             for run in 0..6 {
                 let options = SinkOptions { position: known, ..options(dir.path()) };
-                look(&address, &options).unwrap();
-                let mut writer = super::open(&address, &options, Health::new("csv"), Stop::new()).unwrap();
+                look(&target, &options).unwrap();
+                let mut writer = super::open(&target, &options, Health::new("csv"), Stop::new()).unwrap();
                 for round in 0..rng.i64(0..8) {
                     let rows: Vec<_> =
                         (0..rng.i64(1..20)).map(|n| row(&format!("S{run}"), round * 60, n + 1)).collect();
@@ -282,7 +288,7 @@ mod tests {
                 drop(writer);
             }
             let options = SinkOptions { position: known, ..options(dir.path()) };
-            drop(super::open(&address, &options, Health::new("csv"), Stop::new()));
+            drop(super::open(&target, &options, Health::new("csv"), Stop::new()));
             assert_eq!(text(dir.path()), want);
         }
     }

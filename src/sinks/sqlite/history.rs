@@ -1,7 +1,8 @@
 //! What a `sqlite:` sink has stored, read back: for the API. The database is opened for each page, to read alone; the
 //! sink itself does not know.
 
-use super::sqlite::{Address, TableName, exact};
+use super::layout::exact;
+use super::target::{SqliteTarget, TableName};
 use crate::text::MinuteText;
 use minutely_dataflows::decimal::Decimal;
 use minutely_dataflows::row::{MarketRow, Row};
@@ -17,14 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Rows of one table.
 pub(crate) struct SqliteHistory {
-    place: Address,
+    target: SqliteTarget,
     windowing: Windowing,
 }
 
 impl SqliteHistory {
     /// Of this table, which the sink has made or will make, with windows like these.
-    pub(super) fn new(place: Address, windowing: Windowing) -> Self {
-        SqliteHistory { place, windowing }
+    pub(in crate::sinks) fn new(target: SqliteTarget, windowing: Windowing) -> Self {
+        SqliteHistory { target, windowing }
     }
 
     /// Rows of these minutes in the order of (minute, symbol), after this key, of these symbols or all, so many at most.
@@ -38,7 +39,7 @@ impl SqliteHistory {
         after: Option<&(WindowStart, String)>,
         limit: usize,
     ) -> Result<Vec<Row>, String> {
-        self.read(&minutes, symbols, after, limit).map_err(|e| format!("sqlite {}: {e}", self.place.path.display()))
+        self.read(&minutes, symbols, after, limit).map_err(|e| format!("sqlite {}: {e}", self.target.path.display()))
     }
 
     fn read(
@@ -49,9 +50,9 @@ impl SqliteHistory {
         limit: usize,
     ) -> rusqlite::Result<Vec<Row>> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let db = Connection::open_with_flags(&self.place.path, flags)?;
+        let db = Connection::open_with_flags(&self.target.path, flags)?;
         db.busy_timeout(Duration::from_secs(1))?;
-        let (sql, values) = question(&self.place.table, self.windowing, minutes, symbols, after, limit);
+        let (sql, values) = question(&self.target.table, self.windowing, minutes, symbols, after, limit);
         let mut statement = db.prepare(&sql)?;
         let stop = db.get_interrupt_handle();
         let (done, waits) = std::sync::mpsc::channel::<()>();
@@ -144,8 +145,8 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::PathBuf;
 
-    fn at(path: PathBuf) -> Address {
-        Address { path, table: TableName::default() }
+    fn at(path: PathBuf) -> SqliteTarget {
+        SqliteTarget { path, table: TableName::default() }
     }
 
     #[test]

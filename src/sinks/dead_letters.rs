@@ -14,7 +14,7 @@
 //! reported. What others wrote is never appended to: the caller names a fresh path, or one of which the state says how
 //! much of it is to be kept; what a crash left beyond that is cut off. It holds payloads, so its owner alone may read it.
 
-use super::append::{self, Appender, Claim};
+use super::append::{self, Appender, FileClaim};
 use super::port::ProgressPort;
 use crate::text::rfc3339;
 use crate::threads::{Backoff, Health, Stop, WriterExit};
@@ -30,18 +30,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Dead letters' way out, and how it is.
-pub(crate) struct OpenLetters {
+pub(crate) struct OpenDeadLetters {
     /// Where they are offered.
     pub(crate) port: Box<dyn DeadLetterPort + Send>,
     /// Whether they get through.
     pub(crate) health: Arc<Health>,
 }
 
-/// Would [`open_letters`] do, leaving nothing behind? `data` is a folder of ours that may still be made.
+/// Would [`open`] do, leaving nothing behind? `data` is a folder of ours that may still be made.
 ///
 /// # Errors
 /// 64, with what to do.
-pub(crate) fn check_letters(path: &Path, data: &Path, keep: Option<u64>) -> Result<(), Halt> {
+pub(crate) fn check(path: &Path, data: &Path, keep: Option<u64>) -> Result<(), Halt> {
     append::look("dead letters", path, data, keep)
 }
 
@@ -50,12 +50,13 @@ pub(crate) fn check_letters(path: &Path, data: &Path, keep: Option<u64>) -> Resu
 ///
 /// # Errors
 /// 64 when the file has content already, or cannot be made.
-pub(crate) fn open_letters(path: &Path, wake: Wake, keep: Option<u64>, take_over: bool) -> Result<OpenLetters, Halt> {
-    check_letters(path, append::folder_of(path), keep)?;
+pub(crate) fn open(path: &Path, wake: Wake, keep: Option<u64>, take_over: bool) -> Result<OpenDeadLetters, Halt> {
+    check(path, append::folder_of(path), keep)?;
     let health = Health::new(format!("dead letters {}", path.display()));
     let stop = Stop::new();
-    let claim = Claim { keep, take_over, private: true };
-    let mut writer = Letters { path: path.to_owned(), file: None, claim, health: health.clone(), stop: stop.clone() };
+    let claim = FileClaim { keep, take_over, private: true };
+    let mut writer =
+        DeadLetterWriter { path: path.to_owned(), file: None, claim, health: health.clone(), stop: stop.clone() };
     if keep.is_some() && path.exists() {
         let file = append::create("dead letters", path, claim)?;
         writer.file = Some(Appender::new(file, keep.unwrap_or(0), path, health.clone(), stop.clone()));
@@ -69,12 +70,12 @@ pub(crate) fn open_letters(path: &Path, wake: Wake, keep: Option<u64>, take_over
         Ok(Some(SinkProgress { at, position }))
     };
     let port = ProgressPort::start("dead-letters", wake, stop, work)?;
-    Ok(OpenLetters { port: Box::new(Port(port)), health })
+    Ok(OpenDeadLetters { port: Box::new(DeadLetterQueue(port)), health })
 }
 
-struct Port(ProgressPort<(u64, Vec<DeadLetter>)>);
+struct DeadLetterQueue(ProgressPort<(u64, Vec<DeadLetter>)>);
 
-impl DeadLetterPort for Port {
+impl DeadLetterPort for DeadLetterQueue {
     fn offer(&mut self, cut: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
         self.0.offer((cut, letters)).map_err(|(_, letters)| letters)
     }
@@ -87,15 +88,15 @@ impl DeadLetterPort for Port {
 /// Bytes of lines that are gathered before they are written: those of a whole cut would be in memory once more.
 const PIECE_BYTES: usize = 1 << 20;
 
-struct Letters {
+struct DeadLetterWriter {
     path: PathBuf,
     file: Option<Appender>,
-    claim: Claim,
+    claim: FileClaim,
     health: Arc<Health>,
     stop: Stop,
 }
 
-impl Letters {
+impl DeadLetterWriter {
     /// Returns once they are durable, with how long the file is then.
     fn store(&mut self, letters: &[DeadLetter]) -> Result<u64, WriterExit> {
         if letters.is_empty() {
@@ -110,7 +111,7 @@ impl Letters {
         };
         let mut lines = Vec::new();
         for letter in letters {
-            serde_json::to_writer(&mut lines, &Line::of(letter))
+            serde_json::to_writer(&mut lines, &DeadLetterLine::of(letter))
                 .expect("memory takes it, and no key is other than text");
             lines.push(b'\n');
             if lines.len() >= PIECE_BYTES {
@@ -125,7 +126,7 @@ impl Letters {
 }
 
 /// Makes the file, waiting while the disk is full. What the check at the start found may have changed: then it halts.
-fn create(path: &Path, claim: Claim, health: &Health, stop: &Stop) -> Result<File, WriterExit> {
+fn create(path: &Path, claim: FileClaim, health: &Health, stop: &Stop) -> Result<File, WriterExit> {
     let mut backoff = Backoff::of_files();
     loop {
         let folder = std::fs::create_dir_all(append::folder_of(path));
@@ -142,7 +143,7 @@ fn create(path: &Path, claim: Claim, health: &Health, stop: &Stop) -> Result<Fil
 
 /// A letter as it is written.
 #[derive(Serialize)]
-struct Line<'a> {
+struct DeadLetterLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     topic: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -169,25 +170,25 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     event_time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    evidence: Option<LineEvidence>,
+    evidence: Option<EvidenceLine>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
-enum LineEvidence {
+enum EvidenceLine {
     Watermark(String),
     Floor(String),
     AppendTime(String),
     Clock(String),
 }
 
-impl<'a> Line<'a> {
+impl<'a> DeadLetterLine<'a> {
     fn of(letter: &'a DeadLetter) -> Self {
         let time = |time: EventTime| rfc3339(time, 9);
         let log = Some(letter.partition.log.as_str());
         let (topic, path) = if letter.partition.number.is_some() { (log, None) } else { (None, log) };
         let (judged, finding) = (letter.judged.as_ref(), letter.finding.as_ref());
-        Line {
+        DeadLetterLine {
             topic,
             path,
             partition: letter.partition.number,
@@ -203,10 +204,10 @@ impl<'a> Line<'a> {
             value: judged.map(|j| j.value.to_string()),
             event_time: judged.map(|j| time(j.time)),
             evidence: judged.map(|j| match j.evidence {
-                Evidence::Watermark(t) => LineEvidence::Watermark(time(t)),
-                Evidence::Floor(t) => LineEvidence::Floor(time(t)),
-                Evidence::Appended(t) => LineEvidence::AppendTime(time(t)),
-                Evidence::Clock(t) => LineEvidence::Clock(time(t)),
+                Evidence::Watermark(t) => EvidenceLine::Watermark(time(t)),
+                Evidence::Floor(t) => EvidenceLine::Floor(time(t)),
+                Evidence::Appended(t) => EvidenceLine::AppendTime(time(t)),
+                Evidence::Clock(t) => EvidenceLine::Clock(time(t)),
             }),
         }
     }
@@ -238,8 +239,8 @@ mod tests {
         }
     }
 
-    fn cut(open: &mut OpenLetters) -> Option<u64> {
-        open.port.stored().unwrap().map(|stored| stored.at)
+    fn cut(opened: &mut OpenDeadLetters) -> Option<u64> {
+        opened.port.stored().unwrap().map(|stored| stored.at)
     }
 
     #[test]
@@ -247,18 +248,18 @@ mod tests {
         let dir = temp();
         let path = dir.path().join("letters.jsonl");
         let one = || vec![letter(Some(0), Reason::Null, None, None)];
-        let mut open = open_letters(&path, no_wake(), None, false).unwrap();
-        open.port.offer(1, one()).unwrap();
-        poll("the cut is stored", || cut(&mut open) == Some(1));
-        let known = open.port.stored().unwrap().unwrap().position;
+        let mut opened = open(&path, no_wake(), None, false).unwrap();
+        opened.port.offer(1, one()).unwrap();
+        poll("the cut is stored", || cut(&mut opened) == Some(1));
+        let known = opened.port.stored().unwrap().unwrap().position;
         assert_eq!(known, Some(std::fs::metadata(&path).unwrap().len()));
-        open.port.offer(2, one()).unwrap();
-        poll("the cut is stored", || cut(&mut open) == Some(2));
-        drop(open);
-        let mut open = open_letters(&path, no_wake(), known, false).unwrap();
+        opened.port.offer(2, one()).unwrap();
+        poll("the cut is stored", || cut(&mut opened) == Some(2));
+        drop(opened);
+        let mut opened = open(&path, no_wake(), known, false).unwrap();
         assert_eq!(Some(std::fs::metadata(&path).unwrap().len()), known);
-        open.port.offer(2, one()).unwrap();
-        poll("the cut is stored", || cut(&mut open) == Some(2));
+        opened.port.offer(2, one()).unwrap();
+        poll("the cut is stored", || cut(&mut opened) == Some(2));
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
     }
 
@@ -266,9 +267,9 @@ mod tests {
     fn letters_are_json_lines_with_all_that_is_known() {
         let dir = temp();
         let path = dir.path().join("job/dead-letters.jsonl");
-        let mut open = open_letters(&path, no_wake(), None, false).unwrap();
-        open.port.offer(1, vec![]).unwrap();
-        poll("an empty cut is stored", || cut(&mut open) == Some(1));
+        let mut opened = open(&path, no_wake(), None, false).unwrap();
+        opened.port.offer(1, vec![]).unwrap();
+        poll("an empty cut is stored", || cut(&mut opened) == Some(1));
         assert!(!path.exists(), "no letters, no file");
 
         let at = EventTime(1_767_225_600_000_000_000);
@@ -286,10 +287,10 @@ mod tests {
                 ..letter(Some(0), Reason::Null, Some(b"{}"), None)
             },
         ];
-        open.port.offer(2, letters).unwrap();
-        poll("the cut is stored", || cut(&mut open) == Some(2));
-        open.port.offer(5, vec![letter(None, Reason::Json, Some(b""), None)]).unwrap();
-        poll("the cut is stored", || cut(&mut open) == Some(5));
+        opened.port.offer(2, letters).unwrap();
+        poll("the cut is stored", || cut(&mut opened) == Some(2));
+        opened.port.offer(5, vec![letter(None, Reason::Json, Some(b""), None)]).unwrap();
+        poll("the cut is stored", || cut(&mut opened) == Some(5));
 
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -325,11 +326,11 @@ mod tests {
     fn a_file_with_content_is_refused_at_the_start_and_at_the_first_letter() {
         let dir = temp();
         let path = dir.path().join("letters");
-        let mut open = open_letters(&path, no_wake(), None, false).unwrap();
+        let mut opened = open(&path, no_wake(), None, false).unwrap();
         std::fs::write(&path, "theirs").unwrap();
-        open.port.offer(1, vec![letter(None, Reason::Json, None, None)]).unwrap();
-        poll("the halt arrives", || open.port.stored().is_err_and(|h| h.kind == HaltKind::Usage));
-        assert_eq!(open_letters(&path, no_wake(), None, false).map(drop).unwrap_err().kind, HaltKind::Usage);
+        opened.port.offer(1, vec![letter(None, Reason::Json, None, None)]).unwrap();
+        poll("the halt arrives", || opened.port.stored().is_err_and(|h| h.kind == HaltKind::Usage));
+        assert_eq!(open(&path, no_wake(), None, false).map(drop).unwrap_err().kind, HaltKind::Usage);
         assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
     }
 
@@ -338,15 +339,15 @@ mod tests {
     fn a_file_that_was_deleted_is_missed_and_can_be_given_up() {
         let dir = temp();
         let path = dir.path().join("letters.jsonl");
-        let halt = check_letters(&path, dir.path(), Some(70)).unwrap_err();
+        let halt = check(&path, dir.path(), Some(70)).unwrap_err();
         let command = format!("head -c 70 /dev/zero | tr '\\0' '\\n' >'{}'", path.display());
         assert!(halt.kind == HaltKind::Data && halt.why.contains(&command), "{command}: {halt}");
         assert!(std::process::Command::new("sh").args(["-c", &command]).status().unwrap().success());
-        let mut open = open_letters(&path, no_wake(), Some(70), false).unwrap();
-        open.port.offer(1, vec![letter(Some(0), Reason::Null, None, None)]).unwrap();
-        poll("the cut is stored", || cut(&mut open) == Some(1));
+        let mut opened = open(&path, no_wake(), Some(70), false).unwrap();
+        opened.port.offer(1, vec![letter(Some(0), Reason::Null, None, None)]).unwrap();
+        poll("the cut is stored", || cut(&mut opened) == Some(1));
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().filter(|line| !line.is_empty()).count(), 1);
         std::fs::remove_file(&path).unwrap();
-        poll("it is missed", || open.health.trouble().is_some_and(|why| why.contains("was deleted or moved")));
+        poll("it is missed", || opened.health.trouble().is_some_and(|why| why.contains("was deleted or moved")));
     }
 }

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A file that this run made. Dropped before the run has begun, it removes the file.
-pub(super) struct Unbegun {
+pub(super) struct ProvisionalFile {
     path: PathBuf,
     file: Option<FileId>,
     begun: Arc<AtomicBool>,
 }
 
-impl Unbegun {
+impl ProvisionalFile {
     /// For a path that names nothing yet.
     pub(super) fn watch(path: &Path, begun: &Arc<AtomicBool>) -> Option<Self> {
         let nothing = FileId::at(path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
-        nothing.then(|| Unbegun { path: path.to_owned(), file: None, begun: Arc::clone(begun) })
+        nothing.then(|| ProvisionalFile { path: path.to_owned(), file: None, begun: Arc::clone(begun) })
     }
 
     /// The file is there now.
@@ -36,7 +36,7 @@ impl Unbegun {
     }
 }
 
-impl Drop for Unbegun {
+impl Drop for ProvisionalFile {
     fn drop(&mut self) {
         if self.goes() && FileId::at(&self.path).ok() == self.file {
             // It stays, then; and is an empty one of ours, which the next run takes.

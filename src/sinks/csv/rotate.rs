@@ -5,7 +5,7 @@
 //! and how many bytes of it. A run that goes on cuts that one back and removes those after it, which a run before it began
 //! and the state does not know. Those before it are never looked at again, and may be moved away.
 
-use super::append;
+use crate::sinks::append;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::time::{EventTime, SECOND};
 use rustix::fs::{FlockOperation, flock};
@@ -20,88 +20,89 @@ const STAMP: &str = "%Y%m%dT%H%M%SZ";
 
 /// When a file is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rotate {
+pub(in crate::sinks) enum RotationRule {
     /// Nanoseconds: when the clock (UTC) passes a multiple of this.
     Every(i64),
     /// So many bytes or a little more: whole rows.
     Bytes(u64),
 }
 
-impl Rotate {
+impl RotationRule {
     /// `1d`, `6h`, `10m`; `100MB`, `1GB`.
     ///
     /// # Errors
     /// What it takes.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(in crate::sinks) fn parse(text: &str) -> Result<Self, String> {
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
         let parsed = number.parse::<u32>().ok().filter(|number| *number > 0).and_then(|number| match unit {
-            "m" => Some(Rotate::Every(i64::from(number) * 60 * SECOND)),
-            "h" => i64::from(number).checked_mul(3600 * SECOND).map(Rotate::Every),
-            "d" => i64::from(number).checked_mul(86_400 * SECOND).map(Rotate::Every),
-            "KB" => Some(Rotate::Bytes(u64::from(number) * 1_000)),
-            "MB" => Some(Rotate::Bytes(u64::from(number) * 1_000_000)),
-            "GB" => Some(Rotate::Bytes(u64::from(number) * 1_000_000_000)),
+            "m" => Some(RotationRule::Every(i64::from(number) * 60 * SECOND)),
+            "h" => i64::from(number).checked_mul(3600 * SECOND).map(RotationRule::Every),
+            "d" => i64::from(number).checked_mul(86_400 * SECOND).map(RotationRule::Every),
+            "KB" => Some(RotationRule::Bytes(u64::from(number) * 1_000)),
+            "MB" => Some(RotationRule::Bytes(u64::from(number) * 1_000_000)),
+            "GB" => Some(RotationRule::Bytes(u64::from(number) * 1_000_000_000)),
             _ => None,
         });
-        let fits = |rotate: &Rotate| !matches!(rotate, Rotate::Bytes(bytes) if *bytes >= 1 << (LEN_BITS - 1));
+        let fits =
+            |rotate: &RotationRule| !matches!(rotate, RotationRule::Bytes(bytes) if *bytes >= 1 << (LEN_BITS - 1));
         parsed
             .filter(fits)
             .ok_or_else(|| format!("rotate={text}: takes a time such as 1d, 6h or 10m, or a size such as 100MB or 1GB"))
     }
 
     /// Is the file full that was begun then and has so many bytes?
-    pub(super) fn is_due(self, begun: EventTime, len: u64, now: EventTime) -> bool {
+    pub(in crate::sinks) fn is_due(self, begun: EventTime, len: u64, now: EventTime) -> bool {
         match self {
-            Rotate::Every(every) => now.0.div_euclid(every) > begun.0.div_euclid(every),
-            Rotate::Bytes(bytes) => len >= bytes,
+            RotationRule::Every(every) => now.0.div_euclid(every) > begun.0.div_euclid(every),
+            RotationRule::Bytes(bytes) => len >= bytes,
         }
     }
 }
 
 /// A file of a series and how much of it: what a state keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Position {
+pub(in crate::sinks) struct SeriesPosition {
     /// From 1.
-    pub(super) number: u64,
-    pub(super) len: u64,
+    pub(in crate::sinks) number: u64,
+    pub(in crate::sinks) len: u64,
 }
 
-impl Position {
+impl SeriesPosition {
     /// As one number.
-    pub(super) fn pack(self) -> u64 {
+    pub(in crate::sinks) fn pack(self) -> u64 {
         self.number << LEN_BITS | self.len
     }
 
     /// Of such a number.
-    pub(super) fn unpack(packed: u64) -> Self {
-        Position { number: packed >> LEN_BITS, len: packed & ((1 << LEN_BITS) - 1) }
+    pub(in crate::sinks) fn unpack(packed: u64) -> Self {
+        SeriesPosition { number: packed >> LEN_BITS, len: packed & ((1 << LEN_BITS) - 1) }
     }
 
     /// May there be a file after this one? Numbers do not end in a lifetime, but must not wrap.
-    pub(super) fn has_next(self) -> bool {
+    pub(in crate::sinks) fn has_next(self) -> bool {
         self.number < (1 << (u64::BITS - LEN_BITS)) - 1
     }
 }
 
 /// The files of one path.
 #[derive(Clone, Debug)]
-pub(super) struct Series {
+pub(super) struct FileSeries {
     path: PathBuf,
 }
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Member {
+pub(super) struct SeriesFile {
     pub(super) number: u64,
     pub(super) begun: EventTime,
     pub(super) path: PathBuf,
 }
 
-impl Series {
+impl FileSeries {
     /// Of what the command line calls `path`.
     pub(super) fn new(path: &Path) -> Self {
-        Series { path: path.to_owned() }
+        FileSeries { path: path.to_owned() }
     }
 
     fn parts(&self) -> (String, String) {
@@ -111,15 +112,15 @@ impl Series {
     }
 
     /// The file of this number, begun now.
-    pub(super) fn member(&self, number: u64, now: EventTime) -> Member {
+    pub(super) fn member(&self, number: u64, now: EventTime) -> SeriesFile {
         let (stem, extension) = self.parts();
         let stamp = jiff::Timestamp::from_nanosecond(i128::from(now.0)).unwrap_or_default().strftime(STAMP);
         let path = self.path.with_file_name(format!("{stem}-{stamp}-{number:0DIGITS$}{extension}"));
-        Member { number, begun: now, path }
+        SeriesFile { number, begun: now, path }
     }
 
     /// Those that there are, by number.
-    fn members(&self) -> io::Result<Vec<Member>> {
+    fn members(&self) -> io::Result<Vec<SeriesFile>> {
         let (stem, extension) = self.parts();
         let member = |name: &str| {
             let name = name.strip_prefix(&stem)?.strip_prefix('-')?.strip_suffix(extension.as_str())?;
@@ -134,7 +135,7 @@ impl Series {
         for entry in std::fs::read_dir(append::folder_of(&self.path))? {
             let entry = entry?;
             if let Some((number, begun)) = entry.file_name().to_str().and_then(member) {
-                found.push(Member { number, begun, path: self.path.with_file_name(entry.file_name()) });
+                found.push(SeriesFile { number, begun, path: self.path.with_file_name(entry.file_name()) });
             }
         }
         found.sort_by_key(|member| member.number);
@@ -149,13 +150,13 @@ impl Series {
     ///
     /// # Errors
     /// 64: there are files of another run; 65: the one that the state knows is not there.
-    pub(super) fn begin(&self, position: Option<u64>, now: EventTime) -> Result<(Member, Vec<Member>), Halt> {
+    pub(super) fn begin(&self, position: Option<u64>, now: EventTime) -> Result<(SeriesFile, Vec<SeriesFile>), Halt> {
         let members = match self.members() {
             Ok(members) => members,
             Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(e) => return Err(self.refused(HaltKind::Usage, &format!("{e}; choose a path that can be written"))),
         };
-        let Some(position) = position.map(Position::unpack) else {
+        let Some(position) = position.map(SeriesPosition::unpack) else {
             return match members.first() {
                 None => Ok((self.member(1, now), Vec::new())),
                 Some(other) => {
@@ -173,7 +174,7 @@ impl Series {
         }
         let (known, after): (Vec<_>, Vec<_>) =
             members.into_iter().filter(|m| m.number >= position.number).partition(|m| m.number == position.number);
-        match <[Member; 1]>::try_from(known) {
+        match <[SeriesFile; 1]>::try_from(known) {
             Ok([member]) => Ok((member, after)),
             Err(known) => {
                 let what = if known.is_empty() { "is not there" } else { "is there more than once" };
@@ -192,7 +193,7 @@ impl Series {
     ///
     /// # Errors
     /// 64, with what to do.
-    pub(super) fn remove(&self, members: &[Member], take_over: bool) -> Result<(), Halt> {
+    pub(super) fn remove(&self, members: &[SeriesFile], take_over: bool) -> Result<(), Halt> {
         for member in members {
             let removed = append::growing(false).open(&member.path).and_then(|file| {
                 match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -217,29 +218,29 @@ mod tests {
 
     #[test]
     fn times_and_sizes() {
-        let days = |n: i64| Rotate::Every(n * 86_400 * SECOND);
+        let days = |n: i64| RotationRule::Every(n * 86_400 * SECOND);
         for (text, want) in [
             ("1d", days(1)),
             ("24h", days(1)),
-            ("10m", Rotate::Every(600 * SECOND)),
-            ("100MB", Rotate::Bytes(100_000_000)),
-            ("500GB", Rotate::Bytes(500_000_000_000)),
+            ("10m", RotationRule::Every(600 * SECOND)),
+            ("100MB", RotationRule::Bytes(100_000_000)),
+            ("500GB", RotationRule::Bytes(500_000_000_000)),
         ] {
-            assert_eq!(Rotate::parse(text), Ok(want));
+            assert_eq!(RotationRule::parse(text), Ok(want));
         }
         for bad in ["", "d", "0d", "1", "1w", "-1d", "1.5h", "100mb", "600GB", "9999999999d"] {
-            assert!(Rotate::parse(bad).is_err(), "{bad}");
+            assert!(RotationRule::parse(bad).is_err(), "{bad}");
         }
         let at = |hours: i64| EventTime(hours * 3600 * SECOND);
         assert!(!days(1).is_due(at(1), 9, at(23)) && days(1).is_due(at(23), 9, at(24)));
         assert!(!days(1).is_due(at(24), 9, at(23)), "a clock that goes back rotates nothing");
-        assert!(!Rotate::Bytes(10).is_due(at(0), 9, at(99)) && Rotate::Bytes(10).is_due(at(0), 10, at(0)));
+        assert!(!RotationRule::Bytes(10).is_due(at(0), 9, at(99)) && RotationRule::Bytes(10).is_due(at(0), 10, at(0)));
     }
 
     #[test]
     fn a_run_goes_on_in_the_file_that_the_state_knows() {
         let dir = temp();
-        let series = Series::new(&dir.path().join("ticks.csv"));
+        let series = FileSeries::new(&dir.path().join("ticks.csv"));
         let now = EventTime(1_767_572_103 * SECOND);
         let (first, after) = series.begin(None, now).unwrap();
         assert_eq!(first.path, dir.path().join("ticks-20260105T001503Z-000001.csv"));
@@ -251,7 +252,7 @@ mod tests {
             std::fs::write(dir.path().join(name), "").unwrap();
         }
         assert_eq!(series.begin(None, now).unwrap_err().kind, HaltKind::Usage);
-        let position = |number| Some(Position { number, len: 7 }.pack());
+        let position = |number| Some(SeriesPosition { number, len: 7 }.pack());
         assert_eq!(series.begin(Some(0), EventTime(0)).unwrap(), (all[0].clone(), all[1..].to_vec()));
         let (known, after) = series.begin(position(2), EventTime(0)).unwrap();
         assert_eq!((&known, after.as_slice()), (&all[1], &all[2..]));
@@ -262,6 +263,6 @@ mod tests {
         assert!(!all[2].path.exists() && all[1].path.exists());
         let halt = series.begin(position(4), now).unwrap_err();
         assert!(halt.kind == HaltKind::Data && halt.why.contains("000004 is not there, and had 7 bytes"), "{halt}");
-        assert_eq!(Position::unpack(position(2).unwrap()), Position { number: 2, len: 7 });
+        assert_eq!(SeriesPosition::unpack(position(2).unwrap()), SeriesPosition { number: 2, len: 7 });
     }
 }

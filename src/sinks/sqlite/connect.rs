@@ -1,0 +1,51 @@
+//! Connections, and what their errors mean.
+
+use minutely_dataflows::edge::{Halt, HaltKind};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long SQLite itself waits for a lock; short, for a stop must not wait longer.
+pub(super) const BUSY: Duration = Duration::from_millis(250);
+
+pub(super) fn usage(path: &Path, why: &str) -> Halt {
+    Halt::new(HaltKind::Usage, format!("sqlite {}: {why}", path.display()))
+}
+
+pub(super) fn unreachable(path: &Path, why: &str, begun: Instant) -> Halt {
+    let tried = begun.elapsed().as_secs_f64();
+    let why = format!("sqlite {}: {why}; tried for {tried:.1} s: see who uses it, and to the disk", path.display());
+    Halt::new(HaltKind::Unreachable, why)
+}
+
+pub(super) fn connect(path: &Path, more: OpenFlags) -> Result<Connection, rusqlite::Error> {
+    // `./`, lest a name such as `:memory:` means something else. No URI flag, for the same reason.
+    let plain = if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+    let db = Connection::open_with_flags(plain, flags)?;
+    db.busy_timeout(BUSY)?;
+    Ok(db)
+}
+
+/// May the same thing work a little later? Then it is tried again; else the run ends.
+pub(super) fn is_transient(error: &rusqlite::Error) -> bool {
+    use ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, FileLockingProtocolFailed, OperationInterrupted,
+        OutOfMemory, PermissionDenied, ReadOnly, SystemIoFailure,
+    };
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            DatabaseBusy
+                | DatabaseLocked
+                | DiskFull
+                | SystemIoFailure
+                | CannotOpen
+                | OutOfMemory
+                | ReadOnly
+                | PermissionDenied
+                | FileLockingProtocolFailed
+                | OperationInterrupted
+        )
+    )
+}

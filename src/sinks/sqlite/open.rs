@@ -1,0 +1,151 @@
+//! Opens a table for one run: checks, makes what is missing, and begins or continues a chain.
+
+use super::connect::{BUSY, connect, is_transient, unreachable, usage};
+use super::layout::{self, APPLICATION_ID, ReadyTable};
+use super::owner::decide;
+use super::target::SqliteTarget;
+use super::writer::{DatabaseFiles, SqliteWriter};
+use crate::sinks::append;
+use crate::sinks::file_id::FileId;
+use crate::sinks::options::SinkOptions;
+use crate::sinks::provisional::ProvisionalFile;
+use crate::text::MinuteText;
+use crate::threads::{Backoff, Health, Stop};
+use minutely_dataflows::edge::Halt;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::fs::File;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What a database begins with: <https://www.sqlite.org/fileformat.html>.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// Would [`open`] do, leaving nothing behind?
+///
+/// # Errors
+/// 64, with what to do. 65: it has rows that the state which is gone on with does not know.
+pub(in crate::sinks) fn look(target: &SqliteTarget, options: &SinkOptions) -> Result<(), Halt> {
+    let SqliteTarget { path, table } = target;
+    let nothing = layout::TableFacts::default();
+    if !append::look_writable("sqlite", path, &options.data)? {
+        return decide(&nothing, path, table, options);
+    }
+    let mut header = Vec::new();
+    let file = File::open(path).map_err(|e| usage(path, &e.to_string()))?;
+    file.take(100).read_to_end(&mut header).map_err(|e| usage(path, &e.to_string()))?;
+    match header.as_slice() {
+        [] => decide(&nothing, path, table, options),
+        h if !h.starts_with(MAGIC) => Err(usage(path, "is not a SQLite database; choose another path")),
+        h if h.get(68..72) == Some(APPLICATION_ID.to_be_bytes().as_slice()) => {
+            decide(&facts(target, options)?, path, table, options)
+        }
+        _ => Err(usage(path, "is a database of another program; choose another path")),
+    }
+}
+
+/// What the database says of itself. Others may use it: it is tried for a while.
+fn facts(target: &SqliteTarget, options: &SinkOptions) -> Result<layout::TableFacts, Halt> {
+    let begun = Instant::now();
+    let read = || layout::read(&connect(&target.path, OpenFlags::empty())?, &target.table, options.chain);
+    loop {
+        match read() {
+            Ok(facts) => return Ok(facts),
+            Err(e) if is_transient(&e) && begun.elapsed() < options.patience => std::thread::sleep(BUSY),
+            Err(e) if is_transient(&e) => return Err(unreachable(&target.path, &e.to_string(), begun)),
+            Err(e) => return Err(usage(&target.path, &format!("{e}; choose another path"))),
+        }
+    }
+}
+
+/// Opens the database, makes what is not there yet, and begins or continues a chain. Says which chain that is. Looks at
+/// no file but by SQLite: another sink of this run may have it open, whose locks would be gone with a file that is closed.
+///
+/// # Errors
+/// As [`look`]; 69 when it stays locked, or the disk full, for longer than the patience.
+pub(in crate::sinks) fn open(
+    target: &SqliteTarget,
+    options: &SinkOptions,
+    health: Arc<Health>,
+    stop: Stop,
+) -> Result<(SqliteWriter, u64), Halt> {
+    let path = &target.path;
+    let generation = i64::try_from(options.generation).map_err(|_| usage(path, "the generation is out of range"))?;
+    let begun = Instant::now();
+    let mut backoff = Backoff::of_files();
+    let mut made = ProvisionalFile::watch(path, &options.begun);
+    loop {
+        let why = match begin(target, options) {
+            Ok((db, files, chain)) => {
+                let minute = MinuteText::new(options.windowing);
+                let number =
+                    u64::try_from(chain).map_err(|_| usage(path, "its chain is negative; choose another path"))?;
+                let (target, upsert, newest) = (target.clone(), target.table.upsert(), None);
+                let made = made.take().map(ProvisionalFile::made);
+                let writer =
+                    SqliteWriter { db, target, upsert, files, chain, generation, minute, newest, made, health, stop };
+                return Ok((writer, number));
+            }
+            Err(OpenError::Halt(halt)) => return Err(halt),
+            Err(OpenError::Sqlite(e)) if is_transient(&e) => e.to_string(),
+            Err(OpenError::Sqlite(e)) => return Err(usage(path, &format!("{e}; choose another path"))),
+        };
+        if begun.elapsed() >= options.patience {
+            return Err(unreachable(path, &why, begun));
+        }
+        health.set_trouble(why);
+        if backoff.wait(&stop).is_err() {
+            return Err(usage(path, "told to stop while it was opened"));
+        }
+    }
+}
+
+/// Why [`begin`] did not.
+enum OpenError {
+    Sqlite(rusqlite::Error),
+    Halt(Halt),
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(e: rusqlite::Error) -> Self {
+        OpenError::Sqlite(e)
+    }
+}
+
+fn begin(target: &SqliteTarget, options: &SinkOptions) -> Result<(Connection, DatabaseFiles, i64), OpenError> {
+    let SqliteTarget { path, table } = target;
+    let halt = |why: &str| OpenError::Halt(usage(path, why));
+    // SQLite's own flag would refuse links among the folders, too.
+    if std::fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        return Err(halt("is not a regular file, or a symbolic link, which is not followed; name the file itself"));
+    }
+    let mut db = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    let made = {
+        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let id: i64 = tx.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        let tables: i64 = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if tables > 0 && id != i64::from(APPLICATION_ID) {
+            return Err(halt("is a database of another program; choose another path"));
+        }
+        let facts = layout::read(&tx, table, options.chain)?;
+        decide(&facts, path, table, options).map_err(OpenError::Halt)?;
+        let made = layout::make(&tx, &facts, table, options)?.map_err(halt)?;
+        tx.commit()?;
+        made
+    };
+    let ReadyTable { chain, taken_over } = made;
+    if taken_over {
+        tracing::warn!(
+            "sqlite {}: was of format 1, and is of format 2 now: sum and volume are numbers there, and their exact text is in \
+             sum_exact and volume_exact",
+            path.display()
+        );
+    }
+    // After the first commit, so that the header in the file itself says whose it is. Where WAL cannot be, the mode
+    // stays what it was, and commits are as durable.
+    let mode: String = db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    append::sync_folder_of(path).map_err(|e| halt(&format!("its folder cannot be synchronized: {e}")))?;
+    let database = FileId::at(path).map_err(|e| halt(&format!("{e}; choose another path")))?;
+    Ok((db, DatabaseFiles { database, log: None, logs: mode == "wal" }, chain))
+}
