@@ -10,7 +10,7 @@ use crate::signals::stop_on_signal;
 use crate::sinks::dead_letters::{self, OpenDeadLetters};
 use crate::sinks::{self, Emit, OpenSink, Owner, PriorState, SinkOptions, SqliteHistory};
 use crate::sources::{self, SourceOptions};
-use crate::store::{self, Place};
+use crate::store::{self, StoreUri};
 use crate::text::CsvText;
 use crate::threads::Health;
 use crate::uri::shown;
@@ -103,7 +103,7 @@ fn run_with<A: Accumulate>(config: Config, clock: SystemClock, open_files: u64) 
             sinks::check(uri, &SinkOptions { position, chain, ..sink_options.clone() }).or_else(|halt| {
                 // What another run does at this moment is no damage.
                 let unmoved = left.as_ref().zip(config.state.as_ref());
-                unmoved.map_or(Ok(()), |(left, place)| store::unmoved(place, left.seq))?;
+                unmoved.map_or(Ok(()), |(left, place)| store::head_unchanged(place, left.seq))?;
                 Err(halt)
             })?;
         }
@@ -122,7 +122,7 @@ fn run_with<A: Accumulate>(config: Config, clock: SystemClock, open_files: u64) 
     let source = sources::open(&config.source, &source_options)?;
     let limit = bounded.then(|| Duration::from_nanos(config.settings.sink_timeout.unsigned_abs()));
     let place = config.state.as_ref().filter(|_| leads);
-    if let (Some(Place::Remote(..)), Some(_), false) = (place, &left, config.take_over) {
+    if let (Some(StoreUri::Remote(..)), Some(_), false) = (place, &left, config.take_over) {
         let silence = store::SILENCE.as_secs();
         say(&format!("looks for {silence} s whether another run goes on with the state"));
     }
@@ -300,7 +300,7 @@ struct Shared {
     decoder: minutely_dataflows::decode::Decoder,
     bad_is_fatal: bool,
     store: Option<Arc<dyn StateStore>>,
-    place: Option<Place>,
+    place: Option<StoreUri>,
     state_health: Option<Arc<store::StoreHealth>>,
     /// Process 0 has published it; the others read it once all are connected, for nothing is committed before that.
     head: Option<Arc<Manifest>>,
@@ -313,7 +313,7 @@ impl Shared {
         let (Some(store), Some(place)) = (&self.store, &self.place) else { return Ok(None) };
         let head = match &self.head {
             Some(head) => Arc::clone(head),
-            None => Arc::new(store::join(place)?),
+            None => Arc::new(store::follow(place)?),
         };
         let lines = self.names.iter().map(|name| head.sink(name).and_then(|sink| sink.line)).collect();
         Ok(Some(Restored { store: Arc::clone(store), head, lines }))

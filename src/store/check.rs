@@ -1,8 +1,8 @@
 //! `minutely state check`: everything that a state needs is read and counted anew. It may be another run's: nothing is
 //! locked or written, and what that run collects meanwhile is not missed.
 
-use super::Place;
-use super::folder::{Folder, Wrong, object_key, oldest_kept};
+use super::client::{StoreClient, StoreFault, object_key, oldest_kept};
+use super::uri::StoreUri;
 use minutely_dataflows::checkpoint::{Audit, Manifest, WindowTotals};
 use minutely_dataflows::edge::{Halt, HaltKind};
 
@@ -10,7 +10,7 @@ use minutely_dataflows::edge::{Halt, HaltKind};
 const ATTEMPTS: usize = 100;
 
 /// What a state was found to be.
-pub(crate) struct Checked {
+pub(crate) struct CheckReport {
     /// The newest manifest.
     pub(crate) head: Manifest,
     /// Manifests that were read along the chain.
@@ -24,7 +24,7 @@ pub(crate) struct Checked {
     pub(crate) damages: Vec<(String, String)>,
 }
 
-impl Checked {
+impl CheckReport {
     /// Does the second equation of R11 hold? Meaningful where nothing is damaged.
     pub(crate) fn balances(&self) -> bool {
         self.head.counted() == self.held.records + self.head.retired
@@ -35,39 +35,39 @@ impl Checked {
 ///
 /// # Errors
 /// 65: there is no head to go by. 69: the store does not answer.
-pub(crate) fn check(place: &Place) -> Result<Option<Checked>, Halt> {
+pub(crate) fn check(place: &StoreUri) -> Result<Option<CheckReport>, Halt> {
     if place.is_missing() {
         return Ok(None);
     }
-    let folder = Folder::open(place)?;
+    let client = StoreClient::open(place)?;
     let mut audit = Audit::default();
     for _ in 0..ATTEMPTS {
-        let Some(head) = folder.head()?.map(|head| head.manifest) else { return Ok(None) };
+        let Some(head) = client.head()?.map(|head| head.manifest) else { return Ok(None) };
         let (mut gone, mut wrongs) = (Vec::new(), Vec::new());
         for object in head.objects() {
             let key = object_key(&object.name);
             if audit.knows(object) {
                 continue;
             }
-            match folder.get(&key)? {
-                None => gone.push(folder.not(&key, "is not there")),
+            match client.get(&key)? {
+                None => gone.push(client.not(&key, "is not there")),
                 Some(bytes) => {
                     let outcome = audit.add(&head, object, &bytes);
-                    wrongs.extend(outcome.err().map(|damage| folder.not(&key, damage.to_string())));
+                    wrongs.extend(outcome.err().map(|damage| client.not(&key, damage.to_string())));
                 }
             }
         }
-        if !gone.is_empty() && folder.manifests()?.last().copied() > Some(head.seq) {
+        if !gone.is_empty() && client.manifests()?.last().copied() > Some(head.seq) {
             continue;
         }
         wrongs.append(&mut gone);
-        wrongs.extend(folder.chain(head.seq)?);
-        return Ok(Some(Checked {
+        wrongs.extend(client.chain(head.seq)?);
+        return Ok(Some(CheckReport {
             manifests: head.seq + 1 - oldest_kept(head.seq),
             objects: head.objects().count(),
             bytes: head.objects().map(|object| object.bytes).sum(),
             held: audit.held(&head),
-            damages: wrongs.into_iter().map(|Wrong { file, what, .. }| (file, what)).collect(),
+            damages: wrongs.into_iter().map(|StoreFault { file, what, .. }| (file, what)).collect(),
             head,
         }));
     }

@@ -1,6 +1,6 @@
 //! How long a thread tries to reach the store, and what is wrong with the store at present.
 
-use super::place::Place;
+use super::uri::StoreUri;
 use crate::threads::{Backoff, Health, Stop, lock};
 use object_store::Error;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ impl StoreHealth {
     }
 
     /// For this thread.
-    fn of(&self, thread: String, place: &Place) -> Arc<Health> {
+    fn of(&self, thread: String, place: &StoreUri) -> Arc<Health> {
         Arc::clone(lock(&self.0).entry(thread).or_insert_with(|| Health::new(format!("state {place}"))))
     }
 }
@@ -39,7 +39,7 @@ impl RetryPolicy {
         limit: Option<Duration>,
         health: &StoreHealth,
         thread: String,
-        place: &Place,
+        place: &StoreUri,
     ) -> Self {
         RetryPolicy { stop, limit, health: Some(health.of(thread, place)) }
     }

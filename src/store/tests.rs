@@ -3,6 +3,7 @@ use minutely_dataflows::checkpoint::{ObjectBuilder, WorkerObjects, hash};
 use minutely_dataflows::edge::{Publication, Task};
 use minutely_dataflows::time::WindowStart;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 fn no_wake() -> Wake {
@@ -21,12 +22,12 @@ fn poll<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-fn at(folder: &Path) -> Place {
-    Place::Folder(folder.to_owned())
+fn at(folder: &Path) -> StoreUri {
+    StoreUri::Folder(folder.to_owned())
 }
 
 /// As its owner, without a limit of time.
-fn own(folder: &Path) -> Result<Opened, Halt> {
+fn own(folder: &Path) -> Result<OwnedStore, Halt> {
     open(&at(folder), false, None)
 }
 
@@ -104,7 +105,7 @@ fn a_state_is_found_again_and_holds_what_it_needs() {
     drop(objects);
     opened.begin(&opened.restarted(fresh, "a run")).unwrap();
     assert_eq!(files(&folder), [number(1), number(2), number(3), number(4), "b".into(), "c".into()]);
-    assert_eq!(join(&at(&folder)).unwrap().generation, head.generation + 1);
+    assert_eq!(follow(&at(&folder)).unwrap().generation, head.generation + 1);
 }
 
 #[test]
@@ -421,7 +422,7 @@ fn trouble_is_waited_out_told_and_has_a_limit_if_one_is_given() {
 #[test]
 fn a_store_without_locks_has_one_owner_too() {
     let store: Arc<dyn object_store::ObjectStore> = Arc::new(object_store::memory::InMemory::new());
-    let place = Place::Remote(store, "memory://".into());
+    let place = StoreUri::Remote(store, "memory://".into());
     assert_eq!(peek(&place).unwrap(), None);
     let opened = open(&place, false, None).unwrap(); // no head: nobody to wait for
     let first = opened.restarted(fresh, "a run");
@@ -435,10 +436,12 @@ fn a_store_without_locks_has_one_owner_too() {
     assert_eq!(opened.store.read(&a).unwrap().len() as u64, a.bytes);
 
     // It moves while a second one looks.
-    let folder = Folder::open(&place).unwrap();
-    nobody_goes_on(&folder, Duration::from_millis(60)).unwrap();
+    let folder = StoreClient::open(&place).unwrap();
+    wait_for_silent_owner(&folder, Duration::from_millis(60)).unwrap();
     let watched = place.clone();
-    let starter = std::thread::spawn(move || nobody_goes_on(&Folder::open(&watched).unwrap(), Duration::from_secs(60)));
+    let starter = std::thread::spawn(move || {
+        wait_for_silent_owner(&StoreClient::open(&watched).unwrap(), Duration::from_secs(60))
+    });
     let mut head = second;
     poll("it is noticed", || {
         let next = child(&head);

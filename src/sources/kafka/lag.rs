@@ -17,15 +17,15 @@ const APART: Duration = Duration::from_secs(1);
 /// How long the end of the run waits for the last commit.
 pub(super) const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
-pub(super) type Offsets = Vec<(PartitionName, NextOffset)>;
+pub(super) type GroupOffsets = Vec<(PartitionName, NextOffset)>;
 
 /// What is to be committed.
-pub(super) type Lag = Newest<Offsets>;
+pub(super) type Lag = Newest<GroupOffsets>;
 
 /// The thread.
 pub(super) fn run(shared: &Shared) {
     let mut not_before = None;
-    let mut committed = Offsets::new();
+    let mut committed = GroupOffsets::new();
     while let Some(next) = shared.lag.next(not_before) {
         if next == committed {
             continue;
@@ -62,7 +62,7 @@ fn refused(group: &str) -> String {
     format!("this user may not; grant READ on group '{group}', or name one that it may use (-X group.id=NAME)")
 }
 
-fn commit(consumer: &Consume, next: &Offsets) -> Result<(), KafkaError> {
+fn commit(consumer: &Consume, next: &GroupOffsets) -> Result<(), KafkaError> {
     let mut list = TopicPartitionList::new();
     for (name, next) in next {
         list.add_partition_offset(&name.log, name.number.unwrap_or_default(), Offset::Offset(next.0))?;

@@ -1,8 +1,8 @@
 //! The store, through `object_store`: each call blocks its thread, which is one of the state's own, or the main one
 //! before the run begins.
 
-use super::place::Place;
 use super::retry::RetryPolicy;
+use super::uri::StoreUri;
 use minutely_dataflows::checkpoint::{Damage, Manifest, ObjectRef, PublishStep, StoreReply, hash};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use object_store::path::Path as Key;
@@ -16,15 +16,15 @@ use std::sync::Arc;
 pub(super) const KEPT: u64 = 100;
 
 /// One thread's way to the store.
-pub(super) struct Folder {
+pub(super) struct StoreClient {
     store: Arc<dyn ObjectStore>,
-    place: Place,
+    place: StoreUri,
     runtime: tokio::runtime::Runtime,
 }
 
 /// The newest manifest.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Head {
+pub(super) struct ChainHead {
     pub(super) manifest: Manifest,
     /// Of its bytes.
     pub(super) hash: String,
@@ -32,20 +32,20 @@ pub(super) struct Head {
 
 /// What is not what was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wrong {
+pub(super) struct StoreFault {
     /// The file, for people.
     pub(super) file: String,
     pub(super) what: String,
     newer: bool,
 }
 
-impl Wrong {
+impl StoreFault {
     fn new(file: String, what: impl Into<String>) -> Self {
-        Wrong { file, what: what.into(), newer: false }
+        StoreFault { file, what: what.into(), newer: false }
     }
 
     pub(super) fn halt(&self) -> Halt {
-        let Wrong { file, what, newer } = self;
+        let StoreFault { file, what, newer } = self;
         let way_out = match newer {
             true => "use the version that wrote it, or begin anew from the log (minutely state rebuild)",
             false => "restore the state from a whole copy, or begin anew from the log (minutely state rebuild)",
@@ -67,11 +67,11 @@ pub(super) fn oldest_kept(head: u64) -> u64 {
     head.saturating_sub(KEPT - 1).max(1)
 }
 
-impl Folder {
-    pub(super) fn open(place: &Place) -> Result<Self, Halt> {
+impl StoreClient {
+    pub(super) fn open(place: &StoreUri) -> Result<Self, Halt> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|e| Halt::new(HaltKind::Internal, format!("no runtime for the state: {e}")))?;
-        Ok(Folder { store: place.store()?, place: place.clone(), runtime })
+        Ok(StoreClient { store: place.store()?, place: place.clone(), runtime })
     }
 
     fn unreachable(&self, e: &Error) -> Halt {
@@ -79,13 +79,13 @@ impl Folder {
         Halt::new(HaltKind::Unreachable, format!("state {}: {e}; {way_out}, then start again", self.place))
     }
 
-    fn wrong(&self, key: &Key, damage: &Damage) -> Wrong {
-        Wrong { newer: damage.is_newer(), ..self.not(key, damage.to_string()) }
+    fn wrong(&self, key: &Key, damage: &Damage) -> StoreFault {
+        StoreFault { newer: damage.is_newer(), ..self.not(key, damage.to_string()) }
     }
 
     /// This file is not what it was.
-    pub(super) fn not(&self, key: &Key, what: impl Into<String>) -> Wrong {
-        Wrong::new(self.place.file(key.as_ref()), what)
+    pub(super) fn not(&self, key: &Key, what: impl Into<String>) -> StoreFault {
+        StoreFault::new(self.place.file(key.as_ref()), what)
     }
 
     fn put(&self, key: &Key, bytes: &[u8], mode: PutMode) -> Result<(), Error> {
@@ -178,7 +178,7 @@ impl Folder {
     }
 
     /// The newest manifest. Never an older one in its place.
-    pub(super) fn head(&self) -> Result<Option<Head>, Halt> {
+    pub(super) fn head(&self) -> Result<Option<ChainHead>, Halt> {
         let Some(seq) = self.manifests()?.last().copied() else {
             if self.names("object")?.is_empty() {
                 return Ok(None);
@@ -192,11 +192,11 @@ impl Folder {
     }
 
     /// A manifest, or what is wrong with it.
-    fn manifest(&self, seq: u64) -> Result<Result<Head, Wrong>, Halt> {
+    fn manifest(&self, seq: u64) -> Result<Result<ChainHead, StoreFault>, Halt> {
         let key = manifest_key(seq);
         let Some(bytes) = self.get(&key)? else { return Ok(Err(self.not(&key, "is not there"))) };
         Ok(match Manifest::decode(&bytes) {
-            Ok(manifest) if manifest.seq == seq => Ok(Head { manifest, hash: hash(&bytes) }),
+            Ok(manifest) if manifest.seq == seq => Ok(ChainHead { manifest, hash: hash(&bytes) }),
             Ok(manifest) => Err(self.not(&key, format!("is manifest {}", manifest.seq))),
             Err(damage) => Err(self.wrong(&key, &damage)),
         })
@@ -204,13 +204,13 @@ impl Folder {
 
     /// All that is wrong with the manifests that are kept up to this one: each is whole and names its parent. Those that
     /// are collected meanwhile are not missed.
-    pub(super) fn chain(&self, head: u64) -> Result<Vec<Wrong>, Halt> {
+    pub(super) fn chain(&self, head: u64) -> Result<Vec<StoreFault>, Halt> {
         let mut wrongs = Vec::new();
         let mut parent: Option<Result<String, ()>> = None;
         for seq in oldest_kept(head)..=head {
             let found = self.manifest(seq)?;
             match found {
-                Ok(Head { manifest, hash }) => {
+                Ok(ChainHead { manifest, hash }) => {
                     let named = manifest.parent.as_ref();
                     let fits = match &parent {
                         None => named.is_some() == (seq > 1),
@@ -280,7 +280,7 @@ impl Folder {
     pub(super) fn gone(&self, name: &str, halt: Halt) -> Halt {
         let ours = name.split('-').next().and_then(|generation| generation.parse::<u64>().ok());
         match (ours, self.head()) {
-            (Some(ours), Ok(Some(Head { manifest: head, .. }))) if head.generation > ours => {
+            (Some(ours), Ok(Some(ChainHead { manifest: head, .. }))) if head.generation > ours => {
                 self.fenced(&format!("it is at generation {} and this is {ours}", head.generation))
             }
             _ => halt,

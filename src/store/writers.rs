@@ -4,8 +4,8 @@
 //! in a request is left behind. What it may still write is an object that no manifest needs, or a manifest that whoever has
 //! the state by then finds in its way as any zombie's.
 
-use super::Store;
-use super::folder::Folder;
+use super::access::StoreAccess;
+use super::client::StoreClient;
 use super::retry::RetryPolicy;
 use crate::threads::{Stop, Worker, WorkerOptions};
 use minutely_dataflows::checkpoint::{Manifest, Object, ObjectRef, merge};
@@ -24,16 +24,16 @@ struct StoreWorker<T, R>(Worker<T, R>);
 impl<T: Send + 'static, R: Send + 'static> StoreWorker<T, R> {
     fn start(
         name: &str,
-        store: &Store,
+        store: &StoreAccess,
         wake: Wake,
-        mut work: impl FnMut(&Folder, T, &RetryPolicy) -> Result<R, Halt> + Send + 'static,
+        mut work: impl FnMut(&StoreClient, T, &RetryPolicy) -> Result<R, Halt> + Send + 'static,
     ) -> Result<Self, Halt> {
         let stop = Stop::new();
         let thread = format!("{name} {}", THREADS.fetch_add(1, Ordering::Relaxed));
         let policy = RetryPolicy::new(stop.clone(), store.limit, &store.health, thread, &store.place);
-        let folder = Folder::open(&store.place)?;
+        let client = StoreClient::open(&store.place)?;
         let options = WorkerOptions { name, queue: QUEUE, idle_every: None, drains: true, wake, stop };
-        let work = move |task: Option<T>| Ok(task.map(|task| work(&folder, task, &policy)).transpose()?);
+        let work = move |task: Option<T>| Ok(task.map(|task| work(&client, task, &policy)).transpose()?);
         Worker::start(options, work).map(StoreWorker)
     }
 
@@ -52,14 +52,14 @@ impl<T: Send + 'static, R: Send + 'static> StoreWorker<T, R> {
 pub(super) struct ObjectWriter(StoreWorker<Task, ObjectRef>);
 
 impl ObjectWriter {
-    pub(super) fn start(store: &Store, wake: Wake) -> Result<Self, Halt> {
-        let writer = StoreWorker::start("state", store, wake, |folder, task, policy| {
+    pub(super) fn start(store: &StoreAccess, wake: Wake) -> Result<Self, Halt> {
+        let writer = StoreWorker::start("state", store, wake, |client, task, policy| {
             let (name, bytes, entries) = match task {
                 Task::Write { name, draft } => (name, draft.encode(), draft.entries()),
                 Task::Merge { name, inputs, line } => {
-                    let read = |input| folder.object(input, policy);
+                    let read = |input| client.object(input, policy);
                     let inputs = inputs.iter().map(read).collect::<Result<Vec<_>, _>>();
-                    let inputs = inputs.map_err(|halt| folder.gone(&name, halt))?;
+                    let inputs = inputs.map_err(|halt| client.gone(&name, halt))?;
                     let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
                     let merged = merge(&inputs, line).and_then(|bytes| Ok((Object::open(&bytes)?.entries(), bytes)));
                     let (entries, bytes) = merged
@@ -67,7 +67,7 @@ impl ObjectWriter {
                     (name, bytes, entries)
                 }
             };
-            folder.write(&name, &bytes, policy)?;
+            client.write(&name, &bytes, policy)?;
             Ok(ObjectRef::of(name, &bytes, entries))
         });
         Ok(ObjectWriter(writer?))
@@ -91,18 +91,18 @@ pub(super) struct ManifestWriter {
 }
 
 impl ManifestWriter {
-    pub(super) fn start(store: &Store, from: &Manifest, wake: Wake) -> Result<Self, Halt> {
+    pub(super) fn start(store: &StoreAccess, from: &Manifest, wake: Wake) -> Result<Self, Halt> {
         let mut needed: Vec<String> = from.objects().map(|object| object.name.clone()).collect();
-        let mut oldest = Folder::open(&store.place)?.manifests()?.first().copied().unwrap_or(from.seq);
-        let writer = StoreWorker::start("manifests", store, wake, move |folder, next: Publication, policy| {
+        let mut oldest = StoreClient::open(&store.place)?.manifests()?.first().copied().unwrap_or(from.seq);
+        let writer = StoreWorker::start("manifests", store, wake, move |client, next: Publication, policy| {
             if let Some((name, bytes)) = &next.letters {
-                folder.write(name, bytes, policy)?;
+                client.write(name, bytes, policy)?;
             }
             let old = std::mem::replace(&mut needed, next.needed);
             let old: Vec<String> = old.into_iter().filter(|name| !needed.contains(name)).collect();
-            folder.publish(next.seq, &next.manifest, policy)?;
-            folder.forget(&old);
-            oldest = folder.collect(oldest, next.seq);
+            client.publish(next.seq, &next.manifest, policy)?;
+            client.forget(&old);
+            oldest = client.collect(oldest, next.seq);
             Ok(next.seq)
         });
         Ok(ManifestWriter { writer: writer?, published: from.seq })

@@ -16,14 +16,14 @@ const SERVER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where a state is.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
+pub(crate) enum StoreUri {
     /// A folder of this machine: a lock says who owns it.
     Folder(PathBuf),
     /// A store without locks, and its URL: who owns it publishes again and again.
     Remote(Arc<dyn ObjectStore>, String),
 }
 
-impl Place {
+impl StoreUri {
     /// What `--state` says, `none` apart. Looks at nothing but the environment, for what opens a bucket.
     ///
     /// # Errors
@@ -32,7 +32,7 @@ impl Place {
         const KNOWN: &str = "takes a folder, file:PATH, s3://bucket/prefix, or none";
         let folder = |path: &str| match path {
             "" => Err(format!("--state {text}: names no folder; it {KNOWN}")),
-            path => Ok(Place::Folder(PathBuf::from(path))),
+            path => Ok(StoreUri::Folder(PathBuf::from(path))),
         };
         match text.split_once(':') {
             Some(("file", path)) => match path.strip_prefix("//") {
@@ -45,7 +45,7 @@ impl Place {
                 match rest.strip_prefix("//").map(|rest| rest.split_once('/').unwrap_or((rest, ""))) {
                     Some((bucket, prefix)) if !bucket.is_empty() && !bucket.contains(['@', '?', ':']) => {
                         bucket_store(bucket, prefix)
-                            .map(|store| Place::Remote(store, text.to_owned()))
+                            .map(|store| StoreUri::Remote(store, text.to_owned()))
                             .map_err(|e| format!("--state {text}: {e}; AWS_* in the environment say what opens it"))
                     }
                     _ => Err(format!(
@@ -64,8 +64,8 @@ impl Place {
     /// The folder, if it is one.
     pub(crate) fn folder(&self) -> Option<&Path> {
         match self {
-            Place::Folder(path) => Some(path),
-            Place::Remote(..) => None,
+            StoreUri::Folder(path) => Some(path),
+            StoreUri::Remote(..) => None,
         }
     }
 
@@ -80,8 +80,8 @@ impl Place {
     /// 64 when the folder is none.
     pub(super) fn store(&self) -> Result<Arc<dyn ObjectStore>, Halt> {
         match self {
-            Place::Remote(store, _) => Ok(Arc::clone(store)),
-            Place::Folder(path) => match LocalFileSystem::new_with_prefix(path) {
+            StoreUri::Remote(store, _) => Ok(Arc::clone(store)),
+            StoreUri::Folder(path) => match LocalFileSystem::new_with_prefix(path) {
                 Ok(store) => Ok(Arc::new(store.with_fsync(true))),
                 Err(e) => Err(Halt::new(HaltKind::Usage, format!("--state {self}: {e}; choose another folder"))),
             },
@@ -91,17 +91,17 @@ impl Place {
     /// A file of it, for people.
     pub(super) fn file(&self, key: &str) -> String {
         match self {
-            Place::Folder(path) => path.join(key).display().to_string(),
-            Place::Remote(_, url) => format!("{}/{key}", url.trim_end_matches('/')),
+            StoreUri::Folder(path) => path.join(key).display().to_string(),
+            StoreUri::Remote(_, url) => format!("{}/{key}", url.trim_end_matches('/')),
         }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for StoreUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Folder(path) => path.display().fmt(f),
-            Place::Remote(_, url) => f.write_str(url),
+            StoreUri::Folder(path) => path.display().fmt(f),
+            StoreUri::Remote(_, url) => f.write_str(url),
         }
     }
 }
@@ -120,12 +120,12 @@ mod tests {
 
     #[test]
     fn a_state_is_a_folder_or_a_bucket() {
-        let folder = |text: &str| Place::parse(text).unwrap().folder().map(Path::to_owned);
+        let folder = |text: &str| StoreUri::parse(text).unwrap().folder().map(Path::to_owned);
         assert_eq!(folder("a/b c"), Some(PathBuf::from("a/b c")));
         assert_eq!(folder("file:a/b"), Some(PathBuf::from("a/b")));
         assert_eq!(folder("file:///a/b"), Some(PathBuf::from("/a/b")));
         assert_eq!(folder("./a:b"), Some(PathBuf::from("./a:b")));
-        let bucket = Place::parse("s3://bucket/jobs/ticks").unwrap();
+        let bucket = StoreUri::parse("s3://bucket/jobs/ticks").unwrap();
         assert!(bucket.folder().is_none() && bucket.to_string() == "s3://bucket/jobs/ticks");
         assert_eq!(bucket.file("manifest/1"), "s3://bucket/jobs/ticks/manifest/1");
         for (text, part) in [
@@ -137,7 +137,7 @@ mod tests {
             ("s3://", "s3://bucket/prefix"),
             ("s3://key:secret@bucket/x", "s3://bucket/prefix"),
         ] {
-            let mistake = Place::parse(text).unwrap_err();
+            let mistake = StoreUri::parse(text).unwrap_err();
             assert!(mistake.contains(part), "{text}: {mistake}");
         }
     }

@@ -1,0 +1,103 @@
+//! The lock of a state in a folder: one run at a time owns it.
+
+use minutely_dataflows::edge::{Halt, HaltKind};
+use minutely_dataflows::escape::shortened;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read, Write};
+use std::path::Path;
+
+/// Makes the folder and takes its lock, which is held for as long as the file is open. None: another run has it and is taken
+/// over, or the file system has no locks.
+///
+/// # Errors
+/// 64: the folder cannot be used. 69: the disk is full. 78: another run owns it.
+pub(super) fn acquire(path: &Path, take_over: bool) -> Result<Option<File>, Halt> {
+    let unusable = |e: std::io::Error| unusable(path, &e);
+    make_folder(path).map_err(unusable)?;
+    // What no manifest needs is deleted: never in a folder that is somebody else's.
+    let empty = std::fs::read_dir(path).map_err(unusable)?.next().is_none();
+    if !empty && !path.join("lock").exists() {
+        let why = format!("--state {}: holds what is no state of minutely; choose another folder", path.display());
+        return Err(Halt::new(HaltKind::Usage, why));
+    }
+    lock(path, take_over)
+}
+
+/// Makes the folder, and those it is in. It holds payloads and names, so its owner alone may read it.
+fn make_folder(path: &Path) -> std::io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(path) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
+/// Opens the lock's file, if it is a regular file: a link could lead to any file.
+fn open_lock(at: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // A pipe without a reader would be waited for.
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        options.mode(0o600).custom_flags(flags.bits().cast_signed());
+    }
+    let not_ours = || std::io::Error::other("its lock is no regular file: delete it, if no run of minutely made it");
+    let file = match options.open(at) {
+        Err(_) if at.is_symlink() => return Err(not_ours()),
+        opened => opened?,
+    };
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_ours()) }
+}
+
+/// Takes the lock, or says who has it.
+///
+/// # Errors
+/// As [`acquire`].
+pub(super) fn lock(path: &Path, take_over: bool) -> Result<Option<File>, Halt> {
+    let at = path.join("lock");
+    let fail = |e: std::io::Error| unusable(path, &e);
+    let mut file = open_lock(&at).map_err(fail)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) if take_over => {
+            tracing::warn!("{}: taken over; who has it can commit no more", path.display());
+            return Ok(None);
+        }
+        Err(TryLockError::WouldBlock) => {
+            let owner = owner(&file);
+            let why = format!(
+                "--state {}: {} owns it: stop that run, or give this one another --job; --take-over goes on with the \
+                 state of a run that hangs",
+                path.display(),
+                if owner.is_empty() { "another run" } else { &owner }
+            );
+            return Err(Halt::new(HaltKind::Fenced, why));
+        }
+        // A file system without locks: a second owner is noticed at its first manifest.
+        Err(TryLockError::Error(e)) => tracing::warn!("{}: cannot be locked: {e}", at.display()),
+    }
+    file.set_len(0).and_then(|()| writeln!(file, "process {}", std::process::id())).map_err(fail)?;
+    Ok(Some(file))
+}
+
+/// What the lock says of who has it, if that is no more than a line.
+fn owner(file: &File) -> String {
+    let mut text = Vec::new();
+    let read = file.take(200).read_to_end(&mut text);
+    read.map(|_| shortened(String::from_utf8_lossy(&text).trim())).unwrap_or_default()
+}
+
+fn unusable(path: &Path, e: &std::io::Error) -> Halt {
+    let path = path.display();
+    if matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+        return Halt::new(HaltKind::Unreachable, format!("--state {path}: {e}; see to the disk, then start again"));
+    }
+    Halt::new(HaltKind::Usage, format!("--state {path}: {e}; make it writable or choose another folder"))
+}
