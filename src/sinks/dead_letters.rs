@@ -7,12 +7,12 @@
 //!  "expected":"a number, or a string that is exactly one","found":"no such field"}
 //! ```
 //!
-//! `key` is there where the log has keys, `field` where one field is to blame. `raw_of_bytes` says how long a payload is of
+//! `key` is present where the log has keys, `field` where one field is to blame. `raw_of_bytes` is the length of a payload of
 //! which `raw` is only the beginning.
 //!
-//! The file is made with the first letter, so a run without any leaves none; each cut is durable before it is
-//! reported. What others wrote is never appended to: the caller names a fresh path, or one of which the state says how
-//! much of it is to be kept; what a crash left beyond that is cut off. It holds payloads, so its owner alone may read it.
+//! The file is made with the first dead letter, so a run without any leaves no file; each cut is durable before it is
+//! reported. Nothing is appended to a file of others: the caller names a fresh path, or one of which the state knows how
+//! much to keep; what a crash left beyond that is cut off. It holds payloads, so its owner alone may read it.
 
 use super::append::{self, Appender, FileClaim};
 use super::port::ProgressPort;
@@ -29,15 +29,15 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Dead letters' way out, and how it is.
+/// The open file of dead letters.
 pub(crate) struct OpenDeadLetters {
-    /// Where they are offered.
+    /// Where dead letters are offered.
     pub(crate) port: Box<dyn DeadLetterPort + Send>,
-    /// Whether they get through.
+    /// What is wrong with the file at present.
     pub(crate) health: Arc<Health>,
 }
 
-/// Would [`open`] do, leaving nothing behind? `data` is a folder of ours that may still be made.
+/// Checks that [`open`] would succeed; leaves nothing behind. `data` is a folder that may still be made.
 ///
 /// # Errors
 /// 64, with what to do.
@@ -45,8 +45,8 @@ pub(crate) fn check(path: &Path, data: &Path, keep: Option<u64>) -> Result<(), H
     append::look("dead letters", path, data, keep)
 }
 
-/// Opens the way to a file that is made with the first letter; its folder is made then, too. `take_over`: another run may
-/// have it, and hang.
+/// Starts the thread; file and folder are made with the first dead letter. `keep`: the bytes of the file that the state knows.
+/// `take_over`: another run may hang and still have the file open.
 ///
 /// # Errors
 /// 64 when the file has content already, or cannot be made.
@@ -62,11 +62,11 @@ pub(crate) fn open(path: &Path, wake: Wake, keep: Option<u64>, take_over: bool) 
         writer.file = Some(Appender::new(file, keep.unwrap_or(0), path, health.clone(), stop.clone()));
     }
     let work = move |cut: Option<(u64, Vec<DeadLetter>)>| {
-        let Some((at, letters)) = cut else {
+        let Some((at, dead_letters)) = cut else {
             writer.file.iter().for_each(Appender::idle);
             return Ok(None);
         };
-        let position = Some(writer.store(&letters)?);
+        let position = Some(writer.store(&dead_letters)?);
         Ok(Some(SinkProgress { at, position }))
     };
     let port = ProgressPort::start("dead-letters", wake, stop, work)?;
@@ -76,8 +76,8 @@ pub(crate) fn open(path: &Path, wake: Wake, keep: Option<u64>, take_over: bool) 
 struct DeadLetterQueue(ProgressPort<(u64, Vec<DeadLetter>)>);
 
 impl DeadLetterPort for DeadLetterQueue {
-    fn offer(&mut self, cut: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
-        self.0.offer((cut, letters)).map_err(|(_, letters)| letters)
+    fn offer(&mut self, cut: u64, dead_letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
+        self.0.offer((cut, dead_letters)).map_err(|(_, dead_letters)| dead_letters)
     }
 
     fn stored(&mut self) -> Result<Option<SinkProgress>, Halt> {
@@ -85,7 +85,7 @@ impl DeadLetterPort for DeadLetterQueue {
     }
 }
 
-/// Bytes of lines that are gathered before they are written: those of a whole cut would be in memory once more.
+/// Bytes of lines that are gathered before they are written: the lines of a whole cut would take its memory once more.
 const PIECE_BYTES: usize = 1 << 20;
 
 struct DeadLetterWriter {
@@ -97,9 +97,9 @@ struct DeadLetterWriter {
 }
 
 impl DeadLetterWriter {
-    /// Returns once they are durable, with how long the file is then.
-    fn store(&mut self, letters: &[DeadLetter]) -> Result<u64, WriterExit> {
-        if letters.is_empty() {
+    /// Returns once they are durable, with the length of the file in bytes.
+    fn store(&mut self, dead_letters: &[DeadLetter]) -> Result<u64, WriterExit> {
+        if dead_letters.is_empty() {
             return Ok(self.file.as_ref().map_or(0, Appender::len));
         }
         let file = match &mut self.file {
@@ -110,7 +110,7 @@ impl DeadLetterWriter {
             }
         };
         let mut lines = Vec::new();
-        for letter in letters {
+        for letter in dead_letters {
             serde_json::to_writer(&mut lines, &DeadLetterLine::of(letter))
                 .expect("memory takes it, and no key is other than text");
             lines.push(b'\n');
@@ -125,7 +125,7 @@ impl DeadLetterWriter {
     }
 }
 
-/// Makes the file, waiting while the disk is full. What the check at the start found may have changed: then it halts.
+/// Makes the file, waiting while the disk is full. The run ends where the path has become unusable since the start.
 fn create(path: &Path, claim: FileClaim, health: &Health, stop: &Stop) -> Result<File, WriterExit> {
     let mut backoff = Backoff::of_files();
     loop {
@@ -141,7 +141,7 @@ fn create(path: &Path, claim: FileClaim, health: &Health, stop: &Stop) -> Result
     }
 }
 
-/// A letter as it is written.
+/// A dead letter as it is written.
 #[derive(Serialize)]
 struct DeadLetterLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -26,7 +26,7 @@ impl LocalTarget {
     /// None for another scheme.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// All its mistakes.
     pub(super) fn parse(uri: &str) -> Option<Result<Self, Vec<String>>> {
         let (scheme, rest) = uri.split_once(':')?;
         let parsed = match scheme {
@@ -58,7 +58,7 @@ impl LocalTarget {
         }
     }
 
-    /// Is it the same place? Two tables of one database are not; whatever name its folder is given, a file is.
+    /// Do both write to one file or table? Two tables of one database are two; a folder may have several names.
     pub(super) fn shares_with(&self, other: &LocalTarget) -> bool {
         let file = |local: &LocalTarget| {
             let path = local.file()?;
@@ -72,7 +72,7 @@ impl LocalTarget {
         }
     }
 
-    /// Would [`LocalTarget::open`] do, leaving nothing behind?
+    /// Checks that [`LocalTarget::open`] would succeed; leaves nothing behind.
     ///
     /// # Errors
     /// 64 with what to do; 65 when the state says that there was more.
@@ -84,7 +84,7 @@ impl LocalTarget {
         }
     }
 
-    /// Opens it.
+    /// Opens the sink on a thread of its own.
     ///
     /// # Errors
     /// As [`LocalTarget::look`], and 69 where a database stays locked or the disk full.
@@ -111,12 +111,12 @@ impl LocalTarget {
     }
 }
 
-/// What every sink of this machine takes.
+/// Which rows every sink of this machine takes.
 pub(super) fn takes(emit: Emit) -> RowFilter {
     RowFilter { changes: emit == Emit::Changes, partial: true, open_every: 0 }
 }
 
-/// A path and the option after it, of which there is this one.
+/// A path and the options after it, of which one is known.
 fn path<'a>(text: &'a str, known: &str) -> Result<(PathBuf, Vec<(&'a str, &'a str)>), Vec<String>> {
     let (path, options) = match text.rsplit_once('?') {
         Some((path, options)) if options.is_empty() || options.contains('=') => (path, options),

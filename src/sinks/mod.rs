@@ -1,8 +1,8 @@
 //! Where rows go. Each sink works on a thread of its own; sinks do not know one another.
 //!
-//! In three steps: [`validate`] tells all mistakes in the words of the command line and looks at nothing else but the
-//! secrets; [`check`] looks whether it can work, leaving nothing behind; [`open`] begins. All sinks are checked before
-//! any is opened. From then on a sink holds what it was given, retries, and says in its [`crate::threads::Health`] what is wrong.
+//! In three steps: [`validate`] finds all mistakes of a URI and reads nothing but the secrets that it names; [`check`] finds
+//! out whether the sink would work and leaves nothing behind; [`open`] starts it. All sinks are checked before any is opened.
+//! From then on a sink keeps the rows that it was given, retries, and says in its [`crate::threads::Health`] what is wrong.
 
 mod append;
 mod csv;
@@ -51,7 +51,7 @@ impl SinkTarget {
     }
 }
 
-/// What the first `sqlite:` among these has stored, with windows like these.
+/// The stored rows of the first `sqlite:` among these, for reading.
 pub(crate) fn stored(uris: &[String], windowing: Windowing) -> Option<SqliteHistory> {
     let sqlite = |uri: &String| match LocalTarget::parse(uri)? {
         Ok(LocalTarget::Sqlite(target)) => Some(SqliteHistory::new(target, windowing)),
@@ -73,8 +73,8 @@ pub(crate) fn validate(uri: &str) -> Vec<String> {
     SinkTarget::parse(uri, &environment).err().unwrap_or_default()
 }
 
-/// What the sinks of a `--sink` take, in the order of [`open`]: known without opening any, so that every process of a
-/// cluster knows it. None for a URI with mistakes.
+/// Which rows the sinks of a `--sink` take, in the order of [`open`]: known without opening any, so that every process of a
+/// cluster knows it. Empty for a URI with mistakes.
 pub(crate) fn takes(uri: &str, emit: Emit) -> Vec<RowFilter> {
     match SinkTarget::parse(uri, &environment) {
         Ok(SinkTarget::Influx(_)) => influx::takes(emit),
@@ -83,7 +83,7 @@ pub(crate) fn takes(uri: &str, emit: Emit) -> Vec<RowFilter> {
     }
 }
 
-/// Do two of these write to one place, under two names? Looks at folders alone.
+/// Refuses two sinks that write to one file or table under two names. Reads the names of folders alone.
 ///
 /// # Errors
 /// 64, naming both.
@@ -99,7 +99,7 @@ pub(crate) fn distinct(uris: &[String]) -> Result<(), Halt> {
     Ok(())
 }
 
-/// A position of a sink's, as the state keeps it, for people.
+/// The position of a sink in the state, as people read it.
 pub(crate) fn shown_position(uri: &str, position: u64) -> String {
     match LocalTarget::parse(uri) {
         Some(Ok(LocalTarget::Csv(csv::CsvTarget { rotate: Some(_), .. }))) => {
@@ -110,10 +110,10 @@ pub(crate) fn shown_position(uri: &str, position: u64) -> String {
     }
 }
 
-/// Looks whether a sink can work, leaving nothing behind. A service that does not answer is a warning: its rows are held.
+/// Finds out whether a sink would work; leaves nothing behind. A server that does not answer is a warning: its rows wait.
 ///
 /// # Errors
-/// 64 with what to do; 69 for a database of this machine that stays locked.
+/// 64, with what to do; 69 for a database of this machine that stays locked.
 pub(crate) fn check(uri: &str, options: &SinkOptions) -> Result<(), Halt> {
     match parsed(uri)? {
         SinkTarget::LocalTarget(local) => local.look(options),
@@ -121,7 +121,7 @@ pub(crate) fn check(uri: &str, options: &SinkOptions) -> Result<(), Halt> {
     }
 }
 
-/// Opens a sink, checking it first where it is of this machine; `influxdb:` is two of them with `--emit changes`.
+/// Opens a sink; one of this machine is checked first. `influxdb:` is two sinks with `--emit changes`.
 ///
 /// # Errors
 /// As [`check`].

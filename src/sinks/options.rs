@@ -1,4 +1,4 @@
-//! What every sink is told when it opens, and what a sink at work is.
+//! What a sink is opened with, and what an open sink is.
 
 use super::append;
 use crate::clock::SystemClock;
@@ -11,54 +11,54 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// What `--emit` says: which rows sinks take.
+/// `--emit`: which rows sinks take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Emit {
     /// Every committed change.
     #[default]
     Changes,
-    /// One row a point, once it cannot change any more.
+    /// One row per window and symbol, once it cannot change any more.
     Final,
 }
 
-/// What every sink is told at the start.
+/// What every sink is opened with.
 #[derive(Clone)]
 pub(crate) struct SinkOptions {
     /// `--emit`.
     pub(crate) emit: Emit,
-    /// Are the columns of `--metrics market` on?
+    /// Rows have the columns of `--metrics market`.
     pub(crate) market: bool,
-    /// Windows and lateness: how minutes are written, and what a database must keep.
+    /// Windows and lateness: how a window's start is written, and how long a database must keep points.
     pub(crate) windowing: Windowing,
     /// How long a database of this machine may stay locked at the start, before the run ends with 69. Default: 30 s. A
     /// service is tried for a few seconds, and at most for this long.
     pub(crate) patience: Duration,
-    /// Called from a sink's thread when something was stored, when there is room again, and when it ended.
+    /// Called from a sink's thread when rows were stored, when there is room in its queue again, and when it ended.
     pub(crate) wake: Wake,
     /// The job's own folder, made when it is needed: `unwritable.jsonl` goes there.
     pub(crate) data: PathBuf,
-    /// The chain that an earlier run with the same state began at this sink ([`OpenSink::chain`]); none begins one.
+    /// The chain that an earlier run with the same state began at this sink ([`OpenSink::chain`]); without one, a chain is
+    /// begun.
     pub(crate) chain: Option<u64>,
-    /// How many bytes of the sink's file the state knows, or which version of its database; none for one that is not the
-    /// state's.
+    /// How many bytes of the sink's file the state knows, or which manifest of its database; none for a sink that the state
+    /// does not know.
     pub(crate) position: Option<u64>,
-    /// How often the chain was restarted.
+    /// Times that the chain was restarted.
     pub(crate) generation: u64,
-    /// `--take-over`: another run may have the sink's file, and hang.
+    /// `--take-over`: another run may hang and still have the sink's file open.
     pub(crate) take_over: bool,
     /// The state that an earlier run left.
     pub(crate) left: Option<PriorState>,
-    /// Who writes: another job's place is refused.
+    /// The job that writes: what belongs to another job is refused.
     pub(crate) owner: Owner,
-    /// `--take-sink`: a place that another job wrote becomes this one's.
+    /// `--take-sink`: a table or series of another job becomes this job's.
     pub(crate) take_sink: bool,
-    /// Set once the workers run: until then a sink that is dropped leaves nothing behind.
+    /// Set once the workers run: a sink that is dropped before leaves nothing behind.
     pub(crate) begun: Arc<AtomicBool>,
-    /// The clock.
     pub(crate) clock: SystemClock,
 }
 
-/// The job that a place for rows belongs to: two jobs in one place would overwrite each other's final rows.
+/// The job that a table or series belongs to: two jobs in one would overwrite each other's final rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Owner {
     /// The job's name.
@@ -73,46 +73,47 @@ impl SinkOptions {
     }
 }
 
-/// A state, to a sink that goes on with it.
+/// The state that a run resumes from, as a sink needs to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PriorState {
-    /// Where it is, for people.
+    /// Where it is, as messages name it.
     pub(crate) place: String,
     /// The number of its newest manifest: nothing that a sink has can be of a later one.
     pub(crate) seq: u64,
 }
 
-/// A sink at work. Dropping it ends its thread.
+/// An open sink. Dropping it ends its thread.
 pub(crate) struct OpenSink {
-    /// For log lines; no secret in it.
+    /// For log lines; without secrets.
     pub(crate) name: String,
-    /// What it takes.
+    /// Which rows it takes.
     pub(crate) takes: RowFilter,
-    /// Where it takes it.
+    /// Where rows are offered.
     pub(crate) port: Box<dyn SinkPort + Send>,
-    /// How it is.
+    /// What is wrong with it at present.
     pub(crate) health: Arc<Health>,
-    /// Which chain its rows carry, where rows have versions: the state keeps it for restarts.
+    /// The chain in the version of its rows, which the state keeps for restarts; none where rows have no version.
     pub(crate) chain: Option<u64>,
 }
 
-/// A place for rows, on a thread of its own, where it may block, retry and wait.
+/// Writes rows, on a thread of its own, where it may block, retry and wait.
 pub(crate) trait RowWriter: Send {
-    /// RowFilter rows, ascending by (minute, symbol) within a round. They need not be durable yet. `seq` is the version of
-    /// the manifest that committed them.
+    /// Takes rows, ascending by (minute, symbol) within a round. They need not be durable yet. `seq` is the number of the
+    /// manifest that committed them.
     ///
     /// # Errors
-    /// When no retry is of use, or it was told to stop.
+    /// When retrying is no use, or it was told to stop.
     fn rows(&mut self, seq: u64, rows: &[Row]) -> Result<(), WriterExit>;
 
-    /// The round is complete: returns once all its rows are durable, or recorded as unwritable. Says, where a restart can
-    /// tell by it whether all of that is still there, how long the file is then, in bytes, or the version of a database.
+    /// The round is complete: returns once all its rows are durable, or recorded as unwritable. Returns the position by which a
+    /// restart can tell whether all of that is still there: the length of a file in bytes, or the newest manifest in a
+    /// database; none where there is neither.
     ///
     /// # Errors
-    /// When no retry is of use, or it was told to stop.
+    /// When retrying is no use, or it was told to stop.
     fn store(&mut self) -> Result<Option<u64>, WriterExit>;
 
-    /// The thread begins, or nothing came for a few seconds: is the place there? What it finds is for its health.
+    /// The thread begins, or no batch came for a few seconds: checks the target and updates the health.
     ///
     /// # Errors
     /// When it was told to stop.

@@ -1,5 +1,5 @@
-//! `stdout:`, `stdout:json`: rows as CSV or as JSON lines for a pipe. Stored means written. When the reader has gone, everything counts as stored and
-//! [`Health::closed`] says so: the run then ends with 0, as `head` expects of those before it.
+//! `stdout:`, `stdout:json`: rows as CSV or as JSON lines for a pipe. Stored means written. When the reader has closed the
+//! pipe, everything counts as stored and [`Health::closed`] says so: the run then ends with 0, as is usual before `head`.
 
 use super::options::{RowWriter, SinkOptions};
 use crate::text::{CsvText, JsonText};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// Bytes that are gathered before they are written.
 const GATHER_BYTES: usize = 64 * 1024;
 
-/// How rows are written.
+/// The form of rows on standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StdoutFormat {
     Csv,
@@ -37,8 +37,8 @@ pub(super) struct StdoutWriter<W> {
     stop: Stop,
 }
 
-/// Can rows be written there? A standard output that was closed is `/dev/null` by now, opened to read and to write:
-/// Rust's start does that, lest another file get its number.
+/// Checks that rows can be written there. A standard output that was closed is `/dev/null`, opened to read and to write:
+/// Rust's start-up does that, so that no other file gets its number.
 ///
 /// # Errors
 /// 64, with what to do.
@@ -54,7 +54,7 @@ pub(super) fn look(out: impl AsFd) -> Result<(), Halt> {
     }
 }
 
-/// The process's standard output, unbuffered: what a write took is known also when it fails half-way.
+/// The process's standard output, unbuffered: how much was written is known also when a write fails half-way.
 ///
 /// # Errors
 /// When there is none.
@@ -96,7 +96,7 @@ impl<W: Write + Send> StdoutWriter<W> {
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == ErrorKind::BrokenPipe => self.health.set_closed(),
                 Ok(_) => {
-                    self.health.set_trouble("standard output takes nothing".to_owned());
+                    self.health.set_trouble("standard output takes no bytes".to_owned());
                     backoff.wait(&self.stop)?;
                 }
                 Err(e) => {
@@ -132,7 +132,7 @@ mod tests {
     use std::io;
     use std::path::Path;
 
-    /// RowFilter three bytes at a time, failing now and then; a broken pipe after so many.
+    /// Takes three bytes at a time, failing now and then; a broken pipe after `breaks_at` bytes.
     struct Pipe {
         got: Vec<u8>,
         breaks_at: usize,

@@ -1,15 +1,15 @@
-//! `minutely state check`: everything that a state needs is read and counted anew. It may be another run's: nothing is
-//! locked or written, and what that run collects meanwhile is not missed.
+//! `minutely state check`: reads all that a state needs and counts it again. Another run may own it: nothing is locked or
+//! written, and what that run deletes meanwhile is not missed.
 
 use super::client::{StoreClient, StoreFault, object_key, oldest_kept};
 use super::uri::StoreUri;
 use minutely_dataflows::checkpoint::{Audit, Manifest, WindowTotals};
 use minutely_dataflows::edge::{Halt, HaltKind};
 
-/// How often an owner may delete what is about to be read, each time with a newer manifest.
+/// Times that an owner may delete an object that is about to be read, each time with a newer manifest.
 const ATTEMPTS: usize = 100;
 
-/// What a state was found to be.
+/// What a check found.
 pub(crate) struct CheckReport {
     /// The newest manifest.
     pub(crate) head: Manifest,
@@ -18,9 +18,9 @@ pub(crate) struct CheckReport {
     /// Objects that it needs, and their bytes.
     pub(crate) objects: usize,
     pub(crate) bytes: u64,
-    /// What the windows in them hold.
+    /// Records and windows in the objects.
     pub(crate) held: WindowTotals,
-    /// Each file that is not what was written, and how.
+    /// Each damaged file, and what is wrong with it.
     pub(crate) damages: Vec<(String, String)>,
 }
 
@@ -31,10 +31,10 @@ impl CheckReport {
     }
 }
 
-/// Reads all of it; none: nothing is there.
+/// Reads all of a state; none if there is none.
 ///
 /// # Errors
-/// 65: there is no head to go by. 69: the store does not answer.
+/// 65: the newest manifest is damaged. 69: the store does not answer.
 pub(crate) fn check(place: &StoreUri) -> Result<Option<CheckReport>, Halt> {
     if place.is_missing() {
         return Ok(None);
@@ -50,10 +50,10 @@ pub(crate) fn check(place: &StoreUri) -> Result<Option<CheckReport>, Halt> {
                 continue;
             }
             match client.get(&key)? {
-                None => gone.push(client.not(&key, "is not there")),
+                None => gone.push(client.fault(&key, "is not there")),
                 Some(bytes) => {
                     let outcome = audit.add(&head, object, &bytes);
-                    wrongs.extend(outcome.err().map(|damage| client.not(&key, damage.to_string())));
+                    wrongs.extend(outcome.err().map(|damage| client.fault(&key, damage.to_string())));
                 }
             }
         }
@@ -71,6 +71,6 @@ pub(crate) fn check(place: &StoreUri) -> Result<Option<CheckReport>, Halt> {
             head,
         }));
     }
-    let why = format!("state {place}: goes on faster than it can be read; check a copy of it, or try again");
+    let why = format!("state {place}: is written faster than it can be read; check a copy of it, or try again");
     Err(Halt::new(HaltKind::Unreachable, why))
 }

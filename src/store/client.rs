@@ -1,5 +1,5 @@
-//! The store, through `object_store`: each call blocks its thread, which is one of the state's own, or the main one
-//! before the run begins.
+//! One thread's access to the store, through `object_store`: each call blocks its thread, which is one of the state's own, or
+//! the main thread before the run begins.
 
 use super::retry::RetryPolicy;
 use super::uri::StoreUri;
@@ -12,10 +12,10 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Manifests that are kept, so that nobody who was taken over can create one of their numbers again.
+/// Manifests that are kept, so that a run that was taken over cannot create one of their numbers again.
 pub(super) const KEPT: u64 = 100;
 
-/// One thread's way to the store.
+/// One thread's access to the store.
 pub(super) struct StoreClient {
     store: Arc<dyn ObjectStore>,
     place: StoreUri,
@@ -26,14 +26,14 @@ pub(super) struct StoreClient {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ChainHead {
     pub(super) manifest: Manifest,
-    /// Of its bytes.
+    /// XXH3-128 of its bytes, in hexadecimal.
     pub(super) hash: String,
 }
 
-/// What is not what was written.
+/// A file that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StoreFault {
-    /// The file, for people.
+    /// The file, as messages name it.
     pub(super) file: String,
     pub(super) what: String,
     newer: bool,
@@ -79,12 +79,12 @@ impl StoreClient {
         Halt::new(HaltKind::Unreachable, format!("state {}: {e}; {way_out}, then start again", self.place))
     }
 
-    fn wrong(&self, key: &Key, damage: &Damage) -> StoreFault {
-        StoreFault { newer: damage.is_newer(), ..self.not(key, damage.to_string()) }
+    fn damage(&self, key: &Key, damage: &Damage) -> StoreFault {
+        StoreFault { newer: damage.is_newer(), ..self.fault(key, damage.to_string()) }
     }
 
-    /// This file is not what it was.
-    pub(super) fn not(&self, key: &Key, what: impl Into<String>) -> StoreFault {
+    /// What is wrong with this file.
+    pub(super) fn fault(&self, key: &Key, what: impl Into<String>) -> StoreFault {
         StoreFault::new(self.place.file(key.as_ref()), what)
     }
 
@@ -102,7 +102,7 @@ impl StoreClient {
         }
     }
 
-    /// What is there, if something is.
+    /// The bytes of a file; none if it is missing.
     pub(super) fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, Halt> {
         self.fetch(key).map_err(|e| self.unreachable(&e))
     }
@@ -115,18 +115,18 @@ impl StoreClient {
         }
     }
 
-    /// When it was written, in seconds since 1970, by the store's clock; none: it is not there.
+    /// When a file was written, in seconds since 1970, by the store's clock; none if it is missing.
     pub(super) fn written_at(&self, key: &Key) -> Result<Option<i64>, Halt> {
         let meta = self.stat(key).map_err(|e| self.unreachable(&e))?;
         Ok(meta.map(|meta| meta.last_modified.timestamp()))
     }
 
-    /// Tries until it succeeds, or the time of its policy is over.
-    fn patiently<T>(&self, policy: &RetryPolicy, attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Halt> {
+    /// Tries until it succeeds, or the policy ends.
+    fn retry<T>(&self, policy: &RetryPolicy, attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Halt> {
         policy.until_done(attempt).map_err(|e| self.unreachable(&e))
     }
 
-    /// False: it is still there, which is left for another time. What is not there need not be deleted.
+    /// Deletes a file. False: it is still there, which does no harm.
     fn delete(&self, key: &Key) -> bool {
         match self.runtime.block_on(self.store.delete(key)) {
             Ok(()) | Err(Error::NotFound { .. }) => true,
@@ -148,8 +148,8 @@ impl StoreClient {
             Err(Error::AlreadyExists { .. }) => Ok(()),
             other => {
                 let why = format!(
-                    "--state {}: creates what exists already ({other:?}), so two runs could not be told apart: choose \
-                     another place",
+                    "--state {}: overwrites a file when told to create it ({other:?}), so two runs could both commit: \
+                     choose another store",
                     self.place
                 );
                 Err(Halt::new(HaltKind::Usage, why))
@@ -170,20 +170,19 @@ impl StoreClient {
         Ok(self.list("manifest")?.into_iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    /// The numbers of all manifests that are there. Never more than [`KEPT`] and a few, so that listing them costs no
-    /// more than a hint would that cannot be trusted. Whoever lists while another run goes on may see an older head: it
-    /// can only look, for to go on it would have to create a number that is taken.
+    /// The numbers of all manifests that are there: [`KEPT`] and a few, so listing them is cheap. A list that is read while
+    /// another run publishes may lack its newest: harmless, because the next manifest would need a number that is taken.
     pub(super) fn manifests(&self) -> Result<BTreeSet<u64>, Halt> {
         self.numbers().map_err(|e| self.unreachable(&e))
     }
 
-    /// The newest manifest. Never an older one in its place.
+    /// The newest manifest; never an older one if that is damaged.
     pub(super) fn head(&self) -> Result<Option<ChainHead>, Halt> {
         let Some(seq) = self.manifests()?.last().copied() else {
             if self.names("object")?.is_empty() {
                 return Ok(None);
             }
-            return Err(self.not(&Key::from("manifest"), "holds no manifest, and there are objects").halt());
+            return Err(self.fault(&Key::from("manifest"), "has no manifest, and there are objects").halt());
         };
         match self.manifest(seq)? {
             Ok(head) => Ok(Some(head)),
@@ -194,16 +193,16 @@ impl StoreClient {
     /// A manifest, or what is wrong with it.
     fn manifest(&self, seq: u64) -> Result<Result<ChainHead, StoreFault>, Halt> {
         let key = manifest_key(seq);
-        let Some(bytes) = self.get(&key)? else { return Ok(Err(self.not(&key, "is not there"))) };
+        let Some(bytes) = self.get(&key)? else { return Ok(Err(self.fault(&key, "is not there"))) };
         Ok(match Manifest::decode(&bytes) {
             Ok(manifest) if manifest.seq == seq => Ok(ChainHead { manifest, hash: hash(&bytes) }),
-            Ok(manifest) => Err(self.not(&key, format!("is manifest {}", manifest.seq))),
-            Err(damage) => Err(self.wrong(&key, &damage)),
+            Ok(manifest) => Err(self.fault(&key, format!("is manifest {}", manifest.seq))),
+            Err(damage) => Err(self.damage(&key, &damage)),
         })
     }
 
-    /// All that is wrong with the manifests that are kept up to this one: each is whole and names its parent. Those that
-    /// are collected meanwhile are not missed.
+    /// All that is wrong with the kept manifests up to this one: each must be whole and name its parent. Manifests that their
+    /// owner deletes meanwhile are not missed.
     pub(super) fn chain(&self, head: u64) -> Result<Vec<StoreFault>, Halt> {
         let mut wrongs = Vec::new();
         let mut parent: Option<Result<String, ()>> = None;
@@ -215,11 +214,11 @@ impl StoreClient {
                     let fits = match &parent {
                         None => named.is_some() == (seq > 1),
                         Some(Ok(hash)) => named == Some(hash),
-                        Some(Err(())) => true, // that one is told already
+                        Some(Err(())) => true, // that one is reported already
                     };
                     if !fits {
                         let what = format!("does not follow the manifest {} that is there", seq - 1);
-                        wrongs.push(self.not(&manifest_key(seq), what));
+                        wrongs.push(self.fault(&manifest_key(seq), what));
                     }
                     parent = Some(Ok(hash));
                 }
@@ -235,37 +234,36 @@ impl StoreClient {
         Ok(wrongs)
     }
 
-    /// An object, as it was written.
+    /// An object's bytes, checked against its size and hash.
     pub(super) fn object(&self, object: &ObjectRef, policy: &RetryPolicy) -> Result<Vec<u8>, Halt> {
         let key = object_key(&object.name);
-        let bytes =
-            self.patiently(policy, || self.fetch(&key))?.ok_or_else(|| self.not(&key, "is not there").halt())?;
-        object.check(&bytes).map_err(|damage| self.wrong(&key, &damage).halt())?;
+        let bytes = self.retry(policy, || self.fetch(&key))?.ok_or_else(|| self.fault(&key, "is not there").halt())?;
+        object.check(&bytes).map_err(|damage| self.damage(&key, &damage).halt())?;
         Ok(bytes)
     }
 
-    /// Writes an object; again is harmless, its name and bytes are the same.
+    /// Writes an object. Retrying is safe: its name and bytes are the same.
     pub(super) fn write(&self, name: &str, bytes: &[u8], policy: &RetryPolicy) -> Result<(), Halt> {
-        self.patiently(policy, || self.put(&object_key(name), bytes, PutMode::Overwrite))
+        self.retry(policy, || self.put(&object_key(name), bytes, PutMode::Overwrite))
     }
 
-    /// Has a manifest committed: what is old may go after that.
+    /// Commits a manifest. What only older manifests need may be deleted after that.
     pub(super) fn publish(&self, seq: u64, bytes: &[u8], policy: &RetryPolicy) -> Result<(), Halt> {
         let key = manifest_key(seq);
         let mut step = PublishStep::Create;
         loop {
             let reply = match &step {
-                PublishStep::Create => self.patiently(policy, || match self.put(&key, bytes, PutMode::Create) {
+                PublishStep::Create => self.retry(policy, || match self.put(&key, bytes, PutMode::Create) {
                     Ok(()) => Ok(StoreReply::Created),
                     Err(Error::AlreadyExists { .. }) => Ok(StoreReply::Exists),
                     Err(e) => Err(e),
                 })?,
-                PublishStep::ReadBack => self.patiently(policy, || match self.fetch(&key)? {
+                PublishStep::ReadBack => self.retry(policy, || match self.fetch(&key)? {
                     Some(there) if there == bytes => self.sync(&key).map(|()| StoreReply::Ours(true)),
                     _ => Ok(StoreReply::Ours(false)), // or it was collected since
                 })?,
                 PublishStep::FindNewest => {
-                    let newest = self.patiently(policy, || self.numbers())?.last().copied();
+                    let newest = self.retry(policy, || self.numbers())?.last().copied();
                     StoreReply::Newest(newest.unwrap_or(0))
                 }
                 PublishStep::Collect => return Ok(()),
@@ -275,8 +273,8 @@ impl StoreClient {
         }
     }
 
-    /// Why an object is not there that this run needs: another run that goes on with the state deletes what it needs no
-    /// more. `name`: an object's of this run, so it begins with its generation.
+    /// Why an object that this run needs is missing: another run that resumed from the state deletes what it does not need.
+    /// `name`: of an object of this run, so it begins with this run's generation.
     pub(super) fn gone(&self, name: &str, halt: Halt) -> Halt {
         let ours = name.split('-').next().and_then(|generation| generation.parse::<u64>().ok());
         match (ours, self.head()) {
@@ -287,7 +285,7 @@ impl StoreClient {
         }
     }
 
-    /// Makes durable what is there of an attempt whose answer was lost, or whose folder could not be synchronized then.
+    /// Makes a file durable whose writing got no answer, or whose folder could not be synchronized then.
     fn sync(&self, key: &Key) -> Result<(), Error> {
         let Some(folder) = self.place.folder() else { return Ok(()) };
         let file = folder.join(key.as_ref());
@@ -296,18 +294,18 @@ impl StoreClient {
         synced.map_err(|e| Error::Generic { store: "fsync", source: Box::new(e) })
     }
 
-    /// Another run has it.
+    /// Another run owns the state.
     pub(super) fn owned(&self, how: &str) -> Halt {
         let why = format!(
-            "--state {}: another run owns it ({how}): stop that run, or give this one another --job; --take-over goes on \
-             with the state of a run that hangs",
+            "--state {}: another run owns it ({how}): stop that run, or give this one another --job; --take-over resumes \
+             the state of a run that hangs",
             self.place
         );
         Halt::new(HaltKind::Fenced, why)
     }
 
     fn fenced(&self, what: &str) -> Halt {
-        let why = format!("--state {}: another run has gone on with it ({what}), and this one ends", self.place);
+        let why = format!("--state {}: another run has taken it over ({what}), so this one ends", self.place);
         Halt::new(HaltKind::Fenced, why)
     }
 
@@ -318,13 +316,13 @@ impl StoreClient {
         }
     }
 
-    /// Deletes the manifests from `from` on that are too old beside `head`, the oldest first and with no gap: whoever was
-    /// taken over must not find a parent for a number that is free again. Says which is the next to go.
+    /// Deletes the manifests from `from` on that are too old beside `head`, the oldest first and without a gap: a run that was
+    /// taken over must not find a parent for a number that is free again. Returns the next to be deleted.
     pub(super) fn collect(&self, from: u64, head: u64) -> u64 {
         (from..oldest_kept(head)).find(|seq| !self.delete(&manifest_key(*seq))).unwrap_or(from.max(oldest_kept(head)))
     }
 
-    /// Deletes the objects that a run before this one began and no manifest needs.
+    /// Deletes the objects of earlier runs that no manifest needs.
     pub(super) fn keep_only(&self, needed: &BTreeSet<String>) {
         let names = self.names("object").unwrap_or_default();
         for name in names.iter().filter(|name| !needed.contains(*name)) {
@@ -332,7 +330,7 @@ impl StoreClient {
         }
     }
 
-    /// Deletes what a run that was killed had half written (`NAME#1`, which nothing lists). For whoever is alone.
+    /// Deletes files that a killed run had half written (`NAME#1`, which the store does not list). For the owner of the lock.
     pub(super) fn sweep(&self) {
         let Some(folder) = self.place.folder() else { return };
         let half = |name: &str| {

@@ -14,10 +14,11 @@ use std::path::Path;
 pub(super) fn acquire(path: &Path, take_over: bool) -> Result<Option<File>, Halt> {
     let unusable = |e: std::io::Error| unusable(path, &e);
     make_folder(path).map_err(unusable)?;
-    // What no manifest needs is deleted: never in a folder that is somebody else's.
+    // Objects that no manifest needs are deleted: never in a folder of others.
     let empty = std::fs::read_dir(path).map_err(unusable)?.next().is_none();
     if !empty && !path.join("lock").exists() {
-        let why = format!("--state {}: holds what is no state of minutely; choose another folder", path.display());
+        let why =
+            format!("--state {}: has other files than a state of minutely; choose another folder", path.display());
         return Err(Halt::new(HaltKind::Usage, why));
     }
     lock(path, take_over)
@@ -48,7 +49,7 @@ fn open_lock(at: &Path) -> std::io::Result<File> {
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         options.mode(0o600).custom_flags(flags.bits().cast_signed());
     }
-    let not_ours = || std::io::Error::other("its lock is no regular file: delete it, if no run of minutely made it");
+    let not_ours = || std::io::Error::other("its lock is not a regular file; delete it if no run of minutely made it");
     let file = match options.open(at) {
         Err(_) if at.is_symlink() => return Err(not_ours()),
         opened => opened?,
@@ -67,13 +68,13 @@ pub(super) fn lock(path: &Path, take_over: bool) -> Result<Option<File>, Halt> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) if take_over => {
-            tracing::warn!("{}: taken over; who has it can commit no more", path.display());
+            tracing::warn!("{}: taken over; the run that owned it can commit no more", path.display());
             return Ok(None);
         }
         Err(TryLockError::WouldBlock) => {
             let owner = owner(&file);
             let why = format!(
-                "--state {}: {} owns it: stop that run, or give this one another --job; --take-over goes on with the \
+                "--state {}: {} owns it: stop that run, or give this one another --job; --take-over resumes the \
                  state of a run that hangs",
                 path.display(),
                 if owner.is_empty() { "another run" } else { &owner }
@@ -87,7 +88,7 @@ pub(super) fn lock(path: &Path, take_over: bool) -> Result<Option<File>, Halt> {
     Ok(Some(file))
 }
 
-/// What the lock says of who has it, if that is no more than a line.
+/// The owner that the lock's file names, at most 200 bytes of it.
 fn owner(file: &File) -> String {
     let mut text = Vec::new();
     let read = file.take(200).read_to_end(&mut text);

@@ -1,17 +1,18 @@
-//! Where checkpoints are kept (section 3): a folder with objects and a chain of manifests.
+//! The state store (section 3): a folder or bucket with objects and a chain of manifests.
 //!
 //! ```text
-//!   state/lock                  the owner, for its life
+//!   state/lock                  held by the owner while it runs
 //!   state/object/000002-001-…   objects: written once, named by generation
 //!   state/manifest/000…017      manifests: created once, each naming its parent's hash
 //! ```
 //!
 //! A manifest is committed when it was created and is, looked up after that, the newest
-//! ([`minutely_dataflows::checkpoint::Step`]). What a manifest needed and its child does not is deleted; the last manifests
-//! stay, so that a run that was taken over cannot create one of their numbers again. Trouble with the disk is waited out.
+//! ([`minutely_dataflows::checkpoint::PublishStep`]). Objects that a manifest needed and its child does not are deleted; the
+//! last manifests stay, so that a run that was taken over cannot create one of their numbers again. While the disk or server
+//! fails, writes are retried.
 //!
-//! What it does not promise: anything against somebody who changes files by hand, or who restores an older copy (sinks
-//! notice some of that: [`crate::sinks`]). Damage is found by hashes and named.
+//! Does not promise anything against files that are changed by hand, nor against an older copy that is restored (sinks notice
+//! some of that). Damage is found by hashes and named.
 
 mod access;
 mod check;
@@ -36,29 +37,29 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a store without locks must not have moved before somebody else begins: its owner publishes at least every
-/// ten seconds.
+/// How long a store without locks must have been silent before another run may own it: its owner publishes at least every ten
+/// seconds.
 pub(crate) const SILENCE: Duration = Duration::from_secs(12);
 
-/// A state that was found, and is this run's to go on with.
+/// A state that this run owns, before its first manifest.
 pub(crate) struct OwnedStore {
-    /// For the workers.
+    /// For the workers' objects.
     pub(crate) store: Arc<dyn StateStore>,
-    /// The newest manifest, if there is one.
+    /// The newest manifest; none in a new state.
     pub(crate) head: Option<Manifest>,
-    /// How the store is.
+    /// What is wrong with the store at present.
     pub(crate) health: Arc<StoreHealth>,
-    /// The hash of the newest manifest as it was written, which may have been by an older version.
+    /// The hash of the newest manifest's bytes, which an older version may have written.
     parent: Option<String>,
-    ours: StoreAccess,
-    /// Held for the owner's life.
+    access: StoreAccess,
+    /// Held for as long as this run owns the state; none in a bucket.
     _lock: Option<File>,
 }
 
-/// Opens the state as its owner. `limit`: how long trouble with the store is waited out; none for ever.
+/// Opens the state as its owner. `limit`: how long writes are retried while the store fails; none: without end.
 ///
 /// # Errors
-/// 64: the place cannot be used. 65: what is there is damaged. 69: it does not answer. 78: another run owns it.
+/// 64: it cannot be used. 65: it is damaged. 69: it does not answer. 78: another run owns it.
 pub(crate) fn open(place: &StoreUri, take_over: bool, limit: Option<Duration>) -> Result<OwnedStore, Halt> {
     let lock = match place {
         StoreUri::Folder(path) => acquire(path, take_over)?,
@@ -77,17 +78,16 @@ pub(crate) fn open(place: &StoreUri, take_over: bool, limit: Option<Duration>) -
         if let Some(wrong) = client.chain(manifest.seq)?.first() {
             return Err(wrong.halt());
         }
-        // Workers read them again, and so often that once more costs little: what is damaged is to be known before
-        // anything is changed, and before files are cut back.
+        // Workers read them again; damage is to be known before anything is changed, and before files are cut back.
         manifest.objects().try_for_each(|object| client.object(object, &RetryPolicy::once()).map(drop))?;
     }
     let (head, parent) = head.map(|ChainHead { manifest, hash }| (manifest, hash)).unzip();
-    let ours = StoreAccess { place: place.clone(), limit, health: Arc::default() };
-    let health = Arc::clone(&ours.health);
-    Ok(OwnedStore { head, parent, store: Arc::new(ours.clone()), health, ours, _lock: lock })
+    let access = StoreAccess { place: place.clone(), limit, health: Arc::default() };
+    let health = Arc::clone(&access.health);
+    Ok(OwnedStore { head, parent, store: Arc::new(access.clone()), health, access, _lock: lock })
 }
 
-/// Looks whether the chain moves, where there is no lock.
+/// Where there is no lock: refuses a chain that grows within `silence`.
 fn wait_for_silent_owner(client: &StoreClient, silence: Duration) -> Result<(), Halt> {
     let seq = || Ok::<_, Halt>(client.manifests()?.last().copied());
     let Some(before) = seq()? else { return Ok(()) };
@@ -101,7 +101,7 @@ fn wait_for_silent_owner(client: &StoreClient, silence: Duration) -> Result<(), 
     Ok(())
 }
 
-/// The newest manifest of a state that may be another run's, or not there at all. Leaves nothing behind.
+/// The newest manifest of a state that another run may own; none if there is no state. Leaves nothing behind.
 ///
 /// # Errors
 /// As [`open`].
@@ -112,10 +112,10 @@ pub(crate) fn peek(place: &StoreUri) -> Result<Option<Manifest>, Halt> {
     Ok(StoreClient::open(place)?.head()?.map(|head| head.manifest))
 }
 
-/// Is this still the newest manifest?
+/// Checks that this still is the newest manifest.
 ///
 /// # Errors
-/// As [`open`], and 78 when another run has gone on.
+/// As [`open`], and 78 when another run has published since.
 pub(crate) fn head_unchanged(place: &StoreUri, seq: u64) -> Result<(), Halt> {
     let client = StoreClient::open(place)?;
     match client.manifests()?.last().copied() {
@@ -138,34 +138,34 @@ pub(crate) fn head_with_time(place: &StoreUri) -> Result<Option<(Manifest, Optio
     Ok(Some((manifest, written_at)))
 }
 
-/// Opens a state that process 0 of this run owns.
+/// The newest manifest of a state that process 0 of this run owns.
 ///
 /// # Errors
 /// As [`open`], and 64 where there is none.
 pub(crate) fn follow(place: &StoreUri) -> Result<Manifest, Halt> {
     StoreClient::open(place)?.head()?.map(|head| head.manifest).ok_or_else(|| {
-        let why = format!("--state {place}: process 0 has no state there: all processes are to see one place");
+        let why =
+            format!("--state {place}: process 0 has no state there; give all processes the same folder or bucket");
         Halt::new(HaltKind::Usage, why)
     })
 }
 
-/// For the workers of this process, whose process 0 owns the state.
+/// The store, for the workers of a process whose process 0 owns the state.
 pub(crate) fn store(place: &StoreUri, limit: Option<Duration>) -> Arc<dyn StateStore> {
     Arc::new(StoreAccess { place: place.clone(), limit, health: Arc::default() })
 }
 
-/// Moves a state aside, so that the next run begins a new chain. Says where it is now. `stamp`: what nothing there is
-/// called after yet.
+/// Moves a state aside, so that the next run begins a new chain. Returns the new path, which ends in `stamp`.
 ///
 /// # Errors
 /// 64: there is none, or it cannot be moved. 78: a run owns it.
 pub(crate) fn rebuild(place: &StoreUri, stamp: &str) -> Result<PathBuf, Halt> {
     let usage = |why: String| Halt::new(HaltKind::Usage, format!("state {place}: {why}"));
     let Some(path) = place.folder() else {
-        return Err(usage("is in an object store, where nothing is moved: give --state another prefix".into()));
+        return Err(usage("is in an object store, where nothing can be moved; give --state another prefix".into()));
     };
     if !path.join("lock").exists() {
-        return Err(usage("there is none: nothing is to be moved aside".into()));
+        return Err(usage("there is no state, so nothing is moved".into()));
     }
     let _lock = lock(path, false)?;
     let path = std::path::absolute(path).map_err(|e| usage(e.to_string()))?;
@@ -180,29 +180,30 @@ pub(crate) fn rebuild(place: &StoreUri, stamp: &str) -> Result<PathBuf, Halt> {
 }
 
 impl OwnedStore {
-    /// What this run goes on with, before anything is changed in it: see [`Manifest::restarted`].
+    /// The manifest that this run resumes from, unchanged but for the restart: see [`Manifest::restarted`].
     pub(crate) fn restarted(&self, fresh: impl FnOnce() -> Manifest, run: &str) -> Manifest {
         let head = self.head.clone().unwrap_or_else(fresh);
         Manifest { parent: self.parent.clone(), ..head.restarted(run) }
     }
 
-    /// Publishes this run's first manifest; only then may anything else be written, and what no manifest needs goes.
+    /// Publishes this run's first manifest. Only after that may anything else be written; objects that no manifest needs are
+    /// deleted.
     ///
     /// # Errors
     /// 69: it cannot be written. 78: another run did it first.
     pub(crate) fn begin(&self, manifest: &Manifest) -> Result<(), Halt> {
-        let client = StoreClient::open(&self.ours.place)?;
+        let client = StoreClient::open(&self.access.place)?;
         client.publish(manifest.seq, &manifest.encode(), &RetryPolicy::once())?;
         client.keep_only(&manifest.objects().map(|object| object.name.clone()).collect());
         Ok(())
     }
 
-    /// The way to go on from this manifest.
+    /// Publishes the manifests after this one.
     ///
     /// # Errors
     /// When the system has no thread for it.
     pub(crate) fn manifests(&self, from: &Manifest, wake: Wake) -> Result<Box<dyn ManifestPort + Send>, Halt> {
-        Ok(Box::new(writers::ManifestWriter::start(&self.ours, from, wake)?))
+        Ok(Box::new(writers::ManifestWriter::start(&self.access, from, wake)?))
     }
 }
 

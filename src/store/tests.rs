@@ -224,7 +224,7 @@ fn a_folder_that_cannot_be_is_refused() {
     std::fs::create_dir(dir.path().join("object")).unwrap();
     std::fs::write(&theirs, "x").unwrap();
     let halt = own(dir.path()).err().unwrap();
-    assert!(halt.kind == HaltKind::Usage && halt.why.contains("holds what is no state"), "{halt}");
+    assert!(halt.kind == HaltKind::Usage && halt.why.contains("has other files than a state"), "{halt}");
     assert!(theirs.exists() && std::fs::read_dir(dir.path()).unwrap().count() == 2, "nothing is touched");
 }
 
@@ -266,7 +266,7 @@ fn every_manifest_that_is_kept_is_checked_at_the_start() {
         std::fs::remove_file(file(seq)).unwrap();
     }
     let halt = own(dir.path()).err().unwrap();
-    assert!(halt.kind == HaltKind::Data && halt.why.contains("holds no manifest"), "{halt}");
+    assert!(halt.kind == HaltKind::Data && halt.why.contains("has no manifest"), "{halt}");
     assert!(dir.path().join("object/b").exists(), "nothing is deleted");
 }
 

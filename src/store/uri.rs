@@ -1,4 +1,4 @@
-//! Where a state is, as `--state` names it.
+//! `--state`: where a state is.
 
 use crate::uri::shown;
 use minutely_dataflows::edge::{Halt, HaltKind};
@@ -11,23 +11,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a server may take before the state's own patience, which says what is wrong, takes over.
-const SERVER_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the client library retries by itself; after that the state retries, and says what is wrong.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where a state is.
+/// Where a state is, as `--state` names it.
 #[derive(Clone, Debug)]
 pub(crate) enum StoreUri {
-    /// A folder of this machine: a lock says who owns it.
+    /// A folder of this machine: a lock file says which run owns it.
     Folder(PathBuf),
-    /// A store without locks, and its URL: who owns it publishes again and again.
+    /// A bucket, without locks, and its URL: its owner publishes at least every ten seconds.
     Remote(Arc<dyn ObjectStore>, String),
 }
 
 impl StoreUri {
-    /// What `--state` says, `none` apart. Looks at nothing but the environment, for what opens a bucket.
+    /// Parses `--state`, except `none`. Reads nothing but the environment, for the credentials of a bucket.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with the text.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         const KNOWN: &str = "takes a folder, file:PATH, s3://bucket/prefix, or none";
         let folder = |path: &str| match path {
@@ -61,7 +61,7 @@ impl StoreUri {
         }
     }
 
-    /// The folder, if it is one.
+    /// The folder; none for a bucket.
     pub(crate) fn folder(&self) -> Option<&Path> {
         match self {
             StoreUri::Folder(path) => Some(path),
@@ -69,15 +69,15 @@ impl StoreUri {
         }
     }
 
-    /// Is there nothing at all? Only a folder can say so.
+    /// Is the folder missing? False for a bucket.
     pub(super) fn is_missing(&self) -> bool {
         self.folder().is_some_and(|path| !path.exists())
     }
 
-    /// The store, all of whose writes are durable when they return.
+    /// Opens the store. Its writes are durable when they return.
     ///
     /// # Errors
-    /// 64 when the folder is none.
+    /// 64 when it is not a folder.
     pub(super) fn store(&self) -> Result<Arc<dyn ObjectStore>, Halt> {
         match self {
             StoreUri::Remote(store, _) => Ok(Arc::clone(store)),
@@ -88,7 +88,7 @@ impl StoreUri {
         }
     }
 
-    /// A file of it, for people.
+    /// A file of the state, as messages name it.
     pub(super) fn file(&self, key: &str) -> String {
         match self {
             StoreUri::Folder(path) => path.join(key).display().to_string(),
@@ -108,7 +108,7 @@ impl fmt::Display for StoreUri {
 
 fn bucket_store(bucket: &str, prefix: &str) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
     // Retries are the state's own, which say what is wrong and can be stopped.
-    let retry = RetryConfig { backoff: BackoffConfig::default(), max_retries: 2, retry_timeout: SERVER_PATIENCE };
+    let retry = RetryConfig { backoff: BackoffConfig::default(), max_retries: 2, retry_timeout: SERVER_TIMEOUT };
     let store = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry).build()?;
     let prefix = object_store::path::Path::parse(prefix)?;
     Ok(Arc::new(PrefixStore::new(store, prefix)))

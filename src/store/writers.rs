@@ -1,8 +1,8 @@
-//! Threads that write while the workers work on: one a worker for its objects, one for the chain of manifests.
+//! Threads that write while the workers compute: one per worker for its objects, one for the chain of manifests.
 //!
-//! A thread that fails, or panics, says so at the next look. Dropping its port ends it within a second: one that is blocked
-//! in a request is left behind. What it may still write is an object that no manifest needs, or a manifest that whoever has
-//! the state by then finds in its way as any zombie's.
+//! A thread that is blocked in a request when its port is dropped is left behind ([`crate::threads`]). It may still write an
+//! object that no manifest needs, or a manifest, which stands in the way of the state's next owner as that of any run that
+//! was taken over.
 
 use super::access::StoreAccess;
 use super::client::StoreClient;

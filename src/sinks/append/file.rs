@@ -1,12 +1,12 @@
-//! What is needed of a file that only grows.
+//! A file that only grows, as the appender uses it.
 
 use crate::sinks::file_id::FileId;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 
-/// What an [`super::Appender`] needs of a file; tests have one that fails on demand.
+/// What [`super::Appender`] needs of a file; tests have one that fails on demand.
 pub(in crate::sinks) trait AppendFile: Write + Send {
-    /// Cuts it back to so many bytes and goes on writing there.
+    /// Cuts it back to `len` bytes; the next write appends there.
     ///
     /// # Errors
     /// When the system cannot.
@@ -18,7 +18,7 @@ pub(in crate::sinks) trait AppendFile: Write + Send {
     /// When that is unknown.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Which file it is, and how many bytes it has now. None where it is no file.
+    /// Which file it is, and its length in bytes; none for what is not a file.
     ///
     /// # Errors
     /// When the system does not say.

@@ -1,11 +1,11 @@
-//! A file that only grows, and that nobody else writes to: what CSV rows and dead letters go to.
+//! A file that only grows, and that no other program writes to: for CSV rows and dead letters.
 //!
 //! A failed write is cut off again and repeated until there is room, so the file holds whole writes only. A failed
 //! fsync ends the run: the system may have dropped what it could not write, and a second fsync would not say so.
 //!
-//! Before and after each write, and every few seconds, it is looked whether the path still names the file and whether the
-//! file is as long as it was left: what others delete, move, cut or write to is not written on, and what goes to a file
-//! without a name is not stored. No symbolic link is followed.
+//! Before and after each write, and every few seconds, it is checked that the path still names the file and that the file
+//! has the length that the last write left. A file that others delete, move, cut or write to is not written to any further,
+//! and what was written to a file without a name does not count as stored. No symbolic link is followed.
 
 mod file;
 mod open;
@@ -16,12 +16,13 @@ pub(super) use open::{FileClaim, create, folder_of, growing, look, look_writable
 use crate::threads::{Backoff, Health, Stop, WriterExit};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Appends whole writes, each tried until it is there.
+/// Appends whole writes, each tried until it succeeds.
 pub(super) struct Appender<P = File> {
-    place: P,
+    file: P,
     path: PathBuf,
     /// Bytes of whole writes.
     len: u64,
@@ -30,17 +31,30 @@ pub(super) struct Appender<P = File> {
 }
 
 impl<P: AppendFile> Appender<P> {
-    /// Appends to a place that holds `len` bytes.
-    pub(super) fn new(place: P, len: u64, path: &Path, health: Arc<Health>, stop: Stop) -> Self {
-        Appender { place, path: path.to_owned(), len, health, stop }
+    /// Appends to a file of `len` bytes.
+    pub(super) fn new(file: P, len: u64, path: &Path, health: Arc<Health>, stop: Stop) -> Self {
+        Appender { file, path: path.to_owned(), len, health, stop }
     }
 
-    /// How many bytes the file has.
+    /// Writes the first bytes of an empty file in one attempt; what a failed attempt left is cut off.
+    ///
+    /// # Errors
+    /// When the system cannot.
+    pub(super) fn begin(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Err(e) = self.file.write_all(bytes) {
+            self.file.cut(0)?; // so that what is left of it is not taken for another program's
+            return Err(e);
+        }
+        self.len = u64::try_from(bytes.len()).expect("a usize fits a u64");
+        Ok(())
+    }
+
+    /// The file's length in bytes.
     pub(super) fn len(&self) -> u64 {
         self.len
     }
 
-    /// Writes all of it.
+    /// Writes all bytes.
     ///
     /// # Errors
     /// [`WriterExit::Stopped`]; trouble with the disk is waited out.
@@ -49,8 +63,7 @@ impl<P: AppendFile> Appender<P> {
         let mut whole = true;
         loop {
             self.wait_until_there(whole)?;
-            let tried =
-                if whole { Ok(()) } else { self.place.cut(self.len) }.and_then(|()| self.place.write_all(bytes));
+            let tried = if whole { Ok(()) } else { self.file.cut(self.len) }.and_then(|()| self.file.write_all(bytes));
             match tried {
                 Ok(()) => break,
                 Err(e) => {
@@ -70,7 +83,7 @@ impl<P: AppendFile> Appender<P> {
     /// # Errors
     /// When it is unknown whether they are.
     pub(super) fn sync(&mut self) -> Result<(), WriterExit> {
-        self.place.sync().map_err(|e| {
+        self.file.sync().map_err(|e| {
             let why = format!(
                 "{}: could not be made durable: {e}; the system may have dropped what was written since the last time, \
                  so the run ends: see to the disk and start again",
@@ -83,7 +96,7 @@ impl<P: AppendFile> Appender<P> {
         Ok(())
     }
 
-    /// Nothing is to be written: is the file still there?
+    /// Nothing is to be written: checks the file and updates the health.
     pub(super) fn idle(&self) {
         match self.missed(true) {
             Some(why) => self.health.set_trouble(why),
@@ -91,7 +104,7 @@ impl<P: AppendFile> Appender<P> {
         }
     }
 
-    /// Waits while the path names another file or none, and while the file is not what was left of it.
+    /// Waits while the path names another file or none, and while the file has another length than the last write left.
     fn wait_until_there(&self, whole: bool) -> Result<(), WriterExit> {
         let mut backoff = Backoff::of_files();
         while let Some(why) = self.missed(whole) {
@@ -101,10 +114,10 @@ impl<P: AppendFile> Appender<P> {
         Ok(())
     }
 
-    /// What is wrong with the file, if others deleted, moved, cut or wrote to it. `whole`: no write failed half-way.
+    /// What is wrong, if others deleted, moved, cut or wrote to the file. `whole`: no write failed half-way.
     fn missed(&self, whole: bool) -> Option<String> {
         let path = self.path.display();
-        let (file, len) = match self.place.found() {
+        let (file, len) = match self.file.found() {
             Ok(found) => found?,
             Err(e) => return Some(format!("{path}: {e}")),
         };

@@ -9,11 +9,11 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// What others wrote to would be cut, or written to, through a link: none is followed. A pipe is not waited for.
+/// No link is followed: a file of others would be cut, or written to, through it. A pipe is not waited for.
 const NO_LINK: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
 
-/// How a file that only grows is opened. At its end: were it cut by others between a look and a write, the write would
-/// leave a hole otherwise, and the file be as long as it should. `private`: it holds payloads, for nobody else to read.
+/// How a file that only grows is opened. At its end: if others cut it between a check and a write, the write would otherwise
+/// leave a hole, and the file would have its expected length. `private`: it holds payloads, so its owner alone may read it.
 pub(in crate::sinks) fn growing(private: bool) -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).append(true).custom_flags(NO_LINK);
@@ -37,7 +37,7 @@ pub(in crate::sinks) fn sync_folder_of(path: &Path) -> io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }
 
-/// Can a file be made here? Made and removed again: permission bits alone do not tell (read-only file systems, root).
+/// Checks by making and removing a file: permission bits do not tell of read-only file systems, nor for root.
 fn probe(folder: &Path) -> io::Result<()> {
     let path = folder.join(format!(".minutely-probe-{}", std::process::id()));
     let made = OpenOptions::new().write(true).create_new(true).open(&path);
@@ -48,8 +48,8 @@ fn probe(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Can a file at this path be written to, leaving nothing behind? `ours` is a folder that may still be made. Says
-/// whether the file exists.
+/// Checks that a file at this path could be written to; leaves nothing behind. `ours` is a folder that may still be made.
+/// Returns whether the file exists.
 ///
 /// # Errors
 /// 64, with what to do.
@@ -84,7 +84,7 @@ pub(in crate::sinks) fn look_writable(what: &str, path: &Path, ours: &Path) -> R
     Ok(false)
 }
 
-/// Would [`create`] do, leaving nothing behind?
+/// Checks that [`create`] would succeed; leaves nothing behind.
 ///
 /// # Errors
 /// 64, or 65 for a file that is shorter than it was, with what to do.
@@ -123,19 +123,19 @@ fn refuse_content(what: &str, path: &Path, len: u64, keep: Option<u64>) -> Resul
     Err(Halt::new(HaltKind::Usage, why))
 }
 
-/// How much of a file is the state's, and what is done if another run has it.
+/// How much of a file belongs to the state, and what happens if another run has it open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::sinks) struct FileClaim {
-    /// So many bytes are the state's; none: nothing is.
+    /// The bytes that belong to the state; none: the state does not know the file.
     pub(in crate::sinks) keep: Option<u64>,
-    /// A run that hangs may have it: its place is taken by a copy of what is the state's.
+    /// A run that hangs may have it open: the file is replaced by a copy of what belongs to the state.
     pub(in crate::sinks) take_over: bool,
-    /// It is for its owner's eyes alone.
+    /// Its owner alone may read it.
     pub(in crate::sinks) private: bool,
 }
 
-/// A copy of a file's first bytes in its place, locked: whoever has the file open still writes to a file without a name,
-/// which harms nobody.
+/// Replaces a file by a locked copy of its first bytes: a run that still has the old file open writes to a file without a
+/// name, which does no harm.
 fn displace(file: &mut File, path: &Path, keep: u64, private: bool) -> io::Result<File> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".taken-over-{}", std::process::id()));
@@ -153,8 +153,8 @@ fn displace(file: &mut File, path: &Path, keep: u64, private: bool) -> io::Resul
     Ok(copy)
 }
 
-/// Opens a file for this run alone: a new or empty one; or, where the state says how many bytes of it are to be kept, what
-/// it then holds beyond them is cut off.
+/// Opens a file for this run alone: a new or empty file; or one that the state knows, which is cut back to what the state
+/// knows of it.
 ///
 /// # Errors
 /// 64, or 65 for a file that is shorter than it was, with what to do; 69 when the disk is full.

@@ -1,8 +1,8 @@
-//! `csv:PATH[?rotate=1d|100MB]`: one file, or a series of them, each with a header; then every row that is taken, appended
-//! in the order of the rounds.
+//! `csv:PATH[?rotate=1d|100MB]`: one file, or a series of files, each with a header; rows are appended in the order of the
+//! rounds.
 //!
 //! Durable up to the last stored round. After a crash the file may end with rows of a round that was not stored, or
-//! in the middle of a line: a run that goes on with the state cuts it back to the last round that the state knows.
+//! in the middle of a line: a run that resumes from the state cuts it back to the last round that the state knows.
 
 mod rotate;
 
@@ -40,7 +40,7 @@ pub(super) struct CsvWriter<P = Box<dyn AppendFile>> {
     _made: Option<ProvisionalFile>,
 }
 
-/// The file of a series that is written to, and what the next one takes.
+/// The file of a series that is written to, and what is needed to open the next.
 struct Rotation<P> {
     series: FileSeries,
     rotate: RotationRule,
@@ -48,10 +48,10 @@ struct Rotation<P> {
     clock: SystemClock,
     health: Arc<Health>,
     stop: Stop,
-    place: fn(&Path, FileClaim) -> Result<P, Halt>,
+    create: fn(&Path, FileClaim) -> Result<P, Halt>,
 }
 
-/// Would [`open`] do, leaving nothing behind?
+/// Checks that [`open`] would succeed; leaves nothing behind.
 ///
 /// # Errors
 /// 64, with what to do; 65 when the state says that there was more.
@@ -88,48 +88,35 @@ pub(super) fn open(
         rotation = Some((after, (series, rotate, member)));
     }
     let made = ProvisionalFile::watch(&path, &options.begun);
-    let file = place(&path, claim)?;
+    let file = create(&path, claim)?;
     let made = made.map(ProvisionalFile::made);
     let rotation = match rotation {
         None => None,
         Some((after, (series, rotate, member))) => {
             series.remove(&after, options.take_over)?;
             let (health, stop) = (health.clone(), stop.clone());
-            Some(Rotation { series, rotate, member, clock: options.clock, health, stop, place })
+            Some(Rotation { series, rotate, member, clock: options.clock, health, stop, create })
         }
     };
     let keep = claim.keep.unwrap_or(0);
-    let writer = CsvWriter::new(file, &path, keep, options, health, stop).map_err(|e| {
+    let file = Appender::new(file, keep, &path, health, stop);
+    let writer = CsvWriter::new(file, options).map_err(|e| {
         let why = format!("csv {}: {e}; make room or choose another path", path.display());
         Halt::new(HaltKind::Unreachable, why)
     })?;
     Ok(CsvWriter { rotation, _made: made, ..writer })
 }
 
-fn place(path: &Path, claim: FileClaim) -> Result<Box<dyn AppendFile>, Halt> {
+fn create(path: &Path, claim: FileClaim) -> Result<Box<dyn AppendFile>, Halt> {
     append::create("csv", path, claim).map(|file| Box::new(file) as Box<dyn AppendFile>)
 }
 
 impl<P: AppendFile> CsvWriter<P> {
-    fn new(
-        mut place: P,
-        path: &Path,
-        keep: u64,
-        options: &SinkOptions,
-        health: Arc<Health>,
-        stop: Stop,
-    ) -> io::Result<Self> {
+    fn new(mut file: Appender<P>, options: &SinkOptions) -> io::Result<Self> {
         let text = CsvText::new(options.market, options.windowing);
-        let mut len = keep;
-        if len == 0 {
-            let header = text.header().as_bytes();
-            if let Err(e) = place.write_all(header) {
-                place.cut(0)?; // lest what is left of it be taken for somebody else's
-                return Err(e);
-            }
-            len = u64::try_from(header.len()).expect("a usize fits a u64");
+        if file.len() == 0 {
+            file.begin(text.header().as_bytes())?;
         }
-        let file = Appender::new(place, len, path, health, stop);
         Ok(CsvWriter { text, pending: Vec::new(), file, rotation: None, _made: None })
     }
 
@@ -150,7 +137,7 @@ impl<P: AppendFile> CsvWriter<P> {
 }
 
 impl<P: AppendFile> Rotation<P> {
-    /// The next file, if this one is full; then all of this one is durable.
+    /// Opens the next file if this one is full; all of this one is durable then.
     fn next(&mut self, file: &mut Appender<P>) -> Result<Option<Appender<P>>, WriterExit> {
         let now = self.clock.wall();
         if !self.rotate.is_due(self.member.begun, file.len(), now) || !self.position(file).has_next() {
@@ -159,16 +146,16 @@ impl<P: AppendFile> Rotation<P> {
         file.sync()?;
         let member = self.series.member(self.member.number + 1, now);
         let mut backoff = Backoff::of_files();
-        let place = loop {
-            match (self.place)(&member.path, FileClaim::default()) {
-                Ok(place) => break place,
+        let next = loop {
+            match (self.create)(&member.path, FileClaim::default()) {
+                Ok(file) => break file,
                 Err(halt) if halt.kind == HaltKind::Unreachable => self.health.set_trouble(halt.why),
                 Err(halt) => return Err(halt.into()),
             }
             backoff.wait(&self.stop)?;
         };
         self.member = member;
-        Ok(Some(Appender::new(place, 0, &self.member.path, self.health.clone(), self.stop.clone())))
+        Ok(Some(Appender::new(next, 0, &self.member.path, self.health.clone(), self.stop.clone())))
     }
 
     fn position(&self, file: &Appender<P>) -> SeriesPosition {
@@ -179,7 +166,7 @@ impl<P: AppendFile> Rotation<P> {
 impl<P: AppendFile> RowWriter for CsvWriter<P> {
     fn rows(&mut self, _seq: u64, rows: &[Row]) -> Result<(), WriterExit> {
         self.text.rows(rows, &mut self.pending);
-        // Of a series whose files are small no more than one of them is gathered.
+        // Where the files of a series are small, no more than one file is gathered.
         let gather = match self.rotation.as_ref().map(|rotation| rotation.rotate) {
             Some(RotationRule::Bytes(bytes)) => {
                 usize::try_from(bytes).map_or(GATHER_BYTES, |bytes| bytes.min(GATHER_BYTES))
@@ -235,7 +222,8 @@ mod tests {
     fn a_disk_that_is_full_at_the_start_is_told_at_once() {
         let disk = SmallDisk::new(10);
         let options = options(Path::new("."));
-        assert!(CsvWriter::new(disk.clone(), Path::new("x"), 0, &options, Health::new("csv"), Stop::new()).is_err());
+        let file = Appender::new(disk.clone(), 0, Path::new("x"), Health::new("csv"), Stop::new());
+        assert!(CsvWriter::new(file, &options).is_err());
         assert_eq!(disk.content(), b"");
     }
 
@@ -243,8 +231,8 @@ mod tests {
     fn a_full_disk_holds_the_round_and_loses_nothing() {
         let (disk, health, stop) = (SmallDisk::new(60), Health::new("csv"), Stop::new());
         let options = options(Path::new("."));
-        let writer =
-            CsvWriter::new(disk.clone(), Path::new("x.csv"), 0, &options, health.clone(), stop.clone()).unwrap();
+        let file = Appender::new(disk.clone(), 0, Path::new("x.csv"), health.clone(), stop.clone());
+        let writer = CsvWriter::new(file, &options).unwrap();
         let mut port = RowPort::start("csv", options.wake, stop, Box::new(writer)).unwrap();
         port.offer(RowBatch { round: 1, seq: 1, rows: vec![row("A", 0, 1)], last: true }).unwrap();
         poll("trouble is told", || health.trouble().is_some());

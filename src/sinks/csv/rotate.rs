@@ -1,9 +1,9 @@
 //! `csv:PATH?rotate=1d`, `?rotate=100MB`: a series of files instead of one, `STEM-20260105T000000Z-000001.csv` and so on,
 //! each named by when it was begun (UTC) and by its number.
 //!
-//! Their concatenation is what the one file would have been: the state's position says which file of the series it knows,
-//! and how many bytes of it. A run that goes on cuts that one back and removes those after it, which a run before it began
-//! and the state does not know. Those before it are never looked at again, and may be moved away.
+//! One after the other they have the rows that one file would have. The state's position says which file of the series is the
+//! newest that it knows, and how many bytes of it. A run that resumes cuts that file back and removes the files after it,
+//! which an earlier run began and the state does not know. Files before it are not opened again, and may be moved away.
 
 use crate::sinks::append;
 use minutely_dataflows::edge::{Halt, HaltKind};
@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Bits of a position that say how long a file is; those above have its number.
+/// Bits of a position that hold a file's length; those above hold its number.
 const LEN_BITS: u32 = 40;
 /// Digits of a number in a name, at least.
 const DIGITS: usize = 6;
@@ -23,7 +23,7 @@ const STAMP: &str = "%Y%m%dT%H%M%SZ";
 pub(in crate::sinks) enum RotationRule {
     /// Nanoseconds: when the clock (UTC) passes a multiple of this.
     Every(i64),
-    /// So many bytes or a little more: whole rows.
+    /// This many bytes, or a little more: rows are written whole.
     Bytes(u64),
 }
 
@@ -31,7 +31,7 @@ impl RotationRule {
     /// `1d`, `6h`, `10m`; `100MB`, `1GB`.
     ///
     /// # Errors
-    /// What it takes.
+    /// What is accepted instead.
     pub(in crate::sinks) fn parse(text: &str) -> Result<Self, String> {
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
@@ -51,7 +51,7 @@ impl RotationRule {
             .ok_or_else(|| format!("rotate={text}: takes a time such as 1d, 6h or 10m, or a size such as 100MB or 1GB"))
     }
 
-    /// Is the file full that was begun then and has so many bytes?
+    /// Is a file full that was begun at `begun` and has `len` bytes?
     pub(in crate::sinks) fn is_due(self, begun: EventTime, len: u64, now: EventTime) -> bool {
         match self {
             RotationRule::Every(every) => now.0.div_euclid(every) > begun.0.div_euclid(every),
@@ -60,7 +60,7 @@ impl RotationRule {
     }
 }
 
-/// A file of a series and how much of it: what a state keeps.
+/// A file of a series and its length: what a state keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sinks) struct SeriesPosition {
     /// From 1.
@@ -69,17 +69,17 @@ pub(in crate::sinks) struct SeriesPosition {
 }
 
 impl SeriesPosition {
-    /// As one number.
+    /// In one number.
     pub(in crate::sinks) fn pack(self) -> u64 {
         self.number << LEN_BITS | self.len
     }
 
-    /// Of such a number.
+    /// From that number.
     pub(in crate::sinks) fn unpack(packed: u64) -> Self {
         SeriesPosition { number: packed >> LEN_BITS, len: packed & ((1 << LEN_BITS) - 1) }
     }
 
-    /// May there be a file after this one? Numbers do not end in a lifetime, but must not wrap.
+    /// May there be a file after this one? Numbers would last for centuries, but must not wrap.
     pub(in crate::sinks) fn has_next(self) -> bool {
         self.number < (1 << (u64::BITS - LEN_BITS)) - 1
     }
@@ -100,7 +100,7 @@ pub(super) struct SeriesFile {
 }
 
 impl FileSeries {
-    /// Of what the command line calls `path`.
+    /// For the path in the URI.
     pub(super) fn new(path: &Path) -> Self {
         FileSeries { path: path.to_owned() }
     }
@@ -146,7 +146,7 @@ impl FileSeries {
         Halt::new(kind, format!("csv {}: {why}", self.path.display()))
     }
 
-    /// The file that a run goes on in, or the first; and those after it, which the state does not know.
+    /// The file that a run resumes in, or the first; and the files after it, which the state does not know.
     ///
     /// # Errors
     /// 64: there are files of another run; 65: the one that the state knows is not there.
@@ -189,7 +189,7 @@ impl FileSeries {
         }
     }
 
-    /// Removes what the state does not know. Another run has none of them, unless it is to be taken over.
+    /// Removes files that the state does not know. None may be open in another run, unless that is to be taken over.
     ///
     /// # Errors
     /// 64, with what to do.

@@ -1,9 +1,9 @@
-//! What to do about a server that does not let us write, in words.
+//! What to do about a server that refuses our writes, in words.
 
 use super::client::brief;
 use super::target::{Access, Destination, InfluxTarget};
 
-/// What to do about a server that does not let us write. `via`: the proxy that is between, in words.
+/// What to do about a server that refuses our writes. `via`: the proxy that is used, in words.
 pub(super) fn advice(target: &InfluxTarget, status: u16, text: &str, via: &str) -> String {
     let said = format!("({status}: {}){via}", brief(text));
     let destination = match &target.destination {

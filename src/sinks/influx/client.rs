@@ -1,5 +1,5 @@
-//! The HTTP side, by reqwest alone: what there is for InfluxDB has no time-outs, knows no address with a path, leaves
-//! backslashes in fields unescaped, and compresses only with more dependencies.
+//! HTTP by reqwest alone: the client libraries for InfluxDB have no time-outs, take no address with a path, leave backslashes
+//! in fields unescaped, and compress only with more dependencies.
 
 use super::retry::{self, Timeouts};
 use super::target::{Destination, InfluxTarget};
@@ -15,7 +15,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// As much of an answer as is read. A 400 quotes every bad line.
+/// Bytes of an answer that are read at most. A 400 quotes every bad line.
 const ANSWER_BYTES: usize = 64 * 1024;
 
 /// What came back from a request.
@@ -30,10 +30,10 @@ pub(super) enum HttpReply {
         /// The text says that it failed, or is a page for people, whatever the status.
         fails: bool,
     },
-    /// None: no connection, cut off, or too slow.
+    /// No answer: no connection, cut off, or too slow.
     Lost {
         why: String,
-        /// It was given the whole time, and did not answer.
+        /// It had the whole time, and did not answer.
         slow: bool,
     },
 }
@@ -98,7 +98,7 @@ impl Client {
         &self.target.destination
     }
 
-    /// Sends lines, compressed already, and waits so long for an answer.
+    /// Sends compressed lines, and waits for an answer at most for `wait`.
     pub(super) async fn write(&self, gzip: Vec<u8>, wait: Duration) -> HttpReply {
         let request = self.http.post(self.write.clone()).header(CONTENT_TYPE, "text/plain; charset=utf-8");
         self.send(request.header(CONTENT_ENCODING, "gzip").body(gzip).timeout(wait)).await
@@ -113,7 +113,7 @@ impl Client {
         self.send(request.body(query)).await
     }
 
-    /// Asks for something beside writes.
+    /// A GET of this path.
     pub(super) async fn get(&self, path: &str, query: &[(&str, String)]) -> HttpReply {
         let mut url = self.target.url(path);
         if !query.is_empty() {
@@ -146,7 +146,7 @@ impl Client {
         HttpReply::Status { status, retry_after, text, fails }
     }
 
-    /// Is the server there? Any answer will do that is no error of its own: not every proxy lets a ping through.
+    /// Does the server answer? Any answer but a 5xx will do: not every proxy lets a ping through.
     ///
     /// # Errors
     /// Why it is not, as a write would say it.

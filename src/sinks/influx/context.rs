@@ -13,6 +13,6 @@ pub(super) struct InfluxContext {
     pub(super) options: SinkOptions,
     pub(super) timeouts: Timeouts,
     pub(super) unwritable: Unwritable,
-    /// Was it said that the database does not keep points for long enough?
+    /// Was it reported that the database does not keep points for long enough?
     pub(super) warned: AtomicBool,
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 /// How long a server is tried before a run begins, at most.
 pub(super) const BRIEFLY: Duration = Duration::from_secs(3);
 
-/// What a look at the server found.
+/// What the check of a server found.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ServerCheck {
     /// It takes what we write.
@@ -28,11 +28,11 @@ pub(super) enum ServerCheck {
     Absent(String),
 }
 
-/// Looks by an empty write, which leaves nothing behind, and by a query, until there is a verdict or its time is over. Not
-/// to be called on an async runtime's thread.
+/// Checks by an empty write, which leaves nothing behind, and by a query, until there is a verdict or the time is over. Not to
+/// be called on an async runtime's thread.
 ///
 /// # Errors
-/// 64 when the server says no, or another job has the place, with what to do.
+/// 64 when the server refuses, or another job owns the series, with what to do.
 pub(super) fn look(target: &Arc<InfluxTarget>, timeouts: Timeouts, options: &SinkOptions) -> Result<ServerCheck, Halt> {
     let client = Client::new(target, timeouts, options.clock)?;
     let patience = options.patience.min(BRIEFLY);
@@ -48,11 +48,11 @@ pub(super) fn look(target: &Arc<InfluxTarget>, timeouts: Timeouts, options: &Sin
         tokio::time::timeout_at(until, theirs(&client, target, options)).await.unwrap_or(Ok(()))?;
         Ok(ServerCheck::Ready)
     });
-    runtime.shutdown_background(); // a name that is being looked up is waited for by nobody
+    runtime.shutdown_background(); // it may still be looking up a name: that is not waited for
     found
 }
 
-/// Has another job one of the places?
+/// Refuses a series of another job.
 async fn theirs(client: &Client, target: &InfluxTarget, options: &SinkOptions) -> Result<(), Halt> {
     for (suffix, _) in measurements(options.emit) {
         let series = target.series.with(suffix);

@@ -1,12 +1,12 @@
-//! Whose place it is. A place (bucket, measurement, static tags) belongs to one job, for two would overwrite each other's
-//! final rows; its mark is the newest point of measurement `minutely_jobs`:
+//! Which job owns a series. A series (bucket, measurement, static tags) belongs to one job, because two would overwrite each
+//! other's final rows; its mark is the newest point of measurement `minutely_jobs`:
 //!
 //! ```text
 //! minutely_jobs,measurement=minute,tags=none job="market",semantics="…",version="0.1.0",folder="…" 1767225600000000000
 //! ```
 //!
-//! A place without a mark is taken: nobody has it, or an older version wrote there. What cannot be read is *unknown*,
-//! never "nobody's". Pure; who asks is `claim.rs`.
+//! A series without a mark is free: no job owns it, or an older version wrote there. What cannot be read is *unknown*, never
+//! free. Pure; `query.rs` asks.
 
 use super::series::{InfluxSeries, MARKS};
 use crate::sinks::options::Owner;
@@ -14,38 +14,38 @@ use crate::text::rfc3339;
 use minutely_dataflows::time::EventTime;
 use serde_json::Value;
 
-/// Who has a place.
+/// Which job owns a series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) owner: Owner,
-    /// When it said so last.
+    /// When the job wrote that last.
     pub(super) at: EventTime,
 }
 
-/// What a query for the newest mark of a place was answered.
+/// The answer to a query for a mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum MarkAnswer {
-    /// Somebody has it.
+    /// A job owns the series.
     Marked(Mark),
-    /// There is none.
+    /// There is no mark.
     Unmarked,
-    /// It is not known, and why.
+    /// Not known, and why.
     Unknown(String),
 }
 
-/// May a job write there?
+/// May a job write to a series?
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum MarkVerdict {
-    /// It is its own, nobody's, or to be taken. The mark is to be written at this time: it must be the newest, also where
+    /// It is the job's own, free, or to be taken. The mark is to be written at this time: it must be the newest, also where
     /// another machine's clock is ahead.
     Ours(EventTime),
-    /// As far as is known.
+    /// It cannot be known, and why.
     Unknown(String),
     /// It is another job's.
     Theirs(Mark),
 }
 
-/// Decides. `take`: another job's place becomes this one's.
+/// Decides. `take`: another job's series becomes this job's.
 pub(super) fn decide(asked: MarkAnswer, owner: &Owner, take: bool, now: EventTime) -> MarkVerdict {
     match asked {
         MarkAnswer::Unmarked => MarkVerdict::Ours(now),
@@ -55,7 +55,7 @@ pub(super) fn decide(asked: MarkAnswer, owner: &Owner, take: bool, now: EventTim
     }
 }
 
-/// What to do about another job's place.
+/// What to do about another job's series.
 pub(super) fn refusal(series: &InfluxSeries, mark: &Mark, owner: &Owner) -> String {
     let Mark { owner: theirs, at } = mark;
     let who = match theirs.job == owner.job {
@@ -92,12 +92,12 @@ pub(super) fn line(series: &InfluxSeries, owner: &Owner, folder: &str, at: Event
     )
 }
 
-/// Which mark of a place is asked for.
+/// Which mark of a series is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MarkAge {
     /// The one that counts.
     Newest,
-    /// The first that there is.
+    /// The first that was written.
     Oldest,
 }
 
@@ -126,7 +126,7 @@ pub(super) fn influxql(series: &InfluxSeries, which: MarkAge) -> String {
     )
 }
 
-const NO_ANSWER: &str = "the answer to a query is none that is known";
+const NO_ANSWER: &str = "the answer to a query is not understood";
 
 /// The answer to [`flux`], as CSV.
 pub(super) fn from_csv(text: &str) -> MarkAnswer {

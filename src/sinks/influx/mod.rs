@@ -1,10 +1,10 @@
 //! `influxdb://host:port/org/bucket` and `influxdb1://host:port/db`: two measurements that never share a point. Both
 //! take the same lines by the same rules of delivery; they differ in the address of a write and in who may write.
 //!
-//! `minute` holds each final row, once, the same bytes for ever: whatever is delayed, repeated or sent by a run that
-//! was taken over changes nothing. `minute_live` (with `--emit changes`) holds the newest row, final ones too: a view.
-//! In one measurement a delayed older write would overwrite a final row for ever, for InfluxDB has no conditional
-//! write. Each has a connection and a thread of its own, and both may have other names and static tags (`series.rs`).
+//! `minute` holds each final row, once, always the same bytes: writes that are delayed, repeated or sent by a run that was
+//! taken over change nothing. `minute_live` (with `--emit changes`) holds the newest row, final ones too: a view. In one
+//! measurement a delayed older write would overwrite a final row for good, because InfluxDB has no conditional write. Each
+//! has a connection and a thread of its own, and both may have other names and static tags (`series.rs`).
 
 mod advice;
 mod client;
@@ -37,11 +37,11 @@ pub(super) use target::InfluxTarget;
 use unwritable::Unwritable;
 use writer::InfluxWriter;
 
-/// May we write, and is the place ours? Leaves nothing behind, and takes a few seconds at most: a server that does not answer
-/// is a warning.
+/// Checks that the server takes our writes and that no other job owns the series. Leaves nothing behind, and takes a few
+/// seconds at most: a server that does not answer is a warning.
 ///
 /// # Errors
-/// 64 when the server says no, or another job has the place, with what to do.
+/// 64 when the server refuses, or another job owns the series, with what to do.
 pub(super) fn look(target: InfluxTarget, options: &SinkOptions) -> Result<(), Halt> {
     let target = Arc::new(target);
     if let ServerCheck::Absent(why) = looked(&target, options, Timeouts::default())? {
@@ -53,7 +53,7 @@ pub(super) fn look(target: InfluxTarget, options: &SinkOptions) -> Result<(), Ha
     Ok(())
 }
 
-/// On a thread of its own, for the caller's may belong to an async runtime.
+/// On a thread of its own, because the caller's may belong to an async runtime.
 fn looked(target: &Arc<InfluxTarget>, options: &SinkOptions, timeouts: Timeouts) -> Result<ServerCheck, Halt> {
     std::thread::scope(|scope| {
         let look = scope.spawn(|| look::look(target, timeouts, options));
@@ -62,7 +62,7 @@ fn looked(target: &Arc<InfluxTarget>, options: &SinkOptions, timeouts: Timeouts)
     })
 }
 
-/// Opens `minute` and, with `--emit changes`, `minute_live`. Waits for nobody: each begins on its own thread.
+/// Opens `minute` and, with `--emit changes`, `minute_live`. Waits for no server: each begins on its own thread.
 ///
 /// # Errors
 /// 64 when TLS cannot be set up; 70 when the system has no thread for us.

@@ -76,7 +76,7 @@ impl TargetOwnership {
     /// # Errors
     /// 64 when another job has it.
     pub(super) fn keep(&mut self, sender: &Sender) -> Result<(), WriterExit> {
-        if self.looked.elapsed() < sender.context.timeouts.look.min(self.refresh) || !sender.is_well() {
+        if self.looked.elapsed() < sender.context.timeouts.look.min(self.refresh) || !sender.is_answering() {
             return Ok(());
         }
         self.looked = Instant::now();

@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt.
+//! The waits between attempts, and what a server asks for.
 
 use crate::threads::Backoff;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A connection to one measurement: sends bytes until their outcome is known, and says how the server is.
+//! A connection to one measurement: sends bytes until their outcome is known, and keeps the health.
 
 use super::advice::advice;
 use super::client::{Client, HttpReply, brief, gzip, runtime};
@@ -58,7 +58,7 @@ impl Sender {
         }
     }
 
-    /// Waits here, at most until the sink is told to stop.
+    /// Waits for a future, or until the sink is told to stop.
     pub(super) fn unless_stopped<T>(&self, future: impl Future<Output = T>) -> Result<T, WriterExit> {
         self.runtime.block_on(async {
             tokio::select! {
@@ -69,8 +69,8 @@ impl Sender {
         })
     }
 
-    /// The server answers as it should; but is anything stored?
-    pub(super) fn well(&self) {
+    /// The server answers; if it refused every point of the last batch, that is still trouble.
+    pub(super) fn set_answering(&self) {
         match &self.refusing {
             Some(why) => self.health.set_trouble(why.clone()),
             None => self.health.clear_trouble(),
@@ -88,22 +88,22 @@ impl Sender {
         self.context.unwritable.add(refused, &self.health, &self.stop)
     }
 
-    /// Does the server answer as it should?
-    pub(super) fn is_well(&self) -> bool {
+    /// Does the server answer?
+    pub(super) fn is_answering(&self) -> bool {
         self.health.trouble().is_none() || self.refusing.is_some()
     }
 
-    /// How many lines are sent at once at present.
+    /// Lines of one request at present.
     pub(super) fn lines(&self) -> usize {
         self.effort.borrow().lines()
     }
 
-    /// How long an answer is waited for at present.
+    /// The time-out of a request at present.
     pub(super) fn wait(&self) -> Duration {
         self.effort.borrow().wait()
     }
 
-    /// Sends something that is no batch until it is known what became of it.
+    /// Sends bytes that are not points of a batch until their outcome is known.
     pub(super) fn ask_for(&self, body: Vec<u8>) -> Result<Outcome, WriterExit> {
         let mut backoff = self.context.timeouts.backoff();
         loop {
@@ -113,8 +113,8 @@ impl Sender {
         }
     }
 
-    /// Sends the same bytes, of points of these times, until it is known what became of them. None: they took too long, so
-    /// fewer of them are to be sent.
+    /// Sends the same bytes, of points of these times, until their outcome is known. None: they took too long, so fewer points
+    /// are to be sent at once.
     pub(super) fn deliver(
         &self,
         body: Vec<u8>,
@@ -135,7 +135,7 @@ impl Sender {
                     match judge(status, fails) {
                         WriteVerdict::Done => {
                             self.effort.borrow_mut().took(times.len(), began.elapsed());
-                            self.well();
+                            self.set_answering();
                             return Ok(Some(Outcome::Done));
                         }
                         WriteVerdict::Split => return Ok(Some(Outcome::Split(answer))),
@@ -159,13 +159,13 @@ impl Sender {
         }
     }
 
-    /// A request of so many points took too long.
+    /// A request of this many points took too long.
     fn slower(&self, why: &str, points: usize) {
         let mut effort = self.effort.borrow_mut();
         let waited = effort.wait();
         effort.took_too_long(points);
         self.health.set_trouble(format!(
-            "{why} ({points} points, {} s); goes on with {} at once and waits {} s",
+            "{why} ({points} points, {} s); continues with {} at once and waits {} s",
             waited.as_secs_f64(),
             effort.lines(),
             effort.wait().as_secs_f64()
@@ -179,7 +179,7 @@ impl Sender {
     }
 }
 
-/// What a refusal says of points of these times.
+/// Which points a refusal blames, of points of these times.
 fn blame(status: u16, text: &str, answer: String, times: &[i64]) -> Outcome {
     let oldest = oldest_dropped(text, times);
     // An InfluxDB 1 says 400 to a partial write as well.

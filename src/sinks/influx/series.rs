@@ -1,5 +1,5 @@
-//! Which points are a sink's own: a measurement, and static tags that every point carries. Together with the bucket they
-//! are a place, which belongs to one job (`mark.rs`). `?measurement=NAME&tag.NAME=VALUE`.
+//! A series of points: a measurement, and static tags that every point carries. In a bucket it belongs to one job
+//! (`mark.rs`). `?measurement=NAME&tag.NAME=VALUE`.
 
 use crate::sinks::options::Emit;
 use minutely_dataflows::edge::RowFilter;
@@ -11,14 +11,14 @@ use std::fmt::Write;
 pub(super) const MEASUREMENT: &str = "minute";
 /// Added to it: the measurement of newest rows.
 pub(super) const LIVE: &str = "_live";
-/// The measurement of marks, which is nobody's.
+/// The measurement of marks, which no sink may have.
 pub(super) const MARKS: &str = "minutely_jobs";
 /// A measurement or a tag of more characters is a mistake.
 const MOST_CHARACTERS: usize = 200;
-/// At most every so many nanoseconds a point of an open window is written again.
+/// A point of an open window is written again after this many nanoseconds at the earliest.
 const LIVE_EVERY: i64 = 5 * SECOND;
 
-/// What a tag cannot be called: the tag that every point has, and its fields and time, for InfluxQL asks for both by name.
+/// Names that a tag cannot have: the tag that every point has, its fields and its time, because InfluxQL asks for both by name.
 const TAKEN: [&str; 13] =
     ["symbol", "time", "count", "sum", "avg", "state", "open", "high", "low", "close", "volume", "vwap", "measurement"];
 
@@ -29,7 +29,7 @@ pub(super) struct InfluxSeries {
     pub(super) tags: BTreeMap<String, String>,
 }
 
-/// Why line protocol cannot carry a name or a value, or InfluxDB keeps it for itself.
+/// Why line protocol cannot carry a name or a value.
 fn unfit(text: &str) -> Option<String> {
     match text {
         "" => Some("is empty".to_owned()),
@@ -58,7 +58,7 @@ impl InfluxSeries {
         InfluxSeries { measurement: MEASUREMENT.to_owned(), tags: BTreeMap::new() }
     }
 
-    /// RowFilter an option of the URI. None: it is none of these.
+    /// Takes an option of the URI. None: it is another option.
     ///
     /// # Errors
     /// Why it cannot be.
@@ -103,8 +103,8 @@ impl InfluxSeries {
         InfluxSeries { measurement: format!("{}{suffix}", self.measurement), tags: self.tags.clone() }
     }
 
-    /// The static tags as one text, the same for the same tags whatever their order was: `a=1,b=2`, or `none`. What would
-    /// make it two texts, or hurt a query, is escaped as in a URL.
+    /// The static tags as one text, the same for the same tags in any order: `a=1,b=2`, or `none`. Characters that would make
+    /// it ambiguous, or break a query, are escaped as in a URL.
     pub(super) fn tags_text(&self) -> String {
         let plain = |text: &str| -> String {
             let escape = |c: char| matches!(c, '%' | ',' | '=' | '\\' | ' ' | '"' | '\'' | '$');
@@ -114,7 +114,7 @@ impl InfluxSeries {
         if pairs.is_empty() { "none".to_owned() } else { pairs.join(",") }
     }
 
-    /// For people: the measurement, and its tags if it has some.
+    /// For messages: the measurement, and its tags if it has some.
     pub(super) fn shown(&self) -> String {
         if self.tags.is_empty() {
             return format!("measurement `{}`", self.measurement);
@@ -136,7 +136,7 @@ impl InfluxSeries {
     }
 }
 
-/// What follows the name of each measurement, and what it takes.
+/// The suffix of each measurement's name, and which rows it takes.
 pub(super) fn measurements(emit: Emit) -> Vec<(&'static str, RowFilter)> {
     let minute = ("", RowFilter { changes: false, partial: false, open_every: 0 });
     let live = (LIVE, RowFilter { changes: true, partial: true, open_every: LIVE_EVERY });

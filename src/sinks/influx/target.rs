@@ -1,7 +1,7 @@
-//! Whom to write to, and as whom: the URI of a sink, and the secret that it names.
+//! The URI of a sink: the server, the bucket or database, and the credentials that it names.
 //!
-//! An InfluxDB 2 wants a token, which any of the usual variables may hold. An InfluxDB 1 often asks for nothing, so a secret
-//! goes to it only if the URI says so: it may be another server than the one the variables are meant for.
+//! An InfluxDB 2 needs a token, which any of the usual variables may hold. An InfluxDB 1 often needs none, so a credential is
+//! sent to it only if the URI says so: it may be another server than the one that the variables are meant for.
 
 use super::series::InfluxSeries;
 use crate::duration::parse_ms;
@@ -18,16 +18,16 @@ const PASSWORD_VARIABLE: &str = "MINUTELY_INFLUX1_PASSWORD";
 /// Looks up an environment variable.
 type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Whom to write to.
+/// The server, what is written there, and with which credentials.
 #[derive(Debug)]
 pub(in crate::sinks) struct InfluxTarget {
     /// Scheme, host and port, and the path that a proxy has the server at.
     pub(super) base: Url,
     pub(super) destination: Destination,
     pub(super) series: InfluxSeries,
-    /// How long an answer is waited for, at first; none if the URI does not say.
+    /// The first time-out of a request; none if the URI does not say.
     pub(super) timeout: Option<Duration>,
-    /// How many lines are sent at once, at most.
+    /// Lines of one request, at most.
     pub(super) batch: usize,
     pub(super) access: Access,
     /// The URI without its query: for log lines.
@@ -43,21 +43,21 @@ pub(super) enum Destination {
     Database(String),
 }
 
-/// As whom to write.
+/// The credentials of a write.
 #[derive(Debug)]
 pub(super) enum Access {
     /// `Authorization: Token …`.
     Token(Credential),
     /// `Authorization: Basic …`.
     User { name: String, password: Credential },
-    /// Nobody is asked.
+    /// None are sent.
     Open,
 }
 
-/// A secret, and where it came from.
+/// A token or password, and where it came from.
 pub(super) struct Credential {
     pub(super) text: String,
-    /// What to set, in words.
+    /// The variable or file that it came from, in words.
     pub(super) from: String,
 }
 
@@ -68,7 +68,7 @@ impl fmt::Debug for Credential {
 }
 
 impl Credential {
-    /// Refuses what no header carries.
+    /// Refuses what no header can carry.
     fn token(self) -> Result<Self, String> {
         let text = self.text.trim();
         if text.is_empty() {
@@ -90,7 +90,7 @@ impl Credential {
 }
 
 impl Access {
-    /// With what says who writes.
+    /// Adds the credentials.
     pub(super) fn sign(&self, request: RequestBuilder) -> RequestBuilder {
         match self {
             Access::Token(token) => request.header(reqwest::header::AUTHORIZATION, header(token)),
@@ -107,7 +107,7 @@ fn header(token: &Credential) -> reqwest::header::HeaderValue {
     value
 }
 
-/// `%41` to `A`. None if that is not UTF-8 or not whole.
+/// `%41` to `A`. None if that is not UTF-8, or an escape is incomplete.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
@@ -203,7 +203,7 @@ impl InfluxTarget {
 }
 
 impl Destination {
-    /// The path of a proxy, as it is written, and the place: its last two names, or the last.
+    /// The path of a proxy, as it is written, and the destination: the last two names of the path, or the last.
     fn of(url: &Url, first: bool) -> Result<(String, Self), String> {
         let path = url.path().strip_prefix('/').unwrap_or_default();
         let names: Option<Vec<_>> =
@@ -222,7 +222,7 @@ impl Destination {
     }
 }
 
-/// What a URI may say beside who writes.
+/// The options of a URI besides credentials.
 const BESIDE: &str = "measurement, tag.NAME, timeout, batch";
 /// Lines of a batch, at most: what InfluxDB's own documentation advises.
 const BATCH_LINES: usize = 5_000;
@@ -231,12 +231,12 @@ const BATCHES: std::ops::RangeInclusive<usize> = 1..=50_000;
 /// What `?timeout=` may say, in milliseconds.
 const TIMEOUTS: std::ops::RangeInclusive<u64> = 1_000..=600_000;
 
-/// What a URI says about which points are sent, and how.
+/// The options of a URI about which points are sent, and how.
 struct UriOptions {
     series: InfluxSeries,
     timeout: Option<Duration>,
     batch: usize,
-    /// What is none of these.
+    /// Other options.
     others: Vec<(String, String)>,
 }
 
@@ -263,7 +263,7 @@ impl UriOptions {
     }
 }
 
-/// What a URI says about who writes.
+/// The credentials that a URI names.
 #[derive(Default)]
 struct NamedCredentials {
     users: Vec<String>,
@@ -334,7 +334,7 @@ impl NamedCredentials {
             ([], [], []) => Ok(Access::Open),
             ([], [], [named]) => secret("token", named, env)?.token().map(Access::Token),
             ([name], _, []) if name.is_empty() || name.contains(':') => {
-                Err("`user` is no name of a user: it is empty or has a colon".to_owned())
+                Err("`user` is not a user's name: it is empty or has a colon".to_owned())
             }
             ([name], [], []) => {
                 let text = env(PASSWORD_VARIABLE).ok_or_else(|| {

@@ -160,33 +160,8 @@ impl Fake {
                 let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {len}\r\n{headers}\r\n{text}");
                 (&mut &*stream).write_all(answer.as_bytes()).ok()
             };
-            if head.starts_with("GET /health ") {
-                say(200, "", r#"{"name":"influxdb","status":"pass"}"#)?;
-                continue;
-            }
-            if head.starts_with("GET /ping ") {
-                say(204, "", "")?;
-                continue;
-            }
-            if head.starts_with("GET /api/v2/buckets?") {
-                let text = format!(
-                    r#"{{"buckets":[{{"name":"b","retentionRules":[{{"type":"expire","everySeconds":{}}}]}}]}}"#,
-                    self.retention
-                );
-                say(200, "", &text)?;
-                continue;
-            }
-            if head.starts_with("POST /api/v2/query?") || head.starts_with("GET /query?db=") {
-                let (status, text) = self.marked.lock().unwrap().clone();
+            if let Some((status, text)) = self.asked(&head) {
                 say(status, "", &text)?;
-                continue;
-            }
-            if head.starts_with("GET /query?") {
-                let text = format!(
-                    r#"{{"results":[{{"series":[{{"columns":["name","duration","default"],"values":[["x","{}s",true]]}}]}}]}}"#,
-                    self.retention
-                );
-                say(200, "", &text)?;
                 continue;
             }
             if body.len() > self.byte_limit.load(Ordering::Relaxed) {
@@ -210,15 +185,11 @@ impl Fake {
                     say(status, "", &text)?;
                 }
                 Some(Step::Answer { stores, status, headers, text: said }) => {
-                    if stores {
-                        self.influx(&text);
-                    }
+                    stores.then(|| self.influx(&text));
                     say(status, headers, said)?;
                 }
                 Some(Step::Close { stores }) => {
-                    if stores {
-                        self.influx(&text);
-                    }
+                    stores.then(|| self.influx(&text));
                     return None;
                 }
                 Some(Step::Silence) => {
@@ -227,6 +198,28 @@ impl Fake {
                 }
             }
         }
+    }
+
+    /// The answer to what is no write.
+    fn asked(&self, head: &str) -> Option<(u16, String)> {
+        let retention = self.retention;
+        if head.starts_with("GET /health ") {
+            return Some((200, r#"{"name":"influxdb","status":"pass"}"#.to_owned()));
+        }
+        if head.starts_with("GET /ping ") {
+            return Some((204, String::new()));
+        }
+        if head.starts_with("GET /api/v2/buckets?") {
+            let rules = format!(r#"[{{"type":"expire","everySeconds":{retention}}}]"#);
+            return Some((200, format!(r#"{{"buckets":[{{"name":"b","retentionRules":{rules}}}]}}"#)));
+        }
+        if head.starts_with("POST /api/v2/query?") || head.starts_with("GET /query?db=") {
+            return Some(self.marked.lock().unwrap().clone());
+        }
+        let policies = format!(
+            r#"{{"results":[{{"series":[{{"columns":["name","duration","default"],"values":[["x","{retention}s",true]]}}]}}]}}"#
+        );
+        head.starts_with("GET /query?").then_some((200, policies))
     }
 
     fn influx(&self, text: &str) -> (u16, String) {
@@ -728,7 +721,7 @@ fn a_query_that_is_not_answered_is_a_remark_and_writes_go_on() {
     for (answer, want) in [
         ((403, "forbidden"), "403: forbidden"),
         ((500, "no such thing"), "500: no such thing"),
-        ((200, "<html>"), "none that is known"),
+        ((200, "<html>"), "is not understood"),
         ((404, "not found"), "404: not found"),
     ] {
         let (fake, dir) = (Fake::plain(), temp());
@@ -792,29 +785,40 @@ fn a_drop_does_not_wait_for_a_server_that_is_not_there() {
     }
 }
 
-#[test]
-fn addresses_are_read_and_every_mistake_is_told_without_the_secret() {
-    let dir = temp();
-    let file = dir.path().join("token");
-    std::fs::write(&file, format!("{SECRET}\n")).unwrap();
-    let env = |name: &str| match name {
+/// The environment of the tests of addresses.
+fn variables(name: &str) -> Option<String> {
+    match name {
         "MINE" | "INFLUX_TOKEN" => Some(SECRET.to_owned()),
         "BAD" => Some(format!("{SECRET} {SECRET}")),
         "BLANK" => Some(" \n".to_owned()),
         _ => None,
-    };
-    let read = |tls, rest: &str, env: &dyn Fn(&str) -> Option<String>| {
-        let scheme = if tls { "influxdb+https" } else { "influxdb" };
-        let parsed = InfluxTarget::parse(scheme, rest, &crate::uri::shown(&format!("influxdb:{rest}")), env);
-        let said = format!("{parsed:?}");
-        assert!(!said.contains(SECRET), "{said}");
-        parsed.map_err(|all| all.join("\n")).map(|a| match (a.destination, a.access) {
-            (Destination::Bucket { org, bucket }, Access::Token(token)) => {
-                (a.base.to_string(), org, bucket, token.text, token.from)
-            }
-            other => panic!("not of an InfluxDB 2: {other:?}"),
-        })
-    };
+    }
+}
+
+/// An address of an InfluxDB 2: base, organization, bucket, token, and where the token is from.
+fn read_address(
+    tls: bool,
+    rest: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<(String, String, String, String, String), String> {
+    let scheme = if tls { "influxdb+https" } else { "influxdb" };
+    let parsed = InfluxTarget::parse(scheme, rest, &crate::uri::shown(&format!("influxdb:{rest}")), env);
+    let said = format!("{parsed:?}");
+    assert!(!said.contains(SECRET), "{said}");
+    parsed.map_err(|all| all.join("\n")).map(|a| match (a.destination, a.access) {
+        (Destination::Bucket { org, bucket }, Access::Token(token)) => {
+            (a.base.to_string(), org, bucket, token.text, token.from)
+        }
+        other => panic!("not of an InfluxDB 2: {other:?}"),
+    })
+}
+
+#[test]
+fn addresses_are_read() {
+    let (dir, env) = (temp(), variables);
+    let file = dir.path().join("token");
+    std::fs::write(&file, format!("{SECRET}\n")).unwrap();
+    let read = |tls, rest: &str, env: &dyn Fn(&str) -> Option<String>| read_address(tls, rest, env);
     let ok = |base: &str, org: &str, bucket: &str, from: &str| {
         Ok((base.to_owned(), org.to_owned(), bucket.to_owned(), SECRET.to_owned(), from.to_owned()))
     };
@@ -832,7 +836,10 @@ fn addresses_are_read_and_every_mistake_is_told_without_the_secret() {
     );
     let uri = format!("//h/o/b?token_file={}", file.display());
     assert_eq!(read(false, &uri, &env), ok("http://h:8086/", "o", "b", &format!("the file {}", file.display())));
+}
 
+#[test]
+fn every_mistake_of_an_address_is_told_without_the_secret() {
     let secret = format!("//me:{SECRET}@h/o/b");
     let in_query = format!("//h/o/b?token={SECRET}");
     for (rest, wants) in [
@@ -855,13 +862,13 @@ fn addresses_are_read_and_every_mistake_is_told_without_the_secret() {
         ("//h/o?batch_=1&token_env=NO#x", vec!["/org/bucket", "`batch_` is unknown", "`NO`", "%23"]),
         ("//h/o/b?tag.symbol=x&measurement=", vec!["cannot be called `symbol`", "the measurement `` is empty"]),
     ] {
-        let all = read(false, rest, &env).unwrap_err();
+        let all = read_address(false, rest, &variables).unwrap_err();
         assert_eq!(all.lines().count(), wants.len(), "{rest}: {all}");
         for want in wants {
             assert!(all.contains(want), "{rest}: {all}");
         }
     }
-    assert!(read(false, "//h/o/b", &|_| None).unwrap_err().contains("MINUTELY_INFLUX_TOKEN or INFLUX_TOKEN"));
+    assert!(read_address(false, "//h/o/b", &|_| None).unwrap_err().contains("MINUTELY_INFLUX_TOKEN or INFLUX_TOKEN"));
     let said = validate(&format!("influxdb+http://me:{SECRET}@h/o/b?token={SECRET}"));
     assert!(said[0].contains("unknown") && !said[0].contains(SECRET), "{said:?}");
 }

@@ -1,5 +1,5 @@
 //! `unwritable.jsonl`: points that the database will never take, with its answer. Durable before the round counts as
-//! stored. A point may be there twice, after a retry or a restart; what a crash tore is closed by a newline.
+//! stored. A point may be recorded twice, after a retry or a restart; a line that a crash tore is ended by a newline.
 
 use super::series::InfluxSeries;
 use crate::sinks::append;
@@ -16,7 +16,7 @@ use std::sync::Mutex;
 /// The file, shared by all sinks of a run.
 pub(super) struct Unwritable {
     path: PathBuf,
-    /// Which file it was, and how long, after the last record: one is written at a time.
+    /// The file and its length after the last record. Locked while records are written.
     left: Mutex<Option<(FileId, u64)>>,
 }
 
@@ -68,7 +68,7 @@ impl Unwritable {
         Ok(())
     }
 
-    /// All over again after any failure, a failed fsync included: twice is harmless, not at all is not.
+    /// Repeated whole after any failure, a failed fsync included: a record that is there twice does no harm, a missing one does.
     fn append(&self, lines: &[u8]) -> io::Result<()> {
         let mut left = self.left.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         std::fs::create_dir_all(append::folder_of(&self.path))?;
@@ -76,7 +76,7 @@ impl Unwritable {
         let now = file.metadata()?;
         if left.is_some_and(|(file, len)| file != FileId::of(&now) || len > now.len()) {
             tracing::warn!(
-                "{}: was deleted, cut or replaced while this run writes to it: the points that it named are named there no more",
+                "{}: was deleted, cut or replaced while this run writes to it: what was recorded there before is lost",
                 self.path.display()
             );
         }

@@ -1,12 +1,12 @@
 //! Batches of lines to one measurement, each sent until its outcome is known.
 //!
-//! Promises: a round counts as stored when every point of it was answered by a success, or stands in `unwritable.jsonl`
-//! with what the server said of it. Does not promise that a round appears at once: its batches are written one after
-//! the other; nor that a write which was given up does not arrive later: in `minute` that changes nothing, in
-//! `minute_live` it may show an older row until the next one. Batches are bisected when the server blames one of their
-//! points; before any point is blamed, an empty write must go through (or a small one, where a point is too large), lest a
-//! proxy that refuses everything make all points unwritable. Nor does it promise anything of what the database has lost:
-//! what it answered for is forgotten here.
+//! Promises: a round counts as stored when the server answered a success for every point of it, or the point is in
+//! `unwritable.jsonl` with the server's answer. Does not promise that a round appears at once: its batches are written one
+//! after the other; nor that a write which was given up does not arrive later: in `minute` that changes nothing, in
+//! `minute_live` it may show an older row until the next write. Batches are bisected when the server blames one of their
+//! points; before any point is blamed, an empty write must succeed (or a small one, where a point is too large), so that a
+//! proxy that refuses everything does not make all points unwritable. Nor does it promise anything about what the database
+//! loses: points that it acknowledged are not kept here.
 
 use super::client::{brief, compressed, gzip};
 use super::line::LineWriter;
@@ -29,7 +29,7 @@ const BATCH_BYTES: usize = 4 << 20;
 pub(super) struct InfluxWriter {
     sender: Sender,
     line: LineWriter,
-    /// Each point once, the same bytes for ever: nothing but final rows.
+    /// Final rows alone: each point once, always the same bytes.
     final_only: bool,
     /// None before the series is the job's.
     ownership: Option<TargetOwnership>,
@@ -74,7 +74,7 @@ impl InfluxWriter {
         }
     }
 
-    /// Sends the batch; what is unwritable in it is recorded.
+    /// Sends the batch, and records what is unwritable in it.
     fn send(&mut self) -> Result<(), WriterExit> {
         let batch = std::mem::take(&mut self.batch);
         let mut delivery = Delivery::new(batch.rows.len());
@@ -83,7 +83,7 @@ impl InfluxWriter {
             let (body, times) = match &request {
                 Request::Points(range) => (gzip(batch.lines(range)), batch.times(range)),
                 Request::Empty => (gzip(b""), Vec::new()),
-                // As it is, which is about what a point is compressed.
+                // Uncompressed, which is about the size of a compressed point.
                 Request::Small => (
                     compressed(
                         self.sender.mark(self.sender.context.options.clock.wall()).as_bytes(),
@@ -113,7 +113,7 @@ impl InfluxWriter {
         self.sent(&batch, &delivery.refused())
     }
 
-    /// What became of a batch.
+    /// Counts and records the outcome of a batch.
     fn sent(&mut self, batch: &LineBatch, refused: &[(usize, String)]) -> Result<(), WriterExit> {
         let stored = batch.rows.len() - refused.len();
         self.sender.health.count_written(u64::try_from(stored).expect("a usize fits a u64"));
@@ -131,7 +131,7 @@ impl InfluxWriter {
             )),
             None => return Ok(()),
         };
-        self.sender.well();
+        self.sender.set_answering();
         Ok(())
     }
 }
@@ -169,12 +169,12 @@ impl RowWriter for InfluxWriter {
         Ok(None)
     }
 
-    /// (All that was taken is stored by now, or not whole: so trouble is a ping's, and a ping may end it.)
+    /// All rows that came are stored, or wait for a whole batch: any trouble is that of a ping, and a ping may clear it.
     fn idle(&mut self) -> Result<(), WriterExit> {
         self.begin()?;
         let pinged = self.sender.unless_stopped(self.sender.client.ping())?;
         match pinged {
-            Ok(()) => self.sender.well(),
+            Ok(()) => self.sender.set_answering(),
             Err(why) => self.sender.health.set_trouble(why),
         }
         Ok(())

@@ -5,7 +5,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long SQLite itself waits for a lock; short, for a stop must not wait longer.
+/// How long SQLite itself waits for a lock; a stop waits as long.
 pub(super) const BUSY: Duration = Duration::from_millis(250);
 
 pub(super) fn usage(path: &Path, why: &str) -> Halt {
@@ -19,7 +19,7 @@ pub(super) fn unreachable(path: &Path, why: &str, begun: Instant) -> Halt {
 }
 
 pub(super) fn connect(path: &Path, more: OpenFlags) -> Result<Connection, rusqlite::Error> {
-    // `./`, lest a name such as `:memory:` means something else. No URI flag, for the same reason.
+    // `./`, so that a name such as `:memory:` is a file. No URI flag, for the same reason.
     let plain = if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let db = Connection::open_with_flags(plain, flags)?;
@@ -27,7 +27,7 @@ pub(super) fn connect(path: &Path, more: OpenFlags) -> Result<Connection, rusqli
     Ok(db)
 }
 
-/// May the same thing work a little later? Then it is tried again; else the run ends.
+/// May a retry succeed? Else the run ends.
 pub(super) fn is_transient(error: &rusqlite::Error) -> bool {
     use ErrorCode::{
         CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, FileLockingProtocolFailed, OperationInterrupted,

@@ -1,4 +1,4 @@
-//! What a database of ours holds besides rows: [`read`] has the facts, [`make`] makes what is missing.
+//! What a database holds besides rows: [`read`] reads it, [`make`] makes what is missing.
 //!
 //! | table | |
 //! |---|---|
@@ -28,22 +28,22 @@ CREATE TABLE owners (name TEXT PRIMARY KEY, job TEXT NOT NULL, semantics TEXT NO
 pub(super) struct TableFacts {
     /// The database's format. None where it has no tables yet.
     pub(super) format: Option<i64>,
-    /// Is there something of the table's name?
+    /// Has the database anything of the table's name?
     pub(super) exists: bool,
-    /// The greatest chain of the table. None where no run of ours made it.
+    /// The greatest chain of the table. None for a table that minutely did not make.
     pub(super) greatest: Option<i64>,
     /// The manifest of the newest rows of the chain that was asked for.
     pub(super) newest: Option<i64>,
-    /// Whose it is. None where that was never written down.
+    /// The job that it belongs to. None where none was recorded.
     pub(super) owner: Option<Owner>,
     /// Does the table hold any rows?
     pub(super) has_rows: bool,
 }
 
-/// Reads them, for a run that goes on with this chain or begins one.
+/// Reads the facts, for a run that continues this chain or begins one.
 ///
 /// # Errors
-/// When the database cannot be read, or has not the tables of ours.
+/// When the database cannot be read, or lacks the tables above.
 pub(super) fn read(db: &Connection, table: &TableName, chain: Option<u64>) -> Result<TableFacts, rusqlite::Error> {
     let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables == 0 {
@@ -74,16 +74,16 @@ pub(super) fn read(db: &Connection, table: &TableName, chain: Option<u64>) -> Re
     Ok(TableFacts { format, exists, greatest, newest: newest.transpose()?.flatten(), owner, has_rows })
 }
 
-/// What [`make`] did.
+/// A table that is ready to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ReadyTable {
     /// The chain of the run.
     pub(super) chain: i64,
-    /// Was a database of format 1 taken over?
+    /// Was a database of format 1 changed to format 2?
     pub(super) taken_over: bool,
 }
 
-/// Makes what is not there yet, writes down whose the table is, and begins or continues a chain. For a table that
+/// Makes what is missing, records the table's owner, and begins or continues a chain. For a table that
 /// [`super::owner::decide`] let pass, in the same transaction.
 ///
 /// # Errors
@@ -122,7 +122,7 @@ pub(super) fn make(
     Ok(Ok(ReadyTable { chain, taken_over }))
 }
 
-/// From format 1. Columns are renamed and added, so that what others built upon the table (columns, indices) stays.
+/// Changes format 1 to format 2. Columns are renamed and added, so that others' columns and indices of the table stay.
 fn take_over(db: &Connection) -> Result<(), rusqlite::Error> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     db.create_scalar_function("minutely_nearest", 1, flags, |call| match call.get_raw(0) {
@@ -150,7 +150,7 @@ fn take_over(db: &Connection) -> Result<(), rusqlite::Error> {
 /// Fractional digits of a decimal.
 const DIGITS: usize = 18;
 
-/// The decimal that this is the exact text of, of any size.
+/// The decimal of this exact text, of any size.
 pub(super) fn exact(text: &str) -> Option<Decimal> {
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));

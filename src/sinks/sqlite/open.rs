@@ -18,13 +18,13 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What a database begins with: <https://www.sqlite.org/fileformat.html>.
+/// The first bytes of a database: <https://www.sqlite.org/fileformat.html>.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// Would [`open`] do, leaving nothing behind?
+/// Checks that [`open`] would succeed; leaves nothing behind.
 ///
 /// # Errors
-/// 64, with what to do. 65: it has rows that the state which is gone on with does not know.
+/// 64, with what to do. 65: it has rows that the state does not know, or lacks rows that the state knows.
 pub(in crate::sinks) fn look(target: &SqliteTarget, options: &SinkOptions) -> Result<(), Halt> {
     let SqliteTarget { path, table } = target;
     let nothing = layout::TableFacts::default();
@@ -44,7 +44,7 @@ pub(in crate::sinks) fn look(target: &SqliteTarget, options: &SinkOptions) -> Re
     }
 }
 
-/// What the database says of itself. Others may use it: it is tried for a while.
+/// What the database says of itself. While others lock it, it is tried again.
 fn facts(target: &SqliteTarget, options: &SinkOptions) -> Result<layout::TableFacts, Halt> {
     let begun = Instant::now();
     let read = || layout::read(&connect(&target.path, OpenFlags::empty())?, &target.table, options.chain);
@@ -58,11 +58,11 @@ fn facts(target: &SqliteTarget, options: &SinkOptions) -> Result<layout::TableFa
     }
 }
 
-/// Opens the database, makes what is not there yet, and begins or continues a chain. Says which chain that is. Looks at
-/// no file but by SQLite: another sink of this run may have it open, whose locks would be gone with a file that is closed.
+/// Opens the database, makes what is missing, and begins or continues a chain, whose number it returns. Opens no file but
+/// by SQLite: another sink of this run may have it open, whose locks would be gone once the file is closed.
 ///
 /// # Errors
-/// As [`look`]; 69 when it stays locked, or the disk full, for longer than the patience.
+/// As [`look`]; 69 when it stays locked, or the disk full, for longer than [`SinkOptions::patience`].
 pub(in crate::sinks) fn open(
     target: &SqliteTarget,
     options: &SinkOptions,
@@ -95,7 +95,7 @@ pub(in crate::sinks) fn open(
         }
         health.set_trouble(why);
         if backoff.wait(&stop).is_err() {
-            return Err(usage(path, "told to stop while it was opened"));
+            return Err(usage(path, "stopped while it was being opened"));
         }
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 /// May the run with these options write the table?
 ///
 /// # Errors
-/// 64, with what to do; 65 when the rows do not fit to the state that is gone on with.
+/// 64, with what to do; 65 when the rows do not fit the state that the run resumes from.
 pub(super) fn decide(facts: &TableFacts, path: &Path, table: &TableName, options: &SinkOptions) -> Result<(), Halt> {
     let usage = |why: String| Err(Halt::new(HaltKind::Usage, format!("sqlite {}: {why}", path.display())));
     match facts.format {
@@ -52,9 +52,9 @@ fn is_of_state(facts: &TableFacts, options: &SinkOptions) -> bool {
     chain.zip(facts.greatest).is_some_and(|(chain, greatest)| chain <= greatest)
 }
 
-/// Do the newest rows fit to the state? If an older copy of it was restored, rows that go on from there are older than
-/// those which are here, and all of them would be refused. If the database was, or is gone, it lacks rows that are
-/// forgotten.
+/// Do the newest rows fit the state? If an older copy of the state was restored, its next rows are older than those in the
+/// database, and all of them would be refused. If an older copy of the database was restored, or it is gone, it lacks rows
+/// that the state has forgotten.
 fn fits(path: &Path, options: &SinkOptions, newest: Option<u64>) -> Result<(), Halt> {
     let (Some(_), Some(left)) = (options.chain, &options.left) else { return Ok(()) };
     let (newest, known) = (newest.unwrap_or(0), options.position.unwrap_or(0));

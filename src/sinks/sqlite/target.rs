@@ -20,14 +20,14 @@ impl TableName {
     /// Small letters, digits and `_`: SQLite takes `Minutes` and `minutes` for the same, and a name needs no quoting.
     ///
     /// # Errors
-    /// What a name is made of.
+    /// What a name consists of.
     pub(crate) fn parse(name: &str) -> Result<Self, String> {
         let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         let begins = name.starts_with(|c: char| c.is_ascii_lowercase());
         if !begins || !name.chars().all(good) || name.len() > LONGEST_NAME {
             return Err(format!(
-                "table={name}: a name of a table begins with a small letter and is made of small letters, digits and `_`, \
-                 at most {LONGEST_NAME} of them"
+                "table={name}: a table's name begins with a small letter and has only small letters, digits and `_`, at most \
+                 {LONGEST_NAME} characters"
             ));
         }
         if ["meta", "owners"].contains(&name) || name.starts_with("sqlite_") {
@@ -63,7 +63,7 @@ impl TableName {
         )
     }
 
-    /// Puts a row over an older one. Columns are named: the table may have others, which somebody added.
+    /// Replaces an older row. Columns are named: users may have added others to the table.
     pub(super) fn upsert(&self) -> String {
         format!(
             "INSERT INTO \"{}\" (symbol, minute, count, sum, sum_exact, avg, state, open, high, low, close, volume,

@@ -13,7 +13,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What a state that is gone on with must know of.
+/// Records the manifest of a chain's newest rows, which a state must know of to resume.
 const NEWEST: &str = "
 INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)";
 
@@ -33,7 +33,7 @@ pub(in crate::sinks) struct SqliteWriter {
     pub(super) stop: Stop,
 }
 
-/// The files that the connection has open.
+/// The files that a connection has open.
 pub(super) struct DatabaseFiles {
     pub(super) database: FileId,
     /// The log beside it, which holds the newest rows. None where the database has none, and before the first batch.
@@ -80,7 +80,7 @@ impl SqliteWriter {
         tx.commit()
     }
 
-    /// What is wrong, if what is written goes to a file that the path does not name.
+    /// What is wrong, if the path does not name the file that is written to.
     fn missed(&mut self) -> Option<String> {
         let (path, files) = (&self.target.path, &mut self.files);
         let log = log_of(path);
@@ -112,10 +112,10 @@ impl SqliteWriter {
 }
 
 impl Drop for SqliteWriter {
-    /// A file that this run made and never used goes again, unless another job has a table in it by now.
+    /// A file that this run made and never used is removed, unless another job has made a table in it since.
     fn drop(&mut self) {
-        let Some(made) = self.made.as_mut().filter(|made| made.goes()) else { return };
-        // Without a log beside it, which would stay where the database is gone.
+        let Some(made) = self.made.as_mut().filter(|made| made.is_removed_on_drop()) else { return };
+        // Without a log beside it, which would stay when the database is removed.
         let plain = |mode: String| if mode == "delete" { Ok(()) } else { Err(rusqlite::Error::InvalidQuery) };
         let plain = self.db.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get(0)).and_then(plain);
         let alone = plain.and_then(|()| self.db.execute_batch("BEGIN EXCLUSIVE")).and_then(|()| {
