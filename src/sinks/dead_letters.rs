@@ -14,13 +14,13 @@
 //! reported. Nothing is appended to a file of others: the caller names a fresh path, or one of which the state knows how
 //! much to keep; what a crash left beyond that is cut off. It holds payloads, so its owner alone may read it.
 
-use super::append::{self, Appender, FileClaim};
+use super::append::{self, Appender, FileClaim, FileUse};
 use super::port::ProgressPort;
 use crate::text::rfc3339;
 use crate::threads::{Backoff, Health, Stop, WriterExit};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use minutely_dataflows::edge::{DeadLetterPort, Halt, HaltKind, SinkProgress, Wake};
+use minutely_dataflows::edge::{DeadLetterPort, Halt, SinkProgress, Wake};
 use minutely_dataflows::record::{DeadLetter, Evidence};
 use minutely_dataflows::time::EventTime;
 use serde::Serialize;
@@ -42,7 +42,7 @@ pub(crate) struct OpenDeadLetters {
 /// # Errors
 /// 64, with what to do.
 pub(crate) fn check(path: &Path, data: &Path, keep: Option<u64>) -> Result<(), Halt> {
-    append::look("dead letters", path, data, keep)
+    Ok(append::look(FileUse::DeadLetters, path, data, keep)?)
 }
 
 /// Starts the thread; file and folder are made with the first dead letter. `keep`: the bytes of the file that the state knows.
@@ -58,7 +58,7 @@ pub(crate) fn open(path: &Path, wake: Wake, keep: Option<u64>, take_over: bool) 
     let mut writer =
         DeadLetterWriter { path: path.to_owned(), file: None, claim, health: health.clone(), stop: stop.clone() };
     if keep.is_some() && path.exists() {
-        let file = append::create("dead letters", path, claim)?;
+        let file = append::create(FileUse::DeadLetters, path, claim)?;
         writer.file = Some(Appender::new(file, keep.unwrap_or(0), path, health.clone(), stop.clone()));
     }
     let work = move |cut: Option<(u64, Vec<DeadLetter>)>| {
@@ -130,11 +130,11 @@ fn create(path: &Path, claim: FileClaim, health: &Health, stop: &Stop) -> Result
     let mut backoff = Backoff::of_files();
     loop {
         let folder = std::fs::create_dir_all(append::folder_of(path));
-        let why = match (folder, append::create("dead letters", path, claim)) {
+        let why = match (folder, append::create(FileUse::DeadLetters, path, claim)) {
             (_, Ok(file)) => return Ok(file),
-            (_, Err(halt)) if halt.kind == HaltKind::Unreachable => halt.why,
+            (_, Err(e)) if e.is_transient() => e.to_string(),
             (Err(e), _) if e.kind() == ErrorKind::StorageFull => e.to_string(),
-            (_, Err(halt)) => return Err(halt.into()),
+            (_, Err(e)) => return Err(Halt::from(e).into()),
         };
         health.set_trouble(why);
         backoff.wait(stop)?;
@@ -218,6 +218,7 @@ mod tests {
     use super::*;
     use crate::sinks::testing::{no_wake, poll, temp};
     use minutely_dataflows::decimal::Decimal;
+    use minutely_dataflows::edge::HaltKind;
     use minutely_dataflows::record::{Finding, Judged, PartitionName, Reason};
     use serde_json::{Value, json};
 

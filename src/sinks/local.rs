@@ -78,9 +78,9 @@ impl LocalTarget {
     /// 64 with what to do; 65 when the state says that there was more.
     pub(super) fn look(&self, options: &SinkOptions) -> Result<(), Halt> {
         match self {
-            LocalTarget::Sqlite(target) => sqlite::look(target, options),
-            LocalTarget::Csv(target) => csv::look(target, options),
-            LocalTarget::Stdout(_) => stdout::look(std::io::stdout()),
+            LocalTarget::Sqlite(target) => Ok(sqlite::look(target, options)?),
+            LocalTarget::Csv(target) => Ok(csv::look(target, options)?),
+            LocalTarget::Stdout(_) => Ok(stdout::look(std::io::stdout())?),
         }
     }
 

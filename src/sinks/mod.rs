@@ -117,7 +117,7 @@ pub(crate) fn shown_position(uri: &str, position: u64) -> String {
 pub(crate) fn check(uri: &str, options: &SinkOptions) -> Result<(), Halt> {
     match parsed(uri)? {
         SinkTarget::LocalTarget(local) => local.look(options),
-        SinkTarget::Influx(target) => influx::look(*target, options),
+        SinkTarget::Influx(target) => Ok(influx::look(*target, options)?),
     }
 }
 

@@ -37,19 +37,37 @@ pub(super) struct StdoutWriter<W> {
     stop: Stop,
 }
 
+/// Why rows cannot be written to standard output.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StdoutError {
+    #[error("stdout: there is no standard output; name another --sink")]
+    Missing,
+    #[error("stdout: standard output cannot be written to; name another --sink")]
+    ReadOnly,
+    #[error("stdout: standard output is closed (to drop all rows, give it as >/dev/null); name another --sink")]
+    Closed,
+    #[error("there is no standard output: {0}")]
+    NotDuplicated(#[source] std::io::Error),
+}
+
+impl From<StdoutError> for Halt {
+    fn from(e: StdoutError) -> Self {
+        Halt::new(HaltKind::Usage, e.to_string())
+    }
+}
+
 /// Checks that rows can be written there. A standard output that was closed is `/dev/null`, opened to read and to write:
 /// Rust's start-up does that, so that no other file gets its number.
 ///
 /// # Errors
 /// 64, with what to do.
-pub(super) fn look(out: impl AsFd) -> Result<(), Halt> {
-    let usage = |why: &str| Err(Halt::new(HaltKind::Usage, format!("stdout: {why}; name another --sink")));
-    let Ok(flags) = rustix::fs::fcntl_getfl(&out) else { return usage("there is no standard output") };
+pub(super) fn look(out: impl AsFd) -> Result<(), StdoutError> {
+    let Ok(flags) = rustix::fs::fcntl_getfl(&out) else { return Err(StdoutError::Missing) };
     let null = std::fs::metadata("/dev/null").map(|null| null.rdev());
     let is_null = rustix::fs::fstat(&out).is_ok_and(|out| null.is_ok_and(|null| null == out.st_rdev));
     match flags & OFlags::RWMODE {
-        OFlags::RDONLY => usage("standard output cannot be written to"),
-        OFlags::RDWR if is_null => usage("standard output is closed (to drop all rows, give it as >/dev/null)"),
+        OFlags::RDONLY => Err(StdoutError::ReadOnly),
+        OFlags::RDWR if is_null => Err(StdoutError::Closed),
         _ => Ok(()),
     }
 }
@@ -63,12 +81,9 @@ pub(super) fn open(
     options: &SinkOptions,
     health: Arc<Health>,
     stop: Stop,
-) -> Result<StdoutWriter<File>, Halt> {
+) -> Result<StdoutWriter<File>, StdoutError> {
     look(std::io::stdout())?;
-    let out = std::io::stdout()
-        .as_fd()
-        .try_clone_to_owned()
-        .map_err(|e| Halt::new(HaltKind::Usage, format!("there is no standard output: {e}")))?;
+    let out = std::io::stdout().as_fd().try_clone_to_owned().map_err(StdoutError::NotDuplicated)?;
     Ok(StdoutWriter::new(File::from(out), form, options, health, stop))
 }
 

@@ -1,10 +1,11 @@
 //! `minutely state check`: reads all that a state needs and counts it again. Another run may own it: nothing is locked or
 //! written, and what that run deletes meanwhile is not missed.
 
-use super::client::{StoreClient, StoreFault, object_key, oldest_kept};
+use super::client::{StoreClient, object_key, oldest_kept};
+use super::error::{StoreError, StoreFault};
 use super::uri::StoreUri;
 use minutely_dataflows::checkpoint::{Audit, Manifest, WindowTotals};
-use minutely_dataflows::edge::{Halt, HaltKind};
+use minutely_dataflows::edge::Halt;
 
 /// Times that an owner may delete an object that is about to be read, each time with a newer manifest.
 const ATTEMPTS: usize = 100;
@@ -71,6 +72,5 @@ pub(crate) fn check(place: &StoreUri) -> Result<Option<CheckReport>, Halt> {
             head,
         }));
     }
-    let why = format!("state {place}: is written faster than it can be read; check a copy of it, or try again");
-    Err(Halt::new(HaltKind::Unreachable, why))
+    Err(StoreError::WrittenMeanwhile { place: place.clone() }.into())
 }

@@ -1,10 +1,10 @@
 //! One thread's access to the store, through `object_store`: each call blocks its thread, which is one of the state's own, or
 //! the main thread before the run begins.
 
+use super::error::{StoreError, StoreFault};
 use super::retry::RetryPolicy;
 use super::uri::StoreUri;
 use minutely_dataflows::checkpoint::{Damage, Manifest, ObjectRef, PublishStep, StoreReply, hash};
-use minutely_dataflows::edge::{Halt, HaltKind};
 use object_store::path::Path as Key;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use std::collections::BTreeSet;
@@ -30,30 +30,6 @@ pub(super) struct ChainHead {
     pub(super) hash: String,
 }
 
-/// A file that is not as it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct StoreFault {
-    /// The file, as messages name it.
-    pub(super) file: String,
-    pub(super) what: String,
-    newer: bool,
-}
-
-impl StoreFault {
-    fn new(file: String, what: impl Into<String>) -> Self {
-        StoreFault { file, what: what.into(), newer: false }
-    }
-
-    pub(super) fn halt(&self) -> Halt {
-        let StoreFault { file, what, newer } = self;
-        let way_out = match newer {
-            true => "use the version that wrote it, or begin anew from the log (minutely state rebuild)",
-            false => "restore the state from a whole copy, or begin anew from the log (minutely state rebuild)",
-        };
-        Halt::new(HaltKind::Data, format!("{file}: {what}; {way_out}"))
-    }
-}
-
 pub(super) fn object_key(name: &str) -> Key {
     Key::from(format!("object/{name}"))
 }
@@ -68,15 +44,14 @@ pub(super) fn oldest_kept(head: u64) -> u64 {
 }
 
 impl StoreClient {
-    pub(super) fn open(place: &StoreUri) -> Result<Self, Halt> {
+    pub(super) fn open(place: &StoreUri) -> Result<Self, StoreError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|e| Halt::new(HaltKind::Internal, format!("no runtime for the state: {e}")))?;
+        let runtime = runtime.map_err(StoreError::NoRuntime)?;
         Ok(StoreClient { store: place.store()?, place: place.clone(), runtime })
     }
 
-    fn unreachable(&self, e: &Error) -> Halt {
-        let way_out = if self.place.folder().is_some() { "see to the disk" } else { "see to the server" };
-        Halt::new(HaltKind::Unreachable, format!("state {}: {e}; {way_out}, then start again", self.place))
+    fn unreachable(&self, source: Error) -> StoreError {
+        StoreError::Unreachable { place: self.place.clone(), source }
     }
 
     fn damage(&self, key: &Key, damage: &Damage) -> StoreFault {
@@ -85,7 +60,7 @@ impl StoreClient {
 
     /// What is wrong with this file.
     pub(super) fn fault(&self, key: &Key, what: impl Into<String>) -> StoreFault {
-        StoreFault::new(self.place.file(key.as_ref()), what)
+        StoreFault { file: self.place.file(key.as_ref()), what: what.into(), newer: false }
     }
 
     fn put(&self, key: &Key, bytes: &[u8], mode: PutMode) -> Result<(), Error> {
@@ -103,8 +78,8 @@ impl StoreClient {
     }
 
     /// The bytes of a file; none if it is missing.
-    pub(super) fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, Halt> {
-        self.fetch(key).map_err(|e| self.unreachable(&e))
+    pub(super) fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        self.fetch(key).map_err(|e| self.unreachable(e))
     }
 
     fn stat(&self, key: &Key) -> Result<Option<ObjectMeta>, Error> {
@@ -116,14 +91,14 @@ impl StoreClient {
     }
 
     /// When a file was written, in seconds since 1970, by the store's clock; none if it is missing.
-    pub(super) fn written_at(&self, key: &Key) -> Result<Option<i64>, Halt> {
-        let meta = self.stat(key).map_err(|e| self.unreachable(&e))?;
+    pub(super) fn written_at(&self, key: &Key) -> Result<Option<i64>, StoreError> {
+        let meta = self.stat(key).map_err(|e| self.unreachable(e))?;
         Ok(meta.map(|meta| meta.last_modified.timestamp()))
     }
 
     /// Tries until it succeeds, or the policy ends.
-    fn retry<T>(&self, policy: &RetryPolicy, attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Halt> {
-        policy.until_done(attempt).map_err(|e| self.unreachable(&e))
+    fn retry<T>(&self, policy: &RetryPolicy, attempt: impl FnMut() -> Result<T, Error>) -> Result<T, StoreError> {
+        policy.until_done(attempt).map_err(|e| self.unreachable(e))
     }
 
     /// Deletes a file. False: it is still there, which does no harm.
@@ -138,22 +113,15 @@ impl StoreClient {
     }
 
     /// Proves that a manifest cannot be created twice.
-    pub(super) fn refuses_a_second_create(&self) -> Result<(), Halt> {
+    pub(super) fn refuses_a_second_create(&self) -> Result<(), StoreError> {
         let key = Key::from(format!("probe-{}", std::process::id()));
         self.delete(&key);
-        self.put(&key, b"first", PutMode::Create).map_err(|e| self.unreachable(&e))?;
+        self.put(&key, b"first", PutMode::Create).map_err(|e| self.unreachable(e))?;
         let second = self.put(&key, b"second", PutMode::Create);
         self.delete(&key);
         match second {
             Err(Error::AlreadyExists { .. }) => Ok(()),
-            other => {
-                let why = format!(
-                    "--state {}: overwrites a file when told to create it ({other:?}), so two runs could both commit: \
-                     choose another store",
-                    self.place
-                );
-                Err(Halt::new(HaltKind::Usage, why))
-            }
+            other => Err(StoreError::CreatesTwice { place: self.place.clone(), answer: format!("{other:?}") }),
         }
     }
 
@@ -162,8 +130,8 @@ impl StoreClient {
         Ok(listed.objects.iter().filter_map(|meta| Some(meta.location.filename()?.to_owned())).collect())
     }
 
-    fn names(&self, folder: &str) -> Result<Vec<String>, Halt> {
-        self.list(folder).map_err(|e| self.unreachable(&e))
+    fn names(&self, folder: &str) -> Result<Vec<String>, StoreError> {
+        self.list(folder).map_err(|e| self.unreachable(e))
     }
 
     fn numbers(&self) -> Result<BTreeSet<u64>, Error> {
@@ -172,26 +140,26 @@ impl StoreClient {
 
     /// The numbers of all manifests that are there: [`KEPT`] and a few, so listing them is cheap. A list that is read while
     /// another run publishes may lack its newest: harmless, because the next manifest would need a number that is taken.
-    pub(super) fn manifests(&self) -> Result<BTreeSet<u64>, Halt> {
-        self.numbers().map_err(|e| self.unreachable(&e))
+    pub(super) fn manifests(&self) -> Result<BTreeSet<u64>, StoreError> {
+        self.numbers().map_err(|e| self.unreachable(e))
     }
 
     /// The newest manifest; never an older one if that is damaged.
-    pub(super) fn head(&self) -> Result<Option<ChainHead>, Halt> {
+    pub(super) fn head(&self) -> Result<Option<ChainHead>, StoreError> {
         let Some(seq) = self.manifests()?.last().copied() else {
             if self.names("object")?.is_empty() {
                 return Ok(None);
             }
-            return Err(self.fault(&Key::from("manifest"), "has no manifest, and there are objects").halt());
+            return Err(self.fault(&Key::from("manifest"), "has no manifest, and there are objects").into());
         };
         match self.manifest(seq)? {
             Ok(head) => Ok(Some(head)),
-            Err(wrong) => Err(wrong.halt()),
+            Err(wrong) => Err(wrong.into()),
         }
     }
 
     /// A manifest, or what is wrong with it.
-    fn manifest(&self, seq: u64) -> Result<Result<ChainHead, StoreFault>, Halt> {
+    fn manifest(&self, seq: u64) -> Result<Result<ChainHead, StoreFault>, StoreError> {
         let key = manifest_key(seq);
         let Some(bytes) = self.get(&key)? else { return Ok(Err(self.fault(&key, "is not there"))) };
         Ok(match Manifest::decode(&bytes) {
@@ -203,7 +171,7 @@ impl StoreClient {
 
     /// All that is wrong with the kept manifests up to this one: each must be whole and name its parent. Manifests that their
     /// owner deletes meanwhile are not missed.
-    pub(super) fn chain(&self, head: u64) -> Result<Vec<StoreFault>, Halt> {
+    pub(super) fn chain(&self, head: u64) -> Result<Vec<StoreFault>, StoreError> {
         let mut wrongs = Vec::new();
         let mut parent: Option<Result<String, ()>> = None;
         for seq in oldest_kept(head)..=head {
@@ -235,20 +203,22 @@ impl StoreClient {
     }
 
     /// An object's bytes, checked against its size and hash.
-    pub(super) fn object(&self, object: &ObjectRef, policy: &RetryPolicy) -> Result<Vec<u8>, Halt> {
+    pub(super) fn object(&self, object: &ObjectRef, policy: &RetryPolicy) -> Result<Vec<u8>, StoreError> {
         let key = object_key(&object.name);
-        let bytes = self.retry(policy, || self.fetch(&key))?.ok_or_else(|| self.fault(&key, "is not there").halt())?;
-        object.check(&bytes).map_err(|damage| self.damage(&key, &damage).halt())?;
+        let bytes = self
+            .retry(policy, || self.fetch(&key))?
+            .ok_or_else(|| StoreError::from(self.fault(&key, "is not there")))?;
+        object.check(&bytes).map_err(|damage| self.damage(&key, &damage))?;
         Ok(bytes)
     }
 
     /// Writes an object. Retrying is safe: its name and bytes are the same.
-    pub(super) fn write(&self, name: &str, bytes: &[u8], policy: &RetryPolicy) -> Result<(), Halt> {
+    pub(super) fn write(&self, name: &str, bytes: &[u8], policy: &RetryPolicy) -> Result<(), StoreError> {
         self.retry(policy, || self.put(&object_key(name), bytes, PutMode::Overwrite))
     }
 
     /// Commits a manifest. What only older manifests need may be deleted after that.
-    pub(super) fn publish(&self, seq: u64, bytes: &[u8], policy: &RetryPolicy) -> Result<(), Halt> {
+    pub(super) fn publish(&self, seq: u64, bytes: &[u8], policy: &RetryPolicy) -> Result<(), StoreError> {
         let key = manifest_key(seq);
         let mut step = PublishStep::Create;
         loop {
@@ -267,7 +237,7 @@ impl StoreClient {
                     StoreReply::Newest(newest.unwrap_or(0))
                 }
                 PublishStep::Collect => return Ok(()),
-                PublishStep::Fenced(what) => return Err(self.fenced(what)),
+                PublishStep::Fenced(what) => return Err(self.taken_over(what)),
             };
             step = step.after(seq, reply);
         }
@@ -275,13 +245,13 @@ impl StoreClient {
 
     /// Why an object that this run needs is missing: another run that resumed from the state deletes what it does not need.
     /// `name`: of an object of this run, so it begins with this run's generation.
-    pub(super) fn gone(&self, name: &str, halt: Halt) -> Halt {
+    pub(super) fn gone(&self, name: &str, error: StoreError) -> StoreError {
         let ours = name.split('-').next().and_then(|generation| generation.parse::<u64>().ok());
         match (ours, self.head()) {
             (Some(ours), Ok(Some(ChainHead { manifest: head, .. }))) if head.generation > ours => {
-                self.fenced(&format!("it is at generation {} and this is {ours}", head.generation))
+                self.taken_over(&format!("it is at generation {} and this is {ours}", head.generation))
             }
-            _ => halt,
+            _ => error,
         }
     }
 
@@ -294,19 +264,13 @@ impl StoreClient {
         synced.map_err(|e| Error::Generic { store: "fsync", source: Box::new(e) })
     }
 
-    /// Another run owns the state.
-    pub(super) fn owned(&self, how: &str) -> Halt {
-        let why = format!(
-            "--state {}: another run owns it ({how}): stop that run, or give this one another --job; --take-over resumes \
-             the state of a run that hangs",
-            self.place
-        );
-        Halt::new(HaltKind::Fenced, why)
+    /// Another run owns the state: how that is known.
+    pub(super) fn owned(&self, how: &str) -> StoreError {
+        StoreError::Owned { place: self.place.to_string(), owner: format!("another run owns it ({how})") }
     }
 
-    fn fenced(&self, what: &str) -> Halt {
-        let why = format!("--state {}: another run has taken it over ({what}), so this one ends", self.place);
-        Halt::new(HaltKind::Fenced, why)
+    fn taken_over(&self, how: &str) -> StoreError {
+        StoreError::TakenOver { place: self.place.clone(), how: how.to_owned() }
     }
 
     /// Deletes objects that no manifest needs any more.

@@ -1,6 +1,6 @@
 //! The lock of a state in a folder: one run at a time owns it.
 
-use minutely_dataflows::edge::{Halt, HaltKind};
+use super::error::StoreError;
 use minutely_dataflows::escape::shortened;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
@@ -11,15 +11,13 @@ use std::path::Path;
 ///
 /// # Errors
 /// 64: the folder cannot be used. 69: the disk is full. 78: another run owns it.
-pub(super) fn acquire(path: &Path, take_over: bool) -> Result<Option<File>, Halt> {
-    let unusable = |e: std::io::Error| unusable(path, &e);
+pub(super) fn acquire(path: &Path, take_over: bool) -> Result<Option<File>, StoreError> {
+    let unusable = |e| StoreError::unusable(path, e);
     make_folder(path).map_err(unusable)?;
     // Objects that no manifest needs are deleted: never in a folder of others.
     let empty = std::fs::read_dir(path).map_err(unusable)?.next().is_none();
     if !empty && !path.join("lock").exists() {
-        let why =
-            format!("--state {}: has other files than a state of minutely; choose another folder", path.display());
-        return Err(Halt::new(HaltKind::Usage, why));
+        return Err(StoreError::OtherFiles(path.to_owned()));
     }
     lock(path, take_over)
 }
@@ -61,9 +59,9 @@ fn open_lock(at: &Path) -> std::io::Result<File> {
 ///
 /// # Errors
 /// As [`acquire`].
-pub(super) fn lock(path: &Path, take_over: bool) -> Result<Option<File>, Halt> {
+pub(super) fn lock(path: &Path, take_over: bool) -> Result<Option<File>, StoreError> {
     let at = path.join("lock");
-    let fail = |e: std::io::Error| unusable(path, &e);
+    let fail = |e| StoreError::unusable(path, e);
     let mut file = open_lock(&at).map_err(fail)?;
     match file.try_lock() {
         Ok(()) => {}
@@ -73,13 +71,9 @@ pub(super) fn lock(path: &Path, take_over: bool) -> Result<Option<File>, Halt> {
         }
         Err(TryLockError::WouldBlock) => {
             let owner = owner(&file);
-            let why = format!(
-                "--state {}: {} owns it: stop that run, or give this one another --job; --take-over resumes the \
-                 state of a run that hangs",
-                path.display(),
-                if owner.is_empty() { "another run" } else { &owner }
-            );
-            return Err(Halt::new(HaltKind::Fenced, why));
+            let owner = if owner.is_empty() { "another run" } else { &owner };
+            let (place, owner) = (path.display().to_string(), format!("{owner} owns it"));
+            return Err(StoreError::Owned { place, owner });
         }
         // A file system without locks: a second owner is noticed at its first manifest.
         Err(TryLockError::Error(e)) => tracing::warn!("{}: cannot be locked: {e}", at.display()),
@@ -93,12 +87,4 @@ fn owner(file: &File) -> String {
     let mut text = Vec::new();
     let read = file.take(200).read_to_end(&mut text);
     read.map(|_| shortened(String::from_utf8_lossy(&text).trim())).unwrap_or_default()
-}
-
-fn unusable(path: &Path, e: &std::io::Error) -> Halt {
-    let path = path.display();
-    if matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
-        return Halt::new(HaltKind::Unreachable, format!("--state {path}: {e}; see to the disk, then start again"));
-    }
-    Halt::new(HaltKind::Usage, format!("--state {path}: {e}; make it writable or choose another folder"))
 }

@@ -17,6 +17,7 @@
 mod access;
 mod check;
 mod client;
+mod error;
 mod lock;
 mod retry;
 mod uri;
@@ -28,9 +29,10 @@ pub(crate) use uri::StoreUri;
 
 use access::StoreAccess;
 use client::{ChainHead, StoreClient};
+use error::{MoveProblem, StoreError};
 use lock::{acquire, lock};
 use minutely_dataflows::checkpoint::{Manifest, ObjectRef};
-use minutely_dataflows::edge::{Halt, HaltKind, ManifestPort, ObjectPort, StateStore, Wake};
+use minutely_dataflows::edge::{Halt, ManifestPort, ObjectPort, StateStore, Wake};
 use retry::RetryPolicy;
 use std::fs::File;
 use std::path::PathBuf;
@@ -76,7 +78,7 @@ pub(crate) fn open(place: &StoreUri, take_over: bool, limit: Option<Duration>) -
     let head = client.head()?;
     if let Some(ChainHead { manifest, .. }) = &head {
         if let Some(wrong) = client.chain(manifest.seq)?.first() {
-            return Err(wrong.halt());
+            return Err(StoreError::from(wrong.clone()).into());
         }
         // Workers read them again; damage is to be known before anything is changed, and before files are cut back.
         manifest.objects().try_for_each(|object| client.object(object, &RetryPolicy::once()).map(drop))?;
@@ -88,8 +90,8 @@ pub(crate) fn open(place: &StoreUri, take_over: bool, limit: Option<Duration>) -
 }
 
 /// Where there is no lock: refuses a chain that grows within `silence`.
-fn wait_for_silent_owner(client: &StoreClient, silence: Duration) -> Result<(), Halt> {
-    let seq = || Ok::<_, Halt>(client.manifests()?.last().copied());
+fn wait_for_silent_owner(client: &StoreClient, silence: Duration) -> Result<(), StoreError> {
+    let seq = || Ok::<_, StoreError>(client.manifests()?.last().copied());
     let Some(before) = seq()? else { return Ok(()) };
     let begun = Instant::now();
     while begun.elapsed() < silence {
@@ -119,7 +121,7 @@ pub(crate) fn peek(place: &StoreUri) -> Result<Option<Manifest>, Halt> {
 pub(crate) fn head_unchanged(place: &StoreUri, seq: u64) -> Result<(), Halt> {
     let client = StoreClient::open(place)?;
     match client.manifests()?.last().copied() {
-        Some(now) if now != seq => Err(client.owned(&format!("its manifest was {seq} and is {now}"))),
+        Some(now) if now != seq => Err(client.owned(&format!("its manifest was {seq} and is {now}")).into()),
         _ => Ok(()),
     }
 }
@@ -143,11 +145,8 @@ pub(crate) fn head_with_time(place: &StoreUri) -> Result<Option<(Manifest, Optio
 /// # Errors
 /// As [`open`], and 64 where there is none.
 pub(crate) fn follow(place: &StoreUri) -> Result<Manifest, Halt> {
-    StoreClient::open(place)?.head()?.map(|head| head.manifest).ok_or_else(|| {
-        let why =
-            format!("--state {place}: process 0 has no state there; give all processes the same folder or bucket");
-        Halt::new(HaltKind::Usage, why)
-    })
+    let head = StoreClient::open(place)?.head()?;
+    head.map(|head| head.manifest).ok_or_else(|| StoreError::NoStateToFollow { place: place.clone() }.into())
 }
 
 /// The store, for the workers of a process whose process 0 owns the state.
@@ -160,22 +159,21 @@ pub(crate) fn store(place: &StoreUri, limit: Option<Duration>) -> Arc<dyn StateS
 /// # Errors
 /// 64: there is none, or it cannot be moved. 78: a run owns it.
 pub(crate) fn rebuild(place: &StoreUri, stamp: &str) -> Result<PathBuf, Halt> {
-    let usage = |why: String| Halt::new(HaltKind::Usage, format!("state {place}: {why}"));
-    let Some(path) = place.folder() else {
-        return Err(usage("is in an object store, where nothing can be moved; give --state another prefix".into()));
-    };
+    let not_moved = |problem: MoveProblem| StoreError::NotMoved { place: place.clone(), problem };
+    let Some(path) = place.folder() else { return Err(not_moved(MoveProblem::InObjectStore).into()) };
     if !path.join("lock").exists() {
-        return Err(usage("there is no state, so nothing is moved".into()));
+        return Err(not_moved(MoveProblem::NoState).into());
     }
     let _lock = lock(path, false)?;
-    let path = std::path::absolute(path).map_err(|e| usage(e.to_string()))?;
-    let name = path.file_name().ok_or_else(|| usage("has no name".into()))?.to_string_lossy().into_owned();
+    let path = std::path::absolute(path).map_err(|e| not_moved(MoveProblem::NoPath(e)))?;
+    let name = path.file_name().ok_or_else(|| not_moved(MoveProblem::NoName))?.to_string_lossy().into_owned();
     let free = |n: u32| match n {
         1 => path.with_file_name(format!("{name}.old-{stamp}")),
         n => path.with_file_name(format!("{name}.old-{stamp}-{n}")),
     };
     let aside = (1..).map(free).find(|path| !path.exists()).expect("one of so many is free");
-    std::fs::rename(&path, &aside).map_err(|e| usage(format!("cannot be moved to {}: {e}", aside.display())))?;
+    let moved = std::fs::rename(&path, &aside);
+    moved.map_err(|source| not_moved(MoveProblem::Refused { to: aside.clone(), source }))?;
     Ok(aside)
 }
 
@@ -209,7 +207,7 @@ impl OwnedStore {
 
 impl StateStore for StoreAccess {
     fn read(&self, object: &ObjectRef) -> Result<Vec<u8>, Halt> {
-        StoreClient::open(&self.place)?.object(object, &RetryPolicy::once())
+        Ok(StoreClient::open(&self.place)?.object(object, &RetryPolicy::once())?)
     }
 
     fn port(&self, wake: Wake) -> Result<Box<dyn ObjectPort>, Halt> {

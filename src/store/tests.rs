@@ -1,6 +1,6 @@
 use super::*;
 use minutely_dataflows::checkpoint::{ObjectBuilder, WorkerObjects, hash};
-use minutely_dataflows::edge::{Publication, Task};
+use minutely_dataflows::edge::{HaltKind, Publication, Task};
 use minutely_dataflows::time::WindowStart;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -120,17 +120,17 @@ fn one_run_owns_a_state_and_one_that_was_taken_over_commits_no_more() {
     let pid = std::process::id().to_string();
     assert!(halt.why.contains(&pid) && halt.why.contains("--take-over"), "{halt}");
 
-    let heir = open(&at(dir.path()), true, None).unwrap();
-    let next = heir.restarted(fresh, "a run");
-    heir.begin(&next).unwrap();
-    heir.begin(&next).unwrap(); // a reply that was lost
-    let mut manifests = heir.manifests(&next, no_wake()).unwrap();
+    let successor = open(&at(dir.path()), true, None).unwrap();
+    let next = successor.restarted(fresh, "a run");
+    successor.begin(&next).unwrap();
+    successor.begin(&next).unwrap(); // a reply that was lost
+    let mut manifests = successor.manifests(&next, no_wake()).unwrap();
     let halt = publish(&mut *zombie, &child(&first)).unwrap_err();
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("manifest 2 is another run's"), "{halt}");
 
     // Two that take over at once: one of them goes on.
     let rival = Manifest { run: "another run".into(), ..next.clone() };
-    let halt = heir.begin(&rival).unwrap_err();
+    let halt = successor.begin(&rival).unwrap_err();
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("manifest 2 is another run's"), "{halt}");
 
     // Another zombie, that slept until its number was collected.
@@ -146,7 +146,7 @@ fn one_run_owns_a_state_and_one_that_was_taken_over_commits_no_more() {
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("has followed 2"), "{halt}");
     assert_eq!(peek(&at(dir.path())).unwrap(), Some(head), "the zombies harmed nothing");
     drop(owner);
-    drop(heir);
+    drop(successor);
     own(dir.path()).unwrap();
 }
 
@@ -159,12 +159,12 @@ fn a_merge_that_misses_what_another_run_deleted_says_that_it_is_fenced() {
     let mut zombie = owner.store.port(no_wake()).unwrap();
     let inputs = vec![write(&mut *zombie, "000001-000-00000001", &[1])];
     let merge = |name: &str| Task::Merge { name: name.into(), inputs: inputs.clone(), line: None };
-    let heir = open(&at(dir.path()), true, None).unwrap();
-    heir.begin(&first.restarted("another run")).unwrap();
+    let successor = open(&at(dir.path()), true, None).unwrap();
+    successor.begin(&first.restarted("another run")).unwrap();
     zombie.begin(merge("000001-000-00000002"));
     let halt = poll("it fails", || zombie.done().err());
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("generation 2 and this is 1"), "{halt}");
-    let mut its = heir.store.port(no_wake()).unwrap();
+    let mut its = successor.store.port(no_wake()).unwrap();
     its.begin(merge("000002-000-00000001"));
     let halt = poll("it fails", || its.done().err());
     assert!(halt.kind == HaltKind::Data && halt.why.contains("restore"), "{halt}");
@@ -449,12 +449,12 @@ fn a_store_without_locks_has_one_owner_too() {
         head = next;
         starter.is_finished().then_some(())
     });
-    let halt = starter.join().unwrap().unwrap_err();
+    let halt = Halt::from(starter.join().unwrap().unwrap_err());
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("its manifest was"), "{halt}");
 
-    // PartitionSnapshot over, at once.
-    let heir = open(&place, true, None).unwrap();
-    heir.begin(&heir.restarted(fresh, "the heir")).unwrap();
+    // Taken over, at once.
+    let successor = open(&place, true, None).unwrap();
+    successor.begin(&successor.restarted(fresh, "the successor")).unwrap();
     let halt = publish(&mut *manifests, &child(&head)).unwrap_err();
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("is another run's"), "{halt}");
     let halt = rebuild(&place, "now").unwrap_err();

@@ -1,7 +1,7 @@
 //! `--state`: where a state is.
 
+use super::error::StoreError;
 use crate::uri::shown;
-use minutely_dataflows::edge::{Halt, HaltKind};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
@@ -78,12 +78,12 @@ impl StoreUri {
     ///
     /// # Errors
     /// 64 when it is not a folder.
-    pub(super) fn store(&self) -> Result<Arc<dyn ObjectStore>, Halt> {
+    pub(super) fn store(&self) -> Result<Arc<dyn ObjectStore>, StoreError> {
         match self {
             StoreUri::Remote(store, _) => Ok(Arc::clone(store)),
             StoreUri::Folder(path) => match LocalFileSystem::new_with_prefix(path) {
                 Ok(store) => Ok(Arc::new(store.with_fsync(true))),
-                Err(e) => Err(Halt::new(HaltKind::Usage, format!("--state {self}: {e}; choose another folder"))),
+                Err(source) => Err(StoreError::NotAFolder { place: self.clone(), source }),
             },
         }
     }

@@ -6,10 +6,11 @@
 
 use super::access::StoreAccess;
 use super::client::StoreClient;
+use super::error::StoreError;
 use super::retry::RetryPolicy;
 use crate::threads::{Stop, Worker, WorkerOptions};
 use minutely_dataflows::checkpoint::{Manifest, Object, ObjectRef, merge};
-use minutely_dataflows::edge::{Halt, HaltKind, ManifestPort, ObjectPort, Publication, Task, Wake};
+use minutely_dataflows::edge::{Halt, ManifestPort, ObjectPort, Publication, Task, Wake};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Threads of this process so far.
@@ -26,14 +27,15 @@ impl<T: Send + 'static, R: Send + 'static> StoreWorker<T, R> {
         name: &str,
         store: &StoreAccess,
         wake: Wake,
-        mut work: impl FnMut(&StoreClient, T, &RetryPolicy) -> Result<R, Halt> + Send + 'static,
+        mut work: impl FnMut(&StoreClient, T, &RetryPolicy) -> Result<R, StoreError> + Send + 'static,
     ) -> Result<Self, Halt> {
         let stop = Stop::new();
         let thread = format!("{name} {}", THREADS.fetch_add(1, Ordering::Relaxed));
         let policy = RetryPolicy::new(stop.clone(), store.limit, &store.health, thread, &store.place);
         let client = StoreClient::open(&store.place)?;
         let options = WorkerOptions { name, queue: QUEUE, idle_every: None, drains: true, wake, stop };
-        let work = move |task: Option<T>| Ok(task.map(|task| work(&client, task, &policy)).transpose()?);
+        let work =
+            move |task: Option<T>| Ok(task.map(|task| work(&client, task, &policy)).transpose().map_err(Halt::from)?);
         Worker::start(options, work).map(StoreWorker)
     }
 
@@ -59,11 +61,10 @@ impl ObjectWriter {
                 Task::Merge { name, inputs, line } => {
                     let read = |input| client.object(input, policy);
                     let inputs = inputs.iter().map(read).collect::<Result<Vec<_>, _>>();
-                    let inputs = inputs.map_err(|halt| client.gone(&name, halt))?;
+                    let inputs = inputs.map_err(|error| client.gone(&name, error))?;
                     let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
                     let merged = merge(&inputs, line).and_then(|bytes| Ok((Object::open(&bytes)?.entries(), bytes)));
-                    let (entries, bytes) = merged
-                        .map_err(|damage| Halt::new(HaltKind::Data, format!("objects of the state: {damage}")))?;
+                    let (entries, bytes) = merged.map_err(StoreError::NotMerged)?;
                     (name, bytes, entries)
                 }
             };

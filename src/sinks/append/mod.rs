@@ -7,9 +7,11 @@
 //! has the length that the last write left. A file that others delete, move, cut or write to is not written to any further,
 //! and what was written to a file without a name does not count as stored. No symbolic link is followed.
 
+mod error;
 mod file;
 mod open;
 
+pub(super) use error::{FileError, FileUse};
 pub(super) use file::AppendFile;
 pub(super) use open::{FileClaim, create, folder_of, growing, look, look_writable, sync_folder_of};
 

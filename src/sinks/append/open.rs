@@ -1,8 +1,8 @@
 //! Opens a file that only grows, for one run alone; and checks before whether that would succeed.
 
+use super::error::{FileError, FileProblem, FileUse};
 use super::file::AppendFile;
 use crate::sinks::file_id::FileId;
-use minutely_dataflows::edge::{Halt, HaltKind};
 use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -53,19 +53,17 @@ fn probe(folder: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// 64, with what to do.
-pub(in crate::sinks) fn look_writable(what: &str, path: &Path, ours: &Path) -> Result<bool, Halt> {
-    let usage = |why: String| Halt::new(HaltKind::Usage, format!("{what} {}: {why}", path.display()));
+pub(in crate::sinks) fn look_writable(what: FileUse, path: &Path, ours: &Path) -> Result<bool, FileError> {
+    let problem = |problem: FileProblem| FileError::new(what, path, problem);
     match std::fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_symlink() => {
-            return Err(usage("is a symbolic link, which is not followed; name the file itself".to_owned()));
-        }
-        Ok(meta) if !meta.is_file() => return Err(usage("is not a regular file; name a file".to_owned())),
+        Ok(meta) if meta.is_symlink() => return Err(problem(FileProblem::SymbolicLink)),
+        Ok(meta) if !meta.is_file() => return Err(problem(FileProblem::NotRegular)),
         Ok(_) => {
             let opened = OpenOptions::new().read(true).write(true).custom_flags(NO_LINK).open(path);
-            return opened.map(|_| true).map_err(|e| usage(format!("{e}; make it writable or choose another path")));
+            return opened.map(|_| true).map_err(|e| problem(FileProblem::Unwritable(e)));
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        Err(e) => return Err(usage(format!("{e}; choose a path that can be written"))),
+        Err(e) => return Err(problem(FileProblem::Unopenable(e))),
     }
     let mut folder = folder_of(path);
     if folder == ours {
@@ -75,12 +73,10 @@ pub(in crate::sinks) fn look_writable(what: &str, path: &Path, ours: &Path) -> R
     }
     match std::fs::metadata(folder) {
         Ok(meta) if meta.is_dir() => {}
-        Ok(_) => return Err(usage(format!("{} is not a folder; choose another path", folder.display()))),
-        Err(e) => return Err(usage(format!("its folder {}: {e}; make the folder first", folder.display()))),
+        Ok(_) => return Err(problem(FileProblem::ParentNotFolder(folder.to_owned()))),
+        Err(source) => return Err(problem(FileProblem::ParentMissing { folder: folder.to_owned(), source })),
     }
-    probe(folder).map_err(|e| {
-        usage(format!("its folder {} is not writable: {e}; make it writable or choose another path", folder.display()))
-    })?;
+    probe(folder).map_err(|source| problem(FileProblem::ParentUnwritable { folder: folder.to_owned(), source }))?;
     Ok(false)
 }
 
@@ -88,39 +84,17 @@ pub(in crate::sinks) fn look_writable(what: &str, path: &Path, ours: &Path) -> R
 ///
 /// # Errors
 /// 64, or 65 for a file that is shorter than it was, with what to do.
-pub(in crate::sinks) fn look(what: &str, path: &Path, ours: &Path, keep: Option<u64>) -> Result<(), Halt> {
+pub(in crate::sinks) fn look(what: FileUse, path: &Path, ours: &Path, keep: Option<u64>) -> Result<(), FileError> {
     let len = if look_writable(what, path, ours)? { std::fs::metadata(path).map_or(0, |meta| meta.len()) } else { 0 };
     refuse_content(what, path, len, keep)
 }
 
-fn refuse_content(what: &str, path: &Path, len: u64, keep: Option<u64>) -> Result<(), Halt> {
+fn refuse_content(what: FileUse, path: &Path, len: u64, keep: Option<u64>) -> Result<(), FileError> {
     if let Some(had) = keep.filter(|had| *had > len) {
-        let has = match FileId::at(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => "is not there".to_owned(),
-            _ => format!("has {len} bytes"),
-        };
-        let shown = path.display();
-        let ways_out = match what {
-            "csv" => "restore it as it was (files are rotated by ?rotate=, not by another program), or name another path, which has \
-                      what the state still holds and what comes, and have this one forgotten (--forget-sink), or begin anew with another path and --job NAME"
-                .to_owned(),
-            _ => format!(
-                "restore it as it was, or, if what it held is not needed, put as many empty lines in its place \
-                 (head -c {had} /dev/zero | tr '\\0' '\\n' >'{shown}'), or begin anew with --job NAME"
-            ),
-        };
-        let why = format!("{what} {shown}: {has} and had {had} bytes when the state was written: {ways_out}");
-        return Err(Halt::new(HaltKind::Data, why));
+        let is_missing = FileId::at(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+        return Err(FileError::shorter(what, path, (!is_missing).then_some(len), had));
     }
-    if len == 0 || keep.is_some() {
-        return Ok(());
-    }
-    let why = format!(
-        "{what} {}: holds {len} bytes that are not of this run, and nothing is appended to what others wrote; move it \
-         away or choose another path",
-        path.display()
-    );
-    Err(Halt::new(HaltKind::Usage, why))
+    if len == 0 || keep.is_some() { Ok(()) } else { Err(FileError::new(what, path, FileProblem::Foreign { len })) }
 }
 
 /// How much of a file belongs to the state, and what happens if another run has it open.
@@ -158,34 +132,29 @@ fn displace(file: &mut File, path: &Path, keep: u64, private: bool) -> io::Resul
 ///
 /// # Errors
 /// 64, or 65 for a file that is shorter than it was, with what to do; 69 when the disk is full.
-pub(in crate::sinks) fn create(what: &str, path: &Path, claim: FileClaim) -> Result<File, Halt> {
+pub(in crate::sinks) fn create(what: FileUse, path: &Path, claim: FileClaim) -> Result<File, FileError> {
     let keep = claim.keep;
-    let full = |e: &io::Error| matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-    let usage = |why: String| Halt::new(HaltKind::Usage, format!("{what} {}: {why}", path.display()));
-    let mut file = growing(claim.private).create(true).open(path).map_err(|e| {
-        let kind = if full(&e) { HaltKind::Unreachable } else { HaltKind::Usage };
-        Halt { kind, ..usage(format!("{e}; choose a path that can be written")) }
-    })?;
+    let problem = |problem: FileProblem| FileError::new(what, path, problem);
+    let opened = growing(claim.private).create(true).open(path);
+    let mut file = opened.map_err(|e| problem(FileProblem::Unopenable(e)))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) if claim.take_over && keep.is_some() => {
             refuse_content(what, path, file.metadata().map_or(0, |meta| meta.len()), keep)?;
             let copied = displace(&mut file, path, keep.unwrap_or(0), claim.private);
-            file = copied.map_err(|e| usage(format!("cannot be taken over: {e}; end the run that writes to it")))?;
+            file = copied.map_err(|e| problem(FileProblem::NotTakenOver(e)))?;
         }
-        Err(TryLockError::WouldBlock) => {
-            return Err(usage("another run is writing to it; choose another path".to_owned()));
-        }
+        Err(TryLockError::WouldBlock) => return Err(problem(FileProblem::Locked)),
         // A file system without locks: the content check below still holds, two runs started at once do not see it.
         Err(TryLockError::Error(e)) => tracing::warn!("{what} {}: cannot be locked: {e}", path.display()),
     }
-    let meta = file.metadata().map_err(|e| usage(format!("{e}; choose another path")))?;
+    let meta = file.metadata().map_err(|e| problem(FileProblem::Unreadable(e)))?;
     if !meta.is_file() {
-        return Err(usage("is not a regular file; name a file".to_owned()));
+        return Err(problem(FileProblem::NotRegular));
     }
     refuse_content(what, path, meta.len(), keep)?;
     let cut = AppendFile::cut(&mut file, keep.unwrap_or(0)).and_then(|()| file.sync_all());
-    cut.map_err(|e| usage(format!("cannot be cut back to what the state knows: {e}; choose another path")))?;
-    sync_folder_of(path).map_err(|e| usage(format!("its folder cannot be synchronized: {e}; choose another path")))?;
+    cut.map_err(|e| problem(FileProblem::NotCut(e)))?;
+    sync_folder_of(path).map_err(|e| problem(FileProblem::ParentNotDurable(e)))?;
     Ok(file)
 }

@@ -6,6 +6,14 @@ use crate::sinks::testing::{poll, temp};
 use std::io::{self, Write};
 use std::sync::Mutex;
 
+fn look(path: &Path, ours: &Path, keep: Option<u64>) -> Result<(), Halt> {
+    Ok(super::look(FileUse::Csv, path, ours, keep)?)
+}
+
+fn create(path: &Path, claim: FileClaim) -> Result<File, Halt> {
+    Ok(super::create(FileUse::Csv, path, claim)?)
+}
+
 /// A disk of so many bytes, which may grow.
 #[derive(Clone)]
 pub(crate) struct SmallDisk(pub(crate) Arc<Mutex<(Vec<u8>, usize)>>);
@@ -86,19 +94,17 @@ fn what_others_wrote_what_is_no_file_and_what_has_no_folder_is_refused_without_a
     let missing = dir.path().join("no/such");
     let inside = full.join("x");
     for path in [&full, dir.path(), &missing, &inside] {
-        for halt in
-            [look("csv", path, nowhere, None).unwrap_err(), create("csv", path, FileClaim::default()).unwrap_err()]
-        {
+        for halt in [look(path, nowhere, None).unwrap_err(), create(path, FileClaim::default()).unwrap_err()] {
             assert_eq!(halt.kind, HaltKind::Usage, "{halt}");
             assert!(halt.why.contains(&path.display().to_string()), "{halt}");
         }
     }
     assert_eq!(std::fs::read(&full).unwrap(), b"theirs");
     let unwritable = Path::new("/proc/x.csv"); // for root, too
-    let halt = look("csv", unwritable, nowhere, None).unwrap_err();
+    let halt = look(unwritable, nowhere, None).unwrap_err();
     assert!(halt.kind == HaltKind::Usage && halt.why.contains("/proc"), "{halt}");
-    look("csv", &missing, missing.parent().unwrap(), None).unwrap(); // a folder of ours is made later
-    look("csv", &dir.path().join("new"), nowhere, None).unwrap();
+    look(&missing, missing.parent().unwrap(), None).unwrap(); // a folder of ours is made later
+    look(&dir.path().join("new"), nowhere, None).unwrap();
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "looking leaves nothing");
 }
 
@@ -107,13 +113,12 @@ fn a_file_of_the_state_is_cut_back_and_never_made_up() {
     let dir = temp();
     let path = dir.path().join("ours");
     std::fs::write(&path, "kept|torn").unwrap();
-    look("csv", &path, Path::new("/"), Some(5)).unwrap();
-    let mut file = create("csv", &path, kept(5)).unwrap();
+    look(&path, Path::new("/"), Some(5)).unwrap();
+    let mut file = create(&path, kept(5)).unwrap();
     file.write_all(b"more").unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), b"kept|more");
     drop(file);
-    for halt in [look("csv", &path, Path::new("/"), Some(10)).unwrap_err(), create("csv", &path, kept(10)).unwrap_err()]
-    {
+    for halt in [look(&path, Path::new("/"), Some(10)).unwrap_err(), create(&path, kept(10)).unwrap_err()] {
         assert!(halt.kind == HaltKind::Data && halt.why.contains("has 9 bytes and had 10"), "{halt}");
     }
     assert_eq!(std::fs::read(&path).unwrap(), b"kept|more");
@@ -127,19 +132,19 @@ fn kept(keep: u64) -> FileClaim {
 fn what_a_run_writes_that_was_taken_over_goes_nowhere() {
     let dir = temp();
     let path = dir.path().join("ours");
-    let mut zombie = create("csv", &path, FileClaim::default()).unwrap();
+    let mut zombie = create(&path, FileClaim::default()).unwrap();
     zombie.write_all(b"kept|more").unwrap();
-    assert!(create("csv", &path, kept(5)).unwrap_err().why.contains("another run"));
+    assert!(create(&path, kept(5)).unwrap_err().why.contains("another run"));
     let theirs = FileClaim { take_over: true, ..FileClaim::default() };
-    assert!(create("csv", &path, theirs).unwrap_err().why.contains("another run"), "it is not the state's");
-    let mut heir = create("csv", &path, FileClaim { keep: Some(5), take_over: true, ..FileClaim::default() }).unwrap();
+    assert!(create(&path, theirs).unwrap_err().why.contains("another run"), "it is not the state's");
+    let mut successor = create(&path, FileClaim { keep: Some(5), take_over: true, ..FileClaim::default() }).unwrap();
     zombie.write_all(b"|zombie").unwrap();
     zombie.cut(2).unwrap();
-    heir.write_all(b"heir").unwrap();
-    assert_eq!(std::fs::read(&path).unwrap(), b"kept|heir");
-    assert!(create("csv", &path, kept(5)).unwrap_err().why.contains("another run"), "it is locked");
+    successor.write_all(b"successor").unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), b"kept|successor");
+    assert!(create(&path, kept(5)).unwrap_err().why.contains("another run"), "it is locked");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
-    let halt = create("csv", &path, FileClaim { keep: Some(50), take_over: true, ..FileClaim::default() }).unwrap_err();
+    let halt = create(&path, FileClaim { keep: Some(50), take_over: true, ..FileClaim::default() }).unwrap_err();
     assert_eq!(halt.kind, HaltKind::Data, "{halt}");
 }
 
@@ -147,17 +152,17 @@ fn what_a_run_writes_that_was_taken_over_goes_nowhere() {
 fn two_runs_do_not_share_a_file() {
     let dir = temp();
     let path = dir.path().join("one");
-    let held = create("csv", &path, FileClaim::default()).unwrap();
-    assert!(create("csv", &path, FileClaim::default()).unwrap_err().why.contains("another run"));
+    let held = create(&path, FileClaim::default()).unwrap();
+    assert!(create(&path, FileClaim::default()).unwrap_err().why.contains("another run"));
     drop(held);
-    create("csv", &path, FileClaim::default()).unwrap();
+    create(&path, FileClaim::default()).unwrap();
 }
 
 #[test]
 fn what_others_do_to_a_file_is_noticed_and_nothing_is_written_on() {
     let dir = temp();
     let (path, aside) = (dir.path().join("one"), dir.path().join("aside"));
-    let file = create("csv", &path, FileClaim::default()).unwrap();
+    let file = create(&path, FileClaim::default()).unwrap();
     let health = Health::new("csv");
     let mut appender = Appender::new(file, 0, &path, health.clone(), Stop::new());
     appender.append(b"12345\n").unwrap();
@@ -209,10 +214,10 @@ fn no_link_is_followed_and_what_is_private_is_so() {
     let (victim, link) = (dir.path().join("victim"), dir.path().join("link"));
     std::fs::write(&victim, "").unwrap();
     std::os::unix::fs::symlink(&victim, &link).unwrap();
-    let halt = look("csv", &link, Path::new("/"), None).unwrap_err();
+    let halt = look(&link, Path::new("/"), None).unwrap_err();
     assert!(halt.kind == HaltKind::Usage && halt.why.contains("symbolic link"), "{halt}");
-    assert_eq!(create("csv", &link, FileClaim::default()).unwrap_err().kind, HaltKind::Usage);
+    assert_eq!(create(&link, FileClaim::default()).unwrap_err().kind, HaltKind::Usage);
     let private = dir.path().join("private");
-    create("dead letters", &private, FileClaim { private: true, ..FileClaim::default() }).unwrap();
+    super::create(FileUse::DeadLetters, &private, FileClaim { private: true, ..FileClaim::default() }).unwrap();
     assert_eq!(std::fs::metadata(&private).unwrap().permissions().mode() & 0o777, 0o600);
 }

@@ -4,17 +4,19 @@
 //! Durable up to the last stored round. After a crash the file may end with rows of a round that was not stored, or
 //! in the middle of a line: a run that resumes from the state cuts it back to the last round that the state knows.
 
+mod error;
 mod rotate;
 
 pub(super) use rotate::{RotationRule, SeriesPosition};
 
 use crate::clock::SystemClock;
-use crate::sinks::append::{self, AppendFile, Appender, FileClaim};
+use crate::sinks::append::{self, AppendFile, Appender, FileClaim, FileError, FileUse};
 use crate::sinks::options::{RowWriter, SinkOptions};
 use crate::sinks::provisional::ProvisionalFile;
 use crate::text::CsvText;
 use crate::threads::{Backoff, Health, Stop, WriterExit};
-use minutely_dataflows::edge::{Halt, HaltKind};
+use error::{CsvError, SeriesProblem};
+use minutely_dataflows::edge::Halt;
 use minutely_dataflows::row::Row;
 use rotate::{FileSeries, SeriesFile};
 use std::io;
@@ -48,14 +50,14 @@ struct Rotation<P> {
     clock: SystemClock,
     health: Arc<Health>,
     stop: Stop,
-    create: fn(&Path, FileClaim) -> Result<P, Halt>,
+    create: fn(&Path, FileClaim) -> Result<P, FileError>,
 }
 
 /// Checks that [`open`] would succeed; leaves nothing behind.
 ///
 /// # Errors
 /// 64, with what to do; 65 when the state says that there was more.
-pub(super) fn look(target: &CsvTarget, options: &SinkOptions) -> Result<(), Halt> {
+pub(super) fn look(target: &CsvTarget, options: &SinkOptions) -> Result<(), CsvError> {
     let (path, keep) = match target.rotate {
         None => (target.path.clone(), options.position),
         Some(_) => {
@@ -63,7 +65,7 @@ pub(super) fn look(target: &CsvTarget, options: &SinkOptions) -> Result<(), Halt
             (member.path, options.position.map(|position| SeriesPosition::unpack(position).len))
         }
     };
-    append::look("csv", &path, &options.data, keep)
+    Ok(append::look(FileUse::Csv, &path, &options.data, keep)?)
 }
 
 /// Makes the file, with its header.
@@ -75,7 +77,7 @@ pub(super) fn open(
     options: &SinkOptions,
     health: Arc<Health>,
     stop: Stop,
-) -> Result<CsvWriter, Halt> {
+) -> Result<CsvWriter, CsvError> {
     look(target, options)?;
     let mut claim = options.claim();
     let mut path = target.path.clone();
@@ -100,15 +102,12 @@ pub(super) fn open(
     };
     let keep = claim.keep.unwrap_or(0);
     let file = Appender::new(file, keep, &path, health, stop);
-    let writer = CsvWriter::new(file, options).map_err(|e| {
-        let why = format!("csv {}: {e}; make room or choose another path", path.display());
-        Halt::new(HaltKind::Unreachable, why)
-    })?;
+    let writer = CsvWriter::new(file, options).map_err(|e| SeriesProblem::NoHeader(e).at(&path))?;
     Ok(CsvWriter { rotation, _made: made, ..writer })
 }
 
-fn create(path: &Path, claim: FileClaim) -> Result<Box<dyn AppendFile>, Halt> {
-    append::create("csv", path, claim).map(|file| Box::new(file) as Box<dyn AppendFile>)
+fn create(path: &Path, claim: FileClaim) -> Result<Box<dyn AppendFile>, FileError> {
+    append::create(FileUse::Csv, path, claim).map(|file| Box::new(file) as Box<dyn AppendFile>)
 }
 
 impl<P: AppendFile> CsvWriter<P> {
@@ -149,8 +148,8 @@ impl<P: AppendFile> Rotation<P> {
         let next = loop {
             match (self.create)(&member.path, FileClaim::default()) {
                 Ok(file) => break file,
-                Err(halt) if halt.kind == HaltKind::Unreachable => self.health.set_trouble(halt.why),
-                Err(halt) => return Err(halt.into()),
+                Err(e) if e.is_transient() => self.health.set_trouble(e.to_string()),
+                Err(e) => return Err(Halt::from(e).into()),
             }
             backoff.wait(&self.stop)?;
         };
@@ -195,7 +194,7 @@ mod tests {
     use crate::sinks::append::tests::SmallDisk;
     use crate::sinks::testing::{options, poll, row, store_all, temp};
     use crate::sinks::{open, port::RowPort};
-    use minutely_dataflows::edge::{RowBatch, SinkPort};
+    use minutely_dataflows::edge::{HaltKind, RowBatch, SinkPort};
 
     #[test]
     fn rows_are_appended_below_one_header() {

@@ -5,8 +5,8 @@
 //! newest that it knows, and how many bytes of it. A run that resumes cuts that file back and removes the files after it,
 //! which an earlier run began and the state does not know. Files before it are not opened again, and may be moved away.
 
+use super::error::{CsvError, SeriesProblem};
 use crate::sinks::append;
-use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::time::{EventTime, SECOND};
 use rustix::fs::{FlockOperation, flock};
 use std::io;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Bits of a position that hold a file's length; those above hold its number.
 const LEN_BITS: u32 = 40;
 /// Digits of a number in a name, at least.
-const DIGITS: usize = 6;
+pub(super) const DIGITS: usize = 6;
 const STAMP: &str = "%Y%m%dT%H%M%SZ";
 
 /// When a file is full.
@@ -142,29 +142,24 @@ impl FileSeries {
         Ok(found)
     }
 
-    fn refused(&self, kind: HaltKind, why: &str) -> Halt {
-        Halt::new(kind, format!("csv {}: {why}", self.path.display()))
-    }
-
     /// The file that a run resumes in, or the first; and the files after it, which the state does not know.
     ///
     /// # Errors
     /// 64: there are files of another run; 65: the one that the state knows is not there.
-    pub(super) fn begin(&self, position: Option<u64>, now: EventTime) -> Result<(SeriesFile, Vec<SeriesFile>), Halt> {
+    pub(super) fn begin(
+        &self,
+        position: Option<u64>,
+        now: EventTime,
+    ) -> Result<(SeriesFile, Vec<SeriesFile>), CsvError> {
         let members = match self.members() {
             Ok(members) => members,
             Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(e) => return Err(self.refused(HaltKind::Usage, &format!("{e}; choose a path that can be written"))),
+            Err(e) => return Err(SeriesProblem::Unlisted(e).at(&self.path)),
         };
         let Some(position) = position.map(SeriesPosition::unpack) else {
             return match members.first() {
                 None => Ok((self.member(1, now), Vec::new())),
-                Some(other) => {
-                    let other = other.path.display();
-                    let why =
-                        format!("there is {other}, which is not of this run; move it away or choose another path");
-                    Err(self.refused(HaltKind::Usage, &why))
-                }
+                Some(other) => Err(SeriesProblem::OfAnotherRun(other.path.clone()).at(&self.path)),
             };
         };
         if position.number == 0 {
@@ -178,13 +173,7 @@ impl FileSeries {
             Ok([member]) => Ok((member, after)),
             Err(known) => {
                 let what = if known.is_empty() { "is not there" } else { "is there more than once" };
-                let why = format!(
-                    "the file of number {:0DIGITS$} {what}, and had {} bytes when the state was written: restore it as it was, \
-                     or name another path, which has what the state still holds and what comes, and have this one forgotten \
-                     (--forget-sink), or begin anew with another path and --job NAME",
-                    position.number, position.len
-                );
-                Err(self.refused(HaltKind::Data, &why))
+                Err(SeriesProblem::NotOne { position, what }.at(&self.path))
             }
         }
     }
@@ -193,7 +182,7 @@ impl FileSeries {
     ///
     /// # Errors
     /// 64, with what to do.
-    pub(super) fn remove(&self, members: &[SeriesFile], take_over: bool) -> Result<(), Halt> {
+    pub(super) fn remove(&self, members: &[SeriesFile], take_over: bool) -> Result<(), CsvError> {
         for member in members {
             let removed = append::growing(false).open(&member.path).and_then(|file| {
                 match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -201,11 +190,8 @@ impl FileSeries {
                     _ => std::fs::remove_file(&member.path),
                 }
             });
-            removed.map_err(|e| {
-                let path = member.path.display();
-                let why = format!("{path} is of a round that the state does not know, and cannot be removed: {e}");
-                self.refused(HaltKind::Usage, &format!("{why}; end the run that writes to it, or move it away"))
-            })?;
+            let file = || member.path.clone();
+            removed.map_err(|source| SeriesProblem::NotRemoved { file: file(), source }.at(&self.path))?;
         }
         Ok(())
     }
@@ -215,6 +201,7 @@ impl FileSeries {
 mod tests {
     use super::*;
     use crate::sinks::testing::temp;
+    use minutely_dataflows::edge::{Halt, HaltKind};
 
     #[test]
     fn times_and_sizes() {
@@ -251,17 +238,17 @@ mod tests {
         {
             std::fs::write(dir.path().join(name), "").unwrap();
         }
-        assert_eq!(series.begin(None, now).unwrap_err().kind, HaltKind::Usage);
+        assert_eq!(series.begin(None, now).unwrap_err().kind(), HaltKind::Usage);
         let position = |number| Some(SeriesPosition { number, len: 7 }.pack());
         assert_eq!(series.begin(Some(0), EventTime(0)).unwrap(), (all[0].clone(), all[1..].to_vec()));
         let (known, after) = series.begin(position(2), EventTime(0)).unwrap();
         assert_eq!((&known, after.as_slice()), (&all[1], &all[2..]));
         let held = std::fs::File::open(&all[2].path).unwrap();
         held.lock().unwrap();
-        assert!(series.remove(&after, false).unwrap_err().why.contains("end the run"));
+        assert!(series.remove(&after, false).unwrap_err().to_string().contains("end the run"));
         series.remove(&after, true).unwrap();
         assert!(!all[2].path.exists() && all[1].path.exists());
-        let halt = series.begin(position(4), now).unwrap_err();
+        let halt = Halt::from(series.begin(position(4), now).unwrap_err());
         assert!(halt.kind == HaltKind::Data && halt.why.contains("000004 is not there, and had 7 bytes"), "{halt}");
         assert_eq!(SeriesPosition::unpack(position(2).unwrap()), SeriesPosition { number: 2, len: 7 });
     }

@@ -1,13 +1,13 @@
 //! HTTP by reqwest alone: the client libraries for InfluxDB have no time-outs, take no address with a path, leave backslashes
 //! in fields unescaped, and compress only with more dependencies.
 
+use super::error::InfluxError;
 use super::retry::{self, Timeouts};
 use super::target::{Destination, InfluxTarget};
 use crate::clock::SystemClock;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper_util::client::proxy::matcher::Matcher;
-use minutely_dataflows::edge::{Halt, HaltKind};
 use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use std::error::Error;
 use std::fmt::Write as _;
@@ -76,7 +76,7 @@ impl Client {
     ///
     /// # Errors
     /// 64 when TLS cannot be set up.
-    pub(super) fn new(target: &Arc<InfluxTarget>, timeouts: Timeouts, clock: SystemClock) -> Result<Self, Halt> {
+    pub(super) fn new(target: &Arc<InfluxTarget>, timeouts: Timeouts, clock: SystemClock) -> Result<Self, InfluxError> {
         let request = target.timeout.unwrap_or(timeouts.request);
         let http = reqwest::Client::builder()
             .timeout(request)
@@ -84,7 +84,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none()) // a POST would go on as a GET
             .pool_idle_timeout(Duration::from_secs(30))
             .build()
-            .map_err(|e| Halt::new(HaltKind::Usage, format!("{}: {}", target.name, causes(e))))?;
+            .map_err(|e| InfluxError::NoClient { name: target.name.clone(), causes: causes(e) })?;
         Ok(Client { http, write: target.write_url(), target: Arc::clone(target), clock, via: via(target) })
     }
 
@@ -194,7 +194,7 @@ pub(super) fn brief(text: &str) -> String {
 ///
 /// # Errors
 /// When the system gives no means to wait.
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Halt> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, InfluxError> {
     let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    built.map_err(|e| Halt::new(HaltKind::Internal, format!("no runtime for influxdb: {e}")))
+    built.map_err(InfluxError::NoRuntime)
 }

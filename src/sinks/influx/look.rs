@@ -5,6 +5,7 @@
 
 use super::advice::advice;
 use super::client::{Client, HttpReply, brief, gzip, runtime};
+use super::error::InfluxError;
 use super::mark::{MarkAge, MarkVerdict, decide, refusal};
 use super::query::{QueryOutcome, ask};
 use super::retry::{Timeouts, next_wait};
@@ -12,7 +13,6 @@ use super::series::measurements;
 use super::target::InfluxTarget;
 use crate::sinks::options::SinkOptions;
 use minutely_dataflows::delivery::{WriteVerdict, judge};
-use minutely_dataflows::edge::{Halt, HaltKind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +33,11 @@ pub(super) enum ServerCheck {
 ///
 /// # Errors
 /// 64 when the server refuses, or another job owns the series, with what to do.
-pub(super) fn look(target: &Arc<InfluxTarget>, timeouts: Timeouts, options: &SinkOptions) -> Result<ServerCheck, Halt> {
+pub(super) fn look(
+    target: &Arc<InfluxTarget>,
+    timeouts: Timeouts,
+    options: &SinkOptions,
+) -> Result<ServerCheck, InfluxError> {
     let client = Client::new(target, timeouts, options.clock)?;
     let patience = options.patience.min(BRIEFLY);
     let mut last = "no answer in time".to_owned();
@@ -53,13 +57,13 @@ pub(super) fn look(target: &Arc<InfluxTarget>, timeouts: Timeouts, options: &Sin
 }
 
 /// Refuses a series of another job.
-async fn theirs(client: &Client, target: &InfluxTarget, options: &SinkOptions) -> Result<(), Halt> {
+async fn theirs(client: &Client, target: &InfluxTarget, options: &SinkOptions) -> Result<(), InfluxError> {
     for (suffix, _) in measurements(options.emit) {
         let series = target.series.with(suffix);
         let QueryOutcome::Known(asked) = ask(client, &series, MarkAge::Newest).await else { return Ok(()) };
         if let MarkVerdict::Theirs(mark) = decide(asked, &options.owner, options.take_sink, options.clock.wall()) {
-            let why = format!("{}: {}", target.name, refusal(&series, &mark, &options.owner));
-            return Err(Halt::new(HaltKind::Usage, why));
+            let advice = refusal(&series, &mark, &options.owner);
+            return Err(InfluxError::OfAnotherJob { name: target.name.clone(), advice });
         }
     }
     Ok(())
@@ -70,7 +74,7 @@ async fn until_taken(
     target: &InfluxTarget,
     timeouts: Timeouts,
     last: &mut String,
-) -> Result<(), Halt> {
+) -> Result<(), InfluxError> {
     let mut backoff = timeouts.backoff();
     loop {
         let (why, asked) = match client.write(gzip(b""), BRIEFLY).await {
@@ -79,8 +83,8 @@ async fn until_taken(
                 WriteVerdict::Done => return Ok(()),
                 WriteVerdict::Again => (format!("{status}: {}{}", brief(&text), client.via()), retry_after),
                 WriteVerdict::Split | WriteVerdict::Blame | WriteVerdict::Hold => {
-                    let why = format!("{}: {}", target.name, advice(target, status, &text, client.via()));
-                    return Err(Halt::new(HaltKind::Usage, why));
+                    let advice = advice(target, status, &text, client.via());
+                    return Err(InfluxError::Refused { name: target.name.clone(), advice });
                 }
             },
         };

@@ -9,6 +9,7 @@
 mod advice;
 mod client;
 mod context;
+mod error;
 mod line;
 mod look;
 mod mark;
@@ -26,8 +27,9 @@ use super::options::{Emit, OpenSink, SinkOptions};
 use super::port::RowPort;
 use crate::threads::{Health, Stop};
 use context::InfluxContext;
+use error::InfluxError;
 use look::ServerCheck;
-use minutely_dataflows::edge::{Halt, HaltKind, RowFilter};
+use minutely_dataflows::edge::{Halt, RowFilter};
 use retry::Timeouts;
 use sender::Sender;
 use series::measurements;
@@ -42,7 +44,7 @@ use writer::InfluxWriter;
 ///
 /// # Errors
 /// 64 when the server refuses, or another job owns the series, with what to do.
-pub(super) fn look(target: InfluxTarget, options: &SinkOptions) -> Result<(), Halt> {
+pub(super) fn look(target: InfluxTarget, options: &SinkOptions) -> Result<(), InfluxError> {
     let target = Arc::new(target);
     if let ServerCheck::Absent(why) = looked(&target, options, Timeouts::default())? {
         tracing::warn!(
@@ -54,11 +56,10 @@ pub(super) fn look(target: InfluxTarget, options: &SinkOptions) -> Result<(), Ha
 }
 
 /// On a thread of its own, because the caller's may belong to an async runtime.
-fn looked(target: &Arc<InfluxTarget>, options: &SinkOptions, timeouts: Timeouts) -> Result<ServerCheck, Halt> {
+fn looked(target: &Arc<InfluxTarget>, options: &SinkOptions, timeouts: Timeouts) -> Result<ServerCheck, InfluxError> {
     std::thread::scope(|scope| {
         let look = scope.spawn(|| look::look(target, timeouts, options));
-        look.join()
-            .unwrap_or_else(|_| Err(Halt::new(HaltKind::Internal, format!("{}: the check panicked", target.name))))
+        look.join().unwrap_or_else(|_| Err(InfluxError::Panicked { name: target.name.clone() }))
     })
 }
 

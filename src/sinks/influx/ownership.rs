@@ -3,6 +3,7 @@
 //! answer, that is a remark and the run continues: a token that may write and not read is enough.
 
 use super::client::{HttpReply, gzip};
+use super::error::InfluxError;
 use super::mark::{self, MarkAge, MarkAnswer, MarkVerdict};
 use super::query::{QueryOutcome, ask};
 use super::retention::{retention, too_short};
@@ -10,7 +11,7 @@ use super::retry::next_wait;
 use super::sender::Sender;
 use crate::threads::WriterExit;
 use minutely_dataflows::delivery::{Outcome, WriteVerdict, judge};
-use minutely_dataflows::edge::{Halt, HaltKind};
+use minutely_dataflows::edge::Halt;
 use minutely_dataflows::time::EventTime;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -159,6 +160,6 @@ fn until_asked(sender: &Sender) -> Result<MarkAnswer, WriterExit> {
 }
 
 fn refused(sender: &Sender, mark: &mark::Mark) -> WriterExit {
-    let why = mark::refusal(&sender.series, mark, &sender.context.options.owner);
-    WriterExit::Halt(Halt::new(HaltKind::Usage, format!("{}: {why}", sender.context.target.name)))
+    let advice = mark::refusal(&sender.series, mark, &sender.context.options.owner);
+    Halt::from(InfluxError::OfAnotherJob { name: sender.context.target.name.clone(), advice }).into()
 }

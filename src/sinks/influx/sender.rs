@@ -3,12 +3,12 @@
 use super::advice::advice;
 use super::client::{Client, HttpReply, brief, gzip, runtime};
 use super::context::InfluxContext;
+use super::error::InfluxError;
 use super::mark;
 use super::retry::next_wait;
 use super::series::InfluxSeries;
 use crate::threads::{Backoff, Health, Stop, WriterExit};
 use minutely_dataflows::delivery::{Effort, Outcome, WriteVerdict, dropped, judge, oldest_dropped, too_slow};
-use minutely_dataflows::edge::Halt;
 use minutely_dataflows::time::EventTime;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl Sender {
         series: InfluxSeries,
         health: Arc<Health>,
         stop: Stop,
-    ) -> Result<Self, Halt> {
+    ) -> Result<Self, InfluxError> {
         let (target, timeouts) = (&context.target, context.timeouts);
         let client = Client::new(target, timeouts, context.options.clock)?;
         let effort = RefCell::new(Effort::new(target.batch, target.timeout.unwrap_or(timeouts.request)));

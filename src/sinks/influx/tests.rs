@@ -7,7 +7,7 @@ use super::target::{Access, Destination};
 use super::*;
 use crate::sinks::testing::{hostile_symbol, options, poll, random_rows, row, seed, store_all, temp};
 use crate::sinks::{check, open as open_uri, validate};
-use minutely_dataflows::edge::RowBatch;
+use minutely_dataflows::edge::{HaltKind, RowBatch};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{SECOND, State, WindowStart};
 use reqwest::Url;
@@ -353,7 +353,7 @@ fn an_influxdb_1_is_looked_at_and_says_what_to_do() {
     let (fake, dir) = (Fake::of(true, Box::new(|_| None), usize::MAX), temp());
     let look = |target: InfluxTarget| {
         let options = SinkOptions { patience: Duration::from_secs(30), ..options(dir.path()) };
-        looked(&Arc::new(target), &options, quick())
+        checked(&Arc::new(target), &options, quick())
     };
     fake.script([], [answer(503, "starting"), Step::Close { stores: false }]);
     assert_eq!(look(fake.target()), Ok(ServerCheck::Ready), "waits a moment for a server that starts");
@@ -637,7 +637,7 @@ fn minute_takes_final_rows_alone() {
 #[test]
 fn the_set_up_check_says_what_to_do_and_leaves_nothing() {
     let (fake, dir) = (Fake::plain(), temp());
-    let look = |patience| looked(&Arc::new(fake.target()), &SinkOptions { patience, ..options(dir.path()) }, quick());
+    let look = |patience| checked(&Arc::new(fake.target()), &SinkOptions { patience, ..options(dir.path()) }, quick());
     let second = Duration::from_secs(1);
     for (status, want) in [
         (401, "does not know the token"),
@@ -662,7 +662,7 @@ fn the_set_up_check_says_what_to_do_and_leaves_nothing() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let target = InfluxTarget { base: Url::parse(&format!("http://{nobody}")).unwrap(), ..fake.target() };
     let options = SinkOptions { patience: second, ..options(dir.path()) };
-    let found = looked(&Arc::new(target), &options, quick()).unwrap();
+    let found = checked(&Arc::new(target), &options, quick()).unwrap();
     assert!(matches!(&found, ServerCheck::Absent(why) if why.contains("refused")), "{found:?}");
 
     let warned = |seconds| too_short(seconds, &options);
@@ -732,7 +732,7 @@ fn a_query_that_is_not_answered_is_a_remark_and_writes_go_on() {
         assert!(remark.contains(want) && remark.contains("is unknown"), "{remark}");
         assert_eq!((sinks[0].health.trouble(), fake.points().len()), (None, 1));
         let target = Arc::new(fake.target());
-        assert_eq!(looked(&target, &options(dir.path()), quick()), Ok(ServerCheck::Ready));
+        assert_eq!(checked(&target, &options(dir.path()), quick()), Ok(ServerCheck::Ready));
     }
 }
 
@@ -749,10 +749,10 @@ fn another_jobs_place_is_refused_at_the_start_and_when_it_turns_out_later() {
         store_all(&mut *sinks[0].port, 1, &[row("A", 0, 1)]);
         *fake.marked.lock().unwrap() = (200, theirs.to_owned());
         let says = |halt: &Halt| halt.kind == HaltKind::Usage && halt.why.contains("belongs to job `other`");
-        let halt = looked(&Arc::new(fake.target()), &options(dir.path()), quick()).unwrap_err();
+        let halt = checked(&Arc::new(fake.target()), &options(dir.path()), quick()).unwrap_err();
         assert!(says(&halt) && halt.why.contains(&fake.target().name), "{halt}");
         let taken = SinkOptions { take_sink: true, ..options(dir.path()) };
-        assert_eq!(looked(&Arc::new(fake.target()), &taken, quick()), Ok(ServerCheck::Ready));
+        assert_eq!(checked(&Arc::new(fake.target()), &taken, quick()), Ok(ServerCheck::Ready));
         sinks[0].port.offer(RowBatch { round: 2, seq: 2, rows: vec![row("B", 0, 1)], last: true }).unwrap();
         poll("a run that has lost its place ends", || sinks[0].port.stored().is_err_and(|halt| says(&halt)));
 
@@ -783,6 +783,10 @@ fn a_drop_does_not_wait_for_a_server_that_is_not_there() {
         drop(sinks);
         assert_eq!(Arc::strong_count(&health), 1, "the thread has let go");
     }
+}
+
+fn checked(target: &Arc<InfluxTarget>, options: &SinkOptions, timeouts: Timeouts) -> Result<ServerCheck, Halt> {
+    Ok(looked(target, options, timeouts)?)
 }
 
 /// The environment of the tests of addresses.
@@ -919,7 +923,7 @@ fn addresses_of_an_influxdb_1_name_a_user_a_token_or_nobody() {
         ("//h/d?user=me&password_env=NO", vec!["no environment variable `NO` (password_env)"]),
         ("//h/d?user=me&password_file=/no/such", vec!["password_file /no/such"]),
         ("//h/d?password_env=MINE", vec!["a password belongs to a user"]),
-        ("//h/d?user=a:b", vec!["no name of a user"]),
+        ("//h/d?user=a:b", vec!["is not a user's name"]),
         ("//h/d?user=me&token_env=MINE", vec!["names more than one"]),
         ("//h/d?token_env=MINE&token_env=MINE", vec!["names more than one"]),
         ("//h/d?rp=week&user=me&password_env=NO#x", vec!["%23", "`rp` is unknown", "`NO`"]),
@@ -1152,7 +1156,7 @@ fn a_place_in_a_real_influxdb_has_one_owner() {
     assert_eq!(counts("minute where venue = ''"), [(None, "1".to_owned())].into(), "nobody has overwritten it");
     assert_eq!(counts("minute where venue != ''"), [(Some("B \"C\"".to_owned()), "2".to_owned())].into());
 
-    // PartitionSnapshot, which the one that had it notices.
+    // Taken from its job, which notices that.
     let timeouts = Timeouts { look: Duration::ZERO, ..Timeouts::default() };
     let target = |uri: &str| {
         let (scheme, rest) = uri.split_once(':').unwrap();

@@ -9,6 +9,7 @@
 //! loses: points that it acknowledged are not kept here.
 
 use super::client::{brief, compressed, gzip};
+use super::error::InfluxError;
 use super::line::LineWriter;
 use super::ownership::TargetOwnership;
 use super::sender::Sender;
@@ -17,7 +18,7 @@ use crate::sinks::options::RowWriter;
 use crate::threads::WriterExit;
 use flate2::Compression;
 use minutely_dataflows::delivery::{Delivery, Outcome, Request};
-use minutely_dataflows::edge::{Halt, HaltKind};
+use minutely_dataflows::edge::Halt;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::State;
 use std::ops::Range;
@@ -141,14 +142,8 @@ impl RowWriter for InfluxWriter {
         self.begin()?;
         for row in rows {
             if self.final_only && row.state != State::Final {
-                let why = format!(
-                    "{}: a row that is {} came to a measurement of final rows ({} at {})",
-                    self.sender.context.target.name,
-                    row.state.name(),
-                    row.symbol,
-                    row.minute.0
-                );
-                return Err(WriterExit::Halt(Halt::new(HaltKind::Internal, why)));
+                let name = self.sender.context.target.name.clone();
+                return Err(Halt::from(InfluxError::NotFinal { name, row: Box::new(row.clone()) }).into());
             }
             if let Err(why) = self.line.write(row, &mut self.batch.lines) {
                 self.sender.record(&[record(&self.sender.context.target.name, &self.sender.series, row, why)])?;

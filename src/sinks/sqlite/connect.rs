@@ -1,22 +1,11 @@
 //! Connections, and what their errors mean.
 
-use minutely_dataflows::edge::{Halt, HaltKind};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long SQLite itself waits for a lock; a stop waits as long.
 pub(super) const BUSY: Duration = Duration::from_millis(250);
-
-pub(super) fn usage(path: &Path, why: &str) -> Halt {
-    Halt::new(HaltKind::Usage, format!("sqlite {}: {why}", path.display()))
-}
-
-pub(super) fn unreachable(path: &Path, why: &str, begun: Instant) -> Halt {
-    let tried = begun.elapsed().as_secs_f64();
-    let why = format!("sqlite {}: {why}; tried for {tried:.1} s: see who uses it, and to the disk", path.display());
-    Halt::new(HaltKind::Unreachable, why)
-}
 
 pub(super) fn connect(path: &Path, more: OpenFlags) -> Result<Connection, rusqlite::Error> {
     // `./`, so that a name such as `:memory:` is a file. No URI flag, for the same reason.

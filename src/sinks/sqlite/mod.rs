@@ -14,6 +14,7 @@
 //! not count as stored.
 
 mod connect;
+mod error;
 mod history;
 mod layout;
 mod open;

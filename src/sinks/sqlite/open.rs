@@ -1,17 +1,17 @@
 //! Opens a table for one run: checks, makes what is missing, and begins or continues a chain.
 
-use super::connect::{BUSY, connect, is_transient, unreachable, usage};
+use super::connect::{BUSY, connect, is_transient};
+use super::error::{DatabaseProblem, SqliteError};
 use super::layout::{self, APPLICATION_ID, ReadyTable};
 use super::owner::decide;
 use super::target::SqliteTarget;
 use super::writer::{DatabaseFiles, SqliteWriter};
-use crate::sinks::append;
+use crate::sinks::append::{self, FileUse};
 use crate::sinks::file_id::FileId;
 use crate::sinks::options::SinkOptions;
 use crate::sinks::provisional::ProvisionalFile;
 use crate::text::MinuteText;
 use crate::threads::{Backoff, Health, Stop};
-use minutely_dataflows::edge::Halt;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::fs::File;
 use std::io::Read;
@@ -25,35 +25,37 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 ///
 /// # Errors
 /// 64, with what to do. 65: it has rows that the state does not know, or lacks rows that the state knows.
-pub(in crate::sinks) fn look(target: &SqliteTarget, options: &SinkOptions) -> Result<(), Halt> {
+pub(in crate::sinks) fn look(target: &SqliteTarget, options: &SinkOptions) -> Result<(), SqliteError> {
     let SqliteTarget { path, table } = target;
     let nothing = layout::TableFacts::default();
-    if !append::look_writable("sqlite", path, &options.data)? {
+    if !append::look_writable(FileUse::Sqlite, path, &options.data)? {
         return decide(&nothing, path, table, options);
     }
     let mut header = Vec::new();
-    let file = File::open(path).map_err(|e| usage(path, &e.to_string()))?;
-    file.take(100).read_to_end(&mut header).map_err(|e| usage(path, &e.to_string()))?;
+    let read = File::open(path).and_then(|file| file.take(100).read_to_end(&mut header));
+    read.map_err(|e| DatabaseProblem::Unreadable(e).at(path))?;
     match header.as_slice() {
         [] => decide(&nothing, path, table, options),
-        h if !h.starts_with(MAGIC) => Err(usage(path, "is not a SQLite database; choose another path")),
+        h if !h.starts_with(MAGIC) => Err(DatabaseProblem::NotSqlite.at(path)),
         h if h.get(68..72) == Some(APPLICATION_ID.to_be_bytes().as_slice()) => {
             decide(&facts(target, options)?, path, table, options)
         }
-        _ => Err(usage(path, "is a database of another program; choose another path")),
+        _ => Err(DatabaseProblem::OfAnotherProgram.at(path)),
     }
 }
 
 /// What the database says of itself. While others lock it, it is tried again.
-fn facts(target: &SqliteTarget, options: &SinkOptions) -> Result<layout::TableFacts, Halt> {
+fn facts(target: &SqliteTarget, options: &SinkOptions) -> Result<layout::TableFacts, SqliteError> {
     let begun = Instant::now();
     let read = || layout::read(&connect(&target.path, OpenFlags::empty())?, &target.table, options.chain);
     loop {
         match read() {
             Ok(facts) => return Ok(facts),
             Err(e) if is_transient(&e) && begun.elapsed() < options.patience => std::thread::sleep(BUSY),
-            Err(e) if is_transient(&e) => return Err(unreachable(&target.path, &e.to_string(), begun)),
-            Err(e) => return Err(usage(&target.path, &format!("{e}; choose another path"))),
+            Err(source) if is_transient(&source) => {
+                return Err(DatabaseProblem::TimedOut { source, tried: begun.elapsed() }.at(&target.path));
+            }
+            Err(e) => return Err(DatabaseProblem::Unusable(e).at(&target.path)),
         }
     }
 }
@@ -68,42 +70,44 @@ pub(in crate::sinks) fn open(
     options: &SinkOptions,
     health: Arc<Health>,
     stop: Stop,
-) -> Result<(SqliteWriter, u64), Halt> {
+) -> Result<(SqliteWriter, u64), SqliteError> {
     let path = &target.path;
-    let generation = i64::try_from(options.generation).map_err(|_| usage(path, "the generation is out of range"))?;
+    let out_of_range = |what| DatabaseProblem::OutOfRange(what).at(path);
+    let generation = i64::try_from(options.generation).map_err(|_| out_of_range("the generation is out of range"))?;
     let begun = Instant::now();
     let mut backoff = Backoff::of_files();
     let mut made = ProvisionalFile::watch(path, &options.begun);
     loop {
-        let why = match begin(target, options) {
+        let source = match begin(target, options) {
             Ok((db, files, chain)) => {
                 let minute = MinuteText::new(options.windowing);
-                let number =
-                    u64::try_from(chain).map_err(|_| usage(path, "its chain is negative; choose another path"))?;
+                let negative = |_| out_of_range("its chain is negative; choose another path");
+                let number = u64::try_from(chain).map_err(negative)?;
                 let (target, upsert, newest) = (target.clone(), target.table.upsert(), None);
                 let made = made.take().map(ProvisionalFile::made);
                 let writer =
                     SqliteWriter { db, target, upsert, files, chain, generation, minute, newest, made, health, stop };
                 return Ok((writer, number));
             }
-            Err(OpenError::Halt(halt)) => return Err(halt),
-            Err(OpenError::Sqlite(e)) if is_transient(&e) => e.to_string(),
-            Err(OpenError::Sqlite(e)) => return Err(usage(path, &format!("{e}; choose another path"))),
+            Err(OpenError::Refused(e)) => return Err(e),
+            Err(OpenError::Sqlite(e)) if is_transient(&e) => e,
+            Err(OpenError::Sqlite(e)) => return Err(DatabaseProblem::Unusable(e).at(path)),
         };
         if begun.elapsed() >= options.patience {
-            return Err(unreachable(path, &why, begun));
+            return Err(DatabaseProblem::TimedOut { source, tried: begun.elapsed() }.at(path));
         }
-        health.set_trouble(why);
+        health.set_trouble(source.to_string());
         if backoff.wait(&stop).is_err() {
-            return Err(usage(path, "stopped while it was being opened"));
+            return Err(DatabaseProblem::Stopped.at(path));
         }
     }
 }
 
 /// Why [`begin`] did not.
 enum OpenError {
+    /// A retry may succeed: see [`is_transient`].
     Sqlite(rusqlite::Error),
-    Halt(Halt),
+    Refused(SqliteError),
 }
 
 impl From<rusqlite::Error> for OpenError {
@@ -114,10 +118,10 @@ impl From<rusqlite::Error> for OpenError {
 
 fn begin(target: &SqliteTarget, options: &SinkOptions) -> Result<(Connection, DatabaseFiles, i64), OpenError> {
     let SqliteTarget { path, table } = target;
-    let halt = |why: &str| OpenError::Halt(usage(path, why));
+    let refused = |problem: DatabaseProblem| OpenError::Refused(problem.at(path));
     // SQLite's own flag would refuse links among the folders, too.
     if std::fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
-        return Err(halt("is not a regular file, or a symbolic link, which is not followed; name the file itself"));
+        return Err(refused(DatabaseProblem::NotRegular));
     }
     let mut db = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
     db.pragma_update(None, "synchronous", "FULL")?;
@@ -126,11 +130,12 @@ fn begin(target: &SqliteTarget, options: &SinkOptions) -> Result<(Connection, Da
         let id: i64 = tx.pragma_query_value(None, "application_id", |row| row.get(0))?;
         let tables: i64 = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         if tables > 0 && id != i64::from(APPLICATION_ID) {
-            return Err(halt("is a database of another program; choose another path"));
+            return Err(refused(DatabaseProblem::OfAnotherProgram));
         }
         let facts = layout::read(&tx, table, options.chain)?;
-        decide(&facts, path, table, options).map_err(OpenError::Halt)?;
-        let made = layout::make(&tx, &facts, table, options)?.map_err(halt)?;
+        decide(&facts, path, table, options).map_err(OpenError::Refused)?;
+        let made = layout::make(&tx, &facts, table, options)?;
+        let made = made.map_err(|what| refused(DatabaseProblem::OutOfRange(what)))?;
         tx.commit()?;
         made
     };
@@ -145,7 +150,7 @@ fn begin(target: &SqliteTarget, options: &SinkOptions) -> Result<(Connection, Da
     // After the first commit, so that the header in the file itself says whose it is. Where WAL cannot be, the mode
     // stays what it was, and commits are as durable.
     let mode: String = db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
-    append::sync_folder_of(path).map_err(|e| halt(&format!("its folder cannot be synchronized: {e}")))?;
-    let database = FileId::at(path).map_err(|e| halt(&format!("{e}; choose another path")))?;
+    append::sync_folder_of(path).map_err(|e| refused(DatabaseProblem::FolderNotDurable(e)))?;
+    let database = FileId::at(path).map_err(|e| refused(DatabaseProblem::Unidentified(e)))?;
     Ok((db, DatabaseFiles { database, log: None, logs: mode == "wal" }, chain))
 }

@@ -1,27 +1,29 @@
 //! May a run write a table? Judged by what the database says of it ([`TableFacts`]) and what the state knows.
 
+use super::error::{DatabaseProblem, SqliteError};
 use super::layout::{FORMAT, TableFacts};
 use super::target::TableName;
 use crate::sinks::options::SinkOptions;
-use minutely_dataflows::edge::{Halt, HaltKind};
 use std::path::Path;
 
 /// May the run with these options write the table?
 ///
 /// # Errors
 /// 64, with what to do; 65 when the rows do not fit the state that the run resumes from.
-pub(super) fn decide(facts: &TableFacts, path: &Path, table: &TableName, options: &SinkOptions) -> Result<(), Halt> {
-    let usage = |why: String| Err(Halt::new(HaltKind::Usage, format!("sqlite {}: {why}", path.display())));
+pub(super) fn decide(
+    facts: &TableFacts,
+    path: &Path,
+    table: &TableName,
+    options: &SinkOptions,
+) -> Result<(), SqliteError> {
+    let refused = |problem: DatabaseProblem| Err(problem.at(path));
     match facts.format {
-        None if facts.exists => return usage("says nothing of its format; choose another path".into()),
+        None if facts.exists => return refused(DatabaseProblem::NoFormat),
         None | Some(1 | FORMAT) => {}
-        Some(other) => {
-            return usage(format!("has format {other}, and this version writes format {FORMAT}; choose another path"));
-        }
+        Some(other) => return refused(DatabaseProblem::UnknownFormat(other)),
     }
     if facts.exists && facts.greatest.is_none() {
-        let name = table.as_str();
-        return usage(format!("its table {name} was made by another program; choose another name (?table=NAME)"));
+        return refused(DatabaseProblem::TableOfAnotherProgram(table.as_str().to_owned()));
     }
     fits(path, options, facts.newest.and_then(|newest| u64::try_from(newest).ok()))?;
     let ours = &options.owner;
@@ -37,13 +39,8 @@ pub(super) fn decide(facts: &TableFacts, path: &Path, table: &TableName, options
         Some(owner) => format!("job {}", owner.job),
         None => "a run of an earlier version, which did not say of which job it was".to_owned(),
     };
-    usage(format!(
-        "its table {} belongs to {theirs}, and this is job {}: two jobs in one table would overwrite each other's rows; give \
-         this one another file, or another table (sqlite:{}?table=NAME), or make the table its own with --take-sink",
-        table.as_str(),
-        ours.job,
-        path.display()
-    ))
+    let (table, ours, path) = (table.as_str().to_owned(), ours.job.clone(), path.display().to_string());
+    refused(DatabaseProblem::TableOfAnotherJob { table, theirs, ours, path })
 }
 
 /// Is the state's chain one of this table?
@@ -55,24 +52,17 @@ fn is_of_state(facts: &TableFacts, options: &SinkOptions) -> bool {
 /// Do the newest rows fit the state? If an older copy of the state was restored, its next rows are older than those in the
 /// database, and all of them would be refused. If an older copy of the database was restored, or it is gone, it lacks rows
 /// that the state has forgotten.
-fn fits(path: &Path, options: &SinkOptions, newest: Option<u64>) -> Result<(), Halt> {
+fn fits(path: &Path, options: &SinkOptions, newest: Option<u64>) -> Result<(), SqliteError> {
     let (Some(_), Some(left)) = (options.chain, &options.left) else { return Ok(()) };
     let (newest, known) = (newest.unwrap_or(0), options.position.unwrap_or(0));
-    let (path, place, seq) = (path.display(), &left.place, left.seq);
-    let why = if newest > seq {
-        format!(
-            "sqlite {path}: has rows of manifest {newest}, and the state {place} is at manifest {seq}: it is an older copy, \
-             whose rows would be refused there; restore the newest copy, or begin anew from the log (minutely state rebuild)"
-        )
+    let (place, seq) = (left.place.clone(), left.seq);
+    if newest > seq {
+        Err(DatabaseProblem::StateIsOlder { newest, place, seq }.at(path))
     } else if newest < known {
-        format!(
-            "sqlite {path}: has rows up to manifest {newest}, and had those of manifest {known} when the state {place} was \
-             written, which are forgotten: restore the database, or begin anew from the log (minutely state rebuild)"
-        )
+        Err(DatabaseProblem::DatabaseIsOlder { newest, known, place }.at(path))
     } else {
-        return Ok(());
-    };
-    Err(Halt::new(HaltKind::Data, why))
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -97,7 +87,7 @@ mod tests {
         };
         let judged = |facts: &TableFacts, chain, take_sink| {
             let options = SinkOptions { chain, take_sink, ..options(Path::new(".")) };
-            decide(facts, Path::new("m.db"), &TableName::default(), &options).map_err(|halt| halt.why)
+            decide(facts, Path::new("m.db"), &TableName::default(), &options).map_err(|e| e.to_string())
         };
         for (owner, has_rows, chain, want) in [
             (Some(&ours), true, None, true),

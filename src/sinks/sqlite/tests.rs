@@ -9,8 +9,8 @@ use crate::sinks::testing::{no_wake, options, poll, random_rows, row, seed, stor
 use crate::sinks::{check, open as open_sink, port::RowPort};
 use crate::text::MinuteText;
 use crate::threads::{Health, Stop, WriterExit};
-use minutely_dataflows::edge::HaltKind;
 use minutely_dataflows::edge::RowBatch;
+use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::State;
 use rusqlite::{Connection, ErrorCode};
@@ -18,6 +18,19 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+fn look(target: &SqliteTarget, options: &SinkOptions) -> Result<(), Halt> {
+    Ok(super::look(target, options)?)
+}
+
+fn open(
+    target: &SqliteTarget,
+    options: &SinkOptions,
+    health: Arc<Health>,
+    stop: Stop,
+) -> Result<(SqliteWriter, u64), Halt> {
+    Ok(super::open(target, options, health, stop)?)
+}
 
 fn at(path: &Path) -> SqliteTarget {
     SqliteTarget { path: path.to_owned(), table: TableName::default() }

@@ -1,13 +1,14 @@
 //! Writes batches of rows, each in one transaction, tried until it is committed.
 
-use super::connect::{is_transient, usage};
+use super::connect::is_transient;
+use super::error::DatabaseProblem;
 use super::target::SqliteTarget;
 use crate::sinks::file_id::FileId;
 use crate::sinks::options::RowWriter;
 use crate::sinks::provisional::ProvisionalFile;
 use crate::text::MinuteText;
 use crate::threads::{Backoff, Health, Stop, WriterExit};
-use minutely_dataflows::edge::{Halt, HaltKind};
+use minutely_dataflows::edge::Halt;
 use minutely_dataflows::row::Row;
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
@@ -101,13 +102,8 @@ impl SqliteWriter {
         Ok(())
     }
 
-    fn broken(&self, e: &rusqlite::Error) -> Halt {
-        let why = format!(
-            "sqlite {}: {e}; it is damaged, or another program changed it: undo that, or restore the database, and start \
-             again; or move it away and begin anew from the log (minutely state rebuild)",
-            self.target.path.display()
-        );
-        Halt::new(HaltKind::Internal, why)
+    fn halt(&self, problem: DatabaseProblem) -> Halt {
+        problem.at(&self.target.path).into()
     }
 }
 
@@ -130,8 +126,8 @@ impl Drop for SqliteWriter {
 
 impl RowWriter for SqliteWriter {
     fn rows(&mut self, seq: u64, rows: &[Row]) -> Result<(), WriterExit> {
-        let version =
-            i64::try_from(seq).map_err(|_| usage(&self.target.path, "the manifest's number is out of range"))?;
+        let version = i64::try_from(seq)
+            .map_err(|_| self.halt(DatabaseProblem::OutOfRange("the manifest's number is out of range")))?;
         let mut backoff = Backoff::of_files();
         loop {
             self.wait_until_there()?;
@@ -145,7 +141,7 @@ impl RowWriter for SqliteWriter {
                     self.health.set_trouble(format!("{}: {e}", self.target.path.display()));
                     backoff.wait(&self.stop)?;
                 }
-                Err(e) => return Err(WriterExit::Halt(self.broken(&e))),
+                Err(e) => return Err(self.halt(DatabaseProblem::Broken(e)).into()),
             }
         }
     }
