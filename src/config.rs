@@ -8,7 +8,7 @@ use crate::secret;
 use crate::sinks::{self, Emit};
 use crate::size;
 use crate::sources::{self, Start};
-use crate::store::Place;
+use crate::store::StoreUri;
 use crate::uri::shown;
 use minutely_dataflows::decode::{Decoder, Fields, KEY, TimeUnit};
 use minutely_dataflows::partition::Rule;
@@ -40,7 +40,7 @@ pub(crate) struct Config {
     pub(crate) fetch_memory: u64,
     pub(crate) cluster: Cluster,
     /// Where checkpoints are.
-    pub(crate) state: Option<Place>,
+    pub(crate) state: Option<StoreUri>,
     pub(crate) take_over: bool,
     pub(crate) accept_changed_log: bool,
     /// What `--forget-sink` names, as the state calls it.
@@ -167,7 +167,7 @@ impl Config {
     pub(crate) fn of(args: &Args) -> Result<Config, Vec<String>> {
         let mut mistakes = Mistakes::default();
         let state = args.state.as_deref().filter(|text| *text != "none");
-        let state = state.and_then(|text| mistakes.take(Place::parse(text)));
+        let state = state.and_then(|text| mistakes.take(StoreUri::parse(text)));
         let token = std::env::var("MINUTELY_HTTP_TOKEN").ok();
         let served = http::Place::of(
             args.http.as_deref(),
@@ -223,7 +223,7 @@ impl Config {
         });
         let rule = rule(args, &mut mistakes);
         let checkpoint_interval = mistakes.duration("--checkpoint-interval", &args.checkpoint_interval, 10);
-        if let (Some(Place::Remote(..)), Some(MOST_REMOTE_INTERVAL..)) = (&state, checkpoint_interval) {
+        if let (Some(StoreUri::Remote(..)), Some(MOST_REMOTE_INTERVAL..)) = (&state, checkpoint_interval) {
             mistakes.0.push(format!(
                 "--checkpoint-interval {}: is less than 10s with an object store, where a run that commits nothing for so \
                  long counts as gone",
@@ -257,7 +257,7 @@ impl Config {
             let state = match args.state.as_deref() {
                 Some("none") => None,
                 Some(_) => Some(state?),
-                None => Some(Place::Folder(folder.join("state"))),
+                None => Some(StoreUri::Folder(folder.join("state"))),
             };
             Some(Config {
                 state,

@@ -1,8 +1,8 @@
 //! What a person sees of a run, on stderr: a line a second, and the ledger at the end.
 
 use crate::clock::SystemClock;
-use crate::sinks::Health;
 use crate::store;
+use crate::threads::Health;
 use jiff::Timestamp;
 use minutely_dataflows::decode::Fields;
 use minutely_dataflows::edge::LogSource;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub(crate) struct Live {
     clock: SystemClock,
     healths: Vec<Arc<Health>>,
-    state: Option<Arc<store::Health>>,
+    state: Option<Arc<store::StoreHealth>>,
     source: Arc<dyn LogSource>,
     letters: PathBuf,
     windowing: Windowing,
@@ -38,7 +38,7 @@ impl Live {
     pub(crate) fn new(
         clock: SystemClock,
         healths: Vec<Arc<Health>>,
-        state: Option<Arc<store::Health>>,
+        state: Option<Arc<store::StoreHealth>>,
         source: Arc<dyn LogSource>,
         letters: PathBuf,
         windowing: Windowing,

@@ -5,7 +5,7 @@ use crate::config::absent;
 use crate::console::{mark, say, span, stamp};
 use crate::sinks;
 use crate::sources::ISOLATION;
-use crate::store::{self, Place};
+use crate::store::{self, StoreUri};
 use minutely_dataflows::checkpoint::{Manifest, PartitionSnapshot, SinkState, WorkerObjects};
 use minutely_dataflows::edge::{Discovered, Halt, HaltKind};
 use minutely_dataflows::escape::{escaped, escaped_json};
@@ -19,11 +19,11 @@ macro_rules! line {
     ($out:expr, $($words:tt)*) => { writeln!($out, "{}", escaped(&format!($($words)*))) };
 }
 
-fn place(state: Option<&Place>) -> Result<&Place, Halt> {
+fn place(state: Option<&StoreUri>) -> Result<&StoreUri, Halt> {
     state.ok_or_else(|| Halt::new(HaltKind::Usage, "--state none: keeps nothing that could be looked at"))
 }
 
-fn nothing(place: &Place) -> Halt {
+fn nothing(place: &StoreUri) -> Halt {
     let looked = place.folder().and_then(|folder| std::path::absolute(folder).ok());
     let looked = looked.map_or_else(|| place.to_string(), |folder| folder.display().to_string());
     let why = format!(
@@ -42,9 +42,9 @@ fn print(text: &str) {
 ///
 /// # Errors
 /// 64: there is none. 65: it is damaged. 69: the store does not answer.
-pub(crate) fn show(state: Option<&Place>, json: bool, clock: SystemClock) -> Result<(), Halt> {
+pub(crate) fn show(state: Option<&StoreUri>, json: bool, clock: SystemClock) -> Result<(), Halt> {
     let place = place(state)?;
-    let (manifest, written_at) = store::look(place)?.ok_or_else(|| nothing(place))?;
+    let (manifest, written_at) = store::head_with_time(place)?.ok_or_else(|| nothing(place))?;
     if json {
         let text = serde_json::to_string_pretty(&manifest);
         let text = text.map_err(|e| Halt::new(HaltKind::Internal, e.to_string()))?;
@@ -60,7 +60,7 @@ pub(crate) fn show(state: Option<&Place>, json: bool, clock: SystemClock) -> Res
 ///
 /// # Errors
 /// As [`show`], and 65 with each damaged file.
-pub(crate) fn check(state: Option<&Place>) -> Result<(), Halt> {
+pub(crate) fn check(state: Option<&StoreUri>) -> Result<(), Halt> {
     let place = place(state)?;
     let checked = store::check(place)?.ok_or_else(|| nothing(place))?;
     for (file, what) in &checked.damages {
@@ -94,7 +94,7 @@ pub(crate) fn check(state: Option<&Place>) -> Result<(), Halt> {
 ///
 /// # Errors
 /// 64: there is none. 78: a run owns it.
-pub(crate) fn rebuild(state: Option<&Place>, clock: SystemClock) -> Result<(), Halt> {
+pub(crate) fn rebuild(state: Option<&StoreUri>, clock: SystemClock) -> Result<(), Halt> {
     let place = place(state)?;
     let aside = store::rebuild(place, &stamp(clock.wall()))?;
     say(&format!(
@@ -106,7 +106,7 @@ pub(crate) fn rebuild(state: Option<&Place>, clock: SystemClock) -> Result<(), H
     Ok(())
 }
 
-fn text(place: &Place, manifest: &Manifest, age: Option<i64>) -> Result<String, std::fmt::Error> {
+fn text(place: &StoreUri, manifest: &Manifest, age: Option<i64>) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let out = &mut text;
     line!(out, "state {place}")?;

@@ -20,6 +20,7 @@ mod size;
 mod sources;
 mod store;
 mod text;
+mod threads;
 mod uri;
 
 use args::{Args, Command, HealthArgs, ProduceArgs};

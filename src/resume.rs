@@ -68,7 +68,7 @@ fn unused_start(head: &Manifest, start: Start) -> Option<String> {
 
 /// Publishes the manifest that this run goes on from. `run_start`: the instant of a bounded run.
 pub(crate) fn begin(
-    opened: &store::Opened,
+    opened: &store::OwnedStore,
     config: &Config,
     source: &dyn LogSource,
     names: &[String],

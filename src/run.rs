@@ -7,11 +7,12 @@ use crate::console::{Live, say};
 use crate::http;
 use crate::resume::{begin, fresh_letters, letters_of, read, same_semantics, window};
 use crate::signals::stop_on_signal;
-use crate::sinks::letters::{self, OpenLetters};
+use crate::sinks::dead_letters::{self, OpenDeadLetters};
 use crate::sinks::{self, Emit, OpenSink, Owner, PriorState, SinkOptions, SqliteHistory};
 use crate::sources::{self, SourceOptions};
-use crate::store::{self, Place};
+use crate::store::{self, StoreUri};
 use crate::text::CsvText;
+use crate::threads::Health;
 use crate::uri::shown;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
 use minutely_dataflows::checkpoint::{self, Manifest};
@@ -95,14 +96,14 @@ fn run_with<A: Accumulate>(config: Config, clock: SystemClock, open_files: u64) 
     let keep = left.as_ref().map(|left| left.letters.position.unwrap_or(0));
     if leads {
         sinks::distinct(&config.sinks)?;
-        letters::check_letters(&letters_path, &config.folder, keep)?;
+        dead_letters::check(&letters_path, &config.folder, keep)?;
         for uri in &config.sinks {
             let port = left.as_ref().and_then(|left| left.sink(&shown(uri)));
             let (position, chain) = (port.and_then(|port| port.position), port.and_then(|port| port.chain));
             sinks::check(uri, &SinkOptions { position, chain, ..sink_options.clone() }).or_else(|halt| {
                 // What another run does at this moment is no damage.
                 let unmoved = left.as_ref().zip(config.state.as_ref());
-                unmoved.map_or(Ok(()), |(left, place)| store::unmoved(place, left.seq))?;
+                unmoved.map_or(Ok(()), |(left, place)| store::head_unchanged(place, left.seq))?;
                 Err(halt)
             })?;
         }
@@ -121,7 +122,7 @@ fn run_with<A: Accumulate>(config: Config, clock: SystemClock, open_files: u64) 
     let source = sources::open(&config.source, &source_options)?;
     let limit = bounded.then(|| Duration::from_nanos(config.settings.sink_timeout.unsigned_abs()));
     let place = config.state.as_ref().filter(|_| leads);
-    if let (Some(Place::Remote(..)), Some(_), false) = (place, &left, config.take_over) {
+    if let (Some(StoreUri::Remote(..)), Some(_), false) = (place, &left, config.take_over) {
         let silence = store::SILENCE.as_secs();
         say(&format!("looks for {silence} s whether another run goes on with the state"));
     }
@@ -227,7 +228,7 @@ fn serve(
     };
     let healths: Vec<_> = hands.sinks.iter().map(|sink| Arc::clone(&sink.health)).collect();
     let sinks_now = move || {
-        let now = |health: &Arc<sinks::Health>| http::SinkNow {
+        let now = |health: &Arc<Health>| http::SinkNow {
             trouble: health.trouble(),
             remark: health.remark(),
             unwritable: health.unwritable(),
@@ -299,8 +300,8 @@ struct Shared {
     decoder: minutely_dataflows::decode::Decoder,
     bad_is_fatal: bool,
     store: Option<Arc<dyn StateStore>>,
-    place: Option<Place>,
-    state_health: Option<Arc<store::Health>>,
+    place: Option<StoreUri>,
+    state_health: Option<Arc<store::StoreHealth>>,
     /// Process 0 has published it; the others read it once all are connected, for nothing is committed before that.
     head: Option<Arc<Manifest>>,
     /// A bounded run that goes on: how many records were read before.
@@ -312,7 +313,7 @@ impl Shared {
         let (Some(store), Some(place)) = (&self.store, &self.place) else { return Ok(None) };
         let head = match &self.head {
             Some(head) => Arc::clone(head),
-            None => Arc::new(store::join(place)?),
+            None => Arc::new(store::follow(place)?),
         };
         let lines = self.names.iter().map(|name| head.sink(name).and_then(|sink| sink.line)).collect();
         Ok(Some(Restored { store: Arc::clone(store), head, lines }))
@@ -346,7 +347,7 @@ fn fingerprint(config: &Config, sinks: &[String]) -> u64 {
 /// Sinks and dead letters, which worker 0 alone uses.
 struct Hands {
     sinks: Vec<OpenSink>,
-    letters: OpenLetters,
+    letters: OpenDeadLetters,
     letters_path: PathBuf,
     manifests: Option<Box<dyn ManifestPort + Send>>,
     watcher: Option<Box<dyn Watcher + Send>>,
@@ -360,7 +361,7 @@ impl Hands {
         keep: Option<u64>,
         head: Option<&Manifest>,
     ) -> Result<Self, Halt> {
-        let letters = letters::open_letters(letters_path, options.wake.clone(), keep, options.take_over)?;
+        let letters = dead_letters::open(letters_path, options.wake.clone(), keep, options.take_over)?;
         let mut sinks = Vec::new();
         for uri in uris {
             let left = head.and_then(|head| head.sink(&shown(uri)));
@@ -447,7 +448,7 @@ fn work<A: Accumulate>(
 }
 
 /// A bounded run of which a database has taken nothing has not done what it was for.
-fn something_is_stored(sinks: &[Arc<sinks::Health>]) -> Result<(), Halt> {
+fn something_is_stored(sinks: &[Arc<Health>]) -> Result<(), Halt> {
     let refused = sinks.iter().find_map(|health| Some((health.name(), health.refused_all()?)));
     refused.map_or(Ok(()), |(name, points)| {
         let why = format!(

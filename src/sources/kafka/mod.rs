@@ -294,7 +294,7 @@ impl LogSource for Kafka {
     }
 
     fn committed(&self, next: Vec<(PartitionName, NextOffset)>) {
-        self.shared.lag.is(next);
+        self.shared.lag.set(next);
     }
 
     fn trouble(&self) -> Option<String> {
@@ -317,7 +317,7 @@ impl Drop for Kafka {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.shared.questions.stop();
-        if !self.shared.lag.stop(lag::FAREWELL) {
+        if !self.shared.lag.stop(lag::SHUTDOWN_GRACE) {
             // It waits for a broker, which may take longer than anybody wants to: it is left behind.
             self.threads.retain(|thread| thread.thread().name() != Some("kafka-lag"));
         }

@@ -1,9 +1,9 @@
-//! Whom to write to, and as whom: the URI of a sink, and the secret that it names.
+//! The URI of a sink: the server, the bucket or database, and the credentials that it names.
 //!
-//! An InfluxDB 2 wants a token, which any of the usual variables may hold. An InfluxDB 1 often asks for nothing, so a secret
-//! goes to it only if the URI says so: it may be another server than the one the variables are meant for.
+//! An InfluxDB 2 needs a token, which any of the usual variables may hold. An InfluxDB 1 often needs none, so a credential is
+//! sent to it only if the URI says so: it may be another server than the one that the variables are meant for.
 
-use super::series::Series;
+use super::series::InfluxSeries;
 use crate::duration::parse_ms;
 use reqwest::{RequestBuilder, Url};
 use std::fmt;
@@ -18,16 +18,16 @@ const PASSWORD_VARIABLE: &str = "MINUTELY_INFLUX1_PASSWORD";
 /// Looks up an environment variable.
 type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Whom to write to.
+/// The server, what is written there, and with which credentials.
 #[derive(Debug)]
-pub(in crate::sinks) struct Address {
+pub(in crate::sinks) struct InfluxTarget {
     /// Scheme, host and port, and the path that a proxy has the server at.
     pub(super) base: Url,
-    pub(super) place: Place,
-    pub(super) series: Series,
-    /// How long an answer is waited for, at first; none if the URI does not say.
+    pub(super) destination: Destination,
+    pub(super) series: InfluxSeries,
+    /// The first time-out of a request; none if the URI does not say.
     pub(super) timeout: Option<Duration>,
-    /// How many lines are sent at once, at most.
+    /// Lines of one request, at most.
     pub(super) batch: usize,
     pub(super) access: Access,
     /// The URI without its query: for log lines.
@@ -36,39 +36,39 @@ pub(in crate::sinks) struct Address {
 
 /// Where points go.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Destination {
     /// `influxdb:`, the v2 API.
     Bucket { org: String, bucket: String },
     /// `influxdb1:`, the v1 API: the database's default retention policy.
     Database(String),
 }
 
-/// As whom to write.
+/// The credentials of a write.
 #[derive(Debug)]
 pub(super) enum Access {
     /// `Authorization: Token …`.
-    Token(Secret),
+    Token(Credential),
     /// `Authorization: Basic …`.
-    User { name: String, password: Secret },
-    /// Nobody is asked.
+    User { name: String, password: Credential },
+    /// None are sent.
     Open,
 }
 
-/// A secret, and where it came from.
-pub(super) struct Secret {
+/// A token or password, and where it came from.
+pub(super) struct Credential {
     pub(super) text: String,
-    /// What to set, in words.
+    /// The variable or file that it came from, in words.
     pub(super) from: String,
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secret(from {})", self.from)
     }
 }
 
-impl Secret {
-    /// Refuses what no header carries.
+impl Credential {
+    /// Refuses what no header can carry.
     fn token(self) -> Result<Self, String> {
         let text = self.text.trim();
         if text.is_empty() {
@@ -77,20 +77,20 @@ impl Secret {
         if !text.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(format!("the token in {} has characters that no token has, such as a space", self.from));
         }
-        Ok(Secret { text: text.to_owned(), from: self.from })
+        Ok(Credential { text: text.to_owned(), from: self.from })
     }
 
     /// Any text but an empty one; a file may end in a newline.
     fn password(self) -> Result<Self, String> {
         match self.text.trim_end_matches(['\r', '\n']) {
             "" => Err(format!("there is no password in {}", self.from)),
-            text => Ok(Secret { text: text.to_owned(), from: self.from }),
+            text => Ok(Credential { text: text.to_owned(), from: self.from }),
         }
     }
 }
 
 impl Access {
-    /// With what says who writes.
+    /// Adds the credentials.
     pub(super) fn sign(&self, request: RequestBuilder) -> RequestBuilder {
         match self {
             Access::Token(token) => request.header(reqwest::header::AUTHORIZATION, header(token)),
@@ -100,14 +100,14 @@ impl Access {
     }
 }
 
-fn header(token: &Secret) -> reqwest::header::HeaderValue {
+fn header(token: &Credential) -> reqwest::header::HeaderValue {
     let value = reqwest::header::HeaderValue::from_str(&format!("Token {}", token.text));
     let mut value = value.expect("nothing but visible ASCII characters: see `Secret::token`");
     value.set_sensitive(true);
     value
 }
 
-/// `%41` to `A`. None if that is not UTF-8 or not whole.
+/// `%41` to `A`. None if that is not UTF-8, or an escape is incomplete.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
@@ -128,7 +128,7 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-impl Address {
+impl InfluxTarget {
     /// The schemes of these addresses.
     pub(in crate::sinks) const SCHEMES: [&str; 4] = ["influxdb", "influxdb+https", "influxdb1", "influxdb1+https"];
 
@@ -161,11 +161,11 @@ impl Address {
         if url.fragment().is_some() {
             mistake("has a `#`, which means nothing here; write it as %23".to_owned());
         }
-        let place = Place::of(&url, first).map_err(&mut mistake).ok();
-        let options = Options::of(&url, &mut mistake);
+        let destination = Destination::of(&url, first).map_err(&mut mistake).ok();
+        let options = UriOptions::of(&url, &mut mistake);
         let access = Access::of(&options.others, first, env).map_err(|all| all.into_iter().for_each(&mut mistake)).ok();
         let mut base = url.clone();
-        base.set_path(place.as_ref().map_or("", |(path, _)| path));
+        base.set_path(destination.as_ref().map_or("", |(path, _)| path));
         base.set_query(None);
         base.set_fragment(None);
         if url.port().is_none() && !rest[2..].split('/').next().unwrap_or_default().ends_with(":80") && !tls {
@@ -174,10 +174,10 @@ impl Address {
                 mistake("has no host".to_owned());
             }
         }
-        match (place, access) {
-            (Some((_, place)), Some(access)) if mistakes.is_empty() => {
-                let Options { series, timeout, batch, others: _ } = options;
-                Ok(Address { base, place, series, timeout, batch, access, name: shown.to_owned() })
+        match (destination, access) {
+            (Some((_, destination)), Some(access)) if mistakes.is_empty() => {
+                let UriOptions { series, timeout, batch, others: _ } = options;
+                Ok(InfluxTarget { base, destination, series, timeout, batch, access, name: shown.to_owned() })
             }
             _ => Err(mistakes),
         }
@@ -192,9 +192,9 @@ impl Address {
 
     /// Where lines are sent.
     pub(super) fn write_url(&self) -> Url {
-        let (path, names) = match &self.place {
-            Place::Bucket { org, bucket } => ("/api/v2/write", vec![("org", org), ("bucket", bucket)]),
-            Place::Database(database) => ("/write", vec![("db", database)]),
+        let (path, names) = match &self.destination {
+            Destination::Bucket { org, bucket } => ("/api/v2/write", vec![("org", org), ("bucket", bucket)]),
+            Destination::Database(database) => ("/write", vec![("db", database)]),
         };
         let mut url = self.url(path);
         url.query_pairs_mut().extend_pairs(names).append_pair("precision", "ns");
@@ -202,16 +202,18 @@ impl Address {
     }
 }
 
-impl Place {
-    /// The path of a proxy, as it is written, and the place: its last two names, or the last.
+impl Destination {
+    /// The path of a proxy, as it is written, and the destination: the last two names of the path, or the last.
     fn of(url: &Url, first: bool) -> Result<(String, Self), String> {
         let path = url.path().strip_prefix('/').unwrap_or_default();
         let names: Option<Vec<_>> =
             path.split('/').map(|name| decoded(name).filter(|name| !name.trim().is_empty())).collect();
         let before = |count: usize| path.rsplitn(count + 1, '/').nth(count).unwrap_or_default().to_owned();
         match (names.unwrap_or_default().as_slice(), first) {
-            ([.., database], true) => Ok((before(1), Place::Database(database.clone()))),
-            ([.., org, bucket], false) => Ok((before(2), Place::Bucket { org: org.clone(), bucket: bucket.clone() })),
+            ([.., database], true) => Ok((before(1), Destination::Database(database.clone()))),
+            ([.., org, bucket], false) => {
+                Ok((before(2), Destination::Bucket { org: org.clone(), bucket: bucket.clone() }))
+            }
             (_, true) => Err("after the host comes the database, /db; a `/` in it is %2F".to_owned()),
             (_, false) => {
                 Err("after the host come the organization and the bucket, /org/bucket; a `/` in one is %2F".to_owned())
@@ -220,7 +222,7 @@ impl Place {
     }
 }
 
-/// What a URI may say beside who writes.
+/// The options of a URI besides credentials.
 const BESIDE: &str = "measurement, tag.NAME, timeout, batch";
 /// Lines of a batch, at most: what InfluxDB's own documentation advises.
 const BATCH_LINES: usize = 5_000;
@@ -229,18 +231,19 @@ const BATCHES: std::ops::RangeInclusive<usize> = 1..=50_000;
 /// What `?timeout=` may say, in milliseconds.
 const TIMEOUTS: std::ops::RangeInclusive<u64> = 1_000..=600_000;
 
-/// What a URI says about which points are sent, and how.
-struct Options {
-    series: Series,
+/// The options of a URI about which points are sent, and how.
+struct UriOptions {
+    series: InfluxSeries,
     timeout: Option<Duration>,
     batch: usize,
-    /// What is none of these.
+    /// Other options.
     others: Vec<(String, String)>,
 }
 
-impl Options {
+impl UriOptions {
     fn of(url: &Url, mistake: &mut impl FnMut(String)) -> Self {
-        let mut options = Options { series: Series::default(), timeout: None, batch: BATCH_LINES, others: Vec::new() };
+        let mut options =
+            UriOptions { series: InfluxSeries::default(), timeout: None, batch: BATCH_LINES, others: Vec::new() };
         for (key, value) in url.query_pairs() {
             match (key.as_ref(), options.series.option(&key, &value)) {
                 (_, Some(Ok(()))) => {}
@@ -260,9 +263,9 @@ impl Options {
     }
 }
 
-/// What a URI says about who writes.
+/// The credentials that a URI names.
 #[derive(Default)]
-struct Named {
+struct NamedCredentials {
     users: Vec<String>,
     /// (does it name a variable, its name or the path)
     tokens: Vec<(bool, String)>,
@@ -271,7 +274,7 @@ struct Named {
 
 impl Access {
     fn of(options: &[(String, String)], first: bool, env: Environment<'_>) -> Result<Self, Vec<String>> {
-        let (mut mistakes, mut named) = (Vec::new(), Named::default());
+        let (mut mistakes, mut named) = (Vec::new(), NamedCredentials::default());
         for (key, value) in options {
             let value = value.clone();
             match (key.as_str(), first) {
@@ -305,7 +308,7 @@ impl Access {
     }
 }
 
-impl Named {
+impl NamedCredentials {
     /// To an InfluxDB 2.
     fn second(&self, env: Environment<'_>) -> Result<Access, String> {
         match self.tokens.as_slice() {
@@ -317,7 +320,7 @@ impl Named {
                         TOKEN_VARIABLES[0], TOKEN_VARIABLES[1]
                     )
                 })?;
-                Secret { text, from: (*name).to_owned() }.token().map(Access::Token)
+                Credential { text, from: (*name).to_owned() }.token().map(Access::Token)
             }
             [named] => secret("token", named, env)?.token().map(Access::Token),
             _ => Err("names more than one token".to_owned()),
@@ -326,12 +329,12 @@ impl Named {
 
     /// To an InfluxDB 1.
     fn first(&self, env: Environment<'_>) -> Result<Access, String> {
-        let Named { users, tokens, passwords } = self;
+        let NamedCredentials { users, tokens, passwords } = self;
         match (users.as_slice(), passwords.as_slice(), tokens.as_slice()) {
             ([], [], []) => Ok(Access::Open),
             ([], [], [named]) => secret("token", named, env)?.token().map(Access::Token),
             ([name], _, []) if name.is_empty() || name.contains(':') => {
-                Err("`user` is no name of a user: it is empty or has a colon".to_owned())
+                Err("`user` is not a user's name: it is empty or has a colon".to_owned())
             }
             ([name], [], []) => {
                 let text = env(PASSWORD_VARIABLE).ok_or_else(|| {
@@ -339,7 +342,7 @@ impl Named {
                         "there is no password; set {PASSWORD_VARIABLE}, or give password_env=NAME or password_file=PATH"
                     )
                 })?;
-                let password = Secret { text, from: PASSWORD_VARIABLE.to_owned() }.password()?;
+                let password = Credential { text, from: PASSWORD_VARIABLE.to_owned() }.password()?;
                 Ok(Access::User { name: name.clone(), password })
             }
             ([name], [named], []) => {
@@ -352,11 +355,11 @@ impl Named {
 }
 
 /// What a variable or a file holds.
-fn secret(what: &str, (variable, name): &(bool, String), env: Environment<'_>) -> Result<Secret, String> {
+fn secret(what: &str, (variable, name): &(bool, String), env: Environment<'_>) -> Result<Credential, String> {
     if *variable {
         let text = env(name).ok_or_else(|| format!("there is no environment variable `{name}` ({what}_env)"))?;
-        return Ok(Secret { text, from: name.clone() });
+        return Ok(Credential { text, from: name.clone() });
     }
     let text = crate::secret::read(Path::new(name)).map_err(|e| format!("{what}_file {name}: {e}"))?;
-    Ok(Secret { text, from: format!("the file {name}") })
+    Ok(Credential { text, from: format!("the file {name}") })
 }

@@ -1,7 +1,8 @@
-//! What a `sqlite:` sink has stored, read back: for the API. The database is opened for each page, to read alone; the
-//! sink itself does not know.
+//! The stored rows of a `sqlite:` sink, read back for the API. The database is opened read-only for each page, without
+//! the sink.
 
-use super::sqlite::{Address, TableName, exact};
+use super::layout::exact;
+use super::target::{SqliteTarget, TableName};
 use crate::text::MinuteText;
 use minutely_dataflows::decimal::Decimal;
 use minutely_dataflows::row::{MarketRow, Row};
@@ -13,21 +14,22 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// How long a page may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Rows of one table.
 pub(crate) struct SqliteHistory {
-    place: Address,
+    target: SqliteTarget,
     windowing: Windowing,
 }
 
 impl SqliteHistory {
-    /// Of this table, which the sink has made or will make, with windows like these.
-    pub(super) fn new(place: Address, windowing: Windowing) -> Self {
-        SqliteHistory { place, windowing }
+    /// Of this table, which the sink has made or will make, with windows of these lengths.
+    pub(in crate::sinks) fn new(target: SqliteTarget, windowing: Windowing) -> Self {
+        SqliteHistory { target, windowing }
     }
 
-    /// Rows of these minutes in the order of (minute, symbol), after this key, of these symbols or all, so many at most.
+    /// Rows of these minutes in the order of (minute, symbol): those after the key `after`, of these symbols or all, at most
+    /// `limit`.
     ///
     /// # Errors
     /// In plain words.
@@ -38,26 +40,21 @@ impl SqliteHistory {
         after: Option<&(WindowStart, String)>,
         limit: usize,
     ) -> Result<Vec<Row>, String> {
-        self.read(&minutes, symbols, after, limit).map_err(|e| format!("sqlite {}: {e}", self.place.path.display()))
+        let request = PageRequest { minutes, symbols, after, limit };
+        self.read(&request).map_err(|e| format!("sqlite {}: {e}", self.target.path.display()))
     }
 
-    fn read(
-        &self,
-        minutes: &Range<WindowStart>,
-        symbols: Option<&[String]>,
-        after: Option<&(WindowStart, String)>,
-        limit: usize,
-    ) -> rusqlite::Result<Vec<Row>> {
+    fn read(&self, request: &PageRequest<'_>) -> rusqlite::Result<Vec<Row>> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let db = Connection::open_with_flags(&self.place.path, flags)?;
+        let db = Connection::open_with_flags(&self.target.path, flags)?;
         db.busy_timeout(Duration::from_secs(1))?;
-        let (sql, values) = question(&self.place.table, self.windowing, minutes, symbols, after, limit);
+        let (sql, values) = question(&self.target.table, self.windowing, request);
         let mut statement = db.prepare(&sql)?;
         let stop = db.get_interrupt_handle();
         let (done, waits) = std::sync::mpsc::channel::<()>();
         std::thread::scope(|scope| {
             scope.spawn(move || {
-                if waits.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                if waits.recv_timeout(PAGE_TIMEOUT) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
                     stop.interrupt();
                 }
             });
@@ -68,14 +65,16 @@ impl SqliteHistory {
     }
 }
 
-fn question(
-    table: &TableName,
-    windowing: Windowing,
-    minutes: &Range<WindowStart>,
-    symbols: Option<&[String]>,
-    after: Option<&(WindowStart, String)>,
+/// What a page has: see [`SqliteHistory::page`].
+struct PageRequest<'a> {
+    minutes: Range<WindowStart>,
+    symbols: Option<&'a [String]>,
+    after: Option<&'a (WindowStart, String)>,
     limit: usize,
-) -> (String, Vec<Value>) {
+}
+
+fn question(table: &TableName, windowing: Windowing, request: &PageRequest<'_>) -> (String, Vec<Value>) {
+    let PageRequest { minutes, symbols, after, limit } = request;
     let mut text = MinuteText::new(windowing);
     let mut text = |minute: WindowStart| Value::Text(text.from(minute).to_owned());
     let mut sql = format!(
@@ -144,8 +143,8 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::PathBuf;
 
-    fn at(path: PathBuf) -> Address {
-        Address { path, table: TableName::default() }
+    fn at(path: PathBuf) -> SqliteTarget {
+        SqliteTarget { path, table: TableName::default() }
     }
 
     #[test]
@@ -198,14 +197,9 @@ mod tests {
         let db = Connection::open(&path).unwrap();
         let steps = |after: i64| {
             let after = (minute(after), "A".to_owned());
-            let (sql, values) = question(
-                &TableName::default(),
-                Windowing::default(),
-                &(minute(0)..minute(2000)),
-                None,
-                Some(&after),
-                50,
-            );
+            let minutes = minute(0)..minute(2000);
+            let request = PageRequest { minutes, symbols: None, after: Some(&after), limit: 50 };
+            let (sql, values) = question(&TableName::default(), Windowing::default(), &request);
             let mut statement = db.prepare(&sql).unwrap();
             let found = statement.query_map(params_from_iter(values), row).unwrap().count();
             assert_eq!(found, 50);

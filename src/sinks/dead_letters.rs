@@ -7,19 +7,20 @@
 //!  "expected":"a number, or a string that is exactly one","found":"no such field"}
 //! ```
 //!
-//! `key` is there where the log has keys, `field` where one field is to blame. `raw_of_bytes` says how long a payload is of
+//! `key` is present where the log has keys, `field` where one field is to blame. `raw_of_bytes` is the length of a payload of
 //! which `raw` is only the beginning.
 //!
-//! The file is made with the first letter, so a run without any leaves none; each cut is durable before it is
-//! reported. What others wrote is never appended to: the caller names a fresh path, or one of which the state says how
-//! much of it is to be kept; what a crash left beyond that is cut off. It holds payloads, so its owner alone may read it.
+//! The file is made with the first dead letter, so a run without any leaves no file; each cut is durable before it is
+//! reported. Nothing is appended to a file of others: the caller names a fresh path, or one of which the state knows how
+//! much to keep; what a crash left beyond that is cut off. It holds payloads, so its owner alone may read it.
 
-use super::append::{self, Appender, Claim};
-use super::port::{Health, Leave, Pauses, Stop, Worker};
+use super::append::{self, Appender, FileClaim, FileUse};
+use super::port::ProgressPort;
 use crate::text::rfc3339;
+use crate::threads::{Backoff, Health, Stop, WriterExit};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use minutely_dataflows::edge::{DeadLetterPort, Halt, HaltKind, SinkProgress, Wake};
+use minutely_dataflows::edge::{DeadLetterPort, Halt, SinkProgress, Wake};
 use minutely_dataflows::record::{DeadLetter, Evidence};
 use minutely_dataflows::time::EventTime;
 use serde::Serialize;
@@ -28,54 +29,55 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Dead letters' way out, and how it is.
-pub(crate) struct OpenLetters {
-    /// Where they are offered.
+/// The open file of dead letters.
+pub(crate) struct OpenDeadLetters {
+    /// Where dead letters are offered.
     pub(crate) port: Box<dyn DeadLetterPort + Send>,
-    /// Whether they get through.
+    /// What is wrong with the file at present.
     pub(crate) health: Arc<Health>,
 }
 
-/// Would [`open_letters`] do, leaving nothing behind? `data` is a folder of ours that may still be made.
+/// Checks that [`open`] would succeed; leaves nothing behind. `data` is a folder that may still be made.
 ///
 /// # Errors
 /// 64, with what to do.
-pub(crate) fn check_letters(path: &Path, data: &Path, keep: Option<u64>) -> Result<(), Halt> {
-    append::look("dead letters", path, data, keep)
+pub(crate) fn check(path: &Path, data: &Path, keep: Option<u64>) -> Result<(), Halt> {
+    Ok(append::look(FileUse::DeadLetters, path, data, keep)?)
 }
 
-/// Opens the way to a file that is made with the first letter; its folder is made then, too. `take_over`: another run may
-/// have it, and hang.
+/// Starts the thread; file and folder are made with the first dead letter. `keep`: the bytes of the file that the state knows.
+/// `take_over`: another run may hang and still have the file open.
 ///
 /// # Errors
 /// 64 when the file has content already, or cannot be made.
-pub(crate) fn open_letters(path: &Path, wake: Wake, keep: Option<u64>, take_over: bool) -> Result<OpenLetters, Halt> {
-    check_letters(path, append::folder_of(path), keep)?;
+pub(crate) fn open(path: &Path, wake: Wake, keep: Option<u64>, take_over: bool) -> Result<OpenDeadLetters, Halt> {
+    check(path, append::folder_of(path), keep)?;
     let health = Health::new(format!("dead letters {}", path.display()));
     let stop = Stop::new();
-    let claim = Claim { keep, take_over, private: true };
-    let mut writer = Letters { path: path.to_owned(), file: None, claim, health: health.clone(), stop: stop.clone() };
+    let claim = FileClaim { keep, take_over, private: true };
+    let mut writer =
+        DeadLetterWriter { path: path.to_owned(), file: None, claim, health: health.clone(), stop: stop.clone() };
     if keep.is_some() && path.exists() {
-        let file = append::create("dead letters", path, claim)?;
+        let file = append::create(FileUse::DeadLetters, path, claim)?;
         writer.file = Some(Appender::new(file, keep.unwrap_or(0), path, health.clone(), stop.clone()));
     }
     let work = move |cut: Option<(u64, Vec<DeadLetter>)>| {
-        let Some((at, letters)) = cut else {
+        let Some((at, dead_letters)) = cut else {
             writer.file.iter().for_each(Appender::idle);
             return Ok(None);
         };
-        let position = Some(writer.store(&letters)?);
+        let position = Some(writer.store(&dead_letters)?);
         Ok(Some(SinkProgress { at, position }))
     };
-    let port = Worker::start("dead-letters", wake, stop, work)?;
-    Ok(OpenLetters { port: Box::new(Port(port)), health })
+    let port = ProgressPort::start("dead-letters", wake, stop, work)?;
+    Ok(OpenDeadLetters { port: Box::new(DeadLetterQueue(port)), health })
 }
 
-struct Port(Worker<(u64, Vec<DeadLetter>)>);
+struct DeadLetterQueue(ProgressPort<(u64, Vec<DeadLetter>)>);
 
-impl DeadLetterPort for Port {
-    fn offer(&mut self, cut: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
-        self.0.offer((cut, letters)).map_err(|(_, letters)| letters)
+impl DeadLetterPort for DeadLetterQueue {
+    fn offer(&mut self, cut: u64, dead_letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
+        self.0.offer((cut, dead_letters)).map_err(|(_, dead_letters)| dead_letters)
     }
 
     fn stored(&mut self) -> Result<Option<SinkProgress>, Halt> {
@@ -83,21 +85,21 @@ impl DeadLetterPort for Port {
     }
 }
 
-/// Bytes of lines that are gathered before they are written: those of a whole cut would be in memory once more.
+/// Bytes of lines that are gathered before they are written: the lines of a whole cut would take its memory once more.
 const PIECE_BYTES: usize = 1 << 20;
 
-struct Letters {
+struct DeadLetterWriter {
     path: PathBuf,
     file: Option<Appender>,
-    claim: Claim,
+    claim: FileClaim,
     health: Arc<Health>,
     stop: Stop,
 }
 
-impl Letters {
-    /// Returns once they are durable, with how long the file is then.
-    fn store(&mut self, letters: &[DeadLetter]) -> Result<u64, Leave> {
-        if letters.is_empty() {
+impl DeadLetterWriter {
+    /// Returns once they are durable, with the length of the file in bytes.
+    fn store(&mut self, dead_letters: &[DeadLetter]) -> Result<u64, WriterExit> {
+        if dead_letters.is_empty() {
             return Ok(self.file.as_ref().map_or(0, Appender::len));
         }
         let file = match &mut self.file {
@@ -108,8 +110,8 @@ impl Letters {
             }
         };
         let mut lines = Vec::new();
-        for letter in letters {
-            serde_json::to_writer(&mut lines, &Line::of(letter))
+        for letter in dead_letters {
+            serde_json::to_writer(&mut lines, &DeadLetterLine::of(letter))
                 .expect("memory takes it, and no key is other than text");
             lines.push(b'\n');
             if lines.len() >= PIECE_BYTES {
@@ -123,25 +125,25 @@ impl Letters {
     }
 }
 
-/// Makes the file, waiting while the disk is full. What the check at the start found may have changed: then it halts.
-fn create(path: &Path, claim: Claim, health: &Health, stop: &Stop) -> Result<File, Leave> {
-    let mut pauses = Pauses::new();
+/// Makes the file, waiting while the disk is full. The run ends where the path has become unusable since the start.
+fn create(path: &Path, claim: FileClaim, health: &Health, stop: &Stop) -> Result<File, WriterExit> {
+    let mut backoff = Backoff::of_files();
     loop {
         let folder = std::fs::create_dir_all(append::folder_of(path));
-        let why = match (folder, append::create("dead letters", path, claim)) {
+        let why = match (folder, append::create(FileUse::DeadLetters, path, claim)) {
             (_, Ok(file)) => return Ok(file),
-            (_, Err(halt)) if halt.kind == HaltKind::Unreachable => halt.why,
+            (_, Err(e)) if e.is_transient() => e.to_string(),
             (Err(e), _) if e.kind() == ErrorKind::StorageFull => e.to_string(),
-            (_, Err(halt)) => return Err(halt.into()),
+            (_, Err(e)) => return Err(Halt::from(e).into()),
         };
-        health.hurts(why);
-        pauses.wait(stop)?;
+        health.set_trouble(why);
+        backoff.wait(stop)?;
     }
 }
 
-/// A letter as it is written.
+/// A dead letter as it is written.
 #[derive(Serialize)]
-struct Line<'a> {
+struct DeadLetterLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     topic: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -168,25 +170,25 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     event_time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    evidence: Option<LineEvidence>,
+    evidence: Option<EvidenceLine>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
-enum LineEvidence {
+enum EvidenceLine {
     Watermark(String),
     Floor(String),
     AppendTime(String),
     Clock(String),
 }
 
-impl<'a> Line<'a> {
+impl<'a> DeadLetterLine<'a> {
     fn of(letter: &'a DeadLetter) -> Self {
         let time = |time: EventTime| rfc3339(time, 9);
         let log = Some(letter.partition.log.as_str());
         let (topic, path) = if letter.partition.number.is_some() { (log, None) } else { (None, log) };
         let (judged, finding) = (letter.judged.as_ref(), letter.finding.as_ref());
-        Line {
+        DeadLetterLine {
             topic,
             path,
             partition: letter.partition.number,
@@ -202,10 +204,10 @@ impl<'a> Line<'a> {
             value: judged.map(|j| j.value.to_string()),
             event_time: judged.map(|j| time(j.time)),
             evidence: judged.map(|j| match j.evidence {
-                Evidence::Watermark(t) => LineEvidence::Watermark(time(t)),
-                Evidence::Floor(t) => LineEvidence::Floor(time(t)),
-                Evidence::Appended(t) => LineEvidence::AppendTime(time(t)),
-                Evidence::Clock(t) => LineEvidence::Clock(time(t)),
+                Evidence::Watermark(t) => EvidenceLine::Watermark(time(t)),
+                Evidence::Floor(t) => EvidenceLine::Floor(time(t)),
+                Evidence::Appended(t) => EvidenceLine::AppendTime(time(t)),
+                Evidence::Clock(t) => EvidenceLine::Clock(time(t)),
             }),
         }
     }
@@ -216,6 +218,7 @@ mod tests {
     use super::*;
     use crate::sinks::testing::{no_wake, poll, temp};
     use minutely_dataflows::decimal::Decimal;
+    use minutely_dataflows::edge::HaltKind;
     use minutely_dataflows::record::{Finding, Judged, PartitionName, Reason};
     use serde_json::{Value, json};
 
@@ -237,8 +240,8 @@ mod tests {
         }
     }
 
-    fn cut(open: &mut OpenLetters) -> Option<u64> {
-        open.port.stored().unwrap().map(|stored| stored.at)
+    fn cut(opened: &mut OpenDeadLetters) -> Option<u64> {
+        opened.port.stored().unwrap().map(|stored| stored.at)
     }
 
     #[test]
@@ -246,18 +249,18 @@ mod tests {
         let dir = temp();
         let path = dir.path().join("letters.jsonl");
         let one = || vec![letter(Some(0), Reason::Null, None, None)];
-        let mut open = open_letters(&path, no_wake(), None, false).unwrap();
-        open.port.offer(1, one()).unwrap();
-        poll("the cut is stored", || cut(&mut open) == Some(1));
-        let known = open.port.stored().unwrap().unwrap().position;
+        let mut opened = open(&path, no_wake(), None, false).unwrap();
+        opened.port.offer(1, one()).unwrap();
+        poll("the cut is stored", || cut(&mut opened) == Some(1));
+        let known = opened.port.stored().unwrap().unwrap().position;
         assert_eq!(known, Some(std::fs::metadata(&path).unwrap().len()));
-        open.port.offer(2, one()).unwrap();
-        poll("the cut is stored", || cut(&mut open) == Some(2));
-        drop(open);
-        let mut open = open_letters(&path, no_wake(), known, false).unwrap();
+        opened.port.offer(2, one()).unwrap();
+        poll("the cut is stored", || cut(&mut opened) == Some(2));
+        drop(opened);
+        let mut opened = open(&path, no_wake(), known, false).unwrap();
         assert_eq!(Some(std::fs::metadata(&path).unwrap().len()), known);
-        open.port.offer(2, one()).unwrap();
-        poll("the cut is stored", || cut(&mut open) == Some(2));
+        opened.port.offer(2, one()).unwrap();
+        poll("the cut is stored", || cut(&mut opened) == Some(2));
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
     }
 
@@ -265,9 +268,9 @@ mod tests {
     fn letters_are_json_lines_with_all_that_is_known() {
         let dir = temp();
         let path = dir.path().join("job/dead-letters.jsonl");
-        let mut open = open_letters(&path, no_wake(), None, false).unwrap();
-        open.port.offer(1, vec![]).unwrap();
-        poll("an empty cut is stored", || cut(&mut open) == Some(1));
+        let mut opened = open(&path, no_wake(), None, false).unwrap();
+        opened.port.offer(1, vec![]).unwrap();
+        poll("an empty cut is stored", || cut(&mut opened) == Some(1));
         assert!(!path.exists(), "no letters, no file");
 
         let at = EventTime(1_767_225_600_000_000_000);
@@ -285,10 +288,10 @@ mod tests {
                 ..letter(Some(0), Reason::Null, Some(b"{}"), None)
             },
         ];
-        open.port.offer(2, letters).unwrap();
-        poll("the cut is stored", || cut(&mut open) == Some(2));
-        open.port.offer(5, vec![letter(None, Reason::Json, Some(b""), None)]).unwrap();
-        poll("the cut is stored", || cut(&mut open) == Some(5));
+        opened.port.offer(2, letters).unwrap();
+        poll("the cut is stored", || cut(&mut opened) == Some(2));
+        opened.port.offer(5, vec![letter(None, Reason::Json, Some(b""), None)]).unwrap();
+        poll("the cut is stored", || cut(&mut opened) == Some(5));
 
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -324,11 +327,11 @@ mod tests {
     fn a_file_with_content_is_refused_at_the_start_and_at_the_first_letter() {
         let dir = temp();
         let path = dir.path().join("letters");
-        let mut open = open_letters(&path, no_wake(), None, false).unwrap();
+        let mut opened = open(&path, no_wake(), None, false).unwrap();
         std::fs::write(&path, "theirs").unwrap();
-        open.port.offer(1, vec![letter(None, Reason::Json, None, None)]).unwrap();
-        poll("the halt arrives", || open.port.stored().is_err_and(|h| h.kind == HaltKind::Usage));
-        assert_eq!(open_letters(&path, no_wake(), None, false).map(drop).unwrap_err().kind, HaltKind::Usage);
+        opened.port.offer(1, vec![letter(None, Reason::Json, None, None)]).unwrap();
+        poll("the halt arrives", || opened.port.stored().is_err_and(|h| h.kind == HaltKind::Usage));
+        assert_eq!(open(&path, no_wake(), None, false).map(drop).unwrap_err().kind, HaltKind::Usage);
         assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
     }
 
@@ -337,15 +340,15 @@ mod tests {
     fn a_file_that_was_deleted_is_missed_and_can_be_given_up() {
         let dir = temp();
         let path = dir.path().join("letters.jsonl");
-        let halt = check_letters(&path, dir.path(), Some(70)).unwrap_err();
+        let halt = check(&path, dir.path(), Some(70)).unwrap_err();
         let command = format!("head -c 70 /dev/zero | tr '\\0' '\\n' >'{}'", path.display());
         assert!(halt.kind == HaltKind::Data && halt.why.contains(&command), "{command}: {halt}");
         assert!(std::process::Command::new("sh").args(["-c", &command]).status().unwrap().success());
-        let mut open = open_letters(&path, no_wake(), Some(70), false).unwrap();
-        open.port.offer(1, vec![letter(Some(0), Reason::Null, None, None)]).unwrap();
-        poll("the cut is stored", || cut(&mut open) == Some(1));
+        let mut opened = open(&path, no_wake(), Some(70), false).unwrap();
+        opened.port.offer(1, vec![letter(Some(0), Reason::Null, None, None)]).unwrap();
+        poll("the cut is stored", || cut(&mut opened) == Some(1));
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().filter(|line| !line.is_empty()).count(), 1);
         std::fs::remove_file(&path).unwrap();
-        poll("it is missed", || open.health.trouble().is_some_and(|why| why.contains("was deleted or moved")));
+        poll("it is missed", || opened.health.trouble().is_some_and(|why| why.contains("was deleted or moved")));
     }
 }

@@ -1,18 +1,24 @@
-//! `csv:PATH[?rotate=1d|100MB]`: one file, or a series of them, each with a header; then every row that is taken, appended
-//! in the order of the rounds.
+//! `csv:PATH[?rotate=1d|100MB]`: one file, or a series of files, each with a header; rows are appended in the order of the
+//! rounds.
 //!
 //! Durable up to the last stored round. After a crash the file may end with rows of a round that was not stored, or
-//! in the middle of a line: a run that goes on with the state cuts it back to the last round that the state knows.
+//! in the middle of a line: a run that resumes from the state cuts it back to the last round that the state knows.
 
-use super::append::{self, Appender, Claim, Place};
-use super::port::{Health, Leave, Pauses, Stop};
-use super::rotate::{Member, Position, Rotate, Series};
-use super::unbegun::Unbegun;
-use super::{RowWriter, SinkOptions};
+mod error;
+mod rotate;
+
+pub(super) use rotate::{RotationRule, SeriesPosition};
+
 use crate::clock::SystemClock;
+use crate::sinks::append::{self, AppendFile, Appender, FileClaim, FileError, FileUse};
+use crate::sinks::options::{RowWriter, SinkOptions};
+use crate::sinks::provisional::ProvisionalFile;
 use crate::text::CsvText;
-use minutely_dataflows::edge::{Halt, HaltKind};
+use crate::threads::{Backoff, Health, Stop, WriterExit};
+use error::{CsvError, SeriesProblem};
+use minutely_dataflows::edge::Halt;
 use minutely_dataflows::row::Row;
+use rotate::{FileSeries, SeriesFile};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,44 +28,44 @@ const GATHER_BYTES: usize = 256 * 1024;
 
 /// A file, as the command line names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address {
+pub(super) struct CsvTarget {
     pub(super) path: PathBuf,
-    pub(super) rotate: Option<Rotate>,
+    pub(super) rotate: Option<RotationRule>,
 }
 
 /// Writes rows to a file.
-pub(super) struct CsvWriter<P = Box<dyn Place>> {
+pub(super) struct CsvWriter<P = Box<dyn AppendFile>> {
     text: CsvText,
     pending: Vec<u8>,
     file: Appender<P>,
     rotation: Option<Rotation<P>>,
-    _made: Option<Unbegun>,
+    _made: Option<ProvisionalFile>,
 }
 
-/// The file of a series that is written to, and what the next one takes.
+/// The file of a series that is written to, and what is needed to open the next.
 struct Rotation<P> {
-    series: Series,
-    rotate: Rotate,
-    member: Member,
+    series: FileSeries,
+    rotate: RotationRule,
+    member: SeriesFile,
     clock: SystemClock,
     health: Arc<Health>,
     stop: Stop,
-    place: fn(&Path, Claim) -> Result<P, Halt>,
+    create: fn(&Path, FileClaim) -> Result<P, FileError>,
 }
 
-/// Would [`open`] do, leaving nothing behind?
+/// Checks that [`open`] would succeed; leaves nothing behind.
 ///
 /// # Errors
 /// 64, with what to do; 65 when the state says that there was more.
-pub(super) fn look(address: &Address, options: &SinkOptions) -> Result<(), Halt> {
-    let (path, keep) = match address.rotate {
-        None => (address.path.clone(), options.position),
+pub(super) fn look(target: &CsvTarget, options: &SinkOptions) -> Result<(), CsvError> {
+    let (path, keep) = match target.rotate {
+        None => (target.path.clone(), options.position),
         Some(_) => {
-            let (member, _) = Series::new(&address.path).begin(options.position, options.clock.wall())?;
-            (member.path, options.position.map(|position| Position::unpack(position).len))
+            let (member, _) = FileSeries::new(&target.path).begin(options.position, options.clock.wall())?;
+            (member.path, options.position.map(|position| SeriesPosition::unpack(position).len))
         }
     };
-    append::look("csv", &path, &options.data, keep)
+    Ok(append::look(FileUse::Csv, &path, &options.data, keep)?)
 }
 
 /// Makes the file, with its header.
@@ -67,69 +73,53 @@ pub(super) fn look(address: &Address, options: &SinkOptions) -> Result<(), Halt>
 /// # Errors
 /// As [`look`].
 pub(super) fn open(
-    address: &Address,
+    target: &CsvTarget,
     options: &SinkOptions,
     health: Arc<Health>,
     stop: Stop,
-) -> Result<CsvWriter, Halt> {
-    look(address, options)?;
+) -> Result<CsvWriter, CsvError> {
+    look(target, options)?;
     let mut claim = options.claim();
-    let mut path = address.path.clone();
+    let mut path = target.path.clone();
     let mut rotation = None;
-    if let Some(rotate) = address.rotate {
-        let series = Series::new(&path);
+    if let Some(rotate) = target.rotate {
+        let series = FileSeries::new(&path);
         let (member, after) = series.begin(options.position, options.clock.wall())?;
-        claim.keep = options.position.map(|position| Position::unpack(position).len);
+        claim.keep = options.position.map(|position| SeriesPosition::unpack(position).len);
         path.clone_from(&member.path);
         rotation = Some((after, (series, rotate, member)));
     }
-    let made = Unbegun::watch(&path, &options.begun);
-    let file = place(&path, claim)?;
-    let made = made.map(Unbegun::made);
+    let made = ProvisionalFile::watch(&path, &options.begun);
+    let file = create(&path, claim)?;
+    let made = made.map(ProvisionalFile::made);
     let rotation = match rotation {
         None => None,
         Some((after, (series, rotate, member))) => {
             series.remove(&after, options.take_over)?;
             let (health, stop) = (health.clone(), stop.clone());
-            Some(Rotation { series, rotate, member, clock: options.clock, health, stop, place })
+            Some(Rotation { series, rotate, member, clock: options.clock, health, stop, create })
         }
     };
     let keep = claim.keep.unwrap_or(0);
-    let writer = CsvWriter::new(file, &path, keep, options, health, stop).map_err(|e| {
-        let why = format!("csv {}: {e}; make room or choose another path", path.display());
-        Halt::new(HaltKind::Unreachable, why)
-    })?;
+    let file = Appender::new(file, keep, &path, health, stop);
+    let writer = CsvWriter::new(file, options).map_err(|e| SeriesProblem::NoHeader(e).at(&path))?;
     Ok(CsvWriter { rotation, _made: made, ..writer })
 }
 
-fn place(path: &Path, claim: Claim) -> Result<Box<dyn Place>, Halt> {
-    append::create("csv", path, claim).map(|file| Box::new(file) as Box<dyn Place>)
+fn create(path: &Path, claim: FileClaim) -> Result<Box<dyn AppendFile>, FileError> {
+    append::create(FileUse::Csv, path, claim).map(|file| Box::new(file) as Box<dyn AppendFile>)
 }
 
-impl<P: Place> CsvWriter<P> {
-    fn new(
-        mut place: P,
-        path: &Path,
-        keep: u64,
-        options: &SinkOptions,
-        health: Arc<Health>,
-        stop: Stop,
-    ) -> io::Result<Self> {
+impl<P: AppendFile> CsvWriter<P> {
+    fn new(mut file: Appender<P>, options: &SinkOptions) -> io::Result<Self> {
         let text = CsvText::new(options.market, options.windowing);
-        let mut len = keep;
-        if len == 0 {
-            let header = text.header().as_bytes();
-            if let Err(e) = place.write_all(header) {
-                place.cut(0)?; // lest what is left of it be taken for somebody else's
-                return Err(e);
-            }
-            len = u64::try_from(header.len()).expect("a usize fits a u64");
+        if file.len() == 0 {
+            file.begin(text.header().as_bytes())?;
         }
-        let file = Appender::new(place, len, path, health, stop);
         Ok(CsvWriter { text, pending: Vec::new(), file, rotation: None, _made: None })
     }
 
-    fn write(&mut self) -> Result<(), Leave> {
+    fn write(&mut self) -> Result<(), WriterExit> {
         if self.pending.is_empty() {
             return Ok(());
         }
@@ -145,52 +135,54 @@ impl<P: Place> CsvWriter<P> {
     }
 }
 
-impl<P: Place> Rotation<P> {
-    /// The next file, if this one is full; then all of this one is durable.
-    fn next(&mut self, file: &mut Appender<P>) -> Result<Option<Appender<P>>, Leave> {
+impl<P: AppendFile> Rotation<P> {
+    /// Opens the next file if this one is full; all of this one is durable then.
+    fn next(&mut self, file: &mut Appender<P>) -> Result<Option<Appender<P>>, WriterExit> {
         let now = self.clock.wall();
         if !self.rotate.is_due(self.member.begun, file.len(), now) || !self.position(file).has_next() {
             return Ok(None);
         }
         file.sync()?;
         let member = self.series.member(self.member.number + 1, now);
-        let mut pauses = Pauses::new();
-        let place = loop {
-            match (self.place)(&member.path, Claim::default()) {
-                Ok(place) => break place,
-                Err(halt) if halt.kind == HaltKind::Unreachable => self.health.hurts(halt.why),
-                Err(halt) => return Err(halt.into()),
+        let mut backoff = Backoff::of_files();
+        let next = loop {
+            match (self.create)(&member.path, FileClaim::default()) {
+                Ok(file) => break file,
+                Err(e) if e.is_transient() => self.health.set_trouble(e.to_string()),
+                Err(e) => return Err(Halt::from(e).into()),
             }
-            pauses.wait(&self.stop)?;
+            backoff.wait(&self.stop)?;
         };
         self.member = member;
-        Ok(Some(Appender::new(place, 0, &self.member.path, self.health.clone(), self.stop.clone())))
+        Ok(Some(Appender::new(next, 0, &self.member.path, self.health.clone(), self.stop.clone())))
     }
 
-    fn position(&self, file: &Appender<P>) -> Position {
-        Position { number: self.member.number, len: file.len() }
+    fn position(&self, file: &Appender<P>) -> SeriesPosition {
+        SeriesPosition { number: self.member.number, len: file.len() }
     }
 }
 
-impl<P: Place> RowWriter for CsvWriter<P> {
-    fn rows(&mut self, _seq: u64, rows: &[Row]) -> Result<(), Leave> {
+impl<P: AppendFile> RowWriter for CsvWriter<P> {
+    fn rows(&mut self, _seq: u64, rows: &[Row]) -> Result<(), WriterExit> {
         self.text.rows(rows, &mut self.pending);
-        // Of a series whose files are small no more than one of them is gathered.
+        // Where the files of a series are small, no more than one file is gathered.
         let gather = match self.rotation.as_ref().map(|rotation| rotation.rotate) {
-            Some(Rotate::Bytes(bytes)) => usize::try_from(bytes).map_or(GATHER_BYTES, |bytes| bytes.min(GATHER_BYTES)),
+            Some(RotationRule::Bytes(bytes)) => {
+                usize::try_from(bytes).map_or(GATHER_BYTES, |bytes| bytes.min(GATHER_BYTES))
+            }
             _ => GATHER_BYTES,
         };
         if self.pending.len() >= gather { self.write() } else { Ok(()) }
     }
 
-    fn store(&mut self) -> Result<Option<u64>, Leave> {
+    fn store(&mut self) -> Result<Option<u64>, WriterExit> {
         self.write()?;
         self.file.sync()?;
         let position = self.rotation.as_ref().map(|rotation| rotation.position(&self.file).pack());
         Ok(Some(position.unwrap_or(self.file.len())))
     }
 
-    fn idle(&mut self) -> Result<(), Leave> {
+    fn idle(&mut self) -> Result<(), WriterExit> {
         self.file.idle();
         Ok(())
     }
@@ -198,11 +190,11 @@ impl<P: Place> RowWriter for CsvWriter<P> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::append::tests::SmallDisk;
     use super::*;
+    use crate::sinks::append::tests::SmallDisk;
     use crate::sinks::testing::{options, poll, row, store_all, temp};
     use crate::sinks::{open, port::RowPort};
-    use minutely_dataflows::edge::{RowBatch, SinkPort};
+    use minutely_dataflows::edge::{HaltKind, RowBatch, SinkPort};
 
     #[test]
     fn rows_are_appended_below_one_header() {
@@ -229,7 +221,8 @@ mod tests {
     fn a_disk_that_is_full_at_the_start_is_told_at_once() {
         let disk = SmallDisk::new(10);
         let options = options(Path::new("."));
-        assert!(CsvWriter::new(disk.clone(), Path::new("x"), 0, &options, Health::new("csv"), Stop::new()).is_err());
+        let file = Appender::new(disk.clone(), 0, Path::new("x"), Health::new("csv"), Stop::new());
+        assert!(CsvWriter::new(file, &options).is_err());
         assert_eq!(disk.content(), b"");
     }
 
@@ -237,8 +230,8 @@ mod tests {
     fn a_full_disk_holds_the_round_and_loses_nothing() {
         let (disk, health, stop) = (SmallDisk::new(60), Health::new("csv"), Stop::new());
         let options = options(Path::new("."));
-        let writer =
-            CsvWriter::new(disk.clone(), Path::new("x.csv"), 0, &options, health.clone(), stop.clone()).unwrap();
+        let file = Appender::new(disk.clone(), 0, Path::new("x.csv"), health.clone(), stop.clone());
+        let writer = CsvWriter::new(file, &options).unwrap();
         let mut port = RowPort::start("csv", options.wake, stop, Box::new(writer)).unwrap();
         port.offer(RowBatch { round: 1, seq: 1, rows: vec![row("A", 0, 1)], last: true }).unwrap();
         poll("trouble is told", || health.trouble().is_some());
@@ -258,12 +251,12 @@ mod tests {
         for _ in 0..20 {
             let dir = temp();
             let path = dir.path().join("out.csv");
-            let address = Address { path, rotate: Some(Rotate::Bytes(rng.u64(200..2_000))) };
+            let target = CsvTarget { path, rotate: Some(RotationRule::Bytes(rng.u64(200..2_000))) };
             let (mut known, mut want) = (Some(0), String::new());
             for run in 0..6 {
                 let options = SinkOptions { position: known, ..options(dir.path()) };
-                look(&address, &options).unwrap();
-                let mut writer = super::open(&address, &options, Health::new("csv"), Stop::new()).unwrap();
+                look(&target, &options).unwrap();
+                let mut writer = super::open(&target, &options, Health::new("csv"), Stop::new()).unwrap();
                 for round in 0..rng.i64(0..8) {
                     let rows: Vec<_> =
                         (0..rng.i64(1..20)).map(|n| row(&format!("S{run}"), round * 60, n + 1)).collect();
@@ -282,7 +275,7 @@ mod tests {
                 drop(writer);
             }
             let options = SinkOptions { position: known, ..options(dir.path()) };
-            drop(super::open(&address, &options, Health::new("csv"), Stop::new()));
+            drop(super::open(&target, &options, Health::new("csv"), Stop::new()));
             assert_eq!(text(dir.path()), want);
         }
     }

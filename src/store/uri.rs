@@ -1,7 +1,7 @@
-//! Where a state is, as `--state` names it.
+//! `--state`: where a state is.
 
+use super::error::StoreError;
 use crate::uri::shown;
-use minutely_dataflows::edge::{Halt, HaltKind};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
@@ -11,28 +11,28 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a server may take before the state's own patience, which says what is wrong, takes over.
-const SERVER_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the client library retries by itself; after that the state retries, and says what is wrong.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where a state is.
+/// Where a state is, as `--state` names it.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
-    /// A folder of this machine: a lock says who owns it.
+pub(crate) enum StoreUri {
+    /// A folder of this machine: a lock file says which run owns it.
     Folder(PathBuf),
-    /// A store without locks, and its URL: who owns it publishes again and again.
+    /// A bucket, without locks, and its URL: its owner publishes at least every ten seconds.
     Remote(Arc<dyn ObjectStore>, String),
 }
 
-impl Place {
-    /// What `--state` says, `none` apart. Looks at nothing but the environment, for what opens a bucket.
+impl StoreUri {
+    /// Parses `--state`, except `none`. Reads nothing but the environment, for the credentials of a bucket.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with the text.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         const KNOWN: &str = "takes a folder, file:PATH, s3://bucket/prefix, or none";
         let folder = |path: &str| match path {
             "" => Err(format!("--state {text}: names no folder; it {KNOWN}")),
-            path => Ok(Place::Folder(PathBuf::from(path))),
+            path => Ok(StoreUri::Folder(PathBuf::from(path))),
         };
         match text.split_once(':') {
             Some(("file", path)) => match path.strip_prefix("//") {
@@ -45,7 +45,7 @@ impl Place {
                 match rest.strip_prefix("//").map(|rest| rest.split_once('/').unwrap_or((rest, ""))) {
                     Some((bucket, prefix)) if !bucket.is_empty() && !bucket.contains(['@', '?', ':']) => {
                         bucket_store(bucket, prefix)
-                            .map(|store| Place::Remote(store, text.to_owned()))
+                            .map(|store| StoreUri::Remote(store, text.to_owned()))
                             .map_err(|e| format!("--state {text}: {e}; AWS_* in the environment say what opens it"))
                     }
                     _ => Err(format!(
@@ -61,54 +61,54 @@ impl Place {
         }
     }
 
-    /// The folder, if it is one.
+    /// The folder; none for a bucket.
     pub(crate) fn folder(&self) -> Option<&Path> {
         match self {
-            Place::Folder(path) => Some(path),
-            Place::Remote(..) => None,
+            StoreUri::Folder(path) => Some(path),
+            StoreUri::Remote(..) => None,
         }
     }
 
-    /// Is there nothing at all? Only a folder can say so.
+    /// Is the folder missing? False for a bucket.
     pub(super) fn is_missing(&self) -> bool {
         self.folder().is_some_and(|path| !path.exists())
     }
 
-    /// The store, all of whose writes are durable when they return.
+    /// Opens the store. Its writes are durable when they return.
     ///
     /// # Errors
-    /// 64 when the folder is none.
-    pub(super) fn store(&self) -> Result<Arc<dyn ObjectStore>, Halt> {
+    /// 64 when it is not a folder.
+    pub(super) fn store(&self) -> Result<Arc<dyn ObjectStore>, StoreError> {
         match self {
-            Place::Remote(store, _) => Ok(Arc::clone(store)),
-            Place::Folder(path) => match LocalFileSystem::new_with_prefix(path) {
+            StoreUri::Remote(store, _) => Ok(Arc::clone(store)),
+            StoreUri::Folder(path) => match LocalFileSystem::new_with_prefix(path) {
                 Ok(store) => Ok(Arc::new(store.with_fsync(true))),
-                Err(e) => Err(Halt::new(HaltKind::Usage, format!("--state {self}: {e}; choose another folder"))),
+                Err(source) => Err(StoreError::NotAFolder { place: self.clone(), source }),
             },
         }
     }
 
-    /// A file of it, for people.
+    /// A file of the state, as messages name it.
     pub(super) fn file(&self, key: &str) -> String {
         match self {
-            Place::Folder(path) => path.join(key).display().to_string(),
-            Place::Remote(_, url) => format!("{}/{key}", url.trim_end_matches('/')),
+            StoreUri::Folder(path) => path.join(key).display().to_string(),
+            StoreUri::Remote(_, url) => format!("{}/{key}", url.trim_end_matches('/')),
         }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for StoreUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Folder(path) => path.display().fmt(f),
-            Place::Remote(_, url) => f.write_str(url),
+            StoreUri::Folder(path) => path.display().fmt(f),
+            StoreUri::Remote(_, url) => f.write_str(url),
         }
     }
 }
 
 fn bucket_store(bucket: &str, prefix: &str) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
     // Retries are the state's own, which say what is wrong and can be stopped.
-    let retry = RetryConfig { backoff: BackoffConfig::default(), max_retries: 2, retry_timeout: SERVER_PATIENCE };
+    let retry = RetryConfig { backoff: BackoffConfig::default(), max_retries: 2, retry_timeout: SERVER_TIMEOUT };
     let store = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry).build()?;
     let prefix = object_store::path::Path::parse(prefix)?;
     Ok(Arc::new(PrefixStore::new(store, prefix)))
@@ -120,12 +120,12 @@ mod tests {
 
     #[test]
     fn a_state_is_a_folder_or_a_bucket() {
-        let folder = |text: &str| Place::parse(text).unwrap().folder().map(Path::to_owned);
+        let folder = |text: &str| StoreUri::parse(text).unwrap().folder().map(Path::to_owned);
         assert_eq!(folder("a/b c"), Some(PathBuf::from("a/b c")));
         assert_eq!(folder("file:a/b"), Some(PathBuf::from("a/b")));
         assert_eq!(folder("file:///a/b"), Some(PathBuf::from("/a/b")));
         assert_eq!(folder("./a:b"), Some(PathBuf::from("./a:b")));
-        let bucket = Place::parse("s3://bucket/jobs/ticks").unwrap();
+        let bucket = StoreUri::parse("s3://bucket/jobs/ticks").unwrap();
         assert!(bucket.folder().is_none() && bucket.to_string() == "s3://bucket/jobs/ticks");
         assert_eq!(bucket.file("manifest/1"), "s3://bucket/jobs/ticks/manifest/1");
         for (text, part) in [
@@ -137,7 +137,7 @@ mod tests {
             ("s3://", "s3://bucket/prefix"),
             ("s3://key:secret@bucket/x", "s3://bucket/prefix"),
         ] {
-            let mistake = Place::parse(text).unwrap_err();
+            let mistake = StoreUri::parse(text).unwrap_err();
             assert!(mistake.contains(part), "{text}: {mistake}");
         }
     }
