@@ -83,7 +83,7 @@ pub(crate) fn begin(
         }
         None => Manifest::fresh(config.semantics.clone()),
     };
-    let recalled = source.recall(&checkpoint::places(&head))?;
+    let recalled = source.probe(&checkpoint::places(&head))?;
     let Resumed { head: changed, warnings } = checkpoint::go_on(head.clone(), &recalled, config.accept_changed_log)?;
     if head.seq > 0 {
         say(&format!("goes on where manifest {} left: {} records read before", head.seq, read(&head)));
@@ -101,7 +101,7 @@ pub(crate) fn begin(
     if next.partitions.is_empty() && config.start != Start::Earliest {
         // What this run begins with is where the next goes on, however early this one ends.
         let taken = |found| PartitionSnapshot { found, state: None, floor: None, complete_from: None };
-        next.partitions = source.begins_with().into_iter().map(taken).collect();
+        next.partitions = source.initial_partitions().into_iter().map(taken).collect();
         next.instant = config.settings.bounded.then_some(run_start);
     }
     if next.letters.name.is_empty() {

@@ -283,7 +283,7 @@ impl Leader {
         facts.batches = self.emitters.iter().map(Emitter::batches).collect();
         facts.sealed = self.sealed.with_frontier(|frontier| frontier.first().copied());
         (facts.letters_waiting, facts.letters_stored) = (self.letters.pump()?, self.letters.stored);
-        facts.found = job.source.found()?;
+        facts.found = job.source.discover()?;
         for found in &facts.found {
             let name = found.name.to_string();
             if let Some(other) = self.identities.insert(found.name.identity(), name.clone()) {
@@ -467,7 +467,7 @@ mod tests {
     struct Nowhere;
 
     impl LogSource for Nowhere {
-        fn found(&self) -> Result<Vec<Discovered>, Halt> {
+        fn discover(&self) -> Result<Vec<Discovered>, Halt> {
             Ok(Vec::new())
         }
         fn open(&self, _: &Discovered, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {

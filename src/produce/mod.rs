@@ -131,7 +131,7 @@ pub(crate) fn run(plan: Plan, clock: SystemClock, stop: &Arc<AtomicBool>, begun:
         clock,
     };
     let source = sources::open(&plan.from, &options)?;
-    let found = source.found()?;
+    let found = source.discover()?;
     let no_wake: minutely_dataflows::edge::Wake = Arc::new(|| ());
     let mut partitions = Vec::new();
     for (number, found) in (0..).zip(&found) {

@@ -305,7 +305,7 @@ struct FileSource {
 }
 
 impl LogSource for FileSource {
-    fn found(&self) -> Result<Vec<Discovered>, Halt> {
+    fn discover(&self) -> Result<Vec<Discovered>, Halt> {
         if self.told.swap(true, Ordering::Relaxed) {
             return Ok(Vec::new());
         }
@@ -318,13 +318,13 @@ impl LogSource for FileSource {
         self.files.iter().map(found).collect()
     }
 
-    fn recall(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<LogProbe>>, Halt> {
-        let recall = |(name, last): &(PartitionName, Option<LastRecord>)| {
+    fn probe(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<LogProbe>>, Halt> {
+        let probe = |(name, last): &(PartitionName, Option<LastRecord>)| {
             let (path, _) = self.files.get(&name.log)?;
             let last = last.as_ref().map_or(LastRecordCheck::Unknown, |last| line_at(path, last));
             Some(LogProbe { last, ..LogProbe::default() })
         };
-        Ok(left.iter().map(recall).collect())
+        Ok(left.iter().map(probe).collect())
     }
 
     fn open(&self, partition: &Discovered, _wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
@@ -608,7 +608,7 @@ impl<R: Read> PartitionReader for Lines<R> {
         None
     }
 
-    fn nap(&self) -> Duration {
+    fn idle_wait(&self) -> Duration {
         if self.ended() { Duration::from_secs(1) } else { Duration::ZERO }
     }
 }

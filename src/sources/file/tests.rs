@@ -151,7 +151,7 @@ fn a_name_that_is_not_utf8_has_a_partition_of_its_own() {
     }
     assert_eq!(folder.names("**/*.jsonl"), ["%E9/a.jsonl", "a%FF.jsonl", "odd%FF%25FF.jsonl", "odd%FF%FF.jsonl"]);
     let source = folder.open("odd*.jsonl").unwrap();
-    for found in source.found().unwrap() {
+    for found in source.discover().unwrap() {
         let mut reader = source.open(&found, Arc::new(|| ())).unwrap();
         assert_eq!(drain(&mut *reader, || 5).unwrap(), twin(b"2\n"));
     }
@@ -195,7 +195,7 @@ impl Folder {
     }
 
     fn names(&self, pattern: &str) -> Vec<String> {
-        self.open(pattern).unwrap().found().unwrap().into_iter().map(|found| found.name.to_string()).collect()
+        self.open(pattern).unwrap().discover().unwrap().into_iter().map(|found| found.name.to_string()).collect()
     }
 }
 
@@ -315,8 +315,8 @@ fn the_end_is_the_one_at_the_start_and_every_file_is_read_whole() {
         texts.insert(name, text);
     }
     let source = folder.open("**/*.jsonl").unwrap();
-    let found = source.found().unwrap();
-    assert_eq!(source.found().unwrap(), []);
+    let found = source.discover().unwrap();
+    assert_eq!(source.discover().unwrap(), []);
     assert!(found.iter().map(|found| &found.name.log).eq(texts.keys()), "in the order of their names");
     for name in texts.keys() {
         let path = folder.0.path().join(name);
@@ -335,7 +335,7 @@ fn a_file_cut_while_it_is_read_is_noticed() {
     let text = "0123456789\n".repeat(100_000);
     let folder = Folder::new(&[("a.jsonl", &text)]);
     let source = folder.open("a.jsonl").unwrap();
-    let partition = source.found().unwrap().remove(0);
+    let partition = source.discover().unwrap().remove(0);
     let mut reader = source.open(&partition, wake()).unwrap();
     assert_eq!(reader.read(10, &mut |_| ()).unwrap(), 10);
     let file = fs::OpenOptions::new().write(true).open(folder.0.path().join("a.jsonl")).unwrap();

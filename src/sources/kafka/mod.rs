@@ -26,10 +26,10 @@ mod lag;
 mod memory;
 mod oauth;
 mod policy;
+mod probe;
 mod range;
 mod raw;
 mod reader;
-mod recall;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -272,7 +272,7 @@ impl Kafka {
 }
 
 impl LogSource for Kafka {
-    fn found(&self) -> Result<Vec<Discovered>, Halt> {
+    fn discover(&self) -> Result<Vec<Discovered>, Halt> {
         let mut news = self.shared.news.lock().unwrap_or_else(PoisonError::into_inner);
         match &news.halt {
             Some(halt) => Err(halt.clone()),
@@ -280,13 +280,13 @@ impl LogSource for Kafka {
         }
     }
 
-    fn begins_with(&self) -> Vec<Discovered> {
+    fn initial_partitions(&self) -> Vec<Discovered> {
         self.found.clone()
     }
 
-    fn recall(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<LogProbe>>, Halt> {
+    fn probe(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<LogProbe>>, Halt> {
         let (shared, options) = (&*self.shared, &self.options);
-        Opening { shared, options, deadline: Instant::now() + options.patience }.recall(&self.found, left)
+        Opening { shared, options, deadline: Instant::now() + options.patience }.probe(&self.found, left)
     }
 
     fn concerns(&self) -> Vec<String> {

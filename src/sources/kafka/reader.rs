@@ -205,7 +205,7 @@ impl PartitionReader for Reader {
         self.last
     }
 
-    fn nap(&self) -> Duration {
+    fn idle_wait(&self) -> Duration {
         Duration::from_secs(1)
     }
 }

@@ -117,14 +117,14 @@ impl SimSource {
 }
 
 impl LogSource for SimSource {
-    fn found(&self) -> Result<Vec<Discovered>, Halt> {
+    fn discover(&self) -> Result<Vec<Discovered>, Halt> {
         if self.told.swap(true, Ordering::Relaxed) {
             return Ok(Vec::new());
         }
-        Ok(self.begins_with())
+        Ok(self.initial_partitions())
     }
 
-    fn begins_with(&self) -> Vec<Discovered> {
+    fn initial_partitions(&self) -> Vec<Discovered> {
         self.partitions.iter().map(|partition| partition.found.clone()).collect()
     }
 
@@ -215,7 +215,7 @@ impl PartitionReader for SimReader {
         self.answer.take()
     }
 
-    fn nap(&self) -> Duration {
+    fn idle_wait(&self) -> Duration {
         let wait = match (self.due_ms, self.clock) {
             _ if self.next >= self.limit => LONGEST_NAP_MS,
             (Some(due), Some(_)) => due.cast_signed().saturating_sub(self.now_ms()).clamp(0, LONGEST_NAP_MS),

@@ -23,8 +23,8 @@ struct Place {
 }
 
 impl Opening<'_> {
-    /// See [`minutely_dataflows::edge::LogSource::recall`]. `found`: what there is.
-    pub(super) fn recall(
+    /// See [`minutely_dataflows::edge::LogSource::probe`]. `found`: what there is.
+    pub(super) fn probe(
         &self,
         found: &[Discovered],
         left: &[(PartitionName, Option<LastRecord>)],
