@@ -78,7 +78,7 @@ impl Live {
         let source = self.source.trouble().map(|why| format!("source: {why}")).into_iter();
         let source = source.chain(self.source.concerns()).chain(partial(status));
         let waiting = self.source.waiting().into_iter().filter(|waiting| !waiting.is_trouble);
-        let source = source.chain(waiting.map(|waiting| waiting.told()));
+        let source = source.chain(waiting.map(|waiting| waiting.describe()));
         let sinks = self.healths.iter().filter_map(|health| health.complaint());
         let troubles = source.chain(sinks).chain(state);
         let troubles = troubles.map(|why| format!(" | {why}"));

@@ -10,6 +10,7 @@ mod duration;
 mod environment;
 mod http;
 mod inspect;
+mod kafka;
 mod produce;
 mod resume;
 mod run;

@@ -115,7 +115,7 @@ fn run_with<A: Accumulate>(config: Config, clock: SystemClock, open_files: u64) 
         fetch_memory: config.fetch_memory,
         processes: config.cluster.addresses.len().max(1),
         group: format!("minutely-{}", config.folder.file_name().unwrap_or_default().to_string_lossy()),
-        patience: PATIENCE,
+        answer_timeout: PATIENCE,
         clock,
     };
     let source = sources::open(&config.source, &source_options)?;

@@ -156,8 +156,8 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// For people.
-    pub fn told(&self) -> String {
+    /// For people, as `partition t/1 waits for a leader`.
+    pub fn describe(&self) -> String {
         format!("partition {} waits for {}", self.partition, self.what)
     }
 }

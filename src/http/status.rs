@@ -214,7 +214,7 @@ pub(super) fn text(view: &View, about: &About, started: EventTime) -> String {
     let counts = &status.ledger.counts;
     let partitions = status.partitions.iter().enumerate();
     let SourceNow { trouble: source_trouble, mut concerns, waiting } = (about.source_now)();
-    concerns.extend(waiting.iter().filter(|waiting| !waiting.is_trouble).map(Waiting::told));
+    concerns.extend(waiting.iter().filter(|waiting| !waiting.is_trouble).map(Waiting::describe));
     let waits =
         |found: &Discovered| waiting.iter().find(|one| one.partition == found.name).map(|one| one.what.as_str());
     concerns.extend((about.partial)(status));

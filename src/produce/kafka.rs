@@ -3,8 +3,8 @@
 
 use super::stamps::Retention;
 use crate::console::say;
-use crate::sources::kafka::{
-    Address, Context, address, login_mistakes, lower, producer_config, property_mistake, reason, token,
+use crate::kafka::{
+    KafkaAddress, KafkaContext, address, login_mistakes, lower, producer_config, property_mistake, reason, token,
 };
 use crate::uri::shown;
 use minutely_dataflows::edge::{Halt, HaltKind};
@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 /// All mistakes of the address and of the properties given with `-X`.
 pub(super) fn validate(uri: &str, properties: &[(String, String)]) -> Vec<String> {
     let mut mistakes = match address(uri) {
-        Ok(Address { topics, .. }) if topics.len() > 1 => vec![format!("--to {}: takes one topic", shown(uri))],
+        Ok(KafkaAddress { topics, .. }) if topics.len() > 1 => vec![format!("--to {}: takes one topic", shown(uri))],
         Ok(_) => Vec::new(),
         Err(mistakes) => mistakes,
     };
@@ -44,7 +44,7 @@ type Out = ThreadedProducer<Outcome>;
 struct Outcome {
     acknowledged: Arc<AtomicU64>,
     refused: Arc<Mutex<Option<KafkaError>>>,
-    brokers: Arc<Context>,
+    brokers: Arc<KafkaContext>,
 }
 
 impl ClientContext for Outcome {
@@ -102,7 +102,7 @@ impl Writer {
         patience: Duration,
     ) -> Result<Self, Halt> {
         let usage = |mistakes: Vec<String>| Halt::new(HaltKind::Usage, mistakes.join("; "));
-        let Address { brokers, mut topics } = address(uri).map_err(usage)?;
+        let KafkaAddress { brokers, mut topics } = address(uri).map_err(usage)?;
         let topic = topics.pop().unwrap_or_default();
         let config = producer_config(&brokers, properties, true);
         let unreachable =
@@ -190,7 +190,7 @@ impl Writer {
                 Halt::new(kind, why)
             }
             None => {
-                let last = self.outcome.brokers.last_trouble().map(|last| format!(" ({last})")).unwrap_or_default();
+                let last = self.outcome.brokers.last_failure().map(|last| format!(" ({last})")).unwrap_or_default();
                 let why = format!(
                     "topic '{}': {what}{last}; {done} records were acknowledged before; -X message.timeout.ms says how long a \
                      record may take",
@@ -213,7 +213,7 @@ impl Writer {
         let mut quiet = self.quiet.lock().unwrap_or_else(PoisonError::into_inner);
         let acknowledged = self.outcome.acknowledged.load(Ordering::Relaxed);
         if let Some(silence) = quiet.look(waiting > 0, acknowledged, Instant::now()) {
-            let last = self.outcome.brokers.last_trouble().map(|last| format!(": {last}")).unwrap_or_default();
+            let last = self.outcome.brokers.last_failure().map(|last| format!(": {last}")).unwrap_or_default();
             say(&format!(
                 "topic '{}': no record was acknowledged for {} s, and {waiting} wait{last}",
                 self.topic,
@@ -313,7 +313,7 @@ fn reach(producer: &Out, outcome: &Outcome, patience: Duration) -> Result<(), (H
             return Err((HaltKind::Usage, why));
         }
         if Instant::now() >= deadline {
-            let last = outcome.brokers.last_trouble().map(|last| format!(" ({last})")).unwrap_or_default();
+            let last = outcome.brokers.last_failure().map(|last| format!(" ({last})")).unwrap_or_default();
             let why = format!(
                 "no usable answer within {} s: {}{last}; check that the brokers run, and that the address and the \
                  security settings (-X security.protocol=…) are right",

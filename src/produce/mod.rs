@@ -127,7 +127,7 @@ pub(crate) fn run(plan: Plan, clock: SystemClock, stop: &Arc<AtomicBool>, begun:
         fetch_memory: 256_000_000,
         processes: 1,
         group: String::new(),
-        patience: PATIENCE,
+        answer_timeout: PATIENCE,
         clock,
     };
     let source = sources::open(&plan.from, &options)?;

@@ -1,7 +1,7 @@
 //! Where records come from. Sources do not know one another; this file alone knows their schemes.
 
 mod file;
-pub(crate) mod kafka;
+mod kafka;
 mod sim;
 
 use crate::clock::SystemClock;
@@ -54,8 +54,8 @@ pub(crate) struct SourceOptions {
     pub(crate) processes: usize,
     /// Kafka: the group whose offsets lag tools look at, unless `properties` say otherwise.
     pub(crate) group: String,
-    /// How long a service may take to answer at the start, before the run ends with 69. Default: 30 s.
-    pub(crate) patience: Duration,
+    /// How long a service may take to answer at the start, before the run ends with 69. 30 s as a rule.
+    pub(crate) answer_timeout: Duration,
     /// The clock.
     pub(crate) clock: SystemClock,
 }
@@ -169,7 +169,7 @@ mod tests {
             fetch_memory: 256_000_000,
             processes: 1,
             group: "minutely-test".into(),
-            patience: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(30),
             clock: SystemClock::start(),
         }
     }

@@ -213,7 +213,7 @@ fn options() -> SourceOptions {
         fetch_memory: 256_000_000,
         processes: 1,
         group: "minutely-test".into(),
-        patience: Duration::from_secs(1),
+        answer_timeout: Duration::from_secs(1),
         clock: SystemClock::start(),
     }
 }

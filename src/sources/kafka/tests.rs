@@ -3,18 +3,22 @@
 
 use super::*;
 use crate::clock::SystemClock;
-use minutely_dataflows::edge::EndAnswer;
+use crate::kafka::empty;
+use minutely_dataflows::edge::{EndAnswer, HaltKind};
 use minutely_dataflows::time::EventTime;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 // --- the broker, and what is written to it ------------------------------------------------------------------------
 
@@ -45,7 +49,7 @@ struct Writer {
 
 impl Writer {
     fn new(broker: &str, properties: &[(&str, &str)]) -> Self {
-        let mut config = config::empty();
+        let mut config = empty();
         config.set("bootstrap.servers", broker);
         let admin = config.create().unwrap();
         config.set("linger.ms", "20");
@@ -148,7 +152,7 @@ fn options() -> SourceOptions {
         fetch_memory: 256_000_000,
         processes: 1,
         group: "minutely-test".into(),
-        patience: Duration::from_secs(30),
+        answer_timeout: Duration::from_secs(30),
         clock,
     }
 }
@@ -526,7 +530,7 @@ fn a_topic_that_is_deleted_or_made_anew_ends_the_run() {
         result.unwrap();
     }
     writer.create(&topics[1], 1, &[]);
-    for (source, what) in sources.iter().zip(["was deleted while it was read", "was deleted and made anew"]) {
+    for (source, what) in sources.iter().zip(["was deleted while it was read", "was deleted and created again"]) {
         let halt = found_soon(source).unwrap_err();
         assert!(halt.kind == HaltKind::Data && halt.why.contains(what), "{halt:?}");
     }
@@ -547,7 +551,7 @@ fn an_offset_that_the_log_does_not_hold_ends_the_run() {
     let deleted = wait_for(writer.admin.delete_records(&list, &AdminOptions::new())).unwrap();
     assert!(deleted.elements().iter().all(|one| one.error().is_ok()), "{deleted:?}");
     for (partition, start, holds) in
-        [(0, 2, "holds 5 to 9"), (0, 11, "holds 5 to 9"), (1, 0, "is empty and goes on at 4")]
+        [(0, 2, "holds 5 to 9"), (0, 11, "holds 5 to 9"), (1, 0, "is empty and continues at 4")]
     {
         let wanted = Discovered { start: NextOffset(start), ..found[partition].clone() };
         let halt = Reading::open(&source, &wanted).halt();
@@ -588,7 +592,8 @@ fn a_topic_that_does_not_exist_is_refused() {
 
 #[test]
 fn a_broker_that_does_not_answer_is_unreachable() {
-    let halt = refused("kafka://127.0.0.1:1/ticks", &SourceOptions { patience: Duration::from_secs(1), ..options() });
+    let halt =
+        refused("kafka://127.0.0.1:1/ticks", &SourceOptions { answer_timeout: Duration::from_secs(1), ..options() });
     assert_eq!(halt.kind, HaltKind::Unreachable);
     for part in ["kafka at 127.0.0.1:1 ", "within 1 s", "Connection refused"] {
         assert!(halt.why.contains(part), "{part} in {halt:?}");

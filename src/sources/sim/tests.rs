@@ -24,7 +24,7 @@ fn run() -> SourceOptions {
         fetch_memory: 256_000_000,
         processes: 1,
         group: "minutely-test".into(),
-        patience: Duration::from_secs(1),
+        answer_timeout: Duration::from_secs(1),
         clock: SystemClock::start(),
     }
 }
