@@ -8,6 +8,7 @@ mod console;
 mod descriptors;
 mod duration;
 mod environment;
+mod fmt;
 mod http;
 mod inspect;
 mod kafka;

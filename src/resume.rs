@@ -2,7 +2,8 @@
 
 use crate::clock::SystemClock;
 use crate::config::{Config, absent};
-use crate::console::{mark, say, stamp};
+use crate::console::say;
+use crate::fmt::{file_stamp, utc};
 use crate::sources::Start;
 use crate::store;
 use minutely_dataflows::checkpoint::{self, Manifest, PartitionSnapshot, Resumed};
@@ -36,7 +37,7 @@ pub(crate) fn same_semantics(left: &Manifest, config: &Config) -> Result<(), Hal
 
 /// A window, for people.
 pub(crate) fn window(window: WindowStart) -> String {
-    mark(Some(EventTime(window.0)))
+    utc(Some(EventTime(window.0)))
 }
 
 /// A state goes on where it is, whatever `--start` says: said where that is not what the chain began with. Of a state
@@ -140,7 +141,7 @@ pub(crate) fn letters_of(folder: &Path, left: &checkpoint::SinkState, now: Event
 
 /// A path for this run's dead letters that nothing has yet.
 pub(crate) fn fresh_letters(folder: &Path, now: EventTime) -> PathBuf {
-    let stamp = stamp(now);
+    let stamp = file_stamp(now);
     let path = |n: u32| match n {
         1 => folder.join(format!("dead-letters-{stamp}.jsonl")),
         n => folder.join(format!("dead-letters-{stamp}-{n}.jsonl")),

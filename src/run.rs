@@ -3,7 +3,7 @@
 use crate::clock::SystemClock;
 use crate::cluster;
 use crate::config::{Config, Metrics};
-use crate::console::{Live, say};
+use crate::console::{Console, ConsoleOptions, say};
 use crate::http;
 use crate::resume::{begin, fresh_letters, letters_of, read, same_semantics, window};
 use crate::signals::stop_on_signal;
@@ -413,10 +413,24 @@ fn work<A: Accumulate>(
     let Some(hands) = hands else { return drive::<A>(worker, job, None, alarm).map(drop) };
     leader.is(std::thread::current());
     let letters_name = hands.letters_path.to_string_lossy().into_owned();
-    let healths = healths.into_iter().chain([hands.letters.health]).collect();
+    let healths: Vec<_> = healths.into_iter().chain([hands.letters.health]).collect();
     let windowing = shared.settings.rule.windowing;
     let (source, letters_path, fields) = (Arc::clone(&shared.source), hands.letters_path, shared.fields.clone());
-    let live = Live::new(clock, healths, shared.state_health.clone(), source, letters_path, windowing, fields);
+    let (writers, state) = (healths.clone(), shared.state_health.clone());
+    let complaints = move || {
+        let state = state.iter().filter_map(|health| health.complaint());
+        writers.iter().filter_map(|health| health.complaint()).chain(state).collect()
+    };
+    let unwritable = move || healths.iter().map(|health| health.unwritable()).sum();
+    let live = Console::new(ConsoleOptions {
+        clock,
+        source,
+        complaints: Box::new(complaints),
+        unwritable: Box::new(unwritable),
+        dead_letters: letters_path,
+        windowing,
+        fields,
+    });
     let live = Rc::new(std::cell::RefCell::new(live));
     let watching = Rc::clone(&live);
     let outlet = |(name, sink): (&String, OpenSink)| SinkHandle {
@@ -430,7 +444,7 @@ fn work<A: Accumulate>(
         letters: hands.letters.port as Box<dyn DeadLetterPort>,
         letters_name,
         manifests: hands.manifests.map(|port| port as Box<dyn ManifestPort>),
-        watch: Box::new(move |status| watching.borrow_mut().commit(status)),
+        watch: Box::new(move |status| watching.borrow_mut().show(status)),
         watcher: hands.watcher.map(|watcher| watcher as Box<dyn Watcher>),
     };
     let status: Option<Status> = drive::<A>(worker, job, Some(lead), alarm)?;

@@ -15,7 +15,8 @@ mod stamps;
 use crate::args::ProduceArgs;
 use crate::clock::SystemClock;
 use crate::config::{self, Mistakes};
-use crate::console::{mark, say};
+use crate::console::say;
+use crate::fmt::utc;
 use crate::sources::{self, SourceOptions, Start};
 use crate::uri::shown;
 use kafka::Writer;
@@ -150,7 +151,7 @@ pub(crate) fn run(plan: Plan, clock: SystemClock, stop: &Arc<AtomicBool>, begun:
         let why = format!("{}; {acknowledged} records were acknowledged before", halt.why);
         Halt::new(halt.kind, why)
     })?;
-    let newest = newest.map(|time| format!(", the newest of {}", mark(Some(time)))).unwrap_or_default();
+    let newest = newest.map(|time| format!(", the newest of {}", utc(Some(time)))).unwrap_or_default();
     say(&format!("done: {produced} records produced, {acknowledged} acknowledged{newest}"));
     if untimed > 0 {
         say(&format!(
@@ -227,7 +228,7 @@ fn copy(
         if people && told.0.elapsed() >= Duration::from_secs(1) {
             let produced = copied.produced;
             let rate = (produced - told.1) * 1000 / u64::try_from(told.0.elapsed().as_millis()).unwrap_or(1).max(1);
-            say(&format!("{produced} records produced, {rate}/s, up to {}", mark(copied.newest)));
+            say(&format!("{produced} records produced, {rate}/s, up to {}", utc(copied.newest)));
             told = (Instant::now(), produced);
         }
     }
