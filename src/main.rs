@@ -128,7 +128,7 @@ fn health(args: Vec<String>) -> ExitCode {
         Ok(args) => args,
         Err(error) => return no_arguments(&error, "minutely health"),
     };
-    match http::health::ask(&args.at) {
+    match http::health_client::ask(&args.at) {
         Ok(_) => ExitCode::SUCCESS,
         Err(halt) => fail(&halt),
     }

@@ -87,7 +87,7 @@ fn run_with<A: Accumulate>(config: Config, clock: SystemClock, open_files: u64) 
         clock,
     };
     let leads = config.cluster.process == 0;
-    let listening = config.http.as_ref().filter(|_| leads).map(http::Place::listen).transpose()?;
+    let listening = config.http.as_ref().filter(|_| leads).map(http::ListenAddress::listen).transpose()?;
     let letters_path = match &left {
         Some(left) => letters_of(&config.folder, &left.letters, clock.wall())?,
         None => fresh_letters(&config.folder, clock.wall()),
@@ -212,7 +212,7 @@ type Every = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// Serves, where that was asked for and a port was free; says where, and how often rows are to be read for it.
 fn serve(
-    listening: Option<Option<http::Listening>>,
+    listening: Option<Option<http::BoundSocket>>,
     hands: Option<&mut Hands>,
     head: Option<&Manifest>,
     config: &Config,
@@ -227,7 +227,7 @@ fn serve(
     };
     let healths: Vec<_> = hands.sinks.iter().map(|sink| Arc::clone(&sink.health)).collect();
     let sinks_now = move || {
-        let now = |health: &Arc<sinks::Health>| http::SinkNow {
+        let now = |health: &Arc<sinks::Health>| http::SinkStatus {
             trouble: health.trouble(),
             remark: health.remark(),
             unwritable: health.unwritable(),
@@ -235,12 +235,15 @@ fn serve(
         healths.iter().map(now).collect()
     };
     let source = Arc::clone(source);
-    let source_now =
-        move || http::SourceNow { trouble: source.trouble(), concerns: source.concerns(), waiting: source.waiting() };
+    let source_now = move || http::SourceStatus {
+        trouble: source.trouble(),
+        concerns: source.concerns(),
+        waiting: source.waiting(),
+    };
     let market = config.metrics == Metrics::Market;
     let history = sinks::stored(&config.sinks, config.settings.rule.windowing);
     let history = history.map(|stored| Arc::new(History(stored)) as Arc<_>);
-    let about = http::About {
+    let about = http::RunInfo {
         job: config.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         source: shown(&config.source),
         source_now: Box::new(source_now),
@@ -281,8 +284,8 @@ fn serve(
 struct History(SqliteHistory);
 
 impl http::History for History {
-    fn page(&self, wanted: &http::Wanted, limit: usize) -> Result<Vec<Row>, String> {
-        let http::Wanted { from, to, symbols, after } = wanted;
+    fn page(&self, wanted: &http::RowQuery, limit: usize) -> Result<Vec<Row>, String> {
+        let http::RowQuery { from, to, symbols, after } = wanted;
         self.0.page(*from..*to, symbols.as_deref(), after.as_ref(), limit)
     }
 }
