@@ -200,109 +200,107 @@ fn foreign(what: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// As Kafka 4.3.1 and librdkafka 2.12.1 have them.
+    /// What Kafka 4.3.1 and librdkafka 2.12.1 say, the address in it, and parts of the message.
+    const SEEN: &[(&str, &str, &[&str])] = &[
+        (
+            "127.0.0.1:25/bootstrap: Connect to ipv4#127.0.0.1:25 failed: Connection refused (after 0ms in state CONNECT)",
+            "127.0.0.1:25",
+            &["127.0.0.1:25: Connection refused"],
+        ),
+        (
+            "kafka:9092/1: Failed to resolve 'kafka:9092': Name or service not known (after 0ms in state CONNECT, 1 identical \
+             error(s) suppressed)",
+            "kafka:9092",
+            &["kafka:9092 (which a broker advertises): the name cannot be resolved (name or service not known)"],
+        ),
+        (
+            "10.0.0.1:9092/bootstrap: Connection setup timed out in state CONNECT (after 10028ms in state CONNECT)",
+            "10.0.0.1:9092",
+            &["no connection within the time allowed"],
+        ),
+        (
+            "b:1/1: ApiVersionRequest failed: Local: Timed out: probably due to broker version < 0.10 (see \
+             api.version.request configuration) (after 10005ms in state APIVERSION_QUERY)",
+            "b:1",
+            &["a connection, and no answer on it"],
+        ),
+        (
+            "b:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 3ms in state \
+             APIVERSION_QUERY, 1 identical error(s) suppressed)",
+            "b:1",
+            &["closed at our first words", "security.protocol is PLAINTEXT", "-X security.protocol=SSL (or SASL_SSL"],
+        ),
+        (
+            "sasl_plaintext://b:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 192ms in \
+             state APIVERSION_QUERY)",
+            "b:1",
+            &["-X security.protocol=SASL_SSL"],
+        ),
+        (
+            "ssl://[::1]:1/bootstrap: SSL handshake failed: Disconnected: SSL connection closed by peer: connecting to a \
+             PLAINTEXT broker listener? (after 0ms in state SSL_HANDSHAKE)",
+            "[::1]:1",
+            &["during the handshake of TLS", "-X security.protocol=PLAINTEXT"],
+        ),
+        (
+            "sasl_ssl://b:1/bootstrap: Disconnected: SSL connection closed by peer (after 16ms in state SSL_HANDSHAKE)",
+            "b:1",
+            &["is SASL_SSL", "-X security.protocol=SASL_PLAINTEXT"],
+        ),
+        (
+            "b:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 10ms in state UP)",
+            "b:1",
+            &["wants a user", "-X security.protocol=SASL_PLAINTEXT", "MINUTELY_KAFKA_PASSWORD"],
+        ),
+        (
+            "ssl://b:1/bootstrap: Disconnected: SSL connection closed by peer (after 5ms in state UP)",
+            "b:1",
+            &["wants a user", "-X security.protocol=SASL_SSL"],
+        ),
+        (
+            "ssl://b:1/bootstrap: Send failed: error:80000020:system library::Broken pipe: tls_retry_write_records failure \
+             (after 5ms in state UP)",
+            "b:1",
+            &[
+                "the connection was closed; this looks like a listener that wants a user",
+                "-X security.protocol=SASL_SSL",
+            ],
+        ),
+        (
+            "sasl_ssl://b:1/bootstrap: SASL PLAIN mechanism handshake failed: Broker: Request not valid in current SASL \
+             state: broker's supported mechanisms:  (after 36ms in state AUTH_HANDSHAKE)",
+            "b:1",
+            &["asks for no user", "-X security.protocol=SSL"],
+        ),
+        (
+            "sasl_plaintext://b:1/bootstrap: SASL OAUTHBEARER mechanism handshake failed: Broker: Unsupported SASL \
+             mechanism: broker's supported mechanisms: PLAIN,SCRAM-SHA-512 (after 1ms in state AUTH_HANDSHAKE)",
+            "b:1",
+            &["correct -X sasl.mechanism: the broker takes PLAIN,SCRAM-SHA-512"],
+        ),
+        (
+            "ssl://b:1/bootstrap: SSL handshake failed: error:0A00010B:SSL routines::wrong version number (after 1ms in \
+             state SSL_HANDSHAKE)",
+            "b:1",
+            &["does not speak TLS, and", "-X security.protocol=PLAINTEXT"],
+        ),
+        (
+            "b:1/bootstrap: Receive failed: Invalid response size 352518912 (0..100000000): increase \
+             receive.message.max.bytes (after 1ms in state APIVERSION_QUERY)",
+            "b:1",
+            &["speaks TLS", "-X security.protocol=SSL"],
+        ),
+        (
+            "b:1/bootstrap: Receive failed: Invalid response size 1213486160 (0..100000000): increase \
+             receive.message.max.bytes (after 1ms in state APIVERSION_QUERY)",
+            "b:1",
+            &["begins with `HTTP`, as no Kafka broker does; correct the address in --source"],
+        ),
+    ];
+
     #[test]
     fn what_was_seen_and_what_to_set() {
-        for (text, address, parts) in [
-            (
-                "127.0.0.1:25/bootstrap: Connect to ipv4#127.0.0.1:25 failed: Connection refused (after 0ms in state CONNECT)",
-                "127.0.0.1:25",
-                &["127.0.0.1:25: Connection refused"][..],
-            ),
-            (
-                "kafka:9092/1: Failed to resolve 'kafka:9092': Name or service not known (after 0ms in state CONNECT, 1 identical \
-                 error(s) suppressed)",
-                "kafka:9092",
-                &["kafka:9092 (which a broker advertises): the name cannot be resolved (name or service not known)"],
-            ),
-            (
-                "10.0.0.1:9092/bootstrap: Connection setup timed out in state CONNECT (after 10028ms in state CONNECT)",
-                "10.0.0.1:9092",
-                &["no connection within the time allowed"],
-            ),
-            (
-                "b:1/1: ApiVersionRequest failed: Local: Timed out: probably due to broker version < 0.10 (see \
-                 api.version.request configuration) (after 10005ms in state APIVERSION_QUERY)",
-                "b:1",
-                &["a connection, and no answer on it"],
-            ),
-            (
-                "b:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 3ms in state \
-                 APIVERSION_QUERY, 1 identical error(s) suppressed)",
-                "b:1",
-                &[
-                    "closed at our first words",
-                    "security.protocol is PLAINTEXT",
-                    "-X security.protocol=SSL (or SASL_SSL",
-                ],
-            ),
-            (
-                "sasl_plaintext://b:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 192ms in \
-                 state APIVERSION_QUERY)",
-                "b:1",
-                &["-X security.protocol=SASL_SSL"],
-            ),
-            (
-                "ssl://[::1]:1/bootstrap: SSL handshake failed: Disconnected: SSL connection closed by peer: connecting to a \
-                 PLAINTEXT broker listener? (after 0ms in state SSL_HANDSHAKE)",
-                "[::1]:1",
-                &["during the handshake of TLS", "-X security.protocol=PLAINTEXT"],
-            ),
-            (
-                "sasl_ssl://b:1/bootstrap: Disconnected: SSL connection closed by peer (after 16ms in state SSL_HANDSHAKE)",
-                "b:1",
-                &["is SASL_SSL", "-X security.protocol=SASL_PLAINTEXT"],
-            ),
-            (
-                "b:1/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 10ms in state UP)",
-                "b:1",
-                &["wants a user", "-X security.protocol=SASL_PLAINTEXT", "MINUTELY_KAFKA_PASSWORD"],
-            ),
-            (
-                "ssl://b:1/bootstrap: Disconnected: SSL connection closed by peer (after 5ms in state UP)",
-                "b:1",
-                &["wants a user", "-X security.protocol=SASL_SSL"],
-            ),
-            (
-                "ssl://b:1/bootstrap: Send failed: error:80000020:system library::Broken pipe: tls_retry_write_records failure \
-                 (after 5ms in state UP)",
-                "b:1",
-                &[
-                    "the connection was closed; this looks like a listener that wants a user",
-                    "-X security.protocol=SASL_SSL",
-                ],
-            ),
-            (
-                "sasl_ssl://b:1/bootstrap: SASL PLAIN mechanism handshake failed: Broker: Request not valid in current SASL \
-                 state: broker's supported mechanisms:  (after 36ms in state AUTH_HANDSHAKE)",
-                "b:1",
-                &["asks for no user", "-X security.protocol=SSL"],
-            ),
-            (
-                "sasl_plaintext://b:1/bootstrap: SASL OAUTHBEARER mechanism handshake failed: Broker: Unsupported SASL \
-                 mechanism: broker's supported mechanisms: PLAIN,SCRAM-SHA-512 (after 1ms in state AUTH_HANDSHAKE)",
-                "b:1",
-                &["correct -X sasl.mechanism: the broker takes PLAIN,SCRAM-SHA-512"],
-            ),
-            (
-                "ssl://b:1/bootstrap: SSL handshake failed: error:0A00010B:SSL routines::wrong version number (after 1ms in \
-                 state SSL_HANDSHAKE)",
-                "b:1",
-                &["does not speak TLS, and", "-X security.protocol=PLAINTEXT"],
-            ),
-            (
-                "b:1/bootstrap: Receive failed: Invalid response size 352518912 (0..100000000): increase \
-                 receive.message.max.bytes (after 1ms in state APIVERSION_QUERY)",
-                "b:1",
-                &["speaks TLS", "-X security.protocol=SSL"],
-            ),
-            (
-                "b:1/bootstrap: Receive failed: Invalid response size 1213486160 (0..100000000): increase \
-                 receive.message.max.bytes (after 1ms in state APIVERSION_QUERY)",
-                "b:1",
-                &["begins with `HTTP`, as no Kafka broker does; correct the address in --source"],
-            ),
-        ] {
+        for &(text, address, parts) in SEEN {
             let failure = BrokerFailure::parse(text).expect(text);
             assert_eq!(failure.address, address, "{text}");
             let told = failure.message();

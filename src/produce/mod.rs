@@ -2,7 +2,7 @@
 //! the source has one, the stamp. So a market to try things with, and replays of files.
 //!
 //! ```text
-//!   sim: or file: ── readers, one partition after the other ──> pace ──> Writer (idempotent) ══> topic
+//!   sim: or file: ── readers, one partition after the other ──> pace ──> TopicWriter (idempotent) ══> topic
 //! ```
 //!
 //! Promises: each partition's records in their order, each once, as long as this process lives; how many were
@@ -19,7 +19,7 @@ use crate::console::say;
 use crate::fmt::utc;
 use crate::sources::{self, SourceOptions, Start};
 use crate::uri::shown;
-use kafka::Writer;
+use kafka::{TopicRequest, TopicWriter};
 use minutely_dataflows::decode::{TimeDecoder, TimeUnit};
 use minutely_dataflows::edge::{Halt, HaltKind, PartitionReader};
 use minutely_dataflows::record::Record;
@@ -141,7 +141,14 @@ pub(crate) fn run(plan: Plan, clock: SystemClock, stop: &Arc<AtomicBool>, begun:
     }
     let most = partitions.iter().map(|partition| partition.number + 1).max().unwrap_or(1);
     // What ends is a replay: a topic that is made for it keeps it, however old it is.
-    let writer = Writer::open(&plan.to, &plan.properties, most, plan.by_key, plan.bounded, PATIENCE)?;
+    let request = TopicRequest {
+        uri: &plan.to,
+        properties: &plan.properties,
+        partitions: most,
+        by_key: plan.by_key,
+        keeps: plan.bounded,
+    };
+    let writer = TopicWriter::open(&request, PATIENCE)?;
     begun.store(true, Ordering::Release);
     say(&format!("{} -> {}, {most} partitions", shown(&plan.from), shown(&plan.to)));
     let time_field = plan.time_field.clone();
@@ -176,7 +183,7 @@ struct Copied {
 fn copy(
     mut plan: Plan,
     partitions: &mut [Partition],
-    writer: &Writer,
+    writer: &TopicWriter,
     clock: SystemClock,
     stop: &Arc<AtomicBool>,
 ) -> Result<Copied, Halt> {
@@ -188,7 +195,7 @@ fn copy(
         let mut read = 0;
         for Partition { number, reader } in partitions.iter_mut() {
             let left = plan.limit - copied.produced;
-            let max = TURN.min(usize::try_from(left).unwrap_or(TURN)).min(plan.pace.at_once());
+            let max = TURN.min(usize::try_from(left).unwrap_or(TURN)).min(plan.pace.most_in_a_row());
             let (decoder, pace, mut halted) = (&plan.time, &mut plan.pace, None);
             read += reader.read(max, &mut |record: Record<'_>| {
                 if halted.is_some() || stop.load(Ordering::Acquire) {
@@ -206,7 +213,7 @@ fn copy(
                         return;
                     }
                 }
-                halted = writer.send(*number, &record, stamp, stop).err();
+                halted = writer.send(*number, &record, stamp, stop).err().map(Halt::from);
                 copied.newest = copied.newest.max(time);
                 copied.untimed += u64::from(record.append_time.or(time).is_none());
                 copied.produced += 1;
@@ -218,7 +225,7 @@ fn copy(
                 break;
             }
         }
-        writer.well()?;
+        writer.check()?;
         if read == 0 {
             if partitions.iter().all(|partition| partition.reader.ended()) {
                 break;
