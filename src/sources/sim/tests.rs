@@ -30,7 +30,7 @@ fn run() -> SourceOptions {
 }
 
 fn source(rest: &str, run: &SourceOptions) -> SimSource {
-    SimSource::new(Options::parse(rest).unwrap(), run)
+    SimSource::new(SimOptions::parse(rest).unwrap(), run)
 }
 
 fn reader(source: &SimSource, found: &Discovered) -> Box<dyn PartitionReader> {
