@@ -55,12 +55,12 @@ impl ListenAddress {
         if addresses.iter().any(|address| !address.ip().is_loopback()) {
             if !public {
                 mistakes.push(format!(
-                    "--http {text}: other machines could reach it; add --http-public if they may, and give a token"
+                    "--http {text}: others could reach it; add --http-public if they may, and give a token"
                 ));
             }
             if token.is_none() && mistakes.is_empty() {
                 mistakes.push(format!(
-                    "--http {text}: other machines can reach it, so it needs a token: --http-token-file PATH, or \
+                    "--http {text}: others can reach it, so it needs a token: --http-token-file PATH, or \
                      MINUTELY_HTTP_TOKEN in the environment"
                 ));
             }
