@@ -48,7 +48,7 @@ pub(crate) struct Config {
     /// `--take-sink`.
     pub(crate) take_sink: bool,
     /// Where to serve, if at all.
-    pub(crate) http: Option<http::Place>,
+    pub(crate) http: Option<http::ListenAddress>,
     /// What verdicts and sums depend on, by option: a state belongs to them.
     pub(crate) semantics: BTreeMap<String, String>,
 }
@@ -169,7 +169,7 @@ impl Config {
         let state = args.state.as_deref().filter(|text| *text != "none");
         let state = state.and_then(|text| mistakes.take(StoreUri::parse(text)));
         let token = std::env::var("MINUTELY_HTTP_TOKEN").ok();
-        let served = http::Place::of(
+        let served = http::ListenAddress::of(
             args.http.as_deref(),
             args.http_public,
             &args.http_hosts,

@@ -2,7 +2,8 @@
 
 use crate::clock::SystemClock;
 use crate::config::absent;
-use crate::console::{mark, say, span, stamp};
+use crate::console::say;
+use crate::fmt::{duration, file_stamp, utc};
 use crate::sinks;
 use crate::sources::ISOLATION;
 use crate::store::{self, StoreUri};
@@ -96,7 +97,7 @@ pub(crate) fn check(state: Option<&StoreUri>) -> Result<(), Halt> {
 /// 64: there is none. 78: a run owns it.
 pub(crate) fn rebuild(state: Option<&StoreUri>, clock: SystemClock) -> Result<(), Halt> {
     let place = place(state)?;
-    let aside = store::rebuild(place, &stamp(clock.wall()))?;
+    let aside = store::rebuild(place, &file_stamp(clock.wall()))?;
     say(&format!(
         "the state {place} is now {}, and may be deleted; the next run begins a new chain: it reads the log anew from \
          --start on, sends every row again (sqlite: goes over to the new chain, influxdb: gets the same final rows), and \
@@ -110,11 +111,11 @@ fn text(place: &StoreUri, manifest: &Manifest, age: Option<i64>) -> Result<Strin
     let mut text = String::new();
     let out = &mut text;
     line!(out, "state {place}")?;
-    let age = age.map_or(String::new(), |age| format!(", published {} ago", span(age.max(0))));
+    let age = age.map_or(String::new(), |age| format!(", published {} ago", duration(age.max(0))));
     line!(out, "manifest {}{age}, by run {} of generation {}", manifest.seq, manifest.run, manifest.generation)?;
     let end = if manifest.finished { "; all ends were reached" } else { "" };
-    let instant = manifest.instant.map_or(String::new(), |at| format!("; as of {}", mark(Some(at))));
-    line!(out, "cut at epoch {}: W {}{instant}{end}", manifest.epoch, mark(manifest.marks.w))?;
+    let instant = manifest.instant.map_or(String::new(), |at| format!("; as of {}", utc(Some(at))));
+    line!(out, "cut at epoch {}: W {}{instant}{end}", manifest.epoch, utc(manifest.marks.w))?;
     let mut sum = Counts::default();
     manifest.partitions.iter().filter_map(|p| p.state.as_ref()).for_each(|state| sum.add(&state.counts));
     let held = sum.counted - manifest.retired;
@@ -152,7 +153,7 @@ fn partition(out: &mut String, taken: &PartitionSnapshot) -> std::fmt::Result {
     };
     let end = taken.found.end.map_or(String::new(), |end| format!(" (recorded end {end})"));
     let known = |mark: &EventTime| *mark != UNKNOWN;
-    let (h, floor) = (mark(state.h.filter(known)), mark(state.floor.filter(known)));
+    let (h, floor) = (utc(state.h.filter(known)), utc(state.floor.filter(known)));
     let name = &taken.found.name;
     line!(out, "  {name}: from {} to {}{end}, H {h}, floor {floor}", state.start.0, state.next.0)?;
     let Counts { read, counted, late, rejected, quarantined, gaps } = &state.counts;
@@ -170,7 +171,7 @@ fn part(out: &mut String, number: usize, part: &WorkerObjects) -> std::fmt::Resu
 }
 
 fn sink(out: &mut String, sink: &SinkState) -> std::fmt::Result {
-    let at = |window: WindowStart| mark(Some(EventTime(window.0)));
+    let at = |window: WindowStart| utc(Some(EventTime(window.0)));
     let since = sink.since.map_or(String::new(), |since| format!(" from {} on", at(since)));
     let line = match sink.line {
         Some(line) if sink.since.is_none_or(|since| since < line) => {
@@ -195,5 +196,5 @@ fn sink(out: &mut String, sink: &SinkState) -> std::fmt::Result {
 
 /// From which window on.
 fn from(line: Option<WindowStart>) -> String {
-    line.map_or("of any time".into(), |line| format!("from {} on", mark(Some(EventTime(line.0)))))
+    line.map_or("of any time".into(), |line| format!("from {} on", utc(Some(EventTime(line.0)))))
 }

@@ -3,7 +3,7 @@
 use crate::clock::SystemClock;
 use crate::cluster;
 use crate::config::{Config, Metrics};
-use crate::console::{Live, say};
+use crate::console::{Console, ConsoleOptions, say};
 use crate::http;
 use crate::resume::{begin, fresh_letters, letters_of, read, same_semantics, window};
 use crate::signals::stop_on_signal;
@@ -88,7 +88,7 @@ fn run_with<A: Accumulate>(config: Config, clock: SystemClock, open_files: u64) 
         clock,
     };
     let leads = config.cluster.process == 0;
-    let listening = config.http.as_ref().filter(|_| leads).map(http::Place::listen).transpose()?;
+    let listening = config.http.as_ref().filter(|_| leads).map(http::ListenAddress::listen).transpose()?;
     let letters_path = match &left {
         Some(left) => letters_of(&config.folder, &left.letters, clock.wall())?,
         None => fresh_letters(&config.folder, clock.wall()),
@@ -116,7 +116,7 @@ fn run_with<A: Accumulate>(config: Config, clock: SystemClock, open_files: u64) 
         fetch_memory: config.fetch_memory,
         processes: config.cluster.addresses.len().max(1),
         group: format!("minutely-{}", config.folder.file_name().unwrap_or_default().to_string_lossy()),
-        patience: PATIENCE,
+        answer_timeout: PATIENCE,
         clock,
     };
     let source = sources::open(&config.source, &source_options)?;
@@ -213,7 +213,7 @@ type Every = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// Serves, where that was asked for and a port was free; says where, and how often rows are to be read for it.
 fn serve(
-    listening: Option<Option<http::Listening>>,
+    listening: Option<Option<http::BoundSocket>>,
     hands: Option<&mut Hands>,
     head: Option<&Manifest>,
     config: &Config,
@@ -228,7 +228,7 @@ fn serve(
     };
     let healths: Vec<_> = hands.sinks.iter().map(|sink| Arc::clone(&sink.health)).collect();
     let sinks_now = move || {
-        let now = |health: &Arc<Health>| http::SinkNow {
+        let now = |health: &Arc<Health>| http::SinkStatus {
             trouble: health.trouble(),
             remark: health.remark(),
             unwritable: health.unwritable(),
@@ -236,12 +236,15 @@ fn serve(
         healths.iter().map(now).collect()
     };
     let source = Arc::clone(source);
-    let source_now =
-        move || http::SourceNow { trouble: source.trouble(), concerns: source.concerns(), waiting: source.waiting() };
+    let source_now = move || http::SourceStatus {
+        trouble: source.trouble(),
+        concerns: source.concerns(),
+        waiting: source.waiting(),
+    };
     let market = config.metrics == Metrics::Market;
     let history = sinks::stored(&config.sinks, config.settings.rule.windowing);
     let history = history.map(|stored| Arc::new(History(stored)) as Arc<_>);
-    let about = http::About {
+    let about = http::RunInfo {
         job: config.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         source: shown(&config.source),
         source_now: Box::new(source_now),
@@ -282,8 +285,8 @@ fn serve(
 struct History(SqliteHistory);
 
 impl http::History for History {
-    fn page(&self, wanted: &http::Wanted, limit: usize) -> Result<Vec<Row>, String> {
-        let http::Wanted { from, to, symbols, after } = wanted;
+    fn page(&self, wanted: &http::RowQuery, limit: usize) -> Result<Vec<Row>, String> {
+        let http::RowQuery { from, to, symbols, after } = wanted;
         self.0.page(*from..*to, symbols.as_deref(), after.as_ref(), limit)
     }
 }
@@ -414,10 +417,24 @@ fn work<A: Accumulate>(
     let Some(hands) = hands else { return drive::<A>(worker, job, None, alarm).map(drop) };
     leader.is(std::thread::current());
     let letters_name = hands.letters_path.to_string_lossy().into_owned();
-    let healths = healths.into_iter().chain([hands.letters.health]).collect();
+    let healths: Vec<_> = healths.into_iter().chain([hands.letters.health]).collect();
     let windowing = shared.settings.rule.windowing;
     let (source, letters_path, fields) = (Arc::clone(&shared.source), hands.letters_path, shared.fields.clone());
-    let live = Live::new(clock, healths, shared.state_health.clone(), source, letters_path, windowing, fields);
+    let (writers, state) = (healths.clone(), shared.state_health.clone());
+    let complaints = move || {
+        let state = state.iter().filter_map(|health| health.complaint());
+        writers.iter().filter_map(|health| health.complaint()).chain(state).collect()
+    };
+    let unwritable = move || healths.iter().map(|health| health.unwritable()).sum();
+    let live = Console::new(ConsoleOptions {
+        clock,
+        source,
+        complaints: Box::new(complaints),
+        unwritable: Box::new(unwritable),
+        dead_letters: letters_path,
+        windowing,
+        fields,
+    });
     let live = Rc::new(std::cell::RefCell::new(live));
     let watching = Rc::clone(&live);
     let outlet = |(name, sink): (&String, OpenSink)| SinkHandle {
@@ -431,7 +448,7 @@ fn work<A: Accumulate>(
         dead_letters: hands.letters.port as Box<dyn DeadLetterPort>,
         dead_letters_name: letters_name,
         manifests: hands.manifests.map(|port| port as Box<dyn ManifestPort>),
-        watch: Box::new(move |status| watching.borrow_mut().commit(status)),
+        watch: Box::new(move |status| watching.borrow_mut().show(status)),
         watcher: hands.watcher.map(|watcher| watcher as Box<dyn Watcher>),
     };
     let status: Option<Status> = drive::<A>(worker, job, Some(lead), alarm)?;

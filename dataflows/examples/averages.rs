@@ -56,7 +56,7 @@ struct Memory {
 }
 
 impl LogSource for Memory {
-    fn found(&self) -> Result<Vec<Discovered>, Halt> {
+    fn discover(&self) -> Result<Vec<Discovered>, Halt> {
         if self.told.swap(true, Ordering::Relaxed) {
             return Ok(Vec::new());
         }
@@ -109,7 +109,7 @@ impl PartitionReader for Reader {
         None
     }
 
-    fn nap(&self) -> Duration {
+    fn idle_wait(&self) -> Duration {
         Duration::from_millis(1)
     }
 }

@@ -79,7 +79,7 @@
 //! struct Memory(AtomicBool);
 //!
 //! impl LogSource for Memory {
-//!     fn found(&self) -> Result<Vec<Discovered>, Halt> {
+//!     fn discover(&self) -> Result<Vec<Discovered>, Halt> {
 //!         let name = PartitionName { log: "ticks".into(), number: Some(0) };
 //!         let (start, end) = (NextOffset(0), Some(LOG.len() as i64));
 //!         let found = Discovered { name, start, earliest: start, end, log_id: None };
@@ -112,7 +112,7 @@
 //!     fn answer(&mut self) -> Option<EndAnswer> {
 //!         None
 //!     }
-//!     fn nap(&self) -> Duration {
+//!     fn idle_wait(&self) -> Duration {
 //!         Duration::from_millis(1)
 //!     }
 //! }

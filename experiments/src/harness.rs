@@ -110,7 +110,7 @@ impl Files {
 }
 
 impl LogSource for Files {
-    fn found(&self) -> Result<Vec<Discovered>, Halt> {
+    fn discover(&self) -> Result<Vec<Discovered>, Halt> {
         if self.told.swap(true, Ordering::Relaxed) {
             return Ok(Vec::new());
         }
@@ -159,7 +159,7 @@ impl PartitionReader for FileReader {
     fn answer(&mut self) -> Option<EndAnswer> {
         None
     }
-    fn nap(&self) -> Duration {
+    fn idle_wait(&self) -> Duration {
         if self.ended() { Duration::from_secs(1) } else { Duration::ZERO }
     }
 }

@@ -221,8 +221,8 @@ impl<A: Accumulate> Reader<A> {
             idle = if read == 0 { idle + 1 } else { 0 };
             now = self.job.clock.monotonic();
         }
-        let naps = self.owned.iter().filter(|o| self.reads(&o.partition)).map(|o| o.reader.nap());
-        Ok(naps.min().unwrap_or(LONG_NAP).max(Duration::from_millis(1)))
+        let waits = self.owned.iter().filter(|o| self.reads(&o.partition)).map(|o| o.reader.idle_wait());
+        Ok(waits.min().unwrap_or(LONG_NAP).max(Duration::from_millis(1)))
     }
 
     /// Reads from the partition whose turn it is.

@@ -15,7 +15,7 @@ use std::cell::Cell;
 struct Nowhere;
 
 impl LogSource for Nowhere {
-    fn found(&self) -> Result<Vec<Discovered>, Halt> {
+    fn discover(&self) -> Result<Vec<Discovered>, Halt> {
         Ok(Vec::new())
     }
     fn open(&self, _: &Discovered, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {

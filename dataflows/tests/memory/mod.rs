@@ -44,7 +44,7 @@ struct Memory {
 }
 
 impl LogSource for Memory {
-    fn found(&self) -> Result<Vec<Discovered>, Halt> {
+    fn discover(&self) -> Result<Vec<Discovered>, Halt> {
         if std::mem::replace(&mut *self.found.lock().unwrap(), true) {
             return Ok(Vec::new());
         }
@@ -92,7 +92,7 @@ impl PartitionReader for MemoryReader {
     fn answer(&mut self) -> Option<EndAnswer> {
         None
     }
-    fn nap(&self) -> Duration {
+    fn idle_wait(&self) -> Duration {
         if self.ended() { Duration::from_secs(1) } else { Duration::ZERO }
     }
 }

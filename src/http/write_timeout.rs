@@ -1,5 +1,5 @@
-//! A connection whose peer must read what it asked for: hyper has no such limit, and one that reads nothing would keep
-//! its place, and its answer in memory, for ever.
+//! A time limit for writes: hyper has none, and a peer that reads nothing would keep its connection, and its answer in memory,
+//! for ever.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -10,37 +10,37 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-/// A socket that fails once nothing could be written to it for so long.
-pub(super) struct Patient {
+/// A socket that fails once nothing could be written to it for `timeout`.
+pub(super) struct WriteTimeout {
     socket: TcpStream,
-    patience: Duration,
-    /// There since a write has had to wait.
-    waits: Option<Pin<Box<Sleep>>>,
+    timeout: Duration,
+    /// Set while a write waits.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Patient {
-    pub(super) fn new(socket: TcpStream, patience: Duration) -> Self {
-        Patient { socket, patience, waits: None }
+impl WriteTimeout {
+    pub(super) fn new(socket: TcpStream, timeout: Duration) -> Self {
+        WriteTimeout { socket, timeout, timer: None }
     }
 
-    /// Whatever goes out, though slowly, begins the patience anew.
+    /// Each write that succeeds, in part too, starts the timeout again.
     fn judge(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if written.is_ready() {
-            self.waits = None;
+            self.timer = None;
             return written;
         }
-        let waits = self.waits.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.patience)));
-        waits.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.timeout)));
+        timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl AsyncRead for Patient {
+impl AsyncRead for WriteTimeout {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Patient {
+impl AsyncWrite for WriteTimeout {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, buf);
         self.judge(cx, written)
@@ -75,13 +75,13 @@ mod tests {
 
     /// Writes so much to a peer that reads whenever a write has to wait, and says how that ends.
     async fn written(
-        patience: Duration,
+        timeout: Duration,
         most: usize,
         mut reads: impl FnMut(&mut std::net::TcpStream),
     ) -> io::Result<()> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let mut socket = Patient::new(listener.accept().await.unwrap().0, patience);
+        let mut socket = WriteTimeout::new(listener.accept().await.unwrap().0, timeout);
         let mut left = most;
         std::future::poll_fn(|cx| {
             while left > 0 {

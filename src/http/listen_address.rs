@@ -6,25 +6,26 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 
-/// Where it listens if nobody says otherwise, and the ports that are tried after that one.
+/// Where it listens by default, and the ports that are tried after that one.
 pub(crate) const DEFAULT: &str = "127.0.0.1:8080";
 const NEXT_PORTS: std::ops::RangeInclusive<u16> = 8081..=8099;
 
-/// What was asked for.
+/// Where to listen, by which names clients may call it, and the token they need.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct ListenAddress {
     addresses: Vec<SocketAddr>,
     /// The host as it was written, which clients may call it by.
     pub(super) host: String,
     /// Further names, in lower case.
     names: Vec<String>,
-    /// Nobody named it: another port will do.
+    /// No address was given: another port will do.
     any_port: bool,
     pub(super) token: Option<Token>,
 }
 
-impl Place {
-    /// What `--http`, `--http-public`, `--http-host` (names between commas or spaces, too), `--http-token-file` and `MINUTELY_HTTP_TOKEN` say; none for `none`.
+impl ListenAddress {
+    /// What `--http`, `--http-public`, `--http-host` (also names between commas or spaces), `--http-token-file` and
+    /// `MINUTELY_HTTP_TOKEN` say; `None` for `none`.
     ///
     /// # Errors
     /// All mistakes.
@@ -34,7 +35,7 @@ impl Place {
         hosts: &[String],
         token_file: Option<&Path>,
         token: Option<String>,
-    ) -> Result<Option<Place>, Vec<String>> {
+    ) -> Result<Option<ListenAddress>, Vec<String>> {
         let text = http.unwrap_or(DEFAULT);
         if text == "none" {
             return Ok(None);
@@ -54,7 +55,7 @@ impl Place {
         if addresses.iter().any(|address| !address.ip().is_loopback()) {
             if !public {
                 mistakes.push(format!(
-                    "--http {text}: others could reach it; say --http-public if they are to, and give a token"
+                    "--http {text}: others could reach it; add --http-public if they may, and give a token"
                 ));
             }
             if token.is_none() && mistakes.is_empty() {
@@ -69,20 +70,22 @@ impl Place {
             Vec::new()
         });
         let host = text.rsplit_once(':').map_or(text, |(host, _)| host).to_ascii_lowercase();
-        let place = Place { addresses, host, names, any_port: http.is_none(), token };
-        if mistakes.is_empty() { Ok(Some(place)) } else { Err(mistakes) }
+        let address = ListenAddress { addresses, host, names, any_port: http.is_none(), token };
+        if mistakes.is_empty() { Ok(Some(address)) } else { Err(mistakes) }
     }
 
-    /// RowFilter a port; none if all that would do are taken.
+    /// Takes a port; `None` if all that would do are taken.
     ///
     /// # Errors
     /// 69 when the address that was named cannot be had.
-    pub(crate) fn listen(&self) -> Result<Option<Listening>, Halt> {
+    pub(crate) fn listen(&self) -> Result<Option<BoundSocket>, Halt> {
         let mut taken = None;
         let next = NEXT_PORTS.filter(|_| self.any_port).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         for address in self.addresses.iter().copied().chain(next) {
             match TcpListener::bind(address) {
-                Ok(listener) => return Ok(Some(Listening { listener, place: self.clone(), taken: taken.is_some() })),
+                Ok(listener) => {
+                    return Ok(Some(BoundSocket { listener, address: self.clone(), taken: taken.is_some() }));
+                }
                 Err(e) => drop(taken.get_or_insert((address, e))),
             }
         }
@@ -99,9 +102,8 @@ impl Place {
         }
     }
 
-    /// Does this name the place, as far as can be told? A loopback name does, the host that was bound, and the names that
-    /// were given; where all of
-    /// the machine's addresses are bound, any name may, and the token alone decides.
+    /// May a client call the server by this host? By a loopback name, the host that was bound, and the names that were given;
+    /// where all of the machine's addresses are bound, by any name: then the token alone decides.
     pub(super) fn is_called(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -130,20 +132,20 @@ fn names(hosts: &[String]) -> Result<Vec<String>, String> {
     all.map(name).collect()
 }
 
-/// A port that is ours.
+/// A socket that listens.
 #[derive(Debug)]
-pub(crate) struct Listening {
+pub(crate) struct BoundSocket {
     pub(super) listener: TcpListener,
-    pub(super) place: Place,
+    pub(super) address: ListenAddress,
     /// The port that comes first was not free.
     taken: bool,
 }
 
-impl Listening {
+impl BoundSocket {
     /// For people: where to look.
     pub(crate) fn shown(&self) -> String {
         let address =
-            self.listener.local_addr().map_or_else(|_| self.place.host.clone(), |address| address.to_string());
+            self.listener.local_addr().map_or_else(|_| self.address.host.clone(), |address| address.to_string());
         let why = if self.taken { format!(" ({DEFAULT} is taken)") } else { String::new() };
         format!("http://{address}/{why}")
     }
@@ -153,8 +155,8 @@ impl Listening {
 mod tests {
     use super::*;
 
-    fn of(http: Option<&str>, public: bool, token: Option<&str>) -> Result<Option<Place>, Vec<String>> {
-        Place::of(http, public, &[], None, token.map(str::to_owned))
+    fn of(http: Option<&str>, public: bool, token: Option<&str>) -> Result<Option<ListenAddress>, Vec<String>> {
+        ListenAddress::of(http, public, &[], None, token.map(str::to_owned))
     }
 
     #[test]
@@ -186,7 +188,7 @@ mod tests {
     fn it_is_called_by_the_names_that_were_given_and_no_others() {
         let of = |hosts: &[&str]| {
             let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
-            Place::of(Some("127.0.0.1:0"), false, &hosts, None, None)
+            ListenAddress::of(Some("127.0.0.1:0"), false, &hosts, None, None)
         };
         let place = of(&["Minutely.example.org, other", "[2001:db8::1] 192.0.2.7"]).unwrap().unwrap();
         for good in ["minutely.example.org", "MINUTELY.EXAMPLE.ORG", "other", "[2001:db8::1]", "192.0.2.7", "localhost"]
@@ -207,7 +209,7 @@ mod tests {
         let named = of(Some(&other.local_addr().unwrap().to_string()), false, None).unwrap().unwrap();
         let halt = named.listen().unwrap_err();
         assert!(halt.kind == HaltKind::Unreachable && halt.why.contains("another program listens there"), "{halt}");
-        let default = Place { any_port: true, ..named };
+        let default = ListenAddress { any_port: true, ..named };
         if let Some(listening) = default.listen().unwrap() {
             assert!(listening.shown().contains("is taken"), "{}", listening.shown());
         }

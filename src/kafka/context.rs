@@ -1,7 +1,7 @@
-//! What librdkafka tells on the side: its log lines, and its troubles with brokers, which it mends by itself. Troubles
-//! are told at most every ten seconds; the last one is kept, for the message of a run that cannot begin.
+//! What librdkafka reports beside its answers: log lines, and failures of connections, which it repairs itself. Failures are
+//! logged at most every ten seconds; the last one is kept, for the message of a run that cannot begin.
 
-use super::failure::{Advice, Failure};
+use super::failure::{Advice, BrokerFailure};
 use super::oauth;
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
@@ -12,24 +12,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A client that consumes.
-pub(super) type Consume = BaseConsumer<Context>;
+/// A client that reads records.
+pub(crate) type ConsumerClient = BaseConsumer<KafkaContext>;
 
-/// A client as requests use it.
-pub(super) type Asker = rdkafka::client::Client<Context>;
+/// A client, as requests use it.
+pub(crate) type RequestClient = rdkafka::client::Client<KafkaContext>;
 
-/// How long a refusal may be the broker's and not the settings': one that has just started may not know its users yet.
+/// How long a refusal must last before it ends a start: a broker that has just started may not know its users yet.
 const REFUSED_FOR: Duration = Duration::from_secs(5);
 
-/// What to do about a trouble that the settings make, and that more attempts will hardly mend.
+/// What to do about a failure that the settings cause, so that more attempts will hardly help.
 fn refusal(error: &KafkaError, reason: &str) -> Option<String> {
-    if let Some(failure) = Failure::read(reason)
+    if let Some(failure) = BrokerFailure::parse(reason)
         && let Some(Advice::Sure(_)) = &failure.advice
     {
-        return Some(failure.told());
+        return Some(failure.message());
     }
     if let Some((_, why)) = reason.split_once("Failed to acquire SASL OAUTHBEARER token: ") {
-        let refused = !why.starts_with(oauth::DOES_NOT_ANSWER);
+        let refused = !why.starts_with(oauth::NO_ANSWER);
         return refused.then(|| why.trim_end_matches('.').to_owned());
     }
     let code = error.rdkafka_error_code();
@@ -40,7 +40,7 @@ fn refusal(error: &KafkaError, reason: &str) -> Option<String> {
         "the broker does not let this user in: correct -X sasl.username, -X sasl.mechanism or the password \
          (MINUTELY_KAFKA_PASSWORD)"
     } else if code == Some(RDKafkaErrorCode::SSL) || alert {
-        "no connection by TLS: correct -X ssl.ca.location (whom we trust) or, if the broker wants to know us, \
+        "no connection by TLS: correct -X ssl.ca.location (whom we trust) or, if the broker asks for a certificate, \
          -X ssl.certificate.location and -X ssl.key.location"
     } else {
         return None;
@@ -49,113 +49,115 @@ fn refusal(error: &KafkaError, reason: &str) -> Option<String> {
 }
 
 /// At most one warning in this time.
-const QUIET: Duration = Duration::from_secs(10);
+const WARN_EVERY: Duration = Duration::from_secs(10);
 /// Brokers of which the last failure is kept.
 const MOST_FAILURES: usize = 64;
 
-/// One client's side channel.
+/// What one client reports beside its answers.
 #[derive(Debug, Default)]
-pub(crate) struct Context {
-    troubles: Mutex<Troubles>,
+pub(crate) struct KafkaContext {
+    state: Mutex<ClientState>,
     /// This user may not use the group, whose offsets are committed for tools that show a lag.
     group_refused: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-struct Troubles {
-    /// Until then a trouble is part of the one message of a run that cannot begin.
+struct ClientState {
+    /// The run has begun. Before that, failures are part of the one message of a run that cannot begin.
     begun: bool,
+    /// In librdkafka's words.
     last: Option<String>,
     /// By address: the last failure since there was an answer.
-    failures: BTreeMap<String, Failure>,
+    failures: BTreeMap<String, BrokerFailure>,
     /// No broker can be reached, and there was no answer since.
     all_down: bool,
-    /// Since when there is a refusal, and what it is.
+    /// Since when there is a refusal, and what to do about it.
     refused: Option<(Instant, String)>,
-    told: Option<Instant>,
-    untold: u64,
+    /// When a failure was logged last, and how many were not since then.
+    logged: Option<Instant>,
+    not_logged: u64,
 }
 
-impl Context {
+impl KafkaContext {
     /// May this user not use the group? A client that may not even find its coordinator has its commits fail for want of one.
-    pub(super) fn group_refused(&self) -> bool {
+    pub(crate) fn group_refused(&self) -> bool {
         self.group_refused.load(Ordering::Relaxed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Troubles> {
-        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, ClientState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is known of brokers that cannot be reached: each with the reason, and what to set where that would help.
-    pub(super) fn failures(&self) -> Vec<String> {
-        self.lock().failures.values().map(Failure::told).collect()
+    pub(crate) fn failures(&self) -> Vec<String> {
+        self.lock().failures.values().map(BrokerFailure::message).collect()
     }
 
-    /// Does a failure say what to set?
-    pub(super) fn advises(&self) -> bool {
+    /// Does a known failure say what to set?
+    pub(crate) fn has_advice(&self) -> bool {
         self.lock().failures.values().any(|failure| failure.advice.is_some())
     }
 
-    /// The same in one paragraph; the last trouble in librdkafka's words where no broker is known to fail.
-    pub(crate) fn last_trouble(&self) -> Option<String> {
+    /// [`KafkaContext::failures`] in one paragraph; where none is known, the last failure in librdkafka's words.
+    pub(crate) fn last_failure(&self) -> Option<String> {
         let known = self.failures();
         if known.is_empty() { self.lock().last.clone() } else { Some(known.join("; ")) }
     }
 
-    /// A refusal that has lasted, with what to do.
+    /// What to do about a refusal that has lasted.
     pub(crate) fn refused(&self) -> Option<String> {
-        let troubles = self.lock();
-        troubles.refused.as_ref().filter(|(since, _)| since.elapsed() >= REFUSED_FOR).map(|(_, what)| what.clone())
+        let state = self.lock();
+        state.refused.as_ref().filter(|(since, _)| since.elapsed() >= REFUSED_FOR).map(|(_, what)| what.clone())
     }
 
     /// No broker can be reached, and there was no answer since.
-    pub(super) fn all_down(&self) -> bool {
+    pub(crate) fn all_down(&self) -> bool {
         self.lock().all_down
     }
 
-    /// The brokers answer.
-    pub(super) fn answered(&self) {
-        let mut troubles = self.lock();
-        (troubles.refused, troubles.all_down) = (None, false);
-        troubles.failures.clear();
+    /// A broker has answered: forgets refusal and failures.
+    pub(crate) fn clear_failures(&self) {
+        let mut state = self.lock();
+        (state.refused, state.all_down) = (None, false);
+        state.failures.clear();
     }
 
-    /// The run has begun.
-    pub(super) fn begin(&self) {
+    /// The run has begun: failures are logged from now on.
+    pub(crate) fn log_from_now(&self) {
         self.lock().begun = true;
     }
 
     /// Keeps what librdkafka says of a broker.
-    fn fails(&self, text: &str) -> Option<Failure> {
-        let failure = Failure::read(text)?;
-        let mut troubles = self.lock();
-        if troubles.failures.len() < MOST_FAILURES || troubles.failures.contains_key(&failure.address) {
-            troubles.failures.insert(failure.address.clone(), failure.clone());
+    fn record_failure(&self, text: &str) -> Option<BrokerFailure> {
+        let failure = BrokerFailure::parse(text)?;
+        let mut state = self.lock();
+        if state.failures.len() < MOST_FAILURES || state.failures.contains_key(&failure.address) {
+            state.failures.insert(failure.address.clone(), failure.clone());
         }
         Some(failure)
     }
 
-    /// Tells of a trouble that librdkafka mends by itself, unless one was told just now.
-    pub(super) fn trouble(&self, what: &str) {
-        let mut troubles = self.lock();
+    /// Logs a failure that librdkafka repairs itself, unless one was logged just now.
+    pub(crate) fn report(&self, what: &str) {
+        let mut state = self.lock();
         // "3/3 brokers are down" says less than the failure that came before it.
-        if troubles.last.is_none() || !what.contains("brokers are down") {
-            troubles.last = Some(what.to_owned());
+        if state.last.is_none() || !what.contains("brokers are down") {
+            state.last = Some(what.to_owned());
         }
-        if !troubles.begun {
+        if !state.begun {
             return tracing::debug!("kafka: {what}");
         }
-        if troubles.told.is_some_and(|told| told.elapsed() < QUIET) {
-            troubles.untold += 1;
+        if state.logged.is_some_and(|logged| logged.elapsed() < WARN_EVERY) {
+            state.not_logged += 1;
             return;
         }
-        tracing::warn!(more = troubles.untold, "kafka: {what} (librdkafka goes on trying)");
-        troubles.told = Some(Instant::now());
-        troubles.untold = 0;
+        tracing::warn!(more = state.not_logged, "kafka: {what} (librdkafka keeps trying)");
+        state.logged = Some(Instant::now());
+        state.not_logged = 0;
     }
 }
 
-impl ClientContext for Context {
+impl ClientContext for KafkaContext {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
@@ -164,10 +166,10 @@ impl ClientContext for Context {
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         match level {
-            // Connections that fail and come back are told by `error`; one that the broker closes is a line here alone.
+            // `error` hears of connections that fail; one that the broker closes is a line here alone.
             _ if facility == "FAIL" => {
                 let text = line.strip_prefix("[thrd:").and_then(|line| Some(line.split_once("]: ")?.1));
-                self.fails(text.unwrap_or(line));
+                self.record_failure(text.unwrap_or(line));
                 tracing::debug!(target: "librdkafka", "{facility}: {line}");
             }
             RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", "{facility}: {line}"),
@@ -186,21 +188,21 @@ impl ClientContext for Context {
         if let Some(what_to_do) = refusal(&error, reason) {
             self.lock().refused.get_or_insert_with(|| (Instant::now(), what_to_do));
         }
-        // Nobody asks for a group but to commit its offsets.
+        // A group is used for nothing but committing its offsets.
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
             return self.group_refused.store(true, Ordering::Relaxed);
         }
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             self.lock().all_down = true;
         }
-        match self.fails(reason) {
-            Some(failure) => self.trouble(&failure.told()),
-            None => self.trouble(reason),
+        match self.record_failure(reason) {
+            Some(failure) => self.report(&failure.message()),
+            None => self.report(reason),
         }
     }
 }
 
-impl ConsumerContext for Context {}
+impl ConsumerContext for KafkaContext {}
 
 #[cfg(test)]
 mod tests {
@@ -230,7 +232,7 @@ mod tests {
 
     #[test]
     fn what_is_known_of_brokers_is_kept_until_one_answers() {
-        let context = Context::default();
+        let context = KafkaContext::default();
         let refused = "b:1/1: Connect to ipv4#10.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)";
         context.error(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), refused);
         let closed = "[thrd:a:1/bootstrap]: a:1/bootstrap: Disconnected: connection closed by peer (after 3ms in state \
@@ -241,19 +243,19 @@ mod tests {
         assert_eq!(known.len(), 2, "{known:?}");
         assert!(known[0].contains("a:1: the connection was closed at our first words; "), "{known:?}");
         assert_eq!(known[1], "b:1 (which a broker advertises): Connection refused");
-        assert!(context.all_down() && context.advises() && context.refused().is_none());
-        context.answered();
+        assert!(context.all_down() && context.has_advice() && context.refused().is_none());
+        context.clear_failures();
         assert!(!context.all_down() && context.failures().is_empty());
     }
 
     #[test]
     fn a_refusal_counts_once_it_has_lasted_and_until_there_is_an_answer() {
-        let context = Context::default();
+        let context = KafkaContext::default();
         context.error(KafkaError::Global(RDKafkaErrorCode::Authentication), "invalid credentials.");
         assert_eq!(context.refused(), None, "the broker may have just started");
-        context.troubles.lock().unwrap().refused.as_mut().unwrap().0 -= REFUSED_FOR;
+        context.state.lock().unwrap().refused.as_mut().unwrap().0 -= REFUSED_FOR;
         assert!(context.refused().unwrap().ends_with("(MINUTELY_KAFKA_PASSWORD) (invalid credentials)"));
-        context.answered();
+        context.clear_failures();
         assert_eq!(context.refused(), None);
     }
 }
