@@ -4,7 +4,7 @@ use crate::clock::SystemClock;
 use crate::sinks::Health;
 use crate::store;
 use jiff::Timestamp;
-use minutely_dataflows::decode::Fields;
+use minutely_dataflows::decode::FieldNames;
 use minutely_dataflows::edge::LogSource;
 use minutely_dataflows::escape::escaped;
 use minutely_dataflows::explain::{self, Rejected};
@@ -25,7 +25,7 @@ pub(crate) struct Live {
     letters: PathBuf,
     windowing: Windowing,
     /// Where an event's parts are looked for.
-    fields: Fields,
+    fields: FieldNames,
     at: Option<(Monotonic, i64)>,
     letters_told: bool,
     /// That nothing counts, and that event times are of an unlikely unit.
@@ -42,7 +42,7 @@ impl Live {
         source: Arc<dyn LogSource>,
         letters: PathBuf,
         windowing: Windowing,
-        fields: Fields,
+        fields: FieldNames,
     ) -> Self {
         Live {
             clock,
@@ -159,12 +159,12 @@ fn rejected(status: &Status) -> Vec<Rejected<'_>> {
     explain::rejected(known(status))
 }
 
-fn suspicion(status: &Status, fields: &Fields, ended: bool) -> Option<String> {
+fn suspicion(status: &Status, fields: &FieldNames, ended: bool) -> Option<String> {
     explain::suspicion(fields.unit, known(status).map(|(_, state)| state), ended)
 }
 
 /// Every record was rejected: why, and what to do.
-fn nothing_counts(status: &Status, fields: &Fields) -> Option<String> {
+fn nothing_counts(status: &Status, fields: &FieldNames) -> Option<String> {
     let counts = &status.ledger.counts;
     if counts.read == 0 || counts.rejected < counts.read {
         return None;

@@ -15,7 +15,7 @@ use crate::text::CsvText;
 use crate::uri::shown;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
 use minutely_dataflows::checkpoint::{self, Manifest};
-use minutely_dataflows::decode::Fields;
+use minutely_dataflows::decode::FieldNames;
 use minutely_dataflows::edge::{
     DeadLetterPort, Halt, HaltKind, LogSource, ManifestPort, RowFilter, SinkPort, StateStore, Wake,
 };
@@ -295,7 +295,7 @@ struct Shared {
     /// What sinks are called in the state.
     names: Vec<String>,
     source: Arc<dyn LogSource>,
-    fields: Fields,
+    fields: FieldNames,
     decoder: minutely_dataflows::decode::Decoder,
     bad_is_fatal: bool,
     store: Option<Arc<dyn StateStore>>,

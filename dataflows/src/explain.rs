@@ -1,7 +1,7 @@
 //! Why records do not count, for people: rejected ones by reason and field, and a unit of event time that seems wrong.
 //! Counts are part of a partition's state, so they are of the whole chain of runs, as the ledger's are.
 
-use crate::decode::{Fields, KEY, TimeUnit, is_plausible};
+use crate::decode::{FieldNames, KEY, TimeUnit, is_plausible};
 use crate::escape::escaped;
 use crate::partition::PartitionState;
 use crate::record::{Finding, PartitionName, Reason, Rejection};
@@ -52,7 +52,7 @@ impl Rejected<'_> {
     }
 
     /// What to look at.
-    pub fn advice(&self, fields: &Fields) -> String {
+    pub fn advice(&self, fields: &FieldNames) -> String {
         let named = [
             ("--symbol-field", Some(&fields.symbol)),
             ("--value-field", Some(&fields.value)),
@@ -148,7 +148,7 @@ mod tests {
 
     /// One partition after these payloads.
     fn after(payloads: &[&str]) -> PartitionState {
-        let decoder = Decoder::new(&Fields::default()).unwrap();
+        let decoder = Decoder::new(&FieldNames::default()).unwrap();
         let (now, far) = (Monotonic(0), EventTime(EventTime::LIMIT));
         let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), true, None, now);
         for (offset, payload) in (0..).zip(payloads) {
@@ -171,7 +171,11 @@ mod tests {
         let shown: Vec<_> = all.iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["null ts ×3", "json ×2", "null price ×1"]);
         assert_eq!(all[1].example(), format!("partition a, offset 1: {}", a.rejected_by[1].finding));
-        assert!(all[0].advice(&Fields::default()).starts_with("--time-field"), "{}", all[0].advice(&Fields::default()));
+        assert!(
+            all[0].advice(&FieldNames::default()).starts_with("--time-field"),
+            "{}",
+            all[0].advice(&FieldNames::default())
+        );
         let sum = |state: &PartitionState| state.rejected_by.iter().map(|by| by.count).sum::<i64>();
         assert_eq!((sum(&a), sum(&b)), (a.counts.rejected, b.counts.rejected));
         // They are part of the state, and a state without them is read.

@@ -20,7 +20,6 @@ pub mod marks;
 pub mod mutants;
 pub mod oracle;
 pub mod partition;
-mod plain;
 pub mod protocol;
 pub mod record;
 pub mod row;

@@ -3,7 +3,7 @@
 //! with it, byte for byte.
 
 use crate::decimal::{Decimal, SCALE, nearest};
-use crate::decode::{Decoder, Event};
+use crate::decode::{DecodedEvent, Decoder};
 use crate::partition::{Counts, Rule};
 use crate::record::{DeadLetter, Evidence, Judged, PartitionName, Reason, Record, Rejection};
 use crate::row::{MarketRow, Row};
@@ -43,7 +43,7 @@ pub fn answer(
     let listed: BTreeMap<_, _> =
         exceptions.iter().filter(|l| l.is_exception()).map(|l| ((&l.partition, l.offset), l)).collect();
     let mut answer = OracleAnswer::default();
-    let mut windows: BTreeMap<(WindowStart, String), Vec<(u64, i64, Event<'_>)>> = BTreeMap::new();
+    let mut windows: BTreeMap<(WindowStart, String), Vec<(u64, i64, DecodedEvent<'_>)>> = BTreeMap::new();
     let mut partial_before = Some(EventTime(i64::MIN));
     for log in logs {
         let mut h: Option<EventTime> = None;
@@ -111,7 +111,13 @@ pub fn answer(
 }
 
 /// A row from its records, oldest first.
-fn row(symbol: String, minute: WindowStart, state: State, events: &[(u64, i64, Event<'_>)], market: bool) -> Row {
+fn row(
+    symbol: String,
+    minute: WindowStart,
+    state: State,
+    events: &[(u64, i64, DecodedEvent<'_>)],
+    market: bool,
+) -> Row {
     let values = || events.iter().map(|(_, _, event)| event.value);
     let weights = || events.iter().map(|(_, _, event)| event.weight.map_or(0, |w| w.0));
     let sum = Decimal(values().map(|v| v.0).sum());

@@ -455,7 +455,7 @@ impl Letters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{Decoder, Fields};
+    use crate::decode::{Decoder, FieldNames};
     use crate::edge::{Clock, Discovered, LogSource, PartitionReader, SinkProgress, Wake};
     use crate::partition::DelayHistogram;
     use crate::protocol::CutPart;
@@ -519,7 +519,7 @@ mod tests {
         };
         let job = Job {
             settings: Settings::default(),
-            decoder: Decoder::new(&Fields::default()).unwrap(),
+            decoder: Decoder::new(&FieldNames::default()).unwrap(),
             source: std::sync::Arc::new(Nowhere),
             clock: Rc::new(Nowhere),
             first_epoch: 7,

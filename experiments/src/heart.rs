@@ -3,7 +3,7 @@
 use crate::lines::Lines;
 use crate::store::Store;
 use minutely_dataflows::acc::Accumulate;
-use minutely_dataflows::decode::{Decoder, Fields};
+use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::edge::{
     Clock, DeadLetterPort, Discovered, EndAnswer, Halt, HaltKind, LogSource, ManifestPort, PartitionReader, RowBatch,
     RowFilter, SinkPort, SinkProgress, Wake,
@@ -46,7 +46,7 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, hands:
     rustix::thread::disable_transparent_huge_pages(true)?; // as the product
     let takes = hands.takes;
     let lead = Mutex::new(Some(hands));
-    let decoder = Decoder::new(&Fields::default()).map_err(|why| anyhow::anyhow!(why.join("; ")))?;
+    let decoder = Decoder::new(&FieldNames::default()).map_err(|why| anyhow::anyhow!(why.join("; ")))?;
     let communication = timely::CommunicationConfig::Process(1);
     let config = timely::Config { communication, worker: timely::WorkerConfig::default() };
     let guards = timely::execute(config, move |worker| {

@@ -429,7 +429,7 @@ fn clock(time: Option<EventTime>, wall: EventTime) -> String {
 mod tests {
     use super::*;
     use crate::http::{SinkNow, SourceNow, testing};
-    use minutely_dataflows::decode::{Decoder, Fields};
+    use minutely_dataflows::decode::{Decoder, FieldNames};
     use minutely_dataflows::partition::{Partition, Rule};
     use minutely_dataflows::record::Record;
 
@@ -461,7 +461,7 @@ mod tests {
         let name = PartitionName { log: "ticks".into(), number: Some(3) };
         let start = minutely_dataflows::time::NextOffset(0);
         let found = Discovered { name, start, earliest: start, end: None, log_id: None };
-        let decoder = Decoder::new(&Fields::default()).unwrap();
+        let decoder = Decoder::new(&FieldNames::default()).unwrap();
         let mut partition = Partition::new(Rule::default(), 0, start, false, None, Monotonic(0));
         let nothing = partition.report(None, Monotonic(0));
         assert_eq!(no_valid_record(&found, &nothing), "of which nothing has been read yet");

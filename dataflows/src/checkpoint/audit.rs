@@ -88,7 +88,7 @@ mod tests {
     use differential_dataflow::difference::Semigroup;
 
     fn acc(count: i64) -> Avg {
-        let event = crate::decode::Event {
+        let event = crate::decode::DecodedEvent {
             symbol: "A".into(),
             value: crate::decimal::Decimal(7),
             weight: None,

@@ -16,7 +16,7 @@ use baton::Baton;
 use disk::{Disk, Keeper, LETTERS, Manifests, SINKS, Store};
 use minutely_dataflows::acc::Avg;
 use minutely_dataflows::checkpoint::Manifest;
-use minutely_dataflows::decode::{Decoder, Fields};
+use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource, RowFilter};
 use minutely_dataflows::emitter::SinkHandle;
 use minutely_dataflows::oracle;
@@ -83,7 +83,7 @@ fn live(
         let (stop, rests, crash, disk) = (Arc::clone(&done), Arc::clone(&rests), Arc::clone(&bell), Arc::clone(&disk));
         let job = Job {
             settings: settings.clone(),
-            decoder: Decoder::new(&Fields::default()).unwrap(),
+            decoder: Decoder::new(&FieldNames::default()).unwrap(),
             source: Arc::clone(&world) as Arc<dyn LogSource>,
             clock: Rc::new(clock.clone()),
             first_epoch: first_epoch(head.generation),
@@ -222,7 +222,7 @@ impl Setting {
         let rule = &self.settings.rule;
         let logs: Vec<_> = self.partitions.iter().map(Growing::log).collect();
         let logs: Vec<_> = logs.iter().map(hostile::Partition::log).collect();
-        let decoder = Decoder::new(&Fields::default()).unwrap();
+        let decoder = Decoder::new(&FieldNames::default()).unwrap();
         let Disk { table, finals, letters, .. } = &ran.disk;
         let want = oracle::answer(&logs, &decoder, rule, letters, false);
         let mut sorted = letters.clone();
