@@ -321,7 +321,7 @@ mod tests {
         let status = |seconds: [i64; 2]| {
             let partition = |(number, second): (i32, i64)| {
                 let (start, name) = (NextOffset(0), PartitionName { log: "t".into(), number: Some(number) });
-                let mut partition = Partition::new(Rule::default(), 0, start, false, None, Monotonic(0));
+                let mut partition = Partition::new(Rule::default(), 0, start, false, Monotonic(0));
                 let time = EventTime(second * SECOND);
                 partition.judge(0, time, None, time, Monotonic(0));
                 let found = Discovered { name, start, earliest: start, end: None, log_id: None };

@@ -3,35 +3,13 @@
 
 use crate::decode::{FieldNames, KEY, TimeUnit, is_plausible};
 use crate::escape::escaped;
-use crate::partition::PartitionState;
-use crate::record::{Finding, PartitionName, Reason, Rejection};
+use crate::partition::{PartitionState, RejectedBy};
+use crate::record::{PartitionName, Reason};
 use crate::time::EventTime;
-use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// So many valid records, and all of them of an implausible time, are a suspicion while a run goes on.
 const SUSPICIOUS: i64 = 1000;
-
-/// Rejected records of one partition that have a reason and a field in common, since its start.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RejectedBy {
-    /// Why.
-    pub reason: Reason,
-    /// How many.
-    pub count: i64,
-    /// The offset of the first.
-    pub offset: i64,
-    /// What was wrong with the first. The field is that of all.
-    pub finding: Finding,
-}
-
-/// Counts one more. There are as many entries as reasons times configured fields, at most.
-pub(crate) fn count(all: &mut Vec<RejectedBy>, offset: i64, Rejection { reason, finding }: &Rejection) {
-    match all.iter_mut().find(|by| by.reason == *reason && by.finding.field == finding.field) {
-        Some(by) => by.count += 1,
-        None => all.push(RejectedBy { reason: *reason, count: 1, offset, finding: finding.clone() }),
-    }
-}
 
 /// Rejected records of all partitions that have a reason and a field in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,7 +128,7 @@ mod tests {
     fn after(payloads: &[&str]) -> PartitionState {
         let decoder = Decoder::new(&FieldNames::default()).unwrap();
         let (now, far) = (Monotonic(0), EventTime(EventTime::LIMIT));
-        let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), true, None, now);
+        let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), true, now);
         for (offset, payload) in (0..).zip(payloads) {
             let payload = Some(payload.as_bytes());
             match decoder.decode(&Record { offset, append_time: None, key: None, payload, cut_from: None }) {

@@ -24,15 +24,15 @@ mutants! {
     LostBatch,
     /// `graph/retire.rs`: what is forgotten is forgotten twice in the tally. Breaks R11's second equation.
     RetiredTwice,
-    /// `partition.rs`: a floor rises without the partition's own silence (R8). Loses what a slow partition brings.
+    /// `partition/mod.rs`: a floor rises without the partition's own silence (R8). Loses what a slow partition brings.
     FloorWithoutSilence,
-    /// `partition.rs`: a partition whose records nobody comes to read is taken for caught up (R8). Loses them to its floor.
+    /// `partition/mod.rs`: a partition whose records nobody comes to read is taken for caught up (R8). Loses them to its floor.
     IdleUnderBackPressure,
     /// `graph/read.rs`: what can be read is taken for all there is, although a transaction is open (R8).
     OpenTransactionIsTheEnd,
-    /// `partition.rs`: silence is added to floors (R8). Minutes become final ahead of the clock.
+    /// `partition/watermarks.rs`: silence is added to floors (R8). Minutes become final ahead of the clock.
     SilenceCompounds,
-    /// `partition.rs`: A is the least watermark of the others, caught up or not (R8). The last windows never close.
+    /// `partition/watermarks.rs`: A is the least watermark of the others, caught up or not (R8). The last windows never close.
     WatermarkOfTheOthers,
     /// `control.rs`: a partition found while running is read from where `--start` says. Loses its first records.
     NewPartitionFromLatest,

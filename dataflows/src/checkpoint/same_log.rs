@@ -166,7 +166,7 @@ mod tests {
 
     /// Read from 0 to 10; the last record is at 8, for what is at 9 is none.
     fn head() -> Manifest {
-        let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), false, None, Monotonic(0));
+        let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), false, Monotonic(0));
         for offset in 0..9 {
             partition.judge(offset, EventTime(offset), None, EventTime(100), Monotonic(0));
         }

@@ -124,7 +124,7 @@ mod tests {
 
     /// With these sinks, all windows before `line` forgotten, and so many records in windows held.
     fn head(sinks: &[&str], line: Option<i64>, held: i64) -> Manifest {
-        let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), false, None, Monotonic(0));
+        let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), false, Monotonic(0));
         for offset in 0..held {
             partition.judge(offset, EventTime(offset), None, EventTime(100), Monotonic(0));
         }

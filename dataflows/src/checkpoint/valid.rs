@@ -104,7 +104,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn whole() -> Manifest {
-        let partition = Partition::new(Rule::default(), 0, NextOffset(0), false, None, Monotonic(0));
+        let partition = Partition::new(Rule::default(), 0, NextOffset(0), false, Monotonic(0));
         let name = PartitionName { log: "t".into(), number: Some(0) };
         let found = Discovered { name, start: NextOffset(0), earliest: NextOffset(0), end: None, log_id: None };
         let state = Some(partition.report(None, Monotonic(0)));

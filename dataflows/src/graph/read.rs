@@ -154,7 +154,7 @@ impl<A: Accumulate> Reader<A> {
             let rule = self.job.settings.rule;
             let partition = match &admission.resume {
                 Some(state) => Partition::resume(rule, state, bounded, now),
-                None => Partition::new(rule, admission.index, found.start, bounded, admission.floor, now),
+                None => Partition::new(rule, admission.index, found.start, bounded, now).with_floor(admission.floor),
             };
             let (name, identity, instant) = (found.name.clone(), found.name.identity(), admission.instant);
             self.owned.push(Owned { name, identity, instant, partition, reader });

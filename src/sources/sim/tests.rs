@@ -124,7 +124,7 @@ fn judged(rest: &str, mut each: impl FnMut(&Discovered, &Owned, Option<(EventTim
     let source = source(rest, &run());
     let mut records = 0;
     for (index, found) in source.found().unwrap().into_iter().enumerate() {
-        let mut judge = Judge::new(Rule::default(), index, found.start, true, None, Monotonic(0));
+        let mut judge = Judge::new(Rule::default(), index, found.start, true, Monotonic(0));
         for record in drain(reader(&source, &found).as_mut(), || 5000) {
             let (offset, append_time, key, payload) = &record;
             let view = Record {
