@@ -50,7 +50,7 @@ mutants! {
     ObjectNotAwaited,
     /// `graph/snapshot.rs`: a batch is filed under the lower bound of its times. Its later updates miss their cut.
     FiledUnderCapability,
-    /// `checkpoint/manifest.rs`: a restart goes on with the generation, and so with the epochs, of the run before.
+    /// `checkpoint/encoding.rs`: a restart goes on with the generation, and so with the epochs, of the run before.
     EpochReused,
     /// `checkpoint/sinks.rs`: a run may leave a sink out, and nobody remembers. Loses that sink's rows.
     SinkLeftOut,

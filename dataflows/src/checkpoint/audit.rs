@@ -1,6 +1,10 @@
 //! A state, read again and counted anew: what `minutely state check` tells. Pure; who fetches the bytes is `src/state/`.
 
-use super::{Damage, Manifest, Object, ObjectRef, decode_letters};
+use super::damage::Damage;
+use super::dead_letters::decode_letters;
+use super::manifest::Manifest;
+use super::object::Object;
+use super::object_ref::ObjectRef;
 use crate::acc::{Avg, Market};
 use crate::time::WindowStart;
 use std::collections::{BTreeMap, HashMap};

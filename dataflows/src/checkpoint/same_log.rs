@@ -15,7 +15,7 @@
 //! the partition's first valid record since, and for windows that begin before its window's end + lateness; rows that are
 //! final and stored stay as they are.
 
-use super::{Manifest, Override};
+use super::manifest::{Manifest, Override};
 use crate::edge::{Halt, HaltKind, LastRecordCheck, LogProbe};
 use crate::partition::PartitionState;
 use crate::record::{LastRecord, PartitionName};

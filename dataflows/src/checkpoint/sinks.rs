@@ -10,7 +10,7 @@
 //! A window is forgotten once every sink *of the run* has its final row. So a sink that a run leaves out while windows are held
 //! would lack them for ever, and nobody would know: that is refused. It does not promise that a sink still has what it once stored.
 
-use super::{Manifest, SinkState};
+use super::manifest::{Manifest, SinkState};
 use crate::edge::{Halt, HaltKind};
 use crate::mutants::{self, Mutant};
 use crate::time::WindowStart;

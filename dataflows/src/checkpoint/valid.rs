@@ -1,7 +1,9 @@
 //! Can a manifest be gone on from? Its hash says that it is as it was written, not who wrote it: every number that a run would
 //! count on with, or index by, is looked at before anything is done with it.
 
-use super::{Damage, Manifest, ObjectRef, SinkState};
+use super::damage::Damage;
+use super::manifest::{Manifest, SinkState};
+use super::object_ref::ObjectRef;
 use crate::partition::{PartitionState, UNKNOWN};
 use crate::time::{EventTime, WindowStart};
 
