@@ -315,7 +315,7 @@ impl Shared {
             None => Arc::new(store::join(place)?),
         };
         let lines = self.names.iter().map(|name| head.sink(name).and_then(|sink| sink.line)).collect();
-        Ok(Some(Restored { store: Arc::clone(store), head, lines }))
+        Ok(Some(Restored { store: Arc::clone(store), head, stored_before: lines }))
     }
 }
 
@@ -404,11 +404,11 @@ fn work<A: Accumulate>(
         clock: Rc::new(clock),
         first_epoch: first_epoch(kept.as_ref().map_or(0, |kept| kept.head.generation)),
         bad_is_fatal: shared.bad_is_fatal,
-        takes: shared.takes.clone(),
+        filters: shared.takes.clone(),
         state: kept,
         stop: Rc::new(move || stop.load(Ordering::Acquire) || readers.iter().any(|health| health.closed())),
-        rest: Rc::new(minutely_dataflows::park),
-        live: shared.live.clone().map(|every| Rc::new(move || every()) as Rc<dyn Fn() -> i64>),
+        park: Rc::new(minutely_dataflows::park),
+        preview_interval: shared.live.clone().map(|every| Rc::new(move || every()) as Rc<dyn Fn() -> i64>),
     };
     let Some(hands) = hands else { return drive::<A>(worker, job, None, alarm).map(drop) };
     leader.is(std::thread::current());

@@ -28,7 +28,7 @@ mutants! {
     FloorWithoutSilence,
     /// `partition/mod.rs`: a partition whose records nobody comes to read is taken for caught up (R8). Loses them to its floor.
     IdleUnderBackPressure,
-    /// `graph/read.rs`: what can be read is taken for all there is, although a transaction is open (R8).
+    /// `graph/read/reader.rs`: what can be read is taken for all there is, although a transaction is open (R8).
     OpenTransactionIsTheEnd,
     /// `partition/watermarks.rs`: silence is added to floors (R8). Minutes become final ahead of the clock.
     SilenceCompounds,
@@ -46,9 +46,9 @@ mutants! {
     EndsWithItsCommit,
     /// `control.rs`: partitions are taken as they are when the parts are there, not as they were at the cut.
     SnapshotNotAwaited,
-    /// `graph/snapshot.rs`: a part of a cut is told before its object is durable.
+    /// `graph/snapshot/mod.rs`: a part of a cut is told before its object is durable.
     ObjectNotAwaited,
-    /// `graph/snapshot.rs`: a batch is filed under the lower bound of its times. Its later updates miss their cut.
+    /// `graph/snapshot/mod.rs`: a batch is filed under the lower bound of its times. Its later updates miss their cut.
     FiledUnderCapability,
     /// `checkpoint/encoding.rs`: a restart goes on with the generation, and so with the epochs, of the run before.
     EpochReused,

@@ -8,7 +8,7 @@ use crate::edge::{DeadLetterPort, Halt, HaltKind, ManifestPort, Publication};
 use crate::emitter::{Emitter, SinkHandle};
 use crate::graph::outbox::Chunk;
 use crate::graph::read::Report;
-use crate::graph::{self, Graph, Job, Local};
+use crate::graph::{self, Graph, Job, WorkerContext};
 use crate::protocol::{Decision, Facts};
 use crate::record::{DeadLetter, PartitionName};
 use crate::status::Status;
@@ -39,7 +39,7 @@ pub struct LeaderOutputs {
     pub manifests: Option<Box<dyn ManifestPort>>,
     /// Is shown the run's status after every commit, every two seconds while none comes, and at the end, be it a bad one.
     pub watch: Box<dyn FnMut(&Status)>,
-    /// Is shown rows before they are committed, and the status oftener, where [`Job::live`] says so.
+    /// Is shown rows before they are committed, and the status oftener, where [`Job::preview_interval`] says so.
     pub watcher: Option<Box<dyn Watcher>>,
 }
 
@@ -70,12 +70,11 @@ pub fn drive<A: Accumulate>(
     alarm: &Alarm,
 ) -> Result<Option<Status>, Halt> {
     let mut restored = Vec::new();
-    let local = Rc::new(Local::default());
+    let local = Rc::new(WorkerContext::default());
     if let Some(kept) = &job.state {
         restored = kept.load::<A>(worker.index(), worker.peers()).inspect_err(|halt| alarm.raise(halt))?;
         let line = kept.head.parts.iter().map(|part| part.line).min().flatten();
-        local.line.set(line);
-        local.tally.borrow_mut().forgotten = (line, 0);
+        local.resume(line);
     }
     let job = Rc::new(job);
     let inbox = Rc::new(RefCell::new(Inbox::default()));
@@ -103,12 +102,12 @@ pub fn drive<A: Accumulate>(
         if let Some(halt) = alarm.raised() {
             return Err(give_up(worker, alarm, halt));
         }
-        local.look_at_the_log();
+        local.wake_reader();
         worker.step();
         // What arrived at worker 0 is looked at before it rests.
         if !leader.as_ref().is_some_and(Leader::has_news) {
-            let most = if local.stopped.get() { Duration::from_millis(10) } else { local.nap.get() };
-            (job.rest)(worker, until.ok().flatten().map_or(most, |until| most.min(until)));
+            let most = if local.stopped.get() { Duration::from_millis(10) } else { local.idle_wait.get() };
+            (job.park)(worker, until.ok().flatten().map_or(most, |until| most.min(until)));
         }
     }
     Ok(leader.map(|leader| leader.control.status()))
@@ -159,7 +158,7 @@ fn receive(graph: Graph<'_>, inbox: Rc<RefCell<Inbox>>, leads: bool) {
     let mut reports = builder.new_input(graph.reports, Exchange::new(|_| 0));
     let mut parts = builder.new_input(graph.parts, Exchange::new(|_| 0));
     let mut chunks = builder.new_input(graph.chunks, Exchange::new(|_| 0));
-    let mut live = builder.new_input(graph.live, Exchange::new(|_| 0));
+    let mut live = builder.new_input(graph.previews, Exchange::new(|_| 0));
     builder.build(move |_caps| {
         move |frontiers: &[MutableAntichain<Epoch>]| {
             let inbox = &mut *inbox.borrow_mut();
@@ -170,10 +169,10 @@ fn receive(graph: Graph<'_>, inbox: Rc<RefCell<Inbox>>, leads: bool) {
                         Report::First => inbox.facts.first = true,
                         Report::Full => inbox.facts.full = true,
                         Report::Stop => inbox.facts.stop = true,
-                        Report::State(epoch, state) => inbox.facts.states.push((epoch, state)),
-                        Report::Letter(epoch, letter) => inbox.letter(epoch, letter),
-                        Report::Held(worker, keys) => inbox.facts.held.push((worker, keys)),
-                        Report::Behind(worker, sum) => inbox.behind.push((worker, sum)),
+                        Report::Partition(epoch, state) => inbox.facts.states.push((epoch, state)),
+                        Report::DeadLetter(epoch, letter) => inbox.letter(epoch, letter),
+                        Report::Load(worker, keys) => inbox.facts.held.push((worker, keys)),
+                        Report::Delays(worker, sum) => inbox.behind.push((worker, sum)),
                     }
                 }
             });
@@ -524,11 +523,11 @@ mod tests {
             clock: Rc::new(Nowhere),
             first_epoch: 7,
             bad_is_fatal: false,
-            takes: Vec::new(),
+            filters: Vec::new(),
             state: None,
             stop: Rc::new(|| false),
-            rest: Rc::new(graph::park),
-            live: None,
+            park: Rc::new(graph::park),
+            preview_interval: None,
         };
         let inbox: Rc<RefCell<Inbox>> = Rc::default();
         let mut leader = Leader::new(&job, lead, InputHandle::new(), Rc::clone(&inbox), Handle::new(), 1).unwrap();

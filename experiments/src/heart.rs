@@ -54,8 +54,11 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, hands:
         let stop = lead.as_ref().map(|hands| Arc::clone(&hands.stop));
         let store = lead.as_ref().and_then(|hands| hands.store.clone());
         let manifests = store.as_ref().map(|store| store.manifests() as Box<dyn ManifestPort>);
-        let state =
-            store.map(|store| Restored { head: Arc::new(store.head()), store: Arc::new(store), lines: vec![None] });
+        let state = store.map(|store| Restored {
+            head: Arc::new(store.head()),
+            store: Arc::new(store),
+            stored_before: vec![None],
+        });
         let job = Job {
             settings: settings.clone(),
             decoder: decoder.clone(),
@@ -63,11 +66,11 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, hands:
             clock: Rc::new(RealClock(Instant::now())),
             first_epoch: first_epoch(u64::from(state.is_some())),
             bad_is_fatal: true,
-            takes: vec![takes],
+            filters: vec![takes],
             state,
             stop: Rc::new(move || stop.as_ref().is_some_and(|stop| stop.load(Ordering::Acquire))),
-            rest: Rc::new(minutely_dataflows::park),
-            live: None,
+            park: Rc::new(minutely_dataflows::park),
+            preview_interval: None,
         };
         let lead = lead.map(|Hands { rows, takes, watch, .. }| LeaderOutputs {
             outlets: vec![SinkHandle { name: "rows".into(), takes, port: rows, chain: None }],

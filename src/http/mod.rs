@@ -135,7 +135,7 @@ impl Started {
         Box::new(hub::Watching(Arc::clone(&self.hub)))
     }
 
-    /// For `Job::live`.
+    /// For `Job::preview_interval`.
     pub(crate) fn every(&self) -> impl Fn() -> i64 + use<> {
         let hub = Arc::clone(&self.hub);
         move || hub.every()

@@ -11,7 +11,7 @@
 
 use super::damage::{Damage, MAGIC};
 use crate::acc::Accumulate;
-use crate::series::shard;
+use crate::shards::shard;
 use crate::time::WindowStart;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -224,7 +224,7 @@ impl<'a> Object<'a> {
 pub fn merge(inputs: &[&[u8]], line: Option<WindowStart>) -> Result<Vec<u8>, Damage> {
     let objects = inputs.iter().map(|bytes| Object::open(bytes)).collect::<Result<Vec<_>, _>>()?;
     let mut writer = Writer::new();
-    for shard in 0..crate::series::SHARDS {
+    for shard in 0..crate::shards::SHARDS {
         let mut newest = BTreeMap::new();
         for object in &objects {
             object.read(

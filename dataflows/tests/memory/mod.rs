@@ -255,11 +255,11 @@ pub(crate) fn run<A: Accumulate>(
             clock: Rc::new(RealClock(Instant::now())),
             first_epoch: first_epoch(3),
             bad_is_fatal: false,
-            takes: owned.clone(),
+            filters: owned.clone(),
             state: None,
             stop: Rc::new(|| false),
-            rest: Rc::new(minutely_dataflows::park),
-            live: Some(Rc::new(move || every)),
+            park: Rc::new(minutely_dataflows::park),
+            preview_interval: Some(Rc::new(move || every)),
         };
         let leads = lead.is_some();
         // A worker that panics would leave its siblings waiting for ever.

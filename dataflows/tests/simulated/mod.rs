@@ -88,10 +88,10 @@ fn live(
             clock: Rc::new(clock.clone()),
             first_epoch: first_epoch(head.generation),
             bad_is_fatal: false,
-            takes: sinks.iter().map(|n| TAKES[*n]).collect(),
-            state: Some(Restored { store, head: Arc::clone(&head), lines }),
+            filters: sinks.iter().map(|n| TAKES[*n]).collect(),
+            state: Some(Restored { store, head: Arc::clone(&head), stored_before: lines }),
             stop: Rc::new(move || stop.load(Ordering::SeqCst)),
-            rest: Rc::new(move |worker, _| {
+            park: Rc::new(move |worker, _| {
                 let mut rng = rng.borrow_mut();
                 let step = if rng.u8(..50) == 0 { SECOND / 4 } else { SECOND / 300 };
                 clock.0.fetch_add(rng.i64(0..=step), Ordering::SeqCst);
@@ -108,7 +108,7 @@ fn live(
                     worker.step();
                 }
             }),
-            live: None,
+            preview_interval: None,
         };
         // A worker that panics would leave its siblings waiting for ever.
         let lived = catch_unwind(AssertUnwindSafe(|| drive::<Avg>(worker, job, lead, &bell)));
