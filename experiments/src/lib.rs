@@ -1,8 +1,8 @@
-//! What the measurements share: a made-up market, lines of files, a folder of checkpoints, and the heart with small hands.
+//! What the measurements share: a made-up market, lines of files, a folder of checkpoints, and the core with the least around it.
 
 use std::str::FromStr;
 
-pub mod heart;
+pub mod harness;
 pub mod lines;
 pub mod market;
 pub mod store;

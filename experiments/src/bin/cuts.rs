@@ -20,7 +20,7 @@ use minutely_dataflows::record::{PartitionName, Record};
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::status::Status;
 use minutely_dataflows::time::NextOffset;
-use minutely_experiments::heart::{Hands, Nowhere, run};
+use minutely_experiments::harness::{Nowhere, Outputs, run};
 use minutely_experiments::market::{BEGIN_MS, mix, name};
 use minutely_experiments::store::{Store, Written};
 use minutely_experiments::{argument, say};
@@ -193,8 +193,8 @@ fn stall() -> anyhow::Result<()> {
         }
         stopping.store(cut > cuts + 4, Ordering::Release);
     };
-    let hands = Hands { rows: Box::new(Nowhere::default()), takes, watch: Box::new(watch), stop, store };
-    run::<Market>(Arc::new(log), settings(interval), hands)?;
+    let outputs = Outputs { rows: Box::new(Nowhere::default()), takes, watch: Box::new(watch), stop, store };
+    run::<Market>(Arc::new(log), settings(interval), outputs)?;
     Ok(())
 }
 
@@ -231,8 +231,9 @@ fn factor() -> anyhow::Result<()> {
         allowed.store(so_far + touched, Ordering::Release);
     };
     let takes = RowFilter { changes: false, partial: true, open_every: 0 };
-    let hands = Hands { rows: Box::new(Nowhere::default()), takes, watch: Box::new(watch), stop, store: Some(store) };
-    run::<Market>(Arc::new(log), settings(interval), hands)?;
+    let outputs =
+        Outputs { rows: Box::new(Nowhere::default()), takes, watch: Box::new(watch), stop, store: Some(store) };
+    run::<Market>(Arc::new(log), settings(interval), outputs)?;
     let (_, begin, end, keys) = *lock(&seen);
     let (deltas, merges) = (end.deltas - begin.deltas, end.merges - begin.merges);
     let manifests = end.manifests - begin.manifests;

@@ -10,7 +10,7 @@ use minutely_dataflows::edge::{Discovered, EndAnswer, Halt, LogSource, Partition
 use minutely_dataflows::record::{PartitionName, Record};
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::NextOffset;
-use minutely_experiments::heart::{Hands, Nowhere, run};
+use minutely_experiments::harness::{Nowhere, Outputs, run};
 use minutely_experiments::market::{BEGIN_MS, mix, name};
 use minutely_experiments::{argument, say};
 use std::io::Write;
@@ -160,8 +160,8 @@ fn measure<A: Accumulate>(keys: &Keys, cuts: i64, touched: i64) -> anyhow::Resul
         }
     };
     let takes = RowFilter { changes: true, partial: true, open_every: 0 };
-    let hands = Hands { rows: Box::new(Nowhere::default()), takes, watch: Box::new(watch), stop, store: None };
-    run::<A>(Arc::new(keys.clone()), Settings::default(), hands)?;
+    let outputs = Outputs { rows: Box::new(Nowhere::default()), takes, watch: Box::new(watch), stop, store: None };
+    run::<A>(Arc::new(keys.clone()), Settings::default(), outputs)?;
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(std::mem::take(&mut *seen))
 }

@@ -10,7 +10,7 @@ use minutely_dataflows::edge::RowFilter;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::{State, WindowStart};
-use minutely_experiments::heart::{Csv, Files, Hands, run};
+use minutely_experiments::harness::{Csv, Files, Outputs, run};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::path::PathBuf;
@@ -96,10 +96,10 @@ fn main() -> anyhow::Result<()> {
     let settings = Settings { bounded: true, ..Settings::default() };
     let takes = RowFilter { changes: false, partial: true, open_every: 0 };
     let rows = Box::new(Csv::create(&out)?);
-    let hands = Hands { rows, takes, watch: Box::new(|_| {}), stop: Arc::default(), store: None };
+    let outputs = Outputs { rows, takes, watch: Box::new(|_| {}), stop: Arc::default(), store: None };
     let status = match sums.as_str() {
-        "exact" => run::<Avg>(files, settings, hands)?,
-        "f64" => run::<Float>(files, settings, hands)?,
+        "exact" => run::<Avg>(files, settings, outputs)?,
+        "f64" => run::<Float>(files, settings, outputs)?,
         _ => anyhow::bail!(usage),
     };
     minutely_experiments::say(format_args!("{} records", status.ledger.counts.counted))?;

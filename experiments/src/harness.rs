@@ -1,4 +1,4 @@
-//! The heart with small hands: a clock, files as a log, and sinks that take everything at once.
+//! The core with the least around it: a clock, files as a log, and sinks that take everything at once.
 
 use crate::lines::Lines;
 use crate::store::Store;
@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What worker 0 is given.
-pub struct Hands {
+pub struct Outputs {
     /// Receives the rows.
     pub rows: Box<dyn SinkPort + Send>,
     /// What it takes.
@@ -37,22 +37,22 @@ pub struct Hands {
     pub store: Option<Store>,
 }
 
-/// Runs the heart on one worker, to the end of the log or until it is stopped.
+/// Runs the core on one worker, to the end of the log or until it is stopped.
 ///
 /// # Errors
 /// When the run cannot go on.
-pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, hands: Hands) -> anyhow::Result<Status> {
+pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, outputs: Outputs) -> anyhow::Result<Status> {
     #[cfg(target_os = "linux")]
     rustix::thread::disable_transparent_huge_pages(true)?; // as the product
-    let takes = hands.takes;
-    let lead = Mutex::new(Some(hands));
+    let takes = outputs.takes;
+    let lead = Mutex::new(Some(outputs));
     let decoder = Decoder::new(&FieldNames::default()).map_err(|why| anyhow::anyhow!(why.join("; ")))?;
     let communication = timely::CommunicationConfig::Process(1);
     let config = timely::Config { communication, worker: timely::WorkerConfig::default() };
     let guards = timely::execute(config, move |worker| {
         let lead = lead.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let stop = lead.as_ref().map(|hands| Arc::clone(&hands.stop));
-        let store = lead.as_ref().and_then(|hands| hands.store.clone());
+        let stop = lead.as_ref().map(|outputs| Arc::clone(&outputs.stop));
+        let store = lead.as_ref().and_then(|outputs| outputs.store.clone());
         let manifests = store.as_ref().map(|store| store.manifests() as Box<dyn ManifestPort>);
         let state = store.map(|store| Restored {
             head: Arc::new(store.head()),
@@ -72,7 +72,7 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, hands:
             park: Rc::new(minutely_dataflows::park),
             preview_interval: None,
         };
-        let lead = lead.map(|Hands { rows, takes, watch, .. }| LeaderOutputs {
+        let lead = lead.map(|Outputs { rows, takes, watch, .. }| LeaderOutputs {
             outlets: vec![SinkHandle { name: "rows".into(), takes, port: rows, chain: None }],
             letters: Box::new(NoLetters),
             letters_name: "none".into(),
