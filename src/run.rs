@@ -89,10 +89,10 @@ fn run_with<A: Accumulate>(config: Config, clock: SystemClock, open_files: u64) 
     let leads = config.cluster.process == 0;
     let listening = config.http.as_ref().filter(|_| leads).map(http::Place::listen).transpose()?;
     let letters_path = match &left {
-        Some(left) => letters_of(&config.folder, &left.letters, clock.wall())?,
+        Some(left) => letters_of(&config.folder, &left.dead_letters, clock.wall())?,
         None => fresh_letters(&config.folder, clock.wall()),
     };
-    let keep = left.as_ref().map(|left| left.letters.position.unwrap_or(0));
+    let keep = left.as_ref().map(|left| left.dead_letters.position.unwrap_or(0));
     if leads {
         sinks::distinct(&config.sinks)?;
         letters::check_letters(&letters_path, &config.folder, keep)?;
@@ -133,8 +133,8 @@ fn run_with<A: Accumulate>(config: Config, clock: SystemClock, open_files: u64) 
     // What was looked at before may have been another run's until now.
     let (letters_path, keep) = match opened.as_ref().zip(head.as_ref()) {
         Some((opened, head)) => {
-            let position = opened.head.as_ref().map(|head| head.letters.position.unwrap_or(0));
-            (letters_of(&config.folder, &head.letters, clock.wall())?, position)
+            let position = opened.head.as_ref().map(|head| head.dead_letters.position.unwrap_or(0));
+            (letters_of(&config.folder, &head.dead_letters, clock.wall())?, position)
         }
         None => (letters_path, keep),
     };
@@ -257,7 +257,7 @@ fn serve(
             Emit::Final => "final",
         },
         state: config.state.as_ref().map(ToString::to_string),
-        since: head.and_then(|head| head.parts.iter().map(|part| part.line).max().flatten()),
+        since: head.and_then(|head| head.parts.iter().map(|part| part.retired_before).max().flatten()),
         history,
         csv: |about, rows| {
             let mut text = CsvText::new(about.market, about.settings.rule.windowing);
@@ -314,7 +314,7 @@ impl Shared {
             Some(head) => Arc::clone(head),
             None => Arc::new(store::join(place)?),
         };
-        let lines = self.names.iter().map(|name| head.sink(name).and_then(|sink| sink.line)).collect();
+        let lines = self.names.iter().map(|name| head.sink(name).and_then(|sink| sink.stored_before)).collect();
         Ok(Some(Restored { store: Arc::clone(store), head, stored_before: lines }))
     }
 }

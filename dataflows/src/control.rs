@@ -229,10 +229,10 @@ impl Control {
         // At most so many: an object may hold what a later one has anew, or what is forgotten.
         self.ledger.keys = chain.objects().map(|object| object.entries).sum();
         self.ledger.load = self.ledger.keys;
-        self.line = chain.parts.iter().map(|part| part.line).min().flatten();
+        self.line = chain.parts.iter().map(|part| part.retired_before).min().flatten();
         for ((name, _), port) in self.sinks.iter().zip(&mut self.ports) {
             if let Some(left) = chain.sink(name) {
-                (port.line, port.promise, port.position) = (left.line, left.line, left.position);
+                (port.line, port.promise, port.position) = (left.stored_before, left.stored_before, left.position);
             }
         }
         if self.settings.bounded && !chain.finished && chain.instant.is_some() {
@@ -357,7 +357,8 @@ impl Control {
             return Err(Halt::new(HaltKind::Data, why));
         }
         let forgot = self.retired_before > 0;
-        let new = |name: &str| self.chain.as_ref().and_then(|chain| chain.sink(name)?.line).is_none() && forgot;
+        let new =
+            |name: &str| self.chain.as_ref().and_then(|chain| chain.sink(name)?.stored_before).is_none() && forgot;
         match self.sinks.iter().find(|(name, _)| new(name)) {
             Some((name, _)) if !news => {
                 let why = format!(
@@ -572,7 +573,7 @@ impl Control {
         let sinks = self.sinks.iter().zip(&self.ports);
         let sinks = sinks.map(|((name, _), port)| checkpoint::SinkState {
             name: name.clone(),
-            line: port.line,
+            stored_before: port.line,
             position: port.position,
             chain: None, // worker 0 knows
             ..chain.sink(name).cloned().unwrap_or_default()
@@ -591,7 +592,7 @@ impl Control {
             sinks: sinks.chain(absent.cloned()).collect(),
             parts: parts
                 .into_iter()
-                .map(|part| checkpoint::WorkerObjects { objects: part.objects.clone(), line: part.line })
+                .map(|part| checkpoint::WorkerObjects { objects: part.objects.clone(), retired_before: part.line })
                 .collect(),
             ..chain.clone()
         }

@@ -300,7 +300,7 @@ pub enum Task {
         /// Oldest first; all of them were written.
         inputs: Vec<ObjectRef>,
         /// Windows before this are left out.
-        line: Option<WindowStart>,
+        retired_before: Option<WindowStart>,
     },
 }
 

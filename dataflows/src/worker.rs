@@ -73,7 +73,7 @@ pub fn drive<A: Accumulate>(
     let local = Rc::new(WorkerContext::default());
     if let Some(kept) = &job.state {
         restored = kept.load::<A>(worker.index(), worker.peers()).inspect_err(|halt| alarm.raise(halt))?;
-        let line = kept.head.parts.iter().map(|part| part.line).min().flatten();
+        let line = kept.head.parts.iter().map(|part| part.retired_before).min().flatten();
         local.resume(line);
     }
     let job = Rc::new(job);
@@ -376,9 +376,9 @@ impl Chain {
             self.parent = Some(checkpoint::hash(&kept.head.encode()));
         }
         self.unstored.clone_from(&kept.head.unstored);
-        letters.position = kept.head.letters.position;
+        letters.position = kept.head.dead_letters.position;
         for (cut, object) in &self.unstored {
-            let decoded = checkpoint::decode_letters(&kept.store.read(object)?).map_err(|damage| {
+            let decoded = checkpoint::decode_dead_letters(&kept.store.read(object)?).map_err(|damage| {
                 let name = &object.name;
                 let why =
                     format!("the state's object {name} {damage}: restore it from a copy, or begin anew (--job NAME)");
@@ -395,7 +395,7 @@ impl Chain {
         let object = (!letters.is_empty()).then(|| {
             let (name, bytes) = (
                 format!("{:06}-letters-{:08}", manifest.generation, manifest.seq),
-                checkpoint::encode_letters(&letters),
+                checkpoint::encode_dead_letters(&letters),
             );
             self.unstored.push((manifest.epoch, ObjectRef::of(name.clone(), &bytes, letters.len() as u64)));
             (name, bytes)
@@ -404,7 +404,7 @@ impl Chain {
         for (sink, chain) in manifest.sinks.iter_mut().zip(&self.chains) {
             sink.chain = *chain;
         }
-        manifest.letters =
+        manifest.dead_letters =
             checkpoint::SinkState { name: stored.name.clone(), position: stored.position, ..Default::default() };
         manifest.unstored.clone_from(&self.unstored);
         manifest.parent = self.parent.take();

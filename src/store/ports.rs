@@ -137,12 +137,13 @@ impl Objects {
         let writer = Writer::start("state", store, wake, |folder, task, patience| {
             let (name, bytes, entries) = match task {
                 Task::Write { name, draft } => (name, draft.encode(), draft.entries()),
-                Task::Merge { name, inputs, line } => {
+                Task::Merge { name, inputs, retired_before } => {
                     let read = |input| folder.object(input, patience);
                     let inputs = inputs.iter().map(read).collect::<Result<Vec<_>, _>>();
                     let inputs = inputs.map_err(|halt| folder.gone(&name, halt))?;
                     let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
-                    let merged = merge(&inputs, line).and_then(|bytes| Ok((Object::open(&bytes)?.entries(), bytes)));
+                    let merged =
+                        merge(&inputs, retired_before).and_then(|bytes| Ok((Object::open(&bytes)?.entries(), bytes)));
                     let (entries, bytes) = merged
                         .map_err(|damage| Halt::new(HaltKind::Data, format!("objects of the state: {damage}")))?;
                     (name, bytes, entries)

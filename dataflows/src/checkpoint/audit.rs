@@ -1,7 +1,7 @@
 //! A state, read again and counted anew: what `minutely state check` tells. Pure; who fetches the bytes is `src/state/`.
 
 use super::damage::Damage;
-use super::dead_letters::decode_letters;
+use super::dead_letters::decode_dead_letters;
 use super::manifest::Manifest;
 use super::object::Object;
 use super::object_ref::ObjectRef;
@@ -40,7 +40,7 @@ impl Audit {
         object.check(bytes)?;
         let of_letters = manifest.unstored.iter().any(|(_, letters)| letters.name == object.name);
         let (entries, count) = if of_letters {
-            (Vec::new(), decode_letters(bytes)?.len() as u64)
+            (Vec::new(), decode_dead_letters(bytes)?.len() as u64)
         } else {
             let opened = Object::open(bytes)?;
             let entries = match manifest.semantics.get("--metrics").map(String::as_str) {
@@ -64,7 +64,7 @@ impl Audit {
             let mut newest = HashMap::new();
             let entries = part.objects.iter().filter_map(|object| self.0.get(&object.name));
             for (window, symbol, count) in entries.flatten() {
-                if Some(*window) >= part.line {
+                if Some(*window) >= part.retired_before {
                     newest.insert((*window, symbol.as_str()), *count);
                 }
             }
@@ -119,7 +119,7 @@ mod tests {
     fn the_newest_entries_after_the_line_are_counted_anew() {
         let (a, b) =
             (object("a", &[(0, "A", 1), (60, "A", 2), (60, "B", 3)]), object("b", &[(60, "A", 5), (120, "C", 7)]));
-        let part = WorkerObjects { objects: vec![a.0.clone(), b.0.clone()], line: Some(WindowStart(60)) };
+        let part = WorkerObjects { objects: vec![a.0.clone(), b.0.clone()], retired_before: Some(WindowStart(60)) };
         let manifest = Manifest {
             semantics: [("--metrics".to_owned(), "avg".to_owned())].into(),
             parts: vec![part],

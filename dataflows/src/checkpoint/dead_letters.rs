@@ -17,7 +17,7 @@ type First<N, B, J> = (N, i64, Reason, B, J);
 type More<B, F> = (B, F, Option<u64>);
 
 /// Dead letters of one cut, as bytes.
-pub fn encode_letters(letters: &[DeadLetter]) -> Vec<u8> {
+pub fn encode_dead_letters(letters: &[DeadLetter]) -> Vec<u8> {
     let first: Vec<First<_, _, _>> =
         letters.iter().map(|l| (&l.partition, l.offset, l.reason, &l.raw, &l.judged)).collect();
     let more: Vec<More<_, _>> = letters.iter().map(|l| (&l.key, &l.finding, l.cut_from)).collect();
@@ -29,7 +29,7 @@ pub fn encode_letters(letters: &[DeadLetter]) -> Vec<u8> {
 ///
 /// # Errors
 /// When the bytes are damaged.
-pub fn decode_letters(bytes: &[u8]) -> Result<Vec<DeadLetter>, Damage> {
+pub fn decode_dead_letters(bytes: &[u8]) -> Result<Vec<DeadLetter>, Damage> {
     let broken = || Damage::new("holds no dead letters, or not all of them");
     let bytes = bytes.strip_prefix(MAGIC).ok_or_else(broken)?;
     type Firsts = Vec<First<PartitionName, Option<Vec<u8>>, Option<Judged>>>;
@@ -86,10 +86,10 @@ mod tests {
         let finding = Finding { field: Some("ts".into()), expected: "a number".into(), found: "null".into() };
         let told = DeadLetter { key: Some(vec![254]), finding: Some(finding), cut_from: Some(1 << 40), ..null.clone() };
         let letters = vec![late, null, told];
-        let bytes = encode_letters(&letters);
-        assert_eq!(decode_letters(&bytes).unwrap(), letters);
+        let bytes = encode_dead_letters(&letters);
+        assert_eq!(decode_dead_letters(&bytes).unwrap(), letters);
         for end in 0..bytes.len() {
-            let left = decode_letters(&bytes[..end]);
+            let left = decode_dead_letters(&bytes[..end]);
             assert!(
                 left.is_err() || left.unwrap().iter().all(|l| (&l.key, &l.finding, l.cut_from) == (&None, &None, None))
             );
@@ -102,9 +102,9 @@ mod tests {
         type Old = Vec<(PartitionName, i64, Reason, Option<Vec<u8>>, Option<Judged>)>;
         let old: Old = vec![(PartitionName { log: "t".into(), number: None }, 3, Reason::Json, Some(vec![b'x']), None)];
         let bytes = postcard::to_extend(&old, MAGIC.to_vec()).unwrap();
-        let letters = decode_letters(&bytes).unwrap();
+        let letters = decode_dead_letters(&bytes).unwrap();
         assert_eq!((letters.len(), letters[0].offset, &letters[0].finding, &letters[0].key), (1, 3, &None, &None));
-        let now = encode_letters(&letters);
+        let now = encode_dead_letters(&letters);
         assert_eq!(postcard::from_bytes::<Old>(now.strip_prefix(MAGIC).unwrap()).unwrap(), old);
     }
 }

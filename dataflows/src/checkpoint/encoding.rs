@@ -11,8 +11,8 @@ impl Manifest {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec_pretty(self).expect("memory takes it, and keys are text");
         bytes.push(b'\n');
-        let line = hash(&bytes);
-        bytes.extend_from_slice(line.as_bytes());
+        let last_line = hash(&bytes);
+        bytes.extend_from_slice(last_line.as_bytes());
         bytes.push(b'\n');
         bytes
     }
@@ -23,8 +23,8 @@ impl Manifest {
     /// When the bytes are damaged, or of a newer format.
     pub fn decode(bytes: &[u8]) -> Result<Self, Damage> {
         const LINE: usize = 33;
-        let (body, line) = bytes.split_at_checked(bytes.len().wrapping_sub(LINE)).unwrap_or((bytes, b""));
-        if line.strip_suffix(b"\n") != Some(hash(body).as_bytes()) {
+        let (body, last_line) = bytes.split_at_checked(bytes.len().wrapping_sub(LINE)).unwrap_or((bytes, b""));
+        if last_line.strip_suffix(b"\n") != Some(hash(body).as_bytes()) {
             return Err(Damage::new("its last line is not the hash of the others: it is damaged, or was changed"));
         }
         #[derive(Deserialize)]
@@ -58,7 +58,7 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::{ObjectRef, WorkerObjects};
+    use crate::checkpoint::{ObjectRef, SinkState, WorkerObjects};
     use crate::time::WindowStart;
 
     #[test]
@@ -67,7 +67,10 @@ mod tests {
             format: FORMAT,
             semantics: [("--window".to_owned(), "1m".to_owned())].into(),
             seq: 7,
-            parts: vec![WorkerObjects { objects: vec![ObjectRef::of("a", b"abc", 1)], line: Some(WindowStart(-60)) }],
+            parts: vec![WorkerObjects {
+                objects: vec![ObjectRef::of("a", b"abc", 1)],
+                retired_before: Some(WindowStart(-60)),
+            }],
             ..Manifest::default()
         };
         let bytes = manifest.encode();
@@ -83,5 +86,17 @@ mod tests {
         let newer = Manifest { format: FORMAT + 1, ..manifest }.encode();
         assert!(Manifest::decode(&newer).unwrap_err().to_string().contains("format 2"));
         assert!(ObjectRef::of("a", b"abc", 1).check(b"abd").is_err());
+    }
+
+    /// Fields are named by the glossary here, and as format 1 has them on disk.
+    #[test]
+    fn names_on_disk_are_those_of_format_1() {
+        let sink = SinkState { name: "csv:a".into(), stored_before: Some(WindowStart(60)), ..SinkState::default() };
+        let part = WorkerObjects { objects: Vec::new(), retired_before: Some(WindowStart(120)) };
+        let manifest = Manifest { parts: vec![part], sinks: vec![sink], ..Manifest::default() };
+        let bytes = manifest.encode();
+        let json: serde_json::Value = serde_json::from_slice(&bytes[..bytes.len() - 33]).unwrap();
+        assert_eq!((&json["parts"][0]["line"], &json["sinks"][0]["line"]), (&120.into(), &60.into()));
+        assert!(json["letters"]["name"].is_string());
     }
 }

@@ -14,8 +14,9 @@ use std::collections::BTreeMap;
 pub struct WorkerObjects {
     /// Its objects, oldest first.
     pub objects: Vec<ObjectRef>,
-    /// It has forgotten windows before this.
-    pub line: Option<WindowStart>,
+    /// Windows before this are retired here: entries for them count no more.
+    #[serde(rename = "line")]
+    pub retired_before: Option<WindowStart>,
 }
 
 /// A partition as it was left.
@@ -39,7 +40,8 @@ pub struct SinkState {
     /// What it is called.
     pub name: String,
     /// It has stored every window before this.
-    pub line: Option<WindowStart>,
+    #[serde(rename = "line")]
+    pub stored_before: Option<WindowStart>,
     /// How long its file was then, in bytes, or which version its database had.
     pub position: Option<u64>,
     /// The chain that its rows carry, where they have versions.
@@ -108,8 +110,9 @@ pub struct Manifest {
     pub parts: Vec<WorkerObjects>,
     /// The sinks.
     pub sinks: Vec<SinkState>,
-    /// The file of dead letters.
-    pub letters: SinkState,
+    /// The place for dead letters.
+    #[serde(rename = "letters")]
+    pub dead_letters: SinkState,
     /// Dead letters that are not stored yet, by cut.
     pub unstored: Vec<(Epoch, ObjectRef)>,
     /// Every changed log that was accepted, oldest first: results are not a function of one log since (R10).

@@ -25,10 +25,10 @@ mod valid;
 
 pub use audit::{Audit, WindowTotals};
 pub use damage::{Damage, FORMAT, hash};
-pub use dead_letters::{decode_letters, encode_letters};
+pub use dead_letters::{decode_dead_letters, encode_dead_letters};
 pub use manifest::{Manifest, Override, PartitionSnapshot, SinkState, WorkerObjects};
 pub use object::{Object, ObjectBuilder, merge};
 pub use object_ref::ObjectRef;
 pub use publish::{PublishStep, StoreReply};
-pub use same_log::{Resumed, go_on, places};
+pub use same_log::{Resumed, probe_targets, resume};
 pub use sinks::SinksOfRun;

@@ -94,9 +94,9 @@ impl ObjectBuilder {
         self.entries.push(Drafted { window, symbol: from, acc: middle, end: self.bytes.len() });
     }
 
-    /// Leaves out windows before `line`.
-    pub fn forget(&mut self, line: Option<WindowStart>) {
-        self.entries.retain(|entry| Some(entry.window) >= line);
+    /// Leaves out windows before this.
+    pub fn retire_before(&mut self, first_held: Option<WindowStart>) {
+        self.entries.retain(|entry| Some(entry.window) >= first_held);
     }
 
     /// Is there nothing in it?
@@ -217,11 +217,11 @@ impl<'a> Object<'a> {
 }
 
 /// One object for several of one worker, oldest first: the newest entry of each window of a series that does not begin
-/// before `line`.
+/// before `retired_before`.
 ///
 /// # Errors
 /// When one of them is damaged.
-pub fn merge(inputs: &[&[u8]], line: Option<WindowStart>) -> Result<Vec<u8>, Damage> {
+pub fn merge(inputs: &[&[u8]], retired_before: Option<WindowStart>) -> Result<Vec<u8>, Damage> {
     let objects = inputs.iter().map(|bytes| Object::open(bytes)).collect::<Result<Vec<_>, _>>()?;
     let mut writer = Writer::new();
     for shard in 0..crate::shards::SHARDS {
@@ -230,7 +230,7 @@ pub fn merge(inputs: &[&[u8]], line: Option<WindowStart>) -> Result<Vec<u8>, Dam
             object.read(
                 |s| s == shard,
                 |(window, symbol, acc)| {
-                    if Some(window) >= line {
+                    if Some(window) >= retired_before {
                         newest.insert((window, symbol), acc);
                     }
                 },
@@ -289,12 +289,12 @@ mod tests {
         for (window, symbol) in [(60, "B"), (0, "A"), (120, "é"), (60, "A")] {
             draft.push(WindowStart(window), symbol, &(window.unsigned_abs() + 1));
         }
-        draft.forget(Some(WindowStart(60)));
+        draft.retire_before(Some(WindowStart(60)));
         assert_eq!(draft.entries(), 3);
         let kept = [((60, "A"), 61), ((60, "B"), 61), ((120, "é"), 121)];
         let kept = kept.map(|((window, symbol), acc)| ((WindowStart(window), symbol.to_owned()), acc));
         assert_eq!(entries(&draft.encode(), |_| true), kept.into());
-        draft.forget(Some(WindowStart(180)));
+        draft.retire_before(Some(WindowStart(180)));
         assert!(draft.is_empty());
     }
 

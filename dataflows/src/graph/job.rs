@@ -68,7 +68,7 @@ impl Restored {
                 let object = Object::open(&bytes).map_err(|e| damaged(&reference.name, &e))?;
                 let mut broken = None;
                 let read = object.read(mine, |(window, symbol, acc)| {
-                    if Some(window) >= part.line {
+                    if Some(window) >= part.retired_before {
                         match postcard::from_bytes::<A>(acc) {
                             Ok(acc) => drop(windows.insert((window, Box::<str>::from(symbol)), acc)),
                             Err(e) => broken = Some(e),

@@ -78,7 +78,7 @@ fn live(
             (index == 0).then(|| lead(seed, &settings, &head, &disk, &sinks, total, &world.clock, &done, &shown));
         let (baton_too, clock) = (Arc::clone(&baton), world.clock.clone());
         let rng = std::cell::RefCell::new(fastrand::Rng::with_seed(seed.wrapping_add(index as u64)));
-        let lines = sinks.iter().map(|n| head.sink(SINKS[*n]).and_then(|sink| sink.line)).collect();
+        let lines = sinks.iter().map(|n| head.sink(SINKS[*n]).and_then(|sink| sink.stored_before)).collect();
         let store = Arc::new(Store::new(&disk, seed.wrapping_add(7 + index as u64)));
         let (stop, rests, crash, disk) = (Arc::clone(&done), Arc::clone(&rests), Arc::clone(&bell), Arc::clone(&disk));
         let job = Job {

@@ -110,9 +110,9 @@ impl<A: Accumulate> Snapshot<A> {
         let mut tally = self.context.tally.borrow_mut();
         self.arrived += take_through(&mut tally.arrived, end.epoch);
         self.retired += take_through(&mut tally.retired, end.epoch);
-        let (line, forgotten) = (tally.retired_before, tally.retired_records);
+        let (retired_before, forgotten) = (tally.retired_before, tally.retired_records);
         drop(tally);
-        draft.forget(line);
+        draft.retire_before(retired_before);
         let writes = !draft.is_empty();
         if let (true, Some(objects)) = (writes, &mut self.objects) {
             objects.write(draft);
@@ -120,7 +120,18 @@ impl<A: Accumulate> Snapshot<A> {
         let (keys, load) = (self.context.series.borrow().keys(), self.context.series.borrow().load());
         let (arrived, retired, worker) = (self.arrived, self.retired, self.worker);
         let objects = Vec::new();
-        let part = CutPart { cut: end.epoch, worker, arrived, retired, keys, load, traced, objects, line, forgotten };
+        let part = CutPart {
+            cut: end.epoch,
+            worker,
+            arrived,
+            retired,
+            keys,
+            load,
+            traced,
+            objects,
+            line: retired_before,
+            forgotten,
+        };
         self.waiting.push_back((part, writes));
     }
 

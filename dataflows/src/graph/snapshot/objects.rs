@@ -106,7 +106,7 @@ impl LiveObjects {
         };
         let name = self.name();
         let objects = self.live[from..from + inputs].iter().map(|(object, _)| object.clone()).collect();
-        self.port.begin(Task::Merge { name, inputs: objects, line: retired_before });
+        self.port.begin(Task::Merge { name, inputs: objects, retired_before });
         self.pending.push_back(PendingTask::Merge { from, inputs, level });
     }
 }
