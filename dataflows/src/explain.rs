@@ -8,7 +8,7 @@ use crate::record::{PartitionName, Reason};
 use crate::time::EventTime;
 use std::fmt;
 
-/// So many valid records, and all of them of an implausible time, are a suspicion while a run goes on.
+/// While a run is not over, this many valid records, all of an implausible time, are a suspicion.
 const SUSPICIOUS: i64 = 1000;
 
 /// Rejected records of all partitions that have a reason and a field in common.

@@ -145,7 +145,7 @@ pub const MAX_SYMBOL_BYTES: usize = 1024;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Finding {
     /// Which configured field: its name or pointer, or `@key`; a pointer's beginning where it leads through something that
-    /// is not an object. None: the record as a whole.
+    /// is not an object. `None`: the record as a whole.
     pub field: Option<String>,
     /// What should be there.
     pub expected: Cow<'static, str>,

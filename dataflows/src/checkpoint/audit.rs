@@ -1,4 +1,4 @@
-//! A state, read again and counted anew: what `minutely state check` tells. Pure; who fetches the bytes is `src/state/`.
+//! A state, read again and counted again: what `minutely state check` does. Pure; `src/store/` fetches the bytes.
 
 use super::damage::Damage;
 use super::dead_letters::decode_dead_letters;
@@ -139,11 +139,11 @@ mod tests {
         let mut nothing = acc(1);
         nothing.plus_equals(&nothing.retraction());
         let zero = Object::encode(&[(WindowStart(0), "A", nothing)]);
-        assert!(wrong(&zero, 1).contains("entry of A"));
+        assert!(wrong(&zero, 1).contains("entry for A"));
         let other = Object::encode(&[(WindowStart(0), "A", 7_u8)]);
-        assert!(wrong(&other, 1).contains("entry of A"));
+        assert!(wrong(&other, 1).contains("entry for A"));
         let twice = Object::encode(&[(WindowStart(0), "A", acc(1)), (WindowStart(0), "A", acc(2))]);
         assert!(wrong(&twice, 2).contains("ascend"));
-        assert!(wrong(b"minutely", 0).contains("no object"));
+        assert!(wrong(b"minutely", 0).contains("not a checkpoint object"));
     }
 }

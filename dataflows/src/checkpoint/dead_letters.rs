@@ -25,7 +25,7 @@ pub fn encode_dead_letters(letters: &[DeadLetter]) -> Vec<u8> {
     postcard::to_extend(&more, bytes).expect("memory takes it")
 }
 
-/// And back.
+/// From bytes.
 ///
 /// # Errors
 /// When the bytes are damaged.

@@ -7,7 +7,7 @@ use crate::mutants::{self, Mutant};
 use serde::Deserialize;
 
 impl Manifest {
-    /// Its bytes.
+    /// As bytes: JSON, and a last line with its hash.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec_pretty(self).expect("memory takes it, and keys are text");
         bytes.push(b'\n');
@@ -17,7 +17,7 @@ impl Manifest {
         bytes
     }
 
-    /// And back.
+    /// From bytes.
     ///
     /// # Errors
     /// When the bytes are damaged, or of a newer format.
@@ -41,7 +41,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The one that a run publishes before anything else: all the same, of the next generation. (Its sinks are the run's by
+    /// The manifest that a run publishes before anything else: this one, of the next generation. (Its sinks are the run's by
     /// then: [`Manifest::sinks_of_run`].) `run` is a name that no other run has.
     #[must_use]
     pub fn restarted(&self, run: &str) -> Self {

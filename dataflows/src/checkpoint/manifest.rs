@@ -9,7 +9,7 @@ use crate::time::{Epoch, EventTime, NextOffset, WindowStart};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What one worker has contributed.
+/// What one worker's windows are restored from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerObjects {
     /// Its objects, oldest first.
@@ -19,22 +19,22 @@ pub struct WorkerObjects {
     pub retired_before: Option<WindowStart>,
 }
 
-/// A partition as it was left.
+/// A partition as of the cut.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionSnapshot {
     /// As its source found it.
     pub found: Discovered,
-    /// What its reader reported; none before its first report.
+    /// What its reader reported; `None` before its first report.
     pub state: Option<PartitionState>,
     /// W when it was admitted.
     pub floor: Option<EventTime>,
     /// Windows that begin at or after this lack nothing of what it held before it was first read (R13), whatever its
-    /// records say; none: nothing is known, or a changed log was accepted.
+    /// records say; `None` when nothing is known, or a changed log was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub complete_from: Option<EventTime>,
 }
 
-/// A sink, or the place for dead letters, as it was left.
+/// A sink, or the place for dead letters, as of the commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SinkState {
     /// What it is called.
@@ -46,21 +46,21 @@ pub struct SinkState {
     pub position: Option<u64>,
     /// The chain that its rows carry, where they have versions.
     pub chain: Option<u64>,
-    /// It came to a chain that had begun to forget the windows before this: it may lack them.
+    /// It was added when windows before this were retired already: it may lack them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<WindowStart>,
-    /// Windows, from and to, that were forgotten by runs without it: it may lack them.
+    /// Windows, from and to, that were retired in runs without it: it may lack them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<(WindowStart, WindowStart)>,
-    /// The newest run is without it, and it lacks what is forgotten from here on.
+    /// The newest run is without it: it lacks what is retired from here on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_out: Option<WindowStart>,
 }
 
-/// A log that had changed, and was gone on with all the same. Restored for ever.
+/// A changed log that was accepted (`--accept-changed-log`). Kept in every later manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
-    /// Which partition.
+    /// The partition's name.
     pub partition: String,
     /// What had changed.
     pub what: String,
@@ -72,7 +72,7 @@ pub struct Override {
     pub seq: u64,
 }
 
-/// See the module.
+/// What the state is after a commit.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// [`FORMAT`].
@@ -92,17 +92,17 @@ pub struct Manifest {
     pub epoch: Epoch,
     /// What rows said of their windows.
     pub marks: Marks,
-    /// What `--start` said when the chain began; none: nobody wrote it down.
+    /// What `--start` said when the chain began; `None` in chains of versions that did not write it down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<String>,
     /// The instant that a bounded run's verdicts refer to (R7).
     pub instant: Option<EventTime>,
     /// A bounded run had come to its end.
     pub finished: bool,
-    /// A partition has grown since a bounded run came to its end: the log goes on.
+    /// A partition has grown since a bounded run came to its end: the log continues.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub grows: bool,
-    /// Records in windows that were forgotten.
+    /// Records in windows that were retired, since the chain began.
     pub retired: i64,
     /// All partitions, in the order of their admission.
     pub partitions: Vec<PartitionSnapshot>,
@@ -126,7 +126,7 @@ impl Manifest {
         self.parts.iter().flat_map(|part| &part.objects).chain(self.unstored.iter().map(|(_, object)| object))
     }
 
-    /// Of a chain that nobody has begun.
+    /// Of a chain without any manifest yet.
     pub fn fresh(semantics: BTreeMap<String, String>) -> Self {
         Manifest { format: FORMAT, semantics, ..Manifest::default() }
     }

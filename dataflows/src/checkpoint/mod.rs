@@ -1,5 +1,5 @@
 //! What a checkpoint is made of, as bytes (section 3): objects with the windows that changed, and manifests that say
-//! which objects make up the state. Pure: who writes and reads them is `src/store/`.
+//! which objects make up the state. Pure: `src/store/` writes and reads them.
 //!
 //! ```text
 //!   worker 0 ── object, object, merged object ─┐
@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Of two entries for one window of a series the one in the later object counts; entries of windows before the worker's
-//! line count no more. Every object and every manifest carries the hash of what it holds, so damage is found when it is
-//! read. What it does not promise: that a hash of 128 bits withstands somebody who wants to deceive.
+//! `retired_before` count no more. Every object and every manifest carries the hash of what it holds, so damage is found when it is
+//! read. What it does not promise: that a hash of 128 bits withstands a forger.
 
 mod audit;
 mod damage;

@@ -28,7 +28,7 @@ struct Section {
 /// (window, symbol, accumulation).
 type Entry<'a> = (WindowStart, &'a str, &'a [u8]);
 
-/// An object that is being made, or that was read back.
+/// An object that was read back.
 pub struct Object<'a> {
     bytes: &'a [u8],
     index: Vec<Section>,
@@ -85,7 +85,7 @@ struct Drafted {
 }
 
 impl ObjectBuilder {
-    /// One more.
+    /// Adds an entry.
     pub fn push<A: Serialize>(&mut self, window: WindowStart, symbol: &str, acc: &A) {
         let from = self.bytes.len();
         self.bytes.extend_from_slice(symbol.as_bytes());
@@ -136,9 +136,9 @@ impl<'a> Object<'a> {
     /// Opens one.
     ///
     /// # Errors
-    /// When the bytes are none.
+    /// When the bytes are not one.
     pub fn open(bytes: &'a [u8]) -> Result<Self, Damage> {
-        let broken = || Damage::new("is no object of a checkpoint, or not whole");
+        let broken = || Damage::new("is not a checkpoint object, or is truncated");
         if !bytes.starts_with(MAGIC) {
             return Err(broken());
         }
@@ -205,7 +205,7 @@ impl<'a> Object<'a> {
                 },
             )?;
             if let Some(symbol) = wrong {
-                return Err(Damage::new(format!("has an entry of {symbol} that is none, or in the wrong place")));
+                return Err(Damage::new(format!("has an invalid or misplaced entry for {symbol}")));
             }
             let taken = &found[first..];
             if !taken.iter().zip(&taken[1..]).all(|(a, b)| (a.0, a.1) < (b.0, b.1)) {

@@ -2,14 +2,14 @@
 //!
 //! | the log | so |
 //! |---|---|
-//! | has another id | it was made anew: halt |
+//! | has another id | it was deleted and created again: halt |
 //! | ends before the next offset | it was cut off: halt |
 //! | begins after the next offset | records are lost that were never read: halt |
 //! | has another record where the last one read was | what was read is not what is there: halt |
 //! | has no record there, and the rest is right | retention took what was read already: a warning |
 //!
-//! A person may accept a changed log. Then a run goes on where the log is now, and the manifest says so for ever. What
-//! that means for results: sums keep what was read of the old log. The first equation of R11 goes on to hold: lost
+//! An operator may accept a changed log. Then a run resumes where the log is now, and every later manifest says so. What
+//! that means for results: sums keep what was read of the old log. The first equation of R11 still holds: lost
 //! offsets are gaps, and where offsets go back the start goes back as far. W, H and floors stay: records of the new log
 //! that are older than the lateness allows are late, and listed. As at a start above 0 (R13), rows say `partial` until
 //! the partition's first valid record since, and for windows that begin before its window's end + lateness; rows that are
@@ -21,23 +21,23 @@ use crate::partition::PartitionState;
 use crate::record::{LastRecord, PartitionName};
 use crate::time::NextOffset;
 
-/// A manifest to go on from, and what people should know.
+/// A manifest to resume from, and warnings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resumed {
-    /// As it was, or with what was accepted.
+    /// The newest manifest, with the changes of the log that were accepted.
     pub head: Manifest,
-    /// One line each.
+    /// A line each, for people.
     pub warnings: Vec<String>,
 }
 
-/// What a source is to recall: every partition that was read, with its last record.
+/// What a source is to probe: every partition of the manifest, with the last record read of it.
 pub fn probe_targets(head: &Manifest) -> Vec<(PartitionName, Option<LastRecord>)> {
     let last = |state: &Option<PartitionState>| state.as_ref().and_then(|state| state.last);
     head.partitions.iter().map(|snapshot| (snapshot.found.name.clone(), last(&snapshot.state))).collect()
 }
 
-/// Goes on from `head`, or says why not. `probes`: what the source says of [`probe_targets`], in their order; `accept`: go on
-/// where a changed log is now.
+/// Decides whether a run may resume from `head`. `probes`: what the source says of [`probe_targets`], in their order; `accept`:
+/// resume where a changed log is now.
 ///
 /// # Errors
 /// 65, with all changes and what to do.

@@ -1,26 +1,26 @@
-//! What a state knows of its sinks: which windows each has been given, those of runs that left it out included.
+//! What a state knows of its sinks: which windows each has stored or lacks, over all runs, those without it included.
 //!
 //! ```text
-//!   a sink of the run before ── given again ─────────────────────────> goes on
-//!     └─ left out ── windows are held that it lacks ── no ─> remembered: it lacks what is forgotten meanwhile
-//!                                └─ yes ─> halt, unless it is forgotten on purpose (--forget-sink)
+//!   a sink of an earlier run ── given again ─────────────────────────> continues
+//!     └─ left out ── windows are held that it lacks ── no ─> recorded: it lacks what is retired meanwhile
+//!                                └─ yes ─> halt, unless --forget-sink names it
 //!   a new sink ──> has windows from where the state still holds them
 //! ```
 //!
-//! A window is forgotten once every sink *of the run* has its final row. So a sink that a run leaves out while windows are held
-//! would lack them for ever, and nobody would know: that is refused. It does not promise that a sink still has what it once stored.
+//! A window is retired once every sink *of the run* has its final row. So a sink that a run leaves out while windows are held
+//! would lack them for ever, without a trace: that is refused. It does not promise that a sink still has what it once stored.
 
 use super::manifest::{Manifest, SinkState};
 use crate::edge::{Halt, HaltKind};
 use crate::mutants::{self, Mutant};
 use crate::time::WindowStart;
 
-/// The sinks of a state as a run begins, and what people should know of them.
+/// The sinks of a state as a run begins, and warnings about them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SinksOfRun {
     /// Those of the run, and those that it leaves out.
     pub sinks: Vec<SinkState>,
-    /// One line each.
+    /// A line each, for people.
     pub warnings: Vec<String>,
 }
 
@@ -127,7 +127,7 @@ mod tests {
     use crate::time::{EventTime, Monotonic, NextOffset, SECOND};
     use std::collections::BTreeMap;
 
-    /// With these sinks, all windows before `line` forgotten, and so many records in windows held.
+    /// With these sinks, all windows before `line` retired, and this many records in windows held.
     fn head(sinks: &[&str], line: Option<i64>, held: i64) -> Manifest {
         let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), false, Monotonic(0));
         for offset in 0..held {

@@ -1,5 +1,5 @@
-//! Can a manifest be gone on from? Its hash says that it is as it was written, not who wrote it: every number that a run would
-//! count on with, or index by, is looked at before anything is done with it.
+//! Can a run resume from a manifest? Its hash says that it is as it was written, not who wrote it: every number that a run would
+//! calculate with, or index by, is checked before anything is done with it.
 
 use super::damage::Damage;
 use super::manifest::{Manifest, SinkState};
@@ -16,7 +16,7 @@ const MOST_GENERATIONS: u64 = 1 << 24;
 /// Workers of a run.
 const MOST_PARTS: usize = 256;
 
-/// Looks at all of it.
+/// Checks all of it.
 ///
 /// # Errors
 /// The first thing that no run would have written.

@@ -1,7 +1,7 @@
-//! The plain path: nearly every record's event, straight from its bytes. It only says yes.
+//! The plain path: nearly every record's event, straight from its bytes. It never rejects.
 //!
 //! PlainDecoder is a flat object in UTF-8 with strings without escapes, in which the symbol is of ASCII and the configured
-//! numbers have no exponent and at most 18 digits. Of anything else, right or wrong, nothing is said here: it goes to
+//! numbers have no exponent and at most 18 digits. Anything else, right or wrong, goes to
 //! serde_json, and is decoded or gets its reason there. So this path can be wrong in one way only, by an event that
 //! serde_json would not give, and a test looks for that.
 
@@ -11,7 +11,7 @@ use crate::record::{MAX_SYMBOL_BYTES, Record};
 use crate::time::EventTime;
 use std::borrow::Cow;
 
-/// What is looked for, at the top of a record.
+/// Decodes plain records: the fields at the top of an object.
 #[derive(Clone, Debug)]
 pub(super) struct PlainDecoder {
     /// Names of fields and what they are.
@@ -122,7 +122,7 @@ impl PlainNumber {
     }
 }
 
-/// A place in a text.
+/// A position in a text.
 struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -212,7 +212,7 @@ impl Scanner<'_> {
         (int + fraction <= 18).then_some(PlainNumber { negative, digits, fraction })
     }
 
-    /// Passes a value that nobody asked for.
+    /// Passes a value of a field that is not configured.
     fn skip(&mut self) -> Option<()> {
         let word = match *self.bytes.get(self.at)? {
             b'"' => return self.string().map(drop),

@@ -112,7 +112,7 @@ fn escaped_step(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
-/// The fields as they were written.
+/// The configured fields' values, as they were written.
 #[derive(Default)]
 pub(super) struct FieldTexts<'n, 'a> {
     pub(super) fields: [Option<&'a str>; 4],

@@ -41,7 +41,7 @@ pub(crate) fn build<A: Accumulate>(
 ) -> Handle<Epoch> {
     worker.dataflow_named::<Epoch, _, _>("Minutes", |scope| {
         let sealed = Handle::new();
-        let read::Outputs { updates, reports, clock } = read::read::<A>(scope, Rc::clone(job), Rc::clone(context));
+        let read::ReadOutputs { updates, reports, clock } = read::read::<A>(scope, Rc::clone(job), Rc::clone(context));
         let peers = scope.peers();
         let by_shard = Exchange::new(move |((_, name), _, _): &NamedUpdate<A>| shards::worker_of(name, peers));
         let interned = intern::intern(updates, by_shard, (job.first_epoch, restored), Rc::clone(context));

@@ -1,5 +1,5 @@
-//! One partition's verdicts, on the reader's side (R4, R5, R7, R8, R12, R13): a pure state machine. It is told what was
-//! read, what the log answered and what time it is, and says what counts and how far event time has come.
+//! One partition's verdicts, on the reader's side (R4, R5, R7, R8, R12, R13): a pure state machine. Its inputs are what was
+//! read, what the log answered and the time; its outputs what counts and how far event time has come.
 //!
 //! ```text
 //!   record ── judge ──> counted | late | future          A ── learn ──> ask the log for its end

@@ -10,7 +10,7 @@ pub struct Rule {
     pub windowing: Windowing,
     /// How far ahead of its reference a record may be, in nanoseconds (R7). Default: one minute.
     pub max_future: i64,
-    /// How far behind its reference a record may be, in nanoseconds (R7); none: as far as it likes. Default: none.
+    /// How far behind its reference a record may be, in nanoseconds (R7); `None`: without a limit. Default: `None`.
     pub max_past: Option<i64>,
     /// How far past W a partition is read on, in nanoseconds of event time (R12). Default: 60 minutes.
     pub max_ahead: i64,

@@ -32,12 +32,12 @@ pub struct PartitionState {
     /// Nanoseconds since its last valid record, or since its start.
     pub silence: i64,
     /// Windows that begin before this may lack records (R13): set once, by the first valid record or, where the log
-    /// has not ended, the first raised floor; none while neither came, when every window may lack some. [`UNKNOWN`], that
-    /// is no window, for a partition that is read from offset 0. Set anew where a changed log was accepted.
+    /// has not ended, the first raised floor; `None` while neither came, when every window may lack some. [`UNKNOWN`], that
+    /// is no window, for a partition that is read from offset 0. Set again after a changed log was accepted.
     pub partial_before: Option<EventTime>,
     /// The first equation of R11.
     pub counts: Counts,
-    /// The last record read, where the source tells.
+    /// The last record read; `None` where the source does not say.
     #[serde(default)]
     pub last: Option<LastRecord>,
     /// The rejected records by reason and field. Fewer than `counts.rejected` where an older version counted, too.

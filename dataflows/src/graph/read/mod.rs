@@ -2,8 +2,8 @@
 //! ticks.
 //!
 //! ```text
-//!   decisions ──> admit, end an epoch, follow ──┐
-//!   logs ──────> Reader ──> EpochTable ─────────┴──> updates, reports; the clock's frontier is the epoch in progress
+//!   decisions ──> admit, end an epoch, follow ────────┐
+//!   logs ──────> WorkerReader ──> EpochTable ─────────┴──> updates, reports; the clock's frontier is the epoch in progress
 //! ```
 //!
 //! Output under an epoch: one update per window and series, and to worker 0 the partitions' states and dead letters.
@@ -23,7 +23,7 @@ use crate::acc::Accumulate;
 use crate::edge::{Halt, Wake};
 use crate::protocol::{Decision, End};
 use crate::time::{Epoch, Monotonic};
-use reader::Reader;
+use reader::WorkerReader;
 use std::rc::Rc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::operators::Capability;
@@ -33,7 +33,7 @@ use timely::dataflow::{Scope, StreamVec};
 use timely::scheduling::Activator;
 
 /// The streams of [`read`].
-pub(super) struct Outputs<'scope, A> {
+pub(super) struct ReadOutputs<'scope, A> {
     /// Sums by window and series name.
     pub(super) updates: StreamVec<'scope, Epoch, NamedUpdate<A>>,
     /// For worker 0.
@@ -50,7 +50,7 @@ pub(super) fn read<'scope, A: Accumulate>(
     scope: Scope<'scope, Epoch>,
     job: Rc<Job>,
     context: Rc<WorkerContext>,
-) -> Outputs<'scope, A> {
+) -> ReadOutputs<'scope, A> {
     let mut builder = OperatorBuilder::new("Read".to_owned(), scope);
     let (updates_out, updates) = builder.new_output::<Vec<NamedUpdate<A>>>();
     let (reports_out, reports) = builder.new_output::<Vec<Report>>();
@@ -61,7 +61,7 @@ pub(super) fn read<'scope, A: Accumulate>(
     context.reader.borrow_mut().replace(scope.activator_for(Rc::clone(&address)));
     let (index, peers) = (scope.index(), scope.peers());
     let mut operator = ReadOperator {
-        reader: Reader::<A>::new(Rc::clone(&job), peers),
+        reader: WorkerReader::<A>::new(Rc::clone(&job), peers),
         activator: scope.activator_for(Rc::clone(&address)),
         wake: wake_for(&scope, &address),
         job,
@@ -74,13 +74,13 @@ pub(super) fn read<'scope, A: Accumulate>(
         operator.caps = Some(caps.into_iter().map(|cap| cap.delayed(&operator.job.first_epoch)).collect());
         move |_| operator.activate(&mut updates_out.activate(), &mut reports_out.activate())
     });
-    Outputs { updates, reports, clock }
+    ReadOutputs { updates, reports, clock }
 }
 
 struct ReadOperator<A> {
     job: Rc<Job>,
     context: Rc<WorkerContext>,
-    reader: Reader<A>,
+    reader: WorkerReader<A>,
     /// Of updates, reports and the clock, for the epoch in progress; absent once the run is over.
     caps: Option<Vec<Capability<Epoch>>>,
     activator: Activator,
@@ -134,7 +134,7 @@ impl<A: Accumulate> ReadOperator<A> {
         Ok(())
     }
 
-    /// Sends what the epoch added up to, and goes on to the next.
+    /// Sends what the epoch added up to, and begins the next.
     fn end_epoch(
         &mut self,
         epoch: Epoch,

@@ -45,7 +45,7 @@ pub(super) struct Notices {
 }
 
 /// One worker's partitions, and the table of the epoch in progress.
-pub(super) struct Reader<A> {
+pub(super) struct WorkerReader<A> {
     job: Rc<Job>,
     decoder: Decoder,
     owned: Vec<OwnedPartition>,
@@ -62,10 +62,10 @@ pub(super) struct Reader<A> {
     last_delays: DelayHistogram,
 }
 
-impl<A: Accumulate> Reader<A> {
+impl<A: Accumulate> WorkerReader<A> {
     /// With no partition yet. `peers`: how many workers there are.
     pub(super) fn new(job: Rc<Job>, peers: usize) -> Self {
-        Reader {
+        WorkerReader {
             decoder: job.decoder.clone(),
             epoch_records: epoch_records(&job.settings, peers),
             job,
