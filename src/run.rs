@@ -19,13 +19,13 @@ use minutely_dataflows::decode::FieldNames;
 use minutely_dataflows::edge::{
     DeadLetterPort, Halt, HaltKind, LogSource, ManifestPort, RowFilter, SinkPort, StateStore, Wake,
 };
-use minutely_dataflows::emitter::SinkHandle;
+use minutely_dataflows::leader::{LeaderOutputs, SinkHandle};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::status::Status;
 use minutely_dataflows::time::first_epoch;
 use minutely_dataflows::watch::Watcher;
-use minutely_dataflows::worker::{Alarm, LeaderOutputs, drive};
+use minutely_dataflows::worker::{Alarm, drive};
 use minutely_dataflows::{Job, Restored};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -426,9 +426,9 @@ fn work<A: Accumulate>(
         chain: sink.chain,
     };
     let lead = LeaderOutputs {
-        outlets: shared.names.iter().zip(hands.sinks).map(outlet).collect(),
-        letters: hands.letters.port as Box<dyn DeadLetterPort>,
-        letters_name,
+        sinks: shared.names.iter().zip(hands.sinks).map(outlet).collect(),
+        dead_letters: hands.letters.port as Box<dyn DeadLetterPort>,
+        dead_letters_name: letters_name,
         manifests: hands.manifests.map(|port| port as Box<dyn ManifestPort>),
         watch: Box::new(move |status| watching.borrow_mut().commit(status)),
         watcher: hands.watcher.map(|watcher| watcher as Box<dyn Watcher>),

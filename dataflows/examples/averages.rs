@@ -16,13 +16,13 @@ use minutely_dataflows::edge::{
     Clock, DeadLetterPort, Discovered, EndAnswer, Halt, LogSource, PartitionReader, RowBatch, RowFilter, SinkPort,
     SinkProgress, Wake,
 };
-use minutely_dataflows::emitter::SinkHandle;
+use minutely_dataflows::leader::{LeaderOutputs, SinkHandle};
 use minutely_dataflows::record::{DeadLetter, PartitionName, Record};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::status::Ledger;
 use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, first_epoch};
-use minutely_dataflows::worker::{Alarm, LeaderOutputs, drive};
+use minutely_dataflows::worker::{Alarm, drive};
 use minutely_dataflows::{Job, park};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -192,9 +192,9 @@ pub(crate) fn run() -> Result<Answers, Halt> {
         // Each final row once.
         let takes = RowFilter { changes: false, partial: true, open_every: 0 };
         let lead = (worker.index() == 0).then(|| LeaderOutputs {
-            outlets: vec![SinkHandle { name: "memory".into(), takes, port: Place::new(&kept), chain: None }],
-            letters: Place::new(&dead),
-            letters_name: "memory".into(),
+            sinks: vec![SinkHandle { name: "memory".into(), takes, port: Place::new(&kept), chain: None }],
+            dead_letters: Place::new(&dead),
+            dead_letters_name: "memory".into(),
             manifests: None,
             watch: Box::new(|_| {}),
             watcher: None,

@@ -58,12 +58,12 @@
 //! use minutely_dataflows::decode::{Decoder, FieldNames};
 //! use minutely_dataflows::edge::{Clock, DeadLetterPort, Discovered, EndAnswer, Halt, LogSource, PartitionReader};
 //! use minutely_dataflows::edge::{RowBatch, RowFilter, SinkPort, SinkProgress, Wake};
-//! use minutely_dataflows::emitter::SinkHandle;
+//! use minutely_dataflows::leader::{LeaderOutputs, SinkHandle};
 //! use minutely_dataflows::record::{DeadLetter, PartitionName, Record};
 //! use minutely_dataflows::row::Row;
 //! use minutely_dataflows::settings::Settings;
 //! use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, first_epoch};
-//! use minutely_dataflows::worker::{Alarm, LeaderOutputs, drive};
+//! use minutely_dataflows::worker::{Alarm, drive};
 //! use minutely_dataflows::{Job, park};
 //! use std::sync::atomic::{AtomicBool, Ordering};
 //! use std::sync::{Arc, Mutex};
@@ -171,9 +171,9 @@
 //!         preview_interval: None,
 //!     };
 //!     let lead = LeaderOutputs {
-//!         outlets: vec![SinkHandle { name: "memory".into(), takes, port: Box::new(Place(kept, None)), chain: None }],
-//!         letters: Box::new(Place(dead, None)),
-//!         letters_name: "memory".into(),
+//!         sinks: vec![SinkHandle { name: "memory".into(), takes, port: Box::new(Place(kept, None)), chain: None }],
+//!         dead_letters: Box::new(Place(dead, None)),
+//!         dead_letters_name: "memory".into(),
 //!         manifests: None,
 //!         watch: Box::new(|_| {}),
 //!         watcher: None,
@@ -199,10 +199,11 @@ pub mod decimal;
 pub mod decode;
 pub mod delivery;
 pub mod edge;
-pub mod emitter;
 pub mod escape;
 pub mod explain;
+pub mod frontier;
 mod graph;
+pub mod leader;
 pub mod marks;
 pub mod mutants;
 pub mod oracle;

@@ -227,7 +227,7 @@ impl Hub {
         if let Some((status, behind)) = queue.status {
             view.status(status, behind, now, wall);
         }
-        let line = |view: &View| view.now.as_ref().and_then(|now| now.status.line);
+        let line = |view: &View| view.now.as_ref().and_then(|now| now.status.retired_before);
         if let Some(marks) = queue.marks.filter(|marks| *marks != view.marks) {
             view.marks = marks;
             events.push(What::Other("marks", status::marks(&marks, line(&view))));

@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, Response, header};
 use minutely_dataflows::partition::DELAY_EDGES_MS;
+use minutely_dataflows::status::SinkStatus;
 use std::fmt::{Display, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -185,10 +186,14 @@ fn sinks(out: &mut Text, server: &Server, now: &Now) {
         }
     };
     #[expect(clippy::cast_precision_loss, reason = "a metric is an f64")]
-    let round = |n: usize, of: fn(&(u64, u64)) -> u64| now.status.rounds.get(n).map(|rounds| of(rounds) as f64);
-    each("minutely_sink_begun_rounds_total", "counter", "Rounds of rows that were begun.", &|n| round(n, |r| r.0));
-    each("minutely_sink_stored_rounds_total", "counter", "Rounds of rows that are stored.", &|n| round(n, |r| r.1));
-    let line = |n: usize| now.status.lines.get(n).copied().flatten().map(|line| seconds(line.0));
+    let round = |n: usize, of: fn(&SinkStatus) -> u64| now.status.sinks.get(n).map(|sink| of(sink) as f64);
+    each("minutely_sink_begun_rounds_total", "counter", "Rounds of rows that were begun.", &|n| {
+        round(n, |sink| sink.begun)
+    });
+    each("minutely_sink_stored_rounds_total", "counter", "Rounds of rows that are stored.", &|n| {
+        round(n, |sink| sink.stored)
+    });
+    let line = |n: usize| now.status.sinks.get(n)?.stored_before.map(|line| seconds(line.0));
     each("minutely_sink_line_seconds", "gauge", "All minutes before this are stored for good, since 1970.", &line);
     let healthy = |n: usize| all.get(n).map(|(_, sink)| if sink.trouble.is_none() { 1.0 } else { 0.0 });
     each("minutely_sink_healthy_bool", "gauge", "0 while the sink has trouble and tries again.", &healthy);

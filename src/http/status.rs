@@ -11,7 +11,7 @@ use minutely_dataflows::explain::{self, Rejected};
 use minutely_dataflows::marks::Marks;
 use minutely_dataflows::partition::{DELAY_EDGES_MS, PartitionState, RejectedBy};
 use minutely_dataflows::record::PartitionName;
-use minutely_dataflows::status::{self, Ledger};
+use minutely_dataflows::status::{self, Ledger, SinkStatus};
 use minutely_dataflows::time::{EventTime, Monotonic, SECOND, WindowStart};
 use serde::Serialize;
 use std::sync::Arc;
@@ -220,8 +220,8 @@ pub(super) fn text(view: &View, about: &About, started: EventTime) -> String {
     concerns.extend((about.partial)(status));
     let sinks_now = (about.sinks_now)();
     let sinks = about.sinks.iter().zip(sinks_now).enumerate().map(|(n, (name, sink))| {
-        let (begun, stored) = status.rounds.get(n).copied().unwrap_or_default();
-        let line = status.lines.get(n).copied().flatten().map(Ms::from);
+        let SinkStatus { begun, stored, stored_before } = status.sinks.get(n).copied().unwrap_or_default();
+        let line = stored_before.map(Ms::from);
         Sink { name, begun, stored, line, trouble: sink.trouble, remark: sink.remark, unwritable: sink.unwritable }
     });
     let checkpoint = status.saved.map(|saved| Checkpoint {
@@ -254,7 +254,7 @@ pub(super) fn text(view: &View, about: &About, started: EventTime) -> String {
         },
         w: known(view.marks.w),
         partial_before: partial_before(&view.marks),
-        line: status.line.map(Ms::from),
+        line: status.retired_before.map(Ms::from),
         records_per_s: now.records_per_s,
         partitions: partitions
             .map(|(n, of)| Partition {

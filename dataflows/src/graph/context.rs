@@ -2,7 +2,7 @@
 
 use super::series::SeriesTable;
 use crate::edge::{Halt, Wake};
-use crate::protocol::{Commit, Decision, End, Round};
+use crate::protocol::{Commit, Decision, End, Round, SinkId};
 use crate::time::{Epoch, WindowStart};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -52,7 +52,7 @@ pub(crate) struct OutboxUpdate {
     pub(crate) commit: Option<Commit>,
     pub(crate) rounds: Vec<Round>,
     /// Chunks that worker 0 has taken from this worker since the start: (sink, count).
-    pub(crate) taken: Vec<(usize, u64)>,
+    pub(crate) taken: Vec<(SinkId, u64)>,
 }
 
 impl WorkerContext {
@@ -72,8 +72,8 @@ impl WorkerContext {
 
     /// Hands a decision to the operators that it concerns.
     pub(crate) fn follow(&self, decision: Decision, worker: usize) {
-        let taken: Vec<_> =
-            decision.taken.iter().filter(|(_, w, _)| *w == worker).map(|(port, _, count)| (*port, *count)).collect();
+        let own = decision.chunks_taken.iter().filter(|(_, of, _)| *of == worker);
+        let taken: Vec<_> = own.map(|(sink, _, count)| (*sink, *count)).collect();
         if decision.commit.is_some() || !decision.rounds.is_empty() || !taken.is_empty() {
             let update = OutboxUpdate { commit: decision.commit, rounds: decision.rounds.clone(), taken };
             self.for_outbox.borrow_mut().push_back(update);
@@ -81,8 +81,8 @@ impl WorkerContext {
         if let Some(end) = decision.end.filter(|end| end.cut) {
             self.for_snapshot.borrow_mut().push_back(end);
         }
-        if decision.line.is_some() {
-            self.retiring_before.set(decision.line);
+        if decision.retired_before.is_some() {
+            self.retiring_before.set(decision.retired_before);
         }
         self.stopped.set(self.stopped.get() || decision.stop);
         self.for_read.borrow_mut().push_back(decision);

@@ -19,7 +19,7 @@ use super::series::SeriesTable;
 use super::windows::{Span, Windows, WindowsPass, each_update};
 use crate::acc::Accumulate;
 use crate::marks::Marks;
-use crate::protocol::{Commit, Round};
+use crate::protocol::{Commit, Round, SinkId};
 use crate::row::Row;
 use crate::time::{Epoch, State, WindowStart};
 use roaring::RoaringBitmap;
@@ -40,7 +40,7 @@ const AHEAD: u64 = 4;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Chunk {
     pub(crate) worker: usize,
-    pub(crate) port: usize,
+    pub(crate) sink: SinkId,
     /// The commit that the rows were read as of.
     pub(crate) seq: u64,
     pub(crate) rows: Vec<Row>,
@@ -126,7 +126,7 @@ impl<A: Accumulate> Outbox<A> {
             self.commit(commit);
         }
         for (sink, taken) in update.taken {
-            self.queues[sink].taken = taken;
+            self.queues[sink.0].taken = taken;
         }
         update.rounds.into_iter().for_each(|round| self.begin(round));
     }
@@ -171,16 +171,16 @@ impl<A: Accumulate> Outbox<A> {
 
     fn begin(&mut self, round: Round) {
         let open_from = self.job.settings.rule.windowing.first_not_closed(self.commit.and_then(|c| c.marks.w));
-        let queue = &mut self.queues[round.port];
+        let queue = &mut self.queues[round.sink.0];
         assert!(queue.sending.is_none(), "rounds of a sink do not overlap");
         let later = if round.with_open { KeySet::default() } else { queue.due.split_off(open_from) };
         queue.sending = Some((std::mem::replace(&mut queue.due, later), None));
     }
 
     /// One chunk of a sink's round, if one is under way and there is room.
-    fn chunk(&mut self, number: usize, worker: usize) -> Option<Chunk> {
+    fn chunk(&mut self, sink: SinkId, worker: usize) -> Option<Chunk> {
         let commit = self.commit?;
-        let queue = &mut self.queues[number];
+        let queue = &mut self.queues[sink.0];
         if queue.sent >= queue.taken + AHEAD {
             return None;
         }
@@ -208,7 +208,7 @@ impl<A: Accumulate> Outbox<A> {
             queue.sending = None;
         }
         queue.sent += 1;
-        Some(Chunk { worker, port: number, seq: commit.seq, rows, last })
+        Some(Chunk { worker, sink, seq: commit.seq, rows, last })
     }
 }
 
@@ -266,8 +266,8 @@ pub(super) fn outbox<'scope, A: Accumulate>(
             }
             let mut session = output.session_with_builder(&held);
             let mut more = false;
-            for number in 0..outbox.queues.len() {
-                if let Some(chunk) = outbox.chunk(number, worker) {
+            for sink in (0..outbox.queues.len()).map(SinkId) {
+                if let Some(chunk) = outbox.chunk(sink, worker) {
                     more |= !chunk.last;
                     session.give(chunk);
                 }

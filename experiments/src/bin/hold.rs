@@ -130,8 +130,7 @@ fn measure<A: Accumulate>(keys: &Keys, cuts: i64, touched: i64) -> anyhow::Resul
     let watch = move |status: &minutely_dataflows::status::Status| {
         let mut seen = watched.lock().unwrap_or_else(PoisonError::into_inner);
         let so_far = allowed.load(Ordering::Acquire);
-        let quiet =
-            status.ledger.counts.counted == so_far && status.rounds.iter().all(|(begun, stored)| begun == stored);
+        let quiet = status.ledger.counts.counted == so_far && status.sinks.iter().all(|sink| sink.begun == sink.stored);
         let seen = &mut *seen;
         match so_far {
             0 => {

@@ -105,10 +105,10 @@ impl<A: Accumulate> WorkerReader<A> {
     /// Goes by this guide from now on, and asks logs for their ends where it says so (R8).
     pub(super) fn follow(&mut self, guide: Guide, now: Monotonic) {
         self.guide = guide;
-        let Some(a) = guide.a else { return };
+        let Some(a) = guide.catch_up_to else { return };
         for owned in &mut self.owned {
             let before = owned.partition.watermark();
-            if owned.partition.learn(a, guide.base, now) {
+            if owned.partition.learn(a, guide.alignment_base, now) {
                 owned.reader.ask_end(guide.urgent);
             }
             self.table.moved |= owned.partition.watermark() != before;
@@ -131,8 +131,10 @@ impl<A: Accumulate> WorkerReader<A> {
 
     fn reads(&self, partition: &Partition) -> bool {
         match self.guide.reading {
-            Reading::All => !partition.paused(self.guide.base),
-            Reading::HoldingBack => !partition.paused(self.guide.base) && partition.watermark() <= self.guide.w,
+            Reading::All => !partition.paused(self.guide.alignment_base),
+            Reading::HoldingBack => {
+                !partition.paused(self.guide.alignment_base) && partition.watermark() <= self.guide.watermark
+            }
             Reading::Nothing => false,
         }
     }
@@ -231,7 +233,7 @@ impl<A: Accumulate> WorkerReader<A> {
 
     /// Partitions as they are now.
     pub(super) fn states(&self, now: Monotonic) -> impl Iterator<Item = PartitionState> {
-        self.owned.iter().map(move |owned| owned.partition.report(self.guide.base, now))
+        self.owned.iter().map(move |owned| owned.partition.report(self.guide.alignment_base, now))
     }
 
     /// What is to be announced of the epoch in progress, and was not yet.

@@ -129,7 +129,7 @@ impl<A: Accumulate> Snapshot<A> {
             load,
             traced,
             objects,
-            line: retired_before,
+            retired_before,
             forgotten,
         };
         self.waiting.push_back((part, writes));
@@ -159,7 +159,7 @@ impl<A: Accumulate> Snapshot<A> {
             let Some((mut part, _)) = self.waiting.pop_front() else { return };
             if let Some(objects) = &mut self.objects {
                 part.objects = objects.refs();
-                objects.merge(part.keys, part.line);
+                objects.merge(part.keys, part.retired_before);
             }
             ready.push(part);
         }

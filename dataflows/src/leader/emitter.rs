@@ -1,7 +1,9 @@
 //! Emitter: on worker 0, merges the workers' rows of a round into (minute, symbol) order and hands them to the sink.
 
+use crate::control::SinkInfo;
 use crate::edge::{Halt, RowBatch, RowFilter, SinkPort, SinkProgress};
 use crate::graph::outbox::Chunk;
+use crate::protocol::SinkFacts;
 use crate::row::Row;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -21,8 +23,15 @@ pub struct SinkHandle {
     pub chain: Option<u64>,
 }
 
+impl SinkHandle {
+    /// What Control knows of it.
+    pub(super) fn info(&self) -> SinkInfo {
+        SinkInfo { name: self.name.clone(), filter: self.takes, chain: self.chain }
+    }
+}
+
 /// The merge of one sink's rounds.
-pub(crate) struct Emitter {
+pub(super) struct Emitter {
     port: Box<dyn SinkPort>,
     workers: Vec<Lane>,
     round: u64,
@@ -43,8 +52,9 @@ pub(crate) struct Emitter {
 struct Lane {
     chunks: VecDeque<(u64, VecDeque<Row>)>,
     last: bool,
+    /// Chunks used up since the start, and how many of them the worker was told of.
     taken: u64,
-    told: u64,
+    announced: u64,
 }
 
 impl Lane {
@@ -58,7 +68,7 @@ impl Lane {
 }
 
 impl Emitter {
-    pub(crate) fn new(port: Box<dyn SinkPort>, workers: usize) -> Self {
+    pub(super) fn new(port: Box<dyn SinkPort>, workers: usize) -> Self {
         let workers = (0..workers).map(|_| Lane::default()).collect();
         Emitter {
             port,
@@ -74,13 +84,13 @@ impl Emitter {
         }
     }
 
-    pub(crate) fn begin(&mut self, round: u64) {
+    pub(super) fn begin(&mut self, round: u64) {
         self.round = round;
         (self.offered, self.complete) = (false, false);
         self.workers.iter_mut().for_each(|lane| lane.last = false);
     }
 
-    pub(crate) fn arrive(&mut self, chunk: Chunk) {
+    pub(super) fn arrive(&mut self, chunk: Chunk) {
         let lane = &mut self.workers[chunk.worker];
         lane.last = chunk.last;
         lane.chunks.push_back((chunk.seq, chunk.rows.into()));
@@ -88,25 +98,20 @@ impl Emitter {
     }
 
     /// What each worker is to be told of its chunks: (worker, taken since the start), if that changed.
-    pub(crate) fn taken(&mut self) -> Vec<(usize, u64)> {
-        let told = |(worker, lane): (usize, &mut Lane)| {
-            (std::mem::replace(&mut lane.told, lane.taken) != lane.taken).then_some((worker, lane.taken))
+    pub(super) fn chunks_taken(&mut self) -> Vec<(usize, u64)> {
+        let changed = |(worker, lane): (usize, &mut Lane)| {
+            (std::mem::replace(&mut lane.announced, lane.taken) != lane.taken).then_some((worker, lane.taken))
         };
-        self.workers.iter_mut().enumerate().filter_map(told).collect()
+        self.workers.iter_mut().enumerate().filter_map(changed).collect()
     }
 
-    /// Merges and offers as far as chunks and room go. The newest stored round.
-    pub(crate) fn pump(&mut self) -> Result<SinkProgress, Halt> {
+    /// Merges and offers as far as chunks and room go. How far the sink is.
+    pub(super) fn pump(&mut self) -> Result<SinkFacts, Halt> {
         while self.clear() && self.fill() {}
         if let Some(stored) = self.port.stored()?.filter(|stored| stored.at >= self.stored.at) {
             self.stored = stored;
         }
-        Ok(self.stored)
-    }
-
-    /// How many batches the sink has taken, since the start.
-    pub(crate) fn batches(&self) -> u64 {
-        self.batches
+        Ok(SinkFacts { stored: self.stored, batches: self.batches })
     }
 
     /// Is there room for another batch?
