@@ -10,7 +10,7 @@ use crate::size;
 use crate::sources::{self, Start};
 use crate::store::StoreUri;
 use crate::uri::shown;
-use minutely_dataflows::decode::{Decoder, Fields, KEY, TimeUnit};
+use minutely_dataflows::decode::{Decoder, FieldNames, KEY, TimeUnit};
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::settings::{AtEnd, Settings};
 use minutely_dataflows::time::{EventTime, Windowing};
@@ -26,7 +26,7 @@ pub(crate) struct Config {
     pub(crate) sinks: Vec<String>,
     /// The job's own folder.
     pub(crate) folder: PathBuf,
-    pub(crate) fields: Fields,
+    pub(crate) fields: FieldNames,
     pub(crate) decoder: Decoder,
     pub(crate) settings: Settings,
     pub(crate) emit: Emit,
@@ -363,10 +363,10 @@ fn start(args: &Args, mistakes: &mut Mistakes) -> Option<Start> {
     }
 }
 
-fn fields(args: &Args, mistakes: &mut Mistakes) -> Option<Fields> {
+fn fields(args: &Args, mistakes: &mut Mistakes) -> Option<FieldNames> {
     use TimeUnit::{Microseconds, Milliseconds, Nanoseconds, Seconds};
     let units = [("s", Seconds), ("ms", Milliseconds), ("us", Microseconds), ("ns", Nanoseconds)];
-    Some(Fields {
+    Some(FieldNames {
         symbol: args.symbol_field.clone(),
         value: args.value_field.clone(),
         time: args.time_field.clone(),

@@ -2,7 +2,7 @@
 
 use crate::clock::SystemClock;
 use crate::fmt::{duration, utc};
-use minutely_dataflows::decode::Fields;
+use minutely_dataflows::decode::FieldNames;
 use minutely_dataflows::edge::LogSource;
 use minutely_dataflows::escape::escaped;
 use minutely_dataflows::explain::{self, Rejected};
@@ -26,7 +26,7 @@ pub(crate) struct ConsoleOptions {
     pub(crate) dead_letters: PathBuf,
     pub(crate) windowing: Windowing,
     /// Where an event's fields are looked for.
-    pub(crate) fields: Fields,
+    pub(crate) fields: FieldNames,
 }
 
 /// Prints a line a second, and each remark once.
@@ -150,12 +150,12 @@ fn rejected(status: &Status) -> Vec<Rejected<'_>> {
     explain::rejected(known(status))
 }
 
-fn suspicion(status: &Status, fields: &Fields, ended: bool) -> Option<String> {
+fn suspicion(status: &Status, fields: &FieldNames, ended: bool) -> Option<String> {
     explain::suspicion(fields.unit, known(status).map(|(_, state)| state), ended)
 }
 
 /// Why every record was rejected, and what to do; `None` where some were not.
-fn nothing_counts(status: &Status, fields: &Fields) -> Option<String> {
+fn nothing_counts(status: &Status, fields: &FieldNames) -> Option<String> {
     let counts = &status.ledger.counts;
     if counts.read == 0 || counts.rejected < counts.read {
         return None;
@@ -291,7 +291,7 @@ mod tests {
         let status = |seconds: [i64; 2]| {
             let partition = |(number, second): (i32, i64)| {
                 let (start, name) = (NextOffset(0), PartitionName { log: "t".into(), number: Some(number) });
-                let mut partition = Partition::new(Rule::default(), 0, start, false, None, Monotonic(0));
+                let mut partition = Partition::new(Rule::default(), 0, start, false, Monotonic(0));
                 let time = EventTime(second * SECOND);
                 partition.judge(0, time, None, time, Monotonic(0));
                 let found = Discovered { name, start, earliest: start, end: None, log_id: None };

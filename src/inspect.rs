@@ -132,7 +132,7 @@ fn text(place: &StoreUri, manifest: &Manifest, age: Option<i64>) -> Result<Strin
     manifest.parts.iter().enumerate().try_for_each(|(number, of)| part(out, number, of))?;
     line!(out, "sinks: {}", manifest.sinks.len())?;
     manifest.sinks.iter().try_for_each(|of| sink(out, of))?;
-    let SinkState { name, position, .. } = &manifest.letters;
+    let SinkState { name, position, .. } = &manifest.dead_letters;
     let letters: u64 = manifest.unstored.iter().map(|(_, object)| object.entries).sum();
     line!(out, "dead letters: {name}, {} bytes; {letters} committed and not stored yet", position.unwrap_or(0))?;
     Ok(text)
@@ -166,14 +166,18 @@ fn partition(out: &mut String, taken: &PartitionSnapshot) -> std::fmt::Result {
 fn part(out: &mut String, number: usize, part: &WorkerObjects) -> std::fmt::Result {
     let (bytes, entries) = part.objects.iter().fold((0, 0), |sum, o| (sum.0 + o.bytes, sum.1 + o.entries));
     let objects = part.objects.len();
-    line!(out, "  {number}: {objects} objects, {bytes} bytes, {entries} entries; holds windows {}", from(part.line))?;
+    line!(
+        out,
+        "  {number}: {objects} objects, {bytes} bytes, {entries} entries; holds windows {}",
+        from(part.retired_before)
+    )?;
     part.objects.iter().try_for_each(|o| line!(out, "    {}: {} bytes, {} entries", o.name, o.bytes, o.entries))
 }
 
 fn sink(out: &mut String, sink: &SinkState) -> std::fmt::Result {
     let at = |window: WindowStart| utc(Some(EventTime(window.0)));
     let since = sink.since.map_or(String::new(), |since| format!(" from {} on", at(since)));
-    let line = match sink.line {
+    let line = match sink.stored_before {
         Some(line) if sink.since.is_none_or(|since| since < line) => {
             format!("has all windows{since}{} before {}", if since.is_empty() { "" } else { " and" }, at(line))
         }

@@ -84,8 +84,8 @@ pub(crate) fn begin(
         }
         None => Manifest::fresh(config.semantics.clone()),
     };
-    let recalled = source.probe(&checkpoint::places(&head))?;
-    let Resumed { head: changed, warnings } = checkpoint::go_on(head.clone(), &recalled, config.accept_changed_log)?;
+    let recalled = source.probe(&checkpoint::probe_targets(&head))?;
+    let Resumed { head: changed, warnings } = checkpoint::resume(head.clone(), &recalled, config.accept_changed_log)?;
     if head.seq > 0 {
         say(&format!("goes on where manifest {} left: {} records read before", head.seq, read(&head)));
     }
@@ -105,9 +105,9 @@ pub(crate) fn begin(
         next.partitions = source.initial_partitions().into_iter().map(taken).collect();
         next.instant = config.settings.bounded.then_some(run_start);
     }
-    if next.letters.name.is_empty() {
+    if next.dead_letters.name.is_empty() {
         let whole = std::path::absolute(letters).unwrap_or_else(|_| letters.to_owned());
-        next.letters.name = whole.to_string_lossy().into_owned();
+        next.dead_letters.name = whole.to_string_lossy().into_owned();
     }
     opened.begin(&next)?;
     Ok(next)

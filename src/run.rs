@@ -16,7 +16,7 @@ use crate::threads::Health;
 use crate::uri::shown;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
 use minutely_dataflows::checkpoint::{self, Manifest};
-use minutely_dataflows::decode::Fields;
+use minutely_dataflows::decode::FieldNames;
 use minutely_dataflows::edge::{
     DeadLetterPort, Halt, HaltKind, LogSource, ManifestPort, RowFilter, SinkPort, StateStore, Wake,
 };
@@ -90,10 +90,10 @@ fn run_with<A: Accumulate>(config: Config, clock: SystemClock, open_files: u64) 
     let leads = config.cluster.process == 0;
     let listening = config.http.as_ref().filter(|_| leads).map(http::ListenAddress::listen).transpose()?;
     let letters_path = match &left {
-        Some(left) => letters_of(&config.folder, &left.letters, clock.wall())?,
+        Some(left) => letters_of(&config.folder, &left.dead_letters, clock.wall())?,
         None => fresh_letters(&config.folder, clock.wall()),
     };
-    let keep = left.as_ref().map(|left| left.letters.position.unwrap_or(0));
+    let keep = left.as_ref().map(|left| left.dead_letters.position.unwrap_or(0));
     if leads {
         sinks::distinct(&config.sinks)?;
         dead_letters::check(&letters_path, &config.folder, keep)?;
@@ -134,8 +134,8 @@ fn run_with<A: Accumulate>(config: Config, clock: SystemClock, open_files: u64) 
     // What was looked at before may have been another run's until now.
     let (letters_path, keep) = match opened.as_ref().zip(head.as_ref()) {
         Some((opened, head)) => {
-            let position = opened.head.as_ref().map(|head| head.letters.position.unwrap_or(0));
-            (letters_of(&config.folder, &head.letters, clock.wall())?, position)
+            let position = opened.head.as_ref().map(|head| head.dead_letters.position.unwrap_or(0));
+            (letters_of(&config.folder, &head.dead_letters, clock.wall())?, position)
         }
         None => (letters_path, keep),
     };
@@ -261,7 +261,7 @@ fn serve(
             Emit::Final => "final",
         },
         state: config.state.as_ref().map(ToString::to_string),
-        since: head.and_then(|head| head.parts.iter().map(|part| part.line).max().flatten()),
+        since: head.and_then(|head| head.parts.iter().map(|part| part.retired_before).max().flatten()),
         history,
         csv: |about, rows| {
             let mut text = CsvText::new(about.market, about.settings.rule.windowing);
@@ -299,7 +299,7 @@ struct Shared {
     /// What sinks are called in the state.
     names: Vec<String>,
     source: Arc<dyn LogSource>,
-    fields: Fields,
+    fields: FieldNames,
     decoder: minutely_dataflows::decode::Decoder,
     bad_is_fatal: bool,
     store: Option<Arc<dyn StateStore>>,
@@ -318,8 +318,8 @@ impl Shared {
             Some(head) => Arc::clone(head),
             None => Arc::new(store::follow(place)?),
         };
-        let lines = self.names.iter().map(|name| head.sink(name).and_then(|sink| sink.line)).collect();
-        Ok(Some(Restored { store: Arc::clone(store), head, lines }))
+        let lines = self.names.iter().map(|name| head.sink(name).and_then(|sink| sink.stored_before)).collect();
+        Ok(Some(Restored { store: Arc::clone(store), head, stored_before: lines }))
     }
 }
 
@@ -408,11 +408,11 @@ fn work<A: Accumulate>(
         clock: Rc::new(clock),
         first_epoch: first_epoch(kept.as_ref().map_or(0, |kept| kept.head.generation)),
         bad_is_fatal: shared.bad_is_fatal,
-        takes: shared.takes.clone(),
+        filters: shared.takes.clone(),
         state: kept,
         stop: Rc::new(move || stop.load(Ordering::Acquire) || readers.iter().any(|health| health.closed())),
-        rest: Rc::new(minutely_dataflows::park),
-        live: shared.live.clone().map(|every| Rc::new(move || every()) as Rc<dyn Fn() -> i64>),
+        park: Rc::new(minutely_dataflows::park),
+        preview_interval: shared.live.clone().map(|every| Rc::new(move || every()) as Rc<dyn Fn() -> i64>),
     };
     let Some(hands) = hands else { return drive::<A>(worker, job, None, alarm).map(drop) };
     leader.is(std::thread::current());

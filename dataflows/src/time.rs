@@ -122,7 +122,7 @@ impl Windowing {
     }
 }
 
-/// A reading of the monotonic clock, in nanoseconds since the process began. Passed in: the heart has no clock.
+/// A reading of the monotonic clock, in nanoseconds since the process began. Passed in: the core has no clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Monotonic(pub i64);
 

@@ -68,8 +68,9 @@ fn chain(folder: &Path) -> Manifest {
     let mut objects = opened.store.port(no_wake()).unwrap();
     let (a, b, c) =
         (write(&mut *objects, "a", &[1]), write(&mut *objects, "b", &[2]), write(&mut *objects, "c", &[3, 4]));
-    let second = Manifest { parts: vec![WorkerObjects { objects: vec![a, b.clone()], line: None }], ..child(&first) };
-    let third = Manifest { parts: vec![WorkerObjects { objects: vec![b, c], line: None }], ..child(&second) };
+    let second =
+        Manifest { parts: vec![WorkerObjects { objects: vec![a, b.clone()], retired_before: None }], ..child(&first) };
+    let third = Manifest { parts: vec![WorkerObjects { objects: vec![b, c], retired_before: None }], ..child(&second) };
     let mut manifests = opened.manifests(&first, no_wake()).unwrap();
     publish(&mut *manifests, &second).unwrap();
     publish(&mut *manifests, &third).unwrap();
@@ -98,7 +99,7 @@ fn a_state_is_found_again_and_holds_what_it_needs() {
     let mut objects = opened.store.port(no_wake()).unwrap();
     write(&mut *objects, "orphan", &[9]);
     let inputs = head.parts[0].objects.clone();
-    objects.begin(Task::Merge { name: "d".into(), inputs, line: Some(WindowStart(3)) });
+    objects.begin(Task::Merge { name: "d".into(), inputs, retired_before: Some(WindowStart(3)) });
     let merged = poll("they are merged", || objects.done().unwrap().pop());
     assert_eq!((merged.entries, merged.name.as_str()), (2, "d"));
     opened.store.read(&merged).unwrap();
@@ -158,7 +159,7 @@ fn a_merge_that_misses_what_another_run_deleted_says_that_it_is_fenced() {
     owner.begin(&first).unwrap();
     let mut zombie = owner.store.port(no_wake()).unwrap();
     let inputs = vec![write(&mut *zombie, "000001-000-00000001", &[1])];
-    let merge = |name: &str| Task::Merge { name: name.into(), inputs: inputs.clone(), line: None };
+    let merge = |name: &str| Task::Merge { name: name.into(), inputs: inputs.clone(), retired_before: None };
     let successor = open(&at(dir.path()), true, None).unwrap();
     successor.begin(&first.restarted("another run")).unwrap();
     zombie.begin(merge("000001-000-00000002"));
@@ -352,7 +353,7 @@ fn a_check_does_not_miss_what_the_owner_collects_meanwhile() {
         let name = format!("object-{n}");
         objects.begin(Task::Write { name: name.clone(), draft: ObjectBuilder::default() });
         let object = poll("it is written", || objects.done().unwrap().pop());
-        head = Manifest { parts: vec![WorkerObjects { objects: vec![object], line: None }], ..child(&head) };
+        head = Manifest { parts: vec![WorkerObjects { objects: vec![object], retired_before: None }], ..child(&head) };
         publish(&mut *manifests, &head).unwrap();
     }
     done.store(true, std::sync::atomic::Ordering::Release);
@@ -400,7 +401,7 @@ fn trouble_is_waited_out_told_and_has_a_limit_if_one_is_given() {
     let aside = dir.path().join("aside");
     std::fs::rename(&objects, &aside).unwrap();
     std::fs::write(&objects, "in the way").unwrap();
-    port.begin(Task::Merge { name: "d".into(), inputs, line: None });
+    port.begin(Task::Merge { name: "d".into(), inputs, retired_before: None });
     poll("it is told", || opened.health.complaint());
     assert!(port.done().unwrap().is_empty());
     std::fs::remove_file(&objects).unwrap();
@@ -430,7 +431,8 @@ fn a_store_without_locks_has_one_owner_too() {
     let mut objects = opened.store.port(no_wake()).unwrap();
     let mut manifests = opened.manifests(&first, no_wake()).unwrap();
     let a = write(&mut *objects, "a", &[1]);
-    let second = Manifest { parts: vec![WorkerObjects { objects: vec![a.clone()], line: None }], ..child(&first) };
+    let second =
+        Manifest { parts: vec![WorkerObjects { objects: vec![a.clone()], retired_before: None }], ..child(&first) };
     publish(&mut *manifests, &second).unwrap();
     assert_eq!(peek(&place).unwrap().as_ref(), Some(&second));
     assert_eq!(opened.store.read(&a).unwrap().len() as u64, a.bytes);

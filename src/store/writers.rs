@@ -58,12 +58,13 @@ impl ObjectWriter {
         let writer = StoreWorker::start("state", store, wake, |client, task, policy| {
             let (name, bytes, entries) = match task {
                 Task::Write { name, draft } => (name, draft.encode(), draft.entries()),
-                Task::Merge { name, inputs, line } => {
+                Task::Merge { name, inputs, retired_before } => {
                     let read = |input| client.object(input, policy);
                     let inputs = inputs.iter().map(read).collect::<Result<Vec<_>, _>>();
                     let inputs = inputs.map_err(|error| client.gone(&name, error))?;
                     let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
-                    let merged = merge(&inputs, line).and_then(|bytes| Ok((Object::open(&bytes)?.entries(), bytes)));
+                    let merged =
+                        merge(&inputs, retired_before).and_then(|bytes| Ok((Object::open(&bytes)?.entries(), bytes)));
                     let (entries, bytes) = merged.map_err(StoreError::NotMerged)?;
                     (name, bytes, entries)
                 }

@@ -16,9 +16,9 @@ use json::{
     SettingsJson, SinkJson, StatusJson, known, whole,
 };
 use minutely_dataflows::edge::{Discovered, Waiting};
-use minutely_dataflows::explain::{self, Rejected, RejectedBy};
+use minutely_dataflows::explain::{self, Rejected};
 use minutely_dataflows::marks::Marks;
-use minutely_dataflows::partition::{DELAY_EDGES_MS, PartitionState, Rule};
+use minutely_dataflows::partition::{DELAY_EDGES_MS, PartitionState, RejectedBy, Rule};
 use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::status::{Ledger, Status};
 use minutely_dataflows::time::{EventTime, WindowStart};
@@ -228,7 +228,7 @@ mod tests {
     use super::open_minute::no_valid_record;
     use super::*;
     use crate::http::{SinkStatus, testing};
-    use minutely_dataflows::decode::{Decoder, Fields};
+    use minutely_dataflows::decode::{Decoder, FieldNames};
     use minutely_dataflows::partition::{Partition, Rule};
     use minutely_dataflows::record::Record;
     use minutely_dataflows::time::Monotonic;
@@ -253,8 +253,8 @@ mod tests {
         let name = PartitionName { log: "ticks".into(), number: Some(3) };
         let start = minutely_dataflows::time::NextOffset(0);
         let found = Discovered { name, start, earliest: start, end: None, log_id: None };
-        let decoder = Decoder::new(&Fields::default()).unwrap();
-        let mut partition = Partition::new(Rule::default(), 0, start, false, None, Monotonic(0));
+        let decoder = Decoder::new(&FieldNames::default()).unwrap();
+        let mut partition = Partition::new(Rule::default(), 0, start, false, Monotonic(0));
         let nothing = partition.report(None, Monotonic(0));
         assert_eq!(no_valid_record(&found, &nothing), "of which nothing has been read yet");
         let payload = Some(&br#"{"symbol":"A","price":1}"#[..]);

@@ -1,5 +1,5 @@
 use super::*;
-use minutely_dataflows::decode::{Decoder, Fields};
+use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::partition::{Partition as Judge, Rule, Verdict};
 use minutely_dataflows::time::{Monotonic, SECOND};
 use std::collections::{HashMap, HashSet};
@@ -120,11 +120,11 @@ fn content_does_not_depend_on_when_it_is_read() {
 
 /// Every record with its verdict, for all partitions of a bounded run.
 fn judged(rest: &str, mut each: impl FnMut(&Discovered, &Owned, Option<(EventTime, Verdict)>)) -> u64 {
-    let decoder = Decoder::new(&Fields::default()).unwrap();
+    let decoder = Decoder::new(&FieldNames::default()).unwrap();
     let source = source(rest, &run());
     let mut records = 0;
     for (index, found) in source.discover().unwrap().into_iter().enumerate() {
-        let mut judge = Judge::new(Rule::default(), index, found.start, true, None, Monotonic(0));
+        let mut judge = Judge::new(Rule::default(), index, found.start, true, Monotonic(0));
         for record in drain(reader(&source, &found).as_mut(), || 5000) {
             let (offset, append_time, key, payload) = &record;
             let view = Record {

@@ -329,7 +329,7 @@ fn digits(mut n: u64, least: usize, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use minutely_dataflows::decode::{Decoder, Fields};
+    use minutely_dataflows::decode::{Decoder, FieldNames};
     use minutely_dataflows::record::Reason;
     use std::collections::HashMap;
 
@@ -373,7 +373,7 @@ mod tests {
     fn what_is_broken_is_never_taken_and_comes_in_many_sorts() {
         let seed = fastrand::u64(..);
         eprintln!("seed {seed}");
-        let decoder = Decoder::new(&Fields::default()).unwrap();
+        let decoder = Decoder::new(&FieldNames::default()).unwrap();
         let mut reasons: HashMap<Reason, u32> = HashMap::new();
         for nth in 0..20_000 {
             let dice = hash::draw(seed, nth);

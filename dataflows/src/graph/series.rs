@@ -1,39 +1,30 @@
 //! The series of one worker: names to small ids and back, and which ids each window holds.
 //!
+//! ```text
+//!   (window, name) ── hold ──> WindowKey ── name ──> the same name, while its window is held
+//!                                           └──────> None, once it is retired: the id may be another series' by then
+//! ```
+//!
 //! Names travel between workers, ids never leave theirs. An id counts the windows it is in and is freed with the last,
-//! so memory follows the windows held and not the names ever seen.
+//! so memory follows the windows held and not the names ever seen. A freed id is given out again. Keys are gathered in sets
+//! and looked up later, when their windows may be retired: so a name is found by the whole key, never by the id alone.
 
+use super::key::WindowKey;
 use crate::time::WindowStart;
 use hashbrown::HashTable;
 use roaring::RoaringBitmap;
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// How many shards there are (section 3): fixed, whatever the number of workers.
-pub(crate) const SHARDS: u64 = 256;
-
-/// The shard of a series: the high byte of its name's XXH3-64.
-pub(crate) fn shard(name: &str) -> u64 {
-    xxh3_64(name.as_bytes()) >> 56
-}
-
-/// The worker that holds a series.
-pub(crate) fn worker_of(name: &str, peers: usize) -> u64 {
-    worker_of_shard(shard(name), peers)
-}
-
-/// The worker that holds a shard.
-pub(crate) fn worker_of_shard(shard: u64, peers: usize) -> u64 {
-    shard * u64::try_from(peers).expect("at most 256 workers") / SHARDS
-}
-
 /// Names, ids and windows held.
 #[derive(Default)]
-pub(crate) struct Series {
+pub(crate) struct SeriesTable {
     ids: HashTable<u32>,
-    names: Vec<Named>,
+    names: Vec<NameEntry>,
     free: Vec<u32>,
     windows: BTreeMap<WindowStart, RoaringBitmap>,
+    /// Windows before this are retired.
+    retired_before: Option<WindowStart>,
     keys: u64,
     load: u64,
 }
@@ -47,22 +38,22 @@ fn load_of(name: &str) -> u64 {
     1 + (name.len() / NAME_BYTES) as u64
 }
 
-struct Named {
+struct NameEntry {
     name: Box<str>,
     /// In how many windows; 0: the id is free.
     windows: u32,
 }
 
-impl Series {
-    /// The id of a series that has a record in this window; it is held there from now on.
-    pub(crate) fn hold(&mut self, window: WindowStart, name: &str) -> u32 {
+impl SeriesTable {
+    /// The key of a series that has a record in this window; it is held from now on, until the window is retired.
+    pub(crate) fn hold(&mut self, window: WindowStart, name: &str) -> WindowKey {
         let id = self.id(name);
         if self.windows.entry(window).or_default().insert(id) {
             self.names[index(id)].windows += 1;
             self.keys += 1;
             self.load += load_of(name);
         }
-        id
+        WindowKey { window, id }
     }
 
     fn id(&mut self, name: &str) -> u32 {
@@ -70,7 +61,7 @@ impl Series {
         if let Some(id) = self.ids.find(hash, |id| *self.names[index(*id)].name == *name) {
             return *id;
         }
-        let named = Named { name: name.into(), windows: 0 };
+        let named = NameEntry { name: name.into(), windows: 0 };
         let id = match self.free.pop() {
             Some(id) => {
                 self.names[index(id)] = named;
@@ -86,9 +77,10 @@ impl Series {
         id
     }
 
-    /// Forgets all windows before `line`, and the series that were in no other.
-    pub(crate) fn forget(&mut self, line: WindowStart) {
-        let kept = self.windows.split_off(&line);
+    /// Forgets all windows before this, and frees the ids of series that were in no other.
+    pub(crate) fn retire_before(&mut self, first_held: WindowStart) {
+        self.retired_before = self.retired_before.max(Some(first_held));
+        let kept = self.windows.split_off(&first_held);
         for id in std::mem::replace(&mut self.windows, kept).into_values().flatten() {
             self.keys -= 1;
             let named = &mut self.names[index(id)];
@@ -103,9 +95,9 @@ impl Series {
         }
     }
 
-    /// The name of a held series.
-    pub(crate) fn name(&self, id: u32) -> &str {
-        &self.names[index(id)].name
+    /// The series of a key that [`SeriesTable::hold`] gave; `None` once its window is retired.
+    pub(crate) fn name(&self, key: WindowKey) -> Option<&str> {
+        (Some(key.window) >= self.retired_before).then(|| &*self.names[index(key.id)].name)
     }
 
     /// The windows held in a range, with the ids in each.
@@ -121,7 +113,7 @@ impl Series {
         self.keys
     }
 
-    /// What they take of the memory that `--max-keys` allows: as many as [`Series::keys`], and one more for each 256 bytes
+    /// What they take of the memory that `--max-keys` allows: as many as [`SeriesTable::keys`], and one more for each 256 bytes
     /// that a name is long.
     pub(crate) fn load(&self) -> u64 {
         self.load
@@ -143,19 +135,25 @@ mod tests {
         let seed = fastrand::u64(..);
         println!("seed {seed}");
         let mut rng = fastrand::Rng::with_seed(seed);
-        let mut series = Series::default();
+        let mut series = SeriesTable::default();
         let mut model: BTreeMap<i64, HashMap<String, u32>> = BTreeMap::new();
         let mut line = 0;
         for _ in 0..20_000 {
             if rng.u8(..) == 0 {
                 line += rng.i64(0..4);
-                series.forget(WindowStart(line));
-                model = model.split_off(&line);
+                series.retire_before(WindowStart(line));
+                let held = model.split_off(&line);
+                for (window, id) in model.iter().flat_map(|(window, ids)| ids.values().map(|id| (*window, *id))) {
+                    let key = WindowKey { window: WindowStart(window), id };
+                    assert_eq!(series.name(key), None, "whosever the id is now, seed {seed}");
+                }
+                model = held;
             }
             let number = rng.u32(0..300);
             let (window, name) = (line + rng.i64(0..10), format!("S{number:0>width$}", width = number as usize * 3));
-            let id = series.hold(WindowStart(window), &name);
-            assert_eq!(series.name(id), name, "seed {seed}");
+            let key = series.hold(WindowStart(window), &name);
+            assert_eq!((key.window.0, series.name(key)), (window, Some(&*name)), "seed {seed}");
+            let id = key.id;
             if let Some(known) = model.entry(window).or_default().insert(name, id) {
                 assert_eq!(known, id, "seed {seed}");
             }
@@ -169,16 +167,8 @@ mod tests {
         for (window, ids) in series.windows(..) {
             assert_eq!(ids.iter().collect::<HashSet<_>>(), model[&window.0].values().copied().collect());
         }
-        series.forget(WindowStart::MAX);
+        series.retire_before(WindowStart::MAX);
         assert_eq!((series.keys(), series.load(), series.ids.len()), (0, 0, 0));
         assert_eq!(series.free.len(), series.names.len());
-    }
-
-    #[test]
-    fn shards_cover_all_workers() {
-        for peers in [1, 2, 3, 8, 255, 256] {
-            let workers: HashSet<_> = (0..20_000).map(|n| worker_of(&n.to_string(), peers)).collect();
-            assert_eq!(workers.len(), peers);
-        }
     }
 }

@@ -1,19 +1,19 @@
-//! The plain path: nearly every record's event, straight from its bytes. It only says yes.
+//! The plain path: nearly every record's event, straight from its bytes. It never rejects.
 //!
-//! Plain is a flat object in UTF-8 with strings without escapes, in which the symbol is of ASCII and the configured
-//! numbers have no exponent and at most 18 digits. Of anything else, right or wrong, nothing is said here: it goes to
+//! PlainDecoder is a flat object in UTF-8 with strings without escapes, in which the symbol is of ASCII and the configured
+//! numbers have no exponent and at most 18 digits. Anything else, right or wrong, goes to
 //! serde_json, and is decoded or gets its reason there. So this path can be wrong in one way only, by an event that
 //! serde_json would not give, and a test looks for that.
 
+use super::event::{DecodedEvent, SYMBOL, TIME, VALUE, WEIGHT};
 use crate::decimal::{Decimal, POWERS};
-use crate::decode::{Event, SYMBOL, TIME, VALUE, WEIGHT};
 use crate::record::{MAX_SYMBOL_BYTES, Record};
 use crate::time::EventTime;
 use std::borrow::Cow;
 
-/// What is looked for, at the top of a record.
+/// Decodes plain records: the fields at the top of an object.
 #[derive(Clone, Debug)]
-pub(crate) struct Plain {
+pub(super) struct PlainDecoder {
     /// Names of fields and what they are.
     names: Vec<(Box<[u8]>, usize)>,
     by_key: bool,
@@ -22,24 +22,24 @@ pub(crate) struct Plain {
 }
 
 /// A number as it is written: digits, and how many of them are a fraction.
-struct Number {
+struct PlainNumber {
     negative: bool,
     digits: u64,
     fraction: usize,
 }
 
-impl Plain {
+impl PlainDecoder {
     /// For fields by these names.
-    pub(crate) fn new(names: Vec<(Box<[u8]>, usize)>, by_key: bool, places: u32) -> Self {
-        Plain { names, by_key, places }
+    pub(super) fn new(names: Vec<(Box<[u8]>, usize)>, by_key: bool, places: u32) -> Self {
+        PlainDecoder { names, by_key, places }
     }
 
     /// The event of a plain record.
-    pub(crate) fn event<'a>(&self, record: &Record<'a>) -> Option<Event<'a>> {
+    pub(super) fn event<'a>(&self, record: &Record<'a>) -> Option<DecodedEvent<'a>> {
         let text = std::str::from_utf8(record.payload?).ok()?;
-        let mut scan = Scan { bytes: text.as_bytes(), at: 0 };
+        let mut scan = Scanner { bytes: text.as_bytes(), at: 0 };
         let mut symbol = None;
-        let mut numbers: [Option<Number>; 4] = [const { None }; 4];
+        let mut numbers: [Option<PlainNumber>; 4] = [const { None }; 4];
         scan.space();
         scan.pass(b'{')?;
         let mut next = 0;
@@ -86,10 +86,10 @@ impl Plain {
             None => None,
             Some(weight) => Some(weight.decimal().filter(|weight| weight.0 >= 0)?),
         };
-        Some(Event { symbol: Cow::Borrowed(symbol), value, time, weight })
+        Some(DecodedEvent { symbol: Cow::Borrowed(symbol), value, time, weight })
     }
 
-    /// What a key is. Fields come in the same order as a rule: the one after the last is tried first.
+    /// What a key is. FieldNames come in the same order as a rule: the one after the last is tried first.
     fn slot(&self, key: &[u8], next: &mut usize) -> Option<usize> {
         let is = |at: usize| self.names.get(at).filter(|(name, _)| same(name, key));
         if let Some((_, slot)) = is(*next) {
@@ -107,7 +107,7 @@ fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
 }
 
-impl Number {
+impl PlainNumber {
     fn decimal(&self) -> Option<Decimal> {
         let magnitude = u128::from(self.digits).wrapping_mul(u128::from(POWERS[18 - self.fraction]));
         let value = i128::try_from(magnitude).ok()?;
@@ -122,13 +122,13 @@ impl Number {
     }
 }
 
-/// A place in a text.
-struct Scan<'a> {
+/// A position in a text.
+struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl Scan<'_> {
+impl Scanner<'_> {
     fn take(&mut self) -> Option<u8> {
         let byte = *self.bytes.get(self.at)?;
         self.at += 1;
@@ -182,7 +182,7 @@ impl Scan<'_> {
     }
 
     /// A number, or one in a string, without exponent and of at most 18 digits.
-    fn number(&mut self) -> Option<Number> {
+    fn number(&mut self) -> Option<PlainNumber> {
         let quoted = self.bytes.get(self.at) == Some(&b'"');
         self.at += usize::from(quoted);
         let number = self.literal()?;
@@ -192,7 +192,7 @@ impl Scan<'_> {
         Some(number)
     }
 
-    fn literal(&mut self) -> Option<Number> {
+    fn literal(&mut self) -> Option<PlainNumber> {
         let negative = self.bytes.get(self.at) == Some(&b'-');
         self.at += usize::from(negative);
         let first = self.bytes.get(self.at);
@@ -209,10 +209,10 @@ impl Scan<'_> {
                 return None;
             }
         }
-        (int + fraction <= 18).then_some(Number { negative, digits, fraction })
+        (int + fraction <= 18).then_some(PlainNumber { negative, digits, fraction })
     }
 
-    /// Passes a value that nobody asked for.
+    /// Passes a value of a field that is not configured.
     fn skip(&mut self) -> Option<()> {
         let word = match *self.bytes.get(self.at)? {
             b'"' => return self.string().map(drop),
@@ -223,102 +223,5 @@ impl Scan<'_> {
             _ => return None,
         };
         self.bytes[self.at..].starts_with(word.as_bytes()).then(|| self.at += word.len())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::decode::{Decoder, Fields, KEY};
-    use crate::record::Record;
-
-    /// Whatever the plain path says, serde_json says too; and it says something of nearly every proper record.
-    #[test]
-    fn it_says_what_serde_json_says() {
-        let seed = fastrand::u64(..);
-        println!("seed {seed}");
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let by_name = Decoder::new(&Fields::default()).unwrap();
-        let by_key = Decoder::new(&Fields { symbol: KEY.into(), ..Fields::default() }).unwrap();
-        let values = [
-            "1",
-            "-1.50",
-            "0",
-            "-0",
-            "00",
-            "01",
-            "1.",
-            ".5",
-            "-",
-            "+1",
-            "1e2",
-            "\"7.25\"",
-            "\"7.25",
-            "null",
-            "true",
-            "nul",
-            "\"\"",
-            "\"A\"",
-            "\"é\"",
-            "\"\\u0041\"",
-            "\"a\tb\"",
-            "\"\u{7f}\"",
-            "{}",
-            "[1]",
-            "100000000000",
-            "100000000000.1",
-            "0.123456789012345678",
-            "0.1234567890123456789",
-            "999999999999999999",
-            "4611686018427",
-            "4611686018428",
-            "1.0",
-            "-1767623400000",
-            "1767623400000",
-            "\"BTC-USD long name\"",
-            "\"name\\\"\"",
-            "\"\u{1}\"",
-        ];
-        let keys = ["symbol", "price", "ts", "volume", "symbo", "symbol ", "", "venue", "pric\\u0065", "é"];
-        let spaces = ["", "", " ", "\t\r\n"];
-        let (mut plain, mut total) = (0, 0);
-        for _ in 0..300_000 {
-            let mut text = String::from("{");
-            for (key, value) in [("symbol", "\"ABCD\""), ("price", "12.75"), ("ts", "1767623400000"), ("volume", "5")] {
-                let (odd_key, odd_value) = (keys[rng.usize(..keys.len())], values[rng.usize(..values.len())]);
-                let (key, value) = match rng.u8(..24) {
-                    0 | 1 => (key, odd_value),
-                    2 | 3 => (odd_key, value),
-                    4 | 5 => (odd_key, odd_value),
-                    6 => continue,
-                    _ => (key, value),
-                };
-                if text.len() > 1 {
-                    text.push(if rng.u8(..) == 0 { ';' } else { ',' });
-                }
-                let space = spaces.map(|_| if rng.u8(..) == 0 { "\u{a0}" } else { spaces[rng.usize(..spaces.len())] });
-                text += &format!("{}\"{key}\"{}:{}{value}{}", space[0], space[1], space[2], space[3]);
-            }
-            text.push('}');
-            let mut bytes = text.into_bytes();
-            if rng.u8(..4) == 0 {
-                let at = rng.usize(..bytes.len());
-                match rng.u8(..3) {
-                    0 => bytes[at] = rng.u8(..),
-                    1 => bytes.truncate(at),
-                    _ => bytes.insert(at, rng.u8(..)),
-                }
-            }
-            let record =
-                Record { offset: 0, append_time: None, key: Some(b"KEY"), payload: Some(&bytes), cut_from: None };
-            for decoder in [&by_name, &by_key] {
-                total += 1;
-                if let Some(event) = decoder.plain_event(&record) {
-                    plain += 1;
-                    let shown = String::from_utf8_lossy(&bytes);
-                    assert_eq!(decoder.decode_any(&record), Ok(event), "{shown}, seed {seed}");
-                }
-            }
-        }
-        assert!(plain * 4 > total, "{plain} of {total}: it does not do its work");
     }
 }
