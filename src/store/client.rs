@@ -47,7 +47,8 @@ impl StoreClient {
     pub(super) fn open(place: &StoreUri) -> Result<Self, StoreError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(StoreError::NoRuntime)?;
-        Ok(StoreClient { store: place.store()?, place: place.clone(), runtime })
+        let store = place.store().map_err(|source| StoreError::NotAFolder { place: place.clone(), source })?;
+        Ok(StoreClient { store, place: place.clone(), runtime })
     }
 
     fn unreachable(&self, source: Error) -> StoreError {

@@ -171,7 +171,7 @@ pub(crate) fn rebuild(place: &StoreUri, stamp: &str) -> Result<PathBuf, Halt> {
         1 => path.with_file_name(format!("{name}.old-{stamp}")),
         n => path.with_file_name(format!("{name}.old-{stamp}-{n}")),
     };
-    let aside = (1..).map(free).find(|path| !path.exists()).expect("one of so many is free");
+    let aside = (1..).map(free).find(|path| !path.exists()).expect("some number is free");
     let moved = std::fs::rename(&path, &aside);
     moved.map_err(|source| not_moved(MoveProblem::Refused { to: aside.clone(), source }))?;
     Ok(aside)

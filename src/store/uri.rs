@@ -1,6 +1,5 @@
 //! `--state`: where a state is.
 
-use super::error::StoreError;
 use crate::uri::shown;
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
@@ -77,14 +76,11 @@ impl StoreUri {
     /// Opens the store. Its writes are durable when they return.
     ///
     /// # Errors
-    /// 64 when it is not a folder.
-    pub(super) fn store(&self) -> Result<Arc<dyn ObjectStore>, StoreError> {
+    /// When it is not a folder.
+    pub(super) fn store(&self) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
         match self {
             StoreUri::Remote(store, _) => Ok(Arc::clone(store)),
-            StoreUri::Folder(path) => match LocalFileSystem::new_with_prefix(path) {
-                Ok(store) => Ok(Arc::new(store.with_fsync(true))),
-                Err(source) => Err(StoreError::NotAFolder { place: self.clone(), source }),
-            },
+            StoreUri::Folder(path) => Ok(Arc::new(LocalFileSystem::new_with_prefix(path)?.with_fsync(true))),
         }
     }
 

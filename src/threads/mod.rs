@@ -9,9 +9,9 @@
 //! [`Worker`] is the thread with its queue, [`Stop`] ends its waits, [`Backoff`] spaces its attempts, and [`Health`] says
 //! what is wrong with it at present. [`Newest`] is the hand-over for a thread that needs the newest value alone.
 //!
-//! Promises: a thread that fails, or panics, says so at the owner's next look; dropping a [`Worker`] takes no longer than
-//! a second. Does not promise that what still waits in a queue is worked on when the worker is dropped: an owner
-//! that needs it waits for the result first.
+//! Promises: a thread that fails, or panics, says so at the owner's next look; dropping a [`Worker`] takes a second at most.
+//! Does not promise that tasks which still wait in the queue then are worked on (those of a worker that drains are, as far as
+//! that second allows): an owner that needs them waits for their results first.
 
 mod backoff;
 mod health;

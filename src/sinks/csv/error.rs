@@ -1,6 +1,5 @@
 //! Why a CSV file, or a series of files, cannot be opened.
 
-use super::rotate::{DIGITS, SeriesPosition};
 use crate::sinks::append::FileError;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use std::io;
@@ -24,12 +23,12 @@ pub(in crate::sinks) enum SeriesProblem {
     #[error("there is {}, which is not of this run; move it away or choose another path", .0.display())]
     OfAnotherRun(PathBuf),
     #[error(
-        "the file of number {:0width$} {what}, and had {} bytes when the state was written: restore it as it was, or name \
+        "the file of number {number} {what}, and had {len} bytes when the state was written: restore it as it was, or name \
          another path, which has what the state still holds and what comes, and have this one forgotten (--forget-sink), or \
-         begin anew with another path and --job NAME",
-        position.number, position.len, width = DIGITS
+         begin anew with another path and --job NAME"
     )]
-    NotOne { position: SeriesPosition, what: &'static str },
+    /// `number`: as in the name of the file.
+    NotOne { number: String, len: u64, what: &'static str },
     #[error(
         "{} is of a round that the state does not know, and cannot be removed: {source}; end the run that writes to it, or \
          move it away",

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Bits of a position that hold a file's length; those above hold its number.
 const LEN_BITS: u32 = 40;
 /// Digits of a number in a name, at least.
-pub(super) const DIGITS: usize = 6;
+const DIGITS: usize = 6;
 const STAMP: &str = "%Y%m%dT%H%M%SZ";
 
 /// When a file is full.
@@ -173,7 +173,8 @@ impl FileSeries {
             Ok([member]) => Ok((member, after)),
             Err(known) => {
                 let what = if known.is_empty() { "is not there" } else { "is there more than once" };
-                Err(SeriesProblem::NotOne { position, what }.at(&self.path))
+                let SeriesPosition { number, len } = position;
+                Err(SeriesProblem::NotOne { number: format!("{number:0DIGITS$}"), len, what }.at(&self.path))
             }
         }
     }

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_its_owners_nobodys_or_unknown() {
+    fn a_series_is_its_jobs_free_or_unknown() {
         let (me, now) = (owner("me", "s"), EventTime(100));
         let mark = |job, semantics, at| MarkAnswer::Marked(Mark { owner: owner(job, semantics), at: EventTime(at) });
         assert_eq!(decide(MarkAnswer::Unmarked, &me, false, now), MarkVerdict::Ours(now));

@@ -23,6 +23,8 @@ mod target;
 mod unwritable;
 mod writer;
 
+pub(super) use target::InfluxTarget;
+
 use super::options::{Emit, OpenSink, SinkOptions};
 use super::port::RowPort;
 use crate::threads::{Health, Stop};
@@ -35,7 +37,6 @@ use sender::Sender;
 use series::measurements;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-pub(super) use target::InfluxTarget;
 use unwritable::Unwritable;
 use writer::InfluxWriter;
 

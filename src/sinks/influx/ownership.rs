@@ -88,8 +88,8 @@ impl TargetOwnership {
         let gone = self.written.is_some() && asked == MarkAnswer::Unmarked;
         if gone {
             sender.health.set_remark(format!(
-                "the mark of this job in {} is gone: somebody has wiped or made the bucket anew, and what was stored there \
-                 before is gone with it; it does not come again",
+                "the mark of this job in {} is gone: the bucket was emptied or created again, and the rows that were stored \
+                 there are gone; they are not written again",
                 sender.series.shown()
             ));
         }
