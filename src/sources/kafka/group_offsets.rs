@@ -53,11 +53,11 @@ impl GroupOffsets {
         waited.unwrap_or_else(PoisonError::into_inner).0.ended
     }
 
-    /// Waits until offsets are set, and `last` is [`COMMIT_INTERVAL`] ago; `None` when the thread is to end.
-    fn next(&self, last: Option<Instant>) -> Option<NextOffsets> {
+    /// Waits until offsets are set and `not_before` is over; `None` when the thread is to end.
+    fn next(&self, not_before: Option<Instant>) -> Option<NextOffsets> {
         let mut pending = self.lock();
         loop {
-            let soon = last.map_or(Duration::ZERO, |last| COMMIT_INTERVAL.saturating_sub(last.elapsed()));
+            let soon = not_before.map_or(Duration::ZERO, |time| time.saturating_duration_since(Instant::now()));
             let early = !pending.stop && !soon.is_zero();
             match pending.next.take_if(|_| !early) {
                 Some(next) => return Some(next),
@@ -69,29 +69,39 @@ impl GroupOffsets {
         }
     }
 
-    /// The thread. `concern`: told why commits fail, and `None` once they do not.
-    pub(super) fn commit_all(&self, consumer: &ConsumerClient, group: &str, concern: &dyn Fn(Option<String>)) {
-        let mut last = None;
-        let mut committed = NextOffsets::new();
-        while let Some(next) = self.next(last) {
-            if next == committed {
-                continue;
-            }
-            last = Some(Instant::now());
-            match commit(consumer, &next) {
-                Ok(()) => {
-                    committed = next;
-                    concern(None);
-                }
-                Err(error) => {
-                    let is_refused = consumer.context().group_refused();
-                    concern(Some(not_committed(&error, is_refused, group)));
-                }
-            }
-        }
+    /// The thread has come to its end.
+    fn end(&self) {
         self.lock().ended = true;
         self.changed.notify_all();
     }
+}
+
+/// The thread. `concern`: told why commits fail, and `None` once they do not.
+pub(super) fn commit_all(
+    offsets: &GroupOffsets,
+    consumer: &ConsumerClient,
+    group: &str,
+    concern: &dyn Fn(Option<String>),
+) {
+    let mut not_before = None;
+    let mut committed = NextOffsets::new();
+    while let Some(next) = offsets.next(not_before) {
+        if next == committed {
+            continue;
+        }
+        not_before = Some(Instant::now() + COMMIT_INTERVAL);
+        match commit(consumer, &next) {
+            Ok(()) => {
+                committed = next;
+                concern(None);
+            }
+            Err(error) => {
+                let is_refused = consumer.context().group_refused();
+                concern(Some(not_committed(&error, is_refused, group)));
+            }
+        }
+    }
+    offsets.end();
 }
 
 /// Why offsets are not committed, for people. `is_refused`: the client has heard that the group is forbidden.
@@ -145,11 +155,11 @@ mod tests {
         assert_eq!(group.next(None), Some(offsets(2)));
         let begun = Instant::now();
         group.set(offsets(3));
-        assert_eq!(group.next(Some(begun)), Some(offsets(3)));
+        assert_eq!(group.next(Some(begun + COMMIT_INTERVAL)), Some(offsets(3)));
         assert!(begun.elapsed() >= COMMIT_INTERVAL, "not before its time");
         group.set(offsets(4));
         assert!(!group.stop(Duration::ZERO), "no thread has ended");
-        assert_eq!(group.next(Some(Instant::now())), Some(offsets(4)));
+        assert_eq!(group.next(Some(Instant::now() + COMMIT_INTERVAL)), Some(offsets(4)));
         assert_eq!(group.next(None), None);
     }
 }
