@@ -228,7 +228,7 @@ fn serve(
     };
     let healths: Vec<_> = hands.sinks.iter().map(|sink| Arc::clone(&sink.health)).collect();
     let sinks_now = move || {
-        let now = |health: &Arc<Health>| http::SinkStatus {
+        let now = |health: &Arc<Health>| http::SinkReport {
             trouble: health.trouble(),
             remark: health.remark(),
             unwritable: health.unwritable(),
@@ -236,7 +236,7 @@ fn serve(
         healths.iter().map(now).collect()
     };
     let source = Arc::clone(source);
-    let source_now = move || http::SourceStatus {
+    let source_now = move || http::SourceReport {
         trouble: source.trouble(),
         concerns: source.concerns(),
         waiting: source.waiting(),

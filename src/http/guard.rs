@@ -168,8 +168,8 @@ fn refused(server: &Server, request: &Request) -> Option<Response<Body>> {
     }
 }
 
-/// What a browser says of who asks: this page, or a person (an address that was typed, a link that was followed to a page
-/// of its own). Other programs, and a browser on an address that it does not trust, say nothing.
+/// May the request be answered, by what a browser tells of its origin: this page, or a person (a typed address, or a link that
+/// opens a page of its own)? Other programs, and a browser on an address that it does not trust, tell nothing.
 fn may_fetch(headers: &HeaderMap) -> bool {
     let said = |name| text(headers, HeaderName::from_static(name));
     let elsewhere =
@@ -196,7 +196,7 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// Nobody without the token; who brings it by `/?token=` gets a cookie, and an address that has forgotten it.
+/// The answer where no token is given: 401; to `/?token=…` with the right one, a cookie and the address without it.
 fn enter(token: &Token, uri: &Uri) -> Response<Body> {
     let query = uri.query().unwrap_or_default().as_bytes();
     let brought = form_urlencoded::parse(query).any(|(name, value)| name == "token" && token.is(&value));

@@ -4,7 +4,7 @@
 //! `reset`. So the memory of any number of readers that do not read is one ring.
 
 use super::rows::LiveRow;
-use super::view::{MOST_LETTERS, ShownLetter, View};
+use super::view::{MOST_DEAD_LETTERS, ShownDeadLetter, View};
 use super::{RunInfo, status};
 use minutely_dataflows::marks::Marks;
 use minutely_dataflows::partition::DelayHistogram;
@@ -43,7 +43,7 @@ struct Queue {
     lost: Option<WindowStart>,
     marks: Option<Marks>,
     status: Option<(Status, DelayHistogram)>,
-    letters: VecDeque<ShownLetter>,
+    dead_letters: VecDeque<ShownDeadLetter>,
 }
 
 /// What a reader of the stream is sent.
@@ -211,10 +211,10 @@ impl Hub {
         if let Some(minute) = queue.lost {
             view.lost(minute);
         }
-        for letter in queue.letters {
-            view.letters.push_front(letter);
+        for letter in queue.dead_letters {
+            view.dead_letters.push_front(letter);
         }
-        view.letters.truncate(MOST_LETTERS);
+        view.dead_letters.truncate(MOST_DEAD_LETTERS);
         let mut events = Vec::new();
         let mut rows: Vec<LiveRow> = newest.into_values().collect();
         let any_rows = !rows.is_empty();
@@ -284,12 +284,12 @@ impl Watcher for HubWatcher {
 
     fn letters(&mut self, letters: &[DeadLetter]) {
         let at = self.0.about.clock.wall();
-        let newest = letters.len().saturating_sub(MOST_LETTERS);
-        let letters: Vec<_> = letters[newest..].iter().map(|letter| ShownLetter::of(letter, at)).collect();
+        let newest = letters.len().saturating_sub(MOST_DEAD_LETTERS);
+        let letters: Vec<_> = letters[newest..].iter().map(|letter| ShownDeadLetter::of(letter, at)).collect();
         self.put(|queue| {
-            queue.letters.extend(letters);
-            let most = queue.letters.len().saturating_sub(MOST_LETTERS);
-            queue.letters.drain(..most);
+            queue.dead_letters.extend(letters);
+            let most = queue.dead_letters.len().saturating_sub(MOST_DEAD_LETTERS);
+            queue.dead_letters.drain(..most);
         });
     }
 }

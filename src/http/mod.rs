@@ -1,7 +1,7 @@
 //! The live page, the API and the metrics: what `--http` serves. Read-only; see `docs/http.md`.
 //!
 //! ```text
-//!   worker 0 ── rows, marks, status, letters ──> Queue (bounded) ──> View + Ring ──> streams, answers
+//!   worker 0 ── rows, marks, status, dead letters ──> Queue (bounded) ──> View + Ring ──> streams, answers
 //! ```
 //!
 //! Worker 0 only puts things into a bounded queue, under a lock that is held for microseconds. All else happens on two threads
@@ -66,7 +66,7 @@ pub(crate) struct RowQuery {
 }
 
 /// A sink as it is now.
-pub(crate) struct SinkStatus {
+pub(crate) struct SinkReport {
     /// What is wrong with it.
     pub(crate) trouble: Option<String>,
     /// What an operator should look at although it makes progress.
@@ -77,7 +77,7 @@ pub(crate) struct SinkStatus {
 
 /// The source as it is now.
 #[derive(Default)]
-pub(crate) struct SourceStatus {
+pub(crate) struct SourceReport {
     /// What keeps it from reading.
     pub(crate) trouble: Option<String>,
     /// What an operator should know for as long as it holds.
@@ -90,12 +90,12 @@ pub(crate) struct SourceStatus {
 pub(crate) struct RunInfo {
     pub(crate) job: String,
     pub(crate) source: String,
-    pub(crate) source_now: Box<dyn Fn() -> SourceStatus + Send + Sync>,
+    pub(crate) source_now: Box<dyn Fn() -> SourceReport + Send + Sync>,
     pub(crate) sinks_uri: Vec<String>,
     /// In the order of the status.
     pub(crate) sinks: Vec<String>,
     /// Their status, in the same order.
-    pub(crate) sinks_now: Box<dyn Fn() -> Vec<SinkStatus> + Send + Sync>,
+    pub(crate) sinks_now: Box<dyn Fn() -> Vec<SinkReport> + Send + Sync>,
     pub(crate) workers: usize,
     pub(crate) settings: Settings,
     /// `--time-unit`.
@@ -174,7 +174,7 @@ mod testing {
         RunInfo {
             job: "job".into(),
             source: "sim:".into(),
-            source_now: Box::new(SourceStatus::default),
+            source_now: Box::new(SourceReport::default),
             sinks_uri: Vec::new(),
             sinks: Vec::new(),
             sinks_now: Box::new(Vec::new),

@@ -18,12 +18,12 @@ const MOST_ROWS: usize = 500_000;
 /// windows. It depends on the symbol's rows alone, not on when a reader came.
 const CHANGE_WINDOWS: i64 = 60;
 /// Dead letters that are shown, and characters of each record.
-pub(super) const MOST_LETTERS: usize = 100;
+pub(super) const MOST_DEAD_LETTERS: usize = 100;
 const MOST_RAW: usize = 200;
 
 /// A dead letter as it is shown.
 #[derive(Clone, Debug)]
-pub(super) struct ShownLetter {
+pub(super) struct ShownDeadLetter {
     pub(super) at: EventTime,
     pub(super) partition: String,
     pub(super) offset: i64,
@@ -36,12 +36,12 @@ pub(super) struct ShownLetter {
     pub(super) raw: String,
 }
 
-impl ShownLetter {
+impl ShownDeadLetter {
     pub(super) fn of(letter: &DeadLetter, at: EventTime) -> Self {
         let raw = letter.raw.as_deref().unwrap_or_default();
         let raw = String::from_utf8_lossy(&raw[..raw.len().min(4 * MOST_RAW)]);
         let judged = letter.judged.as_ref();
-        ShownLetter {
+        ShownDeadLetter {
             at,
             partition: letter.partition.to_string(),
             offset: letter.offset,
@@ -81,7 +81,7 @@ pub(super) struct View {
     rate_from: Option<(Monotonic, i64)>,
     /// When the newest manifest was committed, by its number.
     pub(super) saved_at: Option<(u64, EventTime)>,
-    pub(super) letters: VecDeque<ShownLetter>,
+    pub(super) dead_letters: VecDeque<ShownDeadLetter>,
 }
 
 /// A symbol's newest row, and what it is compared with: the oldest of its last [`CHANGE_WINDOWS`].
@@ -118,7 +118,7 @@ impl View {
             now: None,
             rate_from: None,
             saved_at: None,
-            letters: VecDeque::new(),
+            dead_letters: VecDeque::new(),
         }
     }
 

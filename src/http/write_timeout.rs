@@ -73,7 +73,7 @@ mod tests {
     use super::*;
     use std::io::Read;
 
-    /// Writes so much to a peer that reads whenever a write has to wait, and says how that ends.
+    /// Writes `most` bytes to a peer that reads whenever a write has to wait; returns how that ends.
     async fn written(
         timeout: Duration,
         most: usize,

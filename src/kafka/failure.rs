@@ -6,12 +6,12 @@
 //! | closed at our first words, which are not TLS | the listener probably speaks TLS |
 //! | closed in the handshake of TLS | the listener probably does not speak TLS |
 //! | closed at the first request, no user was given | the listener probably wants a user |
-//! | our user is asked for at the wrong time | the listener wants no user |
+//! | our user is refused in this state | the listener wants no user |
 //! | our mechanism is not one of the listener's | they are named |
 //! | the length of an answer is letters, or a record of TLS | no Kafka there; the listener speaks TLS |
 //!
-//! *Probably*: a proxy whose broker is down closes connections, too. So a guess is told with the error, and only what
-//! cannot be otherwise ends a run before its time.
+//! *Probably*: a proxy whose broker is down closes connections, too. So a guess is added to the error, and only what
+//! is certain ends a run early.
 
 use super::wording::lower;
 
@@ -23,7 +23,7 @@ const AT_ONCE_MS: u64 = 2000;
 pub(crate) struct BrokerFailure {
     /// `host:port`.
     pub(crate) address: String,
-    /// Not named in --source: a broker told us to come here.
+    /// Not named in --source, but advertised by a broker.
     advertised: bool,
     /// What was seen, in one clause.
     seen: String,
@@ -95,7 +95,7 @@ impl BrokerFailure {
     }
 }
 
-/// Did the broker end the connection? What is said of that depends on whether we were writing or reading.
+/// Did the broker end the connection? librdkafka's words depend on whether it was writing or reading.
 fn is_closed(what: &str) -> bool {
     ["Disconnected", "Broken pipe", "Connection reset", "unexpected eof"].iter().any(|sign| what.contains(sign))
 }

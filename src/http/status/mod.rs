@@ -6,8 +6,8 @@ mod open_minute;
 use super::query::Query;
 use super::reply::json as json_reply;
 use super::rows::Ms;
-use super::view::{LatestStatus, ShownLetter, View};
-use super::{RunInfo, Server, SourceStatus};
+use super::view::{LatestStatus, ShownDeadLetter, View};
+use super::{RunInfo, Server, SourceReport};
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::Response;
@@ -41,7 +41,7 @@ pub(super) fn text(view: &View, about: &RunInfo, started: EventTime) -> String {
     let status = &latest.status;
     let now = (about.clock.monotonic(), about.clock.wall());
     let holder = holder(latest);
-    let SourceStatus { trouble: source_trouble, mut concerns, waiting } = (about.source_now)();
+    let SourceReport { trouble: source_trouble, mut concerns, waiting } = (about.source_now)();
     concerns.extend(waiting.iter().filter(|waiting| !waiting.is_trouble).map(Waiting::describe));
     concerns.extend((about.partial)(status));
     let partition = |(n, of): (usize, &(Discovered, Option<PartitionState>))| {
@@ -159,7 +159,7 @@ fn dead_letters_json<'a>(view: &'a View, status: &'a Status) -> DeadLettersJson<
     DeadLettersJson {
         count: counts.late + counts.rejected + counts.quarantined,
         rejected: rejected(status).iter().map(rejected_json).collect(),
-        recent: view.letters.iter().map(dead_letter_json).collect(),
+        recent: view.dead_letters.iter().map(dead_letter_json).collect(),
     }
 }
 
@@ -208,7 +208,7 @@ fn rejected_json<'a>(by: &Rejected<'a>) -> RejectedJson<'a> {
     RejectedJson { reason: reason.name(), field: finding.field.as_deref(), count: by.count, first: by.example() }
 }
 
-fn dead_letter_json(letter: &ShownLetter) -> DeadLetterJson<'_> {
+fn dead_letter_json(letter: &ShownDeadLetter) -> DeadLetterJson<'_> {
     DeadLetterJson {
         at: whole(letter.at),
         partition: &letter.partition,
@@ -227,7 +227,7 @@ fn dead_letter_json(letter: &ShownLetter) -> DeadLetterJson<'_> {
 mod tests {
     use super::open_minute::no_valid_record;
     use super::*;
-    use crate::http::{SinkStatus, testing};
+    use crate::http::{SinkReport, testing};
     use minutely_dataflows::decode::{Decoder, FieldNames};
     use minutely_dataflows::partition::{Partition, Rule};
     use minutely_dataflows::record::Record;
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn what_a_sink_refused_and_that_no_state_is_kept_are_said() {
-        let now = || vec![SinkStatus { trouble: None, remark: Some("look".into()), unwritable: 512 }];
+        let now = || vec![SinkReport { trouble: None, remark: Some("look".into()), unwritable: 512 }];
         let about = RunInfo { sinks: vec!["influxdb".into()], sinks_now: Box::new(now), ..testing::about() };
         let of = |about: &RunInfo| {
             let text = text(&View::new(about), about, EventTime(0));
@@ -280,10 +280,10 @@ mod tests {
 
     #[test]
     fn what_the_source_has_to_say_is_said() {
-        let now = || SourceStatus {
+        let now = || SourceReport {
             trouble: Some("no broker answers".into()),
             concerns: vec!["may be compacted".into()],
-            ..SourceStatus::default()
+            ..SourceReport::default()
         };
         let about = RunInfo { source_now: Box::new(now), ..testing::about() };
         let status: serde_json::Value = serde_json::from_str(&text(&View::new(&about), &about, EventTime(0))).unwrap();

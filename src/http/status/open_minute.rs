@@ -65,16 +65,16 @@ fn why(
         return format!("waits for {name}, which waits for {waits}");
     }
     if state.ended {
-        return format!("waits for the others to come to their ends, as {name} has");
+        return format!("waits for the other partitions to reach their ends, as {name} has");
     }
     if state.caught_up {
-        return format!("waits for {name}, which is silent at its end: silence passes at the clock's speed");
+        return format!("waits for {name}, which is silent at its end: its watermark moves with the clock");
     }
     if state.h.is_none() {
         return format!("waits for {name}, {}", no_valid_record(found, state));
     }
     if silence >= idle {
-        return format!("waits for {name}, silent for {} s: that it is at its end is not proven yet", silence / SECOND);
+        return format!("waits for {name}, silent for {} s: it is not yet known to be at its end", silence / SECOND);
     }
     format!("waits for {name}, which is read up to {}", clock(state.watermark(), wall))
 }

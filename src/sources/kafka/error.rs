@@ -5,7 +5,7 @@ use minutely_dataflows::record::PartitionName;
 use rdkafka::error::RDKafkaErrorCode;
 use std::io;
 
-/// What a start says of brokers of which nothing better is known.
+/// Advice for a start without an answer, where no failure says what to set.
 const CHECK_BROKERS: &str = "; check that the brokers run, that the address and the security settings (-X security.protocol=…) are \
                              right, and that the addresses they advertise can be reached from here";
 

@@ -19,42 +19,34 @@ pub(super) const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 type NextOffsets = Vec<(PartitionName, NextOffset)>;
 
 /// The offsets to commit next, handed to the thread that commits them.
-#[derive(Default)]
-pub(super) struct GroupOffsets(Newest<NextOffsets>);
+pub(super) type GroupOffsets = Newest<NextOffsets>;
 
-impl GroupOffsets {
-    /// Replaces what is to be committed.
-    pub(super) fn set(&self, next: NextOffsets) {
-        self.0.set(next);
-    }
-
-    /// The thread ends once it has committed what is set. Waits for that; returns whether it came within `most`.
-    pub(super) fn stop(&self, most: Duration) -> bool {
-        self.0.stop(most)
-    }
-
-    /// The thread. `concern`: told why commits fail, and `None` once they do not.
-    pub(super) fn commit_all(&self, consumer: &ConsumerClient, group: &str, concern: &dyn Fn(Option<String>)) {
-        let mut not_before = None;
-        let mut committed = NextOffsets::new();
-        while let Some(next) = self.0.next(not_before) {
-            if next == committed {
-                continue;
+/// The thread. `concern`: told why commits fail, and `None` once they do not.
+pub(super) fn commit_all(
+    offsets: &GroupOffsets,
+    consumer: &ConsumerClient,
+    group: &str,
+    concern: &dyn Fn(Option<String>),
+) {
+    let mut not_before = None;
+    let mut committed = NextOffsets::new();
+    while let Some(next) = offsets.next(not_before) {
+        if next == committed {
+            continue;
+        }
+        not_before = Some(Instant::now() + COMMIT_INTERVAL);
+        match commit(consumer, &next) {
+            Ok(()) => {
+                committed = next;
+                concern(None);
             }
-            not_before = Some(Instant::now() + COMMIT_INTERVAL);
-            match commit(consumer, &next) {
-                Ok(()) => {
-                    committed = next;
-                    concern(None);
-                }
-                Err(error) => {
-                    let is_refused = consumer.context().group_refused();
-                    concern(Some(not_committed(&error, is_refused, group)));
-                }
+            Err(error) => {
+                let is_refused = consumer.context().group_refused();
+                concern(Some(not_committed(&error, is_refused, group)));
             }
         }
-        self.0.end();
     }
+    offsets.end();
 }
 
 /// Why offsets are not committed, for people. `is_refused`: the client has heard that the group is forbidden.

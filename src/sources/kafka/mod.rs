@@ -93,7 +93,7 @@ fn connect(uri: &str, options: &SourceOptions) -> Result<KafkaSource, KafkaSourc
     })?;
     source.spawn("kafka-lag", |session| {
         let concern = |what| session.set_concern("group", what);
-        session.group_offsets.commit_all(&session.consumer, &session.group, &concern);
+        group_offsets::commit_all(&session.group_offsets, &session.consumer, &session.group, &concern);
     })?;
     source.spawn("kafka-topics", move |session| watch::run(session, known))?;
     Ok(source)

@@ -309,7 +309,7 @@ const PAIRS: &[u8; 200] = b"\
     0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
     5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
 
-/// Writes a number with at least so many digits.
+/// Writes a number with at least `least` digits.
 fn digits(mut n: u64, least: usize, out: &mut Vec<u8>) {
     let mut text = [b'0'; 20];
     let mut at = text.len();
