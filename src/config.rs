@@ -9,6 +9,7 @@ mod sinks;
 
 pub(crate) use crate::cli::Metrics;
 pub(crate) use cluster::Cluster;
+pub(crate) use log::start;
 pub(crate) use properties::properties;
 
 use crate::cli::{HttpArgs, OnBad, RunArgs, UsageErrors};
@@ -17,7 +18,7 @@ use crate::sinks::Emit;
 use crate::sources::{self, Start};
 use crate::store::Place;
 use crate::uri::shown;
-use log::Log;
+use log::LogRange;
 use minutely_dataflows::decode::{Decoder, Fields};
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::EventTime;
@@ -73,12 +74,12 @@ impl Config {
         errors.extend(sources::validate(&args.log.source, &properties));
         let sinks = sinks::given(&args.sinks.uris, &mut errors);
         let stateless = args.state.place.as_deref() == Some("none");
-        let log = Log::of(&args.log, stateless, &mut errors);
+        let log = LogRange::of(&args.log, stateless, &mut errors);
         let fields = decoding::fields(&args.decoding, &args.log.source, &mut errors);
         let decoder = fields.as_ref().and_then(|fields| decoding::decoder(fields, &mut errors));
         let settings = settings::settings(args, &log, state.as_ref(), &mut errors);
         let fetch_memory = errors.value(&args.kafka.fetch_memory);
-        let emit = errors.value(&args.sinks.emit);
+        let emit = errors.value(&args.sinks.emit).map(sinks::emit);
         let metrics = errors.value(&args.semantics.metrics);
         let on_bad = errors.value(&args.decoding.on_bad);
         let cluster = cluster::cluster(&args.cluster, &mut errors);

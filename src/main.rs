@@ -21,7 +21,7 @@ mod store;
 mod text;
 mod uri;
 
-use cli::{Command, HealthArgs, ProduceArgs, RunArgs, StateCommand, Stop, UsageErrors};
+use cli::{Command, EarlyExit, HealthArgs, ProduceArgs, RunArgs, StateCommand, UsageErrors};
 use config::Config;
 use console::say;
 use minutely_dataflows::edge::{Halt, HaltKind};
@@ -42,8 +42,8 @@ fn main() -> ExitCode {
     let open_files = descriptors::raise_limit();
     let command = match command() {
         Ok(command) => command,
-        Err(Stop::Printed) => return ExitCode::SUCCESS,
-        Err(Stop::Usage(why)) => return fail(&Halt::new(HaltKind::Usage, why)),
+        Err(EarlyExit::Printed) => return ExitCode::SUCCESS,
+        Err(EarlyExit::Usage(why)) => return fail(&Halt::new(HaltKind::Usage, why)),
     };
     let clock = clock::SystemClock::start();
     let outcome = match command {
@@ -81,9 +81,10 @@ impl From<UsageErrors> for Failure {
 }
 
 /// What the words of the command line ask for. Warns of variables of the environment that no command reads.
-fn command() -> Result<Command, Stop> {
+fn command() -> Result<Command, EarlyExit> {
     let words = std::env::args_os().map(|word| {
-        word.into_string().map_err(|word| Stop::Usage(format!("argument `{}` is not UTF-8", word.to_string_lossy())))
+        word.into_string()
+            .map_err(|word| EarlyExit::Usage(format!("argument `{}` is not UTF-8", word.to_string_lossy())))
     });
     let words: Vec<String> = words.collect::<Result<_, _>>()?;
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());

@@ -12,8 +12,8 @@ pub(crate) use environment::{split_sinks, unread_variables};
 pub(crate) use errors::UsageErrors;
 pub(crate) use health::HealthArgs;
 pub(crate) use produce::{PartitionBy, ProduceArgs, Stamp};
-pub(crate) use run::{ClusterArgs, DecodingArgs, HttpArgs, LogArgs, MAX_WORKERS, Metrics, OnBad, RunArgs};
-pub(crate) use values::Given;
+pub(crate) use run::{ClusterArgs, DecodingArgs, EmitOption, HttpArgs, LogArgs, MAX_WORKERS, Metrics, OnBad, RunArgs};
+pub(crate) use values::{Given, StartOption};
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -150,7 +150,7 @@ const FIND_THE_STATE: [&str; 19] = [
 
 /// Why there is no command to be executed.
 #[derive(Debug)]
-pub(crate) enum Stop {
+pub(crate) enum EarlyExit {
     /// Help or the version was asked for, and is printed.
     Printed,
     /// The command line is wrong: one paragraph.
@@ -161,7 +161,7 @@ pub(crate) enum Stop {
 ///
 /// # Errors
 /// What is wrong, or the help that was asked for. A value that is wrong is no error yet: [`UsageErrors`] collects these.
-pub(crate) fn parse(words: &[String]) -> Result<Command, Stop> {
+pub(crate) fn parse(words: &[String]) -> Result<Command, EarlyExit> {
     let mut root = command();
     // A command that is named reads its own variables, and is not disturbed by those of `run`.
     if words.get(1).is_some_and(|word| !word.starts_with('-') && word != "help") {
@@ -169,17 +169,17 @@ pub(crate) fn parse(words: &[String]) -> Result<Command, Stop> {
     }
     let stopped = |error: &clap::Error| {
         if error.use_stderr() {
-            return Stop::Usage(paragraph(error, &path(&command(), words)));
+            return EarlyExit::Usage(paragraph(error, &path(&command(), words)));
         }
         let _closed_pipe = error.print();
-        Stop::Printed
+        EarlyExit::Printed
     };
     let matches = root.try_get_matches_from_mut(words).map_err(|error| stopped(&error))?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| stopped(&error))?;
     let command = cli.command.unwrap_or_else(|| Command::Run(Box::new(cli.run)));
     if command.run_args().is_some_and(|run| run.cluster.hostfile == Some(None)) {
         print_help(&mut root, words);
-        return Err(Stop::Printed);
+        return Err(EarlyExit::Printed);
     }
     Ok(command)
 }

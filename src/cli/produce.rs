@@ -1,8 +1,7 @@
 //! `minutely produce`.
 
 use super::Help;
-use super::values::{Choice, Given, TIME_UNITS, choice, instant, number, start};
-use crate::sources::Start;
+use super::values::{Choice, Given, StartOption, TIME_UNITS, choice, instant, number, start};
 use clap::Args;
 use minutely_dataflows::decode::TimeUnit;
 use minutely_dataflows::time::EventTime;
@@ -35,7 +34,7 @@ pub(crate) struct ProduceArgs {
         value_parser = start(),
         help_heading = "Source"
     )]
-    pub(crate) start: Given<Start>,
+    pub(crate) start: Given<StartOption>,
 
     /// Stop at the present end of the source (file: implies it)
     #[arg(long, help_heading = "Source")]

@@ -1,8 +1,6 @@
 //! `minutely run`, whose options `minutely state` takes, too.
 
-use super::values::{Choice, Given, TIME_UNITS, choice, duration, instant, job_name, number, size, start};
-use crate::sinks::Emit;
-use crate::sources::Start;
+use super::values::{Choice, Given, StartOption, TIME_UNITS, choice, duration, instant, job_name, number, size, start};
 use clap::{ArgAction, Args};
 use minutely_dataflows::decode::TimeUnit;
 use minutely_dataflows::time::EventTime;
@@ -54,7 +52,7 @@ pub(crate) struct LogArgs {
     ///
     /// A time is compared with the timestamps of the broker.
     #[arg(long, value_name = "WHERE", env = "MINUTELY_START", default_value = "earliest", value_parser = start())]
-    pub(crate) start: Given<Start>,
+    pub(crate) start: Given<StartOption>,
 
     /// Event time from which on the log is complete
     ///
@@ -215,7 +213,7 @@ pub(crate) struct SinkArgs {
 
     /// Rows that sinks take
     #[arg(long, value_name = "ROWS", env = "MINUTELY_EMIT", default_value = "changes", value_parser = choice(&EMIT))]
-    pub(crate) emit: Given<Emit>,
+    pub(crate) emit: Given<EmitOption>,
 
     /// Time that a bounded run waits for a sink that makes no progress, and for the disk of the state
     #[arg(
@@ -369,7 +367,16 @@ const ON_BAD: [Choice<OnBad>; 2] = [
     ("fatal", "end the run with exit code 65", OnBad::Fatal),
 ];
 
-const EMIT: [Choice<Emit>; 2] = [
-    ("changes", "every committed change of a window", Emit::Changes),
-    ("final", "each window once, when it is final", Emit::Final),
+/// `--emit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EmitOption {
+    /// Every committed change.
+    Changes,
+    /// Final rows alone.
+    Final,
+}
+
+const EMIT: [Choice<EmitOption>; 2] = [
+    ("changes", "every committed change of a window", EmitOption::Changes),
+    ("final", "each window once, when it is final", EmitOption::Final),
 ];

@@ -3,14 +3,14 @@
 use super::*;
 use std::collections::BTreeSet;
 
-fn parsed(words: &[&str]) -> Result<Command, Stop> {
+fn parsed(words: &[&str]) -> Result<Command, EarlyExit> {
     let words: Vec<String> = ["minutely"].iter().chain(words).map(|word| (*word).to_owned()).collect();
     parse(&words)
 }
 
 fn usage(words: &[&str]) -> String {
     match parsed(words) {
-        Err(Stop::Usage(why)) => why,
+        Err(EarlyExit::Usage(why)) => why,
         other => panic!("{words:?}: {other:?}"),
     }
 }

@@ -1,7 +1,6 @@
 //! Typed values of options. clap stops at the first value that is wrong; here a wrong value is kept with its error, so that all
 //! are told at once.
 
-use crate::sources::Start;
 use crate::{duration, size};
 use clap::builder::{PossibleValue, TypedValueParser};
 use minutely_dataflows::decode::TimeUnit;
@@ -21,6 +20,17 @@ pub(super) const TIME_UNITS: [Choice<TimeUnit>; 4] = [
     ("us", "microseconds", TimeUnit::Microseconds),
     ("ns", "nanoseconds", TimeUnit::Nanoseconds),
 ];
+
+/// `--start`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StartOption {
+    /// At the oldest record.
+    Earliest,
+    /// At the end.
+    Latest,
+    /// At the first record whose timestamp is not before this.
+    Time(EventTime),
+}
 
 /// A value by name: the name, its help, and what it stands for.
 pub(super) type Choice<T> = (&'static str, &'static str, T);
@@ -116,12 +126,12 @@ pub(super) fn instant() -> ValueParser<EventTime> {
 }
 
 /// Where reading begins.
-pub(super) fn start() -> ValueParser<Start> {
+pub(super) fn start() -> ValueParser<StartOption> {
     ValueParser::new(|text| match text {
-        "earliest" => Ok(Start::Earliest),
-        "latest" => Ok(Start::Latest),
+        "earliest" => Ok(StartOption::Earliest),
+        "latest" => Ok(StartOption::Latest),
         time => parse_instant(time)
-            .map(Start::Time)
+            .map(StartOption::Time)
             .ok_or_else(|| "takes earliest, latest, or a time such as 2026-01-05T08:00:00Z".to_owned()),
     })
 }

@@ -1,12 +1,12 @@
 //! Which part of the log is read, and what becomes of windows at its end.
 
-use crate::cli::{LogArgs, UsageErrors};
+use crate::cli::{LogArgs, StartOption, UsageErrors};
 use crate::sources::{self, Start};
 use minutely_dataflows::settings::AtEnd;
 use minutely_dataflows::time::EventTime;
 
 /// Which part of the log is read. What is absent was not given, or is wrong and collected.
-pub(super) struct Log {
+pub(super) struct LogRange {
     /// It is read to its present ends.
     pub(super) bounded: bool,
     pub(super) start: Option<Start>,
@@ -15,12 +15,12 @@ pub(super) struct Log {
     pub(super) as_of: Option<EventTime>,
 }
 
-impl Log {
+impl LogRange {
     /// `stateless`: no later run can resume.
     pub(super) fn of(args: &LogArgs, stateless: bool, errors: &mut UsageErrors) -> Self {
         let is_bounded_source = sources::is_bounded(&args.source);
         let bounded = args.until_end || is_bounded_source;
-        let start = errors.value(&args.start);
+        let start = errors.value(&args.start).map(start);
         if start != Some(Start::Earliest) && is_bounded_source {
             let text = args.start.text();
             errors.push(format!("--start {text}: a file is read from its first line; leave it out"));
@@ -34,7 +34,16 @@ impl Log {
         if args.as_of.is_some() && !bounded {
             errors.push("--as-of: goes with --until-end; a live run judges by the clock");
         }
-        Log { bounded, start, at_end, complete_from, as_of }
+        LogRange { bounded, start, at_end, complete_from, as_of }
+    }
+}
+
+/// Where reading begins.
+pub(crate) fn start(option: StartOption) -> Start {
+    match option {
+        StartOption::Earliest => Start::Earliest,
+        StartOption::Latest => Start::Latest,
+        StartOption::Time(time) => Start::Time(time),
     }
 }
 

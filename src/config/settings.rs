@@ -1,6 +1,6 @@
 //! What the core is told.
 
-use super::log::Log;
+use super::log::LogRange;
 use crate::cli::{RunArgs, UsageErrors};
 use crate::store::Place;
 use minutely_dataflows::partition::Rule;
@@ -11,7 +11,12 @@ use minutely_dataflows::time::Windowing;
 const MAX_REMOTE_INTERVAL: i64 = 10_000_000_000;
 
 /// The settings of a run with this state.
-pub(super) fn settings(args: &RunArgs, log: &Log, state: Option<&Place>, errors: &mut UsageErrors) -> Option<Settings> {
+pub(super) fn settings(
+    args: &RunArgs,
+    log: &LogRange,
+    state: Option<&Place>,
+    errors: &mut UsageErrors,
+) -> Option<Settings> {
     let rule = rule(args, errors);
     let checkpoint_interval = errors.value(&args.state.checkpoint_interval);
     if let (Some(Place::Remote(..)), Some(MAX_REMOTE_INTERVAL..)) = (state, checkpoint_interval) {

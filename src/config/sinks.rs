@@ -1,7 +1,7 @@
 //! The sinks that were given.
 
-use crate::cli::{UsageErrors, split_sinks};
-use crate::sinks;
+use crate::cli::{EmitOption, UsageErrors, split_sinks};
+use crate::sinks::{self, Emit};
 use crate::uri::shown;
 use std::collections::BTreeSet;
 
@@ -20,4 +20,12 @@ pub(super) fn given(uris: &[String], errors: &mut UsageErrors) -> Vec<String> {
         errors.push(format!("--sink {name} is given twice"));
     }
     sinks
+}
+
+/// Which rows they take.
+pub(super) fn emit(option: EmitOption) -> Emit {
+    match option {
+        EmitOption::Changes => Emit::Changes,
+        EmitOption::Final => Emit::Final,
+    }
 }

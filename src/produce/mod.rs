@@ -69,7 +69,7 @@ impl Plan {
         }
         let properties = config::properties(&args.properties, &mut errors);
         errors.extend(kafka::validate(&args.to, &properties));
-        let start = errors.value(&args.start);
+        let start = errors.value(&args.start).map(config::start);
         let run_start = args.as_of.as_ref().and_then(|given| errors.value(given));
         let limit = args.limit.as_ref().map_or(Some(u64::MAX), |given| errors.value(given));
         let rate = args.rate.as_ref().and_then(|given| errors.value(given));
