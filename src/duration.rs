@@ -2,7 +2,8 @@
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
-/// `500ms`, `90s`, `1h30m`, `1d` (24 hours) or `0`, in whole milliseconds; absent for what is none.
+/// `500ms`, `90s`, `1h30m`, `1d` (24 hours) or `0`, in milliseconds. Absent for any other text, for less than a millisecond, and
+/// for months and years, which have no one length.
 pub(crate) fn parse_ms(text: &str) -> Option<u64> {
     if !text.is_empty() && text.bytes().all(|c| c == b'0') {
         return Some(0);

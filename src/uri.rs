@@ -1,7 +1,7 @@
 //! Addresses, as logs and errors may show them.
 
-/// Without what may hold a secret: user and password, and options. Of an InfluxDB those stay that say where points go, in
-/// one order: it is what the state calls a sink.
+/// The URI without what may hold a secret: user, password and options. Of an InfluxDB, the options that say where points go
+/// stay, sorted: this is the name of a sink in the state.
 pub(crate) fn shown(uri: &str) -> String {
     let Some((scheme, whole)) = uri.split_once("://") else { return uri.to_owned() };
     let rest = whole.split(['?', '#']).next().unwrap_or_default();
