@@ -17,7 +17,7 @@ use crate::http;
 use crate::sinks::Emit;
 use crate::sources::{self, Start};
 use crate::store::Place;
-use crate::uri::shown;
+use crate::uri::redacted;
 use log::LogRange;
 use minutely_dataflows::decode::{Decoder, Fields};
 use minutely_dataflows::settings::Settings;
@@ -97,7 +97,7 @@ impl Config {
                 state,
                 take_over: args.state.take_over,
                 accept_changed_log: args.state.accept_changed_log,
-                forget_sinks: args.sinks.forget.iter().map(|uri| shown(uri)).collect(),
+                forget_sinks: args.sinks.forget.iter().map(|uri| redacted(uri)).collect(),
                 take_sink: args.sinks.take,
                 http,
                 semantics: semantics(args, &properties),

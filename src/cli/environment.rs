@@ -36,7 +36,7 @@ pub(crate) fn split_sinks(text: &str) -> Result<Vec<String>, String> {
         None => Ok(sinks),
         Some(sink) => Err(format!(
             "MINUTELY_SINK: `{}` is one sink with a comma in its name: separate sinks by spaces, or give each by --sink",
-            crate::uri::shown(sink)
+            crate::uri::redacted(sink)
         )),
     }
 }

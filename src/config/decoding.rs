@@ -2,14 +2,14 @@
 
 use crate::cli::{DecodingArgs, UsageErrors};
 use crate::sources;
-use crate::uri::shown;
+use crate::uri::redacted;
 use minutely_dataflows::decode::{Decoder, Fields, KEY};
 
 /// Where a record of this source has what.
 pub(super) fn fields(args: &DecodingArgs, source: &str, errors: &mut UsageErrors) -> Option<Fields> {
     let unit = errors.value(&args.time_unit);
     if args.symbol_field == KEY && !sources::has_keys(source) {
-        errors.push(format!("--symbol-field {KEY}: records of `{}` have no keys", shown(source)));
+        errors.push(format!("--symbol-field {KEY}: records of `{}` have no keys", redacted(source)));
     }
     Some(Fields {
         symbol: args.symbol_field.clone(),

@@ -2,7 +2,7 @@
 
 use crate::cli::{EmitOption, UsageErrors, split_sinks};
 use crate::sinks::{self, Emit};
-use crate::uri::shown;
+use crate::uri::redacted;
 use std::collections::BTreeSet;
 
 /// Those of `--sink`, or of `MINUTELY_SINK`; empty for the default.
@@ -14,7 +14,7 @@ pub(super) fn given(uris: &[String], errors: &mut UsageErrors) -> Vec<String> {
     for sink in &sinks {
         errors.extend(sinks::validate(sink));
     }
-    let names: Vec<_> = sinks.iter().map(|sink| shown(sink)).collect();
+    let names: Vec<_> = sinks.iter().map(|sink| redacted(sink)).collect();
     let repeated = names.iter().enumerate().filter(|(i, name)| names[..*i].contains(name)).map(|(_, name)| name);
     for name in repeated.collect::<BTreeSet<_>>() {
         errors.push(format!("--sink {name} is given twice"));

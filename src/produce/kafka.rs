@@ -6,7 +6,7 @@ use crate::console::say;
 use crate::sources::kafka::{
     Address, Context, address, login_mistakes, lower, producer_config, property_mistake, reason, token,
 };
-use crate::uri::shown;
+use crate::uri::redacted;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::record::Record;
 use minutely_dataflows::time::EventTime;
@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 /// All mistakes of the address and of the properties given with `-X`.
 pub(super) fn validate(uri: &str, properties: &[(String, String)]) -> Vec<String> {
     let mut mistakes = match address(uri) {
-        Ok(Address { topics, .. }) if topics.len() > 1 => vec![format!("--to {}: takes one topic", shown(uri))],
+        Ok(Address { topics, .. }) if topics.len() > 1 => vec![format!("--to {}: takes one topic", redacted(uri))],
         Ok(_) => Vec::new(),
         Err(mistakes) => mistakes,
     };

@@ -17,7 +17,7 @@ use crate::clock::SystemClock;
 use crate::config;
 use crate::console::{mark, say};
 use crate::sources::{self, SourceOptions, Start};
-use crate::uri::shown;
+use crate::uri::redacted;
 use kafka::Writer;
 use minutely_dataflows::decode::TimeDecoder;
 use minutely_dataflows::edge::{Halt, HaltKind, PartitionReader};
@@ -135,7 +135,7 @@ pub(crate) fn run(plan: Plan, clock: SystemClock, stop: &Arc<AtomicBool>, begun:
     // What ends is a replay: a topic that is made for it keeps it, however old it is.
     let writer = Writer::open(&plan.to, &plan.properties, most, plan.by_key, plan.bounded, PATIENCE)?;
     begun.store(true, Ordering::Release);
-    say(&format!("{} -> {}, {most} partitions", shown(&plan.from), shown(&plan.to)));
+    say(&format!("{} -> {}, {most} partitions", redacted(&plan.from), redacted(&plan.to)));
     let time_field = plan.time_field.clone();
     let outcome = copy(plan, &mut partitions, &writer, clock, stop);
     let acknowledged = writer.end(if stop.load(Ordering::Acquire) { STOP_PATIENCE } else { PATIENCE })?;

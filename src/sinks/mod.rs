@@ -21,7 +21,7 @@ pub(crate) use port::{Health, Leave};
 pub(crate) use sqlite_history::SqliteHistory;
 
 use crate::clock::SystemClock;
-use crate::uri::shown;
+use crate::uri::redacted;
 use local::Local;
 use minutely_dataflows::edge::{Halt, HaltKind, RowFilter, SinkPort, Wake};
 use minutely_dataflows::row::Row;
@@ -156,7 +156,7 @@ impl Target {
         if let Some(local) = Local::parse(uri) {
             return local.map(Target::Local);
         }
-        let shown = shown(uri);
+        let shown = redacted(uri);
         match uri.split_once(':') {
             Some((scheme, rest)) if influx::Address::SCHEMES.contains(&scheme) => {
                 influx::Address::parse(scheme, rest, &shown, env).map(Box::new).map(Target::Influx)

@@ -1,6 +1,6 @@
 //! Where a state is, as `--state` names it.
 
-use crate::uri::shown;
+use crate::uri::redacted;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
@@ -50,12 +50,12 @@ impl Place {
                     }
                     _ => Err(format!(
                         "--state {}: an object store is s3://bucket/prefix, with AWS_* in the environment",
-                        shown(text)
+                        redacted(text)
                     )),
                 }
             }
             Some((_, rest)) if rest.starts_with("//") => {
-                Err(format!("--state {}: is not known; it {KNOWN}", shown(text)))
+                Err(format!("--state {}: is not known; it {KNOWN}", redacted(text)))
             }
             _ => folder(text),
         }

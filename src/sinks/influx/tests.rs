@@ -125,7 +125,7 @@ impl Fake {
             true => ("influxdb1", format!("//{}/my%20db?user=me&{query}", self.at)),
             false => ("influxdb", format!("//{}/my%20org/b?{query}", self.at)),
         };
-        Address::parse(scheme, &rest, &crate::uri::shown(&format!("{scheme}:{rest}")), &env).unwrap()
+        Address::parse(scheme, &rest, &crate::uri::redacted(&format!("{scheme}:{rest}")), &env).unwrap()
     }
 
     /// Points' writes, without the empty ones.
@@ -804,7 +804,7 @@ fn addresses_are_read_and_every_mistake_is_told_without_the_secret() {
     };
     let read = |tls, rest: &str, env: &dyn Fn(&str) -> Option<String>| {
         let scheme = if tls { "influxdb+https" } else { "influxdb" };
-        let parsed = Address::parse(scheme, rest, &crate::uri::shown(&format!("influxdb:{rest}")), env);
+        let parsed = Address::parse(scheme, rest, &crate::uri::redacted(&format!("influxdb:{rest}")), env);
         let said = format!("{parsed:?}");
         assert!(!said.contains(SECRET), "{said}");
         parsed.map_err(|all| all.join("\n")).map(|a| match (a.place, a.access) {
@@ -876,7 +876,7 @@ fn addresses_of_an_influxdb_1_name_a_user_a_token_or_nobody() {
         _ => None,
     };
     let read = |scheme: &str, rest: &str| {
-        let parsed = Address::parse(scheme, rest, &crate::uri::shown(&format!("{scheme}:{rest}")), &env);
+        let parsed = Address::parse(scheme, rest, &crate::uri::redacted(&format!("{scheme}:{rest}")), &env);
         let said = format!("{parsed:?}");
         assert!(!said.contains(SECRET), "{said}");
         parsed.map_err(|all| all.join("\n"))

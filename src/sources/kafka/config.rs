@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::oauth;
-use crate::uri::shown;
+use crate::uri::redacted;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
@@ -59,9 +59,9 @@ const ELSEWHERE: &[(&str, &str)] = &[
 /// The address in a URI, or all its mistakes.
 pub(crate) fn address(uri: &str) -> Result<Address, Vec<String>> {
     let Some(rest) = uri.strip_prefix("kafka://") else {
-        return Err(vec![format!("'{}' is not kafka://host:port[,…]/topic[,…]", shown(uri))]);
+        return Err(vec![format!("'{}' is not kafka://host:port[,…]/topic[,…]", redacted(uri))]);
     };
-    let uri = shown(uri);
+    let uri = redacted(uri);
     let (brokers, topics) = rest.split_once('/').unwrap_or((rest, ""));
     let mut mistakes: Vec<String> =
         brokers.split(',').filter_map(broker_mistake).map(|mistake| format!("'{uri}': {mistake}")).collect();
