@@ -306,16 +306,14 @@ fn bad_use_says_what_to_do() {
     refused(&["--sink", "csv:/nowhere/x.csv"], 64, &["/nowhere", "make the folder first"]);
     refused(&["--sink", "influxdb1:nowhere"], 64, &["give it as influxdb1://host:port/db"]);
     refused(&["--state", "gs://bucket/x"], 64, &["--state gs://bucket/x", "takes a folder"]);
-    refused(
-        &["state"],
-        64,
-        &["'minutely state' requires a subcommand", "show, check, rebuild", "minutely state --help"],
-    );
     refused(&["state", "frob"], 64, &["unrecognized subcommand 'frob'", "minutely state --help"]);
     refused(&["--latenes", "1m"], 64, &["unexpected argument '--latenes'", "'--lateness'"]);
     refused(&["--json"], 64, &["unexpected argument '--json'", "minutely --help"]);
     refused(&["state", "check", "--json"], 64, &["unexpected argument '--json'", "minutely state check --help"]);
     refused_words([OsStr::new("--sink"), OsStr::from_bytes(b"csv:/data/\xe9.csv")], 64, "is not UTF-8");
+    let several =
+        "'minutely state' requires a subcommand but one was not provided; [subcommands: show, check, rebuild, help]";
+    refused_words(["state"].map(OsStr::new), 64, several);
     refused_words(["health", "nonsense"].map(OsStr::new), 64, "HOST:PORT");
     refused_words(["health", "none"].map(OsStr::new), 64, "serves nothing");
     refused_words(["health", "--wat"].map(OsStr::new), 64, "unexpected argument '--wat'");

@@ -45,7 +45,7 @@ pub(crate) struct ProduceArgs {
     pub(crate) as_of: Option<Given<EventTime>>,
 
     /// Stop after this many records
-    #[arg(long, value_name = "N", value_parser = number(1, u64::MAX), help_heading = "Source")]
+    #[arg(long, value_name = "N", value_parser = number::<u64>(1, u64::MAX), help_heading = "Source")]
     pub(crate) limit: Option<Given<u64>>,
 
     /// Field of the event time, for --speed and for the stamp of records without one: a name or a JSON pointer
@@ -63,11 +63,11 @@ pub(crate) struct ProduceArgs {
     pub(crate) time_unit: Given<TimeUnit>,
 
     /// Records a second, at most
-    #[arg(long, value_name = "N", value_parser = number(1, 1_000_000_000), help_heading = "Pace")]
+    #[arg(long, value_name = "N", value_parser = number::<u64>(1, 1_000_000_000), help_heading = "Pace")]
     pub(crate) rate: Option<Given<u64>>,
 
     /// Seconds of event time a second, for replays
-    #[arg(long, value_name = "N", value_parser = number(1, 1_000_000), help_heading = "Pace")]
+    #[arg(long, value_name = "N", value_parser = number::<u64>(1, 1_000_000), help_heading = "Pace")]
     pub(crate) speed: Option<Given<u64>>,
 
     /// Topic: kafka://host:port[,…]/topic

@@ -186,7 +186,7 @@ pub(crate) struct ProgressArgs {
         value_name = "N",
         env = "MINUTELY_MAX_KEYS",
         default_value = "5000000",
-        value_parser = number(1, u64::MAX / 4)
+        value_parser = number::<u64>(1, u64::MAX / 4)
     )]
     pub(crate) max_keys: Given<u64>,
 }
@@ -303,16 +303,16 @@ pub(crate) struct ClusterArgs {
         value_name = "N",
         env = "MINUTELY_WORKERS",
         default_value = "1",
-        value_parser = number(1, MAX_WORKERS)
+        value_parser = number::<usize>(1, MAX_WORKERS)
     )]
     pub(crate) workers: Given<usize>,
 
     /// Processes of the run, all with the same --data
-    #[arg(short = 'n', long, value_name = "N", default_value = "1", value_parser = number(1, MAX_WORKERS))]
+    #[arg(short = 'n', long, value_name = "N", default_value = "1", value_parser = number::<usize>(1, MAX_WORKERS))]
     pub(crate) processes: Given<usize>,
 
     /// Number of this process, from 0
-    #[arg(short = 'p', long, value_name = "I", default_value = "0", value_parser = number(0, MAX_WORKERS))]
+    #[arg(short = 'p', long, value_name = "I", default_value = "0", value_parser = number::<usize>(0, MAX_WORKERS))]
     pub(crate) process: Given<usize>,
 
     /// File with the host:port of each process, one a line [default: localhost, ports from 2101]; without FILE: print help

@@ -84,6 +84,43 @@ fn a_wrong_value_is_kept_until_all_are_known() {
     );
 }
 
+/// clap panics where an option is declared with one type and parsed into another, but not before it is given.
+#[test]
+fn every_option_can_be_given() {
+    let run = "--source sim: --start latest --complete-from 2026-01-05T08:00:00Z --until-end --keep-open --close \
+               --as-of 2026-01-05T08:00:00Z --format json --symbol-field @key --value-field p --time-field t --time-unit ns \
+               --weight-field w --on-bad fatal --window 1m --lateness 1m --max-future 1m --max-past 1h30m --metrics avg --idle 1s \
+               --max-ahead 1h --max-keys 5 --sink stdout: --sink csv:a --emit final --sink-timeout 1m --take-sink --forget-sink b \
+               --state none --data d --job j --checkpoint-interval 1s --take-over --accept-changed-log --http none --http-public \
+               --http-host h --http-token-file f --workers 2 --processes 2 --process 1 --hostfile f --fetch-memory 64MB -X a=b";
+    let produce = "produce --from sim: --start earliest --until-end --as-of 2026-01-05T08:00:00Z --limit 5 --time-field t \
+                   --time-unit s --rate 5 --speed 5 --to kafka://b:1/t --partition-by key --stamp now -X a=b";
+    let root = command();
+    let options =
+        |command: &clap::Command| command.get_arguments().filter_map(|arg| arg.get_long().map(str::to_owned)).collect();
+    for (words, command) in [(run, &root), (produce, root.find_subcommand("produce").unwrap())] {
+        let words: Vec<_> = words.split_whitespace().collect();
+        let left_out: BTreeSet<String> = options(command);
+        let left_out: Vec<_> = left_out.iter().filter(|name| !words.contains(&&*format!("--{name}"))).collect();
+        assert_eq!(left_out, ["help"]);
+        let mut errors = UsageErrors::default();
+        match parsed(&words).unwrap() {
+            Command::Run(args) => {
+                errors.value(&args.cluster.process);
+                errors.value(&args.progress.max_keys);
+            }
+            Command::Produce(args) => {
+                errors.value(args.rate.as_ref().unwrap());
+                errors.value(args.speed.as_ref().unwrap());
+                errors.value(args.limit.as_ref().unwrap());
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(errors.iter().next(), None);
+    }
+    assert!(matches!(parsed(&["health", "127.0.0.1:1"]), Ok(Command::Health(args)) if args.address.is_some()));
+}
+
 /// clap checks this in debug builds alone.
 #[test]
 fn no_two_options_of_a_command_have_one_name() {
