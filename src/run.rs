@@ -13,7 +13,7 @@ use crate::sources::{self, SourceOptions};
 use crate::store::{self, StoreUri};
 use crate::text::CsvText;
 use crate::threads::Health;
-use crate::uri::shown;
+use crate::uri::redacted;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
 use minutely_dataflows::checkpoint::{self, Manifest};
 use minutely_dataflows::decode::FieldNames;
@@ -98,7 +98,7 @@ fn run_with<A: Accumulate>(config: Config, clock: SystemClock, open_files: u64) 
         sinks::distinct(&config.sinks)?;
         dead_letters::check(&letters_path, &config.folder, keep)?;
         for uri in &config.sinks {
-            let port = left.as_ref().and_then(|left| left.sink(&shown(uri)));
+            let port = left.as_ref().and_then(|left| left.sink(&redacted(uri)));
             let (position, chain) = (port.and_then(|port| port.position), port.and_then(|port| port.chain));
             sinks::check(uri, &SinkOptions { position, chain, ..sink_options.clone() }).or_else(|halt| {
                 // What another run does at this moment is no damage.
@@ -151,8 +151,8 @@ fn run_with<A: Accumulate>(config: Config, clock: SystemClock, open_files: u64) 
     }
     let takes: Vec<RowFilter> = config.sinks.iter().flat_map(|uri| sinks::takes(uri, config.emit)).collect();
     if leads {
-        let sinks: Vec<_> = config.sinks.iter().map(|uri| shown(uri)).collect();
-        say(&format!("{} -> {}", shown(&config.source), sinks.join(", ")));
+        let sinks: Vec<_> = config.sinks.iter().map(|uri| redacted(uri)).collect();
+        say(&format!("{} -> {}", redacted(&config.source), sinks.join(", ")));
     }
     let served = serve(listening, hands.as_mut(), head.as_ref(), &config, &source, clock, open_files)?;
 
@@ -246,9 +246,9 @@ fn serve(
     let history = history.map(|stored| Arc::new(History(stored)) as Arc<_>);
     let about = http::RunInfo {
         job: config.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        source: shown(&config.source),
+        source: redacted(&config.source),
         source_now: Box::new(source_now),
-        sinks_uri: config.sinks.iter().map(|uri| shown(uri)).collect(),
+        sinks_uri: config.sinks.iter().map(|uri| redacted(uri)).collect(),
         sinks: sink_names(config),
         sinks_now: Box::new(sinks_now),
         workers: config.cluster.workers * config.cluster.addresses.len().max(1),
@@ -326,7 +326,7 @@ impl Shared {
 /// What sinks are called in the state, in the order of [`sinks::takes`].
 fn sink_names(config: &Config) -> Vec<String> {
     let numbered = |uri: &String| {
-        let name = shown(uri);
+        let name = redacted(uri);
         let number = move |n: usize| if n == 0 { name.clone() } else { format!("{name}#{n}") };
         (0..sinks::takes(uri, config.emit).len()).map(number).collect::<Vec<_>>()
     };
@@ -367,7 +367,7 @@ impl Hands {
         let letters = dead_letters::open(letters_path, options.wake.clone(), keep, options.take_over)?;
         let mut sinks = Vec::new();
         for uri in uris {
-            let left = head.and_then(|head| head.sink(&shown(uri)));
+            let left = head.and_then(|head| head.sink(&redacted(uri)));
             let options = SinkOptions {
                 chain: left.and_then(|left| left.chain),
                 position: left.and_then(|left| left.position),

@@ -1,6 +1,6 @@
 //! `kafka://host:port[,…]/topic[,…]`, checked before anything is connected.
 
-use crate::uri::shown;
+use crate::uri::redacted;
 
 /// Brokers to connect to first, and topics.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +17,9 @@ pub(crate) struct KafkaAddress {
 /// All its mistakes, one paragraph each.
 pub(crate) fn address(uri: &str) -> Result<KafkaAddress, Vec<String>> {
     let Some(rest) = uri.strip_prefix("kafka://") else {
-        return Err(vec![format!("'{}' is not kafka://host:port[,…]/topic[,…]", shown(uri))]);
+        return Err(vec![format!("'{}' is not kafka://host:port[,…]/topic[,…]", redacted(uri))]);
     };
-    let uri = shown(uri);
+    let uri = redacted(uri);
     let (brokers, topics) = rest.split_once('/').unwrap_or((rest, ""));
     let mut mistakes: Vec<String> =
         brokers.split(',').filter_map(broker_mistake).map(|mistake| format!("'{uri}': {mistake}")).collect();

@@ -12,20 +12,20 @@ mod kafka;
 mod pace;
 mod stamps;
 
-use crate::args::ProduceArgs;
+use crate::cli::{PartitionBy, ProduceArgs, Stamp, UsageErrors};
 use crate::clock::SystemClock;
-use crate::config::{self, Mistakes};
+use crate::config;
 use crate::console::say;
 use crate::fmt::utc;
 use crate::start_at::Start;
-use crate::uri::shown;
+use crate::uri::redacted;
 use kafka::{TopicRequest, TopicWriter};
-use minutely_dataflows::decode::{TimeDecoder, TimeUnit};
+use minutely_dataflows::decode::TimeDecoder;
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource, PartitionReader};
 use minutely_dataflows::record::Record;
 use minutely_dataflows::time::EventTime;
 use pace::Pace;
-use stamps::{Guard, Said, Stamp};
+use stamps::{Guard, Said};
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -75,52 +75,45 @@ impl Plan {
     /// What these arguments mean.
     ///
     /// # Errors
-    /// All mistakes, one paragraph each.
-    pub(crate) fn of(args: &ProduceArgs, sources: &dyn SourceCatalog) -> Result<Plan, Vec<String>> {
-        let mut mistakes = Mistakes::default();
+    /// All of them.
+    pub(crate) fn of(args: &ProduceArgs, sources: &dyn SourceCatalog) -> Result<Plan, UsageErrors> {
+        let mut errors = UsageErrors::default();
         if args.from.starts_with("kafka:") {
-            mistakes.tell(format!("--from {}: is sim: or file:; tools of Kafka's copy topics", args.from));
+            errors.push(format!("--from {}: takes sim: or file:; Kafka's own tools copy topics", args.from));
         } else {
-            mistakes.extend(sources.validate(&args.from));
+            errors.extend(sources.validate(&args.from));
         }
-        let properties = config::properties(&args.properties, &mut mistakes);
-        mistakes.extend(kafka::validate(&args.to, &properties));
-        let start = match args.start.as_str() {
-            "earliest" => Some(Start::Earliest),
-            "latest" => Some(Start::Latest),
-            time => mistakes.time_or("--start", time, "earliest, latest, or ").map(Start::Time),
-        };
-        let run_start = args.as_of.as_ref().and_then(|text| mistakes.time("--as-of", text));
-        let limit = args.limit.as_ref().map_or(Some(u64::MAX), |text| mistakes.number("--limit", text, 1, u64::MAX));
-        let rate = args.rate.as_ref().and_then(|text| mistakes.number("--rate", text, 1, 1_000_000_000));
-        let speed = args.speed.as_ref().and_then(|text| mistakes.number("--speed", text, 1, 1_000_000));
+        let properties = config::properties(&args.properties, &mut errors);
+        errors.extend(kafka::validate(&args.to, &properties));
+        let start = errors.value(&args.start).map(config::start);
+        let run_start = args.as_of.as_ref().and_then(|given| errors.value(given));
+        let limit = args.limit.as_ref().map_or(Some(u64::MAX), |given| errors.value(given));
+        let rate = args.rate.as_ref().and_then(|given| errors.value(given));
+        let speed = args.speed.as_ref().and_then(|given| errors.value(given));
         if args.rate.is_some() && args.speed.is_some() {
-            mistakes.tell("--rate and --speed: are two paces; give one of them".into());
+            errors.push("--rate and --speed: contradict each other; give one");
         }
-        let by_key =
-            mistakes.choice("--partition-by", &args.partition_by, &[("source", false), ("key", true)]).unwrap_or(false);
-        let units = [
-            ("s", TimeUnit::Seconds),
-            ("ms", TimeUnit::Milliseconds),
-            ("us", TimeUnit::Microseconds),
-            ("ns", TimeUnit::Nanoseconds),
-        ];
-        let unit = mistakes.choice("--time-unit", &args.time_unit, &units);
-        let time = unit.and_then(|unit| mistakes.take(TimeDecoder::new(&args.time_field, unit)));
-        let stamp = match &args.stamp {
-            None => Some(Stamp::Safe),
-            Some(text) => mistakes.choice("--stamp", text, &[("event", Stamp::Event), ("now", Stamp::Now)]),
-        };
-        let bounded = args.until_end || sources.is_bounded(&args.from);
-        let (from, to) = (args.from.clone(), args.to.clone());
-        let pace = Pace::new(rate, speed);
-        mistakes.none().and_then(|()| {
-            let (Some(start), Some(limit), Some(time), Some(stamp)) = (start, limit, time, stamp) else {
-                return Err(Vec::new());
-            };
-            let time_field = args.time_field.clone();
-            Ok(Plan { from, to, bounded, start, run_start, limit, by_key, properties, pace, time, time_field, stamp })
-        })
+        let partition_by = errors.value(&args.partition_by);
+        let unit = errors.value(&args.time_unit);
+        let time = unit.and_then(|unit| errors.ok(TimeDecoder::new(&args.time_field, unit)));
+        let stamp = args.stamp.as_ref().map_or(Some(Stamp::Safe), |given| errors.value(given));
+        let plan = (|| {
+            Some(Plan {
+                from: args.from.clone(),
+                to: args.to.clone(),
+                bounded: args.until_end || sources.is_bounded(&args.from),
+                start: start?,
+                run_start,
+                limit: limit?,
+                by_key: partition_by? == PartitionBy::Key,
+                properties,
+                pace: Pace::new(rate, speed),
+                time: time?,
+                time_field: args.time_field.clone(),
+                stamp: stamp?,
+            })
+        })();
+        errors.unless_any(plan)
     }
 }
 
@@ -160,7 +153,7 @@ pub(crate) fn run(
     };
     let writer = TopicWriter::open(&request, ANSWER_TIMEOUT)?;
     begun.store(true, Ordering::Release);
-    say(&format!("{} -> {}, {most} partitions", shown(&plan.from), shown(&plan.to)));
+    say(&format!("{} -> {}, {most} partitions", redacted(&plan.from), redacted(&plan.to)));
     let time_field = plan.time_field.clone();
     let outcome = copy(plan, &mut partitions, &writer, clock, stop);
     let acknowledged = writer.end(if stop.load(Ordering::Acquire) { STOP_TIMEOUT } else { ANSWER_TIMEOUT })?;

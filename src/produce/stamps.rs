@@ -2,18 +2,8 @@
 //! than the topic's retention *by its stamp*, within minutes and after it has acknowledged it: a replay of an old file is
 //! gone before anybody reads it.
 
+use crate::cli::Stamp;
 use minutely_dataflows::time::EventTime;
-
-/// `--stamp`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stamp {
-    /// Not said: the source's stamp or the event time, and nothing is written that would be deleted at once.
-    Safe,
-    /// `event`: the source's stamp or the event time, whatever the topic does with it.
-    Event,
-    /// `now`: when it is written.
-    Now,
-}
 
 /// How long a topic keeps a record, by its stamp.
 #[derive(Clone, Debug, PartialEq, Eq)]

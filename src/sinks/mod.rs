@@ -21,7 +21,7 @@ pub(crate) mod testing;
 pub(crate) use options::{Emit, OpenSink, Owner, PriorState, SinkOptions};
 pub(crate) use sqlite::SqliteHistory;
 
-use crate::uri::shown;
+use crate::uri::redacted;
 use local::LocalTarget;
 use minutely_dataflows::edge::{Halt, HaltKind, RowFilter};
 use minutely_dataflows::time::Windowing;
@@ -41,7 +41,7 @@ impl SinkTarget {
         if let Some(local) = LocalTarget::parse(uri) {
             return local.map(SinkTarget::LocalTarget);
         }
-        let shown = shown(uri);
+        let shown = redacted(uri);
         match uri.split_once(':') {
             Some((scheme, rest)) if influx::InfluxTarget::SCHEMES.contains(&scheme) => {
                 influx::InfluxTarget::parse(scheme, rest, &shown, env).map(Box::new).map(SinkTarget::Influx)

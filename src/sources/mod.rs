@@ -5,7 +5,7 @@ mod kafka;
 mod sim;
 
 use crate::clock::SystemClock;
-use crate::uri::shown;
+use crate::uri::redacted;
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
 use minutely_dataflows::time::EventTime;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl<'a> Scheme<'a> {
 }
 
 fn unknown(uri: &str) -> String {
-    format!("source `{}` is of no known kind: use one of {KNOWN}", shown(uri))
+    format!("source `{}` is of no known kind: use one of {KNOWN}", redacted(uri))
 }
 
 /// All mistakes of a source URI and its properties, one paragraph each. No effect: nothing is opened or looked for.
@@ -70,7 +70,7 @@ pub(crate) fn validate(uri: &str, properties: &[(String, String)]) -> Vec<String
         None => return vec![unknown(uri)],
     };
     if let Some((key, _)) = properties.first() {
-        let uri = shown(uri);
+        let uri = redacted(uri);
         mistakes.push(format!("-X {key}=… is a property of Kafka's client, but the source is `{uri}`: leave it out"));
     }
     mistakes

@@ -1,6 +1,6 @@
 //! `--state`: where a state is.
 
-use crate::uri::shown;
+use crate::uri::redacted;
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
@@ -49,12 +49,12 @@ impl StoreUri {
                     }
                     _ => Err(format!(
                         "--state {}: an object store is s3://bucket/prefix, with AWS_* in the environment",
-                        shown(text)
+                        redacted(text)
                     )),
                 }
             }
             Some((_, rest)) if rest.starts_with("//") => {
-                Err(format!("--state {}: is not known; it {KNOWN}", shown(text)))
+                Err(format!("--state {}: is not known; it {KNOWN}", redacted(text)))
             }
             _ => folder(text),
         }

@@ -9,7 +9,7 @@ mod topic;
 use super::stamps::Retention;
 use crate::console::say;
 use crate::kafka::{KafkaAddress, address, login_mistakes, lower, producer_config, property_mistake, reason};
-use crate::uri::shown;
+use crate::uri::redacted;
 use delivery::{DeliveryContext, Producer};
 use error::{ProduceError, Remedy};
 use minutely_dataflows::record::Record;
@@ -26,7 +26,7 @@ pub(super) use topic::TopicRequest;
 /// All mistakes of the address and of the properties given with `-X`.
 pub(super) fn validate(uri: &str, properties: &[(String, String)]) -> Vec<String> {
     let mut mistakes = match address(uri) {
-        Ok(KafkaAddress { topics, .. }) if topics.len() > 1 => vec![format!("--to {}: takes one topic", shown(uri))],
+        Ok(KafkaAddress { topics, .. }) if topics.len() > 1 => vec![format!("--to {}: takes one topic", redacted(uri))],
         Ok(_) => Vec::new(),
         Err(mistakes) => mistakes,
     };

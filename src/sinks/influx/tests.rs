@@ -125,7 +125,7 @@ impl Fake {
             true => ("influxdb1", format!("//{}/my%20db?user=me&{query}", self.at)),
             false => ("influxdb", format!("//{}/my%20org/b?{query}", self.at)),
         };
-        InfluxTarget::parse(scheme, &rest, &crate::uri::shown(&format!("{scheme}:{rest}")), &env).unwrap()
+        InfluxTarget::parse(scheme, &rest, &crate::uri::redacted(&format!("{scheme}:{rest}")), &env).unwrap()
     }
 
     /// Points' writes, without the empty ones.
@@ -806,7 +806,7 @@ fn read_address(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(String, String, String, String, String), String> {
     let scheme = if tls { "influxdb+https" } else { "influxdb" };
-    let parsed = InfluxTarget::parse(scheme, rest, &crate::uri::shown(&format!("influxdb:{rest}")), env);
+    let parsed = InfluxTarget::parse(scheme, rest, &crate::uri::redacted(&format!("influxdb:{rest}")), env);
     let said = format!("{parsed:?}");
     assert!(!said.contains(SECRET), "{said}");
     parsed.map_err(|all| all.join("\n")).map(|a| match (a.destination, a.access) {
@@ -888,7 +888,7 @@ fn addresses_of_an_influxdb_1_name_a_user_a_token_or_nobody() {
         _ => None,
     };
     let read = |scheme: &str, rest: &str| {
-        let parsed = InfluxTarget::parse(scheme, rest, &crate::uri::shown(&format!("{scheme}:{rest}")), &env);
+        let parsed = InfluxTarget::parse(scheme, rest, &crate::uri::redacted(&format!("{scheme}:{rest}")), &env);
         let said = format!("{parsed:?}");
         assert!(!said.contains(SECRET), "{said}");
         parsed.map_err(|all| all.join("\n"))

@@ -1,10 +1,8 @@
-//! `MINUTELY_*` variables: several sinks in one, and names that nobody reads.
+//! `MINUTELY_*` variables: several sinks in one, and names that no option reads.
 
-use crate::args::{Args, HealthArgs, ProduceArgs};
-use clap::CommandFactory;
 use std::collections::BTreeSet;
 
-/// Read beside the options' variables.
+/// Variables that are read and belong to no option.
 const OTHERS: [&str; 5] = [
     "MINUTELY_INFLUX_TOKEN",
     "MINUTELY_INFLUX1_PASSWORD",
@@ -12,16 +10,16 @@ const OTHERS: [&str; 5] = [
     "MINUTELY_HTTP_TOKEN",
     "MINUTELY_SECRETS", // the compose file's
 ];
-/// Changes of a letter by which a misspelt name may differ from the one that was meant.
-const MOST_CHANGES: usize = 3;
-/// What a sink begins with.
+/// A suggested name differs from the misspelt one by fewer letters than this.
+const TOO_MANY_CHANGES: usize = 3;
+/// What the URI of a sink begins with.
 const SCHEMES: [&str; 7] = ["sqlite:", "csv:", "stdout:", "influxdb:", "influxdb+", "influxdb1:", "influxdb1+"];
 
-/// The sinks of `MINUTELY_SINK`: separated by white space, each with its scheme. So a path may have spaces, and commas.
+/// The sinks of `MINUTELY_SINK`: separated by white space, each with its scheme, so that a path may have spaces and commas.
 ///
 /// # Errors
 /// When commas seem to separate them.
-pub(crate) fn sinks(text: &str) -> Result<Vec<String>, String> {
+pub(crate) fn split_sinks(text: &str) -> Result<Vec<String>, String> {
     let begins = |word: &str| SCHEMES.iter().any(|scheme| word.starts_with(scheme));
     let mut sinks: Vec<String> = Vec::new();
     let text = text.trim();
@@ -37,40 +35,44 @@ pub(crate) fn sinks(text: &str) -> Result<Vec<String>, String> {
     match comma {
         None => Ok(sinks),
         Some(sink) => Err(format!(
-            "MINUTELY_SINK: `{}` would be one sink with a comma in its name: separate sinks by spaces, or give each by --sink",
-            crate::uri::shown(sink)
+            "MINUTELY_SINK: `{}` is one sink with a comma in its name: separate sinks by spaces, or give each by --sink",
+            crate::uri::redacted(sink)
         )),
     }
 }
 
-/// What is to be said of variables that begin with `MINUTELY_` and are read by nobody. One whose name stands in an argument
-/// (`token_env=NAME`, `-X …=env:NAME`) is read.
-pub(crate) fn unknown(names: impl Iterator<Item = String>, words: &[String]) -> Vec<String> {
-    let commands = [Args::command(), ProduceArgs::command(), HealthArgs::command()];
-    let known: BTreeSet<String> = commands
-        .iter()
-        .flat_map(clap::Command::get_arguments)
-        .filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned()))
-        .chain(OTHERS.map(str::to_owned))
-        .collect();
-    let ours = |name: &String| {
+/// A warning for each of these variables that begins with `MINUTELY_` and that the command line does not read. One whose name
+/// is part of an argument (`token_env=NAME`, `-X …=env:NAME`) is read.
+pub(crate) fn unread_variables(
+    root: &clap::Command,
+    names: impl Iterator<Item = String>,
+    words: &[String],
+) -> Vec<String> {
+    let known: BTreeSet<String> = of_options(root).chain(OTHERS.map(str::to_owned)).collect();
+    let is_unread = |name: &String| {
         name.starts_with("MINUTELY_")
             && !name.starts_with("MINUTELY_TEST_")
             && !known.contains(name)
             && !words.iter().any(|word| word.contains(name.as_str()))
     };
-    let tell = |name: String| {
-        let near = known.iter().map(|known| (changes(&name, known), known)).min();
-        let hint = match near {
-            Some((MOST_CHANGES.., _)) | None => "`minutely --help` names those that are".to_owned(),
-            Some((_, near)) => format!("is {near} meant?"),
+    let warning = |name: String| {
+        let nearest = known.iter().map(|known| (changes(&name, known), known)).min();
+        let hint = match nearest {
+            Some((TOO_MANY_CHANGES.., _)) | None => "`minutely --help` names all".to_owned(),
+            Some((_, nearest)) => format!("did you mean {nearest}?"),
         };
-        format!("warning: {name} is in the environment, and no such variable is read: {hint}")
+        format!("warning: {name} is in the environment, but no such variable is read: {hint}")
     };
-    names.filter(ours).map(tell).collect()
+    names.filter(is_unread).map(warning).collect()
 }
 
-/// How many letters have to be changed, added or left out to make one of the other.
+/// The variables of a command's options, and of its sub-commands'.
+fn of_options(command: &clap::Command) -> Box<dyn Iterator<Item = String> + '_> {
+    let own = command.get_arguments().filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned()));
+    Box::new(own.chain(command.get_subcommands().flat_map(of_options)))
+}
+
+/// How many letters have to be changed, added or removed to turn one into the other.
 fn changes(one: &str, other: &str) -> usize {
     let other = other.as_bytes();
     let mut row: Vec<usize> = (0..=other.len()).collect();
@@ -100,13 +102,13 @@ mod tests {
             ("nonsense csv:a", &["nonsense", "csv:a"]),
             ("  ", &[]),
         ] {
-            assert_eq!(sinks(text).unwrap(), want, "{text:?}");
+            assert_eq!(split_sinks(text).unwrap(), want, "{text:?}");
         }
-        assert!(sinks("csv:a.csv,csv:b.csv").unwrap_err().contains("separate sinks by spaces"));
+        assert!(split_sinks("csv:a.csv,csv:b.csv").unwrap_err().contains("separate sinks by spaces"));
     }
 
     #[test]
-    fn a_misspelt_variable_is_told_with_the_nearest() {
+    fn a_misspelt_variable_is_reported_with_the_nearest() {
         let names = [
             "MINUTELY_LATENES",
             "MINUTELY_LATENESS",
@@ -115,13 +117,13 @@ mod tests {
             "MINUTELY_XYZZYXYZZY",
         ];
         let words = ["-X".to_owned(), "sasl.password=env:MINUTELY_PASS".to_owned()];
-        let told = unknown(names.iter().map(ToString::to_string), &words);
-        assert_eq!(told.len(), 2, "{told:?}");
+        let warnings = unread_variables(&crate::cli::command(), names.iter().map(ToString::to_string), &words);
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
         assert!(
-            told[0].contains("MINUTELY_LATENES is in") && told[0].ends_with("is MINUTELY_LATENESS meant?"),
-            "{told:?}"
+            warnings[0].contains("MINUTELY_LATENES is in") && warnings[0].ends_with("did you mean MINUTELY_LATENESS?"),
+            "{warnings:?}"
         );
-        assert!(told[1].contains("XYZZY") && told[1].contains("--help"), "{told:?}");
+        assert!(warnings[1].contains("XYZZY") && warnings[1].contains("--help"), "{warnings:?}");
         assert_eq!((changes("ab", "ab"), changes("abc", "acd"), changes("", "abc")), (0, 2, 3));
     }
 }
