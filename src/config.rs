@@ -4,7 +4,9 @@ use crate::args::Args;
 use crate::duration;
 use crate::environment;
 use crate::http;
+use crate::job_folder::JobFolder;
 use crate::secret;
+use crate::semantics::{Entries, Format, LATENESS, MAX_FUTURE, MAX_PAST, Semantics, WINDOW};
 use crate::sinks::{self, Emit};
 use crate::size;
 use crate::sources::{self, Start};
@@ -14,7 +16,6 @@ use minutely_dataflows::decode::{Decoder, Fields, KEY, TimeUnit};
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::settings::{AtEnd, Settings};
 use minutely_dataflows::time::{EventTime, Windowing};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
@@ -49,8 +50,12 @@ pub(crate) struct Config {
     pub(crate) take_sink: bool,
     /// Where to serve, if at all.
     pub(crate) http: Option<http::Place>,
-    /// What verdicts and sums depend on, by option: a state belongs to them.
-    pub(crate) semantics: BTreeMap<String, String>,
+    /// What verdicts and sums depend on: a state belongs to it.
+    pub(crate) semantics: Semantics,
+    /// As a new chain and the sinks record it: see [`JobFolder`].
+    pub(crate) recorded: Entries,
+    /// What people should know of the job's folder.
+    pub(crate) folder_remark: Option<String>,
 }
 
 /// `--metrics`.
@@ -238,7 +243,7 @@ impl Config {
             mistakes.choice("--metrics", &args.metrics, &[("avg", Metrics::Avg), ("market", Metrics::Market)]);
         let bad_is_fatal = mistakes.choice("--on-bad", &args.on_bad, &[("dead-letter", false), ("fatal", true)]);
         let cluster = cluster(args, &mut mistakes);
-        let job = job(args, &properties, &mut mistakes);
+        let job_name = job_name(args, &mut mistakes);
         let all = (|| {
             let settings = Settings {
                 rule: rule?,
@@ -251,7 +256,19 @@ impl Config {
                 sink_timeout: sink_timeout?,
                 ..Settings::default()
             };
-            let folder = PathBuf::from(&args.data).join(job?);
+            let (fields, metrics) = (fields?, metrics?);
+            let semantics = Semantics {
+                source: sources::identity(&args.source),
+                format: Format::Json,
+                fields: fields.clone(),
+                windowing: settings.rule.windowing,
+                max_future: settings.rule.max_future,
+                max_past: settings.rule.max_past,
+                market: metrics == Metrics::Market,
+                complete_from,
+                isolation: sources::isolation(&args.source, &properties),
+            };
+            let JobFolder { folder, recorded, remark } = job(args, job_name?.as_deref(), &semantics);
             let default_sink = || format!("sqlite:{}", folder.join("minutes.db").display());
             let sinks = if sinks.is_empty() { vec![default_sink()] } else { sinks };
             let state = match args.state.as_deref() {
@@ -266,15 +283,17 @@ impl Config {
                 forget_sinks: args.forget_sinks.iter().map(|uri| shown(uri)).collect(),
                 take_sink: args.take_sink,
                 http,
-                semantics: semantics(args, &properties),
+                semantics,
+                recorded,
+                folder_remark: remark,
                 source: args.source.clone(),
                 sinks,
                 folder,
-                fields: fields?,
+                fields,
                 decoder: decoder?,
                 settings,
                 emit: emit?,
-                metrics: metrics?,
+                metrics,
                 bad_is_fatal: bad_is_fatal?,
                 start: start?,
                 as_of,
@@ -429,64 +448,25 @@ fn cluster(args: &Args, mistakes: &mut Mistakes) -> Option<Cluster> {
     Some(Cluster { workers, process, addresses: addresses.into_iter().take(processes).collect() })
 }
 
-/// What verdicts and sums depend on.
-fn semantics(args: &Args, properties: &[(String, String)]) -> BTreeMap<String, String> {
-    let options = [
-        ("--source", &sources::identity(&args.source)),
-        ("--format", &args.format),
-        ("--symbol-field", &args.symbol_field),
-        ("--value-field", &args.value_field),
-        ("--time-field", &args.time_field),
-        ("--time-unit", &args.time_unit),
-        ("--weight-field", &args.weight_field),
-        ("--window", &args.window),
-        ("--lateness", &args.lateness),
-        ("--max-future", &args.max_future),
-        ("--metrics", &args.metrics),
-    ];
-    // What has its default value has no entry: so a state that is older than the option is one of the default.
-    let of_source = sources::semantics(&args.source, properties);
-    let options = options.into_iter().map(|(name, value)| (name, value.clone())).chain(complete_from(args));
-    let past = args.max_past.iter().map(|past| ("--max-past", past.clone()));
-    let options = options.chain(past);
-    options.map(|(name, value)| (name.to_owned(), value)).chain(of_source).collect()
+/// The name that `--job` gives, if it does; none if it is not one.
+fn job_name(args: &Args, mistakes: &mut Mistakes) -> Option<Option<String>> {
+    let Some(name) = &args.job else { return Some(None) };
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let fine = !name.is_empty() && !name.starts_with('.') && name.chars().all(good);
+    mistakes.take(fine.then(|| Some(name.clone())).ok_or_else(|| {
+        format!("--job {name}: is made of letters, digits, `-`, `_` and `.`, and does not begin with `.`")
+    }))
 }
 
-/// It decides which rows are `partial`: with and without it they would be two answers in one state. However it is written.
-fn complete_from(args: &Args) -> Option<(&'static str, String)> {
-    let text = args.complete_from.as_ref()?;
-    let time = text.parse::<jiff::Timestamp>().map_or_else(|_| text.clone(), |time| time.to_string());
-    Some(("--complete-from", time))
-}
-
-/// What an option is that a state or a run has no entry for.
-pub(crate) fn absent(name: &str) -> &'static str {
-    match name {
-        sources::ISOLATION => "read_committed",
-        _ => "not given",
-    }
-}
-
-/// The job's name: what it was called, or the source's scheme and a hash of source and semantics.
-fn job(args: &Args, properties: &[(String, String)], mistakes: &mut Mistakes) -> Option<String> {
-    match &args.job {
-        Some(name) => {
-            let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-            let fine = !name.is_empty() && !name.starts_with('.') && name.chars().all(good);
-            mistakes.take(fine.then(|| name.clone()).ok_or_else(|| {
-                format!("--job {name}: is made of letters, digits, `-`, `_` and `.`, and does not begin with `.`")
-            }))
-        }
-        None => {
-            let scheme = args.source.split(':').next().unwrap_or("job");
-            let text = semantics(args, properties)
-                .into_iter()
-                .map(|(name, value)| format!("{name}\0{value}\0"))
-                .collect::<String>();
-            let hash = xxhash_rust::xxh3::xxh3_64(text.as_bytes()) >> 32;
-            Some(format!("{scheme}-{hash:08x}"))
-        }
-    }
+/// The job's folder, if need be by what was typed: see [`JobFolder`].
+fn job(args: &Args, name: Option<&str>, semantics: &Semantics) -> JobFolder {
+    let data = Path::new(&args.data);
+    let Some(name) = name else {
+        let past = args.max_past.as_ref().map(|past| (MAX_PAST, past.as_str()));
+        let typed = [(WINDOW, &*args.window), (LATENESS, &args.lateness), (MAX_FUTURE, &args.max_future)];
+        return JobFolder::by_semantics(data, semantics, &typed.into_iter().chain(past).collect::<Vec<_>>());
+    };
+    JobFolder::named(data, name, semantics)
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! `minutely state show|check|rebuild`: what a person learns of a state, on stdout, and how it is begun anew.
 
 use crate::clock::SystemClock;
-use crate::config::absent;
 use crate::console::{mark, say, span, stamp};
+use crate::semantics::{ISOLATION, SOURCE, absent};
 use crate::sinks;
-use crate::sources::ISOLATION;
 use crate::store::{self, Place};
 use minutely_dataflows::checkpoint::{Manifest, PartitionSnapshot, SinkState, WorkerObjects};
 use minutely_dataflows::edge::{Discovered, Halt, HaltKind};
@@ -121,7 +120,7 @@ fn text(place: &Place, manifest: &Manifest, age: Option<i64>) -> Result<String, 
     line!(out, "ledger: {} = {held} in windows held + {} in windows forgotten", counts(&sum), manifest.retired)?;
     line!(out, "options:")?;
     manifest.semantics.iter().try_for_each(|(name, value)| line!(out, "  {name} {value}"))?;
-    let kafka = manifest.semantics.get("--source").is_some_and(|source| source.starts_with("kafka:"));
+    let kafka = manifest.semantics.get(SOURCE).is_some_and(|source| source.starts_with("kafka:"));
     if kafka && !manifest.semantics.contains_key(ISOLATION) {
         line!(out, "  {ISOLATION} {}", absent(ISOLATION))?;
     }

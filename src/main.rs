@@ -10,14 +10,15 @@ mod duration;
 mod environment;
 mod http;
 mod inspect;
+mod job_folder;
 mod produce;
-mod resume;
-mod run;
 mod secret;
+mod semantics;
 mod signals;
 mod sinks;
 mod size;
 mod sources;
+mod start;
 mod store;
 mod text;
 mod uri;
@@ -71,7 +72,7 @@ fn main() -> ExitCode {
     let clock = clock::SystemClock::start();
     let state = config.state.as_ref();
     let outcome = match command {
-        Command::Run | Command::Produce | Command::Health => run::run(config, clock, open_files),
+        Command::Run | Command::Produce | Command::Health => start::run(config, clock, open_files),
         Command::Show => inspect::show(state, args.json, clock),
         Command::Check => inspect::check(state),
         Command::Rebuild => inspect::rebuild(state, clock),

@@ -1,0 +1,61 @@
+//! Which file a run's dead letters go to.
+
+use crate::console::stamp;
+use minutely_dataflows::checkpoint::Manifest;
+use minutely_dataflows::edge::{Halt, HaltKind};
+use minutely_dataflows::time::EventTime;
+use std::path::{Path, PathBuf};
+
+/// The file of a run's dead letters, in the job's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DeadLetterFile {
+    pub(super) path: PathBuf,
+    /// Bytes of it that the state knows, and that stay; none for a run that resumes from no state.
+    pub(super) keep: Option<u64>,
+}
+
+impl DeadLetterFile {
+    /// The one that the state names, or a new one. The job's folder is where it is now, whatever folder the program was
+    /// started in when the state was written; a name in a state leads to no other folder.
+    ///
+    /// # Errors
+    /// 64: they were written into another folder.
+    pub(super) fn of(folder: &Path, prior: Option<&Manifest>, now: EventTime) -> Result<Self, Halt> {
+        let Some(prior) = prior else { return Ok(DeadLetterFile { path: new_path(folder, now), keep: None }) };
+        let position = prior.letters.position.unwrap_or(0);
+        let recorded = Path::new(&prior.letters.name);
+        let path = match recorded.file_name() {
+            Some(name) => folder.join(name),
+            None => new_path(folder, now),
+        };
+        if recorded.file_name().is_none() || path.exists() || position == 0 {
+            return Ok(DeadLetterFile { path, keep: Some(position) });
+        }
+        let why = format!(
+            "dead letters of this state are in {}, and this run's folder is {}: give --data and --job as before, or move the \
+             file there",
+            recorded.display(),
+            absolute(folder).display()
+        );
+        Err(Halt::new(HaltKind::Usage, why))
+    }
+
+    /// How a state names it.
+    pub(super) fn recorded_name(&self) -> String {
+        absolute(&self.path).to_string_lossy().into_owned()
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// A path that nothing has yet.
+fn new_path(folder: &Path, now: EventTime) -> PathBuf {
+    let stamp = stamp(now);
+    let path = |n: u32| match n {
+        1 => folder.join(format!("dead-letters-{stamp}.jsonl")),
+        n => folder.join(format!("dead-letters-{stamp}-{n}.jsonl")),
+    };
+    (1..).map(path).find(|path| !path.exists()).expect("a folder has fewer files than there are numbers")
+}

@@ -1,0 +1,83 @@
+//! The third step: opens what rows and dead letters go to, the chain of manifests, and the page with its API. All that
+//! worker 0 alone uses is here; worker threads are not running yet.
+
+use super::RunContext;
+use super::dead_letters::DeadLetterFile;
+use super::options::ResumeBasis;
+use super::own::{OwnedRun, OwnedState};
+use super::serve::PreviewInterval;
+use crate::console::say;
+use crate::sinks::letters::{OpenLetters, open_letters};
+use crate::sinks::{self, OpenSink};
+use crate::uri::shown;
+use minutely_dataflows::edge::{Halt, LogSource, ManifestPort, RowFilter};
+use minutely_dataflows::watch::Watcher;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A run that has all it needs.
+pub(super) struct OpenedRun {
+    pub(super) context: RunContext,
+    pub(super) source: Arc<dyn LogSource>,
+    pub(super) state: Option<OwnedState>,
+    /// None in processes other than 0.
+    pub(super) outputs: Option<OpenOutputs>,
+    /// What each sink takes, in the order of [`RunContext::sink_names`].
+    pub(super) takes: Vec<RowFilter>,
+    /// None where nothing is served.
+    pub(super) preview: Option<PreviewInterval>,
+    pub(super) read_before: Option<i64>,
+}
+
+/// What worker 0 alone uses.
+pub(super) struct OpenOutputs {
+    pub(super) sinks: Vec<OpenSink>,
+    pub(super) dead_letters: OpenLetters,
+    pub(super) dead_letters_path: PathBuf,
+    /// None where no state is kept.
+    pub(super) manifests: Option<Box<dyn ManifestPort + Send>>,
+    /// None where nothing is served.
+    pub(super) watcher: Option<Box<dyn Watcher + Send>>,
+}
+
+impl OwnedRun {
+    /// # Errors
+    /// 64, 65 or 69: a sink, the file of dead letters or the server cannot be opened.
+    pub(super) fn open(self) -> Result<OpenedRun, Halt> {
+        let OwnedRun { context, listening, source, state, dead_letters, read_before } = self;
+        let mut outputs = match context.leads() {
+            true => Some(OpenOutputs::open(&context, state.as_ref(), &dead_letters)?),
+            false => None,
+        };
+        let config = &context.config;
+        let takes = config.sinks.iter().flat_map(|uri| sinks::takes(uri, config.emit)).collect();
+        if context.leads() {
+            let sinks: Vec<_> = config.sinks.iter().map(|uri| shown(uri)).collect();
+            say(&format!("{} -> {}", shown(&config.source), sinks.join(", ")));
+        }
+        let preview = match (listening, &mut outputs) {
+            (Some(listening), Some(outputs)) => {
+                let head = state.as_ref().map(|state| &state.head);
+                super::serve::serve(&context, listening, outputs, &source, head)?
+            }
+            _ => None,
+        };
+        Ok(OpenedRun { context, source, state, outputs, takes, preview, read_before })
+    }
+}
+
+impl OpenOutputs {
+    fn open(context: &RunContext, state: Option<&OwnedState>, file: &DeadLetterFile) -> Result<Self, Halt> {
+        let dead_letters = open_letters(&file.path, context.wake(), file.keep, context.config.take_over)?;
+        let basis = state.map_or_else(ResumeBasis::default, OwnedState::basis);
+        let mut sinks = Vec::new();
+        for uri in &context.config.sinks {
+            for sink in sinks::open(uri, &context.sink_options(uri, basis))? {
+                tracing::info!(chain = ?sink.chain, "{} is open", sink.name);
+                sinks.push(sink);
+            }
+        }
+        let manifests = state.map(|state| state.store.manifests(&state.head, context.wake())).transpose()?;
+        Ok(OpenOutputs { sinks, dead_letters, dead_letters_path: file.path.clone(), manifests, watcher: None })
+    }
+}
