@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn a_folder_that_an_earlier_version_named_is_found_and_new_ones_are_named_by_the_values() {
         let data = tempfile::tempdir().unwrap();
-        let semantics = Semantics { source: "sim:".into(), ..Semantics::default() };
+        let semantics = Semantics { source: crate::sources::identity("sim:"), ..Semantics::default() };
         let job = |window, lateness| {
             JobFolder::by_semantics(data.path(), &semantics, &[(WINDOW, window), (LATENESS, lateness)])
         };

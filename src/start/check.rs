@@ -1,7 +1,7 @@
 //! The first step: may this run begin, and go on from this state with these options? Reads only; nothing is made or changed.
 //! The port of `--http` is bound here, before anything else can fail or take long.
 
-use super::RunContext;
+use super::context::RunContext;
 use super::dead_letters::DeadLetterFile;
 use super::options::ResumeBasis;
 use crate::config::Config;
@@ -27,7 +27,7 @@ impl RunContext {
     /// 64: options, sinks or the source cannot be used so. 65: state or log are damaged. 69: a service does not answer.
     pub(super) fn check(self) -> Result<CheckedRun, Halt> {
         let config = &self.config;
-        config.folder_remark.iter().for_each(|remark| say(remark));
+        config.folder_remark.iter().filter(|_| self.leads()).for_each(|remark| say(remark));
         let prior = config.state.as_ref().map(store::peek).transpose()?.flatten();
         if let Some(prior) = &prior {
             same_semantics(prior, config)?;

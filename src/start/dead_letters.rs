@@ -59,3 +59,34 @@ fn new_path(folder: &Path, now: EventTime) -> PathBuf {
     };
     (1..).map(path).find(|path| !path.exists()).expect("a folder has fewer files than there are numbers")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use minutely_dataflows::checkpoint::SinkState;
+
+    fn manifest(name: &str, position: Option<u64>) -> Manifest {
+        Manifest { letters: SinkState { name: name.into(), position, ..SinkState::default() }, ..Manifest::default() }
+    }
+
+    #[test]
+    fn the_states_file_is_looked_for_in_the_jobs_folder_wherever_that_is_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        let of = |prior: Option<&Manifest>| DeadLetterFile::of(folder, prior, EventTime(0));
+        let file = |name: &str, keep| Ok(DeadLetterFile { path: folder.join(name), keep });
+        let new = "dead-letters-19700101T000000Z.jsonl";
+        assert_eq!(of(None), file(new, None));
+        std::fs::write(folder.join(new), "another run's").unwrap();
+        assert_eq!(of(None), file("dead-letters-19700101T000000Z-2.jsonl", None));
+        assert_eq!(of(Some(&manifest("", None))), file("dead-letters-19700101T000000Z-2.jsonl", Some(0)));
+
+        // Nothing was written to it, so it need not be there.
+        assert_eq!(of(Some(&manifest("/before/a.jsonl", None))), file("a.jsonl", Some(0)));
+        let written = manifest("/before/a.jsonl", Some(7));
+        let halt = of(Some(&written)).unwrap_err();
+        assert!(halt.kind == HaltKind::Usage && halt.why.contains("/before/a.jsonl"), "{halt}");
+        std::fs::write(folder.join("a.jsonl"), "letters").unwrap();
+        assert_eq!(of(Some(&written)), file("a.jsonl", Some(7)));
+    }
+}

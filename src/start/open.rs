@@ -1,18 +1,14 @@
 //! The third step: opens what rows and dead letters go to, the chain of manifests, and the page with its API. All that
 //! worker 0 alone uses is here; worker threads are not running yet.
 
-use super::RunContext;
-use super::dead_letters::DeadLetterFile;
-use super::options::ResumeBasis;
+use super::context::RunContext;
+use super::outputs::OpenOutputs;
 use super::own::{OwnedRun, OwnedState};
-use super::serve::PreviewInterval;
+use super::serve::{PreviewInterval, serve};
 use crate::console::say;
-use crate::sinks::letters::{OpenLetters, open_letters};
-use crate::sinks::{self, OpenSink};
+use crate::sinks;
 use crate::uri::shown;
-use minutely_dataflows::edge::{Halt, LogSource, ManifestPort, RowFilter};
-use minutely_dataflows::watch::Watcher;
-use std::path::PathBuf;
+use minutely_dataflows::edge::{Halt, LogSource, RowFilter};
 use std::sync::Arc;
 
 /// A run that has all it needs.
@@ -27,17 +23,6 @@ pub(super) struct OpenedRun {
     /// None where nothing is served.
     pub(super) preview: Option<PreviewInterval>,
     pub(super) read_before: Option<i64>,
-}
-
-/// What worker 0 alone uses.
-pub(super) struct OpenOutputs {
-    pub(super) sinks: Vec<OpenSink>,
-    pub(super) dead_letters: OpenLetters,
-    pub(super) dead_letters_path: PathBuf,
-    /// None where no state is kept.
-    pub(super) manifests: Option<Box<dyn ManifestPort + Send>>,
-    /// None where nothing is served.
-    pub(super) watcher: Option<Box<dyn Watcher + Send>>,
 }
 
 impl OwnedRun {
@@ -58,26 +43,10 @@ impl OwnedRun {
         let preview = match (listening, &mut outputs) {
             (Some(listening), Some(outputs)) => {
                 let head = state.as_ref().map(|state| &state.head);
-                super::serve::serve(&context, listening, outputs, &source, head)?
+                serve(&context, listening, outputs, &source, head)?
             }
             _ => None,
         };
         Ok(OpenedRun { context, source, state, outputs, takes, preview, read_before })
-    }
-}
-
-impl OpenOutputs {
-    fn open(context: &RunContext, state: Option<&OwnedState>, file: &DeadLetterFile) -> Result<Self, Halt> {
-        let dead_letters = open_letters(&file.path, context.wake(), file.keep, context.config.take_over)?;
-        let basis = state.map_or_else(ResumeBasis::default, OwnedState::basis);
-        let mut sinks = Vec::new();
-        for uri in &context.config.sinks {
-            for sink in sinks::open(uri, &context.sink_options(uri, basis))? {
-                tracing::info!(chain = ?sink.chain, "{} is open", sink.name);
-                sinks.push(sink);
-            }
-        }
-        let manifests = state.map(|state| state.store.manifests(&state.head, context.wake())).transpose()?;
-        Ok(OpenOutputs { sinks, dead_letters, dead_letters_path: file.path.clone(), manifests, watcher: None })
     }
 }

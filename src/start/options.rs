@@ -1,6 +1,6 @@
 //! What sources and sinks are told: built whole, from what is known of the state at that step.
 
-use super::{RunContext, START_TIMEOUT};
+use super::context::RunContext;
 use crate::config::Metrics;
 use crate::semantics::without_defaults;
 use crate::sinks::{Owner, PriorState, SinkOptions};
@@ -8,6 +8,10 @@ use crate::sources::SourceOptions;
 use crate::uri::shown;
 use minutely_dataflows::checkpoint::{self, Manifest};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a source or a sink may take to answer at the start.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What sinks resume from.
 #[derive(Clone, Copy, Default)]

@@ -1,8 +1,8 @@
 //! The second step: takes the state's lock (or sees that no other run writes it), reads its newest manifest again, and
 //! publishes this run's first manifest. From then on no other run can commit.
 
-use super::RunContext;
 use super::check::{CheckedRun, same_semantics, window_text};
+use super::context::RunContext;
 use super::dead_letters::DeadLetterFile;
 use super::options::ResumeBasis;
 use crate::console::say;

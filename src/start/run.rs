@@ -1,7 +1,8 @@
 //! The last step: starts the workers, waits for them, and says how the run ended.
 
-use super::RunContext;
-use super::open::{OpenOutputs, OpenedRun};
+use super::context::RunContext;
+use super::open::OpenedRun;
+use super::outputs::OpenOutputs;
 use super::serve::PreviewInterval;
 use super::worker::{StateAccess, WorkerSetup};
 use crate::config::Config;

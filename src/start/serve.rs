@@ -1,7 +1,7 @@
 //! The page and the API of a run: what they show of the sinks, the source and the state.
 
-use super::RunContext;
-use super::open::OpenOutputs;
+use super::context::RunContext;
+use super::outputs::OpenOutputs;
 use crate::config::Metrics;
 use crate::console::{partial, say};
 use crate::http;

@@ -1,6 +1,6 @@
 //! One worker thread of a run: what it is given, and what worker 0 reports at the end.
 
-use super::open::OpenOutputs;
+use super::outputs::OpenOutputs;
 use super::serve::PreviewInterval;
 use super::waker::LeaderWaker;
 use crate::clock::SystemClock;
