@@ -10,7 +10,7 @@ use crate::semantics::{Entries, Format, LATENESS, MAX_FUTURE, MAX_PAST, Semantic
 use crate::sinks::{self, Emit};
 use crate::size;
 use crate::sources::{self, Start};
-use crate::store::Place;
+use crate::store::StoreUri;
 use crate::uri::shown;
 use minutely_dataflows::decode::{Decoder, Fields, KEY, TimeUnit};
 use minutely_dataflows::partition::Rule;
@@ -41,7 +41,7 @@ pub(crate) struct Config {
     pub(crate) fetch_memory: u64,
     pub(crate) cluster: Cluster,
     /// Where checkpoints are.
-    pub(crate) state: Option<Place>,
+    pub(crate) state: Option<StoreUri>,
     pub(crate) take_over: bool,
     pub(crate) accept_changed_log: bool,
     /// What `--forget-sink` names, as the state calls it.
@@ -49,7 +49,7 @@ pub(crate) struct Config {
     /// `--take-sink`.
     pub(crate) take_sink: bool,
     /// Where to serve, if at all.
-    pub(crate) http: Option<http::Place>,
+    pub(crate) http: Option<http::ListenAddress>,
     /// What verdicts and sums depend on: a state belongs to it.
     pub(crate) semantics: Semantics,
     /// As a new chain and the sinks record it: see [`JobFolder`].
@@ -172,9 +172,9 @@ impl Config {
     pub(crate) fn of(args: &Args) -> Result<Config, Vec<String>> {
         let mut mistakes = Mistakes::default();
         let state = args.state.as_deref().filter(|text| *text != "none");
-        let state = state.and_then(|text| mistakes.take(Place::parse(text)));
+        let state = state.and_then(|text| mistakes.take(StoreUri::parse(text)));
         let token = std::env::var("MINUTELY_HTTP_TOKEN").ok();
-        let served = http::Place::of(
+        let served = http::ListenAddress::of(
             args.http.as_deref(),
             args.http_public,
             &args.http_hosts,
@@ -228,7 +228,7 @@ impl Config {
         });
         let rule = rule(args, &mut mistakes);
         let checkpoint_interval = mistakes.duration("--checkpoint-interval", &args.checkpoint_interval, 10);
-        if let (Some(Place::Remote(..)), Some(MOST_REMOTE_INTERVAL..)) = (&state, checkpoint_interval) {
+        if let (Some(StoreUri::Remote(..)), Some(MOST_REMOTE_INTERVAL..)) = (&state, checkpoint_interval) {
             mistakes.0.push(format!(
                 "--checkpoint-interval {}: is less than 10s with an object store, where a run that commits nothing for so \
                  long counts as gone",
@@ -274,7 +274,7 @@ impl Config {
             let state = match args.state.as_deref() {
                 Some("none") => None,
                 Some(_) => Some(state?),
-                None => Some(Place::Folder(folder.join("state"))),
+                None => Some(StoreUri::Folder(folder.join("state"))),
             };
             Some(Config {
                 state,

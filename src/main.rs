@@ -8,9 +8,11 @@ mod console;
 mod descriptors;
 mod duration;
 mod environment;
+mod fmt;
 mod http;
 mod inspect;
 mod job_folder;
+mod kafka;
 mod produce;
 mod secret;
 mod semantics;
@@ -19,14 +21,17 @@ mod sinks;
 mod size;
 mod sources;
 mod start;
+mod start_at;
 mod store;
 mod text;
+mod threads;
 mod uri;
 
 use args::{Args, Command, HealthArgs, ProduceArgs};
 use console::say;
-use minutely_dataflows::edge::{Halt, HaltKind};
+use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
 use minutely_dataflows::escape::escaped;
+use minutely_dataflows::time::EventTime;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -97,15 +102,48 @@ fn produce(args: Vec<String>) -> ExitCode {
         Ok(args) => args,
         Err(error) => return no_arguments(&error, "minutely produce"),
     };
-    let plan = match produce::Plan::of(&args) {
+    let plan = match produce::Plan::of(&args, &Sources) {
         Ok(plan) => plan,
         Err(mistakes) => return mistaken(&mistakes),
     };
     let words = "stopping: the last answers are waited for; a second signal stops at once";
     let begun = Arc::new(AtomicBool::new(false));
     let outcome = signals::stop_on_signal(words, Arc::clone(&begun), Arc::new(|| ()))
-        .and_then(|stop| produce::run(plan, clock::SystemClock::start(), &stop, &begun));
+        .and_then(|stop| produce::run(plan, &Sources, clock::SystemClock::start(), &stop, &begun));
     outcome.map_or_else(|halt| fail(&halt), |()| ExitCode::SUCCESS)
+}
+
+/// The sources, for `minutely produce`.
+struct Sources;
+
+impl produce::SourceCatalog for Sources {
+    fn validate(&self, uri: &str) -> Vec<String> {
+        sources::validate(uri, &[])
+    }
+
+    fn is_bounded(&self, uri: &str) -> bool {
+        sources::is_bounded(uri)
+    }
+
+    fn open(
+        &self,
+        plan: &produce::Plan,
+        run_start: EventTime,
+        clock: clock::SystemClock,
+    ) -> Result<Arc<dyn LogSource>, Halt> {
+        let options = sources::SourceOptions {
+            run_start,
+            bounded: plan.bounded,
+            start: plan.start,
+            properties: Vec::new(),
+            fetch_memory: 256_000_000,
+            processes: 1,
+            group: String::new(),
+            answer_timeout: produce::ANSWER_TIMEOUT,
+            clock,
+        };
+        sources::open(&plan.from, &options)
+    }
 }
 
 /// Help was asked for, or there is a mistake.
@@ -127,7 +165,7 @@ fn health(args: Vec<String>) -> ExitCode {
         Ok(args) => args,
         Err(error) => return no_arguments(&error, "minutely health"),
     };
-    match http::health::ask(&args.at) {
+    match http::health_client::ask(&args.at) {
         Ok(_) => ExitCode::SUCCESS,
         Err(halt) => fail(&halt),
     }

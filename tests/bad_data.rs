@@ -160,7 +160,7 @@ fn a_lock_is_a_file_of_ours_and_no_link() {
     let args = ["--state", state.to_str().unwrap()];
     let ended = over(home.path(), TICK.as_bytes(), &args);
     assert_eq!(ended.code, Some(64), "{}", ended.said);
-    assert!(ended.said.contains("its lock is no regular file"), "{}", ended.said);
+    assert!(ended.said.contains("its lock is not a regular file"), "{}", ended.said);
     assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious\n");
 
     // What another lock says is shown as no more than a line.

@@ -98,20 +98,20 @@ pub trait LogSource: Send + Sync {
     ///
     /// # Errors
     /// When the log is not what it was (a topic was deleted, an offset is out of range).
-    fn found(&self) -> Result<Vec<Discovered>, Halt>;
+    fn discover(&self) -> Result<Vec<Discovered>, Halt>;
 
-    /// What [`LogSource::found`] will tell at its first call, as often as it is asked; nothing where each run finds the same
-    /// starts anyway.
-    fn begins_with(&self) -> Vec<Discovered> {
+    /// What the first call of [`LogSource::discover`] returns, at every call of this one; empty for a source that starts each run
+    /// at the same offsets.
+    fn initial_partitions(&self) -> Vec<Discovered> {
         Vec::new()
     }
 
-    /// What the log says of partitions that a run before this one has read, each with the last record that it read; none
-    /// where it says nothing, or has no such partition. Blocks: asked before the run begins.
+    /// What the log says now of partitions that an earlier run has read. `left`: each with the last record read of it. One answer
+    /// each, in the same order; `None` when the source cannot say, or has no such partition. Blocks: called before the run begins.
     ///
     /// # Errors
     /// When it does not answer.
-    fn recall(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<LogProbe>>, Halt> {
+    fn probe(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<LogProbe>>, Halt> {
         Ok(vec![None; left.len()])
     }
 
@@ -156,8 +156,8 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// For people.
-    pub fn told(&self) -> String {
+    /// For people, as `partition t/1 waits for a leader`.
+    pub fn describe(&self) -> String {
         format!("partition {} waits for {}", self.partition, self.what)
     }
 }
@@ -192,8 +192,8 @@ pub trait PartitionReader {
         None
     }
 
-    /// How long a worker may sleep when nothing was there to read. A reader that wakes its worker says a long time.
-    fn nap(&self) -> Duration;
+    /// How long a worker may sleep after a read that returned 0. Long, for a reader that wakes its worker.
+    fn idle_wait(&self) -> Duration;
 }
 
 /// What the log said about its end (R8).

@@ -34,17 +34,17 @@ mutants! {
     SilenceCompounds,
     /// `partition.rs`: A is the least watermark of the others, caught up or not (R8). The last windows never close.
     WatermarkOfTheOthers,
-    /// `control.rs`: a partition found while running is read from where `--start` says. Loses its first records.
+    /// `control/admission.rs`: a partition found while running is read from where `--start` says. Loses its first records.
     NewPartitionFromLatest,
-    /// `control.rs`: a bounded run closes the windows of a log that goes on. Loses to its floors what comes later.
+    /// `control/watermark.rs`: a bounded run closes the windows of a log that goes on. Loses to its floors what comes later.
     ClosesWhatGoesOn,
-    /// `control.rs`: the line moves when a round begins, not when it is stored. Forgets rows that were never sent.
+    /// `control/rounds.rs`: windows may be forgotten when a round begins, not when it is stored. Forgets rows that were never sent.
     ForgottenBeforeStored,
-    /// `control.rs`: a line is told before the run's first commit, when the trace does not hold all that it is to forget.
+    /// `control/rounds.rs`: windows are to be forgotten before the run's first commit, when the trace does not hold all that it is to forget.
     LineBeforeCommit,
-    /// `control.rs`: a run may end by the decision that commits its last cut. Loses that cut's dead letters.
+    /// `control/mod.rs`: a run may end by the decision that commits its last cut. Loses that cut's dead letters.
     EndsWithItsCommit,
-    /// `control.rs`: partitions are taken as they are when the parts are there, not as they were at the cut.
+    /// `control/mod.rs`: partitions are taken as they are when the parts are there, not as they were at the cut.
     SnapshotNotAwaited,
     /// `graph/snapshot.rs`: a part of a cut is told before its object is durable.
     ObjectNotAwaited,

@@ -13,6 +13,7 @@ use crate::decode::is_plausible;
 use crate::edge::EndAnswer;
 use crate::explain::{self, RejectedBy};
 use crate::mutants::{self, Mutant};
+use crate::partial::PartialBefore;
 use crate::record::{Evidence, LastRecord, Rejection};
 use crate::time::{EventTime, Monotonic, NextOffset, WindowStart, Windowing};
 use serde::{Deserialize, Serialize};
@@ -145,10 +146,10 @@ pub struct PartitionState {
     pub newest_end: Option<EventTime>,
     /// Nanoseconds since its last valid record, or since its start.
     pub silence: i64,
-    /// Windows that begin before this may lack records (R13): set once, by the first valid record or, where the log
-    /// has not ended, the first raised floor; none while neither came, when every window may lack some. [`UNKNOWN`], that
-    /// is no window, for a partition that is read from offset 0. Set anew where a changed log was accepted.
-    pub partial_before: Option<EventTime>,
+    /// Which windows may lack records (R13). Known once, by the first valid record or, where the log has not ended, the
+    /// first raised floor; from the start for a partition that is read from offset 0. Unknown again where a changed log was
+    /// accepted.
+    pub partial_before: PartialBefore,
     /// The first equation of R11.
     pub counts: Counts,
     /// The last record read, where the source tells.
@@ -191,7 +192,7 @@ pub struct Partition {
     learnt: Option<EventTime>,
     answer: Option<NextOffset>,
     last_valid: Monotonic,
-    partial_before: Option<EventTime>,
+    partial_before: PartialBefore,
     newest_end: Option<EventTime>,
     counts: Counts,
     last: Option<LastRecord>,
@@ -224,7 +225,7 @@ impl Partition {
             learnt: None,
             answer: None,
             last_valid: now,
-            partial_before: (start.0 == 0).then_some(UNKNOWN),
+            partial_before: if start.0 == 0 { PartialBefore::Nothing } else { PartialBefore::Unknown },
             newest_end: None,
             counts: Counts::default(),
             last: None,
@@ -285,7 +286,7 @@ impl Partition {
         self.h = self.h.max(Some(time));
         self.last_valid = now;
         self.no_evidence();
-        self.partial_before.get_or_insert(end.plus(self.rule.windowing.lateness));
+        self.partial_before.learn(end.plus(self.rule.windowing.lateness));
         if let Verdict::Counted(_) = verdict {
             self.counts.counted += 1;
             self.newest_end = self.newest_end.max(Some(end));
@@ -388,7 +389,7 @@ impl Partition {
             self.floor = self.floor.max(Some(a));
             if !self.ended {
                 let Windowing { length, lateness } = self.rule.windowing;
-                self.partial_before.get_or_insert(a.plus(length + lateness));
+                self.partial_before.learn(a.plus(length + lateness));
             }
         }
         self.caught_up = true;

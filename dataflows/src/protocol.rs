@@ -1,16 +1,25 @@
 //! What workers and Control tell each other: facts go to worker 0, decisions come back to all.
+//!
+//! ```text
+//!   all workers ──reports, parts of cuts──> worker 0: Facts ──> Control ──> Decision ──broadcast──> all workers
+//! ```
 
 use crate::checkpoint::ObjectRef;
 use crate::edge::{Discovered, SinkProgress};
+use crate::frontier::Frontier;
 use crate::marks::Marks;
 use crate::partition::PartitionState;
 use crate::time::{Epoch, EventTime, WindowStart};
 use serde::{Deserialize, Serialize};
 
-/// What happened since the last decision.
+/// Which sink of the run: its place among the run's `--sink` options, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SinkId(pub usize);
+
+/// What happened since the last decision. The default: nothing, and nothing is known to be complete.
 #[derive(Debug, Default)]
 pub struct Facts {
-    /// Partitions found.
+    /// Partitions that the source has found since.
     pub found: Vec<Discovered>,
     /// A reader read its first record of the epoch, or raised a floor in it.
     pub first: bool,
@@ -18,33 +27,47 @@ pub struct Facts {
     pub full: bool,
     /// Partition states, each with the epoch that it was reported for.
     pub states: Vec<(Epoch, PartitionState)>,
-    /// Epochs before this are complete at every reader; none: all are.
-    pub reported: Option<Epoch>,
-    /// Load of what workers hold, told at the ends of epochs: (worker, [`CutPart::load`]).
-    pub held: Vec<(usize, u64)>,
+    /// Epochs that every reader has reported.
+    pub reported: Frontier,
+    /// What workers hold, told at the ends of epochs: (worker, [`CutPart::load`]).
+    pub loads: Vec<(usize, u64)>,
     /// Parts of cuts.
     pub parts: Vec<CutPart>,
-    /// Parts of cuts before this have all arrived; none: all have.
-    pub gathered: Option<Epoch>,
-    /// Windows holds all epochs before this; none: all there will be.
-    pub sealed: Option<Epoch>,
-    /// The newest round that each sink has stored.
-    pub stored: Vec<SinkProgress>,
-    /// Batches of rows that each sink has taken, since the start.
-    pub batches: Vec<u64>,
-    /// Dead letters of committed cuts that are not stored yet: how many cuts.
-    pub letters_waiting: usize,
-    /// The newest cut whose dead letters are stored.
-    pub letters_stored: Option<Epoch>,
-    /// Bytes of dead letters that are not committed yet.
-    pub letter_bytes: usize,
-    /// The newest manifest that is committed.
+    /// Cuts whose parts have all arrived.
+    pub gathered: Frontier,
+    /// Epochs that the arrangement of windows holds whole.
+    pub sealed: Frontier,
+    /// One for each sink, in the order of [`SinkId`].
+    pub sinks: Vec<SinkFacts>,
+    /// Dead letters on their way.
+    pub dead_letters: DeadLetterFacts,
+    /// The number of the newest manifest that is committed.
     pub published: Option<u64>,
-    /// Somebody wants the run to end (SIGTERM).
+    /// The run is to end (SIGTERM).
     pub stop: bool,
 }
 
-/// What everybody is told. Parts that are empty change nothing.
+/// How far a sink is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SinkFacts {
+    /// The newest round that it has stored.
+    pub stored: SinkProgress,
+    /// Batches of rows that it has taken, since the run began.
+    pub batches: u64,
+}
+
+/// How far dead letters are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeadLetterFacts {
+    /// Committed cuts whose dead letters are not stored yet.
+    pub waiting: usize,
+    /// The newest cut whose dead letters are stored.
+    pub stored: Option<Epoch>,
+    /// Bytes of dead letters that are not committed yet.
+    pub bytes: usize,
+}
+
+/// What all workers are told. Parts that are empty change nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// Partitions that are read from now on.
@@ -57,10 +80,10 @@ pub struct Decision {
     pub commit: Option<Commit>,
     /// Rounds that begin, as of the newest committed cut.
     pub rounds: Vec<Round>,
-    /// Windows before this are final, stored by every sink, and to be forgotten.
-    pub line: Option<WindowStart>,
-    /// How many chunks of its rows worker 0 has taken, since the start: (port, worker, count).
-    pub taken: Vec<(usize, usize, u64)>,
+    /// Windows before this are final and stored by every sink: they are to be forgotten.
+    pub retired_before: Option<WindowStart>,
+    /// How many chunks of its rows worker 0 has taken, since the start: (sink, worker, count).
+    pub chunks_taken: Vec<(SinkId, usize, u64)>,
     /// Readers let go of their capabilities: the run is over.
     pub stop: bool,
 }
@@ -68,7 +91,7 @@ pub struct Decision {
 /// A partition that is read from now on, by worker `index` mod workers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Admission {
-    /// Counted from 0.
+    /// Counted from 0 in the order of admission.
     pub index: usize,
     /// Which, and from where.
     pub found: Discovered,
@@ -83,12 +106,12 @@ pub struct Admission {
 /// What readers go by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guide {
-    /// A of the newest complete epoch (R8).
-    pub a: Option<EventTime>,
+    /// A of the newest complete epoch: partitions that have nothing to read raise their floors to it (R8).
+    pub catch_up_to: Option<EventTime>,
     /// W of the newest complete epoch (R4).
-    pub w: Option<EventTime>,
+    pub watermark: Option<EventTime>,
     /// What alignment measures from: W, or the oldest event read where there is no W yet (R12).
-    pub base: Option<EventTime>,
+    pub alignment_base: Option<EventTime>,
     /// Some partition is paused: answers are urgent.
     pub urgent: bool,
     /// What is read.
@@ -110,11 +133,11 @@ pub enum Reading {
 /// The end of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
-    /// Which.
+    /// Which epoch.
     pub epoch: Epoch,
     /// It is a cut.
     pub cut: bool,
-    /// Everybody counts its trace in full.
+    /// Every worker counts its trace in full.
     pub audit: bool,
 }
 
@@ -132,9 +155,9 @@ pub struct Commit {
 /// What one sink takes as of one commit, or newer where that is committed meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Round {
-    /// The sink's number.
-    pub port: usize,
-    /// Counted from 1.
+    /// Whose round.
+    pub sink: SinkId,
+    /// Counted from 1 for each sink.
     pub round: u64,
     /// Rows of open windows too.
     pub with_open: bool,
@@ -145,7 +168,7 @@ pub struct Round {
 pub struct CutPart {
     /// The cut.
     pub cut: Epoch,
-    /// Whose.
+    /// Whose part.
     pub worker: usize,
     /// Records that arrived after the exchange, in updates up to the cut.
     pub arrived: i64,
@@ -160,7 +183,7 @@ pub struct CutPart {
     /// The objects that hold its windows as of the cut, oldest first.
     pub objects: Vec<ObjectRef>,
     /// Windows before this are not in them: it has forgotten them since, maybe after the cut.
-    pub line: Option<WindowStart>,
+    pub retired_before: Option<WindowStart>,
     /// Records in windows that it has forgotten, maybe after the cut. All of them had arrived before the cut.
     pub forgotten: i64,
 }

@@ -4,7 +4,6 @@ use crate::edge::Discovered;
 use crate::marks::Marks;
 use crate::partition::PartitionState;
 use crate::time::WindowStart;
-use crate::watch::StateSize;
 
 /// What a live line or a dashboard shows.
 #[derive(Clone, Debug, Default)]
@@ -17,12 +16,10 @@ pub struct Status {
     pub partitions: Vec<(Discovered, Option<PartitionState>)>,
     /// The ledger at the newest commit.
     pub ledger: Ledger,
-    /// The line acknowledged by every sink.
-    pub line: Option<WindowStart>,
-    /// The rounds that each sink began and stored.
-    pub rounds: Vec<(u64, u64)>,
-    /// Each sink has stored every window before this.
-    pub lines: Vec<Option<WindowStart>>,
+    /// Windows before this are stored by every sink, and forgotten.
+    pub retired_before: Option<WindowStart>,
+    /// One for each sink, in the order of `SinkId`.
+    pub sinks: Vec<SinkStatus>,
     /// As of the newest complete epoch, committed or not.
     pub newest: Marks,
     /// The newest committed manifest, where a state is kept.
@@ -45,6 +42,17 @@ impl Status {
     }
 }
 
+/// How far a sink is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SinkStatus {
+    /// Rounds begun so far.
+    pub begun: u64,
+    /// Rounds stored so far.
+    pub stored: u64,
+    /// It has stored every window before this.
+    pub stored_before: Option<WindowStart>,
+}
+
 /// Both equations of R11, summed, as of a commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
@@ -58,4 +66,15 @@ pub struct Ledger {
     pub keys: u64,
     /// What they take of `max_keys`: more than one each where names are long.
     pub load: u64,
+}
+
+/// The objects of the newest manifest that is committed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateSize {
+    /// Its number.
+    pub seq: u64,
+    /// Bytes of its objects.
+    pub bytes: u64,
+    /// How many there are.
+    pub objects: usize,
 }

@@ -6,14 +6,17 @@
 mod nightly;
 
 use minutely_dataflows::checkpoint::{self, Manifest, ObjectRef};
-use minutely_dataflows::control::Control;
+use minutely_dataflows::control::{ChainLink, Control, ControlSetup, Decided, SinkInfo};
 use minutely_dataflows::edge::{Discovered, Halt, HaltKind, RowFilter, SinkProgress};
-use minutely_dataflows::partition::{Counts, PartitionState, UNKNOWN};
-use minutely_dataflows::protocol::{CutPart, Decision, Facts, Reading};
+use minutely_dataflows::frontier::Frontier;
+use minutely_dataflows::partial::PartialBefore;
+use minutely_dataflows::partition::{Counts, PartitionState};
+use minutely_dataflows::protocol::{CutPart, DeadLetterFacts, Decision, Facts, Reading, SinkFacts};
 use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::settings::{AtEnd, Settings};
 use minutely_dataflows::time::{Epoch, EventTime, Monotonic, NextOffset, SECOND, WindowStart};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const FINAL: RowFilter = RowFilter { changes: false, partial: true, open_every: 0 };
 const MINUTE: i64 = 60 * SECOND;
@@ -23,6 +26,8 @@ const BEGAN: i64 = 1_767_600_000 * SECOND;
 /// Control with one worker, told what a test says.
 struct Stage {
     control: Control,
+    /// The newest manifest.
+    published: Option<Manifest>,
     now: i64,
     /// Epochs before this are complete.
     through: Epoch,
@@ -31,8 +36,8 @@ struct Stage {
     /// How far the sink is: the round that it has stored, the batches that it has taken.
     stored: u64,
     batches: u64,
-    letters_waiting: usize,
-    letter_bytes: usize,
+    dead_letters_waiting: usize,
+    dead_letter_bytes: usize,
     /// What the worker's next parts say.
     keys: u64,
     traced: Option<i64>,
@@ -42,17 +47,26 @@ struct Stage {
 impl Stage {
     /// With `partitions` partitions and one sink.
     fn new(settings: Settings, partitions: usize, chain: Option<Manifest>) -> Self {
-        let sinks = vec![("sqlite:db".to_owned(), FINAL)];
-        let control = Control::new(settings, sinks, "letters.jsonl".into(), 1, 1 << 40, chain, Monotonic(0));
+        let sinks = vec![SinkInfo { name: "sqlite:db".into(), filter: FINAL, chain: None }];
+        let setup = ControlSetup {
+            settings,
+            sinks,
+            dead_letters: "letters.jsonl".into(),
+            workers: 1,
+            first_epoch: 1 << 40,
+            head: chain.map(Arc::new),
+        };
+        let control = Control::new(setup, Monotonic(0));
         let mut stage = Stage {
             control,
+            published: None,
             now: 0,
             through: 1 << 40,
             states: (0..partitions).map(state).collect(),
             stored: 0,
             batches: 0,
-            letters_waiting: 0,
-            letter_bytes: 0,
+            dead_letters_waiting: 0,
+            dead_letter_bytes: 0,
             keys: 0,
             traced: None,
             lost: 0,
@@ -80,15 +94,22 @@ impl Stage {
 
     fn tell(&mut self, facts: Facts) -> Result<Decision, Halt> {
         let facts = Facts {
-            stored: vec![SinkProgress { at: self.stored, position: None }],
-            batches: vec![self.batches],
-            letters_waiting: self.letters_waiting,
-            letter_bytes: self.letter_bytes,
-            reported: Some(self.through),
-            gathered: Some(self.through),
+            sinks: vec![SinkFacts { stored: SinkProgress { at: self.stored, position: None }, batches: self.batches }],
+            dead_letters: DeadLetterFacts {
+                waiting: self.dead_letters_waiting,
+                stored: None,
+                bytes: self.dead_letter_bytes,
+            },
+            reported: Frontier::At(self.through),
+            gathered: Frontier::At(self.through),
+            sealed: Frontier::Done,
             ..facts
         };
-        Ok(self.control.decide(facts, Monotonic(self.now))?.unwrap_or_default())
+        let Decided { decision, publish } = self.control.decide(facts, Monotonic(self.now))?;
+        if let Some(publish) = publish {
+            self.published = Some(publish.build(ChainLink::default()));
+        }
+        Ok(decision.unwrap_or_default())
     }
 
     /// So much later nothing else has happened.
@@ -109,7 +130,7 @@ impl Stage {
             load: self.keys,
             traced: self.traced,
             objects: Vec::new(),
-            line: None,
+            retired_before: None,
             forgotten: 0,
         };
         let states = self.states.iter().map(|state| (epoch, state.clone())).collect();
@@ -141,7 +162,7 @@ fn state(index: usize) -> PartitionState {
         paused: false,
         newest_end: None,
         silence: 0,
-        partial_before: Some(UNKNOWN),
+        partial_before: PartialBefore::Nothing,
         counts: Counts::default(),
         last: None,
         rejected_by: Vec::new(),
@@ -170,12 +191,12 @@ fn at_max_keys_a_slow_sink_stops_the_reading_and_not_the_commits() {
         }
         stage.stored = 1;
         let told = stage.passes(0).unwrap();
-        assert!(told.line.is_some() && told.rounds.len() == 1, "what is final since goes out next");
+        assert!(told.retired_before.is_some() && told.rounds.len() == 1, "what is final since goes out next");
         assert_eq!(stage.reading(), Reading::Nothing, "it is in memory still");
         assert!(stage.control.status().waits_for_sinks, "and people are told");
         stage.stored = 2;
         let told = stage.passes(0).unwrap();
-        assert_eq!(told.line, Some(WindowStart(BEGAN + 20 * MINUTE)));
+        assert_eq!(told.retired_before, Some(WindowStart(BEGAN + 20 * MINUTE)));
         assert_eq!(told.guide.reading, Reading::HoldingBack, "what is held now is held for whoever holds W back");
         assert!(!stage.control.status().waits_for_sinks);
         stage.keys = 3;
@@ -193,7 +214,7 @@ fn keys_that_a_run_begins_with_count_before_its_first_commit() {
     // Nothing need be read for that.
     stage.keys = 2;
     assert!(stage.cut().unwrap().commit.is_none());
-    let seq = stage.control.outgoing().unwrap().seq;
+    let seq = stage.published.take().unwrap().seq;
     let told = stage.tell(Facts { published: Some(seq), ..Facts::default() }).unwrap();
     assert!(told.commit.is_some() && told.guide.reading == Reading::All, "{told:?}");
 }
@@ -242,13 +263,13 @@ fn a_bounded_run_waits_for_a_sink_as_long_as_it_takes_batches_and_no_longer() {
 
 #[test]
 fn a_bounded_run_waits_for_dead_letters_no_longer_than_for_a_sink() {
-    let begun = |ended: bool, letters_waiting: usize| {
+    let begun = |ended: bool, dead_letters_waiting: usize| {
         let mut stage = Stage::new(bounded(), 1, None);
         stage.reads(0, MINUTE);
         stage.states[0].ended = ended;
         stage.cut().unwrap();
         stage.stored = 1;
-        stage.letters_waiting = letters_waiting;
+        stage.dead_letters_waiting = dead_letters_waiting;
         stage
     };
     assert_eq!(waits(&mut begun(false, 2), |_| {}), None, "there is room for more");
@@ -266,7 +287,7 @@ fn a_run_that_only_waits_for_dead_letters_does_not_commit_all_the_while() {
         let mut stage = Stage::new(Settings { at_end: AtEnd::KeepOpen, ..bounded() }, 1, None);
         stage.reads(0, MINUTE);
         stage.states[0].ended = true;
-        stage.letters_waiting = usize::from(waiting);
+        stage.dead_letters_waiting = usize::from(waiting);
         assert!(stage.cut().unwrap().commit.is_some(), "the last one");
         stage.stored = 1;
         let told = stage.passes(SECOND / 10).unwrap();
@@ -285,11 +306,11 @@ fn whole_from(settings: Settings, chain: Option<Manifest>) -> (Option<EventTime>
         state.ended = true;
     }
     (stage.states[1].start, stage.states[1].next) = (NextOffset(10), NextOffset(10));
-    stage.states[1].partial_before = None;
+    stage.states[1].partial_before = PartialBefore::Unknown;
     stage.gathered(end.epoch).unwrap();
-    let manifest = stage.control.outgoing().unwrap();
+    let manifest = stage.published.take().unwrap();
     assert_eq!(stage.control.status().silent_starts().count(), 1);
-    (manifest.marks.partial_before, manifest)
+    (manifest.marks.partial_before.bound(), manifest)
 }
 
 #[test]
@@ -309,7 +330,10 @@ fn what_a_silent_partition_held_is_bounded_by_the_operator_or_by_when_the_log_wa
     // A record tells more, or less.
     assert!(head.partitions.iter().all(|left| left.complete_from == night), "{:?}", head.partitions);
     let mut stage = Stage::new(Settings { complete_from: at(5), ..Settings::default() }, 2, None);
-    for (before, bound) in [(at(3), at(3)), (at(90), at(5)), (Some(UNKNOWN), Some(UNKNOWN))] {
+    let known = |minutes| PartialBefore::from(at(minutes));
+    for (before, bound) in
+        [(known(3), known(3)), (known(90), known(5)), (PartialBefore::Nothing, PartialBefore::Nothing)]
+    {
         stage.states[0].partial_before = before;
         stage.reads(0, 0);
         stage.cut().unwrap();
@@ -321,11 +345,11 @@ fn what_a_silent_partition_held_is_bounded_by_the_operator_or_by_when_the_log_wa
 fn dead_letters_that_are_not_committed_make_a_cut_due_and_then_hold_back_epochs() {
     let mut stage = Stage::new(Settings { checkpoint_interval: 3600 * SECOND, ..Settings::default() }, 1, None);
     assert_eq!(stage.passes(SECOND).unwrap().end.map(|end| end.cut), Some(false));
-    stage.letter_bytes = 64 << 20;
+    stage.dead_letter_bytes = 64 << 20;
     let cuts: Vec<_> = (0..3).map(|_| stage.passes(SECOND).unwrap().end).collect();
     assert_eq!(cuts.iter().map(|end| end.map(|end| end.cut)).collect::<Vec<_>>(), [Some(true), Some(true), None]);
     // They leave with the commit.
-    stage.letter_bytes = 0;
+    stage.dead_letter_bytes = 0;
     let told = stage.gathered(cuts[0].unwrap().epoch).unwrap();
     assert!(told.commit.is_some() && told.end.is_some_and(|end| !end.cut), "{told:?}");
 }
@@ -348,7 +372,7 @@ fn a_ledger_that_does_not_balance_is_shown_and_nothing_else_comes_of_it() {
         let c = ledger.counts;
         let balances = c.read == c.counted + c.late + c.rejected + c.quarantined;
         assert!(!(balances && c.counted == ledger.held + ledger.retired), "{halt}: {ledger:?}");
-        assert_eq!((stage.control.outgoing(), stage.control.status().seq), (None, 0));
+        assert_eq!((stage.published.take(), stage.control.status().seq), (None, 0));
     }
 }
 
@@ -366,14 +390,14 @@ fn a_run_that_keeps_windows_open_ends_at_the_greatest_time_of_its_log() {
     let told = stage.cut().unwrap();
     assert_eq!(told.commit.unwrap().marks.w, Some(EventTime(BEGAN)));
     let last = EventTime(BEGAN + 60 * MINUTE);
-    assert_eq!(told.guide.a, Some(last), "no silence counts");
+    assert_eq!(told.guide.catch_up_to, Some(last), "no silence counts");
     stage.stored = 1;
     assert!(!stage.passes(0).unwrap().stop);
     stage.states[0].floor = Some(last);
     assert_eq!(stage.cut().unwrap().commit.unwrap().marks.w, Some(last));
     stage.stored = 2;
     let told = stage.passes(0).unwrap();
-    assert_eq!((told.stop, told.guide.a), (true, Some(last)));
+    assert_eq!((told.stop, told.guide.catch_up_to), (true, Some(last)));
 }
 
 #[test]
@@ -389,7 +413,7 @@ fn windows_are_counted_as_they_are_made() {
     stage.keys = 1;
     stage.cut().unwrap();
     let held = |stage: &mut Stage, keys| {
-        stage.tell(Facts { held: vec![(0, keys)], ..Facts::default() }).unwrap();
+        stage.tell(Facts { loads: vec![(0, keys)], ..Facts::default() }).unwrap();
         stage.reading()
     };
     assert_eq!(held(&mut stage, 9), Reading::All);
@@ -417,6 +441,6 @@ fn a_partition_that_a_first_manifest_names_is_as_complete_as_one_that_is_found()
     let at = Some(EventTime(BEGAN));
     let mut stage = Stage::new(Settings { complete_from: at, ..Settings::default() }, 1, Some(chain));
     stage.cut().unwrap();
-    let partitions = stage.control.outgoing().unwrap().partitions;
+    let partitions = stage.published.take().unwrap().partitions;
     assert_eq!((partitions[0].complete_from, partitions[0].found.start), (at, NextOffset(5)));
 }

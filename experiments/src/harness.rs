@@ -8,12 +8,12 @@ use minutely_dataflows::edge::{
     Clock, DeadLetterPort, Discovered, EndAnswer, Halt, HaltKind, LogSource, ManifestPort, PartitionReader, RowBatch,
     RowFilter, SinkPort, SinkProgress, Wake,
 };
-use minutely_dataflows::emitter::SinkHandle;
+use minutely_dataflows::leader::{LeaderOutputs, SinkHandle};
 use minutely_dataflows::record::{DeadLetter, PartitionName, Record};
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::status::Status;
 use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, first_epoch};
-use minutely_dataflows::worker::{Alarm, LeaderOutputs, drive};
+use minutely_dataflows::worker::{Alarm, drive};
 use minutely_dataflows::{Job, Restored};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -70,9 +70,9 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, output
             live: None,
         };
         let lead = lead.map(|Outputs { rows, takes, watch, .. }| LeaderOutputs {
-            outlets: vec![SinkHandle { name: "rows".into(), takes, port: rows, chain: None }],
-            letters: Box::new(NoLetters),
-            letters_name: "none".into(),
+            sinks: vec![SinkHandle { name: "rows".into(), takes, port: rows, chain: None }],
+            dead_letters: Box::new(NoLetters),
+            dead_letters_name: "none".into(),
             manifests,
             watch,
             watcher: None,
@@ -110,7 +110,7 @@ impl Files {
 }
 
 impl LogSource for Files {
-    fn found(&self) -> Result<Vec<Discovered>, Halt> {
+    fn discover(&self) -> Result<Vec<Discovered>, Halt> {
         if self.told.swap(true, Ordering::Relaxed) {
             return Ok(Vec::new());
         }
@@ -159,7 +159,7 @@ impl PartitionReader for FileReader {
     fn answer(&mut self) -> Option<EndAnswer> {
         None
     }
-    fn nap(&self) -> Duration {
+    fn idle_wait(&self) -> Duration {
         if self.ended() { Duration::from_secs(1) } else { Duration::ZERO }
     }
 }

@@ -5,7 +5,8 @@ use super::context::RunContext;
 use super::dead_letters::DeadLetterFile;
 use super::options::ResumeBasis;
 use crate::config::Config;
-use crate::console::{mark, say};
+use crate::console::say;
+use crate::fmt::utc;
 use crate::{http, sinks, sources, store};
 use minutely_dataflows::checkpoint::Manifest;
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
@@ -18,7 +19,7 @@ pub(super) struct CheckedRun {
     /// The newest manifest when it was looked at; another run may own the state.
     pub(super) prior: Option<Manifest>,
     /// The bound port; none: nothing is to be served. None within: all ports of the default range are taken.
-    pub(super) listening: Option<Option<http::Listening>>,
+    pub(super) listening: Option<Option<http::BoundSocket>>,
     pub(super) source: Arc<dyn LogSource>,
 }
 
@@ -34,7 +35,7 @@ impl RunContext {
             prior.sinks_of_run(&self.sink_names, &config.forget_sinks, window_text)?;
         }
         let place = config.http.as_ref().filter(|_| self.leads());
-        let listening = place.map(http::Place::listen).transpose()?;
+        let listening = place.map(http::ListenAddress::listen).transpose()?;
         let dead_letters = DeadLetterFile::of(&config.folder, prior.as_ref(), self.clock.wall())?;
         if self.leads() {
             self.check_outputs(prior.as_ref(), &dead_letters)?;
@@ -46,13 +47,13 @@ impl RunContext {
     fn check_outputs(&self, prior: Option<&Manifest>, dead_letters: &DeadLetterFile) -> Result<(), Halt> {
         let config = &self.config;
         sinks::distinct(&config.sinks)?;
-        sinks::letters::check_letters(&dead_letters.path, &config.folder, dead_letters.keep)?;
+        sinks::dead_letters::check(&dead_letters.path, &config.folder, dead_letters.keep)?;
         let basis = ResumeBasis { manifest: prior, has_prior: prior.is_some() };
         for uri in &config.sinks {
             sinks::check(uri, &self.sink_options(uri, basis)).or_else(|halt| {
                 // What another run does at this moment is no damage.
                 let state = prior.zip(config.state.as_ref());
-                state.map_or(Ok(()), |(prior, place)| store::unmoved(place, prior.seq))?;
+                state.map_or(Ok(()), |(prior, place)| store::head_unchanged(place, prior.seq))?;
                 Err(halt)
             })?;
         }
@@ -80,5 +81,5 @@ pub(super) fn same_semantics(prior: &Manifest, config: &Config) -> Result<(), Ha
 
 /// A window's start, for people.
 pub(super) fn window_text(window: WindowStart) -> String {
-    mark(Some(EventTime(window.0)))
+    utc(Some(EventTime(window.0)))
 }

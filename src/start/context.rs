@@ -5,7 +5,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::signals::stop_on_signal;
 use crate::sinks;
-use crate::store::Place;
+use crate::store::StoreUri;
 use crate::uri::shown;
 use minutely_dataflows::edge::{Halt, Wake};
 use minutely_dataflows::time::EventTime;
@@ -46,7 +46,7 @@ impl RunContext {
     }
 
     /// The place of the state that this process is to own.
-    pub(super) fn place_to_own(&self) -> Option<&Place> {
+    pub(super) fn place_to_own(&self) -> Option<&StoreUri> {
         self.config.state.as_ref().filter(|_| self.leads())
     }
 

@@ -1,6 +1,6 @@
 //! Which file a run's dead letters go to.
 
-use crate::console::stamp;
+use crate::fmt::file_stamp;
 use minutely_dataflows::checkpoint::Manifest;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::time::EventTime;
@@ -52,7 +52,7 @@ fn absolute(path: &Path) -> PathBuf {
 
 /// A path that nothing has yet.
 fn new_path(folder: &Path, now: EventTime) -> PathBuf {
-    let stamp = stamp(now);
+    let stamp = file_stamp(now);
     let path = |n: u32| match n {
         1 => folder.join(format!("dead-letters-{stamp}.jsonl")),
         n => folder.join(format!("dead-letters-{stamp}-{n}.jsonl")),

@@ -33,7 +33,7 @@ impl RunContext {
             fetch_memory: config.fetch_memory,
             processes: config.cluster.addresses.len().max(1),
             group: format!("minutely-{}", self.job()),
-            patience: START_TIMEOUT,
+            answer_timeout: START_TIMEOUT,
             clock: self.clock,
         }
     }

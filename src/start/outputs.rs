@@ -4,7 +4,7 @@ use super::context::RunContext;
 use super::dead_letters::DeadLetterFile;
 use super::options::ResumeBasis;
 use super::own::OwnedState;
-use crate::sinks::letters::{OpenLetters, open_letters};
+use crate::sinks::dead_letters::{self, OpenDeadLetters};
 use crate::sinks::{self, OpenSink};
 use minutely_dataflows::edge::{Halt, ManifestPort};
 use minutely_dataflows::watch::Watcher;
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 /// See the module.
 pub(super) struct OpenOutputs {
     pub(super) sinks: Vec<OpenSink>,
-    pub(super) dead_letters: OpenLetters,
+    pub(super) dead_letters: OpenDeadLetters,
     pub(super) dead_letters_path: PathBuf,
     /// None where no state is kept.
     pub(super) manifests: Option<Box<dyn ManifestPort + Send>>,
@@ -27,7 +27,7 @@ impl OpenOutputs {
     /// # Errors
     /// 64, 65 or 69: one cannot be used so.
     pub(super) fn open(context: &RunContext, state: Option<&OwnedState>, file: &DeadLetterFile) -> Result<Self, Halt> {
-        let dead_letters = open_letters(&file.path, context.wake(), file.keep, context.config.take_over)?;
+        let dead_letters = dead_letters::open(&file.path, context.wake(), file.keep, context.config.take_over)?;
         let basis = state.map_or_else(ResumeBasis::default, OwnedState::basis);
         let mut sinks = Vec::new();
         for uri in &context.config.sinks {

@@ -8,7 +8,7 @@ use super::options::ResumeBasis;
 use crate::console::say;
 use crate::http;
 use crate::sources::Start;
-use crate::store::{self, Place};
+use crate::store::{self, StoreUri};
 use minutely_dataflows::checkpoint::{self, Manifest, PartitionSnapshot, Resumed};
 use minutely_dataflows::edge::{Halt, LogSource};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// A run whose state is its own.
 pub(super) struct OwnedRun {
     pub(super) context: RunContext,
-    pub(super) listening: Option<Option<http::Listening>>,
+    pub(super) listening: Option<Option<http::BoundSocket>>,
     pub(super) source: Arc<dyn LogSource>,
     /// None where no state is kept, and in processes other than 0.
     pub(super) state: Option<OwnedState>,
@@ -27,7 +27,7 @@ pub(super) struct OwnedRun {
 
 /// A state with this run's first manifest.
 pub(super) struct OwnedState {
-    pub(super) store: store::Opened,
+    pub(super) store: store::OwnedStore,
     pub(super) head: Manifest,
 }
 
@@ -43,7 +43,7 @@ impl CheckedRun {
     pub(super) fn own(self) -> Result<OwnedRun, Halt> {
         let RunContext { config, clock, .. } = &self.context;
         let (place, take_over) = (self.context.place_to_own(), config.take_over);
-        if let (Some(Place::Remote(..)), Some(_), false) = (place, &self.prior, take_over) {
+        if let (Some(StoreUri::Remote(..)), Some(_), false) = (place, &self.prior, take_over) {
             say(&format!("checking for {} s that no other run writes this state", store::SILENCE.as_secs()));
         }
         let opened = place.map(|place| store::open(place, take_over, self.context.store_timeout())).transpose()?;
@@ -59,7 +59,7 @@ impl CheckedRun {
     }
 
     /// Publishes this run's first manifest.
-    fn begin(&self, store: &store::Opened, dead_letters: &DeadLetterFile) -> Result<Manifest, Halt> {
+    fn begin(&self, store: &store::OwnedStore, dead_letters: &DeadLetterFile) -> Result<Manifest, Halt> {
         let RunContext { config, clock, sink_names, .. } = &self.context;
         let fresh = || Manifest::fresh(config.recorded.clone());
         let prior = match &store.head {
@@ -69,9 +69,8 @@ impl CheckedRun {
             }
             None => fresh(),
         };
-        let recalled = self.source.recall(&checkpoint::places(&prior))?;
-        let Resumed { head: changed, warnings } =
-            checkpoint::go_on(prior.clone(), &recalled, config.accept_changed_log)?;
+        let probed = self.source.probe(&checkpoint::places(&prior))?;
+        let Resumed { head: changed, warnings } = checkpoint::go_on(prior.clone(), &probed, config.accept_changed_log)?;
         if prior.seq > 0 {
             let (read, seq) = (records_read(&prior), prior.seq);
             say(&format!(
@@ -92,7 +91,7 @@ impl CheckedRun {
         if next.partitions.is_empty() && config.start != Start::Earliest {
             // Where this run begins is where the next one resumes, however early this one ends.
             let snapshot = |found| PartitionSnapshot { found, state: None, floor: None, complete_from: None };
-            next.partitions = self.source.begins_with().into_iter().map(snapshot).collect();
+            next.partitions = self.source.initial_partitions().into_iter().map(snapshot).collect();
             next.instant = config.settings.bounded.then_some(self.context.run_start);
         }
         if next.letters.name.is_empty() {

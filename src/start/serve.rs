@@ -5,8 +5,9 @@ use super::outputs::OpenOutputs;
 use crate::config::Metrics;
 use crate::console::{partial, say};
 use crate::http;
-use crate::sinks::{self, Emit, Health, SqliteHistory};
+use crate::sinks::{self, Emit, SqliteHistory};
 use crate::text::CsvText;
+use crate::threads::Health;
 use crate::uri::shown;
 use minutely_dataflows::checkpoint::Manifest;
 use minutely_dataflows::edge::{Halt, LogSource};
@@ -22,7 +23,7 @@ pub(super) type PreviewInterval = Arc<dyn Fn() -> i64 + Send + Sync>;
 /// 70: the system has no threads for it.
 pub(super) fn serve(
     context: &RunContext,
-    listening: Option<http::Listening>,
+    listening: Option<http::BoundSocket>,
     outputs: &mut OpenOutputs,
     source: &Arc<dyn LogSource>,
     head: Option<&Manifest>,
@@ -44,13 +45,16 @@ fn about(
     healths: Vec<Arc<Health>>,
     source: &Arc<dyn LogSource>,
     head: Option<&Manifest>,
-) -> http::About {
+) -> http::RunInfo {
     let RunContext { config, clock, open_files, sink_names, .. } = context;
     let source = Arc::clone(source);
-    let source_now =
-        move || http::SourceNow { trouble: source.trouble(), concerns: source.concerns(), waiting: source.waiting() };
+    let source_now = move || http::SourceStatus {
+        trouble: source.trouble(),
+        concerns: source.concerns(),
+        waiting: source.waiting(),
+    };
     let history = sinks::stored(&config.sinks, config.settings.rule.windowing);
-    http::About {
+    http::RunInfo {
         job: context.job(),
         source: shown(&config.source),
         source_now: Box::new(source_now),
@@ -75,12 +79,12 @@ fn about(
     }
 }
 
-fn sink_now(health: &Health) -> http::SinkNow {
-    http::SinkNow { trouble: health.trouble(), remark: health.remark(), unwritable: health.unwritable() }
+fn sink_now(health: &Health) -> http::SinkStatus {
+    http::SinkStatus { trouble: health.trouble(), remark: health.remark(), unwritable: health.unwritable() }
 }
 
-/// See [`http::About::csv`].
-fn csv_text(about: &http::About, rows: Option<&[Row]>) -> Vec<u8> {
+/// See [`http::RunInfo::csv`].
+fn csv_text(about: &http::RunInfo, rows: Option<&[Row]>) -> Vec<u8> {
     let mut text = CsvText::new(about.market, about.settings.rule.windowing);
     let mut out = Vec::new();
     match rows {
@@ -94,8 +98,8 @@ fn csv_text(about: &http::About, rows: Option<&[Row]>) -> Vec<u8> {
 struct StoredRows(SqliteHistory);
 
 impl http::History for StoredRows {
-    fn page(&self, wanted: &http::Wanted, limit: usize) -> Result<Vec<Row>, String> {
-        let http::Wanted { from, to, symbols, after } = wanted;
+    fn page(&self, wanted: &http::RowQuery, limit: usize) -> Result<Vec<Row>, String> {
+        let http::RowQuery { from, to, symbols, after } = wanted;
         self.0.page(*from..*to, symbols.as_deref(), after.as_ref(), limit)
     }
 }

@@ -4,20 +4,21 @@ use super::outputs::OpenOutputs;
 use super::serve::PreviewInterval;
 use super::waker::LeaderWaker;
 use crate::clock::SystemClock;
-use crate::console::{Live, say};
-use crate::sinks::{Health, OpenSink};
-use crate::store::{self, Place};
+use crate::console::{Console, ConsoleOptions, say};
+use crate::sinks::OpenSink;
+use crate::store::{self, StoreUri};
+use crate::threads::Health;
 use minutely_dataflows::acc::Accumulate;
 use minutely_dataflows::checkpoint::Manifest;
 use minutely_dataflows::decode::{Decoder, Fields};
 use minutely_dataflows::edge::{
     DeadLetterPort, Halt, HaltKind, LogSource, ManifestPort, RowFilter, SinkPort, StateStore,
 };
-use minutely_dataflows::emitter::SinkHandle;
+use minutely_dataflows::leader::{LeaderOutputs, SinkHandle};
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::first_epoch;
 use minutely_dataflows::watch::Watcher;
-use minutely_dataflows::worker::{Alarm, LeaderOutputs, drive};
+use minutely_dataflows::worker::{Alarm, drive};
 use minutely_dataflows::{Job, Restored, park};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -49,11 +50,11 @@ pub(super) struct WorkerSetup {
 /// How this process comes to the state.
 pub(super) struct StateAccess {
     pub(super) store: Arc<dyn StateStore>,
-    pub(super) place: Place,
+    pub(super) place: StoreUri,
     /// Process 0 has published it; the others read it once all are connected, for nothing is committed before that.
     pub(super) head: Option<Arc<Manifest>>,
     /// Process 0's.
-    pub(super) health: Option<Arc<store::Health>>,
+    pub(super) health: Option<Arc<store::StoreHealth>>,
 }
 
 impl WorkerSetup {
@@ -68,9 +69,9 @@ impl WorkerSetup {
         let job = self.job(restored, healths.clone());
         let Some(outputs) = outputs else { return drive::<A>(worker, job, None, &self.alarm).map(drop) };
         self.waker.set_current_thread();
-        let live = self.live(&outputs, &healths);
-        let watching = Rc::clone(&live);
-        let lead = self.leader_outputs(outputs, live);
+        let console = self.console(&outputs, &healths);
+        let watching = Rc::clone(&console);
+        let lead = self.leader_outputs(outputs, console);
         let Some(status) = drive::<A>(worker, job, Some(lead), &self.alarm)? else { return Ok(()) };
         watching.borrow().end(&status);
         if self.read_before == Some(status.ledger.counts.read) {
@@ -86,7 +87,7 @@ impl WorkerSetup {
         let Some(StateAccess { store, place, head, .. }) = &self.state else { return Ok(None) };
         let head = match head {
             Some(head) => Arc::clone(head),
-            None => Arc::new(store::join(place)?),
+            None => Arc::new(store::follow(place)?),
         };
         let lines = self.sink_names.iter().map(|name| head.sink(name).and_then(|sink| sink.line)).collect();
         Ok(Some(Restored { store: Arc::clone(store), head, lines }))
@@ -110,16 +111,26 @@ impl WorkerSetup {
         }
     }
 
-    /// The line on the terminal.
-    fn live(&self, outputs: &OpenOutputs, sinks: &[Arc<Health>]) -> Rc<RefCell<Live>> {
-        let healths = sinks.iter().chain([&outputs.dead_letters.health]).map(Arc::clone).collect();
-        let store = self.state.as_ref().and_then(|state| state.health.clone());
-        let (windowing, dead_letters) = (self.settings.rule.windowing, outputs.dead_letters_path.clone());
-        let (source, fields) = (Arc::clone(&self.source), self.fields.clone());
-        Rc::new(RefCell::new(Live::new(self.clock, healths, store, source, dead_letters, windowing, fields)))
+    /// What the terminal shows.
+    fn console(&self, outputs: &OpenOutputs, sinks: &[Arc<Health>]) -> Rc<RefCell<Console>> {
+        let writers: Vec<_> = sinks.iter().chain([&outputs.dead_letters.health]).map(Arc::clone).collect();
+        let (healths, state) = (writers.clone(), self.state.as_ref().and_then(|state| state.health.clone()));
+        let complaints = move || {
+            let state = state.iter().filter_map(|health| health.complaint());
+            writers.iter().filter_map(|health| health.complaint()).chain(state).collect()
+        };
+        Rc::new(RefCell::new(Console::new(ConsoleOptions {
+            clock: self.clock,
+            source: Arc::clone(&self.source),
+            complaints: Box::new(complaints),
+            unwritable: Box::new(move || healths.iter().map(|health| health.unwritable()).sum()),
+            dead_letters: outputs.dead_letters_path.clone(),
+            windowing: self.settings.rule.windowing,
+            fields: self.fields.clone(),
+        })))
     }
 
-    fn leader_outputs(&self, outputs: OpenOutputs, live: Rc<RefCell<Live>>) -> LeaderOutputs {
+    fn leader_outputs(&self, outputs: OpenOutputs, console: Rc<RefCell<Console>>) -> LeaderOutputs {
         let handle = |(name, sink): (&String, OpenSink)| SinkHandle {
             name: name.clone(),
             takes: sink.takes,
@@ -127,11 +138,11 @@ impl WorkerSetup {
             chain: sink.chain,
         };
         LeaderOutputs {
-            outlets: self.sink_names.iter().zip(outputs.sinks).map(handle).collect(),
-            letters: outputs.dead_letters.port as Box<dyn DeadLetterPort>,
-            letters_name: outputs.dead_letters_path.to_string_lossy().into_owned(),
+            sinks: self.sink_names.iter().zip(outputs.sinks).map(handle).collect(),
+            dead_letters: outputs.dead_letters.port as Box<dyn DeadLetterPort>,
+            dead_letters_name: outputs.dead_letters_path.to_string_lossy().into_owned(),
             manifests: outputs.manifests.map(|port| port as Box<dyn ManifestPort>),
-            watch: Box::new(move |status| live.borrow_mut().commit(status)),
+            watch: Box::new(move |status| console.borrow_mut().show(status)),
             watcher: outputs.watcher.map(|watcher| watcher as Box<dyn Watcher>),
         }
     }

@@ -1,8 +1,9 @@
 use super::*;
 use minutely_dataflows::checkpoint::{ObjectBuilder, WorkerObjects, hash};
-use minutely_dataflows::edge::{Publication, Task};
+use minutely_dataflows::edge::{HaltKind, Publication, Task};
 use minutely_dataflows::time::WindowStart;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 fn no_wake() -> Wake {
@@ -21,12 +22,12 @@ fn poll<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-fn at(folder: &Path) -> Place {
-    Place::Folder(folder.to_owned())
+fn at(folder: &Path) -> StoreUri {
+    StoreUri::Folder(folder.to_owned())
 }
 
-/// As its owner, without a limit to patience.
-fn own(folder: &Path) -> Result<Opened, Halt> {
+/// As its owner, without a limit of time.
+fn own(folder: &Path) -> Result<OwnedStore, Halt> {
     open(&at(folder), false, None)
 }
 
@@ -104,7 +105,7 @@ fn a_state_is_found_again_and_holds_what_it_needs() {
     drop(objects);
     opened.begin(&opened.restarted(fresh, "a run")).unwrap();
     assert_eq!(files(&folder), [number(1), number(2), number(3), number(4), "b".into(), "c".into()]);
-    assert_eq!(join(&at(&folder)).unwrap().generation, head.generation + 1);
+    assert_eq!(follow(&at(&folder)).unwrap().generation, head.generation + 1);
 }
 
 #[test]
@@ -119,17 +120,17 @@ fn one_run_owns_a_state_and_one_that_was_taken_over_commits_no_more() {
     let pid = std::process::id().to_string();
     assert!(halt.why.contains(&pid) && halt.why.contains("--take-over"), "{halt}");
 
-    let heir = open(&at(dir.path()), true, None).unwrap();
-    let next = heir.restarted(fresh, "a run");
-    heir.begin(&next).unwrap();
-    heir.begin(&next).unwrap(); // a reply that was lost
-    let mut manifests = heir.manifests(&next, no_wake()).unwrap();
+    let successor = open(&at(dir.path()), true, None).unwrap();
+    let next = successor.restarted(fresh, "a run");
+    successor.begin(&next).unwrap();
+    successor.begin(&next).unwrap(); // a reply that was lost
+    let mut manifests = successor.manifests(&next, no_wake()).unwrap();
     let halt = publish(&mut *zombie, &child(&first)).unwrap_err();
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("manifest 2 is another run's"), "{halt}");
 
     // Two that take over at once: one of them goes on.
     let rival = Manifest { run: "another run".into(), ..next.clone() };
-    let halt = heir.begin(&rival).unwrap_err();
+    let halt = successor.begin(&rival).unwrap_err();
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("manifest 2 is another run's"), "{halt}");
 
     // Another zombie, that slept until its number was collected.
@@ -145,7 +146,7 @@ fn one_run_owns_a_state_and_one_that_was_taken_over_commits_no_more() {
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("has followed 2"), "{halt}");
     assert_eq!(peek(&at(dir.path())).unwrap(), Some(head), "the zombies harmed nothing");
     drop(owner);
-    drop(heir);
+    drop(successor);
     own(dir.path()).unwrap();
 }
 
@@ -158,12 +159,12 @@ fn a_merge_that_misses_what_another_run_deleted_says_that_it_is_fenced() {
     let mut zombie = owner.store.port(no_wake()).unwrap();
     let inputs = vec![write(&mut *zombie, "000001-000-00000001", &[1])];
     let merge = |name: &str| Task::Merge { name: name.into(), inputs: inputs.clone(), line: None };
-    let heir = open(&at(dir.path()), true, None).unwrap();
-    heir.begin(&first.restarted("another run")).unwrap();
+    let successor = open(&at(dir.path()), true, None).unwrap();
+    successor.begin(&first.restarted("another run")).unwrap();
     zombie.begin(merge("000001-000-00000002"));
     let halt = poll("it fails", || zombie.done().err());
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("generation 2 and this is 1"), "{halt}");
-    let mut its = heir.store.port(no_wake()).unwrap();
+    let mut its = successor.store.port(no_wake()).unwrap();
     its.begin(merge("000002-000-00000001"));
     let halt = poll("it fails", || its.done().err());
     assert!(halt.kind == HaltKind::Data && halt.why.contains("restore"), "{halt}");
@@ -223,7 +224,7 @@ fn a_folder_that_cannot_be_is_refused() {
     std::fs::create_dir(dir.path().join("object")).unwrap();
     std::fs::write(&theirs, "x").unwrap();
     let halt = own(dir.path()).err().unwrap();
-    assert!(halt.kind == HaltKind::Usage && halt.why.contains("holds what is no state"), "{halt}");
+    assert!(halt.kind == HaltKind::Usage && halt.why.contains("has other files than a state"), "{halt}");
     assert!(theirs.exists() && std::fs::read_dir(dir.path()).unwrap().count() == 2, "nothing is touched");
 }
 
@@ -265,7 +266,7 @@ fn every_manifest_that_is_kept_is_checked_at_the_start() {
         std::fs::remove_file(file(seq)).unwrap();
     }
     let halt = own(dir.path()).err().unwrap();
-    assert!(halt.kind == HaltKind::Data && halt.why.contains("holds no manifest"), "{halt}");
+    assert!(halt.kind == HaltKind::Data && halt.why.contains("has no manifest"), "{halt}");
     assert!(dir.path().join("object/b").exists(), "nothing is deleted");
 }
 
@@ -421,7 +422,7 @@ fn trouble_is_waited_out_told_and_has_a_limit_if_one_is_given() {
 #[test]
 fn a_store_without_locks_has_one_owner_too() {
     let store: Arc<dyn object_store::ObjectStore> = Arc::new(object_store::memory::InMemory::new());
-    let place = Place::Remote(store, "memory://".into());
+    let place = StoreUri::Remote(store, "memory://".into());
     assert_eq!(peek(&place).unwrap(), None);
     let opened = open(&place, false, None).unwrap(); // no head: nobody to wait for
     let first = opened.restarted(fresh, "a run");
@@ -435,10 +436,12 @@ fn a_store_without_locks_has_one_owner_too() {
     assert_eq!(opened.store.read(&a).unwrap().len() as u64, a.bytes);
 
     // It moves while a second one looks.
-    let folder = Folder::open(&place).unwrap();
-    nobody_goes_on(&folder, Duration::from_millis(60)).unwrap();
+    let folder = StoreClient::open(&place).unwrap();
+    wait_for_silent_owner(&folder, Duration::from_millis(60)).unwrap();
     let watched = place.clone();
-    let starter = std::thread::spawn(move || nobody_goes_on(&Folder::open(&watched).unwrap(), Duration::from_secs(60)));
+    let starter = std::thread::spawn(move || {
+        wait_for_silent_owner(&StoreClient::open(&watched).unwrap(), Duration::from_secs(60))
+    });
     let mut head = second;
     poll("it is noticed", || {
         let next = child(&head);
@@ -446,12 +449,12 @@ fn a_store_without_locks_has_one_owner_too() {
         head = next;
         starter.is_finished().then_some(())
     });
-    let halt = starter.join().unwrap().unwrap_err();
+    let halt = Halt::from(starter.join().unwrap().unwrap_err());
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("its manifest was"), "{halt}");
 
-    // PartitionSnapshot over, at once.
-    let heir = open(&place, true, None).unwrap();
-    heir.begin(&heir.restarted(fresh, "the heir")).unwrap();
+    // Taken over, at once.
+    let successor = open(&place, true, None).unwrap();
+    successor.begin(&successor.restarted(fresh, "the successor")).unwrap();
     let halt = publish(&mut *manifests, &child(&head)).unwrap_err();
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("is another run's"), "{halt}");
     let halt = rebuild(&place, "now").unwrap_err();

@@ -17,6 +17,7 @@
 
 use super::{Manifest, Override};
 use crate::edge::{Halt, HaltKind, LastRecordCheck, LogProbe};
+use crate::partial::PartialBefore;
 use crate::partition::PartitionState;
 use crate::record::{LastRecord, PartitionName};
 use crate::time::NextOffset;
@@ -146,7 +147,7 @@ impl Change {
         } else {
             state.start.0 += by;
         }
-        (state.next, state.partial_before, state.last) = (self.now, None, None);
+        (state.next, state.partial_before, state.last) = (self.now, PartialBefore::Unknown, None);
     }
 }
 
@@ -236,7 +237,7 @@ mod tests {
             assert!(warnings.len() == 1 && warnings[0].contains(what), "{warnings:?}");
             assert_eq!((state.next.0, state.counts.gaps, state.counts.counted), (now, gaps, 9), "{changed:?}");
             assert!(state.balances(), "{state:?}");
-            assert_eq!((state.partial_before, state.last, found.end), (None, None, None));
+            assert_eq!((state.partial_before, state.last, found.end), (PartialBefore::Unknown, None, None));
             assert_eq!((&found.log_id, state.watermark()), (&changed.log_id, Some(EventTime(8))));
             let kept = &accepted.overrides[0];
             assert_eq!((kept.partition.as_str(), kept.was.0, kept.now.0, kept.seq), ("t/0", 10, now, 8));
@@ -252,12 +253,12 @@ mod tests {
         let rule = Rule::default();
         let state = head.partitions[0].state.clone().unwrap();
         let mut partition = Partition::resume(rule, &state, false, Monotonic(0));
-        assert_eq!(partition.report(None, Monotonic(0)).partial_before, None);
+        assert_eq!(partition.report(None, Monotonic(0)).partial_before, PartialBefore::Unknown);
         let time = EventTime(3_600_000_000_000);
         partition.judge(15, time, None, time, Monotonic(0));
         let report = partition.report(None, Monotonic(0));
         let end = rule.windowing.end(rule.windowing.window_of(time));
-        assert_eq!(report.partial_before, Some(end.plus(rule.windowing.lateness)));
+        assert_eq!(report.partial_before, PartialBefore::Time(end.plus(rule.windowing.lateness)));
         assert!(report.balances());
     }
 

@@ -23,7 +23,7 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), Damage> {
     says("generation", *generation < MOST_GENERATIONS)?;
     says("seq", is_size(*seq))?;
     says("epoch", i64::try_from(*epoch).is_ok())?;
-    says("marks", is_time(marks.w) && is_time(marks.partial_before))?;
+    says("marks", is_time(marks.w) && is_time(marks.partial_before.bound()))?;
     says("instant", is_time(*instant))?;
     says("parts", parts.len() <= MOST_PARTS)?;
     says("retired", (0..MOST).contains(retired))?;
@@ -81,7 +81,7 @@ fn is_whole(state: &PartitionState) -> bool {
     let c = &state.counts;
     let counts = [c.read, c.counted, c.late, c.rejected, c.quarantined, c.gaps, state.implausible];
     let counts = counts.into_iter().chain(state.rejected_by.iter().map(|by| by.count)).all(is_count);
-    let times = [state.h, state.floor, state.newest_end, state.partial_before].into_iter().all(is_time);
+    let times = [state.h, state.floor, state.newest_end, state.partial_before.bound()].into_iter().all(is_time);
     // (Where a changed log was accepted, the start may be below 0.)
     let start = is_count(state.start.0.saturating_abs());
     counts

@@ -22,7 +22,7 @@ use crate::acc::Accumulate;
 use crate::checkpoint::{Manifest, Object};
 use crate::decode::Decoder;
 use crate::edge::{Clock, Halt, HaltKind, LogSource, RowFilter, StateStore};
-use crate::protocol::{Commit, Decision, End, Round};
+use crate::protocol::{Commit, Decision, End, Round, SinkId};
 use crate::series::Series;
 use crate::settings::Settings;
 use crate::time::{Epoch, WindowStart};
@@ -171,8 +171,8 @@ pub(crate) struct Local {
 pub(crate) struct ForOutbox {
     pub(crate) commit: Option<Commit>,
     pub(crate) rounds: Vec<Round>,
-    /// Chunks that worker 0 has taken from this worker: (port, count).
-    pub(crate) taken: Vec<(usize, u64)>,
+    /// Chunks that worker 0 has taken from this worker: (sink, count).
+    pub(crate) taken: Vec<(SinkId, u64)>,
 }
 
 impl Local {
@@ -186,8 +186,12 @@ impl Local {
 
     /// Hands a decision to the operators that it concerns.
     fn follow(&self, decision: Decision, worker: usize) {
-        let taken: Vec<_> =
-            decision.taken.iter().filter(|(_, w, _)| *w == worker).map(|(port, _, count)| (*port, *count)).collect();
+        let taken: Vec<_> = decision
+            .chunks_taken
+            .iter()
+            .filter(|(_, w, _)| *w == worker)
+            .map(|(sink, _, count)| (*sink, *count))
+            .collect();
         if decision.commit.is_some() || !decision.rounds.is_empty() || !taken.is_empty() {
             let news = ForOutbox { commit: decision.commit, rounds: decision.rounds.clone(), taken };
             self.for_outbox.borrow_mut().push_back(news);
@@ -195,8 +199,8 @@ impl Local {
         if let Some(end) = decision.end.filter(|end| end.cut) {
             self.for_state.borrow_mut().push_back(end);
         }
-        if decision.line.is_some() {
-            self.line.set(decision.line);
+        if decision.retired_before.is_some() {
+            self.line.set(decision.retired_before);
         }
         self.stopped.set(self.stopped.get() || decision.stop);
         self.for_read.borrow_mut().push_back(decision);

@@ -10,7 +10,7 @@
 use super::{Job, Local, Span, Trace, everything};
 use crate::acc::Accumulate;
 use crate::marks::Marks;
-use crate::protocol::{Commit, Round};
+use crate::protocol::{Commit, Round, SinkId};
 use crate::row::Row;
 use crate::series::Series;
 use crate::time::{Epoch, State, WindowStart};
@@ -34,7 +34,7 @@ const AHEAD: u64 = 4;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Chunk {
     pub(crate) worker: usize,
-    pub(crate) port: usize,
+    pub(crate) sink: SinkId,
     /// The commit that the rows were read as of.
     pub(crate) seq: u64,
     pub(crate) rows: Vec<Row>,
@@ -149,7 +149,7 @@ impl<A: Accumulate> Outbox<A> {
 
     fn begin(&mut self, round: Round) {
         let open_from = self.job.settings.rule.windowing.first_not_closed(self.commit.and_then(|c| c.marks.w));
-        let port = &mut self.ports[round.port];
+        let port = &mut self.ports[round.sink.0];
         assert!(port.sending.is_none(), "rounds of a sink do not overlap");
         let left = if round.with_open { Due::new() } else { port.due.split_off(&open_from) };
         port.sending = Some((std::mem::replace(&mut port.due, left), None));
@@ -185,7 +185,7 @@ impl<A: Accumulate> Outbox<A> {
             port.sending = None;
         }
         port.sent += 1;
-        Some(Chunk { worker, port: number, seq: commit.seq, rows, last })
+        Some(Chunk { worker, sink: SinkId(number), seq: commit.seq, rows, last })
     }
 }
 
@@ -259,8 +259,8 @@ pub(crate) fn outbox<'scope, A: Accumulate>(
                 if let Some(commit) = news.commit {
                     outbox.commit(commit);
                 }
-                for (port, taken) in news.taken {
-                    outbox.ports[port].taken = taken;
+                for (sink, taken) in news.taken {
+                    outbox.ports[sink.0].taken = taken;
                 }
                 news.rounds.into_iter().for_each(|round| outbox.begin(round));
             }

@@ -164,10 +164,10 @@ impl<A: Accumulate> Reader<A> {
 
     fn follow(&mut self, guide: Guide, now: Monotonic) {
         self.guide = guide;
-        let Some(a) = guide.a else { return };
+        let Some(a) = guide.catch_up_to else { return };
         for owned in &mut self.owned {
             let before = owned.partition.watermark();
-            if owned.partition.learn(a, guide.base, now) {
+            if owned.partition.learn(a, guide.alignment_base, now) {
                 owned.reader.ask_end(guide.urgent);
             }
             self.table.moved |= owned.partition.watermark() != before;
@@ -190,8 +190,10 @@ impl<A: Accumulate> Reader<A> {
 
     fn reads(&self, partition: &Partition) -> bool {
         match self.guide.reading {
-            Reading::All => !partition.paused(self.guide.base),
-            Reading::HoldingBack => !partition.paused(self.guide.base) && partition.watermark() <= self.guide.w,
+            Reading::All => !partition.paused(self.guide.alignment_base),
+            Reading::HoldingBack => {
+                !partition.paused(self.guide.alignment_base) && partition.watermark() <= self.guide.watermark
+            }
             Reading::Nothing => false,
         }
     }
@@ -219,8 +221,8 @@ impl<A: Accumulate> Reader<A> {
             idle = if read == 0 { idle + 1 } else { 0 };
             now = self.job.clock.monotonic();
         }
-        let naps = self.owned.iter().filter(|o| self.reads(&o.partition)).map(|o| o.reader.nap());
-        Ok(naps.min().unwrap_or(LONG_NAP).max(Duration::from_millis(1)))
+        let waits = self.owned.iter().filter(|o| self.reads(&o.partition)).map(|o| o.reader.idle_wait());
+        Ok(waits.min().unwrap_or(LONG_NAP).max(Duration::from_millis(1)))
     }
 
     /// Reads from the partition whose turn it is.
@@ -355,7 +357,7 @@ pub(crate) fn read<'scope, A: Accumulate>(
                     }
                     drop(session);
                     let mut session = reports_out.session_with_builder(&caps[1]);
-                    let states = reader.owned.iter().map(|o| o.partition.report(reader.guide.base, now));
+                    let states = reader.owned.iter().map(|o| o.partition.report(reader.guide.alignment_base, now));
                     session.give_iterator(states.map(|state| Report::State(epoch, state)));
                     session.give_iterator(table.letters.into_iter().map(|letter| Report::Letter(epoch, letter)));
                     session.give(Report::Held(index, local.series.borrow().load()));

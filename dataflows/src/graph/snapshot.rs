@@ -205,9 +205,9 @@ impl<A: Accumulate> State<A> {
         let mut tally = self.local.tally.borrow_mut();
         self.arrived += take_through(&mut tally.arrived, end.epoch);
         self.retired += take_through(&mut tally.retired, end.epoch);
-        let (line, forgotten) = tally.forgotten;
+        let (retired_before, forgotten) = tally.forgotten;
         drop(tally);
-        draft.forget(line);
+        draft.forget(retired_before);
         let writes = !draft.is_empty();
         if let (true, Some(objects)) = (writes, &mut self.objects) {
             let name = objects.name();
@@ -217,7 +217,18 @@ impl<A: Accumulate> State<A> {
         let (keys, load) = (self.local.series.borrow().keys(), self.local.series.borrow().load());
         let (arrived, retired, worker) = (self.arrived, self.retired, self.worker);
         let objects = Vec::new();
-        let part = CutPart { cut: end.epoch, worker, arrived, retired, keys, load, traced, objects, line, forgotten };
+        let part = CutPart {
+            cut: end.epoch,
+            worker,
+            arrived,
+            retired,
+            keys,
+            load,
+            traced,
+            objects,
+            retired_before,
+            forgotten,
+        };
         self.waiting.push_back((part, writes));
     }
 
@@ -245,7 +256,7 @@ impl<A: Accumulate> State<A> {
             let Some((mut part, _)) = self.waiting.pop_front() else { return };
             if let Some(objects) = &mut self.objects {
                 part.objects = objects.live.iter().map(|(object, _)| object.clone()).collect();
-                objects.tidy(part.keys, part.line);
+                objects.tidy(part.keys, part.retired_before);
             }
             ready.push(part);
         }

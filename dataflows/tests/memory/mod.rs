@@ -10,7 +10,7 @@ use minutely_dataflows::edge::{
     Clock, DeadLetterPort, Discovered, EndAnswer, Halt, HaltKind, LogSource, PartitionReader, RowBatch, RowFilter,
     SinkPort, SinkProgress, Wake,
 };
-use minutely_dataflows::emitter::SinkHandle;
+use minutely_dataflows::leader::{LeaderOutputs, SinkHandle};
 use minutely_dataflows::marks::Marks;
 use minutely_dataflows::partition::{DelayHistogram, Rule};
 use minutely_dataflows::record::{DeadLetter, Record};
@@ -19,7 +19,7 @@ use minutely_dataflows::settings::Settings;
 use minutely_dataflows::status::Status;
 use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, State, WindowStart, first_epoch};
 use minutely_dataflows::watch::{PreviewRows, Watcher};
-use minutely_dataflows::worker::{Alarm, LeaderOutputs, drive};
+use minutely_dataflows::worker::{Alarm, drive};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -44,7 +44,7 @@ struct Memory {
 }
 
 impl LogSource for Memory {
-    fn found(&self) -> Result<Vec<Discovered>, Halt> {
+    fn discover(&self) -> Result<Vec<Discovered>, Halt> {
         if std::mem::replace(&mut *self.found.lock().unwrap(), true) {
             return Ok(Vec::new());
         }
@@ -92,7 +92,7 @@ impl PartitionReader for MemoryReader {
     fn answer(&mut self) -> Option<EndAnswer> {
         None
     }
-    fn nap(&self) -> Duration {
+    fn idle_wait(&self) -> Duration {
         if self.ended() { Duration::from_secs(1) } else { Duration::ZERO }
     }
 }
@@ -239,11 +239,11 @@ pub(crate) fn run<A: Accumulate>(
     let result = Arc::clone(&status);
     timely::execute(timely::Config::process(workers), move |worker| {
         let lead = (worker.index() == 0).then(|| LeaderOutputs {
-            outlets: (0..owned.len())
+            sinks: (0..owned.len())
                 .map(|n| SinkHandle { name: n.to_string(), takes: owned[n], port: Box::new(keeper(n)), chain: None })
                 .collect(),
-            letters: Box::new(keeper(owned.len())),
-            letters_name: "letters".into(),
+            dead_letters: Box::new(keeper(owned.len())),
+            dead_letters_name: "letters".into(),
             manifests: None,
             watch: Box::new(|_| {}),
             watcher: Some(Box::new(Eyes { rule: settings.rule, seen: Arc::clone(&eyes) })),

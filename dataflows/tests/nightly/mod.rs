@@ -4,14 +4,16 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use minutely_dataflows::checkpoint::Manifest;
-use minutely_dataflows::control::Control;
+use minutely_dataflows::control::{ChainLink, Control, ControlSetup, Decided};
 use minutely_dataflows::edge::Discovered;
+use minutely_dataflows::frontier::Frontier;
 use minutely_dataflows::partition::{Partition, PartitionState, Rule};
 use minutely_dataflows::protocol::{CutPart, Decision, Facts};
 use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::settings::{AtEnd, Settings};
 use minutely_dataflows::time::{Epoch, EventTime, Monotonic, NextOffset, SECOND, first_epoch};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const BEGAN: i64 = 1_767_600_000 * SECOND;
 /// A record a second.
@@ -33,6 +35,8 @@ struct Night {
     control: Control,
     partition: Partition,
     chain: Manifest,
+    /// A manifest that is to be published.
+    outgoing: Option<Manifest>,
     now: i64,
 }
 
@@ -42,14 +46,20 @@ impl Night {
             Settings { bounded: true, at_end, instant: Some(EventTime(i64::MAX / 4)), ..Settings::default() };
         let chain = chain.restarted("a night");
         let first = first_epoch(chain.generation);
-        let letters = "letters".to_owned();
-        let mut control = Control::new(settings, Vec::new(), letters, 1, first, Some(chain.clone()), Monotonic(0));
+        let setup = ControlSetup {
+            settings,
+            sinks: Vec::new(),
+            dead_letters: "letters".to_owned(),
+            workers: 1,
+            first_epoch: first,
+            head: Some(Arc::new(chain.clone())),
+        };
+        let mut control = Control::new(setup, Monotonic(0));
         let name = PartitionName { log: "ticks".into(), number: Some(0) };
         let zero = NextOffset(0);
         let found = Discovered { name, start: zero, earliest: zero, end: Some(end), log_id: None };
-        let told =
-            control.decide(Facts { found: vec![found], reported: Some(first), ..Facts::default() }, Monotonic(0));
-        let admission = told.unwrap().unwrap().admissions.remove(0);
+        let told = control.decide(Facts { found: vec![found], ..Facts::default() }, Monotonic(0));
+        let admission = told.unwrap().decision.unwrap().admissions.remove(0);
         let mut partition = match &admission.resume {
             Some(state) => Partition::resume(Rule::default(), state, true, Monotonic(0)),
             None => Partition::new(Rule::default(), 0, zero, true, admission.floor, Monotonic(0)),
@@ -59,16 +69,21 @@ impl Night {
             partition.judge(offset, time, None, EventTime(i64::MAX / 4), Monotonic(0));
         }
         partition.end_reached();
-        Night { control, partition, chain, now: 0 }
+        Night { control, partition, chain, outgoing: None, now: 0 }
     }
 
     fn tell(&mut self, facts: Facts) -> Decision {
-        self.control.decide(facts, Monotonic(self.now)).unwrap().unwrap_or_default()
+        let facts = Facts { sealed: Frontier::Done, ..facts };
+        let Decided { decision, publish } = self.control.decide(facts, Monotonic(self.now)).unwrap();
+        if let Some(publish) = publish {
+            self.outgoing = Some(publish.build(ChainLink::default()));
+        }
+        decision.unwrap_or_default()
     }
 
     /// All is there of an epoch that has ended.
     fn complete(&mut self, epoch: Epoch, cut: bool) -> Decision {
-        let state: PartitionState = self.partition.report(self.control.guide().base, Monotonic(self.now));
+        let state: PartitionState = self.partition.report(self.control.guide().alignment_base, Monotonic(self.now));
         let part = CutPart {
             cut: epoch,
             worker: 0,
@@ -78,10 +93,10 @@ impl Night {
             load: 1,
             traced: None,
             objects: Vec::new(),
-            line: None,
+            retired_before: None,
             forgotten: 0,
         };
-        let (reported, gathered) = (Some(epoch + 1), Some(epoch + 1));
+        let (reported, gathered) = (Frontier::At(epoch + 1), Frontier::At(epoch + 1));
         let parts = if cut { vec![part] } else { Vec::new() };
         self.tell(Facts { states: vec![(epoch, state)], parts, reported, gathered, ..Facts::default() })
     }
@@ -90,13 +105,13 @@ impl Night {
     fn ends(mut self) -> Manifest {
         for _ in 0..100 {
             self.now += SECOND;
-            let Some(end) = self.tell(Facts { reported: Some(0), ..Facts::default() }).end else { continue };
+            let Some(end) = self.tell(Facts::default()).end else { continue };
             let told = self.complete(end.epoch, end.cut);
-            if let Some(a) = told.guide.a {
-                self.partition.learn(a, told.guide.base, Monotonic(self.now));
+            if let Some(a) = told.guide.catch_up_to {
+                self.partition.learn(a, told.guide.alignment_base, Monotonic(self.now));
             }
-            if let Some(manifest) = self.control.outgoing() {
-                let (seq, through) = (manifest.seq, Some(end.epoch + 1));
+            if let Some(manifest) = self.outgoing.take() {
+                let (seq, through) = (manifest.seq, Frontier::At(end.epoch + 1));
                 self.chain = manifest;
                 self.tell(Facts { published: Some(seq), reported: through, gathered: through, ..Facts::default() });
                 if self.chain.finished {

@@ -18,7 +18,7 @@ use minutely_dataflows::acc::Avg;
 use minutely_dataflows::checkpoint::Manifest;
 use minutely_dataflows::decode::{Decoder, Fields};
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource, RowFilter};
-use minutely_dataflows::emitter::SinkHandle;
+use minutely_dataflows::leader::{LeaderOutputs, SinkHandle};
 use minutely_dataflows::oracle;
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::record::Evidence;
@@ -26,7 +26,7 @@ use minutely_dataflows::row::Row;
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::status::Status;
 use minutely_dataflows::time::{SECOND, Windowing, first_epoch};
-use minutely_dataflows::worker::{Alarm, LeaderOutputs, drive};
+use minutely_dataflows::worker::{Alarm, drive};
 use minutely_dataflows::{Job, Restored};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -147,12 +147,12 @@ fn lead(
     let began = clock.now();
     let sinks = Arc::clone(disk);
     LeaderOutputs {
-        outlets: given
+        sinks: given
             .iter()
             .map(|n| SinkHandle { name: SINKS[*n].into(), takes: TAKES[*n], port: keeper(*n), chain: None })
             .collect(),
-        letters: keeper(LETTERS),
-        letters_name: "letters".into(),
+        dead_letters: keeper(LETTERS),
+        dead_letters_name: "letters".into(),
         manifests: Some(Box::new(Manifests::new(disk, head, seed ^ 99))),
         watch: Box::new(move |status: &Status| {
             let newest = status.partitions.iter().filter_map(|(_, s)| s.as_ref()?.newest_end).max();

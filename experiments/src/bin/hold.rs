@@ -38,7 +38,7 @@ impl Keys {
 }
 
 impl LogSource for Keys {
-    fn found(&self) -> Result<Vec<Discovered>, Halt> {
+    fn discover(&self) -> Result<Vec<Discovered>, Halt> {
         let name = PartitionName { log: "keys".into(), number: Some(0) };
         let first = self.allowed.compare_exchange(-1, 0, Ordering::AcqRel, Ordering::Acquire).is_ok();
         Ok(first
@@ -94,7 +94,7 @@ impl PartitionReader for Reader {
     fn answer(&mut self) -> Option<EndAnswer> {
         None
     }
-    fn nap(&self) -> Duration {
+    fn idle_wait(&self) -> Duration {
         Duration::from_millis(1)
     }
 }
@@ -130,8 +130,7 @@ fn measure<A: Accumulate>(keys: &Keys, cuts: i64, touched: i64) -> anyhow::Resul
     let watch = move |status: &minutely_dataflows::status::Status| {
         let mut seen = watched.lock().unwrap_or_else(PoisonError::into_inner);
         let so_far = allowed.load(Ordering::Acquire);
-        let quiet =
-            status.ledger.counts.counted == so_far && status.rounds.iter().all(|(begun, stored)| begun == stored);
+        let quiet = status.ledger.counts.counted == so_far && status.sinks.iter().all(|sink| sink.begun == sink.stored);
         let seen = &mut *seen;
         match so_far {
             0 => {

@@ -1,0 +1,114 @@
+//! Stalls: how long something makes no progress that a run waits for, and how long a bounded run lets it.
+
+use crate::edge::{Halt, HaltKind};
+use crate::settings::Settings;
+use crate::time::{Monotonic, SECOND};
+
+/// Since when something has made no progress.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct StallTimer {
+    /// How far it was then, in numbers of which any change is progress.
+    progress: (u64, u64),
+    since: Option<Monotonic>,
+}
+
+impl StallTimer {
+    /// How long it has made none, in nanoseconds. `idle`: there is nothing for it to do.
+    pub(super) fn waited(&mut self, idle: bool, progress: (u64, u64), now: Monotonic) -> i64 {
+        if idle || progress != self.progress {
+            (self.progress, self.since) = (progress, None);
+        }
+        now.0 - self.since.get_or_insert(now).0
+    }
+}
+
+/// How long a run waits for what makes no progress: a bounded one `--sink-timeout`, a live one for ever.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StallLimit(Option<i64>);
+
+impl StallLimit {
+    pub(super) fn of(settings: &Settings) -> Self {
+        StallLimit(settings.bounded.then_some(settings.sink_timeout))
+    }
+
+    /// Has it waited too long? `place` is what stores nothing, `what` is what it lacks.
+    ///
+    /// # Errors
+    /// 69: it has.
+    pub(super) fn check(self, place: &str, what: &str, waited: i64) -> Result<(), Halt> {
+        if self.0.is_none_or(|limit| waited <= limit) {
+            return Ok(());
+        }
+        let why = format!(
+            "{place}: nothing was stored for {} s: look at what it says above, or give it more time with --sink-timeout; \
+             the {what} that it lacks come again with the next run",
+            waited / SECOND
+        );
+        Err(Halt::new(HaltKind::Unreachable, why))
+    }
+}
+
+/// Dead letters of committed cuts: too many that wait hold back the next commit, and with it the reading.
+#[derive(Debug)]
+pub(super) struct DeadLetterBacklog {
+    /// What the place for dead letters is called.
+    name: String,
+    /// Committed cuts whose dead letters are not stored yet.
+    waiting: usize,
+    timer: StallTimer,
+}
+
+impl DeadLetterBacklog {
+    pub(super) fn new(name: String) -> Self {
+        DeadLetterBacklog { name, waiting: 0, timer: StallTimer::default() }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting == 0
+    }
+
+    /// How far the place is now. `limit`: the run waits for it, so long.
+    ///
+    /// # Errors
+    /// 69: it has made no progress for longer than that.
+    pub(super) fn update(
+        &mut self,
+        waiting: usize,
+        stored: Option<u64>,
+        limit: Option<StallLimit>,
+        now: Monotonic,
+    ) -> Result<(), Halt> {
+        self.waiting = waiting;
+        let waited = self.timer.waited(waiting == 0, (stored.unwrap_or(0), 0), now);
+        limit.map_or(Ok(()), |limit| limit.check(&format!("dead letters {}", self.name), "letters", waited))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_progress_and_having_nothing_to_do_begin_a_wait_from_the_start() {
+        let mut timer = StallTimer::default();
+        let mut waited = |idle, progress, now| timer.waited(idle, progress, Monotonic(now));
+        assert_eq!(waited(false, (0, 0), 5), 0);
+        assert_eq!(waited(false, (0, 0), 9), 4);
+        assert_eq!(waited(false, (0, 1), 10), 0, "a batch is progress");
+        assert_eq!(waited(false, (0, 1), 12), 2);
+        assert_eq!(waited(true, (0, 1), 20), 0, "it rests");
+    }
+
+    #[test]
+    fn only_a_bounded_run_has_a_limit_and_the_limit_itself_is_not_too_long() {
+        let bounded = Settings { bounded: true, sink_timeout: 3 * SECOND, ..Settings::default() };
+        let limit = StallLimit::of(&bounded);
+        assert_eq!(limit.check("sink a", "rows", 3 * SECOND), Ok(()));
+        assert_eq!(limit.check("sink a", "rows", 3 * SECOND + 1).unwrap_err().kind, HaltKind::Unreachable);
+        assert_eq!(StallLimit::of(&Settings::default()).check("sink a", "rows", i64::MAX), Ok(()));
+    }
+}

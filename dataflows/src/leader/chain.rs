@@ -1,0 +1,90 @@
+//! The chain of manifests: has each published, and keeps what a commit needs once it is.
+
+use super::dead_letters::DeadLetters;
+use crate::checkpoint::{self, ObjectRef, PartitionSnapshot};
+use crate::control::{ChainLink, ManifestBuilder};
+use crate::edge::{Halt, HaltKind, ManifestPort, Publication};
+use crate::graph::Restored;
+use crate::record::{DeadLetter, PartitionName};
+use crate::time::{Epoch, NextOffset};
+
+/// See the module.
+pub(super) struct Chain {
+    port: Box<dyn ManifestPort>,
+    /// The hash of the newest manifest.
+    parent: Option<String>,
+    /// Objects with dead letters that were not stored when the last manifest was made, by cut.
+    unstored: Vec<(Epoch, ObjectRef)>,
+    /// Dead letters of the cut that is being committed.
+    dead_letters: Vec<DeadLetter>,
+    /// The next offsets in the manifest that is being published.
+    next: Vec<(PartitionName, NextOffset)>,
+}
+
+impl Chain {
+    /// Goes on from the head: dead letters that were committed and not stored are stored first.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub(super) fn resume(
+        port: Box<dyn ManifestPort>,
+        kept: &Restored,
+        dead_letters: &mut DeadLetters,
+    ) -> Result<Self, Halt> {
+        dead_letters.resume(kept.head.letters.position);
+        for (cut, object) in &kept.head.unstored {
+            let decoded = checkpoint::decode_letters(&kept.store.read(object)?).map_err(|damage| {
+                let name = &object.name;
+                let why =
+                    format!("the state's object {name} {damage}: restore it from a copy, or begin anew (--job NAME)");
+                Halt::new(HaltKind::Data, why)
+            })?;
+            dead_letters.add(*cut, decoded);
+        }
+        Ok(Chain {
+            port,
+            parent: (kept.head.seq > 0).then(|| checkpoint::hash(&kept.head.encode())),
+            unstored: kept.head.unstored.clone(),
+            dead_letters: Vec::new(),
+            next: Vec::new(),
+        })
+    }
+
+    /// The number of the newest manifest that is committed.
+    ///
+    /// # Errors
+    /// When another run has gone on with the chain.
+    pub(super) fn published(&mut self) -> Result<Option<u64>, Halt> {
+        self.port.published()
+    }
+
+    /// Has a manifest published, and the dead letters of its cut before it.
+    pub(super) fn publish(&mut self, builder: ManifestBuilder, letters: Vec<DeadLetter>, place: &DeadLetters) {
+        self.unstored.retain(|(cut, _)| Some(*cut) > place.stored());
+        let object = (!letters.is_empty()).then(|| {
+            let (name, bytes) = (
+                format!("{:06}-letters-{:08}", builder.generation(), builder.seq()),
+                checkpoint::encode_letters(&letters),
+            );
+            self.unstored.push((builder.epoch(), ObjectRef::of(name.clone(), &bytes, letters.len() as u64)));
+            (name, bytes)
+        });
+        self.dead_letters = letters;
+        let manifest = builder.build(ChainLink {
+            parent: self.parent.take(),
+            dead_letters_position: place.position(),
+            unstored: self.unstored.clone(),
+        });
+        let bytes = manifest.encode();
+        self.parent = Some(checkpoint::hash(&bytes));
+        let next = |taken: &PartitionSnapshot| Some((taken.found.name.clone(), taken.state.as_ref()?.next));
+        self.next = manifest.partitions.iter().filter_map(next).collect();
+        let needed = manifest.objects().map(|object| object.name.clone()).collect();
+        self.port.publish(Publication { seq: manifest.seq, manifest: bytes, letters: object, needed });
+    }
+
+    /// The manifest is committed: the next offsets in it, and the dead letters of its cut.
+    pub(super) fn committed(&mut self) -> (Vec<(PartitionName, NextOffset)>, Vec<DeadLetter>) {
+        (std::mem::take(&mut self.next), std::mem::take(&mut self.dead_letters))
+    }
+}

@@ -1,0 +1,61 @@
+//! Dead letters of committed cuts on their way to where they are kept.
+
+use crate::edge::{DeadLetterPort, Halt};
+use crate::record::DeadLetter;
+use crate::time::Epoch;
+use std::collections::VecDeque;
+
+/// See the module.
+pub(super) struct DeadLetters {
+    port: Box<dyn DeadLetterPort>,
+    /// Cuts whose letters had no room yet, oldest first.
+    waiting: VecDeque<(Epoch, Vec<DeadLetter>)>,
+    /// The newest cut whose letters the place has taken, and the newest whose letters it has stored.
+    offered: Option<Epoch>,
+    stored: Option<Epoch>,
+    /// How long its file was when those of `stored` were stored, in bytes.
+    position: Option<u64>,
+}
+
+impl DeadLetters {
+    pub(super) fn new(port: Box<dyn DeadLetterPort>) -> Self {
+        DeadLetters { port, waiting: VecDeque::new(), offered: None, stored: None, position: None }
+    }
+
+    /// Takes over how long the file was when a run before this one ended.
+    pub(super) fn resume(&mut self, position: Option<u64>) {
+        self.position = position;
+    }
+
+    /// The newest cut whose letters are stored, with those of all before it.
+    pub(super) fn stored(&self) -> Option<Epoch> {
+        self.stored
+    }
+
+    /// How long the file was then, in bytes.
+    pub(super) fn position(&self) -> Option<u64> {
+        self.position
+    }
+
+    /// The letters of a committed cut are to be stored.
+    pub(super) fn add(&mut self, cut: Epoch, letters: Vec<DeadLetter>) {
+        if !letters.is_empty() {
+            self.waiting.push_back((cut, letters));
+        }
+    }
+
+    /// Hands on what there is room for. How many cuts' letters are not stored yet.
+    pub(super) fn pump(&mut self) -> Result<usize, Halt> {
+        while let Some((cut, letters)) = self.waiting.pop_front() {
+            if let Err(letters) = self.port.offer(cut, letters) {
+                self.waiting.push_front((cut, letters));
+                break;
+            }
+            self.offered = Some(cut);
+        }
+        if let Some(stored) = self.port.stored()?.filter(|stored| Some(stored.at) > self.stored) {
+            (self.stored, self.position) = (Some(stored.at), stored.position);
+        }
+        Ok(self.waiting.len() + usize::from(self.offered > self.stored))
+    }
+}

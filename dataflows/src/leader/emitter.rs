@@ -1,0 +1,172 @@
+//! Emitter: on worker 0, merges the workers' rows of a round into (minute, symbol) order and hands them to the sink.
+
+use crate::control::SinkInfo;
+use crate::edge::{Halt, RowBatch, RowFilter, SinkPort, SinkProgress};
+use crate::graph::outbox::Chunk;
+use crate::protocol::SinkFacts;
+use crate::row::Row;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+/// Rows in a batch for a sink: SQLite makes one durable transaction of each, InfluxDB one request.
+const BATCH: usize = 5000;
+
+/// One sink and what is on its way there.
+pub struct SinkHandle {
+    /// For people: which sink.
+    pub name: String,
+    /// What it takes.
+    pub takes: RowFilter,
+    /// The way to it.
+    pub port: Box<dyn SinkPort>,
+    /// The chain that its rows carry, where they have versions.
+    pub chain: Option<u64>,
+}
+
+impl SinkHandle {
+    /// What Control knows of it.
+    pub(super) fn info(&self) -> SinkInfo {
+        SinkInfo { name: self.name.clone(), filter: self.takes, chain: self.chain }
+    }
+}
+
+/// The merge of one sink's rounds.
+pub(super) struct Emitter {
+    port: Box<dyn SinkPort>,
+    workers: Vec<Lane>,
+    round: u64,
+    /// Has a batch of this round been offered, and is it complete?
+    offered: bool,
+    complete: bool,
+    batch: Vec<Row>,
+    /// The oldest commit that a row of the batch was read as of.
+    seq: u64,
+    waiting: Option<RowBatch>,
+    /// Batches that the sink has taken, since the start.
+    batches: u64,
+    stored: SinkProgress,
+}
+
+/// One worker's chunks of the round.
+#[derive(Default)]
+struct Lane {
+    chunks: VecDeque<(u64, VecDeque<Row>)>,
+    last: bool,
+    /// Chunks used up since the start, and how many of them the worker was told of.
+    taken: u64,
+    announced: u64,
+}
+
+impl Lane {
+    /// Lets go of chunks that are used up.
+    fn trim(&mut self) {
+        while self.chunks.front().is_some_and(|(_, rows)| rows.is_empty()) {
+            self.chunks.pop_front();
+            self.taken += 1;
+        }
+    }
+}
+
+impl Emitter {
+    pub(super) fn new(port: Box<dyn SinkPort>, workers: usize) -> Self {
+        let workers = (0..workers).map(|_| Lane::default()).collect();
+        Emitter {
+            port,
+            workers,
+            round: 0,
+            offered: false,
+            complete: true,
+            batch: Vec::new(),
+            seq: u64::MAX,
+            waiting: None,
+            batches: 0,
+            stored: SinkProgress::default(),
+        }
+    }
+
+    pub(super) fn begin(&mut self, round: u64) {
+        self.round = round;
+        (self.offered, self.complete) = (false, false);
+        self.workers.iter_mut().for_each(|lane| lane.last = false);
+    }
+
+    pub(super) fn arrive(&mut self, chunk: Chunk) {
+        let lane = &mut self.workers[chunk.worker];
+        lane.last = chunk.last;
+        lane.chunks.push_back((chunk.seq, chunk.rows.into()));
+        lane.trim();
+    }
+
+    /// What each worker is to be told of its chunks: (worker, taken since the start), if that changed.
+    pub(super) fn chunks_taken(&mut self) -> Vec<(usize, u64)> {
+        let changed = |(worker, lane): (usize, &mut Lane)| {
+            (std::mem::replace(&mut lane.announced, lane.taken) != lane.taken).then_some((worker, lane.taken))
+        };
+        self.workers.iter_mut().enumerate().filter_map(changed).collect()
+    }
+
+    /// Merges and offers as far as chunks and room go. How far the sink is.
+    pub(super) fn pump(&mut self) -> Result<SinkFacts, Halt> {
+        while self.clear() && self.fill() {}
+        if let Some(stored) = self.port.stored()?.filter(|stored| stored.at >= self.stored.at) {
+            self.stored = stored;
+        }
+        Ok(SinkFacts { stored: self.stored, batches: self.batches })
+    }
+
+    /// Is there room for another batch?
+    fn clear(&mut self) -> bool {
+        if let Some(batch) = self.waiting.take() {
+            self.waiting = self.port.offer(batch).err();
+            self.batches += u64::from(self.waiting.is_none());
+        }
+        self.waiting.is_none()
+    }
+
+    /// One more batch, if enough rows are there.
+    fn fill(&mut self) -> bool {
+        if self.complete {
+            return false;
+        }
+        let ready = |lane: &Lane| lane.last || !lane.chunks.is_empty();
+        let mut heap = BinaryHeap::new();
+        if self.workers.iter().all(ready) {
+            let heads = self.workers.iter().enumerate().filter(|(_, lane)| !lane.chunks.is_empty());
+            heap.extend(heads.map(|(worker, lane)| Reverse(head(lane, worker))));
+        }
+        let mut starved = heap.is_empty();
+        while self.batch.len() < BATCH {
+            let Some(Reverse((_, _, worker))) = heap.pop() else { break };
+            let lane = &mut self.workers[worker];
+            let (seq, rows) = lane.chunks.front_mut().expect("a lane in the heap has a row");
+            self.seq = self.seq.min(*seq);
+            self.batch.push(rows.pop_front().expect("a chunk that is kept has a row"));
+            lane.trim();
+            if !lane.chunks.is_empty() {
+                heap.push(Reverse(head(lane, worker)));
+            } else if !lane.last {
+                starved = true;
+                break;
+            }
+        }
+        let over = self.workers.iter().all(|lane| lane.last && lane.chunks.is_empty());
+        self.complete = over;
+        if over && self.batch.is_empty() && !self.offered {
+            // Nothing to store, and all rounds before it are stored: rounds do not overlap.
+            self.stored.at = self.round;
+            return false;
+        }
+        if over || self.batch.len() >= BATCH {
+            let (rows, seq) = (std::mem::take(&mut self.batch), std::mem::replace(&mut self.seq, u64::MAX));
+            self.waiting = Some(RowBatch { round: self.round, seq, rows, last: over });
+            self.offered = true;
+            return true;
+        }
+        !starved
+    }
+}
+
+fn head(lane: &Lane, worker: usize) -> (crate::time::WindowStart, String, usize) {
+    let row = lane.chunks.front().and_then(|(_, rows)| rows.front()).expect("a lane that is asked has a row");
+    (row.minute, row.symbol.clone(), worker)
+}

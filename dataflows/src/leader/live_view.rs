@@ -1,0 +1,74 @@
+//! The live view: feeds a [`Watcher`], and keeps the order of rows and marks.
+
+use super::inbox::Live;
+use crate::marks::Marks;
+use crate::partition::DelayHistogram;
+use crate::record::DeadLetter;
+use crate::status::Status;
+use crate::time::{Epoch, Monotonic, SECOND};
+use crate::watch::Watcher;
+use std::collections::VecDeque;
+
+/// A status is shown at most that often, in nanoseconds.
+const STATUS_EVERY: i64 = SECOND / 10;
+
+/// See the module.
+pub(super) struct LiveView {
+    watcher: Box<dyn Watcher>,
+    /// Marks that wait for rows of epochs before this one.
+    waiting: VecDeque<(Epoch, Marks)>,
+    /// Marks were shown as of all epochs before this one.
+    shown: Option<Epoch>,
+    status_at: Option<Monotonic>,
+    /// The newest of each worker.
+    behind: Vec<DelayHistogram>,
+}
+
+impl LiveView {
+    pub(super) fn new(watcher: Box<dyn Watcher>, workers: usize) -> Self {
+        let behind = vec![DelayHistogram::default(); workers];
+        LiveView { watcher, waiting: VecDeque::new(), shown: None, status_at: None, behind }
+    }
+
+    /// Dead letters of a cut that was committed just now.
+    pub(super) fn dead_letters(&mut self, letters: &[DeadLetter]) {
+        if !letters.is_empty() {
+            self.watcher.letters(letters);
+        }
+    }
+
+    /// Shows what came since the last call, and the newest marks all of whose rows were shown. `marks`: as of all epochs
+    /// before that one.
+    pub(super) fn show(&mut self, fresh: Live, (epoch, marks): (Epoch, Marks)) {
+        fresh.behind.into_iter().for_each(|(worker, behind)| self.behind[worker] = behind);
+        fresh.rows.into_iter().for_each(|rows| self.watcher.rows(rows));
+        if self.waiting.back().is_none_or(|(last, _)| *last < epoch) && self.shown.is_none_or(|shown| shown < epoch) {
+            self.waiting.push_back((epoch, marks));
+        }
+        let mut newest = None;
+        while let Some((epoch, marks)) = self.waiting.front().copied().filter(|(e, _)| fresh.through.reached(*e)) {
+            self.waiting.pop_front();
+            self.shown = Some(epoch);
+            newest = Some(marks);
+        }
+        if let Some(marks) = newest {
+            self.watcher.marks(marks);
+        }
+    }
+
+    /// Is a status to be shown now? Then the next is not for a while.
+    pub(super) fn status_is_due(&mut self, now: Monotonic) -> bool {
+        let due = self.status_at.is_none_or(|at| now.0 - at.0 >= STATUS_EVERY);
+        if due {
+            self.status_at = Some(now);
+        }
+        due
+    }
+
+    /// Shows how the run is.
+    pub(super) fn status(&mut self, status: &Status) {
+        let mut behind = DelayHistogram::default();
+        self.behind.iter().for_each(|worker| behind.add(worker));
+        self.watcher.status(status, &behind);
+    }
+}
