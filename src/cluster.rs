@@ -1,8 +1,8 @@
-//! How the processes of a run find one another. Timely's own way waits for ever, says so on stdout, where rows may go,
-//! and takes anybody's word.
+//! How the processes of a run connect to one another. Timely's own way waits for ever, says so on stdout, where rows may go,
+//! and does not check who connects.
 //!
-//! A process calls those before it in the list and is called by those after it. Connections are judged side by side, each
-//! within a short time, and none that does not prove the secret of the data folder has any effect or learns anything.
+//! A process connects to those before it in the list and accepts those after it. Handshakes run side by side, each with a short
+//! deadline; a peer that does not prove that it knows the secret of the data folder has no effect and learns nothing.
 
 mod handshake;
 mod secret;
@@ -23,24 +23,25 @@ use timely::communication::{Hooks, WorkerGuards};
 use timely::execute::execute_from;
 use timely::worker::Worker;
 
-/// Between two looks for the others.
+/// Between two turns of the handshakes.
 const PAUSE: Duration = Duration::from_millis(10);
-/// How long a system on loopback may take to say whether somebody listens.
+/// How long a connection on loopback may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Between two calls of one process.
-const CALL_AGAIN: Duration = Duration::from_millis(100);
-/// Callers that are judged at once: the next one takes the place of the oldest. A process of the run says all at once and is
-/// judged within two rounds, in which fewer than that are let in: so no number of silent callers keeps it out.
-const MOST_CALLERS: usize = 128;
-const CALLERS_A_ROUND: usize = 32;
-/// After so long, and again every so often, a process that waits says for whom.
-const TOLD_EVERY: Duration = Duration::from_secs(20);
+/// Between two attempts to connect to one process.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// Handshakes of callers at once: the next caller replaces the oldest. A process of the run sends all it has at once and is
+/// done within two turns, in which fewer callers than that are accepted: so silent callers, however many, cannot keep it out.
+const MAX_CALLERS: usize = 128;
+/// Callers accepted in one turn.
+const CALLERS_PER_TURN: usize = 32;
+/// How often a process that waits for others says for which.
+const REMIND_EVERY: Duration = Duration::from_secs(20);
 
-/// Runs `work` on this process's workers, once all processes are there. `fingerprint`: of what must be the same for all.
-/// `data`: the folder that all have in common, with the secret that they know one another by.
+/// Runs `work` on this process's workers, once all processes are connected. `fingerprint`: of what must be the same in all.
+/// `data`: the data folder, which all processes share; the secret is in it.
 ///
 /// # Errors
-/// 64: another process was started otherwise, or the secret is not safe. 69: the address cannot be had.
+/// 64: another process was started with other options, or other users can read the secret. 69: the address cannot be bound.
 pub(crate) fn execute<T: Send + 'static>(
     cluster: &Cluster,
     fingerprint: u64,
@@ -63,7 +64,7 @@ pub(crate) fn execute<T: Send + 'static>(
 }
 
 impl Hello {
-    /// Do both belong to one run? `expected`: the number that the list gives to who was called.
+    /// Do both belong to one run? `expected`: the process number that the list gives to that address.
     fn agrees(&self, other: &Hello, address: &str, expected: Option<u64>) -> Result<(), Halt> {
         let differs = if other.processes != self.processes {
             format!("-n {} (here {})", other.processes, self.processes)
@@ -90,27 +91,28 @@ struct Mesh<'a> {
     own: Hello,
     addresses: &'a [String],
     secret: &'a Secret,
-    /// By process; none for this one.
+    /// By process; none for this one, and where there is no connection yet.
     sockets: Vec<Option<TcpStream>>,
-    /// Calls of this process that are not answered yet, by process, and when the next one is due.
+    /// Handshakes that this process began, by process, and when the next attempt is due.
     calls: Vec<(Option<Handshake>, Instant)>,
-    /// What went wrong with the newest of them.
+    /// Why the newest of them failed, for people.
     trouble: String,
     callers: Vec<(Handshake, SocketAddr)>,
     strangers: Strangers,
 }
 
-/// Callers who do not belong to the run. They are many, if somebody means harm: one line tells of all within a while.
+/// Callers who do not belong to the run. An attacker can make many: one warning per [`REMIND_EVERY`] counts all of them.
 #[derive(Default)]
 struct Strangers {
-    told: Option<Instant>,
+    last_warning: Option<Instant>,
+    /// Callers since then.
     since: usize,
 }
 
 impl Strangers {
-    fn tell(&mut self, from: SocketAddr, error: &io::Error) {
+    fn warn(&mut self, from: SocketAddr, error: &io::Error) {
         self.since += 1;
-        if self.told.is_some_and(|told| told.elapsed() < TOLD_EVERY) {
+        if self.last_warning.is_some_and(|last| last.elapsed() < REMIND_EVERY) {
             return;
         }
         let others = if self.since > 1 { format!(" ({} since the last time)", self.since) } else { String::new() };
@@ -118,11 +120,11 @@ impl Strangers {
             "{from} called and is sent away, since it does not belong to this run: {error}{others}; if it is a process of \
              this run, start it with the same --data"
         );
-        (self.told, self.since) = (Some(Instant::now()), 0);
+        (self.last_warning, self.since) = (Some(Instant::now()), 0);
     }
 }
 
-/// A connection to each other process, in their order.
+/// Connects to each other process; by process.
 fn connect(cluster: &Cluster, fingerprint: u64, secret: &Secret) -> Result<Vec<Option<TcpStream>>, Halt> {
     let Cluster { workers, process, addresses } = cluster;
     let address = &addresses[*process];
@@ -144,20 +146,20 @@ fn connect(cluster: &Cluster, fingerprint: u64, secret: &Secret) -> Result<Vec<O
         callers: Vec::new(),
         strangers: Strangers::default(),
     };
-    let mut told = Instant::now();
+    let mut last_reminder = Instant::now();
     loop {
         let missing: Vec<_> = (0..addresses.len()).filter(|at| at != process && mesh.sockets[*at].is_none()).collect();
         if missing.is_empty() {
             return Ok(mesh.sockets);
         }
-        if told.elapsed() > TOLD_EVERY {
+        if last_reminder.elapsed() > REMIND_EVERY {
             let missing: Vec<_> = missing.iter().map(|at| format!("{at} at {}", addresses[*at])).collect();
             say(&format!("waits for process {}{}: start it with -p", missing.join(", "), mesh.trouble));
-            told = Instant::now();
+            last_reminder = Instant::now();
         }
-        mesh.call()?;
+        mesh.connect_to_earlier()?;
         let came = mesh.accept(&listener).map_err(cannot)?;
-        mesh.judge()?;
+        mesh.advance_callers()?;
         if !came {
             std::thread::sleep(PAUSE);
         }
@@ -169,8 +171,8 @@ fn number(n: usize) -> u64 {
 }
 
 impl Mesh<'_> {
-    /// Calls those before this one that have not answered.
-    fn call(&mut self) -> Result<(), Halt> {
+    /// Connects to those before this one, and advances their handshakes.
+    fn connect_to_earlier(&mut self) -> Result<(), Halt> {
         for at in 0..self.calls.len() {
             if self.sockets[at].is_some() {
                 continue;
@@ -179,17 +181,17 @@ impl Mesh<'_> {
             let progress = match call.take() {
                 Some(handshake) => handshake.advance(self.secret),
                 None if Instant::now() < *due => continue,
-                None => dial(&self.addresses[at], self.own).map(Progress::Waits),
+                None => dial(&self.addresses[at], self.own).map(Progress::Pending),
             };
             match progress {
-                Ok(Progress::Waits(handshake)) => *call = Some(handshake),
+                Ok(Progress::Pending(handshake)) => *call = Some(handshake),
                 Ok(Progress::Proven(socket, hello)) => {
                     self.own.agrees(&hello, &self.addresses[at], Some(number(at)))?;
                     self.sockets[at] = Some(socket);
                 }
-                // It may not be there yet.
+                // It may not have started yet.
                 Err(error) => {
-                    *due = Instant::now() + CALL_AGAIN;
+                    *due = Instant::now() + RETRY_INTERVAL;
                     self.trouble = format!(" (who listens at {}: {error})", self.addresses[at]);
                 }
             }
@@ -197,18 +199,18 @@ impl Mesh<'_> {
         Ok(())
     }
 
-    /// Lets those in who call; false: nobody does.
+    /// Accepts callers; false: there were none.
     fn accept(&mut self, listener: &TcpListener) -> io::Result<bool> {
-        for n in 0..CALLERS_A_ROUND {
+        for n in 0..CALLERS_PER_TURN {
             match listener.accept() {
                 Ok((socket, from)) => match Handshake::answer(socket, self.own) {
                     Ok(handshake) => self.callers.push((handshake, from)),
-                    Err(error) => self.strangers.tell(from, &error),
+                    Err(error) => self.strangers.warn(from, &error),
                 },
                 Err(error) => match error.kind() {
-                    // Nobody calls, or somebody has who is gone again.
+                    // No caller, or one that is gone again.
                     ErrorKind::WouldBlock | ErrorKind::ConnectionAborted | ErrorKind::Interrupted => return Ok(n > 0),
-                    // No descriptor is free: callers give theirs back.
+                    // No descriptor is free: the oldest caller gives its own back.
                     _ if !self.callers.is_empty() => {
                         self.send_away_oldest();
                         return Ok(false);
@@ -216,31 +218,31 @@ impl Mesh<'_> {
                     _ => return Err(error),
                 },
             }
-            if self.callers.len() > MOST_CALLERS {
+            if self.callers.len() > MAX_CALLERS {
                 self.send_away_oldest();
             }
         }
         Ok(true)
     }
 
-    /// They are in the order in which they came.
+    /// Callers are in the order in which they came.
     fn send_away_oldest(&mut self) {
         let (_, from) = self.callers.remove(0);
-        self.strangers.tell(from, &ErrorKind::TimedOut.into());
+        self.strangers.warn(from, &ErrorKind::TimedOut.into());
     }
 
-    /// Hears all who have called, a little each.
-    fn judge(&mut self) -> Result<(), Halt> {
+    /// Advances the handshakes of all callers.
+    fn advance_callers(&mut self) -> Result<(), Halt> {
         for (handshake, from) in std::mem::take(&mut self.callers) {
             match handshake.advance(self.secret) {
-                Ok(Progress::Waits(handshake)) => self.callers.push((handshake, from)),
+                Ok(Progress::Pending(handshake)) => self.callers.push((handshake, from)),
                 Ok(Progress::Proven(socket, hello)) => {
                     self.own.agrees(&hello, &from.to_string(), None)?;
-                    // One that calls again has begun anew.
+                    // One that calls again has been restarted.
                     let place = usize::try_from(hello.process).ok().filter(|at| *at >= self.calls.len());
                     place.and_then(|at| self.sockets.get_mut(at)).map(|place| place.replace(socket));
                 }
-                Err(error) => self.strangers.tell(from, &error),
+                Err(error) => self.strangers.warn(from, &error),
             }
         }
         Ok(())

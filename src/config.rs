@@ -14,6 +14,8 @@ pub(crate) use properties::properties;
 
 use crate::cli::{HttpArgs, OnBad, RunArgs, UsageErrors};
 use crate::http;
+use crate::job_folder::JobFolder;
+use crate::semantics::{Entries, Format, LATENESS, MAX_FUTURE, MAX_PAST, Semantics, WINDOW};
 use crate::sinks::Emit;
 use crate::sources::{self, Start};
 use crate::store::StoreUri;
@@ -22,8 +24,7 @@ use log::LogRange;
 use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::EventTime;
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A run, as asked for.
 #[derive(Debug)]
@@ -55,8 +56,12 @@ pub(crate) struct Config {
     pub(crate) take_sink: bool,
     /// Where to serve, if at all.
     pub(crate) http: Option<http::ListenAddress>,
-    /// What verdicts and sums depend on, by option: a state belongs to them.
-    pub(crate) semantics: BTreeMap<String, String>,
+    /// What verdicts and sums depend on: a state belongs to it.
+    pub(crate) semantics: Semantics,
+    /// As a new chain and the sinks record it: see [`JobFolder`].
+    pub(crate) recorded: Entries,
+    /// What people should know of the job's folder.
+    pub(crate) folder_remark: Option<String>,
 }
 
 impl Config {
@@ -83,9 +88,21 @@ impl Config {
         let metrics = errors.value(&args.semantics.metrics);
         let on_bad = errors.value(&args.decoding.on_bad);
         let cluster = cluster::cluster(&args.cluster, &mut errors);
-        let job = job(args, &properties, &mut errors);
+        let job_name = args.state.job.as_ref().map_or(Some(None), |name| errors.value(name).map(Some));
         let config = (|| {
-            let folder = PathBuf::from(&args.state.data).join(job?);
+            let (fields, metrics, settings) = (fields?, metrics?, settings?);
+            let semantics = Semantics {
+                source: sources::identity(&args.log.source),
+                format: Format::Json,
+                fields: fields.clone(),
+                windowing: settings.rule.windowing,
+                max_future: settings.rule.max_future,
+                max_past: settings.rule.max_past,
+                market: metrics == Metrics::Market,
+                complete_from: settings.complete_from,
+                isolation: sources::isolation(&args.log.source, &properties),
+            };
+            let JobFolder { folder, recorded, remark } = job_folder(args, job_name?.as_deref(), &semantics);
             let default_sink = || format!("sqlite:{}", folder.join("minutes.db").display());
             let sinks = if sinks.is_empty() { vec![default_sink()] } else { sinks };
             let state = match args.state.place.as_deref() {
@@ -100,15 +117,17 @@ impl Config {
                 forget_sinks: args.sinks.forget.iter().map(|uri| redacted(uri)).collect(),
                 take_sink: args.sinks.take,
                 http,
-                semantics: semantics(args, &properties),
+                semantics,
+                recorded,
+                folder_remark: remark,
                 source: args.log.source.clone(),
                 sinks,
                 folder,
-                fields: fields?,
+                fields,
                 decoder: decoder?,
-                settings: settings?,
+                settings,
                 emit: emit?,
-                metrics: metrics?,
+                metrics,
                 bad_is_fatal: on_bad? == OnBad::Fatal,
                 start: log.start?,
                 as_of: log.as_of,
@@ -128,58 +147,17 @@ fn http(args: &HttpArgs, errors: &mut UsageErrors) -> Option<http::ListenAddress
     errors.all_ok(http::ListenAddress::of(args.address.as_deref(), args.public, &args.hosts, token_file, token))
 }
 
-/// What verdicts and sums depend on.
-fn semantics(args: &RunArgs, properties: &[(String, String)]) -> BTreeMap<String, String> {
-    let options = [
-        ("--source", &sources::identity(&args.log.source)),
-        ("--format", &args.decoding.format.text().to_owned()),
-        ("--symbol-field", &args.decoding.symbol_field),
-        ("--value-field", &args.decoding.value_field),
-        ("--time-field", &args.decoding.time_field),
-        ("--time-unit", &args.decoding.time_unit.text().to_owned()),
-        ("--weight-field", &args.decoding.weight_field),
-        ("--window", &args.semantics.window.text().to_owned()),
-        ("--lateness", &args.semantics.lateness.text().to_owned()),
-        ("--max-future", &args.semantics.max_future.text().to_owned()),
-        ("--metrics", &args.semantics.metrics.text().to_owned()),
-    ];
-    // What has its default value has no entry: so a state that is older than the option is one of the default.
-    let of_source = sources::semantics(&args.log.source, properties);
-    let options = options.into_iter().map(|(name, value)| (name, value.clone())).chain(complete_from(args));
-    let past = args.semantics.max_past.iter().map(|past| ("--max-past", past.text().to_owned()));
-    let options = options.chain(past);
-    options.map(|(name, value)| (name.to_owned(), value)).chain(of_source).collect()
-}
-
-/// It decides which rows are `partial`: with and without it they would be two answers in one state. However it is written.
-fn complete_from(args: &RunArgs) -> Option<(&'static str, String)> {
-    let text = args.log.complete_from.as_ref()?.text();
-    let time = text.parse::<jiff::Timestamp>().map_or_else(|_| text.to_owned(), |time| time.to_string());
-    Some(("--complete-from", time))
-}
-
-/// What an option is that a state or a run has no entry for.
-pub(crate) fn absent(name: &str) -> &'static str {
-    match name {
-        sources::ISOLATION => "read_committed",
-        _ => "not given",
-    }
-}
-
-/// The job's name: what it was called, or the source's scheme and a hash of source and semantics.
-fn job(args: &RunArgs, properties: &[(String, String)], errors: &mut UsageErrors) -> Option<String> {
-    match &args.state.job {
-        Some(name) => errors.value(name),
-        None => {
-            let scheme = args.log.source.split(':').next().unwrap_or("job");
-            let text = semantics(args, properties)
-                .into_iter()
-                .map(|(name, value)| format!("{name}\0{value}\0"))
-                .collect::<String>();
-            let hash = xxhash_rust::xxh3::xxh3_64(text.as_bytes()) >> 32;
-            Some(format!("{scheme}-{hash:08x}"))
-        }
-    }
+/// The job's folder, if need be by what was typed: see [`JobFolder`].
+fn job_folder(args: &RunArgs, name: Option<&str>, semantics: &Semantics) -> JobFolder {
+    let data = Path::new(&args.state.data);
+    let Some(name) = name else {
+        let given = &args.semantics;
+        let past = given.max_past.as_ref().map(|past| (MAX_PAST, past.text()));
+        let typed =
+            [(WINDOW, given.window.text()), (LATENESS, given.lateness.text()), (MAX_FUTURE, given.max_future.text())];
+        return JobFolder::by_semantics(data, semantics, &typed.into_iter().chain(past).collect::<Vec<_>>());
+    };
+    JobFolder::named(data, name, semantics)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! How many files this process may have open. A shell's usual limit, 1024, is soft: clients of `--http` alone could use it
-//! up, and the state could then write no checkpoint.
+//! How many files this process may have open. A shell's usual limit, 1024, is soft: clients of `--http` alone could use all of
+//! it, and no checkpoint could be written then.
 
 /// Raises the soft limit of open files to the hard one. Returns the limit that holds now.
 pub(crate) fn raise_limit() -> u64 {

@@ -1,11 +1,10 @@
-//! `minutely state show|check|rebuild`: what a person learns of a state, on stdout, and how it is begun anew.
+//! `minutely state show|check|rebuild`: shows a state to people on stdout, verifies it, and moves it aside.
 
 use crate::clock::SystemClock;
-use crate::config::absent;
 use crate::console::say;
 use crate::fmt::{duration, file_stamp, utc};
+use crate::semantics::{ISOLATION, SOURCE, absent};
 use crate::sinks;
-use crate::sources::ISOLATION;
 use crate::store::{self, StoreUri};
 use minutely_dataflows::checkpoint::{Manifest, PartitionSnapshot, SinkState, WorkerObjects};
 use minutely_dataflows::edge::{Discovered, Halt, HaltKind};
@@ -15,28 +14,28 @@ use minutely_dataflows::time::{EventTime, SECOND, WindowStart};
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-/// A line of what is shown, whatever names are in it.
+/// One line of output, with foreign text in it escaped.
 macro_rules! line {
     ($out:expr, $($words:tt)*) => { writeln!($out, "{}", escaped(&format!($($words)*))) };
 }
 
 fn place(state: Option<&StoreUri>) -> Result<&StoreUri, Halt> {
-    state.ok_or_else(|| Halt::new(HaltKind::Usage, "--state none: keeps nothing that could be looked at"))
+    state.ok_or_else(|| Halt::new(HaltKind::Usage, "--state none keeps no state: there is none to look at"))
 }
 
 fn nothing(place: &StoreUri) -> Halt {
     let looked = place.folder().and_then(|folder| std::path::absolute(folder).ok());
     let looked = looked.map_or_else(|| place.to_string(), |folder| folder.display().to_string());
     let why = format!(
-        "state {place}: there is none (looked at {looked}); name the one that is meant by --state, or give the run's own options \
-         in the folder that it was started in: a relative --data and --source are below the current one"
+        "state {place}: there is none (looked at {looked}); name it by --state, or give the run's own options in the folder that \
+         the run was started in: a relative --data or --source is below the current folder"
     );
     Halt::new(HaltKind::Usage, why)
 }
 
-/// A closed pipe is nobody's trouble.
+/// A closed pipe is no error.
 fn print(text: &str) {
-    let _nobody_listens = std::io::stdout().write_all(text.as_bytes());
+    let _closed = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// Shows the newest manifest: for a person, or as JSON.
@@ -57,10 +56,10 @@ pub(crate) fn show(state: Option<&StoreUri>, json: bool, clock: SystemClock) -> 
     Ok(())
 }
 
-/// Reads all of it again, and says what is wrong.
+/// Reads and verifies every manifest and object of the state.
 ///
 /// # Errors
-/// As [`show`], and 65 with each damaged file.
+/// As [`show`], and 65: files are damaged, each of which is printed, or the ledger does not balance.
 pub(crate) fn check(state: Option<&StoreUri>) -> Result<(), Halt> {
     let place = place(state)?;
     let checked = store::check(place)?.ok_or_else(|| nothing(place))?;
@@ -99,9 +98,9 @@ pub(crate) fn rebuild(state: Option<&StoreUri>, clock: SystemClock) -> Result<()
     let place = place(state)?;
     let aside = store::rebuild(place, &file_stamp(clock.wall()))?;
     say(&format!(
-        "the state {place} is now {}, and may be deleted; the next run begins a new chain: it reads the log anew from \
-         --start on, sends every row again (sqlite: goes over to the new chain, influxdb: gets the same final rows), and \
-         wants the file of a csv: sink moved away first",
+        "the state {place} was moved to {}, which may be deleted; the next run begins a new chain: it reads the log from \
+         --start and sends every row again (sqlite: switches to the new chain, influxdb: gets the same final rows); move the \
+         file of a csv: sink away before that",
         aside.display()
     ));
     Ok(())
@@ -122,7 +121,7 @@ fn text(place: &StoreUri, manifest: &Manifest, age: Option<i64>) -> Result<Strin
     line!(out, "ledger: {} = {held} in windows held + {} in windows forgotten", counts(&sum), manifest.retired)?;
     line!(out, "options:")?;
     manifest.semantics.iter().try_for_each(|(name, value)| line!(out, "  {name} {value}"))?;
-    let kafka = manifest.semantics.get("--source").is_some_and(|source| source.starts_with("kafka:"));
+    let kafka = manifest.semantics.get(SOURCE).is_some_and(|source| source.starts_with("kafka:"));
     if kafka && !manifest.semantics.contains_key(ISOLATION) {
         line!(out, "  {ISOLATION} {}", absent(ISOLATION))?;
     }
@@ -182,7 +181,7 @@ fn sink(out: &mut String, sink: &SinkState) -> std::fmt::Result {
             format!("has all windows{since}{} before {}", if since.is_empty() { "" } else { " and" }, at(line))
         }
         _ => format!(
-            "has no window for sure, and is to get those{}",
+            "is not known to have any window, and gets those{}",
             if since.is_empty() { " of any time" } else { &since }
         ),
     };
@@ -198,7 +197,7 @@ fn sink(out: &mut String, sink: &SinkState) -> std::fmt::Result {
     line!(out, "  {}: {line}{gaps}{out_since}{position}{chain}", sink.name)
 }
 
-/// From which window on.
+/// From which window on, for people.
 fn from(line: Option<WindowStart>) -> String {
     line.map_or("of any time".into(), |line| format!("from {} on", utc(Some(EventTime(line.0)))))
 }

@@ -10,15 +10,16 @@ mod duration;
 mod fmt;
 mod http;
 mod inspect;
+mod job_folder;
 mod kafka;
 mod produce;
-mod resume;
-mod run;
 mod secret;
+mod semantics;
 mod signals;
 mod sinks;
 mod size;
 mod sources;
+mod start;
 mod start_at;
 mod store;
 mod text;
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
     };
     let clock = clock::SystemClock::start();
     let outcome = match command {
-        Command::Run(args) => configured(&args, |config| run::run(config, clock, open_files)),
+        Command::Run(args) => configured(&args, |config| start::run(config, clock, open_files)),
         Command::State { command, .. } => state(&command, clock),
         Command::Produce(args) => produce(&args, clock),
         Command::Health(args) => health(&args),

@@ -9,11 +9,11 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Set by the first signal, which also says `words` and wakes whoever is to look. Before it has `begun` there is nothing
-/// to bring to an end: then it ends the process.
+/// Returns a flag that the first signal sets; it also says `words` and calls `wake`. Until `begun` is set there is nothing to
+/// commit, and the first signal ends the process.
 ///
 /// # Errors
-/// When the system takes no handlers.
+/// 70: the system takes no handlers.
 pub(crate) fn stop_on_signal(words: &'static str, begun: Arc<AtomicBool>, wake: Wake) -> Result<Arc<AtomicBool>, Halt> {
     let no_signals = |e: std::io::Error| Halt::new(HaltKind::Internal, format!("signals cannot be handled: {e}"));
     let stop = Arc::new(AtomicBool::new(false));
@@ -41,8 +41,8 @@ pub(crate) fn stop_on_signal(words: &'static str, begun: Arc<AtomicBool>, wake: 
     Ok(stop)
 }
 
-/// Was the process, of which this is `/proc/PID/status`, started so that it ignores the signal? Where that cannot be read,
-/// it is handled: a run that ends with a commit can be started again, one that is killed cannot be asked.
+/// Was the process, of which this is `/proc/PID/status`, started with the signal ignored? Where that cannot be read, the signal
+/// is handled: a run that ends with a commit can be started again.
 fn is_ignored(process: &str, signal: i32) -> bool {
     let mask = process.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);

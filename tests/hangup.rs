@@ -75,5 +75,5 @@ fn a_terminal_that_closes_ends_a_run_with_0() {
     let status = poll("it ends", Duration::from_secs(20), || child.try_wait().unwrap());
     assert_eq!(status.code(), Some(0), "{status}");
     let again = Program::start(folder.path(), &[&ARGS[..2], &["--until-end"]].concat(), &[]).ended(PATIENCE).well();
-    assert!(again.said.contains("goes on where manifest"), "{}", again.said);
+    assert!(again.said.contains("resuming from manifest"), "{}", again.said);
 }

@@ -417,6 +417,97 @@ fn options_that_mean_something_else_are_refused_by_name_and_others_may_change() 
     assert_eq!(sqlite(&job.path("m.db")), sqlite(&whole.path("m.db")));
 }
 
+/// Runs the job that the options themselves name, to the end that the log has now.
+fn by_options(job: &Job, more: &[&str]) -> Ended {
+    let source = format!("file:{}", job.path("ticks.jsonl").display());
+    let args = ["--source", &source, "--as-of", "2026-03-01T00:00:00Z", "--keep-open"];
+    Program::run(&job.path("data"), &[&args[..], more].concat(), &[])
+}
+
+/// The folders of jobs in the data folder.
+fn job_folders(job: &Job) -> Vec<String> {
+    let entries = std::fs::read_dir(job.path("data")).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn values_decide_which_job_it_is_however_they_are_written() {
+    let job = Job::new();
+    let read = by_options(&job, &[]).well().done("records");
+    job.grow(30, 1);
+    for (run, more) in [
+        &["--window", "60s", "--lateness", "600s"][..],
+        &["--window", "60000ms", "--max-future", "60s"],
+        &["--lateness", "10m", "-w", "2"],
+        &[],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let ended = by_options(&job, more).well();
+        let before = read + if run == 0 { 0 } else { 600 };
+        assert!(ended.said.contains(&format!("({before} records already read)")), "{more:?}: {}", ended.said);
+        assert_eq!(ended.done("records"), read + 600, "{more:?}: {}", ended.said);
+        assert_eq!(job_folders(&job).len(), 1, "{more:?}");
+    }
+    let folder = job.path("data").join(&job_folders(&job)[0]);
+    let whole = Job::new();
+    whole.grow(30, 1);
+    whole.run("sqlite:m.db", &["--keep-open"]).well();
+    assert_eq!(sqlite(&folder.join("minutes.db")), sqlite(&whole.path("m.db")));
+}
+
+/// Rewrites the newest manifest of a state with other text, as an earlier version would have written it.
+fn respell(state: &Path, option: &str, text: &str) -> Manifest {
+    let file = state.join(format!("manifest/{:020}", newest_manifest(state).unwrap()));
+    let mut head = Manifest::decode(&std::fs::read(&file).unwrap()).unwrap();
+    head.semantics.insert(option.into(), text.into()).expect("it was there");
+    std::fs::write(&file, head.encode()).unwrap();
+    head
+}
+
+#[test]
+fn a_state_with_the_text_that_was_typed_is_recognised_by_value_and_keeps_its_text() {
+    let job = Job::new();
+    let read = job.run("csv:m.csv", &["--keep-open"]).well().done("records");
+    respell(&job.state(), "--lateness", "600s");
+    let resumed = format!("({read} records already read)");
+    for more in [&[][..], &["--lateness", "600s"], &["--lateness", "600000ms"]] {
+        let ended = job.run("csv:m.csv", &[more, &["--keep-open"]].concat()).well();
+        assert!(ended.said.contains(&resumed), "{more:?}: {}", ended.said);
+    }
+    assert!(job.look("show").well().contains("--lateness 600s"), "an earlier version can still go on with it");
+    let other = job.run("csv:m.csv", &["--keep-open", "--lateness", "9m"]);
+    other.refused(64, &["--lateness 9m (it was 600s)", "they change results", "--job NAME"]);
+}
+
+#[test]
+fn a_folder_that_an_earlier_version_named_by_what_was_typed_is_found() {
+    let job = Job::new();
+    let csv = format!("csv:{}", job.path("m.csv").display());
+    let typed = ["--sink", &csv, "--window", "60s"];
+    let read = by_options(&job, &typed).well().done("records");
+    let usual = job_folders(&job).remove(0);
+    let semantics = respell(&job.path("data").join(&usual).join("state"), "--window", "60s").semantics;
+    let text: String = semantics.iter().map(|(option, text)| format!("{option}\0{text}\0")).collect();
+    let older = format!("file-{:08x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()) >> 32);
+    assert_ne!(older, usual);
+    std::fs::rename(job.path("data").join(&usual), job.path("data").join(&older)).unwrap();
+    for _ in 0..2 {
+        let ended = by_options(&job, &typed).well();
+        for part in [
+            format!("({read} records already read)"),
+            format!("{older}, which an earlier version named"),
+            usual.clone(),
+        ] {
+            assert!(ended.said.contains(&part), "{part}: {}", ended.said);
+        }
+        assert_eq!(job_folders(&job), [older.as_str()]);
+    }
+}
+
 /// Puts a file where the objects are, so that nothing can be written, whoever we are.
 fn obstruct(state: &Path) {
     std::fs::rename(state.join("object"), state.join("aside")).unwrap();

@@ -8,8 +8,8 @@
 //!                                            <──  hello, proof of all that and both hellos
 //! ```
 //!
-//! Nonces are fresh, so an answer that was seen once is worth nothing later. The addresses are what each side's own system
-//! says of the connection, so nobody in between can pass on what the two say.
+//! Nonces are fresh, so an answer cannot be replayed. The addresses are what each side's own system says of the
+//! connection, so a third process cannot relay messages between the two.
 
 use super::secret::{BYTES, Secret, nonce};
 use std::io::{self, ErrorKind, Read, Write};
@@ -21,7 +21,7 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 /// What a caller says first.
 const WORD: &[u8; 8] = b"minutely";
 
-/// What a process says of itself; big-endian integers on the wire.
+/// What a process says of itself, once the other side has proven itself; big-endian integers on the wire.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Hello {
     pub(super) process: u64,
@@ -45,58 +45,58 @@ impl Hello {
     }
 }
 
-/// What is heard next.
+/// The message that is to be received next.
 #[derive(Clone, Copy)]
-enum Awaited {
-    /// By who is called: the word and a nonce.
+enum NextMessage {
+    /// From the caller: the word and a nonce.
     Word,
-    /// By the caller: a nonce and its proof.
+    /// To the caller: a nonce and its proof.
     Challenge,
-    /// By who is called: the caller's hello. By the caller: the hello of who is called.
+    /// In both directions, and last: a hello and its proof.
     Hello,
 }
 
-impl Awaited {
+impl NextMessage {
     fn bytes(self) -> usize {
         match self {
-            Awaited::Word => WORD.len() + BYTES,
-            Awaited::Challenge => 2 * BYTES,
-            Awaited::Hello => Hello::BYTES + BYTES,
+            NextMessage::Word => WORD.len() + BYTES,
+            NextMessage::Challenge => 2 * BYTES,
+            NextMessage::Hello => Hello::BYTES + BYTES,
         }
     }
 }
 
-/// One connection on its way to be trusted. It never blocks.
+/// The handshake of one connection. It never blocks.
 pub(super) struct Handshake {
     socket: TcpStream,
     calls: bool,
     own: Hello,
-    awaited: Awaited,
-    heard: Vec<u8>,
-    /// What both sides know by now, which proofs are of.
-    known: Vec<u8>,
+    next: NextMessage,
+    received: Vec<u8>,
+    /// All that both sides have sent so far, and their addresses: proofs are of it.
+    transcript: Vec<u8>,
     began: Instant,
 }
 
-/// How far it is.
+/// Where a handshake is.
 pub(super) enum Progress {
-    /// It waits for the other side.
-    Waits(Handshake),
-    /// The other side has proven to belong to this machine's user, and says this of itself.
+    /// The other side has to send more.
+    Pending(Handshake),
+    /// The other side knows the secret, and sent this hello.
     Proven(TcpStream, Hello),
 }
 
 impl Handshake {
-    /// Of who has called.
+    /// Of the caller.
     pub(super) fn call(socket: TcpStream, own: Hello) -> io::Result<Self> {
         let mut handshake = Self::new(socket, own, true)?;
         let nonce = nonce()?;
         handshake.send(&[WORD, &nonce[..]].concat())?;
-        handshake.known.extend(nonce);
+        handshake.transcript.extend(nonce);
         Ok(handshake)
     }
 
-    /// Of who was called.
+    /// Of the process that is called.
     pub(super) fn answer(socket: TcpStream, own: Hello) -> io::Result<Self> {
         Self::new(socket, own, false)
     }
@@ -106,71 +106,71 @@ impl Handshake {
         socket.set_nodelay(true)?;
         let (own_end, other_end) = (socket.local_addr()?, socket.peer_addr()?);
         let (caller, called) = if calls { (own_end, other_end) } else { (other_end, own_end) };
-        let awaited = if calls { Awaited::Challenge } else { Awaited::Word };
-        let (heard, known) = (Vec::new(), format!("{caller} calls {called}\n").into_bytes());
-        Ok(Handshake { socket, calls, own, awaited, heard, known, began: Instant::now() })
+        let next = if calls { NextMessage::Challenge } else { NextMessage::Word };
+        let (received, transcript) = (Vec::new(), format!("{caller} calls {called}\n").into_bytes());
+        Ok(Handshake { socket, calls, own, next, received, transcript, began: Instant::now() })
     }
 
-    /// What is sent is little, and the first on its socket.
+    /// Never blocks: it is little, and the first on its socket.
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.socket.write_all(bytes)
     }
 
-    /// Goes as far as it can without waiting.
+    /// Receives and sends what it can without waiting.
     ///
     /// # Errors
-    /// The other side is gone, too slow, or does not belong here. It was told nothing.
+    /// The other side is gone, too slow, or does not know the secret. It has learned nothing of the run.
     pub(super) fn advance(mut self, secret: &Secret) -> io::Result<Progress> {
         loop {
-            while self.heard.len() < self.awaited.bytes() {
+            while self.received.len() < self.next.bytes() {
                 // Not a byte more: what comes after the handshake is the workers'.
                 let mut some = [0; 2 * BYTES];
-                let missing = (self.awaited.bytes() - self.heard.len()).min(some.len());
+                let missing = (self.next.bytes() - self.received.len()).min(some.len());
                 match self.socket.read(&mut some[..missing]) {
                     Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                    Ok(n) => self.heard.extend_from_slice(&some[..n]),
+                    Ok(n) => self.received.extend_from_slice(&some[..n]),
                     Err(e) if e.kind() == ErrorKind::Interrupted => {}
                     Err(e) if e.kind() == ErrorKind::WouldBlock && self.began.elapsed() < TIMEOUT => {
-                        return Ok(Progress::Waits(self));
+                        return Ok(Progress::Pending(self));
                     }
                     Err(e) if e.kind() == ErrorKind::WouldBlock => return Err(ErrorKind::TimedOut.into()),
                     Err(e) => return Err(e),
                 }
             }
-            let heard = std::mem::take(&mut self.heard);
-            if let Some(hello) = self.hears(secret, &heard)? {
+            let message = std::mem::take(&mut self.received);
+            if let Some(hello) = self.on_message(secret, &message)? {
                 self.socket.set_nonblocking(false)?;
                 return Ok(Progress::Proven(self.socket, hello));
             }
         }
     }
 
-    /// One whole message; the other's hello, if it ends the handshake.
-    fn hears(&mut self, secret: &Secret, message: &[u8]) -> io::Result<Option<Hello>> {
+    /// Takes one whole message; returns the other side's hello if the handshake is done.
+    fn on_message(&mut self, secret: &Secret, message: &[u8]) -> io::Result<Option<Hello>> {
         let (text, rest) = message.split_at(message.len() - BYTES);
-        if let Awaited::Word = self.awaited {
+        if let NextMessage::Word = self.next {
             if text != WORD {
                 return Err(io::Error::new(ErrorKind::InvalidData, "is not minutely"));
             }
-            self.known.extend(rest);
+            self.transcript.extend(rest);
             let nonce = nonce()?;
-            self.known.extend(nonce);
-            let proof = secret.proof(&self.known);
+            self.transcript.extend(nonce);
+            let proof = secret.proof(&self.transcript);
             self.send(&[nonce, proof].concat())?;
-            self.awaited = Awaited::Hello;
+            self.next = NextMessage::Hello;
             return Ok(None);
         }
-        self.known.extend(text);
-        if !secret.proves(&self.known, rest) {
+        self.transcript.extend(text);
+        if !secret.proves(&self.transcript, rest) {
             return Err(io::Error::new(ErrorKind::PermissionDenied, "does not know the secret of this data folder"));
         }
-        let done = matches!(self.awaited, Awaited::Hello);
+        let done = matches!(self.next, NextMessage::Hello);
         if !(self.calls && done) {
             let hello = self.own.encode();
-            self.known.extend(&hello);
-            let proof = secret.proof(&self.known);
+            self.transcript.extend(&hello);
+            let proof = secret.proof(&self.transcript);
             self.send(&[&hello[..], &proof].concat())?;
-            self.awaited = Awaited::Hello;
+            self.next = NextMessage::Hello;
         }
         Ok(done.then(|| Hello::decode(text)))
     }
@@ -204,7 +204,7 @@ mod tests {
             for ((side, end), secret) in sides.iter_mut().zip(&mut ends).zip(secrets) {
                 *end = match side.take().map(|one| one.advance(secret)) {
                     None => *end,
-                    Some(Ok(Progress::Waits(one))) => {
+                    Some(Ok(Progress::Pending(one))) => {
                         *side = Some(one);
                         None
                     }
@@ -257,7 +257,7 @@ mod tests {
         let mut side = Handshake::answer(called, hello(0)).unwrap();
         loop {
             match side.advance(secret) {
-                Ok(Progress::Waits(again)) => side = again,
+                Ok(Progress::Pending(again)) => side = again,
                 Ok(Progress::Proven(..)) => panic!("a stranger is let in"),
                 Err(_) => break,
             }

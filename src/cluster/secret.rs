@@ -1,5 +1,5 @@
 //! What processes of a run know and other users of the machine do not: a random secret in a file of the data folder that
-//! its owner alone can read. It is never sent; who knows it can prove so.
+//! its owner alone can read. It is never sent: a process proves that it knows it.
 
 use minutely_dataflows::edge::{Halt, HaltKind};
 use ring::hmac;
@@ -21,7 +21,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The secret of the processes of a run.
 pub(super) struct Secret(hmac::Key);
 
-/// Bytes that nobody has seen before.
+/// Random bytes that were never used before.
 pub(super) fn nonce() -> io::Result<[u8; BYTES]> {
     let mut bytes = [0; BYTES];
     SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("the system has no random numbers"))?;
@@ -29,7 +29,7 @@ pub(super) fn nonce() -> io::Result<[u8; BYTES]> {
 }
 
 impl Secret {
-    /// The secret of this data folder, which the process that comes first makes.
+    /// The secret of this data folder; the first process makes the file.
     ///
     /// # Errors
     /// 64 when the file is not one that this user alone can read and write. 69 when it cannot be read or written.
@@ -65,20 +65,20 @@ impl Secret {
         Secret(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
 
-    /// What only who knows the secret can say of this text.
+    /// A proof for this text that only a process with the secret can make.
     pub(super) fn proof(&self, text: &[u8]) -> [u8; BYTES] {
         let mut proof = [0; BYTES];
         proof.copy_from_slice(hmac::sign(&self.0, text).as_ref());
         proof
     }
 
-    /// Is this the proof of that text? RowFilter as long for any other.
+    /// Is this the proof of that text? Takes as long for any other.
     pub(super) fn proves(&self, text: &[u8], proof: &[u8]) -> bool {
         hmac::verify(&self.0, text, proof).is_ok()
     }
 }
 
-/// Makes the file; none: it is there already.
+/// Makes the file; none where it exists.
 fn make(path: &PathBuf) -> io::Result<Option<[u8; BYTES]>> {
     let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(file) => file,
@@ -91,7 +91,7 @@ fn make(path: &PathBuf) -> io::Result<Option<[u8; BYTES]>> {
     Ok(Some(bytes))
 }
 
-/// Its bytes, once another process has written them; none: they are not so many.
+/// Its bytes, once another process has written them; none where it has another length.
 fn read(file: &mut File) -> io::Result<Option<[u8; BYTES]>> {
     let until = Instant::now() + WRITE_TIMEOUT;
     let mut bytes = Vec::new();

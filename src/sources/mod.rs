@@ -5,6 +5,7 @@ mod kafka;
 mod sim;
 
 use crate::clock::SystemClock;
+use crate::semantics::Isolation;
 use crate::uri::redacted;
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
 use minutely_dataflows::time::EventTime;
@@ -118,16 +119,11 @@ pub(crate) fn identity(uri: &str) -> String {
     }
 }
 
-/// How a state calls the property that says whether records of open and aborted transactions count.
-pub(crate) const ISOLATION: &str = "-X isolation.level";
-
-/// What of the properties decides what counts, by name; nothing where it is the default.
-pub(crate) fn semantics(uri: &str, properties: &[(String, String)]) -> Vec<(String, String)> {
+/// Whether records of open and aborted transactions count; a source without transactions has none.
+pub(crate) fn isolation(uri: &str, properties: &[(String, String)]) -> Isolation {
     match Scheme::of(uri) {
-        Some(Scheme::Kafka) if kafka::reads_uncommitted(properties) => {
-            vec![(ISOLATION.to_owned(), "read_uncommitted".to_owned())]
-        }
-        _ => Vec::new(),
+        Some(Scheme::Kafka) if kafka::reads_uncommitted(properties) => Isolation::ReadUncommitted,
+        _ => Isolation::ReadCommitted,
     }
 }
 

@@ -80,7 +80,7 @@ impl Job {
         let kept = self.head().1.overrides;
         assert!(kept.iter().any(|kept| kept.what.contains(what) && kept.seq == seq + 1), "{kept:?}");
         let again = self.run(more).well();
-        assert!(again.said.contains("nothing is new") && !again.said.contains("accepted"), "{}", again.said);
+        assert!(again.said.contains("no new records") && !again.said.contains("accepted"), "{}", again.said);
         assert_eq!(self.head().1.overrides, kept, "it is kept");
         ended
     }

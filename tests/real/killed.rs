@@ -199,7 +199,7 @@ fn killed_over_and_over(emit: &'static str) {
     for _ in 0..kills {
         let program = job.start(rng.usize(1..=8), &OFTEN);
         std::thread::sleep(life(&mut rng)); // how long it lives is drawn, and nothing is expected of it
-        committed += u32::from(program.said().contains("goes on where"));
+        committed += u32::from(program.said().contains("resuming from manifest"));
         drop(program); // kill -9
     }
     producer.stopped();

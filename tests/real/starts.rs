@@ -39,11 +39,11 @@ fn a_run_that_is_killed_in_its_first_second_has_not_forgotten_where_it_began() {
     ticks(&kafka, &topic, 77);
     let ended = to_the_end(&kafka, &topic, folder.path(), &["--start", "latest"]);
     assert_eq!(ended.done("records"), 77, "{}", ended.said);
-    assert!(!ended.said.contains("is not used"), "{}", ended.said);
+    assert!(!ended.said.contains("is ignored"), "{}", ended.said);
 }
 
 #[test]
-fn another_start_than_the_states_is_said_not_to_be_used() {
+fn a_start_other_than_the_states_is_ignored_with_a_warning() {
     let Some(kafka) = Kafka::of_tests("another --start") else { return };
     let topic = kafka.topic("another", 1, &[]);
     ticks(&kafka, &topic, 300);
@@ -53,10 +53,10 @@ fn another_start_than_the_states_is_said_not_to_be_used() {
     let ended = to_the_end(&kafka, &topic, folder.path(), &["--start", "latest"]);
     assert_eq!(ended.done("records"), 350, "it goes on: {}", ended.said);
     let told = format!(
-        "--start latest is not used: the state, which began with --start earliest, goes on where it was read to \
-         ({topic}/0 at offset 300); to begin there, begin anew (--job NAME)"
+        "--start latest is ignored: the state began with --start earliest and resumes where reading stopped \
+         ({topic}/0 at offset 300); to read from latest, start a new job (--job NAME)"
     );
     assert!(ended.said.contains(&told), "`{told}` is not in: {}", ended.said);
     let again = to_the_end(&kafka, &topic, folder.path(), &[]);
-    assert!(!again.said.contains("is not used"), "{}", again.said);
+    assert!(!again.said.contains("is ignored"), "{}", again.said);
 }

@@ -122,8 +122,8 @@ fn a_run_that_began_while_another_ended_goes_on_from_what_that_left() {
     let ended = run.stopped();
     gate.open(call, &kafka.address);
     heir.until("it counts", PATIENCE, |heir| heir.counted() > ended.done("counted"));
-    let goes_on = format!("{} records read before", ended.done("records"));
-    assert!(heir.said().contains(&goes_on), "{goes_on}: {}", heir.said());
+    let resumes = format!("({} records already read)", ended.done("records"));
+    assert!(heir.said().contains(&resumes), "{resumes}: {}", heir.said());
     heir.stopped();
     producer.stopped();
 }

@@ -1,0 +1,334 @@
+//! What makes two runs the same job: the values that decide which records count and what rows say. A state belongs to them.
+//!
+//! A manifest keeps them as text, by option ([`Entries`]). Two runs are compared by value: `60s` is `1m`. The text that this
+//! version writes is one for each value ([`Semantics::entries`]); earlier versions wrote what was typed, and their states are
+//! recognised by value ([`Semantics::parse`]).
+
+use crate::duration;
+use minutely_dataflows::decode::{FieldNames, TimeUnit};
+use minutely_dataflows::partition::Rule;
+use minutely_dataflows::time::{EventTime, Windowing};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// Text by option, as a manifest has it.
+pub(crate) type Entries = BTreeMap<String, String>;
+
+/// The source, as [`crate::sources::identity`] writes it.
+pub(crate) const SOURCE: &str = "--source";
+/// A property of Kafka's client: do records of open and aborted transactions count?
+pub(crate) const ISOLATION: &str = "-X isolation.level";
+const FORMAT: &str = "--format";
+const SYMBOL_FIELD: &str = "--symbol-field";
+const VALUE_FIELD: &str = "--value-field";
+const TIME_FIELD: &str = "--time-field";
+const TIME_UNIT: &str = "--time-unit";
+const WEIGHT_FIELD: &str = "--weight-field";
+pub(crate) const WINDOW: &str = "--window";
+pub(crate) const LATENESS: &str = "--lateness";
+pub(crate) const MAX_FUTURE: &str = "--max-future";
+pub(crate) const MAX_PAST: &str = "--max-past";
+const METRICS: &str = "--metrics";
+const COMPLETE_FROM: &str = "--complete-from";
+
+/// See the module. The default is what the options' defaults mean, of no source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Semantics {
+    /// The same however the URI is written ([`crate::sources::identity`]).
+    pub(crate) source: String,
+    pub(crate) format: Format,
+    pub(crate) fields: FieldNames,
+    pub(crate) windowing: Windowing,
+    /// Nanoseconds.
+    pub(crate) max_future: i64,
+    /// Nanoseconds; none: any age counts.
+    pub(crate) max_past: Option<i64>,
+    /// `--metrics market`; false: `avg`.
+    pub(crate) market: bool,
+    /// It decides which rows are `partial`.
+    pub(crate) complete_from: Option<EventTime>,
+    pub(crate) isolation: Isolation,
+}
+
+/// `--format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Format {
+    #[default]
+    Json,
+}
+
+/// Kafka's `isolation.level`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    #[default]
+    ReadCommitted,
+    ReadUncommitted,
+}
+
+impl Default for Semantics {
+    fn default() -> Self {
+        let Rule { windowing, max_future, max_past, .. } = Rule::default();
+        Semantics {
+            source: String::new(),
+            format: Format::Json,
+            fields: FieldNames::default(),
+            windowing,
+            max_future,
+            max_past,
+            market: true,
+            complete_from: None,
+            isolation: Isolation::ReadCommitted,
+        }
+    }
+}
+
+impl Semantics {
+    /// The text of each value: the one that most people type, so that it is also what earlier versions wrote then (`10m`,
+    /// not `600s`). An option that was added later has no entry where it has its default, so a state that is older than the
+    /// option is one of the default.
+    pub(crate) fn entries(&self) -> Entries {
+        let FieldNames { symbol, value, time, unit, weight } = &self.fields;
+        let Format::Json = self.format;
+        let unit = TimeUnit::ALL.iter().find(|(known, ..)| known == unit).map_or("", |(_, name, _)| name);
+        let always = [
+            (SOURCE, self.source.clone()),
+            (FORMAT, "json".to_owned()),
+            (SYMBOL_FIELD, symbol.clone()),
+            (VALUE_FIELD, value.clone()),
+            (TIME_FIELD, time.clone()),
+            (TIME_UNIT, unit.to_owned()),
+            (WEIGHT_FIELD, weight.clone().unwrap_or_default()),
+            (WINDOW, duration_text(self.windowing.length)),
+            (LATENESS, duration_text(self.windowing.lateness)),
+            (MAX_FUTURE, duration_text(self.max_future)),
+            (METRICS, if self.market { "market" } else { "avg" }.to_owned()),
+        ];
+        let uncommitted = self.isolation == Isolation::ReadUncommitted;
+        let others = [
+            (MAX_PAST, self.max_past.map(duration_text)),
+            (COMPLETE_FROM, self.complete_from.map(time_text)),
+            (ISOLATION, uncommitted.then(|| "read_uncommitted".to_owned())),
+        ];
+        let others = others.into_iter().filter_map(|(option, text)| Some((option, text?)));
+        always.into_iter().chain(others).map(|(option, text)| (option.to_owned(), text)).collect()
+    }
+
+    /// The values that these entries stand for, and the entries that this version does not know or cannot read.
+    pub(crate) fn parse(recorded: &Entries) -> (Self, Entries) {
+        let (mut semantics, mut unknown) = (Semantics::default(), Entries::new());
+        for (option, text) in recorded {
+            if semantics.set(option, text).is_none() {
+                unknown.insert(option.clone(), text.clone());
+            }
+        }
+        (semantics, unknown)
+    }
+
+    fn set(&mut self, option: &str, text: &str) -> Option<()> {
+        let fields = &mut self.fields;
+        match option {
+            SOURCE => text.clone_into(&mut self.source),
+            FORMAT => self.format = (text == "json").then_some(Format::Json)?,
+            SYMBOL_FIELD => text.clone_into(&mut fields.symbol),
+            VALUE_FIELD => text.clone_into(&mut fields.value),
+            TIME_FIELD => text.clone_into(&mut fields.time),
+            TIME_UNIT => {
+                fields.unit = TimeUnit::ALL.iter().find(|(_, name, _)| *name == text).map(|(unit, ..)| *unit)?
+            }
+            WEIGHT_FIELD => fields.weight = (!text.is_empty()).then(|| text.to_owned()),
+            WINDOW => self.windowing.length = nanoseconds(text).filter(|length| *length > 0)?,
+            LATENESS => self.windowing.lateness = nanoseconds(text)?,
+            MAX_FUTURE => self.max_future = nanoseconds(text)?,
+            MAX_PAST => self.max_past = Some(nanoseconds(text)?),
+            METRICS => self.market = one_of(text, [("market", true), ("avg", false)])?,
+            COMPLETE_FROM => self.complete_from = Some(event_time(text)?),
+            ISOLATION => {
+                let (committed, uncommitted) = (Isolation::ReadCommitted, Isolation::ReadUncommitted);
+                self.isolation = one_of(text, [("read_committed", committed), ("read_uncommitted", uncommitted)])?;
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Where these values are not the recorded ones, by option.
+    pub(crate) fn differences(&self, recorded: &Entries) -> Vec<Difference> {
+        let (was, unknown) = Semantics::parse(recorded);
+        let (ours, theirs) = (self.entries(), was.entries());
+        let options: BTreeSet<&String> = ours.keys().chain(theirs.keys()).chain(unknown.keys()).collect();
+        let differs = |option: &String| {
+            let is = ours.get(option).map_or(absent(option), String::as_str);
+            let was = theirs.get(option).map_or(absent(option), String::as_str);
+            let typed = || recorded.get(option).map_or(was, String::as_str).to_owned();
+            let same = is == was && !unknown.contains_key(option);
+            (!same).then(|| Difference { option: option.clone(), is: is.to_owned(), was: typed() })
+        };
+        options.into_iter().filter_map(differs).collect()
+    }
+}
+
+/// An option that has another value than a state was written with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Difference {
+    option: String,
+    is: String,
+    was: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Difference { option, is, was } = self;
+        write!(f, "{option} {is} (it was {was})")
+    }
+}
+
+/// What an option is, to people, that has no entry.
+pub(crate) fn absent(option: &str) -> &'static str {
+    match option {
+        ISOLATION => "read_committed",
+        _ => "not given",
+    }
+}
+
+/// What this version writes for these values, but spelled as it was: an earlier one may have written a default that has
+/// no entry now.
+pub(crate) fn without_defaults(recorded: &Entries) -> Entries {
+    let is_default = |option: &str, text: &str| option == ISOLATION && text == absent(ISOLATION);
+    let kept = recorded.iter().filter(|(option, text)| !is_default(option, text));
+    kept.map(|(option, text)| (option.clone(), text.clone())).collect()
+}
+
+fn one_of<T, const N: usize>(text: &str, known: [(&str, T); N]) -> Option<T> {
+    known.into_iter().find(|(name, _)| *name == text).map(|(_, value)| value)
+}
+
+/// Nanoseconds, of whole milliseconds.
+fn nanoseconds(text: &str) -> Option<i64> {
+    i64::try_from(duration::parse_ms(text)?).ok()?.checked_mul(1_000_000)
+}
+
+/// A duration in the largest unit that it is a whole number of: `1h`, not `60m`.
+fn duration_text(nanoseconds: i64) -> String {
+    const UNITS: [(i64, &str); 5] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
+    let ms = nanoseconds / 1_000_000;
+    let whole = UNITS.iter().find(|(unit, _)| ms != 0 && ms % unit == 0);
+    whole.map_or("0".to_owned(), |(unit, name)| format!("{}{name}", ms / unit))
+}
+
+fn event_time(text: &str) -> Option<EventTime> {
+    let time = text.parse::<jiff::Timestamp>().ok()?;
+    i64::try_from(time.as_nanosecond()).ok().map(EventTime)
+}
+
+fn time_text(time: EventTime) -> String {
+    match jiff::Timestamp::from_nanosecond(i128::from(time.0)) {
+        Ok(time) => time.to_string(),
+        Err(_) => format!("{} ns", time.0), // beyond the years that have a name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(pairs: &[(&str, &str)]) -> Entries {
+        pairs.iter().map(|(option, text)| ((*option).to_owned(), (*text).to_owned())).collect()
+    }
+
+    fn defaults() -> Entries {
+        entries(&[
+            ("--format", "json"),
+            ("--lateness", "10m"),
+            ("--max-future", "1m"),
+            ("--metrics", "market"),
+            ("--source", "sim:"),
+            ("--symbol-field", "symbol"),
+            ("--time-field", "ts"),
+            ("--time-unit", "ms"),
+            ("--value-field", "price"),
+            ("--weight-field", "volume"),
+            ("--window", "1m"),
+        ])
+    }
+
+    fn with(changes: &[(&str, &str)]) -> Entries {
+        let mut all = defaults();
+        all.extend(entries(changes));
+        all
+    }
+
+    fn of(recorded: &Entries) -> Semantics {
+        let (semantics, unknown) = Semantics::parse(recorded);
+        assert_eq!(unknown, Entries::new());
+        semantics
+    }
+
+    #[test]
+    fn defaults_have_the_text_that_every_version_wrote() {
+        let sim = Semantics { source: "sim:".into(), ..Semantics::default() };
+        assert_eq!(sim.entries(), defaults());
+        assert_eq!(of(&defaults()), sim);
+    }
+
+    #[test]
+    fn a_value_is_the_same_however_it_is_written() {
+        let same = [
+            ("--window", &["1m", "60s", "60000ms"][..]),
+            ("--lateness", &["10m", "600s", "600000ms"]),
+            ("--lateness", &["0", "0s", "0d"]),
+            ("--max-future", &["1d", "24h", "1440m"]),
+            ("--max-past", &["90m", "5400s"]),
+            ("--complete-from", &["2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00.000Z"]),
+        ];
+        for (option, texts) in same {
+            for text in texts {
+                let ours = of(&with(&[(option, texts[0])]));
+                let recorded = with(&[(option, text)]);
+                assert_eq!(of(&recorded), ours, "{option} {text}");
+                assert_eq!(ours.differences(&recorded), [], "{option} {text}");
+                assert_eq!(ours.entries()[option], texts[0], "{option} {text}");
+            }
+        }
+        let committed = with(&[(ISOLATION, "read_committed")]);
+        assert!(of(&committed) == of(&defaults()) && without_defaults(&committed) == defaults());
+        assert_eq!(of(&defaults()).differences(&committed), []);
+    }
+
+    #[test]
+    fn text_and_value_are_of_one_another() {
+        for change in [
+            ("--lateness", "90s"),
+            ("--window", "1500ms"),
+            ("--max-past", "7d"),
+            ("--metrics", "avg"),
+            ("--time-unit", "ns"),
+            ("--weight-field", ""),
+            ("--complete-from", "2026-01-01T00:00:00.5Z"),
+            (ISOLATION, "read_uncommitted"),
+        ] {
+            let recorded = with(&[change]);
+            assert_eq!(of(&recorded).entries(), recorded);
+            assert_ne!(of(&recorded), of(&defaults()), "{change:?}");
+        }
+    }
+
+    #[test]
+    fn what_differs_is_named_with_both_values() {
+        let ours = of(&with(&[("--lateness", "9m"), (ISOLATION, "read_uncommitted")]));
+        let said = |recorded: &Entries| ours.differences(recorded).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let recorded = with(&[("--lateness", "600s"), ("--window", "60s"), ("--max-past", "1d")]);
+        assert_eq!(
+            said(&recorded),
+            [
+                "--lateness 9m (it was 600s)",
+                "--max-past not given (it was 1d)",
+                "-X isolation.level read_uncommitted (it was read_committed)"
+            ]
+        );
+        // Of a version that knows more.
+        let newer = with(&[("--lateness", "540s"), (ISOLATION, "read_uncommitted"), ("--color", "red")]);
+        assert_eq!(said(&newer), ["--color not given (it was red)"]);
+        let unreadable = with(&[("--lateness", "9m"), (ISOLATION, "read_uncommitted"), ("--window", "1 minute")]);
+        assert_eq!(said(&unreadable), ["--window 1m (it was 1 minute)"]);
+    }
+}

@@ -1,0 +1,95 @@
+//! Which file a run's dead letters go to.
+
+use crate::fmt::file_stamp;
+use minutely_dataflows::checkpoint::Manifest;
+use minutely_dataflows::edge::{Halt, HaltKind};
+use minutely_dataflows::time::EventTime;
+use std::path::{Path, PathBuf};
+
+/// The file of a run's dead letters, in the job's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DeadLetterFile {
+    pub(super) path: PathBuf,
+    /// Bytes of it that the state knows, and that stay; none for a run that resumes from no state.
+    pub(super) keep: Option<u64>,
+}
+
+impl DeadLetterFile {
+    /// The one that the state names, or a new one. The job's folder is where it is now, whatever folder the program was
+    /// started in when the state was written; a name in a state leads to no other folder.
+    ///
+    /// # Errors
+    /// 64: they were written into another folder.
+    pub(super) fn of(folder: &Path, prior: Option<&Manifest>, now: EventTime) -> Result<Self, Halt> {
+        let Some(prior) = prior else { return Ok(DeadLetterFile { path: new_path(folder, now), keep: None }) };
+        let position = prior.dead_letters.position.unwrap_or(0);
+        let recorded = Path::new(&prior.dead_letters.name);
+        let path = match recorded.file_name() {
+            Some(name) => folder.join(name),
+            None => new_path(folder, now),
+        };
+        if recorded.file_name().is_none() || path.exists() || position == 0 {
+            return Ok(DeadLetterFile { path, keep: Some(position) });
+        }
+        let why = format!(
+            "dead letters of this state are in {}, and this run's folder is {}: give --data and --job as before, or move the \
+             file there",
+            recorded.display(),
+            absolute(folder).display()
+        );
+        Err(Halt::new(HaltKind::Usage, why))
+    }
+
+    /// How a state names it.
+    pub(super) fn recorded_name(&self) -> String {
+        absolute(&self.path).to_string_lossy().into_owned()
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// A path that nothing has yet.
+fn new_path(folder: &Path, now: EventTime) -> PathBuf {
+    let stamp = file_stamp(now);
+    let path = |n: u32| match n {
+        1 => folder.join(format!("dead-letters-{stamp}.jsonl")),
+        n => folder.join(format!("dead-letters-{stamp}-{n}.jsonl")),
+    };
+    (1..).map(path).find(|path| !path.exists()).expect("a folder has fewer files than there are numbers")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use minutely_dataflows::checkpoint::SinkState;
+
+    fn manifest(name: &str, position: Option<u64>) -> Manifest {
+        Manifest {
+            dead_letters: SinkState { name: name.into(), position, ..SinkState::default() },
+            ..Manifest::default()
+        }
+    }
+
+    #[test]
+    fn the_states_file_is_looked_for_in_the_jobs_folder_wherever_that_is_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        let of = |prior: Option<&Manifest>| DeadLetterFile::of(folder, prior, EventTime(0));
+        let file = |name: &str, keep| Ok(DeadLetterFile { path: folder.join(name), keep });
+        let new = "dead-letters-19700101T000000Z.jsonl";
+        assert_eq!(of(None), file(new, None));
+        std::fs::write(folder.join(new), "another run's").unwrap();
+        assert_eq!(of(None), file("dead-letters-19700101T000000Z-2.jsonl", None));
+        assert_eq!(of(Some(&manifest("", None))), file("dead-letters-19700101T000000Z-2.jsonl", Some(0)));
+
+        // Nothing was written to it, so it need not be there.
+        assert_eq!(of(Some(&manifest("/before/a.jsonl", None))), file("a.jsonl", Some(0)));
+        let written = manifest("/before/a.jsonl", Some(7));
+        let halt = of(Some(&written)).unwrap_err();
+        assert!(halt.kind == HaltKind::Usage && halt.why.contains("/before/a.jsonl"), "{halt}");
+        std::fs::write(folder.join("a.jsonl"), "letters").unwrap();
+        assert_eq!(of(Some(&written)), file("a.jsonl", Some(7)));
+    }
+}

@@ -1,0 +1,69 @@
+//! What sources and sinks are told: built whole, from what is known of the state at that step.
+
+use super::context::RunContext;
+use crate::config::Metrics;
+use crate::semantics::without_defaults;
+use crate::sinks::{Owner, PriorState, SinkOptions};
+use crate::sources::SourceOptions;
+use crate::uri::redacted;
+use minutely_dataflows::checkpoint::{self, Manifest};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a source or a sink may take to answer at the start.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What sinks resume from.
+#[derive(Clone, Copy, Default)]
+pub(super) struct ResumeBasis<'a> {
+    /// The newest manifest; none where no state is kept, or before a chain's first.
+    pub(super) manifest: Option<&'a Manifest>,
+    /// Runs before this one belong to its chain.
+    pub(super) has_prior: bool,
+}
+
+impl RunContext {
+    pub(super) fn source_options(&self) -> SourceOptions {
+        let config = &self.config;
+        SourceOptions {
+            run_start: self.run_start,
+            bounded: config.settings.bounded,
+            start: config.start,
+            properties: config.properties.clone(),
+            fetch_memory: config.fetch_memory,
+            processes: config.cluster.addresses.len().max(1),
+            group: format!("minutely-{}", self.job()),
+            answer_timeout: START_TIMEOUT,
+            clock: self.clock,
+        }
+    }
+
+    pub(super) fn sink_options(&self, uri: &str, basis: ResumeBasis<'_>) -> SinkOptions {
+        let config = &self.config;
+        let recorded = basis.manifest.and_then(|manifest| manifest.sink(&redacted(uri)));
+        let prior = basis.manifest.filter(|_| basis.has_prior).zip(config.state.as_ref());
+        SinkOptions {
+            emit: config.emit,
+            market: config.metrics == Metrics::Market,
+            windowing: config.settings.rule.windowing,
+            patience: START_TIMEOUT,
+            wake: self.wake(),
+            data: config.folder.clone(),
+            chain: recorded.and_then(|sink| sink.chain),
+            position: recorded.and_then(|sink| sink.position),
+            generation: basis.manifest.map_or(0, |manifest| manifest.generation),
+            take_over: config.take_over,
+            left: prior.map(|(manifest, place)| PriorState { place: place.to_string(), seq: manifest.seq }),
+            owner: self.owner(basis.manifest),
+            take_sink: config.take_sink,
+            begun: Arc::clone(&self.running),
+            clock: self.clock,
+        }
+    }
+
+    /// Whose rows they are. A state that an earlier version wrote keeps its text, and its sinks know the hash of that.
+    fn owner(&self, manifest: Option<&Manifest>) -> Owner {
+        let recorded = manifest.map_or_else(|| self.config.recorded.clone(), |head| without_defaults(&head.semantics));
+        Owner { job: self.job(), semantics: checkpoint::hash(format!("{recorded:?}").as_bytes()) }
+    }
+}

@@ -1,0 +1,122 @@
+//! The last step: starts the workers, waits for them, and says how the run ended.
+
+use super::context::RunContext;
+use super::open::OpenedRun;
+use super::outputs::OpenOutputs;
+use super::serve::PreviewInterval;
+use super::worker::{StateAccess, WorkerSetup};
+use crate::config::Config;
+use crate::console::say;
+use crate::{cluster, http, store};
+use minutely_dataflows::acc::Accumulate;
+use minutely_dataflows::edge::{Halt, HaltKind};
+use minutely_dataflows::settings::Settings;
+use minutely_dataflows::worker::Alarm;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use timely::communication::WorkerGuards;
+
+/// How long page and metrics show an internal error before the process ends: Prometheus asks every few seconds.
+const SHOW_ERROR_FOR: Duration = Duration::from_secs(15);
+
+impl OpenedRun {
+    /// # Errors
+    /// When the run could not go on.
+    pub(super) fn run<A: Accumulate>(mut self) -> Result<(), Halt> {
+        let outputs = Mutex::new(self.outputs.take());
+        let (serves, stop, alarm) =
+            (self.preview.is_some(), Arc::clone(&self.context.stop), Arc::new(Alarm::default()));
+        let setup = self.worker_setup(&alarm);
+        let OpenedRun { context: RunContext { config, sink_names, running, .. }, state, source, .. } = self;
+        drop(source); // it closes with the last worker
+        let data = config.folder.parent().unwrap_or(&config.folder);
+        let fingerprint = fingerprint(&config, &sink_names);
+        let workers = cluster::execute(&config.cluster, fingerprint, data, move |worker| {
+            running.store(true, Ordering::Release);
+            let outputs = if worker.index() == 0 { take(&outputs) } else { None };
+            setup.work::<A>(worker, outputs)
+        })?;
+        let outcome = wait(workers, &alarm);
+        if serves {
+            show_internal_error(&outcome, &stop);
+        }
+        drop(state); // its lock is held until here
+        outcome
+    }
+
+    fn worker_setup(&self, alarm: &Arc<Alarm>) -> WorkerSetup {
+        let RunContext { config, clock, run_start, sink_names, waker, stop, .. } = &self.context;
+        let bounded = config.settings.bounded;
+        let opened_at = bounded.then(|| (*run_start).max(clock.wall()));
+        let settings = Settings { instant: bounded.then_some(*run_start), opened_at, ..config.settings.clone() };
+        // Rows of another process go to process 0, which alone knows whether anyone looks.
+        let everywhere = config.http.is_some() && !self.context.leads();
+        let fixed = everywhere.then(|| Arc::new(|| http::EVERY_NS) as PreviewInterval);
+        WorkerSetup {
+            settings,
+            preview: self.preview.clone().or(fixed),
+            takes: self.takes.clone(),
+            sink_names: sink_names.clone(),
+            source: Arc::clone(&self.source),
+            fields: config.fields.clone(),
+            decoder: config.decoder.clone(),
+            bad_is_fatal: config.bad_is_fatal,
+            state: self.state_access(),
+            read_before: self.read_before,
+            clock: *clock,
+            waker: Arc::clone(waker),
+            stop: Arc::clone(stop),
+            alarm: Arc::clone(alarm),
+        }
+    }
+
+    fn state_access(&self) -> Option<StateAccess> {
+        let place = self.context.config.state.clone()?;
+        Some(match &self.state {
+            Some(owned) => StateAccess {
+                store: Arc::clone(&owned.store.store),
+                place,
+                head: Some(Arc::new(owned.head.clone())),
+                health: Some(Arc::clone(&owned.store.health)),
+            },
+            None => {
+                let store = store::store(&place, self.context.store_timeout());
+                StateAccess { store, place, head: None, health: None }
+            }
+        })
+    }
+}
+
+/// The first caller takes them.
+fn take(outputs: &Mutex<Option<OpenOutputs>>) -> Option<OpenOutputs> {
+    outputs.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// Of what all processes of a run must have in common.
+fn fingerprint(config: &Config, sinks: &[String]) -> u64 {
+    let Config { semantics, emit, settings, start, as_of, .. } = config;
+    let state = config.state.as_ref().map(ToString::to_string);
+    let all = (env!("CARGO_PKG_VERSION"), semantics, sinks, emit, state, settings, start, as_of);
+    xxhash_rust::xxh3::xxh3_64(format!("{all:?}").as_bytes())
+}
+
+/// Waits for all workers of this process. The first trouble of any is the outcome.
+fn wait(workers: WorkerGuards<Result<(), Halt>>, alarm: &Alarm) -> Result<(), Halt> {
+    let mut outcome = Ok(());
+    for worker in workers.join() {
+        let worker = worker.map_err(|why| Halt::new(HaltKind::Internal, format!("a worker ended badly: {why}")));
+        outcome = outcome.and(worker.flatten());
+    }
+    alarm.raised().map_or(outcome, Err)
+}
+
+/// Keeps the process for a while after a broken invariant, so that page and metrics are seen to show it.
+fn show_internal_error(outcome: &Result<(), Halt>, stop: &AtomicBool) {
+    let Err(Halt { kind: HaltKind::Internal, why }) = outcome else { return };
+    say(&format!("has come to a halt: {why}; page and metrics show it for {} s more", SHOW_ERROR_FOR.as_secs()));
+    let until = Instant::now() + SHOW_ERROR_FOR;
+    while Instant::now() < until && !stop.load(Ordering::Acquire) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

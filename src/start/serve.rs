@@ -1,0 +1,105 @@
+//! The page and the API of a run: what they show of the sinks, the source and the state.
+
+use super::context::RunContext;
+use super::outputs::OpenOutputs;
+use crate::config::Metrics;
+use crate::console::{partial, say};
+use crate::http;
+use crate::sinks::{self, Emit, SqliteHistory};
+use crate::text::CsvText;
+use crate::threads::Health;
+use crate::uri::redacted;
+use minutely_dataflows::checkpoint::Manifest;
+use minutely_dataflows::edge::{Halt, LogSource};
+use minutely_dataflows::row::Row;
+use std::sync::Arc;
+
+/// Nanoseconds from one reading of rows for the page to the next.
+pub(super) type PreviewInterval = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// Serves at the bound port; none where no port was free. Worker 0 shows its status to the server from then on.
+///
+/// # Errors
+/// 70: the system has no threads for it.
+pub(super) fn serve(
+    context: &RunContext,
+    listening: Option<http::BoundSocket>,
+    outputs: &mut OpenOutputs,
+    source: &Arc<dyn LogSource>,
+    head: Option<&Manifest>,
+) -> Result<Option<PreviewInterval>, Halt> {
+    let Some(listening) = listening else {
+        say("no page and no API: ports 8080 to 8099 are taken; name another with --http");
+        return Ok(None);
+    };
+    let healths = outputs.sinks.iter().map(|sink| Arc::clone(&sink.health)).collect();
+    let about = about(context, healths, source, head);
+    say(&format!("live at {}", listening.shown()));
+    let started = http::start(listening, about)?;
+    outputs.watcher = Some(started.watcher());
+    Ok(Some(Arc::new(started.every())))
+}
+
+fn about(
+    context: &RunContext,
+    healths: Vec<Arc<Health>>,
+    source: &Arc<dyn LogSource>,
+    head: Option<&Manifest>,
+) -> http::RunInfo {
+    let RunContext { config, clock, open_files, sink_names, .. } = context;
+    let source = Arc::clone(source);
+    let source_now = move || http::SourceReport {
+        trouble: source.trouble(),
+        concerns: source.concerns(),
+        waiting: source.waiting(),
+    };
+    let history = sinks::stored(&config.sinks, config.settings.rule.windowing);
+    http::RunInfo {
+        job: context.job(),
+        source: redacted(&config.source),
+        source_now: Box::new(source_now),
+        sinks_uri: config.sinks.iter().map(|uri| redacted(uri)).collect(),
+        sinks: sink_names.clone(),
+        sinks_now: Box::new(move || healths.iter().map(|health| sink_now(health)).collect()),
+        workers: config.cluster.workers * config.cluster.addresses.len().max(1),
+        settings: config.settings.clone(),
+        unit: config.fields.unit,
+        market: config.metrics == Metrics::Market,
+        partial,
+        emit: match config.emit {
+            Emit::Changes => "changes",
+            Emit::Final => "final",
+        },
+        state: config.state.as_ref().map(ToString::to_string),
+        since: head.and_then(Manifest::retired_before),
+        history: history.map(|stored| Arc::new(StoredRows(stored)) as Arc<_>),
+        csv: csv_text,
+        clock: *clock,
+        open_files: *open_files,
+    }
+}
+
+fn sink_now(health: &Health) -> http::SinkReport {
+    http::SinkReport { trouble: health.trouble(), remark: health.remark(), unwritable: health.unwritable() }
+}
+
+/// See [`http::RunInfo::csv`].
+fn csv_text(about: &http::RunInfo, rows: Option<&[Row]>) -> Vec<u8> {
+    let mut text = CsvText::new(about.market, about.settings.rule.windowing);
+    let mut out = Vec::new();
+    match rows {
+        None => out.extend_from_slice(text.header().as_bytes()),
+        Some(rows) => text.rows(rows, &mut out),
+    }
+    out
+}
+
+/// Rows that the first `sqlite:` sink has stored.
+struct StoredRows(SqliteHistory);
+
+impl http::History for StoredRows {
+    fn page(&self, wanted: &http::RowQuery, limit: usize) -> Result<Vec<Row>, String> {
+        let http::RowQuery { from, to, symbols, after } = wanted;
+        self.0.page(*from..*to, symbols.as_deref(), after.as_ref(), limit)
+    }
+}
