@@ -62,3 +62,10 @@ fn fixtures_are_checked_out_byte_for_byte() {
     assert_eq!(attribute("text", manifest), "unset");
     assert_eq!(attribute("text", "docs/images/page-1280-dark.png"), "unset");
 }
+
+/// `cargo package` takes files of the crate's own folder alone.
+#[test]
+fn both_crates_carry_the_licence() {
+    let licence = std::fs::read_to_string(root().join("LICENSE")).unwrap();
+    assert_eq!(std::fs::read_to_string(root().join("dataflows/LICENSE")).unwrap(), licence);
+}
