@@ -4,6 +4,8 @@
 //! A process calls those before it in the list and is called by those after it. Connections are judged side by side, each
 //! within a short time, and none that does not prove the secret of the data folder has any effect or learns anything.
 
+#[cfg(test)]
+mod fuzz;
 mod handshake;
 mod secret;
 

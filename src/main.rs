@@ -7,6 +7,9 @@ mod config;
 mod descriptors;
 mod duration;
 mod environment;
+#[cfg(test)]
+#[path = "../dataflows/tests/fuzz/random.rs"]
+mod fuzz;
 mod http;
 mod inspect;
 mod live;

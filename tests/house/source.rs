@@ -52,6 +52,13 @@ impl Tree {
         for (folder, name) in CRATES {
             read_folder(root, folder, &[name.to_owned()], &mut sources);
         }
+        let of_tests: BTreeSet<String> = sources.iter().flat_map(Source::test_files).collect();
+        sources.retain(|source| !of_tests.contains(&source.path));
+        for source in &mut sources {
+            source.text = without_tests(&source.text);
+            source.tokens = tokens(&source.text);
+            source.imports = imports(&source.tokens);
+        }
         let by_module = sources.iter().enumerate().map(|(at, source)| (source.module.clone(), at)).collect();
         Tree { sources, by_module }
     }
@@ -113,6 +120,16 @@ impl Tree {
 }
 
 impl Source {
+    /// Files that are there for tests alone: `#[cfg(test)] mod NAME;`.
+    fn test_files(&self) -> Vec<String> {
+        let lines: Vec<&str> = self.text.lines().map(str::trim).collect();
+        let modules = lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]").map(|pair| pair[1]);
+        let names = modules.filter_map(|line| line.strip_suffix(';')?.rsplit_once("mod ").map(|(_, name)| name));
+        let folder = ["/mod.rs", "/main.rs", "/lib.rs", ".rs"].iter().find_map(|end| self.path.strip_suffix(end));
+        let folder = folder.expect("it is a file of Rust");
+        names.flat_map(|name| [format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")]).collect()
+    }
+
     /// All paths that this file names, with the names that it imported written out: `std::fs::read`.
     pub(crate) fn outside(&self) -> BTreeSet<String> {
         let written_out = |path: Vec<String>| match self.imports.iter().find(|import| import.name == path[0]) {
@@ -140,9 +157,8 @@ fn read_folder(root: &Path, folder: &str, module: &[String], sources: &mut Vec<S
             read_folder(root, &path, &below(&name), sources);
         } else if let Some(stem) = name.strip_suffix(".rs") {
             let module = if ["main", "lib", "mod"].contains(&stem) { module.to_vec() } else { below(stem) };
-            let text = without_tests(&std::fs::read_to_string(root.join(&path)).unwrap());
-            let tokens = tokens(&text);
-            sources.push(Source { path, module, imports: imports(&tokens), text, tokens });
+            let text = std::fs::read_to_string(root.join(&path)).unwrap();
+            sources.push(Source { path, module, text, tokens: Vec::new(), imports: Vec::new() });
         }
     }
 }
