@@ -4,6 +4,8 @@
 //! A process connects to those before it in the list and accepts those after it. Handshakes run side by side, each with a short
 //! deadline; a peer that does not prove that it knows the secret of the data folder has no effect and learns nothing.
 
+#[cfg(test)]
+mod fuzz;
 mod handshake;
 mod secret;
 

@@ -8,6 +8,9 @@ mod console;
 mod descriptors;
 mod duration;
 mod fmt;
+#[cfg(test)]
+#[path = "../dataflows/tests/fuzz/random.rs"]
+mod fuzz;
 mod http;
 mod inspect;
 mod job_folder;

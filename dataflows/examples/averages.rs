@@ -9,6 +9,7 @@
 //! partition is behind, changes nothing of that: a record is judged against its own partition alone.
 
 #![allow(clippy::print_stdout, reason = "it is what an example is for")]
+#![allow(clippy::disallowed_types, reason = "stands at the edge: the core is given this clock")]
 
 use minutely_dataflows::acc::Avg;
 use minutely_dataflows::decode::{Decoder, FieldNames};

@@ -10,6 +10,8 @@
 mod api;
 mod assets;
 mod connections;
+#[cfg(test)]
+mod fuzz;
 mod guard;
 pub(crate) mod health_client;
 mod hub;

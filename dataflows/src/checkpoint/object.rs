@@ -192,7 +192,10 @@ impl<'a> Object<'a> {
             if begins != from || Some(number) <= before || entries == 0 {
                 return Err(Damage::new("has sections that do not follow one another"));
             }
-            (from, before) = (begins + bytes, Some(number));
+            let Some(end) = begins.checked_add(bytes) else {
+                return Err(Damage::new("has a broken section"));
+            };
+            (from, before) = (end, Some(number));
             let first = found.len();
             let mut wrong = None;
             self.read(

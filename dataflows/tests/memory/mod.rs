@@ -1,6 +1,7 @@
 //! A run of the whole dataflow on real timely workers, over logs in memory and sinks in memory.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![expect(clippy::disallowed_types, reason = "stands at the edge: the core is given this clock")]
 
 use crate::hostile::{Owned, Partition};
 use minutely_dataflows::Job;

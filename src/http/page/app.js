@@ -351,7 +351,7 @@ const keys = {
   3: () => range.pick(1440),
 };
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.matches("input[type=search]") || find("keys").open;
+  const typing = /** @type {Element} */ (event.target).matches("input[type=search]") || find("keys").open;
   if (typing || event.ctrlKey || event.metaKey || event.altKey || !Object.hasOwn(keys, event.key)) return;
   event.preventDefault();
   keys[event.key]();

@@ -2,6 +2,7 @@
 // record holds, it is shown and never read as markup. What has not changed is not touched, so that nothing is laid out
 // for it.
 
+/** @type {(id: string) => any} */
 export const find = (id) => document.getElementById(id);
 
 /** Sets the text of `element`. */

@@ -7,6 +7,7 @@ const MIN = 60_000, HOUR = 60 * MIN, DAY = 24 * HOUR;
 /** `value` with exactly `digits` fractional digits and grouped thousands. */
 export function fixed(value, digits) {
   if (!formats.has(digits)) {
+    /** @type {Intl.NumberFormatOptions} */
     const options = { minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: "negative" }; // no −0
     formats.set(digits, new Intl.NumberFormat("en", options));
   }
@@ -31,7 +32,7 @@ export function whole(value) {
 export function compact(value, from = 1e4, wholes = 100) {
   if (value === null || value === undefined || !Number.isFinite(value)) return NONE;
   const size = Math.abs(value);
-  for (const [unit, name] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
+  for (const [unit, name] of /** @type {[number, string][]} */ ([[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]])) {
     if (size >= unit && size >= from) return `${fixed(value / unit, size >= unit * wholes ? 0 : 1)} ${name}`;
   }
   return fixed(value, size >= 100 || Number.isInteger(value) ? 0 : 1);
@@ -78,7 +79,9 @@ export function duration(ms) {
   if (ms < 0) return `−${duration(-ms)}`;
   if (ms < 1000) return ms < 100 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
   if (ms < MIN) return ms < 9950 && ms % 1000 !== 0 ? `${(ms / 1000).toFixed(1)} s` : `${Math.floor(ms / 1000)} s`;
+  /** @type {[number, string, number, string]} */
   const small = ms < HOUR ? [MIN, "min", 1000, "s"] : [HOUR, "h", MIN, "min"];
+  /** @type {[number, string, number, string]} */
   const [unit, name, part, partName] = ms < DAY ? small : [DAY, "d", HOUR, "h"];
   const rest = Math.floor(ms % unit / part);
   return `${Math.floor(ms / unit)} ${name}${rest > 0 ? ` ${rest} ${partName}` : ""}`;
@@ -105,7 +108,7 @@ export const several = (n, noun) => `${whole(n)} ${noun}${n === 1 ? "" : "s"}`;
 /** A size in bytes: 812 B, 1.2 kB, 34 MB. */
 export function bytes(n) {
   if (n === null || n === undefined) return NONE;
-  for (const [unit, name] of [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"]]) {
+  for (const [unit, name] of /** @type {[number, string][]} */ ([[1e9, "GB"], [1e6, "MB"], [1e3, "kB"]])) {
     if (n >= unit) return `${fixed(n / unit, n >= unit * 100 ? 0 : 1)} ${name}`;
   }
   return `${n} B`;

@@ -21,7 +21,15 @@ export class SymbolList {
    * history come into view, `on.recent(entry)` gives the rows of a sparkline.
    */
   constructor(root, search, on) {
-    Object.assign(this, { root, search, on, spacer: root.firstElementChild, items: [], active: 0, rows: [], chosen: [] });
+    this.root = root;
+    this.search = search;
+    this.on = on;
+    this.spacer = root.firstElementChild;
+    this.items = [];
+    this.order = undefined;
+    this.active = 0;
+    this.rows = [];
+    this.chosen = [];
     root.addEventListener("scroll", () => this.draw());
     root.addEventListener("keydown", (event) => this.key(event));
     root.addEventListener("click", (event) => {

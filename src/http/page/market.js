@@ -44,6 +44,7 @@ const hasHistory = ({ history }) => history === "spark" || history === "all";
 export class Market {
   constructor() {
     this.run = null;
+    this.loaded = false; // the first answer of all symbols is there
     this.status = null;
     this.skew = 0; // the server's clock less ours, ms
     this.marks = { w: null, partial_before: null, line: null };

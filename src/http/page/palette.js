@@ -19,6 +19,7 @@ export function readPalette() {
     probe.style.color = `var(--${name})`;
     return getComputedStyle(probe).color;
   };
+  /** @type {any} */
   const palette = Object.fromEntries(Object.entries(NAMES).map(([key, name]) => [key, color(name)]));
   palette.lines = Array.from({ length: MOST_LINES }, (_, i) => color(`line-${i}`));
   palette.font = `12px ${getComputedStyle(probe).fontFamily}`;

@@ -14,7 +14,10 @@ export class Stage {
    * it.
    */
   constructor(market, view, remove) {
-    Object.assign(this, { market, view, remove, chart: new Chart(find("chart")) });
+    this.market = market;
+    this.view = view;
+    this.remove = remove;
+    this.chart = new Chart(find("chart"));
   }
 
   /** The first of the chosen symbols; undefined before there is one. */

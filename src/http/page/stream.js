@@ -19,7 +19,13 @@ export class Stream {
    * the next try, the refusal)`: it rests until the page is seen again.
    */
   constructor(path, on) {
-    Object.assign(this, { path, on, lastId: null, wait: FIRST_MS, wake: null, abort: null, resting: false });
+    this.path = path;
+    this.on = on;
+    this.lastId = null;
+    this.wait = FIRST_MS;
+    this.wake = null;
+    this.abort = null;
+    this.resting = false;
     window.addEventListener("online", () => this.now());
     document.addEventListener("visibilitychange", () => this.seen());
     this.seen();

@@ -1,0 +1,78 @@
+//! What must hold of any bytes. libFuzzer looks for bytes that lead to new code (`dataflows/fuzz/`, a minute each in `./test
+//! long`); in `./test` random changes of good ones are tried.
+
+#![allow(dead_code, reason = "each target uses its part")]
+
+use minutely_dataflows::acc::{Accumulate, Avg, Market};
+use minutely_dataflows::checkpoint::{Manifest, Object, decode_letters, encode_letters, hash, merge};
+use minutely_dataflows::decode::{Decoder, Fields, TimeDecoder, TimeUnit};
+use minutely_dataflows::record::Record;
+use std::cell::RefCell;
+
+const MAGIC: &[u8] = b"minutely-1\n";
+
+fn record(payload: &[u8]) -> Record<'_> {
+    Record { offset: 0, append_time: None, key: Some(b"A"), payload: Some(payload), cut_from: None }
+}
+
+/// An event of the plain path is the one that serde_json gives: no record with pointers takes the plain path.
+pub(crate) fn decode(bytes: &[u8]) {
+    let fields = Fields::default();
+    let below = |name: &str| format!("/r/{name}");
+    let pointers = Fields {
+        symbol: below(&fields.symbol),
+        value: below(&fields.value),
+        time: below(&fields.time),
+        unit: fields.unit,
+        weight: fields.weight.as_deref().map(below),
+    };
+    let decoder = Decoder::new(&fields).expect("they are the default");
+    let found = decoder.decode(&record(bytes));
+    let time = TimeDecoder::new(&fields.time, TimeUnit::Milliseconds).expect("it is the default").time(&record(bytes));
+    if let Ok(event) = found {
+        let inside = [b"{\"r\":", bytes, b"}"].concat();
+        let other = Decoder::new(&pointers).expect("they are pointers");
+        assert_eq!(other.decode(&record(&inside)).as_ref(), Ok(&event), "the plain path gives another event");
+        assert_eq!(time, Some(event.time), "the time alone is another one");
+    }
+}
+
+/// What is read is written again as it was read. The bytes may lack the line with the hash.
+pub(crate) fn manifest(bytes: &[u8]) {
+    let lines = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let last = lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let body = if lines.len() - last == 32 { &bytes[..last] } else { bytes };
+    for bytes in [bytes, &[body, hash(body).as_bytes(), b"\n"].concat()] {
+        let Ok(manifest) = Manifest::decode(bytes) else { continue };
+        let again = manifest.encode();
+        assert_eq!(Manifest::decode(&again).as_ref(), Ok(&manifest));
+    }
+}
+
+/// An object that is proven whole is read, and merges into one that is whole and holds the same.
+pub(crate) fn object(bytes: &[u8]) {
+    let bytes = if bytes.starts_with(MAGIC) { bytes.to_vec() } else { [MAGIC, bytes].concat() };
+    whole::<Avg>(&bytes);
+    whole::<Market>(&bytes);
+}
+
+fn whole<A: Accumulate>(bytes: &[u8]) {
+    let Ok(object) = Object::open(bytes) else { return };
+    let read = RefCell::new(Vec::new());
+    let outcome = object.read(|_| true, |(window, symbol, _)| read.borrow_mut().push((window, symbol)));
+    let Ok(entries) = object.verify::<A>() else { return };
+    assert_eq!(outcome, Ok(()), "what is whole can be read");
+    let read = read.into_inner();
+    assert_eq!(read, entries.iter().map(|(window, symbol, _)| (*window, *symbol)).collect::<Vec<_>>());
+    assert_eq!(object.entries(), entries.len() as u64);
+    let merged = merge(&[bytes, bytes], None).expect("both are whole");
+    let again = Object::open(&merged).and_then(|object| object.verify::<A>().map(|found| found.len()));
+    assert_eq!(again, Ok(entries.len()), "one entry a window of a series");
+}
+
+/// What is read is written again as it was read.
+pub(crate) fn dead_letters(bytes: &[u8]) {
+    let bytes = if bytes.starts_with(MAGIC) { bytes.to_vec() } else { [MAGIC, bytes].concat() };
+    let Ok(letters) = decode_letters(&bytes) else { return };
+    assert_eq!(decode_letters(&encode_letters(&letters)).as_ref(), Ok(&letters));
+}

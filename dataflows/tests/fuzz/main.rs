@@ -1,0 +1,42 @@
+//! Any bytes in place of a record, a manifest, an object and dead letters.
+
+#![allow(clippy::unwrap_used, reason = "tests panic")]
+
+mod checks;
+mod random;
+
+use random::any_bytes;
+use std::path::Path;
+
+/// The files of a folder, from the root of the repository.
+#[expect(clippy::disallowed_methods, reason = "seeds stand in files, and the core does not read them")]
+fn files(folder: &str) -> Vec<Vec<u8>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
+    let files = std::fs::read_dir(&path).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+    let files: Vec<Vec<u8>> = files.collect();
+    assert!(!files.is_empty(), "{}", path.display());
+    files
+}
+
+#[test]
+fn any_record() {
+    any_bytes(&files("dataflows/fuzz/seeds/decode"), checks::decode);
+}
+
+#[test]
+fn any_manifest() {
+    any_bytes(&files("tests/fixtures/state-1/data/job/state/manifest"), checks::manifest);
+}
+
+#[test]
+fn any_object() {
+    let mut seeds = files("tests/fixtures/state-1/data/job/state/object");
+    // One section of 2^64 - 1 bytes: its end is not a number.
+    seeds.push(b"minutely-1\n\x01\x00\x0b\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x01\x0e\x00\x00\x00".to_vec());
+    any_bytes(&seeds, checks::object);
+}
+
+#[test]
+fn any_dead_letters() {
+    any_bytes(&files("tests/fixtures/state-1/data/job/state/object"), checks::dead_letters);
+}
