@@ -122,10 +122,14 @@ fn partitions(out: &mut MetricsText, latest: &LatestStatus, monotonic: Monotonic
             out.sample("", &[("partition", &name)], seconds(mark.0));
         }
     }
-    out.metric("minutely_partition_silence_seconds", "gauge", "Since the partition's last valid record.");
+    out.metric("minutely_partition_silence_seconds", "gauge", "Time since the partition's last valid record.");
     let since = (monotonic.0 - latest.at.0).max(0);
     known().for_each(|(name, state)| out.sample("", &[("partition", &name)], seconds(state.silence + since)));
-    out.metric("minutely_partition_paused_bool", "gauge", "1 while it is not read, being too far ahead of the others.");
+    out.metric(
+        "minutely_partition_paused_bool",
+        "gauge",
+        "1 while the partition is not read, because it is too far ahead of the others.",
+    );
     known().for_each(|(name, state)| out.sample("", &[("partition", &name)], u8::from(state.paused)));
 }
 
@@ -161,7 +165,7 @@ fn checkpoint(out: &mut MetricsText, view: &View, latest: &LatestStatus, (starte
     out.one("minutely_commits_total", "counter", "Commits in this chain of checkpoints.", latest.status.seq);
     let Some(saved) = latest.status.saved else { return };
     let at = view.saved_at.map_or(started, |(_, at)| at);
-    let help = "Since the newest checkpoint.";
+    let help = "Time since the newest checkpoint.";
     out.one("minutely_checkpoint_age_seconds", "gauge", help, seconds((wall.0 - at.0).max(0)));
     let help = "Bytes of all objects of the newest checkpoint.";
     out.one("minutely_checkpoint_size_bytes", "gauge", help, saved.bytes);
