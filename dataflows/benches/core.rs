@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark")]
 
 use divan::{Bencher, black_box};
-use minutely_dataflows::acc::{Accumulate, Market, Position};
-use minutely_dataflows::checkpoint::{Draft, Object};
+use minutely_dataflows::acc::{Accumulate, LogPosition, Market};
+use minutely_dataflows::checkpoint::{Object, ObjectBuilder};
 use minutely_dataflows::decimal::{Decimal, SCALE, nearest};
-use minutely_dataflows::decode::{Decoder, Event, Fields};
+use minutely_dataflows::decode::{DecodedEvent, Decoder, FieldNames};
 use minutely_dataflows::record::Record;
 use minutely_dataflows::time::{EventTime, WindowStart};
 use minutely_dataflows::wide::U256;
@@ -21,7 +21,7 @@ fn main() {
 fn decode(bencher: Bencher<'_, '_>, kind: &str) {
     let symbol = if kind == "plain" { "MSFT" } else { "MSFT\\u0041" };
     let payload = format!(r#"{{"symbol":"{symbol}","price":412.37,"ts":1767600000123,"volume":100}}"#);
-    let decoder = Decoder::new(&Fields::default()).unwrap();
+    let decoder = Decoder::new(&FieldNames::default()).unwrap();
     let record = Record { offset: 1, append_time: None, key: None, payload: Some(payload.as_bytes()), cut_from: None };
     assert!(decoder.decode(&record).is_ok());
     bencher.counter(payload.len()).bench(|| decoder.decode(black_box(&record)).is_ok());
@@ -44,10 +44,14 @@ fn division(bencher: Bencher<'_, '_>) {
 #[divan::bench(args = [100, 10_000])]
 fn encode_object(bencher: Bencher<'_, '_>, windows: u32) {
     let decimal = |text: &str| Decimal::parse(text.as_bytes()).unwrap();
-    let event =
-        Event { symbol: "S".into(), value: decimal("412.37"), time: EventTime(60), weight: Some(decimal("100")) };
-    let acc = Market::of(&event, Position { identity: 1, offset: 1 });
-    let mut draft = Draft::default();
+    let event = DecodedEvent {
+        symbol: "S".into(),
+        value: decimal("412.37"),
+        time: EventTime(60),
+        weight: Some(decimal("100")),
+    };
+    let acc = Market::of(&event, LogPosition { identity: 1, offset: 1 });
+    let mut draft = ObjectBuilder::default();
     (0..windows).for_each(|n| draft.push(WindowStart(i64::from(n / 50) * 60_000_000_000), &format!("S{n}"), &acc));
     assert!(Object::open(&draft.encode()).is_ok());
     bencher.counter(windows).bench(|| draft.encode());

@@ -4,8 +4,8 @@
 #![allow(dead_code, reason = "each target uses its part")]
 
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
-use minutely_dataflows::checkpoint::{Manifest, Object, decode_letters, encode_letters, hash, merge};
-use minutely_dataflows::decode::{Decoder, Fields, TimeDecoder, TimeUnit};
+use minutely_dataflows::checkpoint::{Manifest, Object, decode_dead_letters, encode_dead_letters, hash, merge};
+use minutely_dataflows::decode::{Decoder, FieldNames, TimeDecoder, TimeUnit};
 use minutely_dataflows::record::Record;
 use std::cell::RefCell;
 
@@ -17,9 +17,9 @@ fn record(payload: &[u8]) -> Record<'_> {
 
 /// An event of the plain path is the one that serde_json gives: no record with pointers takes the plain path.
 pub(crate) fn decode(bytes: &[u8]) {
-    let fields = Fields::default();
+    let fields = FieldNames::default();
     let below = |name: &str| format!("/r/{name}");
-    let pointers = Fields {
+    let pointers = FieldNames {
         symbol: below(&fields.symbol),
         value: below(&fields.value),
         time: below(&fields.time),
@@ -73,6 +73,6 @@ fn whole<A: Accumulate>(bytes: &[u8]) {
 /// What is read is written again as it was read.
 pub(crate) fn dead_letters(bytes: &[u8]) {
     let bytes = if bytes.starts_with(MAGIC) { bytes.to_vec() } else { [MAGIC, bytes].concat() };
-    let Ok(letters) = decode_letters(&bytes) else { return };
-    assert_eq!(decode_letters(&encode_letters(&letters)).as_ref(), Ok(&letters));
+    let Ok(letters) = decode_dead_letters(&bytes) else { return };
+    assert_eq!(decode_dead_letters(&encode_dead_letters(&letters)).as_ref(), Ok(&letters));
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// A file that cannot be opened or written, and why.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} {}: {problem}", path.display())]
-pub(in crate::sinks) struct FileError {
+pub(in crate::sinks) struct AppendError {
     what: FileUse,
     path: PathBuf,
     problem: FileProblem,
@@ -73,9 +73,9 @@ fn length(len: Option<u64>) -> String {
     len.map_or_else(|| "is not there".to_owned(), |len| format!("has {len} bytes"))
 }
 
-impl FileError {
+impl AppendError {
     pub(super) fn new(what: FileUse, path: &Path, problem: FileProblem) -> Self {
-        FileError { what, path: path.to_owned(), problem }
+        AppendError { what, path: path.to_owned(), problem }
     }
 
     /// The file has fewer bytes than the state knows.
@@ -93,7 +93,7 @@ impl FileError {
                 path.display()
             ),
         };
-        FileError::new(what, path, FileProblem::Shorter { len, had, way_out })
+        AppendError::new(what, path, FileProblem::Shorter { len, had, way_out })
     }
 
     /// Which exit code it is.
@@ -115,8 +115,8 @@ fn is_full(e: &io::Error) -> bool {
     matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-impl From<FileError> for Halt {
-    fn from(e: FileError) -> Self {
+impl From<AppendError> for Halt {
+    fn from(e: AppendError) -> Self {
         Halt::new(e.kind(), e.to_string())
     }
 }

@@ -11,7 +11,7 @@ mod error;
 mod file;
 mod open;
 
-pub(super) use error::{FileError, FileUse};
+pub(super) use error::{AppendError, FileUse};
 pub(super) use file::AppendFile;
 pub(super) use open::{FileClaim, create, folder_of, growing, look, look_writable, sync_folder_of};
 

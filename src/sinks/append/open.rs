@@ -1,6 +1,6 @@
 //! Opens a file that only grows, for one run alone; and checks before whether that would succeed.
 
-use super::error::{FileError, FileProblem, FileUse};
+use super::error::{AppendError, FileProblem, FileUse};
 use super::file::AppendFile;
 use crate::sinks::file_id::FileId;
 use rustix::fs::OFlags;
@@ -53,8 +53,8 @@ fn probe(folder: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// 64, with what to do.
-pub(in crate::sinks) fn look_writable(what: FileUse, path: &Path, ours: &Path) -> Result<bool, FileError> {
-    let problem = |problem: FileProblem| FileError::new(what, path, problem);
+pub(in crate::sinks) fn look_writable(what: FileUse, path: &Path, ours: &Path) -> Result<bool, AppendError> {
+    let problem = |problem: FileProblem| AppendError::new(what, path, problem);
     match std::fs::symlink_metadata(path) {
         Ok(meta) if meta.is_symlink() => return Err(problem(FileProblem::SymbolicLink)),
         Ok(meta) if !meta.is_file() => return Err(problem(FileProblem::NotRegular)),
@@ -84,17 +84,17 @@ pub(in crate::sinks) fn look_writable(what: FileUse, path: &Path, ours: &Path) -
 ///
 /// # Errors
 /// 64, or 65 for a file that is shorter than it was, with what to do.
-pub(in crate::sinks) fn look(what: FileUse, path: &Path, ours: &Path, keep: Option<u64>) -> Result<(), FileError> {
+pub(in crate::sinks) fn look(what: FileUse, path: &Path, ours: &Path, keep: Option<u64>) -> Result<(), AppendError> {
     let len = if look_writable(what, path, ours)? { std::fs::metadata(path).map_or(0, |meta| meta.len()) } else { 0 };
     refuse_content(what, path, len, keep)
 }
 
-fn refuse_content(what: FileUse, path: &Path, len: u64, keep: Option<u64>) -> Result<(), FileError> {
+fn refuse_content(what: FileUse, path: &Path, len: u64, keep: Option<u64>) -> Result<(), AppendError> {
     if let Some(had) = keep.filter(|had| *had > len) {
         let is_missing = FileId::at(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
-        return Err(FileError::shorter(what, path, (!is_missing).then_some(len), had));
+        return Err(AppendError::shorter(what, path, (!is_missing).then_some(len), had));
     }
-    if len == 0 || keep.is_some() { Ok(()) } else { Err(FileError::new(what, path, FileProblem::Foreign { len })) }
+    if len == 0 || keep.is_some() { Ok(()) } else { Err(AppendError::new(what, path, FileProblem::Foreign { len })) }
 }
 
 /// How much of a file belongs to the state, and what happens if another run has it open.
@@ -132,9 +132,9 @@ fn displace(file: &mut File, path: &Path, keep: u64, private: bool) -> io::Resul
 ///
 /// # Errors
 /// 64, or 65 for a file that is shorter than it was, with what to do; 69 when the disk is full.
-pub(in crate::sinks) fn create(what: FileUse, path: &Path, claim: FileClaim) -> Result<File, FileError> {
+pub(in crate::sinks) fn create(what: FileUse, path: &Path, claim: FileClaim) -> Result<File, AppendError> {
     let keep = claim.keep;
-    let problem = |problem: FileProblem| FileError::new(what, path, problem);
+    let problem = |problem: FileProblem| AppendError::new(what, path, problem);
     let opened = growing(claim.private).create(true).open(path);
     let mut file = opened.map_err(|e| problem(FileProblem::Unopenable(e)))?;
     match file.try_lock() {

@@ -1,6 +1,6 @@
 //! Why a CSV file, or a series of files, cannot be opened.
 
-use crate::sinks::append::FileError;
+use crate::sinks::append::AppendError;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 pub(in crate::sinks) enum CsvError {
     /// One file.
     #[error(transparent)]
-    File(#[from] FileError),
+    File(#[from] AppendError),
     #[error("csv {}: {problem}", path.display())]
     Series { path: PathBuf, problem: SeriesProblem },
 }

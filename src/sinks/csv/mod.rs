@@ -10,7 +10,7 @@ mod rotate;
 pub(super) use rotate::{RotationRule, SeriesPosition};
 
 use crate::clock::SystemClock;
-use crate::sinks::append::{self, AppendFile, Appender, FileClaim, FileError, FileUse};
+use crate::sinks::append::{self, AppendError, AppendFile, Appender, FileClaim, FileUse};
 use crate::sinks::options::{RowWriter, SinkOptions};
 use crate::sinks::provisional::ProvisionalFile;
 use crate::text::CsvText;
@@ -50,7 +50,7 @@ struct Rotation<P> {
     clock: SystemClock,
     health: Arc<Health>,
     stop: Stop,
-    create: fn(&Path, FileClaim) -> Result<P, FileError>,
+    create: fn(&Path, FileClaim) -> Result<P, AppendError>,
 }
 
 /// Checks that [`open`] would succeed; leaves nothing behind.
@@ -106,7 +106,7 @@ pub(super) fn open(
     Ok(CsvWriter { rotation, _made: made, ..writer })
 }
 
-fn create(path: &Path, claim: FileClaim) -> Result<Box<dyn AppendFile>, FileError> {
+fn create(path: &Path, claim: FileClaim) -> Result<Box<dyn AppendFile>, AppendError> {
     append::create(FileUse::Csv, path, claim).map(|file| Box::new(file) as Box<dyn AppendFile>)
 }
 

@@ -1,7 +1,7 @@
 //! Why a database cannot be opened or written.
 
 use super::layout::FORMAT;
-use crate::sinks::append::FileError;
+use crate::sinks::append::AppendError;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use std::time::Duration;
 pub(in crate::sinks) enum SqliteError {
     /// The file itself.
     #[error(transparent)]
-    File(#[from] FileError),
+    File(#[from] AppendError),
     #[error("sqlite {}: {problem}", path.display())]
     Database { path: PathBuf, problem: DatabaseProblem },
 }
