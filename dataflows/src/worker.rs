@@ -3,7 +3,7 @@
 use crate::acc::Accumulate;
 use crate::edge::Halt;
 use crate::graph::{self, Job, Local};
-use crate::leader::{Ends, Inbox, Leader, LeaderOutputs, receive};
+use crate::leader::{DataflowHandles, Inbox, Leader, LeaderOutputs, receive};
 use crate::status::Status;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -51,7 +51,7 @@ pub fn drive<A: Accumulate>(
     let sealed = graph::build::<A>(worker, &job, &local, restored, |graph| receive(graph, filled, leads));
     let input = graph::decisions(worker, &local);
     let mut leader = match outputs {
-        Some(outputs) => match Leader::new(&job, outputs, Ends { input, inbox, sealed }, worker.peers()) {
+        Some(outputs) => match Leader::new(&job, outputs, DataflowHandles { input, inbox, sealed }, worker.peers()) {
             Ok(leader) => Some(leader),
             Err(halt) => return Err(give_up(worker, alarm, halt)),
         },

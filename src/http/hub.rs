@@ -280,7 +280,7 @@ impl Watcher for Watching {
         self.put(|queue| queue.status = Some(news));
     }
 
-    fn letters(&mut self, letters: &[DeadLetter]) {
+    fn dead_letters(&mut self, letters: &[DeadLetter]) {
         let at = self.0.about.clock.wall();
         let newest = letters.len().saturating_sub(MOST_LETTERS);
         let letters: Vec<_> = letters[newest..].iter().map(|letter| Letter::of(letter, at)).collect();
