@@ -1,4 +1,4 @@
-//! One worker's run, from its first step to its last. Worker 0 has a [`Leader`] beside its dataflows.
+//! One worker's run, from its first step to its last. Worker 0 has a leader beside its dataflows.
 
 use crate::acc::Accumulate;
 use crate::edge::Halt;
