@@ -1,10 +1,8 @@
 //! What a person sees of a run, on stderr: a line a second, and the ledger at the end.
 
 use crate::clock::SystemClock;
-use crate::sinks::Health;
-use crate::store;
-use jiff::Timestamp;
-use minutely_dataflows::decode::Fields;
+use crate::fmt::{duration, utc};
+use minutely_dataflows::decode::FieldNames;
 use minutely_dataflows::edge::LogSource;
 use minutely_dataflows::escape::escaped;
 use minutely_dataflows::explain::{self, Rejected};
@@ -16,95 +14,88 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Prints the lines.
-pub(crate) struct Live {
-    clock: SystemClock,
-    healths: Vec<Arc<Health>>,
-    state: Option<Arc<store::Health>>,
-    source: Arc<dyn LogSource>,
-    letters: PathBuf,
-    windowing: Windowing,
-    /// Where an event's parts are looked for.
-    fields: Fields,
-    at: Option<(Monotonic, i64)>,
-    letters_told: bool,
-    /// That nothing counts, and that event times are of an unlikely unit.
-    rejection_told: bool,
-    suspicion_told: bool,
+/// What a console shows, and of what.
+pub(crate) struct ConsoleOptions {
+    pub(crate) clock: SystemClock,
+    pub(crate) source: Arc<dyn LogSource>,
+    /// What sinks and state are waiting for at present, one paragraph each; empty while all make progress.
+    pub(crate) complaints: Box<dyn Fn() -> Vec<String>>,
+    /// Points that databases have refused for good, since the run began.
+    pub(crate) unwritable: Box<dyn Fn() -> u64>,
+    /// The file of dead letters.
+    pub(crate) dead_letters: PathBuf,
+    pub(crate) windowing: Windowing,
+    /// Where an event's fields are looked for.
+    pub(crate) fields: FieldNames,
 }
 
-impl Live {
-    /// `healths` of all sinks, of the state, and of the source; `letters`: where dead letters go.
-    pub(crate) fn new(
-        clock: SystemClock,
-        healths: Vec<Arc<Health>>,
-        state: Option<Arc<store::Health>>,
-        source: Arc<dyn LogSource>,
-        letters: PathBuf,
-        windowing: Windowing,
-        fields: Fields,
-    ) -> Self {
-        Live {
-            clock,
-            healths,
-            state,
-            source,
-            letters,
-            windowing,
-            fields,
-            at: None,
-            letters_told: false,
-            rejection_told: false,
-            suspicion_told: false,
+/// Prints a line a second, and each remark once.
+pub(crate) struct Console {
+    options: ConsoleOptions,
+    /// When the last line was printed, and how many records had been read.
+    printed: Option<(Monotonic, i64)>,
+    /// Remarks that were printed: where dead letters are, that nothing counts, that event times are of an unlikely unit.
+    announced_letters: bool,
+    announced_rejection: bool,
+    announced_suspicion: bool,
+}
+
+impl Console {
+    /// Nothing is printed yet.
+    pub(crate) fn new(options: ConsoleOptions) -> Self {
+        Console {
+            options,
+            printed: None,
+            announced_letters: false,
+            announced_rejection: false,
+            announced_suspicion: false,
         }
     }
 
-    /// A line, if the last is a second old.
-    pub(crate) fn commit(&mut self, status: &Status) {
-        let now = self.clock.monotonic();
+    /// Prints a line, if the last is a second old.
+    pub(crate) fn show(&mut self, status: &Status) {
+        let now = self.options.clock.monotonic();
         let read = status.ledger.counts.read;
-        let Some((before, read_before)) = self.at else {
-            self.at = Some((now, read));
+        let Some((before, read_before)) = self.printed else {
+            self.printed = Some((now, read));
             return;
         };
         let elapsed = now.0 - before.0;
         if elapsed < SECOND * 9 / 10 {
             return;
         }
-        self.at = Some((now, read));
+        self.printed = Some((now, read));
         let rate = i128::from(read - read_before) * i128::from(SECOND) / i128::from(elapsed);
-        let line = line(status, rate, self.clock.wall());
-        let state = self.state.iter().filter_map(|health| health.complaint());
-        let source = self.source.trouble().map(|why| format!("source: {why}")).into_iter();
-        let source = source.chain(self.source.concerns()).chain(partial(status));
-        let waiting = self.source.waiting().into_iter().filter(|waiting| !waiting.is_trouble);
-        let source = source.chain(waiting.map(|waiting| waiting.told()));
-        let sinks = self.healths.iter().filter_map(|health| health.complaint());
-        let troubles = source.chain(sinks).chain(state);
+        let line = status_line(status, rate, self.options.clock.wall());
+        let source = self.options.source.trouble().map(|why| format!("source: {why}")).into_iter();
+        let source = source.chain(self.options.source.concerns()).chain(partial(status));
+        let waiting = self.options.source.waiting().into_iter().filter(|waiting| !waiting.is_trouble);
+        let source = source.chain(waiting.map(|waiting| waiting.describe()));
+        let troubles = source.chain((self.options.complaints)());
         let troubles = troubles.map(|why| format!(" | {why}"));
         say(&format!("{line}{}", troubles.collect::<String>()));
-        if !self.letters_told && dead(status) > 0 {
-            self.letters_told = true;
-            say(&format!("dead letters, each with its reason: {}", self.letters.display()));
+        if !self.announced_letters && dead_letters(status) > 0 {
+            self.announced_letters = true;
+            say(&format!("dead letters, each with its reason: {}", self.options.dead_letters.display()));
         }
-        if let (false, Some(why)) = (self.rejection_told, nothing_counts(status, &self.fields)) {
-            self.rejection_told = true;
+        if let (false, Some(why)) = (self.announced_rejection, nothing_counts(status, &self.options.fields)) {
+            self.announced_rejection = true;
             say(&why);
         }
-        if let (false, Some(why)) = (self.suspicion_told, suspicion(status, &self.fields, false)) {
-            self.suspicion_told = true;
+        if let (false, Some(why)) = (self.announced_suspicion, suspicion(status, &self.options.fields, false)) {
+            self.announced_suspicion = true;
             say(&why);
         }
     }
 
-    /// The end.
+    /// Prints how the run ended.
     pub(crate) fn end(&self, status: &Status) {
         let counts = &status.ledger.counts;
-        let unwritable: u64 = self.healths.iter().map(|health| health.unwritable()).sum();
-        if let Some(why) = nothing_counts(status, &self.fields) {
+        let unwritable = (self.options.unwritable)();
+        if let Some(why) = nothing_counts(status, &self.options.fields) {
             say(&why);
         }
-        if let (false, Some(why)) = (self.suspicion_told, suspicion(status, &self.fields, true)) {
+        if let (false, Some(why)) = (self.announced_suspicion, suspicion(status, &self.options.fields, true)) {
             say(&why);
         }
         say(&format!(
@@ -118,9 +109,9 @@ impl Live {
             counts.counted,
             status.ledger.held,
             status.ledger.retired,
-            mark(status.marks.w)
+            utc(status.marks.w)
         ));
-        if let Some(open) = left_open(status, self.windowing) {
+        if let Some(open) = left_open(status, self.options.windowing) {
             say(&open);
         }
         if !status.grown.is_empty() {
@@ -131,11 +122,11 @@ impl Live {
             ));
         }
         for by in rejected(status).iter().take(MOST_REASONS) {
-            say(&format!("rejected: {by}, first {}; {}", by.example(), by.advice(&self.fields)));
+            say(&format!("rejected: {by}, first {}; {}", by.example(), by.advice(&self.options.fields)));
         }
-        self.source.concerns().into_iter().chain(silent_starts(status)).for_each(|concern| say(&concern));
-        if dead(status) > 0 {
-            say(&format!("{} dead letters: {}", dead(status), self.letters.display()));
+        self.options.source.concerns().into_iter().chain(silent_starts(status)).for_each(|concern| say(&concern));
+        if dead_letters(status) > 0 {
+            say(&format!("{} dead letters: {}", dead_letters(status), self.options.dead_letters.display()));
         }
         if unwritable > 0 {
             say(&format!("{unwritable} points that a database will never take: unwritable.jsonl in the same folder"));
@@ -143,12 +134,12 @@ impl Live {
     }
 }
 
-/// To people, one line whatever names and foreign text are in it. A closed stderr is nobody's trouble.
+/// Prints one line on stderr, whatever names and foreign text are in it. A closed stderr is no error.
 pub(crate) fn say(text: &str) {
-    let _nobody_listens = writeln!(std::io::stderr(), "minutely: {}", escaped(text));
+    let _closed = writeln!(std::io::stderr(), "minutely: {}", escaped(text));
 }
 
-/// Reasons that are named at most.
+/// The most reasons that are named.
 const MOST_REASONS: usize = 3;
 
 fn known(status: &Status) -> impl Iterator<Item = (&PartitionName, &PartitionState)> + Clone {
@@ -159,12 +150,12 @@ fn rejected(status: &Status) -> Vec<Rejected<'_>> {
     explain::rejected(known(status))
 }
 
-fn suspicion(status: &Status, fields: &Fields, ended: bool) -> Option<String> {
+fn suspicion(status: &Status, fields: &FieldNames, ended: bool) -> Option<String> {
     explain::suspicion(fields.unit, known(status).map(|(_, state)| state), ended)
 }
 
-/// Every record was rejected: why, and what to do.
-fn nothing_counts(status: &Status, fields: &Fields) -> Option<String> {
+/// Why every record was rejected, and what to do; `None` where some were not.
+fn nothing_counts(status: &Status, fields: &FieldNames) -> Option<String> {
     let counts = &status.ledger.counts;
     if counts.read == 0 || counts.rejected < counts.read {
         return None;
@@ -177,7 +168,7 @@ fn nothing_counts(status: &Status, fields: &Fields) -> Option<String> {
     Some(format!("NOTHING COUNTS: all {} records that were read were rejected{}", counts.read, why.unwrap_or_default()))
 }
 
-/// The rejected ones of the line, with the most frequent reasons.
+/// How many records were rejected, with the most frequent reasons.
 fn rejected_words(status: &Status) -> String {
     let all = rejected(status);
     if all.is_empty() {
@@ -188,40 +179,41 @@ fn rejected_words(status: &Status) -> String {
     format!("{} rejected ({}{more})", status.ledger.counts.rejected, named.join(", "))
 }
 
-/// What a bounded run leaves for a later one to go on with.
+/// The windows that a bounded run leaves open for a later one.
 fn left_open(status: &Status, windowing: Windowing) -> Option<String> {
     if !status.keeps_open || status.ledger.held == 0 {
         return None;
     }
-    let from = mark(status.marks.w.map(|w| EventTime(windowing.first_not_final(Some(w)).0)));
+    let from = utc(status.marks.w.map(|w| EventTime(windowing.first_not_final(Some(w)).0)));
     let Ledger { held, keys, .. } = status.ledger;
     Some(format!(
-        "left open: {held} records in {keys} windows of symbols, those from {from} on, which later records may change; a later run \
-         goes on with them, and --close makes them final"
+        "left open: {held} records in {keys} windows of symbols, from {from} on, which later records may change; a later run \
+         resumes them, and --close makes them final"
     ))
 }
 
-fn dead(status: &Status) -> i64 {
+fn dead_letters(status: &Status) -> i64 {
     let counts = &status.ledger.counts;
     counts.late + counts.rejected + counts.quarantined
 }
 
-fn line(status: &Status, rate: i128, wall: EventTime) -> String {
+fn status_line(status: &Status, rate: i128, wall: EventTime) -> String {
     let counts = &status.ledger.counts;
     let known = || status.partitions.iter().filter_map(|(_, state)| state.as_ref());
-    let by = slowest(status).map_or(String::new(), |by| format!(" by {by}"));
+    let held_back = slowest(status).map_or(String::new(), |by| format!(", held back by {by}"));
     let lag = status.marks.w.map(|w| match wall.0 - w.0 {
-        ahead @ ..0 => format!(", {} ahead of the clock", span(-ahead)),
-        behind => format!(", {} behind the clock{by}", span(behind)),
+        ahead @ ..0 => format!(", {} ahead of the clock", duration(-ahead)),
+        behind => format!(", {} behind the clock{held_back}", duration(behind)),
     });
     let lag = lag.unwrap_or_default();
     let paused = known().filter(|s| s.paused).count();
     let caught_up = known().filter(|s| s.caught_up).count();
-    let waits = if status.waits_for_sinks { ": --max-keys, waits for sinks to store what is final" } else { "" };
+    let waits =
+        if status.waits_for_sinks { ": --max-keys is reached, waiting for sinks to store final rows" } else { "" };
     format!(
         "{rate} records/s{waits} | W {}{lag} | {} windows of symbols open | partitions: {} known, {caught_up} caught up, {paused} \
          paused | ledger: {} counted = {} held + {} forgotten; {} late, {}, {} quarantined",
-        mark(status.marks.w),
+        utc(status.marks.w),
         status.ledger.keys,
         status.partitions.len(),
         counts.counted,
@@ -233,7 +225,7 @@ fn line(status: &Status, rate: i128, wall: EventTime) -> String {
     )
 }
 
-/// The partition that holds W back, of several; and what to do where it is a day or more behind all others, which wait for it.
+/// The partition that holds W back, of several, with a hint where it is a day or more behind all others and they wait for it.
 fn slowest(status: &Status) -> Option<String> {
     const A_DAY: i64 = 86_400 * SECOND;
     let marks = status.partitions.iter().filter_map(|(found, state)| Some((state.as_ref()?.watermark()?, found)));
@@ -246,13 +238,13 @@ fn slowest(status: &Status) -> Option<String> {
     Some(format!("{}{hint}", found.name))
 }
 
-/// What is to be said of rows that are `partial` because of partitions without a record (R13), while that goes on.
+/// Why rows are `partial` for want of a record in some partitions (R13), while new rows are.
 pub(crate) fn partial(status: &Status) -> Option<String> {
     let over = status.marks.partial_before.bound().is_some_and(|before| status.marks.w >= Some(before));
     silent_starts(status).filter(|_| !over)
 }
 
-/// Which minutes are `partial` because of partitions without a record, and what helps.
+/// Which minutes are `partial` for want of a record in some partitions, and what helps.
 fn silent_starts(status: &Status) -> Option<String> {
     const NAMED: usize = 3;
     if status.ledger.counts.counted == 0 {
@@ -269,36 +261,13 @@ fn silent_starts(status: &Status) -> Option<String> {
         }
     };
     let which = match status.marks.partial_before.bound() {
-        Some(before) => format!("minutes before {} are", mark(Some(before))),
+        Some(before) => format!("minutes before {} are", utc(Some(before))),
         None => "all minutes are".to_owned(),
     };
     Some(format!(
-        "{which} `partial`: {begin} no valid record, so nothing tells what was there before; --complete-from TIME says from \
-         when on the log is complete (a state that began without it stays so: give a new --job NAME)"
+        "{which} `partial`: {begin} no valid record, so what was there before is unknown; --complete-from TIME says from \
+         when on the log is complete (with a new --job NAME where a state began without it)"
     ))
-}
-
-/// RFC 3339, to the second.
-pub(crate) fn mark(time: Option<EventTime>) -> String {
-    let stamp = time.and_then(|time| Timestamp::from_second(time.0.div_euclid(SECOND)).ok());
-    stamp.map_or("unknown yet".into(), |stamp| stamp.to_string())
-}
-
-/// For the names of files.
-pub(crate) fn stamp(now: EventTime) -> String {
-    let stamp = Timestamp::from_nanosecond(i128::from(now.0)).unwrap_or_default();
-    stamp.strftime("%Y%m%dT%H%M%SZ").to_string()
-}
-
-/// A length of time, for people.
-pub(crate) fn span(ns: i64) -> String {
-    let seconds = ns / SECOND;
-    match seconds.abs() {
-        0..120 => format!("{}.{} s", seconds, (ns / (SECOND / 10)).abs() % 10),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} d", seconds / 86_400),
-    }
 }
 
 #[cfg(test)]
@@ -308,8 +277,8 @@ mod tests {
 
     #[test]
     fn a_line_says_why_nothing_is_read() {
-        let line = |waits_for_sinks| line(&Status { waits_for_sinks, ..Status::default() }, 0, EventTime(0));
-        assert!(line(true).starts_with("0 records/s: --max-keys, waits for sinks"), "{}", line(true));
+        let line = |waits_for_sinks| status_line(&Status { waits_for_sinks, ..Status::default() }, 0, EventTime(0));
+        assert!(line(true).starts_with("0 records/s: --max-keys is reached, waiting for sinks"), "{}", line(true));
         assert!(line(false).starts_with("0 records/s | W "), "{}", line(false));
     }
 
@@ -322,7 +291,7 @@ mod tests {
         let status = |seconds: [i64; 2]| {
             let partition = |(number, second): (i32, i64)| {
                 let (start, name) = (NextOffset(0), PartitionName { log: "t".into(), number: Some(number) });
-                let mut partition = Partition::new(Rule::default(), 0, start, false, None, Monotonic(0));
+                let mut partition = Partition::new(Rule::default(), 0, start, false, Monotonic(0));
                 let time = EventTime(second * SECOND);
                 partition.judge(0, time, None, time, Monotonic(0));
                 let found = Discovered { name, start, earliest: start, end: None, log_id: None };
@@ -382,15 +351,5 @@ mod tests {
         assert!(said.starts_with(begins) && said.contains("--complete-from TIME"), "{said}");
         status.marks.w = status.marks.partial_before.bound();
         assert_eq!(partial(&status), None, "what comes now is whole");
-    }
-
-    #[test]
-    fn times_are_for_people() {
-        assert_eq!(mark(Some(EventTime(1_767_600_000_999_999_999))), "2026-01-05T08:00:00Z");
-        assert_eq!(mark(None), "unknown yet");
-        assert_eq!(
-            (span(1_240_000_000), span(300 * SECOND), span(90_000 * SECOND)),
-            ("1.2 s".into(), "5 min".into(), "25 h".into())
-        );
     }
 }

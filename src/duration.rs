@@ -1,20 +1,16 @@
 //! Durations as people write them.
 
-/// `500ms`, `2s`, `30m`, `24h`, `7d` or `0`, in milliseconds.
+use jiff::{SignedDuration, Span, SpanRelativeTo};
+
+/// `500ms`, `90s`, `1h30m`, `1d` (24 hours) or `0`, in milliseconds. Absent for any other text, for less than a millisecond, and
+/// for months and years, which have no one length.
 pub(crate) fn parse_ms(text: &str) -> Option<u64> {
-    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(unit_at);
-    let number: u64 = number.parse().ok()?;
-    let unit_ms = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        "" if number == 0 => 0,
-        _ => return None,
-    };
-    number.checked_mul(unit_ms)
+    if !text.is_empty() && text.bytes().all(|c| c == b'0') {
+        return Some(0);
+    }
+    let duration = text.parse::<Span>().ok()?.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    let ms = i64::try_from(duration.as_millis()).ok()?;
+    u64::try_from(ms).ok().filter(|_| SignedDuration::from_millis(ms) == duration)
 }
 
 #[cfg(test)]
@@ -22,14 +18,42 @@ mod tests {
     use super::parse_ms;
 
     #[test]
-    fn a_number_and_a_unit() {
-        for (text, ms) in
-            [("500ms", 500), ("2s", 2000), ("1m", 60_000), ("2h", 7_200_000), ("1d", 86_400_000), ("0", 0)]
-        {
+    fn durations_are_numbers_with_units() {
+        for (text, ms) in [
+            ("500ms", 500),
+            ("2s", 2000),
+            ("1m", 60_000),
+            ("2h", 7_200_000),
+            ("1d", 86_400_000),
+            ("0", 0),
+            ("0s", 0),
+            ("36500d", 3_153_600_000_000),
+            ("90s", 90_000),
+            ("1h30m", 5_400_000),
+            ("1h 30m", 5_400_000),
+            ("1 hour 30 minutes", 5_400_000),
+            ("1.5s", 1_500),
+            ("1w", 604_800_000),
+            ("2d12h", 216_000_000),
+            ("1s500ms", 1_500),
+        ] {
             assert_eq!(parse_ms(text), Some(ms), "{text}");
         }
-        for text in ["", "5", "m", "-1s", "+1s", "1.5s", "1 s", "1h30m", "99999999999999999999d", "9999999999999999d"] {
+        for text in
+            ["", "5", "m", "-1s", "1s ago", "1.5ms", "10us", "1mo", "1y", "soon", "1m h", "30m1h", "9999999999999999d"]
+        {
             assert_eq!(parse_ms(text), None, "{text}");
+        }
+    }
+
+    /// What was accepted when there was one number and one unit.
+    #[test]
+    fn one_number_with_one_unit_means_what_it_always_meant() {
+        for (unit, unit_ms) in [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)] {
+            for number in [0, 1, 7, 59, 60, 61, 1_000, 36_500] {
+                assert_eq!(parse_ms(&format!("{number}{unit}")), Some(number * unit_ms), "{number}{unit}");
+                assert_eq!(parse_ms(&format!("00{number}{unit}")), Some(number * unit_ms), "00{number}{unit}");
+            }
         }
     }
 }

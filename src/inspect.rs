@@ -2,10 +2,11 @@
 
 use crate::clock::SystemClock;
 use crate::config::absent;
-use crate::console::{mark, say, span, stamp};
+use crate::console::say;
+use crate::fmt::{duration, file_stamp, utc};
 use crate::sinks;
 use crate::sources::ISOLATION;
-use crate::store::{self, Place};
+use crate::store::{self, StoreUri};
 use minutely_dataflows::checkpoint::{Manifest, PartitionSnapshot, SinkState, WorkerObjects};
 use minutely_dataflows::edge::{Discovered, Halt, HaltKind};
 use minutely_dataflows::escape::{escaped, escaped_json};
@@ -19,11 +20,11 @@ macro_rules! line {
     ($out:expr, $($words:tt)*) => { writeln!($out, "{}", escaped(&format!($($words)*))) };
 }
 
-fn place(state: Option<&Place>) -> Result<&Place, Halt> {
+fn place(state: Option<&StoreUri>) -> Result<&StoreUri, Halt> {
     state.ok_or_else(|| Halt::new(HaltKind::Usage, "--state none: keeps nothing that could be looked at"))
 }
 
-fn nothing(place: &Place) -> Halt {
+fn nothing(place: &StoreUri) -> Halt {
     let looked = place.folder().and_then(|folder| std::path::absolute(folder).ok());
     let looked = looked.map_or_else(|| place.to_string(), |folder| folder.display().to_string());
     let why = format!(
@@ -42,9 +43,9 @@ fn print(text: &str) {
 ///
 /// # Errors
 /// 64: there is none. 65: it is damaged. 69: the store does not answer.
-pub(crate) fn show(state: Option<&Place>, json: bool, clock: SystemClock) -> Result<(), Halt> {
+pub(crate) fn show(state: Option<&StoreUri>, json: bool, clock: SystemClock) -> Result<(), Halt> {
     let place = place(state)?;
-    let (manifest, written_at) = store::look(place)?.ok_or_else(|| nothing(place))?;
+    let (manifest, written_at) = store::head_with_time(place)?.ok_or_else(|| nothing(place))?;
     if json {
         let text = serde_json::to_string_pretty(&manifest);
         let text = text.map_err(|e| Halt::new(HaltKind::Internal, e.to_string()))?;
@@ -60,7 +61,7 @@ pub(crate) fn show(state: Option<&Place>, json: bool, clock: SystemClock) -> Res
 ///
 /// # Errors
 /// As [`show`], and 65 with each damaged file.
-pub(crate) fn check(state: Option<&Place>) -> Result<(), Halt> {
+pub(crate) fn check(state: Option<&StoreUri>) -> Result<(), Halt> {
     let place = place(state)?;
     let checked = store::check(place)?.ok_or_else(|| nothing(place))?;
     for (file, what) in &checked.damages {
@@ -94,9 +95,9 @@ pub(crate) fn check(state: Option<&Place>) -> Result<(), Halt> {
 ///
 /// # Errors
 /// 64: there is none. 78: a run owns it.
-pub(crate) fn rebuild(state: Option<&Place>, clock: SystemClock) -> Result<(), Halt> {
+pub(crate) fn rebuild(state: Option<&StoreUri>, clock: SystemClock) -> Result<(), Halt> {
     let place = place(state)?;
-    let aside = store::rebuild(place, &stamp(clock.wall()))?;
+    let aside = store::rebuild(place, &file_stamp(clock.wall()))?;
     say(&format!(
         "the state {place} is now {}, and may be deleted; the next run begins a new chain: it reads the log anew from \
          --start on, sends every row again (sqlite: goes over to the new chain, influxdb: gets the same final rows), and \
@@ -106,15 +107,15 @@ pub(crate) fn rebuild(state: Option<&Place>, clock: SystemClock) -> Result<(), H
     Ok(())
 }
 
-fn text(place: &Place, manifest: &Manifest, age: Option<i64>) -> Result<String, std::fmt::Error> {
+fn text(place: &StoreUri, manifest: &Manifest, age: Option<i64>) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let out = &mut text;
     line!(out, "state {place}")?;
-    let age = age.map_or(String::new(), |age| format!(", published {} ago", span(age.max(0))));
+    let age = age.map_or(String::new(), |age| format!(", published {} ago", duration(age.max(0))));
     line!(out, "manifest {}{age}, by run {} of generation {}", manifest.seq, manifest.run, manifest.generation)?;
     let end = if manifest.finished { "; all ends were reached" } else { "" };
-    let instant = manifest.instant.map_or(String::new(), |at| format!("; as of {}", mark(Some(at))));
-    line!(out, "cut at epoch {}: W {}{instant}{end}", manifest.epoch, mark(manifest.marks.w))?;
+    let instant = manifest.instant.map_or(String::new(), |at| format!("; as of {}", utc(Some(at))));
+    line!(out, "cut at epoch {}: W {}{instant}{end}", manifest.epoch, utc(manifest.marks.w))?;
     let mut sum = Counts::default();
     manifest.partitions.iter().filter_map(|p| p.state.as_ref()).for_each(|state| sum.add(&state.counts));
     let held = sum.counted - manifest.retired;
@@ -131,7 +132,7 @@ fn text(place: &Place, manifest: &Manifest, age: Option<i64>) -> Result<String, 
     manifest.parts.iter().enumerate().try_for_each(|(number, of)| part(out, number, of))?;
     line!(out, "sinks: {}", manifest.sinks.len())?;
     manifest.sinks.iter().try_for_each(|of| sink(out, of))?;
-    let SinkState { name, position, .. } = &manifest.letters;
+    let SinkState { name, position, .. } = &manifest.dead_letters;
     let letters: u64 = manifest.unstored.iter().map(|(_, object)| object.entries).sum();
     line!(out, "dead letters: {name}, {} bytes; {letters} committed and not stored yet", position.unwrap_or(0))?;
     Ok(text)
@@ -152,7 +153,7 @@ fn partition(out: &mut String, taken: &PartitionSnapshot) -> std::fmt::Result {
     };
     let end = taken.found.end.map_or(String::new(), |end| format!(" (recorded end {end})"));
     let known = |mark: &EventTime| *mark != UNKNOWN;
-    let (h, floor) = (mark(state.h.filter(known)), mark(state.floor.filter(known)));
+    let (h, floor) = (utc(state.h.filter(known)), utc(state.floor.filter(known)));
     let name = &taken.found.name;
     line!(out, "  {name}: from {} to {}{end}, H {h}, floor {floor}", state.start.0, state.next.0)?;
     let Counts { read, counted, late, rejected, quarantined, gaps } = &state.counts;
@@ -165,14 +166,18 @@ fn partition(out: &mut String, taken: &PartitionSnapshot) -> std::fmt::Result {
 fn part(out: &mut String, number: usize, part: &WorkerObjects) -> std::fmt::Result {
     let (bytes, entries) = part.objects.iter().fold((0, 0), |sum, o| (sum.0 + o.bytes, sum.1 + o.entries));
     let objects = part.objects.len();
-    line!(out, "  {number}: {objects} objects, {bytes} bytes, {entries} entries; holds windows {}", from(part.line))?;
+    line!(
+        out,
+        "  {number}: {objects} objects, {bytes} bytes, {entries} entries; holds windows {}",
+        from(part.retired_before)
+    )?;
     part.objects.iter().try_for_each(|o| line!(out, "    {}: {} bytes, {} entries", o.name, o.bytes, o.entries))
 }
 
 fn sink(out: &mut String, sink: &SinkState) -> std::fmt::Result {
-    let at = |window: WindowStart| mark(Some(EventTime(window.0)));
+    let at = |window: WindowStart| utc(Some(EventTime(window.0)));
     let since = sink.since.map_or(String::new(), |since| format!(" from {} on", at(since)));
-    let line = match sink.line {
+    let line = match sink.stored_before {
         Some(line) if sink.since.is_none_or(|since| since < line) => {
             format!("has all windows{since}{} before {}", if since.is_empty() { "" } else { " and" }, at(line))
         }
@@ -195,5 +200,5 @@ fn sink(out: &mut String, sink: &SinkState) -> std::fmt::Result {
 
 /// From which window on.
 fn from(line: Option<WindowStart>) -> String {
-    line.map_or("of any time".into(), |line| format!("from {} on", mark(Some(EventTime(line.0)))))
+    line.map_or("of any time".into(), |line| format!("from {} on", utc(Some(EventTime(line.0)))))
 }

@@ -1,15 +1,16 @@
 //! minutely: exact one-minute event-time averages. See `README.md`.
 
-mod args;
+mod cli;
 mod clock;
 mod cluster;
 mod config;
 mod console;
 mod descriptors;
 mod duration;
-mod environment;
+mod fmt;
 mod http;
 mod inspect;
+mod kafka;
 mod produce;
 mod resume;
 mod run;
@@ -18,14 +19,18 @@ mod signals;
 mod sinks;
 mod size;
 mod sources;
+mod start_at;
 mod store;
 mod text;
+mod threads;
 mod uri;
 
-use args::{Args, Command, HealthArgs, ProduceArgs};
+use cli::{Command, EarlyExit, HealthArgs, ProduceArgs, RunArgs, StateCommand, UsageErrors};
+use config::Config;
 use console::say;
-use minutely_dataflows::edge::{Halt, HaltKind};
+use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
 use minutely_dataflows::escape::escaped;
+use minutely_dataflows::time::EventTime;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -36,99 +41,126 @@ use std::sync::atomic::AtomicBool;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    end_with_a_worker();
+    exit_on_worker_panic();
     log();
-    small_pages();
+    disable_huge_pages();
     let open_files = descriptors::raise_limit();
-    let words = std::env::args_os().map(|word| {
-        word.into_string().map_err(|word| format!("`{}`: is not UTF-8, as arguments are", word.to_string_lossy()))
-    });
-    let words: Result<Vec<String>, String> = words.collect();
-    if let Ok(words) = &words {
-        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        environment::unknown(names, words).iter().for_each(|warning| say(warning));
-    }
-    let (command, args) = match words.and_then(args::command) {
-        Ok(parts) => parts,
-        Err(why) => return fail(&Halt::new(HaltKind::Usage, why)),
+    let command = match command() {
+        Ok(command) => command,
+        Err(EarlyExit::Printed) => return ExitCode::SUCCESS,
+        Err(EarlyExit::Usage(why)) => return fail(&Halt::new(HaltKind::Usage, why)),
     };
-    match command {
-        Command::Produce => return produce(args),
-        Command::Health => return health(args),
-        _ => {}
-    }
-    let args = match args::parse::<Args>(args) {
-        Ok(args) => args,
-        Err(error) => return no_arguments(&error, "minutely"),
-    };
-    let config = match config::Config::of(&args) {
-        Ok(config) => config,
-        Err(mistakes) => return mistaken(&mistakes),
-    };
-    if args.json && command != Command::Show {
-        return fail(&Halt::new(HaltKind::Usage, "--json: goes with `minutely state show`"));
-    }
     let clock = clock::SystemClock::start();
-    let state = config.state.as_ref();
     let outcome = match command {
-        Command::Run | Command::Produce | Command::Health => run::run(config, clock, open_files),
-        Command::Show => inspect::show(state, args.json, clock),
-        Command::Check => inspect::check(state),
-        Command::Rebuild => inspect::rebuild(state, clock),
+        Command::Run(args) => configured(&args, |config| run::run(config, clock, open_files)),
+        Command::State { command, .. } => state(&command, clock),
+        Command::Produce(args) => produce(&args, clock),
+        Command::Health(args) => health(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(halt) => fail(&halt),
+        Err(Failure::Halt(halt)) => fail(&halt),
+        Err(Failure::Usage(errors)) => {
+            errors.iter().for_each(say);
+            code(HaltKind::Usage)
+        }
     }
+}
+
+/// Why a command failed.
+enum Failure {
+    Usage(UsageErrors),
+    Halt(Halt),
+}
+
+impl From<Halt> for Failure {
+    fn from(halt: Halt) -> Self {
+        Failure::Halt(halt)
+    }
+}
+
+impl From<UsageErrors> for Failure {
+    fn from(errors: UsageErrors) -> Self {
+        Failure::Usage(errors)
+    }
+}
+
+/// What the words of the command line ask for. Warns of variables of the environment that no command reads.
+fn command() -> Result<Command, EarlyExit> {
+    let words = std::env::args_os().map(|word| {
+        word.into_string()
+            .map_err(|word| EarlyExit::Usage(format!("argument `{}` is not UTF-8", word.to_string_lossy())))
+    });
+    let words: Vec<String> = words.collect::<Result<_, _>>()?;
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    cli::unread_variables(&cli::command(), names, &words).iter().for_each(|warning| say(warning));
+    cli::parse(&words)
+}
+
+fn configured(args: &RunArgs, execute: impl FnOnce(Config) -> Result<(), Halt>) -> Result<(), Failure> {
+    Ok(execute(Config::of(args)?)?)
+}
+
+fn state(command: &StateCommand, clock: clock::SystemClock) -> Result<(), Failure> {
+    match command {
+        StateCommand::Show { json, run } => configured(run, |of| inspect::show(of.state.as_ref(), *json, clock)),
+        StateCommand::Check(run) => configured(run, |of| inspect::check(of.state.as_ref())),
+        StateCommand::Rebuild(run) => configured(run, |of| inspect::rebuild(of.state.as_ref(), clock)),
+    }
+}
+
+fn produce(args: &ProduceArgs, clock: clock::SystemClock) -> Result<(), Failure> {
+    let plan = produce::Plan::of(args, &Sources)?;
+    let words = "stopping: the last answers are waited for; a second signal stops at once";
+    let begun = Arc::new(AtomicBool::new(false));
+    let stop = signals::stop_on_signal(words, Arc::clone(&begun), Arc::new(|| ()))?;
+    Ok(produce::run(plan, &Sources, clock, &stop, &begun)?)
+}
+
+/// The sources, for `minutely produce`.
+struct Sources;
+
+impl produce::SourceCatalog for Sources {
+    fn validate(&self, uri: &str) -> Vec<String> {
+        sources::validate(uri, &[])
+    }
+
+    fn is_bounded(&self, uri: &str) -> bool {
+        sources::is_bounded(uri)
+    }
+
+    fn open(
+        &self,
+        plan: &produce::Plan,
+        run_start: EventTime,
+        clock: clock::SystemClock,
+    ) -> Result<Arc<dyn LogSource>, Halt> {
+        let options = sources::SourceOptions {
+            run_start,
+            bounded: plan.bounded,
+            start: plan.start,
+            properties: Vec::new(),
+            fetch_memory: 256_000_000,
+            processes: 1,
+            group: String::new(),
+            answer_timeout: produce::ANSWER_TIMEOUT,
+            clock,
+        };
+        sources::open(&plan.from, &options)
+    }
+}
+
+fn health(args: &HealthArgs) -> Result<(), Failure> {
+    http::health_client::ask(args.address.as_deref().unwrap_or(http::DEFAULT))?;
+    Ok(())
 }
 
 /// No transparent huge pages: a merge of 100,000 windows would wait 70 ms for the kernel to clear them
 /// (`experiments/2026-11-25-debian12-2core-huge-pages`).
-fn small_pages() {
+fn disable_huge_pages() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
         tracing::debug!("transparent huge pages stay: {error}");
-    }
-}
-
-fn produce(args: Vec<String>) -> ExitCode {
-    let args = match args::parse::<ProduceArgs>(args) {
-        Ok(args) => args,
-        Err(error) => return no_arguments(&error, "minutely produce"),
-    };
-    let plan = match produce::Plan::of(&args) {
-        Ok(plan) => plan,
-        Err(mistakes) => return mistaken(&mistakes),
-    };
-    let words = "stopping: the last answers are waited for; a second signal stops at once";
-    let begun = Arc::new(AtomicBool::new(false));
-    let outcome = signals::stop_on_signal(words, Arc::clone(&begun), Arc::new(|| ()))
-        .and_then(|stop| produce::run(plan, clock::SystemClock::start(), &stop, &begun));
-    outcome.map_or_else(|halt| fail(&halt), |()| ExitCode::SUCCESS)
-}
-
-/// Help was asked for, or there is a mistake.
-fn no_arguments(error: &clap::Error, command: &str) -> ExitCode {
-    if error.use_stderr() {
-        return fail(&Halt::new(HaltKind::Usage, args::mistake(error, command)));
-    }
-    let _nobody_listens = error.print();
-    ExitCode::SUCCESS
-}
-
-fn mistaken(mistakes: &[String]) -> ExitCode {
-    mistakes.iter().for_each(|mistake| say(mistake));
-    code(HaltKind::Usage)
-}
-
-fn health(args: Vec<String>) -> ExitCode {
-    let args = match args::parse::<HealthArgs>(args) {
-        Ok(args) => args,
-        Err(error) => return no_arguments(&error, "minutely health"),
-    };
-    match http::health::ask(&args.at) {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(halt) => fail(&halt),
     }
 }
 
@@ -148,22 +180,22 @@ fn code(kind: HaltKind) -> ExitCode {
     })
 }
 
-/// A worker that panics leaves its siblings waiting for ever, and so does a process that is gone: this one ends, too.
-fn end_with_a_worker() {
+/// A worker that panics leaves its siblings waiting for ever, and so does a process that is gone: this process exits, too.
+fn exit_on_worker_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let thread = std::thread::current();
         let name = thread.name().unwrap_or_default();
         if name.starts_with("timely:recv") || name.starts_with("timely:send") {
             say(
-                "the connection to another process of this run broke: all end together; look at what that process says, \
-                 and start all of them again",
+                "the connection to another process of this run broke, and all processes end: read what that process said, and \
+                 start all of them again",
             );
             std::process::exit(69);
         }
         report(panic);
         if name.starts_with("timely:") {
-            say("a worker met a broken invariant, and the run ends with it; please report it");
+            say("a worker met a broken invariant, and the run ends; please report it");
             std::process::exit(70);
         }
     }));
@@ -172,17 +204,17 @@ fn end_with_a_worker() {
 /// Warnings and errors go to stderr; `RUST_LOG` says otherwise.
 fn log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
-    // No colours: they are what is escaped here.
+    // No colours: their control characters would be escaped.
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| Escaped)
         .with_ansi(false)
-        // It would be said on stderr, and what says it panics where the terminal is gone.
+        // It would be written to stderr, which panics if the terminal is gone.
         .log_internal_errors(false)
         .init();
 }
 
-/// Stderr for a log, a line an event whatever foreign text is in it.
+/// Stderr for a log: one line an event, whatever foreign text is in it.
 struct Escaped;
 
 impl Write for Escaped {

@@ -2,7 +2,8 @@
 
 use crate::clock::SystemClock;
 use crate::config::{Config, absent};
-use crate::console::{mark, say, stamp};
+use crate::console::say;
+use crate::fmt::{file_stamp, utc};
 use crate::sources::Start;
 use crate::store;
 use minutely_dataflows::checkpoint::{self, Manifest, PartitionSnapshot, Resumed};
@@ -36,7 +37,7 @@ pub(crate) fn same_semantics(left: &Manifest, config: &Config) -> Result<(), Hal
 
 /// A window, for people.
 pub(crate) fn window(window: WindowStart) -> String {
-    mark(Some(EventTime(window.0)))
+    utc(Some(EventTime(window.0)))
 }
 
 /// A state goes on where it is, whatever `--start` says: said where that is not what the chain began with. Of a state
@@ -68,7 +69,7 @@ fn unused_start(head: &Manifest, start: Start) -> Option<String> {
 
 /// Publishes the manifest that this run goes on from. `run_start`: the instant of a bounded run.
 pub(crate) fn begin(
-    opened: &store::Opened,
+    opened: &store::OwnedStore,
     config: &Config,
     source: &dyn LogSource,
     names: &[String],
@@ -83,8 +84,8 @@ pub(crate) fn begin(
         }
         None => Manifest::fresh(config.semantics.clone()),
     };
-    let recalled = source.recall(&checkpoint::places(&head))?;
-    let Resumed { head: changed, warnings } = checkpoint::go_on(head.clone(), &recalled, config.accept_changed_log)?;
+    let recalled = source.probe(&checkpoint::probe_targets(&head))?;
+    let Resumed { head: changed, warnings } = checkpoint::resume(head.clone(), &recalled, config.accept_changed_log)?;
     if head.seq > 0 {
         say(&format!("goes on where manifest {} left: {} records read before", head.seq, read(&head)));
     }
@@ -101,12 +102,12 @@ pub(crate) fn begin(
     if next.partitions.is_empty() && config.start != Start::Earliest {
         // What this run begins with is where the next goes on, however early this one ends.
         let taken = |found| PartitionSnapshot { found, state: None, floor: None, complete_from: None };
-        next.partitions = source.begins_with().into_iter().map(taken).collect();
+        next.partitions = source.initial_partitions().into_iter().map(taken).collect();
         next.instant = config.settings.bounded.then_some(run_start);
     }
-    if next.letters.name.is_empty() {
+    if next.dead_letters.name.is_empty() {
         let whole = std::path::absolute(letters).unwrap_or_else(|_| letters.to_owned());
-        next.letters.name = whole.to_string_lossy().into_owned();
+        next.dead_letters.name = whole.to_string_lossy().into_owned();
     }
     opened.begin(&next)?;
     Ok(next)
@@ -140,7 +141,7 @@ pub(crate) fn letters_of(folder: &Path, left: &checkpoint::SinkState, now: Event
 
 /// A path for this run's dead letters that nothing has yet.
 pub(crate) fn fresh_letters(folder: &Path, now: EventTime) -> PathBuf {
-    let stamp = stamp(now);
+    let stamp = file_stamp(now);
     let path = |n: u32| match n {
         1 => folder.join(format!("dead-letters-{stamp}.jsonl")),
         n => folder.join(format!("dead-letters-{stamp}-{n}.jsonl")),

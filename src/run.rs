@@ -3,19 +3,20 @@
 use crate::clock::SystemClock;
 use crate::cluster;
 use crate::config::{Config, Metrics};
-use crate::console::{Live, say};
+use crate::console::{Console, ConsoleOptions, say};
 use crate::http;
 use crate::resume::{begin, fresh_letters, letters_of, read, same_semantics, window};
 use crate::signals::stop_on_signal;
-use crate::sinks::letters::{self, OpenLetters};
+use crate::sinks::dead_letters::{self, OpenDeadLetters};
 use crate::sinks::{self, Emit, OpenSink, Owner, PriorState, SinkOptions, SqliteHistory};
 use crate::sources::{self, SourceOptions};
-use crate::store::{self, Place};
+use crate::store::{self, StoreUri};
 use crate::text::CsvText;
-use crate::uri::shown;
+use crate::threads::Health;
+use crate::uri::redacted;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
 use minutely_dataflows::checkpoint::{self, Manifest};
-use minutely_dataflows::decode::Fields;
+use minutely_dataflows::decode::FieldNames;
 use minutely_dataflows::edge::{
     DeadLetterPort, Halt, HaltKind, LogSource, ManifestPort, RowFilter, SinkPort, StateStore, Wake,
 };
@@ -87,22 +88,22 @@ fn run_with<A: Accumulate>(config: Config, clock: SystemClock, open_files: u64) 
         clock,
     };
     let leads = config.cluster.process == 0;
-    let listening = config.http.as_ref().filter(|_| leads).map(http::Place::listen).transpose()?;
+    let listening = config.http.as_ref().filter(|_| leads).map(http::ListenAddress::listen).transpose()?;
     let letters_path = match &left {
-        Some(left) => letters_of(&config.folder, &left.letters, clock.wall())?,
+        Some(left) => letters_of(&config.folder, &left.dead_letters, clock.wall())?,
         None => fresh_letters(&config.folder, clock.wall()),
     };
-    let keep = left.as_ref().map(|left| left.letters.position.unwrap_or(0));
+    let keep = left.as_ref().map(|left| left.dead_letters.position.unwrap_or(0));
     if leads {
         sinks::distinct(&config.sinks)?;
-        letters::check_letters(&letters_path, &config.folder, keep)?;
+        dead_letters::check(&letters_path, &config.folder, keep)?;
         for uri in &config.sinks {
-            let port = left.as_ref().and_then(|left| left.sink(&shown(uri)));
+            let port = left.as_ref().and_then(|left| left.sink(&redacted(uri)));
             let (position, chain) = (port.and_then(|port| port.position), port.and_then(|port| port.chain));
             sinks::check(uri, &SinkOptions { position, chain, ..sink_options.clone() }).or_else(|halt| {
                 // What another run does at this moment is no damage.
                 let unmoved = left.as_ref().zip(config.state.as_ref());
-                unmoved.map_or(Ok(()), |(left, place)| store::unmoved(place, left.seq))?;
+                unmoved.map_or(Ok(()), |(left, place)| store::head_unchanged(place, left.seq))?;
                 Err(halt)
             })?;
         }
@@ -115,13 +116,13 @@ fn run_with<A: Accumulate>(config: Config, clock: SystemClock, open_files: u64) 
         fetch_memory: config.fetch_memory,
         processes: config.cluster.addresses.len().max(1),
         group: format!("minutely-{}", config.folder.file_name().unwrap_or_default().to_string_lossy()),
-        patience: PATIENCE,
+        answer_timeout: PATIENCE,
         clock,
     };
     let source = sources::open(&config.source, &source_options)?;
     let limit = bounded.then(|| Duration::from_nanos(config.settings.sink_timeout.unsigned_abs()));
     let place = config.state.as_ref().filter(|_| leads);
-    if let (Some(Place::Remote(..)), Some(_), false) = (place, &left, config.take_over) {
+    if let (Some(StoreUri::Remote(..)), Some(_), false) = (place, &left, config.take_over) {
         let silence = store::SILENCE.as_secs();
         say(&format!("looks for {silence} s whether another run goes on with the state"));
     }
@@ -133,8 +134,8 @@ fn run_with<A: Accumulate>(config: Config, clock: SystemClock, open_files: u64) 
     // What was looked at before may have been another run's until now.
     let (letters_path, keep) = match opened.as_ref().zip(head.as_ref()) {
         Some((opened, head)) => {
-            let position = opened.head.as_ref().map(|head| head.letters.position.unwrap_or(0));
-            (letters_of(&config.folder, &head.letters, clock.wall())?, position)
+            let position = opened.head.as_ref().map(|head| head.dead_letters.position.unwrap_or(0));
+            (letters_of(&config.folder, &head.dead_letters, clock.wall())?, position)
         }
         None => (letters_path, keep),
     };
@@ -150,8 +151,8 @@ fn run_with<A: Accumulate>(config: Config, clock: SystemClock, open_files: u64) 
     }
     let takes: Vec<RowFilter> = config.sinks.iter().flat_map(|uri| sinks::takes(uri, config.emit)).collect();
     if leads {
-        let sinks: Vec<_> = config.sinks.iter().map(|uri| shown(uri)).collect();
-        say(&format!("{} -> {}", shown(&config.source), sinks.join(", ")));
+        let sinks: Vec<_> = config.sinks.iter().map(|uri| redacted(uri)).collect();
+        say(&format!("{} -> {}", redacted(&config.source), sinks.join(", ")));
     }
     let served = serve(listening, hands.as_mut(), head.as_ref(), &config, &source, clock, open_files)?;
 
@@ -212,7 +213,7 @@ type Every = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// Serves, where that was asked for and a port was free; says where, and how often rows are to be read for it.
 fn serve(
-    listening: Option<Option<http::Listening>>,
+    listening: Option<Option<http::BoundSocket>>,
     hands: Option<&mut Hands>,
     head: Option<&Manifest>,
     config: &Config,
@@ -227,7 +228,7 @@ fn serve(
     };
     let healths: Vec<_> = hands.sinks.iter().map(|sink| Arc::clone(&sink.health)).collect();
     let sinks_now = move || {
-        let now = |health: &Arc<sinks::Health>| http::SinkNow {
+        let now = |health: &Arc<Health>| http::SinkReport {
             trouble: health.trouble(),
             remark: health.remark(),
             unwritable: health.unwritable(),
@@ -235,16 +236,19 @@ fn serve(
         healths.iter().map(now).collect()
     };
     let source = Arc::clone(source);
-    let source_now =
-        move || http::SourceNow { trouble: source.trouble(), concerns: source.concerns(), waiting: source.waiting() };
+    let source_now = move || http::SourceReport {
+        trouble: source.trouble(),
+        concerns: source.concerns(),
+        waiting: source.waiting(),
+    };
     let market = config.metrics == Metrics::Market;
     let history = sinks::stored(&config.sinks, config.settings.rule.windowing);
     let history = history.map(|stored| Arc::new(History(stored)) as Arc<_>);
-    let about = http::About {
+    let about = http::RunInfo {
         job: config.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        source: shown(&config.source),
+        source: redacted(&config.source),
         source_now: Box::new(source_now),
-        sinks_uri: config.sinks.iter().map(|uri| shown(uri)).collect(),
+        sinks_uri: config.sinks.iter().map(|uri| redacted(uri)).collect(),
         sinks: sink_names(config),
         sinks_now: Box::new(sinks_now),
         workers: config.cluster.workers * config.cluster.addresses.len().max(1),
@@ -257,7 +261,7 @@ fn serve(
             Emit::Final => "final",
         },
         state: config.state.as_ref().map(ToString::to_string),
-        since: head.and_then(|head| head.parts.iter().map(|part| part.line).max().flatten()),
+        since: head.and_then(|head| head.parts.iter().map(|part| part.retired_before).max().flatten()),
         history,
         csv: |about, rows| {
             let mut text = CsvText::new(about.market, about.settings.rule.windowing);
@@ -281,8 +285,8 @@ fn serve(
 struct History(SqliteHistory);
 
 impl http::History for History {
-    fn page(&self, wanted: &http::Wanted, limit: usize) -> Result<Vec<Row>, String> {
-        let http::Wanted { from, to, symbols, after } = wanted;
+    fn page(&self, wanted: &http::RowQuery, limit: usize) -> Result<Vec<Row>, String> {
+        let http::RowQuery { from, to, symbols, after } = wanted;
         self.0.page(*from..*to, symbols.as_deref(), after.as_ref(), limit)
     }
 }
@@ -295,12 +299,12 @@ struct Shared {
     /// What sinks are called in the state.
     names: Vec<String>,
     source: Arc<dyn LogSource>,
-    fields: Fields,
+    fields: FieldNames,
     decoder: minutely_dataflows::decode::Decoder,
     bad_is_fatal: bool,
     store: Option<Arc<dyn StateStore>>,
-    place: Option<Place>,
-    state_health: Option<Arc<store::Health>>,
+    place: Option<StoreUri>,
+    state_health: Option<Arc<store::StoreHealth>>,
     /// Process 0 has published it; the others read it once all are connected, for nothing is committed before that.
     head: Option<Arc<Manifest>>,
     /// A bounded run that goes on: how many records were read before.
@@ -312,17 +316,17 @@ impl Shared {
         let (Some(store), Some(place)) = (&self.store, &self.place) else { return Ok(None) };
         let head = match &self.head {
             Some(head) => Arc::clone(head),
-            None => Arc::new(store::join(place)?),
+            None => Arc::new(store::follow(place)?),
         };
-        let lines = self.names.iter().map(|name| head.sink(name).and_then(|sink| sink.line)).collect();
-        Ok(Some(Restored { store: Arc::clone(store), head, lines }))
+        let lines = self.names.iter().map(|name| head.sink(name).and_then(|sink| sink.stored_before)).collect();
+        Ok(Some(Restored { store: Arc::clone(store), head, stored_before: lines }))
     }
 }
 
 /// What sinks are called in the state, in the order of [`sinks::takes`].
 fn sink_names(config: &Config) -> Vec<String> {
     let numbered = |uri: &String| {
-        let name = shown(uri);
+        let name = redacted(uri);
         let number = move |n: usize| if n == 0 { name.clone() } else { format!("{name}#{n}") };
         (0..sinks::takes(uri, config.emit).len()).map(number).collect::<Vec<_>>()
     };
@@ -346,7 +350,7 @@ fn fingerprint(config: &Config, sinks: &[String]) -> u64 {
 /// Sinks and dead letters, which worker 0 alone uses.
 struct Hands {
     sinks: Vec<OpenSink>,
-    letters: OpenLetters,
+    letters: OpenDeadLetters,
     letters_path: PathBuf,
     manifests: Option<Box<dyn ManifestPort + Send>>,
     watcher: Option<Box<dyn Watcher + Send>>,
@@ -360,10 +364,10 @@ impl Hands {
         keep: Option<u64>,
         head: Option<&Manifest>,
     ) -> Result<Self, Halt> {
-        let letters = letters::open_letters(letters_path, options.wake.clone(), keep, options.take_over)?;
+        let letters = dead_letters::open(letters_path, options.wake.clone(), keep, options.take_over)?;
         let mut sinks = Vec::new();
         for uri in uris {
-            let left = head.and_then(|head| head.sink(&shown(uri)));
+            let left = head.and_then(|head| head.sink(&redacted(uri)));
             let options = SinkOptions {
                 chain: left.and_then(|left| left.chain),
                 position: left.and_then(|left| left.position),
@@ -404,19 +408,33 @@ fn work<A: Accumulate>(
         clock: Rc::new(clock),
         first_epoch: first_epoch(kept.as_ref().map_or(0, |kept| kept.head.generation)),
         bad_is_fatal: shared.bad_is_fatal,
-        takes: shared.takes.clone(),
+        filters: shared.takes.clone(),
         state: kept,
         stop: Rc::new(move || stop.load(Ordering::Acquire) || readers.iter().any(|health| health.closed())),
-        rest: Rc::new(minutely_dataflows::park),
-        live: shared.live.clone().map(|every| Rc::new(move || every()) as Rc<dyn Fn() -> i64>),
+        park: Rc::new(minutely_dataflows::park),
+        preview_interval: shared.live.clone().map(|every| Rc::new(move || every()) as Rc<dyn Fn() -> i64>),
     };
     let Some(hands) = hands else { return drive::<A>(worker, job, None, alarm).map(drop) };
     leader.is(std::thread::current());
     let letters_name = hands.letters_path.to_string_lossy().into_owned();
-    let healths = healths.into_iter().chain([hands.letters.health]).collect();
+    let healths: Vec<_> = healths.into_iter().chain([hands.letters.health]).collect();
     let windowing = shared.settings.rule.windowing;
     let (source, letters_path, fields) = (Arc::clone(&shared.source), hands.letters_path, shared.fields.clone());
-    let live = Live::new(clock, healths, shared.state_health.clone(), source, letters_path, windowing, fields);
+    let (writers, state) = (healths.clone(), shared.state_health.clone());
+    let complaints = move || {
+        let state = state.iter().filter_map(|health| health.complaint());
+        writers.iter().filter_map(|health| health.complaint()).chain(state).collect()
+    };
+    let unwritable = move || healths.iter().map(|health| health.unwritable()).sum();
+    let live = Console::new(ConsoleOptions {
+        clock,
+        source,
+        complaints: Box::new(complaints),
+        unwritable: Box::new(unwritable),
+        dead_letters: letters_path,
+        windowing,
+        fields,
+    });
     let live = Rc::new(std::cell::RefCell::new(live));
     let watching = Rc::clone(&live);
     let outlet = |(name, sink): (&String, OpenSink)| SinkHandle {
@@ -430,7 +448,7 @@ fn work<A: Accumulate>(
         dead_letters: hands.letters.port as Box<dyn DeadLetterPort>,
         dead_letters_name: letters_name,
         manifests: hands.manifests.map(|port| port as Box<dyn ManifestPort>),
-        watch: Box::new(move |status| watching.borrow_mut().commit(status)),
+        watch: Box::new(move |status| watching.borrow_mut().show(status)),
         watcher: hands.watcher.map(|watcher| watcher as Box<dyn Watcher>),
     };
     let status: Option<Status> = drive::<A>(worker, job, Some(lead), alarm)?;
@@ -447,7 +465,7 @@ fn work<A: Accumulate>(
 }
 
 /// A bounded run of which a database has taken nothing has not done what it was for.
-fn something_is_stored(sinks: &[Arc<sinks::Health>]) -> Result<(), Halt> {
+fn something_is_stored(sinks: &[Arc<Health>]) -> Result<(), Halt> {
     let refused = sinks.iter().find_map(|health| Some((health.name(), health.refused_all()?)));
     refused.map_or(Ok(()), |(name, points)| {
         let why = format!(

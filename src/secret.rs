@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-/// What a file with a secret holds. One that others may read is told of: a secret that others know opens what it should
-/// close.
+/// The text of a file with a secret. Warns if other users can read the file.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -18,12 +17,12 @@ pub(crate) fn read(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// May others than its owner?
+/// Can other users than its owner read it?
 #[cfg(unix)]
 fn others_read(path: &Path) -> std::io::Result<bool> {
     use std::os::unix::fs::PermissionsExt;
     let meta = std::fs::metadata(path)?;
-    // A pipe, as `<(pass show token)` makes, is gone with whoever reads it.
+    // A pipe, as `<(pass show token)` makes, can be read once.
     Ok(meta.is_file() && meta.permissions().mode() & 0o077 != 0)
 }
 

@@ -1,6 +1,6 @@
 //! Sizes as people write them.
 
-/// `64MB`, `1GB`, `512KiB`, in bytes: B, and powers of 1000 or, with an i, of 1024.
+/// `64MB`, `1GB`, `512KiB`, in bytes: units are powers of 1000 or, with an i, of 1024. Absent for any other text.
 pub(crate) fn parse_bytes(text: &str) -> Option<u64> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);

@@ -1,13 +1,13 @@
 //! Rows as text: CSV, the same in a file, on standard output and over HTTP; and JSON lines.
 //!
-//! All numbers but the count have a decimal point in both: `150.0`. Readers take the type of a column from its first lines,
-//! and some then round what comes later, if those were whole numbers.
+//! In both, all numbers but the count have a decimal point: `150.0`. Readers take the type of a column from its first lines; some
+//! round later numbers if those lines had whole ones.
 
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{EventTime, SECOND, WindowStart, Windowing};
 use std::fmt::Write;
 
-/// A time in RFC 3339, UTC, with so many digits of a second.
+/// A time in RFC 3339, UTC. `digits`: of a second, 0 to 9.
 pub(crate) fn rfc3339(time: EventTime, digits: usize) -> String {
     match jiff::Timestamp::from_nanosecond(i128::from(time.0)) {
         Ok(stamp) => format!("{stamp:.digits$}"),
@@ -15,7 +15,7 @@ pub(crate) fn rfc3339(time: EventTime, digits: usize) -> String {
     }
 }
 
-/// Window starts as text. All of a run have the same number of digits, so that they sort as text.
+/// Window starts as text. All of a run have the same number of digits, so that their texts sort as the times do.
 pub(crate) struct MinuteText {
     digits: usize,
     of: WindowStart,
@@ -23,7 +23,7 @@ pub(crate) struct MinuteText {
 }
 
 impl MinuteText {
-    /// As many digits of a second as starts of windows of this length need: 0, 3, 6 or 9.
+    /// With the digits of a second that starts of windows of this length need: 0, 3, 6 or 9.
     pub(crate) fn new(windowing: Windowing) -> Self {
         let digits = match windowing.length {
             l if l % SECOND == 0 => 0,
@@ -42,7 +42,7 @@ impl MinuteText {
         self.of(WindowStart((time + unit - 1).div_euclid(unit) * unit))
     }
 
-    /// Rows come by minute, so the last text is nearly always the right one.
+    /// The text of a start. Rows are ordered by minute, so the last text is nearly always the right one.
     pub(crate) fn of(&mut self, minute: WindowStart) -> &str {
         if self.of != minute {
             self.of = minute;
@@ -61,8 +61,8 @@ fn decimal(number: &dyn std::fmt::Display, out: &mut String) {
     }
 }
 
-/// Writes rows as JSON lines, with the columns of [`CsvText`] as names. `sum` and `volume` are exact: numbers of as many
-/// digits as they have.
+/// Writes rows as JSON lines, with the columns of [`CsvText`] as names. `sum` and `volume` are exact: numbers with all their
+/// digits.
 pub(crate) struct JsonText {
     minute: MinuteText,
     line: String,

@@ -1,8 +1,8 @@
 //! Addresses, as logs and errors may show them.
 
-/// Without what may hold a secret: user and password, and options. Of an InfluxDB those stay that say where points go, in
-/// one order: it is what the state calls a sink.
-pub(crate) fn shown(uri: &str) -> String {
+/// The URI without what may hold a secret: user, password and options. Of an InfluxDB, the options that say where points go
+/// stay, sorted: this is the name of a sink in the state.
+pub(crate) fn redacted(uri: &str) -> String {
     let Some((scheme, whole)) = uri.split_once("://") else { return uri.to_owned() };
     let rest = whole.split(['?', '#']).next().unwrap_or_default();
     let authority = rest.split('/').next().unwrap_or_default();
@@ -28,15 +28,15 @@ fn points(query: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::shown;
+    use super::redacted;
 
     #[test]
     fn no_secret_is_shown() {
-        assert_eq!(shown("influxdb://me:p@ss@host:8086/org/bucket?token=t"), "influxdb://…@host:8086/org/bucket");
-        assert_eq!(shown("kafka://a:9092,me:pass@b:9092/t"), "kafka://…@b:9092/t");
-        assert_eq!(shown("file:a?b/*.json"), "file:a?b/*.json");
-        assert_eq!(shown("kafka://a:1/t?measurement=x"), "kafka://a:1/t");
+        assert_eq!(redacted("influxdb://me:p@ss@host:8086/org/bucket?token=t"), "influxdb://…@host:8086/org/bucket");
+        assert_eq!(redacted("kafka://a:9092,me:pass@b:9092/t"), "kafka://…@b:9092/t");
+        assert_eq!(redacted("file:a?b/*.json"), "file:a?b/*.json");
+        assert_eq!(redacted("kafka://a:1/t?measurement=x"), "kafka://a:1/t");
         let one = "influxdb://h/o/b?measurement=m&tag.a=1+2&tag.b=x";
-        assert_eq!(shown("influxdb://h/o/b?tag.b=x&token=t&tag.a=1%202&measurement=m&batch=7#x"), one);
+        assert_eq!(redacted("influxdb://h/o/b?tag.b=x&token=t&tag.a=1%202&measurement=m&batch=7#x"), one);
     }
 }

@@ -160,7 +160,7 @@ fn a_lock_is_a_file_of_ours_and_no_link() {
     let args = ["--state", state.to_str().unwrap()];
     let ended = over(home.path(), TICK.as_bytes(), &args);
     assert_eq!(ended.code, Some(64), "{}", ended.said);
-    assert!(ended.said.contains("its lock is no regular file"), "{}", ended.said);
+    assert!(ended.said.contains("its lock is not a regular file"), "{}", ended.said);
     assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious\n");
 
     // What another lock says is shown as no more than a line.
@@ -189,7 +189,9 @@ fn a_state_is_its_owners() {
 #[test]
 fn help_says_no_values_and_a_secret_that_others_read_is_told() {
     use std::os::unix::fs::PermissionsExt;
-    for words in [&["--help"][..], &["produce", "--help"], &["health", "--help"]] {
+    for words in
+        [&["--help"][..], &["-h"], &["help"], &["state", "show", "--help"], &["produce", "--help"], &["health", "-h"]]
+    {
         let mut command = command();
         for name in ["SOURCE", "HTTP", "FROM", "TO", "SINK", "JOB"] {
             command.env(format!("MINUTELY_{name}"), "hunter2");
@@ -327,7 +329,7 @@ fn the_environment_is_read_as_it_was_meant_or_it_is_said() {
     assert!(a.exists() && b.exists(), "{}", ended.said);
     assert!(ended.said.contains("MINUTELY_LATENES is in the environment"), "{}", ended.said);
     assert!(
-        ended.said.contains("is MINUTELY_LATENESS meant?") && !ended.said.contains("MINUTELY_WORKERS"),
+        ended.said.contains("did you mean MINUTELY_LATENESS?") && !ended.said.contains("MINUTELY_WORKERS"),
         "{}",
         ended.said
     );
@@ -346,14 +348,47 @@ fn usage_names_the_command_that_was_used() {
         (&["health", "--help"][..], 0, "Usage: minutely health"),
         (&["produce", "--help"], 0, "Usage: minutely produce"),
         (&["help", "produce"], 0, "Usage: minutely produce"),
-        (&["help"], 0, "Usage: minutely"),
+        (&["help"], 0, "Usage: minutely [OPTIONS]\n       minutely <COMMAND>"),
+        (&["-h"], 0, "Usage: minutely [OPTIONS]\n       minutely <COMMAND>"),
+        (&["-w", "2", "-h"], 0, "Usage: minutely"),
+        (&["run", "-h"], 0, "Usage: minutely run [OPTIONS]"),
+        (&["help", "run"], 0, "Usage: minutely run [OPTIONS]"),
+        (&["state", "--help"], 0, "Usage: minutely state <COMMAND>"),
+        (&["state", "-h"], 0, "Usage: minutely state <COMMAND>"),
+        (&["state", "show", "-h"], 0, "Usage: minutely state show [OPTIONS]"),
+        (&["help", "state", "check"], 0, "Usage: minutely state check [OPTIONS]"),
+        (&["produce", "-h"], 0, "Usage: minutely produce [OPTIONS] --to <URI>"),
         (&["-V"], 0, "minutely 0."),
+        (&["--version"], 0, "minutely 0."),
         (&["state", "--version"], 0, "minutely 0."),
+        (&["state", "show", "-V"], 0, "minutely 0."),
+        (&["produce", "-V"], 0, "minutely 0."),
+        (&["-h", "hosts", "--wat"], 64, "unexpected argument '--wat'"),
+        (&["-n", "2", "-h", "/no/such", "--http", "none"], 64, "-h /no/such: "),
         (&["produce"], 64, "arguments were not provided: --to <URI>; see `minutely produce --help`"),
         (&["--start", "beginning", "--http", "none"], 64, "takes earliest, latest, or a time"),
     ] {
         let (ended, text) = of(words);
         assert!(ended == Some(code) && text.contains(part), "{words:?}: {ended:?}: {text}");
+    }
+}
+
+/// Wrong variables of one command do not disturb another.
+#[test]
+fn a_command_reads_its_own_variables() {
+    let done = |words: &[&str]| {
+        let mut command = command();
+        command.args(words).env("MINUTELY_CLOSE", "perhaps").env("MINUTELY_WINDOW", "soon");
+        let done = command.output().unwrap();
+        (done.status.code(), String::from_utf8(done.stderr).unwrap())
+    };
+    let (code, said) = done(&["health", "127.0.0.1:1"]);
+    assert!(code == Some(69) && said.contains("http://127.0.0.1:1/healthz"), "{said}");
+    let (code, said) = done(&["produce", "--to", "kafka://b:1/t", "--rate", "0"]);
+    assert!(code == Some(64) && said.contains("--rate 0") && !said.contains("soon"), "{said}");
+    for command in [&[][..], &["run"], &["state", "show"]] {
+        let (code, said) = done(command);
+        assert!(code == Some(64) && said.contains("invalid value 'perhaps' for '--close'"), "{said}");
     }
 }
 

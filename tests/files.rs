@@ -300,16 +300,20 @@ fn refused(args: &[&str], code: i32, parts: &[&str]) {
 #[test]
 fn bad_use_says_what_to_do() {
     refused(&["--wat"], 64, &["unexpected argument '--wat'", "minutely --help"]);
-    refused(&["frob"], 64, &["no command `frob`", "minutely --help"]);
-    refused(&["--window", "soon"], 64, &["--window soon", "such as 500ms"]);
+    refused(&["frob"], 64, &["unrecognized subcommand 'frob'", "minutely --help"]);
+    refused(&["--window", "soon"], 64, &["--window soon", "such as 500ms, 90s, 1h30m or 1d"]);
     refused(&["--source", "file:/nowhere/*.jsonl"], 64, &["no file matches"]);
     refused(&["--sink", "csv:/nowhere/x.csv"], 64, &["/nowhere", "make the folder first"]);
     refused(&["--sink", "influxdb1:nowhere"], 64, &["give it as influxdb1://host:port/db"]);
     refused(&["--state", "gs://bucket/x"], 64, &["--state gs://bucket/x", "takes a folder"]);
-    refused(&["state"], 64, &["no command `state `", "state show|check|rebuild"]);
-    refused(&["state", "frob"], 64, &["no command `state frob`"]);
-    refused(&["--json"], 64, &["--json", "state show"]);
+    refused(&["state", "frob"], 64, &["unrecognized subcommand 'frob'", "minutely state --help"]);
+    refused(&["--latenes", "1m"], 64, &["unexpected argument '--latenes'", "'--lateness'"]);
+    refused(&["--json"], 64, &["unexpected argument '--json'", "minutely --help"]);
+    refused(&["state", "check", "--json"], 64, &["unexpected argument '--json'", "minutely state check --help"]);
     refused_words([OsStr::new("--sink"), OsStr::from_bytes(b"csv:/data/\xe9.csv")], 64, "is not UTF-8");
+    let several =
+        "'minutely state' requires a subcommand but one was not provided; [subcommands: show, check, rebuild, help]";
+    refused_words(["state"].map(OsStr::new), 64, several);
     refused_words(["health", "nonsense"].map(OsStr::new), 64, "HOST:PORT");
     refused_words(["health", "none"].map(OsStr::new), 64, "serves nothing");
     refused_words(["health", "--wat"].map(OsStr::new), 64, "unexpected argument '--wat'");
@@ -317,7 +321,7 @@ fn bad_use_says_what_to_do() {
         refused(&["state", command], 64, &["there is none"]);
         refused(&["state", command, "--state", "none"], 64, &["--state none"]);
     }
-    refused(&["--config", "x.toml"], 64, &["--config x.toml", "comes later"]);
+    refused(&["--config", "x.toml"], 64, &["unexpected argument '--config'", "minutely --help"]);
     refused(&["--symbol-field", "@key", "--source", "file:/dev/null"], 64, &["have no keys"]);
     let folder = tempfile::tempdir().unwrap();
     let theirs = folder.path().join("theirs.csv");
@@ -443,7 +447,7 @@ fn a_file_that_grows_is_taken_for_a_log_that_goes_on() {
     assert!(rows.values().all(|cells| cells.state == "final"), "{rows:?}");
     assert_eq!(rows.values().map(|cells| cells.count).sum::<i64>(), 380);
     let opposite = ["--source", &source, "--sink", &sink, "--close", "--keep-open"];
-    Program::run(folder.path(), &opposite, &[]).refused(64, &["--keep-open --close: say opposite things"]);
+    Program::run(folder.path(), &opposite, &[]).refused(64, &["--keep-open --close: contradict each other"]);
 }
 
 #[test]

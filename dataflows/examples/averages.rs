@@ -11,7 +11,7 @@
 #![allow(clippy::print_stdout, reason = "it is what an example is for")]
 
 use minutely_dataflows::acc::Avg;
-use minutely_dataflows::decode::{Decoder, Fields};
+use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::edge::{
     Clock, DeadLetterPort, Discovered, EndAnswer, Halt, LogSource, PartitionReader, RowBatch, RowFilter, SinkPort,
     SinkProgress, Wake,
@@ -56,7 +56,7 @@ struct Memory {
 }
 
 impl LogSource for Memory {
-    fn found(&self) -> Result<Vec<Discovered>, Halt> {
+    fn discover(&self) -> Result<Vec<Discovered>, Halt> {
         if self.told.swap(true, Ordering::Relaxed) {
             return Ok(Vec::new());
         }
@@ -109,7 +109,7 @@ impl PartitionReader for Reader {
         None
     }
 
-    fn nap(&self) -> Duration {
+    fn idle_wait(&self) -> Duration {
         Duration::from_millis(1)
     }
 }
@@ -201,16 +201,16 @@ pub(crate) fn run() -> Result<Answers, Halt> {
         });
         let job = Job {
             settings: Settings { bounded: true, instant: Some(EventTime(661_000_000_000)), ..Settings::default() },
-            decoder: Decoder::new(&Fields::default()).expect("the default fields are valid"),
+            decoder: Decoder::new(&FieldNames::default()).expect("the default fields are valid"),
             source: Arc::clone(&source) as Arc<dyn LogSource>,
             clock: Rc::new(Clocks(Instant::now())),
             first_epoch: first_epoch(0),
             bad_is_fatal: false,
-            takes: vec![takes],
+            filters: vec![takes],
             state: None,
             stop: Rc::new(|| false),
-            rest: Rc::new(park),
-            live: None,
+            park: Rc::new(park),
+            preview_interval: None,
         };
         drive::<Avg>(worker, job, lead, &alarm)
     });

@@ -7,7 +7,7 @@
 //! batch a key came back in. There is no `Default`: a high of 0 is wrong for oil at −37.63.
 
 use crate::decimal::{Decimal, SCALE, nearest};
-use crate::decode::Event;
+use crate::decode::DecodedEvent;
 use crate::mutants::{self, Mutant};
 use crate::row::{MarketRow, Row};
 use crate::time::{EventTime, State, WindowStart};
@@ -29,7 +29,7 @@ pub trait Accumulate:
     Semigroup + Copy + Ord + Send + Sync + std::fmt::Debug + Serialize + for<'a> Deserialize<'a> + 'static
 {
     /// Of one record.
-    fn of(event: &Event<'_>, position: LogPosition) -> Self;
+    fn of(event: &DecodedEvent<'_>, position: LogPosition) -> Self;
     /// How many records count.
     fn count(&self) -> i64;
     /// What takes this, complete, away.
@@ -86,7 +86,7 @@ impl Semigroup for Avg {
 }
 
 impl Accumulate for Avg {
-    fn of(event: &Event<'_>, _: LogPosition) -> Self {
+    fn of(event: &DecodedEvent<'_>, _: LogPosition) -> Self {
         Avg { count: 1, sum: Sum::new(event.value.0) }
     }
     fn count(&self) -> i64 {
@@ -153,7 +153,7 @@ impl Semigroup for Market {
 }
 
 impl Accumulate for Market {
-    fn of(event: &Event<'_>, position: LogPosition) -> Self {
+    fn of(event: &DecodedEvent<'_>, position: LogPosition) -> Self {
         let value = Sum::new(event.value.0);
         let tick = Tick { time: event.time, position, value };
         let weight = event.weight.unwrap_or_default();
@@ -201,9 +201,9 @@ impl Accumulate for Market {
 mod tests {
     use super::*;
 
-    fn event(value: &str, time: i64, weight: Option<&str>) -> Event<'static> {
+    fn event(value: &str, time: i64, weight: Option<&str>) -> DecodedEvent<'static> {
         let decimal = |text: &str| Decimal::parse(text.as_bytes()).unwrap();
-        Event { symbol: "A".into(), value: decimal(value), time: EventTime(time), weight: weight.map(decimal) }
+        DecodedEvent { symbol: "A".into(), value: decimal(value), time: EventTime(time), weight: weight.map(decimal) }
     }
 
     fn market(events: &[(&str, i64, Option<&str>)]) -> Market {

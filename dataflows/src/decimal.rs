@@ -1,7 +1,7 @@
 //! Exact decimals (R2) and the one division (R9).
 //!
 //! A decimal is an integer scaled by 10^18. Sums of them stay exact; text in and text out are the exact digits. The only
-//! float in the heart is made here, by [`nearest`], from two integers.
+//! float in the core is made here, by [`nearest`], from two integers.
 
 use crate::wide::U256;
 use serde::{Deserialize, Serialize};

@@ -1,11 +1,11 @@
 //! What becomes of a batch of points that a database is asked to write: which points are sent next and how many at once,
-//! what an answer means, and which points it will never take. Pure; who sends and waits is `src/sinks/influx/`.
+//! what an answer means, and which points it will never take. Pure: `src/sinks/influx/` sends and waits.
 //!
 //! ```text
 //!   a batch ── 204 ───────────────────────────────────────────────> stored
 //!     ├ outcome unknown, or a matter of set-up ── wait ──> the same points again
 //!     ├ no answer in time ──> the same points again, fewer at once, and longer waited for ([`Effort`])
-//!     ├ 413 ──> in halves, down to one point ──> a small write goes through? ── no ──> nobody's fault here: wait, again
+//!     ├ 413 ──> in halves, down to one point ──> a small write goes through? ── no ──> not about the point: wait, again
 //!     │                                               └ yes ──> the point is to blame: refused
 //!     ├ 422 of retention ──> the oldest were left out, the others are stored
 //!     └ 400, 422 ──> an empty write goes through? ── no ──> not about the points: wait, again
@@ -98,10 +98,10 @@ impl Effort {
     pub const SHARE: usize = 64;
     /// Never longer than the first wait times this.
     pub const LONGER: u32 = 12;
-    /// So many quick requests in a row, and it is tried to send more.
+    /// After this many quick requests in a row, more is sent at once.
     const QUICK: u32 = 4;
 
-    /// To begin with: so many lines, and so long.
+    /// The first request: this many lines at once, and this long for the answer.
     pub fn new(lines: usize, wait: Duration) -> Self {
         let lines = lines.max(1);
         Effort { lines, most_lines: lines, wait, first_wait: wait, quick: 0 }
@@ -117,7 +117,7 @@ impl Effort {
         self.wait
     }
 
-    /// A request of so many points had no answer in time.
+    /// A request of this many points had no answer in time.
     pub fn took_too_long(&mut self, points: usize) {
         self.quick = 0;
         self.wait = (self.wait * 2).min(self.first_wait * Self::LONGER);
@@ -127,7 +127,7 @@ impl Effort {
         }
     }
 
-    /// A request of so many points was answered after so long. Small ones say little of larger ones.
+    /// A request of this many points was answered after this time. Small ones say little of larger ones.
     pub fn took(&mut self, points: usize, time: Duration) {
         let quick = points * 2 > self.lines && time * 4 <= self.wait;
         self.quick = if quick { self.quick + 1 } else { 0 };
@@ -149,7 +149,7 @@ pub enum Request {
     Points(Range<usize>),
     /// A write without points: does the database take anything at all?
     Empty,
-    /// A small write that harms nobody, and is as large as a point usually is: does the database take anything of this size?
+    /// A small write that changes no row, as large as a point usually is: does the database take anything of this size?
     Small,
 }
 
@@ -197,13 +197,13 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Of a batch of so many points.
+    /// Of a batch of this many points.
     pub fn new(points: usize) -> Self {
         let todo = std::iter::once(0..points).filter(|range| !range.is_empty()).collect();
         Delivery { todo, doubt: None, sick: false, blames_points: false, blames_size: false, refused: Vec::new() }
     }
 
-    /// What to send, at most so many points; none: every point is stored or refused.
+    /// What to send, at most this many points; `None` once every point is stored or refused.
     pub fn next(&mut self, most: usize) -> Option<Request> {
         match self.doubt {
             Some(Doubt::Anything) => return Some(Request::Empty),

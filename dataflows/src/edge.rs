@@ -1,5 +1,5 @@
-//! The traits by which the heart meets the world, and the one way in which a run ends badly. Whoever implements them
-//! lives in `src/`; tests have in-memory twins.
+//! The traits by which the core meets the outside, and why a run cannot continue. `src/` implements them; tests have
+//! in-memory twins.
 
 use crate::checkpoint::{ObjectBuilder, ObjectRef};
 use crate::record::{DeadLetter, LastRecord, PartitionName, Record};
@@ -8,7 +8,7 @@ use crate::time::{EventTime, Monotonic, NextOffset, WindowStart};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Why a run cannot go on, and the exit code that says so (`ARCHITECTURE.md`, section 7).
+/// Why a run cannot continue, and the exit code that says so (`ARCHITECTURE.md`, section 7).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct Halt {
@@ -23,7 +23,7 @@ pub struct Halt {
 pub enum HaltKind {
     /// 64: usage or configuration.
     Usage = 64,
-    /// 65: bad data that was told to be fatal, a log or a state that is not what it was, or a bounded run of which a database
+    /// 65: bad data where it is fatal, a log or a state that is not what it was, or a bounded run of which a database
     /// refused every row.
     Data = 65,
     /// 69: a service is unreachable.
@@ -83,7 +83,7 @@ pub enum LastRecordCheck {
     Holds(LastRecord),
 }
 
-/// The clocks. Passed in: the heart has none.
+/// The clocks. Passed in: the core has none.
 pub trait Clock {
     /// Nanoseconds since the process began.
     fn monotonic(&self) -> Monotonic;
@@ -98,20 +98,20 @@ pub trait LogSource: Send + Sync {
     ///
     /// # Errors
     /// When the log is not what it was (a topic was deleted, an offset is out of range).
-    fn found(&self) -> Result<Vec<Discovered>, Halt>;
+    fn discover(&self) -> Result<Vec<Discovered>, Halt>;
 
-    /// What [`LogSource::found`] will tell at its first call, as often as it is asked; nothing where each run finds the same
-    /// starts anyway.
-    fn begins_with(&self) -> Vec<Discovered> {
+    /// What the first call of [`LogSource::discover`] returns, at every call of this one; empty for a source that starts each run
+    /// at the same offsets.
+    fn initial_partitions(&self) -> Vec<Discovered> {
         Vec::new()
     }
 
-    /// What the log says of partitions that a run before this one has read, each with the last record that it read; none
-    /// where it says nothing, or has no such partition. Blocks: asked before the run begins.
+    /// What the log says now of partitions that an earlier run has read. `left`: each with the last record read of it. One answer
+    /// each, in the same order; `None` when the source cannot say, or has no such partition. Blocks: called before the run begins.
     ///
     /// # Errors
     /// When it does not answer.
-    fn recall(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<LogProbe>>, Halt> {
+    fn probe(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<LogProbe>>, Halt> {
         Ok(vec![None; left.len()])
     }
 
@@ -156,8 +156,8 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// For people.
-    pub fn told(&self) -> String {
+    /// For people, as `partition t/1 waits for a leader`.
+    pub fn describe(&self) -> String {
         format!("partition {} waits for {}", self.partition, self.what)
     }
 }
@@ -192,8 +192,8 @@ pub trait PartitionReader {
         None
     }
 
-    /// How long a worker may sleep when nothing was there to read. A reader that wakes its worker says a long time.
-    fn nap(&self) -> Duration;
+    /// How long a worker may sleep after a read that returned 0. Long, for a reader that wakes its worker.
+    fn idle_wait(&self) -> Duration;
 }
 
 /// What the log said about its end (R8).
@@ -205,14 +205,14 @@ pub enum EndAnswer {
     Failed,
 }
 
-/// What a sink takes, told once at the start.
+/// Which rows a sink takes, for the whole run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowFilter {
     /// Rows that are not final yet, and each change of them. Else final (and `partial`) rows only, once each.
     pub changes: bool,
     /// Rows marked `partial`.
     pub partial: bool,
-    /// At most every so many nanoseconds a round with rows of open windows; closed and final rows at once. 0: always.
+    /// The least time between two rounds with rows of open windows, in nanoseconds; closed and final rows go at once. 0: no limit.
     pub open_every: i64,
 }
 
@@ -300,7 +300,7 @@ pub enum Task {
         /// Oldest first; all of them were written.
         inputs: Vec<ObjectRef>,
         /// Windows before this are left out.
-        line: Option<WindowStart>,
+        retired_before: Option<WindowStart>,
     },
 }
 
@@ -337,6 +337,6 @@ pub trait ManifestPort {
     /// The number of the newest manifest that is committed: it was created and, looked up after that, was the newest.
     ///
     /// # Errors
-    /// 78 when another run has gone on with the chain.
+    /// 78 when another run has continued the chain.
     fn published(&mut self) -> Result<Option<u64>, Halt>;
 }

@@ -46,7 +46,7 @@ pub fn escaped_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The text's first 80 characters, escaped, and how long all of it is where it goes on.
+/// The text's first 80 characters, escaped, and how long all of it is where there is more.
 pub fn shortened(text: &str) -> String {
     match text.char_indices().nth(MOST) {
         None => escaped(text).into_owned(),
@@ -54,7 +54,7 @@ pub fn shortened(text: &str) -> String {
     }
 }
 
-/// Is it seen by nobody, or does it change how what follows is seen?
+/// Is it invisible, or does it change how what follows is shown?
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,

@@ -1,37 +1,15 @@
 //! Why records do not count, for people: rejected ones by reason and field, and a unit of event time that seems wrong.
 //! Counts are part of a partition's state, so they are of the whole chain of runs, as the ledger's are.
 
-use crate::decode::{Fields, KEY, TimeUnit, is_plausible};
+use crate::decode::{FieldNames, KEY, TimeUnit, is_plausible};
 use crate::escape::escaped;
-use crate::partition::PartitionState;
-use crate::record::{Finding, PartitionName, Reason, Rejection};
+use crate::partition::{PartitionState, RejectedBy};
+use crate::record::{PartitionName, Reason};
 use crate::time::EventTime;
-use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// So many valid records, and all of them of an implausible time, are a suspicion while a run goes on.
+/// While a run is not over, this many valid records, all of an implausible time, are a suspicion.
 const SUSPICIOUS: i64 = 1000;
-
-/// Rejected records of one partition that have a reason and a field in common, since its start.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RejectedBy {
-    /// Why.
-    pub reason: Reason,
-    /// How many.
-    pub count: i64,
-    /// The offset of the first.
-    pub offset: i64,
-    /// What was wrong with the first. The field is that of all.
-    pub finding: Finding,
-}
-
-/// Counts one more. There are as many entries as reasons times configured fields, at most.
-pub(crate) fn count(all: &mut Vec<RejectedBy>, offset: i64, Rejection { reason, finding }: &Rejection) {
-    match all.iter_mut().find(|by| by.reason == *reason && by.finding.field == finding.field) {
-        Some(by) => by.count += 1,
-        None => all.push(RejectedBy { reason: *reason, count: 1, offset, finding: finding.clone() }),
-    }
-}
 
 /// Rejected records of all partitions that have a reason and a field in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +30,7 @@ impl Rejected<'_> {
     }
 
     /// What to look at.
-    pub fn advice(&self, fields: &Fields) -> String {
+    pub fn advice(&self, fields: &FieldNames) -> String {
         let named = [
             ("--symbol-field", Some(&fields.symbol)),
             ("--value-field", Some(&fields.value)),
@@ -148,9 +126,9 @@ mod tests {
 
     /// One partition after these payloads.
     fn after(payloads: &[&str]) -> PartitionState {
-        let decoder = Decoder::new(&Fields::default()).unwrap();
+        let decoder = Decoder::new(&FieldNames::default()).unwrap();
         let (now, far) = (Monotonic(0), EventTime(EventTime::LIMIT));
-        let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), true, None, now);
+        let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), true, now);
         for (offset, payload) in (0..).zip(payloads) {
             let payload = Some(payload.as_bytes());
             match decoder.decode(&Record { offset, append_time: None, key: None, payload, cut_from: None }) {
@@ -171,7 +149,11 @@ mod tests {
         let shown: Vec<_> = all.iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["null ts ×3", "json ×2", "null price ×1"]);
         assert_eq!(all[1].example(), format!("partition a, offset 1: {}", a.rejected_by[1].finding));
-        assert!(all[0].advice(&Fields::default()).starts_with("--time-field"), "{}", all[0].advice(&Fields::default()));
+        assert!(
+            all[0].advice(&FieldNames::default()).starts_with("--time-field"),
+            "{}",
+            all[0].advice(&FieldNames::default())
+        );
         let sum = |state: &PartitionState| state.rejected_by.iter().map(|by| by.count).sum::<i64>();
         assert_eq!((sum(&a), sum(&b)), (a.counts.rejected, b.counts.rejected));
         // They are part of the state, and a state without them is read.

@@ -55,7 +55,7 @@
 //!
 //! ```
 //! use minutely_dataflows::acc::Avg;
-//! use minutely_dataflows::decode::{Decoder, Fields};
+//! use minutely_dataflows::decode::{Decoder, FieldNames};
 //! use minutely_dataflows::edge::{Clock, DeadLetterPort, Discovered, EndAnswer, Halt, LogSource, PartitionReader};
 //! use minutely_dataflows::edge::{RowBatch, RowFilter, SinkPort, SinkProgress, Wake};
 //! use minutely_dataflows::leader::{LeaderOutputs, SinkHandle};
@@ -79,7 +79,7 @@
 //! struct Memory(AtomicBool);
 //!
 //! impl LogSource for Memory {
-//!     fn found(&self) -> Result<Vec<Discovered>, Halt> {
+//!     fn discover(&self) -> Result<Vec<Discovered>, Halt> {
 //!         let name = PartitionName { log: "ticks".into(), number: Some(0) };
 //!         let (start, end) = (NextOffset(0), Some(LOG.len() as i64));
 //!         let found = Discovered { name, start, earliest: start, end, log_id: None };
@@ -112,7 +112,7 @@
 //!     fn answer(&mut self) -> Option<EndAnswer> {
 //!         None
 //!     }
-//!     fn nap(&self) -> Duration {
+//!     fn idle_wait(&self) -> Duration {
 //!         Duration::from_millis(1)
 //!     }
 //! }
@@ -159,16 +159,16 @@
 //!     let takes = RowFilter { changes: false, partial: true, open_every: 0 }; // final rows, each once
 //!     let job = Job {
 //!         settings: Settings { bounded: true, instant: Some(EventTime(60_000_000_000)), ..Settings::default() },
-//!         decoder: Decoder::new(&Fields::default()).unwrap(),
+//!         decoder: Decoder::new(&FieldNames::default()).unwrap(),
 //!         source: Arc::new(Memory(AtomicBool::new(false))),
 //!         clock: Rc::new(Clocks(Instant::now())),
 //!         first_epoch: first_epoch(0),
 //!         bad_is_fatal: false,
-//!         takes: vec![takes],
+//!         filters: vec![takes],
 //!         state: None,
 //!         stop: Rc::new(|| false),
-//!         rest: Rc::new(park),
-//!         live: None,
+//!         park: Rc::new(park),
+//!         preview_interval: None,
 //!     };
 //!     let lead = LeaderOutputs {
 //!         sinks: vec![SinkHandle { name: "memory".into(), takes, port: Box::new(Place(kept, None)), chain: None }],
@@ -209,12 +209,11 @@ pub mod mutants;
 pub mod oracle;
 pub mod partial;
 pub mod partition;
-mod plain;
 pub mod protocol;
 pub mod record;
 pub mod row;
-mod series;
 pub mod settings;
+mod shards;
 pub mod status;
 pub mod time;
 pub mod watch;

@@ -22,17 +22,17 @@ macro_rules! mutants {
 mutants! {
     /// `graph/intern.rs`: a batch is lost after the exchange. Breaks R11's second equation.
     LostBatch,
-    /// `graph/retire.rs`: what is forgotten is forgotten twice in the tally. Breaks R11's second equation.
+    /// `graph/retire.rs`: what is retired counts twice in the tally. Breaks R11's second equation.
     RetiredTwice,
-    /// `partition.rs`: a floor rises without the partition's own silence (R8). Loses what a slow partition brings.
+    /// `partition/mod.rs`: a floor rises without the partition's own silence (R8). Loses what a slow partition brings.
     FloorWithoutSilence,
-    /// `partition.rs`: a partition whose records nobody comes to read is taken for caught up (R8). Loses them to its floor.
+    /// `partition/mod.rs`: a partition whose records are not read is taken for caught up (R8). Loses them to its floor.
     IdleUnderBackPressure,
-    /// `graph/read.rs`: what can be read is taken for all there is, although a transaction is open (R8).
+    /// `graph/read/reader.rs`: what can be read is taken for all there is, although a transaction is open (R8).
     OpenTransactionIsTheEnd,
-    /// `partition.rs`: silence is added to floors (R8). Minutes become final ahead of the clock.
+    /// `partition/watermarks.rs`: silence is added to floors (R8). Minutes become final ahead of the clock.
     SilenceCompounds,
-    /// `partition.rs`: A is the least watermark of the others, caught up or not (R8). The last windows never close.
+    /// `partition/watermarks.rs`: A is the least watermark of the others, caught up or not (R8). The last windows never close.
     WatermarkOfTheOthers,
     /// `control/admission.rs`: a partition found while running is read from where `--start` says. Loses its first records.
     NewPartitionFromLatest,
@@ -46,13 +46,13 @@ mutants! {
     EndsWithItsCommit,
     /// `control/mod.rs`: partitions are taken as they are when the parts are there, not as they were at the cut.
     SnapshotNotAwaited,
-    /// `graph/snapshot.rs`: a part of a cut is told before its object is durable.
+    /// `graph/snapshot/mod.rs`: a part of a cut is sent before its object is durable.
     ObjectNotAwaited,
-    /// `graph/snapshot.rs`: a batch is filed under the lower bound of its times. Its later updates miss their cut.
+    /// `graph/snapshot/mod.rs`: a batch is filed under the lower bound of its times. Its later updates miss their cut.
     FiledUnderCapability,
-    /// `checkpoint/manifest.rs`: a restart goes on with the generation, and so with the epochs, of the run before.
+    /// `checkpoint/encoding.rs`: a restart keeps the generation, and so the epochs, of the run before.
     EpochReused,
-    /// `checkpoint/sinks.rs`: a run may leave a sink out, and nobody remembers. Loses that sink's rows.
+    /// `checkpoint/sinks.rs`: a run may leave a sink out, and no manifest says so. Loses that sink's rows.
     SinkLeftOut,
     /// `checkpoint/publish.rs`: a manifest counts once it is created, whether others have followed it or not.
     FollowersIgnored,

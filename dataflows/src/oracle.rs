@@ -3,7 +3,7 @@
 //! with it, byte for byte.
 
 use crate::decimal::{Decimal, SCALE, nearest};
-use crate::decode::{Decoder, Event};
+use crate::decode::{DecodedEvent, Decoder};
 use crate::partition::{Counts, Rule};
 use crate::record::{DeadLetter, Evidence, Judged, PartitionName, Reason, Record, Rejection};
 use crate::row::{MarketRow, Row};
@@ -43,7 +43,7 @@ pub fn answer(
     let listed: BTreeMap<_, _> =
         exceptions.iter().filter(|l| l.is_exception()).map(|l| ((&l.partition, l.offset), l)).collect();
     let mut answer = OracleAnswer::default();
-    let mut windows: BTreeMap<(WindowStart, String), Vec<(u64, i64, Event<'_>)>> = BTreeMap::new();
+    let mut windows: BTreeMap<(WindowStart, String), Vec<(u64, i64, DecodedEvent<'_>)>> = BTreeMap::new();
     let mut partial_before = Some(EventTime(i64::MIN));
     for log in logs {
         let mut h: Option<EventTime> = None;
@@ -53,28 +53,17 @@ pub fn answer(
             let (reason, judged, finding) = match decoder.decode(record) {
                 Err(Rejection { reason, finding }) => (reason, None, Some(finding)),
                 Ok(event) => {
-                    let start = event.time.0.div_euclid(rule.windowing.length) * rule.windowing.length;
-                    let end = start + rule.windowing.length;
-                    let final_at = end + rule.windowing.lateness;
-                    let too_new = |stamp: EventTime| event.time.0 > stamp.0 + rule.max_future;
-                    let too_old = |stamp: EventTime| rule.max_past.is_some_and(|most| event.time.0 + most < stamp.0);
                     let exception = listed.get(&(&log.name, record.offset));
                     let exception = exception.and_then(|l| Some((l.reason, l.judged.as_ref()?.evidence)));
-                    let verdict = match (exception, record.append_time, h) {
-                        (Some((reason, evidence @ Evidence::Clock(_))), _, _) => Some((reason, evidence)),
-                        (_, Some(stamp), _) if too_new(stamp) => Some((Reason::Future, Evidence::Appended(stamp))),
-                        (_, Some(stamp), _) if too_old(stamp) => Some((Reason::Past, Evidence::Appended(stamp))),
-                        (_, _, Some(h)) if final_at <= h.0 => Some((Reason::Late, Evidence::Watermark(h))),
-                        (Some((_, evidence)), _, _) => Some((Reason::Late, evidence)),
-                        _ => None,
-                    };
+                    let (start, final_at) = window(event.time, rule);
+                    let verdict = verdict(&event, record, rule, exception, h);
                     if !matches!(verdict, Some((Reason::Future | Reason::Past, _))) {
                         h = h.max(Some(event.time));
-                        first_end.get_or_insert(EventTime(end + rule.windowing.lateness));
+                        first_end.get_or_insert(final_at);
                     }
                     let Some((reason, evidence)) = verdict else {
                         answer.counts.counted += 1;
-                        let key = (WindowStart(start), event.symbol.to_string());
+                        let key = (start, event.symbol.to_string());
                         windows.entry(key).or_default().push((log.name.identity(), record.offset, event));
                         continue;
                     };
@@ -110,8 +99,42 @@ pub fn answer(
     answer
 }
 
+/// The window of this event time, and the watermark at which it becomes final.
+fn window(time: EventTime, rule: &Rule) -> (WindowStart, EventTime) {
+    let start = time.0.div_euclid(rule.windowing.length) * rule.windowing.length;
+    (WindowStart(start), EventTime(start + rule.windowing.length + rule.windowing.lateness))
+}
+
+/// Why a decoded record does not count, and what it is judged by; `None` when it counts. `exception`: what the run said of it
+/// that the log alone does not give; `h`: the largest event time among the valid records before it.
+fn verdict(
+    event: &DecodedEvent<'_>,
+    record: &Record<'_>,
+    rule: &Rule,
+    exception: Option<(Reason, Evidence)>,
+    h: Option<EventTime>,
+) -> Option<(Reason, Evidence)> {
+    let (_, final_at) = window(event.time, rule);
+    let too_new = |stamp: EventTime| event.time.0 > stamp.0 + rule.max_future;
+    let too_old = |stamp: EventTime| rule.max_past.is_some_and(|most| event.time.0 + most < stamp.0);
+    match (exception, record.append_time, h) {
+        (Some((reason, evidence @ Evidence::Clock(_))), _, _) => Some((reason, evidence)),
+        (_, Some(stamp), _) if too_new(stamp) => Some((Reason::Future, Evidence::Appended(stamp))),
+        (_, Some(stamp), _) if too_old(stamp) => Some((Reason::Past, Evidence::Appended(stamp))),
+        (_, _, Some(h)) if final_at <= h => Some((Reason::Late, Evidence::Watermark(h))),
+        (Some((_, evidence)), _, _) => Some((Reason::Late, evidence)),
+        _ => None,
+    }
+}
+
 /// A row from its records, oldest first.
-fn row(symbol: String, minute: WindowStart, state: State, events: &[(u64, i64, Event<'_>)], market: bool) -> Row {
+fn row(
+    symbol: String,
+    minute: WindowStart,
+    state: State,
+    events: &[(u64, i64, DecodedEvent<'_>)],
+    market: bool,
+) -> Row {
     let values = || events.iter().map(|(_, _, event)| event.value);
     let weights = || events.iter().map(|(_, _, event)| event.weight.map_or(0, |w| w.0));
     let sum = Decimal(values().map(|v| v.0).sum());

@@ -145,7 +145,7 @@ pub const MAX_SYMBOL_BYTES: usize = 1024;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Finding {
     /// Which configured field: its name or pointer, or `@key`; a pointer's beginning where it leads through something that
-    /// is not an object. None: the record as a whole.
+    /// is not an object. `None`: the record as a whole.
     pub field: Option<String>,
     /// What should be there.
     pub expected: Cow<'static, str>,
@@ -193,6 +193,26 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
+    /// Of this record of this partition: with what it was judged by, or with what is wrong with it.
+    pub fn of(
+        record: &Record<'_>,
+        partition: &PartitionName,
+        reason: Reason,
+        judged: Option<Judged>,
+        finding: Option<Finding>,
+    ) -> Self {
+        DeadLetter {
+            partition: partition.clone(),
+            offset: record.offset,
+            reason,
+            raw: record.payload.map(<[u8]>::to_vec),
+            cut_from: record.cut_from,
+            key: record.key.map(<[u8]>::to_vec),
+            judged,
+            finding,
+        }
+    }
+
     /// Bytes of memory that it takes, about.
     pub fn bytes(&self) -> usize {
         let finding = self.finding.as_ref();

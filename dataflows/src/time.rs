@@ -122,8 +122,8 @@ impl Windowing {
     }
 }
 
-/// A reading of the monotonic clock, in nanoseconds since the process began. Passed in: the heart has no clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// A reading of the monotonic clock, in nanoseconds since the process began. Passed in: the core has no clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Monotonic(pub i64);
 
 /// The next offset to read, never the last one read.

@@ -2,7 +2,7 @@
 
 use crate::acc::Accumulate;
 use crate::edge::Halt;
-use crate::graph::{self, Job, Local};
+use crate::graph::{self, Job, WorkerContext};
 use crate::leader::{DataflowHandles, Inbox, Leader, LeaderOutputs, receive};
 use crate::status::Status;
 use std::cell::RefCell;
@@ -38,18 +38,16 @@ pub fn drive<A: Accumulate>(
     alarm: &Alarm,
 ) -> Result<Option<Status>, Halt> {
     let mut restored = Vec::new();
-    let local = Rc::new(Local::default());
+    let context = Rc::new(WorkerContext::default());
     if let Some(kept) = &job.state {
         restored = kept.load::<A>(worker.index(), worker.peers()).inspect_err(|halt| alarm.raise(halt))?;
-        let line = kept.head.parts.iter().map(|part| part.line).min().flatten();
-        local.line.set(line);
-        local.tally.borrow_mut().forgotten = (line, 0);
+        context.resume(kept.head.parts.iter().map(|part| part.retired_before).min().flatten());
     }
     let job = Rc::new(job);
     let inbox = Rc::new(RefCell::new(Inbox::default()));
     let (leads, filled) = (outputs.is_some(), Rc::clone(&inbox));
-    let sealed = graph::build::<A>(worker, &job, &local, restored, |graph| receive(graph, filled, leads));
-    let input = graph::decisions(worker, &local);
+    let sealed = graph::build::<A>(worker, &job, &context, restored, |graph| receive(graph, filled, leads));
+    let input = graph::decisions(worker, &context);
     let mut leader = match outputs {
         Some(outputs) => match Leader::new(&job, outputs, DataflowHandles { input, inbox, sealed }, worker.peers()) {
             Ok(leader) => Some(leader),
@@ -65,18 +63,18 @@ pub fn drive<A: Accumulate>(
             Some(leader) => leader.tick(&job, job.clock.monotonic()),
             None => Ok(None),
         };
-        if let Some(halt) = until.as_ref().err().cloned().or_else(|| local.trouble.borrow().clone()) {
+        if let Some(halt) = until.as_ref().err().cloned().or_else(|| context.trouble.borrow().clone()) {
             alarm.raise(&halt);
         }
         if let Some(halt) = alarm.raised() {
             return Err(give_up(worker, alarm, halt));
         }
-        local.look_at_the_log();
+        context.wake_reader();
         worker.step();
-        // What arrived at worker 0 is looked at before it rests.
+        // What arrived at worker 0 is looked at before it parks.
         if !leader.as_ref().is_some_and(Leader::has_news) {
-            let most = if local.stopped.get() { Duration::from_millis(10) } else { local.nap.get() };
-            (job.rest)(worker, until.ok().flatten().map_or(most, |until| most.min(until)));
+            let most = if context.stopped.get() { Duration::from_millis(10) } else { context.idle_wait.get() };
+            (job.park)(worker, until.ok().flatten().map_or(most, |until| most.min(until)));
         }
     }
     Ok(leader.map(|leader| leader.status()))

@@ -76,7 +76,7 @@ fn run(seed: u64) -> Seen {
             }
         }
         if readers.len() < logs.len() && (readers.is_empty() || rng.u8(..5) == 0) {
-            let rule = Partition::new(RULE, readers.len(), NextOffset(0), false, w, now);
+            let rule = Partition::new(RULE, readers.len(), NextOffset(0), false, now).with_floor(w);
             readers.push(Reader { rule, state: None, floor: w, asked: None });
         }
         // Control's word arrives, or an old one does, or none.

@@ -9,7 +9,7 @@ mod memory;
 use hostile::{Kind, Partition};
 use memory::run;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
-use minutely_dataflows::decode::{Decoder, Fields};
+use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::edge::RowFilter;
 use minutely_dataflows::oracle;
 use minutely_dataflows::partition::Rule;
@@ -28,7 +28,7 @@ const ALL_FINAL: RowFilter = RowFilter { changes: false, partial: true, open_eve
 const LIVE: RowFilter = RowFilter { changes: true, partial: true, open_every: SECOND / 50 };
 
 fn check<A: Accumulate>(partitions: &[Partition], settings: &Settings, workers: usize, market: bool) {
-    let decoder = Decoder::new(&Fields::default()).unwrap();
+    let decoder = Decoder::new(&FieldNames::default()).unwrap();
     let ran = run::<A>(partitions, settings, &[CHANGES, FINAL, ALL_FINAL, LIVE], workers).unwrap();
     let logs: Vec<_> = partitions.iter().map(Partition::log).collect();
     let want = oracle::answer(&logs, &decoder, &settings.rule, &ran.letters, market);

@@ -3,7 +3,7 @@
 use crate::lines::Lines;
 use crate::store::Store;
 use minutely_dataflows::acc::Accumulate;
-use minutely_dataflows::decode::{Decoder, Fields};
+use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::edge::{
     Clock, DeadLetterPort, Discovered, EndAnswer, Halt, HaltKind, LogSource, ManifestPort, PartitionReader, RowBatch,
     RowFilter, SinkPort, SinkProgress, Wake,
@@ -46,7 +46,7 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, output
     rustix::thread::disable_transparent_huge_pages(true)?; // as the product
     let takes = outputs.takes;
     let lead = Mutex::new(Some(outputs));
-    let decoder = Decoder::new(&Fields::default()).map_err(|why| anyhow::anyhow!(why.join("; ")))?;
+    let decoder = Decoder::new(&FieldNames::default()).map_err(|why| anyhow::anyhow!(why.join("; ")))?;
     let communication = timely::CommunicationConfig::Process(1);
     let config = timely::Config { communication, worker: timely::WorkerConfig::default() };
     let guards = timely::execute(config, move |worker| {
@@ -54,8 +54,11 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, output
         let stop = lead.as_ref().map(|outputs| Arc::clone(&outputs.stop));
         let store = lead.as_ref().and_then(|outputs| outputs.store.clone());
         let manifests = store.as_ref().map(|store| store.manifests() as Box<dyn ManifestPort>);
-        let state =
-            store.map(|store| Restored { head: Arc::new(store.head()), store: Arc::new(store), lines: vec![None] });
+        let state = store.map(|store| Restored {
+            head: Arc::new(store.head()),
+            store: Arc::new(store),
+            stored_before: vec![None],
+        });
         let job = Job {
             settings: settings.clone(),
             decoder: decoder.clone(),
@@ -63,11 +66,11 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, output
             clock: Rc::new(RealClock(Instant::now())),
             first_epoch: first_epoch(u64::from(state.is_some())),
             bad_is_fatal: true,
-            takes: vec![takes],
+            filters: vec![takes],
             state,
             stop: Rc::new(move || stop.as_ref().is_some_and(|stop| stop.load(Ordering::Acquire))),
-            rest: Rc::new(minutely_dataflows::park),
-            live: None,
+            park: Rc::new(minutely_dataflows::park),
+            preview_interval: None,
         };
         let lead = lead.map(|Outputs { rows, takes, watch, .. }| LeaderOutputs {
             sinks: vec![SinkHandle { name: "rows".into(), takes, port: rows, chain: None }],
@@ -110,7 +113,7 @@ impl Files {
 }
 
 impl LogSource for Files {
-    fn found(&self) -> Result<Vec<Discovered>, Halt> {
+    fn discover(&self) -> Result<Vec<Discovered>, Halt> {
         if self.told.swap(true, Ordering::Relaxed) {
             return Ok(Vec::new());
         }
@@ -159,7 +162,7 @@ impl PartitionReader for FileReader {
     fn answer(&mut self) -> Option<EndAnswer> {
         None
     }
-    fn nap(&self) -> Duration {
+    fn idle_wait(&self) -> Duration {
         if self.ended() { Duration::from_secs(1) } else { Duration::ZERO }
     }
 }

@@ -121,10 +121,10 @@ impl Store {
     fn task(&self, task: Task) -> std::io::Result<ObjectRef> {
         let (name, bytes, entries, merged) = match task {
             Task::Write { name, draft } => (name, draft.encode(), draft.entries(), false),
-            Task::Merge { name, inputs, line } => {
+            Task::Merge { name, inputs, retired_before } => {
                 let inputs = inputs.iter().map(|input| self.object(&input.name)).collect::<Result<Vec<_>, _>>()?;
                 let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
-                let bytes = merge(&inputs, line).map_err(std::io::Error::other)?;
+                let bytes = merge(&inputs, retired_before).map_err(std::io::Error::other)?;
                 let entries = Object::open(&bytes).map_err(std::io::Error::other)?.entries();
                 (name, bytes, entries, true)
             }

@@ -21,7 +21,7 @@ const MOST: usize = 2048;
 const LEAST: usize = 16;
 /// Open files that are never used for connections: they are for the state, sinks, brokers and the process's own.
 const RESERVE: u64 = 128;
-/// A connection that was told to go may take a moment: so many more may be there.
+/// How many more there may be for a moment: a connection that was asked to close takes one.
 const SLACK: usize = 16;
 /// Bytes of answers that clients have not read yet, over all clients; beyond this, no further piece is made.
 const MOST_OWED: usize = 64 << 20;
@@ -51,7 +51,7 @@ pub(super) struct Connections {
 /// One of them. Times are milliseconds since the server began.
 pub(super) struct Connection {
     number: u64,
-    everything: Arc<Connections>,
+    all: Arc<Connections>,
     /// A request is being answered.
     busy: AtomicBool,
     /// The guard has let a request of it in.
@@ -59,14 +59,14 @@ pub(super) struct Connection {
     /// When it connected, or its last answer ended, or it last read a whole piece of one.
     since: AtomicU64,
     owed: AtomicUsize,
-    /// It was told to go.
+    /// It was asked to close.
     closing: AtomicBool,
     close: Notify,
 }
 
 /// What decides whose connection is closed.
 #[derive(Clone, Copy, Debug)]
-struct Facts {
+struct ConnectionFacts {
     busy: bool,
     known: bool,
     owed: usize,
@@ -74,7 +74,7 @@ struct Facts {
     still: Duration,
 }
 
-impl Facts {
+impl ConnectionFacts {
     /// It is owed something and does not read it.
     fn is_slow(&self) -> bool {
         self.owed > 0 && self.still >= SLOW
@@ -83,7 +83,7 @@ impl Facts {
     /// Lower goes first, and within the same the one that is still for longest; `None` stays.
     fn rank(&self) -> Option<u8> {
         match self {
-            Facts { owed: 0, busy: false, known, .. } => Some(u8::from(*known)),
+            ConnectionFacts { owed: 0, busy: false, known, .. } => Some(u8::from(*known)),
             slow if slow.is_slow() => Some(2),
             _ => None,
         }
@@ -120,19 +120,19 @@ impl Connections {
         self.all().len()
     }
 
-    /// Are those that were told to go not gone yet? Then the next one has to wait.
+    /// Are there too many that were asked to close and have not yet? Then the next one has to wait.
     pub(super) fn is_full(&self) -> bool {
         self.count() >= self.most + SLACK
     }
 
-    /// A place for a new connection; none where all others are at work.
+    /// Adds a connection, closing another where there is no room; `None` where all others are at work.
     pub(super) fn enter(self: &Arc<Self>) -> Option<Arc<Connection>> {
         if self.count() >= self.most && !self.close_one() {
             return None;
         }
         let connection = Arc::new(Connection {
             number: self.next.fetch_add(1, Ordering::Relaxed),
-            everything: Arc::clone(self),
+            all: Arc::clone(self),
             busy: AtomicBool::new(false),
             known: AtomicBool::new(false),
             since: AtomicU64::new(self.now()),
@@ -144,12 +144,12 @@ impl Connections {
         Some(connection)
     }
 
-    /// Tells the connection that is needed least to go; false: each is at work.
+    /// Asks the connection that is needed least to close; `false` where each is at work.
     pub(super) fn close_one(&self) -> bool {
-        self.close_least(Facts::rank)
+        self.close_least(ConnectionFacts::rank)
     }
 
-    fn close_least(&self, rank: impl Fn(&Facts) -> Option<u8>) -> bool {
+    fn close_least(&self, rank: impl Fn(&ConnectionFacts) -> Option<u8>) -> bool {
         let now = self.now();
         let all = self.all();
         let candidates = all.values().filter(|one| !one.closing.load(Ordering::Relaxed));
@@ -174,7 +174,7 @@ impl Connections {
         room
     }
 
-    /// Waits for room; false: there is none for too long.
+    /// Waits for room; `false` where there is none in [`ROOM_TIMEOUT`].
     pub(super) async fn room(&self) -> bool {
         let until = Instant::now() + ROOM_TIMEOUT;
         while !self.has_room() {
@@ -188,8 +188,8 @@ impl Connections {
 }
 
 impl Connection {
-    fn facts(&self, now: u64) -> Facts {
-        Facts {
+    fn facts(&self, now: u64) -> ConnectionFacts {
+        ConnectionFacts {
             busy: self.busy.load(Ordering::Relaxed),
             known: self.known.load(Ordering::Relaxed),
             owed: self.owed.load(Ordering::Relaxed),
@@ -197,56 +197,56 @@ impl Connection {
         }
     }
 
-    fn moves(&self) {
-        self.since.store(self.everything.now(), Ordering::Relaxed);
+    fn touch(&self) {
+        self.since.store(self.all.now(), Ordering::Relaxed);
     }
 
-    /// Its next request is there.
-    pub(super) fn begins(&self) {
+    /// Its next request has come.
+    pub(super) fn begin_request(&self) {
         self.busy.store(true, Ordering::Relaxed);
-        self.moves();
+        self.touch();
     }
 
     /// The guard has let its request in.
-    pub(super) fn is_known(&self) {
+    pub(super) fn admit(&self) {
         self.known.store(true, Ordering::Relaxed);
     }
 
-    /// Ends when it is told to go.
-    pub(super) async fn told_to_go(&self) {
+    /// Returns once it is to be closed.
+    pub(super) async fn asked_to_close(&self) {
         self.close.notified().await;
     }
 
     pub(super) fn leave(&self) {
-        self.everything.all().remove(&self.number);
+        self.all.all().remove(&self.number);
     }
 
     /// The same answer, whose bytes are counted until they are read.
     pub(super) fn counted(self: &Arc<Self>, answer: Response<Body>) -> Response<Body> {
-        answer.map(|body| Body::new(Counted { body, connection: Arc::clone(self), wait: None }))
+        answer.map(|body| Body::new(CountedBody { body, connection: Arc::clone(self), wait: None }))
     }
 }
 
 /// The body of an answer; its connection is busy as long as this is there.
-struct Counted {
+struct CountedBody {
     body: Body,
     connection: Arc<Connection>,
     wait: Option<Pin<Box<Sleep>>>,
 }
 
-impl HttpBody for Counted {
+impl HttpBody for CountedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         // A client that has read everything so far may always have one more piece, so that all go on.
-        while self.connection.owed.load(Ordering::Relaxed) > 0 && !self.connection.everything.has_room() {
+        while self.connection.owed.load(Ordering::Relaxed) > 0 && !self.connection.all.has_room() {
             let wait = self.wait.get_or_insert_with(|| Box::pin(tokio::time::sleep(LOOK_AGAIN)));
             ready!(wait.as_mut().poll(cx));
             self.wait = None;
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        let owe = |bytes: Bytes| Bytes::from_owner(Owed::new(bytes, &self.connection));
+        let owe = |bytes: Bytes| Bytes::from_owner(UnreadBytes::new(bytes, &self.connection));
         Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(owe))))
     }
 
@@ -259,38 +259,38 @@ impl HttpBody for Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for CountedBody {
     fn drop(&mut self) {
-        self.connection.moves();
+        self.connection.touch();
         self.connection.busy.store(false, Ordering::Relaxed);
     }
 }
 
 /// A piece of an answer, counted until the client has read it (or the kernel has taken it).
-struct Owed {
+struct UnreadBytes {
     bytes: Bytes,
     connection: Arc<Connection>,
 }
 
-impl Owed {
+impl UnreadBytes {
     fn new(bytes: Bytes, connection: &Arc<Connection>) -> Self {
         connection.owed.fetch_add(bytes.len(), Ordering::Relaxed);
-        connection.everything.owed.fetch_add(bytes.len(), Ordering::Relaxed);
-        Owed { bytes, connection: Arc::clone(connection) }
+        connection.all.owed.fetch_add(bytes.len(), Ordering::Relaxed);
+        UnreadBytes { bytes, connection: Arc::clone(connection) }
     }
 }
 
-impl AsRef<[u8]> for Owed {
+impl AsRef<[u8]> for UnreadBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl Drop for Owed {
+impl Drop for UnreadBytes {
     fn drop(&mut self) {
-        self.connection.moves();
+        self.connection.touch();
         self.connection.owed.fetch_sub(self.bytes.len(), Ordering::Relaxed);
-        self.connection.everything.owed.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        self.connection.all.owed.fetch_sub(self.bytes.len(), Ordering::Relaxed);
     }
 }
 
@@ -307,8 +307,8 @@ mod tests {
         }
     }
 
-    fn facts(busy: bool, known: bool, owed: usize, seconds: u64) -> Facts {
-        Facts { busy, known, owed, still: Duration::from_secs(seconds) }
+    fn facts(busy: bool, known: bool, owed: usize, seconds: u64) -> ConnectionFacts {
+        ConnectionFacts { busy, known, owed, still: Duration::from_secs(seconds) }
     }
 
     #[test]
@@ -325,10 +325,10 @@ mod tests {
     fn a_full_house_lets_the_next_one_in_if_somebody_does_nothing() {
         let all = Arc::new(Connections::new(2));
         let (at_work, idle) = (all.enter().unwrap(), all.enter().unwrap());
-        at_work.begins();
+        at_work.begin_request();
         let next = all.enter().unwrap();
         assert!(idle.closing.load(Ordering::Relaxed) && !at_work.closing.load(Ordering::Relaxed));
-        next.begins();
+        next.begin_request();
         assert!(all.enter().is_none(), "all others are at work");
         idle.leave();
         assert_eq!(all.count(), 2);
@@ -340,8 +340,8 @@ mod tests {
         all.most_owed = 1000;
         let all = Arc::new(all);
         let slow = all.enter().unwrap();
-        slow.begins();
-        let piece = Owed::new(Bytes::from(vec![0; 1000]), &slow);
+        slow.begin_request();
+        let piece = UnreadBytes::new(Bytes::from(vec![0; 1000]), &slow);
         assert!(!all.has_room() && !slow.closing.load(Ordering::Relaxed), "it may still read");
         assert!(facts(true, true, 1000, 2).is_slow());
         drop(piece);

@@ -5,8 +5,8 @@
 //! Where there is a token, nothing but health is answered without it.
 
 use super::Server;
-use super::api::Refusal;
 use super::connections::Connection;
+use super::reply::HttpError;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{
@@ -58,7 +58,7 @@ impl Token {
         Ok(Some(Token(text)))
     }
 
-    /// RowFilter as long for any other of the same length.
+    /// Takes equally long for every other of the same length.
     fn is(&self, other: &str) -> bool {
         let differences = self.0.bytes().zip(other.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
         self.0.len() == other.len() && differences == 0
@@ -80,18 +80,18 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Hears the request, or refuses it.
+/// Lets a request in, or refuses it.
 pub(super) async fn guard(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response<Body> {
     let connection = request.extensions().get::<Arc<Connection>>().cloned();
     let mut response = match refused(&server, &request) {
-        // Whoever is refused has to call again.
+        // A client that is refused has to connect again.
         Some(mut answer) => {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             answer
         }
         None => {
             let health = is_open(request.uri());
-            connection.iter().filter(|_| !health || server.place.token.is_none()).for_each(|one| one.is_known());
+            connection.iter().filter(|_| !health || server.address.token.is_none()).for_each(|one| one.admit());
             if health || server.connections.room().await { next.run(request).await } else { busy() }
         }
     };
@@ -116,7 +116,7 @@ pub(super) async fn guard(State(server): State<Arc<Server>>, request: Request, n
 /// What is answered while clients do not read what they asked for.
 fn busy() -> Response<Body> {
     let why = "clients that do not read their answers take all the memory there is for them; ask again in a second";
-    let mut answer = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why).answer();
+    let mut answer = HttpError::new(StatusCode::SERVICE_UNAVAILABLE, why).answer();
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     answer
 }
@@ -128,12 +128,12 @@ fn is_open(uri: &Uri) -> bool {
 
 fn refused(server: &Server, request: &Request) -> Option<Response<Body>> {
     let (uri, headers) = (request.uri(), request.headers());
-    let refuse = |status, why: &str| Some(Refusal::new(status, why).answer());
+    let refuse = |status, why: &str| Some(HttpError::new(status, why).answer());
     let Some(host) = one_host(headers, uri) else {
         return refuse(StatusCode::BAD_REQUEST, "the Host header is missing, there twice, or no name");
     };
     let name = without_port(&host);
-    if !server.place.is_called(name) {
+    if !server.address.is_called(name) {
         let why =
             format!("this server does not know that it is called {name}; if it is, start it with --http-host {name}");
         return refuse(StatusCode::MISDIRECTED_REQUEST, &why);
@@ -154,7 +154,7 @@ fn refused(server: &Server, request: &Request) -> Option<Response<Body>> {
         return refuse(StatusCode::URI_TOO_LONG, "the address is longer than 24 KiB");
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut answer = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "it can only be read").answer();
+        let mut answer = HttpError::new(StatusCode::METHOD_NOT_ALLOWED, "it can only be read").answer();
         answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return Some(answer);
     }
@@ -162,14 +162,14 @@ fn refused(server: &Server, request: &Request) -> Option<Response<Body>> {
     if has_body || headers.contains_key(TRANSFER_ENCODING) {
         return refuse(StatusCode::PAYLOAD_TOO_LARGE, "a question has no body");
     }
-    match &server.place.token {
+    match &server.address.token {
         Some(token) if !is_open(uri) && !token.given(headers) => Some(enter(token, uri)),
         _ => None,
     }
 }
 
-/// What a browser says of who asks: this page, or a person (an address that was typed, a link that was followed to a page
-/// of its own). Other programs, and a browser on an address that it does not trust, say nothing.
+/// May the request be answered, by what a browser tells of its origin: this page, or a person (a typed address, or a link that
+/// opens a page of its own)? Other programs, and a browser on an address that it does not trust, tell nothing.
 fn may_fetch(headers: &HeaderMap) -> bool {
     let said = |name| text(headers, HeaderName::from_static(name));
     let elsewhere =
@@ -196,12 +196,13 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// Nobody without the token; who brings it by `/?token=` gets a cookie, and an address that has forgotten it.
+/// The answer where no token is given: 401; to `/?token=…` with the right one, a cookie and the address without it.
 fn enter(token: &Token, uri: &Uri) -> Response<Body> {
     let query = uri.query().unwrap_or_default().as_bytes();
     let brought = form_urlencoded::parse(query).any(|(name, value)| name == "token" && token.is(&value));
     if uri.path() != "/" || !brought {
-        let mut answer = Refusal::new(StatusCode::UNAUTHORIZED, "a token is needed: Authorization: Bearer …").answer();
+        let mut answer =
+            HttpError::new(StatusCode::UNAUTHORIZED, "a token is needed: Authorization: Bearer …").answer();
         answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         return answer;
     }

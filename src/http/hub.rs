@@ -1,11 +1,11 @@
 //! Between worker 0 and the server: a bounded queue one way, and a ring of events that all streams read from.
 //!
-//! A stream keeps no queue of its own, only its place in the ring; one that falls behind the ring's end is told to begin
-//! anew. So the memory of any number of readers that do not read is one ring.
+//! A stream keeps no queue of its own, only its place in the ring; one that falls behind the ring's oldest event is sent a
+//! `reset`. So the memory of any number of readers that do not read is one ring.
 
 use super::rows::LiveRow;
-use super::view::{Letter, MOST_LETTERS, View};
-use super::{About, status};
+use super::view::{MOST_DEAD_LETTERS, ShownDeadLetter, View};
+use super::{RunInfo, status};
 use minutely_dataflows::marks::Marks;
 use minutely_dataflows::partition::DelayHistogram;
 use minutely_dataflows::record::DeadLetter;
@@ -21,16 +21,17 @@ use tokio::sync::{Notify, watch};
 
 /// Rows that may wait for the server.
 const MOST_QUEUED: usize = 200_000;
-/// Events, and bytes of all of them, roughly, that a stream may be behind.
+/// How many events a stream may be behind, and how many bytes, roughly.
 const MOST_EVENTS: usize = 4096;
 const MOST_BYTES: usize = 32 << 20;
 /// Bytes of a row and its text, roughly.
 const ROW_BYTES: usize = 320;
 /// Rows in one event: a reader that does not read keeps one in memory.
 const EVENT_ROWS: usize = 1024;
-/// Events come at most that often, and rows are read at most that often while somebody looks; else that seldom.
+/// Events come at most this often, and rows are read at most this often while there is a reader. Nanoseconds.
 pub(crate) const EVERY_NS: i64 = 40_000_000;
 const EVERY: Duration = Duration::from_nanos(EVERY_NS.unsigned_abs());
+/// Rows are read this often while there is no reader.
 const UNWATCHED: Duration = Duration::from_millis(250);
 const STATUS_EVERY: i64 = SECOND;
 
@@ -42,39 +43,39 @@ struct Queue {
     lost: Option<WindowStart>,
     marks: Option<Marks>,
     status: Option<(Status, DelayHistogram)>,
-    letters: VecDeque<Letter>,
+    dead_letters: VecDeque<ShownDeadLetter>,
 }
 
-/// What happened.
-pub(super) enum What {
+/// What a reader of the stream is sent.
+pub(super) enum EventBody {
     Rows(Vec<LiveRow>),
     /// Of this name, with this text.
     Other(&'static str, String),
 }
 
-/// And its text, made when the first stream wants it.
-pub(super) struct Event {
-    pub(super) what: What,
+/// An event, with its text, which is made when the first stream wants it.
+pub(super) struct StreamEvent {
+    pub(super) body: EventBody,
     text: OnceLock<Arc<str>>,
 }
 
-impl Event {
-    fn new(what: What) -> Arc<Self> {
-        Arc::new(Event { what, text: OnceLock::new() })
+impl StreamEvent {
+    fn new(body: EventBody) -> Arc<Self> {
+        Arc::new(StreamEvent { body, text: OnceLock::new() })
     }
 
     pub(super) fn name(&self) -> &'static str {
-        match self.what {
-            What::Rows(_) => "rows",
-            What::Other(name, _) => name,
+        match self.body {
+            EventBody::Rows(_) => "rows",
+            EventBody::Other(name, _) => name,
         }
     }
 
-    /// Its data, for whoever wants all symbols.
+    /// Its data, with the rows of all symbols.
     pub(super) fn text(&self) -> Arc<str> {
-        let text = self.text.get_or_init(|| match &self.what {
-            What::Rows(rows) => rows_text(rows.iter()).into(),
-            What::Other(_, text) => text.as_str().into(),
+        let text = self.text.get_or_init(|| match &self.body {
+            EventBody::Rows(rows) => rows_text(rows.iter()).into(),
+            EventBody::Other(_, text) => text.as_str().into(),
         });
         Arc::clone(text)
     }
@@ -95,41 +96,42 @@ pub(super) fn rows_text<'a>(rows: impl Iterator<Item = &'a LiveRow>) -> String {
 /// Events by number, from 1.
 #[derive(Default)]
 pub(super) struct Ring {
-    events: VecDeque<Arc<Event>>,
+    events: VecDeque<Arc<StreamEvent>>,
     bytes: usize,
     /// The newest.
     pub(super) last: u64,
 }
 
 impl Ring {
-    fn push(&mut self, what: What) {
-        self.bytes += weight(&what);
-        self.events.push_back(Event::new(what));
+    fn push(&mut self, body: EventBody) {
+        self.bytes += weight(&body);
+        self.events.push_back(StreamEvent::new(body));
         self.last += 1;
         while self.events.len() > MOST_EVENTS || (self.bytes > MOST_BYTES && self.events.len() > 1) {
-            self.bytes -= self.events.pop_front().map_or(0, |event| weight(&event.what));
+            self.bytes -= self.events.pop_front().map_or(0, |event| weight(&event.body));
         }
     }
 
-    /// The event after this number, and how many are there; none if it has left the ring, or never was.
-    pub(super) fn after(&self, number: u64) -> Option<impl Iterator<Item = (u64, Arc<Event>)> + '_> {
+    /// Events after the one of this number; `None` if that has left the ring, or never was.
+    pub(super) fn after(&self, number: u64) -> Option<impl Iterator<Item = (u64, Arc<StreamEvent>)> + '_> {
         let missing = usize::try_from(self.last.checked_sub(number)?).ok()?;
         let skip = self.events.len().checked_sub(missing)?;
         Some((number + 1..).zip(self.events.iter().skip(skip).cloned()))
     }
 }
 
-fn weight(what: &What) -> usize {
-    match what {
-        What::Rows(rows) => rows.len() * ROW_BYTES,
-        What::Other(_, text) => 2 * text.len() + ROW_BYTES,
+fn weight(body: &EventBody) -> usize {
+    match body {
+        EventBody::Rows(rows) => rows.len() * ROW_BYTES,
+        EventBody::Other(_, text) => 2 * text.len() + ROW_BYTES,
     }
 }
 
-/// See the module.
+/// The queue from worker 0, what the server knows of the run, and the events of all streams.
 pub(super) struct Hub {
-    about: Arc<About>,
+    about: Arc<RunInfo>,
     queue: Mutex<Queue>,
+    /// Rung when something was put into the queue.
     bell: Notify,
     view: Mutex<View>,
     ring: Mutex<Ring>,
@@ -147,7 +149,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Hub {
-    pub(super) fn new(about: &Arc<About>) -> Self {
+    pub(super) fn new(about: &Arc<RunInfo>) -> Self {
         let started = about.clock.wall();
         Hub {
             about: Arc::clone(about),
@@ -185,7 +187,7 @@ impl Hub {
         self.started
     }
 
-    /// RowFilter what comes, and makes events of it, for ever.
+    /// Takes what is in the queue and makes events of it, for ever.
     pub(super) async fn work(&self) {
         let mut status_at = None;
         loop {
@@ -196,7 +198,7 @@ impl Hub {
         }
     }
 
-    /// Were there rows?
+    /// Handles what is in the queue; returns whether there were rows.
     fn turn(&self, status_at: &mut Option<Monotonic>) -> bool {
         let queue = std::mem::take(&mut *lock(&self.queue));
         let (now, wall) = (self.about.clock.monotonic(), self.about.clock.wall());
@@ -209,20 +211,20 @@ impl Hub {
         if let Some(minute) = queue.lost {
             view.lost(minute);
         }
-        for letter in queue.letters {
-            view.letters.push_front(letter);
+        for letter in queue.dead_letters {
+            view.dead_letters.push_front(letter);
         }
-        view.letters.truncate(MOST_LETTERS);
+        view.dead_letters.truncate(MOST_DEAD_LETTERS);
         let mut events = Vec::new();
         let mut rows: Vec<LiveRow> = newest.into_values().collect();
         let any_rows = !rows.is_empty();
         while !rows.is_empty() {
             let rest = rows.split_off(rows.len().min(EVENT_ROWS));
-            events.push(What::Rows(std::mem::replace(&mut rows, rest)));
+            events.push(EventBody::Rows(std::mem::replace(&mut rows, rest)));
         }
         if let Some(minute) = queue.lost {
-            // Before the marks: who keeps a row that is not the newest would call it final.
-            events.push(What::Other("lost", status::lost(minute)));
+            // Before the marks: a reader that keeps a row that is not the newest would call it final.
+            events.push(EventBody::Other("lost", status::lost(minute)));
         }
         if let Some((status, behind)) = queue.status {
             view.status(status, behind, now, wall);
@@ -230,13 +232,13 @@ impl Hub {
         let line = |view: &View| view.now.as_ref().and_then(|now| now.status.retired_before);
         if let Some(marks) = queue.marks.filter(|marks| *marks != view.marks) {
             view.marks = marks;
-            events.push(What::Other("marks", status::marks(&marks, line(&view))));
+            events.push(EventBody::Other("marks", status::marks(&marks, line(&view))));
         }
-        // Whoever comes later begins with a status.
-        let somebody = self.streams.load(Ordering::Relaxed) > 0;
-        if somebody && view.now.is_some() && status_at.is_none_or(|at| now.0 - at.0 >= STATUS_EVERY) {
+        // A reader that comes later begins with a status.
+        let any_reader = self.streams.load(Ordering::Relaxed) > 0;
+        if any_reader && view.now.is_some() && status_at.is_none_or(|at| now.0 - at.0 >= STATUS_EVERY) {
             *status_at = Some(now);
-            events.push(What::Other("status", status::text(&view, &self.about, self.started)));
+            events.push(EventBody::Other("status", status::text(&view, &self.about, self.started)));
         }
         drop(view);
         if !events.is_empty() {
@@ -248,17 +250,17 @@ impl Hub {
     }
 }
 
-/// Worker 0's end.
-pub(super) struct Watching(pub(super) Arc<Hub>);
+/// Worker 0's side: puts what happens into the queue.
+pub(super) struct HubWatcher(pub(super) Arc<Hub>);
 
-impl Watching {
+impl HubWatcher {
     fn put(&self, put: impl FnOnce(&mut Queue)) {
         put(&mut lock(&self.0.queue));
         self.0.bell.notify_one();
     }
 }
 
-impl Watcher for Watching {
+impl Watcher for HubWatcher {
     fn rows(&mut self, PreviewRows { rows, lost }: PreviewRows) {
         self.put(|queue| {
             queue.lost = queue.lost.max(lost);
@@ -282,12 +284,12 @@ impl Watcher for Watching {
 
     fn dead_letters(&mut self, letters: &[DeadLetter]) {
         let at = self.0.about.clock.wall();
-        let newest = letters.len().saturating_sub(MOST_LETTERS);
-        let letters: Vec<_> = letters[newest..].iter().map(|letter| Letter::of(letter, at)).collect();
+        let newest = letters.len().saturating_sub(MOST_DEAD_LETTERS);
+        let letters: Vec<_> = letters[newest..].iter().map(|letter| ShownDeadLetter::of(letter, at)).collect();
         self.put(|queue| {
-            queue.letters.extend(letters);
-            let most = queue.letters.len().saturating_sub(MOST_LETTERS);
-            queue.letters.drain(..most);
+            queue.dead_letters.extend(letters);
+            let most = queue.dead_letters.len().saturating_sub(MOST_DEAD_LETTERS);
+            queue.dead_letters.drain(..most);
         });
     }
 }
@@ -301,7 +303,7 @@ mod tests {
     #[test]
     fn streams_are_told_of_rows_that_were_left_out_before_they_are_called_final() {
         let hub = Arc::new(Hub::new(&Arc::new(testing::about())));
-        let mut watching = Watching(Arc::clone(&hub));
+        let mut watching = HubWatcher(Arc::clone(&hub));
         let minute = |n: i64| WindowStart(n * 60 * SECOND);
         let mut told = |rows, lost, w| {
             let from = hub.ring().last;
@@ -333,18 +335,18 @@ mod tests {
         assert_eq!(numbers(&ring, 0), Some(vec![]));
         assert_eq!(numbers(&ring, 1), None, "of another run");
         for _ in 0..10 {
-            ring.push(What::Other("marks", String::new()));
+            ring.push(EventBody::Other("marks", String::new()));
         }
         assert_eq!(numbers(&ring, 7), Some(vec![8, 9, 10]));
         for _ in 0..MOST_EVENTS {
-            ring.push(What::Other("marks", String::new()));
+            ring.push(EventBody::Other("marks", String::new()));
         }
         assert_eq!(numbers(&ring, 9), None);
         assert_eq!(numbers(&ring, 10).map(|all| all.len()), Some(MOST_EVENTS));
         let last = ring.last;
-        ring.push(What::Other("status", "x".repeat(MOST_BYTES / 3)));
+        ring.push(EventBody::Other("status", "x".repeat(MOST_BYTES / 3)));
         assert!(numbers(&ring, last).is_some_and(|all| all.len() == 1));
-        ring.push(What::Other("status", "x".repeat(MOST_BYTES / 3)));
+        ring.push(EventBody::Other("status", "x".repeat(MOST_BYTES / 3)));
         assert_eq!(numbers(&ring, last), None, "bytes count, too");
         assert_eq!(numbers(&ring, last + 1), Some(vec![last + 2]));
     }

@@ -1,36 +1,38 @@
 //! `/metrics`, for Prometheus. Names are `minutely_<noun>_<unit>[_total]`.
 
+use super::Server;
 use super::query::Query;
+use super::reply::json;
 use super::status::{self, balances};
-use super::view::Now;
-use super::{Server, api};
+use super::view::{LatestStatus, View};
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, Response, header};
-use minutely_dataflows::partition::DELAY_EDGES_MS;
+use minutely_dataflows::partition::{DELAY_EDGES_MS, PartitionState};
 use minutely_dataflows::status::SinkStatus;
+use minutely_dataflows::time::{EventTime, Monotonic};
 use std::fmt::{Display, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 pub(super) async fn answer(State(server): State<Arc<Server>>, RawQuery(query): RawQuery) -> Response<Body> {
-    if let Err(refusal) = Query::parse(query.as_deref(), &[]) {
-        return refusal.answer();
+    if let Err(error) = Query::parse(query.as_deref(), &[]) {
+        return error.answer();
     }
-    let mut response = api::json(text(&server));
+    let mut response = json(text(&server));
     let media_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, media_type);
     response
 }
 
-/// The text, metric after metric.
+/// The text of all metrics, in the exposition format.
 #[derive(Default)]
-struct Text {
+struct MetricsText {
     out: String,
     name: &'static str,
 }
 
-impl Text {
+impl MetricsText {
     fn metric(&mut self, name: &'static str, kind: &str, help: &str) {
         self.name = name;
         writeln!(self.out, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("a string takes it");
@@ -61,22 +63,39 @@ fn seconds(ns: i64) -> f64 {
 
 fn text(server: &Server) -> String {
     let (about, hub) = (&server.about, &server.hub);
-    let mut out = Text::default();
+    let mut out = MetricsText::default();
     let (monotonic, wall) = (about.clock.monotonic(), about.clock.wall());
     out.metric("minutely_build_info", "gauge", "The version that runs; always 1.");
     out.sample("", &[("version", env!("CARGO_PKG_VERSION"))], 1);
     out.one("minutely_start_time_seconds", "gauge", "When the run began, since 1970.", seconds(server.started.0));
     let view = hub.view();
-    let default = Now::default();
-    let now = view.now.as_ref().unwrap_or(&default);
-    let status = &now.status;
+    let default = LatestStatus::default();
+    let latest = view.now.as_ref().unwrap_or(&default);
     let help = "0 while the source cannot be read.";
     let healthy = (about.source_now)().trouble.is_none();
     out.one("minutely_source_healthy_bool", "gauge", help, u8::from(healthy));
+    records(&mut out, latest);
+    partitions(&mut out, latest, monotonic);
+    watermark(&mut out, &view, wall);
+    lateness(&mut out, latest);
+    ledger(&mut out, latest);
+    checkpoint(&mut out, &view, latest, (server.started, wall));
+    sinks(&mut out, server, latest);
+    out.one("minutely_http_rows", "gauge", "Rows of the live view in memory.", view.rows());
+    out.one("minutely_http_symbols", "gauge", "Symbols of the live view in memory.", view.symbol_count());
+    drop(view);
+    http(&mut out, server);
+    out.out
+}
+
+/// The partitions that have reported, by name.
+fn reported(latest: &LatestStatus) -> impl Iterator<Item = (String, &PartitionState)> {
+    latest.status.partitions.iter().filter_map(|(found, state)| Some((found.name.to_string(), state.as_ref()?)))
+}
+
+fn records(out: &mut MetricsText, latest: &LatestStatus) {
     out.metric("minutely_records_total", "counter", "Records read, by partition and what became of them.");
-    let known =
-        || status.partitions.iter().filter_map(|(found, state)| Some((found.name.to_string(), state.as_ref()?)));
-    for (name, state) in known() {
+    for (name, state) in reported(latest) {
         let c = &state.counts;
         let terms =
             [("counted", c.counted), ("late", c.late), ("rejected", c.rejected), ("quarantined", c.quarantined)];
@@ -85,10 +104,14 @@ fn text(server: &Server) -> String {
         }
     }
     out.metric("minutely_rejected_records_total", "counter", "Records that cannot be decoded, by reason and field.");
-    for by in status::rejected(status) {
+    for by in status::rejected(&latest.status) {
         let field = by.first.finding.field.as_deref().unwrap_or_default();
         out.sample("", &[("reason", by.first.reason.name()), ("field", field)], by.count);
     }
+}
+
+fn partitions(out: &mut MetricsText, latest: &LatestStatus, monotonic: Monotonic) {
+    let known = || reported(latest);
     out.metric("minutely_partition_gaps_total", "counter", "Offsets that were passed and held no record.");
     known().for_each(|(name, state)| out.sample("", &[("partition", &name)], state.counts.gaps));
     out.metric("minutely_partition_next_offset", "gauge", "The next offset to read.");
@@ -100,19 +123,24 @@ fn text(server: &Server) -> String {
         }
     }
     out.metric("minutely_partition_silence_seconds", "gauge", "Since the partition's last valid record.");
-    let since = (monotonic.0 - now.at.0.0).max(0);
+    let since = (monotonic.0 - latest.at.0).max(0);
     known().for_each(|(name, state)| out.sample("", &[("partition", &name)], seconds(state.silence + since)));
     out.metric("minutely_partition_paused_bool", "gauge", "1 while it is not read, being too far ahead of the others.");
     known().for_each(|(name, state)| out.sample("", &[("partition", &name)], u8::from(state.paused)));
+}
+
+fn watermark(out: &mut MetricsText, view: &View, wall: EventTime) {
     if let Some(w) = view.marks.w {
         let help = "The watermark W, in event time since 1970: minutes that end before it have ended.";
         out.one("minutely_watermark_seconds", "gauge", help, seconds(w.0));
         let help = "How far W is behind the clock.";
         out.one("minutely_watermark_lag_seconds", "gauge", help, seconds(wall.0 - w.0));
     }
-    lateness(&mut out, now);
+}
+
+fn ledger(out: &mut MetricsText, latest: &LatestStatus) {
     out.metric("minutely_ledger_records", "gauge", "Records as of the newest commit, by where they are.");
-    let (ledger, counts) = (&status.ledger, &status.ledger.counts);
+    let (ledger, counts) = (&latest.status.ledger, &latest.status.ledger.counts);
     for (term, count) in [
         ("read", counts.read),
         ("counted", counts.counted),
@@ -127,53 +155,49 @@ fn text(server: &Server) -> String {
     let help = "1 if every record is in exactly one place.";
     out.one("minutely_ledger_balanced_bool", "gauge", help, u8::from(balances(ledger)));
     out.one("minutely_held_windows", "gauge", "Minutes of symbols held as of the newest commit.", ledger.keys);
-    out.one("minutely_commits_total", "counter", "Commits in this chain of checkpoints.", status.seq);
-    if let Some(saved) = status.saved {
-        let at = view.saved_at.map_or(server.started, |(_, at)| at);
-        let help = "Since the newest checkpoint.";
-        out.one("minutely_checkpoint_age_seconds", "gauge", help, seconds((wall.0 - at.0).max(0)));
-        out.one(
-            "minutely_checkpoint_size_bytes",
-            "gauge",
-            "Bytes of all objects of the newest checkpoint.",
-            saved.bytes,
-        );
-        out.one("minutely_checkpoint_objects", "gauge", "Objects of the newest checkpoint.", saved.objects);
-    }
-    sinks(&mut out, server, now);
-    out.one("minutely_http_rows", "gauge", "Rows of the live view in memory.", view.rows());
-    out.one("minutely_http_symbols", "gauge", "Symbols of the live view in memory.", view.symbol_count());
-    drop(view);
+}
+
+fn checkpoint(out: &mut MetricsText, view: &View, latest: &LatestStatus, (started, wall): (EventTime, EventTime)) {
+    out.one("minutely_commits_total", "counter", "Commits in this chain of checkpoints.", latest.status.seq);
+    let Some(saved) = latest.status.saved else { return };
+    let at = view.saved_at.map_or(started, |(_, at)| at);
+    let help = "Since the newest checkpoint.";
+    out.one("minutely_checkpoint_age_seconds", "gauge", help, seconds((wall.0 - at.0).max(0)));
+    let help = "Bytes of all objects of the newest checkpoint.";
+    out.one("minutely_checkpoint_size_bytes", "gauge", help, saved.bytes);
+    out.one("minutely_checkpoint_objects", "gauge", "Objects of the newest checkpoint.", saved.objects);
+}
+
+fn http(out: &mut MetricsText, server: &Server) {
     let help = "Open connections of clients.";
     out.one("minutely_http_connections", "gauge", help, server.connections.count());
     let help = "Readers of the live stream.";
-    out.one("minutely_http_streams", "gauge", help, hub.streams.load(Ordering::Relaxed));
-    let help = "Readers of the live stream that were told to begin anew.";
-    out.one("minutely_http_stream_resets_total", "counter", help, hub.resets.load(Ordering::Relaxed));
+    out.one("minutely_http_streams", "gauge", help, server.hub.streams.load(Ordering::Relaxed));
+    let help = "Readers of the live stream that were sent a reset: they had missed events.";
+    out.one("minutely_http_stream_resets_total", "counter", help, server.hub.resets.load(Ordering::Relaxed));
     out.metric("minutely_http_responses_total", "counter", "Answers, by class of status.");
     for (class, count) in ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().zip(&server.answers) {
         out.sample("", &[("class", class)], count.load(Ordering::Relaxed));
     }
-    out.out
 }
 
-fn lateness(out: &mut Text, now: &Now) {
+fn lateness(out: &mut MetricsText, latest: &LatestStatus) {
     let help =
         "How far valid records were behind their partition's watermark when they were read, since the run began.";
     out.metric("minutely_record_lateness_seconds", "histogram", help);
     let mut sum = 0;
-    for (edge, count) in DELAY_EDGES_MS.iter().zip(now.behind.counts) {
+    for (edge, count) in DELAY_EDGES_MS.iter().zip(latest.behind.counts) {
         sum += count;
         out.sample("_bucket", &[("le", &(edge / 1000).to_string())], sum);
     }
-    let all: u64 = now.behind.counts.iter().sum();
+    let all: u64 = latest.behind.counts.iter().sum();
     out.sample("_bucket", &[("le", "+Inf")], all);
     #[expect(clippy::cast_precision_loss, reason = "a metric is an f64")]
-    out.sample("_sum", &[], now.behind.total_ms as f64 / 1000.0);
+    out.sample("_sum", &[], latest.behind.total_ms as f64 / 1000.0);
     out.sample("_count", &[], all);
 }
 
-fn sinks(out: &mut Text, server: &Server, now: &Now) {
+fn sinks(out: &mut MetricsText, server: &Server, latest: &LatestStatus) {
     let all: Vec<_> = server.about.sinks.iter().zip((server.about.sinks_now)()).collect();
     let label = |name: &str| [("sink", name.to_owned())];
     let mut each = |name, kind, help, value: &dyn Fn(usize) -> Option<f64>| {
@@ -186,20 +210,20 @@ fn sinks(out: &mut Text, server: &Server, now: &Now) {
         }
     };
     #[expect(clippy::cast_precision_loss, reason = "a metric is an f64")]
-    let round = |n: usize, of: fn(&SinkStatus) -> u64| now.status.sinks.get(n).map(|sink| of(sink) as f64);
+    let round = |n: usize, of: fn(&SinkStatus) -> u64| latest.status.sinks.get(n).map(|sink| of(sink) as f64);
     each("minutely_sink_begun_rounds_total", "counter", "Rounds of rows that were begun.", &|n| {
         round(n, |sink| sink.begun)
     });
     each("minutely_sink_stored_rounds_total", "counter", "Rounds of rows that are stored.", &|n| {
         round(n, |sink| sink.stored)
     });
-    let line = |n: usize| now.status.sinks.get(n)?.stored_before.map(|line| seconds(line.0));
+    let line = |n: usize| latest.status.sinks.get(n)?.stored_before.map(|line| seconds(line.0));
     each("minutely_sink_line_seconds", "gauge", "All minutes before this are stored for good, since 1970.", &line);
     let healthy = |n: usize| all.get(n).map(|(_, sink)| if sink.trouble.is_none() { 1.0 } else { 0.0 });
     each("minutely_sink_healthy_bool", "gauge", "0 while the sink has trouble and tries again.", &healthy);
     #[expect(clippy::cast_precision_loss, reason = "a metric is an f64")]
     let unwritable = |n: usize| all.get(n).map(|(_, sink)| sink.unwritable as f64);
-    each("minutely_sink_unwritable_points_total", "counter", "Points that the sink will never take.", &unwritable);
+    each("minutely_sink_unwritable_points_total", "counter", "Points that the sink has refused for good.", &unwritable);
 }
 
 #[cfg(test)]
@@ -208,7 +232,7 @@ mod tests {
 
     #[test]
     fn labels_are_escaped() {
-        let mut text = Text::default();
+        let mut text = MetricsText::default();
         text.metric("minutely_x_records", "gauge", "X.");
         text.sample("", &[("partition", "a\"b\\c\nd"), ("verdict", "é")], 7);
         assert!(

@@ -1,29 +1,33 @@
 //! The live page, the API and the metrics: what `--http` serves. Read-only; see `docs/http.md`.
 //!
 //! ```text
-//!   worker 0 ── rows, marks, status, letters ──> Queue (bounded) ──> View + Ring ──> streams, answers
+//!   worker 0 ── rows, marks, status, dead letters ──> Queue (bounded) ──> View + Ring ──> streams, answers
 //! ```
 //!
-//! Worker 0 only puts things into a bounded queue, under a lock that is held for moments. All else happens on two threads
-//! of the server's own: a thousand readers that do not read cost the dataflow nothing.
+//! Worker 0 only puts things into a bounded queue, under a lock that is held for microseconds. All else happens on two threads
+//! of the server: a thousand readers that do not read cost the dataflow nothing.
 
 mod api;
 mod assets;
 mod connections;
 mod guard;
-pub(crate) mod health;
+pub(crate) mod health_client;
 mod hub;
+mod listen_address;
 mod metrics;
-mod patient;
-mod place;
+mod minutes;
+mod probes;
 mod query;
+mod reply;
 mod rows;
 mod serve;
 mod status;
 mod stream;
+mod symbols;
 mod view;
+mod write_timeout;
 
-pub(crate) use place::{DEFAULT, Listening, Place};
+pub(crate) use listen_address::{BoundSocket, DEFAULT, ListenAddress};
 
 use crate::clock::SystemClock;
 use connections::Connections;
@@ -41,40 +45,39 @@ use std::sync::atomic::AtomicU64;
 
 /// Rows that were stored by a sink and can be read back.
 pub(crate) trait History: Send + Sync {
-    /// Rows of `from <= minute < to` in the order of (minute, symbol), after this key, of these symbols or all, so many
-    /// at most. May block.
+    /// At most `limit` of the rows that are wanted, in the order of (minute, symbol). May block.
     ///
     /// # Errors
     /// In plain words.
-    fn page(&self, wanted: &Wanted, limit: usize) -> Result<Vec<Row>, String>;
+    fn page(&self, wanted: &RowQuery, limit: usize) -> Result<Vec<Row>, String>;
 }
 
-/// Which rows, in the order of (minute, symbol).
+/// Which rows of `from <= minute < to`, in the order of (minute, symbol).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct RowQuery {
     /// The first minute.
     pub(crate) from: WindowStart,
     /// Before this one.
     pub(crate) to: WindowStart,
-    /// Sorted; none: all.
+    /// Sorted; `None`: all.
     pub(crate) symbols: Option<Vec<String>>,
     /// Only what comes after this row.
     pub(crate) after: Option<(WindowStart, String)>,
 }
 
 /// A sink as it is now.
-pub(crate) struct SinkNow {
+pub(crate) struct SinkReport {
     /// What is wrong with it.
     pub(crate) trouble: Option<String>,
-    /// What somebody should look at though it makes progress.
+    /// What an operator should look at although it makes progress.
     pub(crate) remark: Option<String>,
-    /// Points that it will never take.
+    /// Points that it has refused for good.
     pub(crate) unwritable: u64,
 }
 
 /// The source as it is now.
 #[derive(Default)]
-pub(crate) struct SourceNow {
+pub(crate) struct SourceReport {
     /// What keeps it from reading.
     pub(crate) trouble: Option<String>,
     /// What an operator should know for as long as it holds.
@@ -83,40 +86,40 @@ pub(crate) struct SourceNow {
     pub(crate) waiting: Vec<Waiting>,
 }
 
-/// What a run is, for people; no secret in it.
-pub(crate) struct About {
+/// What the server shows of a run, and asks it for. Holds no secret.
+pub(crate) struct RunInfo {
     pub(crate) job: String,
     pub(crate) source: String,
-    pub(crate) source_now: Box<dyn Fn() -> SourceNow + Send + Sync>,
+    pub(crate) source_now: Box<dyn Fn() -> SourceReport + Send + Sync>,
     pub(crate) sinks_uri: Vec<String>,
     /// In the order of the status.
     pub(crate) sinks: Vec<String>,
-    /// How they are, in the same order.
-    pub(crate) sinks_now: Box<dyn Fn() -> Vec<SinkNow> + Send + Sync>,
+    /// Their status, in the same order.
+    pub(crate) sinks_now: Box<dyn Fn() -> Vec<SinkReport> + Send + Sync>,
     pub(crate) workers: usize,
     pub(crate) settings: Settings,
     /// `--time-unit`.
     pub(crate) unit: TimeUnit,
     pub(crate) market: bool,
-    /// What is to be said of rows that are `partial` without end.
+    /// Why rows are `partial` without end.
     pub(crate) partial: fn(&Status) -> Option<String>,
     /// `--emit`.
     pub(crate) emit: &'static str,
     pub(crate) state: Option<String>,
-    /// Windows before this were forgotten by runs before this one.
+    /// Windows before this were forgotten by earlier runs.
     pub(crate) since: Option<WindowStart>,
     pub(crate) history: Option<Arc<dyn History>>,
-    /// Rows as the CSV sink writes them; its header for none.
-    pub(crate) csv: fn(&About, Option<&[Row]>) -> Vec<u8>,
+    /// Rows as the CSV sink writes them; its header for `None`.
+    pub(crate) csv: fn(&RunInfo, Option<&[Row]>) -> Vec<u8>,
     pub(crate) clock: SystemClock,
     /// How many files the process may have open.
     pub(crate) open_files: u64,
 }
 
-/// What all answers have in common.
+/// What all answers need.
 struct Server {
-    place: Place,
-    about: Arc<About>,
+    address: ListenAddress,
+    about: Arc<RunInfo>,
     hub: Arc<Hub>,
     started: EventTime,
     /// Answers by class of status: 1xx to 5xx.
@@ -124,18 +127,18 @@ struct Server {
     connections: Arc<Connections>,
 }
 
-/// A server at work, for as long as the process lives.
-pub(crate) struct Started {
+/// A server that runs for as long as the process.
+pub(crate) struct HttpHandle {
     hub: Arc<Hub>,
 }
 
-impl Started {
-    /// For worker 0.
+impl HttpHandle {
+    /// What worker 0 tells of rows, marks, status and dead letters.
     pub(crate) fn watcher(&self) -> Box<dyn Watcher + Send> {
-        Box::new(hub::Watching(Arc::clone(&self.hub)))
+        Box::new(hub::HubWatcher(Arc::clone(&self.hub)))
     }
 
-    /// For `Job::live`.
+    /// Nanoseconds between two readings of rows, for `Job::live`.
     pub(crate) fn every(&self) -> impl Fn() -> i64 + use<> {
         let hub = Arc::clone(&self.hub);
         move || hub.every()
@@ -146,20 +149,20 @@ impl Started {
 ///
 /// # Errors
 /// 70 when there are no threads to be had.
-pub(crate) fn start(listening: Listening, about: About) -> Result<Started, Halt> {
+pub(crate) fn start(socket: BoundSocket, about: RunInfo) -> Result<HttpHandle, Halt> {
     let about = Arc::new(about);
     let hub = Arc::new(Hub::new(&about));
     let server = Arc::new(Server {
-        place: listening.place,
+        address: socket.address,
         started: about.clock.wall(),
         connections: Arc::new(Connections::new(connections::most(about.open_files))),
         about,
         hub: Arc::clone(&hub),
         answers: Default::default(),
     });
-    serve::start(listening.listener, server)
+    serve::start(socket.listener, server)
         .map_err(|e| Halt::new(HaltKind::Internal, format!("--http: the server cannot start: {e}")))?;
-    Ok(Started { hub })
+    Ok(HttpHandle { hub })
 }
 
 #[cfg(test)]
@@ -167,11 +170,11 @@ mod testing {
     use super::*;
 
     /// A run without sinks.
-    pub(super) fn about() -> About {
-        About {
+    pub(super) fn about() -> RunInfo {
+        RunInfo {
             job: "job".into(),
             source: "sim:".into(),
-            source_now: Box::new(SourceNow::default),
+            source_now: Box::new(SourceReport::default),
             sinks_uri: Vec::new(),
             sinks: Vec::new(),
             sinks_now: Box::new(Vec::new),

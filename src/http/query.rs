@@ -1,6 +1,6 @@
 //! Queries: every parameter is known, well-formed, and there once unless it may be repeated.
 
-use super::api::Refusal;
+use super::reply::HttpError;
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use minutely_dataflows::time::{EventTime, WindowStart};
@@ -9,14 +9,14 @@ use minutely_dataflows::time::{EventTime, WindowStart};
 #[derive(Debug)]
 pub(super) struct Query(Vec<(String, String)>);
 
-fn bad(why: String) -> Refusal {
-    Refusal::new(StatusCode::BAD_REQUEST, &why)
+fn bad(why: String) -> HttpError {
+    HttpError::new(StatusCode::BAD_REQUEST, &why)
 }
 
 impl Query {
     /// # Errors
-    /// For a parameter that is not `known`, is there twice, or is not text.
-    pub(super) fn parse(query: Option<&str>, known: &[&str]) -> Result<Self, Refusal> {
+    /// For a parameter that is not `known`, is given twice, or is not UTF-8.
+    pub(super) fn parse(query: Option<&str>, known: &[&str]) -> Result<Self, HttpError> {
         let query = query.unwrap_or_default();
         let mut parameters: Vec<(String, String)> = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -26,9 +26,9 @@ impl Query {
             };
             let again = parameters.iter().any(|(other, _)| *other == name);
             match known.iter().find(|known| known.trim_end_matches('*') == name) {
-                None => return Err(bad(format!("there is no parameter `{}`", shown(&name)))),
+                None => return Err(bad(format!("there is no parameter `{}`", shortened(&name)))),
                 Some(once) if again && !once.ends_with('*') => {
-                    return Err(bad(format!("`{name}` is there twice")));
+                    return Err(bad(format!("`{name}` is given twice")));
                 }
                 Some(_) => parameters.push((name, value)),
             }
@@ -40,8 +40,8 @@ impl Query {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Text of so many characters at most.
-    pub(super) fn text(&self, name: &str, most: usize) -> Result<Option<&str>, Refusal> {
+    /// Text of at most `most` characters.
+    pub(super) fn text(&self, name: &str, most: usize) -> Result<Option<&str>, HttpError> {
         let text = self.get(name);
         if text.is_some_and(|text| text.chars().count() > most) {
             return Err(bad(format!("`{name}` takes at most {most} characters")));
@@ -50,24 +50,24 @@ impl Query {
     }
 
     /// A whole number.
-    pub(super) fn number(&self, name: &str, least: usize, most: usize) -> Result<Option<usize>, Refusal> {
+    pub(super) fn number(&self, name: &str, least: usize, most: usize) -> Result<Option<usize>, HttpError> {
         let Some(text) = self.get(name) else { return Ok(None) };
         let digits = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
         let number = text.parse().ok().filter(|n| digits && (least..=most).contains(n));
         number.map(Some).ok_or_else(|| bad(format!("`{name}` takes a number from {least} to {most}")))
     }
 
-    /// The values of a parameter that may be repeated: names, so many at most.
-    pub(super) fn names<'a>(&'a self, name: &'a str, most: usize) -> Result<Vec<&'a str>, Refusal> {
+    /// The values of a parameter that may be repeated: names, at most `most`.
+    pub(super) fn names<'a>(&'a self, name: &'a str, most: usize) -> Result<Vec<&'a str>, HttpError> {
         let names: Vec<_> = self.0.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect();
         if names.len() > most || names.contains(&"") {
-            return Err(bad(format!("`{name}` takes a name, and is there at most {most} times")));
+            return Err(bad(format!("`{name}` takes a name, at most {most} times")));
         }
         Ok(names)
     }
 
     /// A time: RFC 3339, or milliseconds since 1970.
-    pub(super) fn time(&self, name: &str) -> Result<Option<WindowStart>, Refusal> {
+    pub(super) fn time(&self, name: &str) -> Result<Option<WindowStart>, HttpError> {
         let Some(text) = self.get(name) else { return Ok(None) };
         let ns = match text.parse::<i64>() {
             Ok(ms) if !text.starts_with('+') => ms.checked_mul(1_000_000),
@@ -79,7 +79,7 @@ impl Query {
     }
 }
 
-/// One name or value, as forms write it; none: it is not UTF-8. Judged by its bytes, for U+FFFD is a character like others,
+/// One name or value, as forms encode it; `None` where it is not UTF-8. Judged by its bytes, for U+FFFD is a character like others,
 /// and a symbol may hold it.
 fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
@@ -113,8 +113,8 @@ fn rfc3339(text: &str) -> Option<i64> {
     i64::try_from(stamp.as_nanosecond()).ok()
 }
 
-/// The beginning of what somebody sent.
-fn shown(text: &str) -> String {
+/// The beginning of a name as it was sent, without control characters.
+fn shortened(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(40).collect()
 }
 

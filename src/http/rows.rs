@@ -8,7 +8,7 @@ use minutely_dataflows::time::{EventTime, State, WindowStart};
 use serde::{Serialize, Serializer};
 use std::sync::Arc;
 
-/// Nanoseconds as milliseconds: an integer, where they are whole.
+/// Nanoseconds, in JSON milliseconds: an integer where they are whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ms(pub(super) i64);
 
@@ -34,26 +34,26 @@ impl From<WindowStart> for Ms {
     }
 }
 
-/// A row without its state, which follows from the marks.
+/// A row's values, without its state, which follows from the marks.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Held {
+pub(super) struct RowValues {
     pub(super) count: i64,
     pub(super) sum: Decimal,
     pub(super) avg: f64,
     pub(super) market: Option<MarketRow>,
 }
 
-/// And its key.
+/// A row's values with its key.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct LiveRow {
     pub(super) symbol: Arc<str>,
     pub(super) minute: WindowStart,
-    pub(super) held: Held,
+    pub(super) held: RowValues,
 }
 
-impl Held {
+impl RowValues {
     pub(super) fn of(row: Row) -> Self {
-        Held { count: row.count, sum: row.sum, avg: row.avg, market: row.market }
+        RowValues { count: row.count, sum: row.sum, avg: row.avg, market: row.market }
     }
 
     /// The price it ends with: the average where there is no other.
@@ -62,7 +62,7 @@ impl Held {
     }
 
     pub(super) fn row(&self, symbol: &str, minute: WindowStart, marks: &Marks, rule: &Rule) -> Row {
-        let Held { count, sum, avg, market } = self.clone();
+        let RowValues { count, sum, avg, market } = self.clone();
         Row { symbol: symbol.to_owned(), minute, count, sum, avg, state: marks.state(rule, minute), market }
     }
 }
@@ -75,7 +75,7 @@ fn number(decimal: Decimal) -> Box<serde_json::value::RawValue> {
 /// As the stream sends it: `[symbol, minute, count, avg, open, high, low, close, volume, vwap]`.
 impl Serialize for LiveRow {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let LiveRow { symbol, minute, held: Held { count, avg, market, .. } } = self;
+        let LiveRow { symbol, minute, held: RowValues { count, avg, market, .. } } = self;
         let start = (&**symbol, Ms::from(*minute), count, avg);
         match market {
             None => start.serialize(serializer),
@@ -98,11 +98,11 @@ pub(super) struct JsonRow<'a> {
     sum: String,
     avg: f64,
     #[serde(flatten)]
-    market: Option<JsonMarket>,
+    market: Option<MarketJson>,
 }
 
 #[derive(Serialize)]
-struct JsonMarket {
+struct MarketJson {
     open: f64,
     high: f64,
     low: f64,
@@ -113,7 +113,7 @@ struct JsonMarket {
 
 impl<'a> From<&'a Row> for JsonRow<'a> {
     fn from(row: &'a Row) -> Self {
-        let market = row.market.as_ref().map(|m| JsonMarket {
+        let market = row.market.as_ref().map(|m| MarketJson {
             open: m.open,
             high: m.high,
             low: m.low,
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn rows_are_what_the_contract_says() {
         let decimal = |text: &str| Decimal(text.parse::<i128>().unwrap() * 1_000_000_000_000_000_000);
-        let mut held = Held { count: 2, sum: decimal("3"), avg: 1.5, market: None };
+        let mut held = RowValues { count: 2, sum: decimal("3"), avg: 1.5, market: None };
         let minute = WindowStart(60_000_000_000);
         let symbol = "<b>\"x\u{2028}";
         let live = LiveRow { symbol: symbol.into(), minute, held: held.clone() };

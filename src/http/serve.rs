@@ -2,8 +2,8 @@
 //! that the kernel holds for it, and their number.
 
 use super::connections::{Connection, Connections};
-use super::patient::Patient;
-use super::{Server, api, assets, guard, metrics, status, stream};
+use super::write_timeout::WriteTimeout;
+use super::{Server, api, guard, metrics, minutes, probes, status, stream, symbols};
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::get;
@@ -17,9 +17,9 @@ use std::time::Duration;
 
 const THREADS: usize = 2;
 /// How long the head of a request may take, and how long a connection may wait for its next request.
-const HEAD_PATIENCE: Duration = Duration::from_secs(5);
-/// How long a peer may read nothing of its answer.
-const READ_PATIENCE: Duration = Duration::from_secs(60);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a client may read nothing of its answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bytes of a request's head.
 const MOST_HEAD: usize = 40 << 10;
 /// Bytes of an answer that the kernel holds for a client: otherwise it takes megabytes for one that does not read.
@@ -49,17 +49,17 @@ pub(super) fn start(listener: TcpListener, server: Arc<Server>) -> io::Result<()
 
 fn routes(server: Arc<Server>) -> Router {
     Router::new()
-        .route("/", get(|| async { api::found(assets::file("index.html")) }))
+        .route("/", get(api::page))
         .route("/assets/{name}", get(api::asset))
         .route("/api/status", get(status::answer))
-        .route("/api/symbols", get(api::symbols))
-        .route("/api/minutes", get(api::minutes))
+        .route("/api/symbols", get(symbols::answer))
+        .route("/api/minutes", get(minutes::answer))
         .route("/api/stream", get(stream::answer))
         .route("/api/openapi.json", get(api::openapi))
         .route("/metrics", get(metrics::answer))
-        .route("/healthz", get(api::healthz))
-        .route("/readyz", get(api::readyz))
-        .fallback(|| async { api::found(None) })
+        .route("/healthz", get(probes::healthz))
+        .route("/readyz", get(probes::readyz))
+        .fallback(api::no_such_path)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&server), guard::guard))
         .with_state(server)
 }
@@ -68,7 +68,7 @@ async fn accept(listener: TcpListener, server: Arc<Server>) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let service = TowerToHyperService::new(routes(Arc::clone(&server)));
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).max_buf_size(MOST_HEAD).max_headers(64);
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MOST_HEAD).max_headers(64);
     let connections = &server.connections;
     loop {
         let socket = match next(&listener, connections).await {
@@ -86,24 +86,24 @@ async fn accept(listener: TcpListener, server: Arc<Server>) -> io::Result<()> {
         socket.set_nodelay(true).ok();
         #[cfg(unix)]
         rustix::net::sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER).ok();
-        let (of, service) = (Arc::clone(&connection), service.clone());
+        let (owner, service) = (Arc::clone(&connection), service.clone());
         let answer = service_fn(move |mut request: Request<hyper::body::Incoming>| {
-            of.begins();
-            request.extensions_mut().insert::<Arc<Connection>>(Arc::clone(&of));
+            owner.begin_request();
+            request.extensions_mut().insert::<Arc<Connection>>(Arc::clone(&owner));
             service.call(request)
         });
-        let served = http.serve_connection(TokioIo::new(Patient::new(socket, READ_PATIENCE)), answer);
+        let served = http.serve_connection(TokioIo::new(WriteTimeout::new(socket, WRITE_TIMEOUT)), answer);
         tokio::spawn(async move {
             tokio::select! {
                 ended = served => ended.unwrap_or_else(|e| tracing::debug!("--http: {e}")),
-                () = connection.told_to_go() => {}
+                () = connection.asked_to_close() => {}
             }
             connection.leave();
         });
     }
 }
 
-/// The next connection; those that were told to go go first.
+/// The next connection, once there is room for it.
 async fn next(listener: &tokio::net::TcpListener, connections: &Connections) -> io::Result<tokio::net::TcpStream> {
     while connections.is_full() {
         tokio::time::sleep(PAUSE).await;

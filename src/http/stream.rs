@@ -1,11 +1,11 @@
 //! `/api/stream`: server-sent events.
 //!
-//! Every event has an id, `RUN-NUMBER`; a reader that comes back with the last it had goes on after it, as long as that
-//! is in the ring. What a reader is behind is sent in one piece.
+//! Every event has an id, `RUN-NUMBER`; a reader that comes back with the last it had gets those after it, if they are still in
+//! the ring. Events that a reader is behind are sent in one piece.
 
-use super::api::Refusal;
-use super::hub::{What, rows_text};
+use super::hub::{EventBody, rows_text};
 use super::query::Query;
+use super::reply::HttpError;
 use super::{Server, status};
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
@@ -18,26 +18,26 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Silence is broken that often.
-const KEEP: Duration = Duration::from_secs(15);
+/// A comment is sent after this long without an event.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Bytes that are sent in one piece, roughly.
 const PIECE: usize = 64 << 10;
 /// Symbols that are named one by one; characters of a list of symbols.
 const MOST_SYMBOLS: usize = 1024;
 const MOST_TEXT: usize = 4096;
 
-/// One reader, counted as long as it is there.
-struct Reader {
+/// One reader of the stream; counted in `hub.streams` while it exists.
+struct StreamReader {
     server: Arc<Server>,
     symbols: Option<HashSet<String>>,
     newest: watch::Receiver<u64>,
     /// The last event that it has.
     at: u64,
-    /// What is to be sent first.
+    /// Sent before anything else.
     first: Option<String>,
 }
 
-impl Drop for Reader {
+impl Drop for StreamReader {
     fn drop(&mut self) {
         self.server.hub.streams.fetch_sub(1, Ordering::Relaxed);
     }
@@ -50,17 +50,17 @@ pub(super) async fn answer(
 ) -> Response<Body> {
     let symbols = match wanted(query.as_deref()) {
         Ok(symbols) => symbols,
-        Err(refusal) => return refusal.answer(),
+        Err(error) => return error.answer(),
     };
     // Half of the places are for those who ask something else.
     let most = server.connections.most() / 2;
     if server.hub.streams.fetch_add(1, Ordering::Relaxed) >= most {
         server.hub.streams.fetch_sub(1, Ordering::Relaxed);
-        let why = format!("{most} readers are there already; come back later");
-        return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, &why).answer();
+        let why = format!("the limit of {most} readers is reached; try again later");
+        return HttpError::new(StatusCode::SERVICE_UNAVAILABLE, &why).answer();
     }
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
-    let reader = Reader::new(server, symbols, last);
+    let reader = StreamReader::new(server, symbols, last);
     let events = futures_util::stream::unfold(reader, |mut reader| async {
         let piece = reader.next().await;
         Some((Ok::<_, Infallible>(Bytes::from(piece)), reader))
@@ -71,8 +71,8 @@ pub(super) async fn answer(
     response
 }
 
-/// The symbols of a stream; none: all. Empty places in a list are no names.
-fn wanted(query: Option<&str>) -> Result<Option<HashSet<String>>, Refusal> {
+/// The symbols of a stream; `None` for all. Empty places in a list are no names.
+fn wanted(query: Option<&str>) -> Result<Option<HashSet<String>>, HttpError> {
     let query = Query::parse(query, &["symbols", "symbol*"])?;
     let listed = query.text("symbols", MOST_TEXT)?.into_iter().flat_map(|all| all.split(','));
     let named = query.names("symbol", MOST_SYMBOLS)?;
@@ -90,7 +90,7 @@ fn event(out: &mut String, run: &str, number: u64, name: &str, data: &str) {
     write!(out, "id: {run}-{number}\nevent: {name}\ndata: {data}\n\n").expect("a string takes it");
 }
 
-impl Reader {
+impl StreamReader {
     fn new(server: Arc<Server>, symbols: Option<HashSet<String>>, last: Option<&str>) -> Self {
         let hub = Arc::clone(&server.hub);
         let newest = hub.subscribe();
@@ -104,10 +104,10 @@ impl Reader {
             hub.resets.fetch_add(1, Ordering::Relaxed);
             event(&mut first, &hub.run, at, "reset", "{}");
         }
-        Reader { server, symbols, newest, at, first: Some(first) }
+        StreamReader { server, symbols, newest, at, first: Some(first) }
     }
 
-    /// What is sent next; waits until there is something.
+    /// What is sent next; waits until there is an event.
     async fn next(&mut self) -> String {
         if let Some(first) = self.first.take() {
             return first;
@@ -118,7 +118,7 @@ impl Reader {
             if !piece.is_empty() {
                 return piece;
             }
-            match tokio::time::timeout(KEEP, self.newest.changed()).await {
+            match tokio::time::timeout(KEEP_ALIVE, self.newest.changed()).await {
                 Ok(Ok(())) => {}
                 // The hub lives as long as the process.
                 Ok(Err(_)) | Err(_) => return ":\n\n".to_owned(),
@@ -143,8 +143,8 @@ impl Reader {
             }
             for (number, happened) in some {
                 self.at = number;
-                let text = match (&happened.what, &self.symbols) {
-                    (What::Rows(rows), Some(symbols)) => {
+                let text = match (&happened.body, &self.symbols) {
+                    (EventBody::Rows(rows), Some(symbols)) => {
                         let mut wanted = rows.iter().filter(|row| symbols.contains(&*row.symbol)).peekable();
                         if wanted.peek().is_none() {
                             continue;

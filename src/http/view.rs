@@ -1,7 +1,7 @@
 //! What the server knows of the run: rows of the newest minutes, bounded, and the newest of everything else.
 
-use super::rows::{Held, LiveRow};
-use super::{About, Wanted};
+use super::rows::{LiveRow, RowValues};
+use super::{RowQuery, RunInfo};
 use minutely_dataflows::marks::Marks;
 use minutely_dataflows::partition::{DelayHistogram, Rule};
 use minutely_dataflows::record::DeadLetter;
@@ -14,16 +14,16 @@ use std::sync::Arc;
 
 /// Rows in memory, over all symbols.
 const MOST_ROWS: usize = 500_000;
-/// A symbol's change is over that many windows, the newest included: what the page shows first, an hour of one-minute
-/// windows. It hangs on the symbol's rows alone, not on when somebody began to look.
+/// A symbol's change is over this many windows, the newest included: what the page shows first, an hour of one-minute
+/// windows. It depends on the symbol's rows alone, not on when a reader came.
 const CHANGE_WINDOWS: i64 = 60;
 /// Dead letters that are shown, and characters of each record.
-pub(super) const MOST_LETTERS: usize = 100;
+pub(super) const MOST_DEAD_LETTERS: usize = 100;
 const MOST_RAW: usize = 200;
 
 /// A dead letter as it is shown.
 #[derive(Clone, Debug)]
-pub(super) struct Letter {
+pub(super) struct ShownDeadLetter {
     pub(super) at: EventTime,
     pub(super) partition: String,
     pub(super) offset: i64,
@@ -36,12 +36,12 @@ pub(super) struct Letter {
     pub(super) raw: String,
 }
 
-impl Letter {
+impl ShownDeadLetter {
     pub(super) fn of(letter: &DeadLetter, at: EventTime) -> Self {
         let raw = letter.raw.as_deref().unwrap_or_default();
         let raw = String::from_utf8_lossy(&raw[..raw.len().min(4 * MOST_RAW)]);
         let judged = letter.judged.as_ref();
-        Letter {
+        ShownDeadLetter {
             at,
             partition: letter.partition.to_string(),
             offset: letter.offset,
@@ -58,53 +58,43 @@ impl Letter {
 
 /// The newest status, when it came, and how fast records come.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Now {
+pub(super) struct LatestStatus {
     pub(super) status: Status,
     pub(super) behind: DelayHistogram,
-    pub(super) at: Monotonic0,
+    pub(super) at: Monotonic,
     pub(super) records_per_s: f64,
 }
 
-/// A monotonic time that has a beginning.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Monotonic0(pub(super) Monotonic);
-
-impl Default for Monotonic0 {
-    fn default() -> Self {
-        Monotonic0(Monotonic(0))
-    }
-}
-
-/// See the module.
+/// Rows in memory by minute and symbol, and the newest status, marks and dead letters.
 pub(super) struct View {
     rule: Rule,
     most_rows: usize,
-    minutes: BTreeMap<WindowStart, BTreeMap<Arc<str>, Held>>,
+    minutes: BTreeMap<WindowStart, BTreeMap<Arc<str>, RowValues>>,
     /// The minutes that each symbol has rows of.
     symbols: BTreeMap<Arc<str>, BTreeSet<WindowStart>>,
     rows: usize,
-    /// All rows from this minute on are here; none: all there have been.
+    /// All rows from this minute on are here; `None`: all there have been.
     since: Option<WindowStart>,
     pub(super) marks: Marks,
-    pub(super) now: Option<Now>,
+    pub(super) now: Option<LatestStatus>,
     /// What the rate is measured from.
     rate_from: Option<(Monotonic, i64)>,
     /// When the newest manifest was committed, by its number.
     pub(super) saved_at: Option<(u64, EventTime)>,
-    pub(super) letters: VecDeque<Letter>,
+    pub(super) dead_letters: VecDeque<ShownDeadLetter>,
 }
 
 /// A symbol's newest row, and what it is compared with: the oldest of its last [`CHANGE_WINDOWS`].
-pub(super) struct SymbolNow {
+pub(super) struct SymbolSummary {
     pub(super) symbol: Arc<str>,
     pub(super) minute: WindowStart,
-    pub(super) newest: Held,
+    pub(super) newest: RowValues,
     pub(super) first_minute: WindowStart,
     pub(super) first: f64,
 }
 
-impl SymbolNow {
-    /// From average to average, as a share; none if there is no such number.
+impl SymbolSummary {
+    /// From average to average, as a share of the first; `None` where that is no number.
     pub(super) fn change(&self) -> Option<f64> {
         let change = (self.newest.avg - self.first) / self.first.abs();
         change.is_finite().then_some(change)
@@ -112,7 +102,7 @@ impl SymbolNow {
 }
 
 impl View {
-    pub(super) fn new(about: &About) -> Self {
+    pub(super) fn new(about: &RunInfo) -> Self {
         Self::bounded(about.settings.rule, about.since, MOST_ROWS)
     }
 
@@ -128,17 +118,17 @@ impl View {
             now: None,
             rate_from: None,
             saved_at: None,
-            letters: VecDeque::new(),
+            dead_letters: VecDeque::new(),
         }
     }
 
-    /// RowFilter a row; gives it back with the name that all rows of its symbol share.
+    /// Keeps a row; returns it with the name that all rows of its symbol share.
     pub(super) fn take(&mut self, row: Row) -> LiveRow {
         let symbol = match self.symbols.get_key_value(row.symbol.as_str()) {
             Some((name, _)) => Arc::clone(name),
             None => Arc::from(row.symbol.as_str()),
         };
-        let (minute, held) = (row.minute, Held::of(row));
+        let (minute, held) = (row.minute, RowValues::of(row));
         if Some(minute) >= self.since {
             if self.minutes.entry(minute).or_default().insert(Arc::clone(&symbol), held.clone()).is_none() {
                 self.symbols.entry(Arc::clone(&symbol)).or_default().insert(minute);
@@ -186,10 +176,10 @@ impl View {
         if let Some(saved) = status.saved.filter(|saved| self.saved_at.is_none_or(|(seq, _)| saved.seq > seq)) {
             self.saved_at = Some((saved.seq, wall));
         }
-        self.now = Some(Now { status, behind, at: Monotonic0(at), records_per_s });
+        self.now = Some(LatestStatus { status, behind, at, records_per_s });
     }
 
-    /// From which minute on all rows are here; none: all there have been.
+    /// From which minute on all rows are here; `None`: all there have been.
     pub(super) fn since(&self) -> Option<WindowStart> {
         self.since
     }
@@ -209,7 +199,7 @@ impl View {
         self.minutes.range(from..).next().map(|(minute, _)| *minute)
     }
 
-    pub(super) fn page(&self, wanted: &Wanted, limit: usize) -> Vec<Row> {
+    pub(super) fn page(&self, wanted: &RowQuery, limit: usize) -> Vec<Row> {
         let mut rows = Vec::new();
         let after = wanted.after.as_ref();
         let from = wanted.from.max(after.map_or(WindowStart::MIN, |(minute, _)| *minute));
@@ -218,7 +208,7 @@ impl View {
         }
         for (minute, held) in self.minutes.range(from..wanted.to) {
             let after = after.filter(|(at, _)| at == minute).map(|(_, symbol)| symbol.as_str());
-            let mut take = |symbol: &str, held: &Held| {
+            let mut take = |symbol: &str, held: &RowValues| {
                 rows.push(held.row(symbol, *minute, &self.marks, &self.rule));
                 rows.len() < limit
             };
@@ -239,8 +229,8 @@ impl View {
         rows
     }
 
-    /// The first so many symbols with this text in their name, in any case; and how many there are.
-    pub(super) fn symbols(&self, text: &str, limit: usize) -> (Vec<SymbolNow>, usize) {
+    /// The first `limit` symbols with this text in their name, in any case; and how many there are in all.
+    pub(super) fn symbols(&self, text: &str, limit: usize) -> (Vec<SymbolSummary>, usize) {
         let text = text.to_lowercase();
         let (mut found, mut total) = (Vec::new(), 0);
         for (symbol, minutes) in &self.symbols {
@@ -254,7 +244,7 @@ impl View {
             let held = |minute| self.minutes.get(minute).and_then(|rows| rows.get(symbol));
             if let (Some(oldest), Some(newest)) = (held(first), held(last)) {
                 let (first_minute, first, newest) = (*first, oldest.avg, newest.clone());
-                found.push(SymbolNow { symbol: Arc::clone(symbol), minute: *last, newest, first_minute, first });
+                found.push(SymbolSummary { symbol: Arc::clone(symbol), minute: *last, newest, first_minute, first });
             }
         }
         (found, total)
@@ -289,10 +279,10 @@ pub(super) mod tests {
         }
     }
 
-    fn wanted(from: i64, to: i64, symbols: Option<&[&str]>) -> Wanted {
+    fn wanted(from: i64, to: i64, symbols: Option<&[&str]>) -> RowQuery {
         let minute = |n: i64| WindowStart(n * 60 * SECOND);
         let symbols = symbols.map(|all| all.iter().map(|s| (*s).to_owned()).collect());
-        Wanted { from: minute(from), to: minute(to), symbols, after: None }
+        RowQuery { from: minute(from), to: minute(to), symbols, after: None }
     }
 
     /// Whatever the pages' size, all rows come once, in order.

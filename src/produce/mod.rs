@@ -2,29 +2,30 @@
 //! the source has one, the stamp. So a market to try things with, and replays of files.
 //!
 //! ```text
-//!   sim: or file: ── readers, one partition after the other ──> pace ──> Writer (idempotent) ══> topic
+//!   sim: or file: ── readers, one partition after the other ──> pace ──> TopicWriter (idempotent) ══> topic
 //! ```
 //!
 //! Promises: each partition's records in their order, each once, as long as this process lives; how many were
-//! acknowledged, at the end. Does not promise: to go on where an earlier one stopped. It begins where the source does.
+//! acknowledged, at the end. Does not promise: to resume where an earlier one stopped. It begins where the source does.
 
 mod kafka;
 mod pace;
 mod stamps;
 
-use crate::args::ProduceArgs;
+use crate::cli::{PartitionBy, ProduceArgs, Stamp, UsageErrors};
 use crate::clock::SystemClock;
-use crate::config::{self, Mistakes};
-use crate::console::{mark, say};
-use crate::sources::{self, SourceOptions, Start};
-use crate::uri::shown;
-use kafka::Writer;
-use minutely_dataflows::decode::{TimeDecoder, TimeUnit};
-use minutely_dataflows::edge::{Halt, HaltKind, PartitionReader};
+use crate::config;
+use crate::console::say;
+use crate::fmt::utc;
+use crate::start_at::Start;
+use crate::uri::redacted;
+use kafka::{TopicRequest, TopicWriter};
+use minutely_dataflows::decode::TimeDecoder;
+use minutely_dataflows::edge::{Halt, HaltKind, LogSource, PartitionReader};
 use minutely_dataflows::record::Record;
 use minutely_dataflows::time::EventTime;
 use pace::Pace;
-use stamps::{Guard, Said, Stamp};
+use stamps::{Guard, Said};
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,17 +34,32 @@ use std::time::{Duration, Instant};
 /// Records of one partition before it is the next one's turn: small, so that partitions stay abreast of one another.
 const TURN: usize = 256;
 /// How long a source or a broker may take to answer at the start, and the last records at the end.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long the last records may take when somebody has stopped it.
-const STOP_PATIENCE: Duration = Duration::from_secs(8);
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the last records may take after a signal to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// The sources, lent by `main`: this module does not import them.
+pub(crate) trait SourceCatalog {
+    /// All mistakes of a source URI, one paragraph each. Nothing is opened.
+    fn validate(&self, uri: &str) -> Vec<String>;
+
+    /// Does the source end by its nature?
+    fn is_bounded(&self, uri: &str) -> bool;
+
+    /// Opens the source of a plan. `run_start`: the plan's, or the clock's.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn open(&self, plan: &Plan, run_start: EventTime, clock: SystemClock) -> Result<Arc<dyn LogSource>, Halt>;
+}
 
 /// What the arguments mean.
 pub(crate) struct Plan {
-    from: String,
+    pub(crate) from: String,
     /// `kafka://host:port[,…]/topic`.
     to: String,
-    bounded: bool,
-    start: Start,
+    pub(crate) bounded: bool,
+    pub(crate) start: Start,
     run_start: Option<EventTime>,
     limit: u64,
     by_key: bool,
@@ -59,98 +75,93 @@ impl Plan {
     /// What these arguments mean.
     ///
     /// # Errors
-    /// All mistakes, one paragraph each.
-    pub(crate) fn of(args: &ProduceArgs) -> Result<Plan, Vec<String>> {
-        let mut mistakes = Mistakes::default();
+    /// All of them.
+    pub(crate) fn of(args: &ProduceArgs, sources: &dyn SourceCatalog) -> Result<Plan, UsageErrors> {
+        let mut errors = UsageErrors::default();
         if args.from.starts_with("kafka:") {
-            mistakes.tell(format!("--from {}: is sim: or file:; tools of Kafka's copy topics", args.from));
+            errors.push(format!("--from {}: takes sim: or file:; Kafka's own tools copy topics", args.from));
         } else {
-            mistakes.extend(sources::validate(&args.from, &[]));
+            errors.extend(sources.validate(&args.from));
         }
-        let properties = config::properties(&args.properties, &mut mistakes);
-        mistakes.extend(kafka::validate(&args.to, &properties));
-        let start = match args.start.as_str() {
-            "earliest" => Some(Start::Earliest),
-            "latest" => Some(Start::Latest),
-            time => mistakes.time_or("--start", time, "earliest, latest, or ").map(Start::Time),
-        };
-        let run_start = args.as_of.as_ref().and_then(|text| mistakes.time("--as-of", text));
-        let limit = args.limit.as_ref().map_or(Some(u64::MAX), |text| mistakes.number("--limit", text, 1, u64::MAX));
-        let rate = args.rate.as_ref().and_then(|text| mistakes.number("--rate", text, 1, 1_000_000_000));
-        let speed = args.speed.as_ref().and_then(|text| mistakes.number("--speed", text, 1, 1_000_000));
+        let properties = config::properties(&args.properties, &mut errors);
+        errors.extend(kafka::validate(&args.to, &properties));
+        let start = errors.value(&args.start).map(config::start);
+        let run_start = args.as_of.as_ref().and_then(|given| errors.value(given));
+        let limit = args.limit.as_ref().map_or(Some(u64::MAX), |given| errors.value(given));
+        let rate = args.rate.as_ref().and_then(|given| errors.value(given));
+        let speed = args.speed.as_ref().and_then(|given| errors.value(given));
         if args.rate.is_some() && args.speed.is_some() {
-            mistakes.tell("--rate and --speed: are two paces; give one of them".into());
+            errors.push("--rate and --speed: contradict each other; give one");
         }
-        let by_key =
-            mistakes.choice("--partition-by", &args.partition_by, &[("source", false), ("key", true)]).unwrap_or(false);
-        let units = [
-            ("s", TimeUnit::Seconds),
-            ("ms", TimeUnit::Milliseconds),
-            ("us", TimeUnit::Microseconds),
-            ("ns", TimeUnit::Nanoseconds),
-        ];
-        let unit = mistakes.choice("--time-unit", &args.time_unit, &units);
-        let time = unit.and_then(|unit| mistakes.take(TimeDecoder::new(&args.time_field, unit)));
-        let stamp = match &args.stamp {
-            None => Some(Stamp::Safe),
-            Some(text) => mistakes.choice("--stamp", text, &[("event", Stamp::Event), ("now", Stamp::Now)]),
-        };
-        let bounded = args.until_end || sources::is_bounded(&args.from);
-        let (from, to) = (args.from.clone(), args.to.clone());
-        let pace = Pace::new(rate, speed);
-        mistakes.none().and_then(|()| {
-            let (Some(start), Some(limit), Some(time), Some(stamp)) = (start, limit, time, stamp) else {
-                return Err(Vec::new());
-            };
-            let time_field = args.time_field.clone();
-            Ok(Plan { from, to, bounded, start, run_start, limit, by_key, properties, pace, time, time_field, stamp })
-        })
+        let partition_by = errors.value(&args.partition_by);
+        let unit = errors.value(&args.time_unit);
+        let time = unit.and_then(|unit| errors.ok(TimeDecoder::new(&args.time_field, unit)));
+        let stamp = args.stamp.as_ref().map_or(Some(Stamp::Safe), |given| errors.value(given));
+        let plan = (|| {
+            Some(Plan {
+                from: args.from.clone(),
+                to: args.to.clone(),
+                bounded: args.until_end || sources.is_bounded(&args.from),
+                start: start?,
+                run_start,
+                limit: limit?,
+                by_key: partition_by? == PartitionBy::Key,
+                properties,
+                pace: Pace::new(rate, speed),
+                time: time?,
+                time_field: args.time_field.clone(),
+                stamp: stamp?,
+            })
+        })();
+        errors.unless_any(plan)
     }
 }
 
 /// One partition of the source.
-struct Partition {
+struct SourcePartition {
     number: i32,
     reader: Box<dyn PartitionReader>,
 }
 
-/// Writes until the source ends, the limit is reached, or somebody stops it. `begun` is set when it has a broker.
+/// Writes until the source ends, the limit is reached, or `stop` is set. `begun` is set when a broker has answered.
 ///
 /// # Errors
 /// 64: the topic has fewer partitions than the source. 69: a broker does not take what is written.
-pub(crate) fn run(plan: Plan, clock: SystemClock, stop: &Arc<AtomicBool>, begun: &AtomicBool) -> Result<(), Halt> {
-    let options = SourceOptions {
-        run_start: plan.run_start.unwrap_or_else(|| clock.wall()),
-        bounded: plan.bounded,
-        start: plan.start,
-        properties: Vec::new(),
-        fetch_memory: 256_000_000,
-        processes: 1,
-        group: String::new(),
-        patience: PATIENCE,
-        clock,
-    };
-    let source = sources::open(&plan.from, &options)?;
-    let found = source.found()?;
+pub(crate) fn run(
+    plan: Plan,
+    sources: &dyn SourceCatalog,
+    clock: SystemClock,
+    stop: &Arc<AtomicBool>,
+    begun: &AtomicBool,
+) -> Result<(), Halt> {
+    let source = sources.open(&plan, plan.run_start.unwrap_or_else(|| clock.wall()), clock)?;
+    let found = source.discover()?;
     let no_wake: minutely_dataflows::edge::Wake = Arc::new(|| ());
     let mut partitions = Vec::new();
     for (number, found) in (0..).zip(&found) {
         let reader = source.open(found, Arc::clone(&no_wake))?;
-        partitions.push(Partition { number: found.name.number.unwrap_or(number), reader });
+        partitions.push(SourcePartition { number: found.name.number.unwrap_or(number), reader });
     }
     let most = partitions.iter().map(|partition| partition.number + 1).max().unwrap_or(1);
     // What ends is a replay: a topic that is made for it keeps it, however old it is.
-    let writer = Writer::open(&plan.to, &plan.properties, most, plan.by_key, plan.bounded, PATIENCE)?;
+    let request = TopicRequest {
+        uri: &plan.to,
+        properties: &plan.properties,
+        partitions: most,
+        by_key: plan.by_key,
+        keeps: plan.bounded,
+    };
+    let writer = TopicWriter::open(&request, ANSWER_TIMEOUT)?;
     begun.store(true, Ordering::Release);
-    say(&format!("{} -> {}, {most} partitions", shown(&plan.from), shown(&plan.to)));
+    say(&format!("{} -> {}, {most} partitions", redacted(&plan.from), redacted(&plan.to)));
     let time_field = plan.time_field.clone();
     let outcome = copy(plan, &mut partitions, &writer, clock, stop);
-    let acknowledged = writer.end(if stop.load(Ordering::Acquire) { STOP_PATIENCE } else { PATIENCE })?;
+    let acknowledged = writer.end(if stop.load(Ordering::Acquire) { STOP_TIMEOUT } else { ANSWER_TIMEOUT })?;
     let Copied { produced, newest, untimed } = outcome.map_err(|halt| {
         let why = format!("{}; {acknowledged} records were acknowledged before", halt.why);
         Halt::new(halt.kind, why)
     })?;
-    let newest = newest.map(|time| format!(", the newest of {}", mark(Some(time)))).unwrap_or_default();
+    let newest = newest.map(|time| format!(", the newest of {}", utc(Some(time)))).unwrap_or_default();
     say(&format!("done: {produced} records produced, {acknowledged} acknowledged{newest}"));
     if untimed > 0 {
         say(&format!(
@@ -174,8 +185,8 @@ struct Copied {
 
 fn copy(
     mut plan: Plan,
-    partitions: &mut [Partition],
-    writer: &Writer,
+    partitions: &mut [SourcePartition],
+    writer: &TopicWriter,
     clock: SystemClock,
     stop: &Arc<AtomicBool>,
 ) -> Result<Copied, Halt> {
@@ -185,9 +196,9 @@ fn copy(
     let people = std::io::stderr().is_terminal();
     while copied.produced < plan.limit && !stop.load(Ordering::Acquire) {
         let mut read = 0;
-        for Partition { number, reader } in partitions.iter_mut() {
+        for SourcePartition { number, reader } in partitions.iter_mut() {
             let left = plan.limit - copied.produced;
-            let max = TURN.min(usize::try_from(left).unwrap_or(TURN)).min(plan.pace.at_once());
+            let max = TURN.min(usize::try_from(left).unwrap_or(TURN)).min(plan.pace.most_in_a_row());
             let (decoder, pace, mut halted) = (&plan.time, &mut plan.pace, None);
             read += reader.read(max, &mut |record: Record<'_>| {
                 if halted.is_some() || stop.load(Ordering::Acquire) {
@@ -205,7 +216,7 @@ fn copy(
                         return;
                     }
                 }
-                halted = writer.send(*number, &record, stamp, stop).err();
+                halted = writer.send(*number, &record, stamp, stop).err().map(Halt::from);
                 copied.newest = copied.newest.max(time);
                 copied.untimed += u64::from(record.append_time.or(time).is_none());
                 copied.produced += 1;
@@ -217,7 +228,7 @@ fn copy(
                 break;
             }
         }
-        writer.well()?;
+        writer.check()?;
         if read == 0 {
             if partitions.iter().all(|partition| partition.reader.ended()) {
                 break;
@@ -227,7 +238,7 @@ fn copy(
         if people && told.0.elapsed() >= Duration::from_secs(1) {
             let produced = copied.produced;
             let rate = (produced - told.1) * 1000 / u64::try_from(told.0.elapsed().as_millis()).unwrap_or(1).max(1);
-            say(&format!("{produced} records produced, {rate}/s, up to {}", mark(copied.newest)));
+            say(&format!("{produced} records produced, {rate}/s, up to {}", utc(copied.newest)));
             told = (Instant::now(), produced);
         }
     }

@@ -3,7 +3,7 @@
 use minutely_dataflows::time::EventTime;
 use std::time::{Duration, Instant};
 
-/// The pace, and where it is.
+/// A rate or a speed, and how far the records are.
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
     /// Records a second.
@@ -15,19 +15,21 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
+    /// As fast as possible where neither is given.
     pub(crate) fn new(rate: Option<u64>, speed: Option<u64>) -> Self {
         Pace { rate, speed, sent: 0, first: None }
     }
 
-    /// Records of one partition in a row: few, where they are paced, so that no partition runs ahead.
-    pub(crate) fn at_once(&self) -> usize {
+    /// How many records of one partition may follow one another: few where there is a rate or a speed, so that no partition runs
+    /// ahead.
+    pub(crate) fn most_in_a_row(&self) -> usize {
         if self.speed.is_some() {
             return 1;
         }
         self.rate.map_or(usize::MAX, |rate| usize::try_from(rate / 50).unwrap_or(usize::MAX).max(1))
     }
 
-    /// When the next record, of this event time, is due, since the beginning.
+    /// When the next record, of this event time, is due, counted from the start.
     fn due(&mut self, time: Option<EventTime>) -> Duration {
         self.sent += 1;
         if let (Some(speed), Some(time)) = (self.speed, time) {
@@ -38,11 +40,11 @@ impl Pace {
         self.rate.map_or(Duration::ZERO, |rate| Duration::from_nanos(u64::try_from(nanos(rate)).unwrap_or(u64::MAX)))
     }
 
-    /// Waits until the next record is due, as long as `goes_on`.
-    pub(crate) fn wait(&mut self, time: Option<EventTime>, began: Instant, goes_on: impl Fn() -> bool) {
+    /// Waits until the next record is due, or `keep_on` is false.
+    pub(crate) fn wait(&mut self, time: Option<EventTime>, began: Instant, keep_on: impl Fn() -> bool) {
         let due = self.due(time);
         while let Some(left) = due.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) {
-            if !goes_on() {
+            if !keep_on() {
                 return;
             }
             std::thread::sleep(left.min(Duration::from_millis(100)));

@@ -2,18 +2,8 @@
 //! than the topic's retention *by its stamp*, within minutes and after it has acknowledged it: a replay of an old file is
 //! gone before anybody reads it.
 
+use crate::cli::Stamp;
 use minutely_dataflows::time::EventTime;
-
-/// `--stamp`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stamp {
-    /// Not said: the source's stamp or the event time, and nothing is written that would be deleted at once.
-    Safe,
-    /// `event`: the source's stamp or the event time, whatever the topic does with it.
-    Event,
-    /// `now`: when it is written.
-    Now,
-}
 
 /// How long a topic keeps a record, by its stamp.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,8 +66,8 @@ impl Guard {
             Retention::Ms(ms) if age > ms.saturating_mul(1_000_000) => format!(
                 "topic '{topic}' keeps records for {} (retention.ms={ms}) by their stamps, and one of {} comes now: the broker \
                  will delete it and all before it, within minutes and after it has acknowledged them",
-                crate::console::span(ms.saturating_mul(1_000_000)),
-                crate::console::mark(Some(stamp))
+                crate::fmt::duration(ms.saturating_mul(1_000_000)),
+                crate::fmt::utc(Some(stamp))
             ),
             Retention::Unknown(why) if age > OLD && !self.told => {
                 self.told = true;
@@ -85,7 +75,7 @@ impl Guard {
                     "how long topic '{topic}' keeps records could not be asked ({why}), and one with a stamp of {} comes now: if \
                      its retention.ms is less than that is old, the broker deletes it after it has acknowledged it; --stamp now \
                      stamps records with the time of writing",
-                    crate::console::mark(Some(stamp))
+                    crate::fmt::utc(Some(stamp))
                 ));
             }
             _ => return Said::Fine,

@@ -1,6 +1,6 @@
-//! Which file a path names now: a run notices that the file it writes to was deleted, moved or replaced.
+//! Which file a path names now, so that a run notices when the file it writes to was deleted, moved or replaced.
 //!
-//! Asked by path alone: to open a database's file and close it again would drop the locks that SQLite holds on it.
+//! Found by path alone: opening a database's file and closing it again would drop the locks that SQLite holds on it.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -11,20 +11,20 @@ use std::path::Path;
 pub(super) struct FileId(u64, u64);
 
 impl FileId {
-    /// Of what is known of a file.
+    /// Of this metadata.
     pub(super) fn of(meta: &std::fs::Metadata) -> Self {
         FileId(meta.dev(), meta.ino())
     }
 
-    /// Of what this path names; a symbolic link is not followed.
+    /// Of the file at this path; a symbolic link is not followed.
     ///
     /// # Errors
-    /// When that cannot be told; `NotFound` when there is nothing.
+    /// When the system does not say; `NotFound` when there is no file.
     pub(super) fn at(path: &Path) -> io::Result<Self> {
         std::fs::symlink_metadata(path).map(|meta| FileId::of(&meta))
     }
 
-    /// What is wrong, if this path does not name this file any more.
+    /// What is wrong, if this path names another file or none.
     pub(super) fn missed_at(self, path: &Path) -> Option<String> {
         let what = match FileId::at(path) {
             Ok(now) if now == self => return None,

@@ -4,41 +4,44 @@
 //! What follows the last `?` of a path is options if it has a `=`. A path that itself ends so is followed by another `?`:
 //! `csv:a?b=c.csv?` is the file `a?b=c.csv`.
 
-use super::port::{Health, RowPort, Stop};
-use super::rotate::Rotate;
-use super::sqlite::{Address, TableName};
-use super::{Emit, OpenSink, RowWriter, SinkOptions, append, csv, sqlite, stdout};
+use super::csv::{CsvTarget, RotationRule};
+use super::options::{Emit, OpenSink, RowWriter, SinkOptions};
+use super::port::RowPort;
+use super::sqlite::{SqliteTarget, TableName};
+use super::stdout::StdoutFormat;
+use super::{append, csv, sqlite, stdout};
+use crate::threads::{Health, Stop};
 use minutely_dataflows::edge::{Halt, HaltKind, RowFilter};
 use std::path::{Path, PathBuf};
 
 /// A sink of this machine.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Local {
-    Sqlite(Address),
-    Csv(csv::Address),
-    Stdout(stdout::Form),
+pub(super) enum LocalTarget {
+    Sqlite(SqliteTarget),
+    Csv(CsvTarget),
+    Stdout(StdoutFormat),
 }
 
-impl Local {
+impl LocalTarget {
     /// None for another scheme.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// All its mistakes.
     pub(super) fn parse(uri: &str) -> Option<Result<Self, Vec<String>>> {
         let (scheme, rest) = uri.split_once(':')?;
         let parsed = match scheme {
             "sqlite" => path(rest, "table").and_then(|(path, options)| {
                 let table =
                     options.first().map_or_else(|| Ok(TableName::default()), |(_, name)| TableName::parse(name));
-                table.map(|table| Local::Sqlite(Address { path, table })).map_err(|why| vec![why])
+                table.map(|table| LocalTarget::Sqlite(SqliteTarget { path, table })).map_err(|why| vec![why])
             }),
             "csv" => path(rest, "rotate").and_then(|(path, options)| {
-                let rotate = options.first().map(|(_, text)| Rotate::parse(text)).transpose();
-                rotate.map(|rotate| Local::Csv(csv::Address { path, rotate })).map_err(|why| vec![why])
+                let rotate = options.first().map(|(_, text)| RotationRule::parse(text)).transpose();
+                rotate.map(|rotate| LocalTarget::Csv(CsvTarget { path, rotate })).map_err(|why| vec![why])
             }),
             "stdout" => match rest {
-                "" => Ok(Local::Stdout(stdout::Form::Csv)),
-                "json" => Ok(Local::Stdout(stdout::Form::Json)),
+                "" => Ok(LocalTarget::Stdout(StdoutFormat::Csv)),
+                "json" => Ok(LocalTarget::Stdout(StdoutFormat::Json)),
                 _ => Err(vec!["there are stdout: and stdout:json".to_owned()]),
             },
             _ => return None,
@@ -49,42 +52,42 @@ impl Local {
     /// The file, for those that have one.
     fn file(&self) -> Option<&Path> {
         match self {
-            Local::Sqlite(address) => Some(&address.path),
-            Local::Csv(address) => Some(&address.path),
-            Local::Stdout(_) => None,
+            LocalTarget::Sqlite(target) => Some(&target.path),
+            LocalTarget::Csv(target) => Some(&target.path),
+            LocalTarget::Stdout(_) => None,
         }
     }
 
-    /// Is it the same place? Two tables of one database are not; whatever name its folder is given, a file is.
-    pub(super) fn shares_with(&self, other: &Local) -> bool {
-        let file = |local: &Local| {
+    /// Do both write to one file or table? Two tables of one database are two; a folder may have several names.
+    pub(super) fn shares_with(&self, other: &LocalTarget) -> bool {
+        let file = |local: &LocalTarget| {
             let path = local.file()?;
             let folder = append::folder_of(path);
             Some((folder.canonicalize().unwrap_or_else(|_| folder.to_owned()), path.file_name()?.to_owned()))
         };
         match (self, other) {
-            (Local::Sqlite(a), Local::Sqlite(b)) if a.table != b.table => false,
-            (Local::Stdout(_), Local::Stdout(_)) => true,
+            (LocalTarget::Sqlite(a), LocalTarget::Sqlite(b)) if a.table != b.table => false,
+            (LocalTarget::Stdout(_), LocalTarget::Stdout(_)) => true,
             _ => file(self).is_some() && file(self) == file(other),
         }
     }
 
-    /// Would [`Local::open`] do, leaving nothing behind?
+    /// Checks that [`LocalTarget::open`] would succeed; leaves nothing behind.
     ///
     /// # Errors
     /// 64 with what to do; 65 when the state says that there was more.
     pub(super) fn look(&self, options: &SinkOptions) -> Result<(), Halt> {
         match self {
-            Local::Sqlite(address) => sqlite::look(address, options),
-            Local::Csv(address) => csv::look(address, options),
-            Local::Stdout(_) => stdout::look(std::io::stdout()),
+            LocalTarget::Sqlite(target) => Ok(sqlite::look(target, options)?),
+            LocalTarget::Csv(target) => Ok(csv::look(target, options)?),
+            LocalTarget::Stdout(_) => Ok(stdout::look(std::io::stdout())?),
         }
     }
 
-    /// Opens it.
+    /// Opens the sink on a thread of its own.
     ///
     /// # Errors
-    /// As [`Local::look`], and 69 where a database stays locked or the disk full.
+    /// As [`LocalTarget::look`], and 69 where a database stays locked or the disk full.
     pub(super) fn open(&self, uri: &str, options: &SinkOptions) -> Result<OpenSink, Halt> {
         if self.file().is_some_and(|path| append::folder_of(path) == options.data) {
             make_folder(&options.data)?;
@@ -92,12 +95,14 @@ impl Local {
         let takes = takes(options.emit);
         let (health, stop) = (Health::new(uri), Stop::new());
         let (thread, writer, chain): (_, Box<dyn RowWriter>, _) = match self {
-            Local::Sqlite(address) => {
-                let (writer, chain) = sqlite::open(address, options, health.clone(), stop.clone())?;
+            LocalTarget::Sqlite(target) => {
+                let (writer, chain) = sqlite::open(target, options, health.clone(), stop.clone())?;
                 ("sqlite", Box::new(writer), Some(chain))
             }
-            Local::Csv(address) => ("csv", Box::new(csv::open(address, options, health.clone(), stop.clone())?), None),
-            Local::Stdout(form) => {
+            LocalTarget::Csv(target) => {
+                ("csv", Box::new(csv::open(target, options, health.clone(), stop.clone())?), None)
+            }
+            LocalTarget::Stdout(form) => {
                 ("stdout", Box::new(stdout::open(*form, options, health.clone(), stop.clone())?), None)
             }
         };
@@ -106,12 +111,12 @@ impl Local {
     }
 }
 
-/// What every sink of this machine takes.
+/// Which rows every sink of this machine takes.
 pub(super) fn takes(emit: Emit) -> RowFilter {
     RowFilter { changes: emit == Emit::Changes, partial: true, open_every: 0 }
 }
 
-/// A path and the option after it, of which there is this one.
+/// A path and the options after it, of which one is known.
 fn path<'a>(text: &'a str, known: &str) -> Result<(PathBuf, Vec<(&'a str, &'a str)>), Vec<String>> {
     let (path, options) = match text.rsplit_once('?') {
         Some((path, options)) if options.is_empty() || options.contains('=') => (path, options),
@@ -154,8 +159,9 @@ mod tests {
     #[test]
     fn options_follow_the_last_question_mark_if_they_are_any() {
         let table = |name: &str| TableName::parse(name).unwrap();
-        let sqlite = |path: &str, name: &str| Local::Sqlite(Address { path: path.into(), table: table(name) });
-        let csv = |path: &str, rotate| Local::Csv(csv::Address { path: path.into(), rotate });
+        let sqlite =
+            |path: &str, name: &str| LocalTarget::Sqlite(SqliteTarget { path: path.into(), table: table(name) });
+        let csv = |path: &str, rotate| LocalTarget::Csv(CsvTarget { path: path.into(), rotate });
         for (uri, want) in [
             ("sqlite:m.db", sqlite("m.db", "minutes")),
             ("sqlite:m.db?table=m5", sqlite("m.db", "m5")),
@@ -164,10 +170,10 @@ mod tests {
             ("sqlite:a?table=m5?", sqlite("a?table=m5", "minutes")),
             ("csv:a b?c.csv", csv("a b?c.csv", None)),
             ("csv:a?b=c.csv?", csv("a?b=c.csv", None)),
-            ("csv:a.csv?rotate=1KB", csv("a.csv", Some(Rotate::Bytes(1000)))),
-            ("stdout:json", Local::Stdout(stdout::Form::Json)),
+            ("csv:a.csv?rotate=1KB", csv("a.csv", Some(RotationRule::Bytes(1000)))),
+            ("stdout:json", LocalTarget::Stdout(StdoutFormat::Json)),
         ] {
-            assert_eq!(Local::parse(uri).unwrap(), Ok(want), "{uri}");
+            assert_eq!(LocalTarget::parse(uri).unwrap(), Ok(want), "{uri}");
         }
         for (uri, want) in [
             (
@@ -179,10 +185,10 @@ mod tests {
             ("sqlite:?table=m5", "names no file"),
             ("csv:a.csv?table=m5", "the option table is not known, there is rotate="),
         ] {
-            let mistakes = Local::parse(uri).unwrap().unwrap_err();
+            let mistakes = LocalTarget::parse(uri).unwrap().unwrap_err();
             assert!(mistakes.len() == 1 && mistakes[0].contains(want), "{uri}: {mistakes:?}");
             assert!(mistakes[0].starts_with(&format!("sink `{uri}`: ")), "{mistakes:?}");
         }
-        assert_eq!(Local::parse("influxdb://h/o/b"), None);
+        assert_eq!(LocalTarget::parse("influxdb://h/o/b"), None);
     }
 }

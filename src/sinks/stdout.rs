@@ -1,9 +1,9 @@
-//! `stdout:`, `stdout:json`: rows as CSV or as JSON lines for a pipe. Stored means written. When the reader has gone, everything counts as stored and
-//! [`Health::closed`] says so: the run then ends with 0, as `head` expects of those before it.
+//! `stdout:`, `stdout:json`: rows as CSV or as JSON lines for a pipe. Stored means written. When the reader has closed the
+//! pipe, everything counts as stored and [`Health::closed`] says so: the run then ends with 0, as is usual before `head`.
 
-use super::port::{Health, Leave, Pauses, Stop};
-use super::{RowWriter, SinkOptions};
+use super::options::{RowWriter, SinkOptions};
 use crate::text::{CsvText, JsonText};
+use crate::threads::{Backoff, Health, Stop, WriterExit};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::Row;
 use rustix::fs::OFlags;
@@ -16,92 +16,107 @@ use std::sync::Arc;
 /// Bytes that are gathered before they are written.
 const GATHER_BYTES: usize = 64 * 1024;
 
-/// How rows are written.
+/// The form of rows on standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum StdoutFormat {
     Csv,
     Json,
 }
 
-enum Text {
+enum RowText {
     Csv(CsvText),
     Json(JsonText),
 }
 
 /// Writes rows to a pipe.
 pub(super) struct StdoutWriter<W> {
-    text: Text,
+    text: RowText,
     pending: Vec<u8>,
     out: W,
     health: Arc<Health>,
     stop: Stop,
 }
 
-/// Can rows be written there? A standard output that was closed is `/dev/null` by now, opened to read and to write:
-/// Rust's start does that, lest another file get its number.
+/// Why rows cannot be written to standard output.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StdoutError {
+    #[error("stdout: there is no standard output; name another --sink")]
+    Missing,
+    #[error("stdout: standard output cannot be written to; name another --sink")]
+    ReadOnly,
+    #[error("stdout: standard output is closed (to drop all rows, give it as >/dev/null); name another --sink")]
+    Closed,
+    #[error("there is no standard output: {0}")]
+    NotDuplicated(#[source] std::io::Error),
+}
+
+impl From<StdoutError> for Halt {
+    fn from(e: StdoutError) -> Self {
+        Halt::new(HaltKind::Usage, e.to_string())
+    }
+}
+
+/// Checks that rows can be written there. A standard output that was closed is `/dev/null`, opened to read and to write:
+/// Rust's start-up does that, so that no other file gets its number.
 ///
 /// # Errors
 /// 64, with what to do.
-pub(super) fn look(out: impl AsFd) -> Result<(), Halt> {
-    let usage = |why: &str| Err(Halt::new(HaltKind::Usage, format!("stdout: {why}; name another --sink")));
-    let Ok(flags) = rustix::fs::fcntl_getfl(&out) else { return usage("there is no standard output") };
+pub(super) fn look(out: impl AsFd) -> Result<(), StdoutError> {
+    let Ok(flags) = rustix::fs::fcntl_getfl(&out) else { return Err(StdoutError::Missing) };
     let null = std::fs::metadata("/dev/null").map(|null| null.rdev());
     let is_null = rustix::fs::fstat(&out).is_ok_and(|out| null.is_ok_and(|null| null == out.st_rdev));
     match flags & OFlags::RWMODE {
-        OFlags::RDONLY => usage("standard output cannot be written to"),
-        OFlags::RDWR if is_null => usage("standard output is closed (to drop all rows, give it as >/dev/null)"),
+        OFlags::RDONLY => Err(StdoutError::ReadOnly),
+        OFlags::RDWR if is_null => Err(StdoutError::Closed),
         _ => Ok(()),
     }
 }
 
-/// The process's standard output, unbuffered: what a write took is known also when it fails half-way.
+/// The process's standard output, unbuffered: how much was written is known also when a write fails half-way.
 ///
 /// # Errors
 /// When there is none.
 pub(super) fn open(
-    form: Form,
+    form: StdoutFormat,
     options: &SinkOptions,
     health: Arc<Health>,
     stop: Stop,
-) -> Result<StdoutWriter<File>, Halt> {
+) -> Result<StdoutWriter<File>, StdoutError> {
     look(std::io::stdout())?;
-    let out = std::io::stdout()
-        .as_fd()
-        .try_clone_to_owned()
-        .map_err(|e| Halt::new(HaltKind::Usage, format!("there is no standard output: {e}")))?;
+    let out = std::io::stdout().as_fd().try_clone_to_owned().map_err(StdoutError::NotDuplicated)?;
     Ok(StdoutWriter::new(File::from(out), form, options, health, stop))
 }
 
 impl<W: Write + Send> StdoutWriter<W> {
-    fn new(out: W, form: Form, options: &SinkOptions, health: Arc<Health>, stop: Stop) -> Self {
+    fn new(out: W, form: StdoutFormat, options: &SinkOptions, health: Arc<Health>, stop: Stop) -> Self {
         let (text, pending) = match form {
-            Form::Csv => {
+            StdoutFormat::Csv => {
                 let text = CsvText::new(options.market, options.windowing);
                 let header = text.header().as_bytes().to_vec();
-                (Text::Csv(text), header)
+                (RowText::Csv(text), header)
             }
-            Form::Json => (Text::Json(JsonText::new(options.windowing)), Vec::new()),
+            StdoutFormat::Json => (RowText::Json(JsonText::new(options.windowing)), Vec::new()),
         };
         StdoutWriter { text, pending, out, health, stop }
     }
 
-    fn write(&mut self) -> Result<(), Leave> {
-        let (mut written, mut pauses) = (0, Pauses::new());
+    fn write(&mut self) -> Result<(), WriterExit> {
+        let (mut written, mut backoff) = (0, Backoff::of_files());
         while written < self.pending.len() && !self.health.closed() {
             match self.out.write(&self.pending[written..]) {
                 Ok(n) if n > 0 => {
                     written += n;
-                    self.health.heals();
+                    self.health.clear_trouble();
                 }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == ErrorKind::BrokenPipe => self.health.close(),
+                Err(e) if e.kind() == ErrorKind::BrokenPipe => self.health.set_closed(),
                 Ok(_) => {
-                    self.health.hurts("standard output takes nothing".to_owned());
-                    pauses.wait(&self.stop)?;
+                    self.health.set_trouble("standard output takes no bytes".to_owned());
+                    backoff.wait(&self.stop)?;
                 }
                 Err(e) => {
-                    self.health.hurts(format!("standard output: {e}"));
-                    pauses.wait(&self.stop)?;
+                    self.health.set_trouble(format!("standard output: {e}"));
+                    backoff.wait(&self.stop)?;
                 }
             }
         }
@@ -111,15 +126,15 @@ impl<W: Write + Send> StdoutWriter<W> {
 }
 
 impl<W: Write + Send> RowWriter for StdoutWriter<W> {
-    fn rows(&mut self, _seq: u64, rows: &[Row]) -> Result<(), Leave> {
+    fn rows(&mut self, _seq: u64, rows: &[Row]) -> Result<(), WriterExit> {
         match &mut self.text {
-            Text::Csv(text) => text.rows(rows, &mut self.pending),
-            Text::Json(text) => text.rows(rows, &mut self.pending),
+            RowText::Csv(text) => text.rows(rows, &mut self.pending),
+            RowText::Json(text) => text.rows(rows, &mut self.pending),
         }
         if self.pending.len() >= GATHER_BYTES { self.write() } else { Ok(()) }
     }
 
-    fn store(&mut self) -> Result<Option<u64>, Leave> {
+    fn store(&mut self) -> Result<Option<u64>, WriterExit> {
         self.write()?;
         Ok(None)
     }
@@ -132,7 +147,7 @@ mod tests {
     use std::io;
     use std::path::Path;
 
-    /// RowFilter three bytes at a time, failing now and then; a broken pipe after so many.
+    /// Takes three bytes at a time, failing now and then; a broken pipe after `breaks_at` bytes.
     struct Pipe {
         got: Vec<u8>,
         breaks_at: usize,
@@ -162,7 +177,7 @@ mod tests {
 
     fn writer(breaks_at: usize) -> StdoutWriter<Pipe> {
         let pipe = Pipe { got: Vec::new(), breaks_at, calls: 0 };
-        StdoutWriter::new(pipe, Form::Csv, &options(Path::new(".")), Health::new("stdout"), Stop::new())
+        StdoutWriter::new(pipe, StdoutFormat::Csv, &options(Path::new(".")), Health::new("stdout"), Stop::new())
     }
 
     #[test]

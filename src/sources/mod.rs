@@ -1,62 +1,37 @@
 //! Where records come from. Sources do not know one another; this file alone knows their schemes.
 
 mod file;
-pub(crate) mod kafka;
+mod kafka;
 mod sim;
 
 use crate::clock::SystemClock;
-use crate::uri::shown;
+use crate::uri::redacted;
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
 use minutely_dataflows::time::EventTime;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where reading begins (R13). It chooses offsets, never a floor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Start {
-    /// At the oldest record that the log holds.
-    #[default]
-    Earliest,
-    /// At the log's end: only what comes from now on.
-    Latest,
-    /// At the first record whose broker timestamp is not before this.
-    Time(EventTime),
-}
+pub(crate) use crate::start_at::Start;
 
-impl fmt::Display for Start {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Start::Earliest => f.write_str("earliest"),
-            Start::Latest => f.write_str("latest"),
-            Start::Time(time) => match jiff::Timestamp::from_nanosecond(i128::from(time.0)) {
-                Ok(time) => write!(f, "{time}"),
-                Err(_) => write!(f, "{} ns", time.0), // beyond the years that have a name
-            },
-        }
-    }
-}
-
-/// What every source is told at the start of a run.
+/// How sources of a run are opened.
 #[derive(Clone, Debug)]
 pub(crate) struct SourceOptions {
     /// The run's start: `--as-of`, or what the wall clock said. The same for all processes of a run (R7).
     pub(crate) run_start: EventTime,
-    /// `--until-end`: record the ends first and read no further.
+    /// `--until-end`: records the ends first and reads no further.
     pub(crate) bounded: bool,
     /// `--start`.
     pub(crate) start: Start,
     /// `-X key=value`, secrets already resolved.
     pub(crate) properties: Vec<(String, String)>,
-    /// Kafka: bytes for what this process has fetched and not read yet.
+    /// Kafka: bytes for what this process has fetched and not yet read.
     pub(crate) fetch_memory: u64,
     /// Processes that share the partitions.
     pub(crate) processes: usize,
     /// Kafka: the group whose offsets lag tools look at, unless `properties` say otherwise.
     pub(crate) group: String,
-    /// How long a service may take to answer at the start, before the run ends with 69. Default: 30 s.
-    pub(crate) patience: Duration,
-    /// The clock.
+    /// How long a service may take to answer at the start, before the run ends with 69. 30 s as a rule.
+    pub(crate) answer_timeout: Duration,
     pub(crate) clock: SystemClock,
 }
 
@@ -83,7 +58,7 @@ impl<'a> Scheme<'a> {
 }
 
 fn unknown(uri: &str) -> String {
-    format!("source `{}` is of no known kind: it is one of {KNOWN}", shown(uri))
+    format!("source `{}` is of no known kind: use one of {KNOWN}", redacted(uri))
 }
 
 /// All mistakes of a source URI and its properties, one paragraph each. No effect: nothing is opened or looked for.
@@ -95,7 +70,7 @@ pub(crate) fn validate(uri: &str, properties: &[(String, String)]) -> Vec<String
         None => return vec![unknown(uri)],
     };
     if let Some((key, _)) = properties.first() {
-        let uri = shown(uri);
+        let uri = redacted(uri);
         mistakes.push(format!("-X {key}=… is a property of Kafka's client, but the source is `{uri}`: leave it out"));
     }
     mistakes
@@ -119,7 +94,7 @@ pub(crate) fn is_bounded(uri: &str) -> bool {
     matches!(Scheme::of(uri), Some(Scheme::File(_)))
 }
 
-/// Is what it holds at present all that it will hold, for all that is known? A topic goes on.
+/// Does it hold now all that it will ever hold, as far as is known? A topic may grow.
 pub(crate) fn is_complete(uri: &str) -> bool {
     !matches!(Scheme::of(uri), Some(Scheme::Kafka))
 }
@@ -169,7 +144,7 @@ mod tests {
             fetch_memory: 256_000_000,
             processes: 1,
             group: "minutely-test".into(),
-            patience: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(30),
             clock: SystemClock::start(),
         }
     }

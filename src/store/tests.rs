@@ -1,8 +1,9 @@
 use super::*;
 use minutely_dataflows::checkpoint::{ObjectBuilder, WorkerObjects, hash};
-use minutely_dataflows::edge::{Publication, Task};
+use minutely_dataflows::edge::{HaltKind, Publication, Task};
 use minutely_dataflows::time::WindowStart;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 fn no_wake() -> Wake {
@@ -21,12 +22,12 @@ fn poll<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-fn at(folder: &Path) -> Place {
-    Place::Folder(folder.to_owned())
+fn at(folder: &Path) -> StoreUri {
+    StoreUri::Folder(folder.to_owned())
 }
 
-/// As its owner, without a limit to patience.
-fn own(folder: &Path) -> Result<Opened, Halt> {
+/// As its owner, without a limit of time.
+fn own(folder: &Path) -> Result<OwnedStore, Halt> {
     open(&at(folder), false, None)
 }
 
@@ -67,8 +68,9 @@ fn chain(folder: &Path) -> Manifest {
     let mut objects = opened.store.port(no_wake()).unwrap();
     let (a, b, c) =
         (write(&mut *objects, "a", &[1]), write(&mut *objects, "b", &[2]), write(&mut *objects, "c", &[3, 4]));
-    let second = Manifest { parts: vec![WorkerObjects { objects: vec![a, b.clone()], line: None }], ..child(&first) };
-    let third = Manifest { parts: vec![WorkerObjects { objects: vec![b, c], line: None }], ..child(&second) };
+    let second =
+        Manifest { parts: vec![WorkerObjects { objects: vec![a, b.clone()], retired_before: None }], ..child(&first) };
+    let third = Manifest { parts: vec![WorkerObjects { objects: vec![b, c], retired_before: None }], ..child(&second) };
     let mut manifests = opened.manifests(&first, no_wake()).unwrap();
     publish(&mut *manifests, &second).unwrap();
     publish(&mut *manifests, &third).unwrap();
@@ -97,14 +99,14 @@ fn a_state_is_found_again_and_holds_what_it_needs() {
     let mut objects = opened.store.port(no_wake()).unwrap();
     write(&mut *objects, "orphan", &[9]);
     let inputs = head.parts[0].objects.clone();
-    objects.begin(Task::Merge { name: "d".into(), inputs, line: Some(WindowStart(3)) });
+    objects.begin(Task::Merge { name: "d".into(), inputs, retired_before: Some(WindowStart(3)) });
     let merged = poll("they are merged", || objects.done().unwrap().pop());
     assert_eq!((merged.entries, merged.name.as_str()), (2, "d"));
     opened.store.read(&merged).unwrap();
     drop(objects);
     opened.begin(&opened.restarted(fresh, "a run")).unwrap();
     assert_eq!(files(&folder), [number(1), number(2), number(3), number(4), "b".into(), "c".into()]);
-    assert_eq!(join(&at(&folder)).unwrap().generation, head.generation + 1);
+    assert_eq!(follow(&at(&folder)).unwrap().generation, head.generation + 1);
 }
 
 #[test]
@@ -119,17 +121,17 @@ fn one_run_owns_a_state_and_one_that_was_taken_over_commits_no_more() {
     let pid = std::process::id().to_string();
     assert!(halt.why.contains(&pid) && halt.why.contains("--take-over"), "{halt}");
 
-    let heir = open(&at(dir.path()), true, None).unwrap();
-    let next = heir.restarted(fresh, "a run");
-    heir.begin(&next).unwrap();
-    heir.begin(&next).unwrap(); // a reply that was lost
-    let mut manifests = heir.manifests(&next, no_wake()).unwrap();
+    let successor = open(&at(dir.path()), true, None).unwrap();
+    let next = successor.restarted(fresh, "a run");
+    successor.begin(&next).unwrap();
+    successor.begin(&next).unwrap(); // a reply that was lost
+    let mut manifests = successor.manifests(&next, no_wake()).unwrap();
     let halt = publish(&mut *zombie, &child(&first)).unwrap_err();
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("manifest 2 is another run's"), "{halt}");
 
     // Two that take over at once: one of them goes on.
     let rival = Manifest { run: "another run".into(), ..next.clone() };
-    let halt = heir.begin(&rival).unwrap_err();
+    let halt = successor.begin(&rival).unwrap_err();
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("manifest 2 is another run's"), "{halt}");
 
     // Another zombie, that slept until its number was collected.
@@ -145,7 +147,7 @@ fn one_run_owns_a_state_and_one_that_was_taken_over_commits_no_more() {
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("has followed 2"), "{halt}");
     assert_eq!(peek(&at(dir.path())).unwrap(), Some(head), "the zombies harmed nothing");
     drop(owner);
-    drop(heir);
+    drop(successor);
     own(dir.path()).unwrap();
 }
 
@@ -157,13 +159,13 @@ fn a_merge_that_misses_what_another_run_deleted_says_that_it_is_fenced() {
     owner.begin(&first).unwrap();
     let mut zombie = owner.store.port(no_wake()).unwrap();
     let inputs = vec![write(&mut *zombie, "000001-000-00000001", &[1])];
-    let merge = |name: &str| Task::Merge { name: name.into(), inputs: inputs.clone(), line: None };
-    let heir = open(&at(dir.path()), true, None).unwrap();
-    heir.begin(&first.restarted("another run")).unwrap();
+    let merge = |name: &str| Task::Merge { name: name.into(), inputs: inputs.clone(), retired_before: None };
+    let successor = open(&at(dir.path()), true, None).unwrap();
+    successor.begin(&first.restarted("another run")).unwrap();
     zombie.begin(merge("000001-000-00000002"));
     let halt = poll("it fails", || zombie.done().err());
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("generation 2 and this is 1"), "{halt}");
-    let mut its = heir.store.port(no_wake()).unwrap();
+    let mut its = successor.store.port(no_wake()).unwrap();
     its.begin(merge("000002-000-00000001"));
     let halt = poll("it fails", || its.done().err());
     assert!(halt.kind == HaltKind::Data && halt.why.contains("restore"), "{halt}");
@@ -223,7 +225,7 @@ fn a_folder_that_cannot_be_is_refused() {
     std::fs::create_dir(dir.path().join("object")).unwrap();
     std::fs::write(&theirs, "x").unwrap();
     let halt = own(dir.path()).err().unwrap();
-    assert!(halt.kind == HaltKind::Usage && halt.why.contains("holds what is no state"), "{halt}");
+    assert!(halt.kind == HaltKind::Usage && halt.why.contains("has other files than a state"), "{halt}");
     assert!(theirs.exists() && std::fs::read_dir(dir.path()).unwrap().count() == 2, "nothing is touched");
 }
 
@@ -265,7 +267,7 @@ fn every_manifest_that_is_kept_is_checked_at_the_start() {
         std::fs::remove_file(file(seq)).unwrap();
     }
     let halt = own(dir.path()).err().unwrap();
-    assert!(halt.kind == HaltKind::Data && halt.why.contains("holds no manifest"), "{halt}");
+    assert!(halt.kind == HaltKind::Data && halt.why.contains("has no manifest"), "{halt}");
     assert!(dir.path().join("object/b").exists(), "nothing is deleted");
 }
 
@@ -351,7 +353,7 @@ fn a_check_does_not_miss_what_the_owner_collects_meanwhile() {
         let name = format!("object-{n}");
         objects.begin(Task::Write { name: name.clone(), draft: ObjectBuilder::default() });
         let object = poll("it is written", || objects.done().unwrap().pop());
-        head = Manifest { parts: vec![WorkerObjects { objects: vec![object], line: None }], ..child(&head) };
+        head = Manifest { parts: vec![WorkerObjects { objects: vec![object], retired_before: None }], ..child(&head) };
         publish(&mut *manifests, &head).unwrap();
     }
     done.store(true, std::sync::atomic::Ordering::Release);
@@ -399,7 +401,7 @@ fn trouble_is_waited_out_told_and_has_a_limit_if_one_is_given() {
     let aside = dir.path().join("aside");
     std::fs::rename(&objects, &aside).unwrap();
     std::fs::write(&objects, "in the way").unwrap();
-    port.begin(Task::Merge { name: "d".into(), inputs, line: None });
+    port.begin(Task::Merge { name: "d".into(), inputs, retired_before: None });
     poll("it is told", || opened.health.complaint());
     assert!(port.done().unwrap().is_empty());
     std::fs::remove_file(&objects).unwrap();
@@ -421,7 +423,7 @@ fn trouble_is_waited_out_told_and_has_a_limit_if_one_is_given() {
 #[test]
 fn a_store_without_locks_has_one_owner_too() {
     let store: Arc<dyn object_store::ObjectStore> = Arc::new(object_store::memory::InMemory::new());
-    let place = Place::Remote(store, "memory://".into());
+    let place = StoreUri::Remote(store, "memory://".into());
     assert_eq!(peek(&place).unwrap(), None);
     let opened = open(&place, false, None).unwrap(); // no head: nobody to wait for
     let first = opened.restarted(fresh, "a run");
@@ -429,16 +431,19 @@ fn a_store_without_locks_has_one_owner_too() {
     let mut objects = opened.store.port(no_wake()).unwrap();
     let mut manifests = opened.manifests(&first, no_wake()).unwrap();
     let a = write(&mut *objects, "a", &[1]);
-    let second = Manifest { parts: vec![WorkerObjects { objects: vec![a.clone()], line: None }], ..child(&first) };
+    let second =
+        Manifest { parts: vec![WorkerObjects { objects: vec![a.clone()], retired_before: None }], ..child(&first) };
     publish(&mut *manifests, &second).unwrap();
     assert_eq!(peek(&place).unwrap().as_ref(), Some(&second));
     assert_eq!(opened.store.read(&a).unwrap().len() as u64, a.bytes);
 
     // It moves while a second one looks.
-    let folder = Folder::open(&place).unwrap();
-    nobody_goes_on(&folder, Duration::from_millis(60)).unwrap();
+    let folder = StoreClient::open(&place).unwrap();
+    wait_for_silent_owner(&folder, Duration::from_millis(60)).unwrap();
     let watched = place.clone();
-    let starter = std::thread::spawn(move || nobody_goes_on(&Folder::open(&watched).unwrap(), Duration::from_secs(60)));
+    let starter = std::thread::spawn(move || {
+        wait_for_silent_owner(&StoreClient::open(&watched).unwrap(), Duration::from_secs(60))
+    });
     let mut head = second;
     poll("it is noticed", || {
         let next = child(&head);
@@ -446,12 +451,12 @@ fn a_store_without_locks_has_one_owner_too() {
         head = next;
         starter.is_finished().then_some(())
     });
-    let halt = starter.join().unwrap().unwrap_err();
+    let halt = Halt::from(starter.join().unwrap().unwrap_err());
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("its manifest was"), "{halt}");
 
-    // PartitionSnapshot over, at once.
-    let heir = open(&place, true, None).unwrap();
-    heir.begin(&heir.restarted(fresh, "the heir")).unwrap();
+    // Taken over, at once.
+    let successor = open(&place, true, None).unwrap();
+    successor.begin(&successor.restarted(fresh, "the successor")).unwrap();
     let halt = publish(&mut *manifests, &child(&head)).unwrap_err();
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("is another run's"), "{halt}");
     let halt = rebuild(&place, "now").unwrap_err();

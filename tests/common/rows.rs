@@ -6,7 +6,7 @@ use crate::hostile::Partition;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use minutely_dataflows::decimal::Decimal;
-use minutely_dataflows::decode::{Decoder, Fields};
+use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::oracle;
 use minutely_dataflows::partition::{Counts, Rule};
 use minutely_dataflows::record::{DeadLetter, Evidence, Judged, PartitionName, Reason};
@@ -78,7 +78,7 @@ impl Wanted {
     /// By the oracle. `as_of`: the instant of a bounded run, which judges records without a broker's stamp (R7); those
     /// are found here, not taken from the run's own list.
     pub(crate) fn of(log: &[Partition], rule: &Rule, as_of: Option<EventTime>, market: bool) -> Self {
-        let decoder = Decoder::new(&Fields::default()).unwrap();
+        let decoder = Decoder::new(&FieldNames::default()).unwrap();
         let mut exceptions = Vec::new();
         for (partition, record) in log.iter().flat_map(|p| p.records.iter().map(move |r| (p, r))) {
             let (Some(as_of), None) = (as_of, record.append_time) else { continue };
@@ -103,7 +103,7 @@ impl Wanted {
 
     /// By the oracle, with the exceptions that a live run has listed (R10).
     pub(crate) fn with(log: &[Partition], rule: &Rule, exceptions: &[DeadLetter], market: bool) -> Self {
-        let decoder = Decoder::new(&Fields::default()).unwrap();
+        let decoder = Decoder::new(&FieldNames::default()).unwrap();
         let logs: Vec<_> = log.iter().map(Partition::log).collect();
         let answer = oracle::answer(&logs, &decoder, rule, exceptions, market);
         let key = |row: &Row| (rfc3339(row.minute.0), row.symbol.clone());

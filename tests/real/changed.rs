@@ -273,7 +273,7 @@ fn a_log_that_is_lost_and_written_anew_under_a_run_is_said_to_be_that() {
     let ended = run.ended(PATIENCE);
     assert_eq!(ended.code, Some(65), "{}", ended.said);
     let why = ended.said.lines().find(|line| line.contains("offset 1000 ")).unwrap_or_else(|| panic!("{}", ended.said));
-    let anew = "was not in the log, which holds 0 to 1999 now: the log was cut off and has been written anew since";
+    let anew = "was not in the log, which holds 0 to 1999 now: the log was cut off and has been written again since";
     for part in [anew, "an unclean election did that, or a broker that lost its files; begin a new run"] {
         assert!(why.contains(part), "`{part}` is not in: {why}");
     }

@@ -95,7 +95,7 @@ fn a_token_lets_in_and_is_renewed() {
     assert!(written > 500, "{written}");
     let elsewhere = format!("{uri}-nowhere");
     let args = [&["--from", "sim:", "--to", &elsewhere], &mine[..]].concat();
-    let parts = ["-nowhere' does not exist, and none is made with OAUTHBEARER: create it first"];
+    let parts = ["-nowhere' does not exist, and none is created with OAUTHBEARER: create it first"];
     Program::producing(&args, &[("SECRET", "s3cret")]).ended(PATIENCE).refused(64, &parts);
     let mut live = run(&url, "s3cret", &[]);
     live.until("it reads", PATIENCE, |live| live.read() == written);

@@ -71,7 +71,7 @@ fn taken_over(emit: &'static str) {
     zombie.signal("CONT");
     let ended = zombie.ended(PATIENCE);
     assert_eq!(ended.code, Some(78), "{}", ended.said);
-    assert!(ended.said.contains("another run has gone on with it"), "{}", ended.said);
+    assert!(ended.said.contains("another run has taken it over"), "{}", ended.said);
     for (key, version) in versions(&job.db()) {
         match before.get(&key) {
             Some(was) => assert!(version >= *was, "{key:?}: {was:?}, then {version:?}"),

@@ -1,6 +1,10 @@
-//! A state, read again and counted anew: what `minutely state check` tells. Pure; who fetches the bytes is `src/state/`.
+//! A state, read again and counted again: what `minutely state check` does. Pure; `src/store/` fetches the bytes.
 
-use super::{Damage, Manifest, Object, ObjectRef, decode_letters};
+use super::damage::Damage;
+use super::dead_letters::decode_dead_letters;
+use super::manifest::Manifest;
+use super::object::Object;
+use super::object_ref::ObjectRef;
 use crate::acc::{Avg, Market};
 use crate::time::WindowStart;
 use std::collections::{BTreeMap, HashMap};
@@ -36,7 +40,7 @@ impl Audit {
         object.check(bytes)?;
         let of_letters = manifest.unstored.iter().any(|(_, letters)| letters.name == object.name);
         let (entries, count) = if of_letters {
-            (Vec::new(), decode_letters(bytes)?.len() as u64)
+            (Vec::new(), decode_dead_letters(bytes)?.len() as u64)
         } else {
             let opened = Object::open(bytes)?;
             let entries = match manifest.semantics.get("--metrics").map(String::as_str) {
@@ -60,7 +64,7 @@ impl Audit {
             let mut newest = HashMap::new();
             let entries = part.objects.iter().filter_map(|object| self.0.get(&object.name));
             for (window, symbol, count) in entries.flatten() {
-                if Some(*window) >= part.line {
+                if Some(*window) >= part.retired_before {
                     newest.insert((*window, symbol.as_str()), *count);
                 }
             }
@@ -88,7 +92,7 @@ mod tests {
     use differential_dataflow::difference::Semigroup;
 
     fn acc(count: i64) -> Avg {
-        let event = crate::decode::Event {
+        let event = crate::decode::DecodedEvent {
             symbol: "A".into(),
             value: crate::decimal::Decimal(7),
             weight: None,
@@ -115,7 +119,7 @@ mod tests {
     fn the_newest_entries_after_the_line_are_counted_anew() {
         let (a, b) =
             (object("a", &[(0, "A", 1), (60, "A", 2), (60, "B", 3)]), object("b", &[(60, "A", 5), (120, "C", 7)]));
-        let part = WorkerObjects { objects: vec![a.0.clone(), b.0.clone()], line: Some(WindowStart(60)) };
+        let part = WorkerObjects { objects: vec![a.0.clone(), b.0.clone()], retired_before: Some(WindowStart(60)) };
         let manifest = Manifest {
             semantics: [("--metrics".to_owned(), "avg".to_owned())].into(),
             parts: vec![part],
@@ -135,11 +139,11 @@ mod tests {
         let mut nothing = acc(1);
         nothing.plus_equals(&nothing.retraction());
         let zero = Object::encode(&[(WindowStart(0), "A", nothing)]);
-        assert!(wrong(&zero, 1).contains("entry of A"));
+        assert!(wrong(&zero, 1).contains("entry for A"));
         let other = Object::encode(&[(WindowStart(0), "A", 7_u8)]);
-        assert!(wrong(&other, 1).contains("entry of A"));
+        assert!(wrong(&other, 1).contains("entry for A"));
         let twice = Object::encode(&[(WindowStart(0), "A", acc(1)), (WindowStart(0), "A", acc(2))]);
         assert!(wrong(&twice, 2).contains("ascend"));
-        assert!(wrong(b"minutely", 0).contains("no object"));
+        assert!(wrong(b"minutely", 0).contains("not a checkpoint object"));
     }
 }

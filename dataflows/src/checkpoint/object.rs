@@ -1,4 +1,4 @@
-//! Objects: a worker's windows that changed since the cut before, by shard; or dead letters.
+//! Objects of windows: those of one worker that changed since the cut before, by shard.
 //!
 //! ```text
 //!   "minutely-1\n"  section of shard 3, section of shard 7, …  index  length of the index (u32, little endian)
@@ -9,15 +9,12 @@
 //! (<https://postcard.jamesmunns.com/wire-format>). The accumulation is a byte string in it, so that objects are merged
 //! without knowing what they add up.
 
-use super::Damage;
+use super::damage::{Damage, MAGIC};
 use crate::acc::Accumulate;
-use crate::record::{DeadLetter, Finding, Judged, PartitionName, Reason};
-use crate::series::shard;
+use crate::shards::shard;
 use crate::time::WindowStart;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-const MAGIC: &[u8] = b"minutely-1\n";
 
 /// Where a shard's section is.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -31,7 +28,7 @@ struct Section {
 /// (window, symbol, accumulation).
 type Entry<'a> = (WindowStart, &'a str, &'a [u8]);
 
-/// An object that is being made, or that was read back.
+/// An object that was read back.
 pub struct Object<'a> {
     bytes: &'a [u8],
     index: Vec<Section>,
@@ -88,7 +85,7 @@ struct Drafted {
 }
 
 impl ObjectBuilder {
-    /// One more.
+    /// Adds an entry.
     pub fn push<A: Serialize>(&mut self, window: WindowStart, symbol: &str, acc: &A) {
         let from = self.bytes.len();
         self.bytes.extend_from_slice(symbol.as_bytes());
@@ -97,9 +94,9 @@ impl ObjectBuilder {
         self.entries.push(Drafted { window, symbol: from, acc: middle, end: self.bytes.len() });
     }
 
-    /// Leaves out windows before `line`.
-    pub fn forget(&mut self, line: Option<WindowStart>) {
-        self.entries.retain(|entry| Some(entry.window) >= line);
+    /// Leaves out windows before this.
+    pub fn retire_before(&mut self, first_held: Option<WindowStart>) {
+        self.entries.retain(|entry| Some(entry.window) >= first_held);
     }
 
     /// Is there nothing in it?
@@ -139,9 +136,9 @@ impl<'a> Object<'a> {
     /// Opens one.
     ///
     /// # Errors
-    /// When the bytes are none.
+    /// When the bytes are not one.
     pub fn open(bytes: &'a [u8]) -> Result<Self, Damage> {
-        let broken = || Damage::new("is no object of a checkpoint, or not whole");
+        let broken = || Damage::new("is not a checkpoint object, or is truncated");
         if !bytes.starts_with(MAGIC) {
             return Err(broken());
         }
@@ -208,7 +205,7 @@ impl<'a> Object<'a> {
                 },
             )?;
             if let Some(symbol) = wrong {
-                return Err(Damage::new(format!("has an entry of {symbol} that is none, or in the wrong place")));
+                return Err(Damage::new(format!("has an invalid or misplaced entry for {symbol}")));
             }
             let taken = &found[first..];
             if !taken.iter().zip(&taken[1..]).all(|(a, b)| (a.0, a.1) < (b.0, b.1)) {
@@ -220,20 +217,20 @@ impl<'a> Object<'a> {
 }
 
 /// One object for several of one worker, oldest first: the newest entry of each window of a series that does not begin
-/// before `line`.
+/// before `retired_before`.
 ///
 /// # Errors
 /// When one of them is damaged.
-pub fn merge(inputs: &[&[u8]], line: Option<WindowStart>) -> Result<Vec<u8>, Damage> {
+pub fn merge(inputs: &[&[u8]], retired_before: Option<WindowStart>) -> Result<Vec<u8>, Damage> {
     let objects = inputs.iter().map(|bytes| Object::open(bytes)).collect::<Result<Vec<_>, _>>()?;
     let mut writer = Writer::new();
-    for shard in 0..crate::series::SHARDS {
+    for shard in 0..crate::shards::SHARDS {
         let mut newest = BTreeMap::new();
         for object in &objects {
             object.read(
                 |s| s == shard,
                 |(window, symbol, acc)| {
-                    if Some(window) >= line {
+                    if Some(window) >= retired_before {
                         newest.insert((window, symbol), acc);
                     }
                 },
@@ -244,59 +241,9 @@ pub fn merge(inputs: &[&[u8]], line: Option<WindowStart>) -> Result<Vec<u8>, Dam
     Ok(writer.end())
 }
 
-/// A dead letter as format 1 began, by which every version reads it: partition, offset, reason, payload, and what it was
-/// judged by.
-type First<N, B, J> = (N, i64, Reason, B, J);
-/// What was added, behind all the first parts, where a version that does not know it stops reading: the key, what was found,
-/// and how long a payload was that was cut off.
-type More<B, F> = (B, F, Option<u64>);
-
-/// Dead letters of one cut, as bytes.
-pub fn encode_letters(letters: &[DeadLetter]) -> Vec<u8> {
-    let first: Vec<First<_, _, _>> =
-        letters.iter().map(|l| (&l.partition, l.offset, l.reason, &l.raw, &l.judged)).collect();
-    let more: Vec<More<_, _>> = letters.iter().map(|l| (&l.key, &l.finding, l.cut_from)).collect();
-    let bytes = postcard::to_extend(&first, MAGIC.to_vec()).expect("memory takes it");
-    postcard::to_extend(&more, bytes).expect("memory takes it")
-}
-
-/// And back.
-///
-/// # Errors
-/// When the bytes are damaged.
-pub fn decode_letters(bytes: &[u8]) -> Result<Vec<DeadLetter>, Damage> {
-    let broken = || Damage::new("holds no dead letters, or not all of them");
-    let bytes = bytes.strip_prefix(MAGIC).ok_or_else(broken)?;
-    type Firsts = Vec<First<PartitionName, Option<Vec<u8>>, Option<Judged>>>;
-    let (first, rest) = postcard::take_from_bytes::<Firsts>(bytes).map_err(|_| broken())?;
-    let mut more = vec![More::default(); first.len()];
-    if !rest.is_empty() {
-        let (added, end) =
-            postcard::take_from_bytes::<Vec<More<Option<Vec<u8>>, Option<Finding>>>>(rest).map_err(|_| broken())?;
-        if added.len() != first.len() || !end.is_empty() {
-            return Err(broken());
-        }
-        more = added;
-    }
-    let whole = |((partition, offset, reason, raw, judged), (key, finding, cut_from))| DeadLetter {
-        partition,
-        offset,
-        reason,
-        raw,
-        cut_from,
-        key,
-        judged,
-        finding,
-    };
-    Ok(first.into_iter().zip(more).map(whole).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decimal::Decimal;
-    use crate::record::Evidence;
-    use crate::time::EventTime;
 
     fn entries(bytes: &[u8], wanted: impl Fn(u64) -> bool) -> BTreeMap<(WindowStart, String), u64> {
         let mut found = BTreeMap::new();
@@ -342,12 +289,12 @@ mod tests {
         for (window, symbol) in [(60, "B"), (0, "A"), (120, "é"), (60, "A")] {
             draft.push(WindowStart(window), symbol, &(window.unsigned_abs() + 1));
         }
-        draft.forget(Some(WindowStart(60)));
+        draft.retire_before(Some(WindowStart(60)));
         assert_eq!(draft.entries(), 3);
         let kept = [((60, "A"), 61), ((60, "B"), 61), ((120, "é"), 121)];
         let kept = kept.map(|((window, symbol), acc)| ((WindowStart(window), symbol.to_owned()), acc));
         assert_eq!(entries(&draft.encode(), |_| true), kept.into());
-        draft.forget(Some(WindowStart(180)));
+        draft.retire_before(Some(WindowStart(180)));
         assert!(draft.is_empty());
     }
 
@@ -359,50 +306,5 @@ mod tests {
             assert!(opened.and_then(|object| object.read(|_| true, |_| {})).is_err() || length == whole.len());
         }
         assert_eq!(entries(&Object::encode::<u64>(&[]), |_| true).len(), 0);
-    }
-
-    #[test]
-    fn letters_come_back() {
-        let partition = PartitionName { log: "t".into(), number: Some(3) };
-        let judged = Judged {
-            symbol: "A".into(),
-            value: Decimal(-5),
-            time: EventTime(9),
-            evidence: Evidence::Floor(EventTime(1 << 60)),
-        };
-        let late = DeadLetter {
-            partition,
-            offset: 7,
-            reason: Reason::Late,
-            raw: Some(vec![0, 255]),
-            cut_from: None,
-            key: None,
-            judged: Some(judged),
-            finding: None,
-        };
-        let null = DeadLetter { reason: Reason::Null, raw: None, judged: None, ..late.clone() };
-        let finding = Finding { field: Some("ts".into()), expected: "a number".into(), found: "null".into() };
-        let told = DeadLetter { key: Some(vec![254]), finding: Some(finding), cut_from: Some(1 << 40), ..null.clone() };
-        let letters = vec![late, null, told];
-        let bytes = encode_letters(&letters);
-        assert_eq!(decode_letters(&bytes).unwrap(), letters);
-        for end in 0..bytes.len() {
-            let left = decode_letters(&bytes[..end]);
-            assert!(
-                left.is_err() || left.unwrap().iter().all(|l| (&l.key, &l.finding, l.cut_from) == (&None, &None, None))
-            );
-        }
-    }
-
-    /// In both directions: what an older version wrote is read, and what is written now is read by an older version.
-    #[test]
-    fn letters_are_those_of_format_1() {
-        type Old = Vec<(PartitionName, i64, Reason, Option<Vec<u8>>, Option<Judged>)>;
-        let old: Old = vec![(PartitionName { log: "t".into(), number: None }, 3, Reason::Json, Some(vec![b'x']), None)];
-        let bytes = postcard::to_extend(&old, MAGIC.to_vec()).unwrap();
-        let letters = decode_letters(&bytes).unwrap();
-        assert_eq!((letters.len(), letters[0].offset, &letters[0].finding, &letters[0].key), (1, 3, &None, &None));
-        let now = encode_letters(&letters);
-        assert_eq!(postcard::from_bytes::<Old>(now.strip_prefix(MAGIC).unwrap()).unwrap(), old);
     }
 }

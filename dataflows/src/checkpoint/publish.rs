@@ -7,10 +7,10 @@
 //! ```
 //!
 //! A run that was taken over creates a number that another has created, or one that was collected since; then others have
-//! followed it. So the second look is needed: whoever is the newest *after* it was created is what all that come later
-//! build upon, and whoever is not has committed nothing and may touch nothing any more. To look whether the parent is
+//! followed it. So the second look is needed: the manifest that is the newest *after* it was created is what all later ones
+//! build upon, and the run of any other has committed nothing and may touch nothing any more. To look whether the parent is
 //! still there would be less: the first manifest has none, a run that died between its two steps leaves a parent that
-//! nobody collects, and a zombie's useless manifest would pass for the parent of the next.
+//! no run collects, and a zombie's useless manifest would pass for the parent of the next.
 
 use crate::mutants::{self, Mutant};
 
@@ -25,7 +25,7 @@ pub enum PublishStep {
     FindNewest,
     /// It is committed: what its parent needed and it does not may go, and so may the oldest manifests.
     Collect,
-    /// Another run has gone on with the chain, and this one ends; why.
+    /// Another run has continued the chain, and this one ends; why.
     Fenced(String),
 }
 

@@ -2,68 +2,68 @@
 //!
 //! | the log | so |
 //! |---|---|
-//! | has another id | it was made anew: halt |
+//! | has another id | it was deleted and created again: halt |
 //! | ends before the next offset | it was cut off: halt |
 //! | begins after the next offset | records are lost that were never read: halt |
 //! | has another record where the last one read was | what was read is not what is there: halt |
 //! | has no record there, and the rest is right | retention took what was read already: a warning |
 //!
-//! A person may accept a changed log. Then a run goes on where the log is now, and the manifest says so for ever. What
-//! that means for results: sums keep what was read of the old log. The first equation of R11 goes on to hold: lost
+//! An operator may accept a changed log. Then a run resumes where the log is now, and every later manifest says so. What
+//! that means for results: sums keep what was read of the old log. The first equation of R11 still holds: lost
 //! offsets are gaps, and where offsets go back the start goes back as far. W, H and floors stay: records of the new log
 //! that are older than the lateness allows are late, and listed. As at a start above 0 (R13), rows say `partial` until
 //! the partition's first valid record since, and for windows that begin before its window's end + lateness; rows that are
 //! final and stored stay as they are.
 
-use super::{Manifest, Override};
+use super::manifest::{Manifest, Override};
 use crate::edge::{Halt, HaltKind, LastRecordCheck, LogProbe};
 use crate::partial::PartialBefore;
 use crate::partition::PartitionState;
 use crate::record::{LastRecord, PartitionName};
 use crate::time::NextOffset;
 
-/// A manifest to go on from, and what people should know.
+/// A manifest to resume from, and warnings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resumed {
-    /// As it was, or with what was accepted.
+    /// The newest manifest, with the changes of the log that were accepted.
     pub head: Manifest,
-    /// One line each.
+    /// A line each, for people.
     pub warnings: Vec<String>,
 }
 
-/// What a source is to recall: every partition that was read, with its last record.
-pub fn places(head: &Manifest) -> Vec<(PartitionName, Option<LastRecord>)> {
+/// What a source is to probe: every partition of the manifest, with the last record read of it.
+pub fn probe_targets(head: &Manifest) -> Vec<(PartitionName, Option<LastRecord>)> {
     let last = |state: &Option<PartitionState>| state.as_ref().and_then(|state| state.last);
-    head.partitions.iter().map(|taken| (taken.found.name.clone(), last(&taken.state))).collect()
+    head.partitions.iter().map(|snapshot| (snapshot.found.name.clone(), last(&snapshot.state))).collect()
 }
 
-/// Goes on from `head`, or says why not. `recalled`: what the source says of [`places`], in their order; `accept`: go on
-/// where a changed log is now.
+/// Decides whether a run may resume from `head`. `probes`: what the source says of [`probe_targets`], in their order; `accept`:
+/// resume where a changed log is now.
 ///
 /// # Errors
 /// 65, with all changes and what to do.
-pub fn go_on(mut head: Manifest, recalled: &[Option<LogProbe>], accept: bool) -> Result<Resumed, Halt> {
+pub fn resume(mut head: Manifest, probes: &[Option<LogProbe>], accept: bool) -> Result<Resumed, Halt> {
     let (mut changes, mut warnings) = (Vec::new(), Vec::new());
     let seq = head.seq + 1;
-    for (taken, recalled) in head.partitions.iter_mut().zip(recalled) {
-        let Some(recalled) = recalled else { continue };
-        let name = taken.found.name.to_string();
-        let Some(state) = &mut taken.state else {
+    for (snapshot, probe) in head.partitions.iter_mut().zip(probes) {
+        let Some(probe) = probe else { continue };
+        let name = snapshot.found.name.to_string();
+        let Some(state) = &mut snapshot.state else {
             // Nothing was read of it: whatever it is now is as good.
-            let least = recalled.first.unwrap_or(taken.found.start);
-            let most = recalled.end.unwrap_or(NextOffset(i64::MAX)).max(least);
-            taken.found.start = taken.found.start.clamp(least, most);
-            taken.found.log_id.clone_from(&recalled.log_id);
+            let least = probe.first.unwrap_or(snapshot.found.start);
+            let most = probe.end.unwrap_or(NextOffset(i64::MAX)).max(least);
+            snapshot.found.start = snapshot.found.start.clamp(least, most);
+            snapshot.found.log_id.clone_from(&probe.log_id);
             continue;
         };
-        let Some(change) = Change::of(&taken.found.log_id, state, recalled) else {
-            if recalled.last == LastRecordCheck::Gone {
+        let Some(change) = Change::of(&snapshot.found.log_id, state, probe) else {
+            if probe.last == LastRecordCheck::Gone {
                 warnings.push(format!("partition {name}: the last record that was read is not in the log any more"));
             }
             continue;
         };
         changes.push(format!("partition {name}: {}", change.what));
-        (taken.found.log_id, taken.found.end, taken.complete_from) = (recalled.log_id.clone(), None, None);
+        (snapshot.found.log_id, snapshot.found.end, snapshot.complete_from) = (probe.log_id.clone(), None, None);
         let was = state.next;
         change.move_on(state);
         head.overrides.push(Override { partition: name, what: change.what, was, now: state.next, seq });
@@ -91,17 +91,17 @@ struct Change {
 }
 
 impl Change {
-    fn of(id: &Option<String>, state: &PartitionState, recalled: &LogProbe) -> Option<Self> {
-        let first = recalled.first.unwrap_or(NextOffset(0));
-        if let (Some(was), Some(is)) = (id, &recalled.log_id)
+    fn of(id: &Option<String>, state: &PartitionState, probe: &LogProbe) -> Option<Self> {
+        let first = probe.first.unwrap_or(NextOffset(0));
+        if let (Some(was), Some(is)) = (id, &probe.log_id)
             && was != is
         {
             let what = format!("its topic was deleted and made anew (its id was {was}, now it is {is})");
             return Some(Change { what, now: first, lost: false });
         }
         let next = state.next;
-        if let Some(end) = recalled.end.filter(|end| *end < next) {
-            let how = if id.is_some() && *id == recalled.log_id {
+        if let Some(end) = probe.end.filter(|end| *end < next) {
+            let how = if id.is_some() && *id == probe.log_id {
                 "it was cut off, by an unclean election or a broker that lost its files"
             } else {
                 "it was cut off, or made anew"
@@ -119,13 +119,13 @@ impl Change {
             );
             return Some(Change { what, now: first, lost: true });
         }
-        match (state.last, recalled.last) {
+        match (state.last, probe.last) {
             (Some(was), LastRecordCheck::Holds(is)) if !was.is(&is) => {
                 let epochs = match (was.leader_epoch, is.leader_epoch) {
                     (Some(was), Some(is)) if was != is => format!(" (of leader epoch {was}, now {is})"),
                     _ => String::new(),
                 };
-                let how = if id.is_some() && *id == recalled.log_id {
+                let how = if id.is_some() && *id == probe.log_id {
                     ": it was cut off and has been written anew since"
                 } else {
                     ""
@@ -167,7 +167,7 @@ mod tests {
 
     /// Read from 0 to 10; the last record is at 8, for what is at 9 is none.
     fn head() -> Manifest {
-        let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), false, None, Monotonic(0));
+        let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), false, Monotonic(0));
         for offset in 0..9 {
             partition.judge(offset, EventTime(offset), None, EventTime(100), Monotonic(0));
         }
@@ -190,10 +190,10 @@ mod tests {
     }
 
     #[test]
-    fn the_same_log_is_gone_on_with() {
+    fn the_same_log_is_resumed_with() {
         let last = record(8, b"eight");
         let elsewhere = LastRecord { leader_epoch: Some(3), ..last };
-        assert_eq!(places(&head()), [(head().partitions[0].found.name.clone(), Some(last))]);
+        assert_eq!(probe_targets(&head()), [(head().partitions[0].found.name.clone(), Some(last))]);
         for (same, warnings) in [
             (log(0, 10, LastRecordCheck::Holds(last)), 0),
             (log(8, 99, LastRecordCheck::Holds(elsewhere)), 0),
@@ -201,16 +201,16 @@ mod tests {
             (log(0, 10, LastRecordCheck::Unknown), 0),
             (LogProbe::default(), 0),
         ] {
-            let gone_on = go_on(head(), &[Some(same.clone())], false).unwrap();
-            assert_eq!((&gone_on.head, gone_on.warnings.len()), (&head(), warnings), "{same:?}");
+            let resumed = resume(head(), &[Some(same.clone())], false).unwrap();
+            assert_eq!((&resumed.head, resumed.warnings.len()), (&head(), warnings), "{same:?}");
         }
-        assert_eq!(go_on(head(), &[None], false).unwrap().head, head());
+        assert_eq!(resume(head(), &[None], false).unwrap().head, head());
 
         let mut unread = head();
         unread.partitions[0].state = None;
         let anew = LogProbe { log_id: Some("b".into()), ..log(5, 9, LastRecordCheck::Unknown) };
-        let gone_on = go_on(unread, &[Some(anew)], false).unwrap().head;
-        let found = &gone_on.partitions[0].found;
+        let resumed = resume(unread, &[Some(anew)], false).unwrap().head;
+        let found = &resumed.partitions[0].found;
         assert_eq!((found.start.0, found.log_id.as_deref()), (5, Some("b")), "nothing was read of the old one");
     }
 
@@ -225,12 +225,12 @@ mod tests {
             (log(15, 30, LastRecordCheck::Gone), "the log begins at 15: 5 records or fewer were deleted", 15, 6),
             (log(0, 30, other), "records before offset 10 are not those that were read: the one at 8 is", 10, 1),
         ] {
-            let halt = go_on(head(), &[Some(changed.clone())], false).unwrap_err();
+            let halt = resume(head(), &[Some(changed.clone())], false).unwrap_err();
             assert_eq!(halt.kind, HaltKind::Data);
             for part in ["partition t/0: ", what, "--job NAME", "--accept-changed-log"] {
                 assert!(halt.why.contains(part), "`{part}` is not in: {halt}");
             }
-            let Resumed { head: accepted, warnings } = go_on(head(), &[Some(changed.clone())], true).unwrap();
+            let Resumed { head: accepted, warnings } = resume(head(), &[Some(changed.clone())], true).unwrap();
             let PartitionSnapshot { found, state, complete_from, .. } = &accepted.partitions[0];
             assert_eq!(*complete_from, None, "of the log that was");
             let state = state.as_ref().unwrap();
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn windows_say_partial_from_then_on_until_a_record_comes() {
-        let head = go_on(head(), &[Some(log(15, 30, LastRecordCheck::Gone))], true).unwrap().head;
+        let head = resume(head(), &[Some(log(15, 30, LastRecordCheck::Gone))], true).unwrap().head;
         let rule = Rule::default();
         let state = head.partitions[0].state.clone().unwrap();
         let mut partition = Partition::resume(rule, &state, false, Monotonic(0));

@@ -1,33 +1,33 @@
-//! What a state knows of its sinks: which windows each has been given, those of runs that left it out included.
+//! What a state knows of its sinks: which windows each has stored or lacks, over all runs, those without it included.
 //!
 //! ```text
-//!   a sink of the run before ── given again ─────────────────────────> goes on
-//!     └─ left out ── windows are held that it lacks ── no ─> remembered: it lacks what is forgotten meanwhile
-//!                                └─ yes ─> halt, unless it is forgotten on purpose (--forget-sink)
+//!   a sink of an earlier run ── given again ─────────────────────────> continues
+//!     └─ left out ── windows are held that it lacks ── no ─> recorded: it lacks what is retired meanwhile
+//!                                └─ yes ─> halt, unless --forget-sink names it
 //!   a new sink ──> has windows from where the state still holds them
 //! ```
 //!
-//! A window is forgotten once every sink *of the run* has its final row. So a sink that a run leaves out while windows are held
-//! would lack them for ever, and nobody would know: that is refused. It does not promise that a sink still has what it once stored.
+//! A window is retired once every sink *of the run* has its final row. So a sink that a run leaves out while windows are held
+//! would lack them for ever, without a trace: that is refused. It does not promise that a sink still has what it once stored.
 
-use super::{Manifest, SinkState};
+use super::manifest::{Manifest, SinkState};
 use crate::edge::{Halt, HaltKind};
 use crate::mutants::{self, Mutant};
 use crate::time::WindowStart;
 
-/// The sinks of a state as a run begins, and what people should know of them.
+/// The sinks of a state as a run begins, and warnings about them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SinksOfRun {
     /// Those of the run, and those that it leaves out.
     pub sinks: Vec<SinkState>,
-    /// One line each.
+    /// A line each, for people.
     pub warnings: Vec<String>,
 }
 
 impl Manifest {
-    /// Windows before this are forgotten; none before any was.
-    pub fn forgotten_before(&self) -> Option<WindowStart> {
-        self.parts.iter().map(|part| part.line).max().flatten()
+    /// Windows before this are retired; `None` before the first was.
+    pub fn retired_before(&self) -> Option<WindowStart> {
+        self.parts.iter().map(|part| part.retired_before).max().flatten()
     }
 
     /// Records in windows that it holds.
@@ -45,7 +45,7 @@ impl Manifest {
         forget: &[String],
         time: impl Fn(WindowStart) -> String,
     ) -> Result<SinksOfRun, Halt> {
-        let (line, held) = (self.forgotten_before(), self.held());
+        let (retired_before, held) = (self.retired_before(), self.held());
         if let Some(both) = forget.iter().find(|forget| present.iter().any(|name| is_called(name, forget))) {
             let why = format!("--forget-sink {both}: is a --sink of this run; leave one of the two out");
             return Err(Halt::new(HaltKind::Usage, why));
@@ -56,7 +56,7 @@ impl Manifest {
         sinks.retain(|sink| !forget.iter().any(|forget| is_called(&sink.name, forget)));
         for sink in &mut sinks {
             if present.contains(&sink.name) {
-                if let Some((from, to)) = sink.comes_back(line) {
+                if let Some((from, to)) = sink.comes_back(retired_before) {
                     let (name, from, to) = (&sink.name, time(from), time(to));
                     let what = format!("lacks the windows from {from} to {to}, which are forgotten");
                     warnings.push(format!("sink {name}: was left out of a run and {what}"));
@@ -67,20 +67,25 @@ impl Manifest {
                     continue;
                 }
                 warnings.push(format!("sink {}: is left out, and lacks what this run writes", sink.name));
-                sink.left_out = Some(line.unwrap_or(WindowStart::MIN));
+                sink.left_out = Some(retired_before.unwrap_or(WindowStart::MIN));
             }
         }
         if !lacking.is_empty() {
             return Err(left_out(&lacking, held));
         }
         for name in present.iter().filter(|name| self.sink(name).is_none()) {
-            if let Some(line) = line {
-                let since = time(line);
+            if let Some(first_held) = retired_before {
+                let since = time(first_held);
                 let what =
                     format!("is new to this state, and gets windows from {since} on: those before are forgotten");
                 warnings.push(format!("sink {name}: {what}"));
             }
-            sinks.push(SinkState { name: name.clone(), position: Some(0), since: line, ..SinkState::default() });
+            sinks.push(SinkState {
+                name: name.clone(),
+                position: Some(0),
+                since: retired_before,
+                ..SinkState::default()
+            });
         }
         Ok(SinksOfRun { sinks, warnings })
     }
@@ -103,11 +108,11 @@ fn left_out(lacking: &[String], held: i64) -> Halt {
 
 impl SinkState {
     /// It is given again. Which windows were forgotten without it; none if none were.
-    fn comes_back(&mut self, forgotten_before: Option<WindowStart>) -> Option<(WindowStart, WindowStart)> {
+    fn comes_back(&mut self, retired_before: Option<WindowStart>) -> Option<(WindowStart, WindowStart)> {
         let from = self.left_out.take()?;
-        let to = forgotten_before.filter(|to| *to > from)?;
+        let to = retired_before.filter(|to| *to > from)?;
         self.missing.push((from, to));
-        self.line = self.line.max(Some(to));
+        self.stored_before = self.stored_before.max(Some(to));
         Some((from, to))
     }
 }
@@ -122,9 +127,9 @@ mod tests {
     use crate::time::{EventTime, Monotonic, NextOffset, SECOND};
     use std::collections::BTreeMap;
 
-    /// With these sinks, all windows before `line` forgotten, and so many records in windows held.
+    /// With these sinks, all windows before `line` retired, and this many records in windows held.
     fn head(sinks: &[&str], line: Option<i64>, held: i64) -> Manifest {
-        let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), false, None, Monotonic(0));
+        let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), false, Monotonic(0));
         for offset in 0..held {
             partition.judge(offset, EventTime(offset), None, EventTime(100), Monotonic(0));
         }
@@ -132,10 +137,10 @@ mod tests {
         let found = Discovered { name, start: NextOffset(0), earliest: NextOffset(0), end: None, log_id: None };
         let state = Some(partition.report(None, Monotonic(0)));
         let line = line.map(|second| WindowStart(second * SECOND));
-        let sink = |name: &&str| SinkState { name: (*name).into(), line, ..SinkState::default() };
+        let sink = |name: &&str| SinkState { name: (*name).into(), stored_before: line, ..SinkState::default() };
         Manifest {
             partitions: vec![PartitionSnapshot { found, state, floor: None, complete_from: None }],
-            parts: vec![WorkerObjects { objects: Vec::new(), line }],
+            parts: vec![WorkerObjects { objects: Vec::new(), retired_before: line }],
             sinks: sinks.iter().map(sink).collect(),
             ..Manifest::fresh(BTreeMap::new())
         }
@@ -185,12 +190,12 @@ mod tests {
         let back = with(&later, &["csv:a", "csv:b", "csv:c"], &[]).unwrap();
         let b = named(&back.sinks, "csv:b");
         let (from, to) = (WindowStart(60 * SECOND), WindowStart(180 * SECOND));
-        assert_eq!((&b.missing, b.left_out, b.line), (&vec![(from, to)], None, Some(to)));
+        assert_eq!((&b.missing, b.left_out, b.stored_before), (&vec![(from, to)], None, Some(to)));
         assert!(
             back.warnings[0].contains("csv:b: was left out") && back.warnings[0].contains("second 60 to second 180")
         );
         let c = named(&back.sinks, "csv:c");
-        assert_eq!((c.since, c.position, c.line), (Some(to), Some(0), None));
+        assert_eq!((c.since, c.position, c.stored_before), (Some(to), Some(0), None));
         assert!(back.warnings[1].contains("csv:c: is new") && back.warnings[1].contains("second 180"), "{back:?}");
         later.sinks.clone_from(&back.sinks);
         assert_eq!(Manifest::decode(&later.encode()).unwrap(), later);

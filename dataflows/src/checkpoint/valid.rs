@@ -1,7 +1,9 @@
-//! Can a manifest be gone on from? Its hash says that it is as it was written, not who wrote it: every number that a run would
-//! count on with, or index by, is looked at before anything is done with it.
+//! Can a run resume from a manifest? Its hash says that it is as it was written, not who wrote it: every number that a run would
+//! calculate with, or index by, is checked before anything is done with it.
 
-use super::{Damage, Manifest, ObjectRef, SinkState};
+use super::damage::Damage;
+use super::manifest::{Manifest, SinkState};
+use super::object_ref::ObjectRef;
 use crate::partition::{PartitionState, UNKNOWN};
 use crate::time::{EventTime, WindowStart};
 
@@ -14,12 +16,13 @@ const MOST_GENERATIONS: u64 = 1 << 24;
 /// Workers of a run.
 const MOST_PARTS: usize = 256;
 
-/// Looks at all of it.
+/// Checks all of it.
 ///
 /// # Errors
 /// The first thing that no run would have written.
 pub(super) fn check(manifest: &Manifest) -> Result<(), Damage> {
-    let Manifest { generation, seq, epoch, marks, instant, retired, partitions, parts, sinks, letters, .. } = manifest;
+    let Manifest { generation, seq, epoch, marks, instant, retired, partitions, parts, sinks, dead_letters, .. } =
+        manifest;
     says("generation", *generation < MOST_GENERATIONS)?;
     says("seq", is_size(*seq))?;
     says("epoch", i64::try_from(*epoch).is_ok())?;
@@ -34,10 +37,10 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), Damage> {
         says(&what, taken.state.as_ref().is_none_or(|state| state.index == index && is_whole(state)))?;
     }
     says("retired", *retired <= manifest.counted())?;
-    says("parts", parts.iter().all(|part| is_window(part.line)))?;
+    says("parts", parts.iter().all(|part| is_window(part.retired_before)))?;
     says("objects", manifest.objects().all(is_object))?;
-    says("sinks", sinks.iter().all(is_port))?;
-    says("letters", is_port(letters))
+    says("sinks", sinks.iter().all(is_sink))?;
+    says("letters", is_sink(dead_letters))
 }
 
 fn says(what: &str, holds: bool) -> Result<(), Damage> {
@@ -70,11 +73,11 @@ fn is_object(object: &ObjectRef) -> bool {
     named && is_size(object.bytes) && is_size(object.entries)
 }
 
-fn is_port(port: &SinkState) -> bool {
-    let gaps = port.missing.iter().all(|(from, to)| is_window(Some(*from)) && is_window(Some(*to)) && from <= to);
-    let windows = [port.line, port.since, port.left_out].into_iter().all(is_window);
+fn is_sink(sink: &SinkState) -> bool {
+    let gaps = sink.missing.iter().all(|(from, to)| is_window(Some(*from)) && is_window(Some(*to)) && from <= to);
+    let windows = [sink.stored_before, sink.since, sink.left_out].into_iter().all(is_window);
     // (A position may be two numbers in one: of a series of files.)
-    windows && gaps && port.chain.is_none_or(is_size)
+    windows && gaps && sink.chain.is_none_or(is_size)
 }
 
 fn is_whole(state: &PartitionState) -> bool {
@@ -104,13 +107,16 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn whole() -> Manifest {
-        let partition = Partition::new(Rule::default(), 0, NextOffset(0), false, None, Monotonic(0));
+        let partition = Partition::new(Rule::default(), 0, NextOffset(0), false, Monotonic(0));
         let name = PartitionName { log: "t".into(), number: Some(0) };
         let found = Discovered { name, start: NextOffset(0), earliest: NextOffset(0), end: None, log_id: None };
         let state = Some(partition.report(None, Monotonic(0)));
         Manifest {
             partitions: vec![PartitionSnapshot { found, state, floor: None, complete_from: None }],
-            parts: vec![WorkerObjects { objects: vec![ObjectRef::of("000001-000-00000001", b"x", 1)], line: None }],
+            parts: vec![WorkerObjects {
+                objects: vec![ObjectRef::of("000001-000-00000001", b"x", 1)],
+                retired_before: None,
+            }],
             sinks: vec![SinkState { name: "csv:a".into(), ..SinkState::default() }],
             ..Manifest::fresh(BTreeMap::new())
         }
@@ -129,11 +135,11 @@ mod tests {
             ("marks", |m| m.marks.w = Some(EventTime(i64::MAX))),
             ("retired", |m| m.retired = -1),
             ("retired", |m| m.retired = 7),
-            ("parts", |m| m.parts[0].line = Some(WindowStart(i64::MAX))),
+            ("parts", |m| m.parts[0].retired_before = Some(WindowStart(i64::MAX))),
             ("parts", |m| m.parts = vec![WorkerObjects::default(); 257]),
             ("objects", |m| m.parts[0].objects[0].entries = u64::MAX),
             ("objects", |m| m.parts[0].objects[0].name = "../victim".into()),
-            ("sinks", |m| m.sinks[0].line = Some(WindowStart(i64::MAX))),
+            ("sinks", |m| m.sinks[0].stored_before = Some(WindowStart(i64::MAX))),
             ("partition t/0", |m| state(m).index = 9),
             ("partition t/0", |m| state(m).next = NextOffset(i64::MAX)),
             ("partition t/0", |m| state(m).counts.gaps = i64::MAX),

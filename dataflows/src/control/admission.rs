@@ -62,7 +62,8 @@ struct PriorRun {
 impl PriorRun {
     fn of(settings: &Settings, sinks: &[SinkInfo], head: Option<&Manifest>) -> Self {
         let has_forgotten = head.is_some_and(|head| head.retired > 0);
-        let lacks = |sink: &&SinkInfo| head.and_then(|head| head.sink(&sink.name)?.line).is_none() && has_forgotten;
+        let lacks =
+            |sink: &&SinkInfo| head.and_then(|head| head.sink(&sink.name)?.stored_before).is_none() && has_forgotten;
         PriorRun {
             is_fresh: head.is_none_or(|head| head.partitions.is_empty()),
             finished: head.is_some_and(|head| head.finished),

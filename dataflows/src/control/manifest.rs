@@ -90,10 +90,14 @@ impl ManifestBuilder {
             partitions: snapshot.partitions,
             parts: parts
                 .into_iter()
-                .map(|part| WorkerObjects { objects: part.objects, line: part.retired_before })
+                .map(|part| WorkerObjects { objects: part.objects, retired_before: part.retired_before })
                 .collect(),
             sinks: run.sinks,
-            letters: SinkState { name: run.dead_letters, position: link.dead_letters_position, ..SinkState::default() },
+            dead_letters: SinkState {
+                name: run.dead_letters,
+                position: link.dead_letters_position,
+                ..SinkState::default()
+            },
             unstored: link.unstored,
             overrides: head.overrides.clone(),
         }
@@ -134,7 +138,7 @@ mod tests {
         let link =
             ChainLink { parent: Some("p".into()), dead_letters_position: Some(5), unstored: vec![(7, object(9))] };
         let built = builder.build(link.clone());
-        let worker = |n| WorkerObjects { objects: vec![object(n)], line: None };
+        let worker = |n| WorkerObjects { objects: vec![object(n)], retired_before: None };
         let want = Manifest {
             seq: 12,
             parent: link.parent,
@@ -143,7 +147,7 @@ mod tests {
             grows: true,
             retired: 18,
             parts: vec![worker(0), worker(1)],
-            letters: SinkState { name: "letters".into(), position: Some(5), ..SinkState::default() },
+            dead_letters: SinkState { name: "letters".into(), position: Some(5), ..SinkState::default() },
             unstored: link.unstored,
             ..head
         };

@@ -69,7 +69,7 @@ struct Sink {
 impl Sink {
     fn new(info: SinkInfo, head: Option<&Manifest>) -> Self {
         let left = head.and_then(|head| head.sink(&info.name));
-        let stored_before = left.and_then(|left| left.line);
+        let stored_before = left.and_then(|left| left.stored_before);
         Sink {
             info,
             begun: 0,
@@ -140,7 +140,7 @@ impl Sinks {
     pub(super) fn new(sinks: Vec<SinkInfo>, head: Option<&Manifest>) -> Self {
         Sinks {
             sinks: sinks.into_iter().map(|info| Sink::new(info, head)).collect(),
-            retired_before: head.and_then(|head| head.parts.iter().map(|part| part.line).min().flatten()),
+            retired_before: head.and_then(|head| head.parts.iter().map(|part| part.retired_before).min().flatten()),
         }
     }
 
@@ -210,7 +210,7 @@ impl Sinks {
     pub(super) fn states(&self, head: &Manifest) -> Vec<SinkState> {
         let of = |sink: &Sink| SinkState {
             name: sink.info.name.clone(),
-            line: sink.stored_before,
+            stored_before: sink.stored_before,
             position: sink.position,
             chain: sink.info.chain,
             ..head.sink(&sink.info.name).cloned().unwrap_or_default()
@@ -276,7 +276,7 @@ mod tests {
     fn a_manifest_keeps_sinks_that_the_run_leaves_out_and_what_else_it_knows_of_its_own() {
         let left = |name: &str| SinkState {
             name: name.into(),
-            line: Some(WindowStart(60)),
+            stored_before: Some(WindowStart(60)),
             position: Some(7),
             chain: Some(1),
             since: Some(WindowStart(-60)),

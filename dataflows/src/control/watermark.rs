@@ -184,7 +184,7 @@ mod tests {
         partitions.admit(vec![found(0), found(1)], settings, None).unwrap();
         for (index, time) in times.into_iter().enumerate() {
             let Some(time) = time.map(EventTime) else { continue };
-            let mut partition = Partition::new(Rule::default(), index, NextOffset(0), true, None, Monotonic(0));
+            let mut partition = Partition::new(Rule::default(), index, NextOffset(0), true, Monotonic(0));
             partition.judge(0, time, None, time, Monotonic(0));
             partition.end_reached();
             partitions.report(vec![partition.report(None, Monotonic(0))]);

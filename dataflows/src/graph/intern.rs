@@ -1,7 +1,8 @@
-//! Intern: after the exchange, names become this worker's ids, and the ledger counts what arrived. What a run before this
-//! one left arrives here, too, in the generation's first epoch.
+//! Intern: after the exchange, names become this worker's keys, and the ledger counts what arrived. What an earlier run has
+//! stored arrives here, too, in the generation's first epoch.
 
-use super::{Local, Named, Update};
+use super::context::WorkerContext;
+use super::key::{KeyUpdate, NamedUpdate};
 use crate::acc::Accumulate;
 use crate::mutants::{self, Mutant};
 use crate::time::{Epoch, WindowStart};
@@ -14,27 +15,27 @@ use timely::dataflow::operators::generic::Operator;
 /// Builds the operator.
 ///
 /// # Panics
-/// When an update comes for a window that is forgotten: a broken invariant, which must not become a wrong number.
+/// When an update comes for a window that is retired: a broken invariant, which must not become a wrong number.
 pub(crate) fn intern<'scope, A: Accumulate, P>(
-    updates: StreamVec<'scope, Epoch, Named<A>>,
+    updates: StreamVec<'scope, Epoch, NamedUpdate<A>>,
     by_shard: P,
     (first, restored): (Epoch, Vec<((WindowStart, Box<str>), A)>),
-    local: Rc<Local>,
-) -> StreamVec<'scope, Epoch, Update<A>>
+    context: Rc<WorkerContext>,
+) -> StreamVec<'scope, Epoch, KeyUpdate<A>>
 where
-    P: ParallelizationContract<Epoch, Vec<Named<A>>>,
+    P: ParallelizationContract<Epoch, Vec<NamedUpdate<A>>>,
 {
     updates.unary::<CapacityContainerBuilder<Vec<_>>, _, _, _>(by_shard, "Intern", move |cap, _| {
         let mut batches = 0_u64;
         let mut restored = Some((cap.delayed(&first), restored));
         move |input, output| {
             if let Some((cap, restored)) = restored.take() {
-                let mut series = local.series.borrow_mut();
-                let mut tally = local.tally.borrow_mut();
+                let mut series = context.series.borrow_mut();
+                let mut tally = context.tally.borrow_mut();
                 let mut session = output.session_with_builder(&cap);
                 for ((window, name), acc) in restored {
                     *tally.arrived.entry(first).or_default() += acc.count();
-                    session.give((((window, series.hold(window, &name)), ()), first, acc));
+                    session.give(((series.hold(window, &name), ()), first, acc));
                 }
             }
             input.for_each(|cap, data| {
@@ -42,15 +43,15 @@ where
                 if mutants::on(Mutant::LostBatch) && batches.is_multiple_of(3) {
                     return data.clear();
                 }
-                let mut series = local.series.borrow_mut();
-                let mut tally = local.tally.borrow_mut();
+                let mut series = context.series.borrow_mut();
+                let mut tally = context.tally.borrow_mut();
                 let cap = cap.retain_least(0).expect("every update travels under an epoch");
                 let mut session = output.session_with_builder(&cap);
                 for ((window, name), epoch, acc) in data.drain(..) {
-                    let line = local.line.get();
-                    assert!(Some(window) >= line, "an update for {window:?}, which is forgotten up to {line:?}");
+                    let retired = context.retiring_before.get();
+                    assert!(Some(window) >= retired, "an update for {window:?}, and all before {retired:?} is retired");
                     *tally.arrived.entry(epoch).or_default() += acc.count();
-                    session.give((((window, series.hold(window, &name)), ()), epoch, acc));
+                    session.give(((series.hold(window, &name), ()), epoch, acc));
                 }
             });
         }

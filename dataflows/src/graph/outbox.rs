@@ -1,20 +1,27 @@
 //! Outbox: the keys that each sink is still to be sent, by window, and the rows of those it is sent now.
 //!
+//! ```text
+//!   batches ── file ──> pending, by epoch ── commit ──> due, by sink ── begin a round ──> sending ──> Chunk
+//! ```
+//!
 //! A key is due when its sums changed, and all keys of a window are due when the committed W passes its end, and again
-//! when it becomes final. The outbox holds keys alone; a row is read from the trace as of the newest committed cut when
-//! there is room for it. So a slow sink skips versions, and memory does not depend on how slow it is.
+//! when it becomes final. The outbox holds keys alone; a row is read from the windows' history as of the newest committed cut when
+//! there is room for it. So a slow sink skips versions, and memory does not depend on how slow it is. The outbox commits the
+//! cuts that it comes to, so it is here that history is compacted ([`Windows::compact_to`]): nothing older is read any more.
 //!
 //! A round goes through its windows in order, by symbol within each. What becomes due meanwhile in a window that it has
 //! not come to yet joins it; all else waits for the next round. Worker 0 merges the workers' rows.
 
-use super::{Job, Local, Span, Trace, everything};
+use super::context::{OutboxUpdate, WorkerContext};
+use super::job::Job;
+use super::key::{KeySet, WindowKey};
+use super::series::SeriesTable;
+use super::windows::{Span, Windows, WindowsPass, each_update};
 use crate::acc::Accumulate;
 use crate::marks::Marks;
 use crate::protocol::{Commit, Round, SinkId};
 use crate::row::Row;
-use crate::series::Series;
 use crate::time::{Epoch, State, WindowStart};
-use differential_dataflow::trace::{Cursor, Navigable, TraceReader};
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -23,7 +30,6 @@ use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
-use timely::progress::frontier::AntichainRef;
 
 /// Rows in a chunk, at most.
 const CHUNK: usize = 512;
@@ -42,70 +48,87 @@ pub(crate) struct Chunk {
     pub(crate) last: bool,
 }
 
-/// Keys by window.
-type Due = BTreeMap<WindowStart, RoaringBitmap>;
+/// A window of a round, and the ids whose rows are still to be sent, by symbol, last first.
+type WindowInHand = (WindowStart, Vec<u32>);
 
-fn merge(into: &mut Due, window: WindowStart, ids: &RoaringBitmap) {
-    if !ids.is_empty() {
-        *into.entry(window).or_default() |= ids;
-    }
-}
-
-/// One sink's view of this worker.
+/// What one sink is still to be sent by this worker.
 #[derive(Default)]
-struct Port {
-    /// Windows before this were stored by a run before this one.
-    line: Option<WindowStart>,
-    due: Due,
-    /// Of the round in progress: what is still to be sent, and ids of the window in hand, by symbol, last first.
-    sending: Option<(Due, Option<(WindowStart, Vec<u32>)>)>,
+struct SinkQueue {
+    /// Windows before this were stored by an earlier run.
+    stored_before: Option<WindowStart>,
+    due: KeySet,
+    /// Of the round in progress: the windows still to come, and the one in hand.
+    sending: Option<(KeySet, Option<WindowInHand>)>,
+    /// Chunks sent and chunks that worker 0 has taken, since the start.
     sent: u64,
     taken: u64,
 }
 
-impl Port {
+impl SinkQueue {
     /// Due by a new commit. What is in hand and not sent yet is read as of that commit already.
     fn add(&mut self, window: WindowStart, ids: &RoaringBitmap) {
-        if Some(window) < self.line {
+        if Some(window) < self.stored_before {
             return;
         }
         match &self.sending {
-            Some((_, Some((in_hand, left)))) if *in_hand == window && !left.is_empty() => {
-                let left: RoaringBitmap = left.iter().copied().collect();
-                let more = ids - left;
-                merge(&mut self.due, window, &more);
+            Some((_, Some((in_hand, unsent)))) if *in_hand == window && !unsent.is_empty() => {
+                let unsent: RoaringBitmap = unsent.iter().copied().collect();
+                let more = ids - unsent;
+                self.due.merge(window, &more);
             }
-            _ => merge(&mut self.due, window, ids),
+            _ => self.due.merge(window, ids),
         }
     }
 }
 
 struct Outbox<A: Accumulate> {
     job: Rc<Job>,
-    local: Rc<Local>,
-    trace: Trace<A>,
-    ports: Vec<Port>,
+    context: Rc<WorkerContext>,
+    windows: Rc<Windows<A>>,
+    /// One per sink.
+    queues: Vec<SinkQueue>,
     /// Keys whose sums changed in epochs that are not committed yet.
-    pending: BTreeMap<Epoch, Due>,
+    pending: BTreeMap<Epoch, KeySet>,
     commit: Option<Commit>,
-    /// Does any sink take changes?
+    /// Some sink takes changes.
     changes: bool,
 }
 
 impl<A: Accumulate> Outbox<A> {
-    /// Files each update of a batch under its own time.
-    fn file(&mut self, batch: &super::Batch<A>) {
-        let line = self.local.line.get();
-        let mut cursor = batch.cursor();
-        while let Some((window, id)) = cursor.get_key(batch).copied() {
-            if Some(window) >= line {
-                let pending = &mut self.pending;
-                cursor.map_times(batch, |time, _| {
-                    pending.entry(*time).or_default().entry(window).or_default().insert(id);
-                });
-            }
-            cursor.step_key(batch);
+    fn new(job: Rc<Job>, context: Rc<WorkerContext>, windows: Rc<Windows<A>>) -> Self {
+        let stored_before = |n: usize| job.state.as_ref().and_then(|restored| restored.stored_before[n]);
+        let queue = |n: usize| SinkQueue { stored_before: stored_before(n), ..SinkQueue::default() };
+        Outbox {
+            queues: (0..job.filters.len()).map(queue).collect(),
+            changes: job.filters.iter().any(|filter| filter.changes),
+            job,
+            context,
+            windows,
+            pending: BTreeMap::new(),
+            commit: None,
         }
+    }
+
+    /// Files each update of a batch under its own time.
+    fn file(&mut self, span: &Span<A>) {
+        let retired_before = self.context.retiring_before.get();
+        each_update(span, |key, time| {
+            // A retraction is no change that a sink is to be sent.
+            if Some(key.window) >= retired_before {
+                self.pending.entry(time).or_default().insert(key);
+            }
+        });
+    }
+
+    /// Takes up what Control and worker 0 say.
+    fn follow(&mut self, update: OutboxUpdate) {
+        if let Some(commit) = update.commit {
+            self.commit(commit);
+        }
+        for (sink, taken) in update.taken {
+            self.queues[sink.0].taken = taken;
+        }
+        update.rounds.into_iter().for_each(|round| self.begin(round));
     }
 
     /// A cut is committed: what is due now.
@@ -114,17 +137,17 @@ impl<A: Accumulate> Outbox<A> {
         let before = self.commit.map(|c| c.marks);
         let later = self.pending.split_off(&(commit.cut + 1));
         let changed = std::mem::replace(&mut self.pending, later);
-        let series = self.local.series.borrow();
-        for (port, takes) in self.ports.iter_mut().zip(&self.job.takes) {
+        let series = self.context.series.borrow();
+        for (queue, filter) in self.queues.iter_mut().zip(&self.job.filters) {
             let wanted = |state: State| match state {
-                State::Partial => takes.partial,
+                State::Partial => filter.partial,
                 State::Final => true,
-                State::Open | State::Closed => takes.changes,
+                State::Open | State::Closed => filter.changes,
             };
-            if takes.changes {
-                for (window, ids) in changed.values().flatten() {
-                    if wanted(commit.marks.state(rule, *window)) {
-                        port.add(*window, ids);
+            if filter.changes {
+                for (window, ids) in changed.values().flat_map(KeySet::iter) {
+                    if wanted(commit.marks.state(rule, window)) {
+                        queue.add(window, ids);
                     }
                 }
             }
@@ -135,139 +158,116 @@ impl<A: Accumulate> Outbox<A> {
                 let (state, now) = life(&commit.marks);
                 let was = before.as_ref().map(life);
                 let moved = was.unwrap_or((State::Open, State::Open)) != (state, now);
-                let complete = takes.changes || now == State::Final;
+                let complete = filter.changes || now == State::Final;
                 if moved && complete && wanted(state) {
-                    port.add(window, ids);
+                    queue.add(window, ids);
                 }
             }
         }
         drop(series);
         self.commit = Some(commit);
-        let mut trace = self.trace.borrow_mut();
-        trace.set_logical_compaction(AntichainRef::new(&[commit.cut]));
+        self.windows.compact_to(commit.cut);
     }
 
     fn begin(&mut self, round: Round) {
         let open_from = self.job.settings.rule.windowing.first_not_closed(self.commit.and_then(|c| c.marks.w));
-        let port = &mut self.ports[round.sink.0];
-        assert!(port.sending.is_none(), "rounds of a sink do not overlap");
-        let left = if round.with_open { Due::new() } else { port.due.split_off(&open_from) };
-        port.sending = Some((std::mem::replace(&mut port.due, left), None));
+        let queue = &mut self.queues[round.sink.0];
+        assert!(queue.sending.is_none(), "rounds of a sink do not overlap");
+        let later = if round.with_open { KeySet::default() } else { queue.due.split_off(open_from) };
+        queue.sending = Some((std::mem::replace(&mut queue.due, later), None));
     }
 
     /// One chunk of a sink's round, if one is under way and there is room.
-    fn chunk(&mut self, number: usize, worker: usize) -> Option<Chunk> {
+    fn chunk(&mut self, sink: SinkId, worker: usize) -> Option<Chunk> {
         let commit = self.commit?;
-        let port = &mut self.ports[number];
-        if port.sent >= port.taken + AHEAD {
+        let queue = &mut self.queues[sink.0];
+        if queue.sent >= queue.taken + AHEAD {
             return None;
         }
-        let (due, in_hand) = port.sending.as_mut()?;
-        let series = self.local.series.borrow();
-        let mut rows = Vec::new();
-        while rows.len() < CHUNK {
+        let (due, in_hand) = queue.sending.as_mut()?;
+        let series = self.context.series.borrow();
+        let mut rows = RowReader { pass: self.windows.pass(Some(commit.cut)), series: &series, rows: Vec::new() };
+        while rows.rows.len() < CHUNK {
             if in_hand.as_ref().is_none_or(|(_, ids)| ids.is_empty()) {
                 let Some((window, mut ids)) = due.pop_first() else { break };
                 // What became due meanwhile is read now: as of the newest commit it is the same row.
-                if let Some(more) = port.due.remove(&window) {
+                if let Some(more) = queue.due.remove(window) {
                     ids |= more;
                 }
                 let mut ids: Vec<u32> = ids.iter().collect();
-                ids.sort_unstable_by(|a, b| series.name(*b).cmp(series.name(*a)));
+                ids.sort_unstable_by(|a, b| rows.name(window, *b).cmp(rows.name(window, *a)));
                 *in_hand = Some((window, ids));
             }
             let (window, ids) = in_hand.as_mut().expect("a window is in hand");
-            let take = ids.split_off(ids.len().saturating_sub(CHUNK - rows.len()));
-            rows_of(&self.trace, &series, commit, &self.job, *window, take, &mut rows);
+            let take = ids.split_off(ids.len().saturating_sub(CHUNK - rows.rows.len()));
+            rows.read(*window, &take, commit.marks.state(&self.job.settings.rule, *window));
         }
+        let rows = rows.rows;
         let last = due.is_empty() && in_hand.as_ref().is_none_or(|(_, ids)| ids.is_empty());
         if last {
-            port.sending = None;
+            queue.sending = None;
         }
-        port.sent += 1;
-        Some(Chunk { worker, sink: SinkId(number), seq: commit.seq, rows, last })
+        queue.sent += 1;
+        Some(Chunk { worker, sink, seq: commit.seq, rows, last })
     }
 }
 
-/// Rows of these ids (by symbol, last first), as of a commit.
-fn rows_of<A: Accumulate>(
-    trace: &Trace<A>,
-    series: &Series,
-    commit: Commit,
-    job: &Job,
-    window: WindowStart,
-    ids: Vec<u32>,
-    rows: &mut Vec<Row>,
-) {
-    let state = commit.marks.state(&job.settings.rule, window);
-    let (mut cursor, storage) = everything(trace);
-    let mut ascending: Vec<(u32, usize)> = ids.iter().rev().copied().zip(0..).collect();
-    ascending.sort_unstable();
-    let mut found: Vec<Option<A>> = vec![None; ids.len()];
-    for (id, place) in ascending {
-        cursor.seek_key(&storage, &(window, id));
-        if cursor.get_key(&storage) == Some(&(window, id)) {
-            cursor.map_times(&storage, |time, diff| {
-                if *time <= commit.cut {
-                    match &mut found[place] {
-                        Some(acc) => acc.plus_equals(diff),
-                        None => found[place] = Some(*diff),
-                    }
-                }
-            });
+/// Reads the rows of one chunk, window by window, ascending.
+struct RowReader<'a, A: Accumulate> {
+    pass: WindowsPass<A>,
+    series: &'a SeriesTable,
+    rows: Vec<Row>,
+}
+
+impl<A: Accumulate> RowReader<'_, A> {
+    fn name(&self, window: WindowStart, id: u32) -> &str {
+        self.series.name(WindowKey { window, id }).expect("a window is retired once every sink has stored its rows")
+    }
+
+    /// Reads the rows of these ids of one window; they are by symbol, last first.
+    fn read(&mut self, window: WindowStart, ids: &[u32], state: State) {
+        let mut ascending: Vec<(u32, usize)> = ids.iter().rev().copied().zip(0..).collect();
+        ascending.sort_unstable();
+        let mut sums: Vec<Option<A>> = vec![None; ids.len()];
+        for (id, place) in ascending {
+            sums[place] = self.pass.sum(WindowKey { window, id });
+        }
+        for (id, sum) in ids.iter().rev().zip(sums) {
+            // A series whose first record is of a later epoch has no row yet.
+            let row = sum.and_then(|sum| sum.row(self.name(window, *id), window, state));
+            self.rows.extend(row);
         }
     }
-    // A series whose first record is of a later epoch has no row yet.
-    let named = ids.iter().rev().zip(found).filter_map(|(id, acc)| acc?.row(series.name(*id), window, state));
-    rows.extend(named);
 }
 
 /// Builds the operator.
-pub(crate) fn outbox<'scope, A: Accumulate>(
+pub(super) fn outbox<'scope, A: Accumulate>(
     batches: StreamVec<'scope, Epoch, Span<A>>,
     job: Rc<Job>,
-    local: Rc<Local>,
-    trace: Trace<A>,
+    context: Rc<WorkerContext>,
+    windows: Rc<Windows<A>>,
 ) -> StreamVec<'scope, Epoch, Chunk> {
     let scope = batches.scope();
     let worker = scope.index();
     batches.unary_frontier::<CapacityContainerBuilder<Vec<_>>, _, _, _>(Pipeline, "Outbox", move |cap, info| {
-        local.activators.borrow_mut().push(scope.activator_for(Rc::clone(&info.address)));
+        context.activators.borrow_mut().push(scope.activator_for(Rc::clone(&info.address)));
         let activator = scope.activator_for(info.address);
         let mut cap = Some(cap);
-        let mut outbox = Outbox {
-            ports: (0..job.takes.len())
-                .map(|n| Port { line: job.state.as_ref().and_then(|kept| kept.lines[n]), ..Port::default() })
-                .collect(),
-            changes: job.takes.iter().any(|takes| takes.changes),
-            job,
-            local,
-            trace,
-            pending: BTreeMap::new(),
-            commit: None,
-        };
+        let mut outbox = Outbox::new(job, context, windows);
         move |(input, frontier), output| {
             input.for_each(|_, spans| {
                 let changes = outbox.changes;
-                for batch in spans.drain(..).filter_map(|span| span.inner).filter(|_| changes) {
-                    outbox.file(&batch);
-                }
+                spans.drain(..).filter(|_| changes).for_each(|span| outbox.file(&span));
             });
             let Some(held) = cap.as_mut() else { return };
             loop {
-                let Some(news) = outbox.local.for_outbox.borrow_mut().pop_front() else { break };
-                if let Some(commit) = news.commit {
-                    outbox.commit(commit);
-                }
-                for (sink, taken) in news.taken {
-                    outbox.ports[sink.0].taken = taken;
-                }
-                news.rounds.into_iter().for_each(|round| outbox.begin(round));
+                let Some(update) = outbox.context.for_outbox.borrow_mut().pop_front() else { break };
+                outbox.follow(update);
             }
             let mut session = output.session_with_builder(&held);
             let mut more = false;
-            for number in 0..outbox.ports.len() {
-                if let Some(chunk) = outbox.chunk(number, worker) {
+            for sink in (0..outbox.queues.len()).map(SinkId) {
+                if let Some(chunk) = outbox.chunk(sink, worker) {
                     more |= !chunk.last;
                     session.give(chunk);
                 }
@@ -278,7 +278,7 @@ pub(crate) fn outbox<'scope, A: Accumulate>(
             }
             match frontier.frontier().first() {
                 Some(epoch) => {
-                    outbox.trace.borrow_mut().set_physical_compaction(AntichainRef::new(&[*epoch]));
+                    outbox.windows.merge_before(*epoch);
                     held.downgrade(&epoch.max(held.time()).clone());
                 }
                 None => cap = None,

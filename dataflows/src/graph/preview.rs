@@ -1,17 +1,18 @@
-//! Live: rows that changed, as they are before the commit, for whoever watches the run.
+//! Preview: rows that changed, as they are before the commit, for the live view.
 //!
-//! Keys are gathered and their rows read in rounds, at most so many at once and not oftener than the job says: so the
-//! work does not depend on how fast records come. A round is done when all keys that had changed when it began are told;
-//! then the capability follows, and worker 0 sees by the frontier how far rows have come. Nothing else waits for that
-//! frontier. It holds back no compaction: a row is read from what the trace has by then.
+//! Keys are gathered and their rows read in rounds, at most [`MOST_ROWS`] at once and no more often than
+//! [`Job::preview_interval`] says: so the work does not depend on how fast records come. A round is done when all keys that had
+//! changed when it began are sent; then the capability follows, and worker 0 sees by the frontier how far rows have come.
+//! Nothing else waits for that frontier. It holds back no compaction: a row is read from what the history has by then.
 
-use super::{Job, Local, Span, Trace, everything};
+use super::context::WorkerContext;
+use super::job::Job;
+use super::key::{KeySet, WindowKey};
+use super::windows::{Span, Windows, each_key};
 use crate::acc::Accumulate;
 use crate::time::{Epoch, Monotonic, State, WindowStart};
 use crate::watch::PreviewRows;
-use differential_dataflow::trace::{Cursor, Navigable};
 use roaring::RoaringBitmap;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 use timely::container::CapacityContainerBuilder;
@@ -20,33 +21,32 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::Operator;
 
-/// Rows that are read at once.
+/// Rows that are read in one activation, at most.
 const MOST_ROWS: usize = 2048;
-/// Keys that may wait for a round.
+/// Keys that may wait for a round; beyond that, those of the oldest windows are left out.
 const MOST_KEYS: usize = 1 << 20;
 
-/// What a worker is still to tell.
+/// Keys whose rows are still to be sent.
 #[derive(Default)]
-struct Changed {
-    /// Since the round in progress began.
-    next: BTreeMap<WindowStart, RoaringBitmap>,
+struct ChangedKeys {
+    /// Changed since the round in progress began.
+    next: KeySet,
+    /// How many keys that are.
     keys: usize,
-    /// The round in progress.
-    round: BTreeMap<WindowStart, RoaringBitmap>,
+    /// What is left of the round in progress.
+    round: KeySet,
+    /// The newest window of which rows were left out, since the last that were sent.
     lost: Option<WindowStart>,
 }
 
-impl Changed {
-    fn file<A: Accumulate>(&mut self, span: &Span<A>, line: Option<WindowStart>) {
-        let Some(batch) = &span.inner else { return };
-        let mut cursor = batch.cursor();
-        while let Some((window, id)) = cursor.get_key(batch).copied() {
+impl ChangedKeys {
+    fn file<A: Accumulate>(&mut self, span: &Span<A>, retired_before: Option<WindowStart>) {
+        each_key(span, |key| {
             // A retraction is no row.
-            if Some(window) >= line && self.next.entry(window).or_default().insert(id) {
+            if Some(key.window) >= retired_before && self.next.insert(key) {
                 self.keys += 1;
             }
-            cursor.step_key(batch);
-        }
+        });
         while self.keys > MOST_KEYS {
             let Some((window, ids)) = self.next.pop_first() else { break };
             self.keys -= count(&ids);
@@ -60,36 +60,28 @@ impl Changed {
     }
 
     /// The next rows of the round, in the order of windows.
-    fn rows<A: Accumulate>(&mut self, trace: &Trace<A>, local: &Local) -> PreviewRows {
+    fn rows<A: Accumulate>(&mut self, windows: &Windows<A>, context: &WorkerContext) -> PreviewRows {
         let mut rows = Vec::new();
         if self.round.is_empty() {
             return PreviewRows { rows, lost: self.lost.take() };
         }
-        let (line, series) = (local.line.get(), local.series.borrow());
-        let (mut cursor, storage) = everything(trace);
+        let (retired_before, series) = (context.retiring_before.get(), context.series.borrow());
+        let mut pass = windows.pass(None);
         while rows.len() < MOST_ROWS {
             let Some((window, mut ids)) = self.round.pop_first() else { break };
-            if Some(window) < line {
+            if Some(window) < retired_before {
                 self.lost = self.lost.max(Some(window));
                 continue;
             }
             let room = MOST_ROWS - rows.len();
             if count(&ids) > room {
-                let left: RoaringBitmap = ids.iter().skip(room).collect();
-                ids -= &left;
-                self.round.insert(window, left);
+                let rest: RoaringBitmap = ids.iter().skip(room).collect();
+                ids -= &rest;
+                self.round.merge(window, &rest);
             }
-            for id in ids {
-                cursor.seek_key(&storage, &(window, id));
-                if cursor.get_key(&storage) != Some(&(window, id)) {
-                    continue;
-                }
-                let mut sum: Option<A> = None;
-                cursor.map_times(&storage, |_, diff| match &mut sum {
-                    Some(sum) => sum.plus_equals(diff),
-                    None => sum = Some(*diff),
-                });
-                rows.extend(sum.and_then(|sum| sum.row(series.name(id), window, State::Open)));
+            for key in ids.into_iter().map(|id| WindowKey { window, id }) {
+                let Some(name) = series.name(key) else { continue };
+                rows.extend(pass.sum(key).and_then(|sum| sum.row(name, window, State::Open)));
             }
         }
         PreviewRows { rows, lost: self.lost.take() }
@@ -100,26 +92,25 @@ fn count(ids: &RoaringBitmap) -> usize {
     usize::try_from(ids.len()).expect("fewer than 2^32 series a worker")
 }
 
-/// Builds the operator. Where the job has no live view it does nothing; it is there all the same, because all workers of
-/// all processes build the same graph.
-pub(crate) fn preview<'scope, A: Accumulate>(
+/// Builds the operator. Without a live view it does nothing, but exists: all workers of all processes build the same graph.
+pub(super) fn preview<'scope, A: Accumulate>(
     batches: StreamVec<'scope, Epoch, Span<A>>,
     job: Rc<Job>,
-    local: Rc<Local>,
-    trace: Trace<A>,
+    context: Rc<WorkerContext>,
+    windows: Rc<Windows<A>>,
 ) -> StreamVec<'scope, Epoch, PreviewRows> {
     let scope = batches.scope();
-    batches.unary_frontier::<CapacityContainerBuilder<Vec<_>>, _, _, _>(Pipeline, "Live", move |cap, info| {
+    batches.unary_frontier::<CapacityContainerBuilder<Vec<_>>, _, _, _>(Pipeline, "Preview", move |cap, info| {
         let activator = scope.activator_for(info.address);
-        let mut held: Option<(Capability<Epoch>, _)> = job.live.clone().map(|every| (cap, every));
-        let mut changed = Changed::default();
+        let mut held: Option<(Capability<Epoch>, _)> = job.preview_interval.clone().map(|interval| (cap, interval));
+        let mut changed = ChangedKeys::default();
         let mut through = job.first_epoch;
         let mut next = Monotonic(i64::MIN);
         let mut alarm: Option<Monotonic> = None;
         move |(input, frontier), output| {
-            let Some((cap, every)) = &mut held else { return input.for_each(|_, spans| spans.clear()) };
-            let line = local.line.get();
-            input.for_each(|_, spans| spans.drain(..).for_each(|span| changed.file::<A>(&span, line)));
+            let Some((cap, interval)) = &mut held else { return input.for_each(|_, spans| spans.clear()) };
+            let retired_before = context.retiring_before.get();
+            input.for_each(|_, spans| spans.drain(..).for_each(|span| changed.file::<A>(&span, retired_before)));
             let Some(sealed) = frontier.frontier().first().copied() else {
                 held = None;
                 return;
@@ -130,10 +121,10 @@ pub(crate) fn preview<'scope, A: Accumulate>(
                     changed.begin();
                     through = sealed;
                 }
-                let rows = changed.rows(&trace, &local);
+                let rows = changed.rows(&windows, &context);
                 if !rows.rows.is_empty() || rows.lost.is_some() {
                     output.session_with_builder(&cap).give(rows);
-                    next = Monotonic(now.0 + every());
+                    next = Monotonic(now.0 + interval());
                 }
                 if changed.round.is_empty() && through > *cap.time() {
                     cap.downgrade(&through);

@@ -31,9 +31,9 @@ impl Chain {
         kept: &Restored,
         dead_letters: &mut DeadLetters,
     ) -> Result<Self, Halt> {
-        dead_letters.resume(kept.head.letters.position);
+        dead_letters.resume(kept.head.dead_letters.position);
         for (cut, object) in &kept.head.unstored {
-            let decoded = checkpoint::decode_letters(&kept.store.read(object)?).map_err(|damage| {
+            let decoded = checkpoint::decode_dead_letters(&kept.store.read(object)?).map_err(|damage| {
                 let name = &object.name;
                 let why =
                     format!("the state's object {name} {damage}: restore it from a copy, or begin anew (--job NAME)");
@@ -64,7 +64,7 @@ impl Chain {
         let object = (!letters.is_empty()).then(|| {
             let (name, bytes) = (
                 format!("{:06}-letters-{:08}", builder.generation(), builder.seq()),
-                checkpoint::encode_letters(&letters),
+                checkpoint::encode_dead_letters(&letters),
             );
             self.unstored.push((builder.epoch(), ObjectRef::of(name.clone(), &bytes, letters.len() as u64)));
             (name, bytes)

@@ -78,10 +78,10 @@ impl Inbox {
             Report::First => self.facts.first = true,
             Report::Full => self.facts.full = true,
             Report::Stop => self.facts.stop = true,
-            Report::State(epoch, state) => self.facts.states.push((epoch, state)),
-            Report::Letter(epoch, letter) => self.add_dead_letter(epoch, letter),
-            Report::Held(worker, load) => self.facts.loads.push((worker, load)),
-            Report::Behind(worker, sum) => self.live.behind.push((worker, sum)),
+            Report::Partition(epoch, state) => self.facts.states.push((epoch, state)),
+            Report::DeadLetter(epoch, letter) => self.add_dead_letter(epoch, letter),
+            Report::Load(worker, load) => self.facts.loads.push((worker, load)),
+            Report::Delays(worker, sum) => self.live.behind.push((worker, sum)),
         }
     }
 }
@@ -92,7 +92,7 @@ pub(crate) fn receive(graph: Graph<'_>, inbox: Rc<RefCell<Inbox>>, leads: bool) 
     let mut reports = builder.new_input(graph.reports, Exchange::new(|_| 0));
     let mut parts = builder.new_input(graph.parts, Exchange::new(|_| 0));
     let mut chunks = builder.new_input(graph.chunks, Exchange::new(|_| 0));
-    let mut live = builder.new_input(graph.live, Exchange::new(|_| 0));
+    let mut live = builder.new_input(graph.previews, Exchange::new(|_| 0));
     builder.build(move |_caps| {
         move |frontiers: &[MutableAntichain<Epoch>]| {
             let inbox = &mut *inbox.borrow_mut();

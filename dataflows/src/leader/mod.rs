@@ -190,7 +190,7 @@ impl Leader {
         facts.sealed = self.sealed.with_frontier(Frontier::of);
         (facts.dead_letters.waiting, facts.dead_letters.stored) =
             (self.dead_letters.pump()?, self.dead_letters.stored());
-        facts.found = job.source.found()?;
+        facts.found = job.source.discover()?;
         for found in &facts.found {
             let name = found.name.to_string();
             if let Some(other) = self.identities.insert(found.name.identity(), name.clone()) {

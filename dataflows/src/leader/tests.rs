@@ -1,7 +1,7 @@
 //! The leader by itself: facts that a test makes, and nothing around it.
 
 use super::*;
-use crate::decode::{Decoder, Fields};
+use crate::decode::{Decoder, FieldNames};
 use crate::edge::{Clock, Discovered, LogSource, PartitionReader, SinkProgress, Wake};
 use crate::partition::DelayHistogram;
 use crate::protocol::CutPart;
@@ -15,7 +15,7 @@ use std::cell::Cell;
 struct Nowhere;
 
 impl LogSource for Nowhere {
-    fn found(&self) -> Result<Vec<Discovered>, Halt> {
+    fn discover(&self) -> Result<Vec<Discovered>, Halt> {
         Ok(Vec::new())
     }
     fn open(&self, _: &Discovered, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
@@ -67,16 +67,16 @@ fn a_ledger_that_does_not_balance_is_shown_before_the_run_ends() {
     };
     let job = Job {
         settings: Settings::default(),
-        decoder: Decoder::new(&Fields::default()).unwrap(),
+        decoder: Decoder::new(&FieldNames::default()).unwrap(),
         source: std::sync::Arc::new(Nowhere),
         clock: Rc::new(Nowhere),
         first_epoch: 7,
         bad_is_fatal: false,
-        takes: Vec::new(),
+        filters: Vec::new(),
         state: None,
         stop: Rc::new(|| false),
-        rest: Rc::new(crate::graph::park),
-        live: None,
+        park: Rc::new(crate::graph::park),
+        preview_interval: None,
     };
     let inbox: Rc<RefCell<Inbox>> = Rc::default();
     let handles = DataflowHandles { input: InputHandle::new(), inbox: Rc::clone(&inbox), sealed: Handle::new() };

@@ -22,7 +22,7 @@ pub(crate) fn is_read_slowly() -> usize {
 fn exceptions(reads: impl Fn(i64) -> i64) -> usize {
     let rule = Rule::default();
     let base = 1_767_600_000 * SECOND;
-    let mut partitions = [0, 1].map(|i| Partition::new(rule, i, NextOffset(0), false, None, Monotonic(0)));
+    let mut partitions = [0, 1].map(|i| Partition::new(rule, i, NextOffset(0), false, Monotonic(0)));
     let mut exceptions = 0;
     let (mut log, mut next, mut a, mut w) = (0, 0, EventTime(i64::MIN), None);
     for second in 0..120 {
@@ -56,7 +56,7 @@ fn exceptions(reads: impl Fn(i64) -> i64) -> usize {
 pub(crate) fn silence() -> i64 {
     let rule = Rule::default();
     let base = 1_767_600_000 * SECOND;
-    let mut partitions = [0, 1].map(|i| Partition::new(rule, i, NextOffset(0), false, None, Monotonic(0)));
+    let mut partitions = [0, 1].map(|i| Partition::new(rule, i, NextOffset(0), false, Monotonic(0)));
     let (mut a, mut w, mut worst) = (EventTime(i64::MIN), None, i64::MIN);
     for tick in 0..1200 * 10 {
         let now = Monotonic(tick * SECOND / 10);

@@ -5,7 +5,7 @@
 use crate::hostile::{Owned, Partition};
 use minutely_dataflows::Job;
 use minutely_dataflows::acc::Accumulate;
-use minutely_dataflows::decode::{Decoder, Fields};
+use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::edge::{
     Clock, DeadLetterPort, Discovered, EndAnswer, Halt, HaltKind, LogSource, PartitionReader, RowBatch, RowFilter,
     SinkPort, SinkProgress, Wake,
@@ -44,7 +44,7 @@ struct Memory {
 }
 
 impl LogSource for Memory {
-    fn found(&self) -> Result<Vec<Discovered>, Halt> {
+    fn discover(&self) -> Result<Vec<Discovered>, Halt> {
         if std::mem::replace(&mut *self.found.lock().unwrap(), true) {
             return Ok(Vec::new());
         }
@@ -92,7 +92,7 @@ impl PartitionReader for MemoryReader {
     fn answer(&mut self) -> Option<EndAnswer> {
         None
     }
-    fn nap(&self) -> Duration {
+    fn idle_wait(&self) -> Duration {
         if self.ended() { Duration::from_secs(1) } else { Duration::ZERO }
     }
 }
@@ -250,16 +250,16 @@ pub(crate) fn run<A: Accumulate>(
         });
         let job = Job {
             settings: settings.clone(),
-            decoder: Decoder::new(&Fields::default()).unwrap(),
+            decoder: Decoder::new(&FieldNames::default()).unwrap(),
             source: Arc::clone(&source),
             clock: Rc::new(RealClock(Instant::now())),
             first_epoch: first_epoch(3),
             bad_is_fatal: false,
-            takes: owned.clone(),
+            filters: owned.clone(),
             state: None,
             stop: Rc::new(|| false),
-            rest: Rc::new(minutely_dataflows::park),
-            live: Some(Rc::new(move || every)),
+            park: Rc::new(minutely_dataflows::park),
+            preview_interval: Some(Rc::new(move || every)),
         };
         let leads = lead.is_some();
         // A worker that panics would leave its siblings waiting for ever.

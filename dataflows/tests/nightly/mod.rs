@@ -62,7 +62,7 @@ impl Night {
         let admission = told.unwrap().decision.unwrap().admissions.remove(0);
         let mut partition = match &admission.resume {
             Some(state) => Partition::resume(Rule::default(), state, true, Monotonic(0)),
-            None => Partition::new(Rule::default(), 0, zero, true, admission.floor, Monotonic(0)),
+            None => Partition::new(Rule::default(), 0, zero, true, Monotonic(0)).with_floor(admission.floor),
         };
         for offset in partition.report(None, Monotonic(0)).next.0..end {
             let time = EventTime(BEGAN + offset * SECOND);

@@ -5,7 +5,7 @@
 use super::world::Simulated;
 use minutely_dataflows::acc::{Accumulate, Avg};
 use minutely_dataflows::checkpoint::{
-    self, Manifest, Object, ObjectRef, PublishStep, SinksOfRun, StoreReply, decode_letters, merge,
+    self, Manifest, Object, ObjectRef, PublishStep, SinksOfRun, StoreReply, decode_dead_letters, merge,
 };
 use minutely_dataflows::edge::{
     DeadLetterPort, Halt, HaltKind, ManifestPort, ObjectPort, Publication, RowBatch, SinkPort, SinkProgress,
@@ -124,7 +124,7 @@ impl Disk {
         }
         let length = |position: Option<u64>| usize::try_from(position.unwrap_or(0)).unwrap();
         self.finals.truncate(length(next.sink(SINKS[1]).and_then(|sink| sink.position)));
-        self.letters.truncate(length(next.letters.position));
+        self.letters.truncate(length(next.dead_letters.position));
         let needed: BTreeSet<_> = next.objects().map(|object| object.name.clone()).collect();
         self.objects.retain(|name, _| needed.contains(name));
         self.commit(&next);
@@ -241,7 +241,7 @@ impl Disk {
             for object in &part.objects {
                 let bytes = self.read(object);
                 let each = |(window, symbol, acc): (WindowStart, &str, &[u8])| {
-                    if Some(window) >= part.line {
+                    if Some(window) >= part.retired_before {
                         windows.insert((window, symbol.to_owned()), postcard::from_bytes(acc).unwrap());
                     }
                 };
@@ -256,7 +256,7 @@ impl Disk {
         let counted: i64 = manifest.partitions.iter().filter_map(|p| Some(p.state.as_ref()?.counts.counted)).sum();
         assert_eq!(counted, held + manifest.retired, "manifest {}: counted = held + retired", manifest.seq);
         for (_, object) in &manifest.unstored {
-            let letters = decode_letters(&self.read(object)).unwrap();
+            let letters = decode_dead_letters(&self.read(object)).unwrap();
             self.committed.extend(letters.iter().map(|letter| format!("{letter:?}")));
         }
     }
@@ -354,9 +354,9 @@ struct Objects {
 fn made(disk: &Disk, task: Task) -> (String, Vec<u8>, u64) {
     match task {
         Task::Write { name, draft } => (name, draft.encode(), draft.entries()),
-        Task::Merge { name, inputs, line } => {
+        Task::Merge { name, inputs, retired_before } => {
             let inputs: Vec<_> = inputs.iter().map(|object| disk.read(object)).collect();
-            let bytes = merge(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>(), line).unwrap();
+            let bytes = merge(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>(), retired_before).unwrap();
             let entries = Object::open(&bytes).unwrap().entries();
             (name, bytes, entries)
         }

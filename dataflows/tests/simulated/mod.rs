@@ -16,7 +16,7 @@ use baton::Baton;
 use disk::{Disk, Keeper, LETTERS, Manifests, SINKS, Store};
 use minutely_dataflows::acc::Avg;
 use minutely_dataflows::checkpoint::Manifest;
-use minutely_dataflows::decode::{Decoder, Fields};
+use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource, RowFilter};
 use minutely_dataflows::leader::{LeaderOutputs, SinkHandle};
 use minutely_dataflows::oracle;
@@ -78,20 +78,20 @@ fn live(
             (index == 0).then(|| lead(seed, &settings, &head, &disk, &sinks, total, &world.clock, &done, &shown));
         let (baton_too, clock) = (Arc::clone(&baton), world.clock.clone());
         let rng = std::cell::RefCell::new(fastrand::Rng::with_seed(seed.wrapping_add(index as u64)));
-        let lines = sinks.iter().map(|n| head.sink(SINKS[*n]).and_then(|sink| sink.line)).collect();
+        let lines = sinks.iter().map(|n| head.sink(SINKS[*n]).and_then(|sink| sink.stored_before)).collect();
         let store = Arc::new(Store::new(&disk, seed.wrapping_add(7 + index as u64)));
         let (stop, rests, crash, disk) = (Arc::clone(&done), Arc::clone(&rests), Arc::clone(&bell), Arc::clone(&disk));
         let job = Job {
             settings: settings.clone(),
-            decoder: Decoder::new(&Fields::default()).unwrap(),
+            decoder: Decoder::new(&FieldNames::default()).unwrap(),
             source: Arc::clone(&world) as Arc<dyn LogSource>,
             clock: Rc::new(clock.clone()),
             first_epoch: first_epoch(head.generation),
             bad_is_fatal: false,
-            takes: sinks.iter().map(|n| TAKES[*n]).collect(),
-            state: Some(Restored { store, head: Arc::clone(&head), lines }),
+            filters: sinks.iter().map(|n| TAKES[*n]).collect(),
+            state: Some(Restored { store, head: Arc::clone(&head), stored_before: lines }),
             stop: Rc::new(move || stop.load(Ordering::SeqCst)),
-            rest: Rc::new(move |worker, _| {
+            park: Rc::new(move |worker, _| {
                 let mut rng = rng.borrow_mut();
                 let step = if rng.u8(..50) == 0 { SECOND / 4 } else { SECOND / 300 };
                 clock.0.fetch_add(rng.i64(0..=step), Ordering::SeqCst);
@@ -108,7 +108,7 @@ fn live(
                     worker.step();
                 }
             }),
-            live: None,
+            preview_interval: None,
         };
         // A worker that panics would leave its siblings waiting for ever.
         let lived = catch_unwind(AssertUnwindSafe(|| drive::<Avg>(worker, job, lead, &bell)));
@@ -222,7 +222,7 @@ impl Setting {
         let rule = &self.settings.rule;
         let logs: Vec<_> = self.partitions.iter().map(Growing::log).collect();
         let logs: Vec<_> = logs.iter().map(hostile::Partition::log).collect();
-        let decoder = Decoder::new(&Fields::default()).unwrap();
+        let decoder = Decoder::new(&FieldNames::default()).unwrap();
         let Disk { table, finals, letters, .. } = &ran.disk;
         let want = oracle::answer(&logs, &decoder, rule, letters, false);
         let mut sorted = letters.clone();

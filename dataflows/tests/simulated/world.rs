@@ -90,7 +90,7 @@ impl World {
 }
 
 impl LogSource for World {
-    fn found(&self) -> Result<Vec<Discovered>, Halt> {
+    fn discover(&self) -> Result<Vec<Discovered>, Halt> {
         let mut told = self.told.lock().unwrap();
         let now = self.clock.now();
         let new = self.partitions.iter().skip(*told).take_while(|p| p.appears <= now);
@@ -151,7 +151,7 @@ impl PartitionReader for Reader {
     fn answer(&mut self) -> Option<EndAnswer> {
         self.asked.take_if(|(at, _)| *at <= self.clock.now()).map(|(_, answer)| answer)
     }
-    fn nap(&self) -> Duration {
+    fn idle_wait(&self) -> Duration {
         Duration::from_millis(1)
     }
 }

@@ -76,7 +76,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl LogSource for Log {
-    fn found(&self) -> Result<Vec<Discovered>, Halt> {
+    fn discover(&self) -> Result<Vec<Discovered>, Halt> {
         let name = PartitionName { log: "cuts".into(), number: Some(0) };
         let found = Discovered { name, start: NextOffset(0), earliest: NextOffset(0), end: None, log_id: None };
         Ok(if self.told.swap(true, Ordering::AcqRel) { Vec::new() } else { vec![found] })
@@ -143,7 +143,7 @@ impl PartitionReader for Reader {
     fn answer(&mut self) -> Option<EndAnswer> {
         None
     }
-    fn nap(&self) -> Duration {
+    fn idle_wait(&self) -> Duration {
         Duration::from_millis(1)
     }
 }

@@ -38,7 +38,7 @@ impl Keys {
 }
 
 impl LogSource for Keys {
-    fn found(&self) -> Result<Vec<Discovered>, Halt> {
+    fn discover(&self) -> Result<Vec<Discovered>, Halt> {
         let name = PartitionName { log: "keys".into(), number: Some(0) };
         let first = self.allowed.compare_exchange(-1, 0, Ordering::AcqRel, Ordering::Acquire).is_ok();
         Ok(first
@@ -94,7 +94,7 @@ impl PartitionReader for Reader {
     fn answer(&mut self) -> Option<EndAnswer> {
         None
     }
-    fn nap(&self) -> Duration {
+    fn idle_wait(&self) -> Duration {
         Duration::from_millis(1)
     }
 }

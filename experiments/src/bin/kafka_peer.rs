@@ -8,7 +8,7 @@ use anyhow::Context;
 use differential_dataflow::difference::Semigroup;
 use hashbrown::HashTable;
 use minutely_dataflows::acc::{Accumulate, Avg, LogPosition};
-use minutely_dataflows::decode::{Decoder, Fields};
+use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::record::Record;
 use minutely_experiments::{argument, say};
 use rdkafka::bindings as c;
@@ -60,7 +60,7 @@ fn main() -> anyhow::Result<()> {
         list.add_partition_offset(&topic, partition, Offset::Offset(0))?;
     }
     consumer.assign(&list)?;
-    let decoder = Decoder::new(&Fields::default()).map_err(|why| anyhow::anyhow!(why.join("; ")))?;
+    let decoder = Decoder::new(&FieldNames::default()).map_err(|why| anyhow::anyhow!(why.join("; ")))?;
     let mut minutes: HashTable<(i64, Box<str>, Avg)> = HashTable::new();
     let mut counted = 0;
     // SAFETY: the client is alive; the queue is ours and destroyed below.

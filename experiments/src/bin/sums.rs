@@ -5,7 +5,7 @@ use anyhow::Context;
 use differential_dataflow::difference::{IsZero, Semigroup};
 use minutely_dataflows::acc::{Accumulate, Avg, LogPosition};
 use minutely_dataflows::decimal::Decimal;
-use minutely_dataflows::decode::Event;
+use minutely_dataflows::decode::DecodedEvent;
 use minutely_dataflows::edge::RowFilter;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::settings::Settings;
@@ -58,7 +58,7 @@ impl Semigroup for Float {
 }
 
 impl Accumulate for Float {
-    fn of(event: &Event<'_>, _: LogPosition) -> Self {
+    fn of(event: &DecodedEvent<'_>, _: LogPosition) -> Self {
         // A price of at most 15 digits, as all here are, becomes the f64 that parsing its text would have given.
         #[expect(clippy::cast_precision_loss, reason = "that is what it costs to be inexact")]
         let sum = event.value.0 as f64 / 1e18;

@@ -1,23 +1,26 @@
-//! The HTTP side, by reqwest alone: what there is for InfluxDB has no time-outs, knows no address with a path, leaves
-//! backslashes in fields unescaped, and compresses only with more dependencies.
+//! HTTP by reqwest alone: the client libraries for InfluxDB have no time-outs, take no address with a path, leave backslashes
+//! in fields unescaped, and compress only with more dependencies.
 
-use super::address::{Address, Place};
-use super::retry::{self, Pace};
+use super::error::InfluxError;
+use super::retry::{self, Timeouts};
+use super::target::{Destination, InfluxTarget};
 use crate::clock::SystemClock;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use hyper_util::client::proxy::matcher::Matcher;
-use minutely_dataflows::edge::{Halt, HaltKind};
 use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use std::error::Error;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// As much of an answer as is read. A 400 quotes every bad line.
+/// Bytes of an answer that are read at most. A 400 quotes every bad line.
 const ANSWER_BYTES: usize = 64 * 1024;
 
 /// What came back from a request.
 #[derive(Debug)]
-pub(super) enum Reply {
+pub(super) enum HttpReply {
     /// An answer.
     Status {
         status: u16,
@@ -27,10 +30,10 @@ pub(super) enum Reply {
         /// The text says that it failed, or is a page for people, whatever the status.
         fails: bool,
     },
-    /// None: no connection, cut off, or too slow.
+    /// No answer: no connection, cut off, or too slow.
     Lost {
         why: String,
-        /// It was given the whole time, and did not answer.
+        /// It had the whole time, and did not answer.
         slow: bool,
     },
 }
@@ -39,7 +42,7 @@ pub(super) enum Reply {
 pub(super) struct Client {
     http: reqwest::Client,
     write: reqwest::Url,
-    address: Arc<Address>,
+    target: Arc<InfluxTarget>,
     clock: SystemClock,
     /// Which proxy the environment puts between, in words; else empty.
     via: String,
@@ -58,12 +61,12 @@ fn causes(error: reqwest::Error) -> String {
 }
 
 /// The proxy that the environment names for this address, as reqwest reads it; never a password.
-fn via(address: &Address) -> String {
-    let uri = address.base.as_str().parse::<hyper::Uri>().ok();
+fn via(target: &InfluxTarget) -> String {
+    let uri = target.base.as_str().parse::<hyper::Uri>().ok();
     let proxy = uri.and_then(|uri| Some(Matcher::from_system().intercept(&uri)?.uri().to_string()));
     proxy.map_or_else(String::new, |proxy| {
-        let variable = if address.base.scheme() == "https" { "https_proxy" } else { "http_proxy" };
-        let host = address.base.host_str().unwrap_or_default();
+        let variable = if target.base.scheme() == "https" { "https_proxy" } else { "http_proxy" };
+        let host = target.base.host_str().unwrap_or_default();
         format!(" (by the proxy {proxy}, from {variable} or all_proxy; no_proxy={host} goes without)")
     })
 }
@@ -73,16 +76,16 @@ impl Client {
     ///
     /// # Errors
     /// 64 when TLS cannot be set up.
-    pub(super) fn new(address: &Arc<Address>, pace: Pace, clock: SystemClock) -> Result<Self, Halt> {
-        let request = address.timeout.unwrap_or(pace.request);
+    pub(super) fn new(target: &Arc<InfluxTarget>, timeouts: Timeouts, clock: SystemClock) -> Result<Self, InfluxError> {
+        let request = target.timeout.unwrap_or(timeouts.request);
         let http = reqwest::Client::builder()
             .timeout(request)
             .connect_timeout(request)
             .redirect(reqwest::redirect::Policy::none()) // a POST would go on as a GET
             .pool_idle_timeout(Duration::from_secs(30))
             .build()
-            .map_err(|e| Halt::new(HaltKind::Usage, format!("{}: {}", address.name, causes(e))))?;
-        Ok(Client { http, write: address.write_url(), address: Arc::clone(address), clock, via: via(address) })
+            .map_err(|e| InfluxError::NoClient { name: target.name.clone(), causes: causes(e) })?;
+        Ok(Client { http, write: target.write_url(), target: Arc::clone(target), clock, via: via(target) })
     }
 
     /// Which proxy is between, in words; else empty.
@@ -91,41 +94,41 @@ impl Client {
     }
 
     /// Where it writes.
-    pub(super) fn place(&self) -> &Place {
-        &self.address.place
+    pub(super) fn destination(&self) -> &Destination {
+        &self.target.destination
     }
 
-    /// Sends lines, compressed already, and waits so long for an answer.
-    pub(super) async fn write(&self, gzip: Vec<u8>, wait: Duration) -> Reply {
+    /// Sends compressed lines, and waits for an answer at most for `wait`.
+    pub(super) async fn write(&self, gzip: Vec<u8>, wait: Duration) -> HttpReply {
         let request = self.http.post(self.write.clone()).header(CONTENT_TYPE, "text/plain; charset=utf-8");
         self.send(request.header(CONTENT_ENCODING, "gzip").body(gzip).timeout(wait)).await
     }
 
     /// Asks in Flux.
-    pub(super) async fn flux(&self, org: &str, query: String) -> Reply {
-        let mut url = self.address.url("/api/v2/query");
+    pub(super) async fn flux(&self, org: &str, query: String) -> HttpReply {
+        let mut url = self.target.url("/api/v2/query");
         url.query_pairs_mut().append_pair("org", org);
         let request =
             self.http.post(url).header(CONTENT_TYPE, "application/vnd.flux").header(ACCEPT, "application/csv");
         self.send(request.body(query)).await
     }
 
-    /// Asks for something beside writes.
-    pub(super) async fn get(&self, path: &str, query: &[(&str, String)]) -> Reply {
-        let mut url = self.address.url(path);
+    /// A GET of this path.
+    pub(super) async fn get(&self, path: &str, query: &[(&str, String)]) -> HttpReply {
+        let mut url = self.target.url(path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
         self.send(self.http.get(url)).await
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
-        let mut answer = match self.address.access.sign(request).send().await {
+    async fn send(&self, request: reqwest::RequestBuilder) -> HttpReply {
+        let mut answer = match self.target.access.sign(request).send().await {
             Ok(answer) => answer,
             Err(e) => {
                 let slow = e.is_timeout() && !e.is_connect();
                 let why = if e.is_timeout() { "no answer in time".to_owned() } else { causes(e) };
-                return Reply::Lost { why: format!("{why}{}", self.via), slow };
+                return HttpReply::Lost { why: format!("{why}{}", self.via), slow };
             }
         };
         let status = answer.status().as_u16();
@@ -140,18 +143,18 @@ impl Client {
         }
         bytes.truncate(ANSWER_BYTES);
         let (text, fails) = message(&String::from_utf8_lossy(&bytes));
-        Reply::Status { status, retry_after, text, fails }
+        HttpReply::Status { status, retry_after, text, fails }
     }
 
-    /// Is the server there? Any answer will do that is no error of its own: not every proxy lets a ping through.
+    /// Does the server answer? Any answer but a 5xx will do: not every proxy lets a ping through.
     ///
     /// # Errors
     /// Why it is not, as a write would say it.
     pub(super) async fn ping(&self) -> Result<(), String> {
         match self.get("/ping", &[]).await {
-            Reply::Status { status: status @ 500.., .. } => Err(format!("{status} to a ping{}", self.via)),
-            Reply::Status { .. } => Ok(()),
-            Reply::Lost { why, .. } => Err(why),
+            HttpReply::Status { status: status @ 500.., .. } => Err(format!("{status} to a ping{}", self.via)),
+            HttpReply::Status { .. } => Ok(()),
+            HttpReply::Lost { why, .. } => Err(why),
         }
     }
 }
@@ -164,6 +167,18 @@ fn message(text: &str) -> (String, bool) {
     let message = named("message").or_else(|| named("error"));
     let fails = named("error").is_some() || text.trim_start().starts_with('<');
     (message.unwrap_or(text).trim().to_owned(), fails)
+}
+
+/// Lines, compressed; the same lines give the same bytes.
+pub(super) fn gzip(lines: &[u8]) -> Vec<u8> {
+    compressed(lines, Compression::fast())
+}
+
+/// Lines, compressed at this level.
+pub(super) fn compressed(lines: &[u8], level: Compression) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), level);
+    encoder.write_all(lines).expect("memory takes what is written to it");
+    encoder.finish().expect("memory takes what is written to it")
 }
 
 /// The first words of an answer, for logs.
@@ -179,7 +194,7 @@ pub(super) fn brief(text: &str) -> String {
 ///
 /// # Errors
 /// When the system gives no means to wait.
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Halt> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, InfluxError> {
     let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    built.map_err(|e| Halt::new(HaltKind::Internal, format!("no runtime for influxdb: {e}")))
+    built.map_err(InfluxError::NoRuntime)
 }

@@ -13,23 +13,23 @@
 //! itself wherever none of those three follows. So a backslash before one of them still reads back, while one at the
 //! value's end would escape what ends the value: such a symbol has no line.
 
-use super::series::Series;
+use super::series::InfluxSeries;
 use minutely_dataflows::row::Row;
 use std::io::{self, Write};
 
 /// Writes lines of one series.
-pub(super) struct Line {
+pub(super) struct LineWriter {
     /// What stands before each symbol.
     before: String,
     /// What stands after it.
     after: String,
 }
 
-impl Line {
+impl LineWriter {
     /// Of this series.
-    pub(super) fn of(series: &Series) -> Self {
+    pub(super) fn of(series: &InfluxSeries) -> Self {
         let (before, after) = series.around_symbol();
-        Line { before, after }
+        LineWriter { before, after }
     }
 
     /// Appends the row's line, newline included.
@@ -50,7 +50,7 @@ impl Line {
     }
 }
 
-fn line(around: &Line, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
+fn line(around: &LineWriter, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
     out.extend_from_slice(around.before.as_bytes());
     for byte in row.symbol.bytes() {
         if matches!(byte, b',' | b'=' | b' ') {
@@ -79,9 +79,9 @@ pub(super) mod tests {
     use std::collections::BTreeMap;
 
     /// Measurement, symbol, time.
-    pub(crate) type Key = (String, String, i64);
+    pub(crate) type PointKey = (String, String, i64);
     /// Fields as they were written.
-    pub(crate) type Fields = BTreeMap<String, String>;
+    pub(crate) type PointFields = BTreeMap<String, String>;
 
     /// Where this byte first stands without a backslash before it: InfluxDB looks back one byte, no more.
     fn unescaped(text: &str, byte: u8) -> Option<usize> {
@@ -90,7 +90,7 @@ pub(super) mod tests {
     }
 
     /// Reads a line as InfluxDB 2 does; independent of the writer.
-    pub(crate) fn parse(line: &str) -> Option<(Key, Fields)> {
+    pub(crate) fn parse(line: &str) -> Option<(PointKey, PointFields)> {
         let (head, rest) = line.split_at(unescaped(line, b' ')?);
         let (measurement, tag) = head.split_at(unescaped(head, b',')?);
         let value = tag.strip_prefix(",symbol=").filter(|v| !v.is_empty())?;
@@ -104,7 +104,7 @@ pub(super) mod tests {
     }
 
     /// What a row's point must hold.
-    pub(crate) fn want(measurement: &str, row: &Row) -> (Key, Fields) {
+    pub(crate) fn want(measurement: &str, row: &Row) -> (PointKey, PointFields) {
         let mut fields = vec![
             ("count", format!("{}i", row.count)),
             ("sum", format!("\"{}\"", row.sum)),
@@ -126,14 +126,14 @@ pub(super) mod tests {
     }
 
     fn write(measurement: &str, row: &Row, out: &mut Vec<u8>) -> Result<(), &'static str> {
-        Line::of(&Series { measurement: measurement.to_owned(), ..Series::default() }).write(row, out)
+        LineWriter::of(&InfluxSeries { measurement: measurement.to_owned(), ..InfluxSeries::default() }).write(row, out)
     }
 
     #[test]
     fn static_tags_stand_around_the_symbol() {
         let series = series(&[("tag.zone", "a b"), ("tag.desk", "x")]).unwrap();
         let mut out = Vec::new();
-        Line::of(&series).write(&row("A=B", 0, 1), &mut out).unwrap();
+        LineWriter::of(&series).write(&row("A=B", 0, 1), &mut out).unwrap();
         let want = "minute,desk=x,symbol=A\\=B,zone=a\\ b count=1i,sum=\"100.5\",avg=100.5,state=\"final\" 0\n";
         assert_eq!(String::from_utf8(out).unwrap(), want);
     }

@@ -1,62 +1,62 @@
-//! Whose place it is. A place (bucket, measurement, static tags) belongs to one job, for two would overwrite each other's
-//! final rows; its mark is the newest point of measurement `minutely_jobs`:
+//! Which job owns a series. A series (bucket, measurement, static tags) belongs to one job, because two would overwrite each
+//! other's final rows; its mark is the newest point of measurement `minutely_jobs`:
 //!
 //! ```text
 //! minutely_jobs,measurement=minute,tags=none job="market",semantics="…",version="0.1.0",folder="…" 1767225600000000000
 //! ```
 //!
-//! A place without a mark is taken: nobody has it, or an older version wrote there. What cannot be read is *unknown*,
-//! never "nobody's". Pure; who asks is `claim.rs`.
+//! A series without a mark is free: no job owns it, or an older version wrote there. What cannot be read is *unknown*, never
+//! free. Pure; `query.rs` asks.
 
-use super::series::{MARKS, Series};
-use crate::sinks::Owner;
+use super::series::{InfluxSeries, MARKS};
+use crate::sinks::options::Owner;
 use crate::text::rfc3339;
 use minutely_dataflows::time::EventTime;
 use serde_json::Value;
 
-/// Who has a place.
+/// Which job owns a series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) owner: Owner,
-    /// When it said so last.
+    /// When the job wrote that last.
     pub(super) at: EventTime,
 }
 
-/// What a query for the newest mark of a place was answered.
+/// The answer to a query for a mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// Somebody has it.
+pub(super) enum MarkAnswer {
+    /// A job owns the series.
     Marked(Mark),
-    /// There is none.
+    /// There is no mark.
     Unmarked,
-    /// It is not known, and why.
+    /// Not known, and why.
     Unknown(String),
 }
 
-/// May a job write there?
+/// May a job write to a series?
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Claim {
-    /// It is its own, nobody's, or to be taken. The mark is to be written at this time: it must be the newest, also where
+pub(super) enum MarkVerdict {
+    /// It is the job's own, free, or to be taken. The mark is to be written at this time: it must be the newest, also where
     /// another machine's clock is ahead.
     Ours(EventTime),
-    /// As far as is known.
+    /// It cannot be known, and why.
     Unknown(String),
     /// It is another job's.
     Theirs(Mark),
 }
 
-/// Decides. `take`: another job's place becomes this one's.
-pub(super) fn decide(asked: Asked, owner: &Owner, take: bool, now: EventTime) -> Claim {
+/// Decides. `take`: another job's series becomes this job's.
+pub(super) fn decide(asked: MarkAnswer, owner: &Owner, take: bool, now: EventTime) -> MarkVerdict {
     match asked {
-        Asked::Unmarked => Claim::Ours(now),
-        Asked::Unknown(why) => Claim::Unknown(why),
-        Asked::Marked(mark) if mark.owner == *owner || take => Claim::Ours(now.max(mark.at.plus(1))),
-        Asked::Marked(mark) => Claim::Theirs(mark),
+        MarkAnswer::Unmarked => MarkVerdict::Ours(now),
+        MarkAnswer::Unknown(why) => MarkVerdict::Unknown(why),
+        MarkAnswer::Marked(mark) if mark.owner == *owner || take => MarkVerdict::Ours(now.max(mark.at.plus(1))),
+        MarkAnswer::Marked(mark) => MarkVerdict::Theirs(mark),
     }
 }
 
-/// What to do about another job's place.
-pub(super) fn refusal(series: &Series, mark: &Mark, owner: &Owner) -> String {
+/// What to do about another job's series.
+pub(super) fn refusal(series: &InfluxSeries, mark: &Mark, owner: &Owner) -> String {
     let Mark { owner: theirs, at } = mark;
     let who = match theirs.job == owner.job {
         true => format!("another job that is called `{}` as well, with another source or other options", theirs.job),
@@ -78,7 +78,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// The mark as a line.
-pub(super) fn line(series: &Series, owner: &Owner, folder: &str, at: EventTime) -> String {
+pub(super) fn line(series: &InfluxSeries, owner: &Owner, folder: &str, at: EventTime) -> String {
     let tag = |text: &str| text.replace(',', r"\,").replace('=', r"\=").replace(' ', r"\ ");
     format!(
         "{MARKS},measurement={},tags={} job={},semantics={},version={},folder={} {}\n",
@@ -92,18 +92,18 @@ pub(super) fn line(series: &Series, owner: &Owner, folder: &str, at: EventTime) 
     )
 }
 
-/// Which mark of a place is asked for.
+/// Which mark of a series is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Which {
+pub(super) enum MarkAge {
     /// The one that counts.
     Newest,
-    /// The first that there is.
+    /// The first that was written.
     Oldest,
 }
 
 /// A query for a mark, in Flux.
-pub(super) fn flux(bucket: &str, series: &Series, which: Which) -> String {
-    let one = if which == Which::Newest { "last" } else { "first" };
+pub(super) fn flux(bucket: &str, series: &InfluxSeries, which: MarkAge) -> String {
+    let one = if which == MarkAge::Newest { "last" } else { "first" };
     let text = |text: &str| format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\"").replace('$', r"\x24"));
     format!(
         "from(bucket: {}) |> range(start: 0, stop: 2262-04-11T00:00:00Z) |> filter(fn: (r) => r._measurement == {} and \
@@ -116,8 +116,8 @@ pub(super) fn flux(bucket: &str, series: &Series, which: Which) -> String {
 }
 
 /// The same in InfluxQL.
-pub(super) fn influxql(series: &Series, which: Which) -> String {
-    let order = if which == Which::Newest { "DESC" } else { "ASC" };
+pub(super) fn influxql(series: &InfluxSeries, which: MarkAge) -> String {
+    let order = if which == MarkAge::Newest { "DESC" } else { "ASC" };
     let text = |text: &str| format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"));
     format!(
         "SELECT job, semantics FROM {MARKS} WHERE \"measurement\" = {} AND \"tags\" = {} ORDER BY time {order} LIMIT 1",
@@ -126,16 +126,16 @@ pub(super) fn influxql(series: &Series, which: Which) -> String {
     )
 }
 
-const NO_ANSWER: &str = "the answer to a query is none that is known";
+const NO_ANSWER: &str = "the answer to a query is not understood";
 
 /// The answer to [`flux`], as CSV.
-pub(super) fn from_csv(text: &str) -> Asked {
-    read_csv(text).unwrap_or_else(|| Asked::Unknown(NO_ANSWER.to_owned()))
+pub(super) fn from_csv(text: &str) -> MarkAnswer {
+    read_csv(text).unwrap_or_else(|| MarkAnswer::Unknown(NO_ANSWER.to_owned()))
 }
 
-fn read_csv(text: &str) -> Option<Asked> {
+fn read_csv(text: &str) -> Option<MarkAnswer> {
     if text.trim().is_empty() {
-        return Some(Asked::Unmarked);
+        return Some(MarkAnswer::Unmarked);
     }
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let header = reader.headers().ok()?.clone();
@@ -152,28 +152,28 @@ fn read_csv(text: &str) -> Option<Asked> {
         at = Some(record.get(time)?.parse::<jiff::Timestamp>().ok()?);
     }
     let at = EventTime(i64::try_from(at?.as_nanosecond()).ok()?);
-    Some(Asked::Marked(Mark { owner, at }))
+    Some(MarkAnswer::Marked(Mark { owner, at }))
 }
 
 /// The answer to [`influxql`], as JSON, times in nanoseconds.
-pub(super) fn from_json(text: &str) -> Asked {
-    read_json(text).unwrap_or_else(|| Asked::Unknown(NO_ANSWER.to_owned()))
+pub(super) fn from_json(text: &str) -> MarkAnswer {
+    read_json(text).unwrap_or_else(|| MarkAnswer::Unknown(NO_ANSWER.to_owned()))
 }
 
-fn read_json(text: &str) -> Option<Asked> {
+fn read_json(text: &str) -> Option<MarkAnswer> {
     let answer: Value = serde_json::from_str(text).ok()?;
     let result = answer.get("results")?.get(0)?.as_object()?;
     if let Some(why) = result.get("error") {
-        return Some(Asked::Unknown(why.as_str()?.to_owned()));
+        return Some(MarkAnswer::Unknown(why.as_str()?.to_owned()));
     }
     let Some(series) = result.get("series") else {
         // What only looks like InfluxDB has other things here.
-        return result.keys().all(|key| key == "statement_id").then_some(Asked::Unmarked);
+        return result.keys().all(|key| key == "statement_id").then_some(MarkAnswer::Unmarked);
     };
     let row = series.pointer("/0/values/0")?.as_array()?;
     let text = |n: usize| row.get(n)?.as_str().map(str::to_owned);
     let owner = Owner { job: text(1)?, semantics: text(2)? };
-    Some(Asked::Marked(Mark { owner, at: EventTime(row.first()?.as_i64()?) }))
+    Some(MarkAnswer::Marked(Mark { owner, at: EventTime(row.first()?.as_i64()?) }))
 }
 
 #[cfg(test)]
@@ -186,35 +186,39 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_its_owners_nobodys_or_unknown() {
+    fn a_series_is_its_jobs_free_or_unknown() {
         let (me, now) = (owner("me", "s"), EventTime(100));
-        let mark = |job, semantics, at| Asked::Marked(Mark { owner: owner(job, semantics), at: EventTime(at) });
-        assert_eq!(decide(Asked::Unmarked, &me, false, now), Claim::Ours(now));
-        assert_eq!(decide(mark("me", "s", 7), &me, false, now), Claim::Ours(now));
-        assert_eq!(decide(mark("me", "s", 200), &me, false, now), Claim::Ours(EventTime(201)), "a clock ahead of ours");
-        assert_eq!(decide(mark("you", "s", 200), &me, true, now), Claim::Ours(EventTime(201)));
+        let mark = |job, semantics, at| MarkAnswer::Marked(Mark { owner: owner(job, semantics), at: EventTime(at) });
+        assert_eq!(decide(MarkAnswer::Unmarked, &me, false, now), MarkVerdict::Ours(now));
+        assert_eq!(decide(mark("me", "s", 7), &me, false, now), MarkVerdict::Ours(now));
+        assert_eq!(
+            decide(mark("me", "s", 200), &me, false, now),
+            MarkVerdict::Ours(EventTime(201)),
+            "a clock ahead of ours"
+        );
+        assert_eq!(decide(mark("you", "s", 200), &me, true, now), MarkVerdict::Ours(EventTime(201)));
         for (job, semantics, says) in [("you", "s", "job `you`"), ("me", "t", "another job that is called `me`")] {
-            let Claim::Theirs(found) = decide(mark(job, semantics, 7), &me, false, now) else { panic!("{job}") };
+            let MarkVerdict::Theirs(found) = decide(mark(job, semantics, 7), &me, false, now) else { panic!("{job}") };
             let why = refusal(&series(&[("tag.a", "1")]).unwrap(), &found, &me);
             for part in [says, "measurement `minute` with a=1", "?measurement=", "?tag.", "--take-sink", "1970-01-01T"]
             {
                 assert!(why.contains(part), "`{part}` is not in: {why}");
             }
         }
-        assert_eq!(decide(Asked::Unknown("no".into()), &me, true, now), Claim::Unknown("no".into()));
+        assert_eq!(decide(MarkAnswer::Unknown("no".into()), &me, true, now), MarkVerdict::Unknown("no".into()));
     }
 
     #[test]
     fn answers_are_a_mark_none_or_unknown() {
-        let found = Asked::Marked(Mark { owner: owner("a \"b", "s"), at: EventTime(1_500_000_000) });
+        let found = MarkAnswer::Marked(Mark { owner: owner("a \"b", "s"), at: EventTime(1_500_000_000) });
         let table = "result,table,_time,_value,_field\n_result,0,1970-01-01T00:00:01.5Z,\"a \"\"b\",job\n\
                      _result,1,1970-01-01T00:00:01.5Z,s,semantics";
         assert_eq!(from_csv(table), found);
-        assert_eq!(from_csv("\r\n"), Asked::Unmarked);
+        assert_eq!(from_csv("\r\n"), MarkAnswer::Unmarked);
         for text in
             ["<html>", "error,reference\nfailed,897", "{\"code\":1}", "_time,_value,_field\n", "result,table\n1,2"]
         {
-            assert!(matches!(from_csv(text), Asked::Unknown(_)), "{text}");
+            assert!(matches!(from_csv(text), MarkAnswer::Unknown(_)), "{text}");
         }
         let answer = |result: &str| from_json(&format!("{{\"results\":[{result}]}}"));
         let columns = r#""columns":["time","job","semantics"]"#;
@@ -222,11 +226,14 @@ mod tests {
             answer(&format!("{{\"series\":[{{{columns},\"values\":[[1500000000,\"a \\\"b\",\"s\"]]}}]}}")),
             found
         );
-        assert_eq!((answer("{\"statement_id\":0}"), answer("{}")), (Asked::Unmarked, Asked::Unmarked));
-        assert_eq!(answer("{\"error\":\"database not found: x\"}"), Asked::Unknown("database not found: x".into()));
+        assert_eq!((answer("{\"statement_id\":0}"), answer("{}")), (MarkAnswer::Unmarked, MarkAnswer::Unmarked));
+        assert_eq!(
+            answer("{\"error\":\"database not found: x\"}"),
+            MarkAnswer::Unknown("database not found: x".into())
+        );
         for result in ["{\"name\":\"databases\"}", "{\"series\":[]}", "7", "{\"series\":[{\"values\":[[1,2,3]]}]}"] {
-            assert!(matches!(answer(result), Asked::Unknown(_)), "{result}");
+            assert!(matches!(answer(result), MarkAnswer::Unknown(_)), "{result}");
         }
-        assert!(matches!(from_json("<html>"), Asked::Unknown(_)));
+        assert!(matches!(from_json("<html>"), MarkAnswer::Unknown(_)));
     }
 }

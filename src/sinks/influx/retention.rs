@@ -1,25 +1,27 @@
-//! How long a bucket or database keeps points: asked for to warn, and because it decides how often a mark is written.
+//! How long a bucket or database keeps points: a warning if that is too short, and how often a mark is written depend on it.
 
-use super::address::Place;
-use super::client::{Client, Reply};
-use crate::sinks::SinkOptions;
+use super::client::{Client, HttpReply};
+use super::target::Destination;
+use crate::sinks::options::SinkOptions;
 use std::time::Duration;
 
-/// How many seconds the place keeps points; none if for ever, or if we may not ask. (The v1 endpoint of an InfluxDB 2 says
+/// Seconds that points are kept; none if they are never deleted, or if we may not ask. (The v1 endpoint of an InfluxDB 2 says
 /// `0s` of every bucket, so nothing is known there.)
 pub(super) async fn retention(client: &Client) -> Option<u64> {
-    let (path, query) = match client.place() {
-        Place::Bucket { org, bucket } => ("/api/v2/buckets", vec![("name", bucket.clone()), ("org", org.clone())]),
-        Place::Database(database) => {
+    let (path, query) = match client.destination() {
+        Destination::Bucket { org, bucket } => {
+            ("/api/v2/buckets", vec![("name", bucket.clone()), ("org", org.clone())])
+        }
+        Destination::Database(database) => {
             let name = database.replace('\\', r"\\").replace('"', r#"\""#);
             ("/query", vec![("q", format!("SHOW RETENTION POLICIES ON \"{name}\""))])
         }
     };
-    let Reply::Status { status: 200, text, .. } = client.get(path, &query).await else { return None };
+    let HttpReply::Status { status: 200, text, .. } = client.get(path, &query).await else { return None };
     let answer = serde_json::from_str(&text).ok()?;
-    match client.place() {
-        Place::Bucket { bucket, .. } => rule_of(&answer, bucket),
-        Place::Database(_) => default_policy(&answer),
+    match client.destination() {
+        Destination::Bucket { bucket, .. } => rule_of(&answer, bucket),
+        Destination::Database(_) => default_policy(&answer),
     }
 }
 
@@ -38,7 +40,7 @@ pub(super) fn too_short(retention: Option<u64>, options: &SinkOptions) -> Option
     })
 }
 
-/// The seconds of the shortest rule of this bucket in a list of buckets; none if for ever.
+/// The seconds of the shortest rule of this bucket in a list of buckets; none without a limit.
 fn rule_of(answer: &serde_json::Value, bucket: &str) -> Option<u64> {
     let buckets = answer.get("buckets")?.as_array()?;
     let bucket = buckets.iter().find(|one| one.get("name").is_some_and(|name| name == bucket))?;
@@ -46,7 +48,7 @@ fn rule_of(answer: &serde_json::Value, bucket: &str) -> Option<u64> {
     rules.filter_map(|rule| rule.get("everySeconds")?.as_u64().filter(|seconds| *seconds > 0)).min()
 }
 
-/// The seconds of the default retention policy in the answer to `SHOW RETENTION POLICIES`; none if for ever.
+/// The seconds of the default retention policy in the answer to `SHOW RETENTION POLICIES`; none without a limit.
 fn default_policy(answer: &serde_json::Value) -> Option<u64> {
     let table = answer.pointer("/results/0/series/0")?;
     let columns = table.get("columns")?.as_array()?;

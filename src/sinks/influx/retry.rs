@@ -1,26 +1,33 @@
-//! How long to wait before the next attempt.
+//! The waits between attempts, and what a server asks for.
 
-use std::hash::{BuildHasher, RandomState};
+use crate::threads::Backoff;
 use std::time::Duration;
 
 /// All times of a sink; tests have shorter ones.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+pub(super) struct Timeouts {
     /// How long one request may take.
     pub(super) request: Duration,
     /// The first wait after an unknown outcome; then twice as long each time.
     pub(super) first: Duration,
-    /// The longest wait that is our own choice.
+    /// The longest wait that the server did not ask for.
     pub(super) most: Duration,
-    /// Between two looks at a matter of set-up.
+    /// Between two attempts where the server's set-up has to change first.
     pub(super) hold: Duration,
-    /// Between two looks at whose place it is, at most.
+    /// Between two checks of who owns the target, at most.
     pub(super) look: Duration,
 }
 
-impl Default for Pace {
+impl Timeouts {
+    /// The waits between attempts.
+    pub(super) fn backoff(&self) -> Backoff {
+        Backoff::with_jitter(self.first, self.most)
+    }
+}
+
+impl Default for Timeouts {
     fn default() -> Self {
-        Pace {
+        Timeouts {
             request: Duration::from_secs(10),
             first: Duration::from_millis(250),
             most: Duration::from_secs(30),
@@ -30,30 +37,12 @@ impl Default for Pace {
     }
 }
 
-/// Growing waits with jitter, so that many writers do not come back all at once.
-pub(super) struct Backoff {
-    pace: Pace,
-    next: Duration,
-    random: RandomState,
-    attempts: u64,
-}
-
-/// A server may ask for that much patience and no more.
+/// The longest wait that a server may ask for.
 const RETRY_AFTER_MOST: Duration = Duration::from_secs(3600);
 
-impl Backoff {
-    pub(super) fn new(pace: Pace) -> Self {
-        Backoff { pace, next: pace.first, random: RandomState::new(), attempts: 0 }
-    }
-
-    /// The wait before the next attempt: between half and all of the growing one, and not less than the server asks.
-    pub(super) fn wait(&mut self, retry_after: Option<Duration>) -> Duration {
-        self.attempts += 1;
-        let half = self.next / 2;
-        let share = u32::try_from(self.random.hash_one(self.attempts) % 1024).expect("below 1024");
-        self.next = (self.next * 2).min(self.pace.most);
-        (half + half * share / 1024).max(retry_after.unwrap_or_default().min(RETRY_AFTER_MOST))
-    }
+/// The wait before the next attempt: the growing one, and not less than the server asks for.
+pub(super) fn next_wait(backoff: &mut Backoff, retry_after: Option<Duration>) -> Duration {
+    backoff.next().max(retry_after.unwrap_or_default().min(RETRY_AFTER_MOST))
 }
 
 /// `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3). `now` in nanoseconds since the epoch.
@@ -73,16 +62,16 @@ mod tests {
 
     #[test]
     fn waits_grow_to_their_bound_and_heed_the_server() {
-        let mut backoff = Backoff::new(Pace::default());
+        let mut backoff = Timeouts::default().backoff();
         let mut most = Duration::from_millis(250);
         for _ in 0..20 {
-            let wait = backoff.wait(None);
+            let wait = next_wait(&mut backoff, None);
             assert!(wait >= most / 2 && wait <= most, "{wait:?} of {most:?}");
             most = (most * 2).min(Duration::from_secs(30));
         }
-        assert_eq!(backoff.wait(Some(Duration::from_secs(100))), Duration::from_secs(100));
-        assert!(backoff.wait(Some(Duration::ZERO)) >= Duration::from_secs(15));
-        assert_eq!(backoff.wait(Some(Duration::from_secs(1 << 40))), RETRY_AFTER_MOST);
+        assert_eq!(next_wait(&mut backoff, Some(Duration::from_secs(100))), Duration::from_secs(100));
+        assert!(next_wait(&mut backoff, Some(Duration::ZERO)) >= Duration::from_secs(15));
+        assert_eq!(next_wait(&mut backoff, Some(Duration::from_secs(1 << 40))), RETRY_AFTER_MOST);
     }
 
     #[test]

@@ -1,6 +1,9 @@
-//! Which points are a sink's own: a measurement, and static tags that every point carries. Together with the bucket they
-//! are a place, which belongs to one job (`mark.rs`). `?measurement=NAME&tag.NAME=VALUE`.
+//! A series of points: a measurement, and static tags that every point carries. In a bucket it belongs to one job
+//! (`mark.rs`). `?measurement=NAME&tag.NAME=VALUE`.
 
+use crate::sinks::options::Emit;
+use minutely_dataflows::edge::RowFilter;
+use minutely_dataflows::time::SECOND;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -8,22 +11,25 @@ use std::fmt::Write;
 pub(super) const MEASUREMENT: &str = "minute";
 /// Added to it: the measurement of newest rows.
 pub(super) const LIVE: &str = "_live";
-/// The measurement of marks, which is nobody's.
+/// The measurement of marks, which no sink may have.
 pub(super) const MARKS: &str = "minutely_jobs";
 /// A measurement or a tag of more characters is a mistake.
 const MOST_CHARACTERS: usize = 200;
-/// What a tag cannot be called: the tag that every point has, and its fields and time, for InfluxQL asks for both by name.
+/// A point of an open window is written again after this many nanoseconds at the earliest.
+const LIVE_EVERY: i64 = 5 * SECOND;
+
+/// Names that a tag cannot have: the tag that every point has, its fields and its time, because InfluxQL asks for both by name.
 const TAKEN: [&str; 13] =
     ["symbol", "time", "count", "sum", "avg", "state", "open", "high", "low", "close", "volume", "vwap", "measurement"];
 
 /// A measurement and its static tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Series {
+pub(super) struct InfluxSeries {
     pub(super) measurement: String,
     pub(super) tags: BTreeMap<String, String>,
 }
 
-/// Why line protocol cannot carry a name or a value, or InfluxDB keeps it for itself.
+/// Why line protocol cannot carry a name or a value.
 fn unfit(text: &str) -> Option<String> {
     match text {
         "" => Some("is empty".to_owned()),
@@ -46,13 +52,13 @@ fn escaped(text: &str, special: &[char]) -> String {
     out
 }
 
-impl Series {
+impl InfluxSeries {
     /// The measurement `minute`, without static tags.
     pub(super) fn default() -> Self {
-        Series { measurement: MEASUREMENT.to_owned(), tags: BTreeMap::new() }
+        InfluxSeries { measurement: MEASUREMENT.to_owned(), tags: BTreeMap::new() }
     }
 
-    /// RowFilter an option of the URI. None: it is none of these.
+    /// Takes an option of the URI. None: it is another option.
     ///
     /// # Errors
     /// Why it cannot be.
@@ -94,11 +100,11 @@ impl Series {
 
     /// The one for newest rows beside this.
     pub(super) fn with(&self, suffix: &str) -> Self {
-        Series { measurement: format!("{}{suffix}", self.measurement), tags: self.tags.clone() }
+        InfluxSeries { measurement: format!("{}{suffix}", self.measurement), tags: self.tags.clone() }
     }
 
-    /// The static tags as one text, the same for the same tags whatever their order was: `a=1,b=2`, or `none`. What would
-    /// make it two texts, or hurt a query, is escaped as in a URL.
+    /// The static tags as one text, the same for the same tags in any order: `a=1,b=2`, or `none`. Characters that would make
+    /// it ambiguous, or break a query, are escaped as in a URL.
     pub(super) fn tags_text(&self) -> String {
         let plain = |text: &str| -> String {
             let escape = |c: char| matches!(c, '%' | ',' | '=' | '\\' | ' ' | '"' | '\'' | '$');
@@ -108,7 +114,7 @@ impl Series {
         if pairs.is_empty() { "none".to_owned() } else { pairs.join(",") }
     }
 
-    /// For people: the measurement, and its tags if it has some.
+    /// For messages: the measurement, and its tags if it has some.
     pub(super) fn shown(&self) -> String {
         if self.tags.is_empty() {
             return format!("measurement `{}`", self.measurement);
@@ -130,13 +136,23 @@ impl Series {
     }
 }
 
+/// The suffix of each measurement's name, and which rows it takes.
+pub(super) fn measurements(emit: Emit) -> Vec<(&'static str, RowFilter)> {
+    let minute = ("", RowFilter { changes: false, partial: false, open_every: 0 });
+    let live = (LIVE, RowFilter { changes: true, partial: true, open_every: LIVE_EVERY });
+    match emit {
+        Emit::Changes => vec![minute, live],
+        Emit::Final => vec![minute],
+    }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
 
     /// Of these options.
-    pub(crate) fn series(options: &[(&str, &str)]) -> Result<Series, String> {
-        let mut series = Series::default();
+    pub(crate) fn series(options: &[(&str, &str)]) -> Result<InfluxSeries, String> {
+        let mut series = InfluxSeries::default();
         for (key, value) in options {
             series.option(key, value).expect("one of these")?;
         }
@@ -152,7 +168,7 @@ pub(super) mod tests {
         assert_eq!(one.tags_text(), "a%3Db=50%25,venue=New%20York%2C%20NY");
         let other = series(&[("tag.a=b", "50%"), ("tag.venue", "New York, NY"), ("measurement", "my minute")]);
         assert_eq!(other.unwrap(), one);
-        assert_eq!(Series::default().tags_text(), "none");
+        assert_eq!(InfluxSeries::default().tags_text(), "none");
     }
 
     #[test]
@@ -175,6 +191,6 @@ pub(super) mod tests {
         }
         assert!(series(&[("tag.a", "1"), ("tag.a", "1")]).unwrap_err().contains("twice"));
         assert!(series(&[("measurement", "a"), ("measurement", "b")]).unwrap_err().contains("more than one"));
-        assert_eq!(Series::default().option("token", "x"), None);
+        assert_eq!(InfluxSeries::default().option("token", "x"), None);
     }
 }

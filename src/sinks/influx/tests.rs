@@ -1,15 +1,15 @@
 //! Against a scripted server, for the answers that a real one never gives, and against a real one if there is one.
 
-use super::address::{Access, Place};
-use super::client::Client;
-use super::line::tests::{Fields, Key, parse, want};
+use super::client::{self, Client};
+use super::line::tests::{PointFields, PointKey, parse, want};
 use super::retention::{retention, too_short};
+use super::target::{Access, Destination};
 use super::*;
 use crate::sinks::testing::{hostile_symbol, options, poll, random_rows, row, seed, store_all, temp};
 use crate::sinks::{check, open as open_uri, validate};
-use minutely_dataflows::edge::RowBatch;
+use minutely_dataflows::edge::{HaltKind, RowBatch};
 use minutely_dataflows::row::Row;
-use minutely_dataflows::time::{State, WindowStart};
+use minutely_dataflows::time::{SECOND, State, WindowStart};
 use reqwest::Url;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -48,12 +48,12 @@ struct Seen {
     lines: usize,
 }
 
-type Rule = Box<dyn Fn(&Key) -> Option<u16> + Send + Sync>;
+type Rule = Box<dyn Fn(&PointKey) -> Option<u16> + Send + Sync>;
 
 /// InfluxDB as seen by a writer: a bad point spoils the batch (400) or is left out (422).
 struct Fake {
     at: SocketAddr,
-    points: Mutex<BTreeMap<Key, Fields>>,
+    points: Mutex<BTreeMap<PointKey, PointFields>>,
     seen: Mutex<Vec<Seen>>,
     /// For writes of points, then for empty ones.
     script: Mutex<[VecDeque<Step>; 2]>,
@@ -115,17 +115,17 @@ impl Fake {
         *self.script.lock().unwrap() = [points.into_iter().collect(), empty.into_iter().collect()];
     }
 
-    fn address(&self) -> Address {
+    fn target(&self) -> InfluxTarget {
         self.address_with("")
     }
 
-    fn address_with(&self, query: &str) -> Address {
+    fn address_with(&self, query: &str) -> InfluxTarget {
         let env = |name: &str| ["INFLUX_TOKEN", "MINUTELY_INFLUX1_PASSWORD"].contains(&name).then(|| SECRET.to_owned());
         let (scheme, rest) = match self.first {
             true => ("influxdb1", format!("//{}/my%20db?user=me&{query}", self.at)),
             false => ("influxdb", format!("//{}/my%20org/b?{query}", self.at)),
         };
-        Address::parse(scheme, &rest, &crate::uri::shown(&format!("{scheme}:{rest}")), &env).unwrap()
+        InfluxTarget::parse(scheme, &rest, &crate::uri::redacted(&format!("{scheme}:{rest}")), &env).unwrap()
     }
 
     /// Points' writes, without the empty ones.
@@ -134,7 +134,7 @@ impl Fake {
         seen.iter().filter(|s| s.lines > 0).map(|s| (s.body.clone(), s.lines, s.at)).collect()
     }
 
-    fn points(&self) -> BTreeMap<Key, Fields> {
+    fn points(&self) -> BTreeMap<PointKey, PointFields> {
         self.points.lock().unwrap().clone()
     }
 
@@ -160,33 +160,8 @@ impl Fake {
                 let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {len}\r\n{headers}\r\n{text}");
                 (&mut &*stream).write_all(answer.as_bytes()).ok()
             };
-            if head.starts_with("GET /health ") {
-                say(200, "", r#"{"name":"influxdb","status":"pass"}"#)?;
-                continue;
-            }
-            if head.starts_with("GET /ping ") {
-                say(204, "", "")?;
-                continue;
-            }
-            if head.starts_with("GET /api/v2/buckets?") {
-                let text = format!(
-                    r#"{{"buckets":[{{"name":"b","retentionRules":[{{"type":"expire","everySeconds":{}}}]}}]}}"#,
-                    self.retention
-                );
-                say(200, "", &text)?;
-                continue;
-            }
-            if head.starts_with("POST /api/v2/query?") || head.starts_with("GET /query?db=") {
-                let (status, text) = self.marked.lock().unwrap().clone();
+            if let Some((status, text)) = self.asked(&head) {
                 say(status, "", &text)?;
-                continue;
-            }
-            if head.starts_with("GET /query?") {
-                let text = format!(
-                    r#"{{"results":[{{"series":[{{"columns":["name","duration","default"],"values":[["x","{}s",true]]}}]}}]}}"#,
-                    self.retention
-                );
-                say(200, "", &text)?;
                 continue;
             }
             if body.len() > self.byte_limit.load(Ordering::Relaxed) {
@@ -210,15 +185,11 @@ impl Fake {
                     say(status, "", &text)?;
                 }
                 Some(Step::Answer { stores, status, headers, text: said }) => {
-                    if stores {
-                        self.influx(&text);
-                    }
+                    stores.then(|| self.influx(&text));
                     say(status, headers, said)?;
                 }
                 Some(Step::Close { stores }) => {
-                    if stores {
-                        self.influx(&text);
-                    }
+                    stores.then(|| self.influx(&text));
                     return None;
                 }
                 Some(Step::Silence) => {
@@ -227,6 +198,28 @@ impl Fake {
                 }
             }
         }
+    }
+
+    /// The answer to what is no write.
+    fn asked(&self, head: &str) -> Option<(u16, String)> {
+        let retention = self.retention;
+        if head.starts_with("GET /health ") {
+            return Some((200, r#"{"name":"influxdb","status":"pass"}"#.to_owned()));
+        }
+        if head.starts_with("GET /ping ") {
+            return Some((204, String::new()));
+        }
+        if head.starts_with("GET /api/v2/buckets?") {
+            let rules = format!(r#"[{{"type":"expire","everySeconds":{retention}}}]"#);
+            return Some((200, format!(r#"{{"buckets":[{{"name":"b","retentionRules":{rules}}}]}}"#)));
+        }
+        if head.starts_with("POST /api/v2/query?") || head.starts_with("GET /query?db=") {
+            return Some(self.marked.lock().unwrap().clone());
+        }
+        let policies = format!(
+            r#"{{"results":[{{"series":[{{"columns":["name","duration","default"],"values":[["x","{retention}s",true]]}}]}}]}}"#
+        );
+        head.starts_with("GET /query?").then_some((200, policies))
     }
 
     fn influx(&self, text: &str) -> (u16, String) {
@@ -254,22 +247,22 @@ impl Fake {
     }
 }
 
-fn quick() -> Pace {
+fn quick() -> Timeouts {
     let ms = Duration::from_millis;
     let long = Duration::from_secs(3_600);
-    Pace { request: Duration::from_secs(20), first: ms(1), most: ms(4), hold: ms(1), look: long }
+    Timeouts { request: Duration::from_secs(20), first: ms(1), most: ms(4), hold: ms(1), look: long }
 }
 
 /// Sinks that have begun: what is scripted after this is for their rows.
-fn sinks(fake: &Fake, data: &Path, emit: Emit, pace: Pace) -> Vec<OpenSink> {
+fn sinks(fake: &Fake, data: &Path, emit: Emit, timeouts: Timeouts) -> Vec<OpenSink> {
     let begun = || fake.marks.lock().unwrap().len();
     let before = begun();
-    let sinks = open_at(fake.address(), &SinkOptions { emit, ..options(data) }, pace).unwrap();
+    let sinks = open_at(fake.target(), &SinkOptions { emit, ..options(data) }, timeouts).unwrap();
     poll("the sinks begin", || begun() >= before + sinks.len());
     sinks
 }
 
-fn wanted<'a>(measurement: &str, rows: impl IntoIterator<Item = &'a Row>) -> BTreeMap<Key, Fields> {
+fn wanted<'a>(measurement: &str, rows: impl IntoIterator<Item = &'a Row>) -> BTreeMap<PointKey, PointFields> {
     rows.into_iter().map(|row| want(measurement, row)).collect()
 }
 
@@ -322,7 +315,7 @@ fn both_measurements_get_all_their_points_in_batches() {
 
 #[test]
 fn an_influxdb_1_gets_the_same_lines_and_all_that_it_left_out_is_recorded() {
-    let left_out = |key: &Key| (key.2 < 60_000_000_000).then_some(422);
+    let left_out = |key: &PointKey| (key.2 < 60_000_000_000).then_some(422);
     let (fake, dir) = (Fake::of(true, Box::new(left_out), usize::MAX), temp());
     let mut sinks = sinks(&fake, dir.path(), Emit::Changes, quick());
     assert_eq!(
@@ -350,21 +343,21 @@ fn an_influxdb_1_gets_the_same_lines_and_all_that_it_left_out_is_recorded() {
 }
 
 /// What the place says of how long it keeps points.
-fn kept(address: Address) -> Option<u64> {
-    let client = Client::new(&Arc::new(address), quick(), crate::clock::SystemClock::start()).unwrap();
+fn kept(target: InfluxTarget) -> Option<u64> {
+    let client = Client::new(&Arc::new(target), quick(), crate::clock::SystemClock::start()).unwrap();
     client::runtime().unwrap().block_on(retention(&client))
 }
 
 #[test]
 fn an_influxdb_1_is_looked_at_and_says_what_to_do() {
     let (fake, dir) = (Fake::of(true, Box::new(|_| None), usize::MAX), temp());
-    let look = |address: Address| {
+    let look = |target: InfluxTarget| {
         let options = SinkOptions { patience: Duration::from_secs(30), ..options(dir.path()) };
-        looked(&Arc::new(address), &options, quick())
+        checked(&Arc::new(target), &options, quick())
     };
     fake.script([], [answer(503, "starting"), Step::Close { stores: false }]);
-    assert_eq!(look(fake.address()), Ok(Looked::Well), "waits a moment for a server that starts");
-    assert_eq!(kept(fake.address()), Some(600));
+    assert_eq!(look(fake.target()), Ok(ServerCheck::Ready), "waits a moment for a server that starts");
+    assert_eq!(kept(fake.target()), Some(600));
     for (status, want) in [
         (401, "does not know user `me` with this password (401: no); set MINUTELY_INFLUX1_PASSWORD"),
         (403, "user `me` may not write to database `my db` (403: no); grant WRITE"),
@@ -372,12 +365,12 @@ fn an_influxdb_1_is_looked_at_and_says_what_to_do() {
         (200, "is this the address of an InfluxDB 1?"),
     ] {
         fake.script([], [answer(status, r#"{"error":"no"}"#)]);
-        let halt = look(fake.address()).unwrap_err();
+        let halt = look(fake.target()).unwrap_err();
         assert!(halt.kind == HaltKind::Usage && halt.why.contains(want), "{halt}");
-        assert!(!format!("{halt:?} {:?}", fake.address()).contains(SECRET));
+        assert!(!format!("{halt:?} {:?}", fake.target()).contains(SECRET));
     }
     fake.script([], [answer(401, "")]);
-    let halt = look(Address { access: Access::Open, ..fake.address() }).unwrap_err();
+    let halt = look(InfluxTarget { access: Access::Open, ..fake.target() }).unwrap_err();
     assert!(halt.why.contains("wants to know who writes (401: ); give ?user=NAME"), "{halt}");
     assert_eq!(fake.points(), BTreeMap::new());
 }
@@ -412,8 +405,8 @@ fn an_unknown_outcome_sends_the_identical_bytes_again() {
 #[test]
 fn a_server_that_says_nothing_is_asked_again() {
     let (fake, dir) = (Fake::plain(), temp());
-    let pace = Pace { request: Duration::from_millis(400), ..quick() };
-    let mut sinks = sinks(&fake, dir.path(), Emit::Final, pace);
+    let timeouts = Timeouts { request: Duration::from_millis(400), ..quick() };
+    let mut sinks = sinks(&fake, dir.path(), Emit::Final, timeouts);
     fake.script([Step::Silence, Step::Silence], []);
     store_all(&mut *sinks[0].port, 1, &[row("A", 0, 1)]);
     assert!(fake.writes().len() >= 3);
@@ -422,7 +415,7 @@ fn a_server_that_says_nothing_is_asked_again() {
 
 #[test]
 fn what_is_too_large_is_split_down_to_the_point() {
-    let too_large = |key: &Key| (key.1 == "s7").then_some(413);
+    let too_large = |key: &PointKey| (key.1 == "s7").then_some(413);
     let (fake, dir) = (Fake::start(Box::new(too_large), 100), temp());
     let mut sinks = sinks(&fake, dir.path(), Emit::Final, quick());
     let rows: Vec<_> = (0..1_000).map(|i| row(&format!("s{i}"), 0, i + 1)).collect();
@@ -438,7 +431,7 @@ fn exactly_the_points_that_are_to_blame_are_recorded_and_all_others_written() {
     for _ in 0..20 {
         let share = [1, 2, 10, 100, 1_000][rng.usize(..5)];
         let salt = rng.u64(..);
-        let verdict = move |key: &Key| -> Option<u16> {
+        let verdict = move |key: &PointKey| -> Option<u16> {
             let mut rng = fastrand::Rng::with_seed(salt ^ xxhash_rust::xxh3::xxh3_64(format!("{key:?}").as_bytes()));
             if rng.u32(..share) > 0 { None } else { Some([400, 422, 413][rng.usize(..3)]) }
         };
@@ -460,9 +453,9 @@ fn exactly_the_points_that_are_to_blame_are_recorded_and_all_others_written() {
 #[test]
 fn a_server_that_needs_longer_than_it_is_given_gets_less_and_is_waited_for() {
     let (fake, dir) = (Fake::with(600, Duration::from_millis(1), false, Box::new(|_| None), usize::MAX), temp());
-    let pace = Pace { request: Duration::from_millis(300), ..quick() };
-    let address = fake.address_with("batch=1000");
-    let mut sinks = open_at(address, &SinkOptions { emit: Emit::Final, ..options(dir.path()) }, pace).unwrap();
+    let timeouts = Timeouts { request: Duration::from_millis(300), ..quick() };
+    let target = fake.address_with("batch=1000");
+    let mut sinks = open_at(target, &SinkOptions { emit: Emit::Final, ..options(dir.path()) }, timeouts).unwrap();
     let rows: Vec<_> = (0..3_000).map(|i| row(&format!("s{i:04}"), 0, 1)).collect();
     store_all(&mut *sinks[0].port, 1, &rows);
     assert_eq!(fake.points(), wanted("minute", &rows));
@@ -477,7 +470,7 @@ fn a_limit_that_no_point_fits_into_is_the_servers_and_blames_none() {
     let (fake, dir) = (Fake::plain(), temp());
     fake.byte_limit.store(60, Ordering::Relaxed);
     let options = SinkOptions { emit: Emit::Final, ..options(dir.path()) };
-    let mut sinks = open_at(fake.address(), &options, quick()).unwrap();
+    let mut sinks = open_at(fake.target(), &options, quick()).unwrap();
     let rows: Vec<_> = (0..20).map(|i| row(&format!("s{i:02}"), 0, 1)).collect();
     sinks[0].port.offer(RowBatch { round: 1, seq: 1, rows: rows.clone(), last: true }).unwrap();
     poll("it says whose limit it is", || {
@@ -513,7 +506,7 @@ fn every_success_is_one_and_an_error_under_a_success_is_none() {
 
 #[test]
 fn a_sink_whose_every_point_is_refused_is_not_well_and_nothing_is_stored() {
-    let old = |key: &Key| (key.2 == 0).then_some(422);
+    let old = |key: &PointKey| (key.2 == 0).then_some(422);
     let (fake, dir) = (Fake::start(Box::new(old), usize::MAX), temp());
     let mut sinks = sinks(&fake, dir.path(), Emit::Final, quick());
     store_all(&mut *sinks[0].port, 1, &[row("A", 0, 1), row("B", 0, 1)]);
@@ -529,10 +522,10 @@ fn a_sink_whose_every_point_is_refused_is_not_well_and_nothing_is_stored() {
 fn a_path_before_the_place_is_a_proxys() {
     let (fake, dir) = (Fake::plain(), temp());
     let rest = format!("//{}/a%2Fb/influx/my%20org/b?token_env=T", fake.at);
-    let address = Address::parse("influxdb", &rest, "influxdb", &|_| Some(SECRET.to_owned())).unwrap();
-    assert_eq!(kept(address), Some(600));
-    let address = Address::parse("influxdb", &rest, "influxdb", &|_| Some(SECRET.to_owned())).unwrap();
-    let mut sinks = open_at(address, &SinkOptions { emit: Emit::Final, ..options(dir.path()) }, quick()).unwrap();
+    let target = InfluxTarget::parse("influxdb", &rest, "influxdb", &|_| Some(SECRET.to_owned())).unwrap();
+    assert_eq!(kept(target), Some(600));
+    let target = InfluxTarget::parse("influxdb", &rest, "influxdb", &|_| Some(SECRET.to_owned())).unwrap();
+    let mut sinks = open_at(target, &SinkOptions { emit: Emit::Final, ..options(dir.path()) }, quick()).unwrap();
     store_all(&mut *sinks[0].port, 1, &[row("A", 0, 1)]);
     assert_eq!(fake.points(), wanted("minute", &[row("A", 0, 1)]));
     let seen = fake.seen.lock().unwrap();
@@ -589,8 +582,8 @@ fn a_matter_of_set_up_holds_everything_and_says_what_to_do() {
     for (status, want) in
         [(401, "INFLUX_TOKEN"), (403, "may not write"), (404, "create the bucket"), (302, "unexpected")]
     {
-        let pace = Pace { hold: Duration::from_millis(50), ..quick() };
-        let mut sinks = sinks(&fake, dir.path(), Emit::Final, pace);
+        let timeouts = Timeouts { hold: Duration::from_millis(50), ..quick() };
+        let mut sinks = sinks(&fake, dir.path(), Emit::Final, timeouts);
         let rows = [row("A", i64::from(status), 1)];
         fake.script(vec![answer(status, r#"{"code":"c","message":"no"}"#); 1_000_000], []);
         sinks[0].port.offer(RowBatch { round: 1, seq: 1, rows: rows.to_vec(), last: true }).unwrap();
@@ -607,7 +600,7 @@ fn a_matter_of_set_up_holds_everything_and_says_what_to_do() {
     assert_eq!(unwritable(dir.path()), vec![]);
 }
 
-fn want_key(row: &Row) -> Key {
+fn want_key(row: &Row) -> PointKey {
     want("minute", row).0
 }
 
@@ -615,9 +608,9 @@ fn want_key(row: &Row) -> Key {
 fn a_drop_waits_neither_for_a_silent_server_nor_for_the_next_attempt() {
     let (fake, dir) = (Fake::plain(), temp());
     let hour = Duration::from_secs(3600);
-    let pace = Pace { request: hour, first: hour, most: hour, hold: hour, look: hour };
+    let timeouts = Timeouts { request: hour, first: hour, most: hour, hold: hour, look: hour };
     for step in [Step::Silence, answer(503, "busy"), answer(401, "no")] {
-        let mut sinks = sinks(&fake, dir.path(), Emit::Final, pace);
+        let mut sinks = sinks(&fake, dir.path(), Emit::Final, timeouts);
         let seen = fake.writes().len();
         fake.script([step], []);
         sinks[0].port.offer(RowBatch { round: 1, seq: 1, rows: vec![row("A", 0, 1)], last: true }).unwrap();
@@ -644,7 +637,7 @@ fn minute_takes_final_rows_alone() {
 #[test]
 fn the_set_up_check_says_what_to_do_and_leaves_nothing() {
     let (fake, dir) = (Fake::plain(), temp());
-    let look = |patience| looked(&Arc::new(fake.address()), &SinkOptions { patience, ..options(dir.path()) }, quick());
+    let look = |patience| checked(&Arc::new(fake.target()), &SinkOptions { patience, ..options(dir.path()) }, quick());
     let second = Duration::from_secs(1);
     for (status, want) in [
         (401, "does not know the token"),
@@ -656,21 +649,21 @@ fn the_set_up_check_says_what_to_do_and_leaves_nothing() {
         fake.script([], [answer(status, SECRET.split_at(3).0)]);
         let halt = look(second).unwrap_err();
         assert!(halt.kind == HaltKind::Usage && halt.why.contains(want), "{halt}");
-        assert!(!format!("{halt:?} {:?}", fake.address()).contains(SECRET));
+        assert!(!format!("{halt:?} {:?}", fake.target()).contains(SECRET));
     }
     fake.script([], [answer(503, "starting"), Step::Close { stores: false }]);
-    assert_eq!(look(Duration::from_secs(30)), Ok(Looked::Well), "waits a moment for a server that starts");
+    assert_eq!(look(Duration::from_secs(30)), Ok(ServerCheck::Ready), "waits a moment for a server that starts");
     fake.script([], vec![answer(503, "starting"); 1_000_000]);
-    assert_eq!(look(Duration::from_millis(100)), Ok(Looked::Absent("503: starting".to_owned())));
+    assert_eq!(look(Duration::from_millis(100)), Ok(ServerCheck::Absent("503: starting".to_owned())));
     fake.script([], vec![Step::Silence; 1_000]);
-    assert_eq!(look(Duration::from_millis(100)), Ok(Looked::Absent("no answer in time".to_owned())));
-    assert_eq!((fake.points(), kept(fake.address())), (BTreeMap::new(), Some(600)));
+    assert_eq!(look(Duration::from_millis(100)), Ok(ServerCheck::Absent("no answer in time".to_owned())));
+    assert_eq!((fake.points(), kept(fake.target())), (BTreeMap::new(), Some(600)));
 
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let address = Address { base: Url::parse(&format!("http://{nobody}")).unwrap(), ..fake.address() };
+    let target = InfluxTarget { base: Url::parse(&format!("http://{nobody}")).unwrap(), ..fake.target() };
     let options = SinkOptions { patience: second, ..options(dir.path()) };
-    let found = looked(&Arc::new(address), &options, quick()).unwrap();
-    assert!(matches!(&found, Looked::Absent(why) if why.contains("refused")), "{found:?}");
+    let found = checked(&Arc::new(target), &options, quick()).unwrap();
+    assert!(matches!(&found, ServerCheck::Absent(why) if why.contains("refused")), "{found:?}");
 
     let warned = |seconds| too_short(seconds, &options);
     assert!(warned(Some(659)).unwrap().contains("keeps points for 659 s"));
@@ -681,7 +674,7 @@ fn the_set_up_check_says_what_to_do_and_leaves_nothing() {
 fn a_server_that_comes_later_gets_every_row_and_one_that_refuses_then_is_held() {
     let (fake, dir) = (Fake::plain(), temp());
     fake.script([], vec![answer(503, "starting"); 1_000_000]);
-    let mut sinks = open_at(fake.address(), &options(dir.path()), quick()).unwrap();
+    let mut sinks = open_at(fake.target(), &options(dir.path()), quick()).unwrap();
     assert!(sinks.iter().all(|sink| sink.health.trouble().is_some()), "not before it is known");
     let says = |sink: &OpenSink| sink.health.trouble().is_some_and(|why| why.contains("503: starting"));
     poll("trouble is told before there is a row", || sinks.iter().all(says));
@@ -705,8 +698,8 @@ fn a_server_that_comes_later_gets_every_row_and_one_that_refuses_then_is_held() 
 fn the_mark_names_the_place_and_is_written_again_before_it_is_forgotten() {
     let (fake, dir) = (Fake::with(1, Duration::ZERO, false, Box::new(|_| None), usize::MAX), temp());
     let query = "tag.venue=New%20York&measurement=my%20minute";
-    let address = fake.address_with(query);
-    let sinks = open_at(address, &options(dir.path()), quick()).unwrap();
+    let target = fake.address_with(query);
+    let sinks = open_at(target, &options(dir.path()), quick()).unwrap();
     poll("both places are marked", || fake.marks.lock().unwrap().len() == 2);
     let marks = fake.marks.lock().unwrap().clone();
     for name in [r"my\ minute", r"my\ minute_live"] {
@@ -728,7 +721,7 @@ fn a_query_that_is_not_answered_is_a_remark_and_writes_go_on() {
     for (answer, want) in [
         ((403, "forbidden"), "403: forbidden"),
         ((500, "no such thing"), "500: no such thing"),
-        ((200, "<html>"), "none that is known"),
+        ((200, "<html>"), "is not understood"),
         ((404, "not found"), "404: not found"),
     ] {
         let (fake, dir) = (Fake::plain(), temp());
@@ -738,8 +731,8 @@ fn a_query_that_is_not_answered_is_a_remark_and_writes_go_on() {
         let remark = sinks[0].health.remark().unwrap();
         assert!(remark.contains(want) && remark.contains("is unknown"), "{remark}");
         assert_eq!((sinks[0].health.trouble(), fake.points().len()), (None, 1));
-        let address = Arc::new(fake.address());
-        assert_eq!(looked(&address, &options(dir.path()), quick()), Ok(Looked::Well));
+        let target = Arc::new(fake.target());
+        assert_eq!(checked(&target, &options(dir.path()), quick()), Ok(ServerCheck::Ready));
     }
 }
 
@@ -751,24 +744,24 @@ fn another_jobs_place_is_refused_at_the_start_and_when_it_turns_out_later() {
             true => r#"{"results":[{"series":[{"values":[[7,"other","s"]]}]}]}"#,
             false => ",_time,_value,_field\n,1970-01-01T00:00:00Z,other,job\n,1970-01-01T00:00:00Z,s,semantics\n",
         };
-        let pace = Pace { look: Duration::ZERO, ..quick() };
-        let mut sinks = sinks(&fake, dir.path(), Emit::Final, pace);
+        let timeouts = Timeouts { look: Duration::ZERO, ..quick() };
+        let mut sinks = sinks(&fake, dir.path(), Emit::Final, timeouts);
         store_all(&mut *sinks[0].port, 1, &[row("A", 0, 1)]);
         *fake.marked.lock().unwrap() = (200, theirs.to_owned());
         let says = |halt: &Halt| halt.kind == HaltKind::Usage && halt.why.contains("belongs to job `other`");
-        let halt = looked(&Arc::new(fake.address()), &options(dir.path()), quick()).unwrap_err();
-        assert!(says(&halt) && halt.why.contains(&fake.address().name), "{halt}");
+        let halt = checked(&Arc::new(fake.target()), &options(dir.path()), quick()).unwrap_err();
+        assert!(says(&halt) && halt.why.contains(&fake.target().name), "{halt}");
         let taken = SinkOptions { take_sink: true, ..options(dir.path()) };
-        assert_eq!(looked(&Arc::new(fake.address()), &taken, quick()), Ok(Looked::Well));
+        assert_eq!(checked(&Arc::new(fake.target()), &taken, quick()), Ok(ServerCheck::Ready));
         sinks[0].port.offer(RowBatch { round: 2, seq: 2, rows: vec![row("B", 0, 1)], last: true }).unwrap();
         poll("a run that has lost its place ends", || sinks[0].port.stored().is_err_and(|halt| says(&halt)));
 
         // A server that comes after the start.
         fake.script([], vec![answer(503, "starting"); 3]);
-        let mut sinks = open_at(fake.address(), &options(dir.path()), quick()).unwrap();
+        let mut sinks = open_at(fake.target(), &options(dir.path()), quick()).unwrap();
         poll("it ends", || sinks[0].port.stored().is_err_and(|halt| says(&halt)));
         let before = fake.marks.lock().unwrap().len();
-        let sinks = open_at(fake.address(), &SinkOptions { emit: Emit::Final, ..taken }, quick()).unwrap();
+        let sinks = open_at(fake.target(), &SinkOptions { emit: Emit::Final, ..taken }, quick()).unwrap();
         poll("it is taken", || fake.marks.lock().unwrap().len() > before);
         assert_eq!(sinks[0].health.trouble(), None);
         assert_eq!(fake.points().len(), 1, "what came after is not written");
@@ -782,8 +775,9 @@ fn a_drop_does_not_wait_for_a_server_that_is_not_there() {
     for step in [Step::Silence, answer(503, "busy"), answer(401, "no")] {
         fake.script([], [step]);
         let seen = fake.seen.lock().unwrap().len();
-        let pace = Pace { request: hour, first: hour, most: hour, hold: hour, look: hour };
-        let sinks = open_at(fake.address(), &SinkOptions { emit: Emit::Final, ..options(dir.path()) }, pace).unwrap();
+        let timeouts = Timeouts { request: hour, first: hour, most: hour, hold: hour, look: hour };
+        let sinks =
+            open_at(fake.target(), &SinkOptions { emit: Emit::Final, ..options(dir.path()) }, timeouts).unwrap();
         poll("it is asked", || fake.seen.lock().unwrap().len() > seen);
         let health = sinks[0].health.clone();
         drop(sinks);
@@ -791,29 +785,44 @@ fn a_drop_does_not_wait_for_a_server_that_is_not_there() {
     }
 }
 
-#[test]
-fn addresses_are_read_and_every_mistake_is_told_without_the_secret() {
-    let dir = temp();
-    let file = dir.path().join("token");
-    std::fs::write(&file, format!("{SECRET}\n")).unwrap();
-    let env = |name: &str| match name {
+fn checked(target: &Arc<InfluxTarget>, options: &SinkOptions, timeouts: Timeouts) -> Result<ServerCheck, Halt> {
+    Ok(looked(target, options, timeouts)?)
+}
+
+/// The environment of the tests of addresses.
+fn variables(name: &str) -> Option<String> {
+    match name {
         "MINE" | "INFLUX_TOKEN" => Some(SECRET.to_owned()),
         "BAD" => Some(format!("{SECRET} {SECRET}")),
         "BLANK" => Some(" \n".to_owned()),
         _ => None,
-    };
-    let read = |tls, rest: &str, env: &dyn Fn(&str) -> Option<String>| {
-        let scheme = if tls { "influxdb+https" } else { "influxdb" };
-        let parsed = Address::parse(scheme, rest, &crate::uri::shown(&format!("influxdb:{rest}")), env);
-        let said = format!("{parsed:?}");
-        assert!(!said.contains(SECRET), "{said}");
-        parsed.map_err(|all| all.join("\n")).map(|a| match (a.place, a.access) {
-            (Place::Bucket { org, bucket }, Access::Token(token)) => {
-                (a.base.to_string(), org, bucket, token.text, token.from)
-            }
-            other => panic!("not of an InfluxDB 2: {other:?}"),
-        })
-    };
+    }
+}
+
+/// An address of an InfluxDB 2: base, organization, bucket, token, and where the token is from.
+fn read_address(
+    tls: bool,
+    rest: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<(String, String, String, String, String), String> {
+    let scheme = if tls { "influxdb+https" } else { "influxdb" };
+    let parsed = InfluxTarget::parse(scheme, rest, &crate::uri::redacted(&format!("influxdb:{rest}")), env);
+    let said = format!("{parsed:?}");
+    assert!(!said.contains(SECRET), "{said}");
+    parsed.map_err(|all| all.join("\n")).map(|a| match (a.destination, a.access) {
+        (Destination::Bucket { org, bucket }, Access::Token(token)) => {
+            (a.base.to_string(), org, bucket, token.text, token.from)
+        }
+        other => panic!("not of an InfluxDB 2: {other:?}"),
+    })
+}
+
+#[test]
+fn addresses_are_read() {
+    let (dir, env) = (temp(), variables);
+    let file = dir.path().join("token");
+    std::fs::write(&file, format!("{SECRET}\n")).unwrap();
+    let read = |tls, rest: &str, env: &dyn Fn(&str) -> Option<String>| read_address(tls, rest, env);
     let ok = |base: &str, org: &str, bucket: &str, from: &str| {
         Ok((base.to_owned(), org.to_owned(), bucket.to_owned(), SECRET.to_owned(), from.to_owned()))
     };
@@ -831,7 +840,10 @@ fn addresses_are_read_and_every_mistake_is_told_without_the_secret() {
     );
     let uri = format!("//h/o/b?token_file={}", file.display());
     assert_eq!(read(false, &uri, &env), ok("http://h:8086/", "o", "b", &format!("the file {}", file.display())));
+}
 
+#[test]
+fn every_mistake_of_an_address_is_told_without_the_secret() {
     let secret = format!("//me:{SECRET}@h/o/b");
     let in_query = format!("//h/o/b?token={SECRET}");
     for (rest, wants) in [
@@ -854,13 +866,13 @@ fn addresses_are_read_and_every_mistake_is_told_without_the_secret() {
         ("//h/o?batch_=1&token_env=NO#x", vec!["/org/bucket", "`batch_` is unknown", "`NO`", "%23"]),
         ("//h/o/b?tag.symbol=x&measurement=", vec!["cannot be called `symbol`", "the measurement `` is empty"]),
     ] {
-        let all = read(false, rest, &env).unwrap_err();
+        let all = read_address(false, rest, &variables).unwrap_err();
         assert_eq!(all.lines().count(), wants.len(), "{rest}: {all}");
         for want in wants {
             assert!(all.contains(want), "{rest}: {all}");
         }
     }
-    assert!(read(false, "//h/o/b", &|_| None).unwrap_err().contains("MINUTELY_INFLUX_TOKEN or INFLUX_TOKEN"));
+    assert!(read_address(false, "//h/o/b", &|_| None).unwrap_err().contains("MINUTELY_INFLUX_TOKEN or INFLUX_TOKEN"));
     let said = validate(&format!("influxdb+http://me:{SECRET}@h/o/b?token={SECRET}"));
     assert!(said[0].contains("unknown") && !said[0].contains(SECRET), "{said:?}");
 }
@@ -876,20 +888,20 @@ fn addresses_of_an_influxdb_1_name_a_user_a_token_or_nobody() {
         _ => None,
     };
     let read = |scheme: &str, rest: &str| {
-        let parsed = Address::parse(scheme, rest, &crate::uri::shown(&format!("{scheme}:{rest}")), &env);
+        let parsed = InfluxTarget::parse(scheme, rest, &crate::uri::redacted(&format!("{scheme}:{rest}")), &env);
         let said = format!("{parsed:?}");
         assert!(!said.contains(SECRET), "{said}");
         parsed.map_err(|all| all.join("\n"))
     };
     let ok = |scheme: &str, rest: &str, base: &str, database: &str, who: &str| {
-        let address = read(scheme, rest).unwrap();
-        let access = match &address.access {
+        let target = read(scheme, rest).unwrap();
+        let access = match &target.access {
             Access::Open => "nobody".to_owned(),
             Access::Token(token) => format!("token {} of {}", token.text, token.from),
             Access::User { name, password } => format!("{name}:{} of {}", password.text, password.from),
         };
-        assert_eq!((address.base.as_str(), access.as_str()), (base, who), "{rest}");
-        assert_eq!(address.place, Place::Database(database.to_owned()), "{rest}");
+        assert_eq!((target.base.as_str(), access.as_str()), (base, who), "{rest}");
+        assert_eq!(target.destination, Destination::Database(database.to_owned()), "{rest}");
     };
     ok("influxdb1", "//h/d", "http://h:8086/", "d", "nobody");
     ok("influxdb1+https", "//h/my%20d%2Fb", "https://h/", "my d/b", "nobody");
@@ -911,7 +923,7 @@ fn addresses_of_an_influxdb_1_name_a_user_a_token_or_nobody() {
         ("//h/d?user=me&password_env=NO", vec!["no environment variable `NO` (password_env)"]),
         ("//h/d?user=me&password_file=/no/such", vec!["password_file /no/such"]),
         ("//h/d?password_env=MINE", vec!["a password belongs to a user"]),
-        ("//h/d?user=a:b", vec!["no name of a user"]),
+        ("//h/d?user=a:b", vec!["is not a user's name"]),
         ("//h/d?user=me&token_env=MINE", vec!["names more than one"]),
         ("//h/d?token_env=MINE&token_env=MINE", vec!["names more than one"]),
         ("//h/d?rp=week&user=me&password_env=NO#x", vec!["%23", "`rp` is unknown", "`NO`"]),
@@ -920,7 +932,7 @@ fn addresses_of_an_influxdb_1_name_a_user_a_token_or_nobody() {
         assert_eq!(all.lines().count(), wants.len(), "{rest}: {all}");
         wants.iter().for_each(|want| assert!(all.contains(want), "{rest}: {all}"));
     }
-    let none = Address::parse("influxdb1", "//h/d?user=me", "influxdb1", &|_| None).unwrap_err();
+    let none = InfluxTarget::parse("influxdb1", "//h/d?user=me", "influxdb1", &|_| None).unwrap_err();
     assert!(none[0].contains("there is no password; set MINUTELY_INFLUX1_PASSWORD"), "{none:?}");
 }
 
@@ -1144,13 +1156,13 @@ fn a_place_in_a_real_influxdb_has_one_owner() {
     assert_eq!(counts("minute where venue = ''"), [(None, "1".to_owned())].into(), "nobody has overwritten it");
     assert_eq!(counts("minute where venue != ''"), [(Some("B \"C\"".to_owned()), "2".to_owned())].into());
 
-    // PartitionSnapshot, which the one that had it notices.
-    let pace = Pace { look: Duration::ZERO, ..Pace::default() };
-    let address = |uri: &str| {
+    // Taken from its job, which notices that.
+    let timeouts = Timeouts { look: Duration::ZERO, ..Timeouts::default() };
+    let target = |uri: &str| {
         let (scheme, rest) = uri.split_once(':').unwrap();
-        Address::parse(scheme, rest, scheme, &|_| None).unwrap()
+        InfluxTarget::parse(scheme, rest, scheme, &|_| None).unwrap()
     };
-    let mut had = open_at(address(&both[0]), &one, pace).unwrap();
+    let mut had = open_at(target(&both[0]), &one, timeouts).unwrap();
     store_all(&mut *had[0].port, 1, &[row("DUP", 0, 1)]);
     store(&both[1], &SinkOptions { take_sink: true, ..two }, 4);
     had[0].port.offer(RowBatch { round: 2, seq: 2, rows: vec![row("DUP", 0, 1)], last: true }).unwrap();
@@ -1208,12 +1220,12 @@ fn a_token_that_may_not_read_a_real_influxdb_writes_and_says_so() {
 fn a_bucket_that_is_deleted_and_made_anew_is_held_and_then_said() {
     let Some(real) = Real::find("a bucket that is deleted in mid-run", 0) else { return };
     let dir = temp();
-    let address = {
+    let target = {
         let uri = real.uri(&real.bucket);
-        Address::parse("influxdb", uri.strip_prefix("influxdb:").unwrap(), "influxdb", &|_| None).unwrap()
+        InfluxTarget::parse("influxdb", uri.strip_prefix("influxdb:").unwrap(), "influxdb", &|_| None).unwrap()
     };
-    let pace = Pace { look: Duration::ZERO, ..quick() };
-    let mut sinks = open_at(address, &SinkOptions { emit: Emit::Final, ..options(dir.path()) }, pace).unwrap();
+    let timeouts = Timeouts { look: Duration::ZERO, ..quick() };
+    let mut sinks = open_at(target, &SinkOptions { emit: Emit::Final, ..options(dir.path()) }, timeouts).unwrap();
     store_all(&mut *sinks[0].port, 1, &[row("A", 0, 1)]);
     real.delete();
     sinks[0].port.offer(RowBatch { round: 2, seq: 2, rows: vec![row("B", 0, 1)], last: true }).unwrap();
@@ -1253,8 +1265,9 @@ fn a_real_422_leaves_out_what_is_to_blame_alone() {
     let (dir, mut rng) = (temp(), seed());
     let options = options(dir.path());
     let uri = real.uri(&real.bucket);
-    let address = Address::parse("influxdb", uri.strip_prefix("influxdb:").unwrap(), "influxdb", &|_| None).unwrap();
-    assert_eq!(kept(address), Some(3_600));
+    let target =
+        InfluxTarget::parse("influxdb", uri.strip_prefix("influxdb:").unwrap(), "influxdb", &|_| None).unwrap();
+    assert_eq!(kept(target), Some(3_600));
     let mut sinks = open_uri(&real.uri(&real.bucket), &options).unwrap();
     let now = options.clock.wall().0 / (60 * SECOND) * 60 * SECOND;
     let rows: Vec<_> = (0..300)
@@ -1284,9 +1297,9 @@ fn the_v1_endpoint_of_a_real_influxdb_gives_back_every_bit_and_says_no_clearly()
     let uris = [real.uri1(&real.bucket, "token_file"), real.uri1(&real.bucket, "user=anybody&password_file")];
     for uri in &uris {
         let rest = uri.strip_prefix("influxdb1:").unwrap();
-        let address = Address::parse("influxdb1", rest, "influxdb1", &|_| None).unwrap();
+        let target = InfluxTarget::parse("influxdb1", rest, "influxdb1", &|_| None).unwrap();
         // This endpoint says `0s` of every bucket.
-        assert_eq!(kept(address), None, "{uri}");
+        assert_eq!(kept(target), None, "{uri}");
     }
     let now = options.clock.wall().0 / (60 * SECOND) * 60 * SECOND;
     let mut rows = rows_within_hours(&mut rng, 3_000, true);

@@ -1,11 +1,11 @@
 //! `unwritable.jsonl`: points that the database will never take, with its answer. Durable before the round counts as
-//! stored. A point may be there twice, after a retry or a restart; what a crash tore is closed by a newline.
+//! stored. A point may be recorded twice, after a retry or a restart; a line that a crash tore is ended by a newline.
 
-use super::series::Series;
+use super::series::InfluxSeries;
 use crate::sinks::append;
 use crate::sinks::file_id::FileId;
-use crate::sinks::port::{Health, Leave, Pauses, Stop};
 use crate::text::rfc3339;
+use crate::threads::{Backoff, Health, Stop, WriterExit};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::EventTime;
 use serde_json::{Value, json};
@@ -16,12 +16,12 @@ use std::sync::Mutex;
 /// The file, shared by all sinks of a run.
 pub(super) struct Unwritable {
     path: PathBuf,
-    /// Which file it was, and how long, after the last record: one is written at a time.
+    /// The file and its length after the last record. Locked while records are written.
     left: Mutex<Option<(FileId, u64)>>,
 }
 
 /// A point as it is recorded.
-pub(super) fn record(sink: &str, series: &Series, row: &Row, answer: &str) -> Value {
+pub(super) fn record(sink: &str, series: &InfluxSeries, row: &Row, answer: &str) -> Value {
     let mut point = json!({
         "measurement": series.measurement, "symbol": row.symbol, "minute": rfc3339(EventTime(row.minute.0), 9),
         "count": row.count, "sum": row.sum.to_string(), "avg": row.avg, "state": row.state.name(),
@@ -48,27 +48,27 @@ impl Unwritable {
     /// Returns once they are durable.
     ///
     /// # Errors
-    /// [`Leave::Stopped`]; trouble with the disk is waited out.
-    pub(super) fn add(&self, records: &[Value], health: &Health, stop: &Stop) -> Result<(), Leave> {
+    /// [`WriterExit::Stopped`]; trouble with the disk is waited out.
+    pub(super) fn add(&self, records: &[Value], health: &Health, stop: &Stop) -> Result<(), WriterExit> {
         let mut lines = Vec::new();
         for record in records {
             serde_json::to_writer(&mut lines, record).expect("memory takes what is written to it");
             lines.push(b'\n');
         }
-        let (mut pauses, mut hurt) = (Pauses::new(), false);
+        let (mut backoff, mut hurt) = (Backoff::of_files(), false);
         while let Err(e) = self.append(&lines) {
-            health.hurts(format!("{}: {e}", self.path.display()));
+            health.set_trouble(format!("{}: {e}", self.path.display()));
             hurt = true;
-            pauses.wait(stop)?;
+            backoff.wait(stop)?;
         }
         if hurt {
-            health.heals();
+            health.clear_trouble();
         }
         health.count_unwritable(u64::try_from(records.len()).expect("a usize fits a u64"));
         Ok(())
     }
 
-    /// All over again after any failure, a failed fsync included: twice is harmless, not at all is not.
+    /// Repeated whole after any failure, a failed fsync included: a record that is there twice does no harm, a missing one does.
     fn append(&self, lines: &[u8]) -> io::Result<()> {
         let mut left = self.left.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         std::fs::create_dir_all(append::folder_of(&self.path))?;
@@ -76,7 +76,7 @@ impl Unwritable {
         let now = file.metadata()?;
         if left.is_some_and(|(file, len)| file != FileId::of(&now) || len > now.len()) {
             tracing::warn!(
-                "{}: was deleted, cut or replaced while this run writes to it: the points that it named are named there no more",
+                "{}: was deleted, cut or replaced while this run writes to it: what was recorded there before is lost",
                 self.path.display()
             );
         }
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_record_names_the_whole_place() {
-        let mut series = Series::default();
+        let mut series = InfluxSeries::default();
         let plain = record("influxdb://h/o/b", &series, &row("A", 0, 1), "no");
         assert_eq!((&plain["point"]["measurement"], plain["point"].get("tags")), (&json!("minute"), None));
         series.tags.insert("venue".into(), "B".into());

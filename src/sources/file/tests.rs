@@ -1,8 +1,13 @@
 use super::*;
 use crate::clock::SystemClock;
+use minutely_dataflows::edge::HaltKind;
 use minutely_dataflows::time::EventTime;
-use std::io::Write;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
 
 type Line = (i64, Vec<u8>);
 
@@ -70,10 +75,10 @@ fn lines_are_those_of_the_standard_library_however_they_are_read() {
         let end = rng.usize(0..=bytes.len());
         let expected = twin(&bytes[..end]);
         let start = rng.usize(0..=expected.len());
-        let sizes = Sizes { buffer: rng.usize(1..300), line: 1 << 20 };
+        let sizes = ReadSizes { buffer: rng.usize(1..300), line: 1 << 20 };
         let pieces = Pieces(&bytes, rng.fork());
         let start_at = NextOffset(i64::try_from(start).unwrap());
-        let mut reader = Lines::new(pieces, "f".into(), start_at, u64::try_from(end).unwrap(), sizes);
+        let mut reader = LineReader::new(pieces, "f".into(), start_at, u64::try_from(end).unwrap(), sizes);
         let got = drain(&mut reader, || rng.usize(1..20)).unwrap();
         assert_eq!(got, expected[start..]);
     }
@@ -85,7 +90,7 @@ fn the_longest_line_is_taken_and_of_a_longer_one_its_beginning() {
     eprintln!("seed {seed}");
     let mut rng = fastrand::Rng::with_seed(seed);
     for _ in 0..500 {
-        let sizes = Sizes { buffer: rng.usize(1..40), line: 100 };
+        let sizes = ReadSizes { buffer: rng.usize(1..40), line: 100 };
         let lengths: Vec<usize> =
             (0..rng.usize(1..6)).map(|_| [0, 7, 99, 100, 101, 102, 250, 5000][rng.usize(..8)]).collect();
         let closed = rng.bool() || lengths.last() == Some(&0);
@@ -95,7 +100,7 @@ fn the_longest_line_is_taken_and_of_a_longer_one_its_beginning() {
         let start = rng.usize(..=lengths.len());
         let start_at = NextOffset(i64::try_from(start).unwrap());
         let end = bytes.len() as u64;
-        let mut reader = Lines::new(Pieces(&bytes, rng.fork()), "f".into(), start_at, end, sizes);
+        let mut reader = LineReader::new(Pieces(&bytes, rng.fork()), "f".into(), start_at, end, sizes);
         let (mut got, mut room) = (Vec::new(), 0);
         while !reader.ended() {
             let max = rng.usize(1..4);
@@ -151,7 +156,7 @@ fn a_name_that_is_not_utf8_has_a_partition_of_its_own() {
     }
     assert_eq!(folder.names("**/*.jsonl"), ["%E9/a.jsonl", "a%FF.jsonl", "odd%FF%25FF.jsonl", "odd%FF%FF.jsonl"]);
     let source = folder.open("odd*.jsonl").unwrap();
-    for found in source.found().unwrap() {
+    for found in source.discover().unwrap() {
         let mut reader = source.open(&found, Arc::new(|| ())).unwrap();
         assert_eq!(drain(&mut *reader, || 5).unwrap(), twin(b"2\n"));
     }
@@ -161,15 +166,15 @@ fn a_name_that_is_not_utf8_has_a_partition_of_its_own() {
 
 #[test]
 fn a_file_that_shrank_or_was_exchanged_stops_the_run() {
-    let mut shrunk = Lines::new(&b"1\n2\n"[..], "f".into(), NextOffset(0), 10, Sizes::default());
+    let mut shrunk = LineReader::new(&b"1\n2\n"[..], "f".into(), NextOffset(0), 10, ReadSizes::default());
     let halt = drain(&mut shrunk, || 5).unwrap_err();
     assert_eq!(halt.kind, HaltKind::Data);
     assert!(halt.why.starts_with("f has 4 bytes now and had 10"), "{}", halt.why);
-    let mut exchanged = Lines::new(&b"1\n2\n"[..], "f".into(), NextOffset(3), 4, Sizes::default());
+    let mut exchanged = LineReader::new(&b"1\n2\n"[..], "f".into(), NextOffset(3), 4, ReadSizes::default());
     let halt = drain(&mut exchanged, || 5).unwrap_err();
     assert_eq!(halt.kind, HaltKind::Data);
     assert!(halt.why.starts_with("f has fewer lines than the 3"), "{}", halt.why);
-    let mut empty = Lines::new(&b""[..], "f".into(), NextOffset(1), 0, Sizes::default());
+    let mut empty = LineReader::new(&b""[..], "f".into(), NextOffset(1), 0, ReadSizes::default());
     assert!(drain(&mut empty, || 5).is_err());
 }
 
@@ -195,7 +200,7 @@ impl Folder {
     }
 
     fn names(&self, pattern: &str) -> Vec<String> {
-        self.open(pattern).unwrap().found().unwrap().into_iter().map(|found| found.name.to_string()).collect()
+        self.open(pattern).unwrap().discover().unwrap().into_iter().map(|found| found.name.to_string()).collect()
     }
 }
 
@@ -208,7 +213,7 @@ fn options() -> SourceOptions {
         fetch_memory: 256_000_000,
         processes: 1,
         group: "minutely-test".into(),
-        patience: Duration::from_secs(1),
+        answer_timeout: Duration::from_secs(1),
         clock: SystemClock::start(),
     }
 }
@@ -260,8 +265,8 @@ fn what_cannot_be_read_is_refused_before_the_run() {
     assert!(refused(folder.open("a.jsonl/*")).starts_with("no file matches"));
     assert!(refused(folder.open("x")).contains("is a folder: add a pattern"));
     assert!(refused(folder.open("x/")).contains("is a folder"));
-    assert!(refused(folder.open("x/a**")).contains("`a**` is no pattern"));
-    assert!(refused(folder.open("[")).contains("`[` is no pattern"));
+    assert!(refused(folder.open("x/a**")).contains("`a**` is not a pattern"));
+    assert!(refused(folder.open("[")).contains("`[` is not a pattern"));
     std::os::unix::fs::symlink("nowhere", folder.0.path().join("x/dangling.jsonl")).unwrap();
     assert!(refused(folder.open("x/*.jsonl")).contains("dangling.jsonl cannot be read"));
     assert_eq!(folder.names("a*.jsonl"), ["a.jsonl"]);
@@ -277,7 +282,7 @@ fn mistakes_are_told_without_looking() {
         ("//host/a.jsonl", "write file:host/a.jsonl or file:/host/a.jsonl"),
         ("data/", "is a folder"),
         ("..", "is a folder"),
-        ("a/[z-", "`[z-` is no pattern"),
+        ("a/[z-", "`[z-` is not a pattern"),
     ] {
         let mistakes = validate(rest);
         assert!(mistakes.len() == 1 && mistakes[0].contains(needle), "{rest}: {mistakes:?}");
@@ -315,8 +320,8 @@ fn the_end_is_the_one_at_the_start_and_every_file_is_read_whole() {
         texts.insert(name, text);
     }
     let source = folder.open("**/*.jsonl").unwrap();
-    let found = source.found().unwrap();
-    assert_eq!(source.found().unwrap(), []);
+    let found = source.discover().unwrap();
+    assert_eq!(source.discover().unwrap(), []);
     assert!(found.iter().map(|found| &found.name.log).eq(texts.keys()), "in the order of their names");
     for name in texts.keys() {
         let path = folder.0.path().join(name);
@@ -335,7 +340,7 @@ fn a_file_cut_while_it_is_read_is_noticed() {
     let text = "0123456789\n".repeat(100_000);
     let folder = Folder::new(&[("a.jsonl", &text)]);
     let source = folder.open("a.jsonl").unwrap();
-    let partition = source.found().unwrap().remove(0);
+    let partition = source.discover().unwrap().remove(0);
     let mut reader = source.open(&partition, wake()).unwrap();
     assert_eq!(reader.read(10, &mut |_| ()).unwrap(), 10);
     let file = fs::OpenOptions::new().write(true).open(folder.0.path().join("a.jsonl")).unwrap();

@@ -7,42 +7,41 @@
 //! ```
 //!
 //! A question asked again while a request is under way waits for the next one: an answer is always of a request sent
-//! after the question. A request that fails, or takes longer than [`PATIENCE`], answers `Failed` to all that it was for.
+//! after the question. A request that fails, or takes longer than [`REQUEST_TIMEOUT`], answers `Failed` to all that it was for.
 
-use super::Shared;
-use super::admin::Wait;
 use super::raw;
+use super::requests::RequestWait;
+use crate::kafka::RequestClient;
 use minutely_dataflows::edge::{EndAnswer, Wake};
 use minutely_dataflows::time::NextOffset;
-use rdkafka::consumer::Consumer;
 use rdkafka::topic_partition_list::Offset;
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long one request may take.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two requests, when somebody waits for an answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two requests, when a partition of the run waits for an answer.
 const URGENT: Duration = Duration::from_millis(20);
 /// Between two requests, otherwise.
 const CALM: Duration = Duration::from_secs(1);
 
 /// The questions of all readers of this process.
 #[derive(Default)]
-pub(super) struct Questions {
-    asked: Mutex<Asked>,
+pub(super) struct EndQuestions {
+    table: Mutex<QuestionTable>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Asked {
+struct QuestionTable {
     next_id: u64,
-    slots: BTreeMap<u64, Slot>,
+    readers: BTreeMap<u64, ReaderQuestion>,
     stop: bool,
 }
 
 /// One reader's question.
-struct Slot {
+struct ReaderQuestion {
     topic: String,
     partition: i32,
     wake: Wake,
@@ -54,66 +53,66 @@ struct Slot {
     answer: Option<EndAnswer>,
 }
 
-/// What one request asks, for whom.
-struct Sent {
+/// One partition of a request, and the reader that asked.
+struct SentQuestion {
     id: u64,
     question: u64,
     topic: String,
     partition: i32,
 }
 
-impl Asked {
-    /// How long until the next request is due; none if nobody waits.
+impl QuestionTable {
+    /// How long until the next request is due; `None` if no reader waits.
     fn due(&self, since_last: Option<Duration>) -> Option<Duration> {
-        let mut waiting = self.slots.values().filter(|slot| slot.waiting).peekable();
+        let mut waiting = self.readers.values().filter(|slot| slot.waiting).peekable();
         waiting.peek()?;
         let apart = if waiting.any(|slot| slot.urgent) { URGENT } else { CALM };
         Some(since_last.map_or(Duration::ZERO, |since| apart.saturating_sub(since)))
     }
 
-    /// Everybody who waits; a request for them is sent now.
-    fn send(&mut self) -> Vec<Sent> {
-        let waiting = self.slots.iter_mut().filter(|(_, slot)| slot.waiting);
+    /// The questions that wait; a request for them is sent now.
+    fn send(&mut self) -> Vec<SentQuestion> {
+        let waiting = self.readers.iter_mut().filter(|(_, slot)| slot.waiting);
         waiting
             .map(|(&id, slot)| {
                 slot.waiting = false;
-                Sent { id, question: slot.question, topic: slot.topic.clone(), partition: slot.partition }
+                SentQuestion { id, question: slot.question, topic: slot.topic.clone(), partition: slot.partition }
             })
             .collect()
     }
 
-    /// Files an answer, if its question still stands, and says whom to wake.
-    fn file(&mut self, sent: &Sent, answer: EndAnswer) -> Option<Wake> {
-        let slot = self.slots.get_mut(&sent.id).filter(|slot| slot.question == sent.question)?;
+    /// Files an answer, if it is to the reader's last question, and returns how to wake the reader.
+    fn file(&mut self, sent: &SentQuestion, answer: EndAnswer) -> Option<Wake> {
+        let slot = self.readers.get_mut(&sent.id).filter(|slot| slot.question == sent.question)?;
         slot.answer = Some(answer);
         Some(Wake::clone(&slot.wake))
     }
 }
 
-impl Questions {
-    fn lock(&self) -> MutexGuard<'_, Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+impl EndQuestions {
+    fn lock(&self) -> MutexGuard<'_, QuestionTable> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a reader's questions, which wakes it when there is an answer.
+    /// Adds a reader, which `wake` wakes when there is an answer. Returns its id.
     pub(super) fn join(&self, topic: &str, partition: i32, wake: Wake) -> u64 {
         let mut asked = self.lock();
         let id = asked.next_id;
         asked.next_id += 1;
         let topic = topic.to_owned();
-        let slot = Slot { topic, partition, wake, question: 0, waiting: false, urgent: false, answer: None };
-        asked.slots.insert(id, slot);
+        let slot = ReaderQuestion { topic, partition, wake, question: 0, waiting: false, urgent: false, answer: None };
+        asked.readers.insert(id, slot);
         id
     }
 
-    /// The reader is gone.
+    /// Removes a reader.
     pub(super) fn leave(&self, id: u64) {
-        self.lock().slots.remove(&id);
+        self.lock().readers.remove(&id);
     }
 
-    /// Asks; a question under way is dropped.
+    /// Asks; the answer to an earlier question is dropped.
     pub(super) fn ask(&self, id: u64, urgent: bool) {
-        if let Some(slot) = self.lock().slots.get_mut(&id) {
+        if let Some(slot) = self.lock().readers.get_mut(&id) {
             slot.question += 1;
             slot.answer = None;
             slot.urgent = urgent;
@@ -124,7 +123,7 @@ impl Questions {
 
     /// The answer to the last question, once.
     pub(super) fn answer(&self, id: u64) -> Option<EndAnswer> {
-        self.lock().slots.get_mut(&id)?.answer.take()
+        self.lock().readers.get_mut(&id)?.answer.take()
     }
 
     /// Ends the thread.
@@ -133,8 +132,8 @@ impl Questions {
         self.changed.notify_one();
     }
 
-    /// Waits until a request is due and takes what it asks; none when it is time to stop.
-    fn next(&self, last: Option<Instant>) -> Option<Vec<Sent>> {
+    /// Waits until a request is due, and returns what it asks; `None` after [`EndQuestions::stop`].
+    fn next(&self, last: Option<Instant>) -> Option<Vec<SentQuestion>> {
         let mut asked = self.lock();
         while !asked.stop {
             asked = match asked.due(last.map(|last| last.elapsed())) {
@@ -146,33 +145,33 @@ impl Questions {
         None
     }
 
-    fn file(&self, sent: &[Sent], answer: impl Fn(&Sent) -> EndAnswer) {
+    fn file(&self, sent: &[SentQuestion], answer: impl Fn(&SentQuestion) -> EndAnswer) {
         let wakes: Vec<Wake> = {
             let mut asked = self.lock();
             sent.iter().filter_map(|sent| asked.file(sent, answer(sent))).collect()
         };
         wakes.iter().for_each(|wake| wake());
     }
-}
 
-/// The thread: one request after the other, while anybody asks.
-pub(super) fn run(shared: &Shared) {
-    let mut last = None;
-    while let Some(sent) = shared.questions.next(last) {
-        last = Some(Instant::now());
-        let wait = Wait { timeout: PATIENCE, meanwhile: &|| !shared.stopping() };
-        let partitions = sent.iter().map(|sent| (sent.topic.clone(), sent.partition, Offset::End));
-        let answers = raw::list_offsets(shared.asker.client(), &wait, partitions, false);
-        if let Err(refused) = &answers {
-            tracing::debug!("kafka: no answer where the logs end: {refused}");
-        }
-        shared.questions.file(&sent, |sent| {
-            let answer = answers.as_ref().ok().and_then(|ends| ends.get(&(sent.topic.clone(), sent.partition)));
-            match answer {
-                Some(Ok(end)) if *end >= 0 => EndAnswer::End(NextOffset(*end)),
-                _ => EndAnswer::Failed,
+    /// The thread: one request after the other, while any reader asks.
+    pub(super) fn serve(&self, client: &RequestClient, is_stopping: &dyn Fn() -> bool) {
+        let mut last = None;
+        while let Some(sent) = self.next(last) {
+            last = Some(Instant::now());
+            let wait = RequestWait { timeout: REQUEST_TIMEOUT, meanwhile: &|| !is_stopping() };
+            let partitions = sent.iter().map(|sent| (sent.topic.clone(), sent.partition, Offset::End));
+            let answers = raw::list_offsets(client, &wait, partitions, false);
+            if let Err(error) = &answers {
+                tracing::debug!("kafka: no answer where the logs end: {error}");
             }
-        });
+            self.file(&sent, |sent| {
+                let answer = answers.as_ref().ok().and_then(|ends| ends.get(&(sent.topic.clone(), sent.partition)));
+                match answer {
+                    Some(Ok(end)) if *end >= 0 => EndAnswer::End(NextOffset(*end)),
+                    _ => EndAnswer::Failed,
+                }
+            });
+        }
     }
 }
 
@@ -195,7 +194,7 @@ mod tests {
 
     #[test]
     fn an_answer_belongs_to_the_last_question() {
-        let questions = Questions::default();
+        let questions = EndQuestions::default();
         let (wake, woken) = counting();
         let reader = questions.join("t", 3, wake);
         assert_eq!(questions.lock().due(None), None);
@@ -221,7 +220,7 @@ mod tests {
 
     #[test]
     fn an_answer_not_taken_is_dropped_by_the_next_question() {
-        let questions = Questions::default();
+        let questions = EndQuestions::default();
         let reader = questions.join("t", 0, counting().0);
         questions.ask(reader, true);
         let sent = questions.next(None).expect("not stopped");
@@ -232,7 +231,7 @@ mod tests {
 
     #[test]
     fn one_who_hurries_hurries_all() {
-        let questions = Questions::default();
+        let questions = EndQuestions::default();
         let (calm, hurried) = (questions.join("t", 0, counting().0), questions.join("t", 1, counting().0));
         let since = Some(Duration::from_millis(5));
         questions.ask(calm, false);

@@ -10,19 +10,19 @@ use rdkafka::config::ClientConfig;
 
 /// Bytes that a message takes in a queue, with its payload.
 const MESSAGE: u64 = 512;
-/// Where more is no use: some 10 ms of reading at full speed, so that the fetcher keeps ahead of the reader.
+/// More is of no use: some 10 ms of reading at full speed, so that the fetcher keeps ahead of the reader.
 const MOST_MESSAGES: u64 = 20_000;
 const MOST_KBYTES: u64 = 8192;
 /// The default of 1 MB overshoots the bounds by one fetch a partition.
 const MOST_FETCH: u64 = 262_144;
-/// Where less costs more requests than it saves memory.
+/// Less costs more requests than it saves memory.
 const LEAST_MESSAGES: u64 = 100;
 const LEAST_FETCH: u64 = 16_384;
 
 /// The properties that bound a partition's queue.
 pub(super) const BOUNDS: [&str; 3] = ["queued.min.messages", "queued.max.messages.kbytes", "fetch.message.max.bytes"];
 
-/// Their values for so many partitions with so many bytes together, in the order of [`BOUNDS`].
+/// Their values, in the order of [`BOUNDS`], where `partitions` of them share `budget` bytes.
 fn bounds(budget: u64, partitions: usize) -> [u64; 3] {
     let each = budget / u64::try_from(partitions.max(1)).unwrap_or(u64::MAX);
     [
@@ -42,8 +42,8 @@ pub(super) fn divide(config: &mut ClientConfig, given: &[(String, String)], budg
     }
 }
 
-/// What is to be said where the user has set a bound.
-pub(super) fn word(given: &[(String, String)]) -> Option<String> {
+/// A warning where the user has set a bound.
+pub(super) fn warning(given: &[(String, String)]) -> Option<String> {
     let name = BOUNDS.into_iter().find(|name| is_given(given, name))?;
     Some(format!("-X {name} is taken as given, for each partition: --fetch-memory does not bound what is fetched"))
 }
@@ -73,11 +73,11 @@ mod tests {
     fn what_the_user_has_set_stays() {
         let given =
             [("queued.min.messages".to_owned(), "7".to_owned()), ("max.partition.fetch.bytes".into(), "9".into())];
-        let mut config = super::super::config::config(None, &given);
+        let mut config = crate::kafka::consumer_config(None, &given);
         divide(&mut config, &given, BUDGET, 100);
         let bounds = BOUNDS.map(|name| config.get(name));
         assert_eq!(bounds, [Some("7"), Some("2560"), None]);
-        assert!(word(&given).unwrap().starts_with("-X queued.min.messages is taken as given"));
-        assert_eq!(word(&[]), None);
+        assert!(warning(&given).unwrap().starts_with("-X queued.min.messages is taken as given"));
+        assert_eq!(warning(&[]), None);
     }
 }

@@ -7,8 +7,8 @@
 
 #![allow(unsafe_code, reason = "librdkafka's C interface; each use says why it is sound")]
 
-use super::admin::{Configs, Offsets, Refused, Topic, Wait};
-use super::context::{Asker, Consume};
+use super::requests::{PartitionOffsets, RequestError, RequestWait, TopicConfigs, TopicDescription};
+use crate::kafka::{ConsumerClient, RequestClient};
 use minutely_dataflows::{edge::Wake, record::Record, time::EventTime};
 use rdkafka::bindings as c;
 use rdkafka::consumer::Consumer;
@@ -30,13 +30,13 @@ pub(super) struct PartitionQueue {
     messages: Box<[*mut c::rd_kafka_message_t; BATCH]>,
     at: usize,
     filled: usize,
-    _consumer: Arc<Consume>, // last: outlives the queue and its messages
+    _consumer: Arc<ConsumerClient>, // last: outlives the queue and its messages
 }
 
 impl PartitionQueue {
     /// The queue of this partition, apart from the consumer's own queue from now on. To be called before the partition
     /// is assigned, so that nothing is delivered elsewhere. None: librdkafka refuses the name or number.
-    pub(super) fn new(consumer: &Arc<Consume>, topic: &str, partition: i32, wake: Wake) -> Option<Self> {
+    pub(super) fn new(consumer: &Arc<ConsumerClient>, topic: &str, partition: i32, wake: Wake) -> Option<Self> {
         let topic = CString::new(topic).ok()?;
         // SAFETY: client and name live throughout the call, which copies the name.
         let queue =
@@ -55,7 +55,7 @@ impl PartitionQueue {
         Some(PartitionQueue { queue, wake, messages, at: 0, filled: 0, _consumer: Arc::clone(consumer) })
     }
 
-    /// RowFilter at most `max` messages and events, what is there now, and says how many. Fewer than asked for: the queue
+    /// Takes at most `max` messages and events, what is there now, and says how many. Fewer than asked for: the queue
     /// was empty, so the wake-up will come. What the last call brought must be handed out (or is dropped).
     pub(super) fn fill(&mut self, max: usize) -> usize {
         while self.next().is_some() {}
@@ -70,7 +70,7 @@ impl PartitionQueue {
 
     /// The next message of the batch; lent until the next call, which destroys it: librdkafka's allocator likes that soon,
     /// while it is in the cache.
-    pub(super) fn next(&mut self) -> Option<Message<'_>> {
+    pub(super) fn next(&mut self) -> Option<QueuedMessage<'_>> {
         if let Some(lent) = self.at.checked_sub(1).map(|lent| &mut self.messages[lent])
             && !lent.is_null()
         {
@@ -81,7 +81,7 @@ impl PartitionQueue {
         self.at += 1;
         // SAFETY: what is not handed out yet is alive.
         let more = self.messages[self.at..self.filled].first().is_some_and(|next| unsafe { code(*next) } == 0);
-        Some(Message { message, more, _lent: PhantomData })
+        Some(QueuedMessage { message, more, _lent: PhantomData })
     }
 }
 
@@ -114,14 +114,14 @@ unsafe fn code(message: *mut c::rd_kafka_message_t) -> i32 {
 }
 
 /// A message, or an event of its partition.
-pub(super) struct Message<'a> {
+pub(super) struct QueuedMessage<'a> {
     message: *mut c::rd_kafka_message_t,
     /// Another record follows it in its batch.
     pub(super) more: bool,
     _lent: PhantomData<&'a mut PartitionQueue>,
 }
 
-impl<'a> Message<'a> {
+impl<'a> QueuedMessage<'a> {
     /// What kind of event, if it is no record.
     pub(super) fn event(&self) -> Option<RDKafkaErrorCode> {
         // SAFETY: lent and alive.
@@ -180,9 +180,9 @@ unsafe fn text_of(text: *const c_char) -> String {
 }
 
 /// An answered request; destroyed with what it holds.
-struct Event(*mut c::rd_kafka_event_t);
+struct AdminEvent(*mut c::rd_kafka_event_t);
 
-impl Drop for Event {
+impl Drop for AdminEvent {
     fn drop(&mut self) {
         // SAFETY: it is ours, once.
         unsafe { c::rd_kafka_event_destroy(self.0) }
@@ -191,12 +191,12 @@ impl Drop for Event {
 
 /// Sends one admin request and waits for its answer.
 fn request(
-    client: &Asker,
-    wait: &Wait<'_>,
+    client: &RequestClient,
+    wait: &RequestWait<'_>,
     api: c::rd_kafka_admin_op_t,
     committed: bool,
     send: impl FnOnce(*mut c::rd_kafka_t, *mut c::rd_kafka_AdminOptions_t, *mut c::rd_kafka_queue_t),
-) -> Result<Event, Refused> {
+) -> Result<AdminEvent, RequestError> {
     let rk = client.native_ptr();
     let timeout = i32::try_from(wait.timeout.as_millis()).unwrap_or(i32::MAX).clamp(1, 3_600_000);
     let deadline = Instant::now() + wait.timeout + Duration::from_secs(1); // librdkafka's own time-out comes first
@@ -220,13 +220,13 @@ fn request(
         event
     };
     if event.is_null() {
-        return Err(Refused { code: RDKafkaErrorCode::OperationTimedOut, text: "no answer in time".into() });
+        return Err(RequestError { code: RDKafkaErrorCode::OperationTimedOut, text: "no answer in time".into() });
     }
-    let event = Event(event);
+    let event = AdminEvent(event);
     // SAFETY: the event lives, its text is copied.
     let (code, text) =
         unsafe { (c::rd_kafka_event_error(event.0).into(), text_of(c::rd_kafka_event_error_string(event.0))) };
-    if code == RDKafkaErrorCode::NoError { Ok(event) } else { Err(Refused { code, text }) }
+    if code == RDKafkaErrorCode::NoError { Ok(event) } else { Err(RequestError { code, text }) }
 }
 
 /// `count` pointers of an answer as a slice.
@@ -243,15 +243,15 @@ unsafe fn items<'a, T>(get: impl FnOnce(*mut usize) -> *mut *const T) -> &'a [*c
 /// ListOffsets for all of these partitions: `End` is their end (under `committed`, the last stable offset),
 /// `Beginning` their start, `Offset(ms)` the first record stamped then or later, -1 if there is none.
 pub(super) fn list_offsets(
-    client: &Asker,
-    wait: &Wait<'_>,
+    client: &RequestClient,
+    wait: &RequestWait<'_>,
     partitions: impl Iterator<Item = (String, i32, Offset)>,
     committed: bool,
-) -> Result<Offsets, Refused> {
+) -> Result<PartitionOffsets, RequestError> {
     let mut list = TopicPartitionList::new();
     for (topic, partition, what) in partitions {
         list.add_partition_offset(&topic, partition, what)
-            .map_err(|error| Refused { code: RDKafkaErrorCode::InvalidArgument, text: error.to_string() })?;
+            .map_err(|error| RequestError { code: RDKafkaErrorCode::InvalidArgument, text: error.to_string() })?;
     }
     let api = c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS;
     // SAFETY: the list lives throughout the call, which copies it.
@@ -272,7 +272,11 @@ pub(super) fn list_offsets(
 }
 
 /// Describes these topics.
-pub(super) fn describe_topics(client: &Asker, wait: &Wait<'_>, names: &[String]) -> Result<Vec<Topic>, Refused> {
+pub(super) fn describe_topics(
+    client: &RequestClient,
+    wait: &RequestWait<'_>,
+    names: &[String],
+) -> Result<Vec<TopicDescription>, RequestError> {
     let names: Vec<CString> = names.iter().filter_map(|name| CString::new(name.as_str()).ok()).collect();
     let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
     let api = c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
@@ -290,7 +294,7 @@ pub(super) fn describe_topics(client: &Asker, wait: &Wait<'_>, names: &[String])
             let code = RDKafkaErrorCode::from(c::rd_kafka_error_code(c::rd_kafka_TopicDescription_error(topic)));
             let all = items(|count| c::rd_kafka_TopicDescription_partitions(topic, count)).iter();
             let leaderless = all.clone().filter(|&&one| c::rd_kafka_TopicPartitionInfo_leader(one).is_null());
-            Topic {
+            TopicDescription {
                 name: text_of(c::rd_kafka_TopicDescription_name(topic)),
                 id: text_of(c::rd_kafka_Uuid_base64str(c::rd_kafka_TopicDescription_topic_id(topic))),
                 leaderless: leaderless.map(number).collect(),
@@ -302,7 +306,11 @@ pub(super) fn describe_topics(client: &Asker, wait: &Wait<'_>, names: &[String])
 }
 
 /// What these topics are set to.
-pub(super) fn describe_configs(client: &Asker, wait: &Wait<'_>, names: &[String]) -> Result<Configs, Refused> {
+pub(super) fn describe_configs(
+    client: &RequestClient,
+    wait: &RequestWait<'_>,
+    names: &[String],
+) -> Result<TopicConfigs, RequestError> {
     let names: Vec<CString> = names.iter().filter_map(|name| CString::new(name.as_str()).ok()).collect();
     let (api, topic) = (
         c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS,

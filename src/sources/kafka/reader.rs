@@ -4,12 +4,14 @@
 //! is past aborted records and control markers too. Such events come once per end, and are missing when records follow;
 //! then a later record says the same. A position that never moves past an open transaction is right: it is not read yet.
 //!
-//! Fetching that fails for want of a broker is librdkafka's to mend. What ends the run is a hole: an offset that the log
+//! librdkafka repairs fetching that fails for want of a broker. What ends the run is a hole: an offset that the log
 //! does not hold any more, a batch whose checksum is wrong or that cannot be unpacked. librdkafka would skip those.
 
+use super::error::KafkaSourceError;
 use super::raw::PartitionQueue;
-use super::{Shared, range, raw, rights};
-use minutely_dataflows::edge::{EndAnswer, Halt, HaltKind, PartitionReader, Wake};
+use super::session::KafkaSession;
+use super::{missing_offset, raw};
+use minutely_dataflows::edge::{Discovered, EndAnswer, Halt, PartitionReader, Wake};
 use minutely_dataflows::record::{LastRecord, PartitionName, Record};
 use minutely_dataflows::time::NextOffset;
 use rdkafka::consumer::Consumer;
@@ -20,9 +22,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// A partition's reader.
-pub(super) struct Reader {
-    queue: Option<PartitionQueue>, // none: at its recorded end
-    topic: String,
+pub(super) struct KafkaReader {
+    /// `None` at its recorded end.
+    queue: Option<PartitionQueue>,
+    name: PartitionName,
     number: i32,
     position: i64,
     /// The last record of the batch that was handed out last.
@@ -30,34 +33,35 @@ pub(super) struct Reader {
     /// Bounded runs: read up to here.
     end: i64,
     bounded: bool,
-    halted: Option<Halt>, // for good: what follows in the queue lies behind a hole
+    /// For good: what follows in the queue lies behind a hole.
+    halted: Option<Halt>,
+    /// Its id among the questions for ends.
     question: u64,
-    /// Where it says its position.
-    said: Arc<AtomicI64>,
-    shared: Arc<Shared>, // last: the clients outlive the queue
+    /// Its position, for the source's health.
+    reported: Arc<AtomicI64>,
+    session: Arc<KafkaSession>, // last: the clients outlive the queue
 }
 
-/// What the state keeps of the last record.
-pub(super) fn remembered(message: &raw::Message<'_>) -> LastRecord {
+/// What a state keeps of the last record.
+pub(super) fn last_record(message: &raw::QueuedMessage<'_>) -> LastRecord {
     let leader_epoch = Some(message.leader_epoch()).filter(|epoch| *epoch >= 0);
     LastRecord { leader_epoch, ..LastRecord::of(&message.record()) }
 }
 
-impl Reader {
-    /// Assigns the partition, from `start` on.
+impl KafkaReader {
+    /// Assigns the partition, from its start on.
     pub(super) fn new(
-        shared: &Arc<Shared>,
-        name: &PartitionName,
-        start: NextOffset,
-        end: Option<i64>,
+        session: &Arc<KafkaSession>,
+        partition: &Discovered,
         wake: Wake,
-    ) -> Result<Self, Halt> {
-        let internal = |what: String| Halt::new(HaltKind::Internal, format!("partition {name}: {what}"));
-        let number = name.number.ok_or_else(|| internal("has no number".into()))?;
-        let question = shared.questions.join(&name.log, number, Wake::clone(&wake));
-        let mut reader = Reader {
+    ) -> Result<Self, KafkaSourceError> {
+        let Discovered { name, start, end, .. } = partition;
+        let failed = |what: String| KafkaSourceError::Assign { partition: name.clone(), what };
+        let number = name.number.ok_or_else(|| failed("has no number".into()))?;
+        let question = session.end_questions.join(&name.log, number, Wake::clone(&wake));
+        let mut reader = KafkaReader {
             queue: None,
-            topic: name.log.clone(),
+            name: name.clone(),
             number,
             position: start.0,
             last: None,
@@ -65,17 +69,17 @@ impl Reader {
             bounded: end.is_some(),
             halted: None,
             question,
-            said: shared.health.join(&name.log, number),
-            shared: Arc::clone(shared),
+            reported: session.health.join(&name.log, number),
+            session: Arc::clone(session),
         };
         if !reader.ended() {
-            let queue = PartitionQueue::new(&shared.consumer, &name.log, number, wake)
-                .ok_or_else(|| internal("librdkafka has no queue for it".into()))?;
-            let list = reader.list(Offset::Offset(start.0)).map_err(|error| internal(error.to_string()))?;
-            shared
+            let queue = PartitionQueue::new(&session.consumer, &name.log, number, wake)
+                .ok_or_else(|| failed("librdkafka has no queue for it".into()))?;
+            let list = reader.list(Offset::Offset(start.0)).map_err(|error| failed(error.to_string()))?;
+            session
                 .consumer
                 .incremental_assign(&list)
-                .map_err(|error| internal(format!("could not be assigned from offset {}: {error}", start.0)))?;
+                .map_err(|error| failed(format!("could not be assigned from offset {}: {error}", start.0)))?;
             reader.queue = Some(queue);
         }
         Ok(reader)
@@ -83,17 +87,17 @@ impl Reader {
 
     fn list(&self, offset: Offset) -> Result<TopicPartitionList, rdkafka::error::KafkaError> {
         let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&self.topic, self.number, offset)?;
+        list.add_partition_offset(&self.name.log, self.number, offset)?;
         Ok(list)
     }
 
-    /// Reads no more.
+    /// Gives the partition back: it is not fetched any more.
     fn release(&mut self) {
         if self.queue.take().is_some()
             && let Ok(list) = self.list(Offset::Invalid)
-            && let Err(error) = self.shared.consumer.incremental_unassign(&list)
+            && let Err(error) = self.session.consumer.incremental_unassign(&list)
         {
-            tracing::debug!("kafka: partition {}/{} could not be released: {error}", self.topic, self.number);
+            tracing::debug!("kafka: partition {} could not be released: {error}", self.name);
         }
     }
 
@@ -103,7 +107,7 @@ impl Reader {
         queue: &mut PartitionQueue,
         max: usize,
         each: &mut dyn FnMut(Record<'_>),
-    ) -> Result<usize, Halt> {
+    ) -> Result<usize, KafkaSourceError> {
         let mut given = 0;
         while given < max && !self.ended() {
             let wanted = (max - given).min(raw::BATCH);
@@ -114,11 +118,11 @@ impl Reader {
                         self.position = message.offset() + 1;
                         given += 1;
                         if !message.more || self.position == self.end {
-                            self.last = Some(remembered(&message));
+                            self.last = Some(last_record(&message));
                         }
                         each(message.record());
                     }
-                    None => self.position = self.end, // the log goes on past the recorded end
+                    None => self.position = self.end, // the log continues past the recorded end
                     Some(RDKafkaErrorCode::PartitionEOF) => {
                         self.position = self.position.max(message.offset().min(self.end));
                     }
@@ -133,51 +137,39 @@ impl Reader {
     }
 
     /// What an event means for the run.
-    fn judge(&self, event: RDKafkaErrorCode, offset: i64, text: &str) -> Result<(), Halt> {
+    fn judge(&self, event: RDKafkaErrorCode, offset: i64, text: &str) -> Result<(), KafkaSourceError> {
         use RDKafkaErrorCode as Code;
-        let place = format!("partition {}/{}", self.topic, self.number);
+        let (partition, position, own_text) = (self.name.clone(), self.position, || text.to_owned());
         match event {
             Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation => {
-                let wanted = if offset >= 0 { offset } else { self.position };
-                Err(range::halt(&self.shared, &self.topic, self.number, wanted, text))
+                let wanted = if offset >= 0 { offset } else { position };
+                Err(missing_offset::explained(&self.session, partition, wanted, text))
             }
-            Code::BadMessage | Code::BadCompression | Code::InvalidMessage | Code::NotImplemented => Err(Halt::new(
-                HaltKind::Data,
-                format!(
-                    "{place}: the log is damaged or of an unknown format at offset {offset}, near {}: {text}; repair \
-                     or replace the replica it was read from, or begin a new run behind it (--job NAME --start TIME)",
-                    self.position
-                ),
-            )),
-            Code::MessageSizeTooLarge | Code::InvalidMessageSize => Err(Halt::new(
-                HaltKind::Usage,
-                format!(
-                    "{place}: the batch at offset {} is too large to fetch: {text}; allow more with \
-                     -X receive.message.max.bytes and -X fetch.max.bytes",
-                    self.position
-                ),
-            )),
-            Code::TopicAuthorizationFailed => {
-                Err(Halt::new(HaltKind::Usage, format!("{place}: {text}; {}", rights(&self.topic))))
+            Code::BadMessage | Code::BadCompression | Code::InvalidMessage | Code::NotImplemented => {
+                Err(KafkaSourceError::Damaged { partition, offset, position, text: own_text() })
             }
-            // A topic that is gone is found by those who look at topics; the rest is a broker that will be back.
+            Code::MessageSizeTooLarge | Code::InvalidMessageSize => {
+                Err(KafkaSourceError::TooLarge { partition, position, text: own_text() })
+            }
+            Code::TopicAuthorizationFailed => Err(KafkaSourceError::PartitionDenied { partition, text: own_text() }),
+            // A topic that is gone is found by the look at topics (`watch.rs`); the rest is a broker that will be back.
             _ => {
-                self.shared.consumer.context().trouble(&format!("{place}: {text}"));
+                self.session.consumer.context().report(&format!("partition {partition}: {text}"));
                 Ok(())
             }
         }
     }
 }
 
-impl PartitionReader for Reader {
+impl PartitionReader for KafkaReader {
     fn read(&mut self, max: usize, each: &mut dyn FnMut(Record<'_>)) -> Result<usize, Halt> {
         if let Some(halt) = &self.halted {
             return Err(halt.clone());
         }
         let Some(mut queue) = self.queue.take() else { return Ok(0) };
-        let result = self.drain(&mut queue, max, each);
+        let result = self.drain(&mut queue, max, each).map_err(Halt::from);
         self.queue = Some(queue);
-        self.said.store(self.position, Ordering::Relaxed);
+        self.reported.store(self.position, Ordering::Relaxed);
         self.halted = result.as_ref().err().cloned();
         if self.ended() || self.halted.is_some() {
             self.release();
@@ -194,26 +186,26 @@ impl PartitionReader for Reader {
     }
 
     fn ask_end(&mut self, urgent: bool) {
-        self.shared.questions.ask(self.question, urgent);
+        self.session.end_questions.ask(self.question, urgent);
     }
 
     fn answer(&mut self) -> Option<EndAnswer> {
-        self.shared.questions.answer(self.question)
+        self.session.end_questions.answer(self.question)
     }
 
     fn last(&self) -> Option<LastRecord> {
         self.last
     }
 
-    fn nap(&self) -> Duration {
+    fn idle_wait(&self) -> Duration {
         Duration::from_secs(1)
     }
 }
 
-impl Drop for Reader {
+impl Drop for KafkaReader {
     fn drop(&mut self) {
         self.release();
-        self.shared.questions.leave(self.question);
-        self.shared.health.leave(&self.topic, self.number);
+        self.session.end_questions.leave(self.question);
+        self.session.health.leave(&self.name.log, self.number);
     }
 }

@@ -3,18 +3,22 @@
 
 use super::*;
 use crate::clock::SystemClock;
-use minutely_dataflows::edge::EndAnswer;
+use crate::kafka::empty;
+use minutely_dataflows::edge::{EndAnswer, HaltKind};
 use minutely_dataflows::time::EventTime;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 // --- the broker, and what is written to it ------------------------------------------------------------------------
 
@@ -45,7 +49,7 @@ struct Writer {
 
 impl Writer {
     fn new(broker: &str, properties: &[(&str, &str)]) -> Self {
-        let mut config = config::empty();
+        let mut config = empty();
         config.set("bootstrap.servers", broker);
         let admin = config.create().unwrap();
         config.set("linger.ms", "20");
@@ -148,7 +152,7 @@ fn options() -> SourceOptions {
         fetch_memory: 256_000_000,
         processes: 1,
         group: "minutely-test".into(),
-        patience: Duration::from_secs(30),
+        answer_timeout: Duration::from_secs(30),
         clock,
     }
 }
@@ -187,7 +191,7 @@ impl Reading {
         })
     }
 
-    /// Reads until it is so. Sleeps as a worker does: until woken, or for a nap.
+    /// Reads until it is so. Sleeps as a worker does: until woken, or for the idle wait.
     fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
@@ -199,7 +203,7 @@ impl Reading {
             }
             assert!(Instant::now() < deadline, "{what}: not so after a minute, at {:?}", self.reader.next());
             if read < max {
-                let _woken = self.woken.recv_timeout(self.reader.nap());
+                let _woken = self.woken.recv_timeout(self.reader.idle_wait());
             }
         }
     }
@@ -221,7 +225,7 @@ impl Reading {
                 return halt;
             }
             assert!(Instant::now() < deadline, "no halt after a minute, at {:?}", self.reader.next());
-            let _woken = self.woken.recv_timeout(self.reader.nap());
+            let _woken = self.woken.recv_timeout(self.reader.idle_wait());
         }
     }
 
@@ -234,7 +238,7 @@ impl Reading {
                 return answer;
             }
             assert!(Instant::now() < deadline, "no answer after a minute");
-            let _woken = self.woken.recv_timeout(self.reader.nap());
+            let _woken = self.woken.recv_timeout(self.reader.idle_wait());
         }
     }
 }
@@ -242,7 +246,7 @@ impl Reading {
 fn found_soon(source: &Arc<dyn LogSource>) -> Result<Vec<Discovered>, Halt> {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        match source.found() {
+        match source.discover() {
             Ok(found) if found.is_empty() => assert!(Instant::now() < deadline, "nothing found after a minute"),
             other => return other,
         }
@@ -285,10 +289,10 @@ fn partitions_are_read_in_order_whole_and_once() {
     writer.flush();
 
     let source = open(&writer.uri(&[&two, &one]), &bounded()).unwrap();
-    let found = source.found().unwrap();
+    let found = source.discover().unwrap();
     let names: Vec<String> = found.iter().map(|found| found.name.to_string()).collect();
     assert_eq!(names, [format!("{two}/0"), format!("{one}/0"), format!("{one}/1"), format!("{one}/2")]);
-    assert_eq!(source.found().unwrap(), [], "told once");
+    assert_eq!(source.discover().unwrap(), [], "told once");
     for _ in 0..1000 {
         write(&one, 1, &mut random); // past the recorded end
     }
@@ -320,7 +324,7 @@ fn every_compression_is_read() {
         writer.send_numbers(&topic, 0, first..first + 500);
     }
     let source = open(&writers[0].uri(&[&topic]), &bounded()).unwrap();
-    let mut reading = Reading::open(&source, &source.found().unwrap()[0]);
+    let mut reading = Reading::open(&source, &source.discover().unwrap()[0]);
     assert!(numbers(reading.until_ended()).into_iter().eq(0..2500));
 }
 
@@ -331,7 +335,7 @@ fn a_reader_goes_on_where_another_stopped() {
     let topic = writer.topic("again", 1, &[]);
     writer.send_numbers(&topic, 0, 0..5000);
     let source = open(&writer.uri(&[&topic]), &options()).unwrap();
-    let mut found = source.found().unwrap().remove(0);
+    let mut found = source.discover().unwrap().remove(0);
     assert_eq!(found.end, None);
     let mut got = Vec::new();
     while got.len() < 5000 {
@@ -350,7 +354,7 @@ fn a_record_that_comes_late_wakes_its_worker() {
     let writer = Writer::new(&broker, &[]);
     let topic = writer.topic("wake", 1, &[]);
     let source = open(&writer.uri(&[&topic]), &options()).unwrap();
-    let mut reading = Reading::open(&source, &source.found().unwrap()[0]);
+    let mut reading = Reading::open(&source, &source.discover().unwrap()[0]);
     for number in 0..3 {
         while reading.step(10).unwrap() > 0 || reading.woken.try_recv().is_ok() {}
         writer.send_numbers(&topic, 0, number..number + 1);
@@ -373,7 +377,7 @@ fn only_the_brokers_own_stamp_is_told() {
         writer.send_numbers(&topic, 0, 0..3);
         let after = clock.wall();
         let source = open(&writer.uri(&[&topic]), &bounded()).unwrap();
-        let mut reading = Reading::open(&source, &source.found().unwrap()[0]);
+        let mut reading = Reading::open(&source, &source.discover().unwrap()[0]);
         let got = reading.until_ended();
         assert_eq!(numbers(got), [0, 1, 2]);
         for got in got {
@@ -410,7 +414,7 @@ fn a_start_chooses_offsets() {
     ] {
         for bounded in [false, true] {
             let source = open(&writer.uri(&[&topic]), &SourceOptions { start, bounded, ..options() }).unwrap();
-            let found = source.found().unwrap();
+            let found = source.discover().unwrap();
             let starts: Vec<i64> = found.iter().map(|found| found.start.0).collect();
             assert_eq!(starts, [first, 0], "{start:?}");
             assert_eq!(found[0].end, bounded.then_some(5));
@@ -420,7 +424,7 @@ fn a_start_chooses_offsets() {
         }
     }
     let source = open(&writer.uri(&[&topic]), &SourceOptions { start: Start::Latest, ..options() }).unwrap();
-    let mut reading = Reading::open(&source, &source.found().unwrap()[0]);
+    let mut reading = Reading::open(&source, &source.discover().unwrap()[0]);
     writer.send_numbers(&topic, 0, 5..8);
     reading.until_next(8);
     assert_eq!(numbers(&reading.got), [5, 6, 7]);
@@ -434,7 +438,7 @@ fn an_open_transaction_is_not_the_end() {
     plain.send_numbers(&topic, 0, 0..5);
     let uri = plain.uri(&[&topic]);
     let live = open(&uri, &options()).unwrap();
-    let mut reading = Reading::open(&live, &live.found().unwrap()[0]);
+    let mut reading = Reading::open(&live, &live.discover().unwrap()[0]);
     reading.until_next(5);
     assert_eq!(reading.end(true), EndAnswer::End(NextOffset(5)));
 
@@ -449,7 +453,7 @@ fn an_open_transaction_is_not_the_end() {
     reading.step(100).unwrap();
     assert_eq!((reading.reader.next(), reading.got.len()), (NextOffset(5), 5));
     let opened = open(&uri, &bounded()).unwrap();
-    let found = opened.found().unwrap().remove(0);
+    let found = opened.discover().unwrap().remove(0);
     assert_eq!(found.end, Some(5), "the last stable offset");
     assert_eq!(offsets(Reading::open(&opened, &found).until_ended()), [0, 1, 2, 3, 4]);
 
@@ -457,7 +461,7 @@ fn an_open_transaction_is_not_the_end() {
     reading.until_next(9); // three records and a marker
     assert_eq!((reading.got.len(), reading.end(true)), (5, EndAnswer::End(NextOffset(9))));
     let aborted = open(&uri, &bounded()).unwrap();
-    let found = aborted.found().unwrap().remove(0);
+    let found = aborted.discover().unwrap().remove(0);
     assert_eq!(found.end, Some(9));
     let mut ended = Reading::open(&aborted, &found);
     assert_eq!(offsets(ended.until_ended()), [0, 1, 2, 3, 4]);
@@ -476,7 +480,7 @@ fn an_open_transaction_is_not_the_end() {
 
     let properties = vec![("isolation.level".to_owned(), "read_uncommitted".to_owned())];
     let all = open(&uri, &SourceOptions { properties, ..bounded() }).unwrap();
-    let found = all.found().unwrap().remove(0);
+    let found = all.discover().unwrap().remove(0);
     assert_eq!(found.end, Some(12));
     assert_eq!(offsets(Reading::open(&all, &found).until_ended()), [0, 1, 2, 3, 4, 5, 6, 7, 9, 10]);
 }
@@ -492,7 +496,7 @@ fn a_new_partition_is_read_from_its_first_record() {
     let uri = writer.uri(&[&topic]);
     let source = open(&uri, &SourceOptions { start: Start::Latest, ..options() }).unwrap();
     let once = open(&uri, &bounded()).unwrap();
-    assert_eq!((source.found().unwrap()[0].start, once.found().unwrap().len()), (NextOffset(3), 1));
+    assert_eq!((source.discover().unwrap()[0].start, once.discover().unwrap().len()), (NextOffset(3), 1));
     let more = [NewPartitions::new(&topic, 3)];
     for result in wait_for(writer.admin.create_partitions(&more, &AdminOptions::new())).unwrap() {
         result.unwrap();
@@ -509,7 +513,7 @@ fn a_new_partition_is_read_from_its_first_record() {
     let mut reading = Reading::open(&source, &found[1]);
     reading.until_next(5);
     assert_eq!(numbers(&reading.got), [10, 11, 12, 13, 14]);
-    assert_eq!(once.found().unwrap(), [], "a bounded run reads what was there when it began");
+    assert_eq!(once.discover().unwrap(), [], "a bounded run reads what was there when it began");
 }
 
 #[test]
@@ -519,14 +523,14 @@ fn a_topic_that_is_deleted_or_made_anew_ends_the_run() {
     let topics = [writer.topic("deleted", 1, &[]), writer.topic("anew", 1, &[])];
     let sources = topics.each_ref().map(|topic| open(&writer.uri(&[topic]), &options()).unwrap());
     for source in &sources {
-        assert_eq!(source.found().unwrap().len(), 1);
+        assert_eq!(source.discover().unwrap().len(), 1);
     }
     let names: Vec<&str> = topics.iter().map(String::as_str).collect();
     for result in wait_for(writer.admin.delete_topics(&names, &AdminOptions::new())).unwrap() {
         result.unwrap();
     }
     writer.create(&topics[1], 1, &[]);
-    for (source, what) in sources.iter().zip(["was deleted while it was read", "was deleted and made anew"]) {
+    for (source, what) in sources.iter().zip(["was deleted while it was read", "was deleted and created again"]) {
         let halt = found_soon(source).unwrap_err();
         assert!(halt.kind == HaltKind::Data && halt.why.contains(what), "{halt:?}");
     }
@@ -540,14 +544,14 @@ fn an_offset_that_the_log_does_not_hold_ends_the_run() {
     writer.send_numbers(&topic, 0, 0..10);
     writer.send_numbers(&topic, 1, 0..4);
     let source = open(&writer.uri(&[&topic]), &options()).unwrap();
-    let found = source.found().unwrap();
+    let found = source.discover().unwrap();
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(&topic, 0, Offset::Offset(5)).unwrap();
     list.add_partition_offset(&topic, 1, Offset::End).unwrap();
     let deleted = wait_for(writer.admin.delete_records(&list, &AdminOptions::new())).unwrap();
     assert!(deleted.elements().iter().all(|one| one.error().is_ok()), "{deleted:?}");
     for (partition, start, holds) in
-        [(0, 2, "holds 5 to 9"), (0, 11, "holds 5 to 9"), (1, 0, "is empty and goes on at 4")]
+        [(0, 2, "holds 5 to 9"), (0, 11, "holds 5 to 9"), (1, 0, "is empty and continues at 4")]
     {
         let wanted = Discovered { start: NextOffset(start), ..found[partition].clone() };
         let halt = Reading::open(&source, &wanted).halt();
@@ -557,7 +561,7 @@ fn an_offset_that_the_log_does_not_hold_ends_the_run() {
         }
     }
     let source = open(&writer.uri(&[&topic]), &options()).unwrap();
-    let starts: Vec<i64> = source.found().unwrap().iter().map(|found| found.start.0).collect();
+    let starts: Vec<i64> = source.discover().unwrap().iter().map(|found| found.start.0).collect();
     assert_eq!(starts, [5, 4], "the earliest that is there");
 }
 
@@ -588,7 +592,8 @@ fn a_topic_that_does_not_exist_is_refused() {
 
 #[test]
 fn a_broker_that_does_not_answer_is_unreachable() {
-    let halt = refused("kafka://127.0.0.1:1/ticks", &SourceOptions { patience: Duration::from_secs(1), ..options() });
+    let halt =
+        refused("kafka://127.0.0.1:1/ticks", &SourceOptions { answer_timeout: Duration::from_secs(1), ..options() });
     assert_eq!(halt.kind, HaltKind::Unreachable);
     for part in ["kafka at 127.0.0.1:1 ", "within 1 s", "Connection refused"] {
         assert!(halt.why.contains(part), "{part} in {halt:?}");
@@ -649,12 +654,12 @@ fn a_broker_that_is_killed_is_waited_for() {
     let topic = writer.topic("killed", 1, &[]);
     writer.send_numbers(&topic, 0, 0..1000);
     let source = open(&writer.uri(&[&topic]), &options()).unwrap();
-    let mut reading = Reading::open(&source, &source.found().unwrap()[0]);
+    let mut reading = Reading::open(&source, &source.discover().unwrap()[0]);
     reading.until_next(1000);
     cluster.run(&["kill"]);
     assert_eq!(reading.end(true), EndAnswer::Failed, "no evidence from a dead broker");
     assert_eq!((reading.step(10).unwrap(), reading.reader.next()), (0, NextOffset(1000)));
-    assert_eq!(source.found().unwrap(), []);
+    assert_eq!(source.discover().unwrap(), []);
     cluster.run(&["start"]);
     writer.send_numbers(&topic, 0, 1000..2000);
     reading.until_next(2000);
@@ -681,7 +686,7 @@ fn a_damaged_log_ends_the_run() {
     std::fs::write(&log, bytes).unwrap();
     cluster.run(&["start"]);
     let source = open(&writer.uri(&[&topic]), &options()).unwrap();
-    let mut reading = Reading::open(&source, &source.found().unwrap()[0]);
+    let mut reading = Reading::open(&source, &source.discover().unwrap()[0]);
     let halt = reading.halt();
     assert_eq!(halt.kind, HaltKind::Data);
     assert!(halt.why.contains(&format!("partition {topic}/0: the log is damaged")), "{halt:?}");

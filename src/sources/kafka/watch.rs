@@ -1,10 +1,12 @@
-//! Looks every two seconds which partitions the topics have, and now and then whether one became compacted (`policy.rs`). A partition found while running is read from its earliest
-//! record, whatever `--start` says: its first records are as new as it is. A topic that is gone, or was made anew under
-//! the same name, ends the run: what would be read is not the log that was begun.
+//! Looks every two seconds which partitions the topics have, and more seldom whether one became compacted (`policy.rs`). A
+//! partition found while running is read from its earliest record, whatever `--start` says: its first records are as new as it
+//! is. A topic that is gone, or was deleted and created again, ends the run: it is not the log that was begun.
 
-use super::admin::{Topic, Wait};
-use super::{Shared, health, policy, raw};
-use minutely_dataflows::edge::{Discovered, Halt, HaltKind};
+use super::error::KafkaSourceError;
+use super::requests::{RequestWait, TopicDescription};
+use super::session::KafkaSession;
+use super::{policy, raw};
+use minutely_dataflows::edge::Discovered;
 use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::time::NextOffset;
 use rdkafka::consumer::Consumer;
@@ -16,17 +18,17 @@ use std::time::{Duration, Instant};
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(2);
 /// How long one request may take: two looks and what is between them fit into the silence that counts as trouble.
-const PATIENCE: Duration = Duration::from_secs(4);
-/// How long it may take to learn anew which brokers there are.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long it may take to ask again which brokers there are.
 const METADATA: Duration = Duration::from_secs(1);
-/// How long topics may go unseen before that is said: a broker that is restarted takes a while.
+/// How long topics may be hidden before an operator is told: a broker that is restarted takes a while.
 const UNSEEN: Duration = Duration::from_secs(60);
-/// A topic is gone when so many looks in a row were told so: one broker may know less than the cluster for a moment.
+/// A topic is gone when this many looks in a row say so: one broker may know less than the cluster for a moment.
 const GONE_AFTER: u32 = 3;
 
-/// What was found so far.
+/// The topics and partitions found so far.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Known {
+pub(super) struct KnownTopics {
     topics: BTreeMap<String, KnownTopic>,
     /// Since when some partition that is new could not be seen.
     unseen: Option<Instant>,
@@ -41,9 +43,9 @@ struct KnownTopic {
     gone: u32,
 }
 
-impl Known {
+impl KnownTopics {
     /// Compares a look with what is known: the partitions that are new, or why the run cannot go on.
-    pub(super) fn look(&mut self, topics: &[Topic]) -> Result<Vec<PartitionName>, Halt> {
+    pub(super) fn look(&mut self, topics: &[TopicDescription]) -> Result<Vec<PartitionName>, KafkaSourceError> {
         let mut new = Vec::new();
         self.why = None;
         for topic in topics {
@@ -55,14 +57,11 @@ impl Known {
             });
             match &topic.partitions {
                 Ok(_) if topic.id != known.id => {
-                    return Err(Halt::new(
-                        HaltKind::Data,
-                        format!(
-                            "topic '{name}' was deleted and made anew while it was read (its id was {}, now it is {}); \
-                             begin a new run to read the new one (--job NAME)",
-                            known.id, topic.id
-                        ),
-                    ));
+                    return Err(KafkaSourceError::Recreated {
+                        topic: name.clone(),
+                        was: known.id.clone(),
+                        is: topic.id.clone(),
+                    });
                 }
                 Ok(partitions) => {
                     known.gone = 0;
@@ -72,13 +71,7 @@ impl Known {
                 Err(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
                     known.gone += 1;
                     if known.gone >= GONE_AFTER {
-                        return Err(Halt::new(
-                            HaltKind::Data,
-                            format!(
-                                "topic '{name}' was deleted while it was read; if that was meant, begin a new run \
-                                 without it (--job NAME)"
-                            ),
-                        ));
+                        return Err(KafkaSourceError::Deleted { topic: name.clone() });
                     }
                 }
                 Err(error) => self.why = Some(format!("topic '{name}': {error}")),
@@ -87,7 +80,7 @@ impl Known {
         Ok(new)
     }
 
-    /// What is to be said of partitions that cannot be seen, after a look.
+    /// For people, after a look: why new partitions cannot be seen. `None` for [`UNSEEN`] after they could be.
     fn concern(&mut self, now: Instant) -> Option<String> {
         let Some(why) = &self.why else {
             self.unseen = None;
@@ -98,8 +91,8 @@ impl Known {
             .then(|| format!("partitions that are new are not read: the topics cannot be looked at ({why})"))
     }
 
-    /// This partition is told to the run: it is not new any more.
-    pub(super) fn told(&mut self, partition: &PartitionName) {
+    /// The run knows this partition: it is not new any more.
+    pub(super) fn announced(&mut self, partition: &PartitionName) {
         if let (Some(topic), Some(number)) = (self.topics.get_mut(&partition.log), partition.number) {
             topic.partitions.insert(number);
         }
@@ -107,67 +100,68 @@ impl Known {
 }
 
 /// The thread: serves the clients' events, and looks.
-pub(super) fn run(shared: &Shared, mut known: Known) {
+pub(super) fn run(session: &KafkaSession, mut known: KnownTopics) {
     let (mut looked, mut policies) = (Instant::now(), Instant::now());
     let meanwhile = || {
-        shared.serve(Duration::ZERO);
-        !shared.stopping()
+        session.serve(Duration::ZERO);
+        !session.is_stopping()
     };
-    let wait = Wait { timeout: PATIENCE, meanwhile: &meanwhile };
-    while !shared.stopping() {
-        shared.serve(Duration::from_millis(100));
+    let wait = RequestWait { timeout: REQUEST_TIMEOUT, meanwhile: &meanwhile };
+    while !session.is_stopping() {
+        session.serve(Duration::from_millis(100));
         if looked.elapsed() >= EVERY {
-            look(shared, &mut known, &wait);
-            shared.concern("new partitions", known.concern(Instant::now()));
+            look(session, &mut known, &wait);
+            session.set_concern("new partitions", known.concern(Instant::now()));
             looked = Instant::now();
         }
         if policies.elapsed() >= policy::EVERY {
-            policy::look(shared, &wait);
+            look_for_compaction(session, &wait);
             policies = Instant::now();
         }
     }
 }
 
-fn look(shared: &Shared, known: &mut Known, wait: &Wait<'_>) {
-    let asker = shared.asker.client();
-    let new = match raw::describe_topics(asker, wait, &shared.address.topics) {
+fn look(session: &KafkaSession, known: &mut KnownTopics, wait: &RequestWait<'_>) {
+    let client = session.requests.client();
+    let new = match raw::describe_topics(client, wait, &session.address.topics) {
         Ok(topics) => {
-            shared.asker.context().answered();
-            shared.health.looked(&topics);
+            session.requests.context().clear_failures();
+            session.health.record_topics(&topics);
             match known.look(&topics) {
                 Ok(new) => new,
-                Err(halt) => return shared.halt(halt),
+                Err(error) => return session.halt(error.into()),
             }
         }
-        Err(refused) => {
-            // It is the controller that is asked. Where that one is gone, any broker knows the one that took its place, and
-            // librdkafka would ask in five minutes.
-            let any = shared.address.topics.first().map(String::as_str);
-            if let Err(error) = shared.asker.fetch_metadata(any, METADATA) {
-                tracing::debug!("kafka: brokers could not be learnt anew: {error}");
+        Err(error) => {
+            // The controller is asked. Where it is gone, any broker knows its successor, and librdkafka would ask one only after
+            // five minutes.
+            let any = session.address.topics.first().map(String::as_str);
+            if let Err(error) = session.requests.fetch_metadata(any, METADATA) {
+                tracing::debug!("kafka: the list of brokers could not be renewed: {error}");
             }
-            known.why = Some(refused.text);
+            known.why = Some(error.text);
             return;
         }
     };
-    health::look_for_transactions(shared, wait.meanwhile);
-    if new.is_empty() || shared.bounded {
+    let needed = session.reads_committed && !session.bounded;
+    session.health.look_for_transactions(client, needed, wait.meanwhile);
+    if new.is_empty() || session.bounded {
         return; // a bounded run reads what was there when it began
     }
     let numbered = |name: &PartitionName| (name.log.clone(), name.number.unwrap_or_default());
     let partitions = new.iter().map(numbered).map(|(topic, number)| (topic, number, Offset::Beginning));
-    let starts = match raw::list_offsets(asker, wait, partitions, false) {
+    let starts = match raw::list_offsets(client, wait, partitions, false) {
         Ok(starts) => starts,
-        Err(refused) => return known.why = Some(refused.text),
+        Err(error) => return known.why = Some(error.text),
     };
     for name in new {
         let log_id = known.topics.get(&name.log).map(|topic| topic.id.clone());
         match starts.get(&numbered(&name)) {
             Some(Ok(start)) if *start >= 0 => {
                 tracing::info!("kafka: found partition {name}, read from its first offset {start}");
-                known.told(&name);
+                known.announced(&name);
                 let start = NextOffset(*start);
-                shared.tell(Discovered { name, start, earliest: start, end: None, log_id });
+                session.announce(Discovered { name, start, earliest: start, end: None, log_id });
             }
             Some(Err(error)) => known.why = Some(format!("partition {name}: {error}")), // the next look finds it again
             _ => known.why = Some(format!("partition {name}: no answer where it begins")),
@@ -175,12 +169,26 @@ fn look(shared: &Shared, known: &mut Known, wait: &Wait<'_>) {
     }
 }
 
+/// Looks again whether a topic is compacted.
+fn look_for_compaction(session: &KafkaSession, wait: &RequestWait<'_>) {
+    let policies = policy::ask(session.requests.client(), &session.address.topics, wait);
+    if session.is_stopping() {
+        return; // given up, which says nothing
+    }
+    if let Some((topic, policy)) = policy::compacted(&policies) {
+        let error = KafkaSourceError::BecameCompacted { topic: topic.to_owned(), policy: policy.to_owned() };
+        session.halt(error.into());
+    }
+    session.set_concern("cleanup.policy", policy::concern(&policies));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use minutely_dataflows::edge::{Halt, HaltKind};
 
-    fn topic(name: &str, id: &str, partitions: Result<Vec<i32>, RDKafkaErrorCode>) -> Topic {
-        Topic { name: name.into(), id: id.into(), partitions, leaderless: Vec::new() }
+    fn topic(name: &str, id: &str, partitions: Result<Vec<i32>, RDKafkaErrorCode>) -> TopicDescription {
+        TopicDescription { name: name.into(), id: id.into(), partitions, leaderless: Vec::new() }
     }
 
     fn names(found: &[PartitionName]) -> Vec<String> {
@@ -189,12 +197,12 @@ mod tests {
 
     #[test]
     fn a_partition_is_new_until_it_was_told() {
-        let mut known = Known::default();
+        let mut known = KnownTopics::default();
         let both = [topic("a", "1", Ok(vec![0, 1])), topic("b", "2", Ok(vec![0]))];
         let new = known.look(&both).expect("fine");
         assert_eq!(names(&new), ["a/0", "a/1", "b/0"]);
-        known.told(&new[0]);
-        known.told(&new[2]);
+        known.announced(&new[0]);
+        known.announced(&new[2]);
         assert_eq!(names(&known.look(&both).expect("fine")), ["a/1"]);
         let more = [topic("a", "1", Ok(vec![0, 1, 2])), topic("b", "2", Err(RDKafkaErrorCode::LeaderNotAvailable))];
         assert_eq!(names(&known.look(&more).expect("fine")), ["a/1", "a/2"]);
@@ -202,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_is_not_seen_for_a_minute_is_said_until_it_is_seen() {
-        let (mut known, began) = (Known::default(), Instant::now());
+        let (mut known, began) = (KnownTopics::default(), Instant::now());
         let here = [topic("a", "1", Ok(vec![0]))];
         let hidden = [topic("a", "", Err(RDKafkaErrorCode::TopicAuthorizationFailed))];
         known.look(&here).expect("fine");
@@ -218,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_topic_is_gone_when_looks_in_a_row_say_so() {
-        let mut known = Known::default();
+        let mut known = KnownTopics::default();
         let here = [topic("a", "1", Ok(vec![0]))];
         let gone = [topic("a", "", Err(RDKafkaErrorCode::UnknownTopicOrPartition))];
         known.look(&here).expect("fine");
@@ -229,15 +237,15 @@ mod tests {
         }
         known.look(&gone).expect("perhaps one broker only");
         known.look(&gone).expect("perhaps one broker only");
-        let halt = known.look(&gone).expect_err("gone");
+        let halt = Halt::from(known.look(&gone).expect_err("gone"));
         assert!(halt.kind == HaltKind::Data && halt.why.contains("topic 'a' was deleted"), "{halt:?}");
     }
 
     #[test]
     fn a_topic_made_anew_is_another_log() {
-        let mut known = Known::default();
+        let mut known = KnownTopics::default();
         known.look(&[topic("a", "1", Ok(vec![0]))]).expect("fine");
-        let halt = known.look(&[topic("a", "2", Ok(vec![0]))]).expect_err("another");
-        assert!(halt.why.contains("made anew"), "{halt:?}");
+        let halt = Halt::from(known.look(&[topic("a", "2", Ok(vec![0]))]).expect_err("another"));
+        assert!(halt.why.contains("created again"), "{halt:?}");
     }
 }

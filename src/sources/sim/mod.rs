@@ -26,7 +26,7 @@ use crate::clock::SystemClock;
 use minutely_dataflows::edge::{Discovered, EndAnswer, Halt, HaltKind, LogSource, PartitionReader, Wake};
 use minutely_dataflows::record::{PartitionName, Record};
 use minutely_dataflows::time::{EventTime, NextOffset};
-use options::Options;
+use options::SimOptions;
 use rhythm::{MINUTE_MS, Rhythm};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,17 +35,17 @@ use tick::{BEGAN_MS, Ticks};
 
 /// The log's name in [`PartitionName`].
 const LOG: &str = "sim";
-/// The longest that a worker sleeps without looking.
-const LONGEST_NAP_MS: i64 = 1_000;
+/// The longest that a worker sleeps between two reads.
+const LONGEST_WAIT_MS: i64 = 1_000;
 
 /// All mistakes in what follows `sim:`.
 pub(super) fn validate(rest: &str) -> Vec<String> {
-    Options::parse(rest).err().unwrap_or_default()
+    SimOptions::parse(rest).err().unwrap_or_default()
 }
 
 /// What the log's content depends on.
 pub(super) fn identity(rest: &str) -> String {
-    Options::parse(rest).map_or_else(|_| format!("sim:{rest}"), |options| options.identity())
+    SimOptions::parse(rest).map_or_else(|_| format!("sim:{rest}"), |options| options.identity())
 }
 
 /// Opens the log.
@@ -53,7 +53,7 @@ pub(super) fn identity(rest: &str) -> String {
 /// # Errors
 /// 64: mistakes in the options.
 pub(super) fn open(rest: &str, run: &SourceOptions) -> Result<Arc<dyn LogSource>, Halt> {
-    let options = Options::parse(rest).map_err(|mistakes| Halt::new(HaltKind::Usage, mistakes.join("; ")))?;
+    let options = SimOptions::parse(rest).map_err(SimError::Mistakes)?;
     Ok(Arc::new(SimSource::new(options, run)))
 }
 
@@ -64,23 +64,44 @@ const fn since_began(time: EventTime) -> i64 {
 
 /// One partition of the log, as this run sees it.
 #[derive(Debug)]
-struct Partition {
+struct SimPartition {
     ticks: Ticks,
     found: Discovered,
     /// The log ends here, whatever the clock says; the offset that `records=` sets.
     limit: u64,
 }
 
+/// Why a simulated log cannot be read; its text is one paragraph with what to do.
+#[derive(Debug, thiserror::Error)]
+enum SimError {
+    /// Mistakes in the options, one paragraph each.
+    #[error("{}", .0.join("; "))]
+    Mistakes(Vec<String>),
+    /// A partition to open is not one of this log's.
+    #[error("sim: has no partition {partition}: it has {count}, from {LOG}/0 on")]
+    NoPartition { partition: PartitionName, count: usize },
+    /// A partition is to be read from before its first record.
+    #[error("sim: partition {partition} cannot be read from offset {offset}: offsets begin at 0")]
+    NegativeOffset { partition: PartitionName, offset: i64 },
+}
+
+impl From<SimError> for Halt {
+    fn from(error: SimError) -> Self {
+        Halt::new(HaltKind::Usage, error.to_string())
+    }
+}
+
 /// The log. One per process.
 #[derive(Debug)]
 struct SimSource {
-    partitions: Vec<Partition>,
+    partitions: Vec<SimPartition>,
     clock: SystemClock,
-    told: AtomicBool,
+    /// The partitions were returned by `discover`.
+    announced: AtomicBool,
 }
 
 impl SimSource {
-    fn new(options: Options, run: &SourceOptions) -> Self {
+    fn new(options: SimOptions, run: &SourceOptions) -> Self {
         let rhythm = Arc::new(if options.market { Rhythm::market() } else { Rhythm::even() });
         let quotas = options.quotas();
         let options = Arc::new(options);
@@ -109,36 +130,34 @@ impl SimSource {
                 end: run.bounded.then_some(end.cast_signed()),
                 log_id: None,
             };
-            Partition { ticks, found, limit }
+            SimPartition { ticks, found, limit }
         };
         let partitions = (0..).zip(options.rates_micro()).map(partition).collect();
-        SimSource { partitions, clock: run.clock, told: AtomicBool::new(false) }
+        SimSource { partitions, clock: run.clock, announced: AtomicBool::new(false) }
     }
 }
 
 impl LogSource for SimSource {
-    fn found(&self) -> Result<Vec<Discovered>, Halt> {
-        if self.told.swap(true, Ordering::Relaxed) {
+    fn discover(&self) -> Result<Vec<Discovered>, Halt> {
+        if self.announced.swap(true, Ordering::Relaxed) {
             return Ok(Vec::new());
         }
-        Ok(self.begins_with())
+        Ok(self.initial_partitions())
     }
 
-    fn begins_with(&self) -> Vec<Discovered> {
+    fn initial_partitions(&self) -> Vec<Discovered> {
         self.partitions.iter().map(|partition| partition.found.clone()).collect()
     }
 
     fn open(&self, partition: &Discovered, _wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
         let name = &partition.name;
-        let known = self.partitions.iter().find(|known| known.found.name == *name).ok_or_else(|| {
-            let why = format!("sim: has no partition {name}: it has {}, from {LOG}/0 on", self.partitions.len());
-            Halt::new(HaltKind::Usage, why)
-        })?;
-        let start = u64::try_from(partition.start.0).map_err(|_| {
-            let why =
-                format!("sim: partition {name} cannot be read from offset {}: offsets begin at 0", partition.start.0);
-            Halt::new(HaltKind::Usage, why)
-        })?;
+        let known = self
+            .partitions
+            .iter()
+            .find(|known| known.found.name == *name)
+            .ok_or_else(|| SimError::NoPartition { partition: name.clone(), count: self.partitions.len() })?;
+        let start = u64::try_from(partition.start.0)
+            .map_err(|_| SimError::NegativeOffset { partition: name.clone(), offset: partition.start.0 })?;
         let end = partition.end.map(|end| u64::try_from(end).unwrap_or_default());
         Ok(Box::new(SimReader {
             ticks: known.ticks.clone(),
@@ -160,7 +179,7 @@ struct SimReader {
     due_ms: Option<u64>,
     /// Nothing is read from here on: the recorded end, or what `records=` sets.
     limit: u64,
-    /// None in a bounded run: all up to the end has arrived.
+    /// `None` in a bounded run: all records up to the end have arrived.
     clock: Option<SystemClock>,
     answer: Option<EndAnswer>,
 }
@@ -215,10 +234,10 @@ impl PartitionReader for SimReader {
         self.answer.take()
     }
 
-    fn nap(&self) -> Duration {
+    fn idle_wait(&self) -> Duration {
         let wait = match (self.due_ms, self.clock) {
-            _ if self.next >= self.limit => LONGEST_NAP_MS,
-            (Some(due), Some(_)) => due.cast_signed().saturating_sub(self.now_ms()).clamp(0, LONGEST_NAP_MS),
+            _ if self.next >= self.limit => LONGEST_WAIT_MS,
+            (Some(due), Some(_)) => due.cast_signed().saturating_sub(self.now_ms()).clamp(0, LONGEST_WAIT_MS),
             _ => 0,
         };
         Duration::from_millis(wait.unsigned_abs())

@@ -12,7 +12,7 @@ pub(super) const WHOLE: u64 = 1_000_000_000;
 
 /// What is traded and how well the log behaves. All but `history` and `records` is part of the log's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Options {
+pub(crate) struct SimOptions {
     /// `symbols=`: how many are traded at a time, 1 to 1,000,000.
     pub(super) symbols: u64,
     /// `rate=`: records in a million seconds, over all partitions, on a day's average. In the URI: a second.
@@ -45,9 +45,9 @@ pub(crate) struct Options {
     pub(super) market: bool,
 }
 
-impl Default for Options {
+impl Default for SimOptions {
     fn default() -> Self {
-        Options {
+        SimOptions {
             symbols: 20,
             rate_micro: 1_000_000_000,
             partitions: 8,
@@ -86,13 +86,13 @@ const KEYS: [(&str, &str); 15] = [
     ("shape", "market or even"),
 ];
 
-impl Options {
+impl SimOptions {
     /// Reads what follows `sim:`.
     ///
     /// # Errors
     /// All mistakes.
     pub(super) fn parse(rest: &str) -> Result<Self, Vec<String>> {
-        let mut options = Options::default();
+        let mut options = SimOptions::default();
         let mut mistakes = Vec::new();
         let mut lags = Vec::new();
         let mut seen = Vec::new();
@@ -174,7 +174,7 @@ impl Options {
             "sim:?symbols={}&rate_micro={}&partitions={}&seed={}",
             self.symbols, self.rate_micro, self.partitions, self.seed
         );
-        let default = Options::default();
+        let default = SimOptions::default();
         let mut differing = |key: &str, value: u64, usual: u64| {
             if value != usual {
                 write!(text, "&{key}={value}").expect("a string takes all");
@@ -255,11 +255,11 @@ mod tests {
 
     #[test]
     fn options_are_what_they_say() {
-        assert_eq!(Options::parse("").unwrap(), Options { lag_ms: vec![0; 8], ..Options::default() });
-        assert_eq!(Options::parse("?").unwrap(), Options::parse("").unwrap());
+        assert_eq!(SimOptions::parse("").unwrap(), SimOptions { lag_ms: vec![0; 8], ..SimOptions::default() });
+        assert_eq!(SimOptions::parse("?").unwrap(), SimOptions::parse("").unwrap());
         let text = "?symbols=100&rate=0.5&partitions=3&seed=9&history=7d&records=12&disorder=500ms&late=0.1%&future=0.002\
                     &broken=2%&duplicate=1%&churn=10%&skew=1&lag=0:24h,2:1s&shape=even";
-        let all = Options {
+        let all = SimOptions {
             symbols: 100,
             rate_micro: 500_000,
             partitions: 3,
@@ -276,14 +276,14 @@ mod tests {
             lag_ms: vec![DAY_MS, 0, 1_000],
             market: false,
         };
-        assert_eq!(Options::parse(text).unwrap(), all);
+        assert_eq!(SimOptions::parse(text).unwrap(), all);
     }
 
     #[test]
     fn every_mistake_is_told() {
         let bad =
             "?symbols=0&rate=fast&late=101%&lag=9:1h&seed=-1&colour=red&history=3w&late=0&broken=1e-3&skew&records=1.5";
-        let mistakes = Options::parse(bad).unwrap_err();
+        let mistakes = SimOptions::parse(bad).unwrap_err();
         for needle in [
             "symbols= takes a whole number from 1 to 1000000, not `0`",
             "rate= takes records a second",
@@ -300,16 +300,16 @@ mod tests {
             assert!(mistakes.iter().any(|mistake| mistake.contains(needle)), "{needle}: {mistakes:#?}");
         }
         assert_eq!(mistakes.len(), 11, "{mistakes:#?}");
-        assert_eq!(Options::parse("?late=0.6&future=0.6").unwrap_err().len(), 1);
-        assert_eq!(Options::parse("trades").unwrap_err().len(), 1);
+        assert_eq!(SimOptions::parse("?late=0.6&future=0.6").unwrap_err().len(), 1);
+        assert_eq!(SimOptions::parse("trades").unwrap_err().len(), 1);
         for huge in ["rate=99999999999999999999", "history=99999999999999999d", "seed=18446744073709551616", "rate=."] {
-            assert_eq!(Options::parse(&format!("?{huge}")).unwrap_err().len(), 1, "{huge}");
+            assert_eq!(SimOptions::parse(&format!("?{huge}")).unwrap_err().len(), 1, "{huge}");
         }
     }
 
     #[test]
     fn identity_is_the_content_however_it_was_written() {
-        let identity = |text| Options::parse(text).unwrap().identity();
+        let identity = |text| SimOptions::parse(text).unwrap().identity();
         assert_eq!(identity("?late=0.1%&rate=5&history=1h"), identity("?records=7&rate=5.0&late=0.001&symbols=20"));
         assert_ne!(identity("?seed=2"), identity(""));
         assert_ne!(identity("?lag=0:1h"), identity("?lag=1:1h"));
@@ -322,16 +322,16 @@ mod tests {
         eprintln!("seed {seed}");
         let mut rng = fastrand::Rng::with_seed(seed);
         for _ in 0..1000 {
-            let options = Options {
+            let options = SimOptions {
                 partitions: rng.u64(1..200),
                 records: Some(rng.u64(0..1_000_000_000_000_000)),
                 skew: rng.u32(0..4),
                 rate_micro: rng.u64(1000..1_000_000_000_000),
-                ..Options::default()
+                ..SimOptions::default()
             };
             assert_eq!(options.quotas().unwrap().iter().sum::<u64>(), options.records.unwrap());
         }
-        let skewed = Options { partitions: 2, skew: 1, records: Some(300), ..Options::default() };
+        let skewed = SimOptions { partitions: 2, skew: 1, records: Some(300), ..SimOptions::default() };
         assert_eq!(skewed.quotas().unwrap(), [200, 100]);
     }
 }

@@ -9,7 +9,7 @@
 
 use super::fixed;
 use super::hash;
-use super::symbols::{Name, level};
+use super::symbols::{SymbolName, level};
 
 /// The widest span: 2^36 ms, 2.2 years.
 const TOP: u32 = 36;
@@ -48,22 +48,22 @@ struct Span {
     number: i64,
     left: i64,
     right: i64,
-    quote: Symbol,
+    quote: PricedSymbol,
 }
 
 impl Span {
     fn new(symbol: u64, number: i64, seed: u64) -> Self {
-        let (quote, ms) = (Symbol::new(symbol, seed), number << CACHED);
+        let (quote, ms) = (PricedSymbol::new(symbol, seed), number << CACHED);
         let (left, right) = (quote.end(ms >> TOP), quote.end((ms >> TOP) + 1));
         let (left, right) = quote.descend(left, right, ms, TOP, CACHED);
         Span { symbol, number, left, right, quote }
     }
 }
 
-/// What a symbol is, whatever the time.
+/// What is the same at all times.
 #[derive(Clone, Copy, Debug)]
-struct Symbol {
-    name: Name,
+struct PricedSymbol {
+    name: SymbolName,
     seed: u64,
     /// Hundredths of a cent.
     level: u64,
@@ -71,11 +71,11 @@ struct Symbol {
     temper: i64,
 }
 
-impl Symbol {
+impl PricedSymbol {
     fn new(symbol: u64, seed: u64) -> Self {
         let seed = hash::draw(seed, symbol);
         let temper = 10 + hash::below(hash::upper(hash::draw(seed, 1)), 17).cast_signed();
-        Symbol { name: Name::of(symbol), seed, level: level(symbol, seed), temper }
+        PricedSymbol { name: SymbolName::of(symbol), seed, level: level(symbol, seed), temper }
     }
 
     /// The end of a widest span.
@@ -108,19 +108,19 @@ pub(super) struct Prices {
 }
 
 impl Prices {
-    /// Prices of a log in which about so many symbols are asked for.
+    /// Prices of a log. `symbols`: about how many are asked for.
     pub(super) fn new(seed: u64, symbols: u64) -> Self {
         let slots = (4 * symbols).clamp(16, MOST_SPANS).next_power_of_two();
         Prices { seed, spans: Vec::new(), mask: slots - 1 }
     }
 
-    /// What the symbol is called, and what it costs at this time (milliseconds since the log began), in hundredths of a
+    /// The symbol's name, and what it costs at this time (milliseconds since the log began), in hundredths of a
     /// cent: whole cents from a dollar on. `dice` tells buyers from sellers.
-    pub(super) fn at(&mut self, symbol: u64, ms: i64, dice: u64) -> (Name, u64) {
+    pub(super) fn at(&mut self, symbol: u64, ms: i64, dice: u64) -> (SymbolName, u64) {
         let number = ms >> CACHED;
         let slot = (symbol.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) ^ number.cast_unsigned();
         if self.spans.is_empty() {
-            self.spans.resize(place(self.mask) + 1, None); // a log that nobody reads here takes no memory
+            self.spans.resize(place(self.mask) + 1, None); // a log that is not read takes no memory
         }
         let slot = &mut self.spans[place(slot & self.mask)];
         let fits = |span: &Span| span.symbol == symbol && span.number == number;

@@ -14,7 +14,7 @@ const MINUTES: usize = 1440;
 pub(super) const MINUTE_MS: u64 = 60_000;
 /// Offsets whose work is interpolated between two exact divisions; a power of two.
 const BLOCK_BITS: u32 = 10;
-/// Where in its own slot of work a record arrives: so many bits of its hash.
+/// Bits of a record's hash that choose where in its own slot of work it arrives.
 const PLACE_BITS: u32 = 16;
 
 /// How busy each minute of a day (UTC) is.
@@ -59,7 +59,7 @@ impl Rhythm {
         Rhythm { busyness, before, day }
     }
 
-    /// The minute in which so much work has been done.
+    /// The minute in which `work` is reached.
     fn minute(&self, work: u64) -> Minute {
         let (days, within) = (work / self.day, work % self.day);
         let at = self.before.partition_point(|before| *before <= within) - 1;

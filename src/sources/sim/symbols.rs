@@ -72,12 +72,12 @@ const LONGEST: usize = 14;
 
 /// A symbol's name, ASCII.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Name {
+pub(super) struct SymbolName {
     text: [u8; LONGEST],
     len: u8,
 }
 
-impl Name {
+impl SymbolName {
     /// The name of the symbol with this number. No two share one.
     pub(super) fn of(symbol: u64) -> Self {
         let known = usize::try_from(symbol).ok().and_then(|at| KNOWN.get(at));
@@ -110,7 +110,7 @@ impl Name {
     fn from(bytes: &[u8]) -> Self {
         let mut text = [0; LONGEST];
         text[..bytes.len()].copy_from_slice(bytes);
-        Name { text, len: u8::try_from(bytes.len()).expect("at most 14") }
+        SymbolName { text, len: u8::try_from(bytes.len()).expect("at most 14") }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -140,12 +140,12 @@ mod tests {
     fn names_are_unique_and_plain() {
         let mut seen = HashSet::new();
         for symbol in (0..1_000_000).chain(500_000_000..500_300_000).chain(4_000_000_000_000..4_000_000_300_000) {
-            let name = Name::of(symbol);
+            let name = SymbolName::of(symbol);
             assert!(name.bytes().iter().all(|c| c.is_ascii_uppercase() || *c == b'.'), "{name:?}");
             assert!(seen.insert(name.bytes().to_vec()), "{name:?} twice");
         }
-        assert_eq!(Name::of(0).bytes(), b"AAPL");
-        assert!(Name::of(u64::MAX).bytes().len() <= LONGEST);
+        assert_eq!(SymbolName::of(0).bytes(), b"AAPL");
+        assert!(SymbolName::of(u64::MAX).bytes().len() <= LONGEST);
         let class_b = seen.iter().filter(|name| name.contains(&b'.')).count();
         assert!(class_b > 0, "a made-up name that is a known one was seen and changed");
     }

@@ -1,5 +1,5 @@
 use super::*;
-use minutely_dataflows::decode::{Decoder, Fields};
+use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::partition::{Partition as Judge, Rule, Verdict};
 use minutely_dataflows::time::{Monotonic, SECOND};
 use std::collections::{HashMap, HashSet};
@@ -24,13 +24,13 @@ fn run() -> SourceOptions {
         fetch_memory: 256_000_000,
         processes: 1,
         group: "minutely-test".into(),
-        patience: Duration::from_secs(1),
+        answer_timeout: Duration::from_secs(1),
         clock: SystemClock::start(),
     }
 }
 
 fn source(rest: &str, run: &SourceOptions) -> SimSource {
-    SimSource::new(Options::parse(rest).unwrap(), run)
+    SimSource::new(SimOptions::parse(rest).unwrap(), run)
 }
 
 fn reader(source: &SimSource, found: &Discovered) -> Box<dyn PartitionReader> {
@@ -81,9 +81,9 @@ fn any_reader_from_any_offset_in_any_batches_agrees_bit_for_bit() {
     for _ in 0..60 {
         let rest = random_options(&mut rng);
         let (one, two) = (source(&rest, &run()), source(&rest, &run()));
-        let found = one.found().unwrap();
-        assert_eq!(two.found().unwrap(), found, "{rest}");
-        assert_eq!(one.found().unwrap(), [], "told once");
+        let found = one.discover().unwrap();
+        assert_eq!(two.discover().unwrap(), found, "{rest}");
+        assert_eq!(one.discover().unwrap(), [], "told once");
         for found in found {
             let all = drain(reader(&one, &found).as_mut(), || 1000);
             assert_eq!(i64::try_from(all.len()).unwrap(), found.end.unwrap() - found.start.0, "{rest}: no gaps");
@@ -110,7 +110,7 @@ fn content_does_not_depend_on_when_it_is_read() {
     let rest = "?rate=50&duplicate=0.2&broken=0.1&churn=0.1&partitions=2";
     let later = SourceOptions { run_start: NOW.plus(3600 * SECOND), ..run() };
     let (now, later) = (source(rest, &run()), source(&format!("{rest}&history=3h&records=700000"), &later));
-    for (now_found, later_found) in now.found().unwrap().into_iter().zip(later.found().unwrap()) {
+    for (now_found, later_found) in now.discover().unwrap().into_iter().zip(later.discover().unwrap()) {
         let all = drain(reader(&later, &later_found).as_mut(), || 5000);
         let part = drain(reader(&now, &now_found).as_mut(), || 5000);
         let from = usize::try_from(now_found.start.0 - later_found.start.0).unwrap();
@@ -120,11 +120,11 @@ fn content_does_not_depend_on_when_it_is_read() {
 
 /// Every record with its verdict, for all partitions of a bounded run.
 fn judged(rest: &str, mut each: impl FnMut(&Discovered, &Owned, Option<(EventTime, Verdict)>)) -> u64 {
-    let decoder = Decoder::new(&Fields::default()).unwrap();
+    let decoder = Decoder::new(&FieldNames::default()).unwrap();
     let source = source(rest, &run());
     let mut records = 0;
-    for (index, found) in source.found().unwrap().into_iter().enumerate() {
-        let mut judge = Judge::new(Rule::default(), index, found.start, true, None, Monotonic(0));
+    for (index, found) in source.discover().unwrap().into_iter().enumerate() {
+        let mut judge = Judge::new(Rule::default(), index, found.start, true, Monotonic(0));
         for record in drain(reader(&source, &found).as_mut(), || 5000) {
             let (offset, append_time, key, payload) = &record;
             let view = Record {
@@ -269,16 +269,16 @@ fn the_start_is_where_it_is_asked_for() {
     let rest = "?rate=30&partitions=3&history=90s";
     let whole = source(rest, &run());
     let all: Vec<Vec<Owned>> =
-        whole.found().unwrap().iter().map(|found| drain(reader(&whole, found).as_mut(), || 99)).collect();
+        whole.discover().unwrap().iter().map(|found| drain(reader(&whole, found).as_mut(), || 99)).collect();
     let first = all[0][0].1.unwrap();
     let minute = NOW.0 - 120 * SECOND; // 90 s before a whole minute lies in the minute that began 120 s before
     assert!(minute <= first.0 && first.0 < minute + 2 * SECOND, "{first:?}");
     let latest = source(rest, &SourceOptions { start: Start::Latest, ..run() });
-    assert!(latest.found().unwrap().iter().all(|found| Some(found.start.0) == found.end));
+    assert!(latest.discover().unwrap().iter().all(|found| Some(found.start.0) == found.end));
     for back in [0, 1, SECOND, 17 * SECOND + 5, 100 * SECOND, 4000 * SECOND, -9 * SECOND] {
         let time = NOW.plus(-back);
         let from = source(rest, &SourceOptions { start: Start::Time(time), ..run() });
-        for (found, all) in from.found().unwrap().iter().zip(&all) {
+        for (found, all) in from.discover().unwrap().iter().zip(&all) {
             let expected = all.iter().find(|record| record.1 >= Some(time)).map(|record| record.0);
             assert_eq!(found.start.0, expected.unwrap_or(found.end.unwrap()), "{back} ns back");
         }
@@ -287,7 +287,7 @@ fn the_start_is_where_it_is_asked_for() {
 
 #[test]
 fn the_end_is_what_has_arrived_to_the_millisecond() {
-    let found = source("?rate=30", &run()).found().unwrap().remove(0);
+    let found = source("?rate=30", &run()).discover().unwrap().remove(0);
     let arrival = |offset: i64| {
         let upto = Discovered { start: NextOffset(offset), end: Some(offset + 1), ..found.clone() };
         drain(reader(&source("?rate=30", &run()), &upto).as_mut(), || 1)[0].1.unwrap()
@@ -298,7 +298,7 @@ fn the_end_is_what_has_arrived_to_the_millisecond() {
         }
         for (run_start, end) in [(arrival(offset), offset + 1), (arrival(offset).plus(-1), offset)] {
             let run = SourceOptions { run_start, ..run() };
-            let at_end = source("?rate=30", &run).found().unwrap().remove(0);
+            let at_end = source("?rate=30", &run).discover().unwrap().remove(0);
             if end > offset || arrival(offset - 1) < arrival(offset) {
                 assert_eq!(at_end.end, Some(end), "as of {run_start:?}");
             }
@@ -312,7 +312,7 @@ fn no_more_records_than_asked_for() {
         let run = SourceOptions { bounded, ..run() };
         let source = source("?records=1001&rate=1000&partitions=3&skew=1", &run);
         let mut total = 0;
-        for found in source.found().unwrap() {
+        for found in source.discover().unwrap() {
             assert_eq!(found.end.is_some(), bounded);
             let mut reader = reader(&source, &found);
             let mut read = 0;
@@ -329,7 +329,7 @@ fn no_more_records_than_asked_for() {
             reader.ask_end(true);
             assert_eq!(reader.answer(), Some(EndAnswer::End(reader.next())));
             assert_eq!(reader.answer(), None, "once");
-            assert_eq!(reader.nap(), Duration::from_secs(1));
+            assert_eq!(reader.idle_wait(), Duration::from_secs(1));
         }
         assert_eq!(total, 1001);
     }
@@ -340,7 +340,7 @@ fn a_live_log_gives_what_has_arrived_and_says_where_it_ends() {
     let clock = SystemClock::start();
     let run = SourceOptions { run_start: clock.wall(), bounded: false, start: Start::Latest, clock, ..run() };
     let source = source("?rate=2000&partitions=2", &run);
-    for found in source.found().unwrap() {
+    for found in source.discover().unwrap() {
         let mut reader = reader(&source, &found);
         let mut read = 0;
         let before = clock.wall();
@@ -354,8 +354,8 @@ fn a_live_log_gives_what_has_arrived_and_says_where_it_ends() {
                 .unwrap();
             read += more;
             if more == 0 {
-                assert!(reader.nap() <= Duration::from_secs(1));
-                std::thread::sleep(reader.nap());
+                assert!(reader.idle_wait() <= Duration::from_secs(1));
+                std::thread::sleep(reader.idle_wait());
             }
             assert!(clock.wall().0 - before.0 < 60 * SECOND, "2000 a second, and only {read} came");
         }
@@ -373,7 +373,7 @@ fn a_live_log_gives_what_has_arrived_and_says_where_it_ends() {
 fn before_the_log_began_there_is_nothing() {
     let run = SourceOptions { run_start: EventTime(0), ..run() };
     let source = source("?lag=0:24h", &run);
-    for found in source.found().unwrap() {
+    for found in source.discover().unwrap() {
         assert_eq!((found.start.0, found.end), (0, Some(0)));
         assert!(reader(&source, &found).ended());
     }
@@ -391,7 +391,7 @@ fn before_the_log_began_there_is_nothing() {
 fn the_first_records_of_the_log_can_be_read() {
     let run = SourceOptions { run_start: EventTime(BEGAN_MS * 1_000_000).plus(60 * SECOND), ..run() };
     let source = source("?late=20%&duplicate=50%&partitions=2&rate=100", &run);
-    for found in source.found().unwrap() {
+    for found in source.discover().unwrap() {
         assert_eq!(found.start.0, 0);
         assert!(drain(reader(&source, &found).as_mut(), || 10).len() > 100);
     }
@@ -405,7 +405,7 @@ fn golden() {
         let found = Discovered {
             start: NextOffset(offset),
             end: Some(offset + 1),
-            ..source.found().unwrap().remove(partition)
+            ..source.discover().unwrap().remove(partition)
         };
         let (_, stamp, _, payload) = drain(reader(&source, &found).as_mut(), || 1).remove(0);
         format!("{} {}", stamp.unwrap().0 / 1_000_000, String::from_utf8_lossy(&payload.unwrap_or_default()))

@@ -1,10 +1,10 @@
-//! What a record holds: a pure function of (options, partition, offset). Whatever is kept between two records is a cache.
+//! What a record holds: a pure function of (options, partition, offset). What is kept between two records is a cache.
 
 use super::hash::{self, below, lower, upper};
-use super::options::{Options, WHOLE};
+use super::options::{SimOptions, WHOLE};
 use super::price::Prices;
 use super::rhythm::{Arrivals, MINUTE_MS, Rhythm};
-use super::symbols::Name;
+use super::symbols::SymbolName;
 use minutely_dataflows::record::Record;
 use minutely_dataflows::time::EventTime;
 use std::io::Write;
@@ -15,7 +15,7 @@ pub(super) const BEGAN_MS: i64 = 1_577_836_800_000;
 
 /// The streams of draws of a partition, each with a seed of its own.
 #[derive(Clone, Copy, Debug)]
-struct Streams {
+struct DrawStreams {
     fate: u64,
     symbol: u64,
     time: u64,
@@ -27,19 +27,19 @@ struct Streams {
 /// The records of one partition, one after the other or in any order.
 #[derive(Clone, Debug)]
 pub(super) struct Ticks {
-    options: Arc<Options>,
+    options: Arc<SimOptions>,
     lag_ms: i64,
-    picks: Picks,
-    streams: Streams,
+    picks: SymbolChoice,
+    streams: DrawStreams,
     churn: u64,
     arrivals: Arrivals,
     prices: Prices,
-    made: Made,
+    made: CachedContent,
 }
 
-/// The content last made, and for which offset.
+/// The content made last, and its offset.
 #[derive(Clone, Debug, Default)]
-struct Made {
+struct CachedContent {
     offset: Option<u64>,
     payload: Vec<u8>,
     tombstone: bool,
@@ -48,16 +48,16 @@ struct Made {
 
 impl Ticks {
     /// The records of a partition that gets `rate_micro` of them in a million seconds.
-    pub(super) fn new(options: Arc<Options>, rhythm: Arc<Rhythm>, partition: u64, rate_micro: u64) -> Self {
+    pub(super) fn new(options: Arc<SimOptions>, rhythm: Arc<Rhythm>, partition: u64, rate_micro: u64) -> Self {
         let log = hash::draw(options.seed, 0);
         let own = hash::draw(log, partition + 1);
         let stream = |n| hash::draw(own, n);
         let place = usize::try_from(partition).expect("at most 1000 partitions");
         let lag_ms = options.lag_ms.get(place).copied().unwrap_or_default().cast_signed();
-        let picks = Picks::new(&options, partition);
+        let picks = SymbolChoice::new(&options, partition);
         Ticks {
             lag_ms,
-            streams: Streams {
+            streams: DrawStreams {
                 fate: stream(1),
                 symbol: stream(2),
                 time: stream(3),
@@ -69,7 +69,7 @@ impl Ticks {
             arrivals: Arrivals::new(rhythm, rate_micro, stream(0)),
             prices: Prices::new(log, picks.symbols),
             picks,
-            made: Made::default(),
+            made: CachedContent::default(),
             options,
         }
     }
@@ -111,7 +111,7 @@ impl Ticks {
     }
 
     fn make(&mut self, offset: u64, arrived: u64) {
-        let Options { late, future, broken, disorder_ms, .. } = *self.options;
+        let SimOptions { late, future, broken, disorder_ms, .. } = *self.options;
         let fate = below(upper(hash::draw(self.streams.fate, offset)), WHOLE);
         let pick = hash::draw(self.streams.symbol, offset);
         let time = hash::draw(self.streams.time, offset);
@@ -161,10 +161,10 @@ pub(super) fn stamp(ms: u64) -> EventTime {
     EventTime((BEGAN_MS.saturating_add(ms.cast_signed())).saturating_mul(1_000_000))
 }
 
-/// Which of a partition's symbols is traded. In a market, each doubling of the rank has the same share of trades: Zipf's
+/// Chooses which of a partition's symbols is traded. In a market, each doubling of the rank has the same share of trades: Zipf's
 /// law, in steps, without a table.
 #[derive(Clone, Copy, Debug)]
-struct Picks {
+struct SymbolChoice {
     partition: u64,
     partitions: u64,
     /// How many the partition has, at least 1.
@@ -177,16 +177,16 @@ struct Picks {
     shares: u64,
 }
 
-impl Picks {
-    fn new(options: &Options, partition: u64) -> Self {
-        let Options { symbols: all, partitions, market, .. } = *options;
+impl SymbolChoice {
+    fn new(options: &SimOptions, partition: u64) -> Self {
+        let SimOptions { symbols: all, partitions, market, .. } = *options;
         // Symbol s lives in partition s mod partitions; a partition that would have none shares one.
         let symbols = if partition < all { (all - partition).div_ceil(partitions) } else { 1 };
         let whole = u64::from((symbols + 1).ilog2());
         let rest = symbols + 1 - (1 << whole);
         let shares = (whole << 16) + ((rest << 16) >> whole);
         let partition = if partition < all { partition } else { partition % all };
-        Picks { partition, partitions, symbols, doublings: market.then_some(whole), rest, shares }
+        SymbolChoice { partition, partitions, symbols, doublings: market.then_some(whole), rest, shares }
     }
 
     /// The symbol's place among all, out of two times 32 fair bits.
@@ -215,7 +215,7 @@ fn volume(bits: u64) -> u64 {
 /// One trade, before it is written.
 #[derive(Clone, Copy, Debug)]
 struct Tick {
-    name: Name,
+    name: SymbolName,
     /// Hundredths of a cent.
     price: u64,
     /// Milliseconds since 1970.
@@ -309,7 +309,7 @@ const PAIRS: &[u8; 200] = b"\
     0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
     5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
 
-/// Writes a number with at least so many digits.
+/// Writes a number with at least `least` digits.
 fn digits(mut n: u64, least: usize, out: &mut Vec<u8>) {
     let mut text = [b'0'; 20];
     let mut at = text.len();
@@ -329,7 +329,7 @@ fn digits(mut n: u64, least: usize, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use minutely_dataflows::decode::{Decoder, Fields};
+    use minutely_dataflows::decode::{Decoder, FieldNames};
     use minutely_dataflows::record::Reason;
     use std::collections::HashMap;
 
@@ -356,7 +356,7 @@ mod tests {
     fn prices_have_two_decimals_or_four_under_a_dollar() {
         let text = |price| {
             let mut out = Vec::new();
-            Tick { name: Name::of(0), price, ts: 1_767_225_600_123, volume: 100 }.write(&mut out);
+            Tick { name: SymbolName::of(0), price, ts: 1_767_225_600_123, volume: 100 }.write(&mut out);
             String::from_utf8(out).unwrap()
         };
         assert_eq!(text(1_893_700), r#"{"symbol":"AAPL","price":189.37,"ts":1767225600123,"volume":100}"#);
@@ -373,12 +373,12 @@ mod tests {
     fn what_is_broken_is_never_taken_and_comes_in_many_sorts() {
         let seed = fastrand::u64(..);
         eprintln!("seed {seed}");
-        let decoder = Decoder::new(&Fields::default()).unwrap();
+        let decoder = Decoder::new(&FieldNames::default()).unwrap();
         let mut reasons: HashMap<Reason, u32> = HashMap::new();
         for nth in 0..20_000 {
             let dice = hash::draw(seed, nth);
             let tick = Tick {
-                name: Name::of(dice % 500),
+                name: SymbolName::of(dice % 500),
                 price: 1 + ((dice % 9_000_000) >> (dice % 24)),
                 ts: 1_767_225_600_123,
                 volume: 7,
@@ -411,10 +411,10 @@ mod tests {
     fn in_a_market_few_symbols_are_lively_and_none_is_forgotten() {
         for (symbols, partitions) in [(1, 1), (20, 8), (1000, 3), (100, 1), (2, 5)] {
             for market in [true, false] {
-                let options = Options { symbols, partitions, market, ..Options::default() };
+                let options = SimOptions { symbols, partitions, market, ..SimOptions::default() };
                 let mut seen = vec![0_u64; usize::try_from(symbols).unwrap()];
                 for partition in 0..partitions {
-                    let picks = Picks::new(&options, partition);
+                    let picks = SymbolChoice::new(&options, partition);
                     for n in 0..100_000 {
                         let dice = hash::draw(partition, n);
                         seen[usize::try_from(picks.slot(upper(dice), lower(dice))).unwrap()] += 1;

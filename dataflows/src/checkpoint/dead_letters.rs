@@ -1,0 +1,110 @@
+//! Objects of dead letters: those of one cut that were not stored when its manifest was made.
+//!
+//! ```text
+//!   "minutely-1\n"  the parts that format 1 began with, of each  the parts that were added since, of each
+//! ```
+//!
+//! Both lists are in postcard's wire format. An older version stops reading after the first, so it reads what is written now.
+
+use super::damage::{Damage, MAGIC};
+use crate::record::{DeadLetter, Finding, Judged, PartitionName, Reason};
+
+/// A dead letter as format 1 began, by which every version reads it: partition, offset, reason, payload, and what it was
+/// judged by.
+type First<N, B, J> = (N, i64, Reason, B, J);
+/// What was added, behind all the first parts, where a version that does not know it stops reading: the key, what was found,
+/// and how long a payload was that was cut off.
+type More<B, F> = (B, F, Option<u64>);
+
+/// Dead letters of one cut, as bytes.
+pub fn encode_dead_letters(letters: &[DeadLetter]) -> Vec<u8> {
+    let first: Vec<First<_, _, _>> =
+        letters.iter().map(|l| (&l.partition, l.offset, l.reason, &l.raw, &l.judged)).collect();
+    let more: Vec<More<_, _>> = letters.iter().map(|l| (&l.key, &l.finding, l.cut_from)).collect();
+    let bytes = postcard::to_extend(&first, MAGIC.to_vec()).expect("memory takes it");
+    postcard::to_extend(&more, bytes).expect("memory takes it")
+}
+
+/// From bytes.
+///
+/// # Errors
+/// When the bytes are damaged.
+pub fn decode_dead_letters(bytes: &[u8]) -> Result<Vec<DeadLetter>, Damage> {
+    let broken = || Damage::new("holds no dead letters, or not all of them");
+    let bytes = bytes.strip_prefix(MAGIC).ok_or_else(broken)?;
+    type Firsts = Vec<First<PartitionName, Option<Vec<u8>>, Option<Judged>>>;
+    let (first, rest) = postcard::take_from_bytes::<Firsts>(bytes).map_err(|_| broken())?;
+    let mut more = vec![More::default(); first.len()];
+    if !rest.is_empty() {
+        let (added, end) =
+            postcard::take_from_bytes::<Vec<More<Option<Vec<u8>>, Option<Finding>>>>(rest).map_err(|_| broken())?;
+        if added.len() != first.len() || !end.is_empty() {
+            return Err(broken());
+        }
+        more = added;
+    }
+    let whole = |((partition, offset, reason, raw, judged), (key, finding, cut_from))| DeadLetter {
+        partition,
+        offset,
+        reason,
+        raw,
+        cut_from,
+        key,
+        judged,
+        finding,
+    };
+    Ok(first.into_iter().zip(more).map(whole).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decimal::Decimal;
+    use crate::record::Evidence;
+    use crate::time::EventTime;
+
+    #[test]
+    fn letters_come_back() {
+        let partition = PartitionName { log: "t".into(), number: Some(3) };
+        let judged = Judged {
+            symbol: "A".into(),
+            value: Decimal(-5),
+            time: EventTime(9),
+            evidence: Evidence::Floor(EventTime(1 << 60)),
+        };
+        let late = DeadLetter {
+            partition,
+            offset: 7,
+            reason: Reason::Late,
+            raw: Some(vec![0, 255]),
+            cut_from: None,
+            key: None,
+            judged: Some(judged),
+            finding: None,
+        };
+        let null = DeadLetter { reason: Reason::Null, raw: None, judged: None, ..late.clone() };
+        let finding = Finding { field: Some("ts".into()), expected: "a number".into(), found: "null".into() };
+        let told = DeadLetter { key: Some(vec![254]), finding: Some(finding), cut_from: Some(1 << 40), ..null.clone() };
+        let letters = vec![late, null, told];
+        let bytes = encode_dead_letters(&letters);
+        assert_eq!(decode_dead_letters(&bytes).unwrap(), letters);
+        for end in 0..bytes.len() {
+            let left = decode_dead_letters(&bytes[..end]);
+            assert!(
+                left.is_err() || left.unwrap().iter().all(|l| (&l.key, &l.finding, l.cut_from) == (&None, &None, None))
+            );
+        }
+    }
+
+    /// In both directions: what an older version wrote is read, and what is written now is read by an older version.
+    #[test]
+    fn letters_are_those_of_format_1() {
+        type Old = Vec<(PartitionName, i64, Reason, Option<Vec<u8>>, Option<Judged>)>;
+        let old: Old = vec![(PartitionName { log: "t".into(), number: None }, 3, Reason::Json, Some(vec![b'x']), None)];
+        let bytes = postcard::to_extend(&old, MAGIC.to_vec()).unwrap();
+        let letters = decode_dead_letters(&bytes).unwrap();
+        assert_eq!((letters.len(), letters[0].offset, &letters[0].finding, &letters[0].key), (1, 3, &None, &None));
+        let now = encode_dead_letters(&letters);
+        assert_eq!(postcard::from_bytes::<Old>(now.strip_prefix(MAGIC).unwrap()).unwrap(), old);
+    }
+}

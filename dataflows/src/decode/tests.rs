@@ -1,0 +1,312 @@
+//! The decoder's tests: as written, with every reason, and against serde_json.
+
+use super::{Decoder, FieldNames, KEY, TimeDecoder, TimeUnit};
+use crate::record::{Reason, Record, Rejection};
+use serde_json::value::RawValue;
+
+fn record(payload: &[u8]) -> Record<'_> {
+    Record { offset: 0, append_time: None, key: Some(b"KEY"), payload: Some(payload), cut_from: None }
+}
+
+fn decode(payload: &str) -> Result<(String, String, i64, Option<String>), Reason> {
+    let decoder = Decoder::new(&FieldNames::default()).unwrap();
+    let event = decoder.decode(&record(payload.as_bytes())).map_err(|rejection| rejection.reason)?;
+    let weight = event.weight.map(|w| w.to_string());
+    Ok((event.symbol.into_owned(), event.value.to_string(), event.time.0, weight))
+}
+
+#[test]
+fn events_are_taken_as_written() {
+    let event = |symbol: &str, value: &str, ns, weight: Option<&str>| {
+        Ok((symbol.to_owned(), value.to_owned(), ns, weight.map(ToOwned::to_owned)))
+    };
+    for (payload, want) in [
+        (r#"{"symbol":"A","price":1.50,"ts":1,"volume":2}"#, event("A", "1.5", 1_000_000, Some("2"))),
+        (
+            r#" { "ts" : 1e3 , "x":[{"price":1}], "price" : "1e2", "symbol":"é ß" } "#,
+            event("é ß", "100", 1_000_000_000, None),
+        ),
+        (r#"{"s\u0079mbol":"\u0041\"","price":"\u0031","ts":-1.5,"volume":null}"#, event("A\"", "1", -1_500_000, None)),
+        (
+            r#"{"symbol":"A","price":-0.000000000000000001,"ts":4611686018427.387904}"#,
+            event("A", "-0.000000000000000001", 1 << 62, None),
+        ),
+    ] {
+        assert_eq!(decode(payload), want, "{payload}");
+    }
+}
+
+#[test]
+fn everything_else_has_its_reason() {
+    use Reason::{Json, Null, Precision, Range, Shape, Symbol, Time, Twice, Type, Weight};
+    for (payload, want) in [
+        ("", Json),
+        (r#"{"symbol":"A","price":1,"ts":1"#, Json),
+        (r#"{"symbol":"A","price":1,"ts":1}}"#, Json),
+        (r#"{"symbol":"A","price":01,"ts":1}"#, Json),
+        (r#"{"symbol":"A","price":1,"ts":1,}"#, Json),
+        (r#"{"symbol":"A","price":1,"ts":1,"x":"\u12G4"}"#, Json),
+        (r#"{"symbol":"A","price":NaN,"ts":1}"#, Json),
+        ("\u{feff}{}", Json),
+        ("[]", Shape),
+        ("null", Shape),
+        ("1", Shape),
+        (r#"{"symbol":"A","price":1,"price":1,"ts":1}"#, Twice),
+        (r#"{"symbol":"A","price":1,"ts":1,"t\u0073":null}"#, Twice),
+        (r#"{"symbol":"","price":1,"ts":1}"#, Symbol),
+        (r#"{"symbol":"\ud800","price":1,"ts":1}"#, Symbol),
+        (r#"{"symbol":"a\nb","price":1,"ts":1}"#, Symbol),
+        ("{\"symbol\":\"a\u{85}b\",\"price\":1,\"ts\":1}", Symbol),
+        (r#"{"symbol":7,"price":1,"ts":1}"#, Type),
+        (r#"{"symbol":"A","price":true,"ts":1}"#, Type),
+        (r#"{"symbol":"A","price":" 1","ts":1}"#, Type),
+        (r#"{"symbol":"A","price":{},"ts":1}"#, Type),
+        (r#"{"symbol":"A","price":1,"ts":"now"}"#, Type),
+        (r#"{"symbol":"A","price":1e12,"ts":1}"#, Range),
+        (r#"{"symbol":"A","price":1e-19,"ts":1}"#, Precision),
+        (r#"{"symbol":"A","price":1,"ts":0.0000001}"#, Time),
+        (r#"{"symbol":"A","price":1,"ts":4611686018427.387905}"#, Time),
+        (r#"{"symbol":"A","price":1,"ts":1e400}"#, Time),
+        (r#"{"symbol":"A","price":1,"ts":1,"volume":-1}"#, Weight),
+        (r#"{"symbol":"A","price":1,"ts":1,"volume":[]}"#, Weight),
+        (r#"{"symbol":"A","price":null,"ts":1}"#, Null),
+        (r#"{"price":1,"ts":1}"#, Null),
+        ("{}", Null),
+    ] {
+        assert_eq!(decode(payload), Err(want), "{payload}");
+    }
+    let deep = format!(r#"{{"symbol":"A","price":1,"ts":1,"x":{}{}}}"#, "[".repeat(200_000), "]".repeat(200_000));
+    assert!(decode(&deep).is_ok() || decode(&deep) == Err(Json), "deep nesting is decided, not a crash");
+    let decoder = Decoder::new(&FieldNames::default()).unwrap();
+    let reason = |record: &Record<'_>| decoder.decode(record).unwrap_err().reason;
+    assert_eq!(reason(&record(b"{\"symbol\":\"\xff\",\"price\":1,\"ts\":1}")), Json);
+    assert_eq!(reason(&Record { payload: None, ..record(b"") }), Null);
+}
+
+#[test]
+fn pointers_and_keys() {
+    let fields = FieldNames {
+        symbol: KEY.into(),
+        value: "/data/a~1b".into(),
+        time: "/data/t/ms".into(),
+        weight: None,
+        ..FieldNames::default()
+    };
+    let decoder = Decoder::new(&fields).unwrap();
+    let decode = |payload: &str| {
+        let event = decoder.decode(&record(payload.as_bytes()));
+        event
+            .map(|e| (e.symbol.into_owned(), e.value.to_string(), e.time.0))
+            .map_err(|Rejection { reason, finding }| (reason, finding.field))
+    };
+    let event = Ok(("KEY".to_owned(), "2".to_owned(), 7_000_000));
+    assert_eq!(decode(r#"{"data":{"a/b":2,"t":{"ms":7}}}"#), event);
+    assert_eq!(decode(r#"{"dat\u0061":{"a/b":2,"t":{"ms":7}}}"#), event);
+    let wrong = |reason, field: &str| Err((reason, Some(field.to_owned())));
+    assert_eq!(decode("[]"), Err((Reason::Shape, None)));
+    assert_eq!(decode(r#"{"data":[]}"#), wrong(Reason::Shape, "/data"));
+    assert_eq!(decode(r#"{"data":{"t":7}}"#), wrong(Reason::Shape, "/data/t"));
+    assert_eq!(decode(r#"{"data":{"a/b":2,"t":{"ms":7},"t":{}}}"#), wrong(Reason::Twice, "/data/t"));
+    assert_eq!(decode(r#"{"data":{"a/b":2,"t":{"ms":7,"ms":7}}}"#), wrong(Reason::Twice, "/data/t/ms"));
+    assert_eq!(decode(r#"{"data":{}}"#), wrong(Reason::Null, "/data/a~1b"));
+    let errors = Decoder::new(&FieldNames { value: "x".into(), time: "x".into(), symbol: "".into(), ..fields });
+    assert_eq!(errors.unwrap_err().len(), 2);
+}
+
+#[test]
+fn a_rejection_says_where_what_was_expected_and_what_was_found() {
+    let decoder = Decoder::new(&FieldNames::default()).unwrap();
+    let said = |payload: &[u8]| decoder.decode(&record(payload)).unwrap_err().finding.to_string();
+    for (payload, parts) in [
+        (&br#"{"symbol":"A","price":1}"#[..], &["ts: expected a number", "found no such field"][..]),
+        (br#"{"symbol":"A","price":null,"ts":1}"#, &["price: expected a number", "found null"]),
+        (br#"{"symbol":"A","price":"1,5","ts":1}"#, &["price: expected a number", "found \"1,5\""]),
+        (br#"{"symbol":7,"price":1,"ts":1}"#, &["symbol: expected a symbol of 1 to 1024 bytes", "found 7"]),
+        (br#"{"symbol":"A","price":1,"ts":1,"volume":-2}"#, &["volume: expected a number from 0", "found -2"]),
+        (br#"{"symbol":"A","price":1,"ts":1767225600000000}"#, &["ts: ", "microseconds (--time-unit us)"]),
+        (br#"{"symbol":"A","price":1,"ts":1767225600000000000}"#, &["ts: ", "nanoseconds (--time-unit ns)"]),
+        (br#"{"symbol":"A","price":1,"ts":0.0000001}"#, &["ts: ", "found 0.0000001"]),
+        ("{\"symbol\":\"a\u{202e}\\u001b\",\"price\":1,\"ts\":1}".as_bytes(), &["found a\\u{202e}\\u{1b}"]),
+        (b"", &["expected one whole JSON text in UTF-8, found nothing (an empty record)"]),
+        (b"symbol,price,ts", &["found symbol,price,ts (expected value at line 1 column 1)"]),
+        (b"\xef\xbb\xbf{}", &["a byte order mark"]),
+        (b"\xff\xfe{\0", &["UTF-16"]),
+        (b"{\"symbol\":\"\xe9\"}", &["no UTF-8 from byte 11 on"]),
+        (b"[1]", &["expected an object, found [1]"]),
+    ] {
+        let said = said(payload);
+        assert!(parts.iter().all(|part| said.contains(part)), "{said:?} has not all of {parts:?}");
+    }
+    let long = format!(r#"{{"symbol":"A","price":"{}","ts":1}}"#, "x".repeat(1_000_000));
+    assert!(said(long.as_bytes()).len() < 300, "{}", said(long.as_bytes()));
+    let cut = decoder.decode(&Record { cut_from: Some(5_000), ..record(br#"{"symbol":"A","price":1,"ts":1}"#) });
+    let Rejection { reason, finding } = cut.unwrap_err();
+    assert_eq!((reason, finding.found.starts_with("5000 bytes")), (Reason::Long, true), "{finding}");
+    let by_key = Decoder::new(&FieldNames { symbol: KEY.into(), ..FieldNames::default() }).unwrap();
+    let bad = by_key.decode(&Record { key: Some(&[0xff, b'A']), ..record(br#"{"price":1,"ts":1}"#) }).unwrap_err();
+    assert_eq!((bad.reason, bad.finding.field.as_deref()), (Reason::Symbol, Some(KEY)));
+}
+
+#[test]
+fn an_event_time_is_found_without_symbol_and_value() {
+    let decoder = TimeDecoder::new("/t/T", TimeUnit::Seconds).unwrap();
+    let time = |payload: &str| decoder.time(&record(payload.as_bytes())).map(|time| time.0);
+    assert_eq!(time(r#"{"p":"1","t":{"T":"7.5"}}"#), Some(7_500_000_000));
+    for payload in
+        ["", "[]", "{}", r#"{"t":{"T":null}}"#, r#"{"t":{"T":1,"T":2}}"#, r#"{"t":{"T":1e30}}"#, r#"{"t":7}"#]
+    {
+        assert_eq!(time(payload), None, "{payload}");
+    }
+    assert!(TimeDecoder::new("", TimeUnit::Seconds).unwrap_err().contains("--time-field"));
+}
+
+/// R2, in both paths: by field and by key, of ASCII and of other characters.
+#[test]
+fn a_symbol_has_at_most_1024_bytes() {
+    let by_name = Decoder::new(&FieldNames::default()).unwrap();
+    let by_key = Decoder::new(&FieldNames { symbol: KEY.into(), ..FieldNames::default() }).unwrap();
+    for (symbol, fits) in
+        [("Q".repeat(1024), true), ("Q".repeat(1025), false), ("é".repeat(512), true), ("é".repeat(513), false)]
+    {
+        let payload = format!(r#"{{"symbol":"{symbol}","price":1,"ts":1}}"#);
+        let by_key_alone = br#"{"price":1,"ts":1}"#;
+        for (decoder, payload) in [(&by_name, payload.as_bytes()), (&by_key, by_key_alone)] {
+            let record = Record { key: Some(symbol.as_bytes()), ..record(payload) };
+            let reason = decoder.decode(&record).map(|event| event.symbol.len()).map_err(|wrong| wrong.reason);
+            assert_eq!(reason, if fits { Ok(1024) } else { Err(Reason::Symbol) }, "{} bytes", symbol.len());
+        }
+    }
+}
+
+/// Any damage: what is JSON for serde_json is JSON here, and nothing else is.
+#[test]
+fn json_is_what_the_reference_says() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let decoder = Decoder::new(&FieldNames::default()).unwrap();
+    let pieces = [
+        r#""symbol":"A""#,
+        r#""price":1.25"#,
+        r#""ts":1"#,
+        r#""volume":"3""#,
+        r#""x":[1,{"y":null},"z"]"#,
+        r#""a":-0.5e+7"#,
+        r#""b":true"#,
+        r#""é":"\n""#,
+        r#""c":{"symbol":[]}"#,
+        r#""long":123456789012345678901234567890.5"#,
+    ];
+    let mut taken = 0;
+    for _ in 0..60_000 {
+        let body: Vec<_> = (0..rng.usize(..9)).map(|_| pieces[rng.usize(..pieces.len())]).collect();
+        let mut text = format!("{{{}}}", body.join(if rng.bool() { "," } else { " ,\t" })).into_bytes();
+        for _ in 0..rng.usize(..3) {
+            let at = rng.usize(..text.len());
+            match rng.u8(..3) {
+                0 => text[at] = *rng.choice(b"{}[],:\"\\0123456789.eE+-tfn \t\x01\xff").unwrap(),
+                1 => drop(text.remove(at)),
+                _ => text.insert(at, *rng.choice(b"{}[],:\"\\0.eE- ").unwrap()),
+            }
+            if text.is_empty() {
+                break;
+            }
+        }
+        let reference = serde_json::from_slice::<&RawValue>(&text).is_ok();
+        let ours = decoder.decode(&record(&text));
+        let json = !matches!(&ours, Err(Rejection { reason: Reason::Json, .. }));
+        assert_eq!(json, reference, "{:?} seed {seed}", String::from_utf8_lossy(&text));
+        taken += usize::from(ours.is_ok());
+    }
+    assert!(taken > 100, "too few events to say anything: {taken}");
+}
+
+/// Whatever the plain path says, serde_json says too; and it says something of nearly every proper record.
+#[test]
+fn it_says_what_serde_json_says() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let by_name = Decoder::new(&FieldNames::default()).unwrap();
+    let by_key = Decoder::new(&FieldNames { symbol: KEY.into(), ..FieldNames::default() }).unwrap();
+    let values = [
+        "1",
+        "-1.50",
+        "0",
+        "-0",
+        "00",
+        "01",
+        "1.",
+        ".5",
+        "-",
+        "+1",
+        "1e2",
+        "\"7.25\"",
+        "\"7.25",
+        "null",
+        "true",
+        "nul",
+        "\"\"",
+        "\"A\"",
+        "\"é\"",
+        "\"\\u0041\"",
+        "\"a\tb\"",
+        "\"\u{7f}\"",
+        "{}",
+        "[1]",
+        "100000000000",
+        "100000000000.1",
+        "0.123456789012345678",
+        "0.1234567890123456789",
+        "999999999999999999",
+        "4611686018427",
+        "4611686018428",
+        "1.0",
+        "-1767623400000",
+        "1767623400000",
+        "\"BTC-USD long name\"",
+        "\"name\\\"\"",
+        "\"\u{1}\"",
+    ];
+    let keys = ["symbol", "price", "ts", "volume", "symbo", "symbol ", "", "venue", "pric\\u0065", "é"];
+    let spaces = ["", "", " ", "\t\r\n"];
+    let (mut plain, mut total) = (0, 0);
+    for _ in 0..300_000 {
+        let mut text = String::from("{");
+        for (key, value) in [("symbol", "\"ABCD\""), ("price", "12.75"), ("ts", "1767623400000"), ("volume", "5")] {
+            let (odd_key, odd_value) = (keys[rng.usize(..keys.len())], values[rng.usize(..values.len())]);
+            let (key, value) = match rng.u8(..24) {
+                0 | 1 => (key, odd_value),
+                2 | 3 => (odd_key, value),
+                4 | 5 => (odd_key, odd_value),
+                6 => continue,
+                _ => (key, value),
+            };
+            if text.len() > 1 {
+                text.push(if rng.u8(..) == 0 { ';' } else { ',' });
+            }
+            let space = spaces.map(|_| if rng.u8(..) == 0 { "\u{a0}" } else { spaces[rng.usize(..spaces.len())] });
+            text += &format!("{}\"{key}\"{}:{}{value}{}", space[0], space[1], space[2], space[3]);
+        }
+        text.push('}');
+        let mut bytes = text.into_bytes();
+        if rng.u8(..4) == 0 {
+            let at = rng.usize(..bytes.len());
+            match rng.u8(..3) {
+                0 => bytes[at] = rng.u8(..),
+                1 => bytes.truncate(at),
+                _ => bytes.insert(at, rng.u8(..)),
+            }
+        }
+        let record = Record { offset: 0, append_time: None, key: Some(b"KEY"), payload: Some(&bytes), cut_from: None };
+        for decoder in [&by_name, &by_key] {
+            total += 1;
+            if let Some(event) = decoder.plain_event(&record) {
+                plain += 1;
+                let shown = String::from_utf8_lossy(&bytes);
+                assert_eq!(decoder.json.event(&record), Ok(event), "{shown}, seed {seed}");
+            }
+        }
+    }
+    assert!(plain * 4 > total, "{plain} of {total}: it does not do its work");
+}

@@ -1,0 +1,105 @@
+//! What one worker's operators share: all of it is used on the worker's one thread.
+
+use super::series::SeriesTable;
+use crate::edge::{Halt, Wake};
+use crate::protocol::{Commit, Decision, End, Round, SinkId};
+use crate::time::{Epoch, WindowStart};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use timely::dataflow::Scope;
+use timely::scheduling::Activator;
+
+/// Records by epoch: what arrived after the exchange, and what retirement took away.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) arrived: BTreeMap<Epoch, i64>,
+    pub(crate) retired: BTreeMap<Epoch, i64>,
+    /// Windows before this are retired here.
+    pub(crate) retired_before: Option<WindowStart>,
+    /// Records in the windows that were retired since the run began.
+    pub(crate) retired_records: i64,
+}
+
+/// What one worker's operators share.
+#[derive(Default)]
+pub(crate) struct WorkerContext {
+    pub(crate) series: RefCell<SeriesTable>,
+    pub(crate) tally: RefCell<Tally>,
+    /// Windows before this are retired, or about to be: a decision said so.
+    pub(crate) retiring_before: Cell<Option<WindowStart>>,
+    /// Decisions that Read has not followed yet.
+    pub(crate) for_read: RefCell<VecDeque<Decision>>,
+    /// Cuts that Snapshot has not come to yet.
+    pub(crate) for_snapshot: RefCell<VecDeque<End>>,
+    /// What Outbox has not followed yet.
+    pub(crate) for_outbox: RefCell<VecDeque<OutboxUpdate>>,
+    /// Wakes Read, which looks at the log whenever the worker was parked.
+    pub(crate) reader: RefCell<Option<Activator>>,
+    /// Wake the other operators that follow decisions.
+    pub(crate) activators: RefCell<Vec<Activator>>,
+    /// How long nothing will come from the log.
+    pub(crate) idle_wait: Cell<Duration>,
+    /// Read has dropped its capabilities: the run is over.
+    pub(crate) stopped: Cell<bool>,
+    /// Why the run cannot go on; the first reason stays.
+    pub(crate) trouble: RefCell<Option<Halt>>,
+}
+
+/// What one decision tells the outbox.
+pub(crate) struct OutboxUpdate {
+    pub(crate) commit: Option<Commit>,
+    pub(crate) rounds: Vec<Round>,
+    /// Chunks that worker 0 has taken from this worker since the start: (sink, count).
+    pub(crate) taken: Vec<(SinkId, u64)>,
+}
+
+impl WorkerContext {
+    /// Windows before this were retired by an earlier run.
+    pub(crate) fn resume(&self, retired_before: Option<WindowStart>) {
+        self.retiring_before.set(retired_before);
+        self.tally.borrow_mut().retired_before = retired_before;
+    }
+
+    pub(crate) fn halt(&self, halt: Halt) {
+        self.trouble.borrow_mut().get_or_insert(halt);
+    }
+
+    pub(crate) fn halted(&self) -> bool {
+        self.trouble.borrow().is_some()
+    }
+
+    /// Hands a decision to the operators that it concerns.
+    pub(crate) fn follow(&self, decision: Decision, worker: usize) {
+        let own = decision.chunks_taken.iter().filter(|(_, of, _)| *of == worker);
+        let taken: Vec<_> = own.map(|(sink, _, count)| (*sink, *count)).collect();
+        if decision.commit.is_some() || !decision.rounds.is_empty() || !taken.is_empty() {
+            let update = OutboxUpdate { commit: decision.commit, rounds: decision.rounds.clone(), taken };
+            self.for_outbox.borrow_mut().push_back(update);
+        }
+        if let Some(end) = decision.end.filter(|end| end.cut) {
+            self.for_snapshot.borrow_mut().push_back(end);
+        }
+        if decision.retired_before.is_some() {
+            self.retiring_before.set(decision.retired_before);
+        }
+        self.stopped.set(self.stopped.get() || decision.stop);
+        self.for_read.borrow_mut().push_back(decision);
+        self.activators.borrow().iter().for_each(Activator::activate);
+        self.wake_reader();
+    }
+
+    pub(crate) fn wake_reader(&self) {
+        self.reader.borrow().iter().for_each(Activator::activate);
+    }
+}
+
+/// Wakes the worker for the operator at this address, from any thread.
+pub(super) fn wake_for(scope: &Scope<'_, Epoch>, address: &[usize]) -> Wake {
+    let remote = Mutex::new(scope.worker().sync_activator_for(address.to_vec()));
+    Arc::new(move || {
+        // A worker that is gone needs no waking.
+        let _gone = remote.lock().map(|remote| remote.activate().is_err());
+    })
+}

@@ -1,0 +1,91 @@
+//! What a run gives to each of its workers, and what it resumes from.
+
+use crate::acc::Accumulate;
+use crate::checkpoint::{Manifest, Object};
+use crate::decode::Decoder;
+use crate::edge::{Clock, Halt, HaltKind, LogSource, RowFilter, StateStore};
+use crate::settings::Settings;
+use crate::time::{Epoch, WindowStart};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use timely::worker::Worker;
+
+/// What a worker does: log, verdicts, sinks, state.
+pub struct Job {
+    /// What Control and verdicts depend on.
+    pub settings: Settings,
+    /// Decodes records.
+    pub decoder: Decoder,
+    /// The log that is read.
+    pub source: Arc<dyn LogSource>,
+    /// The clocks.
+    pub clock: Rc<dyn Clock>,
+    /// The generation's first epoch.
+    pub first_epoch: Epoch,
+    /// A record that cannot be decoded ends the run.
+    pub bad_is_fatal: bool,
+    /// Which rows each sink takes.
+    pub filters: Vec<RowFilter>,
+    /// Where the state is kept; `None` for a run without one.
+    pub state: Option<Restored>,
+    /// Whether the run is asked to end (SIGTERM). Polled by every worker; one that says so is enough.
+    pub stop: Rc<dyn Fn() -> bool>,
+    /// Called by a worker that has nothing to do for at most this long: [`park`], or a scheduler of a test.
+    pub park: Rc<dyn Fn(&mut Worker, Duration)>,
+    /// Nanoseconds between two reads of uncommitted rows for the live view ([`crate::watch`]); `None` without one.
+    pub preview_interval: Option<Rc<dyn Fn() -> i64>>,
+}
+
+/// Where the state is kept, and what it is.
+#[derive(Clone)]
+pub struct Restored {
+    /// The store.
+    pub store: Arc<dyn StateStore>,
+    /// The newest manifest: this generation's first, or an unpublished one of an empty chain.
+    pub head: Arc<Manifest>,
+    /// For each sink, in the order of [`Job::filters`]: an earlier run has stored every window before this in it.
+    pub stored_before: Vec<Option<WindowStart>>,
+}
+
+impl Restored {
+    /// The windows that one worker resumes with.
+    pub(crate) fn load<A: Accumulate>(
+        &self,
+        worker: usize,
+        peers: usize,
+    ) -> Result<Vec<((WindowStart, Box<str>), A)>, Halt> {
+        let damaged = |name: &str, what: &dyn std::fmt::Display| {
+            let why = format!("the state's object {name} {what}: restore it from a copy, or begin anew (--job NAME)");
+            Halt::new(HaltKind::Data, why)
+        };
+        let mine = |shard| crate::shards::worker_of_shard(shard, peers) == worker as u64;
+        let mut windows = BTreeMap::new();
+        for part in &self.head.parts {
+            for reference in &part.objects {
+                let bytes = self.store.read(reference)?;
+                let object = Object::open(&bytes).map_err(|e| damaged(&reference.name, &e))?;
+                let mut broken = None;
+                let read = object.read(mine, |(window, symbol, acc)| {
+                    if Some(window) >= part.retired_before {
+                        match postcard::from_bytes::<A>(acc) {
+                            Ok(acc) => drop(windows.insert((window, Box::<str>::from(symbol)), acc)),
+                            Err(e) => broken = Some(e),
+                        }
+                    }
+                });
+                read.map_err(|e| damaged(&reference.name, &e))?;
+                if let Some(e) = broken {
+                    return Err(damaged(&reference.name, &format!("has a window that cannot be read ({e})")));
+                }
+            }
+        }
+        Ok(windows.into_iter().collect())
+    }
+}
+
+/// Sleeps until the worker is woken, at most this long.
+pub fn park(worker: &mut Worker, most: Duration) {
+    worker.step_or_park(Some(most));
+}

@@ -1,0 +1,264 @@
+//! A worker's partitions, read in turns: records are decoded, judged and added up.
+
+use super::table::EpochTable;
+use crate::acc::{Accumulate, LogPosition};
+use crate::decode::Decoder;
+use crate::edge::{Discovered, EndAnswer, Halt, HaltKind, PartitionReader, Wake};
+use crate::graph::job::Job;
+use crate::mutants::{self, Mutant};
+use crate::partition::{DelayHistogram, Partition, PartitionState, Verdict};
+use crate::protocol::{Decision, Guide, Reading};
+use crate::record::{DeadLetter, Judged, PartitionName, Reason, Record, Rejection};
+use crate::settings::Settings;
+use crate::time::{EventTime, Monotonic};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Records in one call of a reader: a quarter of a millisecond as a rule.
+const CHUNK: usize = 2048;
+/// Records after which a partition that still has more waits for the others. It is not left before: a half-read fetch of
+/// every partition in memory at once costs page faults.
+const TURN_RECORDS: usize = 32 << 10;
+/// How long one activation reads, in nanoseconds.
+const BUDGET_NS: i64 = 1_000_000;
+/// How long a worker with nothing to read sleeps, at most.
+const MAX_IDLE_WAIT: Duration = Duration::from_secs(1);
+
+/// One partition that this worker owns.
+struct OwnedPartition {
+    name: PartitionName,
+    identity: u64,
+    /// What verdicts refer to (R7); `None`: the wall clock.
+    instant: Option<EventTime>,
+    partition: Partition,
+    reader: Box<dyn PartitionReader>,
+}
+
+/// What is announced of an epoch while it is in progress.
+#[derive(Clone, Copy, Default, PartialEq)]
+pub(super) struct Notices {
+    /// It has its first record, or a raised floor.
+    pub(super) first: bool,
+    /// It is full.
+    pub(super) full: bool,
+}
+
+/// One worker's partitions, and the table of the epoch in progress.
+pub(super) struct WorkerReader<A> {
+    job: Rc<Job>,
+    decoder: Decoder,
+    owned: Vec<OwnedPartition>,
+    /// The partition whose turn it is, and how many records it has had in it.
+    turn: usize,
+    turn_records: usize,
+    table: EpochTable<A>,
+    pub(super) guide: Guide,
+    /// What was announced of the epoch in progress.
+    notices: Notices,
+    /// Records after which an epoch is to end.
+    epoch_records: usize,
+    stop_announced: bool,
+    last_delays: DelayHistogram,
+}
+
+impl<A: Accumulate> WorkerReader<A> {
+    /// With no partition yet. `peers`: how many workers there are.
+    pub(super) fn new(job: Rc<Job>, peers: usize) -> Self {
+        WorkerReader {
+            decoder: job.decoder.clone(),
+            epoch_records: epoch_records(&job.settings, peers),
+            job,
+            owned: Vec::new(),
+            turn: 0,
+            turn_records: 0,
+            table: EpochTable::new(),
+            guide: Guide::default(),
+            notices: Notices::default(),
+            stop_announced: false,
+            last_delays: DelayHistogram::default(),
+        }
+    }
+
+    /// Opens the partitions that a decision gives to this worker.
+    ///
+    /// # Errors
+    /// When one of them cannot be read from where it is to be.
+    pub(super) fn admit(&mut self, decision: &Decision, index: usize, peers: usize, wake: &Wake) -> Result<(), Halt> {
+        let now = self.job.clock.monotonic();
+        for admission in decision.admissions.iter().filter(|a| a.index % peers == index) {
+            let found = &admission.found;
+            let from = admission.resume.as_ref().map_or(found.start, |state| state.next);
+            let reader = self.job.source.open(&Discovered { start: from, ..found.clone() }, Arc::clone(wake))?;
+            let bounded = found.end.is_some();
+            let rule = self.job.settings.rule;
+            let partition = match &admission.resume {
+                Some(state) => Partition::resume(rule, state, bounded, now),
+                None => Partition::new(rule, admission.index, found.start, bounded, now).with_floor(admission.floor),
+            };
+            let (name, identity, instant) = (found.name.clone(), found.name.identity(), admission.instant);
+            self.owned.push(OwnedPartition { name, identity, instant, partition, reader });
+        }
+        Ok(())
+    }
+
+    /// Goes by this guide from now on, and asks logs for their ends where it says so (R8).
+    pub(super) fn follow(&mut self, guide: Guide, now: Monotonic) {
+        self.guide = guide;
+        let Some(a) = guide.catch_up_to else { return };
+        for owned in &mut self.owned {
+            let before = owned.partition.watermark();
+            if owned.partition.learn(a, guide.alignment_base, now) {
+                owned.reader.ask_end(guide.urgent);
+            }
+            self.table.moved |= owned.partition.watermark() != before;
+        }
+    }
+
+    /// How far behind records were, if that has changed since the last call.
+    pub(super) fn delays_news(&mut self) -> Option<DelayHistogram> {
+        let mut sum = DelayHistogram::default();
+        self.owned.iter().for_each(|owned| sum.add(owned.partition.behind()));
+        (sum != self.last_delays).then(|| {
+            self.last_delays = sum.clone();
+            sum
+        })
+    }
+
+    fn full(&self, times: usize) -> bool {
+        self.table.full(times, self.epoch_records)
+    }
+
+    fn reads(&self, partition: &Partition) -> bool {
+        match self.guide.reading {
+            Reading::All => !partition.paused(self.guide.alignment_base),
+            Reading::HoldingBack => {
+                !partition.paused(self.guide.alignment_base) && partition.watermark() <= self.guide.watermark
+            }
+            Reading::Nothing => false,
+        }
+    }
+
+    /// Reads for one activation's budget. Returns how long nothing will come; zero when more may be there.
+    pub(super) fn work(&mut self) -> Result<Duration, Halt> {
+        let began = self.job.clock.monotonic();
+        let mut idle = 0;
+        let mut now = began;
+        while idle < self.owned.len() {
+            if self.full(2) {
+                return Ok(MAX_IDLE_WAIT);
+            }
+            if now.0 - began.0 > BUDGET_NS {
+                return Ok(Duration::ZERO);
+            }
+            self.turn %= self.owned.len();
+            let turn = self.turn;
+            let read = if self.reads(&self.owned[turn].partition) { self.read(now)? } else { 0 };
+            self.settle(now);
+            self.turn_records += read;
+            if read == 0 || self.turn_records >= TURN_RECORDS {
+                (self.turn, self.turn_records) = (turn + 1, 0);
+            }
+            idle = if read == 0 { idle + 1 } else { 0 };
+            now = self.job.clock.monotonic();
+        }
+        let waits = self.owned.iter().filter(|o| self.reads(&o.partition)).map(|o| o.reader.idle_wait());
+        Ok(waits.min().unwrap_or(MAX_IDLE_WAIT).max(Duration::from_millis(1)))
+    }
+
+    /// Reads from the partition whose turn it is.
+    fn read(&mut self, now: Monotonic) -> Result<usize, Halt> {
+        let OwnedPartition { name, identity, instant, partition, reader } = &mut self.owned[self.turn];
+        let reference = instant.unwrap_or_else(|| self.job.clock.wall());
+        let (table, decoder) = (&mut self.table, &self.decoder);
+        let mut undecodable = None;
+        let read = reader.read(CHUNK, &mut |record: Record<'_>| {
+            let event = match decoder.decode(&record) {
+                Ok(event) => event,
+                Err(rejection) => {
+                    partition.reject(record.offset, &rejection);
+                    let Rejection { reason, finding } = rejection;
+                    undecodable.get_or_insert_with(|| (record.offset, reason, finding.to_string()));
+                    return table.add_dead_letter(DeadLetter::of(&record, name, reason, None, Some(finding)));
+                }
+            };
+            let verdict = partition.judge(record.offset, event.time, record.append_time, reference, now);
+            let (reason, evidence) = match verdict {
+                Verdict::Counted(window) => {
+                    let position = LogPosition { identity: *identity, offset: record.offset };
+                    return table.add(window, &event.symbol, A::of(&event, position));
+                }
+                Verdict::Late(evidence) => (Reason::Late, evidence),
+                Verdict::Future(evidence) => (Reason::Future, evidence),
+                Verdict::Past(evidence) => (Reason::Past, evidence),
+            };
+            let (symbol, value, time) = (event.symbol.into_owned(), event.value, event.time);
+            let judged = Judged { symbol, value, time, evidence };
+            table.add_dead_letter(DeadLetter::of(&record, name, reason, Some(judged), None));
+        })?;
+        table.records += read;
+        partition.reached(reader.next());
+        partition.remember(reader.last());
+        if reader.ended() {
+            partition.end_reached();
+        }
+        match undecodable {
+            Some((offset, reason, finding)) if self.job.bad_is_fatal => {
+                let why = format!(
+                    "partition {name}, offset {offset}: the record cannot be decoded ({}; {finding}); mend it, or run with \
+                     --on-bad dead-letter to set such records aside",
+                    reason.name()
+                );
+                Err(Halt::new(HaltKind::Data, why))
+            }
+            _ => Ok(read),
+        }
+    }
+
+    /// Evidence for the partition whose turn it is (R8).
+    fn settle(&mut self, now: Monotonic) {
+        let OwnedPartition { partition, reader, .. } = &mut self.owned[self.turn];
+        if let Some(answer) = reader.answer() {
+            let readable = mutants::on(Mutant::OpenTransactionIsTheEnd);
+            partition.answered(if readable { EndAnswer::End(reader.next()) } else { answer });
+        }
+        self.table.moved |= partition.settle(now);
+    }
+
+    /// Ends the epoch in progress: what it added up to.
+    pub(super) fn end_epoch(&mut self) -> EpochTable<A> {
+        self.notices = Notices::default();
+        std::mem::replace(&mut self.table, EpochTable::new())
+    }
+
+    /// Partitions as they are now.
+    pub(super) fn states(&self, now: Monotonic) -> impl Iterator<Item = PartitionState> {
+        self.owned.iter().map(move |owned| owned.partition.report(self.guide.alignment_base, now))
+    }
+
+    /// What is to be announced of the epoch in progress, and was not yet.
+    pub(super) fn new_notices(&mut self) -> Notices {
+        let Notices { first, full } = self.notices;
+        self.notices = Notices { first: self.table.started(), full: self.full(1) };
+        Notices { first: self.notices.first && !first, full: self.notices.full && !full }
+    }
+
+    /// Is the end of the run asked for, and was that not announced yet?
+    pub(super) fn new_stop(&mut self) -> bool {
+        let news = !self.stop_announced && (self.job.stop)();
+        self.stop_announced |= news;
+        news
+    }
+
+    /// Drops all partitions: the run is over.
+    pub(super) fn close(&mut self) {
+        self.owned.clear();
+    }
+}
+
+/// Every record may be of another window, and up to six epochs, each of up to twice as many records, are read before Control's
+/// answer to the first is here: all of them together are to hold fewer windows than there may be.
+fn epoch_records(settings: &Settings, peers: usize) -> usize {
+    let share = settings.max_keys / (16 * u64::try_from(peers).expect("at most 256 workers"));
+    settings.epoch_records.min(usize::try_from(share).unwrap_or(usize::MAX)).max(1)
+}

@@ -1,0 +1,248 @@
+//! Snapshot: a worker's part of each cut, once the arrangement holds all of it and the objects that keep it are durable.
+//!
+//! ```text
+//!   batches ── file ──> changed keys by epoch          cut ──> PendingObject ── gather, many activations ──> LiveObjects
+//!                                                                                                       durable │
+//!                                                       CutPart <── passed in the order of cuts <───────────────┘
+//! ```
+//!
+//! An object has the windows whose sums changed since the cut before, each with its whole accumulation as of the cut. It is
+//! gathered over many activations, so that readers are not kept waiting: history is kept from the last committed cut on
+//! ([`Windows`]), and this one is not committed before its object is durable. A window that is retired between a cut and the
+//! end of that is in neither: it is final, committed and stored by every sink, and the part says from which window on it
+//! holds any.
+
+mod objects;
+mod union;
+
+use super::context::{WorkerContext, wake_for};
+use super::job::Job;
+use super::key::WindowKey;
+use super::windows::{Span, Windows, each_update};
+use crate::acc::Accumulate;
+use crate::checkpoint::ObjectBuilder;
+use crate::edge::Halt;
+use crate::mutants::{self, Mutant};
+use crate::protocol::{CutPart, End};
+use crate::time::Epoch;
+use objects::LiveObjects;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::Operator;
+use union::KeyUnion;
+
+/// One activation gathers as many windows of series as an epoch has records, divided by this: a millisecond's work.
+const GATHERINGS: usize = 64;
+
+/// The object of a cut, while it is gathered.
+struct PendingObject {
+    end: End,
+    traced: Option<i64>,
+    /// Keys that are still to be gathered.
+    keys: KeyUnion,
+    draft: ObjectBuilder,
+}
+
+struct Snapshot<A: Accumulate> {
+    context: Rc<WorkerContext>,
+    windows: Rc<Windows<A>>,
+    worker: usize,
+    /// Absent without a state.
+    objects: Option<LiveObjects>,
+    /// How many windows of series one activation gathers.
+    at_once: usize,
+    /// Keys whose sums changed in epochs that no object has yet.
+    changed: BTreeMap<Epoch, BTreeSet<WindowKey>>,
+    /// Records up to the last cut.
+    arrived: i64,
+    retired: i64,
+    pending: Option<PendingObject>,
+    /// Parts of cuts, oldest first, each with whether its object is on its way.
+    waiting: VecDeque<(CutPart, bool)>,
+}
+
+impl<A: Accumulate> Snapshot<A> {
+    /// Files each update of a batch under its own time.
+    fn file(&mut self, span: &Span<A>) {
+        let lower = span.desc.lower().first().copied().filter(|_| mutants::on(Mutant::FiledUnderCapability));
+        let changed = &mut self.changed;
+        each_update(span, |key, time| {
+            changed.entry(lower.unwrap_or(time)).or_default().insert(key);
+        });
+    }
+
+    /// All of a cut is in the windows' history: its object is gathered from now on.
+    fn cut(&mut self, end: End) {
+        let later = self.changed.split_off(&(end.epoch + 1));
+        let keys = KeyUnion::of(std::mem::replace(&mut self.changed, later).into_values());
+        let traced = end.audit.then(|| self.windows.count(end.epoch));
+        self.pending = Some(PendingObject { end, traced, keys, draft: ObjectBuilder::default() });
+    }
+
+    /// Gathers some more of the cut; says whether something is left to do.
+    fn gather(&mut self) -> bool {
+        let Some(pending) = &mut self.pending else { return false };
+        let series = self.context.series.borrow();
+        let mut pass = self.windows.pass(Some(pending.end.epoch));
+        let mut gathered = 0;
+        for key in pending.keys.by_ref().take(self.at_once) {
+            gathered += 1;
+            // A retraction, or a window that was retired meanwhile.
+            let Some(name) = series.name(key) else { continue };
+            if let Some(sum) = pass.sum(key).filter(|sum| !sum.is_zero()) {
+                pending.draft.push(key.window, name, &sum);
+            }
+        }
+        drop(series);
+        if gathered == self.at_once {
+            return true;
+        }
+        self.gathered();
+        false
+    }
+
+    /// All of a cut is gathered: begins its object, if there is one, and files the part.
+    fn gathered(&mut self) {
+        let Some(PendingObject { end, traced, mut draft, .. }) = self.pending.take() else { return };
+        let mut tally = self.context.tally.borrow_mut();
+        self.arrived += take_through(&mut tally.arrived, end.epoch);
+        self.retired += take_through(&mut tally.retired, end.epoch);
+        let (retired_before, forgotten) = (tally.retired_before, tally.retired_records);
+        drop(tally);
+        draft.retire_before(retired_before);
+        let writes = !draft.is_empty();
+        if let (true, Some(objects)) = (writes, &mut self.objects) {
+            objects.write(draft);
+        }
+        let (keys, load) = (self.context.series.borrow().keys(), self.context.series.borrow().load());
+        let (arrived, retired, worker) = (self.arrived, self.retired, self.worker);
+        let objects = Vec::new();
+        let part = CutPart {
+            cut: end.epoch,
+            worker,
+            arrived,
+            retired,
+            keys,
+            load,
+            traced,
+            objects,
+            retired_before,
+            forgotten,
+        };
+        self.waiting.push_back((part, writes));
+    }
+
+    /// Parts whose objects are durable by now. One object after the other: a part has none that is newer than its cut.
+    fn ready(&mut self) -> Result<Vec<CutPart>, Halt> {
+        let mut ready = Vec::new();
+        self.pass(&mut ready);
+        let durable = self.objects.as_mut().map_or(Ok(Vec::new()), LiveObjects::poll)?;
+        for object in durable {
+            if self.objects.as_mut().is_some_and(|objects| objects.add(object)) {
+                let waits = self.waiting.front_mut().filter(|(_, writes)| *writes);
+                match waits {
+                    Some((_, writes)) => *writes = false,
+                    None => assert!(mutants::on(Mutant::ObjectNotAwaited), "an object is of the oldest cut that waits"),
+                }
+            }
+            self.pass(&mut ready);
+        }
+        Ok(ready)
+    }
+
+    fn pass(&mut self, ready: &mut Vec<CutPart>) {
+        let passes = |writes: bool| !writes || mutants::on(Mutant::ObjectNotAwaited);
+        while self.waiting.front().is_some_and(|(_, writes)| passes(*writes)) {
+            let Some((mut part, _)) = self.waiting.pop_front() else { return };
+            if let Some(objects) = &mut self.objects {
+                part.objects = objects.refs();
+                objects.merge(part.keys, part.retired_before);
+            }
+            ready.push(part);
+        }
+    }
+
+    /// The oldest cut whose part is not sent yet.
+    fn oldest_cut(&self) -> Option<Epoch> {
+        let gathering = self.pending.as_ref().map(|pending| pending.end.epoch);
+        self.waiting.front().map(|(part, _)| part.cut).or(gathering)
+    }
+}
+
+/// Builds the operator.
+pub(super) fn snapshot<'scope, A: Accumulate>(
+    batches: StreamVec<'scope, Epoch, Span<A>>,
+    job: Rc<Job>,
+    context: Rc<WorkerContext>,
+    windows: Rc<Windows<A>>,
+) -> StreamVec<'scope, Epoch, CutPart> {
+    let scope = batches.scope();
+    let worker = scope.index();
+    batches.unary_frontier::<CapacityContainerBuilder<Vec<_>>, _, _, _>(Pipeline, "Snapshot", move |cap, info| {
+        context.activators.borrow_mut().push(scope.activator_for(Rc::clone(&info.address)));
+        let again = scope.activator_for(Rc::clone(&info.address));
+        let wake = wake_for(&scope, &info.address);
+        let port = job.state.as_ref().map(|kept| (kept.store.port(wake), kept.head.generation));
+        let objects = port.and_then(|(port, generation)| match port {
+            Ok(port) => Some(LiveObjects::new(port, generation, worker)),
+            Err(halt) => {
+                context.halt(halt);
+                None
+            }
+        });
+        let mut snapshot = Snapshot {
+            context,
+            windows,
+            worker,
+            objects,
+            at_once: (job.settings.epoch_records / GATHERINGS).max(1),
+            changed: BTreeMap::new(),
+            arrived: 0,
+            retired: 0,
+            pending: None,
+            waiting: VecDeque::new(),
+        };
+        let mut cap = Some(cap);
+        move |(input, frontier), output| {
+            input.for_each(|_, spans| {
+                let keeps = snapshot.objects.is_some();
+                spans.drain(..).filter(|_| keeps).for_each(|span| snapshot.file(&span));
+            });
+            let Some(held) = cap.as_mut() else { return };
+            loop {
+                if snapshot.gather() {
+                    again.activate();
+                    break;
+                }
+                let mut cuts = snapshot.context.for_snapshot.borrow_mut();
+                let Some(end) = cuts.front().copied().filter(|end| !frontier.less_equal(&end.epoch)) else { break };
+                cuts.pop_front();
+                drop(cuts);
+                snapshot.cut(end);
+            }
+            let ready = match snapshot.ready() {
+                Ok(ready) => ready,
+                Err(halt) => return snapshot.context.halt(halt),
+            };
+            for part in ready {
+                // A capability that the frontier has passed is still held: only then is the part's arrival certain.
+                let least = part.cut.max(*held.time());
+                output.session_with_builder(&held.delayed(&least)).give(part);
+            }
+            match (frontier.frontier().first(), snapshot.oldest_cut()) {
+                (_, Some(cut)) if !snapshot.context.stopped.get() => held.downgrade(&cut.max(*held.time())),
+                (Some(epoch), _) => held.downgrade(&epoch.max(held.time()).clone()),
+                (None, _) => cap = None,
+            }
+        }
+    })
+}
+
+/// The sum of what is filed up to an epoch, which leaves the map.
+fn take_through(by_epoch: &mut BTreeMap<Epoch, i64>, epoch: Epoch) -> i64 {
+    let later = by_epoch.split_off(&(epoch + 1));
+    std::mem::replace(by_epoch, later).into_values().sum()
+}

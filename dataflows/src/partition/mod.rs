@@ -1,0 +1,295 @@
+//! One partition's verdicts, on the reader's side (R4, R5, R7, R8, R12, R13): a pure state machine. Its inputs are what was
+//! read, what the log answered and the time; its outputs what counts and how far event time has come.
+//!
+//! ```text
+//!   record ── judge ──> counted | late | future          A ── learn ──> ask the log for its end
+//!   broken ── reject ─> rejected                         answer, position ── settle ──> floor := A, caught up
+//! ```
+//!
+//! What it promises: a counted record's window is never final at any W that was computed from this partition's reports.
+//! What it does not: that a producer holds nothing back. The log's end proves what the log holds.
+
+mod counts;
+mod delays;
+mod rule;
+mod state;
+#[cfg(test)]
+mod tests;
+mod watermarks;
+
+pub use counts::{Counts, RejectedBy};
+pub use delays::{DELAY_EDGES_MS, DelayHistogram};
+pub use rule::Rule;
+pub use state::{PartitionState, UNKNOWN};
+pub use watermarks::{least_to_follow, least_watermark};
+
+use crate::decode::is_plausible;
+use crate::edge::EndAnswer;
+use crate::mutants::{self, Mutant};
+use crate::partial::PartialBefore;
+use crate::record::{Evidence, LastRecord, Rejection};
+use crate::time::{EventTime, Monotonic, NextOffset, WindowStart, Windowing};
+
+/// The verdict on a decoded record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It counts for this window.
+    Counted(WindowStart),
+    /// Late (R5), by this.
+    Late(Evidence),
+    /// Quarantined (R7): too far ahead of this.
+    Future(Evidence),
+    /// Quarantined (R7): too far behind this.
+    Past(Evidence),
+}
+
+/// One partition as its reader judges it.
+#[derive(Clone, Debug)]
+pub struct Partition {
+    rule: Rule,
+    index: usize,
+    start: NextOffset,
+    bounded: bool,
+    ended: bool,
+    next: NextOffset,
+    h: Option<EventTime>,
+    floor: Option<EventTime>,
+    caught_up: bool,
+    /// A, as it was when the question now under way was sent.
+    learnt: Option<EventTime>,
+    answer: Option<NextOffset>,
+    last_valid: Monotonic,
+    partial_before: PartialBefore,
+    newest_end: Option<EventTime>,
+    counts: Counts,
+    last: Option<LastRecord>,
+    rejected_by: Vec<RejectedBy>,
+    implausible: i64,
+    behind: DelayHistogram,
+}
+
+impl Partition {
+    /// A partition that is admitted now, without a floor. `index`: its admission number; `start`: the first offset to read;
+    /// `bounded`: it is read up to a recorded end.
+    pub fn new(rule: Rule, index: usize, start: NextOffset, bounded: bool, now: Monotonic) -> Self {
+        Partition {
+            rule,
+            index,
+            start,
+            bounded,
+            ended: false,
+            next: start,
+            h: None,
+            floor: None,
+            caught_up: false,
+            learnt: None,
+            answer: None,
+            last_valid: now,
+            partial_before: if start.0 == 0 { PartialBefore::Nothing } else { PartialBefore::Unknown },
+            newest_end: None,
+            counts: Counts::default(),
+            last: None,
+            rejected_by: Vec::new(),
+            implausible: 0,
+            behind: DelayHistogram::default(),
+        }
+    }
+
+    /// With W as its floor, where W existed when it was admitted (R8).
+    #[must_use]
+    pub fn with_floor(self, floor: Option<EventTime>) -> Self {
+        Partition { floor, ..self }
+    }
+
+    /// A partition that a run before this one left like this. Silence is counted from now on: what was learnt of the log's
+    /// end is gone with that run.
+    pub fn resume(rule: Rule, state: &PartitionState, bounded: bool, now: Monotonic) -> Self {
+        Partition {
+            next: state.next,
+            h: state.h,
+            partial_before: state.partial_before,
+            newest_end: state.newest_end,
+            counts: state.counts,
+            last: state.last,
+            rejected_by: state.rejected_by.clone(),
+            implausible: state.implausible,
+            floor: state.floor,
+            ..Partition::new(rule, state.index, state.start, bounded, now)
+        }
+    }
+
+    /// The verdict on the valid record at `offset`. `reference` is the reader's clock, or the run's instant; the broker's
+    /// own stamp comes before it (R7).
+    pub fn judge(
+        &mut self,
+        offset: i64,
+        time: EventTime,
+        appended: Option<EventTime>,
+        reference: EventTime,
+        now: Monotonic,
+    ) -> Verdict {
+        self.pass(offset);
+        self.implausible += i64::from(!is_plausible(time));
+        let (latest, evidence) = match appended {
+            Some(stamp) => (stamp, Evidence::Appended(stamp)),
+            None => (reference, Evidence::Clock(reference)),
+        };
+        if time > latest.plus(self.rule.max_future) {
+            self.counts.quarantined += 1;
+            return Verdict::Future(evidence);
+        }
+        if self.rule.max_past.is_some_and(|most| time.plus(most) < latest) {
+            self.counts.quarantined += 1;
+            return Verdict::Past(evidence);
+        }
+        let window = self.rule.windowing.window_of(time);
+        let (end, final_at) = (self.rule.windowing.end(window), self.rule.windowing.final_at(window));
+        let verdict = match (self.h, self.floor) {
+            (Some(h), _) if final_at <= h => Verdict::Late(Evidence::Watermark(h)),
+            (_, Some(floor)) if final_at <= floor => Verdict::Late(Evidence::Floor(floor)),
+            _ => Verdict::Counted(window),
+        };
+        self.behind.count(time, self.watermark());
+        self.h = self.h.max(Some(time));
+        self.last_valid = now;
+        self.no_evidence();
+        self.partial_before.learn(end.plus(self.rule.windowing.lateness));
+        if let Verdict::Counted(_) = verdict {
+            self.counts.counted += 1;
+            self.newest_end = self.newest_end.max(Some(end));
+        } else {
+            self.counts.late += 1;
+        }
+        verdict
+    }
+
+    /// The record at `offset` cannot be decoded.
+    pub fn reject(&mut self, offset: i64, rejection: &Rejection) {
+        self.pass(offset);
+        counts::count_rejected(&mut self.rejected_by, offset, rejection);
+        self.counts.rejected += 1;
+    }
+
+    /// The reader's position, past gaps and control markers.
+    pub fn reached(&mut self, next: NextOffset) {
+        if next > self.next {
+            self.counts.gaps += next.0 - self.next.0;
+            self.next = next;
+        }
+    }
+
+    /// The last record that was read, where the source tells.
+    pub fn remember(&mut self, last: Option<LastRecord>) {
+        self.last = last.or(self.last);
+    }
+
+    fn pass(&mut self, offset: i64) {
+        self.reached(NextOffset(offset));
+        self.next = NextOffset(offset + 1);
+        self.counts.read += 1;
+    }
+
+    fn no_evidence(&mut self) {
+        self.caught_up = false;
+        self.learnt = None;
+        self.answer = None;
+    }
+
+    /// Is it too far past W, or past the oldest event read where there is no W yet (R12)?
+    pub fn paused(&self, base: Option<EventTime>) -> bool {
+        matches!((self.h, base), (Some(h), Some(base)) if h > base.plus(self.rule.max_ahead))
+    }
+
+    /// The reader is at the recorded end of this bounded run: nothing more will be read.
+    pub fn end_reached(&mut self) {
+        self.ended = self.bounded;
+    }
+
+    /// The reader learns A (R8). Says whether the log is to be asked for its end now.
+    ///
+    /// A partition at its recorded end follows A without asking anyone. One that is bounded and not there yet has records
+    /// to read, so nothing could be learnt. One that spoke within `idle` need not ask: the answer could not count.
+    pub fn learn(&mut self, a: EventTime, base: Option<EventTime>, now: Monotonic) -> bool {
+        if self.ended {
+            self.raise(a);
+            return false;
+        }
+        if self.paused(base) {
+            self.no_evidence();
+            return false;
+        }
+        let spoke = now.0 - self.last_valid.0 < self.rule.idle && !mutants::on(Mutant::FloorWithoutSilence);
+        if self.bounded || self.learnt.is_some() || spoke {
+            return false;
+        }
+        self.learnt = Some(a);
+        true
+    }
+
+    /// The log's answer to the question that [`Partition::learn`] wanted asked.
+    pub fn answered(&mut self, answer: EndAnswer) {
+        match answer {
+            EndAnswer::End(end) if self.learnt.is_some() => self.answer = Some(end),
+            EndAnswer::End(_) => {} // a valid record came meanwhile: the answer is about the past
+            EndAnswer::Failed => self.no_evidence(),
+        }
+    }
+
+    /// Raises the floor if the position has reached the answer and the silence is long enough. Says whether it is caught
+    /// up by this call.
+    pub fn settle(&mut self, now: Monotonic) -> bool {
+        let (Some(a), Some(end)) = (self.learnt, self.answer) else { return false };
+        if self.next < end && !mutants::on(Mutant::IdleUnderBackPressure) {
+            return false;
+        }
+        self.learnt = None;
+        self.answer = None;
+        if now.0 - self.last_valid.0 < self.rule.idle && !mutants::on(Mutant::FloorWithoutSilence) {
+            return false;
+        }
+        self.raise(a);
+        true
+    }
+
+    fn raise(&mut self, a: EventTime) {
+        if a > UNKNOWN {
+            self.floor = self.floor.max(Some(a));
+            if !self.ended {
+                let Windowing { length, lateness } = self.rule.windowing;
+                self.partial_before.learn(a.plus(length + lateness));
+            }
+        }
+        self.caught_up = true;
+    }
+
+    /// For the epoch that ends now.
+    pub fn report(&self, base: Option<EventTime>, now: Monotonic) -> PartitionState {
+        PartitionState {
+            index: self.index,
+            start: self.start,
+            next: self.next,
+            h: self.h,
+            floor: self.floor,
+            caught_up: self.caught_up || self.ended,
+            ended: self.ended,
+            paused: !self.ended && self.paused(base),
+            newest_end: self.newest_end,
+            silence: now.0 - self.last_valid.0,
+            partial_before: self.partial_before,
+            counts: self.counts,
+            last: self.last,
+            rejected_by: self.rejected_by.clone(),
+            implausible: self.implausible,
+        }
+    }
+
+    /// H or floor, whichever is greater (R4).
+    pub fn watermark(&self) -> Option<EventTime> {
+        self.h.max(self.floor)
+    }
+
+    /// How far behind its records were.
+    pub fn behind(&self) -> &DelayHistogram {
+        &self.behind
+    }
+}

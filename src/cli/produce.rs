@@ -1,0 +1,124 @@
+//! `minutely produce`.
+
+use super::Help;
+use super::values::{Choice, Given, StartOption, TIME_UNITS, choice, instant, number, start};
+use clap::Args;
+use minutely_dataflows::decode::TimeUnit;
+use minutely_dataflows::time::EventTime;
+
+/// The options of `minutely produce`.
+#[derive(Args, Debug)]
+pub(crate) struct ProduceArgs {
+    #[command(flatten)]
+    help: Help,
+
+    /// Source: sim:?OPTIONS · file:GLOB
+    ///
+    ///   sim:?symbols=&rate=&late=&…  a built-in market, at the pace of the clock, its history at once
+    ///   file:GLOB                    files of JSON lines, one partition a file
+    #[arg(
+        long,
+        value_name = "URI",
+        env = "MINUTELY_FROM",
+        default_value = "sim:",
+        help_heading = "Source",
+        verbatim_doc_comment
+    )]
+    pub(crate) from: String,
+
+    /// Where reading begins: earliest, latest, or a time such as 2026-01-05T08:00:00Z
+    #[arg(
+        long,
+        value_name = "WHERE",
+        default_value = "earliest",
+        value_parser = start(),
+        help_heading = "Source"
+    )]
+    pub(crate) start: Given<StartOption>,
+
+    /// Stop at the present end of the source (file: implies it)
+    #[arg(long, help_heading = "Source")]
+    pub(crate) until_end: bool,
+
+    /// The instant at which that end is taken [default: now]
+    #[arg(long, value_name = "TIME", value_parser = instant(), help_heading = "Source")]
+    pub(crate) as_of: Option<Given<EventTime>>,
+
+    /// Stop after this many records
+    #[arg(long, value_name = "N", value_parser = number::<u64>(1, u64::MAX), help_heading = "Source")]
+    pub(crate) limit: Option<Given<u64>>,
+
+    /// Field of the event time, for --speed and for the stamp of records without one: a name or a JSON pointer
+    #[arg(long, value_name = "FIELD", default_value = "ts", help_heading = "Event time")]
+    pub(crate) time_field: String,
+
+    /// Unit of the event time
+    #[arg(
+        long,
+        value_name = "UNIT",
+        default_value = "ms",
+        value_parser = choice(&TIME_UNITS),
+        help_heading = "Event time"
+    )]
+    pub(crate) time_unit: Given<TimeUnit>,
+
+    /// Records a second, at most
+    #[arg(long, value_name = "N", value_parser = number::<u64>(1, 1_000_000_000), help_heading = "Pace")]
+    pub(crate) rate: Option<Given<u64>>,
+
+    /// Seconds of event time a second, for replays
+    #[arg(long, value_name = "N", value_parser = number::<u64>(1, 1_000_000), help_heading = "Pace")]
+    pub(crate) speed: Option<Given<u64>>,
+
+    /// Topic: kafka://host:port[,…]/topic
+    ///
+    /// A topic that does not exist is created, with retention.ms=-1 if the source ends.
+    #[arg(long, value_name = "URI", env = "MINUTELY_TO", help_heading = "Kafka")]
+    pub(crate) to: String,
+
+    /// Partition of a record
+    #[arg(
+        long,
+        value_name = "BY",
+        default_value = "source",
+        value_parser = choice(&PARTITION_BY),
+        help_heading = "Kafka"
+    )]
+    pub(crate) partition_by: Given<PartitionBy>,
+
+    /// Stamp of a record [default: event, but refuse a record that the topic's retention would delete at once]
+    #[arg(long, value_name = "STAMP", value_parser = choice(&STAMPS), help_heading = "Kafka")]
+    pub(crate) stamp: Option<Given<Stamp>>,
+
+    /// Property of librdkafka, repeatable; one that holds a secret is env:NAME or file:PATH
+    #[arg(short = 'X', value_name = "KEY=VALUE", help_heading = "Kafka")]
+    pub(crate) properties: Vec<String>,
+}
+
+/// `--partition-by`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PartitionBy {
+    /// The source's partition.
+    Source,
+    /// Chosen by the key.
+    Key,
+}
+
+const PARTITION_BY: [Choice<PartitionBy>; 2] = [
+    ("source", "the source's", PartitionBy::Source),
+    ("key", "chosen by its key (murmur2, as Java's clients do)", PartitionBy::Key),
+];
+
+/// `--stamp`: which stamp a record gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stamp {
+    /// Not given: the source's stamp or the event time; a record that would be deleted at once is refused.
+    Safe,
+    /// `event`: the source's stamp or the event time, whatever the topic does with it.
+    Event,
+    /// `now`: when it is written.
+    Now,
+}
+
+const STAMPS: [Choice<Stamp>; 2] =
+    [("event", "the source's stamp, or else the event time", Stamp::Event), ("now", "the time of writing", Stamp::Now)];

@@ -1,0 +1,382 @@
+//! `minutely run`, whose options `minutely state` takes, too.
+
+use super::values::{Choice, Given, StartOption, TIME_UNITS, choice, duration, instant, job_name, number, size, start};
+use clap::{ArgAction, Args};
+use minutely_dataflows::decode::TimeUnit;
+use minutely_dataflows::time::EventTime;
+use std::path::PathBuf;
+
+/// All workers of a run, at most (their shards are 256).
+pub(crate) const MAX_WORKERS: usize = 256;
+
+/// The options of a run.
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    /// Print help
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
+
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    #[command(flatten)]
+    pub(crate) decoding: DecodingArgs,
+    #[command(flatten)]
+    pub(crate) semantics: SemanticsArgs,
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
+    #[command(flatten)]
+    pub(crate) sinks: SinkArgs,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+    #[command(flatten)]
+    pub(crate) http: HttpArgs,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    #[command(flatten)]
+    pub(crate) kafka: KafkaArgs,
+}
+
+/// What is read.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Log")]
+pub(crate) struct LogArgs {
+    /// Source: sim:?OPTIONS · kafka://host:port[,…]/topic[,…] · file:GLOB
+    ///
+    ///   sim:?symbols=&rate=&partitions=&…  a built-in market
+    ///   kafka://host:port[,…]/topic[,…]    topics
+    ///   file:GLOB                          files of JSON lines, one partition a file
+    #[arg(long, value_name = "URI", env = "MINUTELY_SOURCE", default_value = "sim:", verbatim_doc_comment)]
+    pub(crate) source: String,
+
+    /// Where reading begins if there is no state yet: earliest, latest, or a time such as 2026-01-05T08:00:00Z
+    ///
+    /// A time is compared with the timestamps of the broker.
+    #[arg(long, value_name = "WHERE", env = "MINUTELY_START", default_value = "earliest", value_parser = start())]
+    pub(crate) start: Given<StartOption>,
+
+    /// Event time from which on the log is complete
+    ///
+    /// Minutes from then on are not `partial` because records before the first offset that is read were deleted or skipped.
+    #[arg(long, value_name = "TIME", env = "MINUTELY_COMPLETE_FROM", value_parser = instant())]
+    pub(crate) complete_from: Option<Given<EventTime>>,
+
+    /// Read to the present ends of the log, and stop (file: implies it)
+    #[arg(long, env = "MINUTELY_UNTIL_END")]
+    pub(crate) until_end: bool,
+
+    /// With --until-end: leave windows open that later records may change, so that a later run resumes them
+    ///
+    /// The default for a log that grows (kafka:, sim: without records=) and for files that have grown, where a state is kept.
+    #[arg(long, env = "MINUTELY_KEEP_OPEN")]
+    pub(crate) keep_open: bool,
+
+    /// With --until-end: make every window final; records that come later for it are late
+    ///
+    /// The default for file: and with --state none.
+    #[arg(long, env = "MINUTELY_CLOSE")]
+    pub(crate) close: bool,
+
+    /// The clock of a bounded run, for --max-future and --max-past [default: now]
+    #[arg(long, value_name = "TIME", env = "MINUTELY_AS_OF", value_parser = instant())]
+    pub(crate) as_of: Option<Given<EventTime>>,
+}
+
+/// How payloads are decoded.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Decoding")]
+pub(crate) struct DecodingArgs {
+    /// Format of payloads
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "MINUTELY_FORMAT",
+        default_value = "json",
+        value_parser = choice(&[("json", "an object a record", ())])
+    )]
+    pub(crate) format: Given<()>,
+
+    /// Field of the symbol: a name, a JSON pointer such as /data/s, or @key
+    #[arg(long, value_name = "FIELD", env = "MINUTELY_SYMBOL_FIELD", default_value = "symbol")]
+    pub(crate) symbol_field: String,
+
+    /// Field of the value: a name or a JSON pointer
+    #[arg(long, value_name = "FIELD", env = "MINUTELY_VALUE_FIELD", default_value = "price")]
+    pub(crate) value_field: String,
+
+    /// Field of the event time: a name or a JSON pointer
+    #[arg(long, value_name = "FIELD", env = "MINUTELY_TIME_FIELD", default_value = "ts")]
+    pub(crate) time_field: String,
+
+    /// Unit of the event time
+    #[arg(
+        long,
+        value_name = "UNIT",
+        env = "MINUTELY_TIME_UNIT",
+        default_value = "ms",
+        value_parser = choice(&TIME_UNITS)
+    )]
+    pub(crate) time_unit: Given<TimeUnit>,
+
+    /// Field of the weight, such as a volume: a name or a JSON pointer; empty if there is none
+    #[arg(long, value_name = "FIELD", env = "MINUTELY_WEIGHT_FIELD", default_value = "volume")]
+    pub(crate) weight_field: String,
+
+    /// Handling of a record that cannot be decoded
+    #[arg(
+        long,
+        value_name = "ACTION",
+        env = "MINUTELY_ON_BAD",
+        default_value = "dead-letter",
+        value_parser = choice(&ON_BAD)
+    )]
+    pub(crate) on_bad: Given<OnBad>,
+}
+
+/// What counts, and what is computed.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Semantics")]
+pub(crate) struct SemanticsArgs {
+    /// Length of a window of event time
+    #[arg(long, value_name = "TIME", env = "MINUTELY_WINDOW", default_value = "1m", value_parser = duration(1))]
+    pub(crate) window: Given<i64>,
+
+    /// Accept records until their window ended more than this before the newest record of the same partition
+    #[arg(long, value_name = "TIME", env = "MINUTELY_LATENESS", default_value = "10m", value_parser = duration(0))]
+    pub(crate) lateness: Given<i64>,
+
+    /// Accept records up to this far ahead of the clock (or of the broker's append time)
+    #[arg(long, value_name = "TIME", env = "MINUTELY_MAX_FUTURE", default_value = "1m", value_parser = duration(0))]
+    pub(crate) max_future: Given<i64>,
+
+    /// Accept records up to this far behind the clock (or the broker's append time) [default: no limit]
+    ///
+    /// One that is further behind, as of a device whose clock stands still, becomes a dead letter and holds nothing back. For
+    /// live runs.
+    #[arg(long, value_name = "TIME", env = "MINUTELY_MAX_PAST", value_parser = duration(1))]
+    pub(crate) max_past: Option<Given<i64>>,
+
+    /// Columns of a row
+    #[arg(
+        long,
+        value_name = "METRICS",
+        env = "MINUTELY_METRICS",
+        default_value = "market",
+        value_parser = choice(&METRICS)
+    )]
+    pub(crate) metrics: Given<Metrics>,
+}
+
+/// How far partitions may be apart, and how much is held.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Progress and limits")]
+pub(crate) struct ProgressArgs {
+    /// Time without records after which a partition that is at its end no longer holds the others back
+    #[arg(long, value_name = "TIME", env = "MINUTELY_IDLE", default_value = "10s", value_parser = duration(1))]
+    pub(crate) idle: Given<i64>,
+
+    /// Event time by which a partition may be read ahead of the slowest one
+    #[arg(long, value_name = "TIME", env = "MINUTELY_MAX_AHEAD", default_value = "60m", value_parser = duration(1))]
+    pub(crate) max_ahead: Given<i64>,
+
+    /// Windows of symbols in memory from which on only the slowest partitions are read
+    ///
+    /// The run ends at twice this number. A window of a symbol of 256 bytes or more counts as up to 5.
+    #[arg(
+        long,
+        value_name = "N",
+        env = "MINUTELY_MAX_KEYS",
+        default_value = "5000000",
+        value_parser = number::<u64>(1, u64::MAX / 4)
+    )]
+    pub(crate) max_keys: Given<u64>,
+}
+
+/// Where rows go.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Sinks")]
+pub(crate) struct SinkArgs {
+    /// Sink, repeatable: sqlite:PATH · influxdb://… · influxdb1://… · csv:PATH · stdout: [default: sqlite: in the job's folder]
+    ///
+    ///   sqlite:PATH[?table=NAME]
+    ///   influxdb://host:port/org/bucket  with ?measurement=NAME and ?tag.NAME=VALUE (repeatable), a place of its own in the
+    ///                                    bucket; ?timeout=10s, the time that a write may take at first; ?batch=5000, the
+    ///                                    lines of a write at most; influxdb+https: for TLS; a path before /org/bucket is
+    ///                                    that of a proxy
+    ///   influxdb1://host:port/db         the v1 API, with the same options; influxdb1+https: for TLS
+    ///   csv:PATH[?rotate=1d|100MB]
+    ///   stdout:
+    ///   stdout:json
+    ///
+    /// The variable holds several sinks, separated by spaces.
+    #[arg(long = "sink", value_name = "URI", env = "MINUTELY_SINK", verbatim_doc_comment)]
+    pub(crate) uris: Vec<String>,
+
+    /// Rows that sinks take
+    #[arg(long, value_name = "ROWS", env = "MINUTELY_EMIT", default_value = "changes", value_parser = choice(&EMIT))]
+    pub(crate) emit: Given<EmitOption>,
+
+    /// Time that a bounded run waits for a sink that makes no progress, and for the disk of the state
+    #[arg(
+        long = "sink-timeout",
+        value_name = "TIME",
+        env = "MINUTELY_SINK_TIMEOUT",
+        default_value = "5m",
+        value_parser = duration(1000)
+    )]
+    pub(crate) timeout: Given<i64>,
+
+    /// Write to a sink that belongs to another job; from then on it is this job's
+    #[arg(long = "take-sink")]
+    pub(crate) take: bool,
+
+    /// Resume without a sink that the state still has rows for, repeatable; the sink will lack them for ever
+    #[arg(long = "forget-sink", value_name = "URI")]
+    pub(crate) forget: Vec<String>,
+}
+
+/// What is kept for the next run, and where.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "State")]
+pub(crate) struct StateArgs {
+    /// Checkpoints: a folder, s3://bucket/prefix (with AWS_* in the environment), or none [default: in the job's folder]
+    ///
+    /// The next run resumes where this one was, with any -w. With `none` every run begins from the log.
+    #[arg(long = "state", value_name = "FOLDER|URL|none", env = "MINUTELY_STATE")]
+    pub(crate) place: Option<String>,
+
+    /// Folder with a folder for each job: its dead letters, and its state and rows where no other place is named
+    #[arg(long, value_name = "DIR", env = "MINUTELY_DATA", default_value = "./minutely-data")]
+    pub(crate) data: String,
+
+    /// Name of the job, and of its folder [default: from source and semantics]
+    #[arg(long, value_name = "NAME", env = "MINUTELY_JOB", value_parser = job_name())]
+    pub(crate) job: Option<Given<String>>,
+
+    /// Time between commits
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "MINUTELY_CHECKPOINT_INTERVAL",
+        default_value = "1s",
+        value_parser = duration(10)
+    )]
+    pub(crate) checkpoint_interval: Given<i64>,
+
+    /// Resume from a state although another run, which hangs, has its lock
+    #[arg(long)]
+    pub(crate) take_over: bool,
+
+    /// Resume from a state although the log is not the one it was made of, at the same offsets
+    #[arg(long)]
+    pub(crate) accept_changed_log: bool,
+}
+
+/// What is served.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "HTTP")]
+pub(crate) struct HttpArgs {
+    /// Address of the live page, the API, /metrics and /healthz, or none [default: 127.0.0.1:8080, or the next free port]
+    #[arg(long = "http", value_name = "HOST:PORT|none", env = "MINUTELY_HTTP")]
+    pub(crate) address: Option<String>,
+
+    /// Allow --http to be an address that other machines reach; it needs a token
+    #[arg(long = "http-public", env = "MINUTELY_HTTP_PUBLIC")]
+    pub(crate) public: bool,
+
+    /// Further name by which clients may call --http, such as that of a reverse proxy, repeatable
+    #[arg(long = "http-host", value_name = "NAME", env = "MINUTELY_HTTP_HOST")]
+    pub(crate) hosts: Vec<String>,
+
+    /// File of the token that clients of --http must give [default: MINUTELY_HTTP_TOKEN in the environment]
+    #[arg(long = "http-token-file", value_name = "PATH", env = "MINUTELY_HTTP_TOKEN_FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+/// Workers and processes.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Cluster")]
+pub(crate) struct ClusterArgs {
+    /// Worker threads of this process
+    #[arg(
+        short = 'w',
+        long,
+        value_name = "N",
+        env = "MINUTELY_WORKERS",
+        default_value = "1",
+        value_parser = number::<usize>(1, MAX_WORKERS)
+    )]
+    pub(crate) workers: Given<usize>,
+
+    /// Processes of the run, all with the same --data
+    #[arg(short = 'n', long, value_name = "N", default_value = "1", value_parser = number::<usize>(1, MAX_WORKERS))]
+    pub(crate) processes: Given<usize>,
+
+    /// Number of this process, from 0
+    #[arg(short = 'p', long, value_name = "I", default_value = "0", value_parser = number::<usize>(0, MAX_WORKERS))]
+    pub(crate) process: Given<usize>,
+
+    /// File with the host:port of each process, one a line [default: localhost, ports from 2101]; without FILE: print help
+    #[arg(short = 'h', long, value_name = "FILE", num_args = 0..=1)]
+    pub(crate) hostfile: Option<Option<String>>,
+}
+
+/// Kafka's client.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Kafka")]
+pub(crate) struct KafkaArgs {
+    /// Memory for records that are fetched and not read yet, divided by the partitions that this process reads
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "MINUTELY_FETCH_MEMORY",
+        default_value = "256MB",
+        value_parser = size(1)
+    )]
+    pub(crate) fetch_memory: Given<u64>,
+
+    /// Property of librdkafka, repeatable
+    #[arg(short = 'X', value_name = "KEY=VALUE")]
+    pub(crate) properties: Vec<String>,
+}
+
+/// `--metrics`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Metrics {
+    /// Count, sum and average.
+    Avg,
+    /// And open, high, low, close, volume, vwap.
+    Market,
+}
+
+const METRICS: [Choice<Metrics>; 2] = [
+    ("avg", "count, sum and average", Metrics::Avg),
+    ("market", "and open, high, low, close, volume and vwap", Metrics::Market),
+];
+
+/// `--on-bad`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnBad {
+    /// The record becomes a dead letter.
+    DeadLetter,
+    /// The run ends.
+    Fatal,
+}
+
+const ON_BAD: [Choice<OnBad>; 2] = [
+    ("dead-letter", "set it aside as a dead letter", OnBad::DeadLetter),
+    ("fatal", "end the run with exit code 65", OnBad::Fatal),
+];
+
+/// `--emit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EmitOption {
+    /// Every committed change.
+    Changes,
+    /// Final rows alone.
+    Final,
+}
+
+const EMIT: [Choice<EmitOption>; 2] = [
+    ("changes", "every committed change of a window", EmitOption::Changes),
+    ("final", "each window once, when it is final", EmitOption::Final),
+];

@@ -1,0 +1,163 @@
+//! Typed values of options. clap stops at the first value that is wrong; here a wrong value is kept with its error, so that all
+//! are told at once.
+
+use crate::{duration, size};
+use clap::builder::{PossibleValue, TypedValueParser};
+use minutely_dataflows::decode::TimeUnit;
+use minutely_dataflows::time::EventTime;
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The longest duration that an option takes, in milliseconds: 366 days.
+const MAX_DURATION_MS: u64 = 366 * 24 * 3_600_000;
+
+/// The units of `--time-unit`.
+pub(super) const TIME_UNITS: [Choice<TimeUnit>; 4] = [
+    ("s", "seconds", TimeUnit::Seconds),
+    ("ms", "milliseconds", TimeUnit::Milliseconds),
+    ("us", "microseconds", TimeUnit::Microseconds),
+    ("ns", "nanoseconds", TimeUnit::Nanoseconds),
+];
+
+/// `--start`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StartOption {
+    /// At the oldest record.
+    Earliest,
+    /// At the end.
+    Latest,
+    /// At the first record whose timestamp is not before this.
+    Time(EventTime),
+}
+
+/// A value by name: the name, its help, and what it stands for.
+pub(super) type Choice<T> = (&'static str, &'static str, T);
+
+/// The value of an option as it was given, and what it means or what is wrong with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Given<T> {
+    text: String,
+    value: Result<T, String>,
+}
+
+impl<T: Clone> Given<T> {
+    /// As it was written.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What it means.
+    ///
+    /// # Errors
+    /// The option, its text, what is wrong with it and what it takes: one paragraph.
+    pub(super) fn value(&self) -> Result<T, String> {
+        self.value.clone()
+    }
+}
+
+/// Parses the value of an option into [`Given`]; clap itself never sees an error.
+#[derive(Clone)]
+pub(super) struct ValueParser<T> {
+    parse: Arc<dyn Fn(&str) -> Result<T, String> + Send + Sync>,
+    choices: Vec<PossibleValue>,
+}
+
+impl<T> ValueParser<T> {
+    /// A parser whose error says what the option takes.
+    fn new(parse: impl Fn(&str) -> Result<T, String> + Send + Sync + 'static) -> Self {
+        ValueParser { parse: Arc::new(parse), choices: Vec::new() }
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for ValueParser<T> {
+    type Value = Given<T>;
+
+    fn parse_ref(&self, _: &clap::Command, option: Option<&clap::Arg>, value: &OsStr) -> Result<Given<T>, clap::Error> {
+        let text = value.to_string_lossy().into_owned();
+        let parsed = value.to_str().ok_or_else(|| "is not UTF-8".to_owned()).and_then(|text| (self.parse)(text));
+        let name = option.map(|option| match (option.get_short(), option.get_long()) {
+            (Some(short), _) => format!("-{short}"),
+            (None, Some(long)) => format!("--{long}"),
+            (None, None) => option.get_id().to_string(),
+        });
+        let value = parsed.map_err(|why| format!("{} {text}: {why}", name.unwrap_or_default()));
+        Ok(Given { text, value })
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        (!self.choices.is_empty()).then(|| Box::new(self.choices.iter().cloned()) as Box<_>)
+    }
+}
+
+/// A duration in nanoseconds, of at least so many milliseconds.
+pub(super) fn duration(least_ms: u64) -> ValueParser<i64> {
+    ValueParser::new(move |text| {
+        let ms = duration::parse_ms(text).filter(|ms| (least_ms..=MAX_DURATION_MS).contains(ms));
+        ms.and_then(|ms| i64::try_from(ms).ok())
+            .map(|ms| ms * 1_000_000)
+            .ok_or_else(|| format!("takes a duration such as 500ms, 90s, 1h30m or 1d, from {least_ms} ms to 366 d"))
+    })
+}
+
+/// A size in bytes, of at least so many megabytes.
+pub(super) fn size(least_mb: u64) -> ValueParser<u64> {
+    ValueParser::new(move |text| {
+        let bytes = size::parse_bytes(text).filter(|bytes| *bytes >= least_mb * 1_000_000);
+        bytes.ok_or_else(|| format!("takes a size such as 64MB or 1GiB, of at least {least_mb} MB"))
+    })
+}
+
+/// A whole number of this range, ends included.
+pub(super) fn number<T>(least: T, most: T) -> ValueParser<T>
+where
+    T: FromStr + PartialOrd + Display + Send + Sync + 'static,
+{
+    ValueParser::new(move |text| {
+        let number = text.parse().ok().filter(|number| (&least..=&most).contains(&number));
+        number.ok_or_else(|| format!("takes a number from {least} to {most}"))
+    })
+}
+
+/// An instant of event time.
+pub(super) fn instant() -> ValueParser<EventTime> {
+    ValueParser::new(|text| parse_instant(text).ok_or_else(|| "takes a time such as 2026-01-05T08:00:00Z".to_owned()))
+}
+
+/// Where reading begins.
+pub(super) fn start() -> ValueParser<StartOption> {
+    ValueParser::new(|text| match text {
+        "earliest" => Ok(StartOption::Earliest),
+        "latest" => Ok(StartOption::Latest),
+        time => parse_instant(time)
+            .map(StartOption::Time)
+            .ok_or_else(|| "takes earliest, latest, or a time such as 2026-01-05T08:00:00Z".to_owned()),
+    })
+}
+
+/// One of these, by name.
+pub(super) fn choice<T: Copy + Send + Sync + 'static>(choices: &'static [Choice<T>]) -> ValueParser<T> {
+    let parse = |text: &str| {
+        let found = choices.iter().find(|(name, ..)| *name == text);
+        let names = || choices.iter().map(|(name, ..)| *name).collect::<Vec<_>>().join(", ");
+        found.map(|(.., value)| *value).ok_or_else(|| format!("is not one of {}", names()))
+    };
+    let choices = choices.iter().map(|(name, help, _)| PossibleValue::new(*name).help(*help)).collect();
+    ValueParser { choices, ..ValueParser::new(parse) }
+}
+
+/// The name of a job, which is the name of its folder.
+pub(super) fn job_name() -> ValueParser<String> {
+    ValueParser::new(|text| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let fits = !text.is_empty() && !text.starts_with('.') && text.chars().all(allowed);
+        fits.then(|| text.to_owned())
+            .ok_or_else(|| "takes letters, digits, `-`, `_` and `.`, and does not begin with `.`".to_owned())
+    })
+}
+
+fn parse_instant(text: &str) -> Option<EventTime> {
+    let time = text.parse::<jiff::Timestamp>().ok()?;
+    i64::try_from(time.as_nanosecond()).ok().filter(|ns| ns.abs() <= EventTime::LIMIT).map(EventTime)
+}

@@ -1,0 +1,25 @@
+//! How payloads are decoded.
+
+use crate::cli::{DecodingArgs, UsageErrors};
+use crate::sources;
+use crate::uri::redacted;
+use minutely_dataflows::decode::{Decoder, FieldNames, KEY};
+
+/// Where a record of this source has what.
+pub(super) fn fields(args: &DecodingArgs, source: &str, errors: &mut UsageErrors) -> Option<FieldNames> {
+    let unit = errors.value(&args.time_unit);
+    if args.symbol_field == KEY && !sources::has_keys(source) {
+        errors.push(format!("--symbol-field {KEY}: records of `{}` have no keys", redacted(source)));
+    }
+    Some(FieldNames {
+        symbol: args.symbol_field.clone(),
+        value: args.value_field.clone(),
+        time: args.time_field.clone(),
+        unit: unit?,
+        weight: Some(args.weight_field.clone()).filter(|field| !field.is_empty()),
+    })
+}
+
+pub(super) fn decoder(fields: &FieldNames, errors: &mut UsageErrors) -> Option<Decoder> {
+    errors.all_ok(Decoder::new(fields).map(Some))
+}

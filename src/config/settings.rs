@@ -1,0 +1,59 @@
+//! What the core is told.
+
+use super::log::LogRange;
+use crate::cli::{RunArgs, UsageErrors};
+use crate::store::StoreUri;
+use minutely_dataflows::partition::Rule;
+use minutely_dataflows::settings::Settings;
+use minutely_dataflows::time::Windowing;
+
+/// Nanoseconds: a run without a lock that has published nothing for a little longer counts as gone.
+const MAX_REMOTE_INTERVAL: i64 = 10_000_000_000;
+
+/// The settings of a run with this state.
+pub(super) fn settings(
+    args: &RunArgs,
+    log: &LogRange,
+    state: Option<&StoreUri>,
+    errors: &mut UsageErrors,
+) -> Option<Settings> {
+    let rule = rule(args, errors);
+    let checkpoint_interval = errors.value(&args.state.checkpoint_interval);
+    if let (Some(StoreUri::Remote(..)), Some(MAX_REMOTE_INTERVAL..)) = (state, checkpoint_interval) {
+        errors.push(format!(
+            "--checkpoint-interval {}: must be less than 10s with an object store, where a run that commits nothing for so \
+             long counts as gone",
+            args.state.checkpoint_interval.text()
+        ));
+    }
+    let sink_timeout = errors.value(&args.sinks.timeout);
+    let max_keys = errors.value(&args.progress.max_keys);
+    Some(Settings {
+        rule: rule?,
+        bounded: log.bounded,
+        at_end: log.at_end,
+        instant: None, // the run's start, which is not known yet
+        complete_from: log.complete_from,
+        checkpoint_interval: checkpoint_interval?,
+        max_keys: max_keys?,
+        sink_timeout: sink_timeout?,
+        ..Settings::default()
+    })
+}
+
+fn rule(args: &RunArgs, errors: &mut UsageErrors) -> Option<Rule> {
+    let (semantics, progress) = (&args.semantics, &args.progress);
+    let length = errors.value(&semantics.window);
+    let lateness = errors.value(&semantics.lateness);
+    let max_future = errors.value(&semantics.max_future);
+    let max_past = semantics.max_past.as_ref().and_then(|given| errors.value(given));
+    let idle = errors.value(&progress.idle);
+    let max_ahead = errors.value(&progress.max_ahead);
+    Some(Rule {
+        windowing: Windowing { length: length?, lateness: lateness? },
+        max_future: max_future?,
+        max_past,
+        max_ahead: max_ahead?,
+        idle: idle?,
+    })
+}

@@ -1,0 +1,44 @@
+//! Times and lengths of time, as people and file names have them.
+
+use jiff::Timestamp;
+use minutely_dataflows::time::{EventTime, SECOND};
+
+/// RFC 3339 in UTC, to the second below; `unknown yet` where there is no time.
+pub(crate) fn utc(time: Option<EventTime>) -> String {
+    let timestamp = time.and_then(|time| Timestamp::from_second(time.0.div_euclid(SECOND)).ok());
+    timestamp.map_or("unknown yet".into(), |timestamp| timestamp.to_string())
+}
+
+/// In UTC to the second, without signs that a file name should not have: `20260105T080000Z`.
+pub(crate) fn file_stamp(now: EventTime) -> String {
+    let timestamp = Timestamp::from_nanosecond(i128::from(now.0)).unwrap_or_default();
+    timestamp.strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+/// A length of time in nanoseconds, rounded down: tenths of a second below two minutes, then minutes, hours and days.
+pub(crate) fn duration(ns: i64) -> String {
+    let seconds = ns / SECOND;
+    match seconds.abs() {
+        0..120 => format!("{}.{} s", seconds, (ns / (SECOND / 10)).abs() % 10),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_for_people() {
+        let time = EventTime(1_767_600_000_999_999_999);
+        assert_eq!(utc(Some(time)), "2026-01-05T08:00:00Z");
+        assert_eq!(utc(None), "unknown yet");
+        assert_eq!(file_stamp(time), "20260105T080000Z");
+        assert_eq!(
+            (duration(1_240_000_000), duration(300 * SECOND), duration(90_000 * SECOND)),
+            ("1.2 s".into(), "5 min".into(), "25 h".into())
+        );
+    }
+}

@@ -1,0 +1,57 @@
+//! What became of records that were sent, as librdkafka reports it.
+
+use crate::kafka::{KafkaContext, token};
+use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{ProducerContext, ThreadedProducer};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A producer that reports to a [`DeliveryContext`].
+pub(super) type Producer = ThreadedProducer<DeliveryContext>;
+
+/// How many records were acknowledged, and why the first was refused; shared by its clones.
+#[derive(Clone, Debug, Default)]
+pub(super) struct DeliveryContext {
+    pub(super) acknowledged: Arc<AtomicU64>,
+    /// The first record that is refused for good.
+    pub(super) refused: Arc<Mutex<Option<KafkaError>>>,
+    /// Why brokers cannot be reached.
+    pub(super) brokers: Arc<KafkaContext>,
+}
+
+impl ClientContext for DeliveryContext {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        token(config)
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        // Connections that fail; nothing else is worth a line.
+        if facility == "FAIL" {
+            self.brokers.log(level, facility, line);
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.brokers.error(error, reason);
+    }
+}
+
+impl ProducerContext for DeliveryContext {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        match result {
+            Ok(_) => drop(self.acknowledged.fetch_add(1, Ordering::Relaxed)),
+            Err((error, _)) => {
+                let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+                refused.get_or_insert_with(|| error.clone());
+            }
+        }
+    }
+}

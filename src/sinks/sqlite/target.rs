@@ -1,0 +1,104 @@
+//! A table of rows in a database, as the command line names it, and its SQL.
+
+use std::path::PathBuf;
+
+/// A table, as the command line names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::sinks) struct SqliteTarget {
+    pub(in crate::sinks) path: PathBuf,
+    pub(in crate::sinks) table: TableName,
+}
+
+/// Longest name of a table.
+const LONGEST_NAME: usize = 63;
+
+/// The name of a table of rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TableName(String);
+
+impl TableName {
+    /// Small letters, digits and `_`: SQLite takes `Minutes` and `minutes` for the same, and a name needs no quoting.
+    ///
+    /// # Errors
+    /// What a name consists of.
+    pub(crate) fn parse(name: &str) -> Result<Self, String> {
+        let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        let begins = name.starts_with(|c: char| c.is_ascii_lowercase());
+        if !begins || !name.chars().all(good) || name.len() > LONGEST_NAME {
+            return Err(format!(
+                "table={name}: a table's name begins with a small letter and has only small letters, digits and `_`, at most \
+                 {LONGEST_NAME} characters"
+            ));
+        }
+        if ["meta", "owners"].contains(&name) || name.starts_with("sqlite_") {
+            return Err(format!("table={name}: that name is taken; choose another"));
+        }
+        Ok(TableName(name.to_owned()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The key in `meta` of the manifest of a chain's newest rows.
+    pub(super) fn newest_key(&self, chain: i64) -> String {
+        format!("{}: newest of chain {chain}", self.0)
+    }
+
+    /// The key in `meta` of the table's greatest chain.
+    pub(super) fn chain_key(&self) -> String {
+        format!("{}: chain", self.0)
+    }
+
+    pub(super) fn create(&self) -> String {
+        format!(
+            "CREATE TABLE \"{}\" (
+                symbol TEXT NOT NULL, minute TEXT NOT NULL, count INTEGER NOT NULL, sum REAL NOT NULL, avg REAL NOT NULL,
+                state TEXT NOT NULL, open REAL, high REAL, low REAL, close REAL, volume REAL, vwap REAL,
+                sum_exact TEXT NOT NULL, volume_exact TEXT,
+                chain INTEGER NOT NULL, generation INTEGER NOT NULL, seq INTEGER NOT NULL,
+                PRIMARY KEY (minute, symbol)
+            ) WITHOUT ROWID",
+            self.0
+        )
+    }
+
+    /// Replaces an older row. Columns are named: users may have added others to the table.
+    pub(super) fn upsert(&self) -> String {
+        format!(
+            "INSERT INTO \"{}\" (symbol, minute, count, sum, sum_exact, avg, state, open, high, low, close, volume,
+                volume_exact, vwap, chain, generation, seq)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+            ON CONFLICT (minute, symbol) DO UPDATE SET
+                count = excluded.count, sum = excluded.sum, sum_exact = excluded.sum_exact, avg = excluded.avg,
+                state = excluded.state, open = excluded.open, high = excluded.high, low = excluded.low,
+                close = excluded.close, volume = excluded.volume, volume_exact = excluded.volume_exact,
+                vwap = excluded.vwap, chain = excluded.chain, generation = excluded.generation, seq = excluded.seq
+            WHERE (excluded.chain, excluded.generation, excluded.seq) >= (chain, generation, seq)
+                AND (excluded.state = 'final' OR state <> 'final')",
+            self.0
+        )
+    }
+}
+
+impl Default for TableName {
+    fn default() -> Self {
+        TableName("minutes".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_tables_need_no_quoting() {
+        for good in ["minutes", "a", "by_5_minutes", "select"] {
+            assert_eq!(TableName::parse(good).unwrap().as_str(), good);
+        }
+        let long = "a".repeat(64);
+        for bad in ["", "Minutes", "1m", "_x", "a-b", "a b", "a\"b", "é", "meta", "owners", "sqlite_x", &long] {
+            assert!(TableName::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

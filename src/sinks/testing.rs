@@ -1,0 +1,129 @@
+//! What the tests of this room share.
+
+use super::options::{Emit, Owner, SinkOptions};
+use crate::clock::SystemClock;
+use minutely_dataflows::decimal::Decimal;
+use minutely_dataflows::edge::{RowBatch, SinkPort, Wake};
+use minutely_dataflows::row::{MarketRow, Row};
+use minutely_dataflows::time::{SECOND, State, WindowStart, Windowing};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+pub(super) fn temp() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+pub(super) fn no_wake() -> Wake {
+    Arc::new(|| {})
+}
+
+pub(super) fn options(data: &Path) -> SinkOptions {
+    SinkOptions {
+        emit: Emit::Changes,
+        market: false,
+        windowing: Windowing::default(),
+        patience: Duration::from_secs(10),
+        wake: no_wake(),
+        data: data.to_owned(),
+        chain: None,
+        position: None,
+        generation: 0,
+        take_over: false,
+        left: None,
+        owner: Owner { job: "job".into(), semantics: "semantics".into() },
+        take_sink: false,
+        begun: Arc::new(AtomicBool::new(true)),
+        clock: SystemClock::start(),
+    }
+}
+
+/// Returns once it is so; panics after a minute.
+pub(super) fn poll(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A random generator whose seed is printed.
+pub(crate) fn seed() -> fastrand::Rng {
+    let seed = fastrand::u64(..);
+    eprintln!("seed {seed}");
+    fastrand::Rng::with_seed(seed)
+}
+
+/// A final row of `count` values of 100.5.
+pub(crate) fn row(symbol: &str, second: i64, count: i64) -> Row {
+    Row {
+        symbol: symbol.to_owned(),
+        minute: WindowStart(second * SECOND),
+        count,
+        sum: Decimal(i128::from(count) * 100_500_000_000_000_000_000),
+        avg: 100.5,
+        state: State::Final,
+        market: None,
+    }
+}
+
+/// A symbol of what hurts formats, never empty, without control characters (R2).
+pub(super) fn hostile_symbol(rng: &mut fastrand::Rng) -> String {
+    const PIECES: [&str; 20] = [
+        "A", " ", ",", "=", "\"", "'", "\\", "\\ ", "\\,", "\\\\", "#", ";", "é", "日本", "🦀", "\u{2028}", "\u{feff}",
+        "NaN", "<b>", "%",
+    ];
+    (0..rng.usize(1..8)).map(|_| PIECES[rng.usize(..PIECES.len())]).collect()
+}
+
+fn price(rng: &mut fastrand::Rng) -> f64 {
+    let digits = rng.i32(-20..20);
+    (rng.f64() - 0.5) * 10_f64.powi(digits)
+}
+
+fn decimal(rng: &mut fastrand::Rng) -> Decimal {
+    Decimal((rng.i128(..) >> rng.u32(31..127)) * 10_i128.pow(rng.u32(0..4)))
+}
+
+/// Rows of any kind, in any order.
+pub(crate) fn random_rows(rng: &mut fastrand::Rng, rows: usize, market: bool) -> Vec<Row> {
+    let mut random = || Row {
+        symbol: hostile_symbol(rng),
+        minute: WindowStart(rng.i64(-1_000_000..50_000_000) * 60 * SECOND),
+        count: rng.i64(1..) >> rng.u32(..62),
+        sum: decimal(rng),
+        avg: price(rng),
+        state: [State::Open, State::Closed, State::Final, State::Partial][rng.usize(..4)],
+        market: market.then(|| MarketRow {
+            open: price(rng),
+            high: price(rng),
+            low: price(rng),
+            close: price(rng),
+            volume: decimal(rng),
+            vwap: rng.bool().then(|| price(rng)),
+        }),
+    };
+    (0..rows).map(|_| random()).collect()
+}
+
+/// Offers a round in several batches and returns once it is stored.
+pub(super) fn store_all(port: &mut dyn SinkPort, round: u64, rows: &[Row]) {
+    let mut batches: Vec<_> = rows
+        .chunks(700)
+        .map(|rows| RowBatch { round, seq: round, rows: rows.to_vec(), last: false })
+        .chain([RowBatch { round, seq: round, rows: vec![], last: true }])
+        .rev()
+        .collect();
+    poll("all is offered", || {
+        while let Some(batch) = batches.pop() {
+            if let Err(back) = port.offer(batch) {
+                batches.push(back);
+                port.stored().unwrap();
+                return false;
+            }
+        }
+        true
+    });
+    poll("all is stored", || port.stored().unwrap().map(|stored| stored.at) == Some(round));
+}

@@ -1,0 +1,154 @@
+//! Finds the files that match a pattern, when a run starts, and refuses those that cannot be read as lines.
+
+use super::error::FileError;
+use super::pattern::{FilePattern, PatternPart};
+use glob::MatchOptions;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+/// A shell's rules: no wildcard matches a separator or a leading dot.
+const RULES: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+
+/// Each file's path and its length in bytes at the start, by the name of its partition.
+pub(super) type Files = BTreeMap<String, (PathBuf, u64)>;
+
+/// The files that match, by name relative to the fixed part.
+///
+/// # Errors
+/// When a match cannot be read, is compressed, or has the name of another.
+pub(super) fn discover(pattern: &FilePattern) -> Result<Files, FileError> {
+    let mut files = BTreeMap::new();
+    if let [PatternPart::Name(name)] = pattern.parts.as_slice() {
+        let path = pattern.fixed.join(name);
+        match fs::metadata(&path) {
+            Ok(found) if found.is_dir() => {
+                return Err(FileError::Folder { path });
+            }
+            Ok(_) => {}
+            Err(error) if is_absent(&error) => return Ok(files),
+            Err(error) => return Err(FileError::unreadable(&path, error)),
+        }
+    }
+    walk(&pattern.fixed, "", &pattern.parts, &mut files)?;
+    Ok(files)
+}
+
+/// Adds the files below `folder`, which is called `name`, that match what is left of the pattern.
+fn walk(folder: &Path, name: &str, parts: &[PatternPart], files: &mut Files) -> Result<(), FileError> {
+    let Some((part, rest)) = parts.split_first() else { return Ok(()) };
+    match part {
+        PatternPart::Name(wanted) => {
+            let path = folder.join(wanted);
+            match path.symlink_metadata() {
+                Err(error) if is_absent(&error) => {}
+                _ => step(&path, &below(name, wanted), rest, files)?, // and tells what is wrong with it
+            }
+        }
+        PatternPart::Pattern(pattern) => {
+            for path in entries(folder)? {
+                let entry = path.file_name().unwrap_or_default();
+                if pattern.matches_with(&entry.to_string_lossy(), RULES) {
+                    step(&path, &below(name, &entry_name(entry)), rest, files)?;
+                }
+            }
+        }
+        PatternPart::Folders => {
+            walk(folder, name, rest, files)?;
+            for path in entries(folder)? {
+                // A link to a folder may lead upwards: it is not followed here.
+                if !path.is_symlink() && path.is_dir() {
+                    let entry = entry_name(path.file_name().unwrap_or_default());
+                    if !entry.starts_with('.') {
+                        walk(&path, &below(name, &entry), parts, files)?;
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A path whose name matches: a file if nothing is left of the pattern, else a folder to go into.
+fn step(path: &Path, name: &str, rest: &[PatternPart], files: &mut Files) -> Result<(), FileError> {
+    let found = fs::metadata(path).map_err(|error| FileError::unreadable(path, error))?;
+    if found.is_dir() {
+        return walk(path, name, rest, files);
+    }
+    if !rest.is_empty() {
+        return Ok(());
+    }
+    if !found.is_file() {
+        return Err(FileError::NotPlain { path: path.to_owned() });
+    }
+    let read = || -> io::Result<_> {
+        let file = File::open(path)?;
+        let mut start = Vec::new();
+        (&file).take(8).read_to_end(&mut start)?;
+        Ok((file.metadata()?.len(), start))
+    };
+    let (length, start) = read().map_err(|error| FileError::unreadable(path, error))?;
+    if let Some((what, remedy)) = not_lines(&start) {
+        return Err(FileError::NotLines { path: path.to_owned(), what, remedy });
+    }
+    match files.insert(name.to_owned(), (path.to_owned(), length)) {
+        Some((other, _)) if other != *path => {
+            Err(FileError::SameName { first: other, second: path.to_owned(), name: name.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// For the first bytes of a file that does not hold lines in UTF-8: what it is, and what to do with it.
+fn not_lines(start: &[u8]) -> Option<(&'static str, &'static str)> {
+    const COMPRESSED: [(&[u8], &str, &str); 6] = [
+        (b"\x1f\x8b", "compressed (gzip)", "decompress it first (gunzip -k)"),
+        (b"\x28\xb5\x2f\xfd", "compressed (zstd)", "decompress it first (zstd -d)"),
+        (b"\xfd7zXZ\0", "compressed (xz)", "decompress it first (unxz -k)"),
+        (b"\x04\x22\x4d\x18", "compressed (lz4)", "decompress it first (lz4 -d)"),
+        (b"BZh", "compressed (bzip2)", "decompress it first (bunzip2 -k)"),
+        (b"PK\x03\x04", "an archive (zip)", "unpack it first (unzip)"),
+    ];
+    const UTF_16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+    let compressed = COMPRESSED.iter().find(|(magic, ..)| start.starts_with(magic));
+    compressed.map(|(_, what, remedy)| (*what, *remedy)).or_else(|| {
+        let utf_16 = UTF_16.iter().any(|mark| start.starts_with(mark));
+        utf_16.then_some(("UTF-16", "convert it first (iconv -f UTF-16 -t UTF-8)"))
+    })
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+fn below(name: &str, entry: &str) -> String {
+    if name.is_empty() { entry.to_owned() } else { format!("{name}/{entry}") }
+}
+
+/// What is in a folder; nothing if there is no such folder.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let shown = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let listed = match fs::read_dir(shown) {
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        listed => listed.and_then(|entries| entries.map(|entry| Ok(folder.join(entry?.file_name()))).collect()),
+    };
+    listed.map_err(|error| FileError::unreadable(shown, error))
+}
+
+/// A file's or folder's name as part of a partition's name. One that is not UTF-8 has `%FF` for each byte that is not, and `%25`
+/// for `%`, so that two names never become the same.
+fn entry_name(name: &OsStr) -> Cow<'_, str> {
+    if let Some(name) = name.to_str() {
+        return Cow::Borrowed(name);
+    }
+    let mut called = String::new();
+    for chunk in name.as_encoded_bytes().utf8_chunks() {
+        called += &chunk.valid().replace('%', "%25");
+        chunk.invalid().iter().for_each(|byte| called += &format!("%{byte:02X}"));
+    }
+    Cow::Owned(called)
+}

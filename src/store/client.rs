@@ -1,0 +1,314 @@
+//! One thread's access to the store, through `object_store`: each call blocks its thread, which is one of the state's own, or
+//! the main thread before the run begins.
+
+use super::error::{StoreError, StoreFault};
+use super::retry::RetryPolicy;
+use super::uri::StoreUri;
+use minutely_dataflows::checkpoint::{Damage, Manifest, ObjectRef, PublishStep, StoreReply, hash};
+use object_store::path::Path as Key;
+use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Manifests that are kept, so that a run that was taken over cannot create one of their numbers again.
+pub(super) const KEPT: u64 = 100;
+
+/// One thread's access to the store.
+pub(super) struct StoreClient {
+    store: Arc<dyn ObjectStore>,
+    place: StoreUri,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// The newest manifest.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ChainHead {
+    pub(super) manifest: Manifest,
+    /// XXH3-128 of its bytes, in hexadecimal.
+    pub(super) hash: String,
+}
+
+pub(super) fn object_key(name: &str) -> Key {
+    Key::from(format!("object/{name}"))
+}
+
+pub(super) fn manifest_key(seq: u64) -> Key {
+    Key::from(format!("manifest/{seq:020}"))
+}
+
+/// The oldest manifest that is kept beside this one.
+pub(super) fn oldest_kept(head: u64) -> u64 {
+    head.saturating_sub(KEPT - 1).max(1)
+}
+
+impl StoreClient {
+    pub(super) fn open(place: &StoreUri) -> Result<Self, StoreError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(StoreError::NoRuntime)?;
+        let store = place.store().map_err(|source| StoreError::NotAFolder { place: place.clone(), source })?;
+        Ok(StoreClient { store, place: place.clone(), runtime })
+    }
+
+    fn unreachable(&self, source: Error) -> StoreError {
+        StoreError::Unreachable { place: self.place.clone(), source }
+    }
+
+    fn damage(&self, key: &Key, damage: &Damage) -> StoreFault {
+        StoreFault { newer: damage.is_newer(), ..self.fault(key, damage.to_string()) }
+    }
+
+    /// What is wrong with this file.
+    pub(super) fn fault(&self, key: &Key, what: impl Into<String>) -> StoreFault {
+        StoreFault { file: self.place.file(key.as_ref()), what: what.into(), newer: false }
+    }
+
+    fn put(&self, key: &Key, bytes: &[u8], mode: PutMode) -> Result<(), Error> {
+        let options = PutOptions { mode, ..PutOptions::default() };
+        let put = self.store.put_opts(key, PutPayload::from(bytes.to_vec()), options);
+        self.runtime.block_on(put).map(drop)
+    }
+
+    fn fetch(&self, key: &Key) -> Result<Option<Vec<u8>>, Error> {
+        match self.runtime.block_on(async { self.store.get(key).await?.bytes().await }) {
+            Ok(bytes) => Ok(Some(bytes.into())),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The bytes of a file; none if it is missing.
+    pub(super) fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        self.fetch(key).map_err(|e| self.unreachable(e))
+    }
+
+    fn stat(&self, key: &Key) -> Result<Option<ObjectMeta>, Error> {
+        match self.runtime.block_on(self.store.head(key)) {
+            Ok(meta) => Ok(Some(meta)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// When a file was written, in seconds since 1970, by the store's clock; none if it is missing.
+    pub(super) fn written_at(&self, key: &Key) -> Result<Option<i64>, StoreError> {
+        let meta = self.stat(key).map_err(|e| self.unreachable(e))?;
+        Ok(meta.map(|meta| meta.last_modified.timestamp()))
+    }
+
+    /// Tries until it succeeds, or the policy ends.
+    fn retry<T>(&self, policy: &RetryPolicy, attempt: impl FnMut() -> Result<T, Error>) -> Result<T, StoreError> {
+        policy.until_done(attempt).map_err(|e| self.unreachable(e))
+    }
+
+    /// Deletes a file. False: it is still there, which does no harm.
+    fn delete(&self, key: &Key) -> bool {
+        match self.runtime.block_on(self.store.delete(key)) {
+            Ok(()) | Err(Error::NotFound { .. }) => true,
+            Err(e) => {
+                tracing::debug!("{key} could not be deleted: {e}");
+                false
+            }
+        }
+    }
+
+    /// Proves that a manifest cannot be created twice.
+    pub(super) fn refuses_a_second_create(&self) -> Result<(), StoreError> {
+        let key = Key::from(format!("probe-{}", std::process::id()));
+        self.delete(&key);
+        self.put(&key, b"first", PutMode::Create).map_err(|e| self.unreachable(e))?;
+        let second = self.put(&key, b"second", PutMode::Create);
+        self.delete(&key);
+        match second {
+            Err(Error::AlreadyExists { .. }) => Ok(()),
+            other => Err(StoreError::CreatesTwice { place: self.place.clone(), answer: format!("{other:?}") }),
+        }
+    }
+
+    fn list(&self, folder: &str) -> Result<Vec<String>, Error> {
+        let listed = self.runtime.block_on(self.store.list_with_delimiter(Some(&Key::from(folder))))?;
+        Ok(listed.objects.iter().filter_map(|meta| Some(meta.location.filename()?.to_owned())).collect())
+    }
+
+    fn names(&self, folder: &str) -> Result<Vec<String>, StoreError> {
+        self.list(folder).map_err(|e| self.unreachable(e))
+    }
+
+    fn numbers(&self) -> Result<BTreeSet<u64>, Error> {
+        Ok(self.list("manifest")?.into_iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// The numbers of all manifests that are there: [`KEPT`] and a few, so listing them is cheap. A list that is read while
+    /// another run publishes may lack its newest: harmless, because the next manifest would need a number that is taken.
+    pub(super) fn manifests(&self) -> Result<BTreeSet<u64>, StoreError> {
+        self.numbers().map_err(|e| self.unreachable(e))
+    }
+
+    /// The newest manifest; never an older one if that is damaged.
+    pub(super) fn head(&self) -> Result<Option<ChainHead>, StoreError> {
+        let Some(seq) = self.manifests()?.last().copied() else {
+            if self.names("object")?.is_empty() {
+                return Ok(None);
+            }
+            return Err(self.fault(&Key::from("manifest"), "has no manifest, and there are objects").into());
+        };
+        match self.manifest(seq)? {
+            Ok(head) => Ok(Some(head)),
+            Err(wrong) => Err(wrong.into()),
+        }
+    }
+
+    /// A manifest, or what is wrong with it.
+    fn manifest(&self, seq: u64) -> Result<Result<ChainHead, StoreFault>, StoreError> {
+        let key = manifest_key(seq);
+        let Some(bytes) = self.get(&key)? else { return Ok(Err(self.fault(&key, "is not there"))) };
+        Ok(match Manifest::decode(&bytes) {
+            Ok(manifest) if manifest.seq == seq => Ok(ChainHead { manifest, hash: hash(&bytes) }),
+            Ok(manifest) => Err(self.fault(&key, format!("is manifest {}", manifest.seq))),
+            Err(damage) => Err(self.damage(&key, &damage)),
+        })
+    }
+
+    /// All that is wrong with the kept manifests up to this one: each must be whole and name its parent. Manifests that their
+    /// owner deletes meanwhile are not missed.
+    pub(super) fn chain(&self, head: u64) -> Result<Vec<StoreFault>, StoreError> {
+        let mut wrongs = Vec::new();
+        let mut parent: Option<Result<String, ()>> = None;
+        for seq in oldest_kept(head)..=head {
+            let found = self.manifest(seq)?;
+            match found {
+                Ok(ChainHead { manifest, hash }) => {
+                    let named = manifest.parent.as_ref();
+                    let fits = match &parent {
+                        None => named.is_some() == (seq > 1),
+                        Some(Ok(hash)) => named == Some(hash),
+                        Some(Err(())) => true, // that one is reported already
+                    };
+                    if !fits {
+                        let what = format!("does not follow the manifest {} that is there", seq - 1);
+                        wrongs.push(self.fault(&manifest_key(seq), what));
+                    }
+                    parent = Some(Ok(hash));
+                }
+                Err(wrong) => {
+                    let newest = self.manifests()?.last().copied().unwrap_or(head);
+                    if seq >= oldest_kept(newest) {
+                        wrongs.push(wrong);
+                    }
+                    parent = Some(Err(()));
+                }
+            }
+        }
+        Ok(wrongs)
+    }
+
+    /// An object's bytes, checked against its size and hash.
+    pub(super) fn object(&self, object: &ObjectRef, policy: &RetryPolicy) -> Result<Vec<u8>, StoreError> {
+        let key = object_key(&object.name);
+        let bytes = self
+            .retry(policy, || self.fetch(&key))?
+            .ok_or_else(|| StoreError::from(self.fault(&key, "is not there")))?;
+        object.check(&bytes).map_err(|damage| self.damage(&key, &damage))?;
+        Ok(bytes)
+    }
+
+    /// Writes an object. Retrying is safe: its name and bytes are the same.
+    pub(super) fn write(&self, name: &str, bytes: &[u8], policy: &RetryPolicy) -> Result<(), StoreError> {
+        self.retry(policy, || self.put(&object_key(name), bytes, PutMode::Overwrite))
+    }
+
+    /// Commits a manifest. What only older manifests need may be deleted after that.
+    pub(super) fn publish(&self, seq: u64, bytes: &[u8], policy: &RetryPolicy) -> Result<(), StoreError> {
+        let key = manifest_key(seq);
+        let mut step = PublishStep::Create;
+        loop {
+            let reply = match &step {
+                PublishStep::Create => self.retry(policy, || match self.put(&key, bytes, PutMode::Create) {
+                    Ok(()) => Ok(StoreReply::Created),
+                    Err(Error::AlreadyExists { .. }) => Ok(StoreReply::Exists),
+                    Err(e) => Err(e),
+                })?,
+                PublishStep::ReadBack => self.retry(policy, || match self.fetch(&key)? {
+                    Some(there) if there == bytes => self.sync(&key).map(|()| StoreReply::Ours(true)),
+                    _ => Ok(StoreReply::Ours(false)), // or it was collected since
+                })?,
+                PublishStep::FindNewest => {
+                    let newest = self.retry(policy, || self.numbers())?.last().copied();
+                    StoreReply::Newest(newest.unwrap_or(0))
+                }
+                PublishStep::Collect => return Ok(()),
+                PublishStep::Fenced(what) => return Err(self.taken_over(what)),
+            };
+            step = step.after(seq, reply);
+        }
+    }
+
+    /// Why an object that this run needs is missing: another run that resumed from the state deletes what it does not need.
+    /// `name`: of an object of this run, so it begins with this run's generation.
+    pub(super) fn gone(&self, name: &str, error: StoreError) -> StoreError {
+        let ours = name.split('-').next().and_then(|generation| generation.parse::<u64>().ok());
+        match (ours, self.head()) {
+            (Some(ours), Ok(Some(ChainHead { manifest: head, .. }))) if head.generation > ours => {
+                self.taken_over(&format!("it is at generation {} and this is {ours}", head.generation))
+            }
+            _ => error,
+        }
+    }
+
+    /// Makes a file durable whose writing got no answer, or whose folder could not be synchronized then.
+    fn sync(&self, key: &Key) -> Result<(), Error> {
+        let Some(folder) = self.place.folder() else { return Ok(()) };
+        let file = folder.join(key.as_ref());
+        let sync = |path: &Path| File::open(path)?.sync_all();
+        let synced = sync(&file).and_then(|()| file.parent().map_or(Ok(()), sync));
+        synced.map_err(|e| Error::Generic { store: "fsync", source: Box::new(e) })
+    }
+
+    /// Another run owns the state: how that is known.
+    pub(super) fn owned(&self, how: &str) -> StoreError {
+        StoreError::Owned { place: self.place.to_string(), owner: format!("another run owns it ({how})") }
+    }
+
+    fn taken_over(&self, how: &str) -> StoreError {
+        StoreError::TakenOver { place: self.place.clone(), how: how.to_owned() }
+    }
+
+    /// Deletes objects that no manifest needs any more.
+    pub(super) fn forget(&self, objects: &[String]) {
+        for name in objects {
+            self.delete(&object_key(name));
+        }
+    }
+
+    /// Deletes the manifests from `from` on that are too old beside `head`, the oldest first and without a gap: a run that was
+    /// taken over must not find a parent for a number that is free again. Returns the next to be deleted.
+    pub(super) fn collect(&self, from: u64, head: u64) -> u64 {
+        (from..oldest_kept(head)).find(|seq| !self.delete(&manifest_key(*seq))).unwrap_or(from.max(oldest_kept(head)))
+    }
+
+    /// Deletes the objects of earlier runs that no manifest needs.
+    pub(super) fn keep_only(&self, needed: &BTreeSet<String>) {
+        let names = self.names("object").unwrap_or_default();
+        for name in names.iter().filter(|name| !needed.contains(*name)) {
+            self.delete(&object_key(name));
+        }
+    }
+
+    /// Deletes files that a killed run had half written (`NAME#1`, which the store does not list). For the owner of the lock.
+    pub(super) fn sweep(&self) {
+        let Some(folder) = self.place.folder() else { return };
+        let half = |name: &str| {
+            let number = name.rsplit_once('#').map(|(_, number)| number);
+            number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) || name.starts_with("probe-")
+        };
+        for folder in [folder.join("object"), folder.join("manifest"), folder.to_owned()] {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            for entry in entries.filter(|entry| entry.file_name().to_str().is_some_and(half)) {
+                if let Err(e) = std::fs::remove_file(entry.path()) {
+                    tracing::debug!("{} could not be deleted: {e}", entry.path().display());
+                }
+            }
+        }
+    }
+}

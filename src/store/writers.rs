@@ -1,0 +1,123 @@
+//! Threads that write while the workers compute: one per worker for its objects, one for the chain of manifests.
+//!
+//! A thread that is blocked in a request when its port is dropped is left behind ([`crate::threads`]). It may still write an
+//! object that no manifest needs, or a manifest, which stands in the way of the state's next owner as that of any run that
+//! was taken over.
+
+use super::access::StoreAccess;
+use super::client::StoreClient;
+use super::error::StoreError;
+use super::retry::RetryPolicy;
+use crate::threads::{Stop, Worker, WorkerOptions};
+use minutely_dataflows::checkpoint::{Manifest, Object, ObjectRef, merge};
+use minutely_dataflows::edge::{Halt, ManifestPort, ObjectPort, Publication, Task, Wake};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Threads of this process so far.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+/// Tasks that may wait. More than ever do: a worker begins two cuts and a merge at the most, and manifests come one at a
+/// time.
+const QUEUE: usize = 64;
+
+/// A thread with the store that works through tasks of `T`, each with a result of `R`.
+struct StoreWorker<T, R>(Worker<T, R>);
+
+impl<T: Send + 'static, R: Send + 'static> StoreWorker<T, R> {
+    fn start(
+        name: &str,
+        store: &StoreAccess,
+        wake: Wake,
+        mut work: impl FnMut(&StoreClient, T, &RetryPolicy) -> Result<R, StoreError> + Send + 'static,
+    ) -> Result<Self, Halt> {
+        let stop = Stop::new();
+        let thread = format!("{name} {}", THREADS.fetch_add(1, Ordering::Relaxed));
+        let policy = RetryPolicy::new(stop.clone(), store.limit, &store.health, thread, &store.place);
+        let client = StoreClient::open(&store.place)?;
+        let options = WorkerOptions { name, queue: QUEUE, idle_every: None, drains: true, wake, stop };
+        let work =
+            move |task: Option<T>| Ok(task.map(|task| work(&client, task, &policy)).transpose().map_err(Halt::from)?);
+        Worker::start(options, work).map(StoreWorker)
+    }
+
+    /// A thread that has failed says why in [`StoreWorker::done`], so what it is given after that is thrown away.
+    fn begin(&self, task: T) {
+        let is_taken = self.0.offer(task).is_ok();
+        assert!(is_taken || self.0.has_ended(), "{QUEUE} tasks wait for the state, and there are three at the most");
+    }
+
+    fn done(&self) -> Result<Vec<R>, Halt> {
+        self.0.take_results()
+    }
+}
+
+/// See [`ObjectPort`].
+pub(super) struct ObjectWriter(StoreWorker<Task, ObjectRef>);
+
+impl ObjectWriter {
+    pub(super) fn start(store: &StoreAccess, wake: Wake) -> Result<Self, Halt> {
+        let writer = StoreWorker::start("state", store, wake, |client, task, policy| {
+            let (name, bytes, entries) = match task {
+                Task::Write { name, draft } => (name, draft.encode(), draft.entries()),
+                Task::Merge { name, inputs, retired_before } => {
+                    let read = |input| client.object(input, policy);
+                    let inputs = inputs.iter().map(read).collect::<Result<Vec<_>, _>>();
+                    let inputs = inputs.map_err(|error| client.gone(&name, error))?;
+                    let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+                    let merged =
+                        merge(&inputs, retired_before).and_then(|bytes| Ok((Object::open(&bytes)?.entries(), bytes)));
+                    let (entries, bytes) = merged.map_err(StoreError::NotMerged)?;
+                    (name, bytes, entries)
+                }
+            };
+            client.write(&name, &bytes, policy)?;
+            Ok(ObjectRef::of(name, &bytes, entries))
+        });
+        Ok(ObjectWriter(writer?))
+    }
+}
+
+impl ObjectPort for ObjectWriter {
+    fn begin(&mut self, task: Task) {
+        self.0.begin(task);
+    }
+
+    fn done(&mut self) -> Result<Vec<ObjectRef>, Halt> {
+        self.0.done()
+    }
+}
+
+/// See [`ManifestPort`].
+pub(super) struct ManifestWriter {
+    writer: StoreWorker<Publication, u64>,
+    published: u64,
+}
+
+impl ManifestWriter {
+    pub(super) fn start(store: &StoreAccess, from: &Manifest, wake: Wake) -> Result<Self, Halt> {
+        let mut needed: Vec<String> = from.objects().map(|object| object.name.clone()).collect();
+        let mut oldest = StoreClient::open(&store.place)?.manifests()?.first().copied().unwrap_or(from.seq);
+        let writer = StoreWorker::start("manifests", store, wake, move |client, next: Publication, policy| {
+            if let Some((name, bytes)) = &next.letters {
+                client.write(name, bytes, policy)?;
+            }
+            let old = std::mem::replace(&mut needed, next.needed);
+            let old: Vec<String> = old.into_iter().filter(|name| !needed.contains(name)).collect();
+            client.publish(next.seq, &next.manifest, policy)?;
+            client.forget(&old);
+            oldest = client.collect(oldest, next.seq);
+            Ok(next.seq)
+        });
+        Ok(ManifestWriter { writer: writer?, published: from.seq })
+    }
+}
+
+impl ManifestPort for ManifestWriter {
+    fn publish(&mut self, publication: Publication) {
+        self.writer.begin(publication);
+    }
+
+    fn published(&mut self) -> Result<Option<u64>, Halt> {
+        self.published = self.writer.done()?.last().copied().unwrap_or(self.published);
+        Ok(Some(self.published))
+    }
+}
