@@ -58,7 +58,7 @@ pub struct LeaderOutputs {
     pub manifests: Option<Box<dyn ManifestPort>>,
     /// Is shown the run's status after every commit, every two seconds while none comes, and at the end, be it a bad one.
     pub watch: Box<dyn FnMut(&Status)>,
-    /// Is shown rows before they are committed, and the status oftener, where [`Job::live`] says so.
+    /// Is shown rows before they are committed, and the status oftener, where [`Job::preview_interval`] says so.
     pub watcher: Option<Box<dyn Watcher>>,
 }
 
