@@ -13,7 +13,7 @@ pub struct Settings {
     pub bounded: bool,
     /// Bounded: what becomes of windows that records beyond the recorded ends could change.
     pub at_end: AtEnd,
-    /// The instant that verdicts of a bounded run refer to (R7); none: the reader's wall clock.
+    /// The instant that verdicts of a bounded run refer to (R7). Without one they refer to the reader's wall clock.
     pub instant: Option<EventTime>,
     /// What an operator knows: windows that begin at or after this lack nothing of what partitions held before they were
     /// first read (R13).
@@ -28,7 +28,8 @@ pub struct Settings {
     /// Bounded: how long a sink, or the place for dead letters, may make no progress while the run waits for it, in
     /// nanoseconds. Default: five minutes.
     pub sink_timeout: i64,
-    /// A worker that has read that many records wants the epoch to end, and stops reading at twice that. Default: 65536.
+    /// Records of an epoch at one worker: at this number it asks for the epoch's end, at twice that it stops reading. Default:
+    /// 65536.
     pub epoch_records: usize,
     /// Count the whole trace at every cut. For tests; the end of a bounded run does so anyway.
     pub audit: bool,
@@ -58,7 +59,7 @@ pub enum AtEnd {
     /// They become final: the log is complete. What comes later for them is late.
     #[default]
     Close,
-    /// They stay as they are: the log goes on, and a later run goes on with them.
+    /// They stay as they are: the log goes on, and a later run resumes with them.
     KeepOpen,
     /// [`AtEnd::Close`], until a partition is longer than it was when a run closed its windows: then, and in all later runs of
     /// the chain, [`AtEnd::KeepOpen`].

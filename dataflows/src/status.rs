@@ -5,14 +5,14 @@ use crate::marks::Marks;
 use crate::partition::PartitionState;
 use crate::time::WindowStart;
 
-/// What a live line or a dashboard shows.
+/// How a run is.
 #[derive(Clone, Debug, Default)]
 pub struct Status {
     /// As of the newest commit.
     pub marks: Marks,
     /// Commits so far.
     pub seq: u64,
-    /// The newest state of every partition, in admission order; none before its first report.
+    /// The newest state of every partition, in admission order; absent before its first report.
     pub partitions: Vec<(Discovered, Option<PartitionState>)>,
     /// The ledger at the newest commit.
     pub ledger: Ledger,

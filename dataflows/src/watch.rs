@@ -1,9 +1,9 @@
-//! What somebody sees who watches a run from beside: rows before they are committed, the marks that give them their
-//! states, the run's status. A live view, metrics.
+//! What is shown of a run while it goes: rows before they are committed, the marks that give them their states, the run's
+//! status. For the page and for metrics.
 //!
-//! It runs ahead of what is committed, and steps back with a run that was killed. What it promises: marks are told only
-//! after all rows that they make final, so that a row which is called final by them has its final numbers. A row that
-//! could not be told is named ([`PreviewRows::lost`]).
+//! It is ahead of what is committed, and a run that is killed loses that lead. It promises that marks are shown only after
+//! all rows that they make final, so that a row which is final by them has its final numbers. Rows that could not be shown
+//! are named ([`PreviewRows::lost`]).
 
 use crate::marks::Marks;
 use crate::partition::DelayHistogram;
@@ -18,19 +18,19 @@ use serde::{Deserialize, Serialize};
 pub struct PreviewRows {
     /// The numbers of windows that changed. The state in them says nothing: it follows from the marks.
     pub rows: Vec<Row>,
-    /// Rows up to this window were left out: more changed than could be told, or they were forgotten meanwhile.
+    /// Rows up to this window were left out: more changed than could be shown, or they were forgotten meanwhile.
     pub lost: Option<WindowStart>,
 }
 
-/// Is told by worker 0, between two steps of the dataflow: returns at once.
+/// Is called by worker 0 between two steps of the dataflow, and returns at once.
 pub trait Watcher {
     /// Rows that changed.
     fn rows(&mut self, rows: PreviewRows);
-    /// All rows are told that these marks make final.
+    /// All rows were shown that these marks make final.
     fn marks(&mut self, marks: Marks);
     /// How the run is, at most every 100 ms, and when it cannot go on. [`Status::newest`] may be ahead of the marks that
-    /// were told.
+    /// were shown.
     fn status(&mut self, status: &Status, behind: &DelayHistogram);
     /// Dead letters of a cut that was committed just now.
-    fn letters(&mut self, letters: &[DeadLetter]);
+    fn dead_letters(&mut self, letters: &[DeadLetter]);
 }

@@ -1,9 +1,9 @@
-//! One worker's run, from its first step to its last. Worker 0 has a [`Leader`] beside its dataflows.
+//! One worker's run, from its first step to its last. Worker 0 has a leader beside its dataflows.
 
 use crate::acc::Accumulate;
 use crate::edge::Halt;
 use crate::graph::{self, Job, WorkerContext};
-use crate::leader::{Ends, Inbox, Leader, LeaderOutputs, receive};
+use crate::leader::{DataflowHandles, Inbox, Leader, LeaderOutputs, receive};
 use crate::status::Status;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -49,7 +49,7 @@ pub fn drive<A: Accumulate>(
     let sealed = graph::build::<A>(worker, &job, &context, restored, |graph| receive(graph, filled, leads));
     let input = graph::decisions(worker, &context);
     let mut leader = match outputs {
-        Some(outputs) => match Leader::new(&job, outputs, Ends { input, inbox, sealed }, worker.peers()) {
+        Some(outputs) => match Leader::new(&job, outputs, DataflowHandles { input, inbox, sealed }, worker.peers()) {
             Ok(leader) => Some(leader),
             Err(halt) => return Err(give_up(worker, alarm, halt)),
         },

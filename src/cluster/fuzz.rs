@@ -29,7 +29,7 @@ fn a_stranger_is_not_let_in_by_any_bytes() {
             stranger.shutdown(Shutdown::Write).unwrap();
             loop {
                 match side.advance(&secret) {
-                    Ok(Progress::Waits(again)) => side = again,
+                    Ok(Progress::Pending(again)) => side = again,
                     Ok(Progress::Proven(..)) => panic!("a stranger is let in"),
                     Err(_) => break,
                 }

@@ -282,7 +282,7 @@ impl Watcher for HubWatcher {
         self.put(|queue| queue.status = Some(news));
     }
 
-    fn letters(&mut self, letters: &[DeadLetter]) {
+    fn dead_letters(&mut self, letters: &[DeadLetter]) {
         let at = self.0.about.clock.wall();
         let newest = letters.len().saturating_sub(MOST_DEAD_LETTERS);
         let letters: Vec<_> = letters[newest..].iter().map(|letter| ShownDeadLetter::of(letter, at)).collect();

@@ -15,7 +15,7 @@ use crate::time::EventTime;
 
 /// A partition that is read.
 #[derive(Clone, Debug)]
-pub(super) struct Admitted {
+pub(super) struct AdmittedPartition {
     pub(super) found: Discovered,
     /// W when it was admitted: where it stands until it reports.
     pub(super) floor: Option<EventTime>,
@@ -27,13 +27,13 @@ pub(super) struct Admitted {
     is_awaited: bool,
 }
 
-impl Admitted {
+impl AdmittedPartition {
     /// As a run before this one left it.
     fn left(left: &PartitionSnapshot) -> Self {
         let PartitionSnapshot { found, state, floor, complete_from } = left.clone();
         // What its reader knew of the log's end is gone.
         let state = state.map(|state| PartitionState { caught_up: false, ended: false, silence: 0, ..state });
-        Admitted { found, floor, state, complete_from, is_awaited: true }
+        AdmittedPartition { found, floor, state, complete_from, is_awaited: true }
     }
 
     fn snapshot(&self) -> PartitionSnapshot {
@@ -46,9 +46,9 @@ impl Admitted {
     }
 }
 
-/// What the run goes on from.
+/// What the run resumes from.
 #[derive(Debug)]
-struct Prior {
+struct PriorRun {
     /// There is no state, or it has no partition yet.
     is_fresh: bool,
     /// A bounded run had come to its end.
@@ -59,12 +59,12 @@ struct Prior {
     lacking: Option<String>,
 }
 
-impl Prior {
+impl PriorRun {
     fn of(settings: &Settings, sinks: &[SinkInfo], head: Option<&Manifest>) -> Self {
         let has_forgotten = head.is_some_and(|head| head.retired > 0);
         let lacks =
             |sink: &&SinkInfo| head.and_then(|head| head.sink(&sink.name)?.stored_before).is_none() && has_forgotten;
-        Prior {
+        PriorRun {
             is_fresh: head.is_none_or(|head| head.partitions.is_empty()),
             finished: head.is_some_and(|head| head.finished),
             has_closed: settings.at_end == AtEnd::CloseUnlessGrown
@@ -78,9 +78,9 @@ impl Prior {
 #[derive(Debug)]
 pub(super) struct Admissions {
     /// In the order of admission.
-    admitted: Vec<Admitted>,
+    admitted: Vec<AdmittedPartition>,
     /// Until the source has told of its partitions for the first time.
-    prior: Option<Prior>,
+    prior: Option<PriorRun>,
     /// A partition has grown since a bounded run came to its end, in this run or before: the log goes on.
     grows: bool,
     /// Partitions that this run found grown since one closed their windows.
@@ -88,11 +88,11 @@ pub(super) struct Admissions {
 }
 
 impl Admissions {
-    /// As `head`, the manifest that the run goes on from, left them.
+    /// As `head`, the manifest that the run resumes from, left them.
     pub(super) fn new(settings: &Settings, sinks: &[SinkInfo], head: Option<&Manifest>) -> Self {
         Admissions {
-            admitted: head.iter().flat_map(|head| &head.partitions).map(Admitted::left).collect(),
-            prior: Some(Prior::of(settings, sinks, head)),
+            admitted: head.iter().flat_map(|head| &head.partitions).map(AdmittedPartition::left).collect(),
+            prior: Some(PriorRun::of(settings, sinks, head)),
             grows: head.is_some_and(|head| head.grows),
             grown: Vec::new(),
         }
@@ -123,7 +123,7 @@ impl Admissions {
                     self.add(found, begins, settings, watermark)
                 }
             };
-            let Admitted { found, floor, state, .. } = self.admitted[index].clone();
+            let AdmittedPartition { found, floor, state, .. } = self.admitted[index].clone();
             admissions.push(Admission { index, found, floor, instant: settings.instant, resume: state });
         }
         match prior {
@@ -141,7 +141,7 @@ impl Admissions {
         &mut self,
         index: usize,
         found: &Discovered,
-        prior: &Prior,
+        prior: &PriorRun,
         settings: &Settings,
     ) -> Result<bool, Halt> {
         let left = &mut self.admitted[index];
@@ -169,12 +169,18 @@ impl Admissions {
             found.start = found.earliest;
         }
         let complete_from = complete_from(settings);
-        self.admitted.push(Admitted { found, floor: watermark, complete_from, state: None, is_awaited: false });
+        self.admitted.push(AdmittedPartition {
+            found,
+            floor: watermark,
+            complete_from,
+            state: None,
+            is_awaited: false,
+        });
         self.admitted.len() - 1
     }
 
     /// Once the source has told of its partitions for the first time: can the run go on?
-    fn check(&self, prior: &Prior, has_news: bool) -> Result<(), Halt> {
+    fn check(&self, prior: &PriorRun, has_news: bool) -> Result<(), Halt> {
         if let Some(gone) = self.admitted.iter().find(|partition| partition.is_awaited) {
             let why = format!(
                 "partition {} was read by the run before ({} records) and is not there any more: W cannot pass a partition \
@@ -205,7 +211,7 @@ impl Admissions {
     }
 
     /// All partitions, in the order of their admission.
-    pub(super) fn all(&self) -> &[Admitted] {
+    pub(super) fn all(&self) -> &[AdmittedPartition] {
         &self.admitted
     }
 
@@ -223,7 +229,7 @@ impl Admissions {
 
     /// All partitions as a manifest has them.
     pub(super) fn snapshots(&self) -> Vec<PartitionSnapshot> {
-        self.admitted.iter().map(Admitted::snapshot).collect()
+        self.admitted.iter().map(AdmittedPartition::snapshot).collect()
     }
 
     /// Has a partition grown since a bounded run came to its end?

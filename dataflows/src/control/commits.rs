@@ -31,7 +31,7 @@ pub(super) struct Commits {
 }
 
 impl Commits {
-    /// As `head`, the manifest that the run goes on from, says.
+    /// As `head`, the manifest that the run resumes from, says.
     pub(super) fn new(head: Option<&Manifest>) -> Self {
         // An upper bound: an object may hold what a later one holds again, or what is forgotten.
         let keys = head.iter().flat_map(|head| head.objects()).map(|object| object.entries).sum();

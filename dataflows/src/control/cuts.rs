@@ -145,7 +145,7 @@ pub(super) mod tests {
     use super::*;
     use crate::settings::Settings;
 
-    /// A part in which so many records arrived, and none was retired.
+    /// A part in which `arrived` records arrived, and none was retired.
     pub(in crate::control) fn part(cut: Epoch, worker: usize, arrived: i64) -> CutPart {
         CutPart {
             cut,

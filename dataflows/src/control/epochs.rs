@@ -48,7 +48,7 @@ pub(super) struct Pressure {
 
 /// An epoch that ends now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ended {
+pub(super) struct EpochEnd {
     pub(super) epoch: Epoch,
     pub(super) is_cut: bool,
 }
@@ -77,7 +77,7 @@ impl Epochs {
     }
 
     /// Ends the epoch in progress, if it is over and there is room for another.
-    pub(super) fn end(&mut self, pressure: Pressure, now: Monotonic) -> Option<Ended> {
+    pub(super) fn end(&mut self, pressure: Pressure, now: Monotonic) -> Option<EpochEnd> {
         let Pressure { urgent, sealed, dead_letter_bytes, cuts_in_flight } = pressure;
         let length = self.length();
         let old = now.0 - self.began.0;
@@ -96,7 +96,7 @@ impl Epochs {
         if is_cut {
             self.cut_at = now;
         }
-        let ended = Ended { epoch: self.current, is_cut };
+        let ended = EpochEnd { epoch: self.current, is_cut };
         self.current += 1;
         (self.began, self.first, self.full) = (now, None, false);
         Some(ended)
@@ -127,12 +127,12 @@ mod tests {
         assert_eq!(epochs.end(AT_REST, Monotonic(SECOND - 1)), None);
         epochs.note(true, false, Monotonic(SECOND - 1));
         assert_eq!(epochs.deadline(false), Monotonic(SECOND));
-        assert_eq!(epochs.end(AT_REST, Monotonic(SECOND)), Some(Ended { epoch: 7, is_cut: false }));
+        assert_eq!(epochs.end(AT_REST, Monotonic(SECOND)), Some(EpochEnd { epoch: 7, is_cut: false }));
         epochs.note(true, false, Monotonic(SECOND));
         assert_eq!(epochs.deadline(false), Monotonic(SECOND + EPOCH));
         assert_eq!(epochs.end(AT_REST, Monotonic(SECOND + EPOCH - 1)), None);
         epochs.note(false, true, Monotonic(SECOND + EPOCH - 1));
-        assert_eq!(epochs.end(AT_REST, Monotonic(SECOND + EPOCH - 1)), Some(Ended { epoch: 8, is_cut: false }));
+        assert_eq!(epochs.end(AT_REST, Monotonic(SECOND + EPOCH - 1)), Some(EpochEnd { epoch: 8, is_cut: false }));
         assert_eq!(epochs.current(), 9);
     }
 
@@ -151,8 +151,8 @@ mod tests {
         {
             let full = Pressure { cuts_in_flight: MAX_CUTS_IN_FLIGHT, ..due };
             assert_eq!(epochs().end(full, Monotonic(SECOND)), None);
-            assert_eq!(epochs().end(due, Monotonic(SECOND)), Some(Ended { epoch: 7, is_cut: true }));
+            assert_eq!(epochs().end(due, Monotonic(SECOND)), Some(EpochEnd { epoch: 7, is_cut: true }));
         }
-        assert_eq!(epochs().end(AT_REST, Monotonic(60 * SECOND)), Some(Ended { epoch: 7, is_cut: true }));
+        assert_eq!(epochs().end(AT_REST, Monotonic(60 * SECOND)), Some(EpochEnd { epoch: 7, is_cut: true }));
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// What a manifest says of the run beside its cut.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RunFacts {
-    /// The manifest that the run goes on from.
+    /// The manifest that the run resumes from.
     pub(super) head: Arc<Manifest>,
     /// The instant that a bounded run's verdicts refer to (R7).
     pub(super) instant: Option<EventTime>,

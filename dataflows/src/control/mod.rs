@@ -54,10 +54,10 @@ use admission::Admissions;
 use commits::Commits;
 use cuts::{Cuts, MAX_CUTS_IN_FLIGHT, Snapshot, unbalanced};
 use ending::{Outstanding, RunState};
-use epochs::{Ended, Epochs, Pressure};
+use epochs::{EpochEnd, Epochs, Pressure};
 use manifest::RunFacts;
 use reading::Load;
-use rounds::{Committed, Sinks, final_before};
+use rounds::{NewestCommit, Sinks, final_before};
 use stall::{DeadLetterBacklog, StallLimit};
 use std::sync::Arc;
 use watermark::{Reports, Watermark};
@@ -75,7 +75,7 @@ pub struct ControlSetup {
     pub workers: usize,
     /// The generation's first epoch.
     pub first_epoch: Epoch,
-    /// The manifest that the run goes on from, where a state is kept.
+    /// The manifest that the run resumes from, where a state is kept.
     pub head: Option<Arc<Manifest>>,
 }
 
@@ -105,7 +105,7 @@ pub struct Control {
     state: RunState,
     /// What the last decision told readers to go by.
     last_sent: Guide,
-    /// The manifest that the run goes on from, where a state is kept.
+    /// The manifest that the run resumes from, where a state is kept.
     head: Option<Arc<Manifest>>,
 }
 
@@ -221,9 +221,9 @@ impl Control {
     }
 
     /// The newest commit, as sinks see it.
-    fn committed(&self) -> Option<Committed> {
+    fn committed(&self) -> Option<NewestCommit> {
         let commit = self.commits.newest()?;
-        Some(Committed::new(commit, self.commits.changed(), &self.settings.rule.windowing))
+        Some(NewestCommit::new(commit, self.commits.changed(), &self.settings.rule.windowing))
     }
 
     /// Ends the epoch in progress, if it is over.
@@ -231,7 +231,7 @@ impl Control {
         if self.state == RunState::Stopped {
             return None;
         }
-        let Ended { epoch, is_cut } = self.epochs.end(pressure, now)?;
+        let EpochEnd { epoch, is_cut } = self.epochs.end(pressure, now)?;
         if is_cut {
             self.cuts.begin(epoch);
         }

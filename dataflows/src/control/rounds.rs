@@ -24,7 +24,7 @@ pub struct SinkInfo {
 
 /// The newest commit, as sinks see it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Committed {
+pub(super) struct NewestCommit {
     /// Its number.
     pub(super) seq: u64,
     /// The number of the newest commit that changed a row.
@@ -33,9 +33,9 @@ pub(super) struct Committed {
     pub(super) final_before: Option<WindowStart>,
 }
 
-impl Committed {
+impl NewestCommit {
     pub(super) fn new(commit: Commit, changed: u64, windowing: &Windowing) -> Self {
-        Committed { seq: commit.seq, changed, final_before: final_before(commit, windowing) }
+        NewestCommit { seq: commit.seq, changed, final_before: final_before(commit, windowing) }
     }
 }
 
@@ -90,7 +90,7 @@ impl Sink {
     }
 
     /// Is there something that it has not been sent? `with_open`: rows of open windows count.
-    fn has_unsent(&self, committed: Option<Committed>, with_open: bool) -> bool {
+    fn has_unsent(&self, committed: Option<NewestCommit>, with_open: bool) -> bool {
         if self.info.filter.changes {
             committed.is_some_and(|committed| committed.changed > self.seq) || (self.lacks_open && with_open)
         } else {
@@ -110,7 +110,7 @@ impl Sink {
     }
 
     /// The round that begins now, if one does. `last`: it is the run's last.
-    fn begin(&mut self, id: SinkId, committed: Committed, last: bool, now: Monotonic) -> Option<Round> {
+    fn begin(&mut self, id: SinkId, committed: NewestCommit, last: bool, now: Monotonic) -> Option<Round> {
         let RowFilter { changes, open_every, .. } = self.info.filter;
         let due = open_every == 0 || self.open_at.is_none_or(|at| now.0 - at.0 >= open_every);
         let with_open = changes && (due || last);
@@ -136,7 +136,7 @@ pub(super) struct Sinks {
 }
 
 impl Sinks {
-    /// As `head`, the manifest that the run goes on from, left them.
+    /// As `head`, the manifest that the run resumes from, left them.
     pub(super) fn new(sinks: Vec<SinkInfo>, head: Option<&Manifest>) -> Self {
         Sinks {
             sinks: sinks.into_iter().map(|info| Sink::new(info, head)).collect(),
@@ -144,7 +144,7 @@ impl Sinks {
         }
     }
 
-    /// What sinks have stored. `limit`: the run waits for them, so long.
+    /// What sinks have stored. `limit`: the run waits for them, no longer than that.
     ///
     /// # Errors
     /// 69: one has stored nothing for longer than that.
@@ -180,7 +180,7 @@ impl Sinks {
     }
 
     /// The rounds that begin now. `last`: they are the run's last.
-    pub(super) fn begin_rounds(&mut self, committed: Option<Committed>, last: bool, now: Monotonic) -> Vec<Round> {
+    pub(super) fn begin_rounds(&mut self, committed: Option<NewestCommit>, last: bool, now: Monotonic) -> Vec<Round> {
         let Some(committed) = committed else { return Vec::new() };
         let each = self.sinks.iter_mut().enumerate();
         each.filter_map(|(number, sink)| sink.begin(SinkId(number), committed, last, now)).collect()
@@ -192,7 +192,7 @@ impl Sinks {
     }
 
     /// Has every sink stored all that there is for it?
-    pub(super) fn have_all(&self, committed: Option<Committed>) -> bool {
+    pub(super) fn have_all(&self, committed: Option<NewestCommit>) -> bool {
         self.sinks.iter().all(|sink| sink.is_idle() && !sink.has_unsent(committed, sink.info.filter.changes))
     }
 
@@ -229,8 +229,8 @@ mod tests {
         Sinks::new(vec![SinkInfo { name: "a".into(), filter, chain: None }], None)
     }
 
-    fn committed(seq: u64, final_before: i64) -> Option<Committed> {
-        Some(Committed { seq, changed: seq, final_before: Some(WindowStart(final_before)) })
+    fn committed(seq: u64, final_before: i64) -> Option<NewestCommit> {
+        Some(NewestCommit { seq, changed: seq, final_before: Some(WindowStart(final_before)) })
     }
 
     fn stored(sinks: &mut Sinks, round: u64) {

@@ -71,7 +71,7 @@ impl DeadLetterBacklog {
         self.waiting == 0
     }
 
-    /// How far the place is now. `limit`: the run waits for it, so long.
+    /// How far the place is now. `limit`: the run waits for it, no longer than that.
     ///
     /// # Errors
     /// 69: it has made no progress for longer than that.

@@ -1,6 +1,6 @@
 //! The watermark: W, A and the marks, by what all readers have reported of one epoch (R4, R8, R12, R13).
 
-use super::admission::{Admissions, Admitted};
+use super::admission::{Admissions, AdmittedPartition};
 use crate::frontier::Frontier;
 use crate::marks::Marks;
 use crate::mutants::{self, Mutant};
@@ -155,7 +155,7 @@ fn last_to_follow(partitions: &Admissions, settings: &Settings) -> Option<EventT
 }
 
 /// Which windows may lack records, by the partitions that have reported (R13).
-fn partial_before(partitions: &[Admitted]) -> PartialBefore {
+fn partial_before(partitions: &[AdmittedPartition]) -> PartialBefore {
     let each = partitions.iter().filter_map(|p| Some((p.state.as_ref()?.partial_before, p.complete_from)));
     let by_one = |(seen, said): (PartialBefore, Option<EventTime>)| {
         said.map_or(seen, |said| seen.min(PartialBefore::Time(said)))

@@ -22,7 +22,7 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    /// Goes on from the head: dead letters that were committed and not stored are stored first.
+    /// Resumes from the head: dead letters that were committed and not stored are stored first.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -53,7 +53,7 @@ impl Chain {
     /// The number of the newest manifest that is committed.
     ///
     /// # Errors
-    /// When another run has gone on with the chain.
+    /// 78: another run has published a newer manifest.
     pub(super) fn published(&mut self) -> Result<Option<u64>, Halt> {
         self.port.published()
     }

@@ -25,12 +25,12 @@ pub(crate) struct Inbox {
     dead_letters: BTreeMap<Epoch, Vec<DeadLetter>>,
     dead_letter_bytes: usize,
     chunks: Vec<Chunk>,
-    live: Live,
+    live: PreviewFacts,
 }
 
 /// What is shown before it is committed.
 #[derive(Default)]
-pub(super) struct Live {
+pub(super) struct PreviewFacts {
     /// Rows that changed.
     pub(super) rows: Vec<PreviewRows>,
     /// Epochs whose rows have all come.
@@ -54,9 +54,9 @@ impl Inbox {
     }
 
     /// What is to be shown since the last call.
-    pub(super) fn take_live(&mut self) -> Live {
+    pub(super) fn take_live(&mut self) -> PreviewFacts {
         let through = self.live.through;
-        std::mem::replace(&mut self.live, Live { through, ..Live::default() })
+        std::mem::replace(&mut self.live, PreviewFacts { through, ..PreviewFacts::default() })
     }
 
     pub(super) fn add_dead_letter(&mut self, epoch: Epoch, letter: DeadLetter) {

@@ -1,6 +1,6 @@
 //! The live view: feeds a [`Watcher`], and keeps the order of rows and marks.
 
-use super::inbox::Live;
+use super::inbox::PreviewFacts;
 use crate::marks::Marks;
 use crate::partition::DelayHistogram;
 use crate::record::DeadLetter;
@@ -33,13 +33,13 @@ impl LiveView {
     /// Dead letters of a cut that was committed just now.
     pub(super) fn dead_letters(&mut self, letters: &[DeadLetter]) {
         if !letters.is_empty() {
-            self.watcher.letters(letters);
+            self.watcher.dead_letters(letters);
         }
     }
 
     /// Shows what came since the last call, and the newest marks all of whose rows were shown. `marks`: as of all epochs
     /// before that one.
-    pub(super) fn show(&mut self, fresh: Live, (epoch, marks): (Epoch, Marks)) {
+    pub(super) fn show(&mut self, fresh: PreviewFacts, (epoch, marks): (Epoch, Marks)) {
         fresh.behind.into_iter().for_each(|(worker, behind)| self.behind[worker] = behind);
         fresh.rows.into_iter().for_each(|rows| self.watcher.rows(rows));
         if self.waiting.back().is_none_or(|(last, _)| *last < epoch) && self.shown.is_none_or(|shown| shown < epoch) {

@@ -58,7 +58,7 @@ pub struct LeaderOutputs {
     pub manifests: Option<Box<dyn ManifestPort>>,
     /// Is shown the run's status after every commit, every two seconds while none comes, and at the end, be it a bad one.
     pub watch: Box<dyn FnMut(&Status)>,
-    /// Is shown rows before they are committed, and the status oftener, where [`Job::live`] says so.
+    /// Is shown rows before they are committed, and the status oftener, where [`Job::preview_interval`] says so.
     pub watcher: Option<Box<dyn Watcher>>,
 }
 
@@ -66,7 +66,7 @@ pub struct LeaderOutputs {
 pub(crate) type DecisionInput = InputHandle<u64, CapacityContainerBuilder<Vec<Decision>>>;
 
 /// Where the leader meets the dataflows of its worker.
-pub(crate) struct Ends {
+pub(crate) struct DataflowHandles {
     /// Decisions go in here.
     pub(crate) input: DecisionInput,
     /// What the main dataflow brings.
@@ -100,7 +100,12 @@ impl Leader {
     ///
     /// # Errors
     /// When dead letters that the state holds cannot be read.
-    pub(crate) fn new(job: &Job, outputs: LeaderOutputs, ends: Ends, workers: usize) -> Result<Self, Halt> {
+    pub(crate) fn new(
+        job: &Job,
+        outputs: LeaderOutputs,
+        handles: DataflowHandles,
+        workers: usize,
+    ) -> Result<Self, Halt> {
         let now = job.clock.monotonic();
         let mut dead_letters = DeadLetters::new(outputs.dead_letters);
         let chain = match (outputs.manifests, &job.state) {
@@ -117,9 +122,9 @@ impl Leader {
         };
         Ok(Leader {
             control: Control::new(setup, now),
-            inbox: ends.inbox,
-            sealed: ends.sealed,
-            input: Some(ends.input),
+            inbox: handles.inbox,
+            sealed: handles.sealed,
+            input: Some(handles.input),
             sent: 0,
             emitters: outputs.sinks.into_iter().map(|sink| Emitter::new(sink.port, workers)).collect(),
             dead_letters,

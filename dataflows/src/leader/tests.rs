@@ -50,7 +50,7 @@ impl Watcher for Eyes {
     fn status(&mut self, status: &Status, _: &DelayHistogram) {
         self.0.set(status.ledger);
     }
-    fn letters(&mut self, _: &[DeadLetter]) {}
+    fn dead_letters(&mut self, _: &[DeadLetter]) {}
 }
 
 #[test]
@@ -79,8 +79,8 @@ fn a_ledger_that_does_not_balance_is_shown_before_the_run_ends() {
         preview_interval: None,
     };
     let inbox: Rc<RefCell<Inbox>> = Rc::default();
-    let ends = Ends { input: InputHandle::new(), inbox: Rc::clone(&inbox), sealed: Handle::new() };
-    let mut leader = Leader::new(&job, lead, ends, 1).unwrap();
+    let handles = DataflowHandles { input: InputHandle::new(), inbox: Rc::clone(&inbox), sealed: Handle::new() };
+    let mut leader = Leader::new(&job, lead, handles, 1).unwrap();
     leader.tick(&job, Monotonic(SECOND)).unwrap();
     let part = CutPart {
         cut: 7,

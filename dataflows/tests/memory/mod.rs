@@ -206,7 +206,7 @@ impl Watcher for Eyes {
         self.seen.lock().unwrap().behind = behind.counts.iter().sum();
     }
 
-    fn letters(&mut self, letters: &[DeadLetter]) {
+    fn dead_letters(&mut self, letters: &[DeadLetter]) {
         assert!(!letters.is_empty());
     }
 }
