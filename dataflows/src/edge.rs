@@ -1,5 +1,6 @@
-//! The traits by which the core meets the outside, and why a run cannot continue. `src/` implements them; tests have
-//! in-memory twins.
+//! The traits by which the core meets the outside. `src/` implements them; tests have in-memory twins.
+
+pub use crate::halt::{Halt, HaltKind, Remedy};
 
 use crate::checkpoint::{ObjectBuilder, ObjectRef};
 use crate::record::{DeadLetter, LastRecord, PartitionName, Record};
@@ -7,39 +8,6 @@ use crate::row::Row;
 use crate::time::{EventTime, Monotonic, NextOffset, WindowStart};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-
-/// Why a run cannot continue, and the exit code that says so (`ARCHITECTURE.md`, section 7).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{why}")]
-pub struct Halt {
-    /// What kind of trouble.
-    pub kind: HaltKind,
-    /// One paragraph: where, what, and what to do. Lower case, no full stop.
-    pub why: String,
-}
-
-/// The documented exit codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HaltKind {
-    /// 64: usage or configuration.
-    Usage = 64,
-    /// 65: bad data where it is fatal, a log or a state that is not what it was, or a bounded run of which a database
-    /// refused every row.
-    Data = 65,
-    /// 69: a service is unreachable.
-    Unreachable = 69,
-    /// 70: internal.
-    Internal = 70,
-    /// 78: another run owns the state.
-    Fenced = 78,
-}
-
-impl Halt {
-    /// A halt of this kind.
-    pub fn new(kind: HaltKind, why: impl Into<String>) -> Self {
-        Halt { kind, why: why.into() }
-    }
-}
 
 /// A partition as its source found it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

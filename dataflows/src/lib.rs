@@ -203,6 +203,7 @@ pub mod escape;
 pub mod explain;
 pub mod frontier;
 mod graph;
+pub mod halt;
 pub mod leader;
 pub mod marks;
 pub mod mutants;

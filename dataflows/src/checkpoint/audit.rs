@@ -9,6 +9,9 @@ use crate::acc::{Avg, Market};
 use crate::time::WindowStart;
 use std::collections::{BTreeMap, HashMap};
 
+/// Where a manifest says what is summed: a name of format 1, which is that of an option of the command line.
+const METRICS: &str = "--metrics";
+
 /// (window, symbol, records counted).
 type Entry = (WindowStart, String, i64);
 
@@ -43,7 +46,7 @@ impl Audit {
             (Vec::new(), decode_dead_letters(bytes)?.len() as u64)
         } else {
             let opened = Object::open(bytes)?;
-            let entries = match manifest.semantics.get("--metrics").map(String::as_str) {
+            let entries = match manifest.semantics.get(METRICS).map(String::as_str) {
                 Some("avg") => opened.verify::<Avg>()?,
                 _ => opened.verify::<Market>()?,
             };
@@ -121,7 +124,7 @@ mod tests {
             (object("a", &[(0, "A", 1), (60, "A", 2), (60, "B", 3)]), object("b", &[(60, "A", 5), (120, "C", 7)]));
         let part = WorkerObjects { objects: vec![a.0.clone(), b.0.clone()], retired_before: Some(WindowStart(60)) };
         let manifest = Manifest {
-            semantics: [("--metrics".to_owned(), "avg".to_owned())].into(),
+            semantics: [(METRICS.to_owned(), "avg".to_owned())].into(),
             parts: vec![part],
             ..Manifest::default()
         };

@@ -3,9 +3,10 @@
 //! The source tells of its partitions once as the run begins. Each that the state knows must be among them, and must be the
 //! log that it was. What is found later is new, and is read from its beginning.
 
+use super::error::AdmissionError;
 use super::rounds::SinkInfo;
 use crate::checkpoint::{Manifest, PartitionSnapshot};
-use crate::edge::{Discovered, Halt, HaltKind};
+use crate::edge::Discovered;
 use crate::mutants::{self, Mutant};
 use crate::partition::{Counts, PartitionState, Rule};
 use crate::protocol::Admission;
@@ -101,13 +102,13 @@ impl Admissions {
     /// Admits what the source has found since the last call. `watermark`: W.
     ///
     /// # Errors
-    /// 65: a partition of the state is another log now, or is gone. 64: a new sink would get nothing at all.
+    /// A partition of the state is another log now, or is gone; or a new sink would get nothing at all.
     pub(super) fn admit(
         &mut self,
         found: Vec<Discovered>,
         settings: &Settings,
         watermark: Option<EventTime>,
-    ) -> Result<Vec<Admission>, Halt> {
+    ) -> Result<Vec<Admission>, AdmissionError> {
         let prior = self.prior.take();
         let begins = prior.as_ref().is_some_and(|prior| prior.is_fresh);
         let mut has_news = prior.as_ref().is_none_or(|prior| !(settings.bounded && prior.finished));
@@ -143,7 +144,7 @@ impl Admissions {
         found: &Discovered,
         prior: &PriorRun,
         settings: &Settings,
-    ) -> Result<bool, Halt> {
+    ) -> Result<bool, AdmissionError> {
         let left = &mut self.admitted[index];
         if left.state.is_none() {
             // Nothing was read of it yet: as if it were admitted now.
@@ -180,24 +181,15 @@ impl Admissions {
     }
 
     /// Once the source has told of its partitions for the first time: can the run go on?
-    fn check(&self, prior: &PriorRun, has_news: bool) -> Result<(), Halt> {
+    fn check(&self, prior: &PriorRun, has_news: bool) -> Result<(), AdmissionError> {
         if let Some(gone) = self.admitted.iter().find(|partition| partition.is_awaited) {
-            let why = format!(
-                "partition {} was read by the run before ({} records) and is not there any more: W cannot pass a partition \
-                 that is gone; put it back, and leave it there as long as this state is gone on with, or begin anew without it (--job NAME)",
-                gone.found.name,
-                gone.state.as_ref().map_or(0, |state| state.counts.read)
-            );
-            return Err(Halt::new(HaltKind::Data, why));
+            return Err(AdmissionError::PartitionGone {
+                partition: gone.found.name.clone(),
+                read: gone.state.as_ref().map_or(0, |state| state.counts.read),
+            });
         }
         match &prior.lacking {
-            Some(name) if !has_news => {
-                let why = format!(
-                    "sink {name}: nothing is new in the log since the last run, which did not write there, and what it \
-                     wrote is forgotten: begin anew with --job NAME"
-                );
-                Err(Halt::new(HaltKind::Usage, why))
-            }
+            Some(sink) if !has_news => Err(AdmissionError::SinkCameTooLate { sink: sink.clone() }),
             _ => Ok(()),
         }
     }
@@ -262,15 +254,11 @@ fn complete_from(settings: &Settings) -> Option<EventTime> {
 }
 
 /// Is a partition that was found again still the log that it was?
-fn same_log(left: &Discovered, found: &Discovered) -> Result<(), Halt> {
+fn same_log(left: &Discovered, found: &Discovered) -> Result<(), AdmissionError> {
     match (&left.log_id, &found.log_id) {
         (Some(was), Some(is)) if was != is => {
-            let why = format!(
-                "partition {}: its topic was deleted and made anew since the last run (its id was {was}, now it is {is}): \
-                 begin anew to read the new one (--job NAME)",
-                found.name
-            );
-            Err(Halt::new(HaltKind::Data, why))
+            let (partition, was, is) = (found.name.clone(), was.clone(), is.clone());
+            Err(AdmissionError::LogReplaced { partition, was, is })
         }
         _ => Ok(()),
     }
@@ -280,6 +268,7 @@ fn same_log(left: &Discovered, found: &Discovered) -> Result<(), Halt> {
 mod tests {
     use super::*;
     use crate::edge::RowFilter;
+    use crate::halt::{Halt, HaltKind};
     use crate::time::NextOffset;
 
     fn found(number: i32, end: Option<i64>) -> Discovered {
@@ -316,13 +305,14 @@ mod tests {
     #[test]
     fn a_partition_of_the_state_that_is_gone_or_another_log_ends_the_run() {
         let settings = Settings::default();
-        let halt = resumed(&settings, &left(&[0, 1], None)).admit(vec![found(1, None)], &settings, None).unwrap_err();
+        let gone = resumed(&settings, &left(&[0, 1], None)).admit(vec![found(1, None)], &settings, None).unwrap_err();
+        let halt = Halt::from(gone);
         assert!(halt.kind == HaltKind::Data && halt.why.contains("ticks/0"), "{halt}");
         let mut head = left(&[0], None);
         head.partitions[0].found.log_id = Some("a".into());
         let other = Discovered { log_id: Some("b".into()), ..found(0, None) };
-        let halt = resumed(&settings, &head).admit(vec![other], &settings, None).unwrap_err();
-        assert!(halt.why.contains("made anew"), "{halt}");
+        let replaced = resumed(&settings, &head).admit(vec![other], &settings, None).unwrap_err();
+        assert!(replaced.to_string().contains("made anew"), "{replaced}");
     }
 
     #[test]

@@ -24,7 +24,7 @@
 //!
 //! It promises that W never falls, that a cut is committed only if both equations of R11 hold at it, and that no window
 //! is forgotten before its final row is stored by every sink. It does not promise speed to a sink that does not answer:
-//! then forgetting stops, and at `max_keys` reading. A bounded run waits `--sink-timeout` for what makes no progress; a
+//! then forgetting stops, and at `max_keys` reading. A bounded run waits `sink_timeout` for what makes no progress; a
 //! live one waits for ever.
 
 mod admission;
@@ -32,18 +32,20 @@ mod commits;
 mod cuts;
 mod ending;
 mod epochs;
+mod error;
 mod manifest;
 mod reading;
 mod rounds;
 mod stall;
 mod watermark;
 
+pub use error::{AdmissionError, Imbalance, LedgerError, MemoryError, StallError};
 pub use manifest::{ChainLink, ManifestBuilder};
 pub use rounds::SinkInfo;
 
 use crate::checkpoint::Manifest;
-use crate::edge::Halt;
 use crate::frontier::Frontier;
+use crate::halt::Halt;
 use crate::marks::Marks;
 use crate::mutants::{self, Mutant};
 use crate::protocol::{Commit, Decision, End, Facts, Guide, Reading};
@@ -52,7 +54,7 @@ use crate::status::Status;
 use crate::time::{Epoch, Monotonic, WindowStart};
 use admission::Admissions;
 use commits::Commits;
-use cuts::{Cuts, MAX_CUTS_IN_FLIGHT, Snapshot, unbalanced};
+use cuts::{Cuts, MAX_CUTS_IN_FLIGHT, Snapshot};
 use ending::{Outstanding, RunState};
 use epochs::{EpochEnd, Epochs, Pressure};
 use manifest::RunFacts;
@@ -196,9 +198,9 @@ impl Control {
         let as_of_now = mutants::on(Mutant::SnapshotNotAwaited);
         let counts = if as_of_now { self.admissions.counts() } else { cut.snapshot.counts };
         let ledger = cut.ledger(counts, self.head.as_ref().map_or(0, |head| head.retired));
-        if let Some((what, ledger)) = cut.imbalance(ledger, &self.admissions) {
+        if let Some((imbalance, ledger)) = cut.imbalance(ledger, &self.admissions) {
             self.commits.show(ledger);
-            return Err(unbalanced(&what));
+            return Err(LedgerError(imbalance).into());
         }
         self.load.check(ledger, self.watermark.w())?;
         let run = self.head.as_ref().map(|head| RunFacts {

@@ -3,9 +3,10 @@
 //! A round of a sink begins when there is something that it has not been sent and its last round is stored. It holds what
 //! is due as of the newest commit; what it promises once stored is that every window is there which is final at it.
 
+use super::error::StallError;
 use super::stall::{StallLimit, StallTimer};
 use crate::checkpoint::{Manifest, SinkState};
-use crate::edge::{Halt, RowFilter};
+use crate::edge::RowFilter;
 use crate::mutants::{self, Mutant};
 use crate::protocol::{Commit, Round, SinkFacts, SinkId};
 use crate::status::SinkStatus;
@@ -147,17 +148,17 @@ impl Sinks {
     /// What sinks have stored. `limit`: the run waits for them, no longer than that.
     ///
     /// # Errors
-    /// 69: one has stored nothing for longer than that.
+    /// One has stored nothing for longer than that.
     pub(super) fn acknowledge(
         &mut self,
         facts: &[SinkFacts],
         limit: Option<StallLimit>,
         now: Monotonic,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), StallError> {
         for (sink, facts) in self.sinks.iter_mut().zip(facts) {
             let waited = sink.acknowledge(*facts, now);
-            if let Some(limit) = limit {
-                limit.check(&format!("sink {}", sink.info.name), "rows", waited)?;
+            if let Some(seconds) = limit.and_then(|limit| limit.exceeded_by(waited)) {
+                return Err(StallError::Sink { name: sink.info.name.clone(), seconds });
             }
         }
         Ok(())

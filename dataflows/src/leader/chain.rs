@@ -1,10 +1,11 @@
 //! The chain of manifests: has each published, and keeps what a commit needs once it is.
 
 use super::dead_letters::DeadLetters;
-use crate::checkpoint::{self, ObjectRef, PartitionSnapshot};
+use crate::checkpoint::{self, ObjectProblem, ObjectRef, PartitionSnapshot};
 use crate::control::{ChainLink, ManifestBuilder};
-use crate::edge::{Halt, HaltKind, ManifestPort, Publication};
+use crate::edge::{ManifestPort, Publication};
 use crate::graph::Restored;
+use crate::halt::Halt;
 use crate::record::{DeadLetter, PartitionName};
 use crate::time::{Epoch, NextOffset};
 
@@ -33,12 +34,8 @@ impl Chain {
     ) -> Result<Self, Halt> {
         dead_letters.resume(kept.head.dead_letters.position);
         for (cut, object) in &kept.head.unstored {
-            let decoded = checkpoint::decode_dead_letters(&kept.store.read(object)?).map_err(|damage| {
-                let name = &object.name;
-                let why =
-                    format!("the state's object {name} {damage}: restore it from a copy, or begin anew (--job NAME)");
-                Halt::new(HaltKind::Data, why)
-            })?;
+            let decoded = checkpoint::decode_dead_letters(&kept.store.read(object)?)
+                .map_err(|damage| ObjectProblem::from(damage).of(&object.name))?;
             dead_letters.add(*cut, decoded);
         }
         Ok(Chain {
@@ -53,7 +50,7 @@ impl Chain {
     /// The number of the newest manifest that is committed.
     ///
     /// # Errors
-    /// 78: another run has published a newer manifest.
+    /// Another run has published a newer manifest.
     pub(super) fn published(&mut self) -> Result<Option<u64>, Halt> {
         self.port.published()
     }

@@ -14,6 +14,7 @@
 mod chain;
 mod dead_letters;
 mod emitter;
+mod error;
 mod inbox;
 mod live_view;
 #[cfg(test)]
@@ -23,16 +24,19 @@ pub use emitter::SinkHandle;
 pub(crate) use inbox::{Inbox, receive};
 
 use crate::control::{Control, ControlSetup, Decided, ManifestBuilder};
-use crate::edge::{DeadLetterPort, Halt, HaltKind, ManifestPort};
+use crate::edge::{DeadLetterPort, ManifestPort};
 use crate::frontier::Frontier;
 use crate::graph::Job;
+use crate::halt::Halt;
 use crate::protocol::{Commit, Decision, Facts, SinkId};
+use crate::record::PartitionName;
 use crate::status::Status;
 use crate::time::{Epoch, Monotonic, SECOND};
 use crate::watch::Watcher;
 use chain::Chain;
 use dead_letters::DeadLetters;
 use emitter::Emitter;
+use error::IdentityCollision;
 use live_view::LiveView;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -92,7 +96,7 @@ pub(crate) struct Leader {
     watched: Monotonic,
     live_view: Option<LiveView>,
     /// Partitions by identity, which must tell them apart.
-    identities: BTreeMap<u64, String>,
+    identities: BTreeMap<u64, PartitionName>,
 }
 
 impl Leader {
@@ -192,10 +196,8 @@ impl Leader {
             (self.dead_letters.pump()?, self.dead_letters.stored());
         facts.found = job.source.discover()?;
         for found in &facts.found {
-            let name = found.name.to_string();
-            if let Some(other) = self.identities.insert(found.name.identity(), name.clone()) {
-                let why = format!("partitions {name} and {other} have the same identity (XXH3-64); rename one of them");
-                return Err(Halt::new(HaltKind::Usage, why));
+            if let Some(other) = self.identities.insert(found.name.identity(), found.name.clone()) {
+                return Err(IdentityCollision { partition: found.name.clone(), other }.into());
             }
         }
         if let Some(chain) = &mut self.chain {
