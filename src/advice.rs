@@ -1,9 +1,13 @@
-//! What to do about what ends a run, by the options of the command line. The core names a remedy; here it gets its words.
+//! What to do, by the options of the command line: about what ends a run, about records that do not count, about fields that
+//! cannot be read. The core says what is wrong, and knows no options.
 
+use minutely_dataflows::decode::{EventPart, FieldError, FieldNames, KEY, TimeUnit};
 use minutely_dataflows::edge::{Halt, Remedy};
+use minutely_dataflows::explain::{Rejected, WrongUnit};
+use minutely_dataflows::record::Reason;
 
-/// Why a run cannot continue, and what to do.
-pub(crate) fn text(halt: &Halt) -> String {
+/// Why a run cannot continue, and what to do about it.
+pub(crate) fn of_halt(halt: &Halt) -> String {
     match &halt.remedy {
         Some(remedy) => format!("{}; {}", halt.why, advice(remedy)),
         None => halt.why.clone(),
@@ -36,13 +40,75 @@ fn advice(remedy: &Remedy) -> String {
     }
 }
 
+/// What to look at, where records are rejected.
+pub(crate) fn of_rejected(by: &Rejected<'_>, fields: &FieldNames) -> String {
+    let named = [
+        (EventPart::Symbol, Some(&fields.symbol)),
+        (EventPart::Value, Some(&fields.value)),
+        (EventPart::Time, Some(&fields.time)),
+        (EventPart::Weight, fields.weight.as_ref()),
+    ];
+    let field = by.first.finding.field.as_deref();
+    let part = named.iter().find(|(_, name)| name.map(String::as_str) == field && field.is_some());
+    match (by.first.reason, part.map(|(part, _)| option(*part))) {
+        (Reason::Json, _) => {
+            "a record is one JSON object, in a file one a line; other formats cannot be read yet".into()
+        }
+        (Reason::Time, Some(_)) => {
+            "--time-unit says in which unit event times are, --time-field which field they are".into()
+        }
+        (_, Some(option)) if field == Some(KEY) => format!("{option} may name a field instead of the key"),
+        (Reason::Null | Reason::Type | Reason::Weight | Reason::Symbol, Some(option)) => {
+            format!("{option} says which field that is")
+        }
+        (Reason::Shape | Reason::Twice, _) => {
+            "--symbol-field, --value-field, --time-field and --weight-field say which fields are read".into()
+        }
+        (Reason::Precision, _) => {
+            "no option makes it count: have it written with at most 18 fractional digits (a computed float \
+                                   below 0.01 often has more)"
+                .into()
+        }
+        _ => "no option makes such records count".into(),
+    }
+}
+
+/// A unit that seems wrong, and the option that says another.
+pub(crate) fn of_unit(wrong: &WrongUnit) -> String {
+    let better = TimeUnit::ALL.iter().find(|(unit, ..)| Some(*unit) == wrong.better);
+    match better {
+        Some((_, name, words)) => format!("{wrong}; in {words} (--time-unit {name}) it would be plausible"),
+        None => format!("{wrong}; do --time-field and --time-unit fit the records?"),
+    }
+}
+
+/// A field that cannot be read, after the option that names it.
+pub(crate) fn of_field(error: &FieldError) -> String {
+    match error {
+        FieldError::Field { part, field, problem } => format!("{} {field:?}: {problem}", option(*part)),
+        FieldError::TooManyObjects { .. } => error.to_string(),
+    }
+}
+
+/// The option that says which field holds this.
+fn option(part: EventPart) -> &'static str {
+    match part {
+        EventPart::Symbol => "--symbol-field",
+        EventPart::Value => "--value-field",
+        EventPart::Time => "--time-field",
+        EventPart::Weight => "--weight-field",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use minutely_dataflows::checkpoint::{ChangedLogError, ChangedPartition, LogChange, SinksError};
     use minutely_dataflows::control::{AdmissionError, MemoryError, StallError};
+    use minutely_dataflows::decode::TimeDecoder;
     use minutely_dataflows::edge::HaltKind;
-    use minutely_dataflows::record::PartitionName;
+    use minutely_dataflows::partition::RejectedBy;
+    use minutely_dataflows::record::{Finding, PartitionName};
     use minutely_dataflows::time::NextOffset;
 
     /// Their texts, whole: they are what people see.
@@ -101,8 +167,30 @@ mod tests {
             ),
         ];
         for (halt, kind, said) in cases {
-            assert_eq!((text(&halt).as_str(), halt.kind), (said, kind));
+            assert_eq!((of_halt(&halt).as_str(), halt.kind), (said, kind));
         }
-        assert_eq!(text(&Halt::new(HaltKind::Internal, "no disk")), "no disk");
+        assert_eq!(of_halt(&Halt::new(HaltKind::Internal, "no disk")), "no disk");
+    }
+
+    #[test]
+    fn what_is_wrong_with_records_and_fields_comes_with_its_option() {
+        let name = PartitionName { log: "a".into(), number: None };
+        let of = |reason, field: &str| {
+            let finding = Finding { field: Some(field.into()), expected: "a number".into(), found: "null".into() };
+            let first = RejectedBy { reason, count: 1, offset: 0, finding };
+            of_rejected(&Rejected { first: &first, partition: &name, count: 1 }, &FieldNames::default())
+        };
+        assert_eq!(of(Reason::Null, "ts"), "--time-field says which field that is");
+        assert!(of(Reason::Time, "ts").starts_with("--time-unit says"));
+        assert_eq!(of(Reason::Null, "other"), "no option makes such records count");
+        let wrong = |better| WrongUnit { unit: TimeUnit::Milliseconds, valid: 9, newest: 1_767_225_600, better };
+        assert_eq!(
+            of_unit(&wrong(Some(TimeUnit::Seconds))),
+            "event times seem to be in another unit: all 9 valid records have one before 1990 or after 2100, the newest is \
+             1767225600 milliseconds; in seconds (--time-unit s) it would be plausible"
+        );
+        assert!(of_unit(&wrong(None)).ends_with("; do --time-field and --time-unit fit the records?"));
+        let error = TimeDecoder::new("", TimeUnit::Seconds).unwrap_err();
+        assert_eq!(of_field(&error), "--time-field \"\": a field has a name");
     }
 }

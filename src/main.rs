@@ -170,7 +170,7 @@ fn disable_huge_pages() {
 }
 
 fn fail(halt: &Halt) -> ExitCode {
-    say(&advice::text(halt));
+    say(&advice::of_halt(halt));
     code(halt.kind)
 }
 

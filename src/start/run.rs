@@ -115,7 +115,7 @@ fn wait(workers: WorkerGuards<Result<(), Halt>>, alarm: &Alarm) -> Result<(), Ha
 /// Keeps the process for a while after a broken invariant, so that page and metrics are seen to show it.
 fn show_internal_error(outcome: &Result<(), Halt>, stop: &AtomicBool) {
     let Some(halt) = outcome.as_ref().err().filter(|halt| halt.kind == HaltKind::Internal) else { return };
-    let why = advice::text(halt);
+    let why = advice::of_halt(halt);
     say(&format!("has come to a halt: {why}; page and metrics show it for {} s more", SHOW_ERROR_FOR.as_secs()));
     let until = Instant::now() + SHOW_ERROR_FOR;
     while Instant::now() < until && !stop.load(Ordering::Acquire) {
