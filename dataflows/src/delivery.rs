@@ -175,7 +175,7 @@ impl Delivery {
     pub fn answered(&mut self, outcome: Outcome) -> bool {
         match (self.doubt, outcome.mutated()) {
             (None, Outcome::Done) => drop(self.todo.pop()),
-            // A half is sent before a point is blamed.
+            // No point is blamed for the size of several.
             (None, Outcome::Split(answer)) if self.next_has_many() || self.blames_size => {
                 self.blames_size = false;
                 self.narrow(answer, false);

@@ -74,16 +74,16 @@ pub trait LogSource: Send + Sync {
         Vec::new()
     }
 
-    /// What the log says now of partitions that an earlier run has read. `left`: each with the last record read of it. One answer
+    /// What the log says now of partitions that an earlier run has read. `known`: each with the last record read of it. One answer
     /// each, in the same order; `None` when the source cannot say, or has no such partition. Blocks: called before the run begins.
     ///
     /// # Errors
     /// When it does not answer.
-    fn probe(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<LogProbe>>, Halt> {
-        Ok(vec![None; left.len()])
+    fn probe(&self, known: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<LogProbe>>, Halt> {
+        Ok(vec![None; known.len()])
     }
 
-    /// The next offsets of all partitions as of a manifest that is committed now, for whoever watches how far the run is.
+    /// The next offsets of all partitions as of a manifest that is committed now, for tools that watch how far the run is.
     /// Nothing depends on it. Called by worker 0 alone, never blocks.
     fn committed(&self, _next: Vec<(PartitionName, NextOffset)>) {}
 
@@ -223,16 +223,16 @@ pub trait SinkPort {
 
 /// Where dead letters go once the cut that holds them is committed.
 pub trait DeadLetterPort {
-    /// Offers the letters of one committed cut; gives them back if the queue is full. Never blocks.
+    /// Offers the dead letters of one committed cut; gives them back if the queue is full. Never blocks.
     ///
     /// # Errors
-    /// The letters, when there is no room.
-    fn offer(&mut self, cut: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>>;
+    /// The dead letters, when there is no room.
+    fn offer(&mut self, cut: u64, dead_letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>>;
 
-    /// The newest cut whose letters, and those of all before it, are stored.
+    /// The newest cut whose dead letters, and those of all before it, are stored.
     ///
     /// # Errors
-    /// When letters cannot be stored.
+    /// When dead letters cannot be stored.
     fn stored(&mut self) -> Result<Option<SinkProgress>, Halt>;
 }
 
@@ -292,7 +292,7 @@ pub struct Publication {
     /// Its bytes.
     pub manifest: Vec<u8>,
     /// An object to be durable before it: dead letters.
-    pub letters: Option<(String, Vec<u8>)>,
+    pub dead_letters: Option<(String, Vec<u8>)>,
     /// The names of all objects that it needs. What its parent needed and it does not may go.
     pub needed: Vec<String>,
 }

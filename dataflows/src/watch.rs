@@ -28,7 +28,7 @@ pub trait Watcher {
     fn rows(&mut self, rows: PreviewRows);
     /// All rows were shown that these marks make final.
     fn marks(&mut self, marks: Marks);
-    /// How the run is, at most every 100 ms, and when it cannot go on. [`Status::newest`] may be ahead of the marks that
+    /// How the run is, at most every 100 ms, and when it cannot continue. [`Status::newest`] may be ahead of the marks that
     /// were shown.
     fn status(&mut self, status: &Status, behind: &DelayHistogram);
     /// Dead letters of a cut that was committed just now.

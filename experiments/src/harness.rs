@@ -73,7 +73,7 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, output
             preview_interval: None,
         };
         let lead = lead.map(|Outputs { rows, takes, watch, .. }| LeaderOutputs {
-            sinks: vec![SinkHandle { name: "rows".into(), takes, port: rows, chain: None }],
+            sinks: vec![SinkHandle { name: "rows".into(), filter: takes, port: rows, chain: None }],
             dead_letters: Box::new(NoLetters),
             dead_letters_name: "none".into(),
             manifests,

@@ -41,8 +41,8 @@ impl Audit {
     /// What is wrong with it.
     pub fn add(&mut self, manifest: &Manifest, object: &ObjectRef, bytes: &[u8]) -> Result<(), Damage> {
         object.check(bytes)?;
-        let of_letters = manifest.unstored.iter().any(|(_, letters)| letters.name == object.name);
-        let (entries, count) = if of_letters {
+        let holds_dead_letters = manifest.unstored.iter().any(|(_, dead_letters)| dead_letters.name == object.name);
+        let (entries, count) = if holds_dead_letters {
             (Vec::new(), decode_dead_letters(bytes)?.len() as u64)
         } else {
             let opened = Object::open(bytes)?;
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_entries_after_the_line_are_counted_anew() {
+    fn the_newest_entries_that_are_not_retired_are_counted_again() {
         let (a, b) =
             (object("a", &[(0, "A", 1), (60, "A", 2), (60, "B", 3)]), object("b", &[(60, "A", 5), (120, "C", 7)]));
         let part = WorkerObjects { objects: vec![a.0.clone(), b.0.clone()], retired_before: Some(WindowStart(60)) };

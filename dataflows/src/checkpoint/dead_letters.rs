@@ -84,8 +84,9 @@ mod tests {
         };
         let null = DeadLetter { reason: Reason::Null, raw: None, judged: None, ..late.clone() };
         let finding = Finding { field: Some("ts".into()), expected: "a number".into(), found: "null".into() };
-        let told = DeadLetter { key: Some(vec![254]), finding: Some(finding), cut_from: Some(1 << 40), ..null.clone() };
-        let letters = vec![late, null, told];
+        let keyed =
+            DeadLetter { key: Some(vec![254]), finding: Some(finding), cut_from: Some(1 << 40), ..null.clone() };
+        let letters = vec![late, null, keyed];
         let bytes = encode_dead_letters(&letters);
         assert_eq!(decode_dead_letters(&bytes).unwrap(), letters);
         for end in 0..bytes.len() {

@@ -182,19 +182,19 @@ mod tests {
 
         let mut unread = head();
         unread.partitions[0].state = None;
-        let anew = LogProbe { log_id: Some("b".into()), ..log(5, 9, LastRecordCheck::Unknown) };
-        let resumed = resume(unread, &[Some(anew)], false).unwrap().head;
+        let replaced = LogProbe { log_id: Some("b".into()), ..log(5, 9, LastRecordCheck::Unknown) };
+        let resumed = resume(unread, &[Some(replaced)], false).unwrap().head;
         let found = &resumed.partitions[0].found;
         assert_eq!((found.start.0, found.log_id.as_deref()), (5, Some("b")), "nothing was read of the old one");
     }
 
     #[test]
     fn a_changed_log_halts_unless_it_is_accepted() {
-        let anew = |first| LogProbe { log_id: Some("b".into()), ..log(first, 99, LastRecordCheck::Unknown) };
+        let replaced = |first| LogProbe { log_id: Some("b".into()), ..log(first, 99, LastRecordCheck::Unknown) };
         let other = LastRecordCheck::Holds(record(8, b"other"));
         for (changed, what, now, gaps) in [
-            (anew(0), "made anew (its id was a, now it is b)", 0, 1),
-            (anew(50), "made anew", 50, 1),
+            (replaced(0), "made anew (its id was a, now it is b)", 0, 1),
+            (replaced(50), "made anew", 50, 1),
             (log(0, 9, LastRecordCheck::Unknown), "offset 10 is wanted next, and the log ends at 9", 9, 1),
             (log(15, 30, LastRecordCheck::Gone), "the log begins at 15: 5 records or fewer were deleted", 15, 6),
             (log(0, 30, other), "records before offset 10 are not those that were read: the one at 8 is", 10, 1),
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_told_by_stamp_key_and_payload_and_none_is_not_empty() {
+    fn a_record_is_known_by_stamp_key_and_payload_and_none_is_not_empty() {
         let of = |append_time: Option<i64>, key, payload| {
             let append_time = append_time.map(EventTime);
             LastRecord::of(&Record { offset: 1, append_time, key, payload, cut_from: None }).fingerprint

@@ -118,8 +118,8 @@ mod tests {
     use crate::time::{EventTime, Monotonic, NextOffset, SECOND};
     use std::collections::BTreeMap;
 
-    /// With these sinks, all windows before `line` retired, and this many records in windows held.
-    fn head(sinks: &[&str], line: Option<i64>, held: i64) -> Manifest {
+    /// With these sinks, all windows before `retired_before` retired, and this many records in windows held.
+    fn head(sinks: &[&str], retired_before: Option<i64>, held: i64) -> Manifest {
         let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), false, Monotonic(0));
         for offset in 0..held {
             partition.judge(offset, EventTime(offset), None, EventTime(100), Monotonic(0));
@@ -127,11 +127,12 @@ mod tests {
         let name = PartitionName { log: "t".into(), number: Some(0) };
         let found = Discovered { name, start: NextOffset(0), earliest: NextOffset(0), end: None, log_id: None };
         let state = Some(partition.report(None, Monotonic(0)));
-        let line = line.map(|second| WindowStart(second * SECOND));
-        let sink = |name: &&str| SinkState { name: (*name).into(), stored_before: line, ..SinkState::default() };
+        let retired_before = retired_before.map(|second| WindowStart(second * SECOND));
+        let sink =
+            |name: &&str| SinkState { name: (*name).into(), stored_before: retired_before, ..SinkState::default() };
         Manifest {
             partitions: vec![PartitionSnapshot { found, state, floor: None, complete_from: None }],
-            parts: vec![WorkerObjects { objects: Vec::new(), retired_before: line }],
+            parts: vec![WorkerObjects { objects: Vec::new(), retired_before }],
             sinks: sinks.iter().map(sink).collect(),
             ..Manifest::fresh(BTreeMap::new())
         }
@@ -157,15 +158,15 @@ mod tests {
             assert!(halt.why.contains(part), "`{part}` is not in: {halt}");
         }
         let kept = with(&head, &["csv:a"], &["influxdb://h/o/b"]).unwrap();
-        assert_eq!((kept.sinks.len(), kept.warnings.len()), (1, 0), "both are forgotten, as told");
+        assert_eq!((kept.sinks.len(), kept.warnings.len()), (1, 0), "both are forgotten, as asked for");
         let all = ["csv:a", "influxdb://h/o/b", "influxdb://h/o/b#1"];
         assert_eq!(with(&head, &all, &[]).unwrap(), SinksOfRun { sinks: head.sinks.clone(), warnings: Vec::new() });
         let halt = with(&head, &all, &["csv:a"]).unwrap_err();
         assert_eq!((halt.kind, halt.remedy), (HaltKind::Usage, Some(Remedy::GiveOrForgetSink("csv:a".into()))));
-        let told = with(&head, &all, &["csv:z"]).unwrap();
+        let unknown = with(&head, &all, &["csv:z"]).unwrap();
         assert!(
-            told.sinks == head.sinks && told.warnings[0].contains("csv:z: the state knows no such sink"),
-            "{told:?}"
+            unknown.sinks == head.sinks && unknown.warnings[0].contains("csv:z: the state knows no such sink"),
+            "{unknown:?}"
         );
     }
 

@@ -1,6 +1,6 @@
-//! Admission: which partitions are read, from where, and what a run before this one has left of each.
+//! Admission: which partitions are read, from where, and what an earlier run recorded of each.
 //!
-//! The source tells of its partitions once as the run begins. Each that the state knows must be among them, and must be the
+//! The source names its partitions once as the run begins. Each that the state knows must be among them, and must be the
 //! log that it was. What is found later is new, and is read from its beginning.
 
 use super::error::AdmissionError;
@@ -24,14 +24,14 @@ pub(super) struct AdmittedPartition {
     pub(super) state: Option<PartitionState>,
     /// As in [`PartitionSnapshot`].
     pub(super) complete_from: Option<EventTime>,
-    /// The state knows it, and the source has not told of it yet.
+    /// The state knows it, and the source has not named it yet.
     is_awaited: bool,
 }
 
 impl AdmittedPartition {
-    /// As a run before this one left it.
-    fn left(left: &PartitionSnapshot) -> Self {
-        let PartitionSnapshot { found, state, floor, complete_from } = left.clone();
+    /// As an earlier run recorded it.
+    fn resume(snapshot: &PartitionSnapshot) -> Self {
+        let PartitionSnapshot { found, state, floor, complete_from } = snapshot.clone();
         // What its reader knew of the log's end is gone.
         let state = state.map(|state| PartitionState { caught_up: false, ended: false, silence: 0, ..state });
         AdmittedPartition { found, floor, state, complete_from, is_awaited: true }
@@ -80,7 +80,7 @@ impl PriorRun {
 pub(super) struct Admissions {
     /// In the order of admission.
     admitted: Vec<AdmittedPartition>,
-    /// Until the source has told of its partitions for the first time.
+    /// Until the source has named its partitions for the first time.
     prior: Option<PriorRun>,
     /// A partition has grown since a bounded run came to its end, in this run or before: the log goes on.
     grows: bool,
@@ -92,7 +92,7 @@ impl Admissions {
     /// As `head`, the manifest that the run resumes from, left them.
     pub(super) fn new(settings: &Settings, sinks: &[SinkInfo], head: Option<&Manifest>) -> Self {
         Admissions {
-            admitted: head.iter().flat_map(|head| &head.partitions).map(AdmittedPartition::left).collect(),
+            admitted: head.iter().flat_map(|head| &head.partitions).map(AdmittedPartition::resume).collect(),
             prior: Some(PriorRun::of(settings, sinks, head)),
             grows: head.is_some_and(|head| head.grows),
             grown: Vec::new(),
@@ -145,21 +145,21 @@ impl Admissions {
         prior: &PriorRun,
         settings: &Settings,
     ) -> Result<bool, AdmissionError> {
-        let left = &mut self.admitted[index];
-        if left.state.is_none() {
+        let partition = &mut self.admitted[index];
+        if partition.state.is_none() {
             // Nothing was read of it yet: as if it were admitted now.
-            left.complete_from = left.complete_from.or(complete_from(settings));
+            partition.complete_from = partition.complete_from.or(complete_from(settings));
         }
-        same_log(&left.found, found)?;
-        let was = left.found.end;
+        same_log(&partition.found, found)?;
+        let was = partition.found.end;
         if prior.finished && settings.bounded && was.is_some() && was < found.end {
             self.grows = true;
             self.grown.extend(prior.has_closed.then(|| found.name.to_string()));
         }
         // An unfinished bounded run keeps its ends.
         let kept = found.end.and(was).filter(|_| !prior.finished);
-        left.found.end = kept.or(found.end);
-        left.is_awaited = false;
+        partition.found.end = kept.or(found.end);
+        partition.is_awaited = false;
         Ok(was != found.end)
     }
 
@@ -180,7 +180,7 @@ impl Admissions {
         self.admitted.len() - 1
     }
 
-    /// Once the source has told of its partitions for the first time: can the run go on?
+    /// Once the source has named its partitions for the first time: can the run continue?
     fn check(&self, prior: &PriorRun, has_news: bool) -> Result<(), AdmissionError> {
         if let Some(gone) = self.admitted.iter().find(|partition| partition.is_awaited) {
             return Err(AdmissionError::PartitionGone {
@@ -254,8 +254,8 @@ fn complete_from(settings: &Settings) -> Option<EventTime> {
 }
 
 /// Is a partition that was found again still the log that it was?
-fn same_log(left: &Discovered, found: &Discovered) -> Result<(), AdmissionError> {
-    match (&left.log_id, &found.log_id) {
+fn same_log(known: &Discovered, found: &Discovered) -> Result<(), AdmissionError> {
+    match (&known.log_id, &found.log_id) {
         (Some(was), Some(is)) if was != is => {
             let (partition, was, is) = (found.name.clone(), was.clone(), is.clone());
             Err(AdmissionError::LogReplaced { partition, was, is })
@@ -281,7 +281,7 @@ mod tests {
         }
     }
 
-    fn left(numbers: &[i32], end: Option<i64>) -> Manifest {
+    fn head(numbers: &[i32], end: Option<i64>) -> Manifest {
         let snapshot =
             |n: &i32| PartitionSnapshot { found: found(*n, end), state: None, floor: None, complete_from: None };
         Manifest { partitions: numbers.iter().map(snapshot).collect(), ..Manifest::default() }
@@ -305,10 +305,10 @@ mod tests {
     #[test]
     fn a_partition_of_the_state_that_is_gone_or_another_log_ends_the_run() {
         let settings = Settings::default();
-        let gone = resumed(&settings, &left(&[0, 1], None)).admit(vec![found(1, None)], &settings, None).unwrap_err();
+        let gone = resumed(&settings, &head(&[0, 1], None)).admit(vec![found(1, None)], &settings, None).unwrap_err();
         let halt = Halt::from(gone);
         assert!(halt.kind == HaltKind::Data && halt.why.contains("ticks/0"), "{halt}");
-        let mut head = left(&[0], None);
+        let mut head = head(&[0], None);
         head.partitions[0].found.log_id = Some("a".into());
         let other = Discovered { log_id: Some("b".into()), ..found(0, None) };
         let replaced = resumed(&settings, &head).admit(vec![other], &settings, None).unwrap_err();
@@ -319,7 +319,7 @@ mod tests {
     fn an_unfinished_bounded_run_keeps_its_ends_and_a_finished_one_sees_what_has_grown() {
         let settings = Settings { bounded: true, at_end: AtEnd::CloseUnlessGrown, ..Settings::default() };
         for finished in [false, true] {
-            let head = Manifest { finished, ..left(&[0], Some(10)) };
+            let head = Manifest { finished, ..head(&[0], Some(10)) };
             let mut admissions = resumed(&settings, &head);
             let admitted = admissions.admit(vec![found(0, Some(12))], &settings, None).unwrap();
             assert_eq!(admitted[0].found.end, Some(if finished { 12 } else { 10 }));
@@ -333,7 +333,7 @@ mod tests {
         let settings = Settings { bounded: true, ..Settings::default() };
         let filter = RowFilter { changes: false, partial: true, open_every: 0 };
         let sinks = [SinkInfo { name: "b".into(), filter, chain: None }];
-        let head = Manifest { finished: true, retired: 3, ..left(&[0], Some(10)) };
+        let head = Manifest { finished: true, retired: 3, ..head(&[0], Some(10)) };
         for (end, refused) in [(10, true), (12, false)] {
             let mut admissions = Admissions::new(&settings, &sinks, Some(&head));
             assert_eq!(admissions.admit(vec![found(0, Some(end))], &settings, None).is_err(), refused);

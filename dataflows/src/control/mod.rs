@@ -84,7 +84,7 @@ pub struct ControlSetup {
 /// All that comes of some facts.
 #[derive(Debug, Default)]
 pub struct Decided {
-    /// What all workers are to be told; none if that is nothing.
+    /// What is to be sent to all workers; none if that is nothing.
     pub decision: Option<Decision>,
     /// A manifest that is to be published.
     pub publish: Option<ManifestBuilder>,
@@ -105,7 +105,7 @@ pub struct Control {
     load: Load,
     epochs: Epochs,
     state: RunState,
-    /// What the last decision told readers to go by.
+    /// What readers go by as of the last decision.
     last_sent: Guide,
     /// The manifest that the run resumes from, where a state is kept.
     head: Option<Arc<Manifest>>,
@@ -115,17 +115,17 @@ impl Control {
     /// Before anything is known.
     pub fn new(setup: ControlSetup, now: Monotonic) -> Self {
         let ControlSetup { mut settings, sinks, dead_letters, workers, first_epoch, head } = setup;
-        let left = head.as_deref();
-        if let Some(left) = left.filter(|left| settings.bounded && !left.finished && left.instant.is_some()) {
-            settings.instant = left.instant;
+        let prior = head.as_deref();
+        if let Some(prior) = prior.filter(|prior| settings.bounded && !prior.finished && prior.instant.is_some()) {
+            settings.instant = prior.instant;
         }
         Control {
-            admissions: Admissions::new(&settings, &sinks, left),
+            admissions: Admissions::new(&settings, &sinks, prior),
             reports: Reports::new(first_epoch),
-            watermark: Watermark::new(left.map(|left| left.marks).unwrap_or_default()),
+            watermark: Watermark::new(prior.map(|prior| prior.marks).unwrap_or_default()),
             cuts: Cuts::new(workers),
-            commits: Commits::new(left),
-            sinks: Sinks::new(sinks, left),
+            commits: Commits::new(prior),
+            sinks: Sinks::new(sinks, prior),
             dead_letters: DeadLetterBacklog::new(dead_letters),
             stall_limit: StallLimit::of(&settings),
             load: Load::new(workers, settings.max_keys),
@@ -141,7 +141,7 @@ impl Control {
     /// looked at, and whether the run is over is asked last.
     ///
     /// # Errors
-    /// When the run cannot go on.
+    /// When the run cannot continue.
     pub fn decide(&mut self, facts: Facts, now: Monotonic) -> Result<Decided, Halt> {
         let mut decision = Decision::default();
         if facts.stop {

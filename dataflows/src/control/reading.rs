@@ -17,7 +17,7 @@ impl Load {
         Load { workers: vec![None; workers], max_keys }
     }
 
-    /// What workers say that they hold: (worker, load).
+    /// What workers report that they hold: (worker, load).
     pub(super) fn update(&mut self, loads: &[(usize, u64)]) {
         loads.iter().for_each(|(worker, load)| self.workers[*worker] = Some(*load));
     }
@@ -45,7 +45,7 @@ mod tests {
     use crate::time::SECOND;
 
     #[test]
-    fn the_load_is_the_newest_commit_s_until_all_workers_have_told_theirs() {
+    fn the_load_is_the_newest_commit_s_until_all_workers_have_reported_theirs() {
         let mut load = Load::new(2, 10);
         assert!(load.is_full(10) && !load.is_full(9));
         load.update(&[(0, 1)]);

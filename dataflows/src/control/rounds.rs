@@ -69,15 +69,15 @@ struct Sink {
 
 impl Sink {
     fn new(info: SinkInfo, head: Option<&Manifest>) -> Self {
-        let left = head.and_then(|head| head.sink(&info.name));
-        let stored_before = left.and_then(|left| left.stored_before);
+        let known = head.and_then(|head| head.sink(&info.name));
+        let stored_before = known.and_then(|known| known.stored_before);
         Sink {
             info,
             begun: 0,
             stored: 0,
             stored_before,
             promised: stored_before,
-            position: left.and_then(|left| left.position),
+            position: known.and_then(|known| known.position),
             seq: 0,
             lacks_open: false,
             open_at: None,
@@ -167,7 +167,7 @@ impl Sinks {
     /// Windows before this are to be forgotten from now on, if that is news.
     pub(super) fn retire(&mut self, is_committed: bool) -> Option<WindowStart> {
         let stored_before = self.sinks.iter().map(|sink| sink.stored_before).min().flatten();
-        // Not before a commit: only then is all that a run before this one left in the traces that are to forget it.
+        // Not before a commit: only then is all that an earlier run committed in the traces that are to forget it.
         if stored_before > self.retired_before && (is_committed || mutants::on(Mutant::LineBeforeCommit)) {
             self.retired_before = stored_before;
             return stored_before;
@@ -216,7 +216,7 @@ impl Sinks {
             chain: sink.info.chain,
             ..head.sink(&sink.info.name).cloned().unwrap_or_default()
         };
-        let is_absent = |left: &&SinkState| self.sinks.iter().all(|sink| sink.info.name != left.name);
+        let is_absent = |known: &&SinkState| self.sinks.iter().all(|sink| sink.info.name != known.name);
         self.sinks.iter().map(of).chain(head.sinks.iter().filter(is_absent).cloned()).collect()
     }
 }
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_manifest_keeps_sinks_that_the_run_leaves_out_and_what_else_it_knows_of_its_own() {
-        let left = |name: &str| SinkState {
+        let known = |name: &str| SinkState {
             name: name.into(),
             stored_before: Some(WindowStart(60)),
             position: Some(7),
@@ -283,9 +283,9 @@ mod tests {
             since: Some(WindowStart(-60)),
             ..SinkState::default()
         };
-        let head = Manifest { sinks: vec![left("b"), left("a")], ..Manifest::default() };
+        let head = Manifest { sinks: vec![known("b"), known("a")], ..Manifest::default() };
         let filter = RowFilter { changes: false, partial: true, open_every: 0 };
         let sinks = Sinks::new(vec![SinkInfo { name: "a".into(), filter, chain: Some(9) }], Some(&head));
-        assert_eq!(sinks.states(&head), [SinkState { chain: Some(9), ..left("a") }, left("b")]);
+        assert_eq!(sinks.states(&head), [SinkState { chain: Some(9), ..known("a") }, known("b")]);
     }
 }

@@ -3,7 +3,7 @@
 use crate::halt::{Halt, HaltKind};
 use crate::record::PartitionName;
 
-/// Two partitions whose records could not be told apart.
+/// Two partitions whose records could not be distinguished.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("partitions {partition} and {other} have the same identity (XXH3-64); rename one of them")]
 pub(super) struct IdentityCollision {
