@@ -16,17 +16,17 @@ pub(crate) fn of_halt(halt: &Halt) -> String {
 
 fn advice(remedy: &Remedy) -> String {
     match remedy {
-        Remedy::RestoreObject => "restore it from a copy, or begin anew (--job NAME)".into(),
+        Remedy::RestoreObject => "restore it from a copy, or start a new job (--job NAME)".into(),
         Remedy::RestorePartition => {
-            "put it back, and leave it there for as long as runs resume from this state, or begin anew without it (--job NAME)".into()
+            "put it back and keep it for as long as runs resume from this state, or start a new job without it (--job NAME)".into()
         }
         Remedy::RestoreLog => {
-            "restore the log, or begin anew with what is there (--job NAME), or go on where it is now (--accept-changed-log: \
+            "restore the log, or start a new job with what is there (--job NAME), or resume where it is now (--accept-changed-log: \
              the state keeps what it has read, and the minutes that may lack records say `partial`)"
                 .into()
         }
-        Remedy::ReadNewLog => "begin anew to read the new one (--job NAME)".into(),
-        Remedy::StartAfresh => "begin anew with --job NAME".into(),
+        Remedy::ReadNewLog => "start a new job to read the new one (--job NAME)".into(),
+        Remedy::StartAfresh => "start a new job (--job NAME)".into(),
         Remedy::AllowMoreWindows => {
             "raise --max-keys, lower --lateness, or look for a partition that holds W back".into()
         }
@@ -36,7 +36,7 @@ fn advice(remedy: &Remedy) -> String {
              (--forget-sink {sink})"
         ),
         Remedy::GiveOrForgetSink(sink) => format!("leave one of the two out: --sink or --forget-sink {sink}"),
-        Remedy::SetRecordsAside => "mend it, or run with --on-bad dead-letter to set such records aside".into(),
+        Remedy::SetRecordsAside => "correct it, or run with --on-bad dead-letter to set such records aside".into(),
     }
 }
 
@@ -123,21 +123,21 @@ mod tests {
                 AdmissionError::PartitionGone { partition, read: 7 }.into(),
                 HaltKind::Data,
                 "partition t/0 was read by the run before (7 records) and is not there any more: W cannot pass a partition \
-                 that is gone; put it back, and leave it there for as long as runs resume from this state, or begin anew \
-                 without it (--job NAME)",
+                 that is gone; put it back and keep it for as long as runs resume from this state, or start a new job without \
+                 it (--job NAME)",
             ),
             (
                 AdmissionError::SinkCameTooLate { sink: "csv:b".into() }.into(),
                 HaltKind::Usage,
                 "sink csv:b: nothing is new in the log since the last run, which did not write there, and what it wrote is \
-                 forgotten; begin anew with --job NAME",
+                 forgotten; start a new job (--job NAME)",
             ),
             (
                 changed.into(),
                 HaltKind::Data,
                 "the log is not what it was when the state was written: partition t/0: offset 10 is wanted next, and the log \
-                 ends at 9: it was cut off, or made anew; restore the log, or begin anew with what is there (--job NAME), or \
-                 go on where it is now (--accept-changed-log: the state keeps what it has read, and the minutes that may lack \
+                 ends at 9: it was cut off, or made anew; restore the log, or start a new job with what is there (--job NAME), \
+                 or resume where it is now (--accept-changed-log: the state keeps what it has read, and the minutes that may lack \
                  records say `partial`)",
             ),
             (

@@ -241,7 +241,7 @@ pub trait StateStore: Send + Sync {
     /// A whole object, as it was written. Blocks: used before the run begins.
     ///
     /// # Errors
-    /// 65 when it is missing or not what was written, 69 when the store does not answer.
+    /// [`HaltKind::Data`]: it is missing, or not what was written. [`HaltKind::Unreachable`]: the store does not answer.
     fn read(&self, object: &ObjectRef) -> Result<Vec<u8>, Halt>;
 
     /// A worker's way to write. `wake` may be called from any thread when something was done.
@@ -305,6 +305,6 @@ pub trait ManifestPort {
     /// The number of the newest manifest that is committed: it was created and, looked up after that, was the newest.
     ///
     /// # Errors
-    /// 78 when another run has continued the chain.
+    /// [`HaltKind::Fenced`]: another run has continued the chain.
     fn published(&mut self) -> Result<Option<u64>, Halt>;
 }

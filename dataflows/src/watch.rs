@@ -32,5 +32,5 @@ pub trait Watcher {
     /// were shown.
     fn status(&mut self, status: &Status, behind: &DelayHistogram);
     /// Dead letters of a cut that was committed just now.
-    fn dead_letters(&mut self, letters: &[DeadLetter]);
+    fn dead_letters(&mut self, dead_letters: &[DeadLetter]);
 }

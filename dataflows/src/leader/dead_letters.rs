@@ -38,17 +38,17 @@ impl DeadLetters {
     }
 
     /// The dead letters of a committed cut are to be stored.
-    pub(super) fn add(&mut self, cut: Epoch, letters: Vec<DeadLetter>) {
-        if !letters.is_empty() {
-            self.waiting.push_back((cut, letters));
+    pub(super) fn add(&mut self, cut: Epoch, dead_letters: Vec<DeadLetter>) {
+        if !dead_letters.is_empty() {
+            self.waiting.push_back((cut, dead_letters));
         }
     }
 
     /// Hands on what there is room for. How many cuts have dead letters that are not stored yet.
     pub(super) fn pump(&mut self) -> Result<usize, Halt> {
-        while let Some((cut, letters)) = self.waiting.pop_front() {
-            if let Err(letters) = self.port.offer(cut, letters) {
-                self.waiting.push_front((cut, letters));
+        while let Some((cut, dead_letters)) = self.waiting.pop_front() {
+            if let Err(dead_letters) = self.port.offer(cut, dead_letters) {
+                self.waiting.push_front((cut, dead_letters));
                 break;
             }
             self.offered = Some(cut);

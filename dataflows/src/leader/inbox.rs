@@ -67,10 +67,11 @@ impl Inbox {
     /// The dead letters of all epochs up to this one, in their order.
     pub(super) fn dead_letters_through(&mut self, epoch: Epoch) -> Vec<DeadLetter> {
         let later = self.dead_letters.split_off(&(epoch + 1));
-        let mut letters: Vec<_> = std::mem::replace(&mut self.dead_letters, later).into_values().flatten().collect();
-        letters.sort_unstable();
-        self.dead_letter_bytes -= letters.iter().map(DeadLetter::bytes).sum::<usize>();
-        letters
+        let mut dead_letters: Vec<_> =
+            std::mem::replace(&mut self.dead_letters, later).into_values().flatten().collect();
+        dead_letters.sort_unstable();
+        self.dead_letter_bytes -= dead_letters.iter().map(DeadLetter::bytes).sum::<usize>();
+        dead_letters
     }
 
     fn report(&mut self, report: Report) {
