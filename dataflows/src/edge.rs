@@ -8,7 +8,7 @@ use crate::time::{EventTime, Monotonic, NextOffset, WindowStart};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Why a run cannot continue, and the exit code that says so (`ARCHITECTURE.md`, section 7).
+/// Why a run cannot continue, and the exit code that says so (`docs/cli.md`).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct Halt {
