@@ -235,6 +235,46 @@ fn sources(path: &str) -> String {
     names.map(|path| sources(path.strip_prefix(root()).unwrap().to_str().unwrap())).collect()
 }
 
+/// The strings in a part of Rust source.
+fn strings(source: &str) -> Vec<&str> {
+    source.split('"').skip(1).step_by(2).collect()
+}
+
+/// The table of rooms in ARCHITECTURE.md is the one that imports are checked by: names, files, who may import whom, exceptions.
+#[test]
+fn the_table_of_rooms_is_the_one_that_imports_are_checked_by() {
+    let source = text("tests/house/rooms.rs");
+    let between = |from: &str, to: &str| source.split_once(from).unwrap().1.split_once(to).unwrap().0.to_owned();
+    let rooms = between("const ROOMS: &[Room] = &[", "\n];");
+    let rooms = rooms.split("Room { name:").skip(1).map(|room| {
+        let (name, rest) = room.split_once("files:").unwrap();
+        let (files, imports) = rest.split_once("imports:").unwrap();
+        let files = strings(files).into_iter().map(|path| path.strip_prefix("src/").unwrap_or(path).to_owned());
+        let files = files.collect::<Vec<_>>();
+        let imports = strings(imports).into_iter().map(|name| name.replace('*', "all")).collect::<Vec<_>>();
+        (strings(name)[0].to_owned(), files, imports)
+    });
+    let page = text("ARCHITECTURE.md");
+    let table = page.split_once("| room | ").unwrap().1.split_once("\n\n").unwrap().0;
+    let rows = table.lines().skip(2).map(|row| {
+        let cells: Vec<&str> = row.trim_matches(['|', ' ']).split(" | ").collect();
+        let files = code(cells[1]).map(|path| path.trim_end_matches('/').to_owned());
+        let files = files.filter(|path| path != "minutely-dataflows").collect::<Vec<_>>();
+        let imports = cells[3].split("; ").next().unwrap().split(", ").map(str::to_owned);
+        let imports = imports.filter(|name| name != "no other room").collect::<Vec<_>>();
+        (cells[0].to_owned(), files, imports)
+    });
+    assert_eq!(rows.collect::<Vec<_>>(), rooms.collect::<Vec<_>>());
+
+    let exceptions = between("const EXCEPTIONS: &[(&str, &str, &str)] = &[", "\n];");
+    let said = page.split_once("xceptions, each with its reason").unwrap().1.split("\n\n").next().unwrap();
+    let said: Vec<&str> = code(said).collect();
+    for exception in exceptions.lines().filter(|line| line.contains('"')) {
+        let from = strings(exception)[0];
+        assert!(said.contains(&from), "ARCHITECTURE.md does not name the exception of `{from}`");
+    }
+}
+
 /// Each term of the glossary is there once, in order.
 #[test]
 fn the_glossary_is_in_order() {

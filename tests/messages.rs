@@ -13,7 +13,21 @@ use std::time::{Duration, Instant};
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Asked for, and answered on stdout.
-const HELP: &[&str] = &["--version", "-V", "--help", "state --help", "produce --help", "health --help"];
+const HELP: &[&str] = &[
+    "--version",
+    "-V",
+    "-h",
+    "--help",
+    "run --help",
+    "help",
+    "state --help",
+    "state show --help",
+    "state check --help",
+    "state rebuild --help",
+    "produce --help",
+    "produce -h",
+    "health --help",
+];
 
 /// Bad use: refused before anything is opened.
 const BAD_USE: &[&str] = &[
@@ -46,7 +60,6 @@ const BAD_USE: &[&str] = &[
     "--max-keys many --fetch-memory huge",
     "-w 0",
     "-n 2 -p 2",
-    "-h",
     "-X a",
     "--as-of 2026-01-05T08:00:00Z",
     "--close --keep-open",

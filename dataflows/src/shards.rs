@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// How many shards there are (section 3): fixed, whatever the number of workers.
+/// How many shards there are (`docs/dataflow.md`): fixed, whatever the number of workers.
 pub(crate) const SHARDS: u64 = 256;
 
 /// The shard of a series: the high byte of its name's XXH3-64.

@@ -24,7 +24,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("socket.connection.setup.timeout.ms", "10000"),
 ];
 
-/// Properties on which correctness rests: any other value loses records silently (`ARCHITECTURE.md`, section 4).
+/// Properties on which correctness rests: any other value loses records silently (`docs/sources.md`).
 const FORCED: &[(&str, &str)] = &[
     ("auto.offset.reset", "error"),
     ("check.crcs", "true"),

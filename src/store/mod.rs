@@ -1,4 +1,4 @@
-//! The state store (section 3): a folder or bucket with objects and a chain of manifests.
+//! The state store (`docs/checkpoints.md`): a folder or bucket with objects and a chain of manifests.
 //!
 //! ```text
 //!   state/lock                  held by the owner while it runs

@@ -1,4 +1,4 @@
-//! What a checkpoint is made of, as bytes (section 3): objects with the windows that changed, and manifests that say
+//! What a checkpoint is made of, as bytes (`docs/checkpoints.md`): objects with the windows that changed, and manifests that say
 //! which objects make up the state. Pure: `src/store/` writes and reads them.
 //!
 //! ```text
