@@ -1,5 +1,6 @@
 //! What a person sees of a run, on stderr: a line a second, and the ledger at the end.
 
+use crate::advice;
 use crate::clock::SystemClock;
 use crate::fmt::{duration, utc};
 use minutely_dataflows::decode::FieldNames;
@@ -122,7 +123,7 @@ impl Console {
             ));
         }
         for by in rejected(status).iter().take(MOST_REASONS) {
-            say(&format!("rejected: {by}, first {}; {}", by.example(), by.advice(&self.options.fields)));
+            say(&format!("rejected: {by}, first {}; {}", by.example(), advice::of_rejected(by, &self.options.fields)));
         }
         self.options.source.concerns().into_iter().chain(silent_starts(status)).for_each(|concern| say(&concern));
         if dead_letters(status) > 0 {
@@ -151,7 +152,7 @@ fn rejected(status: &Status) -> Vec<Rejected<'_>> {
 }
 
 fn suspicion(status: &Status, fields: &FieldNames, ended: bool) -> Option<String> {
-    explain::suspicion(fields.unit, known(status).map(|(_, state)| state), ended)
+    explain::suspicion(fields.unit, known(status).map(|(_, state)| state), ended).as_ref().map(advice::of_unit)
 }
 
 /// Why every record was rejected, and what to do; `None` where some were not.
@@ -163,7 +164,7 @@ fn nothing_counts(status: &Status, fields: &FieldNames) -> Option<String> {
     let all = rejected(status);
     let why = all.first().map(|by| {
         let others = if all.len() > 1 { ", most often " } else { ": " };
-        format!("{others}{by}, first {}; {}", by.example(), by.advice(fields))
+        format!("{others}{by}, first {}; {}", by.example(), advice::of_rejected(by, fields))
     });
     Some(format!("NOTHING COUNTS: all {} records that were read were rejected{}", counts.read, why.unwrap_or_default()))
 }

@@ -1,5 +1,6 @@
 //! minutely: exact one-minute event-time averages. See `README.md`.
 
+mod advice;
 mod cli;
 mod clock;
 mod cluster;
@@ -169,11 +170,11 @@ fn disable_huge_pages() {
 }
 
 fn fail(halt: &Halt) -> ExitCode {
-    say(&halt.why);
+    say(&advice::of_halt(halt));
     code(halt.kind)
 }
 
-/// The documented exit code.
+/// The exit code (`docs/cli.md`).
 fn code(kind: HaltKind) -> ExitCode {
     ExitCode::from(match kind {
         HaltKind::Usage => 64,

@@ -161,8 +161,8 @@ impl SinkPort for Place<Row> {
 }
 
 impl DeadLetterPort for Place<DeadLetter> {
-    fn offer(&mut self, cut: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
-        self.keep(letters, Some(cut));
+    fn offer(&mut self, cut: u64, dead_letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
+        self.keep(dead_letters, Some(cut));
         Ok(())
     }
 
@@ -191,9 +191,9 @@ pub(crate) fn run() -> Result<Answers, Halt> {
     let (kept, dead, alarm) = (Arc::clone(&rows), Arc::clone(&letters), Arc::new(Alarm::default()));
     let workers = timely::execute(timely::Config::process(WORKERS), move |worker| {
         // Each final row once.
-        let takes = RowFilter { changes: false, partial: true, open_every: 0 };
+        let filter = RowFilter { changes: false, partial: true, open_every: 0 };
         let lead = (worker.index() == 0).then(|| LeaderOutputs {
-            sinks: vec![SinkHandle { name: "memory".into(), takes, port: Place::new(&kept), chain: None }],
+            sinks: vec![SinkHandle { name: "memory".into(), filter, port: Place::new(&kept), chain: None }],
             dead_letters: Place::new(&dead),
             dead_letters_name: "memory".into(),
             manifests: None,
@@ -207,7 +207,7 @@ pub(crate) fn run() -> Result<Answers, Halt> {
             clock: Rc::new(Clocks(Instant::now())),
             first_epoch: first_epoch(0),
             bad_is_fatal: false,
-            filters: vec![takes],
+            filters: vec![filter],
             state: None,
             stop: Rc::new(|| false),
             park: Rc::new(park),

@@ -1,14 +1,14 @@
-//! What becomes of a batch of points that a database is asked to write: which points are sent next and how many at once,
-//! what an answer means, and which points it will never take. Pure: `src/sinks/influx/` sends and waits.
+//! What becomes of a batch of points that a database is asked to write: which points are sent next and how many at once, and
+//! which points it will never take. Pure: `src/sinks/influx/` sends and waits, and says what an answer means.
 //!
 //! ```text
-//!   a batch ── 204 ───────────────────────────────────────────────> stored
+//!   a batch ── written ───────────────────────────────────────────> stored
 //!     ├ outcome unknown, or a matter of set-up ── wait ──> the same points again
 //!     ├ no answer in time ──> the same points again, fewer at once, and longer waited for ([`Effort`])
-//!     ├ 413 ──> in halves, down to one point ──> a small write goes through? ── no ──> not about the point: wait, again
-//!     │                                               └ yes ──> the point is to blame: refused
-//!     ├ 422 of retention ──> the oldest were left out, the others are stored
-//!     └ 400, 422 ──> an empty write goes through? ── no ──> not about the points: wait, again
+//!     ├ too large ──> in halves, down to one point ──> a small write goes through? ── no ──> not about the point: wait, again
+//!     │                                                     └ yes ──> the point is to blame: refused
+//!     ├ refused in part: the oldest ──> these were left out, the others are stored
+//!     └ refused ──> an empty write goes through? ── no ──> not about the points: wait, again
 //!                        └ yes, and refused again ──> in halves, down to the points that are to blame: refused
 //! ```
 //!
@@ -19,67 +19,6 @@
 use crate::mutants::{self, Mutant};
 use std::ops::Range;
 use std::time::Duration;
-
-/// What an answer to a write says. Answers seen on a real InfluxDB 2.7, and those that proxies give.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WriteVerdict {
-    /// 204, or what a proxy or a database of the same protocol makes of it: written.
-    Done,
-    /// The outcome is unknown (a real 500 "timeout" had written): the identical bytes again, after a while.
-    Again,
-    /// 413: in two halves.
-    Split,
-    /// 400: nothing of it was written (by an InfluxDB 1: or all but some points). 422: all but some points were. Find those
-    /// that are to blame.
-    Blame,
-    /// A matter of set-up, such as a token that was revoked: hold everything and look again every few seconds.
-    Hold,
-}
-
-/// What this HTTP status says. `fails`: the text says that it is a failure, or it is a page for people, whatever the status.
-pub fn judge(status: u16, fails: bool) -> WriteVerdict {
-    match status {
-        422 if mutants::on(Mutant::PartialIsSuccess) => WriteVerdict::Done,
-        204 => WriteVerdict::Done,
-        200..=202 if !fails => WriteVerdict::Done,
-        408 | 425 | 429 | 500..=599 => WriteVerdict::Again,
-        413 => WriteVerdict::Split,
-        400 | 422 => WriteVerdict::Blame,
-        _ => WriteVerdict::Hold, // 401, 403, 404; and what no InfluxDB answers, such as a redirect
-    }
-}
-
-/// Does this answer say that a request took too long? (A real InfluxDB says so by 500; a proxy by 504, Cloudflare's by 524.)
-pub fn too_slow(status: u16, answer: &str) -> bool {
-    matches!(status, 408 | 504 | 524) || (matches!(status, 500 | 503) && answer.contains("timeout"))
-}
-
-/// How many points the answer to a partial write says were left out, if it says so: `… dropped=2`, `… dropped 2 points
-/// outside retention …`. The last such word counts: a tag's value may stand before it.
-pub fn dropped(answer: &str) -> Option<usize> {
-    let (_, rest) = answer.rsplit_once("dropped")?;
-    let digits = rest.strip_prefix(['=', ' '])?;
-    digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-}
-
-/// How many of these points, the oldest, a partial write has left out because the database keeps points for less long; none
-/// if it is another partial write. `times` of the points in the order they were sent.
-///
-/// A real InfluxDB leaves out what is older than its retention *unless* the same write has a younger point for the same
-/// shard: then the shard is there, and takes it. So halves of a write are judged otherwise than the whole, and bisection
-/// would find points to blame that the whole has stored. What it leaves out is whole shards: the oldest points.
-pub fn oldest_dropped(answer: &str, times: &[i64]) -> Option<usize> {
-    if mutants::on(Mutant::OldestBisected) {
-        return None;
-    }
-    let (_, why) = answer.split_once("partial write: ")?;
-    let of_2 = || why.strip_prefix("dropped ")?.split_once(" points outside retention policy")?.0.parse().ok();
-    let of_1 = || why.strip_prefix("points beyond retention policy").and_then(dropped);
-    let count: usize = of_2().or_else(of_1)?;
-    let ascending = times.is_sorted();
-    let parts = count <= times.len() && (count == 0 || count == times.len() || times[count - 1] < times[count]);
-    (ascending && parts && !why.contains("Upper Bound")).then_some(count)
-}
 
 /// How much is sent at once, and how long an answer is waited for. After a request that took too long, half as much and
 /// twice as long, both within bounds: a database that stores a batch in more time than it is given would store it again and
@@ -166,9 +105,22 @@ pub enum Outcome {
         answer: String,
         /// How many points were left out, if the answer says so.
         dropped: Option<usize>,
-        /// Were these the oldest of them, and all others stored? ([`oldest_dropped`])
+        /// Were these the oldest of them, too old for the database, and all others stored?
         oldest: bool,
     },
+}
+
+impl Outcome {
+    /// The outcome itself, but for mutants.
+    fn mutated(self) -> Self {
+        match self {
+            Outcome::Blame { dropped: Some(_), .. } if mutants::on(Mutant::PartialIsSuccess) => Outcome::Done,
+            Outcome::Blame { answer, dropped, .. } if mutants::on(Mutant::OldestBisected) => {
+                Outcome::Blame { answer, dropped, oldest: false }
+            }
+            outcome => outcome,
+        }
+    }
 }
 
 /// What a refusal may be about instead of the points.
@@ -221,9 +173,9 @@ impl Delivery {
 
     /// What came of it. Says whether to wait a while before the next: the database is not well.
     pub fn answered(&mut self, outcome: Outcome) -> bool {
-        match (self.doubt, outcome) {
+        match (self.doubt, outcome.mutated()) {
             (None, Outcome::Done) => drop(self.todo.pop()),
-            // Halves blame nobody.
+            // No point is blamed for the size of several.
             (None, Outcome::Split(answer)) if self.next_has_many() || self.blames_size => {
                 self.blames_size = false;
                 self.narrow(answer, false);
@@ -294,67 +246,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_told_apart() {
-        for (status, want) in [
-            (204, WriteVerdict::Done),
-            (200, WriteVerdict::Done),
-            (201, WriteVerdict::Done),
-            (202, WriteVerdict::Done),
-            (429, WriteVerdict::Again),
-            (500, WriteVerdict::Again),
-            (503, WriteVerdict::Again),
-            (413, WriteVerdict::Split),
-            (400, WriteVerdict::Blame),
-            (422, WriteVerdict::Blame),
-            (401, WriteVerdict::Hold),
-            (403, WriteVerdict::Hold),
-            (404, WriteVerdict::Hold),
-            (203, WriteVerdict::Hold),
-            (302, WriteVerdict::Hold),
-            (405, WriteVerdict::Hold),
-        ] {
-            assert_eq!(judge(status, false), want, "{status}");
-        }
-        assert_eq!(
-            (judge(200, true), judge(202, true), judge(204, true)),
-            (WriteVerdict::Hold, WriteVerdict::Hold, WriteVerdict::Done)
-        );
-        assert!(
-            too_slow(504, "") && too_slow(500, "timeout") && !too_slow(500, "no space") && !too_slow(429, "timeout")
-        );
-        assert_eq!(dropped("partial write: field type conflict: input field \"v\" … dropped=12\"}"), Some(12));
-        assert_eq!(dropped("partial write: dropped 2 points outside retention policy of duration 1h"), Some(2));
-        assert_eq!(dropped("partial write: dropped"), None);
-        let limited =
-            "partial write: max-values-per-tag limit exceeded (9/9): tag=\"symbol\" value=\"dropped=7\" dropped=1";
-        assert_eq!(dropped(limited), Some(1));
-        assert_eq!(dropped("unable to parse"), None);
-    }
-
-    #[test]
-    fn a_partial_write_of_retention_left_out_the_oldest() {
-        // As a real 2.7 says it.
-        let real = |count: usize| {
-            let oldest = "oldest point m,symbol=A at 2026-11-29T04:40:10Z dropped because it violates a Retention Policy \
-                          Lower Bound at 2026-11-29T06:24:21.59Z";
-            format!(
-                "failure writing points to database: partial write: dropped {count} points outside retention policy of \
-                 duration 2h0m0s - {oldest}, newest point m,symbol=A dropped because it violates a Retention Policy Lower \
-                 Bound at 2026-11-29T06:24:21.59Z dropped={count} for database: 34ce for retention policy: autogen"
-            )
-        };
-        assert_eq!(oldest_dropped(&real(2), &[1, 1, 2, 3]), Some(2));
-        assert_eq!(oldest_dropped(&real(4), &[1, 1, 2, 3]), Some(4));
-        assert_eq!(oldest_dropped("partial write: points beyond retention policy dropped=3", &[1, 1, 2, 3]), Some(3));
-        assert_eq!(oldest_dropped(&real(1), &[1, 1, 2, 3]), None, "one of two of the same time");
-        assert_eq!(oldest_dropped(&real(5), &[1, 1, 2, 3]), None);
-        assert_eq!(oldest_dropped(&real(2), &[2, 1, 3, 4]), None, "not in order");
-        assert_eq!(oldest_dropped(&real(2).replace("Lower", "Upper"), &[1, 2, 3]), None);
-        let conflict = "partial write: field type conflict: outside retention policy dropped=1";
-        assert_eq!(oldest_dropped(conflict, &[1, 2]), None);
-    }
-
-    #[test]
     fn what_takes_too_long_is_less_next_time_and_more_again_when_it_is_quick() {
         let s = Duration::from_secs;
         let mut effort = Effort::new(5_000, s(10));
@@ -383,7 +274,7 @@ mod tests {
             let request = delivery.next(10).unwrap();
             waits += usize::from(delivery.answered(match request {
                 Request::Empty => Outcome::Done,
-                Request::Points(_) | Request::Small => Outcome::Split("413".into()),
+                Request::Points(_) | Request::Small => Outcome::Split("too large".into()),
             }));
         }
         assert!(waits > 90, "{waits}");

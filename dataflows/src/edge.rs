@@ -1,5 +1,6 @@
-//! The traits by which the core meets the outside, and why a run cannot continue. `src/` implements them; tests have
-//! in-memory twins.
+//! The traits by which the core meets the outside. `src/` implements them; tests have in-memory twins.
+
+pub use crate::halt::{Halt, HaltKind, Remedy};
 
 use crate::checkpoint::{ObjectBuilder, ObjectRef};
 use crate::record::{DeadLetter, LastRecord, PartitionName, Record};
@@ -7,39 +8,6 @@ use crate::row::Row;
 use crate::time::{EventTime, Monotonic, NextOffset, WindowStart};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-
-/// Why a run cannot continue, and the exit code that says so (`docs/cli.md`).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{why}")]
-pub struct Halt {
-    /// What kind of trouble.
-    pub kind: HaltKind,
-    /// One paragraph: where, what, and what to do. Lower case, no full stop.
-    pub why: String,
-}
-
-/// The documented exit codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HaltKind {
-    /// 64: usage or configuration.
-    Usage = 64,
-    /// 65: bad data where it is fatal, a log or a state that is not what it was, or a bounded run of which a database
-    /// refused every row.
-    Data = 65,
-    /// 69: a service is unreachable.
-    Unreachable = 69,
-    /// 70: internal.
-    Internal = 70,
-    /// 78: another run owns the state.
-    Fenced = 78,
-}
-
-impl Halt {
-    /// A halt of this kind.
-    pub fn new(kind: HaltKind, why: impl Into<String>) -> Self {
-        Halt { kind, why: why.into() }
-    }
-}
 
 /// A partition as its source found it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,16 +74,16 @@ pub trait LogSource: Send + Sync {
         Vec::new()
     }
 
-    /// What the log says now of partitions that an earlier run has read. `left`: each with the last record read of it. One answer
+    /// What the log says now of partitions that an earlier run has read. `known`: each with the last record read of it. One answer
     /// each, in the same order; `None` when the source cannot say, or has no such partition. Blocks: called before the run begins.
     ///
     /// # Errors
     /// When it does not answer.
-    fn probe(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<LogProbe>>, Halt> {
-        Ok(vec![None; left.len()])
+    fn probe(&self, known: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<LogProbe>>, Halt> {
+        Ok(vec![None; known.len()])
     }
 
-    /// The next offsets of all partitions as of a manifest that is committed now, for whoever watches how far the run is.
+    /// The next offsets of all partitions as of a manifest that is committed now, for tools that watch how far the run is.
     /// Nothing depends on it. Called by worker 0 alone, never blocks.
     fn committed(&self, _next: Vec<(PartitionName, NextOffset)>) {}
 
@@ -255,16 +223,16 @@ pub trait SinkPort {
 
 /// Where dead letters go once the cut that holds them is committed.
 pub trait DeadLetterPort {
-    /// Offers the letters of one committed cut; gives them back if the queue is full. Never blocks.
+    /// Offers the dead letters of one committed cut; gives them back if the queue is full. Never blocks.
     ///
     /// # Errors
-    /// The letters, when there is no room.
-    fn offer(&mut self, cut: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>>;
+    /// The dead letters, when there is no room.
+    fn offer(&mut self, cut: u64, dead_letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>>;
 
-    /// The newest cut whose letters, and those of all before it, are stored.
+    /// The newest cut whose dead letters, and those of all before it, are stored.
     ///
     /// # Errors
-    /// When letters cannot be stored.
+    /// When dead letters cannot be stored.
     fn stored(&mut self) -> Result<Option<SinkProgress>, Halt>;
 }
 
@@ -273,7 +241,7 @@ pub trait StateStore: Send + Sync {
     /// A whole object, as it was written. Blocks: used before the run begins.
     ///
     /// # Errors
-    /// 65 when it is missing or not what was written, 69 when the store does not answer.
+    /// [`HaltKind::Data`]: it is missing, or not what was written. [`HaltKind::Unreachable`]: the store does not answer.
     fn read(&self, object: &ObjectRef) -> Result<Vec<u8>, Halt>;
 
     /// A worker's way to write. `wake` may be called from any thread when something was done.
@@ -324,7 +292,7 @@ pub struct Publication {
     /// Its bytes.
     pub manifest: Vec<u8>,
     /// An object to be durable before it: dead letters.
-    pub letters: Option<(String, Vec<u8>)>,
+    pub dead_letters: Option<(String, Vec<u8>)>,
     /// The names of all objects that it needs. What its parent needed and it does not may go.
     pub needed: Vec<String>,
 }
@@ -337,6 +305,6 @@ pub trait ManifestPort {
     /// The number of the newest manifest that is committed: it was created and, looked up after that, was the newest.
     ///
     /// # Errors
-    /// 78 when another run has continued the chain.
+    /// [`HaltKind::Fenced`]: another run has continued the chain.
     fn published(&mut self) -> Result<Option<u64>, Halt>;
 }

@@ -1,5 +1,5 @@
 //! Foreign text as people see it: on a terminal, in a log, in a message. Names of files, topics and symbols, what a lock
-//! or a payload says: whoever wrote them may have meant to steer the terminal, to forge a line of a log, or to make a text
+//! or a payload says: their author may have meant to steer the terminal, to forge a line of a log, or to make a text
 //! read otherwise than it is.
 
 use std::borrow::Cow;

@@ -1,10 +1,10 @@
 //! Why records do not count, for people: rejected ones by reason and field, and a unit of event time that seems wrong.
 //! Counts are part of a partition's state, so they are of the whole chain of runs, as the ledger's are.
 
-use crate::decode::{FieldNames, KEY, TimeUnit, is_plausible};
+use crate::decode::{TimeUnit, is_plausible};
 use crate::escape::escaped;
 use crate::partition::{PartitionState, RejectedBy};
-use crate::record::{PartitionName, Reason};
+use crate::record::PartitionName;
 use crate::time::EventTime;
 use std::fmt;
 
@@ -27,39 +27,6 @@ impl Rejected<'_> {
     pub fn example(&self) -> String {
         let name = self.partition.to_string();
         format!("partition {}, offset {}: {}", escaped(&name), self.first.offset, self.first.finding)
-    }
-
-    /// What to look at.
-    pub fn advice(&self, fields: &FieldNames) -> String {
-        let named = [
-            ("--symbol-field", Some(&fields.symbol)),
-            ("--value-field", Some(&fields.value)),
-            ("--time-field", Some(&fields.time)),
-            ("--weight-field", fields.weight.as_ref()),
-        ];
-        let field = self.first.finding.field.as_deref();
-        let option = named.iter().find(|(_, name)| name.map(String::as_str) == field && field.is_some());
-        match (self.first.reason, option) {
-            (Reason::Json, _) => {
-                "a record is one JSON object, in a file one a line; other formats cannot be read yet".into()
-            }
-            (Reason::Time, Some(_)) => {
-                "--time-unit says in which unit event times are, --time-field which field they are".into()
-            }
-            (_, Some((option, _))) if field == Some(KEY) => format!("{option} may name a field instead of the key"),
-            (Reason::Null | Reason::Type | Reason::Weight | Reason::Symbol, Some((option, _))) => {
-                format!("{option} says which field that is")
-            }
-            (Reason::Shape | Reason::Twice, _) => {
-                "--symbol-field, --value-field, --time-field and --weight-field say which fields are read".into()
-            }
-            (Reason::Precision, _) => {
-                "no option makes it count: have it written with at most 18 fractional digits (a computed float below 0.01 often has \
-                 more)"
-                    .into()
-            }
-            _ => "no option makes such records count".into(),
-        }
     }
 }
 
@@ -87,39 +54,54 @@ pub fn rejected<'a>(states: impl Iterator<Item = (&'a PartitionName, &'a Partiti
     all
 }
 
-/// What makes it likely that event times are read in a wrong unit: every valid record says a time before 1990 or after
-/// 2100. `ended`: there will be no more, so few are enough.
+/// Event times seem to be read in a wrong unit: every valid record says a time before 1990 or after 2100.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrongUnit {
+    /// The unit that they are read in.
+    pub unit: TimeUnit,
+    /// Valid records, all of them implausible.
+    pub valid: i64,
+    /// The newest time, as it is written.
+    pub newest: i64,
+    /// A unit in which the newest would be plausible.
+    pub better: Option<TimeUnit>,
+}
+
+impl fmt::Display for WrongUnit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let WrongUnit { unit, valid, newest, .. } = self;
+        write!(
+            f,
+            "event times seem to be in another unit: all {valid} valid records have one before 1990 or after 2100, the newest \
+             is {newest} {}",
+            unit.words()
+        )
+    }
+}
+
+/// Is it likely that event times are read in a wrong unit? `ended`: there will be no more, so few are enough.
 pub fn suspicion<'a>(
     unit: TimeUnit,
     states: impl Iterator<Item = &'a PartitionState> + Clone,
     ended: bool,
-) -> Option<String> {
+) -> Option<WrongUnit> {
     let valid: i64 = states.clone().map(|s| s.counts.counted + s.counts.late + s.counts.quarantined).sum();
     let implausible: i64 = states.clone().map(|s| s.implausible).sum();
     if implausible < valid || valid == 0 || (valid < SUSPICIOUS && !ended) {
         return None;
     }
-    let newest = states.filter_map(|s| s.h).max()?;
-    let written = newest.0 / unit.nanoseconds();
+    let newest = states.filter_map(|s| s.h).max()?.0 / unit.nanoseconds();
     let better = TimeUnit::ALL.iter().find(|(other, ..)| {
-        let time = written.checked_mul(other.nanoseconds());
+        let time = newest.checked_mul(other.nanoseconds());
         *other != unit && time.is_some_and(|time| is_plausible(EventTime(time)))
     });
-    let advice = match better {
-        Some((_, name, words)) => format!("in {words} (--time-unit {name}) it would be plausible"),
-        None => "do --time-field and --time-unit fit the records?".into(),
-    };
-    Some(format!(
-        "event times seem to be in another unit: all {valid} valid records have one before 1990 or after 2100, the newest is \
-         {written} {}; {advice}",
-        unit.words()
-    ))
+    Some(WrongUnit { unit, valid, newest, better: better.map(|(unit, ..)| *unit) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::Decoder;
+    use crate::decode::{Decoder, FieldNames};
     use crate::partition::{Partition, Rule};
     use crate::record::Record;
     use crate::time::{Monotonic, NextOffset, SECOND};
@@ -149,11 +131,6 @@ mod tests {
         let shown: Vec<_> = all.iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["null ts ×3", "json ×2", "null price ×1"]);
         assert_eq!(all[1].example(), format!("partition a, offset 1: {}", a.rejected_by[1].finding));
-        assert!(
-            all[0].advice(&FieldNames::default()).starts_with("--time-field"),
-            "{}",
-            all[0].advice(&FieldNames::default())
-        );
         let sum = |state: &PartitionState| state.rejected_by.iter().map(|by| by.count).sum::<i64>();
         assert_eq!((sum(&a), sum(&b)), (a.counts.rejected, b.counts.rejected));
         // They are part of the state, and a state without them is read.
@@ -176,8 +153,8 @@ mod tests {
             (0..SUSPICIOUS).map(|n| format!(r#"{{"symbol":"A","price":1,"ts":{}}}"#, 1_767_225_600 + n)).collect();
         let seconds: Vec<&str> = seconds.iter().map(String::as_str).collect();
         let of = |state: &PartitionState, ended| suspicion(TimeUnit::Milliseconds, std::iter::once(state), ended);
-        let said = of(&after(&seconds), false).unwrap();
-        assert!(said.contains("--time-unit s)") && said.contains("all 1000 valid"), "{said}");
+        let wrong = of(&after(&seconds), false).unwrap();
+        assert!(wrong.better == Some(TimeUnit::Seconds) && wrong.to_string().contains("all 1000 valid"), "{wrong}");
         assert_eq!(of(&after(&seconds[1..]), false), None, "too few yet");
         assert!(of(&after(&seconds[..1]), true).is_some(), "there will be no more");
         let mut with_one = seconds.clone();

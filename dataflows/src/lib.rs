@@ -75,7 +75,7 @@
 //!     r#"{"symbol": "A", "price": "ten", "ts": 2000}"#,
 //! ];
 //!
-//! /// One partition, told once.
+//! /// One partition, which is found once.
 //! struct Memory(AtomicBool);
 //!
 //! impl LogSource for Memory {
@@ -132,8 +132,8 @@
 //! }
 //!
 //! impl DeadLetterPort for Place<DeadLetter> {
-//!     fn offer(&mut self, cut: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
-//!         self.0.lock().unwrap().extend(letters);
+//!     fn offer(&mut self, cut: u64, dead_letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
+//!         self.0.lock().unwrap().extend(dead_letters);
 //!         self.1 = Some(cut);
 //!         Ok(())
 //!     }
@@ -153,10 +153,10 @@
 //!     }
 //! }
 //!
-//! let (rows, letters) = (Arc::default(), Arc::default());
-//! let (kept, dead) = (Arc::clone(&rows), Arc::clone(&letters));
+//! let (rows, dead_letters) = (Arc::default(), Arc::default());
+//! let (shared_rows, shared_dead_letters) = (Arc::clone(&rows), Arc::clone(&dead_letters));
 //! let status = timely::execute_directly(move |worker| {
-//!     let takes = RowFilter { changes: false, partial: true, open_every: 0 }; // final rows, each once
+//!     let filter = RowFilter { changes: false, partial: true, open_every: 0 }; // final rows, each once
 //!     let job = Job {
 //!         settings: Settings { bounded: true, instant: Some(EventTime(60_000_000_000)), ..Settings::default() },
 //!         decoder: Decoder::new(&FieldNames::default()).unwrap(),
@@ -164,15 +164,15 @@
 //!         clock: Rc::new(Clocks(Instant::now())),
 //!         first_epoch: first_epoch(0),
 //!         bad_is_fatal: false,
-//!         filters: vec![takes],
+//!         filters: vec![filter],
 //!         state: None,
 //!         stop: Rc::new(|| false),
 //!         park: Rc::new(park),
 //!         preview_interval: None,
 //!     };
 //!     let lead = LeaderOutputs {
-//!         sinks: vec![SinkHandle { name: "memory".into(), takes, port: Box::new(Place(kept, None)), chain: None }],
-//!         dead_letters: Box::new(Place(dead, None)),
+//!         sinks: vec![SinkHandle { name: "memory".into(), filter, port: Box::new(Place(shared_rows, None)), chain: None }],
+//!         dead_letters: Box::new(Place(shared_dead_letters, None)),
 //!         dead_letters_name: "memory".into(),
 //!         manifests: None,
 //!         watch: Box::new(|_| {}),
@@ -185,8 +185,8 @@
 //! assert_eq!((counts.read, counts.counted, counts.rejected), (3, 2, 1));
 //! let rows: Vec<Row> = std::mem::take(&mut *rows.lock().unwrap());
 //! assert_eq!((rows[0].count, rows[0].sum.to_string(), rows[0].avg), (2, "0.3".into(), 0.15));
-//! let letters: Vec<DeadLetter> = std::mem::take(&mut *letters.lock().unwrap());
-//! assert_eq!(letters[0].reason.name(), "type");
+//! let dead_letters: Vec<DeadLetter> = std::mem::take(&mut *dead_letters.lock().unwrap());
+//! assert_eq!(dead_letters[0].reason.name(), "type");
 //! ```
 
 #![deny(clippy::float_arithmetic)]
@@ -203,6 +203,7 @@ pub mod escape;
 pub mod explain;
 pub mod frontier;
 mod graph;
+pub mod halt;
 pub mod leader;
 pub mod marks;
 pub mod mutants;

@@ -66,7 +66,7 @@ mutants! {
     PointDropped,
     /// `delivery.rs`: a write of which the oldest points were left out is bisected like any other. Blames some that are stored.
     OldestBisected,
-    /// `delivery.rs`: 422, which says that a write was partial, is taken for success.
+    /// `delivery.rs`: a write that was refused in part is taken for success.
     PartialIsSuccess,
 }
 

@@ -27,7 +27,7 @@ pub struct OracleAnswer {
     /// The last row of every window of every series: final or `partial`.
     pub rows: BTreeMap<(WindowStart, String), Row>,
     /// All dead letters, by partition and offset.
-    pub letters: Vec<DeadLetter>,
+    pub dead_letters: Vec<DeadLetter>,
     /// Sums over all partitions; gaps are left out.
     pub counts: Counts,
 }
@@ -76,7 +76,7 @@ pub fn answer(
                 Reason::Future | Reason::Past => answer.counts.quarantined += 1,
                 _ => answer.counts.rejected += 1,
             }
-            answer.letters.push(DeadLetter {
+            answer.dead_letters.push(DeadLetter {
                 partition: log.name.clone(),
                 offset: record.offset,
                 reason,
@@ -95,7 +95,7 @@ pub fn answer(
         let row = row(symbol.clone(), minute, state, &events, market);
         answer.rows.insert((minute, symbol), row);
     }
-    answer.letters.sort_unstable();
+    answer.dead_letters.sort_unstable();
     answer
 }
 

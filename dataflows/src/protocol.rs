@@ -29,7 +29,7 @@ pub struct Facts {
     pub states: Vec<(Epoch, PartitionState)>,
     /// Epochs that every reader has reported.
     pub reported: Frontier,
-    /// What workers hold, told at the ends of epochs: (worker, [`CutPart::load`]).
+    /// What workers hold, reported at the ends of epochs: (worker, [`CutPart::load`]).
     pub loads: Vec<(usize, u64)>,
     /// Parts of cuts.
     pub parts: Vec<CutPart>,
@@ -52,7 +52,7 @@ pub struct Facts {
 pub struct SinkFacts {
     /// The newest round that it has stored.
     pub stored: SinkProgress,
-    /// Batches of rows that it has taken, since the run began.
+    /// Batches of rows that it has accepted, since the run began.
     pub batches: u64,
 }
 
@@ -67,7 +67,7 @@ pub struct DeadLetterFacts {
     pub bytes: usize,
 }
 
-/// What all workers are told. Parts that are empty change nothing.
+/// What is sent to all workers. Parts that are empty change nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// Partitions that are read from now on.
@@ -82,8 +82,8 @@ pub struct Decision {
     pub rounds: Vec<Round>,
     /// Windows before this are final and stored by every sink: they are to be forgotten.
     pub retired_before: Option<WindowStart>,
-    /// How many chunks of its rows worker 0 has taken, since the start: (sink, worker, count).
-    pub chunks_taken: Vec<(SinkId, usize, u64)>,
+    /// How many chunks of its rows worker 0 has consumed, since the start: (sink, worker, count).
+    pub chunks_consumed: Vec<(SinkId, usize, u64)>,
     /// Readers let go of their capabilities: the run is over.
     pub stop: bool,
 }
@@ -97,7 +97,7 @@ pub struct Admission {
     pub found: Discovered,
     /// W, if it exists (R8).
     pub floor: Option<EventTime>,
-    /// How a run before this one left it.
+    /// As an earlier run recorded it; `None` if none has.
     pub resume: Option<PartitionState>,
     /// The run's instant, where verdicts refer to one (R7): worker 0's, for all processes.
     pub instant: Option<EventTime>,

@@ -28,9 +28,9 @@ pub trait Watcher {
     fn rows(&mut self, rows: PreviewRows);
     /// All rows were shown that these marks make final.
     fn marks(&mut self, marks: Marks);
-    /// How the run is, at most every 100 ms, and when it cannot go on. [`Status::newest`] may be ahead of the marks that
+    /// How the run is, at most every 100 ms, and when it cannot continue. [`Status::newest`] may be ahead of the marks that
     /// were shown.
     fn status(&mut self, status: &Status, behind: &DelayHistogram);
     /// Dead letters of a cut that was committed just now.
-    fn dead_letters(&mut self, letters: &[DeadLetter]);
+    fn dead_letters(&mut self, dead_letters: &[DeadLetter]);
 }

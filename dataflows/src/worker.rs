@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use timely::worker::Worker;
 
-/// Tells the workers of this process that the run cannot go on.
+/// Tells the workers of this process that the run cannot continue.
 #[derive(Debug, Default)]
 pub struct Alarm(Mutex<Option<Halt>>);
 
@@ -30,7 +30,7 @@ impl Alarm {
 /// Runs one worker until the run is over. `outputs` are worker 0's. How the run was at its end, at worker 0.
 ///
 /// # Errors
-/// When the run cannot go on, here or at another worker of this process.
+/// When the run cannot continue, here or at another worker of this process.
 pub fn drive<A: Accumulate>(
     worker: &mut Worker,
     job: Job,
@@ -39,9 +39,9 @@ pub fn drive<A: Accumulate>(
 ) -> Result<Option<Status>, Halt> {
     let mut restored = Vec::new();
     let context = Rc::new(WorkerContext::default());
-    if let Some(kept) = &job.state {
-        restored = kept.load::<A>(worker.index(), worker.peers()).inspect_err(|halt| alarm.raise(halt))?;
-        context.resume(kept.head.parts.iter().map(|part| part.retired_before).min().flatten());
+    if let Some(state) = &job.state {
+        restored = state.load::<A>(worker.index(), worker.peers()).inspect_err(|halt| alarm.raise(halt))?;
+        context.resume(state.head.parts.iter().map(|part| part.retired_before).min().flatten());
     }
     let job = Rc::new(job);
     let inbox = Rc::new(RefCell::new(Inbox::default()));
@@ -80,7 +80,7 @@ pub fn drive<A: Accumulate>(
     Ok(leader.map(|leader| leader.status()))
 }
 
-/// Tells the others, and leaves no dataflow that timely would go on with for ever.
+/// Tells the others, and leaves no dataflow that timely would step for ever.
 fn give_up(worker: &mut Worker, alarm: &Alarm, halt: Halt) -> Halt {
     alarm.raise(&halt);
     worker.installed_dataflows().into_iter().for_each(|dataflow| worker.drop_dataflow(dataflow));

@@ -46,7 +46,7 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, output
     rustix::thread::disable_transparent_huge_pages(true)?; // as the product
     let takes = outputs.takes;
     let lead = Mutex::new(Some(outputs));
-    let decoder = Decoder::new(&FieldNames::default()).map_err(|why| anyhow::anyhow!(why.join("; ")))?;
+    let decoder = Decoder::new(&FieldNames::default()).map_err(|wrong| anyhow::anyhow!("{wrong:?}"))?;
     let communication = timely::CommunicationConfig::Process(1);
     let config = timely::Config { communication, worker: timely::WorkerConfig::default() };
     let guards = timely::execute(config, move |worker| {
@@ -73,7 +73,7 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, output
             preview_interval: None,
         };
         let lead = lead.map(|Outputs { rows, takes, watch, .. }| LeaderOutputs {
-            sinks: vec![SinkHandle { name: "rows".into(), takes, port: rows, chain: None }],
+            sinks: vec![SinkHandle { name: "rows".into(), filter: takes, port: rows, chain: None }],
             dead_letters: Box::new(NoLetters),
             dead_letters_name: "none".into(),
             manifests,

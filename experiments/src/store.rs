@@ -81,7 +81,7 @@ impl Store {
     pub fn manifests(&self) -> Box<dyn ManifestPort + Send> {
         let (store, mut needed) = (self.clone(), Vec::new());
         let work = move |next: Publication| {
-            if let Some((name, bytes)) = &next.letters {
+            if let Some((name, bytes)) = &next.dead_letters {
                 store.write(&format!("object/{name}"), bytes)?;
             }
             store.write(&format!("manifest/{:020}", next.seq), &next.manifest)?;

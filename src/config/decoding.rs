@@ -1,5 +1,6 @@
 //! How payloads are decoded.
 
+use crate::advice;
 use crate::cli::{DecodingArgs, UsageErrors};
 use crate::sources;
 use crate::uri::redacted;
@@ -21,5 +22,6 @@ pub(super) fn fields(args: &DecodingArgs, source: &str, errors: &mut UsageErrors
 }
 
 pub(super) fn decoder(fields: &FieldNames, errors: &mut UsageErrors) -> Option<Decoder> {
-    errors.all_ok(Decoder::new(fields).map(Some))
+    let decoder = Decoder::new(fields).map_err(|wrong| wrong.iter().map(advice::of_field).collect());
+    errors.all_ok(decoder.map(Some))
 }

@@ -12,6 +12,7 @@ mod kafka;
 mod pace;
 mod stamps;
 
+use crate::advice;
 use crate::cli::{PartitionBy, ProduceArgs, Stamp, UsageErrors};
 use crate::clock::SystemClock;
 use crate::config;
@@ -95,7 +96,9 @@ impl Plan {
         }
         let partition_by = errors.value(&args.partition_by);
         let unit = errors.value(&args.time_unit);
-        let time = unit.and_then(|unit| errors.ok(TimeDecoder::new(&args.time_field, unit)));
+        let time = unit.and_then(|unit| {
+            errors.ok(TimeDecoder::new(&args.time_field, unit).map_err(|wrong| advice::of_field(&wrong)))
+        });
         let stamp = args.stamp.as_ref().map_or(Some(Stamp::Safe), |given| errors.value(given));
         let plan = (|| {
             Some(Plan {

@@ -5,6 +5,7 @@ use super::open::OpenedRun;
 use super::outputs::OpenOutputs;
 use super::serve::PreviewInterval;
 use super::worker::{StateAccess, WorkerSetup};
+use crate::advice;
 use crate::config::Config;
 use crate::console::say;
 use crate::{cluster, http, store};
@@ -113,7 +114,8 @@ fn wait(workers: WorkerGuards<Result<(), Halt>>, alarm: &Alarm) -> Result<(), Ha
 
 /// Keeps the process for a while after a broken invariant, so that page and metrics are seen to show it.
 fn show_internal_error(outcome: &Result<(), Halt>, stop: &AtomicBool) {
-    let Err(Halt { kind: HaltKind::Internal, why }) = outcome else { return };
+    let Some(halt) = outcome.as_ref().err().filter(|halt| halt.kind == HaltKind::Internal) else { return };
+    let why = advice::of_halt(halt);
     say(&format!("has come to a halt: {why}; page and metrics show it for {} s more", SHOW_ERROR_FOR.as_secs()));
     let until = Instant::now() + SHOW_ERROR_FOR;
     while Instant::now() < until && !stop.load(Ordering::Acquire) {

@@ -133,7 +133,7 @@ impl WorkerSetup {
     fn leader_outputs(&self, outputs: OpenOutputs, console: Rc<RefCell<Console>>) -> LeaderOutputs {
         let handle = |(name, sink): (&String, OpenSink)| SinkHandle {
             name: name.clone(),
-            takes: sink.takes,
+            filter: sink.takes,
             port: sink.port as Box<dyn SinkPort>,
             chain: sink.chain,
         };

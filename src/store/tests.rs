@@ -39,9 +39,9 @@ fn child(of: &Manifest) -> Manifest {
     Manifest { seq: of.seq + 1, parent: Some(hash(&of.encode())), ..of.clone() }
 }
 
-fn publication(manifest: &Manifest, letters: Option<(String, Vec<u8>)>) -> Publication {
+fn publication(manifest: &Manifest, dead_letters: Option<(String, Vec<u8>)>) -> Publication {
     let needed = manifest.objects().map(|object| object.name.clone()).collect();
-    Publication { seq: manifest.seq, manifest: manifest.encode(), letters, needed }
+    Publication { seq: manifest.seq, manifest: manifest.encode(), dead_letters, needed }
 }
 
 fn publish(port: &mut dyn ManifestPort, manifest: &Manifest) -> Result<(), Halt> {

@@ -97,7 +97,7 @@ impl ManifestWriter {
         let mut needed: Vec<String> = from.objects().map(|object| object.name.clone()).collect();
         let mut oldest = StoreClient::open(&store.place)?.manifests()?.first().copied().unwrap_or(from.seq);
         let writer = StoreWorker::start("manifests", store, wake, move |client, next: Publication, policy| {
-            if let Some((name, bytes)) = &next.letters {
+            if let Some((name, bytes)) = &next.dead_letters {
                 client.write(name, bytes, policy)?;
             }
             let old = std::mem::replace(&mut needed, next.needed);

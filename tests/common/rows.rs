@@ -108,7 +108,7 @@ impl Wanted {
         let answer = oracle::answer(&logs, &decoder, rule, exceptions, market);
         let key = |row: &Row| (rfc3339(row.minute.0), row.symbol.clone());
         let rows = answer.rows.values().map(|row| (key(row), cells(row))).collect();
-        Wanted { rows, letters: answer.letters, counts: answer.counts }
+        Wanted { rows, letters: answer.dead_letters, counts: answer.counts }
     }
 
     /// Those in this state.

@@ -17,7 +17,7 @@ const ROOMS: &[Room] = &[
     // What is decided: no clock, no disk, no network.
     Room { name: "core",    files: &["dataflows/src"], imports: &[] },
     // What all edges share.
-    Room { name: "formats", files: &["src/text", "src/uri", "src/duration", "src/size", "src/fmt", "src/start_at", "src/semantics"], imports: &["core"] },
+    Room { name: "formats", files: &["src/advice", "src/text", "src/uri", "src/duration", "src/size", "src/fmt", "src/start_at", "src/semantics"], imports: &["core"] },
     Room { name: "clock",   files: &["src/clock"], imports: &["core"] },
     Room { name: "console", files: &["src/console"], imports: &["core", "formats", "clock"] },
     Room { name: "system",  files: &["src/descriptors", "src/secret", "src/signals"], imports: &["core", "formats", "console"] },

@@ -9,6 +9,9 @@ use crate::acc::{Avg, Market};
 use crate::time::WindowStart;
 use std::collections::{BTreeMap, HashMap};
 
+/// Where a manifest says what is summed: a name of format 1, which is that of an option of the command line.
+const METRICS: &str = "--metrics";
+
 /// (window, symbol, records counted).
 type Entry = (WindowStart, String, i64);
 
@@ -38,12 +41,12 @@ impl Audit {
     /// What is wrong with it.
     pub fn add(&mut self, manifest: &Manifest, object: &ObjectRef, bytes: &[u8]) -> Result<(), Damage> {
         object.check(bytes)?;
-        let of_letters = manifest.unstored.iter().any(|(_, letters)| letters.name == object.name);
-        let (entries, count) = if of_letters {
+        let holds_dead_letters = manifest.unstored.iter().any(|(_, dead_letters)| dead_letters.name == object.name);
+        let (entries, count) = if holds_dead_letters {
             (Vec::new(), decode_dead_letters(bytes)?.len() as u64)
         } else {
             let opened = Object::open(bytes)?;
-            let entries = match manifest.semantics.get("--metrics").map(String::as_str) {
+            let entries = match manifest.semantics.get(METRICS).map(String::as_str) {
                 Some("avg") => opened.verify::<Avg>()?,
                 _ => opened.verify::<Market>()?,
             };
@@ -116,12 +119,12 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_entries_after_the_line_are_counted_anew() {
+    fn the_newest_entries_that_are_not_retired_are_counted_again() {
         let (a, b) =
             (object("a", &[(0, "A", 1), (60, "A", 2), (60, "B", 3)]), object("b", &[(60, "A", 5), (120, "C", 7)]));
         let part = WorkerObjects { objects: vec![a.0.clone(), b.0.clone()], retired_before: Some(WindowStart(60)) };
         let manifest = Manifest {
-            semantics: [("--metrics".to_owned(), "avg".to_owned())].into(),
+            semantics: [(METRICS.to_owned(), "avg".to_owned())].into(),
             parts: vec![part],
             ..Manifest::default()
         };

@@ -17,10 +17,10 @@ type First<N, B, J> = (N, i64, Reason, B, J);
 type More<B, F> = (B, F, Option<u64>);
 
 /// Dead letters of one cut, as bytes.
-pub fn encode_dead_letters(letters: &[DeadLetter]) -> Vec<u8> {
+pub fn encode_dead_letters(dead_letters: &[DeadLetter]) -> Vec<u8> {
     let first: Vec<First<_, _, _>> =
-        letters.iter().map(|l| (&l.partition, l.offset, l.reason, &l.raw, &l.judged)).collect();
-    let more: Vec<More<_, _>> = letters.iter().map(|l| (&l.key, &l.finding, l.cut_from)).collect();
+        dead_letters.iter().map(|l| (&l.partition, l.offset, l.reason, &l.raw, &l.judged)).collect();
+    let more: Vec<More<_, _>> = dead_letters.iter().map(|l| (&l.key, &l.finding, l.cut_from)).collect();
     let bytes = postcard::to_extend(&first, MAGIC.to_vec()).expect("memory takes it");
     postcard::to_extend(&more, bytes).expect("memory takes it")
 }
@@ -84,10 +84,11 @@ mod tests {
         };
         let null = DeadLetter { reason: Reason::Null, raw: None, judged: None, ..late.clone() };
         let finding = Finding { field: Some("ts".into()), expected: "a number".into(), found: "null".into() };
-        let told = DeadLetter { key: Some(vec![254]), finding: Some(finding), cut_from: Some(1 << 40), ..null.clone() };
-        let letters = vec![late, null, told];
-        let bytes = encode_dead_letters(&letters);
-        assert_eq!(decode_dead_letters(&bytes).unwrap(), letters);
+        let keyed =
+            DeadLetter { key: Some(vec![254]), finding: Some(finding), cut_from: Some(1 << 40), ..null.clone() };
+        let dead_letters = vec![late, null, keyed];
+        let bytes = encode_dead_letters(&dead_letters);
+        assert_eq!(decode_dead_letters(&bytes).unwrap(), dead_letters);
         for end in 0..bytes.len() {
             let left = decode_dead_letters(&bytes[..end]);
             assert!(
@@ -102,9 +103,12 @@ mod tests {
         type Old = Vec<(PartitionName, i64, Reason, Option<Vec<u8>>, Option<Judged>)>;
         let old: Old = vec![(PartitionName { log: "t".into(), number: None }, 3, Reason::Json, Some(vec![b'x']), None)];
         let bytes = postcard::to_extend(&old, MAGIC.to_vec()).unwrap();
-        let letters = decode_dead_letters(&bytes).unwrap();
-        assert_eq!((letters.len(), letters[0].offset, &letters[0].finding, &letters[0].key), (1, 3, &None, &None));
-        let now = encode_dead_letters(&letters);
+        let dead_letters = decode_dead_letters(&bytes).unwrap();
+        assert_eq!(
+            (dead_letters.len(), dead_letters[0].offset, &dead_letters[0].finding, &dead_letters[0].key),
+            (1, 3, &None, &None)
+        );
+        let now = encode_dead_letters(&dead_letters);
         assert_eq!(postcard::from_bytes::<Old>(now.strip_prefix(MAGIC).unwrap()).unwrap(), old);
     }
 }

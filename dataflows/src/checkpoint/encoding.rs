@@ -31,12 +31,12 @@ impl Manifest {
         struct Versioned {
             format: u32,
         }
-        let told = |e: serde_json::Error| Damage::new(format!("its hash is right and its content is not: {e}"));
-        let Versioned { format } = serde_json::from_slice(body).map_err(told)?;
+        let damage = |e: serde_json::Error| Damage::new(format!("its hash is right and its content is not: {e}"));
+        let Versioned { format } = serde_json::from_slice(body).map_err(damage)?;
         if format > FORMAT {
             return Err(Damage::newer(format));
         }
-        let manifest = serde_json::from_slice(body).map_err(told)?;
+        let manifest = serde_json::from_slice(body).map_err(damage)?;
         valid::check(&manifest)?;
         Ok(manifest)
     }

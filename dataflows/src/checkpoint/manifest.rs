@@ -131,7 +131,7 @@ impl Manifest {
         Manifest { format: FORMAT, semantics, ..Manifest::default() }
     }
 
-    /// A sink as it was left.
+    /// A sink as of this manifest.
     pub fn sink(&self, name: &str) -> Option<&SinkState> {
         self.sinks.iter().find(|sink| sink.name == name)
     }

@@ -210,8 +210,8 @@ impl<'a> Object<'a> {
             if let Some(symbol) = wrong {
                 return Err(Damage::new(format!("has an invalid or misplaced entry for {symbol}")));
             }
-            let taken = &found[first..];
-            if !taken.iter().zip(&taken[1..]).all(|(a, b)| (a.0, a.1) < (b.0, b.1)) {
+            let added = &found[first..];
+            if !added.iter().zip(&added[1..]).all(|(a, b)| (a.0, a.1) < (b.0, b.1)) {
                 return Err(Damage::new("has entries that do not ascend"));
             }
         }
@@ -274,10 +274,10 @@ mod tests {
             objects.push(Object::encode(&list));
             model.extend(drawn);
         }
-        let line = Some(WindowStart(60));
+        let retired_before = Some(WindowStart(60));
         let inputs: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
-        let merged = merge(&inputs, line).unwrap();
-        model.retain(|(window, _), _| Some(*window) >= line);
+        let merged = merge(&inputs, retired_before).unwrap();
+        model.retain(|(window, _), _| Some(*window) >= retired_before);
         assert_eq!(entries(&merged, |_| true), model, "seed {seed}");
         assert_eq!(Object::open(&merged).unwrap().entries(), model.len() as u64);
         let (mut low, high) = (entries(&merged, |s| s < 100), entries(&merged, |s| s >= 100));

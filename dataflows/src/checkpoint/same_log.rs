@@ -15,8 +15,9 @@
 //! the partition's first valid record since, and for windows that begin before its window's end + lateness; rows that are
 //! final and stored stay as they are.
 
+use super::error::{ChangedLogError, ChangedPartition, LogChange};
 use super::manifest::{Manifest, Override};
-use crate::edge::{Halt, HaltKind, LastRecordCheck, LogProbe};
+use crate::edge::{LastRecordCheck, LogProbe};
 use crate::partial::PartialBefore;
 use crate::partition::PartitionState;
 use crate::record::{LastRecord, PartitionName};
@@ -41,8 +42,8 @@ pub fn probe_targets(head: &Manifest) -> Vec<(PartitionName, Option<LastRecord>)
 /// resume where a changed log is now.
 ///
 /// # Errors
-/// 65, with all changes and what to do.
-pub fn resume(mut head: Manifest, probes: &[Option<LogProbe>], accept: bool) -> Result<Resumed, Halt> {
+/// A log changed, and that is not accepted: all changes.
+pub fn resume(mut head: Manifest, probes: &[Option<LogProbe>], accept: bool) -> Result<Resumed, ChangedLogError> {
     let (mut changes, mut warnings) = (Vec::new(), Vec::new());
     let seq = head.seq + 1;
     for (snapshot, probe) in head.partitions.iter_mut().zip(probes) {
@@ -62,28 +63,23 @@ pub fn resume(mut head: Manifest, probes: &[Option<LogProbe>], accept: bool) -> 
             }
             continue;
         };
-        changes.push(format!("partition {name}: {}", change.what));
         (snapshot.found.log_id, snapshot.found.end, snapshot.complete_from) = (probe.log_id.clone(), None, None);
         let was = state.next;
         change.move_on(state);
-        head.overrides.push(Override { partition: name, what: change.what, was, now: state.next, seq });
+        let (partition, what) = (name.clone(), change.what.to_string());
+        head.overrides.push(Override { partition, what, was, now: state.next, seq });
+        changes.push(ChangedPartition { partition: name, change: change.what });
     }
     if changes.is_empty() || accept {
         let accepted = changes.into_iter().map(|change| format!("a changed log is accepted: {change}"));
         return Ok(Resumed { head, warnings: accepted.chain(warnings).collect() });
     }
-    let why = format!(
-        "the log is not what it was when the state was written: {}; restore the log, or begin anew with what is there \
-         (--job NAME), or go on where it is now (--accept-changed-log: the state keeps what it has read, and the minutes \
-         that may lack records say `partial`)",
-        changes.join("; ")
-    );
-    Err(Halt::new(HaltKind::Data, why))
+    Err(ChangedLogError { changes })
 }
 
-/// How a log differs from the one that was read.
+/// How a log differs from the one that was read, and what that means for a run that accepts it.
 struct Change {
-    what: String,
+    what: LogChange,
     /// The next offset to read if it is accepted.
     now: NextOffset,
     /// Offsets up to there are lost; else the offsets themselves are others.
@@ -96,44 +92,21 @@ impl Change {
         if let (Some(was), Some(is)) = (id, &probe.log_id)
             && was != is
         {
-            let what = format!("its topic was deleted and made anew (its id was {was}, now it is {is})");
+            let what = LogChange::Replaced { was: was.clone(), is: is.clone() };
             return Some(Change { what, now: first, lost: false });
         }
         let next = state.next;
+        let same_id = id.is_some() && *id == probe.log_id;
         if let Some(end) = probe.end.filter(|end| *end < next) {
-            let how = if id.is_some() && *id == probe.log_id {
-                "it was cut off, by an unclean election or a broker that lost its files"
-            } else {
-                "it was cut off, or made anew"
-            };
-            let what = format!("offset {} is wanted next, and the log ends at {}: {how}", next.0, end.0);
-            return Some(Change { what, now: end, lost: false });
+            return Some(Change { what: LogChange::CutOff { next, end, same_id }, now: end, lost: false });
         }
         if first > next {
-            let what = format!(
-                "offset {} is wanted next, and the log begins at {}: {} records or fewer were deleted before they were read \
-                 (give the topic a longer retention)",
-                next.0,
-                first.0,
-                first.0 - next.0
-            );
-            return Some(Change { what, now: first, lost: true });
+            return Some(Change { what: LogChange::Deleted { next, first }, now: first, lost: true });
         }
         match (state.last, probe.last) {
             (Some(was), LastRecordCheck::Holds(is)) if !was.is(&is) => {
-                let epochs = match (was.leader_epoch, is.leader_epoch) {
-                    (Some(was), Some(is)) if was != is => format!(" (of leader epoch {was}, now {is})"),
-                    _ => String::new(),
-                };
-                let how = if id.is_some() && *id == probe.log_id {
-                    ": it was cut off and has been written anew since"
-                } else {
-                    ""
-                };
-                let what = format!(
-                    "the log's records before offset {} are not those that were read: the one at {} is another{epochs}{how}",
-                    next.0, was.offset
-                );
+                let epochs = was.leader_epoch.zip(is.leader_epoch).filter(|(was, is)| was != is);
+                let what = LogChange::OtherRecord { next, offset: was.offset, epochs, same_id };
                 Some(Change { what, now: next, lost: false })
             }
             _ => None,
@@ -156,6 +129,7 @@ mod tests {
     use super::*;
     use crate::checkpoint::PartitionSnapshot;
     use crate::edge::Discovered;
+    use crate::halt::{Halt, HaltKind, Remedy};
     use crate::partition::{Partition, Rule};
     use crate::record::Record;
     use crate::time::{EventTime, Monotonic};
@@ -208,26 +182,26 @@ mod tests {
 
         let mut unread = head();
         unread.partitions[0].state = None;
-        let anew = LogProbe { log_id: Some("b".into()), ..log(5, 9, LastRecordCheck::Unknown) };
-        let resumed = resume(unread, &[Some(anew)], false).unwrap().head;
+        let replaced = LogProbe { log_id: Some("b".into()), ..log(5, 9, LastRecordCheck::Unknown) };
+        let resumed = resume(unread, &[Some(replaced)], false).unwrap().head;
         let found = &resumed.partitions[0].found;
         assert_eq!((found.start.0, found.log_id.as_deref()), (5, Some("b")), "nothing was read of the old one");
     }
 
     #[test]
     fn a_changed_log_halts_unless_it_is_accepted() {
-        let anew = |first| LogProbe { log_id: Some("b".into()), ..log(first, 99, LastRecordCheck::Unknown) };
+        let replaced = |first| LogProbe { log_id: Some("b".into()), ..log(first, 99, LastRecordCheck::Unknown) };
         let other = LastRecordCheck::Holds(record(8, b"other"));
         for (changed, what, now, gaps) in [
-            (anew(0), "made anew (its id was a, now it is b)", 0, 1),
-            (anew(50), "made anew", 50, 1),
+            (replaced(0), "made anew (its id was a, now it is b)", 0, 1),
+            (replaced(50), "made anew", 50, 1),
             (log(0, 9, LastRecordCheck::Unknown), "offset 10 is wanted next, and the log ends at 9", 9, 1),
             (log(15, 30, LastRecordCheck::Gone), "the log begins at 15: 5 records or fewer were deleted", 15, 6),
             (log(0, 30, other), "records before offset 10 are not those that were read: the one at 8 is", 10, 1),
         ] {
-            let halt = resume(head(), &[Some(changed.clone())], false).unwrap_err();
-            assert_eq!(halt.kind, HaltKind::Data);
-            for part in ["partition t/0: ", what, "--job NAME", "--accept-changed-log"] {
+            let halt = Halt::from(resume(head(), &[Some(changed.clone())], false).unwrap_err());
+            assert_eq!((halt.kind, &halt.remedy), (HaltKind::Data, &Some(Remedy::RestoreLog)));
+            for part in ["partition t/0: ", what] {
                 assert!(halt.why.contains(part), "`{part}` is not in: {halt}");
             }
             let Resumed { head: accepted, warnings } = resume(head(), &[Some(changed.clone())], true).unwrap();
@@ -263,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_told_by_stamp_key_and_payload_and_none_is_not_empty() {
+    fn a_record_is_known_by_stamp_key_and_payload_and_none_is_not_empty() {
         let of = |append_time: Option<i64>, key, payload| {
             let append_time = append_time.map(EventTime);
             LastRecord::of(&Record { offset: 1, append_time, key, payload, cut_from: None }).fingerprint

@@ -3,15 +3,15 @@
 //! ```text
 //!   a sink of an earlier run ── given again ─────────────────────────> continues
 //!     └─ left out ── windows are held that it lacks ── no ─> recorded: it lacks what is retired meanwhile
-//!                                └─ yes ─> halt, unless --forget-sink names it
+//!                                └─ yes ─> halt, unless it is to be forgotten
 //!   a new sink ──> has windows from where the state still holds them
 //! ```
 //!
 //! A window is retired once every sink *of the run* has its final row. So a sink that a run leaves out while windows are held
 //! would lack them for ever, without a trace: that is refused. It does not promise that a sink still has what it once stored.
 
+use super::error::SinksError;
 use super::manifest::{Manifest, SinkState};
-use crate::edge::{Halt, HaltKind};
 use crate::mutants::{self, Mutant};
 use crate::time::WindowStart;
 
@@ -35,23 +35,23 @@ impl Manifest {
         self.counted() - self.retired
     }
 
-    /// The sinks of a run with those called `present`, in which `--forget-sink` names those of `forget`. `time`: a window, for people.
+    /// The sinks of a run with those called `present`, which forgets those of `forget`. `time`: a window, for people.
     ///
     /// # Errors
-    /// 64: a sink is left out that lacks rows, or one is given and to be forgotten at once.
+    /// A sink is left out that lacks rows, or one is given and to be forgotten at once.
     pub fn sinks_of_run(
         &self,
         present: &[String],
         forget: &[String],
         time: impl Fn(WindowStart) -> String,
-    ) -> Result<SinksOfRun, Halt> {
+    ) -> Result<SinksOfRun, SinksError> {
         let (retired_before, held) = (self.retired_before(), self.held());
         if let Some(both) = forget.iter().find(|forget| present.iter().any(|name| is_called(name, forget))) {
-            let why = format!("--forget-sink {both}: is a --sink of this run; leave one of the two out");
-            return Err(Halt::new(HaltKind::Usage, why));
+            return Err(SinksError::GivenAndForgotten { sink: both.clone() });
         }
         let unknown = forget.iter().filter(|forget| !self.sinks.iter().any(|sink| is_called(&sink.name, forget)));
-        let unknown = unknown.map(|name| format!("--forget-sink {name}: the state knows no such sink (any more)"));
+        let unknown =
+            unknown.map(|name| format!("sink {name}: the state knows no such sink (any more), so none is forgotten"));
         let (mut sinks, mut warnings, mut lacking) = (self.sinks.clone(), Vec::from_iter(unknown), Vec::new());
         sinks.retain(|sink| !forget.iter().any(|forget| is_called(&sink.name, forget)));
         for sink in &mut sinks {
@@ -71,7 +71,7 @@ impl Manifest {
             }
         }
         if !lacking.is_empty() {
-            return Err(left_out(&lacking, held));
+            return Err(SinksError::LeftOut { sinks: lacking, records: held });
         }
         for name in present.iter().filter(|name| self.sink(name).is_none()) {
             if let Some(first_held) = retired_before {
@@ -96,16 +96,6 @@ fn is_called(name: &str, called: &str) -> bool {
     name.strip_prefix(called).is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
 }
 
-fn left_out(lacking: &[String], held: i64) -> Halt {
-    let why = format!(
-        "the state holds {held} records in windows that it has to give yet to {}, which this run leaves out: give it again \
-         as --sink (it may be down: its rows wait), or have it forgotten, so that it lacks them for ever (--forget-sink {})",
-        lacking.join(" and "),
-        lacking[0].split('#').next().unwrap_or_default()
-    );
-    Halt::new(HaltKind::Usage, why)
-}
-
 impl SinkState {
     /// It is given again. Which windows were forgotten without it; none if none were.
     fn comes_back(&mut self, retired_before: Option<WindowStart>) -> Option<(WindowStart, WindowStart)> {
@@ -122,13 +112,14 @@ mod tests {
     use super::*;
     use crate::checkpoint::{PartitionSnapshot, WorkerObjects};
     use crate::edge::Discovered;
+    use crate::halt::{Halt, HaltKind, Remedy};
     use crate::partition::{Partition, Rule};
     use crate::record::PartitionName;
     use crate::time::{EventTime, Monotonic, NextOffset, SECOND};
     use std::collections::BTreeMap;
 
-    /// With these sinks, all windows before `line` retired, and this many records in windows held.
-    fn head(sinks: &[&str], line: Option<i64>, held: i64) -> Manifest {
+    /// With these sinks, all windows before `retired_before` retired, and this many records in windows held.
+    fn head(sinks: &[&str], retired_before: Option<i64>, held: i64) -> Manifest {
         let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), false, Monotonic(0));
         for offset in 0..held {
             partition.judge(offset, EventTime(offset), None, EventTime(100), Monotonic(0));
@@ -136,11 +127,12 @@ mod tests {
         let name = PartitionName { log: "t".into(), number: Some(0) };
         let found = Discovered { name, start: NextOffset(0), earliest: NextOffset(0), end: None, log_id: None };
         let state = Some(partition.report(None, Monotonic(0)));
-        let line = line.map(|second| WindowStart(second * SECOND));
-        let sink = |name: &&str| SinkState { name: (*name).into(), stored_before: line, ..SinkState::default() };
+        let retired_before = retired_before.map(|second| WindowStart(second * SECOND));
+        let sink =
+            |name: &&str| SinkState { name: (*name).into(), stored_before: retired_before, ..SinkState::default() };
         Manifest {
             partitions: vec![PartitionSnapshot { found, state, floor: None, complete_from: None }],
-            parts: vec![WorkerObjects { objects: Vec::new(), retired_before: line }],
+            parts: vec![WorkerObjects { objects: Vec::new(), retired_before }],
             sinks: sinks.iter().map(sink).collect(),
             ..Manifest::fresh(BTreeMap::new())
         }
@@ -148,7 +140,8 @@ mod tests {
 
     fn with(head: &Manifest, present: &[&str], forget: &[&str]) -> Result<SinksOfRun, Halt> {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        head.sinks_of_run(&owned(present), &owned(forget), |window| format!("second {}", window.0 / SECOND))
+        let time = |window: WindowStart| format!("second {}", window.0 / SECOND);
+        Ok(head.sinks_of_run(&owned(present), &owned(forget), time)?)
     }
 
     fn named<'a>(sinks: &'a [SinkState], name: &str) -> &'a SinkState {
@@ -160,18 +153,20 @@ mod tests {
         let head = head(&["csv:a", "influxdb://h/o/b", "influxdb://h/o/b#1"], Some(60), 3);
         let halt = with(&head, &["csv:a"], &[]).unwrap_err();
         assert_eq!(halt.kind, HaltKind::Usage);
-        for part in ["3 records", "influxdb://h/o/b and influxdb://h/o/b#1", "(--forget-sink influxdb://h/o/b)"] {
+        assert_eq!(halt.remedy, Some(Remedy::GiveSinkAgain("influxdb://h/o/b".into())), "both are forgotten by it");
+        for part in ["3 records", "influxdb://h/o/b and influxdb://h/o/b#1"] {
             assert!(halt.why.contains(part), "`{part}` is not in: {halt}");
         }
         let kept = with(&head, &["csv:a"], &["influxdb://h/o/b"]).unwrap();
-        assert_eq!((kept.sinks.len(), kept.warnings.len()), (1, 0), "both are forgotten, as told");
+        assert_eq!((kept.sinks.len(), kept.warnings.len()), (1, 0), "both are forgotten, as asked for");
         let all = ["csv:a", "influxdb://h/o/b", "influxdb://h/o/b#1"];
         assert_eq!(with(&head, &all, &[]).unwrap(), SinksOfRun { sinks: head.sinks.clone(), warnings: Vec::new() });
-        assert!(with(&head, &all, &["csv:a"]).unwrap_err().why.contains("leave one of the two out"));
-        let told = with(&head, &all, &["csv:z"]).unwrap();
+        let halt = with(&head, &all, &["csv:a"]).unwrap_err();
+        assert_eq!((halt.kind, halt.remedy), (HaltKind::Usage, Some(Remedy::GiveOrForgetSink("csv:a".into()))));
+        let unknown = with(&head, &all, &["csv:z"]).unwrap();
         assert!(
-            told.sinks == head.sinks && told.warnings[0].contains("csv:z: the state knows no such sink"),
-            "{told:?}"
+            unknown.sinks == head.sinks && unknown.warnings[0].contains("csv:z: the state knows no such sink"),
+            "{unknown:?}"
         );
     }
 

@@ -30,11 +30,11 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), Damage> {
     says("instant", is_time(*instant))?;
     says("parts", parts.len() <= MOST_PARTS)?;
     says("retired", (0..MOST).contains(retired))?;
-    for (index, taken) in partitions.iter().enumerate() {
-        let what = format!("partition {}", taken.found.name);
-        let offsets = [taken.found.start.0, taken.found.earliest.0, taken.found.end.unwrap_or(0)];
-        says(&what, offsets.iter().all(|offset| is_count(*offset)) && is_time(taken.floor))?;
-        says(&what, taken.state.as_ref().is_none_or(|state| state.index == index && is_whole(state)))?;
+    for (index, snapshot) in partitions.iter().enumerate() {
+        let what = format!("partition {}", snapshot.found.name);
+        let offsets = [snapshot.found.start.0, snapshot.found.earliest.0, snapshot.found.end.unwrap_or(0)];
+        says(&what, offsets.iter().all(|offset| is_count(*offset)) && is_time(snapshot.floor))?;
+        says(&what, snapshot.state.as_ref().is_none_or(|state| state.index == index && is_whole(state)))?;
     }
     says("retired", *retired <= manifest.counted())?;
     says("parts", parts.iter().all(|part| is_window(part.retired_before)))?;

@@ -1,11 +1,12 @@
-//! Admission: which partitions are read, from where, and what a run before this one has left of each.
+//! Admission: which partitions are read, from where, and what an earlier run recorded of each.
 //!
-//! The source tells of its partitions once as the run begins. Each that the state knows must be among them, and must be the
+//! The source names its partitions once as the run begins. Each that the state knows must be among them, and must be the
 //! log that it was. What is found later is new, and is read from its beginning.
 
+use super::error::AdmissionError;
 use super::rounds::SinkInfo;
 use crate::checkpoint::{Manifest, PartitionSnapshot};
-use crate::edge::{Discovered, Halt, HaltKind};
+use crate::edge::Discovered;
 use crate::mutants::{self, Mutant};
 use crate::partition::{Counts, PartitionState, Rule};
 use crate::protocol::Admission;
@@ -23,14 +24,14 @@ pub(super) struct AdmittedPartition {
     pub(super) state: Option<PartitionState>,
     /// As in [`PartitionSnapshot`].
     pub(super) complete_from: Option<EventTime>,
-    /// The state knows it, and the source has not told of it yet.
+    /// The state knows it, and the source has not named it yet.
     is_awaited: bool,
 }
 
 impl AdmittedPartition {
-    /// As a run before this one left it.
-    fn left(left: &PartitionSnapshot) -> Self {
-        let PartitionSnapshot { found, state, floor, complete_from } = left.clone();
+    /// As an earlier run recorded it.
+    fn resume(snapshot: &PartitionSnapshot) -> Self {
+        let PartitionSnapshot { found, state, floor, complete_from } = snapshot.clone();
         // What its reader knew of the log's end is gone.
         let state = state.map(|state| PartitionState { caught_up: false, ended: false, silence: 0, ..state });
         AdmittedPartition { found, floor, state, complete_from, is_awaited: true }
@@ -79,7 +80,7 @@ impl PriorRun {
 pub(super) struct Admissions {
     /// In the order of admission.
     admitted: Vec<AdmittedPartition>,
-    /// Until the source has told of its partitions for the first time.
+    /// Until the source has named its partitions for the first time.
     prior: Option<PriorRun>,
     /// A partition has grown since a bounded run came to its end, in this run or before: the log goes on.
     grows: bool,
@@ -91,7 +92,7 @@ impl Admissions {
     /// As `head`, the manifest that the run resumes from, left them.
     pub(super) fn new(settings: &Settings, sinks: &[SinkInfo], head: Option<&Manifest>) -> Self {
         Admissions {
-            admitted: head.iter().flat_map(|head| &head.partitions).map(AdmittedPartition::left).collect(),
+            admitted: head.iter().flat_map(|head| &head.partitions).map(AdmittedPartition::resume).collect(),
             prior: Some(PriorRun::of(settings, sinks, head)),
             grows: head.is_some_and(|head| head.grows),
             grown: Vec::new(),
@@ -101,13 +102,13 @@ impl Admissions {
     /// Admits what the source has found since the last call. `watermark`: W.
     ///
     /// # Errors
-    /// 65: a partition of the state is another log now, or is gone. 64: a new sink would get nothing at all.
+    /// A partition of the state is another log now, or is gone; or a new sink would get nothing at all.
     pub(super) fn admit(
         &mut self,
         found: Vec<Discovered>,
         settings: &Settings,
         watermark: Option<EventTime>,
-    ) -> Result<Vec<Admission>, Halt> {
+    ) -> Result<Vec<Admission>, AdmissionError> {
         let prior = self.prior.take();
         let begins = prior.as_ref().is_some_and(|prior| prior.is_fresh);
         let mut has_news = prior.as_ref().is_none_or(|prior| !(settings.bounded && prior.finished));
@@ -143,22 +144,22 @@ impl Admissions {
         found: &Discovered,
         prior: &PriorRun,
         settings: &Settings,
-    ) -> Result<bool, Halt> {
-        let left = &mut self.admitted[index];
-        if left.state.is_none() {
+    ) -> Result<bool, AdmissionError> {
+        let partition = &mut self.admitted[index];
+        if partition.state.is_none() {
             // Nothing was read of it yet: as if it were admitted now.
-            left.complete_from = left.complete_from.or(complete_from(settings));
+            partition.complete_from = partition.complete_from.or(complete_from(settings));
         }
-        same_log(&left.found, found)?;
-        let was = left.found.end;
+        same_log(&partition.found, found)?;
+        let was = partition.found.end;
         if prior.finished && settings.bounded && was.is_some() && was < found.end {
             self.grows = true;
             self.grown.extend(prior.has_closed.then(|| found.name.to_string()));
         }
         // An unfinished bounded run keeps its ends.
         let kept = found.end.and(was).filter(|_| !prior.finished);
-        left.found.end = kept.or(found.end);
-        left.is_awaited = false;
+        partition.found.end = kept.or(found.end);
+        partition.is_awaited = false;
         Ok(was != found.end)
     }
 
@@ -179,25 +180,16 @@ impl Admissions {
         self.admitted.len() - 1
     }
 
-    /// Once the source has told of its partitions for the first time: can the run go on?
-    fn check(&self, prior: &PriorRun, has_news: bool) -> Result<(), Halt> {
+    /// Once the source has named its partitions for the first time: can the run continue?
+    fn check(&self, prior: &PriorRun, has_news: bool) -> Result<(), AdmissionError> {
         if let Some(gone) = self.admitted.iter().find(|partition| partition.is_awaited) {
-            let why = format!(
-                "partition {} was read by the run before ({} records) and is not there any more: W cannot pass a partition \
-                 that is gone; put it back, and leave it there as long as this state is gone on with, or begin anew without it (--job NAME)",
-                gone.found.name,
-                gone.state.as_ref().map_or(0, |state| state.counts.read)
-            );
-            return Err(Halt::new(HaltKind::Data, why));
+            return Err(AdmissionError::PartitionGone {
+                partition: gone.found.name.clone(),
+                read: gone.state.as_ref().map_or(0, |state| state.counts.read),
+            });
         }
         match &prior.lacking {
-            Some(name) if !has_news => {
-                let why = format!(
-                    "sink {name}: nothing is new in the log since the last run, which did not write there, and what it \
-                     wrote is forgotten: begin anew with --job NAME"
-                );
-                Err(Halt::new(HaltKind::Usage, why))
-            }
+            Some(sink) if !has_news => Err(AdmissionError::SinkCameTooLate { sink: sink.clone() }),
             _ => Ok(()),
         }
     }
@@ -262,15 +254,11 @@ fn complete_from(settings: &Settings) -> Option<EventTime> {
 }
 
 /// Is a partition that was found again still the log that it was?
-fn same_log(left: &Discovered, found: &Discovered) -> Result<(), Halt> {
-    match (&left.log_id, &found.log_id) {
+fn same_log(known: &Discovered, found: &Discovered) -> Result<(), AdmissionError> {
+    match (&known.log_id, &found.log_id) {
         (Some(was), Some(is)) if was != is => {
-            let why = format!(
-                "partition {}: its topic was deleted and made anew since the last run (its id was {was}, now it is {is}): \
-                 begin anew to read the new one (--job NAME)",
-                found.name
-            );
-            Err(Halt::new(HaltKind::Data, why))
+            let (partition, was, is) = (found.name.clone(), was.clone(), is.clone());
+            Err(AdmissionError::LogReplaced { partition, was, is })
         }
         _ => Ok(()),
     }
@@ -280,6 +268,7 @@ fn same_log(left: &Discovered, found: &Discovered) -> Result<(), Halt> {
 mod tests {
     use super::*;
     use crate::edge::RowFilter;
+    use crate::halt::{Halt, HaltKind};
     use crate::time::NextOffset;
 
     fn found(number: i32, end: Option<i64>) -> Discovered {
@@ -292,7 +281,7 @@ mod tests {
         }
     }
 
-    fn left(numbers: &[i32], end: Option<i64>) -> Manifest {
+    fn head(numbers: &[i32], end: Option<i64>) -> Manifest {
         let snapshot =
             |n: &i32| PartitionSnapshot { found: found(*n, end), state: None, floor: None, complete_from: None };
         Manifest { partitions: numbers.iter().map(snapshot).collect(), ..Manifest::default() }
@@ -316,20 +305,21 @@ mod tests {
     #[test]
     fn a_partition_of_the_state_that_is_gone_or_another_log_ends_the_run() {
         let settings = Settings::default();
-        let halt = resumed(&settings, &left(&[0, 1], None)).admit(vec![found(1, None)], &settings, None).unwrap_err();
+        let gone = resumed(&settings, &head(&[0, 1], None)).admit(vec![found(1, None)], &settings, None).unwrap_err();
+        let halt = Halt::from(gone);
         assert!(halt.kind == HaltKind::Data && halt.why.contains("ticks/0"), "{halt}");
-        let mut head = left(&[0], None);
+        let mut head = head(&[0], None);
         head.partitions[0].found.log_id = Some("a".into());
         let other = Discovered { log_id: Some("b".into()), ..found(0, None) };
-        let halt = resumed(&settings, &head).admit(vec![other], &settings, None).unwrap_err();
-        assert!(halt.why.contains("made anew"), "{halt}");
+        let replaced = resumed(&settings, &head).admit(vec![other], &settings, None).unwrap_err();
+        assert!(replaced.to_string().contains("made anew"), "{replaced}");
     }
 
     #[test]
     fn an_unfinished_bounded_run_keeps_its_ends_and_a_finished_one_sees_what_has_grown() {
         let settings = Settings { bounded: true, at_end: AtEnd::CloseUnlessGrown, ..Settings::default() };
         for finished in [false, true] {
-            let head = Manifest { finished, ..left(&[0], Some(10)) };
+            let head = Manifest { finished, ..head(&[0], Some(10)) };
             let mut admissions = resumed(&settings, &head);
             let admitted = admissions.admit(vec![found(0, Some(12))], &settings, None).unwrap();
             assert_eq!(admitted[0].found.end, Some(if finished { 12 } else { 10 }));
@@ -343,7 +333,7 @@ mod tests {
         let settings = Settings { bounded: true, ..Settings::default() };
         let filter = RowFilter { changes: false, partial: true, open_every: 0 };
         let sinks = [SinkInfo { name: "b".into(), filter, chain: None }];
-        let head = Manifest { finished: true, retired: 3, ..left(&[0], Some(10)) };
+        let head = Manifest { finished: true, retired: 3, ..head(&[0], Some(10)) };
         for (end, refused) in [(10, true), (12, false)] {
             let mut admissions = Admissions::new(&settings, &sinks, Some(&head));
             assert_eq!(admissions.admit(vec![found(0, Some(end))], &settings, None).is_err(), refused);

@@ -8,8 +8,8 @@
 //! A [`Cut`] is made in one place, once all of it is there: [`Cuts::take_whole`].
 
 use super::admission::Admissions;
+use super::error::Imbalance;
 use crate::checkpoint::PartitionSnapshot;
-use crate::edge::{Halt, HaltKind};
 use crate::frontier::Frontier;
 use crate::marks::Marks;
 use crate::partition::Counts;
@@ -115,29 +115,20 @@ impl Cut {
     }
 
     /// Which equation of R11 does not hold at this cut, and a ledger that shows it.
-    pub(super) fn imbalance(&self, ledger: Ledger, partitions: &Admissions) -> Option<(String, Ledger)> {
+    pub(super) fn imbalance(&self, ledger: Ledger, partitions: &Admissions) -> Option<(Imbalance, Ledger)> {
         if let Some((name, state)) = partitions.states().find(|(_, state)| !state.balances()) {
             let by_offsets = partitions.states().map(|(_, s)| s.next.0 - s.start.0 - s.counts.gaps).sum();
             let counts = Counts { read: by_offsets, ..partitions.counts() };
-            let what = format!("partition {name}: next - start = read + gaps fails in {state:?}");
-            return Some((what, Ledger { counts, ..ledger }));
+            let imbalance = Imbalance::Partition { partition: name.clone(), state: Box::new(state.clone()) };
+            return Some((imbalance, Ledger { counts, ..ledger }));
         }
-        let (epoch, Ledger { counts, held, retired, .. }) = (self.epoch, ledger);
-        if counts.counted != held + retired {
-            let counted = counts.counted;
-            let why = format!("{counted} records counted at the sources, {held} held and {retired} retired");
-            return Some((format!("epoch {epoch}: {why}"), ledger));
+        let (epoch, Ledger { counts: Counts { counted, .. }, held, retired, .. }) = (self.epoch, ledger);
+        if counted != held + retired {
+            return Some((Imbalance::Windows { epoch, counted, held, retired }, ledger));
         }
         let traced = self.parts.iter().map(|p| p.traced).sum::<Option<i64>>().filter(|traced| *traced != held)?;
-        let what = format!("epoch {epoch}: {held} records are held by the tally and {traced} in the trace");
-        Some((what, Ledger { held: traced, ..ledger }))
+        Some((Imbalance::Trace { epoch, held, traced }, Ledger { held: traced, ..ledger }))
     }
-}
-
-/// The end of a run whose ledger does not balance.
-pub(super) fn unbalanced(what: &str) -> Halt {
-    let why = format!("the ledger does not balance: {what}; nothing of this cut was sent anywhere; please report it");
-    Halt::new(HaltKind::Internal, why)
 }
 
 #[cfg(test)]

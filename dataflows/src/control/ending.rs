@@ -27,7 +27,7 @@ pub(super) enum RunState {
         /// As [`RunState::FinalCommit`].
         final_commit: bool,
     },
-    /// Readers have been told that it is over.
+    /// Readers know that it is over.
     Stopped,
 }
 

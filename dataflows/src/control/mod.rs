@@ -24,7 +24,7 @@
 //!
 //! It promises that W never falls, that a cut is committed only if both equations of R11 hold at it, and that no window
 //! is forgotten before its final row is stored by every sink. It does not promise speed to a sink that does not answer:
-//! then forgetting stops, and at `max_keys` reading. A bounded run waits `--sink-timeout` for what makes no progress; a
+//! then forgetting stops, and at `max_keys` reading. A bounded run waits `sink_timeout` for what makes no progress; a
 //! live one waits for ever.
 
 mod admission;
@@ -32,18 +32,20 @@ mod commits;
 mod cuts;
 mod ending;
 mod epochs;
+mod error;
 mod manifest;
 mod reading;
 mod rounds;
 mod stall;
 mod watermark;
 
+pub use error::{AdmissionError, Imbalance, LedgerError, MemoryError, StallError};
 pub use manifest::{ChainLink, ManifestBuilder};
 pub use rounds::SinkInfo;
 
 use crate::checkpoint::Manifest;
-use crate::edge::Halt;
 use crate::frontier::Frontier;
+use crate::halt::Halt;
 use crate::marks::Marks;
 use crate::mutants::{self, Mutant};
 use crate::protocol::{Commit, Decision, End, Facts, Guide, Reading};
@@ -52,7 +54,7 @@ use crate::status::Status;
 use crate::time::{Epoch, Monotonic, WindowStart};
 use admission::Admissions;
 use commits::Commits;
-use cuts::{Cuts, MAX_CUTS_IN_FLIGHT, Snapshot, unbalanced};
+use cuts::{Cuts, MAX_CUTS_IN_FLIGHT, Snapshot};
 use ending::{Outstanding, RunState};
 use epochs::{EpochEnd, Epochs, Pressure};
 use manifest::RunFacts;
@@ -82,7 +84,7 @@ pub struct ControlSetup {
 /// All that comes of some facts.
 #[derive(Debug, Default)]
 pub struct Decided {
-    /// What all workers are to be told; none if that is nothing.
+    /// What is to be sent to all workers; none if that is nothing.
     pub decision: Option<Decision>,
     /// A manifest that is to be published.
     pub publish: Option<ManifestBuilder>,
@@ -103,7 +105,7 @@ pub struct Control {
     load: Load,
     epochs: Epochs,
     state: RunState,
-    /// What the last decision told readers to go by.
+    /// What readers go by as of the last decision.
     last_sent: Guide,
     /// The manifest that the run resumes from, where a state is kept.
     head: Option<Arc<Manifest>>,
@@ -113,17 +115,17 @@ impl Control {
     /// Before anything is known.
     pub fn new(setup: ControlSetup, now: Monotonic) -> Self {
         let ControlSetup { mut settings, sinks, dead_letters, workers, first_epoch, head } = setup;
-        let left = head.as_deref();
-        if let Some(left) = left.filter(|left| settings.bounded && !left.finished && left.instant.is_some()) {
-            settings.instant = left.instant;
+        let prior = head.as_deref();
+        if let Some(prior) = prior.filter(|prior| settings.bounded && !prior.finished && prior.instant.is_some()) {
+            settings.instant = prior.instant;
         }
         Control {
-            admissions: Admissions::new(&settings, &sinks, left),
+            admissions: Admissions::new(&settings, &sinks, prior),
             reports: Reports::new(first_epoch),
-            watermark: Watermark::new(left.map(|left| left.marks).unwrap_or_default()),
+            watermark: Watermark::new(prior.map(|prior| prior.marks).unwrap_or_default()),
             cuts: Cuts::new(workers),
-            commits: Commits::new(left),
-            sinks: Sinks::new(sinks, left),
+            commits: Commits::new(prior),
+            sinks: Sinks::new(sinks, prior),
             dead_letters: DeadLetterBacklog::new(dead_letters),
             stall_limit: StallLimit::of(&settings),
             load: Load::new(workers, settings.max_keys),
@@ -139,7 +141,7 @@ impl Control {
     /// looked at, and whether the run is over is asked last.
     ///
     /// # Errors
-    /// When the run cannot go on.
+    /// When the run cannot continue.
     pub fn decide(&mut self, facts: Facts, now: Monotonic) -> Result<Decided, Halt> {
         let mut decision = Decision::default();
         if facts.stop {
@@ -196,9 +198,9 @@ impl Control {
         let as_of_now = mutants::on(Mutant::SnapshotNotAwaited);
         let counts = if as_of_now { self.admissions.counts() } else { cut.snapshot.counts };
         let ledger = cut.ledger(counts, self.head.as_ref().map_or(0, |head| head.retired));
-        if let Some((what, ledger)) = cut.imbalance(ledger, &self.admissions) {
+        if let Some((imbalance, ledger)) = cut.imbalance(ledger, &self.admissions) {
             self.commits.show(ledger);
-            return Err(unbalanced(&what));
+            return Err(LedgerError(imbalance).into());
         }
         self.load.check(ledger, self.watermark.w())?;
         let run = self.head.as_ref().map(|head| RunFacts {

@@ -1,10 +1,10 @@
 //! Reading: how much is in memory, and how much there may be.
 
-use crate::edge::{Halt, HaltKind};
+use super::error::MemoryError;
 use crate::status::Ledger;
-use crate::time::{EventTime, SECOND};
+use crate::time::EventTime;
 
-/// What all workers hold, against `--max-keys`.
+/// What all workers hold, against the limit `max_keys`.
 #[derive(Debug)]
 pub(super) struct Load {
     /// What each worker has said last; none before it has said anything.
@@ -17,12 +17,12 @@ impl Load {
         Load { workers: vec![None; workers], max_keys }
     }
 
-    /// What workers say that they hold: (worker, load).
+    /// What workers report that they hold: (worker, load).
     pub(super) fn update(&mut self, loads: &[(usize, u64)]) {
         loads.iter().for_each(|(worker, load)| self.workers[*worker] = Some(*load));
     }
 
-    /// Is `--max-keys` reached? As workers count now; as of the newest commit, until all have said so.
+    /// Is `max_keys` reached? As workers count now; as of the newest commit, until all have said so.
     pub(super) fn is_full(&self, committed: u64) -> bool {
         let now = self.workers.iter().copied().sum::<Option<u64>>();
         now.unwrap_or(committed) >= self.max_keys
@@ -31,27 +31,21 @@ impl Load {
     /// Is there still less than twice that at a cut? `watermark`: W, for people.
     ///
     /// # Errors
-    /// 70: there is more memory in use than was allowed.
-    pub(super) fn check(&self, Ledger { keys, load, .. }: Ledger, watermark: Option<EventTime>) -> Result<(), Halt> {
-        if load < self.max_keys.saturating_mul(2) {
-            return Ok(());
-        }
-        let long = if load > keys { format!(" (they count as {load}, for names are long)") } else { String::new() };
-        let why = format!(
-            "{keys} windows of series are open{long}, twice --max-keys: more memory than was allowed; raise --max-keys, \
-             lower --lateness, or look for a partition that holds W back ({})",
-            watermark.map_or("W is unknown yet".into(), |w| format!("W is at second {} since 1970", w.0 / SECOND))
-        );
-        Err(Halt::new(HaltKind::Internal, why))
+    /// There is not.
+    pub(super) fn check(&self, ledger: Ledger, watermark: Option<EventTime>) -> Result<(), MemoryError> {
+        let Ledger { keys, load, .. } = ledger;
+        if load < self.max_keys.saturating_mul(2) { Ok(()) } else { Err(MemoryError { keys, load, watermark }) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::halt::{Halt, HaltKind, Remedy};
+    use crate::time::SECOND;
 
     #[test]
-    fn the_load_is_the_newest_commit_s_until_all_workers_have_told_theirs() {
+    fn the_load_is_the_newest_commit_s_until_all_workers_have_reported_theirs() {
         let mut load = Load::new(2, 10);
         assert!(load.is_full(10) && !load.is_full(9));
         load.update(&[(0, 1)]);
@@ -67,8 +61,8 @@ mod tests {
         let load = Load::new(1, 10);
         let held = |keys, load| Ledger { keys, load, ..Ledger::default() };
         assert_eq!(load.check(held(19, 19), None), Ok(()));
-        let halt = load.check(held(5, 20), Some(EventTime(7 * SECOND))).unwrap_err();
-        assert_eq!(halt.kind, HaltKind::Internal);
+        let halt = Halt::from(load.check(held(5, 20), Some(EventTime(7 * SECOND))).unwrap_err());
+        assert_eq!((halt.kind, &halt.remedy), (HaltKind::Internal, &Some(Remedy::AllowMoreWindows)));
         assert!(halt.why.contains("count as 20") && halt.why.contains("second 7 "), "{halt}");
     }
 }

@@ -3,9 +3,10 @@
 //! A round of a sink begins when there is something that it has not been sent and its last round is stored. It holds what
 //! is due as of the newest commit; what it promises once stored is that every window is there which is final at it.
 
+use super::error::StallError;
 use super::stall::{StallLimit, StallTimer};
 use crate::checkpoint::{Manifest, SinkState};
-use crate::edge::{Halt, RowFilter};
+use crate::edge::RowFilter;
 use crate::mutants::{self, Mutant};
 use crate::protocol::{Commit, Round, SinkFacts, SinkId};
 use crate::status::SinkStatus;
@@ -68,15 +69,15 @@ struct Sink {
 
 impl Sink {
     fn new(info: SinkInfo, head: Option<&Manifest>) -> Self {
-        let left = head.and_then(|head| head.sink(&info.name));
-        let stored_before = left.and_then(|left| left.stored_before);
+        let known = head.and_then(|head| head.sink(&info.name));
+        let stored_before = known.and_then(|known| known.stored_before);
         Sink {
             info,
             begun: 0,
             stored: 0,
             stored_before,
             promised: stored_before,
-            position: left.and_then(|left| left.position),
+            position: known.and_then(|known| known.position),
             seq: 0,
             lacks_open: false,
             open_at: None,
@@ -147,17 +148,17 @@ impl Sinks {
     /// What sinks have stored. `limit`: the run waits for them, no longer than that.
     ///
     /// # Errors
-    /// 69: one has stored nothing for longer than that.
+    /// One has stored nothing for longer than that.
     pub(super) fn acknowledge(
         &mut self,
         facts: &[SinkFacts],
         limit: Option<StallLimit>,
         now: Monotonic,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), StallError> {
         for (sink, facts) in self.sinks.iter_mut().zip(facts) {
             let waited = sink.acknowledge(*facts, now);
-            if let Some(limit) = limit {
-                limit.check(&format!("sink {}", sink.info.name), "rows", waited)?;
+            if let Some(seconds) = limit.and_then(|limit| limit.exceeded_by(waited)) {
+                return Err(StallError::Sink { name: sink.info.name.clone(), seconds });
             }
         }
         Ok(())
@@ -166,7 +167,7 @@ impl Sinks {
     /// Windows before this are to be forgotten from now on, if that is news.
     pub(super) fn retire(&mut self, is_committed: bool) -> Option<WindowStart> {
         let stored_before = self.sinks.iter().map(|sink| sink.stored_before).min().flatten();
-        // Not before a commit: only then is all that a run before this one left in the traces that are to forget it.
+        // Not before a commit: only then is all that an earlier run committed in the traces that are to forget it.
         if stored_before > self.retired_before && (is_committed || mutants::on(Mutant::LineBeforeCommit)) {
             self.retired_before = stored_before;
             return stored_before;
@@ -215,7 +216,7 @@ impl Sinks {
             chain: sink.info.chain,
             ..head.sink(&sink.info.name).cloned().unwrap_or_default()
         };
-        let is_absent = |left: &&SinkState| self.sinks.iter().all(|sink| sink.info.name != left.name);
+        let is_absent = |known: &&SinkState| self.sinks.iter().all(|sink| sink.info.name != known.name);
         self.sinks.iter().map(of).chain(head.sinks.iter().filter(is_absent).cloned()).collect()
     }
 }
@@ -274,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_manifest_keeps_sinks_that_the_run_leaves_out_and_what_else_it_knows_of_its_own() {
-        let left = |name: &str| SinkState {
+        let known = |name: &str| SinkState {
             name: name.into(),
             stored_before: Some(WindowStart(60)),
             position: Some(7),
@@ -282,9 +283,9 @@ mod tests {
             since: Some(WindowStart(-60)),
             ..SinkState::default()
         };
-        let head = Manifest { sinks: vec![left("b"), left("a")], ..Manifest::default() };
+        let head = Manifest { sinks: vec![known("b"), known("a")], ..Manifest::default() };
         let filter = RowFilter { changes: false, partial: true, open_every: 0 };
         let sinks = Sinks::new(vec![SinkInfo { name: "a".into(), filter, chain: Some(9) }], Some(&head));
-        assert_eq!(sinks.states(&head), [SinkState { chain: Some(9), ..left("a") }, left("b")]);
+        assert_eq!(sinks.states(&head), [SinkState { chain: Some(9), ..known("a") }, known("b")]);
     }
 }

@@ -1,6 +1,6 @@
 //! Stalls: how long something makes no progress that a run waits for, and how long a bounded run lets it.
 
-use crate::edge::{Halt, HaltKind};
+use super::error::StallError;
 use crate::settings::Settings;
 use crate::time::{Monotonic, SECOND};
 
@@ -22,7 +22,7 @@ impl StallTimer {
     }
 }
 
-/// How long a run waits for what makes no progress: a bounded one `--sink-timeout`, a live one for ever.
+/// How long a run waits for what makes no progress: a bounded one `sink_timeout`, a live one for ever.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StallLimit(Option<i64>);
 
@@ -31,20 +31,9 @@ impl StallLimit {
         StallLimit(settings.bounded.then_some(settings.sink_timeout))
     }
 
-    /// Has it waited too long? `place` is what stores nothing, `what` is what it lacks.
-    ///
-    /// # Errors
-    /// 69: it has.
-    pub(super) fn check(self, place: &str, what: &str, waited: i64) -> Result<(), Halt> {
-        if self.0.is_none_or(|limit| waited <= limit) {
-            return Ok(());
-        }
-        let why = format!(
-            "{place}: nothing was stored for {} s: look at what it says above, or give it more time with --sink-timeout; \
-             the {what} that it lacks come again with the next run",
-            waited / SECOND
-        );
-        Err(Halt::new(HaltKind::Unreachable, why))
+    /// Is that too long to wait, in nanoseconds? How long it is in seconds, then.
+    pub(super) fn exceeded_by(self, waited: i64) -> Option<i64> {
+        self.0.is_some_and(|limit| waited > limit).then_some(waited / SECOND)
     }
 }
 
@@ -74,17 +63,20 @@ impl DeadLetterBacklog {
     /// How far the place is now. `limit`: the run waits for it, no longer than that.
     ///
     /// # Errors
-    /// 69: it has made no progress for longer than that.
+    /// It has made no progress for longer than that.
     pub(super) fn update(
         &mut self,
         waiting: usize,
         stored: Option<u64>,
         limit: Option<StallLimit>,
         now: Monotonic,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), StallError> {
         self.waiting = waiting;
         let waited = self.timer.waited(waiting == 0, (stored.unwrap_or(0), 0), now);
-        limit.map_or(Ok(()), |limit| limit.check(&format!("dead letters {}", self.name), "letters", waited))
+        match limit.and_then(|limit| limit.exceeded_by(waited)) {
+            Some(seconds) => Err(StallError::DeadLetters { name: self.name.clone(), seconds }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -107,8 +99,7 @@ mod tests {
     fn only_a_bounded_run_has_a_limit_and_the_limit_itself_is_not_too_long() {
         let bounded = Settings { bounded: true, sink_timeout: 3 * SECOND, ..Settings::default() };
         let limit = StallLimit::of(&bounded);
-        assert_eq!(limit.check("sink a", "rows", 3 * SECOND), Ok(()));
-        assert_eq!(limit.check("sink a", "rows", 3 * SECOND + 1).unwrap_err().kind, HaltKind::Unreachable);
-        assert_eq!(StallLimit::of(&Settings::default()).check("sink a", "rows", i64::MAX), Ok(()));
+        assert_eq!((limit.exceeded_by(3 * SECOND), limit.exceeded_by(3 * SECOND + 1)), (None, Some(3)));
+        assert_eq!(StallLimit::of(&Settings::default()).exceeded_by(i64::MAX), None);
     }
 }

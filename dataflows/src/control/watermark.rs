@@ -68,7 +68,7 @@ pub(super) struct Watermark {
 }
 
 impl Watermark {
-    /// As a run before this one left it.
+    /// As an earlier run recorded it.
     pub(super) fn new(marks: Marks) -> Self {
         Watermark { guide: Guide { watermark: marks.w, ..Guide::default() }, marks, log_end: LogEnd::Ahead }
     }

@@ -1,5 +1,6 @@
 //! Any record, by serde_json: its event, or its reason with what was expected and what was found.
 
+use super::error::FieldError;
 use super::event::{DecodedEvent, SYMBOL, TIME, VALUE, WEIGHT};
 use super::fields::{FieldNames, KEY};
 use super::texts::{NotAString, number, string};
@@ -23,8 +24,8 @@ pub(super) struct JsonDecoder {
 
 impl JsonDecoder {
     /// # Errors
-    /// All that is wrong with the fields, a line each.
-    pub(super) fn new(fields: &FieldNames) -> Result<Self, Vec<String>> {
+    /// All that is wrong with the fields.
+    pub(super) fn new(fields: &FieldNames) -> Result<Self, Vec<FieldError>> {
         let names = [
             fields.symbol.clone(),
             fields.value.clone(),
@@ -165,6 +166,7 @@ impl JsonDecoder {
             let time = decimal::whole(text.as_bytes(), unit.places()).ok();
             *unit != self.unit && time.is_some_and(|time| is_plausible(EventTime(time)))
         });
+        // It names an option, for states and dead letters keep this text.
         let hint = unit.map(|(_, name, words)| format!("; in {words} (--time-unit {name}) it would be plausible"));
         let found = format!("{}{}", shortened(text), hint.unwrap_or_default());
         reject(Reason::Time, Some(self.names[TIME].clone()), expected, found)

@@ -12,6 +12,7 @@
 //!
 //! Nearly every record is plain and is decoded by `plain.rs`, which never rejects; everything else is decoded by serde_json.
 
+mod error;
 mod event;
 mod fields;
 mod json;
@@ -23,6 +24,7 @@ mod time;
 mod tree;
 mod unit;
 
+pub use error::{EventPart, FieldError, FieldProblem};
 pub use event::DecodedEvent;
 pub use fields::{FieldNames, KEY};
 pub use time::TimeDecoder;
@@ -45,8 +47,8 @@ impl Decoder {
     /// A decoder for these fields: names, or JSON pointers (RFC 6901) through objects.
     ///
     /// # Errors
-    /// All that is wrong with the fields, a line each.
-    pub fn new(fields: &FieldNames) -> Result<Self, Vec<String>> {
+    /// All that is wrong with the fields.
+    pub fn new(fields: &FieldNames) -> Result<Self, Vec<FieldError>> {
         let json = JsonDecoder::new(fields)?;
         let by_key = fields.symbol == KEY;
         let plain = json.flat_fields().map(|names| PlainDecoder::new(names, by_key, fields.unit.places()));

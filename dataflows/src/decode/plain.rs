@@ -1,6 +1,6 @@
 //! The plain path: nearly every record's event, straight from its bytes. It never rejects.
 //!
-//! PlainDecoder is a flat object in UTF-8 with strings without escapes, in which the symbol is of ASCII and the configured
+//! Plain is a flat object in UTF-8 with strings without escapes, in which the symbol is of ASCII and the configured
 //! numbers have no exponent and at most 18 digits. Anything else, right or wrong, goes to
 //! serde_json, and is decoded or gets its reason there. So this path can be wrong in one way only, by an event that
 //! serde_json would not give, and a test looks for that.

@@ -1,6 +1,6 @@
 //! The decoder's tests: as written, with every reason, and against serde_json.
 
-use super::{Decoder, FieldNames, KEY, TimeDecoder, TimeUnit};
+use super::{Decoder, EventPart, FieldError, FieldNames, FieldProblem, KEY, TimeDecoder, TimeUnit};
 use crate::record::{Reason, Record, Rejection};
 use serde_json::value::RawValue;
 
@@ -157,7 +157,9 @@ fn an_event_time_is_found_without_symbol_and_value() {
     {
         assert_eq!(time(payload), None, "{payload}");
     }
-    assert!(TimeDecoder::new("", TimeUnit::Seconds).unwrap_err().contains("--time-field"));
+    let (part, problem) = (EventPart::Time, FieldProblem::NoName);
+    let nameless = FieldError::Field { part, field: String::new(), problem };
+    assert_eq!(TimeDecoder::new("", TimeUnit::Seconds).unwrap_err(), nameless);
 }
 
 /// R2, in both paths: by field and by key, of ASCII and of other characters.

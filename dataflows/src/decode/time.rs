@@ -1,5 +1,6 @@
 //! The event time alone.
 
+use super::error::{EventPart, FieldError};
 use super::event::TIME;
 use super::texts::number;
 use super::tree::{FieldTexts, FieldTree, steps};
@@ -20,10 +21,11 @@ impl TimeDecoder {
     ///
     /// # Errors
     /// What is wrong with the field.
-    pub fn new(field: &str, unit: TimeUnit) -> Result<Self, String> {
+    pub fn new(field: &str, unit: TimeUnit) -> Result<Self, FieldError> {
         let mut tree = FieldTree::default();
         let added = steps(field).and_then(|steps| tree.add(&steps, TIME, &mut 0));
-        added.map_err(|why| format!("--time-field {field:?}: {why}"))?;
+        let error = |problem| FieldError::Field { part: EventPart::Time, field: field.to_owned(), problem };
+        added.map_err(error)?;
         Ok(TimeDecoder { tree, unit })
     }
 

@@ -1,5 +1,6 @@
 //! The configured fields as a tree of names, and one pass of serde_json through it.
 
+use super::error::{EventPart, FieldError, FieldProblem};
 use super::event::{SYMBOL, TIME, VALUE, WEIGHT};
 use super::fields::{FieldNames, KEY};
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -26,12 +27,10 @@ enum TreeEntry {
 }
 
 /// The steps of a field: a name is one, a pointer (RFC 6901) has any number.
-pub(super) fn steps(field: &str) -> Result<Vec<String>, String> {
+pub(super) fn steps(field: &str) -> Result<Vec<String>, FieldProblem> {
     match field.strip_prefix('/') {
-        None if field.is_empty() => Err("a field has a name".into()),
-        None if field.starts_with('@') => {
-            Err(format!("only the symbol may be {KEY}; a field whose name begins so is /@…"))
-        }
+        None if field.is_empty() => Err(FieldProblem::NoName),
+        None if field.starts_with('@') => Err(FieldProblem::Key),
         None => Ok(vec![field.to_owned()]),
         Some(pointer) => Ok(pointer.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect()),
     }
@@ -41,25 +40,26 @@ impl FieldTree {
     /// Of all configured fields.
     ///
     /// # Errors
-    /// All that is wrong with them, a line each.
-    pub(super) fn of(fields: &FieldNames) -> Result<Self, Vec<String>> {
+    /// All that is wrong with them.
+    pub(super) fn of(fields: &FieldNames) -> Result<Self, Vec<FieldError>> {
         let mut tree = FieldTree::default();
         let mut errors = Vec::new();
         let symbol = (fields.symbol != KEY).then_some(&fields.symbol);
         let named = [
-            ("--symbol-field", SYMBOL, symbol),
-            ("--value-field", VALUE, Some(&fields.value)),
-            ("--time-field", TIME, Some(&fields.time)),
-            ("--weight-field", WEIGHT, fields.weight.as_ref()),
+            (EventPart::Symbol, SYMBOL, symbol),
+            (EventPart::Value, VALUE, Some(&fields.value)),
+            (EventPart::Time, TIME, Some(&fields.time)),
+            (EventPart::Weight, WEIGHT, fields.weight.as_ref()),
         ];
         let mut objects = 0;
-        for (option, slot, field) in named {
+        for (part, slot, field) in named {
             let Some(field) = field else { continue };
             let added = steps(field).and_then(|steps| tree.add(&steps, slot, &mut objects));
-            errors.extend(added.err().map(|why| format!("{option} {field:?}: {why}")));
+            let error = |problem| FieldError::Field { part, field: field.clone(), problem };
+            errors.extend(added.err().map(error));
         }
         if objects > MAX_OBJECTS {
-            errors.push(format!("the fields' pointers lead through more than {MAX_OBJECTS} objects"));
+            errors.push(FieldError::TooManyObjects { most: MAX_OBJECTS });
         }
         if errors.is_empty() { Ok(tree) } else { Err(errors) }
     }
@@ -74,10 +74,10 @@ impl FieldTree {
     }
 
     /// Adds the field that these steps lead to. `objects` counts those on all pointers' ways.
-    pub(super) fn add(&mut self, steps: &[String], slot: usize, objects: &mut usize) -> Result<(), String> {
-        let [name, below @ ..] = steps else { return Err("a pointer has a step".into()) };
+    pub(super) fn add(&mut self, steps: &[String], slot: usize, objects: &mut usize) -> Result<(), FieldProblem> {
+        let [name, below @ ..] = steps else { return Err(FieldProblem::NoStep) };
         let known = self.children.iter().position(|(n, _)| n == name);
-        let conflict = || Err(format!("{name:?} is configured for another field already"));
+        let conflict = || Err(FieldProblem::Conflict(name.clone()));
         match (known.map(|i| &mut self.children[i].1), below) {
             (None, []) => self.children.push((name.clone(), TreeEntry::Field(slot))),
             (None, below) => {

@@ -43,7 +43,7 @@ pub(crate) struct WorkerContext {
     pub(crate) idle_wait: Cell<Duration>,
     /// Read has dropped its capabilities: the run is over.
     pub(crate) stopped: Cell<bool>,
-    /// Why the run cannot go on; the first reason stays.
+    /// Why the run cannot continue; the first reason stays.
     pub(crate) trouble: RefCell<Option<Halt>>,
 }
 
@@ -51,8 +51,8 @@ pub(crate) struct WorkerContext {
 pub(crate) struct OutboxUpdate {
     pub(crate) commit: Option<Commit>,
     pub(crate) rounds: Vec<Round>,
-    /// Chunks that worker 0 has taken from this worker since the start: (sink, count).
-    pub(crate) taken: Vec<(SinkId, u64)>,
+    /// Chunks of this worker that worker 0 has consumed since the start: (sink, count).
+    pub(crate) consumed: Vec<(SinkId, u64)>,
 }
 
 impl WorkerContext {
@@ -72,10 +72,10 @@ impl WorkerContext {
 
     /// Hands a decision to the operators that it concerns.
     pub(crate) fn follow(&self, decision: Decision, worker: usize) {
-        let own = decision.chunks_taken.iter().filter(|(_, of, _)| *of == worker);
-        let taken: Vec<_> = own.map(|(sink, _, count)| (*sink, *count)).collect();
-        if decision.commit.is_some() || !decision.rounds.is_empty() || !taken.is_empty() {
-            let update = OutboxUpdate { commit: decision.commit, rounds: decision.rounds.clone(), taken };
+        let own = decision.chunks_consumed.iter().filter(|(_, of, _)| *of == worker);
+        let consumed: Vec<_> = own.map(|(sink, _, count)| (*sink, *count)).collect();
+        if decision.commit.is_some() || !decision.rounds.is_empty() || !consumed.is_empty() {
+            let update = OutboxUpdate { commit: decision.commit, rounds: decision.rounds.clone(), consumed };
             self.for_outbox.borrow_mut().push_back(update);
         }
         if let Some(end) = decision.end.filter(|end| end.cut) {

@@ -1,9 +1,10 @@
 //! What a run gives to each of its workers, and what it resumes from.
 
 use crate::acc::Accumulate;
-use crate::checkpoint::{Manifest, Object};
+use crate::checkpoint::{Manifest, Object, ObjectProblem};
 use crate::decode::Decoder;
-use crate::edge::{Clock, Halt, HaltKind, LogSource, RowFilter, StateStore};
+use crate::edge::{Clock, LogSource, RowFilter, StateStore};
+use crate::halt::Halt;
 use crate::settings::Settings;
 use crate::time::{Epoch, WindowStart};
 use std::collections::BTreeMap;
@@ -56,16 +57,12 @@ impl Restored {
         worker: usize,
         peers: usize,
     ) -> Result<Vec<((WindowStart, Box<str>), A)>, Halt> {
-        let damaged = |name: &str, what: &dyn std::fmt::Display| {
-            let why = format!("the state's object {name} {what}: restore it from a copy, or begin anew (--job NAME)");
-            Halt::new(HaltKind::Data, why)
-        };
         let mine = |shard| crate::shards::worker_of_shard(shard, peers) == worker as u64;
         let mut windows = BTreeMap::new();
         for part in &self.head.parts {
             for reference in &part.objects {
                 let bytes = self.store.read(reference)?;
-                let object = Object::open(&bytes).map_err(|e| damaged(&reference.name, &e))?;
+                let object = Object::open(&bytes).map_err(|e| ObjectProblem::from(e).of(&reference.name))?;
                 let mut broken = None;
                 let read = object.read(mine, |(window, symbol, acc)| {
                     if Some(window) >= part.retired_before {
@@ -75,9 +72,9 @@ impl Restored {
                         }
                     }
                 });
-                read.map_err(|e| damaged(&reference.name, &e))?;
+                read.map_err(|e| ObjectProblem::from(e).of(&reference.name))?;
                 if let Some(e) = broken {
-                    return Err(damaged(&reference.name, &format!("has a window that cannot be read ({e})")));
+                    return Err(ObjectProblem::Window(e).of(&reference.name).into());
                 }
             }
         }

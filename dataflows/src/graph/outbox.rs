@@ -59,9 +59,9 @@ struct SinkQueue {
     due: KeySet,
     /// Of the round in progress: the windows still to come, and the one in hand.
     sending: Option<(KeySet, Option<WindowInHand>)>,
-    /// Chunks sent and chunks that worker 0 has taken, since the start.
+    /// Chunks sent and chunks that worker 0 has consumed, since the start.
     sent: u64,
-    taken: u64,
+    consumed: u64,
 }
 
 impl SinkQueue {
@@ -125,8 +125,8 @@ impl<A: Accumulate> Outbox<A> {
         if let Some(commit) = update.commit {
             self.commit(commit);
         }
-        for (sink, taken) in update.taken {
-            self.queues[sink.0].taken = taken;
+        for (sink, consumed) in update.consumed {
+            self.queues[sink.0].consumed = consumed;
         }
         update.rounds.into_iter().for_each(|round| self.begin(round));
     }
@@ -181,7 +181,7 @@ impl<A: Accumulate> Outbox<A> {
     fn chunk(&mut self, sink: SinkId, worker: usize) -> Option<Chunk> {
         let commit = self.commit?;
         let queue = &mut self.queues[sink.0];
-        if queue.sent >= queue.taken + AHEAD {
+        if queue.sent >= queue.consumed + AHEAD {
             return None;
         }
         let (due, in_hand) = queue.sending.as_mut()?;

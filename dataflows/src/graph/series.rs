@@ -80,8 +80,8 @@ impl SeriesTable {
     /// Forgets all windows before this, and frees the ids of series that were in no other.
     pub(crate) fn retire_before(&mut self, first_held: WindowStart) {
         self.retired_before = self.retired_before.max(Some(first_held));
-        let kept = self.windows.split_off(&first_held);
-        for id in std::mem::replace(&mut self.windows, kept).into_values().flatten() {
+        let held = self.windows.split_off(&first_held);
+        for id in std::mem::replace(&mut self.windows, held).into_values().flatten() {
             self.keys -= 1;
             let named = &mut self.names[index(id)];
             named.windows -= 1;
@@ -137,12 +137,12 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut series = SeriesTable::default();
         let mut model: BTreeMap<i64, HashMap<String, u32>> = BTreeMap::new();
-        let mut line = 0;
+        let mut retired_before = 0;
         for _ in 0..20_000 {
             if rng.u8(..) == 0 {
-                line += rng.i64(0..4);
-                series.retire_before(WindowStart(line));
-                let held = model.split_off(&line);
+                retired_before += rng.i64(0..4);
+                series.retire_before(WindowStart(retired_before));
+                let held = model.split_off(&retired_before);
                 for (window, id) in model.iter().flat_map(|(window, ids)| ids.values().map(|id| (*window, *id))) {
                     let key = WindowKey { window: WindowStart(window), id };
                     assert_eq!(series.name(key), None, "whosever the id is now, seed {seed}");
@@ -150,7 +150,8 @@ mod tests {
                 model = held;
             }
             let number = rng.u32(0..300);
-            let (window, name) = (line + rng.i64(0..10), format!("S{number:0>width$}", width = number as usize * 3));
+            let (window, name) =
+                (retired_before + rng.i64(0..10), format!("S{number:0>width$}", width = number as usize * 3));
             let key = series.hold(WindowStart(window), &name);
             assert_eq!((key.window.0, series.name(key)), (window, Some(&*name)), "seed {seed}");
             let id = key.id;

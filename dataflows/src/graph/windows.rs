@@ -1,4 +1,4 @@
-//! The arrangement's history: the sums of every window that a worker holds, as of any epoch that is still told apart.
+//! The arrangement's history: the sums of every window that a worker holds, as of any epoch that can still be distinguished.
 //!
 //! ```text
 //!   committed cut          cuts that are not committed       frontier
@@ -52,7 +52,7 @@ pub(crate) fn each_key<A: Accumulate>(span: &Span<A>, mut each: impl FnMut(Windo
 pub(crate) struct Windows<A: Accumulate> {
     /// Absent until the arrangement is built.
     trace: RefCell<Option<TraceAgent<Spine<A>>>>,
-    /// Epochs before this are not told apart any more.
+    /// Epochs before this cannot be distinguished any more.
     compacted_to: Cell<Option<Epoch>>,
 }
 
@@ -85,7 +85,7 @@ impl<A: Accumulate> Windows<A> {
     /// Begins a pass over all keys, as of an epoch; `None`: with everything that is there.
     ///
     /// # Panics
-    /// When that epoch is not told apart from later ones any more.
+    /// When that epoch cannot be distinguished from later ones any more.
     pub(crate) fn pass(&self, as_of: Option<Epoch>) -> WindowsPass<A> {
         let compacted_to = self.compacted_to.get();
         assert!(as_of.is_none() || as_of >= compacted_to, "read as of {as_of:?}, compacted to {compacted_to:?}");

@@ -1,10 +1,11 @@
 //! The chain of manifests: has each published, and keeps what a commit needs once it is.
 
 use super::dead_letters::DeadLetters;
-use crate::checkpoint::{self, ObjectRef, PartitionSnapshot};
+use crate::checkpoint::{self, ObjectProblem, ObjectRef, PartitionSnapshot};
 use crate::control::{ChainLink, ManifestBuilder};
-use crate::edge::{Halt, HaltKind, ManifestPort, Publication};
+use crate::edge::{ManifestPort, Publication};
 use crate::graph::Restored;
+use crate::halt::Halt;
 use crate::record::{DeadLetter, PartitionName};
 use crate::time::{Epoch, NextOffset};
 
@@ -28,23 +29,19 @@ impl Chain {
     /// When they cannot be read.
     pub(super) fn resume(
         port: Box<dyn ManifestPort>,
-        kept: &Restored,
+        restored: &Restored,
         dead_letters: &mut DeadLetters,
     ) -> Result<Self, Halt> {
-        dead_letters.resume(kept.head.dead_letters.position);
-        for (cut, object) in &kept.head.unstored {
-            let decoded = checkpoint::decode_dead_letters(&kept.store.read(object)?).map_err(|damage| {
-                let name = &object.name;
-                let why =
-                    format!("the state's object {name} {damage}: restore it from a copy, or begin anew (--job NAME)");
-                Halt::new(HaltKind::Data, why)
-            })?;
+        dead_letters.resume(restored.head.dead_letters.position);
+        for (cut, object) in &restored.head.unstored {
+            let decoded = checkpoint::decode_dead_letters(&restored.store.read(object)?)
+                .map_err(|damage| ObjectProblem::from(damage).of(&object.name))?;
             dead_letters.add(*cut, decoded);
         }
         Ok(Chain {
             port,
-            parent: (kept.head.seq > 0).then(|| checkpoint::hash(&kept.head.encode())),
-            unstored: kept.head.unstored.clone(),
+            parent: (restored.head.seq > 0).then(|| checkpoint::hash(&restored.head.encode())),
+            unstored: restored.head.unstored.clone(),
             dead_letters: Vec::new(),
             next: Vec::new(),
         })
@@ -53,23 +50,23 @@ impl Chain {
     /// The number of the newest manifest that is committed.
     ///
     /// # Errors
-    /// 78: another run has published a newer manifest.
+    /// Another run has published a newer manifest.
     pub(super) fn published(&mut self) -> Result<Option<u64>, Halt> {
         self.port.published()
     }
 
     /// Has a manifest published, and the dead letters of its cut before it.
-    pub(super) fn publish(&mut self, builder: ManifestBuilder, letters: Vec<DeadLetter>, place: &DeadLetters) {
+    pub(super) fn publish(&mut self, builder: ManifestBuilder, dead_letters: Vec<DeadLetter>, place: &DeadLetters) {
         self.unstored.retain(|(cut, _)| Some(*cut) > place.stored());
-        let object = (!letters.is_empty()).then(|| {
+        let object = (!dead_letters.is_empty()).then(|| {
             let (name, bytes) = (
                 format!("{:06}-letters-{:08}", builder.generation(), builder.seq()),
-                checkpoint::encode_dead_letters(&letters),
+                checkpoint::encode_dead_letters(&dead_letters),
             );
-            self.unstored.push((builder.epoch(), ObjectRef::of(name.clone(), &bytes, letters.len() as u64)));
+            self.unstored.push((builder.epoch(), ObjectRef::of(name.clone(), &bytes, dead_letters.len() as u64)));
             (name, bytes)
         });
-        self.dead_letters = letters;
+        self.dead_letters = dead_letters;
         let manifest = builder.build(ChainLink {
             parent: self.parent.take(),
             dead_letters_position: place.position(),
@@ -77,10 +74,10 @@ impl Chain {
         });
         let bytes = manifest.encode();
         self.parent = Some(checkpoint::hash(&bytes));
-        let next = |taken: &PartitionSnapshot| Some((taken.found.name.clone(), taken.state.as_ref()?.next));
+        let next = |snapshot: &PartitionSnapshot| Some((snapshot.found.name.clone(), snapshot.state.as_ref()?.next));
         self.next = manifest.partitions.iter().filter_map(next).collect();
         let needed = manifest.objects().map(|object| object.name.clone()).collect();
-        self.port.publish(Publication { seq: manifest.seq, manifest: bytes, letters: object, needed });
+        self.port.publish(Publication { seq: manifest.seq, manifest: bytes, dead_letters: object, needed });
     }
 
     /// The manifest is committed: the next offsets in it, and the dead letters of its cut.

@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 /// See the module.
 pub(super) struct DeadLetters {
     port: Box<dyn DeadLetterPort>,
-    /// Cuts whose letters had no room yet, oldest first.
+    /// Cuts whose dead letters had no room yet, oldest first.
     waiting: VecDeque<(Epoch, Vec<DeadLetter>)>,
-    /// The newest cut whose letters the place has taken, and the newest whose letters it has stored.
+    /// The newest cut whose dead letters the place has accepted, and the newest whose dead letters it has stored.
     offered: Option<Epoch>,
     stored: Option<Epoch>,
     /// How long its file was when those of `stored` were stored, in bytes.
@@ -22,12 +22,12 @@ impl DeadLetters {
         DeadLetters { port, waiting: VecDeque::new(), offered: None, stored: None, position: None }
     }
 
-    /// Takes over how long the file was when a run before this one ended.
+    /// How long the file was, in bytes, when an earlier run ended.
     pub(super) fn resume(&mut self, position: Option<u64>) {
         self.position = position;
     }
 
-    /// The newest cut whose letters are stored, with those of all before it.
+    /// The newest cut whose dead letters are stored, with those of all before it.
     pub(super) fn stored(&self) -> Option<Epoch> {
         self.stored
     }
@@ -37,18 +37,18 @@ impl DeadLetters {
         self.position
     }
 
-    /// The letters of a committed cut are to be stored.
-    pub(super) fn add(&mut self, cut: Epoch, letters: Vec<DeadLetter>) {
-        if !letters.is_empty() {
-            self.waiting.push_back((cut, letters));
+    /// The dead letters of a committed cut are to be stored.
+    pub(super) fn add(&mut self, cut: Epoch, dead_letters: Vec<DeadLetter>) {
+        if !dead_letters.is_empty() {
+            self.waiting.push_back((cut, dead_letters));
         }
     }
 
-    /// Hands on what there is room for. How many cuts' letters are not stored yet.
+    /// Hands on what there is room for. How many cuts have dead letters that are not stored yet.
     pub(super) fn pump(&mut self) -> Result<usize, Halt> {
-        while let Some((cut, letters)) = self.waiting.pop_front() {
-            if let Err(letters) = self.port.offer(cut, letters) {
-                self.waiting.push_front((cut, letters));
+        while let Some((cut, dead_letters)) = self.waiting.pop_front() {
+            if let Err(dead_letters) = self.port.offer(cut, dead_letters) {
+                self.waiting.push_front((cut, dead_letters));
                 break;
             }
             self.offered = Some(cut);

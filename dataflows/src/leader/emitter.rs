@@ -15,8 +15,8 @@ const BATCH: usize = 5000;
 pub struct SinkHandle {
     /// For people: which sink.
     pub name: String,
-    /// What it takes.
-    pub takes: RowFilter,
+    /// The rows that it takes.
+    pub filter: RowFilter,
     /// The way to it.
     pub port: Box<dyn SinkPort>,
     /// The chain that its rows carry, where they have versions.
@@ -26,7 +26,7 @@ pub struct SinkHandle {
 impl SinkHandle {
     /// What Control knows of it.
     pub(super) fn info(&self) -> SinkInfo {
-        SinkInfo { name: self.name.clone(), filter: self.takes, chain: self.chain }
+        SinkInfo { name: self.name.clone(), filter: self.filter, chain: self.chain }
     }
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Emitter {
     /// The oldest commit that a row of the batch was read as of.
     seq: u64,
     waiting: Option<RowBatch>,
-    /// Batches that the sink has taken, since the start.
+    /// Batches that the sink has accepted, since the start.
     batches: u64,
     stored: SinkProgress,
 }
@@ -52,8 +52,8 @@ pub(super) struct Emitter {
 struct Lane {
     chunks: VecDeque<(u64, VecDeque<Row>)>,
     last: bool,
-    /// Chunks used up since the start, and how many of them the worker was told of.
-    taken: u64,
+    /// Chunks consumed since the start, and how many of them were announced to the worker.
+    consumed: u64,
     announced: u64,
 }
 
@@ -62,7 +62,7 @@ impl Lane {
     fn trim(&mut self) {
         while self.chunks.front().is_some_and(|(_, rows)| rows.is_empty()) {
             self.chunks.pop_front();
-            self.taken += 1;
+            self.consumed += 1;
         }
     }
 }
@@ -97,10 +97,10 @@ impl Emitter {
         lane.trim();
     }
 
-    /// What each worker is to be told of its chunks: (worker, taken since the start), if that changed.
-    pub(super) fn chunks_taken(&mut self) -> Vec<(usize, u64)> {
+    /// What is to be announced to each worker of its chunks: (worker, consumed since the start), if that changed.
+    pub(super) fn chunks_consumed(&mut self) -> Vec<(usize, u64)> {
         let changed = |(worker, lane): (usize, &mut Lane)| {
-            (std::mem::replace(&mut lane.announced, lane.taken) != lane.taken).then_some((worker, lane.taken))
+            (std::mem::replace(&mut lane.announced, lane.consumed) != lane.consumed).then_some((worker, lane.consumed))
         };
         self.workers.iter_mut().enumerate().filter_map(changed).collect()
     }

@@ -25,7 +25,7 @@ pub(crate) struct Inbox {
     dead_letters: BTreeMap<Epoch, Vec<DeadLetter>>,
     dead_letter_bytes: usize,
     chunks: Vec<Chunk>,
-    live: PreviewFacts,
+    preview: PreviewFacts,
 }
 
 /// What is shown before it is committed.
@@ -54,9 +54,9 @@ impl Inbox {
     }
 
     /// What is to be shown since the last call.
-    pub(super) fn take_live(&mut self) -> PreviewFacts {
-        let through = self.live.through;
-        std::mem::replace(&mut self.live, PreviewFacts { through, ..PreviewFacts::default() })
+    pub(super) fn take_preview(&mut self) -> PreviewFacts {
+        let through = self.preview.through;
+        std::mem::replace(&mut self.preview, PreviewFacts { through, ..PreviewFacts::default() })
     }
 
     pub(super) fn add_dead_letter(&mut self, epoch: Epoch, letter: DeadLetter) {
@@ -67,10 +67,11 @@ impl Inbox {
     /// The dead letters of all epochs up to this one, in their order.
     pub(super) fn dead_letters_through(&mut self, epoch: Epoch) -> Vec<DeadLetter> {
         let later = self.dead_letters.split_off(&(epoch + 1));
-        let mut letters: Vec<_> = std::mem::replace(&mut self.dead_letters, later).into_values().flatten().collect();
-        letters.sort_unstable();
-        self.dead_letter_bytes -= letters.iter().map(DeadLetter::bytes).sum::<usize>();
-        letters
+        let mut dead_letters: Vec<_> =
+            std::mem::replace(&mut self.dead_letters, later).into_values().flatten().collect();
+        dead_letters.sort_unstable();
+        self.dead_letter_bytes -= dead_letters.iter().map(DeadLetter::bytes).sum::<usize>();
+        dead_letters
     }
 
     fn report(&mut self, report: Report) {
@@ -81,7 +82,7 @@ impl Inbox {
             Report::Partition(epoch, state) => self.facts.states.push((epoch, state)),
             Report::DeadLetter(epoch, letter) => self.add_dead_letter(epoch, letter),
             Report::Load(worker, load) => self.facts.loads.push((worker, load)),
-            Report::Delays(worker, sum) => self.live.behind.push((worker, sum)),
+            Report::Delays(worker, sum) => self.preview.behind.push((worker, sum)),
         }
     }
 }
@@ -92,7 +93,7 @@ pub(crate) fn receive(graph: Graph<'_>, inbox: Rc<RefCell<Inbox>>, leads: bool) 
     let mut reports = builder.new_input(graph.reports, Exchange::new(|_| 0));
     let mut parts = builder.new_input(graph.parts, Exchange::new(|_| 0));
     let mut chunks = builder.new_input(graph.chunks, Exchange::new(|_| 0));
-    let mut live = builder.new_input(graph.previews, Exchange::new(|_| 0));
+    let mut preview = builder.new_input(graph.previews, Exchange::new(|_| 0));
     builder.build(move |_caps| {
         move |frontiers: &[MutableAntichain<Epoch>]| {
             let inbox = &mut *inbox.borrow_mut();
@@ -100,11 +101,11 @@ pub(crate) fn receive(graph: Graph<'_>, inbox: Rc<RefCell<Inbox>>, leads: bool) 
             reports.for_each(|_, data| data.drain(..).for_each(|report| inbox.report(report)));
             parts.for_each(|_, data| inbox.facts.parts.append(data));
             chunks.for_each(|_, data| inbox.chunks.append(data));
-            live.for_each(|_, data| inbox.live.rows.append(data));
+            preview.for_each(|_, data| inbox.preview.rows.append(data));
             if leads {
                 inbox.facts.reported = Frontier::of(frontiers[0].frontier());
                 inbox.facts.gathered = Frontier::of(frontiers[1].frontier());
-                inbox.live.through = Frontier::of(frontiers[3].frontier());
+                inbox.preview.through = Frontier::of(frontiers[3].frontier());
             }
         }
     });

@@ -31,9 +31,9 @@ impl LiveView {
     }
 
     /// Dead letters of a cut that was committed just now.
-    pub(super) fn dead_letters(&mut self, letters: &[DeadLetter]) {
-        if !letters.is_empty() {
-            self.watcher.dead_letters(letters);
+    pub(super) fn dead_letters(&mut self, dead_letters: &[DeadLetter]) {
+        if !dead_letters.is_empty() {
+            self.watcher.dead_letters(dead_letters);
         }
     }
 

@@ -14,6 +14,7 @@
 mod chain;
 mod dead_letters;
 mod emitter;
+mod error;
 mod inbox;
 mod live_view;
 #[cfg(test)]
@@ -23,16 +24,19 @@ pub use emitter::SinkHandle;
 pub(crate) use inbox::{Inbox, receive};
 
 use crate::control::{Control, ControlSetup, Decided, ManifestBuilder};
-use crate::edge::{DeadLetterPort, Halt, HaltKind, ManifestPort};
+use crate::edge::{DeadLetterPort, ManifestPort};
 use crate::frontier::Frontier;
 use crate::graph::Job;
+use crate::halt::Halt;
 use crate::protocol::{Commit, Decision, Facts, SinkId};
+use crate::record::PartitionName;
 use crate::status::Status;
 use crate::time::{Epoch, Monotonic, SECOND};
 use crate::watch::Watcher;
 use chain::Chain;
 use dead_letters::DeadLetters;
 use emitter::Emitter;
+use error::IdentityCollision;
 use live_view::LiveView;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -92,7 +96,7 @@ pub(crate) struct Leader {
     watched: Monotonic,
     live_view: Option<LiveView>,
     /// Partitions by identity, which must tell them apart.
-    identities: BTreeMap<u64, String>,
+    identities: BTreeMap<u64, PartitionName>,
 }
 
 impl Leader {
@@ -109,7 +113,7 @@ impl Leader {
         let now = job.clock.monotonic();
         let mut dead_letters = DeadLetters::new(outputs.dead_letters);
         let chain = match (outputs.manifests, &job.state) {
-            (Some(port), Some(kept)) => Some(Chain::resume(port, kept, &mut dead_letters)?),
+            (Some(port), Some(restored)) => Some(Chain::resume(port, restored, &mut dead_letters)?),
             _ => None,
         };
         let setup = ControlSetup {
@@ -118,7 +122,7 @@ impl Leader {
             dead_letters: outputs.dead_letters_name,
             workers,
             first_epoch: job.first_epoch,
-            head: job.state.as_ref().map(|kept| Arc::clone(&kept.head)),
+            head: job.state.as_ref().map(|restored| Arc::clone(&restored.head)),
         };
         Ok(Leader {
             control: Control::new(setup, now),
@@ -149,7 +153,7 @@ impl Leader {
     /// One round of facts in, decision out. How long nothing happens by itself; none once the run is over.
     ///
     /// # Errors
-    /// When the run cannot go on.
+    /// When the run cannot continue.
     pub(crate) fn tick(&mut self, job: &Job, now: Monotonic) -> Result<Option<Duration>, Halt> {
         if self.input.is_none() {
             return Ok(None);
@@ -165,7 +169,7 @@ impl Leader {
         };
         self.show_rows(now);
         self.publish(publish);
-        if let Some(decision) = self.with_chunks_taken(decision) {
+        if let Some(decision) = self.with_chunks_consumed(decision) {
             let stop = decision.stop;
             self.follow(&decision, job);
             self.send(decision);
@@ -192,10 +196,8 @@ impl Leader {
             (self.dead_letters.pump()?, self.dead_letters.stored());
         facts.found = job.source.discover()?;
         for found in &facts.found {
-            let name = found.name.to_string();
-            if let Some(other) = self.identities.insert(found.name.identity(), name.clone()) {
-                let why = format!("partitions {name} and {other} have the same identity (XXH3-64); rename one of them");
-                return Err(Halt::new(HaltKind::Usage, why));
+            if let Some(other) = self.identities.insert(found.name.identity(), found.name.clone()) {
+                return Err(IdentityCollision { partition: found.name.clone(), other }.into());
             }
         }
         if let Some(chain) = &mut self.chain {
@@ -213,7 +215,7 @@ impl Leader {
 
     /// Shows rows that are not committed yet, and the marks that hold for them.
     fn show_rows(&mut self, now: Monotonic) {
-        let fresh = self.inbox.borrow_mut().take_live();
+        let fresh = self.inbox.borrow_mut().take_preview();
         if let Some(view) = &mut self.live_view {
             view.show(fresh, self.control.newest_marks());
             if view.status_is_due(now) {
@@ -225,21 +227,21 @@ impl Leader {
     /// Has the manifest of a cut published, if there is one.
     fn publish(&mut self, manifest: Option<ManifestBuilder>) {
         if let (Some(chain), Some(manifest)) = (&mut self.chain, manifest) {
-            let letters = self.inbox.borrow_mut().dead_letters_through(manifest.epoch());
-            chain.publish(manifest, letters, &self.dead_letters);
+            let dead_letters = self.inbox.borrow_mut().dead_letters_through(manifest.epoch());
+            chain.publish(manifest, dead_letters, &self.dead_letters);
         }
     }
 
-    /// The decision, with what each worker is to know of its chunks; none if there is nothing to tell.
-    fn with_chunks_taken(&mut self, decision: Option<Decision>) -> Option<Decision> {
+    /// The decision, with what each worker is to know of its chunks; none if there is nothing to send.
+    fn with_chunks_consumed(&mut self, decision: Option<Decision>) -> Option<Decision> {
         let of_sink = |(sink, emitter): (usize, &mut Emitter)| {
-            emitter.chunks_taken().into_iter().map(move |(worker, count)| (SinkId(sink), worker, count))
+            emitter.chunks_consumed().into_iter().map(move |(worker, count)| (SinkId(sink), worker, count))
         };
-        let chunks_taken: Vec<_> = self.emitters.iter_mut().enumerate().flat_map(of_sink).collect();
+        let chunks_consumed: Vec<_> = self.emitters.iter_mut().enumerate().flat_map(of_sink).collect();
         match decision {
-            Some(decision) => Some(Decision { chunks_taken, ..decision }),
-            None if !chunks_taken.is_empty() => {
-                Some(Decision { chunks_taken, guide: self.control.guide(), ..Decision::default() })
+            Some(decision) => Some(Decision { chunks_consumed, ..decision }),
+            None if !chunks_consumed.is_empty() => {
+                Some(Decision { chunks_consumed, guide: self.control.guide(), ..Decision::default() })
             }
             None => None,
         }
@@ -255,18 +257,18 @@ impl Leader {
         }
     }
 
-    /// A cut is committed: its dead letters go out, and the source is told.
+    /// A cut is committed: its dead letters go out, and the source learns the next offsets.
     fn commit(&mut self, commit: Commit, job: &Job) {
-        let letters = match &mut self.chain {
+        let dead_letters = match &mut self.chain {
             Some(chain) => {
-                let (next, letters) = chain.committed();
+                let (next, dead_letters) = chain.committed();
                 job.source.committed(next);
-                letters
+                dead_letters
             }
             None => self.inbox.borrow_mut().dead_letters_through(commit.cut),
         };
-        self.live_view.iter_mut().for_each(|view| view.dead_letters(&letters));
-        self.dead_letters.add(commit.cut, letters);
+        self.live_view.iter_mut().for_each(|view| view.dead_letters(&dead_letters));
+        self.dead_letters.add(commit.cut, dead_letters);
         self.watched = Monotonic(i64::MIN);
     }
 

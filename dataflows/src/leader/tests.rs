@@ -33,8 +33,8 @@ impl Clock for Nowhere {
 }
 
 impl DeadLetterPort for Nowhere {
-    fn offer(&mut self, _: u64, letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
-        Err(letters)
+    fn offer(&mut self, _: u64, dead_letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
+        Err(dead_letters)
     }
     fn stored(&mut self) -> Result<Option<SinkProgress>, Halt> {
         Ok(None)

@@ -101,7 +101,7 @@ impl Partition {
         Partition { floor, ..self }
     }
 
-    /// A partition that a run before this one left like this. Silence is counted from now on: what was learnt of the log's
+    /// A partition that an earlier run recorded like this. Silence is counted from now on: what was learnt of the log's
     /// end is gone with that run.
     pub fn resume(rule: Rule, state: &PartitionState, bounded: bool, now: Monotonic) -> Self {
         Partition {

@@ -2,7 +2,7 @@
 //! in the end, and only those refused that it will never take?
 
 use fastrand::Rng;
-use minutely_dataflows::delivery::{Delivery, Outcome, Request, WriteVerdict, dropped, judge, oldest_dropped};
+use minutely_dataflows::delivery::{Delivery, Outcome, Request};
 use std::collections::BTreeSet;
 
 /// A database of points by number.
@@ -27,18 +27,19 @@ struct Database {
 const SHARD: usize = 7;
 
 impl Database {
-    /// The status and the text of its answer.
-    fn answer(&mut self, points: &[usize]) -> (u16, String) {
+    /// What its answer means; `None` where that is unknown.
+    fn answer(&mut self, points: &[usize]) -> Option<Outcome> {
+        let blame = |dropped, oldest| Some(Outcome::Blame { answer: "refused".into(), dropped, oldest });
         if self.sick > 0 {
             self.sick -= 1;
-            return (400, "not now".into());
+            return blame(None, false);
         }
         if points.len() > self.most {
-            return (413, String::new());
+            return Some(Outcome::Split(String::new()));
         }
         if self.narrow > 0 && !points.is_empty() {
             self.narrow -= 1;
-            return (413, String::new());
+            return Some(Outcome::Split(String::new()));
         }
         let is_there =
             |point: &usize| points.iter().any(|other| *other >= self.young && other / SHARD == point / SHARD);
@@ -46,28 +47,25 @@ impl Database {
         if !old.is_empty() {
             let count = old.len();
             self.stored.extend(points.iter().skip(count));
-            return (
-                422,
-                format!("partial write: dropped {count} points outside retention policy of … dropped={count}"),
-            );
+            return blame(Some(count), true);
         }
         let good: Vec<_> = points.iter().filter(|point| !self.poison.contains(point)).copied().collect();
         let bad = points.len() - good.len();
         match self.rng.u8(..12) {
-            0 => (500, "nothing was written".into()),
+            0 => None, // nothing was written
             1 => {
                 self.stored.extend(&good);
                 self.untold.extend(good);
-                (500, "timeout, and all was written".into())
+                None
             }
-            2 => (503, String::new()),
-            n if bad > 0 && n % 3 == 0 => (400, "nothing of it was written".into()),
+            2 => None,
+            n if bad > 0 && n % 3 == 0 => blame(None, false), // nothing of it was written
             n => {
                 self.stored.extend(good);
                 match (bad, n % 3) {
-                    (0, _) => (204, String::new()),
-                    (_, 1) => (422, format!("partial write dropped={bad}")),
-                    _ => (422, String::new()),
+                    (0, _) => Some(Outcome::Done),
+                    (_, 1) => blame(Some(bad), false),
+                    _ => blame(None, false),
                 }
             }
         }
@@ -105,20 +103,9 @@ pub(crate) fn accounts_for_every_point(seed: u64) -> bool {
                 continue;
             }
         };
-        let (status, answer) = database.answer(&sent);
-        let times: Vec<_> = sent.iter().map(|point| i64::try_from(*point).expect("small")).collect();
-        let oldest = oldest_dropped(&answer, &times);
-        let outcome = match judge(status, false) {
-            WriteVerdict::Done => Outcome::Done,
-            WriteVerdict::Split => Outcome::Split(answer),
-            WriteVerdict::Blame => Outcome::Blame {
-                dropped: oldest.or_else(|| dropped(&answer).filter(|_| status == 422)),
-                oldest: oldest.is_some(),
-                answer,
-            },
-            WriteVerdict::Again | WriteVerdict::Hold => continue,
-        };
-        delivery.answered(outcome);
+        if let Some(outcome) = database.answer(&sent) {
+            delivery.answered(outcome);
+        }
     }
     let refused: BTreeSet<_> = delivery.refused().into_iter().map(|(point, _)| point).collect();
     let all: BTreeSet<_> = (0..points).collect();

@@ -241,7 +241,7 @@ pub(crate) fn run<A: Accumulate>(
     timely::execute(timely::Config::process(workers), move |worker| {
         let lead = (worker.index() == 0).then(|| LeaderOutputs {
             sinks: (0..owned.len())
-                .map(|n| SinkHandle { name: n.to_string(), takes: owned[n], port: Box::new(keeper(n)), chain: None })
+                .map(|n| SinkHandle { name: n.to_string(), filter: owned[n], port: Box::new(keeper(n)), chain: None })
                 .collect(),
             dead_letters: Box::new(keeper(owned.len())),
             dead_letters_name: "letters".into(),

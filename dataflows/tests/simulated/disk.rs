@@ -447,9 +447,9 @@ impl Manifests {
             return;
         }
         let Some(next) = &mut self.next else { return };
-        if let Some((name, bytes)) = next.publication.letters.clone() {
+        if let Some((name, bytes)) = next.publication.dead_letters.clone() {
             if disk.write(name, bytes) {
-                next.publication.letters = None;
+                next.publication.dead_letters = None;
             }
             return;
         }
@@ -503,7 +503,7 @@ impl Drop for Manifests {
             self.work();
         }
         // Its letters are durable, or it would not have been begun.
-        if let Some(next) = self.next.take().filter(|next| next.publication.letters.is_none()) {
+        if let Some(next) = self.next.take().filter(|next| next.publication.dead_letters.is_none()) {
             lock(&self.disk).zombies.push(Zombie::Manifest(next));
         }
     }

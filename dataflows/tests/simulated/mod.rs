@@ -149,7 +149,7 @@ fn lead(
     LeaderOutputs {
         sinks: given
             .iter()
-            .map(|n| SinkHandle { name: SINKS[*n].into(), takes: TAKES[*n], port: keeper(*n), chain: None })
+            .map(|n| SinkHandle { name: SINKS[*n].into(), filter: TAKES[*n], port: keeper(*n), chain: None })
             .collect(),
         dead_letters: keeper(LETTERS),
         dead_letters_name: "letters".into(),
@@ -227,7 +227,7 @@ impl Setting {
         let want = oracle::answer(&logs, &decoder, rule, letters, false);
         let mut sorted = letters.clone();
         sorted.sort_unstable();
-        assert_eq!(sorted, want.letters, "seed {seed}");
+        assert_eq!(sorted, want.dead_letters, "seed {seed}");
         let by_point = |rows: &mut dyn Iterator<Item = &Row>| -> BTreeMap<_, _> {
             rows.map(|row| ((row.minute, row.symbol.clone()), row.clone())).collect()
         };

@@ -60,7 +60,7 @@ fn main() -> anyhow::Result<()> {
         list.add_partition_offset(&topic, partition, Offset::Offset(0))?;
     }
     consumer.assign(&list)?;
-    let decoder = Decoder::new(&FieldNames::default()).map_err(|why| anyhow::anyhow!(why.join("; ")))?;
+    let decoder = Decoder::new(&FieldNames::default()).map_err(|wrong| anyhow::anyhow!("{wrong:?}"))?;
     let mut minutes: HashTable<(i64, Box<str>, Avg)> = HashTable::new();
     let mut counted = 0;
     // SAFETY: the client is alive; the queue is ours and destroyed below.

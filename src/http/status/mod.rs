@@ -8,6 +8,7 @@ use super::reply::json as json_reply;
 use super::rows::Ms;
 use super::view::{LatestStatus, ShownDeadLetter, View};
 use super::{RunInfo, Server, SourceReport};
+use crate::advice;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::Response;
@@ -67,7 +68,7 @@ pub(super) fn text(view: &View, about: &RunInfo, started: EventTime) -> String {
         ledger: ledger_json(&status.ledger),
         lateness: LatenessJson { edges_ms: DELAY_EDGES_MS, counts: latest.behind.counts },
         dead_letters: dead_letters_json(view, status),
-        suspicion: explain::suspicion(about.unit, known_states(status).map(|(_, state)| state), false),
+        suspicion: suspicion(status, about),
         sinks: sinks_json(about, status),
         state: about.state.as_deref(),
         checkpoint: status.saved.map(|saved| CheckpointJson {
@@ -197,6 +198,11 @@ fn partition_json(
 /// Rejected records by reason and field, the most frequent first.
 pub(super) fn rejected(status: &Status) -> Vec<Rejected<'_>> {
     explain::rejected(known_states(status))
+}
+
+fn suspicion(status: &Status, about: &RunInfo) -> Option<String> {
+    let states = known_states(status).map(|(_, state)| state);
+    explain::suspicion(about.unit, states, false).as_ref().map(advice::of_unit)
 }
 
 fn known_states(status: &Status) -> impl Iterator<Item = (&PartitionName, &PartitionState)> + Clone {

@@ -4,6 +4,7 @@
 //! be started again without this sink, which would then lack those rows for ever.)
 
 use super::advice::advice;
+use super::answer::{WriteVerdict, judge};
 use super::client::{Client, HttpReply, brief, gzip, runtime};
 use super::error::InfluxError;
 use super::mark::{MarkAge, MarkVerdict, decide, refusal};
@@ -12,7 +13,6 @@ use super::retry::{Timeouts, next_wait};
 use super::series::measurements;
 use super::target::InfluxTarget;
 use crate::sinks::options::SinkOptions;
-use minutely_dataflows::delivery::{WriteVerdict, judge};
 use std::sync::Arc;
 use std::time::Duration;
 

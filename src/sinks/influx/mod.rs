@@ -7,6 +7,7 @@
 //! has a connection and a thread of its own, and both may have other names and static tags (`series.rs`).
 
 mod advice;
+mod answer;
 mod client;
 mod context;
 mod error;

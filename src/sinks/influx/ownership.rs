@@ -2,6 +2,7 @@
 //! another job may take the series (`--take-sink`), and written again before the database forgets it. Where a query gets no
 //! answer, that is a remark and the run continues: a token that may write and not read is enough.
 
+use super::answer::{WriteVerdict, judge};
 use super::client::{HttpReply, gzip};
 use super::error::InfluxError;
 use super::mark::{self, MarkAge, MarkAnswer, MarkVerdict};
@@ -10,7 +11,7 @@ use super::retention::{retention, too_short};
 use super::retry::next_wait;
 use super::sender::Sender;
 use crate::threads::WriterExit;
-use minutely_dataflows::delivery::{Outcome, WriteVerdict, judge};
+use minutely_dataflows::delivery::Outcome;
 use minutely_dataflows::edge::Halt;
 use minutely_dataflows::time::EventTime;
 use std::sync::atomic::Ordering;

@@ -1,11 +1,11 @@
 //! Asks the server who owns a series of points, once. InfluxDB 1, 2 and 3 have InfluxQL in common, and an InfluxDB 2 may
 //! lack the mapping that it needs: there it is Flux first.
 
+use super::answer::{WriteVerdict, judge};
 use super::client::{Client, HttpReply, brief};
 use super::mark::{self, MarkAge, MarkAnswer};
 use super::series::InfluxSeries;
 use super::target::Destination;
-use minutely_dataflows::delivery::{WriteVerdict, judge};
 use std::time::Duration;
 
 /// The outcome of one query.

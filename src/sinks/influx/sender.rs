@@ -1,6 +1,7 @@
 //! A connection to one measurement: sends bytes until their outcome is known, and keeps the health.
 
 use super::advice::advice;
+use super::answer::{WriteVerdict, blame, judge, too_slow};
 use super::client::{Client, HttpReply, brief, gzip, runtime};
 use super::context::InfluxContext;
 use super::error::InfluxError;
@@ -8,7 +9,7 @@ use super::mark;
 use super::retry::next_wait;
 use super::series::InfluxSeries;
 use crate::threads::{Backoff, Health, Stop, WriterExit};
-use minutely_dataflows::delivery::{Effort, Outcome, WriteVerdict, dropped, judge, oldest_dropped, too_slow};
+use minutely_dataflows::delivery::{Effort, Outcome};
 use minutely_dataflows::time::EventTime;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -177,13 +178,4 @@ impl Sender {
         let options = &self.context.options;
         mark::line(&self.series, &options.owner, &options.data.to_string_lossy(), at)
     }
-}
-
-/// Which points a refusal blames, of points of these times.
-fn blame(status: u16, text: &str, answer: String, times: &[i64]) -> Outcome {
-    let oldest = oldest_dropped(text, times);
-    // An InfluxDB 1 says 400 to a partial write as well.
-    let partial = status == 422 || text.starts_with("partial write: ");
-    let dropped = oldest.or_else(|| if partial { dropped(text) } else { None });
-    Outcome::Blame { answer, dropped, oldest: oldest.is_some() }
 }

@@ -10,6 +10,7 @@
 //! An epoch ends when Control says so; until then a full table makes the reader wait. What it read of a partition and
 //! what it reports of it are of the same epoch, because one activation does both.
 
+mod error;
 mod reader;
 mod report;
 mod table;

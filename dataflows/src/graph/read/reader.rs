@@ -1,10 +1,12 @@
 //! A worker's partitions, read in turns: records are decoded, judged and added up.
 
+use super::error::BadRecordError;
 use super::table::EpochTable;
 use crate::acc::{Accumulate, LogPosition};
 use crate::decode::Decoder;
-use crate::edge::{Discovered, EndAnswer, Halt, HaltKind, PartitionReader, Wake};
+use crate::edge::{Discovered, EndAnswer, PartitionReader, Wake};
 use crate::graph::job::Job;
+use crate::halt::Halt;
 use crate::mutants::{self, Mutant};
 use crate::partition::{DelayHistogram, Partition, PartitionState, Verdict};
 use crate::protocol::{Decision, Guide, Reading};
@@ -204,12 +206,7 @@ impl<A: Accumulate> WorkerReader<A> {
         }
         match undecodable {
             Some((offset, reason, finding)) if self.job.bad_is_fatal => {
-                let why = format!(
-                    "partition {name}, offset {offset}: the record cannot be decoded ({}; {finding}); mend it, or run with \
-                     --on-bad dead-letter to set such records aside",
-                    reason.name()
-                );
-                Err(Halt::new(HaltKind::Data, why))
+                Err(BadRecordError { partition: name.clone(), offset, reason, finding }.into())
             }
             _ => Ok(read),
         }

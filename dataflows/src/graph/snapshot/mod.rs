@@ -1,7 +1,7 @@
 //! Snapshot: a worker's part of each cut, once the arrangement holds all of it and the objects that keep it are durable.
 //!
 //! ```text
-//!   batches ── file ──> changed keys by epoch          cut ──> PendingObject ── gather, many activations ──> LiveObjects
+//!   batches ── file ──> changed keys by epoch          cut ──> PendingObject ── gather, many activations ──> DurableObjects
 //!                                                                                                       durable │
 //!                                                       CutPart <── passed in the order of cuts <───────────────┘
 //! ```
@@ -25,7 +25,7 @@ use crate::edge::Halt;
 use crate::mutants::{self, Mutant};
 use crate::protocol::{CutPart, End};
 use crate::time::Epoch;
-use objects::LiveObjects;
+use objects::DurableObjects;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use timely::container::CapacityContainerBuilder;
@@ -51,7 +51,7 @@ struct Snapshot<A: Accumulate> {
     windows: Rc<Windows<A>>,
     worker: usize,
     /// Absent without a state.
-    objects: Option<LiveObjects>,
+    objects: Option<DurableObjects>,
     /// How many windows of series one activation gathers.
     at_once: usize,
     /// Keys whose sums changed in epochs that no object has yet.
@@ -139,7 +139,7 @@ impl<A: Accumulate> Snapshot<A> {
     fn ready(&mut self) -> Result<Vec<CutPart>, Halt> {
         let mut ready = Vec::new();
         self.pass(&mut ready);
-        let durable = self.objects.as_mut().map_or(Ok(Vec::new()), LiveObjects::poll)?;
+        let durable = self.objects.as_mut().map_or(Ok(Vec::new()), DurableObjects::poll)?;
         for object in durable {
             if self.objects.as_mut().is_some_and(|objects| objects.add(object)) {
                 let waits = self.waiting.front_mut().filter(|(_, writes)| *writes);
@@ -185,9 +185,9 @@ pub(super) fn snapshot<'scope, A: Accumulate>(
         context.activators.borrow_mut().push(scope.activator_for(Rc::clone(&info.address)));
         let again = scope.activator_for(Rc::clone(&info.address));
         let wake = wake_for(&scope, &info.address);
-        let port = job.state.as_ref().map(|kept| (kept.store.port(wake), kept.head.generation));
+        let port = job.state.as_ref().map(|restored| (restored.store.port(wake), restored.head.generation));
         let objects = port.and_then(|(port, generation)| match port {
-            Ok(port) => Some(LiveObjects::new(port, generation, worker)),
+            Ok(port) => Some(DurableObjects::new(port, generation, worker)),
             Err(halt) => {
                 context.halt(halt);
                 None

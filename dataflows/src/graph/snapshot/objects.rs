@@ -25,10 +25,10 @@ enum PendingTask {
 }
 
 /// A worker's durable objects, and its tasks at the port.
-pub(super) struct LiveObjects {
+pub(super) struct DurableObjects {
     port: Box<dyn ObjectPort>,
     /// Durable, oldest first, each with its level; levels do not rise.
-    live: Vec<(ObjectRef, u32)>,
+    durable: Vec<(ObjectRef, u32)>,
     /// Tasks that are not done, in the order they were begun.
     pending: VecDeque<PendingTask>,
     /// How the name of every object of this worker and generation begins.
@@ -37,16 +37,16 @@ pub(super) struct LiveObjects {
     names: u64,
 }
 
-impl LiveObjects {
+impl DurableObjects {
     /// None yet.
     pub(super) fn new(port: Box<dyn ObjectPort>, generation: u64, worker: usize) -> Self {
         let prefix = format!("{generation:06}-{worker:03}");
-        LiveObjects { port, live: Vec::new(), pending: VecDeque::new(), prefix, names: 0 }
+        DurableObjects { port, durable: Vec::new(), pending: VecDeque::new(), prefix, names: 0 }
     }
 
     /// All that are durable, oldest first.
     pub(super) fn refs(&self) -> Vec<ObjectRef> {
-        self.live.iter().map(|(object, _)| object.clone()).collect()
+        self.durable.iter().map(|(object, _)| object.clone()).collect()
     }
 
     /// Begins to write one.
@@ -75,11 +75,11 @@ impl LiveObjects {
             PendingTask::Write => {
                 // The first has all that is held: as if merged already, so that not every tier takes it up again.
                 let level =
-                    if self.live.is_empty() { object.entries.checked_ilog(TIER as u64).unwrap_or(0) } else { 0 };
-                self.live.push((object, level));
+                    if self.durable.is_empty() { object.entries.checked_ilog(TIER as u64).unwrap_or(0) } else { 0 };
+                self.durable.push((object, level));
             }
             PendingTask::Merge { from, inputs, level } => {
-                drop(self.live.splice(from..from + inputs, [(object, level)]));
+                drop(self.durable.splice(from..from + inputs, [(object, level)]));
                 return false;
             }
         }
@@ -92,11 +92,11 @@ impl LiveObjects {
         if self.pending.iter().any(|task| matches!(task, PendingTask::Merge { .. })) {
             return;
         }
-        let entries: u64 = self.live.iter().map(|(object, _)| object.entries).sum();
-        let (from, inputs, level) = if self.live.len() > 1 && entries > 2 * keys + SLACK {
-            (0, self.live.len(), self.live[0].1)
+        let entries: u64 = self.durable.iter().map(|(object, _)| object.entries).sum();
+        let (from, inputs, level) = if self.durable.len() > 1 && entries > 2 * keys + SLACK {
+            (0, self.durable.len(), self.durable[0].1)
         } else {
-            let full = self.live.chunk_by(|a, b| a.1 == b.1).scan(0, |from, run| {
+            let full = self.durable.chunk_by(|a, b| a.1 == b.1).scan(0, |from, run| {
                 let begins = *from;
                 *from += run.len();
                 Some((begins, run))
@@ -105,7 +105,7 @@ impl LiveObjects {
             (from, TIER, run[0].1 + 1)
         };
         let name = self.name();
-        let objects = self.live[from..from + inputs].iter().map(|(object, _)| object.clone()).collect();
+        let objects = self.durable[from..from + inputs].iter().map(|(object, _)| object.clone()).collect();
         self.port.begin(Task::Merge { name, inputs: objects, retired_before });
         self.pending.push_back(PendingTask::Merge { from, inputs, level });
     }
