@@ -13,7 +13,7 @@ pub(crate) use errors::UsageErrors;
 pub(crate) use health::HealthArgs;
 pub(crate) use produce::{PartitionBy, ProduceArgs, Stamp};
 pub(crate) use run::{ClusterArgs, DecodingArgs, EmitOption, HttpArgs, LogArgs, MAX_WORKERS, Metrics, OnBad, RunArgs};
-pub(crate) use values::{Given, StartOption};
+pub(crate) use values::Given;
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 

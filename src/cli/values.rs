@@ -1,6 +1,7 @@
 //! Typed values of options. clap stops at the first value that is wrong; here a wrong value is kept with its error, so that all
 //! are told at once.
 
+use crate::start_at::Start;
 use crate::{duration, size};
 use clap::builder::{PossibleValue, TypedValueParser};
 use minutely_dataflows::decode::TimeUnit;
@@ -30,6 +31,16 @@ pub(crate) enum StartOption {
     Latest,
     /// At the first record whose timestamp is not before this.
     Time(EventTime),
+}
+
+impl From<StartOption> for Start {
+    fn from(option: StartOption) -> Self {
+        match option {
+            StartOption::Earliest => Start::Earliest,
+            StartOption::Latest => Start::Latest,
+            StartOption::Time(time) => Start::Time(time),
+        }
+    }
 }
 
 /// A value by name: the name, its help, and what it stands for.

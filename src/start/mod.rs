@@ -14,6 +14,7 @@
 mod check;
 mod context;
 mod dead_letters;
+mod error;
 mod open;
 mod options;
 mod outputs;

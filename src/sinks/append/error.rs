@@ -115,6 +115,24 @@ fn is_full(e: &io::Error) -> bool {
     matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+/// Whether the writes to a file are durable is unknown.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{}: could not be made durable: {source}; the system may have dropped what was written since the last time, so the run \
+     ends: see to the disk and start again",
+    path.display()
+)]
+pub(super) struct NotDurable {
+    pub(super) path: PathBuf,
+    pub(super) source: io::Error,
+}
+
+impl From<NotDurable> for Halt {
+    fn from(e: NotDurable) -> Self {
+        Halt::new(HaltKind::Unreachable, e.to_string())
+    }
+}
+
 impl From<AppendError> for Halt {
     fn from(e: AppendError) -> Self {
         Halt::new(e.kind(), e.to_string())

@@ -3,6 +3,7 @@
 use super::*;
 use crate::sinks::file_id::FileId;
 use crate::sinks::testing::{poll, temp};
+use minutely_dataflows::edge::{Halt, HaltKind};
 use std::io::{self, Write};
 use std::sync::Mutex;
 
