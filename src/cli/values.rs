@@ -1,5 +1,5 @@
 //! Typed values of options. clap stops at the first value that is wrong; here a wrong value is kept with its error, so that all
-//! are told at once.
+//! are reported at once.
 
 use crate::start_at::Start;
 use crate::{duration, size};
@@ -102,7 +102,7 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for ValueParser<T> {
     }
 }
 
-/// A duration in nanoseconds, of at least so many milliseconds.
+/// A duration in nanoseconds, of at least this many milliseconds.
 pub(super) fn duration(least_ms: u64) -> ValueParser<i64> {
     ValueParser::new(move |text| {
         let ms = duration::parse_ms(text).filter(|ms| (least_ms..=MAX_DURATION_MS).contains(ms));
@@ -112,7 +112,7 @@ pub(super) fn duration(least_ms: u64) -> ValueParser<i64> {
     })
 }
 
-/// A size in bytes, of at least so many megabytes.
+/// A size in bytes, of at least this many megabytes.
 pub(super) fn size(least_mb: u64) -> ValueParser<u64> {
     ValueParser::new(move |text| {
         let bytes = size::parse_bytes(text).filter(|bytes| *bytes >= least_mb * 1_000_000);

@@ -35,7 +35,7 @@ impl From<ServeError> for Halt {
 pub(crate) enum HealthError {
     #[error("--http none: serves nothing, so there is nothing to ask; give the address of a run")]
     NothingServed,
-    #[error("`{http}`: {source}; it is HOST:PORT")]
+    #[error("`{http}`: {source}; give it as HOST:PORT")]
     NoAddress { http: String, source: io::Error },
     #[error("http://{http}/healthz: no such address")]
     NoHost { http: String },

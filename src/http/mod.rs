@@ -137,7 +137,7 @@ pub(crate) struct HttpHandle {
 }
 
 impl HttpHandle {
-    /// What worker 0 tells of rows, marks, status and dead letters.
+    /// Takes rows, marks, status and dead letters from worker 0.
     pub(crate) fn watcher(&self) -> Box<dyn Watcher + Send> {
         Box::new(hub::HubWatcher(Arc::clone(&self.hub)))
     }

@@ -195,7 +195,7 @@ fn copy(
     stop: &Arc<AtomicBool>,
 ) -> Result<Copied, Halt> {
     let began = Instant::now();
-    let (mut copied, mut told) = (Copied::default(), (began, 0));
+    let (mut copied, mut last_line) = (Copied::default(), (began, 0));
     let mut guard = Guard::new(writer.topic().to_owned(), plan.stamp, writer.retention());
     let people = std::io::stderr().is_terminal();
     while copied.produced < plan.limit && !stop.load(Ordering::Acquire) {
@@ -239,11 +239,12 @@ fn copy(
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        if people && told.0.elapsed() >= Duration::from_secs(1) {
+        if people && last_line.0.elapsed() >= Duration::from_secs(1) {
             let produced = copied.produced;
-            let rate = (produced - told.1) * 1000 / u64::try_from(told.0.elapsed().as_millis()).unwrap_or(1).max(1);
+            let rate =
+                (produced - last_line.1) * 1000 / u64::try_from(last_line.0.elapsed().as_millis()).unwrap_or(1).max(1);
             say(&format!("{produced} records produced, {rate}/s, up to {}", utc(copied.newest)));
-            told = (Instant::now(), produced);
+            last_line = (Instant::now(), produced);
         }
     }
     Ok(copied)

@@ -181,7 +181,7 @@ mod tests {
                 "the option tabel is not known, there is table=; if it belongs to the file's name",
             ),
             ("sqlite:m.db?table=m5&table=m5", "table= is there twice"),
-            ("sqlite:m.db?table=M5", "begins with a small letter"),
+            ("sqlite:m.db?table=M5", "begins with a lower-case letter"),
             ("sqlite:?table=m5", "names no file"),
             ("csv:a.csv?table=m5", "the option table is not known, there is rotate="),
         ] {

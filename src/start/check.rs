@@ -1,4 +1,4 @@
-//! The first step: may this run begin, and go on from this state with these options? Reads only; nothing is made or changed.
+//! The first step: may this run begin, and resume from this state with these options? Reads only; nothing is made or changed.
 //! The port of `--http` is bound here, before anything else can fail or take long.
 
 use super::context::RunContext;

@@ -23,7 +23,7 @@ const SHOW_ERROR_FOR: Duration = Duration::from_secs(15);
 
 impl OpenedRun {
     /// # Errors
-    /// When the run could not go on.
+    /// When the run had to end.
     pub(super) fn run<A: Accumulate>(mut self) -> Result<(), Halt> {
         let outputs = Mutex::new(self.outputs.take());
         let (serves, stop, alarm) =

@@ -60,7 +60,7 @@ impl WorkerSetup {
     /// One worker's life. `outputs`: worker 0's.
     ///
     /// # Errors
-    /// When the run cannot go on, or has stored nothing of what it was for.
+    /// When the run must end, or has stored nothing of what it was for.
     pub(super) fn work<A: Accumulate>(&self, worker: &mut Worker, outputs: Option<OpenOutputs>) -> Result<(), Halt> {
         let healths: Vec<_> =
             outputs.iter().flat_map(|o| o.sinks.iter().map(|sink| Arc::clone(&sink.health))).collect();

@@ -48,7 +48,7 @@ struct State<T, R> {
     /// The owner is gone.
     closed: bool,
     results: Vec<R>,
-    /// Why the thread ended, unless it was asked to.
+    /// Why the thread ended, unless it was to stop.
     failure: Option<Halt>,
     ended: bool,
 }

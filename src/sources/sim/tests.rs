@@ -83,7 +83,7 @@ fn any_reader_from_any_offset_in_any_batches_agrees_bit_for_bit() {
         let (one, two) = (source(&rest, &run()), source(&rest, &run()));
         let found = one.discover().unwrap();
         assert_eq!(two.discover().unwrap(), found, "{rest}");
-        assert_eq!(one.discover().unwrap(), [], "told once");
+        assert_eq!(one.discover().unwrap(), [], "reported once");
         for found in found {
             let all = drain(reader(&one, &found).as_mut(), || 1000);
             assert_eq!(i64::try_from(all.len()).unwrap(), found.end.unwrap() - found.start.0, "{rest}: no gaps");
@@ -397,7 +397,7 @@ fn the_first_records_of_the_log_can_be_read() {
     }
 }
 
-/// Whoever changes what a log holds changes every simulated result: the changelog has to say so.
+/// A change of what a log holds changes every simulated result: the changelog has to say so.
 #[test]
 fn golden() {
     let text = |rest: &str, partition: usize, offset: i64| {
