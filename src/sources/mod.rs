@@ -143,10 +143,11 @@ pub(crate) fn isolation(uri: &str, properties: &[(String, String)]) -> Isolation
 }
 
 #[cfg(test)]
-mod tests {
+mod testing {
     use super::*;
 
-    fn options() -> SourceOptions {
+    /// Of a bounded run.
+    pub(super) fn options() -> SourceOptions {
         SourceOptions {
             run_start: EventTime(0),
             bounded: true,
@@ -155,10 +156,16 @@ mod tests {
             fetch_memory: 256_000_000,
             processes: 1,
             group: "minutely-test".into(),
-            answer_timeout: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(1),
             clock: SystemClock::start(),
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::options;
+    use super::*;
 
     #[test]
     fn an_unknown_scheme_is_named_with_the_known_ones() {

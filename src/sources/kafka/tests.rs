@@ -4,6 +4,7 @@
 use super::*;
 use crate::clock::SystemClock;
 use crate::kafka::empty;
+use crate::sources::testing;
 use minutely_dataflows::edge::{EndAnswer, HaltKind};
 use minutely_dataflows::time::EventTime;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
@@ -147,13 +148,9 @@ fn options() -> SourceOptions {
     SourceOptions {
         run_start: clock.wall(),
         bounded: false,
-        start: Start::Earliest,
-        properties: Vec::new(),
-        fetch_memory: 256_000_000,
-        processes: 1,
-        group: "minutely-test".into(),
         answer_timeout: Duration::from_secs(30),
         clock,
+        ..testing::options()
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::sources::testing::options;
 use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::partition::{Partition as Judge, Rule, Verdict};
 use minutely_dataflows::time::{Monotonic, SECOND};
@@ -16,17 +17,7 @@ fn owned(record: Record<'_>) -> Owned {
 }
 
 fn run() -> SourceOptions {
-    SourceOptions {
-        run_start: NOW,
-        bounded: true,
-        start: Start::Earliest,
-        properties: Vec::new(),
-        fetch_memory: 256_000_000,
-        processes: 1,
-        group: "minutely-test".into(),
-        answer_timeout: Duration::from_secs(1),
-        clock: SystemClock::start(),
-    }
+    SourceOptions { run_start: NOW, ..options() }
 }
 
 fn source(rest: &str, run: &SourceOptions) -> SimSource {
