@@ -4,15 +4,15 @@
 //! A process connects to those before it in the list and accepts those after it. Handshakes run side by side, each with a short
 //! deadline; a peer that does not prove that it knows the secret of the data folder has no effect and learns nothing.
 
+mod error;
 #[cfg(test)]
 mod fuzz;
 mod handshake;
 mod secret;
 
-use crate::config::Cluster;
 use crate::console::say;
+use error::ClusterError;
 use handshake::{Handshake, Hello, Progress};
-use minutely_dataflows::edge::{Halt, HaltKind};
 use secret::Secret;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
@@ -39,35 +39,45 @@ const CALLERS_PER_TURN: usize = 32;
 /// How often a process that waits for others says for which.
 const REMIND_EVERY: Duration = Duration::from_secs(20);
 
+/// The processes of a run, and their workers: `-w`, `-n`, `-p`, `-h`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cluster {
+    /// Worker threads of each process.
+    pub(crate) workers: usize,
+    /// Which process this is, from 0.
+    pub(crate) process: usize,
+    /// host:port of all processes; empty for a single one.
+    pub(crate) addresses: Vec<String>,
+}
+
 /// Runs `work` on this process's workers, once all processes are connected. `fingerprint`: of what must be the same in all.
 /// `data`: the data folder, which all processes share; the secret is in it.
 ///
 /// # Errors
-/// 64: another process was started with other options, or other users can read the secret. 69: the address cannot be bound.
+/// Another process was started with other options, other users can read the secret, or the address cannot be bound.
 pub(crate) fn execute<T: Send + 'static>(
     cluster: &Cluster,
     fingerprint: u64,
     data: &Path,
     work: impl Fn(&mut Worker) -> T + Send + Sync + 'static,
-) -> Result<WorkerGuards<T>, Halt> {
+) -> Result<WorkerGuards<T>, ClusterError> {
     let Cluster { workers, process, addresses } = cluster;
     let hooks = Hooks::default();
     let builders = ProcessBuilder::new_typed_vector(*workers, hooks.refill.clone(), hooks.spill.clone());
-    let cannot = |why: String| Halt::new(HaltKind::Unreachable, format!("the workers cannot start: {why}"));
     let (builders, threads): (Vec<_>, Box<dyn std::any::Any + Send>) = if addresses.is_empty() {
         (builders.into_iter().map(AllocatorBuilder::Process).collect(), Box::new(()))
     } else {
         let sockets = connect(cluster, fingerprint, &Secret::of(data)?)?;
         let (builders, threads) = initialize_networking_from_sockets(builders, sockets, *process, *workers, hooks)
-            .map_err(|error| cannot(error.to_string()))?;
+            .map_err(|error| ClusterError::NotStarted(error.to_string()))?;
         (builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(threads))
     };
-    execute_from(builders, threads, WorkerConfig::default(), work).map_err(cannot)
+    execute_from(builders, threads, WorkerConfig::default(), work).map_err(ClusterError::NotStarted)
 }
 
 impl Hello {
     /// Do both belong to one run? `expected`: the process number that the list gives to that address.
-    fn agrees(&self, other: &Hello, address: &str, expected: Option<u64>) -> Result<(), Halt> {
+    fn agrees(&self, other: &Hello, address: &str, expected: Option<u64>) -> Result<(), ClusterError> {
         let differs = if other.processes != self.processes {
             format!("-n {} (here {})", other.processes, self.processes)
         } else if other.workers != self.workers {
@@ -81,10 +91,7 @@ impl Hello {
         } else {
             return Ok(());
         };
-        let why = format!(
-            "the process at {address} was started with {differs}: processes of one run may differ only in -p and --http"
-        );
-        Err(Halt::new(HaltKind::Usage, why))
+        Err(ClusterError::OtherOptions { address: address.to_owned(), differs })
     }
 }
 
@@ -127,13 +134,10 @@ impl Strangers {
 }
 
 /// Connects to each other process; by process.
-fn connect(cluster: &Cluster, fingerprint: u64, secret: &Secret) -> Result<Vec<Option<TcpStream>>, Halt> {
+fn connect(cluster: &Cluster, fingerprint: u64, secret: &Secret) -> Result<Vec<Option<TcpStream>>, ClusterError> {
     let Cluster { workers, process, addresses } = cluster;
     let address = &addresses[*process];
-    let cannot = |error: io::Error| {
-        let why = format!("this process's address {address} cannot be had: {error}; another run may have it (see -h)");
-        Halt::new(HaltKind::Unreachable, why)
-    };
+    let cannot = |source: io::Error| ClusterError::AddressTaken { address: address.clone(), source };
     let listener = TcpListener::bind(address).map_err(cannot)?;
     listener.set_nonblocking(true).map_err(cannot)?;
     let own =
@@ -174,7 +178,7 @@ fn number(n: usize) -> u64 {
 
 impl Mesh<'_> {
     /// Connects to those before this one, and advances their handshakes.
-    fn connect_to_earlier(&mut self) -> Result<(), Halt> {
+    fn connect_to_earlier(&mut self) -> Result<(), ClusterError> {
         for at in 0..self.calls.len() {
             if self.sockets[at].is_some() {
                 continue;
@@ -234,7 +238,7 @@ impl Mesh<'_> {
     }
 
     /// Advances the handshakes of all callers.
-    fn advance_callers(&mut self) -> Result<(), Halt> {
+    fn advance_callers(&mut self) -> Result<(), ClusterError> {
         for (handshake, from) in std::mem::take(&mut self.callers) {
             match handshake.advance(self.secret) {
                 Ok(Progress::Pending(handshake)) => self.callers.push((handshake, from)),

@@ -3,20 +3,18 @@
 mod cluster;
 mod decoding;
 mod log;
-mod properties;
 mod settings;
 mod sinks;
 
 pub(crate) use crate::cli::Metrics;
-pub(crate) use cluster::Cluster;
-pub(crate) use log::start;
-pub(crate) use properties::properties;
 
 use crate::cli::{HttpArgs, OnBad, RunArgs, UsageErrors};
+use crate::cluster::Cluster;
 use crate::http;
 use crate::job_folder::JobFolder;
+use crate::kafka::{self, GivenProperties};
 use crate::semantics::{Entries, Format, LATENESS, MAX_FUTURE, MAX_PAST, Semantics, WINDOW};
-use crate::sinks::Emit;
+use crate::sinks::{Emit, secret_warning};
 use crate::sources::{self, Start};
 use crate::store::StoreUri;
 use crate::uri::redacted;
@@ -60,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) semantics: Semantics,
     /// As a new chain and the sinks record it: see [`JobFolder`].
     pub(crate) recorded: Entries,
+    /// Files of secrets that other users can read.
+    pub(crate) warnings: Vec<String>,
     /// What people should know of the job's folder.
     pub(crate) folder_remark: Option<String>,
 }
@@ -75,9 +75,12 @@ impl Config {
         let state = state.and_then(|text| errors.ok(StoreUri::parse(text)));
         let http = http(&args.http, &mut errors);
         errors.value(&args.decoding.format);
-        let properties = properties(&args.kafka.properties, &mut errors);
+        let GivenProperties { properties, mistakes, mut warnings } = kafka::properties(&args.kafka.properties);
+        errors.extend(mistakes);
         errors.extend(sources::validate(&args.log.source, &properties));
         let sinks = sinks::given(&args.sinks.uris, &mut errors);
+        warnings.extend(http.iter().filter_map(|http| http.warning()).map(str::to_owned));
+        warnings.extend(sinks.iter().filter_map(|uri| secret_warning(uri)));
         let stateless = args.state.place.as_deref() == Some("none");
         let log = LogRange::of(&args.log, stateless, &mut errors);
         let fields = decoding::fields(&args.decoding, &args.log.source, &mut errors);
@@ -91,17 +94,7 @@ impl Config {
         let job_name = args.state.job.as_ref().map_or(Some(None), |name| errors.value(name).map(Some));
         let config = (|| {
             let (fields, metrics, settings) = (fields?, metrics?, settings?);
-            let semantics = Semantics {
-                source: sources::identity(&args.log.source),
-                format: Format::Json,
-                fields: fields.clone(),
-                windowing: settings.rule.windowing,
-                max_future: settings.rule.max_future,
-                max_past: settings.rule.max_past,
-                market: metrics == Metrics::Market,
-                complete_from: settings.complete_from,
-                isolation: sources::isolation(&args.log.source, &properties),
-            };
+            let semantics = semantics(&args.log.source, &fields, &settings, metrics, &properties);
             let JobFolder { folder, recorded, remark } = job_folder(args, job_name?.as_deref(), &semantics);
             let default_sink = || format!("sqlite:{}", folder.join("minutes.db").display());
             let sinks = if sinks.is_empty() { vec![default_sink()] } else { sinks };
@@ -119,6 +112,7 @@ impl Config {
                 http,
                 semantics,
                 recorded,
+                warnings,
                 folder_remark: remark,
                 source: args.log.source.clone(),
                 sinks,
@@ -137,6 +131,27 @@ impl Config {
             })
         })();
         errors.unless_any(config)
+    }
+}
+
+/// What verdicts and sums depend on.
+fn semantics(
+    source: &str,
+    fields: &FieldNames,
+    settings: &Settings,
+    metrics: Metrics,
+    properties: &[(String, String)],
+) -> Semantics {
+    Semantics {
+        source: sources::identity(source),
+        format: Format::Json,
+        fields: fields.clone(),
+        windowing: settings.rule.windowing,
+        max_future: settings.rule.max_future,
+        max_past: settings.rule.max_past,
+        market: metrics == Metrics::Market,
+        complete_from: settings.complete_from,
+        isolation: sources::isolation(source, properties),
     }
 }
 

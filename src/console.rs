@@ -36,7 +36,7 @@ pub(crate) struct Console {
     /// When the last line was printed, and how many records had been read.
     printed: Option<(Monotonic, i64)>,
     /// Remarks that were printed: where dead letters are, that nothing counts, that event times are of an unlikely unit.
-    announced_letters: bool,
+    announced_dead_letters: bool,
     announced_rejection: bool,
     announced_suspicion: bool,
 }
@@ -47,7 +47,7 @@ impl Console {
         Console {
             options,
             printed: None,
-            announced_letters: false,
+            announced_dead_letters: false,
             announced_rejection: false,
             announced_suspicion: false,
         }
@@ -75,8 +75,8 @@ impl Console {
         let troubles = source.chain((self.options.complaints)());
         let troubles = troubles.map(|why| format!(" | {why}"));
         say(&format!("{line}{}", troubles.collect::<String>()));
-        if !self.announced_letters && dead_letters(status) > 0 {
-            self.announced_letters = true;
+        if !self.announced_dead_letters && dead_letters(status) > 0 {
+            self.announced_dead_letters = true;
             say(&format!("dead letters, each with its reason: {}", self.options.dead_letters.display()));
         }
         if let (false, Some(why)) = (self.announced_rejection, nothing_counts(status, &self.options.fields)) {

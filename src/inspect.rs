@@ -4,7 +4,6 @@ use crate::clock::SystemClock;
 use crate::console::say;
 use crate::fmt::{duration, file_stamp, utc};
 use crate::semantics::{ISOLATION, SOURCE, absent};
-use crate::sinks;
 use crate::store::{self, StoreUri};
 use minutely_dataflows::checkpoint::{Manifest, PartitionSnapshot, SinkState, WorkerObjects};
 use minutely_dataflows::edge::{Discovered, Halt, HaltKind};
@@ -19,18 +18,55 @@ macro_rules! line {
     ($out:expr, $($words:tt)*) => { writeln!($out, "{}", escaped(&format!($($words)*))) };
 }
 
-fn place(state: Option<&StoreUri>) -> Result<&StoreUri, Halt> {
-    state.ok_or_else(|| Halt::new(HaltKind::Usage, "--state none keeps no state: there is none to look at"))
-}
-
-fn nothing(place: &StoreUri) -> Halt {
-    let looked = place.folder().and_then(|folder| std::path::absolute(folder).ok());
-    let looked = looked.map_or_else(|| place.to_string(), |folder| folder.display().to_string());
-    let why = format!(
+/// Why a state cannot be shown, or is not whole.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InspectError {
+    #[error("--state none keeps no state: there is none to look at")]
+    NoneKept,
+    /// `looked`: the folder as an absolute path.
+    #[error(
         "state {place}: there is none (looked at {looked}); name it by --state, or give the run's own options in the folder that \
          the run was started in: a relative --data or --source is below the current folder"
-    );
-    Halt::new(HaltKind::Usage, why)
+    )]
+    Missing { place: String, looked: String },
+    #[error("{0}")]
+    NotWritten(#[from] std::fmt::Error),
+    #[error("{0}")]
+    NotJson(#[from] serde_json::Error),
+    #[error(
+        "state {place}: {files} of its files are damaged: restore them from a whole copy, or start over from the log (minutely \
+         state rebuild)"
+    )]
+    Damaged { place: String, files: usize },
+    #[error(
+        "state {place}: every file is as it was written, and the ledger does not balance: {ledger}; please report it, and \
+         start over from the log (minutely state rebuild)"
+    )]
+    Unbalanced { place: String, ledger: String },
+}
+
+impl From<InspectError> for Halt {
+    fn from(e: InspectError) -> Self {
+        let kind = match e {
+            InspectError::NoneKept | InspectError::Missing { .. } => HaltKind::Usage,
+            InspectError::NotWritten(_) | InspectError::NotJson(_) => HaltKind::Internal,
+            InspectError::Damaged { .. } | InspectError::Unbalanced { .. } => HaltKind::Data,
+        };
+        Halt::new(kind, e.to_string())
+    }
+}
+
+/// A sink's position in the state, in words, by the sink's name.
+pub(crate) type PositionText = fn(&str, u64) -> String;
+
+fn place(state: Option<&StoreUri>) -> Result<&StoreUri, InspectError> {
+    state.ok_or(InspectError::NoneKept)
+}
+
+fn nothing(place: &StoreUri) -> InspectError {
+    let looked = place.folder().and_then(|folder| std::path::absolute(folder).ok());
+    let looked = looked.map_or_else(|| place.to_string(), |folder| folder.display().to_string());
+    InspectError::Missing { place: place.to_string(), looked }
 }
 
 /// A closed pipe is no error.
@@ -42,16 +78,20 @@ fn print(text: &str) {
 ///
 /// # Errors
 /// 64: there is none. 65: it is damaged. 69: the store does not answer.
-pub(crate) fn show(state: Option<&StoreUri>, json: bool, clock: SystemClock) -> Result<(), Halt> {
+pub(crate) fn show(
+    state: Option<&StoreUri>,
+    json: bool,
+    clock: SystemClock,
+    position_text: PositionText,
+) -> Result<(), Halt> {
     let place = place(state)?;
     let (manifest, written_at) = store::head_with_time(place)?.ok_or_else(|| nothing(place))?;
     if json {
-        let text = serde_json::to_string_pretty(&manifest);
-        let text = text.map_err(|e| Halt::new(HaltKind::Internal, e.to_string()))?;
+        let text = serde_json::to_string_pretty(&manifest).map_err(InspectError::from)?;
         print(&format!("{}\n", escaped_json(&text)));
     } else {
         let age = written_at.map(|seconds| clock.wall().0 - seconds.saturating_mul(SECOND));
-        print(&text(place, &manifest, age).map_err(|e| Halt::new(HaltKind::Internal, e.to_string()))?);
+        print(&text(place, &manifest, age, position_text).map_err(InspectError::from)?);
     }
     Ok(())
 }
@@ -67,21 +107,12 @@ pub(crate) fn check(state: Option<&StoreUri>) -> Result<(), Halt> {
         print(&format!("{}\n", escaped(&format!("damaged: {file}: {what}"))));
     }
     if !checked.damages.is_empty() {
-        let why = format!(
-            "state {place}: {} of its files are damaged: restore them from a whole copy, or begin anew from the log \
-             (minutely state rebuild)",
-            checked.damages.len()
-        );
-        return Err(Halt::new(HaltKind::Data, why));
+        return Err(InspectError::Damaged { place: place.to_string(), files: checked.damages.len() }.into());
     }
     let (counted, held, retired) = (checked.head.counted(), checked.held, checked.head.retired);
     let ledger = format!("{counted} counted = {} in windows held + {retired} in windows forgotten", held.records);
     if !checked.balances() {
-        let why = format!(
-            "state {place}: every file is as it was written, and the ledger does not balance: {ledger}; please report it, \
-             and begin anew from the log (minutely state rebuild)"
-        );
-        return Err(Halt::new(HaltKind::Data, why));
+        return Err(InspectError::Unbalanced { place: place.to_string(), ledger }.into());
     }
     print(&format!(
         "ok: {} manifests up to {}; {} objects, {} bytes, {} windows of symbols; {ledger}\n",
@@ -90,7 +121,7 @@ pub(crate) fn check(state: Option<&StoreUri>) -> Result<(), Halt> {
     Ok(())
 }
 
-/// Moves the state aside, so that the next run begins anew.
+/// Moves the state aside, so that the next run starts over from the log.
 ///
 /// # Errors
 /// 64: there is none. 78: a run owns it.
@@ -106,7 +137,12 @@ pub(crate) fn rebuild(state: Option<&StoreUri>, clock: SystemClock) -> Result<()
     Ok(())
 }
 
-fn text(place: &StoreUri, manifest: &Manifest, age: Option<i64>) -> Result<String, std::fmt::Error> {
+fn text(
+    place: &StoreUri,
+    manifest: &Manifest,
+    age: Option<i64>,
+    position_text: PositionText,
+) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let out = &mut text;
     line!(out, "state {place}")?;
@@ -126,14 +162,14 @@ fn text(place: &StoreUri, manifest: &Manifest, age: Option<i64>) -> Result<Strin
         line!(out, "  {ISOLATION} {}", absent(ISOLATION))?;
     }
     line!(out, "partitions: {}", manifest.partitions.len())?;
-    manifest.partitions.iter().try_for_each(|taken| partition(out, taken))?;
+    manifest.partitions.iter().try_for_each(|snapshot| partition(out, snapshot))?;
     line!(out, "parts: {}", manifest.parts.len())?;
     manifest.parts.iter().enumerate().try_for_each(|(number, of)| part(out, number, of))?;
     line!(out, "sinks: {}", manifest.sinks.len())?;
-    manifest.sinks.iter().try_for_each(|of| sink(out, of))?;
+    manifest.sinks.iter().try_for_each(|of| sink(out, of, position_text))?;
     let SinkState { name, position, .. } = &manifest.dead_letters;
-    let letters: u64 = manifest.unstored.iter().map(|(_, object)| object.entries).sum();
-    line!(out, "dead letters: {name}, {} bytes; {letters} committed and not stored yet", position.unwrap_or(0))?;
+    let unstored: u64 = manifest.unstored.iter().map(|(_, object)| object.entries).sum();
+    line!(out, "dead letters: {name}, {} bytes; {unstored} committed and not stored yet", position.unwrap_or(0))?;
     Ok(text)
 }
 
@@ -145,15 +181,15 @@ fn counts(counts: &Counts) -> String {
     )
 }
 
-fn partition(out: &mut String, taken: &PartitionSnapshot) -> std::fmt::Result {
-    let Some(state) = &taken.state else {
-        let Discovered { name, start, .. } = &taken.found;
+fn partition(out: &mut String, snapshot: &PartitionSnapshot) -> std::fmt::Result {
+    let Some(state) = &snapshot.state else {
+        let Discovered { name, start, .. } = &snapshot.found;
         return line!(out, "  {name}: from {}, nothing reported yet", start.0);
     };
-    let end = taken.found.end.map_or(String::new(), |end| format!(" (recorded end {end})"));
+    let end = snapshot.found.end.map_or(String::new(), |end| format!(" (recorded end {end})"));
     let known = |mark: &EventTime| *mark != UNKNOWN;
     let (h, floor) = (utc(state.h.filter(known)), utc(state.floor.filter(known)));
-    let name = &taken.found.name;
+    let name = &snapshot.found.name;
     line!(out, "  {name}: from {} to {}{end}, H {h}, floor {floor}", state.start.0, state.next.0)?;
     let Counts { read, counted, late, rejected, quarantined, gaps } = &state.counts;
     line!(
@@ -173,7 +209,7 @@ fn part(out: &mut String, number: usize, part: &WorkerObjects) -> std::fmt::Resu
     part.objects.iter().try_for_each(|o| line!(out, "    {}: {} bytes, {} entries", o.name, o.bytes, o.entries))
 }
 
-fn sink(out: &mut String, sink: &SinkState) -> std::fmt::Result {
+fn sink(out: &mut String, sink: &SinkState, position_text: PositionText) -> std::fmt::Result {
     let at = |window: WindowStart| utc(Some(EventTime(window.0)));
     let since = sink.since.map_or(String::new(), |since| format!(" from {} on", at(since)));
     let line = match sink.stored_before {
@@ -192,7 +228,7 @@ fn sink(out: &mut String, sink: &SinkState) -> std::fmt::Result {
         from => format!("; left out by the newest run: lacks what it forgets from {} on", at(from)),
     });
     let position =
-        sink.position.map(|position| format!(", {}", sinks::shown_position(&sink.name, position))).unwrap_or_default();
+        sink.position.map(|position| format!(", {}", position_text(&sink.name, position))).unwrap_or_default();
     let chain = sink.chain.map_or(String::new(), |chain| format!(", chain {chain}"));
     line!(out, "  {}: {line}{gaps}{out_since}{position}{chain}", sink.name)
 }

@@ -10,7 +10,6 @@ mod descriptors;
 mod duration;
 mod fmt;
 #[cfg(test)]
-#[path = "../dataflows/tests/fuzz/random.rs"]
 mod fuzz;
 mod http;
 mod inspect;
@@ -53,7 +52,7 @@ fn main() -> ExitCode {
     let command = match command() {
         Ok(command) => command,
         Err(EarlyExit::Printed) => return ExitCode::SUCCESS,
-        Err(EarlyExit::Usage(why)) => return fail(&Halt::new(HaltKind::Usage, why)),
+        Err(EarlyExit::Usage(why)) => return fail(&why, HaltKind::Usage),
     };
     let clock = clock::SystemClock::start();
     let outcome = match command {
@@ -64,10 +63,10 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Halt(halt)) => fail(&halt),
+        Err(Failure::Halt(halt)) => fail(&advice::of_halt(&halt), halt.kind),
         Err(Failure::Usage(errors)) => {
             errors.iter().for_each(say);
-            code(HaltKind::Usage)
+            ExitCode::from(exit_code(HaltKind::Usage))
         }
     }
 }
@@ -103,12 +102,16 @@ fn command() -> Result<Command, EarlyExit> {
 }
 
 fn configured(args: &RunArgs, execute: impl FnOnce(Config) -> Result<(), Halt>) -> Result<(), Failure> {
-    Ok(execute(Config::of(args)?)?)
+    let config = Config::of(args)?;
+    config.warnings.iter().for_each(|warning| say(warning));
+    Ok(execute(config)?)
 }
 
 fn state(command: &StateCommand, clock: clock::SystemClock) -> Result<(), Failure> {
     match command {
-        StateCommand::Show { json, run } => configured(run, |of| inspect::show(of.state.as_ref(), *json, clock)),
+        StateCommand::Show { json, run } => {
+            configured(run, |of| inspect::show(of.state.as_ref(), *json, clock, sinks::shown_position))
+        }
         StateCommand::Check(run) => configured(run, |of| inspect::check(of.state.as_ref())),
         StateCommand::Rebuild(run) => configured(run, |of| inspect::rebuild(of.state.as_ref(), clock)),
     }
@@ -116,9 +119,10 @@ fn state(command: &StateCommand, clock: clock::SystemClock) -> Result<(), Failur
 
 fn produce(args: &ProduceArgs, clock: clock::SystemClock) -> Result<(), Failure> {
     let plan = produce::Plan::of(args, &Sources)?;
+    plan.warnings.iter().for_each(|warning| say(warning));
     let words = "stopping: the last answers are waited for; a second signal stops at once";
     let begun = Arc::new(AtomicBool::new(false));
-    let stop = signals::stop_on_signal(words, Arc::clone(&begun), Arc::new(|| ()))?;
+    let stop = signals::stop_on_signal(words, Arc::clone(&begun), Arc::new(|| ())).map_err(Halt::from)?;
     Ok(produce::run(plan, &Sources, clock, &stop, &begun)?)
 }
 
@@ -156,7 +160,7 @@ impl produce::SourceCatalog for Sources {
 }
 
 fn health(args: &HealthArgs) -> Result<(), Failure> {
-    http::health_client::ask(args.address.as_deref().unwrap_or(http::DEFAULT))?;
+    http::health_client::ask(args.address.as_deref().unwrap_or(http::DEFAULT)).map_err(Halt::from)?;
     Ok(())
 }
 
@@ -169,20 +173,20 @@ fn disable_huge_pages() {
     }
 }
 
-fn fail(halt: &Halt) -> ExitCode {
-    say(&advice::of_halt(halt));
-    code(halt.kind)
+fn fail(why: &str, kind: HaltKind) -> ExitCode {
+    say(why);
+    ExitCode::from(exit_code(kind))
 }
 
-/// The exit code (`docs/cli.md`).
-fn code(kind: HaltKind) -> ExitCode {
-    ExitCode::from(match kind {
+/// The exit code of each kind of failure, as `minutely --help` lists them. No other place makes one.
+fn exit_code(kind: HaltKind) -> u8 {
+    match kind {
         HaltKind::Usage => 64,
         HaltKind::Data => 65,
         HaltKind::Unreachable => 69,
         HaltKind::Internal => 70,
         HaltKind::Fenced => 78,
-    })
+    }
 }
 
 /// A worker that panics leaves its siblings waiting for ever, and so does a process that is gone: this process exits, too.
@@ -196,12 +200,12 @@ fn exit_on_worker_panic() {
                 "the connection to another process of this run broke, and all processes end: read what that process said, and \
                  start all of them again",
             );
-            std::process::exit(69);
+            std::process::exit(exit_code(HaltKind::Unreachable).into());
         }
         report(panic);
         if name.starts_with("timely:") {
             say("a worker met a broken invariant, and the run ends; please report it");
-            std::process::exit(70);
+            std::process::exit(exit_code(HaltKind::Internal).into());
         }
     }));
 }

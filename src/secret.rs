@@ -2,19 +2,24 @@
 
 use std::path::Path;
 
-/// The text of a file with a secret. Warns if other users can read the file.
+/// What a file with a secret holds.
+pub(crate) struct SecretText {
+    pub(crate) text: String,
+    /// Other users of the machine can read the file: a line that says what to do.
+    pub(crate) warning: Option<String>,
+}
+
+/// The text of a file with a secret.
 ///
 /// # Errors
 /// When it cannot be read.
-pub(crate) fn read(path: &Path) -> std::io::Result<String> {
+pub(crate) fn read(path: &Path) -> std::io::Result<SecretText> {
     let text = std::fs::read_to_string(path)?;
-    if others_read(path)? {
+    let warning = others_read(path)?.then(|| {
         let path = path.display();
-        crate::console::say(&format!(
-            "warning: other users of this machine can read the secret in {path}: chmod 600 {path}"
-        ));
-    }
-    Ok(text)
+        format!("warning: other users of this machine can read the secret in {path}: chmod 600 {path}")
+    });
+    Ok(SecretText { text, warning })
 }
 
 /// Can other users than its owner read it?

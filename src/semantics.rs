@@ -328,7 +328,7 @@ mod tests {
         // Of a version that knows more.
         let newer = with(&[("--lateness", "540s"), (ISOLATION, "read_uncommitted"), ("--color", "red")]);
         assert_eq!(said(&newer), ["--color not given (it was red)"]);
-        let unreadable = with(&[("--lateness", "9m"), (ISOLATION, "read_uncommitted"), ("--window", "one minute")]);
-        assert_eq!(said(&unreadable), ["--window 1m (it was one minute)"]);
+        let unreadable = with(&[("--lateness", "9m"), (ISOLATION, "read_uncommitted"), ("--window", "1 month")]);
+        assert_eq!(said(&unreadable), ["--window 1m (it was 1 month)"]);
     }
 }

@@ -1,25 +1,40 @@
 //! SIGTERM, SIGINT and SIGHUP: the first asks for the end, the second ends the process at once.
 //!
 //! A terminal that closes sends SIGHUP, at times more than once: it asks for the end and never ends the process at once. A
-//! process that was started with SIGHUP ignored (`nohup`) goes on.
+//! process that was started with SIGHUP ignored (`nohup`) keeps running.
 
 use crate::console::say;
 use minutely_dataflows::edge::{Halt, HaltKind, Wake};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Signals cannot be handled.
+#[derive(Debug, thiserror::Error)]
+#[error("signals cannot be handled: {0}")]
+pub(crate) struct SignalError(#[from] io::Error);
+
+impl From<SignalError> for Halt {
+    fn from(e: SignalError) -> Self {
+        Halt::new(HaltKind::Internal, e.to_string())
+    }
+}
 
 /// Returns a flag that the first signal sets; it also says `words` and calls `wake`. Until `begun` is set there is nothing to
 /// commit, and the first signal ends the process.
 ///
 /// # Errors
-/// 70: the system takes no handlers.
-pub(crate) fn stop_on_signal(words: &'static str, begun: Arc<AtomicBool>, wake: Wake) -> Result<Arc<AtomicBool>, Halt> {
-    let no_signals = |e: std::io::Error| Halt::new(HaltKind::Internal, format!("signals cannot be handled: {e}"));
+/// The system takes no handlers.
+pub(crate) fn stop_on_signal(
+    words: &'static str,
+    begun: Arc<AtomicBool>,
+    wake: Wake,
+) -> Result<Arc<AtomicBool>, SignalError> {
     let stop = Arc::new(AtomicBool::new(false));
     let process = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let handled = [SIGINT, SIGTERM].into_iter().chain((!is_ignored(&process, SIGHUP)).then_some(SIGHUP));
-    let mut signals = signal_hook::iterator::Signals::new(handled).map_err(no_signals)?;
+    let mut signals = signal_hook::iterator::Signals::new(handled)?;
     let set = Arc::clone(&stop);
     let wait = move || {
         for signal in signals.forever() {
@@ -37,7 +52,7 @@ pub(crate) fn stop_on_signal(words: &'static str, begun: Arc<AtomicBool>, wake: 
             wake();
         }
     };
-    std::thread::Builder::new().name("signals".into()).spawn(wait).map_err(no_signals)?;
+    std::thread::Builder::new().name("signals".into()).spawn(wait)?;
     Ok(stop)
 }
 

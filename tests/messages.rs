@@ -1,6 +1,6 @@
 //! What the program says of itself and of bad use, word for word: a change of wording shows in a diff.
 //!
-//! `MINUTELY_TEST_REWRITE=1 cargo test --release --test messages` writes the expected files anew.
+//! `MINUTELY_TEST_REWRITE=1 cargo test --release --test messages` writes the expected files.
 
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
@@ -136,14 +136,14 @@ fn help_reads_as_it_is_written_down() {
 }
 
 #[test]
-fn bad_use_is_told_as_it_is_written_down() {
+fn bad_use_is_answered_as_it_is_written_down() {
     for words in BAD_USE {
-        let told = said(words);
-        assert!(told.ends_with("exit code 64\n\n"), "{told}");
+        let answer = said(words);
+        assert!(answer.ends_with("exit code 64\n\n"), "{answer}");
         let meta = |line: &&str| line.is_empty() || line.starts_with('$') || line.starts_with("exit code");
-        let why = told.lines().filter(|line| !meta(line));
-        assert!(why.clone().count() > 0 && why.clone().all(|line| line.starts_with("minutely: ")), "{told}");
-        assert!(!why.clone().any(|line| line.ends_with('.')), "{told}");
+        let why = answer.lines().filter(|line| !meta(line));
+        assert!(why.clone().count() > 0 && why.clone().all(|line| line.starts_with("minutely: ")), "{answer}");
+        assert!(!why.clone().any(|line| line.ends_with('.')), "{answer}");
     }
     expect("bad_use.txt", BAD_USE);
 }

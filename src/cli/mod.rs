@@ -13,7 +13,7 @@ pub(crate) use errors::UsageErrors;
 pub(crate) use health::HealthArgs;
 pub(crate) use produce::{PartitionBy, ProduceArgs, Stamp};
 pub(crate) use run::{ClusterArgs, DecodingArgs, EmitOption, HttpArgs, LogArgs, MAX_WORKERS, Metrics, OnBad, RunArgs};
-pub(crate) use values::{Given, StartOption};
+pub(crate) use values::Given;
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -106,8 +106,8 @@ Times are such as 250ms, 90s, 1h30m or 1d; sizes such as 64MB or 1GiB.
 
 Secrets come from the environment or a file:
   influxdb:   MINUTELY_INFLUX_TOKEN or INFLUX_TOKEN; per sink ?token_env=NAME or ?token_file=PATH
-  influxdb1:  ?user=NAME with MINUTELY_INFLUX1_PASSWORD, ?password_env=NAME or ?password_file=PATH; or ?token_env=NAME or
-              ?token_file=PATH; or nothing
+  influxdb1:  ?user=NAME with MINUTELY_INFLUX1_PASSWORD, ?password_env=NAME or ?password_file=PATH;
+              or ?token_env=NAME or ?token_file=PATH; or nothing
   Kafka:      MINUTELY_KAFKA_PASSWORD; an -X property that holds a secret is env:NAME or file:PATH
   HTTP:       MINUTELY_HTTP_TOKEN or --http-token-file PATH
 
@@ -117,7 +117,8 @@ SIGTERM ends it at once.
 Exit codes:
   0   done
   64  usage or configuration
-  65  bad data with --on-bad fatal; a log or a state that is not what it was; a bounded run of which a database refused every row
+  65  bad data with --on-bad fatal; a log or a state that is not what it was; a bounded run of which a database
+      refused every row
   69  a service is unreachable
   70  internal
   78  another run owns the state";

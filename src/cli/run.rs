@@ -198,14 +198,17 @@ pub(crate) struct SinkArgs {
     /// Sink, repeatable: sqlite:PATH · influxdb://… · influxdb1://… · csv:PATH · stdout: [default: sqlite: in the job's folder]
     ///
     ///   sqlite:PATH[?table=NAME]
-    ///   influxdb://host:port/org/bucket  with ?measurement=NAME and ?tag.NAME=VALUE (repeatable), a place of its own in the
-    ///                                    bucket; ?timeout=10s, the time that a write may take at first; ?batch=5000, the
-    ///                                    lines of a write at most; influxdb+https: for TLS; a path before /org/bucket is
-    ///                                    that of a proxy
-    ///   influxdb1://host:port/db         the v1 API, with the same options; influxdb1+https: for TLS
+    ///   influxdb://host:port/org/bucket  v2 API
+    ///   influxdb1://host:port/db         v1 API
     ///   csv:PATH[?rotate=1d|100MB]
     ///   stdout:
     ///   stdout:json
+    ///
+    /// Both influxdb schemes take +https before the colon for TLS, the path of a proxy before /org or /db, and:
+    ///
+    ///   ?measurement=NAME, ?tag.NAME=VALUE  a place of its own in the bucket; tags are repeatable
+    ///   ?timeout=10s                        time that a write may take at first
+    ///   ?batch=5000                         lines of a write, at most
     ///
     /// The variable holds several sinks, separated by spaces.
     #[arg(long = "sink", value_name = "URI", env = "MINUTELY_SINK", verbatim_doc_comment)]

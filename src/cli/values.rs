@@ -1,6 +1,7 @@
 //! Typed values of options. clap stops at the first value that is wrong; here a wrong value is kept with its error, so that all
-//! are told at once.
+//! are reported at once.
 
+use crate::start_at::Start;
 use crate::{duration, size};
 use clap::builder::{PossibleValue, TypedValueParser};
 use minutely_dataflows::decode::TimeUnit;
@@ -30,6 +31,16 @@ pub(crate) enum StartOption {
     Latest,
     /// At the first record whose timestamp is not before this.
     Time(EventTime),
+}
+
+impl From<StartOption> for Start {
+    fn from(option: StartOption) -> Self {
+        match option {
+            StartOption::Earliest => Start::Earliest,
+            StartOption::Latest => Start::Latest,
+            StartOption::Time(time) => Start::Time(time),
+        }
+    }
 }
 
 /// A value by name: the name, its help, and what it stands for.
@@ -91,7 +102,7 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for ValueParser<T> {
     }
 }
 
-/// A duration in nanoseconds, of at least so many milliseconds.
+/// A duration in nanoseconds, of at least this many milliseconds.
 pub(super) fn duration(least_ms: u64) -> ValueParser<i64> {
     ValueParser::new(move |text| {
         let ms = duration::parse_ms(text).filter(|ms| (least_ms..=MAX_DURATION_MS).contains(ms));
@@ -101,7 +112,7 @@ pub(super) fn duration(least_ms: u64) -> ValueParser<i64> {
     })
 }
 
-/// A size in bytes, of at least so many megabytes.
+/// A size in bytes, of at least this many megabytes.
 pub(super) fn size(least_mb: u64) -> ValueParser<u64> {
     ValueParser::new(move |text| {
         let bytes = size::parse_bytes(text).filter(|bytes| *bytes >= least_mb * 1_000_000);

@@ -243,15 +243,15 @@ mod tests {
     }
 
     #[test]
-    fn nobody_in_between_can_pass_on_what_the_two_say() {
+    fn a_process_in_between_cannot_pass_on_what_the_two_send() {
         let ((_folder, secret), (caller, one), (other, called)) = (secret(), pair(), pair());
         relay(one, other);
         let sides = [Handshake::call(caller, hello(1)), Handshake::answer(called, hello(0))].map(Result::ok);
         assert_eq!(ends(sides, [&secret, &secret])[0], Err(ErrorKind::PermissionDenied));
     }
 
-    /// What a stranger hears who says `first`, then `second`.
-    fn told(secret: &Secret, first: &[u8], second: &[u8]) -> Vec<u8> {
+    /// What a caller gets who sends `first`, then `second`, and does not know the secret.
+    fn answer_to(secret: &Secret, first: &[u8], second: &[u8]) -> Vec<u8> {
         let (mut caller, called) = pair();
         caller.write_all(&[first, second].concat()).unwrap();
         let mut side = Handshake::answer(called, hello(0)).unwrap();
@@ -274,16 +274,16 @@ mod tests {
         // Word and numbers, as it once was enough.
         let numbers = hello(1).encode();
         for second in [&[0; 64][..], &[&numbers[..], &[0; BYTES]].concat()] {
-            let heard = told(&secret, &first, second);
+            let heard = answer_to(&secret, &first, second);
             assert!(heard.len() <= 2 * BYTES, "{heard:?}");
             assert!(!heard.windows(8).any(|some| some == hello(0).fingerprint.to_be_bytes()));
         }
-        assert_eq!(told(&secret, &[0; 40], &[]), b"", "who does not know the word hears nothing at all");
+        assert_eq!(answer_to(&secret, &[0; 40], &[]), b"", "a caller without the word gets no answer");
         // A proof given to a stranger is not the one that a caller must give.
-        let heard = told(&secret, &first, &[0; 64]);
+        let heard = answer_to(&secret, &first, &[0; 64]);
         if heard.len() == 2 * BYTES {
             assert_ne!(
-                told(&secret, &first, &[&numbers[..], &heard[BYTES..]].concat()),
+                answer_to(&secret, &first, &[&numbers[..], &heard[BYTES..]].concat()),
                 heard,
                 "another nonce each time"
             );

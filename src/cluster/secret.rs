@@ -1,7 +1,7 @@
 //! What processes of a run know and other users of the machine do not: a random secret in a file of the data folder that
 //! its owner alone can read. It is never sent: a process proves that it knows it.
 
-use minutely_dataflows::edge::{Halt, HaltKind};
+use super::error::{ClusterError, SecretProblem};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use rustix::fs::OFlags;
@@ -32,33 +32,29 @@ impl Secret {
     /// The secret of this data folder; the first process makes the file.
     ///
     /// # Errors
-    /// 64 when the file is not one that this user alone can read and write. 69 when it cannot be read or written.
-    pub(super) fn of(data: &Path) -> Result<Secret, Halt> {
+    /// When the file is not one that this user alone can read and write, or cannot be read or written.
+    pub(super) fn of(data: &Path) -> Result<Secret, ClusterError> {
         let path = data.join(NAME);
-        let failed =
-            |e: io::Error| Halt::new(HaltKind::Unreachable, format!("{}: {e}; see to the disk", path.display()));
+        let failed = |source: io::Error| ClusterError::SecretUnreadable { path: path.clone(), source };
         fs::create_dir_all(data).map_err(failed)?;
         if let Some(secret) = make(&path).map_err(failed)? {
             return Ok(Secret::new(&secret));
         }
-        let refuse = |why: &str| {
-            let why = format!("{}: {why}; remove it, and start all processes of the run again", path.display());
-            Halt::new(HaltKind::Usage, why)
-        };
+        let refuse = |problem| ClusterError::NoSecret { path: path.clone(), problem };
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(&path);
         let is_link = |e: &io::Error| e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
         let mut file = opened.map_err(|e| match e.kind() {
-            ErrorKind::PermissionDenied => refuse(&e.to_string()),
-            _ if is_link(&e) => refuse("is a symbolic link"),
+            ErrorKind::PermissionDenied => refuse(SecretProblem::Denied(e)),
+            _ if is_link(&e) => refuse(SecretProblem::SymbolicLink),
             _ => failed(e),
         })?;
         let meta = file.metadata().map_err(failed)?;
         if !meta.is_file() || meta.uid() != rustix::process::geteuid().as_raw() || meta.mode() & 0o077 != 0 {
-            return Err(refuse("holds the secret of a run, and is not a file that this user alone can read and write"));
+            return Err(refuse(SecretProblem::Exposed));
         }
         let bytes = read(&mut file).map_err(failed)?;
-        bytes.map(|bytes| Secret::new(&bytes)).ok_or_else(|| refuse(&format!("is not {BYTES} bytes long")))
+        bytes.map(|bytes| Secret::new(&bytes)).ok_or_else(|| refuse(SecretProblem::Length(BYTES)))
     }
 
     fn new(bytes: &[u8; BYTES]) -> Self {
@@ -108,10 +104,11 @@ fn read(file: &mut File) -> io::Result<Option<[u8; BYTES]>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use minutely_dataflows::edge::{Halt, HaltKind};
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     #[test]
-    fn whoever_comes_first_makes_it_and_all_others_have_the_same() {
+    fn the_first_process_makes_it_and_all_others_have_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let all = std::thread::scope(|scope| {
@@ -130,7 +127,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(NAME);
         let refused = || {
-            let halt = Secret::of(folder.path()).map(drop).unwrap_err();
+            let halt = Halt::from(Secret::of(folder.path()).map(drop).unwrap_err());
             assert!(halt.kind == HaltKind::Usage && halt.why.contains("remove it"), "{halt}");
             fs::remove_file(&path).unwrap();
         };

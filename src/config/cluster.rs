@@ -1,18 +1,8 @@
 //! Workers and processes.
 
 use crate::cli::{ClusterArgs, MAX_WORKERS, UsageErrors};
+use crate::cluster::Cluster;
 use std::net::ToSocketAddrs;
-
-/// `-w`, `-n`, `-p`, `-h`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Cluster {
-    /// Worker threads a process.
-    pub(crate) workers: usize,
-    /// Which process this is.
-    pub(crate) process: usize,
-    /// host:port of all processes; empty for a single one.
-    pub(crate) addresses: Vec<String>,
-}
 
 pub(super) fn cluster(args: &ClusterArgs, errors: &mut UsageErrors) -> Option<Cluster> {
     let workers = errors.value(&args.workers);

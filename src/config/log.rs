@@ -1,6 +1,6 @@
 //! Which part of the log is read, and what becomes of windows at its end.
 
-use crate::cli::{LogArgs, StartOption, UsageErrors};
+use crate::cli::{LogArgs, UsageErrors};
 use crate::sources::{self, Start};
 use minutely_dataflows::settings::AtEnd;
 use minutely_dataflows::time::EventTime;
@@ -20,7 +20,7 @@ impl LogRange {
     pub(super) fn of(args: &LogArgs, stateless: bool, errors: &mut UsageErrors) -> Self {
         let is_bounded_source = sources::is_bounded(&args.source);
         let bounded = args.until_end || is_bounded_source;
-        let start = errors.value(&args.start).map(start);
+        let start = errors.value(&args.start).map(Start::from);
         if start != Some(Start::Earliest) && is_bounded_source {
             let text = args.start.text();
             errors.push(format!("--start {text}: a file is read from its first line; leave it out"));
@@ -35,15 +35,6 @@ impl LogRange {
             errors.push("--as-of: goes with --until-end; a live run judges by the clock");
         }
         LogRange { bounded, start, at_end, complete_from, as_of }
-    }
-}
-
-/// Where reading begins.
-pub(crate) fn start(option: StartOption) -> Start {
-    match option {
-        StartOption::Earliest => Start::Earliest,
-        StartOption::Latest => Start::Latest,
-        StartOption::Time(time) => Start::Time(time),
     }
 }
 

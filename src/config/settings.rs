@@ -1,4 +1,4 @@
-//! What the core is told.
+//! The settings of the core, from the options of a run.
 
 use super::log::LogRange;
 use crate::cli::{RunArgs, UsageErrors};

@@ -239,7 +239,7 @@ impl HttpBody for CountedBody {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        // A client that has read everything so far may always have one more piece, so that all go on.
+        // A client that has read everything so far may always have one more piece, so that all make progress.
         while self.connection.owed.load(Ordering::Relaxed) > 0 && !self.connection.all.has_room() {
             let wait = self.wait.get_or_insert_with(|| Box::pin(tokio::time::sleep(LOOK_AGAIN)));
             ready!(wait.as_mut().poll(cx));
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_does_nothing_gives_way_and_whoever_reads_stays() {
+    fn an_idle_client_gives_way_and_one_that_reads_stays() {
         assert_eq!(facts(false, false, 0, 0).rank(), Some(0), "it was never let in");
         assert_eq!(facts(false, true, 0, 0).rank(), Some(1), "it waits for its next request");
         assert_eq!(facts(true, true, 9, 60).rank(), Some(2), "it does not read");
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_house_lets_the_next_one_in_if_somebody_does_nothing() {
+    fn a_full_house_lets_the_next_one_in_if_a_client_is_idle() {
         let all = Arc::new(Connections::new(2));
         let (at_work, idle) = (all.enter().unwrap(), all.enter().unwrap());
         at_work.begin_request();

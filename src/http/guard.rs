@@ -7,6 +7,7 @@
 use super::Server;
 use super::connections::Connection;
 use super::reply::HttpError;
+use crate::secret;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{
@@ -29,7 +30,11 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 /// What clients must know. Never shown.
 #[derive(Clone)]
-pub(super) struct Token(String);
+pub(super) struct Token {
+    text: String,
+    /// Other users can read its file.
+    pub(super) warning: Option<String>,
+}
 
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -40,12 +45,12 @@ impl std::fmt::Debug for Token {
 impl Token {
     /// From the file or the environment; none if it is in neither.
     pub(super) fn of(file: Option<&Path>, environment: Option<String>) -> Result<Option<Token>, String> {
-        let text = match file {
+        let (text, warning) = match file {
             Some(path) => {
-                let read = crate::secret::read(path);
-                Some(read.map_err(|e| format!("--http-token-file {}: {e}", path.display()))?.trim_end().to_owned())
+                let read = secret::read(path).map_err(|e| format!("--http-token-file {}: {e}", path.display()))?;
+                (Some(read.text.trim_end().to_owned()), read.warning)
             }
-            None => environment.filter(|token| !token.is_empty()),
+            None => (environment.filter(|token| !token.is_empty()), None),
         };
         let Some(text) = text else { return Ok(None) };
         let good = |c: u8| c.is_ascii_alphanumeric() || b"-._~+/=".contains(&c);
@@ -55,13 +60,13 @@ impl Token {
                  `openssl rand -hex 32` gives"
             ));
         }
-        Ok(Some(Token(text)))
+        Ok(Some(Token { text, warning }))
     }
 
     /// Takes equally long for every other of the same length.
     fn is(&self, other: &str) -> bool {
-        let differences = self.0.bytes().zip(other.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
-        self.0.len() == other.len() && differences == 0
+        let differences = self.text.bytes().zip(other.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
+        self.text.len() == other.len() && differences == 0
     }
 
     fn given(&self, headers: &HeaderMap) -> bool {
@@ -209,7 +214,7 @@ fn enter(token: &Token, uri: &Uri) -> Response<Body> {
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = StatusCode::SEE_OTHER;
     answer.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/"));
-    let cookie = format!("{TOKEN_COOKIE}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000", token.0);
+    let cookie = format!("{TOKEN_COOKIE}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000", token.text);
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
         answer.headers_mut().insert(SET_COOKIE, cookie);
     }

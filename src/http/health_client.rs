@@ -1,7 +1,7 @@
 //! `minutely health`: asks the run on this machine whether it is alive. For containers.
 
-use minutely_dataflows::edge::{Halt, HaltKind};
-use std::io::{ErrorKind, Read, Write};
+use super::error::HealthError;
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
@@ -10,33 +10,33 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Asks at `http`, which is what `--http` says.
 ///
 /// # Errors
-/// 64 when it is not an address. 69 when there is no answer, or one other than 200.
-pub(crate) fn ask(http: &str) -> Result<String, Halt> {
-    let sick = |why: String| Halt::new(HaltKind::Unreachable, format!("http://{http}/healthz: {why}"));
-    let address = http.to_socket_addrs().map_err(|e| match e.kind() {
-        ErrorKind::InvalidInput if http == "none" => Halt::new(
-            HaltKind::Usage,
-            "--http none: serves nothing, so there is nothing to ask; give the address of a run",
-        ),
-        ErrorKind::InvalidInput => Halt::new(HaltKind::Usage, format!("`{http}`: {e}; it is HOST:PORT")),
-        _ => sick(e.to_string()),
+/// When it is not an address, and when there is no answer, or one other than 200.
+pub(crate) fn ask(http: &str) -> Result<String, HealthError> {
+    let no_answer = |source: io::Error| HealthError::NoAnswer { http: http.to_owned(), source };
+    let address = http.to_socket_addrs().map_err(|source| match source.kind() {
+        ErrorKind::InvalidInput if http == "none" => HealthError::NothingServed,
+        ErrorKind::InvalidInput => HealthError::NoAddress { http: http.to_owned(), source },
+        _ => no_answer(source),
     });
     let address = address?.next();
-    let address = local(address.ok_or_else(|| sick("no such address".into()))?);
-    let mut socket = TcpStream::connect_timeout(&address, TIMEOUT).map_err(|e| sick(e.to_string()))?;
+    let address = local(address.ok_or_else(|| HealthError::NoHost { http: http.to_owned() })?);
+    let mut socket = TcpStream::connect_timeout(&address, TIMEOUT).map_err(no_answer)?;
     let asked = socket.set_read_timeout(Some(TIMEOUT)).and_then(|()| {
         socket.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         let mut answer = Vec::new();
         (&mut socket).take(64 << 10).read_to_end(&mut answer)?;
         Ok(answer)
     });
-    let answer = asked.map_err(|e| sick(e.to_string()))?;
+    let answer = asked.map_err(no_answer)?;
     let answer = String::from_utf8_lossy(&answer);
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body).trim();
     let status = answer.split(' ').nth(1).unwrap_or_default();
     match status {
         "200" => Ok(body.to_owned()),
-        _ => Err(sick(format!("it answers {status} {}", body.chars().take(200).collect::<String>()))),
+        _ => {
+            let body = body.chars().take(200).collect();
+            Err(HealthError::Unhealthy { http: http.to_owned(), status: status.to_owned(), body })
+        }
     }
 }
 

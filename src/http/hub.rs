@@ -282,12 +282,12 @@ impl Watcher for HubWatcher {
         self.put(|queue| queue.status = Some(news));
     }
 
-    fn dead_letters(&mut self, letters: &[DeadLetter]) {
+    fn dead_letters(&mut self, new: &[DeadLetter]) {
         let at = self.0.about.clock.wall();
-        let newest = letters.len().saturating_sub(MOST_DEAD_LETTERS);
-        let letters: Vec<_> = letters[newest..].iter().map(|letter| ShownDeadLetter::of(letter, at)).collect();
+        let newest = new.len().saturating_sub(MOST_DEAD_LETTERS);
+        let shown: Vec<_> = new[newest..].iter().map(|letter| ShownDeadLetter::of(letter, at)).collect();
         self.put(|queue| {
-            queue.dead_letters.extend(letters);
+            queue.dead_letters.extend(shown);
             let most = queue.dead_letters.len().saturating_sub(MOST_DEAD_LETTERS);
             queue.dead_letters.drain(..most);
         });
@@ -301,11 +301,11 @@ mod tests {
     use crate::http::view::tests::row;
 
     #[test]
-    fn streams_are_told_of_rows_that_were_left_out_before_they_are_called_final() {
+    fn streams_hear_of_rows_that_were_left_out_before_they_are_called_final() {
         let hub = Arc::new(Hub::new(&Arc::new(testing::about())));
         let mut watching = HubWatcher(Arc::clone(&hub));
         let minute = |n: i64| WindowStart(n * 60 * SECOND);
-        let mut told = |rows, lost, w| {
+        let mut events_of = |rows, lost, w| {
             let from = hub.ring().last;
             watching.rows(PreviewRows { rows, lost });
             watching.marks(Marks { w: Some(EventTime(w)), ..Marks::default() });
@@ -314,14 +314,14 @@ mod tests {
             events.iter().map(|event| (event.name(), event.text().to_string())).collect::<Vec<_>>()
         };
         let names = |events: &[(&'static str, String)]| events.iter().map(|(name, _)| *name).collect::<Vec<_>>();
-        assert_eq!(names(&told(vec![row("A", 0, 1), row("A", 2, 1)], None, 1)), ["rows", "marks"]);
-        let events = told(vec![row("A", 3, 1)], Some(minute(1)), 2);
+        assert_eq!(names(&events_of(vec![row("A", 0, 1), row("A", 2, 1)], None, 1)), ["rows", "marks"]);
+        let events = events_of(vec![row("A", 3, 1)], Some(minute(1)), 2);
         assert_eq!(names(&events), ["rows", "lost", "marks"]);
         assert_eq!(events[1].1, r#"{"through":60000}"#);
         assert_eq!(hub.view().begins(), minute(2));
         // What finds no room is lost, too.
         let many = (0..=MOST_QUEUED).map(|_| row("A", 4, 1)).collect();
-        let events = told(many, None, 3);
+        let events = events_of(many, None, 3);
         assert_eq!((names(&events), events[0].1.as_str()), (vec!["lost", "marks"], r#"{"through":240000}"#));
     }
 

@@ -1,8 +1,7 @@
 //! Where the server listens: what `--http` and its companions say, and the socket.
 
+use super::error::ServeError;
 use super::guard::Token;
-use minutely_dataflows::edge::{Halt, HaltKind};
-use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 
@@ -74,11 +73,16 @@ impl ListenAddress {
         if mistakes.is_empty() { Ok(Some(address)) } else { Err(mistakes) }
     }
 
+    /// Other users can read the file of the token.
+    pub(crate) fn warning(&self) -> Option<&str> {
+        self.token.as_ref().and_then(|token| token.warning.as_deref())
+    }
+
     /// Takes a port; `None` if all that would do are taken.
     ///
     /// # Errors
-    /// 69 when the address that was named cannot be had.
-    pub(crate) fn listen(&self) -> Result<Option<BoundSocket>, Halt> {
+    /// When the address that was named cannot be had.
+    pub(crate) fn listen(&self) -> Result<Option<BoundSocket>, ServeError> {
         let mut taken = None;
         let next = NEXT_PORTS.filter(|_| self.any_port).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         for address in self.addresses.iter().copied().chain(next) {
@@ -90,14 +94,7 @@ impl ListenAddress {
             }
         }
         match taken {
-            Some((address, e)) if !self.any_port => {
-                let why = match e.kind() {
-                    ErrorKind::AddrInUse => "another program listens there".to_owned(),
-                    _ => e.to_string(),
-                };
-                let why = format!("--http {address}: {why}; choose another, or none");
-                Err(Halt::new(HaltKind::Unreachable, why))
-            }
+            Some((address, source)) if !self.any_port => Err(ServeError::AddressTaken { address, source }),
             _ => Ok(None),
         }
     }
@@ -154,6 +151,7 @@ impl BoundSocket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use minutely_dataflows::edge::{Halt, HaltKind};
 
     fn of(http: Option<&str>, public: bool, token: Option<&str>) -> Result<Option<ListenAddress>, Vec<String>> {
         ListenAddress::of(http, public, &[], None, token.map(str::to_owned))
@@ -207,7 +205,7 @@ mod tests {
     fn a_named_port_that_is_taken_is_refused_and_the_default_gives_way() {
         let other = TcpListener::bind("127.0.0.1:0").unwrap();
         let named = of(Some(&other.local_addr().unwrap().to_string()), false, None).unwrap().unwrap();
-        let halt = named.listen().unwrap_err();
+        let halt = Halt::from(named.listen().unwrap_err());
         assert!(halt.kind == HaltKind::Unreachable && halt.why.contains("another program listens there"), "{halt}");
         let default = ListenAddress { any_port: true, ..named };
         if let Some(listening) = default.listen().unwrap() {

@@ -231,7 +231,7 @@ mod tests {
     use minutely_dataflows::partition::Rule;
     use std::sync::Mutex;
 
-    /// What a sink has stored; while it is asked, memory goes on to the minute that comes next of these.
+    /// What a sink has stored; while it is asked, memory advances to the next of these minutes.
     struct Slow<'a> {
         stored: Vec<Row>,
         view: &'a Mutex<View>,

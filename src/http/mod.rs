@@ -10,6 +10,7 @@
 mod api;
 mod assets;
 mod connections;
+mod error;
 #[cfg(test)]
 mod fuzz;
 mod guard;
@@ -33,10 +34,11 @@ pub(crate) use listen_address::{BoundSocket, DEFAULT, ListenAddress};
 
 use crate::clock::SystemClock;
 use connections::Connections;
+use error::ServeError;
 pub(crate) use hub::EVERY_NS;
 use hub::Hub;
 use minutely_dataflows::decode::TimeUnit;
-use minutely_dataflows::edge::{Halt, HaltKind, Waiting};
+use minutely_dataflows::edge::Waiting;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::status::Status;
@@ -135,7 +137,7 @@ pub(crate) struct HttpHandle {
 }
 
 impl HttpHandle {
-    /// What worker 0 tells of rows, marks, status and dead letters.
+    /// Takes rows, marks, status and dead letters from worker 0.
     pub(crate) fn watcher(&self) -> Box<dyn Watcher + Send> {
         Box::new(hub::HubWatcher(Arc::clone(&self.hub)))
     }
@@ -150,8 +152,8 @@ impl HttpHandle {
 /// Serves.
 ///
 /// # Errors
-/// 70 when there are no threads to be had.
-pub(crate) fn start(socket: BoundSocket, about: RunInfo) -> Result<HttpHandle, Halt> {
+/// When the system has no threads for it.
+pub(crate) fn start(socket: BoundSocket, about: RunInfo) -> Result<HttpHandle, ServeError> {
     let about = Arc::new(about);
     let hub = Arc::new(Hub::new(&about));
     let server = Arc::new(Server {
@@ -162,8 +164,7 @@ pub(crate) fn start(socket: BoundSocket, about: RunInfo) -> Result<HttpHandle, H
         hub: Arc::clone(&hub),
         answers: Default::default(),
     });
-    serve::start(socket.listener, server)
-        .map_err(|e| Halt::new(HaltKind::Internal, format!("--http: the server cannot start: {e}")))?;
+    serve::start(socket.listener, server).map_err(ServeError::NotStarted)?;
     Ok(HttpHandle { hub })
 }
 

@@ -298,7 +298,7 @@ pub(super) mod tests {
             }
         }
         let key = |row: &Row| (row.minute.0, row.symbol.clone());
-        for symbols in [None, Some(&["A", "nobody", "é"][..])] {
+        for symbols in [None, Some(&["A", "absent", "é"][..])] {
             let want: Vec<_> = all
                 .iter()
                 .filter(|(minute, symbol)| {

@@ -210,24 +210,24 @@ mod tests {
 
     #[test]
     fn a_refusal_is_told_from_a_connection_that_fails() {
-        let told = |code, reason: &str| refusal(&KafkaError::Global(code), reason).map(|what| what[..20].to_owned());
+        let refused = |code, reason: &str| refusal(&KafkaError::Global(code), reason).map(|what| what[..20].to_owned());
         let (user, tls) = (Some("the broker does not ".to_owned()), Some("no connection by TLS".to_owned()));
         let authentication = RDKafkaErrorCode::Authentication;
-        assert_eq!(told(authentication, "SASL authentication error: invalid credentials"), user);
-        assert_eq!(told(RDKafkaErrorCode::SSL, "SSL handshake failed: certificate verify failed"), tls);
+        assert_eq!(refused(authentication, "SASL authentication error: invalid credentials"), user);
+        assert_eq!(refused(RDKafkaErrorCode::SSL, "SSL handshake failed: certificate verify failed"), tls);
         let token = "Failed to acquire SASL OAUTHBEARER token: the token endpoint u refuses this client (401)";
-        assert_eq!(told(authentication, token), Some("the token endpoint u".to_owned()));
+        assert_eq!(refused(authentication, token), Some("the token endpoint u".to_owned()));
         let silent =
             "Failed to acquire SASL OAUTHBEARER token: no answer from the token endpoint u: connection refused";
-        assert_eq!(told(authentication, silent), None, "it may be there in a moment");
+        assert_eq!(refused(authentication, silent), None, "it may be there in a moment");
         let broken = RDKafkaErrorCode::BrokerTransportFailure;
         let alert = "Receive failed: error:0A000412:SSL routines::ssl/tls alert bad certificate: SSL alert number 42";
-        assert_eq!(told(broken, alert), tls);
+        assert_eq!(refused(broken, alert), tls);
         let no_user = "sasl_ssl://b:1/1: SASL PLAIN mechanism handshake failed: Broker: Request not valid in current SASL state: \
                        broker's supported mechanisms:  (after 1ms in state AUTH_HANDSHAKE)";
         assert!(refusal(&KafkaError::Global(authentication), no_user).unwrap().contains("security.protocol=SSL"));
-        assert_eq!(told(broken, "Receive failed: error:0A000126:SSL routines::unexpected eof while reading"), None);
-        assert_eq!(told(broken, "Connect to ipv4#127.0.0.1:1 failed: Connection refused"), None);
+        assert_eq!(refused(broken, "Receive failed: error:0A000126:SSL routines::unexpected eof while reading"), None);
+        assert_eq!(refused(broken, "Connect to ipv4#127.0.0.1:1 failed: Connection refused"), None);
     }
 
     #[test]

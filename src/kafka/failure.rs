@@ -303,9 +303,9 @@ mod tests {
         for &(text, address, parts) in SEEN {
             let failure = BrokerFailure::parse(text).expect(text);
             assert_eq!(failure.address, address, "{text}");
-            let told = failure.message();
-            parts.iter().for_each(|part| assert!(told.contains(part), "`{part}` is not in: {told}"));
-            assert!(!told.contains("suppressed") && !told.contains("state"), "{told}");
+            let message = failure.message();
+            parts.iter().for_each(|part| assert!(message.contains(part), "`{part}` is not in: {message}"));
+            assert!(!message.contains("suppressed") && !message.contains("state"), "{message}");
         }
     }
 

@@ -6,6 +6,7 @@ mod config;
 mod context;
 mod failure;
 mod oauth;
+mod properties;
 mod wording;
 
 pub(crate) use address::{KafkaAddress, address};
@@ -16,5 +17,5 @@ pub(crate) use config::{
 };
 pub(crate) use context::{ConsumerClient, KafkaContext, RequestClient};
 pub(crate) use oauth::token;
-
+pub(crate) use properties::{GivenProperties, properties};
 pub(crate) use wording::{lower, reason};

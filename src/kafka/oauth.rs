@@ -202,10 +202,10 @@ mod tests {
             (&[WHOLE[0], WHOLE[1], WHOLE[2], (URL, "id/hunter2")], &["is not http://"]),
             (&[WHOLE[0], WHOLE[1], WHOLE[2], WHOLE[3], (CONFIG, "hunter2")], &["does not go with"]),
         ] {
-            let told = mistakes(&properties(given));
-            assert_eq!(told.len(), parts.len(), "{told:?}");
-            for (told, part) in told.iter().zip(parts) {
-                assert!(told.contains(part) && !told.contains("hunter2"), "{told}");
+            let found = mistakes(&properties(given));
+            assert_eq!(found.len(), parts.len(), "{found:?}");
+            for (mistake, part) in found.iter().zip(parts) {
+                assert!(mistake.contains(part) && !mistake.contains("hunter2"), "{mistake}");
             }
         }
     }

@@ -17,7 +17,7 @@ pub(crate) fn lower(text: &str) -> String {
     if text.chars().nth(1).is_some_and(char::is_uppercase) {
         return text.to_owned(); // an abbreviation
     }
-    let mut letters = text.chars();
-    let first = letters.next().map(|first| first.to_ascii_lowercase());
-    first.into_iter().chain(letters).collect()
+    let mut chars = text.chars();
+    let first = chars.next().map(|first| first.to_ascii_lowercase());
+    first.into_iter().chain(chars).collect()
 }

@@ -15,14 +15,14 @@ mod stamps;
 use crate::advice;
 use crate::cli::{PartitionBy, ProduceArgs, Stamp, UsageErrors};
 use crate::clock::SystemClock;
-use crate::config;
 use crate::console::say;
 use crate::fmt::utc;
+use crate::kafka::GivenProperties;
 use crate::start_at::Start;
 use crate::uri::redacted;
-use kafka::{TopicRequest, TopicWriter};
+use kafka::{ProduceError, TopicRequest, TopicWriter};
 use minutely_dataflows::decode::TimeDecoder;
-use minutely_dataflows::edge::{Halt, HaltKind, LogSource, PartitionReader};
+use minutely_dataflows::edge::{Halt, LogSource, PartitionReader};
 use minutely_dataflows::record::Record;
 use minutely_dataflows::time::EventTime;
 use pace::Pace;
@@ -70,6 +70,8 @@ pub(crate) struct Plan {
     time: TimeDecoder,
     time_field: String,
     stamp: Stamp,
+    /// Files of secrets that other users can read.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Plan {
@@ -84,9 +86,10 @@ impl Plan {
         } else {
             errors.extend(sources.validate(&args.from));
         }
-        let properties = config::properties(&args.properties, &mut errors);
+        let GivenProperties { properties, mistakes, warnings } = crate::kafka::properties(&args.properties);
+        errors.extend(mistakes);
         errors.extend(kafka::validate(&args.to, &properties));
-        let start = errors.value(&args.start).map(config::start);
+        let start = errors.value(&args.start).map(Start::from);
         let run_start = args.as_of.as_ref().and_then(|given| errors.value(given));
         let limit = args.limit.as_ref().map_or(Some(u64::MAX), |given| errors.value(given));
         let rate = args.rate.as_ref().and_then(|given| errors.value(given));
@@ -114,6 +117,7 @@ impl Plan {
                 time: time?,
                 time_field: args.time_field.clone(),
                 stamp: stamp?,
+                warnings,
             })
         })();
         errors.unless_any(plan)
@@ -162,7 +166,7 @@ pub(crate) fn run(
     let acknowledged = writer.end(if stop.load(Ordering::Acquire) { STOP_TIMEOUT } else { ANSWER_TIMEOUT })?;
     let Copied { produced, newest, untimed } = outcome.map_err(|halt| {
         let why = format!("{}; {acknowledged} records were acknowledged before", halt.why);
-        Halt::new(halt.kind, why)
+        Halt { why, ..halt }
     })?;
     let newest = newest.map(|time| format!(", the newest of {}", utc(Some(time)))).unwrap_or_default();
     say(&format!("done: {produced} records produced, {acknowledged} acknowledged{newest}"));
@@ -194,7 +198,7 @@ fn copy(
     stop: &Arc<AtomicBool>,
 ) -> Result<Copied, Halt> {
     let began = Instant::now();
-    let (mut copied, mut told) = (Copied::default(), (began, 0));
+    let (mut copied, mut last_line) = (Copied::default(), (began, 0));
     let mut guard = Guard::new(writer.topic().to_owned(), plan.stamp, writer.retention());
     let people = std::io::stderr().is_terminal();
     while copied.produced < plan.limit && !stop.load(Ordering::Acquire) {
@@ -215,7 +219,7 @@ fn copy(
                     Said::Fine => {}
                     Said::Warning(why) => say(&why),
                     Said::Refusal(why) => {
-                        halted = Some(Halt::new(HaltKind::Usage, why));
+                        halted = Some(ProduceError::StampTooOld(why).into());
                         return;
                     }
                 }
@@ -238,11 +242,12 @@ fn copy(
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        if people && told.0.elapsed() >= Duration::from_secs(1) {
+        if people && last_line.0.elapsed() >= Duration::from_secs(1) {
             let produced = copied.produced;
-            let rate = (produced - told.1) * 1000 / u64::try_from(told.0.elapsed().as_millis()).unwrap_or(1).max(1);
+            let rate =
+                (produced - last_line.1) * 1000 / u64::try_from(last_line.0.elapsed().as_millis()).unwrap_or(1).max(1);
             say(&format!("{produced} records produced, {rate}/s, up to {}", utc(copied.newest)));
-            told = (Instant::now(), produced);
+            last_line = (Instant::now(), produced);
         }
     }
     Ok(copied)

@@ -1,6 +1,6 @@
 //! Which stamp a record gets, and whether the topic would keep a record with such a stamp. A broker deletes what is older
 //! than the topic's retention *by its stamp*, within minutes and after it has acknowledged it: a replay of an old file is
-//! gone before anybody reads it.
+//! deleted before a consumer reads it.
 
 use crate::cli::Stamp;
 use minutely_dataflows::time::EventTime;
@@ -10,9 +10,9 @@ use minutely_dataflows::time::EventTime;
 pub(super) enum Retention {
     /// For ever, or by stamps of its own (`message.timestamp.type=LogAppendTime`).
     Whatever,
-    /// So many milliseconds.
+    /// For this many milliseconds.
     Ms(i64),
-    /// Nobody says: why.
+    /// It could not be asked: why.
     Unknown(String),
 }
 
@@ -33,7 +33,8 @@ pub(super) struct Guard {
     topic: String,
     stamp: Stamp,
     retention: Retention,
-    told: bool,
+    /// A warning was given, or a record refused.
+    has_warned: bool,
 }
 
 /// What is to be said of a stamp.
@@ -47,18 +48,18 @@ pub(super) enum Said {
     Refusal(String),
 }
 
-/// Younger ones are nobody's trouble where the retention is unknown: a day, in nanoseconds.
+/// Where the retention is unknown, a record is warned of if its stamp is older than this: a day, in nanoseconds.
 const OLD: i64 = 86_400_000_000_000;
 
 impl Guard {
     pub(super) fn new(topic: String, stamp: Stamp, retention: Retention) -> Self {
-        Guard { topic, stamp, retention, told: false }
+        Guard { topic, stamp, retention, has_warned: false }
     }
 
     /// Of a record with this stamp that is written now.
     pub(super) fn judge(&mut self, stamp: EventTime, now: EventTime) -> Said {
         let age = now.0.saturating_sub(stamp.0);
-        if self.stamp == Stamp::Now || (self.told && self.stamp == Stamp::Event) {
+        if self.stamp == Stamp::Now || (self.has_warned && self.stamp == Stamp::Event) {
             return Said::Fine;
         }
         let topic = &self.topic;
@@ -69,8 +70,8 @@ impl Guard {
                 crate::fmt::duration(ms.saturating_mul(1_000_000)),
                 crate::fmt::utc(Some(stamp))
             ),
-            Retention::Unknown(why) if age > OLD && !self.told => {
-                self.told = true;
+            Retention::Unknown(why) if age > OLD && !self.has_warned => {
+                self.has_warned = true;
                 return Said::Warning(format!(
                     "how long topic '{topic}' keeps records could not be asked ({why}), and one with a stamp of {} comes now: if \
                      its retention.ms is less than that is old, the broker deletes it after it has acknowledged it; --stamp now \
@@ -80,7 +81,7 @@ impl Guard {
             }
             _ => return Said::Fine,
         };
-        self.told = true;
+        self.has_warned = true;
         match self.stamp {
             Stamp::Event => Said::Warning(why),
             _ => Said::Refusal(format!(
@@ -108,13 +109,13 @@ mod tests {
         }
         assert_eq!(guard(Stamp::Safe, &week).judge(now, now), Said::Fine);
         assert_eq!(guard(Stamp::Now, &week).judge(old, now), Said::Fine);
-        let mut told = guard(Stamp::Event, &week);
-        assert!(matches!(told.judge(old, now), Said::Warning(_)));
-        assert_eq!(told.judge(old, now), Said::Fine, "once");
+        let mut warned = guard(Stamp::Event, &week);
+        assert!(matches!(warned.judge(old, now), Said::Warning(_)));
+        assert_eq!(warned.judge(old, now), Said::Fine, "once");
         for kept in [Retention::of(Some("-1"), Some("CreateTime")), Retention::of(Some("1"), Some("LogAppendTime"))] {
             assert_eq!(guard(Stamp::Safe, &kept).judge(old, now), Said::Fine);
         }
-        // Nobody says: no default stands in for the answer.
+        // It is unknown: no default stands in for the answer.
         for silent in
             [Retention::of(None, Some("CreateTime")), Retention::of(Some("1000"), None), Retention::of(None, None)]
         {

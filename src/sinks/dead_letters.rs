@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn letters_that_the_state_does_not_know_are_cut_off() {
         let dir = temp();
-        let path = dir.path().join("letters.jsonl");
+        let path = dir.path().join("dead.jsonl");
         let one = || vec![letter(Some(0), Reason::Null, None, None)];
         let mut opened = open(&path, no_wake(), None, false).unwrap();
         opened.port.offer(1, one()).unwrap();
@@ -271,10 +271,10 @@ mod tests {
         let mut opened = open(&path, no_wake(), None, false).unwrap();
         opened.port.offer(1, vec![]).unwrap();
         poll("an empty cut is stored", || cut(&mut opened) == Some(1));
-        assert!(!path.exists(), "no letters, no file");
+        assert!(!path.exists(), "no dead letters, no file");
 
         let at = EventTime(1_767_225_600_000_000_000);
-        let letters = vec![
+        let dead_letters = vec![
             letter(Some(3), Reason::Late, Some(b"{}"), Some(Evidence::Watermark(at))),
             letter(None, Reason::Late, Some(b"{}"), Some(Evidence::Floor(at))),
             letter(None, Reason::Future, Some(b"{}"), Some(Evidence::Appended(at))),
@@ -288,7 +288,7 @@ mod tests {
                 ..letter(Some(0), Reason::Null, Some(b"{}"), None)
             },
         ];
-        opened.port.offer(2, letters).unwrap();
+        opened.port.offer(2, dead_letters).unwrap();
         poll("the cut is stored", || cut(&mut opened) == Some(2));
         opened.port.offer(5, vec![letter(None, Reason::Json, Some(b""), None)]).unwrap();
         poll("the cut is stored", || cut(&mut opened) == Some(5));
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn a_file_with_content_is_refused_at_the_start_and_at_the_first_letter() {
         let dir = temp();
-        let path = dir.path().join("letters");
+        let path = dir.path().join("dead");
         let mut opened = open(&path, no_wake(), None, false).unwrap();
         std::fs::write(&path, "theirs").unwrap();
         opened.port.offer(1, vec![letter(None, Reason::Json, None, None)]).unwrap();
@@ -335,11 +335,11 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
     }
 
-    /// What the message says for letters that are not needed any more helps.
+    /// The command that the message gives, for dead letters that are not needed any more, works.
     #[test]
     fn a_file_that_was_deleted_is_missed_and_can_be_given_up() {
         let dir = temp();
-        let path = dir.path().join("letters.jsonl");
+        let path = dir.path().join("dead.jsonl");
         let halt = check(&path, dir.path(), Some(70)).unwrap_err();
         let command = format!("head -c 70 /dev/zero | tr '\\0' '\\n' >'{}'", path.display());
         assert!(halt.kind == HaltKind::Data && halt.why.contains(&command), "{command}: {halt}");

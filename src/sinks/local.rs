@@ -5,13 +5,14 @@
 //! `csv:a?b=c.csv?` is the file `a?b=c.csv`.
 
 use super::csv::{CsvTarget, RotationRule};
+use super::error::SinkError;
 use super::options::{Emit, OpenSink, RowWriter, SinkOptions};
 use super::port::RowPort;
 use super::sqlite::{SqliteTarget, TableName};
 use super::stdout::StdoutFormat;
 use super::{append, csv, sqlite, stdout};
 use crate::threads::{Health, Stop};
-use minutely_dataflows::edge::{Halt, HaltKind, RowFilter};
+use minutely_dataflows::edge::{Halt, RowFilter};
 use std::path::{Path, PathBuf};
 
 /// A sink of this machine.
@@ -147,9 +148,8 @@ fn path<'a>(text: &'a str, known: &str) -> Result<(PathBuf, Vec<(&'a str, &'a st
 }
 
 /// Makes the job's folder.
-fn make_folder(folder: &Path) -> Result<(), Halt> {
-    std::fs::create_dir_all(folder)
-        .map_err(|e| Halt::new(HaltKind::Usage, format!("folder {}: {e}; choose another --data", folder.display())))
+fn make_folder(folder: &Path) -> Result<(), SinkError> {
+    std::fs::create_dir_all(folder).map_err(|source| SinkError::NoFolder { folder: folder.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -181,7 +181,7 @@ mod tests {
                 "the option tabel is not known, there is table=; if it belongs to the file's name",
             ),
             ("sqlite:m.db?table=m5&table=m5", "table= is there twice"),
-            ("sqlite:m.db?table=M5", "begins with a small letter"),
+            ("sqlite:m.db?table=M5", "begins with a lower-case letter"),
             ("sqlite:?table=m5", "names no file"),
             ("csv:a.csv?table=m5", "the option table is not known, there is rotate="),
         ] {

@@ -7,6 +7,7 @@
 mod append;
 mod csv;
 pub(crate) mod dead_letters;
+mod error;
 mod file_id;
 mod influx;
 mod local;
@@ -22,8 +23,9 @@ pub(crate) use options::{Emit, OpenSink, Owner, PriorState, SinkOptions};
 pub(crate) use sqlite::SqliteHistory;
 
 use crate::uri::redacted;
+use error::SinkError;
 use local::LocalTarget;
-use minutely_dataflows::edge::{Halt, HaltKind, RowFilter};
+use minutely_dataflows::edge::{Halt, RowFilter};
 use minutely_dataflows::time::Windowing;
 
 /// A sink as the command line names it.
@@ -64,13 +66,21 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn parsed(uri: &str) -> Result<SinkTarget, Halt> {
-    SinkTarget::parse(uri, &environment).map_err(|mistakes| Halt::new(HaltKind::Usage, mistakes.join("; ")))
+fn parsed(uri: &str) -> Result<SinkTarget, SinkError> {
+    SinkTarget::parse(uri, &environment).map_err(SinkError::Mistakes)
 }
 
 /// All mistakes in a `--sink`, each with what to do. Reads the secrets that it names, and nothing else.
 pub(crate) fn validate(uri: &str) -> Vec<String> {
     SinkTarget::parse(uri, &environment).err().unwrap_or_default()
+}
+
+/// A warning about the file of a secret that a `--sink` names: other users can read it.
+pub(crate) fn secret_warning(uri: &str) -> Option<String> {
+    match SinkTarget::parse(uri, &environment) {
+        Ok(SinkTarget::Influx(target)) => target.warning().map(str::to_owned),
+        Ok(SinkTarget::LocalTarget(_)) | Err(_) => None,
+    }
 }
 
 /// Which rows the sinks of a `--sink` take, in the order of [`open`]: known without opening any, so that every process of a
@@ -92,8 +102,7 @@ pub(crate) fn distinct(uris: &[String]) -> Result<(), Halt> {
     let all: Vec<_> = uris.iter().filter_map(local).collect();
     for (at, (uri, sink)) in all.iter().enumerate() {
         if let Some((other, _)) = all[..at].iter().find(|(_, before)| before.shares_with(sink)) {
-            let why = format!("--sink {other} and --sink {uri} write to one place; leave one of them out");
-            return Err(Halt::new(HaltKind::Usage, why));
+            return Err(SinkError::OnePlace { first: other.clone(), second: uri.clone() }.into());
         }
     }
     Ok(())
@@ -136,6 +145,7 @@ pub(crate) fn open(uri: &str, options: &SinkOptions) -> Result<Vec<OpenSink>, Ha
 mod tests {
     use super::testing::{options, temp};
     use super::*;
+    use minutely_dataflows::edge::HaltKind;
 
     #[test]
     fn mistakes_say_what_there_is() {

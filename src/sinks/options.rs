@@ -32,7 +32,7 @@ pub(crate) struct SinkOptions {
     pub(crate) windowing: Windowing,
     /// How long a database of this machine may stay locked at the start, before the run ends with 69. Default: 30 s. A
     /// service is tried for a few seconds, and at most for this long.
-    pub(crate) patience: Duration,
+    pub(crate) start_timeout: Duration,
     /// Called from a sink's thread when rows were stored, when there is room in its queue again, and when it ended.
     pub(crate) wake: Wake,
     /// The job's own folder, made when it is needed: `unwritable.jsonl` goes there.
@@ -47,8 +47,8 @@ pub(crate) struct SinkOptions {
     pub(crate) generation: u64,
     /// `--take-over`: another run may hang and still have the sink's file open.
     pub(crate) take_over: bool,
-    /// The state that an earlier run left.
-    pub(crate) left: Option<PriorState>,
+    /// The state that this run resumes from; absent for a new chain.
+    pub(crate) prior_state: Option<PriorState>,
     /// The job that writes: what belongs to another job is refused.
     pub(crate) owner: Owner,
     /// `--take-sink`: a table or series of another job becomes this job's.
@@ -102,7 +102,7 @@ pub(crate) trait RowWriter: Send {
     /// manifest that committed them.
     ///
     /// # Errors
-    /// When retrying is no use, or it was told to stop.
+    /// When retrying is no use, or the thread is to stop.
     fn rows(&mut self, seq: u64, rows: &[Row]) -> Result<(), WriterExit>;
 
     /// The round is complete: returns once all its rows are durable, or recorded as unwritable. Returns the position by which a
@@ -110,13 +110,13 @@ pub(crate) trait RowWriter: Send {
     /// database; none where there is neither.
     ///
     /// # Errors
-    /// When retrying is no use, or it was told to stop.
+    /// When retrying is no use, or the thread is to stop.
     fn store(&mut self) -> Result<Option<u64>, WriterExit>;
 
     /// The thread begins, or no batch came for a few seconds: checks the target and updates the health.
     ///
     /// # Errors
-    /// When it was told to stop.
+    /// When the thread is to stop.
     fn idle(&mut self) -> Result<(), WriterExit> {
         Ok(())
     }

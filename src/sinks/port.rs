@@ -94,14 +94,14 @@ mod tests {
 
     /// Does what the other end of a channel says, one answer per call.
     struct Puppet {
-        told: mpsc::Receiver<Result<(), WriterExit>>,
+        answers: mpsc::Receiver<Result<(), WriterExit>>,
         stop: Stop,
         stored: Arc<AtomicBool>,
     }
 
     impl RowWriter for Puppet {
         fn rows(&mut self, _: u64, _: &[minutely_dataflows::row::Row]) -> Result<(), WriterExit> {
-            match self.told.recv() {
+            match self.answers.recv() {
                 Ok(answer) => answer,
                 Err(_) => self.stop.wait(Duration::from_secs(3600)),
             }
@@ -114,9 +114,9 @@ mod tests {
     }
 
     fn puppet() -> (mpsc::Sender<Result<(), WriterExit>>, RowPort) {
-        let (tell, told) = mpsc::channel();
+        let (tell, answers) = mpsc::channel();
         let stop = Stop::new();
-        let puppet = Puppet { told, stop: stop.clone(), stored: Arc::default() };
+        let puppet = Puppet { answers, stop: stop.clone(), stored: Arc::default() };
         (tell, RowPort::start("puppet", no_wake(), stop, Box::new(puppet)).unwrap())
     }
 
@@ -161,9 +161,9 @@ mod tests {
 
     #[test]
     fn a_drop_ends_a_writer_that_waits_and_stores_no_more() {
-        let (tell, told) = mpsc::channel();
+        let (tell, answers) = mpsc::channel();
         let (stop, stored) = (Stop::new(), Arc::new(AtomicBool::new(false)));
-        let puppet = Puppet { told, stop: stop.clone(), stored: stored.clone() };
+        let puppet = Puppet { answers, stop: stop.clone(), stored: stored.clone() };
         let mut port = RowPort::start("puppet", no_wake(), stop, Box::new(puppet)).unwrap();
         port.offer(batch(1, true)).unwrap();
         drop(tell); // the writer now waits for an hour, or for the stop

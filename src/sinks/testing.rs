@@ -24,14 +24,14 @@ pub(super) fn options(data: &Path) -> SinkOptions {
         emit: Emit::Changes,
         market: false,
         windowing: Windowing::default(),
-        patience: Duration::from_secs(10),
+        start_timeout: Duration::from_secs(10),
         wake: no_wake(),
         data: data.to_owned(),
         chain: None,
         position: None,
         generation: 0,
         take_over: false,
-        left: None,
+        prior_state: None,
         owner: Owner { job: "job".into(), semantics: "semantics".into() },
         take_sink: false,
         begun: Arc::new(AtomicBool::new(true)),
@@ -68,7 +68,7 @@ pub(crate) fn row(symbol: &str, second: i64, count: i64) -> Row {
     }
 }
 
-/// A symbol of what hurts formats, never empty, without control characters (R2).
+/// A symbol of characters that formats must quote or escape, never empty, without control characters (R2).
 pub(super) fn hostile_symbol(rng: &mut fastrand::Rng) -> String {
     const PIECES: [&str; 20] = [
         "A", " ", ",", "=", "\"", "'", "\\", "\\ ", "\\,", "\\\\", "#", ";", "é", "日本", "🦀", "\u{2028}", "\u{feff}",

@@ -58,8 +58,23 @@ impl<'a> Scheme<'a> {
     }
 }
 
-fn unknown(uri: &str) -> String {
-    format!("source `{}` is of no known kind: use one of {KNOWN}", redacted(uri))
+/// A source of no known kind. `uri`: as it may be shown.
+#[derive(Debug, thiserror::Error)]
+#[error("source `{uri}` is of no known kind: use one of {KNOWN}")]
+struct UnknownSource {
+    uri: String,
+}
+
+impl UnknownSource {
+    fn new(uri: &str) -> Self {
+        UnknownSource { uri: redacted(uri) }
+    }
+}
+
+impl From<UnknownSource> for Halt {
+    fn from(e: UnknownSource) -> Self {
+        Halt::new(HaltKind::Usage, e.to_string())
+    }
 }
 
 /// All mistakes of a source URI and its properties, one paragraph each. No effect: nothing is opened or looked for.
@@ -68,7 +83,7 @@ pub(crate) fn validate(uri: &str, properties: &[(String, String)]) -> Vec<String
         Some(Scheme::Sim(rest)) => sim::validate(rest),
         Some(Scheme::File(rest)) => file::validate(rest),
         Some(Scheme::Kafka) => return kafka::validate(uri, properties),
-        None => return vec![unknown(uri)],
+        None => return vec![UnknownSource::new(uri).to_string()],
     };
     if let Some((key, _)) = properties.first() {
         let uri = redacted(uri);
@@ -86,7 +101,7 @@ pub(crate) fn open(uri: &str, options: &SourceOptions) -> Result<Arc<dyn LogSour
         Some(Scheme::Sim(rest)) => sim::open(rest, options),
         Some(Scheme::File(rest)) => file::open(rest, options),
         Some(Scheme::Kafka) => kafka::open(uri, options),
-        None => Err(Halt::new(HaltKind::Usage, unknown(uri))),
+        None => Err(UnknownSource::new(uri).into()),
     }
 }
 
@@ -128,10 +143,11 @@ pub(crate) fn isolation(uri: &str, properties: &[(String, String)]) -> Isolation
 }
 
 #[cfg(test)]
-mod tests {
+mod testing {
     use super::*;
 
-    fn options() -> SourceOptions {
+    /// Of a bounded run.
+    pub(super) fn options() -> SourceOptions {
         SourceOptions {
             run_start: EventTime(0),
             bounded: true,
@@ -140,10 +156,16 @@ mod tests {
             fetch_memory: 256_000_000,
             processes: 1,
             group: "minutely-test".into(),
-            answer_timeout: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(1),
             clock: SystemClock::start(),
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::options;
+    use super::*;
 
     #[test]
     fn an_unknown_scheme_is_named_with_the_known_ones() {

@@ -1,15 +1,16 @@
-//! The first step: may this run begin, and go on from this state with these options? Reads only; nothing is made or changed.
+//! The first step: may this run begin, and resume from this state with these options? Reads only; nothing is made or changed.
 //! The port of `--http` is bound here, before anything else can fail or take long.
 
 use super::context::RunContext;
 use super::dead_letters::DeadLetterFile;
+use super::error::StartError;
 use super::options::ResumeBasis;
 use crate::config::Config;
 use crate::console::say;
 use crate::fmt::utc;
 use crate::{http, sinks, sources, store};
 use minutely_dataflows::checkpoint::Manifest;
-use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
+use minutely_dataflows::edge::{Halt, LogSource};
 use minutely_dataflows::time::{EventTime, WindowStart};
 use std::sync::Arc;
 
@@ -64,19 +65,14 @@ impl RunContext {
 /// A state belongs to what verdicts and sums depend on.
 ///
 /// # Errors
-/// 64, with every option whose value differs.
-pub(super) fn same_semantics(prior: &Manifest, config: &Config) -> Result<(), Halt> {
+/// Every option whose value differs.
+pub(super) fn same_semantics(prior: &Manifest, config: &Config) -> Result<(), StartError> {
     let differences = config.semantics.differences(&prior.semantics);
     if differences.is_empty() {
         return Ok(());
     }
-    let path = config.state.as_ref().map(ToString::to_string).unwrap_or_default();
-    let why = format!(
-        "the state in {path} was written with other options: {}; they change results, so one state cannot hold both: use \
-         the old values, or start a new job (--job NAME)",
-        differences.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    );
-    Err(Halt::new(HaltKind::Usage, why))
+    let place = config.state.as_ref().map(ToString::to_string).unwrap_or_default();
+    Err(StartError::OtherOptions { place, differences })
 }
 
 /// A window's start, for people.

@@ -1,8 +1,8 @@
 //! Which file a run's dead letters go to.
 
+use super::error::StartError;
 use crate::fmt::file_stamp;
 use minutely_dataflows::checkpoint::Manifest;
-use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::time::EventTime;
 use std::path::{Path, PathBuf};
 
@@ -19,8 +19,8 @@ impl DeadLetterFile {
     /// started in when the state was written; a name in a state leads to no other folder.
     ///
     /// # Errors
-    /// 64: they were written into another folder.
-    pub(super) fn of(folder: &Path, prior: Option<&Manifest>, now: EventTime) -> Result<Self, Halt> {
+    /// They were written into another folder.
+    pub(super) fn of(folder: &Path, prior: Option<&Manifest>, now: EventTime) -> Result<Self, StartError> {
         let Some(prior) = prior else { return Ok(DeadLetterFile { path: new_path(folder, now), keep: None }) };
         let position = prior.dead_letters.position.unwrap_or(0);
         let recorded = Path::new(&prior.dead_letters.name);
@@ -31,13 +31,7 @@ impl DeadLetterFile {
         if recorded.file_name().is_none() || path.exists() || position == 0 {
             return Ok(DeadLetterFile { path, keep: Some(position) });
         }
-        let why = format!(
-            "dead letters of this state are in {}, and this run's folder is {}: give --data and --job as before, or move the \
-             file there",
-            recorded.display(),
-            absolute(folder).display()
-        );
-        Err(Halt::new(HaltKind::Usage, why))
+        Err(StartError::DeadLettersElsewhere { recorded: recorded.to_owned(), folder: absolute(folder) })
     }
 
     /// How a state names it.
@@ -64,6 +58,7 @@ fn new_path(folder: &Path, now: EventTime) -> PathBuf {
 mod tests {
     use super::*;
     use minutely_dataflows::checkpoint::SinkState;
+    use minutely_dataflows::edge::{Halt, HaltKind};
 
     fn manifest(name: &str, position: Option<u64>) -> Manifest {
         Manifest {
@@ -77,19 +72,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path();
         let of = |prior: Option<&Manifest>| DeadLetterFile::of(folder, prior, EventTime(0));
-        let file = |name: &str, keep| Ok(DeadLetterFile { path: folder.join(name), keep });
+        let file = |name: &str, keep| DeadLetterFile { path: folder.join(name), keep };
         let new = "dead-letters-19700101T000000Z.jsonl";
-        assert_eq!(of(None), file(new, None));
+        assert_eq!(of(None).unwrap(), file(new, None));
         std::fs::write(folder.join(new), "another run's").unwrap();
-        assert_eq!(of(None), file("dead-letters-19700101T000000Z-2.jsonl", None));
-        assert_eq!(of(Some(&manifest("", None))), file("dead-letters-19700101T000000Z-2.jsonl", Some(0)));
+        assert_eq!(of(None).unwrap(), file("dead-letters-19700101T000000Z-2.jsonl", None));
+        assert_eq!(of(Some(&manifest("", None))).unwrap(), file("dead-letters-19700101T000000Z-2.jsonl", Some(0)));
 
         // Nothing was written to it, so it need not be there.
-        assert_eq!(of(Some(&manifest("/before/a.jsonl", None))), file("a.jsonl", Some(0)));
+        assert_eq!(of(Some(&manifest("/before/a.jsonl", None))).unwrap(), file("a.jsonl", Some(0)));
         let written = manifest("/before/a.jsonl", Some(7));
-        let halt = of(Some(&written)).unwrap_err();
+        let halt = Halt::from(of(Some(&written)).unwrap_err());
         assert!(halt.kind == HaltKind::Usage && halt.why.contains("/before/a.jsonl"), "{halt}");
-        std::fs::write(folder.join("a.jsonl"), "letters").unwrap();
-        assert_eq!(of(Some(&written)), file("a.jsonl", Some(7)));
+        std::fs::write(folder.join("a.jsonl"), "a line").unwrap();
+        assert_eq!(of(Some(&written)).unwrap(), file("a.jsonl", Some(7)));
     }
 }

@@ -14,6 +14,7 @@
 mod check;
 mod context;
 mod dead_letters;
+mod error;
 mod open;
 mod options;
 mod outputs;
@@ -29,10 +30,10 @@ use context::RunContext;
 use minutely_dataflows::acc::{Avg, Market};
 use minutely_dataflows::edge::Halt;
 
-/// Runs until the log ends, a signal stops it, or it cannot go on. `open_files`: the process's limit.
+/// Runs until the log ends, a signal stops it, or it must end. `open_files`: the process's limit.
 ///
 /// # Errors
-/// When it cannot go on, or could not begin.
+/// When it had to end, or could not begin.
 pub(crate) fn run(config: Config, clock: SystemClock, open_files: u64) -> Result<(), Halt> {
     let metrics = config.metrics;
     let opened = RunContext::new(config, clock, open_files)?.check()?.own()?.open()?;

@@ -1,4 +1,4 @@
-//! What sources and sinks are told: built whole, from what is known of the state at that step.
+//! The options of sources and sinks: built whole, from what is known of the state at that step.
 
 use super::context::RunContext;
 use crate::config::Metrics;
@@ -46,14 +46,14 @@ impl RunContext {
             emit: config.emit,
             market: config.metrics == Metrics::Market,
             windowing: config.settings.rule.windowing,
-            patience: START_TIMEOUT,
+            start_timeout: START_TIMEOUT,
             wake: self.wake(),
             data: config.folder.clone(),
             chain: recorded.and_then(|sink| sink.chain),
             position: recorded.and_then(|sink| sink.position),
             generation: basis.manifest.map_or(0, |manifest| manifest.generation),
             take_over: config.take_over,
-            left: prior.map(|(manifest, place)| PriorState { place: place.to_string(), seq: manifest.seq }),
+            prior_state: prior.map(|(manifest, place)| PriorState { place: place.to_string(), seq: manifest.seq }),
             owner: self.owner(basis.manifest),
             take_sink: config.take_sink,
             begun: Arc::clone(&self.running),

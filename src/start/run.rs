@@ -1,6 +1,7 @@
 //! The last step: starts the workers, waits for them, and says how the run ended.
 
 use super::context::RunContext;
+use super::error::StartError;
 use super::open::OpenedRun;
 use super::outputs::OpenOutputs;
 use super::serve::PreviewInterval;
@@ -23,7 +24,7 @@ const SHOW_ERROR_FOR: Duration = Duration::from_secs(15);
 
 impl OpenedRun {
     /// # Errors
-    /// When the run could not go on.
+    /// When the run had to end.
     pub(super) fn run<A: Accumulate>(mut self) -> Result<(), Halt> {
         let outputs = Mutex::new(self.outputs.take());
         let (serves, stop, alarm) =
@@ -106,7 +107,7 @@ fn fingerprint(config: &Config, sinks: &[String]) -> u64 {
 fn wait(workers: WorkerGuards<Result<(), Halt>>, alarm: &Alarm) -> Result<(), Halt> {
     let mut outcome = Ok(());
     for worker in workers.join() {
-        let worker = worker.map_err(|why| Halt::new(HaltKind::Internal, format!("a worker ended badly: {why}")));
+        let worker = worker.map_err(|why| Halt::from(StartError::WorkerEnded(why)));
         outcome = outcome.and(worker.flatten());
     }
     alarm.raised().map_or(outcome, Err)

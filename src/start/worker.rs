@@ -1,5 +1,6 @@
 //! One worker thread of a run: what it is given, and what worker 0 reports at the end.
 
+use super::error::StartError;
 use super::outputs::OpenOutputs;
 use super::serve::PreviewInterval;
 use super::waker::LeaderWaker;
@@ -11,9 +12,7 @@ use crate::threads::Health;
 use minutely_dataflows::acc::Accumulate;
 use minutely_dataflows::checkpoint::Manifest;
 use minutely_dataflows::decode::{Decoder, FieldNames};
-use minutely_dataflows::edge::{
-    DeadLetterPort, Halt, HaltKind, LogSource, ManifestPort, RowFilter, SinkPort, StateStore,
-};
+use minutely_dataflows::edge::{DeadLetterPort, Halt, LogSource, ManifestPort, RowFilter, SinkPort, StateStore};
 use minutely_dataflows::leader::{LeaderOutputs, SinkHandle};
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::first_epoch;
@@ -29,7 +28,7 @@ use timely::worker::Worker;
 /// What all workers of this process have in common.
 pub(super) struct WorkerSetup {
     pub(super) settings: Settings,
-    /// None where nobody can look.
+    /// None where nothing is served.
     pub(super) preview: Option<PreviewInterval>,
     pub(super) takes: Vec<RowFilter>,
     pub(super) sink_names: Vec<String>,
@@ -61,7 +60,7 @@ impl WorkerSetup {
     /// One worker's life. `outputs`: worker 0's.
     ///
     /// # Errors
-    /// When the run cannot go on, or has stored nothing of what it was for.
+    /// When the run must end, or has stored nothing of what it was for.
     pub(super) fn work<A: Accumulate>(&self, worker: &mut Worker, outputs: Option<OpenOutputs>) -> Result<(), Halt> {
         let healths: Vec<_> =
             outputs.iter().flat_map(|o| o.sinks.iter().map(|sink| Arc::clone(&sink.health))).collect();
@@ -78,7 +77,7 @@ impl WorkerSetup {
             say("the log has no new records since the last run");
         }
         if self.settings.bounded && !self.stop.load(Ordering::Acquire) {
-            return something_is_stored(&healths);
+            return Ok(something_is_stored(&healths)?);
         }
         Ok(())
     }
@@ -149,14 +148,7 @@ impl WorkerSetup {
 }
 
 /// A bounded run of which a database has taken nothing has not done what it was for.
-fn something_is_stored(sinks: &[Arc<Health>]) -> Result<(), Halt> {
+fn something_is_stored(sinks: &[Arc<Health>]) -> Result<(), StartError> {
     let refused = sinks.iter().find_map(|health| Some((health.name(), health.refused_all()?)));
-    refused.map_or(Ok(()), |(name, points)| {
-        let why = format!(
-            "sink {name}: the database refused all {points} points of this run, and nothing is stored; unwritable.jsonl in the \
-             job's folder has each with its reason (a retention that is shorter than the data is old, fields of another type, \
-             ...): fix that, and begin anew with `minutely state rebuild`"
-        );
-        Err(Halt::new(HaltKind::Data, why))
-    })
+    refused.map_or(Ok(()), |(name, points)| Err(StartError::NothingStored { sink: name.to_owned(), points }))
 }

@@ -55,8 +55,8 @@ pub(super) struct StoreFault {
     pub(super) newer: bool,
 }
 
-const NEWER: &str = "use the version that wrote it, or begin anew from the log";
-const DAMAGED: &str = "restore the state from a whole copy, or begin anew from the log";
+const NEWER: &str = "use the version that wrote it, or start over from the log";
+const DAMAGED: &str = "restore the state from a whole copy, or start over from the log";
 
 /// Why a state cannot be moved aside.
 #[derive(Debug, thiserror::Error)]

@@ -49,7 +49,7 @@ impl RetryPolicy {
         RetryPolicy { stop: Stop::new(), limit: Some(Duration::ZERO), health: None }
     }
 
-    /// Tries until it succeeds, the time is over, or the thread is told to stop.
+    /// Tries until it succeeds, the time is over, or the thread is to stop.
     ///
     /// # Errors
     /// What was wrong the last time.

@@ -129,7 +129,7 @@ fn one_run_owns_a_state_and_one_that_was_taken_over_commits_no_more() {
     let halt = publish(&mut *zombie, &child(&first)).unwrap_err();
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("manifest 2 is another run's"), "{halt}");
 
-    // Two that take over at once: one of them goes on.
+    // Two that take over at once: one of them gets the state.
     let rival = Manifest { run: "another run".into(), ..next.clone() };
     let halt = successor.begin(&rival).unwrap_err();
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("manifest 2 is another run's"), "{halt}");
@@ -389,7 +389,7 @@ fn trouble_is_waited_out_told_and_has_a_limit_if_one_is_given() {
     std::fs::write(&objects, "in the way").unwrap();
     let mut port = opened.store.port(no_wake()).unwrap();
     port.begin(Task::Write { name: "a".into(), draft: ObjectBuilder::default() });
-    let why = poll("it is told", || opened.health.complaint());
+    let why = poll("it is reported", || opened.health.complaint());
     assert!(why.contains(&dir.path().display().to_string()) && !why.contains("start again"), "{why}");
     assert!(port.done().unwrap().is_empty());
     std::fs::remove_file(&objects).unwrap();
@@ -402,7 +402,7 @@ fn trouble_is_waited_out_told_and_has_a_limit_if_one_is_given() {
     std::fs::rename(&objects, &aside).unwrap();
     std::fs::write(&objects, "in the way").unwrap();
     port.begin(Task::Merge { name: "d".into(), inputs, retired_before: None });
-    poll("it is told", || opened.health.complaint());
+    poll("it is reported", || opened.health.complaint());
     assert!(port.done().unwrap().is_empty());
     std::fs::remove_file(&objects).unwrap();
     std::fs::rename(&aside, &objects).unwrap();
@@ -425,7 +425,7 @@ fn a_store_without_locks_has_one_owner_too() {
     let store: Arc<dyn object_store::ObjectStore> = Arc::new(object_store::memory::InMemory::new());
     let place = StoreUri::Remote(store, "memory://".into());
     assert_eq!(peek(&place).unwrap(), None);
-    let opened = open(&place, false, None).unwrap(); // no head: nobody to wait for
+    let opened = open(&place, false, None).unwrap(); // no head: no other run to wait for
     let first = opened.restarted(fresh, "a run");
     opened.begin(&first).unwrap();
     let mut objects = opened.store.port(no_wake()).unwrap();

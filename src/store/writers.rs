@@ -36,7 +36,7 @@ impl<T: Send + 'static, R: Send + 'static> StoreWorker<T, R> {
         let options = WorkerOptions { name, queue: QUEUE, idle_every: None, drains: true, wake, stop };
         let work =
             move |task: Option<T>| Ok(task.map(|task| work(&client, task, &policy)).transpose().map_err(Halt::from)?);
-        Worker::start(options, work).map(StoreWorker)
+        Ok(StoreWorker(Worker::start(options, work)?))
     }
 
     /// A thread that has failed says why in [`StoreWorker::done`], so what it is given after that is thrown away.

@@ -14,6 +14,7 @@
 //! that second allows): an owner that needs them waits for their results first.
 
 mod backoff;
+mod error;
 mod health;
 mod newest;
 mod stop;

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Why a thread ends its work.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum WriterExit {
-    /// It was told to stop; whether what it was working on is written is not known.
+    /// It was to stop; whether what it was working on is written is not known.
     Stopped,
     /// Retrying is no use.
     Halt(Halt),

@@ -1,7 +1,8 @@
 //! A named thread that works through a bounded queue.
 
+use super::error::ThreadError;
 use super::{Stop, WriterExit, lock};
-use minutely_dataflows::edge::{Halt, HaltKind, Wake};
+use minutely_dataflows::edge::{Halt, Wake};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -47,7 +48,7 @@ struct State<T, R> {
     /// The owner is gone.
     closed: bool,
     results: Vec<R>,
-    /// Why the thread ended, unless it was told to.
+    /// Why the thread ended, unless it was to stop.
     failure: Option<Halt>,
     ended: bool,
 }
@@ -65,8 +66,7 @@ impl<T, R> Drop for EndGuard<T, R> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         if std::thread::panicking() {
-            let why = format!("the thread of {} panicked; its message is above", self.1);
-            state.failure = Some(Halt::new(HaltKind::Internal, why));
+            state.failure = Some(ThreadError::Panicked { name: self.1.clone() }.into());
         }
         state.ended = true;
         drop(state);
@@ -79,8 +79,8 @@ impl<T: Send + 'static, R: Send + 'static> Worker<T, R> {
     /// Starts the thread. `work` gets one task after the other, and none when it is idle.
     ///
     /// # Errors
-    /// 70 when the system has no thread for us.
-    pub(crate) fn start<F>(options: WorkerOptions<'_>, work: F) -> Result<Self, Halt>
+    /// When the system has no thread for it.
+    pub(crate) fn start<F>(options: WorkerOptions<'_>, work: F) -> Result<Self, ThreadError>
     where
         F: FnMut(Option<T>) -> Result<Option<R>, WriterExit> + Send + 'static,
     {
@@ -102,7 +102,7 @@ impl<T: Send + 'static, R: Send + 'static> Worker<T, R> {
             drop(guard);
         };
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
-        let thread = thread.map_err(|e| Halt::new(HaltKind::Internal, format!("no thread for {name}: {e}")))?;
+        let thread = thread.map_err(|source| ThreadError::NotStarted { name: name.to_owned(), source })?;
         Ok(Worker { shared, stop, thread: Some(thread) })
     }
 
@@ -199,7 +199,7 @@ impl<T, R> Drop for Worker<T, R> {
         let has_ended = state.ended;
         drop(state);
         if has_ended && let Some(thread) = self.thread.take() {
-            drop(thread.join()); // a panic of its was told by `EndGuard`
+            drop(thread.join()); // `EndGuard` has reported its panic
         }
     }
 }

@@ -42,6 +42,9 @@ pub(crate) enum ProduceError {
     /// A record was refused; sending it again does not help.
     #[error("topic '{topic}': {what}: {}; {acknowledged} records were acknowledged before", .remedy.text)]
     RecordRefused { topic: String, what: String, remedy: Remedy, acknowledged: u64 },
+    /// The topic would delete a record with such a stamp at once: why, and what to do.
+    #[error("{0}")]
+    StampTooOld(String),
     /// A record was not acknowledged in time. `last`: the last failure, between parentheses.
     #[error(
         "topic '{topic}': {what}{last}; {acknowledged} records were acknowledged before; -X message.timeout.ms says how long a \
@@ -73,9 +76,11 @@ impl From<ProduceError> for Halt {
     fn from(error: ProduceError) -> Self {
         use ProduceError as Error;
         let kind = match &error {
-            Error::Mistakes(_) | Error::Refused { .. } | Error::NoSuchTopic { .. } | Error::FewPartitions { .. } => {
-                HaltKind::Usage
-            }
+            Error::Mistakes(_)
+            | Error::Refused { .. }
+            | Error::NoSuchTopic { .. }
+            | Error::FewPartitions { .. }
+            | Error::StampTooOld(_) => HaltKind::Usage,
             Error::Request { .. }
             | Error::NoAnswer { .. }
             | Error::TopicUnavailable { .. }

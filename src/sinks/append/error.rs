@@ -83,13 +83,13 @@ impl AppendError {
         let way_out = match what {
             FileUse::Csv => {
                 "restore it as it was (files are rotated by ?rotate=, not by another program), or name another path, which has \
-                 what the state still holds and what comes, and have this one forgotten (--forget-sink), or begin anew with \
+                 what the state still holds and what comes, and have this one forgotten (--forget-sink), or start over with \
                  another path and --job NAME"
                     .to_owned()
             }
             _ => format!(
                 "restore it as it was, or, if what it held is not needed, put as many empty lines in its place \
-                 (head -c {had} /dev/zero | tr '\\0' '\\n' >'{}'), or begin anew with --job NAME",
+                 (head -c {had} /dev/zero | tr '\\0' '\\n' >'{}'), or start over with --job NAME",
                 path.display()
             ),
         };
@@ -113,6 +113,24 @@ impl AppendError {
 
 fn is_full(e: &io::Error) -> bool {
     matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Whether the writes to a file are durable is unknown.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{}: could not be made durable: {source}; the system may have dropped what was written since the last time, so the run \
+     ends: see to the disk and start again",
+    path.display()
+)]
+pub(super) struct NotDurable {
+    pub(super) path: PathBuf,
+    pub(super) source: io::Error,
+}
+
+impl From<NotDurable> for Halt {
+    fn from(e: NotDurable) -> Self {
+        Halt::new(HaltKind::Unreachable, e.to_string())
+    }
 }
 
 impl From<AppendError> for Halt {

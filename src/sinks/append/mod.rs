@@ -16,7 +16,7 @@ pub(super) use file::AppendFile;
 pub(super) use open::{FileClaim, create, folder_of, growing, look, look_writable, sync_folder_of};
 
 use crate::threads::{Backoff, Health, Stop, WriterExit};
-use minutely_dataflows::edge::{Halt, HaltKind};
+use error::NotDurable;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -85,14 +85,8 @@ impl<P: AppendFile> Appender<P> {
     /// # Errors
     /// When it is unknown whether they are.
     pub(super) fn sync(&mut self) -> Result<(), WriterExit> {
-        self.file.sync().map_err(|e| {
-            let why = format!(
-                "{}: could not be made durable: {e}; the system may have dropped what was written since the last time, \
-                 so the run ends: see to the disk and start again",
-                self.path.display()
-            );
-            WriterExit::Halt(Halt::new(HaltKind::Unreachable, why))
-        })?;
+        let synced = self.file.sync();
+        synced.map_err(|source| WriterExit::Halt(NotDurable { path: self.path.clone(), source }.into()))?;
         self.wait_until_there(true)?;
         self.health.clear_trouble();
         Ok(())

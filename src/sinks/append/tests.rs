@@ -3,6 +3,7 @@
 use super::*;
 use crate::sinks::file_id::FileId;
 use crate::sinks::testing::{poll, temp};
+use minutely_dataflows::edge::{Halt, HaltKind};
 use std::io::{self, Write};
 use std::sync::Mutex;
 
@@ -14,7 +15,7 @@ fn create(path: &Path, claim: FileClaim) -> Result<File, Halt> {
     Ok(super::create(FileUse::Csv, path, claim)?)
 }
 
-/// A disk of so many bytes, which may grow.
+/// A disk with room for a number of bytes, which may grow.
 #[derive(Clone)]
 pub(crate) struct SmallDisk(pub(crate) Arc<Mutex<(Vec<u8>, usize)>>);
 

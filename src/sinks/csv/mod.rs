@@ -234,7 +234,7 @@ mod tests {
         let writer = CsvWriter::new(file, &options).unwrap();
         let mut port = RowPort::start("csv", options.wake, stop, Box::new(writer)).unwrap();
         port.offer(RowBatch { round: 1, seq: 1, rows: vec![row("A", 0, 1)], last: true }).unwrap();
-        poll("trouble is told", || health.trouble().is_some());
+        poll("trouble is shown", || health.trouble().is_some());
         assert_eq!(port.stored(), Ok(None));
         disk.0.lock().unwrap().1 = 1_000;
         poll("the round is stored", || port.stored().unwrap().map(|stored| stored.at) == Some(1));

@@ -81,7 +81,7 @@ impl Client {
         let http = reqwest::Client::builder()
             .timeout(request)
             .connect_timeout(request)
-            .redirect(reqwest::redirect::Policy::none()) // a POST would go on as a GET
+            .redirect(reqwest::redirect::Policy::none()) // a POST would become a GET
             .pool_idle_timeout(Duration::from_secs(30))
             .build()
             .map_err(|e| InfluxError::NoClient { name: target.name.clone(), causes: causes(e) })?;

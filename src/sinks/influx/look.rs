@@ -39,11 +39,11 @@ pub(super) fn look(
     options: &SinkOptions,
 ) -> Result<ServerCheck, InfluxError> {
     let client = Client::new(target, timeouts, options.clock)?;
-    let patience = options.patience.min(BRIEFLY);
+    let timeout = options.start_timeout.min(BRIEFLY);
     let mut last = "no answer in time".to_owned();
     let runtime = runtime()?;
     let found = runtime.block_on(async {
-        let until = tokio::time::Instant::now() + patience;
+        let until = tokio::time::Instant::now() + timeout;
         match tokio::time::timeout_at(until, until_taken(&client, target, timeouts, &mut last)).await {
             Ok(taken) => taken?,
             Err(_) => return Ok(ServerCheck::Absent(last)),

@@ -59,7 +59,7 @@ impl Sender {
         }
     }
 
-    /// Waits for a future, or until the sink is told to stop.
+    /// Waits for a future, or until the sink is to stop.
     pub(super) fn unless_stopped<T>(&self, future: impl Future<Output = T>) -> Result<T, WriterExit> {
         self.runtime.block_on(async {
             tokio::select! {

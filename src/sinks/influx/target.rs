@@ -5,6 +5,7 @@
 
 use super::series::InfluxSeries;
 use crate::duration::parse_ms;
+use crate::secret::{self, SecretText};
 use reqwest::{RequestBuilder, Url};
 use std::fmt;
 use std::path::Path;
@@ -59,6 +60,8 @@ pub(super) struct Credential {
     pub(super) text: String,
     /// The variable or file that it came from, in words.
     pub(super) from: String,
+    /// Other users can read the file.
+    pub(super) warning: Option<String>,
 }
 
 impl fmt::Debug for Credential {
@@ -77,19 +80,27 @@ impl Credential {
         if !text.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(format!("the token in {} has characters that no token has, such as a space", self.from));
         }
-        Ok(Credential { text: text.to_owned(), from: self.from })
+        Ok(Credential { text: text.to_owned(), ..self })
     }
 
     /// Any text but an empty one; a file may end in a newline.
     fn password(self) -> Result<Self, String> {
         match self.text.trim_end_matches(['\r', '\n']) {
             "" => Err(format!("there is no password in {}", self.from)),
-            text => Ok(Credential { text: text.to_owned(), from: self.from }),
+            text => Ok(Credential { text: text.to_owned(), from: self.from, warning: self.warning }),
         }
     }
 }
 
 impl Access {
+    /// Other users can read the file that has the secret.
+    pub(super) fn warning(&self) -> Option<&str> {
+        match self {
+            Access::Token(secret) | Access::User { password: secret, .. } => secret.warning.as_deref(),
+            Access::Open => None,
+        }
+    }
+
     /// Adds the credentials.
     pub(super) fn sign(&self, request: RequestBuilder) -> RequestBuilder {
         match self {
@@ -102,7 +113,7 @@ impl Access {
 
 fn header(token: &Credential) -> reqwest::header::HeaderValue {
     let value = reqwest::header::HeaderValue::from_str(&format!("Token {}", token.text));
-    let mut value = value.expect("nothing but visible ASCII characters: see `Secret::token`");
+    let mut value = value.expect("nothing but visible ASCII characters: see `Credential::token`");
     value.set_sensitive(true);
     value
 }
@@ -181,6 +192,11 @@ impl InfluxTarget {
             }
             _ => Err(mistakes),
         }
+    }
+
+    /// Other users can read the file that has the secret.
+    pub(in crate::sinks) fn warning(&self) -> Option<&str> {
+        self.access.warning()
     }
 
     /// What the server has at this path, which begins with a slash.
@@ -320,9 +336,9 @@ impl NamedCredentials {
                         TOKEN_VARIABLES[0], TOKEN_VARIABLES[1]
                     )
                 })?;
-                Credential { text, from: (*name).to_owned() }.token().map(Access::Token)
+                Credential { text, from: (*name).to_owned(), warning: None }.token().map(Access::Token)
             }
-            [named] => secret("token", named, env)?.token().map(Access::Token),
+            [named] => credential("token", named, env)?.token().map(Access::Token),
             _ => Err("names more than one token".to_owned()),
         }
     }
@@ -332,7 +348,7 @@ impl NamedCredentials {
         let NamedCredentials { users, tokens, passwords } = self;
         match (users.as_slice(), passwords.as_slice(), tokens.as_slice()) {
             ([], [], []) => Ok(Access::Open),
-            ([], [], [named]) => secret("token", named, env)?.token().map(Access::Token),
+            ([], [], [named]) => credential("token", named, env)?.token().map(Access::Token),
             ([name], _, []) if name.is_empty() || name.contains(':') => {
                 Err("`user` is not a user's name: it is empty or has a colon".to_owned())
             }
@@ -342,11 +358,11 @@ impl NamedCredentials {
                         "there is no password; set {PASSWORD_VARIABLE}, or give password_env=NAME or password_file=PATH"
                     )
                 })?;
-                let password = Credential { text, from: PASSWORD_VARIABLE.to_owned() }.password()?;
+                let password = Credential { text, from: PASSWORD_VARIABLE.to_owned(), warning: None }.password()?;
                 Ok(Access::User { name: name.clone(), password })
             }
             ([name], [named], []) => {
-                Ok(Access::User { name: name.clone(), password: secret("password", named, env)?.password()? })
+                Ok(Access::User { name: name.clone(), password: credential("password", named, env)?.password()? })
             }
             ([], [_, ..], []) => Err("a password belongs to a user; give user=NAME as well".to_owned()),
             _ => Err("names more than one user, password or token; give a user with a password, or a token".to_owned()),
@@ -355,11 +371,11 @@ impl NamedCredentials {
 }
 
 /// What a variable or a file holds.
-fn secret(what: &str, (variable, name): &(bool, String), env: Environment<'_>) -> Result<Credential, String> {
+fn credential(what: &str, (variable, name): &(bool, String), env: Environment<'_>) -> Result<Credential, String> {
     if *variable {
         let text = env(name).ok_or_else(|| format!("there is no environment variable `{name}` ({what}_env)"))?;
-        return Ok(Credential { text, from: name.clone() });
+        return Ok(Credential { text, from: name.clone(), warning: None });
     }
-    let text = crate::secret::read(Path::new(name)).map_err(|e| format!("{what}_file {name}: {e}"))?;
-    Ok(Credential { text, from: format!("the file {name}") })
+    let SecretText { text, warning } = secret::read(Path::new(name)).map_err(|e| format!("{what}_file {name}: {e}"))?;
+    Ok(Credential { text, from: format!("the file {name}"), warning })
 }

@@ -352,7 +352,7 @@ fn kept(target: InfluxTarget) -> Option<u64> {
 fn an_influxdb_1_is_looked_at_and_says_what_to_do() {
     let (fake, dir) = (Fake::of(true, Box::new(|_| None), usize::MAX), temp());
     let look = |target: InfluxTarget| {
-        let options = SinkOptions { patience: Duration::from_secs(30), ..options(dir.path()) };
+        let options = SinkOptions { start_timeout: Duration::from_secs(30), ..options(dir.path()) };
         checked(&Arc::new(target), &options, quick())
     };
     fake.script([], [answer(503, "starting"), Step::Close { stores: false }]);
@@ -478,7 +478,7 @@ fn a_limit_that_no_point_fits_into_is_the_servers_and_blames_none() {
     });
     assert_eq!((sinks[0].port.stored(), unwritable(dir.path())), (Ok(None), vec![]));
     fake.byte_limit.store(usize::MAX, Ordering::Relaxed);
-    poll("it goes on", || sinks[0].port.stored().unwrap().map(|stored| stored.at) == Some(1));
+    poll("rows are stored again", || sinks[0].port.stored().unwrap().map(|stored| stored.at) == Some(1));
     assert_eq!((fake.points(), unwritable(dir.path())), (wanted("minute", &rows), vec![]));
     assert_eq!(sinks[0].health.trouble(), None);
 }
@@ -500,7 +500,7 @@ fn every_success_is_one_and_an_error_under_a_success_is_none() {
         sinks[0].port.offer(RowBatch { round, seq: round, rows: vec![row("B", 0, 1)], last: true }).unwrap();
         poll("it is held", || sinks[0].health.trouble().is_some_and(|why| why.contains("unexpected answer")));
         fake.script([], []);
-        poll("it goes on", || sinks[0].port.stored().unwrap().map(|stored| stored.at) == Some(round));
+        poll("rows are stored again", || sinks[0].port.stored().unwrap().map(|stored| stored.at) == Some(round));
     }
 }
 
@@ -587,7 +587,7 @@ fn a_matter_of_set_up_holds_everything_and_says_what_to_do() {
         let rows = [row("A", i64::from(status), 1)];
         fake.script(vec![answer(status, r#"{"code":"c","message":"no"}"#); 1_000_000], []);
         sinks[0].port.offer(RowBatch { round: 1, seq: 1, rows: rows.to_vec(), last: true }).unwrap();
-        poll("trouble is told", || sinks[0].health.trouble().is_some());
+        poll("trouble is shown", || sinks[0].health.trouble().is_some());
         let trouble = sinks[0].health.trouble().unwrap();
         assert!(trouble.contains(want) && trouble.contains(&format!("{status}: no")), "{trouble}");
         assert!(!trouble.contains(SECRET));
@@ -637,7 +637,9 @@ fn minute_takes_final_rows_alone() {
 #[test]
 fn the_set_up_check_says_what_to_do_and_leaves_nothing() {
     let (fake, dir) = (Fake::plain(), temp());
-    let look = |patience| checked(&Arc::new(fake.target()), &SinkOptions { patience, ..options(dir.path()) }, quick());
+    let look = |start_timeout| {
+        checked(&Arc::new(fake.target()), &SinkOptions { start_timeout, ..options(dir.path()) }, quick())
+    };
     let second = Duration::from_secs(1);
     for (status, want) in [
         (401, "does not know the token"),
@@ -659,9 +661,9 @@ fn the_set_up_check_says_what_to_do_and_leaves_nothing() {
     assert_eq!(look(Duration::from_millis(100)), Ok(ServerCheck::Absent("no answer in time".to_owned())));
     assert_eq!((fake.points(), kept(fake.target())), (BTreeMap::new(), Some(600)));
 
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let target = InfluxTarget { base: Url::parse(&format!("http://{nobody}")).unwrap(), ..fake.target() };
-    let options = SinkOptions { patience: second, ..options(dir.path()) };
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let target = InfluxTarget { base: Url::parse(&format!("http://{unused}")).unwrap(), ..fake.target() };
+    let options = SinkOptions { start_timeout: second, ..options(dir.path()) };
     let found = checked(&Arc::new(target), &options, quick()).unwrap();
     assert!(matches!(&found, ServerCheck::Absent(why) if why.contains("refused")), "{found:?}");
 
@@ -677,13 +679,13 @@ fn a_server_that_comes_later_gets_every_row_and_one_that_refuses_then_is_held() 
     let mut sinks = open_at(fake.target(), &options(dir.path()), quick()).unwrap();
     assert!(sinks.iter().all(|sink| sink.health.trouble().is_some()), "not before it is known");
     let says = |sink: &OpenSink| sink.health.trouble().is_some_and(|why| why.contains("503: starting"));
-    poll("trouble is told before there is a row", || sinks.iter().all(says));
+    poll("trouble is shown before there is a row", || sinks.iter().all(says));
     for sink in &mut sinks {
         sink.port.offer(RowBatch { round: 1, seq: 1, rows: vec![row("A", 0, 1)], last: true }).unwrap();
     }
     fake.script([], vec![answer(401, "no"); 1_000_000]);
-    let told = |sink: &OpenSink| sink.health.trouble().is_some_and(|why| why.contains("set INFLUX_TOKEN"));
-    poll("it says what to do", || sinks.iter().all(told));
+    let advises = |sink: &OpenSink| sink.health.trouble().is_some_and(|why| why.contains("set INFLUX_TOKEN"));
+    poll("it says what to do", || sinks.iter().all(advises));
     assert!(sinks.iter_mut().all(|sink| sink.port.stored() == Ok(None)));
     assert_eq!(fake.points(), BTreeMap::new());
     fake.script([], []);
@@ -878,7 +880,7 @@ fn every_mistake_of_an_address_is_told_without_the_secret() {
 }
 
 #[test]
-fn addresses_of_an_influxdb_1_name_a_user_a_token_or_nobody() {
+fn addresses_of_an_influxdb_1_name_a_user_a_token_or_no_credentials() {
     let dir = temp();
     let file = dir.path().join("password");
     std::fs::write(&file, format!("{SECRET} é\n")).unwrap();
@@ -896,21 +898,21 @@ fn addresses_of_an_influxdb_1_name_a_user_a_token_or_nobody() {
     let ok = |scheme: &str, rest: &str, base: &str, database: &str, who: &str| {
         let target = read(scheme, rest).unwrap();
         let access = match &target.access {
-            Access::Open => "nobody".to_owned(),
+            Access::Open => "open".to_owned(),
             Access::Token(token) => format!("token {} of {}", token.text, token.from),
             Access::User { name, password } => format!("{name}:{} of {}", password.text, password.from),
         };
         assert_eq!((target.base.as_str(), access.as_str()), (base, who), "{rest}");
         assert_eq!(target.destination, Destination::Database(database.to_owned()), "{rest}");
     };
-    ok("influxdb1", "//h/d", "http://h:8086/", "d", "nobody");
-    ok("influxdb1+https", "//h/my%20d%2Fb", "https://h/", "my d/b", "nobody");
+    ok("influxdb1", "//h/d", "http://h:8086/", "d", "open");
+    ok("influxdb1+https", "//h/my%20d%2Fb", "https://h/", "my d/b", "open");
     let by_default = format!("me:{SECRET} 1 of MINUTELY_INFLUX1_PASSWORD");
     ok("influxdb1", "//h:99/d?user=me", "http://h:99/", "d", &by_default);
     ok("influxdb1", "//h/d?user=me&password_env=MINE", "http://h:8086/", "d", &format!("me:{SECRET} of MINE"));
     let rest = format!("//h/d?password_file={}&user=me", file.display());
     ok("influxdb1", &rest, "http://h:8086/", "d", &format!("me:{SECRET} é of the file {}", file.display()));
-    ok("influxdb1", "//h/influx/d", "http://h:8086/influx", "d", "nobody");
+    ok("influxdb1", "//h/influx/d", "http://h:8086/influx", "d", "open");
     ok("influxdb1", "//h/d?token_env=MINE", "http://h:8086/", "d", &format!("token {SECRET} of MINE"));
 
     let (secret, in_query) = (format!("//me:{SECRET}@h/d"), format!("//h/d?user=me&password={SECRET}"));
@@ -1153,7 +1155,7 @@ fn a_place_in_a_real_influxdb_has_one_owner() {
         rows.into_values().map(|mut fields| (fields.remove("venue"), fields.remove("count").unwrap())).collect()
     };
     assert_eq!(counts("twos"), [(None, "3".to_owned())].into());
-    assert_eq!(counts("minute where venue = ''"), [(None, "1".to_owned())].into(), "nobody has overwritten it");
+    assert_eq!(counts("minute where venue = ''"), [(None, "1".to_owned())].into(), "it is not overwritten");
     assert_eq!(counts("minute where venue != ''"), [(Some("B \"C\"".to_owned()), "2".to_owned())].into());
 
     // Taken from its job, which notices that.
@@ -1166,7 +1168,7 @@ fn a_place_in_a_real_influxdb_has_one_owner() {
     store_all(&mut *had[0].port, 1, &[row("DUP", 0, 1)]);
     store(&both[1], &SinkOptions { take_sink: true, ..two }, 4);
     had[0].port.offer(RowBatch { round: 2, seq: 2, rows: vec![row("DUP", 0, 1)], last: true }).unwrap();
-    poll("it is told", || had[0].port.stored().is_err_and(|halt| halt.why.contains("belongs to job `two`")));
+    poll("it is reported", || had[0].port.stored().is_err_and(|halt| halt.why.contains("belongs to job `two`")));
     assert_eq!(counts("minute where venue = ''"), [(None, "4".to_owned())].into());
 }
 
@@ -1232,7 +1234,7 @@ fn a_bucket_that_is_deleted_and_made_anew_is_held_and_then_said() {
     poll("it is held", || sinks[0].health.trouble().is_some_and(|why| why.contains("create the bucket")));
     assert_eq!(sinks[0].port.stored().unwrap().map(|stored| stored.at), Some(1));
     real.create(0);
-    poll("it goes on", || sinks[0].port.stored().unwrap().map(|stored| stored.at) == Some(2));
+    poll("rows are stored again", || sinks[0].port.stored().unwrap().map(|stored| stored.at) == Some(2));
     store_all(&mut *sinks[0].port, 3, &[row("C", 0, 1)]);
     let symbols: Vec<_> = real.read("minute").into_keys().map(|(symbol, _)| symbol).collect();
     assert_eq!((symbols, unwritable(dir.path())), (vec!["B".to_owned(), "C".to_owned()], vec![]));

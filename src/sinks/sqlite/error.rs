@@ -51,12 +51,12 @@ pub(in crate::sinks) enum DatabaseProblem {
     TableOfAnotherJob { table: String, theirs: String, ours: String, path: String },
     #[error(
         "has rows of manifest {newest}, and the state {place} is at manifest {seq}: it is an older copy, whose rows would be \
-         refused there; restore the newest copy, or begin anew from the log (minutely state rebuild)"
+         refused there; restore the newest copy, or start over from the log (minutely state rebuild)"
     )]
     StateIsOlder { newest: u64, place: String, seq: u64 },
     #[error(
         "has rows up to manifest {newest}, and had those of manifest {known} when the state {place} was written, which are \
-         forgotten: restore the database, or begin anew from the log (minutely state rebuild)"
+         forgotten: restore the database, or start over from the log (minutely state rebuild)"
     )]
     DatabaseIsOlder { newest: u64, known: u64, place: String },
     #[error("{source}; tried for {:.1} s: see who uses it, and to the disk", tried.as_secs_f64())]
@@ -65,7 +65,7 @@ pub(in crate::sinks) enum DatabaseProblem {
     Stopped,
     #[error(
         "{0}; it is damaged, or another program changed it: undo that, or restore the database, and start again; or move it \
-         away and begin anew from the log (minutely state rebuild)"
+         away and start over from the log (minutely state rebuild)"
     )]
     Broken(#[source] rusqlite::Error),
 }

@@ -51,7 +51,7 @@ fn facts(target: &SqliteTarget, options: &SinkOptions) -> Result<layout::TableFa
     loop {
         match read() {
             Ok(facts) => return Ok(facts),
-            Err(e) if is_transient(&e) && begun.elapsed() < options.patience => std::thread::sleep(BUSY),
+            Err(e) if is_transient(&e) && begun.elapsed() < options.start_timeout => std::thread::sleep(BUSY),
             Err(source) if is_transient(&source) => {
                 return Err(DatabaseProblem::TimedOut { source, tried: begun.elapsed() }.at(&target.path));
             }
@@ -64,7 +64,7 @@ fn facts(target: &SqliteTarget, options: &SinkOptions) -> Result<layout::TableFa
 /// by SQLite: another sink of this run may have it open, whose locks would be gone once the file is closed.
 ///
 /// # Errors
-/// As [`look`]; 69 when it stays locked, or the disk full, for longer than [`SinkOptions::patience`].
+/// As [`look`]; 69 when it stays locked, or the disk full, for longer than [`SinkOptions::start_timeout`].
 pub(in crate::sinks) fn open(
     target: &SqliteTarget,
     options: &SinkOptions,
@@ -93,7 +93,7 @@ pub(in crate::sinks) fn open(
             Err(OpenError::Sqlite(e)) if is_transient(&e) => e,
             Err(OpenError::Sqlite(e)) => return Err(DatabaseProblem::Unusable(e).at(path)),
         };
-        if begun.elapsed() >= options.patience {
+        if begun.elapsed() >= options.start_timeout {
             return Err(DatabaseProblem::TimedOut { source, tried: begun.elapsed() }.at(path));
         }
         health.set_trouble(source.to_string());

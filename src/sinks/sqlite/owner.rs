@@ -53,9 +53,9 @@ fn is_of_state(facts: &TableFacts, options: &SinkOptions) -> bool {
 /// database, and all of them would be refused. If an older copy of the database was restored, or it is gone, it lacks rows
 /// that the state has forgotten.
 fn fits(path: &Path, options: &SinkOptions, newest: Option<u64>) -> Result<(), SqliteError> {
-    let (Some(_), Some(left)) = (options.chain, &options.left) else { return Ok(()) };
+    let (Some(_), Some(prior)) = (options.chain, &options.prior_state) else { return Ok(()) };
     let (newest, known) = (newest.unwrap_or(0), options.position.unwrap_or(0));
-    let (place, seq) = (left.place.clone(), left.seq);
+    let (place, seq) = (prior.place.clone(), prior.seq);
     if newest > seq {
         Err(DatabaseProblem::StateIsOlder { newest, place, seq }.at(path))
     } else if newest < known {

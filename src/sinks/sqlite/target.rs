@@ -17,7 +17,7 @@ const LONGEST_NAME: usize = 63;
 pub(crate) struct TableName(String);
 
 impl TableName {
-    /// Small letters, digits and `_`: SQLite takes `Minutes` and `minutes` for the same, and a name needs no quoting.
+    /// Lower-case letters, digits and `_`: SQLite takes `Minutes` and `minutes` for the same, and a name needs no quoting.
     ///
     /// # Errors
     /// What a name consists of.
@@ -26,7 +26,7 @@ impl TableName {
         let begins = name.starts_with(|c: char| c.is_ascii_lowercase());
         if !begins || !name.chars().all(good) || name.len() > LONGEST_NAME {
             return Err(format!(
-                "table={name}: a table's name begins with a small letter and has only small letters, digits and `_`, at most \
+                "table={name}: a table's name begins with a lower-case letter and has only lower-case letters, digits and `_`, at most \
                  {LONGEST_NAME} characters"
             ));
         }

@@ -86,8 +86,8 @@ fn a_state_that_knows_less_than_the_rows_is_refused() {
     writer(&path, Some(3), 1).rows(7, &[row("A", 0, 1)]).unwrap();
     writer(&path, Some(3), 1).rows(5, &[row("B", 0, 1)]).unwrap();
     let looked = |chain: Option<u64>, seq: u64| {
-        let left = Some(crate::sinks::PriorState { place: "the state".into(), seq });
-        look(&at(&path), &SinkOptions { chain, left, ..options(Path::new("/nowhere")) })
+        let prior_state = Some(crate::sinks::PriorState { place: "the state".into(), seq });
+        look(&at(&path), &SinkOptions { chain, prior_state, ..options(Path::new("/nowhere")) })
     };
     looked(Some(3), 7).unwrap();
     looked(Some(3), 8).unwrap();
@@ -100,8 +100,8 @@ fn a_state_that_knows_less_than_the_rows_is_refused() {
     again.rows(8, &[row("C", 0, 1)]).unwrap();
     assert_eq!(again.store(), Ok(Some(8)));
     let known = |path: &Path, position: u64| {
-        let left = Some(crate::sinks::PriorState { place: "the state".into(), seq: 9 });
-        let options = SinkOptions { chain: Some(3), left, position: Some(position), ..options(dir.path()) };
+        let prior_state = Some(crate::sinks::PriorState { place: "the state".into(), seq: 9 });
+        let options = SinkOptions { chain: Some(3), prior_state, position: Some(position), ..options(dir.path()) };
         look(&at(path), &options)
     };
     known(&path, 8).unwrap();
@@ -232,7 +232,7 @@ fn what_is_not_ours_is_refused_and_left_as_it_was() {
     assert!(halt.kind == HaltKind::Usage && halt.why.contains("format 3"), "{halt}");
     for name in [":memory:", "file:x?mode=memory", ""] {
         let path = dir.path().join(name);
-        let options = SinkOptions { patience: Duration::ZERO, ..options(dir.path()) };
+        let options = SinkOptions { start_timeout: Duration::ZERO, ..options(dir.path()) };
         drop(open(&at(&path), &options, Health::new("sqlite"), Stop::new()).map(drop));
         assert_eq!(path.is_file(), !name.is_empty(), "{name} is a name like any other");
     }
@@ -247,7 +247,7 @@ fn a_locked_database_is_waited_for_and_a_drop_does_not_wait() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let batch = |round| RowBatch { round, seq: round, rows: vec![row("A", 0, 1)], last: true };
     sinks[0].port.offer(batch(1)).unwrap();
-    poll("trouble is told", || sinks[0].health.trouble().is_some_and(|t| t.contains("locked")));
+    poll("trouble is shown", || sinks[0].health.trouble().is_some_and(|t| t.contains("locked")));
     assert_eq!(sinks[0].port.stored(), Ok(None));
     other.execute_batch("ROLLBACK").unwrap();
     poll("the round is stored", || sinks[0].port.stored().unwrap().map(|stored| stored.at) == Some(1));
@@ -256,12 +256,12 @@ fn a_locked_database_is_waited_for_and_a_drop_does_not_wait() {
 
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     sinks[0].port.offer(batch(2)).unwrap();
-    poll("trouble is told", || sinks[0].health.trouble().is_some());
+    poll("trouble is shown", || sinks[0].health.trouble().is_some());
     let health = sinks[0].health.clone();
     drop(sinks);
     assert_eq!(Arc::strong_count(&health), 1, "the thread has let go");
 
-    let locked = SinkOptions { patience: Duration::ZERO, ..options(dir.path()) };
+    let locked = SinkOptions { start_timeout: Duration::ZERO, ..options(dir.path()) };
     let halt = open_sink(&format!("sqlite:{}", path.display()), &locked).map(drop).unwrap_err();
     assert!(halt.kind == HaltKind::Unreachable && halt.why.contains("tried for 0."), "{halt}");
 }
@@ -273,7 +273,7 @@ fn a_full_disk_is_waited_out_with_every_row_there() {
     let mut writer = writer(&path, None, 0);
     let (health, stop) = (writer.health.clone(), writer.stop.clone());
     let rows: Vec<_> = (0..5_000).map(|i| row("A", i * 60, 1)).collect();
-    // A limit of SQLite's own stands for the disk's. The first batch meets it, is told from other trouble, and is
+    // A limit of SQLite's own stands for the disk's. The first batch meets it, is distinguished from other trouble, and is
     // tried again once it is lifted.
     writer.db.pragma_update(None, "max_page_count", 8).unwrap();
     let first = writer.put(1, &rows).unwrap_err();
@@ -405,7 +405,7 @@ fn tables_of_one_file_know_nothing_of_one_another() {
 }
 
 #[test]
-fn a_column_that_somebody_adds_changes_nothing() {
+fn a_column_that_an_operator_adds_changes_nothing() {
     let dir = temp();
     let path = dir.path().join("db");
     let mut writer = writer(&path, None, 0);
@@ -415,7 +415,7 @@ fn a_column_that_somebody_adds_changes_nothing() {
     assert_eq!(read(&path).len(), 2);
 }
 
-/// Rows go to no file without a name, and go on where it is put back.
+/// Rows go to no file without a name, and continue where it is put back.
 #[test]
 fn a_database_that_is_gone_is_noticed_and_may_come_back() {
     for name in ["db", "db-wal"] {

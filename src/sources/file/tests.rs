@@ -1,13 +1,11 @@
 use super::*;
-use crate::clock::SystemClock;
+use crate::sources::testing::options;
 use minutely_dataflows::edge::HaltKind;
-use minutely_dataflows::time::EventTime;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::time::Duration;
 
 type Line = (i64, Vec<u8>);
 
@@ -201,20 +199,6 @@ impl Folder {
 
     fn names(&self, pattern: &str) -> Vec<String> {
         self.open(pattern).unwrap().discover().unwrap().into_iter().map(|found| found.name.to_string()).collect()
-    }
-}
-
-fn options() -> SourceOptions {
-    SourceOptions {
-        run_start: EventTime(0),
-        bounded: true,
-        start: Start::Earliest,
-        properties: Vec::new(),
-        fetch_memory: 256_000_000,
-        processes: 1,
-        group: "minutely-test".into(),
-        answer_timeout: Duration::from_secs(1),
-        clock: SystemClock::start(),
     }
 }
 

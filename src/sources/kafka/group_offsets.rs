@@ -1,6 +1,6 @@
 //! The group's offsets, for tools that show how far a consumer is behind: the next offsets of the newest manifest, at most
-//! once a second, on a thread of their own. Nothing reads them back. A broker that refuses them does no harm; an operator is told
-//! for as long as it does.
+//! once a second, on a thread of their own. Nothing reads them back. A broker that refuses them does no harm; a concern is
+//! shown for as long as it does.
 
 use crate::kafka::{ConsumerClient, lower};
 use crate::threads::Newest;
@@ -21,7 +21,7 @@ type NextOffsets = Vec<(PartitionName, NextOffset)>;
 /// The offsets to commit next, handed to the thread that commits them.
 pub(super) type GroupOffsets = Newest<NextOffsets>;
 
-/// The thread. `concern`: told why commits fail, and `None` once they do not.
+/// The thread. `concern` is called with why commits fail, and with `None` once they succeed.
 pub(super) fn commit_all(
     offsets: &GroupOffsets,
     consumer: &ConsumerClient,

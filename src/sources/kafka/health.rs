@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_trouble_sooner_where_nobody_can_be_connected_to() {
+    fn silence_is_trouble_sooner_where_no_broker_can_be_connected_to() {
         let health = KafkaHealth::default();
         let known = || vec!["b:1: Connection refused".to_owned()];
         let trouble = |down| health.trouble("b:1", None, down, known);

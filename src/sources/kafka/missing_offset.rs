@@ -105,7 +105,7 @@ fn explain(facts: &OffsetFacts) -> String {
 mod tests {
     use super::*;
 
-    fn told(wanted: i64, holds: Option<(i64, i64)>, topic: Option<TopicFate>) -> String {
+    fn message(wanted: i64, holds: Option<(i64, i64)>, topic: Option<TopicFate>) -> String {
         explain(&OffsetFacts { wanted, holds, topic })
     }
 
@@ -114,30 +114,34 @@ mod tests {
         let recreated = || Some(TopicFate::Recreated { was: "a".into(), is: "b".into() });
         for (text, parts, not) in [
             (
-                told(2, Some((5, 10)), Some(TopicFate::Same)),
+                message(2, Some((5, 10)), Some(TopicFate::Same)),
                 &["is not in the log, which holds 5 to 9 now", "retention", "longer retention"][..],
                 "cut off",
             ),
-            (told(0, Some((4, 4)), Some(TopicFate::Same)), &["is empty and continues at 4: retention"], "cut off"),
+            (message(0, Some((4, 4)), Some(TopicFate::Same)), &["is empty and continues at 4: retention"], "cut off"),
             (
-                told(11, Some((5, 10)), Some(TopicFate::Same)),
+                message(11, Some((5, 10)), Some(TopicFate::Same)),
                 &["which holds 5 to 9 now", "the log was cut off; an unclean election"],
                 "retention",
             ),
             (
-                told(1000, Some((0, 2000)), Some(TopicFate::Same)),
+                message(1000, Some((0, 2000)), Some(TopicFate::Same)),
                 &["was not in the log, which holds 0 to 1999 now", "cut off and has been written again since"],
                 "is not in the log",
             ),
-            (told(1000, Some((0, 2000)), None), &["or the topic was deleted and created again"], "retention"),
-            (told(11, Some((0, 4)), None), &["cut off; ", "or the topic was deleted and created again"], "retention"),
+            (message(1000, Some((0, 2000)), None), &["or the topic was deleted and created again"], "retention"),
             (
-                told(11, Some((0, 4)), recreated()),
+                message(11, Some((0, 4)), None),
+                &["cut off; ", "or the topic was deleted and created again"],
+                "retention",
+            ),
+            (
+                message(11, Some((0, 4)), recreated()),
                 &["created again while it was read (its id was a, now it is b)"],
                 "unclean election",
             ),
-            (told(11, None, Some(TopicFate::Gone)), &["topic and records were deleted"], "--start earliest"),
-            (told(11, None, None), &["could not be asked"], "cut off"),
+            (message(11, None, Some(TopicFate::Gone)), &["topic and records were deleted"], "--start earliest"),
+            (message(11, None, None), &["could not be asked"], "cut off"),
         ] {
             parts.iter().for_each(|part| assert!(text.contains(part), "`{part}` is not in: {text}"));
             assert!(!text.contains(not), "`{not}` is in: {text}");

@@ -1,7 +1,7 @@
 //! Is a topic compacted? Compaction removes records from the middle of a log, so results would not be a function of it
 //! (R10). Looked at before anything is read, and again while the run lives, for the policy can be changed under it.
 //!
-//! An answer that is missing or refused is *unknown*, and an operator is told for as long as it is: a topic counts as whole only
+//! An answer that is missing or refused is *unknown*, and a concern is shown for as long as it is: a topic counts as whole only
 //! where the brokers say so.
 
 use super::raw;

@@ -74,7 +74,7 @@ impl PartitionQueue {
         if let Some(lent) = self.at.checked_sub(1).map(|lent| &mut self.messages[lent])
             && !lent.is_null()
         {
-            // SAFETY: the batch owns it, nobody borrows it (`&mut self`), and it is nulled, so not destroyed twice.
+            // SAFETY: the batch owns it, nothing borrows it (`&mut self`), and it is nulled, so not destroyed twice.
             unsafe { c::rd_kafka_message_destroy(std::mem::replace(lent, ptr::null_mut())) };
         }
         let message = *self.messages[..self.filled].get(self.at)?;

@@ -4,6 +4,7 @@
 use super::*;
 use crate::clock::SystemClock;
 use crate::kafka::empty;
+use crate::sources::testing;
 use minutely_dataflows::edge::{EndAnswer, HaltKind};
 use minutely_dataflows::time::EventTime;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
@@ -59,7 +60,7 @@ impl Writer {
         Writer { broker: broker.to_owned(), admin, producer: config.create().unwrap() }
     }
 
-    /// A topic of this name and a number nobody else has.
+    /// A topic of this name and a number that no other test has.
     fn topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) -> String {
         let topic = format!("{name}-{:012x}", fastrand::u64(..) >> 16);
         self.create(&topic, partitions, settings);
@@ -147,13 +148,9 @@ fn options() -> SourceOptions {
     SourceOptions {
         run_start: clock.wall(),
         bounded: false,
-        start: Start::Earliest,
-        properties: Vec::new(),
-        fetch_memory: 256_000_000,
-        processes: 1,
-        group: "minutely-test".into(),
         answer_timeout: Duration::from_secs(30),
         clock,
+        ..testing::options()
     }
 }
 
@@ -292,7 +289,7 @@ fn partitions_are_read_in_order_whole_and_once() {
     let found = source.discover().unwrap();
     let names: Vec<String> = found.iter().map(|found| found.name.to_string()).collect();
     assert_eq!(names, [format!("{two}/0"), format!("{one}/0"), format!("{one}/1"), format!("{one}/2")]);
-    assert_eq!(source.discover().unwrap(), [], "told once");
+    assert_eq!(source.discover().unwrap(), [], "reported once");
     for _ in 0..1000 {
         write(&one, 1, &mut random); // past the recorded end
     }
@@ -359,7 +356,7 @@ fn a_record_that_comes_late_wakes_its_worker() {
         while reading.step(10).unwrap() > 0 || reading.woken.try_recv().is_ok() {}
         writer.send_numbers(&topic, 0, number..number + 1);
         while reading.got.len() as i64 <= number {
-            reading.woken.recv_timeout(Duration::from_secs(60)).expect("nobody woke the worker");
+            reading.woken.recv_timeout(Duration::from_secs(60)).expect("the worker was not woken");
             reading.step(10).unwrap();
         }
     }
@@ -443,8 +440,8 @@ fn an_open_transaction_is_not_the_end() {
     assert_eq!(reading.end(true), EndAnswer::End(NextOffset(5)));
 
     let writer = Writer::new(&broker, &[("transactional.id", &topic)]);
-    let patience = Duration::from_secs(30);
-    writer.producer.init_transactions(patience).unwrap();
+    let timeout = Duration::from_secs(30);
+    writer.producer.init_transactions(timeout).unwrap();
     writer.producer.begin_transaction().unwrap();
     writer.send_numbers(&topic, 0, 100..103);
     for urgent in [true, false] {
@@ -457,7 +454,7 @@ fn an_open_transaction_is_not_the_end() {
     assert_eq!(found.end, Some(5), "the last stable offset");
     assert_eq!(offsets(Reading::open(&opened, &found).until_ended()), [0, 1, 2, 3, 4]);
 
-    writer.producer.abort_transaction(patience).unwrap();
+    writer.producer.abort_transaction(timeout).unwrap();
     reading.until_next(9); // three records and a marker
     assert_eq!((reading.got.len(), reading.end(true)), (5, EndAnswer::End(NextOffset(9))));
     let aborted = open(&uri, &bounded()).unwrap();
@@ -469,7 +466,7 @@ fn an_open_transaction_is_not_the_end() {
 
     writer.producer.begin_transaction().unwrap();
     writer.send_numbers(&topic, 0, 200..202);
-    writer.producer.commit_transaction(patience).unwrap();
+    writer.producer.commit_transaction(timeout).unwrap();
     reading.until_next(12);
     assert_eq!(offsets(&reading.got), [0, 1, 2, 3, 4, 9, 10]);
     assert_eq!(numbers(&reading.got)[5..], [200, 201]);
@@ -508,8 +505,8 @@ fn a_new_partition_is_read_from_its_first_record() {
         found.extend(found_soon(&source).unwrap());
     }
     found.sort_by_key(|found| found.name.number);
-    let told: Vec<_> = found.iter().map(|found| (found.name.to_string(), found.start.0, found.end)).collect();
-    assert_eq!(told, [(format!("{topic}/1"), 0, None), (format!("{topic}/2"), 0, None)]);
+    let names: Vec<_> = found.iter().map(|found| (found.name.to_string(), found.start.0, found.end)).collect();
+    assert_eq!(names, [(format!("{topic}/1"), 0, None), (format!("{topic}/2"), 0, None)]);
     let mut reading = Reading::open(&source, &found[1]);
     reading.until_next(5);
     assert_eq!(numbers(&reading.got), [10, 11, 12, 13, 14]);
@@ -520,7 +517,7 @@ fn a_new_partition_is_read_from_its_first_record() {
 fn a_topic_that_is_deleted_or_made_anew_ends_the_run() {
     let Some(broker) = broker("topics deleted while running") else { return };
     let writer = Writer::new(&broker, &[]);
-    let topics = [writer.topic("deleted", 1, &[]), writer.topic("anew", 1, &[])];
+    let topics = [writer.topic("deleted", 1, &[]), writer.topic("recreated", 1, &[])];
     let sources = topics.each_ref().map(|topic| open(&writer.uri(&[topic]), &options()).unwrap());
     for source in &sources {
         assert_eq!(source.discover().unwrap().len(), 1);
@@ -666,7 +663,7 @@ fn a_broker_that_is_killed_is_waited_for() {
     assert!(numbers(&reading.got).into_iter().eq(0..2000));
     reading.until("an answer", |reading| reading.end(true) == EndAnswer::End(NextOffset(2000)));
     cluster.run(&["kill"]);
-    drop((reading, source)); // ends although nobody answers
+    drop((reading, source)); // ends although no broker answers
 }
 
 #[test]

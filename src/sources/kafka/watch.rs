@@ -21,7 +21,7 @@ const EVERY: Duration = Duration::from_secs(2);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long it may take to ask again which brokers there are.
 const METADATA: Duration = Duration::from_secs(1);
-/// How long topics may be hidden before an operator is told: a broker that is restarted takes a while.
+/// How long topics may be hidden before a concern is shown: a broker that is restarted takes a while.
 const UNSEEN: Duration = Duration::from_secs(60);
 /// A topic is gone when this many looks in a row say so: one broker may know less than the cluster for a moment.
 const GONE_AFTER: u32 = 3;
@@ -44,7 +44,7 @@ struct KnownTopic {
 }
 
 impl KnownTopics {
-    /// Compares a look with what is known: the partitions that are new, or why the run cannot go on.
+    /// Compares a look with what is known: the partitions that are new, or why the run must end.
     pub(super) fn look(&mut self, topics: &[TopicDescription]) -> Result<Vec<PartitionName>, KafkaSourceError> {
         let mut new = Vec::new();
         self.why = None;

@@ -103,7 +103,7 @@ impl SymbolName {
         if KNOWN.iter().all(|(ticker, _)| ticker.as_bytes() != name.bytes()) {
             return name;
         }
-        text[letters..letters + 2].copy_from_slice(b".B"); // nobody else has a dot
+        text[letters..letters + 2].copy_from_slice(b".B"); // no other name has a dot
         Self::from(&text[..letters + 2])
     }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::sources::testing::options;
 use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::partition::{Partition as Judge, Rule, Verdict};
 use minutely_dataflows::time::{Monotonic, SECOND};
@@ -16,17 +17,7 @@ fn owned(record: Record<'_>) -> Owned {
 }
 
 fn run() -> SourceOptions {
-    SourceOptions {
-        run_start: NOW,
-        bounded: true,
-        start: Start::Earliest,
-        properties: Vec::new(),
-        fetch_memory: 256_000_000,
-        processes: 1,
-        group: "minutely-test".into(),
-        answer_timeout: Duration::from_secs(1),
-        clock: SystemClock::start(),
-    }
+    SourceOptions { run_start: NOW, ..options() }
 }
 
 fn source(rest: &str, run: &SourceOptions) -> SimSource {
@@ -83,7 +74,7 @@ fn any_reader_from_any_offset_in_any_batches_agrees_bit_for_bit() {
         let (one, two) = (source(&rest, &run()), source(&rest, &run()));
         let found = one.discover().unwrap();
         assert_eq!(two.discover().unwrap(), found, "{rest}");
-        assert_eq!(one.discover().unwrap(), [], "told once");
+        assert_eq!(one.discover().unwrap(), [], "reported once");
         for found in found {
             let all = drain(reader(&one, &found).as_mut(), || 1000);
             assert_eq!(i64::try_from(all.len()).unwrap(), found.end.unwrap() - found.start.0, "{rest}: no gaps");
@@ -397,7 +388,7 @@ fn the_first_records_of_the_log_can_be_read() {
     }
 }
 
-/// Whoever changes what a log holds changes every simulated result: the changelog has to say so.
+/// A change of what a log holds changes every simulated result: the changelog has to say so.
 #[test]
 fn golden() {
     let text = |rest: &str, partition: usize, offset: i64| {

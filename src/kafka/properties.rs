@@ -1,16 +1,25 @@
-//! Properties of librdkafka.
+//! `-X KEY=VALUE`: properties of librdkafka as they are given.
 
-use crate::cli::UsageErrors;
 use crate::secret;
 use std::path::Path;
 
-/// `-X KEY=VALUE`, with secrets read from where they are.
-pub(crate) fn properties(texts: &[String], errors: &mut UsageErrors) -> Vec<(String, String)> {
+/// The properties of a command line, with secrets read from where they are.
+#[derive(Default)]
+pub(crate) struct GivenProperties {
+    pub(crate) properties: Vec<(String, String)>,
+    /// One paragraph for each `-X` that cannot be used.
+    pub(crate) mistakes: Vec<String>,
+    /// Files of secrets that other users can read.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What each `-X` of a command line says.
+pub(crate) fn properties(texts: &[String]) -> GivenProperties {
     const SECRET: [&str; 4] = ["password", "secret", "key.pem", "oauthbearer.config"];
-    let mut properties = Vec::new();
+    let GivenProperties { mut properties, mut mistakes, mut warnings } = GivenProperties::default();
     for text in texts {
         let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
-            errors.push("-X: takes KEY=VALUE");
+            mistakes.push("-X: takes KEY=VALUE".to_owned());
             continue;
         };
         let given = value;
@@ -19,14 +28,17 @@ pub(crate) fn properties(texts: &[String], errors: &mut UsageErrors) -> Vec<(Str
                 std::env::var(name).map_err(|_| format!("-X {key}: {name} is not in the environment"))
             }
             Some(("file", path)) => secret::read(Path::new(path))
-                .map(|text| text.trim_end().to_owned())
+                .map(|read| {
+                    warnings.extend(read.warning);
+                    read.text.trim_end().to_owned()
+                })
                 .map_err(|e| format!("-X {key}: file {path}: {e}")),
             _ if SECRET.iter().any(|word| key.ends_with(word)) => Err(format!(
                 "-X {key}: holds a secret, and other users can see arguments: give it as env:NAME or file:PATH"
             )),
             _ => Ok(value.to_owned()),
         };
-        let value = errors.ok(value);
+        let value = value.map_err(|mistake| mistakes.push(mistake)).ok();
         // What was given in a wrong way was given: no second error says that the password is missing.
         let value = value.or_else(|| key.starts_with("sasl.").then(|| given.to_owned()));
         properties.extend(value.map(|value| (key.to_owned(), value)));
@@ -38,5 +50,5 @@ pub(crate) fn properties(texts: &[String], errors: &mut UsageErrors) -> Vec<(Str
     {
         properties.push(("sasl.password".into(), password));
     }
-    properties
+    GivenProperties { properties, mistakes, warnings }
 }
