@@ -2,7 +2,7 @@
 //! cannot be read. The core says what is wrong, and knows no options.
 
 use minutely_dataflows::decode::{EventPart, FieldError, FieldNames, KEY, TimeUnit};
-use minutely_dataflows::edge::{Halt, Remedy};
+use minutely_dataflows::edge::{Halt, HaltRemedy};
 use minutely_dataflows::explain::{Rejected, WrongUnit};
 use minutely_dataflows::record::Reason;
 
@@ -14,29 +14,29 @@ pub(crate) fn of_halt(halt: &Halt) -> String {
     }
 }
 
-fn advice(remedy: &Remedy) -> String {
+fn advice(remedy: &HaltRemedy) -> String {
     match remedy {
-        Remedy::RestoreObject => "restore it from a copy, or start a new job (--job NAME)".into(),
-        Remedy::RestorePartition => {
+        HaltRemedy::RestoreObject => "restore it from a copy, or start a new job (--job NAME)".into(),
+        HaltRemedy::RestorePartition => {
             "put it back and keep it for as long as runs resume from this state, or start a new job without it (--job NAME)".into()
         }
-        Remedy::RestoreLog => {
+        HaltRemedy::RestoreLog => {
             "restore the log, or start a new job with what is there (--job NAME), or resume where it is now (--accept-changed-log: \
              the state keeps what it has read, and the minutes that may lack records say `partial`)"
                 .into()
         }
-        Remedy::ReadNewLog => "start a new job to read the new one (--job NAME)".into(),
-        Remedy::StartAfresh => "start a new job (--job NAME)".into(),
-        Remedy::AllowMoreWindows => {
+        HaltRemedy::ReadNewLog => "start a new job to read the new one (--job NAME)".into(),
+        HaltRemedy::StartAfresh => "start a new job (--job NAME)".into(),
+        HaltRemedy::AllowMoreWindows => {
             "raise --max-keys, lower --lateness, or look for a partition that holds W back".into()
         }
-        Remedy::WaitLonger => "look at what it says above, or give it more time with --sink-timeout".into(),
-        Remedy::GiveSinkAgain(sink) => format!(
+        HaltRemedy::WaitLonger => "look at what it says above, or give it more time with --sink-timeout".into(),
+        HaltRemedy::GiveSinkAgain(sink) => format!(
             "give it again as --sink (it may be down: its rows wait), or have it forgotten, so that it lacks them for ever \
              (--forget-sink {sink})"
         ),
-        Remedy::GiveOrForgetSink(sink) => format!("leave one of the two out: --sink or --forget-sink {sink}"),
-        Remedy::SetRecordsAside => "correct it, or run with --on-bad dead-letter to set such records aside".into(),
+        HaltRemedy::GiveOrForgetSink(sink) => format!("leave one of the two out: --sink or --forget-sink {sink}"),
+        HaltRemedy::SetRecordsAside => "correct it, or run with --on-bad dead-letter to set such records aside".into(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The traits by which the core meets the outside. `src/` implements them; tests have in-memory twins.
 
-pub use crate::halt::{Halt, HaltKind, Remedy};
+pub use crate::halt::{Halt, HaltKind, HaltRemedy};
 
 use crate::checkpoint::{ObjectBuilder, ObjectRef};
 use crate::record::{DeadLetter, LastRecord, PartitionName, Record};

@@ -11,7 +11,7 @@ pub struct Halt {
     /// One paragraph: where, what, and what to do if `remedy` does not say it. Lower case, no full stop.
     pub why: String,
     /// What its user can do, where that depends on how the run is asked for.
-    pub remedy: Option<Remedy>,
+    pub remedy: Option<HaltRemedy>,
 }
 
 /// What kind of trouble ends a run; an exit code for each.
@@ -32,7 +32,7 @@ pub enum HaltKind {
 
 /// What the user of a run can do about a halt. The core does not know which option does it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Remedy {
+pub enum HaltRemedy {
     /// Restore an object of the state, or start without this state.
     RestoreObject,
     /// Restore a partition and keep it, or start without this state.
@@ -63,7 +63,7 @@ impl Halt {
 
     /// And what helps.
     #[must_use]
-    pub fn with(self, remedy: Remedy) -> Self {
+    pub fn with(self, remedy: HaltRemedy) -> Self {
         Halt { remedy: Some(remedy), ..self }
     }
 }

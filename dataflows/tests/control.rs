@@ -7,7 +7,7 @@ mod nightly;
 
 use minutely_dataflows::checkpoint::{self, Manifest, ObjectRef};
 use minutely_dataflows::control::{ChainLink, Control, ControlSetup, Decided, SinkInfo};
-use minutely_dataflows::edge::{Discovered, Halt, HaltKind, Remedy, RowFilter, SinkProgress};
+use minutely_dataflows::edge::{Discovered, Halt, HaltKind, HaltRemedy, RowFilter, SinkProgress};
 use minutely_dataflows::frontier::Frontier;
 use minutely_dataflows::partial::PartialBefore;
 use minutely_dataflows::partition::{Counts, PartitionState};
@@ -243,7 +243,7 @@ fn a_bounded_run_waits_for_a_sink_as_long_as_it_takes_batches_and_no_longer() {
     assert_eq!(waits(&mut ended(), |stage| stage.batches += 1), None, "a long round");
     let (after, halt) = waits(&mut ended(), |_| {}).unwrap();
     assert_eq!((after, halt.kind), (400, HaltKind::Unreachable));
-    assert!(halt.why.contains("sqlite:db") && halt.remedy == Some(Remedy::WaitLonger), "{halt:?}");
+    assert!(halt.why.contains("sqlite:db") && halt.remedy == Some(HaltRemedy::WaitLonger), "{halt:?}");
 
     // While it reads it does not wait; at `max_keys` it does.
     for (max_keys, waited) in [(10, None), (5, Some(400))] {
@@ -277,7 +277,7 @@ fn a_bounded_run_waits_for_dead_letters_no_longer_than_for_a_sink() {
     for mut stage in [begun(true, 1), begun(false, 3)] {
         let (after, halt) = waits(&mut stage, |_| {}).unwrap();
         assert_eq!((after, halt.kind), (400, HaltKind::Unreachable));
-        assert!(halt.why.contains("letters.jsonl") && halt.remedy == Some(Remedy::WaitLonger), "{halt:?}");
+        assert!(halt.why.contains("letters.jsonl") && halt.remedy == Some(HaltRemedy::WaitLonger), "{halt:?}");
     }
 }
 

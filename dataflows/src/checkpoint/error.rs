@@ -1,7 +1,7 @@
 //! Why a run cannot resume from a checkpoint.
 
 use super::damage::Damage;
-use crate::halt::{Halt, HaltKind, Remedy};
+use crate::halt::{Halt, HaltKind, HaltRemedy};
 use crate::time::NextOffset;
 
 /// Why a run may not have these sinks.
@@ -32,9 +32,9 @@ impl From<SinksError> for Halt {
             // Numbered ones of the same name are forgotten together.
             SinksError::LeftOut { sinks, .. } => {
                 let first = sinks.first().and_then(|name| name.split('#').next());
-                Remedy::GiveSinkAgain(first.unwrap_or_default().to_owned())
+                HaltRemedy::GiveSinkAgain(first.unwrap_or_default().to_owned())
             }
-            SinksError::GivenAndForgotten { sink } => Remedy::GiveOrForgetSink(sink.clone()),
+            SinksError::GivenAndForgotten { sink } => HaltRemedy::GiveOrForgetSink(sink.clone()),
         };
         Halt::new(HaltKind::Usage, e.to_string()).with(remedy)
     }
@@ -120,7 +120,7 @@ pub enum LogChange {
 
 impl From<ChangedLogError> for Halt {
     fn from(e: ChangedLogError) -> Self {
-        Halt::new(HaltKind::Data, e.to_string()).with(Remedy::RestoreLog)
+        Halt::new(HaltKind::Data, e.to_string()).with(HaltRemedy::RestoreLog)
     }
 }
 
@@ -155,6 +155,6 @@ impl ObjectProblem {
 
 impl From<ObjectError> for Halt {
     fn from(e: ObjectError) -> Self {
-        Halt::new(HaltKind::Data, e.to_string()).with(Remedy::RestoreObject)
+        Halt::new(HaltKind::Data, e.to_string()).with(HaltRemedy::RestoreObject)
     }
 }

@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use crate::checkpoint::PartitionSnapshot;
     use crate::edge::Discovered;
-    use crate::halt::{Halt, HaltKind, Remedy};
+    use crate::halt::{Halt, HaltKind, HaltRemedy};
     use crate::partition::{Partition, Rule};
     use crate::record::Record;
     use crate::time::{EventTime, Monotonic};
@@ -200,7 +200,7 @@ mod tests {
             (log(0, 30, other), "records before offset 10 are not those that were read: the one at 8 is", 10, 1),
         ] {
             let halt = Halt::from(resume(head(), &[Some(changed.clone())], false).unwrap_err());
-            assert_eq!((halt.kind, &halt.remedy), (HaltKind::Data, &Some(Remedy::RestoreLog)));
+            assert_eq!((halt.kind, &halt.remedy), (HaltKind::Data, &Some(HaltRemedy::RestoreLog)));
             for part in ["partition t/0: ", what] {
                 assert!(halt.why.contains(part), "`{part}` is not in: {halt}");
             }

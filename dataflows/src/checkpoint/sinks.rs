@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use crate::checkpoint::{PartitionSnapshot, WorkerObjects};
     use crate::edge::Discovered;
-    use crate::halt::{Halt, HaltKind, Remedy};
+    use crate::halt::{Halt, HaltKind, HaltRemedy};
     use crate::partition::{Partition, Rule};
     use crate::record::PartitionName;
     use crate::time::{EventTime, Monotonic, NextOffset, SECOND};
@@ -153,7 +153,7 @@ mod tests {
         let head = head(&["csv:a", "influxdb://h/o/b", "influxdb://h/o/b#1"], Some(60), 3);
         let halt = with(&head, &["csv:a"], &[]).unwrap_err();
         assert_eq!(halt.kind, HaltKind::Usage);
-        assert_eq!(halt.remedy, Some(Remedy::GiveSinkAgain("influxdb://h/o/b".into())), "both are forgotten by it");
+        assert_eq!(halt.remedy, Some(HaltRemedy::GiveSinkAgain("influxdb://h/o/b".into())), "both are forgotten by it");
         for part in ["3 records", "influxdb://h/o/b and influxdb://h/o/b#1"] {
             assert!(halt.why.contains(part), "`{part}` is not in: {halt}");
         }
@@ -162,7 +162,7 @@ mod tests {
         let all = ["csv:a", "influxdb://h/o/b", "influxdb://h/o/b#1"];
         assert_eq!(with(&head, &all, &[]).unwrap(), SinksOfRun { sinks: head.sinks.clone(), warnings: Vec::new() });
         let halt = with(&head, &all, &["csv:a"]).unwrap_err();
-        assert_eq!((halt.kind, halt.remedy), (HaltKind::Usage, Some(Remedy::GiveOrForgetSink("csv:a".into()))));
+        assert_eq!((halt.kind, halt.remedy), (HaltKind::Usage, Some(HaltRemedy::GiveOrForgetSink("csv:a".into()))));
         let unknown = with(&head, &all, &["csv:z"]).unwrap();
         assert!(
             unknown.sinks == head.sinks && unknown.warnings[0].contains("csv:z: the state knows no such sink"),

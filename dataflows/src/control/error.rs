@@ -1,6 +1,6 @@
 //! Why control ends a run.
 
-use crate::halt::{Halt, HaltKind, Remedy};
+use crate::halt::{Halt, HaltKind, HaltRemedy};
 use crate::partition::PartitionState;
 use crate::record::PartitionName;
 use crate::time::{Epoch, EventTime, SECOND};
@@ -44,9 +44,9 @@ pub enum AdmissionError {
 impl From<AdmissionError> for Halt {
     fn from(e: AdmissionError) -> Self {
         let (kind, remedy) = match e {
-            AdmissionError::PartitionGone { .. } => (HaltKind::Data, Remedy::RestorePartition),
-            AdmissionError::LogReplaced { .. } => (HaltKind::Data, Remedy::ReadNewLog),
-            AdmissionError::SinkCameTooLate { .. } => (HaltKind::Usage, Remedy::StartAfresh),
+            AdmissionError::PartitionGone { .. } => (HaltKind::Data, HaltRemedy::RestorePartition),
+            AdmissionError::LogReplaced { .. } => (HaltKind::Data, HaltRemedy::ReadNewLog),
+            AdmissionError::SinkCameTooLate { .. } => (HaltKind::Usage, HaltRemedy::StartAfresh),
         };
         Halt::new(kind, e.to_string()).with(remedy)
     }
@@ -120,7 +120,7 @@ fn place_of(watermark: Option<EventTime>) -> String {
 
 impl From<MemoryError> for Halt {
     fn from(e: MemoryError) -> Self {
-        Halt::new(HaltKind::Internal, e.to_string()).with(Remedy::AllowMoreWindows)
+        Halt::new(HaltKind::Internal, e.to_string()).with(HaltRemedy::AllowMoreWindows)
     }
 }
 
@@ -149,7 +149,7 @@ pub enum StallError {
 
 impl From<StallError> for Halt {
     fn from(e: StallError) -> Self {
-        Halt::new(HaltKind::Unreachable, e.to_string()).with(Remedy::WaitLonger)
+        Halt::new(HaltKind::Unreachable, e.to_string()).with(HaltRemedy::WaitLonger)
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn a_sink_that_stores_nothing_is_unreachable_and_the_run_may_wait_longer() {
         let halt = Halt::from(StallError::Sink { name: "a".into(), seconds: 3 });
-        assert_eq!((halt.kind, halt.remedy), (HaltKind::Unreachable, Some(Remedy::WaitLonger)));
+        assert_eq!((halt.kind, halt.remedy), (HaltKind::Unreachable, Some(HaltRemedy::WaitLonger)));
         assert!(halt.why.contains("sink a: nothing was stored for 3 s"), "{}", halt.why);
     }
 

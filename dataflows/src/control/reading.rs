@@ -41,7 +41,7 @@ impl Load {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::halt::{Halt, HaltKind, Remedy};
+    use crate::halt::{Halt, HaltKind, HaltRemedy};
     use crate::time::SECOND;
 
     #[test]
@@ -62,7 +62,7 @@ mod tests {
         let held = |keys, load| Ledger { keys, load, ..Ledger::default() };
         assert_eq!(load.check(held(19, 19), None), Ok(()));
         let halt = Halt::from(load.check(held(5, 20), Some(EventTime(7 * SECOND))).unwrap_err());
-        assert_eq!((halt.kind, &halt.remedy), (HaltKind::Internal, &Some(Remedy::AllowMoreWindows)));
+        assert_eq!((halt.kind, &halt.remedy), (HaltKind::Internal, &Some(HaltRemedy::AllowMoreWindows)));
         assert!(halt.why.contains("count as 20") && halt.why.contains("second 7 "), "{halt}");
     }
 }

@@ -1,11 +1,11 @@
 //! The dataflow of one worker, and what its operators share.
 //!
 //! ```text
-//!  Read ──updates──> Intern ──> Windows (arrangement) ──┬──> State ──parts──> Inbox (worker 0)
-//!   │                             ^                     ├──> Outbox ─chunks─> Inbox
-//!   │                             │                     └──> Live ────rows──> Inbox
+//!  Read ──updates──> Intern ──> Windows (arrangement) ──┬──> Snapshot ─parts──> Inbox (worker 0)
+//!   │                             ^                     ├──> Outbox ───chunks─> Inbox
+//!   │                             │                     └──> Preview ──rows───> Inbox
 //!   │──clock──> Retire ─retractions┘
-//!   └──reports──────────────────────────────────────────────────────────────> Inbox
+//!   └──reports────────────────────────────────────────────────────────────────> Inbox
 //! ```
 //!
 //! Decisions come back over a dataflow of their own. Retire reads the arrangement's trace beside the dataflow, so there

@@ -1,6 +1,6 @@
 //! Why reading ends a run.
 
-use crate::halt::{Halt, HaltKind, Remedy};
+use crate::halt::{Halt, HaltKind, HaltRemedy};
 use crate::record::{PartitionName, Reason};
 
 /// A record cannot be decoded, in a run that such a record ends.
@@ -19,6 +19,6 @@ pub(crate) struct BadRecordError {
 
 impl From<BadRecordError> for Halt {
     fn from(e: BadRecordError) -> Self {
-        Halt::new(HaltKind::Data, e.to_string()).with(Remedy::SetRecordsAside)
+        Halt::new(HaltKind::Data, e.to_string()).with(HaltRemedy::SetRecordsAside)
     }
 }
