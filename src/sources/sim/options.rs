@@ -281,8 +281,7 @@ mod tests {
 
     #[test]
     fn every_mistake_is_told() {
-        let bad =
-            "?symbols=0&rate=fast&late=101%&lag=9:1h&seed=-1&colour=red&history=3mo&late=0&broken=1e-3&skew&records=1.5";
+        let bad = "?symbols=0&rate=fast&late=101%&lag=9:1h&seed=-1&colour=red&history=3mo&late=0&broken=1e-3&skew&records=1.5";
         let mistakes = SimOptions::parse(bad).unwrap_err();
         for needle in [
             "symbols= takes a whole number from 1 to 1000000, not `0`",
