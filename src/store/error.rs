@@ -18,7 +18,7 @@ pub(super) enum StoreError {
     #[error("--state {place}: process 0 has no state there; give all processes the same folder or bucket")]
     NoStateToFollow { place: StoreUri },
     #[error(
-        "--state {place}: overwrites a file when told to create it ({answer}), so two runs could both commit: choose another \
+        "--state {place}: overwrites a file that it was to create ({answer}), so two runs could both commit: choose another \
          store"
     )]
     CreatesTwice { place: StoreUri, answer: String },
