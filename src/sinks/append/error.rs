@@ -83,13 +83,13 @@ impl AppendError {
         let way_out = match what {
             FileUse::Csv => {
                 "restore it as it was (files are rotated by ?rotate=, not by another program), or name another path, which has \
-                 what the state still holds and what comes, and have this one forgotten (--forget-sink), or start over with \
-                 another path and --job NAME"
+                 what the state still holds and what comes, and have this one forgotten (--forget-sink), or start a new job \
+                 with another path (--job NAME)"
                     .to_owned()
             }
             _ => format!(
                 "restore it as it was, or, if what it held is not needed, put as many empty lines in its place \
-                 (head -c {had} /dev/zero | tr '\\0' '\\n' >'{}'), or start over with --job NAME",
+                 (head -c {had} /dev/zero | tr '\\0' '\\n' >'{}'), or start a new job (--job NAME)",
                 path.display()
             ),
         };

@@ -25,7 +25,7 @@ pub(in crate::sinks) enum SeriesProblem {
     #[error(
         "the file of number {number} {what}, and had {len} bytes when the state was written: restore it as it was, or name \
          another path, which has what the state still holds and what comes, and have this one forgotten (--forget-sink), or \
-         start over with another path and --job NAME"
+         start a new job with another path (--job NAME)"
     )]
     /// `number`: as in the name of the file.
     NotOne { number: String, len: u64, what: &'static str },
