@@ -62,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) warnings: Vec<String>,
     /// What people should know of the job's folder.
     pub(crate) folder_remark: Option<String>,
+    /// As [`JobFolder`] has it.
+    pub(crate) as_typed: Option<(String, Entries)>,
 }
 
 impl Config {
@@ -80,7 +82,11 @@ impl Config {
         errors.extend(sources::validate(&args.log.source, &properties));
         let sinks = sinks::given(&args.sinks.uris, &mut errors);
         warnings.extend(http.iter().filter_map(|http| http.warning()).map(str::to_owned));
-        warnings.extend(sinks.iter().filter_map(|uri| secret_warning(uri)));
+        for warning in sinks.iter().filter_map(|uri| secret_warning(uri)) {
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
+        }
         let stateless = args.state.place.as_deref() == Some("none");
         let log = LogRange::of(&args.log, stateless, &mut errors);
         let fields = decoding::fields(&args.decoding, &args.log.source, &mut errors);
@@ -95,7 +101,7 @@ impl Config {
         let config = (|| {
             let (fields, metrics, settings) = (fields?, metrics?, settings?);
             let semantics = semantics(&args.log.source, &fields, &settings, metrics, &properties);
-            let JobFolder { folder, recorded, remark } = job_folder(args, job_name?.as_deref(), &semantics);
+            let JobFolder { folder, recorded, remark, as_typed } = job_folder(args, job_name?.as_deref(), &semantics);
             let default_sink = || format!("sqlite:{}", folder.join("minutes.db").display());
             let sinks = if sinks.is_empty() { vec![default_sink()] } else { sinks };
             let state = match args.state.place.as_deref() {
@@ -114,6 +120,7 @@ impl Config {
                 recorded,
                 warnings,
                 folder_remark: remark,
+                as_typed,
                 source: args.log.source.clone(),
                 sinks,
                 folder,
@@ -165,14 +172,15 @@ fn http(args: &HttpArgs, errors: &mut UsageErrors) -> Option<http::ListenAddress
 /// The job's folder, if need be by what was typed: see [`JobFolder`].
 fn job_folder(args: &RunArgs, name: Option<&str>, semantics: &Semantics) -> JobFolder {
     let data = Path::new(&args.state.data);
-    let Some(name) = name else {
-        let given = &args.semantics;
-        let past = given.max_past.as_ref().map(|past| (MAX_PAST, past.text()));
-        let typed =
-            [(WINDOW, given.window.text()), (LATENESS, given.lateness.text()), (MAX_FUTURE, given.max_future.text())];
-        return JobFolder::by_semantics(data, semantics, &typed.into_iter().chain(past).collect::<Vec<_>>());
-    };
-    JobFolder::named(data, name, semantics)
+    let given = &args.semantics;
+    let past = given.max_past.as_ref().map(|past| (MAX_PAST, past.text()));
+    let typed =
+        [(WINDOW, given.window.text()), (LATENESS, given.lateness.text()), (MAX_FUTURE, given.max_future.text())];
+    let typed: Vec<_> = typed.into_iter().chain(past).collect();
+    match name {
+        Some(name) => JobFolder::named(data, name, semantics, &typed),
+        None => JobFolder::by_semantics(data, semantics, &typed),
+    }
 }
 
 #[cfg(test)]

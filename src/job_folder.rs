@@ -15,12 +15,17 @@ pub(crate) struct JobFolder {
     pub(crate) recorded: Entries,
     /// For people: an earlier version named the folder, and what a new one would be called.
     pub(crate) remark: Option<String>,
+    /// What an earlier version would have called the job, and recorded, where that differs: its sinks are this job's, too.
+    pub(crate) as_typed: Option<(String, Entries)>,
 }
 
 impl JobFolder {
-    /// The job that `--job` names.
-    pub(crate) fn named(data: &Path, name: &str, semantics: &Semantics) -> Self {
-        JobFolder { folder: data.join(name), recorded: semantics.entries(), remark: None }
+    /// The job that `--job` names. `typed`: as in [`JobFolder::by_semantics`].
+    pub(crate) fn named(data: &Path, name: &str, semantics: &Semantics, typed: &[(&str, &str)]) -> Self {
+        let recorded = semantics.entries();
+        let as_typed = spelled(&recorded, typed);
+        let as_typed = (as_typed != recorded).then(|| (name.to_owned(), as_typed));
+        JobFolder { folder: data.join(name), recorded, remark: None, as_typed }
     }
 
     /// The job of these semantics. `typed`: options whose values can be written in more than one way, as they were typed.
@@ -28,12 +33,12 @@ impl JobFolder {
     pub(crate) fn by_semantics(data: &Path, semantics: &Semantics, typed: &[(&str, &str)]) -> Self {
         let recorded = semantics.entries();
         let name = default_name(&recorded, semantics);
-        let as_typed = typed.iter().map(|(option, text)| ((*option).to_owned(), (*text).to_owned()));
-        let as_typed: Entries = recorded.clone().into_iter().chain(as_typed).collect();
+        let as_typed = spelled(&recorded, typed);
         let older = default_name(&as_typed, semantics);
         let folder = data.join(&older);
         if older == name || !folder.is_dir() {
-            return JobFolder { folder: data.join(name), recorded, remark: None };
+            let as_typed = (older != name).then_some((older, as_typed));
+            return JobFolder { folder: data.join(name), recorded, remark: None, as_typed };
         }
         let spelled = as_typed.iter().filter(|(option, text)| recorded.get(*option) != Some(text));
         let spelled: Vec<_> = spelled.map(|(option, text)| format!("{option} {text}")).collect();
@@ -42,8 +47,14 @@ impl JobFolder {
             folder.display(),
             spelled.join(" ")
         );
-        JobFolder { folder, recorded: as_typed, remark: Some(remark) }
+        JobFolder { folder, recorded: as_typed, remark: Some(remark), as_typed: None }
     }
+}
+
+/// The entries with some options as they were typed.
+fn spelled(recorded: &Entries, typed: &[(&str, &str)]) -> Entries {
+    let typed = typed.iter().map(|(option, text)| ((*option).to_owned(), (*text).to_owned()));
+    recorded.clone().into_iter().chain(typed).collect()
 }
 
 fn default_name(entries: &Entries, semantics: &Semantics) -> String {
@@ -67,7 +78,11 @@ mod tests {
         };
         let usual = job("1m", "10m");
         assert_eq!(usual.folder, data.path().join("sim-54e98843"));
-        assert_eq!((job("60s", "600s"), usual.remark.as_ref()), (usual.clone(), None));
+        let unusual = job("60s", "600s");
+        assert_eq!((&unusual.folder, &unusual.recorded, &usual.as_typed), (&usual.folder, &usual.recorded, &None));
+        let (older, recorded) = unusual.as_typed.unwrap();
+        assert_eq!((older.starts_with("sim-"), &*recorded[WINDOW], &*recorded[LATENESS]), (true, "60s", "600s"));
+        assert_ne!(data.path().join(older), usual.folder);
 
         let mut as_typed = semantics.entries();
         as_typed.insert(WINDOW.into(), "60s".into());

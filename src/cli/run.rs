@@ -269,7 +269,7 @@ pub(crate) struct StateArgs {
     #[arg(long)]
     pub(crate) take_over: bool,
 
-    /// Resume from a state although the log is not the one it was made of, at the same offsets
+    /// Resume from a state although the log has changed since: where it is now (its first offset, its end, or the same offset)
     #[arg(long)]
     pub(crate) accept_changed_log: bool,
 }

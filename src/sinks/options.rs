@@ -51,6 +51,8 @@ pub(crate) struct SinkOptions {
     pub(crate) prior_state: Option<PriorState>,
     /// The job that writes: what belongs to another job is refused.
     pub(crate) owner: Owner,
+    /// The same job as an earlier version would have recorded it, where that differs: it kept options as they were typed.
+    pub(crate) owner_as_typed: Option<Owner>,
     /// `--take-sink`: a table or series of another job becomes this job's.
     pub(crate) take_sink: bool,
     /// Set once the workers run: a sink that is dropped before leaves nothing behind.
@@ -68,6 +70,11 @@ pub(crate) struct Owner {
 }
 
 impl SinkOptions {
+    /// Is that this job?
+    pub(super) fn is_owner(&self, other: &Owner) -> bool {
+        *other == self.owner || self.owner_as_typed.as_ref() == Some(other)
+    }
+
     pub(super) fn claim(&self) -> append::FileClaim {
         append::FileClaim { keep: self.position, take_over: self.take_over, private: false }
     }

@@ -33,6 +33,7 @@ pub(super) fn options(data: &Path) -> SinkOptions {
         take_over: false,
         prior_state: None,
         owner: Owner { job: "job".into(), semantics: "semantics".into() },
+        owner_as_typed: None,
         take_sink: false,
         begun: Arc::new(AtomicBool::new(true)),
         clock: SystemClock::start(),

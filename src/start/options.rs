@@ -2,7 +2,7 @@
 
 use super::context::RunContext;
 use crate::config::Metrics;
-use crate::semantics::without_defaults;
+use crate::semantics::{Entries, without_defaults};
 use crate::sinks::{Owner, PriorState, SinkOptions};
 use crate::sources::SourceOptions;
 use crate::uri::redacted;
@@ -55,6 +55,7 @@ impl RunContext {
             take_over: config.take_over,
             prior_state: prior.map(|(manifest, place)| PriorState { place: place.to_string(), seq: manifest.seq }),
             owner: self.owner(basis.manifest),
+            owner_as_typed: self.config.as_typed.as_ref().map(|(job, entries)| owner(job.clone(), entries)),
             take_sink: config.take_sink,
             begun: Arc::clone(&self.running),
             clock: self.clock,
@@ -64,6 +65,10 @@ impl RunContext {
     /// Whose rows they are. A state that an earlier version wrote keeps its text, and its sinks know the hash of that.
     fn owner(&self, manifest: Option<&Manifest>) -> Owner {
         let recorded = manifest.map_or_else(|| self.config.recorded.clone(), |head| without_defaults(&head.semantics));
-        Owner { job: self.job(), semantics: checkpoint::hash(format!("{recorded:?}").as_bytes()) }
+        owner(self.job(), &recorded)
     }
+}
+
+fn owner(job: String, recorded: &Entries) -> Owner {
+    Owner { job, semantics: checkpoint::hash(format!("{recorded:?}").as_bytes()) }
 }

@@ -86,3 +86,48 @@ impl Restored {
 pub fn park(worker: &mut Worker, most: Duration) {
     worker.step_or_park(Some(most));
 }
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+    use crate::decode::FieldNames;
+    use crate::edge::{Discovered, PartitionReader, Wake};
+    use crate::time::{EventTime, Monotonic};
+
+    struct Nowhere;
+
+    impl LogSource for Nowhere {
+        fn discover(&self) -> Result<Vec<Discovered>, Halt> {
+            Ok(Vec::new())
+        }
+        fn open(&self, _: &Discovered, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
+            unreachable!("there is no partition")
+        }
+    }
+
+    impl Clock for Nowhere {
+        fn monotonic(&self) -> Monotonic {
+            Monotonic(0)
+        }
+        fn wall(&self) -> EventTime {
+            EventTime(0)
+        }
+    }
+
+    /// A job over a log without partitions, at a clock that stands still.
+    pub(crate) fn job(first_epoch: Epoch, filters: Vec<RowFilter>) -> Job {
+        Job {
+            settings: Settings::default(),
+            decoder: Decoder::new(&FieldNames::default()).unwrap(),
+            source: Arc::new(Nowhere),
+            clock: Rc::new(Nowhere),
+            first_epoch,
+            bad_is_fatal: false,
+            filters,
+            state: None,
+            stop: Rc::new(|| false),
+            park: Rc::new(park),
+            preview_interval: None,
+        }
+    }
+}

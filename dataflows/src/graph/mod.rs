@@ -26,4 +26,6 @@ mod windows;
 
 pub(crate) use context::WorkerContext;
 pub(crate) use dataflow::{Graph, build, decisions};
+#[cfg(test)]
+pub(crate) use job::testing;
 pub use job::{Job, Restored, park};

@@ -16,7 +16,7 @@ use super::context::{OutboxUpdate, WorkerContext};
 use super::job::Job;
 use super::key::{KeySet, WindowKey};
 use super::series::SeriesTable;
-use super::windows::{Span, Windows, WindowsPass, each_update};
+use super::windows::{Span, Windows, each_update};
 use crate::acc::Accumulate;
 use crate::marks::Marks;
 use crate::protocol::{Commit, Round, SinkId};
@@ -186,7 +186,7 @@ impl<A: Accumulate> Outbox<A> {
         }
         let (due, in_hand) = queue.sending.as_mut()?;
         let series = self.context.series.borrow();
-        let mut rows = RowReader { pass: self.windows.pass(Some(commit.cut)), series: &series, rows: Vec::new() };
+        let mut rows = RowReader { windows: &self.windows, cut: commit.cut, series: &series, rows: Vec::new() };
         while rows.rows.len() < CHUNK {
             if in_hand.as_ref().is_none_or(|(_, ids)| ids.is_empty()) {
                 let Some((window, mut ids)) = due.pop_first() else { break };
@@ -212,9 +212,11 @@ impl<A: Accumulate> Outbox<A> {
     }
 }
 
-/// Reads the rows of one chunk, window by window, ascending.
+/// Reads the rows of one chunk.
 struct RowReader<'a, A: Accumulate> {
-    pass: WindowsPass<A>,
+    windows: &'a Windows<A>,
+    /// Rows are as of this epoch.
+    cut: Epoch,
     series: &'a SeriesTable,
     rows: Vec<Row>,
 }
@@ -224,13 +226,15 @@ impl<A: Accumulate> RowReader<'_, A> {
         self.series.name(WindowKey { window, id }).expect("a window is retired once every sink has stored its rows")
     }
 
-    /// Reads the rows of these ids of one window; they are by symbol, last first.
+    /// Reads the rows of these ids of one window; they are by symbol, last first. Each call has a pass of its own: another one
+    /// for the same window may ask for smaller ids, and a pass does not go back.
     fn read(&mut self, window: WindowStart, ids: &[u32], state: State) {
+        let mut pass = self.windows.pass(Some(self.cut));
         let mut ascending: Vec<(u32, usize)> = ids.iter().rev().copied().zip(0..).collect();
         ascending.sort_unstable();
         let mut sums: Vec<Option<A>> = vec![None; ids.len()];
         for (id, place) in ascending {
-            sums[place] = self.pass.sum(WindowKey { window, id });
+            sums[place] = pass.sum(WindowKey { window, id });
         }
         for (id, sum) in ids.iter().rev().zip(sums) {
             // A series whose first record is of a later epoch has no row yet.
@@ -285,4 +289,68 @@ pub(super) fn outbox<'scope, A: Accumulate>(
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::job::testing::job;
+    use super::super::key::KeyUpdate;
+    use super::super::windows::Spine;
+    use super::*;
+    use crate::acc::{Avg, LogPosition};
+    use crate::decimal::Decimal;
+    use crate::decode::DecodedEvent;
+    use crate::edge::RowFilter;
+    use crate::partial::PartialBefore;
+    use crate::time::{EventTime, SECOND};
+    use differential_dataflow::operators::arrange::arrangement::arrange_core;
+    use differential_dataflow::trace::implementations::ord_neu::OrdKeyBatcher;
+    use timely::dataflow::InputHandle;
+    use timely::dataflow::operators::probe::Handle;
+    use timely::dataflow::operators::{Input, Probe};
+
+    /// Rows of one window that is larger than a chunk, and whose ids are not in the order of symbols. A chunk that lacks the
+    /// row of a series whose first record came after the cut is filled with the next ones.
+    #[test]
+    fn a_series_without_a_row_yet_costs_no_other_series_its_row() {
+        const SERIES: usize = 3 * CHUNK;
+        let (window, cut) = (WindowStart(0), 7);
+        let rows = timely::execute_directly(move |worker| {
+            let windows = Rc::new(Windows::<Avg>::unattached());
+            let sealed = Handle::new();
+            let mut input = InputHandle::<Epoch, CapacityContainerBuilder<Vec<KeyUpdate<Avg>>>>::new();
+            worker.dataflow::<Epoch, _, _>(|scope| {
+                let updates = scope.input_from(&mut input);
+                let batcher = OrdKeyBatcher::<WindowKey, Epoch, Avg>::new;
+                let arranged = arrange_core::<_, _, _, Spine<Avg>>(updates, Pipeline, "Windows", batcher);
+                windows.attach(arranged.trace);
+                arranged.stream.probe_with(&sealed);
+            });
+            let context = Rc::new(WorkerContext::default());
+            let value = Decimal::parse(b"1").unwrap();
+            let event = DecodedEvent { symbol: "S".into(), value, time: EventTime(0), weight: None };
+            let acc = Avg::of(&event, LogPosition { identity: 1, offset: 1 });
+            input.advance_to(cut);
+            for number in (0..SERIES).rev() {
+                let key = context.series.borrow_mut().hold(window, &format!("S{number:04}"));
+                let late = number % 100 == 3;
+                input.send(((key, ()), if late { cut + 1 } else { cut }, acc));
+            }
+            input.advance_to(cut + 2);
+            worker.step_while(|| sealed.less_than(&(cut + 2)));
+            let changes = RowFilter { changes: true, partial: true, open_every: 0 };
+            let mut outbox = Outbox::new(Rc::new(job(cut, vec![changes])), context, windows);
+            let marks = Marks { w: Some(EventTime(60 * SECOND)), partial_before: PartialBefore::Nothing };
+            outbox.commit(Commit { cut, seq: 1, marks });
+            outbox.begin(Round { sink: SinkId(0), round: 1, with_open: true });
+            let mut rows = Vec::new();
+            while let Some(chunk) = outbox.chunk(SinkId(0), 0) {
+                outbox.queues[0].consumed += 1;
+                rows.extend(chunk.rows.into_iter().map(|row| row.symbol));
+            }
+            rows
+        });
+        let want: Vec<_> = (0..SERIES).filter(|n| n % 100 != 3).map(|n| format!("S{n:04}")).collect();
+        assert_eq!(rows, want);
+    }
 }

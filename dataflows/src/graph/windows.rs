@@ -91,7 +91,7 @@ impl<A: Accumulate> Windows<A> {
         assert!(as_of.is_none() || as_of >= compacted_to, "read as of {as_of:?}, compacted to {compacted_to:?}");
         let batches = self.trace().batches_through(AntichainRef::new(&[])).expect("the end is always a clean cut");
         let (cursor, storage) = cursor_list(batches);
-        WindowsPass { cursor, storage, through: as_of.unwrap_or(Epoch::MAX) }
+        WindowsPass { cursor, storage, through: as_of.unwrap_or(Epoch::MAX), asked: None }
     }
 
     /// Records that all windows count, as of an epoch.
@@ -112,11 +112,18 @@ pub(crate) struct WindowsPass<A: Accumulate> {
     storage: Vec<Batch<A>>,
     /// Updates of later epochs are left out.
     through: Epoch,
+    /// The last key whose sum was asked for.
+    asked: Option<WindowKey>,
 }
 
 impl<A: Accumulate> WindowsPass<A> {
     /// The sum of a key that is no smaller than those before it; `None` where it has no update.
+    ///
+    /// # Panics
+    /// When it is smaller: the cursor does not go back, and the key would be taken for one without updates.
     pub(crate) fn sum(&mut self, key: WindowKey) -> Option<A> {
+        assert!(self.asked <= Some(key), "{key:?} is asked for after {:?}", self.asked);
+        self.asked = Some(key);
         self.cursor.seek_key(&self.storage, &key);
         (self.key() == Some(key)).then(|| self.sum_here()).flatten()
     }

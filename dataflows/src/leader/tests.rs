@@ -1,36 +1,15 @@
 //! The leader by itself: facts that a test makes, and nothing around it.
 
 use super::*;
-use crate::decode::{Decoder, FieldNames};
-use crate::edge::{Clock, Discovered, LogSource, PartitionReader, SinkProgress, Wake};
+use crate::edge::SinkProgress;
 use crate::partition::DelayHistogram;
 use crate::protocol::CutPart;
 use crate::record::DeadLetter;
-use crate::settings::Settings;
 use crate::status::Ledger;
-use crate::time::EventTime;
 use crate::watch::PreviewRows;
 use std::cell::Cell;
 
 struct Nowhere;
-
-impl LogSource for Nowhere {
-    fn discover(&self) -> Result<Vec<Discovered>, Halt> {
-        Ok(Vec::new())
-    }
-    fn open(&self, _: &Discovered, _: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
-        unreachable!("there is no partition")
-    }
-}
-
-impl Clock for Nowhere {
-    fn monotonic(&self) -> Monotonic {
-        Monotonic(0)
-    }
-    fn wall(&self) -> EventTime {
-        EventTime(0)
-    }
-}
 
 impl DeadLetterPort for Nowhere {
     fn offer(&mut self, _: u64, dead_letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>> {
@@ -65,19 +44,7 @@ fn a_ledger_that_does_not_balance_is_shown_before_the_run_ends() {
         watch: Box::new(move |status| watched.set(status.ledger)),
         watcher: Some(Box::new(Eyes(Rc::clone(&seen[1])))),
     };
-    let job = Job {
-        settings: Settings::default(),
-        decoder: Decoder::new(&FieldNames::default()).unwrap(),
-        source: std::sync::Arc::new(Nowhere),
-        clock: Rc::new(Nowhere),
-        first_epoch: 7,
-        bad_is_fatal: false,
-        filters: Vec::new(),
-        state: None,
-        stop: Rc::new(|| false),
-        park: Rc::new(crate::graph::park),
-        preview_interval: None,
-    };
+    let job = crate::graph::testing::job(7, Vec::new());
     let inbox: Rc<RefCell<Inbox>> = Rc::default();
     let handles = DataflowHandles { input: InputHandle::new(), inbox: Rc::clone(&inbox), sealed: Handle::new() };
     let mut leader = Leader::new(&job, lead, handles, 1).unwrap();

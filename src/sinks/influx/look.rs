@@ -61,7 +61,9 @@ async fn theirs(client: &Client, target: &InfluxTarget, options: &SinkOptions) -
     for (suffix, _) in measurements(options.emit) {
         let series = target.series.with(suffix);
         let QueryOutcome::Known(asked) = ask(client, &series, MarkAge::Newest).await else { return Ok(()) };
-        if let MarkVerdict::Theirs(mark) = decide(asked, &options.owner, options.take_sink, options.clock.wall()) {
+        if let MarkVerdict::Theirs(mark) =
+            decide(asked, |owner| options.is_owner(owner), options.take_sink, options.clock.wall())
+        {
             let advice = refusal(&series, &mark, &options.owner);
             return Err(InfluxError::OfAnotherJob { name: target.name.clone(), advice });
         }

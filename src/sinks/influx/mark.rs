@@ -45,12 +45,12 @@ pub(super) enum MarkVerdict {
     Theirs(Mark),
 }
 
-/// Decides. `take`: another job's series becomes this job's.
-pub(super) fn decide(asked: MarkAnswer, owner: &Owner, take: bool, now: EventTime) -> MarkVerdict {
+/// Decides. `is_owner`: is that this job? `take`: another job's series becomes this job's.
+pub(super) fn decide(asked: MarkAnswer, is_owner: impl Fn(&Owner) -> bool, take: bool, now: EventTime) -> MarkVerdict {
     match asked {
         MarkAnswer::Unmarked => MarkVerdict::Ours(now),
         MarkAnswer::Unknown(why) => MarkVerdict::Unknown(why),
-        MarkAnswer::Marked(mark) if mark.owner == *owner || take => MarkVerdict::Ours(now.max(mark.at.plus(1))),
+        MarkAnswer::Marked(mark) if is_owner(&mark.owner) || take => MarkVerdict::Ours(now.max(mark.at.plus(1))),
         MarkAnswer::Marked(mark) => MarkVerdict::Theirs(mark),
     }
 }
@@ -189,23 +189,32 @@ mod tests {
     fn a_series_is_its_jobs_free_or_unknown() {
         let (me, now) = (owner("me", "s"), EventTime(100));
         let mark = |job, semantics, at| MarkAnswer::Marked(Mark { owner: owner(job, semantics), at: EventTime(at) });
-        assert_eq!(decide(MarkAnswer::Unmarked, &me, false, now), MarkVerdict::Ours(now));
-        assert_eq!(decide(mark("me", "s", 7), &me, false, now), MarkVerdict::Ours(now));
+        assert_eq!(decide(MarkAnswer::Unmarked, |other: &Owner| *other == me, false, now), MarkVerdict::Ours(now));
+        assert_eq!(decide(mark("me", "s", 7), |other: &Owner| *other == me, false, now), MarkVerdict::Ours(now));
         assert_eq!(
-            decide(mark("me", "s", 200), &me, false, now),
+            decide(mark("me", "s", 200), |other: &Owner| *other == me, false, now),
             MarkVerdict::Ours(EventTime(201)),
             "a clock ahead of ours"
         );
-        assert_eq!(decide(mark("you", "s", 200), &me, true, now), MarkVerdict::Ours(EventTime(201)));
+        assert_eq!(
+            decide(mark("you", "s", 200), |other: &Owner| *other == me, true, now),
+            MarkVerdict::Ours(EventTime(201))
+        );
         for (job, semantics, says) in [("you", "s", "job `you`"), ("me", "t", "another job that is called `me`")] {
-            let MarkVerdict::Theirs(found) = decide(mark(job, semantics, 7), &me, false, now) else { panic!("{job}") };
+            let MarkVerdict::Theirs(found) = decide(mark(job, semantics, 7), |other: &Owner| *other == me, false, now)
+            else {
+                panic!("{job}")
+            };
             let why = refusal(&series(&[("tag.a", "1")]).unwrap(), &found, &me);
             for part in [says, "measurement `minute` with a=1", "?measurement=", "?tag.", "--take-sink", "1970-01-01T"]
             {
                 assert!(why.contains(part), "`{part}` is not in: {why}");
             }
         }
-        assert_eq!(decide(MarkAnswer::Unknown("no".into()), &me, true, now), MarkVerdict::Unknown("no".into()));
+        assert_eq!(
+            decide(MarkAnswer::Unknown("no".into()), |other: &Owner| *other == me, true, now),
+            MarkVerdict::Unknown("no".into())
+        );
     }
 
     #[test]

@@ -45,11 +45,11 @@ impl TargetOwnership {
         let asked = until_asked(sender)?;
         let was_free = asked == MarkAnswer::Unmarked;
         if let (MarkAnswer::Marked(mark), true) = (&asked, options.take_sink)
-            && mark.owner != options.owner
+            && !options.is_owner(&mark.owner)
         {
             tracing::warn!("{name}: {} was job `{}`'s and is taken from it", sender.series.shown(), mark.owner.job);
         }
-        let at = match mark::decide(asked, &options.owner, options.take_sink, options.clock.wall()) {
+        let at = match mark::decide(asked, |owner| options.is_owner(owner), options.take_sink, options.clock.wall()) {
             MarkVerdict::Ours(at) => at,
             MarkVerdict::Theirs(mark) => return Err(refused(sender, &mark)),
             MarkVerdict::Unknown(why) => {
@@ -95,7 +95,7 @@ impl TargetOwnership {
             ));
         }
         let options = &sender.context.options;
-        let at = match mark::decide(asked, &options.owner, false, options.clock.wall()) {
+        let at = match mark::decide(asked, |owner| options.is_owner(owner), false, options.clock.wall()) {
             MarkVerdict::Theirs(mark) => return Err(refused(sender, &mark)),
             MarkVerdict::Ours(at) => at,
             MarkVerdict::Unknown(_) => options.clock.wall(),
@@ -134,7 +134,7 @@ fn is_alone(sender: &Sender) -> Result<(), WriterExit> {
     for which in [MarkAge::Newest, MarkAge::Oldest] {
         let answer = sender.unless_stopped(ask(&sender.client, &sender.series, which))?;
         if let QueryOutcome::Known(MarkAnswer::Marked(mark)) = answer
-            && mark.owner != sender.context.options.owner
+            && !sender.context.options.is_owner(&mark.owner)
         {
             return Err(refused(sender, &mark));
         }

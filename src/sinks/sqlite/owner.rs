@@ -29,7 +29,7 @@ pub(super) fn decide(
     let ours = &options.owner;
     let theirs = match &facts.owner {
         _ if options.take_sink || !facts.has_rows && facts.owner.is_none() => return Ok(()),
-        Some(owner) if owner == ours => return Ok(()),
+        Some(owner) if options.is_owner(owner) => return Ok(()),
         // The state that has this chain proves it: a job may be renamed, and a new version may count more options.
         Some(owner) if is_of_state(facts, options) && (owner.job == ours.job || owner.semantics == ours.semantics) => {
             return Ok(());
@@ -108,6 +108,11 @@ mod tests {
             assert_eq!(judged(&facts, chain, false).is_ok(), want, "{facts:?} {chain:?}");
             assert_eq!(judged(&facts, chain, true), Ok(()), "it is taken: {facts:?}");
         }
+        // An earlier version recorded the same options as they were typed.
+        let spelled = SinkOptions { owner_as_typed: Some(changed.clone()), ..options(Path::new(".")) };
+        let is_ours =
+            |owner| decide(&facts(Some(owner), true), Path::new("m.db"), &TableName::default(), &spelled).is_ok();
+        assert_eq!((is_ours(&changed), is_ours(&ours), is_ours(&other)), (true, true, false));
         let why = judged(&facts(Some(&other), true), None, false).unwrap_err();
         for part in ["m.db: its table minutes belongs to job other", "job job", "m.db?table=NAME", "--take-sink"] {
             assert!(why.contains(part), "{part}: {why}");
