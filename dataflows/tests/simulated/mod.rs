@@ -99,7 +99,7 @@ fn live(
                 if over || disk.lock().unwrap().crashed {
                     crash.raise(&Halt::new(HaltKind::Internal, CRASH));
                 }
-                if clock.now() - began > 250 * SECOND {
+                if clock.now() - began > 450 * SECOND {
                     crash.raise(&Halt::new(HaltKind::Internal, "it never ends"));
                 }
                 baton_too.give_way(index);
@@ -160,7 +160,8 @@ fn lead(
             // A run that is to stop does not wait for sinks.
             let over = over && sinks.lock().unwrap().sinks_are_there();
             done.fetch_or(status.ledger.counts.read == total && over, Ordering::SeqCst);
-            assert!(clock.now() - began < 200 * SECOND, "seed {seed}: never final: {status:?}");
+            // Where sinks come late, most of a log may be read after that, by a few records a cut.
+            assert!(clock.now() - began < 400 * SECOND, "seed {seed}: never final: {status:?}");
             *shown.lock().unwrap() = status.clone();
         }),
         watcher: None,
