@@ -89,7 +89,7 @@ impl PlainDecoder {
         Some(DecodedEvent { symbol: Cow::Borrowed(symbol), value, time, weight })
     }
 
-    /// What a key is. FieldNames come in the same order as a rule: the one after the last is tried first.
+    /// What a key is. Fields come in the same order as a rule: the one after the last is tried first.
     fn slot(&self, key: &[u8], next: &mut usize) -> Option<usize> {
         let is = |at: usize| self.names.get(at).filter(|(name, _)| same(name, key));
         if let Some((_, slot)) = is(*next) {

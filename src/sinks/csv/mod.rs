@@ -256,13 +256,15 @@ mod tests {
             for run in 0..6 {
                 let options = SinkOptions { position: known, ..options(dir.path()) };
                 look(&target, &options).unwrap();
-                let mut writer = None;
+                let mut opened = None;
                 // A lock outlives its file for an instant where another test starts a program just then.
                 poll("the files are free", || {
-                    writer = super::open(&target, &options, Health::new("csv"), Stop::new()).ok();
-                    writer.is_some()
+                    let writer = super::open(&target, &options, Health::new("csv"), Stop::new());
+                    let is_locked = writer.as_ref().is_err_and(|error| format!("{error:?}").contains("Locked"));
+                    opened = Some(writer);
+                    !is_locked
                 });
-                let mut writer = writer.unwrap();
+                let mut writer = opened.unwrap().unwrap();
                 for round in 0..rng.i64(0..8) {
                     let rows: Vec<_> =
                         (0..rng.i64(1..20)).map(|n| row(&format!("S{run}"), round * 60, n + 1)).collect();
