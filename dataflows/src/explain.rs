@@ -113,9 +113,10 @@ mod tests {
         let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), true, now);
         for (offset, payload) in (0..).zip(payloads) {
             let payload = Some(payload.as_bytes());
-            match decoder.decode(&Record { offset, append_time: None, key: None, payload, cut_from: None }) {
-                Ok(event) => drop(partition.judge(offset, event.time, None, far, now)),
-                Err(rejection) => partition.reject(offset, &rejection),
+            partition.begin_record(offset);
+            match decoder.decode(&Record { offset, key: None, payload, ..Record::default() }) {
+                Ok(event) => drop(partition.judge(event.time, None, far, now)),
+                Err(rejection) => partition.reject(&rejection),
             }
         }
         partition.report(None, now)

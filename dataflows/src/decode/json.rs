@@ -54,7 +54,7 @@ impl JsonDecoder {
             Err(DecimalError::NotANumber) => return Err(self.not_a_number(TIME, &found)),
         };
         let weight = found.get(WEIGHT).map(|raw| self.weight(raw)).transpose()?;
-        Ok(DecodedEvent { symbol, value, time, weight })
+        Ok(DecodedEvent { symbol, value, time, weight, id: None, rounded: false })
     }
 
     /// The configured fields of a record that is one whole JSON object.

@@ -25,7 +25,7 @@ mod tree;
 mod unit;
 
 pub use error::{EventPart, FieldError, FieldProblem};
-pub use event::DecodedEvent;
+pub use event::{DecodedEvent, DecodedPart, EventId, Outcome};
 pub use fields::{FieldNames, KEY};
 pub use time::TimeDecoder;
 pub use unit::{TimeUnit, is_plausible};
@@ -62,6 +62,14 @@ impl Decoder {
     /// value, time, weight.
     pub fn decode<'a>(&self, record: &Record<'a>) -> Result<DecodedEvent<'a>, Rejection> {
         self.plain_event(record).map_or_else(|| self.json.event(record), Ok)
+    }
+
+    /// Decodes all events of a record, in order, by [`Decoder::decode`].
+    pub fn parts<'a>(&self, record: &Record<'a>, mut each: impl FnMut(DecodedPart<'a>)) {
+        each(DecodedPart::whole(match self.decode(record) {
+            Ok(event) => Outcome::Event(event),
+            Err(rejection) => Outcome::Rejected(rejection),
+        }));
     }
 
     /// The event of a plain record.

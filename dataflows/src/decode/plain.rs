@@ -86,7 +86,7 @@ impl PlainDecoder {
             None => None,
             Some(weight) => Some(weight.decimal().filter(|weight| weight.0 >= 0)?),
         };
-        Some(DecodedEvent { symbol: Cow::Borrowed(symbol), value, time, weight })
+        Some(DecodedEvent { symbol: Cow::Borrowed(symbol), value, time, weight, id: None, rounded: false })
     }
 
     /// What a key is. Fields come in the same order as a rule: the one after the last is tried first.

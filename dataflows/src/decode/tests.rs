@@ -5,7 +5,7 @@ use crate::record::{Reason, Record, Rejection};
 use serde_json::value::RawValue;
 
 fn record(payload: &[u8]) -> Record<'_> {
-    Record { offset: 0, append_time: None, key: Some(b"KEY"), payload: Some(payload), cut_from: None }
+    Record { offset: 0, key: Some(b"KEY"), payload: Some(payload), ..Record::default() }
 }
 
 fn decode(payload: &str) -> Result<(String, String, i64, Option<String>), Reason> {
@@ -300,7 +300,7 @@ fn it_says_what_serde_json_says() {
                 _ => bytes.insert(at, rng.u8(..)),
             }
         }
-        let record = Record { offset: 0, append_time: None, key: Some(b"KEY"), payload: Some(&bytes), cut_from: None };
+        let record = Record { offset: 0, key: Some(b"KEY"), payload: Some(&bytes), ..Record::default() };
         for decoder in [&by_name, &by_key] {
             total += 1;
             if let Some(event) = decoder.plain_event(&record) {

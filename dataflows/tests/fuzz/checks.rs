@@ -12,7 +12,7 @@ use std::cell::RefCell;
 const MAGIC: &[u8] = b"minutely-1\n";
 
 fn record(payload: &[u8]) -> Record<'_> {
-    Record { offset: 0, append_time: None, key: Some(b"A"), payload: Some(payload), cut_from: None }
+    Record { offset: 0, key: Some(b"A"), payload: Some(payload), ..Record::default() }
 }
 
 /// An event of the plain path is the one that serde_json gives: no record with pointers takes the plain path.

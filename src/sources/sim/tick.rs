@@ -98,6 +98,7 @@ impl Ticks {
         Record {
             offset: offset.cast_signed(),
             append_time: Some(stamp(ms)),
+            timestamp: Some(stamp(ms)),
             key: Some(&self.made.key),
             payload: (!self.made.tombstone).then_some(&self.made.payload),
             cut_from: None,
@@ -366,7 +367,7 @@ mod tests {
     }
 
     fn record(payload: Option<&[u8]>) -> Record<'_> {
-        Record { offset: 0, append_time: None, key: None, payload, cut_from: None }
+        Record { offset: 0, key: None, payload, ..Record::default() }
     }
 
     #[test]
