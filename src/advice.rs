@@ -42,14 +42,18 @@ fn advice(remedy: &HaltRemedy) -> String {
 
 /// What to look at, where records are rejected.
 pub(crate) fn of_rejected(by: &Rejected<'_>, fields: &FieldNames) -> String {
+    let named = |part, names: &[String]| names.iter().map(|name| (part, name.clone())).collect::<Vec<_>>();
     let named = [
-        (EventPart::Symbol, Some(&fields.symbol)),
-        (EventPart::Value, Some(&fields.value)),
-        (EventPart::Time, Some(&fields.time)),
-        (EventPart::Weight, fields.weight.as_ref()),
-    ];
+        named(EventPart::Symbol, &fields.symbol),
+        named(EventPart::Value, std::slice::from_ref(&fields.value)),
+        named(EventPart::Time, &fields.time),
+        named(EventPart::Weight, fields.weight.as_slice()),
+        named(EventPart::Id, fields.id.as_slice()),
+        named(EventPart::Each, fields.each.as_slice()),
+    ]
+    .concat();
     let field = by.first.finding.field.as_deref();
-    let part = named.iter().find(|(_, name)| name.map(String::as_str) == field && field.is_some());
+    let part = named.iter().find(|(_, name)| Some(name.as_str()) == field);
     match (by.first.reason, part.map(|(part, _)| option(*part))) {
         (Reason::Json, _) => {
             "a record is one JSON object, in a file one a line; other formats cannot be read yet".into()
@@ -97,6 +101,9 @@ fn option(part: EventPart) -> &'static str {
         EventPart::Value => "--value-field",
         EventPart::Time => "--time-field",
         EventPart::Weight => "--weight-field",
+        EventPart::Each => "--each",
+        EventPart::Filter => "--where",
+        EventPart::Id => "--id-field",
     }
 }
 

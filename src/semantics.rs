@@ -19,11 +19,14 @@ pub(crate) const SOURCE: &str = "--source";
 /// A property of Kafka's client: do records of open and aborted transactions count?
 pub(crate) const ISOLATION: &str = "-X isolation.level";
 const FORMAT: &str = "--format";
+const EACH: &str = "--each";
 const SYMBOL_FIELD: &str = "--symbol-field";
 const VALUE_FIELD: &str = "--value-field";
 const TIME_FIELD: &str = "--time-field";
 const TIME_UNIT: &str = "--time-unit";
 const WEIGHT_FIELD: &str = "--weight-field";
+const FILTER: &str = "--where";
+const ID_FIELD: &str = "--id-field";
 pub(crate) const WINDOW: &str = "--window";
 pub(crate) const LATENESS: &str = "--lateness";
 pub(crate) const MAX_FUTURE: &str = "--max-future";
@@ -87,15 +90,15 @@ impl Semantics {
     /// not `600s`). An option that was added later has no entry where it has its default, so a state that is older than the
     /// option is one of the default.
     pub(crate) fn entries(&self) -> Entries {
-        let FieldNames { symbol, value, time, unit, weight } = &self.fields;
+        let FieldNames { each, symbol, value, time, unit, weight, filter, id } = &self.fields;
         let Format::Json = self.format;
         let unit = TimeUnit::ALL.iter().find(|(known, ..)| known == unit).map_or("", |(_, name, _)| name);
         let always = [
             (SOURCE, self.source.clone()),
             (FORMAT, "json".to_owned()),
-            (SYMBOL_FIELD, symbol.clone()),
+            (SYMBOL_FIELD, list_text(symbol)),
             (VALUE_FIELD, value.clone()),
-            (TIME_FIELD, time.clone()),
+            (TIME_FIELD, list_text(time)),
             (TIME_UNIT, unit.to_owned()),
             (WEIGHT_FIELD, weight.clone().unwrap_or_default()),
             (WINDOW, duration_text(self.windowing.length)),
@@ -105,6 +108,9 @@ impl Semantics {
         ];
         let uncommitted = self.isolation == Isolation::ReadUncommitted;
         let others = [
+            (EACH, each.clone()),
+            (FILTER, (!filter.is_empty()).then(|| list_text(filter))),
+            (ID_FIELD, id.clone()),
             (MAX_PAST, self.max_past.map(duration_text)),
             (COMPLETE_FROM, self.complete_from.map(time_text)),
             (ISOLATION, uncommitted.then(|| "read_uncommitted".to_owned())),
@@ -129,9 +135,12 @@ impl Semantics {
         match option {
             SOURCE => text.clone_into(&mut self.source),
             FORMAT => self.format = (text == "json").then_some(Format::Json)?,
-            SYMBOL_FIELD => text.clone_into(&mut fields.symbol),
+            EACH => fields.each = Some(text.to_owned()),
+            FILTER => fields.filter = list(text)?,
+            ID_FIELD => fields.id = Some(text.to_owned()),
+            SYMBOL_FIELD => fields.symbol = list(text)?,
             VALUE_FIELD => text.clone_into(&mut fields.value),
-            TIME_FIELD => text.clone_into(&mut fields.time),
+            TIME_FIELD => fields.time = list(text)?,
             TIME_UNIT => {
                 fields.unit = TimeUnit::ALL.iter().find(|(_, name, _)| *name == text).map(|(unit, ..)| *unit)?
             }
@@ -200,6 +209,18 @@ pub(crate) fn without_defaults(recorded: &Entries) -> Entries {
 
 fn one_of<T, const N: usize>(text: &str, known: [(&str, T); N]) -> Option<T> {
     known.into_iter().find(|(name, _)| *name == text).map(|(_, value)| value)
+}
+
+/// Several as a JSON array, one as it is.
+fn list_text(list: &[String]) -> String {
+    match list {
+        [one] if !one.starts_with('[') => one.clone(),
+        several => serde_json::to_string(several).expect("memory takes it"),
+    }
+}
+
+fn list(text: &str) -> Option<Vec<String>> {
+    if text.starts_with('[') { serde_json::from_str(text).ok() } else { Some(vec![text.to_owned()]) }
 }
 
 /// Nanoseconds, of whole milliseconds.

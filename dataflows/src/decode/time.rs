@@ -1,9 +1,11 @@
 //! The event time alone.
 
-use super::error::{EventPart, FieldError};
-use super::event::TIME;
-use super::texts::number;
-use super::tree::{FieldTexts, FieldTree, steps};
+use super::error::{EventPart, FieldError, FieldProblem};
+use super::fields::TIMESTAMP;
+use super::lookup::JsonFields;
+use super::path::FieldPath;
+use super::scalar::Scalar;
+use super::tree::TreeNode;
 use super::unit::TimeUnit;
 use crate::decimal;
 use crate::record::Record;
@@ -12,7 +14,8 @@ use crate::time::EventTime;
 /// Finds the event time alone, whatever else a record has or lacks.
 #[derive(Clone, Debug)]
 pub struct TimeDecoder {
-    tree: FieldTree,
+    /// `None`: it is the stamp of the log.
+    tree: Option<TreeNode>,
     unit: TimeUnit,
 }
 
@@ -22,19 +25,25 @@ impl TimeDecoder {
     /// # Errors
     /// What is wrong with the field.
     pub fn new(field: &str, unit: TimeUnit) -> Result<Self, FieldError> {
-        let mut tree = FieldTree::default();
-        let added = steps(field).and_then(|steps| tree.add(&steps, TIME, &mut 0));
-        let error = |problem| FieldError::Field { part: EventPart::Time, field: field.to_owned(), problem };
-        added.map_err(error)?;
-        Ok(TimeDecoder { tree, unit })
+        if field == TIMESTAMP {
+            return Ok(TimeDecoder { tree: None, unit });
+        }
+        let error =
+            |problem: FieldProblem| FieldError::Field { part: EventPart::Time, field: field.to_owned(), problem };
+        let mut tree = TreeNode::default();
+        tree.at(&FieldPath::parse(field).map_err(error)?).slots.push(0);
+        tree.number(0);
+        Ok(TimeDecoder { tree: Some(tree), unit })
     }
 
     /// The event time of a record, if it has one.
     pub fn time(&self, record: &Record<'_>) -> Option<EventTime> {
+        let Some(tree) = &self.tree else { return record.timestamp };
         let text = std::str::from_utf8(record.payload.filter(|_| record.cut_from.is_none())?).ok()?;
-        let mut found = FieldTexts::default();
-        self.tree.read(text, &mut found).ok()?;
-        let ns = decimal::whole(number(found.get(TIME)?).ok()?.as_bytes(), self.unit.places()).ok()?;
+        let mut found = JsonFields::new(1);
+        found.read(tree, text).ok()?;
+        let (Scalar::Text(time) | Scalar::Literal(time)) = Scalar::of_json(found.texts.pop()??) else { return None };
+        let ns = decimal::whole(time.as_bytes(), self.unit.places()).ok()?;
         (ns.abs() <= EventTime::LIMIT && found.twice.is_none()).then_some(EventTime(ns))
     }
 }
