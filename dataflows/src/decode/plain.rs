@@ -32,6 +32,11 @@ struct Row<const N: usize> {
 impl<const N: usize> Row<N> {
     const EMPTY: Self = Row { tokens: [Token::ABSENT; N], seen: 0, misshapen: false };
 
+    /// Fills a slot, once.
+    fn put(&mut self, slot: usize, token: Token) -> Option<()> {
+        matches!(std::mem::replace(&mut self.tokens[slot], token).kind, TokenKind::Absent).then_some(())
+    }
+
     fn values(&self) -> Values<'_> {
         Values { tokens: &self.tokens, misshapen: self.misshapen }
     }
@@ -123,9 +128,7 @@ impl<const N: usize> Pass<'_, '_, N> {
             let start = self.scan.at;
             let token = self.scan.token(node.number)?;
             for slot in &node.slots {
-                if !matches!(std::mem::replace(&mut row.tokens[*slot], token).kind, TokenKind::Absent) {
-                    return None;
-                }
+                row.put(*slot, token)?;
             }
             if node.children.is_empty() && !node.elements {
                 return Some(());
@@ -174,6 +177,7 @@ impl<const N: usize> Pass<'_, '_, N> {
             self.scan.space();
             match child(node, &self.scan.bytes[key], &mut next) {
                 None => drop(self.scan.skip(depth)?),
+                Some(TreeNode { leaf: Some(slot), number, .. }) => row.put(*slot, self.scan.token(*number)?)?,
                 Some(child) => self.value(child, row, depth)?,
             }
             self.scan.space();
@@ -245,6 +249,7 @@ impl<const N: usize> Pass<'_, '_, N> {
 }
 
 /// What a key is. Fields come in the same order as a rule: the one after the last is tried first.
+#[inline]
 fn child<'n>(node: &'n TreeNode, key: &[u8], next: &mut usize) -> Option<&'n TreeNode> {
     if let Some(child) = node.children.get(*next)
         && same(child.name.as_bytes(), key)

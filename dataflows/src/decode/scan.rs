@@ -210,6 +210,7 @@ impl Scanner<'_> {
     }
 
     /// A configured value. `number`: it may be a number or a string that is exactly one.
+    #[inline]
     pub(super) fn token(&mut self, number: bool) -> Option<Token> {
         let start = self.at;
         match self.peek()? {

@@ -14,6 +14,8 @@ pub(super) struct TreeNode {
     pub(super) slots: Vec<usize>,
     /// One of its slots is read as a number.
     pub(super) number: bool,
+    /// Its slot, if it fills one and nothing is inside it: as nearly all configured fields. Known once they are numbered.
+    pub(super) leaf: Option<usize>,
     /// Its elements are events.
     pub(super) elements: bool,
     /// What is inside it.
@@ -51,6 +53,10 @@ impl TreeNode {
     /// Gives each value on a pointer's way its bit, from this one on; the next free one. Bits beyond [`MAX_NODES`] are 0.
     pub(super) fn number(&mut self, mut next: usize) -> usize {
         if self.children.is_empty() {
+            self.leaf = match self.slots.as_slice() {
+                [slot] if !self.elements => Some(*slot),
+                _ => None,
+            };
             return next;
         }
         self.bit = if next < MAX_NODES { 1 << next } else { 0 };
