@@ -5,7 +5,7 @@
 //! recognised by value ([`Semantics::parse`]).
 
 use crate::duration;
-use minutely_dataflows::decode::{FieldNames, TimeUnit};
+use minutely_dataflows::decode::{FieldNames, TimeOptions, TimeUnit};
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::time::{EventTime, Windowing};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +23,8 @@ const SYMBOL_FIELD: &str = "--symbol-field";
 const VALUE_FIELD: &str = "--value-field";
 const TIME_FIELD: &str = "--time-field";
 const TIME_UNIT: &str = "--time-unit";
+const TIME_FORMAT: &str = "--time-format";
+const TIME_ZONE: &str = "--time-zone";
 const WEIGHT_FIELD: &str = "--weight-field";
 pub(crate) const WINDOW: &str = "--window";
 pub(crate) const LATENESS: &str = "--lateness";
@@ -87,7 +89,8 @@ impl Semantics {
     /// not `600s`). An option that was added later has no entry where it has its default, so a state that is older than the
     /// option is one of the default.
     pub(crate) fn entries(&self) -> Entries {
-        let FieldNames { symbol, value, time, unit, weight } = &self.fields;
+        let FieldNames { symbol, value, time, times, weight } = &self.fields;
+        let TimeOptions { unit, format, zone } = times;
         let Format::Json = self.format;
         let unit = TimeUnit::ALL.iter().find(|(known, ..)| known == unit).map_or("", |(_, name, _)| name);
         let always = [
@@ -105,6 +108,8 @@ impl Semantics {
         ];
         let uncommitted = self.isolation == Isolation::ReadUncommitted;
         let others = [
+            (TIME_FORMAT, format.clone()),
+            (TIME_ZONE, zone.clone()),
             (MAX_PAST, self.max_past.map(duration_text)),
             (COMPLETE_FROM, self.complete_from.map(time_text)),
             (ISOLATION, uncommitted.then(|| "read_uncommitted".to_owned())),
@@ -133,8 +138,10 @@ impl Semantics {
             VALUE_FIELD => text.clone_into(&mut fields.value),
             TIME_FIELD => text.clone_into(&mut fields.time),
             TIME_UNIT => {
-                fields.unit = TimeUnit::ALL.iter().find(|(_, name, _)| *name == text).map(|(unit, ..)| *unit)?
+                fields.times.unit = TimeUnit::ALL.iter().find(|(_, name, _)| *name == text).map(|(unit, ..)| *unit)?
             }
+            TIME_FORMAT => fields.times.format = Some(text.to_owned()),
+            TIME_ZONE => fields.times.zone = Some(text.to_owned()),
             WEIGHT_FIELD => fields.weight = (!text.is_empty()).then(|| text.to_owned()),
             WINDOW => self.windowing.length = nanoseconds(text).filter(|length| *length > 0)?,
             LATENESS => self.windowing.lateness = nanoseconds(text)?,
@@ -302,6 +309,8 @@ mod tests {
             ("--max-past", "7d"),
             ("--metrics", "avg"),
             ("--time-unit", "ns"),
+            ("--time-format", "%Y%m%d"),
+            ("--time-zone", "Europe/Berlin"),
             ("--weight-field", ""),
             ("--complete-from", "2026-01-01T00:00:00.5Z"),
             (ISOLATION, "read_uncommitted"),

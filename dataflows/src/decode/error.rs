@@ -1,6 +1,7 @@
 //! What is wrong with the fields that are to be read.
 
 use super::fields::KEY;
+use super::times::TimeOptionError;
 
 /// A part of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,9 @@ pub enum FieldError {
         #[source]
         problem: FieldProblem,
     },
+    /// Event times cannot be read by their options.
+    #[error(transparent)]
+    Times(#[from] TimeOptionError),
     /// Their pointers are too many, or too long.
     #[error("the fields' pointers lead through more than {most} objects")]
     TooManyObjects {

@@ -1,6 +1,6 @@
 //! Which fields of a record are read.
 
-use super::unit::TimeUnit;
+use super::times::TimeOptions;
 use serde::{Deserialize, Serialize};
 
 /// Where an event's parts stand in a record.
@@ -12,8 +12,8 @@ pub struct FieldNames {
     pub value: String,
     /// A field that holds the event time. Default: `ts`.
     pub time: String,
-    /// The unit of the event time. Default: milliseconds.
-    pub unit: TimeUnit,
+    /// How event times are written. Default: numbers of milliseconds, and texts that say their offset.
+    pub times: TimeOptions,
     /// A field that may hold a weight. Default: `volume`.
     pub weight: Option<String>,
 }
@@ -24,7 +24,7 @@ impl Default for FieldNames {
             symbol: "symbol".into(),
             value: "price".into(),
             time: "ts".into(),
-            unit: TimeUnit::Milliseconds,
+            times: TimeOptions::default(),
             weight: Some("volume".into()),
         }
     }

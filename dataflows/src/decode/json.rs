@@ -3,13 +3,13 @@
 use super::error::FieldError;
 use super::event::{DecodedEvent, SYMBOL, TIME, VALUE, WEIGHT};
 use super::fields::{FieldNames, KEY};
+use super::scalar::Scalar;
 use super::texts::{NotAString, number, string};
+use super::times::{TimeProblem, TimeRule};
 use super::tree::{FieldTexts, FieldTree, NotJson};
-use super::unit::{TimeUnit, is_plausible};
-use crate::decimal::{self, Decimal, DecimalError};
+use crate::decimal::{Decimal, DecimalError};
 use crate::escape::shortened;
 use crate::record::{Finding, MAX_SYMBOL_BYTES, Reason, Record, Rejection};
-use crate::time::EventTime;
 use std::borrow::Cow;
 
 /// Decodes records of one shape, whatever they look like.
@@ -17,7 +17,7 @@ use std::borrow::Cow;
 pub(super) struct JsonDecoder {
     tree: FieldTree,
     by_key: bool,
-    unit: TimeUnit,
+    times: TimeRule,
     /// What the fields are called, by slot; empty where there is none.
     names: [String; 4],
 }
@@ -32,7 +32,20 @@ impl JsonDecoder {
             fields.time.clone(),
             fields.weight.clone().unwrap_or_default(),
         ];
-        Ok(JsonDecoder { tree: FieldTree::of(fields)?, by_key: fields.symbol == KEY, unit: fields.unit, names })
+        let times = TimeRule::new(&fields.times).map_err(|wrong| wrong.into_iter().map(FieldError::from).collect());
+        let (tree, times) = match (FieldTree::of(fields), times) {
+            (Ok(tree), Ok(times)) => (tree, times),
+            (tree, times) => {
+                let errors: [Option<Vec<FieldError>>; 2] = [tree.err(), times.err()];
+                return Err(errors.into_iter().flatten().flatten().collect());
+            }
+        };
+        Ok(JsonDecoder { tree, by_key: fields.symbol == KEY, times, names })
+    }
+
+    /// Decimal places from the unit of numbers to nanoseconds, where numbers are times in a unit.
+    pub(super) fn number_places(&self) -> Option<u32> {
+        self.times.number_places()
     }
 
     /// Names and slots of the fields, if none of them is a pointer.
@@ -47,12 +60,11 @@ impl JsonDecoder {
         let found = self.fields_of(record)?;
         let symbol = self.symbol(record, &found)?;
         let value = self.value(&found)?;
-        let time = self.number(TIME, &found)?;
-        let time = match decimal::whole(time.as_bytes(), self.unit.places()) {
-            Ok(ns) if ns.abs() <= EventTime::LIMIT => EventTime(ns),
-            Ok(_) | Err(DecimalError::Range | DecimalError::Precision) => return Err(self.no_time(&time)),
-            Err(DecimalError::NotANumber) => return Err(self.not_a_number(TIME, &found)),
-        };
+        let time = self.times.read(&[self.scalar(TIME, &found)]).map_err(
+            |TimeProblem { reason, expected, found, .. }| {
+                reject(reason, Some(self.names[TIME].clone()), expected, found)
+            },
+        )?;
         let weight = found.get(WEIGHT).map(|raw| self.weight(raw)).transpose()?;
         Ok(DecodedEvent { symbol, value, time, weight })
     }
@@ -158,18 +170,17 @@ impl JsonDecoder {
         })
     }
 
-    /// No event time, and in which unit it would be one of our days.
-    fn no_time(&self, text: &str) -> Rejection {
-        let words = self.unit.words();
-        let expected = format!("a whole number of nanoseconds from 1823 to 2116, written in {words}");
-        let unit = TimeUnit::ALL.iter().find(|(unit, ..)| {
-            let time = decimal::whole(text.as_bytes(), unit.places()).ok();
-            *unit != self.unit && time.is_some_and(|time| is_plausible(EventTime(time)))
-        });
-        // It names an option, for states and dead letters keep this text.
-        let hint = unit.map(|(_, name, words)| format!("; in {words} (--time-unit {name}) it would be plausible"));
-        let found = format!("{}{}", shortened(text), hint.unwrap_or_default());
-        reject(Reason::Time, Some(self.names[TIME].clone()), expected, found)
+    fn scalar<'a>(&self, slot: usize, found: &FieldTexts<'_, 'a>) -> Scalar<'a> {
+        match found.get(slot) {
+            None if found.absence(slot) == "null" => Scalar::Null,
+            None => Scalar::Absent,
+            Some(raw) if raw.starts_with(['{', '[']) => Scalar::Other(raw.into()),
+            Some(raw) => match string(raw) {
+                Ok(Some(text)) => Scalar::Text(text),
+                Ok(None) => Scalar::Other(raw.into()), // half of a surrogate pair
+                Err(NotAString) => Scalar::Literal(raw.into()),
+            },
+        }
     }
 }
 

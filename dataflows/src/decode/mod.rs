@@ -17,10 +17,13 @@ mod event;
 mod fields;
 mod json;
 mod plain;
+#[allow(dead_code, reason = "a format whose schema has units constructs the rest")]
+mod scalar;
 #[cfg(test)]
 mod tests;
 mod texts;
 mod time;
+mod times;
 mod tree;
 mod unit;
 
@@ -28,7 +31,8 @@ pub use error::{EventPart, FieldError, FieldProblem};
 pub use event::DecodedEvent;
 pub use fields::{FieldNames, KEY};
 pub use time::TimeDecoder;
-pub use unit::{TimeUnit, is_plausible};
+pub use times::{TimeOptionError, TimeOptions, TimeRule};
+pub use unit::{TimeCounts, TimeUnit, is_plausible, year};
 
 use crate::record::{Record, Rejection};
 use json::JsonDecoder;
@@ -51,7 +55,8 @@ impl Decoder {
     pub fn new(fields: &FieldNames) -> Result<Self, Vec<FieldError>> {
         let json = JsonDecoder::new(fields)?;
         let by_key = fields.symbol == KEY;
-        let plain = json.flat_fields().map(|names| PlainDecoder::new(names, by_key, fields.unit.places()));
+        let plain = json.flat_fields().zip(json.number_places());
+        let plain = plain.map(|(names, places)| PlainDecoder::new(names, by_key, places));
         Ok(Decoder { plain, json })
     }
 

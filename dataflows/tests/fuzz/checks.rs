@@ -23,7 +23,7 @@ pub(crate) fn decode(bytes: &[u8]) {
         symbol: below(&fields.symbol),
         value: below(&fields.value),
         time: below(&fields.time),
-        unit: fields.unit,
+        times: fields.times.clone(),
         weight: fields.weight.as_deref().map(below),
     };
     let decoder = Decoder::new(&fields).expect("they are the default");
