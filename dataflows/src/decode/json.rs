@@ -60,11 +60,10 @@ impl JsonDecoder {
         let found = self.fields_of(record)?;
         let symbol = self.symbol(record, &found)?;
         let value = self.value(&found)?;
-        let time = self.times.read(&[self.scalar(TIME, &found)]).map_err(
-            |TimeProblem { reason, expected, found, .. }| {
+        let time =
+            self.times.read(&[scalar(TIME, &found)]).map_err(|TimeProblem { reason, expected, found, .. }| {
                 reject(reason, Some(self.names[TIME].clone()), expected, found)
-            },
-        )?;
+            })?;
         let weight = found.get(WEIGHT).map(|raw| self.weight(raw)).transpose()?;
         Ok(DecodedEvent { symbol, value, time, weight })
     }
@@ -169,18 +168,19 @@ impl JsonDecoder {
             reject(Reason::Weight, Some(self.names[WEIGHT].clone()), expected, shortened(raw))
         })
     }
+}
 
-    fn scalar<'a>(&self, slot: usize, found: &FieldTexts<'_, 'a>) -> Scalar<'a> {
-        match found.get(slot) {
-            None if found.absence(slot) == "null" => Scalar::Null,
-            None => Scalar::Absent,
-            Some(raw) if raw.starts_with(['{', '[']) => Scalar::Other(raw.into()),
-            Some(raw) => match string(raw) {
-                Ok(Some(text)) => Scalar::Text(text),
-                Ok(None) => Scalar::Other(raw.into()), // half of a surrogate pair
-                Err(NotAString) => Scalar::Literal(raw.into()),
-            },
-        }
+/// What a field holds, for the rules that read it.
+pub(super) fn scalar<'a>(slot: usize, found: &FieldTexts<'_, 'a>) -> Scalar<'a> {
+    match found.get(slot) {
+        None if found.absence(slot) == "null" => Scalar::Null,
+        None => Scalar::Absent,
+        Some(raw) if raw.starts_with(['{', '[']) => Scalar::Other(raw.into()),
+        Some(raw) => match string(raw) {
+            Ok(Some(text)) => Scalar::Text(text),
+            Ok(None) => Scalar::Other(raw.into()), // half of a surrogate pair
+            Err(NotAString) => Scalar::Literal(raw.into()),
+        },
     }
 }
 

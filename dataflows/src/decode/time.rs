@@ -2,10 +2,10 @@
 
 use super::error::{EventPart, FieldError};
 use super::event::TIME;
-use super::texts::number;
+use super::json::scalar;
+use super::times::{TimeOptions, TimeRule};
 use super::tree::{FieldTexts, FieldTree, steps};
 use super::unit::TimeUnit;
-use crate::decimal;
 use crate::record::Record;
 use crate::time::EventTime;
 
@@ -13,7 +13,7 @@ use crate::time::EventTime;
 #[derive(Clone, Debug)]
 pub struct TimeDecoder {
     tree: FieldTree,
-    unit: TimeUnit,
+    times: TimeRule,
 }
 
 impl TimeDecoder {
@@ -26,7 +26,9 @@ impl TimeDecoder {
         let added = steps(field).and_then(|steps| tree.add(&steps, TIME, &mut 0));
         let error = |problem| FieldError::Field { part: EventPart::Time, field: field.to_owned(), problem };
         added.map_err(error)?;
-        Ok(TimeDecoder { tree, unit })
+        let times =
+            TimeRule::new(&TimeOptions { unit, ..TimeOptions::default() }).expect("a unit alone contradicts nothing");
+        Ok(TimeDecoder { tree, times })
     }
 
     /// The event time of a record, if it has one.
@@ -34,7 +36,7 @@ impl TimeDecoder {
         let text = std::str::from_utf8(record.payload.filter(|_| record.cut_from.is_none())?).ok()?;
         let mut found = FieldTexts::default();
         self.tree.read(text, &mut found).ok()?;
-        let ns = decimal::whole(number(found.get(TIME)?).ok()?.as_bytes(), self.unit.places()).ok()?;
-        (ns.abs() <= EventTime::LIMIT && found.twice.is_none()).then_some(EventTime(ns))
+        let time = self.times.read(&[scalar(TIME, &found)]).ok()?;
+        found.twice.is_none().then_some(time)
     }
 }

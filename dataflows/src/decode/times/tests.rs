@@ -426,8 +426,12 @@ fn no_text_and_no_format_makes_it_panic() {
     let some = |rng: &mut fastrand::Rng| (0..rng.usize(..8)).map(|_| *rng.choice(&pieces).unwrap()).collect::<String>();
     let (mut made, mut taken) = (0, 0);
     for _ in 0..20_000 {
-        let format = if rng.bool() { format!("%Y-%m-%d {}", some(&mut rng)) } else { some(&mut rng) };
-        let zone = rng.bool().then(|| "Europe/Berlin".to_owned());
+        let (format, zone) = match rng.u8(..4) {
+            0 => ("%FT%T%.f%:z".to_owned(), false), // what most of the texts are
+            1 => (format!("%Y-%m-%d {}", some(&mut rng)), rng.bool()),
+            _ => (some(&mut rng), rng.bool()),
+        };
+        let zone = zone.then(|| "Europe/Berlin".to_owned());
         let Ok(rule) = TimeRule::new(&TimeOptions { format: Some(format), zone, ..TimeOptions::default() }) else {
             continue;
         };
@@ -437,5 +441,5 @@ fn no_text_and_no_format_makes_it_panic() {
             taken += usize::from(rule.read(&[text(&part)]).is_ok());
         }
     }
-    assert!(made > 100 && taken > 0, "too few to say anything: {made} formats, {taken} times");
+    assert!(made > 100 && taken > 100, "too few to say anything: {made} formats, {taken} times");
 }
