@@ -147,7 +147,7 @@ fn rejected(status: &Status) -> Vec<Rejected<'_>> {
 }
 
 fn suspicion(status: &Status, fields: &FieldNames, ended: bool) -> Option<String> {
-    explain::suspicion(fields.unit, known(status).map(|(_, state)| state), ended).as_ref().map(advice::of_unit)
+    explain::suspicion(&fields.times, known(status).map(|(_, state)| state), ended).as_ref().map(advice::of_unit)
 }
 
 /// Why every record was rejected, and what to do; `None` where some were not.

@@ -5,7 +5,7 @@
 //! recognised by value ([`Semantics::parse`]).
 
 use crate::duration;
-use minutely_dataflows::decode::{FieldNames, TimeUnit};
+use minutely_dataflows::decode::{FieldNames, TimeOptions, TimeUnit};
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::time::{EventTime, Windowing};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +24,8 @@ const SYMBOL_FIELD: &str = "--symbol-field";
 const VALUE_FIELD: &str = "--value-field";
 const TIME_FIELD: &str = "--time-field";
 const TIME_UNIT: &str = "--time-unit";
+const TIME_FORMAT: &str = "--time-format";
+const TIME_ZONE: &str = "--time-zone";
 const WEIGHT_FIELD: &str = "--weight-field";
 const FILTER: &str = "--where";
 const ID_FIELD: &str = "--id-field";
@@ -90,7 +92,8 @@ impl Semantics {
     /// not `600s`). An option that was added later has no entry where it has its default, so a state that is older than the
     /// option is one of the default.
     pub(crate) fn entries(&self) -> Entries {
-        let FieldNames { each, symbol, value, time, unit, weight, filter, id } = &self.fields;
+        let FieldNames { each, symbol, value, time, times, weight, filter, id } = &self.fields;
+        let TimeOptions { unit, format, zone } = times;
         let Format::Json = self.format;
         let unit = TimeUnit::ALL.iter().find(|(known, ..)| known == unit).map_or("", |(_, name, _)| name);
         let always = [
@@ -111,6 +114,8 @@ impl Semantics {
             (EACH, each.clone()),
             (FILTER, (!filter.is_empty()).then(|| list_text(filter))),
             (ID_FIELD, id.clone()),
+            (TIME_FORMAT, format.clone()),
+            (TIME_ZONE, zone.clone()),
             (MAX_PAST, self.max_past.map(duration_text)),
             (COMPLETE_FROM, self.complete_from.map(time_text)),
             (ISOLATION, uncommitted.then(|| "read_uncommitted".to_owned())),
@@ -142,8 +147,10 @@ impl Semantics {
             VALUE_FIELD => text.clone_into(&mut fields.value),
             TIME_FIELD => fields.time = list(text)?,
             TIME_UNIT => {
-                fields.unit = TimeUnit::ALL.iter().find(|(_, name, _)| *name == text).map(|(unit, ..)| *unit)?
+                fields.times.unit = TimeUnit::ALL.iter().find(|(_, name, _)| *name == text).map(|(unit, ..)| *unit)?
             }
+            TIME_FORMAT => fields.times.format = Some(text.to_owned()),
+            TIME_ZONE => fields.times.zone = Some(text.to_owned()),
             WEIGHT_FIELD => fields.weight = (!text.is_empty()).then(|| text.to_owned()),
             WINDOW => self.windowing.length = nanoseconds(text).filter(|length| *length > 0)?,
             LATENESS => self.windowing.lateness = nanoseconds(text)?,
@@ -323,6 +330,8 @@ mod tests {
             ("--max-past", "7d"),
             ("--metrics", "avg"),
             ("--time-unit", "ns"),
+            ("--time-format", "%Y%m%d"),
+            ("--time-zone", "Europe/Berlin"),
             ("--weight-field", ""),
             ("--complete-from", "2026-01-01T00:00:00.5Z"),
             (ISOLATION, "read_uncommitted"),

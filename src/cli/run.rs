@@ -119,7 +119,7 @@ pub(crate) struct DecodingArgs {
     #[arg(long, value_name = "FIELD", env = "MINUTELY_TIME_FIELD", default_value = "ts")]
     pub(crate) time_field: Vec<String>,
 
-    /// Unit of the event time
+    /// Unit of event times that are numbers
     #[arg(
         long,
         value_name = "UNIT",
@@ -128,6 +128,19 @@ pub(crate) struct DecodingArgs {
         value_parser = choice(&TIME_UNITS)
     )]
     pub(crate) time_unit: Given<TimeUnit>,
+
+    /// Format of event times, as in strptime: %Y%m%d %H:%M:%S%.f [default: numbers, and texts such as 2026-01-05T08:00:00Z]
+    ///
+    /// Texts and the digits of numbers are read by it alone. Without %z, %Q or %s it needs --time-zone.
+    #[arg(long, value_name = "FORMAT", env = "MINUTELY_TIME_FORMAT")]
+    pub(crate) time_format: Option<String>,
+
+    /// Time zone of event times that say no offset: Europe/Berlin, UTC or +01:00 [default: such times are rejected]
+    ///
+    /// The database of time zones is part of the program. A time of day that a change of the clocks skips is read with the
+    /// offset before it; of one that comes twice, the first counts.
+    #[arg(long, value_name = "ZONE", env = "MINUTELY_TIME_ZONE")]
+    pub(crate) time_zone: Option<String>,
 
     /// Field of the weight, such as a volume: a name or a JSON pointer; empty if there is none
     #[arg(long, value_name = "FIELD", env = "MINUTELY_WEIGHT_FIELD", default_value = "volume")]

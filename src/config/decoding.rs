@@ -4,11 +4,13 @@ use crate::advice;
 use crate::cli::{DecodingArgs, UsageErrors};
 use crate::sources;
 use crate::uri::redacted;
-use minutely_dataflows::decode::{CONSTANT, Decoder, FieldNames, KEY};
+use minutely_dataflows::decode::{CONSTANT, Decoder, FieldNames, KEY, TimeOptions};
 
 /// Where a record of this source has what.
 pub(super) fn fields(args: &DecodingArgs, source: &str, errors: &mut UsageErrors) -> Option<FieldNames> {
     let unit = errors.value(&args.time_unit);
+    // An empty one, as of a variable, is none.
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let symbol = match &args.symbol {
         Some(symbol) => vec![format!("{CONSTANT}{symbol}")],
         None => args.symbol_field.clone(),
@@ -22,10 +24,10 @@ pub(super) fn fields(args: &DecodingArgs, source: &str, errors: &mut UsageErrors
         symbol,
         value: args.value_field.clone(),
         time: args.time_field.clone(),
-        unit: unit?,
+        times: TimeOptions { unit: unit?, format: given(&args.time_format), zone: given(&args.time_zone) },
         weight: Some(args.weight_field.clone()).filter(|field| !field.is_empty()),
         filter: args.filter.clone(),
-        id: args.id_field.clone().filter(|field| !field.is_empty()),
+        id: given(&args.id_field),
     })
 }
 

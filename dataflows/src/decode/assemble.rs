@@ -5,8 +5,8 @@ use super::event::{DecodedEvent, EventId, Outcome};
 use super::fields::FieldNames;
 use super::scalar::Scalar;
 use super::shape::{Input, Shape};
-use super::unit::{TimeUnit, is_plausible};
-use crate::decimal::{self, Decimal, DecimalError};
+use super::times::{TimeProblem, TimeRule};
+use crate::decimal::{Decimal, DecimalError};
 use crate::escape::shortened;
 use crate::record::{Finding, MAX_SYMBOL_BYTES, PartitionName, Reason, Record, Rejection};
 use crate::time::EventTime;
@@ -16,7 +16,7 @@ use std::borrow::Cow;
 #[derive(Clone, Debug)]
 pub(super) struct Assembler {
     pub(super) shape: Shape,
-    pub(super) unit: TimeUnit,
+    times: TimeRule,
     /// What [`LOG_NAMES`] stand for in this partition, where they stand for something.
     pub(super) log_names: [Option<Box<str>>; 2],
 }
@@ -34,7 +34,19 @@ impl Assembler {
     /// # Errors
     /// All that is wrong with the fields.
     pub(super) fn new(fields: &FieldNames) -> Result<Self, Vec<FieldError>> {
-        Ok(Assembler { shape: Shape::of(fields)?, unit: fields.unit, log_names: [None, None] })
+        let times = TimeRule::new(&fields.times).map_err(|wrong| wrong.into_iter().map(FieldError::from).collect());
+        match (Shape::of(fields), times) {
+            (Ok(shape), Ok(times)) => Ok(Assembler { shape, times, log_names: [None, None] }),
+            (shape, times) => {
+                let errors: [Option<Vec<FieldError>>; 2] = [shape.err(), times.err()];
+                Err(errors.into_iter().flatten().flatten().collect())
+            }
+        }
+    }
+
+    /// Decimal places from the unit of numbers to nanoseconds, where numbers are times in a unit.
+    pub(super) fn number_places(&self) -> Option<u32> {
+        self.times.number_places()
     }
 
     /// For the records of this partition.
@@ -165,26 +177,17 @@ impl Assembler {
     }
 
     fn time(&self, record: &Record<'_>, scalars: &[Scalar<'_>]) -> Result<EventTime, Rejection> {
-        let input = &self.shape.time[0];
-        let text = match self.scalar(input, record, scalars) {
-            Scalar::Text(text) | Scalar::Literal(text) => text,
-            Scalar::Instant(ns) => {
-                let time = i64::try_from(ns).ok().filter(|ns| ns.abs() <= EventTime::LIMIT);
-                return time.map(EventTime).ok_or_else(|| self.no_time(&format!("{ns} ns")));
+        let inputs = &self.shape.time;
+        let read = match inputs.as_slice() {
+            [one] => self.times.read(std::slice::from_ref(&self.scalar(one, record, scalars))),
+            several => {
+                let parts: Vec<_> = several.iter().map(|input| self.scalar(input, record, scalars)).collect();
+                self.times.read(&parts)
             }
-            absent @ (Scalar::Absent | Scalar::Null) => {
-                return Err(self.rejected(input, Reason::Null, A_NUMBER, absent.shown().into_owned()));
-            }
-            other => return Err(self.rejected(input, Reason::Type, A_NUMBER, shortened(&other.shown()))),
         };
-        match decimal::whole(text.as_bytes(), self.unit.places()) {
-            Ok(ns) if ns.abs() <= EventTime::LIMIT => Ok(EventTime(ns)),
-            Ok(_) | Err(DecimalError::Range | DecimalError::Precision) => Err(self.no_time(&text)),
-            Err(DecimalError::NotANumber) => {
-                let found = shortened(&self.scalar(input, record, scalars).shown());
-                Err(self.rejected(input, Reason::Type, A_NUMBER, found))
-            }
-        }
+        read.map_err(|TimeProblem { reason, expected, found, part }| {
+            self.rejected(&inputs[part], reason, expected, found)
+        })
     }
 
     fn weight(&self, scalars: &[Scalar<'_>]) -> Result<Option<Decimal>, Rejection> {
@@ -208,20 +211,6 @@ impl Assembler {
             Scalar::Text(text) | Scalar::Literal(text) => Ok(Some(event_id(symbol, &text))),
             other => Err(self.rejected(input, Reason::Type, "an id: a text or a number", shortened(&other.shown()))),
         }
-    }
-
-    /// No event time, and in which unit it would be one of our days.
-    fn no_time(&self, text: &str) -> Rejection {
-        let words = self.unit.words();
-        let expected = format!("a whole number of nanoseconds from 1823 to 2116, written in {words}");
-        let unit = TimeUnit::ALL.iter().find(|(unit, ..)| {
-            let time = decimal::whole(text.as_bytes(), unit.places()).ok();
-            *unit != self.unit && time.is_some_and(|time| is_plausible(EventTime(time)))
-        });
-        // It names an option, for states and dead letters keep this text.
-        let hint = unit.map(|(_, name, words)| format!("; in {words} (--time-unit {name}) it would be plausible"));
-        let found = format!("{}{}", shortened(text), hint.unwrap_or_default());
-        self.rejected(&self.shape.time[0], Reason::Time, expected, found)
     }
 
     pub(super) fn rejected(

@@ -1,6 +1,7 @@
 //! What is wrong with the fields that are to be read.
 
 use super::fields::{KEY, LOG_NAMES, MESSAGE, PAYLOAD, TIMESTAMP};
+use super::times::TimeOptionError;
 
 /// What a configured field is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,9 @@ pub enum FieldError {
         #[source]
         problem: FieldProblem,
     },
+    /// Event times cannot be read by their options.
+    #[error(transparent)]
+    Times(#[from] TimeOptionError),
     /// Their pointers are too many, or too long.
     #[error("the fields' pointers lead through more than {most} objects and arrays")]
     TooManyObjects {

@@ -1,6 +1,6 @@
 //! What is read of a record: which fields, and which of its parts count.
 
-use super::unit::TimeUnit;
+use super::times::TimeOptions;
 use serde::{Deserialize, Serialize};
 
 /// Where an event's parts stand in a record. A field is a name, a JSON pointer (RFC 6901), or one of the words that begin with
@@ -16,8 +16,8 @@ pub struct FieldNames {
     pub value: String,
     /// Fields that hold the event time: as a rule one, or date and time. Default: `ts`.
     pub time: Vec<String>,
-    /// The unit of the event time. Default: milliseconds.
-    pub unit: TimeUnit,
+    /// How event times are written. Default: numbers of milliseconds, and texts that say their offset.
+    pub times: TimeOptions,
     /// A field that may hold a weight. Default: `volume`.
     pub weight: Option<String>,
     /// Conditions of which all must hold, as [`super::filter`] reads them; what they leave out is skipped.
@@ -33,7 +33,7 @@ impl Default for FieldNames {
             symbol: vec!["symbol".into()],
             value: "price".into(),
             time: vec!["ts".into()],
-            unit: TimeUnit::Milliseconds,
+            times: TimeOptions::default(),
             weight: Some("volume".into()),
             filter: Vec::new(),
             id: None,

@@ -27,6 +27,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 mod time;
+mod times;
 mod tree;
 mod unit;
 
@@ -34,7 +35,8 @@ pub use error::{EventPart, FieldError, FieldProblem};
 pub use event::{DecodedEvent, DecodedPart, EventId, Outcome};
 pub use fields::{CONSTANT, FieldNames, KEY, LOG_NAMES, MESSAGE, PAYLOAD, TIMESTAMP};
 pub use time::TimeDecoder;
-pub use unit::{TimeUnit, is_plausible};
+pub use times::{TimeOptionError, TimeOptions, TimeRule};
+pub use unit::{TimeCounts, TimeUnit, is_plausible, year};
 
 use crate::record::{PartitionName, Record, Rejection};
 use assemble::Assembler;

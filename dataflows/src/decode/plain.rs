@@ -9,6 +9,7 @@ use super::assemble::Assembler;
 use super::event::{DecodedEvent, DecodedPart, Outcome};
 use super::scan::{PlainNumber, Scanner, Token, TokenKind};
 use super::shape::Input;
+use super::times::iso::plain_instant;
 use super::tree::TreeNode;
 use crate::acc::MAX_ELEMENTS;
 use crate::decimal::{Decimal, POWERS};
@@ -371,7 +372,15 @@ impl<'a> Found<'_, 'a> {
 
     fn time(&self) -> Option<EventTime> {
         match self.rule.shape.time.as_slice() {
-            [Input::Slot(at)] => whole(&self.token(*at).number()?, self.rule.unit.places()),
+            [Input::Slot(at)] => {
+                let places = self.rule.number_places()?;
+                let token = self.token(*at);
+                match token.number() {
+                    Some(number) => whole(&number, places),
+                    None if token.kind == TokenKind::Text => plain_instant(self.text[token.range()].as_bytes()),
+                    None => None,
+                }
+            }
             [Input::Timestamp] => self.record.timestamp,
             _ => None,
         }

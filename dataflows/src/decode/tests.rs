@@ -33,6 +33,11 @@ fn events_are_taken_as_written() {
             r#"{"symbol":"A","price":-0.000000000000000001,"ts":4611686018427.387904}"#,
             event("A", "-0.000000000000000001", 1 << 62, None),
         ),
+        (r#"{"symbol":"A","price":1,"ts":-0.0000001}"#, event("A", "1", -1, None)),
+        (
+            r#"{"symbol":"A","price":1,"ts":"2026-03-02T09:30:00.25+01:00"}"#,
+            event("A", "1", 1_772_440_200_250_000_000, None),
+        ),
     ] {
         assert_eq!(decode(payload), want, "{payload}");
     }
@@ -66,8 +71,8 @@ fn everything_else_has_its_reason() {
         (r#"{"symbol":"A","price":1,"ts":"now"}"#, Type),
         (r#"{"symbol":"A","price":1e12,"ts":1}"#, Range),
         (r#"{"symbol":"A","price":1e-19,"ts":1}"#, Precision),
-        (r#"{"symbol":"A","price":1,"ts":0.0000001}"#, Time),
         (r#"{"symbol":"A","price":1,"ts":4611686018427.387905}"#, Time),
+        (r#"{"symbol":"A","price":1,"ts":"2026-01-01T00:00:00"}"#, Time),
         (r#"{"symbol":"A","price":1,"ts":1e400}"#, Time),
         (r#"{"symbol":"A","price":1,"ts":1,"volume":-1}"#, Weight),
         (r#"{"symbol":"A","price":1,"ts":1,"volume":[]}"#, Weight),
@@ -131,7 +136,10 @@ fn a_rejection_says_where_what_was_expected_and_what_was_found() {
         (br#"{"symbol":"A","price":1,"ts":1,"volume":-2}"#, &["volume: expected a number from 0", "found -2"]),
         (br#"{"symbol":"A","price":1,"ts":1767225600000000}"#, &["ts: ", "microseconds (--time-unit us)"]),
         (br#"{"symbol":"A","price":1,"ts":1767225600000000000}"#, &["ts: ", "nanoseconds (--time-unit ns)"]),
-        (br#"{"symbol":"A","price":1,"ts":0.0000001}"#, &["ts: ", "found 0.0000001"]),
+        (
+            br#"{"symbol":"A","price":1,"ts":"2026-01-01 00:00:00"}"#,
+            &["ts: ", "(--time-zone), found \"2026-01-01 00:00:00\""],
+        ),
         ("{\"symbol\":\"a\u{202e}\\u001b\",\"price\":1,\"ts\":1}".as_bytes(), &["found a\\u{202e}\\u{1b}"]),
         (b"", &["expected one whole JSON text in UTF-8, found nothing (an empty record)"]),
         (b"symbol,price,ts", &["found symbol,price,ts (expected value at line 1 column 1)"]),

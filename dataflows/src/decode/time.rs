@@ -5,9 +5,9 @@ use super::fields::TIMESTAMP;
 use super::lookup::JsonFields;
 use super::path::FieldPath;
 use super::scalar::Scalar;
+use super::times::{TimeOptions, TimeRule};
 use super::tree::TreeNode;
 use super::unit::TimeUnit;
-use crate::decimal;
 use crate::record::Record;
 use crate::time::EventTime;
 
@@ -16,7 +16,7 @@ use crate::time::EventTime;
 pub struct TimeDecoder {
     /// `None`: it is the stamp of the log.
     tree: Option<TreeNode>,
-    unit: TimeUnit,
+    times: TimeRule,
 }
 
 impl TimeDecoder {
@@ -25,15 +25,17 @@ impl TimeDecoder {
     /// # Errors
     /// What is wrong with the field.
     pub fn new(field: &str, unit: TimeUnit) -> Result<Self, FieldError> {
+        let options = TimeOptions { unit, ..TimeOptions::default() };
+        let times = TimeRule::new(&options).expect("a unit alone contradicts nothing");
         if field == TIMESTAMP {
-            return Ok(TimeDecoder { tree: None, unit });
+            return Ok(TimeDecoder { tree: None, times });
         }
         let error =
             |problem: FieldProblem| FieldError::Field { part: EventPart::Time, field: field.to_owned(), problem };
         let mut tree = TreeNode::default();
         tree.at(&FieldPath::parse(field).map_err(error)?).slots.push(0);
         tree.number(0);
-        Ok(TimeDecoder { tree: Some(tree), unit })
+        Ok(TimeDecoder { tree: Some(tree), times })
     }
 
     /// The event time of a record, if it has one.
@@ -42,8 +44,7 @@ impl TimeDecoder {
         let text = std::str::from_utf8(record.payload.filter(|_| record.cut_from.is_none())?).ok()?;
         let mut found = JsonFields::new(1);
         found.read(tree, text).ok()?;
-        let (Scalar::Text(time) | Scalar::Literal(time)) = Scalar::of_json(found.texts.pop()??) else { return None };
-        let ns = decimal::whole(time.as_bytes(), self.unit.places()).ok()?;
-        (ns.abs() <= EventTime::LIMIT && found.twice.is_none()).then_some(EventTime(ns))
+        let time = self.times.read(&[Scalar::of_json(found.texts.pop()??)]).ok()?;
+        found.twice.is_none().then_some(time)
     }
 }

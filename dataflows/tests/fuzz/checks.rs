@@ -23,7 +23,7 @@ pub(crate) fn decode(bytes: &[u8]) {
         symbol: vec![below(&fields.symbol[0])],
         value: below(&fields.value),
         time: vec![below(&fields.time[0])],
-        unit: fields.unit,
+        times: fields.times.clone(),
         weight: fields.weight.as_deref().map(below),
         ..FieldNames::default()
     };

@@ -202,7 +202,7 @@ pub(super) fn rejected(status: &Status) -> Vec<Rejected<'_>> {
 
 fn suspicion(status: &Status, about: &RunInfo) -> Option<String> {
     let states = known_states(status).map(|(_, state)| state);
-    explain::suspicion(about.unit, states, false).as_ref().map(advice::of_unit)
+    explain::suspicion(&about.times, states, false).as_ref().map(advice::of_unit)
 }
 
 fn known_states(status: &Status) -> impl Iterator<Item = (&PartitionName, &PartitionState)> + Clone {
