@@ -29,7 +29,7 @@ mod text;
 mod threads;
 mod uri;
 
-use cli::{Command, EarlyExit, HealthArgs, ProduceArgs, RunArgs, StateCommand, UsageErrors};
+use cli::{Command, EarlyExit, Given, HealthArgs, ProduceArgs, RunArgs, StateCommand, UsageErrors};
 use config::Config;
 use console::say;
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
@@ -57,6 +57,7 @@ fn main() -> ExitCode {
     let clock = clock::SystemClock::start();
     let outcome = match command {
         Command::Run(args) => configured(&args, |config| start::run(config, clock, open_files)),
+        Command::Check { records, run } => check(&records, &run, clock, open_files),
         Command::State { command, .. } => state(&command, clock),
         Command::Produce(args) => produce(&args, clock),
         Command::Health(args) => health(&args),
@@ -105,6 +106,13 @@ fn configured(args: &RunArgs, execute: impl FnOnce(Config) -> Result<(), Halt>) 
     let config = Config::of(args)?;
     config.warnings.iter().for_each(|warning| say(warning));
     Ok(execute(config)?)
+}
+
+fn check(records: &Given<usize>, run: &RunArgs, clock: clock::SystemClock, open_files: u64) -> Result<(), Failure> {
+    let mut errors = UsageErrors::default();
+    let records = errors.value(records);
+    let records = errors.unless_any(records)?;
+    configured(run, |config| start::check(config, clock, open_files, records))
 }
 
 fn state(command: &StateCommand, clock: clock::SystemClock) -> Result<(), Failure> {
