@@ -4,7 +4,8 @@ use super::context::RunContext;
 use crate::advice;
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::fmt::{first_equation, utc};
+use crate::fmt::first_equation;
+use crate::text::rfc3339;
 use crate::uri::redacted;
 use minutely_dataflows::decode::{DecodedEvent, DecodedPart, Decoder, FieldNames, Outcome, TimeCounts};
 use minutely_dataflows::edge::{Discovered, Halt, HaltKind, LogSource};
@@ -48,7 +49,8 @@ pub(crate) fn check(mut config: Config, clock: SystemClock, open_files: u64, rec
     let mut sample = Sample::default();
     let sinks: Vec<_> = config.sinks.iter().map(|uri| redacted(uri)).collect();
     line(&mut sample.text, &format!("{} -> {}", redacted(&config.source), sinks.join(", ")));
-    line(&mut sample.text, &format!("{} partitions", found.len()));
+    let partitions = if found.len() == 1 { "partition" } else { "partitions" };
+    line(&mut sample.text, &format!("{} {partitions}", found.len()));
     for found in found.iter().take(MOST_PARTITIONS) {
         sample.read(context, source, found, records)?;
     }
@@ -195,7 +197,7 @@ fn shown(fields: &FieldNames, event: &DecodedEvent<'_>) -> String {
         fields.value,
         event.value,
         fields.time.join(" "),
-        utc(Some(event.time)),
+        rfc3339(event.time, 9),
     )
 }
 

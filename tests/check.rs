@@ -1,0 +1,95 @@
+//! `minutely check`: what it says of records before a run, and its exit codes.
+
+#![allow(clippy::unwrap_used, reason = "tests panic")]
+
+mod common;
+#[path = "../dataflows/tests/hostile/mod.rs"]
+#[allow(dead_code, reason = "what tests have in common knows it")]
+mod hostile;
+
+use common::program::command;
+use std::path::Path;
+
+/// How a check ended.
+struct Checked {
+    code: Option<i32>,
+    /// On stdout.
+    printed: String,
+    /// On stderr.
+    said: String,
+}
+
+fn run(data: &Path, args: &[&str]) -> Checked {
+    let output = command().args(args).arg("--data").arg(data).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Checked { code: output.status.code(), printed: text(output.stdout), said: text(output.stderr) }
+}
+
+/// Checks one file with these options.
+fn check(folder: &Path, name: &str, lines: &[&str], options: &[&str]) -> Checked {
+    let file = folder.join(name);
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let source = format!("file:{}", file.display());
+    let args = [&["check", "--source", &source, "--as-of", "2026-02-03T00:00:00Z"], options].concat();
+    run(&folder.join("data"), &args)
+}
+
+const FIELDS: [&str; 8] = ["--symbol-field", "s", "--value-field", "p", "--time-field", "T", "--weight-field", "q"];
+
+#[test]
+fn records_that_count_are_shown_field_by_field() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = [
+        r#"{"e":"trade","s":"ETHEUR","p":"2101.55","q":"0.25","T":1769904000123}"#,
+        r#"{"e":"bookTicker","s":"ETHEUR"}"#,
+    ];
+    let ended = check(folder.path(), "a.jsonl", &lines, &[&FIELDS[..], &["--where", "e=trade"]].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    for part in [
+        "offset 0: s = ETHEUR (symbol) · p = 2101.55 (value) · T = 2026-02-01T00:00:00.123000000Z (time) · q = 0.25 (weight)",
+        "offset 1: skipped by --where",
+        "2 records read = 1 counted",
+        "1 skipped",
+    ] {
+        assert!(ended.printed.contains(part), "{part}: {}", ended.printed);
+    }
+    assert!(!folder.path().join("data").exists(), "nothing is written");
+}
+
+#[test]
+fn what_would_not_count_is_said_with_its_field() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = [
+        r#"[{"sym":"IBM","p":231.5,"t":1769904000},{"sym":"IBM","p":"231,5","t":1769904001}]"#,
+        r#"[{"sym":"IBM","t":1769904002}]"#,
+    ];
+    let options =
+        ["--each", "", "--symbol-field", "sym", "--value-field", "p", "--time-field", "t", "--weight-field", "v"];
+    let ended = check(folder.path(), "b.jsonl", &lines, &options);
+    assert_eq!(ended.code, Some(65), "{}", ended.said);
+    for part in [
+        "offset 0, element 1: REJECTED (type): p: expected a number, or a string that is exactly one, found \"231,5\"",
+        r#"{"sym":"IBM","p":"231,5","t":1769904001}"#,
+        "offset 1, element 0: REJECTED (null): p: expected a number",
+        "no such field (there are sym, t)",
+        "2 records read, 3 events = 1 counted",
+        "read as seconds",
+        "no record has a weight in v",
+    ] {
+        assert!(ended.printed.contains(part), "{part}: {}", ended.printed);
+    }
+    assert!(ended.said.contains("2 of 3 events would not count"), "{}", ended.said);
+}
+
+#[test]
+fn what_a_run_refuses_a_check_refuses() {
+    let folder = tempfile::tempdir().unwrap();
+    let none = run(&folder.path().join("data"), &["check", "--source", "file:/nowhere/*.jsonl"]);
+    assert_eq!(none.code, Some(64), "{}", none.said);
+    let empty = check(folder.path(), "c.jsonl", &[], &[]);
+    assert_eq!(empty.code, Some(65), "{}", empty.said);
+    assert!(empty.said.contains("no record was read"), "{}", empty.said);
+    let filter = check(folder.path(), "d.jsonl", &["{}"], &["--where", "=x"]);
+    assert_eq!(filter.code, Some(64), "{}", filter.said);
+    assert!(filter.said.contains("--where"), "{}", filter.said);
+}
