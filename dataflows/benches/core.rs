@@ -6,7 +6,7 @@
 use divan::{Bencher, black_box};
 use minutely_dataflows::acc::{Accumulate, LogPosition, Market};
 use minutely_dataflows::checkpoint::{Object, ObjectBuilder};
-use minutely_dataflows::decimal::{Decimal, SCALE, nearest};
+use minutely_dataflows::decimal::{Decimal, nearest};
 use minutely_dataflows::decode::{DecodedEvent, Decoder, FieldNames};
 use minutely_dataflows::record::Record;
 use minutely_dataflows::time::{EventTime, WindowStart};
@@ -36,7 +36,7 @@ fn decimal(text: &str) -> bool {
 #[divan::bench]
 fn division(bencher: Bencher<'_, '_>) {
     let numerator = U256::product(1_234_567_890_123_456_789_012_345_678, 7);
-    let denominator = U256::product(u128::from(SCALE), 997);
+    let denominator = U256::product(10_u128.pow(18), 997);
     bencher.bench(|| nearest(black_box(false), black_box(numerator), black_box(denominator)));
 }
 
@@ -49,6 +49,7 @@ fn encode_object(bencher: Bencher<'_, '_>, windows: u32) {
         value: decimal("412.37"),
         time: EventTime(60),
         weight: Some(decimal("100")),
+        rounded: false,
     };
     let acc = Market::of(&event, LogPosition { identity: 1, offset: 1 });
     let mut draft = ObjectBuilder::default();

@@ -1,5 +1,6 @@
 //! `minutely run`, whose options `minutely state` takes, too.
 
+use super::numbers::NumberArgs;
 use super::values::{Choice, Given, StartOption, TIME_UNITS, choice, duration, instant, job_name, number, size, start};
 use clap::{ArgAction, Args};
 use minutely_dataflows::decode::TimeUnit;
@@ -120,6 +121,9 @@ pub(crate) struct DecodingArgs {
     /// Field of the weight, such as a volume: a name or a JSON pointer; empty if there is none
     #[arg(long, value_name = "FIELD", env = "MINUTELY_WEIGHT_FIELD", default_value = "volume")]
     pub(crate) weight_field: String,
+
+    #[command(flatten)]
+    pub(crate) numbers: NumberArgs,
 
     /// Handling of a record that cannot be decoded
     #[arg(

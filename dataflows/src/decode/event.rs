@@ -9,12 +9,14 @@ use std::borrow::Cow;
 pub struct DecodedEvent<'a> {
     /// Its series: not empty, no control characters.
     pub symbol: Cow<'a, str>,
-    /// Its exact value.
+    /// Its value, exact or rounded once.
     pub value: Decimal,
     /// When it says it happened.
     pub time: EventTime,
-    /// Its exact weight, if it has one; at least 0.
+    /// Its exact weight, if it has one.
     pub weight: Option<Decimal>,
+    /// Its value or its weight had digits beyond its scale.
+    pub rounded: bool,
 }
 
 pub(super) const SYMBOL: usize = 0;

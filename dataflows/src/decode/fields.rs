@@ -1,6 +1,7 @@
 //! Which fields of a record are read.
 
 use super::unit::TimeUnit;
+use crate::numbers::NumberOptions;
 use serde::{Deserialize, Serialize};
 
 /// Where an event's parts stand in a record.
@@ -16,6 +17,9 @@ pub struct FieldNames {
     pub unit: TimeUnit,
     /// A field that may hold a weight. Default: `volume`.
     pub weight: Option<String>,
+    /// Which numbers value and weight are.
+    #[serde(default)]
+    pub numbers: NumberOptions,
 }
 
 impl Default for FieldNames {
@@ -26,6 +30,7 @@ impl Default for FieldNames {
             time: "ts".into(),
             unit: TimeUnit::Milliseconds,
             weight: Some("volume".into()),
+            numbers: NumberOptions::default(),
         }
     }
 }

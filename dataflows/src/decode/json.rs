@@ -6,8 +6,9 @@ use super::fields::{FieldNames, KEY};
 use super::texts::{NotAString, number, string};
 use super::tree::{FieldTexts, FieldTree, NotJson};
 use super::unit::{TimeUnit, is_plausible};
-use crate::decimal::{self, Decimal, DecimalError};
+use crate::decimal::{self, DecimalError};
 use crate::escape::shortened;
+use crate::numbers::{NumberRule, ReadNumber, is_no_weight};
 use crate::record::{Finding, MAX_SYMBOL_BYTES, Reason, Record, Rejection};
 use crate::time::EventTime;
 use std::borrow::Cow;
@@ -18,6 +19,7 @@ pub(super) struct JsonDecoder {
     tree: FieldTree,
     by_key: bool,
     unit: TimeUnit,
+    numbers: NumberRule,
     /// What the fields are called, by slot; empty where there is none.
     names: [String; 4],
 }
@@ -32,7 +34,14 @@ impl JsonDecoder {
             fields.time.clone(),
             fields.weight.clone().unwrap_or_default(),
         ];
-        Ok(JsonDecoder { tree: FieldTree::of(fields)?, by_key: fields.symbol == KEY, unit: fields.unit, names })
+        let numbers = NumberRule::new(&fields.numbers);
+        Ok(JsonDecoder {
+            tree: FieldTree::of(fields)?,
+            by_key: fields.symbol == KEY,
+            unit: fields.unit,
+            numbers,
+            names,
+        })
     }
 
     /// Names and slots of the fields, if none of them is a pointer.
@@ -53,8 +62,10 @@ impl JsonDecoder {
             Ok(_) | Err(DecimalError::Range | DecimalError::Precision) => return Err(self.no_time(&time)),
             Err(DecimalError::NotANumber) => return Err(self.not_a_number(TIME, &found)),
         };
-        let weight = found.get(WEIGHT).map(|raw| self.weight(raw)).transpose()?;
-        Ok(DecodedEvent { symbol, value, time, weight })
+        let weight = found.get(WEIGHT).map_or(Ok(None), |raw| self.weight(raw))?;
+        let rounded = value.rounded || weight.is_some_and(|weight| weight.rounded);
+        let weight = weight.map(|weight| weight.number);
+        Ok(DecodedEvent { symbol, value: value.number, time, weight, rounded })
     }
 
     /// The configured fields of a record that is one whole JSON object.
@@ -138,23 +149,30 @@ impl JsonDecoder {
         reject(Reason::Type, Some(self.names[slot].clone()), A_NUMBER, shortened(raw))
     }
 
-    fn value(&self, found: &FieldTexts<'_, '_>) -> Result<Decimal, Rejection> {
+    fn value(&self, found: &FieldTexts<'_, '_>) -> Result<ReadNumber, Rejection> {
         let text = self.number(VALUE, found)?;
-        let wrong = |reason, expected: &'static str| {
-            reject(reason, Some(self.names[VALUE].clone()), expected, shortened(&text))
-        };
-        Decimal::parse(text.as_bytes()).map_err(|error| match error {
-            DecimalError::NotANumber => self.not_a_number(VALUE, found),
-            DecimalError::Range => wrong(Reason::Range, "a number of at most 100000000000 in magnitude"),
-            DecimalError::Precision => wrong(Reason::Precision, "a number of at most 18 fractional digits"),
+        self.numbers.value(text.as_bytes()).map_err(|error| {
+            let reason = match error {
+                DecimalError::NotANumber => return self.not_a_number(VALUE, found),
+                DecimalError::Range => Reason::Range,
+                DecimalError::Precision => Reason::Precision,
+            };
+            let hint = self.numbers.value_hint(text.as_bytes()).map(|hint| format!("; {hint}"));
+            let found = format!("{}{}", shortened(&text), hint.unwrap_or_default());
+            reject(reason, Some(self.names[VALUE].clone()), self.numbers.expected_value(error), found)
         })
     }
 
-    fn weight(&self, raw: &str) -> Result<Decimal, Rejection> {
-        let weight = number(raw).ok().and_then(|text| Decimal::parse(text.as_bytes()).ok());
-        weight.filter(|w| w.0 >= 0).ok_or_else(|| {
-            let expected = "a number from 0 to 100000000000 of at most 18 fractional digits, null, or nothing";
-            reject(Reason::Weight, Some(self.names[WEIGHT].clone()), expected, shortened(raw))
+    fn weight(&self, raw: &str) -> Result<Option<ReadNumber>, Rejection> {
+        let text = number(raw).ok();
+        if text.as_ref().is_some_and(|text| is_no_weight(text)) {
+            return Ok(None);
+        }
+        let weight = text.as_ref().and_then(|text| self.numbers.weight(text.as_bytes()).ok());
+        weight.map(Some).ok_or_else(|| {
+            let hint = text.and_then(|text| self.numbers.weight_hint(text.as_bytes()));
+            let found = format!("{}{}", shortened(raw), hint.map(|hint| format!("; {hint}")).unwrap_or_default());
+            reject(Reason::Weight, Some(self.names[WEIGHT].clone()), self.numbers.expected_weight(), found)
         })
     }
 

@@ -30,6 +30,8 @@ pub use fields::{FieldNames, KEY};
 pub use time::TimeDecoder;
 pub use unit::{TimeUnit, is_plausible};
 
+use crate::decimal::Scales;
+use crate::numbers::NumberRule;
 use crate::record::{Record, Rejection};
 use json::JsonDecoder;
 use plain::PlainDecoder;
@@ -41,6 +43,7 @@ pub struct Decoder {
     plain: Option<PlainDecoder>,
     /// For all others.
     json: JsonDecoder,
+    scales: Scales,
 }
 
 impl Decoder {
@@ -51,8 +54,14 @@ impl Decoder {
     pub fn new(fields: &FieldNames) -> Result<Self, Vec<FieldError>> {
         let json = JsonDecoder::new(fields)?;
         let by_key = fields.symbol == KEY;
-        let plain = json.flat_fields().map(|names| PlainDecoder::new(names, by_key, fields.unit.places()));
-        Ok(Decoder { plain, json })
+        let rule = || NumberRule::new(&fields.numbers);
+        let plain = json.flat_fields().map(|names| PlainDecoder::new(names, by_key, fields.unit.places(), rule()));
+        Ok(Decoder { plain, json, scales: fields.numbers.scales() })
+    }
+
+    /// The scales of the decimals in its events.
+    pub fn scales(&self) -> Scales {
+        self.scales
     }
 
     /// Decodes a record.

@@ -6,7 +6,8 @@
 //! serde_json would not give, and a test looks for that.
 
 use super::event::{DecodedEvent, SYMBOL, TIME, VALUE, WEIGHT};
-use crate::decimal::{Decimal, POWERS};
+use crate::decimal::POWERS;
+use crate::numbers::NumberRule;
 use crate::record::{MAX_SYMBOL_BYTES, Record};
 use crate::time::EventTime;
 use std::borrow::Cow;
@@ -19,6 +20,7 @@ pub(super) struct PlainDecoder {
     by_key: bool,
     /// Decimal places from the unit of event time to nanoseconds.
     places: u32,
+    numbers: NumberRule,
 }
 
 /// A number as it is written: digits, and how many of them are a fraction.
@@ -30,8 +32,8 @@ struct PlainNumber {
 
 impl PlainDecoder {
     /// For fields by these names.
-    pub(super) fn new(names: Vec<(Box<[u8]>, usize)>, by_key: bool, places: u32) -> Self {
-        PlainDecoder { names, by_key, places }
+    pub(super) fn new(names: Vec<(Box<[u8]>, usize)>, by_key: bool, places: u32, numbers: NumberRule) -> Self {
+        PlainDecoder { names, by_key, places, numbers }
     }
 
     /// The event of a plain record.
@@ -80,13 +82,15 @@ impl PlainDecoder {
         let symbol = symbol.filter(|symbol| {
             (1..=MAX_SYMBOL_BYTES).contains(&symbol.len()) && symbol.bytes().all(|b| (0x20..0x7f).contains(&b))
         })?;
-        let value = numbers[VALUE].as_ref()?.decimal()?;
+        let rule = &self.numbers;
+        let value = numbers[VALUE].as_ref()?;
+        let value = rule.plain_value(value.negative, value.digits, value.fraction)?;
         let time = numbers[TIME].as_ref()?.whole(self.places)?;
         let weight = match &numbers[WEIGHT] {
             None => None,
-            Some(weight) => Some(weight.decimal().filter(|weight| weight.0 >= 0)?),
+            Some(weight) => Some(rule.plain_weight(weight.negative, weight.digits, weight.fraction)?),
         };
-        Some(DecodedEvent { symbol: Cow::Borrowed(symbol), value, time, weight })
+        Some(DecodedEvent { symbol: Cow::Borrowed(symbol), value, time, weight, rounded: false })
     }
 
     /// What a key is. Fields come in the same order as a rule: the one after the last is tried first.
@@ -108,12 +112,6 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 }
 
 impl PlainNumber {
-    fn decimal(&self) -> Option<Decimal> {
-        let magnitude = u128::from(self.digits).wrapping_mul(u128::from(POWERS[18 - self.fraction]));
-        let value = i128::try_from(magnitude).ok()?;
-        Decimal::bounded(if self.negative { -value } else { value })
-    }
-
     fn whole(&self, places: u32) -> Option<EventTime> {
         let power = POWERS[usize::try_from(places).ok()?];
         let ns = i64::try_from(self.digits.checked_mul(power)?).ok()?;

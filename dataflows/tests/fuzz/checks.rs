@@ -25,6 +25,7 @@ pub(crate) fn decode(bytes: &[u8]) {
         time: below(&fields.time),
         unit: fields.unit,
         weight: fields.weight.as_deref().map(below),
+        numbers: fields.numbers.clone(),
     };
     let decoder = Decoder::new(&fields).expect("they are the default");
     let found = decoder.decode(&record(bytes));

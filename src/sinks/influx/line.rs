@@ -63,7 +63,9 @@ fn line(around: &LineWriter, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
     write!(out, " count={}i,sum=\"{}\",avg={},state=\"{}\"", row.count, row.sum, row.avg, row.state.name())?;
     if let Some(market) = &row.market {
         write!(out, ",open={},high={},low={},close={}", market.open, market.high, market.low, market.close)?;
-        write!(out, ",volume={}", market.volume.to_f64())?;
+        if let Some(volume) = market.volume {
+            write!(out, ",volume={}", volume.to_f64())?;
+        }
         if let Some(vwap) = market.vwap {
             write!(out, ",vwap={vwap}")?;
         }
@@ -117,8 +119,8 @@ pub(super) mod tests {
                 ("high", m.high.to_string()),
                 ("low", m.low.to_string()),
                 ("close", m.close.to_string()),
-                ("volume", m.volume.to_f64().to_string()),
             ]);
+            fields.extend(m.volume.map(|v| ("volume", v.to_f64().to_string())));
             fields.extend(m.vwap.map(|v| ("vwap", v.to_string())));
         }
         let fields = fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
