@@ -400,6 +400,11 @@ fn options_that_mean_something_else_are_refused_by_name_and_others_may_change() 
         ("--value-field", "p"),
         ("--time-unit", "s"),
         ("--weight-field", ""),
+        ("--decimals", "24"),
+        ("--weight-decimals", "6"),
+        ("--on-precision", "reject"),
+        ("--value-scale", "0.01"),
+        ("--weight-sign", "keep"),
     ] {
         let ended = job.run("csv:m.csv", &[&[option, value], &both[..]].concat());
         ended.refused(64, &[&format!("{option} {value} (it was "), "state", "--job NAME"]);
