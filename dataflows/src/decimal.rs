@@ -45,8 +45,8 @@ pub(crate) const LIMIT: u128 = 10_u128.pow(29);
 impl Decimal {
     /// Of this magnitude and sign, if it is in range (R2).
     pub(crate) fn bounded(negative: bool, magnitude: u128) -> Option<Self> {
-        let scaled = i128::try_from(magnitude).ok().filter(|_| magnitude <= LIMIT)?;
-        Some(Decimal(if negative { -scaled } else { scaled }))
+        let scaled = magnitude.cast_signed(); // far below 2^127, if it is in range
+        (magnitude <= LIMIT).then_some(Decimal(if negative { -scaled } else { scaled }))
     }
 
     /// Reads exactly one JSON number literal, as it was written, at the default scale of 18 decimals. A job's numbers are

@@ -40,6 +40,8 @@ struct Significant {
 }
 
 impl<'a> Literal<'a> {
+    /// The parts of exactly one.
+    #[inline]
     pub(crate) fn parse(text: &'a [u8]) -> Option<Self> {
         let negative = text.first() == Some(&b'-');
         let rest = &text[usize::from(negative)..];
@@ -77,10 +79,13 @@ impl<'a> Literal<'a> {
 
     /// All digits as one integer and how many of them are a fraction, where there is no exponent and at most 18 digits:
     /// nearly every number.
+    #[inline]
     pub(crate) fn short(&self) -> Option<(u64, usize)> {
+        if self.exponent != 0 || self.int.len() + self.fraction.len() > 18 {
+            return None;
+        }
         let fold = |start: u64, text: &[u8]| text.iter().fold(start, |n, c| n * 10 + u64::from(c - b'0'));
-        let is_short = self.exponent == 0 && self.int.len() + self.fraction.len() <= 18;
-        is_short.then(|| (fold(fold(0, self.int), self.fraction), self.fraction.len()))
+        Some((fold(fold(0, self.int), self.fraction), self.fraction.len()))
     }
 
     /// All digits as they are written.

@@ -66,12 +66,6 @@ impl ScaleTable {
         let power = u32::try_from(self.places - i64::try_from(fraction).ok()?).ok()?;
         10_u128.checked_pow(power)?.checked_mul(u128::from(self.factor))?.checked_mul(u128::from(digits))
     }
-
-    /// The magnitude, rounded half to even, and whether it is exact.
-    fn read(&self, literal: &Literal<'_>) -> Result<(u128, bool), DecimalError> {
-        let short = literal.short().and_then(|(digits, fraction)| self.short(digits, fraction));
-        short.map_or_else(|| literal.times(self.factor, self.places), |magnitude| Ok((magnitude, true)))
-    }
 }
 
 impl NumberRule {
@@ -93,9 +87,20 @@ impl NumberRule {
     /// # Errors
     /// `Range` where it is more than 10^(29 − decimals) in magnitude, `Precision` where it has digits beyond the scale that may
     /// not be dropped.
+    #[inline]
     pub fn value(&self, literal: &[u8]) -> Result<ReadNumber, DecimalError> {
         let literal = Literal::parse(literal).ok_or(DecimalError::NotANumber)?;
-        let (magnitude, exact) = self.value.read(&literal)?;
+        let short = literal.short();
+        match short.and_then(|(digits, fraction)| self.plain_value(literal.negative, digits, fraction)) {
+            Some(number) => Ok(ReadNumber { number, rounded: false }),
+            None => self.long_value(&literal),
+        }
+    }
+
+    /// The value of any literal.
+    #[cold]
+    fn long_value(&self, literal: &Literal<'_>) -> Result<ReadNumber, DecimalError> {
+        let (magnitude, exact) = literal.times(self.value.factor, self.value.places)?;
         let number = Decimal::bounded(literal.negative, magnitude).ok_or(DecimalError::Range)?;
         let may_round = self.options.on_precision == OnPrecision::Round && magnitude >= LEAST_ROUNDED;
         if !exact && !may_round {
@@ -108,9 +113,20 @@ impl NumberRule {
     ///
     /// # Errors
     /// As for a value; `Range` also where it is below 0 and signs are rejected.
+    #[inline]
     pub fn weight(&self, literal: &[u8]) -> Result<ReadNumber, DecimalError> {
         let literal = Literal::parse(literal).ok_or(DecimalError::NotANumber)?;
-        let (magnitude, exact) = self.weight.read(&literal)?;
+        let short = literal.short();
+        match short.and_then(|(digits, fraction)| self.plain_weight(literal.negative, digits, fraction)) {
+            Some(number) => Ok(ReadNumber { number, rounded: false }),
+            None => self.long_weight(&literal),
+        }
+    }
+
+    /// The weight of any literal.
+    #[cold]
+    fn long_weight(&self, literal: &Literal<'_>) -> Result<ReadNumber, DecimalError> {
+        let (magnitude, exact) = literal.times(self.weight.factor, self.weight.places)?;
         let number = self.signed_weight(literal.negative, magnitude).ok_or(DecimalError::Range)?;
         if !exact && self.options.on_precision == OnPrecision::Reject {
             return Err(DecimalError::Precision);
