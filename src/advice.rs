@@ -71,10 +71,10 @@ pub(crate) fn of_rejected(by: &Rejected<'_>, fields: &FieldNames) -> String {
             "--symbol-field, --value-field, --time-field and --weight-field say which fields are read".into()
         }
         (Reason::Precision, _) => {
-            "no option makes it count: have it written with at most 18 fractional digits (a computed float \
-                                   below 0.01 often has more)"
+            "--decimals says how many fractional digits values have, and --on-precision what becomes of further ones"
                 .into()
         }
+        (Reason::Range, _) => "--decimals with fewer fractional digits makes the range larger".into(),
         _ => "no option makes such records count".into(),
     }
 }

@@ -5,7 +5,9 @@
 //! recognised by value ([`Semantics::parse`]).
 
 use crate::duration;
+use minutely_dataflows::decimal::MAX_DECIMALS;
 use minutely_dataflows::decode::{FieldNames, TimeOptions, TimeUnit};
+use minutely_dataflows::numbers::{NumberOptions, OnPrecision, WeightSign};
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::time::{EventTime, Windowing};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +35,11 @@ pub(crate) const WINDOW: &str = "--window";
 pub(crate) const LATENESS: &str = "--lateness";
 pub(crate) const MAX_FUTURE: &str = "--max-future";
 pub(crate) const MAX_PAST: &str = "--max-past";
+const DECIMALS: &str = "--decimals";
+const WEIGHT_DECIMALS: &str = "--weight-decimals";
+const ON_PRECISION: &str = "--on-precision";
+const VALUE_SCALE: &str = "--value-scale";
+const WEIGHT_SIGN: &str = "--weight-sign";
 const METRICS: &str = "--metrics";
 const COMPLETE_FROM: &str = "--complete-from";
 
@@ -92,7 +99,7 @@ impl Semantics {
     /// not `600s`). An option that was added later has no entry where it has its default, so a state that is older than the
     /// option is one of the default.
     pub(crate) fn entries(&self) -> Entries {
-        let FieldNames { each, symbol, value, time, times, weight, filter, id } = &self.fields;
+        let FieldNames { each, symbol, value, time, times, weight, filter, id, numbers } = &self.fields;
         let TimeOptions { unit, format, zone } = times;
         let Format::Json = self.format;
         let unit = TimeUnit::ALL.iter().find(|(known, ..)| known == unit).map_or("", |(_, name, _)| name);
@@ -120,7 +127,7 @@ impl Semantics {
             (COMPLETE_FROM, self.complete_from.map(time_text)),
             (ISOLATION, uncommitted.then(|| "read_uncommitted".to_owned())),
         ];
-        let others = others.into_iter().filter_map(|(option, text)| Some((option, text?)));
+        let others = others.into_iter().chain(number_texts(numbers)).filter_map(|(option, text)| Some((option, text?)));
         always.into_iter().chain(others).map(|(option, text)| (option.to_owned(), text)).collect()
     }
 
@@ -156,6 +163,11 @@ impl Semantics {
             LATENESS => self.windowing.lateness = nanoseconds(text)?,
             MAX_FUTURE => self.max_future = nanoseconds(text)?,
             MAX_PAST => self.max_past = Some(nanoseconds(text)?),
+            DECIMALS => fields.numbers.decimals = decimals(text)?,
+            WEIGHT_DECIMALS => fields.numbers.weight_decimals = decimals(text)?,
+            ON_PRECISION => fields.numbers.on_precision = one_of(text, PRECISIONS)?,
+            VALUE_SCALE => fields.numbers.value_scale = text.parse().ok()?,
+            WEIGHT_SIGN => fields.numbers.weight_sign = one_of(text, SIGNS)?,
             METRICS => self.market = one_of(text, [("market", true), ("avg", false)])?,
             COMPLETE_FROM => self.complete_from = Some(event_time(text)?),
             ISOLATION => {
@@ -202,6 +214,10 @@ impl fmt::Display for Difference {
 pub(crate) fn absent(option: &str) -> &'static str {
     match option {
         ISOLATION => "read_committed",
+        DECIMALS | WEIGHT_DECIMALS => "18",
+        ON_PRECISION => "round",
+        VALUE_SCALE => "1",
+        WEIGHT_SIGN => "abs",
         _ => "not given",
     }
 }
@@ -212,6 +228,32 @@ pub(crate) fn without_defaults(recorded: &Entries) -> Entries {
     let is_default = |option: &str, text: &str| option == ISOLATION && text == absent(ISOLATION);
     let kept = recorded.iter().filter(|(option, text)| !is_default(option, text));
     kept.map(|(option, text)| (option.clone(), text.clone())).collect()
+}
+
+/// The texts of the number options that do not have their defaults.
+fn number_texts(numbers: &NumberOptions) -> [(&'static str, Option<String>); 5] {
+    let NumberOptions { decimals, weight_decimals, on_precision, value_scale, weight_sign } = numbers;
+    let default = NumberOptions::default();
+    let scale = |decimals: &u8, default: u8| (*decimals != default).then(|| decimals.to_string());
+    [
+        (DECIMALS, scale(decimals, default.decimals)),
+        (WEIGHT_DECIMALS, scale(weight_decimals, default.weight_decimals)),
+        (ON_PRECISION, (*on_precision != default.on_precision).then(|| name_of(on_precision, PRECISIONS))),
+        (VALUE_SCALE, (*value_scale != default.value_scale).then(|| value_scale.to_string())),
+        (WEIGHT_SIGN, (*weight_sign != default.weight_sign).then(|| name_of(weight_sign, SIGNS))),
+    ]
+}
+
+const PRECISIONS: [(&str, OnPrecision); 2] = [("round", OnPrecision::Round), ("reject", OnPrecision::Reject)];
+const SIGNS: [(&str, WeightSign); 3] =
+    [("abs", WeightSign::Abs), ("keep", WeightSign::Keep), ("reject", WeightSign::Reject)];
+
+fn decimals(text: &str) -> Option<u8> {
+    text.parse().ok().filter(|decimals| *decimals <= MAX_DECIMALS)
+}
+
+fn name_of<T: PartialEq, const N: usize>(value: &T, known: [(&str, T); N]) -> String {
+    known.iter().find(|(_, of)| of == value).map_or("", |(name, _)| name).to_owned()
 }
 
 fn one_of<T, const N: usize>(text: &str, known: [(&str, T); N]) -> Option<T> {
@@ -306,6 +348,7 @@ mod tests {
             ("--lateness", &["0", "0s", "0d"]),
             ("--max-future", &["1d", "24h", "1440m"]),
             ("--max-past", &["90m", "5400s"]),
+            ("--value-scale", &["0.01", "1e-2", "0.0100"]),
             ("--complete-from", &["2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00.000Z"]),
         ];
         for (option, texts) in same {
@@ -333,6 +376,13 @@ mod tests {
             ("--time-format", "%Y%m%d"),
             ("--time-zone", "Europe/Berlin"),
             ("--weight-field", ""),
+            ("--decimals", "0"),
+            ("--decimals", "24"),
+            ("--weight-decimals", "6"),
+            ("--on-precision", "reject"),
+            ("--value-scale", "0.0001"),
+            ("--weight-sign", "keep"),
+            ("--weight-sign", "reject"),
             ("--complete-from", "2026-01-01T00:00:00.5Z"),
             (ISOLATION, "read_uncommitted"),
         ] {
@@ -355,6 +405,13 @@ mod tests {
                 "-X isolation.level read_uncommitted (it was read_committed)"
             ]
         );
+        // A state that is older than an option is one of its default.
+        let small = of(&with(&[("--decimals", "24"), ("--weight-sign", "keep")]));
+        let said_small = small.differences(&defaults()).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(said_small, ["--decimals 24 (it was 18)", "--weight-sign keep (it was abs)"]);
+        assert_eq!(of(&defaults()).differences(&with(&[("--decimals", "18"), ("--weight-sign", "abs")])), []);
+        let newest = [("--decimals", "29"), ("--on-precision", "truncate"), ("--value-scale", "0")];
+        assert_eq!(Semantics::parse(&with(&newest)).1, entries(&newest));
         // Of a version that knows more.
         let newer = with(&[("--lateness", "540s"), (ISOLATION, "read_uncommitted"), ("--color", "red")]);
         assert_eq!(said(&newer), ["--color not given (it was red)"]);

@@ -90,7 +90,10 @@ impl JsonText {
                 let prices =
                     [("open", market.open), ("high", market.high), ("low", market.low), ("close", market.close)];
                 prices.iter().for_each(|(name, price)| self.number(name, price));
-                self.number("volume", &market.volume);
+                match &market.volume {
+                    Some(volume) => self.number("volume", volume),
+                    None => self.line.push_str(",\"volume\":null"),
+                }
                 match &market.vwap {
                     Some(vwap) => self.number("vwap", vwap),
                     None => self.line.push_str(",\"vwap\":null"),
@@ -156,7 +159,10 @@ impl CsvText {
                     for price in [market.open, market.high, market.low, market.close] {
                         number(csv, &price)?;
                     }
-                    number(csv, &market.volume)?;
+                    match market.volume {
+                        Some(volume) => number(csv, &volume)?,
+                        None => csv.write_field("")?,
+                    }
                     match market.vwap {
                         Some(vwap) => number(csv, &vwap)?,
                         None => csv.write_field("")?,
@@ -173,6 +179,7 @@ impl CsvText {
 mod tests {
     use super::*;
     use crate::sinks::testing::{random_rows, row, seed};
+    use minutely_dataflows::decimal::ExactNumber;
 
     #[test]
     fn minutes_have_the_digits_that_their_windows_need() {
@@ -233,7 +240,7 @@ mod tests {
                 let value = values[name].get();
                 match name {
                     "symbol" | "minute" | "state" => assert_eq!(serde_json::from_str::<String>(value).unwrap(), cell),
-                    "vwap" if cell.is_empty() => assert_eq!(value, "null"),
+                    "volume" | "vwap" if cell.is_empty() => assert_eq!(value, "null"),
                     _ => assert_eq!(value, cell, "{name}"),
                 }
             }
@@ -260,13 +267,13 @@ mod tests {
             let bits = |text: &str| text.parse::<f64>().unwrap().to_bits();
             let exact = |text: &str| {
                 let (whole, part) = text.split_once('.').unwrap();
-                format!("{whole}{part:0<18}").parse::<i128>().unwrap()
+                ExactNumber::new(format!("{whole}{part}").parse().unwrap(), part.len().try_into().unwrap())
             };
             for (got, want) in read.iter().zip(&rows) {
                 assert_eq!(&got[0], want.symbol);
                 assert_eq!(got[1].parse::<jiff::Timestamp>().unwrap().as_nanosecond(), i128::from(want.minute.0));
                 assert_eq!(got[2].parse::<i64>().unwrap(), want.count);
-                assert_eq!(exact(&got[3]), want.sum.0);
+                assert_eq!(exact(&got[3]), want.sum);
                 assert_eq!(bits(&got[4]), want.avg.to_bits());
                 assert_eq!(&got[5], want.state.name());
                 assert_eq!(got.len(), if market { 12 } else { 6 });
@@ -274,7 +281,7 @@ mod tests {
                     for (got, want) in got.iter().skip(6).zip([want.open, want.high, want.low, want.close]) {
                         assert_eq!(bits(got), want.to_bits());
                     }
-                    assert_eq!(exact(&got[10]), want.volume.0);
+                    assert_eq!(Some(&got[10]).filter(|t| !t.is_empty()).map(exact), want.volume);
                     assert_eq!(Some(&got[11]).filter(|t| !t.is_empty()).map(bits), want.vwap.map(f64::to_bits));
                 }
             }

@@ -4,7 +4,6 @@
 
 mod common;
 #[path = "../dataflows/tests/hostile/mod.rs"]
-#[allow(dead_code, reason = "what tests have in common knows it")]
 mod hostile;
 
 use common::program::command;

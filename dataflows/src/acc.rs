@@ -6,12 +6,12 @@
 //! *complete* accumulation, at most once a key, with no update after it. Otherwise high and low would depend on which
 //! batch a key came back in. There is no `Default`: a high of 0 is wrong for oil at −37.63.
 
-use crate::decimal::{Decimal, SCALE, nearest};
+use crate::decimal::{ExactNumber, Scales, nearest};
 use crate::decode::DecodedEvent;
 use crate::mutants::{self, Mutant};
 use crate::row::{MarketRow, Row};
 use crate::time::{EventTime, State, WindowStart};
-use crate::wide::{I256, U256};
+use crate::wide::{I256, Int128, U256};
 use differential_dataflow::difference::{IsZero, Semigroup};
 use serde::{Deserialize, Serialize};
 
@@ -50,35 +50,27 @@ pub trait Accumulate:
     /// What takes this, complete, away.
     #[must_use]
     fn retraction(&self) -> Self;
-    /// The published row; none if nothing counts.
-    fn row(&self, symbol: &str, minute: WindowStart, state: State) -> Option<Row>;
+    /// The published row; none if nothing counts. `scales`: those of the decimals that were added up.
+    fn row(&self, symbol: &str, minute: WindowStart, state: State, scales: Scales) -> Option<Row>;
+    /// Of the bytes of a checkpoint's object, which this or an earlier version wrote; all of them.
+    ///
+    /// # Errors
+    /// When they are none.
+    fn decode(bytes: &[u8]) -> Result<Self, postcard::Error> {
+        whole(postcard::take_from_bytes(bytes)?)
+    }
 }
 
-/// A 128-bit integer that aligns to 8 bytes: an `i128` would make every diff a quarter larger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Sum {
-    hi: i64,
-    lo: u64,
-}
-
-impl Sum {
-    #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
-    const fn new(n: i128) -> Self {
-        Sum { hi: (n >> 64) as i64, lo: n.cast_unsigned() as u64 }
-    }
-    const fn get(self) -> i128 {
-        (self.hi as i128) << 64 | self.lo as i128
-    }
-    fn add(&mut self, other: Sum) {
-        *self = Sum::new(self.get() + other.get());
-    }
+/// What was decoded, if nothing is left.
+fn whole<T>((decoded, rest): (T, &[u8])) -> Result<T, postcard::Error> {
+    if rest.is_empty() { Ok(decoded) } else { Err(postcard::Error::DeserializeBadEncoding) }
 }
 
 /// `--metrics avg`: count and exact sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Avg {
     count: i64,
-    sum: Sum,
+    sum: Int128,
 }
 
 impl IsZero for Avg {
@@ -95,23 +87,23 @@ impl Semigroup for Avg {
         if mutants::on(Mutant::FloatSum) {
             #[expect(clippy::cast_possible_truncation, reason = "that is what is wrong with it")]
             let rounded = self.sum.get() as f64 as i128;
-            self.sum = Sum::new(rounded);
+            self.sum = Int128::new(rounded);
         }
     }
 }
 
 impl Accumulate for Avg {
     fn of(event: &DecodedEvent<'_>, _: LogPosition) -> Self {
-        Avg { count: 1, sum: Sum::new(event.value.0) }
+        Avg { count: 1, sum: Int128::new(event.value.0) }
     }
     fn count(&self) -> i64 {
         self.count
     }
     fn retraction(&self) -> Self {
-        Avg { count: -self.count, sum: Sum::new(-self.sum.get()) }
+        Avg { count: -self.count, sum: Int128::new(-self.sum.get()) }
     }
-    fn row(&self, symbol: &str, minute: WindowStart, state: State) -> Option<Row> {
-        let sum = Decimal(self.sum.get());
+    fn row(&self, symbol: &str, minute: WindowStart, state: State, scales: Scales) -> Option<Row> {
+        let sum = ExactNumber::new(self.sum.get(), scales.value);
         let avg = sum.over(self.count)?;
         Some(Row { symbol: symbol.to_owned(), minute, count: self.count, sum, avg, state, market: None })
     }
@@ -122,7 +114,7 @@ impl Accumulate for Avg {
 struct Tick {
     time: EventTime,
     position: LogPosition,
-    value: Sum,
+    value: Int128,
 }
 
 /// `--metrics market`: [`Avg`], and open, high, low, close, volume, vwap.
@@ -131,21 +123,33 @@ pub struct Market {
     avg: Avg,
     open: Tick,
     close: Tick,
-    high: Sum,
-    low: Sum,
-    volume: Sum,
-    /// Sum of value x weight, scaled by 10^36: `(hi, lo)` of an [`I256`], in 8-byte alignment.
-    weighted: [Sum; 2],
+    high: Int128,
+    low: Int128,
+    volume: Int128,
+    /// Sum of value x weight, scaled by both scales: `(hi, lo)` of an [`I256`], in 8-byte alignment.
+    weighted: [Int128; 2],
+    /// How many records had a weight. Last: what version 0.1 wrote ends before it.
+    weights: i64,
 }
 
-fn weighted(of: I256) -> [Sum; 2] {
+/// A [`Market`] as version 0.1 wrote it.
+type MarketWithoutWeights = (Avg, Tick, Tick, Int128, Int128, Int128, [Int128; 2]);
+
+fn weighted(of: I256) -> [Int128; 2] {
     let (hi, lo) = of.halves();
-    [Sum::new(hi), Sum::new(lo.cast_signed())]
+    [Int128::new(hi), Int128::new(lo.cast_signed())]
 }
 
 impl Market {
     fn weighted(&self) -> I256 {
         I256::from_halves(self.weighted[0].get(), self.weighted[1].get().cast_unsigned())
+    }
+
+    /// None unless the weights' sum is above 0. Their scale stands above and below the line, and cancels.
+    fn vwap(&self, scales: Scales) -> Option<f64> {
+        let volume = u128::try_from(self.volume.get()).ok().filter(|volume| *volume > 0)?;
+        let (negative, sum) = self.weighted().split();
+        Some(nearest(negative, sum, U256::product(volume, 10_u128.pow(u32::from(scales.value)))))
     }
 }
 
@@ -164,12 +168,13 @@ impl Semigroup for Market {
         self.low = self.low.min(other.low);
         self.volume.add(other.volume);
         self.weighted = weighted(self.weighted().plus(other.weighted()));
+        self.weights += other.weights;
     }
 }
 
 impl Accumulate for Market {
     fn of(event: &DecodedEvent<'_>, position: LogPosition) -> Self {
-        let value = Sum::new(event.value.0);
+        let value = Int128::new(event.value.0);
         let tick = Tick { time: event.time, position, value };
         let weight = event.weight.unwrap_or_default();
         Market {
@@ -178,8 +183,9 @@ impl Accumulate for Market {
             close: tick,
             high: value,
             low: value,
-            volume: Sum::new(weight.0),
+            volume: Int128::new(weight.0),
             weighted: weighted(I256::product(event.value.0, weight.0)),
+            weights: i64::from(event.weight.is_some()),
         }
     }
     fn count(&self) -> i64 {
@@ -189,89 +195,32 @@ impl Accumulate for Market {
         // Open, high, low and close have no inverse and need none: they leave with the count.
         Market {
             avg: self.avg.retraction(),
-            volume: Sum::new(-self.volume.get()),
+            volume: Int128::new(-self.volume.get()),
             weighted: weighted(self.weighted().negated()),
+            weights: -self.weights,
             ..*self
         }
     }
-    fn row(&self, symbol: &str, minute: WindowStart, state: State) -> Option<Row> {
-        let nearest_of = |value: Sum| Decimal(value.get()).to_f64();
-        let volume = Decimal(self.volume.get());
+    fn row(&self, symbol: &str, minute: WindowStart, state: State, scales: Scales) -> Option<Row> {
+        let nearest_of = |value: Int128| ExactNumber::new(value.get(), scales.value).to_f64();
         let market = MarketRow {
             open: nearest_of(self.open.value),
             high: nearest_of(self.high),
             low: nearest_of(self.low),
             close: nearest_of(self.close.value),
-            volume,
-            vwap: (volume.0 > 0).then(|| {
-                let (negative, sum) = self.weighted().split();
-                nearest(negative, sum, U256::product(volume.0.unsigned_abs(), u128::from(SCALE)))
-            }),
+            volume: (self.weights > 0).then(|| ExactNumber::new(self.volume.get(), scales.weight)),
+            vwap: self.vwap(scales),
         };
-        Some(Row { market: Some(market), ..self.avg.row(symbol, minute, state)? })
+        Some(Row { market: Some(market), ..self.avg.row(symbol, minute, state, scales)? })
+    }
+    fn decode(bytes: &[u8]) -> Result<Self, postcard::Error> {
+        let (first, rest) = postcard::take_from_bytes::<MarketWithoutWeights>(bytes)?;
+        let (avg, open, close, high, low, volume, weighted) = first;
+        // Version 0.1 did not tell a weight of 0 from none: all its records pass for ones with a weight, as its rows said.
+        let weights = if rest.is_empty() { avg.count } else { whole(postcard::take_from_bytes(rest)?)? };
+        Ok(Market { avg, open, close, high, low, volume, weighted, weights })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn event(value: &str, time: i64, weight: Option<&str>) -> DecodedEvent<'static> {
-        let decimal = |text: &str| Decimal::parse(text.as_bytes()).unwrap();
-        DecodedEvent {
-            symbol: "A".into(),
-            value: decimal(value),
-            time: EventTime(time),
-            weight: weight.map(decimal),
-            id: None,
-            rounded: false,
-        }
-    }
-
-    fn market(events: &[(&str, i64, Option<&str>)]) -> Market {
-        let each = events.iter().enumerate().map(|(i, (value, time, weight))| {
-            Market::of(&event(value, *time, *weight), LogPosition { identity: 7, offset: i64::try_from(i).unwrap() })
-        });
-        each.reduce(|mut a, b| {
-            a.plus_equals(&b);
-            a
-        })
-        .unwrap()
-    }
-
-    #[test]
-    fn a_minute_of_oil() {
-        let acc = market(&[("-37.63", 3, Some("200")), ("10.01", 1, None), ("-1", 3, Some("100.5"))]);
-        let row = acc.row("A", WindowStart(0), State::Open).unwrap();
-        assert_eq!((row.count, row.sum.to_string(), row.avg), (3, "-28.62".into(), -9.54));
-        let m = row.market.unwrap();
-        assert_eq!((m.open, m.high, m.low, m.close), (10.01, 10.01, -37.63, -1.0));
-        // (-37.63·200 - 100.5) / 300.5 = -7626.5 / 300.5
-        assert_eq!((m.volume.to_string(), m.vwap), ("300.5".into(), Some(-25.379_367_720_465_89)));
-        assert_eq!(market(&[("5", 1, None)]).row("A", WindowStart(0), State::Open).unwrap().market.unwrap().vwap, None);
-    }
-
-    #[test]
-    fn a_retraction_takes_all_away() {
-        for mut acc in [market(&[("1", 1, Some("3")), ("-1", 2, None)]), market(&[("-7.5", 9, Some("0"))])] {
-            let gone = acc.retraction();
-            assert!(!acc.is_zero(), "values may cancel, the count does not");
-            acc.plus_equals(&gone);
-            assert!(acc.is_zero() && acc.volume.get() == 0 && acc.weighted() == I256::ZERO && acc.avg.sum.get() == 0);
-            assert_eq!(acc.row("A", WindowStart(0), State::Open), None);
-        }
-    }
-
-    #[test]
-    fn sums_are_signed_128_bit_integers() {
-        let mut rng = fastrand::Rng::new();
-        for _ in 0..10_000 {
-            let (a, b) = (rng.i128(..) >> 1, rng.i128(..) >> rng.u32(1..127));
-            let mut sum = Sum::new(a);
-            sum.add(Sum::new(b));
-            assert_eq!(sum.get(), a + b);
-            assert_eq!(Sum::new(a) < Sum::new(b), a < b);
-        }
-        assert_eq!((size_of::<Avg>(), align_of::<Market>()), (24, 8));
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 //! configuration and the listed exceptions. No dataflow, no epochs, no partition rule; every test of the whole compares
 //! with it, byte for byte.
 
-use crate::decimal::{Decimal, SCALE, nearest};
+use crate::decimal::{Decimal, ExactNumber, Scales, nearest};
 use crate::decode::{DecodedEvent, DecodedPart, Decoder, Outcome};
 use crate::partition::{Counts, Rule};
 use crate::record::{Cause, DeadLetter, Evidence, Judged, PartitionName, Reason, Record};
@@ -97,7 +97,7 @@ pub fn answer(
     for ((minute, symbol), mut events) in windows {
         events.sort_unstable_by_key(|(position, event)| (event.time, *position));
         let state = if partial_before.is_some_and(|p| p.0 <= minute.0) { State::Final } else { State::Partial };
-        let row = row(symbol.clone(), minute, state, &events, market);
+        let row = Row { symbol: symbol.clone(), minute, state, ..row(&events, market, decoder.scales()) };
         answer.rows.insert((minute, symbol), row);
     }
     answer.dead_letters.sort_unstable();
@@ -132,33 +132,29 @@ fn verdict(
     }
 }
 
-/// A row from its records, oldest first.
-fn row(
-    symbol: String,
-    minute: WindowStart,
-    state: State,
-    events: &[(Position, DecodedEvent<'_>)],
-    market: bool,
-) -> Row {
+/// The numbers of a row from its records, oldest first.
+fn row(events: &[(Position, DecodedEvent<'_>)], market: bool, scales: Scales) -> Row {
     let values = || events.iter().map(|(_, event)| event.value);
-    let weights = || events.iter().map(|(_, event)| event.weight.map_or(0, |w| w.0));
-    let sum = Decimal(values().map(|v| v.0).sum());
+    let weights = || events.iter().map(|(_, event)| event.weight);
+    let exact = |value: Decimal| ExactNumber::new(value.0, scales.value);
+    let sum = exact(Decimal(values().map(|v| v.0).sum()));
     let count = i64::try_from(events.len()).expect("fewer records than 2^63");
-    let volume = Decimal(weights().sum());
     let market = market.then(|| {
-        let weighted = values().zip(weights()).fold(I256::ZERO, |sum, (v, w)| sum.plus(I256::product(v.0, w)));
+        let volume: i128 = weights().flatten().map(|w| w.0).sum();
+        let product = |(value, weight): (Decimal, Option<Decimal>)| Some(I256::product(value.0, weight?.0));
+        let weighted = values().zip(weights()).filter_map(product).fold(I256::ZERO, I256::plus);
         let (negative, weighted) = weighted.split();
-        let vwap = || nearest(negative, weighted, U256::product(volume.0.unsigned_abs(), u128::from(SCALE)));
-        let nearest_of = |value: Option<Decimal>| value.expect("a window has a record").to_f64();
+        let one = 10_u128.pow(u32::from(scales.value));
+        let nearest_of = |value: Option<Decimal>| exact(value.expect("a window has a record")).to_f64();
         MarketRow {
             open: nearest_of(values().next()),
             high: nearest_of(values().max()),
             low: nearest_of(values().min()),
             close: nearest_of(values().next_back()),
-            volume,
-            vwap: (volume.0 > 0).then(vwap),
+            volume: weights().any(|w| w.is_some()).then(|| ExactNumber::new(volume, scales.weight)),
+            vwap: (volume > 0).then(|| nearest(negative, weighted, U256::product(volume.unsigned_abs(), one))),
         }
     });
     let avg = sum.over(count).expect("a window has a record");
-    Row { symbol, minute, count, sum, avg, state, market }
+    Row { symbol: String::new(), minute: WindowStart(0), count, sum, avg, state: State::Open, market }
 }

@@ -98,13 +98,13 @@ pub enum Reason {
     Symbol,
     /// A configured field is of another type.
     Type,
-    /// The value's magnitude is above 10^11.
+    /// The value's magnitude is above 10^(29 − decimals): 10^11 by default.
     Range,
-    /// The value has more than 18 fractional digits.
+    /// The value has digits beyond its scale that may not be dropped.
     Precision,
     /// The event time is not within ±2^62 nanoseconds of 1970, never was, or says no offset where there is no zone.
     Time,
-    /// The weight is not a decimal >= 0 within the bounds of a value.
+    /// The weight is no number, out of range, or of a sign or with digits that are not taken.
     Weight,
     /// A required field is missing or null, or the record has no payload.
     Null,

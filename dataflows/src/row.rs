@@ -1,6 +1,6 @@
 //! A published row: what sinks write. Everything in it is exact or correctly rounded once (R9).
 
-use crate::decimal::Decimal;
+use crate::decimal::ExactNumber;
 use crate::time::{State, WindowStart};
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub struct Row {
     /// How many records count, at least 1.
     pub count: i64,
     /// Their exact sum.
-    pub sum: Decimal,
+    pub sum: ExactNumber,
     /// The f64 nearest to sum/count, ties to even.
     pub avg: f64,
     /// Where the window is in its life.
@@ -34,8 +34,8 @@ pub struct MarketRow {
     pub low: f64,
     /// Value of the record with the largest (event time, partition identity, offset).
     pub close: f64,
-    /// Exact sum of the weights.
-    pub volume: Decimal,
-    /// Sum of value x weight over the sum of weights; none if that is 0.
+    /// Exact sum of the weights; none where no record that counts had one.
+    pub volume: Option<ExactNumber>,
+    /// Sum of value x weight over the sum of weights; none unless that is above 0.
     pub vwap: Option<f64>,
 }

@@ -4,6 +4,7 @@
 mod environment;
 mod errors;
 mod health;
+mod numbers;
 mod produce;
 mod run;
 mod values;
@@ -11,6 +12,7 @@ mod values;
 pub(crate) use environment::{split_sinks, unread_variables};
 pub(crate) use errors::UsageErrors;
 pub(crate) use health::HealthArgs;
+pub(crate) use numbers::NumberArgs;
 pub(crate) use produce::{PartitionBy, ProduceArgs, Stamp};
 pub(crate) use run::{ClusterArgs, DecodingArgs, EmitOption, HttpArgs, LogArgs, MAX_WORKERS, Metrics, OnBad, RunArgs};
 pub(crate) use values::Given;

@@ -1,5 +1,6 @@
 //! `minutely run`, whose options `minutely state` takes, too.
 
+use super::numbers::NumberArgs;
 use super::values::{Choice, Given, StartOption, TIME_UNITS, choice, duration, instant, job_name, number, size, start};
 use clap::{ArgAction, Args};
 use minutely_dataflows::decode::TimeUnit;
@@ -155,6 +156,8 @@ pub(crate) struct DecodingArgs {
     /// Field of an id: events of a symbol whose id came before in their partition, in a minute that is not final, are dropped
     #[arg(long, value_name = "FIELD", env = "MINUTELY_ID_FIELD")]
     pub(crate) id_field: Option<String>,
+    #[command(flatten)]
+    pub(crate) numbers: NumberArgs,
 
     /// Handling of a record that cannot be decoded
     #[arg(

@@ -5,6 +5,7 @@ use crate::start_at::Start;
 use crate::{duration, size};
 use clap::builder::{PossibleValue, TypedValueParser};
 use minutely_dataflows::decode::TimeUnit;
+use minutely_dataflows::numbers::{DecimalFactor, NotAFactor};
 use minutely_dataflows::time::EventTime;
 use std::ffi::OsStr;
 use std::fmt::Display;
@@ -129,6 +130,11 @@ where
         let number = text.parse().ok().filter(|number| (&least..=&most).contains(&number));
         number.ok_or_else(|| format!("takes a number from {least} to {most}"))
     })
+}
+
+/// What values are multiplied by.
+pub(super) fn factor() -> ValueParser<DecimalFactor> {
+    ValueParser::new(|text| text.parse().map_err(|error: NotAFactor| error.to_string()))
 }
 
 /// An instant of event time.

@@ -1,16 +1,18 @@
 //! How payloads are decoded.
 
 use crate::advice;
-use crate::cli::{DecodingArgs, UsageErrors};
+use crate::cli::{DecodingArgs, NumberArgs, UsageErrors};
 use crate::sources;
 use crate::uri::redacted;
 use minutely_dataflows::decode::{CONSTANT, Decoder, FieldNames, KEY, TimeOptions};
+use minutely_dataflows::numbers::NumberOptions;
 
 /// Where a record of this source has what.
 pub(super) fn fields(args: &DecodingArgs, source: &str, errors: &mut UsageErrors) -> Option<FieldNames> {
     let unit = errors.value(&args.time_unit);
     // An empty one, as of a variable, is none.
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let numbers = numbers(&args.numbers, errors);
     let symbol = match &args.symbol {
         Some(symbol) => vec![format!("{CONSTANT}{symbol}")],
         None => args.symbol_field.clone(),
@@ -28,6 +30,22 @@ pub(super) fn fields(args: &DecodingArgs, source: &str, errors: &mut UsageErrors
         weight: Some(args.weight_field.clone()).filter(|field| !field.is_empty()),
         filter: args.filter.clone(),
         id: given(&args.id_field),
+        numbers: numbers?,
+    })
+}
+
+/// Which numbers values and weights are.
+fn numbers(args: &NumberArgs, errors: &mut UsageErrors) -> Option<NumberOptions> {
+    let (decimals, weight_decimals) = (errors.value(&args.decimals), errors.value(&args.weight_decimals));
+    let on_precision = errors.value(&args.on_precision);
+    let value_scale = errors.value(&args.value_scale);
+    let weight_sign = errors.value(&args.weight_sign);
+    Some(NumberOptions {
+        decimals: decimals?,
+        weight_decimals: weight_decimals?,
+        on_precision: on_precision?,
+        value_scale: value_scale?,
+        weight_sign: weight_sign?,
     })
 }
 

@@ -285,7 +285,8 @@ impl Watcher for HubWatcher {
     fn dead_letters(&mut self, new: &[DeadLetter]) {
         let at = self.0.about.clock.wall();
         let newest = new.len().saturating_sub(MOST_DEAD_LETTERS);
-        let shown: Vec<_> = new[newest..].iter().map(|letter| ShownDeadLetter::of(letter, at)).collect();
+        let shown: Vec<_> =
+            new[newest..].iter().map(|letter| ShownDeadLetter::of(letter, at, self.0.about.decimals)).collect();
         self.put(|queue| {
             queue.dead_letters.extend(shown);
             let most = queue.dead_letters.len().saturating_sub(MOST_DEAD_LETTERS);

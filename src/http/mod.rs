@@ -104,6 +104,8 @@ pub(crate) struct RunInfo {
     pub(crate) settings: Settings,
     /// `--time-unit`, `--time-format` and `--time-zone`.
     pub(crate) times: TimeOptions,
+    /// Fractional digits of values.
+    pub(crate) decimals: u8,
     pub(crate) market: bool,
     /// Why rows are `partial` without end.
     pub(crate) partial: fn(&Status) -> Option<String>,
@@ -184,6 +186,7 @@ mod testing {
             workers: 1,
             settings: Settings::default(),
             times: TimeOptions::default(),
+            decimals: 18,
             market: false,
             partial: |_| None,
             emit: "changes",

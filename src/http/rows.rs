@@ -1,6 +1,6 @@
 //! Rows in memory and as JSON.
 
-use minutely_dataflows::decimal::Decimal;
+use minutely_dataflows::decimal::ExactNumber;
 use minutely_dataflows::marks::Marks;
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::row::{MarketRow, Row};
@@ -38,7 +38,7 @@ impl From<WindowStart> for Ms {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct RowValues {
     pub(super) count: i64,
-    pub(super) sum: Decimal,
+    pub(super) sum: ExactNumber,
     pub(super) avg: f64,
     pub(super) market: Option<MarketRow>,
 }
@@ -68,7 +68,7 @@ impl RowValues {
 }
 
 /// An exact decimal as a JSON number.
-fn number(decimal: Decimal) -> Box<serde_json::value::RawValue> {
+fn number(decimal: ExactNumber) -> Box<serde_json::value::RawValue> {
     serde_json::value::RawValue::from_string(decimal.to_string()).expect("a decimal's text is a JSON number")
 }
 
@@ -80,7 +80,7 @@ impl Serialize for LiveRow {
         match market {
             None => start.serialize(serializer),
             Some(m) => {
-                let volume = number(m.volume);
+                let volume = m.volume.map(number);
                 let (symbol, minute, count, avg) = start;
                 (symbol, minute, count, avg, m.open, m.high, m.low, m.close, volume, m.vwap).serialize(serializer)
             }
@@ -107,7 +107,7 @@ struct MarketJson {
     high: f64,
     low: f64,
     close: f64,
-    volume: String,
+    volume: Option<String>,
     vwap: Option<f64>,
 }
 
@@ -118,7 +118,7 @@ impl<'a> From<&'a Row> for JsonRow<'a> {
             high: m.high,
             low: m.low,
             close: m.close,
-            volume: m.volume.to_string(),
+            volume: m.volume.map(|volume| volume.to_string()),
             vwap: m.vwap,
         });
         JsonRow {
@@ -147,8 +147,8 @@ mod tests {
 
     #[test]
     fn rows_are_what_the_contract_says() {
-        let decimal = |text: &str| Decimal(text.parse::<i128>().unwrap() * 1_000_000_000_000_000_000);
-        let mut held = RowValues { count: 2, sum: decimal("3"), avg: 1.5, market: None };
+        let decimal = |scaled| ExactNumber::new(scaled, 18);
+        let mut held = RowValues { count: 2, sum: decimal(3 * 10_i128.pow(18)), avg: 1.5, market: None };
         let minute = WindowStart(60_000_000_000);
         let symbol = "<b>\"x\u{2028}";
         let live = LiveRow { symbol: symbol.into(), minute, held: held.clone() };
@@ -158,7 +158,8 @@ mod tests {
             serde_json::to_value(JsonRow::from(&row)).unwrap(),
             serde_json::json!({"symbol": symbol, "minute": 60000, "state": "partial", "count": 2, "sum": "3", "avg": 1.5})
         );
-        held.market = Some(MarketRow { open: 1.0, high: 2.0, low: 1.0, close: 2.0, volume: Decimal(5), vwap: None });
+        held.market =
+            Some(MarketRow { open: 1.0, high: 2.0, low: 1.0, close: 2.0, volume: Some(decimal(5)), vwap: None });
         let live = LiveRow { symbol: "A".into(), minute, held: held.clone() };
         assert_eq!(
             serde_json::to_string(&live).unwrap(),
@@ -168,5 +169,10 @@ mod tests {
         let json = serde_json::to_value(JsonRow::from(&row)).unwrap();
         assert_eq!(json["volume"], "0.000000000000000005");
         assert!(json["vwap"].is_null() && json["close"] == 2.0);
+        held.market.as_mut().unwrap().volume = None;
+        let json = serde_json::to_value(JsonRow::from(&held.row("A", minute, &Marks::default(), &Rule::default())));
+        assert!(json.unwrap()["volume"].is_null());
+        let live = LiveRow { symbol: "A".into(), minute, held };
+        assert_eq!(serde_json::to_string(&live).unwrap(), "[\"A\",60000,2,1.5,1.0,2.0,1.0,2.0,null,null]");
     }
 }

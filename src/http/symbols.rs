@@ -59,7 +59,7 @@ fn symbols_of(server: &Server, query: Option<&str>) -> Result<String, HttpError>
         first_minute: of.first_minute.into(),
         first: of.first,
         change: of.change(),
-        volume: of.newest.market.as_ref().map(|market| market.volume.to_string()),
+        volume: of.newest.market.as_ref().and_then(|market| market.volume).map(|volume| volume.to_string()),
     });
     Ok(serde_json::to_string(&SymbolsJson { symbols: symbols.collect(), total }).expect("memory takes it"))
 }

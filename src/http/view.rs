@@ -37,7 +37,8 @@ pub(super) struct ShownDeadLetter {
 }
 
 impl ShownDeadLetter {
-    pub(super) fn of(letter: &DeadLetter, at: EventTime) -> Self {
+    /// `decimals`: of its value.
+    pub(super) fn of(letter: &DeadLetter, at: EventTime, decimals: u8) -> Self {
         let raw = letter.raw.as_deref().unwrap_or_default();
         let raw = String::from_utf8_lossy(&raw[..raw.len().min(4 * MOST_RAW)]);
         let judged = letter.judged.as_ref();
@@ -49,7 +50,7 @@ impl ShownDeadLetter {
             field: letter.finding.as_ref().and_then(|finding| finding.field.clone()),
             why: letter.finding.as_ref().map(ToString::to_string),
             symbol: judged.map(|judged| judged.symbol.chars().take(MOST_RAW).collect()),
-            value: judged.map(|judged| judged.value.to_string()),
+            value: judged.map(|judged| judged.value.with_decimals(decimals).to_string()),
             event_time: judged.map(|judged| judged.time),
             raw: raw.chars().take(MOST_RAW).collect(),
         }
@@ -262,12 +263,12 @@ impl View {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use minutely_dataflows::decimal::Decimal;
+    use minutely_dataflows::decimal::ExactNumber;
     use minutely_dataflows::time::State;
 
     /// A row of the minute of this number.
     pub(in crate::http) fn row(symbol: &str, minute: i64, count: i64) -> Row {
-        let (sum, state) = (Decimal(i128::from(count)), State::Open);
+        let (sum, state) = (ExactNumber::new(i128::from(count), 18), State::Open);
         Row {
             symbol: symbol.into(),
             minute: WindowStart(minute * 60 * SECOND),

@@ -46,17 +46,29 @@ pub(crate) fn check(path: &Path, data: &Path, keep: Option<u64>) -> Result<(), H
 }
 
 /// Starts the thread; file and folder are made with the first dead letter. `keep`: the bytes of the file that the state knows.
-/// `take_over`: another run may hang and still have the file open.
+/// `take_over`: another run may hang and still have the file open. `decimals`: of the values.
 ///
 /// # Errors
 /// 64 when the file has content already, or cannot be made.
-pub(crate) fn open(path: &Path, wake: Wake, keep: Option<u64>, take_over: bool) -> Result<OpenDeadLetters, Halt> {
+pub(crate) fn open(
+    path: &Path,
+    wake: Wake,
+    keep: Option<u64>,
+    take_over: bool,
+    decimals: u8,
+) -> Result<OpenDeadLetters, Halt> {
     check(path, append::folder_of(path), keep)?;
     let health = Health::new(format!("dead letters {}", path.display()));
     let stop = Stop::new();
     let claim = FileClaim { keep, take_over, private: true };
-    let mut writer =
-        DeadLetterWriter { path: path.to_owned(), file: None, claim, health: health.clone(), stop: stop.clone() };
+    let mut writer = DeadLetterWriter {
+        path: path.to_owned(),
+        file: None,
+        claim,
+        decimals,
+        health: health.clone(),
+        stop: stop.clone(),
+    };
     if keep.is_some() && path.exists() {
         let file = append::create(FileUse::DeadLetters, path, claim)?;
         writer.file = Some(Appender::new(file, keep.unwrap_or(0), path, health.clone(), stop.clone()));
@@ -92,6 +104,8 @@ struct DeadLetterWriter {
     path: PathBuf,
     file: Option<Appender>,
     claim: FileClaim,
+    /// Of the values.
+    decimals: u8,
     health: Arc<Health>,
     stop: Stop,
 }
@@ -111,7 +125,7 @@ impl DeadLetterWriter {
         };
         let mut lines = Vec::new();
         for letter in dead_letters {
-            serde_json::to_writer(&mut lines, &DeadLetterLine::of(letter))
+            serde_json::to_writer(&mut lines, &DeadLetterLine::of(letter, self.decimals))
                 .expect("memory takes it, and no key is other than text");
             lines.push(b'\n');
             if lines.len() >= PIECE_BYTES {
@@ -185,7 +199,7 @@ enum EvidenceLine {
 }
 
 impl<'a> DeadLetterLine<'a> {
-    fn of(letter: &'a DeadLetter) -> Self {
+    fn of(letter: &'a DeadLetter, decimals: u8) -> Self {
         let time = |time: EventTime| rfc3339(time, 9);
         let log = Some(letter.partition.log.as_str());
         let (topic, path) = if letter.partition.number.is_some() { (log, None) } else { (None, log) };
@@ -204,7 +218,7 @@ impl<'a> DeadLetterLine<'a> {
             expected: finding.map(|finding| &*finding.expected),
             found: finding.map(|finding| finding.found.as_str()),
             symbol: judged.map(|j| j.symbol.as_str()),
-            value: judged.map(|j| j.value.to_string()),
+            value: judged.map(|j| j.value.with_decimals(decimals).to_string()),
             event_time: judged.map(|j| time(j.time)),
             evidence: judged.map(|j| match j.evidence {
                 Evidence::Watermark(t) => EvidenceLine::Watermark(time(t)),
@@ -253,7 +267,7 @@ mod tests {
         let dir = temp();
         let path = dir.path().join("dead.jsonl");
         let one = || vec![letter(Some(0), Reason::Null, None, None)];
-        let mut opened = open(&path, no_wake(), None, false).unwrap();
+        let mut opened = open(&path, no_wake(), None, false, 18).unwrap();
         opened.port.offer(1, one()).unwrap();
         poll("the cut is stored", || cut(&mut opened) == Some(1));
         let known = opened.port.stored().unwrap().unwrap().position;
@@ -261,7 +275,7 @@ mod tests {
         opened.port.offer(2, one()).unwrap();
         poll("the cut is stored", || cut(&mut opened) == Some(2));
         drop(opened);
-        let mut opened = open(&path, no_wake(), known, false).unwrap();
+        let mut opened = open(&path, no_wake(), known, false, 18).unwrap();
         assert_eq!(Some(std::fs::metadata(&path).unwrap().len()), known);
         opened.port.offer(2, one()).unwrap();
         poll("the cut is stored", || cut(&mut opened) == Some(2));
@@ -272,7 +286,7 @@ mod tests {
     fn letters_are_json_lines_with_all_that_is_known() {
         let dir = temp();
         let path = dir.path().join("job/dead-letters.jsonl");
-        let mut opened = open(&path, no_wake(), None, false).unwrap();
+        let mut opened = open(&path, no_wake(), None, false, 18).unwrap();
         opened.port.offer(1, vec![]).unwrap();
         poll("an empty cut is stored", || cut(&mut opened) == Some(1));
         assert!(!path.exists(), "no dead letters, no file");
@@ -331,11 +345,11 @@ mod tests {
     fn a_file_with_content_is_refused_at_the_start_and_at_the_first_letter() {
         let dir = temp();
         let path = dir.path().join("dead");
-        let mut opened = open(&path, no_wake(), None, false).unwrap();
+        let mut opened = open(&path, no_wake(), None, false, 18).unwrap();
         std::fs::write(&path, "theirs").unwrap();
         opened.port.offer(1, vec![letter(None, Reason::Json, None, None)]).unwrap();
         poll("the halt arrives", || opened.port.stored().is_err_and(|h| h.kind == HaltKind::Usage));
-        assert_eq!(open(&path, no_wake(), None, false).map(drop).unwrap_err().kind, HaltKind::Usage);
+        assert_eq!(open(&path, no_wake(), None, false, 18).map(drop).unwrap_err().kind, HaltKind::Usage);
         assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
     }
 
@@ -348,7 +362,7 @@ mod tests {
         let command = format!("head -c 70 /dev/zero | tr '\\0' '\\n' >'{}'", path.display());
         assert!(halt.kind == HaltKind::Data && halt.why.contains(&command), "{command}: {halt}");
         assert!(std::process::Command::new("sh").args(["-c", &command]).status().unwrap().success());
-        let mut opened = open(&path, no_wake(), Some(70), false).unwrap();
+        let mut opened = open(&path, no_wake(), Some(70), false, 18).unwrap();
         opened.port.offer(1, vec![letter(Some(0), Reason::Null, None, None)]).unwrap();
         poll("the cut is stored", || cut(&mut opened) == Some(1));
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().filter(|line| !line.is_empty()).count(), 1);

@@ -2,7 +2,7 @@
 
 use super::options::{Emit, Owner, SinkOptions};
 use crate::clock::SystemClock;
-use minutely_dataflows::decimal::Decimal;
+use minutely_dataflows::decimal::{ExactNumber, MAX_DECIMALS};
 use minutely_dataflows::edge::{RowBatch, SinkPort, Wake};
 use minutely_dataflows::row::{MarketRow, Row};
 use minutely_dataflows::time::{SECOND, State, WindowStart, Windowing};
@@ -62,7 +62,7 @@ pub(crate) fn row(symbol: &str, second: i64, count: i64) -> Row {
         symbol: symbol.to_owned(),
         minute: WindowStart(second * SECOND),
         count,
-        sum: Decimal(i128::from(count) * 100_500_000_000_000_000_000),
+        sum: ExactNumber::new(i128::from(count) * 1005, 1),
         avg: 100.5,
         state: State::Final,
         market: None,
@@ -83,8 +83,8 @@ fn price(rng: &mut fastrand::Rng) -> f64 {
     (rng.f64() - 0.5) * 10_f64.powi(digits)
 }
 
-fn decimal(rng: &mut fastrand::Rng) -> Decimal {
-    Decimal((rng.i128(..) >> rng.u32(31..127)) * 10_i128.pow(rng.u32(0..4)))
+fn exact(rng: &mut fastrand::Rng) -> ExactNumber {
+    ExactNumber::new((rng.i128(..) >> rng.u32(31..127)) * 10_i128.pow(rng.u32(0..4)), rng.u8(..=MAX_DECIMALS))
 }
 
 /// Rows of any kind, in any order.
@@ -93,7 +93,7 @@ pub(crate) fn random_rows(rng: &mut fastrand::Rng, rows: usize, market: bool) ->
         symbol: hostile_symbol(rng),
         minute: WindowStart(rng.i64(-1_000_000..50_000_000) * 60 * SECOND),
         count: rng.i64(1..) >> rng.u32(..62),
-        sum: decimal(rng),
+        sum: exact(rng),
         avg: price(rng),
         state: [State::Open, State::Closed, State::Final, State::Partial][rng.usize(..4)],
         market: market.then(|| MarketRow {
@@ -101,7 +101,7 @@ pub(crate) fn random_rows(rng: &mut fastrand::Rng, rows: usize, market: bool) ->
             high: price(rng),
             low: price(rng),
             close: price(rng),
-            volume: decimal(rng),
+            volume: (rng.u32(..4) > 0).then(|| exact(rng)),
             vwap: rng.bool().then(|| price(rng)),
         }),
     };

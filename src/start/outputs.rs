@@ -27,7 +27,8 @@ impl OpenOutputs {
     /// # Errors
     /// 64, 65 or 69: one cannot be used so.
     pub(super) fn open(context: &RunContext, state: Option<&OwnedState>, file: &DeadLetterFile) -> Result<Self, Halt> {
-        let dead_letters = dead_letters::open(&file.path, context.wake(), file.keep, context.config.take_over)?;
+        let (take_over, decimals) = (context.config.take_over, context.config.decoder.scales().value);
+        let dead_letters = dead_letters::open(&file.path, context.wake(), file.keep, take_over, decimals)?;
         let basis = state.map_or_else(ResumeBasis::default, OwnedState::basis);
         let mut sinks = Vec::new();
         for uri in &context.config.sinks {

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::fmt::first_equation;
 use crate::text::rfc3339;
 use crate::uri::redacted;
+use minutely_dataflows::decimal::Scales;
 use minutely_dataflows::decode::{DecodedEvent, DecodedPart, Decoder, FieldNames, Outcome, TimeCounts};
 use minutely_dataflows::edge::{Discovered, Halt, HaltKind, LogSource};
 use minutely_dataflows::escape::{escaped, shortened};
@@ -125,8 +126,14 @@ impl Sample {
                 Outcome::Event(event) => {
                     self.times.add(event.time);
                     self.weights += i64::from(event.weight.is_some());
+                    if event.rounded {
+                        partition.rounded();
+                    }
                     let verdict = partition.judge(event.time, record.append_time, reference, Monotonic(0));
-                    line(&mut self.text, &format!("  {at}: {}{}", shown(fields, &event), judged(verdict)));
+                    line(
+                        &mut self.text,
+                        &format!("  {at}: {}{}", shown(fields, decoder.scales(), &event), judged(verdict)),
+                    );
                 }
             }
         });
@@ -184,10 +191,10 @@ fn place(record: &Record<'_>, element: Option<Element<'_>>) -> String {
 }
 
 /// An event, field by field.
-fn shown(fields: &FieldNames, event: &DecodedEvent<'_>) -> String {
+fn shown(fields: &FieldNames, scales: Scales, event: &DecodedEvent<'_>) -> String {
     let symbol = fields.symbol.join("/");
     let weight = match (&event.weight, &fields.weight) {
-        (Some(weight), Some(field)) => format!(" · {field} = {weight} (weight)"),
+        (Some(weight), Some(field)) => format!(" · {field} = {} (weight)", weight.with_decimals(scales.weight)),
         _ => String::new(),
     };
     let rounded = if event.rounded { " · rounded" } else { "" };
@@ -195,7 +202,7 @@ fn shown(fields: &FieldNames, event: &DecodedEvent<'_>) -> String {
         "{symbol} = {} (symbol) · {} = {} (value) · {} = {} (time){weight}{rounded}",
         event.symbol,
         fields.value,
-        event.value,
+        event.value.with_decimals(scales.value),
         fields.time.join(" "),
         rfc3339(event.time, 9),
     )

@@ -64,6 +64,7 @@ fn about(
         workers: config.cluster.workers * config.cluster.addresses.len().max(1),
         settings: config.settings.clone(),
         times: config.fields.times.clone(),
+        decimals: config.decoder.scales().value,
         market: config.metrics == Metrics::Market,
         partial,
         emit: match config.emit {

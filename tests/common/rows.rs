@@ -50,7 +50,8 @@ pub(crate) struct Cells {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Market {
     pub(crate) prices: [Bits; 4],
-    pub(crate) volume: String,
+    /// None where no record had a weight.
+    pub(crate) volume: Option<String>,
     pub(crate) vwap: Option<Bits>,
 }
 
@@ -60,7 +61,7 @@ pub(crate) type Rows = BTreeMap<(String, String), Cells>;
 fn cells(row: &Row) -> Cells {
     let market = row.market.as_ref().map(|m| Market {
         prices: [m.open, m.high, m.low, m.close].map(Bits::of),
-        volume: m.volume.to_string(),
+        volume: m.volume.map(|volume| volume.to_string()),
         vwap: m.vwap.map(Bits::of),
     });
     let (sum, state) = (row.sum.to_string(), row.state.name().to_owned());
@@ -158,7 +159,7 @@ pub(crate) fn csv_lines(path: &Path) -> Vec<((String, String), Cells)> {
     let line = |record: csv::StringRecord| {
         let market = (record.len() > 6).then(|| Market {
             prices: [6, 7, 8, 9].map(|at| Bits::read(&record[at])),
-            volume: exact(&record[10]),
+            volume: Some(&record[10]).filter(|text| !text.is_empty()).map(exact),
             vwap: Some(&record[11]).filter(|text| !text.is_empty()).map(Bits::read),
         });
         let (count, sum, avg) = (record[2].parse().unwrap(), exact(&record[3]), Bits::read(&record[4]));
@@ -286,7 +287,7 @@ fn letter(letter: &DeadLetter) -> Value {
     }
     if let Some(judged) = &letter.judged {
         json["symbol"] = json!(judged.symbol);
-        json["value"] = json!(judged.value.to_string());
+        json["value"] = json!(judged.value.with_decimals(18).to_string());
         json["event_time"] = json!(nine(judged.time));
         json["evidence"] = match judged.evidence {
             Evidence::Watermark(t) => json!({"watermark": nine(t)}),

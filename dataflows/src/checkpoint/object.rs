@@ -200,8 +200,8 @@ impl<'a> Object<'a> {
             let mut wrong = None;
             self.read(
                 |shard| shard == number,
-                |(window, symbol, acc)| match postcard::take_from_bytes::<A>(acc) {
-                    Ok((acc, [])) if acc.count() > 0 && shard(symbol) == number => {
+                |(window, symbol, acc)| match A::decode(acc) {
+                    Ok(acc) if acc.count() > 0 && shard(symbol) == number => {
                         found.push((window, symbol, acc.count()));
                     }
                     _ => wrong = Some(symbol),

@@ -6,8 +6,9 @@ use super::fields::FieldNames;
 use super::scalar::Scalar;
 use super::shape::{Input, Shape};
 use super::times::{TimeProblem, TimeRule};
-use crate::decimal::{Decimal, DecimalError};
+use crate::decimal::DecimalError;
 use crate::escape::shortened;
+use crate::numbers::{NumberRule, ReadNumber, is_no_weight};
 use crate::record::{Finding, MAX_SYMBOL_BYTES, PartitionName, Reason, Record, Rejection};
 use crate::time::EventTime;
 use std::borrow::Cow;
@@ -17,6 +18,7 @@ use std::borrow::Cow;
 pub(super) struct Assembler {
     pub(super) shape: Shape,
     times: TimeRule,
+    pub(super) numbers: NumberRule,
     /// What [`LOG_NAMES`] stand for in this partition, where they stand for something.
     pub(super) log_names: [Option<Box<str>>; 2],
 }
@@ -36,7 +38,10 @@ impl Assembler {
     pub(super) fn new(fields: &FieldNames) -> Result<Self, Vec<FieldError>> {
         let times = TimeRule::new(&fields.times).map_err(|wrong| wrong.into_iter().map(FieldError::from).collect());
         match (Shape::of(fields), times) {
-            (Ok(shape), Ok(times)) => Ok(Assembler { shape, times, log_names: [None, None] }),
+            (Ok(shape), Ok(times)) => {
+                let numbers = NumberRule::new(&fields.numbers);
+                Ok(Assembler { shape, times, numbers, log_names: [None, None] })
+            }
             (shape, times) => {
                 let errors: [Option<Vec<FieldError>>; 2] = [shape.err(), times.err()];
                 Err(errors.into_iter().flatten().flatten().collect())
@@ -77,7 +82,9 @@ impl Assembler {
             let time = self.time(record, scalars)?;
             let weight = self.weight(scalars)?;
             let id = self.id(record, scalars, &symbol)?;
-            Ok(DecodedEvent { symbol, value, time, weight, id, rounded: false })
+            let rounded = value.rounded || weight.is_some_and(|weight| weight.rounded);
+            let (value, weight) = (value.number, weight.map(|weight| weight.number));
+            Ok(DecodedEvent { symbol, value, time, weight, id, rounded })
         })();
         match assembled {
             Ok(event) => Outcome::Event(event),
@@ -156,23 +163,23 @@ impl Assembler {
         Ok(text)
     }
 
-    fn value(&self, record: &Record<'_>, scalars: &[Scalar<'_>]) -> Result<Decimal, Rejection> {
+    fn value(&self, record: &Record<'_>, scalars: &[Scalar<'_>]) -> Result<ReadNumber, Rejection> {
         let input = &self.shape.value;
-        let text = match self.scalar(input, record, scalars) {
-            Scalar::Text(text) | Scalar::Literal(text) => text,
-            absent @ (Scalar::Absent | Scalar::Null) => {
-                return Err(self.rejected(input, Reason::Null, A_NUMBER, absent.shown().into_owned()));
-            }
-            other => return Err(self.rejected(input, Reason::Type, A_NUMBER, shortened(&other.shown()))),
+        let scalar = self.scalar(input, record, scalars);
+        let wrong = |reason| Err(self.rejected(input, reason, A_NUMBER, shortened(&scalar.shown())));
+        let text = match &scalar {
+            Scalar::Text(text) | Scalar::Literal(text) => text.as_bytes(),
+            Scalar::Absent | Scalar::Null => return wrong(Reason::Null),
+            Scalar::Instant(_) | Scalar::Other(_) => return wrong(Reason::Type),
         };
-        let wrong = |reason, expected: &'static str| Err(self.rejected(input, reason, expected, shortened(&text)));
-        Decimal::parse(text.as_bytes()).or_else(|error| match error {
-            DecimalError::NotANumber => {
-                let found = shortened(&self.scalar(input, record, scalars).shown());
-                Err(self.rejected(input, Reason::Type, A_NUMBER, found))
-            }
-            DecimalError::Range => wrong(Reason::Range, "a number of at most 100000000000 in magnitude"),
-            DecimalError::Precision => wrong(Reason::Precision, "a number of at most 18 fractional digits"),
+        self.numbers.value(text).or_else(|error| {
+            let reason = match error {
+                DecimalError::NotANumber => return wrong(Reason::Type),
+                DecimalError::Range => Reason::Range,
+                DecimalError::Precision => Reason::Precision,
+            };
+            let found = hinted(shortened(&String::from_utf8_lossy(text)), self.numbers.value_hint(text));
+            Err(self.rejected(input, reason, self.numbers.expected_value(error), found))
         })
     }
 
@@ -190,17 +197,18 @@ impl Assembler {
         })
     }
 
-    fn weight(&self, scalars: &[Scalar<'_>]) -> Result<Option<Decimal>, Rejection> {
+    fn weight(&self, scalars: &[Scalar<'_>]) -> Result<Option<ReadNumber>, Rejection> {
         let Some(input @ Input::Slot(at)) = &self.shape.weight else { return Ok(None) };
-        let text = match &scalars[*at] {
+        let scalar = &scalars[*at];
+        let text = match scalar {
             Scalar::Absent | Scalar::Null => return Ok(None),
+            Scalar::Text(text) if is_no_weight(text) => return Ok(None),
             Scalar::Text(text) | Scalar::Literal(text) => text.as_bytes(),
             Scalar::Instant(_) | Scalar::Other(_) => &[],
         };
-        let weight = Decimal::parse(text).ok().filter(|weight| weight.0 >= 0);
-        weight.map(Some).ok_or_else(|| {
-            let expected = "a number from 0 to 100000000000 of at most 18 fractional digits, null, or nothing";
-            self.rejected(input, Reason::Weight, expected, shortened(&scalars[*at].shown()))
+        self.numbers.weight(text).map(Some).map_err(|_| {
+            let found = hinted(shortened(&scalar.shown()), self.numbers.weight_hint(text));
+            self.rejected(input, Reason::Weight, self.numbers.expected_weight(), found)
         })
     }
 
@@ -222,6 +230,10 @@ impl Assembler {
     ) -> Rejection {
         rejection(reason, Some(self.shape.name(input).to_owned()), expected, found)
     }
+}
+
+fn hinted(found: String, hint: Option<String>) -> String {
+    hint.map_or(found.clone(), |hint| format!("{found}; {hint}"))
 }
 
 const A_SYMBOL: &str = "a symbol of 1 to 1024 bytes of UTF-8 without control characters";

@@ -15,11 +15,11 @@ pub struct EventId(pub u128);
 pub struct DecodedEvent<'a> {
     /// Its series: not empty, no control characters.
     pub symbol: Cow<'a, str>,
-    /// Its exact value.
+    /// Its value, exact or rounded once.
     pub value: Decimal,
     /// When it says it happened.
     pub time: EventTime,
-    /// Its exact weight, if it has one; at least 0.
+    /// Its exact weight, if it has one.
     pub weight: Option<Decimal>,
     /// Its id, where one is configured.
     pub id: Option<EventId>,

@@ -1,6 +1,7 @@
 //! What is read of a record: which fields, and which of its parts count.
 
 use super::times::TimeOptions;
+use crate::numbers::NumberOptions;
 use serde::{Deserialize, Serialize};
 
 /// Where an event's parts stand in a record. A field is a name, a JSON pointer (RFC 6901), or one of the words that begin with
@@ -24,6 +25,9 @@ pub struct FieldNames {
     pub filter: Vec<String>,
     /// A field that tells an event from the others of its series.
     pub id: Option<String>,
+    /// Which numbers value and weight are.
+    #[serde(default)]
+    pub numbers: NumberOptions,
 }
 
 impl Default for FieldNames {
@@ -37,6 +41,7 @@ impl Default for FieldNames {
             weight: Some("volume".into()),
             filter: Vec::new(),
             id: None,
+            numbers: NumberOptions::default(),
         }
     }
 }

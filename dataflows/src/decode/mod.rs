@@ -38,6 +38,7 @@ pub use time::TimeDecoder;
 pub use times::{TimeOptionError, TimeOptions, TimeRule};
 pub use unit::{TimeCounts, TimeUnit, is_plausible, year};
 
+use crate::decimal::Scales;
 use crate::record::{PartitionName, Record, Rejection};
 use assemble::Assembler;
 
@@ -58,6 +59,11 @@ impl Decoder {
         let rule = Assembler::new(fields)?;
         let may_be_plain = rule.shape.slots.len() <= plain::MAX_SLOTS && rule.shape.key.is_empty();
         Ok(Decoder { rule, may_be_plain })
+    }
+
+    /// The scales of the decimals in its events.
+    pub fn scales(&self) -> Scales {
+        self.rule.numbers.scales()
     }
 
     /// For the records of this partition.

@@ -12,7 +12,7 @@ use super::shape::Input;
 use super::times::iso::plain_instant;
 use super::tree::TreeNode;
 use crate::acc::MAX_ELEMENTS;
-use crate::decimal::{Decimal, POWERS};
+use crate::decimal::POWERS;
 use crate::record::{Element, MAX_SYMBOL_BYTES, Record};
 use crate::time::EventTime;
 use std::borrow::Cow;
@@ -328,13 +328,17 @@ impl<'a> Found<'_, 'a> {
             return None;
         }
         let Input::Slot(value) = shape.value else { return None };
-        let value = decimal(&self.token(value).number()?)?;
+        let PlainNumber { negative, digits, fraction } = self.token(value).number()?;
+        let value = self.rule.numbers.plain_value(negative, digits, fraction)?;
         let time = self.time()?;
         let weight = match &shape.weight {
             None => None,
             Some(Input::Slot(at)) => match self.token(*at) {
                 Token { kind: TokenKind::Absent | TokenKind::Null, .. } => None,
-                token => Some(decimal(&token.number()?).filter(|weight| weight.0 >= 0)?),
+                token => {
+                    let PlainNumber { negative, digits, fraction } = token.number()?;
+                    Some(self.rule.numbers.plain_weight(negative, digits, fraction)?)
+                }
             },
             Some(_) => return None,
         };
@@ -385,12 +389,6 @@ impl<'a> Found<'_, 'a> {
             _ => None,
         }
     }
-}
-
-fn decimal(number: &PlainNumber) -> Option<Decimal> {
-    let magnitude = u128::from(number.digits).wrapping_mul(u128::from(POWERS[18 - number.fraction]));
-    let value = i128::try_from(magnitude).ok()?;
-    Decimal::bounded(if number.negative { -value } else { value })
 }
 
 fn whole(number: &PlainNumber, places: u32) -> Option<EventTime> {

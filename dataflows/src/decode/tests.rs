@@ -3,6 +3,8 @@
 use super::{
     Decoder, EventPart, FieldError, FieldNames, FieldProblem, KEY, Outcome, TimeDecoder, TimeUnit, json, plain,
 };
+use crate::decimal::Scales;
+use crate::numbers::{NumberOptions, OnPrecision, WeightSign};
 use crate::record::{Reason, Record, Rejection};
 use serde_json::value::RawValue;
 
@@ -13,8 +15,8 @@ fn record(payload: &[u8]) -> Record<'_> {
 fn decode(payload: &str) -> Result<(String, String, i64, Option<String>), Reason> {
     let decoder = Decoder::new(&FieldNames::default()).unwrap();
     let event = decoder.decode(&record(payload.as_bytes())).map_err(|rejection| rejection.reason)?;
-    let weight = event.weight.map(|w| w.to_string());
-    Ok((event.symbol.into_owned(), event.value.to_string(), event.time.0, weight))
+    let weight = event.weight.map(|w| w.with_decimals(18).to_string());
+    Ok((event.symbol.into_owned(), event.value.with_decimals(18).to_string(), event.time.0, weight))
 }
 
 #[test]
@@ -74,7 +76,8 @@ fn everything_else_has_its_reason() {
         (r#"{"symbol":"A","price":1,"ts":4611686018427.387905}"#, Time),
         (r#"{"symbol":"A","price":1,"ts":"2026-01-01T00:00:00"}"#, Time),
         (r#"{"symbol":"A","price":1,"ts":1e400}"#, Time),
-        (r#"{"symbol":"A","price":1,"ts":1,"volume":-1}"#, Weight),
+        (r#"{"symbol":"A","price":1,"ts":1,"volume":1e12}"#, Weight),
+        (r#"{"symbol":"A","price":1,"ts":1,"volume":"--"}"#, Weight),
         (r#"{"symbol":"A","price":1,"ts":1,"volume":[]}"#, Weight),
         (r#"{"symbol":"A","price":null,"ts":1}"#, Null),
         (r#"{"price":1,"ts":1}"#, Null),
@@ -103,7 +106,7 @@ fn pointers_and_keys() {
     let decode = |payload: &str| {
         let event = decoder.decode(&record(payload.as_bytes()));
         event
-            .map(|e| (e.symbol.into_owned(), e.value.to_string(), e.time.0))
+            .map(|e| (e.symbol.into_owned(), e.value.with_decimals(18).to_string(), e.time.0))
             .map_err(|Rejection { reason, finding }| (reason, finding.field))
     };
     let event = Ok(("KEY".to_owned(), "2".to_owned(), 7_000_000));
@@ -132,8 +135,19 @@ fn a_rejection_says_where_what_was_expected_and_what_was_found() {
         ),
         (br#"{"symbol":"A","price":null,"ts":1}"#, &["price: expected a number", "found null"]),
         (br#"{"symbol":"A","price":"1,5","ts":1}"#, &["price: expected a number", "found \"1,5\""]),
-        (br#"{"symbol":-7,"price":1,"ts":1}"#, &["symbol: expected a symbol of 1 to 1024 bytes", "found -7"]),
-        (br#"{"symbol":"A","price":1,"ts":1,"volume":-2}"#, &["volume: expected a number from 0", "found -2"]),
+        (br#"{"symbol":7,"price":1,"ts":1}"#, &["symbol: expected a symbol of 1 to 1024 bytes", "found 7"]),
+        (
+            br#"{"symbol":"A","price":1,"ts":1,"volume":1e12}"#,
+            &["volume: expected a number of at most", "found 1e12; --weight-decimals 17 would take it"],
+        ),
+        (
+            br#"{"symbol":"A","price":1e12,"ts":1}"#,
+            &["price: expected a number of at most", "found 1e12; --decimals 17"],
+        ),
+        (
+            br#"{"symbol":"A","price":1.5e-19,"ts":1}"#,
+            &["price: expected a number that keeps six", "; --decimals 20 would"],
+        ),
         (br#"{"symbol":"A","price":1,"ts":1767225600000000}"#, &["ts: ", "microseconds (--time-unit us)"]),
         (br#"{"symbol":"A","price":1,"ts":1767225600000000000}"#, &["ts: ", "nanoseconds (--time-unit ns)"]),
         (
@@ -159,6 +173,47 @@ fn a_rejection_says_where_what_was_expected_and_what_was_found() {
     let by_key = Decoder::new(&FieldNames { symbol: vec![KEY.into()], ..FieldNames::default() }).unwrap();
     let bad = by_key.decode(&Record { key: Some(&[0xff, b'A']), ..record(br#"{"price":1,"ts":1}"#) }).unwrap_err();
     assert_eq!((bad.reason, bad.finding.field.as_deref()), (Reason::Symbol, Some(KEY)));
+}
+
+/// In both paths: numbers of the plain one, and those with exponents, escapes or too many digits.
+#[test]
+fn numbers_are_read_as_the_options_say() {
+    let read = |numbers: &NumberOptions, price: &str, volume: &str| {
+        let decoder = Decoder::new(&FieldNames { numbers: numbers.clone(), ..FieldNames::default() }).unwrap();
+        let payload = format!(r#"{{"symbol":"A","price":{price},"ts":1,"volume":{volume}}}"#);
+        let event = decoder.decode(&record(payload.as_bytes())).map_err(|rejection| rejection.reason)?;
+        let Scales { value, weight } = decoder.scales();
+        let weight = event.weight.map(|number| number.with_decimals(weight).to_string());
+        Ok((event.value.with_decimals(value).to_string(), weight, event.rounded))
+    };
+    let default = NumberOptions::default();
+    let event = |value: &str, weight: Option<&str>, rounded| Ok((value.to_owned(), weight.map(str::to_owned), rounded));
+    assert_eq!(
+        read(&default, "2871.4000000000001", "0.0027810000000000001"),
+        event("2871.4000000000001", Some("0.002781"), true)
+    );
+    assert_eq!(read(&default, "0.0000231780821917808221", "1"), event("0.000023178082191781", Some("1"), true));
+    assert_eq!(read(&default, "7.45E-6", "1.2e9"), event("0.00000745", Some("1200000000"), false));
+    for weight in ["-0.25", "\"-0.25\"", "-2.5e-1"] {
+        assert_eq!(read(&default, "1", weight), event("1", Some("0.25"), false), "{weight}");
+    }
+    for none in ["null", "\"\"", "\"-\""] {
+        assert_eq!(read(&default, "1", none), event("1", None, false), "{none}");
+    }
+    assert_eq!(read(&default, "1", "0"), event("1", Some("0"), false));
+    let paise = NumberOptions { value_scale: "0.01".parse().unwrap(), decimals: 4, ..default.clone() };
+    assert_eq!(read(&paise, "274365", "1"), event("2743.65", Some("1"), false));
+    assert_eq!(read(&paise, "\"274365.125\"", "1"), event("2743.6512", Some("1"), true));
+    assert_eq!(read(&paise, "125.125", "1"), Err(Reason::Precision));
+    let strict = NumberOptions { on_precision: OnPrecision::Reject, weight_sign: WeightSign::Reject, ..default };
+    assert_eq!(read(&strict, "0.1000000000000000055", "1"), Err(Reason::Precision));
+    assert_eq!(read(&strict, "1", "0.1000000000000000055"), Err(Reason::Weight));
+    assert_eq!(read(&strict, "1", "-1"), Err(Reason::Weight));
+    let signed = NumberOptions { weight_sign: WeightSign::Keep, weight_decimals: 0, ..strict };
+    assert_eq!(
+        read(&signed, "1", "-123456789012345678901234567"),
+        event("1", Some("-123456789012345678901234567"), false)
+    );
 }
 
 #[test]

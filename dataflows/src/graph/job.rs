@@ -66,7 +66,7 @@ impl Restored {
                 let mut broken = None;
                 let read = object.read(mine, |(window, symbol, acc)| {
                     if Some(window) >= part.retired_before {
-                        match postcard::from_bytes::<A>(acc) {
+                        match A::decode(acc) {
                             Ok(acc) => drop(windows.insert((window, Box::<str>::from(symbol)), acc)),
                             Err(e) => broken = Some(e),
                         }

@@ -18,6 +18,7 @@ use super::key::{KeySet, WindowKey};
 use super::series::SeriesTable;
 use super::windows::{Span, Windows, each_update};
 use crate::acc::Accumulate;
+use crate::decimal::Scales;
 use crate::marks::Marks;
 use crate::protocol::{Commit, Round, SinkId};
 use crate::row::Row;
@@ -186,7 +187,13 @@ impl<A: Accumulate> Outbox<A> {
         }
         let (due, in_hand) = queue.sending.as_mut()?;
         let series = self.context.series.borrow();
-        let mut rows = RowReader { windows: &self.windows, cut: commit.cut, series: &series, rows: Vec::new() };
+        let mut rows = RowReader {
+            windows: &self.windows,
+            cut: commit.cut,
+            series: &series,
+            scales: self.job.decoder.scales(),
+            rows: Vec::new(),
+        };
         while rows.rows.len() < CHUNK {
             if in_hand.as_ref().is_none_or(|(_, ids)| ids.is_empty()) {
                 let Some((window, mut ids)) = due.pop_first() else { break };
@@ -218,6 +225,7 @@ struct RowReader<'a, A: Accumulate> {
     /// Rows are as of this epoch.
     cut: Epoch,
     series: &'a SeriesTable,
+    scales: Scales,
     rows: Vec<Row>,
 }
 
@@ -238,7 +246,7 @@ impl<A: Accumulate> RowReader<'_, A> {
         }
         for (id, sum) in ids.iter().rev().zip(sums) {
             // A series whose first record is of a later epoch has no row yet.
-            let row = sum.and_then(|sum| sum.row(self.name(window, *id), window, state));
+            let row = sum.and_then(|sum| sum.row(self.name(window, *id), window, state, self.scales));
             self.rows.extend(row);
         }
     }

@@ -10,6 +10,7 @@ use super::job::Job;
 use super::key::{KeySet, WindowKey};
 use super::windows::{Span, Windows, each_key};
 use crate::acc::Accumulate;
+use crate::decimal::Scales;
 use crate::time::{Epoch, Monotonic, State, WindowStart};
 use crate::watch::PreviewRows;
 use roaring::RoaringBitmap;
@@ -60,7 +61,7 @@ impl ChangedKeys {
     }
 
     /// The next rows of the round, in the order of windows.
-    fn rows<A: Accumulate>(&mut self, windows: &Windows<A>, context: &WorkerContext) -> PreviewRows {
+    fn rows<A: Accumulate>(&mut self, windows: &Windows<A>, context: &WorkerContext, scales: Scales) -> PreviewRows {
         let mut rows = Vec::new();
         if self.round.is_empty() {
             return PreviewRows { rows, lost: self.lost.take() };
@@ -81,7 +82,7 @@ impl ChangedKeys {
             }
             for key in ids.into_iter().map(|id| WindowKey { window, id }) {
                 let Some(name) = series.name(key) else { continue };
-                rows.extend(pass.sum(key).and_then(|sum| sum.row(name, window, State::Open)));
+                rows.extend(pass.sum(key).and_then(|sum| sum.row(name, window, State::Open, scales)));
             }
         }
         PreviewRows { rows, lost: self.lost.take() }
@@ -121,7 +122,7 @@ pub(super) fn preview<'scope, A: Accumulate>(
                     changed.begin();
                     through = sealed;
                 }
-                let rows = changed.rows(&windows, &context);
+                let rows = changed.rows(&windows, &context, job.decoder.scales());
                 if !rows.rows.is_empty() || rows.lost.is_some() {
                     output.session_with_builder(&cap).give(rows);
                     next = Monotonic(now.0 + interval());

@@ -25,6 +25,7 @@ pub(crate) fn decode(bytes: &[u8]) {
         time: vec![below(&fields.time[0])],
         times: fields.times.clone(),
         weight: fields.weight.as_deref().map(below),
+        numbers: fields.numbers.clone(),
         ..FieldNames::default()
     };
     let decoder = Decoder::new(&fields).expect("they are the default");

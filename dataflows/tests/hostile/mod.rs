@@ -134,7 +134,12 @@ fn payload(rng: &mut Rng, time: i64, kind: Kind) -> Vec<u8> {
     let symbol = serde_json::to_string(SYMBOLS[rng.usize(..rare)]).unwrap();
     let (sign, whole) = (if rng.u8(..20) == 0 { "-" } else { "" }, rng.u64(..2000));
     let price = match rng.u8(..10) {
-        0 => format!("{sign}{whole}.{:018}", rng.u64(..1_000_000_000_000_000_000)),
+        // Some have more digits than their scale, and are ties or beside one.
+        0 => {
+            let digits = rng.u64(..1_000_000_000_000_000_000);
+            let beyond = ["", "", "5", "49", "500000000000000000001", "000"][usize::try_from(digits % 6).unwrap()];
+            format!("{sign}{whole}.{digits:018}{beyond}")
+        }
         1 => format!("{sign}{whole}.{}e{}", rng.u16(..999), rng.i8(-14..7)),
         2 => format!("\"{sign}{whole}.{:02}\"", rng.u8(..100)),
         3 => format!("{sign}99999999999.{:09}", rng.u32(..1_000_000_000)),
@@ -151,7 +156,12 @@ fn payload(rng: &mut Rng, time: i64, kind: Kind) -> Vec<u8> {
         0 => String::new(),
         1 => r#","volume":null"#.into(),
         2 => format!(r#","volume":"{}.{}""#, rng.u32(..), rng.u32(..)),
-        _ => format!(r#","volume":{}"#, rng.u32(..10_000)),
+        _ => match rng.u32(..10_000) {
+            n if n % 9 == 0 => format!(r#","volume":-{n}"#),
+            n if n % 11 == 0 => r#","volume":"-""#.into(),
+            n if n % 13 == 0 => r#","volume":0"#.into(),
+            n => format!(r#","volume":{n}"#),
+        },
     };
     let more = if rng.u8(..10) == 0 { r#","extra":{"price":[1,"\u00e9\\n"]}"# } else { "" };
     format!(r#"{{"symbol":{symbol},"price":{price},"ts":{ts}{weight}{more}}}"#).into_bytes()
@@ -173,7 +183,7 @@ fn broken(rng: &mut Rng, time: i64, kind: Kind) -> Vec<u8> {
         10 => format!(r#"{{"symbol":"AAPL","price":"1 ","ts":{ts}}}"#),
         11 => r#"{"symbol":"AAPL","price":1,"ts":"2026-01-01"}"#.into(),
         12 => format!(r#"{{"symbol":"AAPL","price":null,"ts":{ts}}}"#),
-        13 => format!(r#"{{"symbol":"AAPL","price":1,"ts":{ts},"volume":-1}}"#),
+        13 => format!(r#"{{"symbol":"AAPL","price":1,"ts":{ts},"volume":1e12}}"#),
         14 => "[1,2,3]".into(),
         _ => format!(r#"{{"symbol":"AAPL","price":1,"ts":{ts}}} trailing"#),
     }

@@ -7,6 +7,7 @@ use minutely_dataflows::acc::{Accumulate, Avg};
 use minutely_dataflows::checkpoint::{
     self, Manifest, Object, ObjectRef, PublishStep, SinksOfRun, StoreReply, decode_dead_letters, merge,
 };
+use minutely_dataflows::decimal::Scales;
 use minutely_dataflows::edge::{
     DeadLetterPort, Halt, HaltKind, ManifestPort, ObjectPort, Publication, RowBatch, SinkPort, SinkProgress,
     StateStore, Task, Wake,
@@ -242,14 +243,15 @@ impl Disk {
                 let bytes = self.read(object);
                 let each = |(window, symbol, acc): (WindowStart, &str, &[u8])| {
                     if Some(window) >= part.retired_before {
-                        windows.insert((window, symbol.to_owned()), postcard::from_bytes(acc).unwrap());
+                        windows.insert((window, symbol.to_owned()), Avg::decode(acc).unwrap());
                     }
                 };
                 Object::open(&bytes).unwrap().read(|_| true, each).unwrap();
             }
             for ((window, symbol), acc) in windows {
                 held += acc.count();
-                let row = acc.row(&symbol, window, manifest.marks.state(&self.rule, window)).unwrap();
+                let row =
+                    acc.row(&symbol, window, manifest.marks.state(&self.rule, window), Scales::default()).unwrap();
                 self.committed.insert(format!("{row:?}"));
             }
         }

@@ -4,7 +4,7 @@
 use anyhow::Context;
 use differential_dataflow::difference::{IsZero, Semigroup};
 use minutely_dataflows::acc::{Accumulate, Avg, LogPosition};
-use minutely_dataflows::decimal::Decimal;
+use minutely_dataflows::decimal::{ExactNumber, Scales};
 use minutely_dataflows::decode::DecodedEvent;
 use minutely_dataflows::edge::RowFilter;
 use minutely_dataflows::row::Row;
@@ -70,7 +70,7 @@ impl Accumulate for Float {
     fn retraction(&self) -> Self {
         Float { count: -self.count, sum: -self.sum }
     }
-    fn row(&self, symbol: &str, minute: WindowStart, state: State) -> Option<Row> {
+    fn row(&self, symbol: &str, minute: WindowStart, state: State, _: Scales) -> Option<Row> {
         #[expect(clippy::cast_precision_loss, reason = "a count is far below 2^53")]
         let avg = self.sum / self.count as f64;
         #[expect(clippy::cast_possible_truncation, reason = "far below 2^63")]
@@ -79,7 +79,7 @@ impl Accumulate for Float {
             symbol: symbol.to_owned(),
             minute,
             count: self.count,
-            sum: Decimal(i128::from(millionths) * 1_000_000_000_000),
+            sum: ExactNumber::new(i128::from(millionths), 6),
             avg,
             state,
             market: None,

@@ -303,7 +303,7 @@ export class Chart {
     for (let i = part.first; i < part.last; i += 1) if (rows[i][VOLUME] > most) most = rows[i][VOLUME];
     if (most === 0) return;
     for (let i = part.first; i < part.last; i += 1) {
-      const row = rows[i], tall = (row[VOLUME] ?? 0) / most * (at.bottom - top);
+      const row = rows[i], tall = Math.max(0, row[VOLUME] ?? 0) / most * (at.bottom - top);
       c.fillStyle = row[CLOSE] >= row[OPEN] ? view.palette.upSoft : view.palette.downSoft;
       c.fillRect(at.x(row[MINUTE]) + (at.slot - wide) / 2, at.bottom - tall, wide, tall);
     }

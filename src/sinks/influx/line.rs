@@ -5,9 +5,10 @@
 //! ```
 //!
 //! A point always carries the same fields with the same types: InfluxDB merges the fields of writes to one point, and
-//! holds a type per field and shard. The one exception is `vwap`, which is left out while all weights are 0. That
-//! cannot leave a stale one behind: weights are never negative and a record never stops counting, so a vwap that is
-//! there stays there.
+//! holds a type per field and shard. Two are left out: `volume` while no record had a weight, and `vwap` while the sum of
+//! the weights is not above 0. A record never stops counting, so a volume that is there stays there, and so does a vwap where no
+//! weight is below 0. With `--weight-sign keep` a vwap may go: then `minute_live` shows the last one, beside a volume that is not
+//! above 0; `minute`, whose points are written once, never does.
 //!
 //! A tag's value escapes comma, equals sign and space by a backslash; a backslash itself is not escaped, and means
 //! itself wherever none of those three follows. So a backslash before one of them still reads back, while one at the
@@ -63,7 +64,9 @@ fn line(around: &LineWriter, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
     write!(out, " count={}i,sum=\"{}\",avg={},state=\"{}\"", row.count, row.sum, row.avg, row.state.name())?;
     if let Some(market) = &row.market {
         write!(out, ",open={},high={},low={},close={}", market.open, market.high, market.low, market.close)?;
-        write!(out, ",volume={}", market.volume.to_f64())?;
+        if let Some(volume) = market.volume {
+            write!(out, ",volume={}", volume.to_f64())?;
+        }
         if let Some(vwap) = market.vwap {
             write!(out, ",vwap={vwap}")?;
         }
@@ -117,8 +120,8 @@ pub(super) mod tests {
                 ("high", m.high.to_string()),
                 ("low", m.low.to_string()),
                 ("close", m.close.to_string()),
-                ("volume", m.volume.to_f64().to_string()),
             ]);
+            fields.extend(m.volume.map(|v| ("volume", v.to_f64().to_string())));
             fields.extend(m.vwap.map(|v| ("vwap", v.to_string())));
         }
         let fields = fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();

@@ -1080,7 +1080,7 @@ fn same(got: &BTreeMap<String, String>, want: &Row) {
     let mut numbers = vec![("avg", want.avg)];
     if let Some(m) = &want.market {
         numbers.extend([("open", m.open), ("high", m.high), ("low", m.low), ("close", m.close)]);
-        numbers.push(("volume", m.volume.to_f64()));
+        numbers.extend(m.volume.map(|v| ("volume", v.to_f64())));
         numbers.extend(m.vwap.map(|v| ("vwap", v)));
     }
     for (name, number) in numbers {

@@ -34,7 +34,7 @@ pub(super) fn record(sink: &str, series: &InfluxSeries, row: &Row, answer: &str)
         point["high"] = json!(market.high);
         point["low"] = json!(market.low);
         point["close"] = json!(market.close);
-        point["volume"] = json!(market.volume.to_string());
+        point["volume"] = json!(market.volume.map(|volume| volume.to_string()));
         point["vwap"] = json!(market.vwap);
     }
     json!({"sink": sink, "point": point, "answer": answer})

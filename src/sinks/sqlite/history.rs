@@ -4,7 +4,7 @@
 use super::layout::exact;
 use super::target::{SqliteTarget, TableName};
 use crate::text::MinuteText;
-use minutely_dataflows::decimal::Decimal;
+use minutely_dataflows::decimal::ExactNumber;
 use minutely_dataflows::row::{MarketRow, Row};
 use minutely_dataflows::time::{State, WindowStart, Windowing};
 use rusqlite::types::Value;
@@ -106,8 +106,9 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
             "another program wrote it".into(),
         )
     };
-    let decimal = |column: usize| -> rusqlite::Result<Decimal> {
-        exact(&row.get::<_, String>(column)?).ok_or_else(|| wrong(column))
+    let decimal = |column: usize| -> rusqlite::Result<Option<ExactNumber>> {
+        let text: Option<String> = row.get(column)?;
+        text.map(|text| exact(&text).ok_or_else(|| wrong(column))).transpose()
     };
     let minute: jiff::Timestamp = row.get::<_, String>(1)?.parse().map_err(|_| wrong(1))?;
     let open: Option<f64> = row.get(6)?;
@@ -128,7 +129,7 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         symbol: row.get(0)?,
         minute: WindowStart(i64::try_from(minute.as_nanosecond()).map_err(|_| wrong(1))?),
         count: row.get(2)?,
-        sum: decimal(3)?,
+        sum: decimal(3)?.ok_or_else(|| wrong(3))?,
         avg: row.get(4)?,
         state: states.into_iter().find(|known| known.name() == state).ok_or_else(|| wrong(5))?,
         market,

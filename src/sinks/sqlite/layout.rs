@@ -10,7 +10,7 @@
 
 use super::target::TableName;
 use crate::sinks::options::{Owner, SinkOptions};
-use minutely_dataflows::decimal::Decimal;
+use minutely_dataflows::decimal::{ExactNumber, MAX_DECIMALS};
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
@@ -147,19 +147,17 @@ fn take_over(db: &Connection) -> Result<(), rusqlite::Error> {
     db.remove_function("minutely_nearest", 1)
 }
 
-/// Fractional digits of a decimal.
-const DIGITS: usize = 18;
-
 /// The decimal of this exact text, of any size.
-pub(super) fn exact(text: &str) -> Option<Decimal> {
+pub(super) fn exact(text: &str) -> Option<ExactNumber> {
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
     let good = |digits: &str| digits.bytes().all(|c| c.is_ascii_digit());
-    if whole.is_empty() || part.len() > DIGITS || !good(whole) || !good(part) {
+    let decimals = u8::try_from(part.len()).ok().filter(|decimals| *decimals <= MAX_DECIMALS)?;
+    if whole.is_empty() || !good(whole) || !good(part) {
         return None;
     }
-    let scaled: i128 = format!("{}{whole}{part:0<DIGITS$}", if negative { "-" } else { "" }).parse().ok()?;
-    Some(Decimal(scaled))
+    let scaled: i128 = format!("{}{whole}{part}", if negative { "-" } else { "" }).parse().ok()?;
+    Some(ExactNumber::new(scaled, decimals))
 }
 
 #[cfg(test)]
@@ -168,10 +166,18 @@ mod tests {
 
     #[test]
     fn sums_are_read_as_they_were_written() {
-        for text in ["0", "-1", "0.000000000000000001", "-170141183460469231731.687303715884105727"] {
+        for text in [
+            "0",
+            "-1",
+            "0.000000000000000001",
+            "0.0000000000000000000000000001",
+            "-170141183460469231731.687303715884105727",
+            "170141183460469231731687303715884105727",
+        ] {
             assert_eq!(exact(text).unwrap().to_string(), text);
         }
-        for bad in ["", "-", ".5", "1e3", "+1", "0.0000000000000000001", "99999999999999999999999999999999999999999"] {
+        let long = "0.00000000000000000000000000001";
+        for bad in ["", "-", ".5", "1e3", "+1", long, "99999999999999999999999999999999999999999"] {
             assert!(exact(bad).is_none(), "{bad}");
         }
     }

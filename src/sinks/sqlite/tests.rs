@@ -9,6 +9,7 @@ use crate::sinks::testing::{no_wake, options, poll, random_rows, row, seed, stor
 use crate::sinks::{check, open as open_sink, port::RowPort};
 use crate::text::MinuteText;
 use crate::threads::{Health, Stop, WriterExit};
+use minutely_dataflows::decimal::ExactNumber;
 use minutely_dataflows::edge::RowBatch;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::Row;
@@ -180,10 +181,16 @@ fn rows_read_back_bit_for_bit_market_and_all() {
             let m = row.market.as_ref().unwrap();
             let prices = [row.avg, m.open, m.high, m.low, m.close].map(Some);
             let [avg, open, high, low, close] = prices;
-            let (sum, volume) = (Some(row.sum.to_f64()), Some(m.volume.to_f64()));
+            let (sum, volume) = (Some(row.sum.to_f64()), m.volume.map(ExactNumber::to_f64));
             let numbers = [avg, open, high, low, close, m.vwap, sum, volume];
             let rest = (row.count, Some(row.sum.to_string()), Some(row.state.name().to_owned()));
-            let value = (rest.0, rest.1, rest.2, numbers.map(|n| n.map(f64::to_bits)), Some(m.volume.to_string()));
+            let value = (
+                rest.0,
+                rest.1,
+                rest.2,
+                numbers.map(|n| n.map(f64::to_bits)),
+                m.volume.map(|volume| volume.to_string()),
+            );
             ((minute.of(row.minute).to_owned(), row.symbol.clone()), value)
         })
         .collect();

@@ -8,6 +8,7 @@ use crate::sinks::options::RowWriter;
 use crate::sinks::provisional::ProvisionalFile;
 use crate::text::MinuteText;
 use crate::threads::{Backoff, Health, Stop, WriterExit};
+use minutely_dataflows::decimal::ExactNumber;
 use minutely_dataflows::edge::Halt;
 use minutely_dataflows::row::Row;
 use rusqlite::{Connection, TransactionBehavior};
@@ -68,8 +69,8 @@ impl SqliteWriter {
                     market.map(|m| m.high),
                     market.map(|m| m.low),
                     market.map(|m| m.close),
-                    market.map(|m| m.volume.to_f64()),
-                    market.map(|m| m.volume.to_string()),
+                    market.and_then(|m| m.volume).map(ExactNumber::to_f64),
+                    market.and_then(|m| m.volume).map(|volume| volume.to_string()),
                     market.and_then(|m| m.vwap),
                     self.chain,
                     self.generation,

@@ -279,7 +279,7 @@ impl Tick {
             5 => write!(out, r#"{{"symbol":"{name}","price":true,"ts":{ts},"volume":{volume}}}"#),
             6 => write!(out, r#"{{"symbol":"{name}","price":{price},"ts":"yesterday","volume":{volume}}}"#),
             7 => write!(out, r#"{{"symbol":"{name}","price":{price},"price":{price},"ts":{ts},"volume":{volume}}}"#),
-            8 => write!(out, r#"{{"symbol":"{name}","price":{price}0000000000000000001,"ts":{ts},"volume":{volume}}}"#),
+            8 => write!(out, r#"{{"symbol":"{name}","price":{price}e-40,"ts":{ts},"volume":{volume}}}"#),
             9 => write!(out, r#"{{"symbol":"{name}","price":1e999999999,"ts":{ts},"volume":{volume}}}"#),
             10 => out
                 .write_all(b"{\"symbol\":\"\xff\xfe\",")
@@ -287,7 +287,7 @@ impl Tick {
             11 => Ok(()), // empty
             12 => return true,
             13 => write!(out, r#"{{"symbol":"{name}","price":null,"ts":{ts},"volume":{volume}}}"#),
-            14 => write!(out, r#"{{"symbol":"{name}","price":{price},"ts":{ts},"volume":-{volume}}}"#),
+            14 => write!(out, r#"{{"symbol":"{name}","price":{price},"ts":{ts},"volume":{volume}e40}}"#),
             15 => write!(out, r#"{{"symbol":"{name}","price":NaN,"ts":{ts},"volume":{volume}}}"#),
             16 => write!(out, r#"{{"symbol":"{name}","price":{price},"ts":{ts},"volume":{volume}}}{{"#),
             17 => write!(out, r#"["{name}",{price},{ts},{volume}]"#),

@@ -5,10 +5,11 @@ use super::format::{FormatMismatch, TimeFormat};
 use super::iso::{IsoError, IsoTime, offset_alone, plain_instant};
 use super::options::TimeOptions;
 use super::zone::Zone;
-use crate::decimal::{self, DecimalError};
+use crate::decimal::DecimalError;
 use crate::decode::scalar::Scalar;
 use crate::decode::unit::{TimeUnit, is_plausible};
 use crate::escape::shortened;
+use crate::literal;
 use crate::record::Reason;
 use crate::time::EventTime;
 use std::borrow::Cow;
@@ -106,7 +107,7 @@ impl TimeRule {
         } else if let Some(time) = plain_instant(text.as_bytes()) {
             return Ok(time);
         } else {
-            match decimal::floor(text.as_bytes(), self.unit.places()) {
+            match literal::floor(text.as_bytes(), self.unit.places()) {
                 Ok(ns) if ns.unsigned_abs() <= EventTime::LIMIT.unsigned_abs() => return Ok(EventTime(ns)),
                 Ok(_) | Err(DecimalError::Range | DecimalError::Precision) => {
                     return Err(self.out_of_unit(text, found()));
@@ -136,7 +137,7 @@ impl TimeRule {
     fn out_of_unit(&self, text: &str, found: String) -> TimeProblem {
         let expected = format!("a time from 1823 to 2116, written in {}", self.unit.words());
         let unit = TimeUnit::ALL.iter().find(|(unit, ..)| {
-            let time = decimal::floor(text.as_bytes(), unit.places()).ok();
+            let time = literal::floor(text.as_bytes(), unit.places()).ok();
             *unit != self.unit && time.is_some_and(|time| is_plausible(EventTime(time)))
         });
         // It names an option, for states and dead letters keep this text.
