@@ -87,7 +87,8 @@ impl Config {
                 warnings.push(warning);
             }
         }
-        let stateless = args.state.place.as_deref() == Some("none");
+        let read_once = sources::read_once(&args.log.source);
+        let stateless = log::stateless(args, read_once.is_some(), &mut errors);
         let log = LogRange::of(&args.log, stateless, &mut errors);
         let fields = decoding::fields(&args.decoding, &args.log.source, &mut errors);
         let decoder = fields.as_ref().and_then(|fields| decoding::decoder(fields, &mut errors));
@@ -97,6 +98,11 @@ impl Config {
         let metrics = errors.value(&args.semantics.metrics);
         let on_bad = errors.value(&args.decoding.on_bad);
         let cluster = cluster::cluster(&args.cluster, &mut errors);
+        if read_once.is_some_and(|once| once.stdin) && cluster.as_ref().is_some_and(|c| !c.addresses.is_empty()) {
+            errors.push(
+                "-n: each process has a stdin of its own, so one process reads file:-; give it more workers (-w)",
+            );
+        }
         let job_name = args.state.job.as_ref().map_or(Some(None), |name| errors.value(name).map(Some));
         let config = (|| {
             let (fields, metrics, settings) = (fields?, metrics?, settings?);
@@ -105,7 +111,7 @@ impl Config {
             let default_sink = || format!("sqlite:{}", folder.join("minutes.db").display());
             let sinks = if sinks.is_empty() { vec![default_sink()] } else { sinks };
             let state = match args.state.place.as_deref() {
-                Some("none") => None,
+                _ if stateless => None,
                 Some(_) => Some(state?),
                 None => Some(StoreUri::Folder(folder.join("state"))),
             };

@@ -112,6 +112,7 @@ impl Console {
             status.ledger.retired,
             utc(status.marks.w)
         ));
+        late(status).iter().for_each(|why| say(why));
         if let Some(open) = left_open(status, self.options.windowing) {
             say(&open);
         }
@@ -178,6 +179,19 @@ fn rejected_words(status: &Status) -> String {
     let named: Vec<_> = all.iter().take(MOST_REASONS).map(ToString::to_string).collect();
     let more = if all.len() > MOST_REASONS { ", …" } else { "" };
     format!("{} rejected ({}{more})", status.ledger.counts.rejected, named.join(", "))
+}
+
+/// Of a log that was read to its end: what is to be said of late records, where they are more than one in a hundred valid ones.
+fn late(status: &Status) -> Option<String> {
+    let counts = &status.ledger.counts;
+    let valid = counts.counted + counts.late;
+    let states = || known(status).map(|(_, state)| state);
+    if counts.late * 100 <= valid || !states().all(|state| state.ended) {
+        return None;
+    }
+    // None in a state of a version that did not measure it.
+    let by: Option<Vec<i64>> = states().filter(|state| state.counts.late > 0).map(|state| state.late_by).collect();
+    Some(advice::of_late(counts.late, valid, by.and_then(|by| by.into_iter().max())))
 }
 
 /// The windows that a bounded run leaves open for a later one.
@@ -333,6 +347,7 @@ mod tests {
                 counts: Counts::default(),
                 rejected_by: Vec::new(),
                 implausible: 0,
+                late_by: None,
                 last: None,
             };
             status.partitions.push((found, Some(state)));
