@@ -26,12 +26,14 @@
 mod ahead;
 mod buffer;
 mod compression;
+mod counted;
 mod delivery;
 mod discovery;
 mod error;
 mod framing;
 mod last;
 mod lines;
+mod lz4;
 mod pattern;
 mod reader;
 mod record;

@@ -1,3 +1,6 @@
+mod converted;
+mod framed;
+
 use super::text::Bounded;
 use super::*;
 use crate::sources::testing::options;
