@@ -15,8 +15,17 @@ use std::path::{Path, PathBuf};
 const RULES: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
-/// Each file's path and its length in bytes at the start, by the name of its partition.
-pub(super) type Files = BTreeMap<String, (PathBuf, u64)>;
+/// The files of a run, by the names of their partitions.
+pub(super) type Files = BTreeMap<String, FoundFile>;
+
+/// A file, as it was when the run started.
+#[derive(Clone, Debug)]
+pub(super) struct FoundFile {
+    pub(super) path: PathBuf,
+    /// Bytes.
+    pub(super) length: u64,
+    pub(super) is_compressed: bool,
+}
 
 /// The files that match, by name relative to the fixed part; all below a path that is a folder.
 ///
@@ -94,12 +103,13 @@ fn step(path: &Path, name: &str, rest: &[PatternPart], files: &mut Files) -> Res
         Ok((file.metadata()?.len(), start))
     };
     let (length, start) = read().map_err(|error| FileError::unreadable(path, error))?;
-    if let Kind::NotText { what, remedy } = Kind::of(&start) {
-        return Err(FileError::NotText { path: path.to_owned(), what, remedy });
-    }
-    match files.insert(name.to_owned(), (path.to_owned(), length)) {
-        Some((other, _)) if other != *path => {
-            Err(FileError::SameName { first: other, second: path.to_owned(), name: name.to_owned() })
+    let is_compressed = match Kind::of(&start) {
+        Kind::NotText { what, remedy } => return Err(FileError::NotText { path: path.to_owned(), what, remedy }),
+        kind => matches!(kind, Kind::Compressed(_)),
+    };
+    match files.insert(name.to_owned(), FoundFile { path: path.to_owned(), length, is_compressed }) {
+        Some(other) if other.path != *path => {
+            Err(FileError::SameName { first: other.path, second: path.to_owned(), name: name.to_owned() })
         }
         _ => Ok(()),
     }

@@ -12,19 +12,31 @@ const HAS_CHECKSUM: u8 = 0x04;
 
 /// The text of all frames of a file.
 pub(super) struct Lz4Text {
-    decoder: FrameDecoder<FrameBytes>,
+    /// Of one frame: what it keeps of one does not always suit the next. Absent within `next_frame` alone.
+    decoder: Option<FrameDecoder<FrameBytes>>,
     /// Where the frame that is read begins, in compressed bytes.
     frame: u64,
 }
 
 impl Lz4Text {
     pub(super) fn new(file: Counted) -> Self {
-        Lz4Text { decoder: FrameDecoder::new(FrameBytes { file, head: [0; 5], known: 0 }), frame: 0 }
+        Lz4Text { decoder: Some(FrameDecoder::new(FrameBytes { file, head: [0; 5], known: 0 })), frame: 0 }
+    }
+
+    fn decoder(&mut self) -> &mut FrameDecoder<FrameBytes> {
+        self.decoder.as_mut().expect("absent within `next_frame` alone")
+    }
+
+    /// A frame has ended where the file was read to.
+    fn next_frame(&mut self) {
+        self.frame = self.consumed();
+        let bytes = self.decoder.take().map(FrameDecoder::into_inner);
+        self.decoder = bytes.map(|bytes| FrameDecoder::new(FrameBytes { known: 0, ..bytes }));
     }
 
     /// Compressed bytes that were decompressed.
     pub(super) fn consumed(&self) -> u64 {
-        self.decoder.get_ref().file.consumed()
+        self.decoder.as_ref().map_or(self.frame, |decoder| decoder.get_ref().file.consumed())
     }
 }
 
@@ -32,11 +44,12 @@ impl Read for Lz4Text {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         loop {
             let before = self.consumed();
-            let read = self.decoder.read(room)?;
-            let (consumed, bytes) = (self.consumed(), self.decoder.get_mut());
-            if consumed == self.frame {
+            let read = self.decoder().read(room)?;
+            let (consumed, frame) = (self.consumed(), self.frame);
+            if consumed == frame {
                 return Ok(0);
             }
+            let bytes = self.decoder().get_ref();
             if bytes.known >= MAGIC.len() && !bytes.head.starts_with(&MAGIC) {
                 return Err(io::Error::new(ErrorKind::InvalidData, "what follows is no lz4 frame"));
             }
@@ -47,10 +60,10 @@ impl Read for Lz4Text {
             let flags = bytes.head[MAGIC.len()];
             let end = if flags & HAS_CHECKSUM > 0 { 8 } else { 4 };
             let head = if flags & HAS_SIZE > 0 { 15 } else { 7 };
-            if consumed - self.frame < head + end || consumed - before < end {
+            if consumed - frame < head + end || consumed - before < end {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
-            (self.frame, bytes.known) = (consumed, 0);
+            self.next_frame();
         }
     }
 }

@@ -48,7 +48,7 @@ mod values;
 use super::{SourceOptions, Start};
 use ahead::{Ahead, Permits};
 use buffer::{Input, ReadSizes, TextBuffer};
-use discovery::Files;
+use discovery::{Files, FoundFile};
 use error::FileError;
 use minutely_dataflows::edge::{Discovered, Halt, LastRecordCheck, LogProbe, LogSource, PartitionReader, Wake};
 use minutely_dataflows::record::{LastRecord, PartitionName};
@@ -56,7 +56,7 @@ use minutely_dataflows::time::NextOffset;
 use pattern::FilePattern;
 use reader::{Concerns, RecordReader};
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stream::{Stream, StreamSource};
@@ -126,7 +126,7 @@ struct FileSource {
 
 impl FileSource {
     /// The text of a file's first `end` bytes; what takes time to make is made on a thread, as long as there are few.
-    fn text(&self, path: &PathBuf, start: NextOffset, end: u64, wake: Wake) -> Result<TextBuffer, FileError> {
+    fn text(&self, path: &Path, start: NextOffset, end: u64, wake: Wake) -> Result<TextBuffer, FileError> {
         let file = File::open(path).map_err(|error| FileError::unreadable(path, error))?;
         let text = text::of_file(file, end).map_err(|error| FileError::reading(path, start.0, error))?;
         if !text.is_converted {
@@ -136,7 +136,7 @@ impl FileSource {
             Some(permit) => {
                 let open = move || Ok(permit.with(text.bytes));
                 let ahead = Ahead::start("decompress", open, wake);
-                Input::Ahead(ahead.map_err(|source| FileError::NoThread { path: path.clone(), source })?)
+                Input::Ahead(ahead.map_err(|source| FileError::NoThread { path: path.to_owned(), source })?)
             }
             None => Input::Direct(text.bytes),
         };
@@ -149,7 +149,7 @@ impl LogSource for FileSource {
         if self.announced.swap(true, Ordering::Relaxed) {
             return Ok(Vec::new());
         }
-        let found = |(name, (_, length)): (&String, &(PathBuf, u64))| {
+        let found = |(name, FoundFile { length, .. }): (&String, &FoundFile)| {
             let end =
                 i64::try_from(*length).map_err(|_| FileError::TooLarge { name: name.clone(), length: *length })?;
             let name = PartitionName { log: name.clone(), number: None };
@@ -160,7 +160,7 @@ impl LogSource for FileSource {
 
     fn probe(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<LogProbe>>, Halt> {
         let probe = |(name, last): &(PartitionName, Option<LastRecord>)| {
-            let (path, _) = self.files.get(&name.log)?;
+            let path = &self.files.get(&name.log)?.path;
             let last = last.as_ref().map_or(LastRecordCheck::Unknown, |last| last::check(path, last, self.json));
             Some(LogProbe { last, ..LogProbe::default() })
         };
@@ -172,10 +172,12 @@ impl LogSource for FileSource {
     }
 
     fn open(&self, partition: &Discovered, wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
-        let Some((path, length)) = self.files.get(&partition.name.log) else {
+        let Some(FoundFile { path, length, is_compressed }) = self.files.get(&partition.name.log) else {
             return Err(FileError::Unknown { name: partition.name.to_string() }.into());
         };
-        let end = partition.end.and_then(|end| u64::try_from(end).ok()).unwrap_or(*length);
+        let recorded = partition.end.and_then(|end| u64::try_from(end).ok());
+        // A run that was to read a compressed file which was cut off, and resumes now that it is whole, could read no more of it.
+        let end = recorded.filter(|_| !*is_compressed).unwrap_or(*length);
         let buffer = self.text(path, partition.start, end, wake)?;
         let reader = RecordReader::new(path.clone(), buffer, partition.start, self.json, Arc::clone(&self.concerns));
         Ok(Box::new(reader))
