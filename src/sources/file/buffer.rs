@@ -114,8 +114,10 @@ impl TextBuffer {
         if self.ended {
             return Ok(Filled::End);
         }
-        self.bytes.copy_within(self.from..self.to, 0);
-        (self.from, self.to) = (0, self.to - self.from);
+        if self.from > 0 {
+            self.bytes.copy_within(self.from..self.to, 0);
+            (self.from, self.to) = (0, self.to - self.from);
+        }
         if self.to == self.bytes.len() {
             self.grow();
         }
