@@ -87,8 +87,7 @@ impl Config {
                 warnings.push(warning);
             }
         }
-        let read_once = sources::read_once(&args.log.source);
-        let stateless = log::stateless(args, read_once.is_some(), &mut errors);
+        let stateless = log::stateless(args, &mut errors);
         let log = LogRange::of(&args.log, stateless, &mut errors);
         let fields = decoding::fields(&args.decoding, &args.log.source, &mut errors);
         let decoder = fields.as_ref().and_then(|fields| decoding::decoder(fields, &mut errors));
@@ -97,12 +96,7 @@ impl Config {
         let emit = errors.value(&args.sinks.emit).map(sinks::emit);
         let metrics = errors.value(&args.semantics.metrics);
         let on_bad = errors.value(&args.decoding.on_bad);
-        let cluster = cluster::cluster(&args.cluster, &mut errors);
-        if read_once.is_some_and(|once| once.stdin) && cluster.as_ref().is_some_and(|c| !c.addresses.is_empty()) {
-            errors.push(
-                "-n: each process has a stdin of its own, so one process reads file:-; give it more workers (-w)",
-            );
-        }
+        let cluster = cluster::cluster(&args.cluster, &args.log.source, &mut errors);
         let job_name = args.state.job.as_ref().map_or(Some(None), |name| errors.value(name).map(Some));
         let config = (|| {
             let (fields, metrics, settings) = (fields?, metrics?, settings?);

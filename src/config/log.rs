@@ -40,7 +40,8 @@ impl LogRange {
 }
 
 /// Is no state kept? Of what can be read once only there is none, and one that is asked for is refused.
-pub(super) fn stateless(args: &RunArgs, read_once: bool, errors: &mut UsageErrors) -> bool {
+pub(super) fn stateless(args: &RunArgs, errors: &mut UsageErrors) -> bool {
+    let read_once = sources::read_once(&args.log.source).is_some();
     let place = args.state.place.as_deref().filter(|place| *place != "none");
     if let (true, Some(place)) = (read_once, place) {
         errors.push(format!(

@@ -4,7 +4,7 @@ use super::buffer::{Filled, Input, ReadSizes, TextBuffer};
 use super::framing::{self, FramedBy};
 use super::reader::RecordReader;
 use super::record::last_record;
-use super::text::{self, Bounded};
+use super::text::{self, Bounded, ReadBytes};
 use minutely_dataflows::edge::{LastRecordCheck, PartitionReader};
 use minutely_dataflows::record::LastRecord;
 use minutely_dataflows::time::NextOffset;
@@ -22,7 +22,7 @@ pub(super) fn check(path: &Path, was: &LastRecord, json: bool) -> LastRecordChec
 fn record_at(path: &Path, was: &LastRecord, byte: u64, json: bool) -> io::Result<LastRecordCheck> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
-    let text = text::of_file(file.try_clone()?, length)?;
+    let text = text::of_file(file.try_clone()?, length, &ReadBytes::default())?;
     let is_converted = text.is_converted;
     let mut buffer = TextBuffer::new(Input::Direct(text.bytes), ReadSizes::default(), text.position, length);
     let framed_by = if json { framing(&mut buffer)? } else { FramedBy::Lines };

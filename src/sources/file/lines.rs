@@ -1,7 +1,7 @@
 //! Framing by lines: each is a record, blank ones too, and so is a last one that no line end closes.
 
 use super::buffer::TextBuffer;
-use super::delivery::{Delivery, LongRecord};
+use super::output::{LongRecord, RecordOutput};
 use memchr::{memchr, memchr_iter};
 use std::ops::Range;
 
@@ -22,7 +22,7 @@ impl Lines {
     }
 
     /// Hands out the lines that are in the buffer.
-    pub(super) fn hand_out(&mut self, buffer: &mut TextBuffer, out: &mut Delivery<'_>) {
+    pub(super) fn hand_out(&mut self, buffer: &mut TextBuffer, out: &mut RecordOutput<'_>) {
         self.pass_long_line(buffer, out);
         if out.is_full() || self.long.is_some() {
             return;
@@ -59,7 +59,7 @@ impl Lines {
     }
 
     /// Passes what the buffer holds of a line that is too long, and hands its beginning out where it ends.
-    fn pass_long_line(&mut self, buffer: &mut TextBuffer, out: &mut Delivery<'_>) {
+    fn pass_long_line(&mut self, buffer: &mut TextBuffer, out: &mut RecordOutput<'_>) {
         let Some(mut long) = self.long.take() else { return };
         let text = buffer.text();
         let end = memchr(b'\n', text);

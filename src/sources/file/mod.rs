@@ -27,13 +27,13 @@ mod ahead;
 mod buffer;
 mod compression;
 mod counted;
-mod delivery;
 mod discovery;
 mod error;
 mod framing;
 mod last;
 mod lines;
 mod lz4;
+mod output;
 mod pattern;
 mod reader;
 mod record;
@@ -50,7 +50,9 @@ use ahead::{Ahead, Permits};
 use buffer::{Input, ReadSizes, TextBuffer};
 use discovery::{Files, FoundFile};
 use error::FileError;
-use minutely_dataflows::edge::{Discovered, Halt, LastRecordCheck, LogProbe, LogSource, PartitionReader, Wake};
+use minutely_dataflows::edge::{
+    Discovered, Halt, LastRecordCheck, LogProbe, LogSource, PartitionReader, ReadProgress, Wake,
+};
 use minutely_dataflows::record::{LastRecord, PartitionName};
 use minutely_dataflows::time::NextOffset;
 use pattern::FilePattern;
@@ -60,6 +62,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stream::{Stream, StreamSource};
+use text::ReadBytes;
 
 /// All mistakes in what follows `file:`.
 pub(super) fn validate(rest: &str) -> Vec<String> {
@@ -103,12 +106,15 @@ pub(super) fn open(rest: &str, run: &SourceOptions) -> Result<Arc<dyn LogSource>
     if files.is_empty() {
         return Err(FileError::NoMatch { pattern: rest.to_owned() }.into());
     }
+    let bytes = files.values().map(|file| file.length).fold(0, u64::saturating_add);
     Ok(Arc::new(FileSource {
         files,
         json: run.json,
         announced: AtomicBool::new(false),
         concerns: Concerns::default(),
         permits: Permits::new(),
+        bytes,
+        read: ReadBytes::default(),
     }))
 }
 
@@ -122,13 +128,16 @@ struct FileSource {
     concerns: Concerns,
     /// For threads that decompress.
     permits: Permits,
+    /// How long all of them are, and how much was read of them.
+    bytes: u64,
+    read: ReadBytes,
 }
 
 impl FileSource {
     /// The text of a file's first `end` bytes; what takes time to make is made on a thread, as long as there are few.
     fn text(&self, path: &Path, start: NextOffset, end: u64, wake: Wake) -> Result<TextBuffer, FileError> {
         let file = File::open(path).map_err(|error| FileError::unreadable(path, error))?;
-        let text = text::of_file(file, end).map_err(|error| FileError::reading(path, start.0, error))?;
+        let text = text::of_file(file, end, &self.read).map_err(|error| FileError::reading(path, start.0, error))?;
         if !text.is_converted {
             return Ok(TextBuffer::new(Input::Direct(text.bytes), ReadSizes::default(), text.position, end));
         }
@@ -169,6 +178,10 @@ impl LogSource for FileSource {
 
     fn concerns(&self) -> Vec<String> {
         crate::threads::lock(&self.concerns).clone()
+    }
+
+    fn progress(&self) -> Option<ReadProgress> {
+        Some(ReadProgress { done: self.read.load(Ordering::Relaxed), total: self.bytes })
     }
 
     fn open(&self, partition: &Discovered, wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {

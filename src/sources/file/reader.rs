@@ -1,10 +1,10 @@
 //! Reads one file, record by record, up to the end it had when the run started.
 
 use super::buffer::{Filled, TextBuffer};
-use super::delivery::{Delivery, Place};
 use super::error::FileError;
 use super::framing::{self, FramedBy};
 use super::lines::Lines;
+use super::output::{Place, RecordOutput};
 use super::values::Values;
 use minutely_dataflows::edge::{EndAnswer, Halt, PartitionReader};
 use minutely_dataflows::record::{LastRecord, Record};
@@ -74,7 +74,7 @@ impl RecordReader {
                 Some(FramedBy::Values) => Framing::Values(Values::new()),
             };
         }
-        let mut out = Delivery::new(&mut self.place, max, each);
+        let mut out = RecordOutput::new(&mut self.place, max, each);
         match &mut self.framing {
             Framing::Undecided => {}
             Framing::Lines(lines) => lines.hand_out(&mut self.buffer, &mut out),

@@ -5,7 +5,7 @@ use super::buffer::{Input, ReadSizes, TextBuffer};
 use super::error::FileError;
 use super::reader::{Concerns, RecordReader};
 use super::text::{self, Bytes};
-use minutely_dataflows::edge::{Discovered, Halt, LogSource, PartitionReader, Wake};
+use minutely_dataflows::edge::{Discovered, Halt, LogSource, PartitionReader, UNKNOWN_END, Wake};
 use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::time::NextOffset;
 use std::fs::{self, File};
@@ -74,8 +74,7 @@ impl LogSource for StreamSource {
             return Ok(Vec::new());
         }
         let name = PartitionName { log: self.stream.name(), number: None };
-        // Where it ends is known once it has ended.
-        let end = Some(i64::MAX);
+        let end = Some(UNKNOWN_END);
         Ok(vec![Discovered { name, start: NextOffset(0), earliest: NextOffset(0), end, log_id: None }])
     }
 

@@ -6,6 +6,8 @@ use super::utf16::Utf16;
 use encoding_rs::{UTF_16BE, UTF_16LE};
 use std::fs::File;
 use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The first bytes of a file or of a text, by which its kind is told.
 pub(super) const LOOK_BYTES: usize = 1024;
@@ -75,12 +77,23 @@ pub(super) struct Bounded<R> {
     file: R,
     length: u64,
     read: u64,
+    /// Of all files: what was read of them.
+    total: ReadBytes,
 }
+
+/// Bytes that were read of all files.
+pub(super) type ReadBytes = Arc<AtomicU64>;
 
 impl<R> Bounded<R> {
     /// `read`: bytes before the place where `file` stands.
     pub(super) fn new(file: R, length: u64, read: u64) -> Self {
-        Bounded { file, length, read }
+        Bounded { file, length, read, total: ReadBytes::default() }
+    }
+
+    /// Adds what is read to this sum.
+    fn counting(self, total: ReadBytes) -> Self {
+        total.fetch_add(self.read, Ordering::Relaxed);
+        Bounded { total, ..self }
     }
 }
 
@@ -96,6 +109,7 @@ impl<R: Read> Read for Bounded<R> {
                 Ok(0) => return Err(InputError::Shorter { had: self.length, has: self.read }.into()),
                 Ok(read) => {
                     self.read += read as u64;
+                    self.total.fetch_add(read as u64, Ordering::Relaxed);
                     return Ok(read);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -137,19 +151,20 @@ pub(super) struct Text {
     pub(super) is_converted: bool,
 }
 
-/// The text of a plain file's first `length` bytes.
+/// The text of a file's first `length` bytes. What is read is added to `total`.
 ///
 /// # Errors
 /// When it cannot be read.
-pub(super) fn of_file(mut file: File, length: u64) -> io::Result<Text> {
+pub(super) fn of_file(mut file: File, length: u64, total: &ReadBytes) -> io::Result<Text> {
     let start = first_bytes(&mut (&mut file).take(length), LOOK_BYTES)?;
     if let Kind::Plain { from } = Kind::of(&start) {
         file.seek(SeekFrom::Start(from))?;
-        let bytes = Box::new(Bounded::new(file, length, from));
+        let bytes = Box::new(Bounded::new(file, length, from).counting(Arc::clone(total)));
         return Ok(Text { bytes, position: from, is_converted: false });
     }
     file.rewind()?;
-    Ok(Text { bytes: of_bytes(Box::new(Bounded::new(file, length, 0)), LOOK_BYTES)?, position: 0, is_converted: true })
+    let file = Bounded::new(file, length, 0).counting(Arc::clone(total));
+    Ok(Text { bytes: of_bytes(Box::new(file), LOOK_BYTES)?, position: 0, is_converted: true })
 }
 
 /// The text of what can be read once.

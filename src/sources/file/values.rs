@@ -7,7 +7,7 @@
 //! taken for a record.)
 
 use super::buffer::TextBuffer;
-use super::delivery::{Delivery, LongRecord};
+use super::output::{LongRecord, RecordOutput};
 use super::scan::{Scanned, ValueScan, is_blank};
 use memchr::memchr;
 
@@ -73,7 +73,7 @@ impl Values {
     }
 
     /// Hands out the records that are in the buffer.
-    pub(super) fn hand_out(&mut self, buffer: &mut TextBuffer, out: &mut Delivery<'_>) {
+    pub(super) fn hand_out(&mut self, buffer: &mut TextBuffer, out: &mut RecordOutput<'_>) {
         let (text, ended, mut from) = (buffer.text(), buffer.ended(), 0);
         while !out.is_full() {
             if matches!(self.within, Within::Nothing) {

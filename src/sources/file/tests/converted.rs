@@ -58,7 +58,7 @@ fn text_of(bytes: &[u8]) -> io::Result<Vec<u8>> {
     file.write_all(bytes)?;
     io::Seek::rewind(&mut file)?;
     let mut text = Vec::new();
-    text::of_file(file, bytes.len() as u64)?.bytes.read_to_end(&mut text)?;
+    text::of_file(file, bytes.len() as u64, &text::ReadBytes::default())?.bytes.read_to_end(&mut text)?;
     Ok(text)
 }
 

@@ -15,7 +15,7 @@ pub(super) struct Place {
 }
 
 /// One call of a reader.
-pub(super) struct Delivery<'a> {
+pub(super) struct RecordOutput<'a> {
     place: &'a mut Place,
     each: &'a mut dyn FnMut(Record<'_>),
     /// Records that may be handed out in this call.
@@ -26,9 +26,9 @@ pub(super) struct Delivery<'a> {
     last: Option<(i64, Range<usize>)>,
 }
 
-impl<'a> Delivery<'a> {
+impl<'a> RecordOutput<'a> {
     pub(super) fn new(place: &'a mut Place, max: usize, each: &'a mut dyn FnMut(Record<'_>)) -> Self {
-        Delivery { place, each, left: max, read: 0, last: None }
+        RecordOutput { place, each, left: max, read: 0, last: None }
     }
 
     /// Were as many handed out as may be?
@@ -70,7 +70,7 @@ impl<'a> Delivery<'a> {
         self.read += 1;
     }
 
-    /// Keeps what is remembered of the last record. `text`: as for [`Delivery::give`]; `position`: its first byte's place.
+    /// Keeps what is remembered of the last record. `text`: as for [`RecordOutput::give`]; `position`: its first byte's place.
     pub(super) fn remember(&mut self, text: &[u8], position: u64) {
         if let Some((offset, bytes)) = self.last.take() {
             let byte = position + bytes.start as u64;
