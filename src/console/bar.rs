@@ -16,6 +16,11 @@ fn shown() -> MutexGuard<'static, Option<ProgressBar>> {
     SHOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The bar, drawn without the lock: a panic prints, too.
+fn current() -> Option<ProgressBar> {
+    shown().clone()
+}
+
 /// Shows how much was read. `of_source`: in bytes, where the source measures so.
 pub(super) fn show(status: &Status, of_source: Option<ReadProgress>) {
     let (template, now) = match of_source {
@@ -25,35 +30,37 @@ pub(super) fn show(status: &Status, of_source: Option<ReadProgress>) {
             None => return,
         },
     };
-    let mut shown = shown();
-    if shown.is_none() && now.total == 0 {
+    if now.total == 0 {
         return;
     }
-    let bar = shown.get_or_insert_with(|| {
-        let style = ProgressStyle::with_template(template).expect("a template of its known parts");
-        ProgressBar::with_draw_target(Some(now.total), ProgressDrawTarget::stderr()).with_style(style)
-    });
+    let bar = shown()
+        .get_or_insert_with(|| {
+            let style = ProgressStyle::with_template(template).expect("a template of its known parts");
+            ProgressBar::with_draw_target(Some(now.total), ProgressDrawTarget::stderr()).with_style(style)
+        })
+        .clone();
     bar.set_length(now.total);
     bar.set_position(now.done.min(now.total));
 }
 
 /// Shows how fast records are read.
 pub(super) fn show_rate(records_per_second: i128) {
-    if let Some(bar) = shown().as_ref() {
+    if let Some(bar) = current() {
         bar.set_message(format!("{records_per_second} records/s"));
     }
 }
 
 /// Takes the bar away.
 pub(super) fn remove() {
-    if let Some(bar) = shown().take() {
+    let bar = shown().take();
+    if let Some(bar) = bar {
         bar.finish_and_clear();
     }
 }
 
 /// Prints above the bar, if there is one.
 pub(super) fn above(print: impl FnOnce()) {
-    match shown().as_ref() {
+    match current() {
         Some(bar) => bar.suspend(print),
         None => print(),
     }
