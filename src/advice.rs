@@ -1,10 +1,14 @@
 //! What to do, by the options of the command line: about what ends a run, about records that do not count, about fields that
 //! cannot be read. The core says what is wrong, and knows no options.
 
+use crate::duration;
 use minutely_dataflows::decode::{EventPart, FieldError, FieldNames, KEY, TimeOptionError};
 use minutely_dataflows::edge::{Halt, HaltRemedy};
 use minutely_dataflows::explain::{Rejected, WrongUnit};
 use minutely_dataflows::record::Reason;
+
+/// The longest lateness that the option takes, in nanoseconds, less the hour to which a longer one may be rounded.
+const MAX_LATENESS: i64 = (366 * 24 - 1) * 3_600_000_000_000;
 
 /// Why a run cannot continue, and what to do about it.
 pub(crate) fn of_halt(halt: &Halt) -> String {
@@ -76,6 +80,23 @@ pub(crate) fn of_rejected(by: &Rejected<'_>, fields: &FieldNames) -> String {
         }
         (Reason::Range, _) => "--decimals with fewer fractional digits makes the range larger".into(),
         _ => "no option makes such records count".into(),
+    }
+}
+
+/// Many records that came late, of so many valid ones, and the lateness that would have lost none. `by`: see
+/// [`minutely_dataflows::partition::PartitionState::late_by`]; none where that is not known of all of them.
+pub(crate) fn of_late(late: i64, valid: i64, by: Option<i64>) -> String {
+    let tenths = i128::from(late) * 1000 / i128::from(valid.max(1));
+    let share = if tenths < 100 { format!("{}.{}", tenths / 10, tenths % 10) } else { (tenths / 10).to_string() };
+    let begin = format!("{share} % of the valid records came late ({late} of {valid}) and do not count");
+    match by {
+        Some(by) if by < MAX_LATENESS => {
+            format!("{begin}: with --lateness {} none would have been late", duration::longer_than(by))
+        }
+        Some(_) => format!(
+            "{begin}: they are more than a year behind others of their file, which no --lateness accepts; sort the file by event time"
+        ),
+        None => format!("{begin}: a longer --lateness accepts more of them"),
     }
 }
 

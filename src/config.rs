@@ -87,7 +87,7 @@ impl Config {
                 warnings.push(warning);
             }
         }
-        let stateless = args.state.place.as_deref() == Some("none");
+        let stateless = log::stateless(args, &mut errors);
         let log = LogRange::of(&args.log, stateless, &mut errors);
         let fields = decoding::fields(&args.decoding, &args.log.source, &mut errors);
         let decoder = fields.as_ref().and_then(|fields| decoding::decoder(fields, &mut errors));
@@ -96,7 +96,7 @@ impl Config {
         let emit = errors.value(&args.sinks.emit).map(sinks::emit);
         let metrics = errors.value(&args.semantics.metrics);
         let on_bad = errors.value(&args.decoding.on_bad);
-        let cluster = cluster::cluster(&args.cluster, &mut errors);
+        let cluster = cluster::cluster(&args.cluster, &args.log.source, &mut errors);
         let job_name = args.state.job.as_ref().map_or(Some(None), |name| errors.value(name).map(Some));
         let config = (|| {
             let (fields, metrics, settings) = (fields?, metrics?, settings?);
@@ -105,7 +105,7 @@ impl Config {
             let default_sink = || format!("sqlite:{}", folder.join("minutes.db").display());
             let sinks = if sinks.is_empty() { vec![default_sink()] } else { sinks };
             let state = match args.state.place.as_deref() {
-                Some("none") => None,
+                _ if stateless => None,
                 Some(_) => Some(state?),
                 None => Some(StoreUri::Folder(folder.join("state"))),
             };

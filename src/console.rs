@@ -1,5 +1,7 @@
 //! What a person sees of a run, on stderr: a line a second, and the ledger at the end.
 
+mod bar;
+
 use crate::advice;
 use crate::clock::SystemClock;
 use crate::fmt::{duration, first_equation, utc};
@@ -11,7 +13,7 @@ use minutely_dataflows::partition::PartitionState;
 use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::status::{Ledger, Status};
 use minutely_dataflows::time::{EventTime, Monotonic, SECOND, Windowing};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -28,11 +30,15 @@ pub(crate) struct ConsoleOptions {
     pub(crate) windowing: Windowing,
     /// Where an event's fields are looked for.
     pub(crate) fields: FieldNames,
+    /// The log is read to its recorded ends, so there is something to show of how far it was read.
+    pub(crate) bounded: bool,
 }
 
 /// Prints a line a second, and each remark once.
 pub(crate) struct Console {
     options: ConsoleOptions,
+    /// The run is bounded, and a terminal is there.
+    shows_bar: bool,
     /// When the last line was printed, and how many records had been read.
     printed: Option<(Monotonic, i64)>,
     /// Remarks that were printed: where dead letters are, that nothing counts, that event times are of an unlikely unit.
@@ -45,6 +51,7 @@ impl Console {
     /// Nothing is printed yet.
     pub(crate) fn new(options: ConsoleOptions) -> Self {
         Console {
+            shows_bar: options.bounded && std::io::stderr().is_terminal(),
             options,
             printed: None,
             announced_dead_letters: false,
@@ -57,6 +64,9 @@ impl Console {
     pub(crate) fn show(&mut self, status: &Status) {
         let now = self.options.clock.monotonic();
         let read = status.ledger.counts.read;
+        if self.shows_bar {
+            bar::show(status, self.options.source.progress());
+        }
         let Some((before, read_before)) = self.printed else {
             self.printed = Some((now, read));
             return;
@@ -67,6 +77,7 @@ impl Console {
         }
         self.printed = Some((now, read));
         let rate = i128::from(read - read_before) * i128::from(SECOND) / i128::from(elapsed);
+        bar::show_rate(rate);
         let line = status_line(status, rate, self.options.clock.wall());
         let source = self.options.source.trouble().map(|why| format!("source: {why}")).into_iter();
         let source = source.chain(self.options.source.concerns()).chain(partial(status));
@@ -91,6 +102,7 @@ impl Console {
 
     /// Prints how the run ended.
     pub(crate) fn end(&self, status: &Status) {
+        bar::remove();
         let counts = &status.ledger.counts;
         let unwritable = (self.options.unwritable)();
         if let Some(why) = nothing_counts(status, &self.options.fields) {
@@ -107,6 +119,7 @@ impl Console {
             status.ledger.retired,
             utc(status.marks.w)
         ));
+        late(status).iter().for_each(|why| say(why));
         if let Some(open) = left_open(status, self.options.windowing) {
             say(&open);
         }
@@ -132,7 +145,15 @@ impl Console {
 
 /// Prints one line on stderr, whatever names and foreign text are in it. A closed stderr is no error.
 pub(crate) fn say(text: &str) {
-    let _closed = writeln!(std::io::stderr(), "minutely: {}", escaped(text));
+    bar::above(|| {
+        let _closed = writeln!(std::io::stderr(), "minutely: {}", escaped(text));
+    });
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        bar::remove();
+    }
 }
 
 /// The most reasons that are named.
@@ -177,6 +198,19 @@ fn rejected_words(status: &Status) -> String {
     let named: Vec<_> = all.iter().take(MOST_REASONS).map(ToString::to_string).collect();
     let more = if all.len() > MOST_REASONS { ", …" } else { "" };
     format!("{} rejected ({}{more})", status.ledger.counts.rejected, named.join(", "))
+}
+
+/// Of a log that was read to its end: what is to be said of late records, where they are more than one in a hundred valid ones.
+fn late(status: &Status) -> Option<String> {
+    let counts = &status.ledger.counts;
+    let valid = counts.counted + counts.late;
+    let states = || known(status).map(|(_, state)| state);
+    if counts.late * 100 <= valid || !states().all(|state| state.ended) {
+        return None;
+    }
+    // None in a state of a version that did not measure it.
+    let by: Option<Vec<i64>> = states().filter(|state| state.counts.late > 0).map(|state| state.late_by).collect();
+    Some(advice::of_late(counts.late, valid, by.and_then(|by| by.into_iter().max())))
 }
 
 /// The windows that a bounded run leaves open for a later one.
@@ -333,6 +367,7 @@ mod tests {
                 counts: Counts::default(),
                 rejected_by: Vec::new(),
                 implausible: 0,
+                late_by: None,
                 last: None,
             };
             status.partitions.push((found, Some(state)));

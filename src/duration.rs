@@ -13,9 +13,52 @@ pub(crate) fn parse_ms(text: &str) -> Option<u64> {
     u64::try_from(ms).ok().filter(|_| SignedDuration::from_millis(ms) == duration)
 }
 
+/// A duration that is longer than this one in nanoseconds, as an option takes it: the next whole second below a minute, the next
+/// minute below a day, else the next hour.
+pub(crate) fn longer_than(ns: i64) -> String {
+    const UNITS: [(&str, i64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
+    let seconds = ns.max(0) / 1_000_000_000 + 1;
+    let step = match seconds {
+        ..=60 => 1,
+        61..=86_400 => 60,
+        _ => 3_600,
+    };
+    let mut left = (seconds + step - 1) / step * step;
+    let mut text = String::new();
+    for (unit, length) in UNITS {
+        if left >= length {
+            text += &format!("{}{unit}", left / length);
+            left %= length;
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
-    use super::parse_ms;
+    use super::{longer_than, parse_ms};
+
+    #[test]
+    fn a_longer_duration_is_one_that_an_option_takes() {
+        let second = 1_000_000_000;
+        for (ns, text) in [
+            (-1, "1s"),
+            (0, "1s"),
+            (second - 1, "1s"),
+            (second, "2s"),
+            (59 * second, "1m"),
+            (61 * second, "2m"),
+            (3_540 * second, "1h"),
+            (10_799 * second, "3h"),
+            (10_800 * second, "3h1m"),
+            (86_399 * second, "1d"),
+            (86_400 * second, "1d1h"),
+        ] {
+            assert_eq!(longer_than(ns), text, "{ns}");
+            let ms = parse_ms(text).unwrap();
+            assert!(i64::try_from(ms).unwrap() * 1_000_000 > ns, "{text} is longer than {ns} ns");
+        }
+    }
 
     #[test]
     fn durations_are_numbers_with_units() {

@@ -156,6 +156,7 @@ impl produce::SourceCatalog for Sources {
             run_start,
             bounded: plan.bounded,
             start: plan.start,
+            json: true,
             properties: Vec::new(),
             fetch_memory: 256_000_000,
             processes: 1,

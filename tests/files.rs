@@ -473,3 +473,208 @@ fn more_series_than_memory_may_hold_at_once_are_read_to_their_end() {
         std::fs::remove_file(&out).unwrap();
     }
 }
+
+/// Records of one symbol, a minute each, with prices 1.5, 3, 4.5, …: the exact sum of the first `n` is 0.75 n (n + 1).
+fn feed(records: i64) -> Vec<String> {
+    let record = |n: i64| {
+        let (ts, price) = (1_772_000_000_000 + n * 60_000, 3 * n + 3);
+        format!(r#"{{"symbol":"ÖMV","price":{}.{},"ts":{ts},"volume":2}}"#, price / 2, price % 2 * 5)
+    };
+    (0..records).map(record).collect()
+}
+
+/// All that a run says of a feed of so many records.
+fn same_feed(db: &Path, records: i64) {
+    let rows = sqlite(db);
+    let sum: f64 = rows.values().map(|cells| cells.sum.parse::<f64>().unwrap()).sum();
+    let counted: i64 = rows.values().map(|cells| cells.count).sum();
+    let minutes = i64::try_from(rows.len()).unwrap();
+    assert_eq!((minutes, counted, sum * 4.0), (records, records, (3 * records * (records + 1)) as f64));
+    assert!(rows.keys().all(|(_, symbol)| symbol == "ÖMV"), "{rows:?}");
+    assert!(rows.values().all(|cells| cells.state == "final"), "{rows:?}");
+}
+
+fn gzipped(text: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(text).unwrap();
+    gzip.finish().unwrap()
+}
+
+#[test]
+fn files_are_read_by_what_is_in_them() {
+    const RECORDS: i64 = 50;
+    let feed = feed(RECORDS);
+    let lines = feed.join("\n") + "\n";
+    let indented = format!("[\n  {}\n]\n", feed.join(",\n  ").replace(",\"price", ",\n    \"price"));
+    let utf_16: Vec<u8> =
+        [0xfeff].into_iter().chain(lines.replace('\n', "\r\n").encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let (first, second) = lines.split_at(lines.find("\n").unwrap() + 1);
+    for (name, bytes, rejected) in [
+        ("marked.jsonl", format!("\u{feff}{lines}").into_bytes(), 0),
+        ("windows.jsonl", lines.replace('\n', "\r\n").into_bytes(), 0),
+        ("utf16.jsonl", utf_16.clone(), 0),
+        ("array.json", format!("[{}]", feed.join(", ")).into_bytes(), 0),
+        ("indented.json", indented.clone().into_bytes(), 0),
+        ("firehose", feed.concat().into_bytes(), 0),
+        ("half.jsonl", format!("{lines}{{\"symbol\":\"ÖMV\",\"price\":1.5,\"ts\"").into_bytes(), 1),
+        ("a.jsonl.gz", [gzipped(first.as_bytes()), gzipped(second.as_bytes())].concat(), 0),
+        ("named otherwise", gzipped(&utf_16), 0),
+        ("indented.json.gz", gzipped(indented.as_bytes()), 0),
+        ("a.jsonl.zst", zstd::encode_all(lines.as_bytes(), 3).unwrap(), 0),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (log, db) = (folder.path().join(name), folder.path().join("m.db"));
+        std::fs::write(&log, bytes).unwrap();
+        let (source, sink) = (format!("file:{}", log.display()), format!("sqlite:{}", db.display()));
+        let args = ["--source", &source, "--sink", &sink, "-w", "2"];
+        let ended = Program::run(&folder.path().join("data"), &args, &[]).well();
+        assert_eq!((ended.done("counted"), ended.done("rejected")), (RECORDS, rejected), "{name}: {}", ended.said);
+        same_feed(&db, RECORDS);
+        // Another run finds nothing new, and the last record where it was.
+        let again = Program::run(&folder.path().join("data"), &args, &[]).well();
+        assert!(again.said.contains("no new records") && again.done("late") == 0, "{name}: {}", again.said);
+    }
+}
+
+#[test]
+fn a_folder_is_all_files_below_it_and_a_note_among_them_is_rejected() {
+    let folder = tempfile::tempdir().unwrap();
+    let feed = feed(30);
+    std::fs::create_dir_all(folder.path().join("in/2026/02")).unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join("in").join(name), bytes).unwrap();
+    write("a.jsonl", (feed[..10].join("\n")).as_bytes());
+    write("2026/b.jsonl.gz", &gzipped(feed[10..20].join("\n").as_bytes()));
+    write("2026/02/c.json", format!("[{}]", feed[20..].join(",")).as_bytes());
+    write("notes.md", b"# ticks\nof February\n");
+    let (source, db) = (format!("file:{}", folder.path().join("in").display()), folder.path().join("m.db"));
+    let sink = format!("sqlite:{}", db.display());
+    let args = ["--source", &source, "--sink", &sink];
+    let ended = Program::run(&folder.path().join("data"), &args, &[]).well();
+    assert_eq!((ended.done("counted"), ended.done("rejected")), (30, 2), "{}", ended.said);
+    assert_eq!(sqlite(&db).len(), 30);
+    write("picture.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR");
+    Program::run(&folder.path().join("other"), &args, &[]).refused(64, &["picture.png is no text", "leave it out"]);
+}
+
+#[test]
+fn a_compressed_file_that_is_cut_off_ends_the_run_and_says_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("cut.jsonl.gz");
+    let whole = gzipped(feed(20_000).join("\n").as_bytes());
+    std::fs::write(&log, &whole[..whole.len() / 2]).unwrap();
+    let source = format!("file:{}", log.display());
+    let args = ["--source", &source, "--sink", "stdout:", "--job", "cut"];
+    let ended = Program::run(folder.path(), &args, &[]);
+    assert_eq!(ended.code, Some(65), "{}", ended.said);
+    for part in ["cut.jsonl.gz: its gzip data is damaged or cut off at byte", "where record ", "gzip -t checks it"] {
+        assert!(ended.said.contains(part), "{part}: {}", ended.said);
+    }
+    // What is there of it is not read again once it is whole.
+    std::fs::write(&log, &whole).unwrap();
+    let ended = Program::run(folder.path(), &args, &[]).well();
+    assert_eq!((ended.done("counted"), ended.done("late")), (20_000, 0), "{}", ended.said);
+}
+
+/// Runs it with this on its stdin.
+fn fed(data: &Path, args: &[&str], input: &[u8]) -> (Option<i32>, String) {
+    let mut command = command();
+    command.args(["--http", "none"]).args(args).arg("--data").arg(data);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().expect("piped");
+    let input = input.to_vec();
+    let feeder = std::thread::spawn(move || {
+        // Half of it, and the rest when that may have been read.
+        let (first, second) = input.split_at(input.len() / 2);
+        let _refused = stdin.write_all(first).and_then(|()| stdin.flush());
+        std::thread::yield_now();
+        let _refused = stdin.write_all(second);
+    });
+    let done = child.wait_with_output().unwrap();
+    feeder.join().unwrap();
+    (done.status.code(), String::from_utf8(done.stderr).unwrap())
+}
+
+#[test]
+fn stdin_is_read_to_its_end_and_keeps_no_state() {
+    const RECORDS: i64 = 3000;
+    let lines = feed(RECORDS).join("\n");
+    let array = format!("[\n{}\n]", feed(RECORDS).join(",\n"));
+    for (source, input) in [
+        ("file:-", lines.clone().into_bytes()),
+        ("file:/dev/stdin", gzipped(lines.as_bytes())),
+        ("file:-", array.into_bytes()),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let db = folder.path().join("m.db");
+        let sink = format!("sqlite:{}", db.display());
+        let (code, said) = fed(folder.path(), &["--source", source, "--sink", &sink, "-w", "2"], &input);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains(&format!("{RECORDS} records read = {RECORDS} counted")), "{said}");
+        same_feed(&db, RECORDS);
+        let states =
+            files(folder.path()).into_iter().filter(|path| path.components().any(|part| part.as_os_str() == "state"));
+        assert_eq!(states.count(), 0, "no state");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state").display().to_string();
+    for (args, part) in [
+        (["--source", "file:-", "--state", &state], format!("--state {state}: `file:-` can be read once only")),
+        (["--source", "file:-", "-n", "2"], "each process has a stdin of its own".to_owned()),
+    ] {
+        let (code, said) = fed(folder.path(), &[&args[..], &["--sink", "stdout:"]].concat(), b"{}");
+        assert!(code == Some(64) && said.contains(&part), "{said}");
+    }
+    let (code, said) = fed(folder.path(), &["--source", "file:-", "--sink", "stdout:", "--state", "none"], b"");
+    assert!(code == Some(0) && said.contains("done: 0 records read"), "{said}");
+}
+
+#[test]
+fn a_named_pipe_is_read_while_it_is_written_and_a_signal_ends_the_wait_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("ticks.pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (source, db) = (format!("file:{}", pipe.display()), folder.path().join("m.db"));
+    let sink = format!("sqlite:{}", db.display());
+    let mut program = Program::start(folder.path(), &["--source", &source, "--sink", &sink], &[]);
+    let feed = feed(30);
+    let mut writer = std::fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+    writer.write_all((feed[..20].join("\n") + "\n").as_bytes()).unwrap();
+    program.until("it counts before the end", PATIENCE, |program| program.counted() == 20);
+    writer.write_all(feed[20..].join("\n").as_bytes()).unwrap();
+    drop(writer);
+    assert_eq!(program.ended(PATIENCE).well().done("counted"), 30);
+    same_feed(&db, 30);
+    // Nobody writes.
+    let mut waiting = Program::start(&folder.path().join("waiting"), &["--source", &source, "--sink", "stdout:"], &[]);
+    waiting.until("it waits", PATIENCE, |program| program.said().contains("records/s"));
+    waiting.stopped();
+}
+
+#[test]
+fn many_late_records_are_told_with_the_lateness_that_would_have_lost_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("by-symbol.jsonl");
+    // One symbol after the other, three hours each; the first minute's record of the second is 179 minutes behind.
+    let tick = |symbol: &str, minute: i64| {
+        format!("{{\"symbol\":\"{symbol}\",\"price\":7,\"ts\":{}}}\n", 1_772_000_040_000 + minute * 60_000)
+    };
+    let text: String = ["A", "B"].iter().flat_map(|symbol| (0..180).map(|minute| tick(symbol, minute))).collect();
+    std::fs::write(&log, text).unwrap();
+    let source = format!("file:{}", log.display());
+    let run = |more: &[&str]| {
+        let args = ["--source", &source, "--sink", "stdout:", "--as-of", "2027-01-01T00:00:00Z"];
+        Program::run(folder.path(), &[&args[..], more].concat(), &[]).well()
+    };
+    let ended = run(&[]);
+    let late = ended.done("late");
+    assert!((160..=180).contains(&late), "{}", ended.said);
+    let share = late * 100 / 360;
+    let advice = format!(
+        "{share} % of the valid records came late ({late} of 360) and do not count: with --lateness 2h59m none"
+    );
+    assert!(ended.said.contains(&advice), "{advice} is not in {}", ended.said);
+    assert_eq!(run(&["--lateness", "2h59m"]).done("late"), 0);
+    let shorter = run(&["--lateness", "2h58m"]);
+    assert_eq!((shorter.done("late"), shorter.said.contains("came late")), (1, false), "{}", shorter.said);
+}

@@ -1,4 +1,4 @@
-//! A terminal that closes ends a run as SIGTERM does: with one more commit.
+//! A terminal that closes ends a run as SIGTERM does: with one more commit. One that is open shows how far a bounded run has come.
 
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
@@ -40,6 +40,46 @@ fn a_run_that_was_told_to_ignore_hangups_goes_on() {
     program.stopped();
 }
 
+/// Both ends of a terminal: who looks at it, and what is shown on it.
+fn terminal() -> (File, File) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    (File::from(master), OpenOptions::new().read(true).write(true).open(name).unwrap())
+}
+
+#[test]
+fn a_bounded_run_shows_how_far_it_has_come_on_a_terminal_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("ticks.jsonl");
+    let tick = |n: i64| format!("{{\"symbol\":\"A\",\"price\":1,\"ts\":{}}}\n", 1_772_000_000_000 + n * 10);
+    std::fs::write(&log, (0..100_000).map(tick).collect::<String>()).unwrap();
+    let length = std::fs::metadata(&log).unwrap().len();
+    let source = format!("file:{}", log.display());
+    let (mut terminal, shown) = terminal();
+    let mut run = command();
+    run.args(["--source", &source, "--sink", "stdout:", "--state", "none", "--http", "none", "--data"]);
+    run.arg(folder.path()).env("TERM", "xterm").stdin(Stdio::null()).stdout(Stdio::null()).stderr(shown);
+    let mut child = run.spawn().unwrap();
+    drop(run); // it has the other end of the terminal, too
+    let mut said = Vec::new();
+    // Its end is an error here: nobody has the terminal open any more.
+    let _end = terminal.read_to_end(&mut said);
+    let said = String::from_utf8_lossy(&said);
+    assert!(child.wait().unwrap().success(), "{said}");
+    let of = format!(" of {:.2} MiB", length as f64 / f64::from(1 << 20));
+    for part in [" %  ", of.as_str(), " left", "minutely: done: 100000 records read = 100000 counted"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    let last = said.rfind(" left").unwrap();
+    assert!(said.find("minutely: done").unwrap() > last, "the bar is gone then: {said}");
+
+    let args = ["--source", &source, "--sink", "stdout:", "--state", "none"];
+    let ended = Program::start(&folder.path().join("data"), &args, &[]).ended(PATIENCE).well();
+    assert!(!ended.said.contains(['\r', '\u{1b}']) && !ended.said.contains(" left"), "{}", ended.said);
+}
+
 /// With everything that it says going to a terminal which is gone.
 #[test]
 fn a_terminal_that_closes_ends_a_run_with_0() {
@@ -47,11 +87,7 @@ fn a_terminal_that_closes_ends_a_run_with_0() {
         return; // no util-linux here: the signal itself is tested above
     }
     let folder = tempfile::tempdir().unwrap();
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
-    let slave = OpenOptions::new().read(true).write(true).open(name).unwrap();
+    let (master, slave) = terminal();
     let plain = command();
     let mut child = Command::new("setsid")
         .arg("--ctty")
@@ -65,7 +101,7 @@ fn a_terminal_that_closes_ends_a_run_with_0() {
         .stderr(slave)
         .spawn()
         .unwrap();
-    let (mut terminal, mut said) = (File::from(master), String::new());
+    let (mut terminal, mut said) = (master, String::new());
     let mut some = [0; 64 << 10];
     while !said.contains(" counted = ") {
         let n = terminal.read(&mut some).unwrap();

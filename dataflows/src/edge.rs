@@ -20,11 +20,14 @@ pub struct Discovered {
     #[serde(default)]
     pub earliest: NextOffset,
     /// Bounded runs: the recorded end, in the source's own measure (an offset; bytes of a file). The partition is read up
-    /// to it and no further.
+    /// to it and no further. [`UNKNOWN_END`]: it is known once it is there.
     pub end: Option<i64>,
     /// What tells this log from another of the same name, where the source knows (Kafka: the topic's id).
     pub log_id: Option<String>,
 }
+
+/// The recorded end of a bounded partition whose end is known once it is there, such as that of a pipe.
+pub const UNKNOWN_END: i64 = i64::MAX;
 
 /// What a log says of a partition that was read before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,11 +108,26 @@ pub trait LogSource: Send + Sync {
         Vec::new()
     }
 
+    /// How much of what a bounded run reads was read, where the source measures it otherwise than in offsets. Never blocks, called from
+    /// any thread, several times a second.
+    fn progress(&self) -> Option<ReadProgress> {
+        None
+    }
+
     /// Opens a partition for its owner. `wake` may be called from any thread when there is something to read.
     ///
     /// # Errors
     /// When the partition cannot be read from its start offset.
     fn open(&self, partition: &Discovered, wake: Wake) -> Result<Box<dyn PartitionReader>, Halt>;
+}
+
+/// How much of what a bounded run reads was read by this process, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadProgress {
+    /// What was read, and passed over where a run resumes.
+    pub done: u64,
+    /// All that will be.
+    pub total: u64,
 }
 
 /// A partition that holds records which cannot be read now.

@@ -155,11 +155,11 @@ mod tests {
         // They are part of the state, and a state without them is read.
         let mut json = serde_json::to_value(&a).unwrap();
         assert_eq!(serde_json::from_value::<PartitionState>(json.clone()).unwrap(), a);
-        for new in ["rejected_by", "implausible"] {
+        for new in ["rejected_by", "implausible", "late_by"] {
             json.as_object_mut().unwrap().remove(new).unwrap();
         }
         let old: PartitionState = serde_json::from_value(json).unwrap();
-        assert_eq!((old.rejected_by.len(), old.implausible), (0, 0));
+        assert_eq!((old.rejected_by.len(), old.implausible, old.late_by), (0, 0, None));
         assert_eq!(
             Partition::resume(Rule::default(), &a, true, Monotonic(0)).report(None, Monotonic(0)).rejected_by,
             a.rejected_by

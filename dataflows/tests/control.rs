@@ -167,6 +167,7 @@ fn state(index: usize) -> PartitionState {
         last: None,
         rejected_by: Vec::new(),
         implausible: 0,
+        late_by: None,
     }
 }
 

@@ -2,9 +2,11 @@
 
 use crate::cli::{ClusterArgs, MAX_WORKERS, UsageErrors};
 use crate::cluster::Cluster;
+use crate::sources;
 use std::net::ToSocketAddrs;
 
-pub(super) fn cluster(args: &ClusterArgs, errors: &mut UsageErrors) -> Option<Cluster> {
+/// `source`: what they read.
+pub(super) fn cluster(args: &ClusterArgs, source: &str, errors: &mut UsageErrors) -> Option<Cluster> {
     let workers = errors.value(&args.workers);
     let processes = errors.value(&args.processes);
     let process = errors.value(&args.process);
@@ -17,6 +19,11 @@ pub(super) fn cluster(args: &ClusterArgs, errors: &mut UsageErrors) -> Option<Cl
     }
     if processes == 1 {
         return Some(Cluster { workers, process: 0, addresses: Vec::new() });
+    }
+    if sources::read_once(source).is_some_and(|once| once.stdin) {
+        errors.push(format!(
+            "-n {processes}: each process has a stdin of its own, so one process reads file:-; give it more workers (-w)"
+        ));
     }
     let mut addresses = match args.hostfile.as_ref().and_then(Option::as_ref) {
         None => (0..processes).map(|i| format!("127.0.0.1:{}", 2101 + i)).collect(),

@@ -1,7 +1,8 @@
 //! Which part of the log is read, and what becomes of windows at its end.
 
-use crate::cli::{LogArgs, UsageErrors};
+use crate::cli::{LogArgs, RunArgs, UsageErrors};
 use crate::sources::{self, Start};
+use crate::uri::redacted;
 use minutely_dataflows::settings::AtEnd;
 use minutely_dataflows::time::EventTime;
 
@@ -36,6 +37,20 @@ impl LogRange {
         }
         LogRange { bounded, start, at_end, complete_from, as_of }
     }
+}
+
+/// Is no state kept? Of what can be read once only there is none, and one that is asked for is refused.
+pub(super) fn stateless(args: &RunArgs, errors: &mut UsageErrors) -> bool {
+    let read_once = sources::read_once(&args.log.source).is_some();
+    let place = args.state.place.as_deref().filter(|place| *place != "none");
+    if let (true, Some(place)) = (read_once, place) {
+        errors.push(format!(
+            "--state {}: `{}` can be read once only, so no later run could resume it; leave --state out, or write it to a file first",
+            redacted(place),
+            redacted(&args.log.source)
+        ));
+    }
+    read_once || args.state.place.as_deref() == Some("none")
 }
 
 /// What becomes of windows that are not final at the end of the log. They stay open where the log grows and a later run can

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use crate::start_at::Start;
+pub(crate) use file::ReadOnce;
 
 /// How sources of a run are opened.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct SourceOptions {
     pub(crate) bounded: bool,
     /// `--start`.
     pub(crate) start: Start,
+    /// Payloads are JSON. Files: framed by lines or by values, as their first bytes say. Else they are lines, without their `\r`.
+    pub(crate) json: bool,
     /// `-X key=value`, secrets already resolved.
     pub(crate) properties: Vec<(String, String)>,
     /// Kafka: bytes for what this process has fetched and not yet read.
@@ -37,7 +40,7 @@ pub(crate) struct SourceOptions {
 }
 
 /// What a source URI may look like, for messages.
-const KNOWN: &str = "sim:?OPTIONS, kafka://host:port[,…]/topic[,…], file:GLOB";
+const KNOWN: &str = "sim:?OPTIONS, kafka://host:port[,…]/topic[,…], file:GLOB, file:-";
 
 /// A source URI by its scheme, with what follows it.
 enum Scheme<'a> {
@@ -115,6 +118,14 @@ pub(crate) fn is_complete(uri: &str) -> bool {
     !matches!(Scheme::of(uri), Some(Scheme::Kafka))
 }
 
+/// Can it be read once only, so that no state can be kept of it?
+pub(crate) fn read_once(uri: &str) -> Option<ReadOnce> {
+    match Scheme::of(uri) {
+        Some(Scheme::File(rest)) => file::read_once(rest),
+        _ => None,
+    }
+}
+
 /// Do its records have keys, so that `@key` can be the symbol?
 pub(crate) fn has_keys(uri: &str) -> bool {
     match Scheme::of(uri) {
@@ -152,6 +163,7 @@ mod testing {
             run_start: EventTime(0),
             bounded: true,
             start: Start::Earliest,
+            json: true,
             properties: Vec::new(),
             fetch_memory: 256_000_000,
             processes: 1,

@@ -29,6 +29,7 @@ impl RunContext {
             run_start: self.run_start,
             bounded: config.settings.bounded,
             start: config.start,
+            json: true,
             properties: config.properties.clone(),
             fetch_memory: config.fetch_memory,
             processes: config.cluster.addresses.len().max(1),

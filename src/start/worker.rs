@@ -126,6 +126,7 @@ impl WorkerSetup {
             dead_letters: outputs.dead_letters_path.clone(),
             windowing: self.settings.rule.windowing,
             fields: self.fields.clone(),
+            bounded: self.settings.bounded,
         })))
     }
 

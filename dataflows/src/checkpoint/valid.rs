@@ -82,7 +82,8 @@ fn is_sink(sink: &SinkState) -> bool {
 
 fn is_whole(state: &PartitionState) -> bool {
     let c = &state.counts;
-    let counts = [c.read, c.counted, c.late, c.rejected, c.quarantined, c.gaps, state.implausible];
+    let counts =
+        [c.read, c.counted, c.late, c.rejected, c.quarantined, c.gaps, state.implausible, state.late_by.unwrap_or(0)];
     let counts = counts.into_iter().chain(state.rejected_by.iter().map(|by| by.count)).all(is_count);
     let times = [state.h, state.floor, state.newest_end, state.partial_before.bound()].into_iter().all(is_time);
     // (Where a changed log was accepted, the start may be below 0.)

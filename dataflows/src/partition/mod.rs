@@ -65,6 +65,7 @@ pub struct Partition {
     last: Option<LastRecord>,
     rejected_by: Vec<RejectedBy>,
     implausible: i64,
+    late_by: Option<i64>,
     behind: DelayHistogram,
 }
 
@@ -91,6 +92,7 @@ impl Partition {
             last: None,
             rejected_by: Vec::new(),
             implausible: 0,
+            late_by: None,
             behind: DelayHistogram::default(),
         }
     }
@@ -113,6 +115,7 @@ impl Partition {
             last: state.last,
             rejected_by: state.rejected_by.clone(),
             implausible: state.implausible,
+            late_by: state.late_by,
             floor: state.floor,
             ..Partition::new(rule, state.index, state.start, bounded, now)
         }
@@ -155,6 +158,9 @@ impl Partition {
             (_, Some(floor)) if final_at <= floor => Verdict::Late(Evidence::Floor(floor)),
             _ => Verdict::Counted(window),
         };
+        if let Verdict::Late(Evidence::Watermark(h)) = verdict {
+            self.late_by = self.late_by.max(Some(h.0.saturating_sub(end.0)));
+        }
         self.behind.count(time, self.watermark());
         self.h = self.h.max(Some(time));
         self.last_valid = now;
@@ -291,6 +297,7 @@ impl Partition {
             last: self.last,
             rejected_by: self.rejected_by.clone(),
             implausible: self.implausible,
+            late_by: self.late_by,
         }
     }
 

@@ -47,6 +47,10 @@ pub struct PartitionState {
     /// Valid records whose event time is before 1990 or after 2100.
     #[serde(default)]
     pub implausible: i64,
+    /// How far H was past the end of a late record's window, at most, in nanoseconds: a longer lateness would have lost none (R5).
+    /// `None` where none was late by H.
+    #[serde(default)]
+    pub late_by: Option<i64>,
 }
 
 impl PartitionState {

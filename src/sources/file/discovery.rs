@@ -1,33 +1,45 @@
-//! Finds the files that match a pattern, when a run starts, and refuses those that cannot be read as lines.
+//! Finds the files that match a pattern, when a run starts, and refuses those that hold no text.
 
 use super::error::FileError;
 use super::pattern::{FilePattern, PatternPart};
+use super::text::{self, Kind};
 use glob::MatchOptions;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// A shell's rules: no wildcard matches a separator or a leading dot.
 const RULES: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
-/// Each file's path and its length in bytes at the start, by the name of its partition.
-pub(super) type Files = BTreeMap<String, (PathBuf, u64)>;
+/// The files of a run, by the names of their partitions.
+pub(super) type Files = BTreeMap<String, FoundFile>;
 
-/// The files that match, by name relative to the fixed part.
+/// A file, as it was when the run started.
+#[derive(Clone, Debug)]
+pub(super) struct FoundFile {
+    pub(super) path: PathBuf,
+    /// Bytes.
+    pub(super) length: u64,
+    pub(super) is_compressed: bool,
+}
+
+/// The files that match, by name relative to the fixed part; all below a path that is a folder.
 ///
 /// # Errors
-/// When a match cannot be read, is compressed, or has the name of another.
+/// When a match cannot be read, holds no text, or has the name of another.
 pub(super) fn discover(pattern: &FilePattern) -> Result<Files, FileError> {
     let mut files = BTreeMap::new();
     if let [PatternPart::Name(name)] = pattern.parts.as_slice() {
         let path = pattern.fixed.join(name);
         match fs::metadata(&path) {
             Ok(found) if found.is_dir() => {
-                return Err(FileError::Folder { path });
+                let below = FilePattern::below(path);
+                walk(&below.fixed, "", &below.parts, &mut files)?;
+                return Ok(files);
             }
             Ok(_) => {}
             Err(error) if is_absent(&error) => return Ok(files),
@@ -86,39 +98,21 @@ fn step(path: &Path, name: &str, rest: &[PatternPart], files: &mut Files) -> Res
         return Err(FileError::NotPlain { path: path.to_owned() });
     }
     let read = || -> io::Result<_> {
-        let file = File::open(path)?;
-        let mut start = Vec::new();
-        (&file).take(8).read_to_end(&mut start)?;
+        let mut file = File::open(path)?;
+        let start = text::look(&mut file)?;
         Ok((file.metadata()?.len(), start))
     };
     let (length, start) = read().map_err(|error| FileError::unreadable(path, error))?;
-    if let Some((what, remedy)) = not_lines(&start) {
-        return Err(FileError::NotLines { path: path.to_owned(), what, remedy });
-    }
-    match files.insert(name.to_owned(), (path.to_owned(), length)) {
-        Some((other, _)) if other != *path => {
-            Err(FileError::SameName { first: other, second: path.to_owned(), name: name.to_owned() })
+    let is_compressed = match Kind::of(&start) {
+        Kind::NotText { what, remedy } => return Err(FileError::NotText { path: path.to_owned(), what, remedy }),
+        kind => matches!(kind, Kind::Compressed(_)),
+    };
+    match files.insert(name.to_owned(), FoundFile { path: path.to_owned(), length, is_compressed }) {
+        Some(other) if other.path != *path => {
+            Err(FileError::SameName { first: other.path, second: path.to_owned(), name: name.to_owned() })
         }
         _ => Ok(()),
     }
-}
-
-/// For the first bytes of a file that does not hold lines in UTF-8: what it is, and what to do with it.
-fn not_lines(start: &[u8]) -> Option<(&'static str, &'static str)> {
-    const COMPRESSED: [(&[u8], &str, &str); 6] = [
-        (b"\x1f\x8b", "compressed (gzip)", "decompress it first (gunzip -k)"),
-        (b"\x28\xb5\x2f\xfd", "compressed (zstd)", "decompress it first (zstd -d)"),
-        (b"\xfd7zXZ\0", "compressed (xz)", "decompress it first (unxz -k)"),
-        (b"\x04\x22\x4d\x18", "compressed (lz4)", "decompress it first (lz4 -d)"),
-        (b"BZh", "compressed (bzip2)", "decompress it first (bunzip2 -k)"),
-        (b"PK\x03\x04", "an archive (zip)", "unpack it first (unzip)"),
-    ];
-    const UTF_16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
-    let compressed = COMPRESSED.iter().find(|(magic, ..)| start.starts_with(magic));
-    compressed.map(|(_, what, remedy)| (*what, *remedy)).or_else(|| {
-        let utf_16 = UTF_16.iter().any(|mark| start.starts_with(mark));
-        utf_16.then_some(("UTF-16", "convert it first (iconv -f UTF-16 -t UTF-8)"))
-    })
 }
 
 fn is_absent(error: &io::Error) -> bool {

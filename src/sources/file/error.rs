@@ -22,15 +22,15 @@ pub(super) enum FileError {
          slash; a bracket in a name is written [[], and names with a leading dot are left out"
     )]
     NoMatch { pattern: String },
-    /// A path without a wildcard is a folder.
-    #[error("{0} is a folder: add a pattern, as in file:{0}/*.jsonl", .path.display())]
-    Folder { path: PathBuf },
-    /// A match is a pipe, a socket or a device.
-    #[error("{} is not a plain file, and has no end to read to: leave it out", .path.display())]
+    /// A match of a pattern is a pipe, a socket or a device.
+    #[error(
+        "{0} is not a plain file: leave it out of the pattern; a pipe is read where it is named alone, as in file:{0}",
+        .path.display()
+    )]
     NotPlain { path: PathBuf },
-    /// A match is compressed or UTF-16.
-    #[error("{} is {what}, and files are read as they are: {remedy}", .path.display())]
-    NotLines { path: PathBuf, what: &'static str, remedy: &'static str },
+    /// A match is nothing that records can be read from.
+    #[error("{} is {what}: {remedy}", .path.display())]
+    NotText { path: PathBuf, what: &'static str, remedy: &'static str },
     /// Two files would be the same partition.
     #[error(
         "{} and {} would be one partition, {name}: rename one of them, or leave it out of the pattern",
@@ -60,17 +60,73 @@ pub(super) enum FileError {
         .path.display()
     )]
     Shorter { path: PathBuf, had: u64, has: u64 },
-    /// The file ends before the line from which a state resumes.
+    /// The file ends before the record from which a state resumes.
     #[error(
-        "{} has fewer lines than the {lines} that were read before: it is not the file it was; restore it, or start a new run",
+        "{} has fewer records than the {records} that were read before: it is not the file it was; restore it, or start a new run",
         .path.display()
     )]
-    FewerLines { path: PathBuf, lines: i64 },
+    FewerRecords { path: PathBuf, records: i64 },
+    /// Compressed data is damaged, cut off, or followed by something else. `record`: the offset that would have come next.
+    #[error(
+        "{}: its {format} data is damaged or cut off at byte {byte} of the file, where record {record} would be read ({source}); get \
+         the whole file again ({test} checks it), or leave it out",
+        .path.display()
+    )]
+    Corrupt { path: PathBuf, format: &'static str, test: &'static str, byte: u64, record: i64, source: io::Error },
+    /// What a compressed file or a pipe holds.
+    #[error("{} holds what is {what}: leave it out, or write its records as text", .path.display())]
+    HoldsNoText { path: PathBuf, what: &'static str },
+    /// The system has no thread to read on.
+    #[error("no thread to read {} on ({source}): allow more threads (ulimit -u), or read fewer files", .path.display())]
+    NoThread { path: PathBuf, source: io::Error },
+}
+
+/// Why the text of a file cannot be had: what is in an [`io::Error`] of this room's readers.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum InputError {
+    /// The file ends before its recorded end, both in bytes.
+    #[error("{has} bytes instead of {had}")]
+    Shorter { had: u64, has: u64 },
+    /// The disk or the network.
+    #[error(transparent)]
+    Disk(io::Error),
+    /// Compressed data is not what it should be at this byte.
+    #[error("{source}")]
+    Corrupt { format: &'static str, test: &'static str, byte: u64, source: io::Error },
+    /// It is no text.
+    #[error("{what}")]
+    NotText { what: &'static str },
+}
+
+impl InputError {
+    /// Is it one of these?
+    pub(super) fn is_in(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<InputError>())
+    }
+}
+
+impl From<InputError> for io::Error {
+    fn from(error: InputError) -> Self {
+        io::Error::other(error)
+    }
 }
 
 impl FileError {
     pub(super) fn unreadable(path: &Path, source: io::Error) -> Self {
         FileError::Unreadable { path: path.to_owned(), source }
+    }
+
+    /// Reading failed before this record.
+    pub(super) fn reading(path: &Path, record: i64, error: io::Error) -> Self {
+        let path = path.to_owned();
+        match error.downcast::<InputError>() {
+            Ok(InputError::Shorter { had, has }) => FileError::Shorter { path, had, has },
+            Ok(InputError::Corrupt { format, test, byte, source }) => {
+                FileError::Corrupt { path, format, test, byte, record, source }
+            }
+            Ok(InputError::NotText { what }) => FileError::HoldsNoText { path, what },
+            Ok(InputError::Disk(source)) | Err(source) => FileError::ReadFailed { path, line: record, source },
+        }
     }
 }
 
@@ -86,8 +142,11 @@ fn remedy(error: &io::Error) -> &'static str {
 impl From<FileError> for Halt {
     fn from(error: FileError) -> Self {
         let kind = match error {
-            FileError::ReadFailed { .. } => HaltKind::Unreachable,
-            FileError::Shorter { .. } | FileError::FewerLines { .. } => HaltKind::Data,
+            FileError::ReadFailed { .. } | FileError::NoThread { .. } => HaltKind::Unreachable,
+            FileError::Shorter { .. }
+            | FileError::FewerRecords { .. }
+            | FileError::Corrupt { .. }
+            | FileError::HoldsNoText { .. } => HaltKind::Data,
             _ => HaltKind::Usage,
         };
         Halt::new(kind, error.to_string())

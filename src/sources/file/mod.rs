@@ -1,44 +1,68 @@
-//! `file:GLOB`: JSON lines in plain files, a partition each, read once from the beginning to the end they had at the start.
+//! `file:GLOB`: records in files, a partition each, read once from the beginning to the end they had at the start; and `file:-`, what
+//! comes on stdin.
 //!
 //! ```text
 //!   file:data/2026/**/*.jsonl        fixed part: data/2026
-//!        └─ data/2026/nyse/a.jsonl   partition: nyse/a.jsonl, offsets: line numbers from 0
+//!        └─ data/2026/nyse/a.jsonl   partition: nyse/a.jsonl, offsets: numbers of its records from 0
+//!
+//!   file ─> Bounded ─> text: decompressed, in UTF-8 ─> TextBuffer ─> framing: lines or values ─> records
+//!                      └─ on a thread of its own, as what comes through a pipe is (Ahead)
 //! ```
 //!
 //! A pattern is that of a shell: `*`, `?`, `[a-z]`, and `**` for any folders; names that begin with a dot and symbolic
 //! links to folders below `**` are left out. `[[]` is a bracket. A path without a wildcard is one file, and the partition is
-//! its name.
+//! its name; a folder is all files below it.
 //!
 //! A name that is not UTF-8 names its partition with `%FF` for each byte that is not (and `%25` for `%`).
 //!
-//! What it promises: each line is a record, blank ones too, and so is a last line that no line end closes. One of more than
-//! 64 MiB is a record that cannot be decoded, and is never in memory as a whole. Compressed files and UTF-16 are refused. Line ends are
-//! `\n`; a `\r` before it is white space to JSON. What is appended after the start is left for a later run; so a line that
-//! was half written then is a record as it stood. What it does not promise: to notice a file that is rewritten in place
-//! while it is read. A file that got shorter stops the run, and so does another line in the place of the line read last, when a
-//! run resumes from a state.
+//! What it promises: each line is a record, blank ones too, and so is a last line that no line end closes; in a file of JSON values
+//! that are not one a line (`framing`), each value is. A record of more than 64 MiB cannot be decoded, and is never in memory as a
+//! whole. A byte order mark is no part of a record, UTF-16 is read as UTF-8. Line ends are `\n`; a `\r` before it is white space to
+//! JSON, and no part of a record of another format. What is appended after the start is left for a later run; so a line that was half
+//! written then is a record as it stood. A compressed file that is cut off or damaged stops the run where its whole records end. What
+//! it does not promise: to notice a file that is rewritten in place while it is read. A file that got shorter stops the run, and so
+//! does another record in the place of the one read last, when a run resumes from a state.
 
+mod ahead;
+mod buffer;
+mod compression;
+mod counted;
 mod discovery;
 mod error;
-mod line;
+mod framing;
+mod last;
+mod lines;
+mod lz4;
+mod output;
 mod pattern;
 mod reader;
+mod record;
+mod scan;
+mod stream;
 #[cfg(test)]
 mod tests;
+mod text;
+mod utf16;
+mod values;
 
 use super::{SourceOptions, Start};
-use discovery::Files;
+use ahead::{Ahead, Permits};
+use buffer::{Input, ReadSizes, TextBuffer};
+use discovery::{Files, FoundFile};
 use error::FileError;
-use line::line_at;
-use minutely_dataflows::edge::{Discovered, Halt, LastRecordCheck, LogProbe, LogSource, PartitionReader, Wake};
+use minutely_dataflows::edge::{
+    Discovered, Halt, LastRecordCheck, LogProbe, LogSource, PartitionReader, ReadProgress, Wake,
+};
 use minutely_dataflows::record::{LastRecord, PartitionName};
 use minutely_dataflows::time::NextOffset;
 use pattern::FilePattern;
-use reader::{LineReader, ReadSizes};
+use reader::{Concerns, RecordReader};
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use stream::{Stream, StreamSource};
+use text::ReadBytes;
 
 /// All mistakes in what follows `file:`.
 pub(super) fn validate(rest: &str) -> Vec<String> {
@@ -47,7 +71,23 @@ pub(super) fn validate(rest: &str) -> Vec<String> {
 
 /// The pattern as an absolute one: which files, from wherever the run is started.
 pub(super) fn identity(rest: &str) -> String {
-    std::path::absolute(rest).map_or_else(|_| format!("file:{rest}"), |path| format!("file:{}", path.display()))
+    if Stream::is_stdin(rest) {
+        return "file:-".to_owned();
+    }
+    let path = rest.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(rest);
+    std::path::absolute(path).map_or_else(|_| format!("file:{path}"), |path| format!("file:{}", path.display()))
+}
+
+/// Can it be read once only, so that no later run can resume? `stdin`: it is this process's own.
+pub(super) fn read_once(rest: &str) -> Option<ReadOnce> {
+    Stream::of(rest).map(|stream| ReadOnce { stdin: stream == Stream::Stdin })
+}
+
+/// What can be read once only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReadOnce {
+    /// It is stdin, which each process has its own of.
+    pub(crate) stdin: bool,
 }
 
 /// Finds the files and records their ends.
@@ -59,19 +99,58 @@ pub(super) fn open(rest: &str, run: &SourceOptions) -> Result<Arc<dyn LogSource>
     if run.start != Start::Earliest {
         return Err(FileError::Start.into());
     }
+    if let Some(stream) = Stream::of(rest) {
+        return Ok(Arc::new(StreamSource::new(stream, run.json)));
+    }
     let files = discovery::discover(&pattern)?;
     if files.is_empty() {
         return Err(FileError::NoMatch { pattern: rest.to_owned() }.into());
     }
-    Ok(Arc::new(FileSource { files, announced: AtomicBool::new(false) }))
+    let bytes = files.values().map(|file| file.length).fold(0, u64::saturating_add);
+    Ok(Arc::new(FileSource {
+        files,
+        json: run.json,
+        announced: AtomicBool::new(false),
+        concerns: Concerns::default(),
+        permits: Permits::new(),
+        bytes,
+        read: ReadBytes::default(),
+    }))
 }
 
 /// The files of a run. One per process.
-#[derive(Debug)]
 struct FileSource {
     files: Files,
+    /// Their records are JSON texts.
+    json: bool,
     /// The partitions were returned by `discover`.
     announced: AtomicBool,
+    concerns: Concerns,
+    /// For threads that decompress.
+    permits: Permits,
+    /// How long all of them are, and how much was read of them.
+    bytes: u64,
+    read: ReadBytes,
+}
+
+impl FileSource {
+    /// The text of a file's first `end` bytes; what takes time to make is made on a thread, as long as there are few.
+    fn text(&self, path: &Path, start: NextOffset, end: u64, wake: Wake) -> Result<TextBuffer, FileError> {
+        let file = File::open(path).map_err(|error| FileError::unreadable(path, error))?;
+        let text = text::of_file(file, end, &self.read).map_err(|error| FileError::reading(path, start.0, error))?;
+        if !text.is_converted {
+            return Ok(TextBuffer::new(Input::Direct(text.bytes), ReadSizes::default(), text.position, end));
+        }
+        let input = match self.permits.take() {
+            Some(permit) => {
+                let open = move || Ok(permit.with(text.bytes));
+                let ahead = Ahead::start("decompress", open, wake);
+                Input::Ahead(ahead.map_err(|source| FileError::NoThread { path: path.to_owned(), source })?)
+            }
+            None => Input::Direct(text.bytes),
+        };
+        Ok(TextBuffer::new(input, ReadSizes::default(), text.position, u64::MAX))
+    }
 }
 
 impl LogSource for FileSource {
@@ -79,7 +158,7 @@ impl LogSource for FileSource {
         if self.announced.swap(true, Ordering::Relaxed) {
             return Ok(Vec::new());
         }
-        let found = |(name, (_, length)): (&String, &(PathBuf, u64))| {
+        let found = |(name, FoundFile { length, .. }): (&String, &FoundFile)| {
             let end =
                 i64::try_from(*length).map_err(|_| FileError::TooLarge { name: name.clone(), length: *length })?;
             let name = PartitionName { log: name.clone(), number: None };
@@ -90,19 +169,30 @@ impl LogSource for FileSource {
 
     fn probe(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<LogProbe>>, Halt> {
         let probe = |(name, last): &(PartitionName, Option<LastRecord>)| {
-            let (path, _) = self.files.get(&name.log)?;
-            let last = last.as_ref().map_or(LastRecordCheck::Unknown, |last| line_at(path, last));
+            let path = &self.files.get(&name.log)?.path;
+            let last = last.as_ref().map_or(LastRecordCheck::Unknown, |last| last::check(path, last, self.json));
             Some(LogProbe { last, ..LogProbe::default() })
         };
         Ok(left.iter().map(probe).collect())
     }
 
-    fn open(&self, partition: &Discovered, _wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
-        let Some((path, length)) = self.files.get(&partition.name.log) else {
+    fn concerns(&self) -> Vec<String> {
+        crate::threads::lock(&self.concerns).clone()
+    }
+
+    fn progress(&self) -> Option<ReadProgress> {
+        Some(ReadProgress { done: self.read.load(Ordering::Relaxed), total: self.bytes })
+    }
+
+    fn open(&self, partition: &Discovered, wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
+        let Some(FoundFile { path, length, is_compressed }) = self.files.get(&partition.name.log) else {
             return Err(FileError::Unknown { name: partition.name.to_string() }.into());
         };
-        let end = partition.end.and_then(|end| u64::try_from(end).ok()).unwrap_or(*length);
-        let file = File::open(path).map_err(|error| FileError::unreadable(path, error))?;
-        Ok(Box::new(LineReader::new(file, path.clone(), partition.start, end, ReadSizes::default())))
+        let recorded = partition.end.and_then(|end| u64::try_from(end).ok());
+        // A run that was to read a compressed file which was cut off, and resumes now that it is whole, could read no more of it.
+        let end = recorded.filter(|_| !*is_compressed).unwrap_or(*length);
+        let buffer = self.text(path, partition.start, end, wake)?;
+        let reader = RecordReader::new(path.clone(), buffer, partition.start, self.json, Arc::clone(&self.concerns));
+        Ok(Box::new(reader))
     }
 }

@@ -14,6 +14,12 @@ pub(super) enum PatternPart {
     Pattern(Pattern),
 }
 
+impl PatternPart {
+    fn any_name() -> Self {
+        PatternPart::Pattern(Pattern::new("*").expect("a pattern"))
+    }
+}
+
 /// What follows `file:`: a fixed folder, and a pattern for paths below it.
 #[derive(Clone, Debug)]
 pub(super) struct FilePattern {
@@ -24,6 +30,11 @@ pub(super) struct FilePattern {
 }
 
 impl FilePattern {
+    /// All files below a folder.
+    pub(super) fn below(folder: PathBuf) -> Self {
+        FilePattern { fixed: folder, parts: vec![PatternPart::Folders, PatternPart::any_name()] }
+    }
+
     /// Reads a pattern. No effect: no file is looked for.
     ///
     /// # Errors
@@ -37,9 +48,6 @@ impl FilePattern {
             return Err(vec![format!(
                 "file:{rest} names a host, and files are read on this one only: write file:{path} or file:/{path}"
             )]);
-        }
-        if rest.ends_with('/') {
-            return Err(vec![format!("file:{rest} is a folder: write file:{rest}*.jsonl, or file:{rest}**/*.jsonl")]);
         }
         let mut mistakes = Vec::new();
         let mut pattern =
@@ -62,15 +70,17 @@ impl FilePattern {
             return Err(mistakes);
         }
         if pattern.parts.is_empty() {
-            // A plain path: what is fixed is its folder.
-            let Some(name) = pattern.fixed.file_name().and_then(|name| name.to_str()).map(str::to_owned) else {
-                return Err(vec![format!("file:{rest} is a folder: add a pattern, as in file:{rest}/*.jsonl")]);
-            };
-            pattern.fixed.pop();
-            pattern.parts.push(PatternPart::Name(name));
+            match pattern.fixed.file_name().and_then(|name| name.to_str()).map(str::to_owned) {
+                // A plain path: what is fixed is its folder.
+                Some(name) if !rest.ends_with('/') => {
+                    pattern.fixed.pop();
+                    pattern.parts.push(PatternPart::Name(name));
+                }
+                _ => pattern.parts.push(PatternPart::Folders),
+            }
         }
         if matches!(pattern.parts.last(), Some(PatternPart::Folders)) {
-            pattern.parts.push(PatternPart::Pattern(Pattern::new("*").expect("a pattern")));
+            pattern.parts.push(PatternPart::any_name());
         }
         Ok(pattern)
     }

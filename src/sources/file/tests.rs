@@ -1,3 +1,7 @@
+mod converted;
+mod framed;
+
+use super::text::Bounded;
 use super::*;
 use crate::sources::testing::options;
 use minutely_dataflows::edge::HaltKind;
@@ -35,9 +39,9 @@ fn drain(reader: &mut dyn PartitionReader, mut max: impl FnMut() -> usize) -> Re
 }
 
 /// A file that comes in pieces, as a pipe or a network's disk may give it.
-struct Pieces<'a>(&'a [u8], fastrand::Rng);
+struct Pieces(Vec<u8>, fastrand::Rng);
 
-impl Read for Pieces<'_> {
+impl Read for Pieces {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.1.u8(0..8) == 0 {
             return Err(ErrorKind::Interrupted.into());
@@ -45,9 +49,16 @@ impl Read for Pieces<'_> {
         let most = buffer.len().min(self.0.len());
         let n = if most > 0 { self.1.usize(1..=most) } else { 0 };
         buffer[..n].copy_from_slice(&self.0[..n]);
-        self.0 = &self.0[n..];
+        self.0.drain(..n);
         Ok(n)
     }
+}
+
+/// A reader of the first `end` bytes of a plain text.
+fn reader(bytes: impl Read + Send + 'static, start: NextOffset, end: usize, sizes: ReadSizes) -> RecordReader {
+    let input = Input::Direct(Box::new(Bounded::new(bytes, end as u64, 0)));
+    let buffer = TextBuffer::new(input, sizes, 0, end as u64);
+    RecordReader::new("f".into(), buffer, start, true, Concerns::default())
 }
 
 fn contents(rng: &mut fastrand::Rng) -> Vec<u8> {
@@ -55,7 +66,7 @@ fn contents(rng: &mut fastrand::Rng) -> Vec<u8> {
     for _ in 0..rng.usize(0..60) {
         let most = 1 << rng.u32(0..9);
         let length = rng.usize(0..most);
-        bytes.extend((0..length).map(|_| b"\r {}\"\0\xff7"[rng.usize(0..8)]));
+        bytes.extend((0..length).map(|_| b"\r {:\"\0\xff7"[rng.usize(0..8)]));
         if rng.u8(0..9) > 0 {
             bytes.push(b'\n');
         }
@@ -73,10 +84,10 @@ fn lines_are_those_of_the_standard_library_however_they_are_read() {
         let end = rng.usize(0..=bytes.len());
         let expected = twin(&bytes[..end]);
         let start = rng.usize(0..=expected.len());
-        let sizes = ReadSizes { buffer: rng.usize(1..300), line: 1 << 20 };
-        let pieces = Pieces(&bytes, rng.fork());
+        let sizes = ReadSizes { buffer: rng.usize(1..300), record: 1 << 20 };
+        let pieces = Pieces(bytes.clone(), rng.fork());
         let start_at = NextOffset(i64::try_from(start).unwrap());
-        let mut reader = LineReader::new(pieces, "f".into(), start_at, u64::try_from(end).unwrap(), sizes);
+        let mut reader = reader(pieces, start_at, end, sizes);
         let got = drain(&mut reader, || rng.usize(1..20)).unwrap();
         assert_eq!(got, expected[start..]);
     }
@@ -88,7 +99,7 @@ fn the_longest_line_is_taken_and_of_a_longer_one_its_beginning() {
     eprintln!("seed {seed}");
     let mut rng = fastrand::Rng::with_seed(seed);
     for _ in 0..500 {
-        let sizes = ReadSizes { buffer: rng.usize(1..40), line: 100 };
+        let sizes = ReadSizes { buffer: rng.usize(1..40), record: 100 };
         let lengths: Vec<usize> =
             (0..rng.usize(1..6)).map(|_| [0, 7, 99, 100, 101, 102, 250, 5000][rng.usize(..8)]).collect();
         let closed = rng.bool() || lengths.last() == Some(&0);
@@ -97,8 +108,8 @@ fn the_longest_line_is_taken_and_of_a_longer_one_its_beginning() {
         bytes.extend(closed.then_some(b'\n'));
         let start = rng.usize(..=lengths.len());
         let start_at = NextOffset(i64::try_from(start).unwrap());
-        let end = bytes.len() as u64;
-        let mut reader = LineReader::new(Pieces(&bytes, rng.fork()), "f".into(), start_at, end, sizes);
+        let end = bytes.len();
+        let mut reader = reader(Pieces(bytes, rng.fork()), start_at, end, sizes);
         let (mut got, mut room) = (Vec::new(), 0);
         while !reader.ended() {
             let max = rng.usize(1..4);
@@ -109,7 +120,7 @@ fn the_longest_line_is_taken_and_of_a_longer_one_its_beginning() {
                 got.push((record.offset, whole));
             });
             assert!(read.unwrap() <= max);
-            room = room.max(reader.buffer.len());
+            room = room.max(reader.room());
         }
         assert!(room <= 101, "a long line is not in memory: {room}, seed {seed}");
         let want: Vec<_> = (0..).zip(lengths.iter().copied()).skip(start).collect();
@@ -126,15 +137,13 @@ fn the_longest_line_is_taken_and_of_a_longer_one_its_beginning() {
 }
 
 #[test]
-fn what_is_no_text_of_lines_is_refused_with_what_to_do() {
+fn what_is_no_text_is_refused_with_what_to_do() {
     for (start, parts) in [
-        (&b"\x1f\x8b\x08\0"[..], ["gzip", "gunzip"]),
-        (b"\x28\xb5\x2f\xfd\0", ["zstd", "zstd -d"]),
-        (b"\xfd7zXZ\0\0", ["xz", "unxz"]),
-        (b"\x04\x22\x4d\x18\0", ["lz4", "lz4 -d"]),
-        (b"BZh9\0", ["bzip2", "bunzip2"]),
+        (&b"BZh9\0"[..], ["bzip2", "bunzip2"]),
         (b"PK\x03\x04\0", ["zip", "unzip"]),
-        (b"\xff\xfe{\0", ["UTF-16", "iconv"]),
+        (b"PAR1\x15\x04", ["Parquet", "JSON lines"]),
+        (b"\xff\xfe\0\0{\0\0\0", ["UTF-32", "iconv"]),
+        (b"\x7fELF\0\0", ["no text", "leave it out"]),
     ] {
         let folder = Folder::new(&[("a.jsonl", "{}")]);
         fs::write(folder.0.path().join("b.jsonl"), start).unwrap();
@@ -164,15 +173,15 @@ fn a_name_that_is_not_utf8_has_a_partition_of_its_own() {
 
 #[test]
 fn a_file_that_shrank_or_was_exchanged_stops_the_run() {
-    let mut shrunk = LineReader::new(&b"1\n2\n"[..], "f".into(), NextOffset(0), 10, ReadSizes::default());
+    let mut shrunk = reader(&b"1\n2\n"[..], NextOffset(0), 10, ReadSizes::default());
     let halt = drain(&mut shrunk, || 5).unwrap_err();
     assert_eq!(halt.kind, HaltKind::Data);
     assert!(halt.why.starts_with("f has 4 bytes now and had 10"), "{}", halt.why);
-    let mut exchanged = LineReader::new(&b"1\n2\n"[..], "f".into(), NextOffset(3), 4, ReadSizes::default());
+    let mut exchanged = reader(&b"1\n2\n"[..], NextOffset(3), 4, ReadSizes::default());
     let halt = drain(&mut exchanged, || 5).unwrap_err();
     assert_eq!(halt.kind, HaltKind::Data);
-    assert!(halt.why.starts_with("f has fewer lines than the 3"), "{}", halt.why);
-    let mut empty = LineReader::new(&b""[..], "f".into(), NextOffset(1), 0, ReadSizes::default());
+    assert!(halt.why.starts_with("f has fewer records than the 3"), "{}", halt.why);
+    let mut empty = reader(&b""[..], NextOffset(1), 0, ReadSizes::default());
     assert!(drain(&mut empty, || 5).is_err());
 }
 
@@ -236,6 +245,9 @@ fn partitions_are_named_below_the_fixed_part() {
     assert_eq!(folder.names("*/a.jsonl"), ["w.jsonl/a.jsonl", "x/a.jsonl"]);
     assert_eq!(folder.names("./x//*.jsonl"), ["a.jsonl"]);
     assert_eq!(folder.names("[[]1].jsonl"), ["[1].jsonl"]);
+    // A folder is all files below it.
+    let below = ["a.jsonl", "y/b1.jsonl", "y/z/a.jsonl"];
+    assert!(folder.names("x") == below && folder.names("x/") == below && folder.names("w.jsonl/../x") == below);
     assert_eq!(folder.names(".*.jsonl"), [".a.jsonl"]);
     assert_eq!(folder.names("*/../a.jsonl"), ["w.jsonl/../a.jsonl", "x/../a.jsonl"]);
 }
@@ -247,8 +259,6 @@ fn what_cannot_be_read_is_refused_before_the_run() {
     assert!(refused(folder.open("none/a.jsonl")).starts_with("no file matches"));
     assert!(refused(folder.open("none/*/a.jsonl")).starts_with("no file matches"));
     assert!(refused(folder.open("a.jsonl/*")).starts_with("no file matches"));
-    assert!(refused(folder.open("x")).contains("is a folder: add a pattern"));
-    assert!(refused(folder.open("x/")).contains("is a folder"));
     assert!(refused(folder.open("x/a**")).contains("`a**` is not a pattern"));
     assert!(refused(folder.open("[")).contains("`[` is not a pattern"));
     std::os::unix::fs::symlink("nowhere", folder.0.path().join("x/dangling.jsonl")).unwrap();
@@ -264,8 +274,6 @@ fn mistakes_are_told_without_looking() {
     for (rest, needle) in [
         ("", "takes a path or a pattern"),
         ("//host/a.jsonl", "write file:host/a.jsonl or file:/host/a.jsonl"),
-        ("data/", "is a folder"),
-        ("..", "is a folder"),
         ("a/[z-", "`[z-` is not a pattern"),
     ] {
         let mistakes = validate(rest);
@@ -275,6 +283,8 @@ fn mistakes_are_told_without_looking() {
     assert_eq!(validate("///data/*.jsonl"), Vec::<String>::new());
     assert_eq!(identity("./a//*.jsonl"), identity("a/*.jsonl"));
     assert!(identity("a.jsonl").starts_with("file:/"));
+    assert_eq!((identity("data/"), identity("/dev/stdin")), (identity("data"), identity("-")));
+    assert_eq!(validate("data/").len() + validate("..").len() + validate("-").len(), 0);
 }
 
 #[test]
