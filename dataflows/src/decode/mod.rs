@@ -16,7 +16,13 @@ mod error;
 mod event;
 mod fields;
 mod json;
+#[allow(dead_code, reason = "until `Decoder` reads fields by it")]
+mod path;
 mod plain;
+#[allow(dead_code, reason = "until `Decoder` reads fields by it")]
+mod scalar;
+#[allow(dead_code, unused_imports, reason = "until `Decoder` reads messages by it")]
+pub mod schema;
 #[cfg(test)]
 mod tests;
 mod texts;
