@@ -6,6 +6,8 @@ mod errors;
 mod health;
 mod produce;
 mod run;
+#[allow(dead_code, reason = "until a run takes these options")]
+mod schema;
 mod values;
 
 pub(crate) use environment::{split_sinks, unread_variables};
@@ -13,6 +15,8 @@ pub(crate) use errors::UsageErrors;
 pub(crate) use health::HealthArgs;
 pub(crate) use produce::{PartitionBy, ProduceArgs, Stamp};
 pub(crate) use run::{ClusterArgs, DecodingArgs, EmitOption, HttpArgs, LogArgs, MAX_WORKERS, Metrics, OnBad, RunArgs};
+#[allow(unused_imports, reason = "until a run takes these options")]
+pub(crate) use schema::SchemaArgs;
 pub(crate) use values::Given;
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
