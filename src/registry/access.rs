@@ -13,7 +13,7 @@ const TOKEN: &str = "MINUTELY_SCHEMA_REGISTRY_TOKEN";
 type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// How this client logs in.
-pub(super) enum Login {
+pub(super) enum RegistryLogin {
     /// `Authorization: Basic …`.
     User { name: String, password: String },
     /// `Authorization: Bearer …`.
@@ -23,12 +23,12 @@ pub(super) enum Login {
 }
 
 /// A login, and what is wrong with where it comes from.
-pub(super) struct Access {
-    pub(super) login: Login,
+pub(super) struct RegistryAccess {
+    pub(super) login: RegistryLogin,
     warning: Option<String>,
 }
 
-impl Access {
+impl RegistryAccess {
     /// As the options and the environment say.
     ///
     /// # Errors
@@ -42,7 +42,10 @@ impl Access {
             }
             (Some(user), Some(password), None) => {
                 let text = password.text.trim_end_matches(['\r', '\n']).to_owned();
-                Ok(Access { login: Login::User { name: user.clone(), password: text }, warning: password.warning })
+                Ok(RegistryAccess {
+                    login: RegistryLogin::User { name: user.clone(), password: text },
+                    warning: password.warning,
+                })
             }
             (Some(_), None, None) => Err(format!(
                 "--schema-registry-user: has no password: set {PASSWORD} or give --schema-registry-password-file"
@@ -55,13 +58,13 @@ impl Access {
                         format!("{}: is empty, or has characters that no token has, such as a space", token.from)
                     })?;
                 value.set_sensitive(true);
-                Ok(Access { login: Login::Token(value), warning: token.warning })
+                Ok(RegistryAccess { login: RegistryLogin::Token(value), warning: token.warning })
             }
             // The variable alone may be meant for another run.
             (None, Some(password), None) if args.password_file.is_some() => {
                 Err(format!("{} is given without --schema-registry-user", password.from))
             }
-            (None, _, None) => Ok(Access { login: Login::None, warning: None }),
+            (None, _, None) => Ok(RegistryAccess { login: RegistryLogin::None, warning: None }),
         }
     }
 
@@ -73,9 +76,9 @@ impl Access {
     /// Adds the login.
     pub(super) fn sign(&self, request: RequestBuilder) -> RequestBuilder {
         match &self.login {
-            Login::User { name, password } => request.basic_auth(name, Some(password)),
-            Login::Token(value) => request.header(reqwest::header::AUTHORIZATION, value),
-            Login::None => request,
+            RegistryLogin::User { name, password } => request.basic_auth(name, Some(password)),
+            RegistryLogin::Token(value) => request.header(reqwest::header::AUTHORIZATION, value),
+            RegistryLogin::None => request,
         }
     }
 }

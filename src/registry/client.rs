@@ -1,6 +1,6 @@
 //! GET of a registry's paths, at several addresses, until one answers or the time is over.
 
-use super::access::{Access, Login};
+use super::access::{RegistryAccess, RegistryLogin};
 use super::error::RegistryError;
 use crate::threads::Backoff;
 use minutely_dataflows::escape::shortened;
@@ -16,7 +16,7 @@ const ANSWER_BYTES: usize = 16 << 20;
 
 /// How long is waited.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wait {
+pub(super) struct RegistryWaits {
     /// For one answer, attempts included.
     pub(super) all: Duration,
     /// For one attempt.
@@ -27,9 +27,9 @@ pub(super) struct Wait {
     pub(super) doubt: Duration,
 }
 
-impl Default for Wait {
+impl Default for RegistryWaits {
     fn default() -> Self {
-        Wait {
+        RegistryWaits {
             all: Duration::from_secs(30),
             request: Duration::from_secs(10),
             pauses: (Duration::from_millis(100), Duration::from_secs(5)),
@@ -39,13 +39,13 @@ impl Default for Wait {
 }
 
 /// A client of one registry.
-pub(super) struct Client {
+pub(super) struct RegistryClient {
     http: reqwest::Client,
     runtime: Runtime,
     /// The addresses; the one that answered last comes first.
     urls: Vec<Url>,
-    access: Access,
-    wait: Wait,
+    access: RegistryAccess,
+    wait: RegistryWaits,
 }
 
 /// What came of one attempt.
@@ -58,12 +58,17 @@ enum Attempt {
     Again { why: String, not_before: Option<Duration> },
 }
 
-impl Client {
+impl RegistryClient {
     /// Connects to nothing yet.
     ///
     /// # Errors
     /// TLS cannot be set up, or the system gives no means to wait.
-    pub(super) fn new(urls: Vec<Url>, access: Access, ca: Vec<Certificate>, wait: Wait) -> Result<Self, RegistryError> {
+    pub(super) fn new(
+        urls: Vec<Url>,
+        access: RegistryAccess,
+        ca: Vec<Certificate>,
+        wait: RegistryWaits,
+    ) -> Result<Self, RegistryError> {
         let http = reqwest::Client::builder()
             .timeout(wait.request)
             .connect_timeout(wait.request)
@@ -73,7 +78,7 @@ impl Client {
             .map_err(|error| RegistryError::NoClient(causes(error)))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| RegistryError::NoClient(error.to_string()))?;
-        Ok(Client { http, runtime, urls, access, wait })
+        Ok(RegistryClient { http, runtime, urls, access, wait })
     }
 
     /// The body at a path; none where the registry says that it has none.
@@ -146,7 +151,7 @@ impl Client {
             }
         }
         let words = words(&body);
-        let has_login = !matches!(self.access.login, Login::None);
+        let has_login = !matches!(self.access.login, RegistryLogin::None);
         match status {
             200 => Ok(Attempt::Found(body)),
             404 if is_registry(&body) => Ok(Attempt::Missing),
@@ -195,9 +200,12 @@ fn under(base: &Url, path: &[&str]) -> Url {
     url
 }
 
-/// Is it the error of a registry, and not the page of another server that has no such path?
+/// Does a registry say that it has no such subject, version or schema (40401 to 40403)? A path that it has not is an error 404, or
+/// the page of another server.
 fn is_registry(body: &[u8]) -> bool {
-    serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|body| body.get("error_code").is_some())
+    let json = serde_json::from_slice::<serde_json::Value>(body).ok();
+    let code = json.as_ref().and_then(|json| json.get("error_code")).and_then(serde_json::Value::as_i64);
+    code.is_some_and(|code| (40400..40500).contains(&code))
 }
 
 /// A registry's message, else the beginning of an answer.

@@ -27,8 +27,8 @@ mod tests;
 pub(crate) use file::schema_file;
 
 use crate::cli::{SchemaArgs, UsageErrors};
-use access::Access;
-use client::{Client, Wait};
+use access::RegistryAccess;
+use client::{RegistryClient, RegistryWaits};
 use error::RegistryError;
 use minutely_dataflows::decode::schema::{RegisteredSchema, SchemaKind};
 use minutely_dataflows::edge::{Halt, SchemaRegistry};
@@ -52,7 +52,7 @@ pub(crate) struct Registry {
 }
 
 struct Inner {
-    client: Client,
+    client: RegistryClient,
     /// By id, as the registry answered.
     answers: BTreeMap<u32, Option<RegisteredSchema>>,
     /// Ids without a schema that were asked for twice.
@@ -87,17 +87,17 @@ impl Registry {
             return None;
         };
         let urls = errors.all_ok(client::addresses(urls));
-        let access = errors.ok(Access::of(args, &|name| std::env::var(name).ok()));
+        let access = errors.ok(RegistryAccess::of(args, &|name| std::env::var(name).ok()));
         let timeout = errors.value(&args.timeout);
         let ca = errors.ok(args.ca.as_deref().map_or(Ok(Vec::new()), access::certificates));
         let (access, ca) = (access?, ca?);
-        let wait = Wait { all: Duration::from_nanos(timeout?.unsigned_abs()), ..Wait::default() };
+        let wait = RegistryWaits { all: Duration::from_nanos(timeout?.unsigned_abs()), ..RegistryWaits::default() };
         Some(errors.ok(Registry::new(urls, access, ca, wait))?).filter(|_| errors.iter().next().is_none())
     }
 
-    fn new(urls: Vec<Url>, access: Access, ca: Vec<Certificate>, wait: Wait) -> Result<Self, String> {
+    fn new(urls: Vec<Url>, access: RegistryAccess, ca: Vec<Certificate>, wait: RegistryWaits) -> Result<Self, String> {
         let warning = access.warning();
-        let client = Client::new(urls, access, ca, wait).map_err(|error| error.to_string())?;
+        let client = RegistryClient::new(urls, access, ca, wait).map_err(|error| error.to_string())?;
         let inner = Inner { client, answers: BTreeMap::new(), doubts: 0, doubt: wait.doubt };
         Ok(Registry { warning, inner: Mutex::new(inner) })
     }

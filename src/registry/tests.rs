@@ -71,9 +71,11 @@ fn status(status: u16, body: &str) -> Reply {
 const NONE: &str = r#"{"error_code": 40403, "message": "Schema not found"}"#;
 const INT: &str = r#"{"schema": "\"int\""}"#;
 
-fn access(user: Option<&str>, env: &[(&str, &str)]) -> Result<Access, String> {
+fn access(user: Option<&str>, env: &[(&str, &str)]) -> Result<RegistryAccess, String> {
     let args = args(&[("--schema-registry-user", user)]);
-    Access::of(&args, &|name| env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+    RegistryAccess::of(&args, &|name| {
+        env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+    })
 }
 
 /// The options, of these alone.
@@ -92,9 +94,9 @@ fn registry(urls: &str) -> Registry {
     registry_as(urls, access(None, &[]).unwrap())
 }
 
-fn registry_as(urls: &str, access: Access) -> Registry {
+fn registry_as(urls: &str, access: RegistryAccess) -> Registry {
     let ms = Duration::from_millis;
-    let wait = Wait { all: ms(800), request: ms(200), pauses: (ms(10), ms(50)), doubt: ms(1) };
+    let wait = RegistryWaits { all: ms(800), request: ms(200), pauses: (ms(10), ms(50)), doubt: ms(1) };
     Registry::new(client::addresses(urls).unwrap(), access, Vec::new(), wait).unwrap()
 }
 
@@ -209,6 +211,7 @@ fn what_will_not_do_says_what_to_do() {
         (401, "", "", "it wants a login: give --schema-registry-user"),
         (403, "", "", "it may need a login"),
         (404, "", "<html>no such page</html>", "ccompat"),
+        (404, "", r#"{"error_code": 404, "message": "HTTP 404 Not Found"}"#, "ccompat"),
         (302, "Location: https://sso/login?secret=1\r\n", "", "to https://sso/login)"),
         (400, "", r#"{"error_code": 400, "message": "odd"}"#, "(odd)"),
     ] {
@@ -252,7 +255,7 @@ fn options_that_do_not_fit_are_told_together() {
     assert!(error(Some("me"), &both).contains("two logins"));
     assert!(error(None, &[("MINUTELY_SCHEMA_REGISTRY_TOKEN", "a b")]).contains("such as a space"));
     let open = access(None, &both[..1]).unwrap();
-    assert!(matches!(open.login, access::Login::None), "a variable alone is no login");
+    assert!(matches!(open.login, access::RegistryLogin::None), "a variable alone is no login");
 }
 
 #[test]
