@@ -121,6 +121,11 @@ impl RegistryClient {
         }
     }
 
+    /// Has the next question asked at another address first, where there is one.
+    pub(super) fn turn(&mut self) {
+        self.urls.rotate_left(1);
+    }
+
     /// Waits.
     pub(super) fn pause(&self, time: Duration) {
         self.runtime.block_on(async { tokio::time::sleep(time).await });
@@ -132,7 +137,12 @@ impl RegistryClient {
         let mut answer = match self.access.sign(request).timeout(timeout).send().await {
             Ok(answer) => answer,
             Err(error) if error.is_timeout() => return Ok(again("no answer in time", None)),
-            Err(error) => return Ok(again(causes(error), None)),
+            Err(error) => {
+                let why = causes(error);
+                let is_unknown = why.contains("certificate");
+                let hint = if is_unknown { " (--schema-registry-ca names who may have signed it)" } else { "" };
+                return Ok(again(format!("{why}{hint}"), None));
+            }
         };
         let status = answer.status().as_u16();
         let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());

@@ -155,6 +155,7 @@ impl Inner {
         if body.is_none() && self.doubts < MOST_DOUBTS {
             self.doubts += 1;
             self.client.pause(self.doubt);
+            self.client.turn();
             body = self.client.get(&path)?;
         }
         let Some(SchemaBody { schema: text, kind, references }) = body else { return Ok(None) };

@@ -138,6 +138,12 @@ fn an_id_without_a_schema_is_asked_for_twice() {
     assert!(registry(&url).schema(5).unwrap().is_some());
     assert_eq!(asked.lock().unwrap().len(), 2);
 
+    // At another address, where there is one.
+    let (behind, asked_behind) = serve(|_, _| status(404, NONE));
+    let (other, asked_other) = serve(|_, _| ok(INT));
+    assert!(registry(&format!("{behind},{other}")).schema(5).unwrap().is_some());
+    assert_eq!((asked_behind.lock().unwrap().len(), asked_other.lock().unwrap().len()), (1, 1));
+
     let (url, asked) = serve(|_, _| status(404, NONE));
     let registry = registry(&url);
     for id in 0..40 {
@@ -294,6 +300,46 @@ fn a_schema_of_a_file() {
     assert!(
         schema_file(&args(&[("--schema-type", Some("A"))]), SchemaKind::Protobuf).unwrap_err().contains("--schema,")
     );
+}
+
+/// Over TLS: by a certificate of a file, and not by one that nobody knows.
+#[test]
+fn a_certificate_that_is_known() {
+    struct Server(std::process::Child);
+    impl Drop for Server {
+        fn drop(&mut self) {
+            let _ended = self.0.kill();
+            let _ended = self.0.wait();
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("schemas/ids")).unwrap();
+    std::fs::write(folder.path().join("schemas/ids/7"), INT).unwrap();
+    let openssl = |words: &str| {
+        let mut command = std::process::Command::new("openssl");
+        command.current_dir(folder.path()).args(words.split(' ')).stdin(std::process::Stdio::null());
+        command.stderr(std::process::Stdio::null());
+        command
+    };
+    let made = openssl(
+        "req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1",
+    );
+    assert!({ made }.status().unwrap().success());
+    let mut server = openssl("s_server -WWW -accept 127.0.0.1:0 -cert cert.pem -key key.pem");
+    let mut server = Server(server.stdout(std::process::Stdio::piped()).spawn().unwrap());
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(server.0.stdout.take().unwrap()));
+    let port =
+        lines.map(Result::unwrap).find_map(|line| Some(line.strip_prefix("ACCEPT ")?.rsplit_once(':')?.1.to_owned()));
+    let url = format!("https://127.0.0.1:{}", port.unwrap());
+    let of = |options: &[(&str, Option<&str>)]| {
+        let mut errors = UsageErrors::default();
+        Registry::of(&args(&[&[("--schema-registry", Some(url.as_str()))], options].concat()), &mut errors).unwrap()
+    };
+    let certificate = folder.path().join("cert.pem");
+    let known = of(&[("--schema-registry-ca", certificate.to_str())]);
+    assert_eq!(known.schema(7).unwrap().unwrap().text, "\"int\"");
+    let halt = of(&[("--schema-registry-timeout", Some("300ms"))]).schema(7).unwrap_err();
+    assert!(halt.kind == HaltKind::Unreachable && halt.why.contains("--schema-registry-ca"), "{}", halt.why);
 }
 
 /// Schemas that a real registry was given, as it gives them; and messages by them.
