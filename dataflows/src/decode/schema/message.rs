@@ -68,6 +68,17 @@ impl<'t, 'a> SchemaNode<'t, 'a> {
         }
     }
 
+    /// The names of its fields, or the keys of a map, in the order of the schema or of the message; empty where it has none. For
+    /// people, who may have misspelt one.
+    pub(crate) fn names(&self) -> Vec<String> {
+        match self {
+            SchemaNode::Avro(AvroValue::Record(of, _)) => of.names().map(str::to_owned).collect(),
+            SchemaNode::Avro(AvroValue::Map(entries)) => entries.iter().map(|(key, _)| (*key).to_owned()).collect(),
+            SchemaNode::Avro(_) => Vec::new(),
+            SchemaNode::Protobuf(node) => node.names(),
+        }
+    }
+
     /// What a path leads to.
     ///
     /// # Errors

@@ -188,11 +188,13 @@ fn arrays_and_maps() {
     let want = [literal("1"), literal("3"), absent(), absent(), absent(), text("d"), Scalar::Null, absent()];
     assert_eq!(at(&schema, &payload, &paths), want);
     let message = SchemaMessage::Avro(schema.decode(&payload).unwrap());
+    assert_eq!(message.root().names(), ["trades", "tags"]);
     let elements = |path: &str| message.root().elements(&FieldPath::parse(path).unwrap());
     let price = FieldPath::parse("p").unwrap();
     let prices: Vec<_> = elements("trades").unwrap().iter().map(|trade| trade.scalar(&price)).collect();
     assert_eq!(prices, [literal("1"), literal("2"), literal("3")]);
-    assert_eq!(elements("tags").unwrap().len(), 1);
+    let tags = elements("tags").unwrap();
+    assert_eq!((tags.len(), tags[0].names()), (1, vec!["a".to_owned(), "c".to_owned(), "a".to_owned()]));
     assert_eq!(elements("/tags/c").unwrap_err(), Scalar::Null);
     assert_eq!(elements("/tags/a").unwrap_err(), text("d"));
     assert_eq!(elements("none").unwrap_err(), Scalar::Absent);

@@ -63,6 +63,11 @@ impl RecordType {
         self.fields.iter().position(|(field, _)| field == name)
     }
 
+    /// The names of its fields.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|(field, _)| field.as_str())
+    }
+
     /// Debezium's decimals of changing scale: a record of `scale` and `value`.
     pub(crate) fn is_variable_decimal(&self) -> bool {
         self.name == "io.debezium.data.VariableScaleDecimal"

@@ -129,6 +129,7 @@ fn a_trade_by_hand() {
         Scalar::Other("a message".into()),
     ];
     assert_eq!(found, want);
+    assert_eq!(message.root().names()[..3], ["symbol", "price", "size"]);
     let legs = message.root().elements(&FieldPath::parse("legs").unwrap()).unwrap();
     let venues: Vec<_> = legs.iter().flat_map(|leg| at(leg, &["venue", "/levels/1"])).collect();
     assert_eq!(venues, [text(""), Scalar::Absent, text(""), literal("1")]);

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 pub(crate) struct ProtobufNode<'t> {
     value: Cow<'t, Value>,
     /// The names of an enum's numbers.
-    names: Option<EnumDescriptor>,
+    symbols: Option<EnumDescriptor>,
 }
 
 impl ProtobufSchema {
@@ -30,7 +30,7 @@ impl ProtobufSchema {
 
 impl<'t> ProtobufNode<'t> {
     pub(crate) fn root(message: &'t Value) -> Self {
-        ProtobufNode { value: Cow::Borrowed(message), names: None }
+        ProtobufNode { value: Cow::Borrowed(message), symbols: None }
     }
 
     /// What a step leads to. `Ok(None)`: nothing is there.
@@ -78,7 +78,7 @@ impl<'t> ProtobufNode<'t> {
     }
 
     fn child(&self, value: &'t Value) -> Self {
-        ProtobufNode { value: Cow::Borrowed(value), names: self.names.clone() }
+        ProtobufNode { value: Cow::Borrowed(value), symbols: self.symbols.clone() }
     }
 
     fn is_container(&self) -> bool {
@@ -96,12 +96,20 @@ impl<'t> ProtobufNode<'t> {
             Value::F32(value) => numbers::float(*value),
             Value::F64(value) => numbers::double(*value),
             Value::String(text) => Scalar::Text(text.clone().into()),
-            Value::EnumNumber(number) => match self.names.as_ref().and_then(|names| names.get_value(*number)) {
+            Value::EnumNumber(number) => match self.symbols.as_ref().and_then(|symbols| symbols.get_value(*number)) {
                 Some(value) => Scalar::Text(value.name().to_owned().into()),
                 None => numbers::integer(number), // as in Protobuf's JSON
             },
             Value::Message(message) => known(message).unwrap_or(Scalar::Other("a message".into())),
             Value::Bytes(_) | Value::List(_) | Value::Map(_) => Scalar::Other(self.what().into()),
+        }
+    }
+
+    /// The names of a message's fields; of a map, whose keys have no order, none.
+    pub(crate) fn names(&self) -> Vec<String> {
+        match &*self.value {
+            Value::Message(message) => message.descriptor().fields().map(|field| field.name().to_owned()).collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -128,13 +136,13 @@ fn field<'t>(message: &'t DynamicMessage, name: &str) -> Option<ProtobufNode<'t>
     if field.supports_presence() && !message.has_field(&field) {
         return None;
     }
-    Some(ProtobufNode { value: message.get_field(&field), names: names(&field) })
+    Some(ProtobufNode { value: message.get_field(&field), symbols: symbols(&field) })
 }
 
-fn names(field: &FieldDescriptor) -> Option<EnumDescriptor> {
+fn symbols(field: &FieldDescriptor) -> Option<EnumDescriptor> {
     match field.kind() {
-        Kind::Enum(names) => Some(names),
-        Kind::Message(entry) if entry.is_map_entry() => names(&entry.get_field(2)?),
+        Kind::Enum(symbols) => Some(symbols),
+        Kind::Message(entry) if entry.is_map_entry() => symbols(&entry.get_field(2)?),
         _ => None,
     }
 }
@@ -147,7 +155,7 @@ fn structure(message: &DynamicMessage) -> Option<Option<ProtobufNode<'_>>> {
         "google.protobuf.Value" => {
             let set = message.fields().next();
             set.filter(|(field, _)| field.name() != "null_value")
-                .map(|(_, value)| ProtobufNode { value: Cow::Borrowed(value), names: None })
+                .map(|(_, value)| ProtobufNode { value: Cow::Borrowed(value), symbols: None })
         }
         _ => return None,
     };
