@@ -3,6 +3,7 @@
 pub use crate::halt::{Halt, HaltKind, HaltRemedy};
 
 use crate::checkpoint::{ObjectBuilder, ObjectRef};
+use crate::decode::schema::RegisteredSchema;
 use crate::record::{DeadLetter, LastRecord, PartitionName, Record};
 use crate::row::Row;
 use crate::time::{EventTime, Monotonic, NextOffset, WindowStart};
@@ -325,4 +326,14 @@ pub trait ManifestPort {
     /// # Errors
     /// [`HaltKind::Fenced`]: another run has continued the chain.
     fn published(&mut self) -> Result<Option<u64>, Halt>;
+}
+
+/// The schemas that messages are written by, each under an id. One per process; shared by its workers.
+pub trait SchemaRegistry: Send + Sync {
+    /// The schema of this id; none where the registry says that it has none. Blocks, for as long as the registry may take to
+    /// answer: a worker asks once for each id.
+    ///
+    /// # Errors
+    /// [`HaltKind::Unreachable`]: it does not answer. [`HaltKind::Usage`]: it refuses this client.
+    fn schema(&self, id: u32) -> Result<Option<RegisteredSchema>, Halt>;
 }

@@ -116,6 +116,8 @@ pub enum Reason {
     Past,
     /// It is longer than its source reads into memory.
     Long,
+    /// Its schema is unknown or cannot be used, or its bytes are not of it.
+    Schema,
 }
 
 impl Reason {
@@ -136,6 +138,7 @@ impl Reason {
             Reason::Future => "future",
             Reason::Past => "past",
             Reason::Long => "long",
+            Reason::Schema => "schema",
         }
     }
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 /// Variables that are read and belong to no option.
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 7] = [
     "MINUTELY_INFLUX_TOKEN",
     "MINUTELY_INFLUX1_PASSWORD",
     "MINUTELY_KAFKA_PASSWORD",
     "MINUTELY_HTTP_TOKEN",
+    "MINUTELY_SCHEMA_REGISTRY_PASSWORD",
+    "MINUTELY_SCHEMA_REGISTRY_TOKEN",
     "MINUTELY_SECRETS", // the compose file's
 ];
 /// A suggested name differs from the misspelt one by fewer letters than this.

@@ -7,6 +7,8 @@ mod health;
 mod numbers;
 mod produce;
 mod run;
+#[allow(dead_code, reason = "until a run takes these options")]
+mod schema;
 mod values;
 
 pub(crate) use environment::{split_sinks, unread_variables};
@@ -15,6 +17,8 @@ pub(crate) use health::HealthArgs;
 pub(crate) use numbers::NumberArgs;
 pub(crate) use produce::{PartitionBy, ProduceArgs, Stamp};
 pub(crate) use run::{ClusterArgs, DecodingArgs, EmitOption, HttpArgs, LogArgs, MAX_WORKERS, Metrics, OnBad, RunArgs};
+#[allow(unused_imports, reason = "until a run takes these options")]
+pub(crate) use schema::SchemaArgs;
 pub(crate) use values::Given;
 use values::number;
 

@@ -32,8 +32,9 @@ const ROOMS: &[Room] = &[
     Room { name: "cluster", files: &["src/cluster"], imports: &["core", "formats", "clock", "console"] },
     // What was asked for: the words, then what they mean.
     Room { name: "arguments", files: &["src/cli"], imports: &["core", "formats"] },
+    Room { name: "registry", files: &["src/registry"], imports: &["core", "formats", "system", "threads", "arguments"] },
     Room { name: "config",  files: &["src/config", "src/job_folder"],
-        imports: &["core", "formats", "clock", "system", "arguments", "kafka", "sources", "sinks", "store", "http", "cluster"] },
+        imports: &["core", "formats", "clock", "system", "arguments", "kafka", "registry", "sources", "sinks", "store", "http", "cluster"] },
     // The other commands.
     Room { name: "produce", files: &["src/produce"], imports: &["core", "formats", "clock", "console", "system", "arguments", "kafka"] },
     Room { name: "inspect", files: &["src/inspect"], imports: &["core", "formats", "clock", "console", "store"] },

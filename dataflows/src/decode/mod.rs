@@ -23,6 +23,7 @@ mod path;
 mod plain;
 mod scalar;
 mod scan;
+pub mod schema;
 mod shape;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ pub(super) const BEGINNING: usize = 64 << 10;
 
 /// A line, without its end, or a JSON text, as a record.
 pub(super) fn record(offset: i64, line: &[u8]) -> Record<'_> {
-    Record { offset, append_time: None, key: None, payload: Some(line), cut_from: None }
+    Record { offset, payload: Some(line), ..Record::default() }
 }
 
 /// What a state keeps of a record. `byte`: where it begins in its file, or in the text of a file that is converted.
