@@ -12,7 +12,7 @@ pub(crate) use environment::{split_sinks, unread_variables};
 pub(crate) use errors::UsageErrors;
 pub(crate) use health::HealthArgs;
 pub(crate) use produce::{PartitionBy, ProduceArgs, Stamp};
-pub(crate) use run::{ClusterArgs, DecodingArgs, EmitOption, HttpArgs, LogArgs, MAX_WORKERS, Metrics, OnBad, RunArgs};
+pub(crate) use run::{ClusterArgs, DecodingArgs, EmitOption, HttpArgs, LogArgs, MAX_WORKERS, Metrics, RunArgs};
 pub(crate) use values::Given;
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};

@@ -82,8 +82,9 @@ fn is_sink(sink: &SinkState) -> bool {
 
 fn is_whole(state: &PartitionState) -> bool {
     let c = &state.counts;
-    let counts = [c.read, c.counted, c.late, c.rejected, c.quarantined, c.gaps, state.implausible];
-    let counts = counts.into_iter().chain(state.rejected_by.iter().map(|by| by.count)).all(is_count);
+    let counts = [c.read, c.counted, c.late, c.rejected, c.quarantined, c.past, c.gaps, state.implausible];
+    let counts = counts.into_iter().chain([c.events, c.skipped, c.duplicates, c.rounded]);
+    let counts = counts.chain(state.rejected_by.iter().map(|by| by.count)).all(is_count);
     let times = [state.h, state.floor, state.newest_end, state.partial_before.bound()].into_iter().all(is_time);
     // (Where a changed log was accepted, the start may be below 0.)
     let start = is_count(state.start.0.saturating_abs());

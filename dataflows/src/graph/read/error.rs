@@ -5,16 +5,22 @@ use crate::record::{PartitionName, Reason};
 
 /// A record cannot be decoded, in a run that such a record ends.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("partition {partition}, offset {offset}: the record cannot be decoded ({}; {finding})", reason.name())]
+#[error("partition {partition}, offset {offset}{}: the record cannot be decoded ({}; {finding})", part(*element), reason.name())]
 pub(crate) struct BadRecordError {
     /// The partition's name.
     pub(crate) partition: PartitionName,
     /// The record's offset.
     pub(crate) offset: i64,
+    /// Which element of the record's array; `None`: the record as a whole.
+    pub(crate) element: Option<u32>,
     /// Why, for counting.
     pub(crate) reason: Reason,
-    /// Why, for people.
+    /// Why, for people: the field, what was expected and what was found.
     pub(crate) finding: String,
+}
+
+fn part(element: Option<u32>) -> String {
+    element.map_or(String::new(), |element| format!(", element {element}"))
 }
 
 impl From<BadRecordError> for Halt {
