@@ -15,6 +15,7 @@ mod http;
 mod inspect;
 mod job_folder;
 mod kafka;
+mod letters;
 mod produce;
 mod secret;
 mod semantics;
@@ -29,7 +30,7 @@ mod text;
 mod threads;
 mod uri;
 
-use cli::{Command, EarlyExit, HealthArgs, ProduceArgs, RunArgs, StateCommand, UsageErrors};
+use cli::{Command, EarlyExit, HealthArgs, LettersArgs, ProduceArgs, RunArgs, StateCommand, UsageErrors};
 use config::Config;
 use console::say;
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         Command::Run(args) => configured(&args, |config| start::run(config, clock, open_files)),
         Command::State { command, .. } => state(&command, clock),
         Command::Produce(args) => produce(&args, clock),
+        Command::Letters(args) => letters(&args),
         Command::Health(args) => health(&args),
     };
     match outcome {
@@ -157,6 +159,10 @@ impl produce::SourceCatalog for Sources {
         };
         sources::open(&plan.from, &options)
     }
+}
+
+fn letters(args: &LettersArgs) -> Result<(), Failure> {
+    Ok(letters::run(&letters::LettersPlan::of(args)?)?)
 }
 
 fn health(args: &HealthArgs) -> Result<(), Failure> {

@@ -8,8 +8,10 @@ mod hostile;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use common::poll;
 use common::program::{PATIENCE, Program, command};
 use common::rows::letters;
+use common::web::{ask, json};
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -417,10 +419,27 @@ fn a_live_run_that_rejects_everything_says_so() {
     let mut metrics = String::new();
     stream.read_to_string(&mut metrics).unwrap();
     for part in [
-        "minutely_rejected_records_total{reason=\"json\",field=\"\"}",
-        "minutely_rejected_records_total{reason=\"null\",field=\"ts\"}",
+        "minutely_dead_letters_total{reason=\"json\",field=\"\"}",
+        "minutely_dead_letters_total{reason=\"null\",field=\"ts\"}",
+        "\nminutely_nothing_counts_bool 1\n",
     ] {
         assert!(metrics.contains(part), "{part}: {metrics}");
     }
+    // It is alive, and not ready; who asks needs no token, so no text of a record is in the answer.
+    let health = ask(&address, "GET /healthz", &[]);
+    assert_eq!(health.status, 200);
+    let ready = poll("it is not ready", PATIENCE, || {
+        let ready = ask(&address, "GET /readyz", &[]);
+        ready.body.contains("NOTHING COUNTS").then_some(ready)
+    });
+    assert_eq!(ready.status, 503);
+    for said in [&health.body, &ready.body] {
+        assert!(said.contains("NOTHING COUNTS: all ") && said.contains(" ×") && !said.contains("found"), "{said}");
+    }
+    let status = json(&address, "/api/status");
+    assert_eq!(status["nothing_counts"]["why"], "rejected");
+    assert!(status["nothing_counts"]["text"].as_str().unwrap().contains("first partition sim/"), "{status}");
+    let letter = &status["dead_letters"]["recent"][0];
+    assert!(letter["found"].is_string() && letter["key"].is_string() && letter["element"].is_null(), "{letter}");
     program.stopped();
 }
