@@ -68,7 +68,8 @@ pub(crate) fn nothing_counted(nothing: NothingCounts, counts: &Counts, rejected:
         0 => format!("all {} {unit} that were read", counts.events),
         skipped => format!("all {} {unit} that --where keeps ({skipped} are skipped)", counts.events - skipped),
     };
-    let judged = || explain::judged(counts).map(|(reason, count)| format!("{} ×{count}", reason.name()));
+    let some = || explain::judged(counts).into_iter().filter(|(_, count)| *count > 0);
+    let judged = || some().map(|(reason, count)| format!("{} ×{count}", reason.name()));
     let named = rejected.iter().take(MOST_REASONS).map(ToString::to_string);
     let more = if rejected.len() > MOST_REASONS { ", …" } else { "" };
     let list = |reasons: Vec<String>| {

@@ -193,7 +193,8 @@ fn left_open(status: &Status, windowing: Windowing) -> Option<String> {
 
 /// How many are quarantined, with the reasons where `past` is one of them.
 fn quarantined_words(counts: &Counts) -> String {
-    let reasons = explain::judged(counts).filter(|(reason, _)| counts.past > 0 && *reason != Reason::Late);
+    let named = |(reason, count): &(Reason, i64)| counts.past > 0 && *count > 0 && *reason != Reason::Late;
+    let reasons = explain::judged(counts).into_iter().filter(named);
     let reasons: Vec<_> = reasons.map(|(reason, count)| format!("{} ×{count}", reason.name())).collect();
     let named = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
     format!("{} quarantined{named}", counts.quarantined)

@@ -47,3 +47,27 @@ impl From<OffsetTooLargeError> for Halt {
         Halt::new(HaltKind::Usage, e.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Finding;
+
+    #[test]
+    fn a_bad_record_is_named_with_its_element_and_its_field() {
+        let finding = Finding { field: Some("/p".into()), expected: "a number".into(), found: "null".into() };
+        let partition = PartitionName { log: "t".into(), number: Some(3) };
+        let error = |element| BadRecordError {
+            partition: partition.clone(),
+            offset: 41,
+            element,
+            reason: Reason::Null,
+            finding: finding.to_string(),
+        };
+        assert_eq!(
+            error(Some(2)).to_string(),
+            "partition t/3, offset 41, element 2: the record cannot be decoded (null; /p: expected a number, found null)"
+        );
+        assert!(error(None).to_string().starts_with("partition t/3, offset 41: the record cannot"), "{}", error(None));
+    }
+}
