@@ -30,7 +30,7 @@ pub(crate) struct LettersArgs {
         long,
         value_name = "N",
         env = "MINUTELY_LETTERS_LIMIT",
-        value_parser = number::<u64>(1, u64::MAX)
+        value_parser = number::<u64>(1, 1_000_000_000)
     )]
     pub(crate) limit: Option<Given<u64>>,
 
