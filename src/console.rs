@@ -159,7 +159,7 @@ fn rejected(status: &Status) -> Vec<Rejected<'_>> {
 }
 
 fn suspicion(status: &Status, fields: &FieldNames, ended: bool) -> Option<String> {
-    explain::suspicion(fields.unit, known(status).map(|(_, state)| state), ended).as_ref().map(advice::of_unit)
+    explain::suspicion(&fields.times, known(status).map(|(_, state)| state), ended).as_ref().map(advice::of_unit)
 }
 
 /// Why no event counts, and what to do; `None` where one counts, or none was read.

@@ -45,10 +45,11 @@ pub fn answer(
 ) -> OracleAnswer {
     let listed: BTreeMap<_, _> =
         exceptions.iter().filter(|l| l.is_exception()).map(|l| ((&l.partition, l.offset, l.element), l)).collect();
+    let decoders: Vec<_> = logs.iter().map(|log| decoder.for_partition(&log.name)).collect();
     let mut answer = OracleAnswer::default();
     let mut windows: BTreeMap<(WindowStart, String), Vec<(Position, DecodedEvent<'_>)>> = BTreeMap::new();
     let mut partial_before = Some(EventTime(i64::MIN));
-    for log in logs {
+    for (log, decoder) in logs.iter().zip(&decoders) {
         let mut h: Option<EventTime> = None;
         let mut first_end = (log.start.0 == 0).then_some(EventTime(i64::MIN));
         for record in &log.records {

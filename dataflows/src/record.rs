@@ -102,7 +102,7 @@ pub enum Reason {
     Range,
     /// The value has more than 18 fractional digits.
     Precision,
-    /// The event time is not a whole number of nanoseconds within ±2^62.
+    /// The event time is not within ±2^62 nanoseconds of 1970, never was, or says no offset where there is no zone.
     Time,
     /// The weight is not a decimal >= 0 within the bounds of a value.
     Weight,

@@ -27,6 +27,15 @@ pub struct DecodedEvent<'a> {
     pub rounded: bool,
 }
 
+impl DecodedEvent<'_> {
+    /// The same, borrowing nothing.
+    #[must_use]
+    pub fn into_owned(self) -> DecodedEvent<'static> {
+        let DecodedEvent { symbol, value, time, weight, id, rounded } = self;
+        DecodedEvent { symbol: Cow::Owned(symbol.into_owned()), value, time, weight, id, rounded }
+    }
+}
+
 /// What one event of a record is decoded to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome<'a> {
@@ -46,15 +55,3 @@ pub struct DecodedPart<'a> {
     /// What it is.
     pub outcome: Outcome<'a>,
 }
-
-impl<'a> DecodedPart<'a> {
-    /// Of a record that is one event, or cannot be taken apart.
-    pub(super) fn whole(outcome: Outcome<'a>) -> Self {
-        DecodedPart { element: None, outcome }
-    }
-}
-
-pub(super) const SYMBOL: usize = 0;
-pub(super) const VALUE: usize = 1;
-pub(super) const TIME: usize = 2;
-pub(super) const WEIGHT: usize = 3;

@@ -222,7 +222,7 @@ fn nothing_counts_json(status: &Status, about: &RunInfo) -> Option<NothingCounts
 
 fn suspicion(status: &Status, about: &RunInfo) -> Option<String> {
     let states = known_states(status).map(|(_, state)| state);
-    explain::suspicion(about.fields.unit, states, false).as_ref().map(advice::of_unit)
+    explain::suspicion(&about.fields.times, states, false).as_ref().map(advice::of_unit)
 }
 
 fn known_states(status: &Status) -> impl Iterator<Item = (&PartitionName, &PartitionState)> + Clone {

@@ -295,7 +295,7 @@ impl Tick {
             19 => write!(out, r#"{{"symbol":"{name}\u0007","price":{price},"ts":{ts},"volume":{volume}}}"#),
             20 => write!(out, r#"{{"symbol":"{name}","price":{price}e16,"ts":{ts},"volume":{volume}}}"#),
             21 => write!(out, r#"{{"symbol":"{name}","price":{price},"ts":9223372036854775807,"volume":{volume}}}"#),
-            _ => write!(out, r#"{{"symbol":"{name}","price":{price},"ts":{ts}.0000001,"volume":{volume}}}"#),
+            _ => write!(out, r#"{{"symbol":"{name}","price":{price},"ts":"2026-02-30T00:00:00Z","volume":{volume}}}"#),
         };
         written.expect("a Vec takes all");
         false

@@ -30,6 +30,7 @@ const MAX_IDLE_WAIT: Duration = Duration::from_secs(1);
 /// One partition that this worker owns.
 struct OwnedPartition {
     name: PartitionName,
+    decoder: Decoder,
     identity: u64,
     /// What verdicts refer to (R7); `None`: the wall clock.
     instant: Option<EventTime>,
@@ -49,7 +50,6 @@ pub(super) struct Notices {
 /// One worker's partitions, and the table of the epoch in progress.
 pub(super) struct WorkerReader<A> {
     job: Rc<Job>,
-    decoder: Decoder,
     owned: Vec<OwnedPartition>,
     /// The partition whose turn it is, and how many records it has had in it.
     turn: usize,
@@ -68,7 +68,6 @@ impl<A: Accumulate> WorkerReader<A> {
     /// With no partition yet. `peers`: how many workers there are.
     pub(super) fn new(job: Rc<Job>, peers: usize) -> Self {
         WorkerReader {
-            decoder: job.decoder.clone(),
             epoch_records: epoch_records(&job.settings, peers),
             job,
             owned: Vec::new(),
@@ -98,8 +97,9 @@ impl<A: Accumulate> WorkerReader<A> {
                 Some(state) => Partition::resume(rule, state, bounded, now),
                 None => Partition::new(rule, admission.index, found.start, bounded, now).with_floor(admission.floor),
             };
+            let decoder = self.job.decoder.for_partition(&found.name);
             let (name, identity, instant) = (found.name.clone(), found.name.identity(), admission.instant);
-            self.owned.push(OwnedPartition { name, identity, instant, partition, reader });
+            self.owned.push(OwnedPartition { name, decoder, identity, instant, partition, reader });
         }
         Ok(())
     }
@@ -170,9 +170,9 @@ impl<A: Accumulate> WorkerReader<A> {
 
     /// Reads from the partition whose turn it is.
     fn read(&mut self, now: Monotonic) -> Result<usize, Halt> {
-        let OwnedPartition { name, identity, instant, partition, reader } = &mut self.owned[self.turn];
+        let OwnedPartition { name, decoder, identity, instant, partition, reader } = &mut self.owned[self.turn];
         let reference = instant.unwrap_or_else(|| self.job.clock.wall());
-        let (table, decoder, bad_records) = (&mut self.table, &self.decoder, self.job.bad_records);
+        let (table, bad_records) = (&mut self.table, self.job.bad_records);
         let mut undecodable = None;
         let mut too_far = None;
         let read = reader.read(CHUNK, &mut |record: Record<'_>| {
