@@ -146,7 +146,7 @@ fn name_hint(option: &str, field: &str, found: &str) -> Option<String> {
         let pointer = escaped(&pointer).into_owned();
         return Some(format!("a field inside another is written as a pointer: {option} {pointer}"));
     }
-    let mut there = rest.strip_prefix("; there are: ")?.split(", ");
+    let mut there = rest.strip_prefix(" (there are ")?.trim_end_matches(')').split(", ");
     let other = there.find(|name| *name != field && name.to_lowercase() == field.to_lowercase())?;
     Some(format!("names are told apart by case: {option} {other}"))
 }
@@ -326,12 +326,12 @@ mod tests {
             ("data.p", "no such field", "a field inside another is written as a pointer: --value-field /data/p"),
             (
                 "$.data[0].p",
-                "no such field; there are: data",
+                "no such field (there are data)",
                 "a field inside another is written as a pointer: --value-field /data/0/p",
             ),
             ("a/b.c~d", "no such field", "a field inside another is written as a pointer: --value-field /a~1b/c~0d"),
-            ("price", "no such field; there are: e, Price, ts", "names are told apart by case: --value-field Price"),
-            ("price", "no such field; there are: e, p, ts", "--value-field says which field that is"),
+            ("price", "no such field (there are e, Price, ts)", "names are told apart by case: --value-field Price"),
+            ("price", "no such field (there are e, p, ts)", "--value-field says which field that is"),
             ("/data.p", "no such field", "--value-field says which field that is"),
             ("data.p", "null", "--value-field says which field that is"),
             ("data..p", "no such field", "--value-field says which field that is"),

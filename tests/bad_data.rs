@@ -42,7 +42,7 @@ fn rejected_records_are_explained() {
     assert_eq!((ended.done("counted"), ended.done("rejected")), (1, 4));
     for part in [
         "rejected: null ts ×2, first partition ticks.jsonl, offset 0: ts: expected a number of milliseconds, or a time such as \
-         2026-01-05T08:00:00Z, found no such field; --time-field says which field that is",
+         2026-01-05T08:00:00Z, found no such field (there are price, symbol); --time-field says which field that is",
         "rejected: type price ×1, first partition ticks.jsonl, offset 1",
         "rejected: json ×1, first partition ticks.jsonl, offset 2: expected one whole JSON text in UTF-8, found nothing (an empty record)",
     ] {
@@ -51,7 +51,10 @@ fn rejected_records_are_explained() {
     assert!(!ended.said.contains("NOTHING COUNTS"), "{}", ended.said);
     let letters = letters(&home.path().join("data"));
     let of = |n: usize| (letters[n]["field"].as_str(), letters[n]["found"].as_str().unwrap());
-    assert_eq!((of(0), of(1), of(2).0), ((Some("ts"), "no such field"), (Some("price"), "\"1,5\""), None));
+    assert_eq!(
+        (of(0), of(1), of(2).0),
+        ((Some("ts"), "no such field (there are price, symbol)"), (Some("price"), "\"1,5\""), None)
+    );
 }
 
 /// First of all, before the sum that looks like any other.

@@ -59,7 +59,7 @@ fn what_a_run_wrote_is_shown_with_field_payload_and_place() {
         blocks[0],
         format!(
             "where    quotes.jsonl, offset 1\nreason   null price\nwhy      expected a number, or a string that is exactly one, found no such \
-             field\npayload  {NO_PRICE}"
+             field (there are symbol, ts)\npayload  {NO_PRICE}"
         )
     );
     let late = "where    quotes.jsonl, offset 2\nreason   late\nwhy      ÖMV 7.25 of 2025-12-31T23:42:00.000000000Z, and its partition's \
@@ -150,7 +150,7 @@ fn a_bad_record_that_ends_the_run_is_named_with_its_field() {
     let ended = over(home.path(), &[GOOD, NO_PRICE], &["--on-bad", "fatal"]);
     assert_eq!(ended.code, Some(65), "{}", ended.said);
     let why = "partition quotes.jsonl, offset 1: the record cannot be decoded (null; price: expected a number, or a string that is \
-               exactly one, found no such field); correct it, or run with --on-bad dead-letter to set such records aside";
+               exactly one, found no such field (there are symbol, ts)); correct it, or run with --on-bad dead-letter to set such records aside";
     assert!(ended.said.contains(why), "{}", ended.said);
 }
 
@@ -161,10 +161,50 @@ fn a_field_inside_another_gets_a_hint() {
     let nested = r#"{"data":{"p":"40.5"},"symbol":"ÖMV","ts":1767225720000}"#;
     let ended = over(home.path(), &[nested, nested], &["--value-field", "data.p"]).well();
     let loud = "minutely: NOTHING COUNTS: all 2 records that were read were rejected: null data.p ×2, first partition quotes.jsonl, \
-                offset 0: data.p: expected a number, or a string that is exactly one, found no such field; a field inside another is \
+                offset 0: data.p: expected a number, or a string that is exactly one, found no such field (there are data, \
+                symbol, ts); a field inside another is \
                 written as a pointer: --value-field /data/p\n";
     assert!(ended.said.contains(loud), "{}", ended.said);
     let home = tempfile::tempdir().unwrap();
     let ended = over(home.path(), &[nested, nested], &["--value-field", "/data/p"]).well();
     assert_eq!(ended.done("counted"), 2);
+}
+
+/// Nothing is wrong with a log of which nothing is asked for: it is said, and no dead letter is made.
+#[test]
+fn a_log_that_is_skipped_as_a_whole_is_told_and_no_error() {
+    let home = tempfile::tempdir().unwrap();
+    let quote = r#"{"e":"quote","bid":"40.4","ask":"40.6"}"#;
+    let ended = over(home.path(), &[quote; 3], &["--where", "e=trade"]).well();
+    assert!(
+        ended.said.contains("minutely: nothing matches --where: all 3 records that were read are skipped\n"),
+        "{}",
+        ended.said
+    );
+    assert!(ended.said.contains("+ 0 quarantined + 3 skipped;"), "{}", ended.said);
+    assert!(!ended.said.contains("NOTHING COUNTS") && file_of(home.path()).is_none(), "{}", ended.said);
+    // One that is asked for and cannot be read is trouble, however many others are skipped.
+    let home = tempfile::tempdir().unwrap();
+    let ended = over(home.path(), &[quote, r#"{"e":"trade"}"#, quote], &["--where", "e=trade"]).well();
+    assert!(
+        ended.said.contains("NOTHING COUNTS: all 1 records that --where keeps (2 are skipped) were rejected"),
+        "{}",
+        ended.said
+    );
+}
+
+/// An element of a record is a dead letter of its own.
+#[test]
+fn a_bad_element_is_named() {
+    let record = r#"{"data":[{"symbol":"ÖMV","price":40.5,"ts":1767225720000},{"symbol":"ÖMV","ts":1767225720000}]}"#;
+    let home = tempfile::tempdir().unwrap();
+    let ended = over(home.path(), &[record], &["--each", "/data"]).well();
+    assert!(ended.said.contains("done: 1 records read, 2 events = 1 counted + 0 late + 1 rejected"), "{}", ended.said);
+    let (_, shown, _) = letters(&[file_of(home.path()).unwrap().to_str().unwrap()], b"");
+    assert!(shown.starts_with("where    quotes.jsonl, offset 0, element 1\nreason   null "), "{shown}");
+    assert!(shown.contains("\npayload  {\"symbol\":\"ÖMV\",\"ts\":1767225720000}\n"), "{shown}");
+    let home = tempfile::tempdir().unwrap();
+    let ended = over(home.path(), &[record], &["--each", "/data", "--on-bad", "fatal"]);
+    assert_eq!(ended.code, Some(65), "{}", ended.said);
+    assert!(ended.said.contains("offset 0, element 1: the record cannot be decoded (null; "), "{}", ended.said);
 }
