@@ -403,7 +403,9 @@ fn a_live_run_that_rejects_everything_says_so() {
     let home = tempfile::tempdir().unwrap();
     let args = [
         "--source",
-        "sim:?rate=500&broken=100%&history=1m",
+        "sim:?rate=500&broken=50%&history=1m",
+        "--value-field",
+        "last",
         "--sink",
         "stdout:",
         "--state",
@@ -423,7 +425,7 @@ fn a_live_run_that_rejects_everything_says_so() {
     stream.read_to_string(&mut metrics).unwrap();
     for part in [
         "minutely_dead_letters_total{reason=\"json\",field=\"\"}",
-        "minutely_dead_letters_total{reason=\"null\",field=\"ts\"}",
+        "minutely_dead_letters_total{reason=\"null\",field=\"last\"}",
         "\nminutely_nothing_counts_bool 1\n",
     ] {
         assert!(metrics.contains(part), "{part}: {metrics}");
