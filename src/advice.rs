@@ -4,7 +4,9 @@
 use crate::duration;
 use minutely_dataflows::decode::{EventPart, FieldError, FieldNames, KEY, TimeOptionError};
 use minutely_dataflows::edge::{Halt, HaltRemedy};
-use minutely_dataflows::explain::{Rejected, WrongUnit};
+use minutely_dataflows::escape::escaped;
+use minutely_dataflows::explain::{self, NothingCounts, Rejected, WrongUnit};
+use minutely_dataflows::partition::Counts;
 use minutely_dataflows::record::Reason;
 
 /// The longest lateness that the option takes, in nanoseconds, less the hour to which a longer one may be rounded.
@@ -44,6 +46,57 @@ fn advice(remedy: &HaltRemedy) -> String {
     }
 }
 
+/// Why no event counts, and what to do; `None` where one counts, or none was read. `rejected`: by reason and field, the most
+/// frequent first.
+pub(crate) fn of_nothing_counted(counts: &Counts, rejected: &[Rejected<'_>], fields: &FieldNames) -> Option<String> {
+    let nothing = NothingCounts::of(counts)?;
+    let why = nothing_counted(nothing, counts, rejected);
+    let most = rejected.first().map(|by| format!("first {}; {}", by.example(), of_rejected(by, fields)));
+    Some(match (nothing, most) {
+        (NothingCounts::Rejected | NothingCounts::Several, Some(most)) => format!("{why}, {most}"),
+        (NothingCounts::Late, _) => {
+            format!("{why}; --lateness says for how long a window accepts records after it has ended")
+        }
+        (NothingCounts::Quarantined, _) => format!(
+            "{why}; do --time-field and --time-unit fit the records, and is the clock right? --max-future and --max-past say \
+             how far from it they may be"
+        ),
+        _ => why,
+    })
+}
+
+/// That no event counts, and by which reasons: no text of a record is in it.
+pub(crate) fn nothing_counted(nothing: NothingCounts, counts: &Counts, rejected: &[Rejected<'_>]) -> String {
+    let unit = if counts.events == counts.read { "records" } else { "events" };
+    let all = match counts.skipped {
+        0 => format!("all {} {unit} that were read", counts.events),
+        skipped => format!("all {} {unit} that --where keeps ({skipped} are skipped)", counts.events - skipped),
+    };
+    let some = || explain::judged(counts).into_iter().filter(|(_, count)| *count > 0);
+    let judged = || some().map(|(reason, count)| format!("{} ×{count}", reason.name()));
+    let named = rejected.iter().take(MOST_REASONS).map(ToString::to_string);
+    let more = if rejected.len() > MOST_REASONS { ", …" } else { "" };
+    let list = |reasons: Vec<String>| {
+        if reasons.is_empty() { String::new() } else { format!(": {}{more}", reasons.join(", ")) }
+    };
+    match nothing {
+        NothingCounts::Rejected => format!("NOTHING COUNTS: {all} were rejected{}", list(named.collect())),
+        NothingCounts::Late => format!("NOTHING COUNTS: {all} are late"),
+        NothingCounts::Quarantined => {
+            format!("NOTHING COUNTS: {all} are too far from the clock{}", list(judged().collect()))
+        }
+        NothingCounts::Several => {
+            format!("NOTHING COUNTS: {all} are dead letters{}", list(judged().chain(named).collect()))
+        }
+        NothingCounts::Skipped => {
+            format!("nothing matches --where: all {} {unit} that were read are skipped", counts.events)
+        }
+    }
+}
+
+/// The most reasons that are named in a line.
+pub(crate) const MOST_REASONS: usize = 3;
+
 /// What to look at, where records are rejected.
 pub(crate) fn of_rejected(by: &Rejected<'_>, fields: &FieldNames) -> String {
     let named = |part, names: &[String]| names.iter().map(|name| (part, name.clone())).collect::<Vec<_>>();
@@ -58,7 +111,13 @@ pub(crate) fn of_rejected(by: &Rejected<'_>, fields: &FieldNames) -> String {
     .concat();
     let field = by.first.finding.field.as_deref();
     let part = named.iter().find(|(_, name)| Some(name.as_str()) == field);
-    match (by.first.reason, part.map(|(part, _)| option(*part))) {
+    let option = part.map(|(part, _)| option(*part));
+    if let (Some(option), Some(field)) = (option, field)
+        && let Some(hint) = name_hint(option, field, &by.first.finding.found)
+    {
+        return hint;
+    }
+    match (by.first.reason, option) {
         (Reason::Json, _) => {
             "a record is one JSON object, in a file one a line; other formats cannot be read yet".into()
         }
@@ -98,6 +157,29 @@ pub(crate) fn of_late(late: i64, valid: i64, by: Option<i64>) -> String {
         ),
         None => format!("{begin}: a longer --lateness accepts more of them"),
     }
+}
+
+/// What may be meant by the name of a field that a record does not have. `found`: what a decoder says of it, with the names that
+/// are there where it knows them.
+fn name_hint(option: &str, field: &str, found: &str) -> Option<String> {
+    let rest = found.strip_prefix("no such field")?;
+    if let Some(pointer) = pointer_of(field) {
+        let pointer = escaped(&pointer).into_owned();
+        return Some(format!("a field inside another is written as a pointer: {option} {pointer}"));
+    }
+    let mut there = rest.strip_prefix(" (there are ")?.trim_end_matches(')').split(", ");
+    let other = there.find(|name| *name != field && name.to_lowercase() == field.to_lowercase())?;
+    Some(format!("names are told apart by case: {option} {other}"))
+}
+
+/// The JSON pointer that a name such as `data.p`, `$.data.p` or `data[0].p` may mean.
+fn pointer_of(name: &str) -> Option<String> {
+    if name.starts_with('/') || !name.contains(['.', '[']) {
+        return None;
+    }
+    let name = name.strip_prefix("$.").unwrap_or(name).replace('[', ".").replace(']', "");
+    let steps: Vec<_> = name.split('.').map(|step| step.replace('~', "~0").replace('/', "~1")).collect();
+    steps.iter().all(|step| !step.is_empty()).then(|| format!("/{}", steps.join("/")))
 }
 
 /// Event times that seem to be read wrongly, and the option that says another.
@@ -214,6 +296,36 @@ mod tests {
         assert_eq!(of_halt(&Halt::new(HaltKind::Internal, "no disk")), "no disk");
     }
 
+    /// Each of the states that a run without a row may be in.
+    #[test]
+    fn that_nothing_counts_is_said_as_it_is() {
+        let name = PartitionName { log: "a".into(), number: None };
+        let finding = Finding { field: Some("ts".into()), expected: "a number".into(), found: "null".into() };
+        let first = RejectedBy { reason: Reason::Null, count: 1, offset: 7, finding };
+        let rejected = [Rejected { first: &first, partition: &name, count: 4 }];
+        let of =
+            |counts: Counts, rejected: &[Rejected<'_>]| of_nothing_counted(&counts, rejected, &FieldNames::default());
+        let read = Counts { read: 9, events: 9, ..Counts::default() };
+        assert_eq!(of(Counts::default(), &[]), None);
+        assert_eq!(of(Counts { counted: 1, ..read }, &rejected), None);
+        let said = "NOTHING COUNTS: all 9 records that were read were rejected: null ts ×4, first partition a, offset 7: ts: expected a number, \
+                    found null; --time-field says which field that is";
+        assert_eq!(of(Counts { rejected: 9, ..read }, &rejected).as_deref(), Some(said));
+        let said = of(Counts { rejected: 4, skipped: 14, events: 18, ..read }, &rejected).unwrap();
+        assert!(
+            said.starts_with("NOTHING COUNTS: all 4 events that --where keeps (14 are skipped) were rejected"),
+            "{said}"
+        );
+        let said = of(Counts { skipped: 9, ..read }, &[]).unwrap();
+        assert_eq!(said, "nothing matches --where: all 9 records that were read are skipped");
+        let said = of(Counts { late: 9, ..read }, &[]).unwrap();
+        assert!(said.starts_with("NOTHING COUNTS: all 9 records that were read are late; --lateness"), "{said}");
+        let said = of(Counts { quarantined: 9, past: 2, ..read }, &[]).unwrap();
+        assert!(said.contains("are too far from the clock: future ×7, past ×2; do --time-field"), "{said}");
+        let said = of(Counts { quarantined: 5, rejected: 4, ..read }, &rejected).unwrap();
+        assert!(said.contains("are dead letters: future ×5, null ts ×4, first partition a, offset 7"), "{said}");
+    }
+
     #[test]
     fn what_is_wrong_with_records_and_fields_comes_with_its_option() {
         let name = PartitionName { log: "a".into(), number: None };
@@ -225,6 +337,28 @@ mod tests {
         assert_eq!(of(Reason::Null, "ts"), "--time-field says which field that is");
         assert!(of(Reason::Time, "ts").starts_with("--time-unit says"));
         assert_eq!(of(Reason::Null, "other"), "no option makes such records count");
+        let named = |field: &str, found: &str| {
+            let finding = Finding { field: Some(field.into()), expected: "a number".into(), found: found.into() };
+            let first = RejectedBy { reason: Reason::Null, count: 1, offset: 0, finding };
+            let fields = FieldNames { value: field.into(), ..FieldNames::default() };
+            of_rejected(&Rejected { first: &first, partition: &name, count: 1 }, &fields)
+        };
+        for (field, found, said) in [
+            ("data.p", "no such field", "a field inside another is written as a pointer: --value-field /data/p"),
+            (
+                "$.data[0].p",
+                "no such field (there are data)",
+                "a field inside another is written as a pointer: --value-field /data/0/p",
+            ),
+            ("a/b.c~d", "no such field", "a field inside another is written as a pointer: --value-field /a~1b/c~0d"),
+            ("price", "no such field (there are e, Price, ts)", "names are told apart by case: --value-field Price"),
+            ("price", "no such field (there are e, p, ts)", "--value-field says which field that is"),
+            ("/data.p", "no such field", "--value-field says which field that is"),
+            ("data.p", "null", "--value-field says which field that is"),
+            ("data..p", "no such field", "--value-field says which field that is"),
+        ] {
+            assert_eq!(named(field, found), said, "{field}, {found}");
+        }
         let newest = "1767225600 milliseconds".to_owned();
         let wrong = |unit, better| WrongUnit {
             unit,

@@ -8,7 +8,7 @@ mod sinks;
 
 pub(crate) use crate::cli::Metrics;
 
-use crate::cli::{HttpArgs, OnBad, RunArgs, UsageErrors};
+use crate::cli::{HttpArgs, RunArgs, UsageErrors};
 use crate::cluster::Cluster;
 use crate::http;
 use crate::job_folder::JobFolder;
@@ -19,6 +19,7 @@ use crate::sources::{self, Start};
 use crate::store::StoreUri;
 use crate::uri::redacted;
 use log::LogRange;
+use minutely_dataflows::BadRecordPolicy;
 use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::EventTime;
@@ -36,7 +37,7 @@ pub(crate) struct Config {
     pub(crate) settings: Settings,
     pub(crate) emit: Emit,
     pub(crate) metrics: Metrics,
-    pub(crate) bad_is_fatal: bool,
+    pub(crate) bad_records: BadRecordPolicy,
     pub(crate) start: Start,
     /// `--as-of`.
     pub(crate) as_of: Option<EventTime>,
@@ -129,7 +130,7 @@ impl Config {
                 settings,
                 emit: emit?,
                 metrics,
-                bad_is_fatal: on_bad? == OnBad::Fatal,
+                bad_records: on_bad?,
                 start: log.start?,
                 as_of: log.as_of,
                 properties,

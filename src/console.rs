@@ -2,15 +2,15 @@
 
 mod bar;
 
-use crate::advice;
+use crate::advice::{self, MOST_REASONS};
 use crate::clock::SystemClock;
 use crate::fmt::{duration, first_equation, utc};
 use minutely_dataflows::decode::FieldNames;
 use minutely_dataflows::edge::LogSource;
 use minutely_dataflows::escape::escaped;
-use minutely_dataflows::explain::{self, Rejected};
-use minutely_dataflows::partition::PartitionState;
-use minutely_dataflows::record::PartitionName;
+use minutely_dataflows::explain::{self, NothingCounts, Rejected};
+use minutely_dataflows::partition::{Counts, PartitionState};
+use minutely_dataflows::record::{PartitionName, Reason};
 use minutely_dataflows::status::{Ledger, Status};
 use minutely_dataflows::time::{EventTime, Monotonic, SECOND, Windowing};
 use std::io::{IsTerminal, Write};
@@ -27,6 +27,8 @@ pub(crate) struct ConsoleOptions {
     pub(crate) unwritable: Box<dyn Fn() -> u64>,
     /// The file of dead letters.
     pub(crate) dead_letters: PathBuf,
+    /// Records that cannot be decoded are no dead letters (`--on-bad drop`).
+    pub(crate) drops_bad: bool,
     pub(crate) windowing: Windowing,
     /// Where an event's fields are looked for.
     pub(crate) fields: FieldNames,
@@ -43,7 +45,7 @@ pub(crate) struct Console {
     printed: Option<(Monotonic, i64)>,
     /// Remarks that were printed: where dead letters are, that nothing counts, that event times are of an unlikely unit.
     announced_dead_letters: bool,
-    announced_rejection: bool,
+    announced_nothing: Option<NothingCounts>,
     announced_suspicion: bool,
 }
 
@@ -55,7 +57,7 @@ impl Console {
             options,
             printed: None,
             announced_dead_letters: false,
-            announced_rejection: false,
+            announced_nothing: None,
             announced_suspicion: false,
         }
     }
@@ -86,13 +88,14 @@ impl Console {
         let troubles = source.chain((self.options.complaints)());
         let troubles = troubles.map(|why| format!(" | {why}"));
         say(&format!("{line}{}", troubles.collect::<String>()));
-        if !self.announced_dead_letters && dead_letters(status) > 0 {
+        if !self.announced_dead_letters && self.dead_letters(status) > 0 {
             self.announced_dead_letters = true;
             say(&format!("dead letters, each with its reason: {}", self.options.dead_letters.display()));
         }
-        if let (false, Some(why)) = (self.announced_rejection, nothing_counts(status, &self.options.fields)) {
-            self.announced_rejection = true;
-            say(&why);
+        let nothing = NothingCounts::of(&status.ledger.counts);
+        if nothing != self.announced_nothing {
+            self.announced_nothing = nothing;
+            nothing_counts(status, &self.options.fields).iter().for_each(|why| say(why));
         }
         if let (false, Some(why)) = (self.announced_suspicion, suspicion(status, &self.options.fields, false)) {
             self.announced_suspicion = true;
@@ -112,8 +115,9 @@ impl Console {
             say(&why);
         }
         say(&format!(
-            "done: {}; {} counted = {} in windows held + {} in windows forgotten; W {}",
+            "done: {}{}; {} counted = {} in windows held + {} in windows forgotten; W {}",
             first_equation(counts, "records read"),
+            rounded(counts),
             counts.counted,
             status.ledger.held,
             status.ledger.retired,
@@ -134,12 +138,23 @@ impl Console {
             say(&format!("rejected: {by}, first {}; {}", by.example(), advice::of_rejected(by, &self.options.fields)));
         }
         self.options.source.concerns().into_iter().chain(silent_starts(status)).for_each(|concern| say(&concern));
-        if dead_letters(status) > 0 {
-            say(&format!("{} dead letters: {}", dead_letters(status), self.options.dead_letters.display()));
+        if self.options.drops_bad && counts.rejected > 0 {
+            say(&format!("{} records that cannot be decoded were dropped (--on-bad drop)", counts.rejected));
+        }
+        if self.dead_letters(status) > 0 {
+            say(&format!("{} dead letters: {}", self.dead_letters(status), self.options.dead_letters.display()));
         }
         if unwritable > 0 {
             say(&format!("{unwritable} points that a database will never take: unwritable.jsonl in the same folder"));
         }
+    }
+}
+
+impl Console {
+    /// How many are in the file, or will be.
+    fn dead_letters(&self, status: &Status) -> i64 {
+        let counts = &status.ledger.counts;
+        counts.late + counts.quarantined + if self.options.drops_bad { 0 } else { counts.rejected }
     }
 }
 
@@ -156,9 +171,6 @@ impl Drop for Console {
     }
 }
 
-/// The most reasons that are named.
-const MOST_REASONS: usize = 3;
-
 fn known(status: &Status) -> impl Iterator<Item = (&PartitionName, &PartitionState)> + Clone {
     status.partitions.iter().filter_map(|(found, state)| Some((&found.name, state.as_ref()?)))
 }
@@ -171,22 +183,9 @@ fn suspicion(status: &Status, fields: &FieldNames, ended: bool) -> Option<String
     explain::suspicion(&fields.times, known(status).map(|(_, state)| state), ended).as_ref().map(advice::of_unit)
 }
 
-/// Why every record was rejected, and what to do; `None` where some were not.
+/// Why no event counts, and what to do; `None` where one counts, or none was read.
 fn nothing_counts(status: &Status, fields: &FieldNames) -> Option<String> {
-    let counts = &status.ledger.counts;
-    if counts.events == 0 || counts.rejected < counts.events {
-        return None;
-    }
-    let all = rejected(status);
-    let why = all.first().map(|by| {
-        let others = if all.len() > 1 { ", most often " } else { ": " };
-        format!("{others}{by}, first {}; {}", by.example(), advice::of_rejected(by, fields))
-    });
-    Some(format!(
-        "NOTHING COUNTS: all {} records that were read were rejected{}",
-        counts.events,
-        why.unwrap_or_default()
-    ))
+    advice::of_nothing_counted(&status.ledger.counts, &rejected(status), fields)
 }
 
 /// How many records were rejected, with the most frequent reasons.
@@ -226,9 +225,28 @@ fn left_open(status: &Status, windowing: Windowing) -> Option<String> {
     ))
 }
 
-fn dead_letters(status: &Status) -> i64 {
-    let counts = &status.ledger.counts;
-    counts.late + counts.rejected + counts.quarantined
+/// How many are quarantined, with the reasons where `past` is one of them.
+fn quarantined_words(counts: &Counts) -> String {
+    let named = |(reason, count): &(Reason, i64)| counts.past > 0 && *count > 0 && *reason != Reason::Late;
+    let reasons = explain::judged(counts).into_iter().filter(named);
+    let reasons: Vec<_> = reasons.map(|(reason, count)| format!("{} ×{count}", reason.name())).collect();
+    let named = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    format!("{} quarantined{named}", counts.quarantined)
+}
+
+/// What is not in every log: each with a comma before it, where it is not 0.
+fn rare_words(counts: &Counts) -> String {
+    let term = |count: i64, name: &str| if count == 0 { String::new() } else { format!(", {count} {name}") };
+    let events = match counts.events - counts.read {
+        0 => String::new(),
+        _ => format!("; {} records read with {} events", counts.read, counts.events),
+    };
+    format!("{}{}{}{events}", term(counts.skipped, "skipped"), term(counts.duplicates, "duplicate"), rounded(counts))
+}
+
+/// With a comma before it, where any was rounded.
+fn rounded(counts: &Counts) -> String {
+    if counts.rounded == 0 { String::new() } else { format!(", {} rounded", counts.rounded) }
 }
 
 fn status_line(status: &Status, rate: i128, wall: EventTime) -> String {
@@ -246,7 +264,7 @@ fn status_line(status: &Status, rate: i128, wall: EventTime) -> String {
         if status.waits_for_sinks { ": --max-keys is reached, waiting for sinks to store final rows" } else { "" };
     format!(
         "{rate} records/s{waits} | W {}{lag} | {} windows of symbols open | partitions: {} known, {caught_up} caught up, {paused} \
-         paused | ledger: {} counted = {} held + {} forgotten; {} late, {}, {} quarantined",
+         paused | ledger: {} counted = {} held + {} forgotten; {} late, {}, {}{}",
         utc(status.marks.w),
         status.ledger.keys,
         status.partitions.len(),
@@ -255,7 +273,8 @@ fn status_line(status: &Status, rate: i128, wall: EventTime) -> String {
         status.ledger.retired,
         counts.late,
         rejected_words(status),
-        counts.quarantined
+        quarantined_words(counts),
+        rare_words(counts)
     )
 }
 
@@ -314,6 +333,24 @@ mod tests {
         let line = |waits_for_sinks| status_line(&Status { waits_for_sinks, ..Status::default() }, 0, EventTime(0));
         assert!(line(true).starts_with("0 records/s: --max-keys is reached, waiting for sinks"), "{}", line(true));
         assert!(line(false).starts_with("0 records/s | W "), "{}", line(false));
+    }
+
+    #[test]
+    fn terms_that_few_logs_have_are_said_where_they_are_not_zero() {
+        let ledger = |counts: Counts| {
+            let mut status = Status::default();
+            status.ledger.counts = counts;
+            status_line(&status, 0, EventTime(0)).split_once("; ").unwrap().1.to_owned()
+        };
+        assert_eq!(ledger(Counts::default()), "0 late, 0 rejected, 0 quarantined");
+        let all = Counts { read: 5, events: 50, skipped: 9, duplicates: 2, rounded: 3, ..Counts::default() };
+        assert_eq!(
+            ledger(all),
+            "0 late, 0 rejected, 0 quarantined, 9 skipped, 2 duplicate, 3 rounded; 5 records read with 50 events"
+        );
+        let far = Counts { read: 5, events: 5, quarantined: 5, past: 2, ..Counts::default() };
+        assert_eq!(ledger(far), "0 late, 0 rejected, 5 quarantined (future ×3, past ×2)");
+        assert_eq!(ledger(Counts { past: 5, ..far }), "0 late, 0 rejected, 5 quarantined (past ×5)");
     }
 
     #[test]

@@ -30,8 +30,7 @@ pub(crate) fn duration(ns: i64) -> String {
 /// The first equation of R11, as `7 records read = 5 counted + 1 late + …`. Events are counted apart where a record has
 /// several; `skipped` and `duplicate` have a term where there are any. `unit`: what was read, as `records read`.
 pub(crate) fn first_equation(counts: &Counts, unit: &str) -> String {
-    let Counts { read, gaps: _, events, counted, late, rejected, quarantined, skipped, duplicates, rounded: _ } =
-        counts;
+    let Counts { read, events, counted, late, rejected, quarantined, skipped, duplicates, .. } = counts;
     let events = if events == read { String::new() } else { format!(", {events} events") };
     let term = |count: &i64, name: &str| if *count == 0 { String::new() } else { format!(" + {count} {name}") };
     let (skipped, duplicates) = (term(skipped, "skipped"), term(duplicates, "duplicate"));

@@ -15,6 +15,7 @@ mod http;
 mod inspect;
 mod job_folder;
 mod kafka;
+mod letters;
 mod produce;
 #[allow(dead_code, unused_imports, reason = "until a run decodes by its schemas")]
 mod registry;
@@ -31,7 +32,7 @@ mod text;
 mod threads;
 mod uri;
 
-use cli::{Command, EarlyExit, Given, HealthArgs, ProduceArgs, RunArgs, StateCommand, UsageErrors};
+use cli::{Command, EarlyExit, Given, HealthArgs, LettersArgs, ProduceArgs, RunArgs, StateCommand, UsageErrors};
 use config::Config;
 use console::say;
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         Command::Check { records, run } => check(&records, &run, clock, open_files),
         Command::State { command, .. } => state(&command, clock),
         Command::Produce(args) => produce(&args, clock),
+        Command::Letters(args) => letters(&args),
         Command::Health(args) => health(&args),
     };
     match outcome {
@@ -168,6 +170,10 @@ impl produce::SourceCatalog for Sources {
         };
         sources::open(&plan.from, &options)
     }
+}
+
+fn letters(args: &LettersArgs) -> Result<(), Failure> {
+    Ok(letters::run(&letters::LettersPlan::of(args)?)?)
 }
 
 fn health(args: &HealthArgs) -> Result<(), Failure> {

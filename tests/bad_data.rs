@@ -8,8 +8,10 @@ mod hostile;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use common::poll;
 use common::program::{PATIENCE, Program, command};
 use common::rows::letters;
+use common::web::{ask, json};
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -40,7 +42,7 @@ fn rejected_records_are_explained() {
     assert_eq!((ended.done("counted"), ended.done("rejected")), (1, 4));
     for part in [
         "rejected: null ts ×2, first partition ticks.jsonl, offset 0: ts: expected a number of milliseconds, or a time such as \
-         2026-01-05T08:00:00Z, found no such field; --time-field says which field that is",
+         2026-01-05T08:00:00Z, found no such field (there are price, symbol); --time-field says which field that is",
         "rejected: type price ×1, first partition ticks.jsonl, offset 1",
         "rejected: json ×1, first partition ticks.jsonl, offset 2: expected one whole JSON text in UTF-8, found nothing (an empty record)",
     ] {
@@ -49,7 +51,10 @@ fn rejected_records_are_explained() {
     assert!(!ended.said.contains("NOTHING COUNTS"), "{}", ended.said);
     let letters = letters(&home.path().join("data"));
     let of = |n: usize| (letters[n]["field"].as_str(), letters[n]["found"].as_str().unwrap());
-    assert_eq!((of(0), of(1), of(2).0), ((Some("ts"), "no such field"), (Some("price"), "\"1,5\""), None));
+    assert_eq!(
+        (of(0), of(1), of(2).0),
+        ((Some("ts"), "no such field (there are price, symbol)"), (Some("price"), "\"1,5\""), None)
+    );
 }
 
 /// First of all, before the sum that looks like any other.
@@ -398,7 +403,9 @@ fn a_live_run_that_rejects_everything_says_so() {
     let home = tempfile::tempdir().unwrap();
     let args = [
         "--source",
-        "sim:?rate=500&broken=100%&history=1m",
+        "sim:?rate=500&broken=50%&history=1m",
+        "--value-field",
+        "last",
         "--sink",
         "stdout:",
         "--state",
@@ -417,10 +424,27 @@ fn a_live_run_that_rejects_everything_says_so() {
     let mut metrics = String::new();
     stream.read_to_string(&mut metrics).unwrap();
     for part in [
-        "minutely_rejected_records_total{reason=\"json\",field=\"\"}",
-        "minutely_rejected_records_total{reason=\"null\",field=\"ts\"}",
+        "minutely_dead_letters_total{reason=\"json\",field=\"\"}",
+        "minutely_dead_letters_total{reason=\"null\",field=\"last\"}",
+        "\nminutely_nothing_counts_bool 1\n",
     ] {
         assert!(metrics.contains(part), "{part}: {metrics}");
     }
+    // It is alive, and not ready; who asks needs no token, so no text of a record is in the answer.
+    let health = ask(&address, "GET /healthz", &[]);
+    assert_eq!(health.status, 200);
+    let ready = poll("it is not ready", PATIENCE, || {
+        let ready = ask(&address, "GET /readyz", &[]);
+        ready.body.contains("NOTHING COUNTS").then_some(ready)
+    });
+    assert_eq!(ready.status, 503);
+    for said in [&health.body, &ready.body] {
+        assert!(said.contains("NOTHING COUNTS: all ") && said.contains(" ×") && !said.contains("found"), "{said}");
+    }
+    let status = json(&address, "/api/status");
+    assert_eq!(status["nothing_counts"]["why"], "rejected");
+    assert!(status["nothing_counts"]["text"].as_str().unwrap().contains("first partition sim/"), "{status}");
+    let letter = &status["dead_letters"]["recent"][0];
+    assert!(letter["found"].is_string() && letter["key"].is_string() && letter["element"].is_null(), "{letter}");
     program.stopped();
 }

@@ -26,6 +26,7 @@ const HELP: &[&str] = &[
     "state rebuild --help",
     "produce --help",
     "produce -h",
+    "letters --help",
     "health --help",
 ];
 
@@ -64,6 +65,11 @@ const BAD_USE: &[&str] = &[
     "--as-of 2026-01-05T08:00:00Z",
     "--close --keep-open",
     "--checkpoint-interval 0s --sink-timeout never --idle 1",
+    "letters",
+    "letters --wat",
+    "letters nowhere.jsonl",
+    "letters /",
+    "letters a.jsonl --reason null,wat --limit few --json --summary",
     "health nonsense",
     "health none",
     "health --wat",

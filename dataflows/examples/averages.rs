@@ -206,7 +206,7 @@ pub(crate) fn run() -> Result<Answers, Halt> {
             source: Arc::clone(&source) as Arc<dyn LogSource>,
             clock: Rc::new(Clocks(Instant::now())),
             first_epoch: first_epoch(0),
-            bad_is_fatal: false,
+            bad_records: minutely_dataflows::BadRecordPolicy::SetAside,
             filters: vec![filter],
             state: None,
             stop: Rc::new(|| false),

@@ -3,8 +3,8 @@
 
 use crate::decode::{TimeCounts, TimeOptions, TimeUnit, year};
 use crate::escape::escaped;
-use crate::partition::{PartitionState, RejectedBy};
-use crate::record::PartitionName;
+use crate::partition::{Counts, PartitionState, RejectedBy};
+use crate::record::{PartitionName, Reason};
 use std::fmt;
 
 /// Rejected records of all partitions that have a reason and a field in common.
@@ -48,6 +48,60 @@ pub fn rejected<'a>(states: impl Iterator<Item = (&'a PartitionName, &'a Partiti
     }
     all.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.first.reason.cmp(&b.first.reason)));
     all
+}
+
+/// Why no event counts, although some were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NothingCounts {
+    /// All that `--where` does not leave out are rejected.
+    Rejected,
+    /// All that `--where` does not leave out are late.
+    Late,
+    /// All that `--where` does not leave out are too far from the clock.
+    Quarantined,
+    /// Some of each of these.
+    Several,
+    /// `--where` leaves out all of them: no error, for a log may hold nothing of what is asked for.
+    Skipped,
+}
+
+impl NothingCounts {
+    /// Of these counts; `None` where an event counts, or none was read.
+    pub fn of(counts: &Counts) -> Option<Self> {
+        let Counts { events, counted, late, rejected, quarantined, .. } = *counts;
+        if events == 0 || counted > 0 {
+            return None;
+        }
+        Some(match (rejected > 0, late > 0, quarantined > 0) {
+            (false, false, false) => NothingCounts::Skipped,
+            (true, false, false) => NothingCounts::Rejected,
+            (false, true, false) => NothingCounts::Late,
+            (false, false, true) => NothingCounts::Quarantined,
+            _ => NothingCounts::Several,
+        })
+    }
+
+    /// As the API names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            NothingCounts::Rejected => "rejected",
+            NothingCounts::Late => "late",
+            NothingCounts::Quarantined => "quarantined",
+            NothingCounts::Several => "several",
+            NothingCounts::Skipped => "skipped",
+        }
+    }
+
+    /// Is something wrong, with the records or with the options?
+    pub fn is_trouble(self) -> bool {
+        self != NothingCounts::Skipped
+    }
+}
+
+/// The dead letters of these counts that can be decoded, by reason; there may be none of one.
+pub fn judged(counts: &Counts) -> [(Reason, i64); 3] {
+    let future = counts.quarantined - counts.past;
+    [(Reason::Late, counts.late), (Reason::Future, future), (Reason::Past, counts.past)]
 }
 
 /// Event times seem to be read wrongly: every valid record says a time before 1990 or after 2099.
@@ -164,6 +218,23 @@ mod tests {
             Partition::resume(Rule::default(), &a, true, Monotonic(0)).report(None, Monotonic(0)).rejected_by,
             a.rejected_by
         );
+    }
+
+    #[test]
+    fn that_nothing_counts_is_told_from_a_log_without_matches() {
+        let of = |counts: Counts| NothingCounts::of(&counts).map(NothingCounts::name);
+        let read = Counts { read: 9, events: 9, ..Counts::default() };
+        assert_eq!(of(Counts::default()), None);
+        assert_eq!(of(Counts { counted: 1, rejected: 8, ..read }), None);
+        assert_eq!(of(Counts { rejected: 9, ..read }), Some("rejected"));
+        assert_eq!(of(Counts { rejected: 1, skipped: 8, ..read }), Some("rejected"));
+        assert_eq!(of(Counts { skipped: 9, ..read }), Some("skipped"));
+        assert_eq!(of(Counts { late: 8, duplicates: 1, ..read }), Some("late"));
+        assert_eq!(of(Counts { quarantined: 9, ..read }), Some("quarantined"));
+        assert_eq!(of(Counts { quarantined: 8, rejected: 1, ..read }), Some("several"));
+        assert!(!NothingCounts::Skipped.is_trouble() && NothingCounts::Rejected.is_trouble());
+        let letters = Counts { quarantined: 5, past: 2, ..read };
+        assert_eq!(judged(&letters), [(Reason::Late, 0), (Reason::Future, 3), (Reason::Past, 2)]);
     }
 
     #[test]

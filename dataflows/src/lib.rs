@@ -64,7 +64,7 @@
 //! use minutely_dataflows::settings::Settings;
 //! use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, first_epoch};
 //! use minutely_dataflows::worker::{Alarm, drive};
-//! use minutely_dataflows::{Job, park};
+//! use minutely_dataflows::{BadRecordPolicy, Job, park};
 //! use std::sync::atomic::{AtomicBool, Ordering};
 //! use std::sync::{Arc, Mutex};
 //! use std::{rc::Rc, time::Duration, time::Instant};
@@ -163,7 +163,7 @@
 //!         source: Arc::new(Memory(AtomicBool::new(false))),
 //!         clock: Rc::new(Clocks(Instant::now())),
 //!         first_epoch: first_epoch(0),
-//!         bad_is_fatal: false,
+//!         bad_records: BadRecordPolicy::SetAside,
 //!         filters: vec![filter],
 //!         state: None,
 //!         stop: Rc::new(|| false),
@@ -223,4 +223,4 @@ pub mod watch;
 pub mod wide;
 pub mod worker;
 
-pub use graph::{Job, Restored, park};
+pub use graph::{BadRecordPolicy, Job, Restored, park};

@@ -86,7 +86,10 @@ pub fn answer(
                 };
                 match reason {
                     Reason::Late => answer.counts.late += 1,
-                    Reason::Future | Reason::Past => answer.counts.quarantined += 1,
+                    Reason::Future | Reason::Past => {
+                        answer.counts.quarantined += 1;
+                        answer.counts.past += i64::from(reason == Reason::Past);
+                    }
                     _ => answer.counts.rejected += 1,
                 }
                 answer.dead_letters.push(DeadLetter::of(record, element, &log.name, cause));

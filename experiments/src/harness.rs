@@ -65,7 +65,7 @@ pub fn run<A: Accumulate>(source: Arc<dyn LogSource>, settings: Settings, output
             source: Arc::clone(&source),
             clock: Rc::new(RealClock(Instant::now())),
             first_epoch: first_epoch(u64::from(state.is_some())),
-            bad_is_fatal: true,
+            bad_records: minutely_dataflows::BadRecordPolicy::Fatal,
             filters: vec![takes],
             state,
             stop: Rc::new(move || stop.as_ref().is_some_and(|stop| stop.load(Ordering::Acquire))),

@@ -4,6 +4,7 @@
 mod environment;
 mod errors;
 mod health;
+mod letters;
 mod numbers;
 mod produce;
 mod run;
@@ -14,9 +15,10 @@ mod values;
 pub(crate) use environment::{split_sinks, unread_variables};
 pub(crate) use errors::UsageErrors;
 pub(crate) use health::HealthArgs;
+pub(crate) use letters::LettersArgs;
 pub(crate) use numbers::NumberArgs;
 pub(crate) use produce::{PartitionBy, ProduceArgs, Stamp};
-pub(crate) use run::{ClusterArgs, DecodingArgs, EmitOption, HttpArgs, LogArgs, MAX_WORKERS, Metrics, OnBad, RunArgs};
+pub(crate) use run::{ClusterArgs, DecodingArgs, EmitOption, HttpArgs, LogArgs, MAX_WORKERS, Metrics, RunArgs};
 #[allow(unused_imports, reason = "until a run takes these options")]
 pub(crate) use schema::SchemaArgs;
 pub(crate) use values::Given;
@@ -84,6 +86,12 @@ pub(crate) enum Command {
     /// Record for record: partition, key, payload, and the source's stamp. Ctrl-C, SIGTERM and SIGHUP wait for the last
     /// acknowledgements and stop.
     Produce(Box<ProduceArgs>),
+
+    /// Print dead letters readably
+    ///
+    /// One block of lines each: where it stands, its reason with the field that is to blame, what was expected and what was found,
+    /// its key and its payload as text. A line that is no dead letter is named on stderr, and the rest is shown: exit code 65.
+    Letters(LettersArgs),
 
     /// Ask the run that serves at an address whether it is healthy, for containers
     ///
@@ -216,7 +224,7 @@ impl Command {
                 command: StateCommand::Show { run, .. } | StateCommand::Check(run) | StateCommand::Rebuild(run),
                 ..
             } => Some(run),
-            Command::Produce(_) | Command::Health(_) => None,
+            Command::Produce(_) | Command::Letters(_) | Command::Health(_) => None,
         }
     }
 }

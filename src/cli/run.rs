@@ -3,6 +3,7 @@
 use super::numbers::NumberArgs;
 use super::values::{Choice, Given, StartOption, TIME_UNITS, choice, duration, instant, job_name, number, size, start};
 use clap::{ArgAction, Args};
+use minutely_dataflows::BadRecordPolicy;
 use minutely_dataflows::decode::TimeUnit;
 use minutely_dataflows::time::EventTime;
 use std::path::PathBuf;
@@ -167,7 +168,7 @@ pub(crate) struct DecodingArgs {
         default_value = "dead-letter",
         value_parser = choice(&ON_BAD)
     )]
-    pub(crate) on_bad: Given<OnBad>,
+    pub(crate) on_bad: Given<BadRecordPolicy>,
 }
 
 /// What counts, and what is computed.
@@ -395,17 +396,10 @@ const METRICS: [Choice<Metrics>; 2] = [
 ];
 
 /// `--on-bad`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OnBad {
-    /// The record becomes a dead letter.
-    DeadLetter,
-    /// The run ends.
-    Fatal,
-}
-
-const ON_BAD: [Choice<OnBad>; 2] = [
-    ("dead-letter", "set it aside as a dead letter", OnBad::DeadLetter),
-    ("fatal", "end the run with exit code 65", OnBad::Fatal),
+const ON_BAD: [Choice<BadRecordPolicy>; 3] = [
+    ("dead-letter", "set it aside as a dead letter", BadRecordPolicy::SetAside),
+    ("drop", "count it by its reason, and keep nothing of it", BadRecordPolicy::Drop),
+    ("fatal", "end the run with exit code 65", BadRecordPolicy::Fatal),
 ];
 
 /// `--emit`.

@@ -96,10 +96,15 @@ fn every_option_can_be_given() {
                --http-host h --http-token-file f --workers 2 --processes 2 --process 1 --hostfile f --fetch-memory 64MB -X a=b";
     let produce = "produce --from sim: --start earliest --until-end --as-of 2026-01-05T08:00:00Z --limit 5 --time-field t \
                    --time-unit s --rate 5 --speed 5 --to kafka://b:1/t --partition-by key --stamp now -X a=b";
+    let letters = "letters a - --reason null,late --partition t/0 --partition 3 --limit 5 --json --summary";
     let root = command();
     let options =
         |command: &clap::Command| command.get_arguments().filter_map(|arg| arg.get_long().map(str::to_owned)).collect();
-    for (words, command) in [(run, &root), (produce, root.find_subcommand("produce").unwrap())] {
+    for (words, command) in [
+        (run, &root),
+        (produce, root.find_subcommand("produce").unwrap()),
+        (letters, root.find_subcommand("letters").unwrap()),
+    ] {
         let words: Vec<_> = words.split_whitespace().collect();
         let left_out: BTreeSet<String> = options(command);
         let left_out: Vec<_> = left_out.iter().filter(|name| !words.contains(&&*format!("--{name}"))).collect();
@@ -114,6 +119,10 @@ fn every_option_can_be_given() {
                 errors.value(args.rate.as_ref().unwrap());
                 errors.value(args.speed.as_ref().unwrap());
                 errors.value(args.limit.as_ref().unwrap());
+            }
+            Command::Letters(args) => {
+                errors.value(args.limit.as_ref().unwrap());
+                assert_eq!(args.reasons.iter().map(|reason| errors.value(reason)).collect::<Vec<_>>().len(), 2);
             }
             other => panic!("{other:?}"),
         }

@@ -6,7 +6,11 @@ use crate::{duration, size};
 use clap::builder::{PossibleValue, TypedValueParser};
 use minutely_dataflows::decode::TimeUnit;
 use minutely_dataflows::numbers::{DecimalFactor, NotAFactor};
+use minutely_dataflows::record::Reason;
 use minutely_dataflows::time::EventTime;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::StrDeserializer;
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::str::FromStr;
@@ -162,6 +166,18 @@ pub(super) fn choice<T: Copy + Send + Sync + 'static>(choices: &'static [Choice<
     };
     let choices = choices.iter().map(|(name, help, _)| PossibleValue::new(*name).help(*help)).collect();
     ValueParser { choices, ..ValueParser::new(parse) }
+}
+
+/// A reason of dead letters, by its name.
+pub(super) fn reason() -> ValueParser<String> {
+    ValueParser::new(|text| {
+        let name: StrDeserializer<'_, serde::de::value::Error> = text.into_deserializer();
+        Reason::deserialize(name).map(|reason| reason.name().to_owned()).map_err(|unknown| {
+            let unknown = unknown.to_string();
+            let names = unknown.split_once("one of ").map_or(unknown.as_str(), |(_, names)| names);
+            format!("is not one of {}", names.replace('`', ""))
+        })
+    })
 }
 
 /// The name of a job, which is the name of its folder.

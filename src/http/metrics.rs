@@ -94,20 +94,40 @@ fn reported(latest: &LatestStatus) -> impl Iterator<Item = (String, &PartitionSt
 }
 
 fn records(out: &mut MetricsText, latest: &LatestStatus) {
-    out.metric("minutely_records_total", "counter", "Records read, by partition and what became of them.");
+    let help =
+        "Events of the records read, by partition and what became of them; a record is one event but with --each.";
+    out.metric("minutely_records_total", "counter", help);
     for (name, state) in reported(latest) {
         let c = &state.counts;
-        let terms =
-            [("counted", c.counted), ("late", c.late), ("rejected", c.rejected), ("quarantined", c.quarantined)];
+        let terms = [
+            ("counted", c.counted),
+            ("late", c.late),
+            ("rejected", c.rejected),
+            ("quarantined", c.quarantined),
+            ("skipped", c.skipped),
+            ("duplicate", c.duplicates),
+        ];
         for (verdict, count) in terms {
             out.sample("", &[("partition", &name), ("verdict", verdict)], count);
         }
     }
-    out.metric("minutely_rejected_records_total", "counter", "Records that cannot be decoded, by reason and field.");
-    for by in status::rejected(&latest.status) {
-        let field = by.first.finding.field.as_deref().unwrap_or_default();
-        out.sample("", &[("reason", by.first.reason.name()), ("field", field)], by.count);
+    out.metric(
+        "minutely_partition_read_records_total",
+        "counter",
+        "Records read, each once, however many events it has.",
+    );
+    reported(latest).for_each(|(name, state)| out.sample("", &[("partition", &name)], state.counts.read));
+    out.metric("minutely_rounded_records_total", "counter", "Valid events whose value or weight was rounded.");
+    reported(latest).for_each(|(name, state)| out.sample("", &[("partition", &name)], state.counts.rounded));
+    let help = "Events that do not count, by reason and the field that is to blame; --on-bad drop writes those that cannot be \
+                decoded nowhere.";
+    out.metric("minutely_dead_letters_total", "counter", help);
+    for (reason, field, count) in status::reasons(&latest.status) {
+        out.sample("", &[("reason", reason), ("field", field.unwrap_or_default())], count);
     }
+    let trouble = status::nothing_counts(&latest.status).is_some_and(|(nothing, _)| nothing.is_trouble());
+    let help = "1 while records were read, --where does not skip all of them, and none counts.";
+    out.one("minutely_nothing_counts_bool", "gauge", help, u8::from(trouble));
 }
 
 fn partitions(out: &mut MetricsText, latest: &LatestStatus, monotonic: Monotonic) {
@@ -143,7 +163,8 @@ fn watermark(out: &mut MetricsText, view: &View, wall: EventTime) {
 }
 
 fn ledger(out: &mut MetricsText, latest: &LatestStatus) {
-    out.metric("minutely_ledger_records", "gauge", "Records as of the newest commit, by where they are.");
+    let help = "Records (read, gaps) and their events (all others) as of the newest commit, by where they are.";
+    out.metric("minutely_ledger_records", "gauge", help);
     let (ledger, counts) = (&latest.status.ledger, &latest.status.ledger.counts);
     for (term, count) in [
         ("read", counts.read),
@@ -151,6 +172,11 @@ fn ledger(out: &mut MetricsText, latest: &LatestStatus) {
         ("late", counts.late),
         ("rejected", counts.rejected),
         ("quarantined", counts.quarantined),
+        ("skipped", counts.skipped),
+        ("duplicate", counts.duplicates),
+        ("rounded", counts.rounded),
+        ("events", counts.events),
+        ("gaps", counts.gaps),
         ("held", ledger.held),
         ("retired", ledger.retired),
     ] {
@@ -233,6 +259,59 @@ fn sinks(out: &mut MetricsText, server: &Server, latest: &LatestStatus) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::testing;
+    use minutely_dataflows::partition::Counts;
+
+    /// All verdicts of a log that is taken apart and filtered, and each reason of a dead letter.
+    #[test]
+    fn every_event_is_in_one_verdict_and_every_dead_letter_has_a_reason() {
+        let counts = Counts {
+            read: 5,
+            gaps: 2,
+            events: 50,
+            counted: 9,
+            late: 3,
+            rejected: 2,
+            quarantined: 6,
+            past: 4,
+            skipped: 29,
+            duplicates: 1,
+            rounded: 7,
+        };
+        let latest = testing::latest(counts);
+        let mut out = MetricsText::default();
+        records(&mut out, &latest);
+        let samples: Vec<&str> = out.out.lines().filter(|line| !line.starts_with('#')).collect();
+        let of = |verdict: &str, count: i64| {
+            format!("minutely_records_total{{partition=\"t/0\",verdict=\"{verdict}\"}} {count}")
+        };
+        let verdicts =
+            [("counted", 9), ("late", 3), ("rejected", 2), ("quarantined", 6), ("skipped", 29), ("duplicate", 1)];
+        for (verdict, count) in verdicts {
+            assert!(samples.contains(&of(verdict, count).as_str()), "{verdict}: {}", out.out);
+        }
+        assert_eq!(verdicts.iter().map(|(_, count)| count).sum::<i64>(), counts.events);
+        let reason = |reason: &str, field: &str, count: i64| {
+            format!("minutely_dead_letters_total{{reason=\"{reason}\",field=\"{field}\"}} {count}")
+        };
+        for want in [
+            reason("late", "", 3),
+            reason("future", "", 2),
+            reason("past", "", 4),
+            reason("null", "ts", 2),
+            "minutely_partition_read_records_total{partition=\"t/0\"} 5".to_owned(),
+            "minutely_rounded_records_total{partition=\"t/0\"} 7".to_owned(),
+            "minutely_nothing_counts_bool 0".to_owned(),
+        ] {
+            assert!(samples.contains(&want.as_str()), "{want}: {}", out.out);
+        }
+        let mut out = MetricsText::default();
+        records(&mut out, &testing::latest(Counts { counted: 0, skipped: 38, ..counts }));
+        assert!(out.out.contains("\nminutely_nothing_counts_bool 1\n"), "{}", out.out);
+        let mut out = MetricsText::default();
+        records(&mut out, &testing::latest(Counts { read: 5, events: 5, skipped: 5, ..Counts::default() }));
+        assert!(out.out.contains("\nminutely_nothing_counts_bool 0\n"), "{}", out.out);
+    }
 
     #[test]
     fn labels_are_escaped() {

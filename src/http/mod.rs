@@ -37,7 +37,7 @@ use connections::Connections;
 use error::ServeError;
 pub(crate) use hub::EVERY_NS;
 use hub::Hub;
-use minutely_dataflows::decode::TimeOptions;
+use minutely_dataflows::decode::FieldNames;
 use minutely_dataflows::edge::Waiting;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::settings::Settings;
@@ -102,10 +102,12 @@ pub(crate) struct RunInfo {
     pub(crate) sinks_now: Box<dyn Fn() -> Vec<SinkReport> + Send + Sync>,
     pub(crate) workers: usize,
     pub(crate) settings: Settings,
-    /// `--time-unit`, `--time-format` and `--time-zone`.
-    pub(crate) times: TimeOptions,
     /// Fractional digits of values.
     pub(crate) decimals: u8,
+    /// Where an event's fields are looked for.
+    pub(crate) fields: FieldNames,
+    /// Records that cannot be decoded are no dead letters (`--on-bad drop`).
+    pub(crate) drops_bad: bool,
     pub(crate) market: bool,
     /// Why rows are `partial` without end.
     pub(crate) partial: fn(&Status) -> Option<String>,
@@ -172,7 +174,29 @@ pub(crate) fn start(socket: BoundSocket, about: RunInfo) -> Result<HttpHandle, S
 
 #[cfg(test)]
 mod testing {
+    use super::view::LatestStatus;
     use super::*;
+    use minutely_dataflows::edge::Discovered;
+    use minutely_dataflows::partition::{Counts, Partition, RejectedBy, Rule};
+    use minutely_dataflows::record::{Finding, PartitionName, Reason};
+    use minutely_dataflows::time::{Monotonic, NextOffset};
+
+    /// What is known of one partition with these counts; those that are rejected lack a field.
+    pub(super) fn latest(counts: Counts) -> LatestStatus {
+        let name = PartitionName { log: "t".into(), number: Some(0) };
+        let start = NextOffset(0);
+        let found = Discovered { name, start, earliest: start, end: None, log_id: None };
+        let mut state = Partition::new(Rule::default(), 0, start, false, Monotonic(0)).report(None, Monotonic(0));
+        state.next = NextOffset(counts.read + counts.gaps);
+        state.h = (counts.counted + counts.late > 0).then_some(EventTime(0));
+        state.counts = counts;
+        let finding = Finding { field: Some("ts".into()), expected: "a number".into(), found: "no such field".into() };
+        let by = RejectedBy { reason: Reason::Null, count: counts.rejected, offset: 0, finding };
+        state.rejected_by = (counts.rejected > 0).then_some(by).into_iter().collect();
+        let mut status = Status { partitions: vec![(found, Some(state))], ..Status::default() };
+        status.ledger.counts = counts;
+        LatestStatus { status, ..LatestStatus::default() }
+    }
 
     /// A run without sinks.
     pub(super) fn about() -> RunInfo {
@@ -185,8 +209,9 @@ mod testing {
             sinks_now: Box::new(Vec::new),
             workers: 1,
             settings: Settings::default(),
-            times: TimeOptions::default(),
             decimals: 18,
+            fields: FieldNames::default(),
+            drops_bad: false,
             market: false,
             partial: |_| None,
             emit: "changes",

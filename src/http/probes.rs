@@ -1,8 +1,12 @@
 //! `/healthz` and `/readyz`: is the dataflow alive, and does the run make progress.
+//!
+//! Both are open without a token, so no text of a record is in them.
 
 use super::Server;
 use super::query::Query;
 use super::reply::plain;
+use super::status;
+use crate::advice;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{Response, StatusCode};
@@ -20,6 +24,19 @@ impl Server {
         (silent > SILENCE).then(|| format!("no sign of life from the dataflow for {} s", silent / SECOND))
     }
 
+    /// That nothing counts, and whether that is trouble: a log that `--where` skips as a whole is none.
+    fn nothing_counts(&self) -> Option<(String, bool)> {
+        let view = self.hub.view();
+        let status = &view.now.as_ref()?.status;
+        let (nothing, counts) = status::nothing_counts(status)?;
+        Some((advice::nothing_counted(nothing, &counts, &status::rejected(status)), nothing.is_trouble()))
+    }
+
+    /// `ok` or `ready`, and what an operator should know.
+    fn good(&self, word: &str) -> String {
+        self.nothing_counts().map_or_else(|| word.to_owned(), |(why, _)| format!("{word}; {why}"))
+    }
+
     /// Why the run does not count as ready; `None` while it does.
     fn not_ready(&self) -> Option<String> {
         if let Some(why) = self.not_alive() {
@@ -32,6 +49,9 @@ impl Server {
         if let Some(why) = (self.about.source_now)().trouble {
             return Some(format!("source: {why}"));
         }
+        if let Some((why, true)) = self.nothing_counts() {
+            return Some(why);
+        }
         let names = self.about.sinks.iter();
         let trouble = names.zip((self.about.sinks_now)()).find_map(|(name, sink)| Some((name, sink.trouble?)));
         trouble.map(|(name, why)| format!("sink {name}: {why}"))
@@ -39,17 +59,17 @@ impl Server {
 }
 
 pub(super) async fn healthz(State(server): State<Arc<Server>>, RawQuery(query): RawQuery) -> Response<Body> {
-    health(query, server.not_alive(), "ok")
+    health(query, server.not_alive(), server.good("ok"))
 }
 
 pub(super) async fn readyz(State(server): State<Arc<Server>>, RawQuery(query): RawQuery) -> Response<Body> {
-    health(query, server.not_ready(), "ready")
+    health(query, server.not_ready(), server.good("ready"))
 }
 
-fn health(query: Option<String>, trouble: Option<String>, good: &str) -> Response<Body> {
+fn health(query: Option<String>, trouble: Option<String>, good: String) -> Response<Body> {
     match (Query::parse(query.as_deref(), &[]), trouble) {
         (Err(error), _) => error.answer(),
-        (Ok(_), None) => plain(StatusCode::OK, good.to_owned()),
+        (Ok(_), None) => plain(StatusCode::OK, good),
         (Ok(_), Some(why)) => plain(StatusCode::SERVICE_UNAVAILABLE, why),
     }
 }

@@ -4,7 +4,7 @@ use super::rows::{LiveRow, RowValues};
 use super::{RowQuery, RunInfo};
 use minutely_dataflows::marks::Marks;
 use minutely_dataflows::partition::{DelayHistogram, Rule};
-use minutely_dataflows::record::DeadLetter;
+use minutely_dataflows::record::{DeadLetter, Finding};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::status::Status;
 use minutely_dataflows::time::{EventTime, Monotonic, SECOND, WindowStart};
@@ -27,9 +27,12 @@ pub(super) struct ShownDeadLetter {
     pub(super) at: EventTime,
     pub(super) partition: String,
     pub(super) offset: i64,
+    pub(super) element: Option<u32>,
     pub(super) reason: &'static str,
-    pub(super) field: Option<String>,
+    pub(super) finding: Option<Finding>,
     pub(super) why: Option<String>,
+    /// As text, or in hexadecimal digits after `0x` where it is not UTF-8.
+    pub(super) key: Option<String>,
     pub(super) symbol: Option<String>,
     pub(super) value: Option<String>,
     pub(super) event_time: Option<EventTime>,
@@ -46,13 +49,26 @@ impl ShownDeadLetter {
             at,
             partition: letter.partition.to_string(),
             offset: letter.offset,
+            element: letter.element,
             reason: letter.reason.name(),
-            field: letter.finding.as_ref().and_then(|finding| finding.field.clone()),
+            finding: letter.finding.clone(),
             why: letter.finding.as_ref().map(ToString::to_string),
+            key: letter.key.as_deref().map(shown_key),
             symbol: judged.map(|judged| judged.symbol.chars().take(MOST_RAW).collect()),
             value: judged.map(|judged| judged.value.with_decimals(decimals).to_string()),
             event_time: judged.map(|judged| judged.time),
             raw: raw.chars().take(MOST_RAW).collect(),
+        }
+    }
+}
+
+/// Its beginning.
+fn shown_key(key: &[u8]) -> String {
+    match std::str::from_utf8(key) {
+        Ok(text) => text.chars().take(MOST_RAW).collect(),
+        Err(_) => {
+            let digits = key.iter().take(MOST_RAW / 2).map(|byte| format!("{byte:02x}"));
+            format!("0x{}", digits.collect::<String>())
         }
     }
 }
@@ -340,6 +356,25 @@ pub(super) mod tests {
         assert_eq!(view.symbols("", 9).1, 2);
         view.lost(WindowStart(9 * 60 * SECOND));
         assert_eq!((view.rows(), view.symbols("", 9).1), (0, 0));
+    }
+
+    #[test]
+    fn a_dead_letter_is_shown_with_its_element_and_its_key() {
+        use minutely_dataflows::record::{Cause, Element, PartitionName, Reason, Record, Rejection};
+
+        let name = PartitionName { log: "t".into(), number: Some(3) };
+        let finding = Finding { field: Some("/p".into()), expected: "a number".into(), found: "null".into() };
+        let of = |key: &'static [u8]| {
+            let record = Record { offset: 41, key: Some(key), payload: Some(b"[{},{}]"), ..Record::default() };
+            let element = Some(Element { index: 1, text: Some(b"{}") });
+            let cause = Cause::Rejected(Rejection { reason: Reason::Null, finding: finding.clone() });
+            ShownDeadLetter::of(&DeadLetter::of(&record, element, &name, cause), EventTime(0), 18)
+        };
+        let shown = of(b"AAPL");
+        assert_eq!((shown.offset, shown.element, shown.raw.as_str()), (41, Some(1), "{}"));
+        assert_eq!((shown.key.as_deref(), shown.finding), (Some("AAPL"), Some(finding.clone())));
+        assert_eq!(of(&[0, 0, 0, 7, 0xff]).key.as_deref(), Some("0x00000007ff"));
+        assert_eq!(of(&[0xff; 1000]).key.unwrap().len(), 202);
     }
 
     #[test]

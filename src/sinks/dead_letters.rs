@@ -7,8 +7,9 @@
 //!  "expected":"a number, or a string that is exactly one","found":"no such field"}
 //! ```
 //!
-//! `element` is present where records are taken apart (`--each`): which element, whose text `raw` is. `key` is present where the log has keys, `field` where one field is to blame. `raw_of_bytes` is the length of a payload of
-//! which `raw` is only the beginning.
+//! `element` is present where records are taken apart (`--each`): which element, whose text `raw` is. `key` is present where
+//! the log has keys, `field` where one field is to blame. `raw_of_bytes` is the length of a payload of which `raw` is only the
+//! beginning. `minutely letters` prints them readably (`src/letters/`).
 //!
 //! The file is made with the first dead letter, so a run without any leaves no file; each cut is durable before it is
 //! reported. Nothing is appended to a file of others: the caller names a fresh path, or one of which the state knows how

@@ -63,7 +63,7 @@ impl OpenedRun {
             source: Arc::clone(&self.source),
             fields: config.fields.clone(),
             decoder: config.decoder.clone(),
-            bad_is_fatal: config.bad_is_fatal,
+            bad_records: config.bad_records,
             state: self.state_access(),
             read_before: self.read_before,
             clock: *clock,

@@ -9,6 +9,7 @@ use crate::sinks::{self, Emit, SqliteHistory};
 use crate::text::CsvText;
 use crate::threads::Health;
 use crate::uri::redacted;
+use minutely_dataflows::BadRecordPolicy;
 use minutely_dataflows::checkpoint::Manifest;
 use minutely_dataflows::edge::{Halt, LogSource};
 use minutely_dataflows::row::Row;
@@ -63,8 +64,9 @@ fn about(
         sinks_now: Box::new(move || healths.iter().map(|health| sink_now(health)).collect()),
         workers: config.cluster.workers * config.cluster.addresses.len().max(1),
         settings: config.settings.clone(),
-        times: config.fields.times.clone(),
         decimals: config.decoder.scales().value,
+        fields: config.fields.clone(),
+        drops_bad: config.bad_records == BadRecordPolicy::Drop,
         market: config.metrics == Metrics::Market,
         partial,
         emit: match config.emit {

@@ -18,7 +18,7 @@ use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::first_epoch;
 use minutely_dataflows::watch::Watcher;
 use minutely_dataflows::worker::{Alarm, drive};
-use minutely_dataflows::{Job, Restored, park};
+use minutely_dataflows::{BadRecordPolicy, Job, Restored, park};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub(super) struct WorkerSetup {
     pub(super) source: Arc<dyn LogSource>,
     pub(super) fields: FieldNames,
     pub(super) decoder: Decoder,
-    pub(super) bad_is_fatal: bool,
+    pub(super) bad_records: BadRecordPolicy,
     /// None where no state is kept.
     pub(super) state: Option<StateAccess>,
     /// Of a bounded run that resumes: how many records were read before.
@@ -101,7 +101,7 @@ impl WorkerSetup {
             source: Arc::clone(&self.source),
             clock: Rc::new(self.clock),
             first_epoch: first_epoch(restored.as_ref().map_or(0, |restored| restored.head.generation)),
-            bad_is_fatal: self.bad_is_fatal,
+            bad_records: self.bad_records,
             filters: self.takes.clone(),
             state: restored,
             stop: Rc::new(move || stop.load(Ordering::Acquire) || readers.iter().any(|health| health.closed())),
@@ -124,6 +124,7 @@ impl WorkerSetup {
             complaints: Box::new(complaints),
             unwritable: Box::new(move || healths.iter().map(|health| health.unwritable()).sum()),
             dead_letters: outputs.dead_letters_path.clone(),
+            drops_bad: self.bad_records == BadRecordPolicy::Drop,
             windowing: self.settings.rule.windowing,
             fields: self.fields.clone(),
             bounded: self.settings.bounded,

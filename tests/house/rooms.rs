@@ -38,6 +38,7 @@ const ROOMS: &[Room] = &[
     // The other commands.
     Room { name: "produce", files: &["src/produce"], imports: &["core", "formats", "clock", "console", "system", "arguments", "kafka"] },
     Room { name: "inspect", files: &["src/inspect"], imports: &["core", "formats", "clock", "console", "store"] },
+    Room { name: "letters", files: &["src/letters"], imports: &["core", "console", "arguments"] },
     // Only here all of them meet.
     Room { name: "start",   files: &["src/start"], imports: &["*"] },
     Room { name: "main",    files: &["src/main"], imports: &["*"] },

@@ -251,7 +251,9 @@ async function rests(browser, troubles) {
 async function amiss(browser) {
   const status = await (await fetch(new URL("/api/status", base))).json();
   const context = await browser.newContext(), tab = await context.newPage();
-  let run = "one", told = { ...status, state: null, checkpoint: null, concerns: ["topic 'ticks' may be compacted"],
+  const unread = status.partitions.map((p) => ({ ...p, h: null, next: p.start, read: 0, events: 0, gaps: 0, counted: 0, late: 0 }));
+  let run = "one", told = { ...status, state: null, checkpoint: null, concerns: ["topic 'ticks' may be compacted"], w: null,
+    partitions: unread, open_minute: null,
     sinks: [{ name: "influxdb", begun: 3, stored: 3, line: null, trouble: null, unwritable: 512 }] };
   await tab.route("**/api/symbols?*", (route) => route.fulfill({ json: { symbols: [], total: 0 } }));
   await tab.route("**/api/stream", (route) => told === null ? route.abort() : route.fulfill({
@@ -265,8 +267,25 @@ async function amiss(browser) {
   await says("and at the top", "saved", "none kept");
   await says("what an operator should know of the source is a notice", "notices", "Topic 'ticks' may be compacted.");
   await says("points that were refused are told", "sinks", "512 points refused, see unwritable.jsonl");
-  check(await tab.isHidden("#alarm"), "no alarm yet");
-  told = { ...told, ledger: { ...status.ledger, read: status.ledger.read + 1, balances: false } };
+  await says("that nothing was read is said of a log that was not read", "why-sentence", "Nothing has been read yet.");
+  check(await tab.isHidden("#alarm") && await tab.isHidden("#nothing"), "no alarm yet");
+  const rejected = { reason: "null", field: "/t", count: 812, first: "partition t/0, offset 7: /t: found <b>no</b> such field",
+    advice: "--time-field says which field that is" };
+  const none = unread.map((p) => ({ ...p, next: p.start + 7, read: 7, events: 7, rejected: 7, skipped: 0, quarantined: 0 }));
+  told = { ...told, partitions: none, dead_letters: { ...status.dead_letters, rejected: [rejected] }, nothing_counts: { why: "rejected",
+    text: `NOTHING COUNTS: all 812 records that were read were rejected: null /t ×812, first ${rejected.first}` } };
+  await comes("that nothing counts is a banner", tab.waitForSelector("#nothing:not([hidden])"));
+  await says("with a headline", "nothing-headline", "NOTHING COUNTS");
+  await says("with the reason and the first example, as text", "nothing-sentence", "null /t ×812, first partition t/0, offset 7: /t: found <b>no");
+  await says("and it does not say that nothing was read", "why-sentence", "and none counts:");
+  await says("nor that a record is waited for", "symbol", "Nothing counts");
+  const size = await tab.evaluate(() => document.getElementById("nothing").getBoundingClientRect());
+  check(size.width > 300 && size.top < 300, "where it cannot be overlooked", `${size.width} px wide, ${size.top} px from the top`);
+  told = { ...told, nothing_counts: { why: "skipped", text: "nothing matches --where: all 7 records that were read are skipped" } };
+  await comes("a log that --where skips is no alarm", tab.waitForSelector("#nothing", { state: "hidden" }));
+  await says("but a notice", "notices", "Nothing matches --where");
+  told = { ...told, nothing_counts: null, partitions: status.partitions,
+    ledger: { ...status.ledger, events: status.ledger.events + 1, balances: false } };
   await comes("a ledger that does not balance is seen", tab.waitForSelector("#ledger[data-balances=false]"));
   told = null;
   await comes("its run goes", tab.waitForSelector("body[data-connection=waiting]"));
@@ -365,12 +384,12 @@ async function main() {
     const ledger = await tab.evaluate(() =>
       Object.fromEntries([...document.querySelectorAll("#ledger [data-term]")].map((cell) =>
       [cell.dataset.term, Number(cell.textContent.replaceAll(",", ""))])));
-    check(ledger.read > 0 && ledger.read === ledger.counted + ledger.late + ledger.rejected + ledger.quarantined &&
+    check(ledger.events > 0 && ledger.events === ledger.counted + ledger.late + ledger.rejected + ledger.quarantined &&
       ledger.counted === ledger.held + ledger.retired &&
-      await tab.isHidden("#alarm"), "and its figures add up", `${ledger.read} records`);
+      await tab.isHidden("#alarm"), "and its figures add up", `${ledger.events} records`);
     const speaks = await tab.evaluate(() =>
       [...document.querySelectorAll("output, [aria-live], [role=status], [role=alert], [role=log]")].map(({ id }) => id));
-    check(speaks.sort().join() === "alarm,notices,spoken", "nothing else speaks by itself", speaks.join());
+    check(speaks.sort().join() === "alarm,nothing-headline,notices,spoken", "nothing else speaks by itself", speaks.join());
     const changed = await tab.textContent("#change");
     check(/ over \d/.test(changed), "a change says over how long it is", changed);
     check((await tab.textContent("#why-sentence")).trim().length > 5, "why a minute is open is said",

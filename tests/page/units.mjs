@@ -14,6 +14,8 @@ import { bytes, change, clock, compact, duration, moment, percent, price, smallP
 import { FEW, KEPT, Market, SLACK, SPARK } from "../../src/http/page/market.js";
 import { areAll } from "../../src/http/page/list.js";
 import { AVG, COUNT, MINUTE, put, seek, stateOf } from "../../src/http/page/rows.js";
+import { banner, countedGap, eventsGap, evidence, isTakenApart, ledgerNote, lostOf, noMinute, noSymbol, noWatermark, noticesOf,
+  offsetsOf, placeOf, readVital, tally, whose } from "../../src/http/page/sentences.js";
 import { Stream } from "../../src/http/page/stream.js";
 
 const MIN = 60_000, settings = { window_ms: MIN, lateness_ms: 10 * MIN };
@@ -247,6 +249,97 @@ test("a refusal is no lost connection: it is told, and asked again when somebody
     mock.timers.reset();
     mock.restoreAll();
   }
+});
+
+const none = { read: 0, gaps: 0, events: 0, counted: 0, late: 0, rejected: 0, quarantined: 0, skipped: 0, duplicate: 0, rounded: 0 };
+
+/** The status of a run with partitions of these counts, as the server has it; `h`: they have an event time. */
+function statusOf(all, { h = null, w = null, ...more } = {}) {
+  const partitions = all.map((counts) => ({ ...none, start: 5, next: 5 + (counts.read ?? 0) + (counts.gaps ?? 0), h, ended: false,
+    waits_for: null, paused: false, caught_up: false, silence_ms: 0, ...counts }));
+  const ledger = { ...none };
+  for (const of of partitions) for (const key of Object.keys(none)) ledger[key] += of[key];
+  return { partitions, ledger: { ...ledger, held: ledger.counted, retired: 0, keys: 1, balances: true }, w, nothing_counts: null,
+    source_trouble: null, concerns: [], dead_letters: { count: 0, dropped: false, reasons: [], rejected: [], recent: [] }, ...more };
+}
+
+test("what is said where no minute is open is true in every state of a run", () => {
+  const by = { reason: "null", field: "ts", count: 4, first: "partition t/0, offset 7: ts: expected a number, found null", advice: "x" };
+  const rejected = { count: 4, dropped: false, reasons: [], rejected: [by], recent: [] };
+  const because = (why, text = "x") => ({ nothing_counts: { why, text } });
+  const cases = [
+    [statusOf([]), "No partition is known yet.", "Waiting for the first record"],
+    [statusOf([{}, {}]), "Nothing has been read yet.", "Waiting for the first record"],
+    [statusOf([{ read: 4, events: 4, rejected: 4 }, {}], { ...because("rejected"), dead_letters: rejected }),
+      "4 records read, and none counts: 4 rejected. Most often null ts ×4, first partition t/0, offset 7: ts: expected a number, " +
+        "found null.", "Nothing counts"],
+    [statusOf([{ read: 4, events: 4, skipped: 4 }], because("skipped")), "4 records read, and --where skips all.",
+      "Nothing matches --where"],
+    [statusOf([{ read: 1, events: 1, late: 1 }], { ...because("late"), h: 1, w: 1 }), "1 record read, and none counts: 1 late.",
+      "Nothing counts"],
+    [statusOf([{ read: 4, events: 4, quarantined: 4 }], because("quarantined")),
+      "4 records read, and none counts: 4 too far from the clock.", "Nothing counts"],
+    [statusOf([{ read: 4, events: 40, quarantined: 3, rejected: 2, skipped: 35 }], because("several")),
+      "4 records with 40 events read, and none counts: 2 rejected, 3 too far from the clock, 35 skipped.", "Nothing counts"],
+    [statusOf([{ read: 4, events: 4, counted: 4 }]), "A partition has shown no event time yet, so no minute has ended.",
+      "No minute is in memory"],
+    [statusOf([{ read: 4, events: 4, counted: 4 }], { h: 1, w: 1 }), "Every minute that was read has ended in all partitions.",
+      "No minute is in memory"],
+  ];
+  for (const [status, sentence, title] of cases) {
+    assert.equal(noMinute(status), sentence);
+    assert.equal(noSymbol(status), title);
+  }
+  assert.equal(noSymbol(null), "–");
+  assert.equal(noWatermark(statusOf([{}, {}])), "no event time yet");
+  assert.equal(noWatermark(statusOf([{ h: 1 }, {}])), "a partition has no event time yet");
+  const shown = statusOf([{}, { read: 3, events: 3, rejected: 3 }, { read: 3, events: 9, skipped: 9 }]).partitions;
+  assert.deepEqual(shown.map((p) => evidence(p, { idle_ms: 9 })[1]), ["nothing read yet", "no valid record yet", "all skipped by --where"]);
+});
+
+test("that nothing counts is a banner where it is trouble, and a notice where --where skips the log", () => {
+  const text = "NOTHING COUNTS: all 4 records that were read were rejected: null \u202e ×4";
+  const loud = statusOf([], { nothing_counts: { why: "rejected", text }, concerns: ["topic 'a' may be compacted"] });
+  assert.deepEqual(banner(loud), { headline: "✗ NOTHING COUNTS",
+    sentence: "All 4 records that were read were rejected: null \\u202e ×4." });
+  assert.deepEqual(noticesOf(loud), ["! Topic 'a' may be compacted."]);
+  const calm = statusOf([], { nothing_counts: { why: "skipped", text: "nothing matches --where: all 4 records" } });
+  assert.equal(banner(calm), null);
+  assert.deepEqual(noticesOf(calm), ["! Nothing matches --where: all 4 records."]);
+  assert.equal(banner(statusOf([])), null);
+  assert.deepEqual(noticesOf(statusOf([], { source_trouble: "no broker" })), ["! The source does not read: no broker."]);
+});
+
+test("the ledger's equations are shown where records are taken apart, and tell what they lack", () => {
+  const plain = statusOf([{ read: 4, events: 4, counted: 3, late: 1 }]);
+  assert.deepEqual([eventsGap(plain.ledger), countedGap(plain.ledger), offsetsOf(plain).gap, isTakenApart(plain)], [0, 0, 0, false]);
+  assert.equal(ledgerNote(plain.ledger), "Every record read is in exactly one place. 1 minute of a symbol held.");
+  assert.deepEqual(lostOf(plain.ledger), { lost: 1, share: "25 % of all records" });
+  const apart = statusOf([{ read: 4, gaps: 2, events: 40, counted: 20, rejected: 1, skipped: 18, duplicate: 1, rounded: 2 }]);
+  assert.deepEqual([eventsGap(apart.ledger), offsetsOf(apart), isTakenApart(apart)],
+    [0, { passed: 6, read: 4, gaps: 2, gap: 0 }, true]);
+  assert.equal(ledgerNote(apart.ledger),
+    "Every event of the records read is in exactly one place. 1 minute of a symbol held. 2 events had a number rounded.");
+  assert.equal(readVital(apart.ledger), "4 records, 40 events");
+  assert.deepEqual(lostOf(apart.ledger), { lost: 1, share: "3 % of all events" }, "skipped and duplicate events are not lost");
+  assert.deepEqual(lostOf(statusOf([]).ledger), { lost: 0, share: "of all records" });
+  assert.equal(eventsGap({ ...apart.ledger, skipped: 17 }), 1);
+  assert.ok(isTakenApart(statusOf([{ read: 1, events: 1, counted: 1, gaps: 1 }])), "gaps");
+});
+
+test("dead letters are told with reasons, element and key", () => {
+  const of = (reasons, counts, dropped = false) =>
+    tally(statusOf([counts], { dead_letters: { reasons, dropped, rejected: [], recent: [], count: 0 } }));
+  const reason = (name, count, field = null) => ({ reason: name, field, count });
+  assert.equal(of([], {}), "none");
+  assert.equal(of([reason("late", 2), reason("future", 1), reason("null", 3, "ts"), reason("json", 1)],
+    { late: 2, quarantined: 1, rejected: 4 }), "2 late, 4 rejected (null ts ×3, json ×1), 1 quarantined");
+  assert.equal(of([reason("future", 1), reason("past", 2), ...["json", "shape", "twice", "type"].map((name) => reason(name, 1))],
+    { quarantined: 3, rejected: 4 }, true),
+    "0 late, 4 rejected and dropped (json ×1, shape ×1, twice ×1, …), 3 quarantined (future ×1, past ×2)");
+  assert.deepEqual([placeOf({ offset: 4711, element: null }), placeOf({ offset: 4711, element: 0 })], ["4,711", "4,711 [0]"]);
+  assert.deepEqual([{ symbol: "A", key: "B" }, { symbol: null, key: "A\u202e" }, { symbol: null, key: null }].map(whose),
+    ["A", "key A\\u202e", "–"]);
 });
 
 test("the API's document takes the times that the server takes", () => {

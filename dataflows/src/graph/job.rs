@@ -25,8 +25,8 @@ pub struct Job {
     pub clock: Rc<dyn Clock>,
     /// The generation's first epoch.
     pub first_epoch: Epoch,
-    /// A record that cannot be decoded ends the run.
-    pub bad_is_fatal: bool,
+    /// What becomes of a record that cannot be decoded.
+    pub bad_records: BadRecordPolicy,
     /// Which rows each sink takes.
     pub filters: Vec<RowFilter>,
     /// Where the state is kept; `None` for a run without one.
@@ -37,6 +37,17 @@ pub struct Job {
     pub park: Rc<dyn Fn(&mut Worker, Duration)>,
     /// Nanoseconds between two reads of uncommitted rows for the live view ([`crate::watch`]); `None` without one.
     pub preview_interval: Option<Rc<dyn Fn() -> i64>>,
+}
+
+/// What becomes of a record, or an element of one, that cannot be decoded. It is counted in each case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadRecordPolicy {
+    /// It is a dead letter.
+    SetAside,
+    /// No dead letter is kept of it: its payload is gone from the run.
+    Drop,
+    /// The run ends.
+    Fatal,
 }
 
 /// Where the state is kept, and what it is.
@@ -122,7 +133,7 @@ pub(crate) mod testing {
             source: Arc::new(Nowhere),
             clock: Rc::new(Nowhere),
             first_epoch,
-            bad_is_fatal: false,
+            bad_records: BadRecordPolicy::SetAside,
             filters,
             state: None,
             stop: Rc::new(|| false),

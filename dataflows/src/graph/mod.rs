@@ -28,4 +28,4 @@ pub(crate) use context::WorkerContext;
 pub(crate) use dataflow::{Graph, build, decisions};
 #[cfg(test)]
 pub(crate) use job::testing;
-pub use job::{Job, Restored, park};
+pub use job::{BadRecordPolicy, Job, Restored, park};

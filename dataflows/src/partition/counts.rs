@@ -22,6 +22,8 @@ pub struct Counts {
     pub rejected: i64,
     /// Dead letters with reason `future` or `past`.
     pub quarantined: i64,
+    /// Those of the quarantined with reason `past`.
+    pub past: i64,
     /// Those that `--where` leaves out.
     pub skipped: i64,
     /// Those whose `--id-field` repeats.
@@ -40,6 +42,7 @@ impl Counts {
         self.late += other.late;
         self.rejected += other.rejected;
         self.quarantined += other.quarantined;
+        self.past += other.past;
         self.skipped += other.skipped;
         self.duplicates += other.duplicates;
         self.rounded += other.rounded;
@@ -68,22 +71,36 @@ struct CountsOnDisk {
     duplicates: i64,
     #[serde(default)]
     rounded: i64,
+    #[serde(default)]
+    past: i64,
 }
 
 impl From<Counts> for CountsOnDisk {
     fn from(counts: Counts) -> Self {
-        let Counts { read, gaps, events, counted, late, rejected, quarantined, skipped, duplicates, rounded } = counts;
+        let Counts { read, gaps, events, counted, late, rejected, quarantined, past, skipped, duplicates, rounded } =
+            counts;
         let events = Some(events);
-        CountsOnDisk { read, counted, late, rejected, quarantined, gaps, events, skipped, duplicates, rounded }
+        CountsOnDisk { read, counted, late, rejected, quarantined, past, gaps, events, skipped, duplicates, rounded }
     }
 }
 
 impl From<CountsOnDisk> for Counts {
     fn from(on_disk: CountsOnDisk) -> Self {
-        let CountsOnDisk { read, counted, late, rejected, quarantined, gaps, events, skipped, duplicates, rounded } =
-            on_disk;
+        let CountsOnDisk {
+            read,
+            counted,
+            late,
+            rejected,
+            quarantined,
+            past,
+            gaps,
+            events,
+            skipped,
+            duplicates,
+            rounded,
+        } = on_disk;
         let events = events.unwrap_or(read);
-        Counts { read, gaps, events, counted, late, rejected, quarantined, skipped, duplicates, rounded }
+        Counts { read, gaps, events, counted, late, rejected, quarantined, past, skipped, duplicates, rounded }
     }
 }
 

@@ -149,6 +149,7 @@ impl Partition {
         }
         if self.rule.max_past.is_some_and(|most| time.plus(most) < latest) {
             self.counts.quarantined += 1;
+            self.counts.past += 1;
             return Verdict::Past(evidence);
         }
         let window = self.rule.windowing.window_of(time);

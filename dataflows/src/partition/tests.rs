@@ -19,6 +19,7 @@ fn a_clock_that_stands_still_holds_nothing_back() {
     assert_eq!(judge(2, limit.plus(-1), None), Verdict::Past(Evidence::Clock(now)));
     let before = partition.report(None, Monotonic(0));
     assert_eq!((before.watermark(), before.counts.quarantined, before.balances()), (None, 3, true));
+    assert_eq!(before.counts.past, 3);
     let window = rule.windowing.window_of(limit);
     partition.begin_record(3);
     assert_eq!(partition.judge(limit, None, now, Monotonic(0)), Verdict::Counted(window));

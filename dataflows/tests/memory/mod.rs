@@ -255,7 +255,7 @@ pub(crate) fn run<A: Accumulate>(
             source: Arc::clone(&source),
             clock: Rc::new(RealClock(Instant::now())),
             first_epoch: first_epoch(3),
-            bad_is_fatal: false,
+            bad_records: minutely_dataflows::BadRecordPolicy::SetAside,
             filters: owned.clone(),
             state: None,
             stop: Rc::new(|| false),

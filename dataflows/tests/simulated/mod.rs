@@ -87,7 +87,7 @@ fn live(
             source: Arc::clone(&world) as Arc<dyn LogSource>,
             clock: Rc::new(clock.clone()),
             first_epoch: first_epoch(head.generation),
-            bad_is_fatal: false,
+            bad_records: minutely_dataflows::BadRecordPolicy::SetAside,
             filters: sinks.iter().map(|n| TAKES[*n]).collect(),
             state: Some(Restored { store, head: Arc::clone(&head), stored_before: lines }),
             stop: Rc::new(move || stop.load(Ordering::SeqCst)),

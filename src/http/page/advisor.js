@@ -32,7 +32,7 @@ export function lostAt(settings, records, ms) {
 /** What is said of the lateness that is set now, `now` ms. */
 export function advice(settings, records, now) {
   const best = leastWithoutLoss(settings), beyond = lostAt(settings, records, now), of = compact(records);
-  if (records === 0) return "No record has been judged yet.";
+  if (records === 0) return "No valid record has been read since the run began.";
   if (best === null) return `Some of ${of} records were over ${duration(settings.at(-1).lateness_ms)} behind: none fits all.`;
   if (beyond > 0) {
     return `Up to ${several(beyond, "record")} of ${of} came more than the setting of ${duration(now)} behind; ` +

@@ -142,7 +142,7 @@ const handlers = {
   },
   status(status) {
     market.takeStatus(status);
-    changed("panels");
+    changed("panels", ...(market.chosen.length === 0 ? ["head"] : [])); // why there is no symbol
   },
   reset: load,
 };

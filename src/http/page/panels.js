@@ -3,7 +3,9 @@
 
 import { advice, leastWithoutLoss, lifts, outcome, settingsOf } from "./advisor.js";
 import { attribute, data, each, find, make, style, text } from "./dom.js";
-import { bytes, clock, compact, duration, moment, several, smallPercent, visible, whole } from "./format.js";
+import { bytes, clock, compact, duration, moment, several, visible, whole } from "./format.js";
+import { banner, countedGap, eventsGap, evidence, isTakenApart, ledgerNote, lostOf, noMinute, noWatermark, noticesOf, offsetsOf,
+  placeOf, readVital, tally, whose } from "./sentences.js";
 
 const SHOWN_PARTITIONS = 64, SHOWN_LETTERS = 50, DAY_MS = 86_400_000;
 
@@ -18,11 +20,13 @@ export function panels(status, now) {
 
 // --- notices ---------------------------------------------------------------------------------------------------------
 
-/** What keeps the source from reading, and what an operator should know for as long as it holds. */
+/** That nothing counts; what keeps the source from reading, and what an operator should know for as long as it holds. */
 function notices(s) {
-  const trouble = s.source_trouble === null ? [] : [`The source does not read: ${s.source_trouble}`];
-  const all = [...trouble, ...s.concerns];
-  each(find("notices"), all, () => make("li"), (item, one) => text(item, `! ${one[0].toUpperCase()}${one.slice(1)}.`));
+  const loud = banner(s), all = noticesOf(s);
+  put("nothing-headline", loud?.headline ?? ""); // it alone is spoken: what follows changes with every record
+  put("nothing-sentence", loud?.sentence ?? "");
+  find("nothing").hidden = loud === null;
+  each(find("notices"), all, () => make("li"), text);
   find("notices").hidden = all.length === 0;
 }
 
@@ -44,12 +48,11 @@ function vitals(s, now) {
   vital("throughput", `${compact(s.records_per_s)}/s`, `records, ${several(s.partitions.length, "partition")}${also}`);
   if (age > DAY_MS && age < Infinity) vital("freshness", "Replay", `events of ${clock(newest, false, true)}`);
   else vital("freshness", past(age), "age of the newest event");
-  if (s.w === null) vital("watermark", "–", "no event time yet");
+  if (s.w === null) vital("watermark", "–", noWatermark(s));
   else vital("watermark", moment(s.w, newest), `${past(newest - s.w)} behind the newest`);
-  const good = balances(s.ledger), { read, late, rejected, quarantined } = s.ledger, lost = late + rejected +
-    quarantined;
-  vital("balance", good ? "✓ Balances" : "✗ Does not balance", `${compact(read)} records read`, good ? "good" : "bad");
-  vital("lost", whole(lost), read > 0 ? `${smallPercent(lost / read)} of all records` : "of all records");
+  const good = balances(s), { lost, share } = lostOf(s.ledger);
+  vital("balance", good ? "✓ Balances" : "✗ Does not balance", readVital(s.ledger), good ? "good" : "bad");
+  vital("lost", whole(lost), share, banner(s) === null ? "" : "bad");
   const c = s.checkpoint, limit = Math.max(15_000, 10 * s.settings.checkpoint_interval_ms);
   if (c === null) vital("saved", notSaved(s), s.state === null ? "--state none" : "");
   else {
@@ -60,18 +63,6 @@ function vitals(s, now) {
 
 // --- why is this minute still open? ----------------------------------------------------------------------------------
 
-/** What there is to say where no partition has shown an event time, or not all of them. */
-function unread(s) {
-  const sum = (key) => s.partitions.reduce((all, p) => all + p[key], 0), read = sum("read");
-  if (read === 0) return "Nothing has been read yet.";
-  const some = s.partitions.some((p) => p.h !== null), [most] = s.dead_letters.rejected;
-  if (some) return "A partition has shown no event time yet.";
-  const why = most === undefined ? "" : ` First: ${most.first}.`;
-  return `${several(read, "record")} read, none of them valid: ${whole(sum("rejected"))} rejected.${why}`;
-}
-
-const byReason = (by) => `${by.reason}${by.field === null ? "" : ` ${by.field}`} ×${whole(by.count)}`;
-
 function why(s, now) {
   find("suspicion").hidden = s.suspicion === null;
   put("suspicion", `⚠ ${s.suspicion}`);
@@ -79,8 +70,7 @@ function why(s, now) {
   data(find("why"), "open", open !== null);
   if (open === null) {
     put("why-title", "No minute is open");
-    put("why-sentence", s.w === null ? unread(s)
-      : "Every minute that was read has ended in all partitions.");
+    put("why-sentence", noMinute(s));
     return;
   }
   put("why-title", `Why is ${moment(open.minute, now, windowMs < 60_000)} still open?`);
@@ -100,17 +90,6 @@ function why(s, now) {
 }
 
 // --- partitions ------------------------------------------------------------------------------------------------------
-
-/** A sign and words for what is known of a partition's silence (R8, R12). */
-function evidence(p, settings) {
-  if (p.ended) return ["■", "ended"];
-  if (p.waits_for !== null) return ["‖", `waits for ${p.waits_for}`];
-  if (p.paused) return ["‖", "paused by alignment"];
-  if (p.caught_up) return ["○", `idle: caught up, silent ${duration(p.silence_ms)}`];
-  if (p.h === null) return ["…", "no valid record yet"];
-  if (p.silence_ms >= settings.idle_ms) return ["!", `silent ${duration(p.silence_ms)}, end not proven`];
-  return ["●", p.silence_ms < 1500 ? "reading" : `reading, ${duration(p.silence_ms)} ago`];
-}
 
 function partitionRow() {
   return make("tr", "", make("th", "", make("bdi")), make("td", "track", make("div", "", make("i"))), make("td",
@@ -145,23 +124,28 @@ function partitions(s, now) {
 
 // --- ledger (R11) ----------------------------------------------------------------------------------------------------
 
-const readGap = (l) => l.read - l.counted - l.late - l.rejected - l.quarantined;
-const countedGap = (l) => l.counted - l.held - l.retired;
-
 /**
  * Whether every record that was read is in one place: what the committer says, and what the figures shown add up to.
  */
-const balances = (l) => l.balances && readGap(l) === 0 && countedGap(l) === 0;
+const balances = (s) => s.ledger.balances && gapsOf(s).every((gap) => gap === 0);
+
+/** What each equation lacks: of events, of counted events, of offsets. */
+const gapsOf = (s) => [eventsGap(s.ledger), countedGap(s.ledger), offsetsOf(s).gap];
 
 let fault = ""; // the last there was: a run ends by it, and the one that takes its place must not hide it
 
 function ledger(s, now) {
-  const panel = find("ledger"), l = s.ledger, good = balances(l), gap = readGap(l) || countedGap(l);
+  const panel = find("ledger"), l = s.ledger, good = balances(s), gap = gapsOf(s).find((one) => one !== 0) ?? 0;
+  const offsets = offsetsOf(s);
   data(panel, "balances", good);
   for (const cell of panel.querySelectorAll("[data-term]")) text(cell, whole(l[cell.dataset.term]));
-  panel.querySelectorAll(".mark").forEach((mark, i) => text(mark, [readGap, countedGap][i](l) === 0 ? "✓" : "✗"));
+  for (const cell of panel.querySelectorAll("[data-offsets]")) text(cell, whole(offsets[cell.dataset.offsets]));
+  for (const row of panel.querySelectorAll("[data-rare]")) row.hidden = l[row.dataset.rare] === 0;
+  panel.querySelectorAll(".mark").forEach((mark, i) => text(mark, gapsOf(s)[i] === 0 ? "✓" : "✗"));
+  find("ledger-offsets").hidden = !isTakenApart(s);
+  put("ledger-events", l.events === l.read ? "read" : "events");
   text(panel.querySelector(".verdict"), good ? "✓ balances" : "✗ does not balance");
-  put("ledger-note", `Every record read is in exactly one place. ${several(l.keys, "minute")} of a symbol held.`);
+  put("ledger-note", ledgerNote(l));
   const what = gap === 0 ? "the committer says so"
     : `${several(Math.abs(gap), "record")} ${gap > 0 ? "missing" : "counted twice"}`;
   if (!good) {
@@ -217,18 +201,15 @@ function letterRow() {
 }
 
 function letters(s, now) {
-  const { recent, count, rejected: kinds } = s.dead_letters, { late, rejected, quarantined } = s.ledger;
-  const why = kinds.length === 0 ? "" : ` (${kinds.slice(0, 3).map(byReason).join(", ")}${kinds.length > 3 ? ", …" : ""})`;
-  const tally = `${whole(late)} late, ${whole(rejected)} rejected${why}, ${whole(quarantined)} quarantined`;
-  put("dead-note", count === 0 ? "none" : tally);
+  const { recent } = s.dead_letters;
+  put("dead-note", tally(s));
   data(find("dead"), "empty", recent.length === 0);
   each(body("dead"), recent.slice(0, SHOWN_LETTERS), letterRow, (row, one) => {
-    const raw = visible(one.raw ?? ""), why = visible(one.why ?? "");
+    const raw = visible(one.raw ?? ""), why = visible(one.why ?? ""), found = visible(one.found ?? "–");
     const reason = one.field === null ? one.reason : `${one.reason} ${visible(one.field)}`;
-    const values = [moment(one.at, now), reason, visible(one.partition), whole(one.offset), visible(one.symbol ?? "–"),
-      one.value ?? "–", raw];
+    const values = [moment(one.at, now), reason, visible(one.partition), placeOf(one), whose(one), one.value ?? found, raw];
     values.forEach((value, i) => text(row.children[i].firstChild, value));
-    attribute(row.children[1], "title", why);
+    for (const cell of [row.children[1], row.children[5]]) attribute(cell, "title", why);
     attribute(row.lastChild, "title", raw);
   });
 }

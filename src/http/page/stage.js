@@ -5,6 +5,7 @@ import { Chart } from "./chart.js";
 import { attribute, data, each, find, make, text } from "./dom.js";
 import { change, clock, duration, moment, price, several, visible, whole } from "./format.js";
 import { AVG, CLOSE, COUNT, HIGH, LOW, MINUTE, OPEN, VOLUME, VWAP, seek } from "./rows.js";
+import { noSymbol } from "./sentences.js";
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -36,7 +37,7 @@ export class Stage {
   head() {
     const { market, entry } = this, row = this.rows.at(-1), share = entry ? market.change(entry) : NaN;
     const [chosen] = market.chosen, shown = chosen === undefined ? null : visible(chosen);
-    text(find("symbol"), shown ?? (market.status ? "Waiting for the first record" : "–"));
+    text(find("symbol"), shown ?? noSymbol(market.status ?? null));
     attribute(find("chart"), "aria-label", `Chart of ${market.chosen.map(visible).join(", ")}; arrow keys read it minute by minute`);
     text(find("value"), row ? price(row[AVG]) : "");
     text(find("change"), row ? this.changed() : "");

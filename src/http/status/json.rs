@@ -1,7 +1,7 @@
 //! `/api/status` as JSON: its objects. Names of fields are the API's.
 
 use crate::http::rows::Ms;
-use minutely_dataflows::partition::DELAY_EDGES_MS;
+use minutely_dataflows::partition::{Counts, DELAY_EDGES_MS};
 use minutely_dataflows::time::EventTime;
 use serde::Serialize;
 
@@ -12,6 +12,7 @@ pub(super) struct StatusJson<'a> {
     pub(super) source: &'a str,
     pub(super) source_trouble: Option<String>,
     pub(super) concerns: Vec<String>,
+    pub(super) nothing_counts: Option<NothingCountsJson>,
     pub(super) sinks_uri: &'a [String],
     pub(super) now: Ms,
     pub(super) started: Ms,
@@ -30,6 +31,12 @@ pub(super) struct StatusJson<'a> {
     pub(super) sinks: Vec<SinkJson<'a>>,
     pub(super) state: Option<&'a str>,
     pub(super) checkpoint: Option<CheckpointJson>,
+}
+
+#[derive(Serialize)]
+pub(super) struct NothingCountsJson {
+    pub(super) why: &'static str,
+    pub(super) text: String,
 }
 
 #[derive(Serialize)]
@@ -60,12 +67,8 @@ pub(super) struct PartitionJson {
     pub(super) waits_for: Option<String>,
     pub(super) silence_ms: i64,
     pub(super) holds_w: bool,
-    pub(super) read: i64,
-    pub(super) counted: i64,
-    pub(super) late: i64,
-    pub(super) rejected: i64,
-    pub(super) quarantined: i64,
-    pub(super) gaps: i64,
+    #[serde(flatten)]
+    pub(super) counts: CountsJson,
 }
 
 #[derive(Serialize)]
@@ -78,13 +81,42 @@ pub(super) struct OpenMinuteJson {
     pub(super) why: String,
 }
 
+/// What became of records and events.
 #[derive(Serialize)]
-pub(super) struct LedgerJson {
+pub(super) struct CountsJson {
     pub(super) read: i64,
+    pub(super) gaps: i64,
+    pub(super) events: i64,
     pub(super) counted: i64,
     pub(super) late: i64,
     pub(super) rejected: i64,
     pub(super) quarantined: i64,
+    pub(super) skipped: i64,
+    pub(super) duplicate: i64,
+    pub(super) rounded: i64,
+}
+
+impl From<Counts> for CountsJson {
+    fn from(counts: Counts) -> Self {
+        CountsJson {
+            read: counts.read,
+            gaps: counts.gaps,
+            events: counts.events,
+            counted: counts.counted,
+            late: counts.late,
+            rejected: counts.rejected,
+            quarantined: counts.quarantined,
+            skipped: counts.skipped,
+            duplicate: counts.duplicates,
+            rounded: counts.rounded,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct LedgerJson {
+    #[serde(flatten)]
+    pub(super) counts: CountsJson,
     pub(super) held: i64,
     pub(super) retired: i64,
     pub(super) keys: u64,
@@ -100,8 +132,17 @@ pub(super) struct LatenessJson {
 #[derive(Serialize)]
 pub(super) struct DeadLettersJson<'a> {
     pub(super) count: i64,
+    pub(super) dropped: bool,
+    pub(super) reasons: Vec<ReasonJson<'a>>,
     pub(super) rejected: Vec<RejectedJson<'a>>,
     pub(super) recent: Vec<DeadLetterJson<'a>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ReasonJson<'a> {
+    pub(super) reason: &'static str,
+    pub(super) field: Option<&'a str>,
+    pub(super) count: i64,
 }
 
 #[derive(Serialize)]
@@ -110,6 +151,7 @@ pub(super) struct RejectedJson<'a> {
     pub(super) field: Option<&'a str>,
     pub(super) count: i64,
     pub(super) first: String,
+    pub(super) advice: String,
 }
 
 #[derive(Serialize)]
@@ -117,9 +159,13 @@ pub(super) struct DeadLetterJson<'a> {
     pub(super) at: Ms,
     pub(super) partition: &'a str,
     pub(super) offset: i64,
+    pub(super) element: Option<u32>,
     pub(super) reason: &'static str,
     pub(super) field: Option<&'a str>,
+    pub(super) expected: Option<&'a str>,
+    pub(super) found: Option<&'a str>,
     pub(super) why: Option<&'a str>,
+    pub(super) key: Option<&'a str>,
     pub(super) symbol: Option<&'a str>,
     pub(super) value: Option<&'a str>,
     pub(super) event_time: Option<Ms>,

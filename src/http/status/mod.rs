@@ -13,13 +13,13 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::Response;
 use json::{
-    CheckpointJson, DeadLetterJson, DeadLettersJson, LatenessJson, LedgerJson, PartitionJson, RejectedJson,
-    SettingsJson, SinkJson, StatusJson, known, whole,
+    CheckpointJson, DeadLetterJson, DeadLettersJson, LatenessJson, LedgerJson, NothingCountsJson, PartitionJson,
+    ReasonJson, RejectedJson, SettingsJson, SinkJson, StatusJson, known, whole,
 };
 use minutely_dataflows::edge::{Discovered, Waiting};
-use minutely_dataflows::explain::{self, Rejected};
+use minutely_dataflows::explain::{self, NothingCounts, Rejected};
 use minutely_dataflows::marks::Marks;
-use minutely_dataflows::partition::{DELAY_EDGES_MS, PartitionState, RejectedBy, Rule};
+use minutely_dataflows::partition::{Counts, DELAY_EDGES_MS, PartitionState, RejectedBy, Rule};
 use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::status::{Ledger, Status};
 use minutely_dataflows::time::{EventTime, WindowStart};
@@ -54,6 +54,7 @@ pub(super) fn text(view: &View, about: &RunInfo, started: EventTime) -> String {
         source: &about.source,
         source_trouble,
         concerns,
+        nothing_counts: nothing_counts_json(status, about),
         sinks_uri: &about.sinks_uri,
         now: whole(now.1),
         started: whole(started),
@@ -67,7 +68,7 @@ pub(super) fn text(view: &View, about: &RunInfo, started: EventTime) -> String {
         open_minute: open_minute(view, &OpenMinuteFacts { latest, holder, now, waiting: &waiting }),
         ledger: ledger_json(&status.ledger),
         lateness: LatenessJson { edges_ms: DELAY_EDGES_MS, counts: latest.behind.counts },
-        dead_letters: dead_letters_json(view, status),
+        dead_letters: dead_letters_json(view, status, about),
         suspicion: suspicion(status, about),
         sinks: sinks_json(about, status),
         state: about.state.as_deref(),
@@ -133,11 +134,7 @@ fn settings_json(about: &RunInfo, rule: &Rule) -> SettingsJson {
 
 fn ledger_json(ledger: &Ledger) -> LedgerJson {
     LedgerJson {
-        read: ledger.counts.read,
-        counted: ledger.counts.counted,
-        late: ledger.counts.late,
-        rejected: ledger.counts.rejected,
-        quarantined: ledger.counts.quarantined,
+        counts: ledger.counts.into(),
         held: ledger.held,
         retired: ledger.retired,
         keys: ledger.keys,
@@ -155,11 +152,17 @@ fn sinks_json<'a>(about: &'a RunInfo, status: &Status) -> Vec<SinkJson<'a>> {
     sinks.collect()
 }
 
-fn dead_letters_json<'a>(view: &'a View, status: &'a Status) -> DeadLettersJson<'a> {
+fn dead_letters_json<'a>(view: &'a View, status: &'a Status, about: &RunInfo) -> DeadLettersJson<'a> {
     let counts = &status.ledger.counts;
+    let written = if about.drops_bad { 0 } else { counts.rejected };
     DeadLettersJson {
-        count: counts.late + counts.rejected + counts.quarantined,
-        rejected: rejected(status).iter().map(rejected_json).collect(),
+        count: counts.late + counts.quarantined + written,
+        dropped: about.drops_bad,
+        reasons: reasons(status)
+            .filter(|(.., count)| *count > 0)
+            .map(|(reason, field, count)| ReasonJson { reason, field, count })
+            .collect(),
+        rejected: rejected(status).iter().map(|by| rejected_json(by, about)).collect(),
         recent: view.dead_letters.iter().map(dead_letter_json).collect(),
     }
 }
@@ -186,12 +189,7 @@ fn partition_json(
         waits_for: waits.map(str::to_owned),
         silence_ms: silence / 1_000_000,
         holds_w,
-        read: counts.read,
-        counted: counts.counted,
-        late: counts.late,
-        rejected: counts.rejected,
-        quarantined: counts.quarantined,
-        gaps: counts.gaps,
+        counts: counts.into(),
     }
 }
 
@@ -200,28 +198,61 @@ pub(super) fn rejected(status: &Status) -> Vec<Rejected<'_>> {
     explain::rejected(known_states(status))
 }
 
+/// What does not count, by reason and the field that is to blame: late, future and past first, of which there may be none.
+pub(super) fn reasons(status: &Status) -> impl Iterator<Item = (&'static str, Option<&str>, i64)> {
+    let mut newest = Counts::default();
+    known_states(status).for_each(|(_, state)| newest.add(&state.counts));
+    let judged = explain::judged(&newest).into_iter().map(|(reason, count)| (reason.name(), None, count));
+    let rejected = rejected(status).into_iter();
+    judged.chain(rejected.map(|by| (by.first.reason.name(), by.first.finding.field.as_deref(), by.count)))
+}
+
+/// Why no event counts, of the newest that were read.
+pub(super) fn nothing_counts(status: &Status) -> Option<(NothingCounts, Counts)> {
+    let mut newest = Counts::default();
+    known_states(status).for_each(|(_, state)| newest.add(&state.counts));
+    NothingCounts::of(&newest).map(|nothing| (nothing, newest))
+}
+
+fn nothing_counts_json(status: &Status, about: &RunInfo) -> Option<NothingCountsJson> {
+    let (nothing, counts) = nothing_counts(status)?;
+    let text = advice::of_nothing_counted(&counts, &rejected(status), &about.fields)?;
+    Some(NothingCountsJson { why: nothing.name(), text })
+}
+
 fn suspicion(status: &Status, about: &RunInfo) -> Option<String> {
     let states = known_states(status).map(|(_, state)| state);
-    explain::suspicion(&about.times, states, false).as_ref().map(advice::of_unit)
+    explain::suspicion(&about.fields.times, states, false).as_ref().map(advice::of_unit)
 }
 
 fn known_states(status: &Status) -> impl Iterator<Item = (&PartitionName, &PartitionState)> + Clone {
     status.partitions.iter().filter_map(|(found, state)| Some((&found.name, state.as_ref()?)))
 }
 
-fn rejected_json<'a>(by: &Rejected<'a>) -> RejectedJson<'a> {
+fn rejected_json<'a>(by: &Rejected<'a>, about: &RunInfo) -> RejectedJson<'a> {
     let RejectedBy { reason, finding, .. } = by.first;
-    RejectedJson { reason: reason.name(), field: finding.field.as_deref(), count: by.count, first: by.example() }
+    RejectedJson {
+        reason: reason.name(),
+        field: finding.field.as_deref(),
+        count: by.count,
+        first: by.example(),
+        advice: advice::of_rejected(by, &about.fields),
+    }
 }
 
 fn dead_letter_json(letter: &ShownDeadLetter) -> DeadLetterJson<'_> {
+    let finding = letter.finding.as_ref();
     DeadLetterJson {
         at: whole(letter.at),
         partition: &letter.partition,
         offset: letter.offset,
+        element: letter.element,
         reason: letter.reason,
-        field: letter.field.as_deref(),
+        field: finding.and_then(|finding| finding.field.as_deref()),
+        expected: finding.map(|finding| &*finding.expected),
+        found: finding.map(|finding| finding.found.as_str()),
         why: letter.why.as_deref(),
+        key: letter.key.as_deref(),
         symbol: letter.symbol.as_deref(),
         value: letter.value.as_deref(),
         event_time: known(letter.event_time),
@@ -270,7 +301,7 @@ mod tests {
         let state = partition.report(None, Monotonic(0));
         let said = no_valid_record(&found, &state);
         assert!(
-            said.contains("1 records were read") && said.contains("null ts") && said.contains("no such field"),
+            said.contains("one record was read") && said.contains("null ts") && said.contains("no such field"),
             "{said}"
         );
         let now = LatestStatus {
@@ -283,6 +314,36 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&text(&view, &about, EventTime(0))).unwrap();
         let by = &json["dead_letters"]["rejected"][0];
         assert_eq!((&by["reason"], &by["field"], &by["count"]), (&"null".into(), &"ts".into(), &1.into()));
+        assert_eq!(by["advice"], "--time-field says which field that is");
+    }
+
+    /// Loud where it is a mistake, calm where a log has nothing of what is asked for.
+    #[test]
+    fn that_nothing_counts_is_said_in_each_case() {
+        let of = |counts: Counts| {
+            let about = testing::about();
+            let mut view = View::new(&about);
+            view.now = Some(testing::latest(counts));
+            serde_json::from_str::<serde_json::Value>(&text(&view, &about, EventTime(0))).unwrap()
+        };
+        let why = |counts: Counts| of(counts)["nothing_counts"]["why"].as_str().map(str::to_owned);
+        let read = Counts { read: 4, events: 4, ..Counts::default() };
+        assert_eq!(why(Counts::default()), None);
+        assert_eq!(why(Counts { counted: 1, rejected: 3, ..read }), None);
+        assert_eq!(why(Counts { skipped: 4, ..read }).as_deref(), Some("skipped"));
+        assert_eq!(why(Counts { quarantined: 4, ..read }).as_deref(), Some("quarantined"));
+        let status = of(Counts { rejected: 4, ..read });
+        let said = status["nothing_counts"]["text"].as_str().unwrap();
+        assert!(said.starts_with("NOTHING COUNTS: all 4 records") && said.ends_with("which field that is"), "{said}");
+        let status = of(Counts { events: 9, counted: 1, late: 2, skipped: 5, duplicates: 1, rounded: 1, ..read });
+        let term = |name: &str| status["ledger"][name].as_i64().unwrap();
+        let terms = ["read", "events", "counted", "late", "skipped", "duplicate", "rounded"].map(term);
+        assert_eq!(terms, [4, 9, 1, 2, 5, 1, 1]);
+        assert_eq!(status["partitions"][0]["skipped"], 5);
+        assert_eq!(
+            status["dead_letters"]["reasons"],
+            serde_json::json!([{"reason": "late", "field": null, "count": 2}])
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::table::EpochTable;
 use crate::acc::{Accumulate, LogPosition};
 use crate::decode::{DecodedPart, Decoder, Outcome};
 use crate::edge::{Discovered, EndAnswer, PartitionReader, Wake};
-use crate::graph::job::Job;
+use crate::graph::job::{BadRecordPolicy, Job};
 use crate::halt::Halt;
 use crate::mutants::{self, Mutant};
 use crate::partition::{DelayHistogram, Partition, PartitionState, Verdict};
@@ -172,7 +172,7 @@ impl<A: Accumulate> WorkerReader<A> {
     fn read(&mut self, now: Monotonic) -> Result<usize, Halt> {
         let OwnedPartition { name, decoder, identity, instant, partition, reader } = &mut self.owned[self.turn];
         let reference = instant.unwrap_or_else(|| self.job.clock.wall());
-        let table = &mut self.table;
+        let (table, bad_records) = (&mut self.table, self.job.bad_records);
         let mut undecodable = None;
         let mut too_far = None;
         let read = reader.read(CHUNK, &mut |record: Record<'_>| {
@@ -183,8 +183,12 @@ impl<A: Accumulate> WorkerReader<A> {
                     Outcome::Skipped => return partition.skip(),
                     Outcome::Rejected(rejection) => {
                         partition.reject(&rejection);
-                        let found = || (record.offset, rejection.reason, rejection.finding.to_string());
+                        let index = element.map(|element| element.index);
+                        let found = || (record.offset, index, rejection.reason, rejection.finding.to_string());
                         undecodable.get_or_insert_with(found);
+                        if bad_records == BadRecordPolicy::Drop {
+                            return;
+                        }
                         return table.add_dead_letter(DeadLetter::of(
                             &record,
                             element,
@@ -225,8 +229,8 @@ impl<A: Accumulate> WorkerReader<A> {
             partition.end_reached();
         }
         match undecodable {
-            Some((offset, reason, finding)) if self.job.bad_is_fatal => {
-                Err(BadRecordError { partition: name.clone(), offset, reason, finding }.into())
+            Some((offset, element, reason, finding)) if bad_records == BadRecordPolicy::Fatal => {
+                Err(BadRecordError { partition: name.clone(), offset, element, reason, finding }.into())
             }
             _ => Ok(read),
         }
