@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 fn parsed(words: &[&str]) -> Result<Command, EarlyExit> {
     let words: Vec<String> = ["minutely"].iter().chain(words).map(|word| (*word).to_owned()).collect();
-    parse(&words)
+    parse_words(&words)
 }
 
 fn usage(words: &[&str]) -> String {
