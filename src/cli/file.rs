@@ -152,7 +152,7 @@ impl Reader<'_> {
         let Some(option) = section.known.iter().find(|option| option.key == PROPERTIES).cloned() else {
             return self.unknown(section, "kafka", at);
         };
-        for (key, span, value) in self.flat(table) {
+        for (key, span, value) in self.flat("", table) {
             self.keep(section, &option, span, vec![format!("{key}={value}")]);
         }
     }
@@ -217,7 +217,7 @@ impl Reader<'_> {
 
     /// The address of a table with `uri` and options of it.
     fn uri(&mut self, table: &DeTable<'_>) -> Result<String, String> {
-        let mut all = self.flat(table);
+        let mut all = self.flat("", table);
         let Some(at) = all.iter().position(|(key, ..)| key == "uri") else {
             return Err("takes tables with `uri` and options of that address".to_owned());
         };
@@ -230,22 +230,20 @@ impl Reader<'_> {
         Ok(uri)
     }
 
-    /// The values of a table and of those in it, by their whole keys: `client.id` is one key.
-    fn flat(&mut self, table: &DeTable<'_>) -> Vec<(String, Range<usize>, String)> {
+    /// The values of a table and of those in it, by their whole keys: `client.id` is one key. `above`: in front of each.
+    fn flat(&mut self, above: &str, table: &DeTable<'_>) -> Vec<(String, Range<usize>, String)> {
         let mut all = Vec::new();
         for (key, value) in table.iter() {
+            let name = format!("{above}{}", key.get_ref());
             match value.get_ref() {
-                DeValue::Table(below) => {
-                    let below = self.flat(below).into_iter();
-                    all.extend(below.map(|(rest, span, value)| (format!("{}.{rest}", key.get_ref()), span, value)));
-                }
+                DeValue::Table(below) => all.extend(self.flat(&format!("{name}."), below)),
                 DeValue::Array(_) => {
-                    self.mistake(value.span(), &format!("'{}' takes a text or a number, not an array", key.get_ref()));
+                    self.mistake(value.span(), &format!("'{name}' takes a text or a number, not an array"));
                 }
                 scalar if text(scalar).contains(property::NOT_AN_ARGUMENT) => {
-                    self.mistake(value.span(), &format!("'{}' holds a NUL character", key.get_ref()));
+                    self.mistake(value.span(), &format!("'{name}' holds a NUL character"));
                 }
-                scalar => all.push((key.get_ref().to_string(), key.span(), text(scalar))),
+                scalar => all.push((name, key.span(), text(scalar))),
             }
         }
         all

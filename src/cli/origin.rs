@@ -77,13 +77,16 @@ impl Origins {
         let first = error.split([' ', ':']).next().unwrap_or_default();
         let of_option = self.0.iter().filter(|one| one.shown == first);
         // An error about an address names it, and not the option.
-        let names = |value: &String| value.contains(':') && error.contains(&redacted(value));
+        let names = |value: &String| {
+            let value = redacted(value);
+            error.contains(&format!("`{value}`")) || (value.contains(':') && error.contains(&value))
+        };
         let by_value = || self.0.iter().filter(|one| !first.starts_with('-') && one.values.iter().any(names));
         let mut all = of_option.chain(by_value());
         let one = match all.next() {
             // A property has a line of its own.
             Some(one) if one.is_properties() => {
-                let name = error.trim_start_matches("-X ").split(':').next();
+                let name = error.trim_start_matches("-X ").split([':', '=']).next();
                 self.0.iter().find(|one| one.property() == name)
             }
             one => one,
@@ -121,6 +124,7 @@ mod tests {
                 "in MINUTELY_SOURCE: source `redis://b/t` is of no known kind",
             ),
             ("-X sasl.password: wrong", "in m.toml line 8: -X sasl.password: wrong"),
+            ("-X client.id=… is of Kafka", "in m.toml line 7: -X client.id=… is of Kafka"),
             ("-X other: wrong", "-X other: wrong"),
             ("--lateness 1: takes a duration", "--lateness 1: takes a duration"),
         ] {
