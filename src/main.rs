@@ -126,7 +126,8 @@ fn command() -> Result<Parsed, EarlyExit> {
     messages::configure(options);
     messages::write_events(&filter(options.level, parsed.layers.has("log-level") || asks_for_level(&words)));
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    cli::unread_variables(&cli::command(), names, &words).iter().for_each(|warning| warn(warning));
+    let mentioned: Vec<_> = words.iter().chain(parsed.layers.values()).cloned().collect();
+    cli::unread_variables(&cli::command(), names, &mentioned).iter().for_each(|warning| warn(warning));
     parsed.layers.warnings.iter().for_each(|warning| warn(warning));
     Ok(parsed)
 }

@@ -49,9 +49,11 @@ impl ManArgs {
         let mut name = "minutely".to_owned();
         for word in &self.command {
             let below = at.get_subcommands().find(|below| below.get_name() == word && !below.is_hide_set());
-            let names: Vec<_> = at.get_subcommands().map(clap::Command::get_name).collect();
+            let names = at.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help");
+            let names: Vec<_> = names.collect();
             let Some(below) = below.cloned() else {
-                return Err(format!("man {word}: {name} has no such command; it has {}", names.join(", ")));
+                let has = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                return Err(format!("man {word}: {name} has no such command; it has {has}"));
             };
             name = format!("{name}-{word}");
             at = below;

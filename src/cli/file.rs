@@ -267,7 +267,9 @@ impl Reader<'_> {
 
     /// Line and column, from 1.
     fn position(&self, at: usize) -> (usize, usize) {
-        let before = &self.file.text[..self.file.text.floor_char_boundary(at)];
+        let text = self.file.text;
+        let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+        let before = &text[..at];
         let line = before.rsplit('\n').next().unwrap_or_default();
         (before.matches('\n').count() + 1, line.chars().count() + 1)
     }

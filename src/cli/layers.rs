@@ -44,10 +44,20 @@ impl Layers {
         all.unless_any(made)
     }
 
+    /// Adds values that win.
+    pub(super) fn add(&mut self, upper: Vec<LayeredValues>) {
+        self.origins.0 = beneath(upper, std::mem::take(&mut self.origins.0));
+    }
+
     /// Collects what is wrong with the options of every command.
     pub(super) fn check_common(&mut self, common: Option<&CommonArgs>) {
         let wrong = common.map(CommonArgs::mistakes).unwrap_or_default();
         self.mistakes.extend(wrong.iter().map(|error| self.origins.locate(error)));
+    }
+
+    /// All values of variables and the file.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &String> {
+        self.origins.0.iter().flat_map(|one| &one.values)
     }
 
     /// Is there a value for an option, by its key in a file?

@@ -8,6 +8,7 @@ mod errors;
 mod file;
 mod health;
 mod layers;
+mod negated;
 mod option;
 mod origin;
 mod produce;
@@ -26,6 +27,7 @@ pub(crate) use run::{ClusterArgs, DecodingArgs, EmitOption, HttpArgs, LogArgs, M
 pub(crate) use values::Given;
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use negated::Negated;
 
 /// Exact one-minute event-time averages from partitions of timestamped values
 ///
@@ -224,15 +226,18 @@ pub(crate) fn parse(words: &[String], outside: &Outside<'_>) -> Result<Parsed, E
         let _closed_pipe = whole.as_ref().unwrap_or(error).print();
         EarlyExit::Printed
     };
-    let said = without_variables(command(), false).try_get_matches_from(words).map_err(|error| stopped(&error))?;
+    let root = command();
+    let negated = Negated::of(words, &option::all_options(&root));
+    let said =
+        without_variables(command(), false).try_get_matches_from(&negated.given).map_err(|error| stopped(&error))?;
     let (mut path, mut of_command) = (Vec::new(), &said);
     while let Some((name, below)) = of_command.subcommand() {
         path.push(name.to_owned());
         of_command = below;
     }
-    let root = command();
     let mut layers = Layers::read(&root, &path, of_command, outside);
-    let all: Vec<String> = words.iter().cloned().chain(layers.properties()).collect();
+    layers.add(negated.values(&option::options(option::find(&root, &path))));
+    let all: Vec<String> = negated.left.into_iter().chain(layers.properties()).collect();
     let whole = without_variables(layers.beneath(command(), &path), true).try_get_matches_from(&all);
     let wrong = |why: EarlyExit| match why {
         EarlyExit::Usage(why) if !layers.mistakes.is_empty() => {
@@ -263,7 +268,7 @@ fn below<'a>(matches: &'a clap::ArgMatches, path: &[String]) -> &'a clap::ArgMat
 /// The command line, which itself reads no variable: [`Layers`] does. `required`: what must be given must be.
 fn without_variables(command: clap::Command, required: bool) -> clap::Command {
     let bare = |arg: clap::Arg| {
-        let is_required = arg.is_required_set() && required;
+        let is_required = arg.is_required_set() && (required || arg.is_positional());
         arg.env(None::<&str>).required(is_required)
     };
     command.mut_args(bare).mut_subcommands(|below| without_variables(below, required))

@@ -4,9 +4,11 @@ use super::option::{OptionSpec, PROPERTIES};
 use crate::uri::redacted;
 use std::fmt;
 
-/// Where a value comes from, if not from the command line.
+/// Where a value comes from that clap does not see as a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
+    /// A word of the command line, that takes back a flag.
+    Word(String),
     /// A variable of the environment.
     Variable(String),
     /// A file of options, with the line of the key.
@@ -16,7 +18,7 @@ pub(crate) enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::Variable(name) => f.write_str(name),
+            Origin::Word(text) | Origin::Variable(text) => f.write_str(text),
             Origin::File { name, line } => write!(f, "{name} line {line}"),
         }
     }

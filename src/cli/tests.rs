@@ -286,6 +286,16 @@ fn flags_win_over_variables_and_these_over_the_file() {
 }
 
 #[test]
+fn a_flag_is_taken_back_on_the_command_line() {
+    let (file, variables) = ("until-end = true", [("MINUTELY_UNTIL_END", "true")]);
+    let words = ["--config", "m.toml", "--until-end=false"];
+    assert_eq!(shown(&words, &variables, file, "until-end ="), "until-end = false # --until-end=false");
+    assert_eq!(shown(&["--until-end=true"], &[], "", "until-end ="), "until-end = true # --until-end");
+    assert!(usage(&["health", "--close=false"]).contains("unexpected argument '--close'"));
+    assert!(usage(&["--close=perhaps"]).contains("unexpected value 'perhaps'"));
+}
+
+#[test]
 fn what_is_shown_can_be_given_again() {
     let file = "job = 'it''s \"a\"\\u007f'\nweight-field = ''\nsink = ['csv:a b', 'influxdb://h/o/b?token_file=f']\n[kafka]\nx = 'y'";
     let file = file.replace("\\u007f", "\u{7f}").replace("'it''s \"a\"\u{7f}'", "\"it's \\\"a\\\"\\u007f\"");

@@ -175,3 +175,21 @@ fn a_file_that_holds_a_secret_is_known() {
     assert!(!said("kafka.'sasl.password' = 'env:PASS'", &[]).has_secret);
     assert!(!said("kafka.'sasl.username' = 'alice'", &[]).has_secret);
 }
+
+#[test]
+fn the_file_of_the_documentation_is_taken_by_all_commands() {
+    let page = include_str!("../../../docs/cli.md");
+    let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let run = values(example, &[]);
+    for (key, value) in [
+        ("max-keys", "5000000"),
+        ("source", "kafka://b1:9092,b2:9092/ticks"),
+        ("symbol-field", "/data/s"),
+        ("kafka-properties", "sasl.password=file:/run/secrets/kafka"),
+    ] {
+        assert!(run.contains(&(key.to_owned(), value.to_owned())), "{key}: {run:?}");
+    }
+    let produce = values(example, &["produce"]);
+    assert!(produce.contains(&("rate".into(), "1000".into())) && produce.contains(&("time-unit".into(), "us".into())));
+    assert_eq!(values(example, &["health"]), pairs(&[("http", "127.0.0.1:9000")]));
+}
