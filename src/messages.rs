@@ -101,7 +101,7 @@ fn write(severity: Severity, text: &str, fields: &[MessageField]) {
     let text = escaped(text);
     let line = match options().format {
         MessageFormat::Text => format!("{time} minutely: {}{text}\n", severity.word()),
-        MessageFormat::Json => json(&time, severity, &text.to_string(), fields),
+        MessageFormat::Json => json(&time, severity, &text, fields),
     };
     // One write: lines of several threads and processes do not mix.
     let _closed = std::io::stderr().write_all(line.as_bytes());
