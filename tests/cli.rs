@@ -221,7 +221,7 @@ fn the_status_line_is_for_a_terminal_or_for_those_who_ask() {
     // Piped, and quiet: no line a second; and the end is information.
     for (more, is_done) in [(&[][..], true), (&["--quiet"][..], false), (&["--log-level", "error"], false)] {
         let mut command = command();
-        command.args(&args).args(["--http", "none", "--data"]).arg(folder.path()).args(more);
+        command.args(args).args(["--http", "none", "--data"]).arg(folder.path()).args(more);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         // A commit a second: after four that wrote rows, three status lines would have been written.
         let mut sizes = std::collections::BTreeSet::new();
