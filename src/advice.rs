@@ -1,7 +1,7 @@
 //! What to do, by the options of the command line: about what ends a run, about records that do not count, about fields that
 //! cannot be read. The core says what is wrong, and knows no options.
 
-use minutely_dataflows::decode::{EventPart, FieldError, FieldNames, KEY, TimeUnit};
+use minutely_dataflows::decode::{EventPart, FieldError, FieldNames, KEY, TimeOptionError};
 use minutely_dataflows::edge::{Halt, HaltRemedy};
 use minutely_dataflows::explain::{Rejected, WrongUnit};
 use minutely_dataflows::record::Reason;
@@ -42,20 +42,26 @@ fn advice(remedy: &HaltRemedy) -> String {
 
 /// What to look at, where records are rejected.
 pub(crate) fn of_rejected(by: &Rejected<'_>, fields: &FieldNames) -> String {
+    let named = |part, names: &[String]| names.iter().map(|name| (part, name.clone())).collect::<Vec<_>>();
     let named = [
-        (EventPart::Symbol, Some(&fields.symbol)),
-        (EventPart::Value, Some(&fields.value)),
-        (EventPart::Time, Some(&fields.time)),
-        (EventPart::Weight, fields.weight.as_ref()),
-    ];
+        named(EventPart::Symbol, &fields.symbol),
+        named(EventPart::Value, std::slice::from_ref(&fields.value)),
+        named(EventPart::Time, &fields.time),
+        named(EventPart::Weight, fields.weight.as_slice()),
+        named(EventPart::Id, fields.id.as_slice()),
+        named(EventPart::Each, fields.each.as_slice()),
+    ]
+    .concat();
     let field = by.first.finding.field.as_deref();
-    let part = named.iter().find(|(_, name)| name.map(String::as_str) == field && field.is_some());
+    let part = named.iter().find(|(_, name)| Some(name.as_str()) == field);
     match (by.first.reason, part.map(|(part, _)| option(*part))) {
         (Reason::Json, _) => {
             "a record is one JSON object, in a file one a line; other formats cannot be read yet".into()
         }
         (Reason::Time, Some(_)) => {
-            "--time-unit says in which unit event times are, --time-field which field they are".into()
+            "--time-unit says in which unit event times are (--time-format how they are written, --time-zone which zone those \
+             without an offset are in), --time-field which field they are"
+                .into()
         }
         (_, Some(option)) if field == Some(KEY) => format!("{option} may name a field instead of the key"),
         (Reason::Null | Reason::Type | Reason::Weight | Reason::Symbol, Some(option)) => {
@@ -73,12 +79,12 @@ pub(crate) fn of_rejected(by: &Rejected<'_>, fields: &FieldNames) -> String {
     }
 }
 
-/// A unit that seems wrong, and the option that says another.
+/// Event times that seem to be read wrongly, and the option that says another.
 pub(crate) fn of_unit(wrong: &WrongUnit) -> String {
-    let better = TimeUnit::ALL.iter().find(|(unit, ..)| Some(*unit) == wrong.better);
-    match better {
-        Some((_, name, words)) => format!("{wrong}; in {words} (--time-unit {name}) it would be plausible"),
-        None => format!("{wrong}; do --time-field and --time-unit fit the records?"),
+    match (&wrong.unit, &wrong.better) {
+        (Some(_), Some((better, _))) => format!("{wrong}: is --time-unit right (it would be {})?", better.name()),
+        (Some(_), None) => format!("{wrong}: are --time-field and --time-unit right?"),
+        (None, _) => format!("{wrong}: are --time-field and --time-format right?"),
     }
 }
 
@@ -86,7 +92,19 @@ pub(crate) fn of_unit(wrong: &WrongUnit) -> String {
 pub(crate) fn of_field(error: &FieldError) -> String {
     match error {
         FieldError::Field { part, field, problem } => format!("{} {field:?}: {problem}", option(*part)),
+        FieldError::Times(error) => of_times(error),
         FieldError::TooManyObjects { .. } => error.to_string(),
+    }
+}
+
+/// How event times are written, after the options that say it.
+fn of_times(error: &TimeOptionError) -> String {
+    match error {
+        TimeOptionError::UnknownZone { .. } => format!("--time-zone: {error}"),
+        TimeOptionError::Directive { .. } | TimeOptionError::Incomplete { .. } => format!("--time-format: {error}"),
+        TimeOptionError::NoZone { .. } => format!("{error}: give --time-zone UTC if these are UTC, or an IANA name"),
+        TimeOptionError::UnusedZone { .. } => format!("{error}: leave out --time-zone"),
+        TimeOptionError::UnusedUnit { .. } => format!("{error}: leave out --time-unit, or --time-format"),
     }
 }
 
@@ -97,6 +115,9 @@ fn option(part: EventPart) -> &'static str {
         EventPart::Value => "--value-field",
         EventPart::Time => "--time-field",
         EventPart::Weight => "--weight-field",
+        EventPart::Each => "--each",
+        EventPart::Filter => "--where",
+        EventPart::Id => "--id-field",
     }
 }
 
@@ -105,7 +126,7 @@ mod tests {
     use super::*;
     use minutely_dataflows::checkpoint::{ChangedLogError, ChangedPartition, LogChange, SinksError};
     use minutely_dataflows::control::{AdmissionError, MemoryError, StallError};
-    use minutely_dataflows::decode::TimeDecoder;
+    use minutely_dataflows::decode::{Decoder, TimeDecoder, TimeOptions, TimeUnit};
     use minutely_dataflows::edge::HaltKind;
     use minutely_dataflows::partition::RejectedBy;
     use minutely_dataflows::record::{Finding, PartitionName};
@@ -183,13 +204,46 @@ mod tests {
         assert_eq!(of(Reason::Null, "ts"), "--time-field says which field that is");
         assert!(of(Reason::Time, "ts").starts_with("--time-unit says"));
         assert_eq!(of(Reason::Null, "other"), "no option makes such records count");
-        let wrong = |better| WrongUnit { unit: TimeUnit::Milliseconds, valid: 9, newest: 1_767_225_600, better };
+        let newest = "1767225600 milliseconds".to_owned();
+        let wrong = |unit, better| WrongUnit {
+            unit,
+            valid: 9,
+            when: "before 1990",
+            newest: newest.clone(),
+            year: 1970,
+            better,
+        };
         assert_eq!(
-            of_unit(&wrong(Some(TimeUnit::Seconds))),
-            "event times seem to be in another unit: all 9 valid records have one before 1990 or after 2100, the newest is \
-             1767225600 milliseconds; in seconds (--time-unit s) it would be plausible"
+            of_unit(&wrong(Some(TimeUnit::Milliseconds), Some((TimeUnit::Seconds, 2026)))),
+            "all 9 event times are before 1990 (the newest, 1767225600 milliseconds, is of 1970): read as seconds it would be of \
+             2026: is --time-unit right (it would be s)?"
         );
-        assert!(of_unit(&wrong(None)).ends_with("; do --time-field and --time-unit fit the records?"));
+        let other = of_unit(&wrong(Some(TimeUnit::Milliseconds), None));
+        assert!(other.ends_with("is of 1970): are --time-field and --time-unit right?"), "{other}");
+        assert!(of_unit(&wrong(None, None)).ends_with("is of 1970): are --time-field and --time-format right?"));
+        let times = |zone: Option<&str>, format: Option<&str>| {
+            let given = |text: Option<&str>| text.map(ToOwned::to_owned);
+            let fields = FieldNames {
+                times: TimeOptions { format: given(format), zone: given(zone), ..TimeOptions::default() },
+                ..FieldNames::default()
+            };
+            Decoder::new(&fields).unwrap_err().iter().map(of_field).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            times(Some("Berlin"), None),
+            [
+                "--time-zone: \"Berlin\" is no time zone: it takes an IANA name such as Europe/Berlin, UTC, or an offset such as \
+              +01:00; did you mean Europe/Berlin?"
+            ]
+        );
+        assert_eq!(
+            times(None, Some("%F %T")),
+            [
+                "the time format \"%F %T\" says no offset, and no time zone is given: give --time-zone UTC if these are UTC, or an \
+              IANA name"
+            ]
+        );
+        assert_eq!(times(Some("UTC"), Some("%F %K")), ["--time-format: %K of the time format \"%F %K\" is not known"]);
         let error = TimeDecoder::new("", TimeUnit::Seconds).unwrap_err();
         assert_eq!(of_field(&error), "--time-field \"\": a field has a name");
     }

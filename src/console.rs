@@ -2,7 +2,7 @@
 
 use crate::advice;
 use crate::clock::SystemClock;
-use crate::fmt::{duration, utc};
+use crate::fmt::{duration, first_equation, utc};
 use crate::messages::{self, MessageField, Severity};
 use minutely_dataflows::decode::FieldNames;
 use minutely_dataflows::edge::LogSource;
@@ -116,13 +116,8 @@ impl Console {
             warn(&why);
         }
         let done = format!(
-            "done: {} records read = {} counted + {} late + {} rejected + {} quarantined; {} counted = {} in windows held + {} in \
-             windows forgotten; W {}",
-            counts.read,
-            counts.counted,
-            counts.late,
-            counts.rejected,
-            counts.quarantined,
+            "done: {}; {} counted = {} in windows held + {} in windows forgotten; W {}",
+            first_equation(counts, "records read"),
             counts.counted,
             status.ledger.held,
             status.ledger.retired,
@@ -184,13 +179,13 @@ fn rejected(status: &Status) -> Vec<Rejected<'_>> {
 }
 
 fn suspicion(status: &Status, fields: &FieldNames, ended: bool) -> Option<String> {
-    explain::suspicion(fields.unit, known(status).map(|(_, state)| state), ended).as_ref().map(advice::of_unit)
+    explain::suspicion(&fields.times, known(status).map(|(_, state)| state), ended).as_ref().map(advice::of_unit)
 }
 
 /// Why every record was rejected, and what to do; `None` where some were not.
 fn nothing_counts(status: &Status, fields: &FieldNames) -> Option<String> {
     let counts = &status.ledger.counts;
-    if counts.read == 0 || counts.rejected < counts.read {
+    if counts.events == 0 || counts.rejected < counts.events {
         return None;
     }
     let all = rejected(status);
@@ -198,7 +193,11 @@ fn nothing_counts(status: &Status, fields: &FieldNames) -> Option<String> {
         let others = if all.len() > 1 { ", most often " } else { ": " };
         format!("{others}{by}, first {}; {}", by.example(), advice::of_rejected(by, fields))
     });
-    Some(format!("NOTHING COUNTS: all {} records that were read were rejected{}", counts.read, why.unwrap_or_default()))
+    Some(format!(
+        "NOTHING COUNTS: all {} records that were read were rejected{}",
+        counts.events,
+        why.unwrap_or_default()
+    ))
 }
 
 /// How many records were rejected, with the most frequent reasons.
@@ -263,12 +262,15 @@ fn ledger_fields(status: &Status) -> Vec<MessageField> {
     let (counts, ledger) = (&status.ledger.counts, &status.ledger);
     vec![
         ("read", counts.read.into()),
+        ("events", counts.events.into()),
         ("counted", counts.counted.into()),
         ("held", ledger.held.into()),
         ("forgotten", ledger.retired.into()),
         ("late", counts.late.into()),
         ("rejected", counts.rejected.into()),
         ("quarantined", counts.quarantined.into()),
+        ("skipped", counts.skipped.into()),
+        ("duplicates", counts.duplicates.into()),
         ("w", status.marks.w.map(|w| utc(Some(w))).into()),
     ]
 }
@@ -356,7 +358,8 @@ mod tests {
                 let (start, name) = (NextOffset(0), PartitionName { log: "t".into(), number: Some(number) });
                 let mut partition = Partition::new(Rule::default(), 0, start, false, Monotonic(0));
                 let time = EventTime(second * SECOND);
-                partition.judge(0, time, None, time, Monotonic(0));
+                partition.begin_record(0);
+                partition.judge(time, None, time, Monotonic(0));
                 let found = Discovered { name, start, earliest: start, end: None, log_id: None };
                 (found, Some(partition.report(Some(EventTime(0)), Monotonic(0))))
             };

@@ -1,6 +1,7 @@
 //! Times and lengths of time, as people and file names have them.
 
 use jiff::Timestamp;
+use minutely_dataflows::partition::Counts;
 use minutely_dataflows::time::{EventTime, SECOND};
 
 /// RFC 3339 in UTC, to the second below; `unknown yet` where there is no time.
@@ -30,6 +31,19 @@ pub(crate) fn duration(ns: i64) -> String {
         7200..172_800 => format!("{} h", seconds / 3600),
         _ => format!("{} d", seconds / 86_400),
     }
+}
+
+/// The first equation of R11, as `7 records read = 5 counted + 1 late + …`. Events are counted apart where a record has
+/// several; `skipped` and `duplicate` have a term where there are any. `unit`: what was read, as `records read`.
+pub(crate) fn first_equation(counts: &Counts, unit: &str) -> String {
+    let Counts { read, gaps: _, events, counted, late, rejected, quarantined, skipped, duplicates, rounded: _ } =
+        counts;
+    let events = if events == read { String::new() } else { format!(", {events} events") };
+    let term = |count: &i64, name: &str| if *count == 0 { String::new() } else { format!(" + {count} {name}") };
+    let (skipped, duplicates) = (term(skipped, "skipped"), term(duplicates, "duplicate"));
+    format!(
+        "{read} {unit}{events} = {counted} counted + {late} late + {rejected} rejected + {quarantined} quarantined{skipped}{duplicates}"
+    )
 }
 
 #[cfg(test)]

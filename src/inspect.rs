@@ -2,7 +2,7 @@
 
 use crate::clock::SystemClock;
 use crate::console::say;
-use crate::fmt::{duration, file_stamp, utc};
+use crate::fmt::{duration, file_stamp, first_equation, utc};
 use crate::semantics::{ISOLATION, SOURCE, absent};
 use crate::store::{self, StoreUri};
 use minutely_dataflows::checkpoint::{Manifest, PartitionSnapshot, SinkState, WorkerObjects};
@@ -174,11 +174,8 @@ fn text(
 }
 
 fn counts(counts: &Counts) -> String {
-    let Counts { read, counted, late, rejected, quarantined, gaps } = counts;
-    format!(
-        "{read} records read = {counted} counted + {late} late + {rejected} rejected + {quarantined} quarantined, {gaps} gaps; \
-         {counted} counted"
-    )
+    let Counts { counted, gaps, .. } = counts;
+    format!("{}, {gaps} gaps; {counted} counted", first_equation(counts, "records read"))
 }
 
 fn partition(out: &mut String, snapshot: &PartitionSnapshot) -> std::fmt::Result {
@@ -191,11 +188,7 @@ fn partition(out: &mut String, snapshot: &PartitionSnapshot) -> std::fmt::Result
     let (h, floor) = (utc(state.h.filter(known)), utc(state.floor.filter(known)));
     let name = &snapshot.found.name;
     line!(out, "  {name}: from {} to {}{end}, H {h}, floor {floor}", state.start.0, state.next.0)?;
-    let Counts { read, counted, late, rejected, quarantined, gaps } = &state.counts;
-    line!(
-        out,
-        "    {read} read = {counted} counted + {late} late + {rejected} rejected + {quarantined} quarantined; {gaps} gaps"
-    )
+    line!(out, "    {}; {} gaps", first_equation(&state.counts, "read"), state.counts.gaps)
 }
 
 fn part(out: &mut String, number: usize, part: &WorkerObjects) -> std::fmt::Result {

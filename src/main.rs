@@ -32,7 +32,8 @@ mod threads;
 mod uri;
 
 use cli::{
-    Command, ConfigCommand, EarlyExit, HealthArgs, Layers, Parsed, ProduceArgs, RunArgs, StateCommand, UsageErrors,
+    Command, ConfigCommand, EarlyExit, Given, HealthArgs, Layers, Parsed, ProduceArgs, RunArgs, StateCommand,
+    UsageErrors,
 };
 use config::Config;
 use console::{error, warn};
@@ -78,6 +79,9 @@ fn execute(parsed: Parsed, open_files: u64) -> Result<(), Failure> {
     let clock = clock::SystemClock::start();
     match command {
         Command::Run(args) => configured(&args, &layers, |config| start::run(config, clock, open_files)),
+        Command::Check { records, run } => {
+            check(&records, &run, &layers, |config, records| start::check(config, clock, open_files, records))
+        }
         Command::State { command, .. } => state(&command, &layers, clock),
         Command::Produce(args) => produce(&args, &layers, clock),
         Command::Health(args) => health(&args, &layers),
@@ -140,6 +144,19 @@ fn configured(
     let config = layers.check(Config::of(args))?;
     config.warnings.iter().for_each(|warning| warn(warning));
     Ok(execute(config)?)
+}
+
+/// `minutely check`.
+fn check(
+    records: &Given<usize>,
+    run: &RunArgs,
+    layers: &Layers,
+    execute: impl FnOnce(Config, usize) -> Result<(), Halt>,
+) -> Result<(), Failure> {
+    let mut errors = UsageErrors::default();
+    let records = errors.value(records);
+    let records = layers.check(errors.unless_any(records))?;
+    configured(run, layers, |config| execute(config, records))
 }
 
 /// `minutely config show`: what is in effect, although it may be wrong; then what is wrong.

@@ -5,7 +5,7 @@
 //! recognised by value ([`Semantics::parse`]).
 
 use crate::duration;
-use minutely_dataflows::decode::{FieldNames, TimeUnit};
+use minutely_dataflows::decode::{FieldNames, TimeOptions, TimeUnit};
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::time::{EventTime, Windowing};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,11 +19,16 @@ pub(crate) const SOURCE: &str = "--source";
 /// A property of Kafka's client: do records of open and aborted transactions count?
 pub(crate) const ISOLATION: &str = "-X isolation.level";
 const FORMAT: &str = "--format";
+const EACH: &str = "--each";
 const SYMBOL_FIELD: &str = "--symbol-field";
 const VALUE_FIELD: &str = "--value-field";
 const TIME_FIELD: &str = "--time-field";
 const TIME_UNIT: &str = "--time-unit";
+const TIME_FORMAT: &str = "--time-format";
+const TIME_ZONE: &str = "--time-zone";
 const WEIGHT_FIELD: &str = "--weight-field";
+const FILTER: &str = "--where";
+const ID_FIELD: &str = "--id-field";
 pub(crate) const WINDOW: &str = "--window";
 pub(crate) const LATENESS: &str = "--lateness";
 pub(crate) const MAX_FUTURE: &str = "--max-future";
@@ -87,15 +92,16 @@ impl Semantics {
     /// not `600s`). An option that was added later has no entry where it has its default, so a state that is older than the
     /// option is one of the default.
     pub(crate) fn entries(&self) -> Entries {
-        let FieldNames { symbol, value, time, unit, weight } = &self.fields;
+        let FieldNames { each, symbol, value, time, times, weight, filter, id } = &self.fields;
+        let TimeOptions { unit, format, zone } = times;
         let Format::Json = self.format;
         let unit = TimeUnit::ALL.iter().find(|(known, ..)| known == unit).map_or("", |(_, name, _)| name);
         let always = [
             (SOURCE, self.source.clone()),
             (FORMAT, "json".to_owned()),
-            (SYMBOL_FIELD, symbol.clone()),
+            (SYMBOL_FIELD, list_text(symbol)),
             (VALUE_FIELD, value.clone()),
-            (TIME_FIELD, time.clone()),
+            (TIME_FIELD, list_text(time)),
             (TIME_UNIT, unit.to_owned()),
             (WEIGHT_FIELD, weight.clone().unwrap_or_default()),
             (WINDOW, duration_text(self.windowing.length)),
@@ -105,6 +111,11 @@ impl Semantics {
         ];
         let uncommitted = self.isolation == Isolation::ReadUncommitted;
         let others = [
+            (EACH, each.clone()),
+            (FILTER, (!filter.is_empty()).then(|| list_text(filter))),
+            (ID_FIELD, id.clone()),
+            (TIME_FORMAT, format.clone()),
+            (TIME_ZONE, zone.clone()),
             (MAX_PAST, self.max_past.map(duration_text)),
             (COMPLETE_FROM, self.complete_from.map(time_text)),
             (ISOLATION, uncommitted.then(|| "read_uncommitted".to_owned())),
@@ -129,12 +140,17 @@ impl Semantics {
         match option {
             SOURCE => text.clone_into(&mut self.source),
             FORMAT => self.format = (text == "json").then_some(Format::Json)?,
-            SYMBOL_FIELD => text.clone_into(&mut fields.symbol),
+            EACH => fields.each = Some(text.to_owned()),
+            FILTER => fields.filter = list(text)?,
+            ID_FIELD => fields.id = Some(text.to_owned()),
+            SYMBOL_FIELD => fields.symbol = list(text)?,
             VALUE_FIELD => text.clone_into(&mut fields.value),
-            TIME_FIELD => text.clone_into(&mut fields.time),
+            TIME_FIELD => fields.time = list(text)?,
             TIME_UNIT => {
-                fields.unit = TimeUnit::ALL.iter().find(|(_, name, _)| *name == text).map(|(unit, ..)| *unit)?
+                fields.times.unit = TimeUnit::ALL.iter().find(|(_, name, _)| *name == text).map(|(unit, ..)| *unit)?
             }
+            TIME_FORMAT => fields.times.format = Some(text.to_owned()),
+            TIME_ZONE => fields.times.zone = Some(text.to_owned()),
             WEIGHT_FIELD => fields.weight = (!text.is_empty()).then(|| text.to_owned()),
             WINDOW => self.windowing.length = nanoseconds(text).filter(|length| *length > 0)?,
             LATENESS => self.windowing.lateness = nanoseconds(text)?,
@@ -200,6 +216,18 @@ pub(crate) fn without_defaults(recorded: &Entries) -> Entries {
 
 fn one_of<T, const N: usize>(text: &str, known: [(&str, T); N]) -> Option<T> {
     known.into_iter().find(|(name, _)| *name == text).map(|(_, value)| value)
+}
+
+/// Several as a JSON array, one as it is.
+fn list_text(list: &[String]) -> String {
+    match list {
+        [one] if !one.starts_with('[') => one.clone(),
+        several => serde_json::to_string(several).expect("memory takes it"),
+    }
+}
+
+fn list(text: &str) -> Option<Vec<String>> {
+    if text.starts_with('[') { serde_json::from_str(text).ok() } else { Some(vec![text.to_owned()]) }
 }
 
 /// Nanoseconds, of whole milliseconds.
@@ -302,6 +330,8 @@ mod tests {
             ("--max-past", "7d"),
             ("--metrics", "avg"),
             ("--time-unit", "ns"),
+            ("--time-format", "%Y%m%d"),
+            ("--time-zone", "Europe/Berlin"),
             ("--weight-field", ""),
             ("--complete-from", "2026-01-01T00:00:00.5Z"),
             (ISOLATION, "read_uncommitted"),

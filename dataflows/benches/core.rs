@@ -22,7 +22,7 @@ fn decode(bencher: Bencher<'_, '_>, kind: &str) {
     let symbol = if kind == "plain" { "MSFT" } else { "MSFT\\u0041" };
     let payload = format!(r#"{{"symbol":"{symbol}","price":412.37,"ts":1767600000123,"volume":100}}"#);
     let decoder = Decoder::new(&FieldNames::default()).unwrap();
-    let record = Record { offset: 1, append_time: None, key: None, payload: Some(payload.as_bytes()), cut_from: None };
+    let record = Record { offset: 1, key: None, payload: Some(payload.as_bytes()), ..Record::default() };
     assert!(decoder.decode(&record).is_ok());
     bencher.counter(payload.len()).bench(|| decoder.decode(black_box(&record)).is_ok());
 }
@@ -49,6 +49,8 @@ fn encode_object(bencher: Bencher<'_, '_>, windows: u32) {
         value: decimal("412.37"),
         time: EventTime(60),
         weight: Some(decimal("100")),
+        id: None,
+        rounded: false,
     };
     let acc = Market::of(&event, LogPosition { identity: 1, offset: 1 });
     let mut draft = ObjectBuilder::default();

@@ -89,7 +89,7 @@ impl PartitionReader for Reader {
         let (records, rest) = self.rest.split_at(max.min(self.rest.len()));
         for text in records {
             let (offset, payload) = (self.next.0, Some(text.as_bytes()));
-            each(Record { offset, append_time: None, key: None, payload, cut_from: None });
+            each(Record { offset, key: None, payload, ..Record::default() });
             self.next = NextOffset(offset + 1);
         }
         self.rest = rest;

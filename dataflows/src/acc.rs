@@ -20,8 +20,23 @@ use serde::{Deserialize, Serialize};
 pub struct LogPosition {
     /// Its partition's identity.
     pub identity: u64,
-    /// Its offset.
+    /// Its offset; where records are taken apart, its offset and then its element.
     pub offset: i64,
+}
+
+/// Bits of a position that say which element.
+const ELEMENT_BITS: u32 = 20;
+/// Elements of one record, at most.
+pub const MAX_ELEMENTS: u32 = 1 << ELEMENT_BITS;
+
+impl LogPosition {
+    /// Of an event at this offset. `element`: which of the record's array, below [`MAX_ELEMENTS`]; either all events of a job
+    /// have one, or none has. None if the offset is too large (2^43) for an element beside it.
+    pub fn of(identity: u64, offset: i64, element: Option<u32>) -> Option<Self> {
+        let Some(element) = element else { return Some(LogPosition { identity, offset }) };
+        let fits = (0..1 << (63 - ELEMENT_BITS)).contains(&offset) && element < MAX_ELEMENTS;
+        fits.then_some(LogPosition { identity, offset: offset << ELEMENT_BITS | i64::from(element) })
+    }
 }
 
 /// A diff that a row can be made of.
@@ -203,7 +218,14 @@ mod tests {
 
     fn event(value: &str, time: i64, weight: Option<&str>) -> DecodedEvent<'static> {
         let decimal = |text: &str| Decimal::parse(text.as_bytes()).unwrap();
-        DecodedEvent { symbol: "A".into(), value: decimal(value), time: EventTime(time), weight: weight.map(decimal) }
+        DecodedEvent {
+            symbol: "A".into(),
+            value: decimal(value),
+            time: EventTime(time),
+            weight: weight.map(decimal),
+            id: None,
+            rounded: false,
+        }
     }
 
     fn market(events: &[(&str, i64, Option<&str>)]) -> Market {

@@ -99,14 +99,27 @@ impl<'a> Literal<'a> {
     }
 }
 
-/// Exactly one JSON number literal times 10^`places`, if that is a whole number of at most 64 bits: an event time.
+/// The largest whole number that is at most one JSON number literal times 10^`places`, of at most 64 bits: an event time. Digits
+/// below it are cut off towards minus infinity.
 ///
 /// # Errors
-/// See [`DecimalError`]; `Precision` if it is not whole.
-pub fn whole(text: &[u8], places: u32) -> Result<i64, DecimalError> {
-    let literal = Literal::parse(text).ok_or(DecimalError::NotANumber)?;
-    let magnitude = i128::try_from(literal.scaled(i64::from(places))?).expect("at most 10^30");
-    i64::try_from(if literal.negative { -magnitude } else { magnitude }).map_err(|_| DecimalError::Range)
+/// See [`DecimalError`]; never `Precision`.
+pub fn floor(text: &[u8], places: u32) -> Result<i64, DecimalError> {
+    let Literal { negative, int, fraction, exponent } = Literal::parse(text).ok_or(DecimalError::NotANumber)?;
+    let all = || int.iter().chain(fraction);
+    let Some(first) = all().position(|c| *c != b'0') else { return Ok(0) };
+    let len = |n: usize| i64::try_from(n).expect("a text is shorter than 2^63");
+    // How many digits stand before the point once the number is multiplied; 0 and less: it is below 1.
+    let before = len(int.len()) + exponent + i64::from(places) - len(first);
+    if before > MOST_DIGITS {
+        return Err(DecimalError::Range);
+    }
+    let before = usize::try_from(before).unwrap_or(0);
+    let digits = all().skip(first).chain(std::iter::repeat(&b'0')).take(before);
+    let magnitude = digits.fold(0_i128, |n, c| n * 10 + i128::from(c - b'0'));
+    let cut = all().skip(first).skip(before).any(|c| *c != b'0');
+    let floor = if negative { -magnitude - i128::from(cut) } else { magnitude };
+    i64::try_from(floor).map_err(|_| DecimalError::Range)
 }
 
 impl Decimal {
@@ -257,6 +270,36 @@ mod tests {
         }
         for t in ["1e-19", "0.0000000000000000001", "1.23e-999999999999999999999999", "0.1234567890123456789"] {
             assert_eq!(text(t), Err(DecimalError::Precision), "{t}");
+        }
+    }
+
+    #[test]
+    fn what_is_below_a_place_is_cut_off_towards_minus_infinity() {
+        for (text, places, want) in [
+            ("1554076803.2431521416", 9, Ok(1_554_076_803_243_152_141)),
+            ("-1554076803.2431521416", 9, Ok(-1_554_076_803_243_152_142)),
+            ("-1554076803.2431521410", 9, Ok(-1_554_076_803_243_152_141)),
+            ("0.9", 0, Ok(0)),
+            ("-0.9", 0, Ok(-1)),
+            ("1e-999999999999999999", 9, Ok(0)),
+            ("-1e-999999999999999999", 9, Ok(-1)),
+            ("-0.0e-99", 9, Ok(0)),
+            ("1.5e3", 6, Ok(1_500_000_000)),
+            ("0.00000000000000000000000000000000000000012e40", 0, Ok(1)),
+            ("9223372036854775807.9", 0, Ok(i64::MAX)),
+            ("9223372036854775808", 0, Err(DecimalError::Range)),
+            ("1e400", 0, Err(DecimalError::Range)),
+            ("1.", 0, Err(DecimalError::NotANumber)),
+        ] {
+            assert_eq!(floor(text.as_bytes(), places), want, "{text}");
+        }
+        let seed = fastrand::u64(..);
+        println!("seed {seed}");
+        let mut rng = fastrand::Rng::with_seed(seed);
+        for _ in 0..100_000 {
+            let (n, places, cut) = (rng.i64(..) >> rng.u32(..40), rng.u32(..10), rng.u32(..5));
+            let digits = format!("{n}e-{}", places + cut);
+            assert_eq!(floor(digits.as_bytes(), places), Ok(n.div_euclid(10_i64.pow(cut))), "{digits} seed {seed}");
         }
     }
 

@@ -1,15 +1,11 @@
 //! Why records do not count, for people: rejected ones by reason and field, and a unit of event time that seems wrong.
 //! Counts are part of a partition's state, so they are of the whole chain of runs, as the ledger's are.
 
-use crate::decode::{TimeUnit, is_plausible};
+use crate::decode::{TimeCounts, TimeOptions, TimeUnit, year};
 use crate::escape::escaped;
 use crate::partition::{PartitionState, RejectedBy};
 use crate::record::PartitionName;
-use crate::time::EventTime;
 use std::fmt;
-
-/// While a run is not over, this many valid records, all of an implausible time, are a suspicion.
-const SUSPICIOUS: i64 = 1000;
 
 /// Rejected records of all partitions that have a reason and a field in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,48 +50,70 @@ pub fn rejected<'a>(states: impl Iterator<Item = (&'a PartitionName, &'a Partiti
     all
 }
 
-/// Event times seem to be read in a wrong unit: every valid record says a time before 1990 or after 2100.
+/// Event times seem to be read wrongly: every valid record says a time before 1990 or after 2099.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrongUnit {
-    /// The unit that they are read in.
-    pub unit: TimeUnit,
+    /// The unit that numbers are read in; none where a format reads them.
+    pub unit: Option<TimeUnit>,
     /// Valid records, all of them implausible.
     pub valid: i64,
-    /// The newest time, as it is written.
-    pub newest: i64,
-    /// A unit in which the newest would be plausible.
-    pub better: Option<TimeUnit>,
+    /// When they all are, such as `before 1990`.
+    pub when: &'static str,
+    /// The newest time, as a number of the unit, or of seconds.
+    pub newest: String,
+    /// The year of the newest.
+    pub year: i16,
+    /// A unit in which the newest would be plausible, and of which year it would be.
+    pub better: Option<(TimeUnit, i16)>,
 }
 
 impl fmt::Display for WrongUnit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let WrongUnit { unit, valid, newest, .. } = self;
-        write!(
-            f,
-            "event times seem to be in another unit: all {valid} valid records have one before 1990 or after 2100, the newest \
-             is {newest} {}",
-            unit.words()
-        )
+        let WrongUnit { valid, when, newest, year, better, .. } = self;
+        match valid {
+            1 => write!(f, "the only event time is {when}")?,
+            valid => write!(f, "all {valid} event times are {when}")?,
+        }
+        write!(f, " (the newest, {newest}, is of {year})")?;
+        match better {
+            Some((unit, year)) => write!(f, ": read as {} it would be of {year}", unit.words()),
+            None => Ok(()),
+        }
     }
 }
 
-/// Is it likely that event times are read in a wrong unit? `ended`: there will be no more, so few are enough.
+/// Is it likely that event times are read wrongly? `ended`: there will be no more, so few are enough.
+pub fn wrong_unit(times: &TimeOptions, counts: &TimeCounts, ended: bool) -> Option<WrongUnit> {
+    let when = counts.implausible(ended)?;
+    let newest = counts.newest?;
+    let unit = times.format.is_none().then_some(times.unit);
+    let shown = unit.unwrap_or(TimeUnit::Seconds);
+    Some(WrongUnit {
+        unit,
+        valid: counts.valid,
+        when,
+        newest: format!("{} {}", newest.0 / shown.nanoseconds(), shown.words()),
+        year: year(newest),
+        better: unit.and_then(|unit| unit.better(newest)),
+    })
+}
+
+/// The same of all partitions, by what their states count.
 pub fn suspicion<'a>(
-    unit: TimeUnit,
-    states: impl Iterator<Item = &'a PartitionState> + Clone,
+    times: &TimeOptions,
+    states: impl Iterator<Item = &'a PartitionState>,
     ended: bool,
 ) -> Option<WrongUnit> {
-    let valid: i64 = states.clone().map(|s| s.counts.counted + s.counts.late + s.counts.quarantined).sum();
-    let implausible: i64 = states.clone().map(|s| s.implausible).sum();
-    if implausible < valid || valid == 0 || (valid < SUSPICIOUS && !ended) {
-        return None;
+    let mut counts = TimeCounts::default();
+    for state in states {
+        let PartitionState { counts: c, implausible, h, .. } = state;
+        counts.valid += c.counted + c.late + c.quarantined;
+        // A state has one count for both, and what is quarantined moves no `h`.
+        let early = c.quarantined == 0 && h.is_some_and(|newest| year(newest) < 1990);
+        *(if early { &mut counts.before } else { &mut counts.either }) += implausible;
+        counts.newest = counts.newest.max(*h);
     }
-    let newest = states.filter_map(|s| s.h).max()?.0 / unit.nanoseconds();
-    let better = TimeUnit::ALL.iter().find(|(other, ..)| {
-        let time = newest.checked_mul(other.nanoseconds());
-        *other != unit && time.is_some_and(|time| is_plausible(EventTime(time)))
-    });
-    Some(WrongUnit { unit, valid, newest, better: better.map(|(unit, ..)| *unit) })
+    wrong_unit(times, &counts, ended)
 }
 
 #[cfg(test)]
@@ -104,7 +122,7 @@ mod tests {
     use crate::decode::{Decoder, FieldNames};
     use crate::partition::{Partition, Rule};
     use crate::record::Record;
-    use crate::time::{Monotonic, NextOffset, SECOND};
+    use crate::time::{EventTime, Monotonic, NextOffset};
 
     /// One partition after these payloads.
     fn after(payloads: &[&str]) -> PartitionState {
@@ -113,9 +131,10 @@ mod tests {
         let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), true, now);
         for (offset, payload) in (0..).zip(payloads) {
             let payload = Some(payload.as_bytes());
-            match decoder.decode(&Record { offset, append_time: None, key: None, payload, cut_from: None }) {
-                Ok(event) => drop(partition.judge(offset, event.time, None, far, now)),
-                Err(rejection) => partition.reject(offset, &rejection),
+            partition.begin_record(offset);
+            match decoder.decode(&Record { offset, key: None, payload, ..Record::default() }) {
+                Ok(event) => drop(partition.judge(event.time, None, far, now)),
+                Err(rejection) => partition.reject(&rejection),
             }
         }
         partition.report(None, now)
@@ -150,17 +169,31 @@ mod tests {
     #[test]
     fn seconds_that_are_read_as_milliseconds_are_noticed() {
         let seconds: Vec<String> =
-            (0..SUSPICIOUS).map(|n| format!(r#"{{"symbol":"A","price":1,"ts":{}}}"#, 1_767_225_600 + n)).collect();
+            (0..1000).map(|n| format!(r#"{{"symbol":"A","price":1,"ts":{}}}"#, 1_772_440_200 + n)).collect();
         let seconds: Vec<&str> = seconds.iter().map(String::as_str).collect();
-        let of = |state: &PartitionState, ended| suspicion(TimeUnit::Milliseconds, std::iter::once(state), ended);
-        let wrong = of(&after(&seconds), false).unwrap();
-        assert!(wrong.better == Some(TimeUnit::Seconds) && wrong.to_string().contains("all 1000 valid"), "{wrong}");
+        let of = |state: &PartitionState, ended| suspicion(&TimeOptions::default(), std::iter::once(state), ended);
+        let said = of(&after(&seconds), false).unwrap().to_string();
+        assert_eq!(
+            said,
+            "all 1000 event times are before 1990 (the newest, 1772441199 milliseconds, is of 1970): read as seconds it would be \
+             of 2026"
+        );
         assert_eq!(of(&after(&seconds[1..]), false), None, "too few yet");
-        assert!(of(&after(&seconds[..1]), true).is_some(), "there will be no more");
+        let one = of(&after(&seconds[..1]), true).unwrap().to_string();
+        assert!(one.starts_with("the only event time is before 1990 ("), "there will be no more: {one}");
         let mut with_one = seconds.clone();
-        with_one.push(r#"{"symbol":"A","price":1,"ts":1767225600000}"#);
+        with_one.push(r#"{"symbol":"A","price":1,"ts":1772440200000}"#);
         assert_eq!(of(&after(&with_one), true), None, "one is plausible");
         assert_eq!(of(&after(&["x"]), true), None, "none is valid");
-        assert!(is_plausible(EventTime(1_767_225_600 * SECOND)) && !is_plausible(EventTime(0)));
+        // Texts of a time long ago: no unit is at fault.
+        let long_ago = after(&[r#"{"symbol":"A","price":1,"ts":"1985-03-01T00:00:00Z"}"#]);
+        let wrong = of(&long_ago, true).unwrap();
+        assert!(wrong.better.is_none() && wrong.year == 1985, "{wrong}");
+        let format = TimeOptions { format: Some("%F".into()), ..TimeOptions::default() };
+        let wrong = suspicion(&format, std::iter::once(&long_ago), true).unwrap();
+        assert_eq!((wrong.unit, wrong.newest.as_str()), (None, "478483200 seconds"));
+        // Nothing says whether one that a state counts late or early is one or the other.
+        let late = after(&[r#"{"symbol":"A","price":1,"ts":"2110-01-01T00:00:00Z"}"#]);
+        assert_eq!(of(&late, true).unwrap().when, "before 1990 or after 2099");
     }
 }

@@ -97,7 +97,7 @@
 //!         let records = LOG.iter().skip(self.0 as usize).take(max);
 //!         let read = records.map(|text| {
 //!             let payload = Some(text.as_bytes());
-//!             each(Record { offset: self.0, append_time: None, key: None, payload, cut_from: None });
+//!             each(Record { offset: self.0, key: None, payload, ..Record::default() });
 //!             self.0 += 1;
 //!         });
 //!         Ok(read.count())

@@ -3,9 +3,9 @@
 //! with it, byte for byte.
 
 use crate::decimal::{Decimal, SCALE, nearest};
-use crate::decode::{DecodedEvent, Decoder};
+use crate::decode::{DecodedEvent, DecodedPart, Decoder, Outcome};
 use crate::partition::{Counts, Rule};
-use crate::record::{DeadLetter, Evidence, Judged, PartitionName, Reason, Record, Rejection};
+use crate::record::{Cause, DeadLetter, Evidence, Judged, PartitionName, Reason, Record};
 use crate::row::{MarketRow, Row};
 use crate::time::{EventTime, NextOffset, State, WindowStart};
 use crate::wide::{I256, U256};
@@ -20,6 +20,9 @@ pub struct Log<'a> {
     /// Its records.
     pub records: Vec<Record<'a>>,
 }
+
+/// Partition identity, offset, and element.
+type Position = (u64, i64, Option<u32>);
 
 /// What must come out.
 #[derive(Debug, Default, PartialEq)]
@@ -41,56 +44,58 @@ pub fn answer(
     market: bool,
 ) -> OracleAnswer {
     let listed: BTreeMap<_, _> =
-        exceptions.iter().filter(|l| l.is_exception()).map(|l| ((&l.partition, l.offset), l)).collect();
+        exceptions.iter().filter(|l| l.is_exception()).map(|l| ((&l.partition, l.offset, l.element), l)).collect();
+    let decoders: Vec<_> = logs.iter().map(|log| decoder.for_partition(&log.name)).collect();
     let mut answer = OracleAnswer::default();
-    let mut windows: BTreeMap<(WindowStart, String), Vec<(u64, i64, DecodedEvent<'_>)>> = BTreeMap::new();
+    let mut windows: BTreeMap<(WindowStart, String), Vec<(Position, DecodedEvent<'_>)>> = BTreeMap::new();
     let mut partial_before = Some(EventTime(i64::MIN));
-    for log in logs {
+    for (log, decoder) in logs.iter().zip(&decoders) {
         let mut h: Option<EventTime> = None;
         let mut first_end = (log.start.0 == 0).then_some(EventTime(i64::MIN));
         for record in &log.records {
             answer.counts.read += 1;
-            let (reason, judged, finding) = match decoder.decode(record) {
-                Err(Rejection { reason, finding }) => (reason, None, Some(finding)),
-                Ok(event) => {
-                    let exception = listed.get(&(&log.name, record.offset));
-                    let exception = exception.and_then(|l| Some((l.reason, l.judged.as_ref()?.evidence)));
-                    let (start, final_at) = window(event.time, rule);
-                    let verdict = verdict(&event, record, rule, exception, h);
-                    if !matches!(verdict, Some((Reason::Future | Reason::Past, _))) {
-                        h = h.max(Some(event.time));
-                        first_end.get_or_insert(final_at);
+            decoder.parts(record, |DecodedPart { element, outcome }| {
+                answer.counts.events += 1;
+                let index = element.map(|element| element.index);
+                let (reason, cause) = match outcome {
+                    Outcome::Skipped => {
+                        answer.counts.skipped += 1;
+                        return;
                     }
-                    let Some((reason, evidence)) = verdict else {
-                        answer.counts.counted += 1;
-                        let key = (start, event.symbol.to_string());
-                        windows.entry(key).or_default().push((log.name.identity(), record.offset, event));
-                        continue;
-                    };
-                    let (symbol, value, time) = (event.symbol.into_owned(), event.value, event.time);
-                    (reason, Some(Judged { symbol, value, time, evidence }), None)
+                    Outcome::Rejected(rejection) => (rejection.reason, Cause::Rejected(rejection)),
+                    Outcome::Event(event) => {
+                        let exception = listed.get(&(&log.name, record.offset, index));
+                        let exception = exception.and_then(|l| Some((l.reason, l.judged.as_ref()?.evidence)));
+                        let (start, final_at) = window(event.time, rule);
+                        let verdict = verdict(&event, record, rule, exception, h);
+                        answer.counts.rounded += i64::from(event.rounded);
+                        if !matches!(verdict, Some((Reason::Future | Reason::Past, _))) {
+                            h = h.max(Some(event.time));
+                            first_end.get_or_insert(final_at);
+                        }
+                        let Some((reason, evidence)) = verdict else {
+                            answer.counts.counted += 1;
+                            let key = (start, event.symbol.to_string());
+                            let position = (log.name.identity(), record.offset, index);
+                            windows.entry(key).or_default().push((position, event));
+                            return;
+                        };
+                        let (symbol, value, time) = (event.symbol.into_owned(), event.value, event.time);
+                        (reason, Cause::Judged(reason, Judged { symbol, value, time, evidence }))
+                    }
+                };
+                match reason {
+                    Reason::Late => answer.counts.late += 1,
+                    Reason::Future | Reason::Past => answer.counts.quarantined += 1,
+                    _ => answer.counts.rejected += 1,
                 }
-            };
-            match reason {
-                Reason::Late => answer.counts.late += 1,
-                Reason::Future | Reason::Past => answer.counts.quarantined += 1,
-                _ => answer.counts.rejected += 1,
-            }
-            answer.dead_letters.push(DeadLetter {
-                partition: log.name.clone(),
-                offset: record.offset,
-                reason,
-                raw: record.payload.map(<[u8]>::to_vec),
-                cut_from: record.cut_from,
-                key: record.key.map(<[u8]>::to_vec),
-                judged,
-                finding,
+                answer.dead_letters.push(DeadLetter::of(record, element, &log.name, cause));
             });
         }
         partial_before = partial_before.zip(first_end).map(|(a, b)| a.max(b));
     }
     for ((minute, symbol), mut events) in windows {
-        events.sort_unstable_by_key(|(identity, offset, event)| (event.time, *identity, *offset));
+        events.sort_unstable_by_key(|(position, event)| (event.time, *position));
         let state = if partial_before.is_some_and(|p| p.0 <= minute.0) { State::Final } else { State::Partial };
         let row = row(symbol.clone(), minute, state, &events, market);
         answer.rows.insert((minute, symbol), row);
@@ -132,11 +137,11 @@ fn row(
     symbol: String,
     minute: WindowStart,
     state: State,
-    events: &[(u64, i64, DecodedEvent<'_>)],
+    events: &[(Position, DecodedEvent<'_>)],
     market: bool,
 ) -> Row {
-    let values = || events.iter().map(|(_, _, event)| event.value);
-    let weights = || events.iter().map(|(_, _, event)| event.weight.map_or(0, |w| w.0));
+    let values = || events.iter().map(|(_, event)| event.value);
+    let weights = || events.iter().map(|(_, event)| event.weight.map_or(0, |w| w.0));
     let sum = Decimal(values().map(|v| v.0).sum());
     let count = i64::try_from(events.len()).expect("fewer records than 2^63");
     let volume = Decimal(weights().sum());

@@ -7,12 +7,14 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// One record as its log gives it (R1). Borrowed: a reader lends it for the length of one call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Record<'a> {
     /// Strictly increasing within a partition; gaps are normal.
     pub offset: i64,
     /// The broker's own stamp, if it is one (LogAppendTime). A producer's stamp guards nothing and is left out (R7).
     pub append_time: Option<EventTime>,
+    /// The stamp that the log gives it, the broker's or its producer's; it can be the event time, and guards nothing.
+    pub timestamp: Option<EventTime>,
     /// The record's key, if the log has keys.
     pub key: Option<&'a [u8]>,
     /// The record's value; none is a tombstone.
@@ -100,7 +102,7 @@ pub enum Reason {
     Range,
     /// The value has more than 18 fractional digits.
     Precision,
-    /// The event time is not a whole number of nanoseconds within ±2^62.
+    /// The event time is not within ±2^62 nanoseconds of 1970, never was, or says no offset where there is no zone.
     Time,
     /// The weight is not a decimal >= 0 within the bounds of a value.
     Weight,
@@ -171,16 +173,36 @@ pub struct Rejection {
     pub finding: Finding,
 }
 
-/// A record that does not count, with its reason (R2).
+/// Which element of a record's array an event is (`--each`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Element<'a> {
+    /// From 0.
+    pub index: u32,
+    /// Its own text, where the format is text.
+    pub text: Option<&'a [u8]>,
+}
+
+/// Why an event does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It cannot be decoded.
+    Rejected(Rejection),
+    /// It is late, future or past.
+    Judged(Reason, Judged),
+}
+
+/// A record, or an element of one, that does not count, with its reason (R2).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// Where it stands.
     pub partition: PartitionName,
     /// At which offset.
     pub offset: i64,
+    /// Which element of the record's array, from 0; `None`: the record as a whole.
+    pub element: Option<u32>,
     /// Why it does not count.
     pub reason: Reason,
-    /// Its payload as it was; none for a tombstone.
+    /// Its payload as it was, or the element's text; none for a tombstone.
     pub raw: Option<Vec<u8>>,
     /// `raw` is only the beginning of a payload of this many bytes (reason `long`).
     pub cut_from: Option<u64>,
@@ -193,19 +215,19 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
-    /// Of this record of this partition: with what it was judged by, or with what is wrong with it.
-    pub fn of(
-        record: &Record<'_>,
-        partition: &PartitionName,
-        reason: Reason,
-        judged: Option<Judged>,
-        finding: Option<Finding>,
-    ) -> Self {
+    /// Of this record of this partition, or of an element of it.
+    pub fn of(record: &Record<'_>, element: Option<Element<'_>>, partition: &PartitionName, cause: Cause) -> Self {
+        let (reason, judged, finding) = match cause {
+            Cause::Judged(reason, judged) => (reason, Some(judged), None),
+            Cause::Rejected(Rejection { reason, finding }) => (reason, None, Some(finding)),
+        };
+        let raw = element.and_then(|element| element.text).or(record.payload);
         DeadLetter {
             partition: partition.clone(),
             offset: record.offset,
+            element: element.map(|element| element.index),
             reason,
-            raw: record.payload.map(<[u8]>::to_vec),
+            raw: raw.map(<[u8]>::to_vec),
             cut_from: record.cut_from,
             key: record.key.map(<[u8]>::to_vec),
             judged,

@@ -103,10 +103,12 @@ fn run(seed: u64) -> Seen {
                     next += 1;
                     let Some(time) = record else {
                         let finding = Finding { field: None, expected: "JSON".into(), found: "x".into() };
-                        rule.reject(offset, &Rejection { reason: Reason::Json, finding });
+                        rule.begin_record(offset);
+                        rule.reject(&Rejection { reason: Reason::Json, finding });
                         continue;
                     };
-                    match rule.judge(offset, EventTime(time), None, EventTime(0), now) {
+                    rule.begin_record(offset);
+                    match rule.judge(EventTime(time), None, EventTime(0), now) {
                         Verdict::Counted(window) => {
                             let at = RULE.windowing.final_at(window);
                             assert!(Some(at) > w, "seed {seed}: counted for a window that is final at {w:?}");

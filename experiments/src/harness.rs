@@ -145,7 +145,7 @@ impl PartitionReader for FileReader {
         while total == 0 && !self.lines.ended() {
             let next = &mut self.next.0;
             let read = self.lines.read(max, |line| {
-                each(Record { offset: *next, append_time: None, key: None, payload: Some(line), cut_from: None });
+                each(Record { offset: *next, key: None, payload: Some(line), ..Record::default() });
                 *next += 1;
             });
             total += read.map_err(|error| unreadable(&error))?;

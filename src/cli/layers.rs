@@ -7,6 +7,7 @@ use super::{CommonArgs, UsageErrors, environment};
 use crate::property;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
@@ -80,7 +81,26 @@ impl Layers {
         let mut all = beneath(of_variables, of_file);
         all.retain(|one| !is_said(one, &options(find(root, path)), words));
         layers.origins = Origins(all);
+        layers.settle_conflicts(find(root, path), words);
         layers
+    }
+
+    /// Forgets what contradicts an option that is given above it; two of one layer are a mistake.
+    fn settle_conflicts(&mut self, command: &Command, words: &ArgMatches) {
+        let all = self.origins.0.clone();
+        self.origins.0.retain(|one| {
+            conflicts(command, &one.key).iter().all(|(other, id)| {
+                let above = all.iter().find(|above| above.key == *other && above.origin.rank() <= one.origin.rank());
+                if above.is_some_and(|above| above.origin.rank() == one.origin.rank() && *other < one.key) {
+                    self.mistakes.push(format!(
+                        "in {}: --{} and --{other} contradict each other; give one",
+                        one.origin, one.key
+                    ));
+                }
+                let is_said = words.value_source(id) == Some(ValueSource::CommandLine);
+                !is_said && above.is_none_or(|above| above.origin.rank() == one.origin.rank())
+            })
+        });
     }
 
     /// The values of the file that words or a variable name.
@@ -131,6 +151,16 @@ impl Layers {
         let properties = self.origins.0.iter().filter(|one| one.is_properties());
         properties.flat_map(|one| &one.values).map(|property| format!("-X{}", property::marked(property))).collect()
     }
+}
+
+/// Key and name of the options that cannot be given beside this one.
+fn conflicts(command: &Command, key: &str) -> BTreeSet<(String, String)> {
+    let of = |arg: &clap::Arg| OptionSpec::of(arg).map(|option| (option.key, option.id));
+    let is_it = |arg: &clap::Arg| of(arg).is_some_and(|(own, _)| own == key);
+    let own = command.get_arguments().filter(|arg| is_it(arg)).flat_map(|arg| command.get_arg_conflicts_with(arg));
+    let others =
+        command.get_arguments().filter(|arg| command.get_arg_conflicts_with(arg).iter().any(|other| is_it(other)));
+    own.chain(others).filter_map(of).collect()
 }
 
 /// Do the words of the command line say it themselves?

@@ -25,6 +25,7 @@ pub(crate) use layers::{Layers, Outside};
 pub(crate) use produce::{PartitionBy, ProduceArgs, Stamp};
 pub(crate) use run::{ClusterArgs, DecodingArgs, EmitOption, HttpArgs, LogArgs, MAX_WORKERS, Metrics, OnBad, RunArgs};
 pub(crate) use values::Given;
+use values::number;
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use negated::Negated;
@@ -59,6 +60,20 @@ pub(crate) enum Command {
     /// closed and when it is final. Every record is accounted for: it counts, or it is a dead letter with its reason.
     #[command(after_help = NOTES)]
     Run(Box<RunArgs>),
+
+    /// Show how the first records decode, before a run; writes nothing
+    ///
+    /// Reads the configuration, connects to the source, looks at sinks and state, and prints the first records of each
+    /// partition field by field, or what is wrong with them. Exit code 0 if all of them count or are skipped, otherwise 65.
+    #[command(after_help = NOTES)]
+    Check {
+        /// Records of each partition
+        #[arg(long, value_name = "N", env = "MINUTELY_RECORDS", default_value = "5", value_parser = number::<usize>(1, 1_000_000))]
+        records: Given<usize>,
+
+        #[command(flatten)]
+        run: Box<RunArgs>,
+    },
 
     /// Show, check or rebuild the checkpoints of a run
     #[command(arg_required_else_help = false)]
@@ -280,6 +295,7 @@ impl Command {
         match self {
             Command::Run(run)
             | Command::Config { command: ConfigCommand::Show(run), .. }
+            | Command::Check { run, .. }
             | Command::State {
                 command: StateCommand::Show { run, .. } | StateCommand::Check(run) | StateCommand::Rebuild(run),
                 ..

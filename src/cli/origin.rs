@@ -15,6 +15,17 @@ pub(crate) enum Origin {
     File { name: String, line: usize },
 }
 
+impl Origin {
+    /// Below the words of the command line; the least wins.
+    pub(super) fn rank(&self) -> u8 {
+        match self {
+            Origin::Word(_) => 0,
+            Origin::Variable(_) => 1,
+            Origin::File { .. } => 2,
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -98,19 +98,31 @@ pub(crate) struct DecodingArgs {
     )]
     pub(crate) format: Given<()>,
 
-    /// Field of the symbol: a name, a JSON pointer such as /data/s, or @key
-    #[arg(long, value_name = "FIELD", env = "MINUTELY_SYMBOL_FIELD", default_value = "symbol")]
-    pub(crate) symbol_field: String,
+    /// Pointer to an array in each record whose elements are events, as /data; empty: the record itself is the array
+    ///
+    /// Fields are those of an element then; @message/type is a field of the whole record.
+    #[arg(long, value_name = "POINTER", env = "MINUTELY_EACH")]
+    pub(crate) each: Option<String>,
 
-    /// Field of the value: a name or a JSON pointer
+    /// Field of the symbol: a name, a JSON pointer such as /data/s, @key, @key/POINTER, @topic or @file; repeatable
+    ///
+    /// Several are joined by a slash.
+    #[arg(long, value_name = "FIELD", env = "MINUTELY_SYMBOL_FIELD", default_value = "symbol")]
+    pub(crate) symbol_field: Vec<String>,
+
+    /// One symbol for all records
+    #[arg(long, value_name = "SYMBOL", env = "MINUTELY_SYMBOL", conflicts_with = "symbol_field")]
+    pub(crate) symbol: Option<String>,
+
+    /// Field of the value: a name, a JSON pointer, or @payload where a record is the value alone
     #[arg(long, value_name = "FIELD", env = "MINUTELY_VALUE_FIELD", default_value = "price")]
     pub(crate) value_field: String,
 
-    /// Field of the event time: a name or a JSON pointer
+    /// Field of the event time: a name, a JSON pointer, or @timestamp, the log's own stamp; repeatable, for date and time
     #[arg(long, value_name = "FIELD", env = "MINUTELY_TIME_FIELD", default_value = "ts")]
-    pub(crate) time_field: String,
+    pub(crate) time_field: Vec<String>,
 
-    /// Unit of the event time
+    /// Unit of event times that are numbers
     #[arg(
         long,
         value_name = "UNIT",
@@ -120,9 +132,32 @@ pub(crate) struct DecodingArgs {
     )]
     pub(crate) time_unit: Given<TimeUnit>,
 
+    /// Format of event times, as in strptime: %Y%m%d %H:%M:%S%.f [default: numbers, and texts such as 2026-01-05T08:00:00Z]
+    ///
+    /// Texts and the digits of numbers are read by it alone. Without %z, %Q or %s it needs --time-zone.
+    #[arg(long, value_name = "FORMAT", env = "MINUTELY_TIME_FORMAT")]
+    pub(crate) time_format: Option<String>,
+
+    /// Time zone of event times that say no offset: Europe/Berlin, UTC or +01:00 [default: such times are rejected]
+    ///
+    /// The database of time zones is part of the program. A time of day that a change of the clocks skips is read with the
+    /// offset before it; of one that comes twice, the first counts.
+    #[arg(long, value_name = "ZONE", env = "MINUTELY_TIME_ZONE")]
+    pub(crate) time_zone: Option<String>,
+
     /// Field of the weight, such as a volume: a name or a JSON pointer; empty if there is none
     #[arg(long, value_name = "FIELD", env = "MINUTELY_WEIGHT_FIELD", default_value = "volume")]
     pub(crate) weight_field: String,
+
+    /// Condition on a field, of which all must hold, repeatable: FIELD=VALUE, FIELD!=VALUE, FIELD=A|B, FIELD (is there), !FIELD
+    ///
+    /// Records for which one does not hold are skipped: counted, and no dead letters.
+    #[arg(long = "where", value_name = "CONDITION", env = "MINUTELY_WHERE")]
+    pub(crate) filter: Vec<String>,
+
+    /// Field of an id: events of a symbol whose id came before in their partition, in a minute that is not final, are dropped
+    #[arg(long, value_name = "FIELD", env = "MINUTELY_ID_FIELD")]
+    pub(crate) id_field: Option<String>,
 
     /// Handling of a record that cannot be decoded
     #[arg(

@@ -192,7 +192,7 @@ fn every_option_has_a_variable_of_its_name() {
     let root = command();
     let all = commands(&root, &[]);
     let names: Vec<_> = all.iter().map(|(path, _)| path.join(" ")).collect();
-    for name in ["", "run", "state show", "state check", "state rebuild", "produce", "health", "config show"] {
+    for name in ["", "run", "check", "state show", "state check", "state rebuild", "produce", "health", "config show"] {
         assert!(names.iter().any(|known| known == name), "{name} takes no --config: {names:?}");
     }
     for (path, command) in &all {
@@ -293,6 +293,19 @@ fn a_flag_is_taken_back_on_the_command_line() {
     assert_eq!(shown(&["--until-end=true"], &[], "", "until-end ="), "until-end = true # --until-end");
     assert!(usage(&["health", "--close=false"]).contains("unexpected argument '--close'"));
     assert!(usage(&["--close=perhaps"]).contains("unexpected value 'perhaps'"));
+}
+
+#[test]
+fn what_contradicts_an_option_above_it_is_forgotten() {
+    let (file, config) = ("symbol = 'B7'", ["--config", "m.toml"]);
+    assert_eq!(shown(&config, &[], file, "symbol ="), "symbol = \"B7\" # m.toml line 1");
+    for (words, variables) in
+        [(&["--config", "m.toml", "--symbol-field", "s"][..], &[][..]), (&config, &[("MINUTELY_SYMBOL_FIELD", "s")])]
+    {
+        assert_eq!(shown(words, variables, file, "symbol ="), "# symbol = # not given");
+    }
+    let both = layered(&config, &[], "symbol = 'B7'\nsymbol-field = 's'").ok().unwrap();
+    assert_eq!(both.layers.mistakes, ["in m.toml line 2: --symbol-field and --symbol contradict each other; give one"]);
 }
 
 #[test]

@@ -37,7 +37,7 @@ use connections::Connections;
 use error::ServeError;
 pub(crate) use hub::EVERY_NS;
 use hub::Hub;
-use minutely_dataflows::decode::TimeUnit;
+use minutely_dataflows::decode::TimeOptions;
 use minutely_dataflows::edge::Waiting;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::settings::Settings;
@@ -102,8 +102,8 @@ pub(crate) struct RunInfo {
     pub(crate) sinks_now: Box<dyn Fn() -> Vec<SinkReport> + Send + Sync>,
     pub(crate) workers: usize,
     pub(crate) settings: Settings,
-    /// `--time-unit`.
-    pub(crate) unit: TimeUnit,
+    /// `--time-unit`, `--time-format` and `--time-zone`.
+    pub(crate) times: TimeOptions,
     pub(crate) market: bool,
     /// Why rows are `partial` without end.
     pub(crate) partial: fn(&Status) -> Option<String>,
@@ -183,7 +183,7 @@ mod testing {
             sinks_now: Box::new(Vec::new),
             workers: 1,
             settings: Settings::default(),
-            unit: TimeUnit::Milliseconds,
+            times: TimeOptions::default(),
             market: false,
             partial: |_| None,
             emit: "changes",

@@ -7,7 +7,7 @@
 //!  "expected":"a number, or a string that is exactly one","found":"no such field"}
 //! ```
 //!
-//! `key` is present where the log has keys, `field` where one field is to blame. `raw_of_bytes` is the length of a payload of
+//! `element` is present where records are taken apart (`--each`): which element, whose text `raw` is. `key` is present where the log has keys, `field` where one field is to blame. `raw_of_bytes` is the length of a payload of
 //! which `raw` is only the beginning.
 //!
 //! The file is made with the first dead letter, so a run without any leaves no file; each cut is durable before it is
@@ -151,6 +151,8 @@ struct DeadLetterLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     partition: Option<i32>,
     offset: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    element: Option<u32>,
     reason: &'static str,
     raw: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -193,6 +195,7 @@ impl<'a> DeadLetterLine<'a> {
             path,
             partition: letter.partition.number,
             offset: letter.offset,
+            element: letter.element,
             reason: letter.reason.name(),
             raw: letter.raw.as_ref().map(|raw| STANDARD.encode(raw)),
             raw_of_bytes: letter.cut_from,
@@ -226,6 +229,7 @@ mod tests {
         DeadLetter {
             partition: PartitionName { log: "ticks \"1\"".to_owned(), number },
             offset: 41,
+            element: None,
             reason,
             raw: raw.map(<[u8]>::to_vec),
             cut_from: None,

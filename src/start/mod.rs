@@ -20,9 +20,12 @@ mod options;
 mod outputs;
 mod own;
 mod run;
+mod samples;
 mod serve;
 mod waker;
 mod worker;
+
+pub(crate) use samples::check;
 
 use crate::clock::SystemClock;
 use crate::config::{Config, Metrics};

@@ -63,7 +63,7 @@ fn about(
         sinks_now: Box::new(move || healths.iter().map(|health| sink_now(health)).collect()),
         workers: config.cluster.workers * config.cluster.addresses.len().max(1),
         settings: config.settings.clone(),
-        unit: config.fields.unit,
+        times: config.fields.times.clone(),
         market: config.metrics == Metrics::Market,
         partial,
         emit: match config.emit {

@@ -89,6 +89,7 @@ impl Wanted {
                 exceptions.push(DeadLetter {
                     partition: partition.name.clone(),
                     offset: record.offset,
+                    element: None,
                     reason: Reason::Future,
                     raw: record.payload.clone(),
                     cut_from: None,
@@ -219,7 +220,7 @@ pub(crate) fn letters(data: &Path) -> Vec<Value> {
     let Some(file) = found.first() else { return Vec::new() };
     let text = std::fs::read_to_string(data.join(file)).unwrap();
     let mut letters: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    letters.sort_by_key(place);
+    letters.sort_by_key(|letter| (place(letter), letter["element"].as_u64()));
     letters
 }
 
@@ -241,7 +242,8 @@ pub(crate) fn exceptions(letters: &[Value]) -> Vec<DeadLetter> {
         let judged = Judged { symbol: String::new(), value: Decimal(0), time: time(&letter["event_time"]), evidence };
         let partition = PartitionName { log, number };
         let (cut_from, key, finding) = (None, None, None);
-        Some(DeadLetter { partition, offset, reason, raw: None, cut_from, key, judged: Some(judged), finding })
+        let element = letter["element"].as_u64().map(|element| u32::try_from(element).unwrap());
+        Some(DeadLetter { partition, offset, element, reason, raw: None, cut_from, key, judged: Some(judged), finding })
     };
     letters.iter().filter_map(exception).collect()
 }
@@ -254,7 +256,7 @@ fn place(letter: &Value) -> (String, i64, i64) {
 /// Equal, or the test ends with the first difference.
 pub(crate) fn same_letters(got: &[Value], want: &[DeadLetter]) {
     let mut want: Vec<Value> = want.iter().map(letter).collect();
-    want.sort_by_key(place);
+    want.sort_by_key(|letter| (place(letter), letter["element"].as_u64()));
     let first = got.iter().zip(&want).find(|(got, want)| got != want);
     assert!(first.is_none(), "letters differ:\n got {}\nwant {}", first.unwrap().0, first.unwrap().1);
     assert_eq!(got.len(), want.len(), "letters; the first one more: {:?}", got.get(want.len()).or(want.get(got.len())));
@@ -268,6 +270,9 @@ fn letter(letter: &DeadLetter) -> Value {
     match letter.partition.number {
         Some(number) => (json["topic"], json["partition"]) = (json!(letter.partition.log), json!(number)),
         None => json["path"] = json!(letter.partition.log),
+    }
+    if let Some(element) = letter.element {
+        json["element"] = json!(element);
     }
     if let Some(key) = &letter.key {
         json["key"] = json!(STANDARD.encode(key));

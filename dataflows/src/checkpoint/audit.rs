@@ -100,6 +100,8 @@ mod tests {
             value: crate::decimal::Decimal(7),
             weight: None,
             time: EventTime(0),
+            id: None,
+            rounded: false,
         };
         let position =
             crate::acc::LogPosition { identity: PartitionName { log: "t".into(), number: None }.identity(), offset: 0 };

@@ -1,13 +1,14 @@
 //! Objects of dead letters: those of one cut that were not stored when its manifest was made.
 //!
 //! ```text
-//!   "minutely-1\n"  the parts that format 1 began with, of each  the parts that were added since, of each
+//!   "minutely-1\n"  the parts that format 1 began with, of each  the parts that were added since, of each  elements, of each
 //! ```
 //!
-//! Both lists are in postcard's wire format. An older version stops reading after the first, so it reads what is written now.
+//! The lists are in postcard's wire format. Version 0.1 has no third one; it is left out where no record was taken apart.
 
 use super::damage::{Damage, MAGIC};
 use crate::record::{DeadLetter, Finding, Judged, PartitionName, Reason};
+use serde::Deserialize;
 
 /// A dead letter as format 1 began, by which every version reads it: partition, offset, reason, payload, and what it was
 /// judged by.
@@ -21,8 +22,13 @@ pub fn encode_dead_letters(dead_letters: &[DeadLetter]) -> Vec<u8> {
     let first: Vec<First<_, _, _>> =
         dead_letters.iter().map(|l| (&l.partition, l.offset, l.reason, &l.raw, &l.judged)).collect();
     let more: Vec<More<_, _>> = dead_letters.iter().map(|l| (&l.key, &l.finding, l.cut_from)).collect();
+    let elements: Vec<Option<u32>> = dead_letters.iter().map(|l| l.element).collect();
     let bytes = postcard::to_extend(&first, MAGIC.to_vec()).expect("memory takes it");
-    postcard::to_extend(&more, bytes).expect("memory takes it")
+    let bytes = postcard::to_extend(&more, bytes).expect("memory takes it");
+    if elements.iter().all(Option::is_none) {
+        return bytes;
+    }
+    postcard::to_extend(&elements, bytes).expect("memory takes it")
 }
 
 /// From bytes.
@@ -34,26 +40,25 @@ pub fn decode_dead_letters(bytes: &[u8]) -> Result<Vec<DeadLetter>, Damage> {
     let bytes = bytes.strip_prefix(MAGIC).ok_or_else(broken)?;
     type Firsts = Vec<First<PartitionName, Option<Vec<u8>>, Option<Judged>>>;
     let (first, rest) = postcard::take_from_bytes::<Firsts>(bytes).map_err(|_| broken())?;
-    let mut more = vec![More::default(); first.len()];
+    let (more, rest) = added::<More<Option<Vec<u8>>, Option<Finding>>>(rest, first.len()).ok_or_else(broken)?;
+    let (elements, rest) = added::<Option<u32>>(rest, first.len()).ok_or_else(broken)?;
     if !rest.is_empty() {
-        let (added, end) =
-            postcard::take_from_bytes::<Vec<More<Option<Vec<u8>>, Option<Finding>>>>(rest).map_err(|_| broken())?;
-        if added.len() != first.len() || !end.is_empty() {
-            return Err(broken());
-        }
-        more = added;
+        return Err(broken());
     }
-    let whole = |((partition, offset, reason, raw, judged), (key, finding, cut_from))| DeadLetter {
-        partition,
-        offset,
-        reason,
-        raw,
-        cut_from,
-        key,
-        judged,
-        finding,
+    let whole = |((first, more), element)| {
+        let (partition, offset, reason, raw, judged) = first;
+        let (key, finding, cut_from) = more;
+        DeadLetter { partition, offset, element, reason, raw, cut_from, key, judged, finding }
     };
-    Ok(first.into_iter().zip(more).map(whole).collect())
+    Ok(first.into_iter().zip(more).zip(elements).map(whole).collect())
+}
+
+/// A list that was added later, of this many; defaults where it is not there.
+fn added<T: Clone + Default + for<'a> Deserialize<'a>>(bytes: &[u8], many: usize) -> Option<(Vec<T>, &[u8])> {
+    if bytes.is_empty() {
+        return Some((vec![T::default(); many], bytes));
+    }
+    postcard::take_from_bytes::<Vec<T>>(bytes).ok().filter(|(added, _)| added.len() == many)
 }
 
 #[cfg(test)]
@@ -75,6 +80,7 @@ mod tests {
         let late = DeadLetter {
             partition,
             offset: 7,
+            element: None,
             reason: Reason::Late,
             raw: Some(vec![0, 255]),
             cut_from: None,

@@ -136,14 +136,15 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn record(offset: i64, payload: &[u8]) -> LastRecord {
-        LastRecord::of(&Record { offset, append_time: None, key: None, payload: Some(payload), cut_from: None })
+        LastRecord::of(&Record { offset, key: None, payload: Some(payload), ..Record::default() })
     }
 
     /// Read from 0 to 10; the last record is at 8, for what is at 9 is none.
     fn head() -> Manifest {
         let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), false, Monotonic(0));
         for offset in 0..9 {
-            partition.judge(offset, EventTime(offset), None, EventTime(100), Monotonic(0));
+            partition.begin_record(offset);
+            partition.judge(EventTime(offset), None, EventTime(100), Monotonic(0));
         }
         partition.reached(NextOffset(10));
         partition.remember(Some(record(8, b"eight")));
@@ -229,7 +230,8 @@ mod tests {
         let mut partition = Partition::resume(rule, &state, false, Monotonic(0));
         assert_eq!(partition.report(None, Monotonic(0)).partial_before, PartialBefore::Unknown);
         let time = EventTime(3_600_000_000_000);
-        partition.judge(15, time, None, time, Monotonic(0));
+        partition.begin_record(15);
+        partition.judge(time, None, time, Monotonic(0));
         let report = partition.report(None, Monotonic(0));
         let end = rule.windowing.end(rule.windowing.window_of(time));
         assert_eq!(report.partial_before, PartialBefore::Time(end.plus(rule.windowing.lateness)));
@@ -240,7 +242,7 @@ mod tests {
     fn a_record_is_known_by_stamp_key_and_payload_and_none_is_not_empty() {
         let of = |append_time: Option<i64>, key, payload| {
             let append_time = append_time.map(EventTime);
-            LastRecord::of(&Record { offset: 1, append_time, key, payload, cut_from: None }).fingerprint
+            LastRecord::of(&Record { offset: 1, append_time, key, payload, ..Record::default() }).fingerprint
         };
         let all = [
             of(None, None, None),

@@ -122,7 +122,8 @@ mod tests {
     fn head(sinks: &[&str], retired_before: Option<i64>, held: i64) -> Manifest {
         let mut partition = Partition::new(Rule::default(), 0, NextOffset(0), false, Monotonic(0));
         for offset in 0..held {
-            partition.judge(offset, EventTime(offset), None, EventTime(100), Monotonic(0));
+            partition.begin_record(offset);
+            partition.judge(EventTime(offset), None, EventTime(100), Monotonic(0));
         }
         let name = PartitionName { log: "t".into(), number: Some(0) };
         let found = Discovered { name, start: NextOffset(0), earliest: NextOffset(0), end: None, log_id: None };

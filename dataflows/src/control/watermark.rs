@@ -185,7 +185,8 @@ mod tests {
         for (index, time) in times.into_iter().enumerate() {
             let Some(time) = time.map(EventTime) else { continue };
             let mut partition = Partition::new(Rule::default(), index, NextOffset(0), true, Monotonic(0));
-            partition.judge(0, time, None, time, Monotonic(0));
+            partition.begin_record(0);
+            partition.judge(time, None, time, Monotonic(0));
             partition.end_reached();
             partitions.report(vec![partition.report(None, Monotonic(0))]);
         }

@@ -1,8 +1,9 @@
 //! What is wrong with the fields that are to be read.
 
-use super::fields::KEY;
+use super::fields::{KEY, LOG_NAMES, MESSAGE, PAYLOAD, TIMESTAMP};
+use super::times::TimeOptionError;
 
-/// A part of an event.
+/// What a configured field is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventPart {
     /// Its series.
@@ -13,6 +14,12 @@ pub enum EventPart {
     Time,
     /// What the value counts for.
     Weight,
+    /// The array whose elements are events.
+    Each,
+    /// Whether it is read at all.
+    Filter,
+    /// What tells it from others.
+    Id,
 }
 
 impl EventPart {
@@ -23,6 +30,9 @@ impl EventPart {
             EventPart::Value => "value",
             EventPart::Time => "time",
             EventPart::Weight => "weight",
+            EventPart::Each => "each",
+            EventPart::Filter => "where",
+            EventPart::Id => "id",
         }
     }
 }
@@ -33,16 +43,19 @@ pub enum FieldError {
     /// One cannot.
     #[error("{} field {field:?}: {problem}", part.name())]
     Field {
-        /// What it is to hold.
+        /// What it is for.
         part: EventPart,
-        /// As it was given: a name or a JSON pointer.
+        /// As it was given.
         field: String,
         /// What is wrong with it.
         #[source]
         problem: FieldProblem,
     },
+    /// Event times cannot be read by their options.
+    #[error(transparent)]
+    Times(#[from] TimeOptionError),
     /// Their pointers are too many, or too long.
-    #[error("the fields' pointers lead through more than {most} objects")]
+    #[error("the fields' pointers lead through more than {most} objects and arrays")]
     TooManyObjects {
         /// How many they may lead through.
         most: usize,
@@ -55,13 +68,27 @@ pub enum FieldProblem {
     /// It is empty.
     #[error("a field has a name")]
     NoName,
-    /// Its name begins as that of the key does.
-    #[error("only the symbol may be {KEY}; a field whose name begins so is /@…")]
-    Key,
-    /// It is a pointer without steps.
-    #[error("a pointer has a step")]
-    NoStep,
-    /// This step of it is another field, or leads to one.
+    /// It begins like a word for something else than a field, and is none that fits here.
+    #[error(
+        "no such word here; {KEY}, {}, {} and {MESSAGE}/… are for a symbol, {TIMESTAMP} is for a time, {PAYLOAD} for a value; a \
+         field whose name begins so is /@…",
+        LOG_NAMES[0],
+        LOG_NAMES[1]
+    )]
+    Word,
+    /// It is no pointer where one must be.
+    #[error("a pointer is empty or begins with a slash, as /data")]
+    NotAPointer,
+    /// A pointer to no one element.
+    #[error("a pointer leads to one element, as /data/0/p; --each reads all elements of an array")]
+    AnyElement,
+    /// Without an array to take apart there is no other message.
+    #[error("{MESSAGE} is for fields beside the array of --each; without it a field is the record's")]
+    NoElements,
+    /// Another field is the same, or inside it, or around it.
     #[error("{0:?} is configured for another field already")]
     Conflict(String),
+    /// A condition that is none.
+    #[error("a condition is FIELD, !FIELD, FIELD=VALUE, FIELD!=VALUE, or FIELD=A|B for one of several values")]
+    NoCondition,
 }

@@ -1,185 +1,202 @@
-//! Any record, by serde_json: its event, or its reason with what was expected and what was found.
+//! Any JSON record, by serde_json: its events, or its reasons with what was expected and what was found.
 
-use super::error::FieldError;
-use super::event::{DecodedEvent, SYMBOL, TIME, VALUE, WEIGHT};
-use super::fields::{FieldNames, KEY};
-use super::texts::{NotAString, number, string};
-use super::tree::{FieldTexts, FieldTree, NotJson};
-use super::unit::{TimeUnit, is_plausible};
-use crate::decimal::{self, Decimal, DecimalError};
+use super::assemble::{Assembler, rejection};
+use super::event::{DecodedPart, Outcome};
+use super::lookup::{JsonFields, NotJson, elements, names};
+use super::scalar::Scalar;
+use crate::acc::MAX_ELEMENTS;
 use crate::escape::shortened;
-use crate::record::{Finding, MAX_SYMBOL_BYTES, Reason, Record, Rejection};
-use crate::time::EventTime;
+use crate::record::{Element, Reason, Record, Rejection};
 use std::borrow::Cow;
 
-/// Decodes records of one shape, whatever they look like.
-#[derive(Clone, Debug)]
-pub(super) struct JsonDecoder {
-    tree: FieldTree,
-    by_key: bool,
-    unit: TimeUnit,
-    /// What the fields are called, by slot; empty where there is none.
-    names: [String; 4],
+/// Decodes any record. Kept out of the plain path's code, which nearly every record takes.
+#[cold]
+#[inline(never)]
+pub(super) fn events<'a>(rule: &'a Assembler, record: &Record<'a>, each: &mut impl FnMut(DecodedPart<'a>)) {
+    if let Err(rejected) = try_events(rule, record, each) {
+        each(DecodedPart { element: None, outcome: rejected.map_or(Outcome::Skipped, Outcome::Rejected) });
+    }
 }
 
-impl JsonDecoder {
-    /// # Errors
-    /// All that is wrong with the fields.
-    pub(super) fn new(fields: &FieldNames) -> Result<Self, Vec<FieldError>> {
-        let names = [
-            fields.symbol.clone(),
-            fields.value.clone(),
-            fields.time.clone(),
-            fields.weight.clone().unwrap_or_default(),
-        ];
-        Ok(JsonDecoder { tree: FieldTree::of(fields)?, by_key: fields.symbol == KEY, unit: fields.unit, names })
+/// The events of a record; else why the record as a whole is rejected, or that it is skipped.
+fn try_events<'a>(
+    rule: &'a Assembler,
+    record: &Record<'a>,
+    each: &mut impl FnMut(DecodedPart<'a>),
+) -> Result<(), Option<Rejection>> {
+    let text = text(record)?;
+    let found = fields(rule, record, text)?;
+    let JsonFields { texts, elements: array, shape, .. } = found;
+    let scalars: Vec<_> = texts.into_iter().map(of_json).collect();
+    let Some((_, name)) = &rule.shape.element else {
+        each(DecodedPart { element: None, outcome: outcome(rule, record, &scalars, (shape, text)) });
+        return Ok(());
+    };
+    if !rule.passes(record, &scalars, false) {
+        return Err(None);
     }
-
-    /// Names and slots of the fields, if none of them is a pointer.
-    pub(super) fn flat_fields(&self) -> Option<Vec<(Box<[u8]>, usize)>> {
-        self.tree.flat_fields()
+    if let Some(shape) = shape {
+        return Err(Some(misshapen(shape)));
     }
-
-    /// The event of any record, or why it has none. Kept out of the plain path's code, which nearly every record takes.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn event<'a>(&self, record: &Record<'a>) -> Result<DecodedEvent<'a>, Rejection> {
-        let found = self.fields_of(record)?;
-        let symbol = self.symbol(record, &found)?;
-        let value = self.value(&found)?;
-        let time = self.number(TIME, &found)?;
-        let time = match decimal::whole(time.as_bytes(), self.unit.places()) {
-            Ok(ns) if ns.abs() <= EventTime::LIMIT => EventTime(ns),
-            Ok(_) | Err(DecimalError::Range | DecimalError::Precision) => return Err(self.no_time(&time)),
-            Err(DecimalError::NotANumber) => return Err(self.not_a_number(TIME, &found)),
-        };
-        let weight = found.get(WEIGHT).map(|raw| self.weight(raw)).transpose()?;
-        Ok(DecodedEvent { symbol, value, time, weight })
-    }
-
-    /// The configured fields of a record that is one whole JSON object.
-    fn fields_of<'a>(&self, record: &Record<'a>) -> Result<FieldTexts<'_, 'a>, Rejection> {
-        let Some(payload) = record.payload else {
-            return Err(reject(Reason::Null, None, "a payload", "none (a tombstone)"));
-        };
-        let begins = || shortened(&String::from_utf8_lossy(&payload[..payload.len().min(400)]));
-        if let Some(bytes) = record.cut_from {
-            let found = format!("{bytes} bytes, of which these are the first: {}", begins());
-            return Err(reject(Reason::Long, None, "a record that its source can hold in memory", found));
-        }
-        let not_json = |found: String| reject(Reason::Json, None, "one whole JSON text in UTF-8", found);
-        let text = std::str::from_utf8(payload).map_err(|error| {
-            let utf16 = matches!(payload, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]);
-            let what =
-                if utf16 { "UTF-16".to_owned() } else { format!("no UTF-8 from byte {} on", error.valid_up_to()) };
-            not_json(format!("{what}: {}", begins()))
-        })?;
-        let mut found = FieldTexts::default();
-        self.tree.read(text, &mut found).map_err(|NotJson(why)| {
-            let what = match text {
-                "" => "nothing (an empty record)".into(),
-                text if text.starts_with('\u{feff}') => format!("a byte order mark before it: {}", begins()),
-                _ => format!("{} ({why})", begins()),
-            };
-            not_json(what)
-        })?;
-        if let Some((path, text)) = found.shape {
-            let field = (!path.is_empty()).then(|| path.to_owned());
-            return Err(reject(Reason::Shape, field, "an object", shortened(text)));
-        }
-        if let Some((slot, path)) = found.twice {
-            let field = slot.map_or(path, |slot| &self.names[slot]).to_owned();
-            return Err(reject(Reason::Twice, Some(field), "it once", "it more than once"));
-        }
-        Ok(found)
-    }
-
-    fn symbol<'a>(&self, record: &Record<'a>, found: &FieldTexts<'_, 'a>) -> Result<Cow<'a, str>, Rejection> {
-        const EXPECTED: &str = "a symbol of 1 to 1024 bytes of UTF-8 without control characters";
-        let wrong = |reason, found: String| reject(reason, Some(self.names[SYMBOL].clone()), EXPECTED, found);
-        let symbol = if self.by_key {
-            let key = record.key.ok_or_else(|| wrong(Reason::Null, "no key".into()))?;
-            Cow::Borrowed(std::str::from_utf8(key).map_err(|_| {
-                let key = &key[..key.len().min(400)];
-                wrong(Reason::Symbol, format!("no UTF-8: {}", shortened(&String::from_utf8_lossy(key))))
-            })?)
-        } else {
-            let raw = found.get(SYMBOL).ok_or_else(|| wrong(Reason::Null, found.absence(SYMBOL).into()))?;
-            match string(raw) {
-                Err(NotAString) => return Err(wrong(Reason::Type, shortened(raw))),
-                Ok(symbol) => symbol.ok_or_else(|| wrong(Reason::Symbol, shortened(raw)))?,
+    let array = array.filter(|array| *array != "null");
+    let wrong = |reason, found: String| {
+        let expected = "an array, whose elements are events, or one object";
+        rejection(reason, Some(name.clone()), expected, found)
+    };
+    match array {
+        None => Err(Some(wrong(Reason::Null, absence(ABSENT, text)))),
+        Some(array @ Cow::Borrowed(raw)) => {
+            let elements = elements(raw).ok_or_else(|| wrong(Reason::Shape, shortened(&array)))?;
+            check_number(elements.len(), name)?;
+            for (index, raw) in (0..).zip(elements) {
+                let outcome = element(rule, record, &scalars, raw);
+                each(DecodedPart { element: Some(Element { index, text: Some(raw.as_bytes()) }), outcome });
             }
-        };
-        // ASCII first: the check by character costs more than the rest of the symbol.
-        let plain = symbol.bytes().all(|b| (0x20..0x7f).contains(&b));
-        if symbol.is_empty() {
-            return Err(wrong(Reason::Symbol, "an empty one".into()));
+            Ok(())
         }
-        if symbol.len() > MAX_SYMBOL_BYTES {
-            return Err(wrong(Reason::Symbol, format!("one of {} bytes: {}", symbol.len(), shortened(&symbol))));
+        Some(Cow::Owned(inside)) => {
+            let elements = elements(&inside).ok_or_else(|| wrong(Reason::Shape, shortened(&inside)))?;
+            check_number(elements.len(), name)?;
+            for (index, raw) in (0..).zip(elements) {
+                let outcome = owned(element(rule, record, &scalars, raw));
+                each(DecodedPart { element: Some(Element { index, text: None }), outcome });
+            }
+            Ok(())
         }
-        if !plain && symbol.chars().any(char::is_control) {
-            return Err(wrong(Reason::Symbol, shortened(&symbol)));
-        }
-        Ok(symbol)
-    }
-
-    /// The text of the number that a required field holds.
-    fn number<'a>(&self, slot: usize, found: &FieldTexts<'_, 'a>) -> Result<Cow<'a, str>, Rejection> {
-        let Some(raw) = found.get(slot) else {
-            let field = Some(self.names[slot].clone());
-            return Err(reject(Reason::Null, field, A_NUMBER, found.absence(slot)));
-        };
-        number(raw).map_err(|NotAString| self.not_a_number(slot, found))
-    }
-
-    fn not_a_number(&self, slot: usize, found: &FieldTexts<'_, '_>) -> Rejection {
-        let raw = found.get(slot).unwrap_or_default();
-        reject(Reason::Type, Some(self.names[slot].clone()), A_NUMBER, shortened(raw))
-    }
-
-    fn value(&self, found: &FieldTexts<'_, '_>) -> Result<Decimal, Rejection> {
-        let text = self.number(VALUE, found)?;
-        let wrong = |reason, expected: &'static str| {
-            reject(reason, Some(self.names[VALUE].clone()), expected, shortened(&text))
-        };
-        Decimal::parse(text.as_bytes()).map_err(|error| match error {
-            DecimalError::NotANumber => self.not_a_number(VALUE, found),
-            DecimalError::Range => wrong(Reason::Range, "a number of at most 100000000000 in magnitude"),
-            DecimalError::Precision => wrong(Reason::Precision, "a number of at most 18 fractional digits"),
-        })
-    }
-
-    fn weight(&self, raw: &str) -> Result<Decimal, Rejection> {
-        let weight = number(raw).ok().and_then(|text| Decimal::parse(text.as_bytes()).ok());
-        weight.filter(|w| w.0 >= 0).ok_or_else(|| {
-            let expected = "a number from 0 to 100000000000 of at most 18 fractional digits, null, or nothing";
-            reject(Reason::Weight, Some(self.names[WEIGHT].clone()), expected, shortened(raw))
-        })
-    }
-
-    /// No event time, and in which unit it would be one of our days.
-    fn no_time(&self, text: &str) -> Rejection {
-        let words = self.unit.words();
-        let expected = format!("a whole number of nanoseconds from 1823 to 2116, written in {words}");
-        let unit = TimeUnit::ALL.iter().find(|(unit, ..)| {
-            let time = decimal::whole(text.as_bytes(), unit.places()).ok();
-            *unit != self.unit && time.is_some_and(|time| is_plausible(EventTime(time)))
-        });
-        // It names an option, for states and dead letters keep this text.
-        let hint = unit.map(|(_, name, words)| format!("; in {words} (--time-unit {name}) it would be plausible"));
-        let found = format!("{}{}", shortened(text), hint.unwrap_or_default());
-        reject(Reason::Time, Some(self.names[TIME].clone()), expected, found)
     }
 }
 
-const A_NUMBER: &str = "a number, or a string that is exactly one";
+/// What one element is, of a record with these values beside the array.
+fn element<'a>(rule: &'a Assembler, record: &Record<'a>, beside: &[Scalar<'a>], raw: &'a str) -> Outcome<'a> {
+    let Some((tree, _)) = &rule.shape.element else { return Outcome::Skipped };
+    let mut found = JsonFields::new(beside.len());
+    if let Err(NotJson(why)) = found.read(tree, raw) {
+        return Outcome::Rejected(not_json(format!("{} ({why})", shortened(raw))));
+    }
+    if let Some(path) = found.twice {
+        return Outcome::Rejected(twice(rule, &path));
+    }
+    let mut scalars: Vec<_> = found.texts.into_iter().map(of_json).collect();
+    for (slot, (own, beside)) in scalars.iter_mut().zip(beside).enumerate() {
+        if !rule.shape.is_of_element(slot) {
+            own.clone_from(beside);
+        }
+    }
+    outcome(rule, record, &scalars, (found.shape, raw))
+}
 
-fn reject(
-    reason: Reason,
-    field: Option<String>,
-    expected: impl Into<Cow<'static, str>>,
-    found: impl Into<String>,
-) -> Rejection {
-    Rejection { reason, finding: Finding { field, expected: expected.into(), found: found.into() } }
+/// What an event with these values is, in a value with this text. `shape`: where a pointer leads through something without
+/// members.
+fn outcome<'a>(
+    rule: &'a Assembler,
+    record: &Record<'a>,
+    scalars: &[Scalar<'a>],
+    (shape, text): (Option<(String, String)>, &str),
+) -> Outcome<'a> {
+    if !rule.passes(record, scalars, true) {
+        return Outcome::Skipped;
+    }
+    if let Some(shape) = shape {
+        return Outcome::Rejected(misshapen(shape));
+    }
+    let mut outcome = rule.event(record, scalars);
+    if let Outcome::Rejected(Rejection { reason: Reason::Null, finding }) = &mut outcome
+        && finding.found == ABSENT
+    {
+        finding.found = absence(ABSENT, text);
+    }
+    outcome
+}
+
+/// As [`Scalar::shown`] has it.
+const ABSENT: &str = "no such field";
+
+/// With the names that there are.
+fn absence(absent: &str, text: &str) -> String {
+    let names = names(text);
+    if names.is_empty() { absent.to_owned() } else { format!("{absent} (there are {})", shortened(&names.join(", "))) }
+}
+
+fn of_json(raw: Option<Cow<'_, str>>) -> Scalar<'_> {
+    raw.map_or(Scalar::Absent, Scalar::of_json)
+}
+
+fn owned(outcome: Outcome<'_>) -> Outcome<'static> {
+    match outcome {
+        Outcome::Event(event) => Outcome::Event(event.into_owned()),
+        Outcome::Skipped => Outcome::Skipped,
+        Outcome::Rejected(rejection) => Outcome::Rejected(rejection),
+    }
+}
+
+fn check_number(elements: usize, name: &str) -> Result<(), Rejection> {
+    if u32::try_from(elements).is_ok_and(|elements| elements <= MAX_ELEMENTS) {
+        return Ok(());
+    }
+    let expected = format!("at most {MAX_ELEMENTS} elements");
+    Err(rejection(Reason::Long, Some(name.to_owned()), expected, elements.to_string()))
+}
+
+/// The text of a record that was read as a whole.
+fn text<'a>(record: &Record<'a>) -> Result<&'a str, Rejection> {
+    let Some(payload) = record.payload else {
+        return Err(rejection(Reason::Null, None, "a payload", "none (a tombstone)"));
+    };
+    if let Some(bytes) = record.cut_from {
+        let found = format!("{bytes} bytes, of which these are the first: {}", beginning(payload));
+        return Err(rejection(Reason::Long, None, "a record that its source can hold in memory", found));
+    }
+    std::str::from_utf8(payload).map_err(|error| {
+        let utf16 = matches!(payload, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]);
+        let what = if utf16 { "UTF-16".to_owned() } else { format!("no UTF-8 from byte {} on", error.valid_up_to()) };
+        not_json(format!("{what}: {}", beginning(payload)))
+    })
+}
+
+fn beginning(payload: &[u8]) -> String {
+    shortened(&String::from_utf8_lossy(&payload[..payload.len().min(400)]))
+}
+
+/// The configured fields of a record that is one JSON text, and of its key.
+fn fields<'a>(rule: &Assembler, record: &Record<'a>, text: &'a str) -> Result<JsonFields<'a>, Rejection> {
+    let shape = &rule.shape;
+    let mut found = JsonFields::new(shape.slots.len());
+    found.read(&shape.message, text).map_err(|NotJson(why)| {
+        let begins = beginning(text.as_bytes());
+        not_json(match text {
+            "" => "nothing (an empty record)".into(),
+            text if text.starts_with('\u{feff}') => format!("a byte order mark before it: {begins}"),
+            _ => format!("{begins} ({why})"),
+        })
+    })?;
+    if !shape.key.is_empty() {
+        let mut of_key = JsonFields::new(shape.slots.len());
+        let key = record.key.and_then(|key| std::str::from_utf8(key).ok());
+        if key.is_some_and(|key| of_key.read(&shape.key, key).is_ok()) {
+            for (own, of_key) in found.texts.iter_mut().zip(of_key.texts) {
+                *own = own.take().or(of_key);
+            }
+            found.twice = found.twice.take().or(of_key.twice);
+        }
+    }
+    match &found.twice {
+        Some(path) => Err(twice(rule, path)),
+        None => Ok(found),
+    }
+}
+
+/// What this pointer leads to came more than once. It is called by the name of its field, where it is one.
+fn twice(rule: &Assembler, path: &str) -> Rejection {
+    let name = path.strip_prefix('/').filter(|name| !name.contains('/'));
+    let field = rule.shape.slots.iter().map(|(field, _)| field.as_str());
+    let field = field.into_iter().find(|field| Some(*field) == name).unwrap_or(path);
+    rejection(Reason::Twice, Some(field.to_owned()), "it once", "it more than once")
+}
+
+fn misshapen((path, found): (String, String)) -> Rejection {
+    rejection(Reason::Shape, Some(path).filter(|path| !path.is_empty()), "an object", shortened(&found))
+}
+
+fn not_json(found: String) -> Rejection {
+    rejection(Reason::Json, None, "one whole JSON text in UTF-8", found)
 }

@@ -1,105 +1,266 @@
-//! The plain path: nearly every record's event, straight from its bytes. It never rejects.
+//! The plain path: nearly every record's events, straight from its bytes. It never rejects.
 //!
-//! Plain is a flat object in UTF-8 with strings without escapes, in which the symbol is of ASCII and the configured
-//! numbers have no exponent and at most 18 digits. Anything else, right or wrong, goes to
-//! serde_json, and is decoded or gets its reason there. So this path can be wrong in one way only, by an event that
-//! serde_json would not give, and a test looks for that.
+//! Plain is JSON in UTF-8 whose configured strings and all names have no escapes, in which the symbol is of ASCII and the
+//! configured numbers have no exponent and at most 18 digits. Anything else, right or wrong, goes to serde_json, and is decoded
+//! or gets its reason there. So this path can be wrong in one way only, by an event that serde_json would not give, and a test
+//! looks for that.
 
-use super::event::{DecodedEvent, SYMBOL, TIME, VALUE, WEIGHT};
+use super::assemble::Assembler;
+use super::event::{DecodedEvent, DecodedPart, Outcome};
+use super::scan::{PlainNumber, Scanner, Token, TokenKind};
+use super::shape::Input;
+use super::times::iso::plain_instant;
+use super::tree::TreeNode;
+use crate::acc::MAX_ELEMENTS;
 use crate::decimal::{Decimal, POWERS};
-use crate::record::{MAX_SYMBOL_BYTES, Record};
+use crate::record::{Element, MAX_SYMBOL_BYTES, Record};
 use crate::time::EventTime;
 use std::borrow::Cow;
 
-/// Decodes plain records: the fields at the top of an object.
-#[derive(Clone, Debug)]
-pub(super) struct PlainDecoder {
-    /// Names of fields and what they are.
-    names: Vec<(Box<[u8]>, usize)>,
-    by_key: bool,
-    /// Decimal places from the unit of event time to nanoseconds.
-    places: u32,
+/// Slots that this path has room for; with more, no record is plain.
+pub(super) const MAX_SLOTS: usize = 16;
+
+/// What was found in one value.
+#[derive(Clone, Copy)]
+struct Row<const N: usize> {
+    tokens: [Token; N],
+    /// The objects and arrays on pointers' ways that were seen.
+    seen: u64,
+    /// On a pointer's way there is something without members.
+    misshapen: bool,
 }
 
-/// A number as it is written: digits, and how many of them are a fraction.
-struct PlainNumber {
-    negative: bool,
-    digits: u64,
-    fraction: usize,
-}
+impl<const N: usize> Row<N> {
+    const EMPTY: Self = Row { tokens: [Token::ABSENT; N], seen: 0, misshapen: false };
 
-impl PlainDecoder {
-    /// For fields by these names.
-    pub(super) fn new(names: Vec<(Box<[u8]>, usize)>, by_key: bool, places: u32) -> Self {
-        PlainDecoder { names, by_key, places }
+    /// Fills a slot, once.
+    fn put(&mut self, slot: usize, token: Token) -> Option<()> {
+        matches!(std::mem::replace(&mut self.tokens[slot], token).kind, TokenKind::Absent).then_some(())
     }
 
-    /// The event of a plain record.
-    pub(super) fn event<'a>(&self, record: &Record<'a>) -> Option<DecodedEvent<'a>> {
-        let text = std::str::from_utf8(record.payload?).ok()?;
-        let mut scan = Scanner { bytes: text.as_bytes(), at: 0 };
-        let mut symbol = None;
-        let mut numbers: [Option<PlainNumber>; 4] = [const { None }; 4];
-        scan.space();
-        scan.pass(b'{')?;
-        let mut next = 0;
-        loop {
-            scan.space();
-            let key = scan.string()?;
-            scan.space();
-            scan.pass(b':')?;
-            scan.space();
-            match self.slot(&scan.bytes[key], &mut next) {
-                None => scan.skip()?,
-                Some(SYMBOL) => {
-                    let value = scan.string()?;
-                    if symbol.replace(&text[value]).is_some() {
-                        return None;
-                    }
-                }
-                Some(slot) => {
-                    if numbers[slot].replace(scan.number()?).is_some() {
-                        return None;
-                    }
-                }
+    fn values(&self) -> Values<'_> {
+        Values { tokens: &self.tokens, misshapen: self.misshapen }
+    }
+}
+
+/// A row of any number of slots.
+#[derive(Clone, Copy)]
+struct Values<'f> {
+    tokens: &'f [Token],
+    misshapen: bool,
+}
+
+/// The elements that were found.
+struct Rows<const N: usize> {
+    /// Each with where its text is.
+    all: Vec<(Row<N>, usize, usize)>,
+    /// The array is there.
+    found: bool,
+}
+
+/// One pass through a record.
+struct Pass<'p, 'a, const N: usize> {
+    scan: Scanner<'a>,
+    element: Option<&'p TreeNode>,
+    rows: Rows<N>,
+}
+
+/// Finds the events of a plain record. Rows have as many slots as are needed, for clearing them costs time.
+pub(super) fn events<'a>(
+    rule: &'a Assembler,
+    record: &Record<'a>,
+    each: &mut impl FnMut(DecodedPart<'a>),
+) -> Option<()> {
+    match rule.shape.slots.len() {
+        ..=4 => events_of::<4>(rule, record, each),
+        5..=8 => events_of::<8>(rule, record, each),
+        _ => events_of::<MAX_SLOTS>(rule, record, each),
+    }
+}
+
+fn events_of<'a, const N: usize>(
+    rule: &'a Assembler,
+    record: &Record<'a>,
+    each: &mut impl FnMut(DecodedPart<'a>),
+) -> Option<()> {
+    let text = std::str::from_utf8(record.payload?).ok()?;
+    u32::try_from(text.len()).ok()?; // a token's place has 32 bits
+    let shape = &rule.shape;
+    let scan = Scanner { bytes: text.as_bytes(), at: 0 };
+    let mut pass = Pass {
+        scan,
+        element: shape.element.as_ref().map(|(tree, _)| tree),
+        rows: Rows { all: Vec::new(), found: false },
+    };
+    let mut message = Row::<N>::EMPTY;
+    pass.scan.space();
+    pass.value(&shape.message, &mut message, 0)?;
+    pass.scan.space();
+    if pass.scan.at < text.len() {
+        return None;
+    }
+    if shape.element.is_none() {
+        let found = Found { rule, record, text, message: message.values(), element: None };
+        each(DecodedPart { element: None, outcome: found.outcome()? });
+        return Some(());
+    }
+    let found = |element| Found { rule, record, text, message: message.values(), element };
+    if !found(None).passes_message()? {
+        each(DecodedPart { element: None, outcome: Outcome::Skipped });
+        return Some(());
+    }
+    if !pass.rows.found || u32::try_from(pass.rows.all.len()).ok()? > MAX_ELEMENTS {
+        return None;
+    }
+    // All of them are decided before one is handed out: else a record would be begun here and ended by serde_json.
+    let outcomes =
+        pass.rows.all.iter().map(|(row, ..)| found(Some(row.values())).outcome()).collect::<Option<Vec<_>>>()?;
+    for ((index, outcome), (_, start, end)) in (0..).zip(outcomes).zip(&pass.rows.all) {
+        let text = Some(&text.as_bytes()[*start..*end]);
+        each(DecodedPart { element: Some(Element { index, text }), outcome });
+    }
+    Some(())
+}
+
+impl<const N: usize> Pass<'_, '_, N> {
+    /// A value with configured fields in it. `depth`: how many objects and arrays it is in.
+    fn value(&mut self, node: &TreeNode, row: &mut Row<N>, depth: usize) -> Option<()> {
+        if !node.slots.is_empty() {
+            let start = self.scan.at;
+            let token = self.scan.token(node.number)?;
+            for slot in &node.slots {
+                row.put(*slot, token)?;
             }
-            scan.space();
-            match scan.take()? {
+            if node.children.is_empty() && !node.elements {
+                return Some(());
+            }
+            self.scan.at = start;
+        }
+        if node.elements {
+            let start = self.scan.at;
+            self.elements(depth)?;
+            if node.children.is_empty() {
+                return Some(());
+            }
+            self.scan.at = start;
+        }
+        if node.children.is_empty() {
+            return self.scan.skip(depth).map(drop);
+        }
+        if row.seen & node.bit != 0 || node.bit == 0 {
+            return None;
+        }
+        row.seen |= node.bit;
+        match self.scan.peek()? {
+            b'{' => self.object(node, row, depth + 1),
+            b'[' if node.has_indexes() => self.array(node, row, depth + 1),
+            b'"' => None, // perhaps JSON in a string
+            _ => {
+                row.misshapen = true;
+                self.scan.skip(depth).map(drop)
+            }
+        }
+    }
+
+    fn object(&mut self, node: &TreeNode, row: &mut Row<N>, depth: usize) -> Option<()> {
+        let mut next = 0;
+        self.scan.pass(b'{')?;
+        self.scan.space();
+        if self.scan.peek()? == b'}' {
+            self.scan.at += 1;
+            return Some(());
+        }
+        loop {
+            self.scan.space();
+            let key = self.scan.string()?;
+            self.scan.space();
+            self.scan.pass(b':')?;
+            self.scan.space();
+            match child(node, &self.scan.bytes[key], &mut next) {
+                None => drop(self.scan.skip(depth)?),
+                Some(TreeNode { leaf: Some(slot), number, .. }) => row.put(*slot, self.scan.token(*number)?)?,
+                Some(child) => self.value(child, row, depth)?,
+            }
+            self.scan.space();
+            match self.scan.take()? {
                 b',' => {}
-                b'}' => break,
+                b'}' => return Some(()),
                 _ => return None,
             }
         }
-        scan.space();
-        if scan.at < scan.bytes.len() {
-            return None;
-        }
-        if self.by_key {
-            symbol = Some(std::str::from_utf8(record.key?).ok()?);
-        }
-        let symbol = symbol.filter(|symbol| {
-            (1..=MAX_SYMBOL_BYTES).contains(&symbol.len()) && symbol.bytes().all(|b| (0x20..0x7f).contains(&b))
-        })?;
-        let value = numbers[VALUE].as_ref()?.decimal()?;
-        let time = numbers[TIME].as_ref()?.whole(self.places)?;
-        let weight = match &numbers[WEIGHT] {
-            None => None,
-            Some(weight) => Some(weight.decimal().filter(|weight| weight.0 >= 0)?),
-        };
-        Some(DecodedEvent { symbol: Cow::Borrowed(symbol), value, time, weight })
     }
 
-    /// What a key is. Fields come in the same order as a rule: the one after the last is tried first.
-    fn slot(&self, key: &[u8], next: &mut usize) -> Option<usize> {
-        let is = |at: usize| self.names.get(at).filter(|(name, _)| same(name, key));
-        if let Some((_, slot)) = is(*next) {
-            *next += 1;
-            return Some(*slot);
+    fn array(&mut self, node: &TreeNode, row: &mut Row<N>, depth: usize) -> Option<()> {
+        self.scan.pass(b'[')?;
+        self.scan.space();
+        if self.scan.peek()? == b']' {
+            self.scan.at += 1;
+            return Some(());
         }
-        let at = self.names.iter().position(|(name, _)| same(name, key))?;
-        *next = at + 1;
-        Some(self.names[at].1)
+        for index in 0.. {
+            self.scan.space();
+            match node.children.iter().find(|child| child.index == Some(index)) {
+                None => drop(self.scan.skip(depth)?),
+                Some(child) => self.value(&child.node, row, depth)?,
+            }
+            self.scan.space();
+            match self.scan.take()? {
+                b',' => {}
+                b']' => return Some(()),
+                _ => return None,
+            }
+        }
+        None
     }
+
+    /// The array whose elements are events, or an object that is the only one.
+    fn elements(&mut self, depth: usize) -> Option<()> {
+        let tree = self.element?;
+        if std::mem::replace(&mut self.rows.found, true) {
+            return None;
+        }
+        match self.scan.peek()? {
+            b'{' => return self.element(tree, depth),
+            b'[' => self.scan.at += 1,
+            _ => return None,
+        }
+        self.scan.space();
+        if self.scan.peek()? == b']' {
+            self.scan.at += 1;
+            return Some(());
+        }
+        loop {
+            self.scan.space();
+            self.element(tree, depth + 1)?;
+            self.scan.space();
+            match self.scan.take()? {
+                b',' => {}
+                b']' => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    fn element(&mut self, tree: &TreeNode, depth: usize) -> Option<()> {
+        let (mut row, start) = (Row::<N>::EMPTY, self.scan.at);
+        self.value(tree, &mut row, depth)?;
+        self.rows.all.push((row, start, self.scan.at));
+        Some(())
+    }
+}
+
+/// What a key is. Fields come in the same order as a rule: the one after the last is tried first.
+#[inline]
+fn child<'n>(node: &'n TreeNode, key: &[u8], next: &mut usize) -> Option<&'n TreeNode> {
+    if let Some(child) = node.children.get(*next)
+        && same(child.name.as_bytes(), key)
+    {
+        *next += 1;
+        return Some(&child.node);
+    }
+    let at = node.children.iter().position(|child| same(child.name.as_bytes(), key))?;
+    *next = at + 1;
+    Some(&node.children[at].node)
 }
 
 /// Equal; for a few bytes, cheaper than the call that `==` makes.
@@ -107,121 +268,134 @@ fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
 }
 
-impl PlainNumber {
-    fn decimal(&self) -> Option<Decimal> {
-        let magnitude = u128::from(self.digits).wrapping_mul(u128::from(POWERS[18 - self.fraction]));
-        let value = i128::try_from(magnitude).ok()?;
-        Decimal::bounded(if self.negative { -value } else { value })
-    }
-
-    fn whole(&self, places: u32) -> Option<EventTime> {
-        let power = POWERS[usize::try_from(places).ok()?];
-        let ns = i64::try_from(self.digits.checked_mul(power)?).ok()?;
-        let fits = self.fraction == 0 && ns <= EventTime::LIMIT;
-        fits.then_some(EventTime(if self.negative { -ns } else { ns }))
-    }
+/// The tokens of an event.
+struct Found<'f, 'a> {
+    rule: &'a Assembler,
+    record: &'f Record<'a>,
+    text: &'a str,
+    message: Values<'f>,
+    element: Option<Values<'f>>,
 }
 
-/// A position in a text.
-struct Scanner<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Scanner<'_> {
-    fn take(&mut self) -> Option<u8> {
-        let byte = *self.bytes.get(self.at)?;
-        self.at += 1;
-        Some(byte)
-    }
-
-    fn pass(&mut self, byte: u8) -> Option<()> {
-        (self.take()? == byte).then_some(())
-    }
-
-    fn space(&mut self) {
-        while matches!(self.bytes.get(self.at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
+impl<'a> Found<'_, 'a> {
+    fn token(&self, slot: usize) -> &Token {
+        match &self.element {
+            Some(row) if self.rule.shape.is_of_element(slot) => &row.tokens[slot],
+            _ => &self.message.tokens[slot],
         }
     }
 
-    /// A string without escapes: where its content is.
-    fn string(&mut self) -> Option<std::ops::Range<usize>> {
-        const ONES: u64 = u64::MAX / 0xff;
-        const HIGHS: u64 = ONES << 7;
-        let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
-        self.pass(b'"')?;
-        let start = self.at;
-        // Eight bytes at once; the lowest mark is of a byte that is a quote, a backslash or a control character.
-        while let Some((word, _)) = self.bytes.get(self.at..).and_then(|rest| rest.split_first_chunk()) {
-            let word = u64::from_le_bytes(*word);
-            let control = word.wrapping_sub(0x20 * ONES) & !word;
-            let marks = (zeros(word ^ (0x22 * ONES)) | zeros(word ^ (0x5c * ONES)) | control) & HIGHS;
-            if marks != 0 {
-                self.at += usize::try_from(marks.trailing_zeros() / 8).expect("at most 7");
-                break;
-            }
-            self.at += 8;
-        }
-        loop {
-            match self.take()? {
-                b'"' => return Some(start..self.at - 1),
-                b'\\' | ..0x20 => return None,
-                _ => {}
+    /// Do all conditions on the record hold?
+    fn passes_message(&self) -> Option<bool> {
+        let of_message = |input: &Input| !matches!(input, Input::Slot(at) if self.rule.shape.is_of_element(*at));
+        self.passes(of_message)
+    }
+
+    fn passes(&self, which: impl Fn(&Input) -> bool) -> Option<bool> {
+        for (input, condition) in self.rule.shape.filter.iter().filter(|(input, _)| which(input)) {
+            let holds = match input {
+                Input::Slot(at) => {
+                    let token = self.token(*at);
+                    match token.kind {
+                        TokenKind::Absent | TokenKind::Null => condition.holds(&super::scalar::Scalar::Absent),
+                        TokenKind::Text => condition.holds_plainly(&self.text[token.range()], false)?,
+                        TokenKind::Literal => condition.holds_plainly(&self.text[token.range()], true)?,
+                        TokenKind::Nested => return None,
+                    }
+                }
+                _ => return None,
+            };
+            if !holds {
+                return Some(false);
             }
         }
+        Some(true)
     }
 
-    fn digits(&mut self, onto: &mut u64) -> usize {
-        let start = self.at;
-        while let Some(digit) = self.bytes.get(self.at).map(|b| b.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
-            *onto = onto.wrapping_mul(10).wrapping_add(u64::from(digit));
-            self.at += 1;
+    fn outcome(&self) -> Option<Outcome<'a>> {
+        if !self.rule.shape.filter.is_empty() && !self.passes(|_| true)? {
+            return Some(Outcome::Skipped);
         }
-        self.at - start
-    }
-
-    /// A number, or one in a string, without exponent and of at most 18 digits.
-    fn number(&mut self) -> Option<PlainNumber> {
-        let quoted = self.bytes.get(self.at) == Some(&b'"');
-        self.at += usize::from(quoted);
-        let number = self.literal()?;
-        if quoted {
-            self.pass(b'"')?;
-        }
-        Some(number)
-    }
-
-    fn literal(&mut self) -> Option<PlainNumber> {
-        let negative = self.bytes.get(self.at) == Some(&b'-');
-        self.at += usize::from(negative);
-        let first = self.bytes.get(self.at);
-        let mut digits = 0;
-        let int = self.digits(&mut digits);
-        if int == 0 || (int > 1 && first == Some(&b'0')) {
+        if self.message.misshapen || self.element.is_some_and(|row| row.misshapen) {
             return None;
         }
-        let mut fraction = 0;
-        if self.bytes.get(self.at) == Some(&b'.') {
-            self.at += 1;
-            fraction = self.digits(&mut digits);
-            if fraction == 0 {
-                return None;
-            }
+        let shape = &self.rule.shape;
+        let symbol = match shape.symbol.as_slice() {
+            [one] => Cow::Borrowed(self.symbol(one)?),
+            parts => Cow::Owned(parts.iter().map(|part| self.symbol(part)).collect::<Option<Vec<_>>>()?.join("/")),
+        };
+        if symbol.len() > MAX_SYMBOL_BYTES {
+            return None;
         }
-        (int + fraction <= 18).then_some(PlainNumber { negative, digits, fraction })
+        let Input::Slot(value) = shape.value else { return None };
+        let value = decimal(&self.token(value).number()?)?;
+        let time = self.time()?;
+        let weight = match &shape.weight {
+            None => None,
+            Some(Input::Slot(at)) => match self.token(*at) {
+                Token { kind: TokenKind::Absent | TokenKind::Null, .. } => None,
+                token => Some(decimal(&token.number()?).filter(|weight| weight.0 >= 0)?),
+            },
+            Some(_) => return None,
+        };
+        let id = match &shape.id {
+            None => None,
+            Some(Input::Slot(at)) => match self.token(*at) {
+                Token { kind: TokenKind::Absent | TokenKind::Null, .. } => None,
+                Token { kind: TokenKind::Nested, .. } => return None,
+                token => Some(super::assemble::event_id(&symbol, &self.text[token.range()])),
+            },
+            Some(_) => return None,
+        };
+        Some(Outcome::Event(DecodedEvent { symbol, value, time, weight, id, rounded: false }))
     }
 
-    /// Passes a value of a field that is not configured.
-    fn skip(&mut self) -> Option<()> {
-        let word = match *self.bytes.get(self.at)? {
-            b'"' => return self.string().map(drop),
-            b'-' | b'0'..=b'9' => return self.literal().map(drop),
-            b't' => "true",
-            b'f' => "false",
-            b'n' => "null",
-            _ => return None,
+    /// A part of the symbol, where it is plain ASCII.
+    fn symbol(&self, input: &'a Input) -> Option<&'a str> {
+        let text = match input {
+            Input::Slot(at) => {
+                let token = self.token(*at);
+                let is_name = match token.kind {
+                    TokenKind::Text => true,
+                    TokenKind::Literal => self.text[token.range()].bytes().all(|b| b.is_ascii_digit()),
+                    _ => false,
+                };
+                self.text.get(token.range()).filter(|_| is_name)?
+            }
+            Input::Key => std::str::from_utf8(self.record.key?).ok()?,
+            Input::Log(which) => self.rule.log_names[*which].as_deref()?,
+            Input::Constant(text) => text,
+            Input::Timestamp => return None,
         };
-        self.bytes[self.at..].starts_with(word.as_bytes()).then(|| self.at += word.len())
+        (!text.is_empty() && text.bytes().all(|b| (0x20..0x7f).contains(&b))).then_some(text)
     }
+
+    fn time(&self) -> Option<EventTime> {
+        match self.rule.shape.time.as_slice() {
+            [Input::Slot(at)] => {
+                let places = self.rule.number_places()?;
+                let token = self.token(*at);
+                match token.number() {
+                    Some(number) => whole(&number, places),
+                    None if token.kind == TokenKind::Text => plain_instant(self.text[token.range()].as_bytes()),
+                    None => None,
+                }
+            }
+            [Input::Timestamp] => self.record.timestamp,
+            _ => None,
+        }
+    }
+}
+
+fn decimal(number: &PlainNumber) -> Option<Decimal> {
+    let magnitude = u128::from(number.digits).wrapping_mul(u128::from(POWERS[18 - number.fraction]));
+    let value = i128::try_from(magnitude).ok()?;
+    Decimal::bounded(if number.negative { -value } else { value })
+}
+
+fn whole(number: &PlainNumber, places: u32) -> Option<EventTime> {
+    let power = POWERS[usize::try_from(places).ok()?];
+    let ns = i64::try_from(number.digits.checked_mul(power)?).ok()?;
+    let fits = number.fraction == 0 && ns <= EventTime::LIMIT;
+    fits.then_some(EventTime(if number.negative { -ns } else { ns }))
 }

@@ -1,11 +1,13 @@
 //! The decoder's tests: as written, with every reason, and against serde_json.
 
-use super::{Decoder, EventPart, FieldError, FieldNames, FieldProblem, KEY, TimeDecoder, TimeUnit};
+use super::{
+    Decoder, EventPart, FieldError, FieldNames, FieldProblem, KEY, Outcome, TimeDecoder, TimeUnit, json, plain,
+};
 use crate::record::{Reason, Record, Rejection};
 use serde_json::value::RawValue;
 
 fn record(payload: &[u8]) -> Record<'_> {
-    Record { offset: 0, append_time: None, key: Some(b"KEY"), payload: Some(payload), cut_from: None }
+    Record { offset: 0, key: Some(b"KEY"), payload: Some(payload), ..Record::default() }
 }
 
 fn decode(payload: &str) -> Result<(String, String, i64, Option<String>), Reason> {
@@ -30,6 +32,11 @@ fn events_are_taken_as_written() {
         (
             r#"{"symbol":"A","price":-0.000000000000000001,"ts":4611686018427.387904}"#,
             event("A", "-0.000000000000000001", 1 << 62, None),
+        ),
+        (r#"{"symbol":"A","price":1,"ts":-0.0000001}"#, event("A", "1", -1, None)),
+        (
+            r#"{"symbol":"A","price":1,"ts":"2026-03-02T09:30:00.25+01:00"}"#,
+            event("A", "1", 1_772_440_200_250_000_000, None),
         ),
     ] {
         assert_eq!(decode(payload), want, "{payload}");
@@ -57,15 +64,15 @@ fn everything_else_has_its_reason() {
         (r#"{"symbol":"\ud800","price":1,"ts":1}"#, Symbol),
         (r#"{"symbol":"a\nb","price":1,"ts":1}"#, Symbol),
         ("{\"symbol\":\"a\u{85}b\",\"price\":1,\"ts\":1}", Symbol),
-        (r#"{"symbol":7,"price":1,"ts":1}"#, Type),
+        (r#"{"symbol":7.5,"price":1,"ts":1}"#, Type),
         (r#"{"symbol":"A","price":true,"ts":1}"#, Type),
         (r#"{"symbol":"A","price":" 1","ts":1}"#, Type),
         (r#"{"symbol":"A","price":{},"ts":1}"#, Type),
         (r#"{"symbol":"A","price":1,"ts":"now"}"#, Type),
         (r#"{"symbol":"A","price":1e12,"ts":1}"#, Range),
         (r#"{"symbol":"A","price":1e-19,"ts":1}"#, Precision),
-        (r#"{"symbol":"A","price":1,"ts":0.0000001}"#, Time),
         (r#"{"symbol":"A","price":1,"ts":4611686018427.387905}"#, Time),
+        (r#"{"symbol":"A","price":1,"ts":"2026-01-01T00:00:00"}"#, Time),
         (r#"{"symbol":"A","price":1,"ts":1e400}"#, Time),
         (r#"{"symbol":"A","price":1,"ts":1,"volume":-1}"#, Weight),
         (r#"{"symbol":"A","price":1,"ts":1,"volume":[]}"#, Weight),
@@ -86,9 +93,9 @@ fn everything_else_has_its_reason() {
 #[test]
 fn pointers_and_keys() {
     let fields = FieldNames {
-        symbol: KEY.into(),
+        symbol: vec![KEY.into()],
         value: "/data/a~1b".into(),
-        time: "/data/t/ms".into(),
+        time: vec!["/data/t/ms".into()],
         weight: None,
         ..FieldNames::default()
     };
@@ -109,7 +116,8 @@ fn pointers_and_keys() {
     assert_eq!(decode(r#"{"data":{"a/b":2,"t":{"ms":7},"t":{}}}"#), wrong(Reason::Twice, "/data/t"));
     assert_eq!(decode(r#"{"data":{"a/b":2,"t":{"ms":7,"ms":7}}}"#), wrong(Reason::Twice, "/data/t/ms"));
     assert_eq!(decode(r#"{"data":{}}"#), wrong(Reason::Null, "/data/a~1b"));
-    let errors = Decoder::new(&FieldNames { value: "x".into(), time: "x".into(), symbol: "".into(), ..fields });
+    let errors =
+        Decoder::new(&FieldNames { value: "x".into(), time: vec!["x".into()], symbol: vec!["".into()], ..fields });
     assert_eq!(errors.unwrap_err().len(), 2);
 }
 
@@ -118,14 +126,20 @@ fn a_rejection_says_where_what_was_expected_and_what_was_found() {
     let decoder = Decoder::new(&FieldNames::default()).unwrap();
     let said = |payload: &[u8]| decoder.decode(&record(payload)).unwrap_err().finding.to_string();
     for (payload, parts) in [
-        (&br#"{"symbol":"A","price":1}"#[..], &["ts: expected a number", "found no such field"][..]),
+        (
+            &br#"{"symbol":"A","price":1}"#[..],
+            &["ts: expected a number", "found no such field (there are price, symbol)"][..],
+        ),
         (br#"{"symbol":"A","price":null,"ts":1}"#, &["price: expected a number", "found null"]),
         (br#"{"symbol":"A","price":"1,5","ts":1}"#, &["price: expected a number", "found \"1,5\""]),
-        (br#"{"symbol":7,"price":1,"ts":1}"#, &["symbol: expected a symbol of 1 to 1024 bytes", "found 7"]),
+        (br#"{"symbol":-7,"price":1,"ts":1}"#, &["symbol: expected a symbol of 1 to 1024 bytes", "found -7"]),
         (br#"{"symbol":"A","price":1,"ts":1,"volume":-2}"#, &["volume: expected a number from 0", "found -2"]),
         (br#"{"symbol":"A","price":1,"ts":1767225600000000}"#, &["ts: ", "microseconds (--time-unit us)"]),
         (br#"{"symbol":"A","price":1,"ts":1767225600000000000}"#, &["ts: ", "nanoseconds (--time-unit ns)"]),
-        (br#"{"symbol":"A","price":1,"ts":0.0000001}"#, &["ts: ", "found 0.0000001"]),
+        (
+            br#"{"symbol":"A","price":1,"ts":"2026-01-01 00:00:00"}"#,
+            &["ts: ", "(--time-zone), found \"2026-01-01 00:00:00\""],
+        ),
         ("{\"symbol\":\"a\u{202e}\\u001b\",\"price\":1,\"ts\":1}".as_bytes(), &["found a\\u{202e}\\u{1b}"]),
         (b"", &["expected one whole JSON text in UTF-8, found nothing (an empty record)"]),
         (b"symbol,price,ts", &["found symbol,price,ts (expected value at line 1 column 1)"]),
@@ -142,7 +156,7 @@ fn a_rejection_says_where_what_was_expected_and_what_was_found() {
     let cut = decoder.decode(&Record { cut_from: Some(5_000), ..record(br#"{"symbol":"A","price":1,"ts":1}"#) });
     let Rejection { reason, finding } = cut.unwrap_err();
     assert_eq!((reason, finding.found.starts_with("5000 bytes")), (Reason::Long, true), "{finding}");
-    let by_key = Decoder::new(&FieldNames { symbol: KEY.into(), ..FieldNames::default() }).unwrap();
+    let by_key = Decoder::new(&FieldNames { symbol: vec![KEY.into()], ..FieldNames::default() }).unwrap();
     let bad = by_key.decode(&Record { key: Some(&[0xff, b'A']), ..record(br#"{"price":1,"ts":1}"#) }).unwrap_err();
     assert_eq!((bad.reason, bad.finding.field.as_deref()), (Reason::Symbol, Some(KEY)));
 }
@@ -166,7 +180,7 @@ fn an_event_time_is_found_without_symbol_and_value() {
 #[test]
 fn a_symbol_has_at_most_1024_bytes() {
     let by_name = Decoder::new(&FieldNames::default()).unwrap();
-    let by_key = Decoder::new(&FieldNames { symbol: KEY.into(), ..FieldNames::default() }).unwrap();
+    let by_key = Decoder::new(&FieldNames { symbol: vec![KEY.into()], ..FieldNames::default() }).unwrap();
     for (symbol, fits) in
         [("Q".repeat(1024), true), ("Q".repeat(1025), false), ("é".repeat(512), true), ("é".repeat(513), false)]
     {
@@ -229,8 +243,47 @@ fn it_says_what_serde_json_says() {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut rng = fastrand::Rng::with_seed(seed);
-    let by_name = Decoder::new(&FieldNames::default()).unwrap();
-    let by_key = Decoder::new(&FieldNames { symbol: KEY.into(), ..FieldNames::default() }).unwrap();
+    let defaults = FieldNames::default;
+    let below = |name: &str| format!("/r/{name}");
+    let nested = FieldNames {
+        symbol: vec![below("symbol")],
+        value: below("price"),
+        time: vec![below("ts")],
+        weight: Some(below("volume")),
+        ..defaults()
+    };
+    let all = [
+        defaults(),
+        FieldNames { symbol: vec![KEY.into()], ..defaults() },
+        FieldNames {
+            symbol: vec!["venue".into(), "=X".into(), "symbol".into()],
+            filter: vec!["volume!=1".into(), "!é".into()],
+            id: Some("volume".into()),
+            ..defaults()
+        },
+        FieldNames { each: Some(String::new()), ..defaults() },
+        FieldNames { filter: vec!["/r/venue=A|5|7.25".into()], ..nested.clone() },
+        FieldNames { each: Some("/r".into()), filter: vec!["@message/x".into(), "!venue".into()], ..defaults() },
+        FieldNames { each: Some("/r/1".into()), symbol: vec!["@message/x".into()], ..defaults() },
+        FieldNames {
+            symbol: vec!["/1/symbol".into()],
+            value: "/1/price".into(),
+            time: vec!["/0".into()],
+            ..defaults()
+        },
+    ]
+    .map(|fields| Decoder::new(&fields).unwrap());
+    let wraps = [
+        "#",
+        "{\"r\":#}",
+        "[#,#]",
+        "{\"x\":\"A\",\"r\":[#,{},#]}",
+        "[1767623400000,#]",
+        "{\"r\":[1,[#]],\"x\":7}",
+        "{\"r\":\"#\"}",
+        "{\"r\":[#],\"x\":\"B\"}",
+        "{\"r\":#,\"x\":0}",
+    ];
     let values = [
         "1",
         "-1.50",
@@ -272,7 +325,7 @@ fn it_says_what_serde_json_says() {
     ];
     let keys = ["symbol", "price", "ts", "volume", "symbo", "symbol ", "", "venue", "pric\\u0065", "é"];
     let spaces = ["", "", " ", "\t\r\n"];
-    let (mut plain, mut total) = (0, 0);
+    let (mut plain, mut total) = ([0; 8], [0; 8]);
     for _ in 0..300_000 {
         let mut text = String::from("{");
         for (key, value) in [("symbol", "\"ABCD\""), ("price", "12.75"), ("ts", "1767623400000"), ("volume", "5")] {
@@ -291,6 +344,7 @@ fn it_says_what_serde_json_says() {
             text += &format!("{}\"{key}\"{}:{}{value}{}", space[0], space[1], space[2], space[3]);
         }
         text.push('}');
+        let text = if rng.bool() { text } else { wraps[rng.usize(..wraps.len())].replace('#', &text) };
         let mut bytes = text.into_bytes();
         if rng.u8(..4) == 0 {
             let at = rng.usize(..bytes.len());
@@ -300,15 +354,21 @@ fn it_says_what_serde_json_says() {
                 _ => bytes.insert(at, rng.u8(..)),
             }
         }
-        let record = Record { offset: 0, append_time: None, key: Some(b"KEY"), payload: Some(&bytes), cut_from: None };
-        for decoder in [&by_name, &by_key] {
-            total += 1;
-            if let Some(event) = decoder.plain_event(&record) {
-                plain += 1;
-                let shown = String::from_utf8_lossy(&bytes);
-                assert_eq!(decoder.json.event(&record), Ok(event), "{shown}, seed {seed}");
+        let record = Record { offset: 0, key: Some(b"KEY"), payload: Some(&bytes), ..Record::default() };
+        for (nth, decoder) in all.iter().enumerate() {
+            total[nth] += 1;
+            let mut found = Vec::new();
+            if plain::events(&decoder.rule, &record, &mut |part| found.push(part)).is_some() {
+                plain[nth] += found.iter().filter(|part| matches!(part.outcome, Outcome::Event(_))).count();
+                let mut wanted = Vec::new();
+                json::events(&decoder.rule, &record, &mut |part| wanted.push(part));
+                assert_eq!(found, wanted, "{}, decoder {nth}, seed {seed}", String::from_utf8_lossy(&bytes));
+            } else {
+                assert_eq!(found, [], "nothing is handed out before all is decided");
             }
         }
     }
-    assert!(plain * 4 > total, "{plain} of {total}: it does not do its work");
+    println!("plain {plain:?} of {total:?}");
+    assert!(plain[0] * 8 > total[0] && plain[1] * 8 > total[1], "{plain:?} of {total:?}: it does not do its work");
+    assert!(plain.iter().all(|plain| *plain > 20), "{plain:?}: it does not do its work");
 }

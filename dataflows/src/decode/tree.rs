@@ -1,205 +1,79 @@
-//! The configured fields as a tree of names, and one pass of serde_json through it.
+//! The configured fields of one value as a tree of names and indexes.
 
-use super::error::{EventPart, FieldError, FieldProblem};
-use super::event::{SYMBOL, TIME, VALUE, WEIGHT};
-use super::fields::{FieldNames, KEY};
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
-use std::fmt;
+use super::path::{FieldPath, array_index, escaped_step};
 
-/// Objects that the fields' pointers may lead through: [`FieldTexts`] has a bit for each.
-const MAX_OBJECTS: usize = 64;
+/// Objects and arrays that the fields' pointers may lead through: those that were seen have a bit each.
+pub(super) const MAX_NODES: usize = 64;
 
-/// Configured fields below one object, by name.
+/// A value on the way to configured fields, or one itself.
 #[derive(Clone, Debug, Default)]
-pub(super) struct FieldTree {
-    /// The pointer that leads here; empty for the record itself.
-    path: String,
-    children: Vec<(String, TreeEntry)>,
+pub(super) struct TreeNode {
+    /// The pointer that leads here; empty for the whole.
+    pub(super) path: String,
+    /// The slots that this value fills.
+    pub(super) slots: Vec<usize>,
+    /// One of its slots is read as a number.
+    pub(super) number: bool,
+    /// Its slot, if it fills one and nothing is inside it: as nearly all configured fields. Known once they are numbered.
+    pub(super) leaf: Option<usize>,
+    /// Its elements are events.
+    pub(super) elements: bool,
+    /// What is inside it.
+    pub(super) children: Vec<TreeChild>,
+    /// Of those with children: for telling whether it came twice.
+    pub(super) bit: u64,
 }
 
+/// A member of an object or an element of an array.
 #[derive(Clone, Debug)]
-enum TreeEntry {
-    /// A configured field: which.
-    Field(usize),
-    /// An object on a pointer's way: its number, for telling whether it came twice, and what is below.
-    Object(usize, FieldTree),
+pub(super) struct TreeChild {
+    /// Its name, or its index in digits.
+    pub(super) name: Box<str>,
+    pub(super) index: Option<usize>,
+    pub(super) node: TreeNode,
 }
 
-/// The steps of a field: a name is one, a pointer (RFC 6901) has any number.
-pub(super) fn steps(field: &str) -> Result<Vec<String>, FieldProblem> {
-    match field.strip_prefix('/') {
-        None if field.is_empty() => Err(FieldProblem::NoName),
-        None if field.starts_with('@') => Err(FieldProblem::Key),
-        None => Ok(vec![field.to_owned()]),
-        Some(pointer) => Ok(pointer.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect()),
-    }
-}
-
-impl FieldTree {
-    /// Of all configured fields.
-    ///
-    /// # Errors
-    /// All that is wrong with them.
-    pub(super) fn of(fields: &FieldNames) -> Result<Self, Vec<FieldError>> {
-        let mut tree = FieldTree::default();
-        let mut errors = Vec::new();
-        let symbol = (fields.symbol != KEY).then_some(&fields.symbol);
-        let named = [
-            (EventPart::Symbol, SYMBOL, symbol),
-            (EventPart::Value, VALUE, Some(&fields.value)),
-            (EventPart::Time, TIME, Some(&fields.time)),
-            (EventPart::Weight, WEIGHT, fields.weight.as_ref()),
-        ];
-        let mut objects = 0;
-        for (part, slot, field) in named {
-            let Some(field) = field else { continue };
-            let added = steps(field).and_then(|steps| tree.add(&steps, slot, &mut objects));
-            let error = |problem| FieldError::Field { part, field: field.clone(), problem };
-            errors.extend(added.err().map(error));
+impl TreeNode {
+    /// The node that a path leads to, which is made if need be.
+    pub(super) fn at(&mut self, path: &FieldPath) -> &mut TreeNode {
+        let mut node = self;
+        for step in &path.0 {
+            let known = node.children.iter().position(|child| child.name == *step);
+            let at = known.unwrap_or_else(|| {
+                let path = format!("{}/{}", node.path, escaped_step(step));
+                let child = TreeNode { path, ..TreeNode::default() };
+                node.children.push(TreeChild { name: step.clone(), index: array_index(step), node: child });
+                node.children.len() - 1
+            });
+            node = &mut node.children[at].node;
         }
-        if objects > MAX_OBJECTS {
-            errors.push(FieldError::TooManyObjects { most: MAX_OBJECTS });
-        }
-        if errors.is_empty() { Ok(tree) } else { Err(errors) }
+        node
     }
 
-    /// Names and slots of the fields, if none of them is a pointer.
-    pub(super) fn flat_fields(&self) -> Option<Vec<(Box<[u8]>, usize)>> {
-        let flat = self.children.iter().map(|(name, child)| match child {
-            TreeEntry::Field(slot) => Some((name.as_bytes().into(), *slot)),
-            TreeEntry::Object(..) => None,
-        });
-        flat.collect()
-    }
-
-    /// Adds the field that these steps lead to. `objects` counts those on all pointers' ways.
-    pub(super) fn add(&mut self, steps: &[String], slot: usize, objects: &mut usize) -> Result<(), FieldProblem> {
-        let [name, below @ ..] = steps else { return Err(FieldProblem::NoStep) };
-        let known = self.children.iter().position(|(n, _)| n == name);
-        let conflict = || Err(FieldProblem::Conflict(name.clone()));
-        match (known.map(|i| &mut self.children[i].1), below) {
-            (None, []) => self.children.push((name.clone(), TreeEntry::Field(slot))),
-            (None, below) => {
-                let path = format!("{}/{}", self.path, escaped_step(name));
-                let mut node = FieldTree { path, children: Vec::new() };
-                let number = *objects;
-                *objects += 1;
-                node.add(below, slot, objects)?;
-                self.children.push((name.clone(), TreeEntry::Object(number, node)));
-            }
-            (Some(TreeEntry::Object(_, node)), [_, ..]) => return node.add(below, slot, objects),
-            (Some(_), _) => return conflict(),
-        }
-        Ok(())
-    }
-
-    /// Finds the configured fields of one object's text, and checks the whole text.
-    pub(super) fn read<'n, 'a>(&'n self, text: &'a str, found: &mut FieldTexts<'n, 'a>) -> Result<(), NotJson> {
-        let mut json = serde_json::Deserializer::from_str(text);
-        let read = if text.trim_ascii_start().starts_with('{') {
-            ObjectVisitor { tree: self, found }.deserialize(&mut json)
-        } else {
-            found.shape.get_or_insert((&self.path, text));
-            IgnoredAny::deserialize(&mut json).map(drop)
-        };
-        read.and_then(|()| json.end()).map_err(|error| NotJson(error.to_string()))
-    }
-}
-
-/// A step as a pointer writes it.
-fn escaped_step(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
-}
-
-/// The configured fields' values, as they were written.
-#[derive(Default)]
-pub(super) struct FieldTexts<'n, 'a> {
-    pub(super) fields: [Option<&'a str>; 4],
-    /// One bit for each object on a pointer's way.
-    objects: u64,
-    /// What came more than once: a configured field, or the object that this pointer leads to.
-    pub(super) twice: Option<(Option<usize>, &'n str)>,
-    /// Where no object is, the pointer to it, and what is there.
-    pub(super) shape: Option<(&'n str, &'a str)>,
-}
-
-impl<'a> FieldTexts<'_, 'a> {
-    /// What is there and not null.
-    pub(super) fn get(&self, slot: usize) -> Option<&'a str> {
-        self.fields[slot].filter(|raw| *raw != "null")
-    }
-
-    /// Why nothing is there.
-    pub(super) fn absence(&self, slot: usize) -> &'static str {
-        if self.fields[slot].is_some() { "null" } else { "no such field" }
-    }
-}
-
-/// The text is not JSON, and why.
-pub(super) struct NotJson(pub(super) String);
-
-/// Visits one object.
-struct ObjectVisitor<'n, 'f, 'a> {
-    tree: &'n FieldTree,
-    found: &'f mut FieldTexts<'n, 'a>,
-}
-
-impl<'a> DeserializeSeed<'a> for ObjectVisitor<'_, '_, 'a> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_map(self)
-    }
-}
-
-impl<'a> Visitor<'a> for ObjectVisitor<'_, '_, 'a> {
-    type Value = ();
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-    fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
-        let found = self.found;
-        while let Some(child) = map.next_key_seed(KeySeed(self.tree))? {
-            let Some(child) = child else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
+    /// Gives each value on a pointer's way its bit, from this one on; the next free one. Bits beyond [`MAX_NODES`] are 0.
+    pub(super) fn number(&mut self, mut next: usize) -> usize {
+        if self.children.is_empty() {
+            self.leaf = match self.slots.as_slice() {
+                [slot] if !self.elements => Some(*slot),
+                _ => None,
             };
-            let raw = map.next_value::<&RawValue>()?.get();
-            match child {
-                TreeEntry::Field(slot) => {
-                    if found.fields[*slot].replace(raw).is_some() {
-                        found.twice.get_or_insert((Some(*slot), ""));
-                    }
-                }
-                TreeEntry::Object(number, node) => {
-                    if found.objects >> number & 1 == 1 {
-                        found.twice.get_or_insert((None, &node.path));
-                    }
-                    found.objects |= 1 << number;
-                    node.read(raw, found).map_err(|NotJson(why)| de::Error::custom(why))?;
-                }
-            }
+            return next;
         }
-        Ok(())
+        self.bit = if next < MAX_NODES { 1 << next } else { 0 };
+        next += 1;
+        for child in &mut self.children {
+            next = child.node.number(next);
+        }
+        next
     }
-}
 
-/// Is this key configured?
-struct KeySeed<'n>(&'n FieldTree);
-
-impl<'a, 'n> DeserializeSeed<'a> for KeySeed<'n> {
-    type Value = Option<&'n TreeEntry>;
-    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<Self::Value, D::Error> {
-        json.deserialize_identifier(self)
+    /// May it be an array?
+    pub(super) fn has_indexes(&self) -> bool {
+        self.children.iter().any(|child| child.index.is_some())
     }
-}
 
-impl<'n> Visitor<'_> for KeySeed<'n> {
-    type Value = Option<&'n TreeEntry>;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-    fn visit_str<E: de::Error>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.0.children.iter().find(|(name, _)| name == key).map(|(_, child)| child))
+    /// Is nothing to be found in it?
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty() && self.children.is_empty() && !self.elements
     }
 }

@@ -121,6 +121,7 @@ mod tests {
         let letter = |offset: i64| DeadLetter {
             partition: PartitionName { log: "ticks".into(), number: Some(0) },
             offset,
+            element: None,
             reason: crate::record::Reason::Json,
             cut_from: None,
             key: None,

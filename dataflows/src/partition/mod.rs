@@ -118,17 +118,23 @@ impl Partition {
         }
     }
 
-    /// The verdict on the valid record at `offset`. `reference` is the reader's clock, or the run's instant; the broker's
+    /// A record at this offset was read; what its events are comes next.
+    pub fn begin_record(&mut self, offset: i64) {
+        self.reached(NextOffset(offset));
+        self.next = NextOffset(offset + 1);
+        self.counts.read += 1;
+    }
+
+    /// The verdict on a valid event of the record begun last. `reference` is the reader's clock, or the run's instant; the broker's
     /// own stamp comes before it (R7).
     pub fn judge(
         &mut self,
-        offset: i64,
         time: EventTime,
         appended: Option<EventTime>,
         reference: EventTime,
         now: Monotonic,
     ) -> Verdict {
-        self.pass(offset);
+        self.counts.events += 1;
         self.implausible += i64::from(!is_plausible(time));
         let (latest, evidence) = match appended {
             Some(stamp) => (stamp, Evidence::Appended(stamp)),
@@ -163,11 +169,22 @@ impl Partition {
         verdict
     }
 
-    /// The record at `offset` cannot be decoded.
-    pub fn reject(&mut self, offset: i64, rejection: &Rejection) {
-        self.pass(offset);
-        counts::count_rejected(&mut self.rejected_by, offset, rejection);
+    /// An event of the record begun last, or the record as a whole, cannot be decoded.
+    pub fn reject(&mut self, rejection: &Rejection) {
+        self.counts.events += 1;
         self.counts.rejected += 1;
+        counts::count_rejected(&mut self.rejected_by, self.next.0 - 1, rejection);
+    }
+
+    /// An event of the record begun last, or the record as a whole, is left out by `--where`.
+    pub fn skip(&mut self) {
+        self.counts.events += 1;
+        self.counts.skipped += 1;
+    }
+
+    /// A number of the event judged last was rounded.
+    pub fn rounded(&mut self) {
+        self.counts.rounded += 1;
     }
 
     /// The reader's position, past gaps and control markers.
@@ -181,12 +198,6 @@ impl Partition {
     /// The last record that was read, where the source tells.
     pub fn remember(&mut self, last: Option<LastRecord>) {
         self.last = last.or(self.last);
-    }
-
-    fn pass(&mut self, offset: i64) {
-        self.reached(NextOffset(offset));
-        self.next = NextOffset(offset + 1);
-        self.counts.read += 1;
     }
 
     fn no_evidence(&mut self) {

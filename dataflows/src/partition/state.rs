@@ -55,9 +55,9 @@ impl PartitionState {
         self.h.max(self.floor)
     }
 
-    /// Does `next − start = read + gaps` hold, and is every record read in one class (R11)?
+    /// Does `next − start = read + gaps` hold, and is every event in one class (R11)?
     pub fn balances(&self) -> bool {
         let c = &self.counts;
-        self.next.0 - self.start.0 == c.read + c.gaps && c.read == c.counted + c.late + c.rejected + c.quarantined
+        self.next.0 - self.start.0 == c.read + c.gaps && c.balance()
     }
 }

@@ -12,7 +12,7 @@ use std::cell::RefCell;
 const MAGIC: &[u8] = b"minutely-1\n";
 
 fn record(payload: &[u8]) -> Record<'_> {
-    Record { offset: 0, append_time: None, key: Some(b"A"), payload: Some(payload), cut_from: None }
+    Record { offset: 0, key: Some(b"A"), payload: Some(payload), ..Record::default() }
 }
 
 /// An event of the plain path is the one that serde_json gives: no record with pointers takes the plain path.
@@ -20,15 +20,17 @@ pub(crate) fn decode(bytes: &[u8]) {
     let fields = FieldNames::default();
     let below = |name: &str| format!("/r/{name}");
     let pointers = FieldNames {
-        symbol: below(&fields.symbol),
+        symbol: vec![below(&fields.symbol[0])],
         value: below(&fields.value),
-        time: below(&fields.time),
-        unit: fields.unit,
+        time: vec![below(&fields.time[0])],
+        times: fields.times.clone(),
         weight: fields.weight.as_deref().map(below),
+        ..FieldNames::default()
     };
     let decoder = Decoder::new(&fields).expect("they are the default");
     let found = decoder.decode(&record(bytes));
-    let time = TimeDecoder::new(&fields.time, TimeUnit::Milliseconds).expect("it is the default").time(&record(bytes));
+    let time =
+        TimeDecoder::new(&fields.time[0], TimeUnit::Milliseconds).expect("it is the default").time(&record(bytes));
     if let Ok(event) = found {
         let inside = [b"{\"r\":", bytes, b"}"].concat();
         let other = Decoder::new(&pointers).expect("they are pointers");

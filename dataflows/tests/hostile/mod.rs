@@ -26,7 +26,7 @@ impl Owned {
             append_time: *append_time,
             key: key.as_deref(),
             payload: payload.as_deref(),
-            cut_from: None,
+            ..Record::default()
         }
     }
 }

@@ -29,7 +29,8 @@ fn exceptions(reads: impl Fn(i64) -> i64) -> usize {
         let now = Monotonic(second * SECOND);
         log += 1;
         let mut judge = |partition: &mut Partition, offset: i64, time: i64| {
-            let verdict = partition.judge(offset, EventTime(time), None, EventTime(i64::MAX), now);
+            partition.begin_record(offset);
+            let verdict = partition.judge(EventTime(time), None, EventTime(i64::MAX), now);
             exceptions += usize::from(!matches!(verdict, Verdict::Counted(_)));
         };
         judge(&mut partitions[0], second, base + second * SECOND);
@@ -63,7 +64,8 @@ pub(crate) fn silence() -> i64 {
         let read = (now.0 / SECOND).min(59) + 1;
         for partition in &mut partitions {
             if partition.report(w, now).next.0 < read {
-                partition.judge(read - 1, EventTime(base + (read - 1) * SECOND), None, EventTime(i64::MAX), now);
+                partition.begin_record(read - 1);
+                partition.judge(EventTime(base + (read - 1) * SECOND), None, EventTime(i64::MAX), now);
             }
             if partition.learn(a, w, now) {
                 partition.answered(EndAnswer::End(NextOffset(read)));

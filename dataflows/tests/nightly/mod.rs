@@ -66,7 +66,8 @@ impl Night {
         };
         for offset in partition.report(None, Monotonic(0)).next.0..end {
             let time = EventTime(BEGAN + offset * SECOND);
-            partition.judge(offset, time, None, EventTime(i64::MAX / 4), Monotonic(0));
+            partition.begin_record(offset);
+            partition.judge(time, None, EventTime(i64::MAX / 4), Monotonic(0));
         }
         partition.end_reached();
         Night { control, partition, chain, outgoing: None, now: 0 }

@@ -121,13 +121,7 @@ impl PartitionReader for Reader {
             self.payload.clear();
             let line = write!(self.payload, r#"{{"symbol":"{symbol}","price":412.{cents:02},"ts":{ts},"volume":100}}"#);
             line.expect("a String takes all");
-            each(Record {
-                offset: self.next,
-                append_time: None,
-                key: None,
-                payload: Some(self.payload.as_bytes()),
-                cut_from: None,
-            });
+            each(Record { offset: self.next, payload: Some(self.payload.as_bytes()), ..Record::default() });
             self.next += 1;
         }
         lock(&self.log.gaps).returned = Some((Instant::now(), cpu_time()));

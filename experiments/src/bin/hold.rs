@@ -73,13 +73,7 @@ impl PartitionReader for Reader {
             self.payload.clear();
             let wrote = write!(self.payload, r#"{{"symbol":"{symbol}","price":12.75,"ts":{ts},"volume":100}}"#);
             wrote.expect("a Vec takes all");
-            each(Record {
-                offset: self.next,
-                append_time: None,
-                key: None,
-                payload: Some(&self.payload),
-                cut_from: None,
-            });
+            each(Record { offset: self.next, payload: Some(&self.payload), ..Record::default() });
             self.next += 1;
         }
         Ok(some)

@@ -78,7 +78,7 @@ fn main() -> anyhow::Result<()> {
                     .then(|| std::slice::from_raw_parts(message.payload.cast::<u8>(), message.len));
                 (error != 0, message.offset, payload)
             };
-            let record = Record { offset, append_time: None, key: None, payload, cut_from: None };
+            let record = Record { offset, key: None, payload, ..Record::default() };
             if !failed && let Ok(event) = decoder.decode(&record) {
                 counted += 1;
                 let minute = event.time.0.div_euclid(60_000_000_000);

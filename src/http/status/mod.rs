@@ -106,7 +106,7 @@ fn partial_before(marks: &Marks) -> Option<Ms> {
 /// Does every record have its place (R11)?
 pub(super) fn balances(ledger: &Ledger) -> bool {
     let c = &ledger.counts;
-    c.read == c.counted + c.late + c.rejected + c.quarantined && c.counted == ledger.held + ledger.retired
+    c.balance() && c.counted == ledger.held + ledger.retired
 }
 
 /// Which partition holds W back: the first with the least watermark.
@@ -202,7 +202,7 @@ pub(super) fn rejected(status: &Status) -> Vec<Rejected<'_>> {
 
 fn suspicion(status: &Status, about: &RunInfo) -> Option<String> {
     let states = known_states(status).map(|(_, state)| state);
-    explain::suspicion(about.unit, states, false).as_ref().map(advice::of_unit)
+    explain::suspicion(&about.times, states, false).as_ref().map(advice::of_unit)
 }
 
 fn known_states(status: &Status) -> impl Iterator<Item = (&PartitionName, &PartitionState)> + Clone {
@@ -264,8 +264,9 @@ mod tests {
         let nothing = partition.report(None, Monotonic(0));
         assert_eq!(no_valid_record(&found, &nothing), "of which nothing has been read yet");
         let payload = Some(&br#"{"symbol":"A","price":1}"#[..]);
-        let record = Record { offset: 0, append_time: None, key: None, payload, cut_from: None };
-        partition.reject(0, &decoder.decode(&record).unwrap_err());
+        let record = Record { offset: 0, key: None, payload, ..Record::default() };
+        partition.begin_record(0);
+        partition.reject(&decoder.decode(&record).unwrap_err());
         let state = partition.report(None, Monotonic(0));
         let said = no_valid_record(&found, &state);
         assert!(

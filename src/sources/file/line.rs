@@ -14,7 +14,7 @@ pub(super) const BEGINNING: usize = 64 << 10;
 
 /// A line, without its end, as a record.
 pub(super) fn record(offset: i64, line: &[u8]) -> Record<'_> {
-    Record { offset, append_time: None, key: None, payload: Some(line), cut_from: None }
+    Record { offset, key: None, payload: Some(line), ..Record::default() }
 }
 
 /// What a state keeps of a line. `byte`: where it begins in its file.

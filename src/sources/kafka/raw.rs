@@ -148,9 +148,12 @@ impl<'a> QueuedMessage<'a> {
         unsafe {
             let stamp_ms = c::rd_kafka_message_timestamp(self.message, &mut kind);
             let appended = kind == c::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME;
+            let known = kind != c::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+            let stamp = EventTime(stamp_ms.saturating_mul(1_000_000));
             Record {
                 offset: (*self.message).offset,
-                append_time: appended.then(|| EventTime(stamp_ms.saturating_mul(1_000_000))),
+                append_time: appended.then_some(stamp),
+                timestamp: known.then_some(stamp),
                 key: bytes((*self.message).key, (*self.message).key_len),
                 payload: bytes((*self.message).payload, (*self.message).len),
                 cut_from: None,

@@ -123,11 +123,12 @@ fn judged(rest: &str, mut each: impl FnMut(&Discovered, &Owned, Option<(EventTim
                 append_time: *append_time,
                 key: Some(key),
                 payload: payload.as_deref(),
-                cut_from: None,
+                ..Record::default()
             };
             let verdict = decoder.decode(&view).ok().map(|event| {
                 assert_eq!(event.symbol.as_bytes(), key, "the key is the symbol");
-                (event.time, judge.judge(*offset, event.time, *append_time, NOW, Monotonic(0)))
+                judge.begin_record(*offset);
+                (event.time, judge.judge(event.time, *append_time, NOW, Monotonic(0)))
             });
             each(&found, &record, verdict);
             records += 1;

@@ -98,6 +98,7 @@ impl Ticks {
         Record {
             offset: offset.cast_signed(),
             append_time: Some(stamp(ms)),
+            timestamp: Some(stamp(ms)),
             key: Some(&self.made.key),
             payload: (!self.made.tombstone).then_some(&self.made.payload),
             cut_from: None,
@@ -294,7 +295,7 @@ impl Tick {
             19 => write!(out, r#"{{"symbol":"{name}\u0007","price":{price},"ts":{ts},"volume":{volume}}}"#),
             20 => write!(out, r#"{{"symbol":"{name}","price":{price}e16,"ts":{ts},"volume":{volume}}}"#),
             21 => write!(out, r#"{{"symbol":"{name}","price":{price},"ts":9223372036854775807,"volume":{volume}}}"#),
-            _ => write!(out, r#"{{"symbol":"{name}","price":{price},"ts":{ts}.0000001,"volume":{volume}}}"#),
+            _ => write!(out, r#"{{"symbol":"{name}","price":{price},"ts":"2026-02-30T00:00:00Z","volume":{volume}}}"#),
         };
         written.expect("a Vec takes all");
         false
@@ -366,7 +367,7 @@ mod tests {
     }
 
     fn record(payload: Option<&[u8]>) -> Record<'_> {
-        Record { offset: 0, append_time: None, key: None, payload, cut_from: None }
+        Record { offset: 0, key: None, payload, ..Record::default() }
     }
 
     #[test]

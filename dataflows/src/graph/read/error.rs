@@ -22,3 +22,22 @@ impl From<BadRecordError> for Halt {
         Halt::new(HaltKind::Data, e.to_string()).with(HaltRemedy::SetRecordsAside)
     }
 }
+
+/// A record's offset leaves no room for the element beside it ([`crate::acc::LogPosition`]).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "partition {partition}, offset {offset}: records of offsets from 2^43 on cannot be taken apart (--each): read the partition \
+     without it"
+)]
+pub(crate) struct OffsetTooLargeError {
+    /// The partition's name.
+    pub(crate) partition: PartitionName,
+    /// The record's offset.
+    pub(crate) offset: i64,
+}
+
+impl From<OffsetTooLargeError> for Halt {
+    fn from(e: OffsetTooLargeError) -> Self {
+        Halt::new(HaltKind::Usage, e.to_string())
+    }
+}

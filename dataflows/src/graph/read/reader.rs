@@ -1,16 +1,16 @@
 //! A worker's partitions, read in turns: records are decoded, judged and added up.
 
-use super::error::BadRecordError;
+use super::error::{BadRecordError, OffsetTooLargeError};
 use super::table::EpochTable;
 use crate::acc::{Accumulate, LogPosition};
-use crate::decode::Decoder;
+use crate::decode::{DecodedPart, Decoder, Outcome};
 use crate::edge::{Discovered, EndAnswer, PartitionReader, Wake};
 use crate::graph::job::Job;
 use crate::halt::Halt;
 use crate::mutants::{self, Mutant};
 use crate::partition::{DelayHistogram, Partition, PartitionState, Verdict};
 use crate::protocol::{Decision, Guide, Reading};
-use crate::record::{DeadLetter, Judged, PartitionName, Reason, Record, Rejection};
+use crate::record::{Cause, DeadLetter, Judged, PartitionName, Reason, Record};
 use crate::settings::Settings;
 use crate::time::{EventTime, Monotonic};
 use std::rc::Rc;
@@ -30,6 +30,7 @@ const MAX_IDLE_WAIT: Duration = Duration::from_secs(1);
 /// One partition that this worker owns.
 struct OwnedPartition {
     name: PartitionName,
+    decoder: Decoder,
     identity: u64,
     /// What verdicts refer to (R7); `None`: the wall clock.
     instant: Option<EventTime>,
@@ -49,7 +50,6 @@ pub(super) struct Notices {
 /// One worker's partitions, and the table of the epoch in progress.
 pub(super) struct WorkerReader<A> {
     job: Rc<Job>,
-    decoder: Decoder,
     owned: Vec<OwnedPartition>,
     /// The partition whose turn it is, and how many records it has had in it.
     turn: usize,
@@ -68,7 +68,6 @@ impl<A: Accumulate> WorkerReader<A> {
     /// With no partition yet. `peers`: how many workers there are.
     pub(super) fn new(job: Rc<Job>, peers: usize) -> Self {
         WorkerReader {
-            decoder: job.decoder.clone(),
             epoch_records: epoch_records(&job.settings, peers),
             job,
             owned: Vec::new(),
@@ -98,8 +97,9 @@ impl<A: Accumulate> WorkerReader<A> {
                 Some(state) => Partition::resume(rule, state, bounded, now),
                 None => Partition::new(rule, admission.index, found.start, bounded, now).with_floor(admission.floor),
             };
+            let decoder = self.job.decoder.for_partition(&found.name);
             let (name, identity, instant) = (found.name.clone(), found.name.identity(), admission.instant);
-            self.owned.push(OwnedPartition { name, identity, instant, partition, reader });
+            self.owned.push(OwnedPartition { name, decoder, identity, instant, partition, reader });
         }
         Ok(())
     }
@@ -170,34 +170,54 @@ impl<A: Accumulate> WorkerReader<A> {
 
     /// Reads from the partition whose turn it is.
     fn read(&mut self, now: Monotonic) -> Result<usize, Halt> {
-        let OwnedPartition { name, identity, instant, partition, reader } = &mut self.owned[self.turn];
+        let OwnedPartition { name, decoder, identity, instant, partition, reader } = &mut self.owned[self.turn];
         let reference = instant.unwrap_or_else(|| self.job.clock.wall());
-        let (table, decoder) = (&mut self.table, &self.decoder);
+        let table = &mut self.table;
         let mut undecodable = None;
+        let mut too_far = None;
         let read = reader.read(CHUNK, &mut |record: Record<'_>| {
-            let event = match decoder.decode(&record) {
-                Ok(event) => event,
-                Err(rejection) => {
-                    partition.reject(record.offset, &rejection);
-                    let Rejection { reason, finding } = rejection;
-                    undecodable.get_or_insert_with(|| (record.offset, reason, finding.to_string()));
-                    return table.add_dead_letter(DeadLetter::of(&record, name, reason, None, Some(finding)));
+            partition.begin_record(record.offset);
+            decoder.parts(&record, |DecodedPart { element, outcome }| {
+                let event = match outcome {
+                    Outcome::Event(event) => event,
+                    Outcome::Skipped => return partition.skip(),
+                    Outcome::Rejected(rejection) => {
+                        partition.reject(&rejection);
+                        let found = || (record.offset, rejection.reason, rejection.finding.to_string());
+                        undecodable.get_or_insert_with(found);
+                        return table.add_dead_letter(DeadLetter::of(
+                            &record,
+                            element,
+                            name,
+                            Cause::Rejected(rejection),
+                        ));
+                    }
+                };
+                let verdict = partition.judge(event.time, record.append_time, reference, now);
+                if event.rounded {
+                    partition.rounded();
                 }
-            };
-            let verdict = partition.judge(record.offset, event.time, record.append_time, reference, now);
-            let (reason, evidence) = match verdict {
-                Verdict::Counted(window) => {
-                    let position = LogPosition { identity: *identity, offset: record.offset };
-                    return table.add(window, &event.symbol, A::of(&event, position));
-                }
-                Verdict::Late(evidence) => (Reason::Late, evidence),
-                Verdict::Future(evidence) => (Reason::Future, evidence),
-                Verdict::Past(evidence) => (Reason::Past, evidence),
-            };
-            let (symbol, value, time) = (event.symbol.into_owned(), event.value, event.time);
-            let judged = Judged { symbol, value, time, evidence };
-            table.add_dead_letter(DeadLetter::of(&record, name, reason, Some(judged), None));
+                let (reason, evidence) = match verdict {
+                    Verdict::Counted(window) => {
+                        let index = element.map(|element| element.index);
+                        match LogPosition::of(*identity, record.offset, index) {
+                            Some(position) => table.add(window, &event.symbol, A::of(&event, position)),
+                            None => too_far = Some(record.offset),
+                        }
+                        return;
+                    }
+                    Verdict::Late(evidence) => (Reason::Late, evidence),
+                    Verdict::Future(evidence) => (Reason::Future, evidence),
+                    Verdict::Past(evidence) => (Reason::Past, evidence),
+                };
+                let (symbol, value, time) = (event.symbol.into_owned(), event.value, event.time);
+                let judged = Judged { symbol, value, time, evidence };
+                table.add_dead_letter(DeadLetter::of(&record, element, name, Cause::Judged(reason, judged)));
+            });
         })?;
+        if let Some(offset) = too_far {
+            return Err(OffsetTooLargeError { partition: name.clone(), offset }.into());
+        }
         table.records += read;
         partition.reached(reader.next());
         partition.remember(reader.last());

@@ -1,0 +1,237 @@
+//! An event from the values of its fields, whatever format they were found in; or why there is none.
+
+use super::error::FieldError;
+use super::event::{DecodedEvent, EventId, Outcome};
+use super::fields::FieldNames;
+use super::scalar::Scalar;
+use super::shape::{Input, Shape};
+use super::times::{TimeProblem, TimeRule};
+use crate::decimal::{Decimal, DecimalError};
+use crate::escape::shortened;
+use crate::record::{Finding, MAX_SYMBOL_BYTES, PartitionName, Reason, Record, Rejection};
+use crate::time::EventTime;
+use std::borrow::Cow;
+
+/// What makes events of fields.
+#[derive(Clone, Debug)]
+pub(super) struct Assembler {
+    pub(super) shape: Shape,
+    times: TimeRule,
+    /// What [`LOG_NAMES`] stand for in this partition, where they stand for something.
+    pub(super) log_names: [Option<Box<str>>; 2],
+}
+
+/// The id of an event: of its series' name and the text of its field.
+pub(super) fn event_id(symbol: &str, text: &str) -> EventId {
+    let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
+    hasher.update(&(symbol.len() as u64).to_le_bytes());
+    hasher.update(symbol.as_bytes());
+    hasher.update(text.as_bytes());
+    EventId(hasher.digest128())
+}
+
+impl Assembler {
+    /// # Errors
+    /// All that is wrong with the fields.
+    pub(super) fn new(fields: &FieldNames) -> Result<Self, Vec<FieldError>> {
+        let times = TimeRule::new(&fields.times).map_err(|wrong| wrong.into_iter().map(FieldError::from).collect());
+        match (Shape::of(fields), times) {
+            (Ok(shape), Ok(times)) => Ok(Assembler { shape, times, log_names: [None, None] }),
+            (shape, times) => {
+                let errors: [Option<Vec<FieldError>>; 2] = [shape.err(), times.err()];
+                Err(errors.into_iter().flatten().flatten().collect())
+            }
+        }
+    }
+
+    /// Decimal places from the unit of numbers to nanoseconds, where numbers are times in a unit.
+    pub(super) fn number_places(&self) -> Option<u32> {
+        self.times.number_places()
+    }
+
+    /// For the records of this partition.
+    pub(super) fn for_partition(&self, name: &PartitionName) -> Self {
+        let file = name.log.rsplit('/').next().unwrap_or_default();
+        let (topic, file) = match name.number {
+            Some(_) => (Some(name.log.as_str()), None),
+            None => (None, file.split('.').find(|part| !part.is_empty())),
+        };
+        Assembler { log_names: [topic, file].map(|text| text.map(Into::into)), ..self.clone() }
+    }
+
+    /// Do all conditions hold of these values? `all`: also those of an element's fields, which come last.
+    pub(super) fn passes(&self, record: &Record<'_>, scalars: &[Scalar<'_>], all: bool) -> bool {
+        let of_element = |input: &Input| matches!(input, Input::Slot(at) if self.shape.is_of_element(*at));
+        let mut conditions = self.shape.filter.iter().filter(|(input, _)| all || !of_element(input));
+        conditions.all(|(input, condition)| match input {
+            Input::Slot(at) => condition.holds(&scalars[*at]),
+            input => condition.holds(&self.text(input, record)),
+        })
+    }
+
+    /// The event of these values, whose conditions hold.
+    pub(super) fn event<'a>(&'a self, record: &Record<'a>, scalars: &[Scalar<'a>]) -> Outcome<'a> {
+        let assembled = (|| {
+            let symbol = self.symbol(record, scalars)?;
+            let value = self.value(record, scalars)?;
+            let time = self.time(record, scalars)?;
+            let weight = self.weight(scalars)?;
+            let id = self.id(record, scalars, &symbol)?;
+            Ok(DecodedEvent { symbol, value, time, weight, id, rounded: false })
+        })();
+        match assembled {
+            Ok(event) => Outcome::Event(event),
+            Err(rejection) => Outcome::Rejected(rejection),
+        }
+    }
+
+    /// The value of an input that is no field.
+    fn text<'a>(&'a self, input: &'a Input, record: &Record<'a>) -> Scalar<'a> {
+        match input {
+            Input::Key => match record.key.map(std::str::from_utf8) {
+                None => Scalar::Absent,
+                Some(Ok(key)) => Scalar::Text(key.into()),
+                Some(Err(_)) => Scalar::Other("no UTF-8".into()),
+            },
+            Input::Log(which) => {
+                self.log_names[*which].as_deref().map_or(Scalar::Absent, |name| Scalar::Text(name.into()))
+            }
+            Input::Constant(text) => Scalar::Text((&**text).into()),
+            Input::Timestamp => record.timestamp.map_or(Scalar::Absent, |stamp| Scalar::Instant(i128::from(stamp.0))),
+            Input::Slot(_) => Scalar::Absent,
+        }
+    }
+
+    fn scalar<'a>(&'a self, input: &'a Input, record: &Record<'a>, scalars: &[Scalar<'a>]) -> Scalar<'a> {
+        match input {
+            Input::Slot(at) => scalars[*at].clone(),
+            input => self.text(input, record),
+        }
+    }
+
+    fn symbol<'a>(&'a self, record: &Record<'a>, scalars: &[Scalar<'a>]) -> Result<Cow<'a, str>, Rejection> {
+        let symbol = match self.shape.symbol.as_slice() {
+            [one] => self.symbol_part(one, record, scalars)?,
+            parts => {
+                let parts =
+                    parts.iter().map(|part| self.symbol_part(part, record, scalars)).collect::<Result<Vec<_>, _>>()?;
+                Cow::Owned(parts.join("/"))
+            }
+        };
+        if symbol.len() > MAX_SYMBOL_BYTES {
+            let found = format!("one of {} bytes: {}", symbol.len(), shortened(&symbol));
+            return Err(self.rejected(&self.shape.symbol[0], Reason::Symbol, A_SYMBOL, found));
+        }
+        Ok(symbol)
+    }
+
+    fn symbol_part<'a>(
+        &'a self,
+        input: &'a Input,
+        record: &Record<'a>,
+        scalars: &[Scalar<'a>],
+    ) -> Result<Cow<'a, str>, Rejection> {
+        let wrong = |reason, found: String| Err(self.rejected(input, reason, A_SYMBOL, found));
+        let text = match self.scalar(input, record, scalars) {
+            Scalar::Text(text) => text,
+            Scalar::Literal(text) if text.bytes().all(|b| b.is_ascii_digit()) => text,
+            Scalar::Absent if *input == Input::Key => return wrong(Reason::Null, "no key".into()),
+            absent @ (Scalar::Absent | Scalar::Null) => return wrong(Reason::Null, absent.shown().into_owned()),
+            Scalar::Other(_) if *input == Input::Key => {
+                let key = record.key.unwrap_or_default();
+                let key = String::from_utf8_lossy(&key[..key.len().min(400)]);
+                return wrong(Reason::Symbol, format!("no UTF-8: {}", shortened(&key)));
+            }
+            Scalar::Other(raw) if raw.starts_with('"') => return wrong(Reason::Symbol, shortened(&raw)),
+            other => return wrong(Reason::Type, shortened(&other.shown())),
+        };
+        // ASCII first: the check by character costs more than the rest of the symbol.
+        let plain = text.bytes().all(|b| (0x20..0x7f).contains(&b));
+        if text.is_empty() {
+            return wrong(Reason::Symbol, "an empty one".into());
+        }
+        if !plain && text.chars().any(char::is_control) {
+            return wrong(Reason::Symbol, shortened(&text));
+        }
+        Ok(text)
+    }
+
+    fn value(&self, record: &Record<'_>, scalars: &[Scalar<'_>]) -> Result<Decimal, Rejection> {
+        let input = &self.shape.value;
+        let text = match self.scalar(input, record, scalars) {
+            Scalar::Text(text) | Scalar::Literal(text) => text,
+            absent @ (Scalar::Absent | Scalar::Null) => {
+                return Err(self.rejected(input, Reason::Null, A_NUMBER, absent.shown().into_owned()));
+            }
+            other => return Err(self.rejected(input, Reason::Type, A_NUMBER, shortened(&other.shown()))),
+        };
+        let wrong = |reason, expected: &'static str| Err(self.rejected(input, reason, expected, shortened(&text)));
+        Decimal::parse(text.as_bytes()).or_else(|error| match error {
+            DecimalError::NotANumber => {
+                let found = shortened(&self.scalar(input, record, scalars).shown());
+                Err(self.rejected(input, Reason::Type, A_NUMBER, found))
+            }
+            DecimalError::Range => wrong(Reason::Range, "a number of at most 100000000000 in magnitude"),
+            DecimalError::Precision => wrong(Reason::Precision, "a number of at most 18 fractional digits"),
+        })
+    }
+
+    fn time(&self, record: &Record<'_>, scalars: &[Scalar<'_>]) -> Result<EventTime, Rejection> {
+        let inputs = &self.shape.time;
+        let read = match inputs.as_slice() {
+            [one] => self.times.read(std::slice::from_ref(&self.scalar(one, record, scalars))),
+            several => {
+                let parts: Vec<_> = several.iter().map(|input| self.scalar(input, record, scalars)).collect();
+                self.times.read(&parts)
+            }
+        };
+        read.map_err(|TimeProblem { reason, expected, found, part }| {
+            self.rejected(&inputs[part], reason, expected, found)
+        })
+    }
+
+    fn weight(&self, scalars: &[Scalar<'_>]) -> Result<Option<Decimal>, Rejection> {
+        let Some(input @ Input::Slot(at)) = &self.shape.weight else { return Ok(None) };
+        let text = match &scalars[*at] {
+            Scalar::Absent | Scalar::Null => return Ok(None),
+            Scalar::Text(text) | Scalar::Literal(text) => text.as_bytes(),
+            Scalar::Instant(_) | Scalar::Other(_) => &[],
+        };
+        let weight = Decimal::parse(text).ok().filter(|weight| weight.0 >= 0);
+        weight.map(Some).ok_or_else(|| {
+            let expected = "a number from 0 to 100000000000 of at most 18 fractional digits, null, or nothing";
+            self.rejected(input, Reason::Weight, expected, shortened(&scalars[*at].shown()))
+        })
+    }
+
+    fn id(&self, record: &Record<'_>, scalars: &[Scalar<'_>], symbol: &str) -> Result<Option<EventId>, Rejection> {
+        let Some(input) = &self.shape.id else { return Ok(None) };
+        match self.scalar(input, record, scalars) {
+            Scalar::Absent | Scalar::Null => Ok(None),
+            Scalar::Text(text) | Scalar::Literal(text) => Ok(Some(event_id(symbol, &text))),
+            other => Err(self.rejected(input, Reason::Type, "an id: a text or a number", shortened(&other.shown()))),
+        }
+    }
+
+    pub(super) fn rejected(
+        &self,
+        input: &Input,
+        reason: Reason,
+        expected: impl Into<Cow<'static, str>>,
+        found: impl Into<String>,
+    ) -> Rejection {
+        rejection(reason, Some(self.shape.name(input).to_owned()), expected, found)
+    }
+}
+
+const A_SYMBOL: &str = "a symbol of 1 to 1024 bytes of UTF-8 without control characters";
+const A_NUMBER: &str = "a number, or a string that is exactly one";
+
+pub(super) fn rejection(
+    reason: Reason,
+    field: Option<String>,
+    expected: impl Into<Cow<'static, str>>,
+    found: impl Into<String>,
+) -> Rejection {
+    Rejection { reason, finding: Finding { field, expected: expected.into(), found: found.into() } }
+}

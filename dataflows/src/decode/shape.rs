@@ -1,0 +1,196 @@
+//! The configured fields, resolved: which value fills which slot, and what slots are for.
+
+use super::error::{EventPart, FieldError, FieldProblem};
+use super::fields::{CONSTANT, FieldNames, KEY, LOG_NAMES, MESSAGE, PAYLOAD, TIMESTAMP};
+use super::filter::Condition;
+use super::path::FieldPath;
+use super::tree::{MAX_NODES, TreeNode};
+
+/// Where a part of an event comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Input {
+    /// The slot of a field.
+    Slot(usize),
+    /// The record's key.
+    Key,
+    /// The log's name: which of [`LOG_NAMES`].
+    Log(usize),
+    /// The same for all records.
+    Constant(Box<str>),
+    /// The stamp that the log gives.
+    Timestamp,
+}
+
+/// Which value a slot's field is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The record; with `each`, beside the array.
+    Message,
+    /// An element of the array.
+    Element,
+    /// The record's key, which is JSON.
+    Key,
+}
+
+/// All configured fields.
+#[derive(Clone, Debug)]
+pub(super) struct Shape {
+    /// Fields of the record.
+    pub(super) message: TreeNode,
+    /// With `each`: fields of an element, and the name of the array.
+    pub(super) element: Option<(TreeNode, String)>,
+    /// Fields of the key.
+    pub(super) key: TreeNode,
+    /// Name and origin of each slot's field.
+    pub(super) slots: Vec<(String, Origin)>,
+    pub(super) symbol: Vec<Input>,
+    pub(super) value: Input,
+    pub(super) time: Vec<Input>,
+    pub(super) weight: Option<Input>,
+    pub(super) id: Option<Input>,
+    /// Those of the record alone first.
+    pub(super) filter: Vec<(Input, Condition)>,
+}
+
+impl Shape {
+    /// Of these fields.
+    ///
+    /// # Errors
+    /// All that is wrong with them.
+    pub(super) fn of(fields: &FieldNames) -> Result<Self, Vec<FieldError>> {
+        let mut resolver = Resolver { each: fields.each.is_some(), ..Resolver::default() };
+        let each = fields.each.as_ref().and_then(|each| resolver.array(each).map(|path| (path, each)));
+        let symbol = resolver.inputs(EventPart::Symbol, &fields.symbol);
+        let value = resolver.input(EventPart::Value, &fields.value);
+        let time = resolver.inputs(EventPart::Time, &fields.time);
+        let weight = fields.weight.as_ref().and_then(|field| resolver.input(EventPart::Weight, field));
+        let id = fields.id.as_ref().and_then(|field| resolver.input(EventPart::Id, field));
+        let mut filter: Vec<_> = fields.filter.iter().filter_map(|text| resolver.condition(text)).collect();
+        let Resolver { mut message, mut element, mut key, slots, mut errors, .. } = resolver;
+        if let Some((path, _)) = &each {
+            message.at(path).elements = true;
+        }
+        let nodes = [&mut message, &mut element, &mut key].map(|tree| tree.number(0));
+        if nodes.iter().any(|nodes| *nodes > MAX_NODES) {
+            errors.push(FieldError::TooManyObjects { most: MAX_NODES });
+        }
+        let of_message =
+            |(input, _): &(Input, Condition)| !matches!(input, Input::Slot(at) if slots[*at].1 == Origin::Element);
+        filter.sort_by_key(|condition| !of_message(condition));
+        match (errors.is_empty(), value) {
+            (true, Some(value)) => {
+                let element = each.map(|(_, name)| (element, name.clone()));
+                Ok(Shape { message, element, key, slots, symbol, value, time, weight, id, filter })
+            }
+            _ => Err(errors),
+        }
+    }
+
+    /// Is the slot of an element?
+    pub(super) fn is_of_element(&self, slot: usize) -> bool {
+        self.slots[slot].1 == Origin::Element
+    }
+
+    /// What people call an input.
+    pub(super) fn name<'a>(&'a self, input: &'a Input) -> &'a str {
+        match input {
+            Input::Slot(at) => &self.slots[*at].0,
+            Input::Key => KEY,
+            Input::Log(which) => LOG_NAMES[*which],
+            Input::Constant(text) => text,
+            Input::Timestamp => TIMESTAMP,
+        }
+    }
+}
+
+/// Fields on their way to slots.
+#[derive(Default)]
+struct Resolver {
+    each: bool,
+    message: TreeNode,
+    element: TreeNode,
+    key: TreeNode,
+    slots: Vec<(String, Origin)>,
+    /// Fields of an event's parts, for telling which are the same or inside one another.
+    used: Vec<(EventPart, Origin, FieldPath)>,
+    errors: Vec<FieldError>,
+}
+
+impl Resolver {
+    /// The way to the array whose elements are events.
+    fn array(&mut self, field: &str) -> Option<FieldPath> {
+        FieldPath::pointer(field).map_err(|problem| self.error(EventPart::Each, field, problem)).ok()
+    }
+
+    fn inputs(&mut self, part: EventPart, fields: &[String]) -> Vec<Input> {
+        if fields.is_empty() {
+            self.error(part, "", FieldProblem::NoName);
+        }
+        fields.iter().filter_map(|field| self.input(part, field)).collect()
+    }
+
+    fn input(&mut self, part: EventPart, field: &str) -> Option<Input> {
+        self.resolved(part, field).map_err(|problem| self.error(part, field, problem)).ok()
+    }
+
+    fn condition(&mut self, text: &str) -> Option<(Input, Condition)> {
+        let parsed = Condition::parse(text);
+        let (field, condition) = parsed.map_err(|problem| self.error(EventPart::Filter, text, problem)).ok()?;
+        Some((self.input(EventPart::Filter, field)?, condition))
+    }
+
+    fn error(&mut self, part: EventPart, field: &str, problem: FieldProblem) {
+        self.errors.push(FieldError::Field { part, field: field.to_owned(), problem });
+    }
+
+    fn resolved(&mut self, part: EventPart, field: &str) -> Result<Input, FieldProblem> {
+        let of_record = if self.each { Origin::Element } else { Origin::Message };
+        let names_series = matches!(part, EventPart::Symbol | EventPart::Filter | EventPart::Id);
+        if part == EventPart::Symbol
+            && let Some(text) = field.strip_prefix(CONSTANT)
+        {
+            return Ok(Input::Constant(text.into()));
+        }
+        let log = LOG_NAMES.iter().position(|name| *name == field);
+        let below = |word: &str| field.strip_prefix(word).filter(|rest| rest.starts_with('/'));
+        let (origin, path) = match (field, log, below(KEY), below(MESSAGE)) {
+            (KEY, ..) if names_series => return Ok(Input::Key),
+            (_, Some(which), ..) if names_series => return Ok(Input::Log(which)),
+            (TIMESTAMP, ..) if part == EventPart::Time => return Ok(Input::Timestamp),
+            (PAYLOAD, ..) => (of_record, FieldPath(Vec::new())),
+            (_, _, Some(pointer), _) => (Origin::Key, FieldPath::pointer(pointer)?),
+            (_, _, _, Some(_)) if !self.each => return Err(FieldProblem::NoElements),
+            (_, _, _, Some(pointer)) => (Origin::Message, FieldPath::pointer(pointer)?),
+            _ => (of_record, FieldPath::parse(field)?),
+        };
+        self.check_conflict(part, origin, &path)?;
+        let slot = self.slots.len();
+        self.slots.push((field.to_owned(), origin));
+        let node = match origin {
+            Origin::Message => self.message.at(&path),
+            Origin::Element => self.element.at(&path),
+            Origin::Key => self.key.at(&path),
+        };
+        node.slots.push(slot);
+        node.number |= matches!(part, EventPart::Value | EventPart::Time | EventPart::Weight);
+        self.used.push((part, origin, path));
+        Ok(Input::Slot(slot))
+    }
+
+    /// Two parts of an event are not the same field, and none is inside another.
+    fn check_conflict(&self, part: EventPart, origin: Origin, path: &FieldPath) -> Result<(), FieldProblem> {
+        let is_value =
+            |part| matches!(part, EventPart::Symbol | EventPart::Value | EventPart::Time | EventPart::Weight);
+        let conflicts = |(other, from, way): &&(EventPart, Origin, FieldPath)| {
+            let common = way.0.len().min(path.0.len());
+            is_value(*other) && *from == origin && way.0[..common] == path.0[..common]
+        };
+        match self.used.iter().find(conflicts) {
+            Some((_, _, way)) if is_value(part) => {
+                let common = &way.0[..way.0.len().min(path.0.len())];
+                Err(FieldProblem::Conflict(common.last().map_or(PAYLOAD.into(), |name| name.to_string())))
+            }
+            _ => Ok(()),
+        }
+    }
+}
