@@ -11,7 +11,7 @@
 //! All that is wrong is said at once, each with its line and column.
 
 use super::option::{Arity, CONFIG, OptionSpec, PROPERTIES, all_options, find, nearest, options};
-use super::origin::{LayeredValues, Origin, beneath};
+use super::origin::{LayeredValues, ValueOrigin, beneath};
 use crate::property;
 use crate::uri::{has_options, with_option};
 use std::ops::Range;
@@ -133,7 +133,7 @@ impl Reader<'_> {
 
     /// Keeps the values of an option; each property has an entry of its own.
     fn keep(&mut self, section: &mut Section, option: &OptionSpec, at: Range<usize>, values: Vec<String>) {
-        let origin = Origin::File { name: self.file.name.to_owned(), line: self.position(at.start).0 };
+        let origin = ValueOrigin::File { name: self.file.name.to_owned(), line: self.position(at.start).0 };
         if option.key == PROPERTIES {
             let one = |value| LayeredValues::of(option, vec![value], origin.clone());
             return section.values.extend(values.into_iter().map(one));

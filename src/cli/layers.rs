@@ -2,7 +2,7 @@
 
 use super::file::{self, OptionFile};
 use super::option::{CONFIG, OptionSpec, PROPERTIES, find, options};
-use super::origin::{LayeredValues, Origin, Origins, beneath, property_name};
+use super::origin::{LayeredValues, Origins, ValueOrigin, beneath, property_name};
 use super::{CommonArgs, UsageErrors, environment};
 use crate::property;
 use clap::parser::ValueSource;
@@ -178,7 +178,7 @@ fn is_said(one: &LayeredValues, options: &[OptionSpec], words: &ArgMatches) -> b
 
 /// The values of an option in its variable; each property is an entry of its own.
 fn entries(option: &OptionSpec, values: Vec<String>) -> Vec<LayeredValues> {
-    let origin = Origin::Variable(option.variable.clone());
+    let origin = ValueOrigin::Variable(option.variable.clone());
     match option.key.as_str() {
         PROPERTIES => values.into_iter().map(|value| LayeredValues::of(option, vec![value], origin.clone())).collect(),
         _ => vec![LayeredValues::of(option, values, origin)],

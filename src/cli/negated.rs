@@ -1,7 +1,7 @@
 //! `--close=false`: takes back a flag that a variable or a file sets, so that the command line wins for flags, too.
 
 use super::option::{Arity, OptionSpec};
-use super::origin::{LayeredValues, Origin};
+use super::origin::{LayeredValues, ValueOrigin};
 
 /// Words with the flags among them that are taken back.
 pub(super) struct Negated {
@@ -41,7 +41,7 @@ impl Negated {
     pub(super) fn values(&self, options: &[OptionSpec]) -> Vec<LayeredValues> {
         let taken_back = options.iter().filter(|option| self.keys.contains(&option.key));
         let value = |option: &OptionSpec| {
-            LayeredValues::of(option, vec!["false".to_owned()], Origin::Word(format!("--{}=false", option.key)))
+            LayeredValues::of(option, vec!["false".to_owned()], ValueOrigin::Word(format!("--{}=false", option.key)))
         };
         taken_back.map(value).collect()
     }

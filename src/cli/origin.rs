@@ -6,7 +6,7 @@ use std::fmt;
 
 /// Where a value comes from that clap does not see as a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(crate) enum ValueOrigin {
     /// A word of the command line, that takes back a flag.
     Word(String),
     /// A variable of the environment.
@@ -15,22 +15,22 @@ pub(crate) enum Origin {
     File { name: String, line: usize },
 }
 
-impl Origin {
+impl ValueOrigin {
     /// Below the words of the command line; the least wins.
     pub(super) fn rank(&self) -> u8 {
         match self {
-            Origin::Word(_) => 0,
-            Origin::Variable(_) => 1,
-            Origin::File { .. } => 2,
+            ValueOrigin::Word(_) => 0,
+            ValueOrigin::Variable(_) => 1,
+            ValueOrigin::File { .. } => 2,
         }
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ValueOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::Word(text) | Origin::Variable(text) => f.write_str(text),
-            Origin::File { name, line } => write!(f, "{name} line {line}"),
+            ValueOrigin::Word(text) | ValueOrigin::Variable(text) => f.write_str(text),
+            ValueOrigin::File { name, line } => write!(f, "{name} line {line}"),
         }
     }
 }
@@ -44,11 +44,11 @@ pub(super) struct LayeredValues {
     pub(super) shown: String,
     /// Of `-X`: one.
     pub(super) values: Vec<String>,
-    pub(super) origin: Origin,
+    pub(super) origin: ValueOrigin,
 }
 
 impl LayeredValues {
-    pub(super) fn of(option: &OptionSpec, values: Vec<String>, origin: Origin) -> Self {
+    pub(super) fn of(option: &OptionSpec, values: Vec<String>, origin: ValueOrigin) -> Self {
         LayeredValues { key: option.key.clone(), shown: option.shown(), values, origin }
     }
 
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn an_error_says_where_its_value_is() {
-        let file = |line| Origin::File { name: "m.toml".into(), line };
+        let file = |line| ValueOrigin::File { name: "m.toml".into(), line };
         let one = |key: &str, shown: &str, value: &str, origin| LayeredValues {
             key: key.into(),
             shown: shown.into(),
@@ -126,7 +126,7 @@ mod tests {
         };
         let origins = Origins(vec![
             one("window", "--window", "soon", file(3)),
-            one("source", "--source", "redis://b/t", Origin::Variable("MINUTELY_SOURCE".into())),
+            one("source", "--source", "redis://b/t", ValueOrigin::Variable("MINUTELY_SOURCE".into())),
             one(PROPERTIES, "-X", "client.id=a", file(7)),
             one(PROPERTIES, "-X", "sasl.password=\0x", file(8)),
         ]);
