@@ -1,19 +1,18 @@
 //! What a person sees of a run, on stderr: a line a second, and the ledger at the end.
 
-mod bar;
-
 use crate::advice::{self, MOST_REASONS};
+use crate::bar;
 use crate::clock::SystemClock;
 use crate::fmt::{duration, first_equation, utc};
+use crate::messages::{self, MessageField, Severity};
 use minutely_dataflows::decode::FieldNames;
 use minutely_dataflows::edge::LogSource;
-use minutely_dataflows::escape::escaped;
 use minutely_dataflows::explain::{self, NothingCounts, Rejected};
 use minutely_dataflows::partition::{Counts, PartitionState};
 use minutely_dataflows::record::{PartitionName, Reason};
 use minutely_dataflows::status::{Ledger, Status};
 use minutely_dataflows::time::{EventTime, Monotonic, SECOND, Windowing};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -36,11 +35,16 @@ pub(crate) struct ConsoleOptions {
     pub(crate) bounded: bool,
 }
 
-/// Prints a line a second, and each remark once.
+/// While there is no status line, what is waited for is said this often.
+const REMIND_EVERY: i64 = 60 * SECOND;
+
+/// Prints a line a second, where progress is shown, and each remark once.
 pub(crate) struct Console {
     options: ConsoleOptions,
     /// The run is bounded, and a terminal is there.
     shows_bar: bool,
+    /// When troubles were last said without a status line.
+    reminded: Option<Monotonic>,
     /// When the last line was printed, and how many records had been read.
     printed: Option<(Monotonic, i64)>,
     /// Remarks that were printed: where dead letters are, that nothing counts, that event times are of an unlikely unit.
@@ -55,6 +59,7 @@ impl Console {
         Console {
             shows_bar: options.bounded && std::io::stderr().is_terminal(),
             options,
+            reminded: None,
             printed: None,
             announced_dead_letters: false,
             announced_nothing: None,
@@ -80,14 +85,12 @@ impl Console {
         self.printed = Some((now, read));
         let rate = i128::from(read - read_before) * i128::from(SECOND) / i128::from(elapsed);
         bar::show_rate(rate);
-        let line = status_line(status, rate, self.options.clock.wall());
         let source = self.options.source.trouble().map(|why| format!("source: {why}")).into_iter();
         let source = source.chain(self.options.source.concerns()).chain(partial(status));
         let waiting = self.options.source.waiting().into_iter().filter(|waiting| !waiting.is_trouble);
         let source = source.chain(waiting.map(|waiting| waiting.describe()));
-        let troubles = source.chain((self.options.complaints)());
-        let troubles = troubles.map(|why| format!(" | {why}"));
-        say(&format!("{line}{}", troubles.collect::<String>()));
+        let troubles: Vec<_> = source.chain((self.options.complaints)()).collect();
+        self.show_status(status, rate, &troubles);
         if !self.announced_dead_letters && self.dead_letters(status) > 0 {
             self.announced_dead_letters = true;
             say(&format!("dead letters, each with its reason: {}", self.options.dead_letters.display()));
@@ -95,11 +98,24 @@ impl Console {
         let nothing = NothingCounts::of(&status.ledger.counts);
         if nothing != self.announced_nothing {
             self.announced_nothing = nothing;
-            nothing_counts(status, &self.options.fields).iter().for_each(|why| say(why));
+            nothing_counts(status, &self.options.fields).iter().for_each(|why| warn(why));
         }
         if let (false, Some(why)) = (self.announced_suspicion, suspicion(status, &self.options.fields, false)) {
             self.announced_suspicion = true;
-            say(&why);
+            warn(&why);
+        }
+    }
+
+    /// The status line; without one, what is waited for.
+    fn show_status(&mut self, status: &Status, rate: i128, troubles: &[String]) {
+        let (now, wall) = (self.options.clock.monotonic(), self.options.clock.wall());
+        if messages::shows_progress() {
+            let troubles: String = troubles.iter().map(|why| format!(" | {why}")).collect();
+            let line = status_line(status, rate, wall) + &troubles;
+            messages::line(Severity::Info, &line, &status_fields(status, rate, wall));
+        } else if !troubles.is_empty() && self.reminded.is_none_or(|last| now.0 - last.0 >= REMIND_EVERY) {
+            self.reminded = Some(now);
+            warn(&troubles.join(" | "));
         }
     }
 
@@ -109,12 +125,12 @@ impl Console {
         let counts = &status.ledger.counts;
         let unwritable = (self.options.unwritable)();
         if let Some(why) = nothing_counts(status, &self.options.fields) {
-            say(&why);
+            warn(&why);
         }
         if let (false, Some(why)) = (self.announced_suspicion, suspicion(status, &self.options.fields, true)) {
-            say(&why);
+            warn(&why);
         }
-        say(&format!(
+        let done = format!(
             "done: {}{}; {} counted = {} in windows held + {} in windows forgotten; W {}",
             first_equation(counts, "records read"),
             rounded(counts),
@@ -122,8 +138,9 @@ impl Console {
             status.ledger.held,
             status.ledger.retired,
             utc(status.marks.w)
-        ));
-        late(status).iter().for_each(|why| say(why));
+        );
+        messages::line(Severity::Info, &done, &ledger_fields(status));
+        late(status).iter().for_each(|why| warn(why));
         if let Some(open) = left_open(status, self.options.windowing) {
             say(&open);
         }
@@ -145,7 +162,7 @@ impl Console {
             say(&format!("{} dead letters: {}", self.dead_letters(status), self.options.dead_letters.display()));
         }
         if unwritable > 0 {
-            say(&format!("{unwritable} points that a database will never take: unwritable.jsonl in the same folder"));
+            warn(&format!("{unwritable} points that a database will never take: unwritable.jsonl in the same folder"));
         }
     }
 }
@@ -158,18 +175,30 @@ impl Console {
     }
 }
 
-/// Prints one line on stderr, whatever names and foreign text are in it. A closed stderr is no error.
-pub(crate) fn say(text: &str) {
-    bar::above(|| {
-        let _closed = writeln!(std::io::stderr(), "minutely: {}", escaped(text));
-    });
-}
-
 impl Drop for Console {
     fn drop(&mut self) {
         bar::remove();
     }
 }
+/// Prints one line on stderr, whatever names and foreign text are in it; a warning if it begins with `warning: `.
+pub(crate) fn say(text: &str) {
+    match text.strip_prefix(WARNING) {
+        Some(text) => messages::line(Severity::Warn, text, &[]),
+        None => messages::line(Severity::Info, text, &[]),
+    }
+}
+
+/// Prints a warning.
+pub(crate) fn warn(text: &str) {
+    messages::line(Severity::Warn, text.strip_prefix(WARNING).unwrap_or(text), &[]);
+}
+
+/// Prints why a command failed.
+pub(crate) fn error(text: &str) {
+    messages::line(Severity::Error, text, &[]);
+}
+
+const WARNING: &str = "warning: ";
 
 fn known(status: &Status) -> impl Iterator<Item = (&PartitionName, &PartitionState)> + Clone {
     status.partitions.iter().filter_map(|(found, state)| Some((&found.name, state.as_ref()?)))
@@ -276,6 +305,39 @@ fn status_line(status: &Status, rate: i128, wall: EventTime) -> String {
         quarantined_words(counts),
         rare_words(counts)
     )
+}
+
+/// The ledger of a message in JSON: records, and W in RFC 3339.
+fn ledger_fields(status: &Status) -> Vec<MessageField> {
+    let (counts, ledger) = (&status.ledger.counts, &status.ledger);
+    vec![
+        ("read", counts.read.into()),
+        ("events", counts.events.into()),
+        ("counted", counts.counted.into()),
+        ("held", ledger.held.into()),
+        ("forgotten", ledger.retired.into()),
+        ("late", counts.late.into()),
+        ("rejected", counts.rejected.into()),
+        ("quarantined", counts.quarantined.into()),
+        ("skipped", counts.skipped.into()),
+        ("duplicates", counts.duplicates.into()),
+        ("w", status.marks.w.map(|w| utc(Some(w))).into()),
+    ]
+}
+
+/// The numbers of the status line.
+fn status_fields(status: &Status, rate: i128, wall: EventTime) -> Vec<MessageField> {
+    let known = || status.partitions.iter().filter_map(|(_, state)| state.as_ref());
+    let mut fields = vec![
+        ("records_per_second", i64::try_from(rate).unwrap_or(i64::MAX).into()),
+        ("behind_ms", status.marks.w.map(|w| (wall.0 - w.0) / (SECOND / 1000)).into()),
+        ("open_windows", status.ledger.keys.into()),
+        ("partitions", status.partitions.len().into()),
+        ("caught_up", known().filter(|state| state.caught_up).count().into()),
+        ("paused", known().filter(|state| state.paused).count().into()),
+    ];
+    fields.extend(ledger_fields(status));
+    fields
 }
 
 /// The partition that holds W back, of several, with a hint where it is a day or more behind all others and they wait for it.

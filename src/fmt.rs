@@ -10,6 +10,12 @@ pub(crate) fn utc(time: Option<EventTime>) -> String {
     timestamp.map_or("unknown yet".into(), |timestamp| timestamp.to_string())
 }
 
+/// RFC 3339 in UTC, to the millisecond below.
+pub(crate) fn utc_ms(time: EventTime) -> String {
+    let timestamp = Timestamp::from_millisecond(time.0.div_euclid(SECOND / 1000)).unwrap_or_default();
+    format!("{timestamp:.3}")
+}
+
 /// In UTC to the second, without signs that a file name should not have: `20260105T080000Z`.
 pub(crate) fn file_stamp(now: EventTime) -> String {
     let timestamp = Timestamp::from_nanosecond(i128::from(now.0)).unwrap_or_default();
@@ -47,6 +53,10 @@ mod tests {
     fn times_are_for_people() {
         let time = EventTime(1_767_600_000_999_999_999);
         assert_eq!(utc(Some(time)), "2026-01-05T08:00:00Z");
+        assert_eq!(
+            (utc_ms(time), utc_ms(EventTime(-1))),
+            ("2026-01-05T08:00:00.999Z".into(), "1969-12-31T23:59:59.999Z".into())
+        );
         assert_eq!(utc(None), "unknown yet");
         assert_eq!(file_stamp(time), "20260105T080000Z");
         assert_eq!(

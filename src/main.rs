@@ -1,6 +1,7 @@
 //! minutely: exact one-minute event-time averages. See `README.md`.
 
 mod advice;
+mod bar;
 mod cli;
 mod clock;
 mod cluster;
@@ -16,7 +17,9 @@ mod inspect;
 mod job_folder;
 mod kafka;
 mod letters;
+mod messages;
 mod produce;
+mod property;
 #[allow(dead_code, unused_imports, reason = "until a run decodes by its schemas")]
 mod registry;
 mod secret;
@@ -32,13 +35,18 @@ mod text;
 mod threads;
 mod uri;
 
-use cli::{Command, EarlyExit, Given, HealthArgs, LettersArgs, ProduceArgs, RunArgs, StateCommand, UsageErrors};
+use cli::{
+    Command, ConfigCommand, EarlyExit, Given, HealthArgs, Layers, LettersArgs, Parsed, ProduceArgs, RunArgs,
+    StateCommand, UsageErrors,
+};
 use config::Config;
-use console::say;
+use console::{error, warn};
+use messages::{MessageOptions, Severity};
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
-use minutely_dataflows::escape::escaped;
 use minutely_dataflows::time::EventTime;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -49,29 +57,44 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     exit_on_worker_panic();
-    log();
-    disable_huge_pages();
-    let open_files = descriptors::raise_limit();
-    let command = match command() {
-        Ok(command) => command,
+    let parsed = match command() {
+        Ok(parsed) => parsed,
         Err(EarlyExit::Printed) => return ExitCode::SUCCESS,
         Err(EarlyExit::Usage(why)) => return fail(&why, HaltKind::Usage),
+        Err(EarlyExit::Mistakes(all)) => {
+            all.iter().for_each(|why| error(why));
+            return ExitCode::from(exit_code(HaltKind::Usage));
+        }
     };
-    let clock = clock::SystemClock::start();
-    let outcome = match command {
-        Command::Run(args) => configured(&args, |config| start::run(config, clock, open_files)),
-        Command::Check { records, run } => check(&records, &run, clock, open_files),
-        Command::State { command, .. } => state(&command, clock),
-        Command::Produce(args) => produce(&args, clock),
-        Command::Letters(args) => letters(&args),
-        Command::Health(args) => health(&args),
-    };
-    match outcome {
+    disable_huge_pages();
+    match execute(parsed, descriptors::raise_limit()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Halt(halt)) => fail(&advice::of_halt(&halt), halt.kind),
         Err(Failure::Usage(errors)) => {
-            errors.iter().for_each(say);
+            errors.iter().for_each(error);
             ExitCode::from(exit_code(HaltKind::Usage))
+        }
+    }
+}
+
+/// Carries out a command. `open_files`: how many this process may have.
+fn execute(parsed: Parsed, open_files: u64) -> Result<(), Failure> {
+    let Parsed { command, layers, shown } = parsed;
+    let clock = clock::SystemClock::start();
+    match command {
+        Command::Run(args) => configured(&args, &layers, |config| start::run(config, clock, open_files)),
+        Command::Check { records, run } => {
+            check(&records, &run, &layers, |config, records| start::check(config, clock, open_files, records))
+        }
+        Command::State { command, .. } => state(&command, &layers, clock),
+        Command::Produce(args) => produce(&args, &layers, clock),
+        Command::Letters(args) => letters(&args, &layers),
+        Command::Health(args) => health(&args, &layers),
+        Command::Config { command: ConfigCommand::Show(args), .. } => show(&args, &layers, &shown),
+        Command::Completions(args) => written(args.write(&mut std::io::stdout().lock())),
+        Command::Man(args) => {
+            let page = args.page().map_err(|why| Halt::new(HaltKind::Usage, why))?;
+            written(std::io::stdout().write_all(&page))
         }
     }
 }
@@ -94,44 +117,95 @@ impl From<UsageErrors> for Failure {
     }
 }
 
-/// What the words of the command line ask for. Warns of variables of the environment that no command reads.
-fn command() -> Result<Command, EarlyExit> {
+/// What the words of the command line ask for. Warns of variables of the environment that no command reads. From then on
+/// messages are written as it says.
+fn command() -> Result<Parsed, EarlyExit> {
     let words = std::env::args_os().map(|word| {
         word.into_string()
             .map_err(|word| EarlyExit::Usage(format!("argument `{}` is not UTF-8", word.to_string_lossy())))
     });
     let words: Vec<String> = words.collect::<Result<_, _>>()?;
+    let format = cli::early_format(&words, std::env::var("MINUTELY_LOG_FORMAT").ok());
+    let early = MessageOptions { format, level: Severity::Info, progress: false };
+    messages::configure(early);
+    let variable = |name: &str| std::env::var_os(name);
+    let read = |path: &Path| secret::read(path).map(|read| (read.text, read.warning));
+    let parsed = cli::parse(&words, &cli::Outside { variable: &variable, read: &read })?;
+    let options = parsed.command.common().map_or(early, cli::CommonArgs::messages);
+    messages::configure(options);
+    messages::write_events(&filter(options.level, parsed.layers.has("log-level") || asks_for_level(&words)));
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    cli::unread_variables(&cli::command(), names, &words).iter().for_each(|warning| say(warning));
-    cli::parse(&words)
+    let mentioned: Vec<_> = words.iter().chain(parsed.layers.values()).cloned().collect();
+    cli::unread_variables(&cli::command(), names, &mentioned).iter().for_each(|warning| warn(warning));
+    parsed.layers.warnings.iter().for_each(|warning| warn(warning));
+    Ok(parsed)
 }
 
-fn configured(args: &RunArgs, execute: impl FnOnce(Config) -> Result<(), Halt>) -> Result<(), Failure> {
-    let config = Config::of(args)?;
-    config.warnings.iter().for_each(|warning| say(warning));
+fn configured(
+    args: &RunArgs,
+    layers: &Layers,
+    execute: impl FnOnce(Config) -> Result<(), Halt>,
+) -> Result<(), Failure> {
+    let config = layers.check(Config::of(args))?;
+    config.warnings.iter().for_each(|warning| warn(warning));
     Ok(execute(config)?)
 }
 
-fn check(records: &Given<usize>, run: &RunArgs, clock: clock::SystemClock, open_files: u64) -> Result<(), Failure> {
+/// `minutely check`.
+fn check(
+    records: &Given<usize>,
+    run: &RunArgs,
+    layers: &Layers,
+    execute: impl FnOnce(Config, usize) -> Result<(), Halt>,
+) -> Result<(), Failure> {
     let mut errors = UsageErrors::default();
     let records = errors.value(records);
-    let records = errors.unless_any(records)?;
-    configured(run, |config| start::check(config, clock, open_files, records))
+    let records = layers.check(errors.unless_any(records))?;
+    configured(run, layers, |config| execute(config, records))
 }
 
-fn state(command: &StateCommand, clock: clock::SystemClock) -> Result<(), Failure> {
-    match command {
-        StateCommand::Show { json, run } => {
-            configured(run, |of| inspect::show(of.state.as_ref(), *json, clock, sinks::shown_position))
+/// `minutely config show`: what is in effect, although it may be wrong; then what is wrong.
+fn show(args: &RunArgs, layers: &Layers, shown: &str) -> Result<(), Failure> {
+    let config = layers.check(Config::of(args));
+    let mut text =
+        "# Settings of `minutely run`, each with where it comes from; --config takes this text.\n".to_owned();
+    if let Ok(config) = &config {
+        let sinks: Vec<_> = config.sinks.iter().map(|uri| uri::redacted(uri)).collect();
+        let state = config.state.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+        text += &format!(
+            "# The job's folder is {}; sinks: {}; state: {state}.\n",
+            config.folder.display(),
+            sinks.join(", ")
+        );
+    }
+    written(std::io::stdout().write_all(format!("{text}\n{shown}").as_bytes()))?;
+    config?.warnings.iter().for_each(|warning| warn(warning));
+    Ok(())
+}
+
+/// A reader of stdout that has seen enough is no error.
+fn written(outcome: std::io::Result<()>) -> Result<(), Failure> {
+    match outcome {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Halt::new(HaltKind::Unreachable, format!("stdout: {e}")).into())
         }
-        StateCommand::Check(run) => configured(run, |of| inspect::check(of.state.as_ref())),
-        StateCommand::Rebuild(run) => configured(run, |of| inspect::rebuild(of.state.as_ref(), clock)),
+        _ => Ok(()),
     }
 }
 
-fn produce(args: &ProduceArgs, clock: clock::SystemClock) -> Result<(), Failure> {
-    let plan = produce::Plan::of(args, &Sources)?;
-    plan.warnings.iter().for_each(|warning| say(warning));
+fn state(command: &StateCommand, layers: &Layers, clock: clock::SystemClock) -> Result<(), Failure> {
+    match command {
+        StateCommand::Show { json, run } => {
+            configured(run, layers, |of| inspect::show(of.state.as_ref(), *json, clock, sinks::shown_position))
+        }
+        StateCommand::Check(run) => configured(run, layers, |of| inspect::check(of.state.as_ref())),
+        StateCommand::Rebuild(run) => configured(run, layers, |of| inspect::rebuild(of.state.as_ref(), clock)),
+    }
+}
+
+fn produce(args: &ProduceArgs, layers: &Layers, clock: clock::SystemClock) -> Result<(), Failure> {
+    let plan = layers.check(produce::Plan::of(args, &Sources))?;
+    plan.warnings.iter().for_each(|warning| warn(warning));
     let words = "stopping: the last answers are waited for; a second signal stops at once";
     let begun = Arc::new(AtomicBool::new(false));
     let stop = signals::stop_on_signal(words, Arc::clone(&begun), Arc::new(|| ())).map_err(Halt::from)?;
@@ -172,11 +246,12 @@ impl produce::SourceCatalog for Sources {
     }
 }
 
-fn letters(args: &LettersArgs) -> Result<(), Failure> {
-    Ok(letters::run(&letters::LettersPlan::of(args)?)?)
+fn letters(args: &LettersArgs, layers: &Layers) -> Result<(), Failure> {
+    Ok(letters::run(&layers.check(letters::LettersPlan::of(args))?)?)
 }
 
-fn health(args: &HealthArgs) -> Result<(), Failure> {
+fn health(args: &HealthArgs, layers: &Layers) -> Result<(), Failure> {
+    layers.check(Ok(()))?;
     http::health_client::ask(args.address.as_deref().unwrap_or(http::DEFAULT)).map_err(Halt::from)?;
     Ok(())
 }
@@ -191,7 +266,7 @@ fn disable_huge_pages() {
 }
 
 fn fail(why: &str, kind: HaltKind) -> ExitCode {
-    say(why);
+    error(why);
     ExitCode::from(exit_code(kind))
 }
 
@@ -208,49 +283,41 @@ fn exit_code(kind: HaltKind) -> u8 {
 
 /// A worker that panics leaves its siblings waiting for ever, and so does a process that is gone: this process exits, too.
 fn exit_on_worker_panic() {
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
+    std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
         let name = thread.name().unwrap_or_default();
         if name.starts_with("timely:recv") || name.starts_with("timely:send") {
-            say(
+            error(
                 "the connection to another process of this run broke, and all processes end: read what that process said, and \
                  start all of them again",
             );
             std::process::exit(exit_code(HaltKind::Unreachable).into());
         }
-        report(panic);
+        error(&format!("thread '{name}': {panic}"));
+        let backtrace = Backtrace::capture();
+        if backtrace.status() == BacktraceStatus::Captured {
+            backtrace.to_string().lines().for_each(error);
+        }
         if name.starts_with("timely:") {
-            say("a worker met a broken invariant, and the run ends; please report it");
+            error("a worker met a broken invariant, and the run ends; please report it");
             std::process::exit(exit_code(HaltKind::Internal).into());
         }
     }));
 }
 
-/// Warnings and errors go to stderr; `RUST_LOG` says otherwise.
-fn log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
-    // No colours: their control characters would be escaped.
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(|| Escaped)
-        .with_ansi(false)
-        // It would be written to stderr, which panics if the terminal is gone.
-        .log_internal_errors(false)
-        .init();
+/// Which events of the program's parts are written: by --log-level if it is given, else by `RUST_LOG` if that is.
+fn filter(level: Severity, is_given: bool) -> String {
+    let by_level = match level {
+        Severity::Error => "error",
+        Severity::Warn => "warn",
+        Severity::Info => "warn,minutely=info,minutely_dataflows=info",
+        Severity::Debug => "info,minutely=debug,minutely_dataflows=debug,librdkafka=debug",
+    };
+    let chosen = std::env::var("RUST_LOG").ok().filter(|chosen| !is_given && !chosen.is_empty());
+    chosen.unwrap_or_else(|| by_level.to_owned())
 }
 
-/// Stderr for a log: one line an event, whatever foreign text is in it.
-struct Escaped;
-
-impl Write for Escaped {
-    fn write(&mut self, event: &[u8]) -> std::io::Result<usize> {
-        let text = String::from_utf8_lossy(event);
-        writeln!(std::io::stderr(), "{}", escaped(text.trim_end_matches('\n')))?;
-        Ok(event.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        std::io::stderr().flush()
-    }
+/// Is the level among these words?
+fn asks_for_level(words: &[String]) -> bool {
+    words.iter().any(|word| word == "--quiet" || word.starts_with("--log-level"))
 }

@@ -393,7 +393,8 @@ fn a_command_reads_its_own_variables() {
     assert!(code == Some(64) && said.contains("--rate 0") && !said.contains("soon"), "{said}");
     for command in [&[][..], &["run"], &["state", "show"]] {
         let (code, said) = done(command);
-        assert!(code == Some(64) && said.contains("invalid value 'perhaps' for '--close'"), "{said}");
+        assert!(code == Some(64) && said.contains("MINUTELY_CLOSE perhaps: takes true or false"), "{said}");
+        assert!(said.contains("in MINUTELY_WINDOW: --window soon: takes a duration"), "{said}");
     }
 }
 

@@ -321,7 +321,7 @@ fn bad_use_says_what_to_do() {
         refused(&["state", command], 64, &["there is none"]);
         refused(&["state", command, "--state", "none"], 64, &["--state none"]);
     }
-    refused(&["--config", "x.toml"], 64, &["unexpected argument '--config'", "minutely --help"]);
+    refused(&["--config", "x.toml"], 64, &["--config x.toml: No such file"]);
     refused(&["--symbol-field", "@key", "--source", "file:/dev/null"], 64, &["have no keys"]);
     let folder = tempfile::tempdir().unwrap();
     let theirs = folder.path().join("theirs.csv");

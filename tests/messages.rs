@@ -28,6 +28,9 @@ const HELP: &[&str] = &[
     "produce -h",
     "letters --help",
     "health --help",
+    "config --help",
+    "completions --help",
+    "man --help",
 ];
 
 /// Bad use: refused before anything is opened.
@@ -78,6 +81,12 @@ const BAD_USE: &[&str] = &[
     "produce --to sqlite:x.db",
     "produce --to kafka://b:9092/t --rate fast --speed slow --limit few",
     "produce --to kafka://b:9092/t --partition-by row --stamp never",
+    "--config nowhere.toml",
+    "--log-level loud --log-format xml",
+    "config",
+    "config shew",
+    "completions tcsh",
+    "man frob",
 ];
 
 /// What `minutely WORDS` says, and its exit code. It starts in an empty folder, which must stay empty.
@@ -109,7 +118,11 @@ fn said(words: &str) -> String {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let mut shown = format!("$ minutely {words}\n");
     shown += &text(done.stdout);
-    shown += &text(done.stderr);
+    for line in text(done.stderr).lines() {
+        let (time, message) = line.split_once(' ').unwrap();
+        assert!(time.parse::<jiff::Timestamp>().is_ok(), "no time in front: {line}");
+        writeln!(shown, "{message}").unwrap();
+    }
     write!(shown, "exit code {}\n\n", done.status.code().unwrap()).unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "`minutely {words}` leaves something behind");
     shown
@@ -148,7 +161,7 @@ fn bad_use_is_answered_as_it_is_written_down() {
         assert!(answer.ends_with("exit code 64\n\n"), "{answer}");
         let meta = |line: &&str| line.is_empty() || line.starts_with('$') || line.starts_with("exit code");
         let why = answer.lines().filter(|line| !meta(line));
-        assert!(why.clone().count() > 0 && why.clone().all(|line| line.starts_with("minutely: ")), "{answer}");
+        assert!(why.clone().count() > 0 && why.clone().all(|line| line.starts_with("minutely: error: ")), "{answer}");
         assert!(!why.clone().any(|line| line.ends_with('.')), "{answer}");
     }
     expect("bad_use.txt", BAD_USE);

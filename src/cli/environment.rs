@@ -1,6 +1,8 @@
-//! `MINUTELY_*` variables: several sinks in one, and names that no option reads.
+//! `MINUTELY_*` variables: what each says of its option, and names that no option reads.
 
+use super::option::{Arity, OptionSpec, nearest};
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 
 /// Variables that are read and belong to no option.
 const OTHERS: [&str; 7] = [
@@ -12,16 +14,46 @@ const OTHERS: [&str; 7] = [
     "MINUTELY_SCHEMA_REGISTRY_TOKEN",
     "MINUTELY_SECRETS", // the compose file's
 ];
-/// A suggested name differs from the misspelt one by fewer letters than this.
-const TOO_MANY_CHANGES: usize = 3;
 /// What the URI of a sink begins with.
 const SCHEMES: [&str; 7] = ["sqlite:", "csv:", "stdout:", "influxdb:", "influxdb+", "influxdb1:", "influxdb1+"];
 
-/// The sinks of `MINUTELY_SINK`: separated by white space, each with its scheme, so that a path may have spaces and commas.
+/// The values of an option in its variable; none where it is not set, and where that of a flag or of a list is empty.
+///
+/// # Errors
+/// What is wrong with it, and what it takes.
+pub(super) fn values(
+    option: &OptionSpec,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Option<Vec<String>>, String> {
+    let name = &option.variable;
+    let Some(text) = variable(name) else { return Ok(None) };
+    let text = text.into_string().map_err(|_| format!("{name}: is not UTF-8"))?;
+    let values = match option.arity {
+        Arity::One => vec![text],
+        Arity::Flag => flag(&text).map_err(|why| format!("{name} {text}: {why}"))?,
+        Arity::Many if text.trim_start().starts_with('[') => serde_json::from_str(&text)
+            .map_err(|why| format!("{name}: begins with `[` and is no array of texts in JSON: {why}"))?,
+        Arity::Many if option.is_uri => split_sinks(name, &text)?,
+        Arity::Many => text.split_whitespace().map(str::to_owned).collect(),
+    };
+    Ok(Some(values).filter(|values| !values.is_empty()))
+}
+
+/// What a flag's variable says; nothing where it is empty.
+fn flag(text: &str) -> Result<Vec<String>, &'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "" => Ok(Vec::new()),
+        "true" | "1" | "yes" | "on" => Ok(vec!["true".to_owned()]),
+        "false" | "0" | "no" | "off" => Ok(vec!["false".to_owned()]),
+        _ => Err("takes true or false"),
+    }
+}
+
+/// The sinks of a variable: separated by white space, each with its scheme, so that a path may have spaces and commas.
 ///
 /// # Errors
 /// When commas seem to separate them.
-pub(crate) fn split_sinks(text: &str) -> Result<Vec<String>, String> {
+fn split_sinks(variable: &str, text: &str) -> Result<Vec<String>, String> {
     let begins = |word: &str| SCHEMES.iter().any(|scheme| word.starts_with(scheme));
     let mut sinks: Vec<String> = Vec::new();
     let text = text.trim();
@@ -37,7 +69,7 @@ pub(crate) fn split_sinks(text: &str) -> Result<Vec<String>, String> {
     match comma {
         None => Ok(sinks),
         Some(sink) => Err(format!(
-            "MINUTELY_SINK: `{}` is one sink with a comma in its name: separate sinks by spaces, or give each by --sink",
+            "{variable}: `{}` is one sink with a comma in its name: separate sinks by spaces, or give a JSON array",
             crate::uri::redacted(sink)
         )),
     }
@@ -58,10 +90,9 @@ pub(crate) fn unread_variables(
             && !words.iter().any(|word| word.contains(name.as_str()))
     };
     let warning = |name: String| {
-        let nearest = known.iter().map(|known| (changes(&name, known), known)).min();
-        let hint = match nearest {
-            Some((TOO_MANY_CHANGES.., _)) | None => "`minutely --help` names all".to_owned(),
-            Some((_, nearest)) => format!("did you mean {nearest}?"),
+        let hint = match nearest(&name, known.iter().map(String::as_str)) {
+            None => "`minutely --help` names all".to_owned(),
+            Some(nearest) => format!("did you mean {nearest}?"),
         };
         format!("warning: {name} is in the environment, but no such variable is read: {hint}")
     };
@@ -74,22 +105,9 @@ fn of_options(command: &clap::Command) -> Box<dyn Iterator<Item = String> + '_> 
     Box::new(own.chain(command.get_subcommands().flat_map(of_options)))
 }
 
-/// How many letters have to be changed, added or removed to turn one into the other.
-fn changes(one: &str, other: &str) -> usize {
-    let other = other.as_bytes();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in other.iter().enumerate() {
-            let least = (row[j] + 1).min(row[j + 1] + 1).min(diagonal + usize::from(a != *b));
-            diagonal = std::mem::replace(&mut row[j + 1], least);
-        }
-    }
-    row[other.len()]
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::option::options;
     use super::*;
 
     #[test]
@@ -104,9 +122,30 @@ mod tests {
             ("nonsense csv:a", &["nonsense", "csv:a"]),
             ("  ", &[]),
         ] {
-            assert_eq!(split_sinks(text).unwrap(), want, "{text:?}");
+            assert_eq!(split_sinks("MINUTELY_SINK", text).unwrap(), want, "{text:?}");
         }
-        assert!(split_sinks("csv:a.csv,csv:b.csv").unwrap_err().contains("separate sinks by spaces"));
+        let why = split_sinks("MINUTELY_SINK", "csv:a.csv,csv:b.csv").unwrap_err();
+        assert!(why.starts_with("MINUTELY_SINK: ") && why.contains("separate sinks by spaces"), "{why}");
+    }
+
+    #[test]
+    fn a_variable_says_what_its_option_takes() {
+        let root = crate::cli::command();
+        let all = options(&root);
+        let said = |key: &str, text: &str| {
+            let option = all.iter().find(|option| option.key == key).unwrap();
+            values(option, &|name| (name == option.variable).then(|| text.into()))
+        };
+        let list = |values: &[&str]| Ok(Some(values.iter().map(|value| (*value).to_owned()).collect()));
+        assert_eq!(said("window", "5m"), list(&["5m"]));
+        assert_eq!(said("weight-field", ""), list(&[""]));
+        assert_eq!(said("http-host", " a.example  b.example "), list(&["a.example", "b.example"]));
+        assert_eq!(said("kafka-properties", r#"["client.id=a b", "c=d"]"#), list(&["client.id=a b", "c=d"]));
+        assert_eq!(said("sink", r#"["csv:a csv:b"]"#), list(&["csv:a csv:b"]));
+        assert_eq!((said("until-end", "YES"), said("until-end", "0")), (list(&["true"]), list(&["false"])));
+        assert_eq!((said("until-end", ""), said("sink", " ")), (Ok(None), Ok(None)));
+        assert!(said("sink", "[csv:a]").unwrap_err().contains("no array of texts in JSON"));
+        assert_eq!(said("until-end", "perhaps").unwrap_err(), "MINUTELY_UNTIL_END perhaps: takes true or false");
     }
 
     #[test]
@@ -117,15 +156,16 @@ mod tests {
             "MINUTELY_KAFKA_PASSWORD",
             "MINUTELY_PASS",
             "MINUTELY_XYZZYXYZZY",
+            "MINUTELY_LIMIT",
+            "MINUTELY_KAFKA_PROPERTY",
         ];
         let words = ["-X".to_owned(), "sasl.password=env:MINUTELY_PASS".to_owned()];
         let warnings = unread_variables(&crate::cli::command(), names.iter().map(ToString::to_string), &words);
-        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert_eq!(warnings.len(), 3, "{warnings:?}");
         assert!(
             warnings[0].contains("MINUTELY_LATENES is in") && warnings[0].ends_with("did you mean MINUTELY_LATENESS?"),
             "{warnings:?}"
         );
         assert!(warnings[1].contains("XYZZY") && warnings[1].contains("--help"), "{warnings:?}");
-        assert_eq!((changes("ab", "ab"), changes("abc", "acd"), changes("", "abc")), (0, 2, 3));
     }
 }

@@ -1,6 +1,6 @@
 //! `minutely health`.
 
-use super::Help;
+use super::{CommonArgs, Help};
 use clap::Args;
 
 /// The options of `minutely health`.
@@ -12,4 +12,7 @@ pub(crate) struct HealthArgs {
 
     #[command(flatten)]
     help: Help,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
 }

@@ -1,20 +1,31 @@
 //! The command line as it is written: commands, options, their types and their help. What the options of a run mean together
 //! is `config`'s.
 
+mod common;
+mod completions;
 mod environment;
 mod errors;
+mod file;
 mod health;
+mod layers;
 mod letters;
+mod negated;
 mod numbers;
+mod option;
+mod origin;
 mod produce;
 mod run;
 #[allow(dead_code, reason = "until a run takes these options")]
 mod schema;
+mod show;
 mod values;
 
-pub(crate) use environment::{split_sinks, unread_variables};
+pub(crate) use common::{CommonArgs, early_format};
+pub(crate) use completions::{CompletionsArgs, ManArgs};
+pub(crate) use environment::unread_variables;
 pub(crate) use errors::UsageErrors;
 pub(crate) use health::HealthArgs;
+pub(crate) use layers::{Layers, Outside};
 pub(crate) use letters::LettersArgs;
 pub(crate) use numbers::NumberArgs;
 pub(crate) use produce::{PartitionBy, ProduceArgs, Stamp};
@@ -25,6 +36,7 @@ pub(crate) use values::Given;
 use values::number;
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use negated::Negated;
 
 /// Exact one-minute event-time averages from partitions of timestamped values
 ///
@@ -97,6 +109,33 @@ pub(crate) enum Command {
     ///
     /// Exit code 0 if it is, otherwise 69 with the reason.
     Health(HealthArgs),
+
+    /// Show the settings of a run, and where each comes from
+    #[command(arg_required_else_help = false)]
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+
+        #[command(flatten)]
+        help: Help,
+    },
+
+    /// Print the completions of a shell
+    ///
+    /// For bash: `source <(minutely completions bash)`, or into a file of /usr/share/bash-completion/completions/.
+    Completions(CompletionsArgs),
+
+    /// Print the manual page, of minutely or of one of its commands, in roff: `minutely man | man -l -`
+    Man(ManArgs),
+}
+
+/// What is to be done with the settings.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print them in TOML, as --config takes them; nothing is connected to or written
+    ///
+    /// All options of `minutely run` are accepted. Each line says where its value comes from. Secrets are not shown.
+    Show(Box<RunArgs>),
 }
 
 /// What is to be done with a state.
@@ -106,7 +145,7 @@ pub(crate) enum StateCommand {
     #[command(after_help = STATE_NOTES)]
     Show {
         /// Print the manifest itself
-        #[arg(long)]
+        #[arg(long, env = "MINUTELY_JSON")]
         json: bool,
 
         #[command(flatten)]
@@ -133,6 +172,10 @@ pub(crate) struct Help {
 const NOTES: &str = "\
 Times are such as 250ms, 90s, 1h30m or 1d; sizes such as 64MB or 1GiB.
 
+Options come from the command line, else from variables of the environment, else from --config FILE (TOML: `window = \"5m\"`,
+`sink = [\"csv:a.csv\", \"stdout:\"]`, a table [kafka] for -X). A list in a variable is separated by spaces, or is a JSON array.
+`minutely config show` prints what is in effect, and where it comes from.
+
 Secrets come from the environment or a file:
   influxdb:   MINUTELY_INFLUX_TOKEN or INFLUX_TOKEN; per sink ?token_env=NAME or ?token_file=PATH
   influxdb1:  ?user=NAME with MINUTELY_INFLUX1_PASSWORD, ?password_env=NAME or ?password_file=PATH;
@@ -156,7 +199,7 @@ const STATE_NOTES: &str = "\
 The state is found by --state, or by the options of its run. All options of `minutely run` are accepted.";
 
 /// Options of a run by which its state is found; help of `minutely state` shows no others.
-const FIND_THE_STATE: [&str; 19] = [
+const FIND_THE_STATE: [&str; 20] = [
     "help",
     "json",
     "source",
@@ -176,6 +219,7 @@ const FIND_THE_STATE: [&str; 19] = [
     "data",
     "job",
     "properties",
+    "config",
 ];
 
 /// Why there is no command to be executed.
@@ -185,33 +229,78 @@ pub(crate) enum EarlyExit {
     Printed,
     /// The command line is wrong: one paragraph.
     Usage(String),
+    /// The command line, a variable or a file is wrong: one paragraph each.
+    Mistakes(Vec<String>),
 }
 
-/// The command of these words, the first of which is the program's name.
+/// A command, and what variables and a file say beneath its words.
+pub(crate) struct Parsed {
+    pub(crate) command: Command,
+    pub(crate) layers: Layers,
+    /// The settings that are in effect, as `minutely config show` prints them; empty for other commands.
+    pub(crate) shown: String,
+}
+
+/// The command of these words, the first of which is the program's name, and of what variables and a file say beneath them.
 ///
 /// # Errors
 /// What is wrong, or the help that was asked for. A value that is wrong is no error yet: [`UsageErrors`] collects these.
-pub(crate) fn parse(words: &[String]) -> Result<Command, EarlyExit> {
-    let mut root = command();
-    // A command that is named reads its own variables, and is not disturbed by those of `run`.
-    if words.get(1).is_some_and(|word| !word.starts_with('-') && word != "help") {
-        root = root.mut_args(|arg| arg.env(None::<&str>));
-    }
+pub(crate) fn parse(words: &[String], outside: &Outside<'_>) -> Result<Parsed, EarlyExit> {
     let stopped = |error: &clap::Error| {
         if error.use_stderr() {
             return EarlyExit::Usage(paragraph(error, &path(&command(), words)));
         }
-        let _closed_pipe = error.print();
+        // The help of a command that has lost its variables would not name them.
+        let whole = command().try_get_matches_from(words).err();
+        let _closed_pipe = whole.as_ref().unwrap_or(error).print();
         EarlyExit::Printed
     };
-    let matches = root.try_get_matches_from_mut(words).map_err(|error| stopped(&error))?;
-    let cli = Cli::from_arg_matches(&matches).map_err(|error| stopped(&error))?;
+    let root = command();
+    let negated = Negated::of(words, &option::all_options(&root));
+    let said =
+        without_variables(command(), false).try_get_matches_from(&negated.given).map_err(|error| stopped(&error))?;
+    let (mut path, mut of_command) = (Vec::new(), &said);
+    while let Some((name, below)) = of_command.subcommand() {
+        path.push(name.to_owned());
+        of_command = below;
+    }
+    let mut layers = Layers::read(&root, &path, of_command, outside);
+    layers.add(negated.values(&option::options(option::find(&root, &path))));
+    let all: Vec<String> = negated.left.into_iter().chain(layers.properties()).collect();
+    let whole = without_variables(layers.beneath(command(), &path), true).try_get_matches_from(&all);
+    let wrong = |why: EarlyExit| match why {
+        EarlyExit::Usage(why) if !layers.mistakes.is_empty() => {
+            EarlyExit::Mistakes(layers.mistakes.iter().cloned().chain([why]).collect())
+        }
+        why => why,
+    };
+    let matches = whole.map_err(|error| wrong(stopped(&error)))?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| wrong(stopped(&error)))?;
     let command = cli.command.unwrap_or_else(|| Command::Run(Box::new(cli.run)));
     if command.run_args().is_some_and(|run| run.cluster.hostfile == Some(None)) {
-        print_help(&mut root, words);
+        print_help(&mut self::command(), words);
         return Err(EarlyExit::Printed);
     }
-    Ok(command)
+    let shown = match command {
+        Command::Config { .. } => show::shown(option::find(&root, &path), below(&matches, &path), &layers.origins),
+        _ => String::new(),
+    };
+    layers.check_common(command.common());
+    Ok(Parsed { command, layers, shown })
+}
+
+/// What was found for the command of this path.
+fn below<'a>(matches: &'a clap::ArgMatches, path: &[String]) -> &'a clap::ArgMatches {
+    path.iter().fold(matches, |at, name| at.subcommand_matches(name).unwrap_or(at))
+}
+
+/// The command line, which itself reads no variable: [`Layers`] does. `required`: what must be given must be.
+fn without_variables(command: clap::Command, required: bool) -> clap::Command {
+    let bare = |arg: clap::Arg| {
+        let is_required = arg.is_required_set() && (required || arg.is_positional());
+        arg.env(None::<&str>).required(is_required)
+    };
+    command.mut_args(bare).mut_subcommands(|below| without_variables(below, required))
 }
 
 impl Command {
@@ -219,14 +308,36 @@ impl Command {
     fn run_args(&self) -> Option<&RunArgs> {
         match self {
             Command::Run(run)
+            | Command::Config { command: ConfigCommand::Show(run), .. }
             | Command::Check { run, .. }
             | Command::State {
                 command: StateCommand::Show { run, .. } | StateCommand::Check(run) | StateCommand::Rebuild(run),
                 ..
             } => Some(run),
-            Command::Produce(_) | Command::Letters(_) | Command::Health(_) => None,
+            Command::Produce(_)
+            | Command::Letters(_)
+            | Command::Health(_)
+            | Command::Completions(_)
+            | Command::Man(_) => None,
         }
     }
+
+    /// The options of every command, where this one takes them.
+    pub(crate) fn common(&self) -> Option<&CommonArgs> {
+        match self {
+            Command::Produce(args) => Some(&args.common),
+            Command::Letters(args) => Some(&args.common),
+            Command::Health(args) => Some(&args.common),
+            _ => self.run_args().map(|run| &run.common),
+        }
+    }
+}
+
+/// The command of these words alone, without variables and files.
+#[cfg(test)]
+pub(crate) fn parse_words(words: &[String]) -> Result<Command, EarlyExit> {
+    let nowhere = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());
+    parse(words, &Outside { variable: &|_| None, read: &nowhere }).map(|parsed| parsed.command)
 }
 
 /// The whole command line. Help names variables of the environment and never says what is in them, which may be a secret.

@@ -1,7 +1,7 @@
 //! `minutely produce`.
 
-use super::Help;
 use super::values::{Choice, Given, StartOption, TIME_UNITS, choice, instant, number, start};
+use super::{CommonArgs, Help};
 use clap::Args;
 use minutely_dataflows::decode::TimeUnit;
 use minutely_dataflows::time::EventTime;
@@ -30,6 +30,7 @@ pub(crate) struct ProduceArgs {
     #[arg(
         long,
         value_name = "WHERE",
+        env = "MINUTELY_START",
         default_value = "earliest",
         value_parser = start(),
         help_heading = "Source"
@@ -37,25 +38,26 @@ pub(crate) struct ProduceArgs {
     pub(crate) start: Given<StartOption>,
 
     /// Stop at the present end of the source (file: implies it)
-    #[arg(long, help_heading = "Source")]
+    #[arg(long, env = "MINUTELY_UNTIL_END", help_heading = "Source")]
     pub(crate) until_end: bool,
 
     /// The instant at which that end is taken [default: now]
-    #[arg(long, value_name = "TIME", value_parser = instant(), help_heading = "Source")]
+    #[arg(long, value_name = "TIME", env = "MINUTELY_AS_OF", value_parser = instant(), help_heading = "Source")]
     pub(crate) as_of: Option<Given<EventTime>>,
 
     /// Stop after this many records
-    #[arg(long, value_name = "N", value_parser = number::<u64>(1, u64::MAX), help_heading = "Source")]
+    #[arg(long, value_name = "N", env = "MINUTELY_LIMIT", value_parser = number::<u64>(1, u64::MAX), help_heading = "Source")]
     pub(crate) limit: Option<Given<u64>>,
 
     /// Field of the event time, for --speed and for the stamp of records without one: a name or a JSON pointer
-    #[arg(long, value_name = "FIELD", default_value = "ts", help_heading = "Event time")]
+    #[arg(long, value_name = "FIELD", env = "MINUTELY_TIME_FIELD", default_value = "ts", help_heading = "Event time")]
     pub(crate) time_field: String,
 
     /// Unit of the event time
     #[arg(
         long,
         value_name = "UNIT",
+        env = "MINUTELY_TIME_UNIT",
         default_value = "ms",
         value_parser = choice(&TIME_UNITS),
         help_heading = "Event time"
@@ -63,11 +65,11 @@ pub(crate) struct ProduceArgs {
     pub(crate) time_unit: Given<TimeUnit>,
 
     /// Records a second, at most
-    #[arg(long, value_name = "N", value_parser = number::<u64>(1, 1_000_000_000), help_heading = "Pace")]
+    #[arg(long, value_name = "N", env = "MINUTELY_RATE", value_parser = number::<u64>(1, 1_000_000_000), help_heading = "Pace")]
     pub(crate) rate: Option<Given<u64>>,
 
     /// Seconds of event time a second, for replays
-    #[arg(long, value_name = "N", value_parser = number::<u64>(1, 1_000_000), help_heading = "Pace")]
+    #[arg(long, value_name = "N", env = "MINUTELY_SPEED", value_parser = number::<u64>(1, 1_000_000), help_heading = "Pace")]
     pub(crate) speed: Option<Given<u64>>,
 
     /// Topic: kafka://host:port[,…]/topic
@@ -80,6 +82,7 @@ pub(crate) struct ProduceArgs {
     #[arg(
         long,
         value_name = "BY",
+        env = "MINUTELY_PARTITION_BY",
         default_value = "source",
         value_parser = choice(&PARTITION_BY),
         help_heading = "Kafka"
@@ -87,12 +90,15 @@ pub(crate) struct ProduceArgs {
     pub(crate) partition_by: Given<PartitionBy>,
 
     /// Stamp of a record [default: event, but refuse a record that the topic's retention would delete at once]
-    #[arg(long, value_name = "STAMP", value_parser = choice(&STAMPS), help_heading = "Kafka")]
+    #[arg(long, value_name = "STAMP", env = "MINUTELY_STAMP", value_parser = choice(&STAMPS), help_heading = "Kafka")]
     pub(crate) stamp: Option<Given<Stamp>>,
 
     /// Property of librdkafka, repeatable; one that holds a secret is env:NAME or file:PATH
-    #[arg(short = 'X', value_name = "KEY=VALUE", help_heading = "Kafka")]
+    #[arg(short = 'X', value_name = "KEY=VALUE", env = "MINUTELY_KAFKA_PROPERTIES", help_heading = "Kafka")]
     pub(crate) properties: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
 }
 
 /// `--partition-by`.

@@ -1,5 +1,6 @@
 //! `minutely run`, whose options `minutely state` takes, too.
 
+use super::CommonArgs;
 use super::numbers::NumberArgs;
 use super::values::{Choice, Given, StartOption, TIME_UNITS, choice, duration, instant, job_name, number, size, start};
 use clap::{ArgAction, Args};
@@ -36,6 +37,8 @@ pub(crate) struct RunArgs {
     pub(crate) cluster: ClusterArgs,
     #[command(flatten)]
     pub(crate) kafka: KafkaArgs,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
 }
 
 /// What is read.
@@ -268,11 +271,11 @@ pub(crate) struct SinkArgs {
     pub(crate) timeout: Given<i64>,
 
     /// Write to a sink that belongs to another job; from then on it is this job's
-    #[arg(long = "take-sink")]
+    #[arg(long = "take-sink", env = "MINUTELY_TAKE_SINK")]
     pub(crate) take: bool,
 
     /// Resume without a sink that the state still has rows for, repeatable; the sink will lack them for ever
-    #[arg(long = "forget-sink", value_name = "URI")]
+    #[arg(long = "forget-sink", value_name = "URI", env = "MINUTELY_FORGET_SINK")]
     pub(crate) forget: Vec<String>,
 }
 
@@ -305,11 +308,11 @@ pub(crate) struct StateArgs {
     pub(crate) checkpoint_interval: Given<i64>,
 
     /// Resume from a state although another run, which hangs, has its lock
-    #[arg(long)]
+    #[arg(long, env = "MINUTELY_TAKE_OVER")]
     pub(crate) take_over: bool,
 
     /// Resume from a state although the log has changed since: where it is now (its first offset, its end, or the same offset)
-    #[arg(long)]
+    #[arg(long, env = "MINUTELY_ACCEPT_CHANGED_LOG")]
     pub(crate) accept_changed_log: bool,
 }
 
@@ -350,15 +353,29 @@ pub(crate) struct ClusterArgs {
     pub(crate) workers: Given<usize>,
 
     /// Processes of the run, all with the same --data
-    #[arg(short = 'n', long, value_name = "N", default_value = "1", value_parser = number::<usize>(1, MAX_WORKERS))]
+    #[arg(
+        short = 'n',
+        long,
+        value_name = "N",
+        env = "MINUTELY_PROCESSES",
+        default_value = "1",
+        value_parser = number::<usize>(1, MAX_WORKERS)
+    )]
     pub(crate) processes: Given<usize>,
 
     /// Number of this process, from 0
-    #[arg(short = 'p', long, value_name = "I", default_value = "0", value_parser = number::<usize>(0, MAX_WORKERS))]
+    #[arg(
+        short = 'p',
+        long,
+        value_name = "I",
+        env = "MINUTELY_PROCESS",
+        default_value = "0",
+        value_parser = number::<usize>(0, MAX_WORKERS)
+    )]
     pub(crate) process: Given<usize>,
 
     /// File with the host:port of each process, one a line [default: localhost, ports from 2101]; without FILE: print help
-    #[arg(short = 'h', long, value_name = "FILE", num_args = 0..=1)]
+    #[arg(short = 'h', long, value_name = "FILE", env = "MINUTELY_HOSTFILE", num_args = 0..=1)]
     pub(crate) hostfile: Option<Option<String>>,
 }
 
@@ -377,7 +394,7 @@ pub(crate) struct KafkaArgs {
     pub(crate) fetch_memory: Given<u64>,
 
     /// Property of librdkafka, repeatable
-    #[arg(short = 'X', value_name = "KEY=VALUE")]
+    #[arg(short = 'X', value_name = "KEY=VALUE", env = "MINUTELY_KAFKA_PROPERTIES")]
     pub(crate) properties: Vec<String>,
 }
 

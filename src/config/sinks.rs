@@ -1,16 +1,13 @@
 //! The sinks that were given.
 
-use crate::cli::{EmitOption, UsageErrors, split_sinks};
+use crate::cli::{EmitOption, UsageErrors};
 use crate::sinks::{self, Emit};
 use crate::uri::redacted;
 use std::collections::BTreeSet;
 
-/// Those of `--sink`, or of `MINUTELY_SINK`; empty for the default.
+/// Those of `--sink`; empty for the default.
 pub(super) fn given(uris: &[String], errors: &mut UsageErrors) -> Vec<String> {
-    let sinks = match (uris, std::env::var("MINUTELY_SINK")) {
-        ([one], Ok(variable)) if *one == variable => errors.ok(split_sinks(one)).unwrap_or_default(),
-        (uris, _) => uris.to_vec(),
-    };
+    let sinks = uris.to_vec();
     for sink in &sinks {
         errors.extend(sinks::validate(sink));
     }

@@ -6,7 +6,7 @@ use minutely_dataflows::partition::Rule;
 
 fn config(args: &[&str]) -> Result<Config, Vec<String>> {
     let words: Vec<String> = ["minutely"].iter().chain(args).map(|word| (*word).to_owned()).collect();
-    let Ok(Command::Run(args)) = crate::cli::parse(&words) else { panic!("{words:?} is no run") };
+    let Ok(Command::Run(args)) = crate::cli::parse_words(&words) else { panic!("{words:?} is no run") };
     Config::of(&args).map_err(|errors| errors.iter().map(str::to_owned).collect())
 }
 

@@ -1,5 +1,6 @@
 //! `-X KEY=VALUE`: properties of librdkafka as they are given.
 
+use crate::property::{self, NOT_AN_ARGUMENT};
 use crate::secret;
 use std::path::Path;
 
@@ -15,14 +16,13 @@ pub(crate) struct GivenProperties {
 
 /// What each `-X` of a command line says.
 pub(crate) fn properties(texts: &[String]) -> GivenProperties {
-    const SECRET: [&str; 4] = ["password", "secret", "key.pem", "oauthbearer.config"];
     let GivenProperties { mut properties, mut mistakes, mut warnings } = GivenProperties::default();
     for text in texts {
         let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
             mistakes.push("-X: takes KEY=VALUE".to_owned());
             continue;
         };
-        let given = value;
+        let given = value.trim_start_matches(NOT_AN_ARGUMENT);
         let value = match value.split_once(':') {
             Some(("env", name)) => {
                 std::env::var(name).map_err(|_| format!("-X {key}: {name} is not in the environment"))
@@ -33,7 +33,8 @@ pub(crate) fn properties(texts: &[String]) -> GivenProperties {
                     read.text.trim_end().to_owned()
                 })
                 .map_err(|e| format!("-X {key}: file {path}: {e}")),
-            _ if SECRET.iter().any(|word| key.ends_with(word)) => Err(format!(
+            _ if given != value => Ok(given.to_owned()),
+            _ if property::is_secret(key) => Err(format!(
                 "-X {key}: holds a secret, and other users can see arguments: give it as env:NAME or file:PATH"
             )),
             _ => Ok(value.to_owned()),

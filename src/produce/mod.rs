@@ -15,9 +15,10 @@ mod stamps;
 use crate::advice;
 use crate::cli::{PartitionBy, ProduceArgs, Stamp, UsageErrors};
 use crate::clock::SystemClock;
-use crate::console::say;
+use crate::console::{say, warn};
 use crate::fmt::utc;
 use crate::kafka::GivenProperties;
+use crate::messages;
 use crate::start_at::Start;
 use crate::uri::redacted;
 use kafka::{ProduceError, TopicRequest, TopicWriter};
@@ -27,7 +28,6 @@ use minutely_dataflows::record::Record;
 use minutely_dataflows::time::EventTime;
 use pace::Pace;
 use stamps::{Guard, Said};
-use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -200,7 +200,7 @@ fn copy(
     let began = Instant::now();
     let (mut copied, mut last_line) = (Copied::default(), (began, 0));
     let mut guard = Guard::new(writer.topic().to_owned(), plan.stamp, writer.retention());
-    let people = std::io::stderr().is_terminal();
+    let people = messages::shows_progress();
     while copied.produced < plan.limit && !stop.load(Ordering::Acquire) {
         let mut read = 0;
         for SourcePartition { number, reader } in partitions.iter_mut() {
@@ -217,7 +217,7 @@ fn copy(
                 let stamp = said.unwrap_or(now);
                 match guard.judge(stamp, now) {
                     Said::Fine => {}
-                    Said::Warning(why) => say(&why),
+                    Said::Warning(why) => warn(&why),
                     Said::Refusal(why) => {
                         halted = Some(ProduceError::StampTooOld(why).into());
                         return;

@@ -33,7 +33,7 @@ impl OpenOutputs {
         let mut sinks = Vec::new();
         for uri in &context.config.sinks {
             for sink in sinks::open(uri, &context.sink_options(uri, basis))? {
-                tracing::info!(chain = ?sink.chain, "{} is open", sink.name);
+                tracing::debug!(chain = ?sink.chain, "{} is open", sink.name);
                 sinks.push(sink);
             }
         }

@@ -8,7 +8,7 @@ use super::serve::PreviewInterval;
 use super::worker::{StateAccess, WorkerSetup};
 use crate::advice;
 use crate::config::Config;
-use crate::console::say;
+use crate::console::error;
 use crate::{cluster, http, store};
 use minutely_dataflows::acc::Accumulate;
 use minutely_dataflows::edge::{Halt, HaltKind};
@@ -117,7 +117,7 @@ fn wait(workers: WorkerGuards<Result<(), Halt>>, alarm: &Alarm) -> Result<(), Ha
 fn show_internal_error(outcome: &Result<(), Halt>, stop: &AtomicBool) {
     let Some(halt) = outcome.as_ref().err().filter(|halt| halt.kind == HaltKind::Internal) else { return };
     let why = advice::of_halt(halt);
-    say(&format!("has come to a halt: {why}; page and metrics show it for {} s more", SHOW_ERROR_FOR.as_secs()));
+    error(&format!("has come to a halt: {why}; page and metrics show it for {} s more", SHOW_ERROR_FOR.as_secs()));
     let until = Instant::now() + SHOW_ERROR_FOR;
     while Instant::now() < until && !stop.load(Ordering::Acquire) {
         std::thread::sleep(Duration::from_millis(50));

@@ -28,12 +28,20 @@ pub(crate) fn command() -> Command {
     command
 }
 
+/// A line of stderr without its time. A line that has none is whole, and looks like no message.
+pub(crate) fn without_time(line: &str) -> &str {
+    match line.split_once(' ') {
+        Some((time, rest)) if time.len() == 24 && time.parse::<jiff::Timestamp>().is_ok() => rest,
+        _ => line,
+    }
+}
+
 /// How a run ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
     /// None: by a signal.
     pub(crate) code: Option<i32>,
-    /// All of stderr.
+    /// All of stderr, without times.
     pub(crate) said: String,
 }
 
@@ -47,7 +55,7 @@ impl Ended {
     /// Refused: with this code, and one paragraph that has all of these parts. There may be warnings before it.
     pub(crate) fn refused(&self, code: i32, parts: &[&str]) {
         assert_eq!(self.code, Some(code), "{}", self.said);
-        let lines: Vec<&str> = self.said.lines().filter(|line| !line.contains(" WARN")).collect();
+        let lines: Vec<&str> = self.said.lines().filter(|line| !line.starts_with("minutely: warning: ")).collect();
         assert_eq!(lines.len(), 1, "one paragraph: {}", self.said);
         let why = lines[0].strip_prefix("minutely: ").expect("minutely says it");
         assert!(!why.ends_with('.'), "{why}");
@@ -87,10 +95,10 @@ pub(crate) fn address(said: &str) -> Option<String> {
 
 impl Program {
     /// Starts it with the folder for its data, nothing of the test's environment that it would read, and these
-    /// variables.
+    /// variables. It writes the status line, as on a terminal.
     pub(crate) fn start(data: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = command();
-        command.envs(env.iter().copied()).args(args).arg("--data").arg(data);
+        command.envs(env.iter().copied()).args(args).arg("--progress").arg("--data").arg(data);
         // Many run at once, and few are asked anything.
         if !args.contains(&"--http") {
             command.args(["--http", "none"]);
@@ -125,7 +133,7 @@ impl Program {
         let mut limited = Command::new("sh");
         limited.args(["-c", &format!("{first} && exec \"$0\" \"$@\"")]);
         let plain = command();
-        limited.arg(plain.get_program()).args(args).arg("--data").arg(data);
+        limited.arg(plain.get_program()).args(args).arg("--progress").arg("--data").arg(data);
         for (name, _removed) in plain.get_envs() {
             limited.env_remove(name);
         }
@@ -142,7 +150,7 @@ impl Program {
         let listener = std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 let mut heard = heard.lock().unwrap();
-                heard.push_str(&line);
+                heard.push_str(without_time(&line));
                 heard.push('\n');
             }
         });

@@ -22,7 +22,7 @@ fn current() -> Option<ProgressBar> {
 }
 
 /// Shows how much was read. `of_source`: in bytes, where the source measures so.
-pub(super) fn show(status: &Status, of_source: Option<ReadProgress>) {
+pub(crate) fn show(status: &Status, of_source: Option<ReadProgress>) {
     let (template, now) = match of_source {
         Some(bytes) => (BYTES, bytes),
         None => match of_offsets(status) {
@@ -44,14 +44,14 @@ pub(super) fn show(status: &Status, of_source: Option<ReadProgress>) {
 }
 
 /// Shows how fast records are read.
-pub(super) fn show_rate(records_per_second: i128) {
+pub(crate) fn show_rate(records_per_second: i128) {
     if let Some(bar) = current() {
         bar.set_message(format!("{records_per_second} records/s"));
     }
 }
 
 /// Takes the bar away.
-pub(super) fn remove() {
+pub(crate) fn remove() {
     let bar = shown().take();
     if let Some(bar) = bar {
         bar.finish_and_clear();
@@ -59,7 +59,7 @@ pub(super) fn remove() {
 }
 
 /// Prints above the bar, if there is one.
-pub(super) fn above(print: impl FnOnce()) {
+pub(crate) fn above(print: impl FnOnce()) {
     match current() {
         Some(bar) => bar.suspend(print),
         None => print(),
