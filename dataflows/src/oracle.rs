@@ -3,7 +3,7 @@
 //! with it, byte for byte.
 
 use crate::decimal::{Decimal, SCALE, nearest};
-use crate::decode::{DecodedEvent, DecodedPart, Decoder, Outcome};
+use crate::decode::{DecodedEvent, DecodedPart, Decoder, EventId, Outcome};
 use crate::partition::{Counts, Rule};
 use crate::record::{Cause, DeadLetter, Evidence, Judged, PartitionName, Reason, Record};
 use crate::row::{MarketRow, Row};
@@ -51,6 +51,8 @@ pub fn answer(
     let mut partial_before = Some(EventTime(i64::MIN));
     for (log, decoder) in logs.iter().zip(&decoders) {
         let mut h: Option<EventTime> = None;
+        // When the window becomes final that the event of an id was counted for.
+        let mut ids: BTreeMap<EventId, EventTime> = BTreeMap::new();
         let mut first_end = (log.start.0 == 0).then_some(EventTime(i64::MIN));
         for record in &log.records {
             answer.counts.read += 1;
@@ -68,12 +70,18 @@ pub fn answer(
                         let exception = exception.and_then(|l| Some((l.reason, l.judged.as_ref()?.evidence)));
                         let (start, final_at) = window(event.time, rule);
                         let verdict = verdict(&event, record, rule, exception, h);
+                        let repeats = event.id.and_then(|id| ids.get(&id)).is_some_and(|at| h.is_none_or(|h| h < *at));
                         answer.counts.rounded += i64::from(event.rounded);
                         if !matches!(verdict, Some((Reason::Future | Reason::Past, _))) {
                             h = h.max(Some(event.time));
                             first_end.get_or_insert(final_at);
                         }
                         let Some((reason, evidence)) = verdict else {
+                            if repeats {
+                                answer.counts.duplicates += 1;
+                                return;
+                            }
+                            ids.extend(event.id.map(|id| (id, final_at)));
                             answer.counts.counted += 1;
                             let key = (start, event.symbol.to_string());
                             let position = (log.name.identity(), record.offset, index);

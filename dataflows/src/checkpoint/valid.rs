@@ -82,8 +82,9 @@ fn is_sink(sink: &SinkState) -> bool {
 
 fn is_whole(state: &PartitionState) -> bool {
     let c = &state.counts;
-    let counts = [c.read, c.counted, c.late, c.rejected, c.quarantined, c.gaps, state.implausible];
-    let counts = counts.into_iter().chain(state.rejected_by.iter().map(|by| by.count)).all(is_count);
+    let counts = [c.read, c.events, c.counted, c.late, c.rejected, c.quarantined, c.gaps];
+    let counts = counts.into_iter().chain([c.skipped, c.duplicates, c.rounded, state.implausible]);
+    let counts = counts.chain(state.rejected_by.iter().map(|by| by.count)).all(is_count);
     let times = [state.h, state.floor, state.newest_end, state.partial_before.bound()].into_iter().all(is_time);
     // (Where a changed log was accepted, the start may be below 0.)
     let start = is_count(state.start.0.saturating_abs());
@@ -115,7 +116,7 @@ mod tests {
             partitions: vec![PartitionSnapshot { found, state, floor: None, complete_from: None }],
             parts: vec![WorkerObjects {
                 objects: vec![ObjectRef::of("000001-000-00000001", b"x", 1)],
-                retired_before: None,
+                ..WorkerObjects::default()
             }],
             sinks: vec![SinkState { name: "csv:a".into(), ..SinkState::default() }],
             ..Manifest::fresh(BTreeMap::new())
