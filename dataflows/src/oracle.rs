@@ -51,8 +51,7 @@ pub fn answer(
     let mut partial_before = Some(EventTime(i64::MIN));
     for (log, decoder) in logs.iter().zip(&decoders) {
         let mut h: Option<EventTime> = None;
-        // When the window becomes final that the event of an id was counted for.
-        let mut ids: BTreeMap<EventId, EventTime> = BTreeMap::new();
+        let mut ids = BTreeMap::new();
         let mut first_end = (log.start.0 == 0).then_some(EventTime(i64::MIN));
         for record in &log.records {
             answer.counts.read += 1;
@@ -70,7 +69,7 @@ pub fn answer(
                         let exception = exception.and_then(|l| Some((l.reason, l.judged.as_ref()?.evidence)));
                         let (start, final_at) = window(event.time, rule);
                         let verdict = verdict(&event, record, rule, exception, h);
-                        let repeats = event.id.and_then(|id| ids.get(&id)).is_some_and(|at| h.is_none_or(|h| h < *at));
+                        let repeats = verdict.is_none() && repeats(event.id, &mut ids, final_at, h);
                         answer.counts.rounded += i64::from(event.rounded);
                         if !matches!(verdict, Some((Reason::Future | Reason::Past, _))) {
                             h = h.max(Some(event.time));
@@ -81,7 +80,6 @@ pub fn answer(
                                 answer.counts.duplicates += 1;
                                 return;
                             }
-                            ids.extend(event.id.map(|id| (id, final_at)));
                             answer.counts.counted += 1;
                             let key = (start, event.symbol.to_string());
                             let position = (log.name.identity(), record.offset, index);
@@ -138,6 +136,22 @@ fn verdict(
         (Some((_, evidence)), _, _) => Some((Reason::Late, evidence)),
         _ => None,
     }
+}
+
+/// Does an event that is in time repeat the id of one before it, whose window is not final by `h`? Else its own is noted, with
+/// when its window becomes final.
+fn repeats(
+    id: Option<EventId>,
+    ids: &mut BTreeMap<EventId, EventTime>,
+    final_at: EventTime,
+    h: Option<EventTime>,
+) -> bool {
+    let Some(id) = id else { return false };
+    let repeats = ids.get(&id).is_some_and(|at| h.is_none_or(|h| h < *at));
+    if !repeats {
+        ids.insert(id, final_at);
+    }
+    repeats
 }
 
 /// A row from its records, oldest first.

@@ -23,7 +23,7 @@ use super::key::WindowKey;
 use super::windows::{Span, Windows, each_update};
 use crate::acc::Accumulate;
 use crate::checkpoint::{MergeRule, ObjectBuilder};
-use crate::edge::Halt;
+use crate::edge::{Halt, Wake};
 use crate::mutants::{self, Mutant};
 use crate::protocol::{CutPart, End};
 use crate::time::Epoch;
@@ -70,6 +70,32 @@ struct Snapshot<A: Accumulate> {
 }
 
 impl<A: Accumulate> Snapshot<A> {
+    /// Before the first cut. A store that cannot be written to halts the run.
+    fn new(job: &Job, context: Rc<WorkerContext>, windows: Rc<Windows<A>>, worker: usize, wake: &Wake) -> Self {
+        let (mut objects, mut store) = (None, None);
+        if let Some(restored) = &job.state {
+            let prefix = format!("{:06}-{worker:03}", restored.head.generation);
+            match restored.store.port(Arc::clone(wake)) {
+                Ok(port) => objects = Some(DurableObjects::new(port, prefix.clone())),
+                Err(halt) => context.halt(halt),
+            }
+            store = Some((Arc::clone(&restored.store), prefix));
+        }
+        Snapshot {
+            context,
+            windows,
+            worker,
+            objects,
+            ids: IdObjects::new(store, Arc::clone(wake)),
+            at_once: (job.settings.epoch_records / GATHERINGS).max(1),
+            changed: BTreeMap::new(),
+            arrived: 0,
+            retired: 0,
+            pending: None,
+            waiting: VecDeque::new(),
+        }
+    }
+
     /// Files each update of a batch under its own time.
     fn file(&mut self, span: &Span<A>) {
         let lower = span.desc.lower().first().copied().filter(|_| mutants::on(Mutant::FiledUnderCapability));
@@ -177,30 +203,7 @@ pub(super) fn snapshot<'scope, A: Accumulate>(
         context.activators.borrow_mut().push(scope.activator_for(Rc::clone(&info.address)));
         let again = scope.activator_for(Rc::clone(&info.address));
         let wake = wake_for(&scope, &info.address);
-        let prefix = |generation: u64| format!("{generation:06}-{worker:03}");
-        let port =
-            job.state.as_ref().map(|restored| (restored.store.port(Arc::clone(&wake)), restored.head.generation));
-        let objects = port.and_then(|(port, generation)| match port {
-            Ok(port) => Some(DurableObjects::new(port, prefix(generation))),
-            Err(halt) => {
-                context.halt(halt);
-                None
-            }
-        });
-        let ids = job.state.as_ref().map(|restored| (Arc::clone(&restored.store), prefix(restored.head.generation)));
-        let mut snapshot = Snapshot {
-            context,
-            windows,
-            worker,
-            objects,
-            ids: IdObjects::new(ids, wake),
-            at_once: (job.settings.epoch_records / GATHERINGS).max(1),
-            changed: BTreeMap::new(),
-            arrived: 0,
-            retired: 0,
-            pending: None,
-            waiting: VecDeque::new(),
-        };
+        let mut snapshot = Snapshot::new(&job, context, windows, worker, &wake);
         let mut cap = Some(cap);
         move |(input, frontier), output| {
             input.for_each(|_, spans| {
