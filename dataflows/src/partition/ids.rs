@@ -23,7 +23,7 @@ const PARTS: usize = 64;
 /// Ids that take as much memory as a window of a series: `--max-keys` bounds both (R12).
 pub const IDS_PER_KEY: u64 = 16;
 /// Entries of final windows that are left to themselves, beyond three times as many as are held.
-const SLACK: u64 = 1 << 16;
+const SLACK: u64 = 1 << 12;
 
 /// Ids that were counted for one window of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
