@@ -20,7 +20,8 @@ use std::collections::BTreeMap;
 const IDS_MAGIC: &[u8] = b"minutely-ids-1\n";
 /// Bytes of an id.
 const ID_BYTES: usize = 16;
-/// Ids of one object, at most: what a merge takes of memory has a bound (64 MB each for what it reads and what it writes).
+/// Ids of one object, and ids that one merge reads, at most: so what it takes of memory has a bound (64 MB each for what it reads,
+/// holds and writes).
 pub(crate) const MAX_IDS: u64 = 4 << 20;
 
 /// How many ids an object has of one window of one partition.

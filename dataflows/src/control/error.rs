@@ -111,11 +111,7 @@ pub struct MemoryError {
 }
 
 fn counts_as(keys: u64, load: u64) -> String {
-    if load > keys {
-        format!(" (they count as {load}, for names are long or ids are held)")
-    } else {
-        String::new()
-    }
+    if load > keys { format!(" (they count as {load}, for names are long or ids are held)") } else { String::new() }
 }
 
 fn place_of(watermark: Option<EventTime>) -> String {

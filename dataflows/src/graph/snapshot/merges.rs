@@ -106,7 +106,7 @@ fn plan_ids(durable: &[DurableObject], first_held: &FirstHeld) -> Option<Planned
         }
     }
     let full = by_size.into_values().find(|objects| objects.len() >= TIER);
-    let mut room = 2 * MAX_IDS;
+    let mut room = MAX_IDS;
     let mut fits = |object: &&DurableObject| {
         let fits = object.reference.entries <= room;
         room = room.saturating_sub(object.reference.entries);
@@ -173,9 +173,9 @@ mod tests {
     fn an_object_that_a_slow_partition_keeps_is_written_again_and_merges_have_a_bound() {
         let mut durable = vec![object(0, &[(0, 0, 9000), (1, 0, 3)]), object(1, &[(0, 60, 9000)])];
         assert_eq!(ids(&mut durable, 60), Some((vec!["0".into()], 3)));
-        let mut large: Vec<_> = (0..20).map(|n| object(n, &[(0, 60, MAX_IDS - 1)])).collect();
+        let mut large: Vec<_> = (0..20).map(|n| object(n, &[(0, 60, MAX_IDS / 2)])).collect();
         assert_eq!(ids(&mut large, 0).map(|(inputs, _)| inputs.len()), Some(2));
-        let mut largest: Vec<_> = (0..20).map(|n| object(n, &[(0, 60, 2 * MAX_IDS - 1)])).collect();
+        let mut largest: Vec<_> = (0..20).map(|n| object(n, &[(0, 60, MAX_IDS / 2 + 1)])).collect();
         assert_eq!(ids(&mut largest, 0), None);
     }
 }
