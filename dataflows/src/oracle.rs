@@ -24,6 +24,9 @@ pub struct Log<'a> {
 /// Partition identity, offset, and element.
 type Position = (u64, i64, Option<u32>);
 
+/// The events that count for each window of a series.
+type EventsByWindow<'a> = BTreeMap<(WindowStart, String), Vec<(Position, DecodedEvent<'a>)>>;
+
 /// What must come out.
 #[derive(Debug, Default, PartialEq)]
 pub struct OracleAnswer {
@@ -47,7 +50,7 @@ pub fn answer(
         exceptions.iter().filter(|l| l.is_exception()).map(|l| ((&l.partition, l.offset, l.element), l)).collect();
     let decoders: Vec<_> = logs.iter().map(|log| decoder.for_partition(&log.name)).collect();
     let mut answer = OracleAnswer::default();
-    let mut windows: BTreeMap<(WindowStart, String), Vec<(Position, DecodedEvent<'_>)>> = BTreeMap::new();
+    let mut windows = EventsByWindow::new();
     let mut partial_before = Some(EventTime(i64::MIN));
     for (log, decoder) in logs.iter().zip(&decoders) {
         let mut h: Option<EventTime> = None;
@@ -100,12 +103,7 @@ pub fn answer(
         }
         partial_before = partial_before.zip(first_end).map(|(a, b)| a.max(b));
     }
-    for ((minute, symbol), mut events) in windows {
-        events.sort_unstable_by_key(|(position, event)| (event.time, *position));
-        let state = if partial_before.is_some_and(|p| p.0 <= minute.0) { State::Final } else { State::Partial };
-        let row = row(symbol.clone(), minute, state, &events, market);
-        answer.rows.insert((minute, symbol), row);
-    }
+    answer.rows = rows(windows, partial_before, market);
     answer.dead_letters.sort_unstable();
     answer
 }
@@ -152,6 +150,21 @@ fn repeats(
         ids.insert(id, final_at);
     }
     repeats
+}
+
+/// The rows of all windows. Those that begin before `partial_before` may lack records; all may, without it.
+fn rows(
+    windows: EventsByWindow<'_>,
+    partial_before: Option<EventTime>,
+    market: bool,
+) -> BTreeMap<(WindowStart, String), Row> {
+    let row = |((minute, symbol), mut events): ((WindowStart, String), Vec<(Position, DecodedEvent<'_>)>)| {
+        events.sort_unstable_by_key(|(position, event)| (event.time, *position));
+        let state = if partial_before.is_some_and(|p| p.0 <= minute.0) { State::Final } else { State::Partial };
+        let row = row(symbol.clone(), minute, state, &events, market);
+        ((minute, symbol), row)
+    };
+    windows.into_iter().map(row).collect()
 }
 
 /// A row from its records, oldest first.
