@@ -199,7 +199,8 @@ fn part(out: &mut String, number: usize, part: &WorkerObjects) -> std::fmt::Resu
         "  {number}: {objects} objects, {bytes} bytes, {entries} entries; holds windows {}",
         from(part.retired_before)
     )?;
-    part.objects.iter().try_for_each(|o| line!(out, "    {}: {} bytes, {} entries", o.name, o.bytes, o.entries))
+    part.objects.iter().try_for_each(|o| line!(out, "    {}: {} bytes, {} entries", o.name, o.bytes, o.entries))?;
+    part.ids.iter().try_for_each(|o| line!(out, "    {}: {} bytes, {} ids", o.name, o.bytes, o.entries))
 }
 
 fn sink(out: &mut String, sink: &SinkState, position_text: PositionText) -> std::fmt::Result {

@@ -225,6 +225,53 @@ fn damage_between_two_runs_ends_the_second_with_the_file_named() {
     assert_eq!(csv(&job.path("m.csv")).len(), 40 * 5);
 }
 
+/// Ten minutes of ticks of two symbols, one a second, each with an id of its own; `again` of them come a second time at the end, half
+/// a minute later in event time.
+fn identified(again: u32) -> String {
+    let began = hostile::BEGAN.0 / 1_000_000;
+    let tick = |n: u32, later: i64| {
+        let (symbol, ts) = (n % 2, began + i64::from(n) * 1000 + later);
+        format!("{{\"symbol\":\"S{symbol}\",\"price\":{n},\"ts\":{ts},\"trade\":{{\"id\":\"{n}\"}}}}\n")
+    };
+    (0..600).map(|n| tick(n, 0)).chain((600 - again..600).map(|n| tick(n, 30_000))).collect()
+}
+
+#[test]
+fn a_run_resumes_with_the_ids_that_may_be_repeated() {
+    let job = Job::new();
+    let log = |job: &Job, again| std::fs::write(job.path("ticks.jsonl"), identified(again)).unwrap();
+    let options = ["--id-field", "/trade/id", "--lateness", "2m", "--emit", "final"];
+    log(&job, 0);
+    let first = job.run("csv:m.csv", &[&options[..], &["--keep-open", "-w", "2"]].concat()).well();
+    assert_eq!(first.done("counted"), 600);
+    // Minutes 7 to 9 are not final at 9:59. The first of them begins with tick 420.
+    let shown = job.look("show").well();
+    assert!(shown.contains(" bytes, 180 ids\n"), "{shown}");
+    assert!(job.look("check").well().starts_with("ok: "));
+
+    log(&job, 200);
+    let needed = job.needed();
+    let ids = needed.iter().find(|file| file.display().to_string().contains("-ids-")).unwrap();
+    let whole = std::fs::read(ids).unwrap();
+    let mut flipped = whole.clone();
+    flipped[20] ^= 1;
+    for damaged in [&flipped[..], &whole[..whole.len() - 1], b"minutely-1\n"] {
+        std::fs::write(ids, damaged).unwrap();
+        job.run("csv:m.csv", &options).refused(65, &[&ids.display().to_string(), "minutely state rebuild"]);
+        job.look("check").damaged(ids);
+    }
+    std::fs::write(ids, whole).unwrap();
+
+    // H is at 9:59, and rises by the repeated ones: of 400 to 419 the windows are final, all others are held.
+    let second = job.run("csv:m.csv", &[&options[..], &["--close", "-w", "3"]].concat()).well();
+    assert_eq!((second.done("counted"), second.done("duplicate")), (620, 180));
+    let rows = csv(&job.path("m.csv"));
+    let whole = Job::new();
+    log(&whole, 200);
+    let fresh = whole.run("csv:m.csv", &[&options[..], &["--close"]].concat()).well();
+    assert_eq!((fresh.done("duplicate"), csv(&whole.path("m.csv"))), (180, rows));
+}
+
 #[test]
 fn an_older_copy_is_refused_where_it_can_be_told() {
     let job = Job::new();

@@ -2,11 +2,11 @@
 
 pub use crate::halt::{Halt, HaltKind, HaltRemedy};
 
-use crate::checkpoint::{ObjectBuilder, ObjectRef};
+use crate::checkpoint::{MergeRule, ObjectContent, ObjectRef};
 use crate::decode::schema::RegisteredSchema;
 use crate::record::{DeadLetter, LastRecord, PartitionName, Record};
 use crate::row::Row;
-use crate::time::{EventTime, Monotonic, NextOffset, WindowStart};
+use crate::time::{EventTime, Monotonic, NextOffset};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -278,16 +278,16 @@ pub enum Task {
         /// A name that nothing else in the chain has.
         name: String,
         /// What it holds.
-        draft: ObjectBuilder,
+        content: ObjectContent,
     },
-    /// One object is to be made of several ([`crate::checkpoint::merge`]) and written.
+    /// One object is to be made of several of one kind ([`MergeRule::merge`]) and written.
     Merge {
         /// A name that nothing else in the chain has.
         name: String,
         /// Oldest first; all of them were written.
         inputs: Vec<ObjectRef>,
-        /// Windows before this are left out.
-        retired_before: Option<WindowStart>,
+        /// How.
+        rule: MergeRule,
     },
 }
 

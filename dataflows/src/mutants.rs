@@ -50,6 +50,10 @@ mutants! {
     ObjectNotAwaited,
     /// `graph/snapshot/mod.rs`: a batch is filed under the lower bound of its times. Its later updates miss their cut.
     FiledUnderCapability,
+    /// `partition/mod.rs`: ids are let go of by the floor, too. Whether an event is a duplicate depends on when a floor rose.
+    IdsExpireByFloor,
+    /// `graph/read/ids.rs`: a run does not take back the ids that the one before it held. Counts again what is repeated after a crash.
+    IdsNotRestored,
     /// `checkpoint/encoding.rs`: a restart keeps the generation, and so the epochs, of the run before.
     EpochReused,
     /// `checkpoint/sinks.rs`: a run may leave a sink out, and no manifest says so. Loses that sink's rows.

@@ -3,7 +3,7 @@
 //! with it, byte for byte.
 
 use crate::decimal::{Decimal, ExactNumber, Scales, nearest};
-use crate::decode::{DecodedEvent, DecodedPart, Decoder, Outcome};
+use crate::decode::{DecodedEvent, DecodedPart, Decoder, EventId, Outcome};
 use crate::partition::{Counts, Rule};
 use crate::record::{Cause, DeadLetter, Evidence, Judged, PartitionName, Reason, Record};
 use crate::row::{MarketRow, Row};
@@ -23,6 +23,9 @@ pub struct Log<'a> {
 
 /// Partition identity, offset, and element.
 type Position = (u64, i64, Option<u32>);
+
+/// The events that count for each window of a series.
+type EventsByWindow<'a> = BTreeMap<(WindowStart, String), Vec<(Position, DecodedEvent<'a>)>>;
 
 /// What must come out.
 #[derive(Debug, Default, PartialEq)]
@@ -47,10 +50,11 @@ pub fn answer(
         exceptions.iter().filter(|l| l.is_exception()).map(|l| ((&l.partition, l.offset, l.element), l)).collect();
     let decoders: Vec<_> = logs.iter().map(|log| decoder.for_partition(&log.name)).collect();
     let mut answer = OracleAnswer::default();
-    let mut windows: BTreeMap<(WindowStart, String), Vec<(Position, DecodedEvent<'_>)>> = BTreeMap::new();
+    let mut windows = EventsByWindow::new();
     let mut partial_before = Some(EventTime(i64::MIN));
     for (log, decoder) in logs.iter().zip(&decoders) {
         let mut h: Option<EventTime> = None;
+        let mut ids = BTreeMap::new();
         let mut first_end = (log.start.0 == 0).then_some(EventTime(i64::MIN));
         for record in &log.records {
             answer.counts.read += 1;
@@ -68,12 +72,17 @@ pub fn answer(
                         let exception = exception.and_then(|l| Some((l.reason, l.judged.as_ref()?.evidence)));
                         let (start, final_at) = window(event.time, rule);
                         let verdict = verdict(&event, record, rule, exception, h);
+                        let repeats = verdict.is_none() && repeats(event.id, &mut ids, final_at, h);
                         answer.counts.rounded += i64::from(event.rounded);
                         if !matches!(verdict, Some((Reason::Future | Reason::Past, _))) {
                             h = h.max(Some(event.time));
                             first_end.get_or_insert(final_at);
                         }
                         let Some((reason, evidence)) = verdict else {
+                            if repeats {
+                                answer.counts.duplicates += 1;
+                                return;
+                            }
                             answer.counts.counted += 1;
                             let key = (start, event.symbol.to_string());
                             let position = (log.name.identity(), record.offset, index);
@@ -97,12 +106,7 @@ pub fn answer(
         }
         partial_before = partial_before.zip(first_end).map(|(a, b)| a.max(b));
     }
-    for ((minute, symbol), mut events) in windows {
-        events.sort_unstable_by_key(|(position, event)| (event.time, *position));
-        let state = if partial_before.is_some_and(|p| p.0 <= minute.0) { State::Final } else { State::Partial };
-        let row = Row { symbol: symbol.clone(), minute, state, ..row(&events, market, decoder.scales()) };
-        answer.rows.insert((minute, symbol), row);
-    }
+    answer.rows = rows(windows, partial_before, market, decoder.scales());
     answer.dead_letters.sort_unstable();
     answer
 }
@@ -133,6 +137,38 @@ fn verdict(
         (Some((_, evidence)), _, _) => Some((Reason::Late, evidence)),
         _ => None,
     }
+}
+
+/// Does an event that is in time repeat the id of one before it, whose window is not final by `h`? Else its own is noted, with
+/// when its window becomes final.
+fn repeats(
+    id: Option<EventId>,
+    ids: &mut BTreeMap<EventId, EventTime>,
+    final_at: EventTime,
+    h: Option<EventTime>,
+) -> bool {
+    let Some(id) = id else { return false };
+    let repeats = ids.get(&id).is_some_and(|at| h.is_none_or(|h| h < *at));
+    if !repeats {
+        ids.insert(id, final_at);
+    }
+    repeats
+}
+
+/// The rows of all windows. Those that begin before `partial_before` may lack records; all may, without it.
+fn rows(
+    windows: EventsByWindow<'_>,
+    partial_before: Option<EventTime>,
+    market: bool,
+    scales: Scales,
+) -> BTreeMap<(WindowStart, String), Row> {
+    let row = |((minute, symbol), mut events): ((WindowStart, String), Vec<(Position, DecodedEvent<'_>)>)| {
+        events.sort_unstable_by_key(|(position, event)| (event.time, *position));
+        let state = if partial_before.is_some_and(|p| p.0 <= minute.0) { State::Final } else { State::Partial };
+        let row = Row { symbol: symbol.clone(), minute, state, ..row(&events, market, scales) };
+        ((minute, symbol), row)
+    };
+    windows.into_iter().map(row).collect()
 }
 
 /// The numbers of a row from its records, oldest first.

@@ -176,12 +176,14 @@ pub struct CutPart {
     pub retired: i64,
     /// Windows times series held.
     pub keys: u64,
-    /// What they take of `max_keys`: more than one each where names are long.
+    /// What they take of `max_keys`: more than one each where names are long or ids are held.
     pub load: u64,
     /// An audit: records counted in the trace itself, as of the cut.
     pub traced: Option<i64>,
     /// The objects that hold its windows as of the cut, oldest first.
     pub objects: Vec<ObjectRef>,
+    /// The objects that hold the ids of its partitions as of the cut, in any order.
+    pub ids: Vec<ObjectRef>,
     /// Windows before this are not in them: it has forgotten them since, maybe after the cut.
     pub retired_before: Option<WindowStart>,
     /// Records in windows that it has forgotten, maybe after the cut. All of them had arrived before the cut.

@@ -41,6 +41,8 @@ pub fn drive<A: Accumulate>(
     let context = Rc::new(WorkerContext::default());
     if let Some(state) = &job.state {
         restored = state.load::<A>(worker.index(), worker.peers()).inspect_err(|halt| alarm.raise(halt))?;
+        let ids = state.load_ids(worker.index(), worker.peers(), job.settings.rule.windowing);
+        context.restored_ids.replace(ids.inspect_err(|halt| alarm.raise(halt))?);
         context.resume(state.head.parts.iter().map(|part| part.retired_before).min().flatten());
     }
     let job = Rc::new(job);

@@ -130,6 +130,7 @@ impl Stage {
             load: self.keys,
             traced: self.traced,
             objects: Vec::new(),
+            ids: Vec::new(),
             retired_before: None,
             forgotten: 0,
         };
@@ -208,7 +209,7 @@ fn at_max_keys_a_slow_sink_stops_the_reading_and_not_the_commits() {
 #[test]
 fn keys_that_a_run_begins_with_count_before_its_first_commit() {
     let object = ObjectRef::of("000001-000-00000001", b"x", 12);
-    let parts = vec![checkpoint::WorkerObjects { objects: vec![object], retired_before: None }];
+    let parts = vec![checkpoint::WorkerObjects { objects: vec![object], ..checkpoint::WorkerObjects::default() }];
     let chain = Manifest { parts, ..Manifest::fresh(BTreeMap::new()) };
     let mut stage = Stage::new(Settings { max_keys: 10, ..Settings::default() }, 1, Some(chain));
     assert_eq!(stage.reading(), Reading::Nothing);

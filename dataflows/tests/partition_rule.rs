@@ -117,6 +117,7 @@ fn run(seed: u64) -> Seen {
                         Verdict::Late(Evidence::Floor(_)) => drop(exceptions.insert((index, offset))),
                         Verdict::Late(_) => seen.late += 1,
                         Verdict::Future(_) | Verdict::Past(_) => unreachable!("nothing is that far off"),
+                        Verdict::Duplicate => unreachable!("nothing has an id"),
                     }
                 }
             }

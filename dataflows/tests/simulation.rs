@@ -32,12 +32,26 @@ fn any_schedule_and_any_crash_come_to_the_oracles_rows() {
     assert!(seeds < 100 || says_something, "{met:?}: the test says little");
 }
 
+/// An event that repeats an id counts once, whatever crashes lie between the two.
+#[test]
+fn any_schedule_and_any_crash_drop_the_oracles_duplicates() {
+    let one = number("MINUTELY_TEST_SEED");
+    let first = one.unwrap_or_else(|| fastrand::u64(..));
+    println!("seeds from {first}");
+    let seeds = one.map(|_| 1).or_else(|| number("MINUTELY_TEST_SEEDS")).unwrap_or(if long() { 1000 } else { 100 });
+    let seen = (0..seeds).map(|n| simulated::check_with_ids(first.wrapping_add(n)));
+    let met = seen.reduce(|a, b| a + b).expect("at least one");
+    println!("{met:?}");
+    let says_something = met.exceptions > 0 && met.crashes > 0 && met.merges > 0 && met.duplicates > 0;
+    assert!(seeds < 100 || says_something, "{met:?}: the test says little");
+}
+
 #[test]
 fn a_crash_before_and_after_every_effect_comes_to_the_oracles_rows() {
-    for n in 0..if long() { 20 } else { 1 } {
+    for n in 0..if long() { 20 } else { 2 } {
         let seed = number("MINUTELY_TEST_SEED").unwrap_or_else(|| fastrand::u64(..)).wrapping_add(n);
         println!("seed {seed}");
-        println!("{} effects", simulated::crash_at_every_effect(seed));
+        println!("{} effects", simulated::crash_at_every_effect(seed, n % 2 == 1));
     }
 }
 

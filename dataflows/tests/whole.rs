@@ -7,7 +7,7 @@ mod hostile;
 mod memory;
 
 use hostile::{Kind, Partition};
-use memory::run;
+use memory::run_with;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
 use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::edge::RowFilter;
@@ -28,8 +28,19 @@ const ALL_FINAL: RowFilter = RowFilter { changes: false, partial: true, open_eve
 const LIVE: RowFilter = RowFilter { changes: true, partial: true, open_every: SECOND / 50 };
 
 fn check<A: Accumulate>(partitions: &[Partition], settings: &Settings, workers: usize, market: bool) {
-    let decoder = Decoder::new(&FieldNames::default()).unwrap();
-    let ran = run::<A>(partitions, settings, &[CHANGES, FINAL, ALL_FINAL, LIVE], workers).unwrap();
+    check_with::<A>(partitions, settings, &FieldNames::default(), workers, market);
+}
+
+/// How many duplicates there are.
+fn check_with<A: Accumulate>(
+    partitions: &[Partition],
+    settings: &Settings,
+    fields: &FieldNames,
+    workers: usize,
+    market: bool,
+) -> i64 {
+    let decoder = Decoder::new(fields).unwrap();
+    let ran = run_with::<A>(partitions, settings, fields, &[CHANGES, FINAL, ALL_FINAL, LIVE], workers).unwrap();
     let logs: Vec<_> = partitions.iter().map(Partition::log).collect();
     let want = oracle::answer(&logs, &decoder, &settings.rule, &ran.letters, market);
     assert_eq!(ran.letters, want.dead_letters);
@@ -61,10 +72,41 @@ fn check<A: Accumulate>(partitions: &[Partition], settings: &Settings, workers: 
     }
     SEEN.fetch_add(ran.seen.finals.len(), Ordering::Relaxed);
     let counts = ran.status.ledger.counts;
-    assert!(ran.seen.behind <= u64::try_from(counts.counted + counts.late).unwrap());
+    assert!(ran.seen.behind <= u64::try_from(counts.counted + counts.late + counts.duplicates).unwrap());
     assert_eq!((counts.read, counts.counted, counts.late), (want.counts.read, want.counts.counted, want.counts.late));
     assert_eq!((counts.rejected, counts.quarantined), (want.counts.rejected, want.counts.quarantined));
+    assert_eq!((counts.events, counts.duplicates), (want.counts.events, want.counts.duplicates));
     assert_eq!((ran.status.ledger.held, ran.status.ledger.retired), (0, counts.counted), "all is forgotten at the end");
+    counts.duplicates
+}
+
+#[test]
+fn events_that_repeat_an_id_count_once_at_any_number_of_workers() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let fields = FieldNames { id: Some("id".into()), ..FieldNames::default() };
+    let mut duplicates = 0;
+    for round in 0..4 {
+        let windowing = Windowing { length: SECOND * 7, lateness: SECOND * 31 };
+        let rule = Rule { windowing, ..Rule::default() };
+        let settings = Settings {
+            rule,
+            bounded: true,
+            instant: Some(hostile::BEGAN.plus(3600 * SECOND)),
+            checkpoint_interval: rng.i64(SECOND / 500..SECOND / 10),
+            audit: true,
+            ..Settings::default()
+        };
+        let mut partitions = hostile::log(&mut rng, Kind::File, &rule, 5, 2000);
+        let records = partitions.iter_mut().flat_map(|partition| &mut partition.records);
+        hostile::with_ids(&mut rng, records.filter_map(|record| record.payload.as_mut()));
+        for workers in [1, 2, 3, 8] {
+            println!("round {round} seed {seed} workers {workers}");
+            duplicates += check_with::<Avg>(&partitions, &settings, &fields, workers, false);
+        }
+    }
+    assert!(duplicates > 0, "something repeats");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A folder of checkpoints, written as the product writes its own (`src/store/`: temporary file, fsync, rename, fsync of the
 //! folder; a thread for objects, one for manifests), and counted.
 
-use minutely_dataflows::checkpoint::{Manifest, Object, ObjectRef, merge};
+use minutely_dataflows::checkpoint::{Manifest, ObjectRef};
 use minutely_dataflows::edge::{Halt, HaltKind, ManifestPort, ObjectPort, Publication, StateStore, Task, Wake};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -120,12 +120,14 @@ impl Store {
 
     fn task(&self, task: Task) -> std::io::Result<ObjectRef> {
         let (name, bytes, entries, merged) = match task {
-            Task::Write { name, draft } => (name, draft.encode(), draft.entries(), false),
-            Task::Merge { name, inputs, retired_before } => {
+            Task::Write { name, content } => {
+                let (bytes, entries) = content.encode();
+                (name, bytes, entries, false)
+            }
+            Task::Merge { name, inputs, rule } => {
                 let inputs = inputs.iter().map(|input| self.object(&input.name)).collect::<Result<Vec<_>, _>>()?;
                 let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
-                let bytes = merge(&inputs, retired_before).map_err(std::io::Error::other)?;
-                let entries = Object::open(&bytes).map_err(std::io::Error::other)?.entries();
+                let (bytes, entries) = rule.merge(&inputs).map_err(std::io::Error::other)?;
                 (name, bytes, entries, true)
             }
         };

@@ -129,7 +129,8 @@ impl Sample {
                     if event.rounded {
                         partition.rounded();
                     }
-                    let verdict = partition.judge(event.time, record.append_time, reference, Monotonic(0));
+                    let verdict =
+                        partition.judge_with_id(event.time, event.id, record.append_time, reference, Monotonic(0));
                     line(
                         &mut self.text,
                         &format!("  {at}: {}{}", shown(fields, decoder.scales(), &event), judged(verdict)),
@@ -211,6 +212,7 @@ fn shown(fields: &FieldNames, scales: Scales, event: &DecodedEvent<'_>) -> Strin
 fn judged(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Counted(_) => "",
+        Verdict::Duplicate => " -> DUPLICATE: its id came before",
         Verdict::Late(_) => " -> LATE: its minute is final by a record before it; see --lateness",
         Verdict::Future(_) => " -> FUTURE: too far ahead of the clock; see --max-future, --as-of and --time-unit",
         Verdict::Past(_) => " -> PAST: too far behind the clock; see --max-past",

@@ -1,5 +1,5 @@
 use super::*;
-use minutely_dataflows::checkpoint::{ObjectBuilder, WorkerObjects, hash};
+use minutely_dataflows::checkpoint::{MergeRule, ObjectBuilder, WorkerObjects, hash};
 use minutely_dataflows::edge::{HaltKind, Publication, Task};
 use minutely_dataflows::time::WindowStart;
 use std::collections::BTreeMap;
@@ -56,7 +56,7 @@ fn publish(port: &mut dyn ManifestPort, manifest: &Manifest) -> Result<(), Halt>
 fn write(port: &mut dyn ObjectPort, name: &str, windows: &[i64]) -> ObjectRef {
     let mut draft = ObjectBuilder::default();
     windows.iter().for_each(|window| draft.push(WindowStart(*window), "A", window));
-    port.begin(Task::Write { name: name.into(), draft });
+    port.begin(Task::Write { name: name.into(), content: draft.into() });
     poll("it is written", || port.done().unwrap().pop())
 }
 
@@ -68,9 +68,12 @@ fn chain(folder: &Path) -> Manifest {
     let mut objects = opened.store.port(no_wake()).unwrap();
     let (a, b, c) =
         (write(&mut *objects, "a", &[1]), write(&mut *objects, "b", &[2]), write(&mut *objects, "c", &[3, 4]));
-    let second =
-        Manifest { parts: vec![WorkerObjects { objects: vec![a, b.clone()], retired_before: None }], ..child(&first) };
-    let third = Manifest { parts: vec![WorkerObjects { objects: vec![b, c], retired_before: None }], ..child(&second) };
+    let second = Manifest {
+        parts: vec![WorkerObjects { objects: vec![a, b.clone()], ..WorkerObjects::default() }],
+        ..child(&first)
+    };
+    let third =
+        Manifest { parts: vec![WorkerObjects { objects: vec![b, c], ..WorkerObjects::default() }], ..child(&second) };
     let mut manifests = opened.manifests(&first, no_wake()).unwrap();
     publish(&mut *manifests, &second).unwrap();
     publish(&mut *manifests, &third).unwrap();
@@ -99,7 +102,7 @@ fn a_state_is_found_again_and_holds_what_it_needs() {
     let mut objects = opened.store.port(no_wake()).unwrap();
     write(&mut *objects, "orphan", &[9]);
     let inputs = head.parts[0].objects.clone();
-    objects.begin(Task::Merge { name: "d".into(), inputs, retired_before: Some(WindowStart(3)) });
+    objects.begin(Task::Merge { name: "d".into(), inputs, rule: MergeRule::Windows(Some(WindowStart(3))) });
     let merged = poll("they are merged", || objects.done().unwrap().pop());
     assert_eq!((merged.entries, merged.name.as_str()), (2, "d"));
     opened.store.read(&merged).unwrap();
@@ -159,7 +162,7 @@ fn a_merge_that_misses_what_another_run_deleted_says_that_it_is_fenced() {
     owner.begin(&first).unwrap();
     let mut zombie = owner.store.port(no_wake()).unwrap();
     let inputs = vec![write(&mut *zombie, "000001-000-00000001", &[1])];
-    let merge = |name: &str| Task::Merge { name: name.into(), inputs: inputs.clone(), retired_before: None };
+    let merge = |name: &str| Task::Merge { name: name.into(), inputs: inputs.clone(), rule: MergeRule::Windows(None) };
     let successor = open(&at(dir.path()), true, None).unwrap();
     successor.begin(&first.restarted("another run")).unwrap();
     zombie.begin(merge("000001-000-00000002"));
@@ -351,9 +354,12 @@ fn a_check_does_not_miss_what_the_owner_collects_meanwhile() {
     let mut head = first;
     for n in 0..150 {
         let name = format!("object-{n}");
-        objects.begin(Task::Write { name: name.clone(), draft: ObjectBuilder::default() });
+        objects.begin(Task::Write { name: name.clone(), content: ObjectBuilder::default().into() });
         let object = poll("it is written", || objects.done().unwrap().pop());
-        head = Manifest { parts: vec![WorkerObjects { objects: vec![object], retired_before: None }], ..child(&head) };
+        head = Manifest {
+            parts: vec![WorkerObjects { objects: vec![object], ..WorkerObjects::default() }],
+            ..child(&head)
+        };
         publish(&mut *manifests, &head).unwrap();
     }
     done.store(true, std::sync::atomic::Ordering::Release);
@@ -388,7 +394,7 @@ fn trouble_is_waited_out_told_and_has_a_limit_if_one_is_given() {
     std::fs::remove_dir(&objects).unwrap();
     std::fs::write(&objects, "in the way").unwrap();
     let mut port = opened.store.port(no_wake()).unwrap();
-    port.begin(Task::Write { name: "a".into(), draft: ObjectBuilder::default() });
+    port.begin(Task::Write { name: "a".into(), content: ObjectBuilder::default().into() });
     let why = poll("it is reported", || opened.health.complaint());
     assert!(why.contains(&dir.path().display().to_string()) && !why.contains("start again"), "{why}");
     assert!(port.done().unwrap().is_empty());
@@ -401,7 +407,7 @@ fn trouble_is_waited_out_told_and_has_a_limit_if_one_is_given() {
     let aside = dir.path().join("aside");
     std::fs::rename(&objects, &aside).unwrap();
     std::fs::write(&objects, "in the way").unwrap();
-    port.begin(Task::Merge { name: "d".into(), inputs, retired_before: None });
+    port.begin(Task::Merge { name: "d".into(), inputs, rule: MergeRule::Windows(None) });
     poll("it is reported", || opened.health.complaint());
     assert!(port.done().unwrap().is_empty());
     std::fs::remove_file(&objects).unwrap();
@@ -414,7 +420,7 @@ fn trouble_is_waited_out_told_and_has_a_limit_if_one_is_given() {
     let opened = open(&at(dir.path()), false, Some(Duration::from_millis(300))).unwrap();
     std::fs::write(&objects, "in the way").unwrap();
     let mut port = opened.store.port(no_wake()).unwrap();
-    port.begin(Task::Write { name: "a".into(), draft: ObjectBuilder::default() });
+    port.begin(Task::Write { name: "a".into(), content: ObjectBuilder::default().into() });
     let halt = poll("it ends", || port.done().err());
     assert!(halt.kind == HaltKind::Unreachable && halt.why.contains("see to the disk"), "{halt}");
 }
@@ -431,8 +437,10 @@ fn a_store_without_locks_has_one_owner_too() {
     let mut objects = opened.store.port(no_wake()).unwrap();
     let mut manifests = opened.manifests(&first, no_wake()).unwrap();
     let a = write(&mut *objects, "a", &[1]);
-    let second =
-        Manifest { parts: vec![WorkerObjects { objects: vec![a.clone()], retired_before: None }], ..child(&first) };
+    let second = Manifest {
+        parts: vec![WorkerObjects { objects: vec![a.clone()], ..WorkerObjects::default() }],
+        ..child(&first)
+    };
     publish(&mut *manifests, &second).unwrap();
     assert_eq!(peek(&place).unwrap().as_ref(), Some(&second));
     assert_eq!(opened.store.read(&a).unwrap().len() as u64, a.bytes);

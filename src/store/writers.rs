@@ -9,14 +9,14 @@ use super::client::StoreClient;
 use super::error::StoreError;
 use super::retry::RetryPolicy;
 use crate::threads::{Stop, Worker, WorkerOptions};
-use minutely_dataflows::checkpoint::{Manifest, Object, ObjectRef, merge};
+use minutely_dataflows::checkpoint::{Manifest, ObjectRef};
 use minutely_dataflows::edge::{Halt, ManifestPort, ObjectPort, Publication, Task, Wake};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Threads of this process so far.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 /// Tasks that may wait. More than ever do: a worker begins two cuts and a merge at the most, and manifests come one at a
-/// time.
+/// time; the first cut of a run writes its ids as one object for each four million.
 const QUEUE: usize = 64;
 
 /// A thread with the store that works through tasks of `T`, each with a result of `R`.
@@ -56,17 +56,14 @@ pub(super) struct ObjectWriter(StoreWorker<Task, ObjectRef>);
 impl ObjectWriter {
     pub(super) fn start(store: &StoreAccess, wake: Wake) -> Result<Self, Halt> {
         let writer = StoreWorker::start("state", store, wake, |client, task, policy| {
-            let (name, bytes, entries) = match task {
-                Task::Write { name, draft } => (name, draft.encode(), draft.entries()),
-                Task::Merge { name, inputs, retired_before } => {
+            let (name, (bytes, entries)) = match task {
+                Task::Write { name, content } => (name, content.encode()),
+                Task::Merge { name, inputs, rule } => {
                     let read = |input| client.object(input, policy);
                     let inputs = inputs.iter().map(read).collect::<Result<Vec<_>, _>>();
                     let inputs = inputs.map_err(|error| client.gone(&name, error))?;
                     let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
-                    let merged =
-                        merge(&inputs, retired_before).and_then(|bytes| Ok((Object::open(&bytes)?.entries(), bytes)));
-                    let (entries, bytes) = merged.map_err(StoreError::NotMerged)?;
-                    (name, bytes, entries)
+                    (name, rule.merge(&inputs).map_err(StoreError::NotMerged)?)
                 }
             };
             client.write(&name, &bytes, policy)?;

@@ -3,4 +3,7 @@
 #[path = "../../tests/fuzz/checks.rs"]
 mod checks;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::object(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    checks::object(bytes);
+    checks::ids(bytes);
+});

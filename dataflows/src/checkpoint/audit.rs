@@ -2,6 +2,7 @@
 
 use super::damage::Damage;
 use super::dead_letters::decode_dead_letters;
+use super::id_object::IdObject;
 use super::manifest::Manifest;
 use super::object::Object;
 use super::object_ref::ObjectRef;
@@ -15,8 +16,8 @@ const METRICS: &str = "--metrics";
 /// (window, symbol, records counted).
 type Entry = (WindowStart, String, i64);
 
-/// Objects that were verified, by name: those of one manifest, or of several that follow one another. Dead letters have
-/// no entries here.
+/// Objects that were verified, by name: those of one manifest, or of several that follow one another. Dead letters and
+/// ids have no entries here.
 #[derive(Debug, Default)]
 pub struct Audit(BTreeMap<String, Vec<Entry>>);
 
@@ -42,8 +43,11 @@ impl Audit {
     pub fn add(&mut self, manifest: &Manifest, object: &ObjectRef, bytes: &[u8]) -> Result<(), Damage> {
         object.check(bytes)?;
         let holds_dead_letters = manifest.unstored.iter().any(|(_, dead_letters)| dead_letters.name == object.name);
+        let holds_ids = manifest.parts.iter().flat_map(|part| &part.ids).any(|ids| ids.name == object.name);
         let (entries, count) = if holds_dead_letters {
             (Vec::new(), decode_dead_letters(bytes)?.len() as u64)
+        } else if holds_ids {
+            (Vec::new(), IdObject::open(bytes)?.verify(manifest.partitions.len())?)
         } else {
             let opened = Object::open(bytes)?;
             let entries = match manifest.semantics.get(METRICS).map(String::as_str) {
@@ -124,7 +128,11 @@ mod tests {
     fn the_newest_entries_that_are_not_retired_are_counted_again() {
         let (a, b) =
             (object("a", &[(0, "A", 1), (60, "A", 2), (60, "B", 3)]), object("b", &[(60, "A", 5), (120, "C", 7)]));
-        let part = WorkerObjects { objects: vec![a.0.clone(), b.0.clone()], retired_before: Some(WindowStart(60)) };
+        let part = WorkerObjects {
+            objects: vec![a.0.clone(), b.0.clone()],
+            retired_before: Some(WindowStart(60)),
+            ids: Vec::new(),
+        };
         let manifest = Manifest {
             semantics: [(METRICS.to_owned(), "avg".to_owned())].into(),
             parts: vec![part],

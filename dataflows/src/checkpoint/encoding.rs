@@ -70,6 +70,7 @@ mod tests {
             parts: vec![WorkerObjects {
                 objects: vec![ObjectRef::of("a", b"abc", 1)],
                 retired_before: Some(WindowStart(-60)),
+                ids: vec![ObjectRef::of("b", b"abc", 2)],
             }],
             ..Manifest::default()
         };
@@ -92,7 +93,7 @@ mod tests {
     #[test]
     fn names_on_disk_are_those_of_format_1() {
         let sink = SinkState { name: "csv:a".into(), stored_before: Some(WindowStart(60)), ..SinkState::default() };
-        let part = WorkerObjects { objects: Vec::new(), retired_before: Some(WindowStart(120)) };
+        let part = WorkerObjects { retired_before: Some(WindowStart(120)), ..WorkerObjects::default() };
         let manifest = Manifest { parts: vec![part], sinks: vec![sink], ..Manifest::default() };
         let bytes = manifest.encode();
         let json: serde_json::Value = serde_json::from_slice(&bytes[..bytes.len() - 33]).unwrap();

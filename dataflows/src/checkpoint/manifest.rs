@@ -17,6 +17,10 @@ pub struct WorkerObjects {
     /// Windows before this are retired here: entries for them count no more.
     #[serde(rename = "line")]
     pub retired_before: Option<WindowStart>,
+    /// Objects with the ids of its partitions, in any order. Those of windows that are final by their partition's own H count no
+    /// more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<ObjectRef>,
 }
 
 /// A partition as of the cut.
@@ -123,7 +127,10 @@ pub struct Manifest {
 impl Manifest {
     /// All objects that it needs.
     pub fn objects(&self) -> impl Iterator<Item = &ObjectRef> {
-        self.parts.iter().flat_map(|part| &part.objects).chain(self.unstored.iter().map(|(_, object)| object))
+        self.parts
+            .iter()
+            .flat_map(|part| part.objects.iter().chain(&part.ids))
+            .chain(self.unstored.iter().map(|(_, object)| object))
     }
 
     /// Of a chain without any manifest yet.

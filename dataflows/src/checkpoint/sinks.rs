@@ -133,7 +133,7 @@ mod tests {
             |name: &&str| SinkState { name: (*name).into(), stored_before: retired_before, ..SinkState::default() };
         Manifest {
             partitions: vec![PartitionSnapshot { found, state, floor: None, complete_from: None }],
-            parts: vec![WorkerObjects { objects: Vec::new(), retired_before }],
+            parts: vec![WorkerObjects { retired_before, ..WorkerObjects::default() }],
             sinks: sinks.iter().map(sink).collect(),
             ..Manifest::fresh(BTreeMap::new())
         }

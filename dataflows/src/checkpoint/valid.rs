@@ -117,7 +117,7 @@ mod tests {
             partitions: vec![PartitionSnapshot { found, state, floor: None, complete_from: None }],
             parts: vec![WorkerObjects {
                 objects: vec![ObjectRef::of("000001-000-00000001", b"x", 1)],
-                retired_before: None,
+                ..WorkerObjects::default()
             }],
             sinks: vec![SinkState { name: "csv:a".into(), ..SinkState::default() }],
             ..Manifest::fresh(BTreeMap::new())

@@ -3,6 +3,7 @@
 use super::cuts::Cut;
 use super::manifest::{ManifestBuilder, RunFacts};
 use crate::checkpoint::Manifest;
+use crate::partition::IDS_PER_KEY;
 use crate::protocol::Commit;
 use crate::status::{Ledger, StateSize};
 use crate::time::Windowing;
@@ -34,12 +35,15 @@ impl Commits {
     /// As `head`, the manifest that the run resumes from, says.
     pub(super) fn new(head: Option<&Manifest>) -> Self {
         // An upper bound: an object may hold what a later one holds again, or what is forgotten.
-        let keys = head.iter().flat_map(|head| head.objects()).map(|object| object.entries).sum();
+        let ids =
+            |head: &Manifest| -> u64 { head.parts.iter().flat_map(|part| &part.ids).map(|ids| ids.entries).sum() };
+        let ids = head.map_or(0, ids);
+        let keys = head.iter().flat_map(|head| head.objects()).map(|object| object.entries).sum::<u64>() - ids;
         Commits {
             seq: head.map_or(0, |head| head.seq),
             newest: None,
             changed: 0,
-            ledger: Ledger { keys, load: keys, ..Ledger::default() },
+            ledger: Ledger { keys, load: keys + ids / IDS_PER_KEY, ..Ledger::default() },
             size: None,
             publishing: None,
         }

@@ -147,6 +147,7 @@ pub(super) mod tests {
             load: 1,
             traced: None,
             objects: Vec::new(),
+            ids: Vec::new(),
             retired_before: None,
             forgotten: 0,
         }

@@ -100,18 +100,18 @@ impl From<LedgerError> for Halt {
 
 /// More is in memory than was allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{keys} windows of series are open{}, twice as many as are allowed ({})", long_names(*keys, *load), place_of(*watermark))]
+#[error("{keys} windows of series are open{}, twice as many as are allowed ({})", counts_as(*keys, *load), place_of(*watermark))]
 pub struct MemoryError {
     /// Open windows times series.
     pub keys: u64,
-    /// What they count as: more than `keys` where names are long.
+    /// What they count as: more than `keys` where names are long or ids are held.
     pub load: u64,
     /// W.
     pub watermark: Option<EventTime>,
 }
 
-fn long_names(keys: u64, load: u64) -> String {
-    if load > keys { format!(" (they count as {load}, for names are long)") } else { String::new() }
+fn counts_as(keys: u64, load: u64) -> String {
+    if load > keys { format!(" (they count as {load}, for names are long or ids are held)") } else { String::new() }
 }
 
 fn place_of(watermark: Option<EventTime>) -> String {

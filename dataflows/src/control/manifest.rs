@@ -3,6 +3,7 @@
 
 use super::cuts::Cut;
 use crate::checkpoint::{Manifest, ObjectRef, SinkState, WorkerObjects};
+use crate::protocol::CutPart;
 use crate::status::StateSize;
 use crate::time::{Epoch, EventTime};
 use std::sync::Arc;
@@ -64,7 +65,7 @@ impl ManifestBuilder {
 
     /// The objects that it names.
     pub(super) fn size(&self) -> StateSize {
-        let objects = || self.cut.parts.iter().flat_map(|part| &part.objects);
+        let objects = || self.cut.parts.iter().flat_map(|part| part.objects.iter().chain(&part.ids));
         StateSize { seq: self.seq, bytes: objects().map(|object| object.bytes).sum(), objects: objects().count() }
     }
 
@@ -90,7 +91,7 @@ impl ManifestBuilder {
             partitions: snapshot.partitions,
             parts: parts
                 .into_iter()
-                .map(|part| WorkerObjects { objects: part.objects, retired_before: part.retired_before })
+                .map(|CutPart { objects, ids, retired_before, .. }| WorkerObjects { objects, retired_before, ids })
                 .collect(),
             sinks: run.sinks,
             dead_letters: SinkState {
@@ -109,7 +110,6 @@ mod tests {
     use super::super::cuts::Snapshot;
     use super::super::cuts::tests::part;
     use super::*;
-    use crate::protocol::CutPart;
 
     #[test]
     fn a_manifest_says_what_its_cut_says_and_keeps_what_the_chain_began_with() {
@@ -121,7 +121,13 @@ mod tests {
             ..Manifest::fresh([("--window".to_owned(), "1m".to_owned())].into())
         };
         let object = |worker: usize| ObjectRef::of(format!("o{worker}"), b"abc", 2);
-        let part = |worker| CutPart { objects: vec![object(worker)], forgotten: 4, ..part(7, worker, 0) };
+        let ids = |worker: usize| ObjectRef::of(format!("i{worker}"), b"abcd", 1);
+        let part = |worker| CutPart {
+            objects: vec![object(worker)],
+            ids: vec![ids(worker)],
+            forgotten: 4,
+            ..part(7, worker, 0)
+        };
         let cut = Cut {
             epoch: 7,
             snapshot: Snapshot { finished: true, ..Snapshot::default() },
@@ -134,11 +140,11 @@ mod tests {
             ..RunFacts::default()
         };
         let builder = ManifestBuilder::new(12, cut, run);
-        assert_eq!(builder.size(), StateSize { seq: 12, bytes: 6, objects: 2 });
+        assert_eq!(builder.size(), StateSize { seq: 12, bytes: 14, objects: 4 });
         let link =
             ChainLink { parent: Some("p".into()), dead_letters_position: Some(5), unstored: vec![(7, object(9))] };
         let built = builder.build(link.clone());
-        let worker = |n| WorkerObjects { objects: vec![object(n)], retired_before: None };
+        let worker = |n| WorkerObjects { objects: vec![object(n)], ids: vec![ids(n)], retired_before: None };
         let want = Manifest {
             seq: 12,
             parent: link.parent,

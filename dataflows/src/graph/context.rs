@@ -1,5 +1,6 @@
 //! What one worker's operators share: all of it is used on the worker's one thread.
 
+use super::read::{CutIds, RestoredIds};
 use super::series::SeriesTable;
 use crate::edge::{Halt, Wake};
 use crate::protocol::{Commit, Decision, End, Round, SinkId};
@@ -29,6 +30,12 @@ pub(crate) struct WorkerContext {
     pub(crate) tally: RefCell<Tally>,
     /// Windows before this are retired, or about to be: a decision said so.
     pub(crate) retiring_before: Cell<Option<WindowStart>>,
+    /// Ids that Read is to resume with.
+    pub(crate) restored_ids: RefCell<RestoredIds>,
+    /// What Read hands to Snapshot, one of each cut that it has not come to yet.
+    pub(crate) cut_ids: RefCell<VecDeque<CutIds>>,
+    /// What ids take of `--max-keys` at this worker, as of the newest epoch that has ended.
+    pub(crate) ids_load: Cell<u64>,
     /// Decisions that Read has not followed yet.
     pub(crate) for_read: RefCell<VecDeque<Decision>>,
     /// Cuts that Snapshot has not come to yet.
@@ -60,6 +67,11 @@ impl WorkerContext {
     pub(crate) fn resume(&self, retired_before: Option<WindowStart>) {
         self.retiring_before.set(retired_before);
         self.tally.borrow_mut().retired_before = retired_before;
+    }
+
+    /// What windows and ids take of `--max-keys` at this worker.
+    pub(crate) fn load(&self) -> u64 {
+        self.series.borrow().load() + self.ids_load.get()
     }
 
     pub(crate) fn halt(&self, halt: Halt) {

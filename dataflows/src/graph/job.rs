@@ -1,12 +1,13 @@
 //! What a run gives to each of its workers, and what it resumes from.
 
+use super::read::RestoredIds;
 use crate::acc::Accumulate;
-use crate::checkpoint::{Manifest, Object, ObjectProblem};
+use crate::checkpoint::{FirstHeld, IdObject, IdSpan, Manifest, Object, ObjectProblem, PartitionSnapshot};
 use crate::decode::Decoder;
 use crate::edge::{Clock, LogSource, RowFilter, StateStore};
 use crate::halt::Halt;
 use crate::settings::Settings;
-use crate::time::{Epoch, WindowStart};
+use crate::time::{Epoch, WindowStart, Windowing};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -90,6 +91,27 @@ impl Restored {
             }
         }
         Ok(windows.into_iter().collect())
+    }
+
+    /// The ids that one worker resumes with: of its partitions, and of windows that are not final by their partition's H.
+    pub(crate) fn load_ids(&self, worker: usize, peers: usize, windowing: Windowing) -> Result<RestoredIds, Halt> {
+        let partitions = self.head.partitions.iter().enumerate();
+        let first_held = |(index, snapshot): (usize, &PartitionSnapshot)| {
+            (index, windowing.first_not_final(snapshot.state.as_ref().and_then(|state| state.h)))
+        };
+        let first_held: FirstHeld = partitions.map(first_held).collect();
+        let mut restored = RestoredIds::default();
+        for reference in self.head.parts.iter().flat_map(|part| &part.ids) {
+            let bytes = self.store.read(reference)?;
+            let opened = IdObject::open(&bytes).and_then(|object| {
+                object.verify(self.head.partitions.len())?;
+                Ok(object)
+            });
+            let object = opened.map_err(|e| ObjectProblem::from(e).of(&reference.name))?;
+            let mine = |span: &IdSpan| span.partition % peers == worker && span.is_held(&first_held);
+            object.groups(mine).for_each(|group| restored.add(group));
+        }
+        Ok(restored)
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod counts;
 mod delays;
+mod ids;
 mod rule;
 mod state;
 #[cfg(test)]
@@ -19,22 +20,26 @@ mod watermarks;
 
 pub use counts::{Counts, RejectedBy};
 pub use delays::{DELAY_EDGES_MS, DelayHistogram};
+pub use ids::{IDS_PER_KEY, IdGroup};
 pub use rule::Rule;
 pub use state::{PartitionState, UNKNOWN};
 pub use watermarks::{least_to_follow, least_watermark};
 
-use crate::decode::is_plausible;
+use crate::decode::{EventId, is_plausible};
 use crate::edge::EndAnswer;
 use crate::mutants::{self, Mutant};
 use crate::partial::PartialBefore;
 use crate::record::{Evidence, LastRecord, Rejection};
 use crate::time::{EventTime, Monotonic, NextOffset, WindowStart, Windowing};
+use ids::HeldIds;
 
 /// The verdict on a decoded record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It counts for this window.
     Counted(WindowStart),
+    /// It repeats the id of an event that counts for a window which is not final by H (R5).
+    Duplicate,
     /// Late (R5), by this.
     Late(Evidence),
     /// Quarantined (R7): too far ahead of this.
@@ -67,6 +72,7 @@ pub struct Partition {
     implausible: i64,
     late_by: Option<i64>,
     behind: DelayHistogram,
+    ids: HeldIds,
 }
 
 impl Partition {
@@ -94,6 +100,7 @@ impl Partition {
             implausible: 0,
             late_by: None,
             behind: DelayHistogram::default(),
+            ids: HeldIds::new(rule.windowing),
         }
     }
 
@@ -128,11 +135,33 @@ impl Partition {
         self.counts.read += 1;
     }
 
-    /// The verdict on a valid event of the record begun last. `reference` is the reader's clock, or the run's instant; the broker's
-    /// own stamp comes before it (R7).
+    /// Its admission number.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Takes back the ids that an earlier run held of it.
+    pub fn restore_ids(&mut self, groups: &[IdGroup]) {
+        self.ids.restore(groups, self.h);
+    }
+
+    /// The verdict on a valid event of the record begun last that has no id. `reference` is the reader's clock, or the run's
+    /// instant; the broker's own stamp comes before it (R7).
     pub fn judge(
         &mut self,
         time: EventTime,
+        appended: Option<EventTime>,
+        reference: EventTime,
+        now: Monotonic,
+    ) -> Verdict {
+        self.judge_with_id(time, None, appended, reference, now)
+    }
+
+    /// [`Partition::judge`], of an event that may have an id.
+    pub fn judge_with_id(
+        &mut self,
+        time: EventTime,
+        id: Option<EventId>,
         appended: Option<EventTime>,
         reference: EventTime,
         now: Monotonic,
@@ -157,6 +186,7 @@ impl Partition {
         let verdict = match (self.h, self.floor) {
             (Some(h), _) if final_at <= h => Verdict::Late(Evidence::Watermark(h)),
             (_, Some(floor)) if final_at <= floor => Verdict::Late(Evidence::Floor(floor)),
+            _ if id.is_some_and(|id| !self.ids.note(id, window, self.expiry())) => Verdict::Duplicate,
             _ => Verdict::Counted(window),
         };
         if let Verdict::Late(Evidence::Watermark(h)) = verdict {
@@ -167,13 +197,36 @@ impl Partition {
         self.last_valid = now;
         self.no_evidence();
         self.partial_before.learn(end.plus(self.rule.windowing.lateness));
-        if let Verdict::Counted(_) = verdict {
-            self.counts.counted += 1;
-            self.newest_end = self.newest_end.max(Some(end));
-        } else {
-            self.counts.late += 1;
+        match verdict {
+            Verdict::Counted(_) => {
+                self.counts.counted += 1;
+                self.newest_end = self.newest_end.max(Some(end));
+            }
+            Verdict::Duplicate => self.counts.duplicates += 1,
+            _ => self.counts.late += 1,
         }
         verdict
+    }
+
+    /// What ids expire by: H, which the log alone gives, and never a floor (R10).
+    fn expiry(&self) -> Option<EventTime> {
+        if mutants::on(Mutant::IdsExpireByFloor) { self.watermark() } else { self.h }
+    }
+
+    /// Takes the ids of events that were counted since the last call, and says from which window on they may be repeated.
+    pub fn take_new_ids(&mut self) -> (Vec<IdGroup>, WindowStart) {
+        let expiry = self.expiry();
+        self.ids.take_new(self.index, expiry)
+    }
+
+    /// How many ids may be repeated.
+    pub fn ids(&self) -> u64 {
+        self.ids.len()
+    }
+
+    /// How many ids are in memory: those, and some that may not be repeated any more.
+    pub fn ids_in_memory(&self) -> u64 {
+        self.ids.entries()
     }
 
     /// An event of the record begun last, or the record as a whole, cannot be decoded.

@@ -4,7 +4,9 @@
 #![allow(dead_code, reason = "each target uses its part")]
 
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
-use minutely_dataflows::checkpoint::{Manifest, Object, decode_dead_letters, encode_dead_letters, hash, merge};
+use minutely_dataflows::checkpoint::{
+    FirstHeld, IdObject, Manifest, MergeRule, Object, decode_dead_letters, encode_dead_letters, hash, merge,
+};
 use minutely_dataflows::decode::{Decoder, FieldNames, TimeDecoder, TimeUnit};
 use minutely_dataflows::record::Record;
 use std::cell::RefCell;
@@ -57,6 +59,20 @@ pub(crate) fn object(bytes: &[u8]) {
     let bytes = if bytes.starts_with(MAGIC) { bytes.to_vec() } else { [MAGIC, bytes].concat() };
     whole::<Avg>(&bytes);
     whole::<Market>(&bytes);
+}
+
+/// An object of ids that is proven whole is read, and merges into one that is whole and holds the same.
+pub(crate) fn ids(bytes: &[u8]) {
+    let Ok(object) = IdObject::open(bytes) else { return };
+    let groups: Vec<_> = object.groups(|_| true).collect();
+    assert_eq!(groups.iter().map(|group| group.ids.len() as u64).sum::<u64>(), object.entries());
+    if object.verify(usize::MAX).is_err() {
+        return;
+    }
+    let (merged, entries) = MergeRule::Ids(FirstHeld::new()).merge(&[bytes]).expect("it is whole");
+    let again = IdObject::open(&merged).expect("it was written just now");
+    assert_eq!((entries, again.verify(usize::MAX)), (object.entries(), Ok(entries)));
+    assert_eq!(again.groups(|_| true).collect::<Vec<_>>(), groups);
 }
 
 fn whole<A: Accumulate>(bytes: &[u8]) {

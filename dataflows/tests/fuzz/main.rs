@@ -5,6 +5,10 @@
 mod checks;
 mod random;
 
+use minutely_dataflows::checkpoint::IdObjectBuilder;
+use minutely_dataflows::decode::EventId;
+use minutely_dataflows::partition::IdGroup;
+use minutely_dataflows::time::WindowStart;
 use random::any_bytes;
 use std::path::Path;
 
@@ -34,6 +38,18 @@ fn any_object() {
     // One section of 2^64 - 1 bytes: its end is not a number.
     seeds.push(b"minutely-1\n\x01\x00\x0b\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x01\x0e\x00\x00\x00".to_vec());
     any_bytes(&seeds, checks::object);
+}
+
+#[test]
+fn any_object_of_ids() {
+    let group = |partition, window, ids: std::ops::Range<u128>| IdGroup {
+        partition,
+        window: WindowStart(window),
+        ids: ids.map(EventId).collect(),
+    };
+    let groups = vec![group(0, 0, 0..2), group(0, 60, 5..6), group(300, -60, 1 << 100..(1 << 100) + 3)];
+    let seeds = [groups, Vec::new()].map(|groups| IdObjectBuilder::new(groups).encode());
+    any_bytes(&seeds, checks::ids);
 }
 
 #[test]

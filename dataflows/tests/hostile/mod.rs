@@ -112,6 +112,29 @@ pub(crate) fn log(rng: &mut Rng, kind: Kind, rule: &Rule, partitions: usize, rec
         .collect()
 }
 
+/// Gives records ids that repeat: of a few, so that they do so at other times, in other windows and in other partitions. Some records
+/// are the same as one before them, to the byte; some have no id.
+pub(crate) fn with_ids<'a>(rng: &mut Rng, payloads: impl Iterator<Item = &'a mut Vec<u8>>) {
+    let few = [3, 30, 300, 3000][rng.usize(..4)];
+    let mut before: Vec<Vec<u8>> = Vec::new();
+    for payload in payloads {
+        let id = match rng.u8(..10) {
+            0 => String::new(),
+            1 => r#""id":null,"#.into(),
+            2..6 => format!(r#""id":"new {}","#, rng.u64(..)),
+            _ => format!(r#""id":{},"#, rng.u32(..few)),
+        };
+        if payload.starts_with(br#"{"symbol""#) {
+            payload.splice(1..1, id.into_bytes());
+            before.push(payload.clone());
+        }
+        if rng.u8(..8) == 0 {
+            before.drain(..before.len().saturating_sub(100));
+            *payload = rng.choice(&before).unwrap_or(payload).clone();
+        }
+    }
+}
+
 fn event_time(rng: &mut Rng, now: i64, rule: &Rule) -> i64 {
     let horizon = rule.windowing.length + rule.windowing.lateness;
     let time = match rng.u16(..1000) {

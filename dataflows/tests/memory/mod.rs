@@ -225,6 +225,17 @@ pub(crate) fn run<A: Accumulate>(
     takes: &[RowFilter],
     workers: usize,
 ) -> Result<Ran, Halt> {
+    run_with::<A>(partitions, settings, &FieldNames::default(), takes, workers)
+}
+
+pub(crate) fn run_with<A: Accumulate>(
+    partitions: &[Partition],
+    settings: &Settings,
+    fields: &FieldNames,
+    takes: &[RowFilter],
+    workers: usize,
+) -> Result<Ran, Halt> {
+    let decoder = Decoder::new(fields).unwrap();
     let source: Arc<dyn LogSource> = Arc::new(Memory { partitions: partitions.to_vec(), found: Mutex::new(false) });
     let kept: Vec<Arc<Mutex<Restored>>> = (0..=takes.len()).map(|_| Arc::default()).collect();
     let keeper = {
@@ -251,7 +262,7 @@ pub(crate) fn run<A: Accumulate>(
         });
         let job = Job {
             settings: settings.clone(),
-            decoder: Decoder::new(&FieldNames::default()).unwrap(),
+            decoder: decoder.clone(),
             source: Arc::clone(&source),
             clock: Rc::new(RealClock(Instant::now())),
             first_epoch: first_epoch(3),

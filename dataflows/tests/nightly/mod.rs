@@ -94,6 +94,7 @@ impl Night {
             load: 1,
             traced: None,
             objects: Vec::new(),
+            ids: Vec::new(),
             retired_before: None,
             forgotten: 0,
         };

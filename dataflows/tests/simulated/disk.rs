@@ -5,7 +5,7 @@
 use super::world::Simulated;
 use minutely_dataflows::acc::{Accumulate, Avg};
 use minutely_dataflows::checkpoint::{
-    self, Manifest, Object, ObjectRef, PublishStep, SinksOfRun, StoreReply, decode_dead_letters, merge,
+    self, Manifest, Object, ObjectRef, PublishStep, SinksOfRun, StoreReply, decode_dead_letters,
 };
 use minutely_dataflows::decimal::Scales;
 use minutely_dataflows::edge::{
@@ -355,11 +355,13 @@ struct Objects {
 /// What a task makes.
 fn made(disk: &Disk, task: Task) -> (String, Vec<u8>, u64) {
     match task {
-        Task::Write { name, draft } => (name, draft.encode(), draft.entries()),
-        Task::Merge { name, inputs, retired_before } => {
+        Task::Write { name, content } => {
+            let (bytes, entries) = content.encode();
+            (name, bytes, entries)
+        }
+        Task::Merge { name, inputs, rule } => {
             let inputs: Vec<_> = inputs.iter().map(|object| disk.read(object)).collect();
-            let bytes = merge(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>(), retired_before).unwrap();
-            let entries = Object::open(&bytes).unwrap().entries();
+            let (bytes, entries) = rule.merge(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
             (name, bytes, entries)
         }
     }

@@ -20,7 +20,7 @@ use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource, RowFilter};
 use minutely_dataflows::leader::{LeaderOutputs, SinkHandle};
 use minutely_dataflows::oracle;
-use minutely_dataflows::partition::Rule;
+use minutely_dataflows::partition::{Counts, Rule};
 use minutely_dataflows::record::Evidence;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::settings::Settings;
@@ -47,19 +47,21 @@ struct Life {
     seed: u64,
     workers: usize,
     crash_after: Option<i64>,
+    fields: FieldNames,
 }
 
 const CRASH: &str = "a crash";
 
-/// Lives it. The end's counted records; none after a crash.
+/// Lives it. The end's counts; none after a crash.
 fn live(
     life: &Life,
     partitions: &[Growing],
     settings: &Settings,
     clock: &Simulated,
     disk: &Arc<Mutex<Disk>>,
-) -> Option<i64> {
-    let Life { seed, workers, crash_after } = *life;
+) -> Option<Counts> {
+    let Life { seed, workers, crash_after, ref fields } = *life;
+    let decoder = Decoder::new(fields).unwrap();
     let (head, sinks) = disk.lock().unwrap().restart()?;
     let head = Arc::new(head);
     let world = Arc::new(World::new(partitions, clock, head.partitions.is_empty(), seed));
@@ -83,7 +85,7 @@ fn live(
         let (stop, rests, crash, disk) = (Arc::clone(&done), Arc::clone(&rests), Arc::clone(&bell), Arc::clone(&disk));
         let job = Job {
             settings: settings.clone(),
-            decoder: Decoder::new(&FieldNames::default()).unwrap(),
+            decoder: decoder.clone(),
             source: Arc::clone(&world) as Arc<dyn LogSource>,
             clock: Rc::new(clock.clone()),
             first_epoch: first_epoch(head.generation),
@@ -125,7 +127,7 @@ fn live(
         return None;
     }
     ended.into_iter().for_each(|worker| worker.unwrap());
-    Some(last.lock().unwrap().ledger.counts.counted)
+    Some(last.lock().unwrap().ledger.counts)
 }
 
 /// Worker 0's.
@@ -174,6 +176,7 @@ struct Setting {
     settings: Settings,
     /// As in [`Disk`].
     sinks_come_at: i64,
+    fields: FieldNames,
 }
 
 impl Setting {
@@ -190,7 +193,17 @@ impl Setting {
             audit: true,
             ..Settings::default()
         };
-        Setting { partitions: draw(&mut rng, &rule, most, length), settings, sinks_come_at: 0 }
+        let partitions = draw(&mut rng, &rule, most, length);
+        Setting { partitions, settings, sinks_come_at: 0, fields: FieldNames::default() }
+    }
+
+    /// Records have ids that repeat.
+    fn with_ids(mut self, seed: u64) -> Setting {
+        let mut rng = fastrand::Rng::with_seed(seed ^ 0x1d);
+        let arrivals = self.partitions.iter_mut().flat_map(|p| &mut p.records).filter(|arrival| arrival.valid);
+        hostile::with_ids(&mut rng, arrivals.filter_map(|arrival| arrival.record.payload.as_mut()));
+        self.partitions.iter_mut().for_each(|partition| partition.repeat_after_silence(self.settings.rule.idle));
+        Setting { fields: FieldNames { id: Some("id".into()), ..FieldNames::default() }, ..self }
     }
 
     /// Lives, one after the other, until one comes to its end.
@@ -206,12 +219,13 @@ impl Setting {
             // From the first steps on to a long time; often soon after the start.
             let most = 1 << rng.u32(3..14);
             let crash_after = (lives < crashes).then(|| rng.i64(0..most));
-            let life = Life { seed: rng.u64(..), workers: rng.usize(1..=8).min(rng.usize(1..=8)), crash_after };
-            if let Some(counted) = live(&life, &self.partitions, &self.settings, &clock, &disk) {
+            let (seed, workers) = (rng.u64(..), rng.usize(1..=8).min(rng.usize(1..=8)));
+            let life = Life { seed, workers, crash_after, fields: self.fields.clone() };
+            if let Some(counts) = live(&life, &self.partitions, &self.settings, &clock, &disk) {
                 let disk = Arc::into_inner(disk).expect("all of its users are gone").into_inner();
                 let mut disk = disk.unwrap_or_else(std::sync::PoisonError::into_inner);
                 disk.lay_to_rest();
-                return Ran { disk, counted, lives };
+                return Ran { disk, counts, lives };
             }
             clock.0.fetch_add(rng.i64(0..4 * SECOND), Ordering::SeqCst);
         }
@@ -223,7 +237,7 @@ impl Setting {
         let rule = &self.settings.rule;
         let logs: Vec<_> = self.partitions.iter().map(Growing::log).collect();
         let logs: Vec<_> = logs.iter().map(hostile::Partition::log).collect();
-        let decoder = Decoder::new(&FieldNames::default()).unwrap();
+        let decoder = Decoder::new(&self.fields).unwrap();
         let Disk { table, finals, letters, .. } = &ran.disk;
         let want = oracle::answer(&logs, &decoder, rule, letters, false);
         let mut sorted = letters.clone();
@@ -243,7 +257,8 @@ impl Setting {
         has_all(0, &by_point(&mut table.values().map(|(_, row)| row)));
         has_all(1, &by_point(&mut finals.iter()));
         assert_eq!(finals.len(), by_point(&mut finals.iter()).len(), "seed {seed}: one row a point");
-        assert_eq!(ran.counted, want.counts.counted, "seed {seed}");
+        let of = |counts: &Counts| (counts.counted, counts.duplicates, counts.events);
+        assert_eq!(of(&ran.counts), of(&want.counts), "seed {seed}");
         let by_floor: Vec<_> = letters
             .iter()
             .filter(|letter| letter.judged.as_ref().is_some_and(|j| matches!(j.evidence, Evidence::Floor(_))))
@@ -261,7 +276,7 @@ impl Setting {
 /// What a run gave, over all its lives.
 struct Ran {
     disk: Disk,
-    counted: i64,
+    counts: Counts,
     /// Lives that ended in a crash, or were fenced.
     lives: usize,
 }
@@ -273,6 +288,7 @@ pub(crate) struct Met {
     pub(crate) crashes: usize,
     pub(crate) merges: usize,
     pub(crate) revenants: usize,
+    pub(crate) duplicates: i64,
 }
 
 impl std::ops::Add for Met {
@@ -283,6 +299,7 @@ impl std::ops::Add for Met {
             crashes: self.crashes + other.crashes,
             merges: self.merges + other.merges,
             revenants: self.revenants + other.revenants,
+            duplicates: self.duplicates + other.duplicates,
         }
     }
 }
@@ -324,7 +341,19 @@ impl Drop for Seed {
 /// When anything is not as it should be.
 pub(crate) fn check(seed: u64) -> Met {
     let _seed = Seed::begins(seed);
-    let setting = Setting::draw(seed, 4, 20 * SECOND);
+    check_setting(seed, &Setting::draw(seed, 4, 20 * SECOND))
+}
+
+/// Checks a seed whose records have ids that repeat: at the same time and at others, in other windows and partitions.
+///
+/// # Panics
+/// As [`check`].
+pub(crate) fn check_with_ids(seed: u64) -> Met {
+    let _seed = Seed::begins(seed);
+    check_setting(seed, &Setting::draw(seed, 4, 20 * SECOND).with_ids(seed))
+}
+
+fn check_setting(seed: u64, setting: &Setting) -> Met {
     let crashes = fastrand::Rng::with_seed(seed ^ 0xcafe).usize(0..6);
     let ran = setting.run(seed, crashes, None);
     let exceptions = setting.judge(seed, &ran);
@@ -334,7 +363,8 @@ pub(crate) fn check(seed: u64) -> Met {
         let same = again.writes == *writes && again.finals == *finals && again.letters == *letters;
         assert!(same, "seed {seed}: the same seed, another run");
     }
-    Met { exceptions, crashes: ran.lives, merges: ran.disk.merges, revenants: ran.disk.revenants }
+    let Disk { merges, revenants, .. } = ran.disk;
+    Met { exceptions, crashes: ran.lives, merges, revenants, duplicates: ran.counts.duplicates }
 }
 
 /// Two minutes of one partition, with sinks that come when they are nearly over: far more windows become final meanwhile than
@@ -344,12 +374,12 @@ pub(crate) fn check(seed: u64) -> Met {
 /// As [`check`].
 pub(crate) fn sinks_that_come_late(seed: u64) {
     let _seed = Seed::begins(seed);
-    let Setting { mut partitions, settings, .. } = Setting::draw(seed, 1, 120 * SECOND);
+    let Setting { mut partitions, settings, fields, .. } = Setting::draw(seed, 1, 120 * SECOND);
     // Without transactions: so many of them would be open at the end, one after the other, for longer than a life may last.
     partitions.iter_mut().flat_map(|p| &mut p.records).for_each(|arrival| arrival.readable = arrival.at);
     // Every epoch is a cut, two of which are not committed at most.
     let settings = Settings { max_keys: 90, epoch_records: 8, checkpoint_interval: 1, ..settings };
-    let setting = Setting { partitions, settings, sinks_come_at: 100 * SECOND };
+    let setting = Setting { partitions, settings, sinks_come_at: 100 * SECOND, fields };
     let ran = setting.run(seed, fastrand::Rng::with_seed(seed ^ 0xcafe).usize(0..4), None);
     setting.judge(seed, &ran);
 }
@@ -358,9 +388,10 @@ pub(crate) fn sinks_that_come_late(seed: u64) {
 ///
 /// # Panics
 /// As [`check`].
-pub(crate) fn crash_at_every_effect(seed: u64) -> u64 {
+pub(crate) fn crash_at_every_effect(seed: u64, with_ids: bool) -> u64 {
     let _seed = Seed::begins(seed);
     let setting = Setting::draw(seed, 2, 6 * SECOND);
+    let setting = if with_ids { setting.with_ids(seed) } else { setting };
     let effects = setting.run(seed, 0, None).disk.effects;
     for fuse in 0..2 * effects {
         let ran = setting.run(seed, 0, Some(fuse));

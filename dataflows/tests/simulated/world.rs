@@ -68,6 +68,21 @@ impl Growing {
         false
     }
 
+    /// The first record after each silence, in which a floor may have risen, is the one before it at a later event time.
+    pub(crate) fn repeat_after_silence(&mut self, idle: i64) {
+        for at in 1..self.records.len() {
+            let (before, [after, ..]) = self.records.split_at_mut(at) else { unreachable!("it is not the end") };
+            let before = &before[at - 1];
+            if after.at - before.at < idle || !after.valid || !before.valid {
+                continue;
+            }
+            let text = |arrival: &Arrival| String::from_utf8(arrival.record.payload.clone().unwrap()).unwrap();
+            let (before, new) = (text(before), text(after));
+            let (what, (_, when)) = (before.split_once(r#""ts""#).unwrap().0, new.split_once(r#""ts""#).unwrap());
+            after.record.payload = Some(format!(r#"{what}"ts"{when}"#).into_bytes());
+        }
+    }
+
     fn offset_after(&self, records: usize) -> NextOffset {
         NextOffset(records.checked_sub(1).map_or(0, |last| self.records[last].record.offset + 1))
     }

@@ -177,6 +177,7 @@ fn what_is_asked_for_comes() {
                 future += 1;
                 assert!((49 * 60..70 * 60).contains(&((time.0 - stamp) / SECOND)), "{time:?} at {stamp}");
             }
+            Some((_, Verdict::Duplicate)) => unreachable!("nothing has an id"),
             Some((_, Verdict::Past(_))) => unreachable!("nothing is too far behind, without --max-past"),
             Some((time, Verdict::Counted(_))) => {
                 // A first record is never late, and its repetition hardly ever.

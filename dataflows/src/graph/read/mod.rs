@@ -7,14 +7,17 @@
 //! ```
 //!
 //! Output under an epoch: one update per window and series, and to worker 0 the partitions' states and dead letters.
-//! An epoch ends when Control says so; until then a full table makes the reader wait. What it read of a partition and
+//! What a cut has of ids goes to the
+//! worker's own Snapshot. An epoch ends when Control says so; until then a full table makes the reader wait. What it read of a partition and
 //! what it reports of it are of the same epoch, because one activation does both.
 
 mod error;
+mod ids;
 mod reader;
 mod report;
 mod table;
 
+pub(crate) use ids::{CutIds, RestoredIds};
 pub(crate) use report::Report;
 
 use super::context::{WorkerContext, wake_for};
@@ -62,7 +65,7 @@ pub(super) fn read<'scope, A: Accumulate>(
     context.reader.borrow_mut().replace(scope.activator_for(Rc::clone(&address)));
     let (index, peers) = (scope.index(), scope.peers());
     let mut operator = ReadOperator {
-        reader: WorkerReader::<A>::new(Rc::clone(&job), peers),
+        reader: WorkerReader::<A>::new(Rc::clone(&job), peers, context.restored_ids.take()),
         activator: scope.activator_for(Rc::clone(&address)),
         wake: wake_for(&scope, &address),
         job,
@@ -124,8 +127,8 @@ impl<A: Accumulate> ReadOperator<A> {
     ) -> Result<(), Halt> {
         let now = self.job.clock.monotonic();
         self.reader.admit(decision, self.index, self.peers, &self.wake)?;
-        if let Some(End { epoch, .. }) = decision.end {
-            self.end_epoch(epoch, now, updates, reports);
+        if let Some(end) = decision.end {
+            self.end_epoch(end, now, updates, reports);
         }
         self.reader.follow(decision.guide, now);
         if decision.stop {
@@ -138,7 +141,7 @@ impl<A: Accumulate> ReadOperator<A> {
     /// Sends what the epoch added up to, and begins the next.
     fn end_epoch(
         &mut self,
-        epoch: Epoch,
+        End { epoch, cut, .. }: End,
         now: Monotonic,
         updates: &mut Session<'_, NamedUpdate<A>>,
         reports: &mut Session<'_, Report>,
@@ -146,6 +149,10 @@ impl<A: Accumulate> ReadOperator<A> {
         let Some(caps) = &mut self.caps else { return };
         assert_eq!(epoch, *caps[0].time(), "epochs end in order");
         let table = self.reader.end_epoch();
+        if cut {
+            self.context.cut_ids.borrow_mut().push_back(self.reader.cut_ids());
+        }
+        self.context.ids_load.set(self.reader.ids_load());
         let mut session = updates.session_with_builder(&caps[0]);
         for (window, symbol, acc) in table.sums {
             session.give(((window, symbol), epoch, acc));
@@ -154,7 +161,7 @@ impl<A: Accumulate> ReadOperator<A> {
         let mut session = reports.session_with_builder(&caps[1]);
         session.give_iterator(self.reader.states(now).map(|state| Report::Partition(epoch, state)));
         session.give_iterator(table.dead_letters.into_iter().map(|letter| Report::DeadLetter(epoch, letter)));
-        session.give(Report::Load(self.index, self.context.series.borrow().load()));
+        session.give(Report::Load(self.index, self.context.load()));
         let delays = self.reader.delays_news().map(|delays| Report::Delays(self.index, delays));
         session.give_iterator(delays.into_iter());
         drop(session);

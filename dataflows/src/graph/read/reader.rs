@@ -1,6 +1,7 @@
 //! A worker's partitions, read in turns: records are decoded, judged and added up.
 
 use super::error::{BadRecordError, OffsetTooLargeError};
+use super::ids::{CutIds, RestoredIds, load_of_ids};
 use super::table::EpochTable;
 use crate::acc::{Accumulate, LogPosition};
 use crate::decode::{DecodedPart, Decoder, Outcome};
@@ -51,6 +52,7 @@ pub(super) struct Notices {
 pub(super) struct WorkerReader<A> {
     job: Rc<Job>,
     owned: Vec<OwnedPartition>,
+    restored_ids: RestoredIds,
     /// The partition whose turn it is, and how many records it has had in it.
     turn: usize,
     turn_records: usize,
@@ -65,12 +67,13 @@ pub(super) struct WorkerReader<A> {
 }
 
 impl<A: Accumulate> WorkerReader<A> {
-    /// With no partition yet. `peers`: how many workers there are.
-    pub(super) fn new(job: Rc<Job>, peers: usize) -> Self {
+    /// With no partition yet. `peers`: how many workers there are; `restored_ids`: of the partitions that it will have.
+    pub(super) fn new(job: Rc<Job>, peers: usize, restored_ids: RestoredIds) -> Self {
         WorkerReader {
             epoch_records: epoch_records(&job.settings, peers),
             job,
             owned: Vec::new(),
+            restored_ids,
             turn: 0,
             turn_records: 0,
             table: EpochTable::new(),
@@ -93,11 +96,12 @@ impl<A: Accumulate> WorkerReader<A> {
             let reader = self.job.source.open(&Discovered { start: from, ..found.clone() }, Arc::clone(wake))?;
             let bounded = found.end.is_some();
             let rule = self.job.settings.rule;
-            let partition = match &admission.resume {
+            let mut partition = match &admission.resume {
                 Some(state) => Partition::resume(rule, state, bounded, now),
                 None => Partition::new(rule, admission.index, found.start, bounded, now).with_floor(admission.floor),
             };
             let decoder = self.job.decoder.for_partition(&found.name);
+            self.restored_ids.give(&mut partition);
             let (name, identity, instant) = (found.name.clone(), found.name.identity(), admission.instant);
             self.owned.push(OwnedPartition { name, decoder, identity, instant, partition, reader });
         }
@@ -197,7 +201,7 @@ impl<A: Accumulate> WorkerReader<A> {
                         ));
                     }
                 };
-                let verdict = partition.judge(event.time, record.append_time, reference, now);
+                let verdict = partition.judge_with_id(event.time, event.id, record.append_time, reference, now);
                 if event.rounded {
                     partition.rounded();
                 }
@@ -210,6 +214,7 @@ impl<A: Accumulate> WorkerReader<A> {
                         }
                         return;
                     }
+                    Verdict::Duplicate => return,
                     Verdict::Late(evidence) => (Reason::Late, evidence),
                     Verdict::Future(evidence) => (Reason::Future, evidence),
                     Verdict::Past(evidence) => (Reason::Past, evidence),
@@ -250,6 +255,16 @@ impl<A: Accumulate> WorkerReader<A> {
     pub(super) fn end_epoch(&mut self) -> EpochTable<A> {
         self.notices = Notices::default();
         std::mem::replace(&mut self.table, EpochTable::new())
+    }
+
+    /// What the cut that ends now has of ids.
+    pub(super) fn cut_ids(&mut self) -> CutIds {
+        self.restored_ids.cut(self.owned.iter_mut().map(|owned| &mut owned.partition))
+    }
+
+    /// What ids take of `--max-keys`.
+    pub(super) fn ids_load(&self) -> u64 {
+        load_of_ids(self.owned.iter().map(|owned| owned.partition.ids_in_memory()).sum())
     }
 
     /// Partitions as they are now.

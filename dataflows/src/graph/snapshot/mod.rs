@@ -12,6 +12,8 @@
 //! end of that is in neither: it is final, committed and stored by every sink, and the part says from which window on it
 //! holds any.
 
+mod ids;
+mod merges;
 mod objects;
 mod union;
 
@@ -20,14 +22,16 @@ use super::job::Job;
 use super::key::WindowKey;
 use super::windows::{Span, Windows, each_update};
 use crate::acc::Accumulate;
-use crate::checkpoint::ObjectBuilder;
-use crate::edge::Halt;
+use crate::checkpoint::{MergeRule, ObjectBuilder};
+use crate::edge::{Halt, Wake};
 use crate::mutants::{self, Mutant};
 use crate::protocol::{CutPart, End};
 use crate::time::Epoch;
-use objects::DurableObjects;
+use ids::IdObjects;
+use objects::{CutObjects, DurableObjects};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
@@ -50,8 +54,9 @@ struct Snapshot<A: Accumulate> {
     context: Rc<WorkerContext>,
     windows: Rc<Windows<A>>,
     worker: usize,
-    /// Absent without a state.
+    /// Of windows. Absent without a state.
     objects: Option<DurableObjects>,
+    ids: IdObjects,
     /// How many windows of series one activation gathers.
     at_once: usize,
     /// Keys whose sums changed in epochs that no object has yet.
@@ -60,11 +65,37 @@ struct Snapshot<A: Accumulate> {
     arrived: i64,
     retired: i64,
     pending: Option<PendingObject>,
-    /// Parts of cuts, oldest first, each with whether its object is on its way.
-    waiting: VecDeque<(CutPart, bool)>,
+    /// Parts of cuts that lack their objects, oldest first.
+    waiting: VecDeque<CutPart>,
 }
 
 impl<A: Accumulate> Snapshot<A> {
+    /// Before the first cut. A store that cannot be written to halts the run.
+    fn new(job: &Job, context: Rc<WorkerContext>, windows: Rc<Windows<A>>, worker: usize, wake: &Wake) -> Self {
+        let (mut objects, mut store) = (None, None);
+        if let Some(restored) = &job.state {
+            let prefix = format!("{:06}-{worker:03}", restored.head.generation);
+            match restored.store.port(Arc::clone(wake)) {
+                Ok(port) => objects = Some(DurableObjects::new(port, prefix.clone())),
+                Err(halt) => context.halt(halt),
+            }
+            store = Some((Arc::clone(&restored.store), prefix));
+        }
+        Snapshot {
+            context,
+            windows,
+            worker,
+            objects,
+            ids: IdObjects::new(store, Arc::clone(wake)),
+            at_once: (job.settings.epoch_records / GATHERINGS).max(1),
+            changed: BTreeMap::new(),
+            arrived: 0,
+            retired: 0,
+            pending: None,
+            waiting: VecDeque::new(),
+        }
+    }
+
     /// Files each update of a batch under its own time.
     fn file(&mut self, span: &Span<A>) {
         let lower = span.desc.lower().first().copied().filter(|_| mutants::on(Mutant::FiledUnderCapability));
@@ -83,8 +114,8 @@ impl<A: Accumulate> Snapshot<A> {
     }
 
     /// Gathers some more of the cut; says whether something is left to do.
-    fn gather(&mut self) -> bool {
-        let Some(pending) = &mut self.pending else { return false };
+    fn gather(&mut self) -> Result<bool, Halt> {
+        let Some(pending) = &mut self.pending else { return Ok(false) };
         let series = self.context.series.borrow();
         let mut pass = self.windows.pass(Some(pending.end.epoch));
         let mut gathered = 0;
@@ -98,28 +129,28 @@ impl<A: Accumulate> Snapshot<A> {
         }
         drop(series);
         if gathered == self.at_once {
-            return true;
+            return Ok(true);
         }
-        self.gathered();
-        false
+        self.gathered().map(|()| false)
     }
 
     /// All of a cut is gathered: begins its object, if there is one, and files the part.
-    fn gathered(&mut self) {
-        let Some(PendingObject { end, traced, mut draft, .. }) = self.pending.take() else { return };
+    fn gathered(&mut self) -> Result<(), Halt> {
+        let Some(PendingObject { end, traced, mut draft, .. }) = self.pending.take() else { return Ok(()) };
         let mut tally = self.context.tally.borrow_mut();
         self.arrived += take_through(&mut tally.arrived, end.epoch);
         self.retired += take_through(&mut tally.retired, end.epoch);
         let (retired_before, forgotten) = (tally.retired_before, tally.retired_records);
         drop(tally);
         draft.retire_before(retired_before);
-        let writes = !draft.is_empty();
-        if let (true, Some(objects)) = (writes, &mut self.objects) {
-            objects.write(draft);
+        let (keys, load) = (self.context.series.borrow().keys(), self.context.load());
+        if let Some(objects) = &mut self.objects {
+            let contents = if draft.is_empty() { Vec::new() } else { vec![draft.into()] };
+            objects.cut(CutObjects { contents, held: keys, rule: MergeRule::Windows(retired_before) });
         }
-        let (keys, load) = (self.context.series.borrow().keys(), self.context.series.borrow().load());
+        let ids = self.context.cut_ids.borrow_mut().pop_front();
+        self.ids.cut(ids.expect("Read has ended the cut's epoch"))?;
         let (arrived, retired, worker) = (self.arrived, self.retired, self.worker);
-        let objects = Vec::new();
         let part = CutPart {
             cut: end.epoch,
             worker,
@@ -128,47 +159,34 @@ impl<A: Accumulate> Snapshot<A> {
             keys,
             load,
             traced,
-            objects,
+            objects: Vec::new(),
+            ids: Vec::new(),
             retired_before,
             forgotten,
         };
-        self.waiting.push_back((part, writes));
+        self.waiting.push_back(part);
+        Ok(())
     }
 
-    /// Parts whose objects are durable by now. One object after the other: a part has none that is newer than its cut.
+    /// Parts whose objects are durable by now.
     fn ready(&mut self) -> Result<Vec<CutPart>, Halt> {
+        if let Some(objects) = &mut self.objects {
+            objects.poll()?;
+        }
+        self.ids.poll()?;
         let mut ready = Vec::new();
-        self.pass(&mut ready);
-        let durable = self.objects.as_mut().map_or(Ok(Vec::new()), DurableObjects::poll)?;
-        for object in durable {
-            if self.objects.as_mut().is_some_and(|objects| objects.add(object)) {
-                let waits = self.waiting.front_mut().filter(|(_, writes)| *writes);
-                match waits {
-                    Some((_, writes)) => *writes = false,
-                    None => assert!(mutants::on(Mutant::ObjectNotAwaited), "an object is of the oldest cut that waits"),
-                }
-            }
-            self.pass(&mut ready);
+        while self.objects.as_ref().is_none_or(DurableObjects::is_ready) && self.ids.is_ready() {
+            let Some(part) = self.waiting.pop_front() else { break };
+            let objects = self.objects.as_mut().and_then(DurableObjects::take).unwrap_or_default();
+            ready.push(CutPart { objects, ids: self.ids.take(), ..part });
         }
         Ok(ready)
-    }
-
-    fn pass(&mut self, ready: &mut Vec<CutPart>) {
-        let passes = |writes: bool| !writes || mutants::on(Mutant::ObjectNotAwaited);
-        while self.waiting.front().is_some_and(|(_, writes)| passes(*writes)) {
-            let Some((mut part, _)) = self.waiting.pop_front() else { return };
-            if let Some(objects) = &mut self.objects {
-                part.objects = objects.refs();
-                objects.merge(part.keys, part.retired_before);
-            }
-            ready.push(part);
-        }
     }
 
     /// The oldest cut whose part is not sent yet.
     fn oldest_cut(&self) -> Option<Epoch> {
         let gathering = self.pending.as_ref().map(|pending| pending.end.epoch);
-        self.waiting.front().map(|(part, _)| part.cut).or(gathering)
+        self.waiting.front().map(|part| part.cut).or(gathering)
     }
 }
 
@@ -185,26 +203,7 @@ pub(super) fn snapshot<'scope, A: Accumulate>(
         context.activators.borrow_mut().push(scope.activator_for(Rc::clone(&info.address)));
         let again = scope.activator_for(Rc::clone(&info.address));
         let wake = wake_for(&scope, &info.address);
-        let port = job.state.as_ref().map(|restored| (restored.store.port(wake), restored.head.generation));
-        let objects = port.and_then(|(port, generation)| match port {
-            Ok(port) => Some(DurableObjects::new(port, generation, worker)),
-            Err(halt) => {
-                context.halt(halt);
-                None
-            }
-        });
-        let mut snapshot = Snapshot {
-            context,
-            windows,
-            worker,
-            objects,
-            at_once: (job.settings.epoch_records / GATHERINGS).max(1),
-            changed: BTreeMap::new(),
-            arrived: 0,
-            retired: 0,
-            pending: None,
-            waiting: VecDeque::new(),
-        };
+        let mut snapshot = Snapshot::new(&job, context, windows, worker, &wake);
         let mut cap = Some(cap);
         move |(input, frontier), output| {
             input.for_each(|_, spans| {
@@ -213,9 +212,13 @@ pub(super) fn snapshot<'scope, A: Accumulate>(
             });
             let Some(held) = cap.as_mut() else { return };
             loop {
-                if snapshot.gather() {
-                    again.activate();
-                    break;
+                match snapshot.gather() {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        again.activate();
+                        break;
+                    }
+                    Err(halt) => return snapshot.context.halt(halt),
                 }
                 let mut cuts = snapshot.context.for_snapshot.borrow_mut();
                 let Some(end) = cuts.front().copied().filter(|end| !frontier.less_equal(&end.epoch)) else { break };

@@ -1,67 +1,106 @@
-//! A worker's objects: which are durable, which are under way, and when several are merged into one.
+//! A worker's objects of one kind: which are durable, which are under way, which of them a cut needs, and when several are merged
+//! into one.
 //!
-//! Sixteen objects of one level are merged into one of the next; all are, when most of what they hold has been superseded.
-//! A merge is begun and waited for like a write, but no cut waits for it.
+//! ```text
+//!   cut ── contents ──> port ── durable ──> the cut's references, in the order of cuts ── then, maybe, a merge ──> port
+//! ```
+//!
+//! A merge is begun and waited for like a write, but no cut waits for it. The references of a cut are taken as its last object
+//! becomes durable: so they have none that is newer than the cut, whatever becomes of others meanwhile.
 
-use crate::checkpoint::{ObjectBuilder, ObjectRef};
+use super::merges::{DurableObject, PlannedMerge, plan};
+use crate::checkpoint::{MergeRule, ObjectContent, ObjectRef};
 use crate::edge::{Halt, ObjectPort, Task};
-use crate::time::WindowStart;
+use crate::mutants::{self, Mutant};
 use std::collections::VecDeque;
-
-/// Objects of one level that are merged.
-const TIER: usize = 16;
-/// Entries that may be superseded before all objects are merged, beyond as many as there are windows held.
-const SLACK: u64 = 4096;
 
 /// What the port was given to do.
 enum PendingTask {
-    Write,
-    /// `inputs` objects from the one at `from` on become one of this level.
-    Merge {
-        from: usize,
-        inputs: usize,
-        level: u32,
-    },
+    /// An object of the oldest cut that waits for some.
+    Write(DurableObject),
+    Merge(PlannedMerge),
 }
 
-/// A worker's durable objects, and its tasks at the port.
+/// What a cut tells the worker's objects.
+pub(super) struct CutObjects {
+    /// Objects that are to be written; one that is to have nothing is left out.
+    pub(super) contents: Vec<ObjectContent>,
+    /// Entries that are held.
+    pub(super) held: u64,
+    /// Which entries count no more.
+    pub(super) rule: MergeRule,
+}
+
+/// A cut that waits for its objects.
+struct WaitingCut {
+    writes: usize,
+    held: u64,
+    rule: MergeRule,
+}
+
+/// A worker's durable objects of one kind, and its tasks at the port.
 pub(super) struct DurableObjects {
     port: Box<dyn ObjectPort>,
-    /// Durable, oldest first, each with its level; levels do not rise.
-    durable: Vec<(ObjectRef, u32)>,
+    /// Durable, oldest first.
+    durable: Vec<DurableObject>,
     /// Tasks that are not done, in the order they were begun.
     pending: VecDeque<PendingTask>,
-    /// How the name of every object of this worker and generation begins.
+    /// Cuts whose objects are not durable, oldest first.
+    waiting: VecDeque<WaitingCut>,
+    /// The objects that cuts need, oldest cut first, until they are taken.
+    ready: VecDeque<Vec<ObjectRef>>,
+    /// How the name of every object of this kind, worker and generation begins.
     prefix: String,
     /// How many names were given.
     names: u64,
 }
 
 impl DurableObjects {
-    /// None yet.
-    pub(super) fn new(port: Box<dyn ObjectPort>, generation: u64, worker: usize) -> Self {
-        let prefix = format!("{generation:06}-{worker:03}");
-        DurableObjects { port, durable: Vec::new(), pending: VecDeque::new(), prefix, names: 0 }
+    /// None yet. `prefix`: no other object of the chain has a name that begins with it.
+    pub(super) fn new(port: Box<dyn ObjectPort>, prefix: String) -> Self {
+        DurableObjects {
+            port,
+            durable: Vec::new(),
+            pending: VecDeque::new(),
+            waiting: VecDeque::new(),
+            ready: VecDeque::new(),
+            prefix,
+            names: 0,
+        }
     }
 
-    /// All that are durable, oldest first.
-    pub(super) fn refs(&self) -> Vec<ObjectRef> {
-        self.durable.iter().map(|(object, _)| object.clone()).collect()
+    /// Begins to write the objects of the next cut.
+    pub(super) fn cut(&mut self, CutObjects { contents, held, rule }: CutObjects) {
+        self.waiting.push_back(WaitingCut { writes: contents.len(), held, rule });
+        for content in contents {
+            let object = DurableObject::pending(&content);
+            let name = self.name();
+            self.port.begin(Task::Write { name, content });
+            self.pending.push_back(PendingTask::Write(object));
+        }
     }
 
-    /// Begins to write one.
-    pub(super) fn write(&mut self, draft: ObjectBuilder) {
-        let name = self.name();
-        self.port.begin(Task::Write { name, draft });
-        self.pending.push_back(PendingTask::Write);
-    }
-
-    /// What has become durable since the last call.
+    /// Looks at what has become durable since the last call.
     ///
     /// # Errors
     /// When nothing can be written any more.
-    pub(super) fn poll(&mut self) -> Result<Vec<ObjectRef>, Halt> {
-        self.port.done()
+    pub(super) fn poll(&mut self) -> Result<(), Halt> {
+        self.pass();
+        for object in self.port.done()? {
+            self.add(object);
+            self.pass();
+        }
+        Ok(())
+    }
+
+    /// Are all objects of the oldest cut durable that was not taken?
+    pub(super) fn is_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// The objects that the oldest cut needs that was not taken, if they are durable.
+    pub(super) fn take(&mut self) -> Option<Vec<ObjectRef>> {
+        self.ready.pop_front()
     }
 
     fn name(&mut self) -> String {
@@ -69,44 +108,38 @@ impl DurableObjects {
         format!("{}-{:08}", self.prefix, self.names)
     }
 
-    /// Takes up an object that has become durable; says whether a cut waited for it.
-    pub(super) fn add(&mut self, object: ObjectRef) -> bool {
+    /// Takes up an object that has become durable.
+    fn add(&mut self, object: ObjectRef) {
         match self.pending.pop_front().expect("what is done was begun") {
-            PendingTask::Write => {
-                // The first has all that is held: as if merged already, so that not every tier takes it up again.
-                let level =
-                    if self.durable.is_empty() { object.entries.checked_ilog(TIER as u64).unwrap_or(0) } else { 0 };
-                self.durable.push((object, level));
+            PendingTask::Write(pending) => {
+                self.durable.push(pending.durable(object, self.durable.is_empty()));
+                match self.waiting.iter_mut().find(|cut| cut.writes > 0) {
+                    Some(cut) => cut.writes -= 1,
+                    None => assert!(mutants::on(Mutant::ObjectNotAwaited), "an object is of the oldest cut that waits"),
+                }
             }
-            PendingTask::Merge { from, inputs, level } => {
-                drop(self.durable.splice(from..from + inputs, [(object, level)]));
-                return false;
-            }
+            PendingTask::Merge(merge) => merge.replace(&mut self.durable, object),
         }
-        true
     }
 
-    /// Begins a merge, if it is time for one and none is under way. `keys`: windows of series that are held; windows before
-    /// `retired_before` are left out.
-    pub(super) fn merge(&mut self, keys: u64, retired_before: Option<WindowStart>) {
-        if self.pending.iter().any(|task| matches!(task, PendingTask::Merge { .. })) {
+    /// Takes the references of cuts whose objects are all durable.
+    fn pass(&mut self) {
+        let passes = |cut: &WaitingCut| cut.writes == 0 || mutants::on(Mutant::ObjectNotAwaited);
+        while self.waiting.front().is_some_and(passes) {
+            let Some(WaitingCut { held, rule, .. }) = self.waiting.pop_front() else { return };
+            self.ready.push_back(self.durable.iter().map(|object| object.reference.clone()).collect());
+            self.merge(held, rule);
+        }
+    }
+
+    /// Begins a merge, if it is time for one and none is under way.
+    fn merge(&mut self, held: u64, rule: MergeRule) {
+        if self.pending.iter().any(|task| matches!(task, PendingTask::Merge(_))) {
             return;
         }
-        let entries: u64 = self.durable.iter().map(|(object, _)| object.entries).sum();
-        let (from, inputs, level) = if self.durable.len() > 1 && entries > 2 * keys + SLACK {
-            (0, self.durable.len(), self.durable[0].1)
-        } else {
-            let full = self.durable.chunk_by(|a, b| a.1 == b.1).scan(0, |from, run| {
-                let begins = *from;
-                *from += run.len();
-                Some((begins, run))
-            });
-            let Some((from, run)) = full.filter(|(_, run)| run.len() >= TIER).last() else { return };
-            (from, TIER, run[0].1 + 1)
-        };
+        let Some(merge) = plan(&mut self.durable, held, &rule) else { return };
         let name = self.name();
-        let objects = self.durable[from..from + inputs].iter().map(|(object, _)| object.clone()).collect();
-        self.port.begin(Task::Merge { name, inputs: objects, retired_before });
-        self.pending.push_back(PendingTask::Merge { from, inputs, level });
+        self.port.begin(Task::Merge { name, inputs: merge.inputs.clone(), rule });
+        self.pending.push_back(PendingTask::Merge(merge));
     }
 }

@@ -1,0 +1,64 @@
+//! What an object holds, of whichever kind: the changed windows of a worker, or the new ids of its partitions.
+
+use super::damage::Damage;
+use super::id_object::{FirstHeld, IdObject, IdObjectBuilder, merge_ids};
+use super::object::{Object, ObjectBuilder, merge};
+use crate::time::WindowStart;
+
+/// What an object is to hold.
+#[derive(Clone, Debug)]
+pub enum ObjectContent {
+    /// Windows of series.
+    Windows(ObjectBuilder),
+    /// Ids.
+    Ids(IdObjectBuilder),
+}
+
+impl From<ObjectBuilder> for ObjectContent {
+    fn from(windows: ObjectBuilder) -> Self {
+        ObjectContent::Windows(windows)
+    }
+}
+
+impl ObjectContent {
+    /// The object's bytes, and how many entries it has.
+    pub fn encode(self) -> (Vec<u8>, u64) {
+        match self {
+            ObjectContent::Windows(windows) => (windows.encode(), windows.entries()),
+            ObjectContent::Ids(ids) => {
+                let entries = ids.spans().iter().map(|span| span.ids).sum();
+                (ids.encode(), entries)
+            }
+        }
+    }
+}
+
+/// How several objects of one kind become one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MergeRule {
+    /// The newest entry of each window of a series that does not begin before this.
+    Windows(Option<WindowStart>),
+    /// The ids of windows that are not final for their partitions.
+    Ids(FirstHeld),
+}
+
+impl MergeRule {
+    /// One object for several of one worker, oldest first: its bytes, and how many entries it has.
+    ///
+    /// # Errors
+    /// When one of them is damaged.
+    pub fn merge(&self, inputs: &[&[u8]]) -> Result<(Vec<u8>, u64), Damage> {
+        match self {
+            MergeRule::Windows(retired_before) => {
+                let bytes = merge(inputs, *retired_before)?;
+                let entries = Object::open(&bytes)?.entries();
+                Ok((bytes, entries))
+            }
+            MergeRule::Ids(first_held) => {
+                let bytes = merge_ids(inputs, first_held)?;
+                let entries = IdObject::open(&bytes)?.entries();
+                Ok((bytes, entries))
+            }
+        }
+    }
+}

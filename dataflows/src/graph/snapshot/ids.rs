@@ -1,0 +1,67 @@
+//! A worker's objects of ids. They have a port of their own, opened with the first id, so a job without ids has none; objects of
+//! windows and of ids are written at the same time.
+
+use super::objects::{CutObjects, DurableObjects};
+use crate::checkpoint::{IdObjectBuilder, MergeRule, ObjectContent, ObjectRef};
+use crate::edge::{Halt, StateStore, Wake};
+use crate::graph::read::CutIds;
+use std::sync::Arc;
+
+/// See the module.
+pub(super) struct IdObjects {
+    /// The store, and how names begin. Absent without a state.
+    store: Option<(Arc<dyn StateStore>, String)>,
+    wake: Wake,
+    /// Absent before the first id.
+    objects: Option<DurableObjects>,
+    /// Cuts that came before the first id, and were not taken.
+    empty: usize,
+}
+
+impl IdObjects {
+    pub(super) fn new(store: Option<(Arc<dyn StateStore>, String)>, wake: Wake) -> Self {
+        IdObjects { store, wake, objects: None, empty: 0 }
+    }
+
+    /// Begins to write the objects of the next cut.
+    ///
+    /// # Errors
+    /// When there is no thread for it.
+    pub(super) fn cut(&mut self, CutIds { groups, first_held }: CutIds) -> Result<(), Halt> {
+        if let (None, Some((store, prefix)), false) = (&self.objects, &self.store, groups.is_empty()) {
+            self.objects = Some(DurableObjects::new(store.port(Arc::clone(&self.wake))?, format!("{prefix}-ids")));
+        }
+        match &mut self.objects {
+            Some(objects) => {
+                let contents = IdObjectBuilder::split(groups).into_iter().map(ObjectContent::Ids).collect();
+                objects.cut(CutObjects { contents, held: 0, rule: MergeRule::Ids(first_held) });
+            }
+            None => self.empty += 1,
+        }
+        Ok(())
+    }
+
+    /// Looks at what has become durable since the last call.
+    ///
+    /// # Errors
+    /// When nothing can be written any more.
+    pub(super) fn poll(&mut self) -> Result<(), Halt> {
+        self.objects.as_mut().map_or(Ok(()), DurableObjects::poll)
+    }
+
+    /// Are all objects of the oldest cut durable that was not taken?
+    pub(super) fn is_ready(&self) -> bool {
+        self.empty > 0 || self.objects.as_ref().is_some_and(DurableObjects::is_ready)
+    }
+
+    /// The objects that it needs.
+    pub(super) fn take(&mut self) -> Vec<ObjectRef> {
+        match self.empty.checked_sub(1) {
+            Some(empty) => {
+                self.empty = empty;
+                Vec::new()
+            }
+            None => self.objects.as_mut().and_then(DurableObjects::take).unwrap_or_default(),
+        }
+    }
+}
