@@ -8,7 +8,7 @@ Each function below reads one example as its feed's user means it and gives its 
 or None. What does not count (other messages, broken records, late ones) is left out here by hand.
 """
 
-import csv, gzip, io, json, re, subprocess, sys
+import csv, gzip, io, json, lzma, re, subprocess, sys
 from collections import defaultdict
 from datetime import datetime, timedelta, timezone
 from decimal import ROUND_HALF_EVEN, Context, Decimal
@@ -279,12 +279,14 @@ def _():
     text = (ROOT / "json-concatenated/input.json").read_text().replace("}{", "},{")
     return plain("json-concatenated", json_of(f"[{text}]"))
 
-def unpacked(path):
-    return [json_of(line) for line in gzip.decompress((ROOT / path).read_bytes()).splitlines()]
+def unpacked(path, decompress=gzip.decompress):
+    return [json_of(line) for line in decompress((ROOT / path).read_bytes()).splitlines()]
 
 @example("gzip")
 def _():
     return plain("gzip", unpacked("gzip/input.jsonl.gz"))
+
+example("xz")(lambda: plain("xz", unpacked("xz/input.jsonl.xz", lzma.decompress)))
 
 @example("zstd")
 def _():
