@@ -32,7 +32,7 @@ fn text(path: &str) -> String {
 fn pages() -> Vec<String> {
     let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
     let docs = docs.filter_map(|name| Some(format!("docs/{}", name.to_str().filter(|name| name.ends_with(".md"))?)));
-    let pages = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(str::to_owned);
+    let pages = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/recipes/README.md"].map(str::to_owned);
     let mut pages: Vec<String> = pages.into_iter().chain(docs).collect();
     pages.sort_unstable();
     assert!(pages.len() > 12, "{pages:?}");
