@@ -88,8 +88,8 @@ impl Stage {
         let time = EventTime(BEGAN + time);
         state.h = state.h.max(Some(time));
         state.newest_end = state.newest_end.max(Some(EventTime(time.0 - time.0.rem_euclid(MINUTE) + MINUTE)));
-        (state.next.0, state.counts.read, state.counts.counted) =
-            (state.next.0 + 1, state.counts.read + 1, state.counts.counted + 1);
+        (state.next.0, state.counts.read) = (state.next.0 + 1, state.counts.read + 1);
+        (state.counts.events, state.counts.counted) = (state.counts.events + 1, state.counts.counted + 1);
     }
 
     fn tell(&mut self, facts: Facts) -> Result<Decision, Halt> {

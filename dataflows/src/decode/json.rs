@@ -40,11 +40,10 @@ fn try_events<'a>(
     }
     let array = array.filter(|array| *array != "null");
     let wrong = |reason, found: String| {
-        let expected = "an array, whose elements are events, or one object";
-        rejection(reason, Some(name.clone()), expected, found)
+        rejection(reason, Some(name.clone()), AN_ARRAY, found)
     };
     match array {
-        None => Err(Some(wrong(Reason::Null, absence(ABSENT, text)))),
+        None => Err(Some(wrong(Reason::Null, absence(&names(text))))),
         Some(array @ Cow::Borrowed(raw)) => {
             let elements = elements(raw).ok_or_else(|| wrong(Reason::Shape, shortened(&array)))?;
             check_number(elements.len(), name)?;
@@ -99,22 +98,28 @@ fn outcome<'a>(
     if let Some(shape) = shape {
         return Outcome::Rejected(misshapen(shape));
     }
-    let mut outcome = rule.event(record, scalars);
+    with_names(rule.event(record, scalars), || names(text))
+}
+
+/// The same; where it lacks a field, with the names that there are.
+pub(super) fn with_names<'a>(mut outcome: Outcome<'a>, names: impl Fn() -> Vec<String>) -> Outcome<'a> {
     if let Outcome::Rejected(Rejection { reason: Reason::Null, finding }) = &mut outcome
         && finding.found == ABSENT
     {
-        finding.found = absence(ABSENT, text);
+        finding.found = absence(&names());
     }
     outcome
 }
+
+/// What `each` leads to.
+pub(super) const AN_ARRAY: &str = "an array, whose elements are events, or one object";
 
 /// As [`Scalar::shown`] has it.
 const ABSENT: &str = "no such field";
 
 /// With the names that there are.
-fn absence(absent: &str, text: &str) -> String {
-    let names = names(text);
-    if names.is_empty() { absent.to_owned() } else { format!("{absent} (there are {})", shortened(&names.join(", "))) }
+fn absence(names: &[String]) -> String {
+    if names.is_empty() { ABSENT.to_owned() } else { format!("{ABSENT} (there are {})", shortened(&names.join(", "))) }
 }
 
 fn of_json(raw: Option<Cow<'_, str>>) -> Scalar<'_> {
@@ -129,7 +134,7 @@ fn owned(outcome: Outcome<'_>) -> Outcome<'static> {
     }
 }
 
-fn check_number(elements: usize, name: &str) -> Result<(), Rejection> {
+pub(super) fn check_number(elements: usize, name: &str) -> Result<(), Rejection> {
     if u32::try_from(elements).is_ok_and(|elements| elements <= MAX_ELEMENTS) {
         return Ok(());
     }
@@ -139,18 +144,26 @@ fn check_number(elements: usize, name: &str) -> Result<(), Rejection> {
 
 /// The text of a record that was read as a whole.
 fn text<'a>(record: &Record<'a>) -> Result<&'a str, Rejection> {
-    let Some(payload) = record.payload else {
-        return Err(rejection(Reason::Null, None, "a payload", "none (a tombstone)"));
-    };
-    if let Some(bytes) = record.cut_from {
-        let found = format!("{bytes} bytes, of which these are the first: {}", beginning(payload));
-        return Err(rejection(Reason::Long, None, "a record that its source can hold in memory", found));
-    }
+    let payload = payload(record)?;
     std::str::from_utf8(payload).map_err(|error| {
         let utf16 = matches!(payload, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]);
         let what = if utf16 { "UTF-16".to_owned() } else { format!("no UTF-8 from byte {} on", error.valid_up_to()) };
         not_json(format!("{what}: {}", beginning(payload)))
     })
+}
+
+/// The bytes of a record that has them all.
+pub(super) fn payload<'a>(record: &Record<'a>) -> Result<&'a [u8], Rejection> {
+    let Some(payload) = record.payload else {
+        return Err(rejection(Reason::Null, None, "a payload", "none (a tombstone)"));
+    };
+    match record.cut_from {
+        None => Ok(payload),
+        Some(bytes) => {
+            let found = format!("{bytes} bytes, of which these are the first: {}", beginning(payload));
+            Err(rejection(Reason::Long, None, "a record that its source can hold in memory", found))
+        }
+    }
 }
 
 fn beginning(payload: &[u8]) -> String {

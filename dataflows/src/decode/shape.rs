@@ -43,6 +43,10 @@ pub(super) struct Shape {
     pub(super) key: TreeNode,
     /// Name and origin of each slot's field.
     pub(super) slots: Vec<(String, Origin)>,
+    /// The way to each slot's field, from its origin on.
+    pub(super) paths: Vec<FieldPath>,
+    /// The way to the array whose elements are events.
+    pub(super) each: Option<FieldPath>,
     pub(super) symbol: Vec<Input>,
     pub(super) value: Input,
     pub(super) time: Vec<Input>,
@@ -66,7 +70,7 @@ impl Shape {
         let weight = fields.weight.as_ref().and_then(|field| resolver.input(EventPart::Weight, field));
         let id = fields.id.as_ref().and_then(|field| resolver.input(EventPart::Id, field));
         let mut filter: Vec<_> = fields.filter.iter().filter_map(|text| resolver.condition(text)).collect();
-        let Resolver { mut message, mut element, mut key, slots, mut errors, .. } = resolver;
+        let Resolver { mut message, mut element, mut key, slots, paths, mut errors, .. } = resolver;
         if let Some((path, _)) = &each {
             message.at(path).elements = true;
         }
@@ -79,8 +83,10 @@ impl Shape {
         filter.sort_by_key(|condition| !of_message(condition));
         match (errors.is_empty(), value) {
             (true, Some(value)) => {
-                let element = each.map(|(_, name)| (element, name.clone()));
-                Ok(Shape { message, element, key, slots, symbol, value, time, weight, id, filter })
+                let name = each.as_ref().map(|(_, name)| (*name).clone());
+                let element = name.map(|name| (element, name));
+                let each = each.map(|(path, _)| path);
+                Ok(Shape { message, element, key, slots, paths, each, symbol, value, time, weight, id, filter })
             }
             _ => Err(errors),
         }
@@ -111,6 +117,7 @@ struct Resolver {
     element: TreeNode,
     key: TreeNode,
     slots: Vec<(String, Origin)>,
+    paths: Vec<FieldPath>,
     /// Fields of an event's parts, for telling which are the same or inside one another.
     used: Vec<(EventPart, Origin, FieldPath)>,
     errors: Vec<FieldError>,
@@ -166,6 +173,7 @@ impl Resolver {
         self.check_conflict(part, origin, &path)?;
         let slot = self.slots.len();
         self.slots.push((field.to_owned(), origin));
+        self.paths.push(path.clone());
         let node = match origin {
             Origin::Message => self.message.at(&path),
             Origin::Element => self.element.at(&path),

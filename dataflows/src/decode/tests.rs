@@ -135,7 +135,7 @@ fn a_rejection_says_where_what_was_expected_and_what_was_found() {
         ),
         (br#"{"symbol":"A","price":null,"ts":1}"#, &["price: expected a number", "found null"]),
         (br#"{"symbol":"A","price":"1,5","ts":1}"#, &["price: expected a number", "found \"1,5\""]),
-        (br#"{"symbol":7,"price":1,"ts":1}"#, &["symbol: expected a symbol of 1 to 1024 bytes", "found 7"]),
+        (br#"{"symbol":-7,"price":1,"ts":1}"#, &["symbol: expected a symbol of 1 to 1024 bytes", "found -7"]),
         (
             br#"{"symbol":"A","price":1,"ts":1,"volume":1e12}"#,
             &["volume: expected a number of at most", "found 1e12; --weight-decimals 17 would take it"],

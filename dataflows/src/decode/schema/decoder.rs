@@ -76,6 +76,11 @@ impl SchemaDecoder {
         SchemaDecoder(By::File(schema))
     }
 
+    /// Have messages a frame that says their schema?
+    pub(crate) fn has_registry(&self) -> bool {
+        matches!(self.0, By::Registry { .. })
+    }
+
     /// The message that a payload is, or why it is none. Blocks where a schema is not known yet, once for each.
     ///
     /// # Errors

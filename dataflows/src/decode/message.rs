@@ -1,0 +1,118 @@
+//! The events of a message that a schema tells how to read.
+
+use super::assemble::{Assembler, rejection};
+use super::event::{DecodedPart, Outcome};
+use super::json;
+use super::scalar::Scalar;
+use super::schema::{SchemaDecoder, SchemaMessage, SchemaNode};
+use super::shape::Origin;
+use crate::escape::shortened;
+use crate::halt::Halt;
+use crate::record::{Element, Reason, Record, Rejection};
+
+/// Decodes the events of a record by its schema.
+///
+/// # Errors
+/// The registry of schemas does not answer.
+pub(super) fn events<'a>(
+    rule: &'a Assembler,
+    schemas: &mut SchemaDecoder,
+    record: &Record<'a>,
+    each: &mut impl FnMut(DecodedPart<'a>),
+) -> Result<(), Halt> {
+    let mut whole = |outcome| each(DecodedPart { element: None, outcome });
+    let payload = match json::payload(record) {
+        Ok(payload) => payload,
+        Err(rejection) => {
+            whole(Outcome::Rejected(rejection));
+            return Ok(());
+        }
+    };
+    let message = match schemas.message(payload)? {
+        Ok(message) => message,
+        Err(rejection) => {
+            whole(Outcome::Rejected(rejection));
+            return Ok(());
+        }
+    };
+    let key = key(record, schemas)?;
+    let mut beside = vec![Scalar::Absent; rule.shape.slots.len()];
+    fill(rule, &mut beside, Origin::Message, &message.root());
+    if let Some(key) = &key {
+        fill(rule, &mut beside, Origin::Key, &key.root());
+    }
+    let record = &with_key(record, key.as_ref());
+    if let Err(rejected) = parts(rule, record, &message, &beside, each) {
+        each(DecodedPart { element: None, outcome: rejected.map_or(Outcome::Skipped, Outcome::Rejected) });
+    }
+    Ok(())
+}
+
+/// The events of a message; else why it is rejected as a whole, or that it is skipped.
+fn parts<'a>(
+    rule: &'a Assembler,
+    record: &Record<'a>,
+    message: &SchemaMessage<'a>,
+    beside: &[Scalar<'a>],
+    each: &mut impl FnMut(DecodedPart<'a>),
+) -> Result<(), Option<Rejection>> {
+    let (Some(path), Some((_, name))) = (&rule.shape.each, &rule.shape.element) else {
+        each(DecodedPart { element: None, outcome: outcome(rule, record, beside, &message.root()) });
+        return Ok(());
+    };
+    if !rule.passes(record, beside, false) {
+        return Err(None);
+    }
+    let elements = message.root().elements(path).map_err(|found| {
+        let reason = if matches!(found, Scalar::Absent | Scalar::Null) { Reason::Null } else { Reason::Shape };
+        rejection(reason, Some(name.clone()), json::AN_ARRAY, shortened(&found.shown()))
+    })?;
+    json::check_number(elements.len(), name)?;
+    for (index, element) in (0..).zip(&elements) {
+        let mut scalars = beside.to_vec();
+        fill(rule, &mut scalars, Origin::Element, element);
+        let outcome = outcome(rule, record, &scalars, element);
+        each(DecodedPart { element: Some(Element { index, text: None }), outcome });
+    }
+    Ok(())
+}
+
+/// Fills the slots of this origin.
+fn fill<'a>(rule: &Assembler, scalars: &mut [Scalar<'a>], origin: Origin, node: &SchemaNode<'_, 'a>) {
+    for ((scalar, (_, of)), path) in scalars.iter_mut().zip(&rule.shape.slots).zip(&rule.shape.paths) {
+        if *of == origin {
+            *scalar = node.scalar(path);
+        }
+    }
+}
+
+fn outcome<'a>(
+    rule: &'a Assembler,
+    record: &Record<'a>,
+    scalars: &[Scalar<'a>],
+    node: &SchemaNode<'_, 'a>,
+) -> Outcome<'a> {
+    if !rule.passes(record, scalars, true) {
+        return Outcome::Skipped;
+    }
+    json::with_names(rule.event(record, scalars), || node.names())
+}
+
+/// The key, where it is framed as payloads of a registry are.
+fn key<'a>(record: &Record<'a>, schemas: &mut SchemaDecoder) -> Result<Option<SchemaMessage<'a>>, Halt> {
+    const FRAME: usize = 5;
+    let framed = record.key.filter(|key| key.len() >= FRAME && key[0] == 0);
+    match framed.filter(|_| schemas.has_registry()) {
+        None => Ok(None),
+        Some(key) => Ok(schemas.message(key)?.ok()),
+    }
+}
+
+/// A framed key that is a text stands for that text.
+fn with_key<'a>(record: &Record<'a>, key: Option<&SchemaMessage<'a>>) -> Record<'a> {
+    let whole = super::path::FieldPath(Vec::new());
+    match key.map(|key| key.root().scalar(&whole)) {
+        Some(Scalar::Text(std::borrow::Cow::Borrowed(text))) => Record { key: Some(text.as_bytes()), ..*record },
+        _ => *record,
+    }
+}
