@@ -13,7 +13,7 @@ use crate::cluster::Cluster;
 use crate::http;
 use crate::job_folder::JobFolder;
 use crate::kafka::{self, GivenProperties};
-use crate::semantics::{Entries, Format, LATENESS, MAX_FUTURE, MAX_PAST, Semantics, WINDOW};
+use crate::semantics::{Entries, LATENESS, MAX_FUTURE, MAX_PAST, Semantics, WINDOW};
 use crate::sinks::{Emit, secret_warning};
 use crate::sources::{self, Start};
 use crate::store::StoreUri;
@@ -76,7 +76,6 @@ impl Config {
         let state = args.state.place.as_deref().filter(|text| *text != "none");
         let state = state.and_then(|text| errors.ok(StoreUri::parse(text)));
         let http = http(&args.http, &mut errors);
-        errors.value(&args.decoding.format);
         let GivenProperties { properties, mistakes, mut warnings } = kafka::properties(&args.kafka.properties);
         errors.extend(mistakes);
         errors.extend(sources::validate(&args.log.source, &properties));
@@ -90,7 +89,7 @@ impl Config {
         let stateless = args.state.place.as_deref() == Some("none");
         let log = LogRange::of(&args.log, stateless, &mut errors);
         let fields = decoding::fields(&args.decoding, &args.log.source, &mut errors);
-        let decoder = fields.as_ref().and_then(|fields| decoding::decoder(fields, &mut errors));
+        let decoder = fields.as_ref().and_then(|fields| decoding::decoder(fields, &args.log.source, &mut errors));
         let settings = settings::settings(args, &log, state.as_ref(), &mut errors);
         let fetch_memory = errors.value(&args.kafka.fetch_memory);
         let emit = errors.value(&args.sinks.emit).map(sinks::emit);
@@ -151,7 +150,6 @@ fn semantics(
 ) -> Semantics {
     Semantics {
         source: sources::identity(source),
-        format: Format::Json,
         fields: fields.clone(),
         windowing: settings.rule.windowing,
         max_future: settings.rule.max_future,

@@ -5,7 +5,7 @@
 //! recognised by value ([`Semantics::parse`]).
 
 use crate::duration;
-use minutely_dataflows::decode::{FieldNames, TimeUnit};
+use minutely_dataflows::decode::{CsvOptions, FieldNames, Format, TimeUnit};
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::time::{EventTime, Windowing};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +19,10 @@ pub(crate) const SOURCE: &str = "--source";
 /// A property of Kafka's client: do records of open and aborted transactions count?
 pub(crate) const ISOLATION: &str = "-X isolation.level";
 const FORMAT: &str = "--format";
+const COLUMNS: &str = "--columns";
+const DELIMITER: &str = "--delimiter";
+const QUOTE: &str = "--quote";
+const SKIP_LINES: &str = "--skip-lines";
 const EACH: &str = "--each";
 const SYMBOL_FIELD: &str = "--symbol-field";
 const VALUE_FIELD: &str = "--value-field";
@@ -39,7 +43,6 @@ const COMPLETE_FROM: &str = "--complete-from";
 pub(crate) struct Semantics {
     /// The same however the URI is written ([`crate::sources::identity`]).
     pub(crate) source: String,
-    pub(crate) format: Format,
     pub(crate) fields: FieldNames,
     pub(crate) windowing: Windowing,
     /// Nanoseconds.
@@ -51,13 +54,6 @@ pub(crate) struct Semantics {
     /// It decides which rows are `partial`.
     pub(crate) complete_from: Option<EventTime>,
     pub(crate) isolation: Isolation,
-}
-
-/// `--format`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Format {
-    #[default]
-    Json,
 }
 
 /// Kafka's `isolation.level`.
@@ -73,7 +69,6 @@ impl Default for Semantics {
         let Rule { windowing, max_future, max_past, .. } = Rule::default();
         Semantics {
             source: String::new(),
-            format: Format::Json,
             fields: FieldNames::default(),
             windowing,
             max_future,
@@ -90,12 +85,11 @@ impl Semantics {
     /// not `600s`). An option that was added later has no entry where it has its default, so a state that is older than the
     /// option is one of the default.
     pub(crate) fn entries(&self) -> Entries {
-        let FieldNames { each, symbol, value, time, unit, weight, filter, id } = &self.fields;
-        let Format::Json = self.format;
+        let FieldNames { each, symbol, value, time, unit, weight, filter, id, format } = &self.fields;
         let unit = TimeUnit::ALL.iter().find(|(known, ..)| known == unit).map_or("", |(_, name, _)| name);
         let always = [
             (SOURCE, self.source.clone()),
-            (FORMAT, "json".to_owned()),
+            (FORMAT, format_name(format).to_owned()),
             (SYMBOL_FIELD, list_text(symbol)),
             (VALUE_FIELD, value.clone()),
             (TIME_FIELD, list_text(time)),
@@ -115,13 +109,17 @@ impl Semantics {
             (COMPLETE_FROM, self.complete_from.map(time_text)),
             (ISOLATION, uncommitted.then(|| "read_uncommitted".to_owned())),
         ];
-        let others = others.into_iter().filter_map(|(option, text)| Some((option, text?)));
+        let others = others.into_iter().chain(row_entries(format)).filter_map(|(option, text)| Some((option, text?)));
         always.into_iter().chain(others).map(|(option, text)| (option.to_owned(), text)).collect()
     }
 
     /// The values that these entries stand for, and the entries that this version does not know or cannot read.
     pub(crate) fn parse(recorded: &Entries) -> (Self, Entries) {
         let (mut semantics, mut unknown) = (Semantics::default(), Entries::new());
+        // Others are of the format.
+        if let Some(format) = recorded.get(FORMAT).and_then(|name| format(name)) {
+            semantics.fields.format = format;
+        }
         for (option, text) in recorded {
             if semantics.set(option, text).is_none() {
                 unknown.insert(option.clone(), text.clone());
@@ -134,7 +132,16 @@ impl Semantics {
         let fields = &mut self.fields;
         match option {
             SOURCE => text.clone_into(&mut self.source),
-            FORMAT => self.format = (text == "json").then_some(Format::Json)?,
+            FORMAT => drop(format(text)?), // taken before
+            COLUMNS | DELIMITER | QUOTE | SKIP_LINES => {
+                let Format::Csv(rows) = &mut fields.format else { return None };
+                match option {
+                    COLUMNS => rows.columns = Some(list(text)?),
+                    DELIMITER => rows.delimiter = byte(text)?,
+                    QUOTE => rows.quote = if text == NO_QUOTE { None } else { Some(byte(text)?) },
+                    _ => rows.skip_lines = text.parse().ok()?,
+                }
+            }
             EACH => fields.each = Some(text.to_owned()),
             FILTER => fields.filter = list(text)?,
             ID_FIELD => fields.id = Some(text.to_owned()),
@@ -205,6 +212,41 @@ pub(crate) fn without_defaults(recorded: &Entries) -> Entries {
     let is_default = |option: &str, text: &str| option == ISOLATION && text == absent(ISOLATION);
     let kept = recorded.iter().filter(|(option, text)| !is_default(option, text));
     kept.map(|(option, text)| (option.clone(), text.clone())).collect()
+}
+
+/// `--quote`, where there is none.
+const NO_QUOTE: &str = "none";
+
+/// `--format`.
+fn format(name: &str) -> Option<Format> {
+    let tabs = CsvOptions { delimiter: b'\t', ..CsvOptions::default() };
+    one_of(name, [("json", Format::Json), ("csv", Format::Csv(CsvOptions::default())), ("tsv", Format::Csv(tabs))])
+}
+
+fn format_name(format: &Format) -> &'static str {
+    match format {
+        Format::Json => "json",
+        Format::Csv(CsvOptions { delimiter: b'\t', .. }) => "tsv",
+        Format::Csv(_) => "csv",
+    }
+}
+
+/// How rows are written, where it is not as by default.
+fn row_entries(format: &Format) -> Vec<(&'static str, Option<String>)> {
+    let Format::Csv(rows) = format else { return Vec::new() };
+    let CsvOptions { delimiter, quote, columns, skip_lines } = rows;
+    let text = |byte: u8| char::from(byte).to_string();
+    let defaults = CsvOptions::default();
+    vec![
+        (COLUMNS, columns.as_deref().map(list_text)),
+        (DELIMITER, (![defaults.delimiter, b'\t'].contains(delimiter)).then(|| text(*delimiter))),
+        (QUOTE, (*quote != defaults.quote).then(|| quote.map_or(NO_QUOTE.to_owned(), text))),
+        (SKIP_LINES, (*skip_lines > 0).then(|| skip_lines.to_string())),
+    ]
+}
+
+fn byte(text: &str) -> Option<u8> {
+    if let [byte] = text.as_bytes() { Some(*byte) } else { None }
 }
 
 fn one_of<T, const N: usize>(text: &str, known: [(&str, T); N]) -> Option<T> {
@@ -323,6 +365,8 @@ mod tests {
             ("--max-past", "7d"),
             ("--metrics", "avg"),
             ("--time-unit", "ns"),
+            ("--format", "csv"),
+            ("--format", "tsv"),
             ("--weight-field", ""),
             ("--complete-from", "2026-01-01T00:00:00.5Z"),
             (ISOLATION, "read_uncommitted"),
@@ -331,6 +375,23 @@ mod tests {
             assert_eq!(of(&recorded).entries(), recorded);
             assert_ne!(of(&recorded), of(&defaults()), "{change:?}");
         }
+    }
+
+    #[test]
+    fn how_rows_are_written_is_of_their_format() {
+        let recorded = with(&[
+            ("--format", "csv"),
+            ("--columns", r#"["a","b"]"#),
+            ("--delimiter", ";"),
+            ("--quote", "none"),
+            ("--skip-lines", "2"),
+        ]);
+        let semantics = of(&recorded);
+        let columns = Some(vec!["a".to_owned(), "b".to_owned()]);
+        let rows = CsvOptions { delimiter: b';', quote: None, columns, skip_lines: 2 };
+        assert_eq!((semantics.entries(), &semantics.fields.format), (recorded, &Format::Csv(rows)));
+        let json = with(&[("--delimiter", ";")]);
+        assert_eq!(Semantics::parse(&json).1, entries(&[("--delimiter", ";")]));
     }
 
     #[test]

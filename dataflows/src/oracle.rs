@@ -45,7 +45,12 @@ pub fn answer(
 ) -> OracleAnswer {
     let listed: BTreeMap<_, _> =
         exceptions.iter().filter(|l| l.is_exception()).map(|l| ((&l.partition, l.offset, l.element), l)).collect();
-    let decoders: Vec<_> = logs.iter().map(|log| decoder.for_partition(&log.name)).collect();
+    let of_log = |log: &Log<'_>| {
+        let mut decoder = decoder.for_partition(&log.name);
+        log.records.iter().for_each(|record| decoder.learn(record));
+        decoder
+    };
+    let decoders: Vec<_> = logs.iter().map(of_log).collect();
     let mut answer = OracleAnswer::default();
     let mut windows: BTreeMap<(WindowStart, String), Vec<(Position, DecodedEvent<'_>)>> = BTreeMap::new();
     let mut partial_before = Some(EventTime(i64::MIN));

@@ -116,6 +116,8 @@ pub enum Reason {
     Past,
     /// It is longer than its source reads into memory.
     Long,
+    /// Not one row of CSV in UTF-8, or one of another number of cells than there are columns.
+    Csv,
 }
 
 impl Reason {
@@ -136,6 +138,7 @@ impl Reason {
             Reason::Future => "future",
             Reason::Past => "past",
             Reason::Long => "long",
+            Reason::Csv => "csv",
         }
     }
 }

@@ -5,6 +5,7 @@ mod environment;
 mod errors;
 mod health;
 mod produce;
+mod rows;
 mod run;
 mod values;
 
@@ -12,6 +13,7 @@ pub(crate) use environment::{split_sinks, unread_variables};
 pub(crate) use errors::UsageErrors;
 pub(crate) use health::HealthArgs;
 pub(crate) use produce::{PartitionBy, ProduceArgs, Stamp};
+pub(crate) use rows::{FormatOption, RowArgs};
 pub(crate) use run::{ClusterArgs, DecodingArgs, EmitOption, HttpArgs, LogArgs, MAX_WORKERS, Metrics, OnBad, RunArgs};
 pub(crate) use values::Given;
 

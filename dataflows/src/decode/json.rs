@@ -24,7 +24,7 @@ fn try_events<'a>(
     record: &Record<'a>,
     each: &mut impl FnMut(DecodedPart<'a>),
 ) -> Result<(), Option<Rejection>> {
-    let text = text(record)?;
+    let text = text(record, not_json)?;
     let found = fields(rule, record, text)?;
     let JsonFields { texts, elements: array, shape, .. } = found;
     let scalars: Vec<_> = texts.into_iter().map(of_json).collect();
@@ -137,8 +137,8 @@ fn check_number(elements: usize, name: &str) -> Result<(), Rejection> {
     Err(rejection(Reason::Long, Some(name.to_owned()), expected, elements.to_string()))
 }
 
-/// The text of a record that was read as a whole.
-fn text<'a>(record: &Record<'a>) -> Result<&'a str, Rejection> {
+/// The text of a record that was read as a whole. `no_text`: what is said of one that is not UTF-8.
+pub(super) fn text<'a>(record: &Record<'a>, no_text: fn(String) -> Rejection) -> Result<&'a str, Rejection> {
     let Some(payload) = record.payload else {
         return Err(rejection(Reason::Null, None, "a payload", "none (a tombstone)"));
     };
@@ -149,7 +149,7 @@ fn text<'a>(record: &Record<'a>) -> Result<&'a str, Rejection> {
     std::str::from_utf8(payload).map_err(|error| {
         let utf16 = matches!(payload, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]);
         let what = if utf16 { "UTF-16".to_owned() } else { format!("no UTF-8 from byte {} on", error.valid_up_to()) };
-        not_json(format!("{what}: {}", beginning(payload)))
+        no_text(format!("{what}: {}", beginning(payload)))
     })
 }
 
@@ -169,15 +169,11 @@ fn fields<'a>(rule: &Assembler, record: &Record<'a>, text: &'a str) -> Result<Js
             _ => format!("{begins} ({why})"),
         })
     })?;
-    if !shape.key.is_empty() {
-        let mut of_key = JsonFields::new(shape.slots.len());
-        let key = record.key.and_then(|key| std::str::from_utf8(key).ok());
-        if key.is_some_and(|key| of_key.read(&shape.key, key).is_ok()) {
-            for (own, of_key) in found.texts.iter_mut().zip(of_key.texts) {
-                *own = own.take().or(of_key);
-            }
-            found.twice = found.twice.take().or(of_key.twice);
+    if let Some(of_key) = key_fields(rule, record) {
+        for (own, of_key) in found.texts.iter_mut().zip(of_key.texts) {
+            *own = own.take().or(of_key);
         }
+        found.twice = found.twice.take().or(of_key.twice);
     }
     match &found.twice {
         Some(path) => Err(twice(rule, path)),
@@ -185,8 +181,17 @@ fn fields<'a>(rule: &Assembler, record: &Record<'a>, text: &'a str) -> Result<Js
     }
 }
 
+/// The configured fields of a record's key, where there are some and the key is JSON.
+pub(super) fn key_fields<'a>(rule: &Assembler, record: &Record<'a>) -> Option<JsonFields<'a>> {
+    let shape = &rule.shape;
+    let key = std::str::from_utf8(record.key.filter(|_| !shape.key.is_empty())?).ok()?;
+    let mut found = JsonFields::new(shape.slots.len());
+    found.read(&shape.key, key).ok()?;
+    Some(found)
+}
+
 /// What this pointer leads to came more than once. It is called by the name of its field, where it is one.
-fn twice(rule: &Assembler, path: &str) -> Rejection {
+pub(super) fn twice(rule: &Assembler, path: &str) -> Rejection {
     let name = path.strip_prefix('/').filter(|name| !name.contains('/'));
     let field = rule.shape.slots.iter().map(|(field, _)| field.as_str());
     let field = field.into_iter().find(|field| Some(*field) == name).unwrap_or(path);

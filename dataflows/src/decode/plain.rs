@@ -116,6 +116,17 @@ fn events_of<'a, const N: usize>(
     Some(())
 }
 
+/// The event of a row of tokens, one for each slot, that stand in this text.
+pub(super) fn row_event<'a>(
+    rule: &'a Assembler,
+    record: &Record<'a>,
+    text: &'a str,
+    tokens: &[Token],
+) -> Option<Outcome<'a>> {
+    let message = Values { tokens, misshapen: false };
+    Found { rule, record, text, message, element: None }.outcome()
+}
+
 impl<const N: usize> Pass<'_, '_, N> {
     /// A value with configured fields in it. `depth`: how many objects and arrays it is in.
     fn value(&mut self, node: &TreeNode, row: &mut Row<N>, depth: usize) -> Option<()> {

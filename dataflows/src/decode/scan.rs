@@ -53,7 +53,7 @@ impl Token {
         clippy::cast_possible_truncation,
         reason = "a longer text is not scanned; a fraction has at most 18 digits"
     )]
-    fn new(range: Range<usize>, kind: TokenKind, number: Option<PlainNumber>) -> Self {
+    pub(super) fn new(range: Range<usize>, kind: TokenKind, number: Option<PlainNumber>) -> Self {
         let (is_number, number) = (number.is_some(), number.unwrap_or_default());
         let PlainNumber { negative, digits, fraction } = number;
         Token {
@@ -143,7 +143,7 @@ impl Scanner<'_> {
     }
 
     /// A number literal; what it is, if it has no exponent and at most 18 digits.
-    fn literal(&mut self) -> Option<Option<PlainNumber>> {
+    pub(super) fn literal(&mut self) -> Option<Option<PlainNumber>> {
         let negative = self.peek() == Some(b'-');
         self.at += usize::from(negative);
         let first = self.peek();

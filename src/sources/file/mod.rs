@@ -39,6 +39,11 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// How often a header is looked for that is not there yet, at least.
+const HEADER_POLL: Duration = Duration::from_millis(10);
 
 /// All mistakes in what follows `file:`.
 pub(super) fn validate(rest: &str) -> Vec<String> {
@@ -95,6 +100,18 @@ impl LogSource for FileSource {
             Some(LogProbe { last, ..LogProbe::default() })
         };
         Ok(left.iter().map(probe).collect())
+    }
+
+    fn record_at(&self, partition: &Discovered, offset: NextOffset) -> Result<Option<Vec<u8>>, Halt> {
+        let this = thread::current();
+        let mut reader =
+            self.open(&Discovered { start: offset, ..partition.clone() }, Arc::new(move || this.unpark()))?;
+        let mut found = None;
+        while reader.read(1, &mut |record| found = record.payload.map(<[u8]>::to_vec))? == 0 && !reader.ended() {
+            // A reader that has to wait calls; one that passes over what is before the record says 0 as well.
+            thread::park_timeout(reader.idle_wait().min(HEADER_POLL));
+        }
+        Ok(found)
     }
 
     fn open(&self, partition: &Discovered, _wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {

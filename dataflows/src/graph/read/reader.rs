@@ -12,7 +12,7 @@ use crate::partition::{DelayHistogram, Partition, PartitionState, Verdict};
 use crate::protocol::{Decision, Guide, Reading};
 use crate::record::{Cause, DeadLetter, Judged, PartitionName, Reason, Record};
 use crate::settings::Settings;
-use crate::time::{EventTime, Monotonic};
+use crate::time::{EventTime, Monotonic, NextOffset};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,11 +97,22 @@ impl<A: Accumulate> WorkerReader<A> {
                 Some(state) => Partition::resume(rule, state, bounded, now),
                 None => Partition::new(rule, admission.index, found.start, bounded, now).with_floor(admission.floor),
             };
-            let decoder = self.job.decoder.for_partition(&found.name);
+            let decoder = self.decoder(found, from)?;
             let (name, identity, instant) = (found.name.clone(), found.name.identity(), admission.instant);
             self.owned.push(OwnedPartition { name, decoder, identity, instant, partition, reader });
         }
         Ok(())
+    }
+
+    /// What decodes a partition that is read from here on: it knows the header that lies before.
+    fn decoder(&self, found: &Discovered, from: NextOffset) -> Result<Decoder, Halt> {
+        let mut decoder = self.job.decoder.for_partition(&found.name);
+        if let Some(offset) = decoder.header_at().filter(|offset| *offset < from.0)
+            && let Some(header) = self.job.source.record_at(found, NextOffset(offset))?
+        {
+            decoder.learn(&Record { offset, payload: Some(&header), ..Record::default() });
+        }
+        Ok(decoder)
     }
 
     /// Goes by this guide from now on, and asks logs for their ends where it says so (R8).
@@ -177,6 +188,7 @@ impl<A: Accumulate> WorkerReader<A> {
         let mut too_far = None;
         let read = reader.read(CHUNK, &mut |record: Record<'_>| {
             partition.begin_record(record.offset);
+            decoder.learn(&record);
             decoder.parts(&record, |DecodedPart { element, outcome }| {
                 let event = match outcome {
                     Outcome::Event(event) => event,
