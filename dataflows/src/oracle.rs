@@ -45,12 +45,7 @@ pub fn answer(
 ) -> OracleAnswer {
     let listed: BTreeMap<_, _> =
         exceptions.iter().filter(|l| l.is_exception()).map(|l| ((&l.partition, l.offset, l.element), l)).collect();
-    let of_log = |log: &Log<'_>| {
-        let mut decoder = decoder.for_partition(&log.name);
-        log.records.iter().for_each(|record| decoder.learn(record));
-        decoder
-    };
-    let decoders: Vec<_> = logs.iter().map(of_log).collect();
+    let decoders: Vec<_> = logs.iter().map(|log| decoder_of(log, decoder)).collect();
     let mut answer = OracleAnswer::default();
     let mut windows: BTreeMap<(WindowStart, String), Vec<(Position, DecodedEvent<'_>)>> = BTreeMap::new();
     let mut partial_before = Some(EventTime(i64::MIN));
@@ -107,6 +102,13 @@ pub fn answer(
     }
     answer.dead_letters.sort_unstable();
     answer
+}
+
+/// What decodes a log: it knows the log's header.
+fn decoder_of(log: &Log<'_>, decoder: &Decoder) -> Decoder {
+    let mut decoder = decoder.for_partition(&log.name);
+    log.records.iter().for_each(|record| decoder.learn(record));
+    decoder
 }
 
 /// The window of this event time, and the watermark at which it becomes final.

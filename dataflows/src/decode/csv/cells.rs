@@ -95,7 +95,29 @@ impl CellSyntax {
         }
     }
 
+    /// Where the next delimiter or quote is, from here on, or the row's end.
+    #[inline]
+    pub(super) fn end(self, bytes: &[u8], mut at: usize) -> usize {
+        const ONES: u64 = u64::MAX / 0xff;
+        const HIGHS: u64 = ONES << 7;
+        let (delimiter, quote) = (self.delimiter, self.quote.unwrap_or(self.delimiter));
+        let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
+        let (delimiters, quotes) = (u64::from(delimiter) * ONES, u64::from(quote) * ONES);
+        // Eight bytes at once, for cells are short; the lowest mark is of a byte that is one of them.
+        while let Some((word, _)) = bytes.get(at..).and_then(|rest| rest.split_first_chunk()) {
+            let word = u64::from_le_bytes(*word);
+            let marks = (zeros(word ^ delimiters) | zeros(word ^ quotes)) & HIGHS;
+            if marks != 0 {
+                return at + usize::try_from(marks.trailing_zeros() / 8).expect("at most 7");
+            }
+            at += 8;
+        }
+        let rest = bytes.get(at..).unwrap_or_default();
+        at + rest.iter().position(|byte| *byte == delimiter || *byte == quote).unwrap_or(rest.len())
+    }
+
     /// A cell without quotes.
+    #[inline]
     pub(super) fn bare(self, bytes: &[u8], range: Range<usize>) -> Cell {
         let Range { mut start, mut end } = range;
         while start < end && self.is_blank(bytes[start]) {

@@ -10,7 +10,7 @@ use crate::escape::shortened;
 use crate::record::{Reason, Rejection};
 
 /// What a slot is read as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum SlotUse {
     /// A text, whatever it looks like: a symbol, an id.
     Text,
@@ -38,8 +38,17 @@ pub(super) struct ColumnMap {
     pub(super) cells: Option<usize>,
     /// The names, for people.
     pub(super) names: Vec<String>,
-    /// Which cells are looked for, in ascending order, each with its slot.
-    pub(super) wanted: Vec<(usize, usize)>,
+    /// The cells that are looked for, in ascending order.
+    pub(super) wanted: Vec<WantedCell>,
+}
+
+/// A cell that fills a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct WantedCell {
+    /// The number of its column, from 0.
+    pub(super) column: usize,
+    pub(super) slot: usize,
+    pub(super) slot_use: SlotUse,
 }
 
 /// What each slot is, and what for.
@@ -97,8 +106,8 @@ fn column(field: &str) -> Result<Column, FieldProblem> {
 impl ColumnMap {
     /// Of columns that have no names.
     pub(super) fn unnamed(slots: &[(Column, SlotUse)]) -> Self {
-        let number = |(slot, (column, _)): (usize, &(Column, SlotUse))| match column {
-            Column::Number(number) => Some((*number, slot)),
+        let number = |(slot, (column, slot_use)): (usize, &(Column, SlotUse))| match column {
+            Column::Number(column) => Some(WantedCell { column: *column, slot, slot_use: *slot_use }),
             _ => None,
         };
         let mut wanted: Vec<_> = slots.iter().enumerate().filter_map(number).collect();
@@ -112,10 +121,10 @@ impl ColumnMap {
     /// A slot's name that is there more than once.
     pub(super) fn named(names: Vec<String>, slots: &[(Column, SlotUse)]) -> Result<Self, usize> {
         let mut wanted = ColumnMap::unnamed(slots).wanted;
-        for (slot, (column, _)) in slots.iter().enumerate() {
+        for (slot, (column, slot_use)) in slots.iter().enumerate() {
             let Column::Name(name) = column else { continue };
             let mut columns = names.iter().enumerate().filter(|(_, known)| ***known == **name);
-            wanted.extend(columns.next().map(|(number, _)| (number, slot)));
+            wanted.extend(columns.next().map(|(column, _)| WantedCell { column, slot, slot_use: *slot_use }));
             if columns.next().is_some() {
                 return Err(slot);
             }

@@ -29,8 +29,7 @@ use super::scan::{Scanner, Token, TokenKind};
 use crate::escape::shortened;
 use crate::record::{Reason, Record, Rejection};
 use cells::CellSyntax;
-use columns::{Column, ColumnMap, SlotUse, part_of};
-use memchr::memchr2_iter;
+use columns::{Column, ColumnMap, SlotUse, WantedCell, part_of};
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
@@ -85,7 +84,9 @@ impl CsvRows {
         if record.offset < self.first || self.header_at.is_some_and(|header| record.offset <= header) {
             return Outcome::Skipped;
         }
-        let text = match json::text(record, no_row) {
+        // The check is made here for nearly all records, as what says why one is no text is large.
+        let plain = record.payload.filter(|_| record.cut_from.is_none()).and_then(|text| str::from_utf8(text).ok());
+        let text = match plain.map_or_else(|| json::text(record, no_row), Ok) {
             Ok(text) => text.strip_suffix('\r').unwrap_or(text),
             Err(rejection) => return Outcome::Rejected(rejection),
         };
@@ -117,43 +118,62 @@ impl CsvRows {
         if !rule.shape.key.is_empty() {
             return None;
         }
-        let bytes = text.as_bytes();
+        let mut scan = Scanner { bytes: text.as_bytes(), at: 0 };
         let mut tokens = [Token::ABSENT; N];
         let mut wanted = columns.wanted.iter().peekable();
-        let (mut start, mut number) = (0, 0);
-        let mut cell = |range: Range<usize>, number: usize| {
-            while let Some((_, slot)) = wanted.next_if(|(column, _)| *column == number) {
-                tokens[*slot] = self.token(text, range.clone(), self.slots[*slot].1);
+        let mut number = 0;
+        loop {
+            let start = scan.at;
+            if wanted.peek().is_some_and(|cell| cell.column == number) {
+                while let Some(cell) = wanted.next_if(|cell| cell.column == number) {
+                    scan.at = start;
+                    tokens[cell.slot] = self.token(&mut scan, cell.slot_use)?;
+                }
+            } else {
+                scan.at = self.syntax.end(scan.bytes, start);
             }
-        };
-        for end in memchr2_iter(self.syntax.delimiter, self.syntax.quote.unwrap_or(self.syntax.delimiter), bytes) {
-            if bytes[end] != self.syntax.delimiter {
-                return None;
+            number += 1;
+            match scan.take() {
+                None => break,
+                Some(byte) if byte == self.syntax.delimiter => {}
+                Some(_) => return None,
             }
-            cell(start..end, number);
-            (start, number) = (end + 1, number + 1);
         }
-        cell(start..bytes.len(), number);
-        if columns.cells.is_some_and(|cells| cells != number + 1) {
+        if columns.cells.is_some_and(|cells| cells != number) {
             return None;
         }
         plain::row_event(rule, record, text, &tokens[..])
     }
 
-    /// A cell without quotes.
-    fn token(&self, text: &str, range: Range<usize>, slot_use: SlotUse) -> Token {
-        let Range { start, end } = self.syntax.bare(text.as_bytes(), range).range;
+    /// The cell that begins here, up to the delimiter after it; none if there is a quote in it.
+    #[inline]
+    fn token(&self, scan: &mut Scanner<'_>, slot_use: SlotUse) -> Option<Token> {
+        let ends = |scan: &Scanner<'_>| scan.peek().is_none_or(|byte| byte == self.syntax.delimiter);
+        let start = scan.at;
+        if slot_use != SlotUse::Text {
+            if let Some(number) = scan.literal()
+                && ends(scan)
+            {
+                return Some(Token::new(start..scan.at, TokenKind::Literal, number));
+            }
+            scan.at = start;
+        }
+        scan.at = self.syntax.end(scan.bytes, start);
+        if !ends(scan) {
+            return None;
+        }
+        let Range { start, end } = self.syntax.bare(scan.bytes, start..scan.at).range;
         if start == end {
-            return Token::new(start..end, TokenKind::Null, None);
+            return Some(Token::new(start..end, TokenKind::Null, None));
         }
-        if slot_use == SlotUse::Text {
-            return Token::new(start..end, TokenKind::Text, None);
+        let mut trimmed = Scanner { bytes: &scan.bytes[..end], at: start };
+        if slot_use != SlotUse::Text
+            && let Some(number) = trimmed.literal()
+            && trimmed.at == end
+        {
+            return Some(Token::new(start..end, TokenKind::Literal, number));
         }
-        let mut scan = Scanner { bytes: &text.as_bytes()[..end], at: start };
-        match scan.literal() {
-            Some(number) if scan.at == end => Token::new(start..end, TokenKind::Literal, number),
-            _ => Token::new(start..end, TokenKind::Text, None),
-        }
+        Some(Token::new(start..end, TokenKind::Text, None))
     }
 
     /// Any row.
@@ -187,8 +207,8 @@ impl CsvRows {
         let mut scalars = vec![Scalar::Absent; self.slots.len()];
         let mut wanted = columns.wanted.iter().peekable();
         let split = self.syntax.split(text, |number, cell| {
-            while let Some((_, slot)) = wanted.next_if(|(column, _)| *column == number) {
-                scalars[*slot] = scalar(cell.text(text), self.slots[*slot].1);
+            while let Some(WantedCell { slot, slot_use, .. }) = wanted.next_if(|wanted| wanted.column == number) {
+                scalars[*slot] = scalar(cell.text(text), *slot_use);
             }
         });
         match (split, columns.cells) {
