@@ -88,7 +88,8 @@ fn a_wrong_value_is_kept_until_all_are_known() {
 #[test]
 fn every_option_can_be_given() {
     let run = "--source sim: --start latest --complete-from 2026-01-05T08:00:00Z --until-end --keep-open --close \
-               --as-of 2026-01-05T08:00:00Z --format json --symbol-field @key --value-field p --time-field t --time-unit ns \
+               --as-of 2026-01-05T08:00:00Z --format json --columns a,b \
+               --delimiter ; --quote none --skip-lines 1 --symbol-field @key --value-field p --time-field t --time-unit ns \
                --weight-field w --on-bad fatal --window 1m --lateness 1m --max-future 1m --max-past 1h30m --metrics avg --idle 1s \
                --max-ahead 1h --max-keys 5 --sink stdout: --sink csv:a --emit final --sink-timeout 1m --take-sink --forget-sink b \
                --state none --data d --job j --checkpoint-interval 1s --take-over --accept-changed-log --http none --http-public \

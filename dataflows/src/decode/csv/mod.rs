@@ -1,7 +1,7 @@
 //! Rows of cells: CSV, TSV and what is like them.
 //!
 //! ```text
-//!   record ──> row ─┬─ no quotes ─> tokens ─> as those of plain JSON ──────┐
+//!   record ──> row ─┬─ is plain ──> tokens ─> as those of plain JSON ──────┐
 //!                   └─ anything else ─> cells ─> scalars ─> assemble ──────┴─> event | skipped | rejected
 //! ```
 //!
@@ -106,7 +106,7 @@ impl CsvRows {
         fast.unwrap_or_else(|| self.any(rule, record, text, columns))
     }
 
-    /// A row without quotes, whose configured cells are as plain JSON has them. It never rejects.
+    /// A row whose configured cells are as plain JSON has them, with quotes at most around cells. It never rejects.
     fn plain<'a, const N: usize>(
         &self,
         rule: &'a Assembler,
@@ -130,7 +130,7 @@ impl CsvRows {
                     tokens[cell.slot] = self.token(&mut scan, cell.slot_use)?;
                 }
             } else {
-                scan.at = self.syntax.end(scan.bytes, start);
+                self.pass(&mut scan)?;
             }
             number += 1;
             match scan.take() {
@@ -145,7 +145,7 @@ impl CsvRows {
         plain::row_event(rule, record, text, &tokens[..])
     }
 
-    /// The cell that begins here, up to the delimiter after it; none if there is a quote in it.
+    /// The cell that begins here, up to the delimiter after it; none as [`CsvRows::pass`] says.
     #[inline]
     fn token(&self, scan: &mut Scanner<'_>, slot_use: SlotUse) -> Option<Token> {
         let ends = |scan: &Scanner<'_>| scan.peek().is_none_or(|byte| byte == self.syntax.delimiter);
@@ -158,13 +158,13 @@ impl CsvRows {
             }
             scan.at = start;
         }
-        scan.at = self.syntax.end(scan.bytes, start);
-        if !ends(scan) {
-            return None;
-        }
-        let Range { start, end } = self.syntax.bare(scan.bytes, start..scan.at).range;
+        let Range { start, end } = self.pass(scan)?;
         if start == end {
             return Some(Token::new(start..end, TokenKind::Null, None));
+        }
+        // In quotes, blanks are part of a text alone.
+        if slot_use != SlotUse::Text && self.syntax.bare(scan.bytes, start..end).range != (start..end) {
+            return None;
         }
         let mut trimmed = Scanner { bytes: &scan.bytes[..end], at: start };
         if slot_use != SlotUse::Text
@@ -174,6 +174,24 @@ impl CsvRows {
             return Some(Token::new(start..end, TokenKind::Literal, number));
         }
         Some(Token::new(start..end, TokenKind::Text, None))
+    }
+
+    /// Passes the cell that begins here, and says where its content is; none if it has to be looked at closely: a quote is doubled
+    /// or stands elsewhere than around it, or there are blanks beside one.
+    #[inline]
+    fn pass(&self, scan: &mut Scanner<'_>) -> Option<Range<usize>> {
+        let (bytes, start) = (scan.bytes, scan.at);
+        let (range, end) = if scan.peek().is_some_and(|first| Some(first) == self.syntax.quote) {
+            let quotes = CellSyntax { delimiter: bytes[start], quote: None };
+            let close = quotes.end(bytes, start + 1);
+            (start + 1..close, close + 1)
+        } else {
+            let end = self.syntax.end(bytes, start);
+            (self.syntax.bare(bytes, start..end).range, end)
+        };
+        scan.at = end;
+        let ends = end == bytes.len() || bytes.get(end) == Some(&self.syntax.delimiter);
+        ends.then_some(range)
     }
 
     /// Any row.

@@ -307,7 +307,29 @@ fn the_plain_path_gives_what_the_other_gives() {
         let RecordFormat::Csv(rows) = &decoder.format else { panic!("rows") };
         let columns = rows.columns.clone().unwrap();
         let cells = [
-            "1", "12.5", "-3", "A", "EUR/USD", " x ", "", "\"1\"", "\"a,b\"", "+5", "007", "1e3", "é", "1,5", "x",
+            "1",
+            "12.5",
+            "-3",
+            "A",
+            "EUR/USD",
+            " x ",
+            "",
+            "\"1\"",
+            "\"a,b\"",
+            "\" x \"",
+            "\"\"",
+            "\"a\"\"b\"",
+            "\" 1\"",
+            " \"1\"",
+            "\"x",
+            "a\"",
+            "\"1\" ",
+            "+5",
+            "007",
+            "1e3",
+            "é",
+            "1,5",
+            "x",
             "0.1",
         ];
         for _ in 0..100_000 {
