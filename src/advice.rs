@@ -119,7 +119,15 @@ pub(crate) fn of_rejected(by: &Rejected<'_>, fields: &FieldNames) -> String {
     }
     match (by.first.reason, option) {
         (Reason::Json, _) => {
-            "a record is one JSON object, in a file one a line; other formats cannot be read yet".into()
+            "a record is one JSON text, in a file one a line; --format says it where records are rows (csv, tsv)".into()
+        }
+        (Reason::Csv, _) if by.first.finding.found.starts_with("no UTF-8") => {
+            "convert the file first (iconv -f LATIN1 -t UTF-8, if it is of Latin letters)".into()
+        }
+        (Reason::Csv, _) => {
+            "--delimiter, --quote, --columns and --skip-lines say how rows are written; a cell that goes over \
+                             several lines cannot be read"
+                .into()
         }
         (Reason::Time, Some(_)) => {
             "--time-unit says in which unit event times are (--time-format how they are written, --time-zone which zone those \
@@ -196,6 +204,8 @@ pub(crate) fn of_field(error: &FieldError) -> String {
     match error {
         FieldError::Field { part, field, problem } => format!("{} {field:?}: {problem}", option(*part)),
         FieldError::Times(error) => of_times(error),
+        FieldError::NoSchemas => format!("--format: {error}"),
+        FieldError::Delimiter => format!("--delimiter, --quote: {error}"),
         FieldError::TooManyObjects { .. } => error.to_string(),
     }
 }

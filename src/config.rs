@@ -3,6 +3,7 @@
 mod cluster;
 mod decoding;
 mod log;
+mod schemas;
 mod settings;
 mod sinks;
 
@@ -13,17 +14,20 @@ use crate::cluster::Cluster;
 use crate::http;
 use crate::job_folder::JobFolder;
 use crate::kafka::{self, GivenProperties};
-use crate::semantics::{Entries, Format, LATENESS, MAX_FUTURE, MAX_PAST, Semantics, WINDOW};
+use crate::registry::Registry;
+use crate::semantics::{Entries, LATENESS, MAX_FUTURE, MAX_PAST, Semantics, WINDOW};
 use crate::sinks::{Emit, secret_warning};
 use crate::sources::{self, Start};
 use crate::store::StoreUri;
 use crate::uri::redacted;
 use log::LogRange;
 use minutely_dataflows::BadRecordPolicy;
-use minutely_dataflows::decode::{Decoder, FieldNames};
+use minutely_dataflows::decode::{Decoder, FieldNames, Format as DataFormat};
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::EventTime;
+use schemas::Schemas;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A run, as asked for.
 #[derive(Debug)]
@@ -34,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) folder: PathBuf,
     pub(crate) fields: FieldNames,
     pub(crate) decoder: Decoder,
+    /// Asked for schemas, where the format has them.
+    pub(crate) registry: Option<Arc<Registry>>,
     pub(crate) settings: Settings,
     pub(crate) emit: Emit,
     pub(crate) metrics: Metrics,
@@ -77,7 +83,6 @@ impl Config {
         let state = args.state.place.as_deref().filter(|text| *text != "none");
         let state = state.and_then(|text| errors.ok(StoreUri::parse(text)));
         let http = http(&args.http, &mut errors);
-        errors.value(&args.decoding.format);
         let GivenProperties { properties, mistakes, mut warnings } = kafka::properties(&args.kafka.properties);
         errors.extend(mistakes);
         errors.extend(sources::validate(&args.log.source, &properties));
@@ -91,7 +96,15 @@ impl Config {
         let stateless = log::stateless(args, &mut errors);
         let log = LogRange::of(&args.log, stateless, &mut errors);
         let fields = decoding::fields(&args.decoding, &args.log.source, &mut errors);
-        let decoder = fields.as_ref().and_then(|fields| decoding::decoder(fields, &mut errors));
+        let schemas = fields.as_ref().and_then(|fields| Schemas::of(&args.schemas, &fields.format, &mut errors));
+        let Schemas { registry, decoder: schemas, file_hash } = schemas.unwrap_or_default();
+        warnings.extend(registry.iter().filter_map(|registry| registry.warning()).map(str::to_owned));
+        let needs_schemas = |fields: &FieldNames| matches!(fields.format, DataFormat::Avro | DataFormat::Protobuf);
+        let decoder = match &fields {
+            Some(fields) if needs_schemas(fields) && schemas.is_none() => None, // why is collected
+            Some(fields) => decoding::decoder(fields, schemas, &args.log.source, &mut errors),
+            None => None,
+        };
         let settings = settings::settings(args, &log, state.as_ref(), &mut errors);
         let fetch_memory = errors.value(&args.kafka.fetch_memory);
         let emit = errors.value(&args.sinks.emit).map(sinks::emit);
@@ -101,7 +114,10 @@ impl Config {
         let job_name = args.state.job.as_ref().map_or(Some(None), |name| errors.value(name).map(Some));
         let config = (|| {
             let (fields, metrics, settings) = (fields?, metrics?, settings?);
-            let semantics = semantics(&args.log.source, &fields, &settings, metrics, &properties);
+            let semantics = Semantics {
+                schema: file_hash,
+                ..semantics(&args.log.source, &fields, &settings, metrics, &properties)
+            };
             let JobFolder { folder, recorded, remark, as_typed } = job_folder(args, job_name?.as_deref(), &semantics);
             let default_sink = || format!("sqlite:{}", folder.join("minutes.db").display());
             let sinks = if sinks.is_empty() { vec![default_sink()] } else { sinks };
@@ -127,6 +143,7 @@ impl Config {
                 folder,
                 fields,
                 decoder: decoder?,
+                registry,
                 settings,
                 emit: emit?,
                 metrics,
@@ -152,8 +169,8 @@ fn semantics(
 ) -> Semantics {
     Semantics {
         source: sources::identity(source),
-        format: Format::Json,
         fields: fields.clone(),
+        schema: None,
         windowing: settings.rule.windowing,
         max_future: settings.rule.max_future,
         max_past: settings.rule.max_past,

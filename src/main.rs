@@ -20,7 +20,6 @@ mod letters;
 mod messages;
 mod produce;
 mod property;
-#[allow(dead_code, unused_imports, reason = "until a run decodes by its schemas")]
 mod registry;
 mod secret;
 mod semantics;

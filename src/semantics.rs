@@ -6,7 +6,7 @@
 
 use crate::duration;
 use minutely_dataflows::decimal::MAX_DECIMALS;
-use minutely_dataflows::decode::{FieldNames, TimeOptions, TimeUnit};
+use minutely_dataflows::decode::{CsvOptions, FieldNames, Format, TimeOptions, TimeUnit};
 use minutely_dataflows::numbers::{NumberOptions, OnPrecision, WeightSign};
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::time::{EventTime, Windowing};
@@ -21,6 +21,11 @@ pub(crate) const SOURCE: &str = "--source";
 /// A property of Kafka's client: do records of open and aborted transactions count?
 pub(crate) const ISOLATION: &str = "-X isolation.level";
 const FORMAT: &str = "--format";
+const COLUMNS: &str = "--columns";
+const DELIMITER: &str = "--delimiter";
+const QUOTE: &str = "--quote";
+const SKIP_LINES: &str = "--skip-lines";
+const SCHEMA: &str = "--schema";
 const EACH: &str = "--each";
 const SYMBOL_FIELD: &str = "--symbol-field";
 const VALUE_FIELD: &str = "--value-field";
@@ -48,8 +53,9 @@ const COMPLETE_FROM: &str = "--complete-from";
 pub(crate) struct Semantics {
     /// The same however the URI is written ([`crate::sources::identity`]).
     pub(crate) source: String,
-    pub(crate) format: Format,
     pub(crate) fields: FieldNames,
+    /// The hash of `--schema`'s file.
+    pub(crate) schema: Option<String>,
     pub(crate) windowing: Windowing,
     /// Nanoseconds.
     pub(crate) max_future: i64,
@@ -60,13 +66,6 @@ pub(crate) struct Semantics {
     /// It decides which rows are `partial`.
     pub(crate) complete_from: Option<EventTime>,
     pub(crate) isolation: Isolation,
-}
-
-/// `--format`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Format {
-    #[default]
-    Json,
 }
 
 /// Kafka's `isolation.level`.
@@ -82,8 +81,8 @@ impl Default for Semantics {
         let Rule { windowing, max_future, max_past, .. } = Rule::default();
         Semantics {
             source: String::new(),
-            format: Format::Json,
             fields: FieldNames::default(),
+            schema: None,
             windowing,
             max_future,
             max_past,
@@ -99,13 +98,12 @@ impl Semantics {
     /// not `600s`). An option that was added later has no entry where it has its default, so a state that is older than the
     /// option is one of the default.
     pub(crate) fn entries(&self) -> Entries {
-        let FieldNames { each, symbol, value, time, times, weight, filter, id, numbers } = &self.fields;
-        let TimeOptions { unit, format, zone } = times;
-        let Format::Json = self.format;
+        let FieldNames { each, symbol, value, time, times, weight, filter, id, numbers, format } = &self.fields;
+        let TimeOptions { unit, format: time_format, zone } = times;
         let unit = TimeUnit::ALL.iter().find(|(known, ..)| known == unit).map_or("", |(_, name, _)| name);
         let always = [
             (SOURCE, self.source.clone()),
-            (FORMAT, "json".to_owned()),
+            (FORMAT, format_name(format).to_owned()),
             (SYMBOL_FIELD, list_text(symbol)),
             (VALUE_FIELD, value.clone()),
             (TIME_FIELD, list_text(time)),
@@ -118,22 +116,28 @@ impl Semantics {
         ];
         let uncommitted = self.isolation == Isolation::ReadUncommitted;
         let others = [
+            (SCHEMA, self.schema.clone()),
             (EACH, each.clone()),
             (FILTER, (!filter.is_empty()).then(|| list_text(filter))),
             (ID_FIELD, id.clone()),
-            (TIME_FORMAT, format.clone()),
+            (TIME_FORMAT, time_format.clone()),
             (TIME_ZONE, zone.clone()),
             (MAX_PAST, self.max_past.map(duration_text)),
             (COMPLETE_FROM, self.complete_from.map(time_text)),
             (ISOLATION, uncommitted.then(|| "read_uncommitted".to_owned())),
         ];
-        let others = others.into_iter().chain(number_texts(numbers)).filter_map(|(option, text)| Some((option, text?)));
+        let others = others.into_iter().chain(number_texts(numbers)).chain(row_entries(format));
+        let others = others.filter_map(|(option, text)| Some((option, text?)));
         always.into_iter().chain(others).map(|(option, text)| (option.to_owned(), text)).collect()
     }
 
     /// The values that these entries stand for, and the entries that this version does not know or cannot read.
     pub(crate) fn parse(recorded: &Entries) -> (Self, Entries) {
         let (mut semantics, mut unknown) = (Semantics::default(), Entries::new());
+        // Others are of the format.
+        if let Some(format) = recorded.get(FORMAT).and_then(|name| format(name)) {
+            semantics.fields.format = format;
+        }
         for (option, text) in recorded {
             if semantics.set(option, text).is_none() {
                 unknown.insert(option.clone(), text.clone());
@@ -146,7 +150,17 @@ impl Semantics {
         let fields = &mut self.fields;
         match option {
             SOURCE => text.clone_into(&mut self.source),
-            FORMAT => self.format = (text == "json").then_some(Format::Json)?,
+            FORMAT => drop(format(text)?), // taken before
+            COLUMNS | DELIMITER | QUOTE | SKIP_LINES => {
+                let Format::Csv(rows) = &mut fields.format else { return None };
+                match option {
+                    COLUMNS => rows.columns = Some(list(text)?),
+                    DELIMITER => rows.delimiter = byte(text)?,
+                    QUOTE => rows.quote = if text == NO_QUOTE { None } else { Some(byte(text)?) },
+                    _ => rows.skip_lines = text.parse().ok()?,
+                }
+            }
+            SCHEMA => self.schema = Some(text.to_owned()),
             EACH => fields.each = Some(text.to_owned()),
             FILTER => fields.filter = list(text)?,
             ID_FIELD => fields.id = Some(text.to_owned()),
@@ -254,6 +268,54 @@ fn decimals(text: &str) -> Option<u8> {
 
 fn name_of<T: PartialEq, const N: usize>(value: &T, known: [(&str, T); N]) -> String {
     known.iter().find(|(_, of)| of == value).map_or("", |(name, _)| name).to_owned()
+}
+
+/// `--quote`, where there is none.
+const NO_QUOTE: &str = "none";
+
+/// `--format`.
+fn format(name: &str) -> Option<Format> {
+    let tabs = CsvOptions { delimiter: b'\t', ..CsvOptions::default() };
+    one_of(
+        name,
+        [
+            ("json", Format::Json),
+            ("csv", Format::Csv(CsvOptions::default())),
+            ("tsv", Format::Csv(tabs)),
+            ("json-schema", Format::JsonSchema),
+            ("avro", Format::Avro),
+            ("protobuf", Format::Protobuf),
+        ],
+    )
+}
+
+fn format_name(format: &Format) -> &'static str {
+    match format {
+        Format::Json => "json",
+        Format::Csv(CsvOptions { delimiter: b'\t', .. }) => "tsv",
+        Format::Csv(_) => "csv",
+        Format::JsonSchema => "json-schema",
+        Format::Avro => "avro",
+        Format::Protobuf => "protobuf",
+    }
+}
+
+/// How rows are written, where it is not as by default.
+fn row_entries(format: &Format) -> Vec<(&'static str, Option<String>)> {
+    let Format::Csv(rows) = format else { return Vec::new() };
+    let CsvOptions { delimiter, quote, columns, skip_lines } = rows;
+    let text = |byte: u8| char::from(byte).to_string();
+    let defaults = CsvOptions::default();
+    vec![
+        (COLUMNS, columns.as_deref().map(list_text)),
+        (DELIMITER, (![defaults.delimiter, b'\t'].contains(delimiter)).then(|| text(*delimiter))),
+        (QUOTE, (*quote != defaults.quote).then(|| quote.map_or(NO_QUOTE.to_owned(), text))),
+        (SKIP_LINES, (*skip_lines > 0).then(|| skip_lines.to_string())),
+    ]
+}
+
+fn byte(text: &str) -> Option<u8> {
+    if let [byte] = text.as_bytes() { Some(*byte) } else { None }
 }
 
 fn one_of<T, const N: usize>(text: &str, known: [(&str, T); N]) -> Option<T> {
@@ -375,6 +437,8 @@ mod tests {
             ("--time-unit", "ns"),
             ("--time-format", "%Y%m%d"),
             ("--time-zone", "Europe/Berlin"),
+            ("--format", "csv"),
+            ("--format", "tsv"),
             ("--weight-field", ""),
             ("--decimals", "0"),
             ("--decimals", "24"),
@@ -390,6 +454,23 @@ mod tests {
             assert_eq!(of(&recorded).entries(), recorded);
             assert_ne!(of(&recorded), of(&defaults()), "{change:?}");
         }
+    }
+
+    #[test]
+    fn how_rows_are_written_is_of_their_format() {
+        let recorded = with(&[
+            ("--format", "csv"),
+            ("--columns", r#"["a","b"]"#),
+            ("--delimiter", ";"),
+            ("--quote", "none"),
+            ("--skip-lines", "2"),
+        ]);
+        let semantics = of(&recorded);
+        let columns = Some(vec!["a".to_owned(), "b".to_owned()]);
+        let rows = CsvOptions { delimiter: b';', quote: None, columns, skip_lines: 2 };
+        assert_eq!((semantics.entries(), &semantics.fields.format), (recorded, &Format::Csv(rows)));
+        let json = with(&[("--delimiter", ";")]);
+        assert_eq!(Semantics::parse(&json).1, entries(&[("--delimiter", ";")]));
     }
 
     #[test]

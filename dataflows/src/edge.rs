@@ -115,6 +115,15 @@ pub trait LogSource: Send + Sync {
         None
     }
 
+    /// The payload of the record at this offset, where the source has it: what tells the others of its partition (a header) is
+    /// looked up when a run resumes behind it. Blocks: called when a partition is opened.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn record_at(&self, _partition: &Discovered, _offset: NextOffset) -> Result<Option<Vec<u8>>, Halt> {
+        Ok(None)
+    }
+
     /// Opens a partition for its owner. `wake` may be called from any thread when there is something to read.
     ///
     /// # Errors

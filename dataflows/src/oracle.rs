@@ -3,7 +3,7 @@
 //! with it, byte for byte.
 
 use crate::decimal::{Decimal, ExactNumber, Scales, nearest};
-use crate::decode::{DecodedEvent, DecodedPart, Decoder, EventId, Outcome};
+use crate::decode::{DecodedEvent, DecodedPart, Decoder, EventId, EventOutcome};
 use crate::partition::{Counts, Rule};
 use crate::record::{Cause, DeadLetter, Evidence, Judged, PartitionName, Reason, Record};
 use crate::row::{MarketRow, Row};
@@ -48,7 +48,7 @@ pub fn answer(
 ) -> OracleAnswer {
     let listed: BTreeMap<_, _> =
         exceptions.iter().filter(|l| l.is_exception()).map(|l| ((&l.partition, l.offset, l.element), l)).collect();
-    let decoders: Vec<_> = logs.iter().map(|log| decoder.for_partition(&log.name)).collect();
+    let decoders: Vec<_> = logs.iter().map(|log| decoder_of(log, decoder)).collect();
     let mut answer = OracleAnswer::default();
     let mut windows = EventsByWindow::new();
     let mut partial_before = Some(EventTime(i64::MIN));
@@ -58,16 +58,16 @@ pub fn answer(
         let mut first_end = (log.start.0 == 0).then_some(EventTime(i64::MIN));
         for record in &log.records {
             answer.counts.read += 1;
-            decoder.parts(record, |DecodedPart { element, outcome }| {
+            let decoded = decoder.parts(record, |DecodedPart { element, outcome }| {
                 answer.counts.events += 1;
                 let index = element.map(|element| element.index);
                 let (reason, cause) = match outcome {
-                    Outcome::Skipped => {
+                    EventOutcome::Skipped => {
                         answer.counts.skipped += 1;
                         return;
                     }
-                    Outcome::Rejected(rejection) => (rejection.reason, Cause::Rejected(rejection)),
-                    Outcome::Event(event) => {
+                    EventOutcome::Rejected(rejection) => (rejection.reason, Cause::Rejected(rejection)),
+                    EventOutcome::Event(event) => {
                         let exception = listed.get(&(&log.name, record.offset, index));
                         let exception = exception.and_then(|l| Some((l.reason, l.judged.as_ref()?.evidence)));
                         let (start, final_at) = window(event.time, rule);
@@ -103,12 +103,20 @@ pub fn answer(
                 }
                 answer.dead_letters.push(DeadLetter::of(record, element, &log.name, cause));
             });
+            decoded.expect("no registry is asked, or it answers");
         }
         partial_before = partial_before.zip(first_end).map(|(a, b)| a.max(b));
     }
     answer.rows = rows(windows, partial_before, market, decoder.scales());
     answer.dead_letters.sort_unstable();
     answer
+}
+
+/// What decodes a log: it knows the log's header.
+fn decoder_of(log: &Log<'_>, decoder: &Decoder) -> Decoder {
+    let mut decoder = decoder.for_partition(&log.name);
+    log.records.iter().for_each(|record| decoder.learn(record));
+    decoder
 }
 
 /// The window of this event time, and the watermark at which it becomes final.

@@ -118,6 +118,8 @@ pub enum Reason {
     Long,
     /// Its schema is unknown or cannot be used, or its bytes are not of it.
     Schema,
+    /// Not one row of CSV in UTF-8, or one of another number of cells than there are columns.
+    Csv,
 }
 
 impl Reason {
@@ -139,6 +141,7 @@ impl Reason {
             Reason::Past => "past",
             Reason::Long => "long",
             Reason::Schema => "schema",
+            Reason::Csv => "csv",
         }
     }
 }

@@ -14,8 +14,8 @@ mod numbers;
 mod option;
 mod origin;
 mod produce;
+mod rows;
 mod run;
-#[allow(dead_code, reason = "until a run takes these options")]
 mod schema;
 mod show;
 mod values;
@@ -29,8 +29,8 @@ pub(crate) use layers::{Layers, Outside};
 pub(crate) use letters::LettersArgs;
 pub(crate) use numbers::NumberArgs;
 pub(crate) use produce::{PartitionBy, ProduceArgs, Stamp};
+pub(crate) use rows::{FormatOption, RowArgs};
 pub(crate) use run::{ClusterArgs, DecodingArgs, EmitOption, HttpArgs, LogArgs, MAX_WORKERS, Metrics, RunArgs};
-#[allow(unused_imports, reason = "until a run takes these options")]
 pub(crate) use schema::SchemaArgs;
 pub(crate) use values::Given;
 use values::number;

@@ -2,6 +2,8 @@
 
 use super::CommonArgs;
 use super::numbers::NumberArgs;
+use super::rows::{FORMATS, FormatOption, RowArgs};
+use super::schema::SchemaArgs;
 use super::values::{Choice, Given, StartOption, TIME_UNITS, choice, duration, instant, job_name, number, size, start};
 use clap::{ArgAction, Args};
 use minutely_dataflows::BadRecordPolicy;
@@ -23,6 +25,8 @@ pub(crate) struct RunArgs {
     pub(crate) log: LogArgs,
     #[command(flatten)]
     pub(crate) decoding: DecodingArgs,
+    #[command(flatten)]
+    pub(crate) schemas: SchemaArgs,
     #[command(flatten)]
     pub(crate) semantics: SemanticsArgs,
     #[command(flatten)]
@@ -49,7 +53,7 @@ pub(crate) struct LogArgs {
     ///
     ///   sim:?symbols=&rate=&partitions=&…  a built-in market
     ///   kafka://host:port[,…]/topic[,…]    topics
-    ///   file:GLOB                          files of JSON lines, one partition a file
+    ///   file:GLOB                          files of JSON lines or CSV, one partition a file
     #[arg(long, value_name = "URI", env = "MINUTELY_SOURCE", default_value = "sim:", verbatim_doc_comment)]
     pub(crate) source: String,
 
@@ -96,9 +100,12 @@ pub(crate) struct DecodingArgs {
         value_name = "FORMAT",
         env = "MINUTELY_FORMAT",
         default_value = "json",
-        value_parser = choice(&[("json", "an object a record", ())])
+        value_parser = choice(&FORMATS)
     )]
-    pub(crate) format: Given<()>,
+    pub(crate) format: Given<FormatOption>,
+
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
 
     /// Pointer to an array in each record whose elements are events, as /data; empty: the record itself is the array
     ///
@@ -106,7 +113,7 @@ pub(crate) struct DecodingArgs {
     #[arg(long, value_name = "POINTER", env = "MINUTELY_EACH")]
     pub(crate) each: Option<String>,
 
-    /// Field of the symbol: a name, a JSON pointer such as /data/s, @key, @key/POINTER, @topic or @file; repeatable
+    /// Field of the symbol: a name, a JSON pointer such as /data/s, a column's number such as /0, @key, @key/POINTER, @topic or @file; repeatable
     ///
     /// Several are joined by a slash.
     #[arg(long, value_name = "FIELD", env = "MINUTELY_SYMBOL_FIELD", default_value = "symbol")]
@@ -147,9 +154,11 @@ pub(crate) struct DecodingArgs {
     #[arg(long, value_name = "ZONE", env = "MINUTELY_TIME_ZONE")]
     pub(crate) time_zone: Option<String>,
 
-    /// Field of the weight, such as a volume: a name or a JSON pointer; empty if there is none
-    #[arg(long, value_name = "FIELD", env = "MINUTELY_WEIGHT_FIELD", default_value = "volume")]
-    pub(crate) weight_field: String,
+    /// Field of the weight, such as a volume: a name or a JSON pointer; empty if there is none [default: volume]
+    ///
+    /// With rows whose columns have no names there is none by default.
+    #[arg(long, value_name = "FIELD", env = "MINUTELY_WEIGHT_FIELD")]
+    pub(crate) weight_field: Option<String>,
 
     /// Condition on a field, of which all must hold, repeatable: FIELD=VALUE, FIELD!=VALUE, FIELD=A|B, FIELD (is there), !FIELD
     ///

@@ -157,6 +157,27 @@ pub(super) fn start() -> ValueParser<StartOption> {
     })
 }
 
+/// One ASCII character that is no letter, digit or line end.
+pub(super) fn sign() -> ValueParser<u8> {
+    ValueParser::new(parse_sign)
+}
+
+/// The same, or none.
+pub(super) fn sign_or_none() -> ValueParser<Option<u8>> {
+    ValueParser::new(|text| match text {
+        "none" => Ok(None),
+        text => parse_sign(text).map(Some).map_err(|why| format!("{why}, or none")),
+    })
+}
+
+fn parse_sign(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        br"\t" => Ok(b'\t'),
+        [sign] if sign.is_ascii_punctuation() || matches!(sign, b' ' | b'\t') => Ok(*sign),
+        _ => Err("takes one ASCII character that is no letter and no digit, such as ; or |, or \\t".to_owned()),
+    }
+}
+
 /// One of these, by name.
 pub(super) fn choice<T: Copy + Send + Sync + 'static>(choices: &'static [Choice<T>]) -> ValueParser<T> {
     let parse = |text: &str| {

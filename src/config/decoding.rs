@@ -1,10 +1,11 @@
 //! How payloads are decoded.
 
 use crate::advice;
-use crate::cli::{DecodingArgs, NumberArgs, UsageErrors};
+use crate::cli::{DecodingArgs, FormatOption, NumberArgs, RowArgs, UsageErrors};
 use crate::sources;
 use crate::uri::redacted;
-use minutely_dataflows::decode::{CONSTANT, Decoder, FieldNames, KEY, TimeOptions};
+use minutely_dataflows::decode::schema::SchemaDecoder;
+use minutely_dataflows::decode::{CONSTANT, CsvOptions, Decoder, FieldNames, Format, KEY, TimeOptions};
 use minutely_dataflows::numbers::NumberOptions;
 
 /// Where a record of this source has what.
@@ -21,17 +22,24 @@ pub(super) fn fields(args: &DecodingArgs, source: &str, errors: &mut UsageErrors
     if let (Some(field), false) = (symbol.iter().find(of_key), sources::has_keys(source)) {
         errors.push(format!("--symbol-field {field}: records of `{}` have no keys", redacted(source)));
     }
-    Some(FieldNames {
+    let format = errors.value(&args.format).and_then(|option| format(option, &args.rows, source, errors));
+    let mut fields = FieldNames {
         each: args.each.clone(),
         symbol,
         value: args.value_field.clone(),
         time: args.time_field.clone(),
         times: TimeOptions { unit: unit?, format: given(&args.time_format), zone: given(&args.time_zone) },
-        weight: Some(args.weight_field.clone()).filter(|field| !field.is_empty()),
+        weight: None,
         filter: args.filter.clone(),
         id: given(&args.id_field),
         numbers: numbers?,
-    })
+        format: format?,
+    };
+    fields.weight = match &args.weight_field {
+        Some(field) => Some(field.clone()).filter(|field| !field.is_empty()),
+        None => default_weight(&fields),
+    };
+    Some(fields)
 }
 
 /// Which numbers values and weights are.
@@ -49,7 +57,73 @@ fn numbers(args: &NumberArgs, errors: &mut UsageErrors) -> Option<NumberOptions>
     })
 }
 
-pub(super) fn decoder(fields: &FieldNames, errors: &mut UsageErrors) -> Option<Decoder> {
-    let decoder = Decoder::new(fields).map_err(|wrong| wrong.iter().map(advice::of_field).collect());
-    errors.all_ok(decoder.map(Some))
+/// The format of records, with the options that it has.
+fn format(option: FormatOption, rows: &RowArgs, source: &str, errors: &mut UsageErrors) -> Option<Format> {
+    let RowArgs { columns, delimiter, quote, skip_lines } = rows;
+    let given = [
+        ("--columns", columns.is_some()),
+        ("--delimiter", delimiter.is_some()),
+        ("--quote", quote.is_some()),
+        ("--skip-lines", skip_lines.is_some()),
+    ];
+    let tab = match option {
+        FormatOption::Json | FormatOption::JsonSchema | FormatOption::Avro | FormatOption::Protobuf => {
+            for (option, _) in given.iter().filter(|(_, given)| *given) {
+                errors.push(format!("{option} is for rows: give --format csv or tsv with it"));
+            }
+            return Some(match option {
+                FormatOption::JsonSchema => Format::JsonSchema,
+                FormatOption::Avro => Format::Avro,
+                FormatOption::Protobuf => Format::Protobuf,
+                _ => Format::Json,
+            });
+        }
+        FormatOption::Csv => None,
+        FormatOption::Tsv => {
+            if delimiter.is_some() {
+                errors.push("--delimiter: with --format tsv it is a tab; give --format csv for another");
+            }
+            Some(b'\t')
+        }
+    };
+    let defaults = CsvOptions::default();
+    let delimiter = delimiter.as_ref().map_or(Some(defaults.delimiter), |given| errors.value(given));
+    let quote = quote.as_ref().map_or(Some(defaults.quote), |given| errors.value(given));
+    let skip_lines = skip_lines.as_ref().map_or(Some(0), |given| errors.value(given))?;
+    if skip_lines > 0 && !sources::has_lines(source) {
+        errors
+            .push(format!("--skip-lines: each message of `{}` is a row, and has no lines before it", redacted(source)));
+    }
+    Some(Format::Csv(CsvOptions { delimiter: tab.or(delimiter)?, quote: quote?, columns: columns.clone(), skip_lines }))
+}
+
+/// Where the weight is if nothing says so: nowhere, if columns have no names or not this one.
+fn default_weight(fields: &FieldNames) -> Option<String> {
+    let weight = FieldNames::default().weight;
+    let Format::Csv(options) = &fields.format else { return weight };
+    let FieldNames { symbol, value, time, filter, id, .. } = fields;
+    let is_name = |field: &&String| !field.trim_start_matches('!').starts_with(['/', '@', CONSTANT]);
+    let mut all = symbol.iter().chain([value]).chain(time).chain(filter).chain(id);
+    match &options.columns {
+        Some(columns) => weight.filter(|weight| columns.contains(weight)),
+        None => weight.filter(|_| all.any(|field| is_name(&field))),
+    }
+}
+
+pub(super) fn decoder(
+    fields: &FieldNames,
+    schemas: Option<SchemaDecoder>,
+    source: &str,
+    errors: &mut UsageErrors,
+) -> Option<Decoder> {
+    let decoder = Decoder::with_schemas(fields, schemas).map_err(|wrong| wrong.iter().map(advice::of_field).collect());
+    let decoder = errors.all_ok(decoder.map(Some))?;
+    if decoder.header_at().is_some() && !sources::has_lines(source) {
+        errors.push(format!(
+            "--format csv: messages of `{}` have no header; say with --columns what their columns are, or give each field by its \
+             number (--value-field /0 is the first)",
+            redacted(source)
+        ));
+    }
+    Some(decoder)
 }

@@ -79,6 +79,12 @@ struct Reference {
     version: i64,
 }
 
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Registry") // with nothing of its addresses and secrets
+    }
+}
+
 impl Registry {
     /// The registry that the options name; none where they name none, or are wrong, which is collected. Connects to nothing.
     pub(crate) fn of(args: &SchemaArgs, errors: &mut UsageErrors) -> Option<Self> {

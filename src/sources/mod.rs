@@ -134,6 +134,11 @@ pub(crate) fn has_keys(uri: &str) -> bool {
     }
 }
 
+/// Are its records lines of files, of which the first may be a header?
+pub(crate) fn has_lines(uri: &str) -> bool {
+    matches!(Scheme::of(uri), Some(Scheme::File(_)))
+}
+
 /// What the source's content depends on, for the job's name and fingerprint: the same however the URI is written, and
 /// without what may change from run to run.
 pub(crate) fn identity(uri: &str) -> String {

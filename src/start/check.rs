@@ -30,6 +30,7 @@ impl RunContext {
     pub(super) fn check(self) -> Result<CheckedRun, Halt> {
         let config = &self.config;
         config.folder_remark.iter().filter(|_| self.leads()).for_each(|remark| say(remark));
+        config.registry.as_ref().map_or(Ok(()), |registry| registry.probe())?;
         let prior = config.state.as_ref().map(store::peek).transpose()?.flatten();
         if let Some(prior) = &prior {
             same_semantics(prior, config)?;

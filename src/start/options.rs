@@ -7,6 +7,7 @@ use crate::sinks::{Owner, PriorState, SinkOptions};
 use crate::sources::SourceOptions;
 use crate::uri::redacted;
 use minutely_dataflows::checkpoint::{self, Manifest};
+use minutely_dataflows::decode::Format;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ impl RunContext {
             run_start: self.run_start,
             bounded: config.settings.bounded,
             start: config.start,
-            json: true,
+            json: matches!(config.fields.format, Format::Json),
             properties: config.properties.clone(),
             fetch_memory: config.fetch_memory,
             processes: config.cluster.addresses.len().max(1),

@@ -8,13 +8,13 @@ use crate::fmt::first_equation;
 use crate::text::rfc3339;
 use crate::uri::redacted;
 use minutely_dataflows::decimal::Scales;
-use minutely_dataflows::decode::{DecodedEvent, DecodedPart, Decoder, FieldNames, Outcome, TimeCounts};
+use minutely_dataflows::decode::{DecodedEvent, DecodedPart, Decoder, EventOutcome, FieldNames, TimeCounts};
 use minutely_dataflows::edge::{Discovered, Halt, HaltKind, LogSource};
 use minutely_dataflows::escape::{escaped, shortened};
 use minutely_dataflows::explain;
 use minutely_dataflows::partition::{Counts, Partition, PartitionState, Verdict};
 use minutely_dataflows::record::{Element, Record};
-use minutely_dataflows::time::{EventTime, Monotonic};
+use minutely_dataflows::time::{EventTime, Monotonic, NextOffset};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -75,15 +75,25 @@ impl Sample {
         let config = &context.config;
         line(&mut self.text, &format!("{} from offset {}:", found.name, found.start.0));
         let mut reader = source.open(found, Arc::new(|| ()))?;
-        let decoder = config.decoder.for_partition(&found.name);
+        let mut decoder = config.decoder.for_partition(&found.name);
+        if let Some(at) = decoder.header_at().filter(|at| found.start.0 > *at)
+            && let Some(header) = source.record_at(found, NextOffset(at))?
+        {
+            decoder.learn(&Record { offset: at, payload: Some(&header), ..Record::default() });
+        }
         let mut partition = Partition::new(config.settings.rule, 0, found.start, true, Monotonic(0));
-        let (began, mut read) = (Instant::now(), 0);
+        let (began, mut read, mut halted) = (Instant::now(), 0, None);
         while read < records && !reader.ended() && began.elapsed() < READ_TIMEOUT {
             let some = reader.read(records - read, &mut |record| {
                 partition.begin_record(record.offset);
+                decoder.learn(&record);
                 let reference = context.run_start;
-                self.record(&config.fields, &decoder, &record, &mut partition, reference);
+                let decoded = self.record(&config.fields, &decoder, &record, &mut partition, reference);
+                halted = halted.take().or(decoded.err());
             })?;
+            if let Some(halt) = halted {
+                return Err(halt);
+            }
             read += some;
             if some == 0 {
                 std::thread::sleep(Duration::from_millis(5));
@@ -107,15 +117,15 @@ impl Sample {
         record: &Record<'_>,
         partition: &mut Partition,
         reference: EventTime,
-    ) {
+    ) -> Result<(), Halt> {
         decoder.parts(record, |DecodedPart { element, outcome }| {
             let at = place(record, element);
             match outcome {
-                Outcome::Skipped => {
+                EventOutcome::Skipped => {
                     partition.skip();
                     line(&mut self.text, &format!("  {at}: skipped by --where"));
                 }
-                Outcome::Rejected(rejection) => {
+                EventOutcome::Rejected(rejection) => {
                     partition.reject(&rejection);
                     let (reason, finding) = (rejection.reason.name(), &rejection.finding);
                     line(&mut self.text, &format!("  {at}: REJECTED ({reason}): {finding}"));
@@ -123,7 +133,7 @@ impl Sample {
                     let raw = String::from_utf8_lossy(&raw[..raw.len().min(1000)]);
                     line(&mut self.text, &format!("      {}", shortened(&raw)));
                 }
-                Outcome::Event(event) => {
+                EventOutcome::Event(event) => {
                     self.times.add(event.time);
                     self.weights += i64::from(event.weight.is_some());
                     if event.rounded {
@@ -137,7 +147,7 @@ impl Sample {
                     );
                 }
             }
-        });
+        })
     }
 
     /// What is to be said of all of them together.

@@ -1,7 +1,7 @@
 //! An event from the values of its fields, whatever format they were found in; or why there is none.
 
 use super::error::FieldError;
-use super::event::{DecodedEvent, EventId, Outcome};
+use super::event::{DecodedEvent, EventId, EventOutcome};
 use super::fields::FieldNames;
 use super::scalar::Scalar;
 use super::shape::{Input, Shape};
@@ -75,7 +75,7 @@ impl Assembler {
     }
 
     /// The event of these values, whose conditions hold.
-    pub(super) fn event<'a>(&'a self, record: &Record<'a>, scalars: &[Scalar<'a>]) -> Outcome<'a> {
+    pub(super) fn event<'a>(&'a self, record: &Record<'a>, scalars: &[Scalar<'a>]) -> EventOutcome<'a> {
         let assembled = (|| {
             let symbol = self.symbol(record, scalars)?;
             let value = self.value(record, scalars)?;
@@ -87,8 +87,8 @@ impl Assembler {
             Ok(DecodedEvent { symbol, value, time, weight, id, rounded })
         })();
         match assembled {
-            Ok(event) => Outcome::Event(event),
-            Err(rejection) => Outcome::Rejected(rejection),
+            Ok(event) => EventOutcome::Event(event),
+            Err(rejection) => EventOutcome::Rejected(rejection),
         }
     }
 

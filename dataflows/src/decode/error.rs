@@ -54,6 +54,12 @@ pub enum FieldError {
     /// Event times cannot be read by their options.
     #[error(transparent)]
     Times(#[from] TimeOptionError),
+    /// Messages need their schemas.
+    #[error("messages of Avro and of Protobuf are read by their schemas, which a registry or a file has")]
+    NoSchemas,
+    /// What is between cells, or around them, is none of that.
+    #[error("a delimiter and a quote are one ASCII character each, no letter or digit, and not the same")]
+    Delimiter,
     /// Their pointers are too many, or too long.
     #[error("the fields' pointers lead through more than {most} objects and arrays")]
     TooManyObjects {
@@ -88,6 +94,18 @@ pub enum FieldProblem {
     /// Another field is the same, or inside it, or around it.
     #[error("{0:?} is configured for another field already")]
     Conflict(String),
+    /// Rows have no arrays.
+    #[error("rows of CSV have no arrays to take apart")]
+    NoArray,
+    /// A pointer into a row that names no one cell.
+    #[error("with CSV a field is the name of a column, or its number from 0, as /0")]
+    NotAColumn,
+    /// Columns have names, and not this one; they are these.
+    #[error("no such column; there are {0}")]
+    UnknownColumn(String),
+    /// More than one column has its name.
+    #[error("more than one column has this name")]
+    ColumnTwice,
     /// A condition that is none.
     #[error("a condition is FIELD, !FIELD, FIELD=VALUE, FIELD!=VALUE, or FIELD=A|B for one of several values")]
     NoCondition,

@@ -38,7 +38,7 @@ impl DecodedEvent<'_> {
 
 /// What one event of a record is decoded to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome<'a> {
+pub enum EventOutcome<'a> {
     /// An event.
     Event(DecodedEvent<'a>),
     /// `--where` leaves it out.
@@ -53,5 +53,5 @@ pub struct DecodedPart<'a> {
     /// `None` where a record is one event, and for a record that cannot be taken apart.
     pub element: Option<Element<'a>>,
     /// What it is.
-    pub outcome: Outcome<'a>,
+    pub outcome: EventOutcome<'a>,
 }

@@ -4,7 +4,7 @@ use super::times::TimeOptions;
 use crate::numbers::NumberOptions;
 use serde::{Deserialize, Serialize};
 
-/// Where an event's parts stand in a record. A field is a name, a JSON pointer (RFC 6901), or one of the words that begin with
+/// Where an event's parts stand in a record. Of JSON, a field is a name, a JSON pointer (RFC 6901), or one of the words that begin with
 /// `@` ([`KEY`] and so on). With `each`, fields are those of an element; `@message/…` is of the whole record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldNames {
@@ -28,6 +28,52 @@ pub struct FieldNames {
     /// Which numbers value and weight are.
     #[serde(default)]
     pub numbers: NumberOptions,
+    /// How a record is written. Default: JSON.
+    pub format: Format,
+}
+
+/// How records are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Format {
+    /// A JSON text a record.
+    #[default]
+    Json,
+    /// A row of cells a record.
+    Csv(CsvOptions),
+    /// A JSON text behind the frame of a schema registry.
+    JsonSchema,
+    /// A message of Avro, by its schema.
+    Avro,
+    /// A message of Protocol Buffers, by its schema.
+    Protobuf,
+}
+
+/// How rows are written. A field is the name of a column, or its number from 0 as `/0`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CsvOptions {
+    /// What stands between cells: ASCII.
+    pub delimiter: u8,
+    /// What a cell begins and ends with that holds delimiters, or this twice for once: ASCII. `None`: nothing does.
+    pub quote: Option<u8>,
+    /// The names of columns. `None`: where a field is a name, the log's first row has them ([`super::Decoder::header_at`]).
+    pub columns: Option<Vec<String>>,
+    /// Records before the first row, which are skipped.
+    pub skip_lines: u32,
+}
+
+impl Default for CsvOptions {
+    fn default() -> Self {
+        CsvOptions { delimiter: b',', quote: Some(b'"'), columns: None, skip_lines: 0 }
+    }
+}
+
+impl CsvOptions {
+    /// Is what is between cells, and what is around them, one byte of text each, and not the same?
+    pub fn is_valid(&self) -> bool {
+        let is_text = |byte: u8| byte.is_ascii_graphic() || byte == b' ' || byte == b'\t';
+        let is_sign = |byte: u8| is_text(byte) && !byte.is_ascii_alphanumeric();
+        is_sign(self.delimiter) && self.quote.is_none_or(|quote| is_sign(quote) && quote != self.delimiter)
+    }
 }
 
 impl Default for FieldNames {
@@ -42,6 +88,7 @@ impl Default for FieldNames {
             filter: Vec::new(),
             id: None,
             numbers: NumberOptions::default(),
+            format: Format::Json,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Any JSON record, by serde_json: its events, or its reasons with what was expected and what was found.
 
 use super::assemble::{Assembler, rejection};
-use super::event::{DecodedPart, Outcome};
+use super::event::{DecodedPart, EventOutcome};
 use super::lookup::{JsonFields, NotJson, elements, names};
 use super::scalar::Scalar;
 use crate::acc::MAX_ELEMENTS;
@@ -14,7 +14,7 @@ use std::borrow::Cow;
 #[inline(never)]
 pub(super) fn events<'a>(rule: &'a Assembler, record: &Record<'a>, each: &mut impl FnMut(DecodedPart<'a>)) {
     if let Err(rejected) = try_events(rule, record, each) {
-        each(DecodedPart { element: None, outcome: rejected.map_or(Outcome::Skipped, Outcome::Rejected) });
+        each(DecodedPart { element: None, outcome: rejected.map_or(EventOutcome::Skipped, EventOutcome::Rejected) });
     }
 }
 
@@ -24,7 +24,7 @@ fn try_events<'a>(
     record: &Record<'a>,
     each: &mut impl FnMut(DecodedPart<'a>),
 ) -> Result<(), Option<Rejection>> {
-    let text = text(record)?;
+    let text = text(record, not_json)?;
     let found = fields(rule, record, text)?;
     let JsonFields { texts, elements: array, shape, .. } = found;
     let scalars: Vec<_> = texts.into_iter().map(of_json).collect();
@@ -39,9 +39,7 @@ fn try_events<'a>(
         return Err(Some(misshapen(shape)));
     }
     let array = array.filter(|array| *array != "null");
-    let wrong = |reason, found: String| {
-        rejection(reason, Some(name.clone()), AN_ARRAY, found)
-    };
+    let wrong = |reason, found: String| rejection(reason, Some(name.clone()), AN_ARRAY, found);
     match array {
         None => Err(Some(wrong(Reason::Null, absence(&names(text))))),
         Some(array @ Cow::Borrowed(raw)) => {
@@ -66,14 +64,14 @@ fn try_events<'a>(
 }
 
 /// What one element is, of a record with these values beside the array.
-fn element<'a>(rule: &'a Assembler, record: &Record<'a>, beside: &[Scalar<'a>], raw: &'a str) -> Outcome<'a> {
-    let Some((tree, _)) = &rule.shape.element else { return Outcome::Skipped };
+fn element<'a>(rule: &'a Assembler, record: &Record<'a>, beside: &[Scalar<'a>], raw: &'a str) -> EventOutcome<'a> {
+    let Some((tree, _)) = &rule.shape.element else { return EventOutcome::Skipped };
     let mut found = JsonFields::new(beside.len());
     if let Err(NotJson(why)) = found.read(tree, raw) {
-        return Outcome::Rejected(not_json(format!("{} ({why})", shortened(raw))));
+        return EventOutcome::Rejected(not_json(format!("{} ({why})", shortened(raw))));
     }
     if let Some(path) = found.twice {
-        return Outcome::Rejected(twice(rule, &path));
+        return EventOutcome::Rejected(twice(rule, &path));
     }
     let mut scalars: Vec<_> = found.texts.into_iter().map(of_json).collect();
     for (slot, (own, beside)) in scalars.iter_mut().zip(beside).enumerate() {
@@ -91,19 +89,19 @@ fn outcome<'a>(
     record: &Record<'a>,
     scalars: &[Scalar<'a>],
     (shape, text): (Option<(String, String)>, &str),
-) -> Outcome<'a> {
+) -> EventOutcome<'a> {
     if !rule.passes(record, scalars, true) {
-        return Outcome::Skipped;
+        return EventOutcome::Skipped;
     }
     if let Some(shape) = shape {
-        return Outcome::Rejected(misshapen(shape));
+        return EventOutcome::Rejected(misshapen(shape));
     }
     with_names(rule.event(record, scalars), || names(text))
 }
 
 /// The same; where it lacks a field, with the names that there are.
-pub(super) fn with_names<'a>(mut outcome: Outcome<'a>, names: impl Fn() -> Vec<String>) -> Outcome<'a> {
-    if let Outcome::Rejected(Rejection { reason: Reason::Null, finding }) = &mut outcome
+pub(super) fn with_names<'a>(mut outcome: EventOutcome<'a>, names: impl Fn() -> Vec<String>) -> EventOutcome<'a> {
+    if let EventOutcome::Rejected(Rejection { reason: Reason::Null, finding }) = &mut outcome
         && finding.found == ABSENT
     {
         finding.found = absence(&names());
@@ -126,11 +124,11 @@ fn of_json(raw: Option<Cow<'_, str>>) -> Scalar<'_> {
     raw.map_or(Scalar::Absent, Scalar::of_json)
 }
 
-fn owned(outcome: Outcome<'_>) -> Outcome<'static> {
+fn owned(outcome: EventOutcome<'_>) -> EventOutcome<'static> {
     match outcome {
-        Outcome::Event(event) => Outcome::Event(event.into_owned()),
-        Outcome::Skipped => Outcome::Skipped,
-        Outcome::Rejected(rejection) => Outcome::Rejected(rejection),
+        EventOutcome::Event(event) => EventOutcome::Event(event.into_owned()),
+        EventOutcome::Skipped => EventOutcome::Skipped,
+        EventOutcome::Rejected(rejection) => EventOutcome::Rejected(rejection),
     }
 }
 
@@ -142,13 +140,13 @@ pub(super) fn check_number(elements: usize, name: &str) -> Result<(), Rejection>
     Err(rejection(Reason::Long, Some(name.to_owned()), expected, elements.to_string()))
 }
 
-/// The text of a record that was read as a whole.
-fn text<'a>(record: &Record<'a>) -> Result<&'a str, Rejection> {
+/// The text of a record that was read as a whole. `no_text`: what is said of one that is not UTF-8.
+pub(super) fn text<'a>(record: &Record<'a>, no_text: fn(String) -> Rejection) -> Result<&'a str, Rejection> {
     let payload = payload(record)?;
     std::str::from_utf8(payload).map_err(|error| {
         let utf16 = matches!(payload, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]);
         let what = if utf16 { "UTF-16".to_owned() } else { format!("no UTF-8 from byte {} on", error.valid_up_to()) };
-        not_json(format!("{what}: {}", beginning(payload)))
+        no_text(format!("{what}: {}", beginning(payload)))
     })
 }
 
@@ -182,15 +180,11 @@ fn fields<'a>(rule: &Assembler, record: &Record<'a>, text: &'a str) -> Result<Js
             _ => format!("{begins} ({why})"),
         })
     })?;
-    if !shape.key.is_empty() {
-        let mut of_key = JsonFields::new(shape.slots.len());
-        let key = record.key.and_then(|key| std::str::from_utf8(key).ok());
-        if key.is_some_and(|key| of_key.read(&shape.key, key).is_ok()) {
-            for (own, of_key) in found.texts.iter_mut().zip(of_key.texts) {
-                *own = own.take().or(of_key);
-            }
-            found.twice = found.twice.take().or(of_key.twice);
+    if let Some(of_key) = key_fields(rule, record) {
+        for (own, of_key) in found.texts.iter_mut().zip(of_key.texts) {
+            *own = own.take().or(of_key);
         }
+        found.twice = found.twice.take().or(of_key.twice);
     }
     match &found.twice {
         Some(path) => Err(twice(rule, path)),
@@ -198,8 +192,17 @@ fn fields<'a>(rule: &Assembler, record: &Record<'a>, text: &'a str) -> Result<Js
     }
 }
 
+/// The configured fields of a record's key, where there are some and the key is JSON.
+pub(super) fn key_fields<'a>(rule: &Assembler, record: &Record<'a>) -> Option<JsonFields<'a>> {
+    let shape = &rule.shape;
+    let key = std::str::from_utf8(record.key.filter(|_| !shape.key.is_empty())?).ok()?;
+    let mut found = JsonFields::new(shape.slots.len());
+    found.read(&shape.key, key).ok()?;
+    Some(found)
+}
+
 /// What this pointer leads to came more than once. It is called by the name of its field, where it is one.
-fn twice(rule: &Assembler, path: &str) -> Rejection {
+pub(super) fn twice(rule: &Assembler, path: &str) -> Rejection {
     let name = path.strip_prefix('/').filter(|name| !name.contains('/'));
     let field = rule.shape.slots.iter().map(|(field, _)| field.as_str());
     let field = field.into_iter().find(|field| Some(*field) == name).unwrap_or(path);

@@ -1,7 +1,7 @@
 //! The events of a message that a schema tells how to read.
 
 use super::assemble::{Assembler, rejection};
-use super::event::{DecodedPart, Outcome};
+use super::event::{DecodedPart, EventOutcome};
 use super::json;
 use super::scalar::Scalar;
 use super::schema::{SchemaDecoder, SchemaMessage, SchemaNode};
@@ -9,12 +9,40 @@ use super::shape::Origin;
 use crate::escape::shortened;
 use crate::halt::Halt;
 use crate::record::{Element, Reason, Record, Rejection};
+use std::sync::{Mutex, PoisonError};
 
-/// Decodes the events of a record by its schema.
-///
-/// # Errors
-/// The registry of schemas does not answer.
-pub(super) fn events<'a>(
+/// Schemas, and the messages that are read by them.
+#[derive(Debug)]
+pub(super) struct MessageFormat(Mutex<SchemaDecoder>);
+
+impl MessageFormat {
+    pub(super) fn new(schemas: SchemaDecoder) -> Self {
+        MessageFormat(Mutex::new(schemas))
+    }
+
+    /// Decodes the events of a record by its schema.
+    ///
+    /// # Errors
+    /// The registry of schemas does not answer.
+    pub(super) fn events<'a>(
+        &self,
+        rule: &'a Assembler,
+        record: &Record<'a>,
+        each: &mut impl FnMut(DecodedPart<'a>),
+    ) -> Result<(), Halt> {
+        // One partition has one decoder, and one thread reads it: nothing waits here.
+        events(rule, &mut self.0.lock().unwrap_or_else(PoisonError::into_inner), record, each)
+    }
+}
+
+/// Another partition learns schemas for itself.
+impl Clone for MessageFormat {
+    fn clone(&self) -> Self {
+        MessageFormat::new(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+fn events<'a>(
     rule: &'a Assembler,
     schemas: &mut SchemaDecoder,
     record: &Record<'a>,
@@ -24,14 +52,14 @@ pub(super) fn events<'a>(
     let payload = match json::payload(record) {
         Ok(payload) => payload,
         Err(rejection) => {
-            whole(Outcome::Rejected(rejection));
+            whole(EventOutcome::Rejected(rejection));
             return Ok(());
         }
     };
     let message = match schemas.message(payload)? {
         Ok(message) => message,
         Err(rejection) => {
-            whole(Outcome::Rejected(rejection));
+            whole(EventOutcome::Rejected(rejection));
             return Ok(());
         }
     };
@@ -43,7 +71,7 @@ pub(super) fn events<'a>(
     }
     let record = &with_key(record, key.as_ref());
     if let Err(rejected) = parts(rule, record, &message, &beside, each) {
-        each(DecodedPart { element: None, outcome: rejected.map_or(Outcome::Skipped, Outcome::Rejected) });
+        each(DecodedPart { element: None, outcome: rejected.map_or(EventOutcome::Skipped, EventOutcome::Rejected) });
     }
     Ok(())
 }
@@ -91,9 +119,9 @@ fn outcome<'a>(
     record: &Record<'a>,
     scalars: &[Scalar<'a>],
     node: &SchemaNode<'_, 'a>,
-) -> Outcome<'a> {
+) -> EventOutcome<'a> {
     if !rule.passes(record, scalars, true) {
-        return Outcome::Skipped;
+        return EventOutcome::Skipped;
     }
     json::with_names(rule.event(record, scalars), || node.names())
 }

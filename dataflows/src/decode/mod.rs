@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   Record ──> plain ── JSON without escapes, short numbers ──────────────────────┐
-//!                └─ anything else ──> json (serde_json) ─> scalars ─> assemble ───┴──> DecodedPart, one for each event:
-//!                                                                      event | skipped | rejected: reason, field, what was found
+//!          │     └─ anything else ──> json (serde_json) ─> scalars ─> assemble ───┼──> DecodedPart, one for each event:
+//!          └──> csv ─ cells ─> tokens or scalars, in the same way ────────────────┘    event | skipped | rejected: reason, field,
+//!                                                                                      what was found
 //! ```
 //!
 //! A record is one whole JSON text, and one event; or, with `each`, an array in it has an event an element. The configured fields
@@ -13,12 +14,14 @@
 //! Nearly every record is plain and is decoded by `plain.rs`, which never rejects; everything else is decoded by serde_json.
 
 mod assemble;
+mod csv;
 mod error;
 mod event;
 mod fields;
 mod filter;
 mod json;
 mod lookup;
+mod message;
 mod path;
 mod plain;
 mod scalar;
@@ -33,33 +36,64 @@ mod tree;
 mod unit;
 
 pub use error::{EventPart, FieldError, FieldProblem};
-pub use event::{DecodedEvent, DecodedPart, EventId, Outcome};
-pub use fields::{CONSTANT, FieldNames, KEY, LOG_NAMES, MESSAGE, PAYLOAD, TIMESTAMP};
+pub use event::{DecodedEvent, DecodedPart, EventId, EventOutcome};
+pub use fields::{CONSTANT, CsvOptions, FieldNames, Format, KEY, LOG_NAMES, MESSAGE, PAYLOAD, TIMESTAMP};
 pub use time::TimeDecoder;
 pub use times::{TimeOptionError, TimeOptions, TimeRule};
 pub use unit::{TimeCounts, TimeUnit, is_plausible, year};
 
 use crate::decimal::Scales;
+use crate::halt::Halt;
 use crate::record::{PartitionName, Record, Rejection};
 use assemble::Assembler;
+use csv::CsvRows;
+use message::MessageFormat;
+use schema::SchemaDecoder;
 
 /// Decodes records of one shape.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     rule: Assembler,
-    /// The configured fields are few enough, and of the payload, so that a record may be plain.
-    may_be_plain: bool,
+    format: RecordFormat,
+}
+
+/// What finds fields in a record: here is the one place where formats part.
+#[derive(Clone, Debug)]
+enum RecordFormat {
+    /// `framed`: behind the frame of a registry. `may_be_plain`: the configured fields are few enough, and of the payload, so that
+    /// a record may be plain.
+    Json {
+        framed: bool,
+        may_be_plain: bool,
+    },
+    Csv(CsvRows),
+    Message(MessageFormat),
 }
 
 impl Decoder {
     /// A decoder for these fields, of no partition yet: names of logs are unknown.
     ///
     /// # Errors
-    /// All that is wrong with the fields.
+    /// All that is wrong with the fields, and [`FieldError::NoSchemas`].
     pub fn new(fields: &FieldNames) -> Result<Self, Vec<FieldError>> {
+        Decoder::with_schemas(fields, None)
+    }
+
+    /// The same, with what tells how messages of Avro and Protobuf are read.
+    ///
+    /// # Errors
+    /// All that is wrong with the fields, and [`FieldError::NoSchemas`].
+    pub fn with_schemas(fields: &FieldNames, schemas: Option<SchemaDecoder>) -> Result<Self, Vec<FieldError>> {
         let rule = Assembler::new(fields)?;
         let may_be_plain = rule.shape.slots.len() <= plain::MAX_SLOTS && rule.shape.key.is_empty();
-        Ok(Decoder { rule, may_be_plain })
+        let format = match (&fields.format, schemas) {
+            (Format::Json, _) => RecordFormat::Json { framed: false, may_be_plain },
+            (Format::JsonSchema, _) => RecordFormat::Json { framed: true, may_be_plain },
+            (Format::Csv(options), _) => RecordFormat::Csv(CsvRows::new(options, fields, &rule)?),
+            (Format::Avro | Format::Protobuf, Some(schemas)) => RecordFormat::Message(MessageFormat::new(schemas)),
+            (Format::Avro | Format::Protobuf, None) => return Err(vec![FieldError::NoSchemas]),
+        };
+        Ok(Decoder { rule, format })
     }
 
     /// The scales of the decimals in its events.
@@ -70,14 +104,53 @@ impl Decoder {
     /// For the records of this partition.
     #[must_use]
     pub fn for_partition(&self, name: &PartitionName) -> Self {
-        Decoder { rule: self.rule.for_partition(name), ..*self }
+        Decoder { rule: self.rule.for_partition(name), format: self.format.clone() }
+    }
+
+    /// The offset of the record that tells what the others hold (the names of columns), where there is one.
+    pub fn header_at(&self) -> Option<i64> {
+        match &self.format {
+            RecordFormat::Json { .. } | RecordFormat::Message(_) => None,
+            RecordFormat::Csv(rows) => rows.header_at,
+        }
+    }
+
+    /// Learns from this record, if it is the one at [`Decoder::header_at`], what the others of its partition hold. To be called
+    /// with each record, before it is decoded; in a partition that is read from a later offset, with that one first.
+    pub fn learn(&mut self, record: &Record<'_>) {
+        if let RecordFormat::Csv(rows) = &mut self.format
+            && rows.header_at == Some(record.offset)
+        {
+            rows.read_header(&self.rule, record);
+        }
     }
 
     /// Decodes all events of a record, in order.
-    pub fn parts<'a>(&'a self, record: &Record<'a>, mut each: impl FnMut(DecodedPart<'a>)) {
-        let plain = self.may_be_plain && record.cut_from.is_none();
-        if !plain || plain::events(&self.rule, record, &mut each).is_none() {
-            json::events(&self.rule, record, &mut each);
+    ///
+    /// # Errors
+    /// A registry of schemas does not answer. Nothing else ends a run.
+    pub fn parts<'a>(&'a self, record: &Record<'a>, mut each: impl FnMut(DecodedPart<'a>)) -> Result<(), Halt> {
+        match &self.format {
+            RecordFormat::Json { framed: false, may_be_plain } => self.json(record, *may_be_plain, &mut each),
+            RecordFormat::Json { framed: true, may_be_plain } => match record.payload.map(schema::framed_json) {
+                Some(Err(rejection)) => each(DecodedPart { element: None, outcome: EventOutcome::Rejected(rejection) }),
+                Some(Ok(text)) => {
+                    self.json(&Record { payload: Some(text), ..*record }, *may_be_plain, &mut each);
+                }
+                None => self.json(record, *may_be_plain, &mut each),
+            },
+            RecordFormat::Csv(rows) => {
+                each(DecodedPart { element: None, outcome: rows.outcome(&self.rule, record) });
+            }
+            RecordFormat::Message(format) => return format.events(&self.rule, record, &mut each),
+        }
+        Ok(())
+    }
+
+    fn json<'a>(&'a self, record: &Record<'a>, may_be_plain: bool, each: &mut impl FnMut(DecodedPart<'a>)) {
+        let plain = may_be_plain && record.cut_from.is_none();
+        if !plain || plain::events(&self.rule, record, each).is_none() {
+            json::events(&self.rule, record, each);
         }
     }
 
@@ -88,14 +161,15 @@ impl Decoder {
     /// value, time, weight, id.
     ///
     /// # Panics
-    /// If the record is no event, or several.
+    /// If the record is no event, or several, or a registry does not answer.
     pub fn decode<'a>(&'a self, record: &Record<'a>) -> Result<DecodedEvent<'a>, Rejection> {
         let mut decoded = None;
-        self.parts(record, |part| assert!(decoded.replace(part.outcome).is_none(), "one event a record"));
+        let parts = self.parts(record, |part| assert!(decoded.replace(part.outcome).is_none(), "one event a record"));
+        parts.expect("no registry is asked, or it answers");
         match decoded {
-            Some(Outcome::Event(event)) => Ok(event),
-            Some(Outcome::Rejected(rejection)) => Err(rejection),
-            Some(Outcome::Skipped) | None => panic!("one event a record"),
+            Some(EventOutcome::Event(event)) => Ok(event),
+            Some(EventOutcome::Rejected(rejection)) => Err(rejection),
+            Some(EventOutcome::Skipped) | None => panic!("one event a record"),
         }
     }
 }

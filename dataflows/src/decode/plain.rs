@@ -6,8 +6,8 @@
 //! looks for that.
 
 use super::assemble::Assembler;
-use super::event::{DecodedEvent, DecodedPart, Outcome};
-use super::scan::{PlainNumber, Scanner, Token, TokenKind};
+use super::event::{DecodedEvent, DecodedPart, EventOutcome};
+use super::scan::{JsonToken, JsonTokenKind, PlainNumber, Scanner};
 use super::shape::Input;
 use super::times::iso::plain_instant;
 use super::tree::TreeNode;
@@ -23,7 +23,7 @@ pub(super) const MAX_SLOTS: usize = 16;
 /// What was found in one value.
 #[derive(Clone, Copy)]
 struct Row<const N: usize> {
-    tokens: [Token; N],
+    tokens: [JsonToken; N],
     /// The objects and arrays on pointers' ways that were seen.
     seen: u64,
     /// On a pointer's way there is something without members.
@@ -31,11 +31,11 @@ struct Row<const N: usize> {
 }
 
 impl<const N: usize> Row<N> {
-    const EMPTY: Self = Row { tokens: [Token::ABSENT; N], seen: 0, misshapen: false };
+    const EMPTY: Self = Row { tokens: [JsonToken::ABSENT; N], seen: 0, misshapen: false };
 
     /// Fills a slot, once.
-    fn put(&mut self, slot: usize, token: Token) -> Option<()> {
-        matches!(std::mem::replace(&mut self.tokens[slot], token).kind, TokenKind::Absent).then_some(())
+    fn put(&mut self, slot: usize, token: JsonToken) -> Option<()> {
+        matches!(std::mem::replace(&mut self.tokens[slot], token).kind, JsonTokenKind::Absent).then_some(())
     }
 
     fn values(&self) -> Values<'_> {
@@ -46,7 +46,7 @@ impl<const N: usize> Row<N> {
 /// A row of any number of slots.
 #[derive(Clone, Copy)]
 struct Values<'f> {
-    tokens: &'f [Token],
+    tokens: &'f [JsonToken],
     misshapen: bool,
 }
 
@@ -106,7 +106,7 @@ fn events_of<'a, const N: usize>(
     }
     let found = |element| Found { rule, record, text, message: message.values(), element };
     if !found(None).passes_message()? {
-        each(DecodedPart { element: None, outcome: Outcome::Skipped });
+        each(DecodedPart { element: None, outcome: EventOutcome::Skipped });
         return Some(());
     }
     if !pass.rows.found || u32::try_from(pass.rows.all.len()).ok()? > MAX_ELEMENTS {
@@ -120,6 +120,17 @@ fn events_of<'a, const N: usize>(
         each(DecodedPart { element: Some(Element { index, text }), outcome });
     }
     Some(())
+}
+
+/// The event of a row of tokens, one for each slot, that stand in this text.
+pub(super) fn row_event<'a>(
+    rule: &'a Assembler,
+    record: &Record<'a>,
+    text: &'a str,
+    tokens: &[JsonToken],
+) -> Option<EventOutcome<'a>> {
+    let message = Values { tokens, misshapen: false };
+    Found { rule, record, text, message, element: None }.outcome()
 }
 
 impl<const N: usize> Pass<'_, '_, N> {
@@ -278,7 +289,7 @@ struct Found<'f, 'a> {
 }
 
 impl<'a> Found<'_, 'a> {
-    fn token(&self, slot: usize) -> &Token {
+    fn token(&self, slot: usize) -> &JsonToken {
         match &self.element {
             Some(row) if self.rule.shape.is_of_element(slot) => &row.tokens[slot],
             _ => &self.message.tokens[slot],
@@ -297,10 +308,10 @@ impl<'a> Found<'_, 'a> {
                 Input::Slot(at) => {
                     let token = self.token(*at);
                     match token.kind {
-                        TokenKind::Absent | TokenKind::Null => condition.holds(&super::scalar::Scalar::Absent),
-                        TokenKind::Text => condition.holds_plainly(&self.text[token.range()], false)?,
-                        TokenKind::Literal => condition.holds_plainly(&self.text[token.range()], true)?,
-                        TokenKind::Nested => return None,
+                        JsonTokenKind::Absent | JsonTokenKind::Null => condition.holds(&super::scalar::Scalar::Absent),
+                        JsonTokenKind::Text => condition.holds_plainly(&self.text[token.range()], false)?,
+                        JsonTokenKind::Literal => condition.holds_plainly(&self.text[token.range()], true)?,
+                        JsonTokenKind::Nested => return None,
                     }
                 }
                 _ => return None,
@@ -312,9 +323,9 @@ impl<'a> Found<'_, 'a> {
         Some(true)
     }
 
-    fn outcome(&self) -> Option<Outcome<'a>> {
+    fn outcome(&self) -> Option<EventOutcome<'a>> {
         if !self.rule.shape.filter.is_empty() && !self.passes(|_| true)? {
-            return Some(Outcome::Skipped);
+            return Some(EventOutcome::Skipped);
         }
         if self.message.misshapen || self.element.is_some_and(|row| row.misshapen) {
             return None;
@@ -334,7 +345,7 @@ impl<'a> Found<'_, 'a> {
         let weight = match &shape.weight {
             None => None,
             Some(Input::Slot(at)) => match self.token(*at) {
-                Token { kind: TokenKind::Absent | TokenKind::Null, .. } => None,
+                JsonToken { kind: JsonTokenKind::Absent | JsonTokenKind::Null, .. } => None,
                 token => {
                     let PlainNumber { negative, digits, fraction } = token.number()?;
                     Some(self.rule.numbers.plain_weight(negative, digits, fraction)?)
@@ -345,13 +356,13 @@ impl<'a> Found<'_, 'a> {
         let id = match &shape.id {
             None => None,
             Some(Input::Slot(at)) => match self.token(*at) {
-                Token { kind: TokenKind::Absent | TokenKind::Null, .. } => None,
-                Token { kind: TokenKind::Nested, .. } => return None,
+                JsonToken { kind: JsonTokenKind::Absent | JsonTokenKind::Null, .. } => None,
+                JsonToken { kind: JsonTokenKind::Nested, .. } => return None,
                 token => Some(super::assemble::event_id(&symbol, &self.text[token.range()])),
             },
             Some(_) => return None,
         };
-        Some(Outcome::Event(DecodedEvent { symbol, value, time, weight, id, rounded: false }))
+        Some(EventOutcome::Event(DecodedEvent { symbol, value, time, weight, id, rounded: false }))
     }
 
     /// A part of the symbol, where it is plain ASCII.
@@ -360,8 +371,8 @@ impl<'a> Found<'_, 'a> {
             Input::Slot(at) => {
                 let token = self.token(*at);
                 let is_name = match token.kind {
-                    TokenKind::Text => true,
-                    TokenKind::Literal => self.text[token.range()].bytes().all(|b| b.is_ascii_digit()),
+                    JsonTokenKind::Text => true,
+                    JsonTokenKind::Literal => self.text[token.range()].bytes().all(|b| b.is_ascii_digit()),
                     _ => false,
                 };
                 self.text.get(token.range()).filter(|_| is_name)?
@@ -381,7 +392,7 @@ impl<'a> Found<'_, 'a> {
                 let token = self.token(*at);
                 match token.number() {
                     Some(number) => whole(&number, places),
-                    None if token.kind == TokenKind::Text => plain_instant(self.text[token.range()].as_bytes()),
+                    None if token.kind == JsonTokenKind::Text => plain_instant(self.text[token.range()].as_bytes()),
                     None => None,
                 }
             }

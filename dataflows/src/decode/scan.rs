@@ -10,7 +10,7 @@ const MAX_DIGITS: usize = 18;
 /// A value that was found, by where its text is: of a string, what is between the quotes. Small, for rows of them are cleared
 /// for every record.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Token {
+pub(super) struct JsonToken {
     start: u32,
     end: u32,
     digits: u64,
@@ -18,12 +18,12 @@ pub(super) struct Token {
     negative: bool,
     /// A number without exponent and of at most 18 digits, where one was asked for.
     is_number: bool,
-    pub(super) kind: TokenKind,
+    pub(super) kind: JsonTokenKind,
 }
 
 /// What kind of value it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TokenKind {
+pub(super) enum JsonTokenKind {
     /// There is none.
     Absent,
     /// `null`.
@@ -44,19 +44,26 @@ pub(super) struct PlainNumber {
     pub(super) fraction: usize,
 }
 
-impl Token {
-    pub(super) const ABSENT: Token =
-        Token { start: 0, end: 0, digits: 0, fraction: 0, negative: false, is_number: false, kind: TokenKind::Absent };
+impl JsonToken {
+    pub(super) const ABSENT: JsonToken = JsonToken {
+        start: 0,
+        end: 0,
+        digits: 0,
+        fraction: 0,
+        negative: false,
+        is_number: false,
+        kind: JsonTokenKind::Absent,
+    };
 
     /// At places below 2^32.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a longer text is not scanned; a fraction has at most 18 digits"
     )]
-    fn new(range: Range<usize>, kind: TokenKind, number: Option<PlainNumber>) -> Self {
+    pub(super) fn new(range: Range<usize>, kind: JsonTokenKind, number: Option<PlainNumber>) -> Self {
         let (is_number, number) = (number.is_some(), number.unwrap_or_default());
         let PlainNumber { negative, digits, fraction } = number;
-        Token {
+        JsonToken {
             start: range.start as u32,
             end: range.end as u32,
             digits,
@@ -74,7 +81,7 @@ impl Token {
 
     /// The number that it is.
     pub(super) fn number(&self) -> Option<PlainNumber> {
-        let Token { negative, digits, fraction, .. } = *self;
+        let JsonToken { negative, digits, fraction, .. } = *self;
         self.is_number.then_some(PlainNumber { negative, digits, fraction: fraction.into() })
     }
 }
@@ -143,7 +150,7 @@ impl Scanner<'_> {
     }
 
     /// A number literal; what it is, if it has no exponent and at most 18 digits.
-    fn literal(&mut self) -> Option<Option<PlainNumber>> {
+    pub(super) fn literal(&mut self) -> Option<Option<PlainNumber>> {
         let negative = self.peek() == Some(b'-');
         self.at += usize::from(negative);
         let first = self.peek();
@@ -169,10 +176,10 @@ impl Scanner<'_> {
     }
 
     /// A value that is not configured. `depth`: how many objects and arrays it is in.
-    pub(super) fn skip(&mut self, depth: usize) -> Option<TokenKind> {
+    pub(super) fn skip(&mut self, depth: usize) -> Option<JsonTokenKind> {
         let word = match self.peek()? {
-            b'"' => return self.string().map(|_| TokenKind::Text),
-            b'-' | b'0'..=b'9' => return self.literal().map(|_| TokenKind::Literal),
+            b'"' => return self.string().map(|_| JsonTokenKind::Text),
+            b'-' | b'0'..=b'9' => return self.literal().map(|_| JsonTokenKind::Literal),
             b'{' | b'[' if depth < MAX_DEPTH => return self.skip_nested(depth + 1),
             b't' => "true",
             b'f' => "false",
@@ -180,16 +187,16 @@ impl Scanner<'_> {
             _ => return None,
         };
         self.bytes[self.at..].starts_with(word.as_bytes()).then(|| self.at += word.len())?;
-        Some(if word == "null" { TokenKind::Null } else { TokenKind::Literal })
+        Some(if word == "null" { JsonTokenKind::Null } else { JsonTokenKind::Literal })
     }
 
-    fn skip_nested(&mut self, depth: usize) -> Option<TokenKind> {
+    fn skip_nested(&mut self, depth: usize) -> Option<JsonTokenKind> {
         let object = self.take()? == b'{';
         let close = if object { b'}' } else { b']' };
         self.space();
         if self.peek()? == close {
             self.at += 1;
-            return Some(TokenKind::Nested);
+            return Some(JsonTokenKind::Nested);
         }
         loop {
             self.space();
@@ -203,7 +210,7 @@ impl Scanner<'_> {
             self.space();
             match self.take()? {
                 b',' => {}
-                byte if byte == close => return Some(TokenKind::Nested),
+                byte if byte == close => return Some(JsonTokenKind::Nested),
                 _ => return None,
             }
         }
@@ -211,7 +218,7 @@ impl Scanner<'_> {
 
     /// A configured value. `number`: it may be a number or a string that is exactly one.
     #[inline]
-    pub(super) fn token(&mut self, number: bool) -> Option<Token> {
+    pub(super) fn token(&mut self, number: bool) -> Option<JsonToken> {
         let start = self.at;
         match self.peek()? {
             b'"' if number && matches!(self.bytes.get(start + 1), Some(b'-' | b'0'..=b'9')) => {
@@ -221,19 +228,19 @@ impl Scanner<'_> {
                 {
                     let end = self.at;
                     self.at += 1;
-                    return Some(Token::new(start + 1..end, TokenKind::Text, number));
+                    return Some(JsonToken::new(start + 1..end, JsonTokenKind::Text, number));
                 }
                 self.at = start; // a text that begins as a number does
-                Some(Token::new(self.string()?, TokenKind::Text, None))
+                Some(JsonToken::new(self.string()?, JsonTokenKind::Text, None))
             }
-            b'"' => Some(Token::new(self.string()?, TokenKind::Text, None)),
+            b'"' => Some(JsonToken::new(self.string()?, JsonTokenKind::Text, None)),
             b'-' | b'0'..=b'9' => {
                 let number = self.literal()?;
-                Some(Token::new(start..self.at, TokenKind::Literal, number))
+                Some(JsonToken::new(start..self.at, JsonTokenKind::Literal, number))
             }
             _ => {
                 let kind = self.skip(0)?;
-                Some(Token::new(start..self.at, kind, None))
+                Some(JsonToken::new(start..self.at, kind, None))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The decoder's tests: as written, with every reason, and against serde_json.
 
 use super::{
-    Decoder, EventPart, FieldError, FieldNames, FieldProblem, KEY, Outcome, TimeDecoder, TimeUnit, json, plain,
+    Decoder, EventOutcome, EventPart, FieldError, FieldNames, FieldProblem, KEY, TimeDecoder, TimeUnit, json, plain,
 };
 use crate::decimal::Scales;
 use crate::numbers::{NumberOptions, OnPrecision, WeightSign};
@@ -414,7 +414,7 @@ fn it_says_what_serde_json_says() {
             total[nth] += 1;
             let mut found = Vec::new();
             if plain::events(&decoder.rule, &record, &mut |part| found.push(part)).is_some() {
-                plain[nth] += found.iter().filter(|part| matches!(part.outcome, Outcome::Event(_))).count();
+                plain[nth] += found.iter().filter(|part| matches!(part.outcome, EventOutcome::Event(_))).count();
                 let mut wanted = Vec::new();
                 json::events(&decoder.rule, &record, &mut |part| wanted.push(part));
                 assert_eq!(found, wanted, "{}, decoder {nth}, seed {seed}", String::from_utf8_lossy(&bytes));

@@ -7,7 +7,7 @@ use minutely_dataflows::acc::{Accumulate, Avg, Market};
 use minutely_dataflows::checkpoint::{
     FirstHeld, IdObject, Manifest, MergeRule, Object, decode_dead_letters, encode_dead_letters, hash, merge,
 };
-use minutely_dataflows::decode::{Decoder, FieldNames, TimeDecoder, TimeUnit};
+use minutely_dataflows::decode::{CsvOptions, Decoder, FieldNames, Format, TimeDecoder, TimeUnit};
 use minutely_dataflows::record::Record;
 use std::cell::RefCell;
 
@@ -39,6 +39,27 @@ pub(crate) fn decode(bytes: &[u8]) {
         let other = Decoder::new(&pointers).expect("they are pointers");
         assert_eq!(other.decode(&record(&inside)).as_ref(), Ok(&event), "the plain path gives another event");
         assert_eq!(time, Some(event.time), "the time alone is another one");
+    }
+}
+
+/// A header, a line end and a row, of which none is said to be anything else if all its cells stand in quotes.
+pub(crate) fn row(bytes: &[u8]) {
+    let fields = FieldNames { format: Format::Csv(CsvOptions::default()), ..FieldNames::default() };
+    let mut decoder = Decoder::new(&fields).expect("they are the default");
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let (header, row) = (&bytes[..end], bytes.get(end + 1..).unwrap_or_default());
+    let at = |offset, payload| Record { offset, ..record(payload) };
+    decoder.learn(&at(0, header));
+    let mut found = None;
+    decoder.parts(&at(1, row), |part| drop(found.replace(format!("{:?}", part.outcome)))).expect("no registry");
+    let found = found.expect("a row is one event");
+    if found.starts_with("Event") && !row.contains(&b'"') {
+        let row = row.strip_suffix(b"\r").unwrap_or(row);
+        let quoted = |cell: &[u8]| [b"\"", cell.trim_ascii(), b"\""].concat();
+        let quoted = row.split(|byte| *byte == b',').map(quoted).collect::<Vec<_>>().join(&b',');
+        let again =
+            decoder.parts(&at(1, &quoted), |part| assert_eq!(format!("{:?}", part.outcome), found, "in quotes"));
+        again.expect("no registry");
     }
 }
 

@@ -28,6 +28,11 @@ fn any_record() {
 }
 
 #[test]
+fn any_row() {
+    any_bytes(&files("dataflows/fuzz/seeds/row"), checks::row);
+}
+
+#[test]
 fn any_manifest() {
     any_bytes(&files("tests/fixtures/state-1/data/job/state/manifest"), checks::manifest);
 }

@@ -61,8 +61,13 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 use stream::{Stream, StreamSource};
 use text::ReadBytes;
+
+/// How often a header is looked for that is not there yet, at least.
+const HEADER_POLL: Duration = Duration::from_millis(10);
 
 /// All mistakes in what follows `file:`.
 pub(super) fn validate(rest: &str) -> Vec<String> {
@@ -182,6 +187,18 @@ impl LogSource for FileSource {
 
     fn progress(&self) -> Option<ReadProgress> {
         Some(ReadProgress { done: self.read.load(Ordering::Relaxed), total: self.bytes })
+    }
+
+    fn record_at(&self, partition: &Discovered, offset: NextOffset) -> Result<Option<Vec<u8>>, Halt> {
+        let this = thread::current();
+        let mut reader =
+            self.open(&Discovered { start: offset, ..partition.clone() }, Arc::new(move || this.unpark()))?;
+        let mut found = None;
+        while reader.read(1, &mut |record| found = record.payload.map(<[u8]>::to_vec))? == 0 && !reader.ended() {
+            // A reader that has to wait calls; one that passes over what is before the record says 0 as well.
+            thread::park_timeout(reader.idle_wait().min(HEADER_POLL));
+        }
+        Ok(found)
     }
 
     fn open(&self, partition: &Discovered, wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {

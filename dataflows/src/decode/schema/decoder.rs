@@ -52,6 +52,13 @@ impl FileSchema {
 #[derive(Clone)]
 pub struct SchemaDecoder(By);
 
+impl std::fmt::Debug for SchemaDecoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let by = if self.has_registry() { "a registry" } else { "a file" };
+        write!(f, "SchemaDecoder by {by}")
+    }
+}
+
 #[derive(Clone)]
 enum By {
     /// A frame says which.

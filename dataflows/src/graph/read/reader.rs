@@ -4,7 +4,7 @@ use super::error::{BadRecordError, OffsetTooLargeError};
 use super::ids::{CutIds, RestoredIds, load_of_ids};
 use super::table::EpochTable;
 use crate::acc::{Accumulate, LogPosition};
-use crate::decode::{DecodedPart, Decoder, Outcome};
+use crate::decode::{DecodedPart, Decoder, EventOutcome};
 use crate::edge::{Discovered, EndAnswer, PartitionReader, Wake};
 use crate::graph::job::{BadRecordPolicy, Job};
 use crate::halt::Halt;
@@ -13,7 +13,7 @@ use crate::partition::{DelayHistogram, Partition, PartitionState, Verdict};
 use crate::protocol::{Decision, Guide, Reading};
 use crate::record::{Cause, DeadLetter, Judged, PartitionName, Reason, Record};
 use crate::settings::Settings;
-use crate::time::{EventTime, Monotonic};
+use crate::time::{EventTime, Monotonic, NextOffset};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,12 +100,23 @@ impl<A: Accumulate> WorkerReader<A> {
                 Some(state) => Partition::resume(rule, state, bounded, now),
                 None => Partition::new(rule, admission.index, found.start, bounded, now).with_floor(admission.floor),
             };
-            let decoder = self.job.decoder.for_partition(&found.name);
+            let decoder = self.decoder(found, from)?;
             self.restored_ids.give(&mut partition);
             let (name, identity, instant) = (found.name.clone(), found.name.identity(), admission.instant);
             self.owned.push(OwnedPartition { name, decoder, identity, instant, partition, reader });
         }
         Ok(())
+    }
+
+    /// What decodes a partition that is read from here on: it knows the header that lies before.
+    fn decoder(&self, found: &Discovered, from: NextOffset) -> Result<Decoder, Halt> {
+        let mut decoder = self.job.decoder.for_partition(&found.name);
+        if let Some(offset) = decoder.header_at().filter(|offset| *offset < from.0)
+            && let Some(header) = self.job.source.record_at(found, NextOffset(offset))?
+        {
+            decoder.learn(&Record { offset, payload: Some(&header), ..Record::default() });
+        }
+        Ok(decoder)
     }
 
     /// Goes by this guide from now on, and asks logs for their ends where it says so (R8).
@@ -178,14 +189,18 @@ impl<A: Accumulate> WorkerReader<A> {
         let reference = instant.unwrap_or_else(|| self.job.clock.wall());
         let (table, bad_records) = (&mut self.table, self.job.bad_records);
         let mut undecodable = None;
-        let mut too_far = None;
+        let (mut too_far, mut halted) = (None, None);
         let read = reader.read(CHUNK, &mut |record: Record<'_>| {
+            if halted.is_some() {
+                return;
+            }
             partition.begin_record(record.offset);
-            decoder.parts(&record, |DecodedPart { element, outcome }| {
+            decoder.learn(&record);
+            let decoded = decoder.parts(&record, |DecodedPart { element, outcome }| {
                 let event = match outcome {
-                    Outcome::Event(event) => event,
-                    Outcome::Skipped => return partition.skip(),
-                    Outcome::Rejected(rejection) => {
+                    EventOutcome::Event(event) => event,
+                    EventOutcome::Skipped => return partition.skip(),
+                    EventOutcome::Rejected(rejection) => {
                         partition.reject(&rejection);
                         let index = element.map(|element| element.index);
                         let found = || (record.offset, index, rejection.reason, rejection.finding.to_string());
@@ -223,7 +238,11 @@ impl<A: Accumulate> WorkerReader<A> {
                 let judged = Judged { symbol, value, time, evidence };
                 table.add_dead_letter(DeadLetter::of(&record, element, name, Cause::Judged(reason, judged)));
             });
+            halted = decoded.err();
         })?;
+        if let Some(halt) = halted {
+            return Err(halt);
+        }
         if let Some(offset) = too_far {
             return Err(OffsetTooLargeError { partition: name.clone(), offset }.into());
         }

@@ -182,8 +182,7 @@ fn arrays_and_maps() {
     );
     // A block of 2, one of 1 with its length; a map of a: "b", c: null, a: "d".
     let payload = [&[4, 2, 4, 1, 2, 6, 0][..], &[6, 2, b'a', 2, 2, b'b', 2, b'c', 0, 2, b'a', 2, 2, b'd', 0]].concat();
-    let paths =
-        ["/trades/0/p", "/trades/2/p", "/trades/3/p", "/trades/00/p", "/tags/a", "/tags/c", "/tags/x"];
+    let paths = ["/trades/0/p", "/trades/2/p", "/trades/3/p", "/trades/00/p", "/tags/a", "/tags/c", "/tags/x"];
     let absent = || Scalar::Absent;
     let want = [literal("1"), literal("3"), absent(), absent(), text("d"), Scalar::Null, absent()];
     assert_eq!(at(&schema, &payload, &paths), want);

@@ -1,0 +1,64 @@
+//! Where the schemas of messages are.
+
+use crate::cli::{SchemaArgs, UsageErrors};
+use crate::registry::{Registry, schema_file};
+use minutely_dataflows::checkpoint::hash;
+use minutely_dataflows::decode::Format;
+use minutely_dataflows::decode::schema::{SchemaDecoder, SchemaKind};
+use std::sync::Arc;
+
+/// What tells how messages are read.
+#[derive(Default)]
+pub(super) struct Schemas {
+    /// None where no registry is asked.
+    pub(super) registry: Option<Arc<Registry>>,
+    /// None for a format without schemas.
+    pub(super) decoder: Option<SchemaDecoder>,
+    /// Of the file of `--schema`: another schema reads other events.
+    pub(super) file_hash: Option<String>,
+}
+
+impl Schemas {
+    /// Of a run with this format; none where the options are wrong, which is collected. Connects to nothing.
+    pub(super) fn of(args: &SchemaArgs, format: &Format, errors: &mut UsageErrors) -> Option<Self> {
+        let registry = Registry::of(args, errors);
+        let kind = match format {
+            Format::Avro => SchemaKind::Avro,
+            Format::Protobuf => SchemaKind::Protobuf,
+            Format::Json | Format::JsonSchema | Format::Csv(_) => {
+                if registry.is_some() && *format != Format::JsonSchema {
+                    errors.push("--schema-registry: is for --format avro, protobuf and json-schema");
+                }
+                if args.file.is_some() {
+                    errors.push("--schema: is for --format avro and protobuf");
+                }
+                return Some(Schemas::default());
+            }
+        };
+        let file = errors.ok(schema_file(args, kind))?;
+        match (registry, file) {
+            (Some(_), Some(_)) => errors.push("--schema-registry and --schema: contradict each other; give one"),
+            (None, None) if args.registry.is_none() => {
+                errors.push(
+                    "--format: messages of Avro and Protobuf are read by --schema-registry URL, or by --schema FILE",
+                );
+            }
+            (None, None) => {} // what is wrong with the registry is collected
+            (Some(registry), None) => {
+                let registry = Arc::new(registry);
+                let decoder = Some(SchemaDecoder::of_registry(kind, registry.clone()));
+                return Some(Schemas { registry: Some(registry), decoder, file_hash: None });
+            }
+            (None, Some(file)) => {
+                let bytes = args.file.as_ref().map(std::fs::read).transpose();
+                let bytes = errors.ok(bytes.map_err(|error| format!("--schema: cannot be read: {error}")))?;
+                return Some(Schemas {
+                    registry: None,
+                    decoder: Some(SchemaDecoder::of_file(file)),
+                    file_hash: bytes.map(|bytes| hash(&bytes)),
+                });
+            }
+        }
+        None
+    }
+}
