@@ -290,7 +290,7 @@ mod tests {
             (
                 MemoryError { keys: 5, load: 20, watermark: None }.into(),
                 HaltKind::Internal,
-                "5 windows of series are open (they count as 20, for names are long), twice as many as are allowed (W is \
+                "5 windows of series are open (they count as 20, for names are long or ids are held), twice as many as are allowed (W is \
                  unknown yet); raise --max-keys, lower --lateness, or look for a partition that holds W back",
             ),
             (

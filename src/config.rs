@@ -22,10 +22,11 @@ use crate::store::StoreUri;
 use crate::uri::redacted;
 use log::LogRange;
 use minutely_dataflows::BadRecordPolicy;
-use minutely_dataflows::decode::{Decoder, FieldNames, Format as DataFormat};
+use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::EventTime;
-use schemas::Schemas;
+use schemas::Decoding;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -87,24 +88,13 @@ impl Config {
         errors.extend(mistakes);
         errors.extend(sources::validate(&args.log.source, &properties));
         let sinks = sinks::given(&args.sinks.uris, &mut errors);
-        warnings.extend(http.iter().filter_map(|http| http.warning()).map(str::to_owned));
-        for warning in sinks.iter().filter_map(|uri| secret_warning(uri)) {
-            if !warnings.contains(&warning) {
-                warnings.push(warning);
-            }
-        }
+        let of_sinks: BTreeSet<String> = sinks.iter().filter_map(|uri| secret_warning(uri)).collect();
+        warnings.extend(http.iter().filter_map(|http| http.warning()).map(str::to_owned).chain(of_sinks));
         let stateless = log::stateless(args, &mut errors);
         let log = LogRange::of(&args.log, stateless, &mut errors);
         let fields = decoding::fields(&args.decoding, &args.log.source, &mut errors);
-        let schemas = fields.as_ref().and_then(|fields| Schemas::of(&args.schemas, &fields.format, &mut errors));
-        let Schemas { registry, decoder: schemas, file_hash } = schemas.unwrap_or_default();
+        let Decoding { decoder, registry, file_hash } = Decoding::of(args, fields.as_ref(), &mut errors);
         warnings.extend(registry.iter().filter_map(|registry| registry.warning()).map(str::to_owned));
-        let needs_schemas = |fields: &FieldNames| matches!(fields.format, DataFormat::Avro | DataFormat::Protobuf);
-        let decoder = match &fields {
-            Some(fields) if needs_schemas(fields) && schemas.is_none() => None, // why is collected
-            Some(fields) => decoding::decoder(fields, schemas, &args.log.source, &mut errors),
-            None => None,
-        };
         let settings = settings::settings(args, &log, state.as_ref(), &mut errors);
         let fetch_memory = errors.value(&args.kafka.fetch_memory);
         let emit = errors.value(&args.sinks.emit).map(sinks::emit);

@@ -6,7 +6,7 @@ mod common;
 #[path = "../dataflows/tests/hostile/mod.rs"]
 mod hostile;
 
-use common::program::{Ended, Program, command};
+use common::program::{Ended, Program, command, without_time};
 use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,9 @@ fn letters(words: &[&str], input: &[u8]) -> (Option<i32>, String, String) {
     let mut child = program.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();
     let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
-    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+    let said = String::from_utf8(stderr).unwrap();
+    let said: Vec<&str> = said.lines().map(without_time).collect();
+    (status.code(), String::from_utf8(stdout).unwrap(), said.join("\n"))
 }
 
 const GOOD: &str = r#"{"symbol":"ÖMV","price":40.5,"ts":1767225720000}"#;
@@ -104,7 +106,7 @@ fn lines_that_are_no_dead_letters_are_named() {
         lines[2],
         "minutely: standard input, line 6: no dead letter: it does not end: a run may be writing it, or was killed"
     );
-    assert_eq!(lines[3], "minutely: 3 of 5 lines are no dead letters: was another file meant?");
+    assert_eq!(lines[3], "minutely: error: 3 of 5 lines are no dead letters: was another file meant?");
     assert_eq!(lines.len(), 4, "{said}");
     let (code, _, said) = letters(&["-"], "x\n".repeat(1000).as_bytes());
     assert_eq!((code, said.lines().count()), (Some(65), 11), "not each of a thousand");
@@ -160,7 +162,7 @@ fn a_field_inside_another_gets_a_hint() {
     let home = tempfile::tempdir().unwrap();
     let nested = r#"{"data":{"p":"40.5"},"symbol":"ÖMV","ts":1767225720000}"#;
     let ended = over(home.path(), &[nested, nested], &["--value-field", "data.p"]).well();
-    let loud = "minutely: NOTHING COUNTS: all 2 records that were read were rejected: null data.p ×2, first partition quotes.jsonl, \
+    let loud = "minutely: warning: NOTHING COUNTS: all 2 records that were read were rejected: null data.p ×2, first partition quotes.jsonl, \
                 offset 0: data.p: expected a number, or a string that is exactly one, found no such field (there are data, \
                 symbol, ts); a field inside another is \
                 written as a pointer: --value-field /data/p\n";
@@ -177,7 +179,7 @@ fn a_log_that_is_skipped_as_a_whole_is_told_and_no_error() {
     let quote = r#"{"e":"quote","bid":"40.4","ask":"40.6"}"#;
     let ended = over(home.path(), &[quote; 3], &["--where", "e=trade"]).well();
     assert!(
-        ended.said.contains("minutely: nothing matches --where: all 3 records that were read are skipped\n"),
+        ended.said.contains("minutely: warning: nothing matches --where: all 3 records that were read are skipped\n"),
         "{}",
         ended.said
     );

@@ -93,14 +93,7 @@ pub fn answer(
                         (reason, Cause::Judged(reason, Judged { symbol, value, time, evidence }))
                     }
                 };
-                match reason {
-                    Reason::Late => answer.counts.late += 1,
-                    Reason::Future | Reason::Past => {
-                        answer.counts.quarantined += 1;
-                        answer.counts.past += i64::from(reason == Reason::Past);
-                    }
-                    _ => answer.counts.rejected += 1,
-                }
+                count_letter(&mut answer.counts, reason);
                 answer.dead_letters.push(DeadLetter::of(record, element, &log.name, cause));
             });
             decoded.expect("no registry is asked, or it answers");
@@ -110,6 +103,18 @@ pub fn answer(
     answer.rows = rows(windows, partial_before, market, decoder.scales());
     answer.dead_letters.sort_unstable();
     answer
+}
+
+/// Counts an event that does not count.
+fn count_letter(counts: &mut Counts, reason: Reason) {
+    match reason {
+        Reason::Late => counts.late += 1,
+        Reason::Future | Reason::Past => {
+            counts.quarantined += 1;
+            counts.past += i64::from(reason == Reason::Past);
+        }
+        _ => counts.rejected += 1,
+    }
 }
 
 /// What decodes a log: it knows the log's header.

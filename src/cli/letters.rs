@@ -8,7 +8,7 @@ use clap::Args;
 #[derive(Args, Debug)]
 pub(crate) struct LettersArgs {
     /// Files of dead letters, such as minutely-data/JOB/dead-letters-….jsonl; `-` for standard input
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", env = "MINUTELY_FILES", default_value = "-")]
     pub(crate) files: Vec<String>,
 
     /// Show only those of this reason, such as null, type or late; repeatable

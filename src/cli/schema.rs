@@ -24,7 +24,7 @@ pub(crate) struct SchemaArgs {
 
     /// File of a bearer token for the registry [default: MINUTELY_SCHEMA_REGISTRY_TOKEN in the environment]
     #[arg(long = "schema-registry-token-file", value_name = "PATH", env = "MINUTELY_SCHEMA_REGISTRY_TOKEN_FILE")]
-    pub(crate) token_file: Option<PathBuf>,
+    pub(crate) schema_token_file: Option<PathBuf>,
 
     /// File of certificates (PEM) that the registry's may be signed by, beside those of the system
     #[arg(long = "schema-registry-ca", value_name = "PATH", env = "MINUTELY_SCHEMA_REGISTRY_CA")]
@@ -38,7 +38,7 @@ pub(crate) struct SchemaArgs {
         default_value = "30s",
         value_parser = duration(100)
     )]
-    pub(crate) timeout: Given<i64>,
+    pub(crate) schema_timeout: Given<i64>,
 
     /// Schema of messages that have no schema id: a file .avsc (Avro), .proto (Protobuf), or .desc, .pb or .protoset (descriptors)
     ///

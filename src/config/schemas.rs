@@ -1,26 +1,50 @@
-//! Where the schemas of messages are.
+//! What decodes records, with the schemas that it needs.
 
-use crate::cli::{SchemaArgs, UsageErrors};
+use super::decoding;
+use crate::cli::{RunArgs, SchemaArgs, UsageErrors};
 use crate::registry::{Registry, schema_file};
 use minutely_dataflows::checkpoint::hash;
-use minutely_dataflows::decode::Format;
 use minutely_dataflows::decode::schema::{SchemaDecoder, SchemaKind};
+use minutely_dataflows::decode::{Decoder, FieldNames, Format};
 use std::sync::Arc;
 
-/// What tells how messages are read.
+/// What decodes records.
 #[derive(Default)]
-pub(super) struct Schemas {
-    /// None where no registry is asked.
+pub(super) struct Decoding {
+    /// None where the options are wrong.
+    pub(super) decoder: Option<Decoder>,
+    /// Of schemas, where one is asked.
     pub(super) registry: Option<Arc<Registry>>,
-    /// None for a format without schemas.
-    pub(super) decoder: Option<SchemaDecoder>,
     /// Of the file of `--schema`: another schema reads other events.
     pub(super) file_hash: Option<String>,
 }
 
+impl Decoding {
+    /// Of a run with these fields. What is wrong is collected. Connects to nothing.
+    pub(super) fn of(args: &RunArgs, fields: Option<&FieldNames>, errors: &mut UsageErrors) -> Self {
+        let Some(fields) = fields else { return Decoding::default() };
+        let Some(Schemas { registry, decoder, file_hash }) = Schemas::of(&args.schemas, &fields.format, errors) else {
+            return Decoding::default();
+        };
+        let decoder = decoding::decoder(fields, decoder, &args.log.source, errors);
+        Decoding { decoder, registry, file_hash }
+    }
+}
+
+/// What tells how messages are read.
+#[derive(Default)]
+struct Schemas {
+    /// None where no registry is asked.
+    registry: Option<Arc<Registry>>,
+    /// None for a format without schemas.
+    decoder: Option<SchemaDecoder>,
+    /// Of the file of `--schema`: another schema reads other events.
+    file_hash: Option<String>,
+}
+
 impl Schemas {
     /// Of a run with this format; none where the options are wrong, which is collected. Connects to nothing.
-    pub(super) fn of(args: &SchemaArgs, format: &Format, errors: &mut UsageErrors) -> Option<Self> {
+    fn of(args: &SchemaArgs, format: &Format, errors: &mut UsageErrors) -> Option<Self> {
         let registry = Registry::of(args, errors);
         let kind = match format {
             Format::Avro => SchemaKind::Avro,

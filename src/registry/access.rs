@@ -35,7 +35,7 @@ impl RegistryAccess {
     /// The first mistake.
     pub(super) fn of(args: &SchemaArgs, env: Environment<'_>) -> Result<Self, String> {
         let password = Secret::of(args.password_file.as_deref(), "--schema-registry-password-file", PASSWORD, env)?;
-        let token = Secret::of(args.token_file.as_deref(), "--schema-registry-token-file", TOKEN, env)?;
+        let token = Secret::of(args.schema_token_file.as_deref(), "--schema-registry-token-file", TOKEN, env)?;
         match (&args.user, password, token) {
             (Some(user), _, Some(token)) => {
                 Err(format!("--schema-registry-user {user} and {} are two logins: give one of them", token.from))

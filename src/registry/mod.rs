@@ -94,7 +94,7 @@ impl Registry {
         };
         let urls = errors.all_ok(client::addresses(urls));
         let access = errors.ok(RegistryAccess::of(args, &|name| std::env::var(name).ok()));
-        let timeout = errors.value(&args.timeout);
+        let timeout = errors.value(&args.schema_timeout);
         let ca = errors.ok(args.ca.as_deref().map_or(Ok(Vec::new()), access::certificates));
         let (access, ca) = (access?, ca?);
         let wait = RegistryWaits { all: Duration::from_nanos(timeout?.unsigned_abs()), ..RegistryWaits::default() };
@@ -130,7 +130,7 @@ fn orphans(args: &SchemaArgs) -> Vec<String> {
     let given = [
         ("--schema-registry-user", args.user.is_some()),
         ("--schema-registry-password-file", args.password_file.is_some()),
-        ("--schema-registry-token-file", args.token_file.is_some()),
+        ("--schema-registry-token-file", args.schema_token_file.is_some()),
         ("--schema-registry-ca", args.ca.is_some()),
     ];
     let mistake =

@@ -4,7 +4,7 @@ use super::error::FieldError;
 use super::event::{DecodedEvent, EventId, EventOutcome};
 use super::fields::FieldNames;
 use super::scalar::Scalar;
-use super::shape::{Input, Shape};
+use super::shape::{FieldInput, Shape};
 use super::times::{TimeProblem, TimeRule};
 use crate::decimal::DecimalError;
 use crate::escape::shortened;
@@ -66,10 +66,10 @@ impl Assembler {
 
     /// Do all conditions hold of these values? `all`: also those of an element's fields, which come last.
     pub(super) fn passes(&self, record: &Record<'_>, scalars: &[Scalar<'_>], all: bool) -> bool {
-        let of_element = |input: &Input| matches!(input, Input::Slot(at) if self.shape.is_of_element(*at));
+        let of_element = |input: &FieldInput| matches!(input, FieldInput::Slot(at) if self.shape.is_of_element(*at));
         let mut conditions = self.shape.filter.iter().filter(|(input, _)| all || !of_element(input));
         conditions.all(|(input, condition)| match input {
-            Input::Slot(at) => condition.holds(&scalars[*at]),
+            FieldInput::Slot(at) => condition.holds(&scalars[*at]),
             input => condition.holds(&self.text(input, record)),
         })
     }
@@ -93,25 +93,27 @@ impl Assembler {
     }
 
     /// The value of an input that is no field.
-    fn text<'a>(&'a self, input: &'a Input, record: &Record<'a>) -> Scalar<'a> {
+    fn text<'a>(&'a self, input: &'a FieldInput, record: &Record<'a>) -> Scalar<'a> {
         match input {
-            Input::Key => match record.key.map(std::str::from_utf8) {
+            FieldInput::Key => match record.key.map(std::str::from_utf8) {
                 None => Scalar::Absent,
                 Some(Ok(key)) => Scalar::Text(key.into()),
                 Some(Err(_)) => Scalar::Other("no UTF-8".into()),
             },
-            Input::Log(which) => {
+            FieldInput::Log(which) => {
                 self.log_names[*which].as_deref().map_or(Scalar::Absent, |name| Scalar::Text(name.into()))
             }
-            Input::Constant(text) => Scalar::Text((&**text).into()),
-            Input::Timestamp => record.timestamp.map_or(Scalar::Absent, |stamp| Scalar::Instant(i128::from(stamp.0))),
-            Input::Slot(_) => Scalar::Absent,
+            FieldInput::Constant(text) => Scalar::Text((&**text).into()),
+            FieldInput::Timestamp => {
+                record.timestamp.map_or(Scalar::Absent, |stamp| Scalar::Instant(i128::from(stamp.0)))
+            }
+            FieldInput::Slot(_) => Scalar::Absent,
         }
     }
 
-    fn scalar<'a>(&'a self, input: &'a Input, record: &Record<'a>, scalars: &[Scalar<'a>]) -> Scalar<'a> {
+    fn scalar<'a>(&'a self, input: &'a FieldInput, record: &Record<'a>, scalars: &[Scalar<'a>]) -> Scalar<'a> {
         match input {
-            Input::Slot(at) => scalars[*at].clone(),
+            FieldInput::Slot(at) => scalars[*at].clone(),
             input => self.text(input, record),
         }
     }
@@ -134,7 +136,7 @@ impl Assembler {
 
     fn symbol_part<'a>(
         &'a self,
-        input: &'a Input,
+        input: &'a FieldInput,
         record: &Record<'a>,
         scalars: &[Scalar<'a>],
     ) -> Result<Cow<'a, str>, Rejection> {
@@ -142,9 +144,9 @@ impl Assembler {
         let text = match self.scalar(input, record, scalars) {
             Scalar::Text(text) => text,
             Scalar::Literal(text) if text.bytes().all(|b| b.is_ascii_digit()) => text,
-            Scalar::Absent if *input == Input::Key => return wrong(Reason::Null, "no key".into()),
+            Scalar::Absent if *input == FieldInput::Key => return wrong(Reason::Null, "no key".into()),
             absent @ (Scalar::Absent | Scalar::Null) => return wrong(Reason::Null, absent.shown().into_owned()),
-            Scalar::Other(_) if *input == Input::Key => {
+            Scalar::Other(_) if *input == FieldInput::Key => {
                 let key = record.key.unwrap_or_default();
                 let key = String::from_utf8_lossy(&key[..key.len().min(400)]);
                 return wrong(Reason::Symbol, format!("no UTF-8: {}", shortened(&key)));
@@ -198,7 +200,7 @@ impl Assembler {
     }
 
     fn weight(&self, scalars: &[Scalar<'_>]) -> Result<Option<ReadNumber>, Rejection> {
-        let Some(input @ Input::Slot(at)) = &self.shape.weight else { return Ok(None) };
+        let Some(input @ FieldInput::Slot(at)) = &self.shape.weight else { return Ok(None) };
         let scalar = &scalars[*at];
         let text = match scalar {
             Scalar::Absent | Scalar::Null => return Ok(None),
@@ -223,7 +225,7 @@ impl Assembler {
 
     pub(super) fn rejected(
         &self,
-        input: &Input,
+        input: &FieldInput,
         reason: Reason,
         expected: impl Into<Cow<'static, str>>,
         found: impl Into<String>,

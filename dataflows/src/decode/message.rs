@@ -13,11 +13,11 @@ use std::sync::{Mutex, PoisonError};
 
 /// Schemas, and the messages that are read by them.
 #[derive(Debug)]
-pub(super) struct MessageFormat(Mutex<SchemaDecoder>);
+pub(super) struct SchemaFormat(Mutex<SchemaDecoder>);
 
-impl MessageFormat {
+impl SchemaFormat {
     pub(super) fn new(schemas: SchemaDecoder) -> Self {
-        MessageFormat(Mutex::new(schemas))
+        SchemaFormat(Mutex::new(schemas))
     }
 
     /// Decodes the events of a record by its schema.
@@ -36,9 +36,9 @@ impl MessageFormat {
 }
 
 /// Another partition learns schemas for itself.
-impl Clone for MessageFormat {
+impl Clone for SchemaFormat {
     fn clone(&self) -> Self {
-        MessageFormat::new(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        SchemaFormat::new(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }
 

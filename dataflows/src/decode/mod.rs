@@ -32,6 +32,7 @@ mod shape;
 mod tests;
 mod time;
 mod times;
+mod tokens;
 mod tree;
 mod unit;
 
@@ -47,7 +48,7 @@ use crate::halt::Halt;
 use crate::record::{PartitionName, Record, Rejection};
 use assemble::Assembler;
 use csv::CsvRows;
-use message::MessageFormat;
+use message::SchemaFormat;
 use schema::SchemaDecoder;
 
 /// Decodes records of one shape.
@@ -67,7 +68,7 @@ enum RecordFormat {
         may_be_plain: bool,
     },
     Csv(CsvRows),
-    Message(MessageFormat),
+    Message(SchemaFormat),
 }
 
 impl Decoder {
@@ -90,7 +91,7 @@ impl Decoder {
             (Format::Json, _) => RecordFormat::Json { framed: false, may_be_plain },
             (Format::JsonSchema, _) => RecordFormat::Json { framed: true, may_be_plain },
             (Format::Csv(options), _) => RecordFormat::Csv(CsvRows::new(options, fields, &rule)?),
-            (Format::Avro | Format::Protobuf, Some(schemas)) => RecordFormat::Message(MessageFormat::new(schemas)),
+            (Format::Avro | Format::Protobuf, Some(schemas)) => RecordFormat::Message(SchemaFormat::new(schemas)),
             (Format::Avro | Format::Protobuf, None) => return Err(vec![FieldError::NoSchemas]),
         };
         Ok(Decoder { rule, format })

@@ -8,7 +8,7 @@ use super::tree::{MAX_NODES, TreeNode};
 
 /// Where a part of an event comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Input {
+pub(super) enum FieldInput {
     /// The slot of a field.
     Slot(usize),
     /// The record's key.
@@ -47,13 +47,13 @@ pub(super) struct Shape {
     pub(super) paths: Vec<FieldPath>,
     /// The way to the array whose elements are events.
     pub(super) each: Option<FieldPath>,
-    pub(super) symbol: Vec<Input>,
-    pub(super) value: Input,
-    pub(super) time: Vec<Input>,
-    pub(super) weight: Option<Input>,
-    pub(super) id: Option<Input>,
+    pub(super) symbol: Vec<FieldInput>,
+    pub(super) value: FieldInput,
+    pub(super) time: Vec<FieldInput>,
+    pub(super) weight: Option<FieldInput>,
+    pub(super) id: Option<FieldInput>,
     /// Those of the record alone first.
-    pub(super) filter: Vec<(Input, Condition)>,
+    pub(super) filter: Vec<(FieldInput, Condition)>,
 }
 
 impl Shape {
@@ -78,8 +78,7 @@ impl Shape {
         if nodes.iter().any(|nodes| *nodes > MAX_NODES) {
             errors.push(FieldError::TooManyObjects { most: MAX_NODES });
         }
-        let of_message =
-            |(input, _): &(Input, Condition)| !matches!(input, Input::Slot(at) if slots[*at].1 == Origin::Element);
+        let of_message = |(input, _): &(FieldInput, Condition)| !matches!(input, FieldInput::Slot(at) if slots[*at].1 == Origin::Element);
         filter.sort_by_key(|condition| !of_message(condition));
         match (errors.is_empty(), value) {
             (true, Some(value)) => {
@@ -98,13 +97,13 @@ impl Shape {
     }
 
     /// What people call an input.
-    pub(super) fn name<'a>(&'a self, input: &'a Input) -> &'a str {
+    pub(super) fn name<'a>(&'a self, input: &'a FieldInput) -> &'a str {
         match input {
-            Input::Slot(at) => &self.slots[*at].0,
-            Input::Key => KEY,
-            Input::Log(which) => LOG_NAMES[*which],
-            Input::Constant(text) => text,
-            Input::Timestamp => TIMESTAMP,
+            FieldInput::Slot(at) => &self.slots[*at].0,
+            FieldInput::Key => KEY,
+            FieldInput::Log(which) => LOG_NAMES[*which],
+            FieldInput::Constant(text) => text,
+            FieldInput::Timestamp => TIMESTAMP,
         }
     }
 }
@@ -129,18 +128,18 @@ impl Resolver {
         FieldPath::pointer(field).map_err(|problem| self.error(EventPart::Each, field, problem)).ok()
     }
 
-    fn inputs(&mut self, part: EventPart, fields: &[String]) -> Vec<Input> {
+    fn inputs(&mut self, part: EventPart, fields: &[String]) -> Vec<FieldInput> {
         if fields.is_empty() {
             self.error(part, "", FieldProblem::NoName);
         }
         fields.iter().filter_map(|field| self.input(part, field)).collect()
     }
 
-    fn input(&mut self, part: EventPart, field: &str) -> Option<Input> {
+    fn input(&mut self, part: EventPart, field: &str) -> Option<FieldInput> {
         self.resolved(part, field).map_err(|problem| self.error(part, field, problem)).ok()
     }
 
-    fn condition(&mut self, text: &str) -> Option<(Input, Condition)> {
+    fn condition(&mut self, text: &str) -> Option<(FieldInput, Condition)> {
         let parsed = Condition::parse(text);
         let (field, condition) = parsed.map_err(|problem| self.error(EventPart::Filter, text, problem)).ok()?;
         Some((self.input(EventPart::Filter, field)?, condition))
@@ -150,20 +149,20 @@ impl Resolver {
         self.errors.push(FieldError::Field { part, field: field.to_owned(), problem });
     }
 
-    fn resolved(&mut self, part: EventPart, field: &str) -> Result<Input, FieldProblem> {
+    fn resolved(&mut self, part: EventPart, field: &str) -> Result<FieldInput, FieldProblem> {
         let of_record = if self.each { Origin::Element } else { Origin::Message };
         let names_series = matches!(part, EventPart::Symbol | EventPart::Filter | EventPart::Id);
         if part == EventPart::Symbol
             && let Some(text) = field.strip_prefix(CONSTANT)
         {
-            return Ok(Input::Constant(text.into()));
+            return Ok(FieldInput::Constant(text.into()));
         }
         let log = LOG_NAMES.iter().position(|name| *name == field);
         let below = |word: &str| field.strip_prefix(word).filter(|rest| rest.starts_with('/'));
         let (origin, path) = match (field, log, below(KEY), below(MESSAGE)) {
-            (KEY, ..) if names_series => return Ok(Input::Key),
-            (_, Some(which), ..) if names_series => return Ok(Input::Log(which)),
-            (TIMESTAMP, ..) if part == EventPart::Time => return Ok(Input::Timestamp),
+            (KEY, ..) if names_series => return Ok(FieldInput::Key),
+            (_, Some(which), ..) if names_series => return Ok(FieldInput::Log(which)),
+            (TIMESTAMP, ..) if part == EventPart::Time => return Ok(FieldInput::Timestamp),
             (PAYLOAD, ..) => (of_record, FieldPath(Vec::new())),
             (_, _, Some(pointer), _) => (Origin::Key, FieldPath::pointer(pointer)?),
             (_, _, _, Some(_)) if !self.each => return Err(FieldProblem::NoElements),
@@ -182,7 +181,7 @@ impl Resolver {
         node.slots.push(slot);
         node.number |= matches!(part, EventPart::Value | EventPart::Time | EventPart::Weight);
         self.used.push((part, origin, path));
-        Ok(Input::Slot(slot))
+        Ok(FieldInput::Slot(slot))
     }
 
     /// Two parts of an event are not the same field, and none is inside another.

@@ -275,7 +275,7 @@ impl Tick {
             1 => write!(out, r#"{{"price":{price},"ts":{ts},"volume":{volume}}}"#),
             2 => write!(out, r#"{{"symbol":"{name}","ts":{ts},"volume":{volume}}}"#),
             3 => write!(out, r#"{{"symbol":"{name}","price":{price},"volume":{volume}}}"#),
-            4 => write!(out, r#"{{"symbol":17,"price":{price},"ts":{ts},"volume":{volume}}}"#),
+            4 => write!(out, r#"{{"symbol":17.5,"price":{price},"ts":{ts},"volume":{volume}}}"#),
             5 => write!(out, r#"{{"symbol":"{name}","price":true,"ts":{ts},"volume":{volume}}}"#),
             6 => write!(out, r#"{{"symbol":"{name}","price":{price},"ts":"yesterday","volume":{volume}}}"#),
             7 => write!(out, r#"{{"symbol":"{name}","price":{price},"price":{price},"ts":{ts},"volume":{volume}}}"#),

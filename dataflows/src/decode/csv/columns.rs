@@ -5,7 +5,7 @@ use crate::decode::assemble::{Assembler, rejection};
 use crate::decode::error::{EventPart, FieldError, FieldProblem};
 use crate::decode::fields::FieldNames;
 use crate::decode::path::{FieldPath, array_index};
-use crate::decode::shape::{Input, Origin, Shape};
+use crate::decode::shape::{FieldInput, Origin, Shape};
 use crate::escape::shortened;
 use crate::record::{Reason, Rejection};
 
@@ -77,7 +77,7 @@ pub(super) fn slots(fields: &FieldNames, shape: &Shape) -> Result<Vec<(Column, S
 
 /// What a slot is of.
 pub(super) fn part_of(shape: &Shape, slot: usize) -> EventPart {
-    let is = |input: &Input| *input == Input::Slot(slot);
+    let is = |input: &FieldInput| *input == FieldInput::Slot(slot);
     if shape.symbol.iter().any(is) {
         EventPart::Symbol
     } else if is(&shape.value) {

@@ -23,9 +23,10 @@ use super::error::{FieldError, FieldProblem};
 use super::event::EventOutcome;
 use super::fields::{CsvOptions, FieldNames};
 use super::json;
-use super::plain::{self, MAX_SLOTS};
+use super::plain::MAX_SLOTS;
 use super::scalar::Scalar;
 use super::scan::{JsonToken, JsonTokenKind, Scanner};
+use super::tokens;
 use crate::escape::shortened;
 use crate::record::{Reason, Record, Rejection};
 use cells::CellSyntax;
@@ -142,7 +143,7 @@ impl CsvRows {
         if columns.cells.is_some_and(|cells| cells != number) {
             return None;
         }
-        plain::row_event(rule, record, text, &tokens[..])
+        tokens::row_event(rule, record, text, &tokens[..])
     }
 
     /// The cell that begins here, up to the delimiter after it; none as [`CsvRows::pass`] says.

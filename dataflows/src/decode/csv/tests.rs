@@ -58,7 +58,7 @@ fn rows_below_a_header_are_read_as_written() {
         "8,\"AAPL,1,1,",
         "9,AA\"PL,1,1,",
         "10,\"AA\"PL,1,1,",
-        "11, \"A\" ,1,-1,",
+        "11, \"A\" ,1,1e12,",
     ];
     let got = decoded(&fields(CsvOptions { skip_lines: 1, ..CsvOptions::default() }), &lines);
     let cells = "csv: expected a row of 5 cells, as there are columns, found";
@@ -82,8 +82,8 @@ fn rows_below_a_header_are_read_as_written() {
             format!("{row} a quote that is not closed on its line: 8,\"AAPL,1,1,"),
             format!("{row} {stray}: 9,AA\"PL,1,1,"),
             format!("{row} {stray}: 10,\"AA\"PL,1,1,"),
-            "weight: volume: expected a number from 0 to 100000000000 of at most 18 fractional digits, null, or nothing, \
-             found -1"
+            "weight: volume: expected a number of at most 100000000000 in magnitude, or none (null, an empty text, \"-\", or no \
+             field), found 1e12; --weight-decimals 17 would take it"
                 .into(),
         ]
     );
@@ -225,8 +225,8 @@ fn numbers_are_taken_as_dumps_write_them_and_commas_are_not() {
             "type: price: expected a number, or a string that is exactly one, found \"1,5\" (a decimal comma: convert it to a \
              point first)",
             "A 1.5 at 2000000 of 0.5",
-            "weight: volume: expected a number from 0 to 100000000000 of at most 18 fractional digits, null, or nothing, \
-             found \"1,000.5\" (a separator of thousands: take it out first)",
+            "weight: volume: expected a number of at most 100000000000 in magnitude, or none (null, an empty text, \"-\", or no \
+             field), found \"1,000.5\" (a separator of thousands: take it out first)",
         ]
     );
 }

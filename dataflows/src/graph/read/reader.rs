@@ -208,12 +208,8 @@ impl<A: Accumulate> WorkerReader<A> {
                         if bad_records == BadRecordPolicy::Drop {
                             return;
                         }
-                        return table.add_dead_letter(DeadLetter::of(
-                            &record,
-                            element,
-                            name,
-                            Cause::Rejected(rejection),
-                        ));
+                        let cause = Cause::Rejected(rejection);
+                        return table.add_dead_letter(DeadLetter::of(&record, element, name, cause));
                     }
                 };
                 let verdict = partition.judge_with_id(event.time, event.id, record.append_time, reference, now);
@@ -225,7 +221,9 @@ impl<A: Accumulate> WorkerReader<A> {
                         let index = element.map(|element| element.index);
                         match LogPosition::of(*identity, record.offset, index) {
                             Some(position) => table.add(window, &event.symbol, A::of(&event, position)),
-                            None => too_far = Some(record.offset),
+                            None => {
+                                too_far = Some(OffsetTooLargeError { partition: name.clone(), offset: record.offset })
+                            }
                         }
                         return;
                     }
@@ -240,11 +238,8 @@ impl<A: Accumulate> WorkerReader<A> {
             });
             halted = decoded.err();
         })?;
-        if let Some(halt) = halted {
+        if let Some(halt) = halted.or(too_far.map(Halt::from)) {
             return Err(halt);
-        }
-        if let Some(offset) = too_far {
-            return Err(OffsetTooLargeError { partition: name.clone(), offset }.into());
         }
         table.records += read;
         partition.reached(reader.next());
