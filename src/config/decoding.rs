@@ -5,7 +5,9 @@ use crate::cli::{DecodingArgs, FormatOption, NumberArgs, RowArgs, UsageErrors};
 use crate::sources;
 use crate::uri::redacted;
 use minutely_dataflows::decode::schema::SchemaDecoder;
-use minutely_dataflows::decode::{CONSTANT, CsvOptions, Decoder, FieldNames, Format, KEY, TimeOptions};
+use minutely_dataflows::decode::{
+    CONSTANT, CsvOptions, Decoder, FieldNames, Format, KEY, PAYLOAD, TIMESTAMP, TimeOptions,
+};
 use minutely_dataflows::numbers::NumberOptions;
 
 /// Where a record of this source has what.
@@ -13,6 +15,12 @@ pub(super) fn fields(args: &DecodingArgs, source: &str, errors: &mut UsageErrors
     let unit = errors.value(&args.time_unit);
     // An empty one, as of a variable, is none.
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    if args.time_field.iter().any(|field| field == TIMESTAMP) && !sources::has_keys(source) {
+        errors.push(format!(
+            "--time-field {TIMESTAMP}: records of `{}` have no stamp of the log; a field of this name is /{TIMESTAMP}",
+            redacted(source)
+        ));
+    }
     let numbers = numbers(&args.numbers, errors);
     let symbol = match &args.symbol {
         Some(symbol) => vec![format!("{CONSTANT}{symbol}")],
@@ -99,7 +107,7 @@ fn format(option: FormatOption, rows: &RowArgs, source: &str, errors: &mut Usage
 
 /// Where the weight is if nothing says so: nowhere, if columns have no names or not this one.
 fn default_weight(fields: &FieldNames) -> Option<String> {
-    let weight = FieldNames::default().weight;
+    let weight = FieldNames::default().weight.filter(|_| fields.value != PAYLOAD);
     let Format::Csv(options) = &fields.format else { return weight };
     let FieldNames { symbol, value, time, filter, id, .. } = fields;
     let is_name = |field: &&String| !field.trim_start_matches('!').starts_with(['/', '@', CONSTANT]);

@@ -8,7 +8,7 @@
 //!                                     manifest            and API
 //! ```
 //!
-//! A start that [`check`] refuses leaves nothing behind. What it read of the state may have been another run's: `own` reads it
+//! A start that [`mod@check`] refuses leaves nothing behind. What it read of the state may have been another run's: `own` reads it
 //! again under the lock, and only that counts from then on.
 
 mod check;

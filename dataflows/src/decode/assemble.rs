@@ -19,7 +19,7 @@ pub(super) struct Assembler {
     pub(super) shape: Shape,
     times: TimeRule,
     pub(super) numbers: NumberRule,
-    /// What [`LOG_NAMES`] stand for in this partition, where they stand for something.
+    /// What [`super::fields::LOG_NAMES`] stand for in this partition, where they stand for something.
     pub(super) log_names: [Option<Box<str>>; 2],
 }
 

@@ -21,7 +21,7 @@ pub struct FieldNames {
     pub times: TimeOptions,
     /// A field that may hold a weight. Default: `volume`.
     pub weight: Option<String>,
-    /// Conditions of which all must hold, as [`super::filter`] reads them; what they leave out is skipped.
+    /// Conditions of which all must hold, such as `/e=trade` or `!/data`; what they leave out is skipped.
     pub filter: Vec<String>,
     /// A field that tells an event from the others of its series.
     pub id: Option<String>,

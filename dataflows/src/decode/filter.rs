@@ -39,7 +39,9 @@ impl Condition {
                 }
             }
         };
-        if field.is_empty() { Err(FieldProblem::NoCondition) } else { Ok((field, condition)) }
+        // Of another language: as a name of a field it would skip everything without a word.
+        let is_foreign = text.contains(&format!("{field}==")) || field.contains(['<', '>']) || field.ends_with(' ');
+        if field.is_empty() || is_foreign { Err(FieldProblem::NoCondition) } else { Ok((field, condition)) }
     }
 
     /// Does it hold?
@@ -111,7 +113,7 @@ mod tests {
         ] {
             assert_eq!(Condition::parse(text), Ok((field, condition)), "{text}");
         }
-        for text in ["", "=a", "!=a", "!"] {
+        for text in ["", "=a", "!=a", "!", "price>1", "e == trade", "e=="] {
             assert_eq!(Condition::parse(text), Err(FieldProblem::NoCondition), "{text}");
         }
     }
