@@ -8,6 +8,7 @@ mod settings;
 mod sinks;
 
 pub(crate) use crate::cli::Metrics;
+pub(crate) use decoding::of_replay;
 
 use crate::cli::{HttpArgs, RunArgs, UsageErrors};
 use crate::cluster::Cluster;

@@ -41,6 +41,7 @@ use cli::{
 use config::Config;
 use console::{error, warn};
 use messages::{MessageOptions, Severity};
+use minutely_dataflows::decode::Decoder;
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
 use minutely_dataflows::time::EventTime;
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -219,6 +220,10 @@ impl produce::SourceCatalog for Sources {
         sources::validate(uri, &[])
     }
 
+    fn decoder(&self, args: &ProduceArgs, errors: &mut UsageErrors) -> Option<Decoder> {
+        config::of_replay(&args.shape, &args.key_field, &args.from, errors)
+    }
+
     fn is_bounded(&self, uri: &str) -> bool {
         sources::is_bounded(uri)
     }
@@ -233,7 +238,7 @@ impl produce::SourceCatalog for Sources {
             run_start,
             bounded: plan.bounded,
             start: plan.start,
-            json: true,
+            json: plan.is_json,
             properties: Vec::new(),
             fetch_memory: 256_000_000,
             processes: 1,

@@ -17,6 +17,7 @@ mod produce;
 mod rows;
 mod run;
 mod schema;
+mod shape;
 mod show;
 mod values;
 
@@ -32,6 +33,7 @@ pub(crate) use produce::{PartitionBy, ProduceArgs, Stamp};
 pub(crate) use rows::{FormatOption, RowArgs};
 pub(crate) use run::{ClusterArgs, DecodingArgs, EmitOption, HttpArgs, LogArgs, MAX_WORKERS, Metrics, RunArgs};
 pub(crate) use schema::SchemaArgs;
+pub(crate) use shape::ShapeArgs;
 pub(crate) use values::Given;
 use values::number;
 
@@ -199,17 +201,34 @@ const STATE_NOTES: &str = "\
 The state is found by --state, or by the options of its run. All options of `minutely run` are accepted.";
 
 /// Options of a run by which its state is found; help of `minutely state` shows no others.
-const FIND_THE_STATE: [&str; 20] = [
+const FIND_THE_STATE: [&str; 37] = [
     "help",
     "json",
     "source",
     "complete_from",
     "format",
+    "columns",
+    "delimiter",
+    "quote",
+    "skip_lines",
+    "each",
+    "filter",
     "symbol_field",
+    "symbol",
     "value_field",
     "time_field",
     "time_unit",
+    "time_format",
+    "time_zone",
     "weight_field",
+    "id_field",
+    "decimals",
+    "weight_decimals",
+    "on_precision",
+    "value_scale",
+    "weight_sign",
+    "file",
+    "message",
     "window",
     "lateness",
     "max_future",

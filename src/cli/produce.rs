@@ -1,9 +1,8 @@
 //! `minutely produce`.
 
-use super::values::{Choice, Given, StartOption, TIME_UNITS, choice, instant, number, start};
-use super::{CommonArgs, Help};
+use super::values::{Choice, Given, StartOption, choice, instant, number, start};
+use super::{CommonArgs, Help, ShapeArgs};
 use clap::Args;
-use minutely_dataflows::decode::TimeUnit;
 use minutely_dataflows::time::EventTime;
 
 /// The options of `minutely produce`.
@@ -49,20 +48,8 @@ pub(crate) struct ProduceArgs {
     #[arg(long, value_name = "N", env = "MINUTELY_LIMIT", value_parser = number::<u64>(1, u64::MAX), help_heading = "Source")]
     pub(crate) limit: Option<Given<u64>>,
 
-    /// Field of the event time, for --speed and for the stamp of records without one: a name or a JSON pointer
-    #[arg(long, value_name = "FIELD", env = "MINUTELY_TIME_FIELD", default_value = "ts", help_heading = "Event time")]
-    pub(crate) time_field: String,
-
-    /// Unit of the event time
-    #[arg(
-        long,
-        value_name = "UNIT",
-        env = "MINUTELY_TIME_UNIT",
-        default_value = "ms",
-        value_parser = choice(&TIME_UNITS),
-        help_heading = "Event time"
-    )]
-    pub(crate) time_unit: Given<TimeUnit>,
+    #[command(flatten)]
+    pub(crate) shape: ShapeArgs,
 
     /// Records a second, at most
     #[arg(long, value_name = "N", env = "MINUTELY_RATE", value_parser = number::<u64>(1, 1_000_000_000), help_heading = "Pace")]
@@ -77,6 +64,12 @@ pub(crate) struct ProduceArgs {
     /// A topic that does not exist is created, with retention.ms=-1 if the source ends.
     #[arg(long, value_name = "URI", env = "MINUTELY_TO", help_heading = "Kafka")]
     pub(crate) to: String,
+
+    /// Field of the key of what is written, repeatable, joined by a slash [default: the record's own key]
+    ///
+    /// A name, a JSON pointer, or @file.
+    #[arg(long, value_name = "FIELD", env = "MINUTELY_KEY_FIELD", help_heading = "Kafka")]
+    pub(crate) key_field: Vec<String>,
 
     /// Partition of a record
     #[arg(

@@ -1,7 +1,7 @@
 //! How payloads are decoded.
 
 use crate::advice;
-use crate::cli::{DecodingArgs, FormatOption, NumberArgs, RowArgs, UsageErrors};
+use crate::cli::{DecodingArgs, FormatOption, NumberArgs, RowArgs, ShapeArgs, UsageErrors};
 use crate::sources;
 use crate::uri::redacted;
 use minutely_dataflows::decode::schema::SchemaDecoder;
@@ -12,15 +12,6 @@ use minutely_dataflows::numbers::NumberOptions;
 
 /// Where a record of this source has what.
 pub(super) fn fields(args: &DecodingArgs, source: &str, errors: &mut UsageErrors) -> Option<FieldNames> {
-    let unit = errors.value(&args.time_unit);
-    // An empty one, as of a variable, is none.
-    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    if args.time_field.iter().any(|field| field == TIMESTAMP) && !sources::has_keys(source) {
-        errors.push(format!(
-            "--time-field {TIMESTAMP}: records of `{}` have no stamp of the log; a field of this name is /{TIMESTAMP}",
-            redacted(source)
-        ));
-    }
     let numbers = numbers(&args.numbers, errors);
     let symbol = match &args.symbol {
         Some(symbol) => vec![format!("{CONSTANT}{symbol}")],
@@ -30,24 +21,46 @@ pub(super) fn fields(args: &DecodingArgs, source: &str, errors: &mut UsageErrors
     if let (Some(field), false) = (symbol.iter().find(of_key), sources::has_keys(source)) {
         errors.push(format!("--symbol-field {field}: records of `{}` have no keys", redacted(source)));
     }
-    let format = errors.value(&args.format).and_then(|option| format(option, &args.rows, source, errors));
-    let mut fields = FieldNames {
-        each: args.each.clone(),
-        symbol,
-        value: args.value_field.clone(),
-        time: args.time_field.clone(),
-        times: TimeOptions { unit: unit?, format: given(&args.time_format), zone: given(&args.time_zone) },
-        weight: None,
-        filter: args.filter.clone(),
-        id: given(&args.id_field),
-        numbers: numbers?,
-        format: format?,
-    };
+    let shape = shape(&args.shape, source, errors);
+    let id = args.id_field.clone().filter(|field| !field.is_empty());
+    let mut fields =
+        FieldNames { symbol, value: args.value_field.clone(), weight: None, id, numbers: numbers?, ..shape? };
     fields.weight = match &args.weight_field {
         Some(field) => Some(field.clone()).filter(|field| !field.is_empty()),
         None => default_weight(&fields),
     };
     Some(fields)
+}
+
+/// How records of this source are taken apart, and where their events have their times; nothing else of them.
+fn shape(args: &ShapeArgs, source: &str, errors: &mut UsageErrors) -> Option<FieldNames> {
+    let unit = errors.value(&args.time_unit);
+    // An empty one, as of a variable, is none.
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    if args.time_field.iter().any(|field| field == TIMESTAMP) && !sources::has_keys(source) {
+        errors.push(format!(
+            "--time-field {TIMESTAMP}: records of `{}` have no stamp of the log; a field of this name is /{TIMESTAMP}",
+            redacted(source)
+        ));
+    }
+    let format = errors.value(&args.format).and_then(|option| format(option, &args.rows, source, errors));
+    Some(FieldNames {
+        each: args.each.clone(),
+        time: args.time_field.clone(),
+        times: TimeOptions { unit: unit?, format: given(&args.time_format), zone: given(&args.time_zone) },
+        filter: args.filter.clone(),
+        format: format?,
+        ..FieldNames::default()
+    })
+}
+
+/// What decodes a replay: an event for each record that is to be written, with its time, and its key as the symbol. `key`: the
+/// fields of the key; empty: it is the record's own.
+pub(crate) fn of_replay(args: &ShapeArgs, key: &[String], source: &str, errors: &mut UsageErrors) -> Option<Decoder> {
+    let symbol = if key.is_empty() { vec![format!("{CONSTANT}-")] } else { key.to_vec() };
+    let value = format!("{CONSTANT}0");
+    let fields = FieldNames { symbol, value, weight: None, ..shape(args, source, errors)? };
+    decoder(&fields, None, source, errors)
 }
 
 /// Which numbers values and weights are.

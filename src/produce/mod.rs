@@ -12,7 +12,6 @@ mod kafka;
 mod pace;
 mod stamps;
 
-use crate::advice;
 use crate::cli::{PartitionBy, ProduceArgs, Stamp, UsageErrors};
 use crate::clock::SystemClock;
 use crate::console::{say, warn};
@@ -22,7 +21,7 @@ use crate::messages;
 use crate::start_at::Start;
 use crate::uri::redacted;
 use kafka::{ProduceError, TopicRequest, TopicWriter};
-use minutely_dataflows::decode::TimeDecoder;
+use minutely_dataflows::decode::{DecodedPart, Decoder, EventOutcome};
 use minutely_dataflows::edge::{Halt, LogSource, PartitionReader};
 use minutely_dataflows::record::Record;
 use minutely_dataflows::time::EventTime;
@@ -43,6 +42,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 pub(crate) trait SourceCatalog {
     /// All mistakes of a source URI, one paragraph each. Nothing is opened.
     fn validate(&self, uri: &str) -> Vec<String>;
+
+    /// What decodes the records of these options, as `config` reads them; what is wrong is collected.
+    fn decoder(&self, args: &ProduceArgs, errors: &mut UsageErrors) -> Option<Decoder>;
 
     /// Does the source end by its nature?
     fn is_bounded(&self, uri: &str) -> bool;
@@ -66,8 +68,12 @@ pub(crate) struct Plan {
     by_key: bool,
     properties: Vec<(String, String)>,
     pace: Pace,
-    /// Where a record's event time is, for a replay at a speed and for its stamp.
-    time: TimeDecoder,
+    /// What is written: an event for each record, its time for the pace and the stamp, and its key as the symbol.
+    decoder: Decoder,
+    /// Records are JSON texts.
+    pub(crate) is_json: bool,
+    /// `--key-field` is given: else records keep their keys.
+    has_key_field: bool,
     time_field: String,
     stamp: Stamp,
     /// Files of secrets that other users can read.
@@ -98,10 +104,7 @@ impl Plan {
             errors.push("--rate and --speed: contradict each other; give one");
         }
         let partition_by = errors.value(&args.partition_by);
-        let unit = errors.value(&args.time_unit);
-        let time = unit.and_then(|unit| {
-            errors.ok(TimeDecoder::new(&args.time_field, unit).map_err(|wrong| advice::of_field(&wrong)))
-        });
+        let decoder = sources.decoder(args, &mut errors);
         let stamp = args.stamp.as_ref().map_or(Some(Stamp::Safe), |given| errors.value(given));
         let plan = (|| {
             Some(Plan {
@@ -114,8 +117,10 @@ impl Plan {
                 by_key: partition_by? == PartitionBy::Key,
                 properties,
                 pace: Pace::new(rate, speed),
-                time: time?,
-                time_field: args.time_field.clone(),
+                decoder: decoder?,
+                is_json: args.shape.format.text() == "json",
+                has_key_field: !args.key_field.is_empty(),
+                time_field: args.shape.time_field.join(" "),
                 stamp: stamp?,
                 warnings,
             })
@@ -128,6 +133,7 @@ impl Plan {
 struct SourcePartition {
     number: i32,
     reader: Box<dyn PartitionReader>,
+    decoder: Decoder,
 }
 
 /// Writes until the source ends, the limit is reached, or `stop` is set. `begun` is set when a broker has answered.
@@ -147,7 +153,8 @@ pub(crate) fn run(
     let mut partitions = Vec::new();
     for (number, found) in (0..).zip(&found) {
         let reader = source.open(found, Arc::clone(&no_wake))?;
-        partitions.push(SourcePartition { number: found.name.number.unwrap_or(number), reader });
+        let decoder = plan.decoder.for_partition(&found.name);
+        partitions.push(SourcePartition { number: found.name.number.unwrap_or(number), reader, decoder });
     }
     let most = partitions.iter().map(|partition| partition.number + 1).max().unwrap_or(1);
     // What ends is a replay: a topic that is made for it keeps it, however old it is.
@@ -164,19 +171,35 @@ pub(crate) fn run(
     let time_field = plan.time_field.clone();
     let outcome = copy(plan, &mut partitions, &writer, clock, stop);
     let acknowledged = writer.end(if stop.load(Ordering::Acquire) { STOP_TIMEOUT } else { ANSWER_TIMEOUT })?;
-    let Copied { produced, newest, untimed } = outcome.map_err(|halt| {
+    let copied = outcome.map_err(|halt| {
         let why = format!("{}; {acknowledged} records were acknowledged before", halt.why);
         Halt { why, ..halt }
     })?;
+    conclude(&copied, acknowledged, &writer, &time_field);
+    Ok(())
+}
+
+/// Partitions that are named at the end, at most.
+const MOST_PARTITIONS: usize = 32;
+
+/// What was written, in how many records of each partition.
+fn conclude(copied: &Copied, acknowledged: u64, writer: &TopicWriter, time_field: &str) {
+    let Copied { produced, newest, untimed, skipped } = copied;
     let newest = newest.map(|time| format!(", the newest of {}", utc(Some(time)))).unwrap_or_default();
-    say(&format!("done: {produced} records produced, {acknowledged} acknowledged{newest}"));
-    if untimed > 0 {
-        say(&format!(
+    let left_out = if *skipped > 0 { format!(", {skipped} left out by --where or as headers") } else { String::new() };
+    say(&format!("done: {produced} records produced, {acknowledged} acknowledged{newest}{left_out}"));
+    let by_partition = writer.acknowledged_by_partition();
+    let named: Vec<_> = by_partition.iter().take(MOST_PARTITIONS).map(|(at, many)| format!("{at}: {many}")).collect();
+    let more = if by_partition.len() > MOST_PARTITIONS { ", …" } else { "" };
+    if !named.is_empty() {
+        say(&format!("records by partition: {}{more}", named.join(", ")));
+    }
+    if *untimed > 0 {
+        warn(&format!(
             "{untimed} records have no event time in --time-field {time_field}: they were not paced by --speed, and have the time \
              of writing as their stamp"
         ));
     }
-    Ok(())
 }
 
 /// What was written.
@@ -188,6 +211,39 @@ struct Copied {
     newest: Option<EventTime>,
     /// How many have neither an event time nor a stamp of the source.
     untimed: u64,
+    /// How many were left out.
+    skipped: u64,
+}
+
+/// Why a record is not written; a warning is given.
+fn refused(said: Said) -> Option<Halt> {
+    match said {
+        Said::Fine => None,
+        Said::Warning(why) => {
+            warn(&why);
+            None
+        }
+        Said::Refusal(why) => Some(ProduceError::StampTooOld(why).into()),
+    }
+}
+
+/// The event time of what is written of a record, and the record itself; none where it is left out. What cannot be decoded is
+/// written as it is.
+fn replayed<'r>(
+    part: &'r DecodedPart<'_>,
+    record: &Record<'r>,
+    has_key_field: bool,
+) -> Option<(Option<EventTime>, Record<'r>)> {
+    let text = part.element.and_then(|element| element.text);
+    let next = Record { payload: text.or(record.payload), ..*record };
+    match &part.outcome {
+        EventOutcome::Skipped => None,
+        EventOutcome::Rejected(_) => Some((None, next)),
+        EventOutcome::Event(event) if has_key_field => {
+            Some((Some(event.time), Record { key: Some(event.symbol.as_bytes()), ..next }))
+        }
+        EventOutcome::Event(event) => Some((Some(event.time), next)),
+    }
 }
 
 fn copy(
@@ -203,30 +259,37 @@ fn copy(
     let people = messages::shows_progress();
     while copied.produced < plan.limit && !stop.load(Ordering::Acquire) {
         let mut read = 0;
-        for SourcePartition { number, reader } in partitions.iter_mut() {
+        for SourcePartition { number, reader, decoder } in partitions.iter_mut() {
             let left = plan.limit - copied.produced;
             let max = TURN.min(usize::try_from(left).unwrap_or(TURN)).min(plan.pace.most_in_a_row());
-            let (decoder, pace, mut halted) = (&plan.time, &mut plan.pace, None);
+            let mut halted = None;
             read += reader.read(max, &mut |record: Record<'_>| {
                 if halted.is_some() || stop.load(Ordering::Acquire) {
                     return;
                 }
-                let time = decoder.time(&record);
-                pace.wait(time, began, || !stop.load(Ordering::Acquire));
-                let (now, said) = (clock.wall(), record.append_time.or(time).filter(|_| plan.stamp != Stamp::Now));
-                let stamp = said.unwrap_or(now);
-                match guard.judge(stamp, now) {
-                    Said::Fine => {}
-                    Said::Warning(why) => warn(&why),
-                    Said::Refusal(why) => {
-                        halted = Some(ProduceError::StampTooOld(why).into());
+                decoder.learn(&record);
+                let decoded = decoder.parts(&record, |part| {
+                    if halted.is_some() || copied.produced >= plan.limit {
                         return;
                     }
-                }
-                halted = writer.send(*number, &record, stamp, stop).err().map(Halt::from);
-                copied.newest = copied.newest.max(time);
-                copied.untimed += u64::from(record.append_time.or(time).is_none());
-                copied.produced += 1;
+                    let Some((time, next)) = replayed(&part, &record, plan.has_key_field) else {
+                        copied.skipped += 1;
+                        return;
+                    };
+                    plan.pace.wait(time, began, || !stop.load(Ordering::Acquire));
+                    let now = clock.wall();
+                    let said = record.append_time.or(time).filter(|_| plan.stamp != Stamp::Now);
+                    let stamp = said.unwrap_or(now);
+                    halted = refused(guard.judge(stamp, now));
+                    if halted.is_some() {
+                        return;
+                    }
+                    halted = writer.send(*number, &next, stamp, stop).err().map(Halt::from);
+                    copied.newest = copied.newest.max(time);
+                    copied.untimed += u64::from(record.append_time.or(time).is_none());
+                    copied.produced += 1;
+                });
+                halted = halted.take().or(decoded.err());
             })?;
             if let Some(halt) = halted {
                 return Err(halt);

@@ -68,6 +68,45 @@ fn files_are_replayed_line_by_line() {
     wide.refused(64, &["has 2 partitions and the source 9", "--partition-by key"]);
 }
 
+/// Any file of any feed: arrays are taken apart, what is not asked for is left out, keys are chosen.
+#[test]
+fn events_of_messages_and_rows_are_replayed_with_chosen_keys() {
+    let Some(kafka) = Kafka::of_tests("feeds, produced") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let elements = [
+        r#"{"s":"ADA","p":"0.41","t":1767600000000}"#,
+        r#"{"s":"DOT","p":"2.05","t":1767600001000}"#,
+        r#"{"p":"7","t":1767600002000}"#,
+    ];
+    let messages = format!(
+        "{{\"type\":\"trade\",\"data\":[{},{}]}}\n{{\"type\":\"ping\"}}\n{{\"type\":\"trade\",\"data\":[{}]}}\n",
+        elements[0], elements[1], elements[2]
+    );
+    std::fs::write(folder.path().join("feed.jsonl"), messages).unwrap();
+    std::fs::write(folder.path().join("rows.csv"), "Date,Name,close\n2026-01-05,ADA,0.41\n2026-01-06,DOT,2.05\n")
+        .unwrap();
+    let replay = |name: &str, options: &[&str]| {
+        let topic = crate::common::fresh("replayed");
+        let (from, to) = (format!("file:{}", folder.path().join(name).display()), kafka.uri(&topic));
+        let ended = Program::produce(&[&["--from", &from, "--to", &to], options].concat()).well();
+        let text = |bytes: &Option<Vec<u8>>| bytes.clone().map(|bytes| String::from_utf8(bytes).unwrap());
+        let records = kafka.read_back(&topic).into_iter().flat_map(|partition| partition.records);
+        (ended.said, records.map(|record| (text(&record.key), text(&record.payload).unwrap())).collect::<Vec<_>>())
+    };
+    let feed = ["--each", "/data", "--where", "@message/type=trade", "--time-field", "t", "--key-field", "s"];
+    let (said, written) = replay("feed.jsonl", &feed);
+    let record = |key: Option<&str>, payload: &str| (key.map(str::to_owned), payload.to_owned());
+    let want = [record(Some("ADA"), elements[0]), record(Some("DOT"), elements[1]), record(None, elements[2])];
+    assert_eq!(written, want, "what has no key is written as it is");
+    assert!(said.contains("done: 3 records produced, 3 acknowledged") && said.contains(", 1 left out"), "{said}");
+    assert!(said.contains("records by partition: 0: 3"), "{said}");
+
+    let rows = ["--format", "csv", "--time-field", "Date", "--time-zone", "UTC", "--key-field", "Name"];
+    let (said, written) = replay("rows.csv", &rows);
+    assert_eq!(written, [record(Some("ADA"), "2026-01-05,ADA,0.41"), record(Some("DOT"), "2026-01-06,DOT,2.05")]);
+    assert!(said.contains("the newest of 2026-01-06T00:00:00Z"), "{said}");
+}
+
 /// Records of 2023, of a symbol, with the fields `T` and `p` alone.
 fn old_file(folder: &std::path::Path, records: i64) -> String {
     let line = |n: i64| format!("{{\"s\":\"A\",\"p\":1,\"T\":{}}}\n", 1_672_740_000_000 + n * 1000);

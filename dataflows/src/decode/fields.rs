@@ -13,7 +13,7 @@ pub struct FieldNames {
     /// Fields that make the symbol, joined by `/`. One is also [`LOG_NAMES`], or [`CONSTANT`] and the symbol itself.
     /// Default: `symbol`.
     pub symbol: Vec<String>,
-    /// A field that holds the value. Default: `price`.
+    /// A field that holds the value, or [`CONSTANT`] and the value of all. Default: `price`.
     pub value: String,
     /// Fields that hold the event time: as a rule one, or date and time. Default: `ts`.
     pub time: Vec<String>,
@@ -103,5 +103,5 @@ pub const PAYLOAD: &str = "@payload";
 pub const TIMESTAMP: &str = "@timestamp";
 /// With `each`: a field of the whole record follows, as a pointer.
 pub const MESSAGE: &str = "@message";
-/// A symbol that all records have follows.
+/// A symbol, or a value, that all records have follows.
 pub const CONSTANT: char = '=';

@@ -152,7 +152,7 @@ impl Resolver {
     fn resolved(&mut self, part: EventPart, field: &str) -> Result<FieldInput, FieldProblem> {
         let of_record = if self.each { Origin::Element } else { Origin::Message };
         let names_series = matches!(part, EventPart::Symbol | EventPart::Filter | EventPart::Id);
-        if part == EventPart::Symbol
+        if matches!(part, EventPart::Symbol | EventPart::Value)
             && let Some(text) = field.strip_prefix(CONSTANT)
         {
             return Ok(FieldInput::Constant(text.into()));

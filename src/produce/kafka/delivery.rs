@@ -5,8 +5,9 @@ use rdkafka::ClientContext;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{ProducerContext, ThreadedProducer};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,6 +18,8 @@ pub(super) type Producer = ThreadedProducer<DeliveryContext>;
 #[derive(Clone, Debug, Default)]
 pub(super) struct DeliveryContext {
     pub(super) acknowledged: Arc<AtomicU64>,
+    /// The same, by partition.
+    pub(super) by_partition: Arc<Mutex<BTreeMap<i32, u64>>>,
     /// The first record that is refused for good.
     pub(super) refused: Arc<Mutex<Option<KafkaError>>>,
     /// Why brokers cannot be reached.
@@ -47,7 +50,11 @@ impl ProducerContext for DeliveryContext {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         match result {
-            Ok(_) => drop(self.acknowledged.fetch_add(1, Ordering::Relaxed)),
+            Ok(message) => {
+                self.acknowledged.fetch_add(1, Ordering::Relaxed);
+                let mut by_partition = self.by_partition.lock().unwrap_or_else(PoisonError::into_inner);
+                *by_partition.entry(message.partition()).or_default() += 1;
+            }
             Err((error, _)) => {
                 let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
                 refused.get_or_insert_with(|| error.clone());

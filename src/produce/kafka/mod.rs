@@ -18,6 +18,7 @@ use minutely_dataflows::time::EventTime;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, Producer as _};
 use silence::AckSilence;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -147,6 +148,11 @@ impl TopicWriter {
                 time.as_secs()
             ));
         }
+    }
+
+    /// How many records were acknowledged, by partition of the topic.
+    pub(super) fn acknowledged_by_partition(&self) -> BTreeMap<i32, u64> {
+        self.delivery.by_partition.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits at most `timeout` for the last answers; returns how many records were acknowledged.
