@@ -107,7 +107,10 @@ impl SchemaDecoder {
                     if schemas.len() >= MOST_SCHEMAS {
                         schemas.clear();
                     }
-                    schemas.insert(id, compile(*kind, registry.schema(id)?));
+                    // Registries count in Java's int: a greater id is of no schema, and some answer it as no registry would.
+                    let is_possible = i32::try_from(id).is_ok();
+                    let registered = if is_possible { registry.schema(id)? } else { None };
+                    schemas.insert(id, compile(*kind, registered));
                 }
                 Ok(match &schemas[&id] {
                     Err(why) => Err(reject(format!("schema {id} of {kind}"), why.clone())),
