@@ -125,7 +125,8 @@ fn quoted(text: &str) -> serde_json::Value {
 /// Writes what the program's parts log. `filter`: which of it, as `RUST_LOG` has it.
 pub(crate) fn write_events(filter: &str) {
     let filter = tracing_subscriber::EnvFilter::new(filter);
-    tracing_subscriber::registry().with(EventLines.with_filter(filter)).init();
+    // The filter is of all layers: with one of its own, an event after `tracing::enabled!` on the same thread was lost.
+    tracing_subscriber::registry().with(filter).with(EventLines).init();
 }
 
 /// Each event a line.
