@@ -5,6 +5,7 @@ One record after the other, in whole numbers, with nothing of the program: recor
 thing taken from the run is what the log alone cannot tell: which records were late by a floor (R10).
 """
 
+import datetime
 import glob
 import json
 import os
@@ -22,6 +23,7 @@ PLAIN = re.compile(
     rb'\{"symbol":"([A-Z0-9.]+)","price":(0|[1-9]\d{0,9})\.(\d{1,18}),'
     rb'"ts":(0|[1-9]\d{0,15}),"volume":(0|[1-9]\d{0,9})\}'
 ).fullmatch
+STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ").fullmatch
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?").fullmatch
 
 
@@ -120,6 +122,16 @@ def whole(value, places, most, why_large, why_fine):
     return -scaled if sign else scaled
 
 
+def instant(said):
+    """An event time in ns: a number of ms, or a text as RFC 3339 has it, to the second."""
+    if isinstance(said, str) and not isinstance(said, Number) and STAMP(said):
+        try:
+            return int(datetime.datetime.fromisoformat(said.replace("Z", "+00:00")).timestamp()) * 10**9
+        except ValueError:
+            raise Rejected("time") from None  # a day that never was
+    return whole(number(said), 6, 2**62 // 10**6, "time", "time")
+
+
 def event(payload):
     """Symbol, value, event time in ns, weight or 0."""
     plain = payload is not None and PLAIN(payload)
@@ -145,7 +157,7 @@ def event(payload):
     if re.search(r"^$|[\0-\x1f\x7f-\x9f]", symbol):
         raise Rejected("symbol")
     value = whole(number(said.get("price")), 18, 10**11, "range", "precision")
-    time = whole(number(said.get("ts")), 6, 2**62 // 10**6, "time", "time")
+    time = instant(said.get("ts"))
     weight = said.get("volume")
     try:
         weight = 0 if weight is None else whole(number(weight), 18, 10**11, "weight", "weight")
