@@ -14,7 +14,7 @@ pub(crate) struct ProduceArgs {
     /// Source: sim:?OPTIONS · file:GLOB
     ///
     ///   sim:?symbols=&rate=&late=&…  a built-in market, at the pace of the clock, its history at once
-    ///   file:GLOB                    files of JSON lines, one partition a file
+    ///   file:GLOB                    files, compressed or not, one partition each
     #[arg(
         long,
         value_name = "URI",
