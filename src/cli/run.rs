@@ -52,7 +52,7 @@ pub(crate) struct LogArgs {
     ///
     ///   sim:?symbols=&rate=&partitions=&…  a built-in market
     ///   kafka://host:port[,…]/topic[,…]    topics
-    ///   file:GLOB                          files of JSON lines or CSV, one partition a file
+    ///   file:GLOB                          files, compressed or not, one partition each; file:- is stdin
     #[arg(long, value_name = "URI", env = "MINUTELY_SOURCE", default_value = "sim:", verbatim_doc_comment)]
     pub(crate) source: String,
 
