@@ -198,6 +198,7 @@ pub mod control;
 pub mod decimal;
 pub mod decode;
 pub mod delivery;
+pub mod derived;
 pub mod edge;
 pub mod escape;
 pub mod explain;

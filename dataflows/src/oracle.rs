@@ -208,5 +208,14 @@ fn row(events: &[(Position, DecodedEvent<'_>)], market: bool, scales: Scales) ->
         }
     });
     let avg = sum.over(count).expect("a window has a record");
-    Row { symbol: String::new(), minute: WindowStart(0), count, sum, avg, state: State::Open, market }
+    Row {
+        symbol: String::new(),
+        minute: WindowStart(0),
+        count,
+        sum,
+        avg,
+        state: State::Open,
+        market,
+        derived: Box::default(),
+    }
 }

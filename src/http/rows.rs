@@ -1,6 +1,7 @@
 //! Rows in memory and as JSON.
 
 use minutely_dataflows::decimal::ExactNumber;
+use minutely_dataflows::derived::DerivedValues;
 use minutely_dataflows::marks::Marks;
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::row::{MarketRow, Row};
@@ -41,6 +42,7 @@ pub(super) struct RowValues {
     pub(super) sum: ExactNumber,
     pub(super) avg: f64,
     pub(super) market: Option<MarketRow>,
+    pub(super) derived: DerivedValues,
 }
 
 /// A row's values with its key.
@@ -53,7 +55,7 @@ pub(super) struct LiveRow {
 
 impl RowValues {
     pub(super) fn of(row: Row) -> Self {
-        RowValues { count: row.count, sum: row.sum, avg: row.avg, market: row.market }
+        RowValues { count: row.count, sum: row.sum, avg: row.avg, market: row.market, derived: row.derived }
     }
 
     /// The price it ends with: the average where there is no other.
@@ -62,8 +64,8 @@ impl RowValues {
     }
 
     pub(super) fn row(&self, symbol: &str, minute: WindowStart, marks: &Marks, rule: &Rule) -> Row {
-        let RowValues { count, sum, avg, market } = self.clone();
-        Row { symbol: symbol.to_owned(), minute, count, sum, avg, state: marks.state(rule, minute), market }
+        let RowValues { count, sum, avg, market, derived } = self.clone();
+        Row { symbol: symbol.to_owned(), minute, count, sum, avg, state: marks.state(rule, minute), market, derived }
     }
 }
 
@@ -148,7 +150,8 @@ mod tests {
     #[test]
     fn rows_are_what_the_contract_says() {
         let decimal = |scaled| ExactNumber::new(scaled, 18);
-        let mut held = RowValues { count: 2, sum: decimal(3 * 10_i128.pow(18)), avg: 1.5, market: None };
+        let mut held =
+            RowValues { count: 2, sum: decimal(3 * 10_i128.pow(18)), avg: 1.5, market: None, derived: Box::default() };
         let minute = WindowStart(60_000_000_000);
         let symbol = "<b>\"x\u{2028}";
         let live = LiveRow { symbol: symbol.into(), minute, held: held.clone() };

@@ -66,6 +66,7 @@ pub(crate) fn row(symbol: &str, second: i64, count: i64) -> Row {
         avg: 100.5,
         state: State::Final,
         market: None,
+        derived: Box::default(),
     }
 }
 
@@ -104,6 +105,7 @@ pub(crate) fn random_rows(rng: &mut fastrand::Rng, rows: usize, market: bool) ->
             volume: (rng.u32(..4) > 0).then(|| exact(rng)),
             vwap: rng.bool().then(|| price(rng)),
         }),
+        derived: Box::default(),
     };
     (0..rows).map(|_| random()).collect()
 }

@@ -133,6 +133,7 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         avg: row.get(4)?,
         state: states.into_iter().find(|known| known.name() == state).ok_or_else(|| wrong(5))?,
         market,
+        derived: Box::default(),
     })
 }
 

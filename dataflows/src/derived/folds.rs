@@ -1,0 +1,150 @@
+//! Metrics that never forget: a state a series, one step a minute that has a row.
+//!
+//! All are of the minutes' averages, in fixed point. With α = 2/(n + 1) and x the average of a minute:
+//!
+//! | | begins | each step |
+//! |---|---|---|
+//! | `ema` | x | e + α(x − e) (pandas: `ewm(span=n, adjust=False)`) |
+//! | `macd` | 0 | ema of 12 less ema of 26; its signal is the ema of 9 of that |
+//! | `rsi` | mean of the first n gains, and of losses | (g(n − 1) + gain)/n, and so for losses; 100 g/(g + l) (Wilder, 1978) |
+//!
+//! A minute without a row is no step. After seven days without one a series begins anew: so what is kept has a bound.
+
+use super::fixed;
+use super::list::{DerivedList, Metric};
+use crate::decimal::nearest;
+use crate::time::{SECOND, WindowStart};
+use crate::wide::U256;
+use serde::{Deserialize, Serialize};
+
+/// Between the starts of two minutes with rows, in nanoseconds: after more than that a series begins anew.
+pub(crate) const LONGEST_GAP: i64 = 7 * 24 * 3600 * SECOND;
+
+/// The states of one series, after its newest minute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fold {
+    newest: WindowStart,
+    states: Vec<FoldState>,
+}
+
+/// What one metric keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum FoldState {
+    Ema(Ema),
+    Macd { fast: Ema, slow: Ema, signal: Ema },
+    Rsi(Rsi),
+}
+
+/// An exponential moving average.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Ema {
+    minutes: u16,
+    value: i128,
+}
+
+impl Ema {
+    fn step(&mut self, x: i128) {
+        let n = i128::from(self.minutes);
+        self.value = fixed::quotient(2 * x + (n - 1) * self.value, n + 1);
+    }
+}
+
+/// A relative strength index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Rsi {
+    minutes: u16,
+    /// Changes so far, up to `minutes`.
+    changes: u16,
+    last: i128,
+    /// Sums of the first changes, then averages.
+    gain: i128,
+    loss: i128,
+}
+
+impl Rsi {
+    fn step(&mut self, x: i128) {
+        let change = x - self.last;
+        let (gain, loss) = (change.max(0), (-change).max(0));
+        let n = i128::from(self.minutes);
+        self.last = x;
+        if self.changes == self.minutes {
+            self.gain = fixed::quotient(self.gain * (n - 1) + gain, n);
+            self.loss = fixed::quotient(self.loss * (n - 1) + loss, n);
+            return;
+        }
+        (self.changes, self.gain, self.loss) = (self.changes + 1, self.gain + gain, self.loss + loss);
+        if self.changes == self.minutes {
+            (self.gain, self.loss) = (fixed::quotient(self.gain, n), fixed::quotient(self.loss, n));
+        }
+    }
+
+    /// None before there are enough changes, and where nothing moved.
+    fn value(&self) -> Option<f64> {
+        let all = u128::try_from(self.gain + self.loss).ok().filter(|all| *all > 0 && self.changes == self.minutes)?;
+        Some(nearest(false, U256::product(self.gain.unsigned_abs(), 100), U256::from(all)))
+    }
+}
+
+impl FoldState {
+    fn begin(metric: Metric, x: i128) -> Option<Self> {
+        let ema = |minutes, value| Ema { minutes, value };
+        match metric {
+            Metric::Ema(minutes) => Some(FoldState::Ema(ema(minutes, x))),
+            Metric::Macd => Some(FoldState::Macd { fast: ema(12, x), slow: ema(26, x), signal: ema(9, 0) }),
+            Metric::Rsi(minutes) => Some(FoldState::Rsi(Rsi { minutes, changes: 0, last: x, gain: 0, loss: 0 })),
+            Metric::Rolling(..) | Metric::Variance | Metric::Stddev => None,
+        }
+    }
+
+    fn step(&mut self, x: i128) {
+        match self {
+            FoldState::Ema(ema) => ema.step(x),
+            FoldState::Macd { fast, slow, signal } => {
+                fast.step(x);
+                slow.step(x);
+                signal.step(fast.value - slow.value);
+            }
+            FoldState::Rsi(rsi) => rsi.step(x),
+        }
+    }
+
+    /// Appends the values of its columns.
+    pub(super) fn push_values(&self, decimals: u8, values: &mut Vec<Option<f64>>) {
+        let f64_of = |fixed| Some(fixed::to_f64(fixed, decimals));
+        match self {
+            FoldState::Ema(ema) => values.push(f64_of(ema.value)),
+            FoldState::Macd { fast, slow, signal } => {
+                values.extend([f64_of(fast.value - slow.value), f64_of(signal.value)]);
+            }
+            FoldState::Rsi(rsi) => values.push(rsi.value()),
+        }
+    }
+}
+
+impl Fold {
+    /// Of a series' first minute.
+    pub(super) fn begin(list: &DerivedList, window: WindowStart, average: i128) -> Self {
+        let states = list.metrics().filter_map(|metric| FoldState::begin(metric, average)).collect();
+        Fold { newest: window, states }
+    }
+
+    /// Is this window's gap short enough for it to go on?
+    pub(super) fn reaches(&self, window: WindowStart) -> bool {
+        window.0.saturating_sub(self.newest.0) <= LONGEST_GAP
+    }
+
+    pub(super) fn step(&mut self, window: WindowStart, average: i128) {
+        self.newest = window;
+        self.states.iter_mut().for_each(|state| state.step(average));
+    }
+
+    /// In the order of the list.
+    pub(super) fn states(&self) -> impl Iterator<Item = &FoldState> {
+        self.states.iter()
+    }
+
+    /// The newest minute in it.
+    pub fn newest(&self) -> WindowStart {
+        self.newest
+    }
+}
