@@ -18,6 +18,7 @@ mod rolling;
 mod spread;
 
 pub use folds::Fold;
+pub(crate) use folds::LONGEST_GAP;
 pub use list::{DeriveError, DerivedList, Metric};
 pub use minute::{MarketSums, MinuteSums};
 

@@ -8,9 +8,13 @@
 use super::context::WorkerContext;
 use super::job::Job;
 use super::key::{KeySet, WindowKey};
+use super::strips::{StripReader, with_dependents};
 use super::windows::{Span, Windows, each_key};
 use crate::acc::Accumulate;
 use crate::decimal::Scales;
+use crate::derived::Deriver;
+use crate::partial::PartialBefore;
+use crate::row::Row;
 use crate::time::{Epoch, Monotonic, State, WindowStart};
 use crate::watch::PreviewRows;
 use roaring::RoaringBitmap;
@@ -38,6 +42,8 @@ struct ChangedKeys {
     round: KeySet,
     /// The newest window of which rows were left out, since the last that were sent.
     lost: Option<WindowStart>,
+    /// Which windows were taken for partial by the round in progress.
+    whole: Option<PartialBefore>,
 }
 
 impl ChangedKeys {
@@ -55,18 +61,26 @@ impl ChangedKeys {
         }
     }
 
-    fn begin(&mut self) {
-        self.round = std::mem::take(&mut self.next);
+    /// Begins a round: of what changed, and of what is derived from it.
+    fn begin(&mut self, context: &WorkerContext, deriver: &Deriver) {
+        let series = context.series.borrow();
+        let whole = context.partial.get();
+        if self.whole.replace(whole).is_some_and(|was| was != whole) && !deriver.list().is_empty() {
+            series.windows(..).for_each(|(window, ids)| self.next.merge(window, ids));
+        }
+        self.round = with_dependents(std::mem::take(&mut self.next), &series, deriver);
         self.keys = 0;
     }
 
     /// The next rows of the round, in the order of windows.
-    fn rows<A: Accumulate>(&mut self, windows: &Windows<A>, context: &WorkerContext, scales: Scales) -> PreviewRows {
+    fn rows<A: Accumulate>(&mut self, windows: &Windows<A>, context: &WorkerContext, of: &RowsOf) -> PreviewRows {
         let mut rows = Vec::new();
         if self.round.is_empty() {
             return PreviewRows { rows, lost: self.lost.take() };
         }
         let (retired_before, series) = (context.retiring_before.get(), context.series.borrow());
+        let (folds, partial) = (context.folds.borrow(), self.whole.unwrap_or_default());
+        let strips = StripReader { deriver: &of.deriver, windows, series: &series, folds: &folds, partial };
         let mut pass = windows.pass(None);
         while rows.len() < MOST_ROWS {
             let Some((window, mut ids)) = self.round.pop_first() else { break };
@@ -80,13 +94,23 @@ impl ChangedKeys {
                 ids -= &rest;
                 self.round.merge(window, &rest);
             }
-            for key in ids.into_iter().map(|id| WindowKey { window, id }) {
+            let ids: Vec<u32> = ids.into_iter().collect();
+            let derived = strips.values(None, window, &ids);
+            for (id, derived) in ids.into_iter().zip(derived) {
+                let key = WindowKey { window, id };
                 let Some(name) = series.name(key) else { continue };
-                rows.extend(pass.sum(key).and_then(|sum| sum.row(name, window, State::Open, scales)));
+                let row = pass.sum(key).and_then(|sum| sum.row(name, window, State::Open, of.scales));
+                rows.extend(row.map(|row| Row { derived, ..row }));
             }
         }
         PreviewRows { rows, lost: self.lost.take() }
     }
+}
+
+/// What rows are made with.
+struct RowsOf {
+    scales: Scales,
+    deriver: Deriver,
 }
 
 fn count(ids: &RoaringBitmap) -> usize {
@@ -105,6 +129,7 @@ pub(super) fn preview<'scope, A: Accumulate>(
         let activator = scope.activator_for(info.address);
         let mut held: Option<(Capability<Epoch>, _)> = job.preview_interval.clone().map(|interval| (cap, interval));
         let mut changed = ChangedKeys::default();
+        let of = RowsOf { scales: job.decoder.scales(), deriver: job.deriver() };
         let mut through = job.first_epoch;
         let mut next = Monotonic(i64::MIN);
         let mut alarm: Option<Monotonic> = None;
@@ -119,10 +144,10 @@ pub(super) fn preview<'scope, A: Accumulate>(
             let now = job.clock.monotonic();
             if now >= next {
                 if changed.round.is_empty() {
-                    changed.begin();
+                    changed.begin(&context, &of.deriver);
                     through = sealed;
                 }
-                let rows = changed.rows(&windows, &context, job.decoder.scales());
+                let rows = changed.rows(&windows, &context, &of);
                 if !rows.rows.is_empty() || rows.lost.is_some() {
                     output.session_with_builder(&cap).give(rows);
                     next = Monotonic(now.0 + interval());
