@@ -1,6 +1,6 @@
 //! The oracle (R10): what a bounded run must answer, computed one record after the other from the logs, the
 //! configuration and the listed exceptions. No dataflow, no epochs, no partition rule; every test of the whole compares
-//! with it, byte for byte.
+//! with it, byte for byte. Its second page has derived values (R14).
 
 use crate::decimal::{Decimal, ExactNumber, Scales, nearest};
 use crate::decode::{DecodedEvent, DecodedPart, Decoder, EventId, EventOutcome};
