@@ -1,15 +1,18 @@
 //! The oracle (R10): what a bounded run must answer, computed one record after the other from the logs, the
 //! configuration and the listed exceptions. No dataflow, no epochs, no partition rule; every test of the whole compares
-//! with it, byte for byte.
+//! with it, byte for byte. Its second page has derived values (R14).
 
 use crate::decimal::{Decimal, ExactNumber, Scales, nearest};
 use crate::decode::{DecodedEvent, DecodedPart, Decoder, EventId, EventOutcome};
+use crate::derived::DerivedList;
 use crate::partition::{Counts, Rule};
 use crate::record::{Cause, DeadLetter, Evidence, Judged, PartitionName, Reason, Record};
 use crate::row::{MarketRow, Row};
 use crate::time::{EventTime, NextOffset, State, WindowStart};
 use crate::wide::{I256, U256};
 use std::collections::BTreeMap;
+
+pub(crate) mod derived;
 
 /// One partition's part of the log: its records from `start` to the recorded end, in offset order.
 pub struct Log<'a> {
@@ -38,13 +41,22 @@ pub struct OracleAnswer {
     pub counts: Counts,
 }
 
-/// Answers. `exceptions` are the dead letters of the run that the log alone does not give; `market`: all columns.
+/// What rows have beside count, sum and average.
+#[derive(Clone, Debug, Default)]
+pub struct OracleColumns {
+    /// With `--metrics market`.
+    pub market: bool,
+    /// With `--derive`.
+    pub derived: DerivedList,
+}
+
+/// Answers. `exceptions` are the dead letters of the run that the log alone does not give.
 pub fn answer(
     logs: &[Log<'_>],
     decoder: &Decoder,
     rule: &Rule,
     exceptions: &[DeadLetter],
-    market: bool,
+    columns: &OracleColumns,
 ) -> OracleAnswer {
     let listed: BTreeMap<_, _> =
         exceptions.iter().filter(|l| l.is_exception()).map(|l| ((&l.partition, l.offset, l.element), l)).collect();
@@ -100,7 +112,8 @@ pub fn answer(
         }
         partial_before = partial_before.zip(first_end).map(|(a, b)| a.max(b));
     }
-    answer.rows = rows(windows, partial_before, market, decoder.scales());
+    answer.rows = rows(&windows, partial_before, columns.market, decoder.scales());
+    derived::fill(&mut answer.rows, &windows, columns, decoder.scales(), rule.windowing.length);
     answer.dead_letters.sort_unstable();
     answer
 }
@@ -170,22 +183,23 @@ fn repeats(
 
 /// The rows of all windows. Those that begin before `partial_before` may lack records; all may, without it.
 fn rows(
-    windows: EventsByWindow<'_>,
+    windows: &EventsByWindow<'_>,
     partial_before: Option<EventTime>,
     market: bool,
     scales: Scales,
 ) -> BTreeMap<(WindowStart, String), Row> {
-    let row = |((minute, symbol), mut events): ((WindowStart, String), Vec<(Position, DecodedEvent<'_>)>)| {
+    let row = |((minute, symbol), events): (&(WindowStart, String), &Vec<(Position, DecodedEvent<'_>)>)| {
+        let mut events: Vec<_> = events.iter().collect();
         events.sort_unstable_by_key(|(position, event)| (event.time, *position));
         let state = if partial_before.is_some_and(|p| p.0 <= minute.0) { State::Final } else { State::Partial };
-        let row = Row { symbol: symbol.clone(), minute, state, ..row(&events, market, scales) };
-        ((minute, symbol), row)
+        let row = Row { symbol: symbol.clone(), minute: *minute, state, ..row(&events, market, scales) };
+        ((*minute, symbol.clone()), row)
     };
-    windows.into_iter().map(row).collect()
+    windows.iter().map(row).collect()
 }
 
 /// The numbers of a row from its records, oldest first.
-fn row(events: &[(Position, DecodedEvent<'_>)], market: bool, scales: Scales) -> Row {
+fn row(events: &[&(Position, DecodedEvent<'_>)], market: bool, scales: Scales) -> Row {
     let values = || events.iter().map(|(_, event)| event.value);
     let weights = || events.iter().map(|(_, event)| event.weight);
     let exact = |value: Decimal| ExactNumber::new(value.0, scales.value);

@@ -11,7 +11,7 @@ use memory::run_with;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
 use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::edge::RowFilter;
-use minutely_dataflows::oracle;
+use minutely_dataflows::oracle::{self, OracleColumns};
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::settings::Settings;
@@ -42,7 +42,8 @@ fn check_with<A: Accumulate>(
     let decoder = Decoder::new(fields).unwrap();
     let ran = run_with::<A>(partitions, settings, fields, &[CHANGES, FINAL, ALL_FINAL, LIVE], workers).unwrap();
     let logs: Vec<_> = partitions.iter().map(Partition::log).collect();
-    let want = oracle::answer(&logs, &decoder, &settings.rule, &ran.letters, market);
+    let columns = OracleColumns { market, ..OracleColumns::default() };
+    let want = oracle::answer(&logs, &decoder, &settings.rule, &ran.letters, &columns);
     assert_eq!(ran.letters, want.dead_letters);
     let last = |rows: &[Row]| -> BTreeMap<_, _> {
         rows.iter().map(|row| ((row.minute, row.symbol.clone()), row.clone())).collect()

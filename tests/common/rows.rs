@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use minutely_dataflows::decimal::Decimal;
 use minutely_dataflows::decode::{Decoder, FieldNames};
-use minutely_dataflows::oracle;
+use minutely_dataflows::oracle::{self, OracleColumns};
 use minutely_dataflows::partition::{Counts, Rule};
 use minutely_dataflows::record::{DeadLetter, Evidence, Judged, PartitionName, Reason};
 use minutely_dataflows::row::Row;
@@ -107,7 +107,8 @@ impl Wanted {
     pub(crate) fn with(log: &[Partition], rule: &Rule, exceptions: &[DeadLetter], market: bool) -> Self {
         let decoder = Decoder::new(&FieldNames::default()).unwrap();
         let logs: Vec<_> = log.iter().map(Partition::log).collect();
-        let answer = oracle::answer(&logs, &decoder, rule, exceptions, market);
+        let columns = OracleColumns { market, ..OracleColumns::default() };
+        let answer = oracle::answer(&logs, &decoder, rule, exceptions, &columns);
         let key = |row: &Row| (rfc3339(row.minute.0), row.symbol.clone());
         let rows = answer.rows.values().map(|row| (key(row), cells(row))).collect();
         Wanted { rows, letters: answer.dead_letters, counts: answer.counts }

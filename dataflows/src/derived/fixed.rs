@@ -2,10 +2,10 @@
 //!
 //! They have the scale of values (`--decimals`), or where that is less than 18, up to 6 digits more: so at least 18 of them with
 //! the default. Each step is rounded half to even. An average is at most 10^29 as a scaled integer (R2), so a fixed-point number
-//! is at most 10^35, and a thousand of them are below 2^127.
+//! is at most 10^35, and a thousand of them are below 2^127. What may be larger is added up in 256 bits.
 
 use crate::decimal::nearest;
-use crate::wide::U256;
+use crate::wide::{I256, U256};
 
 /// Digits after the point; `decimals`: the scale of values.
 pub(super) fn digits(decimals: u8) -> u8 {
@@ -26,20 +26,24 @@ pub(super) fn quotient(numerator: i128, denominator: i128) -> i128 {
 /// An average of values of this scale.
 pub(super) fn average(sum: i128, count: i64, decimals: u8) -> i128 {
     let (count, more) = (i128::from(count), 10_i128.pow(u32::from(digits(decimals) - decimals)));
-    // The sum times 10^6 may not fit; whole part and rest do.
+    if more == 1 {
+        return quotient(sum, count);
+    }
+    // The sum times 10^6 may not fit; whole part and rest do. The whole part times 10 is even: the rest alone decides a tie.
     let (whole, rest) = (sum.div_euclid(count), sum.rem_euclid(count));
     whole * more + quotient(rest * more, count)
 }
 
 /// The nearest f64 of a sum of fixed-point numbers over a divisor.
-pub(super) fn nearest_over(sum: i128, divisor: u128, decimals: u8) -> f64 {
+pub(super) fn nearest_over(sum: I256, divisor: u128, decimals: u8) -> f64 {
     let one = 10_u128.pow(u32::from(digits(decimals)));
-    nearest(sum < 0, U256::from(sum.unsigned_abs()), U256::product(divisor, one))
+    let (negative, sum) = sum.split();
+    nearest(negative, sum, U256::product(divisor, one))
 }
 
 /// The nearest f64.
 pub(super) fn to_f64(fixed: i128, decimals: u8) -> f64 {
-    nearest_over(fixed, 1, decimals)
+    nearest_over(I256::product(fixed, 1), 1, decimals)
 }
 
 #[cfg(test)]
@@ -63,6 +67,8 @@ mod tests {
         assert_eq!(average(-20, 3, 0), -6_666_667);
         assert_eq!(average(5, 2, 18), 2);
         assert_eq!(average(7, 2, 18), 4);
+        assert_eq!([average(-5, 2, 18), average(-7, 2, 28)], [-2, -4]);
+        assert_eq!([average(1, 2_000_000, 0), average(3, 2_000_000, 0)], [0, 2]);
         let largest = 10_i128.pow(29);
         assert_eq!(average(largest * 1_000_000_000, 1_000_000_000, 0), largest * 1_000_000);
         assert!((to_f64(3_333_333, 0) - 3.333_333).abs() < f64::EPSILON);

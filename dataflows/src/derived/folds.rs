@@ -8,6 +8,9 @@
 //! | `macd` | 0 | ema of 12 less ema of 26; its signal is the ema of 9 of that |
 //! | `rsi` | mean of the first n gains, and of losses | (g(n − 1) + gain)/n, and so for losses; 100 g/(g + l) (Wilder, 1978) |
 //!
+//! `ema` and `macd` are in steps of the last digit of fixed-point numbers ([`fixed`]). An `rsi` is a quotient of two averages that both
+//! fade while nothing moves, so they have more digits the smaller they are: else an hour of one price would leave what rounding left.
+//!
 //! A minute without a row is no step. After seven days without one a series begins anew: so what is kept has a bound.
 
 use super::fixed;
@@ -43,6 +46,11 @@ pub(super) struct Ema {
 }
 
 impl Ema {
+    #[cfg(test)]
+    pub(super) fn value(&self) -> i128 {
+        self.value
+    }
+
     fn step(&mut self, x: i128) {
         let n = i128::from(self.minutes);
         self.value = fixed::quotient(2 * x + (n - 1) * self.value, n + 1);
@@ -56,29 +64,62 @@ pub(super) struct Rsi {
     /// Changes so far, up to `minutes`.
     changes: u16,
     last: i128,
-    /// Sums of the first changes, then averages.
+    /// Sums of the first changes, then averages: fixed-point numbers times 2^`doubled`.
     gain: i128,
     loss: i128,
+    doubled: u32,
 }
 
+/// Bits of the averages of an [`Rsi`] and of a change, at most, but for changes that have more themselves. A thousand times as many
+/// fit an i128. So do those that are not doubled: gains of any m changes add up to at most (m + 1)·10^35, and earlier ones weigh
+/// less, so n times their average is at most (n + 1)·10^35.
+const RSI_BITS: u32 = 116;
+
 impl Rsi {
+    fn begin(minutes: u16, x: i128) -> Self {
+        Rsi { minutes, changes: 0, last: x, gain: 0, loss: 0, doubled: 0 }
+    }
+
     fn step(&mut self, x: i128) {
         let change = x - self.last;
-        let (gain, loss) = (change.max(0), (-change).max(0));
         let n = i128::from(self.minutes);
         self.last = x;
         if self.changes == self.minutes {
-            self.gain = fixed::quotient(self.gain * (n - 1) + gain, n);
-            self.loss = fixed::quotient(self.loss * (n - 1) + loss, n);
+            self.scale(change);
+            let change = if change == 0 { 0 } else { change << self.doubled };
+            self.gain = fixed::quotient(self.gain * (n - 1) + change.max(0), n);
+            self.loss = fixed::quotient(self.loss * (n - 1) + (-change).max(0), n);
             return;
         }
-        (self.changes, self.gain, self.loss) = (self.changes + 1, self.gain + gain, self.loss + loss);
+        self.changes += 1;
+        (self.gain, self.loss) = (self.gain + change.max(0), self.loss + (-change).max(0));
         if self.changes == self.minutes {
+            self.scale(0);
             (self.gain, self.loss) = (fixed::quotient(self.gain, n), fixed::quotient(self.loss, n));
         }
     }
 
-    /// None before there are enough changes, and where nothing moved.
+    /// Doubles both averages as often as they and the next change have room, or halves them (half to even).
+    fn scale(&mut self, change: i128) {
+        let bits = |x: i128| 128 - x.unsigned_abs().leading_zeros();
+        let of_averages = bits(self.gain.max(self.loss));
+        let averages = (of_averages > 0).then(|| (self.doubled + RSI_BITS).saturating_sub(of_averages));
+        let change = (change != 0).then(|| RSI_BITS.saturating_sub(bits(change)));
+        let Some(doubled) = averages.into_iter().chain(change).min() else { return };
+        for average in [&mut self.gain, &mut self.loss] {
+            *average = match doubled.checked_sub(self.doubled) {
+                Some(more) if *average != 0 => *average << more,
+                Some(_) => 0,
+                None => 1_i128
+                    .checked_shl(self.doubled - doubled)
+                    .filter(|by| *by > 0)
+                    .map_or(0, |by| fixed::quotient(*average, by)),
+            };
+        }
+        self.doubled = doubled;
+    }
+
+    /// None before there are enough changes, and where nothing ever moved.
     fn value(&self) -> Option<f64> {
         let all = u128::try_from(self.gain + self.loss).ok().filter(|all| *all > 0 && self.changes == self.minutes)?;
         Some(nearest(false, U256::product(self.gain.unsigned_abs(), 100), U256::from(all)))
@@ -91,7 +132,7 @@ impl FoldState {
         match metric {
             Metric::Ema(minutes) => Some(FoldState::Ema(ema(minutes, x))),
             Metric::Macd => Some(FoldState::Macd { fast: ema(12, x), slow: ema(26, x), signal: ema(9, 0) }),
-            Metric::Rsi(minutes) => Some(FoldState::Rsi(Rsi { minutes, changes: 0, last: x, gain: 0, loss: 0 })),
+            Metric::Rsi(minutes) => Some(FoldState::Rsi(Rsi::begin(minutes, x))),
             Metric::Rolling(..) | Metric::Variance | Metric::Stddev => None,
         }
     }

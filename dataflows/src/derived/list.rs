@@ -163,6 +163,11 @@ impl DerivedList {
         self.metrics().flat_map(|metric| metric.suffixes().iter().map(move |suffix| format!("{metric}{suffix}")))
     }
 
+    /// How many columns there are.
+    pub(super) fn width(&self) -> usize {
+        self.metrics().map(|metric| metric.suffixes().len()).sum()
+    }
+
     /// How many windows before a row's own others begin that it looks at; folds reach beyond.
     pub fn look_back(&self) -> i64 {
         let windows = |metric| if let Metric::Rolling(_, minutes) = metric { i64::from(minutes) - 1 } else { 0 };

@@ -77,7 +77,7 @@ impl Deriver {
         let Some((window, own)) = strip.minutes.last() else { return self.none() };
         let mut fold = strip.fold.clone();
         strip.minutes.iter().for_each(|(window, minute)| self.step(&mut fold, *window, minute));
-        let mut values = Vec::with_capacity(self.list.columns().count());
+        let mut values = Vec::with_capacity(self.list.width());
         let mut states = fold.iter().flat_map(Fold::states);
         for metric in self.list.metrics() {
             match metric {
@@ -100,7 +100,7 @@ impl Deriver {
 
     /// Those of a row that may lack records: nothing is derived from it.
     pub fn none(&self) -> DerivedValues {
-        self.list.columns().map(|_| None).collect()
+        vec![None; self.list.width()].into()
     }
 }
 

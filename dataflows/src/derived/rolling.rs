@@ -3,7 +3,7 @@
 use super::fixed;
 use super::list::Over;
 use super::minute::{MarketSums, MinuteSums};
-use crate::decimal::{ExactNumber, Scales, nearest};
+use crate::decimal::{ExactNumber, POWERS, Scales, nearest};
 use crate::wide::{I256, U256};
 
 /// Appends the values of a metric's columns.
@@ -21,8 +21,8 @@ pub(super) fn push_values<'a>(
         Over::High => values.push(market.map(|m| m.high).max().map(exact)),
         Over::Low => values.push(market.map(|m| m.low).min().map(exact)),
         Over::Volume => {
-            let one = U256::from(10_u128.pow(u32::from(scales.weight)));
-            values.push(volume(market).map(|sum| nearest(sum < 0, U256::from(sum.unsigned_abs()), one)));
+            let quotient = |(negative, sum)| nearest(negative, sum, U256::from(power(scales.weight)));
+            values.push(volume(market).map(I256::split).map(quotient));
         }
         Over::Vwap => values.push(vwap(market, scales)),
         Over::Bands => values.extend(bands(minutes, scales.value)),
@@ -32,31 +32,40 @@ pub(super) fn push_values<'a>(
 fn mean<'a>(minutes: impl Iterator<Item = &'a MinuteSums>, scales: Scales) -> Option<f64> {
     let (mut sum, mut many) = (0, 0);
     minutes.for_each(|minute| (sum, many) = (sum + minute.average(scales.value), many + 1));
-    (many > 0).then(|| fixed::nearest_over(sum, many, scales.value))
+    (many > 0).then(|| fixed::nearest_over(wide(sum), many, scales.value))
+}
+
+/// In 256 bits, like all sums below: a minute's may be nearly 2^127 (R2), and there are up to a thousand of them.
+fn wide(sum: i128) -> I256 {
+    I256::product(sum, 1)
 }
 
 fn per_record<'a>(minutes: impl Iterator<Item = &'a MinuteSums>, scales: Scales) -> Option<f64> {
-    let (mut sum, mut count) = (0_i128, 0_u128);
+    let (mut sum, mut count) = (I256::ZERO, 0_u128);
     for minute in minutes {
-        (sum, count) = (sum.checked_add(minute.sum)?, count + u128::from(minute.count.unsigned_abs()));
+        (sum, count) = (sum.plus(wide(minute.sum)), count + u128::from(minute.count.unsigned_abs()));
     }
-    let one = 10_u128.pow(u32::from(scales.value));
-    (count > 0).then(|| nearest(sum < 0, U256::from(sum.unsigned_abs()), U256::product(count, one)))
+    let (negative, sum) = sum.split();
+    (count > 0).then(|| nearest(negative, sum, U256::product(count, power(scales.value))))
+}
+
+fn power(decimals: u8) -> u128 {
+    10_u128.pow(u32::from(decimals))
 }
 
 /// None where no record had a weight.
-fn volume<'a>(mut minutes: impl Iterator<Item = &'a MarketSums>) -> Option<i128> {
-    minutes.try_fold(None, |so_far, minute| match (so_far, minute.volume) {
-        (Some(a), Some(b)) => i128::checked_add(a, b).map(Some),
-        _ => Some(so_far.or(minute.volume)),
-    })?
+fn volume<'a>(minutes: impl Iterator<Item = &'a MarketSums>) -> Option<I256> {
+    minutes.filter_map(|minute| minute.volume).map(wide).reduce(I256::plus)
 }
 
 /// None unless the sum of weights is above 0.
 fn vwap<'a>(minutes: impl Iterator<Item = &'a MarketSums> + Clone, scales: Scales) -> Option<f64> {
-    let weights = u128::try_from(volume(minutes.clone())?).ok().filter(|sum| *sum > 0)?;
+    let (below_zero, weights) = volume(minutes.clone())?.split();
     let (negative, sum) = minutes.fold(I256::ZERO, |sum, minute| sum.plus(minute.weighted)).split();
-    Some(nearest(negative, sum, U256::product(weights, 10_u128.pow(u32::from(scales.value)))))
+    // A power of at most 10^28, in two factors that fit.
+    let (first, second) = (scales.value / 2, scales.value - scales.value / 2);
+    let divisor = weights.times(POWERS[usize::from(first)]).times(POWERS[usize::from(second)]);
+    (!below_zero && weights > U256::ZERO).then(|| nearest(negative, sum, divisor))
 }
 
 /// Upper and lower: mean ± 2 standard deviations of all the averages (as of a population), where there are two at least. The root
@@ -71,10 +80,11 @@ fn bands<'a>(minutes: impl Iterator<Item = &'a MinuteSums>, decimals: u8) -> [Op
     if many < 2 {
         return [None, None];
     }
-    // n·Σa² − (Σa)², at most 10^76: a is at most 10^35 and n at most 1000.
+    // n·Σa² − (Σa)², at most 10^76: a is at most 10^35 and n at most 1000. So its root is at most 10^38, and twice that may not
+    // fit an i128.
     let squared = U256::product(sum.unsigned_abs(), sum.unsigned_abs());
     let spread =
         squares.times(many).checked_sub(squared).expect("a mean of squares is no less than the square of the mean");
-    let deviation = 2 * spread.isqrt().cast_signed();
-    [sum + deviation, sum - deviation].map(|sum| Some(fixed::nearest_over(sum, many.into(), decimals)))
+    let root = spread.isqrt().cast_signed();
+    [2, -2].map(|times| Some(fixed::nearest_over(wide(sum).plus(I256::product(root, times)), many.into(), decimals)))
 }

@@ -19,7 +19,7 @@ use minutely_dataflows::checkpoint::Manifest;
 use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource, RowFilter};
 use minutely_dataflows::leader::{LeaderOutputs, SinkHandle};
-use minutely_dataflows::oracle;
+use minutely_dataflows::oracle::{self, OracleColumns};
 use minutely_dataflows::partition::{Counts, Rule};
 use minutely_dataflows::record::Evidence;
 use minutely_dataflows::row::Row;
@@ -239,7 +239,7 @@ impl Setting {
         let logs: Vec<_> = logs.iter().map(hostile::Partition::log).collect();
         let decoder = Decoder::new(&self.fields).unwrap();
         let Disk { table, finals, letters, .. } = &ran.disk;
-        let want = oracle::answer(&logs, &decoder, rule, letters, false);
+        let want = oracle::answer(&logs, &decoder, rule, letters, &OracleColumns::default());
         let mut sorted = letters.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, want.dead_letters, "seed {seed}");
