@@ -137,8 +137,11 @@ pub(super) mod tests {
     }
 
     fn write(measurement: &str, row: &Row, out: &mut Vec<u8>) -> Result<(), &'static str> {
-        LineWriter::of(&InfluxSeries { measurement: measurement.to_owned(), ..InfluxSeries::default() }, &columns(true).derived)
-            .write(row, out)
+        LineWriter::of(
+            &InfluxSeries { measurement: measurement.to_owned(), ..InfluxSeries::default() },
+            &columns(true).derived,
+        )
+        .write(row, out)
     }
 
     #[test]
