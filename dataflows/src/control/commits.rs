@@ -13,7 +13,7 @@ use crate::time::{WindowStart, Windowing};
 struct Publishing {
     commit: Commit,
     ledger: Ledger,
-    /// Windows before this are retired at it, at every worker.
+    /// Windows before this are retired at it, at every worker; unknown where more were since.
     retired_before: Option<WindowStart>,
     finished: bool,
     /// What its manifest names; none where no state is kept, and so no manifest is waited for.
@@ -75,7 +75,7 @@ impl Commits {
         self.ledger
     }
 
-    /// Windows before this are retired at the newest commit, at every worker.
+    /// Windows before this are retired at the newest commit, at every worker; unknown where more were since.
     pub(super) fn retired_before(&self) -> Option<WindowStart> {
         self.retired_before
     }
@@ -99,7 +99,9 @@ impl Commits {
     pub(super) fn begin(&mut self, cut: Cut, ledger: Ledger, run: Option<RunFacts>) -> Option<ManifestBuilder> {
         let commit = Commit { cut: cut.epoch, seq: self.seq + 1, marks: cut.snapshot.marks };
         let finished = cut.snapshot.finished;
-        let retired_before = cut.parts.iter().map(|part| part.retired_before).min().flatten();
+        // What was forgotten since the cut, its ledger still has as held.
+        let is_counted = cut.parts.iter().all(|part| part.retired == part.forgotten);
+        let retired_before = cut.parts.iter().map(|part| part.retired_before).min().flatten().filter(|_| is_counted);
         let builder = run.map(|run| ManifestBuilder::new(commit.seq, cut, run));
         let size = builder.as_ref().map(ManifestBuilder::size);
         self.publishing = Some(Publishing { commit, ledger, retired_before, finished, size });
