@@ -50,7 +50,7 @@ fn advice(remedy: &HaltRemedy) -> String {
 /// frequent first.
 pub(crate) fn of_nothing_counted(counts: &Counts, rejected: &[Rejected<'_>], fields: &FieldNames) -> Option<String> {
     let nothing = NothingCounts::of(counts)?;
-    let why = nothing_counted(nothing, counts, rejected);
+    let why = nothing_counted(nothing, counts, rejected, fields);
     let most = rejected.first().map(|by| format!("first {}; {}", by.example(), of_rejected(by, fields)));
     Some(match (nothing, most) {
         (NothingCounts::Rejected | NothingCounts::Several, Some(most)) => format!("{why}, {most}"),
@@ -66,11 +66,20 @@ pub(crate) fn of_nothing_counted(counts: &Counts, rejected: &[Rejected<'_>], fie
 }
 
 /// That no event counts, and by which reasons: no text of a record is in it.
-pub(crate) fn nothing_counted(nothing: NothingCounts, counts: &Counts, rejected: &[Rejected<'_>]) -> String {
+pub(crate) fn nothing_counted(
+    nothing: NothingCounts,
+    counts: &Counts,
+    rejected: &[Rejected<'_>],
+    fields: &FieldNames,
+) -> String {
+    let (keeps, matches) = match fields.debezium {
+        Some(_) => ("--envelope debezium and --where keep", "passes --envelope debezium and --where"),
+        None => ("--where keeps", "matches --where"),
+    };
     let unit = if counts.events == counts.read { "records" } else { "events" };
     let all = match counts.skipped {
         0 => format!("all {} {unit} that were read", counts.events),
-        skipped => format!("all {} {unit} that --where keeps ({skipped} are skipped)", counts.events - skipped),
+        skipped => format!("all {} {unit} that {keeps} ({skipped} are skipped)", counts.events - skipped),
     };
     let some = || explain::judged(counts).into_iter().filter(|(_, count)| *count > 0);
     let judged = || some().map(|(reason, count)| format!("{} ×{count}", reason.name()));
@@ -89,7 +98,7 @@ pub(crate) fn nothing_counted(nothing: NothingCounts, counts: &Counts, rejected:
             format!("NOTHING COUNTS: {all} are dead letters{}", list(judged().chain(named).collect()))
         }
         NothingCounts::Skipped => {
-            format!("nothing matches --where: all {} {unit} that were read are skipped", counts.events)
+            format!("nothing {matches}: all {} {unit} that were read are skipped", counts.events)
         }
     }
 }
@@ -133,6 +142,9 @@ pub(crate) fn of_rejected(by: &Rejected<'_>, fields: &FieldNames) -> String {
             "--time-unit says in which unit event times are (--time-format how they are written, --time-zone which zone those \
              without an offset are in), --time-field which field they are"
                 .into()
+        }
+        (Reason::Null, None) if fields.debezium.is_some() && matches!(field, Some("op" | "__op" | "after")) => {
+            "--envelope debezium is for change events of Debezium; without it fields are the record's own".into()
         }
         (_, Some(option)) if field == Some(KEY) => format!("{option} may name a field instead of the key"),
         (Reason::Null | Reason::Type | Reason::Weight | Reason::Symbol, Some(option)) => {
@@ -205,6 +217,8 @@ pub(crate) fn of_field(error: &FieldError) -> String {
         FieldError::Field { part, field, problem } => format!("{} {field:?}: {problem}", option(*part)),
         FieldError::Times(error) => of_times(error),
         FieldError::NoSchemas => format!("--format: {error}"),
+        FieldError::NoChangeEvents => format!("--envelope debezium: {error}"),
+        FieldError::NoDecimal(_) => format!("--decimal-scale: {error}"),
         FieldError::Delimiter => format!("--delimiter, --quote: {error}"),
         FieldError::TooManyObjects { .. } => error.to_string(),
     }

@@ -92,3 +92,37 @@ fn what_a_run_refuses_a_check_refuses() {
     assert_eq!(filter.code, Some(64), "{}", filter.said);
     assert!(filter.said.contains("--where"), "{}", filter.said);
 }
+
+/// Which change events count, and as what the others are skipped; a decimal whose scale nothing says names the option that does.
+#[test]
+fn change_events_are_shown_as_their_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let event = |op: &str| {
+        format!(r#"{{"before":null,"after":{{"s":"UBSG","p":"C7g=","t":1770000000123}},"source":{{}},"op":"{op}"}}"#)
+    };
+    let (inserted, deleted) = (event("c"), event("d"));
+    let lines = [&inserted, &deleted, r#"{"status":"BEGIN","id":"7","event_count":null}"#];
+    let fields = ["--envelope", "debezium", "--symbol-field", "s", "--value-field", "p", "--time-field", "t"];
+    let ended = check(folder.path(), "a.jsonl", &lines, &[&fields[..], &["--decimal-scale", "p=2"]].concat());
+    assert_eq!(ended.code, Some(0), "{}{}", ended.printed, ended.said);
+    for part in [
+        "offset 0: s = UBSG (symbol) · p = 30 (value) · t = 2026-02-02T02:40:00.123000000Z (time)",
+        "offset 1: a deletion, skipped by --envelope debezium",
+        "offset 2: the boundary of a transaction, skipped by --envelope debezium",
+        "3 records read = 1 counted",
+    ] {
+        assert!(ended.printed.contains(part), "{part}: {}", ended.printed);
+    }
+    let ended = check(folder.path(), "b.jsonl", &lines, &fields);
+    assert_eq!(ended.code, Some(65), "{}", ended.said);
+    let part = r#"REJECTED (type): p: expected a number, or a string that is exactly one, found "C7g=" (decimal in base64? --decimal-scale says its scale)"#;
+    assert!(ended.printed.contains(part), "{}", ended.printed);
+    let row = [r#"{"s":"UBSG","p":1,"t":1}"#];
+    let ended = check(folder.path(), "c.jsonl", &row, &fields);
+    assert!(ended.printed.contains("without it fields are the record's own"), "{}", ended.printed);
+    let ended = check(folder.path(), "c.jsonl", &row, &["--decimal-scale", "p"]);
+    assert_eq!(ended.code, Some(64), "{}", ended.said);
+    for part in ["--decimal-scale p: takes a field", "--decimal-scale: is for --envelope debezium"] {
+        assert!(ended.said.contains(part), "{part}: {}", ended.said);
+    }
+}

@@ -3,6 +3,7 @@
 
 mod common;
 mod completions;
+mod envelope;
 mod environment;
 mod errors;
 mod file;
@@ -23,6 +24,7 @@ mod values;
 
 pub(crate) use common::{CommonArgs, early_format};
 pub(crate) use completions::{CompletionsArgs, ManArgs};
+pub(crate) use envelope::{EnvelopeArgs, EnvelopeOption};
 pub(crate) use environment::unread_variables;
 pub(crate) use errors::UsageErrors;
 pub(crate) use health::HealthArgs;

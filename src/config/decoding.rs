@@ -1,12 +1,14 @@
 //! How payloads are decoded.
 
 use crate::advice;
-use crate::cli::{DecodingArgs, FormatOption, NumberArgs, RowArgs, ShapeArgs, UsageErrors};
+use crate::cli::{
+    DecodingArgs, EnvelopeArgs, EnvelopeOption, FormatOption, NumberArgs, RowArgs, ShapeArgs, UsageErrors,
+};
 use crate::sources;
 use crate::uri::redacted;
 use minutely_dataflows::decode::schema::SchemaDecoder;
 use minutely_dataflows::decode::{
-    CONSTANT, CsvOptions, Decoder, FieldNames, Format, KEY, PAYLOAD, TIMESTAMP, TimeOptions,
+    CONSTANT, CsvOptions, DebeziumOptions, Decoder, FieldNames, Format, KEY, PAYLOAD, TIMESTAMP, TimeOptions,
 };
 use minutely_dataflows::numbers::NumberOptions;
 
@@ -44,14 +46,40 @@ fn shape(args: &ShapeArgs, source: &str, errors: &mut UsageErrors) -> Option<Fie
         ));
     }
     let format = errors.value(&args.format).and_then(|option| format(option, &args.rows, source, errors));
+    let debezium = debezium(&args.envelope, errors);
     Some(FieldNames {
         each: args.each.clone(),
         time: args.time_field.clone(),
         times: TimeOptions { unit: unit?, format: given(&args.time_format), zone: given(&args.time_zone) },
         filter: args.filter.clone(),
         format: format?,
+        debezium: debezium?,
         ..FieldNames::default()
     })
+}
+
+/// How change events are read, if records are some; `None` where the options are wrong.
+#[expect(clippy::option_option, reason = "as of every option: none where it is wrong")]
+fn debezium(args: &EnvelopeArgs, errors: &mut UsageErrors) -> Option<Option<DebeziumOptions>> {
+    let mut scales = Vec::new();
+    for text in args.decimal_scale.iter().filter(|text| !text.is_empty()) {
+        let scale = text.rsplit_once('=').and_then(|(field, scale)| Some((field.to_owned(), scale.parse().ok()?)));
+        match scale.filter(|(field, _)| !field.is_empty()) {
+            Some(scale) => scales.push(scale),
+            None => errors.push(format!(
+                "--decimal-scale {text}: takes a field and how many of its digits are a fraction, such as price=2"
+            )),
+        }
+    }
+    match errors.value(&args.envelope)? {
+        EnvelopeOption::Debezium => Some(Some(DebeziumOptions { scales })),
+        EnvelopeOption::None => {
+            if !args.decimal_scale.is_empty() {
+                errors.push("--decimal-scale: is for --envelope debezium");
+            }
+            Some(None)
+        }
+    }
 }
 
 /// What decodes a replay: an event for each record that is to be written, with its time, and its key as the symbol. `key`: the

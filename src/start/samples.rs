@@ -118,12 +118,17 @@ impl Sample {
         partition: &mut Partition,
         reference: EventTime,
     ) -> Result<(), Halt> {
+        let envelope = decoder.skipped_as(record)?;
         decoder.parts(record, |DecodedPart { element, outcome }| {
             let at = place(record, element);
             match outcome {
                 EventOutcome::Skipped => {
                     partition.skip();
-                    line(&mut self.text, &format!("  {at}: skipped by --where"));
+                    let by = match &envelope {
+                        Some(what) => format!("{what}, skipped by --envelope debezium"),
+                        None => "skipped by --where".to_owned(),
+                    };
+                    line(&mut self.text, &format!("  {at}: {by}"));
                 }
                 EventOutcome::Rejected(rejection) => {
                     partition.reject(&rejection);
@@ -159,7 +164,11 @@ impl Sample {
             remarks.push(format!("rejected: {by}, first {}; {}", by.example(), advice::of_rejected(&by, fields)));
         }
         if events > 0 && skipped == events {
-            remarks.push("nothing passes --where: look at the conditions, or read more records (--records)".into());
+            let what = match fields.debezium {
+                Some(_) => "nothing passes --envelope debezium and --where: is nothing inserted,",
+                None => "nothing passes --where: look at the conditions,",
+            };
+            remarks.push(format!("{what} or read more records (--records)"));
         }
         if let Some(wrong) = explain::wrong_unit(&fields.times, &self.times, true) {
             remarks.push(advice::of_unit(&wrong));

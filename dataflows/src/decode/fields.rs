@@ -30,6 +30,17 @@ pub struct FieldNames {
     pub numbers: NumberOptions,
     /// How a record is written. Default: JSON.
     pub format: Format,
+    /// A record is a change event, and fields are those of its row. `None`: they are the record's own.
+    #[serde(default)]
+    pub debezium: Option<DebeziumOptions>,
+}
+
+/// How change events of Debezium are read (R1).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DebeziumOptions {
+    /// JSON: of fields that hold a decimal in base64, as they are configured, how many of its digits are a fraction. Where a schema
+    /// says a field's type, it is not needed.
+    pub scales: Vec<(String, i16)>,
 }
 
 /// How records are written.
@@ -89,6 +100,7 @@ impl Default for FieldNames {
             id: None,
             numbers: NumberOptions::default(),
             format: Format::Json,
+            debezium: None,
         }
     }
 }
@@ -103,5 +115,7 @@ pub const PAYLOAD: &str = "@payload";
 pub const TIMESTAMP: &str = "@timestamp";
 /// With `each`: a field of the whole record follows, as a pointer.
 pub const MESSAGE: &str = "@message";
+/// With [`FieldNames::debezium`]: a field of the change event follows, as a pointer; other fields are of its row.
+pub const ENVELOPE: &str = "@envelope";
 /// A symbol, or a value, that all records have follows.
 pub const CONSTANT: char = '=';

@@ -1,9 +1,11 @@
 //! Any JSON record, by serde_json: its events, or its reasons with what was expected and what was found.
 
 use super::assemble::{Assembler, rejection};
+use super::connect::SlotTypes;
 use super::event::{DecodedPart, EventOutcome};
 use super::lookup::{JsonFields, NotJson, elements, names};
 use super::scalar::Scalar;
+use super::tree::TreeNode;
 use crate::acc::MAX_ELEMENTS;
 use crate::escape::shortened;
 use crate::record::{Element, Reason, Record, Rejection};
@@ -13,7 +15,26 @@ use std::borrow::Cow;
 #[cold]
 #[inline(never)]
 pub(super) fn events<'a>(rule: &'a Assembler, record: &Record<'a>, each: &mut impl FnMut(DecodedPart<'a>)) {
-    if let Err(rejected) = try_events(rule, record, each) {
+    let fields = JsonFields::new(rule.shape.slots.len());
+    row_events(rule, record, Around { fields, types: None }, each);
+}
+
+/// What is known of a record that stands in another.
+pub(super) struct Around<'a, 't> {
+    /// The slots that are filled already.
+    pub(super) fields: JsonFields<'a>,
+    /// What JSON does not say of the slots.
+    pub(super) types: Option<&'t SlotTypes>,
+}
+
+/// The same, of a record that stands in another.
+pub(super) fn row_events<'a>(
+    rule: &'a Assembler,
+    record: &Record<'a>,
+    around: Around<'a, '_>,
+    each: &mut impl FnMut(DecodedPart<'a>),
+) {
+    if let Err(rejected) = try_events(rule, record, around, each) {
         each(DecodedPart { element: None, outcome: rejected.map_or(EventOutcome::Skipped, EventOutcome::Rejected) });
     }
 }
@@ -22,12 +43,17 @@ pub(super) fn events<'a>(rule: &'a Assembler, record: &Record<'a>, each: &mut im
 fn try_events<'a>(
     rule: &'a Assembler,
     record: &Record<'a>,
+    around: Around<'a, '_>,
     each: &mut impl FnMut(DecodedPart<'a>),
 ) -> Result<(), Option<Rejection>> {
+    let Around { fields: outside, types } = around;
     let text = text(record, not_json)?;
-    let found = fields(rule, record, text)?;
+    let found = fields(rule, record, text, outside)?;
     let JsonFields { texts, elements: array, shape, .. } = found;
-    let scalars: Vec<_> = texts.into_iter().map(of_json).collect();
+    let mut scalars: Vec<_> = texts.into_iter().map(of_json).collect();
+    if let Some(types) = types {
+        types.apply(&mut scalars);
+    }
     let Some((_, name)) = &rule.shape.element else {
         each(DecodedPart { element: None, outcome: outcome(rule, record, &scalars, (shape, text)) });
         return Ok(());
@@ -46,7 +72,7 @@ fn try_events<'a>(
             let elements = elements(raw).ok_or_else(|| wrong(Reason::Shape, shortened(&array)))?;
             check_number(elements.len(), name)?;
             for (index, raw) in (0..).zip(elements) {
-                let outcome = element(rule, record, &scalars, raw);
+                let outcome = element(rule, record, (&scalars, types), raw);
                 each(DecodedPart { element: Some(Element { index, text: Some(raw.as_bytes()) }), outcome });
             }
             Ok(())
@@ -55,7 +81,7 @@ fn try_events<'a>(
             let elements = elements(&inside).ok_or_else(|| wrong(Reason::Shape, shortened(&inside)))?;
             check_number(elements.len(), name)?;
             for (index, raw) in (0..).zip(elements) {
-                let outcome = owned(element(rule, record, &scalars, raw));
+                let outcome = owned(element(rule, record, (&scalars, types), raw));
                 each(DecodedPart { element: Some(Element { index, text: None }), outcome });
             }
             Ok(())
@@ -64,7 +90,12 @@ fn try_events<'a>(
 }
 
 /// What one element is, of a record with these values beside the array.
-fn element<'a>(rule: &'a Assembler, record: &Record<'a>, beside: &[Scalar<'a>], raw: &'a str) -> EventOutcome<'a> {
+fn element<'a>(
+    rule: &'a Assembler,
+    record: &Record<'a>,
+    (beside, types): (&[Scalar<'a>], Option<&SlotTypes>),
+    raw: &'a str,
+) -> EventOutcome<'a> {
     let Some((tree, _)) = &rule.shape.element else { return EventOutcome::Skipped };
     let mut found = JsonFields::new(beside.len());
     if let Err(NotJson(why)) = found.read(tree, raw) {
@@ -78,6 +109,9 @@ fn element<'a>(rule: &'a Assembler, record: &Record<'a>, beside: &[Scalar<'a>], 
         if !rule.shape.is_of_element(slot) {
             own.clone_from(beside);
         }
+    }
+    if let Some(types) = types {
+        types.apply(&mut scalars);
     }
     outcome(rule, record, &scalars, (found.shape, raw))
 }
@@ -116,7 +150,7 @@ pub(super) const AN_ARRAY: &str = "an array, whose elements are events, or one o
 const ABSENT: &str = "no such field";
 
 /// With the names that there are.
-fn absence(names: &[String]) -> String {
+pub(super) fn absence(names: &[String]) -> String {
     if names.is_empty() { ABSENT.to_owned() } else { format!("{ABSENT} (there are {})", shortened(&names.join(", "))) }
 }
 
@@ -124,7 +158,7 @@ fn of_json(raw: Option<Cow<'_, str>>) -> Scalar<'_> {
     raw.map_or(Scalar::Absent, Scalar::of_json)
 }
 
-fn owned(outcome: EventOutcome<'_>) -> EventOutcome<'static> {
+pub(super) fn owned(outcome: EventOutcome<'_>) -> EventOutcome<'static> {
     match outcome {
         EventOutcome::Event(event) => EventOutcome::Event(event.into_owned()),
         EventOutcome::Skipped => EventOutcome::Skipped,
@@ -168,18 +202,29 @@ fn beginning(payload: &[u8]) -> String {
     shortened(&String::from_utf8_lossy(&payload[..payload.len().min(400)]))
 }
 
-/// The configured fields of a record that is one JSON text, and of its key.
-fn fields<'a>(rule: &Assembler, record: &Record<'a>, text: &'a str) -> Result<JsonFields<'a>, Rejection> {
-    let shape = &rule.shape;
-    let mut found = JsonFields::new(shape.slots.len());
-    found.read(&shape.message, text).map_err(|NotJson(why)| {
+/// Finds the fields of a record that is one JSON text.
+pub(super) fn read<'a>(found: &mut JsonFields<'a>, tree: &TreeNode, text: &'a str) -> Result<(), Rejection> {
+    found.read(tree, text).map_err(|NotJson(why)| {
         let begins = beginning(text.as_bytes());
         not_json(match text {
             "" => "nothing (an empty record)".into(),
             text if text.starts_with('\u{feff}') => format!("a byte order mark before it: {begins}"),
             _ => format!("{begins} ({why})"),
         })
-    })?;
+    })
+}
+
+/// The configured fields of a record that is one JSON text, and of its key. `found`: those that are known.
+fn fields<'a>(
+    rule: &Assembler,
+    record: &Record<'a>,
+    text: &'a str,
+    mut found: JsonFields<'a>,
+) -> Result<JsonFields<'a>, Rejection> {
+    let shape = &rule.shape;
+    // What is known has its own objects on the way: they are not seen twice.
+    found.forget_ways();
+    read(&mut found, &shape.message, text)?;
     if let Some(of_key) = key_fields(rule, record) {
         for (own, of_key) in found.texts.iter_mut().zip(of_key.texts) {
             *own = own.take().or(of_key);
@@ -209,10 +254,10 @@ pub(super) fn twice(rule: &Assembler, path: &str) -> Rejection {
     rejection(Reason::Twice, Some(field.to_owned()), "it once", "it more than once")
 }
 
-fn misshapen((path, found): (String, String)) -> Rejection {
+pub(super) fn misshapen((path, found): (String, String)) -> Rejection {
     rejection(Reason::Shape, Some(path).filter(|path| !path.is_empty()), "an object", shortened(&found))
 }
 
-fn not_json(found: String) -> Rejection {
+pub(super) fn not_json(found: String) -> Rejection {
     rejection(Reason::Json, None, "one whole JSON text in UTF-8", found)
 }

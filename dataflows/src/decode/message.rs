@@ -1,6 +1,7 @@
 //! The events of a message that a schema tells how to read.
 
 use super::assemble::{Assembler, rejection};
+use super::envelope::{NoRow, TOMBSTONE, row_of_message};
 use super::event::{DecodedPart, EventOutcome};
 use super::json;
 use super::scalar::Scalar;
@@ -13,11 +14,16 @@ use std::sync::{Mutex, PoisonError};
 
 /// Schemas, and the messages that are read by them.
 #[derive(Debug)]
-pub(super) struct SchemaFormat(Mutex<SchemaDecoder>);
+pub(super) struct SchemaFormat {
+    schemas: Mutex<SchemaDecoder>,
+    /// Messages are change events, whose rows are read.
+    rows: bool,
+}
 
 impl SchemaFormat {
-    pub(super) fn new(schemas: SchemaDecoder) -> Self {
-        SchemaFormat(Mutex::new(schemas))
+    /// `rows`: messages are change events, whose rows are read.
+    pub(super) fn new(schemas: SchemaDecoder, rows: bool) -> Self {
+        SchemaFormat { schemas: Mutex::new(schemas), rows }
     }
 
     /// Decodes the events of a record by its schema.
@@ -31,24 +37,47 @@ impl SchemaFormat {
         each: &mut impl FnMut(DecodedPart<'a>),
     ) -> Result<(), Halt> {
         // One partition has one decoder, and one thread reads it: nothing waits here.
-        events(rule, &mut self.0.lock().unwrap_or_else(PoisonError::into_inner), record, each)
+        let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
+        events(rule, (&mut schemas, self.rows), record, each)
+    }
+
+    /// What the record is, if its envelope is why it is skipped.
+    ///
+    /// # Errors
+    /// The registry of schemas does not answer.
+    pub(super) fn skipped(&self, record: &Record<'_>) -> Result<Option<&'static str>, Halt> {
+        let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
+        match (is_tombstone(record), record.payload.filter(|_| self.rows)) {
+            (true, _) if self.rows => Ok(Some(TOMBSTONE)),
+            (false, Some(payload)) => {
+                Ok(match schemas.message(payload)?.map(|message| row_of_message(&message.root()).err()) {
+                    Ok(Some(NoRow::Skipped(what))) => Some(what),
+                    _ => None,
+                })
+            }
+            _ => Ok(None),
+        }
     }
 }
 
 /// Another partition learns schemas for itself.
 impl Clone for SchemaFormat {
     fn clone(&self) -> Self {
-        SchemaFormat::new(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        SchemaFormat::new(self.schemas.lock().unwrap_or_else(PoisonError::into_inner).clone(), self.rows)
     }
 }
 
 fn events<'a>(
     rule: &'a Assembler,
-    schemas: &mut SchemaDecoder,
+    (schemas, rows): (&mut SchemaDecoder, bool),
     record: &Record<'a>,
     each: &mut impl FnMut(DecodedPart<'a>),
 ) -> Result<(), Halt> {
     let mut whole = |outcome| each(DecodedPart { element: None, outcome });
+    if rows && is_tombstone(record) {
+        whole(EventOutcome::Skipped);
+        return Ok(());
+    }
     let payload = match json::payload(record) {
         Ok(payload) => payload,
         Err(rejection) => {
@@ -63,35 +92,52 @@ fn events<'a>(
             return Ok(());
         }
     };
+    let event = message.root();
+    let row = match if rows { row_of_message(&event) } else { Ok(event.clone()) } {
+        Ok(row) => row,
+        Err(no_row) => {
+            whole(match no_row {
+                NoRow::Skipped(_) => EventOutcome::Skipped,
+                NoRow::Rejected(rejection) => EventOutcome::Rejected(rejection),
+            });
+            return Ok(());
+        }
+    };
     let key = key(record, schemas)?;
     let mut beside = vec![Scalar::Absent; rule.shape.slots.len()];
-    fill(rule, &mut beside, Origin::Message, &message.root());
+    fill(rule, &mut beside, Origin::Message, &row);
+    fill(rule, &mut beside, Origin::Envelope, &event);
     if let Some(key) = &key {
         fill(rule, &mut beside, Origin::Key, &key.root());
     }
     let record = &with_key(record, key.as_ref());
-    if let Err(rejected) = parts(rule, record, &message, &beside, each) {
+    if let Err(rejected) = parts(rule, record, &row, &beside, each) {
         each(DecodedPart { element: None, outcome: rejected.map_or(EventOutcome::Skipped, EventOutcome::Rejected) });
     }
     Ok(())
+}
+
+/// Has the record no payload?
+fn is_tombstone(record: &Record<'_>) -> bool {
+    record.payload.is_none() && record.cut_from.is_none()
 }
 
 /// The events of a message; else why it is rejected as a whole, or that it is skipped.
 fn parts<'a>(
     rule: &'a Assembler,
     record: &Record<'a>,
-    message: &SchemaMessage<'a>,
+    row: &SchemaNode<'_, 'a>,
     beside: &[Scalar<'a>],
     each: &mut impl FnMut(DecodedPart<'a>),
 ) -> Result<(), Option<Rejection>> {
     let (Some(path), Some((_, name))) = (&rule.shape.each, &rule.shape.element) else {
-        each(DecodedPart { element: None, outcome: outcome(rule, record, beside, &message.root()) });
+        each(DecodedPart { element: None, outcome: outcome(rule, record, beside, row) });
         return Ok(());
     };
     if !rule.passes(record, beside, false) {
         return Err(None);
     }
-    let elements = message.root().elements(path).map_err(|found| {
+    let elements = row.elements(path).map_err(|found| {
         let reason = if matches!(found, Scalar::Absent | Scalar::Null) { Reason::Null } else { Reason::Shape };
         rejection(reason, Some(name.clone()), json::AN_ARRAY, shortened(&found.shown()))
     })?;

@@ -11,10 +11,15 @@
 //! are found in one pass, as the text they were written in; the rest is only checked. Nothing is decided before the text is
 //! known to be JSON, so a reason never depends on where a decoder stopped.
 //!
+//! With `debezium` a record is a change event, and the row in it is read so: `envelope` says which rows count.
+//!
 //! Nearly every record is plain and is decoded by `plain.rs`, which never rejects; everything else is decoded by serde_json.
 
 mod assemble;
+mod changes;
+mod connect;
 mod csv;
+mod envelope;
 mod error;
 mod event;
 mod fields;
@@ -38,7 +43,9 @@ mod unit;
 
 pub use error::{EventPart, FieldError, FieldProblem};
 pub use event::{DecodedEvent, DecodedPart, EventId, EventOutcome};
-pub use fields::{CONSTANT, CsvOptions, FieldNames, Format, KEY, LOG_NAMES, MESSAGE, PAYLOAD, TIMESTAMP};
+pub use fields::{
+    CONSTANT, CsvOptions, DebeziumOptions, ENVELOPE, FieldNames, Format, KEY, LOG_NAMES, MESSAGE, PAYLOAD, TIMESTAMP,
+};
 pub use time::TimeDecoder;
 pub use times::{TimeOptionError, TimeOptions, TimeRule};
 pub use unit::{TimeCounts, TimeUnit, is_plausible, year};
@@ -47,6 +54,7 @@ use crate::decimal::Scales;
 use crate::halt::Halt;
 use crate::record::{PartitionName, Record, Rejection};
 use assemble::Assembler;
+use changes::ChangeEvents;
 use csv::CsvRows;
 use message::SchemaFormat;
 use schema::SchemaDecoder;
@@ -66,6 +74,11 @@ enum RecordFormat {
     Json {
         framed: bool,
         may_be_plain: bool,
+    },
+    /// JSON that is change events; `framed` as above.
+    Changes {
+        framed: bool,
+        events: ChangeEvents,
     },
     Csv(CsvRows),
     Message(SchemaFormat),
@@ -87,11 +100,21 @@ impl Decoder {
     pub fn with_schemas(fields: &FieldNames, schemas: Option<SchemaDecoder>) -> Result<Self, Vec<FieldError>> {
         let rule = Assembler::new(fields)?;
         let may_be_plain = rule.shape.slots.len() <= plain::MAX_SLOTS && rule.shape.key.is_empty();
+        let rows = fields.debezium.is_some();
+        if let Some(debezium) = &fields.debezium {
+            check_changes(fields, debezium, &rule)?;
+        }
+        let changes = |framed| {
+            let scales = fields.debezium.as_ref().map(|debezium| debezium.scales.as_slice());
+            RecordFormat::Changes { framed, events: ChangeEvents::new(scales.unwrap_or_default()) }
+        };
         let format = match (&fields.format, schemas) {
+            (Format::Json, _) if rows => changes(false),
+            (Format::JsonSchema, _) if rows => changes(true),
             (Format::Json, _) => RecordFormat::Json { framed: false, may_be_plain },
             (Format::JsonSchema, _) => RecordFormat::Json { framed: true, may_be_plain },
             (Format::Csv(options), _) => RecordFormat::Csv(CsvRows::new(options, fields, &rule)?),
-            (Format::Avro | Format::Protobuf, Some(schemas)) => RecordFormat::Message(SchemaFormat::new(schemas)),
+            (Format::Avro | Format::Protobuf, Some(schemas)) => RecordFormat::Message(SchemaFormat::new(schemas, rows)),
             (Format::Avro | Format::Protobuf, None) => return Err(vec![FieldError::NoSchemas]),
         };
         Ok(Decoder { rule, format })
@@ -111,7 +134,7 @@ impl Decoder {
     /// The offset of the record that tells what the others hold (the names of columns), where there is one.
     pub fn header_at(&self) -> Option<i64> {
         match &self.format {
-            RecordFormat::Json { .. } | RecordFormat::Message(_) => None,
+            RecordFormat::Json { .. } | RecordFormat::Changes { .. } | RecordFormat::Message(_) => None,
             RecordFormat::Csv(rows) => rows.header_at,
         }
     }
@@ -133,12 +156,13 @@ impl Decoder {
     pub fn parts<'a>(&'a self, record: &Record<'a>, mut each: impl FnMut(DecodedPart<'a>)) -> Result<(), Halt> {
         match &self.format {
             RecordFormat::Json { framed: false, may_be_plain } => self.json(record, *may_be_plain, &mut each),
-            RecordFormat::Json { framed: true, may_be_plain } => match record.payload.map(schema::framed_json) {
-                Some(Err(rejection)) => each(DecodedPart { element: None, outcome: EventOutcome::Rejected(rejection) }),
-                Some(Ok(text)) => {
-                    self.json(&Record { payload: Some(text), ..*record }, *may_be_plain, &mut each);
-                }
-                None => self.json(record, *may_be_plain, &mut each),
+            RecordFormat::Json { framed: true, may_be_plain } => match behind_frame(record, true) {
+                Err(rejection) => each(DecodedPart { element: None, outcome: EventOutcome::Rejected(rejection) }),
+                Ok(record) => self.json(&record, *may_be_plain, &mut each),
+            },
+            RecordFormat::Changes { framed, events } => match behind_frame(record, *framed) {
+                Err(rejection) => each(DecodedPart { element: None, outcome: EventOutcome::Rejected(rejection) }),
+                Ok(record) => events.events(&self.rule, &record, &mut each),
             },
             RecordFormat::Csv(rows) => {
                 each(DecodedPart { element: None, outcome: rows.outcome(&self.rule, record) });
@@ -146,6 +170,20 @@ impl Decoder {
             RecordFormat::Message(format) => return format.events(&self.rule, record, &mut each),
         }
         Ok(())
+    }
+
+    /// What a record is that is skipped for its envelope, and not for a condition: for people.
+    ///
+    /// # Errors
+    /// A registry of schemas does not answer.
+    pub fn skipped_as(&self, record: &Record<'_>) -> Result<Option<&'static str>, Halt> {
+        match &self.format {
+            RecordFormat::Changes { framed, events } => {
+                Ok(behind_frame(record, *framed).ok().and_then(|record| events.skipped(&self.rule, &record)))
+            }
+            RecordFormat::Message(format) => format.skipped(record),
+            RecordFormat::Json { .. } | RecordFormat::Csv(_) => Ok(None),
+        }
     }
 
     fn json<'a>(&'a self, record: &Record<'a>, may_be_plain: bool, each: &mut impl FnMut(DecodedPart<'a>)) {
@@ -173,4 +211,24 @@ impl Decoder {
             Some(EventOutcome::Skipped) | None => panic!("one event a record"),
         }
     }
+}
+
+/// The record without the frame of a registry, if it has one.
+fn behind_frame<'a>(record: &Record<'a>, framed: bool) -> Result<Record<'a>, Rejection> {
+    match record.payload.filter(|_| framed).map(schema::framed_json) {
+        None => Ok(*record),
+        Some(text) => Ok(Record { payload: Some(text?), ..*record }),
+    }
+}
+
+/// Can change events be of this format, and have fields a scale that are read?
+fn check_changes(fields: &FieldNames, debezium: &DebeziumOptions, rule: &Assembler) -> Result<(), Vec<FieldError>> {
+    if matches!(fields.format, Format::Csv(_)) {
+        return Err(vec![FieldError::NoChangeEvents]);
+    }
+    let is_json = matches!(fields.format, Format::Json | Format::JsonSchema);
+    let is_read = |field: &str| is_json && rule.shape.slots.iter().any(|(name, _)| name == field);
+    let unused = debezium.scales.iter().filter(|(field, _)| !is_read(field));
+    let errors: Vec<_> = unused.map(|(field, _)| FieldError::NoDecimal(field.clone())).collect();
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }

@@ -1,7 +1,7 @@
 //! The configured fields, resolved: which value fills which slot, and what slots are for.
 
 use super::error::{EventPart, FieldError, FieldProblem};
-use super::fields::{CONSTANT, FieldNames, KEY, LOG_NAMES, MESSAGE, PAYLOAD, TIMESTAMP};
+use super::fields::{CONSTANT, ENVELOPE, FieldNames, KEY, LOG_NAMES, MESSAGE, PAYLOAD, TIMESTAMP};
 use super::filter::Condition;
 use super::path::FieldPath;
 use super::tree::{MAX_NODES, TreeNode};
@@ -30,6 +30,8 @@ pub(super) enum Origin {
     Element,
     /// The record's key, which is JSON.
     Key,
+    /// The change event that the record is a row of.
+    Envelope,
 }
 
 /// All configured fields.
@@ -41,6 +43,8 @@ pub(super) struct Shape {
     pub(super) element: Option<(TreeNode, String)>,
     /// Fields of the key.
     pub(super) key: TreeNode,
+    /// Fields of the change event that the record is a row of.
+    pub(super) envelope: TreeNode,
     /// Name and origin of each slot's field.
     pub(super) slots: Vec<(String, Origin)>,
     /// The way to each slot's field, from its origin on.
@@ -62,7 +66,8 @@ impl Shape {
     /// # Errors
     /// All that is wrong with them.
     pub(super) fn of(fields: &FieldNames) -> Result<Self, Vec<FieldError>> {
-        let mut resolver = Resolver { each: fields.each.is_some(), ..Resolver::default() };
+        let mut resolver =
+            Resolver { each: fields.each.is_some(), rows: fields.debezium.is_some(), ..Resolver::default() };
         let each = fields.each.as_ref().and_then(|each| resolver.array(each).map(|path| (path, each)));
         let symbol = resolver.inputs(EventPart::Symbol, &fields.symbol);
         let value = resolver.input(EventPart::Value, &fields.value);
@@ -70,11 +75,11 @@ impl Shape {
         let weight = fields.weight.as_ref().and_then(|field| resolver.input(EventPart::Weight, field));
         let id = fields.id.as_ref().and_then(|field| resolver.input(EventPart::Id, field));
         let mut filter: Vec<_> = fields.filter.iter().filter_map(|text| resolver.condition(text)).collect();
-        let Resolver { mut message, mut element, mut key, slots, paths, mut errors, .. } = resolver;
+        let Resolver { mut message, mut element, mut key, mut envelope, slots, paths, mut errors, .. } = resolver;
         if let Some((path, _)) = &each {
             message.at(path).elements = true;
         }
-        let nodes = [&mut message, &mut element, &mut key].map(|tree| tree.number(0));
+        let nodes = [&mut message, &mut element, &mut key, &mut envelope].map(|tree| tree.number(0));
         if nodes.iter().any(|nodes| *nodes > MAX_NODES) {
             errors.push(FieldError::TooManyObjects { most: MAX_NODES });
         }
@@ -85,7 +90,21 @@ impl Shape {
                 let name = each.as_ref().map(|(_, name)| (*name).clone());
                 let element = name.map(|name| (element, name));
                 let each = each.map(|(path, _)| path);
-                Ok(Shape { message, element, key, slots, paths, each, symbol, value, time, weight, id, filter })
+                Ok(Shape {
+                    message,
+                    element,
+                    key,
+                    envelope,
+                    slots,
+                    paths,
+                    each,
+                    symbol,
+                    value,
+                    time,
+                    weight,
+                    id,
+                    filter,
+                })
             }
             _ => Err(errors),
         }
@@ -112,9 +131,12 @@ impl Shape {
 #[derive(Default)]
 struct Resolver {
     each: bool,
+    /// Records are rows of change events.
+    rows: bool,
     message: TreeNode,
     element: TreeNode,
     key: TreeNode,
+    envelope: TreeNode,
     slots: Vec<(String, Origin)>,
     paths: Vec<FieldPath>,
     /// Fields of an event's parts, for telling which are the same or inside one another.
@@ -165,6 +187,10 @@ impl Resolver {
             (TIMESTAMP, ..) if part == EventPart::Time => return Ok(FieldInput::Timestamp),
             (PAYLOAD, ..) => (of_record, FieldPath(Vec::new())),
             (_, _, Some(pointer), _) => (Origin::Key, FieldPath::pointer(pointer)?),
+            _ if below(ENVELOPE).is_some() && !self.rows => return Err(FieldProblem::NoEnvelope),
+            _ if below(ENVELOPE).is_some() => {
+                (Origin::Envelope, FieldPath::pointer(below(ENVELOPE).unwrap_or_default())?)
+            }
             (_, _, _, Some(_)) if !self.each => return Err(FieldProblem::NoElements),
             (_, _, _, Some(pointer)) => (Origin::Message, FieldPath::pointer(pointer)?),
             _ => (of_record, FieldPath::parse(field)?),
@@ -177,6 +203,7 @@ impl Resolver {
             Origin::Message => self.message.at(&path),
             Origin::Element => self.element.at(&path),
             Origin::Key => self.key.at(&path),
+            Origin::Envelope => self.envelope.at(&path),
         };
         node.slots.push(slot);
         node.number |= matches!(part, EventPart::Value | EventPart::Time | EventPart::Weight);

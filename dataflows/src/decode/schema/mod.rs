@@ -36,6 +36,7 @@ mod varint;
 pub(crate) use decoder::framed_json;
 pub use decoder::{FileSchema, SchemaDecoder};
 pub(crate) use message::{SchemaMessage, SchemaNode};
+pub(crate) use numbers::decimal;
 pub use registered::{RegisteredSchema, SchemaKind};
 
 /// The index of an array that a step is (RFC 6901): digits without a leading zero.
