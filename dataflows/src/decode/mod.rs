@@ -20,6 +20,7 @@ mod event;
 mod fields;
 mod filter;
 mod json;
+mod log_name;
 mod lookup;
 mod message;
 mod path;

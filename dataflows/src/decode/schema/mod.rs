@@ -39,7 +39,7 @@ pub(crate) use message::{SchemaMessage, SchemaNode};
 pub use registered::{RegisteredSchema, SchemaKind};
 
 /// The index of an array that a step is (RFC 6901): digits without a leading zero.
-fn index(step: &str) -> Option<usize> {
+pub(super) fn index(step: &str) -> Option<usize> {
     let is_index = step == "0" || !step.starts_with('0') && step.bytes().all(|byte| byte.is_ascii_digit());
     step.parse().ok().filter(|_| is_index)
 }
