@@ -254,7 +254,7 @@ impl produce::SourceCatalog for Sources {
             run_start,
             bounded: plan.bounded,
             start: plan.start,
-            json: plan.is_json,
+            payloads: if plan.is_json { sources::PayloadKind::Json } else { sources::PayloadKind::Text },
             properties: Vec::new(),
             fetch_memory: 256_000_000,
             processes: 1,

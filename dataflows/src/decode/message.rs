@@ -20,6 +20,19 @@ impl SchemaFormat {
         SchemaFormat(Mutex::new(schemas))
     }
 
+    /// The offset of the record that has the schema, where one has.
+    pub(super) fn header_at(&self) -> Option<i64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).header_at()
+    }
+
+    /// Reads the schema, if this record has it.
+    pub(super) fn learn(&mut self, record: &Record<'_>) {
+        let schemas = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if schemas.header_at() == Some(record.offset) {
+            schemas.read_header(record.payload.unwrap_or_default());
+        }
+    }
+
     /// Decodes the events of a record by its schema.
     ///
     /// # Errors
@@ -49,6 +62,10 @@ fn events<'a>(
     each: &mut impl FnMut(DecodedPart<'a>),
 ) -> Result<(), Halt> {
     let mut whole = |outcome| each(DecodedPart { element: None, outcome });
+    if schemas.header_at() == Some(record.offset) {
+        whole(EventOutcome::Skipped);
+        return Ok(());
+    }
     let payload = match json::payload(record) {
         Ok(payload) => payload,
         Err(rejection) => {

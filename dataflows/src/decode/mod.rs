@@ -109,10 +109,11 @@ impl Decoder {
         Decoder { rule: self.rule.for_partition(name), format: self.format.clone() }
     }
 
-    /// The offset of the record that tells what the others hold (the names of columns), where there is one.
+    /// The offset of the record that tells what the others hold (the names of columns, a schema), where there is one.
     pub fn header_at(&self) -> Option<i64> {
         match &self.format {
-            RecordFormat::Json { .. } | RecordFormat::Message(_) => None,
+            RecordFormat::Json { .. } => None,
+            RecordFormat::Message(format) => format.header_at(),
             RecordFormat::Csv(rows) => rows.header_at,
         }
     }
@@ -120,10 +121,10 @@ impl Decoder {
     /// Learns from this record, if it is the one at [`Decoder::header_at`], what the others of its partition hold. To be called
     /// with each record, before it is decoded; in a partition that is read from a later offset, with that one first.
     pub fn learn(&mut self, record: &Record<'_>) {
-        if let RecordFormat::Csv(rows) = &mut self.format
-            && rows.header_at == Some(record.offset)
-        {
-            rows.read_header(&self.rule, record);
+        match &mut self.format {
+            RecordFormat::Csv(rows) if rows.header_at == Some(record.offset) => rows.read_header(&self.rule, record),
+            RecordFormat::Message(format) => format.learn(record),
+            RecordFormat::Csv(_) | RecordFormat::Json { .. } => {}
         }
     }
 

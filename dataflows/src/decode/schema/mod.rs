@@ -1,4 +1,4 @@
-//! Messages that a schema describes: Avro and Protobuf, by the schemas of a registry or by one from a file.
+//! Messages that a schema describes: Avro and Protobuf, by the schemas of a registry, by one from a file, or by that of a container.
 //!
 //! ```text
 //!   payload ─ frame ─> schema id ─ SchemaRegistry ─> RegisteredSchema ─> CompiledSchema, kept by the worker ──┐
@@ -23,6 +23,7 @@
 
 mod avro;
 mod compiled;
+mod container;
 mod decoder;
 mod frame;
 mod message;
@@ -33,6 +34,7 @@ mod registered;
 mod tests;
 mod varint;
 
+pub use container::ContainerSchema;
 pub(crate) use decoder::framed_json;
 pub use decoder::{FileSchema, SchemaDecoder};
 pub(crate) use message::{SchemaMessage, SchemaNode};
