@@ -1,8 +1,9 @@
 //! `minutely produce`: what it wrote is what the source has, record for record.
 
 use crate::common::kafka::{Kafka, OwnKafka};
-use crate::common::program::{PATIENCE, Program};
+use crate::common::program::{PATIENCE, Program, command};
 use crate::common::rows::{csv, letters};
+use crate::common::terminal::shown_on_terminal;
 use std::io::Write;
 
 #[test]
@@ -231,6 +232,27 @@ fn a_replay_that_was_killed_begins_again() {
         assert_eq!(before[..], whole[..before.len()], "the beginning, without a gap");
         assert_eq!(after, [&before[..], &whole].concat());
     }
+}
+
+#[test]
+fn a_terminal_shows_how_far_a_replay_has_come() {
+    let Some(kafka) = Kafka::of_tests("a replay on a terminal") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let from = old_file(folder.path(), 900);
+    let to = kafka.uri(&crate::common::fresh("shown"));
+    let shown = |more: &[&str]| {
+        let mut program = command();
+        program.args(["produce", "--from", &from, "--to", &to, "--time-field", "T", "--rate", "600"]).args(more);
+        shown_on_terminal(program)
+    };
+    let said = shown(&[]);
+    for part in [" %  ", "KiB of ", " records/s", " left", " records produced, ", "done: 900 records produced"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    assert!(said.find("done: 900").unwrap() > said.rfind(" left").unwrap(), "the bar is gone then: {said}");
+    let limited = shown(&["--limit", "800"]);
+    assert!(limited.contains(" of 800 records"), "{limited}");
+    assert_eq!(shown(&["--quiet"]), "");
 }
 
 #[test]
