@@ -12,7 +12,6 @@ use minutely_dataflows::partition::{Counts, PartitionState};
 use minutely_dataflows::record::{PartitionName, Reason};
 use minutely_dataflows::status::{Ledger, Status};
 use minutely_dataflows::time::{EventTime, Monotonic, SECOND, Windowing};
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -57,7 +56,7 @@ impl Console {
     /// Nothing is printed yet.
     pub(crate) fn new(options: ConsoleOptions) -> Self {
         Console {
-            shows_bar: options.bounded && std::io::stderr().is_terminal(),
+            shows_bar: options.bounded && messages::shows_bar(),
             options,
             reminded: None,
             printed: None,

@@ -98,7 +98,8 @@ pub(crate) struct DecodingArgs {
 
     /// Field of the symbol: a name, a JSON pointer such as /data/s, a column's number such as /0, @key, @key/POINTER, @topic or @file; repeatable
     ///
-    /// Several are joined by a slash.
+    /// Several are joined by a slash. @file/0 is the first part of the file's name, between -, _, . and spaces: BTCUSDT of
+    /// BTCUSDT-trades-2026-03-02.csv; so with @topic.
     #[arg(long, value_name = "FIELD", env = "MINUTELY_SYMBOL_FIELD", default_value = "symbol")]
     pub(crate) symbol_field: Vec<String>,
 

@@ -85,6 +85,14 @@ fn debezium(args: &EnvelopeArgs, errors: &mut UsageErrors) -> Option<Option<Debe
 /// What decodes a replay: an event for each record that is to be written, with its time, and its key as the symbol. `key`: the
 /// fields of the key; empty: it is the record's own.
 pub(crate) fn of_replay(args: &ShapeArgs, key: &[String], source: &str, errors: &mut UsageErrors) -> Option<Decoder> {
+    if matches!(args.format.text(), "avro" | "protobuf" | "json-schema") {
+        errors.push(format!(
+            "--format {}: produce takes json, csv and tsv alone, as it would write messages without the frame of a registry; write \
+             the records as JSON lines first (of a container of Avro: avro-tools tojson)",
+            args.format.text()
+        ));
+        return None;
+    }
     let symbol = if key.is_empty() { vec![format!("{CONSTANT}-")] } else { key.to_vec() };
     let value = format!("{CONSTANT}0");
     let fields = FieldNames { symbol, value, weight: None, ..shape(args, source, errors)? };

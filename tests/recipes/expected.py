@@ -443,6 +443,13 @@ def _():
     symbols = ["ADAEUR", "SOLBTC"]
     return [e for x in symbols for e in rest(x, records("symbol-of-file-name", f"input/{x}.jsonl"))]
 
+@example("symbol-in-file-name")
+def _():
+    folder = ROOT / "symbol-in-file-name" / "input"
+    files = sorted(path.name for path in folder.glob("*.csv"))
+    rows = [(file.split("-")[0], row) for file in files for row in cells("symbol-in-file-name", f"input/{file}")]
+    return [(symbol, us(time), price, qty) for symbol, (_, price, qty, _, time, *_) in rows]
+
 @example("bad-clocks")
 def _():
     return plain("bad-clocks", [r for r in records("bad-clocks") if r["ts"].startswith("17")])

@@ -3,6 +3,7 @@
 use super::error::FieldError;
 use super::event::{DecodedEvent, EventId, EventOutcome};
 use super::fields::FieldNames;
+use super::log_name::LogNames;
 use super::scalar::Scalar;
 use super::shape::{FieldInput, Shape};
 use super::times::{TimeProblem, TimeRule};
@@ -20,7 +21,7 @@ pub(super) struct Assembler {
     times: TimeRule,
     pub(super) numbers: NumberRule,
     /// What [`super::fields::LOG_NAMES`] stand for in this partition, where they stand for something.
-    pub(super) log_names: [Option<Box<str>>; 2],
+    pub(super) log_names: LogNames,
 }
 
 /// The id of an event: of its series' name and the text of its field.
@@ -100,8 +101,8 @@ impl Assembler {
                 Some(Ok(key)) => Scalar::Text(key.into()),
                 Some(Err(_)) => Scalar::Other("no UTF-8".into()),
             },
-            FieldInput::Log(which) => {
-                self.log_names[*which].as_deref().map_or(Scalar::Absent, |name| Scalar::Text(name.into()))
+            FieldInput::Log(name) => {
+                name.text(&self.log_names).map_or(Scalar::Absent, |name| Scalar::Text(name.into()))
             }
             FieldInput::Constant(text) => Scalar::Text((&**text).into()),
             FieldInput::Timestamp => {

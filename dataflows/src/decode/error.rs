@@ -91,6 +91,9 @@ pub enum FieldProblem {
     /// It is no pointer where one must be.
     #[error("a pointer is empty or begins with a slash, as /data")]
     NotAPointer,
+    /// A part of the log's name is counted.
+    #[error("a part of the log's name is its number from 0, as {}/0", LOG_NAMES[1])]
+    NotAPart,
     /// A pointer to no one element.
     #[error("a pointer leads to one element, as /data/0/p; --each reads all elements of an array")]
     AnyElement,

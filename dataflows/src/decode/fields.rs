@@ -107,7 +107,8 @@ impl Default for FieldNames {
 
 /// The record's key, as text. `@key/…` is a field of a key that is JSON.
 pub const KEY: &str = "@key";
-/// The name of the log: its topic, or its file without folders and extensions.
+/// The name of the log: its topic, or its file without folders and extensions. `@file/0` is the first part of it, between the signs
+/// `-`, `_`, `.` and spaces.
 pub const LOG_NAMES: [&str; 2] = ["@topic", "@file"];
 /// The whole record or, with `each`, the whole element: for those that are a number or a string alone.
 pub const PAYLOAD: &str = "@payload";

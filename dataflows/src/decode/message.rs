@@ -26,6 +26,19 @@ impl SchemaFormat {
         SchemaFormat { schemas: Mutex::new(schemas), rows }
     }
 
+    /// The offset of the record that has the schema, where one has.
+    pub(super) fn header_at(&self) -> Option<i64> {
+        self.schemas.lock().unwrap_or_else(PoisonError::into_inner).header_at()
+    }
+
+    /// Reads the schema, if this record has it.
+    pub(super) fn learn(&mut self, record: &Record<'_>) {
+        let schemas = self.schemas.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if schemas.header_at() == Some(record.offset) {
+            schemas.read_header(record.payload.unwrap_or_default());
+        }
+    }
+
     /// Decodes the events of a record by its schema.
     ///
     /// # Errors
@@ -74,7 +87,7 @@ fn events<'a>(
     each: &mut impl FnMut(DecodedPart<'a>),
 ) -> Result<(), Halt> {
     let mut whole = |outcome| each(DecodedPart { element: None, outcome });
-    if rows && is_tombstone(record) {
+    if schemas.header_at() == Some(record.offset) || rows && is_tombstone(record) {
         whole(EventOutcome::Skipped);
         return Ok(());
     }

@@ -25,6 +25,7 @@ mod event;
 mod fields;
 mod filter;
 mod json;
+mod log_name;
 mod lookup;
 mod message;
 mod path;
@@ -131,10 +132,11 @@ impl Decoder {
         Decoder { rule: self.rule.for_partition(name), format: self.format.clone() }
     }
 
-    /// The offset of the record that tells what the others hold (the names of columns), where there is one.
+    /// The offset of the record that tells what the others hold (the names of columns, a schema), where there is one.
     pub fn header_at(&self) -> Option<i64> {
         match &self.format {
-            RecordFormat::Json { .. } | RecordFormat::Changes { .. } | RecordFormat::Message(_) => None,
+            RecordFormat::Json { .. } | RecordFormat::Changes { .. } => None,
+            RecordFormat::Message(format) => format.header_at(),
             RecordFormat::Csv(rows) => rows.header_at,
         }
     }
@@ -142,10 +144,10 @@ impl Decoder {
     /// Learns from this record, if it is the one at [`Decoder::header_at`], what the others of its partition hold. To be called
     /// with each record, before it is decoded; in a partition that is read from a later offset, with that one first.
     pub fn learn(&mut self, record: &Record<'_>) {
-        if let RecordFormat::Csv(rows) = &mut self.format
-            && rows.header_at == Some(record.offset)
-        {
-            rows.read_header(&self.rule, record);
+        match &mut self.format {
+            RecordFormat::Csv(rows) if rows.header_at == Some(record.offset) => rows.read_header(&self.rule, record),
+            RecordFormat::Message(format) => format.learn(record),
+            RecordFormat::Csv(_) | RecordFormat::Json { .. } => {}
         }
     }
 

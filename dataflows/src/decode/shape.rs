@@ -1,8 +1,9 @@
 //! The configured fields, resolved: which value fills which slot, and what slots are for.
 
 use super::error::{EventPart, FieldError, FieldProblem};
-use super::fields::{CONSTANT, ENVELOPE, FieldNames, KEY, LOG_NAMES, MESSAGE, PAYLOAD, TIMESTAMP};
+use super::fields::{CONSTANT, ENVELOPE, FieldNames, KEY, MESSAGE, PAYLOAD, TIMESTAMP};
 use super::filter::Condition;
+use super::log_name::LogName;
 use super::path::FieldPath;
 use super::tree::{MAX_NODES, TreeNode};
 
@@ -13,8 +14,8 @@ pub(super) enum FieldInput {
     Slot(usize),
     /// The record's key.
     Key,
-    /// The log's name: which of [`LOG_NAMES`].
-    Log(usize),
+    /// The log's name, or a part of it.
+    Log(LogName),
     /// The same for all records.
     Constant(Box<str>),
     /// The stamp that the log gives.
@@ -120,7 +121,7 @@ impl Shape {
         match input {
             FieldInput::Slot(at) => &self.slots[*at].0,
             FieldInput::Key => KEY,
-            FieldInput::Log(which) => LOG_NAMES[*which],
+            FieldInput::Log(name) => name.word(),
             FieldInput::Constant(text) => text,
             FieldInput::Timestamp => TIMESTAMP,
         }
@@ -179,11 +180,11 @@ impl Resolver {
         {
             return Ok(FieldInput::Constant(text.into()));
         }
-        let log = LOG_NAMES.iter().position(|name| *name == field);
+        let log = if names_series { LogName::of(field)? } else { None };
         let below = |word: &str| field.strip_prefix(word).filter(|rest| rest.starts_with('/'));
         let (origin, path) = match (field, log, below(KEY), below(MESSAGE)) {
             (KEY, ..) if names_series => return Ok(FieldInput::Key),
-            (_, Some(which), ..) if names_series => return Ok(FieldInput::Log(which)),
+            (_, Some(name), ..) => return Ok(FieldInput::Log(name)),
             (TIMESTAMP, ..) if part == EventPart::Time => return Ok(FieldInput::Timestamp),
             (PAYLOAD, ..) => (of_record, FieldPath(Vec::new())),
             (_, _, Some(pointer), _) => (Origin::Key, FieldPath::pointer(pointer)?),

@@ -128,7 +128,7 @@ impl<'a> Found<'_, 'a> {
                 self.text.get(token.range()).filter(|_| is_name)?
             }
             FieldInput::Key => std::str::from_utf8(self.record.key?).ok()?,
-            FieldInput::Log(which) => self.rule.log_names[*which].as_deref()?,
+            FieldInput::Log(name) => name.text(&self.rule.log_names)?,
             FieldInput::Constant(text) => text,
             FieldInput::Timestamp => return None,
         };
