@@ -239,7 +239,7 @@ mod tests {
     use super::*;
     use minutely_dataflows::checkpoint::{ChangedLogError, ChangedPartition, LogChange, SinksError};
     use minutely_dataflows::control::{AdmissionError, MemoryError, StallError};
-    use minutely_dataflows::decode::{Decoder, TimeDecoder, TimeOptions, TimeUnit};
+    use minutely_dataflows::decode::{Decoder, TimeOptions, TimeUnit};
     use minutely_dataflows::edge::HaltKind;
     use minutely_dataflows::partition::RejectedBy;
     use minutely_dataflows::record::{Finding, PartitionName};
@@ -409,7 +409,8 @@ mod tests {
             ]
         );
         assert_eq!(times(Some("UTC"), Some("%F %K")), ["--time-format: %K of the time format \"%F %K\" is not known"]);
-        let error = TimeDecoder::new("", TimeUnit::Seconds).unwrap_err();
-        assert_eq!(of_field(&error), "--time-field \"\": a field has a name");
+        let nameless = FieldNames { time: vec![String::new()], ..FieldNames::default() };
+        let errors = Decoder::new(&nameless).unwrap_err();
+        assert_eq!(errors.iter().map(of_field).collect::<Vec<_>>(), ["--time-field \"\": a field has a name"]);
     }
 }

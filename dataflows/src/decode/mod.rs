@@ -30,7 +30,6 @@ pub mod schema;
 mod shape;
 #[cfg(test)]
 mod tests;
-mod time;
 mod times;
 mod tokens;
 mod tree;
@@ -39,7 +38,6 @@ mod unit;
 pub use error::{EventPart, FieldError, FieldProblem};
 pub use event::{DecodedEvent, DecodedPart, EventId, EventOutcome};
 pub use fields::{CONSTANT, CsvOptions, FieldNames, Format, KEY, LOG_NAMES, MESSAGE, PAYLOAD, TIMESTAMP};
-pub use time::TimeDecoder;
 pub use times::{TimeOptionError, TimeOptions, TimeRule};
 pub use unit::{TimeCounts, TimeUnit, is_plausible, year};
 

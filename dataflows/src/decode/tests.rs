@@ -1,8 +1,6 @@
 //! The decoder's tests: as written, with every reason, and against serde_json.
 
-use super::{
-    Decoder, EventOutcome, EventPart, FieldError, FieldNames, FieldProblem, KEY, TimeDecoder, TimeUnit, json, plain,
-};
+use super::{Decoder, EventOutcome, FieldNames, KEY, json, plain};
 use crate::decimal::Scales;
 use crate::numbers::{NumberOptions, OnPrecision, WeightSign};
 use crate::record::{Reason, Record, Rejection};
@@ -214,21 +212,6 @@ fn numbers_are_read_as_the_options_say() {
         read(&signed, "1", "-123456789012345678901234567"),
         event("1", Some("-123456789012345678901234567"), false)
     );
-}
-
-#[test]
-fn an_event_time_is_found_without_symbol_and_value() {
-    let decoder = TimeDecoder::new("/t/T", TimeUnit::Seconds).unwrap();
-    let time = |payload: &str| decoder.time(&record(payload.as_bytes())).map(|time| time.0);
-    assert_eq!(time(r#"{"p":"1","t":{"T":"7.5"}}"#), Some(7_500_000_000));
-    for payload in
-        ["", "[]", "{}", r#"{"t":{"T":null}}"#, r#"{"t":{"T":1,"T":2}}"#, r#"{"t":{"T":1e30}}"#, r#"{"t":7}"#]
-    {
-        assert_eq!(time(payload), None, "{payload}");
-    }
-    let (part, problem) = (EventPart::Time, FieldProblem::NoName);
-    let nameless = FieldError::Field { part, field: String::new(), problem };
-    assert_eq!(TimeDecoder::new("", TimeUnit::Seconds).unwrap_err(), nameless);
 }
 
 /// R2, in both paths: by field and by key, of ASCII and of other characters.
