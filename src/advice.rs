@@ -1,7 +1,7 @@
 //! What to do, by the options of the command line: about what ends a run, about records that do not count, about fields that
 //! cannot be read. The core says what is wrong, and knows no options.
 
-use crate::duration;
+use crate::duration::{self, MAX_LATENESS_DAYS};
 use minutely_dataflows::decode::{EventPart, FieldError, FieldNames, KEY, TimeOptionError};
 use minutely_dataflows::edge::{Halt, HaltRemedy};
 use minutely_dataflows::escape::escaped;
@@ -10,7 +10,7 @@ use minutely_dataflows::partition::Counts;
 use minutely_dataflows::record::Reason;
 
 /// The longest lateness that the option takes, in nanoseconds, less the hour to which a longer one may be rounded.
-const MAX_LATENESS: i64 = (366 * 24 - 1) * 3_600_000_000_000;
+const MAX_LATENESS: i64 = (MAX_LATENESS_DAYS.cast_signed() * 24 - 1) * 3_600_000_000_000;
 
 /// Why a run cannot continue, and what to do about it.
 pub(crate) fn of_halt(halt: &Halt) -> String {
@@ -161,7 +161,8 @@ pub(crate) fn of_late(late: i64, valid: i64, by: Option<i64>) -> String {
             format!("{begin}: with --lateness {} none would have been late", duration::longer_than(by))
         }
         Some(_) => format!(
-            "{begin}: they are more than a year behind others of their file, which no --lateness accepts; sort the file by event time"
+            "{begin}: they are more than a hundred years behind others of their file, which no --lateness accepts; do --time-field and --time-unit \
+             fit the records?"
         ),
         None => format!("{begin}: a longer --lateness accepts more of them"),
     }
