@@ -2,7 +2,7 @@
 //! cannot be read. The core says what is wrong, and knows no options.
 
 use crate::duration::{self, MAX_LATENESS_DAYS};
-use minutely_dataflows::decode::{EventPart, FieldError, FieldNames, KEY, TimeOptionError};
+use minutely_dataflows::decode::{EventPart, FieldError, FieldNames, KEY, MESSAGE, PAYLOAD, TimeOptionError};
 use minutely_dataflows::edge::{Halt, HaltRemedy};
 use minutely_dataflows::escape::escaped;
 use minutely_dataflows::explain::{self, NothingCounts, Rejected, WrongUnit};
@@ -61,8 +61,21 @@ pub(crate) fn of_nothing_counted(counts: &Counts, rejected: &[Rejected<'_>], fie
             "{why}; do --time-field and --time-unit fit the records, and is the clock right? --max-future and --max-past say \
              how far from it they may be"
         ),
+        (NothingCounts::Skipped, _) => match of_beside(fields) {
+            Some(hint) => format!("{why}; {hint}"),
+            None => why,
+        },
         _ => why,
     })
+}
+
+/// Where a condition may be meant for a field beside the array whose elements are events.
+pub(crate) fn of_beside(fields: &FieldNames) -> Option<String> {
+    let of_element = |condition: &&String| !condition.trim_start_matches('!').starts_with('@');
+    let condition = fields.filter.iter().find(of_element).filter(|_| fields.each.is_some())?;
+    let named = condition.trim_start_matches('!').trim_start_matches('/');
+    let not = if condition.starts_with('!') { "!" } else { "" };
+    Some(format!("--where {condition} is of each element; of the message it is --where {not}{MESSAGE}/{named}"))
 }
 
 /// That no event counts, and by which reasons: no text of a record is in it.
@@ -99,6 +112,8 @@ pub(crate) const MOST_REASONS: usize = 3;
 
 /// What to look at, where records are rejected.
 pub(crate) fn of_rejected(by: &Rejected<'_>, fields: &FieldNames) -> String {
+    let each: Vec<_> =
+        fields.each.iter().map(|each| if each.is_empty() { PAYLOAD.into() } else { each.clone() }).collect();
     let named = |part, names: &[String]| names.iter().map(|name| (part, name.clone())).collect::<Vec<_>>();
     let named = [
         named(EventPart::Symbol, &fields.symbol),
@@ -106,11 +121,16 @@ pub(crate) fn of_rejected(by: &Rejected<'_>, fields: &FieldNames) -> String {
         named(EventPart::Time, &fields.time),
         named(EventPart::Weight, fields.weight.as_slice()),
         named(EventPart::Id, fields.id.as_slice()),
-        named(EventPart::Each, fields.each.as_slice()),
+        named(EventPart::Each, &each),
     ]
     .concat();
     let field = by.first.finding.field.as_deref();
-    let part = named.iter().find(|(_, name)| Some(name.as_str()) == field);
+    if let Some(hint) = of_array_step(&named, by) {
+        return hint;
+    }
+    // An array has its name from --each, and other fields may be in it.
+    let is_array = |part: &EventPart| by.first.reason != Reason::Shape || *part == EventPart::Each;
+    let part = named.iter().find(|(part, name)| Some(name.as_str()) == field && is_array(part));
     let option = part.map(|(part, _)| option(*part));
     if let (Some(option), Some(field)) = (option, field)
         && let Some(hint) = name_hint(option, field, &by.first.finding.found)
@@ -138,6 +158,7 @@ pub(crate) fn of_rejected(by: &Rejected<'_>, fields: &FieldNames) -> String {
         (Reason::Null | Reason::Type | Reason::Weight | Reason::Symbol, Some(option)) => {
             format!("{option} says which field that is")
         }
+        (Reason::Shape, Some(option)) => format!("{option} says which array that is"),
         (Reason::Shape | Reason::Twice, _) => {
             "--symbol-field, --value-field, --time-field and --weight-field say which fields are read".into()
         }
@@ -148,6 +169,34 @@ pub(crate) fn of_rejected(by: &Rejected<'_>, fields: &FieldNames) -> String {
         (Reason::Range, _) => "--decimals with fewer fractional digits makes the range larger".into(),
         _ => "no option makes such records count".into(),
     }
+}
+
+/// A step that is an index in other languages, where an array may be on the way of a field.
+fn of_array_step(named: &[(EventPart, String)], by: &Rejected<'_>) -> Option<String> {
+    let finding = &by.first.finding;
+    let field = finding.field.as_deref();
+    for (part, name) in named.iter().filter(|(_, name)| name.starts_with(['/', '@'])) {
+        let Some(at) = ["/-", "/*"].iter().find_map(|step| {
+            let at = name.find(step)?;
+            name[at + 2..].chars().next().is_none_or(|next| next == '/').then_some(at)
+        }) else {
+            continue;
+        };
+        let (before, after) = (&name[..at], &name[at + 2..]);
+        let met = match by.first.reason {
+            Reason::Shape => finding.found.starts_with('[') && field.unwrap_or_default() == before,
+            Reason::Null => field == Some(name),
+            _ => false,
+        };
+        if met {
+            let (option, step) = (option(*part), &name[at + 1..at + 2]);
+            return Some(format!(
+                "{step} is a field of that name; of an array, {option} {before}/0{after} is the first element, and --each '{before}' \
+                 reads all elements"
+            ));
+        }
+    }
+    None
 }
 
 /// Many records that came late, of so many valid ones, and the lateness that would have lost none. `by`: see

@@ -8,7 +8,7 @@ use crate::fmt::first_equation;
 use crate::text::rfc3339;
 use crate::uri::redacted;
 use minutely_dataflows::decimal::Scales;
-use minutely_dataflows::decode::{DecodedEvent, DecodedPart, Decoder, EventOutcome, FieldNames, TimeCounts};
+use minutely_dataflows::decode::{DecodedEvent, DecodedPart, Decoder, EventOutcome, FieldNames, SkipCause, TimeCounts};
 use minutely_dataflows::edge::{Discovered, Halt, HaltKind, LogSource};
 use minutely_dataflows::escape::{escaped, shortened};
 use minutely_dataflows::explain;
@@ -123,7 +123,7 @@ impl Sample {
             match outcome {
                 EventOutcome::Skipped => {
                     partition.skip();
-                    line(&mut self.text, &format!("  {at}: skipped by --where"));
+                    line(&mut self.text, &format!("  {at}: {}", skipped(decoder, record, element)));
                 }
                 EventOutcome::Rejected(rejection) => {
                     partition.reject(&rejection);
@@ -159,7 +159,10 @@ impl Sample {
             remarks.push(format!("rejected: {by}, first {}; {}", by.example(), advice::of_rejected(&by, fields)));
         }
         if events > 0 && skipped == events {
-            remarks.push("nothing passes --where: look at the conditions, or read more records (--records)".into());
+            let beside = advice::of_beside(fields).map(|hint| format!("; {hint}")).unwrap_or_default();
+            remarks.push(format!(
+                "nothing passes --where: look at the conditions, or read more records (--records){beside}"
+            ));
         }
         if let Some(wrong) = explain::wrong_unit(&fields.times, &self.times, true) {
             remarks.push(advice::of_unit(&wrong));
@@ -217,6 +220,19 @@ fn shown(fields: &FieldNames, scales: Scales, event: &DecodedEvent<'_>) -> Strin
         fields.time.join(" "),
         rfc3339(event.time, 9),
     )
+}
+
+/// Elements of a record of which it is said why they are skipped, at most: the record is looked at again for each.
+const MOST_EXPLAINED: u32 = 100;
+
+/// That an event is skipped, and why.
+fn skipped(decoder: &Decoder, record: &Record<'_>, element: Option<Element<'_>>) -> String {
+    let few = element.is_none_or(|element| element.index < MOST_EXPLAINED);
+    match few.then(|| decoder.skipped_by(record, element)).flatten() {
+        Some(SkipCause::Condition { condition, found }) => format!("skipped by --where {condition}: found {found}"),
+        Some(SkipCause::Line(what)) => format!("skipped: {what}"),
+        None => "skipped by --where".into(),
+    }
 }
 
 fn judged(verdict: Verdict) -> &'static str {

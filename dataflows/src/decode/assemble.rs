@@ -3,6 +3,7 @@
 use super::error::FieldError;
 use super::event::{DecodedEvent, EventId, EventOutcome};
 use super::fields::FieldNames;
+use super::filter::Condition;
 use super::scalar::Scalar;
 use super::shape::{FieldInput, Shape};
 use super::times::{TimeProblem, TimeRule};
@@ -65,12 +66,25 @@ impl Assembler {
     }
 
     /// Do all conditions hold of these values? `all`: also those of an element's fields, which come last.
-    pub(super) fn passes(&self, record: &Record<'_>, scalars: &[Scalar<'_>], all: bool) -> bool {
+    pub(super) fn passes<'a>(&'a self, record: &Record<'a>, scalars: &[Scalar<'a>], all: bool) -> bool {
+        self.first_failing(record, scalars, all).is_none()
+    }
+
+    /// The first condition that does not hold, and what stands in its field.
+    pub(super) fn first_failing<'a>(
+        &'a self,
+        record: &Record<'a>,
+        scalars: &[Scalar<'a>],
+        all: bool,
+    ) -> Option<(&'a FieldInput, &'a Condition, Scalar<'a>)> {
         let of_element = |input: &FieldInput| matches!(input, FieldInput::Slot(at) if self.shape.is_of_element(*at));
-        let mut conditions = self.shape.filter.iter().filter(|(input, _)| all || !of_element(input));
-        conditions.all(|(input, condition)| match input {
-            FieldInput::Slot(at) => condition.holds(&scalars[*at]),
-            input => condition.holds(&self.text(input, record)),
+        let conditions = self.shape.filter.iter().filter(|(input, _)| all || !of_element(input));
+        conditions.into_iter().find_map(|(input, condition)| {
+            let holds = match input {
+                FieldInput::Slot(at) => condition.holds(&scalars[*at]),
+                input => condition.holds(&self.text(input, record)),
+            };
+            (!holds).then(|| (input, condition, self.scalar(input, record, scalars)))
         })
     }
 

@@ -85,9 +85,6 @@ pub enum FieldProblem {
     /// It is no pointer where one must be.
     #[error("a pointer is empty or begins with a slash, as /data")]
     NotAPointer,
-    /// A pointer to no one element.
-    #[error("a pointer leads to one element, as /data/0/p; --each reads all elements of an array")]
-    AnyElement,
     /// Without an array to take apart there is no other message.
     #[error("{MESSAGE} is for fields beside the array of --each; without it a field is the record's")]
     NoElements,

@@ -2,10 +2,13 @@
 
 use super::assemble::{Assembler, rejection};
 use super::event::{DecodedPart, EventOutcome};
+use super::fields::PAYLOAD;
 use super::json;
+use super::path::FieldPath;
 use super::scalar::Scalar;
 use super::schema::{SchemaDecoder, SchemaMessage, SchemaNode};
 use super::shape::Origin;
+use super::skipped::with_beside;
 use crate::escape::shortened;
 use crate::halt::Halt;
 use crate::record::{Element, Reason, Record, Rejection};
@@ -32,6 +35,29 @@ impl SchemaFormat {
     ) -> Result<(), Halt> {
         // One partition has one decoder, and one thread reads it: nothing waits here.
         events(rule, &mut self.0.lock().unwrap_or_else(PoisonError::into_inner), record, each)
+    }
+
+    /// What is to be known of the values of an event's fields, and of which fields the message has.
+    pub(super) fn with_scalars<'a, T>(
+        &self,
+        rule: &Assembler,
+        record: &Record<'a>,
+        element: Option<Element<'_>>,
+        read: impl FnOnce(&[Scalar<'a>], &dyn Fn(&FieldPath) -> bool) -> T,
+    ) -> Option<T> {
+        let schemas = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let message = schemas.message(json::payload(record).ok()?).ok()?.ok()?;
+        let key = key(record, schemas).ok()?;
+        let mut scalars = vec![Scalar::Absent; rule.shape.slots.len()];
+        fill(rule, &mut scalars, Origin::Message, &message.root());
+        if let Some(key) = &key {
+            fill(rule, &mut scalars, Origin::Key, &key.root());
+        }
+        if let (Some(element), Some(path)) = (element, &rule.shape.each) {
+            let elements = message.root().elements(path).ok()?;
+            fill(rule, &mut scalars, Origin::Element, elements.get(usize::try_from(element.index).ok()?)?);
+        }
+        Some(read(&scalars, &|path| has(&message, path)))
     }
 }
 
@@ -93,16 +119,22 @@ fn parts<'a>(
     }
     let elements = message.root().elements(path).map_err(|found| {
         let reason = if matches!(found, Scalar::Absent | Scalar::Null) { Reason::Null } else { Reason::Shape };
-        rejection(reason, Some(name.clone()), json::AN_ARRAY, shortened(&found.shown()))
+        let name = if name.is_empty() { PAYLOAD } else { name };
+        rejection(reason, Some(name.to_owned()), json::AN_ARRAY, shortened(&found.shown()))
     })?;
     json::check_number(elements.len(), name)?;
     for (index, element) in (0..).zip(&elements) {
         let mut scalars = beside.to_vec();
         fill(rule, &mut scalars, Origin::Element, element);
-        let outcome = outcome(rule, record, &scalars, element);
+        let outcome = with_beside(rule, outcome(rule, record, &scalars, element), |path| has(message, path));
         each(DecodedPart { element: Some(Element { index, text: None }), outcome });
     }
     Ok(())
+}
+
+/// Is there a field at this path of a message?
+fn has(message: &SchemaMessage<'_>, path: &FieldPath) -> bool {
+    !matches!(message.root().scalar(path), Scalar::Absent | Scalar::Null)
 }
 
 /// Fills the slots of this origin.
@@ -138,7 +170,7 @@ fn key<'a>(record: &Record<'a>, schemas: &mut SchemaDecoder) -> Result<Option<Sc
 
 /// A framed key that is a text stands for that text.
 fn with_key<'a>(record: &Record<'a>, key: Option<&SchemaMessage<'a>>) -> Record<'a> {
-    let whole = super::path::FieldPath(Vec::new());
+    let whole = FieldPath(Vec::new());
     match key.map(|key| key.root().scalar(&whole)) {
         Some(Scalar::Text(std::borrow::Cow::Borrowed(text))) => Record { key: Some(text.as_bytes()), ..*record },
         _ => *record,

@@ -28,6 +28,7 @@ mod scalar;
 mod scan;
 pub mod schema;
 mod shape;
+mod skipped;
 #[cfg(test)]
 mod tests;
 mod times;
@@ -38,6 +39,7 @@ mod unit;
 pub use error::{EventPart, FieldError, FieldProblem};
 pub use event::{DecodedEvent, DecodedPart, EventId, EventOutcome};
 pub use fields::{CONSTANT, CsvOptions, FieldNames, Format, KEY, LOG_NAMES, MESSAGE, PAYLOAD, TIMESTAMP};
+pub use skipped::SkipCause;
 pub use times::{TimeOptionError, TimeOptions, TimeRule};
 pub use unit::{TimeCounts, TimeUnit, is_plausible, year};
 

@@ -1,0 +1,96 @@
+//! Why an event is skipped, for people: found again, so that what decodes records need not remember it.
+
+use super::assemble::Assembler;
+use super::event::EventOutcome;
+use super::json::{self, ABSENT};
+use super::path::{FieldPath, pointer_text};
+use super::scalar::Scalar;
+use super::shape::{FieldInput, Origin};
+use super::{Decoder, MESSAGE, RecordFormat};
+use crate::escape::shortened;
+use crate::record::{Element, Reason, Record, Rejection};
+
+/// Why an event is skipped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SkipCause {
+    /// The line holds no event: what it is.
+    Line(&'static str),
+    /// This condition does not hold.
+    Condition {
+        /// As it is given.
+        condition: String,
+        /// What stands in its field.
+        found: String,
+    },
+}
+
+impl Decoder {
+    /// Why this event of a record is skipped; `None` where it is not, or a registry does not answer. Costs as much as to decode
+    /// the record once more.
+    pub fn skipped_by(&self, record: &Record<'_>, element: Option<Element<'_>>) -> Option<SkipCause> {
+        let rule = &self.rule;
+        let scalars = match &self.format {
+            RecordFormat::Json { framed, .. } => {
+                let payload = if *framed { super::schema::framed_json(record.payload?).ok() } else { record.payload };
+                let record = &Record { payload, ..*record };
+                return failing(rule, record, &json::scalars(rule, record, element)?, element, |path| {
+                    json::has(record, path)
+                });
+            }
+            RecordFormat::Csv(rows) => match rows.no_event(record) {
+                Some(what) => return Some(SkipCause::Line(what)),
+                None => rows.cells(rule, record)?,
+            },
+            RecordFormat::Message(format) => {
+                return format.with_scalars(rule, record, element, |scalars, has| {
+                    failing(rule, record, scalars, element, has)
+                })?;
+            }
+        };
+        failing(rule, record, &scalars, element, |_| false)
+    }
+}
+
+/// The first condition that does not hold of these values. `has`: does the message have a field at this path?
+fn failing(
+    rule: &Assembler,
+    record: &Record<'_>,
+    scalars: &[Scalar<'_>],
+    element: Option<Element<'_>>,
+    has: impl Fn(&FieldPath) -> bool,
+) -> Option<SkipCause> {
+    // One of the record alone comes before it is taken apart.
+    let all = element.is_some() || rule.shape.each.is_none();
+    let (input, condition, found) = rule.first_failing(record, scalars, all)?;
+    let mut found = shortened(&found.shown());
+    if let FieldInput::Slot(at) = input
+        && found == ABSENT
+    {
+        found.extend(beside(rule, *at, has));
+    }
+    Some(SkipCause::Condition { condition: condition.text(rule.shape.name(input)), found })
+}
+
+/// What helps where an element lacks the field of a slot that stands beside the array.
+fn beside(rule: &Assembler, slot: usize, has: impl Fn(&FieldPath) -> bool) -> Option<String> {
+    let path = &rule.shape.paths[slot];
+    let is_beside = rule.shape.slots[slot].1 == Origin::Element && !path.0.is_empty() && has(path);
+    is_beside.then(|| format!("; the message has one beside the array: {MESSAGE}{}", pointer_text(path)))
+}
+
+/// The same outcome; of an element that is rejected for a field that stands beside the array, with a word on it.
+pub(super) fn with_beside<'a>(
+    rule: &Assembler,
+    mut outcome: EventOutcome<'a>,
+    has: impl Fn(&FieldPath) -> bool,
+) -> EventOutcome<'a> {
+    if let EventOutcome::Rejected(Rejection { reason: Reason::Null, finding }) = &mut outcome
+        && finding.found.starts_with(ABSENT)
+    {
+        let is_its =
+            |(name, origin): &(String, Origin)| *origin == Origin::Element && Some(name) == finding.field.as_ref();
+        let slot = rule.shape.slots.iter().position(is_its);
+        finding.found.extend(slot.and_then(|slot| beside(rule, slot, has)));
+    }
+    outcome
+}
