@@ -120,7 +120,7 @@ pub(crate) fn of_rejected(by: &Rejected<'_>, fields: &FieldNames) -> String {
         named(EventPart::Value, std::slice::from_ref(&fields.value)),
         named(EventPart::Time, &fields.time),
         named(EventPart::Weight, fields.weight.as_slice()),
-        named(EventPart::Id, fields.id.as_slice()),
+        named(EventPart::Id, &fields.id),
         named(EventPart::Each, &each),
     ]
     .concat();
@@ -197,6 +197,16 @@ fn of_array_step(named: &[(EventPart, String)], by: &Rejected<'_>) -> Option<Str
         }
     }
     None
+}
+
+/// Weights that the scale cannot hold.
+pub(crate) fn of_weights_beyond(beyond: i64, field: &str, decimals: u8) -> String {
+    let weights = if beyond == 1 { "1 weight" } else { &format!("{beyond} weights") };
+    format!(
+        "{weights} in {field} may be at most 10^{}: a minute with one more has no volume and no vwap; --weight-decimals with fewer \
+         fractional digits makes the range larger",
+        29 - i32::from(decimals)
+    )
 }
 
 /// Many records that came late, of so many valid ones, and the lateness that would have lost none. `by`: see

@@ -116,9 +116,11 @@ pub(crate) struct DecodingArgs {
     #[arg(long, value_name = "FIELD", env = "MINUTELY_WEIGHT_FIELD")]
     pub(crate) weight_field: Option<String>,
 
-    /// Field of an id: events of a symbol whose id came before in their partition, in a minute that is not final, are dropped
+    /// Field of an id: events of a symbol whose id came before in their partition, in a minute that is not final, are dropped; repeatable
+    ///
+    /// Several together are the id; an event that lacks one of them has none.
     #[arg(long, value_name = "FIELD", env = "MINUTELY_ID_FIELD")]
-    pub(crate) id_field: Option<String>,
+    pub(crate) id_field: Vec<String>,
     #[command(flatten)]
     pub(crate) numbers: NumberArgs,
 

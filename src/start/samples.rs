@@ -32,6 +32,8 @@ struct Sample {
     counts: Counts,
     times: TimeCounts,
     weights: i64,
+    /// Weights that the scale cannot hold.
+    beyond: i64,
     states: Vec<(Discovered, PartitionState)>,
 }
 
@@ -136,6 +138,7 @@ impl Sample {
                 EventOutcome::Event(event) => {
                     self.times.add(event.time);
                     self.weights += i64::from(event.weight.is_some());
+                    self.beyond += i64::from(event.weight_beyond);
                     if event.rounded {
                         partition.rounded();
                     }
@@ -167,7 +170,10 @@ impl Sample {
         if let Some(wrong) = explain::wrong_unit(&fields.times, &self.times, true) {
             remarks.push(advice::of_unit(&wrong));
         }
-        if let (true, 0, Some(weight)) = (events > rejected + skipped, self.weights, &fields.weight) {
+        if let (1.., Some(weight)) = (self.beyond, &fields.weight) {
+            remarks.push(advice::of_weights_beyond(self.beyond, weight, fields.numbers.weight_decimals));
+        }
+        if let (true, 0, Some(weight)) = (events > rejected + skipped, self.weights + self.beyond, &fields.weight) {
             let text = format!(
                 "no record has a weight in {weight}: there will be no volume; --weight-field says which field it is"
             );
@@ -209,6 +215,7 @@ fn shown(fields: &FieldNames, scales: Scales, event: &DecodedEvent<'_>) -> Strin
     let symbol = fields.symbol.join("/");
     let weight = match (&event.weight, &fields.weight) {
         (Some(weight), Some(field)) => format!(" · {field} = {} (weight)", weight.with_decimals(scales.weight)),
+        (None, Some(field)) if event.weight_beyond => format!(" · {field} is beyond the range (weight)"),
         _ => String::new(),
     };
     let rounded = if event.rounded { " · rounded" } else { "" };

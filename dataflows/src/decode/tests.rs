@@ -158,7 +158,7 @@ fn a_rejection_says_where_what_was_expected_and_what_was_found() {
         (b"\xef\xbb\xbf{}", &["a byte order mark"]),
         (b"\xff\xfe{\0", &["UTF-16"]),
         (b"{\"symbol\":\"\xe9\"}", &["no UTF-8 from byte 11 on"]),
-        (b"[1]", &["expected an object, found [1]"]),
+        (b"[1]", &["expected an object (of an array, /0 is the first element, and --each reads all), found [1]"]),
     ] {
         let said = said(payload);
         assert!(parts.iter().all(|part| said.contains(part)), "{said:?} has not all of {parts:?}");
@@ -296,7 +296,7 @@ fn it_says_what_serde_json_says() {
         FieldNames {
             symbol: vec!["venue".into(), "=X".into(), "symbol".into()],
             filter: vec!["volume!=1".into(), "!é".into()],
-            id: Some("volume".into()),
+            id: vec!["volume".into(), "venue".into()],
             ..defaults()
         },
         FieldNames { each: Some(String::new()), ..defaults() },
@@ -409,4 +409,32 @@ fn it_says_what_serde_json_says() {
     println!("plain {plain:?} of {total:?}");
     assert!(plain[0] * 8 > total[0] && plain[1] * 8 > total[1], "{plain:?} of {total:?}: it does not do its work");
     assert!(plain.iter().all(|plain| *plain > 20), "{plain:?}: it does not do its work");
+}
+
+/// Each of several fields is part of the id, and none runs into the next; an event that lacks one has none. In both paths.
+#[test]
+fn an_id_of_several_fields_is_all_of_them() {
+    let of = |id: &[&str], fields: &str| {
+        let id = id.iter().map(|field| (*field).to_owned()).collect();
+        let decoder = Decoder::new(&FieldNames { id, ..FieldNames::default() }).unwrap();
+        let plain = format!(r#"{{"symbol":"A","price":1,"ts":1,{fields}}}"#);
+        let escaped = format!(r#"{{"symbol":"\u0041","price":1,"ts":1,{fields}}}"#);
+        let [plain, escaped] = [plain, escaped].map(|text| decoder.decode(&record(text.as_bytes())).unwrap().id);
+        assert_eq!(plain, escaped, "{fields}");
+        plain
+    };
+    let both = ["x", "i"];
+    let first = of(&both, r#""x":"N","i":12"#);
+    assert!(first.is_some() && first == of(&both, r#""i":12,"x":"N""#));
+    for other in [r#""x":"N","i":13"#, r#""x":"M","i":12"#, r#""x":"N1","i":2"#, r#""x":"N1","i":"2""#] {
+        assert_ne!(of(&both, other), first, "{other}");
+    }
+    assert_ne!(of(&["i", "x"], r#""x":"N","i":12"#), first);
+    for lacking in [r#""x":"N""#, r#""x":null,"i":12"#] {
+        assert_eq!(of(&both, lacking), None, "{lacking}");
+    }
+    // What a state of an earlier version has.
+    let one = of(&["i"], r#""i":12"#).unwrap();
+    let text = [&1_u64.to_le_bytes()[..], b"A12"].concat();
+    assert_eq!(one.0, xxhash_rust::xxh3::xxh3_128(&text));
 }

@@ -237,7 +237,7 @@ fn symbols_and_conditions_are_texts_and_numbers_as_they_are_meant() {
         symbol: vec!["ex".into(), "sym".into()],
         weight: None,
         filter: vec!["type=0|trade".into()],
-        id: Some("id".into()),
+        id: vec!["id".into()],
         ..fields(CsvOptions { delimiter: b'\t', quote: None, ..CsvOptions::default() })
     };
     let lines =
@@ -296,7 +296,7 @@ fn the_plain_path_gives_what_the_other_gives() {
     let two = FieldNames {
         symbol: vec!["symbol".into(), "/4".into()],
         filter: vec!["side!=x".into(), "/5".into()],
-        id: Some("volume".into()),
+        id: vec!["volume".into()],
         weight: None,
         ..fields(CsvOptions::default())
     };
