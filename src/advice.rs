@@ -81,9 +81,15 @@ pub(crate) fn of_beside(fields: &FieldNames) -> Option<String> {
 /// That no event counts, and by which reasons: no text of a record is in it.
 pub(crate) fn nothing_counted(nothing: NothingCounts, counts: &Counts, rejected: &[Rejected<'_>]) -> String {
     let unit = if counts.events == counts.read { "records" } else { "events" };
-    let all = match counts.skipped {
-        0 => format!("all {} {unit} that were read", counts.events),
-        skipped => format!("all {} {unit} that --where keeps ({skipped} are skipped)", counts.events - skipped),
+    let (kept, skipped) = (counts.events - counts.skipped, counts.skipped);
+    let unit = unit.trim_end_matches('s');
+    let (what, were, are) = match kept {
+        1 => (format!("the only {unit} that"), "was", "is"),
+        kept => (format!("all {kept} {unit}s that"), "were", "are"),
+    };
+    let all = match skipped {
+        0 => format!("{what} {were} read"),
+        skipped => format!("{what} --where keeps ({skipped} skipped)"),
     };
     let some = || explain::judged(counts).into_iter().filter(|(_, count)| *count > 0);
     let judged = || some().map(|(reason, count)| format!("{} ×{count}", reason.name()));
@@ -93,17 +99,17 @@ pub(crate) fn nothing_counted(nothing: NothingCounts, counts: &Counts, rejected:
         if reasons.is_empty() { String::new() } else { format!(": {}{more}", reasons.join(", ")) }
     };
     match nothing {
-        NothingCounts::Rejected => format!("NOTHING COUNTS: {all} were rejected{}", list(named.collect())),
-        NothingCounts::Late => format!("NOTHING COUNTS: {all} are late"),
+        NothingCounts::Rejected => format!("NOTHING COUNTS: {all} {were} rejected{}", list(named.collect())),
+        NothingCounts::Late => format!("NOTHING COUNTS: {all} {are} late"),
         NothingCounts::Quarantined => {
-            format!("NOTHING COUNTS: {all} are too far from the clock{}", list(judged().collect()))
+            format!("NOTHING COUNTS: {all} {are} too far from the clock{}", list(judged().collect()))
         }
         NothingCounts::Several => {
-            format!("NOTHING COUNTS: {all} are dead letters{}", list(judged().chain(named).collect()))
+            let letters = if kept == 1 { "a dead letter" } else { "dead letters" };
+            format!("NOTHING COUNTS: {all} {are} {letters}{}", list(judged().chain(named).collect()))
         }
-        NothingCounts::Skipped => {
-            format!("nothing matches --where: all {} {unit} that were read are skipped", counts.events)
-        }
+        NothingCounts::Skipped if skipped == 1 => format!("nothing matches --where: the only {unit} is skipped"),
+        NothingCounts::Skipped => format!("nothing matches --where: all {skipped} {unit}s that were read are skipped"),
     }
 }
 
@@ -383,7 +389,7 @@ mod tests {
         assert_eq!(of(Counts { rejected: 9, ..read }, &rejected).as_deref(), Some(said));
         let said = of(Counts { rejected: 4, skipped: 14, events: 18, ..read }, &rejected).unwrap();
         assert!(
-            said.starts_with("NOTHING COUNTS: all 4 events that --where keeps (14 are skipped) were rejected"),
+            said.starts_with("NOTHING COUNTS: all 4 events that --where keeps (14 skipped) were rejected"),
             "{said}"
         );
         let said = of(Counts { skipped: 9, ..read }, &[]).unwrap();

@@ -156,11 +156,15 @@ fn counts(said: &str) -> Result<BTreeMap<String, u64>, String> {
     let mut counts: BTreeMap<String, u64> = COUNTS.map(|name| (name.to_owned(), 0)).into();
     for term in read.split(", ").chain(classes.split(" + ").flat_map(|term| term.split(", "))) {
         let (number, name) = term.split_once(' ').ok_or_else(|| format!("`{term}` is no term: {line}"))?;
-        let name = name.strip_prefix("records ").unwrap_or(name);
+        let name = match name {
+            "record read" | "records read" => "read",
+            "event" => "events",
+            name => name,
+        };
         let count = counts.get_mut(name).ok_or_else(|| format!("`{name}` is no count: {line}"))?;
         *count = number.parse().map_err(|e| format!("{term}: {e}"))?;
     }
-    if !read.contains("events") {
+    if !read.contains("event") {
         counts.insert("events".to_owned(), counts["read"]);
     }
     Ok(counts)

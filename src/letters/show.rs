@@ -2,6 +2,7 @@
 
 use super::line::LetterLine;
 use crate::dead_letter_line::{DeadLetterCause, DeadLetterLine, DeadLetterPlace};
+use crate::fmt::number_of;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use minutely_dataflows::escape::{escaped, escaped_json};
@@ -139,7 +140,7 @@ impl Summary {
     pub(super) fn text(mut self) -> String {
         self.0.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.kind.cmp(&b.kind)));
         let all: u64 = self.0.iter().map(|kind| kind.count).sum();
-        let mut out = format!("{all} dead letter{}\n", if all == 1 { "" } else { "s" });
+        let mut out = format!("{}\n", number_of(all, "dead letter"));
         for Kind { kind, count, first } in &self.0 {
             writeln!(out, "\n{} ×{count}, first:", escaped(kind)).expect("a string takes it");
             first.trim_end().lines().for_each(|line| writeln!(out, "  {line}").expect("a string takes it"));

@@ -4,7 +4,7 @@ use super::context::RunContext;
 use crate::advice;
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::fmt::first_equation;
+use crate::fmt::{first_equation, number_of};
 use crate::text::rfc3339;
 use crate::uri::redacted;
 use minutely_dataflows::decimal::Scales;
@@ -52,8 +52,7 @@ pub(crate) fn check(mut config: Config, clock: SystemClock, open_files: u64, rec
     let mut sample = Sample::default();
     let sinks: Vec<_> = config.sinks.iter().map(|uri| redacted(uri)).collect();
     line(&mut sample.text, &format!("{} -> {}", redacted(&config.source), sinks.join(", ")));
-    let partitions = if found.len() == 1 { "partition" } else { "partitions" };
-    line(&mut sample.text, &format!("{} {partitions}", found.len()));
+    line(&mut sample.text, &number_of(found.len() as u64, "partition"));
     for found in found.iter().take(MOST_PARTITIONS) {
         sample.read(context, source, found, records)?;
     }
@@ -155,7 +154,7 @@ impl Sample {
 
     /// What is to be said of all of them together.
     fn conclude(&mut self, fields: &FieldNames) {
-        let mut remarks = vec![first_equation(&self.counts, "records read")];
+        let mut remarks = vec![first_equation(&self.counts)];
         let Counts { events, skipped, rejected, .. } = self.counts;
         let states = self.states.iter().map(|(found, state)| (&found.name, state));
         for by in explain::rejected(states) {
