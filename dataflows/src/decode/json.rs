@@ -1,12 +1,12 @@
 //! Any JSON record, by serde_json: its events, or its reasons with what was expected and what was found.
 
 use super::assemble::{Assembler, rejection};
+use super::beside::{ABSENT, with_beside};
 use super::event::{DecodedPart, EventOutcome};
 use super::fields::PAYLOAD;
 use super::lookup::{JsonFields, NotJson, elements, names};
 use super::path::FieldPath;
 use super::scalar::Scalar;
-use super::skipped::with_beside;
 use super::tree::TreeNode;
 use crate::acc::MAX_ELEMENTS;
 use crate::escape::shortened;
@@ -118,9 +118,6 @@ pub(super) fn with_names<'a>(mut outcome: EventOutcome<'a>, names: impl Fn() -> 
 
 /// What `each` leads to.
 pub(super) const AN_ARRAY: &str = "an array, whose elements are events, or one object";
-
-/// As [`Scalar::shown`] has it.
-pub(super) const ABSENT: &str = "no such field";
 
 /// With the names that there are.
 fn absence(names: &[String]) -> String {

@@ -1,6 +1,7 @@
 //! The events of a message that a schema tells how to read.
 
 use super::assemble::{Assembler, rejection};
+use super::beside::with_beside;
 use super::event::{DecodedPart, EventOutcome};
 use super::fields::PAYLOAD;
 use super::json;
@@ -8,7 +9,6 @@ use super::path::FieldPath;
 use super::scalar::Scalar;
 use super::schema::{SchemaDecoder, SchemaMessage, SchemaNode};
 use super::shape::Origin;
-use super::skipped::with_beside;
 use crate::escape::shortened;
 use crate::halt::Halt;
 use crate::record::{Element, Reason, Record, Rejection};

@@ -14,6 +14,7 @@
 //! Nearly every record is plain and is decoded by `plain.rs`, which never rejects; everything else is decoded by serde_json.
 
 mod assemble;
+mod beside;
 mod csv;
 mod error;
 mod event;

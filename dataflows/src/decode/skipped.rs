@@ -1,14 +1,14 @@
 //! Why an event is skipped, for people: found again, so that what decodes records need not remember it.
 
 use super::assemble::Assembler;
-use super::event::EventOutcome;
-use super::json::{self, ABSENT};
-use super::path::{FieldPath, pointer_text};
+use super::beside::{ABSENT, beside};
+use super::json;
+use super::path::FieldPath;
 use super::scalar::Scalar;
-use super::shape::{FieldInput, Origin};
-use super::{Decoder, MESSAGE, RecordFormat};
+use super::shape::FieldInput;
+use super::{Decoder, RecordFormat};
 use crate::escape::shortened;
-use crate::record::{Element, Reason, Record, Rejection};
+use crate::record::{Element, Record};
 
 /// Why an event is skipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,28 +69,4 @@ fn failing(
         found.extend(beside(rule, *at, has));
     }
     Some(SkipCause::Condition { condition: condition.text(rule.shape.name(input)), found })
-}
-
-/// What helps where an element lacks the field of a slot that stands beside the array.
-fn beside(rule: &Assembler, slot: usize, has: impl Fn(&FieldPath) -> bool) -> Option<String> {
-    let path = &rule.shape.paths[slot];
-    let is_beside = rule.shape.slots[slot].1 == Origin::Element && !path.0.is_empty() && has(path);
-    is_beside.then(|| format!("; the message has one beside the array: {MESSAGE}{}", pointer_text(path)))
-}
-
-/// The same outcome; of an element that is rejected for a field that stands beside the array, with a word on it.
-pub(super) fn with_beside<'a>(
-    rule: &Assembler,
-    mut outcome: EventOutcome<'a>,
-    has: impl Fn(&FieldPath) -> bool,
-) -> EventOutcome<'a> {
-    if let EventOutcome::Rejected(Rejection { reason: Reason::Null, finding }) = &mut outcome
-        && finding.found.starts_with(ABSENT)
-    {
-        let is_its =
-            |(name, origin): &(String, Origin)| *origin == Origin::Element && Some(name) == finding.field.as_ref();
-        let slot = rule.shape.slots.iter().position(is_its);
-        finding.found.extend(slot.and_then(|slot| beside(rule, slot, has)));
-    }
-    outcome
 }
