@@ -74,7 +74,7 @@ fn everything_else_has_its_reason() {
         (r#"{"symbol":"A","price":1,"ts":4611686018427.387905}"#, Time),
         (r#"{"symbol":"A","price":1,"ts":"2026-01-01T00:00:00"}"#, Time),
         (r#"{"symbol":"A","price":1,"ts":1e400}"#, Time),
-        (r#"{"symbol":"A","price":1,"ts":1,"volume":1e12}"#, Weight),
+        (r#"{"symbol":"A","price":1,"ts":1,"volume":"1e"}"#, Weight),
         (r#"{"symbol":"A","price":1,"ts":1,"volume":"--"}"#, Weight),
         (r#"{"symbol":"A","price":1,"ts":1,"volume":[]}"#, Weight),
         (r#"{"symbol":"A","price":null,"ts":1}"#, Null),
@@ -135,8 +135,8 @@ fn a_rejection_says_where_what_was_expected_and_what_was_found() {
         (br#"{"symbol":"A","price":"1,5","ts":1}"#, &["price: expected a number", "found \"1,5\""]),
         (br#"{"symbol":-7,"price":1,"ts":1}"#, &["symbol: expected a symbol of 1 to 1024 bytes", "found -7"]),
         (
-            br#"{"symbol":"A","price":1,"ts":1,"volume":1e12}"#,
-            &["volume: expected a number of at most", "found 1e12; --weight-decimals 17 would take it"],
+            br#"{"symbol":"A","price":1,"ts":1,"volume":"1,5"}"#,
+            &["volume: expected a number of at most", "found \"1,5\""],
         ),
         (
             br#"{"symbol":"A","price":1e12,"ts":1}"#,
@@ -203,10 +203,13 @@ fn numbers_are_read_as_the_options_say() {
     assert_eq!(read(&paise, "274365", "1"), event("2743.65", Some("1"), false));
     assert_eq!(read(&paise, "\"274365.125\"", "1"), event("2743.6512", Some("1"), true));
     assert_eq!(read(&paise, "125.125", "1"), Err(Reason::Precision));
+    // A weight beyond the range is none, and its price counts; where nothing may be rounded it is refused.
+    assert_eq!(read(&default, "1", "1e12"), event("1", None, true));
     let strict = NumberOptions { on_precision: OnPrecision::Reject, weight_sign: WeightSign::Reject, ..default };
     assert_eq!(read(&strict, "0.1000000000000000055", "1"), Err(Reason::Precision));
     assert_eq!(read(&strict, "1", "0.1000000000000000055"), Err(Reason::Weight));
     assert_eq!(read(&strict, "1", "-1"), Err(Reason::Weight));
+    assert_eq!(read(&strict, "1", "1e12"), Err(Reason::Weight));
     let signed = NumberOptions { weight_sign: WeightSign::Keep, weight_decimals: 0, ..strict };
     assert_eq!(
         read(&signed, "1", "-123456789012345678901234567"),
