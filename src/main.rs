@@ -7,6 +7,7 @@ mod clock;
 mod cluster;
 mod config;
 mod console;
+mod dead_letter_line;
 mod descriptors;
 mod duration;
 mod fmt;

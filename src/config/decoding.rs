@@ -24,7 +24,7 @@ pub(super) fn fields(args: &DecodingArgs, source: &str, errors: &mut UsageErrors
         errors.push(format!("--symbol-field {field}: records of `{}` have no keys", redacted(source)));
     }
     let shape = shape(&args.shape, source, errors);
-    let id = args.id_field.clone().filter(|field| !field.is_empty());
+    let id = args.id_field.iter().filter(|field| !field.is_empty()).cloned().collect();
     let mut fields =
         FieldNames { symbol, value: args.value_field.clone(), weight: None, id, numbers: numbers?, ..shape? };
     fields.weight = match &args.weight_field {

@@ -94,9 +94,6 @@ pub enum FieldProblem {
     /// A part of the log's name is counted.
     #[error("a part of the log's name is its number from 0, as {}/0", LOG_NAMES[1])]
     NotAPart,
-    /// A pointer to no one element.
-    #[error("a pointer leads to one element, as /data/0/p; --each reads all elements of an array")]
-    AnyElement,
     /// Without an array to take apart there is no other message.
     #[error("{MESSAGE} is for fields beside the array of --each; without it a field is the record's")]
     NoElements,

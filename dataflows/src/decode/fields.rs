@@ -23,8 +23,8 @@ pub struct FieldNames {
     pub weight: Option<String>,
     /// Conditions of which all must hold, such as `/e=trade` or `!/data`; what they leave out is skipped.
     pub filter: Vec<String>,
-    /// A field that tells an event from the others of its series.
-    pub id: Option<String>,
+    /// Fields that together tell an event from the others of its series; none: nothing does.
+    pub id: Vec<String>,
     /// Which numbers value and weight are.
     #[serde(default)]
     pub numbers: NumberOptions,
@@ -97,7 +97,7 @@ impl Default for FieldNames {
             times: TimeOptions::default(),
             weight: Some("volume".into()),
             filter: Vec::new(),
-            id: None,
+            id: Vec::new(),
             numbers: NumberOptions::default(),
             format: Format::Json,
             debezium: None,

@@ -1,9 +1,12 @@
 //! Any JSON record, by serde_json: its events, or its reasons with what was expected and what was found.
 
 use super::assemble::{Assembler, rejection};
+use super::beside::{ABSENT, with_beside};
 use super::connect::SlotTypes;
 use super::event::{DecodedPart, EventOutcome};
+use super::fields::PAYLOAD;
 use super::lookup::{JsonFields, NotJson, elements, names};
+use super::path::FieldPath;
 use super::scalar::Scalar;
 use super::tree::TreeNode;
 use crate::acc::MAX_ELEMENTS;
@@ -55,6 +58,7 @@ fn try_events<'a>(
         types.apply(&mut scalars);
     }
     let Some((_, name)) = &rule.shape.element else {
+        let shape = shape.map(misshapen);
         each(DecodedPart { element: None, outcome: outcome(rule, record, &scalars, (shape, text)) });
         return Ok(());
     };
@@ -64,6 +68,8 @@ fn try_events<'a>(
     if let Some(shape) = shape {
         return Err(Some(misshapen(shape)));
     }
+    let name = &if name.is_empty() { PAYLOAD.to_owned() } else { name.clone() };
+    let has = |path: &FieldPath| has(record, path);
     let array = array.filter(|array| *array != "null");
     let wrong = |reason, found: String| rejection(reason, Some(name.clone()), AN_ARRAY, found);
     match array {
@@ -72,7 +78,7 @@ fn try_events<'a>(
             let elements = elements(raw).ok_or_else(|| wrong(Reason::Shape, shortened(&array)))?;
             check_number(elements.len(), name)?;
             for (index, raw) in (0..).zip(elements) {
-                let outcome = element(rule, record, (&scalars, types), raw);
+                let outcome = with_beside(rule, element(rule, record, (&scalars, types), raw), has);
                 each(DecodedPart { element: Some(Element { index, text: Some(raw.as_bytes()) }), outcome });
             }
             Ok(())
@@ -81,7 +87,7 @@ fn try_events<'a>(
             let elements = elements(&inside).ok_or_else(|| wrong(Reason::Shape, shortened(&inside)))?;
             check_number(elements.len(), name)?;
             for (index, raw) in (0..).zip(elements) {
-                let outcome = owned(element(rule, record, (&scalars, types), raw));
+                let outcome = with_beside(rule, owned(element(rule, record, (&scalars, types), raw)), has);
                 each(DecodedPart { element: Some(Element { index, text: None }), outcome });
             }
             Ok(())
@@ -96,7 +102,7 @@ fn element<'a>(
     (beside, types): (&[Scalar<'a>], Option<&SlotTypes>),
     raw: &'a str,
 ) -> EventOutcome<'a> {
-    let Some((tree, _)) = &rule.shape.element else { return EventOutcome::Skipped };
+    let Some((tree, name)) = &rule.shape.element else { return EventOutcome::Skipped };
     let mut found = JsonFields::new(beside.len());
     if let Err(NotJson(why)) = found.read(tree, raw) {
         return EventOutcome::Rejected(not_json(format!("{} ({why})", shortened(raw))));
@@ -104,6 +110,7 @@ fn element<'a>(
     if let Some(path) = found.twice {
         return EventOutcome::Rejected(twice(rule, &path));
     }
+    let shape = found.shape.map(|shape| misshapen_element(name, shape));
     let mut scalars: Vec<_> = found.texts.into_iter().map(of_json).collect();
     for (slot, (own, beside)) in scalars.iter_mut().zip(beside).enumerate() {
         if !rule.shape.is_of_element(slot) {
@@ -113,22 +120,21 @@ fn element<'a>(
     if let Some(types) = types {
         types.apply(&mut scalars);
     }
-    outcome(rule, record, &scalars, (found.shape, raw))
+    outcome(rule, record, &scalars, (shape, raw))
 }
 
-/// What an event with these values is, in a value with this text. `shape`: where a pointer leads through something without
-/// members.
+/// What an event with these values is, in a value with this text. `shape`: a pointer leads through something without members.
 fn outcome<'a>(
     rule: &'a Assembler,
     record: &Record<'a>,
     scalars: &[Scalar<'a>],
-    (shape, text): (Option<(String, String)>, &str),
+    (shape, text): (Option<Rejection>, &str),
 ) -> EventOutcome<'a> {
     if !rule.passes(record, scalars, true) {
         return EventOutcome::Skipped;
     }
     if let Some(shape) = shape {
-        return EventOutcome::Rejected(misshapen(shape));
+        return EventOutcome::Rejected(shape);
     }
     with_names(rule.event(record, scalars), || names(text))
 }
@@ -145,9 +151,6 @@ pub(super) fn with_names<'a>(mut outcome: EventOutcome<'a>, names: impl Fn() -> 
 
 /// What `each` leads to.
 pub(super) const AN_ARRAY: &str = "an array, whose elements are events, or one object";
-
-/// As [`Scalar::shown`] has it.
-const ABSENT: &str = "no such field";
 
 /// With the names that there are.
 pub(super) fn absence(names: &[String]) -> String {
@@ -255,7 +258,55 @@ pub(super) fn twice(rule: &Assembler, path: &str) -> Rejection {
 }
 
 pub(super) fn misshapen((path, found): (String, String)) -> Rejection {
-    rejection(Reason::Shape, Some(path).filter(|path| !path.is_empty()), "an object", shortened(&found))
+    let expected = if found.starts_with('[') { NO_ARRAY } else { "an object" };
+    rejection(Reason::Shape, Some(path).filter(|path| !path.is_empty()), expected, shortened(&found))
+}
+
+/// Where no object may be the place of its members.
+const NO_ARRAY: &str = "an object (of an array, /0 is the first element, and --each reads all)";
+
+/// An element of the array of this name, or something in it. The element itself is called by its array.
+fn misshapen_element(name: &str, (path, found): (String, String)) -> Rejection {
+    if !path.is_empty() {
+        return misshapen((path, found));
+    }
+    let expected = if found.starts_with('[') {
+        "elements that are objects (of one that is an array, /0 is the first value)"
+    } else {
+        "elements that are objects (one that is a value alone is @payload)"
+    };
+    let name = if name.is_empty() { PAYLOAD } else { name };
+    rejection(Reason::Shape, Some(name.to_owned()), expected, shortened(&found))
+}
+
+/// The values of an event's fields, of a record that is JSON.
+pub(super) fn scalars<'a>(
+    rule: &Assembler,
+    record: &Record<'a>,
+    element: Option<Element<'a>>,
+) -> Option<Vec<Scalar<'a>>> {
+    let (tree, text) = match element {
+        None => {
+            let empty = JsonFields::new(rule.shape.slots.len());
+            let found = fields(rule, record, text(record, not_json).ok()?, empty).ok()?;
+            return Some(found.texts.into_iter().map(of_json).collect());
+        }
+        Some(element) => (&rule.shape.element.as_ref()?.0, std::str::from_utf8(element.text?).ok()?),
+    };
+    // Conditions on the record hold, for it was taken apart: what is not of the element is not looked at.
+    let mut found = JsonFields::new(rule.shape.slots.len());
+    found.read(tree, text).ok()?;
+    Some(found.texts.into_iter().map(of_json).collect())
+}
+
+/// Is there a field at this path of a record, which is not null?
+pub(super) fn has(record: &Record<'_>, path: &FieldPath) -> bool {
+    let Ok(text) = text(record, not_json) else { return false };
+    let mut tree = TreeNode::default();
+    tree.at(path).slots.push(0);
+    tree.number(0);
+    let mut found = JsonFields::new(1);
+    found.read(&tree, text).is_ok() && found.texts[0].as_deref().is_some_and(|raw| raw != "null")
 }
 
 pub(super) fn not_json(found: String) -> Rejection {

@@ -1,9 +1,12 @@
 //! The events of a message that a schema tells how to read.
 
 use super::assemble::{Assembler, rejection};
+use super::beside::with_beside;
 use super::envelope::{NoRow, TOMBSTONE, row_of_message};
 use super::event::{DecodedPart, EventOutcome};
+use super::fields::PAYLOAD;
 use super::json;
+use super::path::FieldPath;
 use super::scalar::Scalar;
 use super::schema::{SchemaDecoder, SchemaMessage, SchemaNode};
 use super::shape::Origin;
@@ -70,6 +73,32 @@ impl SchemaFormat {
             }
             _ => Ok(None),
         }
+    }
+
+    /// What is to be known of the values of an event's fields, and of which fields the message has.
+    pub(super) fn with_scalars<'a, T>(
+        &self,
+        rule: &Assembler,
+        record: &Record<'a>,
+        element: Option<Element<'_>>,
+        read: impl FnOnce(&[Scalar<'a>], &dyn Fn(&FieldPath) -> bool) -> T,
+    ) -> Option<T> {
+        let schemas = &mut self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
+        let message = schemas.message(json::payload(record).ok()?).ok()?.ok()?;
+        let key = key(record, schemas).ok()?;
+        let mut scalars = vec![Scalar::Absent; rule.shape.slots.len()];
+        let event = message.root();
+        let row = if self.rows { row_of_message(&event).ok()? } else { event.clone() };
+        fill(rule, &mut scalars, Origin::Message, &row);
+        fill(rule, &mut scalars, Origin::Envelope, &event);
+        if let Some(key) = &key {
+            fill(rule, &mut scalars, Origin::Key, &key.root());
+        }
+        if let (Some(element), Some(path)) = (element, &rule.shape.each) {
+            let elements = row.elements(path).ok()?;
+            fill(rule, &mut scalars, Origin::Element, elements.get(usize::try_from(element.index).ok()?)?);
+        }
+        Some(read(&scalars, &|path| has(&row, path)))
     }
 }
 
@@ -152,16 +181,22 @@ fn parts<'a>(
     }
     let elements = row.elements(path).map_err(|found| {
         let reason = if matches!(found, Scalar::Absent | Scalar::Null) { Reason::Null } else { Reason::Shape };
-        rejection(reason, Some(name.clone()), json::AN_ARRAY, shortened(&found.shown()))
+        let name = if name.is_empty() { PAYLOAD } else { name };
+        rejection(reason, Some(name.to_owned()), json::AN_ARRAY, shortened(&found.shown()))
     })?;
     json::check_number(elements.len(), name)?;
     for (index, element) in (0..).zip(&elements) {
         let mut scalars = beside.to_vec();
         fill(rule, &mut scalars, Origin::Element, element);
-        let outcome = outcome(rule, record, &scalars, element);
+        let outcome = with_beside(rule, outcome(rule, record, &scalars, element), |path| has(row, path));
         each(DecodedPart { element: Some(Element { index, text: None }), outcome });
     }
     Ok(())
+}
+
+/// Is there a field at this path of a message, or of its row?
+fn has(row: &SchemaNode<'_, '_>, path: &FieldPath) -> bool {
+    !matches!(row.scalar(path), Scalar::Absent | Scalar::Null)
 }
 
 /// Fills the slots of this origin.
@@ -197,7 +232,7 @@ fn key<'a>(record: &Record<'a>, schemas: &mut SchemaDecoder) -> Result<Option<Sc
 
 /// A framed key that is a text stands for that text.
 fn with_key<'a>(record: &Record<'a>, key: Option<&SchemaMessage<'a>>) -> Record<'a> {
-    let whole = super::path::FieldPath(Vec::new());
+    let whole = FieldPath(Vec::new());
     match key.map(|key| key.root().scalar(&whole)) {
         Some(Scalar::Text(std::borrow::Cow::Borrowed(text))) => Record { key: Some(text.as_bytes()), ..*record },
         _ => *record,

@@ -16,6 +16,7 @@
 //! Nearly every record is plain and is decoded by `plain.rs`, which never rejects; everything else is decoded by serde_json.
 
 mod assemble;
+mod beside;
 mod changes;
 mod connect;
 mod csv;
@@ -34,9 +35,9 @@ mod scalar;
 mod scan;
 pub mod schema;
 mod shape;
+mod skipped;
 #[cfg(test)]
 mod tests;
-mod time;
 mod times;
 mod tokens;
 mod tree;
@@ -47,7 +48,7 @@ pub use event::{DecodedEvent, DecodedPart, EventId, EventOutcome};
 pub use fields::{
     CONSTANT, CsvOptions, DebeziumOptions, ENVELOPE, FieldNames, Format, KEY, LOG_NAMES, MESSAGE, PAYLOAD, TIMESTAMP,
 };
-pub use time::TimeDecoder;
+pub use skipped::SkipCause;
 pub use times::{TimeOptionError, TimeOptions, TimeRule};
 pub use unit::{TimeCounts, TimeUnit, is_plausible, year};
 
@@ -147,7 +148,7 @@ impl Decoder {
         match &mut self.format {
             RecordFormat::Csv(rows) if rows.header_at == Some(record.offset) => rows.read_header(&self.rule, record),
             RecordFormat::Message(format) => format.learn(record),
-            RecordFormat::Csv(_) | RecordFormat::Json { .. } => {}
+            RecordFormat::Csv(_) | RecordFormat::Json { .. } | RecordFormat::Changes { .. } => {}
         }
     }
 
@@ -172,20 +173,6 @@ impl Decoder {
             RecordFormat::Message(format) => return format.events(&self.rule, record, &mut each),
         }
         Ok(())
-    }
-
-    /// What a record is that is skipped for its envelope, and not for a condition: for people.
-    ///
-    /// # Errors
-    /// A registry of schemas does not answer.
-    pub fn skipped_as(&self, record: &Record<'_>) -> Result<Option<&'static str>, Halt> {
-        match &self.format {
-            RecordFormat::Changes { framed, events } => {
-                Ok(behind_frame(record, *framed).ok().and_then(|record| events.skipped(&self.rule, &record)))
-            }
-            RecordFormat::Message(format) => format.skipped(record),
-            RecordFormat::Json { .. } | RecordFormat::Csv(_) => Ok(None),
-        }
     }
 
     fn json<'a>(&'a self, record: &Record<'a>, may_be_plain: bool, each: &mut impl FnMut(DecodedPart<'a>)) {

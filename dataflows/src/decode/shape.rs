@@ -56,7 +56,7 @@ pub(super) struct Shape {
     pub(super) value: FieldInput,
     pub(super) time: Vec<FieldInput>,
     pub(super) weight: Option<FieldInput>,
-    pub(super) id: Option<FieldInput>,
+    pub(super) id: Vec<FieldInput>,
     /// Those of the record alone first.
     pub(super) filter: Vec<(FieldInput, Condition)>,
 }
@@ -74,7 +74,7 @@ impl Shape {
         let value = resolver.input(EventPart::Value, &fields.value);
         let time = resolver.inputs(EventPart::Time, &fields.time);
         let weight = fields.weight.as_ref().and_then(|field| resolver.input(EventPart::Weight, field));
-        let id = fields.id.as_ref().and_then(|field| resolver.input(EventPart::Id, field));
+        let id = fields.id.iter().filter_map(|field| resolver.input(EventPart::Id, field)).collect();
         let mut filter: Vec<_> = fields.filter.iter().filter_map(|text| resolver.condition(text)).collect();
         let Resolver { mut message, mut element, mut key, mut envelope, slots, paths, mut errors, .. } = resolver;
         if let Some((path, _)) = &each {

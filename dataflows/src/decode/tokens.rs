@@ -1,7 +1,7 @@
 //! The event of a plain record's tokens; none where anything about it is to be looked at more closely.
 
-use super::assemble::Assembler;
-use super::event::{DecodedEvent, EventOutcome};
+use super::assemble::{Assembler, IdHasher};
+use super::event::{DecodedEvent, EventId, EventOutcome};
 use super::scan::{JsonToken, JsonTokenKind, PlainNumber};
 use super::shape::FieldInput;
 use super::times::iso::plain_instant;
@@ -103,16 +103,31 @@ impl<'a> Found<'_, 'a> {
             },
             Some(_) => return None,
         };
-        let id = match &shape.id {
-            None => None,
-            Some(FieldInput::Slot(at)) => match self.token(*at) {
-                JsonToken { kind: JsonTokenKind::Absent | JsonTokenKind::Null, .. } => None,
+        let id = if shape.id.is_empty() { None } else { self.id(&symbol)? };
+        Some(EventOutcome::Event(DecodedEvent {
+            symbol,
+            value,
+            time,
+            weight,
+            weight_beyond: false,
+            id,
+            rounded: false,
+        }))
+    }
+
+    /// The id, where all its parts are there.
+    fn id(&self, symbol: &str) -> Option<Option<EventId>> {
+        let inputs = &self.rule.shape.id;
+        let (mut hasher, mut whole) = (IdHasher::new(symbol), true);
+        for (at, input) in inputs.iter().enumerate() {
+            let FieldInput::Slot(slot) = input else { return None };
+            match self.token(*slot) {
+                JsonToken { kind: JsonTokenKind::Absent | JsonTokenKind::Null, .. } => whole = false,
                 JsonToken { kind: JsonTokenKind::Nested, .. } => return None,
-                token => Some(super::assemble::event_id(&symbol, &self.text[token.range()])),
-            },
-            Some(_) => return None,
-        };
-        Some(EventOutcome::Event(DecodedEvent { symbol, value, time, weight, id, rounded: false }))
+                token => hasher.add(&self.text[token.range()], at + 1 == inputs.len()),
+            }
+        }
+        Some(whole.then(|| hasher.id()))
     }
 
     /// A part of the symbol, where it is plain ASCII.

@@ -7,7 +7,7 @@ use minutely_dataflows::acc::{Accumulate, Avg, Market};
 use minutely_dataflows::checkpoint::{
     FirstHeld, IdObject, Manifest, MergeRule, Object, decode_dead_letters, encode_dead_letters, hash, merge,
 };
-use minutely_dataflows::decode::{CsvOptions, DebeziumOptions, Decoder, FieldNames, Format, TimeDecoder, TimeUnit};
+use minutely_dataflows::decode::{CsvOptions, DebeziumOptions, Decoder, FieldNames, Format};
 use minutely_dataflows::record::Record;
 use std::cell::RefCell;
 
@@ -33,8 +33,6 @@ pub(crate) fn decode(bytes: &[u8]) {
     };
     let decoder = Decoder::new(&fields).expect("they are the default");
     let found = decoder.decode(&record(bytes));
-    let time =
-        TimeDecoder::new(&fields.time[0], TimeUnit::Milliseconds).expect("it is the default").time(&record(bytes));
     let changes = FieldNames { debezium: Some(DebeziumOptions::default()), ..FieldNames::default() };
     let changes = Decoder::new(&changes).expect("they are the default");
     changes.parts(&record(bytes), drop).expect("no registry");
@@ -52,7 +50,6 @@ pub(crate) fn decode(bytes: &[u8]) {
         let inside = [b"{\"r\":", bytes, b"}"].concat();
         let other = Decoder::new(&pointers).expect("they are pointers");
         assert_eq!(other.decode(&record(&inside)).as_ref(), Ok(&event), "the plain path gives another event");
-        assert_eq!(time, Some(event.time), "the time alone is another one");
     }
 }
 

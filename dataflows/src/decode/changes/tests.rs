@@ -1,6 +1,6 @@
 //! Change events as Debezium's connectors write them: which rows count, and to the last digit.
 
-use crate::decode::{DebeziumOptions, Decoder, EventOutcome, FieldNames, Format};
+use crate::decode::{DebeziumOptions, Decoder, EventOutcome, FieldNames, Format, SkipCause};
 use crate::record::{Record, Rejection};
 use crate::time::EventTime;
 
@@ -54,8 +54,8 @@ fn events_of(fields: &FieldNames, record: &Record<'_>) -> Vec<String> {
             });
         })
         .unwrap();
-    let as_what = decoder.skipped_as(record).unwrap();
-    if let ([one], Some(what)) = (&mut all[..], as_what) {
+    let skipped = decoder.skipped_by(record, None);
+    if let ([one], Some(SkipCause::Envelope(what))) = (&mut all[..], skipped) {
         *one = format!("{one}: {what}");
     }
     all

@@ -86,7 +86,7 @@ pub(super) fn part_of(shape: &Shape, slot: usize) -> EventPart {
         EventPart::Time
     } else if shape.weight.as_ref().is_some_and(is) {
         EventPart::Weight
-    } else if shape.id.as_ref().is_some_and(is) {
+    } else if shape.id.iter().any(is) {
         EventPart::Id
     } else {
         EventPart::Filter

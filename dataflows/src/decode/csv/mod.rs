@@ -80,6 +80,22 @@ impl CsvRows {
         self.columns = columns.map(Arc::new).map_err(Box::new);
     }
 
+    /// What a line is that holds no event; `None` where it does.
+    pub(super) fn no_event(&self, record: &Record<'_>) -> Option<&'static str> {
+        match record.payload {
+            _ if self.header_at == Some(record.offset) => Some("the header"),
+            _ if record.offset < self.first => Some("a line before the first row (--skip-lines)"),
+            Some(b"" | b"\r") => Some("an empty line"),
+            _ => None,
+        }
+    }
+
+    /// The values of a row's fields.
+    pub(super) fn cells<'a>(&self, rule: &'a Assembler, record: &Record<'a>) -> Option<Vec<Scalar<'a>>> {
+        let text = json::text(record, no_row).ok()?;
+        self.scalars(rule, record, text.strip_suffix('\r').unwrap_or(text), self.columns.as_ref().ok()?).ok()
+    }
+
     /// What a record is.
     pub(super) fn outcome<'a>(&self, rule: &'a Assembler, record: &Record<'a>) -> EventOutcome<'a> {
         if record.offset < self.first || self.header_at.is_some_and(|header| record.offset <= header) {
