@@ -218,6 +218,8 @@ impl Assembler {
         let Some(input) = &self.shape.id else { return Ok(None) };
         match self.scalar(input, record, scalars) {
             Scalar::Absent | Scalar::Null => Ok(None),
+            // It tells no event from another.
+            Scalar::Text(text) if text.is_empty() => Ok(None),
             Scalar::Text(text) | Scalar::Literal(text) => Ok(Some(event_id(symbol, &text))),
             other => Err(self.rejected(input, Reason::Type, "an id: a text or a number", shortened(&other.shown()))),
         }

@@ -38,10 +38,10 @@ fn try_events<'a>(
     if let Some(shape) = shape {
         return Err(Some(misshapen(shape)));
     }
-    let array = array.filter(|array| *array != "null");
     let wrong = |reason, found: String| rejection(reason, Some(name.clone()), AN_ARRAY, found);
-    match array {
+    match array.map(unpacked) {
         None => Err(Some(wrong(Reason::Null, absence(&names(text))))),
+        Some(array) if array == "null" => Err(Some(wrong(Reason::Null, array.into_owned()))),
         Some(array @ Cow::Borrowed(raw)) => {
             let elements = elements(raw).ok_or_else(|| wrong(Reason::Shape, shortened(&array)))?;
             check_number(elements.len(), name)?;
@@ -118,6 +118,18 @@ const ABSENT: &str = "no such field";
 /// With the names that there are.
 fn absence(names: &[String]) -> String {
     if names.is_empty() { ABSENT.to_owned() } else { format!("{ABSENT} (there are {})", shortened(&names.join(", "))) }
+}
+
+/// What a string holds that is JSON itself; else the value as it is.
+fn unpacked(raw: Cow<'_, str>) -> Cow<'_, str> {
+    if !raw.starts_with('"') {
+        return raw;
+    }
+    let inside = serde_json::from_str::<String>(&raw).ok();
+    match inside.filter(|inside| elements(inside).is_some()) {
+        Some(inside) => Cow::Owned(inside),
+        None => raw,
+    }
 }
 
 fn of_json(raw: Option<Cow<'_, str>>) -> Scalar<'_> {

@@ -108,6 +108,7 @@ impl<'a> Found<'_, 'a> {
             Some(FieldInput::Slot(at)) => match self.token(*at) {
                 JsonToken { kind: JsonTokenKind::Absent | JsonTokenKind::Null, .. } => None,
                 JsonToken { kind: JsonTokenKind::Nested, .. } => return None,
+                token if token.range().is_empty() => None,
                 token => Some(super::assemble::event_id(&symbol, &self.text[token.range()])),
             },
             Some(_) => return None,
