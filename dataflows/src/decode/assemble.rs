@@ -266,6 +266,8 @@ impl Assembler {
         for (at, input) in self.shape.id.iter().enumerate() {
             match self.scalar(input, record, scalars) {
                 Scalar::Absent | Scalar::Null => whole = false,
+                // It tells no event from another.
+                Scalar::Text(text) if text.is_empty() => whole = false,
                 Scalar::Text(text) | Scalar::Literal(text) => hasher.add(&text, at == last),
                 other => {
                     let found = shortened(&other.shown());

@@ -70,10 +70,10 @@ fn try_events<'a>(
     }
     let name = &if name.is_empty() { PAYLOAD.to_owned() } else { name.clone() };
     let has = |path: &FieldPath| has(record, path);
-    let array = array.filter(|array| *array != "null");
     let wrong = |reason, found: String| rejection(reason, Some(name.clone()), AN_ARRAY, found);
-    match array {
+    match array.map(unpacked) {
         None => Err(Some(wrong(Reason::Null, absence(&names(text))))),
+        Some(array) if array == "null" => Err(Some(wrong(Reason::Null, array.into_owned()))),
         Some(array @ Cow::Borrowed(raw)) => {
             let elements = elements(raw).ok_or_else(|| wrong(Reason::Shape, shortened(&array)))?;
             check_number(elements.len(), name)?;
@@ -155,6 +155,18 @@ pub(super) const AN_ARRAY: &str = "an array, whose elements are events, or one o
 /// With the names that there are.
 pub(super) fn absence(names: &[String]) -> String {
     if names.is_empty() { ABSENT.to_owned() } else { format!("{ABSENT} (there are {})", shortened(&names.join(", "))) }
+}
+
+/// What a string holds that is JSON itself; else the value as it is.
+fn unpacked(raw: Cow<'_, str>) -> Cow<'_, str> {
+    if !raw.starts_with('"') {
+        return raw;
+    }
+    let inside = serde_json::from_str::<String>(&raw).ok();
+    match inside.filter(|inside| elements(inside).is_some()) {
+        Some(inside) => Cow::Owned(inside),
+        None => raw,
+    }
 }
 
 fn of_json(raw: Option<Cow<'_, str>>) -> Scalar<'_> {

@@ -441,3 +441,42 @@ fn an_id_of_several_fields_is_all_of_them() {
     let text = [&1_u64.to_le_bytes()[..], b"A12"].concat();
     assert_eq!(one.0, xxhash_rust::xxh3::xxh3_128(&text));
 }
+
+/// Arrays as text, as connectors write what they do not know.
+#[test]
+fn an_array_in_a_string_is_taken_apart_and_one_that_is_null_is_called_so() {
+    let fields = FieldNames { each: Some("/d".into()), ..FieldNames::default() };
+    let decoder = Decoder::new(&fields).unwrap();
+    let said = |payload: &str| {
+        let mut said = Vec::new();
+        let each = |part: crate::decode::DecodedPart<'_>| {
+            let element = part.element.map(|element| element.index);
+            said.push(match part.outcome {
+                EventOutcome::Event(event) => format!("{element:?} {} {}", event.symbol, event.value.with_decimals(18)),
+                EventOutcome::Skipped => "skipped".into(),
+                EventOutcome::Rejected(rejection) => format!("{element:?} {}", rejection.finding),
+            });
+        };
+        decoder.parts(&record(payload.as_bytes()), each).unwrap();
+        said
+    };
+    let element = r#"{\"symbol\":\"Q\",\"price\":2.50,\"ts\":1767623400000}"#;
+    let both = format!(r#"{{"d":"[{element}, {element}]"}}"#);
+    assert_eq!(said(&both), ["Some(0) Q 2.5", "Some(1) Q 2.5"]);
+    assert_eq!(said(&format!(r#"{{"d":"{element}"}}"#)), ["Some(0) Q 2.5"]);
+    assert_eq!(said(r#"{"d":"[]"}"#), [""; 0]);
+    for (payload, found) in [(r#"{"d":null}"#, "null"), (r#"{"d":"x"}"#, "\"x\""), (r#"{"d":"[1"}"#, "\"[1\"")] {
+        let said = said(payload);
+        assert!(said.len() == 1 && said[0].starts_with("None /d") && said[0].ends_with(found), "{said:?}");
+    }
+}
+
+#[test]
+fn an_empty_text_is_no_id() {
+    let fields = FieldNames { id: vec!["id".into()], ..FieldNames::default() };
+    let decoder = Decoder::new(&fields).unwrap();
+    for (id, is_one) in [("\"\"", false), ("null", false), ("\"\\u0061\"", true), ("\" \"", true), ("0", true)] {
+        let payload = format!(r#"{{"symbol":"A","price":1,"ts":1767623400000,"id":{id}}}"#);
+        assert_eq!(decoder.decode(&record(payload.as_bytes())).unwrap().id.is_some(), is_one, "{id}");
+    }
+}

@@ -124,6 +124,7 @@ impl<'a> Found<'_, 'a> {
             match self.token(*slot) {
                 JsonToken { kind: JsonTokenKind::Absent | JsonTokenKind::Null, .. } => whole = false,
                 JsonToken { kind: JsonTokenKind::Nested, .. } => return None,
+                token if token.range().is_empty() => whole = false,
                 token => hasher.add(&self.text[token.range()], at + 1 == inputs.len()),
             }
         }

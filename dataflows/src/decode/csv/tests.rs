@@ -372,3 +372,14 @@ fn no_bytes_panic() {
     assert_eq!(decoder.decode(&long).unwrap_err().reason, Reason::Long);
     assert_eq!(decoder.decode(&Record { offset: 1, ..Record::default() }).unwrap_err().reason, Reason::Null);
 }
+
+#[test]
+fn a_header_that_is_an_empty_line_is_called_so() {
+    let said = decoded(&fields(CsvOptions::default()), &["\r", "symbol,price,ts", "A,1,1"]);
+    assert!(
+        said[1].starts_with("csv: ") && said[2].contains("--skip-lines") && said[2].contains("an empty line"),
+        "{said:?}"
+    );
+    let skipped = CsvOptions { skip_lines: 1, ..CsvOptions::default() };
+    assert_eq!(decoded(&fields(skipped), &["\r", "symbol,price,ts", "A,1,1"])[2], "A 1 at 1000000 of none");
+}
