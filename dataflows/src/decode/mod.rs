@@ -20,6 +20,7 @@ mod event;
 mod fields;
 mod filter;
 mod json;
+mod layout;
 mod lookup;
 mod message;
 mod path;
@@ -48,6 +49,7 @@ use crate::halt::Halt;
 use crate::record::{PartitionName, Record, Rejection};
 use assemble::Assembler;
 use csv::CsvRows;
+use layout::Layouts;
 use message::SchemaFormat;
 use schema::SchemaDecoder;
 
@@ -62,10 +64,11 @@ pub struct Decoder {
 #[derive(Clone, Debug)]
 enum RecordFormat {
     /// `framed`: behind the frame of a registry. `may_be_plain`: the configured fields are few enough, and of the payload, so that
-    /// a record may be plain.
+    /// a record may be plain. `layouts`: those that were seen in this partition.
     Json {
         framed: bool,
         may_be_plain: bool,
+        layouts: Layouts,
     },
     Csv(CsvRows),
     Message(SchemaFormat),
@@ -88,8 +91,10 @@ impl Decoder {
         let rule = Assembler::new(fields)?;
         let may_be_plain = rule.shape.slots.len() <= plain::MAX_SLOTS && rule.shape.key.is_empty();
         let format = match (&fields.format, schemas) {
-            (Format::Json, _) => RecordFormat::Json { framed: false, may_be_plain },
-            (Format::JsonSchema, _) => RecordFormat::Json { framed: true, may_be_plain },
+            (Format::Json | Format::JsonSchema, _) => {
+                let framed = matches!(fields.format, Format::JsonSchema);
+                RecordFormat::Json { framed, may_be_plain, layouts: Layouts::default() }
+            }
             (Format::Csv(options), _) => RecordFormat::Csv(CsvRows::new(options, fields, &rule)?),
             (Format::Avro | Format::Protobuf, Some(schemas)) => RecordFormat::Message(SchemaFormat::new(schemas)),
             (Format::Avro | Format::Protobuf, None) => return Err(vec![FieldError::NoSchemas]),
@@ -116,13 +121,19 @@ impl Decoder {
         }
     }
 
-    /// Learns from this record, if it is the one at [`Decoder::header_at`], what the others of its partition hold. To be called
-    /// with each record, before it is decoded; in a partition that is read from a later offset, with that one first.
+    /// Learns from this record what the others of its partition hold, if it is the one at [`Decoder::header_at`]; of JSON, how
+    /// they are laid out, which makes them cheaper and changes nothing else. To be called with each record, before it is
+    /// decoded; in a partition that is read from a later offset, with the one at [`Decoder::header_at`] first.
+    #[inline]
     pub fn learn(&mut self, record: &Record<'_>) {
-        if let RecordFormat::Csv(rows) = &mut self.format
-            && rows.header_at == Some(record.offset)
-        {
-            rows.read_header(&self.rule, record);
+        match &mut self.format {
+            RecordFormat::Json { framed, may_be_plain: true, layouts } if layouts.wants() => {
+                let framed = framed.then(|| record.payload.and_then(|payload| schema::framed_json(payload).ok()));
+                let payload = framed.unwrap_or(record.payload);
+                plain::learn(&self.rule, layouts, &Record { payload, ..*record });
+            }
+            RecordFormat::Csv(rows) if rows.header_at == Some(record.offset) => rows.read_header(&self.rule, record),
+            _ => {}
         }
     }
 
@@ -130,16 +141,19 @@ impl Decoder {
     ///
     /// # Errors
     /// A registry of schemas does not answer. Nothing else ends a run.
+    #[inline]
     pub fn parts<'a>(&'a self, record: &Record<'a>, mut each: impl FnMut(DecodedPart<'a>)) -> Result<(), Halt> {
         match &self.format {
-            RecordFormat::Json { framed: false, may_be_plain } => self.json(record, *may_be_plain, &mut each),
-            RecordFormat::Json { framed: true, may_be_plain } => match record.payload.map(schema::framed_json) {
-                Some(Err(rejection)) => each(DecodedPart { element: None, outcome: EventOutcome::Rejected(rejection) }),
-                Some(Ok(text)) => {
-                    self.json(&Record { payload: Some(text), ..*record }, *may_be_plain, &mut each);
+            RecordFormat::Json { framed, may_be_plain, layouts } => {
+                let layouts = may_be_plain.then_some(layouts);
+                match record.payload.filter(|_| *framed).map(schema::framed_json) {
+                    None => self.json(layouts, record, &mut each),
+                    Some(Ok(text)) => self.json(layouts, &Record { payload: Some(text), ..*record }, &mut each),
+                    Some(Err(wrong)) => {
+                        each(DecodedPart { element: None, outcome: EventOutcome::Rejected(wrong) });
+                    }
                 }
-                None => self.json(record, *may_be_plain, &mut each),
-            },
+            }
             RecordFormat::Csv(rows) => {
                 each(DecodedPart { element: None, outcome: rows.outcome(&self.rule, record) });
             }
@@ -148,9 +162,11 @@ impl Decoder {
         Ok(())
     }
 
-    fn json<'a>(&'a self, record: &Record<'a>, may_be_plain: bool, each: &mut impl FnMut(DecodedPart<'a>)) {
-        let plain = may_be_plain && record.cut_from.is_none();
-        if !plain || plain::events(&self.rule, record, each).is_none() {
+    /// `layouts`: none where no record is plain.
+    #[inline]
+    fn json<'a>(&'a self, layouts: Option<&Layouts>, record: &Record<'a>, each: &mut impl FnMut(DecodedPart<'a>)) {
+        let layouts = layouts.filter(|_| record.cut_from.is_none());
+        if layouts.and_then(|layouts| plain::events(&self.rule, layouts, record, each)).is_none() {
             json::events(&self.rule, record, each);
         }
     }
