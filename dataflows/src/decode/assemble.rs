@@ -6,7 +6,7 @@ use super::fields::FieldNames;
 use super::filter::Condition;
 use super::log_name::LogNames;
 use super::scalar::Scalar;
-use super::shape::{FieldInput, Shape};
+use super::shape::{FieldInput, Shape, SimpleShape};
 use super::times::{TimeProblem, TimeRule};
 use crate::decimal::DecimalError;
 use crate::escape::shortened;
@@ -19,6 +19,8 @@ use std::borrow::Cow;
 #[derive(Clone, Debug)]
 pub(super) struct Assembler {
     pub(super) shape: Shape,
+    /// The same, where it is simple.
+    pub(super) simple: Option<SimpleShape>,
     times: TimeRule,
     pub(super) numbers: NumberRule,
     /// What [`super::fields::LOG_NAMES`] stand for in this partition, where they stand for something.
@@ -65,7 +67,8 @@ impl Assembler {
         match (Shape::of(fields), times) {
             (Ok(shape), Ok(times)) => {
                 let numbers = NumberRule::new(&fields.numbers);
-                Ok(Assembler { shape, times, numbers, log_names: [None, None] })
+                let simple = SimpleShape::of(&shape, times.number_places());
+                Ok(Assembler { shape, simple, times, numbers, log_names: [None, None] })
             }
             (shape, times) => {
                 let errors: [Option<Vec<FieldError>>; 2] = [shape.err(), times.err()];

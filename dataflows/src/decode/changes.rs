@@ -12,6 +12,7 @@ use super::assemble::Assembler;
 use super::connect::{ConnectSchema, SlotTypes};
 use super::envelope::{AFTER, ASKED, NoRow, RowPlace, TOMBSTONE, no_row, place};
 use super::event::{DecodedPart, EventOutcome};
+use super::layout::Layouts;
 use super::lookup::{JsonFields, names};
 use super::path::FieldPath;
 use super::scalar::Scalar;
@@ -185,7 +186,7 @@ fn row_events<'a>(
     let shape = &rule.shape;
     let record = Record { payload: Some(row.as_bytes()), ..*record };
     let may_be_plain = shape.slots.len() <= plain::MAX_SLOTS && shape.key.is_empty() && shape.envelope.is_empty();
-    if may_be_plain && types.are_plain() && plain::events(rule, &record, each).is_some() {
+    if may_be_plain && types.are_plain() && plain::events(rule, &Layouts::default(), &record, each).is_some() {
         return Ok(());
     }
     let mut fields = JsonFields::new(shape.slots.len());

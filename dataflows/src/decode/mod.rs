@@ -26,6 +26,7 @@ mod event;
 mod fields;
 mod filter;
 mod json;
+mod layout;
 mod log_name;
 mod lookup;
 mod message;
@@ -58,6 +59,7 @@ use crate::record::{PartitionName, Record, Rejection};
 use assemble::Assembler;
 use changes::ChangeEvents;
 use csv::CsvRows;
+use layout::Layouts;
 use message::SchemaFormat;
 use schema::SchemaDecoder;
 
@@ -72,10 +74,11 @@ pub struct Decoder {
 #[derive(Clone, Debug)]
 enum RecordFormat {
     /// `framed`: behind the frame of a registry. `may_be_plain`: the configured fields are few enough, and of the payload, so that
-    /// a record may be plain.
+    /// a record may be plain. `layouts`: those that were seen in this partition.
     Json {
         framed: bool,
         may_be_plain: bool,
+        layouts: Layouts,
     },
     /// JSON that is change events; `framed` as above.
     Changes {
@@ -113,8 +116,10 @@ impl Decoder {
         let format = match (&fields.format, schemas) {
             (Format::Json, _) if rows => changes(false),
             (Format::JsonSchema, _) if rows => changes(true),
-            (Format::Json, _) => RecordFormat::Json { framed: false, may_be_plain },
-            (Format::JsonSchema, _) => RecordFormat::Json { framed: true, may_be_plain },
+            (Format::Json | Format::JsonSchema, _) => {
+                let framed = matches!(fields.format, Format::JsonSchema);
+                RecordFormat::Json { framed, may_be_plain, layouts: Layouts::default() }
+            }
             (Format::Csv(options), _) => RecordFormat::Csv(CsvRows::new(options, fields, &rule)?),
             (Format::Avro | Format::Protobuf, Some(schemas)) => RecordFormat::Message(SchemaFormat::new(schemas, rows)),
             (Format::Avro | Format::Protobuf, None) => return Err(vec![FieldError::NoSchemas]),
@@ -142,13 +147,20 @@ impl Decoder {
         }
     }
 
-    /// Learns from this record, if it is the one at [`Decoder::header_at`], what the others of its partition hold. To be called
-    /// with each record, before it is decoded; in a partition that is read from a later offset, with that one first.
+    /// Learns from this record what the others of its partition hold, if it is the one at [`Decoder::header_at`]; of JSON, how
+    /// they are laid out, which makes them cheaper and changes nothing else. To be called with each record, before it is
+    /// decoded; in a partition that is read from a later offset, with the one at [`Decoder::header_at`] first.
+    #[inline]
     pub fn learn(&mut self, record: &Record<'_>) {
         match &mut self.format {
+            RecordFormat::Json { framed, may_be_plain: true, layouts } if layouts.wants() => {
+                if let Ok(record) = behind_frame(record, *framed) {
+                    plain::learn(&self.rule, layouts, &record);
+                }
+            }
             RecordFormat::Csv(rows) if rows.header_at == Some(record.offset) => rows.read_header(&self.rule, record),
             RecordFormat::Message(format) => format.learn(record),
-            RecordFormat::Csv(_) | RecordFormat::Json { .. } | RecordFormat::Changes { .. } => {}
+            _ => {}
         }
     }
 
@@ -156,13 +168,16 @@ impl Decoder {
     ///
     /// # Errors
     /// A registry of schemas does not answer. Nothing else ends a run.
+    #[inline]
     pub fn parts<'a>(&'a self, record: &Record<'a>, mut each: impl FnMut(DecodedPart<'a>)) -> Result<(), Halt> {
         match &self.format {
-            RecordFormat::Json { framed: false, may_be_plain } => self.json(record, *may_be_plain, &mut each),
-            RecordFormat::Json { framed: true, may_be_plain } => match behind_frame(record, true) {
-                Err(rejection) => each(DecodedPart { element: None, outcome: EventOutcome::Rejected(rejection) }),
-                Ok(record) => self.json(&record, *may_be_plain, &mut each),
-            },
+            RecordFormat::Json { framed, may_be_plain, layouts } => {
+                let layouts = may_be_plain.then_some(layouts);
+                match behind_frame(record, *framed) {
+                    Err(rejection) => each(DecodedPart { element: None, outcome: EventOutcome::Rejected(rejection) }),
+                    Ok(record) => self.json(layouts, &record, &mut each),
+                }
+            }
             RecordFormat::Changes { framed, events } => match behind_frame(record, *framed) {
                 Err(rejection) => each(DecodedPart { element: None, outcome: EventOutcome::Rejected(rejection) }),
                 Ok(record) => events.events(&self.rule, &record, &mut each),
@@ -175,9 +190,11 @@ impl Decoder {
         Ok(())
     }
 
-    fn json<'a>(&'a self, record: &Record<'a>, may_be_plain: bool, each: &mut impl FnMut(DecodedPart<'a>)) {
-        let plain = may_be_plain && record.cut_from.is_none();
-        if !plain || plain::events(&self.rule, record, each).is_none() {
+    /// `layouts`: none where no record is plain.
+    #[inline]
+    fn json<'a>(&'a self, layouts: Option<&Layouts>, record: &Record<'a>, each: &mut impl FnMut(DecodedPart<'a>)) {
+        let layouts = layouts.filter(|_| record.cut_from.is_none());
+        if layouts.and_then(|layouts| plain::events(&self.rule, layouts, record, each)).is_none() {
             json::events(&self.rule, record, each);
         }
     }

@@ -35,6 +35,33 @@ pub(super) enum Origin {
     Envelope,
 }
 
+/// The slots of an event that has its symbol, value and time in a field each, and neither conditions nor an id.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SimpleShape {
+    pub(super) symbol: usize,
+    pub(super) value: usize,
+    pub(super) time: usize,
+    pub(super) weight: Option<usize>,
+    /// Decimal places from a time to nanoseconds.
+    pub(super) places: u32,
+}
+
+impl SimpleShape {
+    /// `places`: of times that are numbers; `None` where none is one.
+    pub(super) fn of(shape: &Shape, places: Option<u32>) -> Option<Self> {
+        use FieldInput::Slot;
+        let (&[Slot(symbol)], &[Slot(time)]) = (shape.symbol.as_slice(), shape.time.as_slice()) else { return None };
+        let Slot(value) = shape.value else { return None };
+        let weight = match shape.weight {
+            None => None,
+            Some(Slot(weight)) => Some(weight),
+            Some(_) => return None,
+        };
+        let alone = shape.filter.is_empty() && shape.id.is_empty() && shape.element.is_none();
+        Some(SimpleShape { symbol, value, time, weight, places: places.filter(|_| alone)? })
+    }
+}
+
 /// All configured fields.
 #[derive(Clone, Debug)]
 pub(super) struct Shape {

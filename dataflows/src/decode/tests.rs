@@ -1,6 +1,6 @@
 //! The decoder's tests: as written, with every reason, and against serde_json.
 
-use super::{Decoder, EventOutcome, FieldNames, KEY, json, plain};
+use super::{Decoder, EventOutcome, FieldNames, KEY, Layouts, RecordFormat, json, plain};
 use crate::decimal::Scales;
 use crate::numbers::{NumberOptions, OnPrecision, WeightSign};
 use crate::record::{Reason, Record, Rejection};
@@ -399,7 +399,7 @@ fn it_says_what_serde_json_says() {
         for (nth, decoder) in all.iter().enumerate() {
             total[nth] += 1;
             let mut found = Vec::new();
-            if plain::events(&decoder.rule, &record, &mut |part| found.push(part)).is_some() {
+            if plain::events(&decoder.rule, &Layouts::default(), &record, &mut |part| found.push(part)).is_some() {
                 plain[nth] += found.iter().filter(|part| matches!(part.outcome, EventOutcome::Event(_))).count();
                 let mut wanted = Vec::new();
                 json::events(&decoder.rule, &record, &mut |part| wanted.push(part));
@@ -478,5 +478,103 @@ fn an_empty_text_is_no_id() {
     for (id, is_one) in [("\"\"", false), ("null", false), ("\"\\u0061\"", true), ("\" \"", true), ("0", true)] {
         let payload = format!(r#"{{"symbol":"A","price":1,"ts":1767623400000,"id":{id}}}"#);
         assert_eq!(decoder.decode(&record(payload.as_bytes())).unwrap().id.is_some(), is_one, "{id}");
+    }
+}
+
+/// Records that are laid out as ones before, or nearly so: what was learnt of those changes nothing.
+#[test]
+fn a_known_layout_changes_no_event() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let defaults = FieldNames::default;
+    let nested = FieldNames { value: "/d/price".into(), filter: vec!["/d/0!=x".into(), "a".into()], ..defaults() };
+    let array =
+        FieldNames { symbol: vec!["/1".into()], value: "/0/price".into(), time: vec!["/2".into()], ..defaults() };
+    let all = [
+        (defaults(), r#"{"symbol":$,"price":$,"ts":$,"volume":$}"#),
+        (defaults(), r#" {"x": {"y":[$ ,$]},"ts": $, "price" :$,"é":$, "symbol":$,"e":{}, "f":[] } "#),
+        (
+            FieldNames { filter: vec!["symbol".into(), "symbol!=B".into()], ..defaults() },
+            r#"{"ts":$,"symbol":$,"price":$}"#,
+        ),
+        (nested, r#"{"symbol":$,"ts":$,"d":{"price":$,"0":$},"a":$}"#),
+        (array, r#"[{"price":$},$,$,$]"#),
+        (
+            FieldNames { each: Some("/r".into()), ..defaults() },
+            r#"{"r":[{"symbol":$,"price":$,"ts":$},{"symbol":$,"price":$,"ts":$}]}"#,
+        ),
+        (
+            FieldNames {
+                each: Some(String::new()),
+                symbol: vec!["=A".into()],
+                value: "@payload".into(),
+                time: vec!["@timestamp".into()],
+                weight: None,
+                ..defaults()
+            },
+            "[$,$]",
+        ),
+    ];
+    let values = [
+        "1",
+        "-0.5",
+        "12345678.25",
+        "123456789012345678",
+        "1e2",
+        "00",
+        "null",
+        "true",
+        "{}",
+        "\"A\"",
+        "\"é\"",
+        "\"7.5\"",
+        "\"\"",
+        "\"a\\n\"",
+        "\"long enough\"",
+        "\"a",
+    ];
+    for (fields, layout) in &all {
+        let mut decoder = Decoder::new(fields).unwrap();
+        let (mut plainly, mut known) = (0, 0);
+        for turn in 0..40_000 {
+            let mut text = String::new();
+            for piece in layout.split_inclusive('$') {
+                text += piece.trim_end_matches('$');
+                if piece.ends_with('$') {
+                    let usual = "1767623400"; // a symbol, a price, a time and a weight
+                    text += if rng.u8(..8) == 0 { values[rng.usize(..values.len())] } else { usual };
+                }
+            }
+            let mut bytes = text.into_bytes();
+            if rng.u8(..4) == 0 {
+                let at = rng.usize(..bytes.len());
+                match rng.u8(..4) {
+                    0 => bytes[at] = rng.u8(..),
+                    1 => bytes.truncate(at),
+                    2 => drop(bytes.remove(at)),
+                    _ => bytes.insert(at, *rng.choice(b" \t0\"}],{[\0\xff").unwrap()),
+                }
+            }
+            let record = Record { timestamp: Some(crate::time::EventTime(turn)), ..record(&bytes) };
+            decoder.learn(&record);
+            let RecordFormat::Json { layouts, .. } = &decoder.format else { panic!("JSON") };
+            let misses = layouts.misses();
+            let mut found = [Vec::new(), Vec::new()];
+            let [with, without] = &mut found;
+            let plain = plain::events(&decoder.rule, layouts, &record, &mut |part| with.push(part));
+            known += u32::from(layouts.misses() == misses);
+            let walked = plain::events(&decoder.rule, &Layouts::default(), &record, &mut |part| without.push(part));
+            let shown = String::from_utf8_lossy(&bytes);
+            assert_eq!((plain, &found[0]), (walked, &found[1]), "{shown}, seed {seed}");
+            if plain.is_some() {
+                plainly += 1;
+                let mut wanted = Vec::new();
+                json::events(&decoder.rule, &record, &mut |part| wanted.push(part));
+                assert_eq!(found[0], wanted, "{shown}, seed {seed}");
+            }
+        }
+        println!("{layout}: {plainly} plain, {known} of a known layout");
+        assert!(plainly > 400 && known > 8_000, "{layout}: {plainly}, {known}: it does not do its work");
     }
 }
