@@ -1,8 +1,8 @@
 //! What to do, by the options of the command line: about what ends a run, about records that do not count, about fields that
 //! cannot be read. The core says what is wrong, and knows no options.
 
-use crate::duration;
-use minutely_dataflows::decode::{EventPart, FieldError, FieldNames, KEY, TimeOptionError};
+use crate::duration::{self, MAX_LATENESS_DAYS};
+use minutely_dataflows::decode::{EventPart, FieldError, FieldNames, KEY, MESSAGE, PAYLOAD, TimeOptionError};
 use minutely_dataflows::edge::{Halt, HaltRemedy};
 use minutely_dataflows::escape::escaped;
 use minutely_dataflows::explain::{self, NothingCounts, Rejected, WrongUnit};
@@ -10,7 +10,7 @@ use minutely_dataflows::partition::Counts;
 use minutely_dataflows::record::Reason;
 
 /// The longest lateness that the option takes, in nanoseconds, less the hour to which a longer one may be rounded.
-const MAX_LATENESS: i64 = (366 * 24 - 1) * 3_600_000_000_000;
+const MAX_LATENESS: i64 = (MAX_LATENESS_DAYS.cast_signed() * 24 - 1) * 3_600_000_000_000;
 
 /// Why a run cannot continue, and what to do about it.
 pub(crate) fn of_halt(halt: &Halt) -> String {
@@ -50,7 +50,7 @@ fn advice(remedy: &HaltRemedy) -> String {
 /// frequent first.
 pub(crate) fn of_nothing_counted(counts: &Counts, rejected: &[Rejected<'_>], fields: &FieldNames) -> Option<String> {
     let nothing = NothingCounts::of(counts)?;
-    let why = nothing_counted(nothing, counts, rejected);
+    let why = nothing_counted(nothing, counts, rejected, fields);
     let most = rejected.first().map(|by| format!("first {}; {}", by.example(), of_rejected(by, fields)));
     Some(match (nothing, most) {
         (NothingCounts::Rejected | NothingCounts::Several, Some(most)) => format!("{why}, {most}"),
@@ -61,16 +61,44 @@ pub(crate) fn of_nothing_counted(counts: &Counts, rejected: &[Rejected<'_>], fie
             "{why}; do --time-field and --time-unit fit the records, and is the clock right? --max-future and --max-past say \
              how far from it they may be"
         ),
+        (NothingCounts::Skipped, _) => match of_beside(fields) {
+            Some(hint) => format!("{why}; {hint}"),
+            None => why,
+        },
         _ => why,
     })
 }
 
+/// Where a condition may be meant for a field beside the array whose elements are events.
+pub(crate) fn of_beside(fields: &FieldNames) -> Option<String> {
+    let of_element = |condition: &&String| !condition.trim_start_matches('!').starts_with('@');
+    let condition = fields.filter.iter().find(of_element).filter(|_| fields.each.is_some())?;
+    let named = condition.trim_start_matches('!').trim_start_matches('/');
+    let not = if condition.starts_with('!') { "!" } else { "" };
+    Some(format!("--where {condition} is of each element; of the message it is --where {not}{MESSAGE}/{named}"))
+}
+
 /// That no event counts, and by which reasons: no text of a record is in it.
-pub(crate) fn nothing_counted(nothing: NothingCounts, counts: &Counts, rejected: &[Rejected<'_>]) -> String {
+pub(crate) fn nothing_counted(
+    nothing: NothingCounts,
+    counts: &Counts,
+    rejected: &[Rejected<'_>],
+    fields: &FieldNames,
+) -> String {
+    let (keeps, matches) = match fields.debezium {
+        Some(_) => ("--envelope debezium and --where keep", "passes --envelope debezium and --where"),
+        None => ("--where keeps", "matches --where"),
+    };
     let unit = if counts.events == counts.read { "records" } else { "events" };
-    let all = match counts.skipped {
-        0 => format!("all {} {unit} that were read", counts.events),
-        skipped => format!("all {} {unit} that --where keeps ({skipped} are skipped)", counts.events - skipped),
+    let (kept, skipped) = (counts.events - counts.skipped, counts.skipped);
+    let unit = unit.trim_end_matches('s');
+    let (what, were, are) = match kept {
+        1 => (format!("the only {unit} that"), "was", "is"),
+        kept => (format!("all {kept} {unit}s that"), "were", "are"),
+    };
+    let all = match skipped {
+        0 => format!("{what} {were} read"),
+        skipped => format!("{what} {keeps} ({skipped} skipped)"),
     };
     let some = || explain::judged(counts).into_iter().filter(|(_, count)| *count > 0);
     let judged = || some().map(|(reason, count)| format!("{} ×{count}", reason.name()));
@@ -80,17 +108,17 @@ pub(crate) fn nothing_counted(nothing: NothingCounts, counts: &Counts, rejected:
         if reasons.is_empty() { String::new() } else { format!(": {}{more}", reasons.join(", ")) }
     };
     match nothing {
-        NothingCounts::Rejected => format!("NOTHING COUNTS: {all} were rejected{}", list(named.collect())),
-        NothingCounts::Late => format!("NOTHING COUNTS: {all} are late"),
+        NothingCounts::Rejected => format!("NOTHING COUNTS: {all} {were} rejected{}", list(named.collect())),
+        NothingCounts::Late => format!("NOTHING COUNTS: {all} {are} late"),
         NothingCounts::Quarantined => {
-            format!("NOTHING COUNTS: {all} are too far from the clock{}", list(judged().collect()))
+            format!("NOTHING COUNTS: {all} {are} too far from the clock{}", list(judged().collect()))
         }
         NothingCounts::Several => {
-            format!("NOTHING COUNTS: {all} are dead letters{}", list(judged().chain(named).collect()))
+            let letters = if kept == 1 { "a dead letter" } else { "dead letters" };
+            format!("NOTHING COUNTS: {all} {are} {letters}{}", list(judged().chain(named).collect()))
         }
-        NothingCounts::Skipped => {
-            format!("nothing matches --where: all {} {unit} that were read are skipped", counts.events)
-        }
+        NothingCounts::Skipped if skipped == 1 => format!("nothing {matches}: the only {unit} is skipped"),
+        NothingCounts::Skipped => format!("nothing {matches}: all {skipped} {unit}s that were read are skipped"),
     }
 }
 
@@ -99,18 +127,25 @@ pub(crate) const MOST_REASONS: usize = 3;
 
 /// What to look at, where records are rejected.
 pub(crate) fn of_rejected(by: &Rejected<'_>, fields: &FieldNames) -> String {
+    let each: Vec<_> =
+        fields.each.iter().map(|each| if each.is_empty() { PAYLOAD.into() } else { each.clone() }).collect();
     let named = |part, names: &[String]| names.iter().map(|name| (part, name.clone())).collect::<Vec<_>>();
     let named = [
         named(EventPart::Symbol, &fields.symbol),
         named(EventPart::Value, std::slice::from_ref(&fields.value)),
         named(EventPart::Time, &fields.time),
         named(EventPart::Weight, fields.weight.as_slice()),
-        named(EventPart::Id, fields.id.as_slice()),
-        named(EventPart::Each, fields.each.as_slice()),
+        named(EventPart::Id, &fields.id),
+        named(EventPart::Each, &each),
     ]
     .concat();
     let field = by.first.finding.field.as_deref();
-    let part = named.iter().find(|(_, name)| Some(name.as_str()) == field);
+    if let Some(hint) = of_array_step(&named, by) {
+        return hint;
+    }
+    // An array has its name from --each, and other fields may be in it.
+    let is_array = |part: &EventPart| by.first.reason != Reason::Shape || *part == EventPart::Each;
+    let part = named.iter().find(|(part, name)| Some(name.as_str()) == field && is_array(part));
     let option = part.map(|(part, _)| option(*part));
     if let (Some(option), Some(field)) = (option, field)
         && let Some(hint) = name_hint(option, field, &by.first.finding.found)
@@ -134,10 +169,14 @@ pub(crate) fn of_rejected(by: &Rejected<'_>, fields: &FieldNames) -> String {
              without an offset are in), --time-field which field they are"
                 .into()
         }
+        (Reason::Null, None) if fields.debezium.is_some() && matches!(field, Some("op" | "__op" | "after")) => {
+            "--envelope debezium is for change events of Debezium; without it fields are the record's own".into()
+        }
         (_, Some(option)) if field == Some(KEY) => format!("{option} may name a field instead of the key"),
         (Reason::Null | Reason::Type | Reason::Weight | Reason::Symbol, Some(option)) => {
             format!("{option} says which field that is")
         }
+        (Reason::Shape, Some(option)) => format!("{option} says which array that is"),
         (Reason::Shape | Reason::Twice, _) => {
             "--symbol-field, --value-field, --time-field and --weight-field say which fields are read".into()
         }
@@ -148,6 +187,44 @@ pub(crate) fn of_rejected(by: &Rejected<'_>, fields: &FieldNames) -> String {
         (Reason::Range, _) => "--decimals with fewer fractional digits makes the range larger".into(),
         _ => "no option makes such records count".into(),
     }
+}
+
+/// A step that is an index in other languages, where an array may be on the way of a field.
+fn of_array_step(named: &[(EventPart, String)], by: &Rejected<'_>) -> Option<String> {
+    let finding = &by.first.finding;
+    let field = finding.field.as_deref();
+    for (part, name) in named.iter().filter(|(_, name)| name.starts_with(['/', '@'])) {
+        let Some(at) = ["/-", "/*"].iter().find_map(|step| {
+            let at = name.find(step)?;
+            name[at + 2..].chars().next().is_none_or(|next| next == '/').then_some(at)
+        }) else {
+            continue;
+        };
+        let (before, after) = (&name[..at], &name[at + 2..]);
+        let met = match by.first.reason {
+            Reason::Shape => finding.found.starts_with('[') && field.unwrap_or_default() == before,
+            Reason::Null => field == Some(name),
+            _ => false,
+        };
+        if met {
+            let (option, step) = (option(*part), &name[at + 1..at + 2]);
+            return Some(format!(
+                "{step} is a field of that name; of an array, {option} {before}/0{after} is the first element, and --each '{before}' \
+                 reads all elements"
+            ));
+        }
+    }
+    None
+}
+
+/// Weights that the scale cannot hold.
+pub(crate) fn of_weights_beyond(beyond: i64, field: &str, decimals: u8) -> String {
+    let weights = if beyond == 1 { "1 weight" } else { &format!("{beyond} weights") };
+    format!(
+        "{weights} in {field} may be at most 10^{}: a minute with one more has no volume and no vwap; --weight-decimals with fewer \
+         fractional digits makes the range larger",
+        29 - i32::from(decimals)
+    )
 }
 
 /// Many records that came late, of so many valid ones, and the lateness that would have lost none. `by`: see
@@ -161,7 +238,8 @@ pub(crate) fn of_late(late: i64, valid: i64, by: Option<i64>) -> String {
             format!("{begin}: with --lateness {} none would have been late", duration::longer_than(by))
         }
         Some(_) => format!(
-            "{begin}: they are more than a year behind others of their file, which no --lateness accepts; sort the file by event time"
+            "{begin}: they are more than a hundred years behind others of their file, which no --lateness accepts; do --time-field and --time-unit \
+             fit the records?"
         ),
         None => format!("{begin}: a longer --lateness accepts more of them"),
     }
@@ -205,6 +283,8 @@ pub(crate) fn of_field(error: &FieldError) -> String {
         FieldError::Field { part, field, problem } => format!("{} {field:?}: {problem}", option(*part)),
         FieldError::Times(error) => of_times(error),
         FieldError::NoSchemas => format!("--format: {error}"),
+        FieldError::NoChangeEvents => format!("--envelope debezium: {error}"),
+        FieldError::NoDecimal(_) => format!("--decimal-scale: {error}"),
         FieldError::Delimiter => format!("--delimiter, --quote: {error}"),
         FieldError::TooManyObjects { .. } => error.to_string(),
     }
@@ -239,7 +319,7 @@ mod tests {
     use super::*;
     use minutely_dataflows::checkpoint::{ChangedLogError, ChangedPartition, LogChange, SinksError};
     use minutely_dataflows::control::{AdmissionError, MemoryError, StallError};
-    use minutely_dataflows::decode::{Decoder, TimeDecoder, TimeOptions, TimeUnit};
+    use minutely_dataflows::decode::{Decoder, TimeOptions, TimeUnit};
     use minutely_dataflows::edge::HaltKind;
     use minutely_dataflows::partition::RejectedBy;
     use minutely_dataflows::record::{Finding, PartitionName};
@@ -323,7 +403,7 @@ mod tests {
         assert_eq!(of(Counts { rejected: 9, ..read }, &rejected).as_deref(), Some(said));
         let said = of(Counts { rejected: 4, skipped: 14, events: 18, ..read }, &rejected).unwrap();
         assert!(
-            said.starts_with("NOTHING COUNTS: all 4 events that --where keeps (14 are skipped) were rejected"),
+            said.starts_with("NOTHING COUNTS: all 4 events that --where keeps (14 skipped) were rejected"),
             "{said}"
         );
         let said = of(Counts { skipped: 9, ..read }, &[]).unwrap();
@@ -409,7 +489,8 @@ mod tests {
             ]
         );
         assert_eq!(times(Some("UTC"), Some("%F %K")), ["--time-format: %K of the time format \"%F %K\" is not known"]);
-        let error = TimeDecoder::new("", TimeUnit::Seconds).unwrap_err();
-        assert_eq!(of_field(&error), "--time-field \"\": a field has a name");
+        let nameless = FieldNames { time: vec![String::new()], ..FieldNames::default() };
+        let errors = Decoder::new(&nameless).unwrap_err();
+        assert_eq!(errors.iter().map(of_field).collect::<Vec<_>>(), ["--time-field \"\": a field has a name"]);
     }
 }

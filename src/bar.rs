@@ -23,13 +23,23 @@ fn current() -> Option<ProgressBar> {
 
 /// Shows how much was read. `of_source`: in bytes, where the source measures so.
 pub(crate) fn show(status: &Status, of_source: Option<ReadProgress>) {
-    let (template, now) = match of_source {
-        Some(bytes) => (BYTES, bytes),
-        None => match of_offsets(status) {
-            Some(records) => (RECORDS, records),
-            None => return,
-        },
-    };
+    match of_source {
+        Some(bytes) => show_bytes(bytes),
+        None => of_offsets(status).into_iter().for_each(show_records),
+    }
+}
+
+/// Shows how many bytes were read, of how many.
+pub(crate) fn show_bytes(now: ReadProgress) {
+    draw(BYTES, now);
+}
+
+/// Shows how many records were, of how many.
+pub(crate) fn show_records(now: ReadProgress) {
+    draw(RECORDS, now);
+}
+
+fn draw(template: &str, now: ReadProgress) {
     if now.total == 0 {
         return;
     }

@@ -3,16 +3,15 @@
 use crate::advice::{self, MOST_REASONS};
 use crate::bar;
 use crate::clock::SystemClock;
-use crate::fmt::{duration, first_equation, utc};
+use crate::fmt::{duration, first_equation, number_of, rounded, utc};
 use crate::messages::{self, MessageField, Severity};
 use minutely_dataflows::decode::FieldNames;
 use minutely_dataflows::edge::LogSource;
 use minutely_dataflows::explain::{self, NothingCounts, Rejected};
 use minutely_dataflows::partition::{Counts, PartitionState};
 use minutely_dataflows::record::{PartitionName, Reason};
-use minutely_dataflows::status::{Ledger, Status};
+use minutely_dataflows::status::Status;
 use minutely_dataflows::time::{EventTime, Monotonic, SECOND, Windowing};
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -57,7 +56,7 @@ impl Console {
     /// Nothing is printed yet.
     pub(crate) fn new(options: ConsoleOptions) -> Self {
         Console {
-            shows_bar: options.bounded && std::io::stderr().is_terminal(),
+            shows_bar: options.bounded && messages::shows_bar(),
             options,
             reminded: None,
             printed: None,
@@ -132,7 +131,7 @@ impl Console {
         }
         let done = format!(
             "done: {}{}; {} counted = {} in windows held + {} in windows forgotten; W {}",
-            first_equation(counts, "records read"),
+            first_equation(counts),
             rounded(counts),
             counts.counted,
             status.ledger.held,
@@ -156,10 +155,13 @@ impl Console {
         }
         self.options.source.concerns().into_iter().chain(silent_starts(status)).for_each(|concern| say(&concern));
         if self.options.drops_bad && counts.rejected > 0 {
-            say(&format!("{} records that cannot be decoded were dropped (--on-bad drop)", counts.rejected));
+            let were = if counts.rejected == 1 { "was" } else { "were" };
+            let records = number_of(counts.rejected, "record");
+            say(&format!("{records} that cannot be decoded {were} dropped (--on-bad drop)"));
         }
         if self.dead_letters(status) > 0 {
-            say(&format!("{} dead letters: {}", self.dead_letters(status), self.options.dead_letters.display()));
+            let letters = number_of(self.dead_letters(status), "dead letter");
+            say(&format!("{letters}: {}", self.options.dead_letters.display()));
         }
         if unwritable > 0 {
             warn(&format!("{unwritable} points that a database will never take: unwritable.jsonl in the same folder"));
@@ -247,9 +249,9 @@ fn left_open(status: &Status, windowing: Windowing) -> Option<String> {
         return None;
     }
     let from = utc(status.marks.w.map(|w| EventTime(windowing.first_not_final(Some(w)).0)));
-    let Ledger { held, keys, .. } = status.ledger;
+    let (held, windows) = (number_of(status.ledger.held, "record"), number_of(status.ledger.keys, "window"));
     Some(format!(
-        "left open: {held} records in {keys} windows of symbols, from {from} on, which later records may change; a later run \
+        "left open: {held} in {windows} of symbols, from {from} on, which later records may change; a later run \
          resumes them, and --close makes them final"
     ))
 }
@@ -268,14 +270,9 @@ fn rare_words(counts: &Counts) -> String {
     let term = |count: i64, name: &str| if count == 0 { String::new() } else { format!(", {count} {name}") };
     let events = match counts.events - counts.read {
         0 => String::new(),
-        _ => format!("; {} records read with {} events", counts.read, counts.events),
+        _ => format!("; {} read with {}", number_of(counts.read, "record"), number_of(counts.events, "event")),
     };
     format!("{}{}{}{events}", term(counts.skipped, "skipped"), term(counts.duplicates, "duplicate"), rounded(counts))
-}
-
-/// With a comma before it, where any was rounded.
-fn rounded(counts: &Counts) -> String {
-    if counts.rounded == 0 { String::new() } else { format!(", {} rounded", counts.rounded) }
 }
 
 fn status_line(status: &Status, rate: i128, wall: EventTime) -> String {

@@ -2,6 +2,10 @@
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
+/// The longest lateness, in days: a hundred years, for files that are sorted by symbol or newest first. Window, lateness and
+/// event time (R2) together stay within what nanoseconds in 64 bits hold.
+pub(crate) const MAX_LATENESS_DAYS: u64 = 36_525;
+
 /// `500ms`, `90s`, `1h30m`, `1d` (24 hours) or `0`, in milliseconds. Absent for any other text, for less than a millisecond, and
 /// for months and years, which have no one length.
 pub(crate) fn parse_ms(text: &str) -> Option<u64> {

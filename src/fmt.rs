@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use minutely_dataflows::partition::Counts;
 use minutely_dataflows::time::{EventTime, SECOND};
+use std::fmt::Display;
 
 /// RFC 3339 in UTC, to the second below; `unknown yet` where there is no time.
 pub(crate) fn utc(time: Option<EventTime>) -> String {
@@ -33,21 +34,49 @@ pub(crate) fn duration(ns: i64) -> String {
     }
 }
 
+/// So many of these: `1 record`, `2 records`.
+pub(crate) fn number_of(count: impl Display + PartialEq + From<u8>, noun: &str) -> String {
+    let ending = if count == 1.into() { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
+
+/// What was read and counts, with a comma before it, where numbers of any of it were rounded.
+pub(crate) fn rounded(counts: &Counts) -> String {
+    if counts.rounded == 0 { String::new() } else { format!(", {} rounded", counts.rounded) }
+}
+
 /// The first equation of R11, as `7 records read = 5 counted + 1 late + …`. Events are counted apart where a record has
-/// several; `skipped` and `duplicate` have a term where there are any. `unit`: what was read, as `records read`.
-pub(crate) fn first_equation(counts: &Counts, unit: &str) -> String {
+/// several; `skipped` and `duplicate` have a term where there are any.
+pub(crate) fn first_equation(counts: &Counts) -> String {
+    format!("{} read{}", number_of(counts.read, "record"), became(counts))
+}
+
+/// What became of the records that were read: the first equation from its events on.
+pub(crate) fn became(counts: &Counts) -> String {
     let Counts { read, events, counted, late, rejected, quarantined, skipped, duplicates, .. } = counts;
-    let events = if events == read { String::new() } else { format!(", {events} events") };
+    let events = if events == read { String::new() } else { format!(", {}", number_of(*events, "event")) };
     let term = |count: &i64, name: &str| if *count == 0 { String::new() } else { format!(" + {count} {name}") };
     let (skipped, duplicates) = (term(skipped, "skipped"), term(duplicates, "duplicate"));
     format!(
-        "{read} {unit}{events} = {counted} counted + {late} late + {rejected} rejected + {quarantined} quarantined{skipped}{duplicates}"
+        "{events} = {counted} counted + {late} late + {rejected} rejected + {quarantined} quarantined{skipped}{duplicates}"
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_of_them_is_no_plural() {
+        let of = |read, events| {
+            first_equation(&Counts { read, events, counted: events, ..Counts::default() }).replace(" + 0 late", "")
+        };
+        let rest = " + 0 rejected + 0 quarantined";
+        assert_eq!(of(1, 1), format!("1 record read = 1 counted{rest}"));
+        assert_eq!(of(1, 2), format!("1 record read, 2 events = 2 counted{rest}"));
+        assert_eq!(of(2, 1), format!("2 records read, 1 event = 1 counted{rest}"));
+        assert_eq!(of(0, 0), format!("0 records read = 0 counted{rest}"));
+    }
 
     #[test]
     fn times_are_for_people() {

@@ -2,7 +2,7 @@
 
 use crate::clock::SystemClock;
 use crate::console::say;
-use crate::fmt::{duration, file_stamp, first_equation, utc};
+use crate::fmt::{became, duration, file_stamp, first_equation, number_of, rounded, utc};
 use crate::semantics::{ISOLATION, SOURCE, absent};
 use crate::store::{self, StoreUri};
 use minutely_dataflows::checkpoint::{Manifest, PartitionSnapshot, SinkState, WorkerObjects};
@@ -109,14 +109,18 @@ pub(crate) fn check(state: Option<&StoreUri>) -> Result<(), Halt> {
     if !checked.damages.is_empty() {
         return Err(InspectError::Damaged { place: place.to_string(), files: checked.damages.len() }.into());
     }
-    let (counted, held, retired) = (checked.head.counted(), checked.held, checked.head.retired);
-    let ledger = format!("{counted} counted = {} in windows held + {retired} in windows forgotten", held.records);
+    let (all, held, retired) = (checked.head.counted(), checked.held, checked.head.retired);
+    let ledger = format!("{all} counted = {} in windows held + {retired} in windows forgotten", held.records);
     if !checked.balances() {
         return Err(InspectError::Unbalanced { place: place.to_string(), ledger }.into());
     }
     print(&format!(
-        "ok: {} manifests up to {}; {} objects, {} bytes, {} windows of symbols; {ledger}\n",
-        checked.manifests, checked.head.seq, checked.objects, checked.bytes, held.keys
+        "ok: {} up to {}; {}, {}, {} of symbols; {ledger}\n",
+        number_of(checked.manifests, "manifest"),
+        checked.head.seq,
+        number_of(checked.objects, "object"),
+        number_of(checked.bytes, "byte"),
+        number_of(held.keys, "window")
     ));
     Ok(())
 }
@@ -174,8 +178,14 @@ fn text(
 }
 
 fn counts(counts: &Counts) -> String {
-    let Counts { counted, gaps, .. } = counts;
-    format!("{}, {gaps} gaps; {counted} counted", first_equation(counts, "records read"))
+    let (equation, gaps) = (first_equation(counts), number_of(counts.gaps, "gap"));
+    format!("{equation}{}, {gaps}; {} counted", others(counts), counts.counted)
+}
+
+/// Counts that are part of others: rounded ones of those that count, and of the quarantined those in the past.
+fn others(counts: &Counts) -> String {
+    let past = if counts.past == 0 { String::new() } else { format!(", {} past", counts.past) };
+    format!("{}{past}", rounded(counts))
 }
 
 fn partition(out: &mut String, snapshot: &PartitionSnapshot) -> std::fmt::Result {
@@ -188,7 +198,8 @@ fn partition(out: &mut String, snapshot: &PartitionSnapshot) -> std::fmt::Result
     let (h, floor) = (utc(state.h.filter(known)), utc(state.floor.filter(known)));
     let name = &snapshot.found.name;
     line!(out, "  {name}: from {} to {}{end}, H {h}, floor {floor}", state.start.0, state.next.0)?;
-    line!(out, "    {}; {} gaps", first_equation(&state.counts, "read"), state.counts.gaps)
+    let (counts, gaps) = (&state.counts, number_of(state.counts.gaps, "gap"));
+    line!(out, "    {} read{}{}; {gaps}", counts.read, became(counts), others(counts))
 }
 
 fn part(out: &mut String, number: usize, part: &WorkerObjects) -> std::fmt::Result {
@@ -196,11 +207,18 @@ fn part(out: &mut String, number: usize, part: &WorkerObjects) -> std::fmt::Resu
     let objects = part.objects.len();
     line!(
         out,
-        "  {number}: {objects} objects, {bytes} bytes, {entries} entries; holds windows {}",
+        "  {number}: {}, {}, {}; holds windows {}",
+        number_of(objects, "object"),
+        number_of(bytes, "byte"),
+        entries_of(entries),
         from(part.retired_before)
     )?;
-    part.objects.iter().try_for_each(|o| line!(out, "    {}: {} bytes, {} entries", o.name, o.bytes, o.entries))?;
-    part.ids.iter().try_for_each(|o| line!(out, "    {}: {} bytes, {} ids", o.name, o.bytes, o.entries))
+    part.objects
+        .iter()
+        .try_for_each(|o| line!(out, "    {}: {}, {}", o.name, number_of(o.bytes, "byte"), entries_of(o.entries)))?;
+    part.ids
+        .iter()
+        .try_for_each(|o| line!(out, "    {}: {}, {}", o.name, number_of(o.bytes, "byte"), number_of(o.entries, "id")))
 }
 
 fn sink(out: &mut String, sink: &SinkState, position_text: PositionText) -> std::fmt::Result {
@@ -225,6 +243,10 @@ fn sink(out: &mut String, sink: &SinkState, position_text: PositionText) -> std:
         sink.position.map(|position| format!(", {}", position_text(&sink.name, position))).unwrap_or_default();
     let chain = sink.chain.map_or(String::new(), |chain| format!(", chain {chain}"));
     line!(out, "  {}: {line}{gaps}{out_since}{position}{chain}", sink.name)
+}
+
+fn entries_of(entries: u64) -> String {
+    if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") }
 }
 
 /// From which window on, for people.

@@ -7,6 +7,7 @@ mod clock;
 mod cluster;
 mod config;
 mod console;
+mod dead_letter_line;
 mod descriptors;
 mod duration;
 mod fmt;
@@ -36,7 +37,7 @@ mod uri;
 
 use cli::{
     Command, ConfigCommand, EarlyExit, Given, HealthArgs, Layers, LettersArgs, Parsed, ProduceArgs, RunArgs,
-    StateCommand, UsageErrors,
+    ShownCommand, StateCommand, UsageErrors,
 };
 use config::Config;
 use console::{error, warn};
@@ -90,7 +91,10 @@ fn execute(parsed: Parsed, open_files: u64) -> Result<(), Failure> {
         Command::Produce(args) => produce(&args, &layers, clock),
         Command::Letters(args) => letters(&args, &layers),
         Command::Health(args) => health(&args, &layers),
-        Command::Config { command: ConfigCommand::Show(args), .. } => show(&args, &layers, &shown),
+        Command::Config { command: ConfigCommand::Show { of: None, run }, .. } => show_run(&run, &layers, &shown),
+        Command::Config { command: ConfigCommand::Show { of: Some(ShownCommand::Produce(args)), .. }, .. } => {
+            show_produce(&args, &layers, &shown)
+        }
         Command::Completions(args) => written(args.write(&mut std::io::stdout().lock())),
         Command::Man(args) => {
             let page = args.page().map_err(|why| Halt::new(HaltKind::Usage, why))?;
@@ -165,22 +169,35 @@ fn check(
 }
 
 /// `minutely config show`: what is in effect, although it may be wrong; then what is wrong.
-fn show(args: &RunArgs, layers: &Layers, shown: &str) -> Result<(), Failure> {
+fn show_run(args: &RunArgs, layers: &Layers, shown: &str) -> Result<(), Failure> {
     let config = layers.check(Config::of(args));
-    let mut text =
-        "# Settings of `minutely run`, each with where it comes from; --config takes this text.\n".to_owned();
-    if let Ok(config) = &config {
-        let sinks: Vec<_> = config.sinks.iter().map(|uri| uri::redacted(uri)).collect();
-        let state = config.state.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
-        text += &format!(
-            "# The job's folder is {}; sinks: {}; state: {state}.\n",
-            config.folder.display(),
-            sinks.join(", ")
-        );
-    }
-    written(std::io::stdout().write_all(format!("{text}\n{shown}").as_bytes()))?;
+    let remark = config.as_ref().map_or_else(
+        |_| String::new(),
+        |config| {
+            let sinks: Vec<_> = config.sinks.iter().map(|uri| uri::redacted(uri)).collect();
+            let state = config.state.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+            let folder = config.folder.display();
+            format!("# The job's folder is {folder}; sinks: {}; state: {state}.\n", sinks.join(", "))
+        },
+    );
+    show("run", &remark, shown)?;
     config?.warnings.iter().for_each(|warning| warn(warning));
     Ok(())
+}
+
+/// `minutely config show produce`: the same of these.
+fn show_produce(args: &ProduceArgs, layers: &Layers, shown: &str) -> Result<(), Failure> {
+    let plan = layers.check(produce::Plan::of(args, &Sources));
+    show("produce", "", shown)?;
+    plan?.warnings.iter().for_each(|warning| warn(warning));
+    Ok(())
+}
+
+/// Prints settings on stdout. `remark`: lines beneath the first.
+fn show(command: &str, remark: &str, shown: &str) -> Result<(), Failure> {
+    let first =
+        format!("# Settings of `minutely {command}`, each with where it comes from; --config takes this text.\n");
+    written(std::io::stdout().write_all(format!("{first}{remark}\n{shown}").as_bytes()))
 }
 
 /// A reader of stdout that has seen enough is no error.
@@ -238,7 +255,7 @@ impl produce::SourceCatalog for Sources {
             run_start,
             bounded: plan.bounded,
             start: plan.start,
-            json: plan.is_json,
+            payloads: if plan.is_json { sources::PayloadKind::Json } else { sources::PayloadKind::Text },
             properties: Vec::new(),
             fetch_memory: 256_000_000,
             processes: 1,

@@ -87,6 +87,11 @@ pub(crate) fn shows_progress() -> bool {
     level >= Severity::Info && (progress || std::io::stderr().is_terminal())
 }
 
+/// Is a bar drawn of what has an end? On a terminal alone; not where `--log-level` leaves status lines out.
+pub(crate) fn shows_bar() -> bool {
+    options().level >= Severity::Info && std::io::stderr().is_terminal()
+}
+
 /// A number, or a text, of a message beside its words: a field of its JSON.
 pub(crate) type MessageField = (&'static str, serde_json::Value);
 

@@ -6,7 +6,7 @@
 
 use crate::duration;
 use minutely_dataflows::decimal::MAX_DECIMALS;
-use minutely_dataflows::decode::{CsvOptions, FieldNames, Format, TimeOptions, TimeUnit};
+use minutely_dataflows::decode::{CsvOptions, DebeziumOptions, FieldNames, Format, TimeOptions, TimeUnit};
 use minutely_dataflows::derived::DerivedList;
 use minutely_dataflows::numbers::{NumberOptions, OnPrecision, WeightSign};
 use minutely_dataflows::partition::Rule;
@@ -27,6 +27,8 @@ const DELIMITER: &str = "--delimiter";
 const QUOTE: &str = "--quote";
 const SKIP_LINES: &str = "--skip-lines";
 const SCHEMA: &str = "--schema";
+const ENVELOPE: &str = "--envelope";
+const DECIMAL_SCALE: &str = "--decimal-scale";
 const EACH: &str = "--each";
 const SYMBOL_FIELD: &str = "--symbol-field";
 const VALUE_FIELD: &str = "--value-field";
@@ -103,7 +105,8 @@ impl Semantics {
     /// not `600s`). An option that was added later has no entry where it has its default, so a state that is older than the
     /// option is one of the default.
     pub(crate) fn entries(&self) -> Entries {
-        let FieldNames { each, symbol, value, time, times, weight, filter, id, numbers, format } = &self.fields;
+        let FieldNames { each, symbol, value, time, times, weight, filter, id, numbers, format, debezium } =
+            &self.fields;
         let TimeOptions { unit, format: time_format, zone } = times;
         let unit = TimeUnit::ALL.iter().find(|(known, ..)| known == unit).map_or("", |(_, name, _)| name);
         let always = [
@@ -122,9 +125,11 @@ impl Semantics {
         let uncommitted = self.isolation == Isolation::ReadUncommitted;
         let others = [
             (SCHEMA, self.schema.clone()),
+            (ENVELOPE, debezium.as_ref().map(|_| DEBEZIUM.to_owned())),
+            (DECIMAL_SCALE, debezium.as_ref().and_then(scales_text)),
             (EACH, each.clone()),
             (FILTER, (!filter.is_empty()).then(|| list_text(filter))),
-            (ID_FIELD, id.clone()),
+            (ID_FIELD, (!id.is_empty()).then(|| list_text(id))),
             (TIME_FORMAT, time_format.clone()),
             (TIME_ZONE, zone.clone()),
             (MAX_PAST, self.max_past.map(duration_text)),
@@ -169,9 +174,11 @@ impl Semantics {
                 }
             }
             SCHEMA => self.schema = Some(text.to_owned()),
+            ENVELOPE if text == DEBEZIUM => drop(fields.debezium.get_or_insert_default()),
+            DECIMAL_SCALE => fields.debezium.get_or_insert_default().scales = scales(text)?,
             EACH => fields.each = Some(text.to_owned()),
             FILTER => fields.filter = list(text)?,
-            ID_FIELD => fields.id = Some(text.to_owned()),
+            ID_FIELD => fields.id = list(text)?,
             SYMBOL_FIELD => fields.symbol = list(text)?,
             VALUE_FIELD => text.clone_into(&mut fields.value),
             TIME_FIELD => fields.time = list(text)?,
@@ -247,6 +254,7 @@ pub(crate) fn absent(option: &str) -> &'static str {
         VALUE_SCALE => "1",
         WEIGHT_SIGN => "abs",
         DERIVE => "the default",
+        ENVELOPE => "none",
         _ => "not given",
     }
 }
@@ -283,6 +291,23 @@ fn decimals(text: &str) -> Option<u8> {
 
 fn name_of<T: PartialEq, const N: usize>(value: &T, known: [(&str, T); N]) -> String {
     known.iter().find(|(_, of)| of == value).map_or("", |(name, _)| name).to_owned()
+}
+
+/// `--envelope`.
+const DEBEZIUM: &str = "debezium";
+
+/// `--decimal-scale`, if there is one.
+fn scales_text(debezium: &DebeziumOptions) -> Option<String> {
+    let scales: Vec<_> = debezium.scales.iter().map(|(field, scale)| format!("{field}={scale}")).collect();
+    (!scales.is_empty()).then(|| list_text(&scales))
+}
+
+fn scales(text: &str) -> Option<Vec<(String, i16)>> {
+    let scale = |text: &String| {
+        let (field, scale) = text.rsplit_once('=')?;
+        Some((field.to_owned(), scale.parse().ok()?))
+    };
+    list(text)?.iter().map(scale).collect()
 }
 
 /// `--quote`, where there is none.

@@ -132,8 +132,30 @@ fn the_settings_that_are_shown_run_as_they_are() {
     // What is wrong is said after what is in effect.
     let shown = home.run(&["config", "show", "--window", "soon"], &[]);
     let (text, said) = (String::from_utf8(shown.stdout).unwrap(), String::from_utf8(shown.stderr).unwrap());
+    assert!(text.starts_with("# Settings of `minutely run`"), "{text}");
     assert!(text.contains("window = \"soon\"") && said.contains("--window soon: takes a duration"), "{text}{said}");
     assert_eq!(shown.status.code(), Some(64));
+}
+
+#[test]
+fn the_settings_of_produce_are_shown_and_checked() {
+    let home = Home::new(
+        "[produce]\nto = 'kafka://127.0.0.1:1/t'\nfrom = 'file:a.csv'\nformat = 'csv'\n[kafka]\n'sasl.password' = 'hunter2'\n",
+    );
+    let words = ["config", "show", "produce", "--config", "minutely.toml", "--columns", "a,ts", "--stamp", "broker"];
+    let shown = home.run(&words, &[("MINUTELY_RATE", "7")]);
+    let (text, said) = (String::from_utf8(shown.stdout).unwrap(), String::from_utf8(shown.stderr).unwrap());
+    assert!(text.starts_with("# Settings of `minutely produce`"), "{text}");
+    let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap_or_default().to_owned();
+    for (start, origin) in [("to = ", "line 2"), ("rate = 7", "# MINUTELY_RATE"), ("stamp = \"broker\"", "# --stamp")] {
+        assert!(line(start).contains(origin), "{start}: {text}");
+    }
+    // A password without its mechanism is wrong, and never shown.
+    assert!(!text.contains("hunter2") && !said.contains("hunter2"), "{text}{said}");
+    let wrong = home.run(&[&words[..], &["--speed", "2"]].concat(), &[("MINUTELY_RATE", "7")]);
+    let said = String::from_utf8(wrong.stderr).unwrap();
+    assert!(said.contains("--rate and --speed: contradict each other") && !wrong.stdout.is_empty(), "{said}");
+    assert_eq!(wrong.status.code(), Some(64));
 }
 
 #[cfg(unix)]

@@ -89,6 +89,11 @@ fn dumps_with_and_without_a_header() {
     assert_eq!(ended.ended(PATIENCE).well().done("counted"), 2);
     assert_eq!(log.rows("numbered"), ["2026-01-01T00:00:00Z NOPEUSDT-trades 2 35.6118 6.69"]);
 
+    let part = ["--symbol-field", "@file/0", "--value-field", "/1", "--time-field", "/4", "--weight-field", "/2"];
+    let ended = log.start("part", "NOPE*.csv", &[&["--format", "csv"], &part[..]].concat());
+    assert_eq!(ended.ended(PATIENCE).well().done("counted"), 2);
+    assert_eq!(log.rows("part"), ["2026-01-01T00:00:00Z NOPEUSDT 2 35.6118 6.69"]);
+
     let columns = ["--format", "tsv", "--quote", "none", "--columns", "ts,symbol,price", "--time-unit", "s"];
     let ended = log.start("tabs", "ticks.tsv", &columns).ended(PATIENCE).well();
     assert_eq!(log.rows("tabs"), ["2026-01-01T00:00:00Z B 1 7.5 "]);

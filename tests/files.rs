@@ -678,3 +678,25 @@ fn many_late_records_are_told_with_the_lateness_that_would_have_lost_none() {
     let shorter = run(&["--lateness", "2h58m"]);
     assert_eq!((shorter.done("late"), shorter.said.contains("came late")), (1, false), "{}", shorter.said);
 }
+
+/// Prices of a day as they are handed out for decades: the newest first. The advice is a lateness that the option takes.
+#[test]
+fn decades_that_are_sorted_newest_first_count_with_a_lateness_as_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("newest-first.jsonl");
+    let day = |year: i32| format!("{{\"symbol\":\"IBM\",\"price\":7,\"ts\":\"{year}-01-02T00:00:00Z\"}}\n");
+    std::fs::write(&log, (1928..=2025).rev().map(day).collect::<String>()).unwrap();
+    let source = format!("file:{}", log.display());
+    let run = |more: &[&str]| {
+        let args = ["--source", &source, "--sink", "stdout:", "--as-of", "2026-01-03T00:00:00Z", "--window", "1d"];
+        Program::run(folder.path(), &[&args[..], more].concat(), &[])
+    };
+    let ended = run(&[]).well();
+    let (_, advice) = ended.said.split_once("with --lateness ").expect("a lateness is named");
+    let advice = advice.split(' ').next().unwrap();
+    assert_eq!((ended.done("late"), advice), (97, "35429d1h"), "{}", ended.said);
+    let ended = run(&["--lateness", advice]).well();
+    assert_eq!((ended.done("counted"), ended.done("late")), (98, 0), "{}", ended.said);
+    let refused = run(&["--lateness", "36526d"]);
+    assert!(refused.code == Some(64) && refused.said.contains("from 0 ms to 36525 d"), "{}", refused.said);
+}

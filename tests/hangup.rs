@@ -8,8 +8,7 @@ mod hostile;
 
 use common::poll;
 use common::program::{PATIENCE, Program, command};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use std::fs::{File, OpenOptions};
+use common::terminal::{shown_on_terminal, terminal};
 use std::io::Read;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -40,15 +39,6 @@ fn a_run_that_was_told_to_ignore_hangups_goes_on() {
     program.stopped();
 }
 
-/// Both ends of a terminal: who looks at it, and what is shown on it.
-fn terminal() -> (File, File) {
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
-    (File::from(master), OpenOptions::new().read(true).write(true).open(name).unwrap())
-}
-
 #[test]
 fn a_bounded_run_shows_how_far_it_has_come_on_a_terminal_alone() {
     let folder = tempfile::tempdir().unwrap();
@@ -57,23 +47,21 @@ fn a_bounded_run_shows_how_far_it_has_come_on_a_terminal_alone() {
     std::fs::write(&log, (0..100_000).map(tick).collect::<String>()).unwrap();
     let length = std::fs::metadata(&log).unwrap().len();
     let source = format!("file:{}", log.display());
-    let (mut terminal, shown) = terminal();
     let mut run = command();
     run.args(["--source", &source, "--sink", "stdout:", "--state", "none", "--http", "none", "--data"]);
-    run.arg(folder.path()).env("TERM", "xterm").stdin(Stdio::null()).stdout(Stdio::null()).stderr(shown);
-    let mut child = run.spawn().unwrap();
-    drop(run); // it has the other end of the terminal, too
-    let mut said = Vec::new();
-    // Its end is an error here: nobody has the terminal open any more.
-    let _end = terminal.read_to_end(&mut said);
-    let said = String::from_utf8_lossy(&said);
-    assert!(child.wait().unwrap().success(), "{said}");
+    run.arg(folder.path());
+    let said = shown_on_terminal(run);
     let of = format!(" of {:.2} MiB", length as f64 / f64::from(1 << 20));
     for part in [" %  ", of.as_str(), " left", "minutely: done: 100000 records read = 100000 counted"] {
         assert!(said.contains(part), "{part} is not in {said}");
     }
     let last = said.rfind(" left").unwrap();
     assert!(said.find("minutely: done").unwrap() > last, "the bar is gone then: {said}");
+
+    let mut quiet = command();
+    quiet.args(["--source", &source, "--sink", "stdout:", "--state", "none", "--http", "none", "--quiet", "--data"]);
+    quiet.arg(folder.path());
+    assert_eq!(shown_on_terminal(quiet), "");
 
     let args = ["--source", &source, "--sink", "stdout:", "--state", "none"];
     let ended = Program::start(&folder.path().join("data"), &args, &[]).ended(PATIENCE).well();

@@ -141,7 +141,7 @@ fn bad_records_that_are_dropped_leave_no_letters() {
     let home = tempfile::tempdir().unwrap();
     let ended = over(home.path(), &[GOOD, NO_PRICE, LATE], &["--on-bad", "drop"]).well();
     assert_eq!((ended.done("late"), ended.done("rejected")), (1, 1));
-    assert!(ended.said.contains("minutely: 1 dead letters: "), "{}", ended.said);
+    assert!(ended.said.contains("minutely: 1 dead letter: "), "{}", ended.said);
     let (_, shown, _) = letters(&[file_of(home.path()).unwrap().to_str().unwrap(), "--json"], b"");
     assert!(shown.lines().count() == 1 && shown.contains(r#""reason":"late""#), "{shown}");
 }
@@ -189,7 +189,7 @@ fn a_log_that_is_skipped_as_a_whole_is_told_and_no_error() {
     let home = tempfile::tempdir().unwrap();
     let ended = over(home.path(), &[quote, r#"{"e":"trade"}"#, quote], &["--where", "e=trade"]).well();
     assert!(
-        ended.said.contains("NOTHING COUNTS: all 1 records that --where keeps (2 are skipped) were rejected"),
+        ended.said.contains("NOTHING COUNTS: the only record that --where keeps (2 skipped) was rejected"),
         "{}",
         ended.said
     );
@@ -201,7 +201,7 @@ fn a_bad_element_is_named() {
     let record = r#"{"data":[{"symbol":"ÖMV","price":40.5,"ts":1767225720000},{"symbol":"ÖMV","ts":1767225720000}]}"#;
     let home = tempfile::tempdir().unwrap();
     let ended = over(home.path(), &[record], &["--each", "/data"]).well();
-    assert!(ended.said.contains("done: 1 records read, 2 events = 1 counted + 0 late + 1 rejected"), "{}", ended.said);
+    assert!(ended.said.contains("done: 1 record read, 2 events = 1 counted + 0 late + 1 rejected"), "{}", ended.said);
     let (_, shown, _) = letters(&[file_of(home.path()).unwrap().to_str().unwrap()], b"");
     assert!(shown.starts_with("where    quotes.jsonl, offset 0, element 1\nreason   null "), "{shown}");
     assert!(shown.contains("\npayload  {\"symbol\":\"ÖMV\",\"ts\":1767225720000}\n"), "{shown}");

@@ -111,6 +111,25 @@ fn big_values_and_big_volumes_have_scales_that_hold_them() {
     assert_eq!(found, ["2712345678901.5; --decimals 16 would take it", "118500000000; --decimals 17 would take it"]);
 }
 
+/// Its price counts, and what is not known is not shown: no volume that lacks the largest trade.
+#[test]
+fn a_weight_beyond_the_range_costs_the_volume_and_no_price() {
+    let shib = [tick("S", "7.25", "512345678901.5"), tick("S", "7.75", "4"), tick("S", "8.25", "-1e400")];
+    assert_eq!(one(&shib, &[]), sums(3, "23.25", 7.75, None, None));
+    assert_eq!(
+        one(&shib[..2], &["--weight-decimals", "6"]),
+        sums(2, "15", 7.5, Some("512345678905.5"), Some(7.2500000000039035))
+    );
+    let home = tempfile::tempdir().unwrap();
+    let (ended, _) = over(home.path(), &shib, &[]);
+    assert_eq!((ended.done("counted"), ended.done("rounded"), ended.done("rejected")), (3, 2, 0), "{}", ended.said);
+    for (option, rejected) in [(["--on-precision", "reject"], 2), (["--weight-sign", "reject"], 1)] {
+        let home = tempfile::tempdir().unwrap();
+        let (ended, _) = over(home.path(), &shib, &option);
+        assert_eq!(ended.done("rejected"), rejected, "{}", ended.said);
+    }
+}
+
 #[test]
 fn no_size_is_not_a_size_of_0() {
     let all = |volume: &str| [tick("A", "17.25", volume), tick("A", "17.75", volume)];

@@ -93,7 +93,7 @@ impl Example {
             run.arg("--config").arg(root().join(config));
         }
         run.args([format!("--source=file:{source}"), format!("--sink=csv:{}", out.display())]);
-        run.args(["--emit=final", "--state=none", "--http=none", "-w", workers]).args(&self.args);
+        run.args(["--emit=final", "--derive=none", "--state=none", "--http=none", "-w", workers]).args(&self.args);
         if !self.args.iter().any(|arg| arg.starts_with("--as-of")) {
             run.arg(AS_OF);
         }
@@ -156,11 +156,15 @@ fn counts(said: &str) -> Result<BTreeMap<String, u64>, String> {
     let mut counts: BTreeMap<String, u64> = COUNTS.map(|name| (name.to_owned(), 0)).into();
     for term in read.split(", ").chain(classes.split(" + ").flat_map(|term| term.split(", "))) {
         let (number, name) = term.split_once(' ').ok_or_else(|| format!("`{term}` is no term: {line}"))?;
-        let name = name.strip_prefix("records ").unwrap_or(name);
+        let name = match name {
+            "record read" | "records read" => "read",
+            "event" => "events",
+            name => name,
+        };
         let count = counts.get_mut(name).ok_or_else(|| format!("`{name}` is no count: {line}"))?;
         *count = number.parse().map_err(|e| format!("{term}: {e}"))?;
     }
-    if !read.contains("events") {
+    if !read.contains("event") {
         counts.insert("events".to_owned(), counts["read"]);
     }
     Ok(counts)
@@ -220,6 +224,62 @@ fn every_example_and_every_configuration_is_in_the_table() {
         assert!(examples.iter().any(|example| example.config.as_ref() == Some(&path)), "no example uses {path}");
         assert!(page.contains(&format!("]({})", config.display())), "docs/recipes/README.md has no link to {path}");
     }
+}
+
+/// The first command of README over files, word for word, on trades in Binance's public layout: two days, of which one is
+/// compressed, with the answer to a subscription and a quote among them.
+#[test]
+fn the_file_example_of_the_readme_reads_what_binance_sends() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap().replace("\\\n", " ");
+    let example = readme.lines().find(|line| line.starts_with("    minutely --source 'file:")).expect("it has one");
+    assert!(example.contains("*.jsonl.gz"), "{example}");
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("trades")).unwrap();
+    let trade = |id: i64, symbol: &str, price: &str, size: &str, time: i64| {
+        format!(
+            r#"{{"e":"trade","E":{},"s":"{symbol}","t":{id},"p":"{price}","q":"{size}","T":{time},"m":{},"M":true}}"#,
+            time + 3,
+            id % 2 == 0
+        )
+    };
+    let day = 1_756_684_800_000; // 2025-09-01
+    let quote = r#"{"u":400900217,"s":"BNBBTC","b":"0.01690","B":"31.21","a":"0.01700","A":"40.66"}"#;
+    let files = [
+        vec![
+            r#"{"result":null,"id":1}"#.to_owned(),
+            trade(1, "BNBBTC", "0.01690000", "1.50000000", day + 1_000),
+            quote.to_owned(),
+            trade(2, "BNBBTC", "0.01700000", "0.50000000", day + 59_999),
+        ],
+        vec![trade(3, "BNBBTC", "0.01710000", "0.25000000", day + 86_400_000)],
+    ];
+    for (name, lines) in ["2025-09-01", "2025-09-02"].iter().zip(files) {
+        let file = File::create(home.path().join(format!("trades/{name}.jsonl.gz"))).unwrap();
+        let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::default());
+        std::io::Write::write_all(&mut gzip, (lines.join("\n") + "\n").as_bytes()).unwrap();
+        gzip.finish().unwrap();
+    }
+    let program = Path::new(env!("CARGO_BIN_EXE_minutely")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-ec", example]).current_dir(home.path()).env("PATH", path).stdin(Stdio::null());
+    let ours = |name: &str| name.starts_with("MINUTELY_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| ours(&name.to_string_lossy())) {
+        shell.env_remove(name);
+    }
+    let output = shell.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("3 counted"), "{said}");
+    let rows = fs::read_to_string(home.path().join("minutes.csv")).unwrap();
+    let finals: Vec<&str> = rows.lines().filter(|row| row.contains(",final,")).collect();
+    assert_eq!(
+        finals,
+        [
+            "BNBBTC,2025-09-01T00:00:00Z,2,0.0339,0.01695,final,0.0169,0.017,0.0169,0.017,2.0,0.016925",
+            "BNBBTC,2025-09-02T00:00:00Z,1,0.0171,0.0171,final,0.0171,0.0171,0.0171,0.0171,0.25,0.0171"
+        ],
+        "{rows}"
+    );
 }
 
 /// A test that compares nothing passes, too: a wrong number, a count or a key that is wrong fails.

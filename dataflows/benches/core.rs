@@ -52,6 +52,7 @@ fn encode_object(bencher: Bencher<'_, '_>, windows: u32) {
         value: decimal("412.37"),
         time: EventTime(60),
         weight: Some(decimal("100")),
+        weight_beyond: false,
         id: None,
         rounded: false,
     };

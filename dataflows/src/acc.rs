@@ -135,13 +135,17 @@ pub struct Market {
     volume: Int128,
     /// Sum of value x weight, scaled by both scales: `(hi, lo)` of an [`I256`], in 8-byte alignment.
     weighted: [Int128; 2],
-    /// How many records had a weight. What version 0.1 wrote ends before it.
+    /// How many records had a weight, and [`BEYOND`] for each whose weight is beyond the range: below 0 if there is one. What
+    /// version 0.1 wrote ends before it.
     weights: i64,
     /// Sum of squares of values, scaled twice: as `weighted`. Later states have it and what follows.
     squares: [Int128; 2],
     /// Of how many records.
     squared: i64,
 }
+
+/// More than all weights of a window can make up for (R2: there are at most 1.7·10^9 records), and as many fit in 64 bits.
+const BEYOND: i64 = -(1 << 32);
 
 /// A [`Market`] as version 0.1 wrote it.
 type MarketWithoutWeights = (Avg, Tick, Tick, Int128, Int128, Int128, [Int128; 2]);
@@ -167,9 +171,9 @@ impl Market {
         whole_of(self.weighted)
     }
 
-    /// None unless the weights' sum is above 0. Their scale stands above and below the line, and cancels.
+    /// None unless all weights are known and their sum is above 0. Their scale stands above and below the line, and cancels.
     fn vwap(&self, scales: Scales) -> Option<f64> {
-        let volume = u128::try_from(self.volume.get()).ok().filter(|volume| *volume > 0)?;
+        let volume = u128::try_from(self.volume.get()).ok().filter(|volume| *volume > 0 && self.weights > 0)?;
         let (negative, sum) = self.weighted().split();
         Some(nearest(negative, sum, U256::product(volume, 10_u128.pow(u32::from(scales.value)))))
     }
@@ -209,7 +213,7 @@ impl Accumulate for Market {
             low: value,
             volume: Int128::new(weight.0),
             weighted: halves(I256::product(event.value.0, weight.0)),
-            weights: i64::from(event.weight.is_some()),
+            weights: if event.weight_beyond { BEYOND } else { i64::from(event.weight.is_some()) },
             squares: halves(I256::product(event.value.0, event.value.0)),
             squared: 1,
         }
@@ -246,6 +250,7 @@ impl Accumulate for Market {
             high: self.high.get(),
             low: self.low.get(),
             volume: (self.weights > 0).then(|| self.volume.get()),
+            weight_beyond: self.weights < 0,
             weighted: self.weighted(),
             squares: self.squares(),
         };

@@ -163,4 +163,19 @@ mod tests {
         }
         assert_eq!(w.first_not_final(None), WindowStart::MIN);
     }
+
+    /// A window of a year and a lateness of a hundred, at both ends of event time: as in wider integers.
+    #[test]
+    fn the_longest_lateness_overflows_nowhere() {
+        let day = 86_400 * SECOND;
+        let w = Windowing { length: 366 * day, lateness: 36_525 * day };
+        for time in [-EventTime::LIMIT, 0, EventTime::LIMIT].map(EventTime) {
+            let window = w.window_of(time);
+            let end = i128::from(window.0) + i128::from(w.length);
+            assert_eq!(i128::from(w.final_at(window).0), end + i128::from(w.lateness));
+            let first = w.first_not_final(Some(w.final_at(window)));
+            assert_eq!(i128::from(first.0), end, "it is the next one");
+            assert!(w.first_not_final(Some(time)) <= window);
+        }
+    }
 }

@@ -103,7 +103,7 @@ fn events_that_repeat_an_id_count_once_at_any_number_of_workers() {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut rng = fastrand::Rng::with_seed(seed);
-    let fields = FieldNames { id: Some("id".into()), ..FieldNames::default() };
+    let fields = FieldNames { id: vec!["id".into()], ..FieldNames::default() };
     let mut duplicates = 0;
     for round in 0..4 {
         let windowing = Windowing { length: SECOND * 7, lateness: SECOND * 31 };

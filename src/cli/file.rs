@@ -72,7 +72,8 @@ pub(super) fn read(file: &OptionFile<'_>, root: &clap::Command, path: &[String])
 /// The command whose table a command of this path reads.
 fn command_of(path: &[String]) -> &str {
     match path.first().map_or("run", String::as_str) {
-        "config" => "run",
+        // `config show` of a run, `config show produce`
+        "config" => path.get(2).map_or("run", String::as_str),
         name => name,
     }
 }

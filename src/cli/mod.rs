@@ -3,6 +3,7 @@
 
 mod common;
 mod completions;
+mod envelope;
 mod environment;
 mod errors;
 mod file;
@@ -23,6 +24,7 @@ mod values;
 
 pub(crate) use common::{CommonArgs, early_format};
 pub(crate) use completions::{CompletionsArgs, ManArgs};
+pub(crate) use envelope::{EnvelopeArgs, EnvelopeOption};
 pub(crate) use environment::unread_variables;
 pub(crate) use errors::UsageErrors;
 pub(crate) use health::HealthArgs;
@@ -112,7 +114,7 @@ pub(crate) enum Command {
     /// Exit code 0 if it is, otherwise 69 with the reason.
     Health(HealthArgs),
 
-    /// Show the settings of a run, and where each comes from
+    /// Show the settings of a run or of produce, and where each comes from
     #[command(arg_required_else_help = false)]
     Config {
         #[command(subcommand)]
@@ -136,8 +138,23 @@ pub(crate) enum Command {
 pub(crate) enum ConfigCommand {
     /// Print them in TOML, as --config takes them; nothing is connected to or written
     ///
-    /// All options of `minutely run` are accepted. Each line says where its value comes from. Secrets are not shown.
-    Show(Box<RunArgs>),
+    /// All options of `minutely run` are accepted; after the word produce, those of `minutely produce`. Each line says where its
+    /// value comes from. Secrets are not shown.
+    #[command(args_conflicts_with_subcommands = true)]
+    Show {
+        #[command(subcommand)]
+        of: Option<ShownCommand>,
+
+        #[command(flatten)]
+        run: Box<RunArgs>,
+    },
+}
+
+/// Whose settings are shown, unless a run's.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ShownCommand {
+    /// Print the settings of `minutely produce`, in the same way
+    Produce(Box<ProduceArgs>),
 }
 
 /// What is to be done with a state.
@@ -328,13 +345,14 @@ impl Command {
     fn run_args(&self) -> Option<&RunArgs> {
         match self {
             Command::Run(run)
-            | Command::Config { command: ConfigCommand::Show(run), .. }
+            | Command::Config { command: ConfigCommand::Show { of: None, run }, .. }
             | Command::Check { run, .. }
             | Command::State {
                 command: StateCommand::Show { run, .. } | StateCommand::Check(run) | StateCommand::Rebuild(run),
                 ..
             } => Some(run),
             Command::Produce(_)
+            | Command::Config { command: ConfigCommand::Show { of: Some(ShownCommand::Produce(_)), .. }, .. }
             | Command::Letters(_)
             | Command::Health(_)
             | Command::Completions(_)
@@ -345,7 +363,10 @@ impl Command {
     /// The options of every command, where this one takes them.
     pub(crate) fn common(&self) -> Option<&CommonArgs> {
         match self {
-            Command::Produce(args) => Some(&args.common),
+            Command::Produce(args)
+            | Command::Config { command: ConfigCommand::Show { of: Some(ShownCommand::Produce(args)), .. }, .. } => {
+                Some(&args.common)
+            }
             Command::Letters(args) => Some(&args.common),
             Command::Health(args) => Some(&args.common),
             _ => self.run_args().map(|run| &run.common),

@@ -20,7 +20,7 @@ pub(crate) struct NumberArgs {
     )]
     pub(crate) decimals: Given<u8>,
 
-    /// Fractional digits of weights, 0 to 28, with the same bound
+    /// Fractional digits of weights, 0 to 28; a weight beyond the same bound leaves its window without a volume
     #[arg(
         long,
         value_name = "N",

@@ -61,13 +61,14 @@ pub(crate) struct ProduceArgs {
 
     /// Topic: kafka://host:port[,…]/topic
     ///
-    /// A topic that does not exist is created, with retention.ms=-1 if the source ends.
+    /// A topic that does not exist is created, with retention.ms=-1 if the source ends, and with --stamp broker so that the broker
+    /// stamps its records.
     #[arg(long, value_name = "URI", env = "MINUTELY_TO", help_heading = "Kafka")]
     pub(crate) to: String,
 
     /// Field of the key of what is written, repeatable, joined by a slash [default: the record's own key]
     ///
-    /// A name, a JSON pointer, or @file.
+    /// A name, a JSON pointer, @file, or @file/0 for the first part of the file's name.
     #[arg(long, value_name = "FIELD", env = "MINUTELY_KEY_FIELD", help_heading = "Kafka")]
     pub(crate) key_field: Vec<String>,
 
@@ -117,7 +118,12 @@ pub(crate) enum Stamp {
     Event,
     /// `now`: when it is written.
     Now,
+    /// `broker`: the one that the broker gives it (LogAppendTime).
+    Broker,
 }
 
-const STAMPS: [Choice<Stamp>; 2] =
-    [("event", "the source's stamp, or else the event time", Stamp::Event), ("now", "the time of writing", Stamp::Now)];
+const STAMPS: [Choice<Stamp>; 3] = [
+    ("event", "the source's stamp, or else the event time", Stamp::Event),
+    ("now", "the time of writing", Stamp::Now),
+    ("broker", "the broker's own clock; the topic has message.timestamp.type=LogAppendTime", Stamp::Broker),
+];

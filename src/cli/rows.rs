@@ -47,7 +47,7 @@ pub(super) const FORMATS: [Choice<FormatOption>; 6] = [
     ("json", "a JSON text a record", FormatOption::Json),
     ("csv", "a row of cells a record", FormatOption::Csv),
     ("tsv", "the same, with tabs between cells", FormatOption::Tsv),
-    ("avro", "a message of Avro, by a schema registry or --schema", FormatOption::Avro),
+    ("avro", "a message of Avro, by a schema registry or --schema; files are containers of Avro", FormatOption::Avro),
     ("protobuf", "a message of Protocol Buffers, by a schema registry or --schema", FormatOption::Protobuf),
     ("json-schema", "a JSON text behind a schema registry's frame", FormatOption::JsonSchema),
 ];

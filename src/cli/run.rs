@@ -4,7 +4,9 @@ use super::CommonArgs;
 use super::numbers::NumberArgs;
 use super::schema::SchemaArgs;
 use super::shape::ShapeArgs;
-use super::values::{Choice, Given, StartOption, choice, derive, duration, instant, job_name, number, size, start};
+use super::values::{
+    Choice, Given, StartOption, choice, derive, duration, instant, job_name, lateness, number, size, start,
+};
 use clap::{ArgAction, Args};
 use minutely_dataflows::BadRecordPolicy;
 use minutely_dataflows::derived::DerivedList;
@@ -99,7 +101,8 @@ pub(crate) struct DecodingArgs {
 
     /// Field of the symbol: a name, a JSON pointer such as /data/s, a column's number such as /0, @key, @key/POINTER, @topic or @file; repeatable
     ///
-    /// Several are joined by a slash.
+    /// Several are joined by a slash. @file/0 is the first part of the file's name, between -, _, . and spaces: BTCUSDT of
+    /// BTCUSDT-trades-2026-03-02.csv; so with @topic.
     #[arg(long, value_name = "FIELD", env = "MINUTELY_SYMBOL_FIELD", default_value = "symbol")]
     pub(crate) symbol_field: Vec<String>,
 
@@ -117,9 +120,11 @@ pub(crate) struct DecodingArgs {
     #[arg(long, value_name = "FIELD", env = "MINUTELY_WEIGHT_FIELD")]
     pub(crate) weight_field: Option<String>,
 
-    /// Field of an id: events of a symbol whose id came before in their partition, in a minute that is not final, are dropped
+    /// Field of an id: events of a symbol whose id came before in their partition, in a minute that is not final, are dropped; repeatable
+    ///
+    /// Several together are the id; an event that lacks one of them has none.
     #[arg(long, value_name = "FIELD", env = "MINUTELY_ID_FIELD")]
-    pub(crate) id_field: Option<String>,
+    pub(crate) id_field: Vec<String>,
     #[command(flatten)]
     pub(crate) numbers: NumberArgs,
 
@@ -143,7 +148,9 @@ pub(crate) struct SemanticsArgs {
     pub(crate) window: Given<i64>,
 
     /// Accept records until their window ended more than this before the newest record of the same partition
-    #[arg(long, value_name = "TIME", env = "MINUTELY_LATENESS", default_value = "10m", value_parser = duration(0))]
+    ///
+    /// At most 36525d, a hundred years: a file that is sorted by symbol, or newest first, needs as much as it spans.
+    #[arg(long, value_name = "TIME", env = "MINUTELY_LATENESS", default_value = "10m", value_parser = lateness())]
     pub(crate) lateness: Given<i64>,
 
     /// Accept records up to this far ahead of the clock (or of the broker's append time)

@@ -1,5 +1,6 @@
 //! Options of how records are taken apart and when their events were: of a run, and of a replay.
 
+use super::envelope::EnvelopeArgs;
 use super::rows::{FORMATS, FormatOption, RowArgs};
 use super::values::{Given, TIME_UNITS, choice};
 use clap::Args;
@@ -21,6 +22,9 @@ pub(crate) struct ShapeArgs {
 
     #[command(flatten)]
     pub(crate) rows: RowArgs,
+
+    #[command(flatten)]
+    pub(crate) envelope: EnvelopeArgs,
 
     /// Pointer to an array in each record whose elements are events, as /data; empty: the record itself is the array
     ///

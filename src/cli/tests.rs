@@ -209,7 +209,18 @@ fn every_option_has_a_variable_of_its_name() {
     let root = command();
     let all = commands(&root, &[]);
     let names: Vec<_> = all.iter().map(|(path, _)| path.join(" ")).collect();
-    for name in ["", "run", "check", "state show", "state check", "state rebuild", "produce", "health", "config show"] {
+    for name in [
+        "",
+        "run",
+        "check",
+        "state show",
+        "state check",
+        "state rebuild",
+        "produce",
+        "health",
+        "config show",
+        "config show produce",
+    ] {
         assert!(names.iter().any(|known| known == name), "{name} takes no --config: {names:?}");
     }
     for (path, command) in &all {
@@ -239,7 +250,11 @@ fn every_option_is_taken_from_variables_and_from_a_file() {
                 option::Arity::Many => ("a=7", "['a=7']".to_owned()),
             };
             let mut words: Vec<&str> = path.iter().map(String::as_str).collect();
-            words.extend(["--to", "kafka://b:1/t"].iter().filter(|_| path == ["produce"] && option.key != "to"));
+            words.extend(
+                ["--to", "kafka://b:1/t"]
+                    .iter()
+                    .filter(|_| path.ends_with(&["produce".to_owned()]) && option.key != "to"),
+            );
             words.extend(["--config", "m.toml"]);
             let of_variable = layered(&words, &[(&option.variable, value)], "");
             let of_file = layered(&words, &[], &format!("{} = {in_file}", option.key));
@@ -253,13 +268,9 @@ fn every_option_is_taken_from_variables_and_from_a_file() {
                 let wrong = layers.mistakes.iter().filter(|why| !why.contains("--log-")).count();
                 assert_eq!(wrong, 0, "{:?}", layers.mistakes);
             }
-            if option.key != option::PROPERTIES && path == ["config", "show"] {
-                let line = shown(
-                    &["--config", "m.toml"],
-                    &[],
-                    &format!("{} = {in_file}", option.key),
-                    &format!("{} =", option.key),
-                );
+            if option.key != option::PROPERTIES && path.starts_with(&["config".to_owned(), "show".to_owned()]) {
+                let file = format!("{} = {in_file}", option.key);
+                let line = shown(&words[2..], &[], &file, &format!("{} =", option.key));
                 assert!(line.ends_with("# m.toml line 1"), "{line}");
             }
         }
@@ -348,13 +359,32 @@ fn a_secret_is_read_from_a_file_and_never_shown() {
     let parsed = layered(&["config", "show", "--config", "m.toml"], &[], file).ok().unwrap();
     assert!(!parsed.shown.contains("hunter2") && parsed.shown.contains("a secret is not shown"), "{}", parsed.shown);
     assert_eq!(parsed.layers.warnings, ["warning: others can read m.toml"]);
-    let Command::Config { command: ConfigCommand::Show(args), .. } = parsed.command else {
+    let Command::Config { command: ConfigCommand::Show { run: args, of: None }, .. } = parsed.command else {
         panic!("it is config show")
     };
     let given = crate::property::marked("sasl.password=hunter2");
     assert_eq!(args.kafka.properties, [given]);
     let no_secret = layered(&["--config", "m.toml"], &[], "window = '1m'").ok().unwrap();
     assert_eq!(no_secret.layers.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn the_settings_of_produce_are_shown_from_its_own_table() {
+    let file = "source = 'file:a'\nrate = 5\n[run]\ntime-field = 'r'\n[produce]\nto = 'kafka://me:hunter2@b:1/t'\ntime-field = 'p'\nkafka.'sasl.password' = 'hunter2'";
+    let words = ["produce", "--config", "m.toml", "--speed", "7"];
+    for (key, line) in [
+        ("time-field", "time-field = [\"p\"] # m.toml line 7"),
+        ("rate", "rate = 5 # m.toml line 2"),
+        ("speed", "speed = 7 # --speed"),
+        ("stamp", "# stamp = # not given"),
+        ("from", "from = \"sim:\" # default"),
+        ("source", ""),
+    ] {
+        assert_eq!(shown(&words, &[], file, &format!("{key} =")), line);
+    }
+    let parsed = layered(&[&["config", "show"][..], &words].concat(), &[], file).ok().unwrap();
+    assert!(!parsed.shown.contains("hunter2"), "{}", parsed.shown);
+    assert_eq!(shown(&["--config", "m.toml"], &[], file, "time-field ="), "time-field = [\"r\"] # m.toml line 4");
 }
 
 #[test]

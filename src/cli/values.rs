@@ -1,6 +1,7 @@
 //! Typed values of options. clap stops at the first value that is wrong; here a wrong value is kept with its error, so that all
 //! are reported at once.
 
+use crate::duration::MAX_LATENESS_DAYS;
 use crate::start_at::Start;
 use crate::{duration, size};
 use clap::builder::{PossibleValue, TypedValueParser};
@@ -17,8 +18,9 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// The longest duration that an option takes, in milliseconds: 366 days.
-const MAX_DURATION_MS: u64 = 366 * 24 * 3_600_000;
+/// The longest duration that an option takes, in days, but for a lateness.
+const MAX_DURATION_DAYS: u64 = 366;
+const DAY_MS: u64 = 24 * 3_600_000;
 
 /// The units of `--time-unit`.
 pub(super) const TIME_UNITS: [Choice<TimeUnit>; 4] = [
@@ -110,11 +112,20 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for ValueParser<T> {
 
 /// A duration in nanoseconds, of at least this many milliseconds.
 pub(super) fn duration(least_ms: u64) -> ValueParser<i64> {
+    duration_within(least_ms, MAX_DURATION_DAYS)
+}
+
+/// A lateness in nanoseconds.
+pub(super) fn lateness() -> ValueParser<i64> {
+    duration_within(0, MAX_LATENESS_DAYS)
+}
+
+fn duration_within(least_ms: u64, most_days: u64) -> ValueParser<i64> {
     ValueParser::new(move |text| {
-        let ms = duration::parse_ms(text).filter(|ms| (least_ms..=MAX_DURATION_MS).contains(ms));
-        ms.and_then(|ms| i64::try_from(ms).ok())
-            .map(|ms| ms * 1_000_000)
-            .ok_or_else(|| format!("takes a duration such as 500ms, 90s, 1h30m or 1d, from {least_ms} ms to 366 d"))
+        let ms = duration::parse_ms(text).filter(|ms| (least_ms..=most_days * DAY_MS).contains(ms));
+        ms.and_then(|ms| i64::try_from(ms).ok()).map(|ms| ms * 1_000_000).ok_or_else(|| {
+            format!("takes a duration such as 500ms, 90s, 1h30m or 1d, from {least_ms} ms to {most_days} d")
+        })
     })
 }
 

@@ -1,12 +1,14 @@
 //! How payloads are decoded.
 
 use crate::advice;
-use crate::cli::{DecodingArgs, FormatOption, NumberArgs, RowArgs, ShapeArgs, UsageErrors};
+use crate::cli::{
+    DecodingArgs, EnvelopeArgs, EnvelopeOption, FormatOption, NumberArgs, RowArgs, ShapeArgs, UsageErrors,
+};
 use crate::sources;
 use crate::uri::redacted;
 use minutely_dataflows::decode::schema::SchemaDecoder;
 use minutely_dataflows::decode::{
-    CONSTANT, CsvOptions, Decoder, FieldNames, Format, KEY, PAYLOAD, TIMESTAMP, TimeOptions,
+    CONSTANT, CsvOptions, DebeziumOptions, Decoder, FieldNames, Format, KEY, PAYLOAD, TIMESTAMP, TimeOptions,
 };
 use minutely_dataflows::numbers::NumberOptions;
 
@@ -22,7 +24,7 @@ pub(super) fn fields(args: &DecodingArgs, source: &str, errors: &mut UsageErrors
         errors.push(format!("--symbol-field {field}: records of `{}` have no keys", redacted(source)));
     }
     let shape = shape(&args.shape, source, errors);
-    let id = args.id_field.clone().filter(|field| !field.is_empty());
+    let id = args.id_field.iter().filter(|field| !field.is_empty()).cloned().collect();
     let mut fields =
         FieldNames { symbol, value: args.value_field.clone(), weight: None, id, numbers: numbers?, ..shape? };
     fields.weight = match &args.weight_field {
@@ -44,19 +46,53 @@ fn shape(args: &ShapeArgs, source: &str, errors: &mut UsageErrors) -> Option<Fie
         ));
     }
     let format = errors.value(&args.format).and_then(|option| format(option, &args.rows, source, errors));
+    let debezium = debezium(&args.envelope, errors);
     Some(FieldNames {
         each: args.each.clone(),
         time: args.time_field.clone(),
         times: TimeOptions { unit: unit?, format: given(&args.time_format), zone: given(&args.time_zone) },
         filter: args.filter.clone(),
         format: format?,
+        debezium: debezium?,
         ..FieldNames::default()
     })
+}
+
+/// How change events are read, if records are some; `None` where the options are wrong.
+#[expect(clippy::option_option, reason = "as of every option: none where it is wrong")]
+fn debezium(args: &EnvelopeArgs, errors: &mut UsageErrors) -> Option<Option<DebeziumOptions>> {
+    let mut scales = Vec::new();
+    for text in args.decimal_scale.iter().filter(|text| !text.is_empty()) {
+        let scale = text.rsplit_once('=').and_then(|(field, scale)| Some((field.to_owned(), scale.parse().ok()?)));
+        match scale.filter(|(field, _)| !field.is_empty()) {
+            Some(scale) => scales.push(scale),
+            None => errors.push(format!(
+                "--decimal-scale {text}: takes a field and how many of its digits are a fraction, such as price=2"
+            )),
+        }
+    }
+    match errors.value(&args.envelope)? {
+        EnvelopeOption::Debezium => Some(Some(DebeziumOptions { scales })),
+        EnvelopeOption::None => {
+            if !args.decimal_scale.is_empty() {
+                errors.push("--decimal-scale: is for --envelope debezium");
+            }
+            Some(None)
+        }
+    }
 }
 
 /// What decodes a replay: an event for each record that is to be written, with its time, and its key as the symbol. `key`: the
 /// fields of the key; empty: it is the record's own.
 pub(crate) fn of_replay(args: &ShapeArgs, key: &[String], source: &str, errors: &mut UsageErrors) -> Option<Decoder> {
+    if matches!(args.format.text(), "avro" | "protobuf" | "json-schema") {
+        errors.push(format!(
+            "--format {}: produce takes json, csv and tsv alone, as it would write messages without the frame of a registry; write \
+             the records as JSON lines first (of a container of Avro: avro-tools tojson)",
+            args.format.text()
+        ));
+        return None;
+    }
     let symbol = if key.is_empty() { vec![format!("{CONSTANT}-")] } else { key.to_vec() };
     let value = format!("{CONSTANT}0");
     let fields = FieldNames { symbol, value, weight: None, ..shape(args, source, errors)? };

@@ -1,8 +1,10 @@
 //! What decodes records, with the schemas that it needs.
 
 use super::decoding;
-use crate::cli::{RunArgs, SchemaArgs, UsageErrors};
+use crate::cli::{RunArgs, UsageErrors};
 use crate::registry::{Registry, schema_file};
+use crate::sources;
+use crate::uri::redacted;
 use minutely_dataflows::checkpoint::hash;
 use minutely_dataflows::decode::schema::{SchemaDecoder, SchemaKind};
 use minutely_dataflows::decode::{Decoder, FieldNames, Format};
@@ -23,12 +25,30 @@ impl Decoding {
     /// Of a run with these fields. What is wrong is collected. Connects to nothing.
     pub(super) fn of(args: &RunArgs, fields: Option<&FieldNames>, errors: &mut UsageErrors) -> Self {
         let Some(fields) = fields else { return Decoding::default() };
-        let Some(Schemas { registry, decoder, file_hash }) = Schemas::of(&args.schemas, &fields.format, errors) else {
+        let Some(Schemas { registry, decoder, file_hash }) = Schemas::of(args, &fields.format, errors) else {
             return Decoding::default();
         };
         let decoder = decoding::decoder(fields, decoder, &args.log.source, errors);
         Decoding { decoder, registry, file_hash }
     }
+}
+
+/// Why no messages of this format are in such a log.
+fn misplaced(format: &Format, source: &str) -> Option<String> {
+    let name = match format {
+        Format::Json | Format::Csv(_) => return None,
+        Format::Avro if sources::has_lines(source) => return None,
+        Format::Avro => "avro",
+        Format::Protobuf => "protobuf",
+        Format::JsonSchema => "json-schema",
+    };
+    (!sources::has_messages(source)).then(|| {
+        format!(
+            "--format {name}: `{}` has no such messages: avro is read of topics and of container files, protobuf and json-schema of \
+             topics alone, for nothing in a file says where a message ends",
+            redacted(source)
+        )
+    })
 }
 
 /// What tells how messages are read.
@@ -44,8 +64,22 @@ struct Schemas {
 
 impl Schemas {
     /// Of a run with this format; none where the options are wrong, which is collected. Connects to nothing.
-    fn of(args: &SchemaArgs, format: &Format, errors: &mut UsageErrors) -> Option<Self> {
+    fn of(run: &RunArgs, format: &Format, errors: &mut UsageErrors) -> Option<Self> {
+        let (args, source) = (&run.schemas, &run.log.source);
         let registry = Registry::of(args, errors);
+        if let Some(why) = misplaced(format, source) {
+            errors.push(why);
+            return None;
+        }
+        if *format == Format::Avro && sources::has_lines(source) {
+            if args.registry.is_some() || args.file.is_some() {
+                errors.push(format!(
+                    "--schema-registry, --schema: files of `{}` are containers of Avro, which have their schema: leave it out",
+                    redacted(source)
+                ));
+            }
+            return Some(Schemas { decoder: Some(SchemaDecoder::of_container()), ..Schemas::default() });
+        }
         let kind = match format {
             Format::Avro => SchemaKind::Avro,
             Format::Protobuf => SchemaKind::Protobuf,

@@ -29,7 +29,10 @@ impl Server {
         let view = self.hub.view();
         let status = &view.now.as_ref()?.status;
         let (nothing, counts) = status::nothing_counts(status)?;
-        Some((advice::nothing_counted(nothing, &counts, &status::rejected(status)), nothing.is_trouble()))
+        Some((
+            advice::nothing_counted(nothing, &counts, &status::rejected(status), &self.about.fields),
+            nothing.is_trouble(),
+        ))
     }
 
     /// `ok` or `ready`, and what an operator should know.

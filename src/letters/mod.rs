@@ -57,7 +57,7 @@ impl LettersPlan {
     }
 
     fn wants(&self, letter: &LetterLine) -> bool {
-        (self.reasons.is_empty() || self.reasons.contains(&letter.reason))
+        (self.reasons.is_empty() || self.reasons.iter().any(|reason| *reason == letter.0.place.reason))
             && (self.partitions.is_empty() || self.partitions.iter().any(|name| letter.is_of(name)))
     }
 }

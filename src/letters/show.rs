@@ -1,6 +1,8 @@
 //! Dead letters as people and programs read them: a block of lines, JSON lines, or counts.
 
 use super::line::LetterLine;
+use crate::dead_letter_line::{DeadLetterCause, DeadLetterLine, DeadLetterPlace};
+use crate::fmt::number_of;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use minutely_dataflows::escape::{escaped, escaped_json};
@@ -20,11 +22,11 @@ pub(super) fn block(letter: &LetterLine) -> String {
     if let Some(why) = letter.why() {
         line("why", &escaped(&why));
     }
-    if let Some(key) = &letter.key {
+    if let Some(key) = &letter.0.key {
         line("key", &foreign(key, None));
     }
-    match &letter.raw {
-        Some(raw) => line("payload", &foreign(raw, letter.raw_of_bytes)),
+    match &letter.0.raw {
+        Some(raw) => line("payload", &foreign(raw, letter.0.raw_of_bytes)),
         None => line("payload", "none (a tombstone)"),
     }
     out + "\n"
@@ -65,28 +67,10 @@ fn hexadecimal(bytes: &[u8], all: u64) -> String {
 /// A dead letter with its bytes as text, where they are UTF-8.
 #[derive(Serialize)]
 struct DecodedLetter<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    topic: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    partition: Option<i32>,
-    offset: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    element: Option<u32>,
-    reason: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expected: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    found: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    symbol: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event_time: Option<&'a str>,
+    #[serde(flatten)]
+    place: &'a DeadLetterPlace<'static>,
+    #[serde(flatten)]
+    why: &'a DeadLetterCause<'static>,
     #[serde(skip_serializing_if = "Option::is_none")]
     judged_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,31 +89,19 @@ struct DecodedLetter<'a> {
 
 /// One JSON line.
 pub(super) fn json(letter: &LetterLine) -> String {
-    let base64 = |bytes: &Vec<u8>| std::str::from_utf8(bytes).is_err().then(|| STANDARD.encode(bytes));
-    let text = |bytes: &'_ Option<Vec<u8>>| {
-        bytes.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok().map(str::to_owned))
-    };
-    let (key, payload) = (text(&letter.key), text(&letter.raw));
-    let payload_base64 = letter.raw.as_ref().and_then(base64);
+    let DeadLetterLine { place, raw, raw_of_bytes, key, why, .. } = &letter.0;
+    let base64 = |bytes: &[u8]| std::str::from_utf8(bytes).is_err().then(|| STANDARD.encode(bytes));
+    let (key, payload) = (key.as_deref(), raw.as_deref());
+    let payload_base64 = payload.and_then(base64);
     let decoded = DecodedLetter {
-        topic: letter.topic.as_deref(),
-        path: letter.path.as_deref(),
-        partition: letter.partition,
-        offset: letter.offset,
-        element: letter.element,
-        reason: &letter.reason,
-        field: letter.field.as_deref(),
-        expected: letter.expected.as_deref(),
-        found: letter.found.as_deref(),
-        symbol: letter.symbol.as_deref(),
-        value: letter.value.as_deref(),
-        event_time: letter.event_time.as_deref(),
-        judged_by: letter.evidence.as_ref().map(ToString::to_string),
-        key: key.as_deref(),
-        key_base64: letter.key.as_ref().and_then(base64),
-        payload: payload_base64.is_none().then_some(payload.as_deref()),
+        place,
+        why,
+        judged_by: letter.judged_by(),
+        key: key.and_then(|key| std::str::from_utf8(key).ok()),
+        key_base64: key.and_then(base64),
+        payload: payload_base64.is_none().then(|| payload.and_then(|payload| std::str::from_utf8(payload).ok())),
         payload_base64,
-        payload_of_bytes: letter.raw_of_bytes,
+        payload_of_bytes: *raw_of_bytes,
     };
     let text = serde_json::to_string(&decoded).expect("memory takes it, and keys are text");
     format!("{}\n", escaped_json(&text))
@@ -168,7 +140,7 @@ impl Summary {
     pub(super) fn text(mut self) -> String {
         self.0.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.kind.cmp(&b.kind)));
         let all: u64 = self.0.iter().map(|kind| kind.count).sum();
-        let mut out = format!("{all} dead letter{}\n", if all == 1 { "" } else { "s" });
+        let mut out = format!("{}\n", number_of(all, "dead letter"));
         for Kind { kind, count, first } in &self.0 {
             writeln!(out, "\n{} ×{count}, first:", escaped(kind)).expect("a string takes it");
             first.trim_end().lines().for_each(|line| writeln!(out, "  {line}").expect("a string takes it"));

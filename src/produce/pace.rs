@@ -20,6 +20,11 @@ impl Pace {
         Pace { rate, speed, sent: 0, first: None }
     }
 
+    /// Do event times say when records are due?
+    pub(crate) fn is_by_event_time(&self) -> bool {
+        self.speed.is_some()
+    }
+
     /// How many records of one partition may follow one another: few where there is a rate or a speed, so that no partition runs
     /// ahead.
     pub(crate) fn most_in_a_row(&self) -> usize {

@@ -27,6 +27,28 @@ impl Retention {
     }
 }
 
+/// Who stamps the records of a topic, as its `message.timestamp.type` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StampedBy {
+    /// Its broker (`LogAppendTime`).
+    Broker,
+    /// Its producers (`CreateTime`).
+    Producer,
+    /// It could not be asked: the first acknowledgement tells.
+    Unknown,
+}
+
+impl StampedBy {
+    /// From the topic's `message.timestamp.type`, where the answer has it.
+    pub(super) fn of(stamped_by: Option<&str>) -> Self {
+        match stamped_by {
+            Some("LogAppendTime") => StampedBy::Broker,
+            Some("CreateTime") => StampedBy::Producer,
+            _ => StampedBy::Unknown,
+        }
+    }
+}
+
 /// Looks at every stamp; says a thing once.
 #[derive(Debug)]
 pub(super) struct Guard {
@@ -59,7 +81,7 @@ impl Guard {
     /// Of a record with this stamp that is written now.
     pub(super) fn judge(&mut self, stamp: EventTime, now: EventTime) -> Said {
         let age = now.0.saturating_sub(stamp.0);
-        if self.stamp == Stamp::Now || (self.has_warned && self.stamp == Stamp::Event) {
+        if matches!(self.stamp, Stamp::Now | Stamp::Broker) || (self.has_warned && self.stamp == Stamp::Event) {
             return Said::Fine;
         }
         let topic = &self.topic;
@@ -109,6 +131,10 @@ mod tests {
         }
         assert_eq!(guard(Stamp::Safe, &week).judge(now, now), Said::Fine);
         assert_eq!(guard(Stamp::Now, &week).judge(old, now), Said::Fine);
+        assert_eq!(guard(Stamp::Broker, &week).judge(old, now), Said::Fine, "it gets another stamp");
+        let types = [Some("LogAppendTime"), Some("CreateTime"), Some("Other"), None];
+        let stamped_by = [StampedBy::Broker, StampedBy::Producer, StampedBy::Unknown, StampedBy::Unknown];
+        assert_eq!(types.map(StampedBy::of), stamped_by);
         let mut warned = guard(Stamp::Event, &week);
         assert!(matches!(warned.judge(old, now), Said::Warning(_)));
         assert_eq!(warned.judge(old, now), Said::Fine, "once");

@@ -1,15 +1,6 @@
 //! Dead letters (R2): one JSON line for each record that does not count, with what it was and why.
 //!
-//! ```json
-//! {"topic":"ticks","partition":3,"offset":41,"reason":"late","raw":"eyJz…","symbol":"AAPL","value":"187.25",
-//!  "event_time":"2026-01-01T00:00:59.500000000Z","evidence":{"watermark":"2026-01-01T00:11:00.000000000Z"}}
-//! {"topic":"ticks","partition":3,"offset":42,"reason":"null","raw":"eyJz…","key":"QUFQTA==","field":"ts",
-//!  "expected":"a number, or a string that is exactly one","found":"no such field"}
-//! ```
-//!
-//! `element` is present where records are taken apart (`--each`): which element, whose text `raw` is. `key` is present where
-//! the log has keys, `field` where one field is to blame. `raw_of_bytes` is the length of a payload of which `raw` is only the
-//! beginning. `minutely letters` prints them readably (`src/letters/`).
+//! `src/dead_letter_line.rs` has the fields of a line; `minutely letters` prints them readably (`src/letters/`).
 //!
 //! The file is made with the first dead letter, so a run without any leaves no file; each cut is durable before it is
 //! reported. Nothing is appended to a file of others: the caller names a fresh path, or one of which the state knows how
@@ -17,14 +8,10 @@
 
 use super::append::{self, Appender, FileClaim, FileUse};
 use super::port::ProgressPort;
-use crate::text::rfc3339;
+use crate::dead_letter_line::DeadLetterLine;
 use crate::threads::{Backoff, Health, Stop, WriterExit};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use minutely_dataflows::edge::{DeadLetterPort, Halt, SinkProgress, Wake};
-use minutely_dataflows::record::{DeadLetter, Evidence};
-use minutely_dataflows::time::EventTime;
-use serde::Serialize;
+use minutely_dataflows::record::DeadLetter;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -156,88 +143,14 @@ fn create(path: &Path, claim: FileClaim, health: &Health, stop: &Stop) -> Result
     }
 }
 
-/// A dead letter as it is written.
-#[derive(Serialize)]
-struct DeadLetterLine<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    topic: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    partition: Option<i32>,
-    offset: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    element: Option<u32>,
-    reason: &'static str,
-    raw: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    raw_of_bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expected: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    found: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    symbol: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event_time: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    evidence: Option<EvidenceLine>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum EvidenceLine {
-    Watermark(String),
-    Floor(String),
-    AppendTime(String),
-    Clock(String),
-}
-
-impl<'a> DeadLetterLine<'a> {
-    fn of(letter: &'a DeadLetter, decimals: u8) -> Self {
-        let time = |time: EventTime| rfc3339(time, 9);
-        let log = Some(letter.partition.log.as_str());
-        let (topic, path) = if letter.partition.number.is_some() { (log, None) } else { (None, log) };
-        let (judged, finding) = (letter.judged.as_ref(), letter.finding.as_ref());
-        DeadLetterLine {
-            topic,
-            path,
-            partition: letter.partition.number,
-            offset: letter.offset,
-            element: letter.element,
-            reason: letter.reason.name(),
-            raw: letter.raw.as_ref().map(|raw| STANDARD.encode(raw)),
-            raw_of_bytes: letter.cut_from,
-            key: letter.key.as_ref().map(|key| STANDARD.encode(key)),
-            field: finding.and_then(|finding| finding.field.as_deref()),
-            expected: finding.map(|finding| &*finding.expected),
-            found: finding.map(|finding| finding.found.as_str()),
-            symbol: judged.map(|j| j.symbol.as_str()),
-            value: judged.map(|j| j.value.with_decimals(decimals).to_string()),
-            event_time: judged.map(|j| time(j.time)),
-            evidence: judged.map(|j| match j.evidence {
-                Evidence::Watermark(t) => EvidenceLine::Watermark(time(t)),
-                Evidence::Floor(t) => EvidenceLine::Floor(time(t)),
-                Evidence::Appended(t) => EvidenceLine::AppendTime(time(t)),
-                Evidence::Clock(t) => EvidenceLine::Clock(time(t)),
-            }),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sinks::testing::{no_wake, poll, temp};
     use minutely_dataflows::decimal::Decimal;
     use minutely_dataflows::edge::HaltKind;
-    use minutely_dataflows::record::{Finding, Judged, PartitionName, Reason};
+    use minutely_dataflows::record::{Evidence, Finding, Judged, PartitionName, Reason};
+    use minutely_dataflows::time::EventTime;
     use serde_json::{Value, json};
 
     fn letter(number: Option<i32>, reason: Reason, raw: Option<&[u8]>, evidence: Option<Evidence>) -> DeadLetter {

@@ -24,8 +24,7 @@ pub(crate) struct SourceOptions {
     pub(crate) bounded: bool,
     /// `--start`.
     pub(crate) start: Start,
-    /// Payloads are JSON. Files: framed by lines or by values, as their first bytes say. Else they are lines, without their `\r`.
-    pub(crate) json: bool,
+    pub(crate) payloads: PayloadKind,
     /// `-X key=value`, secrets already resolved.
     pub(crate) properties: Vec<(String, String)>,
     /// Kafka: bytes for what this process has fetched and not yet read.
@@ -37,6 +36,17 @@ pub(crate) struct SourceOptions {
     /// How long a service may take to answer at the start, before the run ends with 69. 30 s as a rule.
     pub(crate) answer_timeout: Duration,
     pub(crate) clock: SystemClock,
+}
+
+/// What payloads are, so that files are taken apart into them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PayloadKind {
+    /// JSON: lines or values of a file, as its first bytes say.
+    Json,
+    /// Other text: lines, without their `\r`.
+    Text,
+    /// Messages of Avro: a file is a container that has their schema.
+    Avro,
 }
 
 /// What a source URI may look like, for messages.
@@ -139,6 +149,11 @@ pub(crate) fn has_lines(uri: &str) -> bool {
     matches!(Scheme::of(uri), Some(Scheme::File(_)))
 }
 
+/// Is each of its records what somebody sent, of any bytes and in a frame if need be?
+pub(crate) fn has_messages(uri: &str) -> bool {
+    matches!(Scheme::of(uri), Some(Scheme::Kafka))
+}
+
 /// What the source's content depends on, for the job's name and fingerprint: the same however the URI is written, and
 /// without what may change from run to run.
 pub(crate) fn identity(uri: &str) -> String {
@@ -168,7 +183,7 @@ mod testing {
             run_start: EventTime(0),
             bounded: true,
             start: Start::Earliest,
-            json: true,
+            payloads: PayloadKind::Json,
             properties: Vec::new(),
             fetch_memory: 256_000_000,
             processes: 1,

@@ -3,7 +3,7 @@
 use super::context::RunContext;
 use crate::semantics::{Entries, without_defaults};
 use crate::sinks::{Owner, PriorState, SinkOptions};
-use crate::sources::SourceOptions;
+use crate::sources::{PayloadKind, SourceOptions};
 use crate::uri::redacted;
 use minutely_dataflows::checkpoint::{self, Manifest};
 use minutely_dataflows::decode::Format;
@@ -29,7 +29,11 @@ impl RunContext {
             run_start: self.run_start,
             bounded: config.settings.bounded,
             start: config.start,
-            json: matches!(config.fields.format, Format::Json),
+            payloads: match config.fields.format {
+                Format::Json => PayloadKind::Json,
+                Format::Avro => PayloadKind::Avro,
+                Format::Csv(_) | Format::JsonSchema | Format::Protobuf => PayloadKind::Text,
+            },
             properties: config.properties.clone(),
             fetch_memory: config.fetch_memory,
             processes: config.cluster.addresses.len().max(1),

@@ -4,11 +4,11 @@ use super::context::RunContext;
 use crate::advice;
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::fmt::first_equation;
+use crate::fmt::{first_equation, number_of};
 use crate::text::rfc3339;
 use crate::uri::redacted;
 use minutely_dataflows::decimal::Scales;
-use minutely_dataflows::decode::{DecodedEvent, DecodedPart, Decoder, EventOutcome, FieldNames, TimeCounts};
+use minutely_dataflows::decode::{DecodedEvent, DecodedPart, Decoder, EventOutcome, FieldNames, SkipCause, TimeCounts};
 use minutely_dataflows::edge::{Discovered, Halt, HaltKind, LogSource};
 use minutely_dataflows::escape::{escaped, shortened};
 use minutely_dataflows::explain;
@@ -32,6 +32,8 @@ struct Sample {
     counts: Counts,
     times: TimeCounts,
     weights: i64,
+    /// Weights that the scale cannot hold.
+    beyond: i64,
     states: Vec<(Discovered, PartitionState)>,
 }
 
@@ -50,8 +52,7 @@ pub(crate) fn check(mut config: Config, clock: SystemClock, open_files: u64, rec
     let mut sample = Sample::default();
     let sinks: Vec<_> = config.sinks.iter().map(|uri| redacted(uri)).collect();
     line(&mut sample.text, &format!("{} -> {}", redacted(&config.source), sinks.join(", ")));
-    let partitions = if found.len() == 1 { "partition" } else { "partitions" };
-    line(&mut sample.text, &format!("{} {partitions}", found.len()));
+    line(&mut sample.text, &number_of(found.len() as u64, "partition"));
     for found in found.iter().take(MOST_PARTITIONS) {
         sample.read(context, source, found, records)?;
     }
@@ -118,12 +119,22 @@ impl Sample {
         partition: &mut Partition,
         reference: EventTime,
     ) -> Result<(), Halt> {
+        // Looked for before, for a decoder of messages does not decode two at once.
+        let mut skips = Vec::new();
+        decoder.parts(record, |part| {
+            if matches!(part.outcome, EventOutcome::Skipped) {
+                skips.push(part.element);
+            }
+        })?;
+        let skips: Vec<String> = skips.into_iter().map(|element| skipped(decoder, record, element)).collect();
+        let mut skips = skips.into_iter();
         decoder.parts(record, |DecodedPart { element, outcome }| {
             let at = place(record, element);
             match outcome {
                 EventOutcome::Skipped => {
                     partition.skip();
-                    line(&mut self.text, &format!("  {at}: skipped by --where"));
+                    let why = skips.next().expect("it was skipped before");
+                    line(&mut self.text, &format!("  {at}: {why}"));
                 }
                 EventOutcome::Rejected(rejection) => {
                     partition.reject(&rejection);
@@ -136,6 +147,7 @@ impl Sample {
                 EventOutcome::Event(event) => {
                     self.times.add(event.time);
                     self.weights += i64::from(event.weight.is_some());
+                    self.beyond += i64::from(event.weight_beyond);
                     if event.rounded {
                         partition.rounded();
                     }
@@ -152,19 +164,27 @@ impl Sample {
 
     /// What is to be said of all of them together.
     fn conclude(&mut self, fields: &FieldNames) {
-        let mut remarks = vec![first_equation(&self.counts, "records read")];
+        let mut remarks = vec![first_equation(&self.counts)];
         let Counts { events, skipped, rejected, .. } = self.counts;
         let states = self.states.iter().map(|(found, state)| (&found.name, state));
         for by in explain::rejected(states) {
             remarks.push(format!("rejected: {by}, first {}; {}", by.example(), advice::of_rejected(&by, fields)));
         }
         if events > 0 && skipped == events {
-            remarks.push("nothing passes --where: look at the conditions, or read more records (--records)".into());
+            let beside = advice::of_beside(fields).map(|hint| format!("; {hint}")).unwrap_or_default();
+            let what = match fields.debezium {
+                Some(_) => "nothing passes --envelope debezium and --where: is nothing inserted,",
+                None => "nothing passes --where: look at the conditions,",
+            };
+            remarks.push(format!("{what} or read more records (--records){beside}"));
         }
         if let Some(wrong) = explain::wrong_unit(&fields.times, &self.times, true) {
             remarks.push(advice::of_unit(&wrong));
         }
-        if let (true, 0, Some(weight)) = (events > rejected + skipped, self.weights, &fields.weight) {
+        if let (1.., Some(weight)) = (self.beyond, &fields.weight) {
+            remarks.push(advice::of_weights_beyond(self.beyond, weight, fields.numbers.weight_decimals));
+        }
+        if let (true, 0, Some(weight)) = (events > rejected + skipped, self.weights + self.beyond, &fields.weight) {
             let text = format!(
                 "no record has a weight in {weight}: there will be no volume; --weight-field says which field it is"
             );
@@ -206,6 +226,7 @@ fn shown(fields: &FieldNames, scales: Scales, event: &DecodedEvent<'_>) -> Strin
     let symbol = fields.symbol.join("/");
     let weight = match (&event.weight, &fields.weight) {
         (Some(weight), Some(field)) => format!(" · {field} = {} (weight)", weight.with_decimals(scales.weight)),
+        (None, Some(field)) if event.weight_beyond => format!(" · {field} is beyond the range (weight)"),
         _ => String::new(),
     };
     let rounded = if event.rounded { " · rounded" } else { "" };
@@ -217,6 +238,20 @@ fn shown(fields: &FieldNames, scales: Scales, event: &DecodedEvent<'_>) -> Strin
         fields.time.join(" "),
         rfc3339(event.time, 9),
     )
+}
+
+/// Elements of a record of which it is said why they are skipped, at most: the record is looked at again for each.
+const MOST_EXPLAINED: u32 = 100;
+
+/// That an event is skipped, and why.
+fn skipped(decoder: &Decoder, record: &Record<'_>, element: Option<Element<'_>>) -> String {
+    let few = element.is_none_or(|element| element.index < MOST_EXPLAINED);
+    match few.then(|| decoder.skipped_by(record, element)).flatten() {
+        Some(SkipCause::Condition { condition, found }) => format!("skipped by --where {condition}: found {found}"),
+        Some(SkipCause::Envelope(what)) => format!("{what}, skipped by --envelope debezium"),
+        Some(SkipCause::Line(what)) => format!("skipped: {what}"),
+        None => "skipped by --where".into(),
+    }
 }
 
 fn judged(verdict: Verdict) -> &'static str {

@@ -6,6 +6,7 @@ pub(crate) mod influx;
 pub(crate) mod kafka;
 pub(crate) mod program;
 pub(crate) mod rows;
+pub(crate) mod terminal;
 pub(crate) mod web;
 
 use minutely_dataflows::partition::Rule;

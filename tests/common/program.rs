@@ -81,7 +81,8 @@ impl Ended {
 /// The numbers in front of each of this word; at least one.
 fn numbers(line: &str, what: &str) -> Vec<i64> {
     let words: Vec<&str> = line.split([' ', ';', ',']).filter(|word| !word.is_empty()).collect();
-    let found = words.windows(2).filter(|pair| pair[1] == what);
+    let is = |word: &str| word == what || what.strip_suffix('s') == Some(word);
+    let found = words.windows(2).filter(|pair| is(pair[1]));
     let numbers: Vec<i64> =
         found.map(|pair| pair[0].parse().unwrap_or_else(|e| panic!("{e}: {pair:?}: {line}"))).collect();
     assert!(!numbers.is_empty(), "`{what}` is not in: {line}");

@@ -17,7 +17,7 @@ const ROOMS: &[Room] = &[
     // What is decided: no clock, no disk, no network.
     Room { name: "core",    files: &["dataflows/src"], imports: &[] },
     // What all edges share.
-    Room { name: "formats", files: &["src/advice", "src/text", "src/uri", "src/duration", "src/size", "src/fmt", "src/start_at", "src/semantics", "src/property"], imports: &["core"] },
+    Room { name: "formats", files: &["src/advice", "src/dead_letter_line", "src/text", "src/uri", "src/duration", "src/size", "src/fmt", "src/start_at", "src/semantics", "src/property"], imports: &["core"] },
     Room { name: "clock",   files: &["src/clock"], imports: &["core"] },
     Room { name: "system",  files: &["src/descriptors", "src/secret"], imports: &["core", "formats"] },
     Room { name: "console", files: &["src/bar", "src/console", "src/messages"], imports: &["core", "formats", "clock"] },
@@ -38,7 +38,7 @@ const ROOMS: &[Room] = &[
     // The other commands.
     Room { name: "produce", files: &["src/produce"], imports: &["core", "formats", "clock", "console", "system", "arguments", "kafka"] },
     Room { name: "inspect", files: &["src/inspect"], imports: &["core", "formats", "clock", "console", "store"] },
-    Room { name: "letters", files: &["src/letters"], imports: &["core", "console", "arguments"] },
+    Room { name: "letters", files: &["src/letters"], imports: &["core", "formats", "console", "arguments"] },
     // Only here all of them meet.
     Room { name: "start",   files: &["src/start"], imports: &["*"] },
     Room { name: "main",    files: &["src/main"], imports: &["*"] },

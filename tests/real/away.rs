@@ -85,7 +85,7 @@ fn a_bounded_run_of_which_nothing_could_be_stored_does_not_end_well() {
     let args = ["--source", &source, "--sink", &sink, "--sink", &text];
     let ended = Program::run(&folder.path().join("data"), &args, &[("INFLUX_TOKEN", &influx.token)]);
     assert_eq!(ended.code, Some(65), "{}", ended.said);
-    for part in ["refused all 1 points of this run", "unwritable.jsonl", "minutely: done: 1 records read"] {
+    for part in ["refused all 1 points of this run", "unwritable.jsonl", "minutely: done: 1 record read"] {
         assert!(ended.said.contains(part), "`{part}` is not in: {}", ended.said);
     }
     assert_eq!(csv(&folder.path().join("minutes.csv")).len(), 1, "the other sink has it");

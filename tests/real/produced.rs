@@ -1,8 +1,9 @@
 //! `minutely produce`: what it wrote is what the source has, record for record.
 
 use crate::common::kafka::{Kafka, OwnKafka};
-use crate::common::program::{PATIENCE, Program};
+use crate::common::program::{PATIENCE, Program, command};
 use crate::common::rows::{csv, letters};
+use crate::common::terminal::shown_on_terminal;
 use std::io::Write;
 
 #[test]
@@ -101,6 +102,18 @@ fn events_of_messages_and_rows_are_replayed_with_chosen_keys() {
     assert!(said.contains("done: 3 records produced, 3 acknowledged") && said.contains(", 1 left out"), "{said}");
     assert!(said.contains("records by partition: 0: 3"), "{said}");
 
+    // The symbol is a part of the file's name.
+    std::fs::write(
+        folder.path().join("XRPEUR-trades-2026-01-05.csv"),
+        "1,0.41,1767600000000\nno row\n2,0.42,1767600060000\n",
+    )
+    .unwrap();
+    let dump = ["--format", "csv", "--time-field", "/2", "--key-field", "@file/0", "--where", "@file/1=trades"];
+    let (said, written) = replay("XRPEUR-trades-2026-01-05.csv", &dump);
+    let rows = [(Some("XRPEUR"), "1,0.41,1767600000000"), (None, "no row"), (Some("XRPEUR"), "2,0.42,1767600060000")];
+    assert_eq!(written, rows.map(|(key, row)| record(key, row)));
+    assert!(said.contains("records by partition: 0: 3"), "{said}");
+
     let rows = ["--format", "csv", "--time-field", "Date", "--time-zone", "UTC", "--key-field", "Name"];
     let (said, written) = replay("rows.csv", &rows);
     assert_eq!(written, [record(Some("ADA"), "2026-01-05,ADA,0.41"), record(Some("DOT"), "2026-01-06,DOT,2.05")]);
@@ -144,6 +157,102 @@ fn what_a_topic_would_delete_is_not_written_to_it() {
     // A field that no record has is said.
     let untimed = Program::produce(&["--from", &from, "--to", &to]).well();
     assert!(untimed.said.contains("20 records have no event time in --time-field ts"), "{}", untimed.said);
+}
+
+/// Stamps of a topic's records, as far as they are the broker's.
+fn broker_stamps(kafka: &Kafka, topic: &str) -> Vec<Option<i64>> {
+    let log = kafka.read_back(topic);
+    log.iter().flat_map(|partition| &partition.records).map(|record| record.append_time.map(|time| time.0)).collect()
+}
+
+#[test]
+fn the_broker_stamps_records_where_its_topic_says_so() {
+    let Some(kafka) = Kafka::of_tests("stamps of the broker, produced") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let from = old_file(folder.path(), 30);
+    let replay = |topic: &str, stamp: &str| {
+        Program::produce(&["--from", &from, "--to", &kafka.uri(topic), "--time-field", "T", "--stamp", stamp])
+    };
+    // A topic that is made has the setting; one that is there and has it is taken as it is.
+    let made = crate::common::fresh("stamped");
+    let there = kafka.topic("stamps", 1, &[("retention.ms", "3600000"), ("message.timestamp.type", "LogAppendTime")]);
+    for topic in [&made, &there] {
+        let ended = replay(topic, "broker").well();
+        assert_eq!(ended.done("acknowledged"), 30);
+        assert!(ended.said.contains("the newest of 2023-01-03T10:00:29Z"), "{}", ended.said);
+        assert!(!ended.said.contains("will delete") && !ended.said.contains("no event time"), "{}", ended.said);
+        assert_eq!(kafka.setting(topic, "message.timestamp.type").as_deref(), Some("LogAppendTime"));
+        let stamps = broker_stamps(&kafka, topic);
+        assert_eq!(stamps.len(), 30);
+        // The broker's clock: long after the records' own times, and it does not go back.
+        let of_2025 = Some(1_735_689_600_000_000_000);
+        assert!(stamps.iter().all(|stamp| *stamp > of_2025) && stamps.is_sorted(), "{stamps:?}");
+    }
+    // One whose producers stamp is refused before anything is written.
+    let theirs = kafka.topic("theirs", 1, &[("retention.ms", "-1")]);
+    let refused = replay(&theirs, "broker");
+    let parts =
+        ["message.timestamp.type=CreateTime", "--add-config message.timestamp.type=LogAppendTime", "--stamp now"];
+    assert_eq!(refused.code, Some(64), "{}", refused.said);
+    parts.iter().for_each(|part| assert!(refused.said.contains(part), "`{part}` is not in: {}", refused.said));
+    assert_eq!(broker_stamps(&kafka, &theirs), []);
+    assert_eq!(replay(&theirs, "event").well().done("acknowledged"), 30);
+    assert_eq!(broker_stamps(&kafka, &theirs), vec![None; 30]);
+}
+
+/// It begins where its source does: what the killed one wrote is there twice, and each partition is still in its order.
+#[test]
+fn a_replay_that_was_killed_begins_again() {
+    let Some(kafka) = Kafka::of_tests("a replay, killed") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let line = |file: i64, n: i64| format!("{{\"s\":\"F{file}\",\"p\":1,\"T\":{}}}", 1_767_600_000_000 + n);
+    for file in 0..2 {
+        let lines: String = (0..1500).map(|n| line(file, n) + "\n").collect();
+        std::fs::write(folder.path().join(format!("{file}.jsonl")), lines).unwrap();
+    }
+    let from = format!("file:{}/*.jsonl", folder.path().display());
+    let topic = crate::common::fresh("twice");
+    let to = kafka.uri(&topic);
+    let args = ["--from", &from, "--to", &to, "--time-field", "T"];
+    let mut producing = Program::producing(&[&args[..], &["--rate", "500", "--progress"]].concat(), &[]);
+    producing.until("some are written", PATIENCE, |producing| producing.said().contains("records produced, "));
+    producing.signal("KILL");
+    assert_eq!(producing.ended(PATIENCE).code, None);
+    let of = |topic: &str| -> Vec<Vec<String>> {
+        let text = |payload: &Option<Vec<u8>>| String::from_utf8(payload.clone().unwrap()).unwrap();
+        let log = kafka.read_back(topic);
+        log.iter().map(|partition| partition.records.iter().map(|record| text(&record.payload)).collect()).collect()
+    };
+    let first = of(&topic);
+    assert!(first.iter().all(|lines| (1..1500).contains(&lines.len())), "{:?}", first.iter().map(Vec::len));
+    let again = Program::produce(&args).well();
+    assert!(again.said.contains("records by partition: 0: 1500, 1: 1500"), "{}", again.said);
+    for (file, (before, after)) in (0..).zip(first.iter().zip(of(&topic))) {
+        let whole: Vec<_> = (0..1500).map(|n| line(file, n)).collect();
+        assert_eq!(before[..], whole[..before.len()], "the beginning, without a gap");
+        assert_eq!(after, [&before[..], &whole].concat());
+    }
+}
+
+#[test]
+fn a_terminal_shows_how_far_a_replay_has_come() {
+    let Some(kafka) = Kafka::of_tests("a replay on a terminal") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let from = old_file(folder.path(), 900);
+    let to = kafka.uri(&crate::common::fresh("shown"));
+    let shown = |more: &[&str]| {
+        let mut program = command();
+        program.args(["produce", "--from", &from, "--to", &to, "--time-field", "T", "--rate", "600"]).args(more);
+        shown_on_terminal(program)
+    };
+    let said = shown(&[]);
+    for part in [" %  ", "KiB of ", " records/s", " left", " records produced, ", "done: 900 records produced"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    assert!(said.find("done: 900").unwrap() > said.rfind(" left").unwrap(), "the bar is gone then: {said}");
+    let limited = shown(&["--limit", "800"]);
+    assert!(limited.contains(" of 800 records"), "{limited}");
+    assert_eq!(shown(&["--quiet"]), "");
 }
 
 #[test]

@@ -9,6 +9,7 @@ or None. What does not count (other messages, broken records, late ones) is left
 """
 
 import csv, gzip, io, json, lzma, re, subprocess, sys
+from base64 import b64decode
 from collections import defaultdict
 from datetime import datetime, timedelta, timezone
 from decimal import ROUND_HALF_EVEN, Context, Decimal
@@ -349,6 +350,22 @@ def _():
     found = [r["after"] for r in records("debezium-zoned") if r["op"] in "cr"]
     return [(r["symbol"], iso(r["traded_at"]), r["price"], r["qty"]) for r in found]
 
+def unscaled(base64):
+    return int.from_bytes(b64decode(base64), "big", signed=True)
+
+@example("debezium-precise")
+def _():
+    found = [r["payload"] for r in records("debezium-precise") if r["payload"]]
+    rows = [p["after"] for p in found if p.get("op") in ("c", "r") and p["source"]["table"] == "fills"]
+    lots = lambda lots: lots and str(Decimal(unscaled(lots["value"])).scaleb(-int(lots["scale"])))
+    return [(r["instrument"], us(r["executed_at"]), str(Decimal(unscaled(r["price"])).scaleb(-4)), lots(r["lots"])) for r in rows]
+
+@example("debezium-flattened")
+def _():
+    found = [r for r in records("debezium-flattened") if r["__op"] in "cr"]
+    number = lambda base64, scale: str(Decimal(unscaled(base64)).scaleb(-scale))
+    return [(r["pair"], ms(r["at"]), number(r["rate"], 6), number(r["amount"], 2)) for r in found]
+
 @example("connect-envelope")
 def _():
     return plain("connect-envelope", [r["payload"] for r in records("connect-envelope")])
@@ -425,6 +442,13 @@ example("symbol-of-option")(lambda: rest("SOLBTC", records("symbol-of-option")))
 def _():
     symbols = ["ADAEUR", "SOLBTC"]
     return [e for x in symbols for e in rest(x, records("symbol-of-file-name", f"input/{x}.jsonl"))]
+
+@example("symbol-in-file-name")
+def _():
+    folder = ROOT / "symbol-in-file-name" / "input"
+    files = sorted(path.name for path in folder.glob("*.csv"))
+    rows = [(file.split("-")[0], row) for file in files for row in cells("symbol-in-file-name", f"input/{file}")]
+    return [(symbol, us(time), price, qty) for symbol, (_, price, qty, _, time, *_) in rows]
 
 @example("bad-clocks")
 def _():

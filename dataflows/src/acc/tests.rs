@@ -4,7 +4,15 @@ use crate::decimal::Decimal;
 fn event(value: &str, time: i64, weight: Option<&str>) -> DecodedEvent<'static> {
     let decimal = |text: &str| Decimal::parse(text.as_bytes()).unwrap();
     let weight = weight.map(decimal);
-    DecodedEvent { symbol: "A".into(), value: decimal(value), time: EventTime(time), weight, id: None, rounded: false }
+    DecodedEvent {
+        symbol: "A".into(),
+        value: decimal(value),
+        time: EventTime(time),
+        weight,
+        weight_beyond: false,
+        id: None,
+        rounded: false,
+    }
 }
 
 fn market(events: &[(&str, i64, Option<&str>)]) -> Market {

@@ -109,6 +109,7 @@ mod tests {
             value: crate::decimal::Decimal(7),
             weight: None,
             time: EventTime(0),
+            weight_beyond: false,
             id: None,
             rounded: false,
         };

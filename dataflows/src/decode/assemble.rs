@@ -3,8 +3,10 @@
 use super::error::FieldError;
 use super::event::{DecodedEvent, EventId, EventOutcome};
 use super::fields::FieldNames;
+use super::filter::Condition;
+use super::log_name::LogNames;
 use super::scalar::Scalar;
-use super::shape::{FieldInput, Shape};
+use super::shape::{FieldInput, Shape, SimpleShape};
 use super::times::{TimeProblem, TimeRule};
 use crate::decimal::DecimalError;
 use crate::escape::shortened;
@@ -17,19 +19,44 @@ use std::borrow::Cow;
 #[derive(Clone, Debug)]
 pub(super) struct Assembler {
     pub(super) shape: Shape,
+    /// The same, where it is simple.
+    pub(super) simple: Option<SimpleShape>,
     times: TimeRule,
     pub(super) numbers: NumberRule,
     /// What [`super::fields::LOG_NAMES`] stand for in this partition, where they stand for something.
-    pub(super) log_names: [Option<Box<str>>; 2],
+    pub(super) log_names: LogNames,
 }
 
-/// The id of an event: of its series' name and the text of its field.
-pub(super) fn event_id(symbol: &str, text: &str) -> EventId {
-    let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
-    hasher.update(&(symbol.len() as u64).to_le_bytes());
-    hasher.update(symbol.as_bytes());
-    hasher.update(text.as_bytes());
-    EventId(hasher.digest128())
+/// What stands in the field of a weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FoundWeight {
+    None,
+    Number(ReadNumber),
+    /// A number that the scale cannot hold.
+    Beyond,
+}
+
+/// Makes the id of an event: of its series' name and the texts of its fields, of which each but the last is told from the next by
+/// its length. (The state has ids of one field as this makes them.)
+pub(super) struct IdHasher(xxhash_rust::xxh3::Xxh3Default);
+
+impl IdHasher {
+    pub(super) fn new(symbol: &str) -> Self {
+        let mut hasher = IdHasher(xxhash_rust::xxh3::Xxh3Default::new());
+        hasher.add(symbol, false);
+        hasher
+    }
+
+    pub(super) fn add(&mut self, text: &str, is_last: bool) {
+        if !is_last {
+            self.0.update(&(text.len() as u64).to_le_bytes());
+        }
+        self.0.update(text.as_bytes());
+    }
+
+    pub(super) fn id(&self) -> EventId {
+        EventId(self.0.digest128())
+    }
 }
 
 impl Assembler {
@@ -40,7 +67,8 @@ impl Assembler {
         match (Shape::of(fields), times) {
             (Ok(shape), Ok(times)) => {
                 let numbers = NumberRule::new(&fields.numbers);
-                Ok(Assembler { shape, times, numbers, log_names: [None, None] })
+                let simple = SimpleShape::of(&shape, times.number_places());
+                Ok(Assembler { shape, simple, times, numbers, log_names: [None, None] })
             }
             (shape, times) => {
                 let errors: [Option<Vec<FieldError>>; 2] = [shape.err(), times.err()];
@@ -65,12 +93,25 @@ impl Assembler {
     }
 
     /// Do all conditions hold of these values? `all`: also those of an element's fields, which come last.
-    pub(super) fn passes(&self, record: &Record<'_>, scalars: &[Scalar<'_>], all: bool) -> bool {
+    pub(super) fn passes<'a>(&'a self, record: &Record<'a>, scalars: &[Scalar<'a>], all: bool) -> bool {
+        self.first_failing(record, scalars, all).is_none()
+    }
+
+    /// The first condition that does not hold, and what stands in its field.
+    pub(super) fn first_failing<'a>(
+        &'a self,
+        record: &Record<'a>,
+        scalars: &[Scalar<'a>],
+        all: bool,
+    ) -> Option<(&'a FieldInput, &'a Condition, Scalar<'a>)> {
         let of_element = |input: &FieldInput| matches!(input, FieldInput::Slot(at) if self.shape.is_of_element(*at));
-        let mut conditions = self.shape.filter.iter().filter(|(input, _)| all || !of_element(input));
-        conditions.all(|(input, condition)| match input {
-            FieldInput::Slot(at) => condition.holds(&scalars[*at]),
-            input => condition.holds(&self.text(input, record)),
+        let conditions = self.shape.filter.iter().filter(|(input, _)| all || !of_element(input));
+        conditions.into_iter().find_map(|(input, condition)| {
+            let holds = match input {
+                FieldInput::Slot(at) => condition.holds(&scalars[*at]),
+                input => condition.holds(&self.text(input, record)),
+            };
+            (!holds).then(|| (input, condition, self.scalar(input, record, scalars)))
         })
     }
 
@@ -82,9 +123,13 @@ impl Assembler {
             let time = self.time(record, scalars)?;
             let weight = self.weight(scalars)?;
             let id = self.id(record, scalars, &symbol)?;
-            let rounded = value.rounded || weight.is_some_and(|weight| weight.rounded);
-            let (value, weight) = (value.number, weight.map(|weight| weight.number));
-            Ok(DecodedEvent { symbol, value, time, weight, id, rounded })
+            let weight_beyond = weight == FoundWeight::Beyond;
+            let (weight, weight_rounded) = match weight {
+                FoundWeight::Number(weight) => (Some(weight.number), weight.rounded),
+                FoundWeight::None | FoundWeight::Beyond => (None, weight_beyond),
+            };
+            let (value, rounded) = (value.number, value.rounded || weight_rounded);
+            Ok(DecodedEvent { symbol, value, time, weight, weight_beyond, id, rounded })
         })();
         match assembled {
             Ok(event) => EventOutcome::Event(event),
@@ -100,8 +145,8 @@ impl Assembler {
                 Some(Ok(key)) => Scalar::Text(key.into()),
                 Some(Err(_)) => Scalar::Other("no UTF-8".into()),
             },
-            FieldInput::Log(which) => {
-                self.log_names[*which].as_deref().map_or(Scalar::Absent, |name| Scalar::Text(name.into()))
+            FieldInput::Log(name) => {
+                name.text(&self.log_names).map_or(Scalar::Absent, |name| Scalar::Text(name.into()))
             }
             FieldInput::Constant(text) => Scalar::Text((&**text).into()),
             FieldInput::Timestamp => {
@@ -199,28 +244,41 @@ impl Assembler {
         })
     }
 
-    fn weight(&self, scalars: &[Scalar<'_>]) -> Result<Option<ReadNumber>, Rejection> {
-        let Some(input @ FieldInput::Slot(at)) = &self.shape.weight else { return Ok(None) };
+    fn weight(&self, scalars: &[Scalar<'_>]) -> Result<FoundWeight, Rejection> {
+        let Some(input @ FieldInput::Slot(at)) = &self.shape.weight else { return Ok(FoundWeight::None) };
         let scalar = &scalars[*at];
         let text = match scalar {
-            Scalar::Absent | Scalar::Null => return Ok(None),
-            Scalar::Text(text) if is_no_weight(text) => return Ok(None),
+            Scalar::Absent | Scalar::Null => return Ok(FoundWeight::None),
+            Scalar::Text(text) if is_no_weight(text) => return Ok(FoundWeight::None),
             Scalar::Text(text) | Scalar::Literal(text) => text.as_bytes(),
             Scalar::Instant(_) | Scalar::Other(_) => &[],
         };
-        self.numbers.weight(text).map(Some).map_err(|_| {
-            let found = hinted(shortened(&scalar.shown()), self.numbers.weight_hint(text));
-            self.rejected(input, Reason::Weight, self.numbers.expected_weight(), found)
-        })
+        match self.numbers.weight(text) {
+            Ok(number) => Ok(FoundWeight::Number(number)),
+            Err(_) if self.numbers.is_weight_beyond(text) => Ok(FoundWeight::Beyond),
+            Err(_) => {
+                let found = hinted(shortened(&scalar.shown()), self.numbers.weight_hint(text));
+                Err(self.rejected(input, Reason::Weight, self.numbers.expected_weight(), found))
+            }
+        }
     }
 
     fn id(&self, record: &Record<'_>, scalars: &[Scalar<'_>], symbol: &str) -> Result<Option<EventId>, Rejection> {
-        let Some(input) = &self.shape.id else { return Ok(None) };
-        match self.scalar(input, record, scalars) {
-            Scalar::Absent | Scalar::Null => Ok(None),
-            Scalar::Text(text) | Scalar::Literal(text) => Ok(Some(event_id(symbol, &text))),
-            other => Err(self.rejected(input, Reason::Type, "an id: a text or a number", shortened(&other.shown()))),
+        let Some(last) = self.shape.id.len().checked_sub(1) else { return Ok(None) };
+        let (mut hasher, mut whole) = (IdHasher::new(symbol), true);
+        for (at, input) in self.shape.id.iter().enumerate() {
+            match self.scalar(input, record, scalars) {
+                Scalar::Absent | Scalar::Null => whole = false,
+                // It tells no event from another.
+                Scalar::Text(text) if text.is_empty() => whole = false,
+                Scalar::Text(text) | Scalar::Literal(text) => hasher.add(&text, at == last),
+                other => {
+                    let found = shortened(&other.shown());
+                    return Err(self.rejected(input, Reason::Type, "an id: a text or a number", found));
+                }
+            }
         }
+        Ok(whole.then(|| hasher.id()))
     }
 
     pub(super) fn rejected(

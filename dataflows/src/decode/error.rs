@@ -1,6 +1,6 @@
 //! What is wrong with the fields that are to be read.
 
-use super::fields::{KEY, LOG_NAMES, MESSAGE, PAYLOAD, TIMESTAMP};
+use super::fields::{ENVELOPE, KEY, LOG_NAMES, MESSAGE, PAYLOAD, TIMESTAMP};
 use super::times::TimeOptionError;
 
 /// What a configured field is for.
@@ -60,6 +60,12 @@ pub enum FieldError {
     /// What is between cells, or around them, is none of that.
     #[error("a delimiter and a quote are one ASCII character each, no letter or digit, and not the same")]
     Delimiter,
+    /// Rows are no change events.
+    #[error("change events are JSON, or messages of Avro or Protobuf, and no rows of CSV")]
+    NoChangeEvents,
+    /// A scale is for a field that is not read, or not of JSON.
+    #[error("{0:?} is no field that is read from JSON")]
+    NoDecimal(String),
     /// Their pointers are too many, or too long.
     #[error("the fields' pointers lead through more than {most} objects and arrays")]
     TooManyObjects {
@@ -85,12 +91,15 @@ pub enum FieldProblem {
     /// It is no pointer where one must be.
     #[error("a pointer is empty or begins with a slash, as /data")]
     NotAPointer,
-    /// A pointer to no one element.
-    #[error("a pointer leads to one element, as /data/0/p; --each reads all elements of an array")]
-    AnyElement,
+    /// A part of the log's name is counted.
+    #[error("a part of the log's name is its number from 0, as {}/0", LOG_NAMES[1])]
+    NotAPart,
     /// Without an array to take apart there is no other message.
     #[error("{MESSAGE} is for fields beside the array of --each; without it a field is the record's")]
     NoElements,
+    /// Without an envelope there is nothing around a record.
+    #[error("{ENVELOPE} is for fields of a change event beside its row, with --envelope debezium")]
+    NoEnvelope,
     /// Another field is the same, or inside it, or around it.
     #[error("{0:?} is configured for another field already")]
     Conflict(String),

@@ -21,6 +21,8 @@ pub struct DecodedEvent<'a> {
     pub time: EventTime,
     /// Its exact weight, if it has one.
     pub weight: Option<Decimal>,
+    /// It has a weight that is none here, for it is beyond the range of the scale: the volume of its window is unknown.
+    pub weight_beyond: bool,
     /// Its id, where one is configured.
     pub id: Option<EventId>,
     /// Its value or weight was rounded to the scale.
@@ -31,8 +33,8 @@ impl DecodedEvent<'_> {
     /// The same, borrowing nothing.
     #[must_use]
     pub fn into_owned(self) -> DecodedEvent<'static> {
-        let DecodedEvent { symbol, value, time, weight, id, rounded } = self;
-        DecodedEvent { symbol: Cow::Owned(symbol.into_owned()), value, time, weight, id, rounded }
+        let DecodedEvent { symbol, value, time, weight, weight_beyond, id, rounded } = self;
+        DecodedEvent { symbol: Cow::Owned(symbol.into_owned()), value, time, weight, weight_beyond, id, rounded }
     }
 }
 

@@ -23,13 +23,24 @@ pub struct FieldNames {
     pub weight: Option<String>,
     /// Conditions of which all must hold, such as `/e=trade` or `!/data`; what they leave out is skipped.
     pub filter: Vec<String>,
-    /// A field that tells an event from the others of its series.
-    pub id: Option<String>,
+    /// Fields that together tell an event from the others of its series; none: nothing does.
+    pub id: Vec<String>,
     /// Which numbers value and weight are.
     #[serde(default)]
     pub numbers: NumberOptions,
     /// How a record is written. Default: JSON.
     pub format: Format,
+    /// A record is a change event, and fields are those of its row. `None`: they are the record's own.
+    #[serde(default)]
+    pub debezium: Option<DebeziumOptions>,
+}
+
+/// How change events of Debezium are read (R1).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DebeziumOptions {
+    /// JSON: of fields that hold a decimal in base64, as they are configured, how many of its digits are a fraction. Where a schema
+    /// says a field's type, it is not needed.
+    pub scales: Vec<(String, i16)>,
 }
 
 /// How records are written.
@@ -86,16 +97,18 @@ impl Default for FieldNames {
             times: TimeOptions::default(),
             weight: Some("volume".into()),
             filter: Vec::new(),
-            id: None,
+            id: Vec::new(),
             numbers: NumberOptions::default(),
             format: Format::Json,
+            debezium: None,
         }
     }
 }
 
 /// The record's key, as text. `@key/…` is a field of a key that is JSON.
 pub const KEY: &str = "@key";
-/// The name of the log: its topic, or its file without folders and extensions.
+/// The name of the log: its topic, or its file without folders and extensions. `@file/0` is the first part of it, between the signs
+/// `-`, `_`, `.` and spaces.
 pub const LOG_NAMES: [&str; 2] = ["@topic", "@file"];
 /// The whole record or, with `each`, the whole element: for those that are a number or a string alone.
 pub const PAYLOAD: &str = "@payload";
@@ -103,5 +116,7 @@ pub const PAYLOAD: &str = "@payload";
 pub const TIMESTAMP: &str = "@timestamp";
 /// With `each`: a field of the whole record follows, as a pointer.
 pub const MESSAGE: &str = "@message";
+/// With [`FieldNames::debezium`]: a field of the change event follows, as a pointer; other fields are of its row.
+pub const ENVELOPE: &str = "@envelope";
 /// A symbol, or a value, that all records have follows.
 pub const CONSTANT: char = '=';

@@ -44,6 +44,16 @@ impl Condition {
         if field.is_empty() || is_foreign { Err(FieldProblem::NoCondition) } else { Ok((field, condition)) }
     }
 
+    /// As it is given, of this field.
+    pub(super) fn text(&self, field: &str) -> String {
+        match self {
+            Condition::Exists(true) => field.to_owned(),
+            Condition::Exists(false) => format!("!{field}"),
+            Condition::OneOf(values, true) => format!("{field}={}", values.join("|")),
+            Condition::OneOf(values, false) => format!("{field}!={}", values.join("|")),
+        }
+    }
+
     /// Does it hold?
     pub(super) fn holds(&self, scalar: &Scalar<'_>) -> bool {
         let there = !matches!(scalar, Scalar::Absent | Scalar::Null);
@@ -111,6 +121,7 @@ mod tests {
             ("/data", "/data", Condition::Exists(true)),
             ("!/data", "/data", Condition::Exists(false)),
         ] {
+            assert_eq!(condition.text(field), text);
             assert_eq!(Condition::parse(text), Ok((field, condition)), "{text}");
         }
         for text in ["", "=a", "!=a", "!", "price>1", "e == trade", "e=="] {

@@ -31,6 +31,11 @@ impl<'a> JsonFields<'a> {
         JsonFields { texts: vec![None; slots], ..JsonFields::default() }
     }
 
+    /// Another tree may be read next: its objects are others, and where a pointer did not lead on is no concern of it.
+    pub(super) fn forget_ways(&mut self) {
+        (self.seen, self.shape) = (0, None);
+    }
+
     /// Finds the fields of a whole text.
     ///
     /// # Errors

@@ -11,15 +11,23 @@
 //! are found in one pass, as the text they were written in; the rest is only checked. Nothing is decided before the text is
 //! known to be JSON, so a reason never depends on where a decoder stopped.
 //!
+//! With `debezium` a record is a change event, and the row in it is read so: `envelope` says which rows count.
+//!
 //! Nearly every record is plain and is decoded by `plain.rs`, which never rejects; everything else is decoded by serde_json.
 
 mod assemble;
+mod beside;
+mod changes;
+mod connect;
 mod csv;
+mod envelope;
 mod error;
 mod event;
 mod fields;
 mod filter;
 mod json;
+mod layout;
+mod log_name;
 mod lookup;
 mod message;
 mod path;
@@ -28,9 +36,9 @@ mod scalar;
 mod scan;
 pub mod schema;
 mod shape;
+mod skipped;
 #[cfg(test)]
 mod tests;
-mod time;
 mod times;
 mod tokens;
 mod tree;
@@ -38,8 +46,10 @@ mod unit;
 
 pub use error::{EventPart, FieldError, FieldProblem};
 pub use event::{DecodedEvent, DecodedPart, EventId, EventOutcome};
-pub use fields::{CONSTANT, CsvOptions, FieldNames, Format, KEY, LOG_NAMES, MESSAGE, PAYLOAD, TIMESTAMP};
-pub use time::TimeDecoder;
+pub use fields::{
+    CONSTANT, CsvOptions, DebeziumOptions, ENVELOPE, FieldNames, Format, KEY, LOG_NAMES, MESSAGE, PAYLOAD, TIMESTAMP,
+};
+pub use skipped::SkipCause;
 pub use times::{TimeOptionError, TimeOptions, TimeRule};
 pub use unit::{TimeCounts, TimeUnit, is_plausible, year};
 
@@ -47,7 +57,9 @@ use crate::decimal::Scales;
 use crate::halt::Halt;
 use crate::record::{PartitionName, Record, Rejection};
 use assemble::Assembler;
+use changes::ChangeEvents;
 use csv::CsvRows;
+use layout::Layouts;
 use message::SchemaFormat;
 use schema::SchemaDecoder;
 
@@ -62,10 +74,16 @@ pub struct Decoder {
 #[derive(Clone, Debug)]
 enum RecordFormat {
     /// `framed`: behind the frame of a registry. `may_be_plain`: the configured fields are few enough, and of the payload, so that
-    /// a record may be plain.
+    /// a record may be plain. `layouts`: those that were seen in this partition.
     Json {
         framed: bool,
         may_be_plain: bool,
+        layouts: Layouts,
+    },
+    /// JSON that is change events; `framed` as above.
+    Changes {
+        framed: bool,
+        events: ChangeEvents,
     },
     Csv(CsvRows),
     Message(SchemaFormat),
@@ -87,11 +105,23 @@ impl Decoder {
     pub fn with_schemas(fields: &FieldNames, schemas: Option<SchemaDecoder>) -> Result<Self, Vec<FieldError>> {
         let rule = Assembler::new(fields)?;
         let may_be_plain = rule.shape.slots.len() <= plain::MAX_SLOTS && rule.shape.key.is_empty();
+        let rows = fields.debezium.is_some();
+        if let Some(debezium) = &fields.debezium {
+            check_changes(fields, debezium, &rule)?;
+        }
+        let changes = |framed| {
+            let scales = fields.debezium.as_ref().map(|debezium| debezium.scales.as_slice());
+            RecordFormat::Changes { framed, events: ChangeEvents::new(scales.unwrap_or_default()) }
+        };
         let format = match (&fields.format, schemas) {
-            (Format::Json, _) => RecordFormat::Json { framed: false, may_be_plain },
-            (Format::JsonSchema, _) => RecordFormat::Json { framed: true, may_be_plain },
+            (Format::Json, _) if rows => changes(false),
+            (Format::JsonSchema, _) if rows => changes(true),
+            (Format::Json | Format::JsonSchema, _) => {
+                let framed = matches!(fields.format, Format::JsonSchema);
+                RecordFormat::Json { framed, may_be_plain, layouts: Layouts::default() }
+            }
             (Format::Csv(options), _) => RecordFormat::Csv(CsvRows::new(options, fields, &rule)?),
-            (Format::Avro | Format::Protobuf, Some(schemas)) => RecordFormat::Message(SchemaFormat::new(schemas)),
+            (Format::Avro | Format::Protobuf, Some(schemas)) => RecordFormat::Message(SchemaFormat::new(schemas, rows)),
             (Format::Avro | Format::Protobuf, None) => return Err(vec![FieldError::NoSchemas]),
         };
         Ok(Decoder { rule, format })
@@ -108,21 +138,29 @@ impl Decoder {
         Decoder { rule: self.rule.for_partition(name), format: self.format.clone() }
     }
 
-    /// The offset of the record that tells what the others hold (the names of columns), where there is one.
+    /// The offset of the record that tells what the others hold (the names of columns, a schema), where there is one.
     pub fn header_at(&self) -> Option<i64> {
         match &self.format {
-            RecordFormat::Json { .. } | RecordFormat::Message(_) => None,
+            RecordFormat::Json { .. } | RecordFormat::Changes { .. } => None,
+            RecordFormat::Message(format) => format.header_at(),
             RecordFormat::Csv(rows) => rows.header_at,
         }
     }
 
-    /// Learns from this record, if it is the one at [`Decoder::header_at`], what the others of its partition hold. To be called
-    /// with each record, before it is decoded; in a partition that is read from a later offset, with that one first.
+    /// Learns from this record what the others of its partition hold, if it is the one at [`Decoder::header_at`]; of JSON, how
+    /// they are laid out, which makes them cheaper and changes nothing else. To be called with each record, before it is
+    /// decoded; in a partition that is read from a later offset, with the one at [`Decoder::header_at`] first.
+    #[inline]
     pub fn learn(&mut self, record: &Record<'_>) {
-        if let RecordFormat::Csv(rows) = &mut self.format
-            && rows.header_at == Some(record.offset)
-        {
-            rows.read_header(&self.rule, record);
+        match &mut self.format {
+            RecordFormat::Json { framed, may_be_plain: true, layouts } if layouts.wants() => {
+                if let Ok(record) = behind_frame(record, *framed) {
+                    plain::learn(&self.rule, layouts, &record);
+                }
+            }
+            RecordFormat::Csv(rows) if rows.header_at == Some(record.offset) => rows.read_header(&self.rule, record),
+            RecordFormat::Message(format) => format.learn(record),
+            _ => {}
         }
     }
 
@@ -130,15 +168,19 @@ impl Decoder {
     ///
     /// # Errors
     /// A registry of schemas does not answer. Nothing else ends a run.
+    #[inline]
     pub fn parts<'a>(&'a self, record: &Record<'a>, mut each: impl FnMut(DecodedPart<'a>)) -> Result<(), Halt> {
         match &self.format {
-            RecordFormat::Json { framed: false, may_be_plain } => self.json(record, *may_be_plain, &mut each),
-            RecordFormat::Json { framed: true, may_be_plain } => match record.payload.map(schema::framed_json) {
-                Some(Err(rejection)) => each(DecodedPart { element: None, outcome: EventOutcome::Rejected(rejection) }),
-                Some(Ok(text)) => {
-                    self.json(&Record { payload: Some(text), ..*record }, *may_be_plain, &mut each);
+            RecordFormat::Json { framed, may_be_plain, layouts } => {
+                let layouts = may_be_plain.then_some(layouts);
+                match behind_frame(record, *framed) {
+                    Err(rejection) => each(DecodedPart { element: None, outcome: EventOutcome::Rejected(rejection) }),
+                    Ok(record) => self.json(layouts, &record, &mut each),
                 }
-                None => self.json(record, *may_be_plain, &mut each),
+            }
+            RecordFormat::Changes { framed, events } => match behind_frame(record, *framed) {
+                Err(rejection) => each(DecodedPart { element: None, outcome: EventOutcome::Rejected(rejection) }),
+                Ok(record) => events.events(&self.rule, &record, &mut each),
             },
             RecordFormat::Csv(rows) => {
                 each(DecodedPart { element: None, outcome: rows.outcome(&self.rule, record) });
@@ -148,9 +190,11 @@ impl Decoder {
         Ok(())
     }
 
-    fn json<'a>(&'a self, record: &Record<'a>, may_be_plain: bool, each: &mut impl FnMut(DecodedPart<'a>)) {
-        let plain = may_be_plain && record.cut_from.is_none();
-        if !plain || plain::events(&self.rule, record, each).is_none() {
+    /// `layouts`: none where no record is plain.
+    #[inline]
+    fn json<'a>(&'a self, layouts: Option<&Layouts>, record: &Record<'a>, each: &mut impl FnMut(DecodedPart<'a>)) {
+        let layouts = layouts.filter(|_| record.cut_from.is_none());
+        if layouts.and_then(|layouts| plain::events(&self.rule, layouts, record, each)).is_none() {
             json::events(&self.rule, record, each);
         }
     }
@@ -173,4 +217,24 @@ impl Decoder {
             Some(EventOutcome::Skipped) | None => panic!("one event a record"),
         }
     }
+}
+
+/// The record without the frame of a registry, if it has one.
+fn behind_frame<'a>(record: &Record<'a>, framed: bool) -> Result<Record<'a>, Rejection> {
+    match record.payload.filter(|_| framed).map(schema::framed_json) {
+        None => Ok(*record),
+        Some(text) => Ok(Record { payload: Some(text?), ..*record }),
+    }
+}
+
+/// Can change events be of this format, and have fields a scale that are read?
+fn check_changes(fields: &FieldNames, debezium: &DebeziumOptions, rule: &Assembler) -> Result<(), Vec<FieldError>> {
+    if matches!(fields.format, Format::Csv(_)) {
+        return Err(vec![FieldError::NoChangeEvents]);
+    }
+    let is_json = matches!(fields.format, Format::Json | Format::JsonSchema);
+    let is_read = |field: &str| is_json && rule.shape.slots.iter().any(|(name, _)| name == field);
+    let unused = debezium.scales.iter().filter(|(field, _)| !is_read(field));
+    let errors: Vec<_> = unused.map(|(field, _)| FieldError::NoDecimal(field.clone())).collect();
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }

@@ -24,17 +24,19 @@ impl FieldPath {
     /// A pointer, which is empty or begins with a slash.
     ///
     /// # Errors
-    /// When it does not, or names the element after an array's last.
+    /// When it does not.
     pub(crate) fn pointer(text: &str) -> Result<Self, FieldProblem> {
         let Some(steps) = text.strip_prefix('/') else {
             return if text.is_empty() { Ok(FieldPath(Vec::new())) } else { Err(FieldProblem::NotAPointer) };
         };
-        let step = |step: &str| match step {
-            "-" | "*" => Err(FieldProblem::AnyElement),
-            _ => Ok(step.replace("~1", "/").replace("~0", "~").into()),
-        };
-        steps.split('/').map(step).collect::<Result<_, _>>().map(FieldPath)
+        let step = |step: &str| step.replace("~1", "/").replace("~0", "~").into();
+        Ok(FieldPath(steps.split('/').map(step).collect()))
     }
+}
+
+/// A path as a pointer.
+pub(crate) fn pointer_text(path: &FieldPath) -> String {
+    path.0.iter().map(|step| format!("/{}", escaped_step(step))).collect()
 }
 
 /// A step as a pointer writes it.

@@ -7,7 +7,8 @@
 
 use super::assemble::Assembler;
 use super::event::{DecodedPart, EventOutcome};
-use super::scan::{JsonToken, JsonTokenKind, Scanner};
+use super::layout::Layouts;
+use super::scan::{JsonToken, JsonTokenKind, Scanner, is_utf8};
 use super::tokens::{Found, TokenRow};
 use super::tree::TreeNode;
 use crate::acc::MAX_ELEMENTS;
@@ -51,64 +52,126 @@ struct Rows<const N: usize> {
 struct Pass<'p, 'a, const N: usize> {
     scan: Scanner<'a>,
     element: Option<&'p TreeNode>,
+    /// Of elements.
+    layouts: &'p Layouts,
     rows: Rows<N>,
 }
 
 /// Finds the events of a plain record. Rows have as many slots as are needed, for clearing them costs time.
+#[inline]
 pub(super) fn events<'a>(
     rule: &'a Assembler,
+    layouts: &Layouts,
     record: &Record<'a>,
     each: &mut impl FnMut(DecodedPart<'a>),
 ) -> Option<()> {
-    match rule.shape.slots.len() {
-        ..=4 => events_of::<4>(rule, record, each),
-        5..=8 => events_of::<8>(rule, record, each),
-        _ => events_of::<MAX_SLOTS>(rule, record, each),
+    let bytes = record.payload?;
+    u32::try_from(bytes.len()).ok()?; // a token's place has 32 bits
+    match (&rule.shape.element, rule.shape.slots.len()) {
+        (None, ..=4) => event_of::<4>(rule, layouts, record, bytes, each),
+        (None, 5..=8) => event_of::<8>(rule, layouts, record, bytes, each),
+        (None, _) => event_of::<MAX_SLOTS>(rule, layouts, record, bytes, each),
+        (Some((tree, _)), ..=4) => events_of::<4>(rule, (tree, layouts), record, bytes, each),
+        (Some((tree, _)), 5..=8) => events_of::<8>(rule, (tree, layouts), record, bytes, each),
+        (Some((tree, _)), _) => events_of::<MAX_SLOTS>(rule, (tree, layouts), record, bytes, each),
     }
 }
 
-fn events_of<'a, const N: usize>(
+/// The event of a record that is one.
+#[inline]
+fn event_of<'a, const N: usize>(
     rule: &'a Assembler,
+    layouts: &Layouts,
     record: &Record<'a>,
+    bytes: &'a [u8],
     each: &mut impl FnMut(DecodedPart<'a>),
 ) -> Option<()> {
-    let text = std::str::from_utf8(record.payload?).ok()?;
-    u32::try_from(text.len()).ok()?; // a token's place has 32 bits
-    let shape = &rule.shape;
-    let scan = Scanner { bytes: text.as_bytes(), at: 0 };
-    let mut pass = Pass {
-        scan,
-        element: shape.element.as_ref().map(|(tree, _)| tree),
-        rows: Rows { all: Vec::new(), found: false },
-    };
-    let mut message = Row::<N>::EMPTY;
-    pass.scan.space();
-    pass.value(&shape.message, &mut message, 0)?;
-    pass.scan.space();
-    if pass.scan.at < text.len() {
+    if !is_utf8(bytes) {
         return None;
     }
-    if shape.element.is_none() {
-        let found = Found { rule, record, text, message: message.values(), element: None };
-        each(DecodedPart { element: None, outcome: found.outcome()? });
-        return Some(());
+    let mut row = Row::<N>::EMPTY;
+    let mut scan = Scanner { bytes, at: 0 };
+    if !layouts.fill(&mut scan, &mut row.tokens) || scan.at < bytes.len() {
+        row = walked(&rule.shape.message, bytes)?;
     }
-    let found = |element| Found { rule, record, text, message: message.values(), element };
+    let found = Found { rule, record, bytes, message: row.values(), element: None };
+    each(DecodedPart { element: None, outcome: found.outcome()? });
+    Some(())
+}
+
+/// The values of a record whose layout is not known.
+#[inline(never)]
+fn walked<const N: usize>(tree: &TreeNode, bytes: &[u8]) -> Option<Row<N>> {
+    let mut row = Row::EMPTY;
+    Pass::whole(tree, None, &Layouts::default(), bytes, &mut row)?;
+    Some(row)
+}
+
+/// The events of a record that is taken apart.
+fn events_of<'a, const N: usize>(
+    rule: &'a Assembler,
+    (element, layouts): (&TreeNode, &Layouts),
+    record: &Record<'a>,
+    bytes: &'a [u8],
+    each: &mut impl FnMut(DecodedPart<'a>),
+) -> Option<()> {
+    if !is_utf8(bytes) {
+        return None;
+    }
+    let mut message = Row::<N>::EMPTY;
+    let rows = Pass::whole(&rule.shape.message, Some(element), layouts, bytes, &mut message)?;
+    let found = |element| Found { rule, record, bytes, message: message.values(), element };
     if !found(None).passes_message()? {
         each(DecodedPart { element: None, outcome: EventOutcome::Skipped });
         return Some(());
     }
-    if !pass.rows.found || u32::try_from(pass.rows.all.len()).ok()? > MAX_ELEMENTS {
+    if !rows.found || u32::try_from(rows.all.len()).ok()? > MAX_ELEMENTS {
         return None;
     }
     // All of them are decided before one is handed out: else a record would be begun here and ended by serde_json.
-    let outcomes =
-        pass.rows.all.iter().map(|(row, ..)| found(Some(row.values())).outcome()).collect::<Option<Vec<_>>>()?;
-    for ((index, outcome), (_, start, end)) in (0..).zip(outcomes).zip(&pass.rows.all) {
-        let text = Some(&text.as_bytes()[*start..*end]);
+    let outcomes = rows.all.iter().map(|(row, ..)| found(Some(row.values())).outcome()).collect::<Option<Vec<_>>>()?;
+    for ((index, outcome), (_, start, end)) in (0..).zip(outcomes).zip(&rows.all) {
+        let text = Some(&bytes[*start..*end]);
         each(DecodedPart { element: Some(Element { index, text }), outcome });
     }
     Some(())
+}
+
+/// Learns the layout of a record, or of the first of its elements that has one that is not known.
+#[cold]
+pub(super) fn learn(rule: &Assembler, layouts: &mut Layouts, record: &Record<'_>) {
+    let Some(bytes) = record.payload.filter(|bytes| u32::try_from(bytes.len()).is_ok() && is_utf8(bytes)) else {
+        return;
+    };
+    let Some((tree, _)) = &rule.shape.element else { return layouts.learn(&rule.shape.message, bytes) };
+    let mut message = Row::<MAX_SLOTS>::EMPTY;
+    let rows = Pass::whole(&rule.shape.message, Some(tree), layouts, bytes, &mut message);
+    let is_new = |text: &&[u8]| {
+        let (mut scan, mut row) = (Scanner { bytes: text, at: 0 }, Row::<MAX_SLOTS>::EMPTY);
+        !layouts.fill(&mut scan, &mut row.tokens)
+    };
+    let texts = rows.iter().flat_map(|rows| &rows.all).map(|(_, start, end)| &bytes[*start..*end]);
+    if let Some(text) = { texts }.find(is_new) {
+        layouts.learn(tree, text);
+    }
+}
+
+impl<'p, 'a, const N: usize> Pass<'p, 'a, N> {
+    /// Passes through a whole record. The elements that were found.
+    fn whole(
+        tree: &TreeNode,
+        element: Option<&'p TreeNode>,
+        layouts: &'p Layouts,
+        bytes: &'a [u8],
+        row: &mut Row<N>,
+    ) -> Option<Rows<N>> {
+        let rows = Rows { all: Vec::new(), found: false };
+        let mut pass = Pass { scan: Scanner { bytes, at: 0 }, element, layouts, rows };
+        pass.scan.space();
+        pass.value(tree, row, 0)?;
+        pass.scan.space();
+        (pass.scan.at == bytes.len()).then_some(pass.rows)
+    }
 }
 
 impl<const N: usize> Pass<'_, '_, N> {
@@ -232,7 +295,9 @@ impl<const N: usize> Pass<'_, '_, N> {
 
     fn element(&mut self, tree: &TreeNode, depth: usize) -> Option<()> {
         let (mut row, start) = (Row::<N>::EMPTY, self.scan.at);
-        self.value(tree, &mut row, depth)?;
+        if !self.layouts.fill(&mut self.scan, &mut row.tokens) {
+            self.value(tree, &mut row, depth)?;
+        }
         self.rows.all.push((row, start, self.scan.at));
         Some(())
     }

@@ -1,5 +1,6 @@
 //! JSON's tokens, straight from bytes: those without escapes, and nothing that is not valid JSON.
 
+use crate::decimal::POWERS;
 use std::ops::Range;
 
 /// Objects and arrays within one another that are passed; deeper ones are left to serde_json.
@@ -56,6 +57,7 @@ impl JsonToken {
     };
 
     /// At places below 2^32.
+    #[inline]
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a longer text is not scanned; a fraction has at most 18 digits"
@@ -75,15 +77,52 @@ impl JsonToken {
     }
 
     /// Where its text is.
+    #[inline]
     pub(super) fn range(&self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
 
     /// The number that it is.
+    #[inline]
     pub(super) fn number(&self) -> Option<PlainNumber> {
         let JsonToken { negative, digits, fraction, .. } = *self;
         self.is_number.then_some(PlainNumber { negative, digits, fraction: fraction.into() })
     }
+}
+
+/// A byte of 1 in each place.
+const ONES: u64 = u64::MAX / 0xff;
+/// The highest bit of each byte.
+const HIGHS: u64 = ONES << 7;
+
+/// Marks the bytes of a word that are this one, by their highest bits; above the lowest mark there may be wrong ones.
+#[inline]
+pub(super) fn marks_of(word: u64, byte: u8) -> u64 {
+    let zeros = word ^ (u64::from(byte) * ONES);
+    zeros.wrapping_sub(ONES) & !zeros & HIGHS
+}
+
+/// Are the first bytes of a word, 1 to 8, printable ASCII?
+#[inline]
+pub(super) fn is_printable(word: u64, count: usize) -> bool {
+    let mask = u64::MAX >> (64 - 8 * count);
+    let padded = (word & mask) | ((0x20 * ONES) & !mask);
+    let controls = padded.wrapping_sub(0x20 * ONES) & HIGHS;
+    (padded | controls | marks_of(padded, 0x7f)) & HIGHS == 0
+}
+
+/// Is it text? ASCII first: as nearly all records are, and for less.
+#[inline]
+pub(super) fn is_utf8(bytes: &[u8]) -> bool {
+    bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()
+}
+
+/// The number that eight digits make, by their values, the first one lowest.
+#[inline]
+fn eight_digits(values: u64) -> u64 {
+    let pairs = values.wrapping_mul(10 * 256 + 1) >> 8 & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs.wrapping_mul(100 * 65_536 + 1) >> 16 & 0x0000_ffff_0000_ffff;
+    fours.wrapping_mul((10_000 << 32) + 1) >> 32
 }
 
 /// A position in a text. Every step is `None` where the text is not what is looked for, or has what is left to serde_json.
@@ -93,64 +132,114 @@ pub(super) struct Scanner<'a> {
 }
 
 impl Scanner<'_> {
+    #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
+    #[inline]
     pub(super) fn take(&mut self) -> Option<u8> {
         let byte = *self.bytes.get(self.at)?;
         self.at += 1;
         Some(byte)
     }
 
+    #[inline]
     pub(super) fn pass(&mut self, byte: u8) -> Option<()> {
         (self.take()? == byte).then_some(())
     }
 
+    #[inline]
     pub(super) fn space(&mut self) {
         while matches!(self.bytes.get(self.at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
     }
 
+    /// The next eight bytes, the first one lowest; behind the end there are zeros.
+    #[inline]
+    pub(super) fn word(&self) -> u64 {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        rest.first_chunk().map_or_else(|| self.last_word(rest), |word| u64::from_le_bytes(*word))
+    }
+
+    /// Fewer than eight.
+    fn last_word(&self, rest: &[u8]) -> u64 {
+        match self.bytes.last_chunk() {
+            _ if rest.is_empty() => 0,
+            Some(word) => u64::from_le_bytes(*word) >> (64 - 8 * rest.len()),
+            None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        }
+    }
+
     /// A string without escapes: where its content is.
+    #[inline]
     pub(super) fn string(&mut self) -> Option<Range<usize>> {
-        const ONES: u64 = u64::MAX / 0xff;
-        const HIGHS: u64 = ONES << 7;
-        let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
         self.pass(b'"')?;
         let start = self.at;
-        // Eight bytes at once; the lowest mark is of a byte that is a quote, a backslash or a control character.
-        while let Some((word, _)) = self.bytes.get(self.at..).and_then(|rest| rest.split_first_chunk()) {
-            let word = u64::from_le_bytes(*word);
-            let control = word.wrapping_sub(0x20 * ONES) & !word;
-            let marks = (zeros(word ^ (0x22 * ONES)) | zeros(word ^ (0x5c * ONES)) | control) & HIGHS;
+        // Eight bytes at once; the lowest mark is of a byte that is a quote, a backslash or a control character, or of the end.
+        loop {
+            let word = self.word();
+            let control = word.wrapping_sub(0x20 * ONES) & !word & HIGHS;
+            let marks = marks_of(word, b'"') | marks_of(word, b'\\') | control;
             if marks != 0 {
-                self.at += usize::try_from(marks.trailing_zeros() / 8).expect("at most 7");
-                break;
+                let end = self.at + (marks.trailing_zeros() / 8) as usize;
+                self.at = end + 1;
+                return (self.bytes.get(end) == Some(&b'"')).then_some(start..end);
             }
             self.at += 8;
         }
+    }
+
+    /// Eight at once.
+    #[inline]
+    fn digits(&mut self, onto: &mut u64) -> usize {
+        let start = self.at;
         loop {
-            match self.take()? {
-                b'"' => return Some(start..self.at - 1),
-                b'\\' | ..0x20 => return None,
-                _ => {}
+            let values = self.word() ^ (0x30 * ONES);
+            let others = (((values & !HIGHS) + 0x76 * ONES) | values) & HIGHS; // a mark for each value above 9
+            let count = others.trailing_zeros() / 8;
+            if count > 0 {
+                let number = eight_digits(values << (64 - 8 * count));
+                *onto = onto.wrapping_mul(POWERS[count as usize]).wrapping_add(number);
+            }
+            self.at += count as usize;
+            if count < 8 {
+                return self.at - start;
             }
         }
     }
 
-    fn digits(&mut self, onto: &mut u64) -> usize {
-        let start = self.at;
-        while let Some(digit) = self.bytes.get(self.at).map(|b| b.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
-            *onto = onto.wrapping_mul(10).wrapping_add(u64::from(digit));
-            self.at += 1;
+    /// A number literal; what it is, if it has no exponent and at most 18 digits.
+    #[inline]
+    pub(super) fn literal(&mut self) -> Option<Option<PlainNumber>> {
+        // Nearly every price and weight ends within eight bytes, and needs no loop.
+        let word = self.word();
+        let values = word ^ (0x30 * ONES);
+        let others = (((values & !HIGHS) + 0x76 * ONES) | values) & HIGHS; // a mark for each value above 9
+        let int = others.trailing_zeros() / 8;
+        let behind = |at: u32| word.to_le_bytes().get(at as usize).copied().unwrap_or(b'e');
+        if int == 0 || (int > 1 && values & 0xff == 0) {
+            return self.any_literal();
         }
-        self.at - start
+        let (mut end, mut digits, mut fraction) = (int, values, 0);
+        if behind(int) == b'.' {
+            end = (others & (others - 1)).trailing_zeros() / 8;
+            fraction = end - int - 1;
+            let before = (1_u64 << (8 * int)) - 1;
+            digits = (values & before) | (values >> 8 & !before);
+        }
+        if matches!(behind(end), b'e' | b'E') || end == int + 1 {
+            return self.any_literal();
+        }
+        self.at += end as usize;
+        let count = int + fraction;
+        let digits = eight_digits(digits << (64 - 8 * count));
+        Some(Some(PlainNumber { negative: false, digits, fraction: fraction as usize }))
     }
 
-    /// A number literal; what it is, if it has no exponent and at most 18 digits.
-    pub(super) fn literal(&mut self) -> Option<Option<PlainNumber>> {
+    /// Any of them.
+    fn any_literal(&mut self) -> Option<Option<PlainNumber>> {
         let negative = self.peek() == Some(b'-');
         self.at += usize::from(negative);
         let first = self.peek();
@@ -188,6 +277,18 @@ impl Scanner<'_> {
         };
         self.bytes[self.at..].starts_with(word.as_bytes()).then(|| self.at += word.len())?;
         Some(if word == "null" { JsonTokenKind::Null } else { JsonTokenKind::Literal })
+    }
+
+    /// A value that is neither an object nor an array.
+    #[inline]
+    pub(super) fn pass_scalar(&mut self) -> Option<()> {
+        if matches!(self.peek()?, b'{' | b'[') { None } else { self.skip(0).map(drop) }
+    }
+
+    /// The same, which is configured: see [`Scanner::token`].
+    #[inline]
+    pub(super) fn scalar(&mut self, number: bool) -> Option<JsonToken> {
+        if matches!(self.peek()?, b'{' | b'[') { None } else { self.token(number) }
     }
 
     fn skip_nested(&mut self, depth: usize) -> Option<JsonTokenKind> {

@@ -1,8 +1,9 @@
 //! The configured fields, resolved: which value fills which slot, and what slots are for.
 
 use super::error::{EventPart, FieldError, FieldProblem};
-use super::fields::{CONSTANT, FieldNames, KEY, LOG_NAMES, MESSAGE, PAYLOAD, TIMESTAMP};
+use super::fields::{CONSTANT, ENVELOPE, FieldNames, KEY, MESSAGE, PAYLOAD, TIMESTAMP};
 use super::filter::Condition;
+use super::log_name::LogName;
 use super::path::FieldPath;
 use super::tree::{MAX_NODES, TreeNode};
 
@@ -13,8 +14,8 @@ pub(super) enum FieldInput {
     Slot(usize),
     /// The record's key.
     Key,
-    /// The log's name: which of [`LOG_NAMES`].
-    Log(usize),
+    /// The log's name, or a part of it.
+    Log(LogName),
     /// The same for all records.
     Constant(Box<str>),
     /// The stamp that the log gives.
@@ -30,6 +31,35 @@ pub(super) enum Origin {
     Element,
     /// The record's key, which is JSON.
     Key,
+    /// The change event that the record is a row of.
+    Envelope,
+}
+
+/// The slots of an event that has its symbol, value and time in a field each, and neither conditions nor an id.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SimpleShape {
+    pub(super) symbol: usize,
+    pub(super) value: usize,
+    pub(super) time: usize,
+    pub(super) weight: Option<usize>,
+    /// Decimal places from a time to nanoseconds.
+    pub(super) places: u32,
+}
+
+impl SimpleShape {
+    /// `places`: of times that are numbers; `None` where none is one.
+    pub(super) fn of(shape: &Shape, places: Option<u32>) -> Option<Self> {
+        use FieldInput::Slot;
+        let (&[Slot(symbol)], &[Slot(time)]) = (shape.symbol.as_slice(), shape.time.as_slice()) else { return None };
+        let Slot(value) = shape.value else { return None };
+        let weight = match shape.weight {
+            None => None,
+            Some(Slot(weight)) => Some(weight),
+            Some(_) => return None,
+        };
+        let alone = shape.filter.is_empty() && shape.id.is_empty() && shape.element.is_none();
+        Some(SimpleShape { symbol, value, time, weight, places: places.filter(|_| alone)? })
+    }
 }
 
 /// All configured fields.
@@ -41,6 +71,8 @@ pub(super) struct Shape {
     pub(super) element: Option<(TreeNode, String)>,
     /// Fields of the key.
     pub(super) key: TreeNode,
+    /// Fields of the change event that the record is a row of.
+    pub(super) envelope: TreeNode,
     /// Name and origin of each slot's field.
     pub(super) slots: Vec<(String, Origin)>,
     /// The way to each slot's field, from its origin on.
@@ -51,7 +83,7 @@ pub(super) struct Shape {
     pub(super) value: FieldInput,
     pub(super) time: Vec<FieldInput>,
     pub(super) weight: Option<FieldInput>,
-    pub(super) id: Option<FieldInput>,
+    pub(super) id: Vec<FieldInput>,
     /// Those of the record alone first.
     pub(super) filter: Vec<(FieldInput, Condition)>,
 }
@@ -62,19 +94,20 @@ impl Shape {
     /// # Errors
     /// All that is wrong with them.
     pub(super) fn of(fields: &FieldNames) -> Result<Self, Vec<FieldError>> {
-        let mut resolver = Resolver { each: fields.each.is_some(), ..Resolver::default() };
+        let mut resolver =
+            Resolver { each: fields.each.is_some(), rows: fields.debezium.is_some(), ..Resolver::default() };
         let each = fields.each.as_ref().and_then(|each| resolver.array(each).map(|path| (path, each)));
         let symbol = resolver.inputs(EventPart::Symbol, &fields.symbol);
         let value = resolver.input(EventPart::Value, &fields.value);
         let time = resolver.inputs(EventPart::Time, &fields.time);
         let weight = fields.weight.as_ref().and_then(|field| resolver.input(EventPart::Weight, field));
-        let id = fields.id.as_ref().and_then(|field| resolver.input(EventPart::Id, field));
+        let id = fields.id.iter().filter_map(|field| resolver.input(EventPart::Id, field)).collect();
         let mut filter: Vec<_> = fields.filter.iter().filter_map(|text| resolver.condition(text)).collect();
-        let Resolver { mut message, mut element, mut key, slots, paths, mut errors, .. } = resolver;
+        let Resolver { mut message, mut element, mut key, mut envelope, slots, paths, mut errors, .. } = resolver;
         if let Some((path, _)) = &each {
             message.at(path).elements = true;
         }
-        let nodes = [&mut message, &mut element, &mut key].map(|tree| tree.number(0));
+        let nodes = [&mut message, &mut element, &mut key, &mut envelope].map(|tree| tree.number(0));
         if nodes.iter().any(|nodes| *nodes > MAX_NODES) {
             errors.push(FieldError::TooManyObjects { most: MAX_NODES });
         }
@@ -85,7 +118,21 @@ impl Shape {
                 let name = each.as_ref().map(|(_, name)| (*name).clone());
                 let element = name.map(|name| (element, name));
                 let each = each.map(|(path, _)| path);
-                Ok(Shape { message, element, key, slots, paths, each, symbol, value, time, weight, id, filter })
+                Ok(Shape {
+                    message,
+                    element,
+                    key,
+                    envelope,
+                    slots,
+                    paths,
+                    each,
+                    symbol,
+                    value,
+                    time,
+                    weight,
+                    id,
+                    filter,
+                })
             }
             _ => Err(errors),
         }
@@ -101,7 +148,7 @@ impl Shape {
         match input {
             FieldInput::Slot(at) => &self.slots[*at].0,
             FieldInput::Key => KEY,
-            FieldInput::Log(which) => LOG_NAMES[*which],
+            FieldInput::Log(name) => name.word(),
             FieldInput::Constant(text) => text,
             FieldInput::Timestamp => TIMESTAMP,
         }
@@ -112,9 +159,12 @@ impl Shape {
 #[derive(Default)]
 struct Resolver {
     each: bool,
+    /// Records are rows of change events.
+    rows: bool,
     message: TreeNode,
     element: TreeNode,
     key: TreeNode,
+    envelope: TreeNode,
     slots: Vec<(String, Origin)>,
     paths: Vec<FieldPath>,
     /// Fields of an event's parts, for telling which are the same or inside one another.
@@ -157,14 +207,18 @@ impl Resolver {
         {
             return Ok(FieldInput::Constant(text.into()));
         }
-        let log = LOG_NAMES.iter().position(|name| *name == field);
+        let log = if names_series { LogName::of(field)? } else { None };
         let below = |word: &str| field.strip_prefix(word).filter(|rest| rest.starts_with('/'));
         let (origin, path) = match (field, log, below(KEY), below(MESSAGE)) {
             (KEY, ..) if names_series => return Ok(FieldInput::Key),
-            (_, Some(which), ..) if names_series => return Ok(FieldInput::Log(which)),
+            (_, Some(name), ..) => return Ok(FieldInput::Log(name)),
             (TIMESTAMP, ..) if part == EventPart::Time => return Ok(FieldInput::Timestamp),
             (PAYLOAD, ..) => (of_record, FieldPath(Vec::new())),
             (_, _, Some(pointer), _) => (Origin::Key, FieldPath::pointer(pointer)?),
+            _ if below(ENVELOPE).is_some() && !self.rows => return Err(FieldProblem::NoEnvelope),
+            _ if below(ENVELOPE).is_some() => {
+                (Origin::Envelope, FieldPath::pointer(below(ENVELOPE).unwrap_or_default())?)
+            }
             (_, _, _, Some(_)) if !self.each => return Err(FieldProblem::NoElements),
             (_, _, _, Some(pointer)) => (Origin::Message, FieldPath::pointer(pointer)?),
             _ => (of_record, FieldPath::parse(field)?),
@@ -177,6 +231,7 @@ impl Resolver {
             Origin::Message => self.message.at(&path),
             Origin::Element => self.element.at(&path),
             Origin::Key => self.key.at(&path),
+            Origin::Envelope => self.envelope.at(&path),
         };
         node.slots.push(slot);
         node.number |= matches!(part, EventPart::Value | EventPart::Time | EventPart::Weight);

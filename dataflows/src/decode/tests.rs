@@ -1,8 +1,6 @@
 //! The decoder's tests: as written, with every reason, and against serde_json.
 
-use super::{
-    Decoder, EventOutcome, EventPart, FieldError, FieldNames, FieldProblem, KEY, TimeDecoder, TimeUnit, json, plain,
-};
+use super::{Decoder, EventOutcome, FieldNames, KEY, Layouts, RecordFormat, json, plain};
 use crate::decimal::Scales;
 use crate::numbers::{NumberOptions, OnPrecision, WeightSign};
 use crate::record::{Reason, Record, Rejection};
@@ -76,7 +74,7 @@ fn everything_else_has_its_reason() {
         (r#"{"symbol":"A","price":1,"ts":4611686018427.387905}"#, Time),
         (r#"{"symbol":"A","price":1,"ts":"2026-01-01T00:00:00"}"#, Time),
         (r#"{"symbol":"A","price":1,"ts":1e400}"#, Time),
-        (r#"{"symbol":"A","price":1,"ts":1,"volume":1e12}"#, Weight),
+        (r#"{"symbol":"A","price":1,"ts":1,"volume":"1e"}"#, Weight),
         (r#"{"symbol":"A","price":1,"ts":1,"volume":"--"}"#, Weight),
         (r#"{"symbol":"A","price":1,"ts":1,"volume":[]}"#, Weight),
         (r#"{"symbol":"A","price":null,"ts":1}"#, Null),
@@ -137,8 +135,8 @@ fn a_rejection_says_where_what_was_expected_and_what_was_found() {
         (br#"{"symbol":"A","price":"1,5","ts":1}"#, &["price: expected a number", "found \"1,5\""]),
         (br#"{"symbol":-7,"price":1,"ts":1}"#, &["symbol: expected a symbol of 1 to 1024 bytes", "found -7"]),
         (
-            br#"{"symbol":"A","price":1,"ts":1,"volume":1e12}"#,
-            &["volume: expected a number of at most", "found 1e12; --weight-decimals 17 would take it"],
+            br#"{"symbol":"A","price":1,"ts":1,"volume":"1,5"}"#,
+            &["volume: expected a number of at most", "found \"1,5\""],
         ),
         (
             br#"{"symbol":"A","price":1e12,"ts":1}"#,
@@ -160,7 +158,7 @@ fn a_rejection_says_where_what_was_expected_and_what_was_found() {
         (b"\xef\xbb\xbf{}", &["a byte order mark"]),
         (b"\xff\xfe{\0", &["UTF-16"]),
         (b"{\"symbol\":\"\xe9\"}", &["no UTF-8 from byte 11 on"]),
-        (b"[1]", &["expected an object, found [1]"]),
+        (b"[1]", &["expected an object (of an array, /0 is the first element, and --each reads all), found [1]"]),
     ] {
         let said = said(payload);
         assert!(parts.iter().all(|part| said.contains(part)), "{said:?} has not all of {parts:?}");
@@ -205,30 +203,18 @@ fn numbers_are_read_as_the_options_say() {
     assert_eq!(read(&paise, "274365", "1"), event("2743.65", Some("1"), false));
     assert_eq!(read(&paise, "\"274365.125\"", "1"), event("2743.6512", Some("1"), true));
     assert_eq!(read(&paise, "125.125", "1"), Err(Reason::Precision));
+    // A weight beyond the range is none, and its price counts; where nothing may be rounded it is refused.
+    assert_eq!(read(&default, "1", "1e12"), event("1", None, true));
     let strict = NumberOptions { on_precision: OnPrecision::Reject, weight_sign: WeightSign::Reject, ..default };
     assert_eq!(read(&strict, "0.1000000000000000055", "1"), Err(Reason::Precision));
     assert_eq!(read(&strict, "1", "0.1000000000000000055"), Err(Reason::Weight));
     assert_eq!(read(&strict, "1", "-1"), Err(Reason::Weight));
+    assert_eq!(read(&strict, "1", "1e12"), Err(Reason::Weight));
     let signed = NumberOptions { weight_sign: WeightSign::Keep, weight_decimals: 0, ..strict };
     assert_eq!(
         read(&signed, "1", "-123456789012345678901234567"),
         event("1", Some("-123456789012345678901234567"), false)
     );
-}
-
-#[test]
-fn an_event_time_is_found_without_symbol_and_value() {
-    let decoder = TimeDecoder::new("/t/T", TimeUnit::Seconds).unwrap();
-    let time = |payload: &str| decoder.time(&record(payload.as_bytes())).map(|time| time.0);
-    assert_eq!(time(r#"{"p":"1","t":{"T":"7.5"}}"#), Some(7_500_000_000));
-    for payload in
-        ["", "[]", "{}", r#"{"t":{"T":null}}"#, r#"{"t":{"T":1,"T":2}}"#, r#"{"t":{"T":1e30}}"#, r#"{"t":7}"#]
-    {
-        assert_eq!(time(payload), None, "{payload}");
-    }
-    let (part, problem) = (EventPart::Time, FieldProblem::NoName);
-    let nameless = FieldError::Field { part, field: String::new(), problem };
-    assert_eq!(TimeDecoder::new("", TimeUnit::Seconds).unwrap_err(), nameless);
 }
 
 /// R2, in both paths: by field and by key, of ASCII and of other characters.
@@ -313,7 +299,7 @@ fn it_says_what_serde_json_says() {
         FieldNames {
             symbol: vec!["venue".into(), "=X".into(), "symbol".into()],
             filter: vec!["volume!=1".into(), "!é".into()],
-            id: Some("volume".into()),
+            id: vec!["volume".into(), "venue".into()],
             ..defaults()
         },
         FieldNames { each: Some(String::new()), ..defaults() },
@@ -413,7 +399,7 @@ fn it_says_what_serde_json_says() {
         for (nth, decoder) in all.iter().enumerate() {
             total[nth] += 1;
             let mut found = Vec::new();
-            if plain::events(&decoder.rule, &record, &mut |part| found.push(part)).is_some() {
+            if plain::events(&decoder.rule, &Layouts::default(), &record, &mut |part| found.push(part)).is_some() {
                 plain[nth] += found.iter().filter(|part| matches!(part.outcome, EventOutcome::Event(_))).count();
                 let mut wanted = Vec::new();
                 json::events(&decoder.rule, &record, &mut |part| wanted.push(part));
@@ -426,4 +412,169 @@ fn it_says_what_serde_json_says() {
     println!("plain {plain:?} of {total:?}");
     assert!(plain[0] * 8 > total[0] && plain[1] * 8 > total[1], "{plain:?} of {total:?}: it does not do its work");
     assert!(plain.iter().all(|plain| *plain > 20), "{plain:?}: it does not do its work");
+}
+
+/// Each of several fields is part of the id, and none runs into the next; an event that lacks one has none. In both paths.
+#[test]
+fn an_id_of_several_fields_is_all_of_them() {
+    let of = |id: &[&str], fields: &str| {
+        let id = id.iter().map(|field| (*field).to_owned()).collect();
+        let decoder = Decoder::new(&FieldNames { id, ..FieldNames::default() }).unwrap();
+        let plain = format!(r#"{{"symbol":"A","price":1,"ts":1,{fields}}}"#);
+        let escaped = format!(r#"{{"symbol":"\u0041","price":1,"ts":1,{fields}}}"#);
+        let [plain, escaped] = [plain, escaped].map(|text| decoder.decode(&record(text.as_bytes())).unwrap().id);
+        assert_eq!(plain, escaped, "{fields}");
+        plain
+    };
+    let both = ["x", "i"];
+    let first = of(&both, r#""x":"N","i":12"#);
+    assert!(first.is_some() && first == of(&both, r#""i":12,"x":"N""#));
+    for other in [r#""x":"N","i":13"#, r#""x":"M","i":12"#, r#""x":"N1","i":2"#, r#""x":"N1","i":"2""#] {
+        assert_ne!(of(&both, other), first, "{other}");
+    }
+    assert_ne!(of(&["i", "x"], r#""x":"N","i":12"#), first);
+    for lacking in [r#""x":"N""#, r#""x":null,"i":12"#] {
+        assert_eq!(of(&both, lacking), None, "{lacking}");
+    }
+    // What a state of an earlier version has.
+    let one = of(&["i"], r#""i":12"#).unwrap();
+    let text = [&1_u64.to_le_bytes()[..], b"A12"].concat();
+    assert_eq!(one.0, xxhash_rust::xxh3::xxh3_128(&text));
+}
+
+/// Arrays as text, as connectors write what they do not know.
+#[test]
+fn an_array_in_a_string_is_taken_apart_and_one_that_is_null_is_called_so() {
+    let fields = FieldNames { each: Some("/d".into()), ..FieldNames::default() };
+    let decoder = Decoder::new(&fields).unwrap();
+    let said = |payload: &str| {
+        let mut said = Vec::new();
+        let each = |part: crate::decode::DecodedPart<'_>| {
+            let element = part.element.map(|element| element.index);
+            said.push(match part.outcome {
+                EventOutcome::Event(event) => format!("{element:?} {} {}", event.symbol, event.value.with_decimals(18)),
+                EventOutcome::Skipped => "skipped".into(),
+                EventOutcome::Rejected(rejection) => format!("{element:?} {}", rejection.finding),
+            });
+        };
+        decoder.parts(&record(payload.as_bytes()), each).unwrap();
+        said
+    };
+    let element = r#"{\"symbol\":\"Q\",\"price\":2.50,\"ts\":1767623400000}"#;
+    let both = format!(r#"{{"d":"[{element}, {element}]"}}"#);
+    assert_eq!(said(&both), ["Some(0) Q 2.5", "Some(1) Q 2.5"]);
+    assert_eq!(said(&format!(r#"{{"d":"{element}"}}"#)), ["Some(0) Q 2.5"]);
+    assert_eq!(said(r#"{"d":"[]"}"#), [""; 0]);
+    for (payload, found) in [(r#"{"d":null}"#, "null"), (r#"{"d":"x"}"#, "\"x\""), (r#"{"d":"[1"}"#, "\"[1\"")] {
+        let said = said(payload);
+        assert!(said.len() == 1 && said[0].starts_with("None /d") && said[0].ends_with(found), "{said:?}");
+    }
+}
+
+#[test]
+fn an_empty_text_is_no_id() {
+    let fields = FieldNames { id: vec!["id".into()], ..FieldNames::default() };
+    let decoder = Decoder::new(&fields).unwrap();
+    for (id, is_one) in [("\"\"", false), ("null", false), ("\"\\u0061\"", true), ("\" \"", true), ("0", true)] {
+        let payload = format!(r#"{{"symbol":"A","price":1,"ts":1767623400000,"id":{id}}}"#);
+        assert_eq!(decoder.decode(&record(payload.as_bytes())).unwrap().id.is_some(), is_one, "{id}");
+    }
+}
+
+/// Records that are laid out as ones before, or nearly so: what was learnt of those changes nothing.
+#[test]
+fn a_known_layout_changes_no_event() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let defaults = FieldNames::default;
+    let nested = FieldNames { value: "/d/price".into(), filter: vec!["/d/0!=x".into(), "a".into()], ..defaults() };
+    let array =
+        FieldNames { symbol: vec!["/1".into()], value: "/0/price".into(), time: vec!["/2".into()], ..defaults() };
+    let all = [
+        (defaults(), r#"{"symbol":$,"price":$,"ts":$,"volume":$}"#),
+        (defaults(), r#" {"x": {"y":[$ ,$]},"ts": $, "price" :$,"é":$, "symbol":$,"e":{}, "f":[] } "#),
+        (
+            FieldNames { filter: vec!["symbol".into(), "symbol!=B".into()], ..defaults() },
+            r#"{"ts":$,"symbol":$,"price":$}"#,
+        ),
+        (nested, r#"{"symbol":$,"ts":$,"d":{"price":$,"0":$},"a":$}"#),
+        (array, r#"[{"price":$},$,$,$]"#),
+        (
+            FieldNames { each: Some("/r".into()), ..defaults() },
+            r#"{"r":[{"symbol":$,"price":$,"ts":$},{"symbol":$,"price":$,"ts":$}]}"#,
+        ),
+        (
+            FieldNames {
+                each: Some(String::new()),
+                symbol: vec!["=A".into()],
+                value: "@payload".into(),
+                time: vec!["@timestamp".into()],
+                weight: None,
+                ..defaults()
+            },
+            "[$,$]",
+        ),
+    ];
+    let values = [
+        "1",
+        "-0.5",
+        "12345678.25",
+        "123456789012345678",
+        "1e2",
+        "00",
+        "null",
+        "true",
+        "{}",
+        "\"A\"",
+        "\"é\"",
+        "\"7.5\"",
+        "\"\"",
+        "\"a\\n\"",
+        "\"long enough\"",
+        "\"a",
+    ];
+    for (fields, layout) in &all {
+        let mut decoder = Decoder::new(fields).unwrap();
+        let (mut plainly, mut known) = (0, 0);
+        for turn in 0..40_000 {
+            let mut text = String::new();
+            for piece in layout.split_inclusive('$') {
+                text += piece.trim_end_matches('$');
+                if piece.ends_with('$') {
+                    let usual = "1767623400"; // a symbol, a price, a time and a weight
+                    text += if rng.u8(..8) == 0 { values[rng.usize(..values.len())] } else { usual };
+                }
+            }
+            let mut bytes = text.into_bytes();
+            if rng.u8(..4) == 0 {
+                let at = rng.usize(..bytes.len());
+                match rng.u8(..4) {
+                    0 => bytes[at] = rng.u8(..),
+                    1 => bytes.truncate(at),
+                    2 => drop(bytes.remove(at)),
+                    _ => bytes.insert(at, *rng.choice(b" \t0\"}],{[\0\xff").unwrap()),
+                }
+            }
+            let record = Record { timestamp: Some(crate::time::EventTime(turn)), ..record(&bytes) };
+            decoder.learn(&record);
+            let RecordFormat::Json { layouts, .. } = &decoder.format else { panic!("JSON") };
+            let misses = layouts.misses();
+            let mut found = [Vec::new(), Vec::new()];
+            let [with, without] = &mut found;
+            let plain = plain::events(&decoder.rule, layouts, &record, &mut |part| with.push(part));
+            known += u32::from(layouts.misses() == misses);
+            let walked = plain::events(&decoder.rule, &Layouts::default(), &record, &mut |part| without.push(part));
+            let shown = String::from_utf8_lossy(&bytes);
+            assert_eq!((plain, &found[0]), (walked, &found[1]), "{shown}, seed {seed}");
+            if plain.is_some() {
+                plainly += 1;
+                let mut wanted = Vec::new();
+                json::events(&decoder.rule, &record, &mut |part| wanted.push(part));
+                assert_eq!(found[0], wanted, "{shown}, seed {seed}");
+            }
+        }
+        println!("{layout}: {plainly} plain, {known} of a known layout");
+        assert!(plainly > 400 && known > 8_000, "{layout}: {plainly}, {known}: it does not do its work");
+    }
 }

@@ -1,14 +1,15 @@
 //! The event of a plain record's tokens; none where anything about it is to be looked at more closely.
 
-use super::assemble::Assembler;
-use super::event::{DecodedEvent, EventOutcome};
-use super::scan::{JsonToken, JsonTokenKind, PlainNumber};
-use super::shape::FieldInput;
+use super::assemble::{Assembler, IdHasher};
+use super::event::{DecodedEvent, EventId, EventOutcome};
+use super::scan::{JsonToken, JsonTokenKind, PlainNumber, Scanner, is_printable};
+use super::shape::{FieldInput, SimpleShape};
 use super::times::iso::plain_instant;
 use crate::decimal::POWERS;
 use crate::record::{MAX_SYMBOL_BYTES, Record};
 use crate::time::EventTime;
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// A row of any number of slots.
 #[derive(Clone, Copy)]
@@ -17,27 +18,35 @@ pub(super) struct TokenRow<'f> {
     pub(super) misshapen: bool,
 }
 
-/// The event of a row of tokens, one for each slot, that stand in this text.
+/// The event of a row of tokens, one for each slot, that stand in this text, which is valid UTF-8.
+#[inline]
 pub(super) fn row_event<'a>(
     rule: &'a Assembler,
     record: &Record<'a>,
-    text: &'a str,
+    bytes: &'a [u8],
     tokens: &[JsonToken],
 ) -> Option<EventOutcome<'a>> {
     let message = TokenRow { tokens, misshapen: false };
-    Found { rule, record, text, message, element: None }.outcome()
+    Found { rule, record, bytes, message, element: None }.outcome()
 }
 
 /// The tokens of an event.
 pub(super) struct Found<'f, 'a> {
     pub(super) rule: &'a Assembler,
     pub(super) record: &'f Record<'a>,
-    pub(super) text: &'a str,
+    /// The record's text, which is valid UTF-8.
+    pub(super) bytes: &'a [u8],
     pub(super) message: TokenRow<'f>,
     pub(super) element: Option<TokenRow<'f>>,
 }
 
 impl<'a> Found<'_, 'a> {
+    #[inline]
+    fn text(&self, token: &JsonToken) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes.get(token.range())?).ok()
+    }
+
+    #[inline]
     fn token(&self, slot: usize) -> &JsonToken {
         match &self.element {
             Some(row) if self.rule.shape.is_of_element(slot) => &row.tokens[slot],
@@ -59,8 +68,8 @@ impl<'a> Found<'_, 'a> {
                     let token = self.token(*at);
                     match token.kind {
                         JsonTokenKind::Absent | JsonTokenKind::Null => condition.holds(&super::scalar::Scalar::Absent),
-                        JsonTokenKind::Text => condition.holds_plainly(&self.text[token.range()], false)?,
-                        JsonTokenKind::Literal => condition.holds_plainly(&self.text[token.range()], true)?,
+                        JsonTokenKind::Text => condition.holds_plainly(self.text(token)?, false)?,
+                        JsonTokenKind::Literal => condition.holds_plainly(self.text(token)?, true)?,
                         JsonTokenKind::Nested => return None,
                     }
                 }
@@ -73,6 +82,7 @@ impl<'a> Found<'_, 'a> {
         Some(true)
     }
 
+    #[inline]
     pub(super) fn outcome(&self) -> Option<EventOutcome<'a>> {
         if !self.rule.shape.filter.is_empty() && !self.passes(|_| true)? {
             return Some(EventOutcome::Skipped);
@@ -80,6 +90,38 @@ impl<'a> Found<'_, 'a> {
         if self.message.misshapen || self.element.is_some_and(|row| row.misshapen) {
             return None;
         }
+        if let (Some(simple), None) = (&self.rule.simple, &self.element)
+            && let Some(event) = self.simple(simple)
+        {
+            return Some(EventOutcome::Event(event));
+        }
+        self.any_outcome()
+    }
+
+    /// The event of a record that has its symbol, value and time each in a field, as nearly all have.
+    #[inline]
+    fn simple(&self, simple: &SimpleShape) -> Option<DecodedEvent<'a>> {
+        let tokens = self.message.tokens;
+        let (symbol, value, time) = (&tokens[simple.symbol], &tokens[simple.value], &tokens[simple.time]);
+        if symbol.kind != JsonTokenKind::Text || !is_symbol(self.bytes, symbol.range()) {
+            return None;
+        }
+        let symbol = Cow::Borrowed(self.text(symbol)?);
+        let PlainNumber { negative, digits, fraction } = value.number()?;
+        let value = self.rule.numbers.plain_value(negative, digits, fraction)?;
+        let time = whole(&time.number()?, simple.places)?;
+        let weight = match simple.weight.map(|slot| &tokens[slot]) {
+            None | Some(JsonToken { kind: JsonTokenKind::Absent | JsonTokenKind::Null, .. }) => None,
+            Some(token) => {
+                let PlainNumber { negative, digits, fraction } = token.number()?;
+                Some(self.rule.numbers.plain_weight(negative, digits, fraction)?)
+            }
+        };
+        Some(DecodedEvent { symbol, value, time, weight, weight_beyond: false, id: None, rounded: false })
+    }
+
+    #[inline(never)]
+    fn any_outcome(&self) -> Option<EventOutcome<'a>> {
         let shape = &self.rule.shape;
         let symbol = match shape.symbol.as_slice() {
             [one] => Cow::Borrowed(self.symbol(one)?),
@@ -103,38 +145,56 @@ impl<'a> Found<'_, 'a> {
             },
             Some(_) => return None,
         };
-        let id = match &shape.id {
-            None => None,
-            Some(FieldInput::Slot(at)) => match self.token(*at) {
-                JsonToken { kind: JsonTokenKind::Absent | JsonTokenKind::Null, .. } => None,
+        let id = if shape.id.is_empty() { None } else { self.id(&symbol)? };
+        Some(EventOutcome::Event(DecodedEvent {
+            symbol,
+            value,
+            time,
+            weight,
+            weight_beyond: false,
+            id,
+            rounded: false,
+        }))
+    }
+
+    /// The id, where all its parts are there.
+    fn id(&self, symbol: &str) -> Option<Option<EventId>> {
+        let inputs = &self.rule.shape.id;
+        let (mut hasher, mut whole) = (IdHasher::new(symbol), true);
+        for (at, input) in inputs.iter().enumerate() {
+            let FieldInput::Slot(slot) = input else { return None };
+            match self.token(*slot) {
+                JsonToken { kind: JsonTokenKind::Absent | JsonTokenKind::Null, .. } => whole = false,
                 JsonToken { kind: JsonTokenKind::Nested, .. } => return None,
-                token => Some(super::assemble::event_id(&symbol, &self.text[token.range()])),
-            },
-            Some(_) => return None,
-        };
-        Some(EventOutcome::Event(DecodedEvent { symbol, value, time, weight, id, rounded: false }))
+                token if token.range().is_empty() => whole = false,
+                token => hasher.add(self.text(token)?, at + 1 == inputs.len()),
+            }
+        }
+        Some(whole.then(|| hasher.id()))
     }
 
     /// A part of the symbol, where it is plain ASCII.
+    #[inline]
     fn symbol(&self, input: &'a FieldInput) -> Option<&'a str> {
         let text = match input {
             FieldInput::Slot(at) => {
                 let token = self.token(*at);
                 let is_name = match token.kind {
                     JsonTokenKind::Text => true,
-                    JsonTokenKind::Literal => self.text[token.range()].bytes().all(|b| b.is_ascii_digit()),
+                    JsonTokenKind::Literal => self.bytes[token.range()].iter().all(u8::is_ascii_digit),
                     _ => false,
                 };
-                self.text.get(token.range()).filter(|_| is_name)?
+                self.text(token).filter(|_| is_name)?
             }
             FieldInput::Key => std::str::from_utf8(self.record.key?).ok()?,
-            FieldInput::Log(which) => self.rule.log_names[*which].as_deref()?,
+            FieldInput::Log(name) => name.text(&self.rule.log_names)?,
             FieldInput::Constant(text) => text,
             FieldInput::Timestamp => return None,
         };
         (!text.is_empty() && text.bytes().all(|b| (0x20..0x7f).contains(&b))).then_some(text)
     }
 
+    #[inline]
     fn time(&self) -> Option<EventTime> {
         match self.rule.shape.time.as_slice() {
             [FieldInput::Slot(at)] => {
@@ -142,7 +202,7 @@ impl<'a> Found<'_, 'a> {
                 let token = self.token(*at);
                 match token.number() {
                     Some(number) => whole(&number, places),
-                    None if token.kind == JsonTokenKind::Text => plain_instant(self.text[token.range()].as_bytes()),
+                    None if token.kind == JsonTokenKind::Text => plain_instant(&self.bytes[token.range()]),
                     None => None,
                 }
             }
@@ -152,6 +212,21 @@ impl<'a> Found<'_, 'a> {
     }
 }
 
+/// Has it 1 to [`MAX_SYMBOL_BYTES`] bytes, all of them printable ASCII?
+#[inline]
+fn is_symbol(bytes: &[u8], Range { start, end }: Range<usize>) -> bool {
+    let mut scan = Scanner { bytes, at: start };
+    while scan.at < end {
+        let last = (end - scan.at).min(8);
+        if !is_printable(scan.word(), last) {
+            return false;
+        }
+        scan.at += last;
+    }
+    start < end && end - start <= MAX_SYMBOL_BYTES
+}
+
+#[inline]
 fn whole(number: &PlainNumber, places: u32) -> Option<EventTime> {
     let power = POWERS[usize::try_from(places).ok()?];
     let ns = i64::try_from(number.digits.checked_mul(power)?).ok()?;

@@ -21,8 +21,10 @@ pub struct MarketSums {
     pub high: i128,
     /// Smallest value, scaled.
     pub low: i128,
-    /// Sum of weights, scaled; none where no record has one.
+    /// Sum of weights, scaled; none where no record has one, or [`MarketSums::weight_beyond`].
     pub volume: Option<i128>,
+    /// A record has a weight that the scale cannot hold: nothing is known of the sum.
+    pub weight_beyond: bool,
     /// Sum of value x weight, scaled by both scales.
     pub weighted: I256,
     /// Sum of squares of values, scaled twice; none for minutes that a version without it began.

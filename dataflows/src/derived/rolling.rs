@@ -53,9 +53,11 @@ fn power(decimals: u8) -> u128 {
     10_u128.pow(u32::from(decimals))
 }
 
-/// None where no record had a weight.
-fn volume<'a>(minutes: impl Iterator<Item = &'a MarketSums>) -> Option<I256> {
-    minutes.filter_map(|minute| minute.volume).map(wide).reduce(I256::plus)
+/// None where no record had a weight, or one had a weight that is not known.
+fn volume<'a>(minutes: impl Iterator<Item = &'a MarketSums> + Clone) -> Option<I256> {
+    let known = !minutes.clone().any(|minute| minute.weight_beyond);
+    let volume = minutes.filter_map(|minute| minute.volume).map(wide).reduce(I256::plus);
+    volume.filter(|_| known)
 }
 
 /// None unless the sum of weights is above 0.

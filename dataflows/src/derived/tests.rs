@@ -35,6 +35,7 @@ impl Events {
             high: values().max().unwrap(),
             low: values().min().unwrap(),
             volume: weights().next().is_some().then(|| weights().sum()),
+            weight_beyond: false,
             weighted: products.fold(I256::ZERO, I256::plus),
             squares: Some(values().map(square).fold(U256::ZERO, U256::plus)),
         };
@@ -44,7 +45,7 @@ impl Events {
     fn for_the_oracle(&self) -> Minute {
         let (values, weights) =
             self.pairs.iter().map(|(value, weight)| (BigInt::from(*value), weight.map(BigInt::from))).unzip();
-        Minute { start: self.start, values, weights }
+        Minute { start: self.start, values, weights, weight_beyond: false }
     }
 }
 
@@ -195,6 +196,7 @@ fn minutes_of_as_many_records_as_a_sum_has_room_for() {
             high: LARGEST,
             low: -LARGEST,
             volume: Some(many * LARGEST),
+            weight_beyond: false,
             weighted: I256::product(sign * many * LARGEST, LARGEST),
             squares: Some(U256::product(LARGEST.unsigned_abs(), (many * LARGEST).unsigned_abs())),
         }),
@@ -401,4 +403,23 @@ fn without_sums_of_the_market_its_metrics_have_no_values() {
     assert_eq!(known, ["sma2", "ravg2", "ema2", "macd", "macd_signal"]);
     assert_eq!(deriver.none().len(), deriver.list().columns().count());
     assert_eq!(deriver.values(&Strip::default()), deriver.none());
+}
+
+/// A weight that the scale cannot hold leaves the volumes of all minutes that are looked at unknown, and nothing else.
+#[test]
+fn a_volume_that_is_not_known_is_no_part_of_a_sum() {
+    let deriver = Deriver::new("rvolume2,rvwap2,rhigh2".parse().unwrap(), Scales::default(), &Windowing::default());
+    let minute = |n: i64, weight_beyond: bool| {
+        let mut sums = Events { start: n, pairs: vec![(7, Some(2))] }.sums();
+        let market = sums.market.unwrap();
+        let volume = market.volume.filter(|_| !weight_beyond);
+        sums.market = Some(MarketSums { volume, weight_beyond, ..market });
+        (WindowStart(n * Windowing::default().length), sums)
+    };
+    let known = |minutes: &[(WindowStart, MinuteSums)]| {
+        let values = deriver.values(&Strip { fold: None, minutes: minutes.to_vec() });
+        values.iter().map(Option::is_some).collect::<Vec<_>>()
+    };
+    assert_eq!(known(&[minute(0, true), minute(1, false)]), [false, false, true]);
+    assert_eq!(known(&[minute(0, true), minute(2, false)]), [true, true, true]);
 }

@@ -359,8 +359,15 @@ mod tests {
             });
             let context = Rc::new(WorkerContext::default());
             let value = Decimal::parse(b"1").unwrap();
-            let event =
-                DecodedEvent { symbol: "S".into(), value, time: EventTime(0), weight: None, id: None, rounded: false };
+            let event = DecodedEvent {
+                symbol: "S".into(),
+                value,
+                time: EventTime(0),
+                weight: None,
+                weight_beyond: false,
+                id: None,
+                rounded: false,
+            };
             let acc = Avg::of(&event, LogPosition { identity: 1, offset: 1 });
             input.advance_to(cut);
             for number in (0..SERIES).rev() {

@@ -134,6 +134,19 @@ impl NumberRule {
         Ok(ReadNumber { number, rounded: !exact })
     }
 
+    /// Is it a weight that the scale cannot hold, and that costs its event no more than the weight? Where numbers may not be
+    /// rounded, or this sign may not be, the event is rejected.
+    #[cold]
+    pub fn is_weight_beyond(&self, literal: &[u8]) -> bool {
+        let NumberOptions { on_precision, weight_sign, .. } = self.options;
+        let number = Literal::parse(literal).filter(|number| weight_sign != WeightSign::Reject || !number.negative);
+        let is_beyond = |number: Literal<'_>| match number.times(self.weight.factor, self.weight.places) {
+            Ok((magnitude, _)) => Decimal::bounded(false, magnitude).is_none(),
+            Err(error) => error == DecimalError::Range,
+        };
+        on_precision == OnPrecision::Round && number.is_some_and(is_beyond)
+    }
+
     fn signed_weight(&self, negative: bool, magnitude: u128) -> Option<Decimal> {
         match self.options.weight_sign {
             WeightSign::Abs => Decimal::bounded(false, magnitude),

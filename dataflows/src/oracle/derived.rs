@@ -14,6 +14,8 @@ pub(crate) struct Minute {
     pub(crate) start: i64,
     pub(crate) values: Vec<BigInt>,
     pub(crate) weights: Vec<Option<BigInt>>,
+    /// A weight is beyond what its scale can hold.
+    pub(crate) weight_beyond: bool,
 }
 
 /// What one metric says in one row: a value for each of its columns.
@@ -32,7 +34,8 @@ pub(super) fn fill(
         if rows[key].state != State::Partial {
             let values = events.iter().map(|(_, event)| event.value.0.into()).collect();
             let weights = events.iter().map(|(_, event)| Some(event.weight?.0.into())).collect();
-            series.entry(symbol).or_default().push(Minute { start: start.0, values, weights });
+            let weight_beyond = events.iter().any(|(_, event)| event.weight_beyond);
+            series.entry(symbol).or_default().push(Minute { start: start.0, values, weights, weight_beyond });
         }
     }
     let width = columns.derived.columns().count();
@@ -85,6 +88,7 @@ fn of_minutes(word: &str, minutes: &[Minute], averages: &[BigInt], scales: Scale
     let values = || minutes.iter().flat_map(|minute| &minute.values);
     let pairs = || minutes.iter().flat_map(|minute| minute.values.iter().zip(&minute.weights));
     let weights = || pairs().filter_map(|(_, weight)| weight.as_ref());
+    let known = !minutes.iter().any(|minute| minute.weight_beyond);
     let (count, many) = (BigInt::from(values().count()), BigInt::from(averages.len()));
     let unit = power(scales.value);
     // Of n numbers: n times the sum of their squares, less the square of their sum.
@@ -96,11 +100,11 @@ fn of_minutes(word: &str, minutes: &[Minute], averages: &[BigInt], scales: Scale
         "ravg" => vec![Some(nearest(&values().sum(), &(count * unit)))],
         "rhigh" => vec![values().max().map(|high| nearest(high, &unit))],
         "rlow" => vec![values().min().map(|low| nearest(low, &unit))],
-        "rvolume" => vec![weights().next().map(|_| nearest(&weights().sum(), &power(scales.weight)))],
+        "rvolume" => vec![weights().next().filter(|_| known).map(|_| nearest(&weights().sum(), &power(scales.weight)))],
         "rvwap" => {
             let products: BigInt = pairs().filter_map(|(value, weight)| Some(value * weight.as_ref()?)).sum();
             let volume: BigInt = weights().sum();
-            vec![(volume.sign() == Sign::Plus).then(|| nearest(&products, &(volume * unit)))]
+            vec![(known && volume.sign() == Sign::Plus).then(|| nearest(&products, &(volume * unit)))]
         }
         "bb" => {
             let sum: BigInt = averages.iter().sum();

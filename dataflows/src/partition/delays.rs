@@ -28,6 +28,10 @@ impl DelayHistogram {
 
     /// A record with this event time at this watermark.
     pub(super) fn count(&mut self, time: EventTime, watermark: Option<EventTime>) {
+        if watermark.is_none_or(|mark| mark <= time) {
+            self.counts[0] += 1;
+            return;
+        }
         let ms = watermark.map_or(0, |mark| mark.0.saturating_sub(time.0) / 1_000_000);
         let bucket = DELAY_EDGES_MS.iter().position(|edge| ms < *edge).unwrap_or(DELAY_EDGES_MS.len());
         self.counts[bucket] += 1;

@@ -64,6 +64,8 @@ pub struct Partition {
     learnt: Option<EventTime>,
     answer: Option<NextOffset>,
     last_valid: Monotonic,
+    /// The window of the event judged last.
+    last_window: WindowStart,
     partial_before: PartialBefore,
     newest_end: Option<EventTime>,
     counts: Counts,
@@ -92,6 +94,7 @@ impl Partition {
             learnt: None,
             answer: None,
             last_valid: now,
+            last_window: rule.windowing.window_of(EventTime(0)),
             partial_before: if start.0 == 0 { PartialBefore::Nothing } else { PartialBefore::Unknown },
             newest_end: None,
             counts: Counts::default(),
@@ -181,7 +184,7 @@ impl Partition {
             self.counts.past += 1;
             return Verdict::Past(evidence);
         }
-        let window = self.rule.windowing.window_of(time);
+        let window = self.window_of(time);
         let (end, final_at) = (self.rule.windowing.end(window), self.rule.windowing.final_at(window));
         let verdict = match (self.h, self.floor) {
             (Some(h), _) if final_at <= h => Verdict::Late(Evidence::Watermark(h)),
@@ -206,6 +209,16 @@ impl Partition {
             _ => self.counts.late += 1,
         }
         verdict
+    }
+
+    /// The window of a time: as a rule that of the event before, which spares a division.
+    #[inline]
+    fn window_of(&mut self, time: EventTime) -> WindowStart {
+        let within = time.0.wrapping_sub(self.last_window.0).cast_unsigned();
+        if within >= self.rule.windowing.length.cast_unsigned() {
+            self.last_window = self.rule.windowing.window_of(time);
+        }
+        self.last_window
     }
 
     /// What ids expire by: H, which the log alone gives, and never a floor (R10).

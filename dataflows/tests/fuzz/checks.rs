@@ -7,7 +7,7 @@ use minutely_dataflows::acc::{Accumulate, Avg, Market};
 use minutely_dataflows::checkpoint::{
     FirstHeld, IdObject, Manifest, MergeRule, Object, decode_dead_letters, encode_dead_letters, hash, merge,
 };
-use minutely_dataflows::decode::{CsvOptions, Decoder, FieldNames, Format, TimeDecoder, TimeUnit};
+use minutely_dataflows::decode::{CsvOptions, DebeziumOptions, Decoder, FieldNames, Format};
 use minutely_dataflows::record::Record;
 use std::cell::RefCell;
 
@@ -17,7 +17,8 @@ fn record(payload: &[u8]) -> Record<'_> {
     Record { offset: 0, key: Some(b"A"), payload: Some(payload), ..Record::default() }
 }
 
-/// An event of the plain path is the one that serde_json gives: no record with pointers takes the plain path.
+/// An event of the plain path is the one that serde_json gives: no record with pointers takes the plain path. As the row of a
+/// change event it is the same.
 pub(crate) fn decode(bytes: &[u8]) {
     let fields = FieldNames::default();
     let below = |name: &str| format!("/r/{name}");
@@ -32,13 +33,23 @@ pub(crate) fn decode(bytes: &[u8]) {
     };
     let decoder = Decoder::new(&fields).expect("they are the default");
     let found = decoder.decode(&record(bytes));
-    let time =
-        TimeDecoder::new(&fields.time[0], TimeUnit::Milliseconds).expect("it is the default").time(&record(bytes));
+    let changes = FieldNames { debezium: Some(DebeziumOptions::default()), ..FieldNames::default() };
+    let changes = Decoder::new(&changes).expect("they are the default");
+    changes.parts(&record(bytes), drop).expect("no registry");
     if let Ok(event) = found {
+        for around in
+            [[&b"{\"op\":\"c\",\"after\":"[..], b"}"], [b"{\"schema\":{},\"payload\":{\"after\":", b",\"op\":\"r\"}}"]]
+        {
+            let change = [around[0], bytes, around[1]].concat();
+            assert_eq!(
+                changes.decode(&record(&change)).as_ref(),
+                Ok(&event),
+                "the row of a change event is another event"
+            );
+        }
         let inside = [b"{\"r\":", bytes, b"}"].concat();
         let other = Decoder::new(&pointers).expect("they are pointers");
         assert_eq!(other.decode(&record(&inside)).as_ref(), Ok(&event), "the plain path gives another event");
-        assert_eq!(time, Some(event.time), "the time alone is another one");
     }
 }
 

@@ -4,6 +4,8 @@
 
 mod checks;
 mod random;
+mod records;
+mod right;
 
 use minutely_dataflows::checkpoint::IdObjectBuilder;
 use minutely_dataflows::decode::EventId;
@@ -30,6 +32,11 @@ fn any_record() {
 #[test]
 fn any_row() {
     any_bytes(&files("dataflows/fuzz/seeds/row"), checks::row);
+}
+
+#[test]
+fn any_records_of_any_configuration() {
+    any_bytes(&files("dataflows/fuzz/seeds/records"), records::records);
 }
 
 #[test]

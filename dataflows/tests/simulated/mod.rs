@@ -207,7 +207,7 @@ impl Setting {
         let arrivals = self.partitions.iter_mut().flat_map(|p| &mut p.records).filter(|arrival| arrival.valid);
         hostile::with_ids(&mut rng, arrivals.filter_map(|arrival| arrival.record.payload.as_mut()));
         self.partitions.iter_mut().for_each(|partition| partition.repeat_after_silence(self.settings.rule.idle));
-        Setting { fields: FieldNames { id: Some("id".into()), ..FieldNames::default() }, ..self }
+        Setting { fields: FieldNames { id: vec!["id".into()], ..FieldNames::default() }, ..self }
     }
 
     /// Lives, one after the other, until one comes to its end.

@@ -1,6 +1,7 @@
 //! Why the oldest window is still open, in words.
 
 use super::json::{OpenMinuteJson, known};
+use crate::fmt::number_of;
 use crate::http::view::{LatestStatus, View};
 use minutely_dataflows::edge::{Discovered, Waiting};
 use minutely_dataflows::explain;
@@ -109,7 +110,7 @@ pub(super) fn no_valid_record(found: &Discovered, state: &PartitionState) -> Str
     let read = match (counts.read, counts.events) {
         (1, 1) => "one record was".to_owned(),
         (read, events) if read == events => format!("{read} records were"),
-        (read, events) => format!("{read} records with {events} events were"),
+        (read, events) => format!("{} with {} were", number_of(read, "record"), number_of(events, "event")),
     };
     let what =
         [("rejected", counts.rejected), ("too far from the clock", counts.quarantined), ("skipped", counts.skipped)];

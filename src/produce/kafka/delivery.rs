@@ -5,10 +5,10 @@ use rdkafka::ClientContext;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{DeliveryResult, Message as _};
+use rdkafka::message::{DeliveryResult, Message as _, Timestamp};
 use rdkafka::producer::{ProducerContext, ThreadedProducer};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A producer that reports to a [`DeliveryContext`].
@@ -20,6 +20,8 @@ pub(super) struct DeliveryContext {
     pub(super) acknowledged: Arc<AtomicU64>,
     /// The same, by partition.
     pub(super) by_partition: Arc<Mutex<BTreeMap<i32, u64>>>,
+    /// A record was acknowledged with the stamp that this client gave it: the broker gives none.
+    pub(super) keeps_stamps: Arc<AtomicBool>,
     /// The first record that is refused for good.
     pub(super) refused: Arc<Mutex<Option<KafkaError>>>,
     /// Why brokers cannot be reached.
@@ -51,6 +53,9 @@ impl ProducerContext for DeliveryContext {
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         match result {
             Ok(message) => {
+                if !matches!(message.timestamp(), Timestamp::LogAppendTime(_)) {
+                    self.keeps_stamps.store(true, Ordering::Relaxed);
+                }
                 self.acknowledged.fetch_add(1, Ordering::Relaxed);
                 let mut by_partition = self.by_partition.lock().unwrap_or_else(PoisonError::into_inner);
                 *by_partition.entry(message.partition()).or_default() += 1;

@@ -42,15 +42,25 @@ pub(crate) enum ProduceError {
     /// A record was refused; sending it again does not help.
     #[error("topic '{topic}': {what}: {}; {acknowledged} records were acknowledged before", .remedy.text)]
     RecordRefused { topic: String, what: String, remedy: Remedy, acknowledged: u64 },
-    /// The topic would delete a record with such a stamp at once: why, and what to do.
-    #[error("{0}")]
-    StampTooOld(String),
+    /// The topic's records are stamped by their producers, and its broker was to stamp them. `acknowledged`: records that were
+    /// written before that was known.
+    #[error(
+        "topic '{topic}' has message.timestamp.type=CreateTime, so its broker does not stamp records: for --stamp broker alter it \
+         (kafka-configs.sh --alter --topic {topic} --add-config message.timestamp.type=LogAppendTime), or choose another topic; \
+         --stamp now stamps them here with the time of writing{}", already(*.acknowledged)
+    )]
+    StampedByProducers { topic: String, acknowledged: u64 },
     /// A record was not acknowledged in time. `last`: the last failure, between parentheses.
     #[error(
         "topic '{topic}': {what}{last}; {acknowledged} records were acknowledged before; -X message.timeout.ms says how long a \
          record may take"
     )]
     NotAcknowledged { topic: String, what: String, last: String, acknowledged: u64 },
+}
+
+/// Records that were written before it was known that none should be.
+fn already(acknowledged: u64) -> String {
+    if acknowledged == 0 { String::new() } else { format!("; {acknowledged} records were acknowledged before") }
 }
 
 /// What to do about a refusal that only settings, rights or other records can change.
@@ -80,7 +90,7 @@ impl From<ProduceError> for Halt {
             | Error::Refused { .. }
             | Error::NoSuchTopic { .. }
             | Error::FewPartitions { .. }
-            | Error::StampTooOld(_) => HaltKind::Usage,
+            | Error::StampedByProducers { .. } => HaltKind::Usage,
             Error::Request { .. }
             | Error::NoAnswer { .. }
             | Error::TopicUnavailable { .. }

@@ -6,24 +6,24 @@ mod error;
 mod silence;
 mod topic;
 
+use super::input::RecordHeader;
 use super::stamps::Retention;
+use super::target::{OutputRecord, RecordTarget, TargetRequest};
+use crate::cli::Stamp;
 use crate::console::say;
 use crate::kafka::{KafkaAddress, address, login_mistakes, lower, producer_config, property_mistake, reason};
 use crate::uri::redacted;
 use delivery::{DeliveryContext, Producer};
-pub(super) use error::ProduceError;
-use error::Remedy;
-use minutely_dataflows::record::Record;
-use minutely_dataflows::time::EventTime;
+use error::{ProduceError, Remedy};
+use minutely_dataflows::edge::Halt;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _};
 use silence::AckSilence;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-pub(super) use topic::TopicRequest;
 
 /// All mistakes of the address and of the properties given with `-X`.
 pub(super) fn validate(uri: &str, properties: &[(String, String)]) -> Vec<String> {
@@ -51,6 +51,8 @@ pub(super) struct TopicWriter {
     silence: Mutex<AckSilence>,
     /// By the murmur2 hash of the key, as Java's clients do; records without a key go anywhere.
     by_key: bool,
+    /// The broker gives records their stamps: one that it acknowledges without is refused.
+    by_broker: bool,
 }
 
 impl TopicWriter {
@@ -58,7 +60,7 @@ impl TopicWriter {
     ///
     /// # Errors
     /// When no broker answers within `timeout`, or the topic cannot be used.
-    pub(super) fn open(request: &TopicRequest<'_>, timeout: Duration) -> Result<Self, ProduceError> {
+    pub(super) fn open(request: &TargetRequest<'_>, timeout: Duration) -> Result<Self, ProduceError> {
         let uri = request.uri;
         let KafkaAddress { brokers, mut topics } = address(uri).map_err(ProduceError::Mistakes)?;
         let topic = topics.pop().unwrap_or_default();
@@ -68,44 +70,29 @@ impl TopicWriter {
             .create_with_context(delivery.clone())
             .map_err(|error| ProduceError::Request { uri: uri.to_owned(), what: lower(&reason(&error)) })?;
         topic::reach(&producer, &delivery, uri, timeout)?;
-        let retention = topic::prepare(&producer, &config, request, &topic, timeout)?;
-        Ok(TopicWriter { producer, delivery, topic, retention, silence: Mutex::default(), by_key: request.by_key })
-    }
-
-    /// The topic's name.
-    pub(super) fn topic(&self) -> &str {
-        &self.topic
-    }
-
-    /// How long the topic keeps a record, by its stamp.
-    pub(super) fn retention(&self) -> Retention {
-        self.retention.clone()
+        let retention = topic::prepare(&producer, &config, request, &topic, timeout)?.retention;
+        Ok(TopicWriter {
+            producer,
+            delivery,
+            topic,
+            retention,
+            silence: Mutex::default(),
+            by_key: request.by_key,
+            by_broker: request.stamp == Stamp::Broker,
+        })
     }
 
     /// Hands a record over; waits while the queue is full.
-    pub(super) fn send(
-        &self,
-        partition: i32,
-        record: &Record<'_>,
-        stamp: EventTime,
-        stop: &AtomicBool,
-    ) -> Result<(), ProduceError> {
-        let mut next: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&self.topic).timestamp(stamp.0.div_euclid(1_000_000));
-        if !self.by_key {
-            next = next.partition(partition);
-        }
-        if let Some(payload) = record.payload {
-            next = next.payload(payload);
-        }
-        if let Some(key) = record.key {
-            next = next.key(key);
-        }
+    fn enqueue(&self, record: &OutputRecord<'_>, stop: &AtomicBool) -> Result<(), ProduceError> {
+        let mut next: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&self.topic);
+        (next.key, next.payload, next.headers) = (record.key, record.payload, headers(record.headers));
+        next.timestamp = record.stamp.map(|stamp| stamp.0.div_euclid(1_000_000));
+        next.partition = if self.by_key { None } else { Some(record.partition) };
         loop {
             match self.producer.send(next) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    self.check()?;
-                    self.report_silence();
+                    self.look()?;
                     if stop.load(Ordering::Acquire) {
                         return Ok(());
                     }
@@ -129,10 +116,15 @@ impl TopicWriter {
         }
     }
 
-    /// Fails if a record was refused. Reports where none was acknowledged for some seconds.
-    pub(super) fn check(&self) -> Result<(), ProduceError> {
+    /// Fails if a record was refused, or has another stamp than was asked for. Reports where none was acknowledged for some
+    /// seconds.
+    fn look(&self) -> Result<(), ProduceError> {
         let refused = self.delivery.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.report_silence();
+        if self.by_broker && self.delivery.keeps_stamps.load(Ordering::Relaxed) {
+            let acknowledged = self.delivery.acknowledged.load(Ordering::Relaxed);
+            return Err(ProduceError::StampedByProducers { topic: self.topic.clone(), acknowledged });
+        }
         refused.map_or(Ok(()), |error| Err(self.failed(&error)))
     }
 
@@ -150,23 +142,65 @@ impl TopicWriter {
         }
     }
 
-    /// How many records were acknowledged, by partition of the topic.
-    pub(super) fn acknowledged_by_partition(&self) -> BTreeMap<i32, u64> {
-        self.delivery.by_partition.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// Waits at most `timeout` for the last answers; returns how many records were acknowledged.
-    pub(super) fn end(&self, timeout: Duration) -> Result<u64, ProduceError> {
+    fn flush(&self, timeout: Duration) -> Result<u64, ProduceError> {
         let deadline = Instant::now() + timeout;
         let flushed = loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let flushed = self.producer.flush(left.min(Duration::from_secs(1)));
-            self.check()?;
+            self.look()?;
             if flushed.is_ok() || left.is_zero() {
                 break flushed;
             }
         };
         flushed.map_err(|error| self.failed(&error))?;
         Ok(self.delivery.acknowledged.load(Ordering::Relaxed))
+    }
+}
+
+impl RecordTarget for TopicWriter {
+    fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    fn retention(&self) -> Retention {
+        self.retention.clone()
+    }
+
+    fn send(&self, record: &OutputRecord<'_>, stop: &AtomicBool) -> Result<(), Halt> {
+        Ok(self.enqueue(record, stop)?)
+    }
+
+    fn check(&self) -> Result<(), Halt> {
+        Ok(self.look()?)
+    }
+
+    fn finish(&self, timeout: Duration) -> Result<u64, Halt> {
+        Ok(self.flush(timeout)?)
+    }
+
+    fn acknowledged_by_partition(&self) -> BTreeMap<i32, u64> {
+        self.delivery.by_partition.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// As a record carries them; none where there are none.
+fn headers(given: &[RecordHeader<'_>]) -> Option<OwnedHeaders> {
+    let all = OwnedHeaders::new_with_capacity(given.len());
+    let all = given.iter().fold(all, |all, (key, value)| all.insert(Header { key, value: Some(*value) }));
+    Some(all).filter(|_| !given.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rdkafka::message::Headers;
+
+    #[test]
+    fn headers_are_carried_in_their_order() {
+        let all = headers(&[("feed", b"a"), ("feed", b"\xff")]).unwrap();
+        let read: Vec<_> = all.iter().map(|header| (header.key, header.value)).collect();
+        assert_eq!(read, [("feed", Some(&b"a"[..])), ("feed", Some(b"\xff"))]);
+        assert!(headers(&[]).is_none());
     }
 }

@@ -1,57 +1,67 @@
-//! The topic to write to: it is created if need be, and its partitions and its retention are looked up.
+//! The topic to write to: it is created if need be, and its partitions and what it does with stamps are looked up.
 
 use super::delivery::{DeliveryContext, Producer};
 use super::error::ProduceError;
+use crate::cli::Stamp;
 use crate::kafka::{lower, reason};
-use crate::produce::stamps::Retention;
+use crate::produce::stamps::{Retention, StampedBy};
+use crate::produce::target::TargetRequest;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer as _;
 use std::time::{Duration, Instant};
 
-/// The topic as a source needs it.
-pub(crate) struct TopicRequest<'a> {
-    /// `kafka://host:port[,…]/topic`.
-    pub(crate) uri: &'a str,
-    /// `-X key=value`.
-    pub(crate) properties: &'a [(String, String)],
-    /// How many the source has.
-    pub(crate) partitions: i32,
-    /// Keys choose partitions, so the topic may have fewer than the source.
-    pub(crate) by_key: bool,
-    /// A topic that is created keeps every record, however old its stamp is.
-    pub(crate) keeps: bool,
+/// What a topic says of stamps.
+pub(super) struct TopicSettings {
+    /// How long it keeps a record.
+    pub(super) retention: Retention,
+    pub(super) stamped_by: StampedBy,
 }
 
-/// Finds the topic, or creates it. Returns how long it keeps a record.
+/// Finds the topic, or creates it.
 pub(super) fn prepare(
     producer: &Producer,
     config: &rdkafka::ClientConfig,
-    request: &TopicRequest<'_>,
+    request: &TargetRequest<'_>,
     topic: &str,
     timeout: Duration,
-) -> Result<Retention, ProduceError> {
-    let &TopicRequest { uri, partitions, by_key, keeps, .. } = request;
+) -> Result<TopicSettings, ProduceError> {
+    let &TargetRequest { uri, partitions, by_key, .. } = request;
     let failed = |what: &str| ProduceError::Request { uri: uri.to_owned(), what: lower(what) };
-    let (there, retention) = if uses_tokens(config) {
+    let (there, settings) = if uses_tokens(config) {
         // An admin client serves no events, so it would get no token.
         if !exists(producer, topic, timeout).map_err(|error| failed(&reason(&error)))? {
             return Err(ProduceError::NoSuchTopic { uri: uri.to_owned(), topic: topic.to_owned() });
         }
-        let unknown = Retention::Unknown("it is not asked for with OAUTHBEARER".into());
+        let unknown = TopicSettings::unknown("it is not asked for with OAUTHBEARER");
         (partitions_of(producer, topic, None, timeout)?, unknown)
     } else {
         let admin = TopicAdmin::new(config, timeout).map_err(|error| failed(&error.to_string()))?;
-        let not_created = admin.create(topic, partitions, keeps).map_err(|error| failed(&error.to_string()))?;
+        let not_created = admin.create(topic, request).map_err(|error| failed(&error.to_string()))?;
         let there = partitions_of(producer, topic, not_created, timeout)?;
-        let keeps_all = not_created.is_none() && keeps;
-        (there, if keeps_all { Retention::Whatever } else { admin.retention(topic) })
+        let is_created = not_created.is_none();
+        let asked = if is_created && request.keeps && request.stamp != Stamp::Broker {
+            TopicSettings { retention: Retention::Whatever, stamped_by: StampedBy::Unknown }
+        } else {
+            admin.settings(topic)
+        };
+        (there, asked)
     };
     if !by_key && there < partitions {
         return Err(ProduceError::FewPartitions { uri: uri.to_owned(), there, wanted: partitions });
     }
-    Ok(retention)
+    if request.stamp == Stamp::Broker && settings.stamped_by == StampedBy::Producer {
+        return Err(ProduceError::StampedByProducers { topic: topic.to_owned(), acknowledged: 0 });
+    }
+    Ok(settings)
+}
+
+impl TopicSettings {
+    /// They could not be asked: why.
+    fn unknown(why: &str) -> Self {
+        TopicSettings { retention: Retention::Unknown(why.to_owned()), stamped_by: StampedBy::Unknown }
+    }
 }
 
 /// Waits until a broker answers.
@@ -107,30 +117,36 @@ impl TopicAdmin {
     fn create(
         &self,
         topic: &str,
-        partitions: i32,
-        keeps: bool,
+        request: &TargetRequest<'_>,
     ) -> Result<Option<RDKafkaErrorCode>, Box<dyn std::error::Error>> {
         // As many replicas as the cluster has by default (KIP-464).
-        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
-        if keeps {
+        let mut new = NewTopic::new(topic, request.partitions, TopicReplication::Fixed(-1));
+        if request.keeps {
             new = new.set("retention.ms", "-1");
+        }
+        if request.stamp == Stamp::Broker {
+            new = new.set("message.timestamp.type", "LogAppendTime");
         }
         let made = self.runtime.block_on(self.client.create_topics([&new], &self.options()))?;
         Ok(made.into_iter().find_map(|made| made.err().map(|(_, code)| code)))
     }
 
-    /// What the topic says of its retention.
-    fn retention(&self, topic: &str) -> Retention {
+    /// What the topic says of stamps.
+    fn settings(&self, topic: &str) -> TopicSettings {
         let (topic, options) = (ResourceSpecifier::Topic(topic), self.options());
         let asked = self.client.describe_configs([&topic], &options);
         let answer = match self.runtime.block_on(asked).map(|answers| answers.into_iter().next()) {
-            Err(error) => return Retention::Unknown(lower(&error.to_string())),
-            Ok(None) => return Retention::Unknown("no answer".into()),
-            Ok(Some(Err(code))) => return Retention::Unknown(lower(&code.to_string())),
+            Err(error) => return TopicSettings::unknown(&lower(&error.to_string())),
+            Ok(None) => return TopicSettings::unknown("no answer"),
+            Ok(Some(Err(code))) => return TopicSettings::unknown(&lower(&code.to_string())),
             Ok(Some(Ok(answer))) => answer,
         };
         let value = |name: &str| answer.get(name).and_then(|entry| entry.value.as_deref());
-        Retention::of(value("retention.ms"), value("message.timestamp.type"))
+        let stamped_by = value("message.timestamp.type");
+        TopicSettings {
+            retention: Retention::of(value("retention.ms"), stamped_by),
+            stamped_by: StampedBy::of(stamped_by),
+        }
     }
 }
 

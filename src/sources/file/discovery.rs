@@ -3,6 +3,7 @@
 use super::error::FileError;
 use super::pattern::{FilePattern, PatternPart};
 use super::text::{self, Kind};
+use crate::sources::PayloadKind;
 use glob::MatchOptions;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -25,6 +26,26 @@ pub(super) struct FoundFile {
     /// Bytes.
     pub(super) length: u64,
     pub(super) is_compressed: bool,
+    /// A container of Avro, and not compressed as a whole.
+    pub(super) is_container: bool,
+}
+
+impl FoundFile {
+    /// Fails where it is told from its first bytes that no such payloads are in it.
+    pub(super) fn check(&self, payloads: PayloadKind) -> Result<(), FileError> {
+        let (what, remedy) = match (self.is_container, payloads) {
+            (true, PayloadKind::Json | PayloadKind::Text) => (
+                "a container (Avro)",
+                "a run reads it with --format avro; or write it as JSON lines first (avro-tools tojson)",
+            ),
+            (false, PayloadKind::Avro) if !self.is_compressed && self.length > 0 => (
+                "no container (Avro), as which --format avro reads files",
+                "leave it out of the pattern, or give its own --format",
+            ),
+            _ => return Ok(()),
+        };
+        Err(FileError::NotText { path: self.path.clone(), what, remedy })
+    }
 }
 
 /// The files that match, by name relative to the fixed part; all below a path that is a folder.
@@ -103,11 +124,11 @@ fn step(path: &Path, name: &str, rest: &[PatternPart], files: &mut Files) -> Res
         Ok((file.metadata()?.len(), start))
     };
     let (length, start) = read().map_err(|error| FileError::unreadable(path, error))?;
-    let is_compressed = match Kind::of(&start) {
+    let (is_compressed, is_container) = match Kind::of(&start) {
         Kind::NotText { what, remedy } => return Err(FileError::NotText { path: path.to_owned(), what, remedy }),
-        kind => matches!(kind, Kind::Compressed(_)),
+        kind => (matches!(kind, Kind::Compressed(_)), kind == Kind::Container),
     };
-    match files.insert(name.to_owned(), FoundFile { path: path.to_owned(), length, is_compressed }) {
+    match files.insert(name.to_owned(), FoundFile { path: path.to_owned(), length, is_compressed, is_container }) {
         Some(other) if other.path != *path => {
             Err(FileError::SameName { first: other.path, second: path.to_owned(), name: name.to_owned() })
         }

@@ -25,6 +25,8 @@ pub(super) const DECISION_BYTES: usize = 1 << 20;
 pub(super) enum FramedBy {
     Lines,
     Values,
+    /// Each after its length, as a container's data are.
+    Lengths,
 }
 
 /// The beginning of a file, from its first byte that is not blank.

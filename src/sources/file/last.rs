@@ -1,10 +1,12 @@
 //! Is the record that was read last still where it was?
 
 use super::buffer::{Filled, Input, ReadSizes, TextBuffer};
+use super::container::PREFIX;
 use super::framing::{self, FramedBy};
 use super::reader::RecordReader;
 use super::record::last_record;
 use super::text::{self, Bounded, ReadBytes};
+use crate::sources::PayloadKind;
 use minutely_dataflows::edge::{LastRecordCheck, PartitionReader};
 use minutely_dataflows::record::LastRecord;
 use minutely_dataflows::time::NextOffset;
@@ -13,32 +15,37 @@ use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
 
 /// What the file holds now where the record that was read last began. A file that cannot be read is reported when it is opened.
-/// `json`: as for the reader.
-pub(super) fn check(path: &Path, was: &LastRecord, json: bool) -> LastRecordCheck {
-    was.byte.map_or(LastRecordCheck::Unknown, |byte| record_at(path, was, byte, json).unwrap_or_default())
+pub(super) fn check(path: &Path, was: &LastRecord, payloads: PayloadKind) -> LastRecordCheck {
+    was.byte.map_or(LastRecordCheck::Unknown, |byte| record_at(path, was, byte, payloads).unwrap_or_default())
 }
 
 /// A plain file is read from there on; the text of another is made from its beginning.
-fn record_at(path: &Path, was: &LastRecord, byte: u64, json: bool) -> io::Result<LastRecordCheck> {
+fn record_at(path: &Path, was: &LastRecord, byte: u64, payloads: PayloadKind) -> io::Result<LastRecordCheck> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
-    let text = text::of_file(file.try_clone()?, length, &ReadBytes::default())?;
+    let text = text::of_file(file.try_clone()?, length, payloads, &ReadBytes::default())?;
     let is_converted = text.is_converted;
     let mut buffer = TextBuffer::new(Input::Direct(text.bytes), ReadSizes::default(), text.position, length);
-    let framed_by = if json { framing(&mut buffer)? } else { FramedBy::Lines };
+    let framed_by = match payloads {
+        PayloadKind::Json => framing(&mut buffer)?,
+        PayloadKind::Text => FramedBy::Lines,
+        PayloadKind::Avro => FramedBy::Lengths,
+    };
+    // A reader begins in front of the length.
+    let from = if framed_by == FramedBy::Lengths { byte.saturating_sub(PREFIX as u64) } else { byte };
     if !is_converted {
-        file.seek(SeekFrom::Start(byte))?;
-        let rest = Input::Direct(Box::new(Bounded::new(file, length, byte)));
-        buffer = TextBuffer::new(rest, ReadSizes::default(), byte, length);
+        file.seek(SeekFrom::Start(from))?;
+        let rest = Input::Direct(Box::new(Bounded::new(file, length, from)));
+        buffer = TextBuffer::new(rest, ReadSizes::default(), from, length);
     }
-    while buffer.position() < byte {
-        let passed = usize::try_from(byte - buffer.position()).unwrap_or(usize::MAX).min(buffer.text().len());
+    while buffer.position() < from {
+        let passed = usize::try_from(from - buffer.position()).unwrap_or(usize::MAX).min(buffer.text().len());
         buffer.consume(passed);
         if passed == 0 && buffer.fill()? == Filled::End {
             return Ok(LastRecordCheck::Gone);
         }
     }
-    let mut reader = RecordReader::within(path.to_owned(), buffer, NextOffset(was.offset), framed_by, json);
+    let mut reader = RecordReader::within(path.to_owned(), buffer, NextOffset(was.offset), framed_by, payloads);
     let mut found = None;
     while found.is_none() && !reader.ended() {
         let read = reader.read(1, &mut |record| {

@@ -15,6 +15,8 @@
 //!
 //! A name that is not UTF-8 names its partition with `%FF` for each byte that is not (and `%25` for `%`).
 //!
+//! A container file of Avro (`container`) is its data, after its schema, which is record 0.
+//!
 //! What it promises: each line is a record, blank ones too, and so is a last line that no line end closes; in a file of JSON values
 //! that are not one a line (`framing`), each value is. A record of more than 64 MiB cannot be decoded, and is never in memory as a
 //! whole. A byte order mark is no part of a record, UTF-16 is read as UTF-8. Line ends are `\n`; a `\r` before it is white space to
@@ -26,7 +28,9 @@
 mod ahead;
 mod buffer;
 mod compression;
+mod container;
 mod counted;
+mod datums;
 mod discovery;
 mod error;
 mod framing;
@@ -45,7 +49,7 @@ mod text;
 mod utf16;
 mod values;
 
-use super::{SourceOptions, Start};
+use super::{PayloadKind, SourceOptions, Start};
 use ahead::{Ahead, Permits};
 use buffer::{Input, ReadSizes, TextBuffer};
 use discovery::{Files, FoundFile};
@@ -105,16 +109,17 @@ pub(super) fn open(rest: &str, run: &SourceOptions) -> Result<Arc<dyn LogSource>
         return Err(FileError::Start.into());
     }
     if let Some(stream) = Stream::of(rest) {
-        return Ok(Arc::new(StreamSource::new(stream, run.json)));
+        return Ok(Arc::new(StreamSource::new(stream, run.payloads)));
     }
     let files = discovery::discover(&pattern)?;
     if files.is_empty() {
         return Err(FileError::NoMatch { pattern: rest.to_owned() }.into());
     }
+    files.values().try_for_each(|file| file.check(run.payloads))?;
     let bytes = files.values().map(|file| file.length).fold(0, u64::saturating_add);
     Ok(Arc::new(FileSource {
         files,
-        json: run.json,
+        payloads: run.payloads,
         announced: AtomicBool::new(false),
         concerns: Concerns::default(),
         permits: Permits::new(),
@@ -126,8 +131,7 @@ pub(super) fn open(rest: &str, run: &SourceOptions) -> Result<Arc<dyn LogSource>
 /// The files of a run. One per process.
 struct FileSource {
     files: Files,
-    /// Their records are JSON texts.
-    json: bool,
+    payloads: PayloadKind,
     /// The partitions were returned by `discover`.
     announced: AtomicBool,
     concerns: Concerns,
@@ -142,7 +146,8 @@ impl FileSource {
     /// The text of a file's first `end` bytes; what takes time to make is made on a thread, as long as there are few.
     fn text(&self, path: &Path, start: NextOffset, end: u64, wake: Wake) -> Result<TextBuffer, FileError> {
         let file = File::open(path).map_err(|error| FileError::unreadable(path, error))?;
-        let text = text::of_file(file, end, &self.read).map_err(|error| FileError::reading(path, start.0, error))?;
+        let text = text::of_file(file, end, self.payloads, &self.read);
+        let text = text.map_err(|error| FileError::reading(path, start.0, error))?;
         if !text.is_converted {
             return Ok(TextBuffer::new(Input::Direct(text.bytes), ReadSizes::default(), text.position, end));
         }
@@ -175,7 +180,7 @@ impl LogSource for FileSource {
     fn probe(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<LogProbe>>, Halt> {
         let probe = |(name, last): &(PartitionName, Option<LastRecord>)| {
             let path = &self.files.get(&name.log)?.path;
-            let last = last.as_ref().map_or(LastRecordCheck::Unknown, |last| last::check(path, last, self.json));
+            let last = last.as_ref().map_or(LastRecordCheck::Unknown, |last| last::check(path, last, self.payloads));
             Some(LogProbe { last, ..LogProbe::default() })
         };
         Ok(left.iter().map(probe).collect())
@@ -202,14 +207,15 @@ impl LogSource for FileSource {
     }
 
     fn open(&self, partition: &Discovered, wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
-        let Some(FoundFile { path, length, is_compressed }) = self.files.get(&partition.name.log) else {
+        let Some(FoundFile { path, length, is_compressed, is_container }) = self.files.get(&partition.name.log) else {
             return Err(FileError::Unknown { name: partition.name.to_string() }.into());
         };
         let recorded = partition.end.and_then(|end| u64::try_from(end).ok());
         // A run that was to read a compressed file which was cut off, and resumes now that it is whole, could read no more of it.
-        let end = recorded.filter(|_| !*is_compressed).unwrap_or(*length);
+        let end = recorded.filter(|_| !*is_compressed && !*is_container).unwrap_or(*length);
         let buffer = self.text(path, partition.start, end, wake)?;
-        let reader = RecordReader::new(path.clone(), buffer, partition.start, self.json, Arc::clone(&self.concerns));
+        let reader =
+            RecordReader::new(path.clone(), buffer, partition.start, self.payloads, Arc::clone(&self.concerns));
         Ok(Box::new(reader))
     }
 }

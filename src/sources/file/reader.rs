@@ -1,11 +1,13 @@
 //! Reads one file, record by record, up to the end it had when the run started.
 
 use super::buffer::{Filled, TextBuffer};
+use super::datums;
 use super::error::FileError;
 use super::framing::{self, FramedBy};
 use super::lines::Lines;
 use super::output::{Place, RecordOutput};
 use super::values::Values;
+use crate::sources::PayloadKind;
 use minutely_dataflows::edge::{EndAnswer, Halt, PartitionReader};
 use minutely_dataflows::record::{LastRecord, Record};
 use minutely_dataflows::time::NextOffset;
@@ -25,6 +27,7 @@ enum Framing {
     Undecided,
     Lines(Lines),
     Values(Values),
+    Lengths,
 }
 
 /// Reads one text, record by record.
@@ -41,9 +44,19 @@ pub(super) struct RecordReader {
 }
 
 impl RecordReader {
-    /// A reader of the records from `start` on. `json`: they are JSON texts; else they are lines, without their `\r`.
-    pub(super) fn new(path: PathBuf, buffer: TextBuffer, start: NextOffset, json: bool, concerns: Concerns) -> Self {
-        let framing = if json { Framing::Undecided } else { Framing::Lines(Lines::new(true)) };
+    /// A reader of the records from `start` on.
+    pub(super) fn new(
+        path: PathBuf,
+        buffer: TextBuffer,
+        start: NextOffset,
+        payloads: PayloadKind,
+        concerns: Concerns,
+    ) -> Self {
+        let framing = match payloads {
+            PayloadKind::Json => Framing::Undecided,
+            PayloadKind::Text => Framing::Lines(Lines::new(true)),
+            PayloadKind::Avro => Framing::Lengths,
+        };
         let place = Place { skip: start.0, next: start, last: None };
         RecordReader { path, buffer, framing, place, concerns, waits: false, ended: false }
     }
@@ -54,11 +67,12 @@ impl RecordReader {
         buffer: TextBuffer,
         start: NextOffset,
         framed_by: FramedBy,
-        json: bool,
+        payloads: PayloadKind,
     ) -> Self {
         let framing = match framed_by {
-            FramedBy::Lines => Framing::Lines(Lines::new(!json)),
+            FramedBy::Lines => Framing::Lines(Lines::new(payloads != PayloadKind::Json)),
             FramedBy::Values => Framing::Values(Values::at_record()),
+            FramedBy::Lengths => Framing::Lengths,
         };
         let place = Place { skip: 0, next: start, last: None };
         let concerns = Concerns::default();
@@ -72,6 +86,7 @@ impl RecordReader {
                 None => return 0,
                 Some(FramedBy::Lines) => Framing::Lines(Lines::new(false)),
                 Some(FramedBy::Values) => Framing::Values(Values::new()),
+                Some(FramedBy::Lengths) => Framing::Lengths,
             };
         }
         let mut out = RecordOutput::new(&mut self.place, max, each);
@@ -79,6 +94,7 @@ impl RecordReader {
             Framing::Undecided => {}
             Framing::Lines(lines) => lines.hand_out(&mut self.buffer, &mut out),
             Framing::Values(values) => values.hand_out(&mut self.buffer, &mut out),
+            Framing::Lengths => datums::hand_out(&mut self.buffer, &mut out),
         }
         out.read
     }
@@ -92,7 +108,7 @@ impl RecordReader {
     /// Is all handed out?
     fn is_at_end(&self) -> bool {
         let within = match &self.framing {
-            Framing::Undecided => false,
+            Framing::Undecided | Framing::Lengths => false,
             Framing::Lines(lines) => lines.is_within_record(),
             Framing::Values(values) => values.is_within_record(),
         };

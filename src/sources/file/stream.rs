@@ -5,6 +5,7 @@ use super::buffer::{Input, ReadSizes, TextBuffer};
 use super::error::FileError;
 use super::reader::{Concerns, RecordReader};
 use super::text::{self, Bytes};
+use crate::sources::PayloadKind;
 use minutely_dataflows::edge::{Discovered, Halt, LogSource, PartitionReader, UNKNOWN_END, Wake};
 use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::time::NextOffset;
@@ -56,15 +57,15 @@ impl Stream {
 /// A stream as a log of one partition. One per process; process 0 alone reads it.
 pub(super) struct StreamSource {
     stream: Stream,
-    json: bool,
+    payloads: PayloadKind,
     announced: AtomicBool,
     concerns: Concerns,
 }
 
 impl StreamSource {
-    /// `json`: its records are JSON texts.
-    pub(super) fn new(stream: Stream, json: bool) -> Self {
-        StreamSource { stream, json, announced: AtomicBool::new(false), concerns: Concerns::default() }
+    /// Nothing is read yet.
+    pub(super) fn new(stream: Stream, payloads: PayloadKind) -> Self {
+        StreamSource { stream, payloads, announced: AtomicBool::new(false), concerns: Concerns::default() }
     }
 }
 
@@ -83,19 +84,19 @@ impl LogSource for StreamSource {
     }
 
     fn open(&self, partition: &Discovered, wake: Wake) -> Result<Box<dyn PartitionReader>, Halt> {
-        let (stream, path) = (self.stream.clone(), self.stream.path());
+        let (stream, path, payloads) = (self.stream.clone(), self.stream.path(), self.payloads);
         let open = move || {
             // A pipe without a writer waits here, on the thread.
             let bytes: Bytes = match &stream {
                 Stream::Stdin => Box::new(File::from(std::io::stdin().as_fd().try_clone_to_owned()?)),
                 Stream::Pipe(path) => Box::new(File::open(path)?),
             };
-            text::of_stream(bytes)
+            text::of_stream(bytes, payloads)
         };
         let ahead = Ahead::start("read-stream", open, wake)
             .map_err(|source| FileError::NoThread { path: path.clone(), source })?;
         let buffer = TextBuffer::new(Input::Ahead(ahead), ReadSizes::default(), 0, u64::MAX);
-        let reader = RecordReader::new(path, buffer, partition.start, self.json, Arc::clone(&self.concerns));
+        let reader = RecordReader::new(path, buffer, partition.start, payloads, Arc::clone(&self.concerns));
         Ok(Box::new(reader))
     }
 }

@@ -1,3 +1,4 @@
+mod containers;
 mod converted;
 mod framed;
 
@@ -58,7 +59,7 @@ impl Read for Pieces {
 fn reader(bytes: impl Read + Send + 'static, start: NextOffset, end: usize, sizes: ReadSizes) -> RecordReader {
     let input = Input::Direct(Box::new(Bounded::new(bytes, end as u64, 0)));
     let buffer = TextBuffer::new(input, sizes, 0, end as u64);
-    RecordReader::new("f".into(), buffer, start, true, Concerns::default())
+    RecordReader::new("f".into(), buffer, start, PayloadKind::Json, Concerns::default())
 }
 
 fn contents(rng: &mut fastrand::Rng) -> Vec<u8> {

@@ -1,8 +1,10 @@
 //! A file's text in UTF-8, whatever it is written in: plain, compressed, with a byte order mark, in UTF-16.
 
 use super::compression::Compression;
+use super::container::{self, ContainerText};
 use super::error::InputError;
 use super::utf16::Utf16;
+use crate::sources::PayloadKind;
 use encoding_rs::{UTF_16BE, UTF_16LE};
 use std::fs::File;
 use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom};
@@ -28,6 +30,8 @@ pub(super) enum Kind {
     },
     Utf16,
     Compressed(Compression),
+    /// Data of Avro, with their schema.
+    Container,
     /// What it is, and what to do with it.
     NotText {
         what: &'static str,
@@ -38,7 +42,7 @@ pub(super) enum Kind {
 impl Kind {
     /// `start`: [`LOOK_BYTES`], or the whole if it has fewer.
     pub(super) fn of(start: &[u8]) -> Self {
-        const OTHERS: [(&[u8], &str, &str); 7] = [
+        const OTHERS: [(&[u8], &str, &str); 6] = [
             (
                 b"BZh",
                 "compressed (bzip2)",
@@ -47,12 +51,14 @@ impl Kind {
             (b"PK\x03\x04", "an archive (zip)", "unpack it first (unzip)"),
             (b"7z\xbc\xaf\x27\x1c", "an archive (7z)", "unpack it first (7z x)"),
             (b"PAR1", "a table (Parquet)", "write it as JSON lines first (duckdb: COPY … TO … (FORMAT json))"),
-            (b"Obj\x01", "a container (Avro)", "write it as JSON lines first (avro-tools tojson)"),
             (b"\xff\xfe\0\0", "UTF-32", "convert it first (iconv -f UTF-32 -t UTF-8)"),
             (b"\0\0\xfe\xff", "UTF-32", "convert it first (iconv -f UTF-32 -t UTF-8)"),
         ];
         if let Some(compression) = Compression::of(start) {
             return Kind::Compressed(compression);
+        }
+        if start.starts_with(container::MAGIC) {
+            return Kind::Container;
         }
         if let Some((_, what, remedy)) = OTHERS.iter().find(|(magic, ..)| start.starts_with(magic)) {
             return Kind::NotText { what, remedy };
@@ -155,54 +161,61 @@ pub(super) struct Text {
 ///
 /// # Errors
 /// When it cannot be read.
-pub(super) fn of_file(mut file: File, length: u64, total: &ReadBytes) -> io::Result<Text> {
+pub(super) fn of_file(mut file: File, length: u64, payloads: PayloadKind, total: &ReadBytes) -> io::Result<Text> {
     let start = first_bytes(&mut (&mut file).take(length), LOOK_BYTES)?;
-    if let Kind::Plain { from } = Kind::of(&start) {
+    if let Kind::Plain { from } = Kind::of(&start)
+        && payloads != PayloadKind::Avro
+    {
         file.seek(SeekFrom::Start(from))?;
         let bytes = Box::new(Bounded::new(file, length, from).counting(Arc::clone(total)));
         return Ok(Text { bytes, position: from, is_converted: false });
     }
     file.rewind()?;
     let file = Bounded::new(file, length, 0).counting(Arc::clone(total));
-    Ok(Text { bytes: of_bytes(Box::new(file), LOOK_BYTES)?, position: 0, is_converted: true })
+    Ok(Text { bytes: of_bytes(Box::new(file), LOOK_BYTES, payloads)?, position: 0, is_converted: true })
 }
 
 /// The text of what can be read once.
 ///
 /// # Errors
 /// When it cannot be read, or is no text.
-pub(super) fn of_stream(bytes: Bytes) -> io::Result<Bytes> {
-    of_bytes(bytes, STREAM_LOOK_BYTES)
+pub(super) fn of_stream(bytes: Bytes, payloads: PayloadKind) -> io::Result<Bytes> {
+    of_bytes(bytes, STREAM_LOOK_BYTES, payloads)
 }
 
 /// The text of `bytes`, of which the first `look` tell what they are.
-fn of_bytes(mut bytes: Bytes, look: usize) -> io::Result<Bytes> {
+fn of_bytes(mut bytes: Bytes, look: usize, payloads: PayloadKind) -> io::Result<Bytes> {
     let start = first_bytes(&mut bytes, look)?;
     match Kind::of(&start) {
         Kind::Compressed(compression) => {
             let mut text: Bytes = Box::new(compression.text(Box::new(Cursor::new(start).chain(bytes)))?);
             let start = first_bytes(&mut text, look)?;
-            in_utf8(Kind::of(&start), start, text)
+            converted(start, text, payloads)
         }
-        kind => in_utf8(kind, start, bytes),
+        _ => converted(start, bytes, payloads),
     }
 }
 
-/// The text in UTF-8 of `start` and what follows it.
-fn in_utf8(kind: Kind, start: Vec<u8>, rest: Bytes) -> io::Result<Bytes> {
-    let little_endian = start.starts_with(b"\xff\xfe");
+/// The text of `start` and what follows it, in UTF-8; the data of a container.
+fn converted(start: Vec<u8>, rest: Bytes, payloads: PayloadKind) -> io::Result<Bytes> {
+    let (kind, little_endian) = (Kind::of(&start), start.starts_with(b"\xff\xfe"));
+    let is_container = payloads == PayloadKind::Avro && !start.is_empty();
     let mut text = Cursor::new(start);
-    match kind {
+    let what = match kind {
+        Kind::Container if is_container => return Ok(Box::new(ContainerText::new(text.chain(rest)))),
+        Kind::Container => "a container of Avro, which --format avro reads",
+        Kind::Plain { .. } | Kind::Utf16 if is_container => "no container of Avro, as which --format avro reads files",
         Kind::Plain { from } => {
             text.set_position(from);
-            Ok(Box::new(text.chain(rest)))
+            return Ok(Box::new(text.chain(rest)));
         }
         Kind::Utf16 => {
             text.set_position(2);
             let encoding = if little_endian { UTF_16LE } else { UTF_16BE };
-            Ok(Box::new(Utf16::new(text.chain(rest), encoding)))
+            return Ok(Box::new(Utf16::new(text.chain(rest), encoding)));
         }
-        Kind::NotText { what, .. } => Err(InputError::NotText { what }.into()),
-        Kind::Compressed(_) => Err(InputError::NotText { what: "compressed twice" }.into()),
-    }
+        Kind::NotText { what, .. } => what,
+        Kind::Compressed(_) => "compressed twice",
+    };
+    Err(InputError::NotText { what }.into())
 }

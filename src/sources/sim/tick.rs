@@ -287,7 +287,7 @@ impl Tick {
             11 => Ok(()), // empty
             12 => return true,
             13 => write!(out, r#"{{"symbol":"{name}","price":null,"ts":{ts},"volume":{volume}}}"#),
-            14 => write!(out, r#"{{"symbol":"{name}","price":{price},"ts":{ts},"volume":{volume}e40}}"#),
+            14 => write!(out, r#"{{"symbol":"{name}","price":{price},"ts":{ts},"volume":"{volume}?"}}"#),
             15 => write!(out, r#"{{"symbol":"{name}","price":NaN,"ts":{ts},"volume":{volume}}}"#),
             16 => write!(out, r#"{{"symbol":"{name}","price":{price},"ts":{ts},"volume":{volume}}}{{"#),
             17 => write!(out, r#"["{name}",{price},{ts},{volume}]"#),

@@ -1,5 +1,6 @@
 //! One row taken apart into cells (RFC 4180): strictly, so that no row is read otherwise than it was meant.
 
+use crate::decode::scan::{Scanner, marks_of};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -95,25 +96,21 @@ impl CellSyntax {
         }
     }
 
-    /// Where the next delimiter or quote is, from here on, or the row's end.
+    /// Where the next delimiter or quote is, from the scanner on, or the row's end.
     #[inline]
-    pub(super) fn end(self, bytes: &[u8], mut at: usize) -> usize {
-        const ONES: u64 = u64::MAX / 0xff;
-        const HIGHS: u64 = ONES << 7;
+    pub(super) fn end(self, scan: &Scanner<'_>) -> usize {
         let (delimiter, quote) = (self.delimiter, self.quote.unwrap_or(self.delimiter));
-        let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
-        let (delimiters, quotes) = (u64::from(delimiter) * ONES, u64::from(quote) * ONES);
-        // Eight bytes at once, for cells are short; the lowest mark is of a byte that is one of them.
-        while let Some((word, _)) = bytes.get(at..).and_then(|rest| rest.split_first_chunk()) {
-            let word = u64::from_le_bytes(*word);
-            let marks = (zeros(word ^ delimiters) | zeros(word ^ quotes)) & HIGHS;
+        let mut at = scan.at;
+        // Eight bytes at once, for cells are short.
+        while at < scan.bytes.len() {
+            let word = Scanner { bytes: scan.bytes, at }.word();
+            let marks = marks_of(word, delimiter) | marks_of(word, quote);
             if marks != 0 {
-                return at + usize::try_from(marks.trailing_zeros() / 8).expect("at most 7");
+                return at + (marks.trailing_zeros() / 8) as usize;
             }
             at += 8;
         }
-        let rest = bytes.get(at..).unwrap_or_default();
-        at + rest.iter().position(|byte| *byte == delimiter || *byte == quote).unwrap_or(rest.len())
+        scan.bytes.len()
     }
 
     /// A cell without quotes.

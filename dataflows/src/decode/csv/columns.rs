@@ -86,7 +86,7 @@ pub(super) fn part_of(shape: &Shape, slot: usize) -> EventPart {
         EventPart::Time
     } else if shape.weight.as_ref().is_some_and(is) {
         EventPart::Weight
-    } else if shape.id.as_ref().is_some_and(is) {
+    } else if shape.id.iter().any(is) {
         EventPart::Id
     } else {
         EventPart::Filter
@@ -143,6 +143,10 @@ impl ColumnMap {
         slots: &[(Column, SlotUse)],
         rule: &Assembler,
     ) -> Result<Self, Rejection> {
+        if header.trim().is_empty() {
+            let found = "an empty line (--skip-lines says how many lines stand before the header)".to_owned();
+            return Err(rejection(Reason::Csv, None, "a header with the names of columns", found));
+        }
         let mut names = Vec::new();
         let split = syntax.split(header, |_, cell| names.push(cell.text(header).trim().to_owned()));
         split.map_err(|problem: RowProblem| {

@@ -25,7 +25,7 @@ use super::fields::{CsvOptions, FieldNames};
 use super::json;
 use super::plain::MAX_SLOTS;
 use super::scalar::Scalar;
-use super::scan::{JsonToken, JsonTokenKind, Scanner};
+use super::scan::{JsonToken, JsonTokenKind, Scanner, is_utf8};
 use super::tokens;
 use crate::escape::shortened;
 use crate::record::{Reason, Record, Rejection};
@@ -80,70 +80,110 @@ impl CsvRows {
         self.columns = columns.map(Arc::new).map_err(Box::new);
     }
 
+    /// What a line is that holds no event; `None` where it does.
+    pub(super) fn no_event(&self, record: &Record<'_>) -> Option<&'static str> {
+        match record.payload {
+            _ if self.header_at == Some(record.offset) => Some("the header"),
+            _ if record.offset < self.first => Some("a line before the first row (--skip-lines)"),
+            Some(b"" | b"\r") => Some("an empty line"),
+            _ => None,
+        }
+    }
+
+    /// The values of a row's fields.
+    pub(super) fn cells<'a>(&self, rule: &'a Assembler, record: &Record<'a>) -> Option<Vec<Scalar<'a>>> {
+        let text = json::text(record, no_row).ok()?;
+        self.scalars(rule, record, text.strip_suffix('\r').unwrap_or(text), self.columns.as_ref().ok()?).ok()
+    }
+
     /// What a record is.
+    #[inline]
     pub(super) fn outcome<'a>(&self, rule: &'a Assembler, record: &Record<'a>) -> EventOutcome<'a> {
         if record.offset < self.first || self.header_at.is_some_and(|header| record.offset <= header) {
             return EventOutcome::Skipped;
         }
-        // The check is made here for nearly all records, as what says why one is no text is large.
-        let plain = record.payload.filter(|_| record.cut_from.is_none()).and_then(|text| str::from_utf8(text).ok());
-        let text = match plain.map_or_else(|| json::text(record, no_row), Ok) {
+        // Nearly all rows are plain; why one is no text, or no row, is said below.
+        let text = record.payload.filter(|bytes| record.cut_from.is_none() && is_utf8(bytes));
+        if let (Some(text), Ok(columns)) = (text, &self.columns) {
+            let row = text.strip_suffix(b"\r").unwrap_or(text);
+            let plain = match self.slots.len() {
+                _ if row.is_empty() => return EventOutcome::Skipped,
+                ..=4 => self.plain::<4>(rule, record, row, columns),
+                5..=8 => self.plain::<8>(rule, record, row, columns),
+                9..=MAX_SLOTS => self.plain::<MAX_SLOTS>(rule, record, row, columns),
+                _ => None,
+            };
+            if let Some(outcome) = plain {
+                return outcome;
+            }
+        }
+        self.any_outcome(rule, record)
+    }
+
+    /// What any record is, from the header on.
+    #[cold]
+    #[inline(never)]
+    fn any_outcome<'a>(&self, rule: &'a Assembler, record: &Record<'a>) -> EventOutcome<'a> {
+        let text = match json::text(record, no_row) {
             Ok(text) => text.strip_suffix('\r').unwrap_or(text),
             Err(rejection) => return EventOutcome::Rejected(rejection),
         };
-        if text.is_empty() {
-            return EventOutcome::Skipped;
+        match &self.columns {
+            _ if text.is_empty() => EventOutcome::Skipped,
+            Ok(columns) => self.any(rule, record, text, columns),
+            Err(wrong) => EventOutcome::Rejected((**wrong).clone()),
         }
-        let columns = match &self.columns {
-            Ok(columns) => columns,
-            Err(wrong) => return EventOutcome::Rejected((**wrong).clone()),
-        };
-        let fast = match self.slots.len() {
-            ..=4 => self.plain::<4>(rule, record, text, columns),
-            5..=8 => self.plain::<8>(rule, record, text, columns),
-            9..=MAX_SLOTS => self.plain::<MAX_SLOTS>(rule, record, text, columns),
-            _ => None,
-        };
-        fast.unwrap_or_else(|| self.any(rule, record, text, columns))
     }
 
-    /// A row whose configured cells are as plain JSON has them, with quotes at most around cells. It never rejects.
+    /// A row whose configured cells are as plain JSON has them, with quotes at most around cells. It never rejects. `row` is valid
+    /// UTF-8.
     fn plain<'a, const N: usize>(
         &self,
         rule: &'a Assembler,
         record: &Record<'a>,
-        text: &'a str,
+        row: &'a [u8],
         columns: &ColumnMap,
     ) -> Option<EventOutcome<'a>> {
-        u32::try_from(text.len()).ok()?; // a token's place has 32 bits
+        u32::try_from(row.len()).ok()?; // a token's place has 32 bits
         if !rule.shape.key.is_empty() {
             return None;
         }
-        let mut scan = Scanner { bytes: text.as_bytes(), at: 0 };
+        let mut scan = Scanner { bytes: row, at: 0 };
         let mut tokens = [JsonToken::ABSENT; N];
-        let mut wanted = columns.wanted.iter().peekable();
-        let mut number = 0;
-        loop {
-            let start = scan.at;
-            if wanted.peek().is_some_and(|cell| cell.column == number) {
-                while let Some(cell) = wanted.next_if(|cell| cell.column == number) {
-                    scan.at = start;
-                    tokens[cell.slot] = self.token(&mut scan, cell.slot_use)?;
-                }
-            } else {
+        // Cells before the scanner, whether one more is there, and where the last that was looked for began.
+        let (mut passed, mut is_more, mut last) = (0, true, 0);
+        for WantedCell { column, slot, slot_use } in &columns.wanted {
+            if *column < passed {
+                (scan.at, passed, is_more) = (last, passed - 1, true);
+            }
+            while *column > passed && is_more {
                 self.pass(&mut scan)?;
+                (is_more, passed) = (self.passes_delimiter(&mut scan)?, passed + 1);
             }
-            number += 1;
-            match scan.take() {
-                None => break,
-                Some(byte) if byte == self.syntax.delimiter => {}
-                Some(_) => return None,
+            if !is_more {
+                break;
             }
+            last = scan.at;
+            *tokens.get_mut(*slot)? = self.token(&mut scan, *slot_use)?;
+            (is_more, passed) = (self.passes_delimiter(&mut scan)?, passed + 1);
         }
-        if columns.cells.is_some_and(|cells| cells != number) {
+        while is_more {
+            self.pass(&mut scan)?;
+            (is_more, passed) = (self.passes_delimiter(&mut scan)?, passed + 1);
+        }
+        if columns.cells.is_some_and(|cells| cells != passed) {
             return None;
         }
-        tokens::row_event(rule, record, text, &tokens[..])
+        tokens::row_event(rule, record, row, &tokens[..])
+    }
+
+    /// Passes the delimiter that is next; `false` at the end of the row.
+    #[inline]
+    fn passes_delimiter(&self, scan: &mut Scanner<'_>) -> Option<bool> {
+        match scan.take() {
+            None => Some(false),
+            Some(byte) => (byte == self.syntax.delimiter).then_some(true),
+        }
     }
 
     /// The cell that begins here, up to the delimiter after it; none as [`CsvRows::pass`] says.
@@ -163,13 +203,20 @@ impl CsvRows {
         if start == end {
             return Some(JsonToken::new(start..end, JsonTokenKind::Null, None));
         }
+        if slot_use == SlotUse::Text {
+            return Some(JsonToken::new(start..end, JsonTokenKind::Text, None));
+        }
+        self.odd_number(scan, start..end)
+    }
+
+    /// The cell of a number, or of what a condition looks at, that is more than the digits of one.
+    fn odd_number(&self, scan: &Scanner<'_>, Range { start, end }: Range<usize>) -> Option<JsonToken> {
         // In quotes, blanks are part of a text alone.
-        if slot_use != SlotUse::Text && self.syntax.bare(scan.bytes, start..end).range != (start..end) {
+        if self.syntax.bare(scan.bytes, start..end).range != (start..end) {
             return None;
         }
         let mut trimmed = Scanner { bytes: &scan.bytes[..end], at: start };
-        if slot_use != SlotUse::Text
-            && let Some(number) = trimmed.literal()
+        if let Some(number) = trimmed.literal()
             && trimmed.at == end
         {
             return Some(JsonToken::new(start..end, JsonTokenKind::Literal, number));
@@ -184,10 +231,10 @@ impl CsvRows {
         let (bytes, start) = (scan.bytes, scan.at);
         let (range, end) = if scan.peek().is_some_and(|first| Some(first) == self.syntax.quote) {
             let quotes = CellSyntax { delimiter: bytes[start], quote: None };
-            let close = quotes.end(bytes, start + 1);
+            let close = quotes.end(&Scanner { bytes, at: start + 1 });
             (start + 1..close, close + 1)
         } else {
-            let end = self.syntax.end(bytes, start);
+            let end = self.syntax.end(scan);
             (self.syntax.bare(bytes, start..end).range, end)
         };
         scan.at = end;

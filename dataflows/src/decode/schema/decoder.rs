@@ -1,6 +1,7 @@
 //! Payloads to messages, by a registry's schemas or by one from a file.
 
 use super::compiled::CompiledSchema;
+use super::container::ContainerHeader;
 use super::frame::{self, FRAME, Framed};
 use super::message::SchemaMessage;
 use super::protobuf::ProtobufSchema;
@@ -54,7 +55,11 @@ pub struct SchemaDecoder(By);
 
 impl std::fmt::Debug for SchemaDecoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let by = if self.has_registry() { "a registry" } else { "a file" };
+        let by = match self.0 {
+            By::Registry { .. } => "a registry",
+            By::File(_) => "a file",
+            By::Container(_) => "a container",
+        };
         write!(f, "SchemaDecoder by {by}")
     }
 }
@@ -70,6 +75,8 @@ enum By {
     },
     /// Always this.
     File(FileSchema),
+    /// The first record of a partition has it.
+    Container(ContainerHeader),
 }
 
 impl SchemaDecoder {
@@ -81,6 +88,23 @@ impl SchemaDecoder {
     /// By this schema; messages have no frame.
     pub fn of_file(schema: FileSchema) -> Self {
         SchemaDecoder(By::File(schema))
+    }
+
+    /// By the schema that the first record of each partition is, as a container file of Avro has it.
+    pub fn of_container() -> Self {
+        SchemaDecoder(By::Container(ContainerHeader::default()))
+    }
+
+    /// The offset of the record that has the schema of its partition, where one has.
+    pub(crate) fn header_at(&self) -> Option<i64> {
+        matches!(self.0, By::Container(_)).then_some(ContainerHeader::OFFSET)
+    }
+
+    /// Reads that record.
+    pub(crate) fn read_header(&mut self, payload: &[u8]) {
+        if let By::Container(header) = &mut self.0 {
+            header.read(payload);
+        }
     }
 
     /// Have messages a frame that says their schema?
@@ -98,6 +122,7 @@ impl SchemaDecoder {
                 let message = schema.bare(payload);
                 Ok(message.map_err(|why| reject(format!("a message of the {}", schema.describe()), why)))
             }
+            By::Container(header) => Ok(header.message(payload).map_err(|(expected, found)| reject(expected, found))),
             By::Registry { kind, registry, schemas } => {
                 let Framed { id, rest } = match frame::unframe(payload) {
                     Ok(framed) => framed,

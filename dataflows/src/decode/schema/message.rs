@@ -83,7 +83,7 @@ impl<'t, 'a> SchemaNode<'t, 'a> {
     ///
     /// # Errors
     /// What is on the way and has no fields.
-    fn at(&self, path: &FieldPath) -> Result<Option<SchemaNode<'t, 'a>>, String> {
+    pub(crate) fn at(&self, path: &FieldPath) -> Result<Option<SchemaNode<'t, 'a>>, String> {
         let mut node = self.clone();
         for (done, step) in path.0.iter().enumerate() {
             let next = match &node {
@@ -103,7 +103,7 @@ impl<'t, 'a> SchemaNode<'t, 'a> {
     }
 
     /// As a symbol, a number or a time is read from it.
-    fn value(&self) -> Scalar<'a> {
+    pub(crate) fn value(&self) -> Scalar<'a> {
         match self {
             SchemaNode::Avro(value) => avro_scalar(value),
             SchemaNode::Protobuf(node) => node.scalar(),

@@ -1,4 +1,4 @@
-//! Messages that a schema describes: Avro and Protobuf, by the schemas of a registry or by one from a file.
+//! Messages that a schema describes: Avro and Protobuf, by the schemas of a registry, by one from a file, or by that of a container.
 //!
 //! ```text
 //!   payload ─ frame ─> schema id ─ SchemaRegistry ─> RegisteredSchema ─> CompiledSchema, kept by the worker ──┐
@@ -23,6 +23,7 @@
 
 mod avro;
 mod compiled;
+mod container;
 mod decoder;
 mod frame;
 mod message;
@@ -33,13 +34,15 @@ mod registered;
 mod tests;
 mod varint;
 
+pub use container::ContainerSchema;
 pub(crate) use decoder::framed_json;
 pub use decoder::{FileSchema, SchemaDecoder};
 pub(crate) use message::{SchemaMessage, SchemaNode};
+pub(crate) use numbers::decimal;
 pub use registered::{RegisteredSchema, SchemaKind};
 
 /// The index of an array that a step is (RFC 6901): digits without a leading zero.
-fn index(step: &str) -> Option<usize> {
+pub(super) fn index(step: &str) -> Option<usize> {
     let is_index = step == "0" || !step.starts_with('0') && step.bytes().all(|byte| byte.is_ascii_digit());
     step.parse().ok().filter(|_| is_index)
 }

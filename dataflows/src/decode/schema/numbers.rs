@@ -9,7 +9,7 @@ const MOST_BYTES: usize = 64;
 const MOST_ZEROS: u64 = 64;
 
 /// An integer in two's complement, most significant byte first, times 10^-scale.
-pub(super) fn decimal<'a>(bytes: &[u8], scale: i64) -> Scalar<'a> {
+pub(crate) fn decimal<'a>(bytes: &[u8], scale: i64) -> Scalar<'a> {
     let negative = bytes.first().is_some_and(|first| first & 0x80 != 0);
     let filler = if negative { 0xff } else { 0 };
     let significant = bytes.iter().position(|byte| *byte != filler).map_or(&[][..], |at| &bytes[at..]);

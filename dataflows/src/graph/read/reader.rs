@@ -197,8 +197,9 @@ impl<A: Accumulate> WorkerReader<A> {
             partition.begin_record(record.offset);
             decoder.learn(&record);
             let decoded = decoder.parts(&record, |DecodedPart { element, outcome }| {
+                // An event is large: it is looked at where it is.
                 let event = match outcome {
-                    EventOutcome::Event(event) => event,
+                    EventOutcome::Event(ref event) => event,
                     EventOutcome::Skipped => return partition.skip(),
                     EventOutcome::Rejected(rejection) => {
                         partition.reject(&rejection);
@@ -220,7 +221,7 @@ impl<A: Accumulate> WorkerReader<A> {
                     Verdict::Counted(window) => {
                         let index = element.map(|element| element.index);
                         match LogPosition::of(*identity, record.offset, index) {
-                            Some(position) => table.add(window, &event.symbol, A::of(&event, position)),
+                            Some(position) => table.add(window, &event.symbol, A::of(event, position)),
                             None => {
                                 too_far = Some(OffsetTooLargeError { partition: name.clone(), offset: record.offset })
                             }
@@ -232,8 +233,8 @@ impl<A: Accumulate> WorkerReader<A> {
                     Verdict::Future(evidence) => (Reason::Future, evidence),
                     Verdict::Past(evidence) => (Reason::Past, evidence),
                 };
-                let (symbol, value, time) = (event.symbol.into_owned(), event.value, event.time);
-                let judged = Judged { symbol, value, time, evidence };
+                let judged =
+                    Judged { symbol: event.symbol.to_string(), value: event.value, time: event.time, evidence };
                 table.add_dead_letter(DeadLetter::of(&record, element, name, Cause::Judged(reason, judged)));
             });
             halted = decoded.err();

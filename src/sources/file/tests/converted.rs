@@ -58,7 +58,9 @@ fn text_of(bytes: &[u8]) -> io::Result<Vec<u8>> {
     file.write_all(bytes)?;
     io::Seek::rewind(&mut file)?;
     let mut text = Vec::new();
-    text::of_file(file, bytes.len() as u64, &text::ReadBytes::default())?.bytes.read_to_end(&mut text)?;
+    text::of_file(file, bytes.len() as u64, PayloadKind::Json, &text::ReadBytes::default())?
+        .bytes
+        .read_to_end(&mut text)?;
     Ok(text)
 }
 
@@ -133,7 +135,7 @@ fn a_byte_order_mark_is_no_part_of_a_record() {
         assert_eq!(drain(&mut *source.open(empty, wake()).unwrap(), || 1).unwrap(), []);
     }
     // No JSON: the line end is the whole of `\r\n`.
-    let text = SourceOptions { json: false, ..options() };
+    let text = SourceOptions { payloads: PayloadKind::Text, ..options() };
     let source = open(&format!("{}/a.jsonl", folder.0.path().display()), &text).unwrap();
     let mut reader = source.open(&source.discover().unwrap()[0], wake()).unwrap();
     assert_eq!(drain(&mut *reader, || 5).unwrap(), twin(b"{\"a\":1}\n{\"a\":2}\n"));
@@ -242,6 +244,7 @@ fn what_a_compressed_file_holds_is_looked_at() {
         let halt = Halt::from(FileError::reading("a.gz".as_ref(), 0, error));
         assert!(halt.kind == HaltKind::Data && halt.why.contains(what), "{}", halt.why);
     }
-    let (kind, bytes) = (text::of_stream(Box::new(Cursor::new(b"7".to_vec()))).unwrap(), &mut Vec::new());
+    let (kind, bytes) =
+        (text::of_stream(Box::new(Cursor::new(b"7".to_vec())), PayloadKind::Json).unwrap(), &mut Vec::new());
     assert_eq!({ kind }.read_to_end(bytes).unwrap(), 1, "a stream shorter than what is looked at");
 }

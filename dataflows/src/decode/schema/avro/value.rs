@@ -11,6 +11,8 @@ const MOST_DEPTH: usize = 64;
 /// Values of a message at most, beside four for each byte. Nulls and empty records are written in no bytes at all: an array
 /// of 2^62 of them is 10 bytes long.
 const FREE_VALUES: usize = 4096;
+/// Bytes that may hold values of a datum whose end is not known, at most.
+const MOST_COUNTED: usize = 1 << 20;
 
 /// A value within a message.
 #[derive(Clone, Debug)]
@@ -63,13 +65,30 @@ impl AvroSchema {
     /// # Errors
     /// What is wrong with its bytes, and at which: for people.
     pub(crate) fn decode<'a>(&self, payload: &'a [u8]) -> Result<AvroValue<'a>, String> {
-        let values = FREE_VALUES + payload.len().saturating_mul(4);
-        let mut datum = Datum { types: &self.types, rest: payload, values };
+        let (value, length) = self.first(payload, FREE_VALUES + payload.len().saturating_mul(4))?;
+        match payload.len() - length {
+            0 => Ok(value),
+            more => Err(format!("{length} bytes of it, and {more} more")),
+        }
+    }
+
+    /// How many bytes of these the first datum takes.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) fn length_of_first(&self, bytes: &[u8]) -> Result<usize, String> {
+        // Its length is not known, so what follows it must not raise the number of values.
+        let values = FREE_VALUES + bytes.len().min(MOST_COUNTED) * 4;
+        self.first(bytes, values).map(|(_, length)| length)
+    }
+
+    /// The first datum of these bytes, of so many values at most, and how many bytes it takes.
+    fn first<'a>(&self, bytes: &'a [u8], values: usize) -> Result<(AvroValue<'a>, usize), String> {
+        let mut datum = Datum { types: &self.types, rest: bytes, values };
         let value = datum.value(self.root, MOST_DEPTH);
-        let at = payload.len() - datum.rest.len();
+        let at = bytes.len() - datum.rest.len();
         match value {
-            Ok(value) if datum.rest.is_empty() => Ok(value),
-            Ok(_) => Err(format!("{at} bytes of it, and {} more", datum.rest.len())),
+            Ok(value) => Ok((value, at)),
             Err(Malformed { what, within }) => {
                 let path: Vec<_> = within.iter().rev().map(String::as_str).collect();
                 let within = if path.is_empty() {
@@ -77,7 +96,7 @@ impl AvroSchema {
                 } else {
                     format!(" in {}", crate::escape::escaped(&path.join(".")))
                 };
-                Err(format!("{what}{within}, at byte {at} of {}", payload.len()))
+                Err(format!("{what}{within}, at byte {at} of {}", bytes.len()))
             }
         }
     }
