@@ -16,7 +16,7 @@
 use super::error::SinksError;
 use super::manifest::{Manifest, SinkState};
 use crate::mutants::{self, Mutant};
-use crate::time::WindowStart;
+use crate::time::{EventTime, WindowStart};
 
 /// The sinks of a state as a run begins, and warnings about them.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,9 +48,20 @@ impl Manifest {
         Some(stored_before.flatten().map_or(whole_from, |stored_before| whole_from.min(stored_before)))
     }
 
+    /// The end of the newest window that a record counted in.
+    fn newest_end(&self) -> Option<EventTime> {
+        self.partitions.iter().filter_map(|partition| partition.state.as_ref()?.newest_end).max()
+    }
+
+    /// Is no window held that is not final? `look_back`: windows may be held for rows that are derived from them.
+    pub(crate) fn is_closed(&self, lateness: i64, look_back: i64) -> bool {
+        let final_at = self.newest_end().map(|end| end.plus(lateness));
+        self.held() == 0 || look_back > 0 && self.marks.w >= final_at
+    }
+
     /// Does a sink have the final row of every window?
     fn has_all(&self, sink: &SinkState, look_back: i64) -> bool {
-        let newest_end = self.partitions.iter().filter_map(|partition| partition.state.as_ref()?.newest_end).max();
+        let newest_end = self.newest_end();
         let stored = sink.stored_before.map(|window| window.0) >= newest_end.map(|end| end.0);
         self.held() == 0 || look_back > 0 && stored
     }
