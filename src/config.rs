@@ -20,6 +20,7 @@ use crate::semantics::{Entries, LATENESS, MAX_FUTURE, MAX_PAST, Semantics, WINDO
 use crate::sinks::{Emit, secret_warning};
 use crate::sources::{self, Start};
 use crate::store::StoreUri;
+use crate::text::Columns;
 use crate::uri::redacted;
 use log::LogRange;
 use minutely_dataflows::BadRecordPolicy;
@@ -76,6 +77,11 @@ pub(crate) struct Config {
 }
 
 impl Config {
+    /// The columns of rows.
+    pub(crate) fn columns(&self) -> Columns {
+        Columns::new(self.metrics == Metrics::Market, &self.settings.derive)
+    }
+
     /// What these arguments mean.
     ///
     /// # Errors
@@ -166,6 +172,7 @@ fn semantics(
         max_future: settings.rule.max_future,
         max_past: settings.rule.max_past,
         market: metrics == Metrics::Market,
+        derive: settings.derive.clone(),
         complete_from: settings.complete_from,
         isolation: sources::isolation(source, properties),
     }

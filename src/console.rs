@@ -245,14 +245,16 @@ fn late(status: &Status) -> Option<String> {
 
 /// The windows that a bounded run leaves open for a later one.
 fn left_open(status: &Status, windowing: Windowing) -> Option<String> {
-    if !status.keeps_open || status.ledger.held == 0 {
+    let newest_end = status.partitions.iter().filter_map(|(_, state)| state.as_ref()?.newest_end).max();
+    let all_final = newest_end.map(|end| end.plus(windowing.lateness)) <= status.marks.w;
+    if !status.keeps_open || status.ledger.held == 0 || all_final {
         return None;
     }
     let from = utc(status.marks.w.map(|w| EventTime(windowing.first_not_final(Some(w)).0)));
     let (held, windows) = (number_of(status.ledger.held, "record"), number_of(status.ledger.keys, "window"));
     Some(format!(
-        "left open: {held} in {windows} of symbols, from {from} on, which later records may change; a later run \
-         resumes them, and --close makes them final"
+        "left open: windows from {from} on, which later records may change ({held} in {windows} of symbols are held); a \
+         later run resumes them, and --close makes them final"
     ))
 }
 

@@ -7,6 +7,7 @@
 use crate::duration;
 use minutely_dataflows::decimal::MAX_DECIMALS;
 use minutely_dataflows::decode::{CsvOptions, DebeziumOptions, FieldNames, Format, TimeOptions, TimeUnit};
+use minutely_dataflows::derived::DerivedList;
 use minutely_dataflows::numbers::{NumberOptions, OnPrecision, WeightSign};
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::time::{EventTime, Windowing};
@@ -48,6 +49,7 @@ const ON_PRECISION: &str = "--on-precision";
 const VALUE_SCALE: &str = "--value-scale";
 const WEIGHT_SIGN: &str = "--weight-sign";
 const METRICS: &str = "--metrics";
+const DERIVE: &str = "--derive";
 const COMPLETE_FROM: &str = "--complete-from";
 
 /// See the module. The default is what the options' defaults mean, of no source.
@@ -65,6 +67,8 @@ pub(crate) struct Semantics {
     pub(crate) max_past: Option<i64>,
     /// `--metrics market`; false: `avg`.
     pub(crate) market: bool,
+    /// What rows have beside.
+    pub(crate) derive: DerivedList,
     /// It decides which rows are `partial`.
     pub(crate) complete_from: Option<EventTime>,
     pub(crate) isolation: Isolation,
@@ -89,6 +93,7 @@ impl Default for Semantics {
             max_future,
             max_past,
             market: true,
+            derive: usual_derive(true),
             complete_from: None,
             isolation: Isolation::ReadCommitted,
         }
@@ -128,6 +133,7 @@ impl Semantics {
             (TIME_FORMAT, time_format.clone()),
             (TIME_ZONE, zone.clone()),
             (MAX_PAST, self.max_past.map(duration_text)),
+            (DERIVE, (self.derive != usual_derive(self.market)).then(|| self.derive.to_string())),
             (COMPLETE_FROM, self.complete_from.map(time_text)),
             (ISOLATION, uncommitted.then(|| "read_uncommitted".to_owned())),
         ];
@@ -143,6 +149,8 @@ impl Semantics {
         if let Some(format) = recorded.get(FORMAT).and_then(|name| format(name)) {
             semantics.fields.format = format;
         }
+        // The default depends on it.
+        semantics.derive = usual_derive(recorded.get(METRICS).is_none_or(|metrics| metrics != "avg"));
         for (option, text) in recorded {
             if semantics.set(option, text).is_none() {
                 unknown.insert(option.clone(), text.clone());
@@ -190,6 +198,7 @@ impl Semantics {
             VALUE_SCALE => fields.numbers.value_scale = text.parse().ok()?,
             WEIGHT_SIGN => fields.numbers.weight_sign = one_of(text, SIGNS)?,
             METRICS => self.market = one_of(text, [("market", true), ("avg", false)])?,
+            DERIVE => self.derive = text.parse().ok()?,
             COMPLETE_FROM => self.complete_from = Some(event_time(text)?),
             ISOLATION => {
                 let (committed, uncommitted) = (Isolation::ReadCommitted, Isolation::ReadUncommitted);
@@ -231,6 +240,11 @@ impl fmt::Display for Difference {
     }
 }
 
+/// What rows have beside where nothing is asked for.
+pub(crate) fn usual_derive(market: bool) -> DerivedList {
+    if market { DerivedList::usual() } else { DerivedList::default() }
+}
+
 /// What an option is, to people, that has no entry.
 pub(crate) fn absent(option: &str) -> &'static str {
     match option {
@@ -239,6 +253,7 @@ pub(crate) fn absent(option: &str) -> &'static str {
         ON_PRECISION => "round",
         VALUE_SCALE => "1",
         WEIGHT_SIGN => "abs",
+        DERIVE => "the default",
         ENVELOPE => "none",
         _ => "not given",
     }

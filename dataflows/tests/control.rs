@@ -131,6 +131,7 @@ impl Stage {
             traced: self.traced,
             objects: Vec::new(),
             ids: Vec::new(),
+            folds: Vec::new(),
             retired_before: None,
             forgotten: 0,
         };

@@ -218,7 +218,7 @@ const STATE_NOTES: &str = "\
 The state is found by --state, or by the options of its run. All options of `minutely run` are accepted.";
 
 /// Options of a run by which its state is found; help of `minutely state` shows no others.
-const FIND_THE_STATE: [&str; 37] = [
+const FIND_THE_STATE: [&str; 38] = [
     "help",
     "json",
     "source",
@@ -251,6 +251,7 @@ const FIND_THE_STATE: [&str; 37] = [
     "max_future",
     "max_past",
     "metrics",
+    "derive",
     "place",
     "data",
     "job",

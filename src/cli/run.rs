@@ -4,9 +4,12 @@ use super::CommonArgs;
 use super::numbers::NumberArgs;
 use super::schema::SchemaArgs;
 use super::shape::ShapeArgs;
-use super::values::{Choice, Given, StartOption, choice, duration, instant, job_name, lateness, number, size, start};
+use super::values::{
+    Choice, Given, StartOption, choice, derive, duration, instant, job_name, lateness, number, size, start,
+};
 use clap::{ArgAction, Args};
 use minutely_dataflows::BadRecordPolicy;
+use minutely_dataflows::derived::DerivedList;
 use minutely_dataflows::time::EventTime;
 use std::path::PathBuf;
 
@@ -170,6 +173,13 @@ pub(crate) struct SemanticsArgs {
         value_parser = choice(&METRICS)
     )]
     pub(crate) metrics: Given<Metrics>,
+
+    /// Columns made of the minutes before a row's own, or none [default: sma5,sma20,ema12,stddev; with --metrics avg: none]
+    ///
+    /// smaN (mean of the last N minutes' averages), ravgN (their mean record by record), rhighN, rlowN, rvolumeN, rvwapN, bbN
+    /// (Bollinger bands), emaN, rsiN, macd; and of the minute itself variance and stddev.
+    #[arg(long, value_name = "LIST", env = "MINUTELY_DERIVE", value_parser = derive())]
+    pub(crate) derive: Option<Given<DerivedList>>,
 }
 
 /// How far partitions may be apart, and how much is held.

@@ -6,6 +6,7 @@ use crate::start_at::Start;
 use crate::{duration, size};
 use clap::builder::{PossibleValue, TypedValueParser};
 use minutely_dataflows::decode::TimeUnit;
+use minutely_dataflows::derived::{DeriveError, DerivedList};
 use minutely_dataflows::numbers::{DecimalFactor, NotAFactor};
 use minutely_dataflows::record::Reason;
 use minutely_dataflows::time::EventTime;
@@ -150,6 +151,11 @@ where
 /// What values are multiplied by.
 pub(super) fn factor() -> ValueParser<DecimalFactor> {
     ValueParser::new(|text| text.parse().map_err(|error: NotAFactor| error.to_string()))
+}
+
+/// Which values are derived.
+pub(super) fn derive() -> ValueParser<DerivedList> {
+    ValueParser::new(|text| text.parse().map_err(|error: DeriveError| error.to_string()))
 }
 
 /// An instant of event time.

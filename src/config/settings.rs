@@ -1,8 +1,10 @@
 //! The settings of the core, from the options of a run.
 
 use super::log::LogRange;
-use crate::cli::{RunArgs, UsageErrors};
+use crate::cli::{Metrics, RunArgs, UsageErrors};
+use crate::semantics::usual_derive;
 use crate::store::StoreUri;
+use minutely_dataflows::derived::DerivedList;
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::Windowing;
@@ -18,6 +20,7 @@ pub(super) fn settings(
     errors: &mut UsageErrors,
 ) -> Option<Settings> {
     let rule = rule(args, errors);
+    let derive = derive(args, errors);
     let checkpoint_interval = errors.value(&args.state.checkpoint_interval);
     if let (Some(StoreUri::Remote(..)), Some(MAX_REMOTE_INTERVAL..)) = (state, checkpoint_interval) {
         errors.push(format!(
@@ -30,6 +33,7 @@ pub(super) fn settings(
     let max_keys = errors.value(&args.progress.max_keys);
     Some(Settings {
         rule: rule?,
+        derive: derive?,
         bounded: log.bounded,
         at_end: log.at_end,
         instant: None, // the run's start, which is not known yet
@@ -39,6 +43,18 @@ pub(super) fn settings(
         sink_timeout: sink_timeout?,
         ..Settings::default()
     })
+}
+
+/// What rows have beside: nothing that `--metrics` does not add up.
+fn derive(args: &RunArgs, errors: &mut UsageErrors) -> Option<DerivedList> {
+    let market = errors.value(&args.semantics.metrics)? == Metrics::Market;
+    let Some(given) = &args.semantics.derive else { return Some(usual_derive(market)) };
+    let list = errors.value(given)?;
+    if let Some(metric) = list.metrics().find(|metric| !market && metric.needs_market()) {
+        errors.push(format!("--derive {metric}: needs --metrics market"));
+        return None;
+    }
+    Some(list)
 }
 
 fn rule(args: &RunArgs, errors: &mut UsageErrors) -> Option<Rule> {

@@ -19,7 +19,7 @@ use minutely_dataflows::checkpoint::Manifest;
 use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource, RowFilter};
 use minutely_dataflows::leader::{LeaderOutputs, SinkHandle};
-use minutely_dataflows::oracle;
+use minutely_dataflows::oracle::{self, OracleColumns};
 use minutely_dataflows::partition::{Counts, Rule};
 use minutely_dataflows::record::Evidence;
 use minutely_dataflows::row::Row;
@@ -179,6 +179,9 @@ struct Setting {
     fields: FieldNames,
 }
 
+/// What is derived.
+const DERIVED: [&str; 3] = ["none", "sma3,bb2,ravg4", "sma2,ema5,macd,rsi3"];
+
 impl Setting {
     /// Of at most so many partitions, as long as this, in nanoseconds.
     fn draw(seed: u64, most: usize, length: i64) -> Setting {
@@ -191,6 +194,7 @@ impl Setting {
             checkpoint_interval: rng.i64(SECOND / 50..SECOND),
             epoch_records: 1 << rng.u32(2..12),
             audit: true,
+            derive: DERIVED[rng.usize(..DERIVED.len())].parse().unwrap(),
             ..Settings::default()
         };
         let partitions = draw(&mut rng, &rule, most, length);
@@ -210,7 +214,7 @@ impl Setting {
     fn run(&self, seed: u64, crashes: usize, fuse: Option<u64>) -> Ran {
         let mut rng = fastrand::Rng::with_seed(seed ^ 0xdead);
         let clock = Simulated::default();
-        let disk = Arc::new(Mutex::new(Disk::new(self.settings.rule, &clock, seed ^ 0xbeef)));
+        let disk = Arc::new(Mutex::new(Disk::new(&self.settings, &clock, seed ^ 0xbeef)));
         {
             let mut disk = disk.lock().unwrap();
             (disk.fuse, disk.sinks_come_at) = (fuse, self.sinks_come_at);
@@ -239,7 +243,8 @@ impl Setting {
         let logs: Vec<_> = logs.iter().map(hostile::Partition::log).collect();
         let decoder = Decoder::new(&self.fields).unwrap();
         let Disk { table, finals, letters, .. } = &ran.disk;
-        let want = oracle::answer(&logs, &decoder, rule, letters, false);
+        let columns = OracleColumns { derived: self.settings.derive.clone(), ..OracleColumns::default() };
+        let want = oracle::answer(&logs, &decoder, rule, letters, &columns);
         let mut sorted = letters.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, want.dead_letters, "seed {seed}");

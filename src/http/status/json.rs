@@ -17,7 +17,7 @@ pub(super) struct StatusJson<'a> {
     pub(super) now: Ms,
     pub(super) started: Ms,
     pub(super) workers: usize,
-    pub(super) settings: SettingsJson,
+    pub(super) settings: SettingsJson<'a>,
     pub(super) w: Option<Ms>,
     pub(super) partial_before: Option<Ms>,
     pub(super) line: Option<Ms>,
@@ -40,7 +40,7 @@ pub(super) struct NothingCountsJson {
 }
 
 #[derive(Serialize)]
-pub(super) struct SettingsJson {
+pub(super) struct SettingsJson<'a> {
     pub(super) window_ms: Ms,
     pub(super) lateness_ms: Ms,
     pub(super) max_future_ms: Ms,
@@ -49,6 +49,7 @@ pub(super) struct SettingsJson {
     pub(super) max_ahead_ms: Ms,
     pub(super) checkpoint_interval_ms: Ms,
     pub(super) metrics: &'static str,
+    pub(super) derived: &'a [String],
     pub(super) emit: &'static str,
     pub(super) bounded: bool,
 }

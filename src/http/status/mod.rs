@@ -117,7 +117,7 @@ fn holder(latest: &LatestStatus) -> Option<usize> {
     all.min_by_key(|(index, mark)| (*mark, *index)).map(|(index, _)| index)
 }
 
-fn settings_json(about: &RunInfo, rule: &Rule) -> SettingsJson {
+fn settings_json<'a>(about: &'a RunInfo, rule: &Rule) -> SettingsJson<'a> {
     SettingsJson {
         window_ms: Ms(rule.windowing.length),
         lateness_ms: Ms(rule.windowing.lateness),
@@ -126,7 +126,8 @@ fn settings_json(about: &RunInfo, rule: &Rule) -> SettingsJson {
         idle_ms: Ms(rule.idle),
         max_ahead_ms: Ms(rule.max_ahead),
         checkpoint_interval_ms: Ms(about.settings.checkpoint_interval),
-        metrics: if about.market { "market" } else { "avg" },
+        metrics: if about.columns.market { "market" } else { "avg" },
+        derived: &about.columns.derived,
         emit: about.emit,
         bounded: about.settings.bounded,
     }

@@ -5,7 +5,7 @@ use super::line::tests::{PointFields, PointKey, parse, want};
 use super::retention::{retention, too_short};
 use super::target::{Access, Destination};
 use super::*;
-use crate::sinks::testing::{hostile_symbol, options, poll, random_rows, row, seed, store_all, temp};
+use crate::sinks::testing::{self, hostile_symbol, poll, random_rows, row, seed, store_all, temp};
 use crate::sinks::{check, open as open_uri, validate};
 use minutely_dataflows::edge::{HaltKind, RowBatch};
 use minutely_dataflows::row::Row;
@@ -18,6 +18,11 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+/// Of rows with all columns.
+fn options(data: &Path) -> SinkOptions {
+    SinkOptions { columns: testing::columns(true), ..testing::options(data) }
+}
 
 const SECRET: &str = "s3cr3t-t0k3n";
 

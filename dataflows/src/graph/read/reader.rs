@@ -197,13 +197,13 @@ impl<A: Accumulate> WorkerReader<A> {
             partition.begin_record(record.offset);
             decoder.learn(&record);
             let decoded = decoder.parts(&record, |DecodedPart { element, outcome }| {
+                let index = element.map(|element| element.index);
                 // An event is large: it is looked at where it is.
                 let event = match outcome {
                     EventOutcome::Event(ref event) => event,
                     EventOutcome::Skipped => return partition.skip(),
                     EventOutcome::Rejected(rejection) => {
                         partition.reject(&rejection);
-                        let index = element.map(|element| element.index);
                         let found = || (record.offset, index, rejection.reason, rejection.finding.to_string());
                         undecodable.get_or_insert_with(found);
                         if bad_records == BadRecordPolicy::Drop {
@@ -219,7 +219,6 @@ impl<A: Accumulate> WorkerReader<A> {
                 }
                 let (reason, evidence) = match verdict {
                     Verdict::Counted(window) => {
-                        let index = element.map(|element| element.index);
                         match LogPosition::of(*identity, record.offset, index) {
                             Some(position) => table.add(window, &event.symbol, A::of(event, position)),
                             None => {
