@@ -42,6 +42,10 @@ pub(crate) const WINDOW: &str = "--window";
 pub(crate) const LATENESS: &str = "--lateness";
 pub(crate) const MAX_FUTURE: &str = "--max-future";
 pub(crate) const MAX_PAST: &str = "--max-past";
+pub(crate) const VALUE_MIN: &str = "--value-min";
+pub(crate) const VALUE_MAX: &str = "--value-max";
+pub(crate) const OUTLIER: &str = "--outlier";
+pub(crate) const SESSION: &str = "--session";
 const DECIMALS: &str = "--decimals";
 const WEIGHT_DECIMALS: &str = "--weight-decimals";
 const ON_PRECISION: &str = "--on-precision";
@@ -63,6 +67,8 @@ pub(crate) struct Semantics {
     pub(crate) max_future: i64,
     /// Nanoseconds; none: any age counts.
     pub(crate) max_past: Option<i64>,
+    /// What cleans, by option: one text for each value.
+    pub(crate) cleaning: Entries,
     /// `--metrics market`; false: `avg`.
     pub(crate) market: bool,
     /// It decides which rows are `partial`.
@@ -88,6 +94,7 @@ impl Default for Semantics {
             windowing,
             max_future,
             max_past,
+            cleaning: Entries::new(),
             market: true,
             complete_from: None,
             isolation: Isolation::ReadCommitted,
@@ -133,7 +140,8 @@ impl Semantics {
         ];
         let others = others.into_iter().chain(number_texts(numbers)).chain(row_entries(format));
         let others = others.filter_map(|(option, text)| Some((option, text?)));
-        always.into_iter().chain(others).map(|(option, text)| (option.to_owned(), text)).collect()
+        let all = always.into_iter().chain(others).map(|(option, text)| (option.to_owned(), text));
+        all.chain(self.cleaning.clone()).collect()
     }
 
     /// The values that these entries stand for, and the entries that this version does not know or cannot read.
@@ -184,6 +192,7 @@ impl Semantics {
             LATENESS => self.windowing.lateness = nanoseconds(text)?,
             MAX_FUTURE => self.max_future = nanoseconds(text)?,
             MAX_PAST => self.max_past = Some(nanoseconds(text)?),
+            VALUE_MIN | VALUE_MAX | OUTLIER | SESSION => drop(self.cleaning.insert(option.to_owned(), text.to_owned())),
             DECIMALS => fields.numbers.decimals = decimals(text)?,
             WEIGHT_DECIMALS => fields.numbers.weight_decimals = decimals(text)?,
             ON_PRECISION => fields.numbers.on_precision = one_of(text, PRECISIONS)?,
@@ -458,6 +467,10 @@ mod tests {
             ("--lateness", "90s"),
             ("--window", "1500ms"),
             ("--max-past", "7d"),
+            ("--value-min", "-0.5"),
+            ("--value-max", "100000"),
+            ("--outlier", "20,5"),
+            ("--session", "NYSE"),
             ("--metrics", "avg"),
             ("--time-unit", "ns"),
             ("--time-format", "%Y%m%d"),
