@@ -1,9 +1,11 @@
 //! What the options of a run mean, and all that is wrong with them, at once and before any effect.
 
+mod cleaning;
 mod cluster;
 mod decoding;
 mod log;
 mod schemas;
+mod session;
 mod settings;
 mod sinks;
 
@@ -171,6 +173,7 @@ fn semantics(
         windowing: settings.rule.windowing,
         max_future: settings.rule.max_future,
         max_past: settings.rule.max_past,
+        cleaning: cleaning::texts(settings.rule.cleaning, fields.numbers.decimals),
         market: metrics == Metrics::Market,
         derive: settings.derive.clone(),
         complete_from: settings.complete_from,

@@ -43,6 +43,10 @@ pub(crate) const WINDOW: &str = "--window";
 pub(crate) const LATENESS: &str = "--lateness";
 pub(crate) const MAX_FUTURE: &str = "--max-future";
 pub(crate) const MAX_PAST: &str = "--max-past";
+pub(crate) const VALUE_MIN: &str = "--value-min";
+pub(crate) const VALUE_MAX: &str = "--value-max";
+pub(crate) const OUTLIER: &str = "--outlier";
+pub(crate) const SESSION: &str = "--session";
 const DECIMALS: &str = "--decimals";
 const WEIGHT_DECIMALS: &str = "--weight-decimals";
 const ON_PRECISION: &str = "--on-precision";
@@ -65,6 +69,8 @@ pub(crate) struct Semantics {
     pub(crate) max_future: i64,
     /// Nanoseconds; none: any age counts.
     pub(crate) max_past: Option<i64>,
+    /// What cleans, by option: one text for each value.
+    pub(crate) cleaning: Entries,
     /// `--metrics market`; false: `avg`.
     pub(crate) market: bool,
     /// What rows have beside.
@@ -92,6 +98,7 @@ impl Default for Semantics {
             windowing,
             max_future,
             max_past,
+            cleaning: Entries::new(),
             market: true,
             derive: usual_derive(true),
             complete_from: None,
@@ -139,7 +146,8 @@ impl Semantics {
         ];
         let others = others.into_iter().chain(number_texts(numbers)).chain(row_entries(format));
         let others = others.filter_map(|(option, text)| Some((option, text?)));
-        always.into_iter().chain(others).map(|(option, text)| (option.to_owned(), text)).collect()
+        let all = always.into_iter().chain(others).map(|(option, text)| (option.to_owned(), text));
+        all.chain(self.cleaning.clone()).collect()
     }
 
     /// The values that these entries stand for, and the entries that this version does not know or cannot read.
@@ -192,6 +200,7 @@ impl Semantics {
             LATENESS => self.windowing.lateness = nanoseconds(text)?,
             MAX_FUTURE => self.max_future = nanoseconds(text)?,
             MAX_PAST => self.max_past = Some(nanoseconds(text)?),
+            VALUE_MIN | VALUE_MAX | OUTLIER | SESSION => drop(self.cleaning.insert(option.to_owned(), text.to_owned())),
             DECIMALS => fields.numbers.decimals = decimals(text)?,
             WEIGHT_DECIMALS => fields.numbers.weight_decimals = decimals(text)?,
             ON_PRECISION => fields.numbers.on_precision = one_of(text, PRECISIONS)?,
@@ -473,6 +482,10 @@ mod tests {
             ("--lateness", "90s"),
             ("--window", "1500ms"),
             ("--max-past", "7d"),
+            ("--value-min", "-0.5"),
+            ("--value-max", "100000"),
+            ("--outlier", "20,5"),
+            ("--session", "NYSE"),
             ("--metrics", "avg"),
             ("--time-unit", "ns"),
             ("--time-format", "%Y%m%d"),

@@ -10,8 +10,10 @@ use crate::record::{Cause, DeadLetter, Evidence, Judged, PartitionName, Reason, 
 use crate::row::{MarketRow, Row};
 use crate::time::{EventTime, NextOffset, State, WindowStart};
 use crate::wide::{I256, U256};
+use cleaning::PlainCleaning;
 use std::collections::BTreeMap;
 
+mod cleaning;
 pub(crate) mod derived;
 
 /// One partition's part of the log: its records from `start` to the recorded end, in offset order.
@@ -67,6 +69,7 @@ pub fn answer(
     for (log, decoder) in logs.iter().zip(&decoders) {
         let mut h: Option<EventTime> = None;
         let mut ids = BTreeMap::new();
+        let mut cleaning = PlainCleaning::new(rule);
         let mut first_end = (log.start.0 == 0).then_some(EventTime(i64::MIN));
         for record in &log.records {
             answer.counts.read += 1;
@@ -84,7 +87,9 @@ pub fn answer(
                         let exception = exception.and_then(|l| Some((l.reason, l.judged.as_ref()?.evidence)));
                         let (start, final_at) = window(event.time, rule);
                         let verdict = verdict(&event, record, rule, exception, h);
+                        let verdict = verdict.or_else(|| cleaning.misfit(&event));
                         let repeats = verdict.is_none() && repeats(event.id, &mut ids, final_at, h);
+                        let verdict = verdict.or_else(|| if repeats { None } else { cleaning.outlier(&event, h) });
                         answer.counts.rounded += i64::from(event.rounded);
                         if !matches!(verdict, Some((Reason::Future | Reason::Past, _))) {
                             h = h.max(Some(event.time));
@@ -125,6 +130,11 @@ fn count_letter(counts: &mut Counts, reason: Reason) {
         Reason::Future | Reason::Past => {
             counts.quarantined += 1;
             counts.past += i64::from(reason == Reason::Past);
+        }
+        Reason::Session | Reason::Bounds | Reason::Outlier => {
+            counts.cleaned += 1;
+            counts.off_session += i64::from(reason == Reason::Session);
+            counts.outliers += i64::from(reason == Reason::Outlier);
         }
         _ => counts.rejected += 1,
     }

@@ -170,6 +170,7 @@ fn state(index: usize) -> PartitionState {
         rejected_by: Vec::new(),
         implausible: 0,
         late_by: None,
+        filtered: Vec::new(),
     }
 }
 

@@ -13,15 +13,17 @@ use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::derived::Metric;
 use minutely_dataflows::edge::RowFilter;
 use minutely_dataflows::oracle::{self, OracleColumns};
-use minutely_dataflows::partition::Rule;
+use minutely_dataflows::partition::{Counts, Rule};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::{SECOND, State, WindowStart, Windowing};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 /// Final rows that were seen by whoever watched.
 static SEEN: AtomicUsize = AtomicUsize::new(0);
+/// Outliers.
+static CLEANED: AtomicI64 = AtomicI64::new(0);
 
 /// What is derived, test by test.
 const DERIVED: [&str; 4] = [
@@ -82,10 +84,14 @@ fn check_with<A: Accumulate>(
     }
     SEEN.fetch_add(ran.seen.finals.len(), Ordering::Relaxed);
     let counts = ran.status.ledger.counts;
-    assert!(ran.seen.behind <= u64::try_from(counts.counted + counts.late + counts.duplicates).unwrap());
+    let valid = counts.counted + counts.late + counts.duplicates + counts.cleaned;
+    assert!(ran.seen.behind <= u64::try_from(valid).unwrap());
     assert_eq!((counts.read, counts.counted, counts.late), (want.counts.read, want.counts.counted, want.counts.late));
     assert_eq!((counts.rejected, counts.quarantined), (want.counts.rejected, want.counts.quarantined));
     assert_eq!((counts.events, counts.duplicates), (want.counts.events, want.counts.duplicates));
+    let by_rule = |counts: &Counts| (counts.cleaned, counts.off_session, counts.outliers);
+    assert_eq!(by_rule(&counts), by_rule(&want.counts));
+    CLEANED.fetch_add(counts.outliers, Ordering::Relaxed);
     let ledger = ran.status.ledger;
     assert_eq!(ledger.held + ledger.retired, counts.counted);
     let newest = want.rows.keys().map(|(window, _)| *window).max();
@@ -164,6 +170,39 @@ fn hostile_logs_at_any_number_of_workers() {
         }
     }
     assert!(SEEN.load(Ordering::Relaxed) > 0, "something is seen before the end");
+}
+
+/// What is cleaned is the same at any number of workers, with ids that repeat and without.
+#[test]
+fn hostile_logs_are_cleaned_alike_at_any_number_of_workers() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    for round in 0..6 {
+        let windowing = Windowing { length: SECOND * 7, lateness: SECOND * 31 };
+        let rule = Rule { windowing, ..Rule::default() }.with_cleaning(hostile::cleaning(&mut rng));
+        let settings = Settings {
+            rule,
+            bounded: true,
+            instant: Some(hostile::BEGAN.plus(3600 * SECOND)),
+            checkpoint_interval: rng.i64(SECOND / 500..SECOND / 10),
+            audit: true,
+            ..Settings::default()
+        };
+        let kind = if rng.bool() { Kind::File } else { Kind::Broker };
+        let mut partitions = hostile::log(&mut rng, kind, &rule, 5, 2000);
+        let mut fields = FieldNames::default();
+        if rng.bool() {
+            fields.id = vec!["id".into()];
+            let records = partitions.iter_mut().flat_map(|partition| &mut partition.records);
+            hostile::with_ids(&mut rng, records.filter_map(|record| record.payload.as_mut()));
+        }
+        for workers in [1, 2, 3, 8] {
+            println!("round {round} seed {seed} workers {workers} {:?}", rule.cleaning);
+            check_with::<Market>(&partitions, &settings, &fields, workers, true);
+        }
+    }
+    assert!(CLEANED.load(Ordering::Relaxed) > 0, "something is an outlier");
 }
 
 #[test]

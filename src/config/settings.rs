@@ -1,5 +1,6 @@
 //! The settings of the core, from the options of a run.
 
+use super::cleaning::cleaning;
 use super::log::LogRange;
 use crate::cli::{Metrics, RunArgs, UsageErrors};
 use crate::semantics::usual_derive;
@@ -65,11 +66,14 @@ fn rule(args: &RunArgs, errors: &mut UsageErrors) -> Option<Rule> {
     let max_past = semantics.max_past.as_ref().and_then(|given| errors.value(given));
     let idle = errors.value(&progress.idle);
     let max_ahead = errors.value(&progress.max_ahead);
-    Some(Rule {
+    let cleaning = cleaning(&args.cleaning, &args.decoding.numbers, errors);
+    let rule = Rule {
         windowing: Windowing { length: length?, lateness: lateness? },
         max_future: max_future?,
         max_past,
         max_ahead: max_ahead?,
         idle: idle?,
-    })
+        cleaning: None,
+    };
+    Some(rule.with_cleaning(cleaning?))
 }

@@ -310,6 +310,7 @@ fn letter(letter: &DeadLetter) -> Value {
             Evidence::Floor(t) => json!({"floor": nine(t)}),
             Evidence::Appended(t) => json!({"append_time": nine(t)}),
             Evidence::Clock(t) => json!({"clock": nine(t)}),
+            Evidence::Closed | Evidence::Bound(_) | Evidence::Median { .. } => unreachable!("nothing is cleaned"),
         };
     }
     json

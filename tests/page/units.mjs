@@ -251,7 +251,8 @@ test("a refusal is no lost connection: it is told, and asked again when somebody
   }
 });
 
-const none = { read: 0, gaps: 0, events: 0, counted: 0, late: 0, rejected: 0, quarantined: 0, skipped: 0, duplicate: 0, rounded: 0 };
+const none = { read: 0, gaps: 0, events: 0, counted: 0, late: 0, rejected: 0, quarantined: 0, cleaned: 0, skipped: 0,
+  duplicate: 0, rounded: 0 };
 
 /** The status of a run with partitions of these counts, as the server has it; `h`: they have an event time. */
 function statusOf(all, { h = null, w = null, ...more } = {}) {
@@ -337,6 +338,8 @@ test("dead letters are told with reasons, element and key", () => {
   assert.equal(of([reason("future", 1), reason("past", 2), ...["json", "shape", "twice", "type"].map((name) => reason(name, 1))],
     { quarantined: 3, rejected: 4 }, true),
     "0 late, 4 rejected and dropped (json ×1, shape ×1, twice ×1, …), 3 quarantined (future ×1, past ×2)");
+  assert.equal(of([reason("session", 2), reason("outlier", 3), reason("json", 1)], { cleaned: 5, rejected: 1 }),
+    "0 late, 1 rejected (json ×1), 0 quarantined, 5 cleaned (session ×2, outlier ×3)");
   assert.deepEqual([placeOf({ offset: 4711, element: null }), placeOf({ offset: 4711, element: 0 })], ["4,711", "4,711 [0]"]);
   assert.deepEqual([{ symbol: "A", key: "B" }, { symbol: null, key: "A\u202e" }, { symbol: null, key: null }].map(whose),
     ["A", "key A\\u202e", "–"]);

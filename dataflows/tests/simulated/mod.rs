@@ -188,7 +188,7 @@ impl Setting {
         let mut rng = fastrand::Rng::with_seed(seed);
         let windowing = Windowing { length: 2 * SECOND, lateness: 4 * SECOND };
         let max_ahead = rng.i64(6..20) * SECOND;
-        let rule = Rule { windowing, max_future: 60 * SECOND, max_past: None, max_ahead, idle: 2 * SECOND };
+        let rule = Rule { windowing, max_future: 60 * SECOND, max_ahead, idle: 2 * SECOND, ..Rule::default() };
         let settings = Settings {
             rule,
             checkpoint_interval: rng.i64(SECOND / 50..SECOND),
@@ -208,6 +208,13 @@ impl Setting {
         hostile::with_ids(&mut rng, arrivals.filter_map(|arrival| arrival.record.payload.as_mut()));
         self.partitions.iter_mut().for_each(|partition| partition.repeat_after_silence(self.settings.rule.idle));
         Setting { fields: FieldNames { id: vec!["id".into()], ..FieldNames::default() }, ..self }
+    }
+
+    /// Not every event that is in time counts.
+    fn with_cleaning(mut self, seed: u64) -> Setting {
+        let mut rng = fastrand::Rng::with_seed(seed ^ 0xc1ea);
+        self.settings.rule = self.settings.rule.with_cleaning(hostile::cleaning(&mut rng));
+        self
     }
 
     /// Lives, one after the other, until one comes to its end.
@@ -262,7 +269,7 @@ impl Setting {
         has_all(0, &by_point(&mut table.values().map(|(_, row)| row)));
         has_all(1, &by_point(&mut finals.iter()));
         assert_eq!(finals.len(), by_point(&mut finals.iter()).len(), "seed {seed}: one row a point");
-        let of = |counts: &Counts| (counts.counted, counts.duplicates, counts.events);
+        let of = |counts: &Counts| (counts.counted, counts.duplicates, counts.cleaned, counts.outliers, counts.events);
         assert_eq!(of(&ran.counts), of(&want.counts), "seed {seed}");
         let by_floor: Vec<_> = letters
             .iter()
@@ -294,6 +301,7 @@ pub(crate) struct Met {
     pub(crate) merges: usize,
     pub(crate) revenants: usize,
     pub(crate) duplicates: i64,
+    pub(crate) outliers: i64,
 }
 
 impl std::ops::Add for Met {
@@ -305,6 +313,7 @@ impl std::ops::Add for Met {
             merges: self.merges + other.merges,
             revenants: self.revenants + other.revenants,
             duplicates: self.duplicates + other.duplicates,
+            outliers: self.outliers + other.outliers,
         }
     }
 }
@@ -358,6 +367,16 @@ pub(crate) fn check_with_ids(seed: u64) -> Met {
     check_setting(seed, &Setting::draw(seed, 4, 20 * SECOND).with_ids(seed))
 }
 
+/// Checks a seed of whose events some are outside of the session or the bounds, or outliers; with ids that repeat, every other one.
+///
+/// # Panics
+/// As [`check`].
+pub(crate) fn check_with_cleaning(seed: u64) -> Met {
+    let _seed = Seed::begins(seed);
+    let setting = Setting::draw(seed, 4, 20 * SECOND).with_cleaning(seed);
+    check_setting(seed, &if seed.is_multiple_of(2) { setting.with_ids(seed) } else { setting })
+}
+
 fn check_setting(seed: u64, setting: &Setting) -> Met {
     let crashes = fastrand::Rng::with_seed(seed ^ 0xcafe).usize(0..6);
     let ran = setting.run(seed, crashes, None);
@@ -369,7 +388,8 @@ fn check_setting(seed: u64, setting: &Setting) -> Met {
         assert!(same, "seed {seed}: the same seed, another run");
     }
     let Disk { merges, revenants, .. } = ran.disk;
-    Met { exceptions, crashes: ran.lives, merges, revenants, duplicates: ran.counts.duplicates }
+    let Counts { duplicates, outliers, .. } = ran.counts;
+    Met { exceptions, crashes: ran.lives, merges, revenants, duplicates, outliers }
 }
 
 /// Two minutes of one partition, with sinks that come when they are nearly over: far more windows become final meanwhile than
@@ -393,10 +413,11 @@ pub(crate) fn sinks_that_come_late(seed: u64) {
 ///
 /// # Panics
 /// As [`check`].
-pub(crate) fn crash_at_every_effect(seed: u64, with_ids: bool) -> u64 {
+pub(crate) fn crash_at_every_effect(seed: u64, with_ids: bool, cleaned: bool) -> u64 {
     let _seed = Seed::begins(seed);
     let setting = Setting::draw(seed, 2, 6 * SECOND);
     let setting = if with_ids { setting.with_ids(seed) } else { setting };
+    let setting = if cleaned { setting.with_cleaning(seed) } else { setting };
     let effects = setting.run(seed, 0, None).disk.effects;
     for fuse in 0..2 * effects {
         let ran = setting.run(seed, 0, Some(fuse));

@@ -157,7 +157,7 @@ fn dead_letters_json<'a>(view: &'a View, status: &'a Status, about: &RunInfo) ->
     let counts = &status.ledger.counts;
     let written = if about.drops_bad { 0 } else { counts.rejected };
     DeadLettersJson {
-        count: counts.late + counts.quarantined + written,
+        count: counts.late + counts.quarantined + counts.cleaned + written,
         dropped: about.drops_bad,
         reasons: reasons(status)
             .filter(|(.., count)| *count > 0)
@@ -199,11 +199,11 @@ pub(super) fn rejected(status: &Status) -> Vec<Rejected<'_>> {
     explain::rejected(known_states(status))
 }
 
-/// What does not count, by reason and the field that is to blame: late, future and past first, of which there may be none.
+/// What does not count, by reason and the field that is to blame: late, quarantined and cleaned ones first, of which there may be none.
 pub(super) fn reasons(status: &Status) -> impl Iterator<Item = (&'static str, Option<&str>, i64)> {
     let mut newest = Counts::default();
     known_states(status).for_each(|(_, state)| newest.add(&state.counts));
-    let judged = explain::judged(&newest).into_iter().map(|(reason, count)| (reason.name(), None, count));
+    let judged = explain::judged(&newest).map(|(reason, count)| (reason.name(), None, count));
     let rejected = rejected(status).into_iter();
     judged.chain(rejected.map(|by| (by.first.reason.name(), by.first.finding.field.as_deref(), by.count)))
 }

@@ -1,7 +1,7 @@
 //! A worker's partitions, read in turns: records are decoded, judged and added up.
 
 use super::error::{BadRecordError, OffsetTooLargeError};
-use super::ids::{CutIds, RestoredIds, load_of_ids};
+use super::ids::{CutIds, RestoredIds, load_of_bytes, load_of_ids};
 use super::table::EpochTable;
 use crate::acc::{Accumulate, LogPosition};
 use crate::decode::{DecodedPart, Decoder, EventOutcome};
@@ -213,7 +213,7 @@ impl<A: Accumulate> WorkerReader<A> {
                         return table.add_dead_letter(DeadLetter::of(&record, element, name, cause));
                     }
                 };
-                let verdict = partition.judge_with_id(event.time, event.id, record.append_time, reference, now);
+                let verdict = partition.judge_event(event, record.append_time, reference, now);
                 if event.rounded {
                     partition.rounded();
                 }
@@ -231,6 +231,7 @@ impl<A: Accumulate> WorkerReader<A> {
                     Verdict::Late(evidence) => (Reason::Late, evidence),
                     Verdict::Future(evidence) => (Reason::Future, evidence),
                     Verdict::Past(evidence) => (Reason::Past, evidence),
+                    Verdict::Cleaned(reason, evidence) => (reason, evidence),
                 };
                 let judged =
                     Judged { symbol: event.symbol.to_string(), value: event.value, time: event.time, evidence };
@@ -276,14 +277,19 @@ impl<A: Accumulate> WorkerReader<A> {
         self.restored_ids.cut(self.owned.iter_mut().map(|owned| &mut owned.partition))
     }
 
-    /// What ids take of `--max-keys`.
+    /// What ids and the values of outlier filters take of `--max-keys`.
     pub(super) fn ids_load(&self) -> u64 {
-        load_of_ids(self.owned.iter().map(|owned| owned.partition.ids_in_memory()).sum())
+        let ids = load_of_ids(self.owned.iter().map(|owned| owned.partition.ids_in_memory()).sum());
+        ids + load_of_bytes(self.owned.iter().map(|owned| owned.partition.filtered_bytes()).sum())
     }
 
-    /// Partitions as they are now.
-    pub(super) fn states(&self, now: Monotonic) -> impl Iterator<Item = PartitionState> {
-        self.owned.iter().map(move |owned| owned.partition.report(self.guide.alignment_base, now))
+    /// Partitions as they are now; `cut`: with all that a run needs to resume.
+    pub(super) fn states(&mut self, cut: bool, now: Monotonic) -> impl Iterator<Item = PartitionState> {
+        let base = self.guide.alignment_base;
+        self.owned.iter_mut().map(move |OwnedPartition { partition, .. }| {
+            let filtered = if cut { partition.filtered() } else { Vec::new() };
+            PartitionState { filtered, ..partition.report(base, now) }
+        })
     }
 
     /// What is to be announced of the epoch in progress, and was not yet.
