@@ -189,6 +189,9 @@ test("a candle is made of its minutes, and only what has changed is made again",
   assert.equal(candle(exact, 0)[EXACT_VOLUME], "9007199254740993.5");
   assert.deepEqual([intervalMs("5m", MIN), intervalMs("1m", MIN), intervalMs("5m", 7 * MIN), intervalMs(null, 2000), intervalMs("1m", 2000)],
     [5 * MIN, MIN, 7 * MIN, 2000, MIN], "only what fits the window");
+  assert.deepEqual([5000, 5001, 43_200, 999_999].map((many) => intervalMs(null, MIN, many * MIN) / MIN), [1, 5, 15, 1440],
+    "and no more of them than can be seen");
+  assert.equal(intervalMs("1h", MIN, 5001 * MIN), 60 * MIN);
 });
 
 test("candles are the same however their minutes came", () => {

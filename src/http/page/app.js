@@ -15,6 +15,7 @@ import { SymbolList, areAll } from "./list.js";
 import { Market, isRefused } from "./market.js";
 import { MOST_LINES, readPalette, theme, toggleTheme, watchTheme } from "./palette.js";
 import { panels } from "./panels.js";
+import { schedule } from "./schedule.js";
 import { LEAST, MOST } from "./span.js";
 import { Stage } from "./stage.js";
 import { Stream } from "./stream.js";
@@ -45,37 +46,7 @@ const drawers = {
   spoken: () => stage.speak(),
   chart: () => { if (stage.draw(palette)) changed("chart"); },
 };
-const due = new Map(); // what has changed -> when it may be drawn
-const drawn = {}; // when each was last drawn
-let frame = 0;
-
-function changed(...parts) {
-  for (const part of parts) {
-    if (!due.has(part)) due.set(part, Math.max(performance.now(), (drawn[part] ?? -Infinity) + EVERY_MS[part]));
-  }
-  frame ||= requestAnimationFrame(draw);
-}
-
-/** As `changed`, but in the next frame: somebody did something and looks. */
-function changedNow(...parts) {
-  for (const part of parts) due.set(part, 0);
-  changed(...parts);
-}
-
-function draw() {
-  frame = 0;
-  const now = performance.now();
-  for (const [part, drawer] of Object.entries(drawers)) {
-    if (!(due.get(part) <= now + 4)) continue; // frames come every 16 ms: rather a little early than a frame late
-    due.delete(part);
-    drawn[part] = now;
-    drawer();
-  }
-  if (due.size === 0 || frame) return;
-  const next = Math.min(...due.values()) - now;
-  if (next < 34) frame = requestAnimationFrame(draw);
-  else setTimeout(() => { frame ||= requestAnimationFrame(draw); }, next - 16);
-}
+const { changed, changedNow } = schedule(drawers, EVERY_MS);
 
 function drawList() {
   const color = (share) => share > 0 ? palette.up : share < 0 ? palette.down : palette.muted;

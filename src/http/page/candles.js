@@ -10,7 +10,7 @@
 import { addDecimals } from "./decimal.js";
 import { AVG, CLOSE, COUNT, DERIVED, EXACT_VOLUME, HIGH, LOW, MINUTE, OPEN, SYMBOL, VOLUME, VWAP, seek } from "./rows.js";
 
-const MIN = 60_000;
+const MIN = 60_000, MOST_DRAWN = 5000;
 /** Name and length in ms of what the page offers. */
 export const INTERVALS = /** @type {[string, number][]} */ ([["1m", MIN], ["5m", 5 * MIN], ["15m", 15 * MIN], ["1h", 60 * MIN],
   ["1d", 1440 * MIN]]);
@@ -18,10 +18,14 @@ export const INTERVALS = /** @type {[string, number][]} */ ([["1m", MIN], ["5m",
 /** Can candles of `ms` be made of windows of `windowMs`? */
 export const fits = (ms, windowMs) => ms > windowMs && ms % windowMs === 0;
 
-/** The length of the interval with this name in ms: the window's own where there is none, or it does not fit. */
-export function intervalMs(name, windowMs) {
-  const ms = INTERVALS.find(([known]) => known === name)?.[1];
-  return ms !== undefined && fits(ms, windowMs) ? ms : windowMs;
+/**
+ * The length in ms of the candles that a view of `length` ms is drawn in: of the interval with this name, or of the window where
+ * there is none, or it does not fit. A view of more than MOST_DRAWN has longer ones, for a screen has not so many pixels.
+ */
+export function intervalMs(name, windowMs, length = 0) {
+  const named = INTERVALS.find(([known]) => known === name)?.[1], fitting = INTERVALS.map(([, ms]) => ms).filter((ms) => fits(ms, windowMs));
+  const chosen = fitting.includes(named) ? named : windowMs;
+  return [windowMs, ...fitting].find((ms) => ms >= chosen && length / ms <= MOST_DRAWN) ?? Math.max(chosen, fitting.at(-1) ?? 0);
 }
 
 /** A sum of `value(row)` weighted by `weight(row)` over the sum of weights; null without any. */

@@ -6,17 +6,14 @@
 // The states of a series' rows come in the order partial, final, closed, open, because each is a bound on the minute;
 // so a line is at most four runs. Each has a dash or a pattern of its own besides its colour.
 
-import { clock, isLocalUtc, localClock, percent, price } from "./format.js";
+import { AXIS, drawTimes } from "./axis.js";
+import { percent, price } from "./format.js";
 import { drawOverlays, eachValue } from "./overlay.js";
 import { AVG, CLOSE, HIGH, LOW, MINUTE, OPEN, VOLUME, seek, stateOf } from "./rows.js";
 
-const TOP = 22, RIGHT = 70, STRIP = 12, LINE = 15, GAP = 7, FLAT = 1.5; // CSS pixels
-const AXIS = isLocalUtc() ? 22 : 22 + LINE; // with a second line of times where they are others
+const TOP = 22, RIGHT = 70, STRIP = 12, GAP = 7, FLAT = 1.5; // CSS pixels
 const DASH = { final: [], closed: [], open: [6, 5], partial: [1.5, 4] };
 const STRENGTH = { final: 1, closed: 0.55, open: 1, partial: 0.7 };
-const SECOND = 1000, MIN = 60 * SECOND, HOUR = 60 * MIN;
-const TIME_STEPS = [1, 2, 5, 10, 15, 30].map((n) => n * SECOND)
-  .concat([1, 2, 5, 10, 15, 30].map((n) => n * MIN), [1, 2, 3, 6, 12, 24, 48, 168].map((n) => n * HOUR));
 
 /** The round step (1, 2 or 5 times a power of ten) that divides `range` into at most `most` parts. */
 function niceStep(range, most) {
@@ -85,9 +82,10 @@ export class Chart {
     this.flashes(view, at);
     this.regions(view, at);
     if (view.volume) this.volume(parts[0], view, at, volumeTop);
-    if (view.mode === "candles" && !view.relative) this.candles(parts[0], view, at);
-    else parts.forEach((part) => this.line(part, view, at, parts.length === 1));
-    drawOverlays(c, parts[0], view, at);
+    const candles = view.mode === "candles" && !view.relative;
+    if (candles) this.candles(parts[0], view, at);
+    drawOverlays(c, parts[0], view, at); // over candles, which are wide, and under a line
+    if (!candles) parts.forEach((part) => this.line(part, view, at, parts.length === 1));
     this.ends(tags, view, at);
     this.strip(parts[0], view, at);
     this.cross(parts, view, at);
@@ -150,20 +148,7 @@ export class Chart {
       c.fillText(label, at.right + 10, y);
     }
     c.stroke();
-    const wanted = Math.max(view.settings.window_ms, (view.to - view.from) / Math.max(2, at.right / 84));
-    const every = TIME_STEPS.find((s) => s >= wanted) ?? TIME_STEPS.at(-1);
-    c.textAlign = "center";
-    for (let t = Math.ceil(view.from / every) * every; t <= view.to; t += every) {
-      const x = at.x(t);
-      if (x < 28 || x > at.right - 4) continue;
-      c.fillText(clock(t, every < MIN, every >= 24 * HOUR), x, at.height - AXIS + 14);
-      if (AXIS > 22 && every < 24 * HOUR) c.fillText(localClock(t, every < MIN), x, at.height - 8);
-    }
-    if (AXIS > 22) {
-      c.textAlign = "left";
-      c.fillText("UTC", at.right + 10, at.height - AXIS + 14);
-      c.fillText("local", at.right + 10, at.height - 8);
-    }
+    drawTimes(c, view, at);
   }
 
   flashes(view, at) {

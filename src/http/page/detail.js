@@ -6,7 +6,7 @@
 
 import { addDecimals } from "./decimal.js";
 import { attribute, each, find, make, text } from "./dom.js";
-import { beside, clock, duration, moment, several, visible, whole } from "./format.js";
+import { beside, clock, duration, moment, visible, whole } from "./format.js";
 import { seek, MINUTE } from "./rows.js";
 import { lettersOf, placeOf } from "./sentences.js";
 
@@ -88,10 +88,10 @@ export class Detail {
   letters(symbol, from, to, window) {
     const { status } = this.stage.market, { within, near } = lettersOf(status, symbol, from, to, window), all = [...within, ...near];
     const none = this.rows?.length === 0 ? "No record counts in this minute. " : this.why === "" ? "" : `Not loaded: ${this.why}. `;
-    const many = all.length === 0 ? "no dead letter is" : `${several(within.length, "dead letter")} of this time, ` +
-      `${whole(near.length)} of the windows beside it, are`;
-    text(find("detail-note"), `${none}Among the newest ${whole(status?.dead_letters.recent.length ?? 0)} dead letters ${many} of this ` +
-      "symbol. Offsets of records that count are not kept.");
+    const newest = `the newest ${whole(status?.dead_letters.recent.length ?? 0)} dead letters`;
+    const many = all.length === 0 ? `None of ${newest} is of this symbol and time.`
+      : `Of ${newest}, ${whole(within.length)} of this symbol and time, and ${whole(near.length)} of the windows beside it.`;
+    text(find("detail-note"), `${none}${many} Offsets of records that count are not kept.`);
     each(find("detail-letters"), all, () => make("li", "", make("span", "tag"), " ", make("bdi")), (item, one) => {
       text(item.firstChild, one.reason);
       const what = one.found ?? one.value ?? "";
@@ -109,7 +109,7 @@ export function showSpan(stage) {
   const seconds = window < 60_000, day = clock(from, false, true) === clock(to, false, true);
   const ends = day ? clock(to, seconds) : moment(to, null, seconds);
   text(find("span-text"), `${moment(from, null, seconds)} to ${ends} UTC, ${duration(to - from)}` +
-    `${interval === window ? "" : ` in candles of ${duration(interval)}`}${view.to === null ? "" : ", standing still"}.`);
+    `${interval === window ? "" : ` in candles of ${duration(interval)}`}.`);
   find("live").hidden = view.to === null;
   attribute(find("export-csv"), "href", minutesOf(market.chosen, from, to, [["format", "csv"]]));
   attribute(find("export-json"), "href", minutesOf(market.chosen, from, to, [["limit", "10000"]]));

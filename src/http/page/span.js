@@ -10,10 +10,11 @@ export const MOST = 43_200;
  * newest window, window, interval: ms}.
  */
 export function settle({ from, to }, { end, window, interval }) {
+  const unit = Math.max(1, Math.floor(window / 60)); // of an address that can be read: whole seconds of minutes
   const length = Math.min(Math.max(to - from, LEAST * interval), MOST * window), first = end - MOST * window;
   if (to > end - window / 2) return { range: Math.max(LEAST, Math.round(length / window)), from: null, to: null };
-  const begins = Math.max(first, from);
-  return { range: null, from: Math.round(begins), to: Math.round(begins + length) };
+  const begins = Math.round(Math.max(first, from) / unit) * unit;
+  return { range: null, from: begins, to: begins + Math.round(length / unit) * unit };
 }
 
 /** {from, to} that is `factor` times as long, with the time at `share` (0: left, 1: right) where it was. */

@@ -98,7 +98,8 @@ export class Stage {
     const { market, rows } = this, window = market.settings.window_ms;
     const newest = market.chosen.map((symbol) => market.entries.get(symbol)?.rows.at(-1)?.[MINUTE] ?? -Infinity);
     const end = Math.max(...newest) + window;
-    return { end, begins: rows.length > 0 ? rows[0][MINUTE] : end, window, interval: intervalMs(this.view.interval, window) };
+    const { interval, range, from, to } = this.view, length = to === null ? range * window : to - from;
+    return { end, begins: rows.length > 0 ? rows[0][MINUTE] : end, window, interval: intervalMs(interval, window, length) };
   }
 
   /** From when to when the chart goes, ms: what the view says, or what there is of it. */
@@ -136,6 +137,7 @@ export class Stage {
     }, ({ firstChild: button }, one) => {
       button.name = one.name;
       attribute(button, "aria-pressed", shown.includes(one));
+      attribute(button, "title", `${one.name} of minutes: shown or not`);
       attribute(button.firstChild, "data-color", one.color % 5 + 1);
       text(button.children[1], one.name);
       const values = row ? one.columns.map((at) => price(derivedOf(row, at))) : [];
@@ -161,9 +163,10 @@ export class Stage {
     const series = market.chosen.map((symbol, i) =>
       ({ name: visible(symbol), rows: this.drawn(symbol), color: palette.lines[i] }));
     const { interval } = this.facts(), shown = series[0]?.rows ?? [];
+    const open = view.minute === null ? null : Math.floor(view.minute / interval) * interval;
     this.chart.draw({ ...extent, series, marks: market.marks, settings: { ...market.settings, window_ms: interval }, relative,
       flashes, overlays: this.overlays(),
-      mode: hasMarket ? view.mode : "line", volume: hasMarket && !relative, hover: view.hover, palette,
+      mode: hasMarket ? view.mode : "line", volume: hasMarket && !relative, hover: view.hover ?? open, palette,
       font: palette.font });
     data(canvas, "symbol", market.chosen[0] ?? "");
     data(canvas, "lastMinute", newest?.[MINUTE] ?? "");
@@ -219,10 +222,10 @@ export class Stage {
       if (typeof row[OPEN] === "number") {
         const prices = [["O", OPEN], ["H", HIGH], ["L", LOW], ["C", CLOSE], ["vwap", VWAP]];
         parts.push(...prices.map(([name, at]) => [name, price(row[at])]));
-        parts.push(["vol", whole(row[VOLUME])]);
+        parts.push(["vol", Number.isInteger(row[VOLUME]) ? whole(row[VOLUME]) : price(row[VOLUME])]);
       }
       parts.push(["ticks", whole(row[COUNT])], ["", market.state(row[MINUTE], interval)]);
-      if (interval !== window) parts.push(["", `candle of ${duration(interval)}`]);
+      if (interval !== window) parts.push(["", `candle of ${duration(interval)}, derived values of its last minute`]);
       for (const [name, at] of numbersOf(market.settings.derived ?? [])) {
         if (derivedOf(row, at) !== null) parts.push([name, price(derivedOf(row, at))]);
       }
