@@ -240,6 +240,13 @@ async function places({ open, rows, check, comes, shots }) {
   check(await utc.tab.textContent("#symbol") === "NOPE", "by its name");
   await utc.tab.evaluate(() => { location.hash = "s=WAVE"; });
   await comes("and another can be chosen", is(utc.tab, "points", MANY));
+  await utc.tab.evaluate(() => { location.hash = "s=WAVE&from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z"; });
+  await comes("a time that the page does not go back to is told", utc.tab.waitForFunction(() =>
+    /goes back no further/.test(document.getElementById("notice").textContent)));
+  check(/No minute of this time/.test(await utc.tab.textContent("#span")), "and that nothing is in view", await utc.tab.textContent("#span-text"));
+  await utc.tab.keyboard.press("0");
+  await comes("`0` leaves it", is(utc.tab, "points", MANY));
+  check(await utc.tab.isHidden("#notice") && await utc.tab.textContent("#span-none") === "", "and what was said of it");
   check(!/here/.test(await readout(utc.tab)), "in UTC there is no second time", await readout(utc.tab));
   await utc.context.close();
 }

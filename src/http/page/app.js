@@ -305,6 +305,7 @@ let moved = 0;
 /** Another span of time: shown at once, loaded and remembered once the hand rests. */
 function setView(span) {
   Object.assign(view, span);
+  notice(""); // what was said of the one before
   showChoices();
   changedNow("chart", "detail");
   clearTimeout(moved);

@@ -110,6 +110,8 @@ export function showSpan(stage) {
   const ends = day ? clock(to, seconds) : moment(to, null, seconds);
   text(find("span-text"), `${moment(from, null, seconds)} to ${ends} UTC, ${duration(to - from)}` +
     `${interval === window ? "" : ` in candles of ${duration(interval)}`}.`);
+  const rows = stage.drawn(market.chosen[0]), none = rows.length > 0 && seek(rows, from) === seek(rows, to);
+  text(find("span-none"), none ? "No minute of this time is here." : "");
   find("live").hidden = view.to === null;
   attribute(find("export-csv"), "href", minutesOf(market.chosen, from, to, [["format", "csv"]]));
   attribute(find("export-json"), "href", minutesOf(market.chosen, from, to, [["limit", "10000"]]));
