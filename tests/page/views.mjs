@@ -85,7 +85,7 @@ export async function views(browser, base, { check, comes }, shots = () => {}) {
 async function derivedLines({ open, rows, check, comes, shots }) {
   const { context, tab } = await open("#s=WAVE&range=240", rows);
   await comes("derived lines are drawn", is(tab, "overlays", "sma5,bb20,ema12"));
-  for (const line of ["line-1", "line-3"]) {
+  for (const line of ["line-2", "line-4"]) {
     const columns = await seen(tab, line, 600);
     check(columns >= 600, "each in its colour", `${line}, ${columns} columns`);
   }
@@ -96,7 +96,7 @@ async function derivedLines({ open, rows, check, comes, shots }) {
   await tab.click("#derived button:has-text('sma5')");
   await comes("a switch takes a line away", is(tab, "overlays", "bb20,ema12"));
   await comes("from the plot, too", tab.waitForTimeout(100));
-  check(await columnsIn(tab, "line-1") === 0, "and no pixel of it stays");
+  check(await columnsIn(tab, "line-2") === 0, "and no pixel of it stays");
   check(await tab.evaluate(() => location.hash) === "#s=WAVE&range=240&show=bb20,ema12", "the address says so", await tab.evaluate(() => location.hash));
   await tab.reload();
   await comes("and keeps it", is(tab, "overlays", "bb20,ema12"));

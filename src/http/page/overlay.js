@@ -5,8 +5,9 @@ import { MINUTE, derivedOf } from "./rows.js";
 
 const PRICE = /^(?:sma|ema|ravg|rvwap|rhigh|rlow)\d+$/, BAND = /^(bb\d+)_(upper|lower)$/;
 const FIRST = 4; // shown where nobody has chosen
+const COLORS = [2, 3, 4, 5, 1]; // lines of the palette: the last is that of falling candles, and 0 that of averages
 
-/** What can be drawn of the columns of --derive: [{name, columns: places, one of a line and two of a band}]. */
+/** What can be drawn of the columns of --derive: [{name, columns: places, one of a line and two of a band, color, dashed}]. */
 export function overlays(columns) {
   const all = new Map();
   columns.forEach((column, at) => {
@@ -15,7 +16,7 @@ export function overlays(columns) {
     if (!all.has(name)) all.set(name, { name, columns: [] });
     all.get(name).columns.push(at);
   });
-  return [...all.values()].map((one, color) => ({ ...one, color }));
+  return [...all.values()].map((one, n) => ({ ...one, color: COLORS[n % COLORS.length], dashed: n >= COLORS.length }));
 }
 
 /** The other columns, as [name, place]. */
@@ -73,16 +74,16 @@ function fillBand(c, part, [one, other], at, half) {
 
 /** Draws `view.overlays` of the rows of `part`. */
 export function drawOverlays(c, part, view, at) {
-  const half = view.settings.window_ms / 2, colors = view.palette.lines.slice(1);
-  for (const { columns, color } of view.overlays) {
-    c.strokeStyle = c.fillStyle = colors[color % colors.length];
+  const half = view.settings.window_ms / 2;
+  for (const { columns, color, dashed } of view.overlays) {
+    c.strokeStyle = c.fillStyle = view.palette.lines[color];
     if (columns.length === 2) {
       c.globalAlpha = 0.1;
       fillBand(c, part, columns, at, half);
     }
     c.globalAlpha = columns.length === 2 ? 0.7 : 0.9;
     c.lineWidth = columns.length === 2 ? 1 : 1.4;
-    c.setLineDash(color < colors.length ? [] : [7, 3]);
+    c.setLineDash(dashed ? [7, 3] : []);
     for (const column of columns) {
       c.beginPath();
       trace(part, column, at, half, (x, y, begins) => begins ? c.moveTo(x, y) : c.lineTo(x, y));

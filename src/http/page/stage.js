@@ -138,7 +138,7 @@ export class Stage {
       button.name = one.name;
       attribute(button, "aria-pressed", shown.includes(one));
       attribute(button, "title", `${one.name} of minutes: shown or not`);
-      attribute(button.firstChild, "data-color", one.color % 5 + 1);
+      attribute(button.firstChild, "data-color", one.color);
       text(button.children[1], one.name);
       const values = row ? one.columns.map((at) => price(derivedOf(row, at))) : [];
       text(button.lastChild, values.reverse().join(" to ")); // the lower one first
