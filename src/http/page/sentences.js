@@ -94,6 +94,16 @@ export function whose(one) {
   return one.key === null ? "–" : `key ${visible(one.key)}`;
 }
 
+/**
+ * The dead letters of `symbol` among the newest: `within` from..to by their event time, and `near`, up to `window` ms before or
+ * after it.
+ */
+export function lettersOf(s, symbol, from, to, window) {
+  const mine = (s?.dead_letters.recent ?? []).filter((one) => one.symbol === symbol && one.event_time !== null);
+  const within = (a, b) => mine.filter(({ event_time: at }) => at >= a && at < b);
+  return { within: within(from, to), near: [...within(from - window, from), ...within(to, to + window)] };
+}
+
 /** A sign and words for what is known of a partition's silence (R8, R12). */
 export function evidence(p, settings) {
   if (p.ended) return ["■", "ended"];
