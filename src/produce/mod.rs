@@ -1,5 +1,5 @@
 //! `minutely produce`: writes records of an input to a target, record for record: partition, key, payload and, where the input
-//! has one, the stamp. So a market to try things with, and replays of files.
+//! has one, the stamp. So a market to try things with, replays of files, and live feeds.
 //!
 //! ```text
 //!   sim: or file: ── LogInput (replay.rs) ──> copy: pace, stamp, count ──> TopicWriter (kafka/) ══> topic

@@ -66,10 +66,6 @@ fn trade(event: Event) -> Result<FeedRecord, String> {
 }
 
 impl Feed for Binance {
-    fn name(&self) -> &'static str {
-        "binance"
-    }
-
     fn records(&self) -> &'static str {
         "trades"
     }

@@ -57,10 +57,6 @@ fn trade(message: Message) -> Result<FeedRecord, String> {
 }
 
 impl Feed for Coinbase {
-    fn name(&self) -> &'static str {
-        "coinbase"
-    }
-
     fn records(&self) -> &'static str {
         "trades"
     }

@@ -25,6 +25,8 @@ pub(super) type FeedOutput = (mpsc::Sender<FeedEvent>, Arc<FeedTally>);
 
 /// One connection of a feed, for ever.
 pub(super) struct Connection {
+    /// Its name in messages.
+    label: String,
     feed: Box<dyn Feed>,
     client: FeedClient,
     waits: FeedWaits,
@@ -43,9 +45,16 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(feed: Box<dyn Feed>, client: FeedClient, waits: FeedWaits, (out, tally): FeedOutput) -> Self {
+    pub(super) fn new(
+        label: String,
+        feed: Box<dyn Feed>,
+        client: FeedClient,
+        waits: FeedWaits,
+        (out, tally): FeedOutput,
+    ) -> Self {
         let unseen = feed.symbols().iter().cloned().collect();
         Connection {
+            label,
             feed,
             client,
             waits,
@@ -71,7 +80,7 @@ impl Connection {
             let (why, is_rate_limited, asked) = match end {
                 ConnectionEnd::Stopped => return,
                 ConnectionEnd::Refused(why) if self.last_frame.is_none() => {
-                    let halt = Halt::new(HaltKind::Unreachable, format!("{}: {why}", self.feed.name()));
+                    let halt = Halt::new(HaltKind::Unreachable, format!("{}: {why}", self.label));
                     drop(self.out.send(FeedEvent::Failed(halt)).await);
                     return;
                 }
@@ -81,7 +90,7 @@ impl Connection {
             attempts += 1;
             let share = u32::try_from(random.hash_one(attempts) % 1024).expect("below 1024");
             let wait = retry.wait(begun.elapsed(), is_rate_limited, share).max(asked.unwrap_or_default());
-            warn(&format!("{}: no connection: {why}; the next attempt is in {}", self.feed.name(), shown(wait)));
+            warn(&format!("{}: no connection: {why}; the next attempt is in {}", self.label, shown(wait)));
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 _ = stopped.changed() => return,
@@ -171,7 +180,7 @@ impl Connection {
             Err(FrameError::Refused(why)) => return Some(ConnectionEnd::of_refusal(&why)),
             Err(FrameError::Garbage(why)) => {
                 add(&self.tally.garbage, 1);
-                let text = format!("{}: a frame is not understood: {why}", self.feed.name());
+                let text = format!("{}: a frame is not understood: {why}", self.label);
                 self.garbage.admit(&text, Instant::now(), self.waits.remark).iter().for_each(|text| warn(text));
                 FrameContent::default()
             }
@@ -180,7 +189,7 @@ impl Connection {
         let before = self.last_frame.replace(Instant::now());
         if let (true, Some(before)) = (std::mem::take(&mut self.is_new), before) {
             add(&self.tally.reconnects, 1);
-            let (feed, records, away) = (self.feed.name(), self.feed.records(), shown(before.elapsed()));
+            let (feed, records, away) = (&self.label, self.feed.records(), shown(before.elapsed()));
             say(&format!("{feed}: was away for {away}; {records} of that time are missing"));
         }
         self.hand_over(content, stopped).await
@@ -191,7 +200,7 @@ impl Connection {
         add(&self.tally.repeats, u64::from(content.is_repeat));
         if let Some(missing) = content.missing {
             add(&self.tally.missing, missing.count());
-            let text = format!("{}: {missing}", self.feed.name());
+            let text = format!("{}: {missing}", self.label);
             self.gaps.admit(&text, Instant::now(), self.waits.remark).iter().for_each(|text| warn(text));
         }
         let record = content.record?;
@@ -206,7 +215,7 @@ impl Connection {
     /// Names the symbols of which nothing came, once: a feed may take names that it does not know without a word.
     fn name_unseen(&mut self) {
         let symbols: Vec<_> = std::mem::take(&mut self.unseen).into_iter().take(MOST_NAMED).collect();
-        let (feed, records, since) = (self.feed.name(), self.feed.records(), shown(self.waits.unseen));
+        let (feed, records, since) = (&self.label, self.feed.records(), shown(self.waits.unseen));
         let symbols = symbols.join(", ");
         warn(&format!(
             "{feed}: no {records} of {symbols} for {since}: is it written as the feed has it, and is its market open?"

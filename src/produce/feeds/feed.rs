@@ -8,9 +8,6 @@ pub(super) const SYMBOLS_PER_CONNECTION: usize = 100;
 
 /// One connection's worth of a feed. It does no input or output: the same frames give the same records.
 pub(super) trait Feed: Send {
-    /// Its name, as `--from` has it.
-    fn name(&self) -> &'static str;
-
     /// What its records are, for messages: `trades`, `quotes`.
     fn records(&self) -> &'static str;
 

@@ -61,11 +61,15 @@ impl FeedInput {
         let (out, events) = mpsc::channel(QUEUE);
         let (stop, stopped) = watch::channel(false);
         let tally = Arc::new(FeedTally::default());
-        let connections: Vec<_> = request
-            .feeds()
-            .into_iter()
-            .map(|feed| Connection::new(feed, client.clone(), waits, (out.clone(), Arc::clone(&tally))))
-            .collect();
+        let feeds = request.feeds();
+        let many = feeds.len();
+        let label = |at| match many {
+            1 => request.name().to_owned(),
+            _ => format!("{} (connection {at} of {many})", request.name()),
+        };
+        let output = || (out.clone(), Arc::clone(&tally));
+        let connect = |(at, feed)| Connection::new(label(at), feed, client.clone(), waits, output());
+        let connections: Vec<_> = (1..).zip(feeds).map(connect).collect();
         let backfill = (request.kind == FeedKind::Yahoo).then(|| {
             say(
                 "yahoo: best effort: nothing is promised by Yahoo, which refuses clients that it does not know; its terms allow \

@@ -43,7 +43,7 @@ fn what_is_missed_between_connections_is_known() {
     let mut input = open(&server, "coinbase:XLM-EUR", waits());
     assert_eq!(payloads(&mut input, 5), [8, 9, 10, 14, 15].map(payload));
     let told = input.finish().unwrap();
-    let want = "coinbase: 5 records of 12 frames, 2 repeats left out, 2 frames not understood, 3 trades known to be missing, 3 new \
+    let want = "coinbase: 5 records of 11 frames, 2 repeats left out, 2 frames not understood, 3 trades known to be missing, 3 new \
                 connections after the first";
     assert_eq!(told, want);
     let asked = server.notes();

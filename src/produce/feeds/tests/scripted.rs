@@ -136,7 +136,10 @@ fn act(socket: &mut WebSocket<TcpStream>, step: Step, note: &dyn Fn(String)) -> 
     match step {
         Step::Take => loop {
             match socket.read().map_err(text)? {
-                Message::Text(text) => return Ok(note(text.to_string())),
+                Message::Text(text) => {
+                    note(text.to_string());
+                    return Ok(());
+                }
                 Message::Close(_) => return Err("closed".to_owned()),
                 _ => {}
             }

@@ -71,10 +71,6 @@ struct Message {
 }
 
 impl Feed for Yahoo {
-    fn name(&self) -> &'static str {
-        "yahoo"
-    }
-
     fn records(&self) -> &'static str {
         "quotes"
     }
