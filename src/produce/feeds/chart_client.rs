@@ -1,9 +1,9 @@
 //! Asks Yahoo's chart service for the minutes of today, once, before the quotes.
 
 use super::client::FeedClient;
-use super::connection::shown;
 use super::record::FeedRecord;
 use super::retry::FeedWaits;
+use super::tally::shown;
 use super::yahoo::chart::{ChartAnswer, crumb};
 use crate::clock::SystemClock;
 use crate::console::{say, warn};

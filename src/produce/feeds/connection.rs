@@ -6,32 +6,27 @@ use super::client::{FeedClient, FeedSocket};
 use super::end::ConnectionEnd;
 use super::feed::Feed;
 use super::frame::{FrameContent, FrameError};
-use super::input::FeedEvent;
+use super::output::{FeedEvent, FeedOutput};
 use super::retry::{FeedWaits, Retry};
-use super::tally::{FeedTally, RemarkLimit, add};
+use super::tally::{RemarkLimit, add, shown};
 use crate::console::{say, warn};
 use futures_util::{SinkExt, StreamExt};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
-/// Where a connection's records go, and where they are counted.
-pub(super) type FeedOutput = (mpsc::Sender<FeedEvent>, Arc<FeedTally>);
-
 /// One connection of a feed, for ever.
-pub(super) struct Connection {
+pub(super) struct FeedConnection {
     /// Its name in messages.
     label: String,
     feed: Box<dyn Feed>,
     client: FeedClient,
     waits: FeedWaits,
-    out: mpsc::Sender<FeedEvent>,
-    tally: Arc<FeedTally>,
+    out: FeedOutput,
     /// Symbols of which nothing came yet; emptied once they were named.
     unseen: BTreeSet<String>,
     /// When the first connection was open.
@@ -44,22 +39,21 @@ pub(super) struct Connection {
     gaps: RemarkLimit,
 }
 
-impl Connection {
+impl FeedConnection {
     pub(super) fn new(
         label: String,
         feed: Box<dyn Feed>,
         client: FeedClient,
         waits: FeedWaits,
-        (out, tally): FeedOutput,
+        out: FeedOutput,
     ) -> Self {
         let unseen = feed.symbols().iter().cloned().collect();
-        Connection {
+        FeedConnection {
             label,
             feed,
             client,
             waits,
             out,
-            tally,
             unseen,
             opened: None,
             last_frame: None,
@@ -81,7 +75,7 @@ impl Connection {
                 ConnectionEnd::Stopped => return,
                 ConnectionEnd::Refused(why) if self.last_frame.is_none() => {
                     let halt = Halt::new(HaltKind::Unreachable, format!("{}: {why}", self.label));
-                    drop(self.out.send(FeedEvent::Failed(halt)).await);
+                    drop(self.out.events.send(FeedEvent::Failed(halt)).await);
                     return;
                 }
                 ConnectionEnd::Refused(why) | ConnectionEnd::Lost(why) => (why, false, None),
@@ -152,8 +146,9 @@ impl Connection {
                     }
                 }
                 message = socket.next() => {
-                    heard = Instant::now();
                     if let Some(end) = self.take(message, stopped).await { return end; }
+                    // From now on: while the queue was full, it was not the server that was silent.
+                    heard = Instant::now();
                 }
             }
         }
@@ -175,11 +170,11 @@ impl Connection {
             Some(Err(why)) => return Some(ConnectionEnd::Lost(format!("broken: {why}"))),
             None => return Some(ConnectionEnd::of_close(None)),
         };
-        add(&self.tally.frames, 1);
+        add(&self.out.tally.frames, 1);
         let content = match self.feed.read(&frame) {
             Err(FrameError::Refused(why)) => return Some(ConnectionEnd::of_refusal(&why)),
             Err(FrameError::Garbage(why)) => {
-                add(&self.tally.garbage, 1);
+                add(&self.out.tally.garbage, 1);
                 let text = format!("{}: a frame is not understood: {why}", self.label);
                 self.garbage.admit(&text, Instant::now(), self.waits.remark).iter().for_each(|text| warn(text));
                 FrameContent::default()
@@ -188,35 +183,40 @@ impl Connection {
         };
         let before = self.last_frame.replace(Instant::now());
         if let (true, Some(before)) = (std::mem::take(&mut self.is_new), before) {
-            add(&self.tally.reconnects, 1);
+            add(&self.out.tally.reconnects, 1);
             let (feed, records, away) = (&self.label, self.feed.records(), shown(before.elapsed()));
-            say(&format!("{feed}: was away for {away}; {records} of that time are missing"));
+            say(&format!("{feed}: was away for {away}; {records} of that time, if there were any, are missing"));
         }
         self.hand_over(content, stopped).await
     }
 
     /// Gives a record to the copier; waits while the queue is full.
     async fn hand_over(&mut self, content: FrameContent, stopped: &mut watch::Receiver<bool>) -> Option<ConnectionEnd> {
-        add(&self.tally.repeats, u64::from(content.is_repeat));
+        add(&self.out.tally.repeats, u64::from(content.is_repeat));
         if let Some(missing) = content.missing {
-            add(&self.tally.missing, missing.count());
+            add(&self.out.tally.missing, missing.count());
             let text = format!("{}: {missing}", self.label);
             self.gaps.admit(&text, Instant::now(), self.waits.remark).iter().for_each(|text| warn(text));
         }
         let record = content.record?;
         self.unseen.remove(&record.symbol);
-        add(&self.tally.records, 1);
+        add(&self.out.tally.records, 1);
         tokio::select! {
             _ = stopped.changed() => Some(ConnectionEnd::Stopped),
-            sent = self.out.send(FeedEvent::Record(record)) => sent.is_err().then_some(ConnectionEnd::Stopped),
+            sent = self.out.events.send(FeedEvent::Record(record)) => sent.is_err().then_some(ConnectionEnd::Stopped),
         }
     }
 
     /// Names the symbols of which nothing came, once: a feed may take names that it does not know without a word.
     fn name_unseen(&mut self) {
-        let symbols: Vec<_> = std::mem::take(&mut self.unseen).into_iter().take(MOST_NAMED).collect();
+        let unseen = std::mem::take(&mut self.unseen);
+        let more = match unseen.len().saturating_sub(MOST_NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let symbols: Vec<_> = unseen.into_iter().take(MOST_NAMED).collect();
         let (feed, records, since) = (&self.label, self.feed.records(), shown(self.waits.unseen));
-        let symbols = symbols.join(", ");
+        let symbols = symbols.join(", ") + &more;
         warn(&format!(
             "{feed}: no {records} of {symbols} for {since}: is it written as the feed has it, and is its market open?"
         ));
@@ -238,8 +238,3 @@ async fn send(socket: &mut FeedSocket, limit: Duration, message: Message) -> Opt
 
 /// Symbols that a message names at most.
 const MOST_NAMED: usize = 20;
-
-/// A time as people write it.
-pub(super) fn shown(time: Duration) -> String {
-    crate::fmt::duration(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
-}

@@ -4,6 +4,9 @@ use super::client::HandshakeError;
 use minutely_dataflows::escape::shortened;
 use std::time::Duration;
 
+/// The longest wait that a server may ask for.
+const LONGEST_ASKED: Duration = Duration::from_secs(3600);
+
 /// How a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionEnd {
@@ -23,7 +26,8 @@ impl ConnectionEnd {
         match error {
             HandshakeError::Broken(why) => ConnectionEnd::Lost(why),
             HandshakeError::Status { status: status @ (418 | 429), words, retry_after } => {
-                ConnectionEnd::RateLimited(format!("it answers {status} ({words})"), retry_after)
+                let asked = retry_after.map(|asked| asked.min(LONGEST_ASKED));
+                ConnectionEnd::RateLimited(format!("it answers {status} ({words})"), asked)
             }
             HandshakeError::Status { status: status @ (400..=407 | 409..=417 | 419..=499), words, .. } => {
                 ConnectionEnd::Refused(format!("it answers {status} ({words})"))

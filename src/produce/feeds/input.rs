@@ -2,11 +2,11 @@
 
 use super::chart_client::ChartClient;
 use super::client::{FeedClient, stand_in};
-use super::connection::Connection;
-use super::record::FeedRecord;
+use super::connection::FeedConnection;
+use super::output::{FeedEvent, FeedOutput};
 use super::request::{FeedKind, FeedRequest};
 use super::retry::FeedWaits;
-use super::tally::FeedTally;
+use super::tally::{FeedTally, add};
 use crate::clock::SystemClock;
 use crate::console::say;
 use crate::produce::input::{InputProgress, InputRecord, InputTurn, RecordInput};
@@ -22,13 +22,6 @@ use tokio::task::JoinSet;
 const QUEUE: usize = 10_000;
 /// How long connections may take to be closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// What the thread hands over.
-pub(super) enum FeedEvent {
-    Record(FeedRecord),
-    /// The feed will not give what is asked for.
-    Failed(Halt),
-}
 
 /// Records of a feed as they come.
 pub(in crate::produce) struct FeedInput {
@@ -58,17 +51,17 @@ impl FeedInput {
         waits: FeedWaits,
         clock: SystemClock,
     ) -> Result<Self, Halt> {
-        let (out, events) = mpsc::channel(QUEUE);
+        let (events_in, events) = mpsc::channel(QUEUE);
         let (stop, stopped) = watch::channel(false);
         let tally = Arc::new(FeedTally::default());
+        let out = FeedOutput { events: events_in, tally: Arc::clone(&tally) };
         let feeds = request.feeds();
         let many = feeds.len();
         let label = |at| match many {
             1 => request.name().to_owned(),
             _ => format!("{} (connection {at} of {many})", request.name()),
         };
-        let output = || (out.clone(), Arc::clone(&tally));
-        let connect = |(at, feed)| Connection::new(label(at), feed, client.clone(), waits, output());
+        let connect = |(at, feed)| FeedConnection::new(label(at), feed, client.clone(), waits, out.clone());
         let connections: Vec<_> = (1..).zip(feeds).map(connect).collect();
         let backfill = (request.kind == FeedKind::Yahoo).then(|| {
             say(
@@ -77,7 +70,7 @@ impl FeedInput {
             );
             ChartClient::new(client, waits, clock)
         });
-        let plan = FeedWork { symbols: request.symbols.clone(), backfill, connections, out, tally: Arc::clone(&tally) };
+        let plan = FeedWork { symbols: request.symbols.clone(), backfill, connections, out };
         let failed = |why: std::io::Error| Halt::new(HaltKind::Internal, format!("{}: {why}", request.name()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let thread = std::thread::Builder::new().name(format!("feed:{}", request.name()));
@@ -90,9 +83,8 @@ impl FeedInput {
 struct FeedWork {
     symbols: Vec<String>,
     backfill: Option<ChartClient>,
-    connections: Vec<Connection>,
-    out: mpsc::Sender<FeedEvent>,
-    tally: Arc<FeedTally>,
+    connections: Vec<FeedConnection>,
+    out: FeedOutput,
 }
 
 impl FeedWork {
@@ -103,10 +95,10 @@ impl FeedWork {
                 _ = stopped.changed() => return,
                 records = backfill.records(&self.symbols) => {
                     for record in records {
-                        super::tally::add(&self.tally.records, 1);
+                        add(&self.out.tally.records, 1);
                         tokio::select! {
                             _ = stopped.changed() => return,
-                            sent = self.out.send(FeedEvent::Record(record)) => if sent.is_err() { return },
+                            sent = self.out.events.send(FeedEvent::Record(record)) => if sent.is_err() { return },
                         }
                     }
                 }

@@ -23,6 +23,7 @@ mod end;
 mod feed;
 mod frame;
 mod input;
+mod output;
 mod record;
 mod request;
 mod retry;

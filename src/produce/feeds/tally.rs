@@ -1,5 +1,6 @@
 //! What came of a feed, counted over all of its connections; and messages that come too often.
 
+use crate::fmt::number_of;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,6 +20,11 @@ pub(super) struct FeedTally {
     pub(super) reconnects: AtomicU64,
 }
 
+/// A time as people write it.
+pub(super) fn shown(time: Duration) -> String {
+    crate::fmt::duration(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
+}
+
 /// Adds to a count.
 pub(super) fn add(count: &AtomicU64, more: u64) {
     count.fetch_add(more, Ordering::Relaxed);
@@ -28,15 +34,16 @@ impl FeedTally {
     /// In words, what is 0 left out.
     pub(super) fn describe(&self, feed: &str) -> String {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let mut text = format!("{feed}: {} records of {} frames", of(&self.records), of(&self.frames));
+        let (records, frames) = (number_of(of(&self.records), "record"), number_of(of(&self.frames), "frame"));
+        let mut text = format!("{feed}: {records} of {frames}");
         let rest = [
-            (of(&self.repeats), "repeats left out"),
-            (of(&self.garbage), "frames not understood"),
-            (of(&self.missing), "trades known to be missing"),
-            (of(&self.reconnects), "new connections after the first"),
+            (of(&self.repeats), "repeat", "left out"),
+            (of(&self.garbage), "frame", "not understood"),
+            (of(&self.missing), "trade", "known to be missing"),
+            (of(&self.reconnects), "new connection", "after the first"),
         ];
-        for (count, what) in rest.into_iter().filter(|(count, _)| *count > 0) {
-            write!(text, ", {count} {what}").expect("a String takes all text");
+        for (count, what, rest) in rest.into_iter().filter(|(count, ..)| *count > 0) {
+            write!(text, ", {} {rest}", number_of(count, what)).expect("a String takes all text");
         }
         text
     }
@@ -85,7 +92,7 @@ mod tests {
         assert_eq!(tally.describe("coinbase"), "coinbase: 3 records of 5 frames");
         add(&tally.garbage, 1);
         add(&tally.missing, 9);
-        let text = "coinbase: 3 records of 5 frames, 1 frames not understood, 9 trades known to be missing";
+        let text = "coinbase: 3 records of 5 frames, 1 frame not understood, 9 trades known to be missing";
         assert_eq!(tally.describe("coinbase"), text);
     }
 }

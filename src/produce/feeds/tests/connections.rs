@@ -2,6 +2,11 @@
 
 use super::scripted::{Script, ScriptedServer, Step};
 use super::{failure, open, payloads, waits};
+use crate::produce::feeds::client::FeedClient;
+use crate::produce::feeds::connection::FeedConnection;
+use crate::produce::feeds::feed::Feed;
+use crate::produce::feeds::frame::{FrameContent, FrameError};
+use crate::produce::feeds::output::FeedOutput;
 use crate::produce::feeds::retry::FeedWaits;
 use crate::produce::input::RecordInput;
 use minutely_dataflows::edge::HaltKind;
@@ -71,7 +76,7 @@ fn a_silent_server_is_left_and_one_that_answers_pings_is_not() {
     let mut input = open(&server, "coinbase:XLM-EUR", FeedWaits { silence: Duration::from_secs(1), ..waits() });
     assert_eq!(payloads(&mut input, 3), [1, 2, 3].map(payload));
     let told = input.finish().unwrap();
-    assert!(told.ends_with("3 frames, 1 new connections after the first"), "{told}");
+    assert!(told.ends_with("3 frames, 1 new connection after the first"), "{told}");
 }
 
 #[test]
@@ -91,7 +96,7 @@ fn refused_handshakes_are_waited_out() {
     assert_eq!(payloads(&mut input, 2), [1, 2].map(payload));
     // As long as the server asks, then as long as it must be.
     assert!(begun.elapsed() > Duration::from_millis(1400), "{:?}", begun.elapsed());
-    assert!(input.finish().unwrap().contains("2 records of 2 frames, 1 new connections"));
+    assert!(input.finish().unwrap().contains("2 records of 2 frames, 1 new connection"));
     assert_eq!(server.left(), 0);
 }
 
@@ -148,4 +153,54 @@ fn it_ends_at_once_whatever_it_waits_for() {
         assert_eq!(input.finish().unwrap(), "coinbase: 0 records of 0 frames");
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }
+}
+
+/// Subscribes again and again.
+struct Heartbeat;
+
+impl Feed for Heartbeat {
+    fn records(&self) -> &'static str {
+        "beats"
+    }
+
+    fn symbols(&self) -> &[String] {
+        &[]
+    }
+
+    fn url(&self) -> String {
+        "https://heart.example/beat".to_owned()
+    }
+
+    fn subscription(&self) -> Option<String> {
+        Some("subscribe".to_owned())
+    }
+
+    fn resubscribe_every(&self) -> Option<Duration> {
+        Some(Duration::from_millis(20))
+    }
+
+    fn read(&mut self, _: &[u8]) -> Result<FrameContent, FrameError> {
+        Ok(FrameContent::default())
+    }
+}
+
+#[test]
+fn a_subscription_is_sent_again_where_the_feed_wants_it() {
+    let server = ScriptedServer::start(vec![("/beat", Script::Socket(vec![Step::Take, Step::Take, Step::Take]))]);
+    let client = FeedClient::new(Some(server.url.parse().unwrap()), Duration::from_secs(20)).unwrap();
+    let (events, _taken) = tokio::sync::mpsc::channel(1);
+    let out = FeedOutput { events, tally: std::sync::Arc::default() };
+    let connection = FeedConnection::new("heart".into(), Box::new(Heartbeat), client, waits(), out);
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let thread = std::thread::spawn(move || runtime.block_on(connection.run(stopped)));
+    server.wait_for("GET /beat");
+    let many = || server.notes().iter().filter(|note| *note == "subscribe").count();
+    let begun = Instant::now();
+    while many() < 3 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", server.notes());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(stop);
+    thread.join().unwrap();
 }

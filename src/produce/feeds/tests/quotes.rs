@@ -75,7 +75,7 @@ fn bars_of_all_symbols_by_time_then_quotes() {
     assert_eq!(payloads(&mut input, want.len()), want);
     let told = input.finish().unwrap();
     let counts =
-        "yahoo: 7 records of 6 frames, 1 repeats left out, 1 frames not understood, 1 new connections after the first";
+        "yahoo: 7 records of 6 frames, 1 repeat left out, 1 frame not understood, 1 new connection after the first";
     assert_eq!(told, counts);
     let notes = server.notes();
     assert_eq!(server.left(), 0, "{notes:?}");
