@@ -53,7 +53,7 @@ fn trades_of_a_feed_are_counted_by_a_run() {
     let ended = Program::run(&folder.path().join("data"), &run, &[]).well();
     assert_eq!(ended.done("records"), 190);
     let rows = csv(&rows);
-    let count = |symbol: &str, minute: &str| rows[&(symbol.to_owned(), format!("2026-03-02T10:{minute}:00Z"))].count;
+    let count = |symbol: &str, minute: &str| rows[&(format!("2026-03-02T10:{minute}:00Z"), symbol.to_owned())].count;
     assert_eq!((count("LTC-EUR", "00"), count("XLM-EUR", "01"), count("LTC-EUR", "02")), (30, 30, 25));
     assert_eq!(rows.values().map(|cells| cells.count).sum::<i64>(), 190);
 }
