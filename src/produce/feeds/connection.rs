@@ -210,17 +210,20 @@ impl FeedConnection {
     /// Names the symbols of which nothing came, once: a feed may take names that it does not know without a word.
     fn name_unseen(&mut self) {
         let unseen = std::mem::take(&mut self.unseen);
-        let more = match unseen.len().saturating_sub(MOST_NAMED) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let symbols: Vec<_> = unseen.into_iter().take(MOST_NAMED).collect();
-        let (feed, records, since) = (&self.label, self.feed.records(), shown(self.waits.unseen));
-        let symbols = symbols.join(", ") + &more;
-        warn(&format!(
-            "{feed}: no {records} of {symbols} for {since}: is it written as the feed has it, and is its market open?"
-        ));
+        let words = unseen_words(self.feed.records(), &unseen, self.waits.unseen);
+        warn(&format!("{}: {words}", self.label));
     }
+}
+
+/// That nothing came of these symbols for so long.
+fn unseen_words(records: &str, unseen: &BTreeSet<String>, since: Duration) -> String {
+    let named: Vec<_> = unseen.iter().take(MOST_NAMED).map(String::as_str).collect();
+    let more = match unseen.len().saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let (named, since) = (named.join(", "), shown(since));
+    format!("no {records} of {named}{more} for {since}: is it written as the feed has it, and is its market open?")
 }
 
 async fn send_text(socket: &mut FeedSocket, limit: Duration, text: Option<String>) -> Option<ConnectionEnd> {
@@ -238,3 +241,16 @@ async fn send(socket: &mut FeedSocket, limit: Duration, message: Message) -> Opt
 
 /// Symbols that a message names at most.
 const MOST_NAMED: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn symbols_of_which_nothing_came_are_named() {
+        let of = |many: usize| (0..many).map(|n| format!("S{n:02}")).collect();
+        let words = |many| unseen_words("trades", &of(many), Duration::from_secs(60));
+        assert!(words(2).starts_with("no trades of S00, S01 for 60.0 s: is it written"), "{}", words(2));
+        assert!(words(25).contains("S19 and 5 more for"), "{}", words(25));
+    }
+}
