@@ -1,14 +1,13 @@
 """What measurement `minute` must hold and what the dead letters must be, recomputed from Kafka's own log files.
 
 One record after the other, in whole numbers, with nothing of the program: records out of the segments (message format
-2), events out of JSON (R2), verdicts by each partition's own greatest event time (R4, R5, R7), rows by R9 and R14. The only
+2), events out of JSON (R2), verdicts by each partition's own greatest event time (R4, R5, R7), rows by R9. The only
 thing taken from the run is what the log alone cannot tell: which records were late by a floor (R10).
 """
 
 import datetime
 import glob
 import json
-import math
 import os
 import re
 import struct
@@ -184,7 +183,7 @@ class Window:
 
     def __init__(self, partition):
         self.partition = partition
-        self.count = self.sum = self.volume = self.weighted = self.squares = 0
+        self.count = self.sum = self.volume = self.weighted = 0
         self.high = self.low = self.first = self.last = None
 
     def add(self, time, value, weight):
@@ -192,7 +191,6 @@ class Window:
         self.sum += value
         self.volume += weight
         self.weighted += value * weight
-        self.squares += value * value
         if self.count == 1:
             self.high = self.low = value
             self.first = self.last = (time, value)
@@ -217,37 +215,7 @@ class Window:
             "close": self.last[1] / SCALE,
             "volume": self.volume / SCALE,
         }
-        return row | ({"vwap": self.weighted / (self.volume * SCALE)} if self.volume else {}) | self.spread()
-
-    def spread(self):
-        """The sample's standard deviation: the root has so many digits that only one rounding is left."""
-        if self.count < 2:
-            return {}
-        square = self.count * self.squares - self.sum * self.sum
-        root = math.isqrt(square * 4**256 // (self.count * (self.count - 1) * SCALE * SCALE))
-        return {"stddev": root / 2**256}
-
-
-def half_to_even(numerator, denominator):
-    whole, rest = divmod(numerator, denominator)
-    return whole + (2 * rest > denominator or 2 * rest == denominator and whole % 2)
-
-
-def derive(windows):
-    """`sma5`, `sma20` and `ema12` of every window, by R14."""
-    derived, series = {}, {}
-    for minute, symbol in sorted(windows):
-        window = windows[minute, symbol]
-        average = half_to_even(window.sum, window.count)
-        before, ema = series.setdefault(symbol, ([], []))
-        before.append((minute, average))
-        ema[:] = [half_to_even(2 * average + 11 * ema[0], 13) if ema else average]
-        values = {"ema12": ema[0] / SCALE}
-        for minutes in (5, 20):
-            last = [of for start, of in before[-minutes:] if start > minute - minutes * 60_000]
-            values[f"sma{minutes}"] = sum(last) / (len(last) * SCALE)
-        derived[minute, symbol] = values
-    return derived
+        return row | ({"vwap": self.weighted / (self.volume * SCALE)} if self.volume else {})
 
 
 def answer(logs, topic, floors, lateness_s=600, max_future_s=60):
@@ -284,8 +252,7 @@ def answer(logs, topic, floors, lateness_s=600, max_future_s=60):
                 raise Failed(f"{symbol} is in two partitions: by R9 their order would need a hash")
             window.add(time, value, weight)
         total += expected
-    derived = derive(windows)
-    rows = {key: window.row() | derived[key] for key, window in windows.items()}
+    rows = {key: window.row() for key, window in windows.items()}
     if sum(row["count"] for row in rows.values()) + len(letters) != total:
         raise Failed("the oracle has lost a record")
     return rows, letters, total
