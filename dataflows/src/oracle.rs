@@ -204,6 +204,7 @@ fn row(events: &[(Position, DecodedEvent<'_>)], market: bool, scales: Scales) ->
     let count = i64::try_from(events.len()).expect("fewer records than 2^63");
     let market = market.then(|| {
         let volume: i128 = weights().flatten().map(|w| w.0).sum();
+        let known = !events.iter().any(|(_, event)| event.weight_beyond);
         let product = |(value, weight): (Decimal, Option<Decimal>)| Some(I256::product(value.0, weight?.0));
         let weighted = values().zip(weights()).filter_map(product).fold(I256::ZERO, I256::plus);
         let (negative, weighted) = weighted.split();
@@ -214,8 +215,8 @@ fn row(events: &[(Position, DecodedEvent<'_>)], market: bool, scales: Scales) ->
             high: nearest_of(values().max()),
             low: nearest_of(values().min()),
             close: nearest_of(values().next_back()),
-            volume: weights().any(|w| w.is_some()).then(|| ExactNumber::new(volume, scales.weight)),
-            vwap: (volume > 0).then(|| nearest(negative, weighted, U256::product(volume.unsigned_abs(), one))),
+            volume: (known && weights().any(|w| w.is_some())).then(|| ExactNumber::new(volume, scales.weight)),
+            vwap: (known && volume > 0).then(|| nearest(negative, weighted, U256::product(volume.unsigned_abs(), one))),
         }
     });
     let avg = sum.over(count).expect("a window has a record");
