@@ -98,7 +98,7 @@ fn each_event_of_a_file_is_judged_as_by_hand() {
 fn check_says_what_would_be_cleaned_and_wrong_options_say_why() {
     let home = tempfile::tempdir().unwrap();
     let source = format!("file:{}", ticks(home.path()).display());
-    let args = ["check", "--source", &source, "--as-of", "2026-03-07T00:00:00Z"];
+    let args = ["check", "--source", &source, "--as-of", "2026-03-07T00:00:00Z", "--records", "10"];
     let said = command().args([&args[..], &RULES].concat()).arg("--data").arg(home.path().join("d")).output().unwrap();
     let (code, printed) = (said.status.code(), String::from_utf8(said.stdout).unwrap());
     assert_eq!(code, Some(65), "{printed}");

@@ -148,9 +148,6 @@ impl Sample {
                     self.times.add(event.time);
                     self.weights += i64::from(event.weight.is_some());
                     self.beyond += i64::from(event.weight_beyond);
-                    if event.rounded {
-                        partition.rounded();
-                    }
                     let verdict = partition.judge_event(&event, record.append_time, reference, Monotonic(0));
                     line(
                         &mut self.text,

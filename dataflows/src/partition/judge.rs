@@ -50,6 +50,7 @@ impl Partition {
     ) -> Verdict {
         let time = event.time;
         self.counts.events += 1;
+        self.counts.rounded += i64::from(event.rounded);
         self.implausible += i64::from(!is_plausible(time));
         let (latest, evidence) = match appended {
             Some(stamp) => (stamp, Evidence::Appended(stamp)),

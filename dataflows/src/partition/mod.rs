@@ -220,11 +220,6 @@ impl Partition {
         self.counts.skipped += 1;
     }
 
-    /// A number of the event judged last was rounded.
-    pub fn rounded(&mut self) {
-        self.counts.rounded += 1;
-    }
-
     /// The reader's position, past gaps and control markers.
     pub fn reached(&mut self, next: NextOffset) {
         if next > self.next {

@@ -214,9 +214,6 @@ impl<A: Accumulate> WorkerReader<A> {
                     }
                 };
                 let verdict = partition.judge_event(event, record.append_time, reference, now);
-                if event.rounded {
-                    partition.rounded();
-                }
                 let (reason, evidence) = match verdict {
                     Verdict::Counted(window) => {
                         match LogPosition::of(*identity, record.offset, index) {
