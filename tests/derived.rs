@@ -47,7 +47,7 @@ fn rows(home: &Path) -> BTreeMap<(i64, String), Vec<String>> {
 
 #[test]
 fn a_late_tick_corrects_what_is_made_of_its_minute_and_nothing_else() {
-    for (workers, derive, dependents) in [("1", "sma5,rhigh3", 5), ("2", "sma5,ema2", 40), ("3", "stddev", 1)] {
+    for (workers, derive, dependents) in [("1", "sma5,rhigh3", 5), ("2", "sma5,ema20", 40), ("3", "stddev", 1)] {
         let home = tempfile::tempdir().unwrap();
         let more = ["--keep-open", "--derive", derive, "-w", workers];
         run(home.path(), &an_hour(), &more);
@@ -63,7 +63,7 @@ fn a_late_tick_corrects_what_is_made_of_its_minute_and_nothing_else() {
         let value = |minute: i64, column: usize| after[&(minute, "A".to_owned())][12 + column].parse::<f64>().unwrap();
         match derive {
             "stddev" => assert_eq!(value(20, 0).to_bits(), 5000_f64.sqrt().to_bits()),
-            "sma5,ema2" => assert_eq!([20, 24, 25].map(|minute| value(minute, 0)), [28.0, 32.0, 23.0]),
+            "sma5,ema20" => assert_eq!([20, 24, 25].map(|minute| value(minute, 0)), [28.0, 32.0, 23.0]),
             _ => {
                 assert_eq!(
                     [20, 21, 22, 23, 24, 25].map(|minute| value(minute, 0)),

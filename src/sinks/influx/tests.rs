@@ -1088,6 +1088,9 @@ fn same(got: &BTreeMap<String, String>, want: &Row) {
         numbers.extend(m.volume.map(|v| ("volume", v.to_f64())));
         numbers.extend(m.vwap.map(|v| ("vwap", v)));
     }
+    let columns = testing::columns(true).derived;
+    let derived = columns.iter().map(String::as_str).zip(&want.derived);
+    numbers.extend(derived.filter_map(|(name, value)| Some((name, (*value)?))));
     for (name, number) in numbers {
         assert_eq!(take(name).parse::<f64>().unwrap().to_bits(), number.to_bits(), "{name} of {want:?}");
     }
