@@ -21,8 +21,19 @@ pub struct PreviewRows {
     pub rows: Vec<Row>,
     /// Rows up to this window were left out: more changed than could be shown, or they were forgotten meanwhile.
     pub lost: Option<WindowStart>,
-    /// All rows of this worker are, from here on, derived from windows that are not partial by this.
-    pub derived_from: Option<(usize, PartialBefore)>,
+    /// Where rows are derived from other windows: from which.
+    pub derived_from: Option<DerivedFrom>,
+}
+
+/// What the rows of one worker are derived from (R14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DerivedFrom {
+    /// Which worker.
+    pub worker: usize,
+    /// From windows that are not partial by this.
+    pub partial: PartialBefore,
+    /// All of its rows are; else some are still by what was known before.
+    pub complete: bool,
 }
 
 /// Is called by worker 0 between two steps of the dataflow, and returns at once.

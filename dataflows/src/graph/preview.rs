@@ -16,7 +16,7 @@ use crate::derived::Deriver;
 use crate::partial::PartialBefore;
 use crate::row::Row;
 use crate::time::{Epoch, Monotonic, State, WindowStart};
-use crate::watch::PreviewRows;
+use crate::watch::{DerivedFrom, PreviewRows};
 use roaring::RoaringBitmap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -79,13 +79,11 @@ impl ChangedKeys {
         self.keys = 0;
     }
 
-    /// A round that made all rows anew is sent: by what they are.
-    fn announce(&mut self) -> Option<PartialBefore> {
-        if self.announced || !self.round.is_empty() {
-            return None;
-        }
-        self.announced = true;
-        self.whole
+    /// Has a round that made all rows anew come to its end just now?
+    fn announce(&mut self) -> bool {
+        let news = !self.announced && self.round.is_empty();
+        self.announced |= news;
+        news
     }
 
     /// The next rows of the round, in the order of windows.
@@ -171,8 +169,12 @@ pub(super) fn preview<'scope, A: Accumulate>(
                     through = sealed;
                 }
                 let mut rows = changed.rows(&windows, &context, &of);
-                rows.derived_from = changed.announce().map(|whole| (worker, whole));
-                if rows != PreviewRows::default() {
+                let derives = !of.deriver.list().is_empty();
+                let news = derives && changed.announce();
+                if !rows.rows.is_empty() || rows.lost.is_some() || news {
+                    let partial = changed.whole.filter(|_| derives);
+                    let complete = changed.announced;
+                    rows.derived_from = partial.map(|partial| DerivedFrom { worker, partial, complete });
                     output.session_with_builder(&cap).give(rows);
                     next = Monotonic(now.0 + interval());
                 }

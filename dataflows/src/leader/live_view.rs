@@ -2,13 +2,12 @@
 
 use super::inbox::PreviewFacts;
 use crate::marks::Marks;
-use crate::partial::PartialBefore;
 use crate::partition::DelayHistogram;
 use crate::record::DeadLetter;
 use crate::status::Status;
 use crate::time::{Epoch, Monotonic, SECOND};
-use crate::watch::Watcher;
-use std::collections::VecDeque;
+use crate::watch::{DerivedFrom, Watcher};
+use std::collections::{BTreeMap, VecDeque};
 
 /// A status is shown at most that often, in nanoseconds.
 const STATUS_EVERY: i64 = SECOND / 10;
@@ -23,15 +22,14 @@ pub(super) struct LiveView {
     status_at: Option<Monotonic>,
     /// The newest of each worker.
     behind: Vec<DelayHistogram>,
-    /// What the rows of each worker are derived from; absent where nothing is derived.
-    derived_from: Option<Vec<Option<PartialBefore>>>,
+    /// What the rows of each worker are derived from that has shown any.
+    derived_from: BTreeMap<usize, DerivedFrom>,
 }
 
 impl LiveView {
-    /// `derives`: rows are made of the windows before their own as well.
-    pub(super) fn new(watcher: Box<dyn Watcher>, workers: usize, derives: bool) -> Self {
+    pub(super) fn new(watcher: Box<dyn Watcher>, workers: usize) -> Self {
         let behind = vec![DelayHistogram::default(); workers];
-        let derived_from = derives.then(|| vec![None; workers]);
+        let derived_from = BTreeMap::new();
         LiveView { watcher, waiting: VecDeque::new(), shown: None, status_at: None, behind, derived_from }
     }
 
@@ -47,19 +45,16 @@ impl LiveView {
     pub(super) fn show(&mut self, fresh: PreviewFacts, (epoch, marks): (Epoch, Marks)) {
         fresh.behind.into_iter().for_each(|(worker, behind)| self.behind[worker] = behind);
         for rows in fresh.rows {
-            if let (Some(of_workers), Some((worker, from))) = (&mut self.derived_from, rows.derived_from) {
-                of_workers[worker] = Some(from);
-            }
+            self.derived_from.extend(rows.derived_from.map(|from| (from.worker, from)));
             self.watcher.rows(rows);
         }
         if self.waiting.back().is_none_or(|(last, _)| *last < epoch) && self.shown.is_none_or(|shown| shown < epoch) {
             self.waiting.push_back((epoch, marks));
         }
         let mut newest = None;
-        let derived_from = self.derived_from.as_ref();
-        let is_derived = |marks: &Marks| {
-            derived_from.is_none_or(|of_workers| of_workers.iter().all(|from| *from == Some(marks.partial_before)))
-        };
+        let derived_from = &self.derived_from;
+        let is_derived =
+            |marks: &Marks| derived_from.values().all(|from| from.complete && from.partial == marks.partial_before);
         let can_be_shown = |(e, marks): &(Epoch, Marks)| fresh.through.reached(*e) && is_derived(marks);
         while let Some((epoch, marks)) = self.waiting.front().copied().filter(can_be_shown) {
             self.waiting.pop_front();
