@@ -4,6 +4,7 @@
 //! ```text
 //!   sim: or file: ── LogInput (replay.rs) ──> copy: pace, stamp, count ──> TopicWriter (kafka/) ══> topic
 //!                    a RecordInput                                         a RecordTarget
+//!                                                           StreamWriter (rabbitmq/) ══> streams
 //! ```
 //!
 //! Promises: each partition's records in their order, each once, as long as this process lives; how many were
@@ -13,6 +14,7 @@ mod copy;
 mod input;
 mod kafka;
 mod pace;
+mod rabbitmq;
 mod replay;
 mod stamps;
 mod target;
@@ -31,6 +33,7 @@ use minutely_dataflows::decode::Decoder;
 use minutely_dataflows::edge::{Halt, LogSource};
 use minutely_dataflows::time::EventTime;
 use pace::Pace;
+use rabbitmq::StreamWriter;
 use replay::LogInput;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,7 +66,7 @@ pub(crate) trait SourceCatalog {
 /// What the arguments mean.
 pub(crate) struct Plan {
     pub(crate) from: String,
-    /// `kafka://host:port[,…]/topic`.
+    /// `kafka://host:port[,…]/topic`, `rabbitmq://host/stream[,…]`.
     to: String,
     pub(crate) bounded: bool,
     pub(crate) start: Start,
@@ -93,12 +96,14 @@ impl Plan {
         let mut errors = UsageErrors::default();
         if args.from.starts_with("kafka:") {
             errors.push(format!("--from {}: takes sim: or file:; Kafka's own tools copy topics", args.from));
+        } else if rabbitmq::is_address(&args.from) {
+            let from = redacted(&args.from);
+            errors.push(format!("--from {from}: takes sim: or file:; the shovel plugin of RabbitMQ copies streams"));
         } else {
             errors.extend(sources.validate(&args.from));
         }
         let GivenProperties { properties, mistakes, warnings } = crate::kafka::properties(&args.properties);
         errors.extend(mistakes);
-        errors.extend(kafka::validate(&args.to, &properties));
         let start = errors.value(&args.start).map(Start::from);
         let run_start = args.as_of.as_ref().and_then(|given| errors.value(given));
         let limit = args.limit.as_ref().map_or(Some(None), |given| errors.value(given).map(Some));
@@ -110,6 +115,10 @@ impl Plan {
         let partition_by = errors.value(&args.partition_by);
         let decoder = sources.decoder(args, &mut errors);
         let stamp = args.stamp.as_ref().map_or(Some(Stamp::Safe), |given| errors.value(given));
+        errors.extend(match rabbitmq::is_address(&args.to) {
+            true => rabbitmq::validate(&args.to, &properties, stamp),
+            false => kafka::validate(&args.to, &properties),
+        });
         let plan = (|| {
             Some(Plan {
                 from: args.from.clone(),
@@ -182,7 +191,10 @@ fn open_target(plan: &Plan, partitions: i32) -> Result<Box<dyn RecordTarget>, Ha
         keeps: plan.bounded,
         stamp: plan.stamp,
     };
-    Ok(Box::new(TopicWriter::open(&request, ANSWER_TIMEOUT)?))
+    Ok(match rabbitmq::is_address(&plan.to) {
+        true => Box::new(StreamWriter::open(&request, ANSWER_TIMEOUT)?),
+        false => Box::new(TopicWriter::open(&request, ANSWER_TIMEOUT)?),
+    })
 }
 
 /// Partitions that are named at the end, at most.
