@@ -14,7 +14,7 @@ const MOST_ARGUMENTS: usize = 10;
 /// What a server says of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StreamLookup {
-    /// A stream; or something that this user may not ask more of, which the first record tells.
+    /// A stream; or a queue whose type this user may not ask: the server refuses an offset of a consumer there.
     Stream,
     /// A queue of another type, as `quorum`.
     OtherQueue(String),

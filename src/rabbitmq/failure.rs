@@ -42,7 +42,9 @@ fn words(error: &Error) -> String {
     match error.kind() {
         ErrorKind::ProtocolError(amqp) => {
             let text = amqp.get_message().to_string();
-            text.split_once(" - ").map_or(text.clone(), |(_, own)| own.to_owned())
+            let own = text.split_once(" - ").map_or(text.as_str(), |(_, own)| own).trim_end_matches('.');
+            let mut letters = own.chars();
+            letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
         }
         ErrorKind::IOError(error) => error.to_string().to_lowercase(),
         ErrorKind::MissingHeartbeatError => "the server has been silent for too long".to_owned(),

@@ -4,6 +4,7 @@ use crate::rabbitmq::{RabbitAddress, RequestFailure, connect};
 use crate::threads::lock;
 use lapin::Connection;
 use lapin::uri::AMQPUri;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,16 +20,29 @@ pub(super) struct ServerLink {
     current: tokio::sync::Mutex<Option<Arc<Connection>>>,
     /// Since when nothing can be read, and why.
     lost: Mutex<Option<(Instant, String)>>,
+    /// The run has begun: what fails is said. Before, the start says it.
+    says: AtomicBool,
 }
 
 impl ServerLink {
     pub(super) fn new(address: &RabbitAddress, target: AMQPUri) -> Self {
-        ServerLink { server: address.server(), target, current: tokio::sync::Mutex::new(None), lost: Mutex::new(None) }
+        ServerLink {
+            server: address.server(),
+            target,
+            current: tokio::sync::Mutex::new(None),
+            lost: Mutex::new(None),
+            says: AtomicBool::new(false),
+        }
     }
 
     /// `host:port`, for messages.
     pub(super) fn server(&self) -> &str {
         &self.server
+    }
+
+    /// From now on failures are said.
+    pub(super) fn log_from_now(&self) {
+        self.says.store(true, Ordering::Relaxed);
     }
 
     /// The connection; made, where there is none or it is broken. One attempt.
@@ -42,12 +56,7 @@ impl ServerLink {
         }
         *current = None;
         match connect(&self.target).await {
-            Ok(connection) => {
-                if lock(&self.lost).take().is_some() {
-                    tracing::info!("rabbitmq at {}: connected again", self.server);
-                }
-                Ok(Arc::clone(current.insert(Arc::new(connection))))
-            }
+            Ok(connection) => Ok(Arc::clone(current.insert(Arc::new(connection)))),
             Err(failure) => {
                 self.note(&failure);
                 Err(failure)
@@ -65,7 +74,9 @@ impl ServerLink {
         match &mut *lost {
             Some((_, known)) => *known = why,
             None => {
-                tracing::warn!("rabbitmq at {}: {why}; trying again", self.server);
+                if self.says.load(Ordering::Relaxed) {
+                    tracing::warn!("rabbitmq at {}: {why}; trying again", self.server);
+                }
                 *lost = Some((Instant::now(), why));
             }
         }
@@ -73,7 +84,7 @@ impl ServerLink {
 
     /// Reading goes on.
     pub(super) fn note_progress(&self) {
-        if lock(&self.lost).take().is_some() {
+        if lock(&self.lost).take().is_some() && self.says.load(Ordering::Relaxed) {
             tracing::info!("rabbitmq at {}: reading goes on", self.server);
         }
     }

@@ -32,7 +32,7 @@ const WHOLE_CHUNK: u16 = 20_000;
 /// Why a look has no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LookError {
-    /// What was delivered has no offset. With the queue's name.
+    /// It takes no offset, or what was delivered has none. With the queue's name.
     NotAStream(String),
     Failed(RequestFailure),
 }
@@ -133,7 +133,12 @@ async fn look_on(
 pub(super) async fn consume(channel: &Channel, queue: &str, from: AMQPValue) -> Result<Consumer, LookError> {
     let mut arguments = FieldTable::default();
     arguments.insert(OFFSET_HEADER.into(), from);
-    Ok(channel.basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), arguments).await?)
+    let begun = channel.basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), arguments).await;
+    begun.map_err(|error| match RequestFailure::from(error) {
+        // of a queue of another type
+        RequestFailure::Refused(why) if why.contains(OFFSET_HEADER) => LookError::NotAStream(queue.to_owned()),
+        failure => LookError::Failed(failure),
+    })
 }
 
 /// A delivery as a record; none, where it is not of a stream.

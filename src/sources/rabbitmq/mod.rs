@@ -67,6 +67,8 @@ pub(super) fn open(uri: &str, options: &SourceOptions) -> Result<Arc<dyn LogSour
     let runtime = rabbitmq::runtime().map_err(|source| RabbitSourceError::Thread { source })?;
     let link = Arc::new(ServerLink::new(&address, target));
     let streams = runtime.block_on(opener::open(&link, &address.streams, options))?;
+    link.note_progress();
+    link.log_from_now();
     let each = options.fetch_memory / u64::try_from(streams.len().max(1)).unwrap_or(u64::MAX);
     Ok(Arc::new(RabbitSource {
         runtime: Mutex::new(Some(runtime)),
