@@ -31,6 +31,11 @@ const MOST_PREFETCH: u16 = 4000;
 /// Attempts in a row that find a stream shorter than what was read of it, before that ends the run: a replica may lag.
 const MOST_SHORT: u32 = 4;
 
+/// How long a request of a session may take; lapin's may wait for ever when their connection is lost meanwhile.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two looks whether the connection is there: a consumer is not always told that it is gone.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// What a feed reads.
 #[derive(Clone, Debug)]
 pub(super) struct FeedOptions {
@@ -149,17 +154,19 @@ impl StreamFeed {
     /// Consumes until something ends it.
     async fn session(&mut self) -> Result<SessionEnd, SessionError> {
         self.refuse_a_shorter_stream().await?;
-        let connection = self.link.connection().await.map_err(SessionError::Lost)?;
-        let channel = connection.create_channel().await?;
-        channel.basic_qos(self.prefetch, BasicQosOptions::default()).await?;
         let from = self.last.map_or(self.next, |last| last.offset);
-        let mut consumer = look::consume(&channel, &self.options.queue, look::from_offset(from)).await?;
+        let begin = async {
+            let connection = self.link.connection().await.map_err(SessionError::Lost)?;
+            let channel = connection.create_channel().await?;
+            channel.basic_qos(self.prefetch, BasicQosOptions::default()).await?;
+            let consumer = look::consume(&channel, &self.options.queue, look::from_offset(from)).await?;
+            Ok::<_, SessionError>((channel, consumer))
+        };
+        let (channel, mut consumer) = in_time(begin).await?;
         self.link.note_progress();
         let ended = self.consume(&channel, &mut consumer).await;
-        if ended.is_ok()
-            && let Err(error) = channel.close(200, "done".into()).await
-        {
-            tracing::debug!("rabbitmq: a channel was not closed in order: {error}");
+        if ended.is_ok() && in_time(async { Ok(channel.close(200, "done".into()).await?) }).await.is_err() {
+            tracing::debug!("rabbitmq: a channel was not closed in order");
         }
         ended
     }
@@ -200,6 +207,11 @@ impl StreamFeed {
                         return Ok(ended);
                     }
                 }
+                () = tokio::time::sleep(LOOK_EVERY) => {
+                    if !channel.status().connected() {
+                        return Err(SessionError::Lost(RequestFailure::Lost("the connection was lost".to_owned())));
+                    }
+                }
                 () = queue.changed.notified() => {
                     if queue.is_stopped() {
                         return Ok(SessionEnd::Done);
@@ -210,7 +222,7 @@ impl StreamFeed {
             let taken = if queue.bytes() == 0 { received } else { queue.taken(self.session) };
             if taken > acknowledged {
                 acknowledged = taken;
-                channel.basic_ack(taken, BasicAckOptions { multiple: true }).await?;
+                in_time(async { Ok(channel.basic_ack(taken, BasicAckOptions { multiple: true }).await?) }).await?;
             }
         }
     }
@@ -264,4 +276,10 @@ impl StreamFeed {
             _ => Ok(()),
         }
     }
+}
+
+/// What a request answers, or that it took too long.
+async fn in_time<T>(request: impl Future<Output = Result<T, SessionError>>) -> Result<T, SessionError> {
+    let late = || SessionError::Lost(RequestFailure::Lost(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs())));
+    tokio::time::timeout(REQUEST_TIMEOUT, request).await.unwrap_or_else(|_| Err(late()))
 }
