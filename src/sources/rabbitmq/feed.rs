@@ -18,7 +18,7 @@ use crate::rabbitmq::RequestFailure;
 use crate::threads::Backoff;
 use futures_util::StreamExt;
 use lapin::options::{BasicAckOptions, BasicQosOptions};
-use lapin::{Channel, Consumer};
+use lapin::{Channel, Connection, Consumer};
 use minutely_dataflows::edge::Discovered;
 use minutely_dataflows::record::LastRecord;
 use std::sync::Arc;
@@ -160,11 +160,11 @@ impl StreamFeed {
             let channel = connection.create_channel().await?;
             channel.basic_qos(self.prefetch, BasicQosOptions::default()).await?;
             let consumer = look::consume(&channel, &self.options.queue, look::from_offset(from)).await?;
-            Ok::<_, SessionError>((channel, consumer))
+            Ok::<_, SessionError>((connection, channel, consumer))
         };
-        let (channel, mut consumer) = in_time(begin).await?;
+        let (connection, channel, mut consumer) = in_time(begin).await?;
         self.link.note_progress();
-        let ended = self.consume(&channel, &mut consumer).await;
+        let ended = self.consume(&connection, &channel, &mut consumer).await;
         if ended.is_ok() && in_time(async { Ok(channel.close(200, "done".into()).await?) }).await.is_err() {
             tracing::debug!("rabbitmq: a channel was not closed in order");
         }
@@ -188,7 +188,12 @@ impl StreamFeed {
         Err(SessionError::Lost(RequestFailure::Lost(why)))
     }
 
-    async fn consume(&mut self, channel: &Channel, consumer: &mut Consumer) -> Result<SessionEnd, SessionError> {
+    async fn consume(
+        &mut self,
+        connection: &Arc<Connection>,
+        channel: &Channel,
+        consumer: &mut Consumer,
+    ) -> Result<SessionEnd, SessionError> {
         let mut to_compare = self.last;
         let (mut received, mut acknowledged) = (0, 0);
         let queue = Arc::clone(&self.queue);
@@ -208,7 +213,7 @@ impl StreamFeed {
                     }
                 }
                 () = tokio::time::sleep(LOOK_EVERY) => {
-                    if !channel.status().connected() {
+                    if !channel.status().connected() || !self.link.is_current(connection) {
                         return Err(SessionError::Lost(RequestFailure::Lost("the connection was lost".to_owned())));
                     }
                 }

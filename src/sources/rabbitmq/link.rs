@@ -64,6 +64,13 @@ impl ServerLink {
         }
     }
 
+    /// Is this the connection still, and is it whole? Another one was made where this one was lost.
+    pub(super) fn is_current(&self, connection: &Arc<Connection>) -> bool {
+        let current = self.current.try_lock();
+        let is_another = current.is_ok_and(|current| current.as_ref().is_some_and(|one| !Arc::ptr_eq(one, connection)));
+        connection.status().connected() && !is_another
+    }
+
     /// Notes that reading has failed.
     pub(super) fn note(&self, failure: &RequestFailure) {
         let why = match failure {
