@@ -232,6 +232,10 @@ fn a_server_that_is_killed_in_the_middle_loses_nothing() {
                 run.live().is_some_and(|line| line.contains("no answer from rabbitmq at"))
             });
             own.again();
+            // What is written while the stream's leader begins again may never be confirmed.
+            run.until("it reads again", PATIENCE, |run| {
+                run.live().is_some_and(|line| !line.contains("no answer from rabbitmq at"))
+            });
         }
         run.until("all of it is read", PATIENCE, |run| run.read() == read);
     }
