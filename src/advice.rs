@@ -61,6 +61,9 @@ pub(crate) fn of_nothing_counted(counts: &Counts, rejected: &[Rejected<'_>], fie
             "{why}; do --time-field and --time-unit fit the records, and is the clock right? --max-future and --max-past say \
              how far from it they may be"
         ),
+        (NothingCounts::Cleaned, _) => {
+            format!("{why}; --session, --value-min, --value-max and --outlier say which events count")
+        }
         (NothingCounts::Skipped, _) => match of_beside(fields) {
             Some(hint) => format!("{why}; {hint}"),
             None => why,
@@ -100,7 +103,7 @@ pub(crate) fn nothing_counted(
         0 => format!("{what} {were} read"),
         skipped => format!("{what} {keeps} ({skipped} skipped)"),
     };
-    let some = || explain::judged(counts).into_iter().filter(|(_, count)| *count > 0);
+    let some = || explain::judged(counts).filter(|(_, count)| *count > 0);
     let judged = || some().map(|(reason, count)| format!("{} ×{count}", reason.name()));
     let named = rejected.iter().take(MOST_REASONS).map(ToString::to_string);
     let more = if rejected.len() > MOST_REASONS { ", …" } else { "" };
@@ -113,6 +116,7 @@ pub(crate) fn nothing_counted(
         NothingCounts::Quarantined => {
             format!("NOTHING COUNTS: {all} {are} too far from the clock{}", list(judged().collect()))
         }
+        NothingCounts::Cleaned => format!("NOTHING COUNTS: {all} {are} cleaned{}", list(judged().collect())),
         NothingCounts::Several => {
             let letters = if kept == 1 { "a dead letter" } else { "dead letters" };
             format!("NOTHING COUNTS: {all} {are} {letters}{}", list(judged().chain(named).collect()))

@@ -1,9 +1,11 @@
 //! What the options of a run mean, and all that is wrong with them, at once and before any effect.
 
+mod cleaning;
 mod cluster;
 mod decoding;
 mod log;
 mod schemas;
+mod session;
 mod settings;
 mod sinks;
 
@@ -20,6 +22,7 @@ use crate::semantics::{Entries, LATENESS, MAX_FUTURE, MAX_PAST, Semantics, WINDO
 use crate::sinks::{Emit, secret_warning};
 use crate::sources::{self, Start};
 use crate::store::StoreUri;
+use crate::text::Columns;
 use crate::uri::redacted;
 use log::LogRange;
 use minutely_dataflows::BadRecordPolicy;
@@ -76,6 +79,11 @@ pub(crate) struct Config {
 }
 
 impl Config {
+    /// The columns of rows.
+    pub(crate) fn columns(&self) -> Columns {
+        Columns::new(self.metrics == Metrics::Market, &self.settings.derive)
+    }
+
     /// What these arguments mean.
     ///
     /// # Errors
@@ -165,7 +173,9 @@ fn semantics(
         windowing: settings.rule.windowing,
         max_future: settings.rule.max_future,
         max_past: settings.rule.max_past,
+        cleaning: cleaning::texts(settings.rule.cleaning, fields.numbers.decimals),
         market: metrics == Metrics::Market,
+        derive: settings.derive.clone(),
         complete_from: settings.complete_from,
         isolation: sources::isolation(source, properties),
     }

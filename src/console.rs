@@ -173,7 +173,7 @@ impl Console {
     /// How many are in the file, or will be.
     fn dead_letters(&self, status: &Status) -> i64 {
         let counts = &status.ledger.counts;
-        counts.late + counts.quarantined + if self.options.drops_bad { 0 } else { counts.rejected }
+        counts.late + counts.quarantined + counts.cleaned + if self.options.drops_bad { 0 } else { counts.rejected }
     }
 }
 
@@ -245,24 +245,38 @@ fn late(status: &Status) -> Option<String> {
 
 /// The windows that a bounded run leaves open for a later one.
 fn left_open(status: &Status, windowing: Windowing) -> Option<String> {
-    if !status.keeps_open || status.ledger.held == 0 {
+    let newest_end = status.partitions.iter().filter_map(|(_, state)| state.as_ref()?.newest_end).max();
+    let all_final = newest_end.map(|end| end.plus(windowing.lateness)) <= status.marks.w;
+    if !status.keeps_open || status.ledger.held == 0 || all_final {
         return None;
     }
     let from = utc(status.marks.w.map(|w| EventTime(windowing.first_not_final(Some(w)).0)));
     let (held, windows) = (number_of(status.ledger.held, "record"), number_of(status.ledger.keys, "window"));
     Some(format!(
-        "left open: {held} in {windows} of symbols, from {from} on, which later records may change; a later run \
-         resumes them, and --close makes them final"
+        "left open: windows from {from} on, which later records may change ({held} in {windows} of symbols are held); a \
+         later run resumes them, and --close makes them final"
     ))
 }
 
 /// How many are quarantined, with the reasons where `past` is one of them.
 fn quarantined_words(counts: &Counts) -> String {
-    let named = |(reason, count): &(Reason, i64)| counts.past > 0 && *count > 0 && *reason != Reason::Late;
-    let reasons = explain::judged(counts).into_iter().filter(named);
-    let reasons: Vec<_> = reasons.map(|(reason, count)| format!("{} ×{count}", reason.name())).collect();
-    let named = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
-    format!("{} quarantined{named}", counts.quarantined)
+    let named = |(reason, _): &(Reason, i64)| counts.past > 0 && [Reason::Future, Reason::Past].contains(reason);
+    format!("{} quarantined{}", counts.quarantined, reason_words(explain::judged(counts).filter(named)))
+}
+
+/// How many are cleaned, by reason, with a comma before it, where there are any.
+fn cleaned_words(counts: &Counts) -> String {
+    if counts.cleaned == 0 {
+        return String::new();
+    }
+    format!(", {} cleaned{}", counts.cleaned, reason_words(explain::cleaned(counts).into_iter()))
+}
+
+/// Reasons in brackets, each with how often it was, of which there may be none.
+fn reason_words(reasons: impl Iterator<Item = (Reason, i64)>) -> String {
+    let words = |(reason, count): (Reason, i64)| (count > 0).then(|| format!("{} ×{count}", reason.name()));
+    let words: Vec<_> = reasons.filter_map(words).collect();
+    if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) }
 }
 
 /// What is not in every log: each with a comma before it, where it is not 0.
@@ -272,7 +286,8 @@ fn rare_words(counts: &Counts) -> String {
         0 => String::new(),
         _ => format!("; {} read with {}", number_of(counts.read, "record"), number_of(counts.events, "event")),
     };
-    format!("{}{}{}{events}", term(counts.skipped, "skipped"), term(counts.duplicates, "duplicate"), rounded(counts))
+    let (skipped, duplicate) = (term(counts.skipped, "skipped"), term(counts.duplicates, "duplicate"));
+    format!("{}{skipped}{duplicate}{}{events}", cleaned_words(counts), rounded(counts))
 }
 
 fn status_line(status: &Status, rate: i128, wall: EventTime) -> String {
@@ -316,6 +331,7 @@ fn ledger_fields(status: &Status) -> Vec<MessageField> {
         ("late", counts.late.into()),
         ("rejected", counts.rejected.into()),
         ("quarantined", counts.quarantined.into()),
+        ("cleaned", counts.cleaned.into()),
         ("skipped", counts.skipped.into()),
         ("duplicates", counts.duplicates.into()),
         ("w", status.marks.w.map(|w| utc(Some(w))).into()),
@@ -410,6 +426,9 @@ mod tests {
         let far = Counts { read: 5, events: 5, quarantined: 5, past: 2, ..Counts::default() };
         assert_eq!(ledger(far), "0 late, 0 rejected, 5 quarantined (future ×3, past ×2)");
         assert_eq!(ledger(Counts { past: 5, ..far }), "0 late, 0 rejected, 5 quarantined (past ×5)");
+        let cleaned = Counts { read: 9, events: 9, cleaned: 9, off_session: 4, outliers: 3, ..Counts::default() };
+        let said = "0 late, 0 rejected, 0 quarantined, 9 cleaned (session ×4, bounds ×2, outlier ×3)";
+        assert_eq!(ledger(cleaned), said);
     }
 
     #[test]
@@ -464,6 +483,7 @@ mod tests {
                 rejected_by: Vec::new(),
                 implausible: 0,
                 late_by: None,
+                filtered: Vec::new(),
                 last: None,
             };
             status.partitions.push((found, Some(state)));

@@ -10,6 +10,7 @@
 //! A reader takes whatever a later version adds.
 
 use crate::text::rfc3339;
+use minutely_dataflows::decimal::Decimal;
 use minutely_dataflows::record::{DeadLetter, Evidence};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -70,7 +71,7 @@ pub(crate) struct DeadLetterCause<'a> {
     pub(crate) event_time: Option<Cow<'a, str>>,
 }
 
-/// The time that a late, future or past record was judged by.
+/// What a late, quarantined or cleaned record was judged by; of one outside of the session its event time says all.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum EvidenceLine {
@@ -78,6 +79,8 @@ pub(crate) enum EvidenceLine {
     Floor(String),
     AppendTime(String),
     Clock(String),
+    Bound(String),
+    Filter { median: String, most: String },
 }
 
 impl<'a> DeadLetterLine<'a> {
@@ -103,11 +106,17 @@ impl<'a> DeadLetterLine<'a> {
             value: judged.map(|judged| judged.value.with_decimals(decimals).to_string().into()),
             event_time: judged.map(|judged| time(judged.time).into()),
         };
-        let evidence = judged.map(|judged| match judged.evidence {
-            Evidence::Watermark(at) => EvidenceLine::Watermark(time(at)),
-            Evidence::Floor(at) => EvidenceLine::Floor(time(at)),
-            Evidence::Appended(at) => EvidenceLine::AppendTime(time(at)),
-            Evidence::Clock(at) => EvidenceLine::Clock(time(at)),
+        let number = |value: Decimal| value.with_decimals(decimals).to_string();
+        let evidence = judged.and_then(|judged| match judged.evidence {
+            Evidence::Watermark(at) => Some(EvidenceLine::Watermark(time(at))),
+            Evidence::Floor(at) => Some(EvidenceLine::Floor(time(at))),
+            Evidence::Appended(at) => Some(EvidenceLine::AppendTime(time(at))),
+            Evidence::Clock(at) => Some(EvidenceLine::Clock(time(at))),
+            Evidence::Closed => None,
+            Evidence::Bound(bound) => Some(EvidenceLine::Bound(number(bound))),
+            Evidence::Median { median, most } => {
+                Some(EvidenceLine::Filter { median: number(median), most: number(most) })
+            }
         });
         let (raw, key) = (letter.raw.as_deref().map(Cow::Borrowed), letter.key.as_deref().map(Cow::Borrowed));
         DeadLetterLine { place, raw, raw_of_bytes: letter.cut_from, key, why, evidence }

@@ -46,19 +46,21 @@ pub(crate) fn rounded(counts: &Counts) -> String {
 }
 
 /// The first equation of R11, as `7 records read = 5 counted + 1 late + …`. Events are counted apart where a record has
-/// several; `skipped` and `duplicate` have a term where there are any.
+/// several; `cleaned`, `skipped` and `duplicate` have a term where there are any.
 pub(crate) fn first_equation(counts: &Counts) -> String {
     format!("{} read{}", number_of(counts.read, "record"), became(counts))
 }
 
 /// What became of the records that were read: the first equation from its events on.
 pub(crate) fn became(counts: &Counts) -> String {
-    let Counts { read, events, counted, late, rejected, quarantined, skipped, duplicates, .. } = counts;
+    let Counts { read, events, counted, late, rejected, quarantined, cleaned, skipped, duplicates, .. } = counts;
     let events = if events == read { String::new() } else { format!(", {}", number_of(*events, "event")) };
     let term = |count: &i64, name: &str| if *count == 0 { String::new() } else { format!(" + {count} {name}") };
     let (skipped, duplicates) = (term(skipped, "skipped"), term(duplicates, "duplicate"));
+    let cleaned = term(cleaned, "cleaned");
     format!(
-        "{events} = {counted} counted + {late} late + {rejected} rejected + {quarantined} quarantined{skipped}{duplicates}"
+        "{events} = {counted} counted + {late} late + {rejected} rejected + {quarantined} quarantined\
+         {cleaned}{skipped}{duplicates}"
     )
 }
 

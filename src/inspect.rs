@@ -8,6 +8,7 @@ use crate::store::{self, StoreUri};
 use minutely_dataflows::checkpoint::{Manifest, PartitionSnapshot, SinkState, WorkerObjects};
 use minutely_dataflows::edge::{Discovered, Halt, HaltKind};
 use minutely_dataflows::escape::{escaped, escaped_json};
+use minutely_dataflows::explain;
 use minutely_dataflows::partition::{Counts, UNKNOWN};
 use minutely_dataflows::time::{EventTime, SECOND, WindowStart};
 use std::fmt::Write as _;
@@ -182,10 +183,13 @@ fn counts(counts: &Counts) -> String {
     format!("{equation}{}, {gaps}; {} counted", others(counts), counts.counted)
 }
 
-/// Counts that are part of others: rounded ones of those that count, and of the quarantined those in the past.
+/// Counts that are part of others: rounded ones of those that count, of the quarantined those in the past, and the cleaned by
+/// reason.
 fn others(counts: &Counts) -> String {
     let past = if counts.past == 0 { String::new() } else { format!(", {} past", counts.past) };
-    format!("{}{past}", rounded(counts))
+    let cleaned = explain::cleaned(counts).into_iter().filter(|(_, count)| *count > 0);
+    let cleaned: String = cleaned.map(|(reason, count)| format!(", {count} {}", reason.name())).collect();
+    format!("{}{past}{cleaned}", rounded(counts))
 }
 
 fn partition(out: &mut String, snapshot: &PartitionSnapshot) -> std::fmt::Result {

@@ -7,6 +7,7 @@
 use crate::duration;
 use minutely_dataflows::decimal::MAX_DECIMALS;
 use minutely_dataflows::decode::{CsvOptions, DebeziumOptions, FieldNames, Format, TimeOptions, TimeUnit};
+use minutely_dataflows::derived::DerivedList;
 use minutely_dataflows::numbers::{NumberOptions, OnPrecision, WeightSign};
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::time::{EventTime, Windowing};
@@ -42,12 +43,17 @@ pub(crate) const WINDOW: &str = "--window";
 pub(crate) const LATENESS: &str = "--lateness";
 pub(crate) const MAX_FUTURE: &str = "--max-future";
 pub(crate) const MAX_PAST: &str = "--max-past";
+pub(crate) const VALUE_MIN: &str = "--value-min";
+pub(crate) const VALUE_MAX: &str = "--value-max";
+pub(crate) const OUTLIER: &str = "--outlier";
+pub(crate) const SESSION: &str = "--session";
 const DECIMALS: &str = "--decimals";
 const WEIGHT_DECIMALS: &str = "--weight-decimals";
 const ON_PRECISION: &str = "--on-precision";
 const VALUE_SCALE: &str = "--value-scale";
 const WEIGHT_SIGN: &str = "--weight-sign";
 const METRICS: &str = "--metrics";
+const DERIVE: &str = "--derive";
 const COMPLETE_FROM: &str = "--complete-from";
 
 /// See the module. The default is what the options' defaults mean, of no source.
@@ -63,8 +69,12 @@ pub(crate) struct Semantics {
     pub(crate) max_future: i64,
     /// Nanoseconds; none: any age counts.
     pub(crate) max_past: Option<i64>,
+    /// What cleans, by option: one text for each value.
+    pub(crate) cleaning: Entries,
     /// `--metrics market`; false: `avg`.
     pub(crate) market: bool,
+    /// What rows have beside.
+    pub(crate) derive: DerivedList,
     /// It decides which rows are `partial`.
     pub(crate) complete_from: Option<EventTime>,
     pub(crate) isolation: Isolation,
@@ -88,7 +98,9 @@ impl Default for Semantics {
             windowing,
             max_future,
             max_past,
+            cleaning: Entries::new(),
             market: true,
+            derive: usual_derive(true),
             complete_from: None,
             isolation: Isolation::ReadCommitted,
         }
@@ -128,12 +140,14 @@ impl Semantics {
             (TIME_FORMAT, time_format.clone()),
             (TIME_ZONE, zone.clone()),
             (MAX_PAST, self.max_past.map(duration_text)),
+            (DERIVE, (self.derive != usual_derive(self.market)).then(|| self.derive.to_string())),
             (COMPLETE_FROM, self.complete_from.map(time_text)),
             (ISOLATION, uncommitted.then(|| "read_uncommitted".to_owned())),
         ];
         let others = others.into_iter().chain(number_texts(numbers)).chain(row_entries(format));
         let others = others.filter_map(|(option, text)| Some((option, text?)));
-        always.into_iter().chain(others).map(|(option, text)| (option.to_owned(), text)).collect()
+        let all = always.into_iter().chain(others).map(|(option, text)| (option.to_owned(), text));
+        all.chain(self.cleaning.clone()).collect()
     }
 
     /// The values that these entries stand for, and the entries that this version does not know or cannot read.
@@ -143,6 +157,8 @@ impl Semantics {
         if let Some(format) = recorded.get(FORMAT).and_then(|name| format(name)) {
             semantics.fields.format = format;
         }
+        // The default depends on it.
+        semantics.derive = usual_derive(recorded.get(METRICS).is_none_or(|metrics| metrics != "avg"));
         for (option, text) in recorded {
             if semantics.set(option, text).is_none() {
                 unknown.insert(option.clone(), text.clone());
@@ -184,12 +200,14 @@ impl Semantics {
             LATENESS => self.windowing.lateness = nanoseconds(text)?,
             MAX_FUTURE => self.max_future = nanoseconds(text)?,
             MAX_PAST => self.max_past = Some(nanoseconds(text)?),
+            VALUE_MIN | VALUE_MAX | OUTLIER | SESSION => drop(self.cleaning.insert(option.to_owned(), text.to_owned())),
             DECIMALS => fields.numbers.decimals = decimals(text)?,
             WEIGHT_DECIMALS => fields.numbers.weight_decimals = decimals(text)?,
             ON_PRECISION => fields.numbers.on_precision = one_of(text, PRECISIONS)?,
             VALUE_SCALE => fields.numbers.value_scale = text.parse().ok()?,
             WEIGHT_SIGN => fields.numbers.weight_sign = one_of(text, SIGNS)?,
             METRICS => self.market = one_of(text, [("market", true), ("avg", false)])?,
+            DERIVE => self.derive = text.parse().ok()?,
             COMPLETE_FROM => self.complete_from = Some(event_time(text)?),
             ISOLATION => {
                 let (committed, uncommitted) = (Isolation::ReadCommitted, Isolation::ReadUncommitted);
@@ -231,6 +249,11 @@ impl fmt::Display for Difference {
     }
 }
 
+/// What rows have beside where nothing is asked for.
+pub(crate) fn usual_derive(market: bool) -> DerivedList {
+    if market { DerivedList::usual() } else { DerivedList::default() }
+}
+
 /// What an option is, to people, that has no entry.
 pub(crate) fn absent(option: &str) -> &'static str {
     match option {
@@ -239,6 +262,7 @@ pub(crate) fn absent(option: &str) -> &'static str {
         ON_PRECISION => "round",
         VALUE_SCALE => "1",
         WEIGHT_SIGN => "abs",
+        DERIVE => "the default",
         ENVELOPE => "none",
         _ => "not given",
     }
@@ -458,6 +482,10 @@ mod tests {
             ("--lateness", "90s"),
             ("--window", "1500ms"),
             ("--max-past", "7d"),
+            ("--value-min", "-0.5"),
+            ("--value-max", "100000"),
+            ("--outlier", "20,5"),
+            ("--session", "NYSE"),
             ("--metrics", "avg"),
             ("--time-unit", "ns"),
             ("--time-format", "%Y%m%d"),

@@ -3,6 +3,7 @@
 //! In both, all numbers but the count have a decimal point: `150.0`. Readers take the type of a column from its first lines; some
 //! round later numbers if those lines had whole ones.
 
+use minutely_dataflows::derived::DerivedList;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{EventTime, SECOND, WindowStart, Windowing};
 use std::fmt::Write;
@@ -61,16 +62,33 @@ fn decimal(number: &dyn std::fmt::Display, out: &mut String) {
     }
 }
 
+/// The columns of rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Columns {
+    /// Those of `--metrics market`.
+    pub(crate) market: bool,
+    /// Those of `--derive`, after all others.
+    pub(crate) derived: Vec<String>,
+}
+
+impl Columns {
+    /// As `--metrics` and `--derive` say.
+    pub(crate) fn new(market: bool, derive: &DerivedList) -> Self {
+        Columns { market, derived: derive.columns().collect() }
+    }
+}
+
 /// Writes rows as JSON lines, with the columns of [`CsvText`] as names. `sum` and `volume` are exact: numbers with all their
 /// digits.
 pub(crate) struct JsonText {
     minute: MinuteText,
+    derived: Vec<String>,
     line: String,
 }
 
 impl JsonText {
-    pub(crate) fn new(windowing: Windowing) -> Self {
-        JsonText { minute: MinuteText::new(windowing), line: String::new() }
+    pub(crate) fn new(columns: &Columns, windowing: Windowing) -> Self {
+        JsonText { minute: MinuteText::new(windowing), derived: columns.derived.clone(), line: String::new() }
     }
 
     /// Appends rows to `out`.
@@ -90,17 +108,23 @@ impl JsonText {
                 let prices =
                     [("open", market.open), ("high", market.high), ("low", market.low), ("close", market.close)];
                 prices.iter().for_each(|(name, price)| self.number(name, price));
-                match &market.volume {
-                    Some(volume) => self.number("volume", volume),
-                    None => self.line.push_str(",\"volume\":null"),
-                }
-                match &market.vwap {
-                    Some(vwap) => self.number("vwap", vwap),
-                    None => self.line.push_str(",\"vwap\":null"),
-                }
+                self.number_if_any("volume", market.volume.as_ref().map(|volume| volume as &dyn std::fmt::Display));
+                self.number_if_any("vwap", market.vwap.as_ref().map(|vwap| vwap as &dyn std::fmt::Display));
             }
+            let derived = std::mem::take(&mut self.derived);
+            for (name, value) in derived.iter().zip(&row.derived) {
+                self.number_if_any(name, value.as_ref().map(|value| value as &dyn std::fmt::Display));
+            }
+            self.derived = derived;
             self.line.push_str("}\n");
             out.extend_from_slice(self.line.as_bytes());
+        }
+    }
+
+    fn number_if_any(&mut self, name: &str, number: Option<&dyn std::fmt::Display>) {
+        match number {
+            Some(number) => self.number(name, number),
+            None => write!(self.line, ",\"{name}\":null").expect("a string takes what is written to it"),
         }
     }
 
@@ -112,23 +136,21 @@ impl JsonText {
 
 /// Writes rows as CSV, RFC 4180 quoting, `\n` after each.
 pub(crate) struct CsvText {
-    market: bool,
+    columns: Columns,
     minute: MinuteText,
     scratch: String,
 }
 
 impl CsvText {
-    pub(crate) fn new(market: bool, windowing: Windowing) -> Self {
-        CsvText { market, minute: MinuteText::new(windowing), scratch: String::new() }
+    pub(crate) fn new(columns: &Columns, windowing: Windowing) -> Self {
+        CsvText { columns: columns.clone(), minute: MinuteText::new(windowing), scratch: String::new() }
     }
 
     /// The first line.
-    pub(crate) fn header(&self) -> &'static str {
-        if self.market {
-            "symbol,minute,count,sum,avg,state,open,high,low,close,volume,vwap\n"
-        } else {
-            "symbol,minute,count,sum,avg,state\n"
-        }
+    pub(crate) fn header(&self) -> String {
+        let market = if self.columns.market { ",open,high,low,close,volume,vwap" } else { "" };
+        let derived = self.columns.derived.iter().flat_map(|name| [",", name]);
+        format!("symbol,minute,count,sum,avg,state{market}{}\n", derived.collect::<String>())
     }
 
     /// Appends rows to `out`.
@@ -153,7 +175,7 @@ impl CsvText {
         number(csv, &row.sum)?;
         number(csv, &row.avg)?;
         csv.write_field(row.state.name())?;
-        if self.market {
+        if self.columns.market {
             match &row.market {
                 Some(market) => {
                     for price in [market.open, market.high, market.low, market.close] {
@@ -171,6 +193,12 @@ impl CsvText {
                 None => (0..6).try_for_each(|_| csv.write_field(""))?,
             }
         }
+        for place in 0..self.columns.derived.len() {
+            match row.derived.get(place).copied().flatten() {
+                Some(value) => number(csv, &value)?,
+                None => csv.write_field("")?,
+            }
+        }
         csv.write_record(None::<&[u8]>)
     }
 }
@@ -178,7 +206,7 @@ impl CsvText {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sinks::testing::{random_rows, row, seed};
+    use crate::sinks::testing::{columns, random_rows, row, seed};
     use minutely_dataflows::decimal::ExactNumber;
 
     #[test]
@@ -197,7 +225,7 @@ mod tests {
     #[test]
     fn a_line_is_what_a_reader_expects() {
         let mut out = Vec::new();
-        let mut text = CsvText::new(false, Windowing::default());
+        let mut text = CsvText::new(&Columns::default(), Windowing::default());
         text.rows(&[row("AAPL", 1_767_225_600, 3), row("say \"hi\", you", 0, 1)], &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
@@ -223,8 +251,8 @@ mod tests {
     fn json_lines_have_every_column_and_the_same_numbers() {
         let mut rng = seed();
         let rows = random_rows(&mut rng, 500, true);
-        let (mut json, mut csv_text) = (Vec::new(), CsvText::new(true, Windowing::default()));
-        JsonText::new(Windowing::default()).rows(&rows, &mut json);
+        let (mut json, mut csv_text) = (Vec::new(), CsvText::new(&columns(true), Windowing::default()));
+        JsonText::new(&columns(true), Windowing::default()).rows(&rows, &mut json);
         let header = csv_text.header();
         // With the header, as a file has it: a reader drops U+FEFF from the beginning of a file, where a symbol may have it.
         let mut csv = header.as_bytes().to_vec();
@@ -240,13 +268,13 @@ mod tests {
                 let value = values[name].get();
                 match name {
                     "symbol" | "minute" | "state" => assert_eq!(serde_json::from_str::<String>(value).unwrap(), cell),
-                    "volume" | "vwap" if cell.is_empty() => assert_eq!(value, "null"),
+                    _ if cell.is_empty() => assert_eq!(value, "null"),
                     _ => assert_eq!(value, cell, "{name}"),
                 }
             }
         }
         let mut out = Vec::new();
-        JsonText::new(Windowing::default()).rows(&[row("say \"hi\"", 0, 2)], &mut out);
+        JsonText::new(&columns(true), Windowing::default()).rows(&[row("say \"hi\"", 0, 2)], &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "{\"symbol\":\"say \\\"hi\\\"\",\"minute\":\"1970-01-01T00:00:00Z\",\"count\":2,\"sum\":201.0,\"avg\":100.5,\"state\":\"final\"}\n"
@@ -258,7 +286,7 @@ mod tests {
         let mut rng = seed();
         for market in [false, true] {
             let rows = random_rows(&mut rng, 2_000, market);
-            let mut text = CsvText::new(market, Windowing::default());
+            let mut text = CsvText::new(&columns(market), Windowing::default());
             let mut out = text.header().as_bytes().to_vec();
             text.rows(&rows, &mut out);
             let mut reader = csv::Reader::from_reader(out.as_slice()); // refuses lines of another length
@@ -276,7 +304,10 @@ mod tests {
                 assert_eq!(exact(&got[3]), want.sum);
                 assert_eq!(bits(&got[4]), want.avg.to_bits());
                 assert_eq!(&got[5], want.state.name());
-                assert_eq!(got.len(), if market { 12 } else { 6 });
+                assert_eq!(got.len(), if market { 14 } else { 6 });
+                let number = |text: &str| (!text.is_empty()).then(|| bits(text));
+                let derived = want.derived.iter().map(|value| value.map(f64::to_bits));
+                assert!(got.iter().skip(12).map(number).eq(derived));
                 if let Some(want) = &want.market {
                     for (got, want) in got.iter().skip(6).zip([want.open, want.high, want.low, want.close]) {
                         assert_eq!(bits(got), want.to_bits());

@@ -338,3 +338,35 @@ fn the_manual_page_is_roff() {
         }
     }
 }
+
+/// A live feed has its own pace, shape and keys, and no end. Nothing is connected to.
+#[test]
+fn options_that_a_live_feed_has_no_use_for_are_refused() {
+    let home = Home::new("");
+    let run = |words: &[&str], env: &[(&str, &str)]| {
+        let done = home.run(&[&["produce", "--to", "kafka://127.0.0.1:1/t"], words].concat(), env);
+        (done.status.code(), String::from_utf8(done.stderr).unwrap())
+    };
+    let useless = [
+        &["--rate", "5"][..],
+        &["--speed", "5"],
+        &["--start", "latest"],
+        &["--until-end"],
+        &["--as-of", "2026-03-02T10:00:00Z"],
+        &["--format", "csv"],
+        &["--each", "/data"],
+        &["--where", "a=b"],
+        &["--key-field", "s"],
+    ];
+    for words in useless {
+        let (code, said) = run(&[&["--from", "coinbase:BTC-USD"], words].concat(), &[]);
+        let part = format!("{}: is of no use with --from coinbase:BTC-USD: ", words[0]);
+        assert!(code == Some(64) && said.contains(&part), "{said}");
+    }
+    let (code, said) = run(&["--from", "yahoo:AAPL,,aapl"], &[]);
+    assert!(code == Some(64) && said.contains("empty symbol") && said.contains("AAPL is given twice"), "{said}");
+    for url in ["https://127.0.0.1:1", "http://example.com", "http://127.0.0.1.example.com"] {
+        let (code, said) = run(&["--from", "binance:BTCUSDT"], &[("MINUTELY_TEST_FEED_URL", url)]);
+        assert!(code == Some(64) && said.contains("takes http://127.0.0.1:PORT"), "{said}");
+    }
+}

@@ -231,8 +231,13 @@ fn a_kill_within_a_message_of_many_elements_changes_nothing() {
     let found = |job: &Job| std::fs::read_to_string(job.path("rows.csv")).unwrap();
     let header = "symbol,minute,count,sum,avg,state,open,high,low,close,volume,vwap";
     let wanted: Vec<&str> = std::iter::once(header).chain(rows.iter().map(String::as_str)).collect();
-    assert_eq!(found(&whole).lines().collect::<Vec<_>>(), wanted);
-    assert!(found(&job) == found(&whole), "the rows differ");
+    // Behind what is calculated here stand the columns of `--derive`.
+    let found_whole = found(&whole);
+    assert_eq!(found_whole.lines().count(), wanted.len());
+    for (line, want) in found_whole.lines().zip(wanted) {
+        assert!(line.strip_prefix(want).is_some_and(|rest| rest.starts_with(',')), "{line}: {want}");
+    }
+    assert!(found(&job) == found_whole, "the rows differ");
     let letters = [&job, &whole].map(|job| lines(&job.path("data"), "dead-letters-"));
     assert_eq!(i64::try_from(letters[1].len()).unwrap(), late + rejected);
     assert!(letters[0] == letters[1], "dead letters differ");

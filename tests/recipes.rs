@@ -93,7 +93,7 @@ impl Example {
             run.arg("--config").arg(root().join(config));
         }
         run.args([format!("--source=file:{source}"), format!("--sink=csv:{}", out.display())]);
-        run.args(["--emit=final", "--state=none", "--http=none", "-w", workers]).args(&self.args);
+        run.args(["--emit=final", "--derive=none", "--state=none", "--http=none", "-w", workers]).args(&self.args);
         if !self.args.iter().any(|arg| arg.starts_with("--as-of")) {
             run.arg(AS_OF);
         }
@@ -275,8 +275,8 @@ fn the_file_example_of_the_readme_reads_what_binance_sends() {
     assert_eq!(
         finals,
         [
-            "BNBBTC,2025-09-01T00:00:00Z,2,0.0339,0.01695,final,0.0169,0.017,0.0169,0.017,2.0,0.016925",
-            "BNBBTC,2025-09-02T00:00:00Z,1,0.0171,0.0171,final,0.0171,0.0171,0.0171,0.0171,0.25,0.0171"
+            "BNBBTC,2025-09-01T00:00:00Z,2,0.0339,0.01695,final,0.0169,0.017,0.0169,0.017,2.0,0.016925,0.01695,0.01695,0.01695,0.00007071067811865475",
+            "BNBBTC,2025-09-02T00:00:00Z,1,0.0171,0.0171,final,0.0171,0.0171,0.0171,0.0171,0.25,0.0171,0.0171,0.0171,0.016973076923076924,"
         ],
         "{rows}"
     );

@@ -8,6 +8,7 @@
 
 use crate::decimal::{ExactNumber, Scales, nearest};
 use crate::decode::DecodedEvent;
+use crate::derived::{MarketSums, MinuteSums};
 use crate::mutants::{self, Mutant};
 use crate::row::{MarketRow, Row};
 use crate::time::{EventTime, State, WindowStart};
@@ -52,6 +53,8 @@ pub trait Accumulate:
     fn retraction(&self) -> Self;
     /// The published row; none if nothing counts. `scales`: those of the decimals that were added up.
     fn row(&self, symbol: &str, minute: WindowStart, state: State, scales: Scales) -> Option<Row>;
+    /// What derived values are made of.
+    fn sums(&self) -> MinuteSums;
     /// Of the bytes of a checkpoint's object, which this or an earlier version wrote; all of them.
     ///
     /// # Errors
@@ -105,7 +108,11 @@ impl Accumulate for Avg {
     fn row(&self, symbol: &str, minute: WindowStart, state: State, scales: Scales) -> Option<Row> {
         let sum = ExactNumber::new(self.sum.get(), scales.value);
         let avg = sum.over(self.count)?;
-        Some(Row { symbol: symbol.to_owned(), minute, count: self.count, sum, avg, state, market: None })
+        let derived = Box::default();
+        Some(Row { symbol: symbol.to_owned(), minute, count: self.count, sum, avg, state, market: None, derived })
+    }
+    fn sums(&self) -> MinuteSums {
+        MinuteSums { count: self.count, sum: self.sum.get(), market: None }
     }
 }
 
@@ -128,9 +135,13 @@ pub struct Market {
     volume: Int128,
     /// Sum of value x weight, scaled by both scales: `(hi, lo)` of an [`I256`], in 8-byte alignment.
     weighted: [Int128; 2],
-    /// How many records had a weight, and [`BEYOND`] for each whose weight is beyond the range: below 0 if there is one. Last:
-    /// what version 0.1 wrote ends before it.
+    /// How many records had a weight, and [`BEYOND`] for each whose weight is beyond the range: below 0 if there is one. What
+    /// version 0.1 wrote ends before it.
     weights: i64,
+    /// Sum of squares of values, scaled twice: as `weighted`. Later states have it and what follows.
+    squares: [Int128; 2],
+    /// Of how many records.
+    squared: i64,
 }
 
 /// More than all weights of a window can make up for (R2: there are at most 1.7·10^9 records), and as many fit in 64 bits.
@@ -139,14 +150,25 @@ const BEYOND: i64 = -(1 << 32);
 /// A [`Market`] as version 0.1 wrote it.
 type MarketWithoutWeights = (Avg, Tick, Tick, Int128, Int128, Int128, [Int128; 2]);
 
-fn weighted(of: I256) -> [Int128; 2] {
+/// An [`I256`] in 8-byte alignment.
+fn halves(of: I256) -> [Int128; 2] {
     let (hi, lo) = of.halves();
     [Int128::new(hi), Int128::new(lo.cast_signed())]
 }
 
+fn whole_of([hi, lo]: [Int128; 2]) -> I256 {
+    I256::from_halves(hi.get(), lo.get().cast_unsigned())
+}
+
 impl Market {
+    /// Of all records, unless a version without it counted some.
+    fn squares(&self) -> Option<U256> {
+        let (negative, squares) = whole_of(self.squares).split();
+        (self.squared == self.avg.count && !negative).then_some(squares)
+    }
+
     fn weighted(&self) -> I256 {
-        I256::from_halves(self.weighted[0].get(), self.weighted[1].get().cast_unsigned())
+        whole_of(self.weighted)
     }
 
     /// None unless all weights are known and their sum is above 0. Their scale stands above and below the line, and cancels.
@@ -171,8 +193,10 @@ impl Semigroup for Market {
         self.high = self.high.max(other.high);
         self.low = self.low.min(other.low);
         self.volume.add(other.volume);
-        self.weighted = weighted(self.weighted().plus(other.weighted()));
+        self.weighted = halves(self.weighted().plus(other.weighted()));
         self.weights += other.weights;
+        self.squares = halves(whole_of(self.squares).plus(whole_of(other.squares)));
+        self.squared += other.squared;
     }
 }
 
@@ -188,8 +212,10 @@ impl Accumulate for Market {
             high: value,
             low: value,
             volume: Int128::new(weight.0),
-            weighted: weighted(I256::product(event.value.0, weight.0)),
+            weighted: halves(I256::product(event.value.0, weight.0)),
             weights: if event.weight_beyond { BEYOND } else { i64::from(event.weight.is_some()) },
+            squares: halves(I256::product(event.value.0, event.value.0)),
+            squared: 1,
         }
     }
     fn count(&self) -> i64 {
@@ -200,8 +226,10 @@ impl Accumulate for Market {
         Market {
             avg: self.avg.retraction(),
             volume: Int128::new(-self.volume.get()),
-            weighted: weighted(self.weighted().negated()),
+            weighted: halves(self.weighted().negated()),
             weights: -self.weights,
+            squares: halves(whole_of(self.squares).negated()),
+            squared: -self.squared,
             ..*self
         }
     }
@@ -217,12 +245,25 @@ impl Accumulate for Market {
         };
         Some(Row { market: Some(market), ..self.avg.row(symbol, minute, state, scales)? })
     }
+    fn sums(&self) -> MinuteSums {
+        let market = MarketSums {
+            high: self.high.get(),
+            low: self.low.get(),
+            volume: (self.weights > 0).then(|| self.volume.get()),
+            weight_beyond: self.weights < 0,
+            weighted: self.weighted(),
+            squares: self.squares(),
+        };
+        MinuteSums { market: Some(market), ..self.avg.sums() }
+    }
     fn decode(bytes: &[u8]) -> Result<Self, postcard::Error> {
         let (first, rest) = postcard::take_from_bytes::<MarketWithoutWeights>(bytes)?;
         let (avg, open, close, high, low, volume, weighted) = first;
         // Version 0.1 did not tell a weight of 0 from none: all its records pass for ones with a weight, as its rows said.
-        let weights = if rest.is_empty() { avg.count } else { whole(postcard::take_from_bytes(rest)?)? };
-        Ok(Market { avg, open, close, high, low, volume, weighted, weights })
+        let (weights, rest) = if rest.is_empty() { (avg.count, rest) } else { postcard::take_from_bytes(rest)? };
+        let none = ([Int128::new(0); 2], 0);
+        let (squares, squared) = if rest.is_empty() { none } else { whole(postcard::take_from_bytes(rest)?)? };
+        Ok(Market { avg, open, close, high, low, volume, weighted, weights, squares, squared })
     }
 }
 

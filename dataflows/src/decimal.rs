@@ -168,38 +168,67 @@ const QUOTIENT_BITS: u32 = 58;
 
 /// The f64 nearest to `numerator / denominator`, ties to even. Both below 2^254; the quotient is a normal number or 0.
 ///
-/// Restoring division for as many bits as rounding needs; what is left of the numerator is the sticky bit.
-///
 /// # Panics
-/// If the denominator is 0.
+/// When the denominator is 0.
 pub fn nearest(negative: bool, numerator: U256, denominator: U256) -> f64 {
-    assert!(denominator != U256::ZERO, "a division by zero");
     if numerator == U256::ZERO {
         return 0.0;
     }
-    let (n, d) = (numerator.bits(), denominator.bits());
-    // Align both so that 1/2 < remainder/divisor < 2: the quotient's first bit is then bit 0 or 1 below 2^(n-d).
-    let mut remainder = numerator.shl(d.saturating_sub(n));
-    let divisor = denominator.shl(n.saturating_sub(d));
-    let mut quotient = 0_u64;
-    for _ in 0..QUOTIENT_BITS {
-        quotient <<= 1;
-        if let Some(less) = remainder.checked_sub(divisor) {
-            quotient |= 1;
-            remainder = less;
-        }
-        remainder = remainder.shl(1);
+    let Quotient { bits, exponent, inexact } = Quotient::of(numerator, denominator, QUOTIENT_BITS);
+    rounded(bits, exponent, inexact).copysign(if negative { -1.0 } else { 1.0 })
+}
+
+/// The f64 nearest to the root of `numerator / denominator`, ties to even, as [`nearest`] is of the quotient.
+pub fn nearest_root(numerator: U256, denominator: U256) -> f64 {
+    if numerator == U256::ZERO {
+        return 0.0;
     }
-    // value = quotient · 2^(n - d - (QUOTIENT_BITS - 1)), and a little more if `remainder` is not 0
-    let extra = 64 - quotient.leading_zeros() - 53;
-    let (mut mantissa, rest, half) = (quotient >> extra, quotient & ((1 << extra) - 1), 1_u64 << (extra - 1));
-    if rest > half || (rest == half && (remainder != U256::ZERO || mantissa & 1 == 1)) {
+    let odd = (i64::from(numerator.bits()) - i64::from(denominator.bits())).rem_euclid(2) == 0;
+    // With an even exponent. The root of a whole part is the whole part of the root, and has half as many bits.
+    let Quotient { bits, exponent, inexact } = Quotient::of(numerator, denominator, 2 * QUOTIENT_BITS + u32::from(odd));
+    let root = bits.isqrt();
+    rounded(root, exponent / 2, inexact || root * root != bits)
+}
+
+/// The first bits of a quotient: `bits · 2^exponent`, and a little more if `inexact`.
+struct Quotient {
+    bits: u128,
+    exponent: i64,
+    inexact: bool,
+}
+
+impl Quotient {
+    /// `many` bits or one less, of a quotient that is not 0.
+    fn of(numerator: U256, denominator: U256, many: u32) -> Self {
+        assert!(denominator != U256::ZERO, "a division by zero");
+        let (n, d) = (numerator.bits(), denominator.bits());
+        // Align both so that 1/2 < remainder/divisor < 2: the quotient's first bit is then bit 0 or 1 below 2^(n-d).
+        let mut remainder = numerator.shl(d.saturating_sub(n));
+        let divisor = denominator.shl(n.saturating_sub(d));
+        let mut bits = 0_u128;
+        for _ in 0..many {
+            bits <<= 1;
+            if let Some(less) = remainder.checked_sub(divisor) {
+                bits |= 1;
+                remainder = less;
+            }
+            remainder = remainder.shl(1);
+        }
+        let exponent = i64::from(n) - i64::from(d) - i64::from(many - 1);
+        Quotient { bits, exponent, inexact: remainder != U256::ZERO }
+    }
+}
+
+/// The f64 nearest to `bits · 2^exponent`, or to a little more if `inexact`. There are 55 bits at least.
+fn rounded(bits: u128, exponent: i64, inexact: bool) -> f64 {
+    let extra = 128 - bits.leading_zeros() - 53;
+    let (mantissa, rest, half) = (bits >> extra, bits & ((1 << extra) - 1), 1_u128 << (extra - 1));
+    let mut mantissa = u64::try_from(mantissa).expect("53 bits");
+    if rest > half || (rest == half && (inexact || mantissa & 1 == 1)) {
         mantissa += 1; // 2^53 is one bit too long and still right below: its fraction is 0 and the exponent carries
     }
-    let exponent = i64::from(n) - i64::from(d) - i64::from(QUOTIENT_BITS - 1) + i64::from(extra) + 52;
-    let biased = u64::try_from(exponent + 1023).expect("a normal number");
-    let magnitude = f64::from_bits((biased << 52) + (mantissa - (1 << 52)));
-    magnitude.copysign(if negative { -1.0 } else { 1.0 })
+    let biased = u64::try_from(exponent + i64::from(extra) + 52 + 1023).expect("a normal number");
+    f64::from_bits((biased << 52) + (mantissa - (1 << 52)))
 }
 
 #[cfg(test)]
@@ -254,6 +283,24 @@ mod tests {
             let want = n as f64 / d as f64;
             let got = nearest(false, U256::product(n.into(), common), U256::product(d.into(), common));
             assert_eq!(got.to_bits(), want.to_bits(), "{n}/{d} times {common}, seed {seed}");
+        }
+    }
+
+    #[test]
+    fn roots_are_the_nearest() {
+        let seed = fastrand::u64(..);
+        println!("seed {seed}");
+        let mut rng = fastrand::Rng::with_seed(seed);
+        for _ in 0..100_000 {
+            // IEEE's root is correctly rounded: of a quotient that is an f64, it is the reference.
+            let (n, shift, common) = (rng.u64(1..1 << 53), rng.u32(..60), rng.u128(1..) >> rng.u32(..127) | 1);
+            let want = (n as f64 / (1_u64 << shift) as f64).sqrt();
+            let got = nearest_root(U256::product(n.into(), common), U256::product(1 << shift, common));
+            assert_eq!(got.to_bits(), want.to_bits(), "root of {n}/2^{shift}, seed {seed}");
+            // Of a square it is the quotient.
+            let (a, b) = (rng.u128(1..1 << 100), rng.u128(1..1 << 100));
+            let root = nearest_root(U256::product(a, a), U256::product(b, b));
+            assert_eq!(root.to_bits(), nearest(false, a.into(), b.into()).to_bits(), "{a}/{b}, seed {seed}");
         }
     }
 

@@ -59,6 +59,8 @@ pub enum NothingCounts {
     Late,
     /// All that `--where` does not leave out are too far from the clock.
     Quarantined,
+    /// All that `--where` does not leave out are outside of the session or the bounds, or outliers.
+    Cleaned,
     /// Some of each of these.
     Several,
     /// `--where` leaves out all of them: no error, for a log may hold nothing of what is asked for.
@@ -68,15 +70,16 @@ pub enum NothingCounts {
 impl NothingCounts {
     /// Of these counts; `None` where an event counts, or none was read.
     pub fn of(counts: &Counts) -> Option<Self> {
-        let Counts { events, counted, late, rejected, quarantined, .. } = *counts;
+        let Counts { events, counted, late, rejected, quarantined, cleaned, .. } = *counts;
         if events == 0 || counted > 0 {
             return None;
         }
-        Some(match (rejected > 0, late > 0, quarantined > 0) {
-            (false, false, false) => NothingCounts::Skipped,
-            (true, false, false) => NothingCounts::Rejected,
-            (false, true, false) => NothingCounts::Late,
-            (false, false, true) => NothingCounts::Quarantined,
+        Some(match (rejected > 0, late > 0, quarantined > 0, cleaned > 0) {
+            (false, false, false, false) => NothingCounts::Skipped,
+            (true, false, false, false) => NothingCounts::Rejected,
+            (false, true, false, false) => NothingCounts::Late,
+            (false, false, true, false) => NothingCounts::Quarantined,
+            (false, false, false, true) => NothingCounts::Cleaned,
             _ => NothingCounts::Several,
         })
     }
@@ -87,6 +90,7 @@ impl NothingCounts {
             NothingCounts::Rejected => "rejected",
             NothingCounts::Late => "late",
             NothingCounts::Quarantined => "quarantined",
+            NothingCounts::Cleaned => "cleaned",
             NothingCounts::Several => "several",
             NothingCounts::Skipped => "skipped",
         }
@@ -99,9 +103,17 @@ impl NothingCounts {
 }
 
 /// The dead letters of these counts that can be decoded, by reason; there may be none of one.
-pub fn judged(counts: &Counts) -> [(Reason, i64); 3] {
+pub fn judged(counts: &Counts) -> impl Iterator<Item = (Reason, i64)> + use<> {
     let future = counts.quarantined - counts.past;
-    [(Reason::Late, counts.late), (Reason::Future, future), (Reason::Past, counts.past)]
+    let in_time = [(Reason::Late, counts.late), (Reason::Future, future), (Reason::Past, counts.past)];
+    in_time.into_iter().chain(cleaned(counts))
+}
+
+/// Those of them that were cleaned.
+pub fn cleaned(counts: &Counts) -> [(Reason, i64); 3] {
+    let Counts { cleaned, off_session, outliers, .. } = *counts;
+    let bounds = cleaned - off_session - outliers;
+    [(Reason::Session, off_session), (Reason::Bounds, bounds), (Reason::Outlier, outliers)]
 }
 
 /// Event times seem to be read wrongly: every valid record says a time before 1990 or after 2099.
@@ -161,7 +173,7 @@ pub fn suspicion<'a>(
     let mut counts = TimeCounts::default();
     for state in states {
         let PartitionState { counts: c, implausible, h, .. } = state;
-        counts.valid += c.counted + c.late + c.quarantined;
+        counts.valid += c.counted + c.late + c.quarantined + c.cleaned;
         // A state has one count for both, and what is quarantined moves no `h`.
         let early = c.quarantined == 0 && h.is_some_and(|newest| year(newest) < 1990);
         *(if early { &mut counts.before } else { &mut counts.either }) += implausible;
@@ -234,7 +246,12 @@ mod tests {
         assert_eq!(of(Counts { quarantined: 8, rejected: 1, ..read }), Some("several"));
         assert!(!NothingCounts::Skipped.is_trouble() && NothingCounts::Rejected.is_trouble());
         let letters = Counts { quarantined: 5, past: 2, ..read };
-        assert_eq!(judged(&letters), [(Reason::Late, 0), (Reason::Future, 3), (Reason::Past, 2)]);
+        let by_reason: Vec<_> = judged(&letters).filter(|(_, count)| *count > 0).collect();
+        assert_eq!(by_reason, [(Reason::Future, 3), (Reason::Past, 2)]);
+        assert_eq!(of(Counts { cleaned: 9, off_session: 9, ..read }), Some("cleaned"));
+        assert_eq!(of(Counts { cleaned: 8, late: 1, ..read }), Some("several"));
+        let letters = Counts { cleaned: 9, off_session: 2, outliers: 3, ..read };
+        assert_eq!(cleaned(&letters), [(Reason::Session, 2), (Reason::Bounds, 4), (Reason::Outlier, 3)]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! This crate decides; it does not act. It has no clock, no network and no disk, and no float arithmetic but the one
 //! division at the end. What it needs of the outside is behind the traits of [`edge`], so that all of it runs in a test.
-//! The rules that comments cite as R1 to R13 are in `docs/semantics.md` of the repository, `docs/glossary.md` defines the
+//! The rules that comments cite as R1 to R14 are in `docs/semantics.md` of the repository, `docs/glossary.md` defines the
 //! terms, and `ARCHITECTURE.md` follows one record and one cut through the files.
 //!
 //! # How a record becomes a row
@@ -28,7 +28,7 @@
 //!
 //! Decoding, verdicts, the watermark W, control's decisions, the formats of objects and manifests, and the way a manifest is
 //! published are plain structs and functions: facts in, decision out, tested without a worker. Only the operators and a
-//! worker's loop ([`worker`]) touch timely. [`oracle`] computes the same answer in one page and one thread; tests compare
+//! worker's loop ([`worker`]) touch timely. [`oracle`] computes the same answer in two pages and one thread; tests compare
 //! whole outputs with it.
 //!
 //! # What the outside implements
@@ -198,6 +198,7 @@ pub mod control;
 pub mod decimal;
 pub mod decode;
 pub mod delivery;
+pub mod derived;
 pub mod edge;
 pub mod escape;
 pub mod explain;

@@ -54,6 +54,10 @@ mutants! {
     IdsExpireByFloor,
     /// `graph/read/ids.rs`: a run does not take back the ids that the one before it held. Counts again what is repeated after a crash.
     IdsNotRestored,
+    /// `partition/outliers.rs`: a run does not take back the values that the one before it held. Accepts an outlier after a crash.
+    OutliersNotRestored,
+    /// `partition/outliers.rs`: where most values are equal, every other one is an outlier.
+    OutlierOfEqualValues,
     /// `checkpoint/encoding.rs`: a restart keeps the generation, and so the epochs, of the run before.
     EpochReused,
     /// `checkpoint/sinks.rs`: a run may leave a sink out, and no manifest says so. Loses that sink's rows.

@@ -1,15 +1,20 @@
 //! The oracle (R10): what a bounded run must answer, computed one record after the other from the logs, the
 //! configuration and the listed exceptions. No dataflow, no epochs, no partition rule; every test of the whole compares
-//! with it, byte for byte.
+//! with it, byte for byte. Its second page has derived values (R14).
 
 use crate::decimal::{Decimal, ExactNumber, Scales, nearest};
 use crate::decode::{DecodedEvent, DecodedPart, Decoder, EventId, EventOutcome};
+use crate::derived::DerivedList;
 use crate::partition::{Counts, Rule};
 use crate::record::{Cause, DeadLetter, Evidence, Judged, PartitionName, Reason, Record};
 use crate::row::{MarketRow, Row};
 use crate::time::{EventTime, NextOffset, State, WindowStart};
 use crate::wide::{I256, U256};
+use cleaning::PlainCleaning;
 use std::collections::BTreeMap;
+
+mod cleaning;
+pub(crate) mod derived;
 
 /// One partition's part of the log: its records from `start` to the recorded end, in offset order.
 pub struct Log<'a> {
@@ -38,13 +43,22 @@ pub struct OracleAnswer {
     pub counts: Counts,
 }
 
-/// Answers. `exceptions` are the dead letters of the run that the log alone does not give; `market`: all columns.
+/// What rows have beside count, sum and average.
+#[derive(Clone, Debug, Default)]
+pub struct OracleColumns {
+    /// With `--metrics market`.
+    pub market: bool,
+    /// With `--derive`.
+    pub derived: DerivedList,
+}
+
+/// Answers. `exceptions` are the dead letters of the run that the log alone does not give.
 pub fn answer(
     logs: &[Log<'_>],
     decoder: &Decoder,
     rule: &Rule,
     exceptions: &[DeadLetter],
-    market: bool,
+    columns: &OracleColumns,
 ) -> OracleAnswer {
     let listed: BTreeMap<_, _> =
         exceptions.iter().filter(|l| l.is_exception()).map(|l| ((&l.partition, l.offset, l.element), l)).collect();
@@ -55,6 +69,7 @@ pub fn answer(
     for (log, decoder) in logs.iter().zip(&decoders) {
         let mut h: Option<EventTime> = None;
         let mut ids = BTreeMap::new();
+        let mut cleaning = PlainCleaning::new(rule);
         let mut first_end = (log.start.0 == 0).then_some(EventTime(i64::MIN));
         for record in &log.records {
             answer.counts.read += 1;
@@ -72,7 +87,9 @@ pub fn answer(
                         let exception = exception.and_then(|l| Some((l.reason, l.judged.as_ref()?.evidence)));
                         let (start, final_at) = window(event.time, rule);
                         let verdict = verdict(&event, record, rule, exception, h);
+                        let verdict = verdict.or_else(|| cleaning.misfit(&event));
                         let repeats = verdict.is_none() && repeats(event.id, &mut ids, final_at, h);
+                        let verdict = verdict.or_else(|| if repeats { None } else { cleaning.outlier(&event, h) });
                         answer.counts.rounded += i64::from(event.rounded);
                         if !matches!(verdict, Some((Reason::Future | Reason::Past, _))) {
                             h = h.max(Some(event.time));
@@ -100,7 +117,8 @@ pub fn answer(
         }
         partial_before = partial_before.zip(first_end).map(|(a, b)| a.max(b));
     }
-    answer.rows = rows(windows, partial_before, market, decoder.scales());
+    answer.rows = rows(&windows, partial_before, columns.market, decoder.scales());
+    derived::fill(&mut answer.rows, &windows, columns, decoder.scales(), rule.windowing.length);
     answer.dead_letters.sort_unstable();
     answer
 }
@@ -112,6 +130,11 @@ fn count_letter(counts: &mut Counts, reason: Reason) {
         Reason::Future | Reason::Past => {
             counts.quarantined += 1;
             counts.past += i64::from(reason == Reason::Past);
+        }
+        Reason::Session | Reason::Bounds | Reason::Outlier => {
+            counts.cleaned += 1;
+            counts.off_session += i64::from(reason == Reason::Session);
+            counts.outliers += i64::from(reason == Reason::Outlier);
         }
         _ => counts.rejected += 1,
     }
@@ -170,22 +193,23 @@ fn repeats(
 
 /// The rows of all windows. Those that begin before `partial_before` may lack records; all may, without it.
 fn rows(
-    windows: EventsByWindow<'_>,
+    windows: &EventsByWindow<'_>,
     partial_before: Option<EventTime>,
     market: bool,
     scales: Scales,
 ) -> BTreeMap<(WindowStart, String), Row> {
-    let row = |((minute, symbol), mut events): ((WindowStart, String), Vec<(Position, DecodedEvent<'_>)>)| {
+    let row = |((minute, symbol), events): (&(WindowStart, String), &Vec<(Position, DecodedEvent<'_>)>)| {
+        let mut events: Vec<_> = events.iter().collect();
         events.sort_unstable_by_key(|(position, event)| (event.time, *position));
         let state = if partial_before.is_some_and(|p| p.0 <= minute.0) { State::Final } else { State::Partial };
-        let row = Row { symbol: symbol.clone(), minute, state, ..row(&events, market, scales) };
-        ((minute, symbol), row)
+        let row = Row { symbol: symbol.clone(), minute: *minute, state, ..row(&events, market, scales) };
+        ((*minute, symbol.clone()), row)
     };
-    windows.into_iter().map(row).collect()
+    windows.iter().map(row).collect()
 }
 
 /// The numbers of a row from its records, oldest first.
-fn row(events: &[(Position, DecodedEvent<'_>)], market: bool, scales: Scales) -> Row {
+fn row(events: &[&(Position, DecodedEvent<'_>)], market: bool, scales: Scales) -> Row {
     let values = || events.iter().map(|(_, event)| event.value);
     let weights = || events.iter().map(|(_, event)| event.weight);
     let exact = |value: Decimal| ExactNumber::new(value.0, scales.value);
@@ -193,6 +217,7 @@ fn row(events: &[(Position, DecodedEvent<'_>)], market: bool, scales: Scales) ->
     let count = i64::try_from(events.len()).expect("fewer records than 2^63");
     let market = market.then(|| {
         let volume: i128 = weights().flatten().map(|w| w.0).sum();
+        let known = !events.iter().any(|(_, event)| event.weight_beyond);
         let product = |(value, weight): (Decimal, Option<Decimal>)| Some(I256::product(value.0, weight?.0));
         let weighted = values().zip(weights()).filter_map(product).fold(I256::ZERO, I256::plus);
         let (negative, weighted) = weighted.split();
@@ -203,10 +228,19 @@ fn row(events: &[(Position, DecodedEvent<'_>)], market: bool, scales: Scales) ->
             high: nearest_of(values().max()),
             low: nearest_of(values().min()),
             close: nearest_of(values().next_back()),
-            volume: weights().any(|w| w.is_some()).then(|| ExactNumber::new(volume, scales.weight)),
-            vwap: (volume > 0).then(|| nearest(negative, weighted, U256::product(volume.unsigned_abs(), one))),
+            volume: (known && weights().any(|w| w.is_some())).then(|| ExactNumber::new(volume, scales.weight)),
+            vwap: (known && volume > 0).then(|| nearest(negative, weighted, U256::product(volume.unsigned_abs(), one))),
         }
     });
     let avg = sum.over(count).expect("a window has a record");
-    Row { symbol: String::new(), minute: WindowStart(0), count, sum, avg, state: State::Open, market }
+    Row {
+        symbol: String::new(),
+        minute: WindowStart(0),
+        count,
+        sum,
+        avg,
+        state: State::Open,
+        market,
+        derived: Box::default(),
+    }
 }

@@ -184,8 +184,17 @@ pub struct CutPart {
     pub objects: Vec<ObjectRef>,
     /// The objects that hold the ids of its partitions as of the cut, in any order.
     pub ids: Vec<ObjectRef>,
+    /// The objects that hold the folds of its series as of `retired_before`, oldest first.
+    pub folds: Vec<ObjectRef>,
     /// Windows before this are not in them: it has forgotten them since, maybe after the cut.
     pub retired_before: Option<WindowStart>,
     /// Records in windows that it has forgotten, maybe after the cut. All of them had arrived before the cut.
     pub forgotten: i64,
+}
+
+impl CutPart {
+    /// All objects that it names.
+    pub(crate) fn all_objects(&self) -> impl Iterator<Item = &ObjectRef> {
+        self.objects.iter().chain(&self.ids).chain(&self.folds)
+    }
 }

@@ -120,6 +120,12 @@ pub enum Reason {
     Schema,
     /// Not one row of CSV in UTF-8, or one of another number of cells than there are columns.
     Csv,
+    /// Its event time is outside of the session (R5, `--session`).
+    Session,
+    /// Its value is beyond the least or the greatest one that counts (R5, `--value-min`, `--value-max`).
+    Bounds,
+    /// Its value is too far from those that counted before it (R5, `--outlier`).
+    Outlier,
 }
 
 impl Reason {
@@ -142,6 +148,9 @@ impl Reason {
             Reason::Long => "long",
             Reason::Schema => "schema",
             Reason::Csv => "csv",
+            Reason::Session => "session",
+            Reason::Bounds => "bounds",
+            Reason::Outlier => "outlier",
         }
     }
 }
@@ -193,7 +202,7 @@ pub struct Element<'a> {
 pub enum Cause {
     /// It cannot be decoded.
     Rejected(Rejection),
-    /// It is late, future or past.
+    /// It is late, quarantined or cleaned.
     Judged(Reason, Judged),
 }
 
@@ -214,7 +223,7 @@ pub struct DeadLetter {
     pub cut_from: Option<u64>,
     /// Its key, if the log has keys.
     pub key: Option<Vec<u8>>,
-    /// For late, future and past: what it said, and what it was judged by.
+    /// For those that are late, quarantined or cleaned: what it said, and what it was judged by.
     pub judged: Option<Judged>,
     /// For all others: what is wrong. None in a state of an older version.
     pub finding: Option<Finding>,
@@ -271,7 +280,7 @@ pub struct Judged {
     pub evidence: Evidence,
 }
 
-/// What a late, future or past record was judged by.
+/// What a late, quarantined or cleaned record was judged by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Evidence {
     /// Late: the largest event time among the valid records before it in its partition. The log gives it.
@@ -282,4 +291,15 @@ pub enum Evidence {
     Appended(EventTime),
     /// Future or past: the reader's clock, or the run's instant: an exception.
     Clock(EventTime),
+    /// Session: its event time, and the calendar.
+    Closed,
+    /// Bounds: the value that it is beyond.
+    Bound(Decimal),
+    /// Outlier: the log gives it.
+    Median {
+        /// Of the values of its series that counted last before it in its partition.
+        median: Decimal,
+        /// How far from it a value might be.
+        most: Decimal,
+    },
 }

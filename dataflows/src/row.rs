@@ -1,6 +1,7 @@
 //! A published row: what sinks write. Everything in it is exact or correctly rounded once (R9).
 
 use crate::decimal::ExactNumber;
+use crate::derived::DerivedValues;
 use crate::time::{State, WindowStart};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,8 @@ pub struct Row {
     pub state: State,
     /// With `--metrics market`.
     pub market: Option<MarketRow>,
+    /// One for each column of `--derive`; without it, empty.
+    pub derived: DerivedValues,
 }
 
 /// What `--metrics market` adds to a row. Prices are the nearest f64.

@@ -1,5 +1,6 @@
 //! The settings of a run that decide how it goes, as plain values.
 
+use crate::derived::DerivedList;
 use crate::partition::Rule;
 use crate::time::{EventTime, SECOND};
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// What verdicts depend on.
     pub rule: Rule,
+    /// What rows have beside their own minute's numbers. Default: nothing.
+    pub derive: DerivedList,
     /// Read up to the recorded ends and stop.
     pub bounded: bool,
     /// Bounded: what becomes of windows that records beyond the recorded ends could change.
@@ -39,6 +42,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             rule: Rule::default(),
+            derive: DerivedList::default(),
             bounded: false,
             at_end: AtEnd::Close,
             instant: None,
@@ -50,6 +54,13 @@ impl Default for Settings {
             epoch_records: 64 << 10,
             audit: false,
         }
+    }
+}
+
+impl Settings {
+    /// How far before a window others begin that its rows are derived from, in nanoseconds; folds reach beyond.
+    pub fn look_back(&self) -> i64 {
+        self.derive.look_back().saturating_mul(self.rule.windowing.length)
     }
 }
 

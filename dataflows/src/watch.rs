@@ -6,6 +6,7 @@
 //! are named ([`PreviewRows::lost`]).
 
 use crate::marks::Marks;
+use crate::partial::PartialBefore;
 use crate::partition::DelayHistogram;
 use crate::record::DeadLetter;
 use crate::row::Row;
@@ -14,12 +15,14 @@ use crate::time::WindowStart;
 use serde::{Deserialize, Serialize};
 
 /// Rows as they are now, from one worker.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PreviewRows {
     /// The numbers of windows that changed. The state in them says nothing: it follows from the marks.
     pub rows: Vec<Row>,
     /// Rows up to this window were left out: more changed than could be shown, or they were forgotten meanwhile.
     pub lost: Option<WindowStart>,
+    /// All rows of this worker are, from here on, derived from windows that are not partial by this.
+    pub derived_from: Option<(usize, PartialBefore)>,
 }
 
 /// Is called by worker 0 between two steps of the dataflow, and returns at once.

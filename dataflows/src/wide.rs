@@ -42,6 +42,32 @@ impl U256 {
         Some(U256 { hi, lo })
     }
 
+    /// The sum, which must fit.
+    #[must_use]
+    pub fn plus(self, other: U256) -> U256 {
+        let (lo, carry) = self.lo.overflowing_add(other.lo);
+        U256 { hi: self.hi + other.hi + u128::from(carry), lo }
+    }
+
+    /// The product, which must fit.
+    #[must_use]
+    pub fn times(self, by: u64) -> U256 {
+        let low = U256::product(self.lo, by.into());
+        U256 { hi: self.hi * u128::from(by) + low.hi, lo: low.lo }
+    }
+
+    /// The whole part of the root.
+    pub fn isqrt(self) -> u128 {
+        let mut root = 0_u128;
+        for bit in (0..self.bits().div_ceil(2)).rev() {
+            let more = root | 1 << bit;
+            if U256::product(more, more) <= self {
+                root = more;
+            }
+        }
+        root
+    }
+
     /// The whole product of two 128-bit numbers.
     pub fn product(a: u128, b: u128) -> U256 {
         const LOW: u128 = u64::MAX as u128;
@@ -155,6 +181,18 @@ mod tests {
             assert_eq!(I256::product(a.into(), b.into()), wide(i128::from(a) * i128::from(b)));
             assert_eq!(wide(i128::from(a) * i128::from(b) / 4).plus(wide(c / 2)), wide(small));
             assert_eq!(wide(small).negated(), wide(-small));
+        }
+    }
+
+    #[test]
+    fn roots_are_whole_parts() {
+        let mut rng = fastrand::Rng::new();
+        for _ in 0..10_000 {
+            let root = rng.u128(..) >> rng.u32(2..128);
+            let square = U256::product(root, root);
+            let next = square.plus(U256::from(root)).plus(U256::from(root)); // (root + 1)² − 1
+            assert_eq!((square.isqrt(), next.isqrt()), (root, root));
+            assert_eq!(square.times(3), square.plus(square).plus(square));
         }
     }
 

@@ -43,6 +43,8 @@ pub fn drive<A: Accumulate>(
         restored = state.load::<A>(worker.index(), worker.peers()).inspect_err(|halt| alarm.raise(halt))?;
         let ids = state.load_ids(worker.index(), worker.peers(), job.settings.rule.windowing);
         context.restored_ids.replace(ids.inspect_err(|halt| alarm.raise(halt))?);
+        let folds = state.load_folds(worker.index(), worker.peers()).inspect_err(|halt| alarm.raise(halt))?;
+        context.folds.borrow_mut().restore(folds);
         context.resume(state.head.parts.iter().map(|part| part.retired_before).min().flatten());
     }
     let job = Rc::new(job);

@@ -131,6 +131,7 @@ impl Stage {
             traced: self.traced,
             objects: Vec::new(),
             ids: Vec::new(),
+            folds: Vec::new(),
             retired_before: None,
             forgotten: 0,
         };
@@ -169,6 +170,7 @@ fn state(index: usize) -> PartitionState {
         rejected_by: Vec::new(),
         implausible: 0,
         late_by: None,
+        filtered: Vec::new(),
     }
 }
 

@@ -20,6 +20,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 fn noticed_by(mutant: Mutant) -> (fn(u64) -> bool, &'static [u64]) {
     let simulation: fn(u64) -> bool = |seed| catch_unwind(AssertUnwindSafe(|| simulated::check(seed))).is_err();
     let ids: fn(u64) -> bool = |seed| catch_unwind(AssertUnwindSafe(|| simulated::check_with_ids(seed))).is_err();
+    let cleaned: fn(u64) -> bool =
+        |seed| catch_unwind(AssertUnwindSafe(|| simulated::check_with_cleaning(seed))).is_err();
     let chain: fn(u64) -> bool = |seed| (0..2000).any(|n| !contending::one_chain(seed.wrapping_add(n)));
     let delivery: fn(u64) -> bool = |seed| (0..50).any(|n| !delivering::accounts_for_every_point(seed.wrapping_add(n)));
     match mutant {
@@ -33,6 +35,8 @@ fn noticed_by(mutant: Mutant) -> (fn(u64) -> bool, &'static [u64]) {
         Mutant::PointDropped | Mutant::PartialIsSuccess | Mutant::OldestBisected => (delivery, &[0]),
         Mutant::IdsExpireByFloor => (ids, &[7036, 7051, 7056]),
         Mutant::IdsNotRestored => (ids, &[7000, 7004, 7018]),
+        Mutant::OutliersNotRestored => (cleaned, &[8004, 8011, 8013]),
+        Mutant::OutlierOfEqualValues => (cleaned, &[8004, 8006, 8010]),
         Mutant::OpenTransactionIsTheEnd => (simulation, &[5019, 5020, 5027]),
         Mutant::FiledUnderCapability => (simulation, &[5001, 5005, 5012]),
         Mutant::LineBeforeCommit => (simulation, &[5000, 5016, 5069]),

@@ -22,6 +22,7 @@ const RULE: Rule = Rule {
     max_past: None,
     max_ahead: 2500,
     idle: 3,
+    cleaning: None,
 };
 
 /// A partition's log and its reader.
@@ -118,6 +119,7 @@ fn run(seed: u64) -> Seen {
                         Verdict::Late(_) => seen.late += 1,
                         Verdict::Future(_) | Verdict::Past(_) => unreachable!("nothing is that far off"),
                         Verdict::Duplicate => unreachable!("nothing has an id"),
+                        Verdict::Cleaned(..) => unreachable!("nothing is cleaned"),
                     }
                 }
             }

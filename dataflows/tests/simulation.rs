@@ -46,12 +46,26 @@ fn any_schedule_and_any_crash_drop_the_oracles_duplicates() {
     assert!(seeds < 100 || says_something, "{met:?}: the test says little");
 }
 
+/// What is cleaned is a function of the log, whatever crashes lie between an outlier and the values before it.
+#[test]
+fn any_schedule_and_any_crash_clean_as_the_oracle_does() {
+    let one = number("MINUTELY_TEST_SEED");
+    let first = one.unwrap_or_else(|| fastrand::u64(..));
+    println!("seeds from {first}");
+    let seeds = one.map(|_| 1).or_else(|| number("MINUTELY_TEST_SEEDS")).unwrap_or(if long() { 1000 } else { 100 });
+    let seen = (0..seeds).map(|n| simulated::check_with_cleaning(first.wrapping_add(n)));
+    let met = seen.reduce(|a, b| a + b).expect("at least one");
+    println!("{met:?}");
+    let says_something = met.exceptions > 0 && met.crashes > 0 && met.duplicates > 0 && met.outliers > 0;
+    assert!(seeds < 100 || says_something, "{met:?}: the test says little");
+}
+
 #[test]
 fn a_crash_before_and_after_every_effect_comes_to_the_oracles_rows() {
-    for n in 0..if long() { 20 } else { 2 } {
+    for n in 0..if long() { 20 } else { 3 } {
         let seed = number("MINUTELY_TEST_SEED").unwrap_or_else(|| fastrand::u64(..)).wrapping_add(n);
         println!("seed {seed}");
-        println!("{} effects", simulated::crash_at_every_effect(seed, n % 2 == 1));
+        println!("{} effects", simulated::crash_at_every_effect(seed, n % 2 == 1, n % 4 > 1));
     }
 }
 

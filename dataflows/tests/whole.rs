@@ -10,17 +10,28 @@ use hostile::{Kind, Partition};
 use memory::run_with;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
 use minutely_dataflows::decode::{Decoder, FieldNames};
+use minutely_dataflows::derived::Metric;
 use minutely_dataflows::edge::RowFilter;
-use minutely_dataflows::oracle;
-use minutely_dataflows::partition::Rule;
+use minutely_dataflows::oracle::{self, OracleColumns};
+use minutely_dataflows::partition::{Counts, Rule};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::settings::Settings;
-use minutely_dataflows::time::{SECOND, State, Windowing};
+use minutely_dataflows::time::{SECOND, State, WindowStart, Windowing};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 /// Final rows that were seen by whoever watched.
 static SEEN: AtomicUsize = AtomicUsize::new(0);
+/// Outliers.
+static CLEANED: AtomicI64 = AtomicI64::new(0);
+
+/// What is derived, test by test.
+const DERIVED: [&str; 4] = [
+    "none",
+    "sma5,sma20,ema12,stddev",
+    "sma3,ravg4,bb2,ema5,macd,rsi3",
+    "sma2,ravg3,rhigh4,rlow5,rvolume6,rvwap7,bb8,ema9,macd,rsi2,variance,stddev",
+];
 
 const CHANGES: RowFilter = RowFilter { changes: true, partial: true, open_every: 0 };
 const FINAL: RowFilter = RowFilter { changes: false, partial: false, open_every: 0 };
@@ -42,7 +53,8 @@ fn check_with<A: Accumulate>(
     let decoder = Decoder::new(fields).unwrap();
     let ran = run_with::<A>(partitions, settings, fields, &[CHANGES, FINAL, ALL_FINAL, LIVE], workers).unwrap();
     let logs: Vec<_> = partitions.iter().map(Partition::log).collect();
-    let want = oracle::answer(&logs, &decoder, &settings.rule, &ran.letters, market);
+    let columns = OracleColumns { market, derived: settings.derive.clone() };
+    let want = oracle::answer(&logs, &decoder, &settings.rule, &ran.letters, &columns);
     assert_eq!(ran.letters, want.dead_letters);
     let last = |rows: &[Row]| -> BTreeMap<_, _> {
         rows.iter().map(|row| ((row.minute, row.symbol.clone()), row.clone())).collect()
@@ -72,11 +84,23 @@ fn check_with<A: Accumulate>(
     }
     SEEN.fetch_add(ran.seen.finals.len(), Ordering::Relaxed);
     let counts = ran.status.ledger.counts;
-    assert!(ran.seen.behind <= u64::try_from(counts.counted + counts.late + counts.duplicates).unwrap());
+    let valid = counts.counted + counts.late + counts.duplicates + counts.cleaned;
+    assert!(ran.seen.behind <= u64::try_from(valid).unwrap());
     assert_eq!((counts.read, counts.counted, counts.late), (want.counts.read, want.counts.counted, want.counts.late));
     assert_eq!((counts.rejected, counts.quarantined), (want.counts.rejected, want.counts.quarantined));
     assert_eq!((counts.events, counts.duplicates), (want.counts.events, want.counts.duplicates));
-    assert_eq!((ran.status.ledger.held, ran.status.ledger.retired), (0, counts.counted), "all is forgotten at the end");
+    let by_rule = |counts: &Counts| (counts.cleaned, counts.off_session, counts.outliers);
+    assert_eq!(by_rule(&counts), by_rule(&want.counts));
+    CLEANED.fetch_add(counts.outliers, Ordering::Relaxed);
+    let ledger = ran.status.ledger;
+    assert_eq!(ledger.held + ledger.retired, counts.counted);
+    let newest = want.rows.keys().map(|(window, _)| *window).max();
+    let looked_at = |window: WindowStart| newest.is_some_and(|newest| window.0 > newest.0 - settings.look_back());
+    let records = |row: &Row| if looked_at(row.minute) { row.count } else { 0 };
+    assert!(
+        ledger.held <= want.rows.values().map(records).sum(),
+        "all is forgotten at the end that no later row looks at"
+    );
     counts.duplicates
 }
 
@@ -130,6 +154,7 @@ fn hostile_logs_at_any_number_of_workers() {
             instant: Some(hostile::BEGAN.plus(3600 * SECOND)),
             checkpoint_interval: rng.i64(SECOND / 500..SECOND / 10),
             audit: true,
+            derive: DERIVED[round % DERIVED.len()].parse().unwrap(),
             ..Settings::default()
         };
         let kind = if rng.bool() { Kind::File } else { Kind::Broker };
@@ -137,7 +162,7 @@ fn hostile_logs_at_any_number_of_workers() {
         let partitions = hostile::log(&mut rng, kind, &rule, partitions, 4000);
         for workers in [1, 2, 3, 8] {
             println!("round {round} seed {seed} {kind:?} partitions {} workers {workers}", partitions.len());
-            if rng.bool() {
+            if !settings.derive.metrics().any(Metric::needs_market) && rng.bool() {
                 check::<Avg>(&partitions, &settings, workers, false);
             } else {
                 check::<Market>(&partitions, &settings, workers, true);
@@ -145,6 +170,39 @@ fn hostile_logs_at_any_number_of_workers() {
         }
     }
     assert!(SEEN.load(Ordering::Relaxed) > 0, "something is seen before the end");
+}
+
+/// What is cleaned is the same at any number of workers, with ids that repeat and without.
+#[test]
+fn hostile_logs_are_cleaned_alike_at_any_number_of_workers() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut rng = fastrand::Rng::with_seed(seed);
+    for round in 0..6 {
+        let windowing = Windowing { length: SECOND * 7, lateness: SECOND * 31 };
+        let rule = Rule { windowing, ..Rule::default() }.with_cleaning(hostile::cleaning(&mut rng));
+        let settings = Settings {
+            rule,
+            bounded: true,
+            instant: Some(hostile::BEGAN.plus(3600 * SECOND)),
+            checkpoint_interval: rng.i64(SECOND / 500..SECOND / 10),
+            audit: true,
+            ..Settings::default()
+        };
+        let kind = if rng.bool() { Kind::File } else { Kind::Broker };
+        let mut partitions = hostile::log(&mut rng, kind, &rule, 5, 2000);
+        let mut fields = FieldNames::default();
+        if rng.bool() {
+            fields.id = vec!["id".into()];
+            let records = partitions.iter_mut().flat_map(|partition| &mut partition.records);
+            hostile::with_ids(&mut rng, records.filter_map(|record| record.payload.as_mut()));
+        }
+        for workers in [1, 2, 3, 8] {
+            println!("round {round} seed {seed} workers {workers} {:?}", rule.cleaning);
+            check_with::<Market>(&partitions, &settings, &fields, workers, true);
+        }
+    }
+    assert!(CLEANED.load(Ordering::Relaxed) > 0, "something is an outlier");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The command line as it is written: commands, options, their types and their help. What the options of a run mean together
 //! is `config`'s.
 
+mod cleaning;
+mod cluster;
 mod common;
 mod completions;
 mod envelope;
@@ -22,6 +24,8 @@ mod shape;
 mod show;
 mod values;
 
+pub(crate) use cleaning::CleaningArgs;
+pub(crate) use cluster::{ClusterArgs, MAX_WORKERS};
 pub(crate) use common::{CommonArgs, early_format};
 pub(crate) use completions::{CompletionsArgs, ManArgs};
 pub(crate) use envelope::{EnvelopeArgs, EnvelopeOption};
@@ -33,7 +37,7 @@ pub(crate) use letters::LettersArgs;
 pub(crate) use numbers::NumberArgs;
 pub(crate) use produce::{PartitionBy, ProduceArgs, Stamp};
 pub(crate) use rows::{FormatOption, RowArgs};
-pub(crate) use run::{ClusterArgs, DecodingArgs, EmitOption, HttpArgs, LogArgs, MAX_WORKERS, Metrics, RunArgs};
+pub(crate) use run::{DecodingArgs, EmitOption, HttpArgs, LogArgs, Metrics, RunArgs};
 pub(crate) use schema::SchemaArgs;
 pub(crate) use shape::ShapeArgs;
 pub(crate) use values::Given;
@@ -218,7 +222,7 @@ const STATE_NOTES: &str = "\
 The state is found by --state, or by the options of its run. All options of `minutely run` are accepted.";
 
 /// Options of a run by which its state is found; help of `minutely state` shows no others.
-const FIND_THE_STATE: [&str; 37] = [
+const FIND_THE_STATE: [&str; 42] = [
     "help",
     "json",
     "source",
@@ -250,7 +254,12 @@ const FIND_THE_STATE: [&str; 37] = [
     "lateness",
     "max_future",
     "max_past",
+    "value_min",
+    "value_max",
+    "outlier",
+    "session",
     "metrics",
+    "derive",
     "place",
     "data",
     "job",

@@ -11,10 +11,13 @@ pub(crate) struct ProduceArgs {
     #[command(flatten)]
     help: Help,
 
-    /// Source: sim:?OPTIONS · file:GLOB
+    /// Source: sim:?OPTIONS · file:GLOB, or a live feed: coinbase:SYMBOLS · binance:SYMBOLS · yahoo:SYMBOLS
     ///
     ///   sim:?symbols=&rate=&late=&…  a built-in market, at the pace of the clock, its history at once
     ///   file:GLOB                    files, compressed or not, one partition each
+    ///   coinbase:BTC-USD,ETH-USD     trades of Coinbase Exchange as they come, without a login
+    ///   binance:BTCUSDT,ETHUSDT      trades of Binance's spot market as they come, without a login
+    ///   yahoo:AAPL,^GSPC,BTC-USD     Yahoo Finance: minutes of today, then quotes; best effort, personal use only
     #[arg(
         long,
         value_name = "URI",

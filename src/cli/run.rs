@@ -1,17 +1,19 @@
 //! `minutely run`, whose options `minutely state` takes, too.
 
 use super::CommonArgs;
+use super::cleaning::CleaningArgs;
+use super::cluster::ClusterArgs;
 use super::numbers::NumberArgs;
 use super::schema::SchemaArgs;
 use super::shape::ShapeArgs;
-use super::values::{Choice, Given, StartOption, choice, duration, instant, job_name, lateness, number, size, start};
+use super::values::{
+    Choice, Given, StartOption, choice, derive, duration, instant, job_name, lateness, number, size, start,
+};
 use clap::{ArgAction, Args};
 use minutely_dataflows::BadRecordPolicy;
+use minutely_dataflows::derived::DerivedList;
 use minutely_dataflows::time::EventTime;
 use std::path::PathBuf;
-
-/// All workers of a run, at most (their shards are 256).
-pub(crate) const MAX_WORKERS: usize = 256;
 
 /// The options of a run.
 #[derive(Args, Debug)]
@@ -28,6 +30,8 @@ pub(crate) struct RunArgs {
     pub(crate) schemas: SchemaArgs,
     #[command(flatten)]
     pub(crate) semantics: SemanticsArgs,
+    #[command(flatten)]
+    pub(crate) cleaning: CleaningArgs,
     #[command(flatten)]
     pub(crate) progress: ProgressArgs,
     #[command(flatten)]
@@ -171,6 +175,13 @@ pub(crate) struct SemanticsArgs {
         value_parser = choice(&METRICS)
     )]
     pub(crate) metrics: Given<Metrics>,
+
+    /// Columns made of the minutes before a row's own, or none [default: sma5,sma20,ema12,stddev; with --metrics avg: none]
+    ///
+    /// smaN (mean of the last N minutes' averages), ravgN (their mean record by record), rhighN, rlowN, rvolumeN, rvwapN, bbN
+    /// (Bollinger bands), emaN, rsiN, macd; and of the minute itself variance and stddev.
+    #[arg(long, value_name = "LIST", env = "MINUTELY_DERIVE", value_parser = derive())]
+    pub(crate) derive: Option<Given<DerivedList>>,
 }
 
 /// How far partitions may be apart, and how much is held.
@@ -300,48 +311,6 @@ pub(crate) struct HttpArgs {
     /// File of the token that clients of --http must give [default: MINUTELY_HTTP_TOKEN in the environment]
     #[arg(long = "http-token-file", value_name = "PATH", env = "MINUTELY_HTTP_TOKEN_FILE")]
     pub(crate) token_file: Option<PathBuf>,
-}
-
-/// Workers and processes.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Cluster")]
-pub(crate) struct ClusterArgs {
-    /// Worker threads of this process
-    #[arg(
-        short = 'w',
-        long,
-        value_name = "N",
-        env = "MINUTELY_WORKERS",
-        default_value = "1",
-        value_parser = number::<usize>(1, MAX_WORKERS)
-    )]
-    pub(crate) workers: Given<usize>,
-
-    /// Processes of the run, all with the same --data
-    #[arg(
-        short = 'n',
-        long,
-        value_name = "N",
-        env = "MINUTELY_PROCESSES",
-        default_value = "1",
-        value_parser = number::<usize>(1, MAX_WORKERS)
-    )]
-    pub(crate) processes: Given<usize>,
-
-    /// Number of this process, from 0
-    #[arg(
-        short = 'p',
-        long,
-        value_name = "I",
-        env = "MINUTELY_PROCESS",
-        default_value = "0",
-        value_parser = number::<usize>(0, MAX_WORKERS)
-    )]
-    pub(crate) process: Given<usize>,
-
-    /// File with the host:port of each process, one a line [default: localhost, ports from 2101]; without FILE: print help
-    #[arg(short = 'h', long, value_name = "FILE", env = "MINUTELY_HOSTFILE", num_args = 0..=1)]
-    pub(crate) hostfile: Option<Option<String>>,
 }
 
 /// Kafka's client.

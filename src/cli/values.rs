@@ -6,7 +6,9 @@ use crate::start_at::Start;
 use crate::{duration, size};
 use clap::builder::{PossibleValue, TypedValueParser};
 use minutely_dataflows::decode::TimeUnit;
+use minutely_dataflows::derived::{DeriveError, DerivedList};
 use minutely_dataflows::numbers::{DecimalFactor, NotAFactor};
+use minutely_dataflows::partition::{NotAnOutlierRule, OutlierRule};
 use minutely_dataflows::record::Reason;
 use minutely_dataflows::time::EventTime;
 use serde::Deserialize;
@@ -150,6 +152,22 @@ where
 /// What values are multiplied by.
 pub(super) fn factor() -> ValueParser<DecimalFactor> {
     ValueParser::new(|text| text.parse().map_err(|error: NotAFactor| error.to_string()))
+}
+
+/// Which values are derived.
+pub(super) fn derive() -> ValueParser<DerivedList> {
+    ValueParser::new(|text| text.parse().map_err(|error: DeriveError| error.to_string()))
+}
+
+/// When a value is an outlier: N, or N,K.
+pub(super) fn outlier() -> ValueParser<OutlierRule> {
+    ValueParser::new(|text| {
+        text.parse().map_err(|_: NotAnOutlierRule| {
+            "takes N or N,K: the number of values that one is compared with, 3 to 1000, and how many standard deviations from \
+             their median it may be, 0.01 to 100, such as 20,3.5"
+                .to_owned()
+        })
+    })
 }
 
 /// An instant of event time.

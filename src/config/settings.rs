@@ -1,8 +1,11 @@
 //! The settings of the core, from the options of a run.
 
+use super::cleaning::cleaning;
 use super::log::LogRange;
-use crate::cli::{RunArgs, UsageErrors};
+use crate::cli::{Metrics, RunArgs, UsageErrors};
+use crate::semantics::usual_derive;
 use crate::store::StoreUri;
+use minutely_dataflows::derived::DerivedList;
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::Windowing;
@@ -18,6 +21,7 @@ pub(super) fn settings(
     errors: &mut UsageErrors,
 ) -> Option<Settings> {
     let rule = rule(args, errors);
+    let derive = derive(args, errors);
     let checkpoint_interval = errors.value(&args.state.checkpoint_interval);
     if let (Some(StoreUri::Remote(..)), Some(MAX_REMOTE_INTERVAL..)) = (state, checkpoint_interval) {
         errors.push(format!(
@@ -30,6 +34,7 @@ pub(super) fn settings(
     let max_keys = errors.value(&args.progress.max_keys);
     Some(Settings {
         rule: rule?,
+        derive: derive?,
         bounded: log.bounded,
         at_end: log.at_end,
         instant: None, // the run's start, which is not known yet
@@ -41,6 +46,18 @@ pub(super) fn settings(
     })
 }
 
+/// What rows have beside: nothing that `--metrics` does not add up.
+fn derive(args: &RunArgs, errors: &mut UsageErrors) -> Option<DerivedList> {
+    let market = errors.value(&args.semantics.metrics)? == Metrics::Market;
+    let Some(given) = &args.semantics.derive else { return Some(usual_derive(market)) };
+    let list = errors.value(given)?;
+    if let Some(metric) = list.metrics().find(|metric| !market && metric.needs_market()) {
+        errors.push(format!("--derive {metric}: needs --metrics market"));
+        return None;
+    }
+    Some(list)
+}
+
 fn rule(args: &RunArgs, errors: &mut UsageErrors) -> Option<Rule> {
     let (semantics, progress) = (&args.semantics, &args.progress);
     let length = errors.value(&semantics.window);
@@ -49,11 +66,14 @@ fn rule(args: &RunArgs, errors: &mut UsageErrors) -> Option<Rule> {
     let max_past = semantics.max_past.as_ref().and_then(|given| errors.value(given));
     let idle = errors.value(&progress.idle);
     let max_ahead = errors.value(&progress.max_ahead);
-    Some(Rule {
+    let cleaning = cleaning(&args.cleaning, &args.decoding.numbers, errors);
+    let rule = Rule {
         windowing: Windowing { length: length?, lateness: lateness? },
         max_future: max_future?,
         max_past,
         max_ahead: max_ahead?,
         idle: idle?,
-    })
+        cleaning: None,
+    };
+    Some(rule.with_cleaning(cleaning?))
 }

@@ -261,7 +261,7 @@ impl HubWatcher {
 }
 
 impl Watcher for HubWatcher {
-    fn rows(&mut self, PreviewRows { rows, lost }: PreviewRows) {
+    fn rows(&mut self, PreviewRows { rows, lost, .. }: PreviewRows) {
         self.put(|queue| {
             queue.lost = queue.lost.max(lost);
             if queue.count + rows.len() > MOST_QUEUED {
@@ -308,7 +308,7 @@ mod tests {
         let minute = |n: i64| WindowStart(n * 60 * SECOND);
         let mut events_of = |rows, lost, w| {
             let from = hub.ring().last;
-            watching.rows(PreviewRows { rows, lost });
+            watching.rows(PreviewRows { rows, lost, derived_from: None });
             watching.marks(Marks { w: Some(EventTime(w)), ..Marks::default() });
             hub.turn(&mut None);
             let events: Vec<_> = hub.ring().after(from).unwrap().map(|(_, event)| event).collect();

@@ -104,6 +104,7 @@ fn records(out: &mut MetricsText, latest: &LatestStatus) {
             ("late", c.late),
             ("rejected", c.rejected),
             ("quarantined", c.quarantined),
+            ("cleaned", c.cleaned),
             ("skipped", c.skipped),
             ("duplicate", c.duplicates),
         ];
@@ -172,6 +173,7 @@ fn ledger(out: &mut MetricsText, latest: &LatestStatus) {
         ("late", counts.late),
         ("rejected", counts.rejected),
         ("quarantined", counts.quarantined),
+        ("cleaned", counts.cleaned),
         ("skipped", counts.skipped),
         ("duplicate", counts.duplicates),
         ("rounded", counts.rounded),
@@ -268,12 +270,15 @@ mod tests {
         let counts = Counts {
             read: 5,
             gaps: 2,
-            events: 50,
+            events: 59,
             counted: 9,
             late: 3,
             rejected: 2,
             quarantined: 6,
             past: 4,
+            cleaned: 9,
+            off_session: 5,
+            outliers: 1,
             skipped: 29,
             duplicates: 1,
             rounded: 7,
@@ -285,8 +290,15 @@ mod tests {
         let of = |verdict: &str, count: i64| {
             format!("minutely_records_total{{partition=\"t/0\",verdict=\"{verdict}\"}} {count}")
         };
-        let verdicts =
-            [("counted", 9), ("late", 3), ("rejected", 2), ("quarantined", 6), ("skipped", 29), ("duplicate", 1)];
+        let verdicts = [
+            ("counted", 9),
+            ("late", 3),
+            ("rejected", 2),
+            ("quarantined", 6),
+            ("cleaned", 9),
+            ("skipped", 29),
+            ("duplicate", 1),
+        ];
         for (verdict, count) in verdicts {
             assert!(samples.contains(&of(verdict, count).as_str()), "{verdict}: {}", out.out);
         }
@@ -298,6 +310,9 @@ mod tests {
             reason("late", "", 3),
             reason("future", "", 2),
             reason("past", "", 4),
+            reason("session", "", 5),
+            reason("bounds", "", 3),
+            reason("outlier", "", 1),
             reason("null", "ts", 2),
             "minutely_partition_read_records_total{partition=\"t/0\"} 5".to_owned(),
             "minutely_rounded_records_total{partition=\"t/0\"} 7".to_owned(),

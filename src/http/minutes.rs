@@ -202,11 +202,12 @@ impl RowStream {
 
     fn json_text(&self, rows: &[Row], more: bool) -> Vec<u8> {
         let mut text = if self.sent { Vec::new() } else { b"{\"rows\":[".to_vec() };
+        let derived = &self.server.about.columns.derived;
         for (n, row) in rows.iter().enumerate() {
             if n > 0 || self.sent {
                 text.push(b',');
             }
-            serde_json::to_writer(&mut text, &JsonRow::from(row)).expect("memory takes it");
+            serde_json::to_writer(&mut text, &JsonRow::of(row, derived)).expect("memory takes it");
         }
         if !more {
             let stored = self.server.about.history.is_some();

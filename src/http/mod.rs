@@ -33,6 +33,7 @@ mod write_timeout;
 pub(crate) use listen_address::{BoundSocket, DEFAULT, ListenAddress};
 
 use crate::clock::SystemClock;
+use crate::text::Columns;
 use connections::Connections;
 use error::ServeError;
 pub(crate) use hub::EVERY_NS;
@@ -108,7 +109,7 @@ pub(crate) struct RunInfo {
     pub(crate) fields: FieldNames,
     /// Records that cannot be decoded are no dead letters (`--on-bad drop`).
     pub(crate) drops_bad: bool,
-    pub(crate) market: bool,
+    pub(crate) columns: Columns,
     /// Why rows are `partial` without end.
     pub(crate) partial: fn(&Status) -> Option<String>,
     /// `--emit`.
@@ -212,7 +213,7 @@ mod testing {
             decimals: 18,
             fields: FieldNames::default(),
             drops_bad: false,
-            market: false,
+            columns: Columns::default(),
             partial: |_| None,
             emit: "changes",
             state: None,

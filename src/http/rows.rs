@@ -1,11 +1,14 @@
 //! Rows in memory and as JSON.
 
 use minutely_dataflows::decimal::ExactNumber;
+use minutely_dataflows::derived::DerivedValues;
 use minutely_dataflows::marks::Marks;
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::row::{MarketRow, Row};
 use minutely_dataflows::time::{EventTime, State, WindowStart};
+use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Nanoseconds, in JSON milliseconds: an integer where they are whole.
@@ -41,6 +44,7 @@ pub(super) struct RowValues {
     pub(super) sum: ExactNumber,
     pub(super) avg: f64,
     pub(super) market: Option<MarketRow>,
+    pub(super) derived: DerivedValues,
 }
 
 /// A row's values with its key.
@@ -53,7 +57,7 @@ pub(super) struct LiveRow {
 
 impl RowValues {
     pub(super) fn of(row: Row) -> Self {
-        RowValues { count: row.count, sum: row.sum, avg: row.avg, market: row.market }
+        RowValues { count: row.count, sum: row.sum, avg: row.avg, market: row.market, derived: row.derived }
     }
 
     /// The price it ends with: the average where there is no other.
@@ -62,8 +66,8 @@ impl RowValues {
     }
 
     pub(super) fn row(&self, symbol: &str, minute: WindowStart, marks: &Marks, rule: &Rule) -> Row {
-        let RowValues { count, sum, avg, market } = self.clone();
-        Row { symbol: symbol.to_owned(), minute, count, sum, avg, state: marks.state(rule, minute), market }
+        let RowValues { count, sum, avg, market, derived } = self.clone();
+        Row { symbol: symbol.to_owned(), minute, count, sum, avg, state: marks.state(rule, minute), market, derived }
     }
 }
 
@@ -72,19 +76,25 @@ fn number(decimal: ExactNumber) -> Box<serde_json::value::RawValue> {
     serde_json::value::RawValue::from_string(decimal.to_string()).expect("a decimal's text is a JSON number")
 }
 
-/// As the stream sends it: `[symbol, minute, count, avg, open, high, low, close, volume, vwap]`.
+/// As the stream sends it: `[symbol, minute, count, avg]`, or `[symbol, minute, count, avg, open, high, low, close, volume, vwap]`;
+/// and then, if there are any, an array of the columns of `--derive`.
 impl Serialize for LiveRow {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let LiveRow { symbol, minute, held: RowValues { count, avg, market, .. } } = self;
-        let start = (&**symbol, Ms::from(*minute), count, avg);
-        match market {
-            None => start.serialize(serializer),
-            Some(m) => {
-                let volume = m.volume.map(number);
-                let (symbol, minute, count, avg) = start;
-                (symbol, minute, count, avg, m.open, m.high, m.low, m.close, volume, m.vwap).serialize(serializer)
-            }
+        let LiveRow { symbol, minute, held: RowValues { count, avg, market, derived, .. } } = self;
+        let mut values = serializer.serialize_seq(None)?;
+        values.serialize_element(&**symbol)?;
+        values.serialize_element(&Ms::from(*minute))?;
+        values.serialize_element(count)?;
+        values.serialize_element(avg)?;
+        if let Some(m) = market {
+            [m.open, m.high, m.low, m.close].iter().try_for_each(|price| values.serialize_element(price))?;
+            values.serialize_element(&m.volume.map(number))?;
+            values.serialize_element(&m.vwap)?;
         }
+        if !derived.is_empty() {
+            values.serialize_element(derived)?;
+        }
+        values.end()
     }
 }
 
@@ -99,6 +109,8 @@ pub(super) struct JsonRow<'a> {
     avg: f64,
     #[serde(flatten)]
     market: Option<MarketJson>,
+    #[serde(flatten)]
+    derived: BTreeMap<&'a str, Option<f64>>,
 }
 
 #[derive(Serialize)]
@@ -111,8 +123,9 @@ struct MarketJson {
     vwap: Option<f64>,
 }
 
-impl<'a> From<&'a Row> for JsonRow<'a> {
-    fn from(row: &'a Row) -> Self {
+impl<'a> JsonRow<'a> {
+    /// `derived`: the names of the columns of `--derive`.
+    pub(super) fn of(row: &'a Row, derived: &'a [String]) -> Self {
         let market = row.market.as_ref().map(|m| MarketJson {
             open: m.open,
             high: m.high,
@@ -129,6 +142,7 @@ impl<'a> From<&'a Row> for JsonRow<'a> {
             sum: row.sum.to_string(),
             avg: row.avg,
             market,
+            derived: derived.iter().map(String::as_str).zip(row.derived.iter().copied()).collect(),
         }
     }
 }
@@ -148,14 +162,16 @@ mod tests {
     #[test]
     fn rows_are_what_the_contract_says() {
         let decimal = |scaled| ExactNumber::new(scaled, 18);
-        let mut held = RowValues { count: 2, sum: decimal(3 * 10_i128.pow(18)), avg: 1.5, market: None };
+        let derived = ["sma5", "rsi14"].map(str::to_owned);
+        let mut held =
+            RowValues { count: 2, sum: decimal(3 * 10_i128.pow(18)), avg: 1.5, market: None, derived: Box::default() };
         let minute = WindowStart(60_000_000_000);
         let symbol = "<b>\"x\u{2028}";
         let live = LiveRow { symbol: symbol.into(), minute, held: held.clone() };
         assert_eq!(serde_json::to_string(&live).unwrap(), "[\"<b>\\\"x\u{2028}\",60000,2,1.5]");
         let row = held.row(symbol, minute, &Marks::default(), &Rule::default());
         assert_eq!(
-            serde_json::to_value(JsonRow::from(&row)).unwrap(),
+            serde_json::to_value(JsonRow::of(&row, &derived)).unwrap(),
             serde_json::json!({"symbol": symbol, "minute": 60000, "state": "partial", "count": 2, "sum": "3", "avg": 1.5})
         );
         held.market =
@@ -166,13 +182,18 @@ mod tests {
             "[\"A\",60000,2,1.5,1.0,2.0,1.0,2.0,0.000000000000000005,null]"
         );
         let row = held.row("A", minute, &Marks::default(), &Rule::default());
-        let json = serde_json::to_value(JsonRow::from(&row)).unwrap();
+        let json = serde_json::to_value(JsonRow::of(&row, &derived)).unwrap();
         assert_eq!(json["volume"], "0.000000000000000005");
         assert!(json["vwap"].is_null() && json["close"] == 2.0);
         held.market.as_mut().unwrap().volume = None;
-        let json = serde_json::to_value(JsonRow::from(&held.row("A", minute, &Marks::default(), &Rule::default())));
+        let json =
+            serde_json::to_value(JsonRow::of(&held.row("A", minute, &Marks::default(), &Rule::default()), &derived));
         assert!(json.unwrap()["volume"].is_null());
+        held.derived = [Some(1.25), None].into();
+        let json =
+            serde_json::to_value(JsonRow::of(&held.row("A", minute, &Marks::default(), &Rule::default()), &derived));
+        assert!(json.as_ref().unwrap()["sma5"] == 1.25 && json.unwrap()["rsi14"].is_null());
         let live = LiveRow { symbol: "A".into(), minute, held };
-        assert_eq!(serde_json::to_string(&live).unwrap(), "[\"A\",60000,2,1.5,1.0,2.0,1.0,2.0,null,null]");
+        assert_eq!(serde_json::to_string(&live).unwrap(), "[\"A\",60000,2,1.5,1.0,2.0,1.0,2.0,null,null,[1.25,null]]");
     }
 }

@@ -293,6 +293,7 @@ pub(super) mod tests {
             avg: 1.0,
             state,
             market: None,
+            derived: Box::default(),
         }
     }
 

@@ -55,13 +55,17 @@ impl LetterLine {
         Some(format!("{symbol} {value} of {time}{judged}"))
     }
 
-    /// What a late, future or past record was judged by, in words.
+    /// What a late, quarantined or cleaned record was judged by, in words.
     pub(super) fn judged_by(&self) -> Option<String> {
         Some(match self.0.evidence.as_ref()? {
             EvidenceLine::Watermark(time) => format!("its partition's watermark was {time}"),
             EvidenceLine::Floor(time) => format!("its partition's floor was {time}"),
             EvidenceLine::AppendTime(time) => format!("the broker appended it at {time}"),
             EvidenceLine::Clock(time) => format!("the clock was {time}"),
+            EvidenceLine::Bound(bound) => format!("the bound is {bound}"),
+            EvidenceLine::Filter { median, most } => {
+                format!("the median before it was {median}, from which {most} is the greatest distance")
+            }
         })
     }
 }

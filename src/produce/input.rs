@@ -1,4 +1,5 @@
-//! Where records come from: what every kind of input gives. A log that is replayed is one (`replay.rs`).
+//! Where records come from: what every kind of input gives. A log that is replayed is one (`replay.rs`), a live feed
+//! another (`feeds/`).
 
 use minutely_dataflows::edge::{Halt, ReadProgress};
 use minutely_dataflows::time::EventTime;
@@ -60,4 +61,9 @@ pub(super) trait RecordInput {
 
     /// None where its end is not known.
     fn progress(&self) -> Option<InputProgress>;
+
+    /// Ends what it has open; what is to be said of it then.
+    fn finish(&mut self) -> Option<String> {
+        None
+    }
 }

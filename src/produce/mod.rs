@@ -1,16 +1,17 @@
 //! `minutely produce`: writes records of an input to a target, record for record: partition, key, payload and, where the input
-//! has one, the stamp. So a market to try things with, and replays of files.
+//! has one, the stamp. So a market to try things with, replays of files, and live feeds.
 //!
 //! ```text
 //!   sim: or file: ── LogInput (replay.rs) ──> copy: pace, stamp, count ──> TopicWriter (kafka/) ══> topic
-//!                    a RecordInput                                         a RecordTarget
-//!                                                           StreamWriter (rabbitmq/) ══> streams
+//!   coinbase: … ──── FeedInput (feeds/) ──┘                               a RecordTarget
+//!                    a RecordInput                         StreamWriter (rabbitmq/) ══> streams
 //! ```
 //!
 //! Promises: each partition's records in their order, each once, as long as this process lives; how many were
 //! acknowledged, at the end. Does not promise: to resume where an earlier one stopped. It begins where the input does.
 
 mod copy;
+mod feeds;
 mod input;
 mod kafka;
 mod pace;
@@ -27,6 +28,7 @@ use crate::kafka::GivenProperties;
 use crate::start_at::Start;
 use crate::uri::redacted;
 use copy::{Copied, CopyOptions};
+use feeds::{FeedInput, FeedRequest};
 use input::RecordInput;
 use kafka::TopicWriter;
 use minutely_dataflows::decode::Decoder;
@@ -66,6 +68,8 @@ pub(crate) trait SourceCatalog {
 /// What the arguments mean.
 pub(crate) struct Plan {
     pub(crate) from: String,
+    /// Where `from` is a live feed, not a source.
+    feed: Option<FeedRequest>,
     /// `kafka://host:port[,…]/topic`, `rabbitmq://host/stream[,…]`.
     to: String,
     pub(crate) bounded: bool,
@@ -94,14 +98,7 @@ impl Plan {
     /// All of them.
     pub(crate) fn of(args: &ProduceArgs, sources: &dyn SourceCatalog) -> Result<Plan, UsageErrors> {
         let mut errors = UsageErrors::default();
-        if args.from.starts_with("kafka:") {
-            errors.push(format!("--from {}: takes sim: or file:; Kafka's own tools copy topics", args.from));
-        } else if rabbitmq::is_address(&args.from) {
-            let from = redacted(&args.from);
-            errors.push(format!("--from {from}: takes sim: or file:; the shovel plugin of RabbitMQ copies streams"));
-        } else {
-            errors.extend(sources.validate(&args.from));
-        }
+        let feed = validate_from(args, sources, &mut errors);
         let GivenProperties { properties, mistakes, warnings } = crate::kafka::properties(&args.properties);
         errors.extend(mistakes);
         let start = errors.value(&args.start).map(Start::from);
@@ -123,7 +120,8 @@ impl Plan {
             Some(Plan {
                 from: args.from.clone(),
                 to: args.to.clone(),
-                bounded: args.until_end || sources.is_bounded(&args.from),
+                bounded: args.until_end || (feed.is_none() && sources.is_bounded(&args.from)),
+                feed,
                 start: start?,
                 run_start,
                 limit: limit?,
@@ -139,6 +137,48 @@ impl Plan {
             })
         })();
         errors.unless_any(plan)
+    }
+}
+
+/// Where records come from; none where that is a source. What is wrong is collected.
+fn validate_from(args: &ProduceArgs, sources: &dyn SourceCatalog, errors: &mut UsageErrors) -> Option<FeedRequest> {
+    let from = &args.from;
+    if from.starts_with("kafka:") {
+        errors.push(format!(
+            "--from {from}: takes sim:, file: and live feeds (coinbase:, binance:, yahoo:); Kafka's own tools copy topics"
+        ));
+        return None;
+    }
+    if rabbitmq::is_address(from) {
+        let from = redacted(from);
+        errors.push(format!("--from {from}: takes sim: or file:; the shovel plugin of RabbitMQ copies streams"));
+        return None;
+    }
+    let Some(request) = FeedRequest::of(from) else {
+        errors.extend(sources.validate(from));
+        return None;
+    };
+    let shape = &args.shape;
+    let given = [
+        ("--rate", args.rate.is_some(), "a live feed comes at its own pace"),
+        ("--speed", args.speed.is_some(), "a live feed comes at its own pace"),
+        ("--start", args.start.text() != "earliest", "a live feed begins now"),
+        ("--until-end", args.until_end, "a live feed has no end; --limit and Ctrl-C end it"),
+        ("--as-of", args.as_of.is_some(), "a live feed has no end; --limit and Ctrl-C end it"),
+        ("--format", shape.format.text() != "json", "records of a live feed are JSON of one shape"),
+        ("--each", shape.each.is_some(), "records of a live feed are JSON of one shape"),
+        ("--where", !shape.filter.is_empty(), "the symbols of --from say what is written"),
+        ("--key-field", !args.key_field.is_empty(), "the key is the symbol"),
+    ];
+    for (option, _, why) in given.into_iter().filter(|(_, is_given, _)| *is_given) {
+        errors.push(format!("{option}: is of no use with --from {from}: {why}; leave it out"));
+    }
+    match request {
+        Ok(request) => Some(request),
+        Err(mistakes) => {
+            errors.extend(mistakes);
+            None
+        }
     }
 }
 
@@ -162,12 +202,14 @@ pub(crate) fn run(
     let is_paced = pace.is_by_event_time();
     let outcome =
         copy::copy(CopyOptions { limit, pace, stamp, clock, stop: Arc::clone(stop) }, input.as_mut(), target.as_ref());
+    let said_by_input = input.finish();
     let acknowledged = target.finish(if stop.load(Ordering::Acquire) { STOP_TIMEOUT } else { ANSWER_TIMEOUT })?;
     let copied = outcome.map_err(|halt| {
         let why = format!("{}; {acknowledged} records were acknowledged before", halt.why);
         Halt { why, ..halt }
     })?;
     conclude(&copied, acknowledged, target.as_ref());
+    said_by_input.iter().for_each(|text| say(text));
     if let Some(why) = untimed(copied.untimed, stamp, is_paced, &time_field) {
         warn(&why);
     }
@@ -176,6 +218,9 @@ pub(crate) fn run(
 
 /// Where the records of a plan come from.
 fn open_input(plan: &Plan, sources: &dyn SourceCatalog, clock: SystemClock) -> Result<Box<dyn RecordInput>, Halt> {
+    if let Some(feed) = &plan.feed {
+        return Ok(Box::new(FeedInput::open(feed, clock)?));
+    }
     let source = sources.open(plan, plan.run_start.unwrap_or_else(|| clock.wall()), clock)?;
     Ok(Box::new(LogInput::open(source, &plan.decoder, plan.has_key_field)?))
 }

@@ -22,6 +22,7 @@ pub(crate) mod testing;
 pub(crate) use options::{Emit, OpenSink, Owner, PriorState, SinkOptions};
 pub(crate) use sqlite::SqliteHistory;
 
+use crate::text::Columns;
 use crate::uri::redacted;
 use error::SinkError;
 use local::LocalTarget;
@@ -54,9 +55,9 @@ impl SinkTarget {
 }
 
 /// The stored rows of the first `sqlite:` among these, for reading.
-pub(crate) fn stored(uris: &[String], windowing: Windowing) -> Option<SqliteHistory> {
+pub(crate) fn stored(uris: &[String], columns: &Columns, windowing: Windowing) -> Option<SqliteHistory> {
     let sqlite = |uri: &String| match LocalTarget::parse(uri)? {
-        Ok(LocalTarget::Sqlite(target)) => Some(SqliteHistory::new(target, windowing)),
+        Ok(LocalTarget::Sqlite(target)) => Some(SqliteHistory::new(target, columns.derived.clone(), windowing)),
         _ => None,
     };
     uris.iter().find_map(sqlite)

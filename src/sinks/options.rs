@@ -2,6 +2,7 @@
 
 use super::append;
 use crate::clock::SystemClock;
+use crate::text::Columns;
 use crate::threads::{Health, WriterExit};
 use minutely_dataflows::edge::{RowFilter, SinkPort, Wake};
 use minutely_dataflows::row::Row;
@@ -26,8 +27,8 @@ pub(crate) enum Emit {
 pub(crate) struct SinkOptions {
     /// `--emit`.
     pub(crate) emit: Emit,
-    /// Rows have the columns of `--metrics market`.
-    pub(crate) market: bool,
+    /// The columns of rows.
+    pub(crate) columns: Columns,
     /// Windows and lateness: how a window's start is written, and how long a database must keep points.
     pub(crate) windowing: Windowing,
     /// How long a database of this machine may stay locked at the start, before the run ends with 69. Default: 30 s. A

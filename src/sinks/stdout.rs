@@ -91,11 +91,11 @@ impl<W: Write + Send> StdoutWriter<W> {
     fn new(out: W, form: StdoutFormat, options: &SinkOptions, health: Arc<Health>, stop: Stop) -> Self {
         let (text, pending) = match form {
             StdoutFormat::Csv => {
-                let text = CsvText::new(options.market, options.windowing);
-                let header = text.header().as_bytes().to_vec();
+                let text = CsvText::new(&options.columns, options.windowing);
+                let header = text.header().into_bytes();
                 (RowText::Csv(text), header)
             }
-            StdoutFormat::Json => (RowText::Json(JsonText::new(options.windowing)), Vec::new()),
+            StdoutFormat::Json => (RowText::Json(JsonText::new(&options.columns, options.windowing)), Vec::new()),
         };
         StdoutWriter { text, pending, out, health, stop }
     }

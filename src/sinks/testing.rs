@@ -2,6 +2,7 @@
 
 use super::options::{Emit, Owner, SinkOptions};
 use crate::clock::SystemClock;
+use crate::text::Columns;
 use minutely_dataflows::decimal::{ExactNumber, MAX_DECIMALS};
 use minutely_dataflows::edge::{RowBatch, SinkPort, Wake};
 use minutely_dataflows::row::{MarketRow, Row};
@@ -22,7 +23,7 @@ pub(super) fn no_wake() -> Wake {
 pub(super) fn options(data: &Path) -> SinkOptions {
     SinkOptions {
         emit: Emit::Changes,
-        market: false,
+        columns: Columns::default(),
         windowing: Windowing::default(),
         start_timeout: Duration::from_secs(10),
         wake: no_wake(),
@@ -66,6 +67,7 @@ pub(crate) fn row(symbol: &str, second: i64, count: i64) -> Row {
         avg: 100.5,
         state: State::Final,
         market: None,
+        derived: Box::default(),
     }
 }
 
@@ -87,6 +89,15 @@ fn exact(rng: &mut fastrand::Rng) -> ExactNumber {
     ExactNumber::new((rng.i128(..) >> rng.u32(31..127)) * 10_i128.pow(rng.u32(0..4)), rng.u8(..=MAX_DECIMALS))
 }
 
+/// Columns of `--derive` that random rows have where they have those of a market.
+const DERIVED: [&str; 2] = ["sma5", "macd_signal"];
+
+/// The columns of [`random_rows`].
+pub(crate) fn columns(market: bool) -> Columns {
+    let derived = if market { DERIVED.map(str::to_owned).into() } else { Vec::new() };
+    Columns { market, derived }
+}
+
 /// Rows of any kind, in any order.
 pub(crate) fn random_rows(rng: &mut fastrand::Rng, rows: usize, market: bool) -> Vec<Row> {
     let mut random = || Row {
@@ -104,6 +115,7 @@ pub(crate) fn random_rows(rng: &mut fastrand::Rng, rows: usize, market: bool) ->
             volume: (rng.u32(..4) > 0).then(|| exact(rng)),
             vwap: rng.bool().then(|| price(rng)),
         }),
+        derived: columns(market).derived.iter().map(|_| rng.bool().then(|| price(rng))).collect(),
     };
     (0..rows).map(|_| random()).collect()
 }

@@ -34,7 +34,7 @@ impl RunContext {
         let prior = config.state.as_ref().map(store::peek).transpose()?.flatten();
         if let Some(prior) = &prior {
             same_semantics(prior, config)?;
-            prior.sinks_of_run(&self.sink_names, &config.forget_sinks, window_text)?;
+            prior.sinks_of_run(&self.sink_names, &config.forget_sinks, config.settings.look_back(), window_text)?;
         }
         let place = config.http.as_ref().filter(|_| self.leads());
         let listening = place.map(http::ListenAddress::listen).transpose()?;

@@ -1,7 +1,6 @@
 //! The options of sources and sinks: built whole, from what is known of the state at that step.
 
 use super::context::RunContext;
-use crate::config::Metrics;
 use crate::semantics::{Entries, without_defaults};
 use crate::sinks::{Owner, PriorState, SinkOptions};
 use crate::sources::{PayloadKind, SourceOptions};
@@ -50,7 +49,7 @@ impl RunContext {
         let prior = basis.manifest.filter(|_| basis.has_prior).zip(config.state.as_ref());
         SinkOptions {
             emit: config.emit,
-            market: config.metrics == Metrics::Market,
+            columns: config.columns(),
             windowing: config.settings.rule.windowing,
             start_timeout: START_TIMEOUT,
             wake: self.wake(),

@@ -84,7 +84,7 @@ impl CheckedRun {
             tracing::warn!("{warning}");
         }
         let run = format!("{}-{}", std::process::id(), clock.wall().0);
-        let of_run = prior.sinks_of_run(sink_names, &config.forget_sinks, window_text)?;
+        let of_run = prior.sinks_of_run(sink_names, &config.forget_sinks, config.settings.look_back(), window_text)?;
         of_run.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let mut next = store.restarted(fresh, &run);
         (next.partitions, next.overrides, next.sinks) = (changed.partitions, changed.overrides, of_run.sinks);

@@ -13,7 +13,7 @@ use minutely_dataflows::edge::{Discovered, Halt, HaltKind, LogSource};
 use minutely_dataflows::escape::{escaped, shortened};
 use minutely_dataflows::explain;
 use minutely_dataflows::partition::{Counts, Partition, PartitionState, Verdict};
-use minutely_dataflows::record::{Element, Record};
+use minutely_dataflows::record::{Element, Reason, Record};
 use minutely_dataflows::time::{EventTime, Monotonic, NextOffset};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -148,11 +148,7 @@ impl Sample {
                     self.times.add(event.time);
                     self.weights += i64::from(event.weight.is_some());
                     self.beyond += i64::from(event.weight_beyond);
-                    if event.rounded {
-                        partition.rounded();
-                    }
-                    let verdict =
-                        partition.judge_with_id(event.time, event.id, record.append_time, reference, Monotonic(0));
+                    let verdict = partition.judge_event(&event, record.append_time, reference, Monotonic(0));
                     line(
                         &mut self.text,
                         &format!("  {at}: {}{}", shown(fields, decoder.scales(), &event), judged(verdict)),
@@ -261,5 +257,12 @@ fn judged(verdict: Verdict) -> &'static str {
         Verdict::Late(_) => " -> LATE: its minute is final by a record before it; see --lateness",
         Verdict::Future(_) => " -> FUTURE: too far ahead of the clock; see --max-future, --as-of and --time-unit",
         Verdict::Past(_) => " -> PAST: too far behind the clock; see --max-past",
+        Verdict::Cleaned(Reason::Session, _) => {
+            " -> SESSION: its time is outside of the trading session; see --session"
+        }
+        Verdict::Cleaned(Reason::Bounds, _) => {
+            " -> BOUNDS: its value is out of bounds; see --value-min and --value-max"
+        }
+        Verdict::Cleaned(..) => " -> OUTLIER: its value is too far from those before it; see --outlier",
     }
 }

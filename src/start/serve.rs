@@ -2,7 +2,6 @@
 
 use super::context::RunContext;
 use super::outputs::OpenOutputs;
-use crate::config::Metrics;
 use crate::console::{partial, say};
 use crate::http;
 use crate::sinks::{self, Emit, SqliteHistory};
@@ -54,7 +53,7 @@ fn about(
         concerns: source.concerns(),
         waiting: source.waiting(),
     };
-    let history = sinks::stored(&config.sinks, config.settings.rule.windowing);
+    let history = sinks::stored(&config.sinks, &config.columns(), config.settings.rule.windowing);
     http::RunInfo {
         job: context.job(),
         source: redacted(&config.source),
@@ -67,7 +66,7 @@ fn about(
         decimals: config.decoder.scales().value,
         fields: config.fields.clone(),
         drops_bad: config.bad_records == BadRecordPolicy::Drop,
-        market: config.metrics == Metrics::Market,
+        columns: config.columns(),
         partial,
         emit: match config.emit {
             Emit::Changes => "changes",
@@ -88,7 +87,7 @@ fn sink_now(health: &Health) -> http::SinkReport {
 
 /// See [`http::RunInfo::csv`].
 fn csv_text(about: &http::RunInfo, rows: Option<&[Row]>) -> Vec<u8> {
-    let mut text = CsvText::new(about.market, about.settings.rule.windowing);
+    let mut text = CsvText::new(&about.columns, about.settings.rule.windowing);
     let mut out = Vec::new();
     match rows {
         None => out.extend_from_slice(text.header().as_bytes()),

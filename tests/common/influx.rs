@@ -86,6 +86,7 @@ impl Influx {
                 avg: Bits::read(cell("avg")),
                 state: cell("state").to_owned(),
                 market: None,
+                derived: Vec::new(),
             };
             ((rfc3339(cell("time").parse().unwrap()), cell("symbol").to_owned()), cells)
         };

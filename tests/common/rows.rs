@@ -7,7 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use minutely_dataflows::decimal::Decimal;
 use minutely_dataflows::decode::{Decoder, FieldNames};
-use minutely_dataflows::oracle;
+use minutely_dataflows::derived::DerivedList;
+use minutely_dataflows::oracle::{self, OracleColumns};
 use minutely_dataflows::partition::{Counts, Rule};
 use minutely_dataflows::record::{DeadLetter, Evidence, Judged, PartitionName, Reason};
 use minutely_dataflows::row::Row;
@@ -45,6 +46,8 @@ pub(crate) struct Cells {
     pub(crate) avg: Bits,
     pub(crate) state: String,
     pub(crate) market: Option<Market>,
+    /// With [`Cells::market`], the columns of `--derive` as they are by default.
+    pub(crate) derived: Vec<Option<Bits>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +68,8 @@ fn cells(row: &Row) -> Cells {
         vwap: m.vwap.map(Bits::of),
     });
     let (sum, state) = (row.sum.to_string(), row.state.name().to_owned());
-    Cells { count: row.count, sum, avg: Bits::of(row.avg), state, market }
+    let derived = row.derived.iter().map(|value| value.map(Bits::of)).collect();
+    Cells { count: row.count, sum, avg: Bits::of(row.avg), state, market, derived }
 }
 
 /// What must come out.
@@ -107,7 +111,9 @@ impl Wanted {
     pub(crate) fn with(log: &[Partition], rule: &Rule, exceptions: &[DeadLetter], market: bool) -> Self {
         let decoder = Decoder::new(&FieldNames::default()).unwrap();
         let logs: Vec<_> = log.iter().map(Partition::log).collect();
-        let answer = oracle::answer(&logs, &decoder, rule, exceptions, market);
+        let derived = if market { DerivedList::usual() } else { DerivedList::default() };
+        let columns = OracleColumns { market, derived };
+        let answer = oracle::answer(&logs, &decoder, rule, exceptions, &columns);
         let key = |row: &Row| (rfc3339(row.minute.0), row.symbol.clone());
         let rows = answer.rows.values().map(|row| (key(row), cells(row))).collect();
         Wanted { rows, letters: answer.dead_letters, counts: answer.counts }
@@ -121,7 +127,9 @@ impl Wanted {
 
 /// Without the columns that `--metrics avg` leaves out.
 pub(crate) fn plain(rows: &Rows) -> Rows {
-    rows.iter().map(|(key, cells)| (key.clone(), Cells { market: None, ..cells.clone() })).collect()
+    rows.iter()
+        .map(|(key, cells)| (key.clone(), Cells { market: None, derived: Vec::new(), ..cells.clone() }))
+        .collect()
 }
 
 /// Those for which it is so.
@@ -155,7 +163,9 @@ pub(crate) fn csv_lines(path: &Path) -> Vec<((String, String), Cells)> {
     let mut file = csv::Reader::from_path(path).unwrap();
     let header = file.headers().unwrap().iter().collect::<Vec<_>>().join(",");
     let avg = "symbol,minute,count,sum,avg,state";
-    assert!(header == avg || header == format!("{avg},open,high,low,close,volume,vwap"), "{header}");
+    let market = format!("{avg},open,high,low,close,volume,vwap");
+    let derived = DerivedList::usual().columns().collect::<Vec<_>>().join(",");
+    assert!([avg, &*market, &*format!("{market},{derived}")].contains(&&*header), "{header}");
     let line = |record: csv::StringRecord| {
         let market = (record.len() > 6).then(|| Market {
             prices: [6, 7, 8, 9].map(|at| Bits::read(&record[at])),
@@ -163,7 +173,8 @@ pub(crate) fn csv_lines(path: &Path) -> Vec<((String, String), Cells)> {
             vwap: Some(&record[11]).filter(|text| !text.is_empty()).map(Bits::read),
         });
         let (count, sum, avg) = (record[2].parse().unwrap(), exact(&record[3]), Bits::read(&record[4]));
-        let cells = Cells { count, sum, avg, state: record[5].to_owned(), market };
+        let derived = record.iter().skip(12).map(|text| (!text.is_empty()).then(|| Bits::read(text))).collect();
+        let cells = Cells { count, sum, avg, state: record[5].to_owned(), market, derived };
         ((record[1].to_owned(), record[0].to_owned()), cells)
     };
     file.records().map(|record| line(record.unwrap())).collect()
@@ -197,6 +208,10 @@ pub(crate) fn sqlite_table(path: &Path, table: &str) -> Rows {
     let Ok(db) = rusqlite::Connection::open_with_flags(path, flags) else { return Rows::new() };
     db.busy_timeout(super::program::PATIENCE).unwrap();
     let columns = "symbol, minute, count, sum_exact, avg, state, open, high, low, close, volume_exact, vwap";
+    let usual: Vec<String> = DerivedList::usual().columns().collect();
+    let has = |column: &String| db.prepare(&format!("SELECT {column} FROM {table}")).is_ok();
+    let derived = usual.iter().filter(|column| has(column)).count();
+    let columns = [columns.to_owned(), usual[..derived].join(", ")].join(if derived > 0 { ", " } else { "" });
     let Ok(mut query) = db.prepare(&format!("SELECT {columns} FROM {table}")) else { return Rows::new() };
     let row = |row: &rusqlite::Row<'_>| {
         let float = |at| row.get::<_, Option<f64>>(at).map(|value| value.map(Bits::of));
@@ -207,7 +222,8 @@ pub(crate) fn sqlite_table(path: &Path, table: &str) -> Rows {
             _ => None,
         };
         let avg = float(4)?.expect("never null");
-        let cells = Cells { count: row.get(2)?, sum: row.get(3)?, avg, state: row.get(5)?, market };
+        let derived = (12..12 + derived).map(float).collect::<Result<_, _>>()?;
+        let cells = Cells { count: row.get(2)?, sum: row.get(3)?, avg, state: row.get(5)?, market, derived };
         Ok(((row.get(1)?, row.get(0)?), cells))
     };
     query.query_map([], row).unwrap().collect::<Result<_, _>>().unwrap()
@@ -294,6 +310,7 @@ fn letter(letter: &DeadLetter) -> Value {
             Evidence::Floor(t) => json!({"floor": nine(t)}),
             Evidence::Appended(t) => json!({"append_time": nine(t)}),
             Evidence::Clock(t) => json!({"clock": nine(t)}),
+            Evidence::Closed | Evidence::Bound(_) | Evidence::Median { .. } => unreachable!("nothing is cleaned"),
         };
     }
     json

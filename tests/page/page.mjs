@@ -15,6 +15,7 @@ import { createRequire } from "node:module";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { visible } from "../../src/http/page/format.js";
+import { views } from "./views.mjs";
 
 const { chromium } = createRequire(import.meta.url)("playwright-core"); // so that it may be where NODE_PATH says
 const [base = process.env.PAGE_URL, shots] = process.argv.slice(2);
@@ -132,6 +133,17 @@ async function links(browser, troubles) {
   await comes("Back shows the one before", tab.waitForFunction(() =>
     document.querySelector("#range [aria-checked=true]").dataset.value === "60"));
   check(await checked() === "candles,60", "and no other", await checked());
+  const file = await tab.evaluate(async () => {
+    const { from, to, symbol } = document.getElementById("chart").dataset, link = document.getElementById("export-csv");
+    const [head, ...rows] = (await (await fetch(link.getAttribute("href"))).text()).trim().split("\n").map((line) => line.split(","));
+    const minutes = rows.map((row) => Date.parse(row[head.indexOf("minute")]));
+    return { head: head.join(), rows: rows.length, symbols: [...new Set(rows.map((row) => row[head.indexOf("symbol")]))].join(), symbol,
+      within: minutes.every((minute) => minute >= Number(from) && minute < Number(to)) };
+  });
+  check(file.rows > 0 && file.within && file.symbols === file.symbol, "the CSV that is linked has what is in view", JSON.stringify(file));
+  const derived = await tab.evaluate(async () => (await (await fetch("/api/status")).json()).settings.derived);
+  check(derived.every((name) => file.head.includes(name)) && derived.includes("sma5"), "with the derived columns", derived.join());
+  await comes("which are switches with values", tab.waitForFunction(() => /sma5[\d.,]+/.test(document.getElementById("derived").textContent)));
   await tab.goto(`${base}#s=${one}&s=${two}&shape=candles`);
   for (const symbol of [one, two]) await shows("the line of figures has each compared symbol", "readout", symbol);
   check(await checked() === "line,60" && await tab.isDisabled("#shape [data-value=candles]"),
@@ -441,6 +453,7 @@ async function main() {
     await measures(browser);
     await links(browser, troubles);
     await flat(browser);
+    await views(browser, base, { check, comes });
 
     for (const width of [1280, 390]) {
       for (const colorScheme of ["light", "dark"]) {

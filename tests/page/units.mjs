@@ -6,16 +6,22 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { mock, test } from "node:test";
-import { readAddress, writeAddress } from "../../src/http/page/address.js";
+import { hashOf, readAddress, writeAddress } from "../../src/http/page/address.js";
 import { advice, leastWithoutLoss, lifts, lostAt, settingsOf } from "../../src/http/page/advisor.js";
+import { Candles, candle, intervalMs } from "../../src/http/page/candles.js";
 import { wick } from "../../src/http/page/chart.js";
+import { addDecimals } from "../../src/http/page/decimal.js";
+import { figuresOf, minutesOf } from "../../src/http/page/detail.js";
 import { bytes, change, clock, compact, duration, moment, percent, price, smallPercent,
   visible } from "../../src/http/page/format.js";
 import { FEW, KEPT, Market, SLACK, SPARK } from "../../src/http/page/market.js";
 import { areAll } from "../../src/http/page/list.js";
-import { AVG, COUNT, MINUTE, put, seek, stateOf } from "../../src/http/page/rows.js";
-import { banner, countedGap, eventsGap, evidence, isTakenApart, ledgerNote, lostOf, noMinute, noSymbol, noWatermark, noticesOf,
+import { eachValue, numbersOf, overlays, shownOf } from "../../src/http/page/overlay.js";
+import { AVG, CLOSE, COUNT, DERIVED, EXACT_VOLUME, HIGH, MINUTE, derivedOf, fromHistory, fromStream, put, seek,
+  stateOf } from "../../src/http/page/rows.js";
+import { banner, countedGap, eventsGap, evidence, isTakenApart, ledgerNote, lettersOf, lostOf, noMinute, noSymbol, noWatermark, noticesOf,
   offsetsOf, placeOf, readVital, tally, whose } from "../../src/http/page/sentences.js";
+import { extentOf, pan, settle, zoom } from "../../src/http/page/span.js";
 import { Stream } from "../../src/http/page/stream.js";
 
 const MIN = 60_000, settings = { window_ms: MIN, lateness_ms: 10 * MIN };
@@ -65,9 +71,9 @@ test("history never takes the place of a newer row of the stream, and a straggle
   market.status = { settings };
   market.choose(["A"]);
   market.takeRow(row(0, 5, 2));
-  market.takeHistory(row(0, 4, 1));
+  market.takeHistories([row(0, 4, 1)]);
   assert.equal(market.entries.get("A").rows[0][AVG], 2);
-  market.takeHistory(row(0, 6, 3));
+  market.takeHistories([row(0, 6, 3)]);
   assert.equal(market.entries.get("A").rows[0][AVG], 3);
   assert.equal(market.entries.get("A").corrected, null);
   market.settled = MIN;
@@ -118,12 +124,177 @@ test("rows that may not be the newest go, and are asked for again", () => {
 });
 
 test("an address names a view, and what it does not name is as at first", () => {
-  const of = (hash) => readAddress(hash, 3), first = { symbols: [], mode: "line", range: 60 };
-  for (const view of [{ symbols: ["A"], mode: "line", range: 60 }, { symbols: ["a&b=c", "é +%", "\ufffd"], mode: "candles",
-    range: 1440 }, { symbols: ["#"], mode: "line", range: 240 }, first]) assert.deepEqual(of(writeAddress(view)), view);
+  const of = (hash) => readAddress(hash, 3);
+  const first = { symbols: [], mode: "line", range: 60, from: null, to: null, interval: null, show: null, minute: null };
+  for (const view of [{ symbols: ["A"] }, { symbols: ["a&b=c", "é +%", "\ufffd"], mode: "candles", range: 1440 },
+    { symbols: ["#"], range: 240 }, {}, { symbols: ["A"], from: Date.UTC(2026, 0, 5, 8), to: Date.UTC(2026, 0, 5, 9, 30, 0, 250) },
+    { symbols: ["A"], interval: "5m", show: ["sma20", "bb20"], minute: 0 }, { symbols: ["A"], interval: "1d", show: [] }]) {
+    assert.deepEqual(of(writeAddress({ ...first, ...view })), { ...first, ...view });
+  }
   assert.equal(writeAddress({ symbols: ["A", "B"], mode: "candles", range: 240 }), "#s=A&s=B&shape=candles&range=240");
+  assert.equal(writeAddress({ ...first, symbols: ["A"], from: 0, to: 60_000, interval: "5m", show: ["sma20"] }),
+    "#s=A&from=1970-01-01T00:00:00Z&to=1970-01-01T00:01:00Z&interval=5m&show=sma20");
   assert.deepEqual(of("#s=A&s=&s=A&s=B&s=C&s=D&shape=pie&range=7").symbols, ["A", "B", "C"]);
-  for (const none of ["", "#", "#chart", "#range=x&shape="]) assert.deepEqual(of(none), first, none);
+  for (const none of ["", "#", "#chart", "#range=x&shape=", "#range=7", "#range=43201", "#range=60.5", "#interval=7m&minute=x",
+    "#from=2026-01-05T08:00:00Z", "#from=60000&to=60000", "#from=2026-01-05&to=2026-01-06", "#from=x&to=y"]) {
+    assert.deepEqual(of(none), first, none);
+  }
+  const { symbols, from, to } = of(hashOf("?symbol=A%26B&from=0&to=1970-01-01T01:00:00%2B00:30&token=secret"));
+  assert.deepEqual([symbols, from, to], [["A&B"], 0, 30 * MIN], "a query is a view, too");
+  assert.equal(hashOf("?token=secret"), "");
+  assert.ok(!hashOf("?symbol=A&token=secret").includes("secret"));
+});
+
+test("decimals are added exactly", () => {
+  assert.equal(addDecimals(["0.1", "0.2"]), "0.3");
+  assert.equal(addDecimals([0.1, 0.2, 0.3]), "0.6");
+  assert.equal(addDecimals(["12345678901234567890.000000000000000001", "-0.000000000000000001"]), "12345678901234567890");
+  assert.equal(addDecimals(["-1.5", "1.25"]), "-0.25");
+  assert.equal(addDecimals([1e21, 1e-7, "2.50"]), "1000000000000000000002.5000001");
+  assert.equal(addDecimals([]), "0");
+  assert.throws(() => addDecimals(["1,5"]), /no decimal: 1,5/);
+  for (let n = 0; n < 200; n += 1) { // in any order, and as one number of integers says
+    const cents = Array.from({ length: 20 }, () => Math.floor(Math.random() * 2e6) - 1e6);
+    const total = cents.reduce((all, one) => all + one, 0), texts = cents.map((one) => (one / 100).toFixed(2));
+    assert.equal(Number(addDecimals(texts)), total / 100, texts.join());
+    assert.equal(addDecimals(texts), addDecimals(texts.toReversed()));
+  }
+});
+
+test("a candle is made of its minutes, and only what has changed is made again", () => {
+  const market = new Market(), candles = new Candles(), at = (minute, ...rest) => ["A", minute * MIN, ...rest];
+  market.status = { settings };
+  market.choose(["A"]);
+  market.takeRow(at(9, 1, 7, 7, 7, 7, 7, 0.1, 7, [9]));
+  market.takeRow(at(10, 2, 10, 9, 12, 8, 11, 0.1, 10, [10]));
+  market.takeRow(at(12, 6, 14, 13, 15, 6, 14, 0.2, 13, [12, null]));
+  market.takeRow(at(13, 1, 20, 16, 16, 16, 16, null, null, [13]));
+  const entry = market.entries.get("A"), made = candles.rows(entry, 5 * MIN);
+  assert.deepEqual(made.map((one) => one[MINUTE] / MIN), [5, 10]);
+  assert.deepEqual(made[1].slice(0, 10), ["A", 10 * MIN, 9, (2 * 10 + 6 * 14 + 20) / 9, 9, 16, 6, 16, 0.3, (1 + 2.6) / 0.3].map((one, i) =>
+    i === 9 ? made[1][9] : one));
+  assert.ok(Math.abs(made[1][9] - 12) < 1e-9, "vwap by volumes");
+  assert.deepEqual(made[1][10], [13], "derived values of its last minute");
+  const [kept] = made;
+  market.takeRow(at(14, 1, 20, 16, 99, 16, 17, "1", null, [14]));
+  assert.equal(candles.rows(entry, 5 * MIN)[0], kept, "the one before stays as it is");
+  assert.deepEqual([HIGH, CLOSE].map((column) => candles.rows(entry, 5 * MIN)[1][column]), [99, 17]);
+  market.takeRow(at(9, 2, 8, 7, 9, 7, 9, 0.1, 7, [9]));
+  assert.equal(candles.rows(entry, 5 * MIN)[0][HIGH], 9, "a straggler's minute");
+  assert.equal(candles.rows(entry, 5 * MIN).length, 2);
+  market.takeRow(["A", -1 * MIN, 1, 1, 1, 1, 1, 1, null, null]);
+  assert.deepEqual(candles.rows(entry, 1440 * MIN).map((one) => one[MINUTE]), [-1440 * MIN, 0], "a day of UTC, before 1970 too");
+  const exact = ["9007199254740993", "0.5"].map((volume, n) => fromHistory({ symbol: "A", minute: n, count: 1, avg: 1, open: 1, high: 1,
+    low: 1, close: 1, vwap: 1, volume }));
+  assert.equal(candle(exact, 0)[EXACT_VOLUME], "9007199254740993.5");
+  assert.deepEqual([intervalMs("5m", MIN), intervalMs("1m", MIN), intervalMs("5m", 7 * MIN), intervalMs(null, 2000), intervalMs("1m", 2000)],
+    [5 * MIN, MIN, 7 * MIN, 2000, MIN], "only what fits the window");
+  assert.deepEqual([5000, 5001, 43_200, 999_999].map((many) => intervalMs(null, MIN, many * MIN) / MIN), [1, 5, 15, 1440],
+    "and no more of them than can be seen");
+  assert.equal(intervalMs("1h", MIN, 5001 * MIN), 60 * MIN);
+});
+
+test("candles are the same however their minutes came", () => {
+  for (let n = 0; n < 100; n += 1) {
+    const many = 40, order = Array.from({ length: many }, (_, minute) => minute).sort(() => Math.random() - 0.5);
+    const market = new Market(), candles = new Candles(), value = () => Math.floor(Math.random() * 1000) / 100;
+    market.status = { settings };
+    market.choose(["A"]);
+    for (const minute of [...order, ...order.slice(0, 9)]) {
+      market.takeRow(["A", minute * MIN, 1, value(), value(), value(), value(), value(), value(), value(), [value()]]);
+      if (Math.random() < 0.5) candles.rows(market.entries.get("A"), 5 * MIN);
+    }
+    const entry = market.entries.get("A"), made = structuredClone(candles.rows(entry, 5 * MIN));
+    assert.deepEqual(made, structuredClone(new Candles().rows(entry, 5 * MIN)));
+    assert.equal(made.reduce((all, one) => all + one[COUNT], 0), many);
+  }
+});
+
+test("a view zooms about a place, moves, and follows the newest where it ends there", () => {
+  const facts = { end: 1000 * MIN, begins: 0, window: MIN, interval: MIN }, of = (from, to) => ({ from: from * MIN, to: to * MIN });
+  assert.deepEqual(zoom(of(100, 200), 0.5, 0), of(100, 150));
+  assert.deepEqual(zoom(of(100, 200), 2, 0.5), of(50, 250));
+  assert.deepEqual(pan(of(100, 200), 50 * MIN, facts.end), of(150, 250));
+  assert.deepEqual(pan(of(900, 990), 50 * MIN, facts.end), of(910, 1000), "not beyond the newest");
+  assert.deepEqual(settle(of(900, 1000), facts), { range: 100, from: null, to: null }, "it follows");
+  assert.deepEqual(settle(of(100, 200), facts), { range: null, ...of(100, 200) }, "it stands still");
+  assert.deepEqual(settle(of(100, 101), facts), { range: null, ...of(100, 110) }, "ten windows at least");
+  assert.deepEqual(settle(of(990, 1100), { ...facts, interval: 60 * MIN }).range, 600, "or ten candles");
+  assert.equal(settle(of(-99_000, 1000), facts).range, 43_200);
+  assert.deepEqual(settle(of(-99_000, -98_000), facts), { range: null, ...of(-42_200, -41_200) }, "no further than is kept");
+  assert.deepEqual(extentOf({ range: 60, to: null }, facts), of(940, 1000));
+  assert.deepEqual(extentOf({ range: 60, to: null }, { ...facts, begins: 970 * MIN }), of(970, 1000), "what there is");
+  assert.deepEqual(extentOf({ range: 60, to: null }, { ...facts, begins: 999 * MIN }), of(990, 1000));
+  assert.deepEqual(extentOf({ range: 60, to: null }, { ...facts, interval: 15 * MIN }), of(855, 1005), "whole candles");
+  assert.deepEqual(extentOf({ range: null, ...of(1, 2) }, facts), of(1, 2));
+});
+
+test("derived columns are lines, bands or figures, and rows have them in one place", () => {
+  const columns = ["sma5", "stddev", "ema12", "bb20_upper", "bb20_lower", "macd", "rvwap7", "rvolume5"], all = overlays(columns);
+  assert.deepEqual(all.map(({ name, columns: at }) => [name, at]), [["sma5", [0]], ["ema12", [2]], ["bb20", [3, 4]], ["rvwap7", [6]]]);
+  assert.deepEqual(numbersOf(columns), [["stddev", 1], ["macd", 5], ["rvolume5", 7]]);
+  assert.deepEqual([null, [], ["bb20", "nope"]].map((show) => shownOf(all, show).length), [4, 0, 1]);
+  assert.equal(shownOf(overlays(Array.from({ length: 9 }, (_, n) => `sma${n + 1}`)), null).length, 4);
+  assert.deepEqual(fromStream(["A", 0, 1, 2, [3, null]])[DERIVED], [3, null], "without market columns");
+  assert.deepEqual(fromStream(["A", 0, 1, 2, 3, 4, 5, 6, null, null, [7]])[DERIVED], [7]);
+  assert.deepEqual(fromStream(["A", 0, 1, 2]), ["A", 0, 1, 2]);
+  const history = fromHistory({ symbol: "A", minute: 0, count: 1, avg: 2, sma5: 3, macd: null }, ["sma5", "macd"]);
+  assert.deepEqual([0, 1, 2].map((column) => derivedOf(history, column)), [3, null, null]);
+  const seen = [], part = { rows: [history, row(1)], first: 0, last: 2 };
+  eachValue(part, [{ columns: [0, 1] }], (value) => seen.push(value));
+  assert.deepEqual(seen, [3]);
+});
+
+test("the minute that is open has exact figures and its dead letters", () => {
+  const one = { count: 2, sum: "0.3", avg: 0.15, open: 0.1, high: 0.2, low: 0.1, close: 0.2, volume: "0.1", vwap: null, sma5: 1.5 };
+  const of = (rows, derived = ["sma5"]) => Object.fromEntries(figuresOf(rows, derived));
+  assert.deepEqual(of([one]), { ticks: "2", sum: "0.3", average: "0.15", open: "0.1", high: "0.2", low: "0.1", close: "0.2", volume: "0.1",
+    vwap: "–", sma5: "1.5" });
+  assert.deepEqual(of([one, { ...one, sum: "0.6", high: 9, close: 8, volume: "0.2", sma5: null }]), { "minutes with a row": "2", ticks: "4",
+    sum: "0.9", open: "0.1", high: "9", low: "0.1", close: "8", volume: "0.3", sma5: "–" });
+  assert.deepEqual(of([{ count: 1, sum: "1", avg: 1 }], []), { ticks: "1", sum: "1", average: "1" });
+  const letter = (symbol, at) => ({ symbol, event_time: at });
+  const recent = [letter("A", 59_999), letter("A", 60_000), letter("B", 60_000), letter("A", 119_999), letter("A", 120_000),
+    letter("A", 180_000), letter("A", null), letter(null, 60_000)];
+  const { within, near } = lettersOf({ dead_letters: { recent } }, "A", 60_000, 120_000, MIN);
+  assert.deepEqual([within, near].map((some) => some.map((found) => found.event_time)), [[60_000, 119_999], [59_999, 120_000]]);
+  assert.deepEqual(lettersOf(null, "A", 0, 1, 1), { within: [], near: [] });
+  assert.equal(minutesOf(["A&B", "C"], 0, 60_000, [["format", "csv"]]), "/api/minutes?symbol=A%26B&symbol=C&from=0&to=60000&format=csv");
+});
+
+test("a view that goes far back asks for what is missing, once, and keeps it", async () => {
+  const market = new Market(), asked = [], end = 5000;
+  market.status = { settings: { ...settings, derived: ["sma5"] } };
+  mock.method(globalThis, "fetch", async (path) => {
+    const { searchParams } = new URL(path, "http://x"), [from, to] = ["from", "to"].map((name) => Number(searchParams.get(name) ?? Infinity));
+    asked.push([from, searchParams.get("to") === null ? null : to].map((ms) => ms === null ? null : ms / MIN));
+    const last = searchParams.get("to") === null ? end * MIN : to - MIN, rows = [];
+    for (let minute = Math.max(from, 0); minute <= last; minute += MIN) {
+      rows.push({ symbol: "A", minute, count: 1, avg: 1, open: 1, high: 1, low: 1, close: 1, volume: "1", vwap: 1, sma5: minute / MIN });
+    }
+    return new Response(JSON.stringify({ rows, next: null }));
+  });
+  try {
+    market.choose(["A"]);
+    market.takeRow(row(end * MIN, 1, 1, "A"));
+    await market.loadHistory(["A"], "all");
+    const entry = market.entries.get("A");
+    assert.ok(Math.abs(entry.rows.length - KEPT) <= SLACK);
+    await market.loadSince(["A"], 1000 * MIN);
+    await market.loadSince(["A"], 2000 * MIN);
+    assert.deepEqual(asked, [[end - KEPT, null], [1000, end - KEPT]], "what is there is not asked for");
+    assert.deepEqual([entry.rows[0][MINUTE] / MIN, entry.rows.length, derivedOf(entry.rows[7], 0)], [1000, end - 999, 1007]);
+    for (let minute = end; minute < end + 100; minute += 1) market.takeRow(row(minute * MIN, 1, 1, "A"));
+    assert.ok(entry.rows.length >= end - 999 && entry.rows.length < end - 999 + 2 * SLACK, "no more is kept");
+    market.choose(["B"]);
+    assert.ok(entry.rows.length <= SPARK + SLACK, "and none of it once another is chosen");
+    market.choose(["A"]);
+    await market.loadHistory(["A"], "all");
+    await market.loadSince(["A"], 1000 * MIN);
+    assert.equal(asked.length, 4, "it is asked for again");
+  } finally {
+    mock.restoreAll();
+  }
 });
 
 test("a candle without height is drawn", () => {
@@ -251,7 +422,8 @@ test("a refusal is no lost connection: it is told, and asked again when somebody
   }
 });
 
-const none = { read: 0, gaps: 0, events: 0, counted: 0, late: 0, rejected: 0, quarantined: 0, skipped: 0, duplicate: 0, rounded: 0 };
+const none = { read: 0, gaps: 0, events: 0, counted: 0, late: 0, rejected: 0, quarantined: 0, cleaned: 0, skipped: 0,
+  duplicate: 0, rounded: 0 };
 
 /** The status of a run with partitions of these counts, as the server has it; `h`: they have an event time. */
 function statusOf(all, { h = null, w = null, ...more } = {}) {
@@ -337,6 +509,8 @@ test("dead letters are told with reasons, element and key", () => {
   assert.equal(of([reason("future", 1), reason("past", 2), ...["json", "shape", "twice", "type"].map((name) => reason(name, 1))],
     { quarantined: 3, rejected: 4 }, true),
     "0 late, 4 rejected and dropped (json ×1, shape ×1, twice ×1, …), 3 quarantined (future ×1, past ×2)");
+  assert.equal(of([reason("session", 2), reason("outlier", 3), reason("json", 1)], { cleaned: 5, rejected: 1 }),
+    "0 late, 1 rejected (json ×1), 0 quarantined, 5 cleaned (session ×2, outlier ×3)");
   assert.deepEqual([placeOf({ offset: 4711, element: null }), placeOf({ offset: 4711, element: 0 })], ["4,711", "4,711 [0]"]);
   assert.deepEqual([{ symbol: "A", key: "B" }, { symbol: null, key: "A\u202e" }, { symbol: null, key: null }].map(whose),
     ["A", "key A\\u202e", "–"]);

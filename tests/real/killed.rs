@@ -159,7 +159,7 @@ impl Job {
             match judged.evidence {
                 Evidence::Floor(floor) => assert!(final_at <= floor, "{judged:?}"),
                 Evidence::Clock(clock) => assert!(judged.time > clock.plus(rule.max_future), "{judged:?}"),
-                Evidence::Watermark(_) | Evidence::Appended(_) => panic!("the log gives it: {judged:?}"),
+                _ => panic!("the log gives it: {judged:?}"),
             }
         }
         let wanted = Wanted::with(&log, &rule, &listed, true);

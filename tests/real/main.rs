@@ -7,12 +7,16 @@
 mod common;
 #[path = "../../dataflows/tests/hostile/mod.rs"]
 mod hostile;
+#[allow(dead_code, reason = "tests of the program itself use the rest")]
+#[path = "../../src/produce/feeds/tests/scripted.rs"]
+mod scripted;
 
 mod away;
 mod bad_use;
 mod changed;
 mod compacted;
 mod expired;
+mod feeds;
 mod hostile_logs;
 mod idle;
 mod influx1;

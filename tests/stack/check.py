@@ -19,6 +19,7 @@ import tempfile
 import time
 import traceback
 
+import derived
 import oracle
 from queries import Alert, Dashboard, Source, duration
 from services import ROOT, Failed, Stack, dockerfile, http, until
@@ -313,13 +314,15 @@ def minute_is_the_oracles(stack, seen):
     logs = stack.mounts("kafka")["/var/lib/kafka/data"]
     check(exceptions or LONG, "no record is late by a floor alone")
     rows, wanted, total = oracle.answer(logs, "ticks", exceptions)
-    found = {}
+    found, beside = {}, {}
     for one in seen.influx('SELECT * FROM "minute" GROUP BY "symbol"'):
         for values in one["values"]:
             row = dict(zip(one["columns"], values))
             key = row.pop("time"), one["tags"]["symbol"]
-            found[key] = {name: value for name, value in row.items() if value is not None}
+            found[key], beside[key] = derived.split({name: value for name, value in row.items() if value is not None})
     same("measurement `minute`", found, rows)
+    wrong = derived.faults(rows, beside)
+    check(not wrong, f"derived columns of `minute`: {len(wrong)} are wrong" + "".join(f"\n    {one}" for one in wrong[:5]))
     same(
         "dead letters",
         {key: (why, raw or None) for key, (why, raw) in letters.items()},

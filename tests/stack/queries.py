@@ -79,6 +79,11 @@ class Dashboard:
         self.values, self.others, self.all = {}, {}, {}  # what a variable is, what else one of a single value may be
         for variable in self.board["templating"]["list"]:
             name = variable["name"]
+            if variable["type"] == "custom":
+                if (chosen := variable["current"]["value"]) not in variable["query"].split(","):
+                    raise Failed(f"variable {name} is {chosen}, which is none of {variable['query']}")
+                self.values[name] = [chosen]
+                continue
             series = self.sources[variable["datasource"]["uid"]].influx(self.fill(variable["query"], None))
             found = [row[-1] for one in series for row in one["values"]]
             if "regex" in variable:

@@ -1,6 +1,8 @@
-//! What an object holds, of whichever kind: the changed windows of a worker, or the new ids of its partitions.
+//! What an object holds, of whichever kind: the changed windows of a worker, the new ids of its partitions, or the changed folds of
+//! its series.
 
 use super::damage::Damage;
+use super::fold_object::merge_folds;
 use super::id_object::{FirstHeld, IdObject, IdObjectBuilder, merge_ids};
 use super::object::{Object, ObjectBuilder, merge};
 use crate::time::WindowStart;
@@ -12,6 +14,8 @@ pub enum ObjectContent {
     Windows(ObjectBuilder),
     /// Ids.
     Ids(IdObjectBuilder),
+    /// Folds of series, in the shape of windows.
+    Folds(ObjectBuilder),
 }
 
 impl From<ObjectBuilder> for ObjectContent {
@@ -24,7 +28,7 @@ impl ObjectContent {
     /// The object's bytes, and how many entries it has.
     pub fn encode(self) -> (Vec<u8>, u64) {
         match self {
-            ObjectContent::Windows(windows) => (windows.encode(), windows.entries()),
+            ObjectContent::Windows(entries) | ObjectContent::Folds(entries) => (entries.encode(), entries.entries()),
             ObjectContent::Ids(ids) => {
                 let entries = ids.spans().iter().map(|span| span.ids).sum();
                 (ids.encode(), entries)
@@ -40,6 +44,8 @@ pub enum MergeRule {
     Windows(Option<WindowStart>),
     /// The ids of windows that are not final for their partitions.
     Ids(FirstHeld),
+    /// The newest fold of each series that has a minute since this.
+    Folds(Option<WindowStart>),
 }
 
 impl MergeRule {
@@ -57,6 +63,11 @@ impl MergeRule {
             MergeRule::Ids(first_held) => {
                 let bytes = merge_ids(inputs, first_held)?;
                 let entries = IdObject::open(&bytes)?.entries();
+                Ok((bytes, entries))
+            }
+            MergeRule::Folds(since) => {
+                let bytes = merge_folds(inputs, *since)?;
+                let entries = Object::open(&bytes)?.entries();
                 Ok((bytes, entries))
             }
         }

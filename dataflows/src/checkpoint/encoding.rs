@@ -71,6 +71,7 @@ mod tests {
                 objects: vec![ObjectRef::of("a", b"abc", 1)],
                 retired_before: Some(WindowStart(-60)),
                 ids: vec![ObjectRef::of("b", b"abc", 2)],
+                folds: vec![ObjectRef::of("c", b"abc", 3)],
             }],
             ..Manifest::default()
         };

@@ -21,6 +21,16 @@ pub struct WorkerObjects {
     /// more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<ObjectRef>,
+    /// Objects with the folds of its series, oldest first: of all minutes before `retired_before`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folds: Vec<ObjectRef>,
+}
+
+impl WorkerObjects {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &ObjectRef> {
+        self.objects.iter().chain(&self.ids).chain(&self.folds)
+    }
 }
 
 /// A partition as of the cut.
@@ -127,10 +137,7 @@ pub struct Manifest {
 impl Manifest {
     /// All objects that it needs.
     pub fn objects(&self) -> impl Iterator<Item = &ObjectRef> {
-        self.parts
-            .iter()
-            .flat_map(|part| part.objects.iter().chain(&part.ids))
-            .chain(self.unstored.iter().map(|(_, object)| object))
+        self.parts.iter().flat_map(WorkerObjects::all).chain(self.unstored.iter().map(|(_, object)| object))
     }
 
     /// Of a chain without any manifest yet.

@@ -9,11 +9,14 @@
 //!
 //! A window is retired once every sink *of the run* has its final row. So a sink that a run leaves out while windows are held
 //! would lack them for ever, without a trace: that is refused. It does not promise that a sink still has what it once stored.
+//!
+//! Windows that are held only because later rows are derived from them (R14) are final and stored. Their own rows cannot be made any
+//! more, for what these are derived from is forgotten: a sink that is new gets none of them.
 
 use super::error::SinksError;
 use super::manifest::{Manifest, SinkState};
 use crate::mutants::{self, Mutant};
-use crate::time::WindowStart;
+use crate::time::{EventTime, WindowStart};
 
 /// The sinks of a state as a run begins, and warnings about them.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +38,36 @@ impl Manifest {
         self.counted() - self.retired
     }
 
-    /// The sinks of a run with those called `present`, which forgets those of `forget`. `time`: a window, for people.
+    /// Windows from this on have all that their rows are derived from, which is `look_back` before them. `None`: nothing is
+    /// forgotten.
+    fn whole_from(&self, look_back: i64) -> Option<WindowStart> {
+        let whole_from = WindowStart(self.retired_before()?.0.saturating_add(look_back));
+        // (What an earlier version retired, it did not keep for that.)
+        let stored_before =
+            self.sinks.iter().filter(|sink| sink.left_out.is_none()).map(|sink| sink.stored_before).min();
+        Some(stored_before.flatten().map_or(whole_from, |stored_before| whole_from.min(stored_before)))
+    }
+
+    /// The end of the newest window that a record counted in.
+    fn newest_end(&self) -> Option<EventTime> {
+        self.partitions.iter().filter_map(|partition| partition.state.as_ref()?.newest_end).max()
+    }
+
+    /// Is no window held that is not final? `look_back`: windows may be held for rows that are derived from them.
+    pub(crate) fn is_closed(&self, lateness: i64, look_back: i64) -> bool {
+        let final_at = self.newest_end().map(|end| end.plus(lateness));
+        self.held() == 0 || look_back > 0 && self.marks.w >= final_at
+    }
+
+    /// Does a sink have the final row of every window?
+    fn has_all(&self, sink: &SinkState, look_back: i64) -> bool {
+        let newest_end = self.newest_end();
+        let stored = sink.stored_before.map(|window| window.0) >= newest_end.map(|end| end.0);
+        self.held() == 0 || look_back > 0 && stored
+    }
+
+    /// The sinks of a run with those called `present`, which forgets those of `forget`. `look_back`: how far before a window
+    /// others begin that its rows are derived from. `time`: a window, for people.
     ///
     /// # Errors
     /// A sink is left out that lacks rows, or one is given and to be forgotten at once.
@@ -43,9 +75,10 @@ impl Manifest {
         &self,
         present: &[String],
         forget: &[String],
+        look_back: i64,
         time: impl Fn(WindowStart) -> String,
     ) -> Result<SinksOfRun, SinksError> {
-        let (retired_before, held) = (self.retired_before(), self.held());
+        let (whole_from, held) = (self.whole_from(look_back), self.held());
         if let Some(both) = forget.iter().find(|forget| present.iter().any(|name| is_called(name, forget))) {
             return Err(SinksError::GivenAndForgotten { sink: both.clone() });
         }
@@ -56,26 +89,26 @@ impl Manifest {
         sinks.retain(|sink| !forget.iter().any(|forget| is_called(&sink.name, forget)));
         for sink in &mut sinks {
             if present.contains(&sink.name) {
-                if let Some((from, to)) = sink.comes_back(retired_before) {
+                if let Some((from, to)) = sink.comes_back(whole_from) {
                     let (name, from, to) = (&sink.name, time(from), time(to));
                     let what = format!("lacks the windows from {from} to {to}, which are forgotten");
                     warnings.push(format!("sink {name}: was left out of a run and {what}"));
                 }
             } else if sink.left_out.is_none() && !mutants::on(Mutant::SinkLeftOut) {
-                if held > 0 {
+                if !self.has_all(sink, look_back) {
                     lacking.push(sink.name.clone());
                     continue;
                 }
                 warnings.push(format!("sink {}: is left out, and lacks what this run writes", sink.name));
-                sink.left_out = Some(retired_before.unwrap_or(WindowStart::MIN));
+                sink.left_out = Some(whole_from.unwrap_or(WindowStart::MIN));
             }
         }
         if !lacking.is_empty() {
             return Err(SinksError::LeftOut { sinks: lacking, records: held });
         }
         for name in present.iter().filter(|name| self.sink(name).is_none()) {
-            if let Some(first_held) = retired_before {
-                let since = time(first_held);
+            if let Some(whole_from) = whole_from {
+                let since = time(whole_from);
                 let what =
                     format!("is new to this state, and gets windows from {since} on: those before are forgotten");
                 warnings.push(format!("sink {name}: {what}"));
@@ -83,7 +116,8 @@ impl Manifest {
             sinks.push(SinkState {
                 name: name.clone(),
                 position: Some(0),
-                since: retired_before,
+                since: whole_from,
+                stored_before: whole_from.filter(|_| look_back > 0),
                 ..SinkState::default()
             });
         }
@@ -98,9 +132,9 @@ fn is_called(name: &str, called: &str) -> bool {
 
 impl SinkState {
     /// It is given again. Which windows were forgotten without it; none if none were.
-    fn comes_back(&mut self, retired_before: Option<WindowStart>) -> Option<(WindowStart, WindowStart)> {
+    fn comes_back(&mut self, whole_from: Option<WindowStart>) -> Option<(WindowStart, WindowStart)> {
         let from = self.left_out.take()?;
-        let to = retired_before.filter(|to| *to > from)?;
+        let to = whole_from.filter(|to| *to > from)?;
         self.missing.push((from, to));
         self.stored_before = self.stored_before.max(Some(to));
         Some((from, to))
@@ -142,7 +176,7 @@ mod tests {
     fn with(head: &Manifest, present: &[&str], forget: &[&str]) -> Result<SinksOfRun, Halt> {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let time = |window: WindowStart| format!("second {}", window.0 / SECOND);
-        Ok(head.sinks_of_run(&owned(present), &owned(forget), time)?)
+        Ok(head.sinks_of_run(&owned(present), &owned(forget), 0, time)?)
     }
 
     fn named<'a>(sinks: &'a [SinkState], name: &str) -> &'a SinkState {

@@ -84,7 +84,7 @@ fn is_whole(state: &PartitionState) -> bool {
     let c = &state.counts;
     let counts = [c.read, c.counted, c.late, c.rejected, c.quarantined, c.past, c.gaps];
     let counts = counts.into_iter().chain([state.implausible, state.late_by.unwrap_or(0)]);
-    let counts = counts.chain([c.events, c.skipped, c.duplicates, c.rounded]);
+    let counts = counts.chain([c.events, c.skipped, c.duplicates, c.rounded, c.cleaned, c.off_session, c.outliers]);
     let counts = counts.chain(state.rejected_by.iter().map(|by| by.count)).all(is_count);
     let times = [state.h, state.floor, state.newest_end, state.partial_before.bound()].into_iter().all(is_time);
     // (Where a changed log was accepted, the start may be below 0.)
@@ -96,6 +96,7 @@ fn is_whole(state: &PartitionState) -> bool {
         && state.start <= state.next
         && state.silence >= 0
         && state.balances()
+        && state.filtered.iter().all(|series| series.is_whole() && is_window(Some(series.newest)))
 }
 
 #[cfg(test)]

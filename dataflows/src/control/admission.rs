@@ -69,7 +69,9 @@ impl PriorRun {
             is_fresh: head.is_none_or(|head| head.partitions.is_empty()),
             finished: head.is_some_and(|head| head.finished),
             has_closed: settings.at_end == AtEnd::CloseUnlessGrown
-                && head.is_some_and(|head| !head.grows && head.held() == 0),
+                && head.is_some_and(|head| {
+                    !head.grows && head.is_closed(settings.rule.windowing.lateness, settings.look_back())
+                }),
             lacking: sinks.iter().find(lacks).map(|sink| sink.name.clone()),
         }
     }

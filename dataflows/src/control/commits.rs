@@ -2,17 +2,19 @@
 
 use super::cuts::Cut;
 use super::manifest::{ManifestBuilder, RunFacts};
-use crate::checkpoint::Manifest;
+use crate::checkpoint::{Manifest, ObjectRef};
 use crate::partition::IDS_PER_KEY;
 use crate::protocol::Commit;
 use crate::status::{Ledger, StateSize};
-use crate::time::Windowing;
+use crate::time::{WindowStart, Windowing};
 
 /// A cut that both equations hold at, while its manifest is published.
 #[derive(Debug)]
 struct Publishing {
     commit: Commit,
     ledger: Ledger,
+    /// Windows before this are retired at it, at every worker; unknown where more were since.
+    retired_before: Option<WindowStart>,
     finished: bool,
     /// What its manifest names; none where no state is kept, and so no manifest is waited for.
     size: Option<StateSize>,
@@ -27,6 +29,7 @@ pub(super) struct Commits {
     /// The newest commit that changed a row.
     changed: u64,
     ledger: Ledger,
+    retired_before: Option<WindowStart>,
     size: Option<StateSize>,
     publishing: Option<Publishing>,
 }
@@ -35,15 +38,18 @@ impl Commits {
     /// As `head`, the manifest that the run resumes from, says.
     pub(super) fn new(head: Option<&Manifest>) -> Self {
         // An upper bound: an object may hold what a later one holds again, or what is forgotten.
-        let ids =
-            |head: &Manifest| -> u64 { head.parts.iter().flat_map(|part| &part.ids).map(|ids| ids.entries).sum() };
-        let ids = head.map_or(0, ids);
-        let keys = head.iter().flat_map(|head| head.objects()).map(|object| object.entries).sum::<u64>() - ids;
+        fn entries<'a>(objects: impl Iterator<Item = &'a ObjectRef>) -> u64 {
+            objects.map(|object| object.entries).sum()
+        }
+        let parts = || head.iter().flat_map(|head| &head.parts);
+        let keys = entries(parts().flat_map(|part| &part.objects));
+        let ids = entries(parts().flat_map(|part| &part.ids));
         Commits {
             seq: head.map_or(0, |head| head.seq),
             newest: None,
             changed: 0,
             ledger: Ledger { keys, load: keys + ids / IDS_PER_KEY, ..Ledger::default() },
+            retired_before: None,
             size: None,
             publishing: None,
         }
@@ -69,6 +75,11 @@ impl Commits {
         self.ledger
     }
 
+    /// Windows before this are retired at the newest commit, at every worker; unknown where more were since.
+    pub(super) fn retired_before(&self) -> Option<WindowStart> {
+        self.retired_before
+    }
+
     /// The newest committed manifest, where a state is kept.
     pub(super) fn size(&self) -> Option<StateSize> {
         self.size
@@ -88,9 +99,12 @@ impl Commits {
     pub(super) fn begin(&mut self, cut: Cut, ledger: Ledger, run: Option<RunFacts>) -> Option<ManifestBuilder> {
         let commit = Commit { cut: cut.epoch, seq: self.seq + 1, marks: cut.snapshot.marks };
         let finished = cut.snapshot.finished;
+        // What was forgotten since the cut, its ledger still has as held.
+        let is_counted = cut.parts.iter().all(|part| part.retired == part.forgotten);
+        let retired_before = cut.parts.iter().map(|part| part.retired_before).min().flatten().filter(|_| is_counted);
         let builder = run.map(|run| ManifestBuilder::new(commit.seq, cut, run));
         let size = builder.as_ref().map(ManifestBuilder::size);
-        self.publishing = Some(Publishing { commit, ledger, finished, size });
+        self.publishing = Some(Publishing { commit, ledger, retired_before, finished, size });
         builder
     }
 
@@ -98,7 +112,7 @@ impl Commits {
     /// one of all of a bounded run's log.
     pub(super) fn finish(&mut self, published: Option<u64>, windowing: &Windowing) -> Option<(Commit, bool)> {
         let done = |it: &mut Publishing| it.size.is_none() || published >= Some(it.commit.seq);
-        let Publishing { commit, ledger, finished, size } = self.publishing.take_if(done)?;
+        let Publishing { commit, ledger, retired_before, finished, size } = self.publishing.take_if(done)?;
         let bounds = |commit: Commit| {
             let marks = commit.marks;
             (windowing.first_not_closed(marks.w), windowing.first_not_final(marks.w), marks.partial_before)
@@ -107,6 +121,7 @@ impl Commits {
             self.changed = commit.seq;
         }
         (self.ledger, self.seq, self.newest, self.size) = (ledger, commit.seq, Some(commit), size);
+        self.retired_before = retired_before;
         Some((commit, finished))
     }
 }

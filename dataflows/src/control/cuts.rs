@@ -148,6 +148,7 @@ pub(super) mod tests {
             traced: None,
             objects: Vec::new(),
             ids: Vec::new(),
+            folds: Vec::new(),
             retired_before: None,
             forgotten: 0,
         }

@@ -65,7 +65,7 @@ impl ManifestBuilder {
 
     /// The objects that it names.
     pub(super) fn size(&self) -> StateSize {
-        let objects = || self.cut.parts.iter().flat_map(|part| part.objects.iter().chain(&part.ids));
+        let objects = || self.cut.parts.iter().flat_map(CutPart::all_objects);
         StateSize { seq: self.seq, bytes: objects().map(|object| object.bytes).sum(), objects: objects().count() }
     }
 
@@ -91,7 +91,12 @@ impl ManifestBuilder {
             partitions: snapshot.partitions,
             parts: parts
                 .into_iter()
-                .map(|CutPart { objects, ids, retired_before, .. }| WorkerObjects { objects, retired_before, ids })
+                .map(|part| WorkerObjects {
+                    objects: part.objects,
+                    retired_before: part.retired_before,
+                    ids: part.ids,
+                    folds: part.folds,
+                })
                 .collect(),
             sinks: run.sinks,
             dead_letters: SinkState {
@@ -144,7 +149,7 @@ mod tests {
         let link =
             ChainLink { parent: Some("p".into()), dead_letters_position: Some(5), unstored: vec![(7, object(9))] };
         let built = builder.build(link.clone());
-        let worker = |n| WorkerObjects { objects: vec![object(n)], ids: vec![ids(n)], retired_before: None };
+        let worker = |n| WorkerObjects { objects: vec![object(n)], ids: vec![ids(n)], ..WorkerObjects::default() };
         let want = Manifest {
             seq: 12,
             parent: link.parent,

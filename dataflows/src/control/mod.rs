@@ -125,7 +125,7 @@ impl Control {
             watermark: Watermark::new(prior.map(|prior| prior.marks).unwrap_or_default()),
             cuts: Cuts::new(workers),
             commits: Commits::new(prior),
-            sinks: Sinks::new(sinks, prior),
+            sinks: Sinks::new(sinks, prior, settings.look_back()),
             dead_letters: DeadLetterBacklog::new(dead_letters),
             stall_limit: StallLimit::of(&settings),
             load: Load::new(workers, settings.max_keys),
@@ -251,10 +251,16 @@ impl Control {
         let outstanding = Outstanding {
             no_partitions: self.settings.bounded && self.admissions.all().is_empty(),
             all_stored: self.dead_letters.is_empty() && self.sinks.have_all(self.committed()),
-            all_retired: keeps_open || self.commits.ledger().held == 0,
+            all_retired: keeps_open || self.commits.ledger().held == 0 || self.have_retired(),
             committed: self.commits.newest(),
         };
         self.state.stop(outstanding, now)
+    }
+
+    /// Is all forgotten, by the newest commit, that no later row looks back at?
+    fn have_retired(&self) -> bool {
+        let final_before = self.committed().and_then(|committed| committed.final_before);
+        self.sinks.have_retired(final_before) && self.commits.retired_before() >= self.sinks.retired_before()
     }
 
     /// A decision with what readers go by; none if it says nothing new.

@@ -134,14 +134,17 @@ pub(super) struct Sinks {
     sinks: Vec<Sink>,
     /// Windows before this are stored by every sink, and forgotten.
     retired_before: Option<WindowStart>,
+    /// How far before a window others begin that its rows are derived from, in nanoseconds: so much longer they are kept.
+    look_back: i64,
 }
 
 impl Sinks {
     /// As `head`, the manifest that the run resumes from, left them.
-    pub(super) fn new(sinks: Vec<SinkInfo>, head: Option<&Manifest>) -> Self {
+    pub(super) fn new(sinks: Vec<SinkInfo>, head: Option<&Manifest>, look_back: i64) -> Self {
         Sinks {
             sinks: sinks.into_iter().map(|info| Sink::new(info, head)).collect(),
             retired_before: head.and_then(|head| head.parts.iter().map(|part| part.retired_before).min().flatten()),
+            look_back,
         }
     }
 
@@ -166,13 +169,25 @@ impl Sinks {
 
     /// Windows before this are to be forgotten from now on, if that is news.
     pub(super) fn retire(&mut self, is_committed: bool) -> Option<WindowStart> {
-        let stored_before = self.sinks.iter().map(|sink| sink.stored_before).min().flatten();
+        let unneeded_before = self.unneeded_before();
         // Not before a commit: only then is all that an earlier run committed in the traces that are to forget it.
-        if stored_before > self.retired_before && (is_committed || mutants::on(Mutant::LineBeforeCommit)) {
-            self.retired_before = stored_before;
-            return stored_before;
+        if unneeded_before > self.retired_before && (is_committed || mutants::on(Mutant::LineBeforeCommit)) {
+            self.retired_before = unneeded_before;
+            return unneeded_before;
         }
         None
+    }
+
+    /// Windows before this are stored by every sink, and no row that is not looks back at them.
+    fn unneeded_before(&self) -> Option<WindowStart> {
+        let stored_before = self.sinks.iter().map(|sink| sink.stored_before).min().flatten();
+        stored_before.map(|window| WindowStart(window.0.saturating_sub(self.look_back)))
+    }
+
+    /// Is all forgotten that may be, once every window before this is stored?
+    pub(super) fn have_retired(&self, final_before: Option<WindowStart>) -> bool {
+        let least = final_before.map(|window| WindowStart(window.0.saturating_sub(self.look_back)));
+        self.retired_before >= least
     }
 
     /// Windows before this are stored by every sink, and forgotten.
@@ -227,7 +242,7 @@ mod tests {
     use crate::edge::SinkProgress;
 
     fn sinks(filter: RowFilter) -> Sinks {
-        Sinks::new(vec![SinkInfo { name: "a".into(), filter, chain: None }], None)
+        Sinks::new(vec![SinkInfo { name: "a".into(), filter, chain: None }], None, 0)
     }
 
     fn committed(seq: u64, final_before: i64) -> Option<NewestCommit> {
@@ -285,7 +300,7 @@ mod tests {
         };
         let head = Manifest { sinks: vec![known("b"), known("a")], ..Manifest::default() };
         let filter = RowFilter { changes: false, partial: true, open_every: 0 };
-        let sinks = Sinks::new(vec![SinkInfo { name: "a".into(), filter, chain: Some(9) }], Some(&head));
+        let sinks = Sinks::new(vec![SinkInfo { name: "a".into(), filter, chain: Some(9) }], Some(&head), 0);
         assert_eq!(sinks.states(&head), [SinkState { chain: Some(9), ..known("a") }, known("b")]);
     }
 }

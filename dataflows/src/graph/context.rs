@@ -1,8 +1,10 @@
 //! What one worker's operators share: all of it is used on the worker's one thread.
 
+use super::folds::FoldTable;
 use super::read::{CutIds, RestoredIds};
 use super::series::SeriesTable;
 use crate::edge::{Halt, Wake};
+use crate::partial::PartialBefore;
 use crate::protocol::{Commit, Decision, End, Round, SinkId};
 use crate::time::{Epoch, WindowStart};
 use std::cell::{Cell, RefCell};
@@ -28,6 +30,10 @@ pub(crate) struct Tally {
 pub(crate) struct WorkerContext {
     pub(crate) series: RefCell<SeriesTable>,
     pub(crate) tally: RefCell<Tally>,
+    /// Of series, as of the windows that are retired here.
+    pub(crate) folds: RefCell<FoldTable>,
+    /// Which windows may lack records, as the newest commit says.
+    pub(crate) partial: Cell<PartialBefore>,
     /// Windows before this are retired, or about to be: a decision said so.
     pub(crate) retiring_before: Cell<Option<WindowStart>>,
     /// Ids that Read is to resume with.
@@ -92,6 +98,9 @@ impl WorkerContext {
         }
         if let Some(end) = decision.end.filter(|end| end.cut) {
             self.for_snapshot.borrow_mut().push_back(end);
+        }
+        if let Some(commit) = decision.commit {
+            self.partial.set(commit.marks.partial_before);
         }
         if decision.retired_before.is_some() {
             self.retiring_before.set(decision.retired_before);

@@ -46,7 +46,7 @@ pub(crate) fn build<A: Accumulate>(
         let by_shard = Exchange::new(move |((_, name), _, _): &NamedUpdate<A>| shards::worker_of(name, peers));
         let interned = intern::intern(updates, by_shard, (job.first_epoch, restored), Rc::clone(context));
         let windows = Rc::new(Windows::<A>::unattached());
-        let retractions = retire::retire(clock, Rc::clone(context), Rc::clone(&windows));
+        let retractions = retire::retire(clock, Rc::clone(job), Rc::clone(context), Rc::clone(&windows));
         let batcher = OrdKeyBatcher::<WindowKey, Epoch, A>::new;
         let arranged = arrange_core::<_, _, _, Spine<A>>(interned.concat(retractions), Pipeline, "Windows", batcher);
         windows.attach(arranged.trace);

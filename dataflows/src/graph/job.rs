@@ -2,8 +2,9 @@
 
 use super::read::RestoredIds;
 use crate::acc::Accumulate;
-use crate::checkpoint::{FirstHeld, IdObject, IdSpan, Manifest, Object, ObjectProblem, PartitionSnapshot};
+use crate::checkpoint::{FirstHeld, IdObject, IdSpan, Manifest, Object, ObjectProblem, PartitionSnapshot, read_folds};
 use crate::decode::Decoder;
+use crate::derived::{Deriver, Fold};
 use crate::edge::{Clock, LogSource, RowFilter, StateStore};
 use crate::halt::Halt;
 use crate::settings::Settings;
@@ -38,6 +39,13 @@ pub struct Job {
     pub park: Rc<dyn Fn(&mut Worker, Duration)>,
     /// Nanoseconds between two reads of uncommitted rows for the live view ([`crate::watch`]); `None` without one.
     pub preview_interval: Option<Rc<dyn Fn() -> i64>>,
+}
+
+impl Job {
+    /// Computes what rows have beside their own minute's numbers.
+    pub(crate) fn deriver(&self) -> Deriver {
+        Deriver::new(self.settings.derive.clone(), self.decoder.scales(), &self.settings.rule.windowing)
+    }
 }
 
 /// What becomes of a record, or an element of one, that cannot be decoded. It is counted in each case.
@@ -91,6 +99,18 @@ impl Restored {
             }
         }
         Ok(windows.into_iter().collect())
+    }
+
+    /// The folds that one worker resumes with.
+    pub(crate) fn load_folds(&self, worker: usize, peers: usize) -> Result<Vec<(Box<str>, Fold)>, Halt> {
+        let mine = |shard| crate::shards::worker_of_shard(shard, peers) == worker as u64;
+        let mut folds = BTreeMap::new();
+        for reference in self.head.parts.iter().flat_map(|part| &part.folds) {
+            let bytes = self.store.read(reference)?;
+            let read = read_folds(&bytes, mine, |series, fold| drop(folds.insert(Box::<str>::from(series), fold)));
+            read.map_err(|e| ObjectProblem::from(e).of(&reference.name))?;
+        }
+        Ok(folds.into_iter().collect())
     }
 
     /// The ids that one worker resumes with: of its partitions, and of windows that are not final by their partition's H.

@@ -35,6 +35,24 @@ impl KeySet {
         }
     }
 
+    /// The first window.
+    pub(crate) fn first(&self) -> Option<WindowStart> {
+        self.0.first_key_value().map(|(window, _)| *window)
+    }
+
+    /// The ids of one window.
+    pub(crate) fn get(&self, window: WindowStart) -> Option<&RoaringBitmap> {
+        self.0.get(&window)
+    }
+
+    /// The windows of a range, ascending, with the ids in each.
+    pub(crate) fn range(
+        &self,
+        range: impl std::ops::RangeBounds<WindowStart>,
+    ) -> impl Iterator<Item = (WindowStart, &RoaringBitmap)> {
+        self.0.range(range).map(|(window, ids)| (*window, ids))
+    }
+
     /// Takes the first window out.
     pub(crate) fn pop_first(&mut self) -> Option<(WindowStart, RoaringBitmap)> {
         self.0.pop_first()

@@ -13,6 +13,7 @@
 
 mod context;
 mod dataflow;
+mod folds;
 mod intern;
 mod job;
 mod key;
@@ -22,6 +23,7 @@ pub(crate) mod read;
 mod retire;
 mod series;
 mod snapshot;
+mod strips;
 mod windows;
 
 pub(crate) use context::WorkerContext;

@@ -13,13 +13,17 @@
 //! not come to yet joins it; all else waits for the next round. Worker 0 merges the workers' rows.
 
 use super::context::{OutboxUpdate, WorkerContext};
+use super::folds::FoldTable;
 use super::job::Job;
 use super::key::{KeySet, WindowKey};
 use super::series::SeriesTable;
+use super::strips::{StripReader, with_dependents};
 use super::windows::{Span, Windows, each_update};
 use crate::acc::Accumulate;
 use crate::decimal::Scales;
+use crate::derived::Deriver;
 use crate::marks::Marks;
+use crate::partial::PartialBefore;
 use crate::protocol::{Commit, Round, SinkId};
 use crate::row::Row;
 use crate::time::{Epoch, State, WindowStart};
@@ -93,6 +97,7 @@ struct Outbox<A: Accumulate> {
     commit: Option<Commit>,
     /// Some sink takes changes.
     changes: bool,
+    deriver: Deriver,
 }
 
 impl<A: Accumulate> Outbox<A> {
@@ -102,6 +107,7 @@ impl<A: Accumulate> Outbox<A> {
         Outbox {
             queues: (0..job.filters.len()).map(queue).collect(),
             changes: job.filters.iter().any(|filter| filter.changes),
+            deriver: job.deriver(),
             job,
             context,
             windows,
@@ -137,8 +143,15 @@ impl<A: Accumulate> Outbox<A> {
         let rule = &self.job.settings.rule;
         let before = self.commit.map(|c| c.marks);
         let later = self.pending.split_off(&(commit.cut + 1));
-        let changed = std::mem::replace(&mut self.pending, later);
+        let mut changed = KeySet::default();
+        for (window, ids) in std::mem::replace(&mut self.pending, later).values().flat_map(KeySet::iter) {
+            changed.merge(window, ids);
+        }
         let series = self.context.series.borrow();
+        let changed = with_dependents(changed, &series, &self.deriver);
+        // What rows derive from has changed with it.
+        let whole_moved = before.is_none_or(|before| before.partial_before != commit.marks.partial_before);
+        let whole_moved = whole_moved && !self.deriver.list().is_empty();
         for (queue, filter) in self.queues.iter_mut().zip(&self.job.filters) {
             let wanted = |state: State| match state {
                 State::Partial => filter.partial,
@@ -146,7 +159,7 @@ impl<A: Accumulate> Outbox<A> {
                 State::Open | State::Closed => filter.changes,
             };
             if filter.changes {
-                for (window, ids) in changed.values().flat_map(KeySet::iter) {
+                for (window, ids) in changed.iter() {
                     if wanted(commit.marks.state(rule, window)) {
                         queue.add(window, ids);
                     }
@@ -158,7 +171,7 @@ impl<A: Accumulate> Outbox<A> {
                 let life = |marks: &Marks| (marks.state(rule, window), rule.windowing.state(window, marks.w));
                 let (state, now) = life(&commit.marks);
                 let was = before.as_ref().map(life);
-                let moved = was.unwrap_or((State::Open, State::Open)) != (state, now);
+                let moved = was.unwrap_or((State::Open, State::Open)) != (state, now) || whole_moved;
                 let complete = filter.changes || now == State::Final;
                 if moved && complete && wanted(state) {
                     queue.add(window, ids);
@@ -192,6 +205,9 @@ impl<A: Accumulate> Outbox<A> {
             cut: commit.cut,
             series: &series,
             scales: self.job.decoder.scales(),
+            folds: &self.context.folds.borrow(),
+            deriver: &self.deriver,
+            partial: commit.marks.partial_before,
             rows: Vec::new(),
         };
         while rows.rows.len() < CHUNK {
@@ -226,6 +242,9 @@ struct RowReader<'a, A: Accumulate> {
     cut: Epoch,
     series: &'a SeriesTable,
     scales: Scales,
+    folds: &'a FoldTable,
+    deriver: &'a Deriver,
+    partial: PartialBefore,
     rows: Vec<Row>,
 }
 
@@ -244,10 +263,14 @@ impl<A: Accumulate> RowReader<'_, A> {
         for (id, place) in ascending {
             sums[place] = pass.sum(WindowKey { window, id });
         }
-        for (id, sum) in ids.iter().rev().zip(sums) {
+        let RowReader { windows, series, folds, deriver, partial, .. } = *self;
+        let strips = StripReader { deriver, windows, series, folds, partial };
+        let in_order: Vec<u32> = ids.iter().rev().copied().collect();
+        let derived = strips.values(Some(self.cut), window, &in_order);
+        for ((id, sum), derived) in in_order.into_iter().zip(sums).zip(derived) {
             // A series whose first record is of a later epoch has no row yet.
-            let row = sum.and_then(|sum| sum.row(self.name(window, *id), window, state, self.scales));
-            self.rows.extend(row);
+            let row = sum.and_then(|sum| sum.row(self.name(window, id), window, state, self.scales));
+            self.rows.extend(row.map(|row| Row { derived, ..row }));
         }
     }
 }

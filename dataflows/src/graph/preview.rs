@@ -8,9 +8,13 @@
 use super::context::WorkerContext;
 use super::job::Job;
 use super::key::{KeySet, WindowKey};
+use super::strips::{StripReader, with_dependents};
 use super::windows::{Span, Windows, each_key};
 use crate::acc::Accumulate;
 use crate::decimal::Scales;
+use crate::derived::Deriver;
+use crate::partial::PartialBefore;
+use crate::row::Row;
 use crate::time::{Epoch, Monotonic, State, WindowStart};
 use crate::watch::PreviewRows;
 use roaring::RoaringBitmap;
@@ -38,6 +42,10 @@ struct ChangedKeys {
     round: KeySet,
     /// The newest window of which rows were left out, since the last that were sent.
     lost: Option<WindowStart>,
+    /// Which windows were taken for partial by the round in progress.
+    whole: Option<PartialBefore>,
+    /// Was it said that all rows are by it?
+    announced: bool,
 }
 
 impl ChangedKeys {
@@ -55,22 +63,47 @@ impl ChangedKeys {
         }
     }
 
-    fn begin(&mut self) {
-        self.round = std::mem::take(&mut self.next);
+    /// Begins a round: of what changed, and of what is derived from it.
+    fn begin(&mut self, context: &WorkerContext, RowsOf { deriver, length, .. }: &RowsOf) {
+        let series = context.series.borrow();
+        let whole = context.partial.get();
+        let was = self.whole.replace(whole);
+        if was != Some(whole) && !deriver.list().is_empty() {
+            // What was shown by another, and is retired, stays as it was shown.
+            let retired = context.retiring_before.get().filter(|_| was.is_some());
+            self.lost = self.lost.max(retired.map(|before| WindowStart(before.0 - length)));
+            series.windows(..).for_each(|(window, ids)| self.next.merge(window, ids));
+            self.announced = false;
+        }
+        self.round = with_dependents(std::mem::take(&mut self.next), &series, deriver);
         self.keys = 0;
     }
 
+    /// A round that made all rows anew is sent: by what they are.
+    fn announce(&mut self) -> Option<PartialBefore> {
+        if self.announced || !self.round.is_empty() {
+            return None;
+        }
+        self.announced = true;
+        self.whole
+    }
+
     /// The next rows of the round, in the order of windows.
-    fn rows<A: Accumulate>(&mut self, windows: &Windows<A>, context: &WorkerContext, scales: Scales) -> PreviewRows {
+    fn rows<A: Accumulate>(&mut self, windows: &Windows<A>, context: &WorkerContext, of: &RowsOf) -> PreviewRows {
         let mut rows = Vec::new();
         if self.round.is_empty() {
-            return PreviewRows { rows, lost: self.lost.take() };
+            return PreviewRows { rows, lost: self.lost.take(), derived_from: None };
         }
-        let (retired_before, series) = (context.retiring_before.get(), context.series.borrow());
+        let series = context.series.borrow();
+        // A window whose row looks back at what is retired has its final row, and was stored everywhere.
+        let look_back = of.deriver.look_back();
+        let whole_from = context.retiring_before.get().map(|before| WindowStart(before.0 + look_back));
+        let (folds, partial) = (context.folds.borrow(), self.whole.unwrap_or_default());
+        let strips = StripReader { deriver: &of.deriver, windows, series: &series, folds: &folds, partial };
         let mut pass = windows.pass(None);
         while rows.len() < MOST_ROWS {
             let Some((window, mut ids)) = self.round.pop_first() else { break };
-            if Some(window) < retired_before {
+            if Some(window) < whole_from {
                 self.lost = self.lost.max(Some(window));
                 continue;
             }
@@ -80,13 +113,25 @@ impl ChangedKeys {
                 ids -= &rest;
                 self.round.merge(window, &rest);
             }
-            for key in ids.into_iter().map(|id| WindowKey { window, id }) {
+            let ids: Vec<u32> = ids.into_iter().collect();
+            let derived = strips.values(None, window, &ids);
+            for (id, derived) in ids.into_iter().zip(derived) {
+                let key = WindowKey { window, id };
                 let Some(name) = series.name(key) else { continue };
-                rows.extend(pass.sum(key).and_then(|sum| sum.row(name, window, State::Open, scales)));
+                let row = pass.sum(key).and_then(|sum| sum.row(name, window, State::Open, of.scales));
+                rows.extend(row.map(|row| Row { derived, ..row }));
             }
         }
-        PreviewRows { rows, lost: self.lost.take() }
+        PreviewRows { rows, lost: self.lost.take(), derived_from: None }
     }
+}
+
+/// What rows are made with.
+struct RowsOf {
+    scales: Scales,
+    deriver: Deriver,
+    /// Of a window.
+    length: i64,
 }
 
 fn count(ids: &RoaringBitmap) -> usize {
@@ -105,8 +150,11 @@ pub(super) fn preview<'scope, A: Accumulate>(
         let activator = scope.activator_for(info.address);
         let mut held: Option<(Capability<Epoch>, _)> = job.preview_interval.clone().map(|interval| (cap, interval));
         let mut changed = ChangedKeys::default();
+        let length = job.settings.rule.windowing.length;
+        let of = RowsOf { scales: job.decoder.scales(), deriver: job.deriver(), length };
         let mut through = job.first_epoch;
         let mut next = Monotonic(i64::MIN);
+        let worker = scope.index();
         let mut alarm: Option<Monotonic> = None;
         move |(input, frontier), output| {
             let Some((cap, interval)) = &mut held else { return input.for_each(|_, spans| spans.clear()) };
@@ -119,11 +167,12 @@ pub(super) fn preview<'scope, A: Accumulate>(
             let now = job.clock.monotonic();
             if now >= next {
                 if changed.round.is_empty() {
-                    changed.begin();
+                    changed.begin(&context, &of);
                     through = sealed;
                 }
-                let rows = changed.rows(&windows, &context, job.decoder.scales());
-                if !rows.rows.is_empty() || rows.lost.is_some() {
+                let mut rows = changed.rows(&windows, &context, &of);
+                rows.derived_from = changed.announce().map(|whole| (worker, whole));
+                if rows != PreviewRows::default() {
                     output.session_with_builder(&cap).give(rows);
                     next = Monotonic(now.0 + interval());
                 }
@@ -131,7 +180,8 @@ pub(super) fn preview<'scope, A: Accumulate>(
                     cap.downgrade(&through);
                 }
             }
-            let more = !changed.round.is_empty() || !changed.next.is_empty() || sealed > *cap.time();
+            let stale = changed.whole != Some(context.partial.get()) && !of.deriver.list().is_empty();
+            let more = stale || !changed.round.is_empty() || !changed.next.is_empty() || sealed > *cap.time();
             if more && alarm.is_none_or(|at| at <= now) {
                 alarm = Some(next);
                 activator.activate_after(Duration::from_nanos(u64::try_from(next.0 - now.0).unwrap_or(0)));

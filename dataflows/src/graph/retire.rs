@@ -2,9 +2,10 @@
 //!
 //! Every window to be retired is final, committed and stored by all sinks, so its updates are all in the history and none can
 //! follow: the accumulation read here is the complete one. A key is retracted once, because the first window held only rises
-//! and a pass starts where the last one ended.
+//! and a pass starts where the last one ended. What derived values keep of it goes on in the series' fold.
 
 use super::context::WorkerContext;
+use super::job::Job;
 use super::key::KeyUpdate;
 use super::windows::Windows;
 use crate::acc::Accumulate;
@@ -19,6 +20,7 @@ use timely::dataflow::operators::generic::Operator;
 /// Builds the operator. Its capability follows `clock`, Read's epoch in progress.
 pub(super) fn retire<'scope, A: Accumulate>(
     clock: StreamVec<'scope, Epoch, ()>,
+    job: Rc<Job>,
     context: Rc<WorkerContext>,
     windows: Rc<Windows<A>>,
 ) -> StreamVec<'scope, Epoch, KeyUpdate<A>> {
@@ -27,6 +29,7 @@ pub(super) fn retire<'scope, A: Accumulate>(
         context.activators.borrow_mut().push(scope.activator_for(info.address));
         let mut cap = Some(cap);
         let mut first_held = WindowStart::MIN;
+        let deriver = job.deriver();
         move |(input, frontier), output| {
             input.for_each(|_, data| data.clear());
             let Some(held) = cap.as_mut() else { return };
@@ -42,9 +45,12 @@ pub(super) fn retire<'scope, A: Accumulate>(
             let mut pass = windows.pass(None);
             pass.seek(first_held);
             let mut session = output.session_with_builder(&held);
-            let mut records = 0;
+            let (mut records, series, mut folds) = (0, context.series.borrow(), context.folds.borrow_mut());
             while let Some((key, sum)) = pass.next_before(retired_before) {
                 if let Some(acc) = sum.filter(|acc| !acc.is_zero()) {
+                    if let Some(name) = series.name(key).filter(|_| !context.partial.get().includes(key.window)) {
+                        folds.step(&deriver, name, key.window, &acc.sums());
+                    }
                     records += acc.count();
                     if mutants::on(Mutant::RetiredTwice) {
                         records += acc.count();
@@ -52,7 +58,8 @@ pub(super) fn retire<'scope, A: Accumulate>(
                     session.give(((key, ()), epoch, acc.retraction()));
                 }
             }
-            drop(session);
+            drop((session, series));
+            folds.sweep(retired_before);
             let mut tally = context.tally.borrow_mut();
             *tally.retired.entry(epoch).or_default() += records;
             tally.retired_before = Some(retired_before);

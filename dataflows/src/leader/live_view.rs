@@ -2,6 +2,7 @@
 
 use super::inbox::PreviewFacts;
 use crate::marks::Marks;
+use crate::partial::PartialBefore;
 use crate::partition::DelayHistogram;
 use crate::record::DeadLetter;
 use crate::status::Status;
@@ -22,12 +23,16 @@ pub(super) struct LiveView {
     status_at: Option<Monotonic>,
     /// The newest of each worker.
     behind: Vec<DelayHistogram>,
+    /// What the rows of each worker are derived from; absent where nothing is derived.
+    derived_from: Option<Vec<Option<PartialBefore>>>,
 }
 
 impl LiveView {
-    pub(super) fn new(watcher: Box<dyn Watcher>, workers: usize) -> Self {
+    /// `derives`: rows are made of the windows before their own as well.
+    pub(super) fn new(watcher: Box<dyn Watcher>, workers: usize, derives: bool) -> Self {
         let behind = vec![DelayHistogram::default(); workers];
-        LiveView { watcher, waiting: VecDeque::new(), shown: None, status_at: None, behind }
+        let derived_from = derives.then(|| vec![None; workers]);
+        LiveView { watcher, waiting: VecDeque::new(), shown: None, status_at: None, behind, derived_from }
     }
 
     /// Dead letters of a cut that was committed just now.
@@ -41,12 +46,22 @@ impl LiveView {
     /// before that one.
     pub(super) fn show(&mut self, fresh: PreviewFacts, (epoch, marks): (Epoch, Marks)) {
         fresh.behind.into_iter().for_each(|(worker, behind)| self.behind[worker] = behind);
-        fresh.rows.into_iter().for_each(|rows| self.watcher.rows(rows));
+        for rows in fresh.rows {
+            if let (Some(of_workers), Some((worker, from))) = (&mut self.derived_from, rows.derived_from) {
+                of_workers[worker] = Some(from);
+            }
+            self.watcher.rows(rows);
+        }
         if self.waiting.back().is_none_or(|(last, _)| *last < epoch) && self.shown.is_none_or(|shown| shown < epoch) {
             self.waiting.push_back((epoch, marks));
         }
         let mut newest = None;
-        while let Some((epoch, marks)) = self.waiting.front().copied().filter(|(e, _)| fresh.through.reached(*e)) {
+        let derived_from = self.derived_from.as_ref();
+        let is_derived = |marks: &Marks| {
+            derived_from.is_none_or(|of_workers| of_workers.iter().all(|from| *from == Some(marks.partial_before)))
+        };
+        let can_be_shown = |(e, marks): &(Epoch, Marks)| fresh.through.reached(*e) && is_derived(marks);
+        while let Some((epoch, marks)) = self.waiting.front().copied().filter(can_be_shown) {
             self.waiting.pop_front();
             self.shown = Some(epoch);
             newest = Some(marks);

@@ -135,7 +135,7 @@ impl Leader {
             chain,
             watch: outputs.watch,
             watched: now,
-            live_view: outputs.watcher.map(|watcher| LiveView::new(watcher, workers)),
+            live_view: outputs.watcher.map(|watcher| LiveView::new(watcher, workers, !job.settings.derive.is_empty())),
             identities: BTreeMap::new(),
         })
     }

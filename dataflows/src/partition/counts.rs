@@ -24,6 +24,12 @@ pub struct Counts {
     pub quarantined: i64,
     /// Those of the quarantined with reason `past`.
     pub past: i64,
+    /// Dead letters with reason `session`, `bounds` or `outlier`.
+    pub cleaned: i64,
+    /// Those of the cleaned with reason `session`.
+    pub off_session: i64,
+    /// Those of the cleaned with reason `outlier`.
+    pub outliers: i64,
     /// Those that `--where` leaves out.
     pub skipped: i64,
     /// Those whose `--id-field` repeats.
@@ -43,6 +49,9 @@ impl Counts {
         self.rejected += other.rejected;
         self.quarantined += other.quarantined;
         self.past += other.past;
+        self.cleaned += other.cleaned;
+        self.off_session += other.off_session;
+        self.outliers += other.outliers;
         self.skipped += other.skipped;
         self.duplicates += other.duplicates;
         self.rounded += other.rounded;
@@ -50,7 +59,8 @@ impl Counts {
 
     /// Is every event in one class (R11)?
     pub fn balance(&self) -> bool {
-        self.events == self.counted + self.late + self.rejected + self.quarantined + self.skipped + self.duplicates
+        let set_aside = self.late + self.rejected + self.quarantined + self.cleaned;
+        self.events == self.counted + set_aside + self.skipped + self.duplicates
     }
 }
 
@@ -73,34 +83,53 @@ struct CountsOnDisk {
     rounded: i64,
     #[serde(default)]
     past: i64,
+    #[serde(default)]
+    cleaned: i64,
+    #[serde(default)]
+    off_session: i64,
+    #[serde(default)]
+    outliers: i64,
 }
 
 impl From<Counts> for CountsOnDisk {
     fn from(counts: Counts) -> Self {
-        let Counts { read, gaps, events, counted, late, rejected, quarantined, past, skipped, duplicates, rounded } =
-            counts;
-        let events = Some(events);
-        CountsOnDisk { read, counted, late, rejected, quarantined, past, gaps, events, skipped, duplicates, rounded }
+        CountsOnDisk {
+            read: counts.read,
+            counted: counts.counted,
+            late: counts.late,
+            rejected: counts.rejected,
+            quarantined: counts.quarantined,
+            gaps: counts.gaps,
+            events: Some(counts.events),
+            skipped: counts.skipped,
+            duplicates: counts.duplicates,
+            rounded: counts.rounded,
+            past: counts.past,
+            cleaned: counts.cleaned,
+            off_session: counts.off_session,
+            outliers: counts.outliers,
+        }
     }
 }
 
 impl From<CountsOnDisk> for Counts {
     fn from(on_disk: CountsOnDisk) -> Self {
-        let CountsOnDisk {
-            read,
-            counted,
-            late,
-            rejected,
-            quarantined,
-            past,
-            gaps,
-            events,
-            skipped,
-            duplicates,
-            rounded,
-        } = on_disk;
-        let events = events.unwrap_or(read);
-        Counts { read, gaps, events, counted, late, rejected, quarantined, past, skipped, duplicates, rounded }
+        Counts {
+            read: on_disk.read,
+            gaps: on_disk.gaps,
+            events: on_disk.events.unwrap_or(on_disk.read),
+            counted: on_disk.counted,
+            late: on_disk.late,
+            rejected: on_disk.rejected,
+            quarantined: on_disk.quarantined,
+            past: on_disk.past,
+            cleaned: on_disk.cleaned,
+            off_session: on_disk.off_session,
+            outliers: on_disk.outliers,
+            skipped: on_disk.skipped,
+            duplicates: on_disk.duplicates,
+            rounded: on_disk.rounded,
+        }
     }
 }
 

@@ -2,35 +2,43 @@
 //! read, what the log answered and the time; its outputs what counts and how far event time has come.
 //!
 //! ```text
-//!   record ── judge ──> counted | late | future          A ── learn ──> ask the log for its end
+//!   record ── judge ──> counted | late | cleaned | …     A ── learn ──> ask the log for its end
 //!   broken ── reject ─> rejected                         answer, position ── settle ──> floor := A, caught up
 //! ```
 //!
 //! What it promises: a counted record's window is never final at any W that was computed from this partition's reports.
 //! What it does not: that a producer holds nothing back. The log's end proves what the log holds.
 
+mod cleaning;
 mod counts;
 mod delays;
 mod ids;
+mod judge;
+mod nyse;
+mod outliers;
 mod rule;
+mod session;
 mod state;
 #[cfg(test)]
 mod tests;
 mod watermarks;
 
+pub use cleaning::CleaningRule;
 pub use counts::{Counts, RejectedBy};
 pub use delays::{DELAY_EDGES_MS, DelayHistogram};
 pub use ids::{IDS_PER_KEY, IdGroup};
+pub use outliers::{FilteredSeries, NotAnOutlierRule, OutlierRule};
 pub use rule::Rule;
+pub use session::{Calendar, DAY_MINUTES, TradingDays, TradingHours};
 pub use state::{PartitionState, UNKNOWN};
 pub use watermarks::{least_to_follow, least_watermark};
 
-use crate::decode::{EventId, is_plausible};
 use crate::edge::EndAnswer;
 use crate::mutants::{self, Mutant};
 use crate::partial::PartialBefore;
-use crate::record::{Evidence, LastRecord, Rejection};
+use crate::record::{Evidence, LastRecord, Reason, Rejection};
 use crate::time::{EventTime, Monotonic, NextOffset, WindowStart, Windowing};
+use cleaning::Cleaner;
 use ids::HeldIds;
 
 /// The verdict on a decoded record.
@@ -46,6 +54,8 @@ pub enum Verdict {
     Future(Evidence),
     /// Quarantined (R7): too far behind this.
     Past(Evidence),
+    /// Cleaned (R5): in time, and outside of the session or the bounds, or an outlier.
+    Cleaned(Reason, Evidence),
 }
 
 /// One partition as its reader judges it.
@@ -75,6 +85,8 @@ pub struct Partition {
     late_by: Option<i64>,
     behind: DelayHistogram,
     ids: HeldIds,
+    /// Where anything is cleaned.
+    cleaner: Option<Box<Cleaner>>,
 }
 
 impl Partition {
@@ -104,6 +116,7 @@ impl Partition {
             late_by: None,
             behind: DelayHistogram::default(),
             ids: HeldIds::new(rule.windowing),
+            cleaner: rule.cleaning.map(|cleaning| Box::new(Cleaner::new(cleaning, rule.windowing))),
         }
     }
 
@@ -116,7 +129,7 @@ impl Partition {
     /// A partition that an earlier run recorded like this. Silence is counted from now on: what was learnt of the log's
     /// end is gone with that run.
     pub fn resume(rule: Rule, state: &PartitionState, bounded: bool, now: Monotonic) -> Self {
-        Partition {
+        let mut partition = Partition {
             next: state.next,
             h: state.h,
             partial_before: state.partial_before,
@@ -128,7 +141,11 @@ impl Partition {
             late_by: state.late_by,
             floor: state.floor,
             ..Partition::new(rule, state.index, state.start, bounded, now)
+        };
+        if let Some(cleaner) = &mut partition.cleaner {
+            cleaner.restore(&state.filtered);
         }
+        partition
     }
 
     /// A record at this offset was read; what its events are comes next.
@@ -146,69 +163,6 @@ impl Partition {
     /// Takes back the ids that an earlier run held of it.
     pub fn restore_ids(&mut self, groups: &[IdGroup]) {
         self.ids.restore(groups, self.h);
-    }
-
-    /// The verdict on a valid event of the record begun last that has no id. `reference` is the reader's clock, or the run's
-    /// instant; the broker's own stamp comes before it (R7).
-    pub fn judge(
-        &mut self,
-        time: EventTime,
-        appended: Option<EventTime>,
-        reference: EventTime,
-        now: Monotonic,
-    ) -> Verdict {
-        self.judge_with_id(time, None, appended, reference, now)
-    }
-
-    /// [`Partition::judge`], of an event that may have an id.
-    pub fn judge_with_id(
-        &mut self,
-        time: EventTime,
-        id: Option<EventId>,
-        appended: Option<EventTime>,
-        reference: EventTime,
-        now: Monotonic,
-    ) -> Verdict {
-        self.counts.events += 1;
-        self.implausible += i64::from(!is_plausible(time));
-        let (latest, evidence) = match appended {
-            Some(stamp) => (stamp, Evidence::Appended(stamp)),
-            None => (reference, Evidence::Clock(reference)),
-        };
-        if time > latest.plus(self.rule.max_future) {
-            self.counts.quarantined += 1;
-            return Verdict::Future(evidence);
-        }
-        if self.rule.max_past.is_some_and(|most| time.plus(most) < latest) {
-            self.counts.quarantined += 1;
-            self.counts.past += 1;
-            return Verdict::Past(evidence);
-        }
-        let window = self.window_of(time);
-        let (end, final_at) = (self.rule.windowing.end(window), self.rule.windowing.final_at(window));
-        let verdict = match (self.h, self.floor) {
-            (Some(h), _) if final_at <= h => Verdict::Late(Evidence::Watermark(h)),
-            (_, Some(floor)) if final_at <= floor => Verdict::Late(Evidence::Floor(floor)),
-            _ if id.is_some_and(|id| !self.ids.note(id, window, self.expiry())) => Verdict::Duplicate,
-            _ => Verdict::Counted(window),
-        };
-        if let Verdict::Late(Evidence::Watermark(h)) = verdict {
-            self.late_by = self.late_by.max(Some(h.0.saturating_sub(end.0)));
-        }
-        self.behind.count(time, self.watermark());
-        self.h = self.h.max(Some(time));
-        self.last_valid = now;
-        self.no_evidence();
-        self.partial_before.learn(end.plus(self.rule.windowing.lateness));
-        match verdict {
-            Verdict::Counted(_) => {
-                self.counts.counted += 1;
-                self.newest_end = self.newest_end.max(Some(end));
-            }
-            Verdict::Duplicate => self.counts.duplicates += 1,
-            _ => self.counts.late += 1,
-        }
-        verdict
     }
 
     /// The window of a time: as a rule that of the event before, which spares a division.
@@ -242,6 +196,17 @@ impl Partition {
         self.ids.entries()
     }
 
+    /// The newest values of its series, where outliers are looked for: what a cut has of them.
+    pub fn filtered(&mut self) -> Vec<FilteredSeries> {
+        let h = self.h;
+        self.cleaner.as_mut().map(|cleaner| cleaner.filtered(h)).unwrap_or_default()
+    }
+
+    /// Bytes that those values take in memory, about.
+    pub fn filtered_bytes(&self) -> u64 {
+        self.cleaner.as_ref().map_or(0, |cleaner| cleaner.bytes())
+    }
+
     /// An event of the record begun last, or the record as a whole, cannot be decoded.
     pub fn reject(&mut self, rejection: &Rejection) {
         self.counts.events += 1;
@@ -253,11 +218,6 @@ impl Partition {
     pub fn skip(&mut self) {
         self.counts.events += 1;
         self.counts.skipped += 1;
-    }
-
-    /// A number of the event judged last was rounded.
-    pub fn rounded(&mut self) {
-        self.counts.rounded += 1;
     }
 
     /// The reader's position, past gaps and control markers.
@@ -365,6 +325,7 @@ impl Partition {
             rejected_by: self.rejected_by.clone(),
             implausible: self.implausible,
             late_by: self.late_by,
+            filtered: Vec::new(),
         }
     }
 

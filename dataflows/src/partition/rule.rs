@@ -1,10 +1,10 @@
 //! The settings that verdicts depend on.
 
+use super::cleaning::CleaningRule;
 use crate::time::{SECOND, Windowing};
-use serde::{Deserialize, Serialize};
 
 /// The settings that verdicts depend on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// Windows and lateness.
     pub windowing: Windowing,
@@ -16,6 +16,18 @@ pub struct Rule {
     pub max_ahead: i64,
     /// How long a partition must have been silent before its floor may rise, in nanoseconds (R8). Default: 10 seconds.
     pub idle: i64,
+    /// What an event that is in time must be to count. One for the whole process, which never lets go of it: so a rule is copied.
+    /// Default: nothing.
+    pub cleaning: Option<&'static CleaningRule>,
+}
+
+impl Rule {
+    /// With this cleaning, where it leaves anything out.
+    #[must_use]
+    pub fn with_cleaning(self, cleaning: CleaningRule) -> Self {
+        let cleaning = (!cleaning.is_off()).then(|| &*Box::leak(Box::new(cleaning)));
+        Rule { cleaning, ..self }
+    }
 }
 
 impl Default for Rule {
@@ -27,6 +39,7 @@ impl Default for Rule {
             max_past: None,
             max_ahead: 60 * minute,
             idle: minute / 6,
+            cleaning: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a reader reports of a partition, and what the state keeps of it.
 
 use super::counts::{Counts, RejectedBy};
+use super::outliers::FilteredSeries;
 use crate::partial::PartialBefore;
 use crate::record::LastRecord;
 use crate::time::{EventTime, NextOffset};
@@ -51,6 +52,9 @@ pub struct PartitionState {
     /// `None` where none was late by H.
     #[serde(default)]
     pub late_by: Option<i64>,
+    /// With `--outlier`: the series' newest values, by name. A cut has them, and no other report.
+    #[serde(default)]
+    pub filtered: Vec<FilteredSeries>,
 }
 
 impl PartitionState {

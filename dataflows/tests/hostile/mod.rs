@@ -4,8 +4,11 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use fastrand::Rng;
+use minutely_dataflows::decimal::Decimal;
 use minutely_dataflows::oracle::Log;
-use minutely_dataflows::partition::Rule;
+use minutely_dataflows::partition::{
+    Calendar, CleaningRule, DAY_MINUTES, OutlierRule, Rule, TradingDays, TradingHours,
+};
 use minutely_dataflows::record::{PartitionName, Record};
 use minutely_dataflows::time::{EventTime, NextOffset, SECOND};
 
@@ -132,6 +135,27 @@ pub(crate) fn with_ids<'a>(rng: &mut Rng, payloads: impl Iterator<Item = &'a mut
             before.drain(..before.len().saturating_sub(100));
             *payload = rng.choice(&before).unwrap_or(payload).clone();
         }
+    }
+}
+
+/// What cleans a log: any of the rules, each by itself or with others, so that some of its events count and some do not.
+pub(crate) fn cleaning(rng: &mut Rng) -> CleaningRule {
+    let minute = BEGAN.0.div_euclid(60 * SECOND).rem_euclid(i64::from(DAY_MINUTES));
+    let minute = u16::try_from(minute).unwrap();
+    let session = rng.bool().then(|| {
+        let from = minute + [0, 0, 1, 30][rng.usize(..4)];
+        let to = from + [1, 20, 90][rng.usize(..3)];
+        let hours = vec![TradingHours { from: 0, to: minute / 2 }, TradingHours { from, to: to.min(DAY_MINUTES) }];
+        let days = TradingDays { weekly: std::array::from_fn(|_| hours.clone()), ..TradingDays::default() };
+        Calendar::given("UTC", days).unwrap()
+    });
+    let number = |text: &str| Decimal::parse(text.as_bytes()).unwrap();
+    let rule = OutlierRule { values: rng.usize(3..12), hundredths: [50, 150, 500][rng.usize(..3)] };
+    CleaningRule {
+        least: [None, Some(number("-1")), Some(number("0.5"))][rng.usize(..3)],
+        greatest: [None, None, Some(number("1500"))][rng.usize(..3)],
+        outlier: (rng.u8(..4) > 0).then_some(rule),
+        session,
     }
 }
 

@@ -176,7 +176,7 @@ struct Eyes {
 }
 
 impl Watcher for Eyes {
-    fn rows(&mut self, PreviewRows { rows, lost }: PreviewRows) {
+    fn rows(&mut self, PreviewRows { rows, lost, .. }: PreviewRows) {
         let mut seen = self.seen.lock().unwrap();
         for row in rows {
             let key = (row.minute, row.symbol.clone());

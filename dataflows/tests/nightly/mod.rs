@@ -95,6 +95,7 @@ impl Night {
             traced: None,
             objects: Vec::new(),
             ids: Vec::new(),
+            folds: Vec::new(),
             retired_before: None,
             forgotten: 0,
         };

@@ -15,6 +15,7 @@ use minutely_dataflows::edge::{
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::record::DeadLetter;
 use minutely_dataflows::row::Row;
+use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::{SECOND, State, WindowStart};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,6 +51,7 @@ pub(crate) struct Disk {
     /// How much of what zombies did was of consequence: a manifest that was created.
     pub(crate) revenants: usize,
     rule: Rule,
+    look_back: i64,
     rng: fastrand::Rng,
     clock: Simulated,
     /// Nothing is done before then.
@@ -78,7 +80,7 @@ struct Publishing {
 }
 
 impl Disk {
-    pub(crate) fn new(rule: Rule, clock: &Simulated, seed: u64) -> Self {
+    pub(crate) fn new(settings: &Settings, clock: &Simulated, seed: u64) -> Self {
         Disk {
             objects: BTreeMap::new(),
             manifests: BTreeMap::new(),
@@ -92,7 +94,8 @@ impl Disk {
             zombies: Vec::new(),
             haunted: 1,
             revenants: 0,
-            rule,
+            rule: settings.rule,
+            look_back: settings.look_back(),
             rng: fastrand::Rng::with_seed(seed),
             clock: clock.clone(),
             stalled_until: 0,
@@ -138,7 +141,7 @@ impl Disk {
         let some = Vec::from_iter((0..SINKS.len()).filter(|n| *n != left));
         let with = |given: &[usize]| {
             let names: Vec<_> = given.iter().map(|n| SINKS[*n].to_owned()).collect();
-            head.sinks_of_run(&names, &[], |window| window.0.to_string())
+            head.sinks_of_run(&names, &[], self.look_back, |window| window.0.to_string())
         };
         match with(&some) {
             Ok(of_run) => (some, of_run),
@@ -273,7 +276,7 @@ impl Disk {
             return;
         }
         for row in rows {
-            self.holds(row);
+            self.holds(&Row { derived: Box::default(), ..row.clone() });
             let place = (row.minute, row.symbol.clone());
             let refused = self.table.get(&place).is_some_and(|(there, was)| {
                 *there > version || (was.state == State::Final && row.state != State::Final)
@@ -574,7 +577,7 @@ impl SinkPort for Keeper {
             return Ok(());
         }
         let mut disk = lock(&self.disk);
-        batch.rows.iter().for_each(|row| disk.holds(row));
+        batch.rows.iter().for_each(|row| disk.holds(&Row { derived: Box::default(), ..row.clone() }));
         disk.finals.extend(batch.rows);
         if batch.last {
             self.slow = Some(SinkProgress { at: batch.round, position: Some(disk.finals.len() as u64) });

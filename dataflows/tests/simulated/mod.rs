@@ -19,7 +19,7 @@ use minutely_dataflows::checkpoint::Manifest;
 use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource, RowFilter};
 use minutely_dataflows::leader::{LeaderOutputs, SinkHandle};
-use minutely_dataflows::oracle;
+use minutely_dataflows::oracle::{self, OracleColumns};
 use minutely_dataflows::partition::{Counts, Rule};
 use minutely_dataflows::record::Evidence;
 use minutely_dataflows::row::Row;
@@ -179,18 +179,23 @@ struct Setting {
     fields: FieldNames,
 }
 
+/// What is derived.
+const DERIVED: [&str; 3] = ["none", "sma3,bb2,ravg4", "sma2,ema5,macd,rsi3"];
+
 impl Setting {
     /// Of at most so many partitions, as long as this, in nanoseconds.
     fn draw(seed: u64, most: usize, length: i64) -> Setting {
         let mut rng = fastrand::Rng::with_seed(seed);
         let windowing = Windowing { length: 2 * SECOND, lateness: 4 * SECOND };
         let max_ahead = rng.i64(6..20) * SECOND;
-        let rule = Rule { windowing, max_future: 60 * SECOND, max_past: None, max_ahead, idle: 2 * SECOND };
+        let rule = Rule { windowing, max_future: 60 * SECOND, max_ahead, idle: 2 * SECOND, ..Rule::default() };
         let settings = Settings {
             rule,
             checkpoint_interval: rng.i64(SECOND / 50..SECOND),
             epoch_records: 1 << rng.u32(2..12),
             audit: true,
+            // (By draws of its own: a seed draws what it always drew.)
+            derive: fastrand::Rng::with_seed(seed ^ 0xde).choice(DERIVED).unwrap().parse().unwrap(),
             ..Settings::default()
         };
         let partitions = draw(&mut rng, &rule, most, length);
@@ -206,11 +211,18 @@ impl Setting {
         Setting { fields: FieldNames { id: vec!["id".into()], ..FieldNames::default() }, ..self }
     }
 
+    /// Not every event that is in time counts.
+    fn with_cleaning(mut self, seed: u64) -> Setting {
+        let mut rng = fastrand::Rng::with_seed(seed ^ 0xc1ea);
+        self.settings.rule = self.settings.rule.with_cleaning(hostile::cleaning(&mut rng));
+        self
+    }
+
     /// Lives, one after the other, until one comes to its end.
     fn run(&self, seed: u64, crashes: usize, fuse: Option<u64>) -> Ran {
         let mut rng = fastrand::Rng::with_seed(seed ^ 0xdead);
         let clock = Simulated::default();
-        let disk = Arc::new(Mutex::new(Disk::new(self.settings.rule, &clock, seed ^ 0xbeef)));
+        let disk = Arc::new(Mutex::new(Disk::new(&self.settings, &clock, seed ^ 0xbeef)));
         {
             let mut disk = disk.lock().unwrap();
             (disk.fuse, disk.sinks_come_at) = (fuse, self.sinks_come_at);
@@ -239,7 +251,8 @@ impl Setting {
         let logs: Vec<_> = logs.iter().map(hostile::Partition::log).collect();
         let decoder = Decoder::new(&self.fields).unwrap();
         let Disk { table, finals, letters, .. } = &ran.disk;
-        let want = oracle::answer(&logs, &decoder, rule, letters, false);
+        let columns = OracleColumns { derived: self.settings.derive.clone(), ..OracleColumns::default() };
+        let want = oracle::answer(&logs, &decoder, rule, letters, &columns);
         let mut sorted = letters.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, want.dead_letters, "seed {seed}");
@@ -257,7 +270,7 @@ impl Setting {
         has_all(0, &by_point(&mut table.values().map(|(_, row)| row)));
         has_all(1, &by_point(&mut finals.iter()));
         assert_eq!(finals.len(), by_point(&mut finals.iter()).len(), "seed {seed}: one row a point");
-        let of = |counts: &Counts| (counts.counted, counts.duplicates, counts.events);
+        let of = |counts: &Counts| (counts.counted, counts.duplicates, counts.cleaned, counts.outliers, counts.events);
         assert_eq!(of(&ran.counts), of(&want.counts), "seed {seed}");
         let by_floor: Vec<_> = letters
             .iter()
@@ -289,6 +302,7 @@ pub(crate) struct Met {
     pub(crate) merges: usize,
     pub(crate) revenants: usize,
     pub(crate) duplicates: i64,
+    pub(crate) outliers: i64,
 }
 
 impl std::ops::Add for Met {
@@ -300,6 +314,7 @@ impl std::ops::Add for Met {
             merges: self.merges + other.merges,
             revenants: self.revenants + other.revenants,
             duplicates: self.duplicates + other.duplicates,
+            outliers: self.outliers + other.outliers,
         }
     }
 }
@@ -353,6 +368,16 @@ pub(crate) fn check_with_ids(seed: u64) -> Met {
     check_setting(seed, &Setting::draw(seed, 4, 20 * SECOND).with_ids(seed))
 }
 
+/// Checks a seed of whose events some are outside of the session or the bounds, or outliers; with ids that repeat, every other one.
+///
+/// # Panics
+/// As [`check`].
+pub(crate) fn check_with_cleaning(seed: u64) -> Met {
+    let _seed = Seed::begins(seed);
+    let setting = Setting::draw(seed, 4, 20 * SECOND).with_cleaning(seed);
+    check_setting(seed, &if seed.is_multiple_of(2) { setting.with_ids(seed) } else { setting })
+}
+
 fn check_setting(seed: u64, setting: &Setting) -> Met {
     let crashes = fastrand::Rng::with_seed(seed ^ 0xcafe).usize(0..6);
     let ran = setting.run(seed, crashes, None);
@@ -364,7 +389,8 @@ fn check_setting(seed: u64, setting: &Setting) -> Met {
         assert!(same, "seed {seed}: the same seed, another run");
     }
     let Disk { merges, revenants, .. } = ran.disk;
-    Met { exceptions, crashes: ran.lives, merges, revenants, duplicates: ran.counts.duplicates }
+    let Counts { duplicates, outliers, .. } = ran.counts;
+    Met { exceptions, crashes: ran.lives, merges, revenants, duplicates, outliers }
 }
 
 /// Two minutes of one partition, with sinks that come when they are nearly over: far more windows become final meanwhile than
@@ -388,10 +414,11 @@ pub(crate) fn sinks_that_come_late(seed: u64) {
 ///
 /// # Panics
 /// As [`check`].
-pub(crate) fn crash_at_every_effect(seed: u64, with_ids: bool) -> u64 {
+pub(crate) fn crash_at_every_effect(seed: u64, with_ids: bool, cleaned: bool) -> u64 {
     let _seed = Seed::begins(seed);
     let setting = Setting::draw(seed, 2, 6 * SECOND);
     let setting = if with_ids { setting.with_ids(seed) } else { setting };
+    let setting = if cleaned { setting.with_cleaning(seed) } else { setting };
     let effects = setting.run(seed, 0, None).disk.effects;
     for fuse in 0..2 * effects {
         let ran = setting.run(seed, 0, Some(fuse));

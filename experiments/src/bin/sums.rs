@@ -6,6 +6,7 @@ use differential_dataflow::difference::{IsZero, Semigroup};
 use minutely_dataflows::acc::{Accumulate, Avg, LogPosition};
 use minutely_dataflows::decimal::{ExactNumber, Scales};
 use minutely_dataflows::decode::DecodedEvent;
+use minutely_dataflows::derived::MinuteSums;
 use minutely_dataflows::edge::RowFilter;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::settings::Settings;
@@ -70,6 +71,9 @@ impl Accumulate for Float {
     fn retraction(&self) -> Self {
         Float { count: -self.count, sum: -self.sum }
     }
+    fn sums(&self) -> MinuteSums {
+        MinuteSums { count: self.count, sum: 0, market: None }
+    }
     fn row(&self, symbol: &str, minute: WindowStart, state: State, _: Scales) -> Option<Row> {
         #[expect(clippy::cast_precision_loss, reason = "a count is far below 2^53")]
         let avg = self.sum / self.count as f64;
@@ -83,6 +87,7 @@ impl Accumulate for Float {
             avg,
             state,
             market: None,
+            derived: Box::default(),
         })
     }
 }

@@ -5,21 +5,28 @@
 // Nothing is drawn but in an animation frame that a change asked for: the chart at most 25 times a second, the list and
 // the head four times. A hidden page draws nothing. A new run or a `reset` loads everything anew.
 
-import { readAddress, writeAddress } from "./address.js";
+import { FIRST_RANGE, hashOf, readAddress, writeAddress } from "./address.js";
+import { INTERVALS, fits } from "./candles.js";
+import { Detail, showSpan } from "./detail.js";
 import { attribute, choice, data, find, text } from "./dom.js";
-import { duration, visible, whole } from "./format.js";
+import { duration, moment, visible, whole } from "./format.js";
+import { listen } from "./hands.js";
 import { SymbolList, areAll } from "./list.js";
 import { Market, isRefused } from "./market.js";
 import { MOST_LINES, readPalette, theme, toggleTheme, watchTheme } from "./palette.js";
 import { panels } from "./panels.js";
+import { schedule } from "./schedule.js";
+import { LEAST, MOST } from "./span.js";
 import { Stage } from "./stage.js";
 import { Stream } from "./stream.js";
 
-const EVERY_MS = { order: 2000, head: 250, chart: 40, list: 250, panels: 250, table: 250, spoken: 20_000 };
+const EVERY_MS = { order: 2000, head: 250, chart: 40, list: 250, panels: 250, table: 250, detail: 250, spoken: 20_000 };
 
 const market = new Market();
-const view = { mode: "line", range: 60, order: "movers", compare: false, hover: null, query: "" };
-const stage = new Stage(market, view, (symbol) => choose(symbol, true));
+const view = { mode: "line", range: FIRST_RANGE, from: null, to: null, interval: null, show: null, minute: null, order: "movers",
+  compare: false, hover: null, query: "" };
+const stage = new Stage(market, view, { remove: (symbol) => choose(symbol, true), show: (names) => look("show", names) });
+const detail = new Detail(stage, { close: () => openMinute(null) });
 const list = new SymbolList(find("symbol-list"), find("search"),
   { choose, shown: wantSparks, recent: (entry) => market.recent(entry) });
 let palette = readPalette();
@@ -32,40 +39,14 @@ const drawers = {
   panels: drawPanels,
   head: () => stage.head(),
   table: () => stage.table(),
+  detail: () => {
+    detail.draw();
+    showSpan(stage);
+  },
   spoken: () => stage.speak(),
   chart: () => { if (stage.draw(palette)) changed("chart"); },
 };
-const due = new Map(); // what has changed -> when it may be drawn
-const drawn = {}; // when each was last drawn
-let frame = 0;
-
-function changed(...parts) {
-  for (const part of parts) {
-    if (!due.has(part)) due.set(part, Math.max(performance.now(), (drawn[part] ?? -Infinity) + EVERY_MS[part]));
-  }
-  frame ||= requestAnimationFrame(draw);
-}
-
-/** As `changed`, but in the next frame: somebody did something and looks. */
-function changedNow(...parts) {
-  for (const part of parts) due.set(part, 0);
-  changed(...parts);
-}
-
-function draw() {
-  frame = 0;
-  const now = performance.now();
-  for (const [part, drawer] of Object.entries(drawers)) {
-    if (!(due.get(part) <= now + 4)) continue; // frames come every 16 ms: rather a little early than a frame late
-    due.delete(part);
-    drawn[part] = now;
-    drawer();
-  }
-  if (due.size === 0 || frame) return;
-  const next = Math.min(...due.values()) - now;
-  if (next < 34) frame = requestAnimationFrame(draw);
-  else setTimeout(() => { frame ||= requestAnimationFrame(draw); }, next - 16);
-}
+const { changed, changedNow } = schedule(drawers, EVERY_MS);
 
 function drawList() {
   const color = (share) => share > 0 ? palette.up : share < 0 ? palette.down : palette.muted;
@@ -105,6 +86,11 @@ function drawPanels() {
   for (const button of find("range").children) {
     text(button, duration(Number(button.dataset.value) * windowMs).replace(/^1 d$/, "24 h"));
   }
+  for (const button of find("interval").children) {
+    const ms = INTERVALS.find(([name]) => name === button.dataset.value)?.[1];
+    button.hidden = button.disabled = ms !== undefined && !fits(ms, windowMs);
+    text(button, duration(ms ?? windowMs));
+  }
   text(find("order").firstElementChild, `Top movers, ${duration(market.span)}`);
   panels(status, market.now());
 }
@@ -124,11 +110,11 @@ const handlers = {
     rows.forEach((row) => market.takeRow(row));
     if (market.chosen.length === 0 && market.loaded) chooseFirst();
     const shown = rows.some(([symbol]) => market.chosen.includes(symbol));
-    changed("list", "order", ...(shown ? ["chart", "head", "table", "spoken"] : []));
+    changed("list", "order", ...(shown ? ["chart", "head", "table", "detail", "spoken"] : []));
   },
   marks(marks) {
     market.takeMarks(marks);
-    changed("chart", "head", "table");
+    changed("chart", "head", "table", "detail");
   },
   lost(rows) {
     market.takeLost(rows);
@@ -142,7 +128,7 @@ const handlers = {
   },
   status(status) {
     market.takeStatus(status);
-    changed("panels", ...(market.chosen.length === 0 ? ["head"] : [])); // why there is no symbol
+    changed("panels", "detail", ...(market.chosen.length === 0 ? ["head"] : [])); // why there is no symbol
   },
   reset: load,
 };
@@ -232,6 +218,7 @@ function setChosen(symbols, byHand = false) {
   const several = symbols.length > 1, candles = find("shape").lastElementChild;
   candles.disabled = several;
   attribute(candles, "title", several ? "Candles are of one symbol" : "Candles (k)");
+  if (byHand) view.minute = null; // it was another symbol's
   shape.show(several ? "line" : view.mode);
   remember(byHand);
   loadChosen();
@@ -239,25 +226,36 @@ function setChosen(symbols, byHand = false) {
 
 /** Writes the view into the address; what somebody chose is a new entry of the history, so that Back shows the one before. */
 function remember(byHand) {
-  const address = writeAddress({ symbols: market.chosen, mode: view.mode, range: view.range });
+  const address = writeAddress({ symbols: market.chosen, ...view });
   if (address === location.hash) return;
   history[byHand ? "pushState" : "replaceState"](null, "", location.pathname + address);
 }
 
 /** Shows what the address names: at the start, after Back, and when somebody has changed it. */
 function showAddress() {
-  const { symbols, mode, range: length } = readAddress(location.hash, MOST_LINES);
+  const { symbols, ...named } = readAddress(location.hash, MOST_LINES);
   if (symbols.length === 0) return remember(false); // a link within the page
-  Object.assign(view, { mode, range: length, compare: symbols.length > 1 });
-  range.show(length);
+  Object.assign(view, named, { compare: symbols.length > 1 });
+  showChoices();
   attribute(find("compare"), "aria-pressed", view.compare);
   return setChosen(symbols);
 }
 
 function loadChosen() {
-  const show = () => changedNow("chart", "head", "list", "table", "spoken");
-  market.loadHistory(market.chosen, "all").then(() => { troubles = 0; }, trouble).finally(show);
+  const show = () => changedNow("chart", "head", "list", "table", "detail", "spoken");
+  const load = market.loadHistory(market.chosen, "all").then(() => { troubles = 0; }).then(loadView);
+  load.catch(trouble).finally(show);
   show();
+}
+
+/** What the view shows and the page has not: it may begin long before what is there at first. */
+async function loadView() {
+  const { end, window, interval } = stage.facts(), first = end - MOST * window;
+  if (!Number.isFinite(end)) return;
+  const from = view.to === null ? end - Math.max(view.range * window, LEAST * interval) : view.from;
+  const old = view.to !== null && view.to <= first;
+  if (old) notice(`This view ends before ${moment(first, null)} UTC, and the page goes back no further: see /api/minutes`);
+  else await market.loadSince(market.chosen, Math.floor(Math.max(from, first) / interval) * interval);
 }
 
 function chooseFirst() {
@@ -285,11 +283,49 @@ const canvas = find("chart");
 function look(part, value) {
   view[part] = value;
   remember(true);
-  changedNow("chart");
+  changedNow("chart", "detail");
 }
 
 const shape = choice(find("shape"), (value) => look("mode", value));
-const range = choice(find("range"), (value) => look("range", Number(value)));
+const range = choice(find("range"), (value) => {
+  setView({ range: Number(value), from: null, to: null });
+  remember(true);
+});
+const interval = choice(find("interval"), (value) => {
+  look("interval", value === "" ? null : value);
+  loadChosen();
+});
+
+function showChoices() {
+  range.show(view.to === null ? view.range : "");
+  interval.show(view.interval ?? "");
+}
+
+let moved = 0;
+/** Another span of time: shown at once, loaded and remembered once the hand rests. */
+function setView(span) {
+  Object.assign(view, span);
+  notice(""); // what was said of the one before
+  showChoices();
+  changedNow("chart", "detail");
+  clearTimeout(moved);
+  moved = setTimeout(() => {
+    remember(true);
+    loadChosen();
+  }, 250);
+}
+
+/** Shows all that is known of a minute, or ends that. */
+function openMinute(minute) {
+  look("minute", minute === view.minute ? null : minute);
+  if (minute === null) canvas.focus();
+}
+
+function nextInterval() {
+  const buttons = [...find("interval").children].filter(({ hidden }) => !hidden);
+  const at = buttons.findIndex((button) => button.dataset.value === (view.interval ?? ""));
+  interval.pick(buttons[(at + 1) % buttons.length].dataset.value);
+}
 choice(find("order"), (value) => {
   view.order = value;
   find("symbol-list").scrollTop = 0;
@@ -329,16 +365,8 @@ find("setting").addEventListener("input", (event) => {
   event.target.touched = true;
   changedNow("panels");
 });
-canvas.addEventListener("pointermove", ({ clientX }) => {
-  hover(() => stage.point(clientX - canvas.getBoundingClientRect().left));
-});
-for (const event of ["pointerleave", "blur"]) canvas.addEventListener(event, () => hover(() => { view.hover = null; }));
-canvas.addEventListener("keydown", (event) => {
-  const step = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
-  if (step === undefined) return;
-  event.preventDefault();
-  hover(() => stage.step(step));
-});
+find("live").addEventListener("click", () => keys[0]());
+const zoom = listen(stage, { view: setView, hover, open: openMinute });
 
 const keys = {
   "/": () => find("search").focus(),
@@ -346,6 +374,11 @@ const keys = {
   c: toggleCompare,
   k: () => { if (market.chosen.length < 2) shape.pick(view.mode === "line" ? "candles" : "line"); },
   t: () => { toggleTheme(); themed(); },
+  i: nextInterval,
+  "+": zoom.closer,
+  "=": zoom.closer, // the key of + without Shift
+  "-": zoom.farther,
+  0: () => range.pick(FIRST_RANGE),
   1: () => range.pick(60),
   2: () => range.pick(240),
   3: () => range.pick(1440),
@@ -357,7 +390,8 @@ document.addEventListener("keydown", (event) => {
   keys[event.key]();
 });
 
-if (location.search) history.replaceState(null, "", location.pathname + location.hash); // a token has done its work
+// a token has done its work, and a view has one place
+if (location.search) history.replaceState(null, "", location.pathname + (location.hash || hashOf(location.search)));
 watchTheme(themed);
 window.addEventListener("popstate", () => { if (market.loaded) showAddress(); });
 new ResizeObserver(() => changed("chart")).observe(canvas);

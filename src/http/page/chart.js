@@ -6,15 +6,14 @@
 // The states of a series' rows come in the order partial, final, closed, open, because each is a bound on the minute;
 // so a line is at most four runs. Each has a dash or a pattern of its own besides its colour.
 
-import { clock, percent, price } from "./format.js";
+import { AXIS, drawTimes } from "./axis.js";
+import { percent, price } from "./format.js";
+import { drawOverlays, eachValue } from "./overlay.js";
 import { AVG, CLOSE, HIGH, LOW, MINUTE, OPEN, VOLUME, seek, stateOf } from "./rows.js";
 
-const TOP = 22, RIGHT = 70, STRIP = 12, AXIS = 22, GAP = 7, FLAT = 1.5; // CSS pixels
+const TOP = 22, RIGHT = 70, STRIP = 12, GAP = 7, FLAT = 1.5; // CSS pixels
 const DASH = { final: [], closed: [], open: [6, 5], partial: [1.5, 4] };
 const STRENGTH = { final: 1, closed: 0.55, open: 1, partial: 0.7 };
-const SECOND = 1000, MIN = 60 * SECOND, HOUR = 60 * MIN;
-const TIME_STEPS = [1, 2, 5, 10, 15, 30].map((n) => n * SECOND)
-  .concat([1, 2, 5, 10, 15, 30].map((n) => n * MIN), [1, 2, 3, 6, 12, 24, 48, 168].map((n) => n * HOUR));
 
 /** The round step (1, 2 or 5 times a power of ten) that divides `range` into at most `most` parts. */
 function niceStep(range, most) {
@@ -52,8 +51,9 @@ export class Chart {
 
   /**
    * Draws `view`: {series: [{name, rows, color}], from, to, marks, settings, mode: "line" | "candles", relative,
-   * volume, hover: minute | null, flashes: Map(minute -> 0..1), palette, font}. Times in ms; with `relative`, lines
-   * show the change since the first row in view. Needs one series at least; rows may be empty.
+   * volume, hover: minute | null, flashes: Map(minute -> 0..1), overlays: of the first series, palette, font}. Times in
+   * ms; with `relative`, lines show the change since the first row in view. Needs one series at least; rows may be empty.
+   * Rows are of windows of `settings.window_ms`, which is that of a candle where they are candles.
    */
   draw(view) {
     const { canvas, context: c } = this;
@@ -82,8 +82,10 @@ export class Chart {
     this.flashes(view, at);
     this.regions(view, at);
     if (view.volume) this.volume(parts[0], view, at, volumeTop);
-    if (view.mode === "candles" && !view.relative) this.candles(parts[0], view, at);
-    else parts.forEach((part) => this.line(part, view, at, parts.length === 1));
+    const candles = view.mode === "candles" && !view.relative;
+    if (candles) this.candles(parts[0], view, at);
+    drawOverlays(c, parts[0], view, at); // over candles, which are wide, and under a line
+    if (!candles) parts.forEach((part) => this.line(part, view, at, parts.length === 1));
     this.ends(tags, view, at);
     this.strip(parts[0], view, at);
     this.cross(parts, view, at);
@@ -115,6 +117,10 @@ export class Chart {
         if (up > high) high = up;
       }
     }
+    eachValue(parts[0], view.overlays, (v) => {
+      if (v < low) low = v;
+      if (v > high) high = v;
+    });
     if (low > high) [low, high] = [0, 1];
     if (low === high) [low, high] = [low - Math.abs(low) * 0.001 - 1e-9, high + Math.abs(high) * 0.001 + 1e-9];
     const old = this.scale, range = high - low;
@@ -142,14 +148,7 @@ export class Chart {
       c.fillText(label, at.right + 10, y);
     }
     c.stroke();
-    const wanted = Math.max(view.settings.window_ms, (view.to - view.from) / Math.max(2, at.right / 84));
-    const every = TIME_STEPS.find((s) => s >= wanted) ?? TIME_STEPS.at(-1);
-    c.textAlign = "center";
-    for (let t = Math.ceil(view.from / every) * every; t <= view.to; t += every) {
-      const x = at.x(t);
-      if (x < 28 || x > at.right - 4) continue;
-      c.fillText(clock(t, every < MIN, every >= 24 * HOUR), x, at.height - 8);
-    }
+    drawTimes(c, view, at);
   }
 
   flashes(view, at) {

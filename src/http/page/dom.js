@@ -52,9 +52,9 @@ export function each(parent, items, create, update) {
  */
 export function choice(group, on) {
   const buttons = [...group.children];
-  const check = (chosen) => buttons.forEach((button) => {
+  const check = (chosen) => buttons.forEach((button, i) => {
     attribute(button, "aria-checked", button === chosen);
-    button.tabIndex = button === chosen ? 0 : -1;
+    button.tabIndex = button === chosen || (chosen === undefined && i === 0) ? 0 : -1;
   });
   const pick = (button) => {
     check(button);

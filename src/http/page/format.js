@@ -73,6 +73,25 @@ export function moment(ms, now, seconds = true) {
   return day === clock(now, false, true) ? clock(ms, seconds) : `${day} ${clock(ms, seconds)}`;
 }
 
+/** The time where the reader is: 15:11, with the day where it is another than that of UTC. */
+export function localClock(ms, seconds = false) {
+  const t = new Date(ms), day = t.getDate() !== t.getUTCDate() ? `${two(t.getMonth() + 1)}-${two(t.getDate())} ` : "";
+  return `${day}${two(t.getHours())}:${two(t.getMinutes())}${seconds ? `:${two(t.getSeconds())}` : ""}`;
+}
+
+/** Is the reader's time that of UTC all year? */
+export function isLocalUtc() {
+  return [0, 6].every((month) => new Date(2026, month, 1).getTimezoneOffset() === 0);
+}
+
+/** The reader's time beside that of UTC, with its zone; "" where they are the same. */
+export function beside(ms, seconds = false) {
+  if (isLocalUtc()) return "";
+  const minutes = -new Date(ms).getTimezoneOffset(), size = Math.abs(minutes);
+  const zone = `UTC${minutes < 0 ? "−" : "+"}${two(Math.floor(size / 60))}:${two(size % 60)}`;
+  return `${localClock(ms, seconds)} here (${zone})`;
+}
+
 /** A length of time in at most two units: 0.4 s, 12 s, 9 min 30 s, 3 h, 2 d 4 h. */
 export function duration(ms) {
   if (ms === null || ms === undefined || !Number.isFinite(ms)) return NONE;

@@ -1,10 +1,10 @@
 // What the page knows of the market: the newest rows of each symbol, and the marks that give each its state.
 //
-// Memory is flat: the chosen symbols keep KEPT minutes, others SPARK if they were ever in view, else a few; and beyond
-// MOST symbols those that moved longest ago go. A row of history never replaces one that counts more ticks: the stream
-// may have been faster than the answer.
+// Memory is flat: the chosen symbols keep KEPT minutes, or as many as a view has asked for, others SPARK if they were ever in
+// view, else a few; and beyond MOST symbols those that moved longest ago go. A row of history never replaces one that counts
+// more ticks: the stream may have been faster than the answer.
 
-import { COUNT, MINUTE, OPEN, AVG, SYMBOL, VOLUME, fromHistory, put, seek, stateOf } from "./rows.js";
+import { COUNT, MINUTE, OPEN, AVG, SYMBOL, VOLUME, fromHistory, fromStream, merge, put, seek, stateOf } from "./rows.js";
 
 export const KEPT = 1440, SPARK = 60, FEW = 2, SLACK = 8; // SPARK: also what changes are over, as on the server
 const MOST = 2000, FLASH_MS = 1600, PAGE_ROWS = 5000;
@@ -88,7 +88,7 @@ export class Market {
       const many = seek(entry.rows, through + 1);
       if (many === 0) continue;
       entry.rows.splice(0, many);
-      entry.version += 1;
+      this.touch(entry, -Infinity);
     }
   }
 
@@ -97,8 +97,9 @@ export class Market {
     for (const entry of this.entries.values()) entry.history = "none";
   }
 
-  state(minute) {
-    return stateOf(minute, this.marks, this.settings);
+  /** The state of the minute, or of a candle of `length` ms, that begins at `minute`. */
+  state(minute, length = this.settings.window_ms) {
+    return stateOf(minute, this.marks, { ...this.settings, window_ms: length });
   }
 
   entry(symbol) {
@@ -107,8 +108,10 @@ export class Market {
       // `first`: {minute, avg} that the server measured its change from, which may be older than all rows here;
       // `history`: "none", "spark" or "all" of it was asked for, or the server refuses it ("refused"); `known`: true once
       // there was a row of it, false once the server has said that there is none; `flashes`: minute -> when a straggler corrected it;
-      // `corrected`: the last such correction
-      entry = { symbol, rows: [], first: null, version: 0, history: "none", known: null, flashes: new Map(), corrected: null };
+      // `corrected`: the last such correction; `depth`: how many windows it keeps while it is chosen, `since`: from when on its
+      // minutes were asked for; `stale`: the first minute that has changed since somebody made candles of it
+      entry = { symbol, rows: [], first: null, version: 0, history: "none", known: null, flashes: new Map(), corrected: null,
+        depth: KEPT, since: Infinity, stale: -Infinity };
       this.entries.set(symbol, entry);
       if (this.entries.size > MOST * 1.1) this.evict();
     }
@@ -132,10 +135,16 @@ export class Market {
     }
   }
 
-  /** A row of the stream. */
-  takeRow(row) {
-    const entry = this.entry(row[SYMBOL]), before = put(entry.rows, row);
+  /** The rows of `entry` have changed from `minute` on. */
+  touch(entry, minute) {
     entry.version += 1;
+    entry.stale = Math.min(entry.stale, minute);
+  }
+
+  /** A row of the stream. */
+  takeRow(given) {
+    const row = fromStream(given), entry = this.entry(row[SYMBOL]), before = put(entry.rows, row);
+    this.touch(entry, row[MINUTE]);
     this.found(entry);
     if (this.newest === null || row[MINUTE] > this.newest) this.newest = row[MINUTE];
     const straggler = before && before[COUNT] !== row[COUNT] && row[MINUTE] + this.settings.window_ms <= this.settled;
@@ -147,8 +156,10 @@ export class Market {
   }
 
   trim(entry) {
-    const unseen = hasHistory(entry) ? SPARK : FEW, most = this.chosen.includes(entry.symbol) ? KEPT : unseen;
-    if (entry.rows.length > most + SLACK) entry.rows.splice(0, entry.rows.length - most);
+    const unseen = hasHistory(entry) ? SPARK : FEW, most = this.chosen.includes(entry.symbol) ? entry.depth : unseen;
+    if (entry.rows.length <= most + SLACK) return;
+    entry.rows.splice(0, entry.rows.length - most);
+    entry.stale = -Infinity;
   }
 
   choose(symbols) {
@@ -158,6 +169,7 @@ export class Market {
       const entry = this.entries.get(symbol);
       if (!entry || symbols.includes(symbol)) continue;
       entry.history = entry.history === "all" ? "spark" : entry.history;
+      Object.assign(entry, { depth: KEPT, since: Infinity });
       entry.flashes.clear();
       this.trim(entry);
     }
@@ -222,7 +234,7 @@ export class Market {
       if (this.newest === null || one.minute > this.newest) this.newest = one.minute;
       if (entry.rows.length === 0) {
         entry.rows.push(fromHistory({ ...one, close: one.last }));
-        entry.version += 1;
+        this.touch(entry, one.minute);
       }
     }
   }
@@ -250,19 +262,45 @@ export class Market {
     if (refusal !== null) throw refusal;
   }
 
+  /** The minutes from `from` on (ms) of chosen symbols that have less: a view goes so far back. */
+  async loadSince(symbols, from) {
+    const { window_ms: windowMs } = this.settings, { generation } = this;
+    const less = symbols.map((symbol) => this.entry(symbol)).filter(({ history, since }) => history === "all" && from < since);
+    for (const entry of less) {
+      const to = entry.since;
+      entry.since = from;
+      entry.depth = Math.max(entry.depth, Math.ceil((this.newest - from) / windowMs) + 1);
+      try {
+        await this.loadRows([entry.symbol], from, to);
+      } catch (error) {
+        if (generation === this.generation) entry.since = Math.max(entry.since, to);
+        throw error;
+      }
+    }
+  }
+
+  /** The minutes from `from` to `to` (not included), ms, of all that are wanted. */
+  async loadRows(wanted, from, to) {
+    const { generation } = this, derived = this.settings.derived ?? [];
+    let cursor = null;
+    do {
+      const query = [...wanted.map((symbol) => ["symbol", symbol]), ["from", from], ["limit", PAGE_ROWS]];
+      if (to !== Infinity) query.push(["to", to]);
+      if (cursor !== null) query.push(["cursor", cursor]);
+      const { rows, next } = await get("/api/minutes", query);
+      if (generation !== this.generation) return;
+      this.takeHistories(rows.map((row) => fromHistory(row, derived)));
+      cursor = next ?? null;
+    } while (cursor !== null);
+  }
+
   async loadSome(wanted, depth) {
     const { generation } = this;
     const from = this.newest - (depth === "all" ? KEPT : SPARK) * this.settings.window_ms;
-    let cursor = null;
     try {
-      do {
-        const query = [...wanted.map((symbol) => ["symbol", symbol]), ["from", from], ["limit", PAGE_ROWS]];
-        if (cursor !== null) query.push(["cursor", cursor]);
-        const { rows, next } = await get("/api/minutes", query);
-        if (generation !== this.generation) return;
-        rows.forEach((row) => this.takeHistory(fromHistory(row)));
-        cursor = next ?? null;
-      } while (cursor !== null);
+      if (depth === "all") wanted.forEach((symbol) => { this.entry(symbol).since = from; });
+      await this.loadRows(wanted, from, Infinity);
+      if (generation !== this.generation) return;
       wanted.forEach((symbol) => { this.entry(symbol).known ??= false; });
     } catch (error) {
       if (generation !== this.generation) return;
@@ -278,12 +316,20 @@ export class Market {
     }
   }
 
-  takeHistory(row) {
-    const entry = this.entry(row[SYMBOL]), before = put(entry.rows, row);
-    const newer = before && (before[COUNT] > row[COUNT] || (before[COUNT] === row[COUNT] && before[OPEN] !== null));
-    if (newer) put(entry.rows, before);
-    this.found(entry);
-    entry.version += 1;
-    this.trim(entry);
+  /** Rows of /api/minutes, in the order of minutes. */
+  takeHistories(rows) {
+    const newer = (before, row) => before[COUNT] > row[COUNT] || (before[COUNT] === row[COUNT] && before[OPEN] !== null);
+    const bySymbol = new Map();
+    for (const row of rows) {
+      if (!bySymbol.has(row[SYMBOL])) bySymbol.set(row[SYMBOL], []);
+      bySymbol.get(row[SYMBOL]).push(row);
+    }
+    for (const [symbol, some] of bySymbol) {
+      const entry = this.entry(symbol);
+      entry.rows = merge(entry.rows, some, newer);
+      this.found(entry);
+      this.touch(entry, some[0][MINUTE]);
+      this.trim(entry);
+    }
   }
 }

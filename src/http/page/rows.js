@@ -1,7 +1,9 @@
-// A row, as the stream sends it: [symbol, minute, count, avg, open, high, low, close, volume, vwap]; without market
-// columns the last six are missing. A symbol's rows are an array in the order of minutes.
+// A row: [symbol, minute, count, avg, open, high, low, close, volume, vwap, derived, exact volume]; without market columns
+// the six before `derived` are missing or null. `derived` is an array of the columns of --derive, in their order; the exact
+// volume is a text where the number would not say all of it. A symbol's rows are an array in the order of minutes.
 
-export const SYMBOL = 0, MINUTE = 1, COUNT = 2, AVG = 3, OPEN = 4, HIGH = 5, LOW = 6, CLOSE = 7, VOLUME = 8, VWAP = 9;
+export const SYMBOL = 0, MINUTE = 1, COUNT = 2, AVG = 3, OPEN = 4, HIGH = 5, LOW = 6, CLOSE = 7, VOLUME = 8, VWAP = 9,
+  DERIVED = 10, EXACT_VOLUME = 11;
 
 /** The state of the minute that begins at `minute`, as the server would write it. */
 export function stateOf(minute, marks, settings) {
@@ -21,12 +23,29 @@ export function seek(rows, minute) {
   return low;
 }
 
-/** A row of /api/minutes in the stream's shape. */
-export function fromHistory(row) {
-  const number = (value) => value === null || value === undefined ? null : Number(value);
-  return [row.symbol, row.minute, row.count, row.avg,
-    ...[row.open, row.high, row.low, row.close, row.volume, row.vwap].map(number)];
+/** A row of the stream, which has the derived values behind the last column it has. */
+export function fromStream(row) {
+  const last = row.length - 1;
+  if (last < DERIVED && Array.isArray(row[last])) {
+    row[DERIVED] = row[last];
+    row.fill(null, last, DERIVED);
+  }
+  return row;
 }
+
+/** A row of /api/minutes or /api/symbols; `derived` are the names of its derived columns. */
+export function fromHistory(row, derived = []) {
+  const number = (value) => value === null || value === undefined ? null : Number(value), { volume } = row;
+  const all = [row.symbol, row.minute, row.count, row.avg,
+    ...[row.open, row.high, row.low, row.close, volume, row.vwap].map(number)];
+  const exact = typeof volume === "string" && String(Number(volume)) !== volume;
+  if (derived.length > 0 || exact) all.push(derived.map((name) => row[name] ?? null));
+  if (exact) all.push(volume);
+  return all;
+}
+
+/** The derived value of a row in the column `at`; null where it has none. */
+export const derivedOf = (row, at) => row[DERIVED]?.[at] ?? null;
 
 /** Puts `row` in its place; the row that was there, or null. */
 export function put(rows, row) {
@@ -38,4 +57,17 @@ export function put(rows, row) {
   }
   rows.splice(at, 0, row);
   return null;
+}
+
+/** `rows` and `more`, both in order, as one; of a minute in both the row of `rows` stays where `keeps(it, the other)`. */
+export function merge(rows, more, keeps) {
+  const all = [];
+  let i = 0;
+  for (const row of more) {
+    while (i < rows.length && rows[i][MINUTE] < row[MINUTE]) all.push(rows[i++]);
+    const same = i < rows.length && rows[i][MINUTE] === row[MINUTE] ? rows[i++] : null;
+    all.push(same !== null && keeps(same, row) ? same : row);
+  }
+  while (i < rows.length) all.push(rows[i++]);
+  return all;
 }

@@ -7,8 +7,8 @@ const sum = (s, key) => s.partitions.reduce((all, p) => all + p[key], 0);
 
 /** What became of events that do not count, where any did: "3 rejected, 2 skipped". */
 function uncounted(s) {
-  const terms = [["late", "late"], ["rejected", "rejected"], ["quarantined", "too far from the clock"], ["skipped", "skipped"],
-    ["duplicate", "duplicate"]];
+  const terms = [["late", "late"], ["rejected", "rejected"], ["quarantined", "too far from the clock"],
+    ["cleaned", "cleaned"], ["skipped", "skipped"], ["duplicate", "duplicate"]];
   return terms.map(([key, words]) => [sum(s, key), words]).filter(([n]) => n > 0)
     .map(([n, words]) => `${whole(n)} ${words}`).join(", ");
 }
@@ -66,20 +66,22 @@ export const byReason = (by) => `${by.reason}${by.field === null ? "" : ` ${visi
 
 /** The dead letters by class, with the reasons: of records that are dropped there are none. */
 export function tally(s) {
-  const { reasons, dropped } = s.dead_letters, { late, rejected, quarantined } = s.ledger;
+  const { reasons, dropped } = s.dead_letters, { late, rejected, quarantined, cleaned } = s.ledger;
   const words = (all, most = 3) => all.length === 0 ? ""
     : ` (${all.slice(0, most).map(byReason).join(", ")}${all.length > most ? ", …" : ""})`;
   const far = reasons.filter(({ reason }) => reason === "future" || reason === "past");
-  const bad = reasons.filter(({ reason }) => !["late", "future", "past"].includes(reason));
+  const clean = reasons.filter(({ reason }) => ["session", "bounds", "outlier"].includes(reason));
+  const bad = reasons.filter((by) => by.reason !== "late" && !far.includes(by) && !clean.includes(by));
   const gone = dropped && rejected > 0 ? " and dropped" : "";
   const past = far.some(({ reason }) => reason === "past") ? words(far) : "";
-  if (late + rejected + quarantined === 0) return "none";
-  return `${whole(late)} late, ${whole(rejected)} rejected${gone}${words(bad)}, ${whole(quarantined)} quarantined${past}`;
+  if (late + rejected + quarantined + cleaned === 0) return "none";
+  const others = cleaned > 0 ? `, ${whole(cleaned)} cleaned${words(clean)}` : "";
+  return `${whole(late)} late, ${whole(rejected)} rejected${gone}${words(bad)}, ${whole(quarantined)} quarantined${past}${others}`;
 }
 
 /** How many events are no part of a minute because of what they are, and which share of all. */
-export function lostOf({ events, late, rejected, quarantined, read }) {
-  const lost = late + rejected + quarantined, unit = events === read ? "records" : "events";
+export function lostOf({ events, late, rejected, quarantined, cleaned, read }) {
+  const lost = late + rejected + quarantined + cleaned, unit = events === read ? "records" : "events";
   return { lost, share: events > 0 ? `${smallPercent(lost / events)} of all ${unit}` : `of all ${unit}` };
 }
 
@@ -90,6 +92,16 @@ export const placeOf = (one) => one.element === null ? whole(one.offset) : `${wh
 export function whose(one) {
   if (one.symbol !== null) return visible(one.symbol);
   return one.key === null ? "–" : `key ${visible(one.key)}`;
+}
+
+/**
+ * The dead letters of `symbol` among the newest: `within` from..to by their event time, and `near`, up to `window` ms before or
+ * after it.
+ */
+export function lettersOf(s, symbol, from, to, window) {
+  const mine = (s?.dead_letters.recent ?? []).filter((one) => one.symbol === symbol && one.event_time !== null);
+  const within = (a, b) => mine.filter(({ event_time: at }) => at >= a && at < b);
+  return { within: within(from, to), near: [...within(from - window, from), ...within(to, to + window)] };
 }
 
 /** A sign and words for what is known of a partition's silence (R8, R12). */
@@ -107,7 +119,7 @@ export function evidence(p, settings) {
 // --- ledger (R11) ----------------------------------------------------------------------------------------------------
 
 export const eventsGap = (l) =>
-  l.events - l.counted - l.late - l.rejected - l.quarantined - l.skipped - l.duplicate;
+  l.events - l.counted - l.late - l.rejected - l.quarantined - l.cleaned - l.skipped - l.duplicate;
 export const countedGap = (l) => l.counted - l.held - l.retired;
 /** Offsets that were passed, by what was there: next − start = read + gaps. */
 export function offsetsOf(s) {

@@ -1,23 +1,27 @@
 // The chosen symbols: head, chart, the line of figures under the pointer, and the table and sentence for screen
 // readers.
 
+import { Candles, intervalMs } from "./candles.js";
 import { Chart } from "./chart.js";
 import { attribute, data, each, find, make, text } from "./dom.js";
-import { change, clock, duration, moment, price, several, visible, whole } from "./format.js";
-import { AVG, CLOSE, COUNT, HIGH, LOW, MINUTE, OPEN, VOLUME, VWAP, seek } from "./rows.js";
+import { beside, change, clock, duration, moment, price, several, visible, whole } from "./format.js";
+import { numbersOf, overlays, shownOf } from "./overlay.js";
+import { AVG, CLOSE, COUNT, HIGH, LOW, MINUTE, OPEN, VOLUME, VWAP, derivedOf, seek } from "./rows.js";
 import { noSymbol } from "./sentences.js";
+import { extentOf } from "./span.js";
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Stage {
   /**
-   * `view`: {mode: "line" | "candles", range (minutes), hover: minute | null}. `remove(symbol)` ends a comparison with
-   * it.
+   * `view`: {mode: "line" | "candles", range (windows), from, to, interval, show, hover: minute | null}, as address.js has
+   * them. `on.remove(symbol)` ends a comparison with it, `on.show(names)` chooses derived lines.
    */
-  constructor(market, view, remove) {
+  constructor(market, view, on) {
     this.market = market;
     this.view = view;
-    this.remove = remove;
+    this.on = on;
+    this.candles = new Map(); // symbol -> Candles
     this.chart = new Chart(find("chart"));
   }
 
@@ -78,7 +82,7 @@ export class Stage {
     each(find("chosen"), many ? chosen : [], () => {
       const button = make("button", "plain", make("i", "swatch"), make("bdi"), make("span", "", " ×"));
       button.type = "button";
-      button.addEventListener("click", () => this.remove(button.symbol));
+      button.addEventListener("click", () => this.on.remove(button.symbol));
       return make("li", "", button);
     }, ({ firstChild: button }, symbol, i) => {
       button.symbol = symbol;
@@ -89,30 +93,90 @@ export class Stage {
     });
   }
 
-  /** From when to when the chart goes, ms: the range, or what there is of it, but ten minutes at least. */
-  extent() {
-    const { market, rows } = this, windowMs = market.settings.window_ms;
+  /** What the limits of a view hang on: {end of the newest window, begin of the first, window, interval}, ms. */
+  facts() {
+    const { market, rows } = this, window = market.settings.window_ms;
     const newest = market.chosen.map((symbol) => market.entries.get(symbol)?.rows.at(-1)?.[MINUTE] ?? -Infinity);
-    const to = Math.max(...newest) + windowMs, begins = rows.length > 0 ? rows[0][MINUTE] : to;
-    return { from: Math.min(Math.max(to - this.view.range * windowMs, begins), to - 10 * windowMs), to };
+    const end = Math.max(...newest) + window;
+    const { interval, range, from, to } = this.view, length = to === null ? range * window : to - from;
+    return { end, begins: rows.length > 0 ? rows[0][MINUTE] : end, window, interval: intervalMs(interval, window, length) };
+  }
+
+  /** From when to when the chart goes, ms: what the view says, or what there is of it. */
+  extent() {
+    return extentOf(this.view, this.facts());
+  }
+
+  /** The rows that are drawn of a symbol: its minutes, or candles made of them. */
+  drawn(symbol) {
+    const entry = this.market.entries.get(symbol), { window, interval } = this.facts();
+    if (!entry || interval === window) return entry?.rows ?? [];
+    if (!this.candles.has(symbol)) this.candles.set(symbol, new Candles());
+    return this.candles.get(symbol).rows(entry, interval);
+  }
+
+  /** The derived lines that are drawn: of one symbol, for those of several would not be told apart. */
+  overlays() {
+    const { market, view } = this;
+    return market.chosen.length === 1 ? shownOf(overlays(market.settings.derived ?? []), view.show) : [];
+  }
+
+  /** A button for each derived line, with its newest value or that under the pointer. */
+  switches() {
+    const { market, view } = this, all = market.chosen.length === 1 ? overlays(market.settings.derived ?? []) : [];
+    const shown = shownOf(all, view.show), row = this.pointed(), root = find("derived");
+    root.hidden = all.length === 0;
+    each(root, all, () => {
+      const button = make("button", "plain", make("i", "swatch"), make("span"), make("b"));
+      button.type = "button";
+      button.addEventListener("click", () => {
+        const names = shownOf(overlays(market.settings.derived), view.show).map(({ name }) => name), { name } = button;
+        this.on.show(names.includes(name) ? names.filter((other) => other !== name) : [...names, name]);
+      });
+      return make("li", "", button);
+    }, ({ firstChild: button }, one) => {
+      button.name = one.name;
+      attribute(button, "aria-pressed", shown.includes(one));
+      attribute(button, "title", `${one.name} of minutes: shown or not`);
+      attribute(button.firstChild, "data-color", one.color);
+      text(button.children[1], one.name);
+      const values = row ? one.columns.map((at) => price(derivedOf(row, at))) : [];
+      text(button.lastChild, values.reverse().join(" to ")); // the lower one first
+    });
+  }
+
+  /** The row under the pointer, or the newest; undefined where there is none. */
+  pointed() {
+    const rows = this.drawn(this.market.chosen[0]), { hover } = this.view;
+    if (hover === null) return rows.at(-1);
+    const row = rows[seek(rows, hover)];
+    return row?.[MINUTE] === hover ? row : undefined;
   }
 
   /** Draws the chart; true if something in it fades, so that it must be drawn again. */
   draw(palette) {
-    const { market, view, rows, entry } = this, canvas = find("chart"), newest = rows.at(-1);
+    const { market, view, rows, entry } = this, canvas = find("chart"), newest = rows.at(-1), extent = this.extent();
+    for (const symbol of this.candles.keys()) if (!market.chosen.includes(symbol)) this.candles.delete(symbol);
     const relative = market.chosen.length > 1, hasMarket = market.settings.metrics === "market";
     const flashes = entry ? market.flashes(entry, still.matches) : new Map();
     data(document.body, "metrics", market.settings.metrics);
     const series = market.chosen.map((symbol, i) =>
-      ({ name: visible(symbol), rows: market.entries.get(symbol)?.rows ?? [], color: palette.lines[i] }));
-    this.chart.draw({ ...this.extent(), series, marks: market.marks, settings: market.settings, relative, flashes,
-      mode: hasMarket ? view.mode : "line", volume: hasMarket && !relative, hover: view.hover, palette,
+      ({ name: visible(symbol), rows: this.drawn(symbol), color: palette.lines[i] }));
+    const { interval } = this.facts(), shown = series[0]?.rows ?? [];
+    const open = view.minute === null ? null : Math.floor(view.minute / interval) * interval;
+    this.chart.draw({ ...extent, series, marks: market.marks, settings: { ...market.settings, window_ms: interval }, relative,
+      flashes, overlays: this.overlays(),
+      mode: hasMarket ? view.mode : "line", volume: hasMarket && !relative, hover: view.hover ?? open, palette,
       font: palette.font });
     data(canvas, "symbol", market.chosen[0] ?? "");
     data(canvas, "lastMinute", newest?.[MINUTE] ?? "");
     data(canvas, "lastValue", newest?.[AVG] ?? "");
     data(canvas, "state", newest ? market.state(newest[MINUTE]) : "");
     data(canvas, "points", rows.length);
+    data(canvas, "from", extent.from);
+    data(canvas, "to", extent.to);
+    data(canvas, "inView", seek(shown, extent.to) - seek(shown, extent.from));
+    data(canvas, "overlays", this.overlays().map(({ name }) => name).join());
     data(canvas, "draws", Number(canvas.dataset.draws ?? 0) + 1);
     this.readout();
     return flashes.size > 0;
@@ -121,6 +185,7 @@ export class Stage {
   /** The figures of the minute under the pointer, or of the newest: of the one symbol, or an average of each. */
   readout() {
     this.show(this.market.chosen.length > 1 ? this.comparison() : this.figures());
+    this.switches();
   }
 
   show(parts) {
@@ -133,29 +198,37 @@ export class Stage {
   /** What each compared symbol has, and how much that is from its first minute in view: what its line shows. */
   comparison() {
     const { market } = this, { hover } = this.view, { from } = this.extent();
-    const newest = Math.max(...market.chosen.map((symbol) => market.entries.get(symbol)?.rows.at(-1)?.[MINUTE] ?? -Infinity));
+    const newest = Math.max(...market.chosen.map((symbol) => this.drawn(symbol).at(-1)?.[MINUTE] ?? -Infinity));
     const minute = hover ?? newest;
     if (minute === -Infinity) return [];
     const parts = market.chosen.map((symbol) => {
-      const rows = market.entries.get(symbol)?.rows ?? [], row = rows[seek(rows, minute)], base = rows[seek(rows, from)]?.[AVG];
+      const rows = this.drawn(symbol), row = rows[seek(rows, minute)], base = rows[seek(rows, from)]?.[AVG];
       if (row?.[MINUTE] !== minute) return [visible(symbol), "no tick"];
       return [visible(symbol), `${price(row[AVG])} ${base ? change((row[AVG] - base) / Math.abs(base)).trim() : ""}`];
     });
-    return [["", `${moment(minute, market.newest, market.settings.window_ms < 60_000)} UTC`], ...parts];
+    return [...this.when(minute), ...parts];
+  }
+
+  /** A minute in UTC and, where that is another, in the reader's time. */
+  when(minute) {
+    const { market } = this, seconds = market.settings.window_ms < 60_000, local = beside(minute, seconds);
+    return [["", `${moment(minute, market.newest, seconds)} UTC`], ...(local === "" ? [] : [["", local]])];
   }
 
   figures() {
-    const { market, rows } = this, { hover } = this.view, row = hover === null ? rows.at(-1) : rows[seek(rows, hover)];
-    const parts = [];
-    if (row && (hover === null || row[MINUTE] === hover)) {
-      const minute = moment(row[MINUTE], market.newest, market.settings.window_ms < 60_000);
-      parts.push(["", `${minute} UTC`], ["avg", price(row[AVG])]);
+    const { market, rows } = this, { hover } = this.view, row = this.pointed(), parts = [], { window, interval } = this.facts();
+    if (row) {
+      parts.push(...this.when(row[MINUTE]), ["avg", price(row[AVG])]);
       if (typeof row[OPEN] === "number") {
         const prices = [["O", OPEN], ["H", HIGH], ["L", LOW], ["C", CLOSE], ["vwap", VWAP]];
         parts.push(...prices.map(([name, at]) => [name, price(row[at])]));
-        parts.push(["vol", whole(row[VOLUME])]);
+        parts.push(["vol", Number.isInteger(row[VOLUME]) ? whole(row[VOLUME]) : price(row[VOLUME])]);
       }
-      parts.push(["ticks", whole(row[COUNT])], ["", market.state(row[MINUTE])]);
+      parts.push(["ticks", whole(row[COUNT])], ["", market.state(row[MINUTE], interval)]);
+      if (interval !== window) parts.push(["", `candle of ${duration(interval)}, derived values of its last minute`]);
+      for (const [name, at] of numbersOf(market.settings.derived ?? [])) {
+        if (derivedOf(row, at) !== null) parts.push([name, price(derivedOf(row, at))]);
+      }
     } else if (rows.length > 0) parts.push(["", `${this.clock(hover)} UTC: no tick`]);
     return parts;
   }
@@ -166,7 +239,7 @@ export class Stage {
   }
 
   step(step) {
-    const { rows, view } = this;
+    const { view } = this, rows = this.drawn(this.market.chosen[0]);
     if (rows.length === 0) return;
     const first = seek(rows, this.extent().from), at = view.hover === null ? rows.length : seek(rows, view.hover);
     view.hover = rows[Math.max(first, Math.min(rows.length - 1, at + step))][MINUTE];

@@ -17,7 +17,7 @@ pub(super) struct StatusJson<'a> {
     pub(super) now: Ms,
     pub(super) started: Ms,
     pub(super) workers: usize,
-    pub(super) settings: SettingsJson,
+    pub(super) settings: SettingsJson<'a>,
     pub(super) w: Option<Ms>,
     pub(super) partial_before: Option<Ms>,
     pub(super) line: Option<Ms>,
@@ -40,7 +40,7 @@ pub(super) struct NothingCountsJson {
 }
 
 #[derive(Serialize)]
-pub(super) struct SettingsJson {
+pub(super) struct SettingsJson<'a> {
     pub(super) window_ms: Ms,
     pub(super) lateness_ms: Ms,
     pub(super) max_future_ms: Ms,
@@ -49,6 +49,7 @@ pub(super) struct SettingsJson {
     pub(super) max_ahead_ms: Ms,
     pub(super) checkpoint_interval_ms: Ms,
     pub(super) metrics: &'static str,
+    pub(super) derived: &'a [String],
     pub(super) emit: &'static str,
     pub(super) bounded: bool,
 }
@@ -91,6 +92,7 @@ pub(super) struct CountsJson {
     pub(super) late: i64,
     pub(super) rejected: i64,
     pub(super) quarantined: i64,
+    pub(super) cleaned: i64,
     pub(super) skipped: i64,
     pub(super) duplicate: i64,
     pub(super) rounded: i64,
@@ -106,6 +108,7 @@ impl From<Counts> for CountsJson {
             late: counts.late,
             rejected: counts.rejected,
             quarantined: counts.quarantined,
+            cleaned: counts.cleaned,
             skipped: counts.skipped,
             duplicate: counts.duplicates,
             rounded: counts.rounded,

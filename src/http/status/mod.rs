@@ -117,7 +117,7 @@ fn holder(latest: &LatestStatus) -> Option<usize> {
     all.min_by_key(|(index, mark)| (*mark, *index)).map(|(index, _)| index)
 }
 
-fn settings_json(about: &RunInfo, rule: &Rule) -> SettingsJson {
+fn settings_json<'a>(about: &'a RunInfo, rule: &Rule) -> SettingsJson<'a> {
     SettingsJson {
         window_ms: Ms(rule.windowing.length),
         lateness_ms: Ms(rule.windowing.lateness),
@@ -126,7 +126,8 @@ fn settings_json(about: &RunInfo, rule: &Rule) -> SettingsJson {
         idle_ms: Ms(rule.idle),
         max_ahead_ms: Ms(rule.max_ahead),
         checkpoint_interval_ms: Ms(about.settings.checkpoint_interval),
-        metrics: if about.market { "market" } else { "avg" },
+        metrics: if about.columns.market { "market" } else { "avg" },
+        derived: &about.columns.derived,
         emit: about.emit,
         bounded: about.settings.bounded,
     }
@@ -156,7 +157,7 @@ fn dead_letters_json<'a>(view: &'a View, status: &'a Status, about: &RunInfo) ->
     let counts = &status.ledger.counts;
     let written = if about.drops_bad { 0 } else { counts.rejected };
     DeadLettersJson {
-        count: counts.late + counts.quarantined + written,
+        count: counts.late + counts.quarantined + counts.cleaned + written,
         dropped: about.drops_bad,
         reasons: reasons(status)
             .filter(|(.., count)| *count > 0)
@@ -198,11 +199,11 @@ pub(super) fn rejected(status: &Status) -> Vec<Rejected<'_>> {
     explain::rejected(known_states(status))
 }
 
-/// What does not count, by reason and the field that is to blame: late, future and past first, of which there may be none.
+/// What does not count, by reason and the field that is to blame: late, quarantined and cleaned ones first, of which there may be none.
 pub(super) fn reasons(status: &Status) -> impl Iterator<Item = (&'static str, Option<&str>, i64)> {
     let mut newest = Counts::default();
     known_states(status).for_each(|(_, state)| newest.add(&state.counts));
-    let judged = explain::judged(&newest).into_iter().map(|(reason, count)| (reason.name(), None, count));
+    let judged = explain::judged(&newest).map(|(reason, count)| (reason.name(), None, count));
     let rejected = rejected(status).into_iter();
     judged.chain(rejected.map(|by| (by.first.reason.name(), by.first.finding.field.as_deref(), by.count)))
 }

@@ -13,13 +13,14 @@ use crate::clock::SystemClock;
 use crate::sinks::append::{self, AppendError, AppendFile, Appender, FileClaim, FileUse};
 use crate::sinks::options::{RowWriter, SinkOptions};
 use crate::sinks::provisional::ProvisionalFile;
-use crate::text::CsvText;
+use crate::text::{Columns, CsvText};
 use crate::threads::{Backoff, Health, Stop, WriterExit};
 use error::{CsvError, SeriesProblem};
 use minutely_dataflows::edge::Halt;
 use minutely_dataflows::row::Row;
 use rotate::{FileSeries, SeriesFile};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ pub(super) struct CsvTarget {
 /// Writes rows to a file.
 pub(super) struct CsvWriter<P = Box<dyn AppendFile>> {
     text: CsvText,
+    /// Of the next file of a series; taken once that is begun.
+    next_text: Option<CsvText>,
     pending: Vec<u8>,
     file: Appender<P>,
     rotation: Option<Rotation<P>>,
@@ -102,7 +105,8 @@ pub(super) fn open(
     };
     let keep = claim.keep.unwrap_or(0);
     let file = Appender::new(file, keep, &path, health, stop);
-    let writer = CsvWriter::new(file, options).map_err(|e| SeriesProblem::NoHeader(e).at(&path))?;
+    let columns = columns_of(&path, keep, options);
+    let writer = CsvWriter::new(file, columns, options).map_err(|e| SeriesProblem::NoHeader(e).at(&path))?;
     Ok(CsvWriter { rotation, _made: made, ..writer })
 }
 
@@ -110,13 +114,33 @@ fn create(path: &Path, claim: FileClaim) -> Result<Box<dyn AppendFile>, AppendEr
     append::create(FileUse::Csv, path, claim).map(|file| Box::new(file) as Box<dyn AppendFile>)
 }
 
+/// The columns of a file of which the state knows so many bytes: a version without derived columns may have begun it, and then a
+/// file has none to its end.
+fn columns_of(path: &Path, keep: u64, options: &SinkOptions) -> Columns {
+    let columns = options.columns.clone();
+    let without = Columns { derived: Vec::new(), ..columns.clone() };
+    let header = CsvText::new(&without, options.windowing).header();
+    let mut first = vec![0; header.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut first));
+    if keep == 0 || columns == without || read.is_err() || first != header.as_bytes() {
+        return columns;
+    }
+    tracing::warn!(
+        "csv {}: was begun without the columns {}, and goes on without them; a new file would have them",
+        path.display(),
+        columns.derived.join(", ")
+    );
+    without
+}
+
 impl<P: AppendFile> CsvWriter<P> {
-    fn new(mut file: Appender<P>, options: &SinkOptions) -> io::Result<Self> {
-        let text = CsvText::new(options.market, options.windowing);
+    fn new(mut file: Appender<P>, columns: Columns, options: &SinkOptions) -> io::Result<Self> {
+        let text = CsvText::new(&columns, options.windowing);
         if file.len() == 0 {
             file.begin(text.header().as_bytes())?;
         }
-        Ok(CsvWriter { text, pending: Vec::new(), file, rotation: None, _made: None })
+        let next_text = CsvText::new(&options.columns, options.windowing);
+        Ok(CsvWriter { text, next_text: Some(next_text), pending: Vec::new(), file, rotation: None, _made: None })
     }
 
     fn write(&mut self) -> Result<(), WriterExit> {
@@ -126,6 +150,9 @@ impl<P: AppendFile> CsvWriter<P> {
         if let Some(rotation) = &mut self.rotation
             && let Some(mut next) = rotation.next(&mut self.file)?
         {
+            if let Some(text) = self.next_text.take() {
+                self.text = text;
+            }
             next.append(self.text.header().as_bytes())?;
             self.file = next;
         }
@@ -222,7 +249,7 @@ mod tests {
         let disk = SmallDisk::new(10);
         let options = options(Path::new("."));
         let file = Appender::new(disk.clone(), 0, Path::new("x"), Health::new("csv"), Stop::new());
-        assert!(CsvWriter::new(file, &options).is_err());
+        assert!(CsvWriter::new(file, Columns::default(), &options).is_err());
         assert_eq!(disk.content(), b"");
     }
 
@@ -231,7 +258,7 @@ mod tests {
         let (disk, health, stop) = (SmallDisk::new(60), Health::new("csv"), Stop::new());
         let options = options(Path::new("."));
         let file = Appender::new(disk.clone(), 0, Path::new("x.csv"), health.clone(), stop.clone());
-        let writer = CsvWriter::new(file, &options).unwrap();
+        let writer = CsvWriter::new(file, Columns::default(), &options).unwrap();
         let mut port = RowPort::start("csv", options.wake, stop, Box::new(writer)).unwrap();
         port.offer(RowBatch { round: 1, seq: 1, rows: vec![row("A", 0, 1)], last: true }).unwrap();
         poll("trouble is shown", || health.trouble().is_some());

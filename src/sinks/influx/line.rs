@@ -5,8 +5,8 @@
 //! ```
 //!
 //! A point always carries the same fields with the same types: InfluxDB merges the fields of writes to one point, and
-//! holds a type per field and shard. Two are left out: `volume` while no record had a weight, and `vwap` while the sum of
-//! the weights is not above 0. A record never stops counting, so a volume that is there stays there, and so does a vwap where no
+//! holds a type per field and shard. Some are left out: `volume` while no record had a weight, and `vwap` while the sum of
+//! the weights is not above 0; and a column of `--derive` while it has no value. A record never stops counting, so a volume that is there stays there, and so does a vwap where no
 //! weight is below 0. With `--weight-sign keep` a vwap may go: then `minute_live` shows the last one, beside a volume that is not
 //! above 0; `minute`, whose points are written once, never does.
 //!
@@ -24,13 +24,15 @@ pub(super) struct LineWriter {
     before: String,
     /// What stands after it.
     after: String,
+    /// The columns of `--derive`.
+    pub(super) derived: Vec<String>,
 }
 
 impl LineWriter {
     /// Of this series.
-    pub(super) fn of(series: &InfluxSeries) -> Self {
+    pub(super) fn of(series: &InfluxSeries, derived: &[String]) -> Self {
         let (before, after) = series.around_symbol();
-        LineWriter { before, after }
+        LineWriter { before, after, derived: derived.to_vec() }
     }
 
     /// Appends the row's line, newline included.
@@ -71,6 +73,9 @@ fn line(around: &LineWriter, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
             write!(out, ",vwap={vwap}")?;
         }
     }
+    for (name, value) in around.derived.iter().zip(&row.derived).filter_map(|(name, value)| Some((name, (*value)?))) {
+        write!(out, ",{name}={value}")?;
+    }
     writeln!(out, " {}", row.minute.0)
 }
 
@@ -78,7 +83,7 @@ fn line(around: &LineWriter, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
 pub(super) mod tests {
     use super::super::series::tests::series;
     use super::*;
-    use crate::sinks::testing::{random_rows, row, seed};
+    use crate::sinks::testing::{columns, random_rows, row, seed};
     use std::collections::BTreeMap;
 
     /// Measurement, symbol, time.
@@ -124,19 +129,26 @@ pub(super) mod tests {
             fields.extend(m.volume.map(|v| ("volume", v.to_f64().to_string())));
             fields.extend(m.vwap.map(|v| ("vwap", v.to_string())));
         }
-        let fields = fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+        let derived = columns(row.market.is_some()).derived;
+        let derived =
+            derived.into_iter().zip(&row.derived).filter_map(|(name, value)| Some((name, value.as_ref()?.to_string())));
+        let fields = fields.into_iter().map(|(k, v)| (k.to_owned(), v)).chain(derived).collect();
         ((measurement.to_owned(), row.symbol.clone(), row.minute.0), fields)
     }
 
     fn write(measurement: &str, row: &Row, out: &mut Vec<u8>) -> Result<(), &'static str> {
-        LineWriter::of(&InfluxSeries { measurement: measurement.to_owned(), ..InfluxSeries::default() }).write(row, out)
+        LineWriter::of(
+            &InfluxSeries { measurement: measurement.to_owned(), ..InfluxSeries::default() },
+            &columns(true).derived,
+        )
+        .write(row, out)
     }
 
     #[test]
     fn static_tags_stand_around_the_symbol() {
         let series = series(&[("tag.zone", "a b"), ("tag.desk", "x")]).unwrap();
         let mut out = Vec::new();
-        LineWriter::of(&series).write(&row("A=B", 0, 1), &mut out).unwrap();
+        LineWriter::of(&series, &[]).write(&row("A=B", 0, 1), &mut out).unwrap();
         let want = "minute,desk=x,symbol=A\\=B,zone=a\\ b count=1i,sum=\"100.5\",avg=100.5,state=\"final\" 0\n";
         assert_eq!(String::from_utf8(out).unwrap(), want);
     }

@@ -5,7 +5,7 @@ use super::line::tests::{PointFields, PointKey, parse, want};
 use super::retention::{retention, too_short};
 use super::target::{Access, Destination};
 use super::*;
-use crate::sinks::testing::{hostile_symbol, options, poll, random_rows, row, seed, store_all, temp};
+use crate::sinks::testing::{self, hostile_symbol, poll, random_rows, row, seed, store_all, temp};
 use crate::sinks::{check, open as open_uri, validate};
 use minutely_dataflows::edge::{HaltKind, RowBatch};
 use minutely_dataflows::row::Row;
@@ -18,6 +18,11 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+/// Of rows with all columns.
+fn options(data: &Path) -> SinkOptions {
+    SinkOptions { columns: testing::columns(true), ..testing::options(data) }
+}
 
 const SECRET: &str = "s3cr3t-t0k3n";
 
@@ -1083,6 +1088,9 @@ fn same(got: &BTreeMap<String, String>, want: &Row) {
         numbers.extend(m.volume.map(|v| ("volume", v.to_f64())));
         numbers.extend(m.vwap.map(|v| ("vwap", v)));
     }
+    let columns = testing::columns(true).derived;
+    let derived = columns.iter().map(String::as_str).zip(&want.derived);
+    numbers.extend(derived.filter_map(|(name, value)| Some((name, (*value)?))));
     for (name, number) in numbers {
         assert_eq!(take(name).parse::<f64>().unwrap().to_bits(), number.to_bits(), "{name} of {want:?}");
     }

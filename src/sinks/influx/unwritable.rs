@@ -20,8 +20,8 @@ pub(super) struct Unwritable {
     left: Mutex<Option<(FileId, u64)>>,
 }
 
-/// A point as it is recorded.
-pub(super) fn record(sink: &str, series: &InfluxSeries, row: &Row, answer: &str) -> Value {
+/// A point as it is recorded. `derived`: the names of the columns of `--derive`.
+pub(super) fn record(sink: &str, (series, derived): (&InfluxSeries, &[String]), row: &Row, answer: &str) -> Value {
     let mut point = json!({
         "measurement": series.measurement, "symbol": row.symbol, "minute": rfc3339(EventTime(row.minute.0), 9),
         "count": row.count, "sum": row.sum.to_string(), "avg": row.avg, "state": row.state.name(),
@@ -36,6 +36,9 @@ pub(super) fn record(sink: &str, series: &InfluxSeries, row: &Row, answer: &str)
         point["close"] = json!(market.close);
         point["volume"] = json!(market.volume.map(|volume| volume.to_string()));
         point["vwap"] = json!(market.vwap);
+    }
+    for (name, value) in derived.iter().zip(&row.derived) {
+        point[name] = json!(value);
     }
     json!({"sink": sink, "point": point, "answer": answer})
 }
@@ -106,10 +109,10 @@ mod tests {
     #[test]
     fn a_record_names_the_whole_place() {
         let mut series = InfluxSeries::default();
-        let plain = record("influxdb://h/o/b", &series, &row("A", 0, 1), "no");
+        let plain = record("influxdb://h/o/b", (&series, &[]), &row("A", 0, 1), "no");
         assert_eq!((&plain["point"]["measurement"], plain["point"].get("tags")), (&json!("minute"), None));
         series.tags.insert("venue".into(), "B".into());
-        let tagged = record("influxdb://h/o/b", &series, &row("A", 0, 1), "no");
+        let tagged = record("influxdb://h/o/b", (&series, &[]), &row("A", 0, 1), "no");
         assert_eq!((&tagged["point"]["tags"], &tagged["answer"]), (&json!({"venue": "B"}), &json!("no")));
     }
 

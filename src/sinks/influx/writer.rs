@@ -59,7 +59,7 @@ impl LineBatch {
 
 impl InfluxWriter {
     pub(super) fn new(sender: Sender, final_only: bool) -> Self {
-        let line = LineWriter::of(&sender.series);
+        let line = LineWriter::of(&sender.series, &sender.context.options.columns.derived);
         InfluxWriter { sender, line, final_only, ownership: None, batch: LineBatch::default() }
     }
 
@@ -121,7 +121,7 @@ impl InfluxWriter {
         let name = &self.sender.context.target.name;
         let records: Vec<_> = refused
             .iter()
-            .map(|(point, answer)| record(name, &self.sender.series, &batch.rows[*point], answer))
+            .map(|(point, answer)| record(name, (&self.sender.series, &self.line.derived), &batch.rows[*point], answer))
             .collect();
         self.sender.record(&records)?;
         self.sender.refusing = match refused.last() {
@@ -146,7 +146,12 @@ impl RowWriter for InfluxWriter {
                 return Err(Halt::from(InfluxError::NotFinal { name, row: Box::new(row.clone()) }).into());
             }
             if let Err(why) = self.line.write(row, &mut self.batch.lines) {
-                self.sender.record(&[record(&self.sender.context.target.name, &self.sender.series, row, why)])?;
+                self.sender.record(&[record(
+                    &self.sender.context.target.name,
+                    (&self.sender.series, &self.line.derived),
+                    row,
+                    why,
+                )])?;
                 continue;
             }
             self.batch.rows.push(row.clone());

@@ -1,8 +1,8 @@
 //! The stored rows of a `sqlite:` sink, read back for the API. The database is opened read-only for each page, without
 //! the sink.
 
-use super::layout::exact;
-use super::target::{SqliteTarget, TableName};
+use super::layout::{columns, exact};
+use super::target::SqliteTarget;
 use crate::text::MinuteText;
 use minutely_dataflows::decimal::ExactNumber;
 use minutely_dataflows::row::{MarketRow, Row};
@@ -19,13 +19,15 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Rows of one table.
 pub(crate) struct SqliteHistory {
     target: SqliteTarget,
+    /// The columns of `--derive`.
+    derived: Vec<String>,
     windowing: Windowing,
 }
 
 impl SqliteHistory {
     /// Of this table, which the sink has made or will make, with windows of these lengths.
-    pub(in crate::sinks) fn new(target: SqliteTarget, windowing: Windowing) -> Self {
-        SqliteHistory { target, windowing }
+    pub(in crate::sinks) fn new(target: SqliteTarget, derived: Vec<String>, windowing: Windowing) -> Self {
+        SqliteHistory { target, derived, windowing }
     }
 
     /// Rows of these minutes in the order of (minute, symbol): those after the key `after`, of these symbols or all, at most
@@ -48,7 +50,10 @@ impl SqliteHistory {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(&self.target.path, flags)?;
         db.busy_timeout(Duration::from_secs(1))?;
-        let (sql, values) = question(&self.target.table, self.windowing, request);
+        // Another version may have made the table.
+        let there = columns(&db, &self.target.table)?;
+        let derived: Vec<_> = self.derived.iter().map(|name| there.contains(name).then_some(name)).collect();
+        let (sql, values) = question(self, &derived, request);
         let mut statement = db.prepare(&sql)?;
         let stop = db.get_interrupt_handle();
         let (done, waits) = std::sync::mpsc::channel::<()>();
@@ -73,14 +78,16 @@ struct PageRequest<'a> {
     limit: usize,
 }
 
-fn question(table: &TableName, windowing: Windowing, request: &PageRequest<'_>) -> (String, Vec<Value>) {
+fn question(of: &SqliteHistory, derived: &[Option<&String>], request: &PageRequest<'_>) -> (String, Vec<Value>) {
     let PageRequest { minutes, symbols, after, limit } = request;
-    let mut text = MinuteText::new(windowing);
+    let mut text = MinuteText::new(of.windowing);
     let mut text = |minute: WindowStart| Value::Text(text.from(minute).to_owned());
+    let derived = derived.iter().map(|name| name.map_or(", NULL".to_owned(), |name| format!(", \"{name}\"")));
+    let derived: String = derived.collect();
     let mut sql = format!(
-        "SELECT symbol, minute, count, sum_exact, avg, state, open, high, low, close, volume_exact, vwap FROM \"{}\" \
+        "SELECT symbol, minute, count, sum_exact, avg, state, open, high, low, close, volume_exact, vwap{derived} FROM \"{}\" \
          WHERE minute >= ? AND minute < ?",
-        table.as_str()
+        of.target.table.as_str()
     );
     // SQLite looks up no more than the minutes: from the first one again, each page would pass over all before it.
     let first = after.map_or(minutes.start, |(minute, _)| minutes.start.max(*minute));
@@ -133,11 +140,13 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         avg: row.get(4)?,
         state: states.into_iter().find(|known| known.name() == state).ok_or_else(|| wrong(5))?,
         market,
+        derived: (12..row.as_ref().column_count()).map(|column| row.get(column)).collect::<Result<_, _>>()?,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::target::TableName;
     use super::*;
     use crate::sinks::testing::{self, options, random_rows, seed, store_all, temp};
     use crate::sinks::{SinkOptions, open};
@@ -154,13 +163,13 @@ mod tests {
         for market in [false, true] {
             let dir = temp();
             let path = dir.path().join("db");
-            let options = SinkOptions { market, ..options(dir.path()) };
+            let options = SinkOptions { columns: testing::columns(market), ..options(dir.path()) };
             let mut sinks = open(&format!("sqlite:{}", path.display()), &options).unwrap();
             let rows = random_rows(&mut rng, 500, market);
             let rows: BTreeMap<_, _> = rows.into_iter().map(|row| ((row.minute, row.symbol.clone()), row)).collect();
             let all: Vec<_> = rows.into_values().collect();
             store_all(&mut *sinks[0].port, 1, &all);
-            let stored = SqliteHistory::new(at(path), Windowing::default());
+            let stored = SqliteHistory::new(at(path), testing::columns(market).derived, Windowing::default());
             let (low, high) = (all[50].minute, all[450].minute);
             let some: Vec<_> = all[100..140].iter().map(|row| row.symbol.clone()).collect();
             for symbols in [None, Some(some.as_slice())] {
@@ -179,7 +188,7 @@ mod tests {
             }
         }
         assert!(
-            SqliteHistory::new(at("/nowhere".into()), Windowing::default())
+            SqliteHistory::new(at("/nowhere".into()), Vec::new(), Windowing::default())
                 .page(WindowStart::MIN..WindowStart(0), None, None, 1)
                 .is_err()
         );
@@ -196,11 +205,12 @@ mod tests {
         let rows: Vec<Row> = (0..2000).map(|n| testing::row("A", n * 60, 1)).collect();
         store_all(&mut *sinks[0].port, 1, &rows);
         let db = Connection::open(&path).unwrap();
+        let stored = SqliteHistory::new(at(path), Vec::new(), Windowing::default());
         let steps = |after: i64| {
             let after = (minute(after), "A".to_owned());
             let minutes = minute(0)..minute(2000);
             let request = PageRequest { minutes, symbols: None, after: Some(&after), limit: 50 };
-            let (sql, values) = question(&TableName::default(), Windowing::default(), &request);
+            let (sql, values) = question(&stored, &[], &request);
             let mut statement = db.prepare(&sql).unwrap();
             let found = statement.query_map(params_from_iter(values), row).unwrap().count();
             assert_eq!(found, 50);

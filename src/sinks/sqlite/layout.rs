@@ -6,7 +6,7 @@
 //! | `owners(name, job, semantics)` | the job that each table of rows belongs to |
 //! | `minutes`, or what `?table=` says | rows |
 //!
-//! Format 1 had one table, `minutes`, without an owner, where `sum` and `volume` were the exact text.
+//! A column of `--derive` is added to a table that lacks it. Format 1 had one table, `minutes`, without an owner, where `sum` and `volume` were the exact text.
 
 use super::target::TableName;
 use crate::sinks::options::{Owner, SinkOptions};
@@ -14,6 +14,7 @@ use minutely_dataflows::decimal::{ExactNumber, MAX_DECIMALS};
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
+use std::collections::BTreeSet;
 
 /// "mntl" in the header's field for whose format it is, bytes 68 to 71.
 pub(super) const APPLICATION_ID: u32 = 0x6d6e_746c;
@@ -113,6 +114,10 @@ pub(super) fn make(
     if !facts.exists {
         db.execute_batch(&table.create())?;
     }
+    let there = columns(db, table)?;
+    for column in options.columns.derived.iter().filter(|column| !there.contains(*column)) {
+        db.execute_batch(&table.add(column))?;
+    }
     let greatest = facts.greatest.unwrap_or(0).max(chain);
     let key = table.chain_key();
     db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)", rusqlite::params![key, greatest])?;
@@ -120,6 +125,12 @@ pub(super) fn make(
     let owner = "INSERT OR REPLACE INTO owners (name, job, semantics) VALUES (?1, ?2, ?3)";
     db.execute(owner, [table.as_str(), job, semantics])?;
     Ok(Ok(ReadyTable { chain, taken_over }))
+}
+
+/// The names of a table's columns; none where there is no such table.
+pub(super) fn columns(db: &Connection, table: &TableName) -> Result<BTreeSet<String>, rusqlite::Error> {
+    let mut names = db.prepare("SELECT name FROM pragma_table_info(?1)")?;
+    names.query_map([table.as_str()], |row| row.get(0))?.collect()
 }
 
 /// Changes format 1 to format 2. Columns are renamed and added, so that others' columns and indices of the table stay.

@@ -83,10 +83,23 @@ pub(in crate::sinks) fn open(
                 let minute = MinuteText::new(options.windowing);
                 let negative = |_| out_of_range("its chain is negative; choose another path");
                 let number = u64::try_from(chain).map_err(negative)?;
-                let (target, upsert, newest) = (target.clone(), target.table.upsert(), None);
+                let (target, upsert, newest) = (target.clone(), target.table.upsert(&options.columns.derived), None);
+                let derived = options.columns.derived.len();
                 let made = made.take().map(ProvisionalFile::made);
-                let writer =
-                    SqliteWriter { db, target, upsert, files, chain, generation, minute, newest, made, health, stop };
+                let writer = SqliteWriter {
+                    db,
+                    target,
+                    upsert,
+                    derived,
+                    files,
+                    chain,
+                    generation,
+                    minute,
+                    newest,
+                    made,
+                    health,
+                    stop,
+                };
                 return Ok((writer, number));
             }
             Err(OpenError::Refused(e)) => return Err(e),

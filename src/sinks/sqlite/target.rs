@@ -50,6 +50,7 @@ impl TableName {
         format!("{}: chain", self.0)
     }
 
+    /// Makes the table, without the columns of `--derive`.
     pub(super) fn create(&self) -> String {
         format!(
             "CREATE TABLE \"{}\" (
@@ -63,20 +64,31 @@ impl TableName {
         )
     }
 
+    /// Adds a column of `--derive`.
+    pub(super) fn add(&self, column: &str) -> String {
+        format!("ALTER TABLE \"{}\" ADD COLUMN \"{column}\" REAL", self.0)
+    }
+
     /// Replaces an older row. Columns are named: users may have added others to the table.
-    pub(super) fn upsert(&self) -> String {
+    pub(super) fn upsert(&self, derived: &[String]) -> String {
+        let (mut names, mut places, mut values) = (String::new(), String::new(), String::new());
+        for (name, place) in derived.iter().zip(18..) {
+            names += &format!(", \"{name}\"");
+            places += &format!(", ?{place}");
+            values += &format!(", \"{name}\" = excluded.\"{name}\"");
+        }
         format!(
-            "INSERT INTO \"{}\" (symbol, minute, count, sum, sum_exact, avg, state, open, high, low, close, volume,
-                volume_exact, vwap, chain, generation, seq)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+            "INSERT INTO \"{table}\" (symbol, minute, count, sum, sum_exact, avg, state, open, high, low, close, volume,
+                volume_exact, vwap, chain, generation, seq{names})
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17{places})
             ON CONFLICT (minute, symbol) DO UPDATE SET
                 count = excluded.count, sum = excluded.sum, sum_exact = excluded.sum_exact, avg = excluded.avg,
                 state = excluded.state, open = excluded.open, high = excluded.high, low = excluded.low,
                 close = excluded.close, volume = excluded.volume, volume_exact = excluded.volume_exact,
-                vwap = excluded.vwap, chain = excluded.chain, generation = excluded.generation, seq = excluded.seq
+                vwap = excluded.vwap, chain = excluded.chain, generation = excluded.generation, seq = excluded.seq{values}
             WHERE (excluded.chain, excluded.generation, excluded.seq) >= (chain, generation, seq)
                 AND (excluded.state = 'final' OR state <> 'final')",
-            self.0
+            table = self.0
         )
     }
 }

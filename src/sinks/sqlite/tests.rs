@@ -5,7 +5,7 @@ use super::layout::APPLICATION_ID;
 use super::writer::SqliteWriter;
 use super::*;
 use crate::sinks::options::{RowWriter, SinkOptions};
-use crate::sinks::testing::{no_wake, options, poll, random_rows, row, seed, store_all, temp};
+use crate::sinks::testing::{self, no_wake, poll, random_rows, row, seed, store_all, temp};
 use crate::sinks::{check, open as open_sink, port::RowPort};
 use crate::text::MinuteText;
 use crate::threads::{Health, Stop, WriterExit};
@@ -19,6 +19,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Of rows with all columns.
+fn options(data: &Path) -> SinkOptions {
+    SinkOptions { columns: testing::columns(true), ..testing::options(data) }
+}
 
 fn look(target: &SqliteTarget, options: &SinkOptions) -> Result<(), Halt> {
     Ok(super::look(target, options)?)
@@ -163,15 +168,14 @@ fn rows_read_back_bit_for_bit_market_and_all() {
     store_all(&mut *sinks[0].port, 1, &rows);
     let mut got = BTreeMap::new();
     let db = Connection::open(&path).unwrap();
-    let columns =
-        "symbol, minute, count, sum_exact, avg, state, open, high, low, close, volume_exact, vwap, sum, volume";
+    let columns = "symbol, minute, count, sum_exact, avg, state, open, high, low, close, volume_exact, vwap, sum, volume, sma5, macd_signal";
     let mut select = db.prepare(&format!("SELECT {columns} FROM minutes")).unwrap();
     let mut cursor = select.query([]).unwrap();
     while let Some(r) = cursor.next().unwrap() {
         let real = |i| r.get::<_, Option<f64>>(i).unwrap().map(f64::to_bits);
         let text = |i| r.get::<_, Option<String>>(i).unwrap();
         let key = (text(1).unwrap(), text(0).unwrap());
-        let numbers = [4, 6, 7, 8, 9, 11, 12, 13].map(real);
+        let numbers = [4, 6, 7, 8, 9, 11, 12, 13, 14, 15].map(real);
         got.insert(key, (r.get::<_, i64>(2).unwrap(), text(3), text(5), numbers, text(10)));
     }
     let mut minute = MinuteText::new(minutely_dataflows::time::Windowing::default());
@@ -182,7 +186,7 @@ fn rows_read_back_bit_for_bit_market_and_all() {
             let prices = [row.avg, m.open, m.high, m.low, m.close].map(Some);
             let [avg, open, high, low, close] = prices;
             let (sum, volume) = (Some(row.sum.to_f64()), m.volume.map(ExactNumber::to_f64));
-            let numbers = [avg, open, high, low, close, m.vwap, sum, volume];
+            let numbers = [avg, open, high, low, close, m.vwap, sum, volume, row.derived[0], row.derived[1]];
             let rest = (row.count, Some(row.sum.to_string()), Some(row.state.name().to_owned()));
             let value = (
                 rest.0,

@@ -24,6 +24,8 @@ pub(in crate::sinks) struct SqliteWriter {
     pub(super) db: Connection,
     pub(super) target: SqliteTarget,
     pub(super) upsert: String,
+    /// How many columns of `--derive` it has.
+    pub(super) derived: usize,
     pub(super) files: DatabaseFiles,
     pub(super) chain: i64,
     pub(super) generation: i64,
@@ -57,25 +59,30 @@ impl SqliteWriter {
             let mut upsert = tx.prepare_cached(&self.upsert)?;
             for row in rows {
                 let market = row.market.as_ref();
-                upsert.execute(rusqlite::params![
-                    row.symbol,
-                    self.minute.of(row.minute),
-                    row.count,
-                    row.sum.to_f64(),
-                    row.sum.to_string(),
-                    row.avg,
-                    row.state.name(),
-                    market.map(|m| m.open),
-                    market.map(|m| m.high),
-                    market.map(|m| m.low),
-                    market.map(|m| m.close),
-                    market.and_then(|m| m.volume).map(ExactNumber::to_f64),
-                    market.and_then(|m| m.volume).map(|volume| volume.to_string()),
-                    market.and_then(|m| m.vwap),
-                    self.chain,
-                    self.generation,
-                    seq,
-                ])?;
+                let derived =
+                    (0..self.derived).map(|place| row.derived.get(place).copied().flatten()).collect::<Vec<_>>();
+                let own: [&dyn rusqlite::ToSql; 17] = [
+                    &row.symbol,
+                    &self.minute.of(row.minute),
+                    &row.count,
+                    &row.sum.to_f64(),
+                    &row.sum.to_string(),
+                    &row.avg,
+                    &row.state.name(),
+                    &market.map(|m| m.open),
+                    &market.map(|m| m.high),
+                    &market.map(|m| m.low),
+                    &market.map(|m| m.close),
+                    &market.and_then(|m| m.volume).map(ExactNumber::to_f64),
+                    &market.and_then(|m| m.volume).map(|volume| volume.to_string()),
+                    &market.and_then(|m| m.vwap),
+                    &self.chain,
+                    &self.generation,
+                    &seq,
+                ];
+                upsert.execute(rusqlite::params_from_iter(
+                    own.into_iter().chain(derived.iter().map(|value| value as &dyn rusqlite::ToSql)),
+                ))?;
             }
             tx.prepare_cached(NEWEST)?.execute(rusqlite::params![self.target.table.newest_key(self.chain), seq])?;
         }

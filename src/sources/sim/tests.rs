@@ -179,6 +179,7 @@ fn what_is_asked_for_comes() {
             }
             Some((_, Verdict::Duplicate)) => unreachable!("nothing has an id"),
             Some((_, Verdict::Past(_))) => unreachable!("nothing is too far behind, without --max-past"),
+            Some((_, Verdict::Cleaned(..))) => unreachable!("nothing is cleaned, without options that say so"),
             Some((time, Verdict::Counted(_))) => {
                 // A first record is never late, and its repetition hardly ever.
                 let first = record.0 < found.start.0 + 100;

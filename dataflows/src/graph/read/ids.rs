@@ -64,3 +64,9 @@ fn merge_into(groups: &mut Vec<IdGroup>, mut group: IdGroup) {
 pub(crate) fn load_of_ids(ids: u64) -> u64 {
     ids / IDS_PER_KEY
 }
+
+/// The same of so many bytes of other things that are held of partitions: a key is of as many as its ids are.
+pub(super) fn load_of_bytes(bytes: u64) -> u64 {
+    const BYTES_PER_ID: u64 = 40;
+    bytes / (IDS_PER_KEY * BYTES_PER_ID)
+}

@@ -159,7 +159,7 @@ impl<A: Accumulate> ReadOperator<A> {
         }
         drop(session);
         let mut session = reports.session_with_builder(&caps[1]);
-        session.give_iterator(self.reader.states(now).map(|state| Report::Partition(epoch, state)));
+        session.give_iterator(self.reader.states(cut, now).map(|state| Report::Partition(epoch, state)));
         session.give_iterator(table.dead_letters.into_iter().map(|letter| Report::DeadLetter(epoch, letter)));
         session.give(Report::Load(self.index, self.context.load()));
         let delays = self.reader.delays_news().map(|delays| Report::Delays(self.index, delays));

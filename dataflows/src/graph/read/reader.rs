@@ -1,7 +1,7 @@
 //! A worker's partitions, read in turns: records are decoded, judged and added up.
 
 use super::error::{BadRecordError, OffsetTooLargeError};
-use super::ids::{CutIds, RestoredIds, load_of_ids};
+use super::ids::{CutIds, RestoredIds, load_of_bytes, load_of_ids};
 use super::table::EpochTable;
 use crate::acc::{Accumulate, LogPosition};
 use crate::decode::{DecodedPart, Decoder, EventOutcome};
@@ -197,13 +197,13 @@ impl<A: Accumulate> WorkerReader<A> {
             partition.begin_record(record.offset);
             decoder.learn(&record);
             let decoded = decoder.parts(&record, |DecodedPart { element, outcome }| {
+                let index = element.map(|element| element.index);
                 // An event is large: it is looked at where it is.
                 let event = match outcome {
                     EventOutcome::Event(ref event) => event,
                     EventOutcome::Skipped => return partition.skip(),
                     EventOutcome::Rejected(rejection) => {
                         partition.reject(&rejection);
-                        let index = element.map(|element| element.index);
                         let found = || (record.offset, index, rejection.reason, rejection.finding.to_string());
                         undecodable.get_or_insert_with(found);
                         if bad_records == BadRecordPolicy::Drop {
@@ -213,13 +213,9 @@ impl<A: Accumulate> WorkerReader<A> {
                         return table.add_dead_letter(DeadLetter::of(&record, element, name, cause));
                     }
                 };
-                let verdict = partition.judge_with_id(event.time, event.id, record.append_time, reference, now);
-                if event.rounded {
-                    partition.rounded();
-                }
+                let verdict = partition.judge_event(event, record.append_time, reference, now);
                 let (reason, evidence) = match verdict {
                     Verdict::Counted(window) => {
-                        let index = element.map(|element| element.index);
                         match LogPosition::of(*identity, record.offset, index) {
                             Some(position) => table.add(window, &event.symbol, A::of(event, position)),
                             None => {
@@ -232,6 +228,7 @@ impl<A: Accumulate> WorkerReader<A> {
                     Verdict::Late(evidence) => (Reason::Late, evidence),
                     Verdict::Future(evidence) => (Reason::Future, evidence),
                     Verdict::Past(evidence) => (Reason::Past, evidence),
+                    Verdict::Cleaned(reason, evidence) => (reason, evidence),
                 };
                 let judged =
                     Judged { symbol: event.symbol.to_string(), value: event.value, time: event.time, evidence };
@@ -277,14 +274,19 @@ impl<A: Accumulate> WorkerReader<A> {
         self.restored_ids.cut(self.owned.iter_mut().map(|owned| &mut owned.partition))
     }
 
-    /// What ids take of `--max-keys`.
+    /// What ids and the values of outlier filters take of `--max-keys`.
     pub(super) fn ids_load(&self) -> u64 {
-        load_of_ids(self.owned.iter().map(|owned| owned.partition.ids_in_memory()).sum())
+        let ids = load_of_ids(self.owned.iter().map(|owned| owned.partition.ids_in_memory()).sum());
+        ids + load_of_bytes(self.owned.iter().map(|owned| owned.partition.filtered_bytes()).sum())
     }
 
-    /// Partitions as they are now.
-    pub(super) fn states(&self, now: Monotonic) -> impl Iterator<Item = PartitionState> {
-        self.owned.iter().map(move |owned| owned.partition.report(self.guide.alignment_base, now))
+    /// Partitions as they are now; `cut`: with all that a run needs to resume.
+    pub(super) fn states(&mut self, cut: bool, now: Monotonic) -> impl Iterator<Item = PartitionState> {
+        let base = self.guide.alignment_base;
+        self.owned.iter_mut().map(move |OwnedPartition { partition, .. }| {
+            let filtered = if cut { partition.filtered() } else { Vec::new() };
+            PartitionState { filtered, ..partition.report(base, now) }
+        })
     }
 
     /// What is to be announced of the epoch in progress, and was not yet.

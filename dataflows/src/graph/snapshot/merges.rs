@@ -1,6 +1,6 @@
 //! Which objects of a worker are merged into one, and which hold nothing any more.
 //!
-//! Windows: sixteen objects of one level are merged into one of the next; all are, when most of what they hold has been superseded.
+//! Windows and folds: sixteen objects of one level are merged into one of the next; all are, when most of what they hold has been superseded.
 //!
 //! Ids: no entry supersedes another, and they go by age. An object all of whose windows are final for their partitions is left out
 //! as it is, without being read. Sixteen of one size are merged; so are those of which less than half is held. What a merge reads
@@ -36,7 +36,7 @@ impl DurableObject {
     /// What is known of an object before it is written.
     pub(super) fn pending(content: &ObjectContent) -> Self {
         let spans = match content {
-            ObjectContent::Windows(_) => Vec::new(),
+            ObjectContent::Windows(_) | ObjectContent::Folds(_) => Vec::new(),
             ObjectContent::Ids(ids) => ids.spans(),
         };
         DurableObject { reference: ObjectRef::of("", b"", 0), level: 0, spans }
@@ -69,7 +69,7 @@ impl PlannedMerge {
 /// What is to be merged, if it is time for it. Leaves out objects of ids that hold nothing any more. `held`: entries that count.
 pub(super) fn plan(durable: &mut Vec<DurableObject>, held: u64, rule: &MergeRule) -> Option<PlannedMerge> {
     match rule {
-        MergeRule::Windows(_) => plan_windows(durable, held),
+        MergeRule::Windows(_) | MergeRule::Folds(_) => plan_windows(durable, held),
         MergeRule::Ids(first_held) => {
             durable.retain(|object| object.held(first_held) > 0);
             plan_ids(durable, first_held)

@@ -12,9 +12,9 @@
 //! end of that is in neither: it is final, committed and stored by every sink, and the part says from which window on it
 //! holds any.
 
-mod ids;
 mod merges;
 mod objects;
+mod optional;
 mod union;
 
 use super::context::{WorkerContext, wake_for};
@@ -22,13 +22,14 @@ use super::job::Job;
 use super::key::WindowKey;
 use super::windows::{Span, Windows, each_update};
 use crate::acc::Accumulate;
-use crate::checkpoint::{MergeRule, ObjectBuilder};
+use crate::checkpoint::{IdObjectBuilder, MergeRule, ObjectBuilder, ObjectContent};
+use crate::derived::LONGEST_GAP;
 use crate::edge::{Halt, Wake};
 use crate::mutants::{self, Mutant};
 use crate::protocol::{CutPart, End};
-use crate::time::Epoch;
-use ids::IdObjects;
+use crate::time::{Epoch, WindowStart};
 use objects::{CutObjects, DurableObjects};
+use optional::OptionalObjects;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -56,7 +57,8 @@ struct Snapshot<A: Accumulate> {
     worker: usize,
     /// Of windows. Absent without a state.
     objects: Option<DurableObjects>,
-    ids: IdObjects,
+    ids: OptionalObjects,
+    folds: OptionalObjects,
     /// How many windows of series one activation gathers.
     at_once: usize,
     /// Keys whose sums changed in epochs that no object has yet.
@@ -81,12 +83,17 @@ impl<A: Accumulate> Snapshot<A> {
             }
             store = Some((Arc::clone(&restored.store), prefix));
         }
+        let optional = |kind| {
+            let named = store.clone().map(|(store, prefix)| (store, format!("{prefix}-{kind}")));
+            OptionalObjects::new(named, Arc::clone(wake))
+        };
         Snapshot {
             context,
             windows,
             worker,
             objects,
-            ids: IdObjects::new(store, Arc::clone(wake)),
+            ids: optional("ids"),
+            folds: optional("folds"),
             at_once: (job.settings.epoch_records / GATHERINGS).max(1),
             changed: BTreeMap::new(),
             arrived: 0,
@@ -148,8 +155,7 @@ impl<A: Accumulate> Snapshot<A> {
             let contents = if draft.is_empty() { Vec::new() } else { vec![draft.into()] };
             objects.cut(CutObjects { contents, held: keys, rule: MergeRule::Windows(retired_before) });
         }
-        let ids = self.context.cut_ids.borrow_mut().pop_front();
-        self.ids.cut(ids.expect("Read has ended the cut's epoch"))?;
+        self.cut_others(retired_before)?;
         let (arrived, retired, worker) = (self.arrived, self.retired, self.worker);
         let part = CutPart {
             cut: end.epoch,
@@ -161,11 +167,24 @@ impl<A: Accumulate> Snapshot<A> {
             traced,
             objects: Vec::new(),
             ids: Vec::new(),
+            folds: Vec::new(),
             retired_before,
             forgotten,
         };
         self.waiting.push_back(part);
         Ok(())
+    }
+
+    /// Begins the cut's objects of ids and of folds.
+    fn cut_others(&mut self, retired_before: Option<WindowStart>) -> Result<(), Halt> {
+        let ids = self.context.cut_ids.borrow_mut().pop_front().expect("Read has ended the cut's epoch");
+        let contents = IdObjectBuilder::split(ids.groups).into_iter().map(ObjectContent::Ids).collect();
+        self.ids.cut(CutObjects { contents, held: 0, rule: MergeRule::Ids(ids.first_held) })?;
+        let mut folds = self.context.folds.borrow_mut();
+        let changed = folds.take_changed();
+        let contents = if changed.is_empty() { Vec::new() } else { vec![ObjectContent::Folds(changed)] };
+        let since = retired_before.map(|window| WindowStart(window.0.saturating_sub(LONGEST_GAP)));
+        self.folds.cut(CutObjects { contents, held: folds.len(), rule: MergeRule::Folds(since) })
     }
 
     /// Parts whose objects are durable by now.
@@ -174,11 +193,13 @@ impl<A: Accumulate> Snapshot<A> {
             objects.poll()?;
         }
         self.ids.poll()?;
+        self.folds.poll()?;
         let mut ready = Vec::new();
-        while self.objects.as_ref().is_none_or(DurableObjects::is_ready) && self.ids.is_ready() {
+        while self.objects.as_ref().is_none_or(DurableObjects::is_ready) && self.ids.is_ready() && self.folds.is_ready()
+        {
             let Some(part) = self.waiting.pop_front() else { break };
             let objects = self.objects.as_mut().and_then(DurableObjects::take).unwrap_or_default();
-            ready.push(CutPart { objects, ids: self.ids.take(), ..part });
+            ready.push(CutPart { objects, ids: self.ids.take(), folds: self.folds.take(), ..part });
         }
         Ok(ready)
     }

@@ -1,41 +1,37 @@
-//! A worker's objects of ids. They have a port of their own, opened with the first id, so a job without ids has none; objects of
-//! windows and of ids are written at the same time.
+//! A worker's objects of a kind that not every job has: ids, folds. They have a port of their own, opened with the first entry, so a
+//! job without any has none; objects of several kinds are written at the same time.
 
 use super::objects::{CutObjects, DurableObjects};
-use crate::checkpoint::{IdObjectBuilder, MergeRule, ObjectContent, ObjectRef};
+use crate::checkpoint::ObjectRef;
 use crate::edge::{Halt, StateStore, Wake};
-use crate::graph::read::CutIds;
 use std::sync::Arc;
 
 /// See the module.
-pub(super) struct IdObjects {
+pub(super) struct OptionalObjects {
     /// The store, and how names begin. Absent without a state.
     store: Option<(Arc<dyn StateStore>, String)>,
     wake: Wake,
-    /// Absent before the first id.
+    /// Absent before the first entry.
     objects: Option<DurableObjects>,
-    /// Cuts that came before the first id, and were not taken.
+    /// Cuts that came before the first entry, and were not taken.
     empty: usize,
 }
 
-impl IdObjects {
+impl OptionalObjects {
     pub(super) fn new(store: Option<(Arc<dyn StateStore>, String)>, wake: Wake) -> Self {
-        IdObjects { store, wake, objects: None, empty: 0 }
+        OptionalObjects { store, wake, objects: None, empty: 0 }
     }
 
     /// Begins to write the objects of the next cut.
     ///
     /// # Errors
     /// When there is no thread for it.
-    pub(super) fn cut(&mut self, CutIds { groups, first_held }: CutIds) -> Result<(), Halt> {
-        if let (None, Some((store, prefix)), false) = (&self.objects, &self.store, groups.is_empty()) {
-            self.objects = Some(DurableObjects::new(store.port(Arc::clone(&self.wake))?, format!("{prefix}-ids")));
+    pub(super) fn cut(&mut self, cut: CutObjects) -> Result<(), Halt> {
+        if let (None, Some((store, prefix)), false) = (&self.objects, &self.store, cut.contents.is_empty()) {
+            self.objects = Some(DurableObjects::new(store.port(Arc::clone(&self.wake))?, prefix.clone()));
         }
         match &mut self.objects {
-            Some(objects) => {
-                let contents = IdObjectBuilder::split(groups).into_iter().map(ObjectContent::Ids).collect();
-                objects.cut(CutObjects { contents, held: 0, rule: MergeRule::Ids(first_held) });
-            }
+            Some(objects) => objects.cut(cut),
             None => self.empty += 1,
         }
         Ok(())

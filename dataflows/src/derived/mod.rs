@@ -1,0 +1,108 @@
+//! Derived values: what a row says beside its own minute's numbers, made of the minutes before it (moving averages and the like),
+//! or of more than sums (`stddev`).
+//!
+//! ```text
+//!   minutes held, as of a commit ──> strip of one series ──┐
+//!   retired minutes ──> fold of the series ────────────────┴──> one value a column, or none
+//! ```
+//!
+//! A value is a pure function of the series' minutes up to the row's own, so it is as final as its row (R14): nothing but exact
+//! integers goes in, and each column is one correctly rounded quotient or a fixed-point number. Metrics that look back a number
+//! of minutes keep those minutes from being forgotten; those that never forget are folds, one record a series.
+
+mod fixed;
+mod folds;
+mod list;
+mod minute;
+mod rolling;
+mod spread;
+
+pub use folds::Fold;
+pub(crate) use folds::LONGEST_GAP;
+pub use list::{DeriveError, DerivedList, Metric};
+pub use minute::{MarketSums, MinuteSums};
+
+use crate::decimal::Scales;
+use crate::time::{WindowStart, Windowing};
+
+/// The values of a row, in the order of [`DerivedList::columns`]; none where there is nothing to say.
+pub type DerivedValues = Box<[Option<f64>]>;
+
+/// The minutes of one series that a row's values are made of.
+#[derive(Clone, Debug, Default)]
+pub struct Strip {
+    /// Of the minutes before those below: what the metrics that never forget keep of them.
+    pub fold: Option<Fold>,
+    /// Minutes that have a row, ascending.
+    pub minutes: Vec<(WindowStart, MinuteSums)>,
+}
+
+/// Computes the values of rows.
+#[derive(Clone, Debug)]
+pub struct Deriver {
+    list: DerivedList,
+    scales: Scales,
+    length: i64,
+}
+
+impl Deriver {
+    /// For minutes of this length whose sums have these scales.
+    pub fn new(list: DerivedList, scales: Scales, windowing: &Windowing) -> Self {
+        Deriver { list, scales, length: windowing.length }
+    }
+
+    /// What it computes.
+    pub fn list(&self) -> &DerivedList {
+        &self.list
+    }
+
+    /// How far before a row's window others begin that it looks at, in nanoseconds; folds reach beyond.
+    pub fn look_back(&self) -> i64 {
+        self.list.look_back().saturating_mul(self.length)
+    }
+
+    /// A fold, and a minute that follows it.
+    pub fn step(&self, fold: &mut Option<Fold>, window: WindowStart, minute: &MinuteSums) {
+        if self.list.is_recursive() {
+            let average = minute.average(self.scales.value);
+            match fold {
+                Some(fold) if fold.reaches(window) => fold.step(window, average),
+                _ => *fold = Some(Fold::begin(&self.list, window, average)),
+            }
+        }
+    }
+
+    /// The values of the strip's last minute.
+    pub fn values(&self, strip: &Strip) -> DerivedValues {
+        let Some((window, own)) = strip.minutes.last() else { return self.none() };
+        let mut fold = strip.fold.clone();
+        strip.minutes.iter().for_each(|(window, minute)| self.step(&mut fold, *window, minute));
+        let mut values = Vec::with_capacity(self.list.width());
+        let mut states = fold.iter().flat_map(Fold::states);
+        for metric in self.list.metrics() {
+            match metric {
+                Metric::Variance => values.push(spread::variance(own, self.scales.value)),
+                Metric::Stddev => values.push(spread::stddev(own, self.scales.value)),
+                Metric::Ema(_) | Metric::Macd | Metric::Rsi(_) => {
+                    let state = states.next().expect("a fold has a state of each of these metrics");
+                    state.push_values(self.scales.value, &mut values);
+                }
+                Metric::Rolling(over, minutes) => {
+                    let from = window.0.saturating_sub(i64::from(minutes - 1).saturating_mul(self.length));
+                    let begin = strip.minutes.partition_point(|(start, _)| start.0 < from);
+                    let those = strip.minutes[begin..].iter().map(|(_, minute)| minute);
+                    rolling::push_values(over, those, self.scales, &mut values);
+                }
+            }
+        }
+        values.into()
+    }
+
+    /// Those of a row that may lack records: nothing is derived from it.
+    pub fn none(&self) -> DerivedValues {
+        vec![None; self.list.width()].into()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! The folds of one worker's series: what recursive metrics keep of minutes that are retired ([`crate::derived`]).
+//!
+//! A fold is stepped as a minute is retired, in the order of minutes, and holds exactly the minutes before `retired_before`. So it is
+//! as final as they are, and a row's value is the fold and the minutes that are held. A cut has the folds that changed.
+
+use crate::checkpoint::ObjectBuilder;
+use crate::derived::{Deriver, Fold, LONGEST_GAP, MinuteSums};
+use crate::time::WindowStart;
+use std::collections::{HashMap, HashSet};
+
+/// Under which window a fold stands in an object: a series has one.
+const FOLD: WindowStart = WindowStart(0);
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct FoldTable {
+    folds: HashMap<Box<str>, Fold>,
+    /// Changed since the cut before.
+    changed: HashSet<Box<str>>,
+    /// Folds that are too old to go on were looked for last when windows before this were retired.
+    swept: Option<WindowStart>,
+}
+
+impl FoldTable {
+    /// What an earlier run kept. All of it is to be written again: objects are of one generation.
+    pub(crate) fn restore(&mut self, folds: impl IntoIterator<Item = (Box<str>, Fold)>) {
+        self.folds = folds.into_iter().collect();
+        self.changed = self.folds.keys().cloned().collect();
+    }
+
+    pub(crate) fn get(&self, series: &str) -> Option<&Fold> {
+        self.folds.get(series)
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> u64 {
+        self.folds.len() as u64
+    }
+
+    /// A minute of this series is retired.
+    pub(crate) fn step(&mut self, deriver: &Deriver, series: &str, window: WindowStart, minute: &MinuteSums) {
+        let mut fold = self.folds.remove(series);
+        deriver.step(&mut fold, window, minute);
+        if let Some(fold) = fold {
+            self.folds.insert(series.into(), fold);
+            self.changed.insert(series.into());
+        }
+    }
+
+    /// Windows before this are retired: forgets, now and then, what no later minute goes on from.
+    pub(crate) fn sweep(&mut self, retired_before: WindowStart) {
+        let due = |swept: WindowStart| retired_before.0.saturating_sub(swept.0) > LONGEST_GAP / 8;
+        if self.swept.is_none_or(due) {
+            self.swept = Some(retired_before);
+            self.folds.retain(|_, fold| retired_before.0.saturating_sub(fold.newest().0) <= LONGEST_GAP);
+            let folds = &self.folds;
+            self.changed.retain(|series| folds.contains_key(series));
+        }
+    }
+
+    /// What is to be written of a cut.
+    pub(crate) fn take_changed(&mut self) -> ObjectBuilder {
+        let mut builder = ObjectBuilder::default();
+        for series in self.changed.drain() {
+            builder.push(FOLD, &series, &self.folds[&series]);
+        }
+        builder
+    }
+}

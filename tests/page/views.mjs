@@ -1,0 +1,267 @@
+// Views of the page over rows that are made up, so that each figure and each pixel is known: derived lines, candles, zoom, export,
+// a minute's details, local time, wide screens. Called by page.mjs, with its `check` and `comes`.
+
+const MIN = 60_000, START = Date.UTC(2026, 0, 5, 8), MANY = 300, DERIVED = ["sma5", "bb20_upper", "bb20_lower", "ema12", "rsi14", "stddev"];
+const CHART = "chart";
+
+/** Row `n` of the made-up symbol: a price that goes up and down, a volume whose sum no float has. */
+function wave(n) {
+  const value = 100 + Math.round(500 * Math.sin(n / 20)) / 100, last = 100 + Math.round(500 * Math.sin((n + 1) / 20)) / 100;
+  return { minute: START + n * MIN, count: 3, sum: "300.1", avg: value, open: value, high: Math.max(value, last) + 0.05,
+    low: Math.min(value, last) - 0.05, close: last, volume: "0.1", vwap: value, sma5: value + 1, bb20_upper: value + 3,
+    bb20_lower: value - 3, ema12: value - 1, rsi14: n < 14 ? null : 61.25, stddev: 0.5 };
+}
+
+/** A server of one symbol; {asked: the queries for minutes} is filled as it goes. */
+async function serve(tab, base, rows, more = {}) {
+  const status = await (await fetch(new URL("/api/status", base))).json(), asked = [];
+  status.settings = { ...status.settings, window_ms: MIN, lateness_ms: 10 * MIN, metrics: "market", derived: DERIVED, ...more.settings };
+  Object.assign(status, { w: rows.at(-1).minute + MIN / 2, partial_before: 0, ...more.status });
+  const last = rows.at(-1), full = rows.map((row) => ({ symbol: "WAVE", state: "final", ...row }));
+  const { minute, count, avg, volume, close } = last;
+  const one = { symbol: "WAVE", minute, state: "open", last: close, avg, count, first_minute: rows[0].minute, first: avg, change: 0, volume };
+  await tab.route("**/api/symbols?*", (route) => route.fulfill({ json: { symbols: [one], total: 1 } }));
+  await tab.route("**/api/minutes?*", (route) => {
+    const { searchParams } = new URL(route.request().url()), time = (name, none) => Number(searchParams.get(name) ?? none);
+    asked.push(searchParams);
+    const some = searchParams.getAll("symbol").includes("WAVE") ? full : [];
+    return route.fulfill({ json: { next: null,
+      rows: some.filter(({ minute }) => minute >= time("from", -Infinity) && minute < time("to", Infinity)) } });
+  });
+  const event = (name, data) => `id: x-1\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+  await tab.route("**/api/stream", (route) => route.fulfill({ contentType: "text/event-stream",
+    body: event("hello", { id: "x", status }) + event("marks", { w: status.w, partial_before: status.partial_before, line: null }) }));
+  return { asked };
+}
+
+/** How many columns of the plot have a pixel in the colour of the style `name`. */
+const columnsIn = (tab, name) => tab.evaluate(([id, color]) => {
+  const canvas = /** @type {HTMLCanvasElement} */ (document.getElementById(id)), c = canvas.getContext("2d");
+  const probe = document.body.appendChild(document.createElement("span"));
+  probe.style.color = `var(--${color})`;
+  const wanted = getComputedStyle(probe).color.match(/[\d.]+/g).map(Number);
+  probe.remove();
+  const { data, width, height } = c.getImageData(0, 0, canvas.width - 75, Math.round(canvas.height * 0.75));
+  let columns = 0;
+  for (let x = 0; x < width; x += 1) {
+    for (let y = 24; y < height; y += 1) {
+      const at = 4 * (y * width + x);
+      if (data[at + 3] < 90 || wanted.some((n, i) => Math.abs(data[at + i] - n) > 40)) continue;
+      columns += 1;
+      break;
+    }
+  }
+  return columns;
+}, [CHART, name]);
+
+/** Waits until at least `least` columns have that colour: the scale settles with the first rows. */
+async function seen(tab, name, least) {
+  let columns = 0;
+  for (let tries = 0; tries < 50 && columns < least; tries += 1) {
+    columns = await columnsIn(tab, name);
+    if (columns < least) await tab.waitForTimeout(100);
+  }
+  return columns;
+}
+
+const facts = (tab) => tab.evaluate((id) => ({ ...document.getElementById(id).dataset }), CHART);
+const span = async (tab) => Object.values(await facts(tab).then(({ from, to }) => ({ from: Number(from), to: Number(to) })));
+const readout = (tab) => tab.textContent("#readout");
+const is = (tab, name, value) => tab.waitForFunction(([id, key, wanted]) => document.getElementById(id).dataset[key] === wanted,
+  [CHART, name, String(value)]);
+
+export async function views(browser, base, { check, comes }, shots = () => {}) {
+  const open = async (hash, rows, options = {}, more = {}) => {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, timezoneId: "UTC", ...options });
+    const tab = await context.newPage(), server = await serve(tab, base, rows, more);
+    await tab.goto(`${base}${hash}`);
+    return { context, tab, ...server };
+  };
+  const rows = Array.from({ length: MANY }, (_, n) => wave(n));
+  for (const part of [derivedLines, candles, zooms, exports, details, places, flats]) await part({ open, rows, check, comes, shots });
+}
+
+/** That derived values are drawn, switched, and named by the address. */
+async function derivedLines({ open, rows, check, comes, shots }) {
+  const { context, tab } = await open("#s=WAVE&range=240", rows);
+  await comes("derived lines are drawn", is(tab, "overlays", "sma5,bb20,ema12"));
+  for (const line of ["line-2", "line-4"]) {
+    const columns = await seen(tab, line, 600);
+    check(columns >= 600, "each in its colour", `${line}, ${columns} columns`);
+  }
+  check(/rsi14 ?61\.25/.test(await readout(tab)) && /stddev ?0\.5/.test(await readout(tab)), "what is no price is a number", await readout(tab));
+  check(/bb20100\.44 to 106\.44/.test(await tab.textContent("#derived")), "a switch has its value",
+    await tab.textContent("#derived"));
+  await shots(tab, "derived");
+  await tab.click("#derived button:has-text('sma5')");
+  await comes("a switch takes a line away", is(tab, "overlays", "bb20,ema12"));
+  await comes("from the plot, too", tab.waitForTimeout(100));
+  check(await columnsIn(tab, "line-2") === 0, "and no pixel of it stays");
+  check(await tab.evaluate(() => location.hash) === "#s=WAVE&range=240&show=bb20,ema12", "the address says so", await tab.evaluate(() => location.hash));
+  await tab.reload();
+  await comes("and keeps it", is(tab, "overlays", "bb20,ema12"));
+  await tab.goBack();
+  await comes("Back shows it again", is(tab, "overlays", "sma5,bb20,ema12"));
+  await tab.evaluate(() => { location.hash = "s=WAVE&show=none"; });
+  await comes("none is a choice", is(tab, "overlays", ""));
+  await context.close();
+}
+
+/** That candles are what their minutes say. */
+async function candles({ open, rows, check, comes, shots }) {
+  const { context, tab } = await open("#s=WAVE&shape=candles&range=240&interval=5m&show=none", rows);
+  await comes("candles of 5 minutes are made", is(tab, "inView", 48));
+  const last = rows.slice(-5), shown = await readout(tab), fixed = (value) => value.toFixed(2);
+  const [high, low] = [Math.max(...last.map((row) => row.high)), Math.min(...last.map((row) => row.low))];
+  for (const [name, value] of [["O", last[0].open], ["H", high], ["L", low], ["C", last[4].close]]) {
+    check(shown.replaceAll(" ", "").includes(`${name}${fixed(value)}`), `${name} is of its minutes`, `${fixed(value)} in ${shown}`);
+  }
+  check(/ticks ?15/.test(shown) && /open/.test(shown), "ticks are added, and it is open while it fills", shown);
+  check(/vol ?0\.50000/.test(shown), "and so are volumes", shown);
+  check(await seen(tab, "up", 60) >= 60 && await seen(tab, "down", 60) >= 60, "they are drawn");
+  await shots(tab, "candles");
+  await tab.keyboard.press("i");
+  await comes("`i` makes them longer", is(tab, "inView", 16));
+  check(/interval=15m/.test(await tab.evaluate(() => location.hash)), "the address says so");
+  await tab.click("#interval [data-value='1h']");
+  await comes("an hour", is(tab, "inView", 5));
+  await tab.click("#interval [data-value='1d']");
+  await comes("a day", is(tab, "inView", 1));
+  check(/ticks ?900/.test(await readout(tab)), "of all its minutes", await readout(tab));
+  await tab.goBack();
+  await comes("Back shows the one before", is(tab, "inView", 5));
+  await context.close();
+}
+
+/** Wheel, drag and keys; the address; Back. */
+async function zooms({ open, rows, check, comes }) {
+  const { context, tab } = await open("#s=WAVE&range=240", rows), end = rows.at(-1).minute + MIN;
+  await comes("four hours are in view", is(tab, "from", end - 240 * MIN));
+  const box = await tab.locator("#chart").boundingBox(), middle = [box.x + (box.width - 70) / 2, box.y + 150];
+  await tab.mouse.move(...middle);
+  await tab.mouse.wheel(0, -300);
+  await comes("the wheel comes closer", tab.waitForFunction(() => / standing|from=/.test(location.hash)));
+  const [from, to] = await span(tab);
+  check(to - from > 60 * MIN && to - from < 200 * MIN && to < end, "about the pointer", `${(to - from) / MIN} min`);
+  check(Math.abs((from + to) / 2 - (end - 120 * MIN)) < 2 * MIN, "which stays where it was");
+  await tab.mouse.down();
+  await tab.mouse.move(middle[0] + 200, middle[1], { steps: 5 });
+  await tab.mouse.up();
+  await comes("dragging moves", tab.waitForFunction(([id, before]) => Number(document.getElementById(id).dataset.from) < before, [CHART, from]));
+  const moved = await span(tab);
+  check(Math.abs((from - moved[0]) - 200 / (box.width - 70) * (to - from)) < MIN && Math.abs(moved[1] - moved[0] - (to - from)) < 1001,
+    "by as much as the hand does, and no minute is opened");
+  check(await tab.isHidden("#detail"), "for it was no click");
+  await comes("the address has it", tab.waitForFunction((ms) => location.hash.includes(`from=${new Date(ms).toISOString().slice(0, 19)}Z`), moved[0]));
+  await tab.reload();
+  await comes("and shows the same again", is(tab, "from", moved[0]));
+  await is(tab, "to", moved[1]);
+  await tab.goBack();
+  await comes("Back shows the one before", is(tab, "from", from));
+  await tab.focus("#chart");
+  await tab.keyboard.press("+");
+  await comes("`+` comes closer", tab.waitForFunction(([id, before]) => {
+    const { from: begins, to: ends } = document.getElementById(id).dataset;
+    return Number(ends) - Number(begins) < before * 0.8;
+  }, [CHART, to - from]));
+  const [near] = await span(tab);
+  await tab.keyboard.press("Shift+ArrowLeft");
+  await comes("Shift and an arrow move", tab.waitForFunction(([id, before]) => Number(document.getElementById(id).dataset.from) < before, [CHART, near]));
+  await tab.keyboard.press("0");
+  await comes("`0` follows the newest again", is(tab, "from", end - 60 * MIN));
+  await tab.keyboard.press("-");
+  await comes("`-` goes farther", is(tab, "from", end - 84 * MIN));
+  await comes("and follows, too", tab.waitForFunction(() => location.hash === "#s=WAVE&range=84"));
+  await context.close();
+}
+
+/** That the links give what is in view. */
+async function exports({ open, rows, check, comes }) {
+  const begins = rows[30].minute, ends = rows[90].minute, named = [begins, ends].map((ms) => new Date(ms).toISOString());
+  const { context, tab } = await open(`#s=WAVE&from=${named[0]}&to=${named[1]}`, rows);
+  await comes("a span that an address names is in view", is(tab, "inView", 60));
+  for (const [id, form] of [["export-csv", "csv"], ["export-json", null]]) {
+    const { searchParams, pathname } = new URL(await tab.evaluate((name) => /** @type {any} */ (document.getElementById(name)).href, id));
+    check(pathname === "/api/minutes" && searchParams.get("symbol") === "WAVE" && Number(searchParams.get("from")) === begins &&
+      Number(searchParams.get("to")) === ends && searchParams.get("format") === form, `${id} has what is in view`, `${searchParams}`);
+  }
+  check(/2026-01-05 08:30 to 09:30 UTC/.test(await tab.textContent("#span-text")), "and it is said", await tab.textContent("#span-text"));
+  await tab.click("#live");
+  await comes("the newest are a click away", is(tab, "to", rows.at(-1).minute + MIN));
+  await context.close();
+}
+
+/** That a minute says all that is known of it. */
+async function details({ open, rows, check, comes, shots }) {
+  const at = rows[200].minute;
+  const letter = { at, partition: "t/0", offset: 4711, element: null, reason: "late", field: null, expected: null, found: null, why: null,
+    key: null, symbol: "WAVE", value: "<b>1</b>", event_time: at + 5000, raw: "{}" };
+  const status = { dead_letters: { count: 2, dropped: false, reasons: [], rejected: [], recent: [letter, { ...letter, symbol: "OTHER" }] } };
+  const { context, tab, asked } = await open(`#s=WAVE&range=240&minute=${new Date(at).toISOString()}`, rows, {}, { status });
+  const detail = () => tab.textContent("#detail");
+  await comes("an address opens a minute", tab.waitForFunction(() => /300\.1/.test(document.getElementById("detail").textContent)));
+  check(/ticks3/.test(await detail()) && /statefinal/.test(await detail()) && /rsi1461\.25/.test(await detail()), "with its figures", await detail());
+  check(/Of the newest 2 dead letters, 1 of this symbol and time, and 0/.test(await detail()) && /t\/0, offset 4,711, event time 11:20:05: <b>1<\/b>/.test(await detail()),
+    "and its dead letters, as text");
+  check(await tab.locator("#detail-letters li").count() === 1, "and no other symbol's");
+  await shots(tab, "detail");
+  await tab.click("#detail-close");
+  await comes("it closes", tab.waitForSelector("#detail", { state: "hidden" }));
+  check(!/minute=/.test(await tab.evaluate(() => location.hash)), "and leaves the address");
+  await tab.click("#interval [data-value='5m']");
+  await tab.focus("#chart");
+  await tab.keyboard.press("ArrowLeft");
+  await tab.keyboard.press("Enter");
+  await comes("Enter opens a candle", tab.waitForFunction(() => /minutes with a row5/.test(document.getElementById("detail").textContent)));
+  check(/sum1500\.5/.test(await detail()) && /volume0\.5/.test(await detail()), "with exact sums", await detail());
+  const many = asked.length;
+  await tab.waitForTimeout(600);
+  check(asked.length === many, "which are not asked for again while nothing changes");
+  await tab.goBack();
+  await comes("Back closes it", tab.waitForSelector("#detail", { state: "hidden" }));
+  await context.close();
+}
+
+/** Local time, wide screens, a symbol that is not there. */
+async function places({ open, rows, check, comes, shots }) {
+  const there = await open("#s=WAVE", rows, { timezoneId: "Asia/Kolkata", viewport: { width: 2560, height: 1440 } });
+  await comes("there is a chart", is(there.tab, "points", MANY));
+  check(/12:59 UTC/.test(await readout(there.tab)) && /18:29 here \(UTC\+05:30\)/.test(await readout(there.tab)), "local time is beside UTC",
+    await readout(there.tab));
+  const box = await there.tab.locator("#chart").boundingBox(), wide = await there.tab.evaluate(() => document.documentElement.scrollWidth);
+  check(box.width > 2000 && box.height > 700 && wide <= 2560, "a wide screen is used", `${Math.round(box.width)} x ${Math.round(box.height)}`);
+  await shots(there.tab, "wide");
+  await there.context.close();
+  const utc = await open("?symbol=NOPE&interval=5m", rows);
+  await comes("a symbol that a query names and that is not here is told", utc.tab.waitForFunction(() =>
+    /no minute of this symbol is here/.test(document.getElementById("about").textContent)));
+  check(await utc.tab.evaluate(() => location.search + location.hash) === "#s=NOPE&interval=5m", "and the query is a view",
+    await utc.tab.evaluate(() => location.search + location.hash));
+  check(await utc.tab.textContent("#symbol") === "NOPE", "by its name");
+  await utc.tab.evaluate(() => { location.hash = "s=WAVE"; });
+  await comes("and another can be chosen", is(utc.tab, "points", MANY));
+  await utc.tab.evaluate(() => { location.hash = "s=WAVE&from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z"; });
+  await comes("a time that the page does not go back to is told", utc.tab.waitForFunction(() =>
+    /goes back no further/.test(document.getElementById("notice").textContent)));
+  check(/No minute of this time/.test(await utc.tab.textContent("#span")), "and that nothing is in view", await utc.tab.textContent("#span-text"));
+  await utc.tab.keyboard.press("0");
+  await comes("`0` leaves it", is(utc.tab, "points", MANY));
+  check(await utc.tab.isHidden("#notice") && await utc.tab.textContent("#span-none") === "", "and what was said of it");
+  check(!/here/.test(await readout(utc.tab)), "in UTC there is no second time", await readout(utc.tab));
+  await utc.context.close();
+}
+
+/** That 300 minutes which are all the same are seen, as candles and as a line, at any price. */
+async function flats({ open, rows, check, comes, shots }) {
+  for (const price of [100, 0, 1e-9, 2.5e11]) {
+    const same = rows.map((row) => ({ ...row, avg: price, open: price, high: price, low: price, close: price, vwap: price }));
+    const { context, tab } = await open("#s=WAVE&shape=candles&range=1440&show=none", same, {}, { settings: { derived: [] } });
+    await comes("there are flat minutes", is(tab, "inView", MANY));
+    const columns = await seen(tab, "up", 250);
+    check(columns >= 250, `${MANY} flat candles at ${price} are drawn`, `${columns} columns`);
+    if (price === 100) await shots(tab, "flat");
+    await tab.keyboard.press("k");
+    check(await seen(tab, "final", 600) >= 600, "and as a line");
+    await context.close();
+  }
+}
