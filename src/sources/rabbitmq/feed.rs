@@ -13,7 +13,7 @@
 use super::error::RabbitSourceError;
 use super::link::ServerLink;
 use super::look::{self, LookError};
-use super::queue::{FeedQueue, FeedRecord};
+use super::queue::{FeedQueue, StreamedRecord};
 use crate::rabbitmq::RequestFailure;
 use crate::threads::Backoff;
 use futures_util::StreamExt;
@@ -233,7 +233,7 @@ impl StreamFeed {
     }
 
     /// Is this the record that came last, before the connection was lost?
-    fn is_last_one(&self, last: &LastRecord, record: &FeedRecord) -> Result<bool, SessionError> {
+    fn is_last_one(&self, last: &LastRecord, record: &StreamedRecord) -> Result<bool, SessionError> {
         if record.last.offset > last.offset {
             return Ok(false); // retention took it; what it took behind it is looked into
         }
@@ -245,7 +245,7 @@ impl StreamFeed {
     }
 
     /// Takes the next record over.
-    async fn take(&mut self, record: FeedRecord) -> Result<Option<SessionEnd>, SessionError> {
+    async fn take(&mut self, record: StreamedRecord) -> Result<Option<SessionEnd>, SessionError> {
         let offset = record.last.offset;
         if offset < self.next {
             let partition = self.options.partition.name.clone();

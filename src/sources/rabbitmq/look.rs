@@ -13,7 +13,7 @@
 //! counts as empty.
 
 use super::link::ServerLink;
-use super::queue::FeedRecord;
+use super::queue::StreamedRecord;
 use crate::rabbitmq::{OFFSET_HEADER, RequestFailure};
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
@@ -59,18 +59,18 @@ fn from_word(word: &str) -> AMQPValue {
 }
 
 /// The first record of a stream; none, if it is empty.
-pub(super) async fn first(link: &ServerLink, queue: &str) -> Result<Option<FeedRecord>, LookError> {
+pub(super) async fn first(link: &ServerLink, queue: &str) -> Result<Option<StreamedRecord>, LookError> {
     Ok(look(link, queue, from_word("first"), 1).await?.map(|(first, _)| first))
 }
 
 /// The first record at or behind an offset; none, if the stream ends before. The server answers with its first record where
 /// the stream begins behind the offset.
-pub(super) async fn at(link: &ServerLink, queue: &str, offset: i64) -> Result<Option<FeedRecord>, LookError> {
+pub(super) async fn at(link: &ServerLink, queue: &str, offset: i64) -> Result<Option<StreamedRecord>, LookError> {
     Ok(look(link, queue, from_offset(offset), 1).await?.map(|(first, _)| first))
 }
 
 /// The first record of the first chunk that was written at or behind this time, in seconds; none, if the stream ends before.
-pub(super) async fn since(link: &ServerLink, queue: &str, seconds: u64) -> Result<Option<FeedRecord>, LookError> {
+pub(super) async fn since(link: &ServerLink, queue: &str, seconds: u64) -> Result<Option<StreamedRecord>, LookError> {
     Ok(look(link, queue, AMQPValue::Timestamp(seconds), 1).await?.map(|(first, _)| first))
 }
 
@@ -85,7 +85,7 @@ async fn look(
     queue: &str,
     from: AMQPValue,
     prefetch: u16,
-) -> Result<Option<(FeedRecord, i64)>, LookError> {
+) -> Result<Option<(StreamedRecord, i64)>, LookError> {
     let looking = async {
         let connection = link.connection().await?;
         let channel = connection.create_channel().await?;
@@ -106,7 +106,7 @@ async fn look_on(
     queue: &str,
     from: AMQPValue,
     prefetch: u16,
-) -> Result<Option<(FeedRecord, i64)>, LookError> {
+) -> Result<Option<(StreamedRecord, i64)>, LookError> {
     channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
     let mut consumer = consume(channel, queue, from).await?;
     let _barrier = consume(channel, queue, from_word("next")).await?;
@@ -142,6 +142,6 @@ pub(super) async fn consume(channel: &Channel, queue: &str, from: AMQPValue) -> 
 }
 
 /// A delivery as a record; none, where it is not of a stream.
-pub(super) fn record(delivery: Delivery, session: u64) -> Option<FeedRecord> {
-    FeedRecord::of(delivery, session)
+pub(super) fn record(delivery: Delivery, session: u64) -> Option<StreamedRecord> {
+    StreamedRecord::of(delivery, session)
 }

@@ -16,7 +16,7 @@ const OVERHEAD: usize = 160;
 
 /// A record as it was delivered.
 #[derive(Clone, Debug)]
-pub(super) struct FeedRecord {
+pub(super) struct StreamedRecord {
     /// Its offset, and what tells it from another at the same.
     pub(super) last: LastRecord,
     timestamp: Option<EventTime>,
@@ -27,7 +27,7 @@ pub(super) struct FeedRecord {
     pub(super) tag: u64,
 }
 
-impl FeedRecord {
+impl StreamedRecord {
     /// None, where the delivery has no offset: it is not of a stream then.
     ///
     /// Its key is the header `key`, else, of a record that came through an exchange, its routing key. Its stamp is the header
@@ -48,7 +48,7 @@ impl FeedRecord {
         let parts =
             Record { offset, append_time: None, timestamp, key: key.as_deref(), payload: Some(&data), cut_from: None };
         let last = LastRecord::of(&parts);
-        Some(FeedRecord { last, timestamp, key, payload: data, session, tag: delivery_tag })
+        Some(StreamedRecord { last, timestamp, key, payload: data, session, tag: delivery_tag })
     }
 
     pub(super) fn record(&self) -> Record<'_> {
@@ -99,7 +99,7 @@ pub(super) struct FeedQueue {
 
 #[derive(Default)]
 struct QueueState {
-    records: VecDeque<FeedRecord>,
+    records: VecDeque<StreamedRecord>,
     /// Of records that the reader has not handed out.
     bytes: u64,
     /// The next offset behind all that was pushed.
@@ -118,7 +118,7 @@ impl FeedQueue {
     }
 
     /// Of the feed. Returns the bytes that wait.
-    pub(super) fn push(&self, record: FeedRecord) -> u64 {
+    pub(super) fn push(&self, record: StreamedRecord) -> u64 {
         let mut state = lock(&self.state);
         state.passed = record.last.offset + 1;
         state.bytes += record.size();
@@ -170,7 +170,7 @@ impl FeedQueue {
     ///
     /// # Errors
     /// When the feed has ended the run, and there is no record before that.
-    pub(super) fn fill(&self, buffer: &mut VecDeque<FeedRecord>) -> Result<i64, Halt> {
+    pub(super) fn fill(&self, buffer: &mut VecDeque<StreamedRecord>) -> Result<i64, Halt> {
         let mut state = lock(&self.state);
         std::mem::swap(&mut state.records, buffer);
         match &state.halted {
@@ -180,7 +180,7 @@ impl FeedQueue {
     }
 
     /// Of the reader: so many bytes were handed out, up to this record.
-    pub(super) fn release(&self, bytes: u64, last: &FeedRecord) {
+    pub(super) fn release(&self, bytes: u64, last: &StreamedRecord) {
         let mut state = lock(&self.state);
         state.bytes = state.bytes.saturating_sub(bytes);
         state.taken = (last.session, last.tag);

@@ -3,7 +3,7 @@
 use super::feed::{FeedOptions, StreamFeed};
 use super::link::ServerLink;
 use super::look;
-use super::queue::{FeedQueue, FeedRecord};
+use super::queue::{FeedQueue, StreamedRecord};
 use crate::threads::lock;
 use minutely_dataflows::edge::{EndAnswer, Halt, PartitionReader, Wake};
 use minutely_dataflows::record::{LastRecord, Record};
@@ -20,7 +20,7 @@ const CALM: Duration = Duration::from_secs(1);
 
 /// A stream's reader.
 pub(super) struct RabbitReader {
-    buffer: VecDeque<FeedRecord>,
+    buffer: VecDeque<StreamedRecord>,
     queue: Arc<FeedQueue>,
     position: i64,
     /// The next offset behind all that is in the buffer.
