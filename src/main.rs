@@ -21,6 +21,7 @@ mod letters;
 mod messages;
 mod produce;
 mod property;
+mod rabbitmq;
 mod registry;
 mod secret;
 mod semantics;
@@ -328,10 +329,11 @@ fn exit_on_worker_panic() {
 
 /// Which events of the program's parts are written: by --log-level if it is given, else by `RUST_LOG` if that is.
 fn filter(level: Severity, is_given: bool) -> String {
+    // A refusal is an error to lapin, and an answer to what asks (`rabbitmq/declare.rs`).
     let by_level = match level {
-        Severity::Error => "error",
-        Severity::Warn => "warn",
-        Severity::Info => "warn,minutely=info,minutely_dataflows=info",
+        Severity::Error => "error,lapin=off",
+        Severity::Warn => "warn,lapin=off",
+        Severity::Info => "warn,lapin=off,minutely=info,minutely_dataflows=info",
         Severity::Debug => "info,minutely=debug,minutely_dataflows=debug,librdkafka=debug",
     };
     let chosen = std::env::var("RUST_LOG").ok().filter(|chosen| !is_given && !chosen.is_empty());

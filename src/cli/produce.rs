@@ -62,7 +62,7 @@ pub(crate) struct ProduceArgs {
     #[arg(long, value_name = "N", env = "MINUTELY_SPEED", value_parser = number::<u64>(1, 1_000_000), help_heading = "Pace")]
     pub(crate) speed: Option<Given<u64>>,
 
-    /// Topic: kafka://host:port[,…]/topic
+    /// Topic or streams: kafka://host:port[,…]/topic · rabbitmq://host/stream[,…]
     ///
     /// A topic that does not exist is created, with retention.ms=-1 if the source ends, and with --stamp broker so that the broker
     /// stamps its records.

@@ -52,10 +52,11 @@ pub(crate) struct RunArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Log")]
 pub(crate) struct LogArgs {
-    /// Source: sim:?OPTIONS · kafka://host:port[,…]/topic[,…] · file:GLOB
+    /// Source: sim:?OPTIONS · kafka://host:port[,…]/topic[,…] · rabbitmq://host/stream[,…] · file:GLOB
     ///
     ///   sim:?symbols=&rate=&partitions=&…  a built-in market
     ///   kafka://host:port[,…]/topic[,…]    topics
+    ///   rabbitmq://host/stream[,…]         streams of RabbitMQ
     ///   file:GLOB                          files, compressed or not, one partition each; file:- is stdin
     #[arg(long, value_name = "URI", env = "MINUTELY_SOURCE", default_value = "sim:", verbatim_doc_comment)]
     pub(crate) source: String,

@@ -4,7 +4,7 @@
 //! ```text
 //!   sim: or file: ── LogInput (replay.rs) ──> copy: pace, stamp, count ──> TopicWriter (kafka/) ══> topic
 //!   coinbase: … ──── FeedInput (feeds/) ──┘                               a RecordTarget
-//!                    a RecordInput
+//!                    a RecordInput                         StreamWriter (rabbitmq/) ══> streams
 //! ```
 //!
 //! Promises: each partition's records in their order, each once, as long as this process lives; how many were
@@ -15,6 +15,7 @@ mod feeds;
 mod input;
 mod kafka;
 mod pace;
+mod rabbitmq;
 mod replay;
 mod stamps;
 mod target;
@@ -34,6 +35,7 @@ use minutely_dataflows::decode::Decoder;
 use minutely_dataflows::edge::{Halt, LogSource};
 use minutely_dataflows::time::EventTime;
 use pace::Pace;
+use rabbitmq::StreamWriter;
 use replay::LogInput;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,7 +70,7 @@ pub(crate) struct Plan {
     pub(crate) from: String,
     /// Where `from` is a live feed, not a source.
     feed: Option<FeedRequest>,
-    /// `kafka://host:port[,…]/topic`.
+    /// `kafka://host:port[,…]/topic`, `rabbitmq://host/stream[,…]`.
     to: String,
     pub(crate) bounded: bool,
     pub(crate) start: Start,
@@ -99,7 +101,6 @@ impl Plan {
         let feed = validate_from(args, sources, &mut errors);
         let GivenProperties { properties, mistakes, warnings } = crate::kafka::properties(&args.properties);
         errors.extend(mistakes);
-        errors.extend(kafka::validate(&args.to, &properties));
         let start = errors.value(&args.start).map(Start::from);
         let run_start = args.as_of.as_ref().and_then(|given| errors.value(given));
         let limit = args.limit.as_ref().map_or(Some(None), |given| errors.value(given).map(Some));
@@ -111,6 +112,10 @@ impl Plan {
         let partition_by = errors.value(&args.partition_by);
         let decoder = sources.decoder(args, &mut errors);
         let stamp = args.stamp.as_ref().map_or(Some(Stamp::Safe), |given| errors.value(given));
+        errors.extend(match rabbitmq::is_address(&args.to) {
+            true => rabbitmq::validate(&args.to, &properties, stamp),
+            false => kafka::validate(&args.to, &properties),
+        });
         let plan = (|| {
             Some(Plan {
                 from: args.from.clone(),
@@ -142,6 +147,11 @@ fn validate_from(args: &ProduceArgs, sources: &dyn SourceCatalog, errors: &mut U
         errors.push(format!(
             "--from {from}: takes sim:, file: and live feeds (coinbase:, binance:, yahoo:); Kafka's own tools copy topics"
         ));
+        return None;
+    }
+    if rabbitmq::is_address(from) {
+        let from = redacted(from);
+        errors.push(format!("--from {from}: takes sim: or file:; the shovel plugin of RabbitMQ copies streams"));
         return None;
     }
     let Some(request) = FeedRequest::of(from) else {
@@ -226,7 +236,10 @@ fn open_target(plan: &Plan, partitions: i32) -> Result<Box<dyn RecordTarget>, Ha
         keeps: plan.bounded,
         stamp: plan.stamp,
     };
-    Ok(Box::new(TopicWriter::open(&request, ANSWER_TIMEOUT)?))
+    Ok(match rabbitmq::is_address(&plan.to) {
+        true => Box::new(StreamWriter::open(&request, ANSWER_TIMEOUT)?),
+        false => Box::new(TopicWriter::open(&request, ANSWER_TIMEOUT)?),
+    })
 }
 
 /// Partitions that are named at the end, at most.

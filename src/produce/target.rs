@@ -1,4 +1,4 @@
-//! Where records go: what every kind of target takes. A Kafka topic is one (`kafka/`).
+//! Where records go: what every kind of target takes. A Kafka topic is one (`kafka/`), RabbitMQ's streams are another (`rabbitmq/`).
 
 use super::input::RecordHeader;
 use super::stamps::Retention;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// The target as an input needs it.
 pub(super) struct TargetRequest<'a> {
-    /// `kafka://host:port[,…]/topic`.
+    /// `kafka://host:port[,…]/topic`, `rabbitmq://host/stream[,…]`.
     pub(super) uri: &'a str,
     /// `-X key=value`.
     pub(super) properties: &'a [(String, String)],

@@ -2,6 +2,7 @@
 
 mod file;
 mod kafka;
+mod rabbitmq;
 mod sim;
 
 use crate::clock::SystemClock;
@@ -27,7 +28,7 @@ pub(crate) struct SourceOptions {
     pub(crate) payloads: PayloadKind,
     /// `-X key=value`, secrets already resolved.
     pub(crate) properties: Vec<(String, String)>,
-    /// Kafka: bytes for what this process has fetched and not yet read.
+    /// Kafka and RabbitMQ: bytes for what this process has fetched and not yet read.
     pub(crate) fetch_memory: u64,
     /// Processes that share the partitions.
     pub(crate) processes: usize,
@@ -50,13 +51,14 @@ pub(crate) enum PayloadKind {
 }
 
 /// What a source URI may look like, for messages.
-const KNOWN: &str = "sim:?OPTIONS, kafka://host:port[,…]/topic[,…], file:GLOB, file:-";
+const KNOWN: &str = "sim:?OPTIONS, kafka://host:port[,…]/topic[,…], rabbitmq://host/stream[,…], file:GLOB, file:-";
 
 /// A source URI by its scheme, with what follows it.
 enum Scheme<'a> {
     Sim(&'a str),
     File(&'a str),
     Kafka,
+    Rabbit,
 }
 
 impl<'a> Scheme<'a> {
@@ -66,6 +68,7 @@ impl<'a> Scheme<'a> {
             "sim" => Some(Scheme::Sim(rest)),
             "file" => Some(Scheme::File(rest)),
             "kafka" => Some(Scheme::Kafka),
+            "rabbitmq" | "rabbitmqs" => Some(Scheme::Rabbit),
             _ => None,
         }
     }
@@ -96,6 +99,7 @@ pub(crate) fn validate(uri: &str, properties: &[(String, String)]) -> Vec<String
         Some(Scheme::Sim(rest)) => sim::validate(rest),
         Some(Scheme::File(rest)) => file::validate(rest),
         Some(Scheme::Kafka) => return kafka::validate(uri, properties),
+        Some(Scheme::Rabbit) => rabbitmq::validate(uri),
         None => return vec![UnknownSource::new(uri).to_string()],
     };
     if let Some((key, _)) = properties.first() {
@@ -114,6 +118,7 @@ pub(crate) fn open(uri: &str, options: &SourceOptions) -> Result<Arc<dyn LogSour
         Some(Scheme::Sim(rest)) => sim::open(rest, options),
         Some(Scheme::File(rest)) => file::open(rest, options),
         Some(Scheme::Kafka) => kafka::open(uri, options),
+        Some(Scheme::Rabbit) => rabbitmq::open(uri, options),
         None => Err(UnknownSource::new(uri).into()),
     }
 }
@@ -123,9 +128,9 @@ pub(crate) fn is_bounded(uri: &str) -> bool {
     matches!(Scheme::of(uri), Some(Scheme::File(_)))
 }
 
-/// Does it hold now all that it will ever hold, as far as is known? A topic may grow.
+/// Does it hold now all that it will ever hold, as far as is known? A topic and a stream may grow.
 pub(crate) fn is_complete(uri: &str) -> bool {
-    !matches!(Scheme::of(uri), Some(Scheme::Kafka))
+    !matches!(Scheme::of(uri), Some(Scheme::Kafka | Scheme::Rabbit))
 }
 
 /// Can it be read once only, so that no state can be kept of it?
@@ -139,7 +144,7 @@ pub(crate) fn read_once(uri: &str) -> Option<ReadOnce> {
 /// Do its records have keys, so that `@key` can be the symbol?
 pub(crate) fn has_keys(uri: &str) -> bool {
     match Scheme::of(uri) {
-        Some(Scheme::Sim(_) | Scheme::Kafka) => true,
+        Some(Scheme::Sim(_) | Scheme::Kafka | Scheme::Rabbit) => true,
         Some(Scheme::File(_)) | None => false,
     }
 }
@@ -151,7 +156,7 @@ pub(crate) fn has_lines(uri: &str) -> bool {
 
 /// Is each of its records what somebody sent, of any bytes and in a frame if need be?
 pub(crate) fn has_messages(uri: &str) -> bool {
-    matches!(Scheme::of(uri), Some(Scheme::Kafka))
+    matches!(Scheme::of(uri), Some(Scheme::Kafka | Scheme::Rabbit))
 }
 
 /// What the source's content depends on, for the job's name and fingerprint: the same however the URI is written, and
@@ -161,6 +166,7 @@ pub(crate) fn identity(uri: &str) -> String {
         Some(Scheme::Sim(rest)) => sim::identity(rest),
         Some(Scheme::File(rest)) => file::identity(rest),
         Some(Scheme::Kafka) => kafka::identity(uri),
+        Some(Scheme::Rabbit) => rabbitmq::identity(uri),
         None => uri.to_owned(),
     }
 }

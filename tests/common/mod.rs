@@ -5,6 +5,7 @@
 pub(crate) mod influx;
 pub(crate) mod kafka;
 pub(crate) mod program;
+pub(crate) mod rabbitmq;
 pub(crate) mod rows;
 pub(crate) mod terminal;
 pub(crate) mod web;

@@ -24,8 +24,9 @@ const ROOMS: &[Room] = &[
     Room { name: "signals", files: &["src/signals"], imports: &["core", "console"] },
     Room { name: "threads", files: &["src/threads"], imports: &["core", "clock"] },
     Room { name: "kafka",   files: &["src/kafka"],   imports: &["core", "formats", "clock", "console", "system"] },
+    Room { name: "rabbitmq", files: &["src/rabbitmq"], imports: &["core", "formats", "system"] },
     // The edges: none knows another.
-    Room { name: "sources", files: &["src/sources"], imports: &["kafka", "core", "formats", "clock", "system", "threads"] },
+    Room { name: "sources", files: &["src/sources"], imports: &["kafka", "rabbitmq", "core", "formats", "clock", "system", "threads"] },
     Room { name: "sinks",   files: &["src/sinks"],   imports: &["core", "formats", "clock", "system", "threads"] },
     Room { name: "store",   files: &["src/store"], imports: &["core", "formats", "clock", "threads"] },
     Room { name: "http",    files: &["src/http"],    imports: &["core", "formats", "clock", "system", "threads"] },
@@ -36,7 +37,7 @@ const ROOMS: &[Room] = &[
     Room { name: "config",  files: &["src/config", "src/job_folder"],
         imports: &["core", "formats", "clock", "system", "arguments", "kafka", "registry", "sources", "sinks", "store", "http", "cluster"] },
     // The other commands.
-    Room { name: "produce", files: &["src/produce"], imports: &["core", "formats", "clock", "console", "system", "arguments", "kafka"] },
+    Room { name: "produce", files: &["src/produce"], imports: &["core", "formats", "clock", "console", "system", "arguments", "kafka", "rabbitmq"] },
     Room { name: "inspect", files: &["src/inspect"], imports: &["core", "formats", "clock", "console", "store"] },
     Room { name: "letters", files: &["src/letters"], imports: &["core", "formats", "console", "arguments"] },
     // Only here all of them meet.

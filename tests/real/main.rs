@@ -28,6 +28,7 @@ mod owners;
 mod page;
 mod processes;
 mod produced;
+mod rabbitmq;
 mod schemas;
 mod secure;
 mod source_health;

@@ -28,7 +28,7 @@ TOOLS, MINUTELY, INFLUXD = sys.argv[1:4]
 YAML = os.path.join(TOOLS, "compose", "compose")
 FIRST = ["kraft", "single", "influxdb2"]
 SECOND = ["zookeeper", "cluster", "influxdb2"]
-ALL = ["kraft", "zookeeper", "single", "cluster", "influxdb2", "influxdb3"]
+ALL = ["kraft", "zookeeper", "single", "cluster", "influxdb2", "influxdb3", "rabbitmq"]
 COMPOSE = os.path.join(ROOT, "docker-compose.yml")
 LONG = bool(os.environ.get("MINUTELY_TEST_LONG"))
 WORK = tempfile.mkdtemp(prefix="minutely-stack.")
