@@ -210,7 +210,7 @@ pub(crate) fn sqlite_table(path: &Path, table: &str) -> Rows {
     let columns = "symbol, minute, count, sum_exact, avg, state, open, high, low, close, volume_exact, vwap";
     let usual: Vec<String> = DerivedList::usual().columns().collect();
     let has = |column: &String| db.prepare(&format!("SELECT {column} FROM {table}")).is_ok();
-    let derived = usual.iter().filter(|column| has(column)).count();
+    let derived = if usual.iter().all(has) { usual.len() } else { 0 };
     let columns = [columns.to_owned(), usual[..derived].join(", ")].join(if derived > 0 { ", " } else { "" });
     let Ok(mut query) = db.prepare(&format!("SELECT {columns} FROM {table}")) else { return Rows::new() };
     let row = |row: &rusqlite::Row<'_>| {
