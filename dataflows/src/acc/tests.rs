@@ -134,7 +134,8 @@ fn what_version_0_1_wrote_is_read() {
          f4cbd8e3f501148080c8cec9f6c5bfde0101e9ffffffffffffffff01ffadd6dcca8c96cf3c808080808083809a25",
     );
     let mut now = market(&[("10.01", 3_000, None), ("-37.63", 5_000, Some("200")), ("-1", 7_000, Some("0.5"))]);
-    now.weights = 3; // It did not tell which had one.
+    now.weights = 3; // It did not tell which had one,
+    (now.squares, now.squared) = ([Int128::new(0); 2], 0); // nor how far values lie apart.
     assert_eq!(Market::decode(&weighted), Ok(now));
 
     let unweighted = bytes_of(
@@ -156,5 +157,5 @@ fn what_version_0_1_wrote_is_read() {
 
 #[test]
 fn a_diff_has_few_bytes() {
-    assert_eq!((size_of::<Avg>(), size_of::<Market>(), align_of::<Market>()), (24, 192, 8));
+    assert_eq!((size_of::<Avg>(), size_of::<Market>(), align_of::<Market>()), (24, 232, 8));
 }

@@ -41,7 +41,11 @@ impl Manifest {
     /// Windows from this on have all that their rows are derived from, which is `look_back` before them. `None`: nothing is
     /// forgotten.
     fn whole_from(&self, look_back: i64) -> Option<WindowStart> {
-        let whole_from = WindowStart(self.retired_before()?.0.saturating_add(look_back));
+        let retired_before = self.retired_before()?;
+        if look_back == 0 {
+            return Some(retired_before);
+        }
+        let whole_from = WindowStart(retired_before.0.saturating_add(look_back));
         // (What an earlier version retired, it did not keep for that.)
         let stored_before =
             self.sinks.iter().filter(|sink| sink.left_out.is_none()).map(|sink| sink.stored_before).min();

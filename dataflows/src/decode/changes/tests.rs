@@ -154,7 +154,10 @@ fn each_kind_of_record() {
         (r#"{"op":"c"}"#.to_owned(), "null: after: expected the row, found no such field"),
         (envelope("x", "null", row), "type: op: expected an operation: c, r, u, d, t or m, found \"x\""),
         (envelope("c", "null", "7"), "shape: expected an object, found 7"),
-        ("[]".to_owned(), "shape: expected an object, found []"),
+        (
+            "[]".to_owned(),
+            "shape: expected an object (of an array, /0 is the first element, and --each reads all), found []",
+        ),
         (with_schema("", "5"), "shape: /payload: expected an object, found 5"),
         (r#"{"op":"c","op":"c","after":{}}"#.to_owned(), "twice: /op: expected it once, found it more than once"),
         (
