@@ -292,12 +292,15 @@ impl Run<'_> {
         assert_eq!(event.value, Decimal(wanted), "the value of {value}");
         let weight =
             self.fields.weight.as_ref().and_then(|field| at(field)).filter(|text| !matches!(text.trim(), "" | "-"));
-        let weight = weight.map(|text| {
-            right::scaled(text.trim(), 1, i64::from(numbers.weight_decimals), Beyond::HalfToEven).expect("a weight")
-        });
+        let scaled =
+            |text: String| right::scaled(text.trim(), 1, i64::from(numbers.weight_decimals), Beyond::HalfToEven);
+        let given = weight.is_some();
+        let weight = weight.and_then(scaled).filter(|(weight, _)| weight.unsigned_abs() <= 10_u128.pow(29));
+        assert_eq!(event.weight_beyond, given && weight.is_none(), "a weight beyond the range");
         let signed = |weight: i128| if numbers.weight_sign == WeightSign::Keep { weight } else { weight.abs() };
         assert_eq!(event.weight, weight.map(|(weight, _)| Decimal(signed(weight))), "the weight");
-        assert_eq!(event.rounded, !exact || weight.is_some_and(|(_, exact)| !exact), "rounded");
+        let is_rounded = event.weight_beyond || weight.is_some_and(|(_, exact)| !exact);
+        assert_eq!(event.rounded, !exact || is_rounded, "rounded");
         self.time(event.time, &at);
         if let [one] = self.fields.symbol.as_slice()
             && !one.starts_with(['@', '='])
