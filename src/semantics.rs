@@ -218,17 +218,28 @@ impl Semantics {
         Some(())
     }
 
+    /// What an option means, which may have no entry among these values' entries.
+    fn effective(&self, entries: &Entries, option: &str) -> String {
+        match entries.get(option) {
+            Some(text) => text.clone(),
+            None if option == DERIVE => self.derive.to_string(),
+            None => absent(option).to_owned(),
+        }
+    }
+
     /// Where these values are not the recorded ones, by option.
     pub(crate) fn differences(&self, recorded: &Entries) -> Vec<Difference> {
         let (was, unknown) = Semantics::parse(recorded);
         let (ours, theirs) = (self.entries(), was.entries());
         let options: BTreeSet<&String> = ours.keys().chain(theirs.keys()).chain(unknown.keys()).collect();
         let differs = |option: &String| {
-            let is = ours.get(option).map_or(absent(option), String::as_str);
-            let was = theirs.get(option).map_or(absent(option), String::as_str);
-            let typed = || recorded.get(option).map_or(was, String::as_str).to_owned();
+            let (is, was) = (self.effective(&ours, option), was.effective(&theirs, option));
             let same = is == was && !unknown.contains_key(option);
-            (!same).then(|| Difference { option: option.clone(), is: is.to_owned(), was: typed() })
+            (!same).then(|| Difference {
+                option: option.clone(),
+                is,
+                was: recorded.get(option).cloned().unwrap_or(was),
+            })
         };
         options.into_iter().filter_map(differs).collect()
     }
@@ -262,7 +273,6 @@ pub(crate) fn absent(option: &str) -> &'static str {
         ON_PRECISION => "round",
         VALUE_SCALE => "1",
         WEIGHT_SIGN => "abs",
-        DERIVE => "the default",
         ENVELOPE => "none",
         _ => "not given",
     }

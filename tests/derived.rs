@@ -78,7 +78,7 @@ fn a_late_tick_corrects_what_is_made_of_its_minute_and_nothing_else() {
     }
 }
 
-/// Two nights are as one: look-back and folds go over the end of a run, and a run that is killed between is none.
+/// Several nights are as one run: look-back and folds go over the end of each.
 #[test]
 fn runs_go_on_where_the_last_one_ended() {
     let all = an_hour();
@@ -88,7 +88,6 @@ fn runs_go_on_where_the_last_one_ended() {
         run(whole.path(), &all, &more("1"));
         let nightly = [&all[..parts[0]], &all[parts[0]..parts[1]], &all[parts[1]..]];
         for (records, workers) in nightly.into_iter().zip(workers) {
-            // (With --close what comes later is late: so each part begins with another minute.)
             run(nights.path(), records, &["--keep-open", "--derive", more("1")[2], "-w", workers]);
         }
         let ended = run(nights.path(), &[], &more("2"));
@@ -116,7 +115,7 @@ fn what_was_begun_without_derived_columns_goes_on() {
         let args = ["--source", &source, "--job", "j", "--lateness", "3h", "--sink", "csv:x.csv"];
         Program::run(&home.path().join("data"), &args, &[])
     };
-    refused.refused(64, &["--derive the default (it was none)"]);
+    refused.refused(64, &["--derive sma5,sma20,ema12,stddev (it was none)"]);
     let rows = csv_lines(&home.path().join("m.csv"));
     assert!(rows.iter().all(|(_, cells)| cells.derived.is_empty()));
     same("sqlite", &sqlite(&home.path().join("m.db")), &rows.into_iter().collect());

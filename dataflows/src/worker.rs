@@ -45,6 +45,7 @@ pub fn drive<A: Accumulate>(
         context.restored_ids.replace(ids.inspect_err(|halt| alarm.raise(halt))?);
         let folds = state.load_folds(worker.index(), worker.peers()).inspect_err(|halt| alarm.raise(halt))?;
         context.folds.borrow_mut().restore(folds);
+        context.partial.set(state.head.marks.partial_before);
         context.resume(state.head.parts.iter().map(|part| part.retired_before).min().flatten());
     }
     let job = Rc::new(job);

@@ -40,7 +40,7 @@ impl Manifest {
 
     /// Windows from this on have all that their rows are derived from, which is `look_back` before them. `None`: nothing is
     /// forgotten.
-    fn whole_from(&self, look_back: i64) -> Option<WindowStart> {
+    pub(crate) fn whole_from(&self, look_back: i64) -> Option<WindowStart> {
         let retired_before = self.retired_before()?;
         if look_back == 0 {
             return Some(retired_before);

@@ -158,6 +158,14 @@ impl DerivedList {
         self.0.is_empty()
     }
 
+    /// Is a column of some list called so?
+    pub fn is_column(name: &str) -> bool {
+        ["", "_upper", "_lower", "_signal"].iter().any(|suffix| {
+            let metric = name.strip_suffix(suffix).and_then(|metric| metric.parse::<Metric>().ok());
+            metric.is_some_and(|metric| metric.suffixes().contains(suffix))
+        })
+    }
+
     /// The names of the columns.
     pub fn columns(&self) -> impl Iterator<Item = String> + '_ {
         self.metrics().flat_map(|metric| metric.suffixes().iter().map(move |suffix| format!("{metric}{suffix}")))
@@ -224,6 +232,9 @@ mod tests {
         assert_eq!((none.to_string(), none.look_back(), none.columns().count()), ("none".to_owned(), 0, 0));
         let columns: Vec<String> = "macd, bb20".parse::<DerivedList>().unwrap().columns().collect();
         assert_eq!(columns, ["macd", "macd_signal", "bb20_upper", "bb20_lower"]);
+        let is_column = |name: &str| DerivedList::is_column(name);
+        assert!(list.columns().chain(columns).all(|name| is_column(&name)));
+        assert!(!["bb20", "sma5_upper", "macd_lower", "sma", "price"].into_iter().any(is_column));
     }
 
     #[test]

@@ -39,11 +39,16 @@ impl FoldTable {
 
     /// A minute of this series is retired.
     pub(crate) fn step(&mut self, deriver: &Deriver, series: &str, window: WindowStart, minute: &MinuteSums) {
-        let mut fold = self.folds.remove(series);
+        let (name, mut fold) = match self.folds.remove_entry(series) {
+            Some((name, fold)) => (name, Some(fold)),
+            None => (series.into(), None),
+        };
         deriver.step(&mut fold, window, minute);
         if let Some(fold) = fold {
-            self.folds.insert(series.into(), fold);
-            self.changed.insert(series.into());
+            if !self.changed.contains(&name) {
+                self.changed.insert(name.clone());
+            }
+            self.folds.insert(name, fold);
         }
     }
 

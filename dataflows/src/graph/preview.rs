@@ -94,8 +94,7 @@ impl ChangedKeys {
         }
         let series = context.series.borrow();
         // A window whose row looks back at what is retired has its final row, and was stored everywhere.
-        let look_back = of.deriver.look_back();
-        let whole_from = context.retiring_before.get().map(|before| WindowStart(before.0 + look_back));
+        let whole_from = of.whole_from(context.retiring_before.get());
         let (folds, partial) = (context.folds.borrow(), self.whole.unwrap_or_default());
         let strips = StripReader { deriver: &of.deriver, windows, series: &series, folds: &folds, partial };
         let mut pass = windows.pass(None);
@@ -130,6 +129,24 @@ struct RowsOf {
     deriver: Deriver,
     /// Of a window.
     length: i64,
+    /// What an earlier run had retired, and from when on it kept all that rows look back at.
+    resumed: [Option<WindowStart>; 2],
+}
+
+impl RowsOf {
+    fn new(job: &Job) -> Self {
+        let (deriver, state) = (job.deriver(), job.state.as_ref());
+        let whole_from = state.and_then(|state| state.head.whole_from(deriver.look_back()));
+        let resumed = [state.and_then(|state| state.head.retired_before()), whole_from];
+        RowsOf { scales: job.decoder.scales(), deriver, length: job.settings.rule.windowing.length, resumed }
+    }
+
+    /// Windows from this on have all that their rows look back at, or as much as was kept of it.
+    fn whole_from(&self, retiring_before: Option<WindowStart>) -> Option<WindowStart> {
+        let [retired, whole_from] = self.resumed;
+        let since = retiring_before.filter(|before| Some(*before) > retired);
+        since.map(|before| WindowStart(before.0 + self.deriver.look_back())).max(whole_from)
+    }
 }
 
 fn count(ids: &RoaringBitmap) -> usize {
@@ -148,8 +165,7 @@ pub(super) fn preview<'scope, A: Accumulate>(
         let activator = scope.activator_for(info.address);
         let mut held: Option<(Capability<Epoch>, _)> = job.preview_interval.clone().map(|interval| (cap, interval));
         let mut changed = ChangedKeys::default();
-        let length = job.settings.rule.windowing.length;
-        let of = RowsOf { scales: job.decoder.scales(), deriver: job.deriver(), length };
+        let of = RowsOf::new(&job);
         let mut through = job.first_epoch;
         let mut next = Monotonic(i64::MIN);
         let worker = scope.index();
@@ -190,4 +206,25 @@ pub(super) fn preview<'scope, A: Accumulate>(
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::job::testing::job;
+    use super::*;
+    use crate::time::SECOND;
+
+    /// A state of a version that kept nothing to look back at shows its open windows at once.
+    #[test]
+    fn rows_are_shown_from_where_all_is_held_that_they_look_back_at() {
+        let at = |minute: i64| Some(WindowStart(minute * 60 * SECOND));
+        let mut job = job(0, Vec::new());
+        job.settings.derive = "sma5".parse().unwrap();
+        let fresh = RowsOf::new(&job);
+        assert_eq!([None, at(10)].map(|before| fresh.whole_from(before)), [None, at(14)]);
+        let kept_none = RowsOf { resumed: [at(30), at(30)], ..RowsOf::new(&job) };
+        assert_eq!([at(30), at(31)].map(|before| kept_none.whole_from(before)), [at(30), at(35)]);
+        let kept = RowsOf { resumed: [at(26), at(30)], ..RowsOf::new(&job) };
+        assert_eq!([at(26), at(27)].map(|before| kept.whole_from(before)), [at(30), at(31)]);
+    }
 }

@@ -30,6 +30,7 @@ pub(super) fn retire<'scope, A: Accumulate>(
         let mut cap = Some(cap);
         let mut first_held = WindowStart::MIN;
         let deriver = job.deriver();
+        let recursive = deriver.list().is_recursive();
         move |(input, frontier), output| {
             input.for_each(|_, data| data.clear());
             let Some(held) = cap.as_mut() else { return };
@@ -48,7 +49,8 @@ pub(super) fn retire<'scope, A: Accumulate>(
             let (mut records, series, mut folds) = (0, context.series.borrow(), context.folds.borrow_mut());
             while let Some((key, sum)) = pass.next_before(retired_before) {
                 if let Some(acc) = sum.filter(|acc| !acc.is_zero()) {
-                    if let Some(name) = series.name(key).filter(|_| !context.partial.get().includes(key.window)) {
+                    let whole = recursive && !context.partial.get().includes(key.window);
+                    if let Some(name) = series.name(key).filter(|_| whole) {
                         folds.step(&deriver, name, key.window, &acc.sums());
                     }
                     records += acc.count();

@@ -96,6 +96,11 @@ impl AppendError {
         AppendError::new(what, path, FileProblem::Shorter { len, had, way_out })
     }
 
+    /// The file is there, and cannot be read.
+    pub(in crate::sinks) fn unreadable(what: FileUse, path: &Path, error: io::Error) -> Self {
+        AppendError::new(what, path, FileProblem::Unreadable(error))
+    }
+
     /// Which exit code it is.
     pub(in crate::sinks) fn kind(&self) -> HaltKind {
         match &self.problem {

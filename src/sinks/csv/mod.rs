@@ -106,6 +106,7 @@ pub(super) fn open(
     let keep = claim.keep.unwrap_or(0);
     let file = Appender::new(file, keep, &path, health, stop);
     let columns = columns_of(&path, keep, options);
+    let columns = columns.map_err(|e| AppendError::unreadable(FileUse::Csv, &path, e))?;
     let writer = CsvWriter::new(file, columns, options).map_err(|e| SeriesProblem::NoHeader(e).at(&path))?;
     Ok(CsvWriter { rotation, _made: made, ..writer })
 }
@@ -116,21 +117,21 @@ fn create(path: &Path, claim: FileClaim) -> Result<Box<dyn AppendFile>, AppendEr
 
 /// The columns of a file of which the state knows so many bytes: a version without derived columns may have begun it, and then a
 /// file has none to its end.
-fn columns_of(path: &Path, keep: u64, options: &SinkOptions) -> Columns {
+fn columns_of(path: &Path, keep: u64, options: &SinkOptions) -> io::Result<Columns> {
     let columns = options.columns.clone();
     let without = Columns { derived: Vec::new(), ..columns.clone() };
     let header = CsvText::new(&without, options.windowing).header();
-    let mut first = vec![0; header.len()];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut first));
-    if keep == 0 || columns == without || read.is_err() || first != header.as_bytes() {
-        return columns;
+    let mut first = Vec::new();
+    File::open(path)?.take(header.len() as u64).read_to_end(&mut first)?;
+    if keep == 0 || columns == without || first != header.as_bytes() {
+        return Ok(columns);
     }
     tracing::warn!(
         "csv {}: was begun without the columns {}, and goes on without them; a new file would have them",
         path.display(),
         columns.derived.join(", ")
     );
-    without
+    Ok(without)
 }
 
 impl<P: AppendFile> CsvWriter<P> {

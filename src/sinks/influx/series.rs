@@ -2,6 +2,7 @@
 //! (`mark.rs`). `?measurement=NAME&tag.NAME=VALUE`.
 
 use crate::sinks::options::Emit;
+use minutely_dataflows::derived::DerivedList;
 use minutely_dataflows::edge::RowFilter;
 use minutely_dataflows::time::SECOND;
 use std::collections::BTreeMap;
@@ -83,7 +84,7 @@ impl InfluxSeries {
     }
 
     fn tag(&mut self, name: &str, value: &str) -> Result<(), String> {
-        if TAKEN.contains(&name) || name.starts_with('_') {
+        if TAKEN.contains(&name) || name.starts_with('_') || DerivedList::is_column(name) {
             return Err(format!("a static tag cannot be called `{name}`, for each point has that; name another"));
         }
         if let Some(why) = unfit(name) {
@@ -181,6 +182,8 @@ pub(super) mod tests {
             ("tag.symbol", "x", "each point has that"),
             ("tag.time", "x", "each point has that"),
             ("tag.avg", "x", "each point has that"),
+            ("tag.sma20", "x", "each point has that"),
+            ("tag.bb20_upper", "x", "each point has that"),
             ("tag.", "x", "is empty"),
             ("tag.venue", "", "is empty"),
             ("tag.venue", "x\\", "backslash"),
