@@ -101,7 +101,7 @@ fn live(
                 if over || disk.lock().unwrap().crashed {
                     crash.raise(&Halt::new(HaltKind::Internal, CRASH));
                 }
-                if clock.now() - began > 450 * SECOND {
+                if clock.now() - began > 10_000 * SECOND {
                     crash.raise(&Halt::new(HaltKind::Internal, "it never ends"));
                 }
                 baton_too.give_way(index);
@@ -146,7 +146,7 @@ fn lead(
     let keeper = |n: usize| Box::new(Keeper::new(disk, n, head.generation, seed ^ n as u64));
     let (done, shown, clock) = (Arc::clone(done), Arc::clone(shown), clock.clone());
     let lateness = settings.rule.windowing.lateness;
-    let began = clock.now();
+    let mut moved = (clock.now(), None);
     let sinks = Arc::clone(disk);
     LeaderOutputs {
         sinks: given
@@ -162,8 +162,12 @@ fn lead(
             // A run that is to stop does not wait for sinks.
             let over = over && sinks.lock().unwrap().sinks_are_there();
             done.fetch_or(status.ledger.counts.read == total && over, Ordering::SeqCst);
-            // Where sinks come late, most of a log may be read after that, by a few records a cut.
-            assert!(clock.now() - began < 400 * SECOND, "seed {seed}: never final: {status:?}");
+            // Where sinks come late, most of a log may be read after that, by a few records a cut: how long that takes has no bound.
+            let far = (status.ledger.counts.read, status.marks.w, status.retired_before);
+            if moved.1 != Some(far) {
+                moved = (clock.now(), Some(far));
+            }
+            assert!(clock.now() - moved.0 < 200 * SECOND, "seed {seed}: never final: {status:?}");
             *shown.lock().unwrap() = status.clone();
         }),
         watcher: None,
