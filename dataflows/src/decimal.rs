@@ -198,9 +198,28 @@ struct Quotient {
 }
 
 impl Quotient {
-    /// `many` bits or one less, of a quotient that is not 0.
+    /// `many` bits or one less, at most 128, of a quotient that is not 0.
     fn of(numerator: U256, denominator: U256, many: u32) -> Self {
         assert!(denominator != U256::ZERO, "a division by zero");
+        let twos = denominator.trailing_zeros();
+        let odd = denominator.shr(twos);
+        let shift = i64::from(odd.bits()) + i64::from(many - 1) - i64::from(numerator.bits());
+        let quotient = match (odd.to_u64(), u32::try_from(shift)) {
+            // Powers of ten end in as many zero bits, so this is what nearly all divisors are.
+            (Some(divisor), Ok(shift)) => Quotient::short(numerator.shl(shift), divisor),
+            _ => Quotient::long(numerator, odd, many),
+        };
+        Quotient { exponent: quotient.exponent - i64::from(twos) - shift, ..quotient }
+    }
+
+    /// Of a numerator that is shifted already, in words.
+    fn short(numerator: U256, divisor: u64) -> Self {
+        let (whole, rest) = numerator.div_rem(divisor);
+        Quotient { bits: whole.low(), exponent: 0, inexact: rest > 0 }
+    }
+
+    /// Bit by bit; `exponent` is 0.
+    fn long(numerator: U256, denominator: U256, many: u32) -> Self {
         let (n, d) = (numerator.bits(), denominator.bits());
         // Align both so that 1/2 < remainder/divisor < 2: the quotient's first bit is then bit 0 or 1 below 2^(n-d).
         let mut remainder = numerator.shl(d.saturating_sub(n));
@@ -214,8 +233,7 @@ impl Quotient {
             }
             remainder = remainder.shl(1);
         }
-        let exponent = i64::from(n) - i64::from(d) - i64::from(many - 1);
-        Quotient { bits, exponent, inexact: remainder != U256::ZERO }
+        Quotient { bits, exponent: 0, inexact: remainder != U256::ZERO }
     }
 }
 
@@ -283,6 +301,21 @@ mod tests {
             let want = n as f64 / d as f64;
             let got = nearest(false, U256::product(n.into(), common), U256::product(d.into(), common));
             assert_eq!(got.to_bits(), want.to_bits(), "{n}/{d} times {common}, seed {seed}");
+        }
+    }
+
+    #[test]
+    fn short_division_is_long_division() {
+        let mut rng = fastrand::Rng::new();
+        for _ in 0..200_000 {
+            let any = |rng: &mut fastrand::Rng| {
+                U256::product(rng.u128(1..) >> rng.u32(..126), rng.u128(1..) >> rng.u32(1..127))
+            };
+            let (n, d) = (any(&mut rng), U256::from(u128::from(rng.u64(..)) | 1));
+            let many = rng.u32(57..113);
+            let (Quotient { bits, exponent, inexact }, long) = (Quotient::of(n, d, many), Quotient::long(n, d, many));
+            let of_long = i64::from(n.bits()) - i64::from(d.bits()) - i64::from(many - 1);
+            assert_eq!((bits, exponent, inexact), (long.bits, of_long, long.inexact), "{n:?} / {d:?}, {many} bits");
         }
     }
 

@@ -35,6 +35,48 @@ impl U256 {
         }
     }
 
+    /// Shifted right by fewer than 256 bits.
+    #[must_use]
+    pub const fn shr(self, by: u32) -> Self {
+        match by {
+            0 => self,
+            1..128 => U256 { hi: self.hi >> by, lo: self.lo >> by | self.hi << (128 - by) },
+            _ => U256 { hi: 0, lo: self.hi >> (by - 128) },
+        }
+    }
+
+    /// How many bits below the lowest that is set; of a number that is not 0.
+    pub const fn trailing_zeros(self) -> u32 {
+        if self.lo > 0 { self.lo.trailing_zeros() } else { 128 + self.hi.trailing_zeros() }
+    }
+
+    /// The same number, if it has 64 bits at most.
+    pub fn to_u64(self) -> Option<u64> {
+        u64::try_from(self.lo).ok().filter(|_| self.hi == 0)
+    }
+
+    /// The lower 128 bits.
+    pub const fn low(self) -> u128 {
+        self.lo
+    }
+
+    /// The whole quotient and the remainder.
+    ///
+    /// # Panics
+    /// When the divisor is 0.
+    pub fn div_rem(self, divisor: u64) -> (U256, u64) {
+        let mut rest = 0_u128;
+        let mut next = |digit: u128| {
+            let part = rest << 64 | digit;
+            rest = part % u128::from(divisor);
+            part / u128::from(divisor)
+        };
+        let low = u128::from(u64::MAX);
+        let hi = next(self.hi >> 64) << 64 | next(self.hi & low);
+        let lo = next(self.lo >> 64) << 64 | next(self.lo & low);
+        (U256 { hi, lo }, u64::try_from(rest).expect("less than the divisor"))
+    }
+
     /// The difference, if it is not negative.
     pub fn checked_sub(self, other: U256) -> Option<U256> {
         let (lo, borrow) = self.lo.overflowing_sub(other.lo);

@@ -48,8 +48,9 @@ fn minutes() -> Vec<(WindowStart, MinuteSums)> {
 /// Of every minute, in the order of the columns.
 fn derived(minutes: &[(WindowStart, MinuteSums)]) -> (Vec<String>, Vec<DerivedValues>) {
     let deriver = Deriver::new(LIST.parse().unwrap(), Scales::default(), &Windowing::default());
-    let values = |last| deriver.values(&Strip { fold: None, minutes: minutes[..last].to_vec() });
-    (deriver.list().columns().collect(), (1..=minutes.len()).map(values).collect())
+    let mut strip = Strip::default();
+    let values = minutes.iter().map(|(window, sums)| deriver.values(&mut strip, *window, sums)).collect();
+    (deriver.list().columns().collect(), values)
 }
 
 #[test]

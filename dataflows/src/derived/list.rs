@@ -186,6 +186,20 @@ impl DerivedList {
     pub fn is_recursive(&self) -> bool {
         self.metrics().any(Metric::is_recursive)
     }
+
+    /// Is any made of the averages of minutes?
+    pub(super) fn needs_averages(&self) -> bool {
+        let rolls = |metric| matches!(metric, Metric::Rolling(Over::Mean | Over::Bands, _));
+        self.metrics().any(|metric| metric.is_recursive() || rolls(metric))
+    }
+
+    /// Is any made of other sums of the minutes before a row's own?
+    pub(super) fn needs_sums(&self) -> bool {
+        self.metrics().any(|metric| match metric {
+            Metric::Rolling(over, _) => !matches!(over, Over::Mean | Over::Bands),
+            Metric::Ema(_) | Metric::Macd | Metric::Rsi(_) | Metric::Variance | Metric::Stddev => false,
+        })
+    }
 }
 
 impl fmt::Display for DerivedList {

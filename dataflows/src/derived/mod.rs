@@ -24,17 +24,33 @@ pub use minute::{MarketSums, MinuteSums};
 
 use crate::decimal::Scales;
 use crate::time::{WindowStart, Windowing};
+use std::collections::VecDeque;
 
 /// The values of a row, in the order of [`DerivedList::columns`]; none where there is nothing to say.
 pub type DerivedValues = Box<[Option<f64>]>;
 
-/// The minutes of one series that a row's values are made of.
+/// The minutes of one series up to a row's own, as far as its values need them; minutes are pushed, ascending.
 #[derive(Clone, Debug, Default)]
 pub struct Strip {
-    /// Of the minutes before those below: what the metrics that never forget keep of them.
-    pub fold: Option<Fold>,
-    /// Minutes that have a row, ascending.
-    pub minutes: Vec<(WindowStart, MinuteSums)>,
+    /// Of all minutes so far.
+    fold: Option<Fold>,
+    /// Of those that a row still looks back at: averages, and all sums where a metric needs them.
+    averages: VecDeque<(WindowStart, i128)>,
+    sums: VecDeque<(WindowStart, MinuteSums)>,
+}
+
+impl Strip {
+    /// Goes on from what the metrics that never forget keep of earlier minutes.
+    pub fn after(fold: Option<Fold>) -> Self {
+        Strip { fold, ..Strip::default() }
+    }
+}
+
+/// Forgets what begins before this.
+fn forget<T>(minutes: &mut VecDeque<(WindowStart, T)>, from: i64) {
+    while minutes.front().is_some_and(|(start, _)| start.0 < from) {
+        minutes.pop_front();
+    }
 }
 
 /// Computes the values of rows.
@@ -64,21 +80,39 @@ impl Deriver {
     /// A fold, and a minute that follows it.
     pub fn step(&self, fold: &mut Option<Fold>, window: WindowStart, minute: &MinuteSums) {
         if self.list.is_recursive() {
-            let average = minute.average(self.scales.value);
-            match fold {
-                Some(fold) if fold.reaches(window) => fold.step(window, average),
-                _ => *fold = Some(Fold::begin(&self.list, window, average)),
-            }
+            self.step_by(fold, window, minute.average(self.scales.value));
         }
     }
 
-    /// The values of the strip's last minute.
-    pub fn values(&self, strip: &Strip) -> DerivedValues {
-        let Some((window, own)) = strip.minutes.last() else { return self.none() };
-        let mut fold = strip.fold.clone();
-        strip.minutes.iter().for_each(|(window, minute)| self.step(&mut fold, *window, minute));
+    fn step_by(&self, fold: &mut Option<Fold>, window: WindowStart, average: i128) {
+        match fold {
+            Some(fold) if fold.reaches(window) => fold.step(window, average),
+            _ => *fold = Some(Fold::begin(&self.list, window, average)),
+        }
+    }
+
+    /// The strip goes on with a minute that has a row.
+    pub fn push(&self, strip: &mut Strip, window: WindowStart, minute: &MinuteSums) {
+        let from = window.0.saturating_sub(self.look_back());
+        if self.list.needs_averages() {
+            let average = minute.average(self.scales.value);
+            if self.list.is_recursive() {
+                self.step_by(&mut strip.fold, window, average);
+            }
+            forget(&mut strip.averages, from);
+            strip.averages.push_back((window, average));
+        }
+        if self.list.needs_sums() {
+            forget(&mut strip.sums, from);
+            strip.sums.push_back((window, *minute));
+        }
+    }
+
+    /// The strip goes on with a row's own minute: its values.
+    pub fn values(&self, strip: &mut Strip, window: WindowStart, own: &MinuteSums) -> DerivedValues {
+        self.push(strip, window, own);
         let mut values = Vec::with_capacity(self.list.width());
-        let mut states = fold.iter().flat_map(Fold::states);
+        let mut states = strip.fold.iter().flat_map(Fold::states);
         for metric in self.list.metrics() {
             match metric {
                 Metric::Variance => values.push(spread::variance(own, self.scales.value)),
@@ -89,9 +123,10 @@ impl Deriver {
                 }
                 Metric::Rolling(over, minutes) => {
                     let from = window.0.saturating_sub(i64::from(minutes - 1).saturating_mul(self.length));
-                    let begin = strip.minutes.partition_point(|(start, _)| start.0 < from);
-                    let those = strip.minutes[begin..].iter().map(|(_, minute)| minute);
-                    rolling::push_values(over, those, self.scales, &mut values);
+                    let averages =
+                        strip.averages.iter().rev().take_while(|(start, _)| start.0 >= from).map(|(_, a)| *a);
+                    let sums = strip.sums.iter().rev().take_while(|(start, _)| start.0 >= from).map(|(_, sums)| sums);
+                    rolling::push_values(over, (averages, sums), self.scales, &mut values);
                 }
             }
         }

@@ -6,17 +6,17 @@ use super::minute::{MarketSums, MinuteSums};
 use crate::decimal::{ExactNumber, POWERS, Scales, nearest};
 use crate::wide::{I256, U256};
 
-/// Appends the values of a metric's columns.
+/// Appends the values of a metric's columns: of the averages of those minutes, or of their sums.
 pub(super) fn push_values<'a>(
     over: Over,
-    minutes: impl Iterator<Item = &'a MinuteSums> + Clone,
+    (averages, minutes): (impl Iterator<Item = i128>, impl Iterator<Item = &'a MinuteSums> + Clone),
     scales: Scales,
     values: &mut Vec<Option<f64>>,
 ) {
     let market = minutes.clone().filter_map(|minute| minute.market.as_ref());
     let exact = |scaled| ExactNumber::new(scaled, scales.value).to_f64();
     match over {
-        Over::Mean => values.push(mean(minutes, scales)),
+        Over::Mean => values.push(mean(averages, scales.value)),
         Over::Records => values.push(per_record(minutes, scales)),
         Over::High => values.push(market.map(|m| m.high).max().map(exact)),
         Over::Low => values.push(market.map(|m| m.low).min().map(exact)),
@@ -25,14 +25,13 @@ pub(super) fn push_values<'a>(
             values.push(volume(market).map(I256::split).map(quotient));
         }
         Over::Vwap => values.push(vwap(market, scales)),
-        Over::Bands => values.extend(bands(minutes, scales.value)),
+        Over::Bands => values.extend(bands(averages, scales.value)),
     }
 }
 
-fn mean<'a>(minutes: impl Iterator<Item = &'a MinuteSums>, scales: Scales) -> Option<f64> {
-    let (mut sum, mut many) = (0, 0);
-    minutes.for_each(|minute| (sum, many) = (sum + minute.average(scales.value), many + 1));
-    (many > 0).then(|| fixed::nearest_over(wide(sum), many, scales.value))
+fn mean(averages: impl Iterator<Item = i128>, decimals: u8) -> Option<f64> {
+    let (sum, many) = averages.fold((0, 0), |(sum, many), average| (sum + average, many + 1));
+    (many > 0).then(|| fixed::nearest_over(wide(sum), many, decimals))
 }
 
 /// In 256 bits, like all sums below: a minute's may be nearly 2^127 (R2), and there are up to a thousand of them.
@@ -72,10 +71,9 @@ fn vwap<'a>(minutes: impl Iterator<Item = &'a MarketSums> + Clone, scales: Scale
 
 /// Upper and lower: mean ± 2 standard deviations of all the averages (as of a population), where there are two at least. The root
 /// is cut off at the last digit of the fixed-point numbers.
-fn bands<'a>(minutes: impl Iterator<Item = &'a MinuteSums>, decimals: u8) -> [Option<f64>; 2] {
+fn bands(averages: impl Iterator<Item = i128>, decimals: u8) -> [Option<f64>; 2] {
     let (mut sum, mut squares, mut many) = (0_i128, U256::ZERO, 0_u64);
-    for minute in minutes {
-        let average = minute.average(decimals);
+    for average in averages {
         let square = U256::product(average.unsigned_abs(), average.unsigned_abs());
         (sum, squares, many) = (sum + average, squares.plus(square), many + 1);
     }

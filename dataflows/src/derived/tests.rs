@@ -53,6 +53,14 @@ fn deriver(list: &str, scales: Scales, length: i64) -> Deriver {
     Deriver::new(list.parse().unwrap(), scales, &Windowing { length, ..Windowing::default() })
 }
 
+/// The values of the last minute, and what was folded of those before.
+fn of_last(deriver: &Deriver, fold: Option<Fold>, minutes: &[(WindowStart, MinuteSums)]) -> DerivedValues {
+    let mut strip = Strip::after(fold);
+    let ((window, own), before) = minutes.split_last().unwrap();
+    before.iter().for_each(|(window, minute)| deriver.push(&mut strip, *window, minute));
+    deriver.values(&mut strip, *window, own)
+}
+
 /// The values of every minute. Of those that a row no longer looks back to, any number is folded: `folded` says how many, of at most
 /// so many.
 fn all_values(deriver: &Deriver, minutes: &[Events], mut folded: impl FnMut(usize) -> usize) -> Vec<DerivedValues> {
@@ -62,7 +70,7 @@ fn all_values(deriver: &Deriver, minutes: &[Events], mut folded: impl FnMut(usiz
         let many = folded(minutes.partition_point(|minute| minute.start < from));
         let mut fold = None;
         sums[..many].iter().for_each(|(window, minute)| deriver.step(&mut fold, *window, minute));
-        deriver.values(&Strip { fold, minutes: sums[many..=at].to_vec() })
+        of_last(deriver, fold, &sums[many..=at])
     };
     (0..minutes.len()).map(row).collect()
 }
@@ -174,8 +182,8 @@ fn the_largest_values_for_a_thousand_minutes_have_values() {
             let columns = OracleColumns { market: true, derived: deriver.list().clone() };
             let theirs: Vec<Minute> = minutes.iter().map(Events::for_the_oracle).collect();
             let want = oracles_values(&theirs, &columns, scales, MINUTE).pop().unwrap();
-            let sums = minutes.iter().map(|minute| (WindowStart(minute.start), minute.sums())).collect();
-            let got = deriver.values(&Strip { fold: None, minutes: sums });
+            let sums: Vec<_> = minutes.iter().map(|minute| (WindowStart(minute.start), minute.sums())).collect();
+            let got = of_last(&deriver, None, &sums);
             assert_eq!(bits(&got), bits(&want), "{decimals} decimals");
         }
         let few: Vec<_> = (0..40).map(|at| if at % 2 == 0 { LARGEST } else { -LARGEST }).collect();
@@ -203,7 +211,7 @@ fn minutes_of_as_many_records_as_a_sum_has_room_for() {
     };
     let minutes: Vec<_> = (0..1000).map(|at| (WindowStart(at * MINUTE), sums(if at < 700 { 1 } else { -1 }))).collect();
     let deriver = deriver("sma1000,ravg1000,rvolume1000,rvwap1000,rsi1000,bb1000,variance,stddev", scales, MINUTE);
-    let got = deriver.values(&Strip { fold: None, minutes });
+    let got = of_last(&deriver, None, &minutes);
     // Mean 0.4 of the largest, and a deviation of √(1 − 0.16) of it.
     let mean = 4e28;
     let want = [mean, mean, 1.7e13, mean];
@@ -216,7 +224,7 @@ fn minutes_of_as_many_records_as_a_sum_has_room_for() {
     // Half of them on either side: the largest deviation there is.
     let mut wide = sums(1);
     wide.sum = 0;
-    let own = deriver.values(&Strip { fold: None, minutes: vec![(WindowStart(0), wide)] });
+    let own = of_last(&deriver, None, &[(WindowStart(0), wide)]);
     let of_a_sample = 1e58 * (1.0 + 1.0 / 1_699_999_999.0);
     assert!((own[7].unwrap() / of_a_sample - 1.0).abs() < 1e-15, "{own:?}");
     assert!((own[8].unwrap() / of_a_sample.sqrt() - 1.0).abs() < 1e-15, "{own:?}");
@@ -248,7 +256,7 @@ fn variance_and_its_root_are_the_floats_nearest_to_the_exact_ones() {
         let shift = rng.u32(..96);
         let values: Vec<i128> = (0..rng.usize(2..9)).map(|_| rng.i128(-LARGEST..=LARGEST) >> shift).collect();
         let deriver = deriver("variance,stddev", Scales { value: decimals, weight: 0 }, MINUTE);
-        let got = deriver.values(&Strip { fold: None, minutes: vec![(WindowStart(0), Events::of(0, &values).sums())] });
+        let got = of_last(&deriver, None, &[(WindowStart(0), Events::of(0, &values).sums())]);
         // Σ(n·x − Σx)² = n²·Σ(x − mean)², over n²·(n − 1)·10^2N.
         let n = BigInt::from(values.len());
         let sum: BigInt = values.iter().sum();
@@ -309,13 +317,13 @@ fn an_rsi_stays_where_it_is_while_nothing_moves() {
         let mut fold = None;
         rows.iter().for_each(|row| deriver.step(&mut fold, WindowStart(row.start), &row.sums()));
         let next = Events::of(5040 * MINUTE, &[last]);
-        let minutes = vec![(WindowStart(next.start), next.sums())];
-        let after = deriver.values(&Strip { fold: fold.clone(), minutes })[0].unwrap();
+        let minutes = [(WindowStart(next.start), next.sums())];
+        let after = of_last(&deriver, fold.clone(), &minutes)[0].unwrap();
         assert!((70.0..80.0).contains(&before) && (after - before).abs() < 1e-12, "{before}, {after}");
         // One move counts for all, after such a time.
         let next = Events::of(5040 * MINUTE, &[last - 1]);
-        let minutes = vec![(WindowStart(next.start), next.sums())];
-        assert!(deriver.values(&Strip { fold, minutes })[0].unwrap() < 1e-12);
+        let minutes = [(WindowStart(next.start), next.sums())];
+        assert!(of_last(&deriver, fold, &minutes)[0].unwrap() < 1e-12);
     }
 }
 
@@ -383,10 +391,8 @@ fn after_more_than_seven_days_a_series_begins_anew() {
 #[test]
 fn without_sums_of_the_market_its_metrics_have_no_values() {
     let mut sums = Events { start: 0, pairs: vec![(1, Some(1)), (2, Some(2))] }.sums();
-    let values = |sums| {
-        deriver(&all_metrics(2), Scales::default(), MINUTE)
-            .values(&Strip { fold: None, minutes: vec![(WindowStart(0), sums)] })
-    };
+    let of_pairs = deriver(&all_metrics(2), Scales::default(), MINUTE);
+    let values = |sums| of_last(&of_pairs, None, &[(WindowStart(0), sums)]);
     assert_eq!(values(sums).iter().filter(|value| value.is_none()).count(), 3, "bands, and an rsi");
     // Of a minute that a version without squares began.
     sums.market = sums.market.map(|market| MarketSums { squares: None, ..market });
@@ -402,7 +408,6 @@ fn without_sums_of_the_market_its_metrics_have_no_values() {
         .collect();
     assert_eq!(known, ["sma2", "ravg2", "ema2", "macd", "macd_signal"]);
     assert_eq!(deriver.none().len(), deriver.list().columns().count());
-    assert_eq!(deriver.values(&Strip::default()), deriver.none());
 }
 
 /// A weight that the scale cannot hold leaves the volumes of all minutes that are looked at unknown, and nothing else.
@@ -417,7 +422,7 @@ fn a_volume_that_is_not_known_is_no_part_of_a_sum() {
         (WindowStart(n * Windowing::default().length), sums)
     };
     let known = |minutes: &[(WindowStart, MinuteSums)]| {
-        let values = deriver.values(&Strip { fold: None, minutes: minutes.to_vec() });
+        let values = of_last(&deriver, None, minutes);
         values.iter().map(Option::is_some).collect::<Vec<_>>()
     };
     assert_eq!(known(&[minute(0, true), minute(1, false)]), [false, false, true]);

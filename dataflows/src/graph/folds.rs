@@ -6,7 +6,7 @@
 use crate::checkpoint::ObjectBuilder;
 use crate::derived::{Deriver, Fold, LONGEST_GAP, MinuteSums};
 use crate::time::WindowStart;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// Under which window a fold stands in an object: a series has one.
 const FOLD: WindowStart = WindowStart(0);
@@ -14,22 +14,30 @@ const FOLD: WindowStart = WindowStart(0);
 /// See the module.
 #[derive(Default)]
 pub(crate) struct FoldTable {
-    folds: HashMap<Box<str>, Fold>,
+    folds: HashMap<Box<str>, Kept>,
     /// Changed since the cut before.
-    changed: HashSet<Box<str>>,
+    changed: Vec<Box<str>>,
     /// Folds that are too old to go on were looked for last when windows before this were retired.
     swept: Option<WindowStart>,
+}
+
+/// One series' fold, from its first minute on.
+#[derive(Default)]
+struct Kept {
+    fold: Option<Fold>,
+    /// Is it among those that changed?
+    changed: bool,
 }
 
 impl FoldTable {
     /// What an earlier run kept. All of it is to be written again: objects are of one generation.
     pub(crate) fn restore(&mut self, folds: impl IntoIterator<Item = (Box<str>, Fold)>) {
-        self.folds = folds.into_iter().collect();
+        self.folds = folds.into_iter().map(|(name, fold)| (name, Kept { fold: Some(fold), changed: true })).collect();
         self.changed = self.folds.keys().cloned().collect();
     }
 
     pub(crate) fn get(&self, series: &str) -> Option<&Fold> {
-        self.folds.get(series)
+        self.folds.get(series)?.fold.as_ref()
     }
 
     /// How many there are.
@@ -39,16 +47,17 @@ impl FoldTable {
 
     /// A minute of this series is retired.
     pub(crate) fn step(&mut self, deriver: &Deriver, series: &str, window: WindowStart, minute: &MinuteSums) {
-        let (name, mut fold) = match self.folds.remove_entry(series) {
-            Some((name, fold)) => (name, Some(fold)),
-            None => (series.into(), None),
-        };
-        deriver.step(&mut fold, window, minute);
-        if let Some(fold) = fold {
-            if !self.changed.contains(&name) {
-                self.changed.insert(name.clone());
-            }
-            self.folds.insert(name, fold);
+        if !deriver.list().is_recursive() {
+            return;
+        }
+        if !self.folds.contains_key(series) {
+            self.folds.insert(series.into(), Kept::default());
+        }
+        let kept = self.folds.get_mut(series).expect("it is there");
+        deriver.step(&mut kept.fold, window, minute);
+        if !kept.changed {
+            kept.changed = true;
+            self.changed.push(series.into());
         }
     }
 
@@ -57,17 +66,20 @@ impl FoldTable {
         let due = |swept: WindowStart| retired_before.0.saturating_sub(swept.0) > LONGEST_GAP / 8;
         if self.swept.is_none_or(due) {
             self.swept = Some(retired_before);
-            self.folds.retain(|_, fold| retired_before.0.saturating_sub(fold.newest().0) <= LONGEST_GAP);
-            let folds = &self.folds;
-            self.changed.retain(|series| folds.contains_key(series));
+            let old = |fold: &Fold| retired_before.0.saturating_sub(fold.newest().0) > LONGEST_GAP;
+            self.folds.retain(|_, kept| !kept.fold.as_ref().is_some_and(old));
         }
     }
 
     /// What is to be written of a cut.
     pub(crate) fn take_changed(&mut self) -> ObjectBuilder {
         let mut builder = ObjectBuilder::default();
-        for series in self.changed.drain() {
-            builder.push(FOLD, &series, &self.folds[&series]);
+        for series in self.changed.drain(..) {
+            if let Some(kept) = self.folds.get_mut(&series).filter(|kept| kept.changed) {
+                kept.changed = false;
+                let fold = kept.fold.as_ref().expect("a fold begins with its first minute");
+                builder.push(FOLD, &series, fold);
+            }
         }
         builder
     }

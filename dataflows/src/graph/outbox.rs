@@ -17,7 +17,7 @@ use super::folds::FoldTable;
 use super::job::Job;
 use super::key::{KeySet, WindowKey};
 use super::series::SeriesTable;
-use super::strips::{StripReader, with_dependents};
+use super::strips::{StripReader, Strips, with_dependents};
 use super::windows::{Span, Windows, each_update};
 use crate::acc::Accumulate;
 use crate::decimal::Scales;
@@ -64,6 +64,8 @@ struct SinkQueue {
     due: KeySet,
     /// Of the round in progress: the windows still to come, and the one in hand.
     sending: Option<(KeySet, Option<WindowInHand>)>,
+    /// What its rows derive from, read so far.
+    strips: Strips,
     /// Chunks sent and chunks that worker 0 has consumed, since the start.
     sent: u64,
     consumed: u64,
@@ -208,6 +210,7 @@ impl<A: Accumulate> Outbox<A> {
             folds: &self.context.folds.borrow(),
             deriver: &self.deriver,
             partial: commit.marks.partial_before,
+            strips: &mut queue.strips,
             rows: Vec::new(),
         };
         while rows.rows.len() < CHUNK {
@@ -229,6 +232,7 @@ impl<A: Accumulate> Outbox<A> {
         let last = due.is_empty() && in_hand.as_ref().is_none_or(|(_, ids)| ids.is_empty());
         if last {
             queue.sending = None;
+            queue.strips = Strips::default();
         }
         queue.sent += 1;
         Some(Chunk { worker, sink, seq: commit.seq, rows, last })
@@ -245,6 +249,7 @@ struct RowReader<'a, A: Accumulate> {
     folds: &'a FoldTable,
     deriver: &'a Deriver,
     partial: PartialBefore,
+    strips: &'a mut Strips,
     rows: Vec<Row>,
 }
 
@@ -257,16 +262,16 @@ impl<A: Accumulate> RowReader<'_, A> {
     /// for the same window may ask for smaller ids, and a pass does not go back.
     fn read(&mut self, window: WindowStart, ids: &[u32], state: State) {
         let mut pass = self.windows.pass(Some(self.cut));
-        let mut ascending: Vec<(u32, usize)> = ids.iter().rev().copied().zip(0..).collect();
+        let in_order: Vec<u32> = ids.iter().rev().copied().collect();
+        let mut ascending: Vec<(u32, usize)> = in_order.iter().copied().zip(0..).collect();
         ascending.sort_unstable();
         let mut sums: Vec<Option<A>> = vec![None; ids.len()];
         for (id, place) in ascending {
             sums[place] = pass.sum(WindowKey { window, id });
         }
-        let RowReader { windows, series, folds, deriver, partial, .. } = *self;
-        let strips = StripReader { deriver, windows, series, folds, partial };
-        let in_order: Vec<u32> = ids.iter().rev().copied().collect();
-        let derived = strips.values(Some(self.cut), window, &in_order);
+        let RowReader { windows, series, folds, deriver, partial, cut, .. } = *self;
+        let reader = StripReader { deriver, windows, series, folds, partial, as_of: Some(cut) };
+        let derived = reader.values(self.strips, window, &in_order, &sums);
         for ((id, sum), derived) in in_order.into_iter().zip(sums).zip(derived) {
             // A series whose first record is of a later epoch has no row yet.
             let row = sum.and_then(|sum| sum.row(self.name(window, id), window, state, self.scales));

@@ -8,7 +8,7 @@
 use super::context::WorkerContext;
 use super::job::Job;
 use super::key::{KeySet, WindowKey};
-use super::strips::{StripReader, with_dependents};
+use super::strips::{StripReader, Strips, with_dependents};
 use super::windows::{Span, Windows, each_key};
 use crate::acc::Accumulate;
 use crate::decimal::Scales;
@@ -96,7 +96,9 @@ impl ChangedKeys {
         // A window whose row looks back at what is retired has its final row, and was stored everywhere.
         let whole_from = of.whole_from(context.retiring_before.get());
         let (folds, partial) = (context.folds.borrow(), self.whole.unwrap_or_default());
-        let strips = StripReader { deriver: &of.deriver, windows, series: &series, folds: &folds, partial };
+        let reader =
+            StripReader { deriver: &of.deriver, windows, series: &series, folds: &folds, partial, as_of: None };
+        let mut strips = Strips::default();
         let mut pass = windows.pass(None);
         while rows.len() < MOST_ROWS {
             let Some((window, mut ids)) = self.round.pop_first() else { break };
@@ -111,11 +113,11 @@ impl ChangedKeys {
                 self.round.merge(window, &rest);
             }
             let ids: Vec<u32> = ids.into_iter().collect();
-            let derived = strips.values(None, window, &ids);
-            for (id, derived) in ids.into_iter().zip(derived) {
-                let key = WindowKey { window, id };
-                let Some(name) = series.name(key) else { continue };
-                let row = pass.sum(key).and_then(|sum| sum.row(name, window, State::Open, of.scales));
+            let sums: Vec<Option<A>> = ids.iter().map(|id| pass.sum(WindowKey { window, id: *id })).collect();
+            let derived = reader.values(&mut strips, window, &ids, &sums);
+            for ((id, sum), derived) in ids.into_iter().zip(sums).zip(derived) {
+                let Some(name) = series.name(WindowKey { window, id }) else { continue };
+                let row = sum.and_then(|sum| sum.row(name, window, State::Open, of.scales));
                 rows.extend(row.map(|row| Row { derived, ..row }));
             }
         }

@@ -1,8 +1,14 @@
 //! Reads what rows derive from: for each series its fold, and its minutes from the arrangement as of one epoch. And says which rows
 //! depend on a minute that changed.
 //!
-//! Nothing derived is kept anywhere: a value is computed as its row is read, as the row itself is. So a correction of one minute
-//! touches the rows that depend on it and no other, and memory holds minutes alone.
+//! ```text
+//!   fold of the series ─> minutes held, ascending ─> the row's own   a strip
+//!                         └──────────────────────────────────────┘
+//!                          read once, however many of its rows are asked for one after the other
+//! ```
+//!
+//! Nothing derived is kept for longer than rows are read one after the other: a value is computed as its row is read, as the row
+//! itself is. So a correction of one minute touches the rows that depend on it and no other, and memory holds minutes alone.
 
 use super::folds::FoldTable;
 use super::key::{KeySet, WindowKey};
@@ -13,6 +19,29 @@ use crate::derived::{DerivedValues, Deriver, Strip};
 use crate::partial::PartialBefore;
 use crate::time::{Epoch, WindowStart};
 use roaring::RoaringBitmap;
+use std::collections::HashMap;
+
+/// Strips that are kept between rows, at most: about 600 bytes each, with `sma20`.
+const MOST_STRIPS: usize = 1 << 17;
+
+/// Strips of one epoch that later rows go on from.
+#[derive(Default)]
+pub(super) struct Strips {
+    as_of: Option<Epoch>,
+    /// By series; through which window each was read.
+    read: HashMap<u32, (WindowStart, Strip)>,
+}
+
+impl Strips {
+    /// Those of an epoch; what was read as of another is worth nothing.
+    fn as_of(&mut self, epoch: Option<Epoch>) -> &mut HashMap<u32, (WindowStart, Strip)> {
+        if self.as_of != epoch {
+            self.read.clear();
+            self.as_of = epoch;
+        }
+        &mut self.read
+    }
+}
 
 /// What strips are read from.
 pub(super) struct StripReader<'a, A: Accumulate> {
@@ -22,41 +51,78 @@ pub(super) struct StripReader<'a, A: Accumulate> {
     pub(super) folds: &'a FoldTable,
     /// Minutes that are no part of any value.
     pub(super) partial: PartialBefore,
+    /// Everything is read as of this; none: as it is.
+    pub(super) as_of: Option<Epoch>,
+}
+
+/// One row's series, on the way.
+struct Reading {
+    id: u32,
+    place: usize,
+    /// Read so far.
+    through: Option<WindowStart>,
+    strip: Strip,
 }
 
 impl<A: Accumulate> StripReader<'_, A> {
-    /// The values of these series' rows of one window, in their order.
-    pub(super) fn values(&self, as_of: Option<Epoch>, window: WindowStart, ids: &[u32]) -> Vec<DerivedValues> {
+    /// The values of rows of one window, in their order: of these series, with these sums of their own. Windows ascend from call to
+    /// call with the same strips.
+    pub(super) fn values(
+        &self,
+        strips: &mut Strips,
+        window: WindowStart,
+        ids: &[u32],
+        own: &[Option<A>],
+    ) -> Vec<DerivedValues> {
         let deriver = self.deriver;
+        let mut values: Vec<_> = ids.iter().map(|_| deriver.none()).collect();
         if deriver.list().is_empty() || self.partial.includes(window) {
-            return ids.iter().map(|_| deriver.none()).collect();
+            return values;
         }
-        let mut ascending: Vec<(u32, usize)> = ids.iter().copied().zip(0..).collect();
-        ascending.sort_unstable();
-        let recursive = deriver.list().is_recursive();
-        let fold = |id| self.folds.get(self.series.name(WindowKey { window, id })?).cloned();
-        let strip = |id: &u32| Strip { fold: recursive.then(|| fold(*id)).flatten(), minutes: Vec::new() };
-        let mut strips: Vec<Strip> = ids.iter().map(strip).collect();
-        let kept_from = WindowStart(window.0.saturating_sub(deriver.look_back()));
-        let from = if recursive { WindowStart::MIN } else { kept_from };
-        let mut pass = self.windows.pass(as_of);
-        for (start, held) in self.series.windows(from..=window) {
-            if self.partial.includes(start) {
-                continue;
-            }
-            for (id, place) in ascending.iter().filter(|(id, _)| held.contains(*id)) {
-                let Some(sum) = pass.sum(WindowKey { window: start, id: *id }).filter(|sum| !sum.is_zero()) else {
-                    continue;
-                };
-                let strip = &mut strips[*place];
-                if start < kept_from {
-                    deriver.step(&mut strip.fold, start, &sum.sums());
-                } else {
-                    strip.minutes.push((start, sum.sums()));
+        let read = strips.as_of(self.as_of);
+        let mut readings: Vec<Reading> =
+            ids.iter().zip(0..).map(|(id, place)| self.reading(read.remove(id), window, *id, place)).collect();
+        readings.sort_unstable_by_key(|reading| reading.id);
+        self.read_before(window, &mut readings);
+        for Reading { id, place, mut strip, .. } in readings {
+            if let Some(own) = own[place].as_ref().filter(|sum| !sum.is_zero()) {
+                values[place] = deriver.values(&mut strip, window, &own.sums());
+                if read.len() < MOST_STRIPS {
+                    read.insert(id, (window, strip));
                 }
             }
         }
-        strips.iter().map(|strip| deriver.values(strip)).collect()
+        values
+    }
+
+    fn reading(&self, read: Option<(WindowStart, Strip)>, window: WindowStart, id: u32, place: usize) -> Reading {
+        if let Some((through, strip)) = read {
+            return Reading { id, place, through: Some(through), strip };
+        }
+        let name = self.series.name(WindowKey { window, id }).filter(|_| self.deriver.list().is_recursive());
+        let strip = Strip::after(name.and_then(|name| self.folds.get(name)).cloned());
+        Reading { id, place, through: None, strip }
+    }
+
+    /// Reads on up to this window.
+    fn read_before(&self, window: WindowStart, readings: &mut [Reading]) {
+        let deriver = self.deriver;
+        let recursive = deriver.list().is_recursive();
+        let looked_at = WindowStart(window.0.saturating_sub(deriver.look_back()));
+        let from = if recursive { WindowStart::MIN } else { looked_at };
+        let Some(least) = readings.iter().map(|reading| reading.through.unwrap_or(from)).min() else { return };
+        let mut pass = self.windows.pass(self.as_of);
+        for (start, held) in self.series.windows(least.max(from)..window) {
+            if self.partial.includes(start) {
+                continue;
+            }
+            let go_on = |reading: &&mut Reading| reading.through < Some(start) && held.contains(reading.id);
+            for Reading { id, strip, .. } in readings.iter_mut().filter(go_on) {
+                if let Some(sum) = pass.sum(WindowKey { window: start, id: *id }).filter(|sum| !sum.is_zero()) {
+                    deriver.push(strip, start, &sum.sums());
+                }
+            }
+        }
     }
 }
 
