@@ -190,6 +190,9 @@ pub fn nearest_root(numerator: U256, denominator: U256) -> f64 {
     rounded(root, exponent / 2, inexact || root * root != bits)
 }
 
+/// 5^18, as in the scales that are usual.
+const FIVES: u64 = 5_u64.pow(18);
+
 /// The first bits of a quotient: `bits · 2^exponent`, and a little more if `inexact`.
 struct Quotient {
     bits: u128,
@@ -204,18 +207,25 @@ impl Quotient {
         let twos = denominator.trailing_zeros();
         let odd = denominator.shr(twos);
         let shift = i64::from(odd.bits()) + i64::from(many - 1) - i64::from(numerator.bits());
-        let quotient = match (odd.to_u64(), u32::try_from(shift)) {
-            // Powers of ten end in as many zero bits, so this is what nearly all divisors are.
-            (Some(divisor), Ok(shift)) => Quotient::short(numerator.shl(shift), divisor),
+        // Powers of ten end in as many zero bits, and leave powers of five: so this is what nearly all divisors are.
+        let factors = match odd.to_u64() {
+            Some(divisor) => Some((1, divisor)),
+            None => {
+                Some(odd.div_rem(FIVES)).filter(|(_, rest)| *rest == 0).and_then(|(d, _)| Some((FIVES, d.to_u64()?)))
+            }
+        };
+        let quotient = match (factors, u32::try_from(shift)) {
+            (Some(factors), Ok(shift)) => Quotient::short(numerator.shl(shift), factors),
             _ => Quotient::long(numerator, odd, many),
         };
         Quotient { exponent: quotient.exponent - i64::from(twos) - shift, ..quotient }
     }
 
-    /// Of a numerator that is shifted already, in words.
-    fn short(numerator: U256, divisor: u64) -> Self {
-        let (whole, rest) = numerator.div_rem(divisor);
-        Quotient { bits: whole.low(), exponent: 0, inexact: rest > 0 }
+    /// Of a numerator that is shifted already, by one factor of the divisor after the other, in words; `exponent` is 0.
+    fn short(numerator: U256, (first, second): (u64, u64)) -> Self {
+        let (numerator, rest) = if first == 1 { (numerator, 0) } else { numerator.div_rem(first) };
+        let (whole, rest_too) = numerator.div_rem(second);
+        Quotient { bits: whole.low(), exponent: 0, inexact: rest > 0 || rest_too > 0 }
     }
 
     /// Bit by bit; `exponent` is 0.
@@ -311,7 +321,8 @@ mod tests {
             let any = |rng: &mut fastrand::Rng| {
                 U256::product(rng.u128(1..) >> rng.u32(..126), rng.u128(1..) >> rng.u32(1..127))
             };
-            let (n, d) = (any(&mut rng), U256::from(u128::from(rng.u64(..)) | 1));
+            let more = if rng.bool() { FIVES } else { 1 };
+            let (n, d) = (any(&mut rng), U256::product(u128::from(rng.u64(..)) | 1, more.into()));
             let many = rng.u32(57..113);
             let (Quotient { bits, exponent, inexact }, long) = (Quotient::of(n, d, many), Quotient::long(n, d, many));
             let of_long = i64::from(n.bits()) - i64::from(d.bits()) - i64::from(many - 1);

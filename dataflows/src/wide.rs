@@ -68,8 +68,12 @@ impl U256 {
         let mut rest = 0_u128;
         let mut next = |digit: u128| {
             let part = rest << 64 | digit;
-            rest = part % u128::from(divisor);
-            part / u128::from(divisor)
+            if part == 0 {
+                return 0;
+            }
+            let digit = part / u128::from(divisor);
+            rest = part - digit * u128::from(divisor);
+            digit
         };
         let low = u128::from(u64::MAX);
         let hi = next(self.hi >> 64) << 64 | next(self.hi & low);

@@ -111,13 +111,15 @@ impl<A: Accumulate> StripReader<'_, A> {
         let looked_at = WindowStart(window.0.saturating_sub(deriver.look_back()));
         let from = if recursive { WindowStart::MIN } else { looked_at };
         let Some(least) = readings.iter().map(|reading| reading.through.unwrap_or(from)).min() else { return };
-        let mut pass = self.windows.pass(self.as_of);
+        // Mostly there is nothing to read: the window before was in hand just now.
+        let mut pass = None;
         for (start, held) in self.series.windows(least.max(from)..window) {
             if self.partial.includes(start) {
                 continue;
             }
             let go_on = |reading: &&mut Reading| reading.through < Some(start) && held.contains(reading.id);
             for Reading { id, strip, .. } in readings.iter_mut().filter(go_on) {
+                let pass = pass.get_or_insert_with(|| self.windows.pass(self.as_of));
                 if let Some(sum) = pass.sum(WindowKey { window: start, id: *id }).filter(|sum| !sum.is_zero()) {
                     deriver.push(strip, start, &sum.sums());
                 }
