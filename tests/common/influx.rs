@@ -3,6 +3,7 @@
 use super::kafka::run;
 use super::rows::{Bits, Cells, Rows};
 use super::{fresh, needs, rfc3339, script, wait_for};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -91,6 +92,19 @@ impl Influx {
             ((rfc3339(cell("time").parse().unwrap()), cell("symbol").to_owned()), cells)
         };
         file.records().map(|record| row(record.unwrap())).collect()
+    }
+
+    /// The values of one number of a measurement's points, by minute and symbol.
+    pub(crate) fn column(&self, measurement: &str, name: &str) -> BTreeMap<(String, String), Bits> {
+        let q = format!("SELECT symbol, \"{name}\" FROM {measurement}");
+        let text = self.get("/query", &[("db", &self.bucket), ("epoch", "ns"), ("q", &q)], "application/csv");
+        let mut file = csv::Reader::from_reader(text.as_bytes());
+        let header = file.headers().unwrap().clone();
+        let value = |record: csv::StringRecord| {
+            let cell = |name: &str| &record[header.iter().position(|column| column == name).expect(name)];
+            ((rfc3339(cell("time").parse().unwrap()), cell("symbol").to_owned()), Bits::read(cell(name)))
+        };
+        file.records().map(|record| value(record.unwrap())).collect()
     }
 }
 

@@ -15,6 +15,7 @@ mod away;
 mod bad_use;
 mod changed;
 mod compacted;
+mod corrected;
 mod expired;
 mod feeds;
 mod hostile_logs;

@@ -16,7 +16,7 @@ const HOSTILE: &str = "<img src=x onerror=\"alert('x')\">&amp;</script>?#%27+ ðŸ
 const STRAGGLER: &str = "STRAGGLER";
 
 /// The folder of the page's tests, and where `playwright-core` is.
-fn tools(what: &str) -> Option<(PathBuf, String)> {
+pub(crate) fn tools(what: &str) -> Option<(PathBuf, String)> {
     let modules = needs(what, "MINUTELY_TEST_PAGE")?;
     Some((Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page"), modules))
 }
