@@ -58,6 +58,10 @@ mutants! {
     OutliersNotRestored,
     /// `partition/outliers.rs`: where most values are equal, every other one is an outlier.
     OutlierOfEqualValues,
+    /// `graph/folds.rs`: a run does not take back the folds that the one before it held. An ema begins anew after a crash.
+    FoldsNotRestored,
+    /// `control/rounds.rs`: windows are forgotten that later rows still look back at.
+    LookBackForgotten,
     /// `checkpoint/encoding.rs`: a restart keeps the generation, and so the epochs, of the run before.
     EpochReused,
     /// `checkpoint/sinks.rs`: a run may leave a sink out, and no manifest says so. Loses that sink's rows.

@@ -181,7 +181,8 @@ impl Sinks {
     /// Windows before this are stored by every sink, and no row that is not looks back at them.
     fn unneeded_before(&self) -> Option<WindowStart> {
         let stored_before = self.sinks.iter().map(|sink| sink.stored_before).min().flatten();
-        stored_before.map(|window| WindowStart(window.0.saturating_sub(self.look_back)))
+        let look_back = if mutants::on(Mutant::LookBackForgotten) { 0 } else { self.look_back };
+        stored_before.map(|window| WindowStart(window.0.saturating_sub(look_back)))
     }
 
     /// Is all forgotten that may be, once every window before this is stored?

@@ -5,6 +5,7 @@
 
 use crate::checkpoint::ObjectBuilder;
 use crate::derived::{Deriver, Fold, LONGEST_GAP, MinuteSums};
+use crate::mutants::{self, Mutant};
 use crate::time::WindowStart;
 use std::collections::HashMap;
 
@@ -32,6 +33,9 @@ struct Kept {
 impl FoldTable {
     /// What an earlier run kept. All of it is to be written again: objects are of one generation.
     pub(crate) fn restore(&mut self, folds: impl IntoIterator<Item = (Box<str>, Fold)>) {
+        if mutants::on(Mutant::FoldsNotRestored) {
+            return;
+        }
         self.folds = folds.into_iter().map(|(name, fold)| (name, Kept { fold: Some(fold), changed: true })).collect();
         self.changed = self.folds.keys().cloned().collect();
     }
