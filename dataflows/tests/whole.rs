@@ -29,8 +29,8 @@ static CLEANED: AtomicI64 = AtomicI64::new(0);
 const DERIVED: [&str; 4] = [
     "none",
     "sma5,sma20,ema12,stddev",
-    "sma3,ravg4,bb2,ema5,macd,rsi3",
-    "sma2,ravg3,rhigh4,rlow5,rvolume6,rvwap7,bb8,ema9,macd,rsi2,variance,stddev",
+    "sma3,ravg4,bb2,ema5,macd,rsi3,chg2",
+    "sma2,ravg3,rhigh4,rlow5,rvolume6,rvwap7,bb8,ema9,macd,rsi2,variance,stddev,chg9",
 ];
 
 const CHANGES: RowFilter = RowFilter { changes: true, partial: true, open_every: 0 };

@@ -179,7 +179,8 @@ pub(crate) struct SemanticsArgs {
     /// Columns made of the minutes before a row's own, or none [default: sma5,sma20,ema12,stddev; with --metrics avg: none]
     ///
     /// smaN (mean of the last N minutes' averages), ravgN (their mean record by record), rhighN, rlowN, rvolumeN, rvwapN, bbN
-    /// (Bollinger bands), emaN, rsiN, macd; and of the minute itself variance and stddev.
+    /// (Bollinger bands), emaN, rsiN, chgN (the change in N minutes, as a fraction), macd; and of the minute itself variance and
+    /// stddev.
     #[arg(long, value_name = "LIST", env = "MINUTELY_DERIVE", value_parser = derive())]
     pub(crate) derive: Option<Given<DerivedList>>,
 }

@@ -10,6 +10,7 @@
 //! integers goes in, and each column is one correctly rounded quotient or a fixed-point number. Metrics that look back a number
 //! of minutes keep those minutes from being forgotten; those that never forget are folds, one record a series.
 
+mod change;
 mod fixed;
 mod folds;
 mod list;
@@ -86,6 +87,11 @@ impl Deriver {
                 Metric::Ema(_) | Metric::Macd | Metric::Rsi(_) => {
                     let state = states.next().expect("a fold has a state of each of these metrics");
                     state.push_values(self.scales.value, &mut values);
+                }
+                Metric::Change(minutes) => {
+                    let then = window.0.saturating_sub(i64::from(minutes).saturating_mul(self.length));
+                    let at = strip.minutes.binary_search_by_key(&then, |(start, _)| start.0);
+                    values.push(at.ok().and_then(|at| change::fraction(own, &strip.minutes[at].1)));
                 }
                 Metric::Rolling(over, minutes) => {
                     let from = window.0.saturating_sub(i64::from(minutes - 1).saturating_mul(self.length));

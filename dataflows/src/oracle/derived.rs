@@ -67,6 +67,11 @@ pub(crate) fn values(minutes: &[Minute], columns: &OracleColumns, scales: Scales
             let mut rest = &averages[..];
             let next = |run: &[Minute]| without_end(word, n, rest.split_off(..run.len()).expect("as many"), digits);
             runs.flat_map(next).collect()
+        } else if word == "chg" {
+            let before = |at: usize| {
+                minutes[..at].iter().find(|minute| minute.start == minutes[at].start - i64::from(n) * length)
+            };
+            (0..minutes.len()).map(|at| vec![before(at).and_then(|before| change(before, &minutes[at]))]).collect()
         } else {
             let last = |at: usize| {
                 let from = minutes[at].start - i64::from(n - 1) * length;
@@ -120,6 +125,15 @@ fn of_minutes(word: &str, minutes: &[Minute], averages: &[BigInt], scales: Scale
         }
         _ => unreachable!("there is no metric {word}"),
     }
+}
+
+/// The mean of a minute's values over that of another, less 1. None where that other is not above 0.
+fn change(before: &Minute, minute: &Minute) -> Option<f64> {
+    let [old, new] = [before, minute].map(|minute| minute.values.iter().sum::<BigInt>());
+    let [old_over, new_over] = [before, minute].map(|minute| BigInt::from(minute.values.len()));
+    // Means over a common divisor.
+    let (old, new) = (old * &new_over, new * &old_over);
+    (old.sign() == Sign::Plus).then(|| nearest(&(new - &old), &old))
 }
 
 /// Metrics of all minutes so far, of which these are the averages.

@@ -184,7 +184,7 @@ struct Setting {
 }
 
 /// What is derived.
-const DERIVED: [&str; 3] = ["none", "sma3,bb2,ravg4", "sma2,ema5,macd,rsi3"];
+const DERIVED: [&str; 3] = ["none", "sma3,bb2,ravg4,chg3", "sma2,ema5,macd,rsi3,chg1"];
 
 impl Setting {
     /// Of at most so many partitions, as long as this, in nanoseconds.
