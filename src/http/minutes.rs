@@ -119,7 +119,7 @@ fn page<'a>(
 }
 
 /// [`page`], on a thread that may block.
-async fn page_blocking(server: &Arc<Server>, wanted: RowQuery, limit: usize) -> Result<Vec<Row>, HttpError> {
+pub(super) async fn page_blocking(server: &Arc<Server>, wanted: RowQuery, limit: usize) -> Result<Vec<Row>, HttpError> {
     let server = Arc::clone(server);
     let page = move || page(|| server.hub.view(), server.about.history.as_deref(), &wanted, limit);
     let page = tokio::task::spawn_blocking(page).await;

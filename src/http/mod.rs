@@ -19,6 +19,7 @@ mod hub;
 mod listen_address;
 mod metrics;
 mod minutes;
+mod movers;
 mod probes;
 mod query;
 mod reply;

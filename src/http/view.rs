@@ -7,7 +7,7 @@ use minutely_dataflows::partition::{DelayHistogram, Rule};
 use minutely_dataflows::record::{DeadLetter, Finding};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::status::Status;
-use minutely_dataflows::time::{EventTime, Monotonic, SECOND, WindowStart};
+use minutely_dataflows::time::{EventTime, Monotonic, SECOND, State, WindowStart};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -216,6 +216,12 @@ impl View {
         self.minutes.range(from..).next().map(|(minute, _)| *minute)
     }
 
+    /// The newest minute here whose rows are final.
+    pub(super) fn newest_final(&self) -> Option<WindowStart> {
+        let is_final = |minute: &&WindowStart| self.marks.state(&self.rule, **minute) == State::Final;
+        self.minutes.keys().rev().find(is_final).copied()
+    }
+
     pub(super) fn page(&self, wanted: &RowQuery, limit: usize) -> Vec<Row> {
         let mut rows = Vec::new();
         let after = wanted.after.as_ref();
@@ -280,7 +286,7 @@ impl View {
 pub(super) mod tests {
     use super::*;
     use minutely_dataflows::decimal::ExactNumber;
-    use minutely_dataflows::time::State;
+    use minutely_dataflows::partial::PartialBefore;
 
     /// A row of the minute of this number.
     pub(in crate::http) fn row(symbol: &str, minute: i64, count: i64) -> Row {
@@ -301,6 +307,17 @@ pub(super) mod tests {
         let minute = |n: i64| WindowStart(n * 60 * SECOND);
         let symbols = symbols.map(|all| all.iter().map(|s| (*s).to_owned()).collect());
         RowQuery { from: minute(from), to: minute(to), symbols, after: None }
+    }
+
+    #[test]
+    fn the_newest_final_minute_is_one_with_rows() {
+        let mut view = View::bounded(Rule::default(), None, 1000);
+        assert_eq!(view.newest_final(), None);
+        [0, 1, 3, 20].into_iter().for_each(|minute| drop(view.take(row("A", minute, 1))));
+        assert_eq!(view.newest_final(), None, "all are partial");
+        // With a lateness of ten minutes: minute 2, which has no row, is final by then.
+        view.marks = Marks { w: Some(EventTime(13 * 60 * SECOND)), partial_before: PartialBefore::Nothing };
+        assert_eq!(view.newest_final(), Some(WindowStart(60 * SECOND)));
     }
 
     /// Whatever the pages' size, all rows come once, in order.
