@@ -81,7 +81,7 @@ pub(crate) struct Config {
 impl Config {
     /// The columns of rows.
     pub(crate) fn columns(&self) -> Columns {
-        Columns::new(self.metrics == Metrics::Market, &self.settings.derive)
+        Columns::new(self.metrics == Metrics::Market, &self.settings.derive, self.settings.windows.levels())
     }
 
     /// What these arguments mean.

@@ -3,8 +3,9 @@
 //! In both, all numbers but the count have a decimal point: `150.0`. Readers take the type of a column from its first lines; some
 //! round later numbers if those lines had whole ones.
 
+use minutely_dataflows::coarse::WindowLevel;
 use minutely_dataflows::derived::DerivedList;
-use minutely_dataflows::row::Row;
+use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::time::{EventTime, SECOND, WindowStart, Windowing};
 use std::fmt::Write;
 
@@ -69,12 +70,38 @@ pub(crate) struct Columns {
     pub(crate) market: bool,
     /// Those of `--derive`, after all others.
     pub(crate) derived: Vec<String>,
+    /// The lengths of `--windows`, whose rows have tables of their own, and in text a column for it ([`WindowText`]).
+    pub(crate) windows: Vec<WindowLevel>,
 }
 
 impl Columns {
-    /// As `--metrics` and `--derive` say.
-    pub(crate) fn new(market: bool, derive: &DerivedList) -> Self {
-        Columns { market, derived: derive.columns().collect() }
+    /// As `--metrics`, `--derive` and `--windows` say.
+    pub(crate) fn new(market: bool, derive: &DerivedList, windows: &[WindowLevel]) -> Self {
+        Columns { market, derived: derive.columns().collect(), windows: windows.to_vec() }
+    }
+}
+
+/// How long the window of a row is, as text has it: in a column of its own where there are several lengths, and else nowhere.
+struct WindowText {
+    minute: String,
+    others: Vec<(WindowLevel, String)>,
+}
+
+impl WindowText {
+    fn new(columns: &Columns, windowing: Windowing) -> Option<Self> {
+        let others: Vec<_> = columns.windows.iter().map(|level| (*level, level.to_string())).collect();
+        let minute = WindowLevel::fixed(windowing.length).to_string();
+        (!others.is_empty()).then_some(WindowText { minute, others })
+    }
+
+    fn of(&self, kind: RowKind) -> &str {
+        match kind {
+            RowKind::Minute => &self.minute,
+            RowKind::Window(level) => {
+                let known = self.others.iter().find(|(known, _)| *known == level);
+                known.map_or("", |(_, text)| text.as_str())
+            }
+        }
     }
 }
 
@@ -82,13 +109,15 @@ impl Columns {
 /// digits.
 pub(crate) struct JsonText {
     minute: MinuteText,
+    window: Option<WindowText>,
     derived: Vec<String>,
     line: String,
 }
 
 impl JsonText {
     pub(crate) fn new(columns: &Columns, windowing: Windowing) -> Self {
-        JsonText { minute: MinuteText::new(windowing), derived: columns.derived.clone(), line: String::new() }
+        let window = WindowText::new(columns, windowing);
+        JsonText { minute: MinuteText::new(windowing), window, derived: columns.derived.clone(), line: String::new() }
     }
 
     /// Appends rows to `out`.
@@ -97,8 +126,13 @@ impl JsonText {
             self.line.clear();
             let symbol = serde_json::to_string(&row.symbol).expect("text is JSON");
             let (minute, count) = (self.minute.of(row.minute), row.count);
-            let begin = write!(self.line, "{{\"symbol\":{symbol},\"minute\":\"{minute}\",\"count\":{count}");
-            begin.expect("a string takes what is written to it");
+            let begin = write!(self.line, "{{\"symbol\":{symbol},\"minute\":\"{minute}\"");
+            let window = self.window.iter().try_for_each(|window| {
+                let text = window.of(row.kind);
+                write!(self.line, ",\"window\":\"{text}\"")
+            });
+            let count = write!(self.line, ",\"count\":{count}");
+            begin.and(window).and(count).expect("a string takes what is written to it");
             self.number("sum", &row.sum);
             self.number("avg", &row.avg);
             self.line.push_str(",\"state\":\"");
@@ -138,19 +172,22 @@ impl JsonText {
 pub(crate) struct CsvText {
     columns: Columns,
     minute: MinuteText,
+    window: Option<WindowText>,
     scratch: String,
 }
 
 impl CsvText {
     pub(crate) fn new(columns: &Columns, windowing: Windowing) -> Self {
-        CsvText { columns: columns.clone(), minute: MinuteText::new(windowing), scratch: String::new() }
+        let window = WindowText::new(columns, windowing);
+        CsvText { columns: columns.clone(), minute: MinuteText::new(windowing), window, scratch: String::new() }
     }
 
     /// The first line.
     pub(crate) fn header(&self) -> String {
         let market = if self.columns.market { ",open,high,low,close,volume,vwap" } else { "" };
+        let window = if self.window.is_some() { ",window" } else { "" };
         let derived = self.columns.derived.iter().flat_map(|name| [",", name]);
-        format!("symbol,minute,count,sum,avg,state{market}{}\n", derived.collect::<String>())
+        format!("symbol,minute{window},count,sum,avg,state{market}{}\n", derived.collect::<String>())
     }
 
     /// Appends rows to `out`.
@@ -171,6 +208,9 @@ impl CsvText {
         };
         csv.write_field(&row.symbol)?;
         csv.write_field(self.minute.of(row.minute))?;
+        if let Some(window) = &self.window {
+            csv.write_field(window.of(row.kind))?;
+        }
         csv.write_field(count)?;
         number(csv, &row.sum)?;
         number(csv, &row.avg)?;
@@ -231,6 +271,26 @@ mod tests {
             String::from_utf8(out).unwrap(),
             "AAPL,2026-01-01T00:00:00Z,3,301.5,100.5,final\n\"say \"\"hi\"\", you\",1970-01-01T00:00:00Z,1,100.5,100.5,final\n"
         );
+    }
+
+    /// Without coarser windows a file is as it was before there were any.
+    #[test]
+    fn the_length_of_a_window_is_told_where_there_are_several() {
+        let windows = vec!["5m".parse().unwrap(), "1d+9h30m".parse().unwrap()];
+        let columns = Columns { windows: windows.clone(), ..Columns::default() };
+        let kinds = [RowKind::Minute, RowKind::Window(windows[0]), RowKind::Window(windows[1])];
+        let rows = kinds.map(|kind| Row { kind, ..row("A", 0, 1) });
+        let (mut csv, mut json) = (Vec::new(), Vec::new());
+        let mut text = CsvText::new(&columns, Windowing::default());
+        text.rows(&rows, &mut csv);
+        JsonText::new(&columns, Windowing::default()).rows(&rows, &mut json);
+        assert_eq!(text.header(), "symbol,minute,window,count,sum,avg,state\n");
+        let (csv, json) = (String::from_utf8(csv).unwrap(), String::from_utf8(json).unwrap());
+        for (lines, of) in [(csv, "A,1970-01-01T00:00:00Z,{},1,"), (json, "\"window\":\"{}\",\"count\":1,")] {
+            for (line, window) in lines.lines().zip(["1m", "5m", "1d+9h30m"]) {
+                assert!(line.contains(&of.replace("{}", window)), "{line}");
+            }
+        }
     }
 
     #[test]

@@ -194,6 +194,7 @@
 
 pub mod acc;
 pub mod checkpoint;
+pub mod coarse;
 pub mod control;
 pub mod decimal;
 pub mod decode;

@@ -7,7 +7,7 @@ use crate::decode::{DecodedEvent, DecodedPart, Decoder, EventId, EventOutcome};
 use crate::derived::DerivedList;
 use crate::partition::{Counts, Rule};
 use crate::record::{Cause, DeadLetter, Evidence, Judged, PartitionName, Reason, Record};
-use crate::row::{MarketRow, Row};
+use crate::row::{MarketRow, Row, RowKind};
 use crate::time::{EventTime, NextOffset, State, WindowStart};
 use crate::wide::{I256, U256};
 use cleaning::PlainCleaning;
@@ -234,6 +234,7 @@ fn row(events: &[&(Position, DecodedEvent<'_>)], market: bool, scales: Scales) -
     });
     let avg = sum.over(count).expect("a window has a record");
     Row {
+        kind: RowKind::Minute,
         symbol: String::new(),
         minute: WindowStart(0),
         count,

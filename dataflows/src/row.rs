@@ -1,13 +1,26 @@
 //! A published row: what sinks write. Everything in it is exact or correctly rounded once (R9).
 
+use crate::coarse::WindowLevel;
 use crate::decimal::ExactNumber;
 use crate::derived::DerivedValues;
 use crate::time::{State, WindowStart};
 use serde::{Deserialize, Serialize};
 
+/// What a row is of. In this order rows of one window of the run follow one another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum RowKind {
+    /// One window of `--window` of one series.
+    #[default]
+    Minute,
+    /// One window of this length of one series, of `--windows`.
+    Window(WindowLevel),
+}
+
 /// One window of one series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
+    /// What it is of.
+    pub kind: RowKind,
     /// The series.
     pub symbol: String,
     /// The window's start.

@@ -1,5 +1,6 @@
 //! The settings of a run that decide how it goes, as plain values.
 
+use crate::coarse::CoarseWindows;
 use crate::derived::DerivedList;
 use crate::partition::Rule;
 use crate::time::{EventTime, SECOND};
@@ -12,6 +13,8 @@ pub struct Settings {
     pub rule: Rule,
     /// What rows have beside their own minute's numbers. Default: nothing.
     pub derive: DerivedList,
+    /// Coarser windows whose rows there are beside. Default: none.
+    pub windows: CoarseWindows,
     /// Read up to the recorded ends and stop.
     pub bounded: bool,
     /// Bounded: what becomes of windows that records beyond the recorded ends could change.
@@ -43,6 +46,7 @@ impl Default for Settings {
         Settings {
             rule: Rule::default(),
             derive: DerivedList::default(),
+            windows: CoarseWindows::default(),
             bounded: false,
             at_end: AtEnd::Close,
             instant: None,

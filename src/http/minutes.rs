@@ -8,7 +8,7 @@ use super::{History, RowQuery, Server};
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
-use minutely_dataflows::row::Row;
+use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::time::{EventTime, WindowStart};
 use serde::Serialize;
 use std::fmt::Write;
@@ -57,6 +57,7 @@ impl RowsRequest {
         let (from, to) = (query.time("from")?, query.time("to")?);
         let after = query.get("cursor").map(read_cursor).transpose()?;
         let wanted = RowQuery {
+            kind: RowKind::Minute,
             from: from.unwrap_or(WindowStart(-EventTime::LIMIT)),
             to: to.unwrap_or(WindowStart(EventTime::LIMIT)),
             symbols: (!symbols.is_empty()).then_some(symbols),
@@ -260,7 +261,8 @@ mod tests {
             let stored = (0..20).map(|minute| row("A", minute, 1)).collect();
             let history = Slow { stored, view: &view, meanwhile: Mutex::new(vec![8, 7, 6]) };
             let (from, to) = (WindowStart(-EventTime::LIMIT), WindowStart(EventTime::LIMIT));
-            let (mut wanted, mut got) = (RowQuery { from, to, symbols: None, after: None }, Vec::new());
+            let kind = RowKind::Minute;
+            let (mut wanted, mut got) = (RowQuery { kind, from, to, symbols: None, after: None }, Vec::new());
             loop {
                 let page = page(|| view.lock().unwrap(), Some(&history), &wanted, limit).unwrap();
                 let Some(last) = page.last() else { break };

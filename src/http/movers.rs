@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{Response, StatusCode};
 use minutely_dataflows::decimal::ExactNumber;
-use minutely_dataflows::row::Row;
+use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::time::{EventTime, WindowStart};
 use serde::Serialize;
 use std::cmp::Ordering;
@@ -176,7 +176,7 @@ async fn movers_of(server: &Arc<Server>, query: Option<&str>) -> Result<String, 
     let mut ends = Ends::new(column, top);
     if let Some(minute) = minute {
         let to = WindowStart(minute.0.saturating_add(server.about.settings.rule.windowing.length));
-        let mut wanted = RowQuery { from: minute, to, symbols: None, after: None };
+        let mut wanted = RowQuery { kind: RowKind::Minute, from: minute, to, symbols: None, after: None };
         loop {
             let rows = page_blocking(server, wanted.clone(), PIECE_ROWS).await?;
             let (many, last) = (rows.len(), rows.last().map(|row| (row.minute, row.symbol.clone())));

@@ -4,7 +4,7 @@ use minutely_dataflows::decimal::ExactNumber;
 use minutely_dataflows::derived::DerivedValues;
 use minutely_dataflows::marks::Marks;
 use minutely_dataflows::partition::Rule;
-use minutely_dataflows::row::{MarketRow, Row};
+use minutely_dataflows::row::{MarketRow, Row, RowKind};
 use minutely_dataflows::time::{EventTime, State, WindowStart};
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
@@ -67,7 +67,8 @@ impl RowValues {
 
     pub(super) fn row(&self, symbol: &str, minute: WindowStart, marks: &Marks, rule: &Rule) -> Row {
         let RowValues { count, sum, avg, market, derived } = self.clone();
-        Row { symbol: symbol.to_owned(), minute, count, sum, avg, state: marks.state(rule, minute), market, derived }
+        let (kind, symbol, state) = (RowKind::Minute, symbol.to_owned(), marks.state(rule, minute));
+        Row { kind, symbol, minute, count, sum, avg, state, market, derived }
     }
 }
 

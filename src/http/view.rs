@@ -287,11 +287,13 @@ pub(super) mod tests {
     use super::*;
     use minutely_dataflows::decimal::ExactNumber;
     use minutely_dataflows::partial::PartialBefore;
+    use minutely_dataflows::row::RowKind;
 
     /// A row of the minute of this number.
     pub(in crate::http) fn row(symbol: &str, minute: i64, count: i64) -> Row {
         let (sum, state) = (ExactNumber::new(i128::from(count), 18), State::Open);
         Row {
+            kind: RowKind::Minute,
             symbol: symbol.into(),
             minute: WindowStart(minute * 60 * SECOND),
             count,
@@ -306,7 +308,7 @@ pub(super) mod tests {
     fn wanted(from: i64, to: i64, symbols: Option<&[&str]>) -> RowQuery {
         let minute = |n: i64| WindowStart(n * 60 * SECOND);
         let symbols = symbols.map(|all| all.iter().map(|s| (*s).to_owned()).collect());
-        RowQuery { from: minute(from), to: minute(to), symbols, after: None }
+        RowQuery { kind: RowKind::Minute, from: minute(from), to: minute(to), symbols, after: None }
     }
 
     #[test]

@@ -15,24 +15,56 @@
 //! value's end would escape what ends the value: such a symbol has no line.
 
 use super::series::InfluxSeries;
-use minutely_dataflows::row::Row;
+use minutely_dataflows::coarse::WindowLevel;
+use minutely_dataflows::row::{Row, RowKind};
 use std::io::{self, Write};
 
-/// Writes lines of one series.
+/// Writes lines of one series, and of those beside it that rows of coarser windows go to.
 pub(super) struct LineWriter {
+    /// The series of each kind of rows; minutes come first.
+    series: Vec<KindSeries>,
+    /// The columns of `--derive`.
+    pub(super) derived: Vec<String>,
+}
+
+/// Where rows of one kind go.
+struct KindSeries {
+    kind: RowKind,
+    series: InfluxSeries,
     /// What stands before each symbol.
     before: String,
     /// What stands after it.
     after: String,
-    /// The columns of `--derive`.
-    pub(super) derived: Vec<String>,
+}
+
+impl KindSeries {
+    fn new(kind: RowKind, series: InfluxSeries) -> Self {
+        let (before, after) = series.around_symbol();
+        KindSeries { kind, series, before, after }
+    }
 }
 
 impl LineWriter {
     /// Of this series.
     pub(super) fn of(series: &InfluxSeries, derived: &[String]) -> Self {
-        let (before, after) = series.around_symbol();
-        LineWriter { before, after, derived: derived.to_vec() }
+        LineWriter { series: vec![KindSeries::new(RowKind::Minute, series.clone())], derived: derived.to_vec() }
+    }
+
+    /// And of those of these windows. `base`: the series of final rows; `suffix`: what this one has behind its name.
+    pub(super) fn with_windows(mut self, (base, suffix): (&InfluxSeries, &str), windows: &[WindowLevel]) -> Self {
+        let of = |level: &WindowLevel| KindSeries::new(RowKind::Window(*level), base.of_windows(*level).with(suffix));
+        self.series.extend(windows.iter().map(of));
+        self
+    }
+
+    /// Where rows of a kind go.
+    pub(super) fn series(&self, kind: RowKind) -> &InfluxSeries {
+        &self.kind(kind).series
+    }
+
+    fn kind(&self, kind: RowKind) -> &KindSeries {
+        let of = self.series.iter().find(|series| series.kind == kind);
+        of.expect("rows are of minutes, or of windows that the run was given")
     }
 
     /// Appends the row's line, newline included.
@@ -53,7 +85,8 @@ impl LineWriter {
     }
 }
 
-fn line(around: &LineWriter, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
+fn line(writer: &LineWriter, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
+    let around = writer.kind(row.kind);
     out.extend_from_slice(around.before.as_bytes());
     for byte in row.symbol.bytes() {
         if matches!(byte, b',' | b'=' | b' ') {
@@ -73,7 +106,7 @@ fn line(around: &LineWriter, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
             write!(out, ",vwap={vwap}")?;
         }
     }
-    for (name, value) in around.derived.iter().zip(&row.derived).filter_map(|(name, value)| Some((name, (*value)?))) {
+    for (name, value) in writer.derived.iter().zip(&row.derived).filter_map(|(name, value)| Some((name, (*value)?))) {
         write!(out, ",{name}={value}")?;
     }
     writeln!(out, " {}", row.minute.0)
@@ -151,6 +184,27 @@ pub(super) mod tests {
         LineWriter::of(&series, &[]).write(&row("A=B", 0, 1), &mut out).unwrap();
         let want = "minute,desk=x,symbol=A\\=B,zone=a\\ b count=1i,sum=\"100.5\",avg=100.5,state=\"final\" 0\n";
         assert_eq!(String::from_utf8(out).unwrap(), want);
+    }
+
+    #[test]
+    fn coarser_windows_have_measurements_of_their_own() {
+        let windows = ["5m", "1h+15m"].map(|level| level.parse().unwrap());
+        let names = |options: &[(&str, &str)], suffix| {
+            let base = series(options).unwrap();
+            let writer = LineWriter::of(&base.with(suffix), &[]).with_windows((&base, suffix), &windows);
+            let line = |kind| {
+                let mut out = Vec::new();
+                writer.write(&Row { kind, ..row("A", 0, 1) }, &mut out).unwrap();
+                let line = String::from_utf8(out).unwrap();
+                assert_eq!(line.split(',').next(), Some(writer.series(kind).measurement.as_str()));
+                line.split(" count").next().unwrap().to_owned()
+            };
+            [RowKind::Minute, RowKind::Window(windows[0]), RowKind::Window(windows[1])].map(line)
+        };
+        assert_eq!(names(&[], ""), ["minute,symbol=A", "window_5m,symbol=A", "window_1h_15m,symbol=A"]);
+        let tagged = [("measurement", "t"), ("tag.a", "1")];
+        let want = ["t_live,a=1,symbol=A", "t_5m_live,a=1,symbol=A", "t_1h_15m_live,a=1,symbol=A"];
+        assert_eq!(names(&tagged, "_live"), want);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! (`mark.rs`). `?measurement=NAME&tag.NAME=VALUE`.
 
 use crate::sinks::options::Emit;
+use minutely_dataflows::coarse::WindowLevel;
 use minutely_dataflows::derived::DerivedList;
 use minutely_dataflows::edge::RowFilter;
 use minutely_dataflows::time::SECOND;
@@ -102,6 +103,12 @@ impl InfluxSeries {
     /// The one for newest rows beside this.
     pub(super) fn with(&self, suffix: &str) -> Self {
         InfluxSeries { measurement: format!("{}{suffix}", self.measurement), tags: self.tags.clone() }
+    }
+
+    /// The one for rows of these coarser windows: `window_5m` beside `minute`, and `NAME_5m` beside another.
+    pub(super) fn of_windows(&self, level: WindowLevel) -> Self {
+        let name = if self.measurement == MEASUREMENT { "window" } else { self.measurement.as_str() };
+        InfluxSeries { measurement: format!("{name}_{}", level.identifier()), tags: self.tags.clone() }
     }
 
     /// The static tags as one text, the same for the same tags in any order: `a=1,b=2`, or `none`. Characters that would make

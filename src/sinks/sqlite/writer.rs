@@ -10,7 +10,7 @@ use crate::text::MinuteText;
 use crate::threads::{Backoff, Health, Stop, WriterExit};
 use minutely_dataflows::decimal::ExactNumber;
 use minutely_dataflows::edge::Halt;
-use minutely_dataflows::row::Row;
+use minutely_dataflows::row::{Row, RowKind};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +23,8 @@ INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET va
 pub(in crate::sinks) struct SqliteWriter {
     pub(super) db: Connection,
     pub(super) target: SqliteTarget,
-    pub(super) upsert: String,
+    /// Of each kind of rows: each has a table.
+    pub(super) upserts: Vec<(RowKind, String)>,
     /// How many columns of `--derive` it has.
     pub(super) derived: usize,
     pub(super) files: DatabaseFiles,
@@ -56,8 +57,10 @@ impl SqliteWriter {
     pub(super) fn put(&mut self, seq: i64, rows: &[Row]) -> Result<(), rusqlite::Error> {
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
-            let mut upsert = tx.prepare_cached(&self.upsert)?;
             for row in rows {
+                let upsert = self.upserts.iter().find(|(kind, _)| *kind == row.kind);
+                let (_, upsert) = upsert.expect("rows are of minutes, or of windows that the run was given");
+                let mut upsert = tx.prepare_cached(upsert)?;
                 let market = row.market.as_ref();
                 let derived =
                     (0..self.derived).map(|place| row.derived.get(place).copied().flatten()).collect::<Vec<_>>();
@@ -122,8 +125,11 @@ impl Drop for SqliteWriter {
         // Without a log beside it, which would stay when the database is removed.
         let plain = |mode: String| if mode == "delete" { Ok(()) } else { Err(rusqlite::Error::InvalidQuery) };
         let plain = self.db.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get(0)).and_then(plain);
+        // `meta`, `owners`, and one for each kind of rows.
+        let own = i64::try_from(2 + self.upserts.len()).unwrap_or(i64::MAX);
         let alone = plain.and_then(|()| self.db.execute_batch("BEGIN EXCLUSIVE")).and_then(|()| {
-            self.db.query_row("SELECT count(*) = 3 FROM sqlite_schema WHERE type = 'table'", [], |row| row.get(0))
+            let tables = "SELECT count(*) = ?1 FROM sqlite_schema WHERE type = 'table'";
+            self.db.query_row(tables, [own], |row| row.get(0))
         });
         if !alone.unwrap_or(false) {
             made.keep();
