@@ -4,7 +4,7 @@
 //! round later numbers if those lines had whole ones.
 
 use minutely_dataflows::coarse::WindowLevel;
-use minutely_dataflows::derived::DerivedList;
+use minutely_dataflows::derived::{DerivedList, GROUP_COLUMNS};
 use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::time::{EventTime, SECOND, WindowStart, Windowing};
 use std::fmt::Write;
@@ -72,12 +72,43 @@ pub(crate) struct Columns {
     pub(crate) derived: Vec<String>,
     /// The lengths of `--windows`, whose rows have tables of their own, and in text a column for it ([`WindowText`]).
     pub(crate) windows: Vec<WindowLevel>,
+    /// There are rows of groups (`--groups`), which have tables of their own, and in text columns behind all others.
+    pub(crate) groups: bool,
 }
 
 impl Columns {
     /// As `--metrics`, `--derive` and `--windows` say.
     pub(crate) fn new(market: bool, derive: &DerivedList, windows: &[WindowLevel]) -> Self {
-        Columns { market, derived: derive.columns().collect(), windows: windows.to_vec() }
+        Columns { market, derived: derive.columns().collect(), windows: windows.to_vec(), groups: false }
+    }
+
+    /// The kinds of rows that there are; minutes come first.
+    pub(crate) fn kinds(&self) -> Vec<RowKind> {
+        let windows = self.windows.iter().map(|level| RowKind::Window(*level));
+        std::iter::once(RowKind::Minute).chain(windows).chain(self.groups.then_some(RowKind::Group)).collect()
+    }
+
+    /// Those of a table of rows of this kind.
+    pub(crate) fn of(&self, kind: RowKind) -> Self {
+        match kind {
+            RowKind::Minute | RowKind::Window(_) => self.clone(),
+            RowKind::Group => Columns { derived: GROUP_COLUMNS.map(str::to_owned).into(), ..self.clone() },
+        }
+    }
+
+    /// The names of those that text has last: of `--derive`, and of groups.
+    fn last_names(&self) -> impl Iterator<Item = &str> {
+        let groups = GROUP_COLUMNS.into_iter().filter(|_| self.groups);
+        self.derived.iter().map(String::as_str).chain(groups)
+    }
+
+    /// The values of a row in those.
+    fn last_values<'a>(&self, row: &'a Row) -> impl Iterator<Item = Option<f64>> + use<'a> {
+        let is_group = row.kind == RowKind::Group;
+        let of = |many: usize, there: bool| {
+            (0..many).map(move |place| row.derived.get(place).copied().flatten().filter(|_| there))
+        };
+        of(self.derived.len(), !is_group).chain(of(if self.groups { GROUP_COLUMNS.len() } else { 0 }, is_group))
     }
 }
 
@@ -96,7 +127,7 @@ impl WindowText {
 
     fn of(&self, kind: RowKind) -> &str {
         match kind {
-            RowKind::Minute => &self.minute,
+            RowKind::Minute | RowKind::Group => &self.minute,
             RowKind::Window(level) => {
                 let known = self.others.iter().find(|(known, _)| *known == level);
                 known.map_or("", |(_, text)| text.as_str())
@@ -110,14 +141,14 @@ impl WindowText {
 pub(crate) struct JsonText {
     minute: MinuteText,
     window: Option<WindowText>,
-    derived: Vec<String>,
+    columns: Columns,
     line: String,
 }
 
 impl JsonText {
     pub(crate) fn new(columns: &Columns, windowing: Windowing) -> Self {
         let window = WindowText::new(columns, windowing);
-        JsonText { minute: MinuteText::new(windowing), window, derived: columns.derived.clone(), line: String::new() }
+        JsonText { minute: MinuteText::new(windowing), window, columns: columns.clone(), line: String::new() }
     }
 
     /// Appends rows to `out`.
@@ -145,11 +176,11 @@ impl JsonText {
                 self.number_if_any("volume", market.volume.as_ref().map(|volume| volume as &dyn std::fmt::Display));
                 self.number_if_any("vwap", market.vwap.as_ref().map(|vwap| vwap as &dyn std::fmt::Display));
             }
-            let derived = std::mem::take(&mut self.derived);
-            for (name, value) in derived.iter().zip(&row.derived) {
+            let columns = std::mem::take(&mut self.columns);
+            for (name, value) in columns.last_names().zip(columns.last_values(row)) {
                 self.number_if_any(name, value.as_ref().map(|value| value as &dyn std::fmt::Display));
             }
-            self.derived = derived;
+            self.columns = columns;
             self.line.push_str("}\n");
             out.extend_from_slice(self.line.as_bytes());
         }
@@ -186,14 +217,16 @@ impl CsvText {
     pub(crate) fn header(&self) -> String {
         let market = if self.columns.market { ",open,high,low,close,volume,vwap" } else { "" };
         let window = if self.window.is_some() { ",window" } else { "" };
-        let derived = self.columns.derived.iter().flat_map(|name| [",", name]);
+        let derived = self.columns.last_names().flat_map(|name| [",", name]);
         format!("symbol,minute{window},count,sum,avg,state{market}{}\n", derived.collect::<String>())
     }
 
     /// Appends rows to `out`.
     pub(crate) fn rows(&mut self, rows: &[Row], out: &mut Vec<u8>) {
         let mut csv = csv::WriterBuilder::new().flexible(true).from_writer(out);
-        for row in rows {
+        // (A file may have been begun without columns for groups.)
+        let groups = self.columns.groups;
+        for row in rows.iter().filter(|row| groups || row.kind != RowKind::Group) {
             self.row(row, &mut csv).expect("memory takes what is written to it");
         }
         csv.flush().expect("memory takes what is written to it");
@@ -233,8 +266,8 @@ impl CsvText {
                 None => (0..6).try_for_each(|_| csv.write_field(""))?,
             }
         }
-        for place in 0..self.columns.derived.len() {
-            match row.derived.get(place).copied().flatten() {
+        for value in self.columns.last_values(row) {
+            match value {
                 Some(value) => number(csv, &value)?,
                 None => csv.write_field("")?,
             }

@@ -15,6 +15,9 @@ use std::collections::BTreeMap;
 
 mod cleaning;
 pub(crate) mod derived;
+mod groups;
+
+pub use groups::group_rows;
 
 /// One partition's part of the log: its records from `start` to the recorded end, in offset order.
 pub struct Log<'a> {

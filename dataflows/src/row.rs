@@ -14,6 +14,8 @@ pub enum RowKind {
     Minute,
     /// One window of this length of one series, of `--windows`.
     Window(WindowLevel),
+    /// One window of `--window` of one group of series, of `--groups`: its columns are [`crate::derived::GROUP_COLUMNS`].
+    Group,
 }
 
 /// One window of one series.
@@ -21,7 +23,7 @@ pub enum RowKind {
 pub struct Row {
     /// What it is of.
     pub kind: RowKind,
-    /// The series.
+    /// The series, or the group.
     pub symbol: String,
     /// The window's start.
     pub minute: WindowStart,
@@ -35,7 +37,7 @@ pub struct Row {
     pub state: State,
     /// With `--metrics market`.
     pub market: Option<MarketRow>,
-    /// One for each column of `--derive`; without it, empty.
+    /// One for each column of `--derive`, or of a group; without them, empty.
     pub derived: DerivedValues,
 }
 

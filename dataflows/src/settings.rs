@@ -1,10 +1,11 @@
 //! The settings of a run that decide how it goes, as plain values.
 
 use crate::coarse::CoarseWindows;
-use crate::derived::DerivedList;
+use crate::derived::{DerivedList, GroupSource};
 use crate::partition::Rule;
 use crate::time::{EventTime, SECOND};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The settings of a run that Control needs.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct Settings {
     pub derive: DerivedList,
     /// Coarser windows whose rows there are beside. Default: none.
     pub windows: CoarseWindows,
+    /// Groups of series whose rows there are beside. Default: none. Looked at by worker 0 alone.
+    pub groups: Option<Arc<dyn GroupSource>>,
     /// Read up to the recorded ends and stop.
     pub bounded: bool,
     /// Bounded: what becomes of windows that records beyond the recorded ends could change.
@@ -47,6 +50,7 @@ impl Default for Settings {
             rule: Rule::default(),
             derive: DerivedList::default(),
             windows: CoarseWindows::default(),
+            groups: None,
             bounded: false,
             at_end: AtEnd::Close,
             instant: None,

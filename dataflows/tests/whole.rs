@@ -14,7 +14,7 @@ use minutely_dataflows::derived::Metric;
 use minutely_dataflows::edge::RowFilter;
 use minutely_dataflows::oracle::{self, OracleColumns};
 use minutely_dataflows::partition::{Counts, Rule};
-use minutely_dataflows::row::Row;
+use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::{SECOND, State, WindowStart, Windowing};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +24,8 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 static SEEN: AtomicUsize = AtomicUsize::new(0);
 /// Outliers.
 static CLEANED: AtomicI64 = AtomicI64::new(0);
+/// Rows of groups.
+static GROUPED: AtomicUsize = AtomicUsize::new(0);
 
 /// What is derived, test by test.
 const DERIVED: [&str; 4] = [
@@ -51,11 +53,21 @@ fn check_with<A: Accumulate>(
     market: bool,
 ) -> i64 {
     let decoder = Decoder::new(fields).unwrap();
-    let ran = run_with::<A>(partitions, settings, fields, &[CHANGES, FINAL, ALL_FINAL, LIVE], workers).unwrap();
+    let mut ran = run_with::<A>(partitions, settings, fields, &[CHANGES, FINAL, ALL_FINAL, LIVE], workers).unwrap();
     let logs: Vec<_> = partitions.iter().map(Partition::log).collect();
     let columns = OracleColumns { market, derived: settings.derive.clone() };
     let want = oracle::answer(&logs, &decoder, &settings.rule, &ran.letters, &columns);
     assert_eq!(ran.letters, want.dead_letters);
+    if let Some(source) = &settings.groups {
+        let lines: Vec<_> = source.newest().memberships().cloned().collect();
+        let groups = oracle::group_rows(&want.rows, &lines, decoder.scales().value);
+        for (sink, rows) in ran.sinks.iter_mut().enumerate() {
+            // Each once, in order, and behind all rows of its minute.
+            let of_groups: Vec<_> = rows.extract_if(.., |row| row.kind == RowKind::Group).collect();
+            assert_eq!(of_groups, groups.values().cloned().collect::<Vec<_>>(), "groups of sink {sink}");
+        }
+        GROUPED.fetch_add(groups.len(), Ordering::Relaxed);
+    }
     let last = |rows: &[Row]| -> BTreeMap<_, _> {
         rows.iter().map(|row| ((row.minute, row.symbol.clone()), row.clone())).collect()
     };
@@ -155,6 +167,7 @@ fn hostile_logs_at_any_number_of_workers() {
             checkpoint_interval: rng.i64(SECOND / 500..SECOND / 10),
             audit: true,
             derive: DERIVED[round % DERIVED.len()].parse().unwrap(),
+            groups: (round % 3 > 0).then(|| hostile::groups(&mut rng, &rule)),
             ..Settings::default()
         };
         let kind = if rng.bool() { Kind::File } else { Kind::Broker };
@@ -170,6 +183,7 @@ fn hostile_logs_at_any_number_of_workers() {
         }
     }
     assert!(SEEN.load(Ordering::Relaxed) > 0, "something is seen before the end");
+    assert!(GROUPED.load(Ordering::Relaxed) > 0, "some minutes have rows of groups");
 }
 
 /// What is cleaned is the same at any number of workers, with ids that repeat and without.

@@ -237,6 +237,13 @@ pub(crate) struct SinkArgs {
     #[arg(long, value_name = "ROWS", env = "MINUTELY_EMIT", default_value = "changes", value_parser = choice(&EMIT))]
     pub(crate) emit: Given<EmitOption>,
 
+    /// Rows of groups of symbols, by a CSV with the columns symbol, group and, if need be, weight, from and to
+    ///
+    /// A group's average is of the averages of its members that have a row, by weight (1 without one); from and to (not included) are
+    /// event times. The file is read again when it is edited.
+    #[arg(long, value_name = "FILE", env = "MINUTELY_GROUPS")]
+    pub(crate) groups: Option<PathBuf>,
+
     /// Time that a bounded run waits for a sink that makes no progress, and for the disk of the state
     #[arg(
         long = "sink-timeout",

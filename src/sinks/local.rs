@@ -11,8 +11,8 @@ use super::port::RowPort;
 use super::sqlite::{SqliteTarget, TableName};
 use super::stdout::StdoutFormat;
 use super::{append, csv, sqlite, stdout};
+use crate::text::Columns;
 use crate::threads::{Health, Stop};
-use minutely_dataflows::coarse::WindowLevel;
 use minutely_dataflows::edge::{Halt, RowFilter};
 use std::path::{Path, PathBuf};
 
@@ -60,16 +60,16 @@ impl LocalTarget {
         }
     }
 
-    /// Do both write to one file or table? Two tables of one database are two; a folder may have several names. `windows`: those
-    /// that have tables, too.
-    pub(super) fn shares_with(&self, other: &LocalTarget, windows: &[WindowLevel]) -> bool {
+    /// Do both write to one file or table? Two tables of one database are two; a folder may have several names. Each kind of
+    /// rows of `columns` has a table.
+    pub(super) fn shares_with(&self, other: &LocalTarget, columns: &Columns) -> bool {
         let file = |local: &LocalTarget| {
             let path = local.file()?;
             let folder = append::folder_of(path);
             Some((folder.canonicalize().unwrap_or_else(|_| folder.to_owned()), path.file_name()?.to_owned()))
         };
         match (self, other) {
-            (LocalTarget::Sqlite(a), LocalTarget::Sqlite(b)) if !share_tables(a, b, windows) => false,
+            (LocalTarget::Sqlite(a), LocalTarget::Sqlite(b)) if !share_tables(a, b, columns) => false,
             (LocalTarget::Stdout(_), LocalTarget::Stdout(_)) => true,
             _ => file(self).is_some() && file(self) == file(other),
         }
@@ -114,8 +114,8 @@ impl LocalTarget {
     }
 }
 
-fn share_tables(a: &SqliteTarget, b: &SqliteTarget, windows: &[WindowLevel]) -> bool {
-    let (a, b) = (a.table.with(windows), b.table.with(windows));
+fn share_tables(a: &SqliteTarget, b: &SqliteTarget, columns: &Columns) -> bool {
+    let (a, b) = (a.table.with(columns), b.table.with(columns));
     a.iter().any(|(_, table)| b.iter().any(|(_, other)| table == other))
 }
 

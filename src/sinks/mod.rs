@@ -26,7 +26,6 @@ use crate::text::Columns;
 use crate::uri::redacted;
 use error::SinkError;
 use local::LocalTarget;
-use minutely_dataflows::coarse::WindowLevel;
 use minutely_dataflows::edge::{Halt, RowFilter};
 use minutely_dataflows::time::Windowing;
 
@@ -99,11 +98,11 @@ pub(crate) fn takes(uri: &str, emit: Emit) -> Vec<RowFilter> {
 ///
 /// # Errors
 /// 64, naming both.
-pub(crate) fn distinct(uris: &[String], windows: &[WindowLevel]) -> Result<(), Halt> {
+pub(crate) fn distinct(uris: &[String], columns: &Columns) -> Result<(), Halt> {
     let local = |uri: &String| LocalTarget::parse(uri)?.ok().map(|local| (uri.clone(), local));
     let all: Vec<_> = uris.iter().filter_map(local).collect();
     for (at, (uri, sink)) in all.iter().enumerate() {
-        if let Some((other, _)) = all[..at].iter().find(|(_, before)| before.shares_with(sink, windows)) {
+        if let Some((other, _)) = all[..at].iter().find(|(_, before)| before.shares_with(sink, columns)) {
             return Err(SinkError::OnePlace { first: other.clone(), second: uri.clone() }.into());
         }
     }

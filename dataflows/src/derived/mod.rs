@@ -13,6 +13,7 @@
 mod change;
 mod fixed;
 mod folds;
+mod groups;
 mod list;
 mod minute;
 mod rolling;
@@ -20,6 +21,9 @@ mod spread;
 
 pub use folds::Fold;
 pub(crate) use folds::LONGEST_GAP;
+pub use groups::{
+    GROUP_COLUMNS, GroupMinute, GroupSource, GroupSums, GroupTable, GroupTableError, MAX_MEMBERSHIPS, Membership,
+};
 pub use list::{DeriveError, DerivedList, Metric};
 pub use minute::{MarketSums, MinuteSums};
 

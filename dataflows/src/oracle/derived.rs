@@ -191,12 +191,12 @@ fn doubled_to_116_bits(both: [BigInt; 2], doubled: u64, change: &BigInt) -> ([Bi
     (both.map(|x| half_even(&(x << most), &(BigInt::from(1) << doubled))), most)
 }
 
-fn power(digits: u8) -> BigInt {
+pub(super) fn power(digits: u8) -> BigInt {
     BigInt::from(10).pow(digits.into())
 }
 
 /// The whole number nearest to a quotient, ties to even.
-fn half_even(numerator: &BigInt, denominator: &BigInt) -> BigInt {
+pub(super) fn half_even(numerator: &BigInt, denominator: &BigInt) -> BigInt {
     let (quotient, rest) =
         (numerator.magnitude() / denominator.magnitude(), numerator.magnitude() % denominator.magnitude());
     let up = match (rest * 2_u8).cmp(denominator.magnitude()) {
@@ -208,7 +208,7 @@ fn half_even(numerator: &BigInt, denominator: &BigInt) -> BigInt {
 }
 
 /// The f64 nearest to a quotient, ties to even; denominators are above 0.
-fn nearest(numerator: &BigInt, denominator: &BigInt) -> f64 {
+pub(super) fn nearest(numerator: &BigInt, denominator: &BigInt) -> f64 {
     // 65 bits or 66, the last of which says whether there is more: a cast is correctly rounded.
     let (n, d) = (numerator.magnitude(), denominator.magnitude());
     let (up, down) = ((66 + d.bits()).saturating_sub(n.bits()), n.bits().saturating_sub(66 + d.bits()));

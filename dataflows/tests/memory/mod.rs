@@ -15,7 +15,7 @@ use minutely_dataflows::leader::{LeaderOutputs, SinkHandle};
 use minutely_dataflows::marks::Marks;
 use minutely_dataflows::partition::{DelayHistogram, Rule};
 use minutely_dataflows::record::{DeadLetter, Record};
-use minutely_dataflows::row::Row;
+use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::status::Status;
 use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, State, WindowStart, first_epoch};
@@ -109,7 +109,7 @@ pub(crate) struct Restored {
 pub(crate) struct Keeper {
     kept: Arc<Mutex<Restored>>,
     rng: fastrand::Rng,
-    last: Option<(u64, EventTime, String)>,
+    last: Option<(u64, EventTime, RowKind, String)>,
     stored: Option<u64>,
     slow: Option<u64>,
 }
@@ -126,7 +126,7 @@ impl SinkPort for Keeper {
             return Err(batch);
         }
         for row in &batch.rows {
-            let place = (batch.round, EventTime(row.minute.0), row.symbol.clone());
+            let place = (batch.round, EventTime(row.minute.0), row.kind, row.symbol.clone());
             assert!(self.last.as_ref().is_none_or(|last| *last < place), "{:?} then {place:?}", self.last);
             self.last = Some(place);
         }

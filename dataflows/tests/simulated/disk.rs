@@ -14,7 +14,7 @@ use minutely_dataflows::edge::{
 };
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::record::DeadLetter;
-use minutely_dataflows::row::Row;
+use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::{SECOND, State, WindowStart};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -26,6 +26,12 @@ pub(crate) const SINKS: [&str; 2] = ["changes", "final"];
 pub(crate) const LETTERS: usize = SINKS.len();
 /// Manifests that are kept.
 const KEPT: u64 = 3;
+
+/// Where a row is: a group may be called as a series.
+pub(crate) fn point(row: &Row) -> (WindowStart, String) {
+    let sign = if row.kind == RowKind::Group { "\u{10ffff}" } else { "" };
+    (row.minute, format!("{sign}{}", row.symbol))
+}
 
 /// Where the rows of a life stand among those of all lives.
 type Version = (u64, u64);
@@ -270,14 +276,21 @@ impl Disk {
         assert!(self.committed.contains(&format!("{what:?}")), "sent and not committed: {what:?}");
     }
 
+    /// A row of a group is made of those that manifests held: the oracle judges it.
+    fn holds_row(&self, row: &Row) {
+        if row.kind == RowKind::Minute {
+            self.holds(&Row { derived: Box::default(), ..row.clone() });
+        }
+    }
+
     /// Rows for the database.
     fn upsert(&mut self, version: Version, rows: &[Row]) {
         if !self.effect() {
             return;
         }
         for row in rows {
-            self.holds(&Row { derived: Box::default(), ..row.clone() });
-            let place = (row.minute, row.symbol.clone());
+            self.holds_row(row);
+            let place = point(row);
             let refused = self.table.get(&place).is_some_and(|(there, was)| {
                 *there > version || (was.state == State::Final && row.state != State::Final)
             });
@@ -522,7 +535,7 @@ pub(crate) struct Keeper {
     number: usize,
     generation: u64,
     rng: fastrand::Rng,
-    last: Option<(u64, WindowStart, String)>,
+    last: Option<(u64, WindowStart, RowKind, String)>,
     /// For the database: what is on its way.
     under_way: VecDeque<RowBatch>,
     stored: Option<SinkProgress>,
@@ -568,7 +581,7 @@ impl SinkPort for Keeper {
             return Err(batch);
         }
         for row in &batch.rows {
-            let place = (batch.round, row.minute, row.symbol.clone());
+            let place = (batch.round, row.minute, row.kind, row.symbol.clone());
             assert!(self.last.as_ref().is_none_or(|last| *last < place), "{:?} then {place:?}", self.last);
             self.last = Some(place);
         }
@@ -577,7 +590,7 @@ impl SinkPort for Keeper {
             return Ok(());
         }
         let mut disk = lock(&self.disk);
-        batch.rows.iter().for_each(|row| disk.holds(&Row { derived: Box::default(), ..row.clone() }));
+        batch.rows.iter().for_each(|row| disk.holds_row(row));
         disk.finals.extend(batch.rows);
         if batch.last {
             self.slow = Some(SinkProgress { at: batch.round, position: Some(disk.finals.len() as u64) });

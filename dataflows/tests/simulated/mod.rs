@@ -13,7 +13,7 @@ mod world;
 
 use crate::hostile;
 use baton::Baton;
-use disk::{Disk, Keeper, LETTERS, Manifests, SINKS, Store};
+use disk::{Disk, Keeper, LETTERS, Manifests, SINKS, Store, point};
 use minutely_dataflows::acc::Avg;
 use minutely_dataflows::checkpoint::Manifest;
 use minutely_dataflows::decode::{Decoder, FieldNames};
@@ -200,6 +200,7 @@ impl Setting {
             audit: true,
             // (By draws of its own: a seed draws what it always drew.)
             derive: fastrand::Rng::with_seed(seed ^ 0xde).choice(DERIVED).unwrap().parse().unwrap(),
+            groups: (seed % 2 == 0).then(|| hostile::groups(&mut fastrand::Rng::with_seed(seed ^ 0x62), &rule)),
             ..Settings::default()
         };
         let partitions = draw(&mut rng, &rule, most, length);
@@ -256,12 +257,17 @@ impl Setting {
         let decoder = Decoder::new(&self.fields).unwrap();
         let Disk { table, finals, letters, .. } = &ran.disk;
         let columns = OracleColumns { derived: self.settings.derive.clone(), ..OracleColumns::default() };
-        let want = oracle::answer(&logs, &decoder, rule, letters, &columns);
+        let mut want = oracle::answer(&logs, &decoder, rule, letters, &columns);
+        if let Some(source) = &self.settings.groups {
+            let lines: Vec<_> = source.newest().memberships().cloned().collect();
+            let groups = oracle::group_rows(&want.rows, &lines, decoder.scales().value);
+            want.rows.extend(groups.into_values().map(|row| (point(&row), row)));
+        }
         let mut sorted = letters.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, want.dead_letters, "seed {seed}");
         let by_point = |rows: &mut dyn Iterator<Item = &Row>| -> BTreeMap<_, _> {
-            rows.map(|row| ((row.minute, row.symbol.clone()), row.clone())).collect()
+            rows.map(|row| (point(row), row.clone())).collect()
         };
         // What the state says that a sink lacks it may have in part: where one worker had forgotten a window and another not.
         let has_all = |sink: usize, rows: &BTreeMap<_, Row>| {

@@ -15,16 +15,14 @@
 //! value's end would escape what ends the value: such a symbol has no line.
 
 use super::series::InfluxSeries;
-use minutely_dataflows::coarse::WindowLevel;
+use crate::text::Columns;
 use minutely_dataflows::row::{Row, RowKind};
 use std::io::{self, Write};
 
-/// Writes lines of one series, and of those beside it that rows of coarser windows go to.
+/// Writes lines of one series, and of those beside it that rows of coarser windows and of groups go to.
 pub(super) struct LineWriter {
     /// The series of each kind of rows; minutes come first.
     series: Vec<KindSeries>,
-    /// The columns of `--derive`.
-    pub(super) derived: Vec<String>,
 }
 
 /// Where rows of one kind go.
@@ -35,26 +33,33 @@ struct KindSeries {
     before: String,
     /// What stands after it.
     after: String,
+    /// The columns of [`Row::derived`].
+    derived: Vec<String>,
 }
 
 impl KindSeries {
-    fn new(kind: RowKind, series: InfluxSeries) -> Self {
+    fn new(kind: RowKind, series: InfluxSeries, derived: &[String]) -> Self {
         let (before, after) = series.around_symbol();
-        KindSeries { kind, series, before, after }
+        KindSeries { kind, series, before, after, derived: derived.to_vec() }
     }
 }
 
 impl LineWriter {
     /// Of this series.
     pub(super) fn of(series: &InfluxSeries, derived: &[String]) -> Self {
-        LineWriter { series: vec![KindSeries::new(RowKind::Minute, series.clone())], derived: derived.to_vec() }
+        LineWriter { series: vec![KindSeries::new(RowKind::Minute, series.clone(), derived)] }
     }
 
-    /// And of those of these windows. `base`: the series of final rows; `suffix`: what this one has behind its name.
-    pub(super) fn with_windows(mut self, (base, suffix): (&InfluxSeries, &str), windows: &[WindowLevel]) -> Self {
-        let of = |level: &WindowLevel| KindSeries::new(RowKind::Window(*level), base.of_windows(*level).with(suffix));
-        self.series.extend(windows.iter().map(of));
+    /// And of those of the other kinds of rows. `base`: the series of final rows; `suffix`: what this one has behind its name.
+    pub(super) fn with_kinds(mut self, (base, suffix): (&InfluxSeries, &str), columns: &Columns) -> Self {
+        let of = |kind| KindSeries::new(kind, base.of(kind).with(suffix), &columns.of(kind).derived);
+        self.series.extend(columns.kinds().into_iter().skip(1).map(of));
         self
+    }
+
+    /// The columns of [`Row::derived`] of a kind.
+    pub(super) fn derived(&self, kind: RowKind) -> &[String] {
+        &self.kind(kind).derived
     }
 
     /// Where rows of a kind go.
@@ -64,7 +69,7 @@ impl LineWriter {
 
     fn kind(&self, kind: RowKind) -> &KindSeries {
         let of = self.series.iter().find(|series| series.kind == kind);
-        of.expect("rows are of minutes, or of windows that the run was given")
+        of.expect("rows are of the kinds that the run was given")
     }
 
     /// Appends the row's line, newline included.
@@ -106,7 +111,7 @@ fn line(writer: &LineWriter, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
             write!(out, ",vwap={vwap}")?;
         }
     }
-    for (name, value) in writer.derived.iter().zip(&row.derived).filter_map(|(name, value)| Some((name, (*value)?))) {
+    for (name, value) in around.derived.iter().zip(&row.derived).filter_map(|(name, value)| Some((name, (*value)?))) {
         write!(out, ",{name}={value}")?;
     }
     writeln!(out, " {}", row.minute.0)
@@ -187,11 +192,12 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn coarser_windows_have_measurements_of_their_own() {
+    fn coarser_windows_and_groups_have_measurements_of_their_own() {
         let windows = ["5m", "1h+15m"].map(|level| level.parse().unwrap());
+        let columns = Columns { windows: windows.into(), groups: true, ..Columns::default() };
         let names = |options: &[(&str, &str)], suffix| {
             let base = series(options).unwrap();
-            let writer = LineWriter::of(&base.with(suffix), &[]).with_windows((&base, suffix), &windows);
+            let writer = LineWriter::of(&base.with(suffix), &[]).with_kinds((&base, suffix), &columns);
             let line = |kind| {
                 let mut out = Vec::new();
                 writer.write(&Row { kind, ..row("A", 0, 1) }, &mut out).unwrap();
@@ -199,11 +205,19 @@ pub(super) mod tests {
                 assert_eq!(line.split(',').next(), Some(writer.series(kind).measurement.as_str()));
                 line.split(" count").next().unwrap().to_owned()
             };
-            [RowKind::Minute, RowKind::Window(windows[0]), RowKind::Window(windows[1])].map(line)
+            [RowKind::Minute, RowKind::Window(windows[0]), RowKind::Window(windows[1]), RowKind::Group].map(line)
         };
-        assert_eq!(names(&[], ""), ["minute,symbol=A", "window_5m,symbol=A", "window_1h_15m,symbol=A"]);
+        assert_eq!(
+            names(&[], ""),
+            ["minute,symbol=A", "window_5m,symbol=A", "window_1h_15m,symbol=A", "group_minute,symbol=A"]
+        );
         let tagged = [("measurement", "t"), ("tag.a", "1")];
-        let want = ["t_live,a=1,symbol=A", "t_5m_live,a=1,symbol=A", "t_1h_15m_live,a=1,symbol=A"];
+        let want = [
+            "t_live,a=1,symbol=A",
+            "t_5m_live,a=1,symbol=A",
+            "t_1h_15m_live,a=1,symbol=A",
+            "t_group_live,a=1,symbol=A",
+        ];
         assert_eq!(names(&tagged, "_live"), want);
     }
 

@@ -61,7 +61,7 @@ impl InfluxWriter {
     pub(super) fn new(sender: Sender, final_only: bool) -> Self {
         let (base, columns) = (&sender.context.target.series, &sender.context.options.columns);
         let suffix = sender.series.measurement.strip_prefix(base.measurement.as_str()).unwrap_or_default();
-        let line = LineWriter::of(&sender.series, &columns.derived).with_windows((base, suffix), &columns.windows);
+        let line = LineWriter::of(&sender.series, &columns.derived).with_kinds((base, suffix), columns);
         InfluxWriter { sender, line, final_only, ownership: None, batch: LineBatch::default() }
     }
 
@@ -124,7 +124,7 @@ impl InfluxWriter {
         let records: Vec<_> = refused
             .iter()
             .map(|(point, answer)| (&batch.rows[*point], answer))
-            .map(|(row, answer)| record(name, (self.line.series(row.kind), &self.line.derived), row, answer))
+            .map(|(row, answer)| record(name, (self.line.series(row.kind), self.line.derived(row.kind)), row, answer))
             .collect();
         self.sender.record(&records)?;
         self.sender.refusing = match refused.last() {
@@ -151,7 +151,7 @@ impl RowWriter for InfluxWriter {
             if let Err(why) = self.line.write(row, &mut self.batch.lines) {
                 self.sender.record(&[record(
                     &self.sender.context.target.name,
-                    (self.line.series(row.kind), &self.line.derived),
+                    (self.line.series(row.kind), self.line.derived(row.kind)),
                     row,
                     why,
                 )])?;

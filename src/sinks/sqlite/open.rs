@@ -5,12 +5,12 @@ use super::error::{DatabaseProblem, SqliteError};
 use super::layout::{self, APPLICATION_ID, ReadyTable};
 use super::owner::decide;
 use super::target::{SqliteTarget, TableName};
-use super::writer::{DatabaseFiles, SqliteWriter};
+use super::writer::{DatabaseFiles, KindUpsert, SqliteWriter};
 use crate::sinks::append::{self, FileUse};
 use crate::sinks::file_id::FileId;
 use crate::sinks::options::SinkOptions;
 use crate::sinks::provisional::ProvisionalFile;
-use crate::text::MinuteText;
+use crate::text::{Columns, MinuteText};
 use crate::threads::{Backoff, Health, Stop};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::fs::File;
@@ -49,11 +49,14 @@ pub(in crate::sinks) fn look(target: &SqliteTarget, options: &SinkOptions) -> Re
     }
 }
 
-/// The tables of coarser windows, and the options by which they are judged: which manifest is the newest in the database is said of the
+/// The tables of coarser windows and groups, and the options by which they are judged: which manifest is the newest in the database is said of the
 /// table of minutes.
 fn coarser(table: &TableName, options: &SinkOptions) -> Vec<(TableName, SinkOptions)> {
-    let tables = table.with(&options.columns.windows).into_iter().skip(1);
-    tables.map(|(_, table)| (table, SinkOptions { position: None, prior_state: None, ..options.clone() })).collect()
+    let of = |(kind, table)| {
+        let columns = options.columns.of(kind);
+        (table, SinkOptions { columns, position: None, prior_state: None, ..options.clone() })
+    };
+    table.with(&options.columns).into_iter().skip(1).map(of).collect()
 }
 
 /// What the database says of itself. While others lock it, it is tried again.
@@ -95,24 +98,15 @@ pub(in crate::sinks) fn open(
                 let minute = MinuteText::new(options.windowing);
                 let negative = |_| out_of_range("its chain is negative; choose another path");
                 let number = u64::try_from(chain).map_err(negative)?;
-                let tables = target.table.with(&options.columns.windows).into_iter();
-                let upserts = tables.map(|(kind, table)| (kind, table.upsert(&options.columns.derived))).collect();
-                let (target, newest, derived) = (target.clone(), None, options.columns.derived.len());
-                let made = made.take().map(ProvisionalFile::made);
-                let writer = SqliteWriter {
-                    db,
-                    target,
-                    upserts,
-                    derived,
-                    files,
-                    chain,
-                    generation,
-                    minute,
-                    newest,
-                    made,
-                    health,
-                    stop,
+                let upsert = |(kind, table): (_, TableName)| {
+                    let Columns { derived, .. } = options.columns.of(kind);
+                    KindUpsert { kind, sql: table.upsert(&derived), derived: derived.len() }
                 };
+                let upserts = target.table.with(&options.columns).into_iter().map(upsert).collect();
+                let (target, newest) = (target.clone(), None);
+                let made = made.take().map(ProvisionalFile::made);
+                let writer =
+                    SqliteWriter { db, target, upserts, files, chain, generation, minute, newest, made, health, stop };
                 return Ok((writer, number));
             }
             Err(OpenError::Refused(e)) => return Err(e),

@@ -241,7 +241,9 @@ fn coarser_windows_have_tables_of_their_own() {
     let halt = open_sink(&named, &SinkOptions { owner: other, ..options(dir.path()) }).map(drop).unwrap_err();
     assert!(halt.why.contains("its table window_5m belongs to job job"), "{halt}");
     let both = [uri.clone(), named];
-    assert!(crate::sinks::distinct(&both, &windows).is_err() && crate::sinks::distinct(&both, &[]).is_ok());
+    assert!(
+        crate::sinks::distinct(&both, &columns).is_err() && crate::sinks::distinct(&both, &Columns::default()).is_ok()
+    );
 }
 
 #[test]

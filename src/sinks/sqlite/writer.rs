@@ -24,9 +24,7 @@ pub(in crate::sinks) struct SqliteWriter {
     pub(super) db: Connection,
     pub(super) target: SqliteTarget,
     /// Of each kind of rows: each has a table.
-    pub(super) upserts: Vec<(RowKind, String)>,
-    /// How many columns of `--derive` it has.
-    pub(super) derived: usize,
+    pub(super) upserts: Vec<KindUpsert>,
     pub(super) files: DatabaseFiles,
     pub(super) chain: i64,
     pub(super) generation: i64,
@@ -36,6 +34,14 @@ pub(in crate::sinks) struct SqliteWriter {
     pub(super) made: Option<ProvisionalFile>,
     pub(super) health: Arc<Health>,
     pub(super) stop: Stop,
+}
+
+/// How rows of one kind are stored.
+pub(super) struct KindUpsert {
+    pub(super) kind: RowKind,
+    pub(super) sql: String,
+    /// How many columns of [`Row::derived`] its table has.
+    pub(super) derived: usize,
 }
 
 /// The files that a connection has open.
@@ -58,12 +64,11 @@ impl SqliteWriter {
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             for row in rows {
-                let upsert = self.upserts.iter().find(|(kind, _)| *kind == row.kind);
-                let (_, upsert) = upsert.expect("rows are of minutes, or of windows that the run was given");
-                let mut upsert = tx.prepare_cached(upsert)?;
+                let upsert = self.upserts.iter().find(|upsert| upsert.kind == row.kind);
+                let KindUpsert { sql, derived, .. } = upsert.expect("rows are of the kinds that the run was given");
+                let mut upsert = tx.prepare_cached(sql)?;
                 let market = row.market.as_ref();
-                let derived =
-                    (0..self.derived).map(|place| row.derived.get(place).copied().flatten()).collect::<Vec<_>>();
+                let derived = (0..*derived).map(|place| row.derived.get(place).copied().flatten()).collect::<Vec<_>>();
                 let own: [&dyn rusqlite::ToSql; 17] = [
                     &row.symbol,
                     &self.minute.of(row.minute),
