@@ -341,6 +341,31 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_groups_have_columns_of_their_own_behind_all_others() {
+        let columns = Columns { derived: vec!["sma5".into()], groups: true, ..Columns::default() };
+        let series = Row { derived: Box::new([Some(1.5)]), ..row("A", 0, 2) };
+        let group = Row { kind: RowKind::Group, derived: Box::new([Some(2.0), Some(3.0), None]), ..row("g", 0, 2) };
+        let text = |columns: &Columns| {
+            let (mut csv, mut out) = (CsvText::new(columns, Windowing::default()), Vec::new());
+            csv.rows(&[series.clone(), group.clone()], &mut out);
+            let rows = String::from_utf8(out).unwrap();
+            let ends: Vec<_> = rows.lines().map(|line| line.split_once(",final,").unwrap().1.to_owned()).collect();
+            (csv.header(), ends)
+        };
+        let (header, ends) = text(&columns);
+        assert!(header.ends_with(",state,sma5,members,listed,weight\n"), "{header}");
+        assert_eq!(ends, ["1.5,,,", ",2.0,3.0,"]);
+        assert_eq!(text(&Columns { groups: false, ..columns.clone() }).1.len(), 1, "no column, no row");
+        let mut out = Vec::new();
+        JsonText::new(&columns, Windowing::default()).rows(&[group], &mut out);
+        let line: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(
+            [&line["sma5"], &line["members"], &line["weight"]].map(serde_json::Value::as_f64),
+            [None, Some(2.0), None]
+        );
+    }
+
+    #[test]
     fn json_lines_have_every_column_and_the_same_numbers() {
         let mut rng = seed();
         let rows = random_rows(&mut rng, 500, true);

@@ -3,6 +3,7 @@
 
 use crate::config::GroupsFile;
 use crate::console::{say, warn};
+use crate::fmt::number_of;
 use crate::text::rfc3339;
 use crate::threads::{Stop, lock};
 use minutely_dataflows::derived::{GroupSource, GroupTable};
@@ -77,7 +78,8 @@ impl GroupSource for WatchedGroups {
         let since = from.map_or(String::new(), |from| {
             format!(", for minutes from {} on; all before are final", rfc3339(EventTime(from.0), 0))
         });
-        say(&format!("--groups {path}{edited}: {lines} lines, {groups} groups{since}"));
+        let [lines, groups] = [(lines, "line"), (groups, "group")].map(|(many, what)| number_of(many as u64, what));
+        say(&format!("--groups {path}{edited}: {lines}, {groups}{since}"));
     }
 }
 

@@ -208,19 +208,24 @@ fn coarser_windows_have_tables_of_their_own() {
     let path = dir.path().join("db");
     let uri = format!("sqlite:{}", path.display());
     let windows = vec!["5m".parse().unwrap(), "1h+15m".parse().unwrap()];
-    let columns = Columns { windows: windows.clone(), derived: vec!["stddev".into()], ..Columns::default() };
+    let columns =
+        Columns { windows: windows.clone(), derived: vec!["stddev".into()], groups: true, ..Columns::default() };
     let with = |chain| SinkOptions { columns: columns.clone(), chain, ..options(dir.path()) };
     let of = |kind, count| Row { kind, ..row("A", 0, count) };
     let mut sinks = open_sink(&uri, &with(None)).unwrap();
     let kinds = [RowKind::Minute, RowKind::Window(windows[0]), RowKind::Window(windows[1])];
-    store_all(&mut *sinks[0].port, 1, &[of(kinds[0], 1), of(kinds[1], 2), of(kinds[2], 3)]);
+    let group = Row { derived: Box::new([Some(1.0), Some(2.0), Some(2.5)]), ..of(RowKind::Group, 4) };
+    store_all(&mut *sinks[0].port, 1, &[of(kinds[0], 1), of(kinds[1], 2), of(kinds[2], 3), group]);
     let counts = || {
         let db = Connection::open(&path).unwrap();
         let count =
             |table| -> i64 { db.query_row(&format!("SELECT count FROM {table}"), [], |row| row.get(0)).unwrap() };
-        ["minutes", "window_5m", "window_1h_15m"].map(count)
+        ["minutes", "window_5m", "window_1h_15m", "group_minutes"].map(count)
     };
-    assert_eq!(counts(), [1, 2, 3]);
+    assert_eq!(counts(), [1, 2, 3, 4]);
+    let sql = "SELECT members, listed, weight FROM group_minutes";
+    let beside = |row: &rusqlite::Row<'_>| Ok([row.get::<_, f64>(0)?, row.get(1)?, row.get(2)?]);
+    assert_eq!(Connection::open(&path).unwrap().query_row(sql, [], beside).unwrap(), [1.0, 2.0, 2.5]);
     let history = SqliteHistory::new(at(&path), columns.derived.clone(), Windowing::default());
     for (kind, count) in kinds.into_iter().zip(1..) {
         let request =
