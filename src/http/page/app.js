@@ -30,7 +30,7 @@ const stage = new Stage(market, view, { remove: (symbol) => choose(symbol, true)
 const detail = new Detail(stage, { close: () => openMinute(null) });
 const list = new SymbolList(find("symbol-list"), find("search"),
   { choose, shown: wantSparks, recent: (entry) => market.recent(entry) });
-const movers = new Movers((query) => get("/api/movers", query), (windows) => duration(windows * market.settings.window_ms));
+const movers = new Movers((query) => get("/api/movers", query), () => market.settings.window_ms);
 let palette = readPalette();
 
 // --- when to draw ----------------------------------------------------------------------------------------------------

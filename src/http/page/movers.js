@@ -1,7 +1,7 @@
 // The symbols that rose and fell most: of the newest final minute, by the first column chgN of --derive. Without one there is no list.
 
 import { attribute, each, find, make, text } from "./dom.js";
-import { change, moment, price, visible } from "./format.js";
+import { change, duration, moment, price, visible } from "./format.js";
 
 const TOP = 5, AGAIN_MS = 5000;
 
@@ -20,10 +20,10 @@ export function sidesOf({ largest, smallest }) {
 export const headline = (length, minute) => `Risers and fallers over ${length}${minute === null ? "" : `, ${minute} UTC`}`;
 
 export class Movers {
-  /** `ask(query)` gives an answer of /api/movers; `words(windows)` the length of so many windows. */
-  constructor(ask, words) {
+  /** `ask(query)` gives an answer of /api/movers; `window()` the length of a window, ms. */
+  constructor(ask, window) {
     this.ask = ask;
-    this.words = words;
+    this.window = window;
     this.answer = null;
     this.why = "";
     this.asked = { of: "", at: -Infinity };
@@ -53,7 +53,8 @@ export class Movers {
   show({ windows }) {
     const { answer, why } = this, { risers, fallers } = answer === null ? { risers: [], fallers: [] } : sidesOf(answer);
     const minute = answer?.minute ?? null;
-    text(find("movers-title"), headline(this.words(windows), minute === null ? null : moment(minute, null, false)));
+    const window = this.window(), at = minute === null ? null : moment(minute, null, window < 60_000);
+    text(find("movers-title"), headline(duration(windows * window), at));
     this.list("risers", risers);
     this.list("fallers", fallers);
     const said = why !== "" ? `Not loaded: ${why}.` : minute === null ? "No minute is final yet."
