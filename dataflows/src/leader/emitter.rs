@@ -1,10 +1,12 @@
-//! Emitter: on worker 0, merges the workers' rows of a round into (minute, symbol) order and hands them to the sink.
+//! Emitter: on worker 0, merges the workers' rows of a round into (minute, kind, symbol) order and hands them to the sink. Rows of
+//! coarser windows come with those of their closing minute.
 
 use crate::control::SinkInfo;
 use crate::edge::{Halt, RowBatch, RowFilter, SinkPort, SinkProgress};
 use crate::graph::outbox::Chunk;
 use crate::protocol::SinkFacts;
-use crate::row::Row;
+use crate::row::{Row, RowKind};
+use crate::time::WindowStart;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
@@ -50,7 +52,7 @@ pub(super) struct Emitter {
 /// One worker's chunks of the round.
 #[derive(Default)]
 struct Lane {
-    chunks: VecDeque<(u64, VecDeque<Row>)>,
+    chunks: VecDeque<(u64, VecDeque<(WindowStart, Row)>)>,
     last: bool,
     /// Chunks consumed since the start, and how many of them were announced to the worker.
     consumed: u64,
@@ -136,11 +138,12 @@ impl Emitter {
         }
         let mut starved = heap.is_empty();
         while self.batch.len() < BATCH {
-            let Some(Reverse((_, _, worker))) = heap.pop() else { break };
+            let Some(Reverse((_, worker))) = heap.pop() else { break };
             let lane = &mut self.workers[worker];
             let (seq, rows) = lane.chunks.front_mut().expect("a lane in the heap has a row");
             self.seq = self.seq.min(*seq);
-            self.batch.push(rows.pop_front().expect("a chunk that is kept has a row"));
+            let (_, row) = rows.pop_front().expect("a chunk that is kept has a row");
+            self.batch.push(row);
             lane.trim();
             if !lane.chunks.is_empty() {
                 heap.push(Reverse(head(lane, worker)));
@@ -166,7 +169,11 @@ impl Emitter {
     }
 }
 
-fn head(lane: &Lane, worker: usize) -> (crate::time::WindowStart, String, usize) {
-    let row = lane.chunks.front().and_then(|(_, rows)| rows.front()).expect("a lane that is asked has a row");
-    (row.minute, row.symbol.clone(), worker)
+/// What a row goes by in a round: the window that it stands under, its kind, its symbol.
+type RowOrder = (WindowStart, RowKind, String);
+
+fn head(lane: &Lane, worker: usize) -> (RowOrder, usize) {
+    let first = lane.chunks.front().and_then(|(_, rows)| rows.front());
+    let (window, row) = first.expect("a lane that is asked has a row");
+    ((*window, row.kind, row.symbol.clone()), worker)
 }
