@@ -186,6 +186,7 @@ fn semantics(
         cleaning: cleaning::texts(settings.rule.cleaning, fields.numbers.decimals),
         market: metrics == Metrics::Market,
         derive: settings.derive.clone(),
+        windows: settings.windows.list().clone(),
         complete_from: settings.complete_from,
         isolation: sources::isolation(source, properties),
     }

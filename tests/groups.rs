@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
 mod common;
+#[path = "../dataflows/tests/hostile/mod.rs"]
+mod hostile;
 
 use common::program::{Ended, PATIENCE, Program};
 use rusqlite::Connection;

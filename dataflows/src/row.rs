@@ -41,6 +41,13 @@ pub struct Row {
     pub derived: DerivedValues,
 }
 
+impl Row {
+    /// What no other row of a run has but versions of this one: what it is of, when that begins, and the series.
+    pub fn point(&self) -> (RowKind, WindowStart, String) {
+        (self.kind, self.minute, self.symbol.clone())
+    }
+}
+
 /// What `--metrics market` adds to a row. Prices are the nearest f64.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MarketRow {

@@ -3,7 +3,7 @@
 use crate::coarse::CoarseWindows;
 use crate::derived::{DerivedList, GroupSource};
 use crate::partition::Rule;
-use crate::time::{EventTime, SECOND};
+use crate::time::{EventTime, SECOND, WindowStart};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -69,6 +69,16 @@ impl Settings {
     /// How far before a window others begin that its rows are derived from, in nanoseconds; folds reach beyond.
     pub fn look_back(&self) -> i64 {
         self.derive.look_back().saturating_mul(self.rule.windowing.length)
+    }
+
+    /// When all windows have ended, where the newest of the run ends at `newest`. Coarser ones wait for what is still to come of them,
+    /// unless the log is said to be complete: a run that closes what it has, and may be followed by one that has more, leaves them open.
+    pub(crate) fn last_end(&self, newest: EventTime) -> EventTime {
+        if self.at_end != AtEnd::Close || self.windows.is_empty() {
+            return newest;
+        }
+        let length = self.rule.windowing.length;
+        self.rule.windowing.end(self.windows.last_closing(WindowStart(newest.0 - length)))
     }
 }
 

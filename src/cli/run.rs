@@ -7,10 +7,11 @@ use super::numbers::NumberArgs;
 use super::schema::SchemaArgs;
 use super::shape::ShapeArgs;
 use super::values::{
-    Choice, Given, StartOption, choice, derive, duration, instant, job_name, lateness, number, size, start,
+    Choice, Given, StartOption, choice, derive, duration, instant, job_name, lateness, number, size, start, windows,
 };
 use clap::{ArgAction, Args};
 use minutely_dataflows::BadRecordPolicy;
+use minutely_dataflows::coarse::WindowList;
 use minutely_dataflows::derived::DerivedList;
 use minutely_dataflows::time::EventTime;
 use std::path::PathBuf;
@@ -183,6 +184,13 @@ pub(crate) struct SemanticsArgs {
     /// stddev.
     #[arg(long, value_name = "LIST", env = "MINUTELY_DERIVE", value_parser = derive())]
     pub(crate) derive: Option<Given<DerivedList>>,
+
+    /// Rows of coarser windows as well, such as 5m,15m,1h,1d,1w, or none
+    ///
+    /// Made of windows of --window, whose whole multiples they are: open, high, low, close, count, sum, average, volume and VWAP. 1d
+    /// and 1w are days and weeks (from Monday) of --time-zone; what follows a + begins later: 1h+15m, 1d+9h30m.
+    #[arg(long, value_name = "LIST", env = "MINUTELY_WINDOWS", default_value = "none", value_parser = windows())]
+    pub(crate) windows: Given<WindowList>,
 }
 
 /// How far partitions may be apart, and how much is held.

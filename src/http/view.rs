@@ -2,6 +2,7 @@
 
 use super::rows::{LiveRow, RowValues};
 use super::{RowQuery, RunInfo};
+use minutely_dataflows::coarse::{CoarseSpan, CoarseWindows, WindowLevel};
 use minutely_dataflows::marks::Marks;
 use minutely_dataflows::partition::{DelayHistogram, Rule};
 use minutely_dataflows::record::{DeadLetter, Finding};
@@ -82,9 +83,11 @@ pub(super) struct LatestStatus {
     pub(super) records_per_s: f64,
 }
 
-/// Rows in memory by minute and symbol, and the newest status, marks and dead letters.
+/// Rows of one kind in memory by minute and symbol, and the newest status, marks and dead letters.
 pub(super) struct View {
     rule: Rule,
+    /// Of which coarser windows the rows are; none: of minutes.
+    coarse: Option<(CoarseWindows, WindowLevel)>,
     most_rows: usize,
     minutes: BTreeMap<WindowStart, BTreeMap<Arc<str>, RowValues>>,
     /// The minutes that each symbol has rows of.
@@ -123,9 +126,35 @@ impl View {
         Self::bounded(about.settings.rule, about.since, MOST_ROWS)
     }
 
+    /// Of each length of coarser windows.
+    pub(super) fn coarser(about: &RunInfo) -> Vec<(WindowLevel, View)> {
+        let windows = &about.settings.windows;
+        let view = |level: &WindowLevel| {
+            let mut view = Self::bounded(about.settings.rule, None, MOST_ROWS / windows.levels().len());
+            view.coarse = Some((windows.clone(), *level));
+            view.since = about.since.map(|since| view.span(since).start);
+            (*level, view)
+        };
+        windows.levels().iter().map(view).collect()
+    }
+
+    /// The window that this minute is in.
+    fn span(&self, minute: WindowStart) -> CoarseSpan {
+        match &self.coarse {
+            Some((windows, level)) => windows.span(*level, minute),
+            None => CoarseSpan { start: minute, closing: minute },
+        }
+    }
+
+    /// The state of rows of the window that begins with this minute.
+    pub(super) fn state(&self, minute: WindowStart) -> State {
+        self.marks.state_of(&self.rule, minute, self.span(minute).closing)
+    }
+
     pub(super) fn bounded(rule: Rule, since: Option<WindowStart>, most_rows: usize) -> Self {
         View {
             rule,
+            coarse: None,
             most_rows,
             minutes: BTreeMap::new(),
             symbols: BTreeMap::new(),
@@ -169,15 +198,17 @@ impl View {
                 }
             }
         }
-        self.lost(minute);
+        self.lost(self.span(minute).closing);
     }
 
-    /// A row of this minute is not here.
+    /// A row of this minute is not here, or one of a coarser window that it closes.
     pub(super) fn lost(&mut self, minute: WindowStart) {
-        while self.minutes.first_key_value().is_some_and(|(first, _)| *first <= minute) {
+        let next = WindowStart(minute.0.saturating_add(self.rule.windowing.length));
+        let since = self.span(next).start;
+        while self.minutes.first_key_value().is_some_and(|(first, _)| *first < since) {
             self.forget_oldest();
         }
-        self.since = self.since.max(Some(WindowStart(minute.0.saturating_add(self.rule.windowing.length))));
+        self.since = self.since.max(Some(since));
     }
 
     pub(super) fn status(&mut self, status: Status, behind: DelayHistogram, at: Monotonic, wall: EventTime) {
@@ -230,9 +261,10 @@ impl View {
             return rows;
         }
         for (minute, held) in self.minutes.range(from..wanted.to) {
+            let state = self.state(*minute);
             let after = after.filter(|(at, _)| at == minute).map(|(_, symbol)| symbol.as_str());
             let mut take = |symbol: &str, held: &RowValues| {
-                rows.push(held.row(symbol, *minute, &self.marks, &self.rule));
+                rows.push(held.row(symbol, *minute, wanted.kind, state));
                 rows.len() < limit
             };
             let more = match &wanted.symbols {

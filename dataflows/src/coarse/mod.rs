@@ -10,7 +10,9 @@
 //! minute** is the last: once that is final, all of it is, for all others end before it.
 
 mod level;
+mod name;
 mod spans;
 
 pub use level::{WindowLevel, WindowList, WindowListError};
+pub(crate) use name::{split_name, stored_name};
 pub use spans::{CoarseSpan, CoarseWindows, LastSpans, WindowsError};

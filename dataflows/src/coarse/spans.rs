@@ -2,6 +2,7 @@
 
 use super::level::{DAY, WindowLevel, WindowList};
 use crate::decode::{TimeOptionError, time_zone};
+use crate::row::RowKind;
 use crate::time::{WindowStart, Windowing};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -43,7 +44,7 @@ impl CoarseSpan {
 /// The coarser windows of a run.
 #[derive(Clone, Debug, Default)]
 pub struct CoarseWindows {
-    levels: Vec<WindowLevel>,
+    list: WindowList,
     /// Of days and weeks; none: UTC.
     zone: Option<TimeZone>,
     /// Of a minute, in nanoseconds.
@@ -67,17 +68,27 @@ impl CoarseWindows {
             }
         }
         let zone = zone.map(time_zone).transpose()?;
-        Ok(CoarseWindows { levels: list.levels().to_vec(), zone, minute })
+        Ok(CoarseWindows { list: list.clone(), zone, minute })
+    }
+
+    /// As `--windows` has them.
+    pub fn list(&self) -> &WindowList {
+        &self.list
     }
 
     /// The levels, the shortest first.
     pub fn levels(&self) -> &[WindowLevel] {
-        &self.levels
+        self.list.levels()
+    }
+
+    /// The zone of days and weeks; none: UTC.
+    pub fn zone(&self) -> Option<&TimeZone> {
+        self.zone.as_ref()
     }
 
     /// Are there none?
     pub fn is_empty(&self) -> bool {
-        self.levels.is_empty()
+        self.list.is_empty()
     }
 
     /// The window of this level that the minute is in. A minute that a day's boundary lies within, as in zones whose offset is no
@@ -95,9 +106,31 @@ impl CoarseWindows {
         }
     }
 
+    /// What rows of a level are: 0 for minutes, else its place in [`CoarseWindows::levels`], from 1 on.
+    ///
+    /// # Panics
+    /// When there is no such level.
+    pub(crate) fn kind(&self, level: usize) -> RowKind {
+        level.checked_sub(1).map_or(RowKind::Minute, |place| RowKind::Window(self.levels()[place]))
+    }
+
+    /// When the window of a level begins that this minute closes.
+    pub(crate) fn start(&self, level: usize, closing: WindowStart) -> WindowStart {
+        match self.kind(level) {
+            RowKind::Minute | RowKind::Group => closing,
+            RowKind::Window(level) => self.span(level, closing).start,
+        }
+    }
+
+    /// Which level is called so.
+    pub(crate) fn place(&self, name: &str) -> Option<usize> {
+        let level: WindowLevel = name.parse().ok()?;
+        self.levels().iter().position(|known| *known == level).map(|place| place + 1)
+    }
+
     /// The latest closing minute of the windows that this minute is in; its own without any.
     pub fn last_closing(&self, minute: WindowStart) -> WindowStart {
-        let closing = self.levels.iter().map(|level| self.span(*level, minute).closing);
+        let closing = self.levels().iter().map(|level| self.span(*level, minute).closing);
         closing.max().map_or(minute, |closing| closing.max(minute))
     }
 }
@@ -125,11 +158,11 @@ fn calendar(zone: &TimeZone, level: WindowLevel, time: i64) -> (i64, i64) {
     let local = zone.to_datetime(instant);
     let mut date = local.date() - later_days.days();
     if days == 7 {
-        date = date - i64::from(date.weekday().to_monday_zero_offset()).days();
+        date -= i64::from(date.weekday().to_monday_zero_offset()).days();
     }
     // Off by the time of day, by a day of the week, and by what clocks were changed.
     while begins(date) > time {
-        date = date - days.days();
+        date -= days.days();
     }
     loop {
         let next = date + days.days();
@@ -143,21 +176,21 @@ fn calendar(zone: &TimeZone, level: WindowLevel, time: i64) -> (i64, i64) {
 
 /// The last window of each level that was asked for: most minutes are in the same ones as the minute before.
 #[derive(Clone, Debug)]
-pub struct LastSpans<'a> {
-    windows: &'a CoarseWindows,
+pub struct LastSpans {
+    windows: CoarseWindows,
     last: Vec<Option<CoarseSpan>>,
 }
 
-impl<'a> LastSpans<'a> {
+impl LastSpans {
     /// None was asked for yet.
-    pub fn new(windows: &'a CoarseWindows) -> Self {
-        LastSpans { windows, last: vec![None; windows.levels.len()] }
+    pub fn new(windows: &CoarseWindows) -> Self {
+        LastSpans { windows: windows.clone(), last: vec![None; windows.levels().len()] }
     }
 
     /// As [`CoarseWindows::span`], of each level in order.
     pub fn each(&mut self, minute: WindowStart) -> impl Iterator<Item = CoarseSpan> + '_ {
-        let windows = self.windows;
-        windows.levels.iter().zip(&mut self.last).map(move |(level, last)| match last {
+        let windows = &self.windows;
+        windows.levels().iter().zip(&mut self.last).map(move |(level, last)| match last {
             Some(span) if span.contains(minute) => *span,
             last => *last.insert(windows.span(*level, minute)),
         })

@@ -108,6 +108,11 @@ impl Metric {
         }
     }
 
+    /// How many columns it has.
+    pub(super) fn width(self) -> usize {
+        self.suffixes().len()
+    }
+
     /// What its columns are called after its name.
     fn suffixes(self) -> &'static [&'static str] {
         match self {
@@ -176,7 +181,7 @@ impl DerivedList {
 
     /// How many columns there are.
     pub(super) fn width(&self) -> usize {
-        self.metrics().map(|metric| metric.suffixes().len()).sum()
+        self.metrics().map(Metric::width).sum()
     }
 
     /// How many windows before a row's own others begin that it looks at; folds reach beyond.

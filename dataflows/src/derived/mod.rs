@@ -108,6 +108,21 @@ impl Deriver {
         values.into()
     }
 
+    /// The values of a window that looks back at nothing: those of its own records.
+    pub fn own(&self, own: &MinuteSums) -> DerivedValues {
+        let mut values = Vec::with_capacity(self.list.width());
+        for metric in self.list.metrics() {
+            match metric {
+                Metric::Variance => values.push(spread::variance(own, self.scales.value)),
+                Metric::Stddev => values.push(spread::stddev(own, self.scales.value)),
+                Metric::Rolling(..) | Metric::Change(_) | Metric::Ema(_) | Metric::Macd | Metric::Rsi(_) => {
+                    values.extend(std::iter::repeat_n(None, metric.width()));
+                }
+            }
+        }
+        values.into()
+    }
+
     /// Those of a row that may lack records: nothing is derived from it.
     pub fn none(&self) -> DerivedValues {
         vec![None; self.list.width()].into()

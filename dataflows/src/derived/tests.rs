@@ -84,7 +84,7 @@ fn bits(values: &[Option<f64>]) -> Vec<Option<u64>> {
 
 fn equal_to_the_oracle(list: &str, scales: Scales, length: i64, minutes: &[Events], rng: &mut Rng) {
     let deriver = deriver(list, scales, length);
-    let columns = OracleColumns { market: true, derived: deriver.list().clone() };
+    let columns = OracleColumns { market: true, derived: deriver.list().clone(), ..OracleColumns::default() };
     let theirs: Vec<Minute> = minutes.iter().map(Events::for_the_oracle).collect();
     let want = oracles_values(&theirs, &columns, scales, length);
     let got = all_values(&deriver, minutes, |most| rng.usize(..=most));
@@ -171,7 +171,7 @@ fn the_largest_values_for_a_thousand_minutes_have_values() {
                 .map(|at| Events { start: at * MINUTE, pairs: vec![(of(at), Some(LARGEST)), (of(at), Some(LARGEST))] })
                 .collect();
             let deriver = deriver(&all_metrics(1000), scales, MINUTE);
-            let columns = OracleColumns { market: true, derived: deriver.list().clone() };
+            let columns = OracleColumns { market: true, derived: deriver.list().clone(), ..OracleColumns::default() };
             let theirs: Vec<Minute> = minutes.iter().map(Events::for_the_oracle).collect();
             let want = oracles_values(&theirs, &columns, scales, MINUTE).pop().unwrap();
             let sums = minutes.iter().map(|minute| (WindowStart(minute.start), minute.sums())).collect();

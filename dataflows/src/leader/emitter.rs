@@ -1,4 +1,5 @@
-//! Emitter: on worker 0, merges the workers' rows of a round into (minute, symbol) order and hands them to the sink.
+//! Emitter: on worker 0, merges the workers' rows of a round into (minute, kind, symbol) order and hands them to the sink. Rows of
+//! coarser windows come with those of their closing minute.
 
 use super::groups::GroupRows;
 use crate::control::SinkInfo;
@@ -54,7 +55,7 @@ pub(super) struct Emitter {
 /// One worker's chunks of the round.
 #[derive(Default)]
 struct Lane {
-    chunks: VecDeque<(u64, VecDeque<Row>)>,
+    chunks: VecDeque<(u64, VecDeque<(WindowStart, Row)>)>,
     last: bool,
     /// Chunks consumed since the start, and how many of them were announced to the worker.
     consumed: u64,
@@ -130,11 +131,9 @@ impl Emitter {
         self.waiting.is_none()
     }
 
-    /// A row for the batch, behind those of groups whose minutes are before it.
-    fn push(&mut self, row: Row, seq: u64) {
-        if row.kind == RowKind::Minute {
-            self.push_groups(Some(row.minute));
-        }
+    /// A row for the batch, behind those of groups whose minutes are before the one that it stands under.
+    fn push(&mut self, window: WindowStart, row: Row, seq: u64) {
+        self.push_groups(Some(window));
         self.groups.iter_mut().for_each(|groups| groups.add(&row, seq));
         self.seq = self.seq.min(seq);
         self.batch.push(row);
@@ -166,12 +165,12 @@ impl Emitter {
         }
         let mut starved = heap.is_empty();
         while self.batch.len() < BATCH {
-            let Some(Reverse((_, _, worker))) = heap.pop() else { break };
+            let Some(Reverse((_, worker))) = heap.pop() else { break };
             let lane = &mut self.workers[worker];
             let (seq, rows) = lane.chunks.front_mut().expect("a lane in the heap has a row");
-            let (seq, row) = (*seq, rows.pop_front().expect("a chunk that is kept has a row"));
+            let (seq, (window, row)) = (*seq, rows.pop_front().expect("a chunk that is kept has a row"));
             lane.trim();
-            self.push(row, seq);
+            self.push(window, row, seq);
             let lane = &self.workers[worker];
             if !lane.chunks.is_empty() {
                 heap.push(Reverse(head(lane, worker)));
@@ -200,7 +199,11 @@ impl Emitter {
     }
 }
 
-fn head(lane: &Lane, worker: usize) -> (WindowStart, String, usize) {
-    let row = lane.chunks.front().and_then(|(_, rows)| rows.front()).expect("a lane that is asked has a row");
-    (row.minute, row.symbol.clone(), worker)
+/// What a row goes by in a round: the window that it stands under, its kind, its symbol.
+type RowOrder = (WindowStart, RowKind, String);
+
+fn head(lane: &Lane, worker: usize) -> (RowOrder, usize) {
+    let first = lane.chunks.front().and_then(|(_, rows)| rows.front());
+    let (window, row) = first.expect("a lane that is asked has a row");
+    ((*window, row.kind, row.symbol.clone()), worker)
 }

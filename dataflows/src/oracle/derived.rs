@@ -1,8 +1,10 @@
 //! The oracle's second page: derived values (R14), of all events of a series, by integers of any size. Nothing of
 //! `crate::derived` but the names of the metrics: each value is computed as its definition says, and rounded as R14 says.
 
-use super::{EventsByWindow, OracleColumns};
+use super::{EventsByWindow, OracleColumns, Position};
 use crate::decimal::Scales;
+use crate::decode::DecodedEvent;
+use crate::derived::DerivedValues;
 use crate::row::Row;
 use crate::time::{SECOND, State, WindowStart};
 use num_bigint::{BigInt, BigUint, Sign};
@@ -46,6 +48,29 @@ pub(super) fn fill(
             row.expect("a minute has a row").derived = cells.into();
         }
     }
+}
+
+/// The derived values of a window that looks at its own events alone.
+pub(super) fn own(
+    events: &[&(Position, DecodedEvent<'_>)],
+    state: State,
+    columns: &OracleColumns,
+    scales: Scales,
+) -> DerivedValues {
+    let minute = Minute {
+        start: 0,
+        values: events.iter().map(|(_, event)| event.value.0.into()).collect(),
+        weights: Vec::new(),
+        weight_beyond: false,
+    };
+    let known = columns.market && state != State::Partial;
+    let cell = |name: String| {
+        let is_own = ["variance", "stddev"].contains(&name.as_str());
+        let mut cells =
+            if is_own { of_minutes(&name, std::slice::from_ref(&minute), &[], scales, &power(0)) } else { vec![None] };
+        cells.pop().flatten().filter(|_| known)
+    };
+    columns.derived.columns().map(cell).collect()
 }
 
 /// The derived values of each minute of a series; they ascend.
@@ -261,7 +286,11 @@ mod tests {
         let logs = [Log { name, start: NextOffset(5), records }];
         let windowing = Windowing { length: 60 * SECOND, lateness: 60 * SECOND };
         let rule = Rule { windowing, ..Rule::default() };
-        let columns = |market| OracleColumns { market, derived: "sma5,ema3,rsi1,rvolume4,stddev".parse().unwrap() };
+        let columns = |market| OracleColumns {
+            market,
+            derived: "sma5,ema3,rsi1,rvolume4,stddev".parse().unwrap(),
+            ..OracleColumns::default()
+        };
         let decoder = Decoder::new(&FieldNames::default()).unwrap();
         let said = |columns| {
             let rows = answer(&logs, &decoder, &rule, &[], &columns).rows.into_values();

@@ -7,6 +7,7 @@ use minutely_dataflows::acc::{Accumulate, Avg};
 use minutely_dataflows::checkpoint::{
     self, Manifest, Object, ObjectRef, PublishStep, SinksOfRun, StoreReply, decode_dead_letters,
 };
+use minutely_dataflows::coarse::CoarseWindows;
 use minutely_dataflows::decimal::Scales;
 use minutely_dataflows::edge::{
     DeadLetterPort, Halt, HaltKind, ManifestPort, ObjectPort, Publication, RowBatch, SinkPort, SinkProgress,
@@ -27,14 +28,10 @@ pub(crate) const LETTERS: usize = SINKS.len();
 /// Manifests that are kept.
 const KEPT: u64 = 3;
 
-/// Where a row is: a group may be called as a series.
-pub(crate) fn point(row: &Row) -> (WindowStart, String) {
-    let sign = if row.kind == RowKind::Group { "\u{10ffff}" } else { "" };
-    (row.minute, format!("{sign}{}", row.symbol))
-}
-
 /// Where the rows of a life stand among those of all lives.
 type Version = (u64, u64);
+/// What a row is of, its start and its symbol.
+type Point = (RowKind, WindowStart, String);
 
 /// What outlives a run.
 pub(crate) struct Disk {
@@ -43,7 +40,7 @@ pub(crate) struct Disk {
     /// The parent of every manifest that was ever created, by hash.
     parents: BTreeMap<String, Option<String>>,
     /// A database: one row a point, of the greatest version, and a final one for ever.
-    pub(crate) table: BTreeMap<(WindowStart, String), (Version, Row)>,
+    pub(crate) table: BTreeMap<Point, (Version, Row)>,
     /// Every write to it that was heeded, in order.
     pub(crate) writes: Vec<Row>,
     pub(crate) finals: Vec<Row>,
@@ -57,6 +54,7 @@ pub(crate) struct Disk {
     /// How much of what zombies did was of consequence: a manifest that was created.
     pub(crate) revenants: usize,
     rule: Rule,
+    windows: CoarseWindows,
     look_back: i64,
     rng: fastrand::Rng,
     clock: Simulated,
@@ -101,6 +99,7 @@ impl Disk {
             haunted: 1,
             revenants: 0,
             rule: settings.rule,
+            windows: settings.windows.clone(),
             look_back: settings.look_back(),
             rng: fastrand::Rng::with_seed(seed),
             clock: clock.clone(),
@@ -257,11 +256,19 @@ impl Disk {
                 };
                 Object::open(&bytes).unwrap().read(|_| true, each).unwrap();
             }
-            for ((window, symbol), acc) in windows {
-                held += acc.count();
-                let row =
-                    acc.row(&symbol, window, manifest.marks.state(&self.rule, window), Scales::default()).unwrap();
-                self.committed.insert(format!("{row:?}"));
+            for ((window, name), acc) in windows {
+                // A coarser window stands under its last minute, and a name that no symbol has.
+                let (symbol, level) = name.split_once('\u{1f}').unwrap_or((&name, ""));
+                let (kind, start) = match level.parse() {
+                    Ok(level) => (RowKind::Window(level), self.windows.span(level, window).start),
+                    Err(_) => (RowKind::Minute, window),
+                };
+                if kind == RowKind::Minute {
+                    held += acc.count();
+                }
+                let state = manifest.marks.state_of(&self.rule, start, window);
+                let row = acc.row(symbol, start, state, Scales::default()).unwrap();
+                self.committed.insert(format!("{:?}", Row { kind, ..row }));
             }
         }
         let counted: i64 = manifest.partitions.iter().filter_map(|p| Some(p.state.as_ref()?.counts.counted)).sum();
@@ -278,7 +285,7 @@ impl Disk {
 
     /// A row of a group is made of those that manifests held: the oracle judges it.
     fn holds_row(&self, row: &Row) {
-        if row.kind == RowKind::Minute {
+        if row.kind != RowKind::Group {
             self.holds(&Row { derived: Box::default(), ..row.clone() });
         }
     }
@@ -290,7 +297,7 @@ impl Disk {
         }
         for row in rows {
             self.holds_row(row);
-            let place = point(row);
+            let place = row.point();
             let refused = self.table.get(&place).is_some_and(|(there, was)| {
                 *there > version || (was.state == State::Final && row.state != State::Final)
             });
@@ -535,7 +542,7 @@ pub(crate) struct Keeper {
     number: usize,
     generation: u64,
     rng: fastrand::Rng,
-    last: Option<(u64, WindowStart, RowKind, String)>,
+    last: BTreeMap<RowKind, (u64, WindowStart, String)>,
     /// For the database: what is on its way.
     under_way: VecDeque<RowBatch>,
     stored: Option<SinkProgress>,
@@ -545,7 +552,7 @@ pub(crate) struct Keeper {
 impl Keeper {
     pub(crate) fn new(disk: &Arc<Mutex<Disk>>, number: usize, generation: u64, seed: u64) -> Self {
         let rng = fastrand::Rng::with_seed(seed);
-        let (last, stored, slow, under_way) = (None, None, None, VecDeque::new());
+        let (last, stored, slow, under_way) = (BTreeMap::new(), None, None, VecDeque::new());
         Keeper { disk: Arc::clone(disk), number, generation, rng, last, under_way, stored, slow }
     }
 
@@ -581,9 +588,10 @@ impl SinkPort for Keeper {
             return Err(batch);
         }
         for row in &batch.rows {
-            let place = (batch.round, row.minute, row.kind, row.symbol.clone());
-            assert!(self.last.as_ref().is_none_or(|last| *last < place), "{:?} then {place:?}", self.last);
-            self.last = Some(place);
+            // By what they stand under, but that is not told here: so those of one kind.
+            let place = (batch.round, row.minute, row.symbol.clone());
+            let last = self.last.insert(row.kind, place.clone());
+            assert!(last.as_ref().is_none_or(|last| *last < place), "{last:?} then {place:?}");
         }
         if self.number == 0 {
             self.under_way.push_back(batch);
