@@ -3,6 +3,7 @@
 mod cleaning;
 mod cluster;
 mod decoding;
+mod groups;
 mod log;
 mod schemas;
 mod session;
@@ -11,6 +12,7 @@ mod sinks;
 
 pub(crate) use crate::cli::Metrics;
 pub(crate) use decoding::of_replay;
+pub(crate) use groups::GroupsFile;
 
 use crate::cli::{HttpArgs, RunArgs, UsageErrors};
 use crate::cluster::Cluster;
@@ -46,6 +48,8 @@ pub(crate) struct Config {
     /// Asked for schemas, where the format has them.
     pub(crate) registry: Option<Arc<Registry>>,
     pub(crate) settings: Settings,
+    /// `--groups`, at process 0.
+    pub(crate) groups: Option<GroupsFile>,
     pub(crate) emit: Emit,
     pub(crate) metrics: Metrics,
     pub(crate) bad_records: BadRecordPolicy,
@@ -81,7 +85,9 @@ pub(crate) struct Config {
 impl Config {
     /// The columns of rows.
     pub(crate) fn columns(&self) -> Columns {
-        Columns::new(self.metrics == Metrics::Market, &self.settings.derive)
+        let market = self.metrics == Metrics::Market;
+        let columns = Columns::new(market, &self.settings.derive, self.settings.windows.levels());
+        Columns { groups: self.groups.is_some(), ..columns }
     }
 
     /// What these arguments mean.
@@ -110,6 +116,9 @@ impl Config {
         let metrics = errors.value(&args.semantics.metrics);
         let on_bad = errors.value(&args.decoding.on_bad);
         let cluster = cluster::cluster(&args.cluster, &args.log.source, &mut errors);
+        let leads = cluster.as_ref().is_none_or(|cluster| cluster.process == 0);
+        let groups = args.sinks.groups.as_ref().filter(|_| leads);
+        let groups = groups.and_then(|path| errors.ok(GroupsFile::read(path)));
         let job_name = args.state.job.as_ref().map_or(Some(None), |name| errors.value(name).map(Some));
         let config = (|| {
             let (fields, metrics, settings) = (fields?, metrics?, settings?);
@@ -144,6 +153,7 @@ impl Config {
                 decoder: decoder?,
                 registry,
                 settings,
+                groups,
                 emit: emit?,
                 metrics,
                 bad_records: on_bad?,
@@ -176,6 +186,7 @@ fn semantics(
         cleaning: cleaning::texts(settings.rule.cleaning, fields.numbers.decimals),
         market: metrics == Metrics::Market,
         derive: settings.derive.clone(),
+        windows: settings.windows.list().clone(),
         complete_from: settings.complete_from,
         isolation: sources::isolation(source, properties),
     }

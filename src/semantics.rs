@@ -5,6 +5,7 @@
 //! recognised by value ([`Semantics::parse`]).
 
 use crate::duration;
+use minutely_dataflows::coarse::WindowList;
 use minutely_dataflows::decimal::MAX_DECIMALS;
 use minutely_dataflows::decode::{CsvOptions, DebeziumOptions, FieldNames, Format, TimeOptions, TimeUnit};
 use minutely_dataflows::derived::DerivedList;
@@ -54,6 +55,7 @@ const VALUE_SCALE: &str = "--value-scale";
 const WEIGHT_SIGN: &str = "--weight-sign";
 const METRICS: &str = "--metrics";
 const DERIVE: &str = "--derive";
+const WINDOWS: &str = "--windows";
 const COMPLETE_FROM: &str = "--complete-from";
 
 /// See the module. The default is what the options' defaults mean, of no source.
@@ -75,6 +77,8 @@ pub(crate) struct Semantics {
     pub(crate) market: bool,
     /// What rows have beside.
     pub(crate) derive: DerivedList,
+    /// Which coarser windows have rows.
+    pub(crate) windows: WindowList,
     /// It decides which rows are `partial`.
     pub(crate) complete_from: Option<EventTime>,
     pub(crate) isolation: Isolation,
@@ -101,6 +105,7 @@ impl Default for Semantics {
             cleaning: Entries::new(),
             market: true,
             derive: usual_derive(true),
+            windows: WindowList::default(),
             complete_from: None,
             isolation: Isolation::ReadCommitted,
         }
@@ -141,6 +146,7 @@ impl Semantics {
             (TIME_ZONE, zone.clone()),
             (MAX_PAST, self.max_past.map(duration_text)),
             (DERIVE, (self.derive != usual_derive(self.market)).then(|| self.derive.to_string())),
+            (WINDOWS, (!self.windows.is_empty()).then(|| self.windows.to_string())),
             (COMPLETE_FROM, self.complete_from.map(time_text)),
             (ISOLATION, uncommitted.then(|| "read_uncommitted".to_owned())),
         ];
@@ -208,6 +214,7 @@ impl Semantics {
             WEIGHT_SIGN => fields.numbers.weight_sign = one_of(text, SIGNS)?,
             METRICS => self.market = one_of(text, [("market", true), ("avg", false)])?,
             DERIVE => self.derive = text.parse().ok()?,
+            WINDOWS => self.windows = text.parse().ok()?,
             COMPLETE_FROM => self.complete_from = Some(event_time(text)?),
             ISOLATION => {
                 let (committed, uncommitted) = (Isolation::ReadCommitted, Isolation::ReadUncommitted);
@@ -273,7 +280,7 @@ pub(crate) fn absent(option: &str) -> &'static str {
         ON_PRECISION => "round",
         VALUE_SCALE => "1",
         WEIGHT_SIGN => "abs",
-        ENVELOPE => "none",
+        ENVELOPE | WINDOWS => "none",
         _ => "not given",
     }
 }

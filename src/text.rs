@@ -3,8 +3,9 @@
 //! In both, all numbers but the count have a decimal point: `150.0`. Readers take the type of a column from its first lines; some
 //! round later numbers if those lines had whole ones.
 
-use minutely_dataflows::derived::DerivedList;
-use minutely_dataflows::row::Row;
+use minutely_dataflows::coarse::WindowLevel;
+use minutely_dataflows::derived::{DerivedList, GROUP_COLUMNS};
+use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::time::{EventTime, SECOND, WindowStart, Windowing};
 use std::fmt::Write;
 
@@ -69,12 +70,69 @@ pub(crate) struct Columns {
     pub(crate) market: bool,
     /// Those of `--derive`, after all others.
     pub(crate) derived: Vec<String>,
+    /// The lengths of `--windows`, whose rows have tables of their own, and in text a column for it ([`WindowText`]).
+    pub(crate) windows: Vec<WindowLevel>,
+    /// There are rows of groups (`--groups`), which have tables of their own, and in text columns behind all others.
+    pub(crate) groups: bool,
 }
 
 impl Columns {
-    /// As `--metrics` and `--derive` say.
-    pub(crate) fn new(market: bool, derive: &DerivedList) -> Self {
-        Columns { market, derived: derive.columns().collect() }
+    /// As `--metrics`, `--derive` and `--windows` say.
+    pub(crate) fn new(market: bool, derive: &DerivedList, windows: &[WindowLevel]) -> Self {
+        Columns { market, derived: derive.columns().collect(), windows: windows.to_vec(), groups: false }
+    }
+
+    /// The kinds of rows that there are; minutes come first.
+    pub(crate) fn kinds(&self) -> Vec<RowKind> {
+        let windows = self.windows.iter().map(|level| RowKind::Window(*level));
+        std::iter::once(RowKind::Minute).chain(windows).chain(self.groups.then_some(RowKind::Group)).collect()
+    }
+
+    /// Those of a table of rows of this kind.
+    pub(crate) fn of(&self, kind: RowKind) -> Self {
+        match kind {
+            RowKind::Minute | RowKind::Window(_) => self.clone(),
+            RowKind::Group => Columns { derived: GROUP_COLUMNS.map(str::to_owned).into(), ..self.clone() },
+        }
+    }
+
+    /// The names of those that text has last: of `--derive`, and of groups.
+    fn last_names(&self) -> impl Iterator<Item = &str> {
+        let groups = GROUP_COLUMNS.into_iter().filter(|_| self.groups);
+        self.derived.iter().map(String::as_str).chain(groups)
+    }
+
+    /// The values of a row in those.
+    fn last_values<'a>(&self, row: &'a Row) -> impl Iterator<Item = Option<f64>> + use<'a> {
+        let is_group = row.kind == RowKind::Group;
+        let of = |many: usize, there: bool| {
+            (0..many).map(move |place| row.derived.get(place).copied().flatten().filter(|_| there))
+        };
+        of(self.derived.len(), !is_group).chain(of(if self.groups { GROUP_COLUMNS.len() } else { 0 }, is_group))
+    }
+}
+
+/// How long the window of a row is, as text has it: in a column of its own where there are several lengths, and else nowhere.
+struct WindowText {
+    minute: String,
+    others: Vec<(WindowLevel, String)>,
+}
+
+impl WindowText {
+    fn new(columns: &Columns, windowing: Windowing) -> Option<Self> {
+        let others: Vec<_> = columns.windows.iter().map(|level| (*level, level.to_string())).collect();
+        let minute = WindowLevel::fixed(windowing.length).to_string();
+        (!others.is_empty()).then_some(WindowText { minute, others })
+    }
+
+    fn of(&self, kind: RowKind) -> &str {
+        match kind {
+            RowKind::Minute | RowKind::Group => &self.minute,
+            RowKind::Window(level) => {
+                let known = self.others.iter().find(|(known, _)| *known == level);
+                known.map_or("", |(_, text)| text.as_str())
+            }
+        }
     }
 }
 
@@ -82,13 +140,15 @@ impl Columns {
 /// digits.
 pub(crate) struct JsonText {
     minute: MinuteText,
-    derived: Vec<String>,
+    window: Option<WindowText>,
+    columns: Columns,
     line: String,
 }
 
 impl JsonText {
     pub(crate) fn new(columns: &Columns, windowing: Windowing) -> Self {
-        JsonText { minute: MinuteText::new(windowing), derived: columns.derived.clone(), line: String::new() }
+        let window = WindowText::new(columns, windowing);
+        JsonText { minute: MinuteText::new(windowing), window, columns: columns.clone(), line: String::new() }
     }
 
     /// Appends rows to `out`.
@@ -97,8 +157,13 @@ impl JsonText {
             self.line.clear();
             let symbol = serde_json::to_string(&row.symbol).expect("text is JSON");
             let (minute, count) = (self.minute.of(row.minute), row.count);
-            let begin = write!(self.line, "{{\"symbol\":{symbol},\"minute\":\"{minute}\",\"count\":{count}");
-            begin.expect("a string takes what is written to it");
+            let begin = write!(self.line, "{{\"symbol\":{symbol},\"minute\":\"{minute}\"");
+            let window = self.window.iter().try_for_each(|window| {
+                let text = window.of(row.kind);
+                write!(self.line, ",\"window\":\"{text}\"")
+            });
+            let count = write!(self.line, ",\"count\":{count}");
+            begin.and(window).and(count).expect("a string takes what is written to it");
             self.number("sum", &row.sum);
             self.number("avg", &row.avg);
             self.line.push_str(",\"state\":\"");
@@ -111,11 +176,11 @@ impl JsonText {
                 self.number_if_any("volume", market.volume.as_ref().map(|volume| volume as &dyn std::fmt::Display));
                 self.number_if_any("vwap", market.vwap.as_ref().map(|vwap| vwap as &dyn std::fmt::Display));
             }
-            let derived = std::mem::take(&mut self.derived);
-            for (name, value) in derived.iter().zip(&row.derived) {
+            let columns = std::mem::take(&mut self.columns);
+            for (name, value) in columns.last_names().zip(columns.last_values(row)) {
                 self.number_if_any(name, value.as_ref().map(|value| value as &dyn std::fmt::Display));
             }
-            self.derived = derived;
+            self.columns = columns;
             self.line.push_str("}\n");
             out.extend_from_slice(self.line.as_bytes());
         }
@@ -138,25 +203,30 @@ impl JsonText {
 pub(crate) struct CsvText {
     columns: Columns,
     minute: MinuteText,
+    window: Option<WindowText>,
     scratch: String,
 }
 
 impl CsvText {
     pub(crate) fn new(columns: &Columns, windowing: Windowing) -> Self {
-        CsvText { columns: columns.clone(), minute: MinuteText::new(windowing), scratch: String::new() }
+        let window = WindowText::new(columns, windowing);
+        CsvText { columns: columns.clone(), minute: MinuteText::new(windowing), window, scratch: String::new() }
     }
 
     /// The first line.
     pub(crate) fn header(&self) -> String {
         let market = if self.columns.market { ",open,high,low,close,volume,vwap" } else { "" };
-        let derived = self.columns.derived.iter().flat_map(|name| [",", name]);
-        format!("symbol,minute,count,sum,avg,state{market}{}\n", derived.collect::<String>())
+        let window = if self.window.is_some() { ",window" } else { "" };
+        let derived = self.columns.last_names().flat_map(|name| [",", name]);
+        format!("symbol,minute{window},count,sum,avg,state{market}{}\n", derived.collect::<String>())
     }
 
     /// Appends rows to `out`.
     pub(crate) fn rows(&mut self, rows: &[Row], out: &mut Vec<u8>) {
         let mut csv = csv::WriterBuilder::new().flexible(true).from_writer(out);
-        for row in rows {
+        // (A file may have been begun without columns for groups.)
+        let groups = self.columns.groups;
+        for row in rows.iter().filter(|row| groups || row.kind != RowKind::Group) {
             self.row(row, &mut csv).expect("memory takes what is written to it");
         }
         csv.flush().expect("memory takes what is written to it");
@@ -171,6 +241,9 @@ impl CsvText {
         };
         csv.write_field(&row.symbol)?;
         csv.write_field(self.minute.of(row.minute))?;
+        if let Some(window) = &self.window {
+            csv.write_field(window.of(row.kind))?;
+        }
         csv.write_field(count)?;
         number(csv, &row.sum)?;
         number(csv, &row.avg)?;
@@ -193,8 +266,8 @@ impl CsvText {
                 None => (0..6).try_for_each(|_| csv.write_field(""))?,
             }
         }
-        for place in 0..self.columns.derived.len() {
-            match row.derived.get(place).copied().flatten() {
+        for value in self.columns.last_values(row) {
+            match value {
                 Some(value) => number(csv, &value)?,
                 None => csv.write_field("")?,
             }
@@ -233,6 +306,26 @@ mod tests {
         );
     }
 
+    /// Without coarser windows a file is as it was before there were any.
+    #[test]
+    fn the_length_of_a_window_is_told_where_there_are_several() {
+        let windows = vec!["5m".parse().unwrap(), "1d+9h30m".parse().unwrap()];
+        let columns = Columns { windows: windows.clone(), ..Columns::default() };
+        let kinds = [RowKind::Minute, RowKind::Window(windows[0]), RowKind::Window(windows[1])];
+        let rows = kinds.map(|kind| Row { kind, ..row("A", 0, 1) });
+        let (mut csv, mut json) = (Vec::new(), Vec::new());
+        let mut text = CsvText::new(&columns, Windowing::default());
+        text.rows(&rows, &mut csv);
+        JsonText::new(&columns, Windowing::default()).rows(&rows, &mut json);
+        assert_eq!(text.header(), "symbol,minute,window,count,sum,avg,state\n");
+        let (csv, json) = (String::from_utf8(csv).unwrap(), String::from_utf8(json).unwrap());
+        for (lines, of) in [(csv, "A,1970-01-01T00:00:00Z,{},1,"), (json, "\"window\":\"{}\",\"count\":1,")] {
+            for (line, window) in lines.lines().zip(["1m", "5m", "1d+9h30m"]) {
+                assert!(line.contains(&of.replace("{}", window)), "{line}");
+            }
+        }
+    }
+
     #[test]
     fn numbers_look_like_numbers_with_a_point() {
         let text = |number: &dyn std::fmt::Display| {
@@ -245,6 +338,31 @@ mod tests {
         }
         assert_eq!(text(&1e21), "1000000000000000000000.0");
         assert_eq!(text(&row("A", 0, 2).sum), "201.0");
+    }
+
+    #[test]
+    fn rows_of_groups_have_columns_of_their_own_behind_all_others() {
+        let columns = Columns { derived: vec!["sma5".into()], groups: true, ..Columns::default() };
+        let series = Row { derived: Box::new([Some(1.5)]), ..row("A", 0, 2) };
+        let group = Row { kind: RowKind::Group, derived: Box::new([Some(2.0), Some(3.0), None]), ..row("g", 0, 2) };
+        let text = |columns: &Columns| {
+            let (mut csv, mut out) = (CsvText::new(columns, Windowing::default()), Vec::new());
+            csv.rows(&[series.clone(), group.clone()], &mut out);
+            let rows = String::from_utf8(out).unwrap();
+            let ends: Vec<_> = rows.lines().map(|line| line.split_once(",final,").unwrap().1.to_owned()).collect();
+            (csv.header(), ends)
+        };
+        let (header, ends) = text(&columns);
+        assert!(header.ends_with(",state,sma5,members,listed,weight\n"), "{header}");
+        assert_eq!(ends, ["1.5,,,", ",2.0,3.0,"]);
+        assert_eq!(text(&Columns { groups: false, ..columns.clone() }).1.len(), 1, "no column, no row");
+        let mut out = Vec::new();
+        JsonText::new(&columns, Windowing::default()).rows(&[group], &mut out);
+        let line: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(
+            [&line["sma5"], &line["members"], &line["weight"]].map(serde_json::Value::as_f64),
+            [None, Some(2.0), None]
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::decimal::{ExactNumber, Scales, nearest};
 use crate::decode::DecodedEvent;
 use crate::derived::{MarketSums, MinuteSums};
 use crate::mutants::{self, Mutant};
-use crate::row::{MarketRow, Row};
+use crate::row::{MarketRow, Row, RowKind};
 use crate::time::{EventTime, State, WindowStart};
 use crate::wide::{I256, Int128, U256};
 use differential_dataflow::difference::{IsZero, Semigroup};
@@ -108,8 +108,8 @@ impl Accumulate for Avg {
     fn row(&self, symbol: &str, minute: WindowStart, state: State, scales: Scales) -> Option<Row> {
         let sum = ExactNumber::new(self.sum.get(), scales.value);
         let avg = sum.over(self.count)?;
-        let derived = Box::default();
-        Some(Row { symbol: symbol.to_owned(), minute, count: self.count, sum, avg, state, market: None, derived })
+        let (kind, symbol, derived) = (RowKind::Minute, symbol.to_owned(), Box::default());
+        Some(Row { kind, symbol, minute, count: self.count, sum, avg, state, market: None, derived })
     }
     fn sums(&self) -> MinuteSums {
         MinuteSums { count: self.count, sum: self.sum.get(), market: None }

@@ -28,7 +28,7 @@
 //!
 //! Decoding, verdicts, the watermark W, control's decisions, the formats of objects and manifests, and the way a manifest is
 //! published are plain structs and functions: facts in, decision out, tested without a worker. Only the operators and a
-//! worker's loop ([`worker`]) touch timely. [`oracle`] computes the same answer in two pages and one thread; tests compare
+//! worker's loop ([`worker`]) touch timely. [`oracle`] computes the same answer in three pages and one thread; tests compare
 //! whole outputs with it.
 //!
 //! # What the outside implements
@@ -194,6 +194,7 @@
 
 pub mod acc;
 pub mod checkpoint;
+pub mod coarse;
 pub mod control;
 pub mod decimal;
 pub mod decode;

@@ -17,7 +17,12 @@ pub struct Marks {
 impl Marks {
     /// The state that a row of this window has.
     pub fn state(&self, rule: &Rule, window: WindowStart) -> State {
-        if self.partial_before.includes(window) { State::Partial } else { rule.windowing.state(window, self.w) }
+        self.state_of(rule, window, window)
+    }
+
+    /// The state that a row of all windows from the first to the last of these has.
+    pub fn state_of(&self, rule: &Rule, first: WindowStart, last: WindowStart) -> State {
+        if self.partial_before.includes(first) { State::Partial } else { rule.windowing.state(last, self.w) }
     }
 }
 

@@ -54,6 +54,10 @@ mutants! {
     IdsExpireByFloor,
     /// `graph/read/ids.rs`: a run does not take back the ids that the one before it held. Counts again what is repeated after a crash.
     IdsNotRestored,
+    /// `graph/intern.rs`: coarser windows are made of the minutes of an earlier run again.
+    CoarseCountedTwice,
+    /// `graph/intern.rs`: coarser windows of an earlier run are forgotten.
+    CoarseNotRestored,
     /// `partition/outliers.rs`: a run does not take back the values that the one before it held. Accepts an outlier after a crash.
     OutliersNotRestored,
     /// `partition/outliers.rs`: where most values are equal, every other one is an outlier.

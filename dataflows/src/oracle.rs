@@ -1,20 +1,26 @@
 //! The oracle (R10): what a bounded run must answer, computed one record after the other from the logs, the
 //! configuration and the listed exceptions. No dataflow, no epochs, no partition rule; every test of the whole compares
-//! with it, byte for byte. Its second page has derived values (R14).
+//! with it, byte for byte. Its second page has derived values (R14), its third coarser windows (R15).
 
+use crate::coarse::WindowLevel;
 use crate::decimal::{Decimal, ExactNumber, Scales, nearest};
 use crate::decode::{DecodedEvent, DecodedPart, Decoder, EventId, EventOutcome};
 use crate::derived::DerivedList;
 use crate::partition::{Counts, Rule};
 use crate::record::{Cause, DeadLetter, Evidence, Judged, PartitionName, Reason, Record};
-use crate::row::{MarketRow, Row};
+use crate::row::{MarketRow, Row, RowKind};
 use crate::time::{EventTime, NextOffset, State, WindowStart};
 use crate::wide::{I256, U256};
 use cleaning::PlainCleaning;
+use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 
 mod cleaning;
+mod coarse;
 pub(crate) mod derived;
+mod groups;
+
+pub use groups::group_rows;
 
 /// One partition's part of the log: its records from `start` to the recorded end, in offset order.
 pub struct Log<'a> {
@@ -37,6 +43,8 @@ type EventsByWindow<'a> = BTreeMap<(WindowStart, String), Vec<(Position, Decoded
 pub struct OracleAnswer {
     /// The last row of every window of every series: final or `partial`.
     pub rows: BTreeMap<(WindowStart, String), Row>,
+    /// As these, of every coarser window of every series, in the order of their ends.
+    pub coarse: Vec<(EventTime, Row)>,
     /// All dead letters, by partition and offset.
     pub dead_letters: Vec<DeadLetter>,
     /// Sums over all partitions; gaps are left out.
@@ -50,6 +58,10 @@ pub struct OracleColumns {
     pub market: bool,
     /// With `--derive`.
     pub derived: DerivedList,
+    /// With `--windows`.
+    pub windows: Vec<WindowLevel>,
+    /// With `--time-zone`: of their days and weeks.
+    pub zone: Option<TimeZone>,
 }
 
 /// Answers. `exceptions` are the dead letters of the run that the log alone does not give.
@@ -119,6 +131,7 @@ pub fn answer(
     }
     answer.rows = rows(&windows, partial_before, columns.market, decoder.scales());
     derived::fill(&mut answer.rows, &windows, columns, decoder.scales(), rule.windowing.length);
+    answer.coarse = coarse::rows(&windows, partial_before, columns, decoder.scales(), rule.windowing.length);
     answer.dead_letters.sort_unstable();
     answer
 }
@@ -234,6 +247,7 @@ fn row(events: &[&(Position, DecodedEvent<'_>)], market: bool, scales: Scales) -
     });
     let avg = sum.over(count).expect("a window has a record");
     Row {
+        kind: RowKind::Minute,
         symbol: String::new(),
         minute: WindowStart(0),
         count,

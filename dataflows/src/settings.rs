@@ -1,9 +1,11 @@
 //! The settings of a run that decide how it goes, as plain values.
 
-use crate::derived::DerivedList;
+use crate::coarse::CoarseWindows;
+use crate::derived::{DerivedList, GroupSource};
 use crate::partition::Rule;
-use crate::time::{EventTime, SECOND};
+use crate::time::{EventTime, SECOND, WindowStart};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The settings of a run that Control needs.
 #[derive(Clone, Debug)]
@@ -12,6 +14,10 @@ pub struct Settings {
     pub rule: Rule,
     /// What rows have beside their own minute's numbers. Default: nothing.
     pub derive: DerivedList,
+    /// Coarser windows whose rows there are beside. Default: none.
+    pub windows: CoarseWindows,
+    /// Groups of series whose rows there are beside. Default: none. Looked at by worker 0 alone.
+    pub groups: Option<Arc<dyn GroupSource>>,
     /// Read up to the recorded ends and stop.
     pub bounded: bool,
     /// Bounded: what becomes of windows that records beyond the recorded ends could change.
@@ -43,6 +49,8 @@ impl Default for Settings {
         Settings {
             rule: Rule::default(),
             derive: DerivedList::default(),
+            windows: CoarseWindows::default(),
+            groups: None,
             bounded: false,
             at_end: AtEnd::Close,
             instant: None,
@@ -61,6 +69,16 @@ impl Settings {
     /// How far before a window others begin that its rows are derived from, in nanoseconds; folds reach beyond.
     pub fn look_back(&self) -> i64 {
         self.derive.look_back().saturating_mul(self.rule.windowing.length)
+    }
+
+    /// When all windows have ended, where the newest of the run ends at `newest`. Coarser ones wait for what is still to come of them,
+    /// unless the log is said to be complete: a run that closes what it has, and may be followed by one that has more, leaves them open.
+    pub(crate) fn last_end(&self, newest: EventTime) -> EventTime {
+        if self.at_end != AtEnd::Close || self.windows.is_empty() {
+            return newest;
+        }
+        let length = self.rule.windowing.length;
+        self.rule.windowing.end(self.windows.last_closing(WindowStart(newest.0 - length)))
     }
 }
 

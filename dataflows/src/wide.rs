@@ -127,7 +127,7 @@ impl U256 {
 
 /// A signed 256-bit integer in two's complement: `hi · 2^128 + lo`. Value x weight alone reaches 10^58 at any
 /// scale (R2), and a sum of 1.7·10^9 of them 10^68; 2^255 is 5·10^76.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct I256 {
     hi: i128,
     lo: u128,

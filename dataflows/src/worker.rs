@@ -40,7 +40,9 @@ pub fn drive<A: Accumulate>(
     let mut restored = Vec::new();
     let context = Rc::new(WorkerContext::default());
     if let Some(state) = &job.state {
-        restored = state.load::<A>(worker.index(), worker.peers()).inspect_err(|halt| alarm.raise(halt))?;
+        restored = state
+            .load::<A>(worker.index(), worker.peers(), &job.settings.windows)
+            .inspect_err(|halt| alarm.raise(halt))?;
         let ids = state.load_ids(worker.index(), worker.peers(), job.settings.rule.windowing);
         context.restored_ids.replace(ids.inspect_err(|halt| alarm.raise(halt))?);
         let folds = state.load_folds(worker.index(), worker.peers()).inspect_err(|halt| alarm.raise(halt))?;

@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 
 const TICKS: &str = include_str!("derived/ticks.csv");
 const REFERENCE: &str = include_str!("derived/reference.csv");
-const LIST: &str = "sma5,sma20,rhigh20,rlow20,ravg20,rvolume20,rvwap20,bb20,ema12,macd,variance,stddev,rsi14";
+const LIST: &str = "sma5,sma20,rhigh20,rlow20,ravg20,rvolume20,rvwap20,bb20,ema12,macd,variance,stddev,rsi14,chg5";
 
-/// How far values may be off, of themselves; a `macd`, of the price. The file has twelve digits.
+/// How far values may be off, of themselves; a `macd`, of the price; a change, of 1. The file has twelve digits.
 const RELATIVE: f64 = 1e-11;
 
 /// A column of TA-Lib, and the row from which on it is compared: it begins an ema with the mean of its first minutes, and what is
@@ -68,7 +68,7 @@ fn values_are_those_of_pandas_and_talib() {
             let (name, from) = talib.map_or((header.as_str(), 0), |(_, name, from)| (*name, *from));
             let got = rows[at][names.iter().position(|column| column == name).unwrap()];
             let Ok(want) = cell.parse::<f64>() else {
-                // TA-Lib says nothing before its windows are full; of an rsi that is so here as well.
+                // TA-Lib says nothing before its windows are full; of an rsi that is so here as well, and a change needs its other minute.
                 assert!(cell.is_empty() && (talib.is_some() && name != "rsi14" || got.is_none()), "{header}, row {at}");
                 continue;
             };
@@ -77,7 +77,11 @@ fn values_are_those_of_pandas_and_talib() {
             }
             let got = got.unwrap_or_else(|| panic!("{header}, row {at}: none, and not {want}"));
             let price = minutes[at].1.market.unwrap().high as f64 / 1e18;
-            let unit = if name.starts_with("macd") { price } else { want.abs() };
+            let unit = match name {
+                "macd" | "macd_signal" => price,
+                "chg5" => 1.0,
+                _ => want.abs(),
+            };
             let off = if got == want { 0.0 } else { (got - want).abs() / unit };
             assert!(off < RELATIVE, "{header}, row {at}: {got}, and not {want}");
             let (many, most) = compared.entry(header).or_default();

@@ -9,12 +9,13 @@ mod memory;
 use hostile::{Kind, Partition};
 use memory::run_with;
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
+use minutely_dataflows::coarse::CoarseWindows;
 use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::derived::Metric;
 use minutely_dataflows::edge::RowFilter;
 use minutely_dataflows::oracle::{self, OracleColumns};
 use minutely_dataflows::partition::{Counts, Rule};
-use minutely_dataflows::row::Row;
+use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::{SECOND, State, WindowStart, Windowing};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,15 +23,19 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 /// Final rows that were seen by whoever watched.
 static SEEN: AtomicUsize = AtomicUsize::new(0);
+/// Rows of coarser windows.
+static COARSE: AtomicUsize = AtomicUsize::new(0);
 /// Outliers.
 static CLEANED: AtomicI64 = AtomicI64::new(0);
+/// Rows of groups.
+static GROUPED: AtomicUsize = AtomicUsize::new(0);
 
 /// What is derived, test by test.
 const DERIVED: [&str; 4] = [
     "none",
     "sma5,sma20,ema12,stddev",
-    "sma3,ravg4,bb2,ema5,macd,rsi3",
-    "sma2,ravg3,rhigh4,rlow5,rvolume6,rvwap7,bb8,ema9,macd,rsi2,variance,stddev",
+    "sma3,ravg4,bb2,ema5,macd,rsi3,chg2",
+    "sma2,ravg3,rhigh4,rlow5,rvolume6,rvwap7,bb8,ema9,macd,rsi2,variance,stddev,chg9",
 ];
 
 const CHANGES: RowFilter = RowFilter { changes: true, partial: true, open_every: 0 };
@@ -42,6 +47,17 @@ fn check<A: Accumulate>(partitions: &[Partition], settings: &Settings, workers: 
     check_with::<A>(partitions, settings, &FieldNames::default(), workers, market);
 }
 
+/// Coarser windows, of days and weeks in a zone.
+fn coarser(rng: &mut fastrand::Rng, rule: &Rule) -> CoarseWindows {
+    let lists = match rule.windowing.length == Windowing::default().length {
+        true => ["none", "5m,1h", "2m,7m+3m,90m", "1d+9h30m,1w"],
+        false => ["none", "21s,35s", "14s+7s", "70s+14s,140s,1400s"],
+    };
+    let list = rng.choice(lists).unwrap();
+    let zone = [None, Some("Europe/Berlin"), Some("America/New_York"), Some("Asia/Kolkata")][rng.usize(..4)];
+    CoarseWindows::new(&list.parse().unwrap(), zone, &rule.windowing).unwrap()
+}
+
 /// How many duplicates there are.
 fn check_with<A: Accumulate>(
     partitions: &[Partition],
@@ -51,19 +67,31 @@ fn check_with<A: Accumulate>(
     market: bool,
 ) -> i64 {
     let decoder = Decoder::new(fields).unwrap();
-    let ran = run_with::<A>(partitions, settings, fields, &[CHANGES, FINAL, ALL_FINAL, LIVE], workers).unwrap();
+    let mut ran = run_with::<A>(partitions, settings, fields, &[CHANGES, FINAL, ALL_FINAL, LIVE], workers).unwrap();
     let logs: Vec<_> = partitions.iter().map(Partition::log).collect();
-    let columns = OracleColumns { market, derived: settings.derive.clone() };
+    let (windows, zone) = (settings.windows.levels().to_vec(), settings.windows.zone().cloned());
+    let columns = OracleColumns { market, derived: settings.derive.clone(), windows, zone };
     let want = oracle::answer(&logs, &decoder, &settings.rule, &ran.letters, &columns);
     assert_eq!(ran.letters, want.dead_letters);
-    let last = |rows: &[Row]| -> BTreeMap<_, _> {
-        rows.iter().map(|row| ((row.minute, row.symbol.clone()), row.clone())).collect()
-    };
-    assert_eq!(last(&ran.sinks[0]), want.rows, "changes");
-    assert_eq!(last(&ran.sinks[3]), want.rows, "live");
-    assert_eq!(last(&ran.sinks[2]), want.rows, "final and partial");
-    assert_eq!(ran.sinks[2].len(), want.rows.len(), "one row a point");
-    let mut finals = want.rows.clone();
+    if let Some(source) = &settings.groups {
+        let lines: Vec<_> = source.newest().memberships().cloned().collect();
+        let groups = oracle::group_rows(&want.rows, &lines, decoder.scales().value);
+        for (sink, rows) in ran.sinks.iter_mut().enumerate() {
+            // Each once, in order, and behind all rows of its minute.
+            let of_groups: Vec<_> = rows.extract_if(.., |row| row.kind == RowKind::Group).collect();
+            assert_eq!(of_groups, groups.values().cloned().collect::<Vec<_>>(), "groups of sink {sink}");
+        }
+        GROUPED.fetch_add(groups.len(), Ordering::Relaxed);
+    }
+    let last = |rows: &[Row]| -> BTreeMap<_, _> { rows.iter().map(|row| (row.point(), row.clone())).collect() };
+    let coarse = want.coarse.iter().map(|(_, row)| row);
+    let rows: BTreeMap<_, _> = want.rows.values().chain(coarse).map(|row| (row.point(), row.clone())).collect();
+    COARSE.fetch_add(want.coarse.len(), Ordering::Relaxed);
+    assert_eq!(last(&ran.sinks[0]), rows, "changes");
+    assert_eq!(last(&ran.sinks[3]), rows, "live");
+    assert_eq!(last(&ran.sinks[2]), rows, "final and partial");
+    assert_eq!(ran.sinks[2].len(), rows.len(), "one row a point");
+    let mut finals = rows.clone();
     finals.retain(|_, row| row.state == State::Final);
     assert_eq!(last(&ran.sinks[1]), finals, "final");
     assert_eq!(ran.sinks[1].len(), finals.len(), "one final row a point");
@@ -71,7 +99,7 @@ fn check_with<A: Accumulate>(
     for rows in [&ran.sinks[0], &ran.sinks[3]] {
         let mut ended = BTreeSet::new();
         for row in rows {
-            let key = (row.minute, &row.symbol);
+            let key = row.point();
             assert!(!ended.contains(&key), "{row:?} after a final one");
             if row.state == State::Final {
                 ended.insert(key);
@@ -155,6 +183,8 @@ fn hostile_logs_at_any_number_of_workers() {
             checkpoint_interval: rng.i64(SECOND / 500..SECOND / 10),
             audit: true,
             derive: DERIVED[round % DERIVED.len()].parse().unwrap(),
+            groups: (round % 3 > 0).then(|| hostile::groups(&mut rng, &rule)),
+            windows: coarser(&mut rng, &rule),
             ..Settings::default()
         };
         let kind = if rng.bool() { Kind::File } else { Kind::Broker };
@@ -162,6 +192,7 @@ fn hostile_logs_at_any_number_of_workers() {
         let partitions = hostile::log(&mut rng, kind, &rule, partitions, 4000);
         for workers in [1, 2, 3, 8] {
             println!("round {round} seed {seed} {kind:?} partitions {} workers {workers}", partitions.len());
+            println!("windows {} in {:?}", settings.windows.list(), settings.windows.zone());
             if !settings.derive.metrics().any(Metric::needs_market) && rng.bool() {
                 check::<Avg>(&partitions, &settings, workers, false);
             } else {
@@ -170,6 +201,8 @@ fn hostile_logs_at_any_number_of_workers() {
         }
     }
     assert!(SEEN.load(Ordering::Relaxed) > 0, "something is seen before the end");
+    assert!(GROUPED.load(Ordering::Relaxed) > 0, "some minutes have rows of groups");
+    assert!(COARSE.load(Ordering::Relaxed) > 0, "there are coarser windows");
 }
 
 /// What is cleaned is the same at any number of workers, with ids that repeat and without.

@@ -222,7 +222,7 @@ const STATE_NOTES: &str = "\
 The state is found by --state, or by the options of its run. All options of `minutely run` are accepted.";
 
 /// Options of a run by which its state is found; help of `minutely state` shows no others.
-const FIND_THE_STATE: [&str; 42] = [
+const FIND_THE_STATE: [&str; 43] = [
     "help",
     "json",
     "source",
@@ -260,6 +260,7 @@ const FIND_THE_STATE: [&str; 42] = [
     "session",
     "metrics",
     "derive",
+    "windows",
     "place",
     "data",
     "job",

@@ -7,10 +7,11 @@ use super::numbers::NumberArgs;
 use super::schema::SchemaArgs;
 use super::shape::ShapeArgs;
 use super::values::{
-    Choice, Given, StartOption, choice, derive, duration, instant, job_name, lateness, number, size, start,
+    Choice, Given, StartOption, choice, derive, duration, instant, job_name, lateness, number, size, start, windows,
 };
 use clap::{ArgAction, Args};
 use minutely_dataflows::BadRecordPolicy;
+use minutely_dataflows::coarse::WindowList;
 use minutely_dataflows::derived::DerivedList;
 use minutely_dataflows::time::EventTime;
 use std::path::PathBuf;
@@ -179,9 +180,17 @@ pub(crate) struct SemanticsArgs {
     /// Columns made of the minutes before a row's own, or none [default: sma5,sma20,ema12,stddev; with --metrics avg: none]
     ///
     /// smaN (mean of the last N minutes' averages), ravgN (their mean record by record), rhighN, rlowN, rvolumeN, rvwapN, bbN
-    /// (Bollinger bands), emaN, rsiN, macd; and of the minute itself variance and stddev.
+    /// (Bollinger bands), emaN, rsiN, chgN (the change in N minutes, as a fraction), macd; and of the minute itself variance and
+    /// stddev.
     #[arg(long, value_name = "LIST", env = "MINUTELY_DERIVE", value_parser = derive())]
     pub(crate) derive: Option<Given<DerivedList>>,
+
+    /// Rows of coarser windows as well, such as 5m,15m,1h,1d,1w, or none
+    ///
+    /// Made of windows of --window, whose whole multiples they are: open, high, low, close, count, sum, average, volume and VWAP. 1d
+    /// and 1w are days and weeks (from Monday) of --time-zone; what follows a + begins later: 1h+15m, 1d+9h30m.
+    #[arg(long, value_name = "LIST", env = "MINUTELY_WINDOWS", default_value = "none", value_parser = windows())]
+    pub(crate) windows: Given<WindowList>,
 }
 
 /// How far partitions may be apart, and how much is held.
@@ -235,6 +244,13 @@ pub(crate) struct SinkArgs {
     /// Rows that sinks take
     #[arg(long, value_name = "ROWS", env = "MINUTELY_EMIT", default_value = "changes", value_parser = choice(&EMIT))]
     pub(crate) emit: Given<EmitOption>,
+
+    /// Rows of groups of symbols, by a CSV with the columns symbol, group and, if need be, weight, from and to
+    ///
+    /// A group's average is of the averages of its members that have a row, by weight (1 without one); from and to (not included) are
+    /// event times. The file is read again when it is edited.
+    #[arg(long, value_name = "FILE", env = "MINUTELY_GROUPS")]
+    pub(crate) groups: Option<PathBuf>,
 
     /// Time that a bounded run waits for a sink that makes no progress, and for the disk of the state
     #[arg(

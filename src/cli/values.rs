@@ -5,6 +5,7 @@ use crate::duration::MAX_LATENESS_DAYS;
 use crate::start_at::Start;
 use crate::{duration, size};
 use clap::builder::{PossibleValue, TypedValueParser};
+use minutely_dataflows::coarse::{WindowList, WindowListError};
 use minutely_dataflows::decode::TimeUnit;
 use minutely_dataflows::derived::{DeriveError, DerivedList};
 use minutely_dataflows::numbers::{DecimalFactor, NotAFactor};
@@ -157,6 +158,11 @@ pub(super) fn factor() -> ValueParser<DecimalFactor> {
 /// Which values are derived.
 pub(super) fn derive() -> ValueParser<DerivedList> {
     ValueParser::new(|text| text.parse().map_err(|error: DeriveError| error.to_string()))
+}
+
+/// Which coarser windows there are.
+pub(super) fn windows() -> ValueParser<WindowList> {
+    ValueParser::new(|text| text.parse().map_err(|error: WindowListError| error.to_string()))
 }
 
 /// When a value is an outlier: N, or N,K.

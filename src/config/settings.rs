@@ -5,6 +5,7 @@ use super::log::LogRange;
 use crate::cli::{Metrics, RunArgs, UsageErrors};
 use crate::semantics::usual_derive;
 use crate::store::StoreUri;
+use minutely_dataflows::coarse::{CoarseWindows, WindowsError};
 use minutely_dataflows::derived::DerivedList;
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::settings::Settings;
@@ -22,6 +23,7 @@ pub(super) fn settings(
 ) -> Option<Settings> {
     let rule = rule(args, errors);
     let derive = derive(args, errors);
+    let windows = windows(args, rule.as_ref(), errors);
     let checkpoint_interval = errors.value(&args.state.checkpoint_interval);
     if let (Some(StoreUri::Remote(..)), Some(MAX_REMOTE_INTERVAL..)) = (state, checkpoint_interval) {
         errors.push(format!(
@@ -35,6 +37,7 @@ pub(super) fn settings(
     Some(Settings {
         rule: rule?,
         derive: derive?,
+        windows: windows?,
         bounded: log.bounded,
         at_end: log.at_end,
         instant: None, // the run's start, which is not known yet
@@ -56,6 +59,21 @@ fn derive(args: &RunArgs, errors: &mut UsageErrors) -> Option<DerivedList> {
         return None;
     }
     Some(list)
+}
+
+/// Coarser windows, each made of whole windows of `--window`.
+fn windows(args: &RunArgs, rule: Option<&Rule>, errors: &mut UsageErrors) -> Option<CoarseWindows> {
+    let list = errors.value(&args.semantics.windows)?;
+    let zone = args.decoding.shape.time_zone.as_deref().filter(|zone| !zone.is_empty());
+    match CoarseWindows::new(&list, zone, &rule?.windowing) {
+        Ok(windows) => Some(windows),
+        // It is told where times are decoded.
+        Err(WindowsError::Zone(_)) => None,
+        Err(error) => {
+            errors.push(format!("--windows {error}"));
+            None
+        }
+    }
 }
 
 fn rule(args: &RunArgs, errors: &mut UsageErrors) -> Option<Rule> {

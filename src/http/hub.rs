@@ -6,10 +6,11 @@
 use super::rows::LiveRow;
 use super::view::{MOST_DEAD_LETTERS, ShownDeadLetter, View};
 use super::{RunInfo, status};
+use minutely_dataflows::coarse::WindowLevel;
 use minutely_dataflows::marks::Marks;
 use minutely_dataflows::partition::DelayHistogram;
 use minutely_dataflows::record::DeadLetter;
-use minutely_dataflows::row::Row;
+use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::status::Status;
 use minutely_dataflows::time::{EventTime, Monotonic, SECOND, WindowStart};
 use minutely_dataflows::watch::{PreviewRows, Watcher};
@@ -40,6 +41,8 @@ const STATUS_EVERY: i64 = SECOND;
 struct Queue {
     rows: Vec<Vec<Row>>,
     count: usize,
+    /// Of coarser windows: no more than are held.
+    coarse: BTreeMap<(RowKind, WindowStart, String), Row>,
     lost: Option<WindowStart>,
     marks: Option<Marks>,
     status: Option<(Status, DelayHistogram)>,
@@ -134,6 +137,8 @@ pub(super) struct Hub {
     /// Rung when something was put into the queue.
     bell: Notify,
     view: Mutex<View>,
+    /// Of coarser windows: each as the first one, but for what is not of rows.
+    coarser: Vec<(WindowLevel, Mutex<View>)>,
     ring: Mutex<Ring>,
     newest: watch::Sender<u64>,
     pub(super) streams: AtomicUsize,
@@ -156,6 +161,7 @@ impl Hub {
             queue: Mutex::default(),
             bell: Notify::new(),
             view: Mutex::new(View::new(about)),
+            coarser: View::coarser(about).into_iter().map(|(level, view)| (level, Mutex::new(view))).collect(),
             ring: Mutex::default(),
             newest: watch::Sender::new(0),
             streams: AtomicUsize::new(0),
@@ -173,6 +179,12 @@ impl Hub {
 
     pub(super) fn view(&self) -> MutexGuard<'_, View> {
         lock(&self.view)
+    }
+
+    /// The rows of this kind; those of minutes where there are none of it.
+    pub(super) fn view_of(&self, kind: RowKind) -> MutexGuard<'_, View> {
+        let coarser = self.coarser.iter().find(|(level, _)| RowKind::Window(*level) == kind);
+        lock(coarser.map_or(&self.view, |(_, view)| view))
     }
 
     pub(super) fn ring(&self) -> MutexGuard<'_, Ring> {
@@ -207,6 +219,14 @@ impl Hub {
         for row in queue.rows.into_iter().flatten() {
             let row = view.take(row);
             newest.insert((row.minute, Arc::clone(&row.symbol)), row);
+        }
+        for row in queue.coarse.into_values() {
+            self.view_of(row.kind).take(row);
+        }
+        for (_, coarse) in &self.coarser {
+            let mut coarse = lock(coarse);
+            queue.lost.iter().for_each(|minute| coarse.lost(*minute));
+            coarse.marks = queue.marks.unwrap_or(coarse.marks);
         }
         if let Some(minute) = queue.lost {
             view.lost(minute);
@@ -261,8 +281,13 @@ impl HubWatcher {
 }
 
 impl Watcher for HubWatcher {
-    fn rows(&mut self, PreviewRows { rows, lost, .. }: PreviewRows) {
+    fn rows(&mut self, PreviewRows { mut rows, lost, .. }: PreviewRows) {
+        let coarse: Vec<Row> = match self.0.coarser.is_empty() {
+            true => Vec::new(),
+            false => rows.extract_if(.., |row| row.kind != RowKind::Minute).collect(),
+        };
         self.put(|queue| {
+            queue.coarse.extend(coarse.into_iter().map(|row| (row.point(), row)));
             queue.lost = queue.lost.max(lost);
             if queue.count + rows.len() > MOST_QUEUED {
                 queue.lost = queue.lost.max(rows.iter().map(|row| row.minute).max());

@@ -8,7 +8,8 @@ use super::{History, RowQuery, Server};
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
-use minutely_dataflows::row::Row;
+use minutely_dataflows::coarse::CoarseWindows;
+use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::time::{EventTime, WindowStart};
 use serde::Serialize;
 use std::fmt::Write;
@@ -43,8 +44,8 @@ struct RowsRequest {
 }
 
 impl RowsRequest {
-    fn of(query: Option<&str>) -> Result<Self, HttpError> {
-        let query = Query::parse(query, &["symbol*", "from", "to", "format", "cursor", "limit"])?;
+    fn of(query: Option<&str>, windows: &CoarseWindows) -> Result<Self, HttpError> {
+        let query = Query::parse(query, &["symbol*", "window", "from", "to", "format", "cursor", "limit"])?;
         let csv = match query.get("format") {
             None | Some("json") => false,
             Some("csv") => true,
@@ -57,6 +58,7 @@ impl RowsRequest {
         let (from, to) = (query.time("from")?, query.time("to")?);
         let after = query.get("cursor").map(read_cursor).transpose()?;
         let wanted = RowQuery {
+            kind: kind(query.get("window"), windows)?,
             from: from.unwrap_or(WindowStart(-EventTime::LIMIT)),
             to: to.unwrap_or(WindowStart(EventTime::LIMIT)),
             symbols: (!symbols.is_empty()).then_some(symbols),
@@ -64,6 +66,16 @@ impl RowsRequest {
         };
         Ok(RowsRequest { wanted, csv, limit })
     }
+}
+
+/// What rows of windows that are called so are of; without a name of minutes.
+fn kind(name: Option<&str>, windows: &CoarseWindows) -> Result<RowKind, HttpError> {
+    let Some(name) = name else { return Ok(RowKind::Minute) };
+    let named = name.parse().ok().filter(|level| windows.levels().contains(level)).map(RowKind::Window);
+    named.ok_or_else(|| {
+        let why = format!("`window` is one of those of --windows ({}), or is left out: of minutes", windows.list());
+        HttpError::new(StatusCode::NOT_FOUND, &why)
+    })
 }
 
 /// Where a page ends, as text that clients give back: the minute in milliseconds, the symbol in hexadecimal.
@@ -119,15 +131,15 @@ fn page<'a>(
 }
 
 /// [`page`], on a thread that may block.
-async fn page_blocking(server: &Arc<Server>, wanted: RowQuery, limit: usize) -> Result<Vec<Row>, HttpError> {
+pub(super) async fn page_blocking(server: &Arc<Server>, wanted: RowQuery, limit: usize) -> Result<Vec<Row>, HttpError> {
     let server = Arc::clone(server);
-    let page = move || page(|| server.hub.view(), server.about.history.as_deref(), &wanted, limit);
+    let page = move || page(|| server.hub.view_of(wanted.kind), server.about.history.as_deref(), &wanted, limit);
     let page = tokio::task::spawn_blocking(page).await;
     page.unwrap_or_else(|_| Err(HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "the rows cannot be read")))
 }
 
 pub(super) async fn answer(State(server): State<Arc<Server>>, RawQuery(query): RawQuery) -> Response<Body> {
-    let asked = match RowsRequest::of(query.as_deref()) {
+    let asked = match RowsRequest::of(query.as_deref(), &server.about.settings.windows) {
         Ok(asked) => asked,
         Err(error) => return error.answer(),
     };
@@ -211,7 +223,7 @@ impl RowStream {
         }
         if !more {
             let stored = self.server.about.history.is_some();
-            let since = self.server.hub.view().since().filter(|_| !stored);
+            let since = self.server.hub.view_of(self.wanted.kind).since().filter(|_| !stored);
             let end = PageEndJson {
                 next: rows.last().filter(|_| self.remaining == 0).map(cursor),
                 since: since.map(Ms::from),
@@ -260,7 +272,8 @@ mod tests {
             let stored = (0..20).map(|minute| row("A", minute, 1)).collect();
             let history = Slow { stored, view: &view, meanwhile: Mutex::new(vec![8, 7, 6]) };
             let (from, to) = (WindowStart(-EventTime::LIMIT), WindowStart(EventTime::LIMIT));
-            let (mut wanted, mut got) = (RowQuery { from, to, symbols: None, after: None }, Vec::new());
+            let kind = RowKind::Minute;
+            let (mut wanted, mut got) = (RowQuery { kind, from, to, symbols: None, after: None }, Vec::new());
             loop {
                 let page = page(|| view.lock().unwrap(), Some(&history), &wanted, limit).unwrap();
                 let Some(last) = page.last() else { break };
@@ -293,18 +306,26 @@ mod tests {
         let next = cursor(&Row { minute: WindowStart(-EventTime::LIMIT), ..row(&symbol, 0, 1) });
         let query = format!("symbol={encoded}&limit=10000&from=-4611686018427&to=4611686018427&cursor={next}");
         assert!("/api/minutes?".len() + query.len() < crate::http::guard::MOST_URI / 2, "{}", query.len());
-        assert_eq!(RowsRequest::of(Some(&query)).unwrap().wanted.after.unwrap().1, symbol);
+        assert_eq!(RowsRequest::of(Some(&query), &CoarseWindows::default()).unwrap().wanted.after.unwrap().1, symbol);
     }
 
     #[test]
     fn questions_are_bounded() {
-        let refused = |query: &str| RowsRequest::of(Some(query)).map(drop).unwrap_err();
+        let refused = |query: &str| RowsRequest::of(Some(query), &CoarseWindows::default()).map(drop).unwrap_err();
         for bad in ["limit=0", "limit=1000000001", "format=xml", "symbol=", "from=x", "cursor=x", "x=1"] {
             assert_eq!(refused(bad).status, StatusCode::BAD_REQUEST, "{bad}");
         }
+        assert_eq!(refused("window=5m").status, StatusCode::NOT_FOUND);
+        let list = "5m,1d".parse().unwrap();
+        let windows = CoarseWindows::new(&list, None, &minutely_dataflows::time::Windowing::default()).unwrap();
+        let asked = |query| RowsRequest::of(Some(query), &windows).map(|asked| asked.wanted.kind.to_owned());
+        assert_eq!(asked("window=300s").unwrap(), RowKind::Window(windows.levels()[0]));
+        assert!(asked("window=1m").unwrap_err().why.contains("(5m,1d)"));
         let many: String = (0..=MOST_NAMED).map(|n| format!("symbol={n}&")).collect();
         assert_eq!(refused(&many).status, StatusCode::BAD_REQUEST);
-        let asked = RowsRequest::of(Some("symbol=B&symbol=A&symbol=B&format=csv&limit=1000000")).unwrap();
+        let asked =
+            RowsRequest::of(Some("symbol=B&symbol=A&symbol=B&format=csv&limit=1000000"), &CoarseWindows::default())
+                .unwrap();
         assert_eq!(asked.wanted.symbols.as_deref(), Some(&["A".to_owned(), "B".to_owned()][..]));
     }
 }

@@ -19,6 +19,7 @@ mod hub;
 mod listen_address;
 mod metrics;
 mod minutes;
+mod movers;
 mod probes;
 mod query;
 mod reply;
@@ -40,7 +41,7 @@ pub(crate) use hub::EVERY_NS;
 use hub::Hub;
 use minutely_dataflows::decode::FieldNames;
 use minutely_dataflows::edge::Waiting;
-use minutely_dataflows::row::Row;
+use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::status::Status;
 use minutely_dataflows::time::{EventTime, WindowStart};
@@ -60,6 +61,8 @@ pub(crate) trait History: Send + Sync {
 /// Which rows of `from <= minute < to`, in the order of (minute, symbol).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RowQuery {
+    /// What the rows are of.
+    pub(crate) kind: RowKind,
     /// The first minute.
     pub(crate) from: WindowStart,
     /// Before this one.

@@ -2,9 +2,7 @@
 
 use minutely_dataflows::decimal::ExactNumber;
 use minutely_dataflows::derived::DerivedValues;
-use minutely_dataflows::marks::Marks;
-use minutely_dataflows::partition::Rule;
-use minutely_dataflows::row::{MarketRow, Row};
+use minutely_dataflows::row::{MarketRow, Row, RowKind};
 use minutely_dataflows::time::{EventTime, State, WindowStart};
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
@@ -65,9 +63,9 @@ impl RowValues {
         self.market.as_ref().map_or(self.avg, |market| market.close)
     }
 
-    pub(super) fn row(&self, symbol: &str, minute: WindowStart, marks: &Marks, rule: &Rule) -> Row {
-        let RowValues { count, sum, avg, market, derived } = self.clone();
-        Row { symbol: symbol.to_owned(), minute, count, sum, avg, state: marks.state(rule, minute), market, derived }
+    pub(super) fn row(&self, symbol: &str, minute: WindowStart, kind: RowKind, state: State) -> Row {
+        let (RowValues { count, sum, avg, market, derived }, symbol) = (self.clone(), symbol.to_owned());
+        Row { kind, symbol, minute, count, sum, avg, state, market, derived }
     }
 }
 
@@ -103,6 +101,9 @@ impl Serialize for LiveRow {
 pub(super) struct JsonRow<'a> {
     symbol: &'a str,
     minute: Ms,
+    /// Of rows of coarser windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<String>,
     state: &'static str,
     count: i64,
     sum: String,
@@ -137,6 +138,10 @@ impl<'a> JsonRow<'a> {
         JsonRow {
             symbol: &row.symbol,
             minute: row.minute.into(),
+            window: match row.kind {
+                RowKind::Minute | RowKind::Group => None,
+                RowKind::Window(level) => Some(level.to_string()),
+            },
             state: State::name(row.state),
             count: row.count,
             sum: row.sum.to_string(),
@@ -169,7 +174,7 @@ mod tests {
         let symbol = "<b>\"x\u{2028}";
         let live = LiveRow { symbol: symbol.into(), minute, held: held.clone() };
         assert_eq!(serde_json::to_string(&live).unwrap(), "[\"<b>\\\"x\u{2028}\",60000,2,1.5]");
-        let row = held.row(symbol, minute, &Marks::default(), &Rule::default());
+        let row = held.row(symbol, minute, RowKind::Minute, State::Partial);
         assert_eq!(
             serde_json::to_value(JsonRow::of(&row, &derived)).unwrap(),
             serde_json::json!({"symbol": symbol, "minute": 60000, "state": "partial", "count": 2, "sum": "3", "avg": 1.5})
@@ -181,17 +186,15 @@ mod tests {
             serde_json::to_string(&live).unwrap(),
             "[\"A\",60000,2,1.5,1.0,2.0,1.0,2.0,0.000000000000000005,null]"
         );
-        let row = held.row("A", minute, &Marks::default(), &Rule::default());
+        let row = held.row("A", minute, RowKind::Minute, State::Partial);
         let json = serde_json::to_value(JsonRow::of(&row, &derived)).unwrap();
         assert_eq!(json["volume"], "0.000000000000000005");
         assert!(json["vwap"].is_null() && json["close"] == 2.0);
         held.market.as_mut().unwrap().volume = None;
-        let json =
-            serde_json::to_value(JsonRow::of(&held.row("A", minute, &Marks::default(), &Rule::default()), &derived));
+        let json = serde_json::to_value(JsonRow::of(&held.row("A", minute, RowKind::Minute, State::Partial), &derived));
         assert!(json.unwrap()["volume"].is_null());
         held.derived = [Some(1.25), None].into();
-        let json =
-            serde_json::to_value(JsonRow::of(&held.row("A", minute, &Marks::default(), &Rule::default()), &derived));
+        let json = serde_json::to_value(JsonRow::of(&held.row("A", minute, RowKind::Minute, State::Partial), &derived));
         assert!(json.as_ref().unwrap()["sma5"] == 1.25 && json.unwrap()["rsi14"].is_null());
         let live = LiveRow { symbol: "A".into(), minute, held };
         assert_eq!(serde_json::to_string(&live).unwrap(), "[\"A\",60000,2,1.5,1.0,2.0,1.0,2.0,null,null,[1.25,null]]");

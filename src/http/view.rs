@@ -2,12 +2,13 @@
 
 use super::rows::{LiveRow, RowValues};
 use super::{RowQuery, RunInfo};
+use minutely_dataflows::coarse::{CoarseSpan, CoarseWindows, WindowLevel};
 use minutely_dataflows::marks::Marks;
 use minutely_dataflows::partition::{DelayHistogram, Rule};
 use minutely_dataflows::record::{DeadLetter, Finding};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::status::Status;
-use minutely_dataflows::time::{EventTime, Monotonic, SECOND, WindowStart};
+use minutely_dataflows::time::{EventTime, Monotonic, SECOND, State, WindowStart};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -82,9 +83,11 @@ pub(super) struct LatestStatus {
     pub(super) records_per_s: f64,
 }
 
-/// Rows in memory by minute and symbol, and the newest status, marks and dead letters.
+/// Rows of one kind in memory by minute and symbol, and the newest status, marks and dead letters.
 pub(super) struct View {
     rule: Rule,
+    /// Of which coarser windows the rows are; none: of minutes.
+    coarse: Option<(CoarseWindows, WindowLevel)>,
     most_rows: usize,
     minutes: BTreeMap<WindowStart, BTreeMap<Arc<str>, RowValues>>,
     /// The minutes that each symbol has rows of.
@@ -123,9 +126,35 @@ impl View {
         Self::bounded(about.settings.rule, about.since, MOST_ROWS)
     }
 
+    /// Of each length of coarser windows.
+    pub(super) fn coarser(about: &RunInfo) -> Vec<(WindowLevel, View)> {
+        let windows = &about.settings.windows;
+        let view = |level: &WindowLevel| {
+            let mut view = Self::bounded(about.settings.rule, None, MOST_ROWS / windows.levels().len());
+            view.coarse = Some((windows.clone(), *level));
+            view.since = about.since.map(|since| view.span(since).start);
+            (*level, view)
+        };
+        windows.levels().iter().map(view).collect()
+    }
+
+    /// The window that this minute is in.
+    fn span(&self, minute: WindowStart) -> CoarseSpan {
+        match &self.coarse {
+            Some((windows, level)) => windows.span(*level, minute),
+            None => CoarseSpan { start: minute, closing: minute },
+        }
+    }
+
+    /// The state of rows of the window that begins with this minute.
+    pub(super) fn state(&self, minute: WindowStart) -> State {
+        self.marks.state_of(&self.rule, minute, self.span(minute).closing)
+    }
+
     pub(super) fn bounded(rule: Rule, since: Option<WindowStart>, most_rows: usize) -> Self {
         View {
             rule,
+            coarse: None,
             most_rows,
             minutes: BTreeMap::new(),
             symbols: BTreeMap::new(),
@@ -169,15 +198,17 @@ impl View {
                 }
             }
         }
-        self.lost(minute);
+        self.lost(self.span(minute).closing);
     }
 
-    /// A row of this minute is not here.
+    /// A row of this minute is not here, or one of a coarser window that it closes.
     pub(super) fn lost(&mut self, minute: WindowStart) {
-        while self.minutes.first_key_value().is_some_and(|(first, _)| *first <= minute) {
+        let next = WindowStart(minute.0.saturating_add(self.rule.windowing.length));
+        let since = self.span(next).start;
+        while self.minutes.first_key_value().is_some_and(|(first, _)| *first < since) {
             self.forget_oldest();
         }
-        self.since = self.since.max(Some(WindowStart(minute.0.saturating_add(self.rule.windowing.length))));
+        self.since = self.since.max(Some(since));
     }
 
     pub(super) fn status(&mut self, status: Status, behind: DelayHistogram, at: Monotonic, wall: EventTime) {
@@ -216,6 +247,12 @@ impl View {
         self.minutes.range(from..).next().map(|(minute, _)| *minute)
     }
 
+    /// The newest minute here whose rows are final.
+    pub(super) fn newest_final(&self) -> Option<WindowStart> {
+        let is_final = |minute: &&WindowStart| self.marks.state(&self.rule, **minute) == State::Final;
+        self.minutes.keys().rev().find(is_final).copied()
+    }
+
     pub(super) fn page(&self, wanted: &RowQuery, limit: usize) -> Vec<Row> {
         let mut rows = Vec::new();
         let after = wanted.after.as_ref();
@@ -224,9 +261,10 @@ impl View {
             return rows;
         }
         for (minute, held) in self.minutes.range(from..wanted.to) {
+            let state = self.state(*minute);
             let after = after.filter(|(at, _)| at == minute).map(|(_, symbol)| symbol.as_str());
             let mut take = |symbol: &str, held: &RowValues| {
-                rows.push(held.row(symbol, *minute, &self.marks, &self.rule));
+                rows.push(held.row(symbol, *minute, wanted.kind, state));
                 rows.len() < limit
             };
             let more = match &wanted.symbols {
@@ -280,12 +318,14 @@ impl View {
 pub(super) mod tests {
     use super::*;
     use minutely_dataflows::decimal::ExactNumber;
-    use minutely_dataflows::time::State;
+    use minutely_dataflows::partial::PartialBefore;
+    use minutely_dataflows::row::RowKind;
 
     /// A row of the minute of this number.
     pub(in crate::http) fn row(symbol: &str, minute: i64, count: i64) -> Row {
         let (sum, state) = (ExactNumber::new(i128::from(count), 18), State::Open);
         Row {
+            kind: RowKind::Minute,
             symbol: symbol.into(),
             minute: WindowStart(minute * 60 * SECOND),
             count,
@@ -300,7 +340,18 @@ pub(super) mod tests {
     fn wanted(from: i64, to: i64, symbols: Option<&[&str]>) -> RowQuery {
         let minute = |n: i64| WindowStart(n * 60 * SECOND);
         let symbols = symbols.map(|all| all.iter().map(|s| (*s).to_owned()).collect());
-        RowQuery { from: minute(from), to: minute(to), symbols, after: None }
+        RowQuery { kind: RowKind::Minute, from: minute(from), to: minute(to), symbols, after: None }
+    }
+
+    #[test]
+    fn the_newest_final_minute_is_one_with_rows() {
+        let mut view = View::bounded(Rule::default(), None, 1000);
+        assert_eq!(view.newest_final(), None);
+        [0, 1, 3, 20].into_iter().for_each(|minute| drop(view.take(row("A", minute, 1))));
+        assert_eq!(view.newest_final(), None, "all are partial");
+        // With a lateness of ten minutes: minute 2, which has no row, is final by then.
+        view.marks = Marks { w: Some(EventTime(13 * 60 * SECOND)), partial_before: PartialBefore::Nothing };
+        assert_eq!(view.newest_final(), Some(WindowStart(60 * SECOND)));
     }
 
     /// Whatever the pages' size, all rows come once, in order.

@@ -11,6 +11,7 @@ use super::port::RowPort;
 use super::sqlite::{SqliteTarget, TableName};
 use super::stdout::StdoutFormat;
 use super::{append, csv, sqlite, stdout};
+use crate::text::Columns;
 use crate::threads::{Health, Stop};
 use minutely_dataflows::edge::{Halt, RowFilter};
 use std::path::{Path, PathBuf};
@@ -59,15 +60,16 @@ impl LocalTarget {
         }
     }
 
-    /// Do both write to one file or table? Two tables of one database are two; a folder may have several names.
-    pub(super) fn shares_with(&self, other: &LocalTarget) -> bool {
+    /// Do both write to one file or table? Two tables of one database are two; a folder may have several names. Each kind of
+    /// rows of `columns` has a table.
+    pub(super) fn shares_with(&self, other: &LocalTarget, columns: &Columns) -> bool {
         let file = |local: &LocalTarget| {
             let path = local.file()?;
             let folder = append::folder_of(path);
             Some((folder.canonicalize().unwrap_or_else(|_| folder.to_owned()), path.file_name()?.to_owned()))
         };
         match (self, other) {
-            (LocalTarget::Sqlite(a), LocalTarget::Sqlite(b)) if a.table != b.table => false,
+            (LocalTarget::Sqlite(a), LocalTarget::Sqlite(b)) if !share_tables(a, b, columns) => false,
             (LocalTarget::Stdout(_), LocalTarget::Stdout(_)) => true,
             _ => file(self).is_some() && file(self) == file(other),
         }
@@ -110,6 +112,11 @@ impl LocalTarget {
         let port = Box::new(RowPort::start(thread, options.wake.clone(), stop, writer)?);
         Ok(OpenSink { name: uri.to_owned(), takes, port, health, chain })
     }
+}
+
+fn share_tables(a: &SqliteTarget, b: &SqliteTarget, columns: &Columns) -> bool {
+    let (a, b) = (a.table.with(columns), b.table.with(columns));
+    a.iter().any(|(_, table)| b.iter().any(|(_, other)| table == other))
 }
 
 /// Which rows every sink of this machine takes.

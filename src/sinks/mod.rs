@@ -20,7 +20,7 @@ mod stdout;
 pub(crate) mod testing;
 
 pub(crate) use options::{Emit, OpenSink, Owner, PriorState, SinkOptions};
-pub(crate) use sqlite::SqliteHistory;
+pub(crate) use sqlite::{PageRequest, SqliteHistory};
 
 use crate::text::Columns;
 use crate::uri::redacted;
@@ -98,11 +98,11 @@ pub(crate) fn takes(uri: &str, emit: Emit) -> Vec<RowFilter> {
 ///
 /// # Errors
 /// 64, naming both.
-pub(crate) fn distinct(uris: &[String]) -> Result<(), Halt> {
+pub(crate) fn distinct(uris: &[String], columns: &Columns) -> Result<(), Halt> {
     let local = |uri: &String| LocalTarget::parse(uri)?.ok().map(|local| (uri.clone(), local));
     let all: Vec<_> = uris.iter().filter_map(local).collect();
     for (at, (uri, sink)) in all.iter().enumerate() {
-        if let Some((other, _)) = all[..at].iter().find(|(_, before)| before.shares_with(sink)) {
+        if let Some((other, _)) = all[..at].iter().find(|(_, before)| before.shares_with(sink, columns)) {
             return Err(SinkError::OnePlace { first: other.clone(), second: uri.clone() }.into());
         }
     }

@@ -5,7 +5,7 @@ use crate::clock::SystemClock;
 use crate::text::Columns;
 use minutely_dataflows::decimal::{ExactNumber, MAX_DECIMALS};
 use minutely_dataflows::edge::{RowBatch, SinkPort, Wake};
-use minutely_dataflows::row::{MarketRow, Row};
+use minutely_dataflows::row::{MarketRow, Row, RowKind};
 use minutely_dataflows::time::{SECOND, State, WindowStart, Windowing};
 use std::path::Path;
 use std::sync::Arc;
@@ -60,6 +60,7 @@ pub(crate) fn seed() -> fastrand::Rng {
 /// A final row of `count` values of 100.5.
 pub(crate) fn row(symbol: &str, second: i64, count: i64) -> Row {
     Row {
+        kind: RowKind::Minute,
         symbol: symbol.to_owned(),
         minute: WindowStart(second * SECOND),
         count,
@@ -95,12 +96,13 @@ const DERIVED: [&str; 2] = ["sma5", "macd_signal"];
 /// The columns of [`random_rows`].
 pub(crate) fn columns(market: bool) -> Columns {
     let derived = if market { DERIVED.map(str::to_owned).into() } else { Vec::new() };
-    Columns { market, derived }
+    Columns { market, derived, ..Columns::default() }
 }
 
 /// Rows of any kind, in any order.
 pub(crate) fn random_rows(rng: &mut fastrand::Rng, rows: usize, market: bool) -> Vec<Row> {
     let mut random = || Row {
+        kind: RowKind::Minute,
         symbol: hostile_symbol(rng),
         minute: WindowStart(rng.i64(-1_000_000..50_000_000) * 60 * SECOND),
         count: rng.i64(1..) >> rng.u32(..62),

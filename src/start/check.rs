@@ -48,7 +48,7 @@ impl RunContext {
 
     fn check_outputs(&self, prior: Option<&Manifest>, dead_letters: &DeadLetterFile) -> Result<(), Halt> {
         let config = &self.config;
-        sinks::distinct(&config.sinks)?;
+        sinks::distinct(&config.sinks, &config.columns())?;
         sinks::dead_letters::check(&dead_letters.path, &config.folder, dead_letters.keep)?;
         let basis = ResumeBasis { manifest: prior, has_prior: prior.is_some() };
         for uri in &config.sinks {

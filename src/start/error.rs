@@ -28,6 +28,8 @@ pub(super) enum StartError {
     NothingStored { sink: String, points: u64 },
     #[error("a worker ended badly: {0}")]
     WorkerEnded(String),
+    #[error("the system has no thread for --groups: {0}")]
+    NoThread(#[source] std::io::Error),
 }
 
 fn listed(differences: &[Difference]) -> String {
@@ -39,7 +41,7 @@ impl From<StartError> for Halt {
         let kind = match e {
             StartError::OtherOptions { .. } | StartError::DeadLettersElsewhere { .. } => HaltKind::Usage,
             StartError::NothingStored { .. } => HaltKind::Data,
-            StartError::WorkerEnded(_) => HaltKind::Internal,
+            StartError::WorkerEnded(_) | StartError::NoThread(_) => HaltKind::Internal,
         };
         Halt::new(kind, e.to_string())
     }

@@ -2,6 +2,7 @@
 
 use super::context::RunContext;
 use super::error::StartError;
+use super::groups::WatchedGroups;
 use super::open::OpenedRun;
 use super::outputs::OpenOutputs;
 use super::serve::PreviewInterval;
@@ -11,6 +12,7 @@ use crate::config::Config;
 use crate::console::error;
 use crate::{cluster, http, store};
 use minutely_dataflows::acc::Accumulate;
+use minutely_dataflows::derived::GroupSource;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::worker::Alarm;
@@ -29,7 +31,8 @@ impl OpenedRun {
         let outputs = Mutex::new(self.outputs.take());
         let (serves, stop, alarm) =
             (self.preview.is_some(), Arc::clone(&self.context.stop), Arc::new(Alarm::default()));
-        let setup = self.worker_setup(&alarm);
+        let mut setup = self.worker_setup(&alarm);
+        setup.settings.groups = self.groups()?;
         let OpenedRun { context: RunContext { config, sink_names, running, .. }, state, source, .. } = self;
         drop(source); // it closes with the last worker
         let data = config.folder.parent().unwrap_or(&config.folder);
@@ -45,6 +48,13 @@ impl OpenedRun {
         }
         drop(state); // its lock is held until here
         outcome
+    }
+
+    /// Watches the file of groups, where there is one.
+    fn groups(&self) -> Result<Option<Arc<dyn GroupSource>>, StartError> {
+        let file = self.context.config.groups.as_ref();
+        let groups = file.map(WatchedGroups::start).transpose().map_err(StartError::NoThread)?;
+        Ok(groups.map(|groups| groups as Arc<dyn GroupSource>))
     }
 
     fn worker_setup(&self, alarm: &Arc<Alarm>) -> WorkerSetup {

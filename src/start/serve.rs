@@ -4,7 +4,7 @@ use super::context::RunContext;
 use super::outputs::OpenOutputs;
 use crate::console::{partial, say};
 use crate::http;
-use crate::sinks::{self, Emit, SqliteHistory};
+use crate::sinks::{self, Emit, PageRequest, SqliteHistory};
 use crate::text::CsvText;
 use crate::threads::Health;
 use crate::uri::redacted;
@@ -101,7 +101,8 @@ struct StoredRows(SqliteHistory);
 
 impl http::History for StoredRows {
     fn page(&self, wanted: &http::RowQuery, limit: usize) -> Result<Vec<Row>, String> {
-        let http::RowQuery { from, to, symbols, after } = wanted;
-        self.0.page(*from..*to, symbols.as_deref(), after.as_ref(), limit)
+        let http::RowQuery { kind, from, to, symbols, after } = wanted;
+        let (symbols, after) = (symbols.as_deref(), after.as_ref());
+        self.0.page(&PageRequest { kind: *kind, minutes: *from..*to, symbols, after, limit })
     }
 }

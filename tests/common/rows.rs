@@ -112,7 +112,7 @@ impl Wanted {
         let decoder = Decoder::new(&FieldNames::default()).unwrap();
         let logs: Vec<_> = log.iter().map(Partition::log).collect();
         let derived = if market { DerivedList::usual() } else { DerivedList::default() };
-        let columns = OracleColumns { market, derived };
+        let columns = OracleColumns { market, derived, ..OracleColumns::default() };
         let answer = oracle::answer(&logs, &decoder, rule, exceptions, &columns);
         let key = |row: &Row| (rfc3339(row.minute.0), row.symbol.clone());
         let rows = answer.rows.values().map(|row| (key(row), cells(row))).collect();

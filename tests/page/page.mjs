@@ -202,6 +202,23 @@ async function flat(browser) {
   await context.close();
 }
 
+/** That risers and fallers of the newest final minute come, and that a link shows one of them. */
+async function movers(tab) {
+  const column = await tab.evaluate(async () => (await (await fetch("/api/status")).json()).settings.derived.find((name) => /^chg/.test(name)));
+  if (column === undefined) return console.log("skipped: the run has no change column");
+  const there = () => document.querySelectorAll("#risers li, #fallers li").length > 0;
+  await comes("risers or fallers are listed", tab.waitForFunction(there, null, { timeout: waitMs }));
+  const { largest, state } = await tab.evaluate(async (by) => (await fetch(`/api/movers?by=${by}&top=1000`)).json(), column);
+  check(state === "final" && largest.length > 1 && largest.every(({ value }, n) => n === 0 || value <= largest[n - 1].value),
+    "and the server's are of a final minute, the largest first", `${largest.length} rows`);
+  const symbol = await tab.evaluate(() => {
+    const link = /** @type {HTMLAnchorElement} */ (document.querySelector("#risers a, #fallers a"));
+    link.click();
+    return link.textContent;
+  });
+  await comes("a link shows its symbol", tab.waitForFunction((name) => document.getElementById("symbol").textContent === name, symbol));
+}
+
 /** That a tick for a closed minute corrects it, and that the page says so. */
 async function corrected(tab) {
   const symbol = process.env.PAGE_STRAGGLER;
@@ -429,6 +446,7 @@ async function main() {
       document.getElementById("symbol").textContent === document.querySelector("#symbol-list .row").dataset.symbol));
     await hostile(tab);
     await corrected(tab);
+    await movers(tab);
     await tab.fill("#search", "");
     await tab.press("#search", "Escape");
     await tab.press("#symbol-list", "Home");

@@ -16,6 +16,7 @@ import { bytes, change, clock, compact, duration, moment, percent, price, smallP
   visible } from "../../src/http/page/format.js";
 import { FEW, KEPT, Market, SLACK, SPARK } from "../../src/http/page/market.js";
 import { areAll } from "../../src/http/page/list.js";
+import { changeColumn, headline, sidesOf } from "../../src/http/page/movers.js";
 import { eachValue, numbersOf, overlays, shownOf } from "../../src/http/page/overlay.js";
 import { AVG, CLOSE, COUNT, DERIVED, EXACT_VOLUME, HIGH, MINUTE, derivedOf, fromHistory, fromStream, put, seek,
   stateOf } from "../../src/http/page/rows.js";
@@ -229,10 +230,20 @@ test("a view zooms about a place, moves, and follows the newest where it ends th
   assert.deepEqual(extentOf({ range: null, ...of(1, 2) }, facts), of(1, 2));
 });
 
+test("risers and fallers are by the first change column, and what stands still is neither", () => {
+  assert.deepEqual(changeColumn(["sma5", "chg15", "chg5"]), { column: "chg15", windows: 15 });
+  assert.equal(changeColumn(["sma5", "xchg5", "chg"]), null);
+  const rows = [0.5, 0, -0.25].map((value) => ({ symbol: String(value), value }));
+  const { risers, fallers } = sidesOf({ largest: rows, smallest: rows.toReversed() });
+  assert.deepEqual([risers, fallers].map((some) => some.map(({ symbol }) => symbol)), [["0.5"], ["-0.25"]]);
+  assert.equal(headline("5 min", "2026-01-05 08:41"), "Risers and fallers over 5 min, 2026-01-05 08:41 UTC");
+  assert.equal(headline("1 h", null), "Risers and fallers over 1 h");
+});
+
 test("derived columns are lines, bands or figures, and rows have them in one place", () => {
-  const columns = ["sma5", "stddev", "ema12", "bb20_upper", "bb20_lower", "macd", "rvwap7", "rvolume5"], all = overlays(columns);
+  const columns = ["sma5", "stddev", "ema12", "bb20_upper", "bb20_lower", "macd", "rvwap7", "rvolume5", "chg5"], all = overlays(columns);
   assert.deepEqual(all.map(({ name, columns: at }) => [name, at]), [["sma5", [0]], ["ema12", [2]], ["bb20", [3, 4]], ["rvwap7", [6]]]);
-  assert.deepEqual(numbersOf(columns), [["stddev", 1], ["macd", 5], ["rvolume5", 7]]);
+  assert.deepEqual(numbersOf(columns), [["stddev", 1], ["macd", 5], ["rvolume5", 7], ["chg5", 8]]);
   assert.deepEqual([null, [], ["bb20", "nope"]].map((show) => shownOf(all, show).length), [4, 0, 1]);
   assert.equal(shownOf(overlays(Array.from({ length: 9 }, (_, n) => `sma${n + 1}`)), null).length, 4);
   assert.deepEqual(fromStream(["A", 0, 1, 2, [3, null]])[DERIVED], [3, null], "without market columns");

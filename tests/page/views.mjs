@@ -12,9 +12,9 @@ function wave(n) {
     bb20_lower: value - 3, ema12: value - 1, rsi14: n < 14 ? null : 61.25, stddev: 0.5 };
 }
 
-/** A server of one symbol; {asked: the queries for minutes} is filled as it goes. */
+/** A server of one symbol; {asked: the queries for minutes, moved: those for movers} is filled as it goes. */
 async function serve(tab, base, rows, more = {}) {
-  const status = await (await fetch(new URL("/api/status", base))).json(), asked = [];
+  const status = await (await fetch(new URL("/api/status", base))).json(), asked = [], moved = [];
   status.settings = { ...status.settings, window_ms: MIN, lateness_ms: 10 * MIN, metrics: "market", derived: DERIVED, ...more.settings };
   Object.assign(status, { w: rows.at(-1).minute + MIN / 2, partial_before: 0, ...more.status });
   const last = rows.at(-1), full = rows.map((row) => ({ symbol: "WAVE", state: "final", ...row }));
@@ -28,10 +28,14 @@ async function serve(tab, base, rows, more = {}) {
     return route.fulfill({ json: { next: null,
       rows: some.filter(({ minute }) => minute >= time("from", -Infinity) && minute < time("to", Infinity)) } });
   });
+  await tab.route("**/api/movers?*", (route) => {
+    moved.push(new URL(route.request().url()).searchParams);
+    return route.fulfill({ json: more.movers });
+  });
   const event = (name, data) => `id: x-1\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
   await tab.route("**/api/stream", (route) => route.fulfill({ contentType: "text/event-stream",
     body: event("hello", { id: "x", status }) + event("marks", { w: status.w, partial_before: status.partial_before, line: null }) }));
-  return { asked };
+  return { asked, moved };
 }
 
 /** How many columns of the plot have a pixel in the colour of the style `name`. */
@@ -78,7 +82,7 @@ export async function views(browser, base, { check, comes }, shots = () => {}) {
     return { context, tab, ...server };
   };
   const rows = Array.from({ length: MANY }, (_, n) => wave(n));
-  for (const part of [derivedLines, candles, zooms, exports, details, places, flats]) await part({ open, rows, check, comes, shots });
+  for (const part of [derivedLines, candles, zooms, exports, details, movers, places, flats]) await part({ open, rows, check, comes, shots });
 }
 
 /** That derived values are drawn, switched, and named by the address. */
@@ -219,6 +223,33 @@ async function details({ open, rows, check, comes, shots }) {
   check(asked.length === many, "which are not asked for again while nothing changes");
   await tab.goBack();
   await comes("Back closes it", tab.waitForSelector("#detail", { state: "hidden" }));
+  await context.close();
+}
+
+/** That risers and fallers are there with a change column alone, are those of the server, and lead to their symbols. */
+async function movers({ open, rows, check, comes, shots }) {
+  const without = await open("#s=WAVE", rows);
+  await comes("there are minutes", is(without.tab, "points", MANY));
+  check(await without.tab.isHidden("#movers"), "without a change column there is no list of movers");
+  await without.context.close();
+  const evil = "<b>UP</b>", one = (symbol, value) => ({ symbol, value, avg: 100, count: 3 });
+  const answer = { by: "chg5", minute: rows[200].minute, state: "final", rows: 4, with_value: 4,
+    largest: [one(evil, 0.5), one("WAVE", 0.0123), one("STILL", 0)], smallest: [one("DOWN", -0.25), one("STILL", 0), one("WAVE", 0.0123)] };
+  const { context, tab, moved } = await open("#s=NOPE", rows, {}, { settings: { derived: ["sma5", "chg5", "chg60"] }, movers: answer });
+  await comes("risers and fallers are listed", tab.waitForFunction(() => document.querySelectorAll("#risers li, #fallers li").length === 3));
+  check(moved.every((query) => query.get("by") === "chg5"), "by the first change column", `${moved[0]}`);
+  const words = (id) => tab.evaluate((name) => [...document.querySelectorAll(`#${name} li`)].map((item) =>
+    [...item.children].map((part) => part.textContent.trim()).join(" ")).join(", "), id);
+  check(await words("risers") === `${evil} 100.00 ▲ 50.00 %, WAVE 100.00 ▲ 1.23 %`, "as text, with price and change", await words("risers"));
+  check(await words("fallers") === "DOWN 100.00 ▼ 25.00 %", "and what stands still is neither", await words("fallers"));
+  check(await tab.textContent("#movers-title") === "Risers and fallers over 5 min, 2026-01-05 11:20 UTC", "of a minute that is named",
+    await tab.textContent("#movers-title"));
+  await shots(tab, "movers");
+  await tab.click("#risers a:has-text('WAVE')");
+  await comes("a link leads to its symbol", is(tab, "points", MANY));
+  check(await tab.textContent("#symbol") === "WAVE", "by its name");
+  await tab.goBack();
+  await comes("Back shows the one before", tab.waitForFunction(() => document.getElementById("symbol").textContent === "NOPE"));
   await context.close();
 }
 

@@ -3,7 +3,7 @@
 import math
 
 MINUTE_MS = 60_000
-NAMES = ["sma5", "sma20", "ema12", "bb20_upper", "bb20_lower", "rsi14", "macd", "macd_signal", "stddev"]
+NAMES = ["sma5", "sma20", "ema12", "bb20_upper", "bb20_lower", "rsi14", "macd", "macd_signal", "stddev", "chg5"]
 
 
 def split(row):
@@ -47,6 +47,9 @@ class Series:
         if (m := len(recent(20))) > 1:
             spread = 2 * math.sqrt(sum((a - values["sma20"]) ** 2 for a in recent(20)) / m)
             values |= {"bb20_upper": values["sma20"] + spread, "bb20_lower": values["sma20"] - spread}
+        before = dict(self.averages[-6:]).get(minute - 5 * MINUTE_MS)
+        if before is not None and before > 0:
+            values["chg5"] = average / before - 1
         values["ema12"] = self.smoothed(12, average)
         values["macd"] = values["ema12"] - self.smoothed(26, average)
         before = 0 if self.signal is None else self.signal

@@ -8,6 +8,7 @@ use super::manifest::Manifest;
 use super::object::Object;
 use super::object_ref::ObjectRef;
 use crate::acc::{Avg, Market};
+use crate::coarse::split_name;
 use crate::time::WindowStart;
 use std::collections::{BTreeMap, HashMap};
 
@@ -27,7 +28,7 @@ pub struct Audit(BTreeMap<String, Vec<Entry>>);
 pub struct WindowTotals {
     /// Windows times series.
     pub keys: u64,
-    /// Records in them.
+    /// Records in them; in coarser ones they are not counted again.
     pub records: i64,
 }
 
@@ -81,7 +82,9 @@ impl Audit {
                 }
             }
             held.keys += newest.len() as u64;
-            held.records += newest.values().sum::<i64>();
+            // Coarser windows count the same records again.
+            let minutes = newest.iter().filter(|((_, name), _)| split_name(name).1.is_none());
+            held.records += minutes.map(|(_, count)| count).sum::<i64>();
         }
         held
     }

@@ -17,7 +17,7 @@ pub struct Damage {
 }
 
 impl Damage {
-    pub(super) fn new(what: impl Into<String>) -> Self {
+    pub(crate) fn new(what: impl Into<String>) -> Self {
         Damage { what: what.into(), newer: false }
     }
 

@@ -4,13 +4,15 @@
 //!   "minutely-1\n"  section of shard 3, section of shard 7, …  index  length of the index (u32, little endian)
 //! ```
 //!
-//! A section is entries of (window, symbol, accumulation), ascending; the index says for each shard that has a section
+//! A section is entries of (window, symbol, accumulation), ascending, where a coarser window stands under its closing minute and a name
+//! that is no symbol ([`crate::coarse`]); the index says for each shard that has a section
 //! where it begins, how long it is and how many entries it has. Entries and index are in postcard's wire format
 //! (<https://postcard.jamesmunns.com/wire-format>). The accumulation is a byte string in it, so that objects are merged
 //! without knowing what they add up.
 
 use super::damage::{Damage, MAGIC};
 use crate::acc::Accumulate;
+use crate::coarse::split_name;
 use crate::shards::shard;
 use crate::time::WindowStart;
 use serde::{Deserialize, Serialize};
@@ -113,7 +115,7 @@ impl ObjectBuilder {
     pub fn encode(&self) -> Vec<u8> {
         let entry = |drafted: &Drafted| -> (u64, Entry<'_>) {
             let symbol = std::str::from_utf8(&self.bytes[drafted.symbol..drafted.acc]).expect("it was a str");
-            (shard(symbol), (drafted.window, symbol, &self.bytes[drafted.acc..drafted.end]))
+            (shard(split_name(symbol).0), (drafted.window, symbol, &self.bytes[drafted.acc..drafted.end]))
         };
         let mut order: Vec<(u64, Entry<'_>)> = self.entries.iter().map(entry).collect();
         order.sort_unstable_by_key(|(shard, (window, symbol, _))| (*shard, *window, *symbol));
@@ -201,7 +203,7 @@ impl<'a> Object<'a> {
             self.read(
                 |shard| shard == number,
                 |(window, symbol, acc)| match A::decode(acc) {
-                    Ok(acc) if acc.count() > 0 && shard(symbol) == number => {
+                    Ok(acc) if acc.count() > 0 && shard(split_name(symbol).0) == number => {
                         found.push((window, symbol, acc.count()));
                     }
                     _ => wrong = Some(symbol),

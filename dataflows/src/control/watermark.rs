@@ -150,7 +150,7 @@ fn last_to_follow(partitions: &Admissions, settings: &Settings) -> Option<EventT
         states.filter_map(PartitionState::watermark).max()
     } else {
         let newest_end = states.filter_map(|state| state.newest_end).max();
-        newest_end.map(|end| end.plus(settings.rule.windowing.lateness))
+        newest_end.map(|end| settings.last_end(end).plus(settings.rule.windowing.lateness))
     }
 }
 

@@ -50,6 +50,7 @@ pub use fields::{
     CONSTANT, CsvOptions, DebeziumOptions, ENVELOPE, FieldNames, Format, KEY, LOG_NAMES, MESSAGE, PAYLOAD, TIMESTAMP,
 };
 pub use skipped::SkipCause;
+pub(crate) use times::time_zone;
 pub use times::{TimeOptionError, TimeOptions, TimeRule};
 pub use unit::{TimeCounts, TimeUnit, is_plausible, year};
 

@@ -133,7 +133,7 @@ impl FoldState {
             Metric::Ema(minutes) => Some(FoldState::Ema(ema(minutes, x))),
             Metric::Macd => Some(FoldState::Macd { fast: ema(12, x), slow: ema(26, x), signal: ema(9, 0) }),
             Metric::Rsi(minutes) => Some(FoldState::Rsi(Rsi::begin(minutes, x))),
-            Metric::Rolling(..) | Metric::Variance | Metric::Stddev => None,
+            Metric::Rolling(..) | Metric::Change(_) | Metric::Variance | Metric::Stddev => None,
         }
     }
 

@@ -41,10 +41,12 @@ pub enum Metric {
     Variance,
     /// Its root.
     Stddev,
+    /// From the average of the minute of so many minutes of the clock before to the minute's own, as a fraction of that one.
+    Change(u16),
 }
 
 /// Names that end in a number of minutes.
-const COUNTED: [(&str, fn(u16) -> Metric); 9] = [
+const COUNTED: [(&str, fn(u16) -> Metric); 10] = [
     ("sma", |n| Metric::Rolling(Over::Mean, n)),
     ("ravg", |n| Metric::Rolling(Over::Records, n)),
     ("rhigh", |n| Metric::Rolling(Over::High, n)),
@@ -54,6 +56,7 @@ const COUNTED: [(&str, fn(u16) -> Metric); 9] = [
     ("bb", |n| Metric::Rolling(Over::Bands, n)),
     ("ema", Metric::Ema),
     ("rsi", Metric::Rsi),
+    ("chg", Metric::Change),
 ];
 /// Names as they are.
 const PLAIN: [(&str, Metric); 3] = [("macd", Metric::Macd), ("variance", Metric::Variance), ("stddev", Metric::Stddev)];
@@ -63,7 +66,7 @@ impl fmt::Display for Metric {
         let plain = PLAIN.iter().find(|(_, metric)| metric == self).map(|(name, _)| *name);
         match (plain, *self) {
             (Some(name), _) => f.write_str(name),
-            (None, Metric::Rolling(_, n) | Metric::Ema(n) | Metric::Rsi(n)) => {
+            (None, Metric::Rolling(_, n) | Metric::Ema(n) | Metric::Rsi(n) | Metric::Change(n)) => {
                 let name = COUNTED.iter().find(|(_, of)| of(n) == *self).map_or("", |(name, _)| name);
                 write!(f, "{name}{n}")
             }
@@ -101,8 +104,13 @@ impl Metric {
         match self {
             Metric::Rolling(over, _) => matches!(over, Over::High | Over::Low | Over::Volume | Over::Vwap),
             Metric::Variance | Metric::Stddev => true,
-            Metric::Ema(_) | Metric::Macd | Metric::Rsi(_) => false,
+            Metric::Ema(_) | Metric::Macd | Metric::Rsi(_) | Metric::Change(_) => false,
         }
+    }
+
+    /// How many columns it has.
+    pub(super) fn width(self) -> usize {
+        self.suffixes().len()
     }
 
     /// What its columns are called after its name.
@@ -173,12 +181,16 @@ impl DerivedList {
 
     /// How many columns there are.
     pub(super) fn width(&self) -> usize {
-        self.metrics().map(|metric| metric.suffixes().len()).sum()
+        self.metrics().map(Metric::width).sum()
     }
 
     /// How many windows before a row's own others begin that it looks at; folds reach beyond.
     pub fn look_back(&self) -> i64 {
-        let windows = |metric| if let Metric::Rolling(_, minutes) = metric { i64::from(minutes) - 1 } else { 0 };
+        let windows = |metric| match metric {
+            Metric::Rolling(_, minutes) => i64::from(minutes) - 1,
+            Metric::Change(minutes) => i64::from(minutes),
+            Metric::Ema(_) | Metric::Macd | Metric::Rsi(_) | Metric::Variance | Metric::Stddev => 0,
+        };
         self.metrics().map(windows).max().unwrap_or(0)
     }
 
@@ -197,6 +209,7 @@ impl DerivedList {
     pub(super) fn needs_sums(&self) -> bool {
         self.metrics().any(|metric| match metric {
             Metric::Rolling(over, _) => !matches!(over, Over::Mean | Over::Bands),
+            Metric::Change(_) => true,
             Metric::Ema(_) | Metric::Macd | Metric::Rsi(_) | Metric::Variance | Metric::Stddev => false,
         })
     }
@@ -237,10 +250,12 @@ mod tests {
 
     #[test]
     fn a_list_is_written_as_it_is_read() {
-        let all = "sma5,ravg1,rhigh1000,rlow2,rvolume60,rvwap5,bb20,ema12,rsi14,macd,variance,stddev";
+        let all = "sma5,ravg1,rhigh1000,rlow2,rvolume60,rvwap5,bb20,ema12,rsi14,chg60,macd,variance,stddev";
         let list: DerivedList = all.parse().unwrap();
         assert_eq!(list.to_string(), all);
         assert_eq!((list.look_back(), list.is_recursive()), (999, true));
+        let one: DerivedList = "sma60,chg60".parse().unwrap();
+        assert_eq!((one.look_back(), one.is_recursive()), (60, false), "the minute that it is compared with, too");
         assert_eq!(DerivedList::usual().to_string(), "sma5,sma20,ema12,stddev");
         let none: DerivedList = "none".parse().unwrap();
         assert_eq!((none.to_string(), none.look_back(), none.columns().count()), ("none".to_owned(), 0, 0));
@@ -256,7 +271,7 @@ mod tests {
         for unknown in ["", "sma", "foo5", "macd9", "5", "SMA5", "sma5;ema3", "none,sma5"] {
             assert!(unknown.parse::<DerivedList>().is_err(), "{unknown}");
         }
-        for minutes in ["sma0", "sma05", "sma1001", "sma99999", "bb1", "ema5x"] {
+        for minutes in ["sma0", "sma05", "sma1001", "sma99999", "bb1", "ema5x", "chg0"] {
             assert!(matches!(minutes.parse::<Metric>(), Err(DeriveError::Minutes { .. })), "{minutes}");
         }
         assert_eq!("sma5,ema3,sma5".parse::<DerivedList>(), Err(DeriveError::Twice(Metric::Rolling(Over::Mean, 5))));

@@ -10,8 +10,10 @@
 //! integers goes in, and each column is one correctly rounded quotient or a fixed-point number. Metrics that look back a number
 //! of minutes keep those minutes from being forgotten; those that never forget are folds, one record a series.
 
+mod change;
 mod fixed;
 mod folds;
+mod groups;
 mod list;
 mod minute;
 mod rolling;
@@ -19,6 +21,9 @@ mod spread;
 
 pub use folds::Fold;
 pub(crate) use folds::LONGEST_GAP;
+pub use groups::{
+    GROUP_COLUMNS, GroupMinute, GroupSource, GroupSums, GroupTable, GroupTableError, MAX_MEMBERSHIPS, Membership,
+};
 pub use list::{DeriveError, DerivedList, Metric};
 pub use minute::{MarketSums, MinuteSums};
 
@@ -121,12 +126,32 @@ impl Deriver {
                     let state = states.next().expect("a fold has a state of each of these metrics");
                     state.push_values(self.scales.value, &mut values);
                 }
+                Metric::Change(minutes) => {
+                    let then = window.0.saturating_sub(i64::from(minutes).saturating_mul(self.length));
+                    let at = strip.sums.binary_search_by_key(&then, |(start, _)| start.0);
+                    values.push(at.ok().and_then(|at| change::fraction(own, &strip.sums[at].1)));
+                }
                 Metric::Rolling(over, minutes) => {
                     let from = window.0.saturating_sub(i64::from(minutes - 1).saturating_mul(self.length));
                     let averages =
                         strip.averages.iter().rev().take_while(|(start, _)| start.0 >= from).map(|(_, a)| *a);
                     let sums = strip.sums.iter().rev().take_while(|(start, _)| start.0 >= from).map(|(_, sums)| sums);
                     rolling::push_values(over, (averages, sums), self.scales, &mut values);
+                }
+            }
+        }
+        values.into()
+    }
+
+    /// The values of a window that looks back at nothing: those of its own records.
+    pub fn own(&self, own: &MinuteSums) -> DerivedValues {
+        let mut values = Vec::with_capacity(self.list.width());
+        for metric in self.list.metrics() {
+            match metric {
+                Metric::Variance => values.push(spread::variance(own, self.scales.value)),
+                Metric::Stddev => values.push(spread::stddev(own, self.scales.value)),
+                Metric::Rolling(..) | Metric::Change(_) | Metric::Ema(_) | Metric::Macd | Metric::Rsi(_) => {
+                    values.extend(std::iter::repeat_n(None, metric.width()));
                 }
             }
         }

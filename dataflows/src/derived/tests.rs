@@ -92,7 +92,7 @@ fn bits(values: &[Option<f64>]) -> Vec<Option<u64>> {
 
 fn equal_to_the_oracle(list: &str, scales: Scales, length: i64, minutes: &[Events], rng: &mut Rng) {
     let deriver = deriver(list, scales, length);
-    let columns = OracleColumns { market: true, derived: deriver.list().clone() };
+    let columns = OracleColumns { market: true, derived: deriver.list().clone(), ..OracleColumns::default() };
     let theirs: Vec<Minute> = minutes.iter().map(Events::for_the_oracle).collect();
     let want = oracles_values(&theirs, &columns, scales, length);
     let got = all_values(&deriver, minutes, |most| rng.usize(..=most));
@@ -107,7 +107,7 @@ fn equal_to_the_oracle(list: &str, scales: Scales, length: i64, minutes: &[Event
 
 fn all_metrics(n: u16) -> String {
     let bands = n.max(2);
-    format!("sma{n},ravg{n},rhigh{n},rlow{n},rvolume{n},rvwap{n},bb{bands},ema{n},rsi{n},macd,variance,stddev")
+    format!("sma{n},ravg{n},rhigh{n},rlow{n},rvolume{n},rvwap{n},bb{bands},ema{n},rsi{n},chg{n},macd,variance,stddev")
 }
 
 /// Values of one of five kinds: prices that move little, the largest there are, one price, any, and those of a few units.
@@ -179,7 +179,7 @@ fn the_largest_values_for_a_thousand_minutes_have_values() {
                 .map(|at| Events { start: at * MINUTE, pairs: vec![(of(at), Some(LARGEST)), (of(at), Some(LARGEST))] })
                 .collect();
             let deriver = deriver(&all_metrics(1000), scales, MINUTE);
-            let columns = OracleColumns { market: true, derived: deriver.list().clone() };
+            let columns = OracleColumns { market: true, derived: deriver.list().clone(), ..OracleColumns::default() };
             let theirs: Vec<Minute> = minutes.iter().map(Events::for_the_oracle).collect();
             let want = oracles_values(&theirs, &columns, scales, MINUTE).pop().unwrap();
             let sums: Vec<_> = minutes.iter().map(|minute| (WindowStart(minute.start), minute.sums())).collect();
@@ -210,7 +210,8 @@ fn minutes_of_as_many_records_as_a_sum_has_room_for() {
         }),
     };
     let minutes: Vec<_> = (0..1000).map(|at| (WindowStart(at * MINUTE), sums(if at < 700 { 1 } else { -1 }))).collect();
-    let deriver = deriver("sma1000,ravg1000,rvolume1000,rvwap1000,rsi1000,bb1000,variance,stddev", scales, MINUTE);
+    let deriver =
+        deriver("sma1000,ravg1000,rvolume1000,rvwap1000,rsi1000,bb1000,variance,stddev,chg999", scales, MINUTE);
     let got = of_last(&deriver, None, &minutes);
     // Mean 0.4 of the largest, and a deviation of √(1 − 0.16) of it.
     let mean = 4e28;
@@ -220,7 +221,8 @@ fn minutes_of_as_many_records_as_a_sum_has_room_for() {
     let deviation = 0.84_f64.sqrt() * 1e29;
     assert!((got[5].unwrap() / (mean + 2.0 * deviation) - 1.0).abs() < 1e-15, "{got:?}");
     assert!((got[6].unwrap() / (mean - 2.0 * deviation) - 1.0).abs() < 1e-15, "{got:?}");
-    assert_eq!(got[7..], [Some(0.0), Some(0.0)], "all values of the last minute are one");
+    assert_eq!(got[7..9], [Some(0.0), Some(0.0)], "all values of the last minute are one");
+    assert_eq!(got[9], Some(-2.0), "from the largest to the least");
     // Half of them on either side: the largest deviation there is.
     let mut wide = sums(1);
     wide.sum = 0;
@@ -348,6 +350,9 @@ fn by_hand() {
     close("macd", &[13 * 27, 0], &[Some(0.0), Some(13.0 * 27.0 * (11.0 / 13.0 - 25.0 / 27.0))]);
     close("rhigh2", &[5, -7, -9], &[Some(5.0), Some(5.0), Some(-7.0)]);
     close("rlow2", &[5, -7, 9, 10], &[Some(5.0), Some(-7.0), Some(-7.0), Some(9.0)]);
+    // Of 0, and of less, there is no fraction.
+    let changes = [None, Some(0.25), Some(-0.5), Some(-1.0), None, Some(-2.0), None, None];
+    close("chg1", &[8, 10, 5, 0, 7, -7, -14, -7], &changes);
     close("rvolume2", &[5, 6], &[None, None]);
     close("rvwap2", &[5, 6], &[None, None]);
     close("stddev", &[5, 6], &[None, None]);
@@ -362,6 +367,10 @@ fn rolling_metrics_count_minutes_of_the_clock() {
     let minutes = [Events::of(0, &[1, 1, 1]), Events::of(MINUTE, &[5])];
     assert_eq!(column("sma2", 0, &minutes)[1], Some(3.0));
     assert_eq!(column("ravg2", 0, &minutes)[1], Some(2.0));
+    // A change is from the minute that many minutes of the clock before, or there is none.
+    let minutes = [(0, 10), (2, 15), (3, 40), (5, 60)].map(|(at, value)| Events::of(at * MINUTE, &[value, value]));
+    assert_eq!(column("chg2", 0, &minutes), [None, Some(0.5), None, Some(0.5)]);
+    assert_eq!(column("chg3", 2, &minutes), [None, None, Some(3.0), Some(3.0)]);
     // Weights: a volume of 0 is one, and has no vwap.
     let weighted = |start, pairs: &[(i128, Option<i128>)]| Events { start, pairs: pairs.to_vec() };
     let minutes = [
@@ -393,10 +402,10 @@ fn without_sums_of_the_market_its_metrics_have_no_values() {
     let mut sums = Events { start: 0, pairs: vec![(1, Some(1)), (2, Some(2))] }.sums();
     let of_pairs = deriver(&all_metrics(2), Scales::default(), MINUTE);
     let values = |sums| of_last(&of_pairs, None, &[(WindowStart(0), sums)]);
-    assert_eq!(values(sums).iter().filter(|value| value.is_none()).count(), 3, "bands, and an rsi");
+    assert_eq!(values(sums).iter().filter(|value| value.is_none()).count(), 4, "bands, an rsi, and a change");
     // Of a minute that a version without squares began.
     sums.market = sums.market.map(|market| MarketSums { squares: None, ..market });
-    assert_eq!(values(sums).iter().filter(|value| value.is_none()).count(), 5, "and variance, stddev");
+    assert_eq!(values(sums).iter().filter(|value| value.is_none()).count(), 6, "and variance, stddev");
     sums.market = None;
     let deriver = deriver(&all_metrics(2), Scales::default(), MINUTE);
     let known: Vec<String> = deriver

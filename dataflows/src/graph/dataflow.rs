@@ -1,14 +1,14 @@
 //! Builds the two dataflows of one worker: records to rows, and decisions.
 
 use super::context::WorkerContext;
-use super::job::Job;
+use super::job::{Job, RestoredWindow};
 use super::key::{NamedUpdate, WindowKey};
 use super::windows::{Spine, Windows};
 use super::{intern, outbox, preview, read, retire, snapshot};
 use crate::acc::Accumulate;
 use crate::protocol::{CutPart, Decision};
 use crate::shards;
-use crate::time::{Epoch, WindowStart};
+use crate::time::Epoch;
 use crate::watch::PreviewRows;
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
 use differential_dataflow::trace::implementations::ord_neu::OrdKeyBatcher;
@@ -36,7 +36,7 @@ pub(crate) fn build<A: Accumulate>(
     worker: &mut Worker,
     job: &Rc<Job>,
     context: &Rc<WorkerContext>,
-    restored: Vec<((WindowStart, Box<str>), A)>,
+    restored: Vec<RestoredWindow<A>>,
     inbox: impl FnOnce(Graph<'_>),
 ) -> Handle<Epoch> {
     worker.dataflow_named::<Epoch, _, _>("Minutes", |scope| {
@@ -44,7 +44,7 @@ pub(crate) fn build<A: Accumulate>(
         let read::ReadOutputs { updates, reports, clock } = read::read::<A>(scope, Rc::clone(job), Rc::clone(context));
         let peers = scope.peers();
         let by_shard = Exchange::new(move |((_, name), _, _): &NamedUpdate<A>| shards::worker_of(name, peers));
-        let interned = intern::intern(updates, by_shard, (job.first_epoch, restored), Rc::clone(context));
+        let interned = intern::intern(updates, by_shard, (job, restored), Rc::clone(context));
         let windows = Rc::new(Windows::<A>::unattached());
         let retractions = retire::retire(clock, Rc::clone(job), Rc::clone(context), Rc::clone(&windows));
         let batcher = OrdKeyBatcher::<WindowKey, Epoch, A>::new;

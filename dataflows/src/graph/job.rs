@@ -2,7 +2,10 @@
 
 use super::read::RestoredIds;
 use crate::acc::Accumulate;
-use crate::checkpoint::{FirstHeld, IdObject, IdSpan, Manifest, Object, ObjectProblem, PartitionSnapshot, read_folds};
+use crate::checkpoint::{
+    Damage, FirstHeld, IdObject, IdSpan, Manifest, Object, ObjectProblem, PartitionSnapshot, read_folds,
+};
+use crate::coarse::{CoarseWindows, split_name};
 use crate::decode::Decoder;
 use crate::derived::{Deriver, Fold};
 use crate::edge::{Clock, LogSource, RowFilter, StateStore};
@@ -71,12 +74,13 @@ pub struct Restored {
 }
 
 impl Restored {
-    /// The windows that one worker resumes with.
+    /// The windows that one worker resumes with: those of the run, and these coarser ones.
     pub(crate) fn load<A: Accumulate>(
         &self,
         worker: usize,
         peers: usize,
-    ) -> Result<Vec<((WindowStart, Box<str>), A)>, Halt> {
+        coarser: &CoarseWindows,
+    ) -> Result<Vec<RestoredWindow<A>>, Halt> {
         let mine = |shard| crate::shards::worker_of_shard(shard, peers) == worker as u64;
         let mut windows = BTreeMap::new();
         for part in &self.head.parts {
@@ -84,21 +88,33 @@ impl Restored {
                 let bytes = self.store.read(reference)?;
                 let object = Object::open(&bytes).map_err(|e| ObjectProblem::from(e).of(&reference.name))?;
                 let mut broken = None;
-                let read = object.read(mine, |(window, symbol, acc)| {
+                let mut strange = None;
+                let read = object.read(mine, |(window, name, acc)| {
                     if Some(window) >= part.retired_before {
-                        match A::decode(acc) {
-                            Ok(acc) => drop(windows.insert((window, Box::<str>::from(symbol)), acc)),
-                            Err(e) => broken = Some(e),
+                        let (symbol, level) = split_name(name);
+                        let level = level.map_or(Some(0), |level| coarser.place(level));
+                        match (A::decode(acc), level) {
+                            (Ok(acc), Some(level)) => {
+                                windows.insert((window, level, Box::<str>::from(symbol)), acc);
+                            }
+                            (Err(e), _) => broken = Some(e),
+                            (_, None) => {
+                                strange = Some(Damage::new(format!("has a window of {name:?}, which this run has not")))
+                            }
                         }
                     }
                 });
                 read.map_err(|e| ObjectProblem::from(e).of(&reference.name))?;
+                if let Some(e) = strange {
+                    return Err(ObjectProblem::from(e).of(&reference.name).into());
+                }
                 if let Some(e) = broken {
                     return Err(ObjectProblem::Window(e).of(&reference.name).into());
                 }
             }
         }
-        Ok(windows.into_iter().collect())
+        let window = |((window, level, symbol), acc)| RestoredWindow { level, window, symbol, acc };
+        Ok(windows.into_iter().map(window).collect())
     }
 
     /// The folds that one worker resumes with.
@@ -133,6 +149,15 @@ impl Restored {
         }
         Ok(restored)
     }
+}
+
+/// A window that an earlier run stored.
+pub(crate) struct RestoredWindow<A> {
+    /// 0: of the run; else which coarser ones ([`CoarseWindows::kind`]), and `window` is its closing minute.
+    pub(crate) level: usize,
+    pub(crate) window: WindowStart,
+    pub(crate) symbol: Box<str>,
+    pub(crate) acc: A,
 }
 
 /// Sleeps until the worker is woken, at most this long.

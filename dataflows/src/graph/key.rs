@@ -2,6 +2,7 @@
 
 use crate::time::{Epoch, WindowStart};
 use roaring::RoaringBitmap;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// ((window, series name), epoch, diff): between workers.
@@ -13,9 +14,43 @@ pub(crate) type KeyUpdate<A> = ((WindowKey, ()), Epoch, A);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct WindowKey {
     pub(crate) window: WindowStart,
-    /// Of the series. Freed with the series' last window, and given out again: names are found by the whole key
-    /// ([`super::series::SeriesTable::name`]).
+    /// Of the series and the level of its windows ([`level_of`]). Freed with its last window, and given out again: names are found
+    /// by the whole key ([`super::series::SeriesTable::name`]).
     pub(crate) id: u32,
+}
+
+impl WindowKey {
+    /// Is it of a window of the run, and no coarser one?
+    pub(crate) fn is_minute(self) -> bool {
+        level_of(self.id) == 0
+    }
+}
+
+/// Bits of an id below its level.
+pub(super) const SERIES_BITS: u32 = 28;
+const FIRST_COARSE: u32 = 1 << SERIES_BITS;
+
+/// Of which windows an id is: 0 for those of the run, from 1 on for coarser ones, whose key has their closing minute.
+pub(super) fn level_of(id: u32) -> usize {
+    (id >> SERIES_BITS) as usize
+}
+
+/// The ids of one window by level, ascending.
+pub(super) fn by_level(ids: &RoaringBitmap) -> impl Iterator<Item = (usize, Cow<'_, RoaringBitmap>)> {
+    let last = ids.max().map_or(0, |id| id >> SERIES_BITS);
+    let of = move |level: u32| {
+        if last == 0 {
+            return Cow::Borrowed(ids);
+        }
+        let mut of_level = ids.clone();
+        let first = level << SERIES_BITS;
+        of_level.remove_range(..first);
+        if level < last {
+            of_level.remove_range(first + FIRST_COARSE..);
+        }
+        Cow::Owned(of_level)
+    };
+    (0..=last).map(move |level| (level as usize, of(level))).filter(|(_, ids)| !ids.is_empty())
 }
 
 /// Keys by window: a few bytes each or less, however long the names are.
@@ -61,6 +96,26 @@ impl KeySet {
     /// Takes one window out.
     pub(crate) fn remove(&mut self, window: WindowStart) -> Option<RoaringBitmap> {
         self.0.remove(&window)
+    }
+
+    /// Takes out the keys of coarser windows.
+    pub(crate) fn split_coarse(&mut self) -> KeySet {
+        let mut coarse = KeySet::default();
+        for (window, ids) in &mut self.0 {
+            if ids.max().is_some_and(|last| last >= FIRST_COARSE) {
+                let mut of_window = ids.clone();
+                of_window.remove_range(..FIRST_COARSE);
+                ids.remove_range(FIRST_COARSE..);
+                coarse.merge(*window, &of_window);
+            }
+        }
+        self.0.retain(|_, ids| !ids.is_empty());
+        coarse
+    }
+
+    /// Adds the keys of another set.
+    pub(crate) fn merge_all(&mut self, other: &KeySet) {
+        other.iter().for_each(|(window, ids)| self.merge(window, ids));
     }
 
     /// Takes out all windows from this one on.

@@ -21,6 +21,7 @@ pub(crate) mod outbox;
 mod preview;
 pub(crate) mod read;
 mod retire;
+mod rows;
 mod series;
 mod snapshot;
 mod strips;

@@ -13,22 +13,20 @@
 //! not come to yet joins it; all else waits for the next round. Worker 0 merges the workers' rows.
 
 use super::context::{OutboxUpdate, WorkerContext};
-use super::folds::FoldTable;
 use super::job::Job;
-use super::key::{KeySet, WindowKey};
-use super::series::SeriesTable;
-use super::strips::{StripReader, Strips, with_dependents};
+use super::key::{KeySet, by_level, level_of};
+use super::rows::{RowReader, RowsOf};
+use super::strips::{Strips, with_dependents};
 use super::windows::{Span, Windows, each_update};
 use crate::acc::Accumulate;
-use crate::decimal::Scales;
 use crate::derived::Deriver;
 use crate::marks::Marks;
-use crate::partial::PartialBefore;
 use crate::protocol::{Commit, Round, SinkId};
 use crate::row::Row;
 use crate::time::{Epoch, State, WindowStart};
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use timely::container::CapacityContainerBuilder;
@@ -48,7 +46,8 @@ pub(crate) struct Chunk {
     pub(crate) sink: SinkId,
     /// The commit that the rows were read as of.
     pub(crate) seq: u64,
-    pub(crate) rows: Vec<Row>,
+    /// Each with the window that it stands under; of a coarser one that is its closing minute.
+    pub(crate) rows: Vec<(WindowStart, Row)>,
     /// The worker's last of this round.
     pub(crate) last: bool,
 }
@@ -142,7 +141,7 @@ impl<A: Accumulate> Outbox<A> {
 
     /// A cut is committed: what is due now.
     fn commit(&mut self, commit: Commit) {
-        let rule = &self.job.settings.rule;
+        let (rule, windows) = (&self.job.settings.rule, &self.job.settings.windows);
         let before = self.commit.map(|c| c.marks);
         let later = self.pending.split_off(&(commit.cut + 1));
         let mut changed = KeySet::default();
@@ -161,22 +160,23 @@ impl<A: Accumulate> Outbox<A> {
                 State::Open | State::Closed => filter.changes,
             };
             if filter.changes {
-                for (window, ids) in changed.iter() {
-                    if wanted(commit.marks.state(rule, window)) {
-                        queue.add(window, ids);
+                for (window, level, ids) in apart(changed.iter()) {
+                    if wanted(commit.marks.state_of(rule, windows.start(level, window), window)) {
+                        queue.add(window, &ids);
                     }
                 }
             }
             let from = before.map_or(WindowStart::MIN, |b| rule.windowing.first_not_final(b.w));
-            for (window, ids) in series.windows(from..) {
+            for (window, level, ids) in apart(series.windows(from..)) {
+                let start = windows.start(level, window);
                 // A partial window has a life too: it ends when it would be final.
-                let life = |marks: &Marks| (marks.state(rule, window), rule.windowing.state(window, marks.w));
+                let life = |marks: &Marks| (marks.state_of(rule, start, window), rule.windowing.state(window, marks.w));
                 let (state, now) = life(&commit.marks);
                 let was = before.as_ref().map(life);
                 let moved = was.unwrap_or((State::Open, State::Open)) != (state, now) || whole_moved;
                 let complete = filter.changes || now == State::Final;
                 if moved && complete && wanted(state) {
-                    queue.add(window, ids);
+                    queue.add(window, &ids);
                 }
             }
         }
@@ -201,6 +201,7 @@ impl<A: Accumulate> Outbox<A> {
             return None;
         }
         let (due, in_hand) = queue.sending.as_mut()?;
+        let settings = &self.job.settings;
         let series = self.context.series.borrow();
         let mut rows = RowReader {
             windows: &self.windows,
@@ -221,12 +222,18 @@ impl<A: Accumulate> Outbox<A> {
                     ids |= more;
                 }
                 let mut ids: Vec<u32> = ids.iter().collect();
-                ids.sort_unstable_by(|a, b| rows.name(window, *b).cmp(rows.name(window, *a)));
+                let order = |id: u32| (level_of(id), rows.name(window, id));
+                ids.sort_unstable_by(|a, b| order(*b).cmp(&order(*a)));
                 *in_hand = Some((window, ids));
             }
             let (window, ids) = in_hand.as_mut().expect("a window is in hand");
             let take = ids.split_off(ids.len().saturating_sub(CHUNK - rows.rows.len()));
-            rows.read(*window, &take, commit.marks.state(&self.job.settings.rule, *window));
+            for of_level in take.chunk_by(|a, b| level_of(*a) == level_of(*b)).rev() {
+                let level = level_of(of_level[0]);
+                let start = settings.windows.start(level, *window);
+                let state = commit.marks.state_of(&settings.rule, start, *window);
+                rows.read(*window, of_level, &RowsOf { kind: settings.windows.kind(level), start, state });
+            }
         }
         let rows = rows.rows;
         let last = due.is_empty() && in_hand.as_ref().is_none_or(|(_, ids)| ids.is_empty());
@@ -239,45 +246,11 @@ impl<A: Accumulate> Outbox<A> {
     }
 }
 
-/// Reads the rows of one chunk.
-struct RowReader<'a, A: Accumulate> {
-    windows: &'a Windows<A>,
-    /// Rows are as of this epoch.
-    cut: Epoch,
-    series: &'a SeriesTable,
-    scales: Scales,
-    folds: &'a FoldTable,
-    deriver: &'a Deriver,
-    partial: PartialBefore,
-    strips: &'a mut Strips,
-    rows: Vec<Row>,
-}
-
-impl<A: Accumulate> RowReader<'_, A> {
-    fn name(&self, window: WindowStart, id: u32) -> &str {
-        self.series.name(WindowKey { window, id }).expect("a window is retired once every sink has stored its rows")
-    }
-
-    /// Reads the rows of these ids of one window; they are by symbol, last first. Each call has a pass of its own: another one
-    /// for the same window may ask for smaller ids, and a pass does not go back.
-    fn read(&mut self, window: WindowStart, ids: &[u32], state: State) {
-        let mut pass = self.windows.pass(Some(self.cut));
-        let in_order: Vec<u32> = ids.iter().rev().copied().collect();
-        let mut ascending: Vec<(u32, usize)> = in_order.iter().copied().zip(0..).collect();
-        ascending.sort_unstable();
-        let mut sums: Vec<Option<A>> = vec![None; ids.len()];
-        for (id, place) in ascending {
-            sums[place] = pass.sum(WindowKey { window, id });
-        }
-        let RowReader { windows, series, folds, deriver, partial, cut, .. } = *self;
-        let reader = StripReader { deriver, windows, series, folds, partial, as_of: Some(cut) };
-        let derived = reader.values(self.strips, window, &in_order, &sums);
-        for ((id, sum), derived) in in_order.into_iter().zip(sums).zip(derived) {
-            // A series whose first record is of a later epoch has no row yet.
-            let row = sum.and_then(|sum| sum.row(self.name(window, id), window, state, self.scales));
-            self.rows.extend(row.map(|row| Row { derived, ..row }));
-        }
-    }
+/// Ids of windows, those of each level apart.
+fn apart<'a>(
+    windows: impl Iterator<Item = (WindowStart, &'a RoaringBitmap)>,
+) -> impl Iterator<Item = (WindowStart, usize, Cow<'a, RoaringBitmap>)> {
+    windows.flat_map(|(window, ids)| by_level(ids).map(move |(level, ids)| (window, level, ids)))
 }
 
 /// Builds the operator.
@@ -331,6 +304,7 @@ pub(super) fn outbox<'scope, A: Accumulate>(
 mod tests {
     use super::super::job::testing::job;
     use super::super::key::KeyUpdate;
+    use super::super::key::WindowKey;
     use super::super::windows::Spine;
     use super::*;
     use crate::acc::{Avg, LogPosition};
@@ -390,7 +364,7 @@ mod tests {
             let mut rows = Vec::new();
             while let Some(chunk) = outbox.chunk(SinkId(0), 0) {
                 outbox.queues[0].consumed += 1;
-                rows.extend(chunk.rows.into_iter().map(|row| row.symbol));
+                rows.extend(chunk.rows.into_iter().map(|(_, row)| row.symbol));
             }
             rows
         });

@@ -7,14 +7,15 @@
 
 use super::context::WorkerContext;
 use super::job::Job;
-use super::key::{KeySet, WindowKey};
-use super::strips::{StripReader, Strips, with_dependents};
+use super::key::{KeySet, WindowKey, by_level};
+use super::strips::{StripReader, Strips, own_values, with_dependents};
 use super::windows::{Span, Windows, each_key};
 use crate::acc::Accumulate;
+use crate::coarse::CoarseWindows;
 use crate::decimal::Scales;
 use crate::derived::Deriver;
 use crate::partial::PartialBefore;
-use crate::row::Row;
+use crate::row::{Row, RowKind};
 use crate::time::{Epoch, Monotonic, State, WindowStart};
 use crate::watch::{DerivedFrom, PreviewRows};
 use roaring::RoaringBitmap;
@@ -112,13 +113,21 @@ impl ChangedKeys {
                 ids -= &rest;
                 self.round.merge(window, &rest);
             }
-            let ids: Vec<u32> = ids.into_iter().collect();
-            let sums: Vec<Option<A>> = ids.iter().map(|id| pass.sum(WindowKey { window, id: *id })).collect();
-            let derived = reader.values(&mut strips, window, &ids, &sums);
-            for ((id, sum), derived) in ids.into_iter().zip(sums).zip(derived) {
-                let Some(name) = series.name(WindowKey { window, id }) else { continue };
-                let row = sum.and_then(|sum| sum.row(name, window, State::Open, of.scales));
-                rows.extend(row.map(|row| Row { derived, ..row }));
+            for (level, ids) in by_level(&ids) {
+                let (kind, start) = (of.windows.kind(level), of.windows.start(level, window));
+                let ids: Vec<u32> = ids.iter().collect();
+                let sums: Vec<Option<A>> = ids.iter().map(|id| pass.sum(WindowKey { window, id: *id })).collect();
+                let derived = match kind {
+                    RowKind::Minute => reader.values(&mut strips, window, &ids, &sums),
+                    RowKind::Window(_) | RowKind::Group => {
+                        sums.iter().map(|sum| own_values(&of.deriver, sum.as_ref(), partial.includes(start))).collect()
+                    }
+                };
+                for ((id, sum), derived) in ids.into_iter().zip(sums).zip(derived) {
+                    let Some(name) = series.name(WindowKey { window, id }) else { continue };
+                    let row = sum.and_then(|sum| sum.row(name, start, State::Open, of.scales));
+                    rows.extend(row.map(|row| Row { kind, derived, ..row }));
+                }
             }
         }
         PreviewRows { rows, lost: self.lost.take(), derived_from: None }
@@ -129,6 +138,7 @@ impl ChangedKeys {
 struct RowsOf {
     scales: Scales,
     deriver: Deriver,
+    windows: CoarseWindows,
     /// Of a window.
     length: i64,
     /// What an earlier run had retired, and from when on it kept all that rows look back at.
@@ -140,7 +150,8 @@ impl RowsOf {
         let (deriver, state) = (job.deriver(), job.state.as_ref());
         let whole_from = state.and_then(|state| state.head.whole_from(deriver.look_back()));
         let resumed = [state.and_then(|state| state.head.retired_before()), whole_from];
-        RowsOf { scales: job.decoder.scales(), deriver, length: job.settings.rule.windowing.length, resumed }
+        let (scales, windows) = (job.decoder.scales(), job.settings.windows.clone());
+        RowsOf { scales, deriver, windows, length: job.settings.rule.windowing.length, resumed }
     }
 
     /// Windows from this on have all that their rows look back at, or as much as was kept of it.

@@ -49,13 +49,15 @@ pub(super) fn retire<'scope, A: Accumulate>(
             let (mut records, series, mut folds) = (0, context.series.borrow(), context.folds.borrow_mut());
             while let Some((key, sum)) = pass.next_before(retired_before) {
                 if let Some(acc) = sum.filter(|acc| !acc.is_zero()) {
-                    let whole = recursive && !context.partial.get().includes(key.window);
+                    let whole = recursive && key.is_minute() && !context.partial.get().includes(key.window);
                     if let Some(name) = series.name(key).filter(|_| whole) {
                         folds.step(&deriver, name, key.window, &acc.sums());
                     }
-                    records += acc.count();
-                    if mutants::on(Mutant::RetiredTwice) {
+                    if key.is_minute() {
                         records += acc.count();
+                        if mutants::on(Mutant::RetiredTwice) {
+                            records += acc.count();
+                        }
                     }
                     session.give(((key, ()), epoch, acc.retraction()));
                 }

@@ -9,7 +9,7 @@
 //! so memory follows the windows held and not the names ever seen. A freed id is given out again. Keys are gathered in sets
 //! and looked up later, when their windows may be retired: so a name is found by the whole key, never by the id alone.
 
-use super::key::WindowKey;
+use super::key::{SERIES_BITS, WindowKey, level_of};
 use crate::time::WindowStart;
 use hashbrown::HashTable;
 use roaring::RoaringBitmap;
@@ -19,9 +19,9 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Names, ids and windows held.
 #[derive(Default)]
 pub(crate) struct SeriesTable {
-    ids: HashTable<u32>,
-    names: Vec<NameEntry>,
-    free: Vec<u32>,
+    minutes: Names,
+    /// Of the series whose coarser windows are held, by level from 1 on.
+    coarser: Vec<Names>,
     windows: BTreeMap<WindowStart, RoaringBitmap>,
     /// Windows before this are retired.
     retired_before: Option<WindowStart>,
@@ -38,24 +38,21 @@ fn load_of(name: &str) -> u64 {
     1 + (name.len() / NAME_BYTES) as u64
 }
 
+/// The series of one level: names to ids, without the level's bits, and back.
+#[derive(Default)]
+struct Names {
+    ids: HashTable<u32>,
+    names: Vec<NameEntry>,
+    free: Vec<u32>,
+}
+
 struct NameEntry {
     name: Box<str>,
     /// In how many windows; 0: the id is free.
     windows: u32,
 }
 
-impl SeriesTable {
-    /// The key of a series that has a record in this window; it is held from now on, until the window is retired.
-    pub(crate) fn hold(&mut self, window: WindowStart, name: &str) -> WindowKey {
-        let id = self.id(name);
-        if self.windows.entry(window).or_default().insert(id) {
-            self.names[index(id)].windows += 1;
-            self.keys += 1;
-            self.load += load_of(name);
-        }
-        WindowKey { window, id }
-    }
-
+impl Names {
     fn id(&mut self, name: &str) -> u32 {
         let hash = xxh3_64(name.as_bytes());
         if let Some(id) = self.ids.find(hash, |id| *self.names[index(*id)].name == *name) {
@@ -69,7 +66,8 @@ impl SeriesTable {
             }
             None => {
                 self.names.push(named);
-                u32::try_from(self.names.len() - 1).expect("fewer than 2^32 series a worker")
+                let id = u32::try_from(self.names.len() - 1).ok().filter(|id| id >> SERIES_BITS == 0);
+                id.expect("fewer than 2^28 series a worker")
             }
         };
         let names = &self.names;
@@ -77,27 +75,61 @@ impl SeriesTable {
         id
     }
 
+    /// A window of this series is retired. How much less that is to hold.
+    fn release(&mut self, id: u32) -> u64 {
+        let named = &mut self.names[index(id)];
+        named.windows -= 1;
+        let load = load_of(&named.name);
+        if named.windows == 0 {
+            let name = std::mem::take(&mut named.name);
+            let found = self.ids.find_entry(xxh3_64(name.as_bytes()), |other| *other == id);
+            found.expect("a held series has an entry").remove();
+            self.free.push(id);
+        }
+        load
+    }
+}
+
+impl SeriesTable {
+    /// The key of a series that has a record in this window; it is held from now on, until the window is retired.
+    pub(crate) fn hold(&mut self, window: WindowStart, name: &str) -> WindowKey {
+        self.hold_level(0, window, name)
+    }
+
+    /// The key of a window of this level, by its closing minute; held likewise.
+    pub(crate) fn hold_level(&mut self, level: usize, window: WindowStart, name: &str) -> WindowKey {
+        if self.coarser.len() < level {
+            self.coarser.resize_with(level, Names::default);
+        }
+        let names = if level == 0 { &mut self.minutes } else { &mut self.coarser[level - 1] };
+        let place = names.id(name);
+        let id = place | (u32::try_from(level).expect("at most 15 levels") << SERIES_BITS);
+        if self.windows.entry(window).or_default().insert(id) {
+            names.names[index(place)].windows += 1;
+            self.keys += 1;
+            self.load += load_of(name);
+        }
+        WindowKey { window, id }
+    }
+
     /// Forgets all windows before this, and frees the ids of series that were in no other.
     pub(crate) fn retire_before(&mut self, first_held: WindowStart) {
         self.retired_before = self.retired_before.max(Some(first_held));
         let held = self.windows.split_off(&first_held);
         for id in std::mem::replace(&mut self.windows, held).into_values().flatten() {
+            let level = level_of(id);
+            let names = if level == 0 { &mut self.minutes } else { &mut self.coarser[level - 1] };
             self.keys -= 1;
-            let named = &mut self.names[index(id)];
-            named.windows -= 1;
-            self.load -= load_of(&named.name);
-            if named.windows == 0 {
-                let name = std::mem::take(&mut named.name);
-                let found = self.ids.find_entry(xxh3_64(name.as_bytes()), |other| *other == id);
-                found.expect("a held series has an entry").remove();
-                self.free.push(id);
-            }
+            self.load -= names.release(id & ((1 << SERIES_BITS) - 1));
         }
     }
 
     /// The series of a key that [`SeriesTable::hold`] gave; `None` once its window is retired.
     pub(crate) fn name(&self, key: WindowKey) -> Option<&str> {
-        (Some(key.window) >= self.retired_before).then(|| &*self.names[index(key.id)].name)
+        let level = level_of(key.id);
+        let names = if level == 0 { &self.minutes } else { self.coarser.get(level - 1)? };
+        let place = index(key.id & ((1 << SERIES_BITS) - 1));
+        (Some(key.window) >= self.retired_before).then(|| &*names.names[place].name)
     }
 
     /// The windows held in a range, with the ids in each.
@@ -126,8 +158,28 @@ fn index(id: u32) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::key::by_level;
     use super::*;
     use std::collections::{HashMap, HashSet};
+
+    #[test]
+    fn levels_have_names_of_their_own() {
+        let mut series = SeriesTable::default();
+        let at = |minute: i64| WindowStart(minute);
+        let (minute, other) = (series.hold(at(0), "A"), series.hold(at(4), "B"));
+        let coarse = [1, 3].map(|level| series.hold_level(level, at(4), "A"));
+        assert_eq!(coarse.map(|key| (level_of(key.id), key.is_minute())), [(1, false), (3, false)]);
+        assert_eq!([minute, other, coarse[0], coarse[1]].map(|key| series.name(key)), ["A", "B", "A", "A"].map(Some));
+        let ids = series.windows(at(4)..).next().unwrap().1;
+        let apart: Vec<_> = by_level(ids).map(|(level, ids)| (level, ids.iter().collect::<Vec<_>>())).collect();
+        assert_eq!(apart, [(0, vec![other.id]), (1, vec![coarse[0].id]), (3, vec![coarse[1].id])]);
+        assert_eq!((series.keys(), series.load()), (4, 4));
+        series.retire_before(at(1));
+        assert_eq!([minute, other, coarse[0]].map(|key| series.name(key)), [None, Some("B"), Some("A")]);
+        assert_eq!(series.hold(at(5), "C").id, minute.id, "it was free");
+        series.retire_before(WindowStart::MAX);
+        assert_eq!((series.keys(), series.coarser[2].free.len()), (0, 1));
+    }
 
     /// Against a plain map from window to names.
     #[test]
@@ -164,12 +216,12 @@ mod tests {
         let load = model.values().flat_map(HashMap::keys).map(|name| 1 + name.len() as u64 / 256).sum::<u64>();
         assert!(load > series.keys() * 2);
         assert_eq!(series.load(), load, "seed {seed}");
-        assert_eq!(series.ids.len(), held.iter().map(|(name, _)| name).collect::<HashSet<_>>().len());
+        assert_eq!(series.minutes.ids.len(), held.iter().map(|(name, _)| name).collect::<HashSet<_>>().len());
         for (window, ids) in series.windows(..) {
             assert_eq!(ids.iter().collect::<HashSet<_>>(), model[&window.0].values().copied().collect());
         }
         series.retire_before(WindowStart::MAX);
-        assert_eq!((series.keys(), series.load(), series.ids.len()), (0, 0, 0));
-        assert_eq!(series.free.len(), series.names.len());
+        assert_eq!((series.keys(), series.load(), series.minutes.ids.len()), (0, 0, 0));
+        assert_eq!(series.minutes.free.len(), series.minutes.names.len());
     }
 }

@@ -128,10 +128,17 @@ impl<A: Accumulate> StripReader<'_, A> {
     }
 }
 
+/// The values of a coarser window's row: it looks at its own sum alone, and at nothing where it may lack records.
+pub(super) fn own_values<A: Accumulate>(deriver: &Deriver, sum: Option<&A>, is_partial: bool) -> DerivedValues {
+    sum.filter(|_| !is_partial).map_or_else(|| deriver.none(), |sum| deriver.own(&sum.sums()))
+}
+
 /// The keys of changed rows, and of those held whose derived values depend on one of them.
-pub(super) fn with_dependents(changed: KeySet, series: &SeriesTable, deriver: &Deriver) -> KeySet {
+pub(super) fn with_dependents(mut changed: KeySet, series: &SeriesTable, deriver: &Deriver) -> KeySet {
     let (look_back, recursive) = (deriver.look_back(), deriver.list().is_recursive());
     let Some(first) = changed.first().filter(|_| look_back > 0 || recursive) else { return changed };
+    // A coarser window looks back at nothing.
+    let coarse = changed.split_coarse();
     let mut all = KeySet::default();
     let mut before = RoaringBitmap::new();
     for (window, held) in series.windows(first..) {
@@ -146,6 +153,7 @@ pub(super) fn with_dependents(changed: KeySet, series: &SeriesTable, deriver: &D
         }
         all.merge(window, &(&before & held));
     }
+    all.merge_all(&coarse);
     all
 }
 

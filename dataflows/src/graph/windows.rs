@@ -94,12 +94,14 @@ impl<A: Accumulate> Windows<A> {
         WindowsPass { cursor, storage, through: as_of.unwrap_or(Epoch::MAX), asked: None }
     }
 
-    /// Records that all windows count, as of an epoch.
+    /// Records that all windows of the run count, as of an epoch. Coarser ones count the same records again.
     pub(crate) fn count(&self, as_of: Epoch) -> i64 {
         let mut pass = self.pass(Some(as_of));
         let mut records = 0;
-        while pass.key().is_some() {
-            pass.each_diff(|diff| records += diff.count());
+        while let Some(key) = pass.key() {
+            if key.is_minute() {
+                pass.each_diff(|diff| records += diff.count());
+            }
             pass.step();
         }
         records

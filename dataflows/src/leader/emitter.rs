@@ -1,10 +1,13 @@
-//! Emitter: on worker 0, merges the workers' rows of a round into (minute, symbol) order and hands them to the sink.
+//! Emitter: on worker 0, merges the workers' rows of a round into (minute, kind, symbol) order and hands them to the sink. Rows of
+//! coarser windows come with those of their closing minute.
 
+use super::groups::GroupRows;
 use crate::control::SinkInfo;
 use crate::edge::{Halt, RowBatch, RowFilter, SinkPort, SinkProgress};
 use crate::graph::outbox::Chunk;
 use crate::protocol::SinkFacts;
-use crate::row::Row;
+use crate::row::{Row, RowKind};
+use crate::time::WindowStart;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
@@ -45,12 +48,14 @@ pub(super) struct Emitter {
     /// Batches that the sink has accepted, since the start.
     batches: u64,
     stored: SinkProgress,
+    /// Where there are groups.
+    groups: Option<GroupRows>,
 }
 
 /// One worker's chunks of the round.
 #[derive(Default)]
 struct Lane {
-    chunks: VecDeque<(u64, VecDeque<Row>)>,
+    chunks: VecDeque<(u64, VecDeque<(WindowStart, Row)>)>,
     last: bool,
     /// Chunks consumed since the start, and how many of them were announced to the worker.
     consumed: u64,
@@ -68,7 +73,7 @@ impl Lane {
 }
 
 impl Emitter {
-    pub(super) fn new(port: Box<dyn SinkPort>, workers: usize) -> Self {
+    pub(super) fn new(port: Box<dyn SinkPort>, workers: usize, groups: Option<GroupRows>) -> Self {
         let workers = (0..workers).map(|_| Lane::default()).collect();
         Emitter {
             port,
@@ -81,10 +86,13 @@ impl Emitter {
             waiting: None,
             batches: 0,
             stored: SinkProgress::default(),
+            groups,
         }
     }
 
-    pub(super) fn begin(&mut self, round: u64) {
+    /// A round begins; `final_before`: minutes before this are final at the newest commit.
+    pub(super) fn begin(&mut self, round: u64, final_before: Option<WindowStart>) {
+        self.groups.iter_mut().for_each(|groups| groups.begin(final_before));
         self.round = round;
         (self.offered, self.complete) = (false, false);
         self.workers.iter_mut().for_each(|lane| lane.last = false);
@@ -123,6 +131,27 @@ impl Emitter {
         self.waiting.is_none()
     }
 
+    /// A row for the batch, behind those of groups whose minutes are before the one that it stands under.
+    fn push(&mut self, window: WindowStart, row: Row, seq: u64) {
+        self.push_groups(Some(window));
+        self.groups.iter_mut().for_each(|groups| groups.add(&row, seq));
+        self.seq = self.seq.min(seq);
+        self.batch.push(row);
+    }
+
+    /// Rows of groups whose minutes are complete and before this, or all.
+    fn push_groups(&mut self, before: Option<WindowStart>) {
+        for (row, seq) in self.groups.iter_mut().flat_map(|groups| groups.take_before(before)) {
+            self.seq = self.seq.min(seq);
+            self.batch.push(row);
+        }
+    }
+
+    /// No row of a minute before this is made of a group any more; none without groups.
+    pub(super) fn groups_done(&self) -> Option<Option<WindowStart>> {
+        self.groups.as_ref().map(GroupRows::done)
+    }
+
     /// One more batch, if enough rows are there.
     fn fill(&mut self) -> bool {
         if self.complete {
@@ -136,12 +165,13 @@ impl Emitter {
         }
         let mut starved = heap.is_empty();
         while self.batch.len() < BATCH {
-            let Some(Reverse((_, _, worker))) = heap.pop() else { break };
+            let Some(Reverse((_, worker))) = heap.pop() else { break };
             let lane = &mut self.workers[worker];
             let (seq, rows) = lane.chunks.front_mut().expect("a lane in the heap has a row");
-            self.seq = self.seq.min(*seq);
-            self.batch.push(rows.pop_front().expect("a chunk that is kept has a row"));
+            let (seq, (window, row)) = (*seq, rows.pop_front().expect("a chunk that is kept has a row"));
             lane.trim();
+            self.push(window, row, seq);
+            let lane = &self.workers[worker];
             if !lane.chunks.is_empty() {
                 heap.push(Reverse(head(lane, worker)));
             } else if !lane.last {
@@ -151,6 +181,9 @@ impl Emitter {
         }
         let over = self.workers.iter().all(|lane| lane.last && lane.chunks.is_empty());
         self.complete = over;
+        if over {
+            self.push_groups(None);
+        }
         if over && self.batch.is_empty() && !self.offered {
             // Nothing to store, and all rounds before it are stored: rounds do not overlap.
             self.stored.at = self.round;
@@ -166,7 +199,11 @@ impl Emitter {
     }
 }
 
-fn head(lane: &Lane, worker: usize) -> (crate::time::WindowStart, String, usize) {
-    let row = lane.chunks.front().and_then(|(_, rows)| rows.front()).expect("a lane that is asked has a row");
-    (row.minute, row.symbol.clone(), worker)
+/// What a row goes by in a round: the window that it stands under, its kind, its symbol.
+type RowOrder = (WindowStart, RowKind, String);
+
+fn head(lane: &Lane, worker: usize) -> (RowOrder, usize) {
+    let first = lane.chunks.front().and_then(|(_, rows)| rows.front());
+    let (window, row) = first.expect("a lane that is asked has a row");
+    ((*window, row.kind, row.symbol.clone()), worker)
 }

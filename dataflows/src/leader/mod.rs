@@ -15,6 +15,7 @@ mod chain;
 mod dead_letters;
 mod emitter;
 mod error;
+mod groups;
 mod inbox;
 mod live_view;
 #[cfg(test)]
@@ -31,12 +32,13 @@ use crate::halt::Halt;
 use crate::protocol::{Commit, Decision, Facts, SinkId};
 use crate::record::PartitionName;
 use crate::status::Status;
-use crate::time::{Epoch, Monotonic, SECOND};
+use crate::time::{Epoch, Monotonic, SECOND, WindowStart};
 use crate::watch::Watcher;
 use chain::Chain;
 use dead_letters::DeadLetters;
 use emitter::Emitter;
 use error::IdentityCollision;
+use groups::{GroupRows, GroupTables};
 use live_view::LiveView;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -89,6 +91,10 @@ pub(crate) struct Leader {
     /// Decisions sent so far: the time of the next.
     sent: u64,
     emitters: Vec<Emitter>,
+    /// Where there are groups.
+    tables: Option<Rc<RefCell<GroupTables>>>,
+    /// Windows before this are final at the newest commit.
+    final_before: Option<WindowStart>,
     dead_letters: DeadLetters,
     chain: Option<Chain>,
     watch: Box<dyn FnMut(&Status)>,
@@ -116,6 +122,10 @@ impl Leader {
             (Some(port), Some(restored)) => Some(Chain::resume(port, restored, &mut dead_letters)?),
             _ => None,
         };
+        let tables = job.settings.groups.clone().map(GroupTables::new).map(RefCell::new).map(Rc::new);
+        let whole_from = job.state.as_ref().and_then(|restored| restored.head.retired_before());
+        let decimals = job.decoder.scales().value;
+        let groups = || Some(GroupRows::new(Rc::clone(tables.as_ref()?), decimals, whole_from));
         let setup = ControlSetup {
             settings: job.settings.clone(),
             sinks: outputs.sinks.iter().map(SinkHandle::info).collect(),
@@ -130,7 +140,9 @@ impl Leader {
             sealed: handles.sealed,
             input: Some(handles.input),
             sent: 0,
-            emitters: outputs.sinks.into_iter().map(|sink| Emitter::new(sink.port, workers)).collect(),
+            emitters: outputs.sinks.into_iter().map(|sink| Emitter::new(sink.port, workers, groups())).collect(),
+            tables: tables.clone(),
+            final_before: None,
             dead_letters,
             chain,
             watch: outputs.watch,
@@ -189,6 +201,7 @@ impl Leader {
     /// What happened since the last tick. Hands on to sinks and to the place for dead letters what they have room for.
     fn gather(&mut self, job: &Job) -> Result<Facts, Halt> {
         let (mut facts, chunks) = self.inbox.borrow_mut().take();
+        self.follow_groups();
         chunks.into_iter().for_each(|chunk| self.emitters[chunk.sink.0].arrive(chunk));
         facts.sinks = self.emitters.iter_mut().map(Emitter::pump).collect::<Result<_, _>>()?;
         facts.sealed = self.sealed.with_frontier(Frontier::of);
@@ -204,6 +217,14 @@ impl Leader {
             facts.published = chain.published()?;
         }
         Ok(facts)
+    }
+
+    /// Takes over an edited table of groups.
+    fn follow_groups(&mut self) {
+        if let Some(tables) = &self.tables {
+            let done = self.emitters.iter().filter_map(Emitter::groups_done).min().flatten();
+            tables.borrow_mut().follow(self.final_before, done);
+        }
     }
 
     /// Shows how the run is to all who watch it.
@@ -249,8 +270,11 @@ impl Leader {
 
     /// Does at worker 0 what a decision asks for.
     fn follow(&mut self, decision: &Decision, job: &Job) {
+        if let Some(w) = decision.commit.and_then(|commit| commit.marks.w) {
+            self.final_before = Some(job.settings.rule.windowing.first_not_final(Some(w)));
+        }
         for round in &decision.rounds {
-            self.emitters[round.sink.0].begin(round.round);
+            self.emitters[round.sink.0].begin(round.round, self.final_before);
         }
         if let Some(commit) = decision.commit {
             self.commit(commit, job);

@@ -1,8 +1,10 @@
 //! The oracle's second page: derived values (R14), of all events of a series, by integers of any size. Nothing of
 //! `crate::derived` but the names of the metrics: each value is computed as its definition says, and rounded as R14 says.
 
-use super::{EventsByWindow, OracleColumns};
+use super::{EventsByWindow, OracleColumns, Position};
 use crate::decimal::Scales;
+use crate::decode::DecodedEvent;
+use crate::derived::DerivedValues;
 use crate::row::Row;
 use crate::time::{SECOND, State, WindowStart};
 use num_bigint::{BigInt, BigUint, Sign};
@@ -48,6 +50,29 @@ pub(super) fn fill(
     }
 }
 
+/// The derived values of a window that looks at its own events alone.
+pub(super) fn own(
+    events: &[&(Position, DecodedEvent<'_>)],
+    state: State,
+    columns: &OracleColumns,
+    scales: Scales,
+) -> DerivedValues {
+    let minute = Minute {
+        start: 0,
+        values: events.iter().map(|(_, event)| event.value.0.into()).collect(),
+        weights: Vec::new(),
+        weight_beyond: false,
+    };
+    let known = columns.market && state != State::Partial;
+    let cell = |name: String| {
+        let is_own = ["variance", "stddev"].contains(&name.as_str());
+        let mut cells =
+            if is_own { of_minutes(&name, std::slice::from_ref(&minute), &[], scales, &power(0)) } else { vec![None] };
+        cells.pop().flatten().filter(|_| known)
+    };
+    columns.derived.columns().map(cell).collect()
+}
+
 /// The derived values of each minute of a series; they ascend.
 pub(crate) fn values(minutes: &[Minute], columns: &OracleColumns, scales: Scales, length: i64) -> Vec<Cells> {
     let mut rows = vec![Cells::new(); minutes.len()];
@@ -67,6 +92,11 @@ pub(crate) fn values(minutes: &[Minute], columns: &OracleColumns, scales: Scales
             let mut rest = &averages[..];
             let next = |run: &[Minute]| without_end(word, n, rest.split_off(..run.len()).expect("as many"), digits);
             runs.flat_map(next).collect()
+        } else if word == "chg" {
+            let before = |at: usize| {
+                minutes[..at].iter().find(|minute| minute.start == minutes[at].start - i64::from(n) * length)
+            };
+            (0..minutes.len()).map(|at| vec![before(at).and_then(|before| change(before, &minutes[at]))]).collect()
         } else {
             let last = |at: usize| {
                 let from = minutes[at].start - i64::from(n - 1) * length;
@@ -120,6 +150,15 @@ fn of_minutes(word: &str, minutes: &[Minute], averages: &[BigInt], scales: Scale
         }
         _ => unreachable!("there is no metric {word}"),
     }
+}
+
+/// The mean of a minute's values over that of another, less 1. None where that other is not above 0.
+fn change(before: &Minute, minute: &Minute) -> Option<f64> {
+    let [old, new] = [before, minute].map(|minute| minute.values.iter().sum::<BigInt>());
+    let [old_over, new_over] = [before, minute].map(|minute| BigInt::from(minute.values.len()));
+    // Means over a common divisor.
+    let (old, new) = (old * &new_over, new * &old_over);
+    (old.sign() == Sign::Plus).then(|| nearest(&(new - &old), &old))
 }
 
 /// Metrics of all minutes so far, of which these are the averages.
@@ -177,12 +216,12 @@ fn doubled_to_116_bits(both: [BigInt; 2], doubled: u64, change: &BigInt) -> ([Bi
     (both.map(|x| half_even(&(x << most), &(BigInt::from(1) << doubled))), most)
 }
 
-fn power(digits: u8) -> BigInt {
+pub(super) fn power(digits: u8) -> BigInt {
     BigInt::from(10).pow(digits.into())
 }
 
 /// The whole number nearest to a quotient, ties to even.
-fn half_even(numerator: &BigInt, denominator: &BigInt) -> BigInt {
+pub(super) fn half_even(numerator: &BigInt, denominator: &BigInt) -> BigInt {
     let (quotient, rest) =
         (numerator.magnitude() / denominator.magnitude(), numerator.magnitude() % denominator.magnitude());
     let up = match (rest * 2_u8).cmp(denominator.magnitude()) {
@@ -194,7 +233,7 @@ fn half_even(numerator: &BigInt, denominator: &BigInt) -> BigInt {
 }
 
 /// The f64 nearest to a quotient, ties to even; denominators are above 0.
-fn nearest(numerator: &BigInt, denominator: &BigInt) -> f64 {
+pub(super) fn nearest(numerator: &BigInt, denominator: &BigInt) -> f64 {
     // 65 bits or 66, the last of which says whether there is more: a cast is correctly rounded.
     let (n, d) = (numerator.magnitude(), denominator.magnitude());
     let (up, down) = ((66 + d.bits()).saturating_sub(n.bits()), n.bits().saturating_sub(66 + d.bits()));
@@ -247,7 +286,11 @@ mod tests {
         let logs = [Log { name, start: NextOffset(5), records }];
         let windowing = Windowing { length: 60 * SECOND, lateness: 60 * SECOND };
         let rule = Rule { windowing, ..Rule::default() };
-        let columns = |market| OracleColumns { market, derived: "sma5,ema3,rsi1,rvolume4,stddev".parse().unwrap() };
+        let columns = |market| OracleColumns {
+            market,
+            derived: "sma5,ema3,rsi1,rvolume4,stddev".parse().unwrap(),
+            ..OracleColumns::default()
+        };
         let decoder = Decoder::new(&FieldNames::default()).unwrap();
         let said = |columns| {
             let rows = answer(&logs, &decoder, &rule, &[], &columns).rows.into_values();

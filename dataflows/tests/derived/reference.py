@@ -59,6 +59,8 @@ def reference(frame):
     columns["macd"] = ewm(average, 12) - ewm(average, 26)
     columns["macd_signal"] = ewm(columns["macd"], 9)
     columns["variance"], columns["stddev"] = by_minute.price.var(), by_minute.price.std()
+    # Of minutes of the clock: those without ticks are there, and have no average.
+    columns["chg5"] = average.asfreq("min").pct_change(5, fill_method=None).reindex(average.index)
 
     rows = average.rolling("20min").count()
     columns["talib_rsi14"] = talib.RSI(average, 14)

@@ -5,12 +5,14 @@
 
 use fastrand::Rng;
 use minutely_dataflows::decimal::Decimal;
+use minutely_dataflows::derived::{GroupSource, GroupTable, Membership};
 use minutely_dataflows::oracle::Log;
 use minutely_dataflows::partition::{
     Calendar, CleaningRule, DAY_MINUTES, OutlierRule, Rule, TradingDays, TradingHours,
 };
 use minutely_dataflows::record::{PartitionName, Record};
 use minutely_dataflows::time::{EventTime, NextOffset, SECOND};
+use std::sync::Arc;
 
 /// A record that owns its parts.
 #[derive(Clone, Debug, PartialEq)]
@@ -240,4 +242,30 @@ fn broken(rng: &mut Rng, time: i64, kind: Kind) -> Vec<u8> {
         text[at] = if kind == Kind::File { 0xff } else { rng.u8(..) };
     }
     text
+}
+
+/// A table of groups over the symbols of these logs and others, with memberships that begin and end.
+pub(crate) fn groups(rng: &mut fastrand::Rng, rule: &Rule) -> Arc<dyn GroupSource> {
+    let mut lines = Vec::new();
+    for group in ["tech", "AAPL", "Z\u{1f980}"] {
+        for symbol in SYMBOLS.into_iter().chain(["absent"]) {
+            if rng.u8(..3) == 0 {
+                continue;
+            }
+            let weight = ["1", "0.000000000000000001", "99999999999.999999999999999999", "2.5", "3"][rng.usize(..5)];
+            let weight = Decimal::parse(weight.as_bytes()).unwrap();
+            let turn = EventTime(BEGAN.0 + rng.i64(-10..60) * rule.windowing.length + rng.i64(0..3));
+            let spans = match rng.u8(..4) {
+                0 => vec![(None, None)],
+                1 => vec![(None, Some(turn))],
+                2 => vec![(Some(turn), Some(turn.plus(20 * rule.windowing.length)))],
+                _ => vec![(Some(turn), None), (None, Some(turn))],
+            };
+            for (from, to) in spans {
+                let (symbol, group, line) = (symbol.to_owned(), group.to_owned(), lines.len() + 1);
+                lines.push(Membership { symbol, group, weight, from, to, line });
+            }
+        }
+    }
+    Arc::new(Arc::new(GroupTable::new(lines).unwrap()))
 }

@@ -6,6 +6,7 @@
 use crate::hostile::{Owned, Partition};
 use minutely_dataflows::Job;
 use minutely_dataflows::acc::Accumulate;
+use minutely_dataflows::coarse::CoarseWindows;
 use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::edge::{
     Clock, DeadLetterPort, Discovered, EndAnswer, Halt, HaltKind, LogSource, PartitionReader, RowBatch, RowFilter,
@@ -15,7 +16,7 @@ use minutely_dataflows::leader::{LeaderOutputs, SinkHandle};
 use minutely_dataflows::marks::Marks;
 use minutely_dataflows::partition::{DelayHistogram, Rule};
 use minutely_dataflows::record::{DeadLetter, Record};
-use minutely_dataflows::row::Row;
+use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::status::Status;
 use minutely_dataflows::time::{EventTime, Monotonic, NextOffset, State, WindowStart, first_epoch};
@@ -109,14 +110,14 @@ pub(crate) struct Restored {
 pub(crate) struct Keeper {
     kept: Arc<Mutex<Restored>>,
     rng: fastrand::Rng,
-    last: Option<(u64, EventTime, String)>,
+    last: BTreeMap<RowKind, (u64, EventTime, String)>,
     stored: Option<u64>,
     slow: Option<u64>,
 }
 
 impl Keeper {
     pub(crate) fn new(kept: Arc<Mutex<Restored>>, rng: fastrand::Rng) -> Self {
-        Keeper { kept, rng, last: None, stored: None, slow: None }
+        Keeper { kept, rng, last: BTreeMap::new(), stored: None, slow: None }
     }
 }
 
@@ -126,9 +127,10 @@ impl SinkPort for Keeper {
             return Err(batch);
         }
         for row in &batch.rows {
+            // By what they stand under, but that is not told here: so those of one kind.
             let place = (batch.round, EventTime(row.minute.0), row.symbol.clone());
-            assert!(self.last.as_ref().is_none_or(|last| *last < place), "{:?} then {place:?}", self.last);
-            self.last = Some(place);
+            let last = self.last.insert(row.kind, place.clone());
+            assert!(last.as_ref().is_none_or(|last| *last < place), "{last:?} then {place:?}");
         }
         self.kept.lock().unwrap().rows.extend(batch.rows);
         if batch.last {
@@ -161,17 +163,29 @@ impl DeadLetterPort for Keeper {
 /// What somebody saw who watched the run.
 #[derive(Default)]
 pub(crate) struct Seen {
-    newest: BTreeMap<(WindowStart, String), Row>,
+    newest: BTreeMap<Point, Row>,
     /// Rows that marks made final, as they were then.
-    pub(crate) finals: BTreeMap<(WindowStart, String), Row>,
+    pub(crate) finals: BTreeMap<Point, Row>,
     w: Option<EventTime>,
     /// The sum of all that were judged.
     pub(crate) behind: u64,
 }
 
+/// What a row is of, its start and its symbol.
+pub(crate) type Point = (RowKind, WindowStart, String);
+
+/// The last minute of a row's window.
+fn last_minute(windows: &CoarseWindows, (kind, start, _): &Point) -> WindowStart {
+    match kind {
+        RowKind::Minute | RowKind::Group => *start,
+        RowKind::Window(level) => windows.span(*level, *start).closing,
+    }
+}
+
 /// A watcher that holds the dataflow to its word.
 struct Eyes {
     rule: Rule,
+    windows: CoarseWindows,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -179,14 +193,14 @@ impl Watcher for Eyes {
     fn rows(&mut self, PreviewRows { rows, lost, .. }: PreviewRows) {
         let mut seen = self.seen.lock().unwrap();
         for row in rows {
-            let key = (row.minute, row.symbol.clone());
+            let key = row.point();
             match seen.finals.get(&key) {
                 Some(last) => assert_eq!(Row { state: State::Final, ..row }, *last, "after it was called final"),
                 None => drop(seen.newest.insert(key, row)),
             }
         }
         if let Some(lost) = lost {
-            seen.newest.retain(|(minute, _), _| *minute > lost);
+            seen.newest.retain(|point, _| last_minute(&self.windows, point) > lost);
         }
     }
 
@@ -195,7 +209,7 @@ impl Watcher for Eyes {
         assert!(marks.w >= seen.w, "W fell");
         seen.w = marks.w;
         for (key, row) in std::mem::take(&mut seen.newest) {
-            match marks.state(&self.rule, key.0) {
+            match marks.state_of(&self.rule, key.1, last_minute(&self.windows, &key)) {
                 State::Final => drop(seen.finals.insert(key, Row { state: State::Final, ..row })),
                 _ => drop(seen.newest.insert(key, row)),
             }
@@ -258,7 +272,11 @@ pub(crate) fn run_with<A: Accumulate>(
             dead_letters_name: "letters".into(),
             manifests: None,
             watch: Box::new(|_| {}),
-            watcher: Some(Box::new(Eyes { rule: settings.rule, seen: Arc::clone(&eyes) })),
+            watcher: Some(Box::new(Eyes {
+                rule: settings.rule,
+                windows: settings.windows.clone(),
+                seen: Arc::clone(&eyes),
+            })),
         });
         let job = Job {
             settings: settings.clone(),

@@ -7,6 +7,7 @@ use minutely_dataflows::acc::{Accumulate, Avg};
 use minutely_dataflows::checkpoint::{
     self, Manifest, Object, ObjectRef, PublishStep, SinksOfRun, StoreReply, decode_dead_letters,
 };
+use minutely_dataflows::coarse::CoarseWindows;
 use minutely_dataflows::decimal::Scales;
 use minutely_dataflows::edge::{
     DeadLetterPort, Halt, HaltKind, ManifestPort, ObjectPort, Publication, RowBatch, SinkPort, SinkProgress,
@@ -14,7 +15,7 @@ use minutely_dataflows::edge::{
 };
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::record::DeadLetter;
-use minutely_dataflows::row::Row;
+use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::time::{SECOND, State, WindowStart};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -29,6 +30,8 @@ const KEPT: u64 = 3;
 
 /// Where the rows of a life stand among those of all lives.
 type Version = (u64, u64);
+/// What a row is of, its start and its symbol.
+type Point = (RowKind, WindowStart, String);
 
 /// What outlives a run.
 pub(crate) struct Disk {
@@ -37,7 +40,7 @@ pub(crate) struct Disk {
     /// The parent of every manifest that was ever created, by hash.
     parents: BTreeMap<String, Option<String>>,
     /// A database: one row a point, of the greatest version, and a final one for ever.
-    pub(crate) table: BTreeMap<(WindowStart, String), (Version, Row)>,
+    pub(crate) table: BTreeMap<Point, (Version, Row)>,
     /// Every write to it that was heeded, in order.
     pub(crate) writes: Vec<Row>,
     pub(crate) finals: Vec<Row>,
@@ -51,6 +54,7 @@ pub(crate) struct Disk {
     /// How much of what zombies did was of consequence: a manifest that was created.
     pub(crate) revenants: usize,
     rule: Rule,
+    windows: CoarseWindows,
     look_back: i64,
     rng: fastrand::Rng,
     clock: Simulated,
@@ -95,6 +99,7 @@ impl Disk {
             haunted: 1,
             revenants: 0,
             rule: settings.rule,
+            windows: settings.windows.clone(),
             look_back: settings.look_back(),
             rng: fastrand::Rng::with_seed(seed),
             clock: clock.clone(),
@@ -251,11 +256,19 @@ impl Disk {
                 };
                 Object::open(&bytes).unwrap().read(|_| true, each).unwrap();
             }
-            for ((window, symbol), acc) in windows {
-                held += acc.count();
-                let row =
-                    acc.row(&symbol, window, manifest.marks.state(&self.rule, window), Scales::default()).unwrap();
-                self.committed.insert(format!("{row:?}"));
+            for ((window, name), acc) in windows {
+                // A coarser window stands under its last minute, and a name that no symbol has.
+                let (symbol, level) = name.split_once('\u{1f}').unwrap_or((&name, ""));
+                let (kind, start) = match level.parse() {
+                    Ok(level) => (RowKind::Window(level), self.windows.span(level, window).start),
+                    Err(_) => (RowKind::Minute, window),
+                };
+                if kind == RowKind::Minute {
+                    held += acc.count();
+                }
+                let state = manifest.marks.state_of(&self.rule, start, window);
+                let row = acc.row(symbol, start, state, Scales::default()).unwrap();
+                self.committed.insert(format!("{:?}", Row { kind, ..row }));
             }
         }
         let counted: i64 = manifest.partitions.iter().filter_map(|p| Some(p.state.as_ref()?.counts.counted)).sum();
@@ -270,14 +283,21 @@ impl Disk {
         assert!(self.committed.contains(&format!("{what:?}")), "sent and not committed: {what:?}");
     }
 
+    /// A row of a group is made of those that manifests held: the oracle judges it.
+    fn holds_row(&self, row: &Row) {
+        if row.kind != RowKind::Group {
+            self.holds(&Row { derived: Box::default(), ..row.clone() });
+        }
+    }
+
     /// Rows for the database.
     fn upsert(&mut self, version: Version, rows: &[Row]) {
         if !self.effect() {
             return;
         }
         for row in rows {
-            self.holds(&Row { derived: Box::default(), ..row.clone() });
-            let place = (row.minute, row.symbol.clone());
+            self.holds_row(row);
+            let place = row.point();
             let refused = self.table.get(&place).is_some_and(|(there, was)| {
                 *there > version || (was.state == State::Final && row.state != State::Final)
             });
@@ -522,7 +542,7 @@ pub(crate) struct Keeper {
     number: usize,
     generation: u64,
     rng: fastrand::Rng,
-    last: Option<(u64, WindowStart, String)>,
+    last: BTreeMap<RowKind, (u64, WindowStart, String)>,
     /// For the database: what is on its way.
     under_way: VecDeque<RowBatch>,
     stored: Option<SinkProgress>,
@@ -532,7 +552,7 @@ pub(crate) struct Keeper {
 impl Keeper {
     pub(crate) fn new(disk: &Arc<Mutex<Disk>>, number: usize, generation: u64, seed: u64) -> Self {
         let rng = fastrand::Rng::with_seed(seed);
-        let (last, stored, slow, under_way) = (None, None, None, VecDeque::new());
+        let (last, stored, slow, under_way) = (BTreeMap::new(), None, None, VecDeque::new());
         Keeper { disk: Arc::clone(disk), number, generation, rng, last, under_way, stored, slow }
     }
 
@@ -568,16 +588,17 @@ impl SinkPort for Keeper {
             return Err(batch);
         }
         for row in &batch.rows {
+            // By what they stand under, but that is not told here: so those of one kind.
             let place = (batch.round, row.minute, row.symbol.clone());
-            assert!(self.last.as_ref().is_none_or(|last| *last < place), "{:?} then {place:?}", self.last);
-            self.last = Some(place);
+            let last = self.last.insert(row.kind, place.clone());
+            assert!(last.as_ref().is_none_or(|last| *last < place), "{last:?} then {place:?}");
         }
         if self.number == 0 {
             self.under_way.push_back(batch);
             return Ok(());
         }
         let mut disk = lock(&self.disk);
-        batch.rows.iter().for_each(|row| disk.holds(&Row { derived: Box::default(), ..row.clone() }));
+        batch.rows.iter().for_each(|row| disk.holds_row(row));
         disk.finals.extend(batch.rows);
         if batch.last {
             self.slow = Some(SinkProgress { at: batch.round, position: Some(disk.finals.len() as u64) });

@@ -16,19 +16,21 @@ use baton::Baton;
 use disk::{Disk, Keeper, LETTERS, Manifests, SINKS, Store};
 use minutely_dataflows::acc::Avg;
 use minutely_dataflows::checkpoint::Manifest;
+use minutely_dataflows::coarse::CoarseWindows;
+use minutely_dataflows::decimal::Scales;
 use minutely_dataflows::decode::{Decoder, FieldNames};
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource, RowFilter};
 use minutely_dataflows::leader::{LeaderOutputs, SinkHandle};
 use minutely_dataflows::oracle::{self, OracleColumns};
 use minutely_dataflows::partition::{Counts, Rule};
 use minutely_dataflows::record::Evidence;
-use minutely_dataflows::row::Row;
+use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::settings::Settings;
 use minutely_dataflows::status::Status;
-use minutely_dataflows::time::{SECOND, Windowing, first_epoch};
+use minutely_dataflows::time::{EventTime, SECOND, WindowStart, Windowing, first_epoch};
 use minutely_dataflows::worker::{Alarm, drive};
 use minutely_dataflows::{Job, Restored};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -183,8 +185,14 @@ struct Setting {
     fields: FieldNames,
 }
 
+/// Which coarser windows there are.
+fn windows(seed: u64, windowing: &Windowing) -> CoarseWindows {
+    let list = fastrand::Rng::with_seed(seed ^ 0xc0).choice(["none", "4s,10s", "6s+2s", "4s+2s,8s,14s"]).unwrap();
+    CoarseWindows::new(&list.parse().unwrap(), None, windowing).unwrap()
+}
+
 /// What is derived.
-const DERIVED: [&str; 3] = ["none", "sma3,bb2,ravg4", "sma2,ema5,macd,rsi3"];
+const DERIVED: [&str; 3] = ["none", "sma3,bb2,ravg4,chg3", "sma2,ema5,macd,rsi3,chg1"];
 
 impl Setting {
     /// Of at most so many partitions, as long as this, in nanoseconds.
@@ -200,6 +208,8 @@ impl Setting {
             audit: true,
             // (By draws of its own: a seed draws what it always drew.)
             derive: fastrand::Rng::with_seed(seed ^ 0xde).choice(DERIVED).unwrap().parse().unwrap(),
+            groups: seed.is_multiple_of(2).then(|| hostile::groups(&mut fastrand::Rng::with_seed(seed ^ 0x62), &rule)),
+            windows: windows(seed, &windowing),
             ..Settings::default()
         };
         let partitions = draw(&mut rng, &rule, most, length);
@@ -255,13 +265,15 @@ impl Setting {
         let logs: Vec<_> = logs.iter().map(hostile::Partition::log).collect();
         let decoder = Decoder::new(&self.fields).unwrap();
         let Disk { table, finals, letters, .. } = &ran.disk;
-        let columns = OracleColumns { derived: self.settings.derive.clone(), ..OracleColumns::default() };
+        let (derived, windows) = (self.settings.derive.clone(), self.settings.windows.levels().to_vec());
+        let columns = OracleColumns { derived, windows, ..OracleColumns::default() };
         let want = oracle::answer(&logs, &decoder, rule, letters, &columns);
         let mut sorted = letters.clone();
         sorted.sort_unstable();
         assert_eq!(sorted, want.dead_letters, "seed {seed}");
         let by_point = |rows: &mut dyn Iterator<Item = &Row>| -> BTreeMap<_, _> {
-            rows.map(|row| ((row.minute, row.symbol.clone()), row.clone())).collect()
+            let minutes = rows.filter(|row| row.kind == RowKind::Minute);
+            minutes.map(|row| ((row.minute, row.symbol.clone()), row.clone())).collect()
         };
         // What the state says that a sink lacks it may have in part: where one worker had forgotten a window and another not.
         let has_all = |sink: usize, rows: &BTreeMap<_, Row>| {
@@ -273,7 +285,10 @@ impl Setting {
         };
         has_all(0, &by_point(&mut table.values().map(|(_, row)| row)));
         has_all(1, &by_point(&mut finals.iter()));
-        assert_eq!(finals.len(), by_point(&mut finals.iter()).len(), "seed {seed}: one row a point");
+        let points: BTreeSet<_> = finals.iter().map(Row::point).collect();
+        assert_eq!(finals.len(), points.len(), "seed {seed}: one row a point");
+        self.judge_coarser(seed, &ran.disk, &want.coarse);
+        self.judge_groups(seed, &ran.disk, &want.rows);
         let of = |counts: &Counts| (counts.counted, counts.duplicates, counts.cleaned, counts.outliers, counts.events);
         assert_eq!(of(&ran.counts), of(&want.counts), "seed {seed}");
         let by_floor: Vec<_> = letters
@@ -287,6 +302,53 @@ impl Setting {
             assert!(proven, "seed {seed}: {letter:?} is late by a floor, and its partition was never silent");
         }
         by_floor.len()
+    }
+}
+
+impl Setting {
+    /// Are rows of groups those of the oracle? `rows`: those of series.
+    fn judge_groups(&self, seed: u64, disk: &Disk, rows: &BTreeMap<(WindowStart, String), Row>) {
+        let lines =
+            self.settings.groups.iter().flat_map(|groups| groups.newest().memberships().cloned().collect::<Vec<_>>());
+        let want = oracle::group_rows(rows, &lines.collect::<Vec<_>>(), Scales::default().value);
+        let of_groups = |rows: &mut dyn Iterator<Item = &Row>| -> BTreeMap<_, _> {
+            let groups = rows.filter(|row| row.kind == RowKind::Group);
+            groups.map(|row| ((row.minute, row.symbol.clone()), row.clone())).collect()
+        };
+        let sinks = [of_groups(&mut disk.table.values().map(|(_, row)| row)), of_groups(&mut disk.finals.iter())];
+        for (sink, rows) in sinks.into_iter().enumerate() {
+            let lacks = disk.lacks(sink);
+            let mut wanted = want.clone();
+            wanted.retain(|point, _| rows.contains_key(point) || !lacks(point.0));
+            assert_eq!(rows, wanted, "seed {seed}: groups of {}", SINKS[sink]);
+        }
+    }
+
+    /// Are rows of coarser windows the oracle's? Those that end after the newest minute need not be final when a run is stopped.
+    fn judge_coarser(&self, seed: u64, disk: &Disk, want: &[(EventTime, Row)]) {
+        let is_coarse = |row: &&Row| matches!(row.kind, RowKind::Window(_));
+        let table: BTreeMap<_, _> =
+            disk.table.values().map(|(_, row)| row).filter(is_coarse).map(|row| (row.point(), row)).collect();
+        let finals: BTreeMap<_, _> = disk.finals.iter().filter(is_coarse).map(|row| (row.point(), row)).collect();
+        let newest =
+            disk.table.values().filter(|(_, row)| row.kind == RowKind::Minute).map(|(_, row)| row.minute).max();
+        let length = self.settings.rule.windowing.length;
+        for (sink, rows) in [&table, &finals].into_iter().enumerate() {
+            let lacks = disk.lacks(sink);
+            let known: BTreeMap<_, _> = want.iter().map(|(_, row)| (row.point(), row)).collect();
+            assert!(rows.keys().all(|point| known.contains_key(point)), "seed {seed}: {}: of nothing", SINKS[sink]);
+            for (end, row) in want {
+                let said = format!("seed {seed}: {}: {row:?}", SINKS[sink]);
+                let has_ended = newest.is_some_and(|newest| end.0 <= newest.0 + length);
+                match rows.get(&row.point()) {
+                    Some(there) if has_ended || sink == 1 => assert_eq!(*there, row, "{said}"),
+                    Some(there) => assert_eq!(Row { state: row.state, ..(*there).clone() }, *row, "{said}"),
+                    None => {
+                        assert!(lacks(WindowStart(end.0 - length)) || (sink == 1 && !has_ended), "{said}: lacks it")
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -408,7 +470,9 @@ pub(crate) fn sinks_that_come_late(seed: u64) {
     // Without transactions: so many of them would be open at the end, one after the other, for longer than a life may last.
     partitions.iter_mut().flat_map(|p| &mut p.records).for_each(|arrival| arrival.readable = arrival.at);
     // Every epoch is a cut, two of which are not committed at most.
-    let settings = Settings { max_keys: 90, epoch_records: 8, checkpoint_interval: 1, ..settings };
+    // (Coarser windows count as well, and those that are not final are no fewer.)
+    let windows = CoarseWindows::default();
+    let settings = Settings { max_keys: 90, epoch_records: 8, checkpoint_interval: 1, windows, ..settings };
     let setting = Setting { partitions, settings, sinks_come_at: 100 * SECOND, fields };
     let ran = setting.run(seed, fastrand::Rng::with_seed(seed ^ 0xcafe).usize(0..4), None);
     setting.judge(seed, &ran);

@@ -80,6 +80,7 @@ impl Accumulate for Float {
         #[expect(clippy::cast_possible_truncation, reason = "far below 2^63")]
         let millionths = (self.sum * 1e6).round() as i64;
         (self.count != 0).then(|| Row {
+            kind: minutely_dataflows::row::RowKind::Minute,
             symbol: symbol.to_owned(),
             minute,
             count: self.count,

@@ -12,7 +12,8 @@ import { attribute, choice, data, find, text } from "./dom.js";
 import { duration, moment, visible, whole } from "./format.js";
 import { listen } from "./hands.js";
 import { SymbolList, areAll } from "./list.js";
-import { Market, isRefused } from "./market.js";
+import { Market, get, isRefused } from "./market.js";
+import { Movers } from "./movers.js";
 import { MOST_LINES, readPalette, theme, toggleTheme, watchTheme } from "./palette.js";
 import { panels } from "./panels.js";
 import { schedule } from "./schedule.js";
@@ -20,7 +21,7 @@ import { LEAST, MOST } from "./span.js";
 import { Stage } from "./stage.js";
 import { Stream } from "./stream.js";
 
-const EVERY_MS = { order: 2000, head: 250, chart: 40, list: 250, panels: 250, table: 250, detail: 250, spoken: 20_000 };
+const EVERY_MS = { order: 2000, head: 250, chart: 40, list: 250, panels: 250, movers: 1000, table: 250, detail: 250, spoken: 20_000 };
 
 const market = new Market();
 const view = { mode: "line", range: FIRST_RANGE, from: null, to: null, interval: null, show: null, minute: null, order: "movers",
@@ -29,6 +30,7 @@ const stage = new Stage(market, view, { remove: (symbol) => choose(symbol, true)
 const detail = new Detail(stage, { close: () => openMinute(null) });
 const list = new SymbolList(find("symbol-list"), find("search"),
   { choose, shown: wantSparks, recent: (entry) => market.recent(entry) });
+const movers = new Movers((query) => get("/api/movers", query), () => market.settings.window_ms);
 let palette = readPalette();
 
 // --- when to draw ----------------------------------------------------------------------------------------------------
@@ -37,6 +39,7 @@ const drawers = {
   order: drawOrder,
   list: drawList,
   panels: drawPanels,
+  movers: () => movers.draw(market.settings.derived ?? [], `${market.run} ${market.marks.w}`, performance.now()),
   head: () => stage.head(),
   table: () => stage.table(),
   detail: () => {
@@ -114,7 +117,7 @@ const handlers = {
   },
   marks(marks) {
     market.takeMarks(marks);
-    changed("chart", "head", "table", "detail");
+    changed("chart", "head", "table", "detail", "movers");
   },
   lost(rows) {
     market.takeLost(rows);
@@ -128,7 +131,7 @@ const handlers = {
   },
   status(status) {
     market.takeStatus(status);
-    changed("panels", "detail", ...(market.chosen.length === 0 ? ["head"] : [])); // why there is no symbol
+    changed("panels", "detail", "movers", ...(market.chosen.length === 0 ? ["head"] : [])); // why there is no symbol
   },
   reset: load,
 };

@@ -19,7 +19,8 @@ export async function failure(response) {
   return Object.assign(new Error(error ?? `HTTP ${response.status}`), { status: response.status });
 }
 
-async function get(path, query) {
+/** The answer of the server; throws what it says of one that is not good. */
+export async function get(path, query) {
   const parameters = new URLSearchParams(query);
   const response = await fetch(`${path}?${parameters}`, { cache: "no-store" });
   if (!response.ok) throw await failure(response);

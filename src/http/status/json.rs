@@ -50,6 +50,7 @@ pub(super) struct SettingsJson<'a> {
     pub(super) checkpoint_interval_ms: Ms,
     pub(super) metrics: &'static str,
     pub(super) derived: &'a [String],
+    pub(super) windows: Vec<String>,
     pub(super) emit: &'static str,
     pub(super) bounded: bool,
 }

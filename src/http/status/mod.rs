@@ -128,6 +128,7 @@ fn settings_json<'a>(about: &'a RunInfo, rule: &Rule) -> SettingsJson<'a> {
         checkpoint_interval_ms: Ms(about.settings.checkpoint_interval),
         metrics: if about.columns.market { "market" } else { "avg" },
         derived: &about.columns.derived,
+        windows: about.settings.windows.levels().iter().map(ToString::to_string).collect(),
         emit: about.emit,
         bounded: about.settings.bounded,
     }

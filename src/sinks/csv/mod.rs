@@ -16,6 +16,7 @@ use crate::sinks::provisional::ProvisionalFile;
 use crate::text::{Columns, CsvText};
 use crate::threads::{Backoff, Health, Stop, WriterExit};
 use error::{CsvError, SeriesProblem};
+use minutely_dataflows::derived::GROUP_COLUMNS;
 use minutely_dataflows::edge::Halt;
 use minutely_dataflows::row::Row;
 use rotate::{FileSeries, SeriesFile};
@@ -115,23 +116,33 @@ fn create(path: &Path, claim: FileClaim) -> Result<Box<dyn AppendFile>, AppendEr
     append::create(FileUse::Csv, path, claim).map(|file| Box::new(file) as Box<dyn AppendFile>)
 }
 
-/// The columns of a file of which the state knows so many bytes: a version without derived columns may have begun it, and then a
-/// file has none to its end.
+/// The columns of a file of which the state knows so many bytes: a version without derived columns may have begun it, or
+/// a run with groups or without, and then a file has those columns to its end.
 fn columns_of(path: &Path, keep: u64, options: &SinkOptions) -> io::Result<Columns> {
     let columns = options.columns.clone();
-    let without = Columns { derived: Vec::new(), ..columns.clone() };
-    let header = CsvText::new(&without, options.windowing).header();
-    let mut first = Vec::new();
-    File::open(path)?.take(header.len() as u64).read_to_end(&mut first)?;
-    if keep == 0 || columns == without || first != header.as_bytes() {
+    if keep == 0 {
         return Ok(columns);
     }
-    tracing::warn!(
-        "csv {}: was begun without the columns {}, and goes on without them; a new file would have them",
-        path.display(),
-        columns.derived.join(", ")
-    );
-    Ok(without)
+    let (with, without) = (columns.clone(), Columns { derived: Vec::new(), ..columns.clone() });
+    let others = [with, without].map(|known| Columns { groups: !known.groups, ..known });
+    let known = [columns.clone(), Columns { derived: Vec::new(), ..columns.clone() }].into_iter().chain(others);
+    let known: Vec<_> = known.map(|known| (CsvText::new(&known, options.windowing).header(), known)).collect();
+    let longest = known.iter().map(|(header, _)| header.len()).max().unwrap_or_default();
+    let mut first = Vec::new();
+    File::open(path)?.take(longest as u64).read_to_end(&mut first)?;
+    let begun = known.iter().find(|(header, _)| first.starts_with(header.as_bytes()));
+    let Some((_, begun)) = begun.filter(|(_, begun)| *begun != columns) else { return Ok(columns) };
+    let lacks = |named: bool, names: &[String]| if named { Vec::new() } else { names.to_vec() };
+    let derived = lacks(begun.derived == columns.derived, &columns.derived);
+    let groups = lacks(begun.groups || !columns.groups, &GROUP_COLUMNS.map(str::to_owned));
+    let lacking = [derived, groups].concat().join(", ");
+    if !lacking.is_empty() {
+        let path = path.display();
+        tracing::warn!(
+            "csv {path}: was begun without the columns {lacking}, and goes on without them; a new file would have them"
+        );
+    }
+    Ok(begun.clone())
 }
 
 impl<P: AppendFile> CsvWriter<P> {

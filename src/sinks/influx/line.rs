@@ -15,24 +15,61 @@
 //! value's end would escape what ends the value: such a symbol has no line.
 
 use super::series::InfluxSeries;
-use minutely_dataflows::row::Row;
+use crate::text::Columns;
+use minutely_dataflows::row::{Row, RowKind};
 use std::io::{self, Write};
 
-/// Writes lines of one series.
+/// Writes lines of one series, and of those beside it that rows of coarser windows and of groups go to.
 pub(super) struct LineWriter {
+    /// The series of each kind of rows; minutes come first.
+    series: Vec<KindSeries>,
+}
+
+/// Where rows of one kind go.
+struct KindSeries {
+    kind: RowKind,
+    series: InfluxSeries,
     /// What stands before each symbol.
     before: String,
     /// What stands after it.
     after: String,
-    /// The columns of `--derive`.
-    pub(super) derived: Vec<String>,
+    /// The columns of [`Row::derived`].
+    derived: Vec<String>,
+}
+
+impl KindSeries {
+    fn new(kind: RowKind, series: InfluxSeries, derived: &[String]) -> Self {
+        let (before, after) = series.around_symbol();
+        KindSeries { kind, series, before, after, derived: derived.to_vec() }
+    }
 }
 
 impl LineWriter {
     /// Of this series.
     pub(super) fn of(series: &InfluxSeries, derived: &[String]) -> Self {
-        let (before, after) = series.around_symbol();
-        LineWriter { before, after, derived: derived.to_vec() }
+        LineWriter { series: vec![KindSeries::new(RowKind::Minute, series.clone(), derived)] }
+    }
+
+    /// And of those of the other kinds of rows. `base`: the series of final rows; `suffix`: what this one has behind its name.
+    pub(super) fn with_kinds(mut self, (base, suffix): (&InfluxSeries, &str), columns: &Columns) -> Self {
+        let of = |kind| KindSeries::new(kind, base.of(kind).with(suffix), &columns.of(kind).derived);
+        self.series.extend(columns.kinds().into_iter().skip(1).map(of));
+        self
+    }
+
+    /// The columns of [`Row::derived`] of a kind.
+    pub(super) fn derived(&self, kind: RowKind) -> &[String] {
+        &self.kind(kind).derived
+    }
+
+    /// Where rows of a kind go.
+    pub(super) fn series(&self, kind: RowKind) -> &InfluxSeries {
+        &self.kind(kind).series
+    }
+
+    fn kind(&self, kind: RowKind) -> &KindSeries {
+        let of = self.series.iter().find(|series| series.kind == kind);
+        of.expect("rows are of the kinds that the run was given")
     }
 
     /// Appends the row's line, newline included.
@@ -53,7 +90,8 @@ impl LineWriter {
     }
 }
 
-fn line(around: &LineWriter, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
+fn line(writer: &LineWriter, row: &Row, out: &mut Vec<u8>) -> io::Result<()> {
+    let around = writer.kind(row.kind);
     out.extend_from_slice(around.before.as_bytes());
     for byte in row.symbol.bytes() {
         if matches!(byte, b',' | b'=' | b' ') {
@@ -151,6 +189,36 @@ pub(super) mod tests {
         LineWriter::of(&series, &[]).write(&row("A=B", 0, 1), &mut out).unwrap();
         let want = "minute,desk=x,symbol=A\\=B,zone=a\\ b count=1i,sum=\"100.5\",avg=100.5,state=\"final\" 0\n";
         assert_eq!(String::from_utf8(out).unwrap(), want);
+    }
+
+    #[test]
+    fn coarser_windows_and_groups_have_measurements_of_their_own() {
+        let windows = ["5m", "1h+15m"].map(|level| level.parse().unwrap());
+        let columns = Columns { windows: windows.into(), groups: true, ..Columns::default() };
+        let names = |options: &[(&str, &str)], suffix| {
+            let base = series(options).unwrap();
+            let writer = LineWriter::of(&base.with(suffix), &[]).with_kinds((&base, suffix), &columns);
+            let line = |kind| {
+                let mut out = Vec::new();
+                writer.write(&Row { kind, ..row("A", 0, 1) }, &mut out).unwrap();
+                let line = String::from_utf8(out).unwrap();
+                assert_eq!(line.split(',').next(), Some(writer.series(kind).measurement.as_str()));
+                line.split(" count").next().unwrap().to_owned()
+            };
+            [RowKind::Minute, RowKind::Window(windows[0]), RowKind::Window(windows[1]), RowKind::Group].map(line)
+        };
+        assert_eq!(
+            names(&[], ""),
+            ["minute,symbol=A", "window_5m,symbol=A", "window_1h_15m,symbol=A", "group_minute,symbol=A"]
+        );
+        let tagged = [("measurement", "t"), ("tag.a", "1")];
+        let want = [
+            "t_live,a=1,symbol=A",
+            "t_5m_live,a=1,symbol=A",
+            "t_1h_15m_live,a=1,symbol=A",
+            "t_group_live,a=1,symbol=A",
+        ];
+        assert_eq!(names(&tagged, "_live"), want);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::client::{Client, HttpReply};
 use super::target::Destination;
 use crate::sinks::options::SinkOptions;
+use minutely_dataflows::coarse::WindowLevel;
 use std::time::Duration;
 
 /// Seconds that points are kept; none if they are never deleted, or if we may not ask. (The v1 endpoint of an InfluxDB 2 says
@@ -28,7 +29,9 @@ pub(super) async fn retention(client: &Client) -> Option<u64> {
 /// What is wrong with how long the bucket or database keeps points.
 pub(super) fn too_short(retention: Option<u64>, options: &SinkOptions) -> Option<String> {
     let kept = Duration::from_secs(retention?);
-    let held = options.windowing.length.saturating_add(options.windowing.lateness);
+    let coarsest = options.columns.windows.iter().map(WindowLevel::length).max();
+    let length = options.windowing.length.max(coarsest.unwrap_or_default());
+    let held = length.saturating_add(options.windowing.lateness);
     let held = Duration::from_nanos(u64::try_from(held).unwrap_or_default());
     (kept < held).then(|| {
         format!(

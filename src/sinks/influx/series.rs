@@ -4,6 +4,7 @@
 use crate::sinks::options::Emit;
 use minutely_dataflows::derived::DerivedList;
 use minutely_dataflows::edge::RowFilter;
+use minutely_dataflows::row::RowKind;
 use minutely_dataflows::time::SECOND;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -102,6 +103,18 @@ impl InfluxSeries {
     /// The one for newest rows beside this.
     pub(super) fn with(&self, suffix: &str) -> Self {
         InfluxSeries { measurement: format!("{}{suffix}", self.measurement), tags: self.tags.clone() }
+    }
+
+    /// The one for rows of this kind: `window_5m` and `group_minute` beside `minute`, `NAME_5m` and `NAME_group` beside another.
+    pub(super) fn of(&self, kind: RowKind) -> Self {
+        let (name, is_usual) = (self.measurement.as_str(), self.measurement == MEASUREMENT);
+        let measurement = match kind {
+            RowKind::Minute => name.to_owned(),
+            RowKind::Window(level) => format!("{}_{}", if is_usual { "window" } else { name }, level.identifier()),
+            RowKind::Group if is_usual => "group_minute".to_owned(),
+            RowKind::Group => format!("{name}_group"),
+        };
+        InfluxSeries { measurement, tags: self.tags.clone() }
     }
 
     /// The static tags as one text, the same for the same tags in any order: `a=1,b=2`, or `none`. Characters that would make

@@ -59,7 +59,9 @@ impl LineBatch {
 
 impl InfluxWriter {
     pub(super) fn new(sender: Sender, final_only: bool) -> Self {
-        let line = LineWriter::of(&sender.series, &sender.context.options.columns.derived);
+        let (base, columns) = (&sender.context.target.series, &sender.context.options.columns);
+        let suffix = sender.series.measurement.strip_prefix(base.measurement.as_str()).unwrap_or_default();
+        let line = LineWriter::of(&sender.series, &columns.derived).with_kinds((base, suffix), columns);
         InfluxWriter { sender, line, final_only, ownership: None, batch: LineBatch::default() }
     }
 
@@ -121,7 +123,8 @@ impl InfluxWriter {
         let name = &self.sender.context.target.name;
         let records: Vec<_> = refused
             .iter()
-            .map(|(point, answer)| record(name, (&self.sender.series, &self.line.derived), &batch.rows[*point], answer))
+            .map(|(point, answer)| (&batch.rows[*point], answer))
+            .map(|(row, answer)| record(name, (self.line.series(row.kind), self.line.derived(row.kind)), row, answer))
             .collect();
         self.sender.record(&records)?;
         self.sender.refusing = match refused.last() {
@@ -148,7 +151,7 @@ impl RowWriter for InfluxWriter {
             if let Err(why) = self.line.write(row, &mut self.batch.lines) {
                 self.sender.record(&[record(
                     &self.sender.context.target.name,
-                    (&self.sender.series, &self.line.derived),
+                    (self.line.series(row.kind), self.line.derived(row.kind)),
                     row,
                     why,
                 )])?;

@@ -5,7 +5,7 @@ use super::layout::{columns, exact};
 use super::target::SqliteTarget;
 use crate::text::MinuteText;
 use minutely_dataflows::decimal::ExactNumber;
-use minutely_dataflows::row::{MarketRow, Row};
+use minutely_dataflows::row::{MarketRow, Row, RowKind};
 use minutely_dataflows::time::{State, WindowStart, Windowing};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
@@ -30,20 +30,12 @@ impl SqliteHistory {
         SqliteHistory { target, derived, windowing }
     }
 
-    /// Rows of these minutes in the order of (minute, symbol): those after the key `after`, of these symbols or all, at most
-    /// `limit`.
+    /// Rows in the order of (minute, symbol).
     ///
     /// # Errors
     /// In plain words.
-    pub(crate) fn page(
-        &self,
-        minutes: Range<WindowStart>,
-        symbols: Option<&[String]>,
-        after: Option<&(WindowStart, String)>,
-        limit: usize,
-    ) -> Result<Vec<Row>, String> {
-        let request = PageRequest { minutes, symbols, after, limit };
-        self.read(&request).map_err(|e| format!("sqlite {}: {e}", self.target.path.display()))
+    pub(crate) fn page(&self, request: &PageRequest<'_>) -> Result<Vec<Row>, String> {
+        self.read(request).map_err(|e| format!("sqlite {}: {e}", self.target.path.display()))
     }
 
     fn read(&self, request: &PageRequest<'_>) -> rusqlite::Result<Vec<Row>> {
@@ -51,7 +43,7 @@ impl SqliteHistory {
         let db = Connection::open_with_flags(&self.target.path, flags)?;
         db.busy_timeout(Duration::from_secs(1))?;
         // Another version may have made the table.
-        let there = columns(&db, &self.target.table)?;
+        let there = columns(&db, &self.target.table.of(request.kind))?;
         let derived: Vec<_> = self.derived.iter().map(|name| there.contains(name).then_some(name)).collect();
         let (sql, values) = question(self, &derived, request);
         let mut statement = db.prepare(&sql)?;
@@ -63,23 +55,30 @@ impl SqliteHistory {
                     stop.interrupt();
                 }
             });
-            let rows = statement.query_map(params_from_iter(values), row)?.collect();
+            let of_kind = |found: &rusqlite::Row<'_>| Ok(Row { kind: request.kind, ..row(found)? });
+            let rows = statement.query_map(params_from_iter(values), of_kind)?.collect();
             drop(done);
             rows
         })
     }
 }
 
-/// What a page has: see [`SqliteHistory::page`].
-struct PageRequest<'a> {
-    minutes: Range<WindowStart>,
-    symbols: Option<&'a [String]>,
-    after: Option<&'a (WindowStart, String)>,
-    limit: usize,
+/// What a page has.
+pub(crate) struct PageRequest<'a> {
+    /// What the rows are of.
+    pub(crate) kind: RowKind,
+    /// When their windows begin.
+    pub(crate) minutes: Range<WindowStart>,
+    /// Of these symbols, or all.
+    pub(crate) symbols: Option<&'a [String]>,
+    /// Those after this key.
+    pub(crate) after: Option<&'a (WindowStart, String)>,
+    /// At most so many.
+    pub(crate) limit: usize,
 }
 
 fn question(of: &SqliteHistory, derived: &[Option<&String>], request: &PageRequest<'_>) -> (String, Vec<Value>) {
-    let PageRequest { minutes, symbols, after, limit } = request;
+    let PageRequest { kind, minutes, symbols, after, limit } = request;
     let mut text = MinuteText::new(of.windowing);
     let mut text = |minute: WindowStart| Value::Text(text.from(minute).to_owned());
     let derived = derived.iter().map(|name| name.map_or(", NULL".to_owned(), |name| format!(", \"{name}\"")));
@@ -87,7 +86,7 @@ fn question(of: &SqliteHistory, derived: &[Option<&String>], request: &PageReque
     let mut sql = format!(
         "SELECT symbol, minute, count, sum_exact, avg, state, open, high, low, close, volume_exact, vwap{derived} FROM \"{}\" \
          WHERE minute >= ? AND minute < ?",
-        of.target.table.as_str()
+        of.target.table.of(*kind).as_str()
     );
     // SQLite looks up no more than the minutes: from the first one again, each page would pass over all before it.
     let first = after.map_or(minutes.start, |(minute, _)| minutes.start.max(*minute));
@@ -133,6 +132,7 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     let state = row.get::<_, String>(5)?;
     let states = [State::Open, State::Closed, State::Final, State::Partial];
     Ok(Row {
+        kind: RowKind::Minute,
         symbol: row.get(0)?,
         minute: WindowStart(i64::try_from(minute.as_nanosecond()).map_err(|_| wrong(1))?),
         count: row.get(2)?,
@@ -179,7 +179,9 @@ mod tests {
                 let want: Vec<Row> = all.iter().filter(of).cloned().collect();
                 let (mut got, mut after): (Vec<Row>, _) = (Vec::new(), None);
                 loop {
-                    let page = stored.page(low..high, symbols, after.as_ref(), 37).unwrap();
+                    let (kind, after_this) = (RowKind::Minute, after.as_ref());
+                    let request = PageRequest { kind, minutes: low..high, symbols, after: after_this, limit: 37 };
+                    let page = stored.page(&request).unwrap();
                     let Some(last) = page.last() else { break };
                     after = Some((last.minute, last.symbol.clone()));
                     got.extend(page);
@@ -187,11 +189,9 @@ mod tests {
                 assert_eq!(got, want);
             }
         }
-        assert!(
-            SqliteHistory::new(at("/nowhere".into()), Vec::new(), Windowing::default())
-                .page(WindowStart::MIN..WindowStart(0), None, None, 1)
-                .is_err()
-        );
+        let minutes = WindowStart::MIN..WindowStart(0);
+        let request = PageRequest { kind: RowKind::Minute, minutes, symbols: None, after: None, limit: 1 };
+        assert!(SqliteHistory::new(at("/nowhere".into()), Vec::new(), Windowing::default()).page(&request).is_err());
     }
 
     /// In steps of SQLite's machine: an answer of many pages must not cost the square of their number.
@@ -209,7 +209,7 @@ mod tests {
         let steps = |after: i64| {
             let after = (minute(after), "A".to_owned());
             let minutes = minute(0)..minute(2000);
-            let request = PageRequest { minutes, symbols: None, after: Some(&after), limit: 50 };
+            let request = PageRequest { kind: RowKind::Minute, minutes, symbols: None, after: Some(&after), limit: 50 };
             let (sql, values) = question(&stored, &[], &request);
             let mut statement = db.prepare(&sql).unwrap();
             let found = statement.query_map(params_from_iter(values), row).unwrap().count();

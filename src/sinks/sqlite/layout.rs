@@ -5,6 +5,7 @@
 //! | `meta(key, value)` | `format`; for each table of rows `NAME: chain`, the greatest chain there, and `NAME: newest of chain N`, the manifest of its newest rows |
 //! | `owners(name, job, semantics)` | the job that each table of rows belongs to |
 //! | `minutes`, or what `?table=` says | rows |
+//! | `window_5m` and the like, or `NAME_5m` | rows of a length of `--windows` |
 //!
 //! A column of `--derive` is added to a table that lacks it. Format 1 had one table, `minutes`, without an owner, where `sum` and `volume` were the exact text.
 

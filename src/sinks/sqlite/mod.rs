@@ -24,6 +24,6 @@ mod target;
 mod tests;
 mod writer;
 
-pub(crate) use history::SqliteHistory;
+pub(crate) use history::{PageRequest, SqliteHistory};
 pub(super) use open::{look, open};
 pub(super) use target::{SqliteTarget, TableName};

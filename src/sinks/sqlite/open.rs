@@ -4,13 +4,13 @@ use super::connect::{BUSY, connect, is_transient};
 use super::error::{DatabaseProblem, SqliteError};
 use super::layout::{self, APPLICATION_ID, ReadyTable};
 use super::owner::decide;
-use super::target::SqliteTarget;
-use super::writer::{DatabaseFiles, SqliteWriter};
+use super::target::{SqliteTarget, TableName};
+use super::writer::{DatabaseFiles, KindUpsert, SqliteWriter};
 use crate::sinks::append::{self, FileUse};
 use crate::sinks::file_id::FileId;
 use crate::sinks::options::SinkOptions;
 use crate::sinks::provisional::ProvisionalFile;
-use crate::text::MinuteText;
+use crate::text::{Columns, MinuteText};
 use crate::threads::{Backoff, Health, Stop};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::fs::File;
@@ -38,10 +38,25 @@ pub(in crate::sinks) fn look(target: &SqliteTarget, options: &SinkOptions) -> Re
         [] => decide(&nothing, path, table, options),
         h if !h.starts_with(MAGIC) => Err(DatabaseProblem::NotSqlite.at(path)),
         h if h.get(68..72) == Some(APPLICATION_ID.to_be_bytes().as_slice()) => {
-            decide(&facts(target, options)?, path, table, options)
+            decide(&facts(target, options)?, path, table, options)?;
+            for (table, options) in coarser(table, options) {
+                let target = SqliteTarget { path: path.clone(), table };
+                decide(&facts(&target, &options)?, path, &target.table, &options)?;
+            }
+            Ok(())
         }
         _ => Err(DatabaseProblem::OfAnotherProgram.at(path)),
     }
+}
+
+/// The tables of coarser windows and groups, and the options by which they are judged: which manifest is the newest in the database is said of the
+/// table of minutes.
+fn coarser(table: &TableName, options: &SinkOptions) -> Vec<(TableName, SinkOptions)> {
+    let of = |(kind, table)| {
+        let columns = options.columns.of(kind);
+        (table, SinkOptions { columns, position: None, prior_state: None, ..options.clone() })
+    };
+    table.with(&options.columns).into_iter().skip(1).map(of).collect()
 }
 
 /// What the database says of itself. While others lock it, it is tried again.
@@ -83,23 +98,15 @@ pub(in crate::sinks) fn open(
                 let minute = MinuteText::new(options.windowing);
                 let negative = |_| out_of_range("its chain is negative; choose another path");
                 let number = u64::try_from(chain).map_err(negative)?;
-                let (target, upsert, newest) = (target.clone(), target.table.upsert(&options.columns.derived), None);
-                let derived = options.columns.derived.len();
-                let made = made.take().map(ProvisionalFile::made);
-                let writer = SqliteWriter {
-                    db,
-                    target,
-                    upsert,
-                    derived,
-                    files,
-                    chain,
-                    generation,
-                    minute,
-                    newest,
-                    made,
-                    health,
-                    stop,
+                let upsert = |(kind, table): (_, TableName)| {
+                    let Columns { derived, .. } = options.columns.of(kind);
+                    KindUpsert { kind, sql: table.upsert(&derived), derived: derived.len() }
                 };
+                let upserts = target.table.with(&options.columns).into_iter().map(upsert).collect();
+                let (target, newest) = (target.clone(), None);
+                let made = made.take().map(ProvisionalFile::made);
+                let writer =
+                    SqliteWriter { db, target, upserts, files, chain, generation, minute, newest, made, health, stop };
                 return Ok((writer, number));
             }
             Err(OpenError::Refused(e)) => return Err(e),
@@ -145,10 +152,21 @@ fn begin(target: &SqliteTarget, options: &SinkOptions) -> Result<(Connection, Da
         if tables > 0 && id != i64::from(APPLICATION_ID) {
             return Err(refused(DatabaseProblem::OfAnotherProgram));
         }
-        let facts = layout::read(&tx, table, options.chain)?;
+        let mut facts = layout::read(&tx, table, options.chain)?;
         decide(&facts, path, table, options).map_err(OpenError::Refused)?;
-        let made = layout::make(&tx, &facts, table, options)?;
-        let made = made.map_err(|what| refused(DatabaseProblem::OutOfRange(what)))?;
+        let coarser = coarser(table, options);
+        for (table, options) in &coarser {
+            // A chain is greater than all that any of the tables has.
+            facts.greatest = facts.greatest.max(layout::read(&tx, table, options.chain)?.greatest);
+        }
+        let out_of_range = |what| refused(DatabaseProblem::OutOfRange(what));
+        let made = layout::make(&tx, &facts, table, options)?.map_err(out_of_range)?;
+        for (table, options) in coarser {
+            let facts = layout::read(&tx, &table, options.chain)?;
+            decide(&facts, path, &table, &options).map_err(OpenError::Refused)?;
+            let options = SinkOptions { chain: u64::try_from(made.chain).ok(), ..options };
+            layout::make(&tx, &facts, &table, &options)?.map_err(out_of_range)?;
+        }
         tx.commit()?;
         made
     };

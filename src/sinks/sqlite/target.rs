@@ -1,5 +1,7 @@
 //! A table of rows in a database, as the command line names it, and its SQL.
 
+use crate::text::Columns;
+use minutely_dataflows::row::RowKind;
 use std::path::PathBuf;
 
 /// A table, as the command line names it.
@@ -38,6 +40,22 @@ impl TableName {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The table of rows of this kind: `window_5m` and `group_minutes` beside `minutes`, `NAME_5m` and `NAME_groups` beside another.
+    pub(in crate::sinks) fn of(&self, kind: RowKind) -> Self {
+        match kind {
+            RowKind::Minute => self.clone(),
+            RowKind::Window(level) if *self == Self::default() => TableName(format!("window_{}", level.identifier())),
+            RowKind::Window(level) => TableName(format!("{}_{}", self.0, level.identifier())),
+            RowKind::Group if *self == Self::default() => TableName("group_minutes".to_owned()),
+            RowKind::Group => TableName(format!("{}_groups", self.0)),
+        }
+    }
+
+    /// This one, and those of the other kinds of rows.
+    pub(in crate::sinks) fn with(&self, columns: &Columns) -> Vec<(RowKind, Self)> {
+        columns.kinds().into_iter().map(|kind| (kind, self.of(kind))).collect()
     }
 
     /// The key in `meta` of the manifest of a chain's newest rows.
@@ -102,6 +120,16 @@ impl Default for TableName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn coarser_windows_and_groups_have_tables_of_their_own() {
+        let windows = ["5m", "1h+15m"].map(|level| level.parse().unwrap());
+        let columns = Columns { windows: windows.into(), groups: true, ..Columns::default() };
+        let names =
+            |table: &TableName| -> Vec<_> { table.with(&columns).into_iter().map(|(_, name)| name.0).collect() };
+        assert_eq!(names(&TableName::default()), ["minutes", "window_5m", "window_1h_15m", "group_minutes"]);
+        assert_eq!(names(&TableName::parse("ticks").unwrap()), ["ticks", "ticks_5m", "ticks_1h_15m", "ticks_groups"]);
+    }
 
     #[test]
     fn names_of_tables_need_no_quoting() {

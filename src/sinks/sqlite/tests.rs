@@ -4,16 +4,16 @@ use super::connect::is_transient;
 use super::layout::APPLICATION_ID;
 use super::writer::SqliteWriter;
 use super::*;
-use crate::sinks::options::{RowWriter, SinkOptions};
+use crate::sinks::options::{Owner, RowWriter, SinkOptions};
 use crate::sinks::testing::{self, no_wake, poll, random_rows, row, seed, store_all, temp};
 use crate::sinks::{check, open as open_sink, port::RowPort};
-use crate::text::MinuteText;
+use crate::text::{Columns, MinuteText};
 use crate::threads::{Health, Stop, WriterExit};
 use minutely_dataflows::decimal::ExactNumber;
 use minutely_dataflows::edge::RowBatch;
 use minutely_dataflows::edge::{Halt, HaltKind};
-use minutely_dataflows::row::Row;
-use minutely_dataflows::time::State;
+use minutely_dataflows::row::{Row, RowKind};
+use minutely_dataflows::time::{State, WindowStart, Windowing};
 use rusqlite::{Connection, ErrorCode};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -199,6 +199,56 @@ fn rows_read_back_bit_for_bit_market_and_all() {
         })
         .collect();
     assert_eq!(got, want);
+}
+
+/// Each kind of rows has a table, and all tables are one job's.
+#[test]
+fn coarser_windows_have_tables_of_their_own() {
+    let dir = temp();
+    let path = dir.path().join("db");
+    let uri = format!("sqlite:{}", path.display());
+    let windows = vec!["5m".parse().unwrap(), "1h+15m".parse().unwrap()];
+    let columns =
+        Columns { windows: windows.clone(), derived: vec!["stddev".into()], groups: true, ..Columns::default() };
+    let with = |chain| SinkOptions { columns: columns.clone(), chain, ..options(dir.path()) };
+    let of = |kind, count| Row { kind, ..row("A", 0, count) };
+    let mut sinks = open_sink(&uri, &with(None)).unwrap();
+    let kinds = [RowKind::Minute, RowKind::Window(windows[0]), RowKind::Window(windows[1])];
+    let group = Row { derived: Box::new([Some(1.0), Some(2.0), Some(2.5)]), ..of(RowKind::Group, 4) };
+    store_all(&mut *sinks[0].port, 1, &[of(kinds[0], 1), of(kinds[1], 2), of(kinds[2], 3), group]);
+    let counts = || {
+        let db = Connection::open(&path).unwrap();
+        let count =
+            |table| -> i64 { db.query_row(&format!("SELECT count FROM {table}"), [], |row| row.get(0)).unwrap() };
+        ["minutes", "window_5m", "window_1h_15m", "group_minutes"].map(count)
+    };
+    assert_eq!(counts(), [1, 2, 3, 4]);
+    let sql = "SELECT members, listed, weight FROM group_minutes";
+    let beside = |row: &rusqlite::Row<'_>| Ok([row.get::<_, f64>(0)?, row.get(1)?, row.get(2)?]);
+    assert_eq!(Connection::open(&path).unwrap().query_row(sql, [], beside).unwrap(), [1.0, 2.0, 2.5]);
+    let history = SqliteHistory::new(at(&path), columns.derived.clone(), Windowing::default());
+    for (kind, count) in kinds.into_iter().zip(1..) {
+        let request =
+            PageRequest { kind, minutes: WindowStart(0)..WindowStart(1), symbols: None, after: None, limit: 9 };
+        let page = history.page(&request).unwrap();
+        assert_eq!(page.iter().map(|row| (row.kind, row.count)).collect::<Vec<_>>(), [(kind, count)]);
+    }
+    drop(sinks);
+    // A chain is greater than that of any table, whichever was made anew.
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("DROP TABLE minutes; DELETE FROM meta WHERE key = 'minutes: chain'")
+        .unwrap();
+    assert_eq!(open_sink(&uri, &with(None)).unwrap()[0].chain, Some(2));
+    // Another job, whose rows are of one of those tables.
+    let other = Owner { job: "other".into(), semantics: "others".into() };
+    let named = format!("{uri}?table=window_5m");
+    let halt = open_sink(&named, &SinkOptions { owner: other, ..options(dir.path()) }).map(drop).unwrap_err();
+    assert!(halt.why.contains("its table window_5m belongs to job job"), "{halt}");
+    let both = [uri.clone(), named];
+    assert!(
+        crate::sinks::distinct(&both, &columns).is_err() && crate::sinks::distinct(&both, &Columns::default()).is_ok()
+    );
 }
 
 #[test]

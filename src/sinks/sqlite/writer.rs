@@ -10,7 +10,7 @@ use crate::text::MinuteText;
 use crate::threads::{Backoff, Health, Stop, WriterExit};
 use minutely_dataflows::decimal::ExactNumber;
 use minutely_dataflows::edge::Halt;
-use minutely_dataflows::row::Row;
+use minutely_dataflows::row::{Row, RowKind};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,9 +23,8 @@ INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET va
 pub(in crate::sinks) struct SqliteWriter {
     pub(super) db: Connection,
     pub(super) target: SqliteTarget,
-    pub(super) upsert: String,
-    /// How many columns of `--derive` it has.
-    pub(super) derived: usize,
+    /// Of each kind of rows: each has a table.
+    pub(super) upserts: Vec<KindUpsert>,
     pub(super) files: DatabaseFiles,
     pub(super) chain: i64,
     pub(super) generation: i64,
@@ -35,6 +34,14 @@ pub(in crate::sinks) struct SqliteWriter {
     pub(super) made: Option<ProvisionalFile>,
     pub(super) health: Arc<Health>,
     pub(super) stop: Stop,
+}
+
+/// How rows of one kind are stored.
+pub(super) struct KindUpsert {
+    pub(super) kind: RowKind,
+    pub(super) sql: String,
+    /// How many columns of [`Row::derived`] its table has.
+    pub(super) derived: usize,
 }
 
 /// The files that a connection has open.
@@ -56,11 +63,12 @@ impl SqliteWriter {
     pub(super) fn put(&mut self, seq: i64, rows: &[Row]) -> Result<(), rusqlite::Error> {
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
-            let mut upsert = tx.prepare_cached(&self.upsert)?;
             for row in rows {
+                let upsert = self.upserts.iter().find(|upsert| upsert.kind == row.kind);
+                let KindUpsert { sql, derived, .. } = upsert.expect("rows are of the kinds that the run was given");
+                let mut upsert = tx.prepare_cached(sql)?;
                 let market = row.market.as_ref();
-                let derived =
-                    (0..self.derived).map(|place| row.derived.get(place).copied().flatten()).collect::<Vec<_>>();
+                let derived = (0..*derived).map(|place| row.derived.get(place).copied().flatten()).collect::<Vec<_>>();
                 let own: [&dyn rusqlite::ToSql; 17] = [
                     &row.symbol,
                     &self.minute.of(row.minute),
@@ -122,8 +130,11 @@ impl Drop for SqliteWriter {
         // Without a log beside it, which would stay when the database is removed.
         let plain = |mode: String| if mode == "delete" { Ok(()) } else { Err(rusqlite::Error::InvalidQuery) };
         let plain = self.db.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get(0)).and_then(plain);
+        // `meta`, `owners`, and one for each kind of rows.
+        let own = i64::try_from(2 + self.upserts.len()).unwrap_or(i64::MAX);
         let alone = plain.and_then(|()| self.db.execute_batch("BEGIN EXCLUSIVE")).and_then(|()| {
-            self.db.query_row("SELECT count(*) = 3 FROM sqlite_schema WHERE type = 'table'", [], |row| row.get(0))
+            let tables = "SELECT count(*) = ?1 FROM sqlite_schema WHERE type = 'table'";
+            self.db.query_row(tables, [own], |row| row.get(0))
         });
         if !alone.unwrap_or(false) {
             made.keep();

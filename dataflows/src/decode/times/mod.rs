@@ -24,3 +24,13 @@ pub use error::TimeOptionError;
 pub use options::TimeOptions;
 pub(crate) use rule::TimeProblem;
 pub use rule::TimeRule;
+
+use jiff::tz::TimeZone;
+
+/// The zone of this name, as `--time-zone` takes it.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn time_zone(name: &str) -> Result<TimeZone, TimeOptionError> {
+    zone::Zone::new(name).map(zone::Zone::into_inner)
+}

@@ -19,6 +19,11 @@ impl Zone {
         fixed.or_else(named).map(Zone).ok_or_else(unknown)
     }
 
+    /// The zone itself.
+    pub(super) fn into_inner(self) -> TimeZone {
+        self.0
+    }
+
     /// The instant of a date and a time of day, in nanoseconds since 1970. Those that a change of the clocks skips are read
     /// with the offset before it, of those that come twice the first counts (as in RFC 5545); none at the ends of the calendar.
     pub(super) fn instant(&self, civil: DateTime) -> Option<i128> {

@@ -19,14 +19,16 @@ mod union;
 
 use super::context::{WorkerContext, wake_for};
 use super::job::Job;
-use super::key::WindowKey;
+use super::key::{WindowKey, level_of};
 use super::windows::{Span, Windows, each_update};
 use crate::acc::Accumulate;
 use crate::checkpoint::{IdObjectBuilder, MergeRule, ObjectBuilder, ObjectContent};
+use crate::coarse::{CoarseWindows, stored_name};
 use crate::derived::LONGEST_GAP;
 use crate::edge::{Halt, Wake};
 use crate::mutants::{self, Mutant};
 use crate::protocol::{CutPart, End};
+use crate::row::RowKind;
 use crate::time::{Epoch, WindowStart};
 use objects::{CutObjects, DurableObjects};
 use optional::OptionalObjects;
@@ -54,6 +56,7 @@ struct PendingObject {
 struct Snapshot<A: Accumulate> {
     context: Rc<WorkerContext>,
     windows: Rc<Windows<A>>,
+    coarser: CoarseWindows,
     worker: usize,
     /// Of windows. Absent without a state.
     objects: Option<DurableObjects>,
@@ -90,6 +93,7 @@ impl<A: Accumulate> Snapshot<A> {
         Snapshot {
             context,
             windows,
+            coarser: job.settings.windows.clone(),
             worker,
             objects,
             ids: optional("ids"),
@@ -131,7 +135,11 @@ impl<A: Accumulate> Snapshot<A> {
             // A retraction, or a window that was retired meanwhile.
             let Some(name) = series.name(key) else { continue };
             if let Some(sum) = pass.sum(key).filter(|sum| !sum.is_zero()) {
-                pending.draft.push(key.window, name, &sum);
+                let level = match self.coarser.kind(level_of(key.id)) {
+                    RowKind::Window(level) => Some(level),
+                    RowKind::Minute | RowKind::Group => None,
+                };
+                pending.draft.push(key.window, &stored_name(name, level), &sum);
             }
         }
         drop(series);
