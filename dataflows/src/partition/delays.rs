@@ -27,12 +27,15 @@ impl DelayHistogram {
     }
 
     /// A record with this event time at this watermark.
+    #[inline]
     pub(super) fn count(&mut self, time: EventTime, watermark: Option<EventTime>) {
-        if watermark.is_none_or(|mark| mark <= time) {
-            self.counts[0] += 1;
-            return;
+        match watermark {
+            Some(mark) if mark > time => self.count_behind(mark.0.saturating_sub(time.0) / 1_000_000),
+            _ => self.counts[0] += 1,
         }
-        let ms = watermark.map_or(0, |mark| mark.0.saturating_sub(time.0) / 1_000_000);
+    }
+
+    fn count_behind(&mut self, ms: i64) {
         let bucket = DELAY_EDGES_MS.iter().position(|edge| ms < *edge).unwrap_or(DELAY_EDGES_MS.len());
         self.counts[bucket] += 1;
         self.total_ms = self.total_ms.saturating_add(u64::try_from(ms).unwrap_or(0));

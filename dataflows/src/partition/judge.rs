@@ -41,6 +41,7 @@ impl Partition {
 
     /// The verdict on a decoded event of the record begun last. `reference` is the reader's clock, or the run's instant; the
     /// broker's own stamp comes before it (R7).
+    #[inline]
     pub fn judge_event(
         &mut self,
         event: &DecodedEvent<'_>,
@@ -66,7 +67,8 @@ impl Partition {
             return Verdict::Past(evidence);
         }
         let window = self.window_of(time);
-        let (end, final_at) = (self.rule.windowing.end(window), self.rule.windowing.final_at(window));
+        let end = self.rule.windowing.end(window);
+        let final_at = end.plus(self.rule.windowing.lateness);
         let verdict = match (self.h, self.floor) {
             (Some(h), _) if final_at <= h => Verdict::Late(Evidence::Watermark(h)),
             (_, Some(floor)) if final_at <= floor => Verdict::Late(Evidence::Floor(floor)),
@@ -115,6 +117,7 @@ impl Partition {
     }
 
     /// Does an event that is in time repeat an id that is held? Else its own is noted.
+    #[inline]
     fn repeats(&mut self, id: Option<EventId>, window: WindowStart) -> bool {
         id.is_some_and(|id| !self.ids.note(id, window, self.expiry()))
     }

@@ -1,7 +1,8 @@
 //! Rows of cells: CSV, TSV and what is like them.
 //!
 //! ```text
-//!   record ──> row ─┬─ is plain ──> tokens ─> as those of plain JSON ──────┐
+//!   record ──> row ─┬─ is plain, its fields a cell each ──> straight ──────┐
+//!                   ├─ is plain ──> tokens ─> as those of plain JSON ──────┤
 //!                   └─ anything else ─> cells ─> scalars ─> assemble ──────┴─> event | skipped | rejected
 //! ```
 //!
@@ -15,6 +16,7 @@
 mod cells;
 mod columns;
 mod number;
+mod straight;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +36,7 @@ use columns::{Column, ColumnMap, SlotUse, WantedCell, part_of};
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
+use straight::StraightRow;
 
 /// Decodes rows.
 #[derive(Clone, Debug)]
@@ -46,6 +49,10 @@ pub(super) struct CsvRows {
     pub(super) header_at: Option<i64>,
     /// Where cells are; why no row can be decoded, as long as the header is unknown or when it is wrong.
     columns: Result<Arc<ColumnMap>, Box<Rejection>>,
+    /// How plain rows are read, where they can be read without tokens.
+    straight: Option<StraightRow>,
+    /// Lines before this offset are no rows.
+    rows_from: i64,
 }
 
 impl CsvRows {
@@ -67,7 +74,10 @@ impl CsvRows {
             None => Ok(Arc::new(ColumnMap::unnamed(&slots))),
         };
         let syntax = CellSyntax { delimiter: options.delimiter, quote: options.quote };
-        Ok(CsvRows { syntax, slots: slots.into(), first, header_at: has_header.then_some(first), columns })
+        let straight = columns.as_ref().ok().and_then(|columns| StraightRow::of(columns, syntax, rule));
+        let rows_from = first + i64::from(has_header);
+        let header_at = has_header.then_some(first);
+        Ok(CsvRows { syntax, slots: slots.into(), first, header_at, columns, straight, rows_from })
     }
 
     /// Takes the names of columns from the header.
@@ -78,6 +88,8 @@ impl CsvRows {
             ColumnMap::of_header(header, self.syntax, &self.slots, rule)
         });
         self.columns = columns.map(Arc::new).map_err(Box::new);
+        self.straight =
+            self.columns.as_ref().ok().and_then(|columns| StraightRow::of(columns, self.syntax, rule));
     }
 
     /// What a line is that holds no event; `None` where it does.
@@ -99,10 +111,21 @@ impl CsvRows {
     /// What a record is.
     #[inline]
     pub(super) fn outcome<'a>(&self, rule: &'a Assembler, record: &Record<'a>) -> EventOutcome<'a> {
-        if record.offset < self.first || self.header_at.is_some_and(|header| record.offset <= header) {
+        if record.offset < self.rows_from {
             return EventOutcome::Skipped;
         }
-        // Nearly all rows are plain; why one is no text, or no row, is said below.
+        if let (Some(straight), Some(text), None) = (&self.straight, record.payload, record.cut_from)
+            && let Some(event) = straight.event(&rule.numbers, text.strip_suffix(b"\r").unwrap_or(text))
+        {
+            return EventOutcome::Event(event);
+        }
+        self.other_outcome(rule, record)
+    }
+
+    /// What a record is that cannot be read straight.
+    #[inline(never)]
+    fn other_outcome<'a>(&self, rule: &'a Assembler, record: &Record<'a>) -> EventOutcome<'a> {
+        // Many rows are plain all the same; why one is no text, or no row, is said below.
         let text = record.payload.filter(|bytes| record.cut_from.is_none() && is_utf8(bytes));
         if let (Some(text), Ok(columns)) = (text, &self.columns) {
             let row = text.strip_suffix(b"\r").unwrap_or(text);

@@ -76,7 +76,7 @@ impl<A: Accumulate> WorkerReader<A> {
             restored_ids,
             turn: 0,
             turn_records: 0,
-            table: EpochTable::new(),
+            table: EpochTable::new(0),
             guide: Guide::default(),
             notices: Notices::default(),
             stop_announced: false,
@@ -266,7 +266,9 @@ impl<A: Accumulate> WorkerReader<A> {
     /// Ends the epoch in progress: what it added up to.
     pub(super) fn end_epoch(&mut self) -> EpochTable<A> {
         self.notices = Notices::default();
-        std::mem::replace(&mut self.table, EpochTable::new())
+        // The next one is as large as a rule: it is not made larger step by step.
+        let room = self.table.sums.len();
+        std::mem::replace(&mut self.table, EpochTable::new(room))
     }
 
     /// What the cut that ends now has of ids.
