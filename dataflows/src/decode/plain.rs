@@ -8,9 +8,10 @@
 use super::assemble::Assembler;
 use super::event::{DecodedPart, EventOutcome};
 use super::layout::Layouts;
-use super::scan::{JsonToken, JsonTokenKind, Scanner, is_utf8};
+use super::scan::{JsonToken, JsonTokenKind, Scanner};
 use super::tokens::{Found, TokenRow};
 use super::tree::TreeNode;
+use super::words::is_utf8;
 use crate::acc::MAX_ELEMENTS;
 use crate::record::{Element, Record};
 

@@ -1,5 +1,6 @@
 //! JSON's tokens, straight from bytes: those without escapes, and nothing that is not valid JSON.
 
+use super::words::{HIGHS, ONES, digits_of, eight_digits, marks_of};
 use crate::decimal::POWERS;
 use std::ops::Range;
 
@@ -90,62 +91,6 @@ impl JsonToken {
         let JsonToken { negative, digits, fraction, .. } = *self;
         self.is_number.then_some(PlainNumber { negative, digits, fraction: fraction.into() })
     }
-}
-
-/// A byte of 1 in each place.
-const ONES: u64 = u64::MAX / 0xff;
-/// The highest bit of each byte.
-const HIGHS: u64 = ONES << 7;
-
-/// Marks the bytes of a word that are this one, by their highest bits; above the lowest mark there may be wrong ones.
-#[inline]
-pub(super) fn marks_of(word: u64, byte: u8) -> u64 {
-    let zeros = word ^ (u64::from(byte) * ONES);
-    zeros.wrapping_sub(ONES) & !zeros & HIGHS
-}
-
-/// Are the first bytes of a word, 1 to 8, printable ASCII?
-#[inline]
-pub(super) fn is_printable(word: u64, count: usize) -> bool {
-    let mask = u64::MAX >> (64 - 8 * count);
-    let padded = (word & mask) | ((0x20 * ONES) & !mask);
-    let controls = padded.wrapping_sub(0x20 * ONES) & HIGHS;
-    (padded | controls | marks_of(padded, 0x7f)) & HIGHS == 0
-}
-
-/// How many of a word's bytes stand before this delimiter, or before the `left` bytes end that are left of the text; none if one
-/// of them is no printable ASCII, or the quote.
-#[inline]
-pub(super) fn printable_before(word: u64, left: usize, delimiter: u8, quote: u8) -> Option<usize> {
-    let count = ((marks_of(word, delimiter).trailing_zeros() / 8) as usize).min(left);
-    if count == 0 {
-        return Some(0);
-    }
-    let mask = u64::MAX >> (64 - 8 * count);
-    let padded = (word & mask) | ((0x21 * ONES) & !mask);
-    let is_quoted = quote != delimiter && marks_of(padded, quote) != 0;
-    (is_printable(padded, 8) && !is_quoted).then_some(count)
-}
-
-/// Is it text? ASCII first: as nearly all records are, and for less.
-#[inline]
-pub(super) fn is_utf8(bytes: &[u8]) -> bool {
-    bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()
-}
-
-/// The number that eight digits make, by their values, the first one lowest.
-#[inline]
-fn eight_digits(values: u64) -> u64 {
-    let pairs = values.wrapping_mul(10 * 256 + 1) >> 8 & 0x00ff_00ff_00ff_00ff;
-    let fours = pairs.wrapping_mul(100 * 65_536 + 1) >> 16 & 0x0000_ffff_0000_ffff;
-    fours.wrapping_mul((10_000 << 32) + 1) >> 32
-}
-
-/// The values of a word's digits, and a mark for each byte that is none.
-#[inline]
-fn digits_of(word: u64) -> (u64, u64) {
-    let values = word ^ (0x30 * ONES);
-    (values, (((values & !HIGHS) + 0x76 * ONES) | values) & HIGHS)
 }
 
 /// A position in a text. Every step is `None` where the text is not what is looked for, or has what is left to serde_json.
@@ -247,7 +192,7 @@ impl Scanner<'_> {
 
     /// A number as nearly all are written: digits, with a point among them at most, without a sign. What stands behind it is not
     /// looked at, but it is no digit, and no point behind a whole number. None moves nothing.
-    #[inline]
+    #[inline(always)]
     pub(super) fn plain_number(&mut self) -> Option<PlainNumber> {
         let (values, others) = digits_of(self.word());
         let int = others.trailing_zeros() / 8;

@@ -2,9 +2,10 @@
 
 use super::assemble::{Assembler, IdHasher};
 use super::event::{DecodedEvent, EventId, EventOutcome};
-use super::scan::{JsonToken, JsonTokenKind, PlainNumber, Scanner, is_printable};
+use super::scan::{JsonToken, JsonTokenKind, PlainNumber, Scanner};
 use super::shape::{FieldInput, SimpleShape};
 use super::times::iso::plain_instant;
+use super::words::is_printable;
 use crate::decimal::POWERS;
 use crate::record::{MAX_SYMBOL_BYTES, Record};
 use crate::time::EventTime;

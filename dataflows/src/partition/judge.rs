@@ -80,14 +80,15 @@ impl Partition {
             self.late_by = self.late_by.max(Some(h.0.saturating_sub(end.0)));
         }
         self.behind.count(time, self.watermark());
-        self.h = self.h.max(Some(time));
+        // Which of two neighbours is newer cannot be foretold: no branch depends on it.
+        self.h = Some(self.h.map_or(time, |h| h.max(time)));
         self.last_valid = now;
         self.no_evidence();
         self.partial_before.learn(end.plus(self.rule.windowing.lateness));
         match verdict {
             Verdict::Counted(_) => {
                 self.counts.counted += 1;
-                self.newest_end = self.newest_end.max(Some(end));
+                self.newest_end = Some(self.newest_end.map_or(end, |newest| newest.max(end)));
             }
             Verdict::Duplicate => self.counts.duplicates += 1,
             Verdict::Cleaned(reason, _) => {

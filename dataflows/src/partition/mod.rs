@@ -336,7 +336,11 @@ impl Partition {
     /// H or floor, whichever is greater (R4).
     #[inline]
     pub fn watermark(&self) -> Option<EventTime> {
-        self.h.max(self.floor)
+        match (self.h, self.floor) {
+            (Some(h), Some(floor)) => Some(h.max(floor)),
+            (h, None) => h,
+            (None, floor) => floor,
+        }
     }
 
     /// How far behind its records were.

@@ -19,24 +19,26 @@ mod number;
 mod straight;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use super::assemble::{Assembler, rejection};
 use super::error::{FieldError, FieldProblem};
-use super::event::EventOutcome;
+use super::event::{DecodedPart, EventOutcome};
 use super::fields::{CsvOptions, FieldNames};
 use super::json;
 use super::plain::MAX_SLOTS;
 use super::scalar::Scalar;
-use super::scan::{JsonToken, JsonTokenKind, Scanner, is_utf8};
+use super::scan::{JsonToken, JsonTokenKind, Scanner};
 use super::tokens;
+use super::words::is_utf8;
 use crate::escape::shortened;
 use crate::record::{Reason, Record, Rejection};
 use cells::CellSyntax;
 use columns::{Column, ColumnMap, SlotUse, WantedCell, part_of};
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 use straight::StraightRow;
+use values::scalar;
 
 /// Decodes rows.
 #[derive(Clone, Debug)]
@@ -88,8 +90,7 @@ impl CsvRows {
             ColumnMap::of_header(header, self.syntax, &self.slots, rule)
         });
         self.columns = columns.map(Arc::new).map_err(Box::new);
-        self.straight =
-            self.columns.as_ref().ok().and_then(|columns| StraightRow::of(columns, self.syntax, rule));
+        self.straight = self.columns.as_ref().ok().and_then(|columns| StraightRow::of(columns, self.syntax, rule));
     }
 
     /// What a line is that holds no event; `None` where it does.
@@ -108,23 +109,24 @@ impl CsvRows {
         self.scalars(rule, record, text.strip_suffix('\r').unwrap_or(text), self.columns.as_ref().ok()?).ok()
     }
 
-    /// What a record is.
+    /// Hands out what a record is.
     #[inline]
-    pub(super) fn outcome<'a>(&self, rule: &'a Assembler, record: &Record<'a>) -> EventOutcome<'a> {
-        if record.offset < self.rows_from {
-            return EventOutcome::Skipped;
-        }
+    pub(super) fn part<'a>(&self, rule: &'a Assembler, record: &Record<'a>, each: &mut impl FnMut(DecodedPart<'a>)) {
         if let (Some(straight), Some(text), None) = (&self.straight, record.payload, record.cut_from)
-            && let Some(event) = straight.event(&rule.numbers, text.strip_suffix(b"\r").unwrap_or(text))
+            && record.offset >= self.rows_from
+            && straight.event(&rule.numbers, text.strip_suffix(b"\r").unwrap_or(text), each).is_some()
         {
-            return EventOutcome::Event(event);
+            return;
         }
-        self.other_outcome(rule, record)
+        each(DecodedPart { element: None, outcome: self.outcome(rule, record) });
     }
 
     /// What a record is that cannot be read straight.
     #[inline(never)]
-    fn other_outcome<'a>(&self, rule: &'a Assembler, record: &Record<'a>) -> EventOutcome<'a> {
+    fn outcome<'a>(&self, rule: &'a Assembler, record: &Record<'a>) -> EventOutcome<'a> {
+        if record.offset < self.rows_from {
+            return EventOutcome::Skipped;
+        }
         // Many rows are plain all the same; why one is no text, or no row, is said below.
         let text = record.payload.filter(|bytes| record.cut_from.is_none() && is_utf8(bytes));
         if let (Some(text), Ok(columns)) = (text, &self.columns) {
@@ -360,42 +362,6 @@ fn named(names: &[String], slots: &[(Column, SlotUse)], rule: &Assembler) -> Res
     }
     let twice = |slot: usize| vec![error(slot, FieldProblem::ColumnTwice)];
     ColumnMap::named(names.to_vec(), slots).map_err(twice)
-}
-
-/// What a cell says to its slot.
-fn scalar(text: Cow<'_, str>, slot_use: SlotUse) -> Scalar<'_> {
-    if text.is_empty() {
-        return Scalar::Null;
-    }
-    match slot_use {
-        SlotUse::Text => Scalar::Text(text),
-        SlotUse::Number => {
-            let trimmed = trimmed(text);
-            match (trimmed.is_empty(), number::literal(&trimmed)) {
-                (true, _) => Scalar::Null,
-                (_, None) => Scalar::Text(trimmed),
-                (_, Some(Cow::Owned(literal))) => Scalar::Literal(literal.into()),
-                (_, Some(Cow::Borrowed(_))) => Scalar::Literal(trimmed),
-            }
-        }
-        SlotUse::Any => {
-            let trimmed = trimmed(text);
-            match (trimmed.is_empty(), number::is_literal(&trimmed)) {
-                (true, _) => Scalar::Null,
-                (_, true) => Scalar::Literal(trimmed),
-                (_, false) => Scalar::Text(trimmed),
-            }
-        }
-    }
-}
-
-/// Without blanks around it, which may have been in quotes.
-fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
-    const BLANKS: [char; 2] = [' ', '\t'];
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(BLANKS)),
-        Cow::Owned(text) => Cow::Owned(text.trim_matches(BLANKS).to_owned()),
-    }
 }
 
 fn no_row(found: String) -> Rejection {

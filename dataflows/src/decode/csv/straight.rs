@@ -9,12 +9,16 @@ use super::cells::CellSyntax;
 use super::columns::ColumnMap;
 use crate::decimal::POWERS;
 use crate::decode::assemble::Assembler;
-use crate::decode::event::DecodedEvent;
-use crate::decode::scan::{Scanner, printable_before};
+use crate::decode::event::{DecodedEvent, DecodedPart, EventOutcome};
+use crate::decode::scan::{PlainNumber, Scanner};
+use crate::decode::words::printable_before;
 use crate::numbers::NumberRule;
 use crate::record::MAX_SYMBOL_BYTES;
 use crate::time::EventTime;
 use std::borrow::Cow;
+
+#[cfg(test)]
+mod tests;
 
 /// Columns of rows that are read so, at most.
 const MAX_CELLS: usize = 256;
@@ -71,11 +75,17 @@ impl StraightRow {
         is_event.then(|| StraightRow { uses: uses.into(), is_whole, delimiter, quote, factor })
     }
 
-    /// The event of a plain row.
+    /// Hands out the event of a plain row: where it is made, for it is large.
     #[inline]
-    pub(super) fn event<'a>(&self, numbers: &NumberRule, row: &'a [u8]) -> Option<DecodedEvent<'a>> {
+    pub(super) fn event<'a>(
+        &self,
+        numbers: &NumberRule,
+        row: &'a [u8],
+        each: &mut impl FnMut(DecodedPart<'a>),
+    ) -> Option<()> {
         let mut scan = Scanner { bytes: row, at: 0 };
-        let (mut symbol, mut time, mut value, mut weight) = (&row[..0], 0, None, None);
+        let (mut symbol, mut time, mut value, mut weight): (_, Option<PlainNumber>, Option<PlainNumber>, _) =
+            (&row[..0], None, None, None);
         let mut ended = false;
         for cell_use in &self.uses {
             if ended {
@@ -83,20 +93,16 @@ impl StraightRow {
             }
             match cell_use {
                 CellUse::Symbol => symbol = self.symbol(&mut scan)?,
-                CellUse::Value => {
-                    let number = scan.plain_number()?;
-                    value = numbers.plain_value(false, number.digits, number.fraction);
-                }
-                CellUse::Time => {
-                    let number = scan.plain_number()?;
-                    time = if number.fraction == 0 { number.digits } else { return None };
-                }
                 CellUse::Weight if scan.peek().is_none_or(|byte| byte == self.delimiter) => {}
-                CellUse::Weight => {
-                    let number = scan.plain_number()?;
-                    weight = Some(numbers.plain_weight(false, number.digits, number.fraction)?);
-                }
                 CellUse::Nothing => self.pass(&mut scan)?,
+                of_number => {
+                    let number = Some(scan.plain_number()?);
+                    match of_number {
+                        CellUse::Value => value = number,
+                        CellUse::Time => time = number,
+                        _ => weight = number,
+                    }
+                }
             }
             match scan.take() {
                 None => ended = true,
@@ -104,13 +110,20 @@ impl StraightRow {
                 Some(_) => return None,
             }
         }
-        if !ended && (self.is_whole || !self.is_plain(scan.bytes.get(scan.at..)?)) {
+        let (time, value) = (time?, value?);
+        if time.fraction > 0 || !ended && (self.is_whole || !self.is_plain(scan.bytes.get(scan.at..)?)) {
             return None;
         }
-        let ns = i64::try_from(time.checked_mul(self.factor)?).ok().filter(|ns| *ns <= EventTime::LIMIT)?;
-        let symbol = Cow::Borrowed(std::str::from_utf8(symbol).ok()?);
-        let (value, time) = (value?, EventTime(ns));
-        Some(DecodedEvent { symbol, value, time, weight, weight_beyond: false, id: None, rounded: false })
+        let ns = i64::try_from(time.digits.checked_mul(self.factor)?).ok().filter(|ns| *ns <= EventTime::LIMIT)?;
+        let value = numbers.plain_value(false, value.digits, value.fraction)?;
+        let weight = match weight {
+            None => None,
+            Some(PlainNumber { digits, fraction, .. }) => Some(numbers.plain_weight(false, digits, fraction)?),
+        };
+        let (symbol, time) = (Cow::Borrowed(std::str::from_utf8(symbol).ok()?), EventTime(ns));
+        let event = DecodedEvent { symbol, value, time, weight, weight_beyond: false, id: None, rounded: false };
+        each(DecodedPart { element: None, outcome: EventOutcome::Event(event) });
+        Some(())
     }
 
     /// The symbol that begins here.

@@ -20,9 +20,6 @@ use std::time::Duration;
 
 /// Records in one call of a reader: a quarter of a millisecond as a rule.
 const CHUNK: usize = 2048;
-/// Records after which a partition that still has more waits for the others. It is not left before: a half-read fetch of
-/// every partition in memory at once costs page faults.
-const TURN_RECORDS: usize = 32 << 10;
 /// How long one activation reads, in nanoseconds.
 const BUDGET_NS: i64 = 1_000_000;
 /// How long a worker with nothing to read sleeps, at most.
@@ -173,7 +170,7 @@ impl<A: Accumulate> WorkerReader<A> {
             let read = if self.reads(&self.owned[turn].partition) { self.read(now)? } else { 0 };
             self.settle(now);
             self.turn_records += read;
-            if read == 0 || self.turn_records >= TURN_RECORDS {
+            if read == 0 || self.turn_records >= self.owned[turn].reader.turn_records() {
                 (self.turn, self.turn_records) = (turn + 1, 0);
             }
             idle = if read == 0 { idle + 1 } else { 0 };
@@ -234,7 +231,9 @@ impl<A: Accumulate> WorkerReader<A> {
                     Judged { symbol: event.symbol.to_string(), value: event.value, time: event.time, evidence };
                 table.add_dead_letter(DeadLetter::of(&record, element, name, Cause::Judged(reason, judged)));
             });
-            halted = decoded.err();
+            if let Err(halt) = decoded {
+                halted = Some(halt);
+            }
         })?;
         if let Some(halt) = halted.or(too_far.map(Halt::from)) {
             return Err(halt);

@@ -51,7 +51,7 @@ fn head(symbol: &str) -> u64 {
 }
 
 /// Where the entry of a window of a series stands: of the head alone for a short name, which most are.
-#[inline]
+#[inline(always)]
 fn hash(window: WindowStart, head: u64, symbol: &str) -> u64 {
     let name = if symbol.len() <= 8 { head } else { xxh3_64(symbol.as_bytes()) };
     let window = window.0.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
@@ -101,5 +101,38 @@ impl<A: Accumulate> EpochTable<A> {
     /// Has it `times` times as many records, or bytes, as an epoch may have?
     pub(super) fn full(&self, times: usize, records: usize) -> bool {
         self.records >= times * records || self.bytes >= times * FULL_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::acc::{Avg, LogPosition};
+    use crate::decimal::Decimal;
+    use crate::decode::DecodedEvent;
+    use crate::time::EventTime;
+    use differential_dataflow::difference::Semigroup;
+    use std::collections::BTreeMap;
+
+    /// Names of every length that differ in little, in few windows: each has its own sum.
+    #[test]
+    fn sums_are_by_window_and_whole_name() {
+        let seed = fastrand::u64(..);
+        println!("seed {seed}");
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let (mut table, mut want) = (EpochTable::<Avg>::new(rng.usize(0..100)), BTreeMap::new());
+        for _ in 0..200_000 {
+            let name: String = (0..rng.usize(0..12)).map(|_| *rng.choice(&['A', '\0', 'é']).unwrap()).collect();
+            let (window, value) = (WindowStart(rng.i64(0..3) * 60_000_000_000), rng.i128(-5..1 << 90));
+            let (symbol, value, time) = (name.as_str().into(), Decimal(value), EventTime(1));
+            let event =
+                DecodedEvent { symbol, value, time, weight: None, weight_beyond: false, id: None, rounded: false };
+            let acc = Avg::of(&event, LogPosition { identity: 1, offset: 1 });
+            table.add(window, &name, acc);
+            want.entry((window, name.clone())).and_modify(|sum: &mut Avg| sum.plus_equals(&acc)).or_insert(acc);
+        }
+        let got: BTreeMap<_, _> =
+            table.sums.into_iter().map(|entry| ((entry.window, entry.symbol.to_string()), entry.sum)).collect();
+        assert_eq!(got, want, "seed {seed}");
     }
 }
