@@ -96,8 +96,7 @@ fn event_of<'a, const N: usize>(
         row = walked(&rule.shape.message, bytes)?;
     }
     let found = Found { rule, record, bytes, message: row.values(), element: None };
-    each(DecodedPart { element: None, outcome: found.outcome()? });
-    Some(())
+    found.give(&mut |outcome| each(DecodedPart { element: None, outcome }))
 }
 
 /// The values of a record whose layout is not known.

@@ -212,12 +212,12 @@ impl Scanner<'_> {
         let fraction = (end - int - 1) as usize;
         let start = self.at;
         self.at += end as usize;
-        let (digits, fraction) = if end == 8 { self.more_digits(digits, fraction) } else { (digits, fraction) };
-        if fraction == 0 || fraction > 8 {
-            self.at = start; // no fraction, or a long one
+        let (digits, all) = if end == 8 { self.more_digits(digits, fraction) } else { (digits, fraction) };
+        if all == 0 || all == fraction + 8 {
+            self.at = start; // no fraction, or one that may have still more digits
             return None;
         }
-        Some(PlainNumber { negative: false, digits, fraction })
+        Some(PlainNumber { negative: false, digits, fraction: all })
     }
 
     /// A whole number whose first eight digits are these.
