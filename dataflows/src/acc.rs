@@ -33,6 +33,7 @@ pub const MAX_ELEMENTS: u32 = 1 << ELEMENT_BITS;
 impl LogPosition {
     /// Of an event at this offset. `element`: which of the record's array, below [`MAX_ELEMENTS`]; either all events of a job
     /// have one, or none has. None if the offset is too large (2^43) for an element beside it.
+    #[inline]
     pub fn of(identity: u64, offset: i64, element: Option<u32>) -> Option<Self> {
         let Some(element) = element else { return Some(LogPosition { identity, offset }) };
         let fits = (0..1 << (63 - ELEMENT_BITS)).contains(&offset) && element < MAX_ELEMENTS;
@@ -83,6 +84,7 @@ impl IsZero for Avg {
 }
 
 impl Semigroup for Avg {
+    #[inline]
     fn plus_equals(&mut self, other: &Self) {
         self.count += other.count;
         self.sum.add(other.sum);
@@ -96,6 +98,7 @@ impl Semigroup for Avg {
 }
 
 impl Accumulate for Avg {
+    #[inline]
     fn of(event: &DecodedEvent<'_>, _: LogPosition) -> Self {
         Avg { count: 1, sum: Int128::new(event.value.0) }
     }
@@ -201,6 +204,7 @@ impl Semigroup for Market {
 }
 
 impl Accumulate for Market {
+    #[inline]
     fn of(event: &DecodedEvent<'_>, position: LogPosition) -> Self {
         let value = Int128::new(event.value.0);
         let tick = Tick { time: event.time, position, value };

@@ -44,6 +44,7 @@ pub(crate) const LIMIT: u128 = 10_u128.pow(29);
 
 impl Decimal {
     /// Of this magnitude and sign, if it is in range (R2).
+    #[inline]
     pub(crate) fn bounded(negative: bool, magnitude: u128) -> Option<Self> {
         let scaled = magnitude.cast_signed(); // far below 2^127, if it is in range
         (magnitude <= LIMIT).then_some(Decimal(if negative { -scaled } else { scaled }))

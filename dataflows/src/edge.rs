@@ -188,6 +188,12 @@ pub trait PartitionReader {
         None
     }
 
+    /// Records after which one that still has more waits for the other partitions of its worker. It is not left before: a half-read
+    /// fetch of every partition in memory at once costs page faults.
+    fn turn_records(&self) -> usize {
+        32 << 10
+    }
+
     /// How long a worker may sleep after a read that returned 0. Long, for a reader that wakes its worker.
     fn idle_wait(&self) -> Duration;
 }

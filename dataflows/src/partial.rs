@@ -43,6 +43,7 @@ impl PartialBefore {
     }
 
     /// What is known of it from now on, unless something is known already.
+    #[inline]
     pub(crate) fn learn(&mut self, time: EventTime) {
         if *self == PartialBefore::Unknown {
             *self = PartialBefore::Time(time);

@@ -26,6 +26,7 @@ impl EventTime {
 
     /// This time moved by `ns` nanoseconds.
     #[must_use]
+    #[inline]
     pub const fn plus(self, ns: i64) -> Self {
         EventTime(self.0.saturating_add(ns))
     }
@@ -85,16 +86,19 @@ impl State {
 
 impl Windowing {
     /// The window that holds this time: floor, also before 1970.
+    #[inline]
     pub const fn window_of(&self, time: EventTime) -> WindowStart {
         WindowStart(time.0.div_euclid(self.length).saturating_mul(self.length))
     }
 
     /// The first event time after the window.
+    #[inline]
     pub const fn end(&self, window: WindowStart) -> EventTime {
         EventTime(window.0.saturating_add(self.length))
     }
 
     /// The watermark at which the window becomes final.
+    #[inline]
     pub const fn final_at(&self, window: WindowStart) -> EventTime {
         self.end(window).plus(self.lateness)
     }

@@ -185,16 +185,19 @@ pub struct Int128 {
 impl Int128 {
     /// Of this integer.
     #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
+    #[inline]
     pub const fn new(n: i128) -> Self {
         Int128 { hi: (n >> 64) as i64, lo: n.cast_unsigned() as u64 }
     }
 
     /// The integer.
+    #[inline]
     pub const fn get(self) -> i128 {
         (self.hi as i128) << 64 | self.lo as i128
     }
 
     /// Adds; overflow is far beyond what R2's bounds allow.
+    #[inline]
     pub fn add(&mut self, other: Int128) {
         *self = Int128::new(self.get() + other.get());
     }

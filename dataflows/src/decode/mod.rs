@@ -43,6 +43,7 @@ mod times;
 mod tokens;
 mod tree;
 mod unit;
+mod words;
 
 pub use error::{EventPart, FieldError, FieldProblem};
 pub use event::{DecodedEvent, DecodedPart, EventId, EventOutcome};
@@ -183,9 +184,7 @@ impl Decoder {
                 Err(rejection) => each(DecodedPart { element: None, outcome: EventOutcome::Rejected(rejection) }),
                 Ok(record) => events.events(&self.rule, &record, &mut each),
             },
-            RecordFormat::Csv(rows) => {
-                each(DecodedPart { element: None, outcome: rows.outcome(&self.rule, record) });
-            }
+            RecordFormat::Csv(rows) => rows.part(&self.rule, record, &mut each),
             RecordFormat::Message(format) => return format.events(&self.rule, record, &mut each),
         }
         Ok(())

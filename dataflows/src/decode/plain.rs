@@ -8,9 +8,10 @@
 use super::assemble::Assembler;
 use super::event::{DecodedPart, EventOutcome};
 use super::layout::Layouts;
-use super::scan::{JsonToken, JsonTokenKind, Scanner, is_utf8};
+use super::scan::{JsonToken, JsonTokenKind, Scanner};
 use super::tokens::{Found, TokenRow};
 use super::tree::TreeNode;
+use super::words::is_utf8;
 use crate::acc::MAX_ELEMENTS;
 use crate::record::{Element, Record};
 
@@ -95,8 +96,7 @@ fn event_of<'a, const N: usize>(
         row = walked(&rule.shape.message, bytes)?;
     }
     let found = Found { rule, record, bytes, message: row.values(), element: None };
-    each(DecodedPart { element: None, outcome: found.outcome()? });
-    Some(())
+    found.give(&mut |outcome| each(DecodedPart { element: None, outcome }))
 }
 
 /// The values of a record whose layout is not known.

@@ -1,12 +1,15 @@
 //! JSON's tokens, straight from bytes: those without escapes, and nothing that is not valid JSON.
 
+use super::words::{HIGHS, ONES, digits_of, eight_digits, marks_of};
 use crate::decimal::POWERS;
 use std::ops::Range;
 
 /// Objects and arrays within one another that are passed; deeper ones are left to serde_json.
 const MAX_DEPTH: usize = 64;
 /// Digits of a number that fit a u64.
-const MAX_DIGITS: usize = 18;
+const MAX_DIGITS: usize = 19;
+/// The value of a point, where digits have theirs.
+const POINT: u64 = (b'.' ^ b'0') as u64;
 
 /// A value that was found, by where its text is: of a string, what is between the quotes. Small, for rows of them are cleared
 /// for every record.
@@ -17,7 +20,7 @@ pub(super) struct JsonToken {
     digits: u64,
     fraction: u8,
     negative: bool,
-    /// A number without exponent and of at most 18 digits, where one was asked for.
+    /// A number without exponent and of at most 19 digits, where one was asked for.
     is_number: bool,
     pub(super) kind: JsonTokenKind,
 }
@@ -88,41 +91,6 @@ impl JsonToken {
         let JsonToken { negative, digits, fraction, .. } = *self;
         self.is_number.then_some(PlainNumber { negative, digits, fraction: fraction.into() })
     }
-}
-
-/// A byte of 1 in each place.
-const ONES: u64 = u64::MAX / 0xff;
-/// The highest bit of each byte.
-const HIGHS: u64 = ONES << 7;
-
-/// Marks the bytes of a word that are this one, by their highest bits; above the lowest mark there may be wrong ones.
-#[inline]
-pub(super) fn marks_of(word: u64, byte: u8) -> u64 {
-    let zeros = word ^ (u64::from(byte) * ONES);
-    zeros.wrapping_sub(ONES) & !zeros & HIGHS
-}
-
-/// Are the first bytes of a word, 1 to 8, printable ASCII?
-#[inline]
-pub(super) fn is_printable(word: u64, count: usize) -> bool {
-    let mask = u64::MAX >> (64 - 8 * count);
-    let padded = (word & mask) | ((0x20 * ONES) & !mask);
-    let controls = padded.wrapping_sub(0x20 * ONES) & HIGHS;
-    (padded | controls | marks_of(padded, 0x7f)) & HIGHS == 0
-}
-
-/// Is it text? ASCII first: as nearly all records are, and for less.
-#[inline]
-pub(super) fn is_utf8(bytes: &[u8]) -> bool {
-    bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()
-}
-
-/// The number that eight digits make, by their values, the first one lowest.
-#[inline]
-fn eight_digits(values: u64) -> u64 {
-    let pairs = values.wrapping_mul(10 * 256 + 1) >> 8 & 0x00ff_00ff_00ff_00ff;
-    let fours = pairs.wrapping_mul(100 * 65_536 + 1) >> 16 & 0x0000_ffff_0000_ffff;
-    fours.wrapping_mul((10_000 << 32) + 1) >> 32
 }
 
 /// A position in a text. Every step is `None` where the text is not what is looked for, or has what is left to serde_json.
@@ -196,8 +164,7 @@ impl Scanner<'_> {
     fn digits(&mut self, onto: &mut u64) -> usize {
         let start = self.at;
         loop {
-            let values = self.word() ^ (0x30 * ONES);
-            let others = (((values & !HIGHS) + 0x76 * ONES) | values) & HIGHS; // a mark for each value above 9
+            let (values, others) = digits_of(self.word());
             let count = others.trailing_zeros() / 8;
             if count > 0 {
                 let number = eight_digits(values << (64 - 8 * count));
@@ -210,32 +177,76 @@ impl Scanner<'_> {
         }
     }
 
-    /// A number literal; what it is, if it has no exponent and at most 18 digits.
+    /// A number literal; what it is, if it has no exponent and at most 19 digits.
     #[inline]
     pub(super) fn literal(&mut self) -> Option<Option<PlainNumber>> {
-        // Nearly every price and weight ends within eight bytes, and needs no loop.
-        let word = self.word();
-        let values = word ^ (0x30 * ONES);
-        let others = (((values & !HIGHS) + 0x76 * ONES) | values) & HIGHS; // a mark for each value above 9
+        let start = self.at;
+        if let Some(number) = self.plain_number()
+            && !matches!(self.peek(), Some(b'e' | b'E'))
+        {
+            return Some(Some(number));
+        }
+        self.at = start;
+        self.any_literal()
+    }
+
+    /// A number as nearly all are written: digits, with a point among them at most, without a sign. What stands behind it is not
+    /// looked at, but it is no digit, and no point behind a whole number. None moves nothing.
+    #[inline(always)]
+    pub(super) fn plain_number(&mut self) -> Option<PlainNumber> {
+        let (values, others) = digits_of(self.word());
         let int = others.trailing_zeros() / 8;
-        let behind = |at: u32| word.to_le_bytes().get(at as usize).copied().unwrap_or(b'e');
         if int == 0 || (int > 1 && values & 0xff == 0) {
-            return self.any_literal();
+            return None;
         }
-        let (mut end, mut digits, mut fraction) = (int, values, 0);
-        if behind(int) == b'.' {
-            end = (others & (others - 1)).trailing_zeros() / 8;
-            fraction = end - int - 1;
-            let before = (1_u64 << (8 * int)) - 1;
-            digits = (values & before) | (values >> 8 & !before);
+        if int == 8 {
+            return self.whole_number(eight_digits(values));
         }
-        if matches!(behind(end), b'e' | b'E') || end == int + 1 {
-            return self.any_literal();
+        if values >> (8 * int) & 0xff != POINT {
+            self.at += int as usize;
+            return Some(PlainNumber { negative: false, digits: eight_digits(values << (64 - 8 * int)), fraction: 0 });
         }
+        let end = (others & (others - 1)).trailing_zeros() / 8;
+        let before = (1_u64 << (8 * int)) - 1;
+        let digits = eight_digits(((values & before) | (values >> 8 & !before)) << (72 - 8 * end));
+        let fraction = (end - int - 1) as usize;
+        let start = self.at;
         self.at += end as usize;
-        let count = int + fraction;
-        let digits = eight_digits(digits << (64 - 8 * count));
-        Some(Some(PlainNumber { negative: false, digits, fraction: fraction as usize }))
+        let (digits, all) = if end == 8 { self.more_digits(digits, fraction) } else { (digits, fraction) };
+        if all == 0 || all == fraction + 8 {
+            self.at = start; // no fraction, or one that may have still more digits
+            return None;
+        }
+        Some(PlainNumber { negative: false, digits, fraction: all })
+    }
+
+    /// A whole number whose first eight digits are these.
+    #[inline]
+    fn whole_number(&mut self, first: u64) -> Option<PlainNumber> {
+        let start = self.at;
+        self.at += 8;
+        let (mut digits, mut count) = self.more_digits(first, 8);
+        if count == 16 {
+            (digits, count) = self.more_digits(digits, count);
+        }
+        if count > MAX_DIGITS || self.peek() == Some(b'.') {
+            self.at = start;
+            return None;
+        }
+        Some(PlainNumber { negative: false, digits, fraction: 0 })
+    }
+
+    /// Up to eight digits more, behind these: all of them, and their count.
+    #[inline]
+    fn more_digits(&mut self, digits: u64, count: usize) -> (u64, usize) {
+        let (values, others) = digits_of(self.word());
+        let more = others.trailing_zeros() / 8;
+        if more == 0 {
+            return (digits, count);
+        }
+        self.at += more as usize;
+        let number = eight_digits(values << (64 - 8 * more));
+        (digits.wrapping_mul(POWERS[more as usize]).wrapping_add(number), count + more as usize)
     }
 
     /// Any of them.

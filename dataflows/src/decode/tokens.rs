@@ -2,9 +2,10 @@
 
 use super::assemble::{Assembler, IdHasher};
 use super::event::{DecodedEvent, EventId, EventOutcome};
-use super::scan::{JsonToken, JsonTokenKind, PlainNumber, Scanner, is_printable};
+use super::scan::{JsonToken, JsonTokenKind, PlainNumber, Scanner};
 use super::shape::{FieldInput, SimpleShape};
 use super::times::iso::plain_instant;
+use super::words::is_printable;
 use crate::decimal::POWERS;
 use crate::record::{MAX_SYMBOL_BYTES, Record};
 use crate::time::EventTime;
@@ -82,25 +83,35 @@ impl<'a> Found<'_, 'a> {
         Some(true)
     }
 
-    #[inline]
+    /// What it is.
     pub(super) fn outcome(&self) -> Option<EventOutcome<'a>> {
+        let mut given = None;
+        self.give(&mut |outcome| given = Some(outcome))?;
+        given
+    }
+
+    /// Hands out what it is: an event where it is made, for it is large.
+    #[inline]
+    pub(super) fn give(&self, each: &mut impl FnMut(EventOutcome<'a>)) -> Option<()> {
         if !self.rule.shape.filter.is_empty() && !self.passes(|_| true)? {
-            return Some(EventOutcome::Skipped);
+            each(EventOutcome::Skipped);
+            return Some(());
         }
         if self.message.misshapen || self.element.is_some_and(|row| row.misshapen) {
             return None;
         }
         if let (Some(simple), None) = (&self.rule.simple, &self.element)
-            && let Some(event) = self.simple(simple)
+            && self.simple(simple, each).is_some()
         {
-            return Some(EventOutcome::Event(event));
+            return Some(());
         }
-        self.any_outcome()
+        each(self.any_outcome()?);
+        Some(())
     }
 
     /// The event of a record that has its symbol, value and time each in a field, as nearly all have.
     #[inline]
-    fn simple(&self, simple: &SimpleShape) -> Option<DecodedEvent<'a>> {
+    fn simple(&self, simple: &SimpleShape, each: &mut impl FnMut(EventOutcome<'a>)) -> Option<()> {
         let tokens = self.message.tokens;
         let (symbol, value, time) = (&tokens[simple.symbol], &tokens[simple.value], &tokens[simple.time]);
         if symbol.kind != JsonTokenKind::Text || !is_symbol(self.bytes, symbol.range()) {
@@ -117,7 +128,9 @@ impl<'a> Found<'_, 'a> {
                 Some(self.rule.numbers.plain_weight(negative, digits, fraction)?)
             }
         };
-        Some(DecodedEvent { symbol, value, time, weight, weight_beyond: false, id: None, rounded: false })
+        let event = DecodedEvent { symbol, value, time, weight, weight_beyond: false, id: None, rounded: false };
+        each(EventOutcome::Event(event));
+        Some(())
     }
 
     #[inline(never)]

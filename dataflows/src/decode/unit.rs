@@ -57,6 +57,7 @@ const YEAR: i64 = 31_556_952 * SECOND;
 const PLAUSIBLE: Range<i64> = 20 * YEAR..130 * YEAR;
 
 /// Is that a time that data of our days has: from 1990 on, and before 2100?
+#[inline]
 pub fn is_plausible(time: EventTime) -> bool {
     PLAUSIBLE.contains(&time.0)
 }

@@ -53,6 +53,7 @@ impl ScaleTable {
     }
 
     /// The magnitude of at most 18 digits, of which these many are a fraction; `None` where it is not whole.
+    #[inline]
     fn short(&self, digits: u64, fraction: usize) -> Option<u128> {
         match *self.by_fraction.get(fraction)? {
             0 => self.wide(digits, fraction),
@@ -147,6 +148,7 @@ impl NumberRule {
         on_precision == OnPrecision::Round && number.is_some_and(is_beyond)
     }
 
+    #[inline]
     fn signed_weight(&self, negative: bool, magnitude: u128) -> Option<Decimal> {
         match self.options.weight_sign {
             WeightSign::Abs => Decimal::bounded(false, magnitude),

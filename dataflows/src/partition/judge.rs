@@ -41,6 +41,7 @@ impl Partition {
 
     /// The verdict on a decoded event of the record begun last. `reference` is the reader's clock, or the run's instant; the
     /// broker's own stamp comes before it (R7).
+    #[inline]
     pub fn judge_event(
         &mut self,
         event: &DecodedEvent<'_>,
@@ -66,7 +67,8 @@ impl Partition {
             return Verdict::Past(evidence);
         }
         let window = self.window_of(time);
-        let (end, final_at) = (self.rule.windowing.end(window), self.rule.windowing.final_at(window));
+        let end = self.rule.windowing.end(window);
+        let final_at = end.plus(self.rule.windowing.lateness);
         let verdict = match (self.h, self.floor) {
             (Some(h), _) if final_at <= h => Verdict::Late(Evidence::Watermark(h)),
             (_, Some(floor)) if final_at <= floor => Verdict::Late(Evidence::Floor(floor)),
@@ -78,14 +80,15 @@ impl Partition {
             self.late_by = self.late_by.max(Some(h.0.saturating_sub(end.0)));
         }
         self.behind.count(time, self.watermark());
-        self.h = self.h.max(Some(time));
+        // Which of two neighbours is newer cannot be foretold: no branch depends on it.
+        self.h = Some(self.h.map_or(time, |h| h.max(time)));
         self.last_valid = now;
         self.no_evidence();
         self.partial_before.learn(end.plus(self.rule.windowing.lateness));
         match verdict {
             Verdict::Counted(_) => {
                 self.counts.counted += 1;
-                self.newest_end = self.newest_end.max(Some(end));
+                self.newest_end = Some(self.newest_end.map_or(end, |newest| newest.max(end)));
             }
             Verdict::Duplicate => self.counts.duplicates += 1,
             Verdict::Cleaned(reason, _) => {
@@ -115,6 +118,7 @@ impl Partition {
     }
 
     /// Does an event that is in time repeat an id that is held? Else its own is noted.
+    #[inline]
     fn repeats(&mut self, id: Option<EventId>, window: WindowStart) -> bool {
         id.is_some_and(|id| !self.ids.note(id, window, self.expiry()))
     }

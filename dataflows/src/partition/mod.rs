@@ -149,6 +149,7 @@ impl Partition {
     }
 
     /// A record at this offset was read; what its events are comes next.
+    #[inline]
     pub fn begin_record(&mut self, offset: i64) {
         self.reached(NextOffset(offset));
         self.next = NextOffset(offset + 1);
@@ -176,6 +177,7 @@ impl Partition {
     }
 
     /// What ids expire by: H, which the log alone gives, and never a floor (R10).
+    #[inline]
     fn expiry(&self) -> Option<EventTime> {
         if mutants::on(Mutant::IdsExpireByFloor) { self.watermark() } else { self.h }
     }
@@ -221,6 +223,7 @@ impl Partition {
     }
 
     /// The reader's position, past gaps and control markers.
+    #[inline]
     pub fn reached(&mut self, next: NextOffset) {
         if next > self.next {
             self.counts.gaps += next.0 - self.next.0;
@@ -233,6 +236,7 @@ impl Partition {
         self.last = last.or(self.last);
     }
 
+    #[inline]
     fn no_evidence(&mut self) {
         self.caught_up = false;
         self.learnt = None;
@@ -330,8 +334,13 @@ impl Partition {
     }
 
     /// H or floor, whichever is greater (R4).
+    #[inline]
     pub fn watermark(&self) -> Option<EventTime> {
-        self.h.max(self.floor)
+        match (self.h, self.floor) {
+            (Some(h), Some(floor)) => Some(h.max(floor)),
+            (h, None) => h,
+            (None, floor) => floor,
+        }
     }
 
     /// How far behind its records were.

@@ -78,8 +78,9 @@ impl Lines {
     }
 
     /// The record of a line, which has no end here.
+    #[inline]
     fn record(&self, text: &[u8], line: Range<usize>) -> Range<usize> {
-        let cr = self.without_cr && text[line.clone()].ends_with(b"\r");
+        let cr = self.without_cr && line.end > line.start && text[line.end - 1] == b'\r';
         line.start..line.end - usize::from(cr)
     }
 }

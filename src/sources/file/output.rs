@@ -32,11 +32,13 @@ impl<'a> RecordOutput<'a> {
     }
 
     /// Were as many handed out as may be?
+    #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.left == 0
     }
 
     /// The next record: these bytes of `text`. `whole`: it will not be longer when the file has grown, so it is remembered.
+    #[inline]
     pub(super) fn give(&mut self, text: &[u8], bytes: Range<usize>, whole: bool) {
         if self.place.skip > 0 {
             self.place.skip -= 1;
@@ -64,6 +66,7 @@ impl<'a> RecordOutput<'a> {
         self.handed_out();
     }
 
+    #[inline]
     fn handed_out(&mut self) {
         self.place.next.0 += 1;
         self.left -= 1;

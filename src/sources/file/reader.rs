@@ -18,6 +18,10 @@ use std::time::Duration;
 /// Pieces that one call reads at most while it has no record to hand out.
 const PIECES: usize = 4;
 
+/// Records of one file before another's turn comes: few enough that an epoch has some of each of several files, for those of the same
+/// minutes make fewer sums. There is a buffer a file, whatever is read of it.
+const TURN_RECORDS: usize = 8 << 10;
+
 /// What an operator should know of the files that were read, one paragraph each.
 pub(super) type Concerns = Arc<Mutex<Vec<String>>>;
 
@@ -177,6 +181,10 @@ impl PartitionReader for RecordReader {
 
     fn answer(&mut self) -> Option<EndAnswer> {
         None
+    }
+
+    fn turn_records(&self) -> usize {
+        TURN_RECORDS
     }
 
     fn idle_wait(&self) -> Duration {

@@ -1,6 +1,7 @@
 //! One row taken apart into cells (RFC 4180): strictly, so that no row is read otherwise than it was meant.
 
-use crate::decode::scan::{Scanner, marks_of};
+use crate::decode::scan::Scanner;
+use crate::decode::words::marks_of;
 use std::borrow::Cow;
 use std::ops::Range;
 

@@ -1,7 +1,8 @@
 //! Rows of cells: CSV, TSV and what is like them.
 //!
 //! ```text
-//!   record ──> row ─┬─ is plain ──> tokens ─> as those of plain JSON ──────┐
+//!   record ──> row ─┬─ is plain, its fields a cell each ──> straight ──────┐
+//!                   ├─ is plain ──> tokens ─> as those of plain JSON ──────┤
 //!                   └─ anything else ─> cells ─> scalars ─> assemble ──────┴─> event | skipped | rejected
 //! ```
 //!
@@ -15,25 +16,29 @@
 mod cells;
 mod columns;
 mod number;
+mod straight;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use super::assemble::{Assembler, rejection};
 use super::error::{FieldError, FieldProblem};
-use super::event::EventOutcome;
+use super::event::{DecodedPart, EventOutcome};
 use super::fields::{CsvOptions, FieldNames};
 use super::json;
 use super::plain::MAX_SLOTS;
 use super::scalar::Scalar;
-use super::scan::{JsonToken, JsonTokenKind, Scanner, is_utf8};
+use super::scan::{JsonToken, JsonTokenKind, Scanner};
 use super::tokens;
+use super::words::is_utf8;
 use crate::escape::shortened;
 use crate::record::{Reason, Record, Rejection};
 use cells::CellSyntax;
 use columns::{Column, ColumnMap, SlotUse, WantedCell, part_of};
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
+use straight::StraightRow;
+use values::scalar;
 
 /// Decodes rows.
 #[derive(Clone, Debug)]
@@ -46,6 +51,10 @@ pub(super) struct CsvRows {
     pub(super) header_at: Option<i64>,
     /// Where cells are; why no row can be decoded, as long as the header is unknown or when it is wrong.
     columns: Result<Arc<ColumnMap>, Box<Rejection>>,
+    /// How plain rows are read, where they can be read without tokens.
+    straight: Option<StraightRow>,
+    /// Lines before this offset are no rows.
+    rows_from: i64,
 }
 
 impl CsvRows {
@@ -67,7 +76,10 @@ impl CsvRows {
             None => Ok(Arc::new(ColumnMap::unnamed(&slots))),
         };
         let syntax = CellSyntax { delimiter: options.delimiter, quote: options.quote };
-        Ok(CsvRows { syntax, slots: slots.into(), first, header_at: has_header.then_some(first), columns })
+        let straight = columns.as_ref().ok().and_then(|columns| StraightRow::of(columns, syntax, rule));
+        let rows_from = first + i64::from(has_header);
+        let header_at = has_header.then_some(first);
+        Ok(CsvRows { syntax, slots: slots.into(), first, header_at, columns, straight, rows_from })
     }
 
     /// Takes the names of columns from the header.
@@ -78,6 +90,7 @@ impl CsvRows {
             ColumnMap::of_header(header, self.syntax, &self.slots, rule)
         });
         self.columns = columns.map(Arc::new).map_err(Box::new);
+        self.straight = self.columns.as_ref().ok().and_then(|columns| StraightRow::of(columns, self.syntax, rule));
     }
 
     /// What a line is that holds no event; `None` where it does.
@@ -96,13 +109,25 @@ impl CsvRows {
         self.scalars(rule, record, text.strip_suffix('\r').unwrap_or(text), self.columns.as_ref().ok()?).ok()
     }
 
-    /// What a record is.
+    /// Hands out what a record is.
     #[inline]
-    pub(super) fn outcome<'a>(&self, rule: &'a Assembler, record: &Record<'a>) -> EventOutcome<'a> {
-        if record.offset < self.first || self.header_at.is_some_and(|header| record.offset <= header) {
+    pub(super) fn part<'a>(&self, rule: &'a Assembler, record: &Record<'a>, each: &mut impl FnMut(DecodedPart<'a>)) {
+        if let (Some(straight), Some(text), None) = (&self.straight, record.payload, record.cut_from)
+            && record.offset >= self.rows_from
+            && straight.event(&rule.numbers, text.strip_suffix(b"\r").unwrap_or(text), each).is_some()
+        {
+            return;
+        }
+        each(DecodedPart { element: None, outcome: self.outcome(rule, record) });
+    }
+
+    /// What a record is that cannot be read straight.
+    #[inline(never)]
+    fn outcome<'a>(&self, rule: &'a Assembler, record: &Record<'a>) -> EventOutcome<'a> {
+        if record.offset < self.rows_from {
             return EventOutcome::Skipped;
         }
-        // Nearly all rows are plain; why one is no text, or no row, is said below.
+        // Many rows are plain all the same; why one is no text, or no row, is said below.
         let text = record.payload.filter(|bytes| record.cut_from.is_none() && is_utf8(bytes));
         if let (Some(text), Ok(columns)) = (text, &self.columns) {
             let row = text.strip_suffix(b"\r").unwrap_or(text);
@@ -337,42 +362,6 @@ fn named(names: &[String], slots: &[(Column, SlotUse)], rule: &Assembler) -> Res
     }
     let twice = |slot: usize| vec![error(slot, FieldProblem::ColumnTwice)];
     ColumnMap::named(names.to_vec(), slots).map_err(twice)
-}
-
-/// What a cell says to its slot.
-fn scalar(text: Cow<'_, str>, slot_use: SlotUse) -> Scalar<'_> {
-    if text.is_empty() {
-        return Scalar::Null;
-    }
-    match slot_use {
-        SlotUse::Text => Scalar::Text(text),
-        SlotUse::Number => {
-            let trimmed = trimmed(text);
-            match (trimmed.is_empty(), number::literal(&trimmed)) {
-                (true, _) => Scalar::Null,
-                (_, None) => Scalar::Text(trimmed),
-                (_, Some(Cow::Owned(literal))) => Scalar::Literal(literal.into()),
-                (_, Some(Cow::Borrowed(_))) => Scalar::Literal(trimmed),
-            }
-        }
-        SlotUse::Any => {
-            let trimmed = trimmed(text);
-            match (trimmed.is_empty(), number::is_literal(&trimmed)) {
-                (true, _) => Scalar::Null,
-                (_, true) => Scalar::Literal(trimmed),
-                (_, false) => Scalar::Text(trimmed),
-            }
-        }
-    }
-}
-
-/// Without blanks around it, which may have been in quotes.
-fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
-    const BLANKS: [char; 2] = [' ', '\t'];
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(BLANKS)),
-        Cow::Owned(text) => Cow::Owned(text.trim_matches(BLANKS).to_owned()),
-    }
 }
 
 fn no_row(found: String) -> Rejection {

@@ -29,6 +29,7 @@ use crate::protocol::{Decision, End};
 use crate::time::{Epoch, Monotonic};
 use reader::WorkerReader;
 use std::rc::Rc;
+use table::TableEntry;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -154,8 +155,8 @@ impl<A: Accumulate> ReadOperator<A> {
         }
         self.context.ids_load.set(self.reader.ids_load());
         let mut session = updates.session_with_builder(&caps[0]);
-        for (window, symbol, acc) in table.sums {
-            session.give(((window, symbol), epoch, acc));
+        for TableEntry { window, symbol, sum, .. } in table.sums {
+            session.give(((window, symbol), epoch, sum));
         }
         drop(session);
         let mut session = reports.session_with_builder(&caps[1]);

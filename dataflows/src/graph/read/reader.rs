@@ -20,9 +20,6 @@ use std::time::Duration;
 
 /// Records in one call of a reader: a quarter of a millisecond as a rule.
 const CHUNK: usize = 2048;
-/// Records after which a partition that still has more waits for the others. It is not left before: a half-read fetch of
-/// every partition in memory at once costs page faults.
-const TURN_RECORDS: usize = 32 << 10;
 /// How long one activation reads, in nanoseconds.
 const BUDGET_NS: i64 = 1_000_000;
 /// How long a worker with nothing to read sleeps, at most.
@@ -76,7 +73,7 @@ impl<A: Accumulate> WorkerReader<A> {
             restored_ids,
             turn: 0,
             turn_records: 0,
-            table: EpochTable::new(),
+            table: EpochTable::new(0),
             guide: Guide::default(),
             notices: Notices::default(),
             stop_announced: false,
@@ -173,7 +170,7 @@ impl<A: Accumulate> WorkerReader<A> {
             let read = if self.reads(&self.owned[turn].partition) { self.read(now)? } else { 0 };
             self.settle(now);
             self.turn_records += read;
-            if read == 0 || self.turn_records >= TURN_RECORDS {
+            if read == 0 || self.turn_records >= self.owned[turn].reader.turn_records() {
                 (self.turn, self.turn_records) = (turn + 1, 0);
             }
             idle = if read == 0 { idle + 1 } else { 0 };
@@ -234,7 +231,9 @@ impl<A: Accumulate> WorkerReader<A> {
                     Judged { symbol: event.symbol.to_string(), value: event.value, time: event.time, evidence };
                 table.add_dead_letter(DeadLetter::of(&record, element, name, Cause::Judged(reason, judged)));
             });
-            halted = decoded.err();
+            if let Err(halt) = decoded {
+                halted = Some(halt);
+            }
         })?;
         if let Some(halt) = halted.or(too_far.map(Halt::from)) {
             return Err(halt);
@@ -266,7 +265,9 @@ impl<A: Accumulate> WorkerReader<A> {
     /// Ends the epoch in progress: what it added up to.
     pub(super) fn end_epoch(&mut self) -> EpochTable<A> {
         self.notices = Notices::default();
-        std::mem::replace(&mut self.table, EpochTable::new())
+        // The next one is as large as a rule: it is not made larger step by step.
+        let room = self.table.sums.len();
+        std::mem::replace(&mut self.table, EpochTable::new(room))
     }
 
     /// What the cut that ends now has of ids.
