@@ -196,14 +196,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits for all confirmations; returns how many records were confirmed.
+    /// Waits for all confirmations, at most so long for each; returns how many records were confirmed.
     pub(super) async fn finish(&mut self, timeout: Duration) -> Result<u64, StreamWriteError> {
-        let deadline = Instant::now() + timeout;
+        let began = Instant::now();
         while !self.waiting.is_empty() {
             self.write().await?;
             self.settle(LOOK).await?;
             self.report_silence();
-            if Instant::now() >= deadline {
+            if began.max(self.progressed).elapsed() >= timeout {
                 return Err(self.not_acknowledged(timeout));
             }
         }
