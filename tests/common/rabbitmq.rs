@@ -21,7 +21,8 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a server may be away, or slow.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// How long any answer of a server may take before a request is made again, by another connection.
 const ANSWER: Duration = Duration::from_secs(15);
 /// How long after a stream was made a server may be killed: it forgets for good a first stream that it has just made.
@@ -107,7 +108,7 @@ impl Rabbit {
         }
         let properties = BasicProperties::default().with_headers(headers);
         let mut left: VecDeque<&[u8]> = payloads.iter().map(Vec::as_slice).collect();
-        let deadline = Instant::now() + PATIENCE * 3;
+        let deadline = Instant::now() + PATIENCE * 2;
         while !left.is_empty() {
             assert!(Instant::now() < deadline, "{stream}: {} records are not confirmed", left.len());
             let (_connection, channel) = self.channel();
