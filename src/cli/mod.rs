@@ -101,7 +101,7 @@ pub(crate) enum Command {
         help: Help,
     },
 
-    /// Write the records of a source to a Kafka topic
+    /// Write the records of a source to a Kafka topic or to RabbitMQ streams
     ///
     /// Record for record: partition, key, payload, and the source's stamp. Ctrl-C, SIGTERM and SIGHUP wait for the last
     /// acknowledgements and stop.

@@ -12,6 +12,8 @@ pub(crate) enum RequestFailure {
     Denied(String),
     /// The server refuses what was asked, in its own words.
     Refused(String),
+    /// The server's certificate is not by anyone who is trusted here, or of another name; why.
+    Untrusted(String),
     /// The connection is gone, or the server cannot answer now: another attempt may help.
     Lost(String),
 }
@@ -19,11 +21,17 @@ pub(crate) enum RequestFailure {
 impl From<&Error> for RequestFailure {
     fn from(error: &Error) -> Self {
         let text = words(error);
-        let ErrorKind::ProtocolError(amqp) = error.kind() else { return RequestFailure::Lost(text) };
+        let amqp = match error.kind() {
+            ErrorKind::ProtocolError(amqp) => amqp,
+            ErrorKind::IOError(_) => return RequestFailure::of_stream(text),
+            _ => return RequestFailure::Lost(text),
+        };
         match amqp.kind() {
             // the same code says of a queue that is there that its node is down
             AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) if text.starts_with("no ") => RequestFailure::NotFound,
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => RequestFailure::Denied(text),
+            // a virtual host that is there, and will be up again
+            AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) if text.ends_with("is down") => RequestFailure::Lost(text),
             AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED | AMQPHardError::NOTIMPLEMENTED)
             | AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => RequestFailure::Refused(text),
             _ => RequestFailure::Lost(text),
@@ -34,6 +42,19 @@ impl From<&Error> for RequestFailure {
 impl From<Error> for RequestFailure {
     fn from(error: Error) -> Self {
         RequestFailure::from(&error)
+    }
+}
+
+impl RequestFailure {
+    /// By OpenSSL's words, as `error:0a000086:ssl routines:…:certificate verify failed:…: (ip address mismatch)`.
+    fn of_stream(text: String) -> RequestFailure {
+        match text.split_once("certificate verify failed") {
+            Some((_, rest)) => {
+                let why = rest.rsplit_once('(').map_or(rest, |(_, why)| why).trim_end_matches(')');
+                RequestFailure::Untrusted(why.to_owned())
+            }
+            None => RequestFailure::Lost(text),
+        }
     }
 }
 
@@ -52,5 +73,19 @@ fn words(error: &Error) -> String {
             "the connection was closed".to_owned()
         }
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_is_not_trusted_is_told_from_a_lost_connection() {
+        let of = |text: &str| RequestFailure::of_stream(text.to_owned());
+        let refused = "error:0a000086:ssl routines:f:certificate verify failed:ssl/c.c:1: (ip address mismatch)";
+        assert_eq!(of(refused), RequestFailure::Untrusted("ip address mismatch".into()));
+        let lost = "connection reset by peer (os error 104)";
+        assert_eq!(of(lost), RequestFailure::Lost(lost.into()));
     }
 }

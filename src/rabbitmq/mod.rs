@@ -11,6 +11,9 @@ pub(crate) use client::{connect, runtime};
 pub(crate) use declare::{StreamLookup, look_up, stream_arguments};
 pub(crate) use failure::RequestFailure;
 
+/// What to do where a server's certificate is not trusted.
+pub(crate) const TRUST: &str = "rabbitmqs: trusts whom the system trusts: install the certificate of the server's own CA there, or name its \
+     file in the variable SSL_CERT_FILE, and write the host as the certificate has it";
 /// The header by which the server gives a record's offset, and by which a consumer says where it begins.
 pub(crate) const OFFSET_HEADER: &str = "x-stream-offset";
 /// The header of a record's key.

@@ -7,16 +7,17 @@ use minutely_dataflows::time::{EventTime, NextOffset};
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
 };
-use rdkafka::client::DefaultClientContext;
+use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::util::Timeout;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -145,7 +146,7 @@ impl Kafka {
         for (name, value) in properties {
             config.set(*name, *value);
         }
-        Writer { topic: topic.to_owned(), producer: config.create().unwrap() }
+        Writer { topic: topic.to_owned(), producer: config.create_with_context(Deliveries::default()).unwrap() }
     }
 
     /// All that a topic holds and that is committed, as a plain consumer finds it.
@@ -187,10 +188,39 @@ impl Kafka {
     }
 }
 
+/// What the broker did not take: `flush` alone says nothing of it.
+#[derive(Default)]
+pub(crate) struct Deliveries {
+    failed: Mutex<Vec<String>>,
+}
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        use RDKafkaErrorCode::{PurgeInflight, PurgeQueue};
+        if let Err((error, record)) = result
+            && !matches!(error.rdkafka_error_code(), Some(PurgeQueue | PurgeInflight))
+        // of an aborted transaction
+        {
+            self.failed.lock().unwrap().push(format!("{}/{}: {error}", record.topic(), record.partition()));
+        }
+    }
+}
+
+impl Deliveries {
+    fn well(&self) {
+        let failed = self.failed.lock().unwrap();
+        assert!(failed.is_empty(), "{} records were not taken, first {}", failed.len(), failed[0]);
+    }
+}
+
 /// A producer into one topic.
 pub(crate) struct Writer {
     topic: String,
-    pub(crate) producer: BaseProducer,
+    pub(crate) producer: BaseProducer<Deliveries>,
 }
 
 impl Writer {
@@ -221,6 +251,7 @@ impl Writer {
     pub(crate) fn flush(&self) {
         self.producer.flush(4 * PATIENCE).unwrap();
         assert_eq!(self.producer.in_flight_count(), 0);
+        self.producer.context().well();
     }
 
     pub(crate) fn begin(&self) {

@@ -1,5 +1,6 @@
 //! Why records cannot be written to streams.
 
+use crate::rabbitmq::TRUST;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use std::io;
 
@@ -11,6 +12,8 @@ pub(crate) enum StreamWriteError {
     Mistakes(Vec<String>),
     #[error("{uri}: {why}; check user, password, virtual host, and the rights to configure and to write the stream")]
     Refused { uri: String, why: String },
+    #[error("{uri}: the server's certificate is not trusted ({why}); {TRUST}")]
+    Untrusted { uri: String, why: String },
     #[error("{uri}: no usable answer within {seconds} s: {why}; check that the server runs, and its address")]
     NoAnswer { uri: String, seconds: u64, why: String },
     #[error("{uri}: queue '{queue}' is a {kind} queue and no stream: choose another name, or delete it first")]
@@ -36,6 +39,7 @@ impl From<StreamWriteError> for Halt {
         let kind = match &error {
             Error::Mistakes(_)
             | Error::Refused { .. }
+            | Error::Untrusted { .. }
             | Error::NotAStream { .. }
             | Error::FewStreams { .. }
             | Error::RecordRefused { .. } => HaltKind::Usage,

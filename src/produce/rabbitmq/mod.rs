@@ -1,6 +1,6 @@
 //! RabbitMQ streams as a target: partition n of the input is stream n. The server confirms each record once it is stored; what it
-//! has not confirmed when a connection is lost is written again, in order. AMQP cannot say which of these the server had stored
-//! without saying so, so such a record may be there twice.
+//! has not confirmed when a connection is lost, or for a time, is written again, in order. AMQP cannot say which of these the server had
+//! stored without saying so, so such a record may be there twice.
 
 mod error;
 mod streams;
@@ -101,7 +101,9 @@ impl RecordTarget for StreamWriter {
     }
 
     fn check(&self) -> Result<(), Halt> {
-        self.writer().report_silence();
+        let mut writer = self.writer();
+        self.runtime.block_on(writer.advance())?;
+        writer.report_silence();
         Ok(())
     }
 

@@ -8,9 +8,11 @@ use crate::sources::testing;
 use minutely_dataflows::edge::{EndAnswer, HaltKind};
 use minutely_dataflows::time::EventTime;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::client::ClientContext;
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -41,11 +43,40 @@ fn wait_for<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
+/// What the broker did not take: `flush` alone says nothing of it.
+#[derive(Default)]
+struct Deliveries {
+    failed: Mutex<Vec<String>>,
+}
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        use RDKafkaErrorCode::{PurgeInflight, PurgeQueue};
+        if let Err((error, record)) = result
+            && !matches!(error.rdkafka_error_code(), Some(PurgeQueue | PurgeInflight))
+        // of an aborted transaction
+        {
+            self.failed.lock().unwrap().push(format!("{}/{}: {error}", record.topic(), record.partition()));
+        }
+    }
+}
+
+impl Deliveries {
+    fn well(&self) {
+        let failed = self.failed.lock().unwrap();
+        assert!(failed.is_empty(), "{} records were not taken, first {}", failed.len(), failed[0]);
+    }
+}
+
 /// A broker's writing side.
 struct Writer {
     broker: String,
     admin: AdminClient<DefaultClientContext>,
-    producer: BaseProducer,
+    producer: BaseProducer<Deliveries>,
 }
 
 impl Writer {
@@ -57,7 +88,8 @@ impl Writer {
         for (name, value) in properties {
             config.set(*name, *value);
         }
-        Writer { broker: broker.to_owned(), admin, producer: config.create().unwrap() }
+        let producer = config.create_with_context(Deliveries::default()).unwrap();
+        Writer { broker: broker.to_owned(), admin, producer }
     }
 
     /// A topic of this name and a number that no other test has.
@@ -105,6 +137,20 @@ impl Writer {
         }
     }
 
+    /// Waits until the broker says that the topic has so many partitions: it may say less for a while after they were made, and a
+    /// producer that hears of less refuses, later on, what it has taken for the others.
+    fn until_it_has(&self, topic: &str, partitions: usize) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let metadata = self.producer.client().fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
+            if metadata.topics().iter().any(|found| found.name() == topic && found.partitions().len() >= partitions) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{topic} has fewer than {partitions} partitions");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     fn send_numbers(&self, topic: &str, partition: i32, numbers: std::ops::Range<i64>) {
         for number in numbers {
             self.send(topic, partition, &Got::number(number));
@@ -114,6 +160,7 @@ impl Writer {
 
     fn flush(&self) {
         self.producer.flush(Duration::from_secs(30)).unwrap();
+        self.producer.context().well();
     }
 }
 
@@ -498,7 +545,8 @@ fn a_new_partition_is_read_from_its_first_record() {
     for result in wait_for(writer.admin.create_partitions(&more, &AdminOptions::new())).unwrap() {
         result.unwrap();
     }
-    let fresh = Writer::new(&broker, &[]); // knows of the new ones at once
+    let fresh = Writer::new(&broker, &[]);
+    fresh.until_it_has(&topic, 3);
     fresh.send_numbers(&topic, 2, 10..15);
     let mut found = found_soon(&source).unwrap();
     while found.len() < 2 {

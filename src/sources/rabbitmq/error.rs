@@ -1,7 +1,7 @@
 //! Why the records of a stream cannot be read.
 
 use super::look::LookError;
-use crate::rabbitmq::RequestFailure;
+use crate::rabbitmq::{RequestFailure, TRUST};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::record::PartitionName;
 use std::io;
@@ -20,6 +20,8 @@ pub(super) enum RabbitSourceError {
         "rabbitmq at {server}: {why}; check user, password and virtual host, and that the user may read the stream"
     )]
     Refused { server: String, why: String },
+    #[error("rabbitmq at {server}: the server's certificate is not trusted ({why}); {TRUST}")]
+    Untrusted { server: String, why: String },
     #[error(
         "rabbitmq at {server} gave no usable answer within {seconds} s: {why}; check that the server runs, and its address"
     )]
@@ -71,7 +73,10 @@ impl From<LookError> for RabbitSourceError {
                 RabbitSourceError::Request { why: "the stream is gone".into() }
             }
             LookError::Failed(
-                RequestFailure::Denied(why) | RequestFailure::Refused(why) | RequestFailure::Lost(why),
+                RequestFailure::Denied(why)
+                | RequestFailure::Refused(why)
+                | RequestFailure::Untrusted(why)
+                | RequestFailure::Lost(why),
             ) => RabbitSourceError::Request { why },
         }
     }
@@ -87,9 +92,11 @@ impl From<RabbitSourceError> for Halt {
     fn from(error: RabbitSourceError) -> Self {
         use RabbitSourceError as Error;
         let kind = match error {
-            Error::Mistakes(_) | Error::Refused { .. } | Error::NoSuchStream { .. } | Error::NotAStream { .. } => {
-                HaltKind::Usage
-            }
+            Error::Mistakes(_)
+            | Error::Refused { .. }
+            | Error::Untrusted { .. }
+            | Error::NoSuchStream { .. }
+            | Error::NotAStream { .. } => HaltKind::Usage,
             Error::NoAnswer { .. } | Error::Request { .. } => HaltKind::Unreachable,
             Error::Expired { .. } | Error::AnotherStream { .. } | Error::CutOff { .. } | Error::Deleted { .. } => {
                 HaltKind::Data

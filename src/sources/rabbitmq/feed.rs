@@ -22,7 +22,7 @@ use lapin::{Channel, Connection, Consumer};
 use minutely_dataflows::edge::Discovered;
 use minutely_dataflows::record::LastRecord;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes that a record may have, for all records on their way to fit into the memory for them.
 const LARGE: u64 = 32_768;
@@ -30,6 +30,8 @@ const LARGE: u64 = 32_768;
 const MOST_PREFETCH: u16 = 4000;
 /// Attempts in a row that find a stream shorter than what was read of it, before that ends the run: a replica may lag.
 const MOST_SHORT: u32 = 4;
+/// For how long they must have found that: a server that has just begun again is slow to say what it has.
+const SHORT_FOR: Duration = Duration::from_secs(15);
 
 /// How long a request of a session may take; lapin's may wait for ever when their connection is lost meanwhile.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -91,14 +93,25 @@ pub(super) struct StreamFeed {
     /// The record that came last.
     last: Option<LastRecord>,
     session: u64,
-    /// Attempts in a row that found the stream too short.
+    /// Attempts in a row that found the stream too short, and since when.
     short: u32,
+    short_since: Instant,
 }
 
 impl StreamFeed {
     pub(super) fn new(link: Arc<ServerLink>, queue: Arc<FeedQueue>, options: FeedOptions) -> Self {
         let (prefetch, next) = (prefetch(options.memory), options.partition.start.0);
-        StreamFeed { link, queue, options, prefetch, next, last: None, session: 0, short: 0 }
+        StreamFeed {
+            link,
+            queue,
+            options,
+            prefetch,
+            next,
+            last: None,
+            session: 0,
+            short: 0,
+            short_since: Instant::now(),
+        }
     }
 
     /// Feeds until the reader is gone, the recorded end is reached, or the stream cannot be read.
@@ -179,8 +192,11 @@ impl StreamFeed {
             self.short = 0;
             return Ok(());
         }
+        if self.short == 0 {
+            self.short_since = Instant::now();
+        }
         self.short += 1;
-        if self.short >= MOST_SHORT {
+        if self.short >= MOST_SHORT && self.short_since.elapsed() >= SHORT_FOR {
             let partition = self.options.partition.name.clone();
             return Err(SessionError::Halt(RabbitSourceError::CutOff { partition, offset: last.offset }));
         }

@@ -75,6 +75,7 @@ impl ServerLink {
     pub(super) fn note(&self, failure: &RequestFailure) {
         let why = match failure {
             RequestFailure::NotFound => "a stream is not there".to_owned(),
+            RequestFailure::Untrusted(why) => format!("the server's certificate is not trusted ({why})"),
             RequestFailure::Denied(why) | RequestFailure::Refused(why) | RequestFailure::Lost(why) => why.clone(),
         };
         let mut lost = lock(&self.lost);

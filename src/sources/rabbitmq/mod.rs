@@ -49,10 +49,11 @@ pub(super) fn validate(uri: &str) -> Vec<String> {
 pub(super) fn identity(uri: &str) -> String {
     let Ok(mut address) = rabbitmq::address(uri) else { return uri.to_owned() };
     address.streams.sort_unstable();
-    let streams = address.streams.join(",");
+    let escaped = |name: &str| name.replace('%', "%25").replace(',', "%2C").replace('/', "%2F");
+    let streams = address.streams.iter().map(|stream| escaped(stream)).collect::<Vec<_>>().join(",");
     match address.vhost.as_str() {
         "/" => format!("rabbitmq:{streams}"),
-        vhost => format!("rabbitmq:{vhost}/{streams}"),
+        vhost => format!("rabbitmq:{}/{streams}", escaped(vhost)),
     }
 }
 

@@ -64,6 +64,9 @@ pub(super) async fn open(
             Ok(Err(AttemptError::Failed(RequestFailure::Denied(why) | RequestFailure::Refused(why)))) => {
                 return Err(RabbitSourceError::Refused { server: server(), why });
             }
+            Ok(Err(AttemptError::Failed(RequestFailure::Untrusted(why)))) => {
+                return Err(RabbitSourceError::Untrusted { server: server(), why });
+            }
             Ok(Err(AttemptError::Failed(RequestFailure::NotFound))) => "a stream was deleted meanwhile".to_owned(),
             Ok(Err(AttemptError::Failed(RequestFailure::Lost(why)))) => why,
             Err(_) => "it is silent".to_owned(),

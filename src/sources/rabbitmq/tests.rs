@@ -7,6 +7,8 @@ fn streams_are_the_same_wherever_the_server_is() {
     assert_eq!(one, "rabbitmq:a,b");
     assert_eq!(one, identity("rabbitmqs://other/%2f/a,b?password_env=X"));
     assert_eq!(identity("rabbitmq://a/prod/t"), "rabbitmq:prod/t");
+    assert_ne!(identity("rabbitmq://a/b%2Cc"), identity("rabbitmq://a/b,c"));
+    assert_ne!(identity("rabbitmq://a/b%2Fc"), identity("rabbitmq://a/b/c"));
 }
 
 #[test]
