@@ -208,7 +208,7 @@ impl Setting {
             audit: true,
             // (By draws of its own: a seed draws what it always drew.)
             derive: fastrand::Rng::with_seed(seed ^ 0xde).choice(DERIVED).unwrap().parse().unwrap(),
-            groups: (seed % 2 == 0).then(|| hostile::groups(&mut fastrand::Rng::with_seed(seed ^ 0x62), &rule)),
+            groups: seed.is_multiple_of(2).then(|| hostile::groups(&mut fastrand::Rng::with_seed(seed ^ 0x62), &rule)),
             windows: windows(seed, &windowing),
             ..Settings::default()
         };
