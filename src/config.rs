@@ -116,9 +116,7 @@ impl Config {
         let metrics = errors.value(&args.semantics.metrics);
         let on_bad = errors.value(&args.decoding.on_bad);
         let cluster = cluster::cluster(&args.cluster, &args.log.source, &mut errors);
-        let leads = cluster.as_ref().is_none_or(|cluster| cluster.process == 0);
-        let groups = args.sinks.groups.as_ref().filter(|_| leads);
-        let groups = groups.and_then(|path| errors.ok(GroupsFile::read(path)));
+        let groups = groups::given(args.sinks.groups.as_deref(), cluster.as_ref(), &mut errors);
         let job_name = args.state.job.as_ref().map_or(Some(None), |name| errors.value(name).map(Some));
         let config = (|| {
             let (fields, metrics, settings) = (fields?, metrics?, settings?);

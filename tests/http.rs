@@ -258,6 +258,35 @@ fn live_rows_come_to_be_what_is_final() {
     streamed_rows_are_final(&at);
 }
 
+/// The ends are those of all rows of the minute, as the API has them.
+#[test]
+fn movers_are_the_ends_of_a_final_minute() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_program, at) = serving(folder.path(), &[&["--derive", "sma2,chg1,chg2"], &SHORT[..]].concat(), &[]);
+    let minute = poll("a minute is final", PATIENCE, || {
+        let movers = json(&at, "/api/movers?top=2");
+        let there = integer(&movers["with_value"]) == 3 && movers["state"] == "final" && movers["by"] == "chg1";
+        there.then(|| integer(&movers["minute"]))
+    });
+    let rows = json(&at, &format!("/api/minutes?from={minute}&to={}", minute + 1));
+    let rows = rows["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 3);
+    for by in ["chg1", "avg", "volume"] {
+        let number = |value: &Value| value.as_f64().unwrap_or_else(|| value.as_str().unwrap().parse().unwrap());
+        let mut want: Vec<_> = rows.iter().map(|row| (number(&row[by]), row["symbol"].as_str().unwrap())).collect();
+        want.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
+        let movers = json(&at, &format!("/api/movers?by={by}&top=2&minute={}", minute + 999));
+        let ends = |name: &str| -> Vec<_> {
+            let rows = movers[name].as_array().unwrap().iter();
+            rows.map(|row| (number(&row["value"]), row["symbol"].as_str().unwrap())).collect()
+        };
+        assert_eq!((integer(&movers["minute"]), integer(&movers["rows"])), (minute, 3));
+        assert_eq!(ends("smallest"), want[..2], "{by}");
+        want.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+        assert_eq!(ends("largest"), want[..2], "{by}");
+    }
+}
+
 #[test]
 fn so_do_those_of_a_cluster() {
     let folder = tempfile::tempdir().unwrap();
@@ -336,10 +365,17 @@ fn strangers_are_refused() {
     }
     assert_eq!(status("GET /api/status", &["Content-Length: 5"]), 413);
     assert_eq!(status(&format!("GET /api/symbols?q={}", "x".repeat(30_000)), &[]), 414);
-    for path in ["/api/status?x=1", "/api/minutes?from=tomorrow", "/api/symbols?limit=0", "/api/minutes?cursor=!"] {
+    for path in [
+        "/api/status?x=1",
+        "/api/minutes?from=tomorrow",
+        "/api/symbols?limit=0",
+        "/api/minutes?cursor=!",
+        "/api/movers?top=0",
+    ] {
         assert_eq!(status(&format!("GET {path}"), &[]), 400, "{path}");
     }
-    for path in ["/nothing", "/assets/../mod.rs", "/assets/%2e%2e%2fmod.rs", "/assets/", "/api"] {
+    for path in ["/api/movers?by=nope", "/nothing", "/assets/../mod.rs", "/assets/%2e%2e%2fmod.rs", "/assets/", "/api"]
+    {
         assert_eq!(status(&format!("GET {path}"), &[]), 404, "{path}");
     }
     let page = ask(&at, "GET /", &[]);

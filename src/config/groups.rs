@@ -6,6 +6,8 @@
 //! MSFT,tech,1,2026-01-05T00:00:00Z,
 //! ```
 
+use crate::cli::UsageErrors;
+use crate::cluster::Cluster;
 use minutely_dataflows::decimal::{Decimal, DecimalError};
 use minutely_dataflows::derived::{GroupTable, MAX_MEMBERSHIPS, Membership};
 use minutely_dataflows::time::EventTime;
@@ -43,6 +45,12 @@ impl GroupsFile {
         let table = Arc::new(parse(&text).map_err(told)?);
         Ok(GroupsFile { path: path.to_owned(), text, table })
     }
+}
+
+/// The file that is given, at process 0: the others have no rows of groups.
+pub(super) fn given(path: Option<&Path>, cluster: Option<&Cluster>, errors: &mut UsageErrors) -> Option<GroupsFile> {
+    let leads = cluster.is_none_or(|cluster| cluster.process == 0);
+    errors.ok(GroupsFile::read(path.filter(|_| leads)?))
 }
 
 /// Where each column is; none where there is no such column.

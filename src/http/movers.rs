@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{Response, StatusCode};
 use minutely_dataflows::decimal::ExactNumber;
+use minutely_dataflows::derived::Metric;
 use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::time::{EventTime, WindowStart};
 use serde::Serialize;
@@ -158,14 +159,19 @@ pub(super) async fn answer(State(server): State<Arc<Server>>, RawQuery(query): R
     movers_of(&server, query.as_deref()).await.map_or_else(|error| error.answer(), json)
 }
 
+/// The column where none is named: the first that is a change.
+fn usual(derived: &[String]) -> &str {
+    let is_change = |name: &&String| matches!(name.parse(), Ok(Metric::Change(_)));
+    derived.iter().find(is_change).map_or("avg", String::as_str)
+}
+
 fn request_of(server: &Server, query: Option<&str>) -> Result<MoversRequest, HttpError> {
     let query = Query::parse(query, &["by", "top", "minute"])?;
     let top = query.number("top", 1, MOST_TOP)?.unwrap_or(DEFAULT_TOP);
     let windowing = server.about.settings.rule.windowing;
     let minute = query.time("minute")?.map(|time| windowing.window_of(EventTime(time.0)));
-    let missing = || HttpError::new(StatusCode::BAD_REQUEST, "`by` is missing: a column, such as by=chg5");
-    let by = query.text("by", MOST_NAME)?.ok_or_else(missing)?.to_owned();
     let columns = &server.about.columns;
+    let by = query.text("by", MOST_NAME)?.unwrap_or_else(|| usual(&columns.derived)).to_owned();
     let column = MoverColumn::of(&by, columns.market, &columns.derived)?;
     Ok(MoversRequest { by, column, top, minute })
 }
@@ -250,6 +256,7 @@ mod tests {
         assert_eq!(of("avg", false).unwrap(), MoverColumn::Avg);
         assert_eq!(of("volume", true).unwrap(), MoverColumn::Volume);
         assert_eq!(of("chg5", false).unwrap(), MoverColumn::Derived(1));
+        assert_eq!([usual(&derived), usual(&derived[..1]), usual(&[])], ["chg5", "avg", "avg"]);
         for (name, market) in [("volume", false), ("chg6", true), ("", true), ("symbol", true)] {
             let refused = of(name, market).unwrap_err();
             assert_eq!(refused.status, StatusCode::NOT_FOUND);
