@@ -35,7 +35,7 @@ fn noticed_by(mutant: Mutant) -> (fn(u64) -> bool, &'static [u64]) {
         Mutant::PointDropped | Mutant::PartialIsSuccess | Mutant::OldestBisected => (delivery, &[0]),
         Mutant::IdsExpireByFloor => (ids, &[7036, 7051, 7056]),
         Mutant::IdsNotRestored => (ids, &[7000, 7004, 7018]),
-        Mutant::CoarseCountedTwice | Mutant::CoarseNotRestored => (simulation, &[3000, 3001, 3002, 3003, 3004]),
+        Mutant::CoarseCountedTwice | Mutant::CoarseNotRestored => (simulation, &[3003, 3009, 3012]),
         Mutant::OutliersNotRestored => (cleaned, &[8004, 8011, 8013]),
         Mutant::OutlierOfEqualValues => (cleaned, &[8004, 8006, 8010]),
         Mutant::OpenTransactionIsTheEnd => (simulation, &[5019, 5020, 5027]),
