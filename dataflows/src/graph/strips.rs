@@ -168,6 +168,15 @@ mod tests {
     }
 
     #[test]
+    fn strips_of_another_epoch_are_not_gone_on_from() {
+        let mut strips = Strips::default();
+        strips.as_of(Some(7)).insert(3, (WindowStart(0), Strip::default()));
+        assert_eq!(strips.as_of(Some(7)).len(), 1);
+        assert!(strips.as_of(Some(8)).is_empty());
+        assert!(strips.as_of(Some(7)).is_empty(), "nor those of one before it");
+    }
+
+    #[test]
     fn rows_depend_on_the_minutes_of_their_own_series_that_they_look_back_at() {
         let at = |minute: i64| WindowStart(minute * 60 * SECOND);
         let mut series = SeriesTable::default();
