@@ -177,7 +177,8 @@ impl JsonText {
                 self.number_if_any("vwap", market.vwap.as_ref().map(|vwap| vwap as &dyn std::fmt::Display));
             }
             let columns = std::mem::take(&mut self.columns);
-            for (name, value) in columns.last_names().zip(columns.last_values(row)) {
+            let many = if columns.groups { usize::MAX } else { row.derived.len() };
+            for (name, value) in columns.last_names().zip(columns.last_values(row)).take(many) {
                 self.number_if_any(name, value.as_ref().map(|value| value as &dyn std::fmt::Display));
             }
             self.columns = columns;

@@ -75,9 +75,14 @@ fn parse(text: &str) -> Result<GroupTable, String> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     let mut places = None;
     let mut lines = Vec::new();
+    let (mut counted, mut line) = (0, 1);
     for record in reader.records() {
         let record = record.map_err(|error| error.to_string())?;
-        let line = record.position().map_or(0, |at| usize::try_from(at.line()).unwrap_or(usize::MAX));
+        // (The reader's own count is of where it stopped before: blank lines and the second half of a line end come after that.)
+        let at = record.position().map_or(counted, |at| usize::try_from(at.byte()).unwrap_or(counted));
+        let begins = at + text.as_bytes()[at..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        line += text.as_bytes()[counted..begins].iter().filter(|byte| **byte == b'\n').count();
+        counted = begins;
         let Some((columns, places)) = places else {
             places = Some((record.len(), header(&record)?));
             continue;
