@@ -2,7 +2,9 @@
 
 use super::read::RestoredIds;
 use crate::acc::Accumulate;
-use crate::checkpoint::{FirstHeld, IdObject, IdSpan, Manifest, Object, ObjectProblem, PartitionSnapshot, read_folds};
+use crate::checkpoint::{
+    FirstHeld, IdObject, IdSpan, Manifest, Object, ObjectProblem, ObjectRef, PartitionSnapshot, read_folds,
+};
 use crate::decode::Decoder;
 use crate::derived::{Deriver, Fold};
 use crate::edge::{Clock, LogSource, RowFilter, StateStore};
@@ -99,6 +101,12 @@ impl Restored {
             }
         }
         Ok(windows.into_iter().collect())
+    }
+
+    /// The objects of the index that one worker goes on with.
+    pub(crate) fn index_of(&self, worker: usize, peers: usize) -> impl Iterator<Item = ObjectRef> {
+        let mine = self.head.parts.iter().enumerate().filter(move |(part, _)| part % peers == worker);
+        mine.flat_map(|(_, part)| part.index.iter().cloned())
     }
 
     /// The folds that one worker resumes with.

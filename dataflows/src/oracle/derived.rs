@@ -1,21 +1,72 @@
-//! The oracle's second page: derived values (R14), of all events of a series, by integers of any size. Nothing of
+//! The oracle's second page: derived values (R14), of all minutes of a series, by integers of any size. Nothing of
 //! `crate::derived` but the names of the metrics: each value is computed as its definition says, and rounded as R14 says.
 
-use super::{EventsByWindow, OracleColumns};
+use super::{OracleColumns, PlainSums, Windows};
 use crate::decimal::Scales;
+use crate::derived::Metric;
 use crate::row::Row;
 use crate::time::{SECOND, State, WindowStart};
+use crate::wide::I256;
 use num_bigint::{BigInt, BigUint, Sign};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-/// A minute that lacks nothing: values and weights of its events, as scaled integers.
+/// A minute that lacks nothing: what its events add up to, as scaled integers.
 pub(crate) struct Minute {
-    pub(crate) start: i64,
-    pub(crate) values: Vec<BigInt>,
-    pub(crate) weights: Vec<Option<BigInt>>,
+    start: i64,
+    count: BigInt,
+    sum: BigInt,
+    squares: BigInt,
+    high: BigInt,
+    low: BigInt,
+    /// None without any weight.
+    volume: Option<BigInt>,
+    weighted: BigInt,
     /// A weight is beyond what its scale can hold.
-    pub(crate) weight_beyond: bool,
+    weight_beyond: bool,
+}
+
+impl Minute {
+    fn of(start: WindowStart, sums: &PlainSums) -> Self {
+        let wide = |number: I256| {
+            let (high, low) = number.halves();
+            (BigInt::from(high) << 128) + low
+        };
+        Minute {
+            start: start.0,
+            count: sums.count.into(),
+            sum: sums.sum.into(),
+            squares: wide(sums.squares),
+            high: sums.high.0.into(),
+            low: sums.low.0.into(),
+            volume: sums.volume.map(BigInt::from),
+            weighted: wide(sums.weighted),
+            weight_beyond: sums.beyond,
+        }
+    }
+
+    /// With more digits than its values have.
+    fn average(&self, scales: Scales) -> BigInt {
+        half_even(&(&self.sum * power(digits(scales) - scales.value)), &self.count)
+    }
+
+    /// Of these values and weights, of which there is at least one.
+    #[cfg(test)]
+    pub(crate) fn of_pairs(start: i64, pairs: &[(i128, Option<i128>)]) -> Self {
+        let values = || pairs.iter().map(|(value, _)| BigInt::from(*value));
+        let weights = || pairs.iter().filter_map(|(_, weight)| weight.map(BigInt::from));
+        Minute {
+            start,
+            count: pairs.len().into(),
+            sum: values().sum(),
+            squares: values().map(|value| &value * &value).sum(),
+            high: values().max().expect("there is one"),
+            low: values().min().expect("there is one"),
+            volume: weights().next().is_some().then(|| weights().sum()),
+            weighted: values().zip(pairs).filter_map(|(value, (_, weight))| Some(value * (*weight)?)).sum(),
+            weight_beyond: false,
+        }
+    }
 }
 
 /// What one metric says in one row: a value for each of its columns.
@@ -24,18 +75,15 @@ type Cells = Vec<Option<f64>>;
 /// Fills in the derived values of all rows. Those that say `partial` have none, and are no part of any other's.
 pub(super) fn fill(
     rows: &mut BTreeMap<(WindowStart, String), Row>,
-    windows: &EventsByWindow<'_>,
+    windows: &Windows,
     columns: &OracleColumns,
     scales: Scales,
     length: i64,
 ) {
     let mut series = BTreeMap::<&str, Vec<Minute>>::new();
-    for (key @ (start, symbol), events) in windows {
+    for (key @ (start, symbol), sums) in windows {
         if rows[key].state != State::Partial {
-            let values = events.iter().map(|(_, event)| event.value.0.into()).collect();
-            let weights = events.iter().map(|(_, event)| Some(event.weight?.0.into())).collect();
-            let weight_beyond = events.iter().any(|(_, event)| event.weight_beyond);
-            series.entry(symbol).or_default().push(Minute { start: start.0, values, weights, weight_beyond });
+            series.entry(symbol).or_default().push(Minute::of(*start, sums));
         }
     }
     let width = columns.derived.columns().count();
@@ -48,31 +96,60 @@ pub(super) fn fill(
     }
 }
 
+/// The derived values of the last of these minutes of a series, which ascend and lack nothing: a value for each column. Of one that
+/// is made of all minutes so far it is not known what it is.
+pub fn derived_values(
+    minutes: &[(WindowStart, &PlainSums)],
+    columns: &OracleColumns,
+    (scales, length): (Scales, i64),
+) -> Vec<Option<Option<f64>>> {
+    let minutes: Vec<Minute> = minutes.iter().map(|(start, sums)| Minute::of(*start, sums)).collect();
+    let averages: Vec<BigInt> = minutes.iter().map(|minute| minute.average(scales)).collect();
+    let cells = |metric: Metric| -> Vec<Option<Option<f64>>> {
+        if metric.is_recursive() {
+            return metric.columns().map(|_| None).collect();
+        }
+        let cells = of_last(metric, &minutes, &averages, (scales, length));
+        cells.into_iter().map(|cell| Some(cell.filter(|_| columns.market || !metric.needs_market()))).collect()
+    };
+    columns.derived.metrics().flat_map(cells).collect()
+}
+
+/// A metric's name, and of how many minutes it is.
+fn parts(metric: Metric) -> (String, u16) {
+    let name = metric.to_string();
+    let (word, n) = name.split_at(name.find(|c: char| c.is_ascii_digit()).unwrap_or(name.len()));
+    (word.to_owned(), n.parse().unwrap_or(1))
+}
+
+/// How many digits of a fraction averages have.
+fn digits(scales: Scales) -> u8 {
+    scales.value.max(18.min(scales.value + 6))
+}
+
+/// A metric of the last of these minutes that looks at no more than its own number of them.
+fn of_last(metric: Metric, minutes: &[Minute], averages: &[BigInt], (scales, length): (Scales, i64)) -> Cells {
+    let (word, n) = parts(metric);
+    let from = minutes.last().map_or(0, |last| last.start - i64::from(n - 1) * length);
+    let first = minutes.iter().position(|minute| minute.start >= from).expect("its own, at least");
+    of_minutes(&word, &minutes[first..], &averages[first..], scales, &power(digits(scales)))
+}
+
 /// The derived values of each minute of a series; they ascend.
 pub(crate) fn values(minutes: &[Minute], columns: &OracleColumns, scales: Scales, length: i64) -> Vec<Cells> {
     let mut rows = vec![Cells::new(); minutes.len()];
-    let digits = scales.value.max(18.min(scales.value + 6));
-    let average = |minute: &Minute| {
-        let sum: BigInt = minute.values.iter().sum();
-        half_even(&(sum * power(digits - scales.value)), &minute.values.len().into())
-    };
-    let averages: Vec<BigInt> = minutes.iter().map(average).collect();
+    let averages: Vec<BigInt> = minutes.iter().map(|minute| minute.average(scales)).collect();
     for metric in columns.derived.metrics() {
-        let name = metric.to_string();
-        let (word, n) = name.split_at(name.find(|c: char| c.is_ascii_digit()).unwrap_or(name.len()));
-        let n: u16 = n.parse().unwrap_or(1);
-        let cells: Vec<Cells> = if ["ema", "macd", "rsi"].contains(&word) {
+        let (word, n) = parts(metric);
+        let cells: Vec<Cells> = if metric.is_recursive() {
             // Begun anew after more than seven days.
             let runs = minutes.chunk_by(|a, b| b.start - a.start <= 7 * 24 * 3600 * SECOND);
             let mut rest = &averages[..];
-            let next = |run: &[Minute]| without_end(word, n, rest.split_off(..run.len()).expect("as many"), digits);
+            let next =
+                |run: &[Minute]| without_end(&word, n, rest.split_off(..run.len()).expect("as many"), digits(scales));
             runs.flat_map(next).collect()
         } else {
-            let last = |at: usize| {
-                let from = minutes[at].start - i64::from(n - 1) * length;
-                let first = minutes.iter().position(|minute| minute.start >= from).expect("its own, at least");
-                of_minutes(word, &minutes[first..=at], &averages[first..=at], scales, &power(digits))
-            };
+            let last = |at: usize| of_last(metric, &minutes[..=at], &averages[..=at], (scales, length));
             (0..minutes.len()).map(last).collect()
         };
         let is_known = columns.market || !metric.needs_market();
@@ -85,36 +162,34 @@ pub(crate) fn values(minutes: &[Minute], columns: &OracleColumns, scales: Scales
 
 /// Metrics of these minutes, the last of which is the row's own; `one`: that of averages.
 fn of_minutes(word: &str, minutes: &[Minute], averages: &[BigInt], scales: Scales, one: &BigInt) -> Cells {
-    let values = || minutes.iter().flat_map(|minute| &minute.values);
-    let pairs = || minutes.iter().flat_map(|minute| minute.values.iter().zip(&minute.weights));
-    let weights = || pairs().filter_map(|(_, weight)| weight.as_ref());
     let known = !minutes.iter().any(|minute| minute.weight_beyond);
-    let (count, many) = (BigInt::from(values().count()), BigInt::from(averages.len()));
+    let (count, many) = (minutes.iter().map(|minute| &minute.count).sum::<BigInt>(), BigInt::from(averages.len()));
+    let sum: BigInt = minutes.iter().map(|minute| &minute.sum).sum();
+    let volumes = || minutes.iter().filter_map(|minute| minute.volume.as_ref());
+    let volume: BigInt = volumes().sum();
     let unit = power(scales.value);
     // Of n numbers: n times the sum of their squares, less the square of their sum.
-    let spread = |n: &BigInt, numbers: &mut dyn Iterator<Item = &BigInt>, sum: &BigInt| {
-        n * numbers.map(|x| x * x).sum::<BigInt>() - sum * sum
-    };
+    let spread = |n: &BigInt, squares: BigInt, sum: &BigInt| n * squares - sum * sum;
     match word {
         "sma" => vec![Some(nearest(&averages.iter().sum(), &(many * one)))],
-        "ravg" => vec![Some(nearest(&values().sum(), &(count * unit)))],
-        "rhigh" => vec![values().max().map(|high| nearest(high, &unit))],
-        "rlow" => vec![values().min().map(|low| nearest(low, &unit))],
-        "rvolume" => vec![weights().next().filter(|_| known).map(|_| nearest(&weights().sum(), &power(scales.weight)))],
+        "ravg" => vec![Some(nearest(&sum, &(count * unit)))],
+        "rhigh" => vec![minutes.iter().map(|minute| &minute.high).max().map(|high| nearest(high, &unit))],
+        "rlow" => vec![minutes.iter().map(|minute| &minute.low).min().map(|low| nearest(low, &unit))],
+        "rvolume" => vec![volumes().next().filter(|_| known).map(|_| nearest(&volume, &power(scales.weight)))],
         "rvwap" => {
-            let products: BigInt = pairs().filter_map(|(value, weight)| Some(value * weight.as_ref()?)).sum();
-            let volume: BigInt = weights().sum();
+            let products: BigInt = minutes.iter().map(|minute| &minute.weighted).sum();
             vec![(known && volume.sign() == Sign::Plus).then(|| nearest(&products, &(volume * unit)))]
         }
         "bb" => {
             let sum: BigInt = averages.iter().sum();
-            let twice: BigInt = spread(&many, &mut averages.iter(), &sum).sqrt() * 2;
+            let twice: BigInt = spread(&many, averages.iter().map(|x| x * x).sum(), &sum).sqrt() * 2;
             let bands = [&sum + &twice, &sum - &twice];
             bands.map(|band| (averages.len() > 1).then(|| nearest(&band, &(&many * one)))).into()
         }
         "variance" | "stddev" => {
             let over = &count * (&count - 1_u8) * &unit * &unit;
-            let numerator = spread(&count, &mut values(), &values().sum());
+            let squares = minutes.iter().map(|minute| &minute.squares).sum();
+            let numerator = spread(&count, squares, &sum);
             let rounded = if word == "stddev" { nearest_root } else { nearest };
             vec![(over.sign() == Sign::Plus).then(|| rounded(&numerator, &over))]
         }
