@@ -3,6 +3,7 @@
 mod cleaning;
 mod cluster;
 mod decoding;
+mod edges;
 mod log;
 mod schemas;
 mod session;
@@ -11,6 +12,7 @@ mod sinks;
 
 pub(crate) use crate::cli::Metrics;
 pub(crate) use decoding::of_replay;
+pub(crate) use edges::START_TIMEOUT;
 
 use crate::cli::{HttpArgs, RunArgs, UsageErrors};
 use crate::cluster::Cluster;

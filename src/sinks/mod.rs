@@ -14,12 +14,14 @@ mod local;
 mod options;
 mod port;
 mod provisional;
+mod read_back;
 mod sqlite;
 mod stdout;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub(crate) use options::{Emit, OpenSink, Owner, PriorState, SinkOptions};
+pub(crate) use read_back::{ReadBackOptions, StoredCell, StoredRows, read_back};
 pub(crate) use sqlite::SqliteHistory;
 
 use crate::text::Columns;
