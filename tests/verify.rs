@@ -196,7 +196,7 @@ fn what_somebody_changed_is_found_and_named() {
     drop(db);
     job.sql(&format!("UPDATE minutes SET sum_exact = sum_exact || '1' WHERE minute = '{b}' AND symbol = 'S0'"));
     job.sql(&format!("UPDATE minutes SET sma5 = sma5 + 1, count = count + 1 WHERE minute = '{b}' AND symbol = 'S2'"));
-    job.sql(&format!("UPDATE minutes SET state = 'open' WHERE minute = '{b}' AND symbol = 'S3'"));
+    job.sql(&format!("UPDATE minutes SET state = 'open', ema12 = ema12 * 1.5 WHERE minute = '{b}' AND symbol = 'S3'"));
     job.sql(&format!("DELETE FROM minutes WHERE minute = '{c}' AND symbol = 'S3'"));
     job.sql(&format!("UPDATE minutes SET symbol = 'T' WHERE minute = '{d}' AND symbol = 'S0'"));
     // In the file one line is changed, one is gone, and one is there twice.
@@ -225,7 +225,7 @@ fn what_somebody_changed_is_found_and_named() {
         is(&a, "S1", "different", &["avg"]),
         is(&b, "S0", "different", &["sum_exact"]),
         is(&b, "S2", "different", &["count", "sma5"]),
-        is(&b, "S3", "different", &["state"]),
+        is(&b, "S3", "different", &["state", "ema12"]),
         is(&c, "S3", "missing", &[]),
         is(&d, "S0", "missing", &[]),
         is(&d, "T", "extra", &[]),
@@ -257,6 +257,8 @@ fn few_minutes_cost_a_part_of_the_log() {
     let read = |report: &Value| report["records"].as_i64().unwrap();
     let few = job.verified(&["--from", &minute(70), "--to", &minute(75)]);
     assert_eq!((&few["minutes"], &few["from"]), (&5.into(), &minute(70).into()), "{few:#}");
+    assert_eq!((&all["not_compared"]["rows"], &few["not_compared"]["rows"]), (&0.into(), &few["rows"]), "{few:#}");
+    assert_eq!(few["not_compared"]["columns"].to_string(), "[\"ema12\"]");
     // Two buckets and a half: what is derived from twenty minutes before, and records that may be ten minutes late.
     assert!(read(&few) * 2 < read(&all) && read(&few) > 0, "{few:#}");
     let newest = job.verified(&["--since-final", "15m"]);
@@ -339,7 +341,9 @@ fn a_log_that_is_another_one_is_noticed() {
     let found = findings(&report, 0);
     assert!(looked.code == Some(65) && found[0].3.contains(&"avg".to_owned()), "{report:#}{}", looked.said);
     assert!(
-        found[1..].iter().all(|(.., columns)| columns.iter().all(|column| column.starts_with("sma"))),
+        found[1..]
+            .iter()
+            .all(|(.., columns)| columns.iter().all(|column| column.starts_with("sma") || column == "ema12")),
         "{report:#}"
     );
     assert_eq!(report["digests"]["different"].as_array().unwrap().len(), 1, "the state is not of this log: {report:#}");

@@ -18,10 +18,12 @@ use std::collections::BTreeMap;
 
 mod cleaning;
 pub(crate) mod derived;
+mod folds;
 mod judge;
+mod rounding;
 mod sums;
 
-pub use derived::derived_values;
+pub use derived::{SeriesFolds, derived_values};
 pub use judge::{Exceptions, Judgement, OraclePartition};
 pub use sums::PlainSums;
 

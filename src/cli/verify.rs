@@ -10,11 +10,11 @@ use minutely_dataflows::time::EventTime;
 #[command(next_help_heading = "Minutes")]
 pub(crate) struct MinuteArgs {
     /// The first minute, as event time [default: the oldest that can be verified]
-    #[arg(long, value_name = "TIME", env = "MINUTELY_FROM_TIME", value_parser = instant())]
+    #[arg(long, value_name = "TIME", env = "MINUTELY_FROM", value_parser = instant())]
     pub(crate) from: Option<Given<EventTime>>,
 
     /// The end, which is not included [default: the first minute that is not final]
-    #[arg(long, value_name = "TIME", env = "MINUTELY_TO_TIME", value_parser = instant())]
+    #[arg(long, value_name = "TIME", env = "MINUTELY_TO", value_parser = instant())]
     pub(crate) to: Option<Given<EventTime>>,
 }
 

@@ -84,6 +84,14 @@ impl StateFacts {
         self.partitions.iter().flat_map(|partition| partition.entries.keys().copied()).collect()
     }
 
+    /// Is there nothing before these minutes that counted, and is all that is there verifiable?
+    pub(super) fn begins_with(&self, window: WindowStart) -> bool {
+        let buckets = self.buckets();
+        let is_first = buckets.first().is_none_or(|bucket| window.0 <= bucket * BUCKET);
+        let is_known = self.partitions.iter().all(|partition| partition.since.is_none());
+        is_first && is_known && buckets.iter().all(|bucket| self.unverifiable(*bucket).is_none())
+    }
+
     /// Can the minutes of this bucket be counted again? Else why not.
     pub(super) fn unverifiable(&self, bucket: i64) -> Option<Unverifiable> {
         let mut why = None;

@@ -11,6 +11,7 @@ use minutely_dataflows::digest::MinuteDigest;
 use minutely_dataflows::escape::{escaped, escaped_json};
 use minutely_dataflows::time::WindowStart;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::time::Duration;
@@ -50,6 +51,9 @@ pub(super) struct Report {
     pub(super) digests: u64,
     pub(super) wrong_digests: Vec<DigestFinding>,
     pub(super) unverifiable: Vec<(Unverifiable, Range<WindowStart>)>,
+    /// Rows of which some derived columns are not known, and which columns, by their place.
+    pub(super) rows_with_unknown: u64,
+    pub(super) unknown: BTreeSet<usize>,
     pub(super) sinks: Vec<ComparedSink>,
     /// Sinks that cannot be read back.
     pub(super) unreadable: Vec<String>,
@@ -69,6 +73,8 @@ impl Default for Report {
             digests: 0,
             wrong_digests: Vec::new(),
             unverifiable: Vec::new(),
+            rows_with_unknown: 0,
+            unknown: BTreeSet::new(),
             sinks: Vec::new(),
             unreadable: Vec::new(),
             exceptions: 0,
@@ -85,6 +91,18 @@ impl Report {
             Some((before, range)) if *before == why && range.end >= minutes.start => range.end = minutes.end,
             _ => self.unverifiable.push((why, minutes)),
         }
+    }
+
+    /// A row has these derived columns.
+    pub(super) fn note_unknown(&mut self, known: &[bool]) {
+        self.rows_with_unknown += u64::from(known.contains(&false));
+        self.unknown.extend(known.iter().enumerate().filter(|(_, known)| !**known).map(|(place, _)| place));
+    }
+
+    /// The names of columns that are not known in every row.
+    fn unknown_columns(&self, config: &Config) -> Vec<String> {
+        let all = config.settings.derive.columns().enumerate();
+        all.filter(|(place, _)| self.unknown.contains(place)).map(|(_, name)| name).collect()
     }
 
     /// Rows that are not what they should be, and digests.
@@ -160,9 +178,12 @@ impl Report {
                 number_of(*exceptions, "record")
             ));
         }
-        let unchecked = unchecked(config);
-        if !unchecked.is_empty() {
-            line(format!("not compared: {} (made of all minutes before)", unchecked.join(", ")));
+        if self.rows_with_unknown > 0 {
+            let columns = self.unknown_columns(config).join(", ");
+            line(format!(
+                "not compared in {}: {columns}, which minutes before are needed for that were not read",
+                number_of(self.rows_with_unknown, "row")
+            ));
         }
         text
     }
@@ -233,7 +254,7 @@ impl Report {
             "unverifiable": unverifiable,
             "indexed_from": self.indexed_from.map(&mut at),
             "exceptions": exceptions,
-            "not_compared": unchecked(config),
+            "not_compared": { "rows": self.rows_with_unknown, "columns": self.unknown_columns(config) },
         });
         Ok(format!("{}\n", escaped_json(&serde_json::to_string_pretty(&report)?)))
     }
@@ -256,10 +277,4 @@ impl Report {
             "minute": at(finding.minute), "symbol": finding.symbol, "what": kind, "columns": columns, "records": records,
         })
     }
-}
-
-/// Columns that are made of all minutes before, which are not read.
-fn unchecked(config: &Config) -> Vec<String> {
-    let recursive = config.settings.derive.metrics().filter(|metric| metric.is_recursive());
-    recursive.flat_map(|metric| metric.columns().collect::<Vec<_>>()).collect()
 }

@@ -16,11 +16,11 @@ use crate::uri::redacted;
 use minutely_dataflows::checkpoint::{self, Manifest};
 use minutely_dataflows::digest::{MinuteDigest, row_bytes};
 use minutely_dataflows::edge::{Discovered, Halt, HaltKind, LogSource, ReadProgress};
-use minutely_dataflows::oracle::{OracleColumns, PlainSums, derived_values};
+use minutely_dataflows::oracle::{OracleColumns, PlainSums, SeriesFolds, derived_values};
 use minutely_dataflows::partition::BUCKET;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{SECOND, State, WindowStart};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
@@ -41,6 +41,10 @@ struct Session<'a> {
     found: Vec<Discovered>,
     columns: OracleColumns,
     sinks: Vec<ComparedSink>,
+    /// By series: what is made of all minutes of the range so far.
+    folds: HashMap<String, SeriesFolds>,
+    /// The range begins with the first minutes that there are.
+    whole: bool,
     report: Report,
 }
 
@@ -72,6 +76,8 @@ pub(crate) fn verify(mut config: Config, plan: VerifyPlan, clock: SystemClock) -
         found,
         columns,
         sinks,
+        folds: HashMap::new(),
+        whole: false,
         report: Report::default(),
     };
     let ranges = session.ranges(plan, clock)?;
@@ -145,6 +151,7 @@ impl Session<'_> {
     fn range(&mut self, range: Range<WindowStart>) -> Result<(), Halt> {
         let look_back = self.config.settings.look_back();
         let wanted = WindowStart(range.start.0.saturating_sub(look_back))..range.end;
+        (self.folds, self.whole) = (HashMap::new(), self.facts.begins_with(range.start));
         let log = (&self.source, self.found.as_slice());
         let mut recount = Recount::open(self.facts, log, &self.config.decoder, wanted)?;
         let (total, before) = (recount.estimate(), self.report.records);
@@ -189,7 +196,7 @@ impl Session<'_> {
     }
 
     /// The rows of a slice.
-    fn expected(&self, slice: Range<WindowStart>, recount: &Recount<'_>) -> ExpectedRows {
+    fn expected(&mut self, slice: Range<WindowStart>, recount: &Recount<'_>) -> ExpectedRows {
         let mut expected = ExpectedRows::new();
         let scales = self.config.decoder.scales();
         for (window, of) in recount.windows(slice) {
@@ -200,7 +207,9 @@ impl Session<'_> {
             let before = self.look_back(window, recount);
             for (symbol, recounted) in of {
                 let row = recounted.sums.row(symbol, window, state, (self.columns.market, scales));
-                let (derived, known) = self.derived(symbol, (window, state), &before);
+                let recursive = self.recursive(symbol, (window, state), &recounted.sums);
+                let (derived, known) = self.derived(symbol, (window, state), &before, recursive);
+                self.report.note_unknown(&known);
                 let row = Row { derived: derived.into(), ..row };
                 let spans = recounted.spans.clone();
                 expected.insert((window, symbol.clone()), ExpectedRow { row, known, spans });
@@ -222,12 +231,29 @@ impl Session<'_> {
         known.then(|| recount.windows(from..WindowStart(window.0 + 1)).filter(whole).collect())
     }
 
+    /// What is made of all minutes so far of a series, its next included, where it is known.
+    fn recursive(
+        &mut self,
+        symbol: &str,
+        (window, state): (WindowStart, State),
+        sums: &PlainSums,
+    ) -> Option<Vec<Option<f64>>> {
+        if state == State::Partial || !self.columns.derived.is_recursive() {
+            return None;
+        }
+        if !self.folds.contains_key(symbol) {
+            self.folds.insert(symbol.to_owned(), SeriesFolds::begin(&self.columns, self.whole));
+        }
+        self.folds.get_mut(symbol)?.step(window, sums, self.config.decoder.scales())
+    }
+
     /// The derived values of a row, and which of them are known.
     fn derived(
         &self,
         symbol: &str,
         (window, state): (WindowStart, State),
         before: &Option<Vec<(WindowStart, &RecountedWindow)>>,
+        recursive: Option<Vec<Option<f64>>>,
     ) -> (Vec<Option<f64>>, Vec<bool>) {
         let width = self.columns.derived.columns().count();
         if state == State::Partial || width == 0 {
@@ -237,7 +263,7 @@ impl Session<'_> {
         let of_series = before.iter().filter_map(|(at, of)| Some((*at, &of.get(symbol)?.sums)));
         let minutes: Vec<(WindowStart, &PlainSums)> = of_series.filter(|(at, _)| *at <= window).collect();
         let length = self.facts.rule.windowing.length;
-        let values = derived_values(&minutes, &self.columns, (self.config.decoder.scales(), length));
+        let values = derived_values(&minutes, recursive, &self.columns, (self.config.decoder.scales(), length));
         values.into_iter().map(|value| (value.flatten(), value.is_some())).unzip()
     }
 
