@@ -387,6 +387,10 @@ fn what_cannot_be_verified_says_why() {
     assert!(looked.code == Some(64) && looked.said.contains("keeps no state"), "{}", looked.said);
     let looked = job.look("verify", &["--lateness", "11m"]);
     assert!(looked.code == Some(64) && looked.said.contains("--lateness"), "{}", looked.said);
+    std::fs::write(job.path("other.csv"), "symbol,minute,count,sum,avg,state\n").unwrap();
+    let other = format!("csv:{}", job.path("other.csv").display());
+    let looked = job.look("verify", &["--sink", &other]);
+    assert!(looked.code == Some(64) && looked.said.contains("knows no such sink"), "{}", looked.said);
     std::fs::remove_file(job.path("minutes.csv")).unwrap();
     let looked = job.look("verify", &[]);
     assert!(looked.code == Some(69) && looked.said.contains("minutes.csv"), "{}", looked.said);

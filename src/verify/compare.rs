@@ -149,7 +149,7 @@ impl ComparedSink {
         let columns = self.rows.columns().iter().zip(&self.derived);
         let is_known = |derived: Option<usize>| derived.is_none_or(|place| expected.known.get(place) == Some(&true));
         let differ = |((column, derived), (is, should_be)): ((&String, &Option<usize>), (StoredCell, StoredCell))| {
-            let differs = is != should_be && is_known(*derived);
+            let differs = is != should_be && !matches!(is, StoredCell::NoColumn) && is_known(*derived);
             differs.then(|| CellDifference { column: column.clone(), is, should_be })
         };
         let all: Vec<_> = columns.zip(stored.into_iter().zip(should_be)).filter_map(differ).collect();

@@ -22,6 +22,8 @@ pub(super) enum VerifyError {
         path.display()
     )]
     NoDeadLetters { path: PathBuf, source: io::Error },
+    #[error("sink {sink}: the state knows no such sink, so nothing of it was written there; give those of the run")]
+    UnknownSink { sink: String },
     #[error("partition {partition}: is in the state, and the source does not have it")]
     PartitionGone { partition: String },
     #[error(
@@ -40,7 +42,10 @@ pub(super) enum VerifyError {
 impl From<VerifyError> for Halt {
     fn from(e: VerifyError) -> Self {
         let kind = match e {
-            VerifyError::NoneKept | VerifyError::Missing { .. } | VerifyError::OtherOptions { .. } => HaltKind::Usage,
+            VerifyError::NoneKept
+            | VerifyError::Missing { .. }
+            | VerifyError::OtherOptions { .. }
+            | VerifyError::UnknownSink { .. } => HaltKind::Usage,
             VerifyError::NoDeadLetters { .. } | VerifyError::Silent { .. } => HaltKind::Unreachable,
             VerifyError::PartitionGone { .. } | VerifyError::NothingFinal(_) | VerifyError::Differs(_) => {
                 HaltKind::Data

@@ -36,13 +36,13 @@ pub(super) struct RecordSpan {
 }
 
 /// What counts for one window of one series.
-pub(super) struct Recounted {
+pub(super) struct SeriesRecount {
     pub(super) sums: PlainSums,
     pub(super) spans: Vec<RecordSpan>,
 }
 
 /// By series.
-pub(super) type RecountedWindow = HashMap<String, Recounted>;
+pub(super) type RecountedWindow = HashMap<String, SeriesRecount>;
 
 /// One partition that is read.
 struct OpenPartition<'a> {
@@ -165,7 +165,7 @@ impl OpenPartition<'_> {
                         let mut spans = Vec::with_capacity(1);
                         note(&mut spans, place, record.offset);
                         let sums = PlainSums::of(&event, position);
-                        of_window.insert(event.symbol.to_string(), Recounted { sums, spans });
+                        of_window.insert(event.symbol.to_string(), SeriesRecount { sums, spans });
                     }
                 }
             });

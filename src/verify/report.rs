@@ -39,7 +39,7 @@ impl PartitionRead {
 }
 
 /// See the module.
-pub(super) struct Report {
+pub(super) struct VerifyReport {
     pub(super) asked: Range<WindowStart>,
     /// Minutes before this are not in the index.
     pub(super) indexed_from: Option<WindowStart>,
@@ -62,9 +62,9 @@ pub(super) struct Report {
     pub(super) took: Duration,
 }
 
-impl Default for Report {
+impl Default for VerifyReport {
     fn default() -> Self {
-        Report {
+        VerifyReport {
             asked: WindowStart(0)..WindowStart(0),
             indexed_from: None,
             minutes: 0,
@@ -84,7 +84,7 @@ impl Default for Report {
     }
 }
 
-impl Report {
+impl VerifyReport {
     /// Adds minutes that cannot be verified, after those that were added before.
     pub(super) fn add_unverifiable(&mut self, why: Unverifiable, minutes: Range<WindowStart>) {
         match self.unverifiable.last_mut() {

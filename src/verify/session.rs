@@ -6,7 +6,7 @@ use super::error::VerifyError;
 use super::facts::StateFacts;
 use super::plan::VerifyPlan;
 use super::recount::{Recount, RecountedWindow};
-use super::report::{DigestFinding, PartitionRead, Report};
+use super::report::{DigestFinding, PartitionRead, VerifyReport};
 use crate::bar;
 use crate::clock::SystemClock;
 use crate::config::{Config, Metrics};
@@ -45,7 +45,7 @@ struct Session<'a> {
     folds: HashMap<String, SeriesFolds>,
     /// The range begins with the first minutes that there are.
     whole: bool,
-    report: Report,
+    report: VerifyReport,
 }
 
 /// Verifies what is asked for, and prints the report.
@@ -78,7 +78,7 @@ pub(crate) fn verify(mut config: Config, plan: VerifyPlan, clock: SystemClock) -
         sinks,
         folds: HashMap::new(),
         whole: false,
-        report: Report::default(),
+        report: VerifyReport::default(),
     };
     let ranges = session.ranges(plan, clock)?;
     let verified = ranges.iter().try_for_each(|range| session.range(range.clone()));
@@ -107,7 +107,8 @@ fn open_sinks(config: &Config, head: &Manifest, clock: SystemClock) -> Result<(V
         };
         let (names, takes) = (config.names_of(uri), sinks::takes(uri, config.emit));
         let (Some(name), Some(takes)) = (names.get(sink.number), takes.get(sink.number)) else { continue };
-        let stored_before = head.sink(name).and_then(|sink| sink.stored_before);
+        let known = head.sink(name).ok_or_else(|| VerifyError::UnknownSink { sink: redacted(uri) })?;
+        let stored_before = known.stored_before;
         open.push(ComparedSink::new(redacted(uri), *takes, stored_before, sink.rows, &options.columns.derived));
     }
     Ok((open, unreadable))

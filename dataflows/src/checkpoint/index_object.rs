@@ -10,14 +10,19 @@
 
 use super::damage::Damage;
 use crate::digest::MinuteDigest;
-use crate::partition::IndexEntry;
-use crate::time::WindowStart;
+use crate::partition::{IndexEntry, is_bucket};
+use crate::time::{EventTime, WindowStart};
 use std::collections::BTreeMap;
 
 /// How every object of the index begins.
 const INDEX_MAGIC: &[u8] = b"minutely-index-1\n";
 /// Entries of one object, at most: objects that have more together are not merged.
 pub(crate) const MAX_INDEX: u64 = 1 << 20;
+
+/// Offsets are below this.
+const MOST_OFFSET: i64 = 1 << 56;
+/// The greatest magnitude of event times, floors and windows, in nanoseconds.
+const LATEST: u64 = (EventTime::LIMIT + EventTime::LIMIT / 2).unsigned_abs();
 
 /// What an object of the index holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,6 +77,14 @@ impl IndexPart {
         if !entries.windows(2).all(ascends) || !digests.windows(2).all(|pair| pair[0].0 < pair[1].0) {
             return Err(Damage::new("has entries of the index that do not ascend"));
         }
+        let is_time = |time: Option<EventTime>| time.is_none_or(|time| time.0.unsigned_abs() <= LATEST);
+        let is_entry = |entry: &IndexEntry| {
+            let IndexEntry { bucket, offset, h, floor, .. } = *entry;
+            is_bucket(bucket) && (0..MOST_OFFSET).contains(&offset) && is_time(h) && is_time(floor)
+        };
+        if !entries.iter().all(is_entry) || !digests.iter().all(|(window, _)| is_time(Some(EventTime(window.0)))) {
+            return Err(Damage::new("has entries of the index that no run writes"));
+        }
         Ok(IndexPart { entries, digests: digests.into_iter().collect() })
     }
 }
@@ -91,7 +104,6 @@ pub(super) fn merge_index(inputs: &[&[u8]]) -> Result<IndexPart, Damage> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::EventTime;
 
     fn part(buckets: &[i64], digests: &[(i64, u128)]) -> IndexPart {
         let entry = |bucket: &i64| IndexEntry {

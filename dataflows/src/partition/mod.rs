@@ -28,6 +28,7 @@ pub use cleaning::CleaningRule;
 pub use counts::{Counts, RejectedBy};
 pub use delays::{DELAY_EDGES_MS, DelayHistogram};
 pub use ids::{IDS_PER_KEY, IdGroup};
+pub(crate) use notes::is_bucket;
 pub use notes::{BUCKET, IndexEntry, NotedBuckets};
 pub use outliers::{FilteredSeries, NotAnOutlierRule, OutlierRule};
 pub use rule::Rule;

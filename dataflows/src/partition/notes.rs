@@ -31,6 +31,11 @@ pub struct IndexEntry {
     pub floor: Option<EventTime>,
 }
 
+/// May event times fall in this bucket, or in the one before it?
+pub(crate) fn is_bucket(bucket: i64) -> bool {
+    bucket.abs() <= EventTime::LIMIT / BUCKET + 1
+}
+
 /// Which buckets have their entry, as far as a run that resumes must know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotedBuckets {
@@ -47,11 +52,11 @@ impl NotedBuckets {
         NotedBuckets { since: h.map(|h| h.0.div_euclid(BUCKET) + 1), open: Vec::new() }
     }
 
-    /// Do its ranges ascend?
+    /// Are its buckets some that event times fall in, and do its ranges ascend?
     pub(crate) fn is_whole(&self) -> bool {
-        let within = |bucket: i64| bucket.unsigned_abs() <= EventTime::LIMIT.unsigned_abs();
         let ascends = self.open.windows(2).all(|pair| pair[0].1 < pair[1].0);
-        ascends && self.open.iter().all(|(from, to)| from < to && within(*from) && within(*to))
+        let open = self.open.iter().all(|(from, to)| from < to && is_bucket(*from) && is_bucket(*to));
+        ascends && open && self.since.is_none_or(is_bucket)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::CsvTarget;
 use super::rotate::FileSeries;
-use crate::sinks::read_back::{EachStored, ReadBackOptions, StoredCell, StoredRows, exact_text, minute};
+use crate::sinks::stored::{EachStored, ReadBackOptions, StoredCell, StoredRows, exact_text, minute};
 use crate::text::Columns;
 use minutely_dataflows::decimal::ExactNumber;
 use minutely_dataflows::row::Row;
@@ -60,7 +60,7 @@ fn lines(path: &Path, names: &[String], minutes: &Range<WindowStart>, rows: &mut
                 place.map(|place| cell(name, record.get(place).unwrap_or_default()))
             };
             // (A file that was begun without a column has none to its end.)
-            let cells = names.iter().zip(&places).map(|pair| cell(pair).unwrap_or(StoredCell::Nothing));
+            let cells = names.iter().zip(&places).map(|pair| cell(pair).unwrap_or(StoredCell::NoColumn));
             rows.insert((start, record.get(0).unwrap_or_default().to_owned()), cells.collect());
         }
     }

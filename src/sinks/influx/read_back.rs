@@ -5,7 +5,7 @@ use super::client::{Client, runtime};
 use super::retry::Timeouts;
 use super::series::InfluxSeries;
 use super::target::{Destination, InfluxTarget};
-use crate::sinks::read_back::{EachStored, ReadBackOptions, StoredCell, StoredRows, minute};
+use crate::sinks::stored::{EachStored, ReadBackOptions, StoredCell, StoredRows, minute};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::WindowStart;
 use serde::Deserialize;

@@ -2,7 +2,7 @@
 
 use super::layout::columns;
 use super::target::SqliteTarget;
-use crate::sinks::read_back::{EachStored, ReadBackOptions, StoredCell, StoredRows, minute};
+use crate::sinks::stored::{EachStored, ReadBackOptions, StoredCell, StoredRows, minute};
 use crate::text::MinuteText;
 use minutely_dataflows::decimal::ExactNumber;
 use minutely_dataflows::row::Row;
