@@ -3,6 +3,7 @@
 mod cleaning;
 mod cluster;
 mod decoding;
+mod edges;
 mod groups;
 mod log;
 mod schemas;
@@ -12,6 +13,7 @@ mod sinks;
 
 pub(crate) use crate::cli::Metrics;
 pub(crate) use decoding::of_replay;
+pub(crate) use edges::START_TIMEOUT;
 pub(crate) use groups::GroupsFile;
 
 use crate::cli::{HttpArgs, RunArgs, UsageErrors};

@@ -484,6 +484,7 @@ mod tests {
                 implausible: 0,
                 late_by: None,
                 filtered: Vec::new(),
+                noted: None,
                 last: None,
             };
             status.partitions.push((found, Some(state)));

@@ -35,10 +35,11 @@ mod store;
 mod text;
 mod threads;
 mod uri;
+mod verify;
 
 use cli::{
-    Command, ConfigCommand, EarlyExit, Given, HealthArgs, Layers, LettersArgs, Parsed, ProduceArgs, RunArgs,
-    ShownCommand, StateCommand, UsageErrors,
+    Command, ConfigCommand, DigestArgs, EarlyExit, Given, HealthArgs, Layers, LettersArgs, Parsed, ProduceArgs,
+    RunArgs, ShownCommand, StateCommand, UsageErrors, VerifyArgs,
 };
 use config::Config;
 use console::{error, warn};
@@ -52,6 +53,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use verify::{AskedMinutes, VerifyPlan};
 
 /// C's malloc too: librdkafka allocates messages on one thread and frees them on another.
 #[global_allocator]
@@ -89,6 +91,8 @@ fn execute(parsed: Parsed, open_files: u64) -> Result<(), Failure> {
             check(&records, &run, &layers, |config, records| start::check(config, clock, open_files, records))
         }
         Command::State { command, .. } => state(&command, &layers, clock),
+        Command::Verify(args) => verify(&args, &layers, clock),
+        Command::Digest(args) => digest(&args, &layers),
         Command::Produce(args) => produce(&args, &layers, clock),
         Command::Letters(args) => letters(&args, &layers),
         Command::Health(args) => health(&args, &layers),
@@ -167,6 +171,18 @@ fn check(
     let records = errors.value(records);
     let records = layers.check(errors.unless_any(records))?;
     configured(run, layers, |config| execute(config, records))
+}
+
+/// `minutely verify`.
+fn verify(args: &VerifyArgs, layers: &Layers, clock: clock::SystemClock) -> Result<(), Failure> {
+    let plan = layers.check(VerifyPlan::of(args))?;
+    configured(&args.run, layers, |config| verify::verify(config, plan, clock))
+}
+
+/// `minutely digest`.
+fn digest(args: &DigestArgs, layers: &Layers) -> Result<(), Failure> {
+    let minutes = layers.check(AskedMinutes::of_digest(args))?;
+    configured(&args.run, layers, |config| verify::digest(&config, minutes))
 }
 
 /// `minutely config show`: what is in effect, although it may be wrong; then what is wrong.

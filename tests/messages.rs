@@ -27,6 +27,8 @@ const HELP: &[&str] = &[
     "produce --help",
     "produce -h",
     "letters --help",
+    "verify --help",
+    "digest --help",
     "health --help",
     "config --help",
     "completions --help",

@@ -808,6 +808,22 @@ fn a_state_of_format_1_is_gone_on_with() {
         let after = at_home(home, &["state", "check"]).well();
         assert!(after.contains("; 119 counted = ") && after.ends_with(" in windows forgotten\n"), "{after}");
 
+        // What the earlier version read has no index; what came since can be verified.
+        let verified = at_home(home, &["verify", "--json"]);
+        let report: serde_json::Value = serde_json::from_str(&verified.out).unwrap_or_default();
+        assert_eq!(verified.code, Some(0), "{report:#}{}", verified.said);
+        assert_eq!(
+            (&report["indexed_from"], &report["from"]),
+            (&"2026-01-05T08:40:00Z".into(), &report["indexed_from"])
+        );
+        assert!(report["sinks"][0]["equal"].as_i64() > Some(0), "{report:#}");
+        let early = at_home(home, &["verify", "--from", "2026-01-05T08:00:00Z"]);
+        assert!(
+            early.code == Some(65) && early.out.contains("not verifiable before 2026-01-05T08:40:00Z"),
+            "{}",
+            early.out
+        );
+
         // And what is expected is what a run from the beginning gives.
         let fresh = tempfile::tempdir().unwrap();
         std::fs::copy(home.join("ticks.jsonl"), fresh.path().join("ticks.jsonl")).unwrap();

@@ -9,6 +9,7 @@
 use crate::decimal::{ExactNumber, Scales, nearest};
 use crate::decode::DecodedEvent;
 use crate::derived::{MarketSums, MinuteSums};
+use crate::digest::{MarketNumbers, RowNumbers};
 use crate::mutants::{self, Mutant};
 use crate::row::{MarketRow, Row, RowKind};
 use crate::time::{EventTime, State, WindowStart};
@@ -56,6 +57,8 @@ pub trait Accumulate:
     fn row(&self, symbol: &str, minute: WindowStart, state: State, scales: Scales) -> Option<Row>;
     /// What derived values are made of.
     fn sums(&self) -> MinuteSums;
+    /// What a digest is made of.
+    fn numbers(&self) -> RowNumbers;
     /// Of the bytes of a checkpoint's object, which this or an earlier version wrote; all of them.
     ///
     /// # Errors
@@ -116,6 +119,9 @@ impl Accumulate for Avg {
     }
     fn sums(&self) -> MinuteSums {
         MinuteSums { count: self.count, sum: self.sum.get(), market: None }
+    }
+    fn numbers(&self) -> RowNumbers {
+        RowNumbers { count: self.count, sum: self.sum.get(), market: None }
     }
 }
 
@@ -259,6 +265,12 @@ impl Accumulate for Market {
             squares: self.squares(),
         };
         MinuteSums { market: Some(market), ..self.avg.sums() }
+    }
+    fn numbers(&self) -> RowNumbers {
+        let prices = [self.open.value, self.high, self.low, self.close.value].map(Int128::get);
+        let volume = (self.weights > 0).then(|| self.volume.get());
+        let market = MarketNumbers { prices, volume, weighted: self.weighted().halves() };
+        RowNumbers { market: Some(market), ..self.avg.numbers() }
     }
     fn decode(bytes: &[u8]) -> Result<Self, postcard::Error> {
         let (first, rest) = postcard::take_from_bytes::<MarketWithoutWeights>(bytes)?;

@@ -200,6 +200,7 @@ pub mod decimal;
 pub mod decode;
 pub mod delivery;
 pub mod derived;
+pub mod digest;
 pub mod edge;
 pub mod escape;
 pub mod explain;

@@ -186,6 +186,8 @@ pub struct CutPart {
     pub ids: Vec<ObjectRef>,
     /// The objects that hold the folds of its series as of `retired_before`, oldest first.
     pub folds: Vec<ObjectRef>,
+    /// The objects with the index entries of its partitions, and the digests of minutes that it has retired, in any order.
+    pub index: Vec<ObjectRef>,
     /// Windows before this are not in them: it has forgotten them since, maybe after the cut.
     pub retired_before: Option<WindowStart>,
     /// Records in windows that it has forgotten, maybe after the cut. All of them had arrived before the cut.
@@ -195,6 +197,6 @@ pub struct CutPart {
 impl CutPart {
     /// All objects that it names.
     pub(crate) fn all_objects(&self) -> impl Iterator<Item = &ObjectRef> {
-        self.objects.iter().chain(&self.ids).chain(&self.folds)
+        self.objects.iter().chain(&self.ids).chain(&self.folds).chain(&self.index)
     }
 }

@@ -132,6 +132,7 @@ impl Stage {
             objects: Vec::new(),
             ids: Vec::new(),
             folds: Vec::new(),
+            index: Vec::new(),
             retired_before: None,
             forgotten: 0,
         };
@@ -171,6 +172,7 @@ fn state(index: usize) -> PartitionState {
         implausible: 0,
         late_by: None,
         filtered: Vec::new(),
+        noted: None,
     }
 }
 

@@ -23,6 +23,7 @@ mod schema;
 mod shape;
 mod show;
 mod values;
+mod verify;
 
 pub(crate) use cleaning::CleaningArgs;
 pub(crate) use cluster::{ClusterArgs, MAX_WORKERS};
@@ -42,6 +43,7 @@ pub(crate) use schema::SchemaArgs;
 pub(crate) use shape::ShapeArgs;
 pub(crate) use values::Given;
 use values::number;
+pub(crate) use verify::{DigestArgs, MinuteArgs, VerifyArgs};
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use negated::Negated;
@@ -100,6 +102,20 @@ pub(crate) enum Command {
         #[command(flatten)]
         help: Help,
     },
+
+    /// Count final minutes again from the log, and compare them with what the sinks hold; changes nothing
+    ///
+    /// Takes the options of the run; a run may go on meanwhile. Reads the log from where the state's index says that the minutes begin,
+    /// by a reader of its own, and adds up by code that shares the decoder alone with a run. Exit code 0 if all is equal, 65 if
+    /// something differs or cannot be verified, 69 if log, state or a sink cannot be reached.
+    #[command(after_help = NOTES)]
+    Verify(Box<VerifyArgs>),
+
+    /// Print a digest of each final minute, and one of all
+    ///
+    /// Two runs over one log have the same, whatever their workers, sinks and crashes. All options of `minutely run` are accepted.
+    #[command(after_help = STATE_NOTES)]
+    Digest(Box<DigestArgs>),
 
     /// Write the records of a source to a Kafka topic or to RabbitMQ streams
     ///
@@ -268,6 +284,9 @@ const FIND_THE_STATE: [&str; 43] = [
     "config",
 ];
 
+/// What help of `minutely verify` and `minutely digest` shows beside.
+const VERIFY: [&str; 6] = ["from", "to", "sample", "since_final", "uris", "emit"];
+
 /// Why there is no command to be executed.
 #[derive(Debug)]
 pub(crate) enum EarlyExit {
@@ -360,6 +379,8 @@ impl Command {
                 command: StateCommand::Show { run, .. } | StateCommand::Check(run) | StateCommand::Rebuild(run),
                 ..
             } => Some(run),
+            Command::Verify(args) => Some(&args.run),
+            Command::Digest(args) => Some(&args.run),
             Command::Produce(_)
             | Command::Config { command: ConfigCommand::Show { of: Some(ShownCommand::Produce(_)), .. }, .. }
             | Command::Letters(_)
@@ -395,13 +416,17 @@ pub(crate) fn command() -> clap::Command {
     fn described(command: clap::Command) -> clap::Command {
         command.display_name("minutely").mut_args(|arg| arg.hide_env_values(true)).mut_subcommands(described)
     }
-    let hide = |command: clap::Command| {
+    fn hide(command: clap::Command, also: &[&str]) -> clap::Command {
         command.mut_args(|arg| {
-            let hidden = !FIND_THE_STATE.contains(&arg.get_id().as_str());
+            let id = arg.get_id().as_str();
+            let hidden = !FIND_THE_STATE.contains(&id) && !also.contains(&id);
             arg.hide(hidden)
         })
-    };
-    described(Cli::command()).mut_subcommand("state", |state| state.mut_subcommands(hide))
+    }
+    let root = described(Cli::command());
+    let root = root.mut_subcommand("state", |state| state.mut_subcommands(|command| hide(command, &[])));
+    let root = root.mut_subcommand("verify", |verify| hide(verify, &VERIFY));
+    root.mut_subcommand("digest", |digest| hide(digest, &VERIFY))
 }
 
 /// The words that name a command, as far as they do: `minutely state show`.

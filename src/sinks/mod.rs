@@ -14,13 +14,17 @@ mod local;
 mod options;
 mod port;
 mod provisional;
+mod read_back;
 mod sqlite;
 mod stdout;
+mod stored;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub(crate) use options::{Emit, OpenSink, Owner, PriorState, SinkOptions};
+pub(crate) use read_back::read_back;
 pub(crate) use sqlite::{PageRequest, SqliteHistory};
+pub(crate) use stored::{ReadBackOptions, StoredCell, StoredRows};
 
 use crate::text::Columns;
 use crate::uri::redacted;

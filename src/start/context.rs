@@ -4,9 +4,7 @@ use super::waker::LeaderWaker;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::signals::stop_on_signal;
-use crate::sinks;
 use crate::store::StoreUri;
-use crate::uri::redacted;
 use minutely_dataflows::edge::{Halt, Wake};
 use minutely_dataflows::time::EventTime;
 use std::sync::Arc;
@@ -36,7 +34,7 @@ impl RunContext {
         let running = Arc::new(AtomicBool::new(false));
         let words = "stopping: one more commit; a second signal stops at once";
         let stop = stop_on_signal(words, Arc::clone(&running), waker.wake())?;
-        let sink_names = sink_names(&config);
+        let sink_names = config.sink_names();
         Ok(RunContext { config, clock, open_files, run_start, sink_names, waker, running, stop })
     }
 
@@ -52,7 +50,7 @@ impl RunContext {
 
     /// The job's name.
     pub(super) fn job(&self) -> String {
-        self.config.folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        self.config.job()
     }
 
     /// How long trouble with the store is waited out; none for ever.
@@ -65,13 +63,4 @@ impl RunContext {
     pub(super) fn wake(&self) -> Wake {
         self.waker.wake()
     }
-}
-
-fn sink_names(config: &Config) -> Vec<String> {
-    let numbered = |uri: &String| {
-        let name = redacted(uri);
-        let number = move |n: usize| if n == 0 { name.clone() } else { format!("{name}#{n}") };
-        (0..sinks::takes(uri, config.emit).len()).map(number).collect::<Vec<_>>()
-    };
-    config.sinks.iter().flat_map(numbered).collect()
 }

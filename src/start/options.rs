@@ -1,17 +1,13 @@
 //! The options of sources and sinks: built whole, from what is known of the state at that step.
 
 use super::context::RunContext;
+use crate::config::START_TIMEOUT;
 use crate::semantics::{Entries, without_defaults};
 use crate::sinks::{Owner, PriorState, SinkOptions};
-use crate::sources::{PayloadKind, SourceOptions};
+use crate::sources::SourceOptions;
 use crate::uri::redacted;
 use minutely_dataflows::checkpoint::{self, Manifest};
-use minutely_dataflows::decode::Format;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long a source or a sink may take to answer at the start.
-const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What sinks resume from.
 #[derive(Clone, Copy, Default)]
@@ -24,23 +20,7 @@ pub(super) struct ResumeBasis<'a> {
 
 impl RunContext {
     pub(super) fn source_options(&self) -> SourceOptions {
-        let config = &self.config;
-        SourceOptions {
-            run_start: self.run_start,
-            bounded: config.settings.bounded,
-            start: config.start,
-            payloads: match config.fields.format {
-                Format::Json => PayloadKind::Json,
-                Format::Avro => PayloadKind::Avro,
-                Format::Csv(_) | Format::JsonSchema | Format::Protobuf => PayloadKind::Text,
-            },
-            properties: config.properties.clone(),
-            fetch_memory: config.fetch_memory,
-            processes: config.cluster.addresses.len().max(1),
-            group: format!("minutely-{}", self.job()),
-            answer_timeout: START_TIMEOUT,
-            clock: self.clock,
-        }
+        self.config.source_options(self.run_start, self.clock)
     }
 
     pub(super) fn sink_options(&self, uri: &str, basis: ResumeBasis<'_>) -> SinkOptions {

@@ -18,12 +18,14 @@ mod access;
 mod check;
 mod client;
 mod error;
+mod index;
 mod lock;
 mod retry;
 mod uri;
 mod writers;
 
 pub(crate) use check::check;
+pub(crate) use index::{IndexedState, indexed};
 pub(crate) use retry::StoreHealth;
 pub(crate) use uri::StoreUri;
 

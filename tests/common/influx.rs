@@ -73,6 +73,17 @@ impl Influx {
         })
     }
 
+    /// Writes lines of line protocol.
+    pub(crate) fn write(&self, lines: &str) {
+        let written = wait_for(async {
+            let mut url = reqwest::Url::parse(&format!("{}/api/v2/write", self.url)).unwrap();
+            url.query_pairs_mut().extend_pairs([("org", &self.org), ("bucket", &self.bucket)]);
+            let request = reqwest::Client::new().post(url).header("Authorization", format!("Token {}", self.token));
+            request.body(lines.to_owned()).send().await.unwrap().status()
+        });
+        assert_eq!(written.as_u16(), 204, "{lines}");
+    }
+
     /// All points of a measurement, by InfluxQL; `avg` rows.
     pub(crate) fn rows(&self, measurement: &str) -> Rows {
         let q = format!("SELECT symbol, \"count\", sum, avg, state FROM {measurement}");

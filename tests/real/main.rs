@@ -37,4 +37,5 @@ mod starts;
 mod told;
 mod transactions;
 mod two_million;
+mod verified;
 mod zombie;

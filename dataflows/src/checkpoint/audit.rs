@@ -4,6 +4,7 @@ use super::damage::Damage;
 use super::dead_letters::decode_dead_letters;
 use super::fold_object::read_folds;
 use super::id_object::IdObject;
+use super::index_object::IndexPart;
 use super::manifest::Manifest;
 use super::object::Object;
 use super::object_ref::ObjectRef;
@@ -19,7 +20,7 @@ const METRICS: &str = "--metrics";
 type Entry = (WindowStart, String, i64);
 
 /// Objects that were verified, by name: those of one manifest, or of several that follow one another. Dead letters,
-/// ids and folds have no entries here.
+/// ids, folds and the index have no entries here.
 #[derive(Debug, Default)]
 pub struct Audit(BTreeMap<String, Vec<Entry>>);
 
@@ -50,6 +51,8 @@ impl Audit {
             (Vec::new(), decode_dead_letters(bytes)?.len() as u64)
         } else if holds_ids {
             (Vec::new(), IdObject::open(bytes)?.verify(manifest.partitions.len())?)
+        } else if manifest.parts.iter().flat_map(|part| &part.index).any(|index| index.name == object.name) {
+            (Vec::new(), IndexPart::decode(bytes)?.len())
         } else if manifest.parts.iter().flat_map(|part| &part.folds).any(|folds| folds.name == object.name) {
             let mut folds = 0;
             read_folds(bytes, |_| true, |_, _| folds += 1)?;

@@ -1,9 +1,10 @@
-//! What an object holds, of whichever kind: the changed windows of a worker, the new ids of its partitions, or the changed folds of
-//! its series.
+//! What an object holds, of whichever kind: the changed windows of a worker, the new ids of its partitions, the changed folds of
+//! its series, or its part of the index.
 
 use super::damage::Damage;
 use super::fold_object::merge_folds;
 use super::id_object::{FirstHeld, IdObject, IdObjectBuilder, merge_ids};
+use super::index_object::{IndexPart, merge_index};
 use super::object::{Object, ObjectBuilder, merge};
 use crate::time::WindowStart;
 
@@ -16,6 +17,8 @@ pub enum ObjectContent {
     Ids(IdObjectBuilder),
     /// Folds of series, in the shape of windows.
     Folds(ObjectBuilder),
+    /// Entries of the index, and digests.
+    Index(IndexPart),
 }
 
 impl From<ObjectBuilder> for ObjectContent {
@@ -33,6 +36,10 @@ impl ObjectContent {
                 let entries = ids.spans().iter().map(|span| span.ids).sum();
                 (ids.encode(), entries)
             }
+            ObjectContent::Index(index) => {
+                let entries = index.len();
+                (index.encode(), entries)
+            }
         }
     }
 }
@@ -46,6 +53,8 @@ pub enum MergeRule {
     Ids(FirstHeld),
     /// The newest fold of each series that has a minute since this.
     Folds(Option<WindowStart>),
+    /// All of it.
+    Index,
 }
 
 impl MergeRule {
@@ -70,6 +79,7 @@ impl MergeRule {
                 let entries = Object::open(&bytes)?.entries();
                 Ok((bytes, entries))
             }
+            MergeRule::Index => Ok(ObjectContent::Index(merge_index(inputs)?).encode()),
         }
     }
 }

@@ -72,6 +72,7 @@ mod tests {
                 retired_before: Some(WindowStart(-60)),
                 ids: vec![ObjectRef::of("b", b"abc", 2)],
                 folds: vec![ObjectRef::of("c", b"abc", 3)],
+                index: vec![ObjectRef::of("d", b"abc", 4)],
             }],
             ..Manifest::default()
         };

@@ -24,12 +24,15 @@ pub struct WorkerObjects {
     /// Objects with the folds of its series, oldest first: of all minutes before `retired_before`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub folds: Vec<ObjectRef>,
+    /// Objects with index entries and digests, in any order: of all runs of the chain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub index: Vec<ObjectRef>,
 }
 
 impl WorkerObjects {
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &ObjectRef> {
-        self.objects.iter().chain(&self.ids).chain(&self.folds)
+        self.objects.iter().chain(&self.ids).chain(&self.folds).chain(&self.index)
     }
 }
 

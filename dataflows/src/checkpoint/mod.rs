@@ -19,6 +19,7 @@ mod encoding;
 mod error;
 mod fold_object;
 mod id_object;
+mod index_object;
 mod manifest;
 mod object;
 mod object_ref;
@@ -35,6 +36,8 @@ pub use error::{ChangedLogError, ChangedPartition, LogChange, ObjectError, Objec
 pub use fold_object::read_folds;
 pub(crate) use id_object::MAX_IDS;
 pub use id_object::{FirstHeld, IdObject, IdObjectBuilder, IdSpan};
+pub use index_object::IndexPart;
+pub(crate) use index_object::MAX_INDEX;
 pub use manifest::{Manifest, Override, PartitionSnapshot, SinkState, WorkerObjects};
 pub use object::{Object, ObjectBuilder, merge};
 pub use object_ref::ObjectRef;

@@ -19,7 +19,7 @@ use super::error::{ChangedLogError, ChangedPartition, LogChange};
 use super::manifest::{Manifest, Override};
 use crate::edge::{LastRecordCheck, LogProbe};
 use crate::partial::PartialBefore;
-use crate::partition::PartitionState;
+use crate::partition::{NotedBuckets, PartitionState};
 use crate::record::{LastRecord, PartitionName};
 use crate::time::NextOffset;
 
@@ -121,6 +121,8 @@ impl Change {
             state.start.0 += by;
         }
         (state.next, state.partial_before, state.last) = (self.now, PartialBefore::Unknown, None);
+        // Entries lead to offsets of the log that was read.
+        state.noted = Some(NotedBuckets::unknown_through(state.h));
     }
 }
 

@@ -4,7 +4,7 @@
 use super::damage::Damage;
 use super::manifest::{Manifest, SinkState};
 use super::object_ref::ObjectRef;
-use crate::partition::{PartitionState, UNKNOWN};
+use crate::partition::{NotedBuckets, PartitionState, UNKNOWN};
 use crate::time::{EventTime, WindowStart};
 
 /// Offsets, counts, positions and sizes are below this: sums of many of them do not overflow.
@@ -96,6 +96,7 @@ fn is_whole(state: &PartitionState) -> bool {
         && state.start <= state.next
         && state.silence >= 0
         && state.balances()
+        && state.noted.as_ref().is_none_or(NotedBuckets::is_whole)
         && state.filtered.iter().all(|series| series.is_whole() && is_window(Some(series.newest)))
 }
 

@@ -149,6 +149,7 @@ pub(super) mod tests {
             objects: Vec::new(),
             ids: Vec::new(),
             folds: Vec::new(),
+            index: Vec::new(),
             retired_before: None,
             forgotten: 0,
         }

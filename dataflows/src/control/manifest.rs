@@ -96,6 +96,7 @@ impl ManifestBuilder {
                     retired_before: part.retired_before,
                     ids: part.ids,
                     folds: part.folds,
+                    index: part.index,
                 })
                 .collect(),
             sinks: run.sinks,

@@ -113,6 +113,11 @@ impl Metric {
         self.suffixes().len()
     }
 
+    /// The names of its columns.
+    pub fn columns(self) -> impl Iterator<Item = String> {
+        self.suffixes().iter().map(move |suffix| format!("{self}{suffix}"))
+    }
+
     /// What its columns are called after its name.
     fn suffixes(self) -> &'static [&'static str] {
         match self {
@@ -176,7 +181,7 @@ impl DerivedList {
 
     /// The names of the columns.
     pub fn columns(&self) -> impl Iterator<Item = String> + '_ {
-        self.metrics().flat_map(|metric| metric.suffixes().iter().map(move |suffix| format!("{metric}{suffix}")))
+        self.metrics().flat_map(Metric::columns)
     }
 
     /// How many columns there are.

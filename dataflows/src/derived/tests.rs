@@ -43,9 +43,7 @@ impl Events {
     }
 
     fn for_the_oracle(&self) -> Minute {
-        let (values, weights) =
-            self.pairs.iter().map(|(value, weight)| (BigInt::from(*value), weight.map(BigInt::from))).unzip();
-        Minute { start: self.start, values, weights, weight_beyond: false }
+        Minute::of_pairs(self.start, &self.pairs)
     }
 }
 

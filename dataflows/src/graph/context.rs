@@ -3,6 +3,7 @@
 use super::folds::FoldTable;
 use super::read::{CutIds, RestoredIds};
 use super::series::SeriesTable;
+use crate::digest::MinuteDigest;
 use crate::edge::{Halt, Wake};
 use crate::partial::PartialBefore;
 use crate::protocol::{Commit, Decision, End, Round, SinkId};
@@ -32,6 +33,8 @@ pub(crate) struct WorkerContext {
     pub(crate) tally: RefCell<Tally>,
     /// Of series, as of the windows that are retired here.
     pub(crate) folds: RefCell<FoldTable>,
+    /// Of minutes that were retired here since the last cut.
+    pub(crate) digests: RefCell<BTreeMap<WindowStart, MinuteDigest>>,
     /// Which windows may lack records, as the newest commit says.
     pub(crate) partial: Cell<PartialBefore>,
     /// Windows before this are retired, or about to be: a decision said so.

@@ -3,7 +3,7 @@
 use super::read::RestoredIds;
 use crate::acc::Accumulate;
 use crate::checkpoint::{
-    Damage, FirstHeld, IdObject, IdSpan, Manifest, Object, ObjectProblem, PartitionSnapshot, read_folds,
+    Damage, FirstHeld, IdObject, IdSpan, Manifest, Object, ObjectProblem, ObjectRef, PartitionSnapshot, read_folds,
 };
 use crate::coarse::{CoarseWindows, split_name};
 use crate::decode::Decoder;
@@ -115,6 +115,12 @@ impl Restored {
         }
         let window = |((window, level, symbol), acc)| RestoredWindow { level, window, symbol, acc };
         Ok(windows.into_iter().map(window).collect())
+    }
+
+    /// The objects of the index that one worker goes on with.
+    pub(crate) fn index_of(&self, worker: usize, peers: usize) -> impl Iterator<Item = ObjectRef> {
+        let mine = self.head.parts.iter().enumerate().filter(move |(part, _)| part % peers == worker);
+        mine.flat_map(|(_, part)| part.index.iter().cloned())
     }
 
     /// The folds that one worker resumes with.

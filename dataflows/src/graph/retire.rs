@@ -2,13 +2,15 @@
 //!
 //! Every window to be retired is final, committed and stored by all sinks, so its updates are all in the history and none can
 //! follow: the accumulation read here is the complete one. A key is retracted once, because the first window held only rises
-//! and a pass starts where the last one ended. What derived values keep of it goes on in the series' fold.
+//! and a pass starts where the last one ended. What derived values keep of it goes on in the series' fold,
+//! and the minute's digest has its row.
 
 use super::context::WorkerContext;
 use super::job::Job;
 use super::key::KeyUpdate;
 use super::windows::Windows;
 use crate::acc::Accumulate;
+use crate::digest::{MinuteDigest, row_bytes};
 use crate::mutants::{self, Mutant};
 use crate::time::{Epoch, WindowStart};
 use std::rc::Rc;
@@ -29,7 +31,7 @@ pub(super) fn retire<'scope, A: Accumulate>(
         context.activators.borrow_mut().push(scope.activator_for(info.address));
         let mut cap = Some(cap);
         let mut first_held = WindowStart::MIN;
-        let deriver = job.deriver();
+        let (deriver, scales) = (job.deriver(), job.decoder.scales());
         let recursive = deriver.list().is_recursive();
         move |(input, frontier), output| {
             input.for_each(|_, data| data.clear());
@@ -47,11 +49,16 @@ pub(super) fn retire<'scope, A: Accumulate>(
             pass.seek(first_held);
             let mut session = output.session_with_builder(&held);
             let (mut records, series, mut folds) = (0, context.series.borrow(), context.folds.borrow_mut());
+            let mut digests = context.digests.borrow_mut();
             while let Some((key, sum)) = pass.next_before(retired_before) {
                 if let Some(acc) = sum.filter(|acc| !acc.is_zero()) {
-                    let whole = recursive && key.is_minute() && !context.partial.get().includes(key.window);
+                    let whole = key.is_minute() && !context.partial.get().includes(key.window);
                     if let Some(name) = series.name(key).filter(|_| whole) {
-                        folds.step(&deriver, name, key.window, &acc.sums());
+                        if recursive {
+                            folds.step(&deriver, name, key.window, &acc.sums());
+                        }
+                        let row = row_bytes(name, key.window, scales, &acc.numbers());
+                        digests.entry(key.window).or_default().add(MinuteDigest::of_row(&row));
                     }
                     if key.is_minute() {
                         records += acc.count();
@@ -62,7 +69,7 @@ pub(super) fn retire<'scope, A: Accumulate>(
                     session.give(((key, ()), epoch, acc.retraction()));
                 }
             }
-            drop((session, series));
+            drop((session, series, digests));
             folds.sweep(retired_before);
             let mut tally = context.tally.borrow_mut();
             *tally.retired.entry(epoch).or_default() += records;

@@ -60,6 +60,7 @@ fn a_ledger_that_does_not_balance_is_shown_before_the_run_ends() {
         objects: Vec::new(),
         ids: Vec::new(),
         folds: Vec::new(),
+        index: Vec::new(),
         retired_before: None,
         forgotten: 0,
     };

@@ -1,7 +1,8 @@
 //! The oracle's third page: coarser windows, of all events in them, one after the other. Nothing of `crate::coarse` but the names of
 //! the lengths: dates are gone through one by one.
 
-use super::{EventsByWindow, OracleColumns, Position, derived, row};
+use super::{OracleColumns, PlainSums, Position, derived};
+use crate::coarse::WindowLevel;
 use crate::decimal::Scales;
 use crate::decode::DecodedEvent;
 use crate::row::{Row, RowKind};
@@ -11,48 +12,64 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use std::collections::BTreeMap;
 
-/// All rows, each with the end of its window. `partial_before`: as for minutes.
-pub(super) fn rows(
-    windows: &EventsByWindow<'_>,
-    partial_before: Option<EventTime>,
-    columns: &OracleColumns,
-    scales: Scales,
+/// The windows of one level: by end, start and symbol.
+struct OfLevel {
+    level: WindowLevel,
+    /// The day or week of the event before.
+    day: Option<[i64; 2]>,
+    sums: BTreeMap<(i64, i64, String), PlainSums>,
+}
+
+/// All of them, of the events that it was given.
+pub(super) struct CoarsePage<'c> {
+    columns: &'c OracleColumns,
+    /// How long a minute is.
     minute: i64,
-) -> Vec<(EventTime, Row)> {
-    let mut rows = Vec::new();
-    for level in &columns.windows {
-        let mut events = BTreeMap::<(i64, i64, &str), Vec<&(Position, DecodedEvent<'_>)>>::new();
-        let mut day: Option<[i64; 2]> = None;
-        for ((start, symbol), of_minute) in windows {
-            let (from, to) = match level.is_calendar() {
-                true => {
-                    let weekly = level.to_string().starts_with("1w");
-                    let [from, to] = day.filter(|[from, to]| (*from..*to).contains(&start.0)).unwrap_or_else(|| {
-                        dates(weekly, level.offset(), columns.zone.as_ref().unwrap_or(&TimeZone::UTC), start.0)
-                    });
-                    day = Some([from, to]);
-                    (from, to)
-                }
-                false => {
-                    let from = start.0 - (start.0 - level.offset()).rem_euclid(level.length());
-                    (from, from + level.length())
-                }
+    levels: Vec<OfLevel>,
+}
+
+impl<'c> CoarsePage<'c> {
+    /// Of no event yet.
+    pub(super) fn new(columns: &'c OracleColumns, minute: i64) -> Self {
+        let of_level = |level: &WindowLevel| OfLevel { level: *level, day: None, sums: BTreeMap::new() };
+        CoarsePage { columns, minute, levels: columns.windows.iter().map(of_level).collect() }
+    }
+
+    /// An event that counts for this minute.
+    pub(super) fn add(&mut self, window: WindowStart, event: &DecodedEvent<'_>, position: Position) {
+        let (zone, minute) = (&self.columns.zone, self.minute);
+        for OfLevel { level, day, sums } in &mut self.levels {
+            let [from, to] = if level.is_calendar() {
+                let weekly = level.to_string().starts_with("1w");
+                let known = day.filter(|[from, to]| (*from..*to).contains(&window.0));
+                *day.insert(known.unwrap_or_else(|| {
+                    dates(weekly, level.offset(), zone.as_ref().unwrap_or(&TimeZone::UTC), window.0)
+                }))
+            } else {
+                let from = window.0 - (window.0 - level.offset()).rem_euclid(level.length());
+                [from, from + level.length()]
             };
             // From the first minute that begins in it to the end of the last.
             let first = |time: i64| (time + minute - 1).div_euclid(minute) * minute;
-            events.entry((first(to), first(from), symbol)).or_default().extend(of_minute);
-        }
-        for ((end, start, symbol), mut events) in events {
-            events.sort_unstable_by_key(|(position, event)| (event.time, *position));
-            let state = if partial_before.is_some_and(|p| p.0 <= start) { State::Final } else { State::Partial };
-            let derived = derived::own(&events, state, columns, scales);
-            let (kind, minute) = (RowKind::Window(*level), WindowStart(start));
-            let numbers = row(&events, columns.market, scales);
-            rows.push((EventTime(end), Row { kind, symbol: symbol.to_owned(), minute, state, derived, ..numbers }));
+            let window = sums.entry((first(to), first(from), event.symbol.to_string()));
+            window.and_modify(|sums| sums.add(event, position)).or_insert_with(|| PlainSums::of(event, position));
         }
     }
-    rows.sort_by_key(|(end, _)| *end);
-    rows
+
+    /// All rows, each with the end of its window. `partial_before`: as for minutes.
+    pub(super) fn rows(self, partial_before: Option<EventTime>, scales: Scales) -> Vec<(EventTime, Row)> {
+        let mut rows = Vec::new();
+        for OfLevel { level, sums, .. } in self.levels {
+            for ((end, start, symbol), sums) in sums {
+                let state = if partial_before.is_some_and(|p| p.0 <= start) { State::Final } else { State::Partial };
+                let derived = derived::own(&sums, state, self.columns, scales);
+                let row = sums.row(&symbol, WindowStart(start), state, (self.columns.market, scales));
+                rows.push((EventTime(end), Row { kind: RowKind::Window(level), derived, ..row }));
+            }
+        }
+        rows.sort_by_key(|(end, _)| *end);
+        rows
+    }
 }
 
 /// The day or week that this instant is in, which begins so much after midnight.

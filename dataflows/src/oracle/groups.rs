@@ -1,7 +1,7 @@
 //! The oracle's answer for groups (`--groups`): of the final rows of each minute, by the lines of the table as they are written and
 //! integers of any size. Nothing of `crate::derived` but what a line says.
 
-use super::derived::{half_even, nearest, power};
+use super::rounding::{half_even, nearest, power};
 use crate::decimal::{DEFAULT_DECIMALS, ExactNumber};
 use crate::derived::Membership;
 use crate::row::{Row, RowKind};

@@ -6,6 +6,7 @@
 //! ```
 
 use super::cleaning::Cleaner;
+use super::notes::IndexEntry;
 use super::{Partition, Verdict};
 use crate::decimal::Decimal;
 use crate::decode::{DecodedEvent, EventId, is_plausible};
@@ -78,6 +79,10 @@ impl Partition {
         };
         if let Verdict::Late(Evidence::Watermark(h)) = verdict {
             self.late_by = self.late_by.max(Some(h.0.saturating_sub(end.0)));
+        }
+        if let Verdict::Counted(window) = verdict {
+            let (partition, offset, h, floor) = (self.index, self.next.0 - 1, self.h_before, self.floor);
+            self.notes.count(window, |bucket| IndexEntry { partition, bucket, offset, h, floor });
         }
         self.behind.count(time, self.watermark());
         // Which of two neighbours is newer cannot be foretold: no branch depends on it.

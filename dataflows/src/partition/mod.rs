@@ -14,6 +14,7 @@ mod counts;
 mod delays;
 mod ids;
 mod judge;
+mod notes;
 mod nyse;
 mod outliers;
 mod rule;
@@ -27,6 +28,8 @@ pub use cleaning::CleaningRule;
 pub use counts::{Counts, RejectedBy};
 pub use delays::{DELAY_EDGES_MS, DelayHistogram};
 pub use ids::{IDS_PER_KEY, IdGroup};
+pub(crate) use notes::is_bucket;
+pub use notes::{BUCKET, IndexEntry, NotedBuckets};
 pub use outliers::{FilteredSeries, NotAnOutlierRule, OutlierRule};
 pub use rule::Rule;
 pub use session::{Calendar, DAY_MINUTES, TradingDays, TradingHours};
@@ -40,6 +43,7 @@ use crate::record::{Evidence, LastRecord, Reason, Rejection};
 use crate::time::{EventTime, Monotonic, NextOffset, WindowStart, Windowing};
 use cleaning::Cleaner;
 use ids::HeldIds;
+use notes::BucketNotes;
 
 /// The verdict on a decoded record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +72,8 @@ pub struct Partition {
     ended: bool,
     next: NextOffset,
     h: Option<EventTime>,
+    /// H before the record begun last.
+    h_before: Option<EventTime>,
     floor: Option<EventTime>,
     caught_up: bool,
     /// A, as it was when the question now under way was sent.
@@ -85,6 +91,7 @@ pub struct Partition {
     late_by: Option<i64>,
     behind: DelayHistogram,
     ids: HeldIds,
+    notes: BucketNotes,
     /// Where anything is cleaned.
     cleaner: Option<Box<Cleaner>>,
 }
@@ -101,6 +108,7 @@ impl Partition {
             ended: false,
             next: start,
             h: None,
+            h_before: None,
             floor: None,
             caught_up: false,
             learnt: None,
@@ -116,6 +124,7 @@ impl Partition {
             late_by: None,
             behind: DelayHistogram::default(),
             ids: HeldIds::new(rule.windowing),
+            notes: BucketNotes::new(rule.windowing),
             cleaner: rule.cleaning.map(|cleaning| Box::new(Cleaner::new(cleaning, rule.windowing))),
         }
     }
@@ -145,6 +154,9 @@ impl Partition {
         if let Some(cleaner) = &mut partition.cleaner {
             cleaner.restore(&state.filtered);
         }
+        // (An earlier version noted nothing.)
+        let noted = state.noted.clone().unwrap_or_else(|| NotedBuckets::unknown_through(state.h));
+        partition.notes.restore(noted);
         partition
     }
 
@@ -153,6 +165,7 @@ impl Partition {
     pub fn begin_record(&mut self, offset: i64) {
         self.reached(NextOffset(offset));
         self.next = NextOffset(offset + 1);
+        self.h_before = self.h;
         self.counts.read += 1;
     }
 
@@ -202,6 +215,16 @@ impl Partition {
     pub fn filtered(&mut self) -> Vec<FilteredSeries> {
         let h = self.h;
         self.cleaner.as_mut().map(|cleaner| cleaner.filtered(h)).unwrap_or_default()
+    }
+
+    /// Takes the index entries since the last call.
+    pub fn take_new_entries(&mut self) -> Vec<IndexEntry> {
+        self.notes.take_new()
+    }
+
+    /// Which buckets have their entry: what a cut has of them.
+    pub fn noted(&mut self) -> NotedBuckets {
+        self.notes.save(self.h)
     }
 
     /// Bytes that those values take in memory, about.
@@ -330,6 +353,7 @@ impl Partition {
             implausible: self.implausible,
             late_by: self.late_by,
             filtered: Vec::new(),
+            noted: None,
         }
     }
 

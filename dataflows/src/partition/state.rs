@@ -1,6 +1,7 @@
 //! What a reader reports of a partition, and what the state keeps of it.
 
 use super::counts::{Counts, RejectedBy};
+use super::notes::NotedBuckets;
 use super::outliers::FilteredSeries;
 use crate::partial::PartialBefore;
 use crate::record::LastRecord;
@@ -55,6 +56,9 @@ pub struct PartitionState {
     /// With `--outlier`: the series' newest values, by name. A cut has them, and no other report.
     #[serde(default)]
     pub filtered: Vec<FilteredSeries>,
+    /// Which buckets of its index have their entry. A cut has it, and no other report; none in a state of an earlier version.
+    #[serde(default)]
+    pub noted: Option<NotedBuckets>,
 }
 
 impl PartitionState {

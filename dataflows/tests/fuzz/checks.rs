@@ -5,13 +5,14 @@
 
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
 use minutely_dataflows::checkpoint::{
-    FirstHeld, IdObject, Manifest, MergeRule, Object, decode_dead_letters, encode_dead_letters, hash, merge,
+    FirstHeld, IdObject, IndexPart, Manifest, MergeRule, Object, decode_dead_letters, encode_dead_letters, hash, merge,
 };
 use minutely_dataflows::decode::{CsvOptions, DebeziumOptions, Decoder, FieldNames, Format};
 use minutely_dataflows::record::Record;
 use std::cell::RefCell;
 
 const MAGIC: &[u8] = b"minutely-1\n";
+const INDEX_MAGIC: &[u8] = b"minutely-index-1\n";
 
 fn record(payload: &[u8]) -> Record<'_> {
     Record { offset: 0, key: Some(b"A"), payload: Some(payload), ..Record::default() }
@@ -105,6 +106,14 @@ pub(crate) fn ids(bytes: &[u8]) {
     let again = IdObject::open(&merged).expect("it was written just now");
     assert_eq!((entries, again.verify(usize::MAX)), (object.entries(), Ok(entries)));
     assert_eq!(again.groups(|_| true).collect::<Vec<_>>(), groups);
+}
+
+/// An object of the index that is whole comes back, and merges into one that holds the same.
+pub(crate) fn index(bytes: &[u8]) {
+    let bytes = if bytes.starts_with(INDEX_MAGIC) { bytes.to_vec() } else { [INDEX_MAGIC, bytes].concat() };
+    let Ok(index) = IndexPart::decode(&bytes) else { return };
+    let (merged, entries) = MergeRule::Index.merge(&[&bytes]).expect("it is whole");
+    assert_eq!((entries, IndexPart::decode(&merged)), (index.len(), Ok(index)));
 }
 
 fn whole<A: Accumulate>(bytes: &[u8]) {

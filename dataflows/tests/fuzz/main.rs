@@ -7,10 +7,11 @@ mod random;
 mod records;
 mod right;
 
-use minutely_dataflows::checkpoint::IdObjectBuilder;
+use minutely_dataflows::checkpoint::{IdObjectBuilder, IndexPart};
 use minutely_dataflows::decode::EventId;
-use minutely_dataflows::partition::IdGroup;
-use minutely_dataflows::time::WindowStart;
+use minutely_dataflows::digest::MinuteDigest;
+use minutely_dataflows::partition::{IdGroup, IndexEntry};
+use minutely_dataflows::time::{EventTime, WindowStart};
 use random::any_bytes;
 use std::path::Path;
 
@@ -62,6 +63,15 @@ fn any_object_of_ids() {
     let groups = vec![group(0, 0, 0..2), group(0, 60, 5..6), group(300, -60, 1 << 100..(1 << 100) + 3)];
     let seeds = [groups, Vec::new()].map(|groups| IdObjectBuilder::new(groups).encode());
     any_bytes(&seeds, checks::ids);
+}
+
+#[test]
+fn any_object_of_the_index() {
+    let entry = |partition, bucket| IndexEntry { partition, bucket, offset: 7, h: Some(EventTime(-5)), floor: None };
+    let digests =
+        [(WindowStart(-60), MinuteDigest { rows: 3, sum: u128::MAX }), (WindowStart(60), MinuteDigest::default())];
+    let index = IndexPart { entries: vec![entry(0, -2), entry(0, 3), entry(300, 2)], digests: digests.into() };
+    any_bytes(&[index.encode(), IndexPart::default().encode()], checks::index);
 }
 
 #[test]

@@ -96,6 +96,7 @@ impl Night {
             objects: Vec::new(),
             ids: Vec::new(),
             folds: Vec::new(),
+            index: Vec::new(),
             retired_before: None,
             forgotten: 0,
         };

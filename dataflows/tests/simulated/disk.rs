@@ -5,7 +5,7 @@
 use super::world::Simulated;
 use minutely_dataflows::acc::{Accumulate, Avg};
 use minutely_dataflows::checkpoint::{
-    self, Manifest, Object, ObjectRef, PublishStep, SinksOfRun, StoreReply, decode_dead_letters,
+    self, IndexPart, Manifest, Object, ObjectRef, PublishStep, SinksOfRun, StoreReply, decode_dead_letters,
 };
 use minutely_dataflows::coarse::CoarseWindows;
 use minutely_dataflows::decimal::Scales;
@@ -163,6 +163,17 @@ impl Disk {
             let gap = port.missing.iter().any(|(from, to)| (*from..*to).contains(&window));
             gap || Some(window) < port.since || port.left_out.is_some_and(|from| from <= window)
         }
+    }
+
+    /// The newest manifest, and all of its index.
+    pub(crate) fn index(&self) -> (Manifest, IndexPart) {
+        let (_, bytes) = self.manifests.last_key_value().unwrap();
+        let manifest = Manifest::decode(bytes).unwrap();
+        let mut index = IndexPart::default();
+        for object in manifest.parts.iter().flat_map(|part| &part.index) {
+            index.add(IndexPart::decode(&self.read(object)).unwrap());
+        }
+        (manifest, index)
     }
 
     /// An effect on the world: does it happen?

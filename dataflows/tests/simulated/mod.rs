@@ -19,10 +19,11 @@ use minutely_dataflows::checkpoint::Manifest;
 use minutely_dataflows::coarse::CoarseWindows;
 use minutely_dataflows::decimal::Scales;
 use minutely_dataflows::decode::{Decoder, FieldNames};
+use minutely_dataflows::digest::{MinuteDigest, RowNumbers, row_bytes};
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource, RowFilter};
 use minutely_dataflows::leader::{LeaderOutputs, SinkHandle};
-use minutely_dataflows::oracle::{self, OracleColumns};
-use minutely_dataflows::partition::{Counts, Rule};
+use minutely_dataflows::oracle::{self, Judgement, Log, OracleColumns, OraclePartition};
+use minutely_dataflows::partition::{BUCKET, Counts, Rule};
 use minutely_dataflows::record::Evidence;
 use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::settings::Settings;
@@ -291,6 +292,7 @@ impl Setting {
         self.judge_groups(seed, &ran.disk, &want.rows);
         let of = |counts: &Counts| (counts.counted, counts.duplicates, counts.cleaned, counts.outliers, counts.events);
         assert_eq!(of(&ran.counts), of(&want.counts), "seed {seed}");
+        self.judge_index(seed, ran, &logs, &want.rows);
         let by_floor: Vec<_> = letters
             .iter()
             .filter(|letter| letter.judged.as_ref().is_some_and(|j| matches!(j.evidence, Evidence::Floor(_))))
@@ -349,6 +351,44 @@ impl Setting {
                 }
             }
         }
+    }
+
+    /// Is the index that of the log, whatever the run went through, and are digests those of the rows?
+    fn judge_index(&self, seed: u64, ran: &Ran, logs: &[Log<'_>], rows: &BTreeMap<(WindowStart, String), Row>) {
+        let (manifest, index) = ran.disk.index();
+        let mut exceptions = OraclePartition::exceptions(&ran.disk.letters);
+        let decoder = Decoder::new(&self.fields).unwrap();
+        let mut want = BTreeMap::new();
+        for log in logs {
+            let exceptions = exceptions.remove(&log.name).unwrap_or_default();
+            let mut judge = OraclePartition::new(&log.name, &decoder, &self.settings.rule, exceptions, None);
+            for record in &log.records {
+                let h = judge.h();
+                let judged = judge.record(record, |judgement| {
+                    if let Judgement::Counts(window, ..) = judgement {
+                        let key = (log.name.to_string(), window.0.div_euclid(BUCKET));
+                        want.entry(key).or_insert((record.offset, h));
+                    }
+                });
+                judged.unwrap();
+            }
+        }
+        let name = |partition: usize| manifest.partitions[partition].found.name.to_string();
+        let got = index.entries.iter().map(|entry| ((name(entry.partition), entry.bucket), (entry.offset, entry.h)));
+        assert_eq!(got.collect::<BTreeMap<_, _>>(), want, "seed {seed}: the index");
+        assert_eq!(index.entries.len(), want.len(), "seed {seed}: one entry a bucket");
+        let mut digests: BTreeMap<WindowStart, MinuteDigest> = BTreeMap::new();
+        for ((window, symbol), row) in rows {
+            let numbers = RowNumbers { count: row.count, sum: row.sum.scaled(), market: None };
+            let bytes = row_bytes(symbol, *window, decoder.scales(), &numbers);
+            digests.entry(*window).or_default().add(MinuteDigest::of_row(&bytes));
+        }
+        // Of what is retired at every worker; of a window that is retired at some, the others' rows are lacking.
+        let retired_before = manifest.parts.iter().map(|part| part.retired_before).min().flatten();
+        let whole = |digests: BTreeMap<WindowStart, MinuteDigest>| -> BTreeMap<_, _> {
+            digests.into_iter().filter(|(window, _)| Some(*window) < retired_before).collect()
+        };
+        assert_eq!(whole(index.digests), whole(digests), "seed {seed}: digests");
     }
 }
 

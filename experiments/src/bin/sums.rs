@@ -7,6 +7,7 @@ use minutely_dataflows::acc::{Accumulate, Avg, LogPosition};
 use minutely_dataflows::decimal::{ExactNumber, Scales};
 use minutely_dataflows::decode::DecodedEvent;
 use minutely_dataflows::derived::MinuteSums;
+use minutely_dataflows::digest::RowNumbers;
 use minutely_dataflows::edge::RowFilter;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::settings::Settings;
@@ -73,6 +74,9 @@ impl Accumulate for Float {
     }
     fn sums(&self) -> MinuteSums {
         MinuteSums { count: self.count, sum: 0, market: None }
+    }
+    fn numbers(&self) -> RowNumbers {
+        RowNumbers { count: self.count, sum: i128::from(self.sum.to_bits()), market: None }
     }
     fn row(&self, symbol: &str, minute: WindowStart, state: State, _: Scales) -> Option<Row> {
         #[expect(clippy::cast_precision_loss, reason = "a count is far below 2^53")]

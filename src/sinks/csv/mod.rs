@@ -5,8 +5,10 @@
 //! in the middle of a line: a run that resumes from the state cuts it back to the last round that the state knows.
 
 mod error;
+mod read_back;
 mod rotate;
 
+pub(super) use read_back::CsvRows;
 pub(super) use rotate::{RotationRule, SeriesPosition};
 
 use crate::clock::SystemClock;

@@ -119,6 +119,14 @@ impl FileSeries {
         SeriesFile { number, begun: now, path }
     }
 
+    /// The paths of those that there are, oldest first.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub(super) fn files(&self) -> io::Result<Vec<PathBuf>> {
+        Ok(self.members()?.into_iter().map(|member| member.path).collect())
+    }
+
     /// Those that there are, by number.
     fn members(&self) -> io::Result<Vec<SeriesFile>> {
         let (stem, extension) = self.parts();

@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// Bytes of an answer that are read at most. A 400 quotes every bad line.
 const ANSWER_BYTES: usize = 64 * 1024;
+/// How long a query for rows may take.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What came back from a request.
 #[derive(Debug)]
@@ -111,6 +113,37 @@ impl Client {
         let request =
             self.http.post(url).header(CONTENT_TYPE, "application/vnd.flux").header(ACCEPT, "application/csv");
         self.send(request.body(query)).await
+    }
+
+    /// The whole answer to a query in Flux, as CSV that says which columns are tags.
+    ///
+    /// # Errors
+    /// There is none, in words.
+    pub(super) async fn flux_tables(&self, org: &str, query: &str) -> Result<String, String> {
+        let mut url = self.target.url("/api/v2/query");
+        url.query_pairs_mut().append_pair("org", org);
+        let body = serde_json::json!({ "query": query, "dialect": { "header": true, "annotations": ["group"] } });
+        let request = self.http.post(url).header(CONTENT_TYPE, "application/json").header(ACCEPT, "application/csv");
+        self.whole(request.body(body.to_string())).await
+    }
+
+    /// The whole answer to a query in InfluxQL, as JSON.
+    ///
+    /// # Errors
+    /// There is none, in words.
+    pub(super) async fn influxql(&self, query: &[(&str, String)]) -> Result<String, String> {
+        let mut url = self.target.url("/query");
+        url.query_pairs_mut().extend_pairs(query);
+        self.whole(self.http.get(url).header(ACCEPT, "application/json")).await
+    }
+
+    /// The text of an answer, however long it is.
+    async fn whole(&self, request: reqwest::RequestBuilder) -> Result<String, String> {
+        let lost = |e: reqwest::Error| format!("{}{}", causes(e), self.via);
+        let answer = self.target.access.sign(request).timeout(QUERY_TIMEOUT).send().await.map_err(lost)?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await.map_err(lost)?;
+        if status == 200 { Ok(text) } else { Err(format!("{status}: {}", brief(&message(&text).0))) }
     }
 
     /// A GET of this path.

@@ -16,6 +16,7 @@ mod look;
 mod mark;
 mod ownership;
 mod query;
+mod read_back;
 mod retention;
 mod retry;
 mod sender;
@@ -24,6 +25,7 @@ mod target;
 mod unwritable;
 mod writer;
 
+pub(super) use read_back::InfluxRows;
 pub(super) use target::InfluxTarget;
 
 use super::options::{Emit, OpenSink, SinkOptions};

@@ -19,6 +19,7 @@ mod history;
 mod layout;
 mod open;
 mod owner;
+mod read_back;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -26,4 +27,5 @@ mod writer;
 
 pub(crate) use history::{PageRequest, SqliteHistory};
 pub(super) use open::{look, open};
+pub(super) use read_back::SqliteRows;
 pub(super) use target::{SqliteTarget, TableName};

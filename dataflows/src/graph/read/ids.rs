@@ -1,4 +1,5 @@
-//! The ids of a worker's partitions (R5): taken back as a run resumes, and handed to Snapshot at each cut.
+//! The ids of a worker's partitions (R5): taken back as a run resumes, and handed to Snapshot at each cut. With them go the
+//! partitions' index entries.
 //!
 //! ```text
 //!   objects of ids ── load ──> RestoredIds ── admitted ──> Partition ── noted since the cut before ──> CutIds ──> Snapshot
@@ -7,16 +8,18 @@
 
 use crate::checkpoint::FirstHeld;
 use crate::mutants::{self, Mutant};
-use crate::partition::{IDS_PER_KEY, IdGroup, Partition};
+use crate::partition::{IDS_PER_KEY, IdGroup, IndexEntry, Partition};
 use std::collections::BTreeMap;
 
-/// What a cut has of ids at one worker.
+/// What a cut has of ids, and of index entries, at one worker.
 #[derive(Debug, Default)]
 pub(crate) struct CutIds {
     /// What no object of this run has yet. No two are of one partition and window.
     pub(crate) groups: Vec<IdGroup>,
     /// From which window on the ids of each of its partitions may be repeated.
     pub(crate) first_held: FirstHeld,
+    /// Since the cut before.
+    pub(crate) entries: Vec<IndexEntry>,
 }
 
 /// The ids that an earlier run held of a worker's partitions, by admission number, until a cut has them.
@@ -45,6 +48,7 @@ impl RestoredIds {
             groups.retain(|group| group.window >= first_held);
             new.into_iter().for_each(|group| merge_into(&mut groups, group));
             cut.groups.append(&mut groups);
+            cut.entries.append(&mut partition.take_new_entries());
             cut.first_held.insert(partition.index(), first_held);
         }
         // Those of partitions that the source has not named yet: the next cut is to have them, too.

@@ -285,8 +285,9 @@ impl<A: Accumulate> WorkerReader<A> {
     pub(super) fn states(&mut self, cut: bool, now: Monotonic) -> impl Iterator<Item = PartitionState> {
         let base = self.guide.alignment_base;
         self.owned.iter_mut().map(move |OwnedPartition { partition, .. }| {
-            let filtered = if cut { partition.filtered() } else { Vec::new() };
-            PartitionState { filtered, ..partition.report(base, now) }
+            let (filtered, noted) =
+                if cut { (partition.filtered(), Some(partition.noted())) } else { Default::default() };
+            PartitionState { filtered, noted, ..partition.report(base, now) }
         })
     }
 

@@ -2,11 +2,13 @@
 //!
 //! Windows and folds: sixteen objects of one level are merged into one of the next; all are, when most of what they hold has been superseded.
 //!
+//! The index: as windows, but that nothing is superseded, and that what has grown too large is merged no more.
+//!
 //! Ids: no entry supersedes another, and they go by age. An object all of whose windows are final for their partitions is left out
 //! as it is, without being read. Sixteen of one size are merged; so are those of which less than half is held. What a merge reads
 //! has a bound, so it takes little memory beside millions of ids.
 
-use crate::checkpoint::{FirstHeld, IdSpan, MAX_IDS, MergeRule, ObjectContent, ObjectRef};
+use crate::checkpoint::{FirstHeld, IdSpan, MAX_IDS, MAX_INDEX, MergeRule, ObjectContent, ObjectRef};
 use std::collections::BTreeMap;
 
 /// Objects of one level that are merged.
@@ -18,7 +20,7 @@ const SLACK: u64 = 4096;
 #[derive(Clone, Debug)]
 pub(super) struct DurableObject {
     pub(super) reference: ObjectRef,
-    /// Of windows: levels do not rise.
+    /// Of windows, folds and the index: levels do not rise.
     level: u32,
     /// Of ids: of what.
     spans: Vec<IdSpan>,
@@ -36,7 +38,7 @@ impl DurableObject {
     /// What is known of an object before it is written.
     pub(super) fn pending(content: &ObjectContent) -> Self {
         let spans = match content {
-            ObjectContent::Windows(_) | ObjectContent::Folds(_) => Vec::new(),
+            ObjectContent::Windows(_) | ObjectContent::Folds(_) | ObjectContent::Index(_) => Vec::new(),
             ObjectContent::Ids(ids) => ids.spans(),
         };
         DurableObject { reference: ObjectRef::of("", b"", 0), level: 0, spans }
@@ -49,6 +51,12 @@ impl DurableObject {
         DurableObject { reference, level, ..self }
     }
 
+    /// One that an earlier run wrote, and that this one goes on with.
+    pub(super) fn adopted(reference: ObjectRef) -> Self {
+        let level = reference.entries.checked_ilog(TIER as u64).unwrap_or(0);
+        DurableObject { reference, level, spans: Vec::new() }
+    }
+
     /// Ids that are held.
     fn held(&self, first_held: &FirstHeld) -> u64 {
         self.spans.iter().filter(|span| span.is_held(first_held)).map(|span| span.ids).sum()
@@ -56,6 +64,17 @@ impl DurableObject {
 }
 
 impl PlannedMerge {
+    /// Of these, without ids.
+    fn of(objects: &[DurableObject], level: u32) -> Self {
+        let inputs = objects.iter().map(|object| object.reference.clone()).collect();
+        PlannedMerge { inputs, level, spans: Vec::new() }
+    }
+
+    /// How many entries its inputs have.
+    fn entries(&self) -> u64 {
+        self.inputs.iter().map(|input| input.entries).sum()
+    }
+
     /// It is durable: it takes the place of its inputs.
     pub(super) fn replace(self, durable: &mut Vec<DurableObject>, reference: ObjectRef) {
         let is_input = |object: &DurableObject| self.inputs.iter().any(|input| input.name == object.reference.name);
@@ -74,24 +93,25 @@ pub(super) fn plan(durable: &mut Vec<DurableObject>, held: u64, rule: &MergeRule
             durable.retain(|object| object.held(first_held) > 0);
             plan_ids(durable, first_held)
         }
+        MergeRule::Index => {
+            durable.sort_by_key(|object| std::cmp::Reverse(object.level));
+            plan_tier(durable).filter(|merge| merge.entries() <= MAX_INDEX)
+        }
     }
 }
 
 fn plan_windows(durable: &[DurableObject], held: u64) -> Option<PlannedMerge> {
     let entries: u64 = durable.iter().map(|object| object.reference.entries).sum();
-    let (from, inputs, level) = if durable.len() > 1 && entries > 2 * held + SLACK {
-        (0, durable.len(), durable[0].level)
-    } else {
-        let full = durable.chunk_by(|a, b| a.level == b.level).scan(0, |from, run| {
-            let begins = *from;
-            *from += run.len();
-            Some((begins, run))
-        });
-        let (from, run) = full.filter(|(_, run)| run.len() >= TIER).last()?;
-        (from, TIER, run[0].level + 1)
-    };
-    let inputs = durable[from..from + inputs].iter().map(|object| object.reference.clone()).collect();
-    Some(PlannedMerge { inputs, level, spans: Vec::new() })
+    if durable.len() > 1 && entries > 2 * held + SLACK {
+        return Some(PlannedMerge::of(durable, durable[0].level));
+    }
+    plan_tier(durable)
+}
+
+/// Sixteen objects of one level, if there are so many.
+fn plan_tier(durable: &[DurableObject]) -> Option<PlannedMerge> {
+    let full = durable.chunk_by(|a, b| a.level == b.level).rfind(|run| run.len() >= TIER)?;
+    Some(PlannedMerge::of(&full[..TIER], full[0].level + 1))
 }
 
 fn plan_ids(durable: &[DurableObject], first_held: &FirstHeld) -> Option<PlannedMerge> {

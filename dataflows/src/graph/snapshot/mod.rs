@@ -22,7 +22,7 @@ use super::job::Job;
 use super::key::{WindowKey, level_of};
 use super::windows::{Span, Windows, each_update};
 use crate::acc::Accumulate;
-use crate::checkpoint::{IdObjectBuilder, MergeRule, ObjectBuilder, ObjectContent};
+use crate::checkpoint::{IdObjectBuilder, IndexPart, MergeRule, ObjectBuilder, ObjectContent};
 use crate::coarse::{CoarseWindows, stored_name};
 use crate::derived::LONGEST_GAP;
 use crate::edge::{Halt, Wake};
@@ -62,6 +62,7 @@ struct Snapshot<A: Accumulate> {
     objects: Option<DurableObjects>,
     ids: OptionalObjects,
     folds: OptionalObjects,
+    index: OptionalObjects,
     /// How many windows of series one activation gathers.
     at_once: usize,
     /// Keys whose sums changed in epochs that no object has yet.
@@ -76,7 +77,13 @@ struct Snapshot<A: Accumulate> {
 
 impl<A: Accumulate> Snapshot<A> {
     /// Before the first cut. A store that cannot be written to halts the run.
-    fn new(job: &Job, context: Rc<WorkerContext>, windows: Rc<Windows<A>>, worker: usize, wake: &Wake) -> Self {
+    fn new(
+        job: &Job,
+        context: Rc<WorkerContext>,
+        windows: Rc<Windows<A>>,
+        (worker, peers): (usize, usize),
+        wake: &Wake,
+    ) -> Self {
         let (mut objects, mut store) = (None, None);
         if let Some(restored) = &job.state {
             let prefix = format!("{:06}-{worker:03}", restored.head.generation);
@@ -90,6 +97,11 @@ impl<A: Accumulate> Snapshot<A> {
             let named = store.clone().map(|(store, prefix)| (store, format!("{prefix}-{kind}")));
             OptionalObjects::new(named, Arc::clone(wake))
         };
+        let mut index = optional("index");
+        let adopted = job.state.iter().flat_map(|restored| restored.index_of(worker, peers)).collect();
+        if let Err(halt) = index.adopt(adopted) {
+            context.halt(halt);
+        }
         Snapshot {
             context,
             windows,
@@ -98,6 +110,7 @@ impl<A: Accumulate> Snapshot<A> {
             objects,
             ids: optional("ids"),
             folds: optional("folds"),
+            index,
             at_once: (job.settings.epoch_records / GATHERINGS).max(1),
             changed: BTreeMap::new(),
             arrived: 0,
@@ -176,6 +189,7 @@ impl<A: Accumulate> Snapshot<A> {
             objects: Vec::new(),
             ids: Vec::new(),
             folds: Vec::new(),
+            index: Vec::new(),
             retired_before,
             forgotten,
         };
@@ -183,7 +197,7 @@ impl<A: Accumulate> Snapshot<A> {
         Ok(())
     }
 
-    /// Begins the cut's objects of ids and of folds.
+    /// Begins the cut's objects of ids, of folds and of the index.
     fn cut_others(&mut self, retired_before: Option<WindowStart>) -> Result<(), Halt> {
         let ids = self.context.cut_ids.borrow_mut().pop_front().expect("Read has ended the cut's epoch");
         let contents = IdObjectBuilder::split(ids.groups).into_iter().map(ObjectContent::Ids).collect();
@@ -192,7 +206,12 @@ impl<A: Accumulate> Snapshot<A> {
         let changed = folds.take_changed();
         let contents = if changed.is_empty() { Vec::new() } else { vec![ObjectContent::Folds(changed)] };
         let since = retired_before.map(|window| WindowStart(window.0.saturating_sub(LONGEST_GAP)));
-        self.folds.cut(CutObjects { contents, held: folds.len(), rule: MergeRule::Folds(since) })
+        self.folds.cut(CutObjects { contents, held: folds.len(), rule: MergeRule::Folds(since) })?;
+        // As of what is retired, which the part says.
+        let digests = std::mem::take(&mut *self.context.digests.borrow_mut());
+        let index = IndexPart { entries: ids.entries, digests };
+        let contents = if index.is_empty() { Vec::new() } else { vec![ObjectContent::Index(index)] };
+        self.index.cut(CutObjects { contents, held: 0, rule: MergeRule::Index })
     }
 
     /// Parts whose objects are durable by now.
@@ -202,12 +221,15 @@ impl<A: Accumulate> Snapshot<A> {
         }
         self.ids.poll()?;
         self.folds.poll()?;
+        self.index.poll()?;
         let mut ready = Vec::new();
-        while self.objects.as_ref().is_none_or(DurableObjects::is_ready) && self.ids.is_ready() && self.folds.is_ready()
+        while self.objects.as_ref().is_none_or(DurableObjects::is_ready)
+            && [&self.ids, &self.folds, &self.index].into_iter().all(OptionalObjects::is_ready)
         {
             let Some(part) = self.waiting.pop_front() else { break };
             let objects = self.objects.as_mut().and_then(DurableObjects::take).unwrap_or_default();
-            ready.push(CutPart { objects, ids: self.ids.take(), folds: self.folds.take(), ..part });
+            let (ids, folds, index) = (self.ids.take(), self.folds.take(), self.index.take());
+            ready.push(CutPart { objects, ids, folds, index, ..part });
         }
         Ok(ready)
     }
@@ -227,12 +249,12 @@ pub(super) fn snapshot<'scope, A: Accumulate>(
     windows: Rc<Windows<A>>,
 ) -> StreamVec<'scope, Epoch, CutPart> {
     let scope = batches.scope();
-    let worker = scope.index();
+    let (worker, peers) = (scope.index(), scope.peers());
     batches.unary_frontier::<CapacityContainerBuilder<Vec<_>>, _, _, _>(Pipeline, "Snapshot", move |cap, info| {
         context.activators.borrow_mut().push(scope.activator_for(Rc::clone(&info.address)));
         let again = scope.activator_for(Rc::clone(&info.address));
         let wake = wake_for(&scope, &info.address);
-        let mut snapshot = Snapshot::new(&job, context, windows, worker, &wake);
+        let mut snapshot = Snapshot::new(&job, context, windows, (worker, peers), &wake);
         let mut cap = Some(cap);
         move |(input, frontier), output| {
             input.for_each(|_, spans| {

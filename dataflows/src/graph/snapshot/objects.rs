@@ -69,6 +69,11 @@ impl DurableObjects {
         }
     }
 
+    /// With objects of an earlier run, which cuts name as if this one had written them.
+    pub(super) fn adopt(&mut self, objects: impl IntoIterator<Item = ObjectRef>) {
+        self.durable.extend(objects.into_iter().map(DurableObject::adopted));
+    }
+
     /// Begins to write the objects of the next cut.
     pub(super) fn cut(&mut self, CutObjects { contents, held, rule }: CutObjects) {
         self.waiting.push_back(WaitingCut { writes: contents.len(), held, rule });

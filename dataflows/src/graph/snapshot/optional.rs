@@ -1,4 +1,4 @@
-//! A worker's objects of a kind that not every job has: ids, folds. They have a port of their own, opened with the first entry, so a
+//! A worker's objects of a kind that not every job has: ids, folds, the index. They have a port of their own, opened with the first entry, so a
 //! job without any has none; objects of several kinds are written at the same time.
 
 use super::objects::{CutObjects, DurableObjects};
@@ -20,6 +20,19 @@ pub(super) struct OptionalObjects {
 impl OptionalObjects {
     pub(super) fn new(store: Option<(Arc<dyn StateStore>, String)>, wake: Wake) -> Self {
         OptionalObjects { store, wake, objects: None, empty: 0 }
+    }
+
+    /// Goes on with objects of an earlier run.
+    ///
+    /// # Errors
+    /// When there is no thread for it.
+    pub(super) fn adopt(&mut self, adopted: Vec<ObjectRef>) -> Result<(), Halt> {
+        if let (Some((store, prefix)), false) = (&self.store, adopted.is_empty()) {
+            let mut objects = DurableObjects::new(store.port(Arc::clone(&self.wake))?, prefix.clone());
+            objects.adopt(adopted);
+            self.objects = Some(objects);
+        }
+        Ok(())
     }
 
     /// Begins to write the objects of the next cut.

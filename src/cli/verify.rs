@@ -1,0 +1,60 @@
+//! `minutely verify` and `minutely digest`.
+
+use super::RunArgs;
+use super::values::{Given, duration, instant, number};
+use clap::Args;
+use minutely_dataflows::time::EventTime;
+
+/// Which minutes.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Minutes")]
+pub(crate) struct MinuteArgs {
+    /// The first minute, as event time [default: the oldest that can be verified]
+    #[arg(long, value_name = "TIME", env = "MINUTELY_FROM", value_parser = instant())]
+    pub(crate) from: Option<Given<EventTime>>,
+
+    /// The end, which is not included [default: the first minute that is not final]
+    #[arg(long, value_name = "TIME", env = "MINUTELY_TO", value_parser = instant())]
+    pub(crate) to: Option<Given<EventTime>>,
+}
+
+/// The options of `minutely verify`.
+#[derive(Args, Debug)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) minutes: MinuteArgs,
+
+    /// Verify this many minutes alone, drawn at random
+    #[arg(long, value_name = "N", env = "MINUTELY_SAMPLE", value_parser = number::<u32>(1, 100_000), help_heading = "Minutes")]
+    pub(crate) sample: Option<Given<u32>>,
+
+    /// Verify the newest final minutes alone: those of this much event time
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "MINUTELY_SINCE_FINAL",
+        num_args = 0..=1,
+        default_missing_value = "24h",
+        conflicts_with = "from",
+        value_parser = duration(1),
+        help_heading = "Minutes"
+    )]
+    pub(crate) since_final: Option<Given<i64>>,
+
+    /// Print the report as JSON
+    #[arg(long, env = "MINUTELY_JSON", help_heading = "Report")]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) run: Box<RunArgs>,
+}
+
+/// The options of `minutely digest`.
+#[derive(Args, Debug)]
+pub(crate) struct DigestArgs {
+    #[command(flatten)]
+    pub(crate) minutes: MinuteArgs,
+
+    #[command(flatten)]
+    pub(crate) run: Box<RunArgs>,
+}

@@ -1,0 +1,57 @@
+//! Why nothing can be verified, or not all that was asked for.
+
+use minutely_dataflows::edge::{Halt, HaltKind};
+use std::io;
+use std::path::PathBuf;
+
+/// Why nothing can be verified, or not all that was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum VerifyError {
+    #[error("--state none keeps no state, and without its index nothing can be verified")]
+    NoneKept,
+    #[error(
+        "state {place}: there is none; give the run's own options in the folder that the run was started in, or name it by \
+         --state"
+    )]
+    Missing { place: String },
+    #[error("the state in {place} was written with other options ({differences}): give those of the run")]
+    OtherOptions { place: String, differences: String },
+    #[error(
+        "dead letters {}: {source}; the state names this file, and which records a clock or a floor judged is in it (R10): put it \
+         back",
+        path.display()
+    )]
+    NoDeadLetters { path: PathBuf, source: io::Error },
+    #[error("sink {sink}: the state knows no such sink, so nothing of it was written there; give those of the run")]
+    UnknownSink { sink: String },
+    #[error("partition {partition}: is in the state, and the source does not have it")]
+    PartitionGone { partition: String },
+    #[error(
+        "partition {partition}: handed out no record for {seconds} s at offset {offset}, and {next} is the next of the state"
+    )]
+    Silent { partition: String, seconds: u64, offset: i64, next: i64 },
+    #[error("no minute that is asked for is final yet{0}")]
+    NothingFinal(String),
+    #[error("{0}")]
+    NotJson(#[from] serde_json::Error),
+    /// The report has said what.
+    #[error("{0}")]
+    Differs(String),
+}
+
+impl From<VerifyError> for Halt {
+    fn from(e: VerifyError) -> Self {
+        let kind = match e {
+            VerifyError::NoneKept
+            | VerifyError::Missing { .. }
+            | VerifyError::OtherOptions { .. }
+            | VerifyError::UnknownSink { .. } => HaltKind::Usage,
+            VerifyError::NoDeadLetters { .. } | VerifyError::Silent { .. } => HaltKind::Unreachable,
+            VerifyError::PartitionGone { .. } | VerifyError::NothingFinal(_) | VerifyError::Differs(_) => {
+                HaltKind::Data
+            }
+            VerifyError::NotJson(_) => HaltKind::Internal,
+        };
+        Halt::new(kind, e.to_string())
+    }
+}

@@ -1,0 +1,190 @@
+//! What the state says of the minutes that are to be verified: where each partition is to be read from, what is final, which records
+//! are exceptions (R10), and what cannot be verified any more.
+
+use super::error::VerifyError;
+use crate::dead_letter_line::{DeadLetterLine, EvidenceLine};
+use crate::store::IndexedState;
+use minutely_dataflows::checkpoint::Manifest;
+use minutely_dataflows::edge::LogProbe;
+use minutely_dataflows::oracle::{Exceptions, OraclePartition};
+use minutely_dataflows::partition::{BUCKET, IndexEntry, Rule};
+use minutely_dataflows::record::{Evidence, PartitionName, Reason};
+use minutely_dataflows::time::{EventTime, NextOffset, WindowStart};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::ops::Range;
+use std::path::Path;
+
+/// A partition of the state.
+pub(super) struct IndexedPartition {
+    pub(super) name: PartitionName,
+    /// Where it was read from first, and up to where.
+    pub(super) start: NextOffset,
+    pub(super) next: NextOffset,
+    /// By bucket.
+    pub(super) entries: BTreeMap<i64, IndexEntry>,
+    /// Buckets before this have no entries.
+    pub(super) since: Option<i64>,
+    /// The first offset that the log still has.
+    pub(super) first: NextOffset,
+    pub(super) exceptions: Exceptions,
+}
+
+/// See the module.
+pub(super) struct StateFacts {
+    pub(super) rule: Rule,
+    pub(super) partitions: Vec<IndexedPartition>,
+    /// Windows from here on are not final.
+    pub(super) final_before: WindowStart,
+    /// Events that an id or a filter may keep from counting: a partition can be judged from its beginning alone.
+    pub(super) needs_beginning: bool,
+}
+
+impl StateFacts {
+    /// Of a state and of what the log says of its partitions.
+    ///
+    /// # Errors
+    /// Exceptions cannot be read.
+    pub(super) fn of(
+        state: &IndexedState,
+        probes: &[Option<LogProbe>],
+        rule: Rule,
+        has_ids: bool,
+        folder: &Path,
+    ) -> Result<Self, VerifyError> {
+        let mut exceptions = exceptions(&state.head, folder)?;
+        for (name, more) in OraclePartition::exceptions(&state.unstored) {
+            exceptions.entry(name).or_default().extend(more);
+        }
+        let mut partitions = Vec::new();
+        for ((index, snapshot), probe) in state.head.partitions.iter().enumerate().zip(probes) {
+            let Some(of_reader) = &snapshot.state else { continue };
+            let entries = state.index.entries.iter().filter(|entry| entry.partition == index);
+            let noted = of_reader.noted.as_ref();
+            // (A state of an earlier version has noted nothing.)
+            let all = of_reader.h.map(|h| h.0.div_euclid(BUCKET) + 1);
+            partitions.push(IndexedPartition {
+                name: snapshot.found.name.clone(),
+                start: of_reader.start,
+                next: of_reader.next,
+                entries: entries.map(|entry| (entry.bucket, *entry)).collect(),
+                since: noted.map_or(all, |noted| noted.since),
+                first: probe.as_ref().and_then(|probe| probe.first).unwrap_or(NextOffset(0)),
+                exceptions: exceptions.remove(&snapshot.found.name).unwrap_or_default(),
+            });
+        }
+        let final_before = state.head.marks.w.map_or(WindowStart::MIN, |w| rule.windowing.first_not_final(Some(w)));
+        let needs_beginning = has_ids || rule.cleaning.is_some_and(|cleaning| cleaning.outlier.is_some());
+        Ok(StateFacts { rule, partitions, final_before, needs_beginning })
+    }
+
+    /// The buckets in which a record counted, as far as the index knows.
+    pub(super) fn buckets(&self) -> BTreeSet<i64> {
+        self.partitions.iter().flat_map(|partition| partition.entries.keys().copied()).collect()
+    }
+
+    /// Is there nothing before these minutes that counted, and is all that is there verifiable?
+    pub(super) fn begins_with(&self, window: WindowStart) -> bool {
+        let buckets = self.buckets();
+        let is_first = buckets.first().is_none_or(|bucket| window.0 <= bucket * BUCKET);
+        let is_known = self.partitions.iter().all(|partition| partition.since.is_none());
+        is_first && is_known && buckets.iter().all(|bucket| self.unverifiable(*bucket).is_none())
+    }
+
+    /// Can the minutes of this bucket be counted again? Else why not.
+    pub(super) fn unverifiable(&self, bucket: i64) -> Option<Unverifiable> {
+        let mut why = None;
+        for partition in &self.partitions {
+            if Some(bucket) < partition.since {
+                return Some(Unverifiable::NotIndexed);
+            }
+            let from = match partition.entries.get(&bucket) {
+                Some(_) if self.needs_beginning => partition.start,
+                Some(entry) => NextOffset(entry.offset),
+                None => continue,
+            };
+            if from < partition.first {
+                why = Some(Unverifiable::Deleted);
+            }
+        }
+        why
+    }
+
+    /// Where a partition is to be read from so that all that counts for these buckets is read, and what H is there. None: nothing
+    /// counts for them.
+    pub(super) fn begin(
+        &self,
+        partition: &IndexedPartition,
+        buckets: Range<i64>,
+    ) -> Option<(NextOffset, Option<EventTime>)> {
+        let there = partition.entries.range(buckets).map(|(_, entry)| entry);
+        let there = there.filter(|entry| self.unverifiable(entry.bucket).is_none());
+        let first = there.min_by_key(|entry| entry.offset)?;
+        Some(if self.needs_beginning { (partition.start, None) } else { (NextOffset(first.offset), first.h) })
+    }
+}
+
+/// Why the minutes of a bucket cannot be verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Unverifiable {
+    /// An earlier version read them, or a log that has changed since.
+    NotIndexed,
+    /// The log does not have all of their records any more.
+    Deleted,
+}
+
+impl Unverifiable {
+    /// For people.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Unverifiable::NotIndexed => {
+                "not in the index of the state: an earlier version read them, or a log that has changed since"
+            }
+            Unverifiable::Deleted => "no longer verifiable: the log does not have their records any more",
+        }
+    }
+}
+
+/// The exceptions in the file of dead letters that the state names.
+fn exceptions(head: &Manifest, folder: &Path) -> Result<BTreeMap<PartitionName, Exceptions>, VerifyError> {
+    let mut all: BTreeMap<PartitionName, Exceptions> = BTreeMap::new();
+    let Some(name) = Path::new(&head.dead_letters.name).file_name() else { return Ok(all) };
+    let path = folder.join(name);
+    if head.dead_letters.position.unwrap_or(0) == 0 && !path.exists() {
+        return Ok(all);
+    }
+    let unreadable = |source| VerifyError::NoDeadLetters { path: path.clone(), source };
+    let mut reader = BufReader::with_capacity(1 << 20, File::open(&path).map_err(unreadable)?);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line).map_err(unreadable)? > 0 {
+        let may_be =
+            ["\"floor\"", "\"clock\""].iter().any(|word| memchr::memmem::find(&line, word.as_bytes()).is_some());
+        if may_be
+            && let Ok(letter) = serde_json::from_slice::<DeadLetterLine<'_>>(&line)
+            && let Some((name, at, why)) = exception(&letter)
+        {
+            all.entry(name).or_default().insert(at, why);
+        }
+        line.clear();
+    }
+    Ok(all)
+}
+
+/// The partition, the place in it, and what a record was judged by, if that is a floor or a clock.
+fn exception(letter: &DeadLetterLine<'_>) -> Option<(PartitionName, (i64, Option<u32>), (Reason, Evidence))> {
+    let time = |text: &str| -> Option<EventTime> {
+        let stamp: jiff::Timestamp = text.parse().ok()?;
+        i64::try_from(stamp.as_nanosecond()).ok().map(EventTime)
+    };
+    let evidence = match letter.evidence.as_ref()? {
+        EvidenceLine::Floor(at) => Evidence::Floor(time(at)?),
+        EvidenceLine::Clock(at) => Evidence::Clock(time(at)?),
+        _ => return None,
+    };
+    let place = &letter.place;
+    let reasons = [Reason::Late, Reason::Future, Reason::Past];
+    let reason = reasons.into_iter().find(|reason| reason.name() == place.reason)?;
+    let log = place.topic.as_ref().or(place.path.as_ref())?.to_string();
+    Some((PartitionName { log, number: place.partition }, (place.offset, place.element), (reason, evidence)))
+}

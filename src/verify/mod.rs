@@ -1,0 +1,23 @@
+//! `minutely verify`: counts final minutes again from the log, and compares them with what the sinks hold now. `minutely digest`: what
+//! minutes come to, in one number each.
+//!
+//! ```text
+//!   state ── index ──> where to read ── log ──> a reader of its own ──> the oracle ──> rows ─┬─> equal, missing, different, extra
+//!   sinks ── read back ──> cells ────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! Nothing is locked and nothing is written, so a run may go on meanwhile. With a run it shares the options, the decoder, and the
+//! source's client; it has no dataflow, and none of the code that judges and adds up there.
+
+mod compare;
+mod digests;
+mod error;
+mod facts;
+mod plan;
+mod recount;
+mod report;
+mod session;
+
+pub(crate) use digests::digest;
+pub(crate) use plan::{AskedMinutes, VerifyPlan};
+pub(crate) use session::verify;

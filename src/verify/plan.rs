@@ -1,0 +1,58 @@
+//! What is to be verified, as the command line asks for it.
+
+use crate::cli::{DigestArgs, MinuteArgs, UsageErrors, VerifyArgs};
+use minutely_dataflows::time::EventTime;
+
+/// Minutes that are asked for; what is absent was not given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AskedMinutes {
+    pub(super) from: Option<EventTime>,
+    pub(super) to: Option<EventTime>,
+}
+
+/// What is to be verified, and how it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct VerifyPlan {
+    pub(super) minutes: AskedMinutes,
+    pub(super) sample: Option<u32>,
+    /// Nanoseconds of event time before the first minute that is not final.
+    pub(super) since_final: Option<i64>,
+    pub(super) json: bool,
+}
+
+impl AskedMinutes {
+    fn of(args: &MinuteArgs, errors: &mut UsageErrors) -> Self {
+        let mut time = |given: &Option<_>| given.as_ref().and_then(|given| errors.value(given));
+        let (from, to) = (time(&args.from), time(&args.to));
+        if let (Some(from), Some(to)) = (from, to)
+            && from >= to
+        {
+            errors.push("--from is not before --to: there is no minute between them");
+        }
+        AskedMinutes { from, to }
+    }
+
+    /// Of `minutely digest`.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub(crate) fn of_digest(args: &DigestArgs) -> Result<Self, UsageErrors> {
+        let mut errors = UsageErrors::default();
+        let minutes = AskedMinutes::of(&args.minutes, &mut errors);
+        errors.unless_any(Some(minutes))
+    }
+}
+
+impl VerifyPlan {
+    /// What these arguments mean.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub(crate) fn of(args: &VerifyArgs) -> Result<Self, UsageErrors> {
+        let mut errors = UsageErrors::default();
+        let minutes = AskedMinutes::of(&args.minutes, &mut errors);
+        let sample = args.sample.as_ref().and_then(|given| errors.value(given));
+        let since_final = args.since_final.as_ref().and_then(|given| errors.value(given));
+        errors.unless_any(Some(VerifyPlan { minutes, sample, since_final, json: args.json }))
+    }
+}

@@ -1,0 +1,399 @@
+//! `minutely verify` and `minutely digest`, without servers: what sinks hold is counted again from files, and whatever somebody changed
+//! is found and named.
+
+#![allow(clippy::unwrap_used, reason = "tests panic")]
+
+mod common;
+#[path = "../dataflows/tests/hostile/mod.rs"]
+mod hostile;
+
+use common::program::{PATIENCE, Program, command};
+use common::{rfc3339, seed};
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+/// Partitions, and minutes of event time of the log.
+const PARTITIONS: usize = 3;
+const MINUTES: i64 = 95;
+
+/// A tick a second in each file: out of order by up to five minutes, a few late, a few broken.
+fn write_log(folder: &Path, from: i64, to: i64, rng: &mut fastrand::Rng) {
+    for partition in 0..PARTITIONS {
+        let mut text = String::new();
+        for second in from * 60..to * 60 {
+            let back = match rng.u8(..40) {
+                0 => 20 * 60,
+                1..8 => rng.i64(0..300),
+                _ => 0,
+            };
+            let at = hostile::BEGAN.0 / 1_000_000 + (second - back) * 1000 + rng.i64(0..1000);
+            let (symbol, price, volume) = (rng.u8(..4), rng.i64(-50..100_000), rng.u32(..900));
+            match rng.u8(..60) {
+                0 => text.push_str("{\"symbol\":\n"),
+                1 => writeln!(text, r#"{{"symbol":"S{symbol}","price":"{price}e-3","ts":{at}}}"#).unwrap(),
+                _ => writeln!(
+                    text,
+                    r#"{{"symbol":"S{symbol}","price":{}.{:02},"volume":{volume}.5,"ts":{at},"id":"{}"}}"#,
+                    price / 100,
+                    price.abs() % 100,
+                    rng.u8(..)
+                )
+                .unwrap(),
+            }
+        }
+        let path = folder.join(format!("part-{partition}.jsonl"));
+        let before = std::fs::read_to_string(&path).unwrap_or_default();
+        std::fs::write(path, before + &text).unwrap();
+    }
+}
+
+/// A log in files, and a job that reads it.
+struct Job {
+    dir: tempfile::TempDir,
+    options: Vec<String>,
+}
+
+/// How a command ended that looks.
+struct Looked {
+    code: Option<i32>,
+    out: String,
+    said: String,
+}
+
+impl Looked {
+    fn well(self) -> String {
+        assert_eq!(self.code, Some(0), "{}{}", self.out, self.said);
+        self.out
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {}{}", self.out, self.said))
+    }
+}
+
+impl Job {
+    fn new(rng: &mut fastrand::Rng, options: &[&str]) -> Self {
+        let job = Job::without_log(options);
+        write_log(job.dir.path(), 0, MINUTES, rng);
+        job
+    }
+
+    fn without_log(options: &[&str]) -> Self {
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        Job { dir: tempfile::tempdir().unwrap(), options }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn args(&self, more: &[&str]) -> Vec<String> {
+        let path = |name: &str| self.path(name).display().to_string();
+        let as_of = rfc3339(hostile::BEGAN.0 + (MINUTES + 200) * 60_000_000_000);
+        let own = [
+            ("--source", format!("file:{}", path("part-*.jsonl"))),
+            ("--sink", format!("sqlite:{}", path("minutes.db"))),
+            ("--sink", format!("csv:{}", path("minutes.csv"))),
+            ("--job", "job".into()),
+            ("--as-of", as_of),
+        ];
+        let own = own.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+        own.chain(self.options.iter().cloned()).chain(more.iter().map(|word| (*word).to_owned())).collect()
+    }
+
+    fn start(&self, more: &[&str]) -> Program {
+        let args = self.args(more);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        Program::start(&self.path("data"), &args, &[])
+    }
+
+    fn run(&self, more: &[&str]) {
+        self.start(more).ended(PATIENCE).well();
+    }
+
+    fn look(&self, what: &str, more: &[&str]) -> Looked {
+        let mut command = command();
+        command.arg(what).args(self.args(more)).arg("--data").arg(self.path("data"));
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Looked { code: output.status.code(), out: text(output.stdout), said: text(output.stderr) }
+    }
+
+    fn verified(&self, more: &[&str]) -> Value {
+        let looked = self.look("verify", &[&["--json"], more].concat());
+        let report = looked.json();
+        assert_eq!(looked.code, Some(0), "{report:#}{}", looked.said);
+        assert_eq!(report["equal"], true, "{report:#}");
+        report
+    }
+
+    fn sql(&self, text: &str) {
+        let db = rusqlite::Connection::open(self.path("minutes.db")).unwrap();
+        assert_eq!(db.execute(text, []).unwrap(), 1, "{text}");
+    }
+}
+
+/// Of a sink's findings: minute, symbol, what, columns.
+fn findings(report: &Value, sink: usize) -> Vec<(String, String, String, Vec<String>)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let one = |finding: &Value| {
+        let columns = finding["columns"].as_array().unwrap().iter().map(|cell| text(&cell["column"]));
+        (text(&finding["minute"]), text(&finding["symbol"]), text(&finding["what"]), columns.collect())
+    };
+    let mut all: Vec<_> = report["sinks"][sink]["findings"].as_array().unwrap().iter().map(one).collect();
+    all.sort();
+    all
+}
+
+/// The start of a minute of the log.
+fn minute(number: i64) -> String {
+    rfc3339(hostile::BEGAN.0 + number * 60_000_000_000)
+}
+
+#[test]
+fn rows_are_the_logs_at_any_number_of_workers_and_digests_are_the_same() {
+    let rng = seed();
+    let mut digests = Vec::new();
+    for (workers, metrics) in [("1", "market"), ("2", "market"), ("8", "market"), ("3", "avg")] {
+        let job = Job::new(&mut rng.clone(), &["--metrics", metrics, "-w", workers]);
+        job.run(&[]);
+        let report = job.verified(&[]);
+        let rows = report["rows"].as_u64().unwrap();
+        assert!(rows > 300 && report["minutes"].as_i64().unwrap() > 90, "{report:#}");
+        for sink in report["sinks"].as_array().unwrap() {
+            assert_eq!((&sink["equal"], &sink["missing"], &sink["extra"]), (&rows.into(), &0.into(), &0.into()));
+        }
+        assert!(report["digests"]["compared"].as_u64().unwrap() > 70, "{report:#}");
+        let text = job.look("verify", &[]).well();
+        assert!(text.lines().count() < 12 && text.contains("0 missing, 0 different, 0 extra"), "{text}");
+        digests.push(job.look("digest", &[]).well());
+    }
+    assert!(
+        digests[0].lines().count() > 70 && digests[0].lines().last().unwrap().starts_with("all "),
+        "{}",
+        digests[0]
+    );
+    assert_eq!(digests[0], digests[1]);
+    assert_eq!(digests[0], digests[2]);
+    assert_ne!(digests[0], digests[3], "other columns are other numbers");
+}
+
+#[test]
+fn what_somebody_changed_is_found_and_named() {
+    let job = Job::new(&mut seed(), &["--emit", "final"]);
+    job.run(&[]);
+    job.verified(&[]);
+    let (a, b, c, d) = (minute(20), minute(31), minute(42), minute(43));
+    // The last bit of a mean, one digit of a sum, a derived value, and the state.
+    let db = rusqlite::Connection::open(job.path("minutes.db")).unwrap();
+    let of = format!("WHERE minute = '{a}' AND symbol = 'S1'");
+    let avg: f64 = db.query_row(&format!("SELECT avg FROM minutes {of}"), [], |row| row.get(0)).unwrap();
+    let flipped = f64::from_bits(avg.to_bits() ^ 1);
+    assert_eq!(db.execute(&format!("UPDATE minutes SET avg = ?1 {of}"), [flipped]).unwrap(), 1);
+    drop(db);
+    job.sql(&format!("UPDATE minutes SET sum_exact = sum_exact || '1' WHERE minute = '{b}' AND symbol = 'S0'"));
+    job.sql(&format!("UPDATE minutes SET sma5 = sma5 + 1, count = count + 1 WHERE minute = '{b}' AND symbol = 'S2'"));
+    job.sql(&format!("UPDATE minutes SET state = 'open', ema12 = ema12 * 1.5 WHERE minute = '{b}' AND symbol = 'S3'"));
+    job.sql(&format!("DELETE FROM minutes WHERE minute = '{c}' AND symbol = 'S3'"));
+    job.sql(&format!("UPDATE minutes SET symbol = 'T' WHERE minute = '{d}' AND symbol = 'S0'"));
+    // In the file one line is changed, one is gone, and one is there twice.
+    let text = std::fs::read_to_string(job.path("minutes.csv")).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let place = |lines: &[String], symbol: &str, minute: &str| {
+        lines.iter().position(|line| line.starts_with(&format!("{symbol},{minute},"))).unwrap()
+    };
+    let at = place(&lines, "S1", &a);
+    let mut cells: Vec<&str> = lines[at].split(',').collect();
+    let high = format!("{}1", cells[7]);
+    cells[7] = &high;
+    lines[at] = cells.join(",");
+    lines.push(lines[at].clone());
+    lines.remove(place(&lines, "S2", &c));
+    std::fs::write(job.path("minutes.csv"), lines.join("\n") + "\nS0,half a li").unwrap();
+
+    let looked = job.look("verify", &["--json"]);
+    let report = looked.json();
+    assert_eq!((looked.code, &report["equal"]), (Some(65), &false.into()), "{report:#}");
+    let is = |minute: &str, symbol: &str, what: &str, columns: &[&str]| {
+        let columns = columns.iter().map(|column| (*column).to_owned()).collect::<Vec<_>>();
+        (minute.to_owned(), symbol.to_owned(), what.to_owned(), columns)
+    };
+    let want = [
+        is(&a, "S1", "different", &["avg"]),
+        is(&b, "S0", "different", &["sum_exact"]),
+        is(&b, "S2", "different", &["count", "sma5"]),
+        is(&b, "S3", "different", &["state", "ema12"]),
+        is(&c, "S3", "missing", &[]),
+        is(&d, "S0", "missing", &[]),
+        is(&d, "T", "extra", &[]),
+    ];
+    assert_eq!(findings(&report, 0), want, "{report:#}");
+    assert_eq!(
+        findings(&report, 1),
+        [is(&a, "S1", "different", &["high"]), is(&c, "S2", "missing", &[])],
+        "{report:#}"
+    );
+    let first = &report["sinks"][0]["findings"][0];
+    assert_eq!(first["columns"][0]["sink"], flipped.to_string());
+    assert_eq!(first["columns"][0]["log"], avg.to_string());
+    assert!(first["records"][0]["partition"].as_str().unwrap().contains("part-"), "{first:#}");
+    assert_eq!(report["digests"]["different"].as_array().unwrap().len(), 0, "the run itself was right");
+    let text = job.look("verify", &[]);
+    assert_eq!(text.code, Some(65));
+    assert!(text.out.contains(&format!("{c} S3: missing (")) && text.out.contains("records of "), "{}", text.out);
+    assert!(text.said.contains("9 differences"), "{}", text.said);
+    // Other minutes are as they were.
+    job.verified(&["--from", &minute(44), "--to", &minute(60)]);
+}
+
+#[test]
+fn few_minutes_cost_a_part_of_the_log() {
+    let job = Job::new(&mut seed(), &[]);
+    job.run(&[]);
+    let all = job.verified(&[]);
+    let read = |report: &Value| report["records"].as_i64().unwrap();
+    let few = job.verified(&["--from", &minute(70), "--to", &minute(75)]);
+    assert_eq!((&few["minutes"], &few["from"]), (&5.into(), &minute(70).into()), "{few:#}");
+    assert_eq!((&all["not_compared"]["rows"], &few["not_compared"]["rows"]), (&0.into(), &few["rows"]), "{few:#}");
+    assert_eq!(few["not_compared"]["columns"].to_string(), "[\"ema12\"]");
+    // Two buckets and a half: what is derived from twenty minutes before, and records that may be ten minutes late.
+    assert!(read(&few) * 2 < read(&all) && read(&few) > 0, "{few:#}");
+    let newest = job.verified(&["--since-final", "15m"]);
+    assert_eq!(newest["minutes"], 15, "{newest:#}");
+    let sample = job.verified(&["--sample", "4"]);
+    assert!((1..=4).contains(&sample["minutes"].as_i64().unwrap()), "{sample:#}");
+    let nothing = job.look("verify", &["--from", &minute(500)]);
+    assert_eq!(nothing.code, Some(65), "{}", nothing.said);
+    let backwards = job.look("verify", &["--from", &minute(5), "--to", &minute(5)]);
+    assert!(backwards.code == Some(64) && backwards.said.contains("--from is not before --to"), "{}", backwards.said);
+}
+
+/// Ids and filters are judged from the beginning of each partition, and what they leave out is left out again.
+#[test]
+fn ids_and_cleaning_are_judged_again() {
+    for options in [&["--id-field", "id"][..], &["--outlier", "20,3", "--value-min", "0"]] {
+        let job = Job::new(&mut seed(), options);
+        job.run(&[]);
+        let all = job.verified(&[]);
+        let few = job.verified(&["--from", &minute(70), "--to", &minute(75)]);
+        assert!(few["records"].as_i64().unwrap() * 10 > all["records"].as_i64().unwrap() * 7, "{few:#}");
+    }
+}
+
+/// What a floor judged is no function of the log (R10): it is read from the dead letters of the run.
+#[test]
+fn exceptions_are_those_that_the_run_has_listed() {
+    let mut rng = seed();
+    let job = Job::without_log(&["--close"]);
+    write_log(job.dir.path(), 0, 40, &mut rng);
+    job.run(&[]);
+    // The log goes on where the first run has closed the windows.
+    write_log(job.dir.path(), 38, 80, &mut rng);
+    job.run(&[]);
+    let report = job.verified(&[]);
+    let exceptions: i64 = report["exceptions"].as_object().unwrap().values().map(|n| n.as_i64().unwrap()).sum();
+    assert!(exceptions > 100, "{report:#}");
+    // Without the list they would count.
+    let folder = job.path("data/job");
+    let file = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let file = file.into_iter().find(|path| path.extension().is_some_and(|end| end == "jsonl")).unwrap();
+    let kept = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let looked = job.look("verify", &[]);
+    assert!(looked.code == Some(69) && looked.said.contains("put it back"), "{}", looked.said);
+    let without: String =
+        kept.lines().filter(|line| !line.contains("\"floor\"")).map(|line| format!("{line}\n")).collect();
+    std::fs::write(&file, without).unwrap();
+    assert_eq!(job.look("verify", &[]).code, Some(65));
+}
+
+#[test]
+fn a_log_that_is_another_one_is_noticed() {
+    let mut rng = seed();
+    let job = Job::new(&mut rng, &[]);
+    job.run(&[]);
+    let path = job.path("part-1.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    // Its last line is another; then its end is gone.
+    std::fs::write(&path, text.trim_end().rsplit_once('\n').unwrap().0.to_owned() + "\n{}\n").unwrap();
+    let looked = job.look("verify", &[]);
+    assert!(looked.code == Some(65) && looked.said.contains("part-1.jsonl"), "{}{}", looked.out, looked.said);
+    std::fs::write(&path, &text[..text.len() / 2]).unwrap();
+    assert_eq!(job.look("verify", &[]).code, Some(65));
+    // One record in the middle, which a run that resumes does not look at: one that is in order, so it counts.
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let in_order = |(at, line): &(usize, &String)| {
+        let began = hostile::BEGAN.0 / 1_000_000 + i64::try_from(*at).unwrap() * 1000;
+        let tick: Value = serde_json::from_str(line).unwrap_or_default();
+        tick["ts"].as_i64().is_some_and(|ts| (began..began + 1000).contains(&ts)) && tick["price"].as_f64() > Some(0.0)
+    };
+    let (at, _) = lines.iter().enumerate().skip(3000).find(in_order).unwrap();
+    // (Of the same length: the last line begins where it did.)
+    let digit = lines[at].find("\"price\":").unwrap() + "\"price\":".len();
+    let other = if lines[at].as_bytes()[digit] == b'7' { "8" } else { "7" };
+    lines[at].replace_range(digit..=digit, other);
+    std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    let looked = job.look("verify", &["--json"]);
+    let report = looked.json();
+    let found = findings(&report, 0);
+    assert!(looked.code == Some(65) && found[0].3.contains(&"avg".to_owned()), "{report:#}{}", looked.said);
+    assert!(
+        found[1..]
+            .iter()
+            .all(|(.., columns)| columns.iter().all(|column| column.starts_with("sma") || column == "ema12")),
+        "{report:#}"
+    );
+    assert_eq!(report["digests"]["different"].as_array().unwrap().len(), 1, "the state is not of this log: {report:#}");
+}
+
+#[test]
+fn killed_at_any_moment_its_rows_and_its_index_are_the_logs() {
+    let mut rng = seed();
+    let job = Job::without_log(&["--checkpoint-interval", "10ms", "-w", "2"]);
+    write_log(job.dir.path(), 0, 4 * MINUTES, &mut rng);
+    let mut kills = 0;
+    loop {
+        let program = job.start(&[]);
+        std::thread::sleep(Duration::from_millis(rng.u64(20..250)));
+        program.signal("KILL");
+        let killed = program.ended(PATIENCE).code.is_none();
+        kills += u32::from(killed);
+        if !killed || kills > 30 {
+            break;
+        }
+    }
+    job.run(&[]);
+    assert!(kills > 2, "{kills} kills");
+    job.verified(&[]);
+    let whole = Job::without_log(&[]);
+    for partition in 0..PARTITIONS {
+        let name = format!("part-{partition}.jsonl");
+        std::fs::copy(job.path(&name), whole.path(&name)).unwrap();
+    }
+    whole.run(&[]);
+    assert_eq!(job.look("digest", &[]).well(), whole.look("digest", &[]).well());
+}
+
+#[test]
+fn what_cannot_be_verified_says_why() {
+    let job = Job::new(&mut seed(), &[]);
+    let looked = job.look("verify", &[]);
+    assert!(looked.code == Some(64) && looked.said.contains("there is none"), "{}", looked.said);
+    job.run(&[]);
+    let looked = job.look("verify", &["--state", "none"]);
+    assert!(looked.code == Some(64) && looked.said.contains("keeps no state"), "{}", looked.said);
+    let looked = job.look("verify", &["--lateness", "11m"]);
+    assert!(looked.code == Some(64) && looked.said.contains("--lateness"), "{}", looked.said);
+    std::fs::write(job.path("other.csv"), "symbol,minute,count,sum,avg,state\n").unwrap();
+    let other = format!("csv:{}", job.path("other.csv").display());
+    let looked = job.look("verify", &["--sink", &other]);
+    assert!(looked.code == Some(64) && looked.said.contains("knows no such sink"), "{}", looked.said);
+    std::fs::remove_file(job.path("minutes.csv")).unwrap();
+    let looked = job.look("verify", &[]);
+    assert!(looked.code == Some(69) && looked.said.contains("minutes.csv"), "{}", looked.said);
+    let looked = job.look("digest", &["--from", &minute(500)]);
+    assert_eq!(looked.code, Some(65), "{}", looked.said);
+}
