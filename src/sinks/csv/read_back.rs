@@ -14,13 +14,13 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// See the module.
-pub(in crate::sinks) struct CsvRows {
+pub(in crate::sinks) struct StoredCsv {
     files: Vec<PathBuf>,
     columns: Columns,
     names: Vec<String>,
 }
 
-impl CsvRows {
+impl StoredCsv {
     /// Finds the files.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ impl CsvRows {
         let market: &[&str] = if columns.market { &["open", "high", "low", "close", "volume", "vwap"] } else { &[] };
         let own = ["count", "sum", "avg", "state"].iter().chain(market).map(|name| (*name).to_owned());
         let names = own.chain(columns.derived.iter().cloned()).collect();
-        Ok(CsvRows { files, columns, names })
+        Ok(StoredCsv { files, columns, names })
     }
 }
 
@@ -116,7 +116,7 @@ impl Read for WholeLines {
     }
 }
 
-impl StoredRows for CsvRows {
+impl StoredRows for StoredCsv {
     fn columns(&self) -> &[String] {
         &self.names
     }
