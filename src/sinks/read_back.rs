@@ -1,6 +1,6 @@
 //! Opens what sinks hold, for reading, as anybody would read them. Nothing is written.
 
-use super::csv::CsvRows;
+use super::csv::StoredCsv;
 use super::influx::InfluxRows;
 use super::local::LocalTarget;
 use super::sqlite::SqliteRows;
@@ -26,7 +26,7 @@ pub(crate) fn read_back(uri: &str, options: &ReadBackOptions) -> Result<Option<R
             Box::new(SqliteRows::open(&target, options).map_err(unreachable)?)
         }
         SinkTarget::LocalTarget(LocalTarget::Csv(target)) => {
-            Box::new(CsvRows::open(&target, options).map_err(unreachable)?)
+            Box::new(StoredCsv::open(&target, options).map_err(unreachable)?)
         }
         // (The measurement of final rows is the first of two.)
         SinkTarget::Influx(target) => Box::new(InfluxRows::open(*target, options).map_err(unreachable)?),

@@ -181,7 +181,7 @@ impl VerifyReport {
         if self.rows_with_unknown > 0 {
             let columns = self.unknown_columns(config).join(", ");
             line(format!(
-                "not compared in {}: {columns}, which minutes before are needed for that were not read",
+                "not compared in {}: {columns} (made of minutes before those that were read)",
                 number_of(self.rows_with_unknown, "row")
             ));
         }

@@ -8,7 +8,7 @@ mod error;
 mod read_back;
 mod rotate;
 
-pub(super) use read_back::CsvRows;
+pub(super) use read_back::StoredCsv;
 pub(super) use rotate::{RotationRule, SeriesPosition};
 
 use crate::clock::SystemClock;

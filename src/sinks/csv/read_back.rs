@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// See the module.
-pub(in crate::sinks) struct CsvRows {
+pub(in crate::sinks) struct StoredCsv {
     files: Vec<PathBuf>,
     columns: Columns,
     names: Vec<String>,
@@ -24,7 +24,7 @@ pub(in crate::sinks) struct CsvRows {
     window: String,
 }
 
-impl CsvRows {
+impl StoredCsv {
     /// Finds the files.
     ///
     /// # Errors
@@ -44,12 +44,12 @@ impl CsvRows {
         let own = ["count", "sum", "avg", "state"].iter().chain(market).map(|name| (*name).to_owned());
         let names = own.chain(columns.derived.iter().cloned()).collect();
         let window = WindowLevel::fixed(options.windowing.length).to_string();
-        Ok(CsvRows { files, columns, names, window })
+        Ok(StoredCsv { files, columns, names, window })
     }
 }
 
 /// Adds the lines of one file that are of minutes and series; later ones win.
-fn lines(path: &Path, of: &CsvRows, minutes: &Range<WindowStart>, rows: &mut Newest) -> Result<(), String> {
+fn lines(path: &Path, of: &StoredCsv, minutes: &Range<WindowStart>, rows: &mut Newest) -> Result<(), String> {
     let names = &of.names;
     let why = |e: &dyn std::fmt::Display| format!("csv {}: {e}", path.display());
     let file = File::open(path).map_err(|e| why(&e))?;
@@ -130,7 +130,7 @@ impl Read for WholeLines {
     }
 }
 
-impl StoredRows for CsvRows {
+impl StoredRows for StoredCsv {
     fn columns(&self) -> &[String] {
         &self.names
     }
