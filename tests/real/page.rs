@@ -45,7 +45,8 @@ fn a_browser_shows_a_live_run() {
     let to = kafka.uri(&topic);
     let market = "sim:?partitions=4&symbols=30&rate=300&history=1m&late=0.2%&broken=0.2%";
     let mut producer = Program::producing(&["--from", market, "--to", &to], &[]);
-    let args = [&["--source", &to, "--http", "127.0.0.1:0", "-w", "2"], &SHORT[..]].concat();
+    let derive = ["--derive", "sma5,sma20,ema12,stddev,chg5"];
+    let args = [&["--source", &to, "--http", "127.0.0.1:0", "-w", "2"], &SHORT[..], &derive[..]].concat();
     let mut run = Program::start(data.path(), &args, &[]);
     let url = format!("http://{}/", run.address());
     let writer = kafka.writer(&topic);
