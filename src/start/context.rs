@@ -18,7 +18,7 @@ pub(super) struct RunContext {
     pub(super) open_files: u64,
     /// `--as-of`, or what the clock said. The processes of a run agree on it by `--as-of` alone (R7).
     pub(super) run_start: EventTime,
-    /// What sinks are called in the state, in the order of [`sinks::takes`].
+    /// What sinks are called in the state, in the order of `sinks::takes`.
     pub(super) sink_names: Vec<String>,
     pub(super) waker: Arc<LeaderWaker>,
     /// Set once the workers run: until then there is nothing to bring to an end.
