@@ -357,7 +357,8 @@ fn killed_at_any_moment_its_rows_and_its_index_are_the_logs() {
     let mut kills = 0;
     loop {
         let program = job.start(&[]);
-        std::thread::sleep(Duration::from_millis(rng.u64(20..250)));
+        // Longer each time: a whole run may be over within a tenth of a second.
+        std::thread::sleep(Duration::from_millis(rng.u64(10..20 + 8 * u64::from(kills))));
         program.signal("KILL");
         let killed = program.ended(PATIENCE).code.is_none();
         kills += u32::from(killed);
