@@ -12,6 +12,7 @@ use minutely_dataflows::partition::{Counts, PartitionState};
 use minutely_dataflows::record::{PartitionName, Reason};
 use minutely_dataflows::status::Status;
 use minutely_dataflows::time::{EventTime, Monotonic, SECOND, Windowing};
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -174,6 +175,14 @@ impl Console {
     fn dead_letters(&self, status: &Status) -> i64 {
         let counts = &status.ledger.counts;
         counts.late + counts.quarantined + counts.cleaned + if self.options.drops_bad { 0 } else { counts.rejected }
+    }
+}
+
+/// Prints on stdout. Whoever closes the pipe has seen enough.
+pub(crate) fn print(text: &str) -> std::io::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@
 //! recognised by value ([`Semantics::parse`]).
 
 use crate::duration;
+use crate::text::event_time;
 use minutely_dataflows::coarse::WindowList;
 use minutely_dataflows::decimal::MAX_DECIMALS;
 use minutely_dataflows::decode::{CsvOptions, DebeziumOptions, FieldNames, Format, TimeOptions, TimeUnit};
@@ -411,11 +412,6 @@ fn duration_text(nanoseconds: i64) -> String {
     let ms = nanoseconds / 1_000_000;
     let whole = UNITS.iter().find(|(unit, _)| ms != 0 && ms % unit == 0);
     whole.map_or("0".to_owned(), |(unit, name)| format!("{}{name}", ms / unit))
-}
-
-fn event_time(text: &str) -> Option<EventTime> {
-    let time = text.parse::<jiff::Timestamp>().ok()?;
-    i64::try_from(time.as_nanosecond()).ok().map(EventTime)
 }
 
 fn time_text(time: EventTime) -> String {

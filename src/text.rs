@@ -17,6 +17,12 @@ pub(crate) fn rfc3339(time: EventTime, digits: usize) -> String {
     }
 }
 
+/// A time from its text in RFC 3339, with a zone.
+pub(crate) fn event_time(text: &str) -> Option<EventTime> {
+    let stamp: jiff::Timestamp = text.parse().ok()?;
+    i64::try_from(stamp.as_nanosecond()).ok().map(EventTime)
+}
+
 /// Window starts as text. All of a run have the same number of digits, so that their texts sort as the times do.
 pub(crate) struct MinuteText {
     digits: usize,

@@ -6,6 +6,7 @@ mod common;
 #[path = "../dataflows/tests/hostile/mod.rs"]
 mod hostile;
 
+use common::grown;
 use common::program::{Ended, Program};
 use common::rows::{csv_lines, same, sqlite};
 use std::collections::BTreeMap;
@@ -20,10 +21,7 @@ fn tick(symbol: &str, price: i64, minute: i64, second: i64) -> String {
 
 /// One more night over a file that grows.
 fn run(home: &Path, records: &[String], more: &[&str]) -> Ended {
-    let file = home.join("ticks.jsonl");
-    let before = std::fs::read_to_string(&file).unwrap_or_default();
-    std::fs::write(&file, before + &records.join("\n") + "\n").unwrap();
-    let source = format!("file:{}", file.display());
+    let source = grown(home, records);
     let [text, table] = ["csv:m.csv", "sqlite:m.db"].map(|sink| sink.replace("m.", &format!("{}/m.", home.display())));
     let args = ["--source", &source, "--sink", &text, "--sink", &table, "--job", "j", "--lateness", "3h"];
     Program::run(&home.join("data"), &[&args[..], more].concat(), &[]).well()

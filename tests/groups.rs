@@ -7,6 +7,7 @@ mod common;
 #[path = "../dataflows/tests/hostile/mod.rs"]
 mod hostile;
 
+use common::grown;
 use common::program::{Ended, PATIENCE, Program};
 use rusqlite::Connection;
 use std::path::Path;
@@ -28,10 +29,7 @@ fn records(minutes: std::ops::Range<i64>) -> Vec<String> {
 
 /// One more night over a file that grows.
 fn run(home: &Path, records: &[String], more: &[&str]) -> Ended {
-    let file = home.join("ticks.jsonl");
-    let before = std::fs::read_to_string(&file).unwrap_or_default();
-    std::fs::write(&file, before + &records.join("\n") + "\n").unwrap();
-    let source = format!("file:{}", file.display());
+    let source = grown(home, records);
     let [text, table] = ["csv:m.csv", "sqlite:m.db"].map(|sink| sink.replace("m.", &format!("{}/m.", home.display())));
     let args = ["--source", &source, "--sink", &text, "--sink", &table, "--job", "j", "--derive", "sma5", "--close"];
     Program::run(&home.join("data"), &[&args[..], more].concat(), &[])

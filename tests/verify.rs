@@ -182,6 +182,29 @@ fn rows_are_the_logs_at_any_number_of_workers_and_digests_are_the_same() {
 }
 
 #[test]
+fn a_column_that_is_gone_is_told_and_never_equal() {
+    let job = Job::new(&mut seed(), &["--emit", "final"]);
+    job.run(&[]);
+    job.verified(&[]);
+    let db = rusqlite::Connection::open(job.path("minutes.db")).unwrap();
+    db.execute("ALTER TABLE minutes DROP COLUMN sma20", []).unwrap();
+    drop(db);
+    let text = std::fs::read_to_string(job.path("minutes.csv")).unwrap();
+    std::fs::write(job.path("minutes.csv"), text.replacen(",ema12", ",other", 1)).unwrap();
+    let report = job.verified(&[]);
+    let absent = |sink: usize| report["sinks"][sink]["absent_columns"].clone();
+    assert_eq!((absent(0), absent(1)), (["sma20"].into(), ["ema12"].into()));
+    let said = job.look("verify", &[]).well();
+    assert!(said.contains("not compared where it has no such column: sma20"), "{said}");
+    // What every row has is a fault where it lacks.
+    std::fs::write(job.path("minutes.csv"), text.replacen(",avg", ",other", 1)).unwrap();
+    let looked = job.look("verify", &["--json"]);
+    assert_eq!(looked.code, Some(65));
+    let report = looked.json();
+    assert!(report["sinks"][1]["different"].as_u64() > Some(10), "{report:#}");
+}
+
+#[test]
 fn what_somebody_changed_is_found_and_named() {
     let job = Job::new(&mut seed(), &["--emit", "final"]);
     job.run(&[]);
@@ -304,10 +327,20 @@ fn exceptions_are_those_that_the_run_has_listed() {
     std::fs::remove_file(&file).unwrap();
     let looked = job.look("verify", &[]);
     assert!(looked.code == Some(69) && looked.said.contains("put it back"), "{}", looked.said);
-    let without: String =
-        kept.lines().filter(|line| !line.contains("\"floor\"")).map(|line| format!("{line}\n")).collect();
+    let spaces = |line: &str| if line.contains("\"floor\"") { " ".repeat(line.len()) } else { line.to_owned() };
+    let without: String = kept.lines().map(|line| format!("{}\n", spaces(line))).collect();
     std::fs::write(&file, without).unwrap();
-    assert_eq!(job.look("verify", &[]).code, Some(65));
+    let looked = job.look("verify", &[]);
+    assert!(looked.code == Some(65) && looked.said.contains("differences"), "{}", looked.said);
+    // Nor is a line taken for nothing that somebody has broken, or a file that is cut short.
+    let (at, line) = kept.lines().enumerate().find(|(_, line)| line.contains("\"floor\"")).unwrap();
+    std::fs::write(&file, kept.replacen(line, &line.replacen('{', "[", 1), 1)).unwrap();
+    let looked = job.look("verify", &[]);
+    let told = format!("line {}: is no dead letter", at + 1);
+    assert!(looked.code == Some(65) && looked.said.contains(&told), "{}", looked.said);
+    std::fs::write(&file, &kept[..kept.len() - 1]).unwrap();
+    let looked = job.look("verify", &[]);
+    assert!(looked.code == Some(65) && looked.said.contains("bytes, and the state knows of"), "{}", looked.said);
 }
 
 #[test]

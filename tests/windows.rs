@@ -7,6 +7,7 @@ mod common;
 #[path = "../dataflows/tests/hostile/mod.rs"]
 mod hostile;
 
+use common::grown;
 use common::program::{Ended, PATIENCE, Program};
 use common::web::{ask, get, json, serving};
 use jiff::tz::TimeZone;
@@ -24,11 +25,7 @@ fn tick(symbol: &str, price: i64, ms: i64) -> String {
 
 /// Over a file with these lines after those that are there.
 fn arguments(home: &Path, lines: &[String], more: &[&str]) -> Vec<String> {
-    let file = home.join("ticks.jsonl");
-    let before = std::fs::read_to_string(&file).unwrap_or_default();
-    let lines = lines.iter().map(|line| format!("{line}\n"));
-    std::fs::write(&file, before + &lines.collect::<String>()).unwrap();
-    let source = format!("file:{}", file.display());
+    let source = grown(home, lines);
     let sinks = ["csv:m.csv", "sqlite:m.db"].map(|sink| sink.replace("m.", &format!("{}/m.", home.display())));
     let args = ["--source", &source, "--sink", &sinks[0], "--sink", &sinks[1], "--job", "j"];
     args.into_iter().chain(more.iter().copied()).map(str::to_owned).collect()

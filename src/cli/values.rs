@@ -3,6 +3,7 @@
 
 use crate::duration::MAX_LATENESS_DAYS;
 use crate::start_at::Start;
+use crate::text::event_time;
 use crate::{duration, size};
 use clap::builder::{PossibleValue, TypedValueParser};
 use minutely_dataflows::coarse::{WindowList, WindowListError};
@@ -247,6 +248,5 @@ pub(super) fn job_name() -> ValueParser<String> {
 }
 
 fn parse_instant(text: &str) -> Option<EventTime> {
-    let time = text.parse::<jiff::Timestamp>().ok()?;
-    i64::try_from(time.as_nanosecond()).ok().filter(|ns| ns.abs() <= EventTime::LIMIT).map(EventTime)
+    event_time(text).filter(|time| time.0.abs() <= EventTime::LIMIT)
 }

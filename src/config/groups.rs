@@ -8,6 +8,7 @@
 
 use crate::cli::UsageErrors;
 use crate::cluster::Cluster;
+use crate::text::event_time;
 use minutely_dataflows::decimal::{Decimal, DecimalError};
 use minutely_dataflows::derived::{GroupTable, MAX_MEMBERSHIPS, Membership};
 use minutely_dataflows::time::EventTime;
@@ -131,13 +132,11 @@ fn weight(text: &str) -> Result<Decimal, String> {
 
 /// None where there is none.
 fn time(text: &str) -> Result<Option<EventTime>, String> {
-    let of = || i64::try_from(text.parse::<jiff::Timestamp>().ok()?.as_nanosecond()).ok();
-    match text {
-        "" => Ok(None),
-        _ => of()
-            .map(|ns| Some(EventTime(ns)))
-            .ok_or_else(|| format!("takes a time such as 2026-01-05T08:00:00Z, not `{text}`")),
+    if text.is_empty() {
+        return Ok(None);
     }
+    let time = event_time(text).ok_or_else(|| format!("takes a time such as 2026-01-05T08:00:00Z, not `{text}`"));
+    time.map(Some)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! names of columns.
 
 use crate::clock::SystemClock;
-use crate::text::Columns;
+use crate::text::{Columns, event_time};
 use minutely_dataflows::decimal::{ExactNumber, MAX_DECIMALS};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{WindowStart, Windowing};
@@ -90,6 +90,5 @@ pub(super) fn exact_text(text: &str) -> Option<String> {
 
 /// A window's start from its text in RFC 3339.
 pub(super) fn minute(text: &str) -> Option<WindowStart> {
-    let stamp: jiff::Timestamp = text.parse().ok()?;
-    i64::try_from(stamp.as_nanosecond()).ok().map(WindowStart)
+    event_time(text).map(|time| WindowStart(time.0))
 }

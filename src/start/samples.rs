@@ -4,6 +4,7 @@ use super::context::RunContext;
 use crate::advice;
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::console::print;
 use crate::fmt::{first_equation, number_of};
 use crate::text::rfc3339;
 use crate::uri::redacted;
@@ -16,7 +17,6 @@ use minutely_dataflows::partition::{Counts, Partition, PartitionState, Verdict};
 use minutely_dataflows::record::{Element, Reason, Record};
 use minutely_dataflows::time::{EventTime, Monotonic, NextOffset};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -60,7 +60,8 @@ pub(crate) fn check(mut config: Config, clock: SystemClock, open_files: u64, rec
         line(&mut sample.text, &format!("{} more partitions are not shown", found.len() - MOST_PARTITIONS));
     }
     sample.conclude(&config.fields);
-    let _closed_pipe = std::io::stdout().write_all(sample.text.as_bytes());
+    let unwritten = |error| Halt::new(HaltKind::Unreachable, format!("standard output: {error}"));
+    print(&sample.text).map_err(unwritten)?;
     sample.verdict()
 }
 

@@ -5,7 +5,7 @@ use crate::sinks::{StoredCell, StoredRows};
 use minutely_dataflows::edge::RowFilter;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{State, WindowStart};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// A row by the log.
@@ -53,7 +53,9 @@ pub(super) struct SinkTally {
     pub(super) missing: u64,
     pub(super) different: u64,
     pub(super) extra: u64,
-    /// The first of them.
+    /// Columns of `--derive` that some of its rows do not have: files that were begun without them.
+    pub(super) absent: BTreeSet<String>,
+    /// The first faults.
     pub(super) findings: Vec<RowFinding>,
 }
 
@@ -130,7 +132,10 @@ impl ComparedSink {
         for (key, row) in due.filter(|(_, row)| takes(row)) {
             let fault = match stored.remove(key) {
                 None => Some(Fault::Missing),
-                Some(cells) => self.differences(row, cells).map(Fault::Different),
+                Some(cells) => {
+                    self.tally.absent.extend(self.absent(&cells));
+                    self.differences(row, cells).map(Fault::Different)
+                }
             };
             let (minute, symbol) = key.clone();
             match fault {
@@ -144,12 +149,20 @@ impl ComparedSink {
         Ok(())
     }
 
+    /// The columns of `--derive` that a row does not have.
+    fn absent(&self, stored: &[StoredCell]) -> Vec<String> {
+        let columns = self.rows.columns().iter().zip(&self.derived).zip(stored);
+        let absent = columns.filter(|((_, derived), cell)| derived.is_some() && matches!(cell, StoredCell::NoColumn));
+        absent.map(|((name, _), _)| name.clone()).collect()
+    }
+
     fn differences(&self, expected: &ExpectedRow, stored: Vec<StoredCell>) -> Option<Vec<CellDifference>> {
         let should_be = self.rows.cells(&expected.row);
         let columns = self.rows.columns().iter().zip(&self.derived);
         let is_known = |derived: Option<usize>| derived.is_none_or(|place| expected.known.get(place) == Some(&true));
         let differ = |((column, derived), (is, should_be)): ((&String, &Option<usize>), (StoredCell, StoredCell))| {
-            let differs = is != should_be && !matches!(is, StoredCell::NoColumn) && is_known(*derived);
+            let is_absent = derived.is_some() && matches!(is, StoredCell::NoColumn);
+            let differs = is != should_be && !is_absent && is_known(*derived);
             differs.then(|| CellDifference { column: column.clone(), is, should_be })
         };
         let all: Vec<_> = columns.zip(stored.into_iter().zip(should_be)).filter_map(differ).collect();

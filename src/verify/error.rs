@@ -22,6 +22,20 @@ pub(super) enum VerifyError {
         path.display()
     )]
     NoDeadLetters { path: PathBuf, source: io::Error },
+    #[error(
+        "dead letters {}: has {bytes} bytes, and the state knows of {committed}; which records a clock or a floor judged is in it \
+         (R10): put it back",
+        path.display()
+    )]
+    CutDeadLetters { path: PathBuf, bytes: u64, committed: u64 },
+    #[error(
+        "dead letters {} line {line}: is no dead letter as a run writes it, and may list a record that a clock or a floor judged (R10): \
+         put it back",
+        path.display()
+    )]
+    NoDeadLetter { path: PathBuf, line: u64 },
+    #[error("standard output: {0}")]
+    Unwritten(io::Error),
     #[error("sink {sink}: the state knows no such sink, so nothing of it was written there; give those of the run")]
     UnknownSink { sink: String },
     #[error("partition {partition}: is in the state, and the source does not have it")]
@@ -46,10 +60,14 @@ impl From<VerifyError> for Halt {
             | VerifyError::Missing { .. }
             | VerifyError::OtherOptions { .. }
             | VerifyError::UnknownSink { .. } => HaltKind::Usage,
-            VerifyError::NoDeadLetters { .. } | VerifyError::Silent { .. } => HaltKind::Unreachable,
-            VerifyError::PartitionGone { .. } | VerifyError::NothingFinal(_) | VerifyError::Differs(_) => {
-                HaltKind::Data
+            VerifyError::NoDeadLetters { .. } | VerifyError::Silent { .. } | VerifyError::Unwritten(_) => {
+                HaltKind::Unreachable
             }
+            VerifyError::PartitionGone { .. }
+            | VerifyError::CutDeadLetters { .. }
+            | VerifyError::NoDeadLetter { .. }
+            | VerifyError::NothingFinal(_)
+            | VerifyError::Differs(_) => HaltKind::Data,
             VerifyError::NotJson(_) => HaltKind::Internal,
         };
         Halt::new(kind, e.to_string())

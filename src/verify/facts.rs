@@ -2,17 +2,20 @@
 //! are exceptions (R10), and what cannot be verified any more.
 
 use super::error::VerifyError;
+use crate::config::Config;
 use crate::dead_letter_line::{DeadLetterLine, EvidenceLine};
-use crate::store::IndexedState;
+use crate::store::{self, IndexedState};
+use crate::text::event_time;
 use minutely_dataflows::checkpoint::Manifest;
-use minutely_dataflows::edge::LogProbe;
+use minutely_dataflows::digest::MinuteDigest;
+use minutely_dataflows::edge::{Halt, LogProbe};
 use minutely_dataflows::oracle::{Exceptions, OraclePartition};
 use minutely_dataflows::partition::{BUCKET, IndexEntry, Rule};
 use minutely_dataflows::record::{Evidence, PartitionName, Reason};
 use minutely_dataflows::time::{EventTime, NextOffset, WindowStart};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::ops::Range;
 use std::path::Path;
 
@@ -70,6 +73,7 @@ impl StateFacts {
                 next: of_reader.next,
                 entries: entries.map(|entry| (entry.bucket, *entry)).collect(),
                 since: noted.map_or(all, |noted| noted.since),
+                // (Of a log whose beginning cannot change nothing is said.)
                 first: probe.as_ref().and_then(|probe| probe.first).unwrap_or(NextOffset(0)),
                 exceptions: exceptions.remove(&snapshot.found.name).unwrap_or_default(),
             });
@@ -151,40 +155,73 @@ fn exceptions(head: &Manifest, folder: &Path) -> Result<BTreeMap<PartitionName, 
     let mut all: BTreeMap<PartitionName, Exceptions> = BTreeMap::new();
     let Some(name) = Path::new(&head.dead_letters.name).file_name() else { return Ok(all) };
     let path = folder.join(name);
-    if head.dead_letters.position.unwrap_or(0) == 0 && !path.exists() {
+    // Committed so far; what a run that goes on writes behind it is of no record that is looked at.
+    let committed = head.dead_letters.position.unwrap_or(0);
+    if committed == 0 {
         return Ok(all);
     }
     let unreadable = |source| VerifyError::NoDeadLetters { path: path.clone(), source };
-    let mut reader = BufReader::with_capacity(1 << 20, File::open(&path).map_err(unreadable)?);
-    let mut line = Vec::new();
+    let file = File::open(&path).map_err(unreadable)?;
+    let bytes = file.metadata().map_err(unreadable)?.len();
+    if bytes < committed {
+        return Err(VerifyError::CutDeadLetters { path, bytes, committed });
+    }
+    let mut reader = BufReader::with_capacity(1 << 20, file.take(committed));
+    let (mut line, mut number) = (Vec::new(), 0);
     while reader.read_until(b'\n', &mut line).map_err(unreadable)? > 0 {
+        number += 1;
         let may_be =
             ["\"floor\"", "\"clock\""].iter().any(|word| memchr::memmem::find(&line, word.as_bytes()).is_some());
-        if may_be
-            && let Ok(letter) = serde_json::from_slice::<DeadLetterLine<'_>>(&line)
-            && let Some((name, at, why)) = exception(&letter)
-        {
-            all.entry(name).or_default().insert(at, why);
+        if may_be {
+            let broken = || VerifyError::NoDeadLetter { path: path.clone(), line: number };
+            let letter: DeadLetterLine<'_> = serde_json::from_slice(&line).map_err(|_| broken())?;
+            if let Some(evidence) = evidence(&letter) {
+                let (name, at, reason) = place(&letter).ok_or_else(broken)?;
+                let evidence = evidence.ok_or_else(broken)?;
+                all.entry(name).or_default().insert(at, (reason, evidence));
+            }
         }
         line.clear();
     }
     Ok(all)
 }
 
-/// The partition, the place in it, and what a record was judged by, if that is a floor or a clock.
-fn exception(letter: &DeadLetterLine<'_>) -> Option<(PartitionName, (i64, Option<u32>), (Reason, Evidence))> {
-    let time = |text: &str| -> Option<EventTime> {
-        let stamp: jiff::Timestamp = text.parse().ok()?;
-        i64::try_from(stamp.as_nanosecond()).ok().map(EventTime)
-    };
-    let evidence = match letter.evidence.as_ref()? {
-        EvidenceLine::Floor(at) => Evidence::Floor(time(at)?),
-        EvidenceLine::Clock(at) => Evidence::Clock(time(at)?),
-        _ => return None,
-    };
+/// What a record was judged by, if that is a floor or a clock; none within where it is no time.
+fn evidence(letter: &DeadLetterLine<'_>) -> Option<Option<Evidence>> {
+    match letter.evidence.as_ref()? {
+        EvidenceLine::Floor(at) => Some(event_time(at).map(Evidence::Floor)),
+        EvidenceLine::Clock(at) => Some(event_time(at).map(Evidence::Clock)),
+        _ => None,
+    }
+}
+
+/// Its partition, its place in it, and why it does not count.
+fn place(letter: &DeadLetterLine<'_>) -> Option<(PartitionName, (i64, Option<u32>), Reason)> {
     let place = &letter.place;
     let reasons = [Reason::Late, Reason::Future, Reason::Past];
     let reason = reasons.into_iter().find(|reason| reason.name() == place.reason)?;
     let log = place.topic.as_ref().or(place.path.as_ref())?.to_string();
-    Some((PartitionName { log, number: place.partition }, (place.offset, place.element), (reason, evidence)))
+    Some((PartitionName { log, number: place.partition }, (place.offset, place.element), reason))
+}
+
+/// Reads the state of these options.
+///
+/// # Errors
+/// 64: there is none, or it is of other options.
+pub(super) fn state(config: &Config) -> Result<IndexedState, Halt> {
+    let place = config.state.as_ref().ok_or(VerifyError::NoneKept)?;
+    let state = store::indexed(place)?.ok_or_else(|| VerifyError::Missing { place: place.to_string() })?;
+    let differences = config.semantics.differences(&state.head.semantics);
+    if !differences.is_empty() {
+        let differences = differences.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        return Err(VerifyError::OtherOptions { place: place.to_string(), differences }.into());
+    }
+    Ok(state)
+}
+
+/// The digests of minutes that every worker has forgotten: of others, rows may be lacking.
+pub(super) fn digests(state: &IndexedState) -> BTreeMap<WindowStart, MinuteDigest> {
+    let retired_before = state.head.parts.iter().map(|part| part.retired_before).min().flatten();
+    let whole = state.index.digests.iter().filter(|(window, _)| Some(**window) < retired_before);
+    whole.map(|(window, digest)| (*window, *digest)).collect()
 }

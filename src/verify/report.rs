@@ -137,10 +137,14 @@ impl VerifyReport {
             self.took.as_secs_f64()
         ));
         for ComparedSink { name, tally, .. } in &self.sinks {
-            let SinkTally { equal, missing, different, extra, findings } = tally;
+            let SinkTally { equal, missing, different, extra, absent, findings } = tally;
             line(format!("{name}: {equal} equal, {missing} missing, {different} different, {extra} extra"));
             for finding in findings.iter().take(MOST_SHOWN) {
                 line(format!("  {} {}: {}", minute.of(finding.minute), finding.symbol, self.described(finding)));
+            }
+            if !absent.is_empty() {
+                let absent = absent.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+                line(format!("  not compared where it has no such column: {absent}"));
             }
             let more = tally.faults() - findings.len().min(MOST_SHOWN) as u64;
             if more > 0 {
@@ -221,10 +225,11 @@ impl VerifyReport {
         let mut at = |window: WindowStart| minute.of(window).to_owned();
         let mut sinks = Vec::new();
         for ComparedSink { name, tally, .. } in &self.sinks {
-            let SinkTally { equal, missing, different, extra, findings } = tally;
+            let SinkTally { equal, missing, different, extra, absent, findings } = tally;
             let findings: Vec<Value> = findings.iter().map(|finding| self.finding(finding, &mut at)).collect();
             sinks.push(json!({
-                "sink": name, "equal": equal, "missing": missing, "different": different, "extra": extra, "findings": findings,
+                "sink": name, "equal": equal, "missing": missing, "different": different, "extra": extra, "absent_columns": absent,
+                "findings": findings,
             }));
         }
         let mut digests = Vec::new();

@@ -1,15 +1,15 @@
 //! One verification, from the state to the report.
 
 use super::compare::{ComparedSink, ExpectedRow, ExpectedRows};
-use super::digests::{complete, state};
 use super::error::VerifyError;
-use super::facts::StateFacts;
+use super::facts::{self, StateFacts};
 use super::plan::VerifyPlan;
 use super::recount::{Recount, RecountedWindow};
 use super::report::{DigestFinding, PartitionRead, VerifyReport};
 use crate::bar;
 use crate::clock::SystemClock;
 use crate::config::{Config, Metrics};
+use crate::console::print;
 use crate::sinks::{self, ReadBackOptions};
 use crate::sources;
 use crate::uri::redacted;
@@ -21,7 +21,6 @@ use minutely_dataflows::partition::BUCKET;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{SECOND, State, WindowStart};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -56,7 +55,7 @@ pub(crate) fn verify(mut config: Config, plan: VerifyPlan, clock: SystemClock) -
     let began = Instant::now();
     // It is read up to where the state has read it.
     config.settings.bounded = true;
-    let state = state(&config)?;
+    let state = facts::state(&config)?;
     config.registry.as_ref().map_or(Ok(()), |registry| registry.probe())?;
     let run_start = config.as_of.unwrap_or_else(|| clock.wall());
     let source = sources::open(&config.source, &config.source_options(run_start, clock))?;
@@ -72,7 +71,7 @@ pub(crate) fn verify(mut config: Config, plan: VerifyPlan, clock: SystemClock) -
         config: &config,
         facts: &facts,
         head: &state.head,
-        digests: complete(&state),
+        digests: facts::digests(&state),
         source,
         found,
         columns,
@@ -81,7 +80,7 @@ pub(crate) fn verify(mut config: Config, plan: VerifyPlan, clock: SystemClock) -
         whole: false,
         report: VerifyReport::default(),
     };
-    let ranges = session.ranges(plan, clock)?;
+    let ranges = session.ranges(plan)?;
     let verified = ranges.iter().try_for_each(|range| session.range(range.clone()));
     bar::remove();
     verified?;
@@ -92,7 +91,7 @@ pub(crate) fn verify(mut config: Config, plan: VerifyPlan, clock: SystemClock) -
     report.partitions = facts.partitions.iter().map(PartitionRead::of).collect();
     report.took = began.elapsed();
     let text = if plan.json { report.json(&config)? } else { report.text(&config) };
-    let _closed_pipe = std::io::stdout().write_all(text.as_bytes());
+    print(&text).map_err(VerifyError::Unwritten)?;
     report.verdict(plan.minutes.from.is_some()).map_or(Ok(()), |why| Err(VerifyError::Differs(why).into()))
 }
 
@@ -117,7 +116,7 @@ fn open_sinks(config: &Config, head: &Manifest, clock: SystemClock) -> Result<(V
 
 impl Session<'_> {
     /// The ranges of minutes that are to be verified.
-    fn ranges(&mut self, plan: VerifyPlan, clock: SystemClock) -> Result<Vec<Range<WindowStart>>, VerifyError> {
+    fn ranges(&mut self, plan: VerifyPlan) -> Result<Vec<Range<WindowStart>>, VerifyError> {
         let (windowing, final_before) = (self.facts.rule.windowing, self.facts.final_before);
         let buckets = self.facts.buckets();
         let known = buckets.iter().find(|bucket| self.facts.unverifiable(**bucket).is_none());
@@ -135,15 +134,12 @@ impl Session<'_> {
         }
         self.report.asked = from..to;
         let Some(sample) = plan.sample else { return Ok(vec![from..to]) };
-        let all = u64::try_from((to.0 - from.0) / windowing.length).unwrap_or(u64::MAX);
+        let (all, sample) = ((to.0 - from.0) / windowing.length, i64::from(sample));
         let mut drawn = BTreeSet::new();
-        for n in 0..u64::from(sample) {
+        for n in 0..sample {
             // One of each of so many equal parts.
-            let hash = checkpoint::hash(format!("{n} {}", clock.wall().0).as_bytes());
-            let random = u64::from_str_radix(&hash[..15], 16).unwrap_or(0);
-            let (first, last) = (all * n / u64::from(sample), all * (n + 1) / u64::from(sample));
-            let place = first + random % (last - first).max(1);
-            let place = i64::try_from(place).unwrap_or(0);
+            let (first, last) = (all * n / sample, all * (n + 1) / sample);
+            let place = fastrand::i64(first..last.max(first + 1));
             drawn.insert(WindowStart(from.0 + place * windowing.length));
         }
         Ok(drawn.into_iter().map(|window| window..WindowStart(window.0 + windowing.length)).collect())
@@ -181,8 +177,11 @@ impl Session<'_> {
         let minutes: BTreeSet<WindowStart> = expected.keys().map(|(window, _)| *window).collect();
         self.report.minutes += minutes.len() as u64;
         self.report.rows += expected.len() as u64;
-        for (window, of) in recount.windows(slice.clone()) {
-            self.compare_digest(window, of);
+        let counted: BTreeMap<WindowStart, &RecountedWindow> = recount.windows(slice.clone()).collect();
+        // (Of a minute that the log has nothing of, the state is to have none.)
+        let known = self.digests.range(slice.clone()).map(|(window, digest)| (*window, *digest));
+        for (window, digest) in known.collect::<Vec<_>>() {
+            self.compare_digest(window, digest, counted.get(&window).copied());
         }
         for bucket in slice.start.0.div_euclid(BUCKET)..=(slice.end.0 - 1).div_euclid(BUCKET) {
             if let Some(why) = facts.unverifiable(bucket) {
@@ -270,13 +269,12 @@ impl Session<'_> {
     }
 
     /// Is a window's digest in the state that of the log?
-    fn compare_digest(&mut self, window: WindowStart, of: &RecountedWindow) {
-        let Some(is) = self.digests.get(&window).copied() else { return };
+    fn compare_digest(&mut self, window: WindowStart, is: MinuteDigest, of: Option<&RecountedWindow>) {
         if self.facts.unverifiable(window.0.div_euclid(BUCKET)).is_some() || self.state_of(window) == State::Partial {
             return;
         }
         let mut should_be = MinuteDigest::default();
-        for (symbol, recounted) in of {
+        for (symbol, recounted) in of.into_iter().flatten() {
             let numbers = recounted.sums.numbers(self.columns.market);
             let bytes = row_bytes(symbol, window, self.config.decoder.scales(), &numbers);
             should_be.add(MinuteDigest::of_row(&bytes));

@@ -1,5 +1,9 @@
 //! A real broker: topics of one's own, records in, and the log as a plain consumer finds it.
 
+#[path = "../../src/sources/kafka/tests/deliveries.rs"]
+mod deliveries;
+
+use self::deliveries::Deliveries;
 use super::{fresh, needs, poll, script, wait_for};
 use crate::hostile::{Owned, Partition};
 use minutely_dataflows::record::PartitionName;
@@ -7,17 +11,16 @@ use minutely_dataflows::time::{EventTime, NextOffset};
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
 };
-use rdkafka::client::{ClientContext, DefaultClientContext};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::util::Timeout;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -185,35 +188,6 @@ impl Kafka {
             }
         }
         log
-    }
-}
-
-/// What the broker did not take: `flush` alone says nothing of it.
-#[derive(Default)]
-pub(crate) struct Deliveries {
-    failed: Mutex<Vec<String>>,
-}
-
-impl ClientContext for Deliveries {}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        use RDKafkaErrorCode::{PurgeInflight, PurgeQueue};
-        if let Err((error, record)) = result
-            && !matches!(error.rdkafka_error_code(), Some(PurgeQueue | PurgeInflight))
-        // of an aborted transaction
-        {
-            self.failed.lock().unwrap().push(format!("{}/{}: {error}", record.topic(), record.partition()));
-        }
-    }
-}
-
-impl Deliveries {
-    fn well(&self) {
-        let failed = self.failed.lock().unwrap();
-        assert!(failed.is_empty(), "{} records were not taken, first {}", failed.len(), failed[0]);
     }
 }
 

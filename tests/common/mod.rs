@@ -18,6 +18,14 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+/// A file in this folder with one more night's lines after those that are there, as `--source`.
+pub(crate) fn grown(home: &Path, lines: &[String]) -> String {
+    let file = home.join("ticks.jsonl");
+    let lines = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    std::fs::OpenOptions::new().create(true).append(true).open(&file).unwrap().write_all(lines.as_bytes()).unwrap();
+    format!("file:{}", file.display())
+}
+
 /// What a variable says, or a note that this test is left out.
 pub(crate) fn needs(what: &str, variable: &str) -> Option<String> {
     let value = std::env::var(variable).ok();

@@ -49,8 +49,14 @@ impl FoldTable {
         self.folds.len() as u64
     }
 
-    /// A minute of this series is retired.
-    pub(crate) fn step(&mut self, deriver: &Deriver, series: &str, window: WindowStart, minute: &MinuteSums) {
+    /// A minute of this series is retired; nothing is kept of it where no metric is recursive.
+    pub(crate) fn step(
+        &mut self,
+        deriver: &Deriver,
+        series: &str,
+        window: WindowStart,
+        minute: impl FnOnce() -> MinuteSums,
+    ) {
         if !deriver.list().is_recursive() {
             return;
         }
@@ -58,7 +64,7 @@ impl FoldTable {
             self.folds.insert(series.into(), Kept::default());
         }
         let kept = self.folds.get_mut(series).expect("it is there");
-        deriver.step(&mut kept.fold, window, minute);
+        deriver.step(&mut kept.fold, window, &minute());
         if !kept.changed {
             kept.changed = true;
             self.changed.push(series.into());

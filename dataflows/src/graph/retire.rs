@@ -32,7 +32,6 @@ pub(super) fn retire<'scope, A: Accumulate>(
         let mut cap = Some(cap);
         let mut first_held = WindowStart::MIN;
         let (deriver, scales) = (job.deriver(), job.decoder.scales());
-        let recursive = deriver.list().is_recursive();
         move |(input, frontier), output| {
             input.for_each(|_, data| data.clear());
             let Some(held) = cap.as_mut() else { return };
@@ -54,9 +53,7 @@ pub(super) fn retire<'scope, A: Accumulate>(
                 if let Some(acc) = sum.filter(|acc| !acc.is_zero()) {
                     let whole = key.is_minute() && !context.partial.get().includes(key.window);
                     if let Some(name) = series.name(key).filter(|_| whole) {
-                        if recursive {
-                            folds.step(&deriver, name, key.window, &acc.sums());
-                        }
+                        folds.step(&deriver, name, key.window, || acc.sums());
                         let row = row_bytes(name, key.window, scales, &acc.numbers());
                         digests.entry(key.window).or_default().add(MinuteDigest::of_row(&row));
                     }

@@ -58,12 +58,11 @@ fn lines(path: &Path, of: &StoredCsv, minutes: &Range<WindowStart>, rows: &mut N
     let place = |name: &str| header.iter().position(|column| column == name);
     let places: Vec<Option<usize>> = names.iter().map(|name| place(name)).collect();
     let (window, group) = (place("window"), place(GROUP_COLUMNS[0]));
-    let text = |record: &csv::StringRecord, place: Option<usize>| {
-        place.and_then(|place| record.get(place)).unwrap_or_default().to_owned()
-    };
     for record in reader.records() {
         let record = record.map_err(|e| why(&e))?;
-        if ![String::new(), of.window.clone()].contains(&text(&record, window)) || !text(&record, group).is_empty() {
+        // (Without such a column, or with nothing in it, a row is of a minute and a series.)
+        let says = |place: Option<usize>| place.and_then(|place| record.get(place)).filter(|text| !text.is_empty());
+        if says(window).is_some_and(|window| window != of.window) || says(group).is_some() {
             continue;
         }
         let Some(start) = record.get(1).and_then(minute) else {

@@ -21,8 +21,8 @@ pub(in crate::sinks) struct SqliteRows {
     db: Connection,
     target: SqliteTarget,
     columns: Vec<String>,
-    /// Of the columns of `--derive`, which the table has.
-    derived: Vec<bool>,
+    /// Which of them the table has: those of `--derive` may lack.
+    there: Vec<bool>,
     windowing: Windowing,
 }
 
@@ -43,14 +43,16 @@ impl SqliteRows {
         if there.is_empty() {
             return Err(format!("sqlite {}: has no table {}", target.path.display(), target.table.as_str()));
         }
-        let derived: Vec<bool> = options.columns.derived.iter().map(|name| there.contains(name)).collect();
-        let of_list = options.columns.derived.iter().zip(&derived).filter(|(_, there)| **there);
-        let columns = OWN.iter().map(|name| (*name).to_owned()).chain(of_list.map(|(name, _)| name.clone())).collect();
-        Ok(SqliteRows { db, target: target.clone(), columns, derived, windowing: options.windowing })
+        let columns: Vec<String> =
+            OWN.iter().map(|name| (*name).to_owned()).chain(options.columns.derived.iter().cloned()).collect();
+        let is_there = |(place, name): (usize, &String)| place < OWN.len() || there.contains(name);
+        let there = columns.iter().enumerate().map(is_there).collect();
+        Ok(SqliteRows { db, target: target.clone(), columns, there, windowing: options.windowing })
     }
 
     fn query(&self, minutes: Range<WindowStart>, each: &mut EachStored<'_>) -> rusqlite::Result<()> {
-        let names: String = self.columns.iter().map(|name| format!(", \"{name}\"")).collect();
+        let named = self.columns.iter().zip(&self.there).filter(|(_, there)| **there);
+        let names: String = named.map(|(name, _)| format!(", \"{name}\"")).collect();
         let table = self.target.table.as_str();
         let sql = format!("SELECT minute, symbol{names} FROM \"{table}\" WHERE minute >= ? AND minute < ?");
         let mut text = MinuteText::new(self.windowing);
@@ -59,8 +61,12 @@ impl SqliteRows {
         let mut rows = statement.query([from, to])?;
         while let Some(row) = rows.next()? {
             let (start, symbol) = (cell(row.get_ref(0)?).to_string(), cell(row.get_ref(1)?).to_string());
-            let cells = (2..self.columns.len() + 2).map(|column| row.get_ref(column).map(cell));
-            let cells = cells.collect::<Result<Vec<_>, _>>()?;
+            let mut columns = 2..;
+            let mut next = |there: &bool| match there.then(|| columns.next()).flatten() {
+                Some(column) => row.get_ref(column).map(cell),
+                None => Ok(StoredCell::NoColumn),
+            };
+            let cells = self.there.iter().map(&mut next).collect::<Result<Vec<_>, _>>()?;
             match minute(&start) {
                 Some(start) => each(start, symbol, cells),
                 // No such row was ever written.
@@ -106,8 +112,7 @@ impl StoredRows for SqliteRows {
             exact(volume),
             float(market.and_then(|market| market.vwap)),
         ];
-        let derived = self.derived.iter().enumerate().filter(|(_, there)| **there);
-        let derived = derived.map(|(place, _)| float(row.derived.get(place).copied().flatten()));
+        let derived = (0..self.columns.len() - OWN.len()).map(|place| float(row.derived.get(place).copied().flatten()));
         own.into_iter().chain(derived).collect()
     }
 

@@ -1,6 +1,9 @@
 //! Against a real broker: MINUTELY_TEST_KAFKA=host:port names one. Two tests stop brokers; those start their own with
 //! the script of MINUTELY_TEST_KAFKA_SCRIPT (default `experiments/servers/kafka`).
 
+mod deliveries;
+
+use self::deliveries::Deliveries;
 use super::*;
 use crate::clock::SystemClock;
 use crate::kafka::empty;
@@ -8,11 +11,9 @@ use crate::sources::testing;
 use minutely_dataflows::edge::{EndAnswer, HaltKind};
 use minutely_dataflows::time::EventTime;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
-use rdkafka::client::ClientContext;
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::message::Message;
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -41,35 +42,6 @@ fn left_out(what: &str, needs: &str) {
 
 fn wait_for<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
-}
-
-/// What the broker did not take: `flush` alone says nothing of it.
-#[derive(Default)]
-struct Deliveries {
-    failed: Mutex<Vec<String>>,
-}
-
-impl ClientContext for Deliveries {}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        use RDKafkaErrorCode::{PurgeInflight, PurgeQueue};
-        if let Err((error, record)) = result
-            && !matches!(error.rdkafka_error_code(), Some(PurgeQueue | PurgeInflight))
-        // of an aborted transaction
-        {
-            self.failed.lock().unwrap().push(format!("{}/{}: {error}", record.topic(), record.partition()));
-        }
-    }
-}
-
-impl Deliveries {
-    fn well(&self) {
-        let failed = self.failed.lock().unwrap();
-        assert!(failed.is_empty(), "{} records were not taken, first {}", failed.len(), failed[0]);
-    }
 }
 
 /// A broker's writing side.
