@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// A row by the log.
-pub(super) struct ExpectedRow {
+pub(crate) struct ExpectedRow {
     pub(super) row: Row,
     /// Of each column of `--derive`: is its value known?
     pub(super) known: Vec<bool>,
@@ -17,7 +17,7 @@ pub(super) struct ExpectedRow {
 }
 
 /// The rows of some minutes.
-pub(super) type ExpectedRows = BTreeMap<(WindowStart, String), ExpectedRow>;
+pub(crate) type ExpectedRows = BTreeMap<(WindowStart, String), ExpectedRow>;
 
 /// A cell that differs.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,7 +77,7 @@ impl SinkTally {
 }
 
 /// A sink that is compared.
-pub(super) struct ComparedSink {
+pub(crate) struct ComparedSink {
     /// As the state calls it.
     pub(super) name: String,
     pub(super) takes: RowFilter,

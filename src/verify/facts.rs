@@ -20,7 +20,7 @@ use std::ops::Range;
 use std::path::Path;
 
 /// A partition of the state.
-pub(super) struct IndexedPartition {
+pub(crate) struct IndexedPartition {
     pub(super) name: PartitionName,
     /// Where it was read from first, and up to where.
     pub(super) start: NextOffset,
@@ -35,7 +35,7 @@ pub(super) struct IndexedPartition {
 }
 
 /// See the module.
-pub(super) struct StateFacts {
+pub(crate) struct StateFacts {
     pub(super) rule: Rule,
     pub(super) partitions: Vec<IndexedPartition>,
     /// Windows from here on are not final.
@@ -131,7 +131,7 @@ impl StateFacts {
 
 /// Why the minutes of a bucket cannot be verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Unverifiable {
+pub(crate) enum Unverifiable {
     /// An earlier version read them, or a log that has changed since.
     NotIndexed,
     /// The log does not have all of their records any more.

@@ -13,9 +13,11 @@ mod compare;
 mod digests;
 mod error;
 mod facts;
+mod log;
 mod plan;
 mod recount;
 mod report;
+mod rows;
 mod session;
 
 pub(crate) use digests::digest;

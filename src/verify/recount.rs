@@ -58,7 +58,7 @@ struct OpenPartition<'a> {
 }
 
 /// See the module.
-pub(super) struct Recount<'a> {
+pub(crate) struct Recount<'a> {
     facts: &'a StateFacts,
     wanted: Range<WindowStart>,
     open: Vec<OpenPartition<'a>>,

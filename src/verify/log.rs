@@ -1,0 +1,86 @@
+//! A state and its log, open for counting minutes again. Nothing is locked and nothing is written.
+
+use super::error::VerifyError;
+use super::facts::{self, StateFacts};
+use super::plan::AskedMinutes;
+use crate::clock::SystemClock;
+use crate::config::{Config, Metrics};
+use crate::sources;
+use minutely_dataflows::checkpoint::{self, Manifest};
+use minutely_dataflows::digest::MinuteDigest;
+use minutely_dataflows::edge::{Discovered, Halt, LogSource};
+use minutely_dataflows::oracle::OracleColumns;
+use minutely_dataflows::partition::BUCKET;
+use minutely_dataflows::time::{State, WindowStart};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// See the module.
+pub(crate) struct OpenLog {
+    /// Of the newest manifest.
+    pub(crate) head: Manifest,
+    pub(crate) facts: StateFacts,
+    /// Of minutes that every worker has forgotten.
+    pub(crate) digests: BTreeMap<WindowStart, MinuteDigest>,
+    pub(crate) source: Arc<dyn LogSource>,
+    pub(crate) found: Vec<Discovered>,
+    pub(crate) columns: OracleColumns,
+}
+
+impl OpenLog {
+    /// Opens both.
+    ///
+    /// # Errors
+    /// 64: the options are not those of a state. 65: the log is another one, or dead letters are broken. 69: something cannot be
+    /// reached.
+    pub(crate) fn open(config: &mut Config, clock: SystemClock) -> Result<Self, Halt> {
+        // It is read up to where the state has read it.
+        config.settings.bounded = true;
+        let state = facts::state(config)?;
+        config.registry.as_ref().map_or(Ok(()), |registry| registry.probe())?;
+        let run_start = config.as_of.unwrap_or_else(|| clock.wall());
+        let source = sources::open(&config.source, &config.source_options(run_start, clock))?;
+        let probes = source.probe(&checkpoint::probe_targets(&state.head))?;
+        checkpoint::resume(state.head.clone(), &probes, false)?;
+        let has_ids = !config.fields.id.is_empty();
+        let facts = StateFacts::of(&state, &probes, config.settings.rule, has_ids, &config.folder)?;
+        let market = config.metrics == Metrics::Market;
+        let columns = OracleColumns { market, derived: config.settings.derive.clone(), ..OracleColumns::default() };
+        let (digests, found) = (facts::digests(&state), source.discover()?);
+        Ok(OpenLog { head: state.head, facts, digests, source, found, columns })
+    }
+
+    /// The final minutes that are asked for: all that can be counted again, where nothing is said. `since_final`: nanoseconds of event
+    /// time before the first minute that is not final, where the newest alone are asked for.
+    ///
+    /// # Errors
+    /// 65: no such minute is final.
+    pub(crate) fn minutes(
+        &self,
+        asked: AskedMinutes,
+        since_final: Option<i64>,
+    ) -> Result<Range<WindowStart>, VerifyError> {
+        let (windowing, final_before) = (self.facts.rule.windowing, self.facts.final_before);
+        let buckets = self.facts.buckets();
+        let known = buckets.iter().find(|bucket| self.facts.unverifiable(**bucket).is_none());
+        let oldest = known.or(buckets.first()).map(|bucket| bucket * BUCKET);
+        let back = since_final.map(|back| final_before.0.saturating_sub(back));
+        let from = asked.from.map(|from| from.0).or(back.max(oldest.filter(|_| back.is_some())));
+        let up = |time: i64| WindowStart((time + windowing.length - 1).div_euclid(windowing.length) * windowing.length);
+        let nothing = || VerifyError::NothingFinal(String::new());
+        let from = from.or(oldest).map(up).ok_or_else(nothing)?;
+        let to = asked.to.map_or(final_before, |to| up(to.0)).min(final_before);
+        if from >= to { Err(nothing()) } else { Ok(from..to) }
+    }
+
+    /// Can what the log has of this minute be counted again?
+    pub(crate) fn is_known(&self, window: WindowStart) -> bool {
+        self.facts.unverifiable(window.0.div_euclid(BUCKET)).is_none()
+    }
+
+    /// What rows of a final minute say of it.
+    pub(crate) fn state_of(&self, window: WindowStart) -> State {
+        if self.head.marks.partial_before.includes(window) { State::Partial } else { State::Final }
+    }
+}

@@ -1,0 +1,134 @@
+//! The rows of final minutes, as the log gives them.
+
+use super::compare::{ExpectedRow, ExpectedRows};
+use super::log::OpenLog;
+use super::recount::{Recount, RecountedWindow};
+use crate::bar;
+use crate::config::Config;
+use minutely_dataflows::edge::{Halt, ReadProgress};
+use minutely_dataflows::oracle::{PlainSums, SeriesFolds, derived_values};
+use minutely_dataflows::partition::BUCKET;
+use minutely_dataflows::row::Row;
+use minutely_dataflows::time::{SECOND, State, WindowStart};
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// Event time whose rows are held at once, in nanoseconds.
+const SLICE: i64 = 3600 * SECOND;
+
+/// Makes the rows of one range of minutes, from its beginning to its end.
+pub(crate) struct LogRows<'a> {
+    config: &'a Config,
+    log: &'a OpenLog,
+    /// By series: what is made of all minutes of the range so far.
+    folds: HashMap<String, SeriesFolds>,
+    /// The range begins with the first minutes that there are.
+    whole: bool,
+}
+
+/// Minutes all of whose records are read, and their rows.
+pub(crate) struct LogSlice<'r> {
+    pub(crate) minutes: Range<WindowStart>,
+    pub(crate) rows: ExpectedRows,
+    pub(super) recount: &'r Recount<'r>,
+}
+
+impl<'a> LogRows<'a> {
+    /// Reads a range again and hands it over, slice by slice. Returns how many records were read.
+    ///
+    /// # Errors
+    /// The log cannot be read; what `each` says.
+    pub(crate) fn each_slice(
+        (config, log): (&'a Config, &'a OpenLog),
+        range: Range<WindowStart>,
+        mut each: impl FnMut(LogSlice<'_>) -> Result<(), Halt>,
+    ) -> Result<u64, Halt> {
+        let look_back = config.settings.look_back();
+        let wanted = WindowStart(range.start.0.saturating_sub(look_back))..range.end;
+        let mut rows = LogRows { config, log, folds: HashMap::new(), whole: log.facts.begins_with(range.start) };
+        let found = (&log.source, log.found.as_slice());
+        let mut recount = Recount::open(&log.facts, found, &config.decoder, wanted)?;
+        let total = recount.estimate();
+        let mut start = range.start;
+        while start < range.end {
+            let end = WindowStart(start.0.saturating_add(SLICE)).min(range.end);
+            recount.read_to(end, |done| bar::show_records(ReadProgress { done, total }))?;
+            let minutes = start..end;
+            each(LogSlice { rows: rows.of(minutes.clone(), &recount), minutes, recount: &recount })?;
+            recount.forget_before(WindowStart(end.0.saturating_sub(look_back)));
+            start = end;
+        }
+        Ok(recount.records)
+    }
+
+    /// The rows of a slice.
+    fn of(&mut self, slice: Range<WindowStart>, recount: &Recount<'_>) -> ExpectedRows {
+        let mut expected = ExpectedRows::new();
+        let scales = self.config.decoder.scales();
+        for (window, of) in recount.windows(slice) {
+            if !self.log.is_known(window) {
+                continue;
+            }
+            let state = self.log.state_of(window);
+            let before = self.look_back(window, recount);
+            for (symbol, recounted) in of {
+                let row = recounted.sums.row(symbol, window, state, (self.log.columns.market, scales));
+                let recursive = self.recursive(symbol, (window, state), &recounted.sums);
+                let (derived, known) = self.derived(symbol, (window, state), &before, recursive);
+                let row = Row { derived: derived.into(), ..row };
+                let spans = recounted.spans.clone();
+                expected.insert((window, symbol.clone()), ExpectedRow { row, known, spans });
+            }
+        }
+        expected
+    }
+
+    /// The windows that a row of this one looks at, its own included; none where not all of them are known.
+    fn look_back<'r>(
+        &self,
+        window: WindowStart,
+        recount: &'r Recount<'_>,
+    ) -> Option<Vec<(WindowStart, &'r RecountedWindow)>> {
+        let from = WindowStart(window.0.saturating_sub(self.config.settings.look_back()));
+        let mut buckets = from.0.div_euclid(BUCKET)..=window.0.div_euclid(BUCKET);
+        let known = buckets.all(|bucket| self.log.facts.unverifiable(bucket).is_none());
+        let whole = |(window, _): &(WindowStart, _)| self.log.state_of(*window) != State::Partial;
+        known.then(|| recount.windows(from..WindowStart(window.0 + 1)).filter(whole).collect())
+    }
+
+    /// What is made of all minutes so far of a series, its next included, where it is known.
+    fn recursive(
+        &mut self,
+        symbol: &str,
+        (window, state): (WindowStart, State),
+        sums: &PlainSums,
+    ) -> Option<Vec<Option<f64>>> {
+        if state == State::Partial || !self.log.columns.derived.is_recursive() {
+            return None;
+        }
+        if !self.folds.contains_key(symbol) {
+            self.folds.insert(symbol.to_owned(), SeriesFolds::begin(&self.log.columns, self.whole));
+        }
+        self.folds.get_mut(symbol)?.step(window, sums, self.config.decoder.scales())
+    }
+
+    /// The derived values of a row, and which of them are known.
+    fn derived(
+        &self,
+        symbol: &str,
+        (window, state): (WindowStart, State),
+        before: &Option<Vec<(WindowStart, &RecountedWindow)>>,
+        recursive: Option<Vec<Option<f64>>>,
+    ) -> (Vec<Option<f64>>, Vec<bool>) {
+        let width = self.log.columns.derived.columns().count();
+        if state == State::Partial || width == 0 {
+            return (vec![None; width], vec![true; width]);
+        }
+        let Some(before) = before else { return (vec![None; width], vec![false; width]) };
+        let of_series = before.iter().filter_map(|(at, of)| Some((*at, &of.get(symbol)?.sums)));
+        let minutes: Vec<(WindowStart, &PlainSums)> = of_series.filter(|(at, _)| *at <= window).collect();
+        let length = self.log.facts.rule.windowing.length;
+        let values = derived_values(&minutes, recursive, &self.log.columns, (self.config.decoder.scales(), length));
+        values.into_iter().map(|value| (value.flatten(), value.is_some())).unzip()
+    }
+}
