@@ -294,9 +294,9 @@ impl Run<'_> {
             self.fields.weight.as_ref().and_then(|field| at(field)).filter(|text| !matches!(text.trim(), "" | "-"));
         let scaled =
             |text: String| right::scaled(text.trim(), 1, i64::from(numbers.weight_decimals), Beyond::HalfToEven);
-        let given = weight.is_some();
+        let (given, shown) = (weight.is_some(), format!("{weight:?} in {text:?}"));
         let weight = weight.and_then(scaled).filter(|(weight, _)| weight.unsigned_abs() <= 10_u128.pow(29));
-        assert_eq!(event.weight_beyond, given && weight.is_none(), "a weight beyond the range");
+        assert_eq!(event.weight_beyond, given && weight.is_none(), "{shown} is beyond the range: {event:?}");
         let signed = |weight: i128| if numbers.weight_sign == WeightSign::Keep { weight } else { weight.abs() };
         assert_eq!(event.weight, weight.map(|(weight, _)| Decimal(signed(weight))), "the weight");
         let is_rounded = event.weight_beyond || weight.is_some_and(|(_, exact)| !exact);

@@ -29,7 +29,9 @@ pub(super) fn literal(text: &str) -> Option<Cow<'_, str>> {
     let whole = match whole.trim_start_matches('0') {
         "" if whole.is_empty() && fraction.is_empty() => return None,
         "" => "0",
-        digits => digits,
+        digits if digits.starts_with(|c: char| c.is_ascii_digit()) => digits,
+        // (A sign behind zeros is none of a number.)
+        _ => return None,
     };
     let point = if fraction.is_empty() { "" } else { "." };
     let written = format!("{sign}{whole}{point}{fraction}{exponent}");
