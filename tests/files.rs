@@ -461,12 +461,21 @@ fn more_series_than_memory_may_hold_at_once_are_read_to_their_end() {
         (0..SERIES).map(tick).collect::<String>()
     };
     std::fs::write(&log, (0..80).map(minute).collect::<String>()).unwrap();
+    let arrays = folder.path().join("arrays.jsonl");
+    let array = |of: i64| format!("[{}]\n", minute(of).trim_end().replace('\n', ","));
+    std::fs::write(&arrays, (0..80).map(array).collect::<String>()).unwrap();
     let out = folder.path().join("m.csv");
-    let (source, sink) = (format!("file:{}", log.display()), format!("csv:{}", out.display()));
-    // Eleven minutes have to be held.
-    for (job, workers) in [("one", "1"), ("three", "3")] {
+    let sink = format!("csv:{}", out.display());
+    // Eleven minutes have to be held. What is too much is not waited for: neither for the next cut that is due, nor for as many
+    // records as an epoch may have.
+    for (job, workers, log, more) in [
+        ("one", "1", &log, &["--checkpoint-interval", "1s"][..]),
+        ("three", "3", &log, &["--checkpoint-interval", "60s"]),
+        ("arrays", "2", &arrays, &["--checkpoint-interval", "60s", "--each", ""]),
+    ] {
+        let source = format!("file:{}", log.display());
         let args = ["--source", &source, "--sink", &sink, "--emit", "final", "--metrics", "avg", "--max-keys", "15000"];
-        let args = [&args[..], &["--job", job, "-w", workers]].concat();
+        let args = [&args[..], &["--job", job, "-w", workers], more].concat();
         let ended = Program::run(folder.path(), &args, &[]).well();
         assert_eq!(ended.done("counted"), 80_000, "{}", ended.said);
         assert_eq!(csv(&out).len(), 80_000);

@@ -1,8 +1,8 @@
 //! Epochs: when one ends, and whether it is a cut.
 //!
 //! An epoch ends a twentieth of a second after its first record, at once when a reader is full, and after a second without
-//! records. A cut is due once the checkpoint interval is over, earlier where the run is about to end or dead letters take too
-//! much memory. An epoch that is due for a cut does not end while too many cuts are under way: so their memory has a bound.
+//! records. A cut is due once the checkpoint interval is over, earlier where the run is about to end, dead letters take too
+//! much memory, or windows do. An epoch that is due for a cut does not end while too many cuts are under way: so their memory has a bound.
 
 use super::cuts::MAX_CUTS_IN_FLIGHT;
 use crate::frontier::Frontier;
@@ -42,6 +42,8 @@ pub(super) struct Pressure {
     pub(super) sealed: Frontier,
     /// Bytes of dead letters that are not committed yet.
     pub(super) dead_letter_bytes: usize,
+    /// Workers hold as much as they may: what is final is to be forgotten soon, and that it is too much to be told.
+    pub(super) memory_is_full: bool,
     /// Cuts that are not committed yet.
     pub(super) cuts_in_flight: usize,
 }
@@ -78,7 +80,7 @@ impl Epochs {
 
     /// Ends the epoch in progress, if it is over and there is room for another.
     pub(super) fn end(&mut self, pressure: Pressure, now: Monotonic) -> Option<EpochEnd> {
-        let Pressure { urgent, sealed, dead_letter_bytes, cuts_in_flight } = pressure;
+        let Pressure { urgent, sealed, dead_letter_bytes, memory_is_full, cuts_in_flight } = pressure;
         let length = self.length();
         let old = now.0 - self.began.0;
         let over = self.full
@@ -88,7 +90,7 @@ impl Epochs {
         if !over || sealed.open_before(self.current) > MAX_EPOCHS_IN_FLIGHT {
             return None;
         }
-        let heavy = dead_letter_bytes >= MAX_DEAD_LETTER_BYTES;
+        let heavy = dead_letter_bytes >= MAX_DEAD_LETTER_BYTES || memory_is_full;
         let is_cut = now.0 - self.cut_at.0 >= self.checkpoint_interval || urgent || heavy;
         if is_cut && cuts_in_flight >= MAX_CUTS_IN_FLIGHT {
             return None;
@@ -114,8 +116,13 @@ impl Epochs {
 mod tests {
     use super::*;
 
-    const AT_REST: Pressure =
-        Pressure { urgent: false, sealed: Frontier::Done, dead_letter_bytes: 0, cuts_in_flight: 0 };
+    const AT_REST: Pressure = Pressure {
+        urgent: false,
+        sealed: Frontier::Done,
+        dead_letter_bytes: 0,
+        memory_is_full: false,
+        cuts_in_flight: 0,
+    };
 
     fn epochs() -> Epochs {
         Epochs::new(7, 60 * SECOND, Monotonic(0))
@@ -146,9 +153,11 @@ mod tests {
 
     #[test]
     fn a_cut_that_is_due_waits_for_those_in_flight() {
-        for due in
-            [Pressure { urgent: true, ..AT_REST }, Pressure { dead_letter_bytes: MAX_DEAD_LETTER_BYTES, ..AT_REST }]
-        {
+        for due in [
+            Pressure { urgent: true, ..AT_REST },
+            Pressure { dead_letter_bytes: MAX_DEAD_LETTER_BYTES, ..AT_REST },
+            Pressure { memory_is_full: true, ..AT_REST },
+        ] {
             let full = Pressure { cuts_in_flight: MAX_CUTS_IN_FLIGHT, ..due };
             assert_eq!(epochs().end(full, Monotonic(SECOND)), None);
             assert_eq!(epochs().end(due, Monotonic(SECOND)), Some(EpochEnd { epoch: 7, is_cut: true }));

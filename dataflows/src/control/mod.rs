@@ -170,6 +170,7 @@ impl Control {
             urgent: self.is_finishing() || !decision.admissions.is_empty(),
             sealed: facts.sealed,
             dead_letter_bytes: facts.dead_letters.bytes,
+            memory_is_full: self.is_full(),
             cuts_in_flight: self.cuts.len() + usize::from(self.commits.is_publishing()),
         };
         decision.end = self.end_epoch(pressure, now);

@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// Records in one call of a reader: a quarter of a millisecond as a rule.
 const CHUNK: usize = 2048;
+/// Before it is known how many events records have.
+const FIRST_CHUNK: usize = 16;
 /// How long one activation reads, in nanoseconds.
 const BUDGET_NS: i64 = 1_000_000;
 /// How long a worker with nothing to read sleeps, at most.
@@ -34,6 +36,8 @@ struct OwnedPartition {
     instant: Option<EventTime>,
     partition: Partition,
     reader: Box<dyn PartitionReader>,
+    /// Records of one call, at most: so many that their events are about [`CHUNK`].
+    chunk: usize,
 }
 
 /// What is announced of an epoch while it is in progress.
@@ -100,7 +104,7 @@ impl<A: Accumulate> WorkerReader<A> {
             let decoder = self.decoder(found, from)?;
             self.restored_ids.give(&mut partition);
             let (name, identity, instant) = (found.name.clone(), found.name.identity(), admission.instant);
-            self.owned.push(OwnedPartition { name, decoder, identity, instant, partition, reader });
+            self.owned.push(OwnedPartition { name, decoder, identity, instant, partition, reader, chunk: FIRST_CHUNK });
         }
         Ok(())
     }
@@ -182,18 +186,19 @@ impl<A: Accumulate> WorkerReader<A> {
 
     /// Reads from the partition whose turn it is.
     fn read(&mut self, now: Monotonic) -> Result<usize, Halt> {
-        let OwnedPartition { name, decoder, identity, instant, partition, reader } = &mut self.owned[self.turn];
+        let OwnedPartition { name, decoder, identity, instant, partition, reader, chunk } = &mut self.owned[self.turn];
         let reference = instant.unwrap_or_else(|| self.job.clock.wall());
         let (table, bad_records) = (&mut self.table, self.job.bad_records);
         let mut undecodable = None;
-        let (mut too_far, mut halted) = (None, None);
-        let read = reader.read(CHUNK, &mut |record: Record<'_>| {
+        let (mut too_far, mut halted, mut events) = (None, None, 0);
+        let read = reader.read(*chunk, &mut |record: Record<'_>| {
             if halted.is_some() {
                 return;
             }
             partition.begin_record(record.offset);
             decoder.learn(&record);
             let decoded = decoder.parts(&record, |DecodedPart { element, outcome }| {
+                events += 1;
                 let index = element.map(|element| element.index);
                 // An event is large: it is looked at where it is.
                 let event = match outcome {
@@ -231,14 +236,13 @@ impl<A: Accumulate> WorkerReader<A> {
                     Judged { symbol: event.symbol.to_string(), value: event.value, time: event.time, evidence };
                 table.add_dead_letter(DeadLetter::of(&record, element, name, Cause::Judged(reason, judged)));
             });
-            if let Err(halt) = decoded {
-                halted = Some(halt);
-            }
+            halted = decoded.err();
         })?;
         if let Some(halt) = halted.or(too_far.map(Halt::from)) {
             return Err(halt);
         }
         table.records += read;
+        *chunk = (CHUNK * read.max(1) / events.max(1)).clamp(1, CHUNK);
         partition.reached(reader.next());
         partition.remember(reader.last());
         if reader.ended() {

@@ -98,9 +98,9 @@ impl<A: Accumulate> EpochTable<A> {
         self.records > 0 || self.moved
     }
 
-    /// Has it `times` times as many records, or bytes, as an epoch may have?
+    /// Has it `times` times as many records, sums, or bytes, as an epoch may have? (A record may have many events.)
     pub(super) fn full(&self, times: usize, records: usize) -> bool {
-        self.records >= times * records || self.bytes >= times * FULL_BYTES
+        self.records.max(self.sums.len()) >= times * records || self.bytes >= times * FULL_BYTES
     }
 }
 
