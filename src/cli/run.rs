@@ -80,13 +80,13 @@ pub(crate) struct LogArgs {
 
     /// With --until-end: leave windows open that later records may change, so that a later run resumes them
     ///
-    /// The default for a log that grows (kafka:, sim: without records=) and for files that have grown, where a state is kept.
+    /// The default for kafka: and rabbitmq:, and for file: and sim: once they have grown, where a state is kept.
     #[arg(long, env = "MINUTELY_KEEP_OPEN")]
     pub(crate) keep_open: bool,
 
     /// With --until-end: make every window final; records that come later for it are late
     ///
-    /// The default for file: and with --state none.
+    /// The default with --state none; until they grow also for file: and sim:, but there coarser windows may stay open.
     #[arg(long, env = "MINUTELY_CLOSE")]
     pub(crate) close: bool,
 
