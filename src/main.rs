@@ -19,6 +19,7 @@ mod job_folder;
 mod kafka;
 mod letters;
 mod messages;
+mod metrics_text;
 mod produce;
 mod property;
 mod rabbitmq;
@@ -176,7 +177,7 @@ fn check(
 /// `minutely verify`.
 fn verify(args: &VerifyArgs, layers: &Layers, clock: clock::SystemClock) -> Result<(), Failure> {
     let plan = layers.check(VerifyPlan::of(args))?;
-    configured(&args.run, layers, |config| verify::verify(config, plan, clock))
+    configured(&args.run, layers, |config| verify::verify(config, &plan, clock))
 }
 
 /// `minutely digest`.

@@ -273,6 +273,52 @@ fn what_somebody_changed_is_found_and_named() {
 }
 
 #[test]
+fn coarser_windows_and_groups_are_counted_again() {
+    let rng = &mut seed();
+    let mut job = Job::new(rng, &["--windows", "5m,1h+15m,1d", "--time-zone", "Asia/Kolkata", "--emit", "final"]);
+    let table = job.path("groups.csv");
+    std::fs::write(&table, format!("symbol,group,weight,from\nS0,g,2.5,\nS1,g,1,{}\nS2,h,1,\n", minute(40))).unwrap();
+    job.options.extend(["--groups".to_owned(), table.display().to_string()]);
+    for w in ["1", "3"] {
+        for name in ["data", "minutes.db", "minutes.csv"] {
+            let (_folder, _file) = (std::fs::remove_dir_all(job.path(name)), std::fs::remove_file(job.path(name)));
+        }
+        job.run(&["-w", w, "--close"]);
+        let report = job.verified(&[]);
+        let sinks = report["sinks"].as_array().unwrap();
+        let kinds: Vec<_> = sinks.iter().map(|sink| sink["rows"].as_str().unwrap_or("minutes")).collect();
+        let want = ["minutes", "5m", "1h+15m", "1d", "groups"];
+        assert_eq!(kinds, [want, want].concat(), "{report:#}");
+        let equal = |place: usize| sinks[place]["equal"].as_i64().unwrap();
+        // (The first minutes of the log are those of late records, so no window of an hour is cut off before it.)
+        assert!(equal(1) >= equal(0) / 5 && equal(2) >= 4 && equal(4) > 90, "{report:#}");
+        for place in 0..5 {
+            assert_eq!(equal(place), equal(place + 5), "both sinks have the same: {report:#}");
+        }
+    }
+    // A part of the log has no window that is not whole in it.
+    let (from, to) = (minute(22), minute(41));
+    let report = job.verified(&["--from", &from, "--to", &to]);
+    assert_eq!((&report["sinks"][1]["equal"], &report["sinks"][2]["equal"]), (&12.into(), &0.into()), "{report:#}");
+
+    let five = minute(50);
+    job.sql(&format!("UPDATE window_5m SET high = high + 1 WHERE minute = '{five}' AND symbol = 'S1'"));
+    job.sql(&format!("DELETE FROM group_minutes WHERE minute = '{}' AND symbol = 'g'", minute(52)));
+    job.sql(&format!("UPDATE group_minutes SET members = 7 WHERE minute = '{}' AND symbol = 'h'", minute(53)));
+    job.sql(&format!("UPDATE window_5m SET symbol = 'T' WHERE minute = '{five}' AND symbol = 'S0'"));
+    let report = job.look("verify", &["--json"]).json();
+    let what = |place| {
+        findings(&report, place).into_iter().map(|(at, symbol, what, columns)| (at, symbol, what + &columns.concat()))
+    };
+    let is = |at: &str, symbol: &str, what: &str| (at.to_owned(), symbol.to_owned(), what.to_owned());
+    let of_five = [is(&five, "S0", "missing"), is(&five, "S1", "differenthigh"), is(&five, "T", "extra")];
+    assert_eq!(what(1).collect::<Vec<_>>(), of_five, "{report:#}");
+    let groups = [is(&minute(52), "g", "missing"), is(&minute(53), "h", "differentmembers")];
+    assert_eq!(what(4).collect::<Vec<_>>(), groups, "{report:#}");
+    assert_eq!(what(0).chain(what(5)).count(), 0, "{report:#}");
+}
+
+#[test]
 fn few_minutes_cost_a_part_of_the_log() {
     let job = Job::new(&mut seed(), &[]);
     job.run(&[]);
@@ -354,8 +400,11 @@ fn a_log_that_is_another_one_is_noticed() {
     std::fs::write(&path, text.trim_end().rsplit_once('\n').unwrap().0.to_owned() + "\n{}\n").unwrap();
     let looked = job.look("verify", &[]);
     assert!(looked.code == Some(65) && looked.said.contains("part-1.jsonl"), "{}{}", looked.out, looked.said);
-    std::fs::write(&path, &text[..text.len() / 2]).unwrap();
-    assert_eq!(job.look("verify", &[]).code, Some(65));
+    let half = text[..text.len() / 2].rsplit_once('\n').unwrap().0.to_owned() + "\n";
+    std::fs::write(&path, half).unwrap();
+    let looked = job.look("verify", &[]);
+    let told = looked.said.contains("part-1.jsonl") && looked.said.contains("ends at offset");
+    assert!(looked.code == Some(65) && told && looked.out.is_empty(), "{}{}", looked.out, looked.said);
     // One record in the middle, which a run that resumes does not look at: one that is in order, so it counts.
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let in_order = |(at, line): &(usize, &String)| {

@@ -28,6 +28,7 @@ mod judge;
 mod rounding;
 mod sums;
 
+pub use coarse::LevelSpans;
 pub use derived::{SeriesFolds, derived_values};
 pub use groups::group_rows;
 pub use judge::{Exceptions, Judgement, OraclePartition};

@@ -285,7 +285,7 @@ const FIND_THE_STATE: [&str; 43] = [
 ];
 
 /// What help of `minutely verify` and `minutely digest` shows beside.
-const VERIFY: [&str; 6] = ["from", "to", "sample", "since_final", "uris", "emit"];
+const VERIFY: [&str; 8] = ["from", "to", "sample", "since_final", "textfile", "uris", "emit", "groups"];
 
 /// Why there is no command to be executed.
 #[derive(Debug)]

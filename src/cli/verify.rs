@@ -4,6 +4,7 @@ use super::RunArgs;
 use super::values::{Given, duration, instant, number};
 use clap::Args;
 use minutely_dataflows::time::EventTime;
+use std::path::PathBuf;
 
 /// Which minutes.
 #[derive(Args, Debug)]
@@ -44,6 +45,10 @@ pub(crate) struct VerifyArgs {
     /// Print the report as JSON
     #[arg(long, env = "MINUTELY_JSON", help_heading = "Report")]
     pub(crate) json: bool,
+
+    /// Write what was found to FILE as metrics too, for the textfile collector of node_exporter: a name that ends in .prom
+    #[arg(long, value_name = "FILE", env = "MINUTELY_TEXTFILE", help_heading = "Report")]
+    pub(crate) textfile: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) run: Box<RunArgs>,

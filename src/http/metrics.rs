@@ -5,13 +5,13 @@ use super::query::Query;
 use super::reply::json;
 use super::status::{self, balances};
 use super::view::{LatestStatus, View};
+use crate::metrics_text::MetricsText;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, Response, header};
 use minutely_dataflows::partition::{DELAY_EDGES_MS, PartitionState};
 use minutely_dataflows::status::SinkStatus;
 use minutely_dataflows::time::{EventTime, Monotonic};
-use std::fmt::{Display, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -23,35 +23,6 @@ pub(super) async fn answer(State(server): State<Arc<Server>>, RawQuery(query): R
     let media_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, media_type);
     response
-}
-
-/// The text of all metrics, in the exposition format.
-#[derive(Default)]
-struct MetricsText {
-    out: String,
-    name: &'static str,
-}
-
-impl MetricsText {
-    fn metric(&mut self, name: &'static str, kind: &str, help: &str) {
-        self.name = name;
-        writeln!(self.out, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("a string takes it");
-    }
-
-    fn sample(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
-        self.out += self.name;
-        self.out += suffix;
-        for (n, (label, text)) in labels.iter().enumerate() {
-            let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            write!(self.out, "{}{label}=\"{text}\"", if n == 0 { '{' } else { ',' }).expect("a string takes it");
-        }
-        writeln!(self.out, "{} {value}", if labels.is_empty() { "" } else { "}" }).expect("a string takes it");
-    }
-
-    fn one(&mut self, name: &'static str, kind: &str, help: &str, value: impl Display) {
-        self.metric(name, kind, help);
-        self.sample("", &[], value);
-    }
 }
 
 /// Nanoseconds as seconds.
@@ -326,17 +297,5 @@ mod tests {
         let mut out = MetricsText::default();
         records(&mut out, &testing::latest(Counts { read: 5, events: 5, skipped: 5, ..Counts::default() }));
         assert!(out.out.contains("\nminutely_nothing_counts_bool 0\n"), "{}", out.out);
-    }
-
-    #[test]
-    fn labels_are_escaped() {
-        let mut text = MetricsText::default();
-        text.metric("minutely_x_records", "gauge", "X.");
-        text.sample("", &[("partition", "a\"b\\c\nd"), ("verdict", "é")], 7);
-        assert!(
-            text.out.ends_with("minutely_x_records{partition=\"a\\\"b\\\\c\\nd\",verdict=\"é\"} 7\n"),
-            "{}",
-            text.out
-        );
     }
 }

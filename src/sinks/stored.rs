@@ -4,7 +4,7 @@
 use crate::clock::SystemClock;
 use crate::text::{Columns, event_time};
 use minutely_dataflows::decimal::{ExactNumber, MAX_DECIMALS};
-use minutely_dataflows::row::Row;
+use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::time::{WindowStart, Windowing};
 use std::fmt;
 use std::ops::Range;
@@ -69,6 +69,9 @@ pub(crate) type EachStored<'a> = dyn FnMut(WindowStart, String, Vec<StoredCell>)
 /// How a sink is read back.
 #[derive(Clone, Debug)]
 pub(crate) struct ReadBackOptions {
+    /// Which rows: each kind has a table, a measurement or a column's value of its own.
+    pub(crate) kind: RowKind,
+    /// Those of all rows.
     pub(crate) columns: Columns,
     pub(crate) windowing: Windowing,
     pub(crate) clock: SystemClock,

@@ -3,7 +3,7 @@
 use super::recount::RecordSpan;
 use crate::sinks::{StoredCell, StoredRows};
 use minutely_dataflows::edge::RowFilter;
-use minutely_dataflows::row::Row;
+use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::time::{State, WindowStart};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -18,6 +18,13 @@ pub(crate) struct ExpectedRow {
 
 /// The rows of some minutes.
 pub(crate) type ExpectedRows = BTreeMap<(WindowStart, String), ExpectedRow>;
+
+/// Rows of one kind, all of those of windows that begin in this range.
+pub(crate) struct KindRows {
+    pub(crate) kind: RowKind,
+    pub(crate) starts: Range<WindowStart>,
+    pub(crate) rows: ExpectedRows,
+}
 
 /// A cell that differs.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,8 +87,10 @@ impl SinkTally {
 pub(crate) struct ComparedSink {
     /// As the state calls it.
     pub(super) name: String,
+    /// Which of its rows.
+    pub(super) kind: RowKind,
     pub(super) takes: RowFilter,
-    /// It has stored every window before this.
+    /// It has stored every window of the kind that begins before this.
     pub(super) stored_before: Option<WindowStart>,
     pub(super) rows: Box<dyn StoredRows>,
     /// Of each of its columns: which of `--derive` it is.
@@ -90,32 +99,41 @@ pub(crate) struct ComparedSink {
 }
 
 impl ComparedSink {
-    /// `derived`: the columns of `--derive`.
+    /// `derived`: the columns of `--derive`, or those of groups.
     pub(super) fn new(
         name: String,
-        takes: RowFilter,
+        (kind, takes): (RowKind, RowFilter),
         stored_before: Option<WindowStart>,
         rows: Box<dyn StoredRows>,
         derived: &[String],
     ) -> Self {
         let place = |column: &String| derived.iter().position(|name| name == column);
         let derived = rows.columns().iter().map(place).collect();
-        ComparedSink { name, takes, stored_before, rows, derived, tally: SinkTally::default() }
+        ComparedSink { name, kind, takes, stored_before, rows, derived, tally: SinkTally::default() }
     }
 
-    /// Compares the rows of these minutes, of which `is_known` are known by the log. At most so many findings are kept.
+    /// Which of its rows, where they are not those of minutes: `5m`, `groups`.
+    pub(super) fn kind_name(&self) -> Option<String> {
+        match self.kind {
+            RowKind::Minute => None,
+            RowKind::Window(level) => Some(level.to_string()),
+            RowKind::Group => Some("groups".to_owned()),
+        }
+    }
+
+    /// Compares rows of its kind, of windows of which `is_known` says that they are known by the log. At most so many findings
+    /// are kept.
     ///
     /// # Errors
     /// It cannot be read, in words.
     pub(super) fn compare(
         &mut self,
-        minutes: Range<WindowStart>,
-        expected: &ExpectedRows,
+        KindRows { starts, rows: expected, .. }: &KindRows,
         is_known: impl Fn(WindowStart) -> bool,
         most: usize,
     ) -> Result<(), String> {
-        let end = self.stored_before.map_or(minutes.start, |before| before.min(minutes.end));
-        let minutes = minutes.start..end;
+        let end = self.stored_before.map_or(starts.start, |before| before.min(starts.end));
+        let minutes = starts.start..end;
         if minutes.is_empty() {
             return Ok(());
         }

@@ -34,6 +34,8 @@ pub(super) enum VerifyError {
         path.display()
     )]
     NoDeadLetter { path: PathBuf, line: u64 },
+    #[error("--textfile {}: {source}", path.display())]
+    NoTextfile { path: PathBuf, source: io::Error },
     #[error("standard output: {0}")]
     Unwritten(io::Error),
     #[error("sink {sink}: the state knows no such sink, so nothing of it was written there; give those of the run")]
@@ -44,6 +46,10 @@ pub(super) enum VerifyError {
         "partition {partition}: handed out no record for {seconds} s at offset {offset}, and {next} is the next of the state"
     )]
     Silent { partition: String, seconds: u64, offset: i64, next: i64 },
+    #[error(
+        "partition {partition}: ends at offset {offset}, and {next} is the next of the state: it is not the log that was read; restore it"
+    )]
+    Shorter { partition: String, offset: i64, next: i64 },
     #[error("no minute that is asked for is final yet{0}")]
     NothingFinal(String),
     #[error("{0}")]
@@ -60,10 +66,12 @@ impl From<VerifyError> for Halt {
             | VerifyError::Missing { .. }
             | VerifyError::OtherOptions { .. }
             | VerifyError::UnknownSink { .. } => HaltKind::Usage,
-            VerifyError::NoDeadLetters { .. } | VerifyError::Silent { .. } | VerifyError::Unwritten(_) => {
-                HaltKind::Unreachable
-            }
+            VerifyError::NoDeadLetters { .. }
+            | VerifyError::Silent { .. }
+            | VerifyError::NoTextfile { .. }
+            | VerifyError::Unwritten(_) => HaltKind::Unreachable,
             VerifyError::PartitionGone { .. }
+            | VerifyError::Shorter { .. }
             | VerifyError::CutDeadLetters { .. }
             | VerifyError::NoDeadLetter { .. }
             | VerifyError::NothingFinal(_)

@@ -9,8 +9,9 @@ use crate::sources;
 use minutely_dataflows::checkpoint::{self, Manifest};
 use minutely_dataflows::digest::MinuteDigest;
 use minutely_dataflows::edge::{Discovered, Halt, LogSource};
-use minutely_dataflows::oracle::OracleColumns;
+use minutely_dataflows::oracle::{LevelSpans, OracleColumns};
 use minutely_dataflows::partition::BUCKET;
+use minutely_dataflows::row::RowKind;
 use minutely_dataflows::time::{State, WindowStart};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -46,7 +47,9 @@ impl OpenLog {
         let has_ids = !config.fields.id.is_empty();
         let facts = StateFacts::of(&state, &probes, config.settings.rule, has_ids, &config.folder)?;
         let market = config.metrics == Metrics::Market;
-        let columns = OracleColumns { market, derived: config.settings.derive.clone(), ..OracleColumns::default() };
+        let (derived, windows) = (config.settings.derive.clone(), &config.settings.windows);
+        let (windows, zone) = (windows.levels().to_vec(), windows.zone().cloned());
+        let columns = OracleColumns { market, derived, windows, zone };
         let (digests, found) = (facts::digests(&state), source.discover()?);
         Ok(OpenLog { head: state.head, facts, digests, source, found, columns })
     }
@@ -79,8 +82,31 @@ impl OpenLog {
         self.facts.unverifiable(window.0.div_euclid(BUCKET)).is_none()
     }
 
-    /// What rows of a final minute say of it.
+    /// Can all of these?
+    pub(crate) fn are_known(&self, windows: Range<WindowStart>) -> bool {
+        let mut buckets = windows.start.0.div_euclid(BUCKET)..=(windows.end.0 - 1).div_euclid(BUCKET);
+        buckets.all(|bucket| self.facts.unverifiable(bucket).is_none())
+    }
+
+    /// What rows of a final window say of it.
     pub(crate) fn state_of(&self, window: WindowStart) -> State {
         if self.head.marks.partial_before.includes(window) { State::Partial } else { State::Final }
+    }
+
+    /// The minutes of the window of this kind that this one is in: the start of the first, and the end of the last.
+    pub(crate) fn window(&self, kind: RowKind, minute: WindowStart) -> Range<WindowStart> {
+        let length = self.facts.rule.windowing.length;
+        match kind {
+            RowKind::Minute | RowKind::Group => minute..WindowStart(minute.0.saturating_add(length)),
+            RowKind::Window(level) => {
+                let [start, end] = LevelSpans::new(level, &self.columns, length).around(minute);
+                start..end
+            }
+        }
+    }
+
+    /// Where the first window of this kind begins that has not ended by then.
+    pub(crate) fn begins_by(&self, kind: RowKind, end: WindowStart) -> WindowStart {
+        self.window(kind, end).start
     }
 }

@@ -9,6 +9,7 @@
 //! Nothing is locked and nothing is written, so a run may go on meanwhile. With a run it shares the options, the decoder, and the
 //! source's client; it has no dataflow, and none of the code that judges and adds up there.
 
+mod coarse;
 mod compare;
 mod digests;
 mod error;
@@ -19,6 +20,7 @@ mod recount;
 mod report;
 mod rows;
 mod session;
+mod textfile;
 
 pub(crate) use digests::digest;
 pub(crate) use plan::{AskedMinutes, VerifyPlan};

@@ -2,6 +2,7 @@
 
 use crate::cli::{DigestArgs, MinuteArgs, UsageErrors, VerifyArgs};
 use minutely_dataflows::time::EventTime;
+use std::path::PathBuf;
 
 /// Minutes that are asked for; what is absent was not given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,13 +12,15 @@ pub(crate) struct AskedMinutes {
 }
 
 /// What is to be verified, and how it is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct VerifyPlan {
     pub(super) minutes: AskedMinutes,
     pub(super) sample: Option<u32>,
     /// Nanoseconds of event time before the first minute that is not final.
     pub(super) since_final: Option<i64>,
     pub(super) json: bool,
+    /// Where metrics go.
+    pub(super) textfile: Option<PathBuf>,
 }
 
 impl AskedMinutes {
@@ -53,6 +56,12 @@ impl VerifyPlan {
         let minutes = AskedMinutes::of(&args.minutes, &mut errors);
         let sample = args.sample.as_ref().and_then(|given| errors.value(given));
         let since_final = args.since_final.as_ref().and_then(|given| errors.value(given));
-        errors.unless_any(Some(VerifyPlan { minutes, sample, since_final, json: args.json }))
+        errors.unless_any(Some(VerifyPlan {
+            minutes,
+            sample,
+            since_final,
+            json: args.json,
+            textfile: args.textfile.clone(),
+        }))
     }
 }

@@ -36,9 +36,26 @@ pub(super) struct RecordSpan {
 }
 
 /// What counts for one window of one series.
+#[derive(Clone)]
 pub(super) struct SeriesRecount {
     pub(super) sums: PlainSums,
     pub(super) spans: Vec<RecordSpan>,
+}
+
+impl SeriesRecount {
+    /// And what counts for another window of the series.
+    pub(super) fn add_all(&mut self, other: &SeriesRecount) {
+        self.sums.add_all(&other.sums);
+        for span in &other.spans {
+            match self.spans.iter_mut().find(|there| there.partition == span.partition) {
+                Some(there) => {
+                    (there.first, there.last) = (there.first.min(span.first), there.last.max(span.last));
+                    there.count += span.count;
+                }
+                None => self.spans.push(*span),
+            }
+        }
+    }
 }
 
 /// By series.
@@ -175,7 +192,11 @@ impl OpenPartition<'_> {
             return Err(halt);
         }
         let past_all = facts.rule.windowing.first_not_final(self.judge.h()) >= wanted.end;
-        self.done = passed || past_all || self.reader.next() >= next || self.reader.ended();
+        self.done = passed || past_all || self.reader.next() >= next;
+        if !self.done && self.reader.ended() {
+            let (partition, offset) = (self.of.name.to_string(), self.reader.next().0);
+            return Err(VerifyError::Shorter { partition, offset, next: next.0 }.into());
+        }
         if read > 0 || self.done {
             self.silent_since = None;
             return Ok(read as u64);

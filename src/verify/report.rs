@@ -136,9 +136,10 @@ impl VerifyReport {
             number_of(self.records, "record"),
             self.took.as_secs_f64()
         ));
-        for ComparedSink { name, tally, .. } in &self.sinks {
+        for sink @ ComparedSink { name, tally, .. } in &self.sinks {
             let SinkTally { equal, missing, different, extra, absent, findings } = tally;
-            line(format!("{name}: {equal} equal, {missing} missing, {different} different, {extra} extra"));
+            let kind = sink.kind_name().map(|kind| format!(", {kind}")).unwrap_or_default();
+            line(format!("{name}{kind}: {equal} equal, {missing} missing, {different} different, {extra} extra"));
             for finding in findings.iter().take(MOST_SHOWN) {
                 line(format!("  {} {}: {}", minute.of(finding.minute), finding.symbol, self.described(finding)));
             }
@@ -224,11 +225,12 @@ impl VerifyReport {
         let mut minute = MinuteText::new(config.settings.rule.windowing);
         let mut at = |window: WindowStart| minute.of(window).to_owned();
         let mut sinks = Vec::new();
-        for ComparedSink { name, tally, .. } in &self.sinks {
+        for sink @ ComparedSink { name, tally, .. } in &self.sinks {
             let SinkTally { equal, missing, different, extra, absent, findings } = tally;
+            let kind = sink.kind_name();
             let findings: Vec<Value> = findings.iter().map(|finding| self.finding(finding, &mut at)).collect();
             sinks.push(json!({
-                "sink": name, "equal": equal, "missing": missing, "different": different, "extra": extra, "absent_columns": absent,
+                "sink": name, "rows": kind, "equal": equal, "missing": missing, "different": different, "extra": extra, "absent_columns": absent,
                 "findings": findings,
             }));
         }

@@ -1,14 +1,14 @@
 //! The rows of final minutes, as the log gives them.
 
-use super::compare::{ExpectedRow, ExpectedRows};
+use super::coarse::CoarseRecount;
+use super::compare::{ExpectedRow, ExpectedRows, KindRows};
 use super::log::OpenLog;
 use super::recount::{Recount, RecountedWindow};
 use crate::bar;
 use crate::config::Config;
 use minutely_dataflows::edge::{Halt, ReadProgress};
-use minutely_dataflows::oracle::{PlainSums, SeriesFolds, derived_values};
-use minutely_dataflows::partition::BUCKET;
-use minutely_dataflows::row::Row;
+use minutely_dataflows::oracle::{PlainSums, SeriesFolds, derived_values, group_rows};
+use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::time::{SECOND, State, WindowStart};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -26,10 +26,11 @@ pub(crate) struct LogRows<'a> {
     whole: bool,
 }
 
-/// Minutes all of whose records are read, and their rows.
+/// Minutes all of whose records are read, and the rows that are known since.
 pub(crate) struct LogSlice<'r> {
     pub(crate) minutes: Range<WindowStart>,
-    pub(crate) rows: ExpectedRows,
+    /// Those of minutes come first.
+    pub(crate) rows: Vec<KindRows>,
     pub(super) recount: &'r Recount<'r>,
 }
 
@@ -46,6 +47,7 @@ impl<'a> LogRows<'a> {
         let look_back = config.settings.look_back();
         let wanted = WindowStart(range.start.0.saturating_sub(look_back))..range.end;
         let mut rows = LogRows { config, log, folds: HashMap::new(), whole: log.facts.begins_with(range.start) };
+        let mut coarse = CoarseRecount::new(log, range.start, rows.whole);
         let found = (&log.source, log.found.as_slice());
         let mut recount = Recount::open(&log.facts, found, &config.decoder, wanted)?;
         let total = recount.estimate();
@@ -54,7 +56,14 @@ impl<'a> LogRows<'a> {
             let end = WindowStart(start.0.saturating_add(SLICE)).min(range.end);
             recount.read_to(end, |done| bar::show_records(ReadProgress { done, total }))?;
             let minutes = start..end;
-            each(LogSlice { rows: rows.of(minutes.clone(), &recount), minutes, recount: &recount })?;
+            let of_minutes = rows.of(minutes.clone(), &recount);
+            let of_groups = rows.of_groups(&of_minutes);
+            recount.windows(minutes.clone()).for_each(|(minute, of)| coarse.add(minute, of));
+            let kind = |kind, rows| KindRows { kind, starts: minutes.clone(), rows };
+            let mut of_slice = vec![kind(RowKind::Minute, of_minutes)];
+            of_slice.extend(coarse.ended(end, config.decoder.scales()));
+            of_slice.extend(of_groups.map(|rows| kind(RowKind::Group, rows)));
+            each(LogSlice { rows: of_slice, minutes, recount: &recount })?;
             recount.forget_before(WindowStart(end.0.saturating_sub(look_back)));
             start = end;
         }
@@ -83,6 +92,16 @@ impl<'a> LogRows<'a> {
         expected
     }
 
+    /// The rows of groups in these minutes, by today's table.
+    fn of_groups(&self, of_minutes: &ExpectedRows) -> Option<ExpectedRows> {
+        let table = &self.config.groups.as_ref()?.table;
+        let lines: Vec<_> = table.memberships().cloned().collect();
+        let rows = of_minutes.iter().map(|(key, expected)| (key.clone(), expected.row.clone())).collect();
+        let expected = |row: Row| ExpectedRow { known: vec![true; row.derived.len()], row, spans: Vec::new() };
+        let rows = group_rows(&rows, &lines, self.config.decoder.scales().value);
+        Some(rows.into_iter().map(|(key, row)| (key, expected(row))).collect())
+    }
+
     /// The windows that a row of this one looks at, its own included; none where not all of them are known.
     fn look_back<'r>(
         &self,
@@ -90,8 +109,7 @@ impl<'a> LogRows<'a> {
         recount: &'r Recount<'_>,
     ) -> Option<Vec<(WindowStart, &'r RecountedWindow)>> {
         let from = WindowStart(window.0.saturating_sub(self.config.settings.look_back()));
-        let mut buckets = from.0.div_euclid(BUCKET)..=window.0.div_euclid(BUCKET);
-        let known = buckets.all(|bucket| self.log.facts.unverifiable(bucket).is_none());
+        let known = self.log.are_known(from..WindowStart(window.0 + 1));
         let whole = |(window, _): &(WindowStart, _)| self.log.state_of(*window) != State::Partial;
         known.then(|| recount.windows(from..WindowStart(window.0 + 1)).filter(whole).collect())
     }

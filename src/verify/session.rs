@@ -7,16 +7,17 @@ use super::plan::VerifyPlan;
 use super::recount::RecountedWindow;
 use super::report::{DigestFinding, PartitionRead, VerifyReport};
 use super::rows::{LogRows, LogSlice};
+use super::textfile::LastVerification;
 use crate::bar;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::console::print;
 use crate::sinks::{self, ReadBackOptions};
 use crate::uri::redacted;
-use minutely_dataflows::checkpoint::Manifest;
 use minutely_dataflows::digest::{MinuteDigest, row_bytes};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::partition::BUCKET;
+use minutely_dataflows::row::RowKind;
 use minutely_dataflows::time::{State, WindowStart};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -33,15 +34,31 @@ struct Session<'a> {
     report: VerifyReport,
 }
 
-/// Verifies what is asked for, and prints the report.
+/// Verifies what is asked for, prints the report, and leaves its metrics where that is asked for.
 ///
 /// # Errors
 /// 64: the options are not those of a state. 65: something differs, or cannot be verified. 69: log, state or a sink cannot be reached.
-pub(crate) fn verify(mut config: Config, plan: VerifyPlan, clock: SystemClock) -> Result<(), Halt> {
+pub(crate) fn verify(mut config: Config, plan: &VerifyPlan, clock: SystemClock) -> Result<(), Halt> {
+    let job = config.job();
+    let report = report(&mut config, plan, clock);
+    let verdict = |report: &VerifyReport| report.verdict(plan.minutes.from.is_some());
+    if let Some(path) = &plan.textfile {
+        let done = report.as_ref().ok().map(|report| (report, verdict(report).is_none()));
+        let written = LastVerification { job: &job, report: done }.write(path, clock);
+        written.map_err(|source| VerifyError::NoTextfile { path: path.clone(), source })?;
+    }
+    let report = report?;
+    let text = if plan.json { report.json(&config)? } else { report.text(&config) };
+    print(&text).map_err(VerifyError::Unwritten)?;
+    verdict(&report).map_or(Ok(()), |why| Err(VerifyError::Differs(why).into()))
+}
+
+/// What comes of it.
+fn report(config: &mut Config, plan: &VerifyPlan, clock: SystemClock) -> Result<VerifyReport, Halt> {
     let began = Instant::now();
-    let log = OpenLog::open(&mut config, clock)?;
-    let (sinks, unreadable) = open_sinks(&config, &log.head, clock)?;
-    let mut session = Session { config: &config, log: &log, sinks, report: VerifyReport::default() };
+    let log = OpenLog::open(config, clock)?;
+    let (sinks, unreadable) = open_sinks(config, &log, clock)?;
+    let mut session = Session { config, log: &log, sinks, report: VerifyReport::default() };
     let verified = session.ranges(plan)?.into_iter().try_for_each(|range| session.range(range));
     bar::remove();
     verified?;
@@ -52,37 +69,38 @@ pub(crate) fn verify(mut config: Config, plan: VerifyPlan, clock: SystemClock) -
     report.exceptions = partitions.iter().map(|partition| partition.exceptions.len() as u64).sum();
     report.partitions = partitions.iter().map(PartitionRead::of).collect();
     report.took = began.elapsed();
-    let text = if plan.json { report.json(&config)? } else { report.text(&config) };
-    print(&text).map_err(VerifyError::Unwritten)?;
-    report.verdict(plan.minutes.from.is_some()).map_or(Ok(()), |why| Err(VerifyError::Differs(why).into()))
+    Ok(report)
 }
 
-/// Those that can be read back, and the names of those that cannot.
+/// Those that can be read back, one for each kind of rows, and the names of those that cannot.
 pub(crate) fn open_sinks(
     config: &Config,
-    head: &Manifest,
+    log: &OpenLog,
     clock: SystemClock,
 ) -> Result<(Vec<ComparedSink>, Vec<String>), Halt> {
-    let windowing = config.settings.rule.windowing;
-    let options = ReadBackOptions { columns: config.columns(), windowing, clock };
+    let (windowing, columns) = (config.settings.rule.windowing, config.columns());
     let (mut open, mut unreadable) = (Vec::new(), Vec::new());
-    for uri in &config.sinks {
+    for (uri, kind) in config.sinks.iter().flat_map(|uri| columns.kinds().into_iter().map(move |kind| (uri, kind))) {
+        let options = ReadBackOptions { kind, columns: columns.clone(), windowing, clock };
         let Some(sink) = sinks::read_back(uri, &options)? else {
-            unreadable.push(redacted(uri));
+            if kind == RowKind::Minute {
+                unreadable.push(redacted(uri));
+            }
             continue;
         };
         let (names, takes) = (config.names_of(uri), sinks::takes(uri, config.emit));
         let (Some(name), Some(takes)) = (names.get(sink.number), takes.get(sink.number)) else { continue };
-        let known = head.sink(name).ok_or_else(|| VerifyError::UnknownSink { sink: redacted(uri) })?;
-        let stored_before = known.stored_before;
-        open.push(ComparedSink::new(redacted(uri), *takes, stored_before, sink.rows, &options.columns.derived));
+        let known = log.head.sink(name).ok_or_else(|| VerifyError::UnknownSink { sink: redacted(uri) })?;
+        let stored_before = known.stored_before.map(|before| log.begins_by(kind, before));
+        let derived = columns.of(kind).derived;
+        open.push(ComparedSink::new(redacted(uri), (kind, *takes), stored_before, sink.rows, &derived));
     }
     Ok((open, unreadable))
 }
 
 impl Session<'_> {
     /// The ranges of minutes that are to be verified.
-    fn ranges(&mut self, plan: VerifyPlan) -> Result<Vec<Range<WindowStart>>, VerifyError> {
+    fn ranges(&mut self, plan: &VerifyPlan) -> Result<Vec<Range<WindowStart>>, VerifyError> {
         let since = self.log.facts.partitions.iter().filter_map(|partition| partition.since).max();
         self.report.indexed_from = since.map(|bucket| WindowStart(bucket * BUCKET));
         let Range { start: from, end: to } = self.log.minutes(plan.minutes, plan.since_final)?;
@@ -109,16 +127,20 @@ impl Session<'_> {
 
     /// Compares a slice.
     fn slice(&mut self, slice: LogSlice<'_>) -> Result<(), Halt> {
-        let LogSlice { minutes: slice, rows: expected, recount } = slice;
+        let LogSlice { minutes: slice, rows: by_kind, recount } = slice;
         let log = self.log;
-        expected.values().for_each(|row| self.report.note_unknown(&row.known));
-        for sink in &mut self.sinks {
-            let compared = sink.compare(slice.clone(), &expected, |window| log.is_known(window), MOST_FINDINGS);
-            compared.map_err(|why| Halt::new(HaltKind::Unreachable, why))?;
+        for rows in &by_kind {
+            rows.rows.values().for_each(|row| self.report.note_unknown(&row.known));
+            for sink in self.sinks.iter_mut().filter(|sink| sink.kind == rows.kind) {
+                let compared = sink.compare(rows, |start| log.are_known(log.window(rows.kind, start)), MOST_FINDINGS);
+                compared.map_err(|why| Halt::new(HaltKind::Unreachable, why))?;
+            }
+            self.report.rows += rows.rows.len() as u64;
+            if rows.kind == RowKind::Minute {
+                let minutes: BTreeSet<WindowStart> = rows.rows.keys().map(|(window, _)| *window).collect();
+                self.report.minutes += minutes.len() as u64;
+            }
         }
-        let minutes: BTreeSet<WindowStart> = expected.keys().map(|(window, _)| *window).collect();
-        self.report.minutes += minutes.len() as u64;
-        self.report.rows += expected.len() as u64;
         let counted: BTreeMap<WindowStart, &RecountedWindow> = recount.windows(slice.clone()).collect();
         // (Of a minute that the log has nothing of, the state is to have none.)
         for (window, digest) in log.digests.range(slice.clone()) {

@@ -17,14 +17,14 @@ pub fn group_rows(
 ) -> BTreeMap<(WindowStart, String), Row> {
     let mut answer = BTreeMap::new();
     let minutes: BTreeSet<_> = rows.values().filter(|row| row.state == State::Final).map(|row| row.minute).collect();
-    let names: BTreeSet<_> = lines.iter().map(|line| line.group.clone()).collect();
+    let mut groups: BTreeMap<&String, Vec<&Membership>> = BTreeMap::new();
+    lines.iter().for_each(|line| groups.entry(&line.group).or_default().push(line));
     for minute in minutes {
-        for group in &names {
+        for (&group, lines) in &groups {
             let begun = |line: &Membership| line.from.is_none_or(|from| from.0 <= minute.0);
             let ended = |line: &Membership| line.to.is_some_and(|to| to.0 <= minute.0);
-            let listed: Vec<_> =
-                lines.iter().filter(|line| line.group == *group && begun(line) && !ended(line)).collect();
-            let row = |line: &&Membership| Some((line.weight.0, rows.get(&(minute, line.symbol.clone()))?));
+            let listed: Vec<_> = lines.iter().filter(|line| begun(line) && !ended(line)).collect();
+            let row = |line: &&&Membership| Some((line.weight.0, rows.get(&(minute, line.symbol.clone()))?));
             let members: Vec<_> = listed.iter().filter_map(row).collect();
             if !members.is_empty() {
                 let row = row_of(&members, listed.len(), decimals);
@@ -40,7 +40,7 @@ fn row_of(members: &[(i128, &Row)], listed: usize, decimals: u8) -> Row {
     let average = |row: &Row| half_even(&(row.sum.scaled() * power(digits - decimals)), &row.count.into());
     let weighted: BigInt = members.iter().map(|(weight, row)| average(row) * weight).sum();
     let weight: BigInt = members.iter().map(|(weight, _)| BigInt::from(*weight)).sum();
-    let many = |n: usize| f64::from(u32::try_from(n).expect("a test's table is small"));
+    let many = |n: usize| f64::from(u32::try_from(n).expect("a table has fewer lines"));
     let columns = [many(members.len()), many(listed), nearest(&weight, &power(DEFAULT_DECIMALS))];
     Row {
         kind: RowKind::Group,

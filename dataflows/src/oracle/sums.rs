@@ -68,6 +68,21 @@ impl PlainSums {
         self.beyond |= event.weight_beyond;
     }
 
+    /// And all events of another window of the series.
+    pub fn add_all(&mut self, other: &PlainSums) {
+        self.count += other.count;
+        self.sum += other.sum;
+        self.squares = self.squares.plus(other.squares);
+        (self.high, self.low) = (self.high.max(other.high), self.low.min(other.low));
+        self.first = if other.first.0 < self.first.0 { other.first } else { self.first };
+        self.last = if other.last.0 > self.last.0 { other.last } else { self.last };
+        if let Some(volume) = other.volume {
+            self.volume = Some(self.volume.unwrap_or(0) + volume);
+        }
+        self.weighted = self.weighted.plus(other.weighted);
+        self.beyond |= other.beyond;
+    }
+
     /// The sum of the weights, where it is known.
     fn volume(&self) -> Option<i128> {
         self.volume.filter(|_| !self.beyond)

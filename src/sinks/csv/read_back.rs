@@ -7,7 +7,7 @@ use crate::text::Columns;
 use minutely_dataflows::coarse::WindowLevel;
 use minutely_dataflows::decimal::ExactNumber;
 use minutely_dataflows::derived::GROUP_COLUMNS;
-use minutely_dataflows::row::Row;
+use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::time::WindowStart;
 use std::collections::HashMap;
 use std::fs::File;
@@ -20,7 +20,8 @@ pub(in crate::sinks) struct StoredCsv {
     files: Vec<PathBuf>,
     columns: Columns,
     names: Vec<String>,
-    /// What column `window` says of a minute.
+    kind: RowKind,
+    /// What column `window` says of such rows, where there is that column.
     window: String,
 }
 
@@ -39,12 +40,15 @@ impl StoredCsv {
         if files.is_empty() {
             return Err(format!("csv {}: there is no such file", path.display()));
         }
-        let columns = options.columns.clone();
+        let (kind, columns) = (options.kind, options.columns.of(options.kind));
         let market: &[&str] = if columns.market { &["open", "high", "low", "close", "volume", "vwap"] } else { &[] };
         let own = ["count", "sum", "avg", "state"].iter().chain(market).map(|name| (*name).to_owned());
         let names = own.chain(columns.derived.iter().cloned()).collect();
-        let window = WindowLevel::fixed(options.windowing.length).to_string();
-        Ok(StoredCsv { files, columns, names, window })
+        let window = match kind {
+            RowKind::Window(level) => level,
+            RowKind::Minute | RowKind::Group => WindowLevel::fixed(options.windowing.length),
+        };
+        Ok(StoredCsv { files, columns, names, kind, window: window.to_string() })
     }
 }
 
@@ -62,7 +66,8 @@ fn lines(path: &Path, of: &StoredCsv, minutes: &Range<WindowStart>, rows: &mut N
         let record = record.map_err(|e| why(&e))?;
         // (Without such a column, or with nothing in it, a row is of a minute and a series.)
         let says = |place: Option<usize>| place.and_then(|place| record.get(place)).filter(|text| !text.is_empty());
-        if says(window).is_some_and(|window| window != of.window) || says(group).is_some() {
+        let is_of_window = says(window).map_or(!matches!(of.kind, RowKind::Window(_)), |window| window == of.window);
+        if !is_of_window || says(group).is_some() != (of.kind == RowKind::Group) {
             continue;
         }
         let Some(start) = record.get(1).and_then(minute) else {

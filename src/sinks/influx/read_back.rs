@@ -45,8 +45,8 @@ impl InfluxRows {
         let client = Client::new(&target, Timeouts::default(), options.clock).map_err(|e| e.to_string())?;
         let market: &[&str] = if options.columns.market { &MARKET } else { &[] };
         let own = ["count", "sum", "avg", "state"].iter().chain(market).map(|name| (*name).to_owned());
-        let columns = own.chain(options.columns.derived.iter().cloned()).collect();
-        let (series, name) = (target.series.clone(), target.name.clone());
+        let columns = own.chain(options.columns.of(options.kind).derived).collect();
+        let (series, name) = (target.series.of(options.kind), target.name.clone());
         Ok(InfluxRows { client, series, name, columns, market: options.columns.market })
     }
 
@@ -214,7 +214,8 @@ impl StoredRows for InfluxRows {
         let width = self.columns.len() - cells.len() - if self.market { MARKET.len() } else { 0 };
         if self.market {
             let market = row.market.as_ref();
-            cells.extend(market.map(|m| [m.open, m.high, m.low, m.close]).into_iter().flatten().map(StoredCell::Float));
+            let prices = market.map(|m| [m.open, m.high, m.low, m.close].map(Some)).unwrap_or_default();
+            cells.extend(prices.map(float));
             cells.push(float(market.and_then(|m| m.volume).map(|volume| volume.to_f64())));
             cells.push(float(market.and_then(|m| m.vwap)));
         }

@@ -39,15 +39,16 @@ impl SqliteRows {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(&target.path, flags).map_err(why)?;
         db.busy_timeout(Duration::from_secs(10)).map_err(why)?;
+        let target = SqliteTarget { table: target.table.of(options.kind), ..target.clone() };
         let there = columns(&db, &target.table).map_err(why)?;
         if there.is_empty() {
             return Err(format!("sqlite {}: has no table {}", target.path.display(), target.table.as_str()));
         }
-        let columns: Vec<String> =
-            OWN.iter().map(|name| (*name).to_owned()).chain(options.columns.derived.iter().cloned()).collect();
+        let derived = options.columns.of(options.kind).derived;
+        let columns: Vec<String> = OWN.iter().map(|name| (*name).to_owned()).chain(derived).collect();
         let is_there = |(place, name): (usize, &String)| place < OWN.len() || there.contains(name);
         let there = columns.iter().enumerate().map(is_there).collect();
-        Ok(SqliteRows { db, target: target.clone(), columns, there, windowing: options.windowing })
+        Ok(SqliteRows { db, target, columns, there, windowing: options.windowing })
     }
 
     fn query(&self, minutes: Range<WindowStart>, each: &mut EachStored<'_>) -> rusqlite::Result<()> {
