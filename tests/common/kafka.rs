@@ -16,6 +16,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::util::Timeout;
@@ -57,6 +58,12 @@ impl Kafka {
     pub(crate) fn topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) -> String {
         let topic = fresh(name);
         poll("a topic", PATIENCE, || self.create(&topic, partitions, settings).then_some(()));
+        // (A broker may hear of it after whoever was asked.)
+        poll("the broker knows of it", PATIENCE, || {
+            let metadata = self.admin.inner().fetch_metadata(Some(&topic), PATIENCE).ok()?;
+            let known = |of: &MetadataTopic| of.error().is_none() && !of.partitions().is_empty();
+            metadata.topics().iter().all(known).then_some(())
+        });
         topic
     }
 

@@ -27,20 +27,28 @@ pub(crate) struct EndAnswer {
 
 /// HTTP 1.0, so that the answer ends with the connection. A header replaces the default of its name.
 pub(crate) fn ask(address: &str, first: &str, headers: &[&str]) -> EndAnswer {
-    let mut socket = TcpStream::connect(address).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    try_ask(address, first, headers).unwrap()
+}
+
+/// The same, where the connection may be given up: by a server that many others ask.
+///
+/// # Errors
+/// It was.
+pub(crate) fn try_ask(address: &str, first: &str, headers: &[&str]) -> std::io::Result<EndAnswer> {
+    let mut socket = TcpStream::connect(address)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
     let mut text = format!("{first} HTTP/1.0\r\n");
     if !headers.iter().any(|header| header.starts_with("Host:")) {
         text += &format!("Host: {address}\r\n");
     }
     headers.iter().for_each(|header| text += &format!("{header}\r\n"));
-    socket.write_all(format!("{text}\r\n").as_bytes()).unwrap();
+    socket.write_all(format!("{text}\r\n").as_bytes())?;
     let mut answer = Vec::new();
-    socket.read_to_end(&mut answer).unwrap();
+    socket.read_to_end(&mut answer)?;
     let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    EndAnswer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+    Ok(EndAnswer { status, head: head.to_ascii_lowercase(), body: body.to_owned() })
 }
 
 /// The body of what is answered with 200.

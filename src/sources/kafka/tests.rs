@@ -81,7 +81,23 @@ impl Writer {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             match wait_for(self.admin.create_topics([&new], &options)).unwrap().remove(0) {
-                Ok(_) => return,
+                // (A broker may hear of it after whoever was asked.)
+                Ok(_) => {
+                    let has = || {
+                        let metadata = self.producer.client().fetch_metadata(Some(topic), Duration::from_secs(10));
+                        metadata.is_ok_and(|metadata| {
+                            metadata
+                                .topics()
+                                .iter()
+                                .all(|topic| topic.error().is_none() && !topic.partitions().is_empty())
+                        })
+                    };
+                    while !has() {
+                        assert!(Instant::now() < deadline, "{topic} is not there");
+                        std::thread::sleep(Duration::from_millis(20));
+                    }
+                    return;
+                }
                 Err((_, RDKafkaErrorCode::TopicAlreadyExists)) if Instant::now() < deadline => {} // being deleted
                 Err(error) => panic!("{topic}: {error:?}"),
             }
