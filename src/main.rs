@@ -24,6 +24,7 @@ mod produce;
 mod property;
 mod rabbitmq;
 mod registry;
+mod repair;
 mod secret;
 mod semantics;
 mod signals;
@@ -40,7 +41,7 @@ mod verify;
 
 use cli::{
     Command, ConfigCommand, DigestArgs, EarlyExit, Given, HealthArgs, Layers, LettersArgs, Parsed, ProduceArgs,
-    RunArgs, ShownCommand, StateCommand, UsageErrors, VerifyArgs,
+    RepairArgs, RunArgs, ShownCommand, StateCommand, UsageErrors, VerifyArgs,
 };
 use config::Config;
 use console::{error, warn};
@@ -93,6 +94,7 @@ fn execute(parsed: Parsed, open_files: u64) -> Result<(), Failure> {
         }
         Command::State { command, .. } => state(&command, &layers, clock),
         Command::Verify(args) => verify(&args, &layers, clock),
+        Command::Repair(args) => repair(&args, &layers, clock),
         Command::Digest(args) => digest(&args, &layers),
         Command::Produce(args) => produce(&args, &layers, clock),
         Command::Letters(args) => letters(&args, &layers),
@@ -178,6 +180,12 @@ fn check(
 fn verify(args: &VerifyArgs, layers: &Layers, clock: clock::SystemClock) -> Result<(), Failure> {
     let plan = layers.check(VerifyPlan::of(args))?;
     configured(&args.run, layers, |config| verify::verify(config, &plan, clock))
+}
+
+/// `minutely repair`.
+fn repair(args: &RepairArgs, layers: &Layers, clock: clock::SystemClock) -> Result<(), Failure> {
+    let plan = layers.check(repair::RepairPlan::of(args))?;
+    configured(&args.run, layers, |config| repair::repair(config, plan, clock))
 }
 
 /// `minutely digest`.

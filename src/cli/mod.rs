@@ -38,12 +38,12 @@ pub(crate) use letters::LettersArgs;
 pub(crate) use numbers::NumberArgs;
 pub(crate) use produce::{PartitionBy, ProduceArgs, Stamp};
 pub(crate) use rows::{FormatOption, RowArgs};
-pub(crate) use run::{DecodingArgs, EmitOption, HttpArgs, LogArgs, Metrics, RunArgs};
+pub(crate) use run::{DecodingArgs, EmitOption, HttpArgs, LogArgs, Metrics, RunArgs, SinkStart};
 pub(crate) use schema::SchemaArgs;
 pub(crate) use shape::ShapeArgs;
 pub(crate) use values::Given;
 use values::number;
-pub(crate) use verify::{DigestArgs, MinuteArgs, VerifyArgs};
+pub(crate) use verify::{DigestArgs, MinuteArgs, RepairArgs, VerifyArgs};
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use negated::Negated;
@@ -110,6 +110,15 @@ pub(crate) enum Command {
     /// something differs or cannot be verified, 69 if log, state or a sink cannot be reached.
     #[command(after_help = NOTES)]
     Verify(Box<VerifyArgs>),
+
+    /// Write what final minutes lack in the sinks, or have wrong there, by the log; shows it first
+    ///
+    /// Counts minutes again as `minutely verify` does, and says which rows it would write and delete. With --yes it does so, and compares
+    /// again. Rows are those that the run has written. A csv: file is repaired while no run owns the state. Exit code 0 if nothing
+    /// is to be done or all was done, 65 if something is to be done or is left, 69 if log, state or a sink cannot be reached, 78 if a
+    /// run owns the state that a csv: file needs.
+    #[command(after_help = NOTES)]
+    Repair(Box<RepairArgs>),
 
     /// Print a digest of each final minute, and one of all
     ///
@@ -284,8 +293,8 @@ const FIND_THE_STATE: [&str; 43] = [
     "config",
 ];
 
-/// What help of `minutely verify` and `minutely digest` shows beside.
-const VERIFY: [&str; 8] = ["from", "to", "sample", "since_final", "textfile", "uris", "emit", "groups"];
+/// What help of `minutely verify`, `minutely repair` and `minutely digest` shows beside.
+const VERIFY: [&str; 9] = ["from", "to", "sample", "since_final", "textfile", "uris", "emit", "groups", "yes"];
 
 /// Why there is no command to be executed.
 #[derive(Debug)]
@@ -380,6 +389,7 @@ impl Command {
                 ..
             } => Some(run),
             Command::Verify(args) => Some(&args.run),
+            Command::Repair(args) => Some(&args.run),
             Command::Digest(args) => Some(&args.run),
             Command::Produce(_)
             | Command::Config { command: ConfigCommand::Show { of: Some(ShownCommand::Produce(_)), .. }, .. }
@@ -426,6 +436,7 @@ pub(crate) fn command() -> clap::Command {
     let root = described(Cli::command());
     let root = root.mut_subcommand("state", |state| state.mut_subcommands(|command| hide(command, &[])));
     let root = root.mut_subcommand("verify", |verify| hide(verify, &VERIFY));
+    let root = root.mut_subcommand("repair", |repair| hide(repair, &VERIFY));
     root.mut_subcommand("digest", |digest| hide(digest, &VERIFY))
 }
 

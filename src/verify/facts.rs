@@ -37,7 +37,7 @@ pub(crate) struct IndexedPartition {
 /// See the module.
 pub(crate) struct StateFacts {
     pub(super) rule: Rule,
-    pub(super) partitions: Vec<IndexedPartition>,
+    pub(crate) partitions: Vec<IndexedPartition>,
     /// Windows from here on are not final.
     pub(super) final_before: WindowStart,
     /// Events that an id or a filter may keep from counting: a partition can be judged from its beginning alone.
@@ -140,7 +140,7 @@ pub(crate) enum Unverifiable {
 
 impl Unverifiable {
     /// For people.
-    pub(super) fn reason(self) -> &'static str {
+    pub(crate) fn reason(self) -> &'static str {
         match self {
             Unverifiable::NotIndexed => {
                 "not in the index of the state: an earlier version read them, or a log that has changed since"

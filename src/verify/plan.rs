@@ -7,8 +7,8 @@ use std::path::PathBuf;
 /// Minutes that are asked for; what is absent was not given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AskedMinutes {
-    pub(super) from: Option<EventTime>,
-    pub(super) to: Option<EventTime>,
+    pub(crate) from: Option<EventTime>,
+    pub(crate) to: Option<EventTime>,
 }
 
 /// What is to be verified, and how it is told.
@@ -24,7 +24,8 @@ pub(crate) struct VerifyPlan {
 }
 
 impl AskedMinutes {
-    fn of(args: &MinuteArgs, errors: &mut UsageErrors) -> Self {
+    /// Of these arguments.
+    pub(crate) fn of(args: &MinuteArgs, errors: &mut UsageErrors) -> Self {
         let mut time = |given: &Option<_>| given.as_ref().and_then(|given| errors.value(given));
         let (from, to) = (time(&args.from), time(&args.to));
         if let (Some(from), Some(to)) = (from, to)

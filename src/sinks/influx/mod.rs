@@ -17,6 +17,7 @@ mod mark;
 mod ownership;
 mod query;
 mod read_back;
+mod repair;
 mod retention;
 mod retry;
 mod sender;
@@ -26,6 +27,7 @@ mod unwritable;
 mod writer;
 
 pub(super) use read_back::InfluxRows;
+pub(super) use repair::InfluxRepair;
 pub(super) use target::InfluxTarget;
 
 use super::options::{Emit, OpenSink, SinkOptions};
