@@ -38,7 +38,7 @@ pub(crate) use letters::LettersArgs;
 pub(crate) use numbers::NumberArgs;
 pub(crate) use produce::{PartitionBy, ProduceArgs, Stamp};
 pub(crate) use rows::{FormatOption, RowArgs};
-pub(crate) use run::{DecodingArgs, EmitOption, HttpArgs, LogArgs, Metrics, RunArgs, SinkStart};
+pub(crate) use run::{DecodingArgs, EmitOption, HttpArgs, LogArgs, Metrics, RunArgs, SinkArgs, SinkStart};
 pub(crate) use schema::SchemaArgs;
 pub(crate) use shape::ShapeArgs;
 pub(crate) use values::Given;

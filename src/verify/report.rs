@@ -141,12 +141,8 @@ impl VerifyReport {
             let kind = sink.kind_name().map(|kind| format!(", {kind}")).unwrap_or_default();
             line(format!("{name}{kind}: {equal} equal, {missing} missing, {different} different, {extra} extra"));
             for finding in findings.iter().take(MOST_SHOWN) {
-                line(format!(
-                    "  {} {}: {}",
-                    minute.of(finding.minute),
-                    finding.symbol,
-                    described(finding, &self.partitions)
-                ));
+                let what = described(finding, &self.partitions);
+                line(format!("  {} {}: {what}", minute.of(finding.minute), finding.symbol));
             }
             if !absent.is_empty() {
                 let absent = absent.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
