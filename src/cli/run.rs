@@ -268,6 +268,7 @@ pub(crate) struct SinkArgs {
 
     /// What a sink gets that the state does not know, or that was left out of a run: what is written from now on, or what it lacks as well
     #[arg(
+        id = "sink_from",
         long = "sink-from",
         value_name = "WHERE",
         env = "MINUTELY_SINK_FROM",

@@ -16,6 +16,7 @@ mod port;
 mod provisional;
 mod read_back;
 mod repair;
+mod repair_writer;
 mod sqlite;
 mod stdout;
 mod stored;
@@ -24,9 +25,8 @@ pub(crate) mod testing;
 
 pub(crate) use options::{Emit, OpenSink, Owner, PriorState, SinkOptions};
 pub(crate) use read_back::read_back;
-pub(crate) use repair::{
-    RepairAbility, RepairBatch, RepairWriter, ability, is_behind, open_for_repair, read_for_repair,
-};
+pub(crate) use repair::{RepairAbility, ability, is_behind, open_for_repair, read_for_repair};
+pub(crate) use repair_writer::{RepairBatch, RepairWriter};
 pub(crate) use sqlite::{PageRequest, SqliteHistory};
 pub(crate) use stored::{ReadBackOptions, StoredCell, StoredRows};
 

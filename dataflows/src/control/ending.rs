@@ -38,6 +38,8 @@ pub(super) struct Outstanding {
     pub(super) no_partitions: bool,
     /// Sinks and the place for dead letters have stored all that is committed.
     pub(super) all_stored: bool,
+    /// The newest manifest says so of windows that are final: what is verified goes by it.
+    pub(super) all_known: bool,
     /// No window is held that is still to become final.
     pub(super) all_retired: bool,
     /// The newest commit.
@@ -90,13 +92,14 @@ impl RunState {
 
     /// Ends the run, if it is over. Says whether it has.
     pub(super) fn stop(&mut self, outstanding: Outstanding, now: Monotonic) -> bool {
-        let Outstanding { no_partitions, all_stored, all_retired, committed } = outstanding;
-        let complete = all_stored && all_retired;
+        let Outstanding { no_partitions, all_stored, all_known, all_retired, committed } = outstanding;
+        let stored = all_stored && all_known;
+        let complete = stored && all_retired;
         let over = match *self {
             RunState::Running => false,
             RunState::FinalCommit => complete,
             RunState::Stopping { since, final_commit, .. } => {
-                let drained = self.is_committed(committed) && all_stored;
+                let drained = self.is_committed(committed) && stored;
                 (final_commit && complete) || drained || now.0 - since.0 > STOP_TIMEOUT
             }
             RunState::Stopped => return false,
@@ -114,7 +117,7 @@ mod tests {
     use crate::marks::Marks;
 
     const NOTHING: Outstanding =
-        Outstanding { no_partitions: false, all_stored: true, all_retired: true, committed: None };
+        Outstanding { no_partitions: false, all_stored: true, all_known: true, all_retired: true, committed: None };
 
     fn committed(cut: Epoch) -> Outstanding {
         Outstanding { committed: Some(Commit { cut, seq: 1, marks: Marks::default() }), ..NOTHING }
@@ -126,6 +129,7 @@ mod tests {
         assert!(!state.stop(NOTHING, Monotonic(0)));
         state.commit_final_cut();
         assert!(!state.stop(Outstanding { all_stored: false, ..NOTHING }, Monotonic(0)));
+        assert!(!state.stop(Outstanding { all_known: false, ..NOTHING }, Monotonic(0)));
         assert!(!state.stop(Outstanding { all_retired: false, ..NOTHING }, Monotonic(0)));
         assert!(state.stop(NOTHING, Monotonic(0)));
         assert!(!state.stop(NOTHING, Monotonic(0)), "it is over once");

@@ -204,6 +204,7 @@ impl Control {
             return Err(LedgerError(imbalance).into());
         }
         self.load.check(ledger, self.watermark.w())?;
+        self.sinks.publish();
         let run = self.head.as_ref().map(|head| RunFacts {
             head: Arc::clone(head),
             instant: self.settings.instant,
@@ -220,6 +221,7 @@ impl Control {
         if finished {
             self.state.commit_final_cut();
         }
+        self.sinks.note_published();
         Some(commit)
     }
 
@@ -252,6 +254,7 @@ impl Control {
         let outstanding = Outstanding {
             no_partitions: self.settings.bounded && self.admissions.all().is_empty(),
             all_stored: self.dead_letters.is_empty() && self.sinks.have_all(self.committed()),
+            all_known: self.head.is_none() || self.sinks.are_known(),
             all_retired: keeps_open || self.commits.ledger().held == 0 || self.have_retired(),
             committed: self.commits.newest(),
         };

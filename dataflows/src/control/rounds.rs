@@ -56,6 +56,9 @@ struct Sink {
     stored_before: Option<WindowStart>,
     /// As `stored_before`, once the round in progress is stored.
     promised: Option<WindowStart>,
+    /// What the newest manifest says of `stored_before`, and what the one says that is being published.
+    known: Option<WindowStart>,
+    published: Option<WindowStart>,
     /// How long its file was when `stored_before` was reached, in bytes, or which version its database had.
     position: Option<u64>,
     /// The number of the commit that its newest round began with.
@@ -77,6 +80,8 @@ impl Sink {
             stored: 0,
             stored_before,
             promised: stored_before,
+            known: stored_before,
+            published: stored_before,
             position: known.and_then(|known| known.position),
             seq: 0,
             lacks_open: false,
@@ -165,6 +170,21 @@ impl Sinks {
             }
         }
         Ok(())
+    }
+
+    /// A manifest is made now.
+    pub(super) fn publish(&mut self) {
+        self.sinks.iter_mut().for_each(|sink| sink.published = sink.stored_before);
+    }
+
+    /// It is published.
+    pub(super) fn note_published(&mut self) {
+        self.sinks.iter_mut().for_each(|sink| sink.known = sink.published);
+    }
+
+    /// Does the newest manifest know which windows each sink has stored?
+    pub(super) fn are_known(&self) -> bool {
+        self.sinks.iter().all(|sink| sink.known == sink.stored_before)
     }
 
     /// Windows before this are to be forgotten from now on, if that is news.

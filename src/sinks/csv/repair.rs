@@ -14,7 +14,7 @@ use super::rotate::{FileSeries, SeriesPosition};
 use super::{CsvTarget, CsvWriter, open};
 use crate::sinks::append::{self, AppendError, FileUse};
 use crate::sinks::options::{RowWriter, SinkOptions};
-use crate::sinks::repair::{RepairBatch, RepairWriter};
+use crate::sinks::repair_writer::{RepairBatch, RepairWriter};
 use crate::threads::{Health, Stop, WriterExit};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use std::fs::{File, OpenOptions};

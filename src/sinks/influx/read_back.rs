@@ -5,7 +5,7 @@ use super::client::{Client, runtime};
 use super::retry::Timeouts;
 use super::series::InfluxSeries;
 use super::target::{Destination, InfluxTarget};
-use crate::sinks::repair::RowKey;
+use crate::sinks::repair_writer::RowKey;
 use crate::sinks::stored::{EachStored, ReadBackOptions, StoredCell, StoredRows, minute};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::WindowStart;

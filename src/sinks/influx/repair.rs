@@ -16,7 +16,7 @@ use super::unwritable::Unwritable;
 use super::writer::InfluxWriter;
 use super::{client, looked};
 use crate::sinks::options::{RowWriter, SinkOptions};
-use crate::sinks::repair::{RepairBatch, RepairWriter, RowKey};
+use crate::sinks::repair_writer::{RepairBatch, RepairWriter, RowKey};
 use crate::sinks::stored::ReadBackOptions;
 use crate::text::rfc3339;
 use crate::threads::{Health, Stop, WriterExit};

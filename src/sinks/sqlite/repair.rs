@@ -7,7 +7,7 @@ use super::open::{facts, open};
 use super::target::SqliteTarget;
 use super::writer::SqliteWriter;
 use crate::sinks::options::SinkOptions;
-use crate::sinks::repair::{RepairBatch, RepairWriter, RowKey};
+use crate::sinks::repair_writer::{RepairBatch, RepairWriter, RowKey};
 use crate::threads::{Backoff, Health, Stop, WriterExit};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::RowKind;
