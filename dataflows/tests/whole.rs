@@ -183,7 +183,7 @@ fn hostile_logs_at_any_number_of_workers() {
             checkpoint_interval: rng.i64(SECOND / 500..SECOND / 10),
             audit: true,
             derive: DERIVED[round % DERIVED.len()].parse().unwrap(),
-            groups: (round % 3 > 0).then(|| hostile::groups(&mut rng, &rule)),
+            groups: (round % 3 > 0).then(|| hostile::groups(&mut rng, &rule, &hostile::SYMBOLS, -10..60)),
             windows: coarser(&mut rng, &rule),
             ..Settings::default()
         };
