@@ -55,6 +55,7 @@ fn a_ledger_that_does_not_balance_is_shown_before_the_run_ends() {
         arrived: 3,
         retired: 0,
         keys: 1,
+        coarser: Vec::new(),
         load: 1,
         traced: None,
         objects: Vec::new(),
