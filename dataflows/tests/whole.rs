@@ -81,6 +81,8 @@ fn check_with<A: Accumulate>(
             let of_groups: Vec<_> = rows.extract_if(.., |row| row.kind == RowKind::Group).collect();
             assert_eq!(of_groups, groups.values().cloned().collect::<Vec<_>>(), "groups of sink {sink}");
         }
+        let shown: BTreeMap<_, _> = groups.values().map(|row| (row.point(), row.clone())).collect();
+        assert_eq!(ran.seen.groups, shown, "groups that are shown");
         GROUPED.fetch_add(groups.len(), Ordering::Relaxed);
     }
     let last = |rows: &[Row]| -> BTreeMap<_, _> { rows.iter().map(|row| (row.point(), row.clone())).collect() };

@@ -25,6 +25,7 @@ struct Eyes(Rc<Cell<Ledger>>);
 
 impl Watcher for Eyes {
     fn rows(&mut self, _: PreviewRows) {}
+    fn groups(&mut self, _: Vec<crate::row::Row>) {}
     fn marks(&mut self, _: crate::marks::Marks) {}
     fn status(&mut self, status: &Status, _: &DelayHistogram) {
         self.0.set(status.ledger);
