@@ -239,7 +239,8 @@ export class Stage {
       parts.push(["ticks", whole(row[COUNT])], ["", market.state(row[MINUTE], interval)]);
       if (interval !== window) parts.push(["", `candle of ${duration(interval)}, derived values of its last minute`]);
       for (const [name, at] of numbersOf(this.columns())) {
-        if (derivedOf(row, at) !== null) parts.push([name, price(derivedOf(row, at))]);
+        const value = derivedOf(row, at), isMany = this.isGroup && Number.isInteger(value);
+        if (value !== null) parts.push([name, isMany ? whole(value) : price(value)]);
       }
     } else if (rows.length > 0) parts.push(["", `${this.clock(hover)} UTC: no tick`]);
     return parts;
