@@ -10,7 +10,7 @@ use minutely_dataflows::edge::LogSource;
 use minutely_dataflows::explain::{self, NothingCounts, Rejected};
 use minutely_dataflows::partition::{Counts, PartitionState};
 use minutely_dataflows::record::{PartitionName, Reason};
-use minutely_dataflows::status::Status;
+use minutely_dataflows::status::{OpenWindows, Status};
 use minutely_dataflows::time::{EventTime, Monotonic, SECOND, Windowing};
 use std::io::Write;
 use std::path::PathBuf;
@@ -33,6 +33,8 @@ pub(crate) struct ConsoleOptions {
     pub(crate) fields: FieldNames,
     /// The log is read to its recorded ends, so there is something to show of how far it was read.
     pub(crate) bounded: bool,
+    /// No sink takes rows of windows that are not final (`--emit final`).
+    pub(crate) final_only: bool,
 }
 
 /// While there is no status line, what is waited for is said this often.
@@ -142,6 +144,9 @@ impl Console {
         messages::line(Severity::Info, &done, &ledger_fields(status));
         late(status).iter().for_each(|why| warn(why));
         if let Some(open) = left_open(status, self.options.windowing) {
+            say(&open);
+        }
+        if let Some(open) = coarser_left_open(status, self.options.final_only) {
             say(&open);
         }
         if !status.grown.is_empty() {
@@ -264,6 +269,20 @@ fn left_open(status: &Status, windowing: Windowing) -> Option<String> {
     Some(format!(
         "left open: windows from {from} on, which later records may change ({held} in {windows} of symbols are held); a \
          later run resumes them, and --close makes them final"
+    ))
+}
+
+/// The coarser windows that a bounded run leaves open for a later one.
+fn coarser_left_open(status: &Status, final_only: bool) -> Option<String> {
+    if !status.keeps_open || status.open_coarser.is_empty() {
+        return None;
+    }
+    let of = |open: &OpenWindows| format!("{} of {} until {}", open.series, open.level, utc(Some(open.until)));
+    let all: Vec<_> = status.open_coarser.iter().map(of).collect();
+    let rows = if final_only { "they have no rows yet (--emit final); " } else { "" };
+    Some(format!(
+        "coarser windows of symbols left open: {}; {rows}a later run resumes them, and --close makes them final",
+        all.join(", ")
     ))
 }
 

@@ -22,6 +22,18 @@ pub(crate) fn read(path: &Path) -> std::io::Result<SecretText> {
     Ok(SecretText { text, warning })
 }
 
+/// The text of a file that is to hold one secret.
+///
+/// # Errors
+/// When it cannot be read, or there is nothing in it but spaces and ends of lines.
+pub(crate) fn read_one(path: &Path) -> std::io::Result<SecretText> {
+    let found = read(path)?;
+    match found.text.trim().is_empty() {
+        true => Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "the file is empty")),
+        false => Ok(found),
+    }
+}
+
 /// Can other users than its owner read it?
 #[cfg(unix)]
 fn others_read(path: &Path) -> std::io::Result<bool> {

@@ -50,8 +50,12 @@ fn the_status_balances_and_the_run_is_well() {
     assert!(get(&at, "/assets/app.js").contains("import"));
     let document = json(&at, "/api/openapi.json");
     for path in document["paths"].as_object().unwrap().keys().filter(|path| *path != "/api/stream") {
-        get(&at, path);
+        match path.starts_with("/api/groups") {
+            true => assert_eq!(ask(&at, &format!("GET {path}"), &[]).status, 404, "there are none"),
+            false => drop(get(&at, path)),
+        }
     }
+    assert_eq!(status["settings"]["groups"], false);
     let health = |at: &str| Command::new(env!("CARGO_BIN_EXE_minutely")).args(["health", at]).output().unwrap();
     assert_eq!(health(&at).status.code(), Some(0));
     drop(program);
@@ -128,6 +132,91 @@ fn minutes_are_the_csv_sinks_finals_byte_for_byte_over_a_restart() {
         let mut of_all: Vec<&str> = whole.lines().filter(|line| line.starts_with("AAPL,")).collect();
         of_all.insert(0, whole.lines().next().unwrap());
         assert_eq!(one.lines().collect::<Vec<_>>(), of_all);
+        program.stopped();
+    }
+}
+
+/// Groups have names of their own: one is called as a symbol.
+#[test]
+fn groups_are_the_csv_sinks_byte_for_byte_over_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(
+        path("groups.csv"),
+        "symbol,group,weight\nAAPL,tech,1\nMSFT,tech,2.5\nMSFT,AAPL,1\nABSENT,AAPL,9\nABSENT,no one,1\n",
+    )
+    .unwrap();
+    let source = format!("sim:?seed={}&symbols=5&history=30s&rate=300&late=1%", fastrand::u32(..));
+    let (csv, db) = (format!("csv:{}", path("m.csv").display()), format!("sqlite:{}", path("m.db").display()));
+    let groups = path("groups.csv").display().to_string();
+    let times = ["--window", "500ms", "--lateness", "1s", "--idle", "1s", "--derive", "sma5"];
+    let args = ["--source", &source, "--sink", &csv, "--sink", &db, "--groups", &groups];
+    // Rows of groups have values in the last columns.
+    let of_groups = |text: &str| -> Vec<String> {
+        text.lines().skip(1).filter(|line| !line.ends_with(",,,")).map(str::to_owned).collect()
+    };
+    let file = || of_groups(&std::fs::read_to_string(path("m.csv")).unwrap_or_default());
+    let mut seen = 0;
+    for workers in ["2", "1"] {
+        let (program, at) = serving(&path("data"), &[&args[..], &times, &["-w", workers]].concat(), &[]);
+        let stored = poll("the sink has more", PATIENCE, || Some(file()).filter(|rows| rows.len() > seen + 40));
+        seen = stored.len();
+        let told = poll("the API tells what the sink has", PATIENCE, || {
+            let told = of_groups(&get(&at, "/api/groups/minutes?format=csv"));
+            let has_all = stored.iter().collect::<BTreeSet<_>>().is_subset(&told.iter().collect());
+            has_all.then_some(told)
+        });
+        poll("the sink has what was told", PATIENCE, || {
+            told.iter().collect::<BTreeSet<_>>().is_subset(&file().iter().collect()).then_some(())
+        });
+        let key =
+            |line: &String| (line.split(',').nth(1).unwrap().to_owned(), line.split(',').next().unwrap().to_owned());
+        assert!(told.is_sorted_by_key(key) && told.iter().map(key).collect::<BTreeSet<_>>().len() == told.len());
+        // Page by page it is the same, and of one group what it is of all.
+        let to = told.last().unwrap().split(',').nth(1).unwrap().to_owned();
+        let (mut cursor, mut rows) = (String::new(), Vec::new());
+        loop {
+            let page = json(&at, &format!("/api/groups/minutes?to={to}&limit=7{cursor}"));
+            rows.extend(page["rows"].as_array().unwrap().clone());
+            let Some(next) = page["next"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        let cells = |row: &Value| -> Vec<String> {
+            let number = |name: &str| format!("{:?}", row[name].as_f64().unwrap());
+            let text = |name: &str| row[name].as_str().unwrap().to_owned();
+            let last = ["members", "listed", "weight"].map(number);
+            [[text("group"), row["count"].to_string(), text("sum"), text("state")].to_vec(), last.to_vec()].concat()
+        };
+        let of_text = |line: &String| -> Vec<String> {
+            let all: Vec<_> = line.split(',').map(str::to_owned).collect();
+            let n = all.len();
+            let sum = all[3].strip_suffix(".0").unwrap_or(&all[3]).to_owned(); // of CSV they have a decimal point always
+            [vec![all[0].clone(), all[2].clone(), sum, all[5].clone()], all[n - 3..].to_vec()].concat()
+        };
+        let want: Vec<_> = told.iter().filter(|line| key(line).0 < to).map(of_text).collect();
+        assert_eq!(rows.iter().map(cells).collect::<Vec<_>>(), want);
+        let one = json(&at, &format!("/api/groups/minutes?to={to}&group=AAPL&group=none"));
+        let of_one: Vec<_> = rows.iter().filter(|row| row["group"] == "AAPL").cloned().collect();
+        assert_eq!(one["rows"].as_array().unwrap(), &of_one);
+        assert!(of_one.iter().all(|row| row["listed"] == 2.0 && row["members"] == 1.0 && row["symbol"].is_null()));
+        // Symbols have none of it.
+        let symbols = json(&at, &format!("/api/minutes?to={to}&symbol=AAPL&symbol=tech"));
+        assert!(
+            symbols["rows"].as_array().unwrap().iter().all(|row| row["symbol"] == "AAPL" && row["group"].is_null())
+        );
+        let list = json(&at, "/api/groups");
+        let names: Vec<_> = list["groups"].as_array().unwrap().iter().map(|one| one["group"].clone()).collect();
+        assert_eq!((names, integer(&list["total"])), (vec!["AAPL".into(), "tech".into()], 2), "one has no member here");
+        let tech = &json(&at, "/api/groups?q=TEC")["groups"][0];
+        assert!(
+            tech["group"] == "tech"
+                && tech["weight"] == 3.5
+                && integer(&tech["minute"]) > integer(&tech["first_minute"])
+        );
+        assert_eq!(json(&at, "/api/status")["settings"]["groups"], true);
+        for bad in ["/api/groups/minutes?symbol=A", "/api/groups/minutes?window=5m", "/api/groups?minute=1"] {
+            assert_eq!(ask(&at, &format!("GET {bad}"), &[]).status, 400, "{bad}");
+        }
         program.stopped();
     }
 }
@@ -583,7 +672,10 @@ fn a_fuzzer_that_reads_the_document_finds_no_fault() {
     let Some(folder) = common::needs("the API by schemathesis", "MINUTELY_TEST_SCHEMATHESIS") else { return };
     let here = tempfile::tempdir().unwrap();
     let db = format!("sqlite:{}", here.path().join("m.db").display());
-    let args = ["--source", "sim:?history=5m&rate=200&late=1%&broken=1%", "--sink", &db];
+    let groups = here.path().join("groups.csv");
+    std::fs::write(&groups, "symbol,group\nAAPL,tech\nMSFT,tech\n").unwrap();
+    let source = "sim:?history=15m&rate=200&late=1%&broken=1%";
+    let args = ["--source", source, "--sink", &db, "--groups", groups.to_str().unwrap()];
     let (program, at) = serving(&here.path().join("data"), &args, &[]);
     poll("it is ready", PATIENCE, || (ask(&at, "GET /readyz", &[]).status == 200).then_some(()));
     let mut command = Command::new("python3");

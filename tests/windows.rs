@@ -100,6 +100,34 @@ fn a_late_tick_corrects_its_minute_and_the_windows_that_it_is_in() {
     }
 }
 
+/// With `--emit final` a window that has not ended has no row anywhere, so the end of a run says which are open.
+#[test]
+fn windows_that_have_not_ended_are_told_at_the_end_of_a_run() {
+    let home = tempfile::tempdir().unwrap();
+    let both = |minute: i64| [tick("A", 1, minute * MINUTE_MS), tick("B", 2, minute * MINUTE_MS)];
+    let minutes = |minutes: std::ops::Range<i64>| minutes.flat_map(both).collect::<Vec<_>>();
+    let common = ["--keep-open", "--lateness", "0s", "--windows", "5m,1h,1d", "--derive", "sma5"];
+    let with = |more: &[&'static str]| [&common[..], more].concat();
+    // The newest minute, of 20:07, is open; with it the five minutes from 20:05 on.
+    let ran = run(home.path(), &minutes(0..8), &with(&["--emit", "final", "-w", "2"])).well();
+    let open = "coarser windows of symbols left open: 2 of 5m until 2026-03-28T20:10:00Z, 2 of 1h until 2026-03-28T21:00:00Z, 2 \
+                of 1d until 2026-03-29T00:00:00Z; they have no rows yet (--emit final); a later run resumes them, and --close \
+                makes them final";
+    assert!(ran.said.contains(open), "{}", ran.said);
+    assert!(rows(home.path()).keys().all(|[window, ..]| !["1h", "1d"].contains(&window.as_str())));
+    // B has no tick in the hour after.
+    let later: Vec<_> = minutes(8..60).into_iter().chain((60..63).map(|n| tick("A", 1, n * MINUTE_MS))).collect();
+    let ran = run(home.path(), &later, &with(&["--emit", "final"])).well();
+    let open = "left open: 1 of 5m until 2026-03-28T21:05:00Z, 1 of 1h until 2026-03-28T22:00:00Z, 2 of 1d until";
+    assert!(ran.said.contains(open), "{}", ran.said);
+    let ran = run(home.path(), &[], &with(&["--emit", "changes"])).well();
+    assert!(ran.said.contains(open) && !ran.said.contains("no rows yet"), "{}", ran.said);
+    let close: Vec<_> = with(&["--close"]).into_iter().filter(|option| *option != "--keep-open").collect();
+    let ran = run(home.path(), &[], &close).well();
+    assert!(!ran.said.contains("left open"), "{}", ran.said);
+    assert_eq!(rows(home.path()).keys().filter(|[window, ..]| window == "1d").count(), 2);
+}
+
 /// Many ticks over two nights and the days about them, of which some come late.
 fn nights() -> Vec<String> {
     let mut rng = common::seed();

@@ -66,6 +66,10 @@ mutants! {
     FoldsNotRestored,
     /// `control/rounds.rs`: windows are forgotten that later rows still look back at.
     LookBackForgotten,
+    /// `derived/groups.rs`: a group's members are those that its table has at its end, whatever the minute's time.
+    MembershipOfTheEnd,
+    /// `leader/groups.rs`: groups of a minute that comes in two rounds are made in the first. They lack members.
+    GroupsOfHalfAMinute,
     /// `checkpoint/encoding.rs`: a restart keeps the generation, and so the epochs, of the run before.
     EpochReused,
     /// `checkpoint/sinks.rs`: a run may leave a sink out, and no manifest says so. Loses that sink's rows.

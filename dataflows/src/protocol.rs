@@ -163,6 +163,17 @@ pub struct Round {
     pub with_open: bool,
 }
 
+/// How many series have a coarser window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldWindows {
+    /// The place of its length among those of the run, from 0 on.
+    pub level: usize,
+    /// The last minute that it is made of.
+    pub closing: WindowStart,
+    /// How many.
+    pub series: u64,
+}
+
 /// One worker's part of a cut.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CutPart {
@@ -176,6 +187,8 @@ pub struct CutPart {
     pub retired: i64,
     /// Windows times series held.
     pub keys: u64,
+    /// Of them those of coarser windows, by level and closing minute.
+    pub coarser: Vec<HeldWindows>,
     /// What they take of `max_keys`: more than one each where names are long or ids are held.
     pub load: u64,
     /// An audit: records counted in the trace itself, as of the cut.

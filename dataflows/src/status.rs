@@ -1,9 +1,10 @@
 //! Status: how a run is, for people and programs that watch it.
 
+use crate::coarse::WindowLevel;
 use crate::edge::Discovered;
 use crate::marks::Marks;
 use crate::partition::PartitionState;
-use crate::time::WindowStart;
+use crate::time::{EventTime, WindowStart};
 
 /// How a run is.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,8 @@ pub struct Status {
     pub waits_for_sinks: bool,
     /// Bounded: windows that are not final at the end of the log stay open.
     pub keeps_open: bool,
+    /// Coarser windows that are not final at the newest commit, by length.
+    pub open_coarser: Vec<OpenWindows>,
     /// Partitions that are longer than they were when a run closed their windows.
     pub grown: Vec<String>,
 }
@@ -40,6 +43,17 @@ impl Status {
             |state: &PartitionState| state.start.0 > 0 && state.h.is_none() && (state.ended || state.caught_up);
         self.partitions.iter().filter(move |(_, state)| state.as_ref().is_some_and(silent)).map(|(found, _)| found)
     }
+}
+
+/// Windows of one length that are not final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenWindows {
+    /// Their length.
+    pub level: WindowLevel,
+    /// Windows times series.
+    pub series: u64,
+    /// When the last of them ends.
+    pub until: EventTime,
 }
 
 /// How far a sink is.

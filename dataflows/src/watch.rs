@@ -40,6 +40,8 @@ pub struct DerivedFrom {
 pub trait Watcher {
     /// Rows that changed.
     fn rows(&mut self, rows: PreviewRows);
+    /// Rows of groups, which are final: as a sink is sent them, and again for each sink.
+    fn groups(&mut self, rows: Vec<Row>);
     /// All rows were shown that these marks make final.
     fn marks(&mut self, marks: Marks);
     /// How the run is, at most every 100 ms, and when it cannot continue. [`Status::newest`] may be ahead of the marks that

@@ -127,6 +127,7 @@ impl Stage {
             arrived: counted - self.lost,
             retired: 0,
             keys: self.keys,
+            coarser: Vec::new(),
             load: self.keys,
             traced: self.traced,
             objects: Vec::new(),

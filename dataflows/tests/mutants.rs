@@ -42,6 +42,8 @@ fn noticed_by(mutant: Mutant) -> (fn(u64) -> bool, &'static [u64]) {
         Mutant::FiledUnderCapability => (simulation, &[5001, 5005, 5012]),
         Mutant::LineBeforeCommit => (simulation, &[5000, 5016, 5069]),
         Mutant::SinkLeftOut => (simulation, &[5003, 5006, 5012]),
+        Mutant::MembershipOfTheEnd => (simulation, &[9000, 9002, 9004]),
+        Mutant::GroupsOfHalfAMinute => (simulation, &[9112, 9148, 9308]),
         Mutant::FoldsNotRestored => (simulation, &[5018, 5075, 5079]),
         Mutant::LookBackForgotten => (simulation, &[5000, 5001, 5002]),
         Mutant::NewPartitionFromLatest => (simulation, &[5002, 5009, 5016]),

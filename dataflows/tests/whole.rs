@@ -81,6 +81,8 @@ fn check_with<A: Accumulate>(
             let of_groups: Vec<_> = rows.extract_if(.., |row| row.kind == RowKind::Group).collect();
             assert_eq!(of_groups, groups.values().cloned().collect::<Vec<_>>(), "groups of sink {sink}");
         }
+        let shown: BTreeMap<_, _> = groups.values().map(|row| (row.point(), row.clone())).collect();
+        assert_eq!(ran.seen.groups, shown, "groups that are shown");
         GROUPED.fetch_add(groups.len(), Ordering::Relaxed);
     }
     let last = |rows: &[Row]| -> BTreeMap<_, _> { rows.iter().map(|row| (row.point(), row.clone())).collect() };
@@ -183,7 +185,7 @@ fn hostile_logs_at_any_number_of_workers() {
             checkpoint_interval: rng.i64(SECOND / 500..SECOND / 10),
             audit: true,
             derive: DERIVED[round % DERIVED.len()].parse().unwrap(),
-            groups: (round % 3 > 0).then(|| hostile::groups(&mut rng, &rule)),
+            groups: (round % 3 > 0).then(|| hostile::groups(&mut rng, &rule, &hostile::SYMBOLS, -10..60)),
             windows: coarser(&mut rng, &rule),
             ..Settings::default()
         };

@@ -45,6 +45,7 @@ pub(crate) use values::Given;
 use values::number;
 pub(crate) use verify::{DigestArgs, MinuteArgs, RepairArgs, VerifyArgs};
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use negated::Negated;
 
@@ -322,7 +323,7 @@ pub(crate) struct Parsed {
 pub(crate) fn parse(words: &[String], outside: &Outside<'_>) -> Result<Parsed, EarlyExit> {
     let stopped = |error: &clap::Error| {
         if error.use_stderr() {
-            return EarlyExit::Usage(paragraph(error, &path(&command(), words)));
+            return EarlyExit::Usage(paragraph(error, &path(&command(), words)) + &below_another(error));
         }
         // The help of a command that has lost its variables would not name them.
         let whole = command().try_get_matches_from(words).err();
@@ -475,6 +476,23 @@ fn paragraph(error: &clap::Error, command: &str) -> String {
         .filter(|line| !line.is_empty());
     let text = lines.collect::<Vec<_>>().join("; ").replace(":; ", ": ");
     format!("{}; see `{command} --help`", text.strip_prefix("error: ").unwrap_or(&text))
+}
+
+/// The commands below others that are called as the word which is no command, as a hint; else empty.
+fn below_another(error: &clap::Error) -> String {
+    fn find(at: &clap::Command, path: &str, word: &str, found: &mut Vec<String>) {
+        for below in at.get_subcommands() {
+            let path = format!("{path} {}", below.get_name());
+            if below.get_name() == word {
+                found.push(format!("`{path}`"));
+            }
+            find(below, &path, word, found);
+        }
+    }
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return String::new() };
+    let (root, mut found) = (command(), Vec::new());
+    find(&root, root.get_name(), word, &mut found);
+    if found.is_empty() { String::new() } else { format!("; there is {}", found.join(" and ")) }
 }
 
 #[cfg(test)]

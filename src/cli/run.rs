@@ -64,7 +64,8 @@ pub(crate) struct LogArgs {
 
     /// Where reading begins if there is no state yet: earliest, latest, or a time such as 2026-01-05T08:00:00Z
     ///
-    /// A time is compared with the timestamps of the broker.
+    /// A time is compared with the timestamps of the broker. Those of RabbitMQ are of chunks, records that it stored together, and in
+    /// whole seconds: reading begins with the first chunk of that time or later.
     #[arg(long, value_name = "WHERE", env = "MINUTELY_START", default_value = "earliest", value_parser = start())]
     pub(crate) start: Given<StartOption>,
 

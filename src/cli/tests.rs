@@ -43,6 +43,12 @@ fn a_misspelt_word_is_reported_with_the_nearest_and_the_help_of_its_command() {
     for (words, parts) in [
         (&["stat", "show"][..], &["unrecognized subcommand 'stat'", "'state'", "see `minutely --help`"][..]),
         (&["frob"], &["unrecognized subcommand 'frob'", "see `minutely --help`"]),
+        (
+            &["rebuild"],
+            &["unrecognized subcommand 'rebuild'", "see `minutely --help`; there is `minutely state rebuild`"],
+        ),
+        (&["show"], &["there is `minutely state show` and `minutely config show`"]),
+        (&["config", "rebuild"], &["see `minutely config --help`; there is `minutely state rebuild`"]),
         (&["state", "shew"], &["unrecognized subcommand 'shew'", "'show'", "see `minutely state --help`"]),
         (
             &["state"],

@@ -61,6 +61,12 @@ fn a_password_that_is_given_in_a_wrong_way_is_not_reported_missing() {
         let errors = config(&[&args[..], &["-X", "sasl.username=alice", "-X", password]].concat()).unwrap_err();
         assert!(errors.len() == 1 && errors[0].starts_with("-X sasl.password: "), "{errors:?}");
     }
+    let empty = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(empty.path(), "\n").unwrap();
+    let given = format!("sasl.password=file:{}", empty.path().display());
+    let errors = config(&["--source", "kafka://b:1/t", "-X", "sasl.username=alice", "-X", &given]).unwrap_err();
+    let why = format!("-X sasl.password: file {}: the file is empty", empty.path().display());
+    assert_eq!(errors, [why]);
 }
 
 #[test]

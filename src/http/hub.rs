@@ -43,6 +43,9 @@ struct Queue {
     count: usize,
     /// Of coarser windows: no more than are held.
     coarse: BTreeMap<(RowKind, WindowStart, String), Row>,
+    groups: Vec<Row>,
+    /// Rows of groups up to this minute found no room.
+    lost_groups: Option<WindowStart>,
     lost: Option<WindowStart>,
     marks: Option<Marks>,
     status: Option<(Status, DelayHistogram)>,
@@ -139,6 +142,8 @@ pub(super) struct Hub {
     view: Mutex<View>,
     /// Of coarser windows: each as the first one, but for what is not of rows.
     coarser: Vec<(WindowLevel, Mutex<View>)>,
+    /// Of groups, where there are any.
+    groups: Option<Mutex<View>>,
     ring: Mutex<Ring>,
     newest: watch::Sender<u64>,
     pub(super) streams: AtomicUsize,
@@ -162,6 +167,7 @@ impl Hub {
             bell: Notify::new(),
             view: Mutex::new(View::new(about)),
             coarser: View::coarser(about).into_iter().map(|(level, view)| (level, Mutex::new(view))).collect(),
+            groups: View::of_groups(about).map(Mutex::new),
             ring: Mutex::default(),
             newest: watch::Sender::new(0),
             streams: AtomicUsize::new(0),
@@ -181,8 +187,16 @@ impl Hub {
         lock(&self.view)
     }
 
+    /// The rows of groups.
+    pub(super) fn groups(&self) -> Option<MutexGuard<'_, View>> {
+        self.groups.as_ref().map(lock)
+    }
+
     /// The rows of this kind; those of minutes where there are none of it.
     pub(super) fn view_of(&self, kind: RowKind) -> MutexGuard<'_, View> {
+        if let (RowKind::Group, Some(groups)) = (kind, &self.groups) {
+            return lock(groups);
+        }
         let coarser = self.coarser.iter().find(|(level, _)| RowKind::Window(*level) == kind);
         lock(coarser.map_or(&self.view, |(_, view)| view))
     }
@@ -230,6 +244,10 @@ impl Hub {
         }
         if let Some(minute) = queue.lost {
             view.lost(minute);
+        }
+        if let Some(mut groups) = self.groups() {
+            queue.groups.into_iter().for_each(|row| drop(groups.take(row)));
+            queue.lost_groups.iter().for_each(|minute| groups.lost(*minute));
         }
         for letter in queue.dead_letters {
             view.dead_letters.push_front(letter);
@@ -294,6 +312,16 @@ impl Watcher for HubWatcher {
             } else {
                 queue.count += rows.len();
                 queue.rows.push(rows);
+            }
+        });
+    }
+
+    fn groups(&mut self, rows: Vec<Row>) {
+        self.put(|queue| {
+            if queue.groups.len() + rows.len() > MOST_QUEUED {
+                queue.lost_groups = queue.lost_groups.max(rows.iter().map(|row| row.minute).max());
+            } else {
+                queue.groups.extend(rows);
             }
         });
     }

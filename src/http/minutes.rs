@@ -46,19 +46,31 @@ struct RowsRequest {
 impl RowsRequest {
     fn of(query: Option<&str>, windows: &CoarseWindows) -> Result<Self, HttpError> {
         let query = Query::parse(query, &["symbol*", "window", "from", "to", "format", "cursor", "limit"])?;
+        let kind = kind(query.get("window"), windows)?;
+        Self::read(&query, "symbol", kind)
+    }
+
+    /// Of groups, which have names of their own.
+    fn of_groups(query: Option<&str>) -> Result<Self, HttpError> {
+        let query = Query::parse(query, &["group*", "from", "to", "format", "cursor", "limit"])?;
+        Self::read(&query, "group", RowKind::Group)
+    }
+
+    /// `name`: the parameter that names what rows are of.
+    fn read(query: &Query, name: &str, kind: RowKind) -> Result<Self, HttpError> {
         let csv = match query.get("format") {
             None | Some("json") => false,
             Some("csv") => true,
             Some(_) => return Err(HttpError::new(StatusCode::BAD_REQUEST, "`format` is json or csv")),
         };
         let limit = query.number("limit", 1, MOST_LIMIT)?;
-        let mut symbols: Vec<String> = query.names("symbol", MOST_NAMED)?.into_iter().map(str::to_owned).collect();
+        let mut symbols: Vec<String> = query.names(name, MOST_NAMED)?.into_iter().map(str::to_owned).collect();
         symbols.sort_unstable();
         symbols.dedup();
         let (from, to) = (query.time("from")?, query.time("to")?);
         let after = query.get("cursor").map(read_cursor).transpose()?;
         let wanted = RowQuery {
-            kind: kind(query.get("window"), windows)?,
+            kind,
             from: from.unwrap_or(WindowStart(-EventTime::LIMIT)),
             to: to.unwrap_or(WindowStart(EventTime::LIMIT)),
             symbols: (!symbols.is_empty()).then_some(symbols),
@@ -138,6 +150,14 @@ pub(super) async fn page_blocking(server: &Arc<Server>, wanted: RowQuery, limit:
     page.unwrap_or_else(|_| Err(HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "the rows cannot be read")))
 }
 
+pub(super) async fn answer_groups(State(server): State<Arc<Server>>, RawQuery(query): RawQuery) -> Response<Body> {
+    let asked = match RowsRequest::of_groups(query.as_deref()).and_then(|asked| server.has_groups().map(|()| asked)) {
+        Ok(asked) => asked,
+        Err(error) => return error.answer(),
+    };
+    rows(server, asked).await.unwrap_or_else(|error| error.answer())
+}
+
 pub(super) async fn answer(State(server): State<Arc<Server>>, RawQuery(query): RawQuery) -> Response<Body> {
     let asked = match RowsRequest::of(query.as_deref(), &server.about.settings.windows) {
         Ok(asked) => asked,
@@ -214,7 +234,7 @@ impl RowStream {
 
     fn json_text(&self, rows: &[Row], more: bool) -> Vec<u8> {
         let mut text = if self.sent { Vec::new() } else { b"{\"rows\":[".to_vec() };
-        let derived = &self.server.about.columns.derived;
+        let derived = &self.server.about.columns.of(self.wanted.kind).derived;
         for (n, row) in rows.iter().enumerate() {
             if n > 0 || self.sent {
                 text.push(b',');

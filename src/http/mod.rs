@@ -13,6 +13,7 @@ mod connections;
 mod error;
 #[cfg(test)]
 mod fuzz;
+mod groups;
 mod guard;
 pub(crate) mod health_client;
 mod hub;
@@ -120,6 +121,8 @@ pub(crate) struct RunInfo {
     pub(crate) state: Option<String>,
     /// Windows before this were forgotten by earlier runs.
     pub(crate) since: Option<WindowStart>,
+    /// Rows of groups of minutes before this were stored by earlier runs.
+    pub(crate) groups_since: Option<WindowStart>,
     pub(crate) history: Option<Arc<dyn History>>,
     /// Rows as the CSV sink writes them; its header for `None`.
     pub(crate) csv: fn(&RunInfo, Option<&[Row]>) -> Vec<u8>,
@@ -221,6 +224,7 @@ mod testing {
             emit: "changes",
             state: None,
             since: None,
+            groups_since: None,
             history: None,
             csv: |_, _| Vec::new(),
             clock: SystemClock::start(),

@@ -99,7 +99,11 @@ impl Serialize for LiveRow {
 /// As `/api/minutes` has it.
 #[derive(Serialize)]
 pub(super) struct JsonRow<'a> {
-    symbol: &'a str,
+    /// None of a row of a group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    symbol: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'a str>,
     minute: Ms,
     /// Of rows of coarser windows.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,7 +129,7 @@ struct MarketJson {
 }
 
 impl<'a> JsonRow<'a> {
-    /// `derived`: the names of the columns of `--derive`.
+    /// `derived`: the names of the columns of `--derive`, or of groups.
     pub(super) fn of(row: &'a Row, derived: &'a [String]) -> Self {
         let market = row.market.as_ref().map(|m| MarketJson {
             open: m.open,
@@ -135,8 +139,11 @@ impl<'a> JsonRow<'a> {
             volume: m.volume.map(|volume| volume.to_string()),
             vwap: m.vwap,
         });
+        let is_group = row.kind == RowKind::Group;
+        let name = row.symbol.as_str();
         JsonRow {
-            symbol: &row.symbol,
+            symbol: (!is_group).then_some(name),
+            group: is_group.then_some(name),
             minute: row.minute.into(),
             window: match row.kind {
                 RowKind::Minute | RowKind::Group => None,

@@ -11,10 +11,10 @@ use serde::Serialize;
 use std::sync::Arc;
 
 /// Symbols in one answer, at most and unless `limit` says otherwise.
-const MOST_SYMBOLS: usize = 10_000;
-const DEFAULT_SYMBOLS: usize = 1000;
+pub(super) const MOST_SYMBOLS: usize = 10_000;
+pub(super) const DEFAULT_SYMBOLS: usize = 1000;
 /// Characters of a search: as many as a symbol has.
-const MOST_SEARCH: usize = 1024;
+pub(super) const MOST_SEARCH: usize = 1024;
 
 #[derive(Serialize)]
 struct SymbolsJson<'a> {

@@ -83,11 +83,19 @@ pub(super) struct LatestStatus {
     pub(super) records_per_s: f64,
 }
 
+/// What the rows of a view are of.
+enum ViewRows {
+    Minutes,
+    /// Coarser windows of this length.
+    Windows(CoarseWindows, WindowLevel),
+    /// Groups: final ones alone.
+    Groups,
+}
+
 /// Rows of one kind in memory by minute and symbol, and the newest status, marks and dead letters.
 pub(super) struct View {
     rule: Rule,
-    /// Of which coarser windows the rows are; none: of minutes.
-    coarse: Option<(CoarseWindows, WindowLevel)>,
+    of: ViewRows,
     most_rows: usize,
     minutes: BTreeMap<WindowStart, BTreeMap<Arc<str>, RowValues>>,
     /// The minutes that each symbol has rows of.
@@ -131,30 +139,40 @@ impl View {
         let windows = &about.settings.windows;
         let view = |level: &WindowLevel| {
             let mut view = Self::bounded(about.settings.rule, None, MOST_ROWS / windows.levels().len());
-            view.coarse = Some((windows.clone(), *level));
+            view.of = ViewRows::Windows(windows.clone(), *level);
             view.since = about.since.map(|since| view.span(since).start);
             (*level, view)
         };
         windows.levels().iter().map(view).collect()
     }
 
+    /// Of groups, where there are any.
+    pub(super) fn of_groups(about: &RunInfo) -> Option<View> {
+        let mut view = Self::bounded(about.settings.rule, about.groups_since, MOST_ROWS);
+        view.of = ViewRows::Groups;
+        about.columns.groups.then_some(view)
+    }
+
     /// The window that this minute is in.
     fn span(&self, minute: WindowStart) -> CoarseSpan {
-        match &self.coarse {
-            Some((windows, level)) => windows.span(*level, minute),
-            None => CoarseSpan { start: minute, closing: minute },
+        match &self.of {
+            ViewRows::Windows(windows, level) => windows.span(*level, minute),
+            ViewRows::Minutes | ViewRows::Groups => CoarseSpan { start: minute, closing: minute },
         }
     }
 
     /// The state of rows of the window that begins with this minute.
     pub(super) fn state(&self, minute: WindowStart) -> State {
-        self.marks.state_of(&self.rule, minute, self.span(minute).closing)
+        match self.of {
+            ViewRows::Groups => State::Final,
+            _ => self.marks.state_of(&self.rule, minute, self.span(minute).closing),
+        }
     }
 
     pub(super) fn bounded(rule: Rule, since: Option<WindowStart>, most_rows: usize) -> Self {
         View {
             rule,
-            coarse: None,
+            of: ViewRows::Minutes,
             most_rows,
             minutes: BTreeMap::new(),
             symbols: BTreeMap::new(),

@@ -1,7 +1,7 @@
 //! `-X KEY=VALUE`: properties of librdkafka as they are given.
 
 use crate::property::{self, NOT_AN_ARGUMENT};
-use crate::secret;
+use crate::secret::{self, SecretText};
 use std::path::Path;
 
 /// The properties of a command line, with secrets read from where they are.
@@ -14,6 +14,11 @@ pub(crate) struct GivenProperties {
     pub(crate) warnings: Vec<String>,
 }
 
+/// The text of a file. One that is to hold a secret is not empty: librdkafka would say that the property is missing.
+fn secret_of(key: &str, path: &Path) -> std::io::Result<SecretText> {
+    if property::is_secret(key) { secret::read_one(path) } else { secret::read(path) }
+}
+
 /// What each `-X` of a command line says.
 pub(crate) fn properties(texts: &[String]) -> GivenProperties {
     let GivenProperties { mut properties, mut mistakes, mut warnings } = GivenProperties::default();
@@ -24,10 +29,13 @@ pub(crate) fn properties(texts: &[String]) -> GivenProperties {
         };
         let given = value.trim_start_matches(NOT_AN_ARGUMENT);
         let value = match value.split_once(':') {
-            Some(("env", name)) => {
-                std::env::var(name).map_err(|_| format!("-X {key}: {name} is not in the environment"))
-            }
-            Some(("file", path)) => secret::read(Path::new(path))
+            Some(("env", name)) => match std::env::var(name) {
+                Ok(text) if text.trim().is_empty() && property::is_secret(key) => {
+                    Err(format!("-X {key}: the variable {name} is empty"))
+                }
+                found => found.map_err(|_| format!("-X {key}: {name} is not in the environment")),
+            },
+            Some(("file", path)) => secret_of(key, Path::new(path))
                 .map(|read| {
                     warnings.extend(read.warning);
                     read.text.trim_end().to_owned()

@@ -50,7 +50,8 @@ impl RabbitAddress {
         let password = match (&self.secret, &self.password) {
             (None, given) => given.clone().unwrap_or_else(|| "guest".to_owned()),
             (Some(SecretPlace::File(path)), _) => {
-                let read = secret::read(Path::new(path)).map_err(|error| format!("?password_file={path}: {error}"))?;
+                let read =
+                    secret::read_one(Path::new(path)).map_err(|error| format!("?password_file={path}: {error}"))?;
                 read.text.trim_end_matches(['\n', '\r']).to_owned()
             }
             (Some(SecretPlace::Variable(name)), _) => {
@@ -210,6 +211,8 @@ mod tests {
         std::fs::write(&path, "hunter2\n").unwrap();
         let found = address(&format!("rabbitmq://me@h/t?password_file={}", path.display())).unwrap();
         assert_eq!(found.target().unwrap().authority.userinfo.password, "hunter2");
+        std::fs::write(&path, "\n").unwrap();
+        assert!(found.target().unwrap_err().ends_with("/secret: the file is empty"));
         let none = address("rabbitmq://me@h/t?password_env=MINUTELY_NO_SUCH_VARIABLE").unwrap();
         assert!(none.target().unwrap_err().contains("no such variable"));
     }

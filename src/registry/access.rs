@@ -96,7 +96,8 @@ impl Secret {
         match file {
             Some(path) => {
                 let from = format!("{option} {}", path.display());
-                let SecretText { text, warning } = secret::read(path).map_err(|error| format!("{from}: {error}"))?;
+                let SecretText { text, warning } =
+                    secret::read_one(path).map_err(|error| format!("{from}: {error}"))?;
                 Ok(Some(Secret { text, from, warning }))
             }
             None => {

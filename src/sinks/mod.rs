@@ -65,7 +65,7 @@ impl SinkTarget {
 /// The stored rows of the first `sqlite:` among these, for reading.
 pub(crate) fn stored(uris: &[String], columns: &Columns, windowing: Windowing) -> Option<SqliteHistory> {
     let sqlite = |uri: &String| match LocalTarget::parse(uri)? {
-        Ok(LocalTarget::Sqlite(target)) => Some(SqliteHistory::new(target, columns.derived.clone(), windowing)),
+        Ok(LocalTarget::Sqlite(target)) => Some(SqliteHistory::new(target, columns.clone(), windowing)),
         _ => None,
     };
     uris.iter().find_map(sqlite)

@@ -12,6 +12,7 @@ use minutely_dataflows::BadRecordPolicy;
 use minutely_dataflows::checkpoint::Manifest;
 use minutely_dataflows::edge::{Halt, LogSource};
 use minutely_dataflows::row::Row;
+use minutely_dataflows::time::WindowStart;
 use std::sync::Arc;
 
 /// Nanoseconds from one reading of rows for the page to the next.
@@ -74,11 +75,19 @@ fn about(
         },
         state: config.state.as_ref().map(ToString::to_string),
         since: head.and_then(Manifest::retired_before),
+        groups_since: head.and_then(|head| groups_since(head, sink_names)),
         history: history.map(|stored| Arc::new(StoredRows(stored)) as Arc<_>),
         csv: csv_text,
         clock: *clock,
         open_files: *open_files,
     }
+}
+
+/// From which minute on all rows of groups come again: those that the sink lacks which has stored the least. Of a sink that is new
+/// it is the first of which all is held.
+fn groups_since(head: &Manifest, sinks: &[String]) -> Option<WindowStart> {
+    let of = |name: &String| head.sink(name).and_then(|sink| sink.stored_before).max(head.retired_before());
+    sinks.iter().map(of).min().flatten()
 }
 
 fn sink_now(health: &Health) -> http::SinkReport {

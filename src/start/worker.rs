@@ -128,6 +128,7 @@ impl WorkerSetup {
             windowing: self.settings.rule.windowing,
             fields: self.fields.clone(),
             bounded: self.settings.bounded,
+            final_only: self.takes.iter().all(|filter| !filter.changes),
         })))
     }
 

@@ -219,6 +219,26 @@ async function movers(tab) {
   await comes("a link shows its symbol", tab.waitForFunction((name) => document.getElementById("symbol").textContent === name, symbol));
 }
 
+/** That the newest rows of groups come, and that a link shows one of them, which grows as minutes become final. */
+async function groups(tab) {
+  const there = await tab.evaluate(async () => (await (await fetch("/api/status")).json()).settings.groups);
+  if (!there) return console.log("skipped: the run has no groups");
+  await comes("groups are listed", tab.waitForFunction(() => document.querySelectorAll("#group-list li").length > 0, null, { timeout: waitMs }));
+  const name = await tab.evaluate(() => {
+    const link = /** @type {HTMLAnchorElement} */ (document.querySelector("#group-list a"));
+    link.click();
+    return link.textContent;
+  });
+  await comes("a link shows its group", tab.waitForFunction((wanted) =>
+    document.getElementById("symbol").textContent === `${wanted} (group)`, name));
+  const points = () => Number(document.getElementById("chart").dataset.points);
+  await comes("with its minutes", tab.waitForFunction(() => Number(document.getElementById("chart").dataset.points) > 1, null, { timeout: waitMs }));
+  const many = await tab.evaluate(points);
+  await comes("and more come", tab.waitForFunction((before) =>
+    Number(document.getElementById("chart").dataset.points) > before, many, { timeout: waitMs }));
+  return undefined;
+}
+
 /** That a tick for a closed minute corrects it, and that the page says so. */
 async function corrected(tab) {
   const symbol = process.env.PAGE_STRAGGLER;
@@ -447,6 +467,7 @@ async function main() {
     await hostile(tab);
     await corrected(tab);
     await movers(tab);
+    await groups(tab);
     await tab.fill("#search", "");
     await tab.press("#search", "Escape");
     await tab.press("#symbol-list", "Home");

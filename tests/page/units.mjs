@@ -14,6 +14,7 @@ import { addDecimals } from "../../src/http/page/decimal.js";
 import { figuresOf, minutesOf } from "../../src/http/page/detail.js";
 import { bytes, change, clock, compact, duration, moment, percent, price, smallPercent,
   visible } from "../../src/http/page/format.js";
+import { GROUP_COLUMNS, fromGroup, groupKey, groupName, named } from "../../src/http/page/groups.js";
 import { FEW, KEPT, Market, SLACK, SPARK } from "../../src/http/page/market.js";
 import { areAll } from "../../src/http/page/list.js";
 import { changeColumn, headline, sidesOf } from "../../src/http/page/movers.js";
@@ -38,6 +39,49 @@ test("a minute is open until W has passed its end, closed until W has passed its
   assert.equal(at(16 * MIN, 5 * MIN), "final");
   assert.equal(at(16 * MIN, 5 * MIN + 1), "partial");
   assert.equal(at(16 * MIN, null), "partial");
+});
+
+test("a group is no symbol, whatever both are called", () => {
+  const names = ["A", "s=A", "é\u{1f980}", "\u{10000}"];
+  for (const name of names) {
+    assert.equal(groupName(groupKey(name)), name);
+    assert.equal(groupName(name), null);
+    const view = { ...readAddress("", 3), symbols: [name, groupKey(name)] };
+    assert.deepEqual(readAddress(writeAddress(view), 3), view);
+  }
+  assert.deepEqual(readAddress("#g=A&s=A&g=&g=A", 3).symbols, [groupKey("A"), "A"]);
+  assert.equal(writeAddress({ symbols: [groupKey("a b"), "A"], mode: "line", range: 60 }), "#g=a%20b&s=A");
+  assert.equal(hashOf("?g=tech"), "#g=tech");
+  assert.deepEqual([named(groupKey("A")), named("A"), named(groupKey("\u202e"))], ["A (group)", "A", "\\u202e (group)"]);
+  const minutes = (keys) => minutesOf(keys, 1, 2, []).split("&from")[0];
+  assert.deepEqual([["A", "B"], [groupKey("A"), groupKey("B")], [groupKey("A"), "B"]].map(minutes),
+    ["/api/minutes?symbol=A&symbol=B", "/api/groups/minutes?group=A&group=B", "/api/minutes?symbol=B"]);
+  const made = fromGroup({ group: "A", minute: MIN, count: 4, avg: 2.5, members: 2, listed: 3, weight: 1.5 });
+  assert.deepEqual(numbersOf(GROUP_COLUMNS).map(([, at]) => derivedOf(made, at)), [2, 3, 1.5]);
+  assert.deepEqual(overlays(GROUP_COLUMNS), []);
+  // Members have other weights in each minute: a longer candle has the average of its last.
+  assert.equal(candle([made, { ...made, length: made.length, [AVG]: 9 }].map((one) => Array.from(one)), 0)[AVG], 9);
+});
+
+test("groups are asked for by their names, count as no symbol and are lost with none", async () => {
+  const asked = [], all = [1, 2, 3].map((n) => ({ group: "A", minute: n * MIN, count: 1, avg: n, members: 1, listed: 1, weight: 1 }));
+  mock.method(globalThis, "fetch", async (url) => {
+    const { pathname, searchParams } = new URL(url, "http://x"), from = Number(searchParams.get("from"));
+    asked.push(`${pathname} ${searchParams.getAll("group")} ${searchParams.getAll("symbol")}`.trim());
+    const rows = pathname === "/api/groups/minutes" ? all.filter(({ minute }) => minute >= from) : [];
+    return { ok: true, json: async () => ({ rows, next: null }) };
+  });
+  const market = new Market(), key = groupKey("A"), minutes = () => market.entry(key).rows.map((one) => one[MINUTE] / MIN);
+  market.takeRow(row(2 * MIN));
+  market.choose([key, "A"]);
+  await market.loadHistory([key, "A"], "all");
+  assert.deepEqual(asked, ["/api/minutes  A", "/api/groups/minutes A"]);
+  assert.deepEqual([market.held, minutes()], [1, [1, 2, 3]]);
+  all.push({ ...all[0], minute: 4 * MIN });
+  await market.refreshGroups();
+  market.takeLost({ through: 2 * MIN });
+  assert.deepEqual([minutes(), market.entry("A").rows.length, asked.length], [[1, 2, 3, 4], 0, 3]);
+  mock.restoreAll();
 });
 
 test("rows stay in the order of minutes, one for each", () => {

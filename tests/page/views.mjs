@@ -14,8 +14,9 @@ function wave(n) {
 
 /** A server of one symbol; {asked: the queries for minutes, moved: those for movers} is filled as it goes. */
 async function serve(tab, base, rows, more = {}) {
-  const status = await (await fetch(new URL("/api/status", base))).json(), asked = [], moved = [];
-  status.settings = { ...status.settings, window_ms: MIN, lateness_ms: 10 * MIN, metrics: "market", derived: DERIVED, ...more.settings };
+  const status = await (await fetch(new URL("/api/status", base))).json(), asked = [], moved = [], grouped = [];
+  status.settings = { ...status.settings, window_ms: MIN, lateness_ms: 10 * MIN, metrics: "market", derived: DERIVED, groups: false,
+    ...more.settings };
   Object.assign(status, { w: rows.at(-1).minute + MIN / 2, partial_before: 0, ...more.status });
   const last = rows.at(-1), full = rows.map((row) => ({ symbol: "WAVE", state: "final", ...row }));
   const { minute, count, avg, volume, close } = last;
@@ -32,10 +33,16 @@ async function serve(tab, base, rows, more = {}) {
     moved.push(new URL(route.request().url()).searchParams);
     return route.fulfill({ json: more.movers });
   });
+  await tab.route(/\/api\/groups(\/minutes)?\?/, (route) => {
+    const { pathname, searchParams } = new URL(route.request().url());
+    grouped.push(`${pathname} ${searchParams.getAll("group")}`);
+    const [from, to] = [["from", -Infinity], ["to", Infinity]].map(([name, none]) => Number(searchParams.get(name) ?? none)), all = searchParams.has("group") ? more.groupRows(searchParams.get("group")) : [];
+    return route.fulfill({ json: pathname.endsWith("minutes") ? { next: null, rows: all.filter(({ minute }) => minute >= from && minute < to) } : more.groups });
+  });
   const event = (name, data) => `id: x-1\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
   await tab.route("**/api/stream", (route) => route.fulfill({ contentType: "text/event-stream",
     body: event("hello", { id: "x", status }) + event("marks", { w: status.w, partial_before: status.partial_before, line: null }) }));
-  return { asked, moved };
+  return { asked, moved, grouped };
 }
 
 /** How many columns of the plot have a pixel in the colour of the style `name`. */
@@ -82,7 +89,7 @@ export async function views(browser, base, { check, comes }, shots = () => {}) {
     return { context, tab, ...server };
   };
   const rows = Array.from({ length: MANY }, (_, n) => wave(n));
-  for (const part of [derivedLines, candles, zooms, exports, details, movers, places, flats]) await part({ open, rows, check, comes, shots });
+  for (const part of [derivedLines, candles, zooms, exports, details, movers, places, flats, groups]) await part({ open, rows, check, comes, shots });
 }
 
 /** That derived values are drawn, switched, and named by the address. */
@@ -250,6 +257,47 @@ async function movers({ open, rows, check, comes, shots }) {
   check(await tab.textContent("#symbol") === "WAVE", "by its name");
   await tab.goBack();
   await comes("Back shows the one before", tab.waitForFunction(() => document.getElementById("symbol").textContent === "NOPE"));
+  await context.close();
+}
+
+/** That groups are listed where there are some, that a click shows one like a symbol of its own, in the address, and beside one. */
+async function groups({ open, rows, check, comes, shots }) {
+  const without = await open("#s=WAVE", rows);
+  await comes("there are minutes", is(without.tab, "points", MANY));
+  check(await without.tab.isHidden("#groups") && without.grouped.length === 0, "without --groups there is no list, and no question");
+  await without.context.close();
+  const evil = "<b>tech</b>", last = rows[MANY - 12].minute;
+  const one = (group, change, members) => ({ group, minute: last, avg: 100.5, count: 9, first_minute: rows[0].minute, first: 100, change,
+    members, listed: 3, weight: 2.5 });
+  // One is called as the symbol.
+  const groupRows = (group) => rows.slice(0, -11).map(({ minute, avg }) => ({ group, minute, state: "final", count: 9, sum: "904.5",
+    avg: avg + 7, members: 2, listed: 3, weight: 2.5 }));
+  const answer = { groups: [one("WAVE", 0.005, 2), one(evil, -0.25, 3)], total: 5 };
+  const { context, tab, grouped } = await open("#s=WAVE", rows, {}, { settings: { groups: true }, groups: answer, groupRows });
+  await comes("groups are listed", tab.waitForFunction(() => document.querySelectorAll("#group-list li").length === 2));
+  const words = await tab.evaluate(() => [...document.querySelectorAll("#group-list li")].map((item) =>
+    [...item.children].map((part) => part.textContent.trim()).join(" ")).join(", "));
+  check(words === `WAVE 2 of 3 100.50 ▲ 0.50 %, ${evil} 3 of 3 100.50 ▼ 25.00 %`, "as text, with members, average and change", words);
+  check(/^3 more/.test(await tab.textContent("#groups-note")), "and how many more there are", await tab.textContent("#groups-note"));
+  await shots(tab, "groups");
+  await tab.click("#group-list a:has-text('WAVE')");
+  await comes("a click shows the group's line", is(tab, "points", MANY - 11));
+  check(new URL(tab.url()).hash.startsWith("#g=WAVE") && await tab.textContent("#symbol") === "WAVE (group)", "by its name, in the address", tab.url());
+  check(grouped.includes("/api/groups/minutes WAVE"), "of the server's rows of it", grouped.join());
+  check(/finalmembers2listed3weight2\.5/.test(await readout(tab)), "with its figures", await readout(tab));
+  check(await tab.isDisabled("#shape button[data-value=candles]") && await tab.isHidden("#derived"), "and no candles or derived lines");
+  check(/groups\/minutes\?group=WAVE&from=\d+&to=\d+&format=csv$/.test(await tab.getAttribute("#export-csv", "href")), "to be exported",
+    await tab.getAttribute("#export-csv", "href"));
+  await tab.locator("#chart").click({ position: { x: 250, y: 150 } });
+  await comes("a click opens a minute of it", tab.waitForFunction(() => /sum/.test(document.querySelector("#detail dl").textContent)));
+  check(/sum904\.5.*members2listed3weight2\.5$/.test(await tab.textContent("#detail dl")), "with its exact figures", await tab.textContent("#detail dl"));
+  await tab.goto(`${tab.url().split("#")[0]}#g=${encodeURIComponent(evil)}&s=WAVE`);
+  await comes("a group is compared with a symbol", tab.waitForFunction(() => document.querySelectorAll("#chosen li").length === 2));
+  check(await tab.textContent("#chosen li:first-child bdi") === `${evil} (group)`, "as text", await tab.textContent("#chosen"));
+  const lists = await tab.locator("#symbol-list .row:not([hidden])").count();
+  check(lists === 1, "and the list of symbols has no group", `${lists}`);
+  await tab.goBack();
+  await comes("Back shows the one before", tab.waitForFunction(() => document.getElementById("symbol").textContent === "WAVE (group)"));
   await context.close();
 }
 

@@ -42,4 +42,8 @@ fn the_second_job_is_refused_and_told_its_ways_out() {
     run(1, &plain, &["--take-sink", "--state", "none"]).well();
     assert_eq!(sums("minute where venue = ''"), ["999"]);
     run(0, &plain, &["--state", "none"]).refused(64, &["belongs to job `job1`"]);
+    // A measurement of coarser windows is a place as well: `window_5m` is beside `minute`.
+    let windows = ["--windows", "5m", "--state", "none"];
+    run(1, &plain, &[&windows[..], &["--take-sink"]].concat()).well();
+    run(0, &format!("{plain}?measurement=window_5m"), &[]).refused(64, &["`window_5m` belongs to job `job1`"]);
 }

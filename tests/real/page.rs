@@ -46,7 +46,10 @@ fn a_browser_shows_a_live_run() {
     let market = "sim:?partitions=4&symbols=30&rate=300&history=1m&late=0.2%&broken=0.2%";
     let mut producer = Program::producing(&["--from", market, "--to", &to], &[]);
     let derive = ["--derive", "sma5,sma20,ema12,stddev,chg5"];
-    let args = [&["--source", &to, "--http", "127.0.0.1:0", "-w", "2"], &SHORT[..], &derive[..]].concat();
+    let groups = data.path().join("groups.csv");
+    std::fs::write(&groups, "symbol,group,weight\nAAPL,tech,1\nMSFT,tech,2\nSTRAGGLER,STRAGGLER,1\n").unwrap();
+    let groups = ["--groups", groups.to_str().unwrap()];
+    let args = [&["--source", &to, "--http", "127.0.0.1:0", "-w", "2"], &SHORT[..], &derive[..], &groups].concat();
     let mut run = Program::start(data.path(), &args, &[]);
     let url = format!("http://{}/", run.address());
     let writer = kafka.writer(&topic);

@@ -3,16 +3,18 @@
 use super::cuts::Cut;
 use super::manifest::{ManifestBuilder, RunFacts};
 use crate::checkpoint::{Manifest, ObjectRef};
+use crate::coarse::{CoarseWindows, WindowLevel};
 use crate::partition::IDS_PER_KEY;
-use crate::protocol::Commit;
-use crate::status::{Ledger, StateSize};
-use crate::time::{WindowStart, Windowing};
+use crate::protocol::{Commit, HeldWindows};
+use crate::status::{Ledger, OpenWindows, StateSize};
+use crate::time::{EventTime, WindowStart, Windowing};
 
 /// A cut that both equations hold at, while its manifest is published.
 #[derive(Debug)]
 struct Publishing {
     commit: Commit,
     ledger: Ledger,
+    coarser: Vec<HeldWindows>,
     /// Windows before this are retired at it, at every worker; unknown where more were since.
     retired_before: Option<WindowStart>,
     finished: bool,
@@ -29,6 +31,8 @@ pub(super) struct Commits {
     /// The newest commit that changed a row.
     changed: u64,
     ledger: Ledger,
+    /// Coarser windows that are held at the newest commit, of all workers.
+    coarser: Vec<HeldWindows>,
     retired_before: Option<WindowStart>,
     size: Option<StateSize>,
     publishing: Option<Publishing>,
@@ -49,6 +53,7 @@ impl Commits {
             newest: None,
             changed: 0,
             ledger: Ledger { keys, load: keys + ids / IDS_PER_KEY, ..Ledger::default() },
+            coarser: Vec::new(),
             retired_before: None,
             size: None,
             publishing: None,
@@ -73,6 +78,18 @@ impl Commits {
     /// The ledger as of the newest commit; before the first, an upper bound of what is held.
     pub(super) fn ledger(&self) -> Ledger {
         self.ledger
+    }
+
+    /// Coarser windows that are not final at the newest commit, by length.
+    pub(super) fn open_coarser(&self, windows: &CoarseWindows, windowing: &Windowing) -> Vec<OpenWindows> {
+        let first_not_final = windowing.first_not_final(self.newest.and_then(|commit| commit.marks.w));
+        let of = |(place, level): (usize, &WindowLevel)| {
+            let is_open = |held: &&HeldWindows| held.level == place && held.closing >= first_not_final;
+            let open = || self.coarser.iter().filter(is_open);
+            let until = open().map(|held| held.closing.0.saturating_add(windowing.length)).max().map(EventTime)?;
+            Some(OpenWindows { level: *level, series: open().map(|held| held.series).sum(), until })
+        };
+        windows.levels().iter().enumerate().filter_map(of).collect()
     }
 
     /// Windows before this are retired at the newest commit, at every worker; unknown where more were since.
@@ -102,9 +119,10 @@ impl Commits {
         // What was forgotten since the cut, its ledger still has as held.
         let is_counted = cut.parts.iter().all(|part| part.retired == part.forgotten);
         let retired_before = cut.parts.iter().map(|part| part.retired_before).min().flatten().filter(|_| is_counted);
+        let coarser = cut.parts.iter().flat_map(|part| part.coarser.iter().copied()).collect();
         let builder = run.map(|run| ManifestBuilder::new(commit.seq, cut, run));
         let size = builder.as_ref().map(ManifestBuilder::size);
-        self.publishing = Some(Publishing { commit, ledger, retired_before, finished, size });
+        self.publishing = Some(Publishing { commit, ledger, coarser, retired_before, finished, size });
         builder
     }
 
@@ -112,7 +130,7 @@ impl Commits {
     /// one of all of a bounded run's log.
     pub(super) fn finish(&mut self, published: Option<u64>, windowing: &Windowing) -> Option<(Commit, bool)> {
         let done = |it: &mut Publishing| it.size.is_none() || published >= Some(it.commit.seq);
-        let Publishing { commit, ledger, retired_before, finished, size } = self.publishing.take_if(done)?;
+        let Publishing { commit, ledger, coarser, retired_before, finished, size } = self.publishing.take_if(done)?;
         let bounds = |commit: Commit| {
             let marks = commit.marks;
             (windowing.first_not_closed(marks.w), windowing.first_not_final(marks.w), marks.partial_before)
@@ -121,7 +139,7 @@ impl Commits {
             self.changed = commit.seq;
         }
         (self.ledger, self.seq, self.newest, self.size) = (ledger, commit.seq, Some(commit), size);
-        self.retired_before = retired_before;
+        (self.retired_before, self.coarser) = (retired_before, coarser);
         Some((commit, finished))
     }
 }

@@ -144,6 +144,7 @@ pub(super) mod tests {
             arrived,
             retired: 0,
             keys: 1,
+            coarser: Vec::new(),
             load: 1,
             traced: None,
             objects: Vec::new(),

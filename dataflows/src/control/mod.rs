@@ -337,6 +337,7 @@ impl Control {
             saved: self.commits.size(),
             waits_for_sinks: self.sinks_hold_reading(),
             keeps_open: self.settings.bounded && self.admissions.keep_open(self.settings.at_end),
+            open_coarser: self.commits.open_coarser(&self.settings.windows, &self.settings.rule.windowing),
             grown: self.admissions.grown().to_vec(),
         }
     }

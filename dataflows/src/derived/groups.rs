@@ -6,6 +6,7 @@
 
 use super::fixed;
 use crate::decimal::{DEFAULT_DECIMALS, Decimal, ExactNumber};
+use crate::mutants::{self, Mutant};
 use crate::time::{EventTime, WindowStart};
 use crate::wide::I256;
 use std::collections::HashMap;
@@ -43,6 +44,9 @@ impl Membership {
 
     /// Is it one of the minute that begins then?
     fn includes(&self, minute: WindowStart) -> bool {
+        if mutants::on(Mutant::MembershipOfTheEnd) {
+            return self.to.is_none();
+        }
         self.begins() <= minute.0 && self.to.is_none_or(|to| minute.0 < to.0)
     }
 }

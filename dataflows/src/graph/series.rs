@@ -10,6 +10,7 @@
 //! and looked up later, when their windows may be retired: so a name is found by the whole key, never by the id alone.
 
 use super::key::{SERIES_BITS, WindowKey, level_of};
+use crate::protocol::HeldWindows;
 use crate::time::WindowStart;
 use hashbrown::HashTable;
 use roaring::RoaringBitmap;
@@ -138,6 +139,20 @@ impl SeriesTable {
         range: impl std::ops::RangeBounds<WindowStart>,
     ) -> impl Iterator<Item = (WindowStart, &RoaringBitmap)> {
         self.windows.range(range).map(|(window, ids)| (*window, ids))
+    }
+
+    /// The coarser windows that are held.
+    pub(crate) fn coarser_windows(&self) -> impl Iterator<Item = HeldWindows> + '_ {
+        let levels = self.coarser.len();
+        let of = move |(closing, ids): (&WindowStart, &RoaringBitmap)| {
+            let bound = |level: usize| u32::try_from(level).expect("at most 15 levels") << SERIES_BITS;
+            let last = |level: usize| bound(level) | ((1 << SERIES_BITS) - 1);
+            let of_level = |level: usize| ids.range_cardinality(bound(level + 1)..=last(level + 1));
+            let counts: Vec<_> = (0..levels).map(|level| (level, of_level(level))).filter(|(_, n)| *n > 0).collect();
+            let closing = *closing;
+            counts.into_iter().map(move |(level, series)| HeldWindows { level, closing, series })
+        };
+        self.windows.iter().filter(move |_| levels > 0).flat_map(of)
     }
 
     /// How many (window, series) are held.

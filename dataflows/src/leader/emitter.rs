@@ -50,6 +50,8 @@ pub(super) struct Emitter {
     stored: SinkProgress,
     /// Where there are groups.
     groups: Option<GroupRows>,
+    /// Rows of groups since they were taken last, where a view is shown them.
+    shown_groups: Option<Vec<Row>>,
 }
 
 /// One worker's chunks of the round.
@@ -87,7 +89,18 @@ impl Emitter {
             batches: 0,
             stored: SinkProgress::default(),
             groups,
+            shown_groups: None,
         }
+    }
+
+    /// Rows of groups are kept until they are taken to be shown.
+    pub(super) fn show_groups(&mut self) {
+        self.shown_groups = self.groups.is_some().then(Vec::new);
+    }
+
+    /// Rows of groups that the sink was sent since the last call; none unless they are shown.
+    pub(super) fn take_shown_groups(&mut self) -> Vec<Row> {
+        self.shown_groups.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// A round begins; `final_before`: minutes before this are final at the newest commit.
@@ -143,6 +156,7 @@ impl Emitter {
     fn push_groups(&mut self, before: Option<WindowStart>) {
         for (row, seq) in self.groups.iter_mut().flat_map(|groups| groups.take_before(before)) {
             self.seq = self.seq.min(seq);
+            self.shown_groups.iter_mut().for_each(|shown| shown.push(row.clone()));
             self.batch.push(row);
         }
     }

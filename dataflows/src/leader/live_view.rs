@@ -4,6 +4,7 @@ use super::inbox::PreviewFacts;
 use crate::marks::Marks;
 use crate::partition::DelayHistogram;
 use crate::record::DeadLetter;
+use crate::row::Row;
 use crate::status::Status;
 use crate::time::{Epoch, Monotonic, SECOND};
 use crate::watch::{DerivedFrom, Watcher};
@@ -37,6 +38,13 @@ impl LiveView {
     pub(super) fn dead_letters(&mut self, dead_letters: &[DeadLetter]) {
         if !dead_letters.is_empty() {
             self.watcher.dead_letters(dead_letters);
+        }
+    }
+
+    /// Rows of groups that a sink is sent.
+    pub(super) fn groups(&mut self, rows: Vec<Row>) {
+        if !rows.is_empty() {
+            self.watcher.groups(rows);
         }
     }
 

@@ -134,14 +134,19 @@ impl Leader {
             first_epoch: job.first_epoch,
             head: job.state.as_ref().map(|restored| Arc::clone(&restored.head)),
         };
+        let mut emitters: Vec<_> =
+            outputs.sinks.into_iter().map(|sink| Emitter::new(sink.port, workers, groups())).collect();
+        if outputs.watcher.is_some() {
+            emitters.iter_mut().for_each(Emitter::show_groups);
+        }
         Ok(Leader {
             control: Control::new(setup, now),
             inbox: handles.inbox,
             sealed: handles.sealed,
             input: Some(handles.input),
             sent: 0,
-            emitters: outputs.sinks.into_iter().map(|sink| Emitter::new(sink.port, workers, groups())).collect(),
-            tables: tables.clone(),
+            emitters,
+            tables,
             final_before: None,
             dead_letters,
             chain,
@@ -238,6 +243,7 @@ impl Leader {
     fn show_rows(&mut self, now: Monotonic) {
         let fresh = self.inbox.borrow_mut().take_preview();
         if let Some(view) = &mut self.live_view {
+            self.emitters.iter_mut().for_each(|emitter| view.groups(emitter.take_shown_groups()));
             view.show(fresh, self.control.newest_marks());
             if view.status_is_due(now) {
                 view.status(&self.control.status());

@@ -25,6 +25,7 @@ struct Eyes(Rc<Cell<Ledger>>);
 
 impl Watcher for Eyes {
     fn rows(&mut self, _: PreviewRows) {}
+    fn groups(&mut self, _: Vec<crate::row::Row>) {}
     fn marks(&mut self, _: crate::marks::Marks) {}
     fn status(&mut self, status: &Status, _: &DelayHistogram) {
         self.0.set(status.ledger);
@@ -55,6 +56,7 @@ fn a_ledger_that_does_not_balance_is_shown_before_the_run_ends() {
         arrived: 3,
         retired: 0,
         keys: 1,
+        coarser: Vec::new(),
         load: 1,
         traced: None,
         objects: Vec::new(),

@@ -63,7 +63,7 @@ pub(crate) enum Kind {
 /// When the log's trade began: a Tuesday.
 pub(crate) const BEGAN: EventTime = EventTime(1_767_600_000 * SECOND);
 
-const SYMBOLS: [&str; 14] = [
+pub(crate) const SYMBOLS: [&str; 14] = [
     "AAPL",
     "MSFT",
     "BRK.B",
@@ -245,16 +245,21 @@ fn broken(rng: &mut Rng, time: i64, kind: Kind) -> Vec<u8> {
 }
 
 /// A table of groups over the symbols of these logs and others, with memberships that begin and end.
-pub(crate) fn groups(rng: &mut fastrand::Rng, rule: &Rule) -> Arc<dyn GroupSource> {
+pub(crate) fn groups(
+    rng: &mut fastrand::Rng,
+    rule: &Rule,
+    symbols: &[&str],
+    turns: std::ops::Range<i64>,
+) -> Arc<dyn GroupSource> {
     let mut lines = Vec::new();
     for group in ["tech", "AAPL", "Z\u{1f980}"] {
-        for symbol in SYMBOLS.into_iter().chain(["absent"]) {
+        for symbol in symbols.iter().copied().chain(["absent"]) {
             if rng.u8(..3) == 0 {
                 continue;
             }
             let weight = ["1", "0.000000000000000001", "99999999999.999999999999999999", "2.5", "3"][rng.usize(..5)];
             let weight = Decimal::parse(weight.as_bytes()).unwrap();
-            let turn = EventTime(BEGAN.0 + rng.i64(-10..60) * rule.windowing.length + rng.i64(0..3));
+            let turn = EventTime(BEGAN.0 + rng.i64(turns.clone()) * rule.windowing.length + rng.i64(0..3));
             let spans = match rng.u8(..4) {
                 0 => vec![(None, None)],
                 1 => vec![(None, Some(turn))],

@@ -166,6 +166,8 @@ pub(crate) struct Seen {
     newest: BTreeMap<Point, Row>,
     /// Rows that marks made final, as they were then.
     pub(crate) finals: BTreeMap<Point, Row>,
+    /// Rows of groups.
+    pub(crate) groups: BTreeMap<Point, Row>,
     w: Option<EventTime>,
     /// The sum of all that were judged.
     pub(crate) behind: u64,
@@ -201,6 +203,16 @@ impl Watcher for Eyes {
         }
         if let Some(lost) = lost {
             seen.newest.retain(|point, _| last_minute(&self.windows, point) > lost);
+        }
+    }
+
+    fn groups(&mut self, rows: Vec<Row>) {
+        let mut seen = self.seen.lock().unwrap();
+        for row in rows {
+            assert_eq!((row.kind, row.state), (RowKind::Group, State::Final));
+            if let Some(before) = seen.groups.insert(row.point(), row.clone()) {
+                assert_eq!(before, row, "each sink is sent the same");
+            }
         }
     }
 

@@ -91,6 +91,7 @@ impl Night {
             arrived: state.counts.counted,
             retired: 0,
             keys: 1,
+            coarser: Vec::new(),
             load: 1,
             traced: None,
             objects: Vec::new(),

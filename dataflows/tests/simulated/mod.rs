@@ -19,6 +19,7 @@ use minutely_dataflows::checkpoint::Manifest;
 use minutely_dataflows::coarse::CoarseWindows;
 use minutely_dataflows::decimal::Scales;
 use minutely_dataflows::decode::{Decoder, FieldNames};
+use minutely_dataflows::derived::GroupSource;
 use minutely_dataflows::digest::{MinuteDigest, RowNumbers, row_bytes};
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource, RowFilter};
 use minutely_dataflows::leader::{LeaderOutputs, SinkHandle};
@@ -192,6 +193,12 @@ fn windows(seed: u64, windowing: &Windowing) -> CoarseWindows {
     CoarseWindows::new(&list.parse().unwrap(), None, windowing).unwrap()
 }
 
+/// Groups of the symbols that there are, whose members change while the log goes on.
+fn groups(seed: u64, rule: &Rule) -> Arc<dyn GroupSource> {
+    let mut rng = fastrand::Rng::with_seed(seed ^ 0x62);
+    hostile::groups(&mut rng, rule, &["S0", "S1", "S2", "S3", "S4", "S5", "S6"], -4..12)
+}
+
 /// What is derived.
 const DERIVED: [&str; 3] = ["none", "sma3,bb2,ravg4,chg3", "sma2,ema5,macd,rsi3,chg1"];
 
@@ -209,7 +216,7 @@ impl Setting {
             audit: true,
             // (By draws of its own: a seed draws what it always drew.)
             derive: fastrand::Rng::with_seed(seed ^ 0xde).choice(DERIVED).unwrap().parse().unwrap(),
-            groups: seed.is_multiple_of(2).then(|| hostile::groups(&mut fastrand::Rng::with_seed(seed ^ 0x62), &rule)),
+            groups: seed.is_multiple_of(2).then(|| groups(seed, &rule)),
             windows: windows(seed, &windowing),
             ..Settings::default()
         };
@@ -409,6 +416,8 @@ pub(crate) struct Met {
     pub(crate) revenants: usize,
     pub(crate) duplicates: i64,
     pub(crate) outliers: i64,
+    /// Rows of groups.
+    pub(crate) groups: usize,
 }
 
 impl std::ops::Add for Met {
@@ -421,6 +430,7 @@ impl std::ops::Add for Met {
             revenants: self.revenants + other.revenants,
             duplicates: self.duplicates + other.duplicates,
             outliers: self.outliers + other.outliers,
+            groups: self.groups + other.groups,
         }
     }
 }
@@ -494,9 +504,10 @@ fn check_setting(seed: u64, setting: &Setting) -> Met {
         let same = again.writes == *writes && again.finals == *finals && again.letters == *letters;
         assert!(same, "seed {seed}: the same seed, another run");
     }
+    let groups = ran.disk.finals.iter().filter(|row| row.kind == RowKind::Group).count();
     let Disk { merges, revenants, .. } = ran.disk;
     let Counts { duplicates, outliers, .. } = ran.counts;
-    Met { exceptions, crashes: ran.lives, merges, revenants, duplicates, outliers }
+    Met { exceptions, crashes: ran.lives, merges, revenants, duplicates, outliers, groups }
 }
 
 /// Two minutes of one partition, with sinks that come when they are nearly over: far more windows become final meanwhile than

@@ -1,11 +1,12 @@
 // The address of a view: which symbols, as what, how long or from when to when, in which candles, with which lines. What is
 // shown first needs no word in it.
 
+import { groupKey, groupName } from "./groups.js";
 import { INTERVALS } from "./candles.js";
 import { LEAST, MOST } from "./span.js";
 
 export const FIRST_RANGE = 60; // windows
-const WORDS = ["s", "symbol", "shape", "range", "from", "to", "interval", "show", "minute"];
+const WORDS = ["s", "symbol", "g", "shape", "range", "from", "to", "interval", "show", "minute"];
 
 /** A time as RFC 3339, without the milliseconds that it does not have. */
 const iso = (ms) => new Date(ms).toISOString().replace(".000Z", "Z");
@@ -17,10 +18,12 @@ function time(text) {
   return Math.abs(ms) <= 8.64e15 ? ms : null;
 }
 
-/** What `hash` names, as `writeAddress` takes it; `most` symbols at most, each once. */
+/** What `hash` names, as `writeAddress` takes it; `most` symbols and groups (by their keys) at most, each once. */
 export function readAddress(hash, most) {
   const named = new URLSearchParams(hash.replace(/^#/, "")), range = Number(named.get("range"));
-  const symbols = [...new Set([...named.getAll("s"), ...named.getAll("symbol")])].filter((symbol) => symbol !== "");
+  const keys = [...named].filter(([, value]) => value !== "").flatMap(([word, value]) =>
+    word === "s" || word === "symbol" ? [value] : word === "g" ? [groupKey(value)] : []);
+  const symbols = [...new Set(keys)];
   const [from, to] = ["from", "to"].map((word) => time(named.get(word))), still = from !== null && to !== null && from < to;
   const show = named.get("show");
   return { symbols: symbols.slice(0, most), mode: named.get("shape") === "candles" ? "candles" : "line",
@@ -36,7 +39,8 @@ export function readAddress(hash, most) {
  * interval: name or null, show: names of derived lines, or null for those that are shown first, minute: the one that is open}.
  */
 export function writeAddress({ symbols, mode, range, from = null, to = null, interval = null, show = null, minute = null }) {
-  const words = symbols.map((symbol) => `s=${encodeURIComponent(symbol)}`);
+  const word = (key, group = groupName(key)) => group === null ? `s=${encodeURIComponent(key)}` : `g=${encodeURIComponent(group)}`;
+  const words = symbols.map((key) => word(key));
   if (mode !== "line") words.push(`shape=${mode}`);
   if (to !== null) words.push(`from=${iso(from)}`, `to=${iso(to)}`);
   else if (range !== FIRST_RANGE) words.push(`range=${range}`);

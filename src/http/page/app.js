@@ -10,6 +10,7 @@ import { INTERVALS, fits } from "./candles.js";
 import { Detail, showSpan } from "./detail.js";
 import { attribute, choice, data, find, text } from "./dom.js";
 import { duration, moment, visible, whole } from "./format.js";
+import { Groups, groupName } from "./groups.js";
 import { listen } from "./hands.js";
 import { SymbolList, areAll } from "./list.js";
 import { Market, get, isRefused } from "./market.js";
@@ -21,7 +22,7 @@ import { LEAST, MOST } from "./span.js";
 import { Stage } from "./stage.js";
 import { Stream } from "./stream.js";
 
-const EVERY_MS = { order: 2000, head: 250, chart: 40, list: 250, panels: 250, movers: 1000, table: 250, detail: 250, spoken: 20_000 };
+const EVERY_MS = { order: 2000, head: 250, chart: 40, list: 250, panels: 250, movers: 1000, groups: 1000, table: 250, detail: 250, spoken: 20_000 };
 
 const market = new Market();
 const view = { mode: "line", range: FIRST_RANGE, from: null, to: null, interval: null, show: null, minute: null, order: "movers",
@@ -31,6 +32,11 @@ const detail = new Detail(stage, { close: () => openMinute(null) });
 const list = new SymbolList(find("symbol-list"), find("search"),
   { choose, shown: wantSparks, recent: (entry) => market.recent(entry) });
 const movers = new Movers((query) => get("/api/movers", query), () => market.settings.window_ms);
+const groups = new Groups((query) => get("/api/groups", query), { loaded: () => {
+  market.refreshGroups().then(() => {
+    if (stage.isGroup || market.chosen.some((key) => groupName(key) !== null)) changed("chart", "head", "table", "detail");
+  }).catch(trouble);
+} });
 let palette = readPalette();
 
 // --- when to draw ----------------------------------------------------------------------------------------------------
@@ -40,6 +46,8 @@ const drawers = {
   list: drawList,
   panels: drawPanels,
   movers: () => movers.draw(market.settings.derived ?? [], `${market.run} ${market.marks.w}`, performance.now()),
+  groups: () => groups.draw(market.settings.groups === true, `${market.run} ${market.marks.w}`, performance.now(),
+    market.settings.window_ms),
   head: () => stage.head(),
   table: () => stage.table(),
   detail: () => {
@@ -60,7 +68,7 @@ const byName = new Intl.Collator("en", { numeric: true }).compare;
 
 function drawOrder() {
   const query = view.query.toLowerCase(), key = `${view.order} ${query}`, root = find("symbol-list");
-  const found = new Map([...market.entries].filter(([symbol, entry]) => entry.known && symbol.toLowerCase().includes(query)));
+  const found = new Map([...market.entries].filter(([symbol, entry]) => entry.known && groupName(symbol) === null && symbol.toLowerCase().includes(query)));
   let entries = [...found.values()];
   const ranks = { movers: (entry) => Math.abs(market.change(entry)) || 0, active: (entry) => market.activity(entry) };
   const rank = ranks[view.order], first = (a, b) => b[0] - a[0];
@@ -117,7 +125,7 @@ const handlers = {
   },
   marks(marks) {
     market.takeMarks(marks);
-    changed("chart", "head", "table", "detail", "movers");
+    changed("chart", "head", "table", "detail", "movers", "groups");
   },
   lost(rows) {
     market.takeLost(rows);
@@ -131,7 +139,7 @@ const handlers = {
   },
   status(status) {
     market.takeStatus(status);
-    changed("panels", "detail", "movers", ...(market.chosen.length === 0 ? ["head"] : [])); // why there is no symbol
+    changed("panels", "detail", "movers", "groups", ...(market.chosen.length === 0 ? ["head"] : [])); // why there is no symbol
   },
   reset: load,
 };
@@ -218,7 +226,7 @@ function setChosen(symbols, byHand = false) {
   market.choose(symbols);
   view.hover = null;
   notice("");
-  const several = symbols.length > 1, candles = find("shape").lastElementChild;
+  const several = symbols.length > 1 || symbols.some((key) => groupName(key) !== null), candles = find("shape").lastElementChild;
   candles.disabled = several;
   attribute(candles, "title", several ? "Candles are of one symbol" : "Candles (k)");
   if (byHand) view.minute = null; // it was another symbol's

@@ -5,9 +5,11 @@
 // Candles begin at whole multiples of their interval since 1970: days are days of UTC.
 //
 // An average over several minutes is the mean of theirs, weighted by counts, and a vwap likewise by volumes: in floats, so the
-// last digit may differ from that of the exact quotient, which only the server has.
+// last digit may differ from that of the exact quotient, which only the server has. Of a group it is that of its last minute: which
+// weights the others had is not known here.
 
 import { addDecimals } from "./decimal.js";
+import { groupName } from "./groups.js";
 import { AVG, CLOSE, COUNT, DERIVED, EXACT_VOLUME, HIGH, LOW, MINUTE, OPEN, SYMBOL, VOLUME, VWAP, seek } from "./rows.js";
 
 const MIN = 60_000, MOST_DRAWN = 5000;
@@ -47,7 +49,7 @@ export function candle(rows, start) {
   made[SYMBOL] = last[SYMBOL];
   made[MINUTE] = start;
   made[COUNT] = rows.reduce((all, row) => all + row[COUNT], 0);
-  made[AVG] = rows.length === 1 ? last[AVG] : mean(rows, AVG, COUNT);
+  made[AVG] = rows.length === 1 || groupName(last[SYMBOL]) !== null ? last[AVG] : mean(rows, AVG, COUNT);
   made[OPEN] = priced.length > 0 ? priced[0][OPEN] : null;
   made[HIGH] = priced.length > 0 ? priced.reduce((most, row) => Math.max(most, row[HIGH]), -Infinity) : null;
   made[LOW] = priced.length > 0 ? priced.reduce((least, row) => Math.min(least, row[LOW]), Infinity) : null;

@@ -7,15 +7,17 @@
 import { addDecimals } from "./decimal.js";
 import { attribute, each, find, make, text } from "./dom.js";
 import { beside, clock, duration, moment, visible, whole } from "./format.js";
+import { groupName, named } from "./groups.js";
 import { seek, MINUTE } from "./rows.js";
 import { lettersOf, placeOf } from "./sentences.js";
 
 const AGAIN_MS = 1000;
 
-/** The query of /api/minutes for these symbols from `from` to `to`, ms, as `more` says. */
-export function minutesOf(symbols, from, to, more) {
-  const query = symbols.map((symbol) => ["symbol", symbol]);
-  return `/api/minutes?${new URLSearchParams([...query, ["from", String(from)], ["to", String(to)], ...more])}`;
+/** The query for the minutes of these from `from` to `to`, ms, as `more` says: of the symbols, or of groups where all are groups. */
+export function minutesOf(keys, from, to, more) {
+  const symbols = keys.filter((key) => groupName(key) === null), groups = keys.map(groupName).filter((name) => name !== null);
+  const query = symbols.length > 0 ? symbols.map((symbol) => ["symbol", symbol]) : groups.map((name) => ["group", name]);
+  return `${symbols.length > 0 || groups.length === 0 ? "/api/minutes" : "/api/groups/minutes"}?${new URLSearchParams([...query, ["from", String(from)], ["to", String(to)], ...more])}`;
 }
 
 /** Name and text of each figure of `rows`, as /api/minutes has them: one row, or the minutes of a candle. */
@@ -55,8 +57,8 @@ export class Detail {
     const key = JSON.stringify([symbol, from, to, state, mine.map((row) => row.slice(MINUTE))]);
     this.ask(key, symbol, from, to);
     const local = beside(from, window < 60_000), long = interval === window ? "" : `, ${duration(interval)}`;
-    text(find("detail-title"), `${visible(symbol)}, ${moment(from, null, window < 60_000)} UTC${local === "" ? "" : `, ${local}`}${long}`);
-    const derived = market.settings.derived ?? [];
+    text(find("detail-title"), `${named(symbol)}, ${moment(from, null, window < 60_000)} UTC${local === "" ? "" : `, ${local}`}${long}`);
+    const derived = stage.columns();
     const parts = this.rows === null || this.rows.length === 0 ? [] : figuresOf(this.rows, derived);
     if (parts.length > 0) parts.unshift(["state", state]);
     each(find("detail").querySelector("dl"), parts, () => make("div", "", make("dt"), make("dd")), (item, [name, value]) => {
@@ -91,7 +93,9 @@ export class Detail {
     const newest = `the newest ${whole(status?.dead_letters.recent.length ?? 0)} dead letters`;
     const many = all.length === 0 ? `None of ${newest} is of this symbol and time.`
       : `Of ${newest}, ${whole(within.length)} of this symbol and time, and ${whole(near.length)} of the windows beside it.`;
-    text(find("detail-note"), `${none}${many} Offsets of records that count are not kept.`);
+    const letters = groupName(symbol) === null ? `${many} Offsets of records that count are not kept.`
+      : "Made of the final rows of its members; dead letters are of symbols.";
+    text(find("detail-note"), `${none}${letters}`);
     each(find("detail-letters"), all, () => make("li", "", make("span", "tag"), " ", make("bdi")), (item, one) => {
       text(item.firstChild, one.reason);
       const what = one.found ?? one.value ?? "";

@@ -4,6 +4,7 @@
 // view, else a few; and beyond MOST symbols those that moved longest ago go. A row of history never replaces one that counts
 // more ticks: the stream may have been faster than the answer.
 
+import { fromGroup, groupName } from "./groups.js";
 import { COUNT, MINUTE, OPEN, AVG, SYMBOL, VOLUME, fromHistory, fromStream, merge, put, seek, stateOf } from "./rows.js";
 
 export const KEPT = 1440, SPARK = 60, FEW = 2, SLACK = 8; // SPARK: also what changes are over, as on the server
@@ -84,7 +85,8 @@ export class Market {
 
   /** Rows up to this minute may not be the newest any more: they go, as they went from the server's memory. */
   takeLost({ through }) {
-    for (const entry of this.entries.values()) {
+    for (const [key, entry] of this.entries) {
+      if (groupName(key) !== null) continue; // they come by another way
       if (entry.first !== null && entry.first.minute <= through) entry.first = null;
       const many = seek(entry.rows, through + 1);
       if (many === 0) continue;
@@ -121,7 +123,7 @@ export class Market {
 
   /** There is a row of it. */
   found(entry) {
-    if (entry.known !== true) this.held += 1;
+    if (entry.known !== true && groupName(entry.symbol) === null) this.held += 1;
     entry.known = true;
     this.total = Math.max(this.total, this.held);
   }
@@ -132,7 +134,7 @@ export class Market {
     for (const entry of old.slice(0, this.entries.size - MOST)) {
       if (this.chosen.includes(entry.symbol)) continue;
       this.entries.delete(entry.symbol);
-      if (entry.known === true) this.held -= 1;
+      if (entry.known === true && groupName(entry.symbol) === null) this.held -= 1;
     }
   }
 
@@ -248,7 +250,8 @@ export class Market {
     const wanted = symbols.filter((symbol) => ![depth, "all", "refused"].includes(this.entry(symbol).history));
     if (wanted.length === 0 || this.newest === null) return;
     wanted.forEach((symbol) => { this.entry(symbol).history = depth; });
-    const all = parts(wanted);
+    const groups = wanted.filter((key) => groupName(key) !== null);
+    const all = [...parts(wanted.filter((key) => groupName(key) === null)), ...groups.map((key) => [key])];
     let refusal = null;
     for (const [n, some] of all.entries()) {
       try {
@@ -280,17 +283,28 @@ export class Market {
     }
   }
 
-  /** The minutes from `from` to `to` (not included), ms, of all that are wanted. */
+  /** What has come of the chosen groups since they were loaded. */
+  async refreshGroups() {
+    for (const key of this.chosen.filter((one) => groupName(one) !== null)) {
+      const { history, rows } = this.entry(key);
+      const from = rows.at(-1)?.[MINUTE] ?? this.newest - KEPT * this.settings.window_ms;
+      if (history === "all" && this.newest !== null) await this.loadRows([key], from, Infinity);
+    }
+  }
+
+  /** The minutes from `from` to `to` (not included), ms, of all that are wanted: symbols, or one group. */
   async loadRows(wanted, from, to) {
-    const { generation } = this, derived = this.settings.derived ?? [];
+    const { generation } = this, derived = this.settings.derived ?? [], group = groupName(wanted[0]);
+    const path = group === null ? "/api/minutes" : "/api/groups/minutes";
+    const names = group === null ? wanted.map((symbol) => ["symbol", symbol]) : [["group", group]];
     let cursor = null;
     do {
-      const query = [...wanted.map((symbol) => ["symbol", symbol]), ["from", from], ["limit", PAGE_ROWS]];
+      const query = [...names, ["from", from], ["limit", PAGE_ROWS]];
       if (to !== Infinity) query.push(["to", to]);
       if (cursor !== null) query.push(["cursor", cursor]);
-      const { rows, next } = await get("/api/minutes", query);
+      const { rows, next } = await get(path, query);
       if (generation !== this.generation) return;
-      this.takeHistories(rows.map((row) => fromHistory(row, derived)));
+      this.takeHistories(rows.map((row) => group === null ? fromHistory(row, derived) : fromGroup(row)));
       cursor = next ?? null;
     } while (cursor !== null);
   }

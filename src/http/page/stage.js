@@ -4,7 +4,8 @@
 import { Candles, intervalMs } from "./candles.js";
 import { Chart } from "./chart.js";
 import { attribute, data, each, find, make, text } from "./dom.js";
-import { beside, change, clock, duration, moment, price, several, visible, whole } from "./format.js";
+import { beside, change, clock, duration, moment, price, several, whole } from "./format.js";
+import { GROUP_COLUMNS, groupName, named } from "./groups.js";
 import { numbersOf, overlays, shownOf } from "./overlay.js";
 import { AVG, CLOSE, COUNT, HIGH, LOW, MINUTE, OPEN, VOLUME, VWAP, derivedOf, seek } from "./rows.js";
 import { noSymbol } from "./sentences.js";
@@ -34,21 +35,32 @@ export class Stage {
     return this.entry?.rows ?? [];
   }
 
+  /** Is a group the first that is chosen? */
+  get isGroup() {
+    const [first] = this.market.chosen;
+    return first !== undefined && groupName(first) !== null;
+  }
+
+  /** The names of the derived values of the first that is chosen. */
+  columns() {
+    return this.isGroup ? GROUP_COLUMNS : this.market.settings.derived ?? [];
+  }
+
   clock(minute) {
     return clock(minute, this.market.settings.window_ms < 60_000);
   }
 
   head() {
     const { market, entry } = this, row = this.rows.at(-1), share = entry ? market.change(entry) : NaN;
-    const [chosen] = market.chosen, shown = chosen === undefined ? null : visible(chosen);
+    const [chosen] = market.chosen, shown = chosen === undefined ? null : named(chosen);
     text(find("symbol"), shown ?? noSymbol(market.status ?? null));
-    attribute(find("chart"), "aria-label", `Chart of ${market.chosen.map(visible).join(", ")}; arrow keys read it minute by minute`);
+    attribute(find("chart"), "aria-label", `Chart of ${market.chosen.map(named).join(", ")}; arrow keys read it minute by minute`);
     text(find("value"), row ? price(row[AVG]) : "");
     text(find("change"), row ? this.changed() : "");
     data(find("change"), "direction", share > 0 ? "up" : share < 0 ? "down" : "none");
     if (!document.hidden) document.title = row ? `${price(row[AVG])} ${shown} – minutely` : "minutely";
     const state = row ? market.state(row[MINUTE]) : "", so = state === "open" ? "so far" : `(${state})`;
-    const none = entry?.known === false ? "no minute of this symbol is here: it is not in the log, or older than what is kept"
+    const none = entry?.known === false ? `no minute of this ${this.isGroup ? "group" : "symbol"} is here: it is not in the log, or older than what is kept`
       : "";
     text(find("about"), row ? `average of ${this.clock(row[MINUTE])} UTC ${so}, ${several(row[COUNT], "tick")}` : none);
     this.legend();
@@ -87,8 +99,8 @@ export class Stage {
     }, ({ firstChild: button }, symbol, i) => {
       button.symbol = symbol;
       const none = this.market.entries.get(symbol)?.known === false ? " (not here)" : "";
-      text(button.children[1], visible(symbol) + none);
-      attribute(button, "aria-label", `Remove ${visible(symbol)}`);
+      text(button.children[1], named(symbol) + none);
+      attribute(button, "aria-label", `Remove ${named(symbol)}`);
       attribute(button.firstChild, "data-color", i);
     });
   }
@@ -118,12 +130,12 @@ export class Stage {
   /** The derived lines that are drawn: of one symbol, for those of several would not be told apart. */
   overlays() {
     const { market, view } = this;
-    return market.chosen.length === 1 ? shownOf(overlays(market.settings.derived ?? []), view.show) : [];
+    return market.chosen.length === 1 ? shownOf(overlays(this.columns()), view.show) : [];
   }
 
   /** A button for each derived line, with its newest value or that under the pointer. */
   switches() {
-    const { market, view } = this, all = market.chosen.length === 1 ? overlays(market.settings.derived ?? []) : [];
+    const { market, view } = this, all = market.chosen.length === 1 ? overlays(this.columns()) : [];
     const shown = shownOf(all, view.show), row = this.pointed(), root = find("derived");
     root.hidden = all.length === 0;
     each(root, all, () => {
@@ -157,11 +169,11 @@ export class Stage {
   draw(palette) {
     const { market, view, rows, entry } = this, canvas = find("chart"), newest = rows.at(-1), extent = this.extent();
     for (const symbol of this.candles.keys()) if (!market.chosen.includes(symbol)) this.candles.delete(symbol);
-    const relative = market.chosen.length > 1, hasMarket = market.settings.metrics === "market";
+    const relative = market.chosen.length > 1, hasMarket = market.settings.metrics === "market" && !this.isGroup;
     const flashes = entry ? market.flashes(entry, still.matches) : new Map();
     data(document.body, "metrics", market.settings.metrics);
     const series = market.chosen.map((symbol, i) =>
-      ({ name: visible(symbol), rows: this.drawn(symbol), color: palette.lines[i] }));
+      ({ name: named(symbol), rows: this.drawn(symbol), color: palette.lines[i] }));
     const { interval } = this.facts(), shown = series[0]?.rows ?? [];
     const open = view.minute === null ? null : Math.floor(view.minute / interval) * interval;
     this.chart.draw({ ...extent, series, marks: market.marks, settings: { ...market.settings, window_ms: interval }, relative,
@@ -203,8 +215,8 @@ export class Stage {
     if (minute === -Infinity) return [];
     const parts = market.chosen.map((symbol) => {
       const rows = this.drawn(symbol), row = rows[seek(rows, minute)], base = rows[seek(rows, from)]?.[AVG];
-      if (row?.[MINUTE] !== minute) return [visible(symbol), "no tick"];
-      return [visible(symbol), `${price(row[AVG])} ${base ? change((row[AVG] - base) / Math.abs(base)).trim() : ""}`];
+      if (row?.[MINUTE] !== minute) return [named(symbol), "no tick"];
+      return [named(symbol), `${price(row[AVG])} ${base ? change((row[AVG] - base) / Math.abs(base)).trim() : ""}`];
     });
     return [...this.when(minute), ...parts];
   }
@@ -226,8 +238,9 @@ export class Stage {
       }
       parts.push(["ticks", whole(row[COUNT])], ["", market.state(row[MINUTE], interval)]);
       if (interval !== window) parts.push(["", `candle of ${duration(interval)}, derived values of its last minute`]);
-      for (const [name, at] of numbersOf(market.settings.derived ?? [])) {
-        if (derivedOf(row, at) !== null) parts.push([name, price(derivedOf(row, at))]);
+      for (const [name, at] of numbersOf(this.columns())) {
+        const value = derivedOf(row, at), isMany = this.isGroup && Number.isInteger(value);
+        if (value !== null) parts.push([name, isMany ? whole(value) : price(value)]);
       }
     } else if (rows.length > 0) parts.push(["", `${this.clock(hover)} UTC: no tick`]);
     return parts;
@@ -265,6 +278,6 @@ export class Stage {
     const { market, entry } = this, row = this.rows.at(-1);
     if (!row) return;
     const minute = `minute ${this.clock(row[MINUTE])} ${market.state(row[MINUTE])}`;
-    text(find("spoken"), `${visible(entry.symbol)}: average ${price(row[AVG])}, ${minute}, ${this.changed().trim()}`);
+    text(find("spoken"), `${named(entry.symbol)}: average ${price(row[AVG])}, ${minute}, ${this.changed().trim()}`);
   }
 }

@@ -51,6 +51,7 @@ pub(super) struct SettingsJson<'a> {
     pub(super) metrics: &'static str,
     pub(super) derived: &'a [String],
     pub(super) windows: Vec<String>,
+    pub(super) groups: bool,
     pub(super) emit: &'static str,
     pub(super) bounded: bool,
 }

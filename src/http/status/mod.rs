@@ -129,6 +129,7 @@ fn settings_json<'a>(about: &'a RunInfo, rule: &Rule) -> SettingsJson<'a> {
         metrics: if about.columns.market { "market" } else { "avg" },
         derived: &about.columns.derived,
         windows: about.settings.windows.levels().iter().map(ToString::to_string).collect(),
+        groups: about.columns.groups,
         emit: about.emit,
         bounded: about.settings.bounded,
     }

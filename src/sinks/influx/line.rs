@@ -62,6 +62,11 @@ impl LineWriter {
         &self.kind(kind).derived
     }
 
+    /// Where rows of any kind go.
+    pub(super) fn all_series(&self) -> Vec<InfluxSeries> {
+        self.series.iter().map(|of| of.series.clone()).collect()
+    }
+
     /// Where rows of a kind go.
     pub(super) fn series(&self, kind: RowKind) -> &InfluxSeries {
         &self.kind(kind).series

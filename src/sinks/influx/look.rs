@@ -56,10 +56,11 @@ pub(super) fn look(
     found
 }
 
-/// Refuses a series of another job.
+/// Refuses a series of another job, be it of minutes, of coarser windows or of groups.
 async fn theirs(client: &Client, target: &InfluxTarget, options: &SinkOptions) -> Result<(), InfluxError> {
-    for (suffix, _) in measurements(options.emit) {
-        let series = target.series.with(suffix);
+    let kinds = options.columns.kinds();
+    let of = |suffix: &'static str| kinds.iter().map(move |kind| target.series.of(*kind).with(suffix));
+    for series in measurements(options.emit).into_iter().flat_map(|(suffix, _)| of(suffix)) {
         let QueryOutcome::Known(asked) = ask(client, &series, MarkAge::Newest).await else { return Ok(()) };
         if let MarkVerdict::Theirs(mark) =
             decide(asked, |owner| options.is_owner(owner), options.take_sink, options.clock.wall())

@@ -171,9 +171,9 @@ impl Sender {
         ));
     }
 
-    /// The line of the mark.
-    pub(super) fn mark(&self, at: EventTime) -> String {
+    /// The line of a series' mark.
+    pub(super) fn mark(&self, series: &InfluxSeries, at: EventTime) -> String {
         let options = &self.context.options;
-        mark::line(&self.series, &options.owner, &options.data.to_string_lossy(), at)
+        mark::line(series, &options.owner, &options.data.to_string_lossy(), at)
     }
 }

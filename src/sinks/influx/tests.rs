@@ -7,6 +7,7 @@ use super::target::{Access, Destination};
 use super::*;
 use crate::sinks::testing::{self, hostile_symbol, poll, random_rows, row, seed, store_all, temp};
 use crate::sinks::{check, open as open_uri, validate};
+use crate::text::Columns;
 use minutely_dataflows::edge::{HaltKind, RowBatch};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{SECOND, State, WindowStart};
@@ -73,6 +74,8 @@ struct Fake {
     marks: Mutex<Vec<String>>,
     /// The answer to a query for a mark.
     marked: Mutex<(u16, String)>,
+    /// If not empty: only of this measurement, and all others have none.
+    marked_alone: Mutex<String>,
     /// An InfluxDB 1, where a point that is left out is a 400 as well.
     first: bool,
 }
@@ -100,6 +103,7 @@ impl Fake {
             retention,
             marks: Mutex::default(),
             marked: Mutex::new((200, if first { r#"{"results":[{"statement_id":0}]}"# } else { "" }.to_owned())),
+            marked_alone: Mutex::default(),
             first,
         });
         let theirs = fake.clone();
@@ -159,13 +163,14 @@ impl Fake {
             let mut body = vec![0; header("content-length:").map_or(0, |len| len.parse().unwrap())];
             reader.read_exact(&mut body).ok()?;
             let whole = head.clone();
+            let question = head.clone() + &String::from_utf8_lossy(&body);
             let head = head.replacen(" /a%2Fb/influx/", " /", 1); // as a proxy does
             let say = |status: u16, headers: &str, text: &str| {
                 let len = text.len();
                 let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {len}\r\n{headers}\r\n{text}");
                 (&mut &*stream).write_all(answer.as_bytes()).ok()
             };
-            if let Some((status, text)) = self.asked(&head) {
+            if let Some((status, text)) = self.asked(&head, &question) {
                 say(status, "", &text)?;
                 continue;
             }
@@ -206,7 +211,7 @@ impl Fake {
     }
 
     /// The answer to what is no write.
-    fn asked(&self, head: &str) -> Option<(u16, String)> {
+    fn asked(&self, head: &str, question: &str) -> Option<(u16, String)> {
         let retention = self.retention;
         if head.starts_with("GET /health ") {
             return Some((200, r#"{"name":"influxdb","status":"pass"}"#.to_owned()));
@@ -219,7 +224,12 @@ impl Fake {
             return Some((200, format!(r#"{{"buckets":[{{"name":"b","retentionRules":{rules}}}]}}"#)));
         }
         if head.starts_with("POST /api/v2/query?") || head.starts_with("GET /query?db=") {
-            return Some(self.marked.lock().unwrap().clone());
+            let alone = self.marked_alone.lock().unwrap().clone();
+            let none = if self.first { r#"{"results":[{"statement_id":0}]}"# } else { "" };
+            // As text of a query in Flux and in InfluxQL.
+            let is_of = |quoted: &str| question.contains(quoted);
+            let asks = alone.is_empty() || is_of(&format!("\"{alone}\"")) || is_of(&format!("%27{alone}%27"));
+            return Some(if asks { self.marked.lock().unwrap().clone() } else { (200, none.to_owned()) });
         }
         let policies = format!(
             r#"{{"results":[{{"series":[{{"columns":["name","duration","default"],"values":[["x","{retention}s",true]]}}]}}]}}"#
@@ -743,18 +753,22 @@ fn a_query_that_is_not_answered_is_a_remark_and_writes_go_on() {
     }
 }
 
+/// The answer that a job `other` owns a series.
+fn theirs(first: bool) -> &'static str {
+    match first {
+        true => r#"{"results":[{"series":[{"values":[[7,"other","s"]]}]}]}"#,
+        false => ",_time,_value,_field\n,1970-01-01T00:00:00Z,other,job\n,1970-01-01T00:00:00Z,s,semantics\n",
+    }
+}
+
 #[test]
 fn another_jobs_place_is_refused_at_the_start_and_when_it_turns_out_later() {
     for first in [false, true] {
         let (fake, dir) = (Fake::of(first, Box::new(|_| None), usize::MAX), temp());
-        let theirs = match first {
-            true => r#"{"results":[{"series":[{"values":[[7,"other","s"]]}]}]}"#,
-            false => ",_time,_value,_field\n,1970-01-01T00:00:00Z,other,job\n,1970-01-01T00:00:00Z,s,semantics\n",
-        };
         let timeouts = Timeouts { look: Duration::ZERO, ..quick() };
         let mut sinks = sinks(&fake, dir.path(), Emit::Final, timeouts);
         store_all(&mut *sinks[0].port, 1, &[row("A", 0, 1)]);
-        *fake.marked.lock().unwrap() = (200, theirs.to_owned());
+        *fake.marked.lock().unwrap() = (200, theirs(first).to_owned());
         let says = |halt: &Halt| halt.kind == HaltKind::Usage && halt.why.contains("belongs to job `other`");
         let halt = checked(&Arc::new(fake.target()), &options(dir.path()), quick()).unwrap_err();
         assert!(says(&halt) && halt.why.contains(&fake.target().name), "{halt}");
@@ -772,6 +786,49 @@ fn another_jobs_place_is_refused_at_the_start_and_when_it_turns_out_later() {
         poll("it is taken", || fake.marks.lock().unwrap().len() > before);
         assert_eq!(sinks[0].health.trouble(), None);
         assert_eq!(fake.points().len(), 1, "what came after is not written");
+    }
+}
+
+/// Rows of coarser windows and of groups have measurements of their own, and another job may have one that is called so.
+#[test]
+fn each_measurement_that_is_written_has_its_mark_and_is_refused_to_another_job() {
+    for first in [false, true] {
+        let (fake, dir) = (Fake::of(first, Box::new(|_| None), usize::MAX), temp());
+        let windows = vec!["5m".parse().unwrap(), "1d".parse().unwrap()];
+        let columns = Columns { windows, groups: true, ..testing::columns(true) };
+        let options = SinkOptions { columns, ..options(dir.path()) };
+        let all = ["minute", "window_5m", "window_1d", "group_minute"];
+        let sinks = open_at(fake.target(), &options, quick()).unwrap();
+        poll("all are marked", || fake.marks.lock().unwrap().len() == 8);
+        let marks = fake.marks.lock().unwrap().clone();
+        for name in all.iter().flat_map(|name| [(*name).to_owned(), format!("{name}_live")]) {
+            let begin = format!("minutely_jobs,measurement={name},tags=none job=\"job\"");
+            assert_eq!(marks.iter().filter(|mark| mark.starts_with(&begin)).count(), 1, "{name}: {marks:?}");
+        }
+        assert!(sinks.iter().all(|sink| sink.health.trouble().is_none() && sink.health.remark().is_none()));
+        drop(sinks);
+        *fake.marked.lock().unwrap() = (200, theirs(first).to_owned());
+        for name in all.iter().flat_map(|name| [(*name).to_owned(), format!("{name}_live")]) {
+            fake.marked_alone.lock().unwrap().clone_from(&name);
+            let says = |halt: &Halt| {
+                let why = format!("measurement `{name}` belongs to job `other`");
+                halt.kind == HaltKind::Usage && halt.why.contains(&why)
+            };
+            let halt = checked(&Arc::new(fake.target()), &options, quick()).unwrap_err();
+            assert!(says(&halt), "{halt}");
+            // A server that comes after the start: no mark is written before all were read.
+            let before = fake.marks.lock().unwrap().len();
+            let emit = if name.ends_with("_live") { Emit::Changes } else { Emit::Final };
+            let mut sinks = open_at(fake.target(), &SinkOptions { emit, ..options.clone() }, quick()).unwrap();
+            let refused = sinks.last_mut().unwrap();
+            poll("it ends", || refused.port.stored().is_err_and(|halt| says(&halt)));
+            let named = format!("minutely_jobs,measurement={name},");
+            assert!(!fake.marks.lock().unwrap()[before..].iter().any(|mark| mark.starts_with(&named)));
+            // It is no other's without its rows.
+            let none = SinkOptions { columns: testing::columns(true), ..options.clone() };
+            let is_minutes = name.starts_with("minute");
+            assert_eq!(checked(&Arc::new(fake.target()), &none, quick()).is_err(), is_minutes, "{name}");
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) struct InfluxWriter {
     line: LineWriter,
     /// Final rows alone: each point once, always the same bytes.
     final_only: bool,
-    /// None before the series is the job's.
+    /// None before all series are the job's.
     ownership: Option<TargetOwnership>,
     batch: LineBatch,
 }
@@ -71,7 +71,7 @@ impl InfluxWriter {
             Some(ownership) => ownership.keep(&self.sender),
             None => {
                 self.sender.until_taken()?;
-                self.ownership = Some(TargetOwnership::claim(&self.sender)?);
+                self.ownership = Some(TargetOwnership::claim(&self.sender, &self.line.all_series())?);
                 Ok(())
             }
         }
@@ -89,7 +89,7 @@ impl InfluxWriter {
                 // Uncompressed, which is about the size of a compressed point.
                 Request::Small => (
                     compressed(
-                        self.sender.mark(self.sender.context.options.clock.wall()).as_bytes(),
+                        self.sender.mark(&self.sender.series, self.sender.context.options.clock.wall()).as_bytes(),
                         Compression::none(),
                     ),
                     Vec::new(),

@@ -3,7 +3,7 @@
 
 use super::layout::{columns, exact};
 use super::target::SqliteTarget;
-use crate::text::MinuteText;
+use crate::text::{Columns, MinuteText};
 use minutely_dataflows::decimal::ExactNumber;
 use minutely_dataflows::row::{MarketRow, Row, RowKind};
 use minutely_dataflows::time::{State, WindowStart, Windowing};
@@ -19,15 +19,14 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Rows of one table.
 pub(crate) struct SqliteHistory {
     target: SqliteTarget,
-    /// The columns of `--derive`.
-    derived: Vec<String>,
+    columns: Columns,
     windowing: Windowing,
 }
 
 impl SqliteHistory {
     /// Of this table, which the sink has made or will make, with windows of these lengths.
-    pub(in crate::sinks) fn new(target: SqliteTarget, derived: Vec<String>, windowing: Windowing) -> Self {
-        SqliteHistory { target, derived, windowing }
+    pub(in crate::sinks) fn new(target: SqliteTarget, columns: Columns, windowing: Windowing) -> Self {
+        SqliteHistory { target, columns, windowing }
     }
 
     /// Rows in the order of (minute, symbol).
@@ -44,7 +43,8 @@ impl SqliteHistory {
         db.busy_timeout(Duration::from_secs(1))?;
         // Another version may have made the table.
         let there = columns(&db, &self.target.table.of(request.kind))?;
-        let derived: Vec<_> = self.derived.iter().map(|name| there.contains(name).then_some(name)).collect();
+        let derived = self.columns.of(request.kind).derived;
+        let derived: Vec<_> = derived.iter().map(|name| there.contains(name).then_some(name)).collect();
         let (sql, values) = question(self, &derived, request);
         let mut statement = db.prepare(&sql)?;
         let stop = db.get_interrupt_handle();
@@ -169,7 +169,7 @@ mod tests {
             let rows: BTreeMap<_, _> = rows.into_iter().map(|row| ((row.minute, row.symbol.clone()), row)).collect();
             let all: Vec<_> = rows.into_values().collect();
             store_all(&mut *sinks[0].port, 1, &all);
-            let stored = SqliteHistory::new(at(path), testing::columns(market).derived, Windowing::default());
+            let stored = SqliteHistory::new(at(path), testing::columns(market), Windowing::default());
             let (low, high) = (all[50].minute, all[450].minute);
             let some: Vec<_> = all[100..140].iter().map(|row| row.symbol.clone()).collect();
             for symbols in [None, Some(some.as_slice())] {
@@ -191,7 +191,9 @@ mod tests {
         }
         let minutes = WindowStart::MIN..WindowStart(0);
         let request = PageRequest { kind: RowKind::Minute, minutes, symbols: None, after: None, limit: 1 };
-        assert!(SqliteHistory::new(at("/nowhere".into()), Vec::new(), Windowing::default()).page(&request).is_err());
+        assert!(
+            SqliteHistory::new(at("/nowhere".into()), Columns::default(), Windowing::default()).page(&request).is_err()
+        );
     }
 
     /// In steps of SQLite's machine: an answer of many pages must not cost the square of their number.
@@ -205,7 +207,7 @@ mod tests {
         let rows: Vec<Row> = (0..2000).map(|n| testing::row("A", n * 60, 1)).collect();
         store_all(&mut *sinks[0].port, 1, &rows);
         let db = Connection::open(&path).unwrap();
-        let stored = SqliteHistory::new(at(path), Vec::new(), Windowing::default());
+        let stored = SqliteHistory::new(at(path), Columns::default(), Windowing::default());
         let steps = |after: i64| {
             let after = (minute(after), "A".to_owned());
             let minutes = minute(0)..minute(2000);

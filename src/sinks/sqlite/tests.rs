@@ -215,7 +215,7 @@ fn coarser_windows_have_tables_of_their_own() {
     let mut sinks = open_sink(&uri, &with(None)).unwrap();
     let kinds = [RowKind::Minute, RowKind::Window(windows[0]), RowKind::Window(windows[1])];
     let group = Row { derived: Box::new([Some(1.0), Some(2.0), Some(2.5)]), ..of(RowKind::Group, 4) };
-    store_all(&mut *sinks[0].port, 1, &[of(kinds[0], 1), of(kinds[1], 2), of(kinds[2], 3), group]);
+    store_all(&mut *sinks[0].port, 1, &[of(kinds[0], 1), of(kinds[1], 2), of(kinds[2], 3), group.clone()]);
     let counts = || {
         let db = Connection::open(&path).unwrap();
         let count =
@@ -226,13 +226,16 @@ fn coarser_windows_have_tables_of_their_own() {
     let sql = "SELECT members, listed, weight FROM group_minutes";
     let beside = |row: &rusqlite::Row<'_>| Ok([row.get::<_, f64>(0)?, row.get(1)?, row.get(2)?]);
     assert_eq!(Connection::open(&path).unwrap().query_row(sql, [], beside).unwrap(), [1.0, 2.0, 2.5]);
-    let history = SqliteHistory::new(at(&path), columns.derived.clone(), Windowing::default());
+    let history = SqliteHistory::new(at(&path), columns.clone(), Windowing::default());
     for (kind, count) in kinds.into_iter().zip(1..) {
         let request =
             PageRequest { kind, minutes: WindowStart(0)..WindowStart(1), symbols: None, after: None, limit: 9 };
         let page = history.page(&request).unwrap();
         assert_eq!(page.iter().map(|row| (row.kind, row.count)).collect::<Vec<_>>(), [(kind, count)]);
     }
+    let minutes = WindowStart(0)..WindowStart(1);
+    let of_groups = PageRequest { kind: RowKind::Group, minutes, symbols: None, after: None, limit: 9 };
+    assert_eq!(history.page(&of_groups).unwrap(), [group]);
     drop(sinks);
     // A chain is greater than that of any table, whichever was made anew.
     Connection::open(&path)

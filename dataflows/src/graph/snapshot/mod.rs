@@ -172,6 +172,7 @@ impl<A: Accumulate> Snapshot<A> {
         drop(tally);
         draft.retire_before(retired_before);
         let (keys, load) = (self.context.series.borrow().keys(), self.context.load());
+        let coarser = self.context.series.borrow().coarser_windows().collect();
         if let Some(objects) = &mut self.objects {
             let contents = if draft.is_empty() { Vec::new() } else { vec![draft.into()] };
             objects.cut(CutObjects { contents, held: keys, rule: MergeRule::Windows(retired_before) });
@@ -184,6 +185,7 @@ impl<A: Accumulate> Snapshot<A> {
             arrived,
             retired,
             keys,
+            coarser,
             load,
             traced,
             objects: Vec::new(),
