@@ -35,15 +35,16 @@ pub struct WorkerObjects {
 }
 
 impl WorkerObjects {
-    /// Those that a run resumes from.
+    /// Those that a run reads to resume, each once: all but the objects of the audit trail, which may be large.
     pub fn resumed(&self) -> impl Iterator<Item = &ObjectRef> {
-        self.objects.iter().chain(&self.ids).chain(&self.folds).chain(&self.index)
+        let deltas = self.trail.iter().flat_map(|trail| &trail.deltas).map(|of| &of.object);
+        let deltas = deltas.filter(|object| !self.objects.iter().any(|other| other.name == object.name));
+        self.objects.iter().chain(&self.ids).chain(&self.folds).chain(&self.index).chain(deltas)
     }
 
     /// All of them, each once.
     pub fn all(&self) -> impl Iterator<Item = &ObjectRef> {
-        let trail = self.trail.iter().flat_map(PartTrail::all).map(|of| &of.object);
-        self.resumed().chain(trail.filter(|object| !self.objects.iter().any(|other| other.name == object.name)))
+        self.resumed().chain(self.trail.iter().flat_map(|trail| &trail.objects).map(|of| &of.object))
     }
 }
 
@@ -157,7 +158,7 @@ impl Manifest {
         self.parts.iter().flat_map(WorkerObjects::all).chain(self.unstored.iter().map(|(_, object)| object))
     }
 
-    /// The objects that a run needs to resume from it: all but those of the audit trail.
+    /// The objects that a run reads to resume from it: all but those of the audit trail.
     pub fn resumed_objects(&self) -> impl Iterator<Item = &ObjectRef> {
         self.parts.iter().flat_map(WorkerObjects::resumed).chain(self.unstored.iter().map(|(_, object)| object))
     }
