@@ -3,7 +3,7 @@
 
 use super::connections::{Connection, Connections};
 use super::write_timeout::WriteTimeout;
-use super::{Server, api, guard, metrics, minutes, movers, probes, status, stream, symbols};
+use super::{Server, api, explain, guard, metrics, minutes, movers, probes, status, stream, symbols};
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::get;
@@ -55,6 +55,7 @@ fn routes(server: Arc<Server>) -> Router {
         .route("/api/symbols", get(symbols::answer))
         .route("/api/minutes", get(minutes::answer))
         .route("/api/movers", get(movers::answer))
+        .route("/api/explain", get(explain::answer))
         .route("/api/stream", get(stream::answer))
         .route("/api/openapi.json", get(api::openapi))
         .route("/metrics", get(metrics::answer))

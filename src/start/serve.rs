@@ -1,6 +1,7 @@
 //! The page and the API of a run: what they show of the sinks, the source and the state.
 
 use super::context::RunContext;
+use super::explain::explainer;
 use super::outputs::OpenOutputs;
 use crate::console::{partial, say};
 use crate::http;
@@ -75,6 +76,7 @@ fn about(
         state: config.state.as_ref().map(ToString::to_string),
         since: head.and_then(Manifest::retired_before),
         history: history.map(|stored| Arc::new(StoredRows(stored)) as Arc<_>),
+        explainer: explainer(config, *clock),
         csv: csv_text,
         clock: *clock,
         open_files: *open_files,

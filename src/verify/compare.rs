@@ -10,10 +10,17 @@ use std::ops::Range;
 
 /// A row by the log.
 pub(crate) struct ExpectedRow {
-    pub(super) row: Row,
+    pub(crate) row: Row,
     /// Of each column of `--derive`: is its value known?
-    pub(super) known: Vec<bool>,
+    pub(crate) known: Vec<bool>,
     pub(super) spans: Vec<RecordSpan>,
+}
+
+impl ExpectedRow {
+    /// Of which it is told elsewhere which records count.
+    pub(crate) fn new(row: Row, known: Vec<bool>) -> Self {
+        ExpectedRow { row, known, spans: Vec::new() }
+    }
 }
 
 /// The rows of some minutes.
@@ -21,8 +28,8 @@ pub(crate) type ExpectedRows = BTreeMap<(WindowStart, String), ExpectedRow>;
 
 /// A cell that differs.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct CellDifference {
-    pub(super) column: String,
+pub(crate) struct CellDifference {
+    pub(crate) column: String,
     pub(super) is: StoredCell,
     pub(super) should_be: StoredCell,
 }
@@ -79,11 +86,11 @@ impl SinkTally {
 /// A sink that is compared.
 pub(crate) struct ComparedSink {
     /// As the state calls it.
-    pub(super) name: String,
-    pub(super) takes: RowFilter,
+    pub(crate) name: String,
+    pub(crate) takes: RowFilter,
     /// It has stored every window before this.
-    pub(super) stored_before: Option<WindowStart>,
-    pub(super) rows: Box<dyn StoredRows>,
+    pub(crate) stored_before: Option<WindowStart>,
+    pub(crate) rows: Box<dyn StoredRows>,
     /// Of each of its columns: which of `--derive` it is.
     derived: Vec<Option<usize>>,
     pub(super) tally: SinkTally,
@@ -156,7 +163,8 @@ impl ComparedSink {
         absent.map(|((name, _), _)| name.clone()).collect()
     }
 
-    fn differences(&self, expected: &ExpectedRow, stored: Vec<StoredCell>) -> Option<Vec<CellDifference>> {
+    /// The cells of a row that are not what they should be; none where all are.
+    pub(crate) fn differences(&self, expected: &ExpectedRow, stored: Vec<StoredCell>) -> Option<Vec<CellDifference>> {
         let should_be = self.rows.cells(&expected.row);
         let columns = self.rows.columns().iter().zip(&self.derived);
         let is_known = |derived: Option<usize>| derived.is_none_or(|place| expected.known.get(place) == Some(&true));
@@ -167,5 +175,12 @@ impl ComparedSink {
         };
         let all: Vec<_> = columns.zip(stored.into_iter().zip(should_be)).filter_map(differ).collect();
         Some(all).filter(|all| !all.is_empty())
+    }
+
+    /// What it should hold of a row, cell by cell; none where that is not known.
+    pub(crate) fn known_cells(&self, expected: &ExpectedRow) -> Vec<Option<StoredCell>> {
+        let is_known = |derived: Option<usize>| derived.is_none_or(|place| expected.known.get(place) == Some(&true));
+        let cells = self.rows.cells(&expected.row).into_iter().zip(&self.derived);
+        cells.map(|(cell, derived)| Some(cell).filter(|_| is_known(*derived))).collect()
     }
 }

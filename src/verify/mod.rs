@@ -20,6 +20,10 @@ mod report;
 mod rows;
 mod session;
 
+pub(crate) use compare::{ComparedSink, ExpectedRow};
 pub(crate) use digests::digest;
+pub(crate) use error::VerifyError;
+pub(crate) use facts::{IndexedPartition, StateFacts, Unverifiable};
+pub(crate) use log::OpenLog;
 pub(crate) use plan::{AskedMinutes, VerifyPlan};
-pub(crate) use session::verify;
+pub(crate) use session::{open_sinks, verify};

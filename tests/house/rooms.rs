@@ -41,6 +41,7 @@ const ROOMS: &[Room] = &[
     Room { name: "inspect", files: &["src/inspect"], imports: &["core", "formats", "clock", "console", "store"] },
     Room { name: "verify", files: &["src/verify"], imports: &["core", "formats", "clock", "console", "arguments", "config", "sources", "sinks", "store"] },
     Room { name: "letters", files: &["src/letters"], imports: &["core", "formats", "console", "arguments"] },
+    Room { name: "explain", files: &["src/explain"], imports: &["core", "formats", "clock", "console", "arguments", "config", "sinks", "store", "verify", "letters"] },
     // Only here all of them meet.
     Room { name: "start",   files: &["src/start"], imports: &["*"] },
     Room { name: "main",    files: &["src/main"], imports: &["*"] },
