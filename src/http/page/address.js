@@ -5,7 +5,7 @@ import { INTERVALS } from "./candles.js";
 import { LEAST, MOST } from "./span.js";
 
 export const FIRST_RANGE = 60; // windows
-const WORDS = ["s", "symbol", "shape", "range", "from", "to", "interval", "show", "minute"];
+const WORDS = ["s", "symbol", "shape", "range", "from", "to", "interval", "show", "minute", "explain"];
 
 /** A time as RFC 3339, without the milliseconds that it does not have. */
 const iso = (ms) => new Date(ms).toISOString().replace(".000Z", "Z");
@@ -22,27 +22,29 @@ export function readAddress(hash, most) {
   const named = new URLSearchParams(hash.replace(/^#/, "")), range = Number(named.get("range"));
   const symbols = [...new Set([...named.getAll("s"), ...named.getAll("symbol")])].filter((symbol) => symbol !== "");
   const [from, to] = ["from", "to"].map((word) => time(named.get(word))), still = from !== null && to !== null && from < to;
-  const show = named.get("show");
+  const show = named.get("show"), minute = time(named.get("minute"));
   return { symbols: symbols.slice(0, most), mode: named.get("shape") === "candles" ? "candles" : "line",
     range: Number.isInteger(range) && range >= LEAST && range <= MOST ? range : FIRST_RANGE,
     from: still ? from : null, to: still ? to : null,
     interval: INTERVALS.some(([name]) => name === named.get("interval")) ? named.get("interval") : null,
     show: show === null ? null : show.split(",").filter((name) => /^[a-z0-9]+$/.test(name) && name !== "none"),
-    minute: time(named.get("minute")) };
+    minute, explain: minute !== null && named.get("explain") === "1" };
 }
 
 /**
  * The hash of a view: {symbols, mode, range: windows up to the newest, from and to: ms, or null where it follows the newest,
- * interval: name or null, show: names of derived lines, or null for those that are shown first, minute: the one that is open}.
+ * interval: name or null, show: names of derived lines, or null for those that are shown first, minute: the one that is open,
+ * explain: it is explained, too}.
  */
-export function writeAddress({ symbols, mode, range, from = null, to = null, interval = null, show = null, minute = null }) {
+export function writeAddress({ symbols, mode, range, from = null, to = null, interval = null, show = null, minute = null,
+  explain = false }) {
   const words = symbols.map((symbol) => `s=${encodeURIComponent(symbol)}`);
   if (mode !== "line") words.push(`shape=${mode}`);
   if (to !== null) words.push(`from=${iso(from)}`, `to=${iso(to)}`);
   else if (range !== FIRST_RANGE) words.push(`range=${range}`);
   if (interval !== null) words.push(`interval=${interval}`);
   if (show !== null) words.push(`show=${show.length > 0 ? show.join(",") : "none"}`);
-  if (minute !== null) words.push(`minute=${iso(minute)}`);
+  if (minute !== null) words.push(`minute=${iso(minute)}`, ...(explain ? ["explain=1"] : []));
   return `#${words.join("&")}`;
 }
 
