@@ -5,7 +5,7 @@ use crate::console::say;
 use crate::fmt::{became, duration, file_stamp, first_equation, number_of, rounded, utc};
 use crate::semantics::{ISOLATION, SOURCE, absent};
 use crate::store::{self, StoreUri};
-use minutely_dataflows::checkpoint::{Manifest, PartitionSnapshot, SinkState, WorkerObjects};
+use minutely_dataflows::checkpoint::{Manifest, PartitionSnapshot, SinkState, TrailStart, WorkerObjects};
 use minutely_dataflows::edge::{Discovered, Halt, HaltKind};
 use minutely_dataflows::escape::{escaped, escaped_json};
 use minutely_dataflows::explain;
@@ -170,6 +170,7 @@ fn text(
     manifest.partitions.iter().try_for_each(|snapshot| partition(out, snapshot))?;
     line!(out, "parts: {}", manifest.parts.len())?;
     manifest.parts.iter().enumerate().try_for_each(|(number, of)| part(out, number, of))?;
+    audit_trail(out, manifest)?;
     line!(out, "sinks: {}", manifest.sinks.len())?;
     manifest.sinks.iter().try_for_each(|of| sink(out, of, position_text))?;
     let SinkState { name, position, .. } = &manifest.dead_letters;
@@ -223,6 +224,21 @@ fn part(out: &mut String, number: usize, part: &WorkerObjects) -> std::fmt::Resu
     part.ids
         .iter()
         .try_for_each(|o| line!(out, "    {}: {}, {}", o.name, number_of(o.bytes, "byte"), number_of(o.entries, "id")))
+}
+
+fn audit_trail(out: &mut String, manifest: &Manifest) -> std::fmt::Result {
+    let Some(TrailStart { seq, at }) = manifest.trail_start() else { return line!(out, "audit trail: none is kept") };
+    let objects = || manifest.parts.iter().filter_map(|part| part.trail.as_ref()).flat_map(|trail| &trail.objects);
+    let (bytes, deltas) =
+        (objects().map(|of| of.object.bytes).sum::<u64>(), manifest.trail().count() - objects().count());
+    line!(
+        out,
+        "audit trail: from manifest {seq} of {} on, {}, {}, {} that it has yet to take over",
+        utc(Some(at)),
+        number_of(objects().count(), "object"),
+        number_of(bytes, "byte"),
+        number_of(deltas, "delta")
+    )
 }
 
 fn sink(out: &mut String, sink: &SinkState, position_text: PositionText) -> std::fmt::Result {

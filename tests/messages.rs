@@ -70,6 +70,7 @@ const BAD_USE: &[&str] = &[
     "--as-of 2026-01-05T08:00:00Z",
     "--close --keep-open",
     "--checkpoint-interval 0s --sink-timeout never --idle 1",
+    "--audit never --audit-size 9kB",
     "letters --wat",
     "letters nowhere.jsonl",
     "letters /",

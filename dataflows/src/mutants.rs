@@ -62,6 +62,8 @@ mutants! {
     OutliersNotRestored,
     /// `partition/outliers.rs`: where most values are equal, every other one is an outlier.
     OutlierOfEqualValues,
+    /// `checkpoint/trail_object.rs`: what deltas had is lost to the audit trail as they are merged, but for the newest.
+    TrailNotCarried,
     /// `graph/folds.rs`: a run does not take back the folds that the one before it held. An ema begins anew after a crash.
     FoldsNotRestored,
     /// `control/rounds.rs`: windows are forgotten that later rows still look back at.

@@ -4,7 +4,7 @@
 //!   all workers ──reports, parts of cuts──> worker 0: Facts ──> Control ──> Decision ──broadcast──> all workers
 //! ```
 
-use crate::checkpoint::ObjectRef;
+use crate::checkpoint::{CutRecord, ObjectRef, PartTrail, WorkerObjects};
 use crate::edge::{Discovered, SinkProgress};
 use crate::frontier::Frontier;
 use crate::marks::Marks;
@@ -150,6 +150,8 @@ pub struct Commit {
     pub seq: u64,
     /// What rows say of their windows.
     pub marks: Marks,
+    /// What the audit trail keeps of it; none without a trail.
+    pub record: Option<CutRecord>,
 }
 
 /// What one sink takes as of one commit, or newer where that is committed meanwhile.
@@ -188,15 +190,36 @@ pub struct CutPart {
     pub folds: Vec<ObjectRef>,
     /// The objects with the index entries of its partitions, and the digests of minutes that it has retired, in any order.
     pub index: Vec<ObjectRef>,
+    /// Its audit trail; none without one.
+    pub trail: Option<TrailReport>,
     /// Windows before this are not in them: it has forgotten them since, maybe after the cut.
     pub retired_before: Option<WindowStart>,
     /// Records in windows that it has forgotten, maybe after the cut. All of them had arrived before the cut.
     pub forgotten: i64,
 }
 
-impl CutPart {
-    /// All objects that it names.
-    pub(crate) fn all_objects(&self) -> impl Iterator<Item = &ObjectRef> {
-        self.objects.iter().chain(&self.ids).chain(&self.folds).chain(&self.index)
+/// What a worker says of the audit trail as of a cut.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrailReport {
+    /// The number that the cut's manifest will have: each cut has one, in order.
+    pub seq: u64,
+    /// Wall time as the worker began to gather the cut ([`CutRecord::at`]).
+    pub at: EventTime,
+    /// Worker 0: records of cuts up to this number are in objects of its trail.
+    pub recorded: u64,
+    /// What the manifest is to name.
+    pub trail: PartTrail,
+}
+
+impl From<CutPart> for WorkerObjects {
+    fn from(part: CutPart) -> Self {
+        WorkerObjects {
+            objects: part.objects,
+            retired_before: part.retired_before,
+            ids: part.ids,
+            folds: part.folds,
+            index: part.index,
+            trail: part.trail.map(|report| report.trail),
+        }
     }
 }

@@ -40,6 +40,8 @@ pub struct Settings {
     /// Records of an epoch at one worker: at this number it asks for the epoch's end, at twice that it stops reading. Default:
     /// 65536.
     pub epoch_records: usize,
+    /// How much of the audit trail is kept; no trail without it. Default: none.
+    pub trail: Option<TrailLimits>,
     /// Count the whole trace at every cut. For tests; the end of a bounded run does so anyway.
     pub audit: bool,
 }
@@ -60,6 +62,7 @@ impl Default for Settings {
             max_keys: 5_000_000,
             sink_timeout: 300 * SECOND,
             epoch_records: 64 << 10,
+            trail: None,
             audit: false,
         }
     }
@@ -80,6 +83,15 @@ impl Settings {
         let length = self.rule.windowing.length;
         self.rule.windowing.end(self.windows.last_closing(WindowStart(newest.0 - length)))
     }
+}
+
+/// How much of the audit trail is kept: what is older, or more, is given up, the oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrailLimits {
+    /// Nanoseconds of wall time.
+    pub keep: i64,
+    /// Bytes of its objects, over all workers.
+    pub bytes: u64,
 }
 
 /// What a bounded run does with windows that are not final at the recorded ends of its log.

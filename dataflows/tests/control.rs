@@ -133,6 +133,7 @@ impl Stage {
             ids: Vec::new(),
             folds: Vec::new(),
             index: Vec::new(),
+            trail: None,
             retired_before: None,
             forgotten: 0,
         };

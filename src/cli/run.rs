@@ -299,6 +299,14 @@ pub(crate) struct StateArgs {
     )]
     pub(crate) checkpoint_interval: Given<i64>,
 
+    /// How long to keep the audit trail: what each commit changed of each minute; 0s keeps none
+    #[arg(long, value_name = "TIME", env = "MINUTELY_AUDIT", default_value = "24h", value_parser = duration(0))]
+    pub(crate) audit: Given<i64>,
+
+    /// Most bytes of the audit trail: what is more is given up, the oldest first
+    #[arg(long, value_name = "SIZE", env = "MINUTELY_AUDIT_SIZE", default_value = "1GB", value_parser = size(1))]
+    pub(crate) audit_size: Given<u64>,
+
     /// Resume from a state although another run, which hangs, has its lock
     #[arg(long, env = "MINUTELY_TAKE_OVER")]
     pub(crate) take_over: bool,

@@ -8,7 +8,7 @@ use crate::store::StoreUri;
 use minutely_dataflows::coarse::{CoarseWindows, WindowsError};
 use minutely_dataflows::derived::DerivedList;
 use minutely_dataflows::partition::Rule;
-use minutely_dataflows::settings::Settings;
+use minutely_dataflows::settings::{Settings, TrailLimits};
 use minutely_dataflows::time::Windowing;
 
 /// Nanoseconds: a run without a lock that has published nothing for a little longer counts as gone.
@@ -32,6 +32,7 @@ pub(super) fn settings(
             args.state.checkpoint_interval.text()
         ));
     }
+    let (keep, bytes) = (errors.value(&args.state.audit), errors.value(&args.state.audit_size));
     let sink_timeout = errors.value(&args.sinks.timeout);
     let max_keys = errors.value(&args.progress.max_keys);
     Some(Settings {
@@ -45,6 +46,7 @@ pub(super) fn settings(
         checkpoint_interval: checkpoint_interval?,
         max_keys: max_keys?,
         sink_timeout: sink_timeout?,
+        trail: Some(TrailLimits { keep: keep?, bytes: bytes? }).filter(|limits| limits.keep > 0),
         ..Settings::default()
     })
 }

@@ -15,18 +15,22 @@
 //! some of that). Damage is found by hashes and named.
 
 mod access;
+mod beside;
 mod check;
 mod client;
 mod error;
 mod index;
 mod lock;
 mod retry;
+mod trail;
 mod uri;
 mod writers;
 
 pub(crate) use check::check;
 pub(crate) use index::{IndexedState, indexed};
 pub(crate) use retry::StoreHealth;
+#[allow(unused_imports, reason = "tests read it; explaining a minute will")]
+pub(crate) use trail::{AuditedState, audited};
 pub(crate) use uri::StoreUri;
 
 use access::StoreAccess;
@@ -83,7 +87,7 @@ pub(crate) fn open(place: &StoreUri, take_over: bool, limit: Option<Duration>) -
             return Err(StoreError::from(wrong.clone()).into());
         }
         // Workers read them again; damage is to be known before anything is changed, and before files are cut back.
-        manifest.objects().try_for_each(|object| client.object(object, &RetryPolicy::once()).map(drop))?;
+        manifest.resumed_objects().try_for_each(|object| client.object(object, &RetryPolicy::once()).map(drop))?;
     }
     let (head, parent) = head.map(|ChainHead { manifest, hash }| (manifest, hash)).unzip();
     let access = StoreAccess { place: place.clone(), limit, health: Arc::default() };

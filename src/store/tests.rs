@@ -1,7 +1,9 @@
 use super::*;
-use minutely_dataflows::checkpoint::{MergeRule, ObjectBuilder, WorkerObjects, hash};
+use minutely_dataflows::checkpoint::{
+    MergeRule, ObjectBuilder, PartTrail, TrailMerge, TrailRef, TrailStart, WorkerObjects, hash,
+};
 use minutely_dataflows::edge::{HaltKind, Publication, Task};
-use minutely_dataflows::time::WindowStart;
+use minutely_dataflows::time::{EventTime, WindowStart};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -469,4 +471,55 @@ fn a_store_without_locks_has_one_owner_too() {
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("is another run's"), "{halt}");
     let halt = rebuild(&place, "now").unwrap_err();
     assert!(halt.kind == HaltKind::Usage && halt.why.contains("another prefix"), "{halt}");
+}
+
+/// While a run has it, and deletes what it has merged.
+#[test]
+fn an_audit_trail_is_read_beside_its_owner_and_damage_in_it_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = at(dir.path());
+    assert!(audited(&place, WindowStart(60), "A").unwrap().is_none());
+    let opened = own(dir.path()).unwrap();
+    let first = opened.restarted(fresh, "a run");
+    opened.begin(&first).unwrap();
+    assert!(audited(&place, WindowStart(60), "A").unwrap().unwrap().trail.is_none());
+    let mut objects = opened.store.port(no_wake()).unwrap();
+    let mut delta = |name: &str, count: i64| {
+        let mut draft = ObjectBuilder::default();
+        // As an average: count, and the sum's halves.
+        draft.push(WindowStart(60), "A", &(count, (0_i64, count.cast_unsigned() * 5)));
+        objects.begin(Task::Write { name: name.into(), content: draft.into() });
+        poll("it is written", || objects.done().unwrap().pop())
+    };
+    let (a, b, c) = (delta("a", 1), delta("b", 2), delta("c", 4));
+    let of = |object: &ObjectRef, seq: u64| {
+        let at = EventTime(seq.cast_signed() * 1_000_000);
+        TrailRef { object: object.clone(), from: at, until: at, last: seq }
+    };
+    let manifest = |parent: &Manifest, objects: Vec<TrailRef>, deltas: Vec<TrailRef>| {
+        let start = TrailStart { seq: 2, at: EventTime(0) };
+        let trail = Some(PartTrail { start, objects, deltas });
+        Manifest { parts: vec![WorkerObjects { trail, ..WorkerObjects::default() }], ..child(parent) }
+    };
+    let mut manifests = opened.manifests(&first, no_wake()).unwrap();
+    let second = manifest(&first, Vec::new(), vec![of(&a, 2), of(&b, 3)]);
+    publish(&mut *manifests, &second).unwrap();
+    let rule = MergeRule::Trail(TrailMerge { deltas: vec![2, 3], cuts: Vec::new() });
+    objects.begin(Task::Merge { name: "t".into(), inputs: vec![a, b], rule });
+    let merged = poll("they are merged", || objects.done().unwrap().pop());
+    publish(&mut *manifests, &manifest(&second, vec![of(&merged, 3)], vec![of(&c, 4)])).unwrap();
+    let read = || audited(&place, WindowStart(60), "A").map(|state| state.unwrap().trail.unwrap().versions);
+    let versions = read().unwrap();
+    let numbers: Vec<_> = versions.iter().map(|version| (version.seq, version.count, version.sum)).collect();
+    assert_eq!(numbers, [(2, 1, 5), (3, 2, 10), (4, 4, 20)]);
+    assert!(!dir.path().join("object/a").exists(), "the trail has taken it over");
+    assert_eq!(audited(&place, WindowStart(0), "A").unwrap().unwrap().trail.unwrap().versions, []);
+    let file = dir.path().join("object/t");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[30] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let halt = read().unwrap_err();
+    assert!(halt.kind == HaltKind::Data && halt.why.contains(&file.display().to_string()), "{halt}");
+    std::fs::remove_file(&file).unwrap();
+    assert!(read().unwrap_err().why.contains("is not there"));
 }

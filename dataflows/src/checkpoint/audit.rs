@@ -8,6 +8,8 @@ use super::index_object::IndexPart;
 use super::manifest::Manifest;
 use super::object::Object;
 use super::object_ref::ObjectRef;
+use super::trail_object::TrailObject;
+use super::trail_ref::PartTrail;
 use crate::acc::{Avg, Market};
 use crate::coarse::split_name;
 use crate::time::WindowStart;
@@ -20,7 +22,7 @@ const METRICS: &str = "--metrics";
 type Entry = (WindowStart, String, i64);
 
 /// Objects that were verified, by name: those of one manifest, or of several that follow one another. Dead letters,
-/// ids, folds and the index have no entries here.
+/// ids, folds, the index and the audit trail have no entries here.
 #[derive(Debug, Default)]
 pub struct Audit(BTreeMap<String, Vec<Entry>>);
 
@@ -47,12 +49,16 @@ impl Audit {
         object.check(bytes)?;
         let holds_dead_letters = manifest.unstored.iter().any(|(_, dead_letters)| dead_letters.name == object.name);
         let holds_ids = manifest.parts.iter().flat_map(|part| &part.ids).any(|ids| ids.name == object.name);
+        let trail = manifest.parts.iter().filter_map(|part| part.trail.as_ref());
+        let holds_trail = trail.flat_map(|trail: &PartTrail| &trail.objects).any(|of| of.object.name == object.name);
         let (entries, count) = if holds_dead_letters {
             (Vec::new(), decode_dead_letters(bytes)?.len() as u64)
         } else if holds_ids {
             (Vec::new(), IdObject::open(bytes)?.verify(manifest.partitions.len())?)
         } else if manifest.parts.iter().flat_map(|part| &part.index).any(|index| index.name == object.name) {
             (Vec::new(), IndexPart::decode(bytes)?.len())
+        } else if holds_trail {
+            (Vec::new(), TrailObject::open(bytes)?.verify()?)
         } else if manifest.parts.iter().flat_map(|part| &part.folds).any(|folds| folds.name == object.name) {
             let mut folds = 0;
             read_folds(bytes, |_| true, |_, _| folds += 1)?;

@@ -6,6 +6,7 @@ use super::fold_object::merge_folds;
 use super::id_object::{FirstHeld, IdObject, IdObjectBuilder, merge_ids};
 use super::index_object::{IndexPart, merge_index};
 use super::object::{Object, ObjectBuilder, merge};
+use super::trail_object::TrailMerge;
 use crate::time::WindowStart;
 
 /// What an object is to hold.
@@ -55,6 +56,8 @@ pub enum MergeRule {
     Folds(Option<WindowStart>),
     /// All of it.
     Index,
+    /// Versions of windows, of deltas and of the audit trail.
+    Trail(TrailMerge),
 }
 
 impl MergeRule {
@@ -79,6 +82,7 @@ impl MergeRule {
                 let entries = Object::open(&bytes)?.entries();
                 Ok((bytes, entries))
             }
+            MergeRule::Trail(merge) => merge.merge(inputs),
             MergeRule::Index => Ok(ObjectContent::Index(merge_index(inputs)?).encode()),
         }
     }

@@ -58,8 +58,8 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::{ObjectRef, SinkState, WorkerObjects};
-    use crate::time::WindowStart;
+    use crate::checkpoint::{ObjectRef, PartTrail, SinkState, TrailRef, TrailStart, WorkerObjects};
+    use crate::time::{EventTime, WindowStart};
 
     #[test]
     fn any_flipped_bit_and_any_cut_is_noticed() {
@@ -73,6 +73,16 @@ mod tests {
                 ids: vec![ObjectRef::of("b", b"abc", 2)],
                 folds: vec![ObjectRef::of("c", b"abc", 3)],
                 index: vec![ObjectRef::of("d", b"abc", 4)],
+                trail: Some(PartTrail {
+                    start: TrailStart { seq: 3, at: EventTime(8) },
+                    objects: vec![TrailRef {
+                        object: ObjectRef::of("e", b"abc", 5),
+                        from: EventTime(8),
+                        until: EventTime(9),
+                        last: 6,
+                    }],
+                    deltas: Vec::new(),
+                }),
             }],
             ..Manifest::default()
         };

@@ -2,6 +2,8 @@
 
 use super::damage::FORMAT;
 use super::object_ref::ObjectRef;
+use super::trail_object::CutRecord;
+use super::trail_ref::PartTrail;
 use crate::edge::Discovered;
 use crate::marks::Marks;
 use crate::partition::PartitionState;
@@ -27,12 +29,22 @@ pub struct WorkerObjects {
     /// Objects with index entries and digests, in any order: of all runs of the chain.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub index: Vec<ObjectRef>,
+    /// The audit trail of its series; none in a run without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trail: Option<PartTrail>,
 }
 
 impl WorkerObjects {
-    /// All of them.
+    /// Those that a run reads to resume, each once: all but the objects of the audit trail, which may be large.
+    pub fn resumed(&self) -> impl Iterator<Item = &ObjectRef> {
+        let deltas = self.trail.iter().flat_map(|trail| &trail.deltas).map(|of| &of.object);
+        let deltas = deltas.filter(|object| !self.objects.iter().any(|other| other.name == object.name));
+        self.objects.iter().chain(&self.ids).chain(&self.folds).chain(&self.index).chain(deltas)
+    }
+
+    /// All of them, each once.
     pub fn all(&self) -> impl Iterator<Item = &ObjectRef> {
-        self.objects.iter().chain(&self.ids).chain(&self.folds).chain(&self.index)
+        self.resumed().chain(self.trail.iter().flat_map(|trail| &trail.objects).map(|of| &of.object))
     }
 }
 
@@ -135,12 +147,20 @@ pub struct Manifest {
     /// Every changed log that was accepted, oldest first: results are not a function of one log since (R10).
     #[serde(default)]
     pub overrides: Vec<Override>,
+    /// What the audit trail knows of the newest cuts, oldest first: of those that none of its objects has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cuts: Vec<CutRecord>,
 }
 
 impl Manifest {
     /// All objects that it needs.
     pub fn objects(&self) -> impl Iterator<Item = &ObjectRef> {
         self.parts.iter().flat_map(WorkerObjects::all).chain(self.unstored.iter().map(|(_, object)| object))
+    }
+
+    /// The objects that a run reads to resume from it: all but those of the audit trail.
+    pub fn resumed_objects(&self) -> impl Iterator<Item = &ObjectRef> {
+        self.parts.iter().flat_map(WorkerObjects::resumed).chain(self.unstored.iter().map(|(_, object)| object))
     }
 
     /// Of a chain without any manifest yet.

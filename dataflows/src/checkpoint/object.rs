@@ -11,21 +11,13 @@
 //! without knowing what they add up.
 
 use super::damage::{Damage, MAGIC};
+use super::sections::{Section, SectionWriter, broken, index_of, verify_index};
 use crate::acc::Accumulate;
 use crate::coarse::split_name;
 use crate::shards::shard;
 use crate::time::WindowStart;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::BTreeMap;
-
-/// Where a shard's section is.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Section {
-    shard: u64,
-    from: u64,
-    bytes: u64,
-    entries: u64,
-}
 
 /// (window, symbol, accumulation).
 type Entry<'a> = (WindowStart, &'a str, &'a [u8]);
@@ -36,37 +28,16 @@ pub struct Object<'a> {
     index: Vec<Section>,
 }
 
-/// Writes sections one after the other.
-struct Writer {
-    bytes: Vec<u8>,
-    index: Vec<Section>,
-}
-
-impl Writer {
-    fn new() -> Self {
-        Writer { bytes: MAGIC.to_vec(), index: Vec::new() }
-    }
-
-    fn section<'a>(&mut self, shard: u64, entries: impl Iterator<Item = Entry<'a>>) {
-        let from = self.bytes.len();
+/// Appends a section of these entries.
+fn write_section<'a>(writer: &mut SectionWriter, shard: u64, entries: impl Iterator<Item = Entry<'a>>) {
+    writer.section(shard, |bytes| {
         let mut count = 0;
         for entry in entries {
-            self.bytes = postcard::to_extend(&entry, std::mem::take(&mut self.bytes)).expect("memory takes it");
+            *bytes = postcard::to_extend(&entry, std::mem::take(bytes)).expect("memory takes it");
             count += 1;
         }
-        if count > 0 {
-            let bytes = (self.bytes.len() - from) as u64;
-            self.index.push(Section { shard, from: from as u64, bytes, entries: count });
-        }
-    }
-
-    fn end(mut self) -> Vec<u8> {
-        let from = self.bytes.len();
-        self.bytes = postcard::to_extend(&self.index, self.bytes).expect("memory takes it");
-        let length = u32::try_from(self.bytes.len() - from).expect("an index of 256 sections");
-        self.bytes.extend_from_slice(&length.to_le_bytes());
-        self.bytes
-    }
+        count
+    });
 }
 
 /// The entries of an object, in any order: cheap to gather, so that sorting and writing them down is another thread's.
@@ -119,9 +90,9 @@ impl ObjectBuilder {
         };
         let mut order: Vec<(u64, Entry<'_>)> = self.entries.iter().map(entry).collect();
         order.sort_unstable_by_key(|(shard, (window, symbol, _))| (*shard, *window, *symbol));
-        let mut writer = Writer::new();
+        let mut writer = SectionWriter::new(MAGIC.to_vec());
         for section in order.chunk_by(|a, b| a.0 == b.0) {
-            writer.section(section[0].0, section.iter().map(|(_, entry)| *entry));
+            write_section(&mut writer, section[0].0, section.iter().map(|(_, entry)| *entry));
         }
         writer.end()
     }
@@ -140,14 +111,8 @@ impl<'a> Object<'a> {
     /// # Errors
     /// When the bytes are not one.
     pub fn open(bytes: &'a [u8]) -> Result<Self, Damage> {
-        let broken = || Damage::new("is not a checkpoint object, or is truncated");
-        if !bytes.starts_with(MAGIC) {
-            return Err(broken());
-        }
-        let (body, length) = bytes.split_last_chunk::<4>().ok_or_else(broken)?;
-        let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| broken())?;
-        let index = body.len().checked_sub(length).and_then(|from| body.get(from..)).ok_or_else(broken)?;
-        let index = postcard::from_bytes(index).map_err(|_| broken())?;
+        let index = Some(bytes).filter(|bytes| bytes.starts_with(MAGIC)).and_then(index_of);
+        let index = index.ok_or_else(|| Damage::new("is not a checkpoint object, or is truncated"))?;
         Ok(Object { bytes, index })
     }
 
@@ -161,12 +126,8 @@ impl<'a> Object<'a> {
     /// # Errors
     /// When the bytes are damaged.
     pub fn read(&self, wanted: impl Fn(u64) -> bool, mut each: impl FnMut(Entry<'a>)) -> Result<(), Damage> {
-        let broken = || Damage::new("has a broken section");
         for section in self.index.iter().filter(|section| wanted(section.shard)) {
-            let from = usize::try_from(section.from).map_err(|_| broken())?;
-            let bytes = usize::try_from(section.bytes).map_err(|_| broken())?;
-            let to = from.checked_add(bytes).ok_or_else(broken)?;
-            let mut rest = self.bytes.get(from..to).ok_or_else(broken)?;
+            let mut rest = section.of(self.bytes)?;
             for _ in 0..section.entries {
                 let (entry, after) = postcard::take_from_bytes::<Entry<'a>>(rest).map_err(|_| broken())?;
                 each(entry);
@@ -187,17 +148,9 @@ impl<'a> Object<'a> {
     /// # Errors
     /// What is wrong.
     pub fn verify<A: Accumulate>(&self) -> Result<Vec<(WindowStart, &'a str, i64)>, Damage> {
+        verify_index(&self.index, MAGIC.len() as u64)?;
         let mut found = Vec::new();
-        let mut from = MAGIC.len() as u64;
-        let mut before = None;
-        for Section { shard: number, from: begins, bytes, entries } in self.index.iter().copied() {
-            if begins != from || Some(number) <= before || entries == 0 {
-                return Err(Damage::new("has sections that do not follow one another"));
-            }
-            let Some(end) = begins.checked_add(bytes) else {
-                return Err(Damage::new("has a broken section"));
-            };
-            (from, before) = (end, Some(number));
+        for Section { shard: number, .. } in self.index.iter().copied() {
             let first = found.len();
             let mut wrong = None;
             self.read(
@@ -228,7 +181,7 @@ impl<'a> Object<'a> {
 /// When one of them is damaged.
 pub fn merge(inputs: &[&[u8]], retired_before: Option<WindowStart>) -> Result<Vec<u8>, Damage> {
     let objects = inputs.iter().map(|bytes| Object::open(bytes)).collect::<Result<Vec<_>, _>>()?;
-    let mut writer = Writer::new();
+    let mut writer = SectionWriter::new(MAGIC.to_vec());
     for shard in 0..crate::shards::SHARDS {
         let mut newest = BTreeMap::new();
         for object in &objects {
@@ -241,7 +194,7 @@ pub fn merge(inputs: &[&[u8]], retired_before: Option<WindowStart>) -> Result<Ve
                 },
             )?;
         }
-        writer.section(shard, newest.into_iter().map(|((window, symbol), acc)| (window, symbol, acc)));
+        write_section(&mut writer, shard, newest.into_iter().map(|((window, symbol), acc)| (window, symbol, acc)));
     }
     Ok(writer.end())
 }

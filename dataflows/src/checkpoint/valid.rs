@@ -4,6 +4,8 @@
 use super::damage::Damage;
 use super::manifest::{Manifest, SinkState};
 use super::object_ref::ObjectRef;
+use super::trail_object::CutRecord;
+use super::trail_ref::TrailRef;
 use crate::partition::{NotedBuckets, PartitionState, UNKNOWN};
 use crate::time::{EventTime, WindowStart};
 
@@ -39,6 +41,8 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), Damage> {
     says("retired", *retired <= manifest.counted())?;
     says("parts", parts.iter().all(|part| is_window(part.retired_before)))?;
     says("objects", manifest.objects().all(is_object))?;
+    says("trail", manifest.trail().all(is_trail) && manifest.trail_start().is_none_or(|start| is_size(start.seq)))?;
+    says("cuts", manifest.cuts.iter().all(is_cut))?;
     says("sinks", sinks.iter().all(is_sink))?;
     says("letters", is_sink(dead_letters))
 }
@@ -71,6 +75,14 @@ fn is_object(object: &ObjectRef) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let named = !object.name.is_empty() && object.name.chars().all(plain);
     named && is_size(object.bytes) && is_size(object.entries)
+}
+
+fn is_trail(of: &TrailRef) -> bool {
+    is_size(of.last) && is_time(Some(of.from)) && is_time(Some(of.until))
+}
+
+fn is_cut(cut: &CutRecord) -> bool {
+    is_size(cut.seq) && is_time(Some(cut.at)) && is_time(cut.w)
 }
 
 fn is_sink(sink: &SinkState) -> bool {

@@ -2,6 +2,7 @@
 
 use super::cuts::Cut;
 use super::manifest::{ManifestBuilder, RunFacts};
+use super::records::CutRecords;
 use crate::checkpoint::{Manifest, ObjectRef};
 use crate::partition::IDS_PER_KEY;
 use crate::protocol::Commit;
@@ -32,6 +33,8 @@ pub(super) struct Commits {
     retired_before: Option<WindowStart>,
     size: Option<StateSize>,
     publishing: Option<Publishing>,
+    /// Of cuts, for the audit trail.
+    records: CutRecords,
 }
 
 impl Commits {
@@ -52,6 +55,7 @@ impl Commits {
             retired_before: None,
             size: None,
             publishing: None,
+            records: CutRecords::new(head),
         }
     }
 
@@ -97,12 +101,14 @@ impl Commits {
 
     /// A cut at which both equations hold is to be committed: by its manifest, if a state is kept and so `run` is given.
     pub(super) fn begin(&mut self, cut: Cut, ledger: Ledger, run: Option<RunFacts>) -> Option<ManifestBuilder> {
-        let commit = Commit { cut: cut.epoch, seq: self.seq + 1, marks: cut.snapshot.marks };
+        let seq = self.seq + 1;
+        let cuts = self.records.add(&cut, seq);
+        let commit = Commit { cut: cut.epoch, seq, marks: cut.snapshot.marks, record: cuts.last().copied() };
         let finished = cut.snapshot.finished;
         // What was forgotten since the cut, its ledger still has as held.
         let is_counted = cut.parts.iter().all(|part| part.retired == part.forgotten);
         let retired_before = cut.parts.iter().map(|part| part.retired_before).min().flatten().filter(|_| is_counted);
-        let builder = run.map(|run| ManifestBuilder::new(commit.seq, cut, run));
+        let builder = run.map(|run| ManifestBuilder::new(seq, cut, RunFacts { cuts, ..run }));
         let size = builder.as_ref().map(ManifestBuilder::size);
         self.publishing = Some(Publishing { commit, ledger, retired_before, finished, size });
         builder

@@ -150,6 +150,7 @@ pub(super) mod tests {
             ids: Vec::new(),
             folds: Vec::new(),
             index: Vec::new(),
+            trail: None,
             retired_before: None,
             forgotten: 0,
         }

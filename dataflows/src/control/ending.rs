@@ -117,7 +117,7 @@ mod tests {
         Outstanding { no_partitions: false, all_stored: true, all_retired: true, committed: None };
 
     fn committed(cut: Epoch) -> Outstanding {
-        Outstanding { committed: Some(Commit { cut, seq: 1, marks: Marks::default() }), ..NOTHING }
+        Outstanding { committed: Some(Commit { cut, seq: 1, marks: Marks::default(), record: None }), ..NOTHING }
     }
 
     #[test]

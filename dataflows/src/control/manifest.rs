@@ -1,9 +1,8 @@
 //! The manifest of a cut: made here, in one place, of what was known when the cut was checked and of what the leader adds
 //! as it is published.
 
-use super::cuts::Cut;
-use crate::checkpoint::{Manifest, ObjectRef, SinkState, WorkerObjects};
-use crate::protocol::CutPart;
+use super::cuts::{Cut, Snapshot};
+use crate::checkpoint::{CutRecord, Manifest, ObjectRef, SinkState, WorkerObjects};
 use crate::status::StateSize;
 use crate::time::{Epoch, EventTime};
 use std::sync::Arc;
@@ -21,6 +20,8 @@ pub(super) struct RunFacts {
     pub(super) sinks: Vec<SinkState>,
     /// What the place for dead letters is called.
     pub(super) dead_letters: String,
+    /// What the audit trail knows of cuts that none of its objects has; the newest is the cut itself.
+    pub(super) cuts: Vec<CutRecord>,
 }
 
 /// What links a manifest to the one before it, and says where dead letters are.
@@ -38,14 +39,29 @@ pub struct ChainLink {
 #[derive(Debug)]
 pub struct ManifestBuilder {
     seq: u64,
-    cut: Cut,
+    epoch: Epoch,
+    snapshot: Snapshot,
+    /// One of each worker, in their order.
+    parts: Vec<WorkerObjects>,
+    /// Records in windows that the run has forgotten.
+    forgotten: i64,
     run: RunFacts,
 }
 
 impl ManifestBuilder {
     /// Of a cut at which both equations hold.
     pub(super) fn new(seq: u64, cut: Cut, run: RunFacts) -> Self {
-        ManifestBuilder { seq, cut, run }
+        let Cut { epoch, snapshot, mut parts } = cut;
+        parts.sort_unstable_by_key(|part| part.worker);
+        let forgotten = parts.iter().map(|part| part.forgotten).sum();
+        ManifestBuilder {
+            seq,
+            epoch,
+            snapshot,
+            parts: parts.into_iter().map(WorkerObjects::from).collect(),
+            forgotten,
+            run,
+        }
     }
 
     /// Its number in the chain.
@@ -60,20 +76,19 @@ impl ManifestBuilder {
 
     /// The epoch of its cut.
     pub fn epoch(&self) -> Epoch {
-        self.cut.epoch
+        self.epoch
     }
 
     /// The objects that it names.
     pub(super) fn size(&self) -> StateSize {
-        let objects = || self.cut.parts.iter().flat_map(CutPart::all_objects);
+        let objects = || self.parts.iter().flat_map(WorkerObjects::all);
         StateSize { seq: self.seq, bytes: objects().map(|object| object.bytes).sum(), objects: objects().count() }
     }
 
     /// The manifest.
     pub fn build(self, link: ChainLink) -> Manifest {
-        let ManifestBuilder { seq, cut: Cut { epoch, snapshot, mut parts }, run } = self;
+        let ManifestBuilder { seq, epoch, snapshot, parts, forgotten, run } = self;
         let head = run.head;
-        parts.sort_unstable_by_key(|part| part.worker);
         Manifest {
             format: head.format,
             semantics: head.semantics.clone(),
@@ -87,18 +102,9 @@ impl ManifestBuilder {
             instant: run.instant,
             finished: snapshot.finished,
             grows: run.grows,
-            retired: head.retired + parts.iter().map(|part| part.forgotten).sum::<i64>(),
+            retired: head.retired + forgotten,
             partitions: snapshot.partitions,
-            parts: parts
-                .into_iter()
-                .map(|part| WorkerObjects {
-                    objects: part.objects,
-                    retired_before: part.retired_before,
-                    ids: part.ids,
-                    folds: part.folds,
-                    index: part.index,
-                })
-                .collect(),
+            parts,
             sinks: run.sinks,
             dead_letters: SinkState {
                 name: run.dead_letters,
@@ -107,15 +113,16 @@ impl ManifestBuilder {
             },
             unstored: link.unstored,
             overrides: head.overrides.clone(),
+            cuts: run.cuts,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::cuts::Snapshot;
     use super::super::cuts::tests::part;
     use super::*;
+    use crate::protocol::CutPart;
 
     #[test]
     fn a_manifest_says_what_its_cut_says_and_keeps_what_the_chain_began_with() {

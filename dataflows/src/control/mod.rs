@@ -35,6 +35,7 @@ mod epochs;
 mod error;
 mod manifest;
 mod reading;
+mod records;
 mod rounds;
 mod stall;
 mod watermark;
@@ -209,6 +210,7 @@ impl Control {
             grows: self.admissions.grows(),
             sinks: self.sinks.states(head),
             dead_letters: self.dead_letters.name().to_owned(),
+            cuts: Vec::new(),
         });
         Ok(self.commits.begin(cut, ledger, run))
     }

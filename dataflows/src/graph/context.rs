@@ -3,6 +3,7 @@
 use super::folds::FoldTable;
 use super::read::{CutIds, RestoredIds};
 use super::series::SeriesTable;
+use crate::checkpoint::CutRecord;
 use crate::digest::MinuteDigest;
 use crate::edge::{Halt, Wake};
 use crate::partial::PartialBefore;
@@ -35,6 +36,8 @@ pub(crate) struct WorkerContext {
     pub(crate) folds: RefCell<FoldTable>,
     /// Of minutes that were retired here since the last cut.
     pub(crate) digests: RefCell<BTreeMap<WindowStart, MinuteDigest>>,
+    /// Worker 0: of cuts that were committed, for the audit trail, which takes them.
+    pub(crate) cut_records: RefCell<Vec<CutRecord>>,
     /// Which windows may lack records, as the newest commit says.
     pub(crate) partial: Cell<PartialBefore>,
     /// Windows before this are retired, or about to be: a decision said so.
@@ -104,6 +107,7 @@ impl WorkerContext {
         }
         if let Some(commit) = decision.commit {
             self.partial.set(commit.marks.partial_before);
+            self.cut_records.borrow_mut().extend(commit.record.filter(|_| worker == 0));
         }
         if decision.retired_before.is_some() {
             self.retiring_before.set(decision.retired_before);

@@ -359,7 +359,7 @@ mod tests {
             let changes = RowFilter { changes: true, partial: true, open_every: 0 };
             let mut outbox = Outbox::new(Rc::new(job(cut, vec![changes])), context, windows);
             let marks = Marks { w: Some(EventTime(60 * SECOND)), partial_before: PartialBefore::Nothing };
-            outbox.commit(Commit { cut, seq: 1, marks });
+            outbox.commit(Commit { cut, seq: 1, marks, record: None });
             outbox.begin(Round { sink: SinkId(0), round: 1, with_open: true });
             let mut rows = Vec::new();
             while let Some(chunk) = outbox.chunk(SinkId(0), 0) {

@@ -61,6 +61,7 @@ fn a_ledger_that_does_not_balance_is_shown_before_the_run_ends() {
         ids: Vec::new(),
         folds: Vec::new(),
         index: Vec::new(),
+        trail: None,
         retired_before: None,
         forgotten: 0,
     };

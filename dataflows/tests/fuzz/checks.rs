@@ -5,7 +5,8 @@
 
 use minutely_dataflows::acc::{Accumulate, Avg, Market};
 use minutely_dataflows::checkpoint::{
-    FirstHeld, IdObject, IndexPart, Manifest, MergeRule, Object, decode_dead_letters, encode_dead_letters, hash, merge,
+    FirstHeld, IdObject, IndexPart, Manifest, MergeRule, Object, TrailMerge, TrailObject, decode_dead_letters,
+    encode_dead_letters, hash, merge,
 };
 use minutely_dataflows::decode::{CsvOptions, DebeziumOptions, Decoder, FieldNames, Format};
 use minutely_dataflows::record::Record;
@@ -13,6 +14,7 @@ use std::cell::RefCell;
 
 const MAGIC: &[u8] = b"minutely-1\n";
 const INDEX_MAGIC: &[u8] = b"minutely-index-1\n";
+const TRAIL_MAGIC: &[u8] = b"minutely-trail-1\n";
 
 fn record(payload: &[u8]) -> Record<'_> {
     Record { offset: 0, key: Some(b"A"), payload: Some(payload), ..Record::default() }
@@ -114,6 +116,22 @@ pub(crate) fn index(bytes: &[u8]) {
     let Ok(index) = IndexPart::decode(&bytes) else { return };
     let (merged, entries) = MergeRule::Index.merge(&[&bytes]).expect("it is whole");
     assert_eq!((entries, IndexPart::decode(&merged)), (index.len(), Ok(index)));
+}
+
+/// An object of the audit trail that is proven whole is read, and merges into one that is whole and holds the same.
+pub(crate) fn trail(bytes: &[u8]) {
+    let bytes = if bytes.starts_with(TRAIL_MAGIC) { bytes.to_vec() } else { [TRAIL_MAGIC, bytes].concat() };
+    let Ok(object) = TrailObject::open(&bytes) else { return };
+    if object.verify().is_err() {
+        return;
+    }
+    let merge = |bytes: &[u8]| MergeRule::Trail(TrailMerge::default()).merge(&[bytes]).expect("it is whole");
+    // (A version that says what the one before it says is left out.)
+    let (merged, entries) = merge(&bytes);
+    let again = TrailObject::open(&merged).expect("it was written just now");
+    assert_eq!((again.verify(), again.cuts()), (Ok(entries), object.cuts()));
+    assert!(entries <= object.entries());
+    assert_eq!(merge(&merged), (merged.clone(), entries));
 }
 
 fn whole<A: Accumulate>(bytes: &[u8]) {

@@ -7,7 +7,9 @@ mod random;
 mod records;
 mod right;
 
-use minutely_dataflows::checkpoint::{IdObjectBuilder, IndexPart};
+use minutely_dataflows::checkpoint::{
+    CutRecord, IdObjectBuilder, IndexPart, MergeRule, Object, TrailMerge, WatermarkHolder,
+};
 use minutely_dataflows::decode::EventId;
 use minutely_dataflows::digest::MinuteDigest;
 use minutely_dataflows::partition::{IdGroup, IndexEntry};
@@ -72,6 +74,21 @@ fn any_object_of_the_index() {
         [(WindowStart(-60), MinuteDigest { rows: 3, sum: u128::MAX }), (WindowStart(60), MinuteDigest::default())];
     let index = IndexPart { entries: vec![entry(0, -2), entry(0, 3), entry(300, 2)], digests: digests.into() };
     any_bytes(&[index.encode(), IndexPart::default().encode()], checks::index);
+}
+
+#[test]
+fn any_object_of_the_audit_trail() {
+    let delta = |count: i64, sum: i64| {
+        // As an average of so many records: the sum's high half, and its low one.
+        let acc = (count, (sum >> 63, sum.cast_unsigned()));
+        Object::encode(&[(WindowStart(-60), "é", acc), (WindowStart(60), "é", acc), (WindowStart(60), "B", acc)])
+    };
+    let held_by = Some(WatermarkHolder { partition: 300, by_floor: true });
+    let cut = |seq| CutRecord { seq, at: EventTime(7_000_000), w: Some(EventTime(-5)), held_by };
+    let merge = TrailMerge { deltas: vec![3, 9], cuts: vec![cut(3), CutRecord { w: None, held_by: None, ..cut(9) }] };
+    let of = |merge: &TrailMerge, inputs: &[&[u8]]| MergeRule::Trail(merge.clone()).merge(inputs).unwrap().0;
+    let seeds = [of(&merge, &[&delta(2, -7), &delta(5, 1 << 40)]), of(&TrailMerge::default(), &[])];
+    any_bytes(&seeds, checks::trail);
 }
 
 #[test]

@@ -97,6 +97,7 @@ impl Night {
             ids: Vec::new(),
             folds: Vec::new(),
             index: Vec::new(),
+            trail: None,
             retired_before: None,
             forgotten: 0,
         };

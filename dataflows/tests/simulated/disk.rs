@@ -5,7 +5,8 @@
 use super::world::Simulated;
 use minutely_dataflows::acc::{Accumulate, Avg};
 use minutely_dataflows::checkpoint::{
-    self, IndexPart, Manifest, Object, ObjectRef, PublishStep, SinksOfRun, StoreReply, decode_dead_letters,
+    self, CutRecord, IndexPart, Manifest, Object, ObjectRef, PublishStep, SinksOfRun, StoreReply, TrailObject,
+    WindowVersion, decode_dead_letters,
 };
 use minutely_dataflows::coarse::CoarseWindows;
 use minutely_dataflows::decimal::Scales;
@@ -17,7 +18,7 @@ use minutely_dataflows::partition::Rule;
 use minutely_dataflows::record::DeadLetter;
 use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::settings::Settings;
-use minutely_dataflows::time::{SECOND, State, WindowStart};
+use minutely_dataflows::time::{EventTime, SECOND, State, WindowStart};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -33,6 +34,9 @@ type Version = (u64, u64);
 /// What a row is of, its start and its symbol.
 type Point = (RowKind, WindowStart, String);
 
+/// Every version of each minute of a series.
+pub(crate) type Versions = BTreeMap<(WindowStart, String), Vec<WindowVersion>>;
+
 /// What outlives a run.
 pub(crate) struct Disk {
     objects: BTreeMap<String, Vec<u8>>,
@@ -47,6 +51,10 @@ pub(crate) struct Disk {
     pub(crate) letters: Vec<DeadLetter>,
     /// All rows, and all letters, that a committed manifest held.
     committed: BTreeSet<String>,
+    /// What windows came to in manifests of the chain: as of which manifest they changed.
+    pub(crate) versions: Versions,
+    /// Cuts in the chain by epoch: the number of the manifest, and W.
+    pub(crate) cuts: BTreeMap<u64, (u64, Option<EventTime>)>,
     pub(crate) merges: usize,
     zombies: Vec<Zombie>,
     /// How rarely they move.
@@ -94,6 +102,8 @@ impl Disk {
             finals: Vec::new(),
             letters: Vec::new(),
             committed: BTreeSet::new(),
+            versions: Versions::new(),
+            cuts: BTreeMap::new(),
             merges: 0,
             zombies: Vec::new(),
             haunted: 1,
@@ -117,6 +127,10 @@ impl Disk {
         self.crashed = false;
         let head = self.manifests.last_key_value().map(|(_, bytes)| Manifest::decode(bytes).unwrap());
         let head = head.unwrap_or_else(|| Manifest::fresh(BTreeMap::new()));
+        // It counts, although the run that made it may not have heard so.
+        if head.seq > 0 {
+            self.commit(&head);
+        }
         let (given, of_run) = self.some_sinks(&head);
         let next = Manifest { sinks: of_run.sinks, ..head.restarted(&format!("run {}", self.rng.u64(..))) };
         for _ in 0..self.rng.u8(..12) {
@@ -174,6 +188,40 @@ impl Disk {
             index.add(IndexPart::decode(&self.read(object)).unwrap());
         }
         (manifest, index)
+    }
+
+    /// All that the audit trail says, as of the newest manifest: versions and records of cuts.
+    pub(crate) fn trail(&self) -> (Manifest, Versions, BTreeMap<u64, CutRecord>) {
+        let (_, bytes) = self.manifests.last_key_value().unwrap();
+        let manifest = Manifest::decode(bytes).unwrap();
+        let (mut versions, mut cuts) = (Versions::new(), BTreeMap::new());
+        cuts.extend(manifest.cuts.iter().map(|cut| (cut.seq, *cut)));
+        for trail in manifest.parts.iter().filter_map(|part| part.trail.as_ref()) {
+            let mut add = |window, symbol: &str, version| {
+                versions.entry((window, symbol.to_owned())).or_default().push(version);
+            };
+            for of in &trail.objects {
+                let bytes = self.read(&of.object);
+                let object = TrailObject::open(&bytes).unwrap();
+                assert_eq!(object.verify(), Ok(of.object.entries));
+                object.read(&mut add).unwrap();
+                cuts.extend(object.cuts().iter().map(|cut| (cut.seq, *cut)));
+            }
+            for of in &trail.deltas {
+                let bytes = self.read(&of.object);
+                let each = |(window, name, acc): (WindowStart, &str, &[u8])| {
+                    if !name.contains('\u{1f}') {
+                        let numbers = Avg::decode(acc).unwrap().numbers();
+                        add(window, name, version(of.last, numbers.count, numbers.sum));
+                    }
+                };
+                Object::open(&bytes).unwrap().read(|_| true, each).unwrap();
+            }
+        }
+        for of_window in versions.values_mut() {
+            of_window.sort_by_key(|version| version.seq);
+        }
+        (manifest, versions, cuts)
     }
 
     /// An effect on the world: does it happen?
@@ -256,6 +304,7 @@ impl Disk {
     /// Remembers what a manifest holds, as it may be sent.
     fn commit(&mut self, manifest: &Manifest) {
         let mut held = 0;
+        self.cuts.entry(manifest.epoch).or_insert((manifest.seq, manifest.marks.w));
         for part in &manifest.parts {
             let mut windows: BTreeMap<(WindowStart, String), Avg> = BTreeMap::new();
             for object in &part.objects {
@@ -276,6 +325,12 @@ impl Disk {
                 };
                 if kind == RowKind::Minute {
                     held += acc.count();
+                    let of_window = self.versions.entry((window, symbol.to_owned())).or_default();
+                    let numbers = acc.numbers();
+                    let now = version(manifest.seq, numbers.count, numbers.sum);
+                    if of_window.last().is_none_or(|last| (last.count, last.sum) != (now.count, now.sum)) {
+                        of_window.push(now);
+                    }
                 }
                 let state = manifest.marks.state_of(&self.rule, start, window);
                 let row = acc.row(symbol, start, state, Scales::default()).unwrap();
@@ -324,6 +379,9 @@ impl Disk {
         for _ in 0..1000 {
             self.haunt(1);
         }
+        // The head counts, although the run that made it may not have heard so.
+        let head = self.manifests.last_key_value().map(|(_, bytes)| Manifest::decode(bytes).unwrap());
+        self.commit(&head.expect("a run has ended"));
     }
 
     /// Zombies move: each time one of them, one step, with a chance of 1 in `rarely`.
@@ -354,6 +412,11 @@ impl Disk {
         }
         (self.effects, self.fuse) = (effects, fuse);
     }
+}
+
+/// What an average came to.
+fn version(seq: u64, count: i64, sum: i128) -> WindowVersion {
+    WindowVersion { seq, count, sum, volume: None }
 }
 
 fn lock(disk: &Mutex<Disk>) -> MutexGuard<'_, Disk> {

@@ -15,7 +15,7 @@ use crate::hostile;
 use baton::Baton;
 use disk::{Disk, Keeper, LETTERS, Manifests, SINKS, Store};
 use minutely_dataflows::acc::Avg;
-use minutely_dataflows::checkpoint::Manifest;
+use minutely_dataflows::checkpoint::{Manifest, WindowVersion};
 use minutely_dataflows::coarse::CoarseWindows;
 use minutely_dataflows::decimal::Scales;
 use minutely_dataflows::decode::{Decoder, FieldNames};
@@ -26,7 +26,7 @@ use minutely_dataflows::oracle::{self, Judgement, Log, OracleColumns, OraclePart
 use minutely_dataflows::partition::{BUCKET, Counts, Rule};
 use minutely_dataflows::record::Evidence;
 use minutely_dataflows::row::{Row, RowKind};
-use minutely_dataflows::settings::Settings;
+use minutely_dataflows::settings::{Settings, TrailLimits};
 use minutely_dataflows::status::Status;
 use minutely_dataflows::time::{EventTime, SECOND, WindowStart, Windowing, first_epoch};
 use minutely_dataflows::worker::{Alarm, drive};
@@ -51,8 +51,11 @@ struct Life {
     workers: usize,
     crash_after: Option<i64>,
     fields: FieldNames,
+    /// Does it keep the audit trail?
+    keeps_trail: bool,
 }
 
+const HOUR: i64 = 3600 * SECOND;
 const CRASH: &str = "a crash";
 
 /// Lives it. The end's counts; none after a crash.
@@ -63,13 +66,14 @@ fn live(
     clock: &Simulated,
     disk: &Arc<Mutex<Disk>>,
 ) -> Option<Counts> {
-    let Life { seed, workers, crash_after, ref fields } = *life;
+    let Life { seed, workers, crash_after, ref fields, .. } = *life;
     let decoder = Decoder::new(fields).unwrap();
     let (head, sinks) = disk.lock().unwrap().restart()?;
     let head = Arc::new(head);
     let world = Arc::new(World::new(partitions, clock, head.partitions.is_empty(), seed));
     let baton = Arc::new(Baton::new(workers, seed));
-    let (settings, alarm) = (settings.clone(), Arc::new(Alarm::default()));
+    let trail = settings.trail.filter(|_| life.keeps_trail);
+    let (settings, alarm) = (Settings { trail, ..settings.clone() }, Arc::new(Alarm::default()));
     let last = Arc::new(Mutex::new(Status::default()));
     let rests = Arc::new(AtomicI64::new(0));
     let (shown, bell, disk) = (Arc::clone(&last), Arc::clone(&alarm), Arc::clone(disk));
@@ -192,6 +196,13 @@ fn windows(seed: u64, windowing: &Windowing) -> CoarseWindows {
     CoarseWindows::new(&list.parse().unwrap(), None, windowing).unwrap()
 }
 
+/// How much of the audit trail is kept: mostly all.
+fn trail(seed: u64) -> TrailLimits {
+    let mut rng = fastrand::Rng::with_seed(seed ^ 0x7a);
+    let keep = rng.choice([HOUR, HOUR, 8 * SECOND]).unwrap();
+    TrailLimits { keep, bytes: rng.choice([1 << 30, 1 << 30, 1 << 30, 2000]).unwrap() }
+}
+
 /// What is derived.
 const DERIVED: [&str; 3] = ["none", "sma3,bb2,ravg4,chg3", "sma2,ema5,macd,rsi3,chg1"];
 
@@ -207,6 +218,7 @@ impl Setting {
             checkpoint_interval: rng.i64(SECOND / 50..SECOND),
             epoch_records: 1 << rng.u32(2..12),
             audit: true,
+            trail: Some(trail(seed)),
             // (By draws of its own: a seed draws what it always drew.)
             derive: fastrand::Rng::with_seed(seed ^ 0xde).choice(DERIVED).unwrap().parse().unwrap(),
             groups: seed.is_multiple_of(2).then(|| hostile::groups(&mut fastrand::Rng::with_seed(seed ^ 0x62), &rule)),
@@ -247,7 +259,8 @@ impl Setting {
             let most = 1 << rng.u32(3..14);
             let crash_after = (lives < crashes).then(|| rng.i64(0..most));
             let (seed, workers) = (rng.u64(..), rng.usize(1..=8).min(rng.usize(1..=8)));
-            let life = Life { seed, workers, crash_after, fields: self.fields.clone() };
+            let keeps_trail = !fastrand::Rng::with_seed(seed ^ 0x7a11).u8(..).is_multiple_of(8);
+            let life = Life { seed, workers, crash_after, fields: self.fields.clone(), keeps_trail };
             if let Some(counts) = live(&life, &self.partitions, &self.settings, &clock, &disk) {
                 let disk = Arc::into_inner(disk).expect("all of its users are gone").into_inner();
                 let mut disk = disk.unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -293,6 +306,7 @@ impl Setting {
         let of = |counts: &Counts| (counts.counted, counts.duplicates, counts.cleaned, counts.outliers, counts.events);
         assert_eq!(of(&ran.counts), of(&want.counts), "seed {seed}");
         self.judge_index(seed, ran, &logs, &want.rows);
+        self.judge_trail(seed, &ran.disk);
         let by_floor: Vec<_> = letters
             .iter()
             .filter(|letter| letter.judged.as_ref().is_some_and(|j| matches!(j.evidence, Evidence::Floor(_))))
@@ -389,6 +403,37 @@ impl Setting {
             digests.into_iter().filter(|(window, _)| Some(*window) < retired_before).collect()
         };
         assert_eq!(whole(index.digests), whole(digests), "seed {seed}: digests");
+    }
+}
+
+impl Setting {
+    /// Has the audit trail each version that a manifest of the chain has committed, by the manifest's number, and each cut?
+    fn judge_trail(&self, seed: u64, disk: &Disk) {
+        let (manifest, versions, cuts) = disk.trail();
+        let Some(start) = manifest.trail_start() else { return };
+        if let Some(TrailLimits { keep: HOUR.., bytes: 1_000_000.. }) = self.settings.trail {
+            let first = disk.cuts.values().map(|(cut, _)| *cut).find(|cut| *cut >= start.seq);
+            assert_eq!(first, Some(start.seq), "seed {seed}: nothing is given up within the time");
+        }
+        let from = |of_window: &[WindowVersion]| -> Vec<WindowVersion> {
+            of_window.iter().filter(|version| version.seq >= start.seq).copied().collect()
+        };
+        for (window, wanted) in &disk.versions {
+            let before = wanted.iter().rfind(|version| version.seq < start.seq);
+            let mut got = from(versions.get(window).map_or(&[][..], |versions| versions));
+            assert!(got.windows(2).all(|pair| pair[0].seq < pair[1].seq), "seed {seed}: {window:?}: {got:?}");
+            // What a run resumes with it writes again.
+            got.dedup_by_key(|version| (version.count, version.sum));
+            let again =
+                |version: &&WindowVersion| before.is_some_and(|b| (b.count, b.sum) == (version.count, version.sum));
+            let known = got.first().filter(again).map_or(0, |_| 1);
+            assert_eq!(got[known..], from(wanted), "seed {seed}: {window:?} since {start:?}");
+        }
+        assert!(versions.keys().all(|window| disk.versions.contains_key(window)), "seed {seed}: versions of nothing");
+        let known: BTreeSet<_> = cuts.range(start.seq..).map(|(cut, record)| (*cut, record.w)).collect();
+        let wanted: BTreeSet<_> = disk.cuts.values().filter(|(cut, _)| *cut >= start.seq).copied().collect();
+        let odd: Vec<_> = known.symmetric_difference(&wanted).collect();
+        assert!(odd.is_empty(), "seed {seed}: cuts that are not known, or were not committed: {odd:?}");
     }
 }
 

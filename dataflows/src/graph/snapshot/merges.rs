@@ -97,6 +97,8 @@ pub(super) fn plan(durable: &mut Vec<DurableObject>, held: u64, rule: &MergeRule
             durable.sort_by_key(|object| std::cmp::Reverse(object.level));
             plan_tier(durable).filter(|merge| merge.entries() <= MAX_INDEX)
         }
+        // It has a plan of its own.
+        MergeRule::Trail(_) => None,
     }
 }
 

@@ -15,6 +15,7 @@
 mod merges;
 mod objects;
 mod optional;
+mod trail;
 mod union;
 
 use super::context::{WorkerContext, wake_for};
@@ -22,14 +23,15 @@ use super::job::Job;
 use super::key::{WindowKey, level_of};
 use super::windows::{Span, Windows, each_update};
 use crate::acc::Accumulate;
-use crate::checkpoint::{IdObjectBuilder, IndexPart, MergeRule, ObjectBuilder, ObjectContent};
+use crate::checkpoint::{CutRecord, IdObjectBuilder, IndexPart, MergeRule, ObjectBuilder, ObjectContent};
 use crate::coarse::{CoarseWindows, stored_name};
 use crate::derived::LONGEST_GAP;
-use crate::edge::{Halt, Wake};
+use crate::edge::{Clock, Halt, Wake};
 use crate::mutants::{self, Mutant};
 use crate::protocol::{CutPart, End};
 use crate::row::RowKind;
-use crate::time::{Epoch, WindowStart};
+use crate::settings::TrailLimits;
+use crate::time::{Epoch, EventTime, WindowStart};
 use objects::{CutObjects, DurableObjects};
 use optional::OptionalObjects;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -39,6 +41,7 @@ use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
+use trail::TrailObjects;
 use union::KeyUnion;
 
 /// One activation gathers as many windows of series as an epoch has records, divided by this: a millisecond's work.
@@ -47,10 +50,21 @@ const GATHERINGS: usize = 64;
 /// The object of a cut, while it is gathered.
 struct PendingObject {
     end: End,
+    /// When it was begun, by the wall clock.
+    at: EventTime,
     traced: Option<i64>,
     /// Keys that are still to be gathered.
     keys: KeyUnion,
     draft: ObjectBuilder,
+}
+
+/// A part of a cut that lacks its objects.
+struct WaitingPart {
+    part: CutPart,
+    /// The number that the cut's manifest will have.
+    seq: u64,
+    /// When it was begun, by the wall clock.
+    at: EventTime,
 }
 
 struct Snapshot<A: Accumulate> {
@@ -63,6 +77,11 @@ struct Snapshot<A: Accumulate> {
     ids: OptionalObjects,
     folds: OptionalObjects,
     index: OptionalObjects,
+    /// Absent without a state, or where none is kept.
+    trail: Option<TrailObjects>,
+    /// The number of the newest cut's manifest.
+    seq: u64,
+    clock: Rc<dyn Clock>,
     /// How many windows of series one activation gathers.
     at_once: usize,
     /// Keys whose sums changed in epochs that no object has yet.
@@ -72,7 +91,7 @@ struct Snapshot<A: Accumulate> {
     retired: i64,
     pending: Option<PendingObject>,
     /// Parts of cuts that lack their objects, oldest first.
-    waiting: VecDeque<CutPart>,
+    waiting: VecDeque<WaitingPart>,
 }
 
 impl<A: Accumulate> Snapshot<A> {
@@ -102,7 +121,14 @@ impl<A: Accumulate> Snapshot<A> {
         if let Err(halt) = index.adopt(adopted) {
             context.halt(halt);
         }
+        let trail = trail_of(job, (worker, peers), wake).unwrap_or_else(|halt| {
+            context.halt(halt);
+            None
+        });
         Snapshot {
+            trail,
+            seq: job.state.as_ref().map_or(0, |restored| restored.head.seq),
+            clock: Rc::clone(&job.clock),
             context,
             windows,
             coarser: job.settings.windows.clone(),
@@ -134,7 +160,9 @@ impl<A: Accumulate> Snapshot<A> {
         let later = self.changed.split_off(&(end.epoch + 1));
         let keys = KeyUnion::of(std::mem::replace(&mut self.changed, later).into_values());
         let traced = end.audit.then(|| self.windows.count(end.epoch));
-        self.pending = Some(PendingObject { end, traced, keys, draft: ObjectBuilder::default() });
+        self.seq += 1;
+        let at = CutRecord::stamp(self.clock.wall());
+        self.pending = Some(PendingObject { end, at, traced, keys, draft: ObjectBuilder::default() });
     }
 
     /// Gathers some more of the cut; says whether something is left to do.
@@ -164,7 +192,7 @@ impl<A: Accumulate> Snapshot<A> {
 
     /// All of a cut is gathered: begins its object, if there is one, and files the part.
     fn gathered(&mut self) -> Result<(), Halt> {
-        let Some(PendingObject { end, traced, mut draft, .. }) = self.pending.take() else { return Ok(()) };
+        let Some(PendingObject { end, at, traced, mut draft, .. }) = self.pending.take() else { return Ok(()) };
         let mut tally = self.context.tally.borrow_mut();
         self.arrived += take_through(&mut tally.arrived, end.epoch);
         self.retired += take_through(&mut tally.retired, end.epoch);
@@ -190,10 +218,11 @@ impl<A: Accumulate> Snapshot<A> {
             ids: Vec::new(),
             folds: Vec::new(),
             index: Vec::new(),
+            trail: None,
             retired_before,
             forgotten,
         };
-        self.waiting.push_back(part);
+        self.waiting.push_back(WaitingPart { part, seq: self.seq, at });
         Ok(())
     }
 
@@ -222,14 +251,19 @@ impl<A: Accumulate> Snapshot<A> {
         self.ids.poll()?;
         self.folds.poll()?;
         self.index.poll()?;
+        if let Some(trail) = &mut self.trail {
+            trail.poll()?;
+            trail.record(self.context.cut_records.take());
+        }
         let mut ready = Vec::new();
         while self.objects.as_ref().is_none_or(DurableObjects::is_ready)
             && [&self.ids, &self.folds, &self.index].into_iter().all(OptionalObjects::is_ready)
         {
-            let Some(part) = self.waiting.pop_front() else { break };
+            let Some(WaitingPart { part, seq, at }) = self.waiting.pop_front() else { break };
             let objects = self.objects.as_mut().and_then(DurableObjects::take).unwrap_or_default();
             let (ids, folds, index) = (self.ids.take(), self.folds.take(), self.index.take());
-            ready.push(CutPart { objects, ids, folds, index, ..part });
+            let trail = self.trail.as_mut().map(|trail| trail.cut(seq, at, objects.written));
+            ready.push(CutPart { objects: objects.all, ids, folds, index, trail, ..part });
         }
         Ok(ready)
     }
@@ -237,8 +271,16 @@ impl<A: Accumulate> Snapshot<A> {
     /// The oldest cut whose part is not sent yet.
     fn oldest_cut(&self) -> Option<Epoch> {
         let gathering = self.pending.as_ref().map(|pending| pending.end.epoch);
-        self.waiting.front().map(|part| part.cut).or(gathering)
+        self.waiting.front().map(|waiting| waiting.part.cut).or(gathering)
     }
+}
+
+/// The audit trail, where there is a state and it is to be kept.
+fn trail_of(job: &Job, (worker, peers): (usize, usize), wake: &Wake) -> Result<Option<TrailObjects>, Halt> {
+    let (Some(restored), Some(limits)) = (&job.state, job.settings.trail) else { return Ok(None) };
+    let prefix = format!("{:06}-{worker:03}-trail", restored.head.generation);
+    let limits = TrailLimits { bytes: limits.bytes / peers.max(1) as u64, ..limits };
+    TrailObjects::resume(restored, (worker, peers), limits, prefix, wake).map(Some)
 }
 
 /// Builds the operator.

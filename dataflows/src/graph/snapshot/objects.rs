@@ -31,9 +31,18 @@ pub(super) struct CutObjects {
     pub(super) rule: MergeRule,
 }
 
+/// What a cut needs, all of it durable.
+#[derive(Debug, Default)]
+pub(super) struct ObjectsOfCut {
+    pub(super) all: Vec<ObjectRef>,
+    /// Those of them that the cut itself has written.
+    pub(super) written: Vec<ObjectRef>,
+}
+
 /// A cut that waits for its objects.
 struct WaitingCut {
     writes: usize,
+    written: Vec<ObjectRef>,
     held: u64,
     rule: MergeRule,
 }
@@ -48,7 +57,7 @@ pub(super) struct DurableObjects {
     /// Cuts whose objects are not durable, oldest first.
     waiting: VecDeque<WaitingCut>,
     /// The objects that cuts need, oldest cut first, until they are taken.
-    ready: VecDeque<Vec<ObjectRef>>,
+    ready: VecDeque<ObjectsOfCut>,
     /// How the name of every object of this kind, worker and generation begins.
     prefix: String,
     /// How many names were given.
@@ -76,7 +85,7 @@ impl DurableObjects {
 
     /// Begins to write the objects of the next cut.
     pub(super) fn cut(&mut self, CutObjects { contents, held, rule }: CutObjects) {
-        self.waiting.push_back(WaitingCut { writes: contents.len(), held, rule });
+        self.waiting.push_back(WaitingCut { writes: contents.len(), written: Vec::new(), held, rule });
         for content in contents {
             let object = DurableObject::pending(&content);
             let name = self.name();
@@ -104,7 +113,7 @@ impl DurableObjects {
     }
 
     /// The objects that the oldest cut needs that was not taken, if they are durable.
-    pub(super) fn take(&mut self) -> Option<Vec<ObjectRef>> {
+    pub(super) fn take(&mut self) -> Option<ObjectsOfCut> {
         self.ready.pop_front()
     }
 
@@ -117,9 +126,12 @@ impl DurableObjects {
     fn add(&mut self, object: ObjectRef) {
         match self.pending.pop_front().expect("what is done was begun") {
             PendingTask::Write(pending) => {
-                self.durable.push(pending.durable(object, self.durable.is_empty()));
+                self.durable.push(pending.durable(object.clone(), self.durable.is_empty()));
                 match self.waiting.iter_mut().find(|cut| cut.writes > 0) {
-                    Some(cut) => cut.writes -= 1,
+                    Some(cut) => {
+                        cut.writes -= 1;
+                        cut.written.push(object);
+                    }
                     None => assert!(mutants::on(Mutant::ObjectNotAwaited), "an object is of the oldest cut that waits"),
                 }
             }
@@ -131,8 +143,9 @@ impl DurableObjects {
     fn pass(&mut self) {
         let passes = |cut: &WaitingCut| cut.writes == 0 || mutants::on(Mutant::ObjectNotAwaited);
         while self.waiting.front().is_some_and(passes) {
-            let Some(WaitingCut { held, rule, .. }) = self.waiting.pop_front() else { return };
-            self.ready.push_back(self.durable.iter().map(|object| object.reference.clone()).collect());
+            let Some(WaitingCut { written, held, rule, .. }) = self.waiting.pop_front() else { return };
+            let all = self.durable.iter().map(|object| object.reference.clone()).collect();
+            self.ready.push_back(ObjectsOfCut { all, written });
             self.merge(held, rule);
         }
     }

@@ -70,7 +70,7 @@ impl OptionalObjects {
                 self.empty = empty;
                 Vec::new()
             }
-            None => self.objects.as_mut().and_then(DurableObjects::take).unwrap_or_default(),
+            None => self.objects.as_mut().and_then(DurableObjects::take).unwrap_or_default().all,
         }
     }
 }
