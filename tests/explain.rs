@@ -438,6 +438,45 @@ fn a_minute_that_is_open_is_explained_as_far_as_it_is() {
     assert_eq!((&none["row"], &none["partitions"][0]["records"]), (&Value::Null, &0.into()), "{none:#}");
 }
 
+/// Each version that was committed is in the audit trail, with the cut that committed it.
+#[test]
+fn its_history_has_each_version_that_was_committed() {
+    let job = Job::new(&[&AS_OF[..], &["--keep-open"]].concat());
+    let path = job.path("part-0.jsonl");
+    // A run for each tick of minute 19, and one that makes it final.
+    let mut text = ticks(0..19);
+    for second in [0, 20, 40] {
+        text += &tick("ONE", 19 * 60 + second, "1.5", "");
+        std::fs::write(&path, &text).unwrap();
+        job.run(&[]);
+    }
+    text += &ticks(20..60);
+    std::fs::write(&path, &text).unwrap();
+    job.run(&[]);
+    let told = job.told(0, "ONE", &minute(19), &[]);
+    let history = &told["history"];
+    let versions: Vec<_> = history["versions"].as_array().unwrap().iter().collect();
+    let counts: Vec<_> = versions.iter().map(|one| one["count"].as_i64().unwrap()).collect();
+    assert_eq!(counts, [1, 2, 3], "{told:#}");
+    assert_eq!((&versions[2]["sum"], &versions[2]["state"]), (&"4.5".into(), &"open".into()), "{told:#}");
+    let seqs: Vec<_> = versions.iter().map(|one| one["manifest"].as_i64().unwrap()).collect();
+    assert!(seqs.is_sorted() && history["since"].as_i64().unwrap() <= seqs[0], "{told:#}");
+    assert!(history["final"]["manifest"].as_i64().unwrap() > seqs[2], "{told:#}");
+    assert_eq!(history["final"]["waited_for"], "part-0.jsonl", "{told:#}");
+    let said = job.explain("ONE", &minute(19), &[]).out;
+    assert!(
+        said.contains("history: 3 versions, known from manifest ") && said.contains("  final by manifest "),
+        "{said}"
+    );
+    // A run that keeps no trail gives up what there is.
+    text += &ticks(60..62);
+    std::fs::write(&path, &text).unwrap();
+    job.run(&["--audit", "0s"]);
+    let told = job.told(0, "ONE", &minute(19), &["--audit", "0s"]);
+    assert!(told["history"].is_null(), "{told:#}");
+    assert!(job.explain("ONE", &minute(19), &[]).out.contains("history: unknown"), "{told:#}");
+}
+
 #[test]
 fn what_is_not_known_is_said_with_what_is() {
     let job = Job::new(&AS_OF);

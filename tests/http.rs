@@ -152,7 +152,7 @@ fn a_minute_is_explained_from_the_log_while_the_run_goes_on() {
     let status = |query: &str| ask(&at, &format!("GET /api/explain{query}"), &[]).status;
     assert_eq!((status(""), status("?symbol=A&minute=x"), status("?symbol=%00&minute=0")), (400, 400, 404));
     let unknown = ask(&at, &format!("GET /api/explain?symbol={}X&minute={}", symbol, row["minute"]), &[]);
-    assert!(unknown.status == 404 && unknown.body.contains(symbol), "{}", unknown.body);
+    assert!(unknown.status == 404 && unknown.body.contains(&format!("there are {symbol}")), "{}", unknown.body);
     program.stopped();
     let (without, at) = serving(&folder.path().join("none"), &["--source", "sim:?history=1m", "--state", "none"], &[]);
     let answer = ask(&at, "GET /api/explain?symbol=A&minute=0", &[]);

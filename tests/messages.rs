@@ -29,6 +29,7 @@ const HELP: &[&str] = &[
     "letters --help",
     "verify --help",
     "digest --help",
+    "explain --help",
     "health --help",
     "config --help",
     "completions --help",
@@ -89,6 +90,8 @@ const BAD_USE: &[&str] = &[
     "config shew",
     "completions tcsh",
     "man frob",
+    "explain AAPL",
+    "explain AAPL 25:00",
 ];
 
 /// What `minutely WORDS` says, and its exit code. It starts in an empty folder, which must stay empty.

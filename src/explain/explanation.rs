@@ -1,7 +1,7 @@
 //! All that is known of one minute of one symbol.
 
 use super::account::PartitionFindings;
-use super::history::MinuteVersion;
+use super::history::MinuteHistory;
 use super::in_sinks::SinkView;
 use super::passing::Passing;
 use super::uncounted::UncountedRecord;
@@ -42,8 +42,8 @@ pub(crate) struct Explanation {
     /// By partition and offset.
     pub(super) uncounted: Vec<UncountedRecord>,
     pub(super) more_uncounted: u64,
-    /// None: the state has no audit trail of it.
-    pub(super) history: Option<Vec<MinuteVersion>>,
+    /// None: the state has no audit trail.
+    pub(super) history: Option<MinuteHistory>,
     /// With the records that count.
     pub(super) records: bool,
     /// Records that were read.

@@ -2,7 +2,7 @@
 
 use super::account::{CountedRecord, CountedSpan};
 use super::explanation::{ExplainedPartition, Explanation};
-use super::history::MinuteVersion;
+use super::history::{CutPassage, MinuteHistory, MinuteVersion};
 use super::in_sinks::{CellView, SinkVerdict, SinkView};
 use super::passing::Passing;
 use super::uncounted::{UncountedOrigin, UncountedRecord};
@@ -35,7 +35,7 @@ pub(crate) fn of(explained: &Explanation) -> String {
         "final_last_by": last(explained, 1),
         "uncounted": explained.uncounted.iter().map(uncounted).collect::<Vec<_>>(),
         "more_uncounted": more_uncounted,
-        "history": explained.history.as_ref().map(|all| all.iter().map(version).collect::<Vec<_>>()),
+        "history": explained.history.as_ref().map(history),
         "records_read": explained.read,
     });
     let text = serde_json::to_string_pretty(&value).expect("memory takes it, and keys are text");
@@ -162,12 +162,34 @@ fn uncounted(record: &UncountedRecord) -> Value {
     })
 }
 
+fn history(history: &MinuteHistory) -> Value {
+    let MinuteHistory { since, since_at, versions, passages: [closed, made_final] } = history;
+    json!({
+        "since": since,
+        "since_at": time(*since_at),
+        "versions": versions.iter().map(version).collect::<Vec<_>>(),
+        "closed": closed.as_ref().map(passage),
+        "final": made_final.as_ref().map(passage),
+    })
+}
+
+fn passage(passage: &CutPassage) -> Value {
+    let CutPassage { seq, at, waited_for, is_first } = passage;
+    json!({
+        "manifest": seq,
+        "at": time(*at),
+        "waited_for": waited_for.as_ref().map(|(partition, _)| partition),
+        "by_floor": waited_for.as_ref().map(|(_, by_floor)| by_floor),
+        "first_known": is_first,
+    })
+}
+
 fn version(version: &MinuteVersion) -> Value {
     json!({
         "manifest": version.seq,
         "at": version.at.map(time),
         "count": version.count,
         "sum": version.sum,
-        "state": version.state.name(),
+        "state": version.state.map(|state| state.name()),
     })
 }

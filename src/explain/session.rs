@@ -101,7 +101,7 @@ pub(crate) fn answer(
         partitions: partitions.collect(),
         uncounted,
         more_uncounted,
-        history: history::of_minute(config.state.as_ref(), window, &plan.symbol)?,
+        history: history::of_minute(config.state.as_ref(), (&wanted, scales.value))?,
         records: plan.records,
         read: reading.records,
         minute,

@@ -2,7 +2,7 @@
 
 use super::account::{CountedRecord, CountedSpan};
 use super::explanation::{ExplainedPartition, Explanation};
-use super::history::MinuteVersion;
+use super::history::{CutPassage, MinuteVersion};
 use super::in_sinks::{CellView, SinkVerdict, SinkView};
 use super::passing::Passing;
 use super::uncounted::UncountedRecord;
@@ -170,12 +170,22 @@ fn passing(explained: &Explanation, (what, at, nth): (&str, EventTime, usize), p
 }
 
 fn history(explained: &Explanation, page: &mut Page) {
-    let Some(versions) = &explained.history else {
-        return page.line("history: unknown, for the state has no audit trail of it");
+    let Some(history) = &explained.history else {
+        return page.line("history: unknown, for the state has no audit trail");
     };
-    page.line(format_args!("history: {}", number_of(versions.len() as u64, "version")));
-    for MinuteVersion { seq, at, count, sum, state } in versions {
+    let (many, since) = (number_of(history.versions.len() as u64, "version"), time(history.since_at));
+    page.line(format_args!("history: {many}, known from manifest {} at {since} on", history.since));
+    for MinuteVersion { seq, at, count, sum, state } in &history.versions {
         let at = at.map(|at| format!(" at {}", time(at))).unwrap_or_default();
-        page.line(format_args!("  manifest {seq}{at}: count {count}, sum {sum}, {}", state.name()));
+        let state = state.map(|state| format!(", {}", state.name())).unwrap_or_default();
+        page.line(format_args!("  manifest {seq}{at}: count {count}, sum {sum}{state}"));
+    }
+    for (what, passage) in ["closed", "final"].into_iter().zip(&history.passages) {
+        let Some(CutPassage { seq, at, waited_for, is_first }) = passage else { continue };
+        let by = waited_for.as_ref().map(|(partition, by_floor)| {
+            format!("; W had waited for {partition}{}", if *by_floor { ", which was silent (R8)" } else { "" })
+        });
+        let first = if *is_first { " or before" } else { "" };
+        page.line(format_args!("  {what} by manifest {seq}{first} at {}{}", time(*at), by.unwrap_or_default()));
     }
 }

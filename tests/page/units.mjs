@@ -614,6 +614,9 @@ test("an explanation is told in words", () => {
   assert.deepEqual(uncountedOf({ uncounted: [one, { ...one, element: 3, event_time: null, value: null, why: "", exception: false }] }),
     [["late", "t/0, offset 12, event time 08:51:00: 1.50; its floor was x (an exception)"], ["late", "t/0, offset 12 [3]"]]);
   assert.match(versionsOf({ history: null })[0], /unknown/);
-  assert.deepEqual(versionsOf({ history: [{ manifest: 9, at: null, count: 3, sum: "4.5", state: "open" }] }),
-    ["manifest 9: 3 records, sum 4.5, open"]);
+  const history = { since: 2, since_at: at, versions: [{ manifest: 9, at: null, count: 3, sum: "4.5", state: "open" }],
+    closed: { manifest: 12, at, waited_for: "t/0", by_floor: true, first_known: false }, final: null };
+  assert.deepEqual(versionsOf({ history }), ["manifest 9: 3 records, sum 4.5, open",
+    "closed by manifest 12, 2026-01-05 08:51:00 UTC; W had waited for t/0, which was silent"]);
+  assert.match(versionsOf({ history: { ...history, closed: null, final: { ...history.closed, waited_for: null, first_known: true } } })[1], /^final by .* or before$/);
 });

@@ -52,11 +52,16 @@ export function uncountedOf({ uncounted }) {
   });
 }
 
-/** Of each version of the row, oldest first. */
+/** Of each version of the row, oldest first, and of the cuts that closed the minute and made it final. */
 export function versionsOf({ history }) {
-  if (history === null) return ["The state has no audit trail of this minute, so its history is unknown."];
-  return history.map(({ manifest, at, count, sum, state }) =>
-    `manifest ${whole(manifest)}${at === null ? "" : `, ${moment(Date.parse(at), null)} UTC`}: ${whole(count)} records, sum ${sum}, ${state}`);
+  if (history === null) return ["The state has no audit trail, so the history of this minute is unknown."];
+  const when = ({ manifest, at }) => `manifest ${whole(manifest)}${at === null ? "" : `, ${moment(Date.parse(at), null)} UTC`}`;
+  const versions = history.versions.map((one) => `${when(one)}: ${whole(one.count)} records, sum ${one.sum}${one.state === null ? "" : `, ${one.state}`}`);
+  const passages = [["closed", history.closed], ["final", history.final]].filter(([, one]) => one !== null).map(([what, one]) => {
+    const by = one.waited_for === null ? "" : `; W had waited for ${visible(one.waited_for)}${one.by_floor ? ", which was silent" : ""}`;
+    return `${what} by ${when(one)}${one.first_known ? " or before" : ""}${by}`;
+  });
+  return [...versions, ...passages];
 }
 
 export class Explain {
