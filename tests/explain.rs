@@ -224,7 +224,7 @@ fn of_hostile_files_it_tells_what_the_oracle_finds_at_1_and_4_workers() {
         for _ in 0..12 {
             let (window, symbol) = keys[rng.usize(..keys.len())];
             eprintln!("{symbol} {}", rfc3339(window.0));
-            let told = job.told(0, symbol, &rfc3339(window.0 + rng.i64(..rule.windowing.length)), &[]);
+            let told = job.told(0, symbol, &rfc3339(window.0 + rng.i64(0..rule.windowing.length)), &[]);
             assert_eq!((&told["symbol"], ns(&told["minute"])), (&symbol.as_str().into(), window.0));
             same_account(&told, &accounts.minutes[&(*window, symbol.clone())]);
             match wanted.rows.get(&(rfc3339(window.0), symbol.clone())) {

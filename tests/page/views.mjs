@@ -263,7 +263,7 @@ async function explanations({ open, rows, check, comes, shots }) {
   check(/4,711 to 4,713/.test(await words()) && /offset 4,999/.test(await words()) && /evidence of its end/.test(await words()), "with offsets and evidence", await words());
   check(/different.*avg 7, by the log 100/.test(await words()) && /equal/.test(await words()), "what a sink holds beside it");
   check(await tab.locator("#explanation i, #explanation b").count() === 0 && /<i>t<\/i>\/0/.test(await words()) && /<b>w<\/b>/.test(await words()), "as text");
-  check(/history is unknown/.test(await words()), "and that its history is not known");
+  check(/history of this minute is unknown/.test(await words()), "and that its history is not known");
   await shots(tab, "explain");
   await tab.focus("#chart");
   await tab.keyboard.press("e");
