@@ -235,8 +235,10 @@ fn of_hostile_files_it_tells_what_the_oracle_finds_at_1_and_4_workers() {
                     assert_eq!(told["state"], row.state.as_str(), "{told:#}");
                 }
             }
+            // (Of a minute of which nothing counts W may know nothing: that of a record from the future.)
+            let is_settled = told["row"].is_object();
             for sink in told["sinks"].as_array().unwrap() {
-                assert_eq!(sink["is"], "equal", "{told:#}");
+                assert!(sink["is"] == "equal" || (!is_settled && sink["is"] == "not compared"), "{told:#}");
             }
             for (at, by) in [("end", "closed_by"), ("final_at", "final_by")] {
                 let at = EventTime(ns(&told[at]));
@@ -253,7 +255,9 @@ fn of_hostile_files_it_tells_what_the_oracle_finds_at_1_and_4_workers() {
                             assert_eq!(ns(&by["watermark"]), h.0, "{told:#}");
                         }
                         // Its own records never came there: the end of a whole log is evidence.
-                        None => assert_eq!(by["by"], "evidence", "{told:#}"),
+                        None => {
+                            assert!(by["by"] == "evidence" || (!is_settled && by["by"] == "not yet"), "{told:#}");
+                        }
                     }
                 }
             }

@@ -122,7 +122,7 @@ fn a_minute_is_explained_from_the_log_while_the_run_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let db = format!("sqlite:{}", folder.path().join("minutes.db").display());
     let options =
-        ["--source", "sim:?history=30m&symbols=5&late=1%&broken=1%&partitions=3", "--sink", &db, "--job", "j"];
+        ["--source", "sim:?history=30m&rate=60&symbols=5&late=1%&broken=1%&partitions=3", "--sink", &db, "--job", "j"];
     let (program, at) = serving(folder.path(), &[&options[..], &["-w", "2"]].concat(), &[]);
     let document = json(&at, "/api/openapi.json");
     let (row, told) = poll("a final minute is explained", PATIENCE, || {
