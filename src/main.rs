@@ -10,6 +10,7 @@ mod console;
 mod dead_letter_line;
 mod descriptors;
 mod duration;
+mod explain;
 mod fmt;
 #[cfg(test)]
 mod fuzz;
@@ -40,11 +41,12 @@ mod uri;
 mod verify;
 
 use cli::{
-    Command, ConfigCommand, DigestArgs, EarlyExit, Given, HealthArgs, Layers, LettersArgs, Parsed, ProduceArgs,
-    RepairArgs, RunArgs, ShownCommand, StateCommand, UsageErrors, VerifyArgs,
+    Command, ConfigCommand, DigestArgs, EarlyExit, ExplainArgs, Given, HealthArgs, Layers, LettersArgs, Parsed,
+    ProduceArgs, RepairArgs, RunArgs, ShownCommand, StateCommand, UsageErrors, VerifyArgs,
 };
 use config::Config;
 use console::{error, warn};
+use explain::ExplainPlan;
 use messages::{MessageOptions, Severity};
 use minutely_dataflows::decode::Decoder;
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
@@ -96,6 +98,7 @@ fn execute(parsed: Parsed, open_files: u64) -> Result<(), Failure> {
         Command::Verify(args) => verify(&args, &layers, clock),
         Command::Repair(args) => repair(&args, &layers, clock),
         Command::Digest(args) => digest(&args, &layers),
+        Command::Explain(args) => explain(&args, &layers, clock),
         Command::Produce(args) => produce(&args, &layers, clock),
         Command::Letters(args) => letters(&args, &layers),
         Command::Health(args) => health(&args, &layers),
@@ -192,6 +195,12 @@ fn repair(args: &RepairArgs, layers: &Layers, clock: clock::SystemClock) -> Resu
 fn digest(args: &DigestArgs, layers: &Layers) -> Result<(), Failure> {
     let minutes = layers.check(AskedMinutes::of_digest(args))?;
     configured(&args.run, layers, |config| verify::digest(&config, minutes))
+}
+
+/// `minutely explain`.
+fn explain(args: &ExplainArgs, layers: &Layers, clock: clock::SystemClock) -> Result<(), Failure> {
+    let plan = layers.check(ExplainPlan::of(args))?;
+    configured(&args.run, layers, |config| explain::explain(config, &plan, clock))
 }
 
 /// `minutely config show`: what is in effect, although it may be wrong; then what is wrong.

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The parts of the contract: each has a drawing, and says what it does not promise.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
     "docs/checkpoints.md",
     "docs/cli.md",
     "docs/cluster.md",
@@ -17,6 +17,7 @@ const PARTS: [&str; 9] = [
     "docs/sinks.md",
     "docs/sources.md",
     "docs/verify.md",
+    "docs/explain.md",
 ];
 
 /// Words that one paragraph, list item or quotation of these parts may have.

@@ -8,7 +8,7 @@ mod common;
 mod hostile;
 
 use common::poll;
-use common::program::{PATIENCE, Program, address};
+use common::program::{PATIENCE, Program, address, command};
 use common::web::{ask, get, integer, json, serving};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,10 +49,13 @@ fn the_status_balances_and_the_run_is_well() {
     assert!(get(&at, "/").contains("/assets/app.js"));
     assert!(get(&at, "/assets/app.js").contains("import"));
     let document = json(&at, "/api/openapi.json");
-    for path in document["paths"].as_object().unwrap().keys().filter(|path| *path != "/api/stream") {
-        match path.starts_with("/api/groups") {
-            true => assert_eq!(ask(&at, &format!("GET {path}"), &[]).status, 404, "there are none"),
-            false => drop(get(&at, path)),
+    for path in document["paths"].as_object().unwrap().keys() {
+        match path.as_str() {
+            "/api/stream" | "/api/explain" => {}
+            groups if groups.starts_with("/api/groups") => {
+                assert_eq!(ask(&at, &format!("GET {path}"), &[]).status, 404, "there are none");
+            }
+            _ => drop(get(&at, path)),
         }
     }
     assert_eq!(status["settings"]["groups"], false);
@@ -74,6 +77,92 @@ fn what_a_broken_invariant_left_is_served_a_while() {
     let ended = program.ended(PATIENCE);
     assert_eq!(ended.code, Some(70), "{}", ended.said);
     assert!(ended.said.contains("--max-keys"), "{}", ended.said);
+}
+
+/// Is a value as this schema of the document says? All objects have the fields that must be there, and no others but those of a row.
+fn is_as(document: &Value, schema: &Value, value: &Value, at: &str) {
+    if let Some(name) = schema["$ref"].as_str() {
+        let of = name.strip_prefix("#/").unwrap().split('/').fold(document, |at, part| &at[part]);
+        return is_as(document, of, value, at);
+    }
+    if let Some(all) = schema["oneOf"].as_array() {
+        let fitting = all.iter().filter(|one| (one["type"] == "null") == value.is_null());
+        return fitting.for_each(|one| is_as(document, one, value, at));
+    }
+    if let Some(words) = schema["enum"].as_array() {
+        return assert!(words.contains(value), "{at}: {value} is none of {words:?}");
+    }
+    let is = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_i64() || number.is_u64() => "integer",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let types = match &schema["type"] {
+        Value::Array(all) => all.clone(),
+        one => vec![one.clone()],
+    };
+    let fits = types.iter().any(|one| *one == is || (*one == "number" && is == "integer"));
+    assert!(fits, "{at}: {value} is {is}, not of {types:?}");
+    for one in value.as_array().into_iter().flatten() {
+        is_as(document, &schema["items"], one, at);
+    }
+    let Some(fields) = value.as_object() else { return };
+    for name in schema["required"].as_array().unwrap() {
+        assert!(fields.contains_key(name.as_str().unwrap()), "{at} has no {name}: {value:#}");
+    }
+    for (name, value) in fields {
+        match schema["properties"].get(name) {
+            Some(of) => is_as(document, of, value, &format!("{at}/{name}")),
+            None => assert!(at.ends_with("/row"), "{at}/{name} is not in the document"),
+        }
+    }
+}
+
+#[test]
+fn a_minute_is_explained_from_the_log_while_the_run_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = format!("sqlite:{}", folder.path().join("minutes.db").display());
+    let options =
+        ["--source", "sim:?history=30m&rate=60&symbols=5&late=1%&broken=1%&partitions=3", "--sink", &db, "--job", "j"];
+    let (program, at) = serving(folder.path(), &[&options[..], &["-w", "2"]].concat(), &[]);
+    let document = json(&at, "/api/openapi.json");
+    let (row, told) = poll("a final minute is explained", PATIENCE, || {
+        let rows = json(&at, "/api/minutes?limit=200");
+        let row = rows["rows"].as_array().unwrap().iter().find(|row| row["state"] == "final").cloned()?;
+        let query = format!("symbol={}&minute={}", row["symbol"].as_str().unwrap(), row["minute"]);
+        let answer = ask(&at, &format!("GET /api/explain?{query}"), &[]);
+        let told: Value = serde_json::from_str(&answer.body).unwrap();
+        (answer.status == 200 && told["state"] == "final" && told["sinks"][0]["is"] == "equal").then_some((row, told))
+    });
+    is_as(&document, &document["components"]["schemas"]["Explanation"], &told, "");
+    assert_eq!((&told["row"]["count"], &told["row"]["sum"]), (&row["count"], &row["sum"]), "{told:#}");
+    let partitions = told["partitions"].as_array().unwrap();
+    assert_eq!(partitions.iter().map(|of| integer(&of["records"])).sum::<i64>(), integer(&row["count"]), "{told:#}");
+    assert!(partitions.iter().all(|of| of["final_by"]["by"] == "record"), "{told:#}");
+    assert!(told["final_last_by"]["partition"].as_str().unwrap().starts_with("sim/"), "{told:#}");
+    // As the command has it, beside the run.
+    let mut command = command();
+    command.args(["explain", "--json", "--data"]).arg(folder.path()).args(options);
+    let (symbol, minute) = (told["symbol"].as_str().unwrap(), told["minute"].as_str().unwrap());
+    let output = command.args([symbol, minute]).stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let same: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for field in ["row", "sinks", "end", "final_at", "final_last_by"] {
+        assert_eq!(same[field], told[field], "{field}");
+    }
+    let status = |query: &str| ask(&at, &format!("GET /api/explain{query}"), &[]).status;
+    assert_eq!((status(""), status("?symbol=A&minute=x"), status("?symbol=%00&minute=0")), (400, 400, 404));
+    let unknown = ask(&at, &format!("GET /api/explain?symbol={}X&minute={}", symbol, row["minute"]), &[]);
+    assert!(unknown.status == 404 && unknown.body.contains(&format!("there are {symbol}")), "{}", unknown.body);
+    program.stopped();
+    let (without, at) = serving(&folder.path().join("none"), &["--source", "sim:?history=1m", "--state", "none"], &[]);
+    let answer = ask(&at, "GET /api/explain?symbol=A&minute=0", &[]);
+    assert!(answer.status == 404 && answer.body.contains("keeps no state"), "{}", answer.body);
+    without.stopped();
 }
 
 /// Lines of a CSV whose rows are final.
@@ -517,7 +606,10 @@ fn others_reach_it_only_with_a_flag_and_a_token() {
     let (program, at) = serving(&data("b"), &[&args[..], &["--source", "sim:?history=1m"]].concat(), &[]);
     let at = at.replace("0.0.0.0", "127.0.0.1");
     let bearer = format!("Authorization: Bearer {TOKEN}");
-    for path in ["/", "/assets/app.js", "/api/status", "/api/stream", "/metrics", "/?token=wrong.wrong.wrong.wrong"] {
+    let explain = "/api/explain?symbol=A&minute=0";
+    for path in
+        ["/", "/assets/app.js", "/api/status", "/api/stream", explain, "/metrics", "/?token=wrong.wrong.wrong.wrong"]
+    {
         assert_eq!(ask(&at, &format!("GET {path}"), &[]).status, 401, "{path}");
         assert_eq!(ask(&at, &format!("GET {path}"), &["Authorization: Bearer nonsense"]).status, 401, "{path}");
     }

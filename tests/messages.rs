@@ -30,6 +30,7 @@ const HELP: &[&str] = &[
     "verify --help",
     "repair --help",
     "digest --help",
+    "explain --help",
     "health --help",
     "config --help",
     "completions --help",
@@ -90,6 +91,8 @@ const BAD_USE: &[&str] = &[
     "config shew",
     "completions tcsh",
     "man frob",
+    "explain AAPL",
+    "explain AAPL 25:00",
 ];
 
 /// What `minutely WORDS` says, and its exit code. It starts in an empty folder, which must stay empty.

@@ -36,14 +36,15 @@ pub(crate) use health::HealthArgs;
 pub(crate) use layers::{Layers, Outside};
 pub(crate) use letters::LettersArgs;
 pub(crate) use numbers::NumberArgs;
+pub(crate) use option::changes;
 pub(crate) use produce::{PartitionBy, ProduceArgs, Stamp};
 pub(crate) use rows::{FormatOption, RowArgs};
 pub(crate) use run::{DecodingArgs, EmitOption, HttpArgs, LogArgs, Metrics, RunArgs, SinkArgs, SinkStart};
 pub(crate) use schema::SchemaArgs;
 pub(crate) use shape::ShapeArgs;
-pub(crate) use values::Given;
 use values::number;
-pub(crate) use verify::{DigestArgs, MinuteArgs, RepairArgs, VerifyArgs};
+pub(crate) use values::{AskedTime, Given};
+pub(crate) use verify::{DigestArgs, ExplainArgs, MinuteArgs, RepairArgs, VerifyArgs};
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -126,6 +127,15 @@ pub(crate) enum Command {
     /// Two runs over one log have the same, whatever their workers, sinks and crashes. All options of `minutely run` are accepted.
     #[command(after_help = STATE_NOTES)]
     Digest(Box<DigestArgs>),
+
+    /// Show all that is known of one minute of one symbol: its row by the log and in every sink, its records, when it was final
+    ///
+    /// Takes the options of the run; a run may go on meanwhile. Prints which records count (offsets by partition; with --records each of
+    /// them), which do not and why, and by which record of each partition the minute came to be closed and final. Exit code 0; 64
+    /// if the symbol is not known; 65 if a sink does not have the log's row or the minute cannot be verified; 69 if log, state or a
+    /// sink cannot be reached.
+    #[command(after_help = NOTES)]
+    Explain(Box<ExplainArgs>),
 
     /// Write the records of a source to a Kafka topic or to RabbitMQ streams
     ///
@@ -294,8 +304,21 @@ const FIND_THE_STATE: [&str; 43] = [
     "config",
 ];
 
-/// What help of `minutely verify`, `minutely repair` and `minutely digest` shows beside.
-const VERIFY: [&str; 9] = ["from", "to", "sample", "since_final", "textfile", "uris", "emit", "groups", "yes"];
+/// What help of `minutely verify`, `repair`, `digest` and `explain` shows beside.
+const VERIFY: [&str; 12] = [
+    "from",
+    "to",
+    "sample",
+    "since_final",
+    "textfile",
+    "uris",
+    "emit",
+    "groups",
+    "yes",
+    "of_symbol",
+    "minute",
+    "records",
+];
 
 /// Why there is no command to be executed.
 #[derive(Debug)]
@@ -392,6 +415,7 @@ impl Command {
             Command::Verify(args) => Some(&args.run),
             Command::Repair(args) => Some(&args.run),
             Command::Digest(args) => Some(&args.run),
+            Command::Explain(args) => Some(&args.run),
             Command::Produce(_)
             | Command::Config { command: ConfigCommand::Show { of: Some(ShownCommand::Produce(_)), .. }, .. }
             | Command::Letters(_)
@@ -438,7 +462,8 @@ pub(crate) fn command() -> clap::Command {
     let root = root.mut_subcommand("state", |state| state.mut_subcommands(|command| hide(command, &[])));
     let root = root.mut_subcommand("verify", |verify| hide(verify, &VERIFY));
     let root = root.mut_subcommand("repair", |repair| hide(repair, &VERIFY));
-    root.mut_subcommand("digest", |digest| hide(digest, &VERIFY))
+    let root = root.mut_subcommand("digest", |digest| hide(digest, &VERIFY));
+    root.mut_subcommand("explain", |explain| hide(explain, &VERIFY))
 }
 
 /// The words that name a command, as far as they do: `minutely state show`.

@@ -108,7 +108,7 @@ pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
 }
 
 /// How many letters have to be changed, added or removed to turn one into the other.
-fn changes(one: &str, other: &str) -> usize {
+pub(crate) fn changes(one: &str, other: &str) -> usize {
     let other = other.as_bytes();
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (i, a) in one.bytes().enumerate() {

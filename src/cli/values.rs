@@ -3,7 +3,7 @@
 
 use crate::duration::MAX_LATENESS_DAYS;
 use crate::start_at::Start;
-use crate::text::event_time;
+use crate::text::{event_time, rfc3339};
 use crate::{duration, size};
 use clap::builder::{PossibleValue, TypedValueParser};
 use minutely_dataflows::coarse::{WindowList, WindowListError};
@@ -12,12 +12,12 @@ use minutely_dataflows::derived::{DeriveError, DerivedList};
 use minutely_dataflows::numbers::{DecimalFactor, NotAFactor};
 use minutely_dataflows::partition::{NotAnOutlierRule, OutlierRule};
 use minutely_dataflows::record::Reason;
-use minutely_dataflows::time::EventTime;
+use minutely_dataflows::time::{EventTime, SECOND};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::StrDeserializer;
 use std::ffi::OsStr;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -42,6 +42,24 @@ pub(crate) enum StartOption {
     Latest,
     /// At the first record whose timestamp is not before this.
     Time(EventTime),
+}
+
+/// A time that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AskedTime {
+    /// This instant.
+    At(EventTime),
+    /// So many nanoseconds after midnight UTC, of the newest day.
+    OfDay(i64),
+}
+
+impl fmt::Display for AskedTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AskedTime::At(time) => f.write_str(&rfc3339(*time, 0)),
+            AskedTime::OfDay(ns) => write!(f, "{:02}:{:02}", ns / (3600 * SECOND), ns / (60 * SECOND) % 60),
+        }
+    }
 }
 
 impl From<StartOption> for Start {
@@ -182,6 +200,24 @@ pub(super) fn instant() -> ValueParser<EventTime> {
     ValueParser::new(|text| parse_instant(text).ok_or_else(|| "takes a time such as 2026-01-05T08:00:00Z".to_owned()))
 }
 
+/// An instant of event time, or hours and minutes of the newest day.
+pub(super) fn asked_time() -> ValueParser<AskedTime> {
+    ValueParser::new(|text| {
+        let time = of_day(text).map(AskedTime::OfDay).or_else(|| parse_instant(text).map(AskedTime::At));
+        time.ok_or_else(|| "takes a time such as 2026-01-05T08:41:00Z, or 08:41 of the newest day (UTC)".to_owned())
+    })
+}
+
+/// HH:MM as nanoseconds after midnight.
+fn of_day(text: &str) -> Option<i64> {
+    let (hours, minutes) = text.split_once(':')?;
+    let part = |text: &str, end: i64| {
+        let digits = text.len() == 2 && text.bytes().all(|c| c.is_ascii_digit());
+        text.parse::<i64>().ok().filter(|part| digits && *part < end)
+    };
+    Some((part(hours, 24)? * 60 + part(minutes, 60)?) * 60 * SECOND)
+}
+
 /// Where reading begins.
 pub(super) fn start() -> ValueParser<StartOption> {
     ValueParser::new(|text| match text {
@@ -249,4 +285,18 @@ pub(super) fn job_name() -> ValueParser<String> {
 
 fn parse_instant(text: &str) -> Option<EventTime> {
     event_time(text).filter(|time| time.0.abs() <= EventTime::LIMIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_of_day_is_two_digits_each() {
+        assert_eq!(of_day("08:41"), Some((8 * 60 + 41) * 60 * SECOND));
+        assert_eq!(AskedTime::OfDay(of_day("23:59").unwrap()).to_string(), "23:59");
+        for wrong in ["8:41", "24:00", "08:60", "08:41:00", "+8:41", "", ":", "é8:41"] {
+            assert_eq!(of_day(wrong), None, "{wrong}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
-//! `minutely verify`, `minutely repair` and `minutely digest`.
+//! `minutely verify`, `minutely repair`, `minutely digest` and `minutely explain`.
 
 use super::RunArgs;
-use super::values::{Given, duration, instant, number};
+use super::values::{AskedTime, Given, asked_time, duration, instant, number};
 use clap::Args;
 use minutely_dataflows::time::EventTime;
 use std::path::PathBuf;
@@ -90,6 +90,29 @@ pub(crate) struct RepairArgs {
 pub(crate) struct DigestArgs {
     #[command(flatten)]
     pub(crate) minutes: MinuteArgs,
+
+    #[command(flatten)]
+    pub(crate) run: Box<RunArgs>,
+}
+
+/// The options of `minutely explain`.
+#[derive(Args, Debug)]
+pub(crate) struct ExplainArgs {
+    /// The symbol, as rows have it
+    #[arg(value_name = "SYMBOL", env = "MINUTELY_OF_SYMBOL")]
+    pub(crate) of_symbol: Option<String>,
+
+    /// Any time within the minute, such as 2026-01-05T08:41:00Z; or 08:41, of the newest day (UTC)
+    #[arg(value_name = "MINUTE", env = "MINUTELY_MINUTE", value_parser = asked_time())]
+    pub(crate) minute: Option<Given<AskedTime>>,
+
+    /// Print the records that count, too: place, event time, value, weight, and payload as text
+    #[arg(long, env = "MINUTELY_RECORDS", help_heading = "Report")]
+    pub(crate) records: bool,
+
+    /// Print the report as JSON
+    #[arg(long, env = "MINUTELY_JSON", help_heading = "Report")]
+    pub(crate) json: bool,
 
     #[command(flatten)]
     pub(crate) run: Box<RunArgs>,

@@ -24,7 +24,7 @@ const LONGEST_NAME: usize = 1024;
 const COLUMNS: [&str; 5] = ["symbol", "group", "weight", "from", "to"];
 
 /// A file of groups as it was when it was read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct GroupsFile {
     pub(crate) path: PathBuf,
     pub(crate) text: String,

@@ -11,6 +11,7 @@ mod api;
 mod assets;
 mod connections;
 mod error;
+mod explain;
 #[cfg(test)]
 mod fuzz;
 mod groups;
@@ -32,6 +33,7 @@ mod symbols;
 mod view;
 mod write_timeout;
 
+pub(crate) use explain::{ExplainRefusal, Explainer};
 pub(crate) use listen_address::{BoundSocket, DEFAULT, ListenAddress};
 
 use crate::clock::SystemClock;
@@ -49,6 +51,7 @@ use minutely_dataflows::time::{EventTime, WindowStart};
 use minutely_dataflows::watch::Watcher;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use tokio::sync::Semaphore;
 
 /// Rows that were stored by a sink and can be read back.
 pub(crate) trait History: Send + Sync {
@@ -124,6 +127,8 @@ pub(crate) struct RunInfo {
     /// Rows of groups of minutes before this were stored by earlier runs.
     pub(crate) groups_since: Option<WindowStart>,
     pub(crate) history: Option<Arc<dyn History>>,
+    /// What explains minutes, or why nothing does.
+    pub(crate) explainer: Result<Arc<dyn Explainer>, &'static str>,
     /// Rows as the CSV sink writes them; its header for `None`.
     pub(crate) csv: fn(&RunInfo, Option<&[Row]>) -> Vec<u8>,
     pub(crate) clock: SystemClock,
@@ -140,6 +145,8 @@ struct Server {
     /// Answers by class of status: 1xx to 5xx.
     answers: [AtomicU64; 5],
     connections: Arc<Connections>,
+    /// One minute is explained at a time.
+    explaining: Arc<Semaphore>,
 }
 
 /// A server that runs for as long as the process.
@@ -174,6 +181,7 @@ pub(crate) fn start(socket: BoundSocket, about: RunInfo) -> Result<HttpHandle, S
         about,
         hub: Arc::clone(&hub),
         answers: Default::default(),
+        explaining: Arc::new(Semaphore::new(1)),
     });
     serve::start(socket.listener, server).map_err(ServeError::NotStarted)?;
     Ok(HttpHandle { hub })
@@ -226,6 +234,7 @@ mod testing {
             since: None,
             groups_since: None,
             history: None,
+            explainer: Err("no state"),
             csv: |_, _| Vec::new(),
             clock: SystemClock::start(),
             open_files: 1024,

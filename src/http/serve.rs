@@ -3,7 +3,7 @@
 
 use super::connections::{Connection, Connections};
 use super::write_timeout::WriteTimeout;
-use super::{Server, api, groups, guard, metrics, minutes, movers, probes, status, stream, symbols};
+use super::{Server, api, explain, groups, guard, metrics, minutes, movers, probes, status, stream, symbols};
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::get;
@@ -57,6 +57,7 @@ fn routes(server: Arc<Server>) -> Router {
         .route("/api/movers", get(movers::answer))
         .route("/api/groups", get(groups::answer))
         .route("/api/groups/minutes", get(minutes::answer_groups))
+        .route("/api/explain", get(explain::answer))
         .route("/api/stream", get(stream::answer))
         .route("/api/openapi.json", get(api::openapi))
         .route("/metrics", get(metrics::answer))

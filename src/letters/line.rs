@@ -57,15 +57,20 @@ impl LetterLine {
 
     /// What a late, quarantined or cleaned record was judged by, in words.
     pub(super) fn judged_by(&self) -> Option<String> {
-        Some(match self.0.evidence.as_ref()? {
-            EvidenceLine::Watermark(time) => format!("its partition's watermark was {time}"),
-            EvidenceLine::Floor(time) => format!("its partition's floor was {time}"),
-            EvidenceLine::AppendTime(time) => format!("the broker appended it at {time}"),
-            EvidenceLine::Clock(time) => format!("the clock was {time}"),
-            EvidenceLine::Bound(bound) => format!("the bound is {bound}"),
-            EvidenceLine::Filter { median, most } => {
-                format!("the median before it was {median}, from which {most} is the greatest distance")
-            }
-        })
+        self.0.evidence.as_ref().map(judged_by)
+    }
+}
+
+/// What a record was judged by, in words.
+pub(crate) fn judged_by(evidence: &EvidenceLine) -> String {
+    match evidence {
+        EvidenceLine::Watermark(time) => format!("its partition's watermark was {time}"),
+        EvidenceLine::Floor(time) => format!("its partition's floor was {time}"),
+        EvidenceLine::AppendTime(time) => format!("the broker appended it at {time}"),
+        EvidenceLine::Clock(time) => format!("the clock was {time}"),
+        EvidenceLine::Bound(bound) => format!("the bound is {bound}"),
+        EvidenceLine::Filter { median, most } => {
+            format!("the median before it was {median}, from which {most} is the greatest distance")
+        }
     }
 }

@@ -3,6 +3,9 @@
 mod line;
 mod show;
 
+pub(crate) use line::judged_by;
+pub(crate) use show::foreign;
+
 use crate::cli::{LettersArgs, UsageErrors};
 use crate::console::say;
 use line::LetterLine;

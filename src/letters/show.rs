@@ -34,7 +34,7 @@ pub(super) fn block(letter: &LetterLine) -> String {
 
 /// Text, escaped; what is not UTF-8 as hexadecimal digits with their ASCII characters. `of_bytes`: it is the beginning of so
 /// many.
-fn foreign(bytes: &[u8], of_bytes: Option<u64>) -> String {
+pub(crate) fn foreign(bytes: &[u8], of_bytes: Option<u64>) -> String {
     let all = of_bytes.unwrap_or(bytes.len() as u64);
     // A beginning may end within a character.
     let text = match std::str::from_utf8(bytes) {

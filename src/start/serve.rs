@@ -1,6 +1,7 @@
 //! The page and the API of a run: what they show of the sinks, the source and the state.
 
 use super::context::RunContext;
+use super::explain::explainer;
 use super::outputs::OpenOutputs;
 use crate::console::{partial, say};
 use crate::http;
@@ -77,6 +78,7 @@ fn about(
         since: head.and_then(Manifest::retired_before),
         groups_since: head.and_then(|head| groups_since(head, sink_names)),
         history: history.map(|stored| Arc::new(StoredRows(stored)) as Arc<_>),
+        explainer: explainer(config, *clock),
         csv: csv_text,
         clock: *clock,
         open_files: *open_files,

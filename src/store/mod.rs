@@ -29,8 +29,7 @@ mod writers;
 pub(crate) use check::check;
 pub(crate) use index::{IndexedState, indexed};
 pub(crate) use retry::StoreHealth;
-#[allow(unused_imports, reason = "tests read it; explaining a minute will")]
-pub(crate) use trail::{AuditedState, audited};
+pub(crate) use trail::audited;
 pub(crate) use uri::StoreUri;
 
 use access::StoreAccess;

@@ -8,7 +8,6 @@ use minutely_dataflows::time::WindowStart;
 
 /// The newest manifest, and what its audit trail says of the window.
 #[derive(Debug)]
-#[allow(dead_code, reason = "tests read it; explaining a minute will")]
 pub(crate) struct AuditedState {
     pub(crate) head: Manifest,
     /// None in the state of a run that keeps no trail.
@@ -19,7 +18,6 @@ pub(crate) struct AuditedState {
 ///
 /// # Errors
 /// 65: something is damaged. 69: the store does not answer.
-#[allow(dead_code, reason = "tests read it; explaining a minute will")]
 pub(crate) fn audited(place: &StoreUri, window: WindowStart, symbol: &str) -> Result<Option<AuditedState>, Halt> {
     let found = beside_owner(place, |head, objects| {
         let Some(mut trail) = WindowTrail::begin(head, window, symbol) else { return Ok(None) };

@@ -16,6 +16,13 @@ pub(crate) struct ExpectedRow {
     pub(super) spans: Vec<RecordSpan>,
 }
 
+impl ExpectedRow {
+    /// Of which it is told elsewhere which records count.
+    pub(crate) fn new(row: Row, known: Vec<bool>) -> Self {
+        ExpectedRow { row, known, spans: Vec::new() }
+    }
+}
+
 /// The rows of some minutes.
 pub(crate) type ExpectedRows = BTreeMap<(WindowStart, String), ExpectedRow>;
 
@@ -99,10 +106,10 @@ pub(crate) struct ComparedSink {
     pub(crate) name: String,
     /// Which of its rows.
     pub(crate) kind: RowKind,
-    pub(super) takes: RowFilter,
+    pub(crate) takes: RowFilter,
     /// It has stored every window of the kind that begins before this.
     pub(crate) stored_before: Option<WindowStart>,
-    pub(super) rows: Box<dyn StoredRows>,
+    pub(crate) rows: Box<dyn StoredRows>,
     /// Of each of its columns: which of `--derive` it is.
     derived: Vec<Option<usize>>,
     pub(crate) tally: SinkTally,
@@ -213,7 +220,8 @@ impl ComparedSink {
         absent.map(|((name, _), _)| name.clone()).collect()
     }
 
-    fn differences(&self, expected: &ExpectedRow, stored: &[StoredCell]) -> Option<Vec<CellDifference>> {
+    /// The cells of a row that are not what they should be; none where all are.
+    pub(crate) fn differences(&self, expected: &ExpectedRow, stored: &[StoredCell]) -> Option<Vec<CellDifference>> {
         let should_be = self.rows.cells(&expected.row);
         let columns = self.rows.columns().iter().zip(&self.derived);
         let is_known = |derived: Option<usize>| derived.is_none_or(|place| expected.known.get(place) == Some(&true));
@@ -224,5 +232,12 @@ impl ComparedSink {
         };
         let all: Vec<_> = columns.zip(stored.iter().zip(should_be)).filter_map(differ).collect();
         Some(all).filter(|all| !all.is_empty())
+    }
+
+    /// What it should hold of a row, cell by cell; none where that is not known.
+    pub(crate) fn known_cells(&self, expected: &ExpectedRow) -> Vec<Option<StoredCell>> {
+        let is_known = |derived: Option<usize>| derived.is_none_or(|place| expected.known.get(place) == Some(&true));
+        let cells = self.rows.cells(&expected.row).into_iter().zip(&self.derived);
+        cells.map(|(cell, derived)| Some(cell).filter(|_| is_known(*derived))).collect()
     }
 }

@@ -21,27 +21,27 @@ use std::path::Path;
 
 /// A partition of the state.
 pub(crate) struct IndexedPartition {
-    pub(super) name: PartitionName,
+    pub(crate) name: PartitionName,
     /// Where it was read from first, and up to where.
-    pub(super) start: NextOffset,
-    pub(super) next: NextOffset,
+    pub(crate) start: NextOffset,
+    pub(crate) next: NextOffset,
     /// By bucket.
-    pub(super) entries: BTreeMap<i64, IndexEntry>,
+    pub(crate) entries: BTreeMap<i64, IndexEntry>,
     /// Buckets before this have no entries.
-    pub(super) since: Option<i64>,
+    pub(crate) since: Option<i64>,
     /// The first offset that the log still has.
-    pub(super) first: NextOffset,
-    pub(super) exceptions: Exceptions,
+    pub(crate) first: NextOffset,
+    pub(crate) exceptions: Exceptions,
 }
 
 /// See the module.
 pub(crate) struct StateFacts {
-    pub(super) rule: Rule,
+    pub(crate) rule: Rule,
     pub(crate) partitions: Vec<IndexedPartition>,
     /// Windows from here on are not final.
-    pub(super) final_before: WindowStart,
+    pub(crate) final_before: WindowStart,
     /// Events that an id or a filter may keep from counting: a partition can be judged from its beginning alone.
-    pub(super) needs_beginning: bool,
+    pub(crate) needs_beginning: bool,
 }
 
 impl StateFacts {
@@ -97,7 +97,7 @@ impl StateFacts {
     }
 
     /// Can the minutes of this bucket be counted again? Else why not.
-    pub(super) fn unverifiable(&self, bucket: i64) -> Option<Unverifiable> {
+    pub(crate) fn unverifiable(&self, bucket: i64) -> Option<Unverifiable> {
         let mut why = None;
         for partition in &self.partitions {
             if Some(bucket) < partition.since {
@@ -117,7 +117,7 @@ impl StateFacts {
 
     /// Where a partition is to be read from so that all that counts for these buckets is read, and what H is there. None: nothing
     /// counts for them.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         &self,
         partition: &IndexedPartition,
         buckets: Range<i64>,

@@ -11,6 +11,7 @@ use minutely_dataflows::digest::MinuteDigest;
 use minutely_dataflows::edge::{Discovered, Halt, LogSource};
 use minutely_dataflows::oracle::{LevelSpans, OracleColumns};
 use minutely_dataflows::partition::BUCKET;
+use minutely_dataflows::record::DeadLetter;
 use minutely_dataflows::row::RowKind;
 use minutely_dataflows::time::{State, WindowStart};
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ pub(crate) struct OpenLog {
     pub(crate) source: Arc<dyn LogSource>,
     pub(crate) found: Vec<Discovered>,
     pub(crate) columns: OracleColumns,
+    /// Dead letters that are not in their file yet.
+    pub(crate) unstored: Vec<DeadLetter>,
 }
 
 impl OpenLog {
@@ -51,7 +54,7 @@ impl OpenLog {
         let (windows, zone) = (windows.levels().to_vec(), windows.zone().cloned());
         let columns = OracleColumns { market, derived, windows, zone };
         let (digests, found) = (facts::digests(&state), source.discover()?);
-        Ok(OpenLog { head: state.head, facts, digests, source, found, columns })
+        Ok(OpenLog { head: state.head, facts, digests, source, found, columns, unstored: state.unstored })
     }
 
     /// The final minutes that are asked for: all that can be counted again, where nothing is said. `since_final`: nanoseconds of event

@@ -24,9 +24,10 @@ mod textfile;
 
 pub(crate) use compare::{ComparedSink, ExpectedRow, Fault, KindRows, RowFinding};
 pub(crate) use digests::digest;
-pub(crate) use facts::Unverifiable;
+pub(crate) use error::VerifyError;
+pub(crate) use facts::{IndexedPartition, StateFacts, Unverifiable};
 pub(crate) use log::OpenLog;
 pub(crate) use plan::{AskedMinutes, VerifyPlan};
 pub(crate) use report::{MOST_SHOWN, PartitionRead, described, finding_json};
 pub(crate) use rows::{LogRows, LogSlice};
-pub(crate) use session::verify;
+pub(crate) use session::{open_sinks, verify};

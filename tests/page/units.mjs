@@ -12,6 +12,7 @@ import { Candles, candle, intervalMs } from "../../src/http/page/candles.js";
 import { wick } from "../../src/http/page/chart.js";
 import { addDecimals } from "../../src/http/page/decimal.js";
 import { figuresOf, minutesOf } from "../../src/http/page/detail.js";
+import { passedBy, sinksOf, summaryOf, uncountedOf, versionsOf } from "../../src/http/page/explain.js";
 import { bytes, change, clock, compact, duration, moment, percent, price, smallPercent,
   visible } from "../../src/http/page/format.js";
 import { GROUP_COLUMNS, fromGroup, groupKey, groupName, named } from "../../src/http/page/groups.js";
@@ -170,10 +171,11 @@ test("rows that may not be the newest go, and are asked for again", () => {
 
 test("an address names a view, and what it does not name is as at first", () => {
   const of = (hash) => readAddress(hash, 3);
-  const first = { symbols: [], mode: "line", range: 60, from: null, to: null, interval: null, show: null, minute: null };
+  const first = { symbols: [], mode: "line", range: 60, from: null, to: null, interval: null, show: null, minute: null, explain: false };
   for (const view of [{ symbols: ["A"] }, { symbols: ["a&b=c", "é +%", "\ufffd"], mode: "candles", range: 1440 },
     { symbols: ["#"], range: 240 }, {}, { symbols: ["A"], from: Date.UTC(2026, 0, 5, 8), to: Date.UTC(2026, 0, 5, 9, 30, 0, 250) },
-    { symbols: ["A"], interval: "5m", show: ["sma20", "bb20"], minute: 0 }, { symbols: ["A"], interval: "1d", show: [] }]) {
+    { symbols: ["A"], interval: "5m", show: ["sma20", "bb20"], minute: 0 }, { symbols: ["A"], interval: "1d", show: [] },
+    { symbols: ["A"], minute: 60_000, explain: true }]) {
     assert.deepEqual(of(writeAddress({ ...first, ...view })), { ...first, ...view });
   }
   assert.equal(writeAddress({ symbols: ["A", "B"], mode: "candles", range: 240 }), "#s=A&s=B&shape=candles&range=240");
@@ -181,7 +183,7 @@ test("an address names a view, and what it does not name is as at first", () => 
     "#s=A&from=1970-01-01T00:00:00Z&to=1970-01-01T00:01:00Z&interval=5m&show=sma20");
   assert.deepEqual(of("#s=A&s=&s=A&s=B&s=C&s=D&shape=pie&range=7").symbols, ["A", "B", "C"]);
   for (const none of ["", "#", "#chart", "#range=x&shape=", "#range=7", "#range=43201", "#range=60.5", "#interval=7m&minute=x",
-    "#from=2026-01-05T08:00:00Z", "#from=60000&to=60000", "#from=2026-01-05&to=2026-01-06", "#from=x&to=y"]) {
+    "#from=2026-01-05T08:00:00Z", "#explain=1", "#from=60000&to=60000", "#from=2026-01-05&to=2026-01-06", "#from=x&to=y"]) {
     assert.deepEqual(of(none), first, none);
   }
   const { symbols, from, to } = of(hashOf("?symbol=A%26B&from=0&to=1970-01-01T01:00:00%2B00:30&token=secret"));
@@ -629,4 +631,36 @@ test("numbers and times as text", () => {
   assert.equal(percent(-0.5, 0), "−50 %");
   assert.deepEqual([0, 0.5, 0.00012, 0.0000034].map(smallPercent), ["0 %", "50 %", "0.01 %", "0.0003 %"]);
   assert.deepEqual([812, 1234, 34_000_000].map(bytes), ["812 B", "1.2 kB", "34.0 MB"]);
+});
+
+test("an explanation is told in words", () => {
+  const at = "2026-01-05T08:51:00.250000000Z", by = (one) => passedBy({ offset: null, watermark: null, ...one });
+  assert.equal(by({ by: "record", offset: 4711, watermark: at }), "offset 4,711, of 08:51:00");
+  assert.equal(by({ by: "record before", offset: 5 }), "a record before offset 5");
+  assert.equal(by({ by: "evidence", watermark: at }), "evidence of its end, 08:51:00");
+  assert.equal(by({ by: "evidence", offset: 7, watermark: at }), "evidence of its end before offset 7, 08:51:00");
+  assert.deepEqual([by({ by: "not yet" }), by({ by: "not yet", watermark: at })], ["not yet", "not yet: 08:51:00"]);
+  assert.equal(by({ by: "unknown" }), "a record that is gone");
+  const told = { state: "final", manifest: 1234, unverifiable: null, row: {}, minute: "2026-01-05T08:40:00Z", closed_last_by: null,
+    final_last_by: null, partitions: [{ records: 1 }, { records: 0 }] };
+  assert.equal(summaryOf(told), "Final by manifest 1,234. 1 record counts.");
+  const last = { partition: "t/1", stamp: "2026-01-06T00:00:01.5Z" };
+  assert.equal(summaryOf({ ...told, state: null, row: null, partitions: [], final_last_by: last }),
+    "Unknown by manifest 1,234. No record counts. t/1 was the last to make it final, by a record stamped 2026-01-06 00:00:01 UTC.");
+  assert.match(summaryOf({ ...told, closed_last_by: last }), /the last to make it closed/);
+  assert.equal(summaryOf({ ...told, unverifiable: "no longer verifiable: gone" }), "Final by manifest 1,234. No longer verifiable: gone.");
+  const cells = [{ column: "avg", sink: 1.5, log: 2, differs: true }, { column: "low", sink: null, log: 1, differs: true },
+    { column: "sum", sink: "3", log: "3", differs: false }];
+  assert.deepEqual(sinksOf({ sinks: [{ sink: "a", is: "different", why: null, cells }, { sink: "b", is: "not compared", why: "w", cells: [] }],
+    not_read_back: ["stdout:"] }), [["different", "a", "avg 1.5, by the log 2; low nothing, by the log 1"], ["not compared", "b", "w"],
+    ["not compared", "stdout:", "it cannot be read back"]]);
+  const one = { partition: "t/0", offset: 12, element: null, reason: "late", event_time: at, value: "1.50", why: "its floor was x", exception: true };
+  assert.deepEqual(uncountedOf({ uncounted: [one, { ...one, element: 3, event_time: null, value: null, why: "", exception: false }] }),
+    [["late", "t/0, offset 12, event time 08:51:00: 1.50; its floor was x (an exception)"], ["late", "t/0, offset 12 [3]"]]);
+  assert.match(versionsOf({ history: null })[0], /unknown/);
+  const history = { since: 2, since_at: at, versions: [{ manifest: 9, at: null, count: 3, sum: "4.5", state: "open" }],
+    closed: { manifest: 12, at, waited_for: "t/0", by_floor: true, first_known: false }, final: null };
+  assert.deepEqual(versionsOf({ history }), ["manifest 9: 3 records, sum 4.5, open",
+    "closed by manifest 12, 2026-01-05 08:51:00 UTC; W had waited for t/0, which was silent"]);
+  assert.match(versionsOf({ history: { ...history, closed: null, final: { ...history.closed, waited_for: null, first_known: true } } })[1], /^final by .* or before$/);
 });

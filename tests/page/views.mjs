@@ -12,9 +12,9 @@ function wave(n) {
     bb20_lower: value - 3, ema12: value - 1, rsi14: n < 14 ? null : 61.25, stddev: 0.5 };
 }
 
-/** A server of one symbol; {asked: the queries for minutes, moved: those for movers} is filled as it goes. */
+/** A server of one symbol; {asked: the queries for minutes, moved: those for movers, explained: for explanations} is filled as it goes. */
 async function serve(tab, base, rows, more = {}) {
-  const status = await (await fetch(new URL("/api/status", base))).json(), asked = [], moved = [], grouped = [];
+  const status = await (await fetch(new URL("/api/status", base))).json(), asked = [], moved = [], grouped = [], explained = [];
   status.settings = { ...status.settings, window_ms: MIN, lateness_ms: 10 * MIN, metrics: "market", derived: DERIVED, groups: false,
     ...more.settings };
   Object.assign(status, { w: rows.at(-1).minute + MIN / 2, partial_before: 0, ...more.status });
@@ -29,6 +29,10 @@ async function serve(tab, base, rows, more = {}) {
     return route.fulfill({ json: { next: null,
       rows: some.filter(({ minute }) => minute >= time("from", -Infinity) && minute < time("to", Infinity)) } });
   });
+  await tab.route("**/api/explain?*", (route) => {
+    explained.push(new URL(route.request().url()).searchParams);
+    return more.explain(explained.length, (answer) => route.fulfill(answer));
+  });
   await tab.route("**/api/movers?*", (route) => {
     moved.push(new URL(route.request().url()).searchParams);
     return route.fulfill({ json: more.movers });
@@ -42,7 +46,7 @@ async function serve(tab, base, rows, more = {}) {
   const event = (name, data) => `id: x-1\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
   await tab.route("**/api/stream", (route) => route.fulfill({ contentType: "text/event-stream",
     body: event("hello", { id: "x", status }) + event("marks", { w: status.w, partial_before: status.partial_before, line: null }) }));
-  return { asked, moved, grouped };
+  return { asked, moved, grouped, explained };
 }
 
 /** How many columns of the plot have a pixel in the colour of the style `name`. */
@@ -89,7 +93,9 @@ export async function views(browser, base, { check, comes }, shots = () => {}) {
     return { context, tab, ...server };
   };
   const rows = Array.from({ length: MANY }, (_, n) => wave(n));
-  for (const part of [derivedLines, candles, zooms, exports, details, movers, places, flats, groups]) await part({ open, rows, check, comes, shots });
+  for (const part of [derivedLines, candles, zooms, exports, details, explanations, movers, places, flats, groups]) {
+    await part({ open, rows, check, comes, shots });
+  }
 }
 
 /** That derived values are drawn, switched, and named by the address. */
@@ -231,6 +237,62 @@ async function details({ open, rows, check, comes, shots }) {
   await tab.goBack();
   await comes("Back closes it", tab.waitForSelector("#detail", { state: "hidden" }));
   await context.close();
+}
+
+/** That a minute is explained when it is asked for, while it is read for, and when the server is busy or refuses; on a phone, too. */
+async function explanations({ open, rows, check, comes, shots }) {
+  const at = rows[200].minute, iso = (ms) => new Date(ms).toISOString(), evil = "<i>t</i>/0";
+  const by = (name, offset) => ({ by: name, offset, watermark: iso(at + 60_000), stamp: null });
+  const one = (partition, first, last, records) => ({ partition, records, first, last, next: 9000, idle: first === null,
+    closed_by: by("record", 4720), final_by: first === null ? by("evidence", null) : by("record", 4999) });
+  const told = { symbol: "WAVE", minute: iso(at), state: "final", end: iso(at + MIN), final_at: iso(at + 11 * MIN), manifest: 17, w: iso(at + 20 * MIN),
+    unverifiable: null, row: { count: 3, sum: "300.1", avg: 100, state: "final" },
+    sinks: [{ sink: "sqlite:m.db", is: "equal", why: null, cells: [] }, { sink: "csv:m.csv", is: "different", why: null,
+      cells: [{ column: "avg", sink: 7, log: 100, differs: true }] }], not_read_back: [],
+    partitions: [one(evil, 4711, 4713, 3), one("t/1", null, null, 0)], closed_last_by: null, final_last_by: null,
+    uncounted: [{ partition: "t/0", offset: 4712, element: null, reason: "late", event_time: iso(at + 5000), value: "1", why: "<b>w</b>",
+      exception: false, told_by: "log" }], more_uncounted: 0, history: null, records_read: 500 };
+  let go = () => {};
+  const explain = (turn, fulfill) => turn === 1 ? fulfill({ status: 503, json: { error: "another minute is being explained" } })
+    : new Promise((resolve) => { go = () => resolve(fulfill({ json: told })); });
+  const address = `#s=WAVE&range=240&minute=${iso(at)}`;
+  const { context, tab, explained } = await open(address, rows, {}, { explain });
+  const words = () => tab.textContent("#explanation");
+  await comes("a minute can be explained", tab.waitForSelector("#explain", { state: "visible" }));
+  check(explained.length === 0 && await tab.isHidden("#explanation"), "and is not before it is asked for");
+  await tab.focus("#explain");
+  await tab.keyboard.press("Enter");
+  await comes("a server that is busy is told", tab.waitForFunction(() => /Not explained: another minute/.test(document.getElementById("explain-note").textContent)));
+  check(/explain=1/.test(await tab.evaluate(() => location.hash)), "the address says it");
+  check(await tab.getAttribute("#explain", "aria-expanded") === "true", "and so does the button");
+  for (let tries = 0; tries < 100 && explained.length < 2; tries += 1) await tab.waitForTimeout(100);
+  check(explained.length === 2 && explained[1].get("symbol") === "WAVE" && Number(explained[1].get("minute")) === at, "and asked again", `${explained[1]}`);
+  go();
+  await comes("the log's account is there", tab.waitForFunction(() => /Final by manifest 17. 3 records count/.test(document.getElementById("explain-note").textContent)));
+  check(/4,711 to 4,713/.test(await words()) && /offset 4,999/.test(await words()) && /evidence of its end/.test(await words()), "with offsets and evidence", await words());
+  check(/different.*avg 7, by the log 100/.test(await words()) && /equal/.test(await words()), "what a sink holds beside it");
+  check(await tab.locator("#explanation i, #explanation b").count() === 0 && /<i>t<\/i>\/0/.test(await words()) && /<b>w<\/b>/.test(await words()), "as text");
+  check(/history of this minute is unknown/.test(await words()), "and that its history is not known");
+  await shots(tab, "explain");
+  await tab.focus("#chart");
+  await tab.keyboard.press("e");
+  await comes("`e` closes it", tab.waitForSelector("#explanation", { state: "hidden" }));
+  check(!/explain/.test(await tab.evaluate(() => location.hash)), "and the address does not say it any more");
+  await tab.click("#interval [data-value='5m']");
+  await comes("a candle of several minutes is not explained", tab.waitForSelector("#explain", { state: "hidden" }));
+  await context.close();
+  const refuse = (turn, fulfill) => fulfill({ status: 404, json: { error: "this run keeps no state" } });
+  const phone = await open(`${address}&explain=1`, rows, { viewport: { width: 390, height: 844 } }, { explain: refuse });
+  await comes("an address explains it; a refusal is told", phone.tab.waitForFunction(() =>
+    /Not explained: this run keeps no state/.test(document.getElementById("explain-note").textContent)));
+  await phone.tab.waitForTimeout(2500);
+  check(phone.explained.length === 1, "and is not asked for again");
+  await phone.context.close();
+  const narrow = await open(`${address}&explain=1`, rows, { viewport: { width: 390, height: 844 } }, { explain: (turn, fulfill) => fulfill({ json: told }) });
+  await comes("on a phone", narrow.tab.waitForFunction(() => /3 records count/.test(document.getElementById("explain-note").textContent)));
+  check(await narrow.tab.evaluate(() => document.documentElement.scrollWidth) <= 390, "it is no wider than the screen");
+  await shots(narrow.tab, "explain-390");
+  await narrow.context.close();
 }
 
 /** That risers and fallers are there with a change column alone, are those of the server, and lead to their symbols. */

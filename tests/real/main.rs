@@ -17,6 +17,7 @@ mod changed;
 mod compacted;
 mod corrected;
 mod expired;
+mod explained;
 mod feeds;
 mod hostile_logs;
 mod idle;

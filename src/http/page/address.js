@@ -6,7 +6,7 @@ import { INTERVALS } from "./candles.js";
 import { LEAST, MOST } from "./span.js";
 
 export const FIRST_RANGE = 60; // windows
-const WORDS = ["s", "symbol", "g", "shape", "range", "from", "to", "interval", "show", "minute"];
+const WORDS = ["s", "symbol", "g", "shape", "range", "from", "to", "interval", "show", "minute", "explain"];
 
 /** A time as RFC 3339, without the milliseconds that it does not have. */
 const iso = (ms) => new Date(ms).toISOString().replace(".000Z", "Z");
@@ -25,20 +25,22 @@ export function readAddress(hash, most) {
     word === "s" || word === "symbol" ? [value] : word === "g" ? [groupKey(value)] : []);
   const symbols = [...new Set(keys)];
   const [from, to] = ["from", "to"].map((word) => time(named.get(word))), still = from !== null && to !== null && from < to;
-  const show = named.get("show");
+  const show = named.get("show"), minute = time(named.get("minute"));
   return { symbols: symbols.slice(0, most), mode: named.get("shape") === "candles" ? "candles" : "line",
     range: Number.isInteger(range) && range >= LEAST && range <= MOST ? range : FIRST_RANGE,
     from: still ? from : null, to: still ? to : null,
     interval: INTERVALS.some(([name]) => name === named.get("interval")) ? named.get("interval") : null,
     show: show === null ? null : show.split(",").filter((name) => /^[a-z0-9]+$/.test(name) && name !== "none"),
-    minute: time(named.get("minute")) };
+    minute, explain: minute !== null && named.get("explain") === "1" };
 }
 
 /**
  * The hash of a view: {symbols, mode, range: windows up to the newest, from and to: ms, or null where it follows the newest,
- * interval: name or null, show: names of derived lines, or null for those that are shown first, minute: the one that is open}.
+ * interval: name or null, show: names of derived lines, or null for those that are shown first, minute: the one that is open,
+ * explain: it is explained, too}.
  */
-export function writeAddress({ symbols, mode, range, from = null, to = null, interval = null, show = null, minute = null }) {
+export function writeAddress({ symbols, mode, range, from = null, to = null, interval = null, show = null, minute = null,
+  explain = false }) {
   const word = (key, group = groupName(key)) => group === null ? `s=${encodeURIComponent(key)}` : `g=${encodeURIComponent(group)}`;
   const words = symbols.map((key) => word(key));
   if (mode !== "line") words.push(`shape=${mode}`);
@@ -46,7 +48,7 @@ export function writeAddress({ symbols, mode, range, from = null, to = null, int
   else if (range !== FIRST_RANGE) words.push(`range=${range}`);
   if (interval !== null) words.push(`interval=${interval}`);
   if (show !== null) words.push(`show=${show.length > 0 ? show.join(",") : "none"}`);
-  if (minute !== null) words.push(`minute=${iso(minute)}`);
+  if (minute !== null) words.push(`minute=${iso(minute)}`, ...(explain ? ["explain=1"] : []));
   return `#${words.join("&")}`;
 }
 

@@ -25,10 +25,10 @@ import { Stream } from "./stream.js";
 const EVERY_MS = { order: 2000, head: 250, chart: 40, list: 250, panels: 250, movers: 1000, groups: 1000, table: 250, detail: 250, spoken: 20_000 };
 
 const market = new Market();
-const view = { mode: "line", range: FIRST_RANGE, from: null, to: null, interval: null, show: null, minute: null, order: "movers",
+const view = { mode: "line", range: FIRST_RANGE, from: null, to: null, interval: null, show: null, minute: null, explain: false, order: "movers",
   compare: false, hover: null, query: "" };
 const stage = new Stage(market, view, { remove: (symbol) => choose(symbol, true), show: (names) => look("show", names) });
-const detail = new Detail(stage, { close: () => openMinute(null) });
+const detail = new Detail(stage, { close: () => openMinute(null), explain: explainMinute });
 const list = new SymbolList(find("symbol-list"), find("search"),
   { choose, shown: wantSparks, recent: (entry) => market.recent(entry) });
 const movers = new Movers((query) => get("/api/movers", query), () => market.settings.window_ms);
@@ -326,8 +326,14 @@ function setView(span) {
   }, 250);
 }
 
+/** Explains the minute that is open from its log, or ends that. */
+function explainMinute() {
+  if (view.minute !== null && !find("explain").hidden) look("explain", !view.explain);
+}
+
 /** Shows all that is known of a minute, or ends that. */
 function openMinute(minute) {
+  if (minute === null || minute === view.minute) view.explain = false;
   look("minute", minute === view.minute ? null : minute);
   if (minute === null) canvas.focus();
 }
@@ -386,6 +392,7 @@ const keys = {
   k: () => { if (market.chosen.length < 2) shape.pick(view.mode === "line" ? "candles" : "line"); },
   t: () => { toggleTheme(); themed(); },
   i: nextInterval,
+  e: explainMinute,
   "+": zoom.closer,
   "=": zoom.closer, // the key of + without Shift
   "-": zoom.farther,

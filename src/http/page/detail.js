@@ -2,10 +2,11 @@
 // and the links that export what is in view.
 //
 // The figures are asked of /api/minutes, for a row of the stream has no exact sum; asked again when the row has changed. Which
-// records a minute was made of is not kept, so there are no offsets but those of dead letters.
+// records a minute was made of is not kept: explain.js asks for what the log says of them.
 
 import { addDecimals } from "./decimal.js";
 import { attribute, each, find, make, text } from "./dom.js";
+import { Explain } from "./explain.js";
 import { beside, clock, duration, moment, visible, whole } from "./format.js";
 import { groupName, named } from "./groups.js";
 import { seek, MINUTE } from "./rows.js";
@@ -38,12 +39,13 @@ export function figuresOf(rows, derived) {
 }
 
 export class Detail {
-  /** `stage` is whose minute it is; `on.close()` when somebody closes it. */
+  /** `stage` is whose minute it is; `on.close()` when somebody closes it, `on.explain()` when it is to be explained, or no more. */
   constructor(stage, on) {
     this.stage = stage;
     this.asked = { key: "", at: 0 };
     this.rows = null;
     this.why = ""; // the server did not answer
+    this.explain = new Explain(() => on.explain());
     find("detail-close").addEventListener("click", () => on.close());
   }
 
@@ -51,7 +53,7 @@ export class Detail {
   draw() {
     const { stage } = this, { market, view } = stage, [symbol] = market.chosen, root = find("detail");
     root.hidden = view.minute === null || symbol === undefined;
-    if (root.hidden) return;
+    if (root.hidden) return this.explain.draw(null, false);
     const { window, interval } = stage.facts(), from = Math.floor(view.minute / interval) * interval, to = from + interval;
     const { rows } = stage, mine = rows.slice(seek(rows, from), seek(rows, to)), state = market.state(from, interval);
     const key = JSON.stringify([symbol, from, to, state, mine.map((row) => row.slice(MINUTE))]);
@@ -66,6 +68,7 @@ export class Detail {
       text(item.lastChild, value);
     });
     this.letters(symbol, from, to, window);
+    this.explain.draw(interval === window ? { symbol, minute: from, state } : null, view.explain);
   }
 
   /** Asks for the rows, unless these are here. */
@@ -93,8 +96,7 @@ export class Detail {
     const newest = `the newest ${whole(status?.dead_letters.recent.length ?? 0)} dead letters`;
     const many = all.length === 0 ? `None of ${newest} is of this symbol and time.`
       : `Of ${newest}, ${whole(within.length)} of this symbol and time, and ${whole(near.length)} of the windows beside it.`;
-    const letters = groupName(symbol) === null ? `${many} Offsets of records that count are not kept.`
-      : "Made of the final rows of its members; dead letters are of symbols.";
+    const letters = groupName(symbol) === null ? many : "Made of the final rows of its members; dead letters are of symbols.";
     text(find("detail-note"), `${none}${letters}`);
     each(find("detail-letters"), all, () => make("li", "", make("span", "tag"), " ", make("bdi")), (item, one) => {
       text(item.firstChild, one.reason);
