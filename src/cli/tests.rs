@@ -47,7 +47,7 @@ fn a_misspelt_word_is_reported_with_the_nearest_and_the_help_of_its_command() {
             &["rebuild"],
             &["unrecognized subcommand 'rebuild'", "see `minutely --help`; there is `minutely state rebuild`"],
         ),
-        (&["show"], &["there is `minutely state show` and `minutely config show`"]),
+        (&["show"], &["there is `minutely config show` and `minutely state show`"]),
         (&["config", "rebuild"], &["see `minutely config --help`; there is `minutely state rebuild`"]),
         (&["state", "shew"], &["unrecognized subcommand 'shew'", "'show'", "see `minutely state --help`"]),
         (
