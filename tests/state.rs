@@ -149,6 +149,7 @@ fn a_state_is_shown_and_checked_while_a_run_has_it_and_left_as_it_was() {
         "sqlite:".into(),
         "chain 1".into(),
         "dead letters: ".into(),
+        "audit trail: from manifest 2 of ".into(),
         "published ".into(),
         "of generation 1".into(),
         "--window 1m".into(),
@@ -160,6 +161,28 @@ fn a_state_is_shown_and_checked_while_a_run_has_it_and_left_as_it_was() {
     assert_eq!(checked_number(&checked, "counted"), counted, "{checked}");
     let up_to = format!("manifests up to {}", json["seq"]);
     assert!(checked.contains(&up_to), "{up_to}: {checked}");
+}
+
+/// It is no part of the fingerprint.
+#[test]
+fn an_audit_trail_may_be_left_out_by_one_run_and_begun_again_by_the_next() {
+    let job = Job::new();
+    let trail = || {
+        assert!(job.look("check").well().starts_with("ok: "));
+        let shown = job.look("show").well();
+        shown.lines().find_map(|line| line.strip_prefix("audit trail: ")).map(str::to_owned).unwrap()
+    };
+    let often = ["--keep-open", "--checkpoint-interval", "10ms"];
+    job.run("csv:m.csv", &often).well();
+    let first = trail();
+    assert!(first.starts_with("from manifest 2 of "), "{first}");
+    job.grow(30, 5);
+    job.run("csv:m.csv", &[&often[..], &["--audit", "0s"]].concat()).well();
+    assert_eq!(trail(), "none is kept");
+    job.grow(35, 5);
+    job.run("csv:m.csv", &[&often[..], &["--audit", "1h", "--audit-size", "1MB"]].concat()).well();
+    let again = trail();
+    assert!(again.starts_with("from manifest ") && !again.starts_with("from manifest 2 of "), "{again}");
 }
 
 /// With all that is in it.
