@@ -1,6 +1,7 @@
 //! minutely: exact one-minute event-time averages. See `README.md`.
 
 mod advice;
+mod amend;
 mod bar;
 mod cli;
 mod clock;
@@ -37,9 +38,10 @@ mod threads;
 mod uri;
 mod verify;
 
+use amend::AmendPlan;
 use cli::{
-    Command, ConfigCommand, DigestArgs, EarlyExit, Given, HealthArgs, Layers, LettersArgs, Parsed, ProduceArgs,
-    RunArgs, ShownCommand, StateCommand, UsageErrors, VerifyArgs,
+    AmendArgs, Command, ConfigCommand, DigestArgs, EarlyExit, Given, HealthArgs, Layers, LettersArgs, Parsed,
+    ProduceArgs, RunArgs, ShownCommand, StateCommand, UsageErrors, VerifyArgs,
 };
 use config::Config;
 use console::{error, warn};
@@ -93,6 +95,7 @@ fn execute(parsed: Parsed, open_files: u64) -> Result<(), Failure> {
         Command::State { command, .. } => state(&command, &layers, clock),
         Command::Verify(args) => verify(&args, &layers, clock),
         Command::Digest(args) => digest(&args, &layers),
+        Command::Amend(args) => amend(&args, &layers, clock),
         Command::Produce(args) => produce(&args, &layers, clock),
         Command::Letters(args) => letters(&args, &layers),
         Command::Health(args) => health(&args, &layers),
@@ -183,6 +186,12 @@ fn verify(args: &VerifyArgs, layers: &Layers, clock: clock::SystemClock) -> Resu
 fn digest(args: &DigestArgs, layers: &Layers) -> Result<(), Failure> {
     let minutes = layers.check(AskedMinutes::of_digest(args))?;
     configured(&args.run, layers, |config| verify::digest(&config, minutes))
+}
+
+/// `minutely amend`.
+fn amend(args: &AmendArgs, layers: &Layers, clock: clock::SystemClock) -> Result<(), Failure> {
+    let plan = layers.check(AmendPlan::of(args))?;
+    configured(&args.run, layers, |config| amend::amend(config, &plan, clock))
 }
 
 /// `minutely config show`: what is in effect, although it may be wrong; then what is wrong.

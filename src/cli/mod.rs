@@ -1,6 +1,7 @@
 //! The command line as it is written: commands, options, their types and their help. What the options of a run mean together
 //! is `config`'s.
 
+mod amend;
 mod cleaning;
 mod cluster;
 mod common;
@@ -25,6 +26,7 @@ mod show;
 mod values;
 mod verify;
 
+pub(crate) use amend::AmendArgs;
 pub(crate) use cleaning::CleaningArgs;
 pub(crate) use cluster::{ClusterArgs, MAX_WORKERS};
 pub(crate) use common::{CommonArgs, early_format};
@@ -116,6 +118,15 @@ pub(crate) enum Command {
     /// Two runs over one log have the same, whatever their workers, sinks and crashes. All options of `minutely run` are accepted.
     #[command(after_help = STATE_NOTES)]
     Digest(Box<DigestArgs>),
+
+    /// Add late dead letters to final minutes, in rows beside the sinks' own
+    ///
+    /// Takes the options of the run; a run may go on meanwhile. Counts the minutes of late letters again from the log, adds the letters, and
+    /// writes the rows beside those of the run: table NAME_amended, NAME.amended.csv, measurement NAME_amended. Without --yes it only shows
+    /// what it would write. Exit code 0 if all late letters of final minutes are in rows, 65 if some cannot be, 69 if log, state or a sink
+    /// cannot be reached.
+    #[command(after_help = NOTES)]
+    Amend(Box<AmendArgs>),
 
     /// Write the records of a source to a Kafka topic or to RabbitMQ streams
     ///
@@ -284,8 +295,8 @@ const FIND_THE_STATE: [&str; 43] = [
     "config",
 ];
 
-/// What help of `minutely verify` and `minutely digest` shows beside.
-const VERIFY: [&str; 6] = ["from", "to", "sample", "since_final", "uris", "emit"];
+/// What help of `minutely verify`, `digest` and `amend` shows beside.
+const VERIFY: [&str; 8] = ["from", "to", "sample", "since_final", "uris", "emit", "from_dead_letters", "yes"];
 
 /// Why there is no command to be executed.
 #[derive(Debug)]
@@ -381,6 +392,7 @@ impl Command {
             } => Some(run),
             Command::Verify(args) => Some(&args.run),
             Command::Digest(args) => Some(&args.run),
+            Command::Amend(args) => Some(&args.run),
             Command::Produce(_)
             | Command::Config { command: ConfigCommand::Show { of: Some(ShownCommand::Produce(_)), .. }, .. }
             | Command::Letters(_)
@@ -426,6 +438,7 @@ pub(crate) fn command() -> clap::Command {
     let root = described(Cli::command());
     let root = root.mut_subcommand("state", |state| state.mut_subcommands(|command| hide(command, &[])));
     let root = root.mut_subcommand("verify", |verify| hide(verify, &VERIFY));
+    let root = root.mut_subcommand("amend", |amend| hide(amend, &VERIFY));
     root.mut_subcommand("digest", |digest| hide(digest, &VERIFY))
 }
 

@@ -21,10 +21,10 @@ use std::path::Path;
 
 /// A partition of the state.
 pub(crate) struct IndexedPartition {
-    pub(super) name: PartitionName,
+    pub(crate) name: PartitionName,
     /// Where it was read from first, and up to where.
     pub(super) start: NextOffset,
-    pub(super) next: NextOffset,
+    pub(crate) next: NextOffset,
     /// By bucket.
     pub(super) entries: BTreeMap<i64, IndexEntry>,
     /// Buckets before this have no entries.
@@ -36,12 +36,12 @@ pub(crate) struct IndexedPartition {
 
 /// See the module.
 pub(crate) struct StateFacts {
-    pub(super) rule: Rule,
-    pub(super) partitions: Vec<IndexedPartition>,
+    pub(crate) rule: Rule,
+    pub(crate) partitions: Vec<IndexedPartition>,
     /// Windows from here on are not final.
-    pub(super) final_before: WindowStart,
+    pub(crate) final_before: WindowStart,
     /// Events that an id or a filter may keep from counting: a partition can be judged from its beginning alone.
-    pub(super) needs_beginning: bool,
+    pub(crate) needs_beginning: bool,
 }
 
 impl StateFacts {
@@ -97,7 +97,7 @@ impl StateFacts {
     }
 
     /// Can the minutes of this bucket be counted again? Else why not.
-    pub(super) fn unverifiable(&self, bucket: i64) -> Option<Unverifiable> {
+    pub(crate) fn unverifiable(&self, bucket: i64) -> Option<Unverifiable> {
         let mut why = None;
         for partition in &self.partitions {
             if Some(bucket) < partition.since {
@@ -140,7 +140,7 @@ pub(crate) enum Unverifiable {
 
 impl Unverifiable {
     /// For people.
-    pub(super) fn reason(self) -> &'static str {
+    pub(crate) fn reason(self) -> &'static str {
         match self {
             Unverifiable::NotIndexed => {
                 "not in the index of the state: an earlier version read them, or a log that has changed since"

@@ -21,5 +21,8 @@ mod rows;
 mod session;
 
 pub(crate) use digests::digest;
+pub(crate) use facts::IndexedPartition;
+pub(crate) use log::OpenLog;
 pub(crate) use plan::{AskedMinutes, VerifyPlan};
+pub(crate) use recount::Recount;
 pub(crate) use session::verify;

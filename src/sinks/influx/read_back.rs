@@ -29,10 +29,10 @@ pub(in crate::sinks) struct InfluxRows {
 }
 
 /// A point of the series, by the names of its fields.
-struct StoredPoint {
-    minute: WindowStart,
-    symbol: String,
-    fields: BTreeMap<String, String>,
+pub(super) struct StoredPoint {
+    pub(super) minute: WindowStart,
+    pub(super) symbol: String,
+    pub(super) fields: BTreeMap<String, String>,
 }
 
 impl InfluxRows {
@@ -49,21 +49,27 @@ impl InfluxRows {
         let (series, name) = (target.series.clone(), target.name.clone());
         Ok(InfluxRows { client, series, name, columns, market: options.columns.market })
     }
+}
 
-    fn points(&self, minutes: &Range<WindowStart>) -> Result<Vec<StoredPoint>, String> {
-        let runtime = runtime().map_err(|e| e.to_string())?;
-        match self.client.destination() {
-            Destination::Bucket { org, bucket } => {
-                let query = flux(bucket, &self.series, minutes);
-                let answer = runtime.block_on(self.client.flux_tables(org, &query))?;
-                from_tables(&answer, &self.series)
-            }
-            Destination::Database(database) => {
-                let query = influxql(&self.series, minutes);
-                let parameters = [("db", database.clone()), ("epoch", "ns".to_owned()), ("q", query)];
-                let answer = runtime.block_on(self.client.influxql(&parameters))?;
-                from_json(&answer, &self.series)
-            }
+/// The points of a series.
+///
+/// # Errors
+/// They cannot be read, in words.
+pub(super) fn points(
+    client: &Client,
+    series: &InfluxSeries,
+    minutes: &Range<WindowStart>,
+) -> Result<Vec<StoredPoint>, String> {
+    let runtime = runtime().map_err(|e| e.to_string())?;
+    match client.destination() {
+        Destination::Bucket { org, bucket } => {
+            let query = flux(bucket, series, minutes);
+            from_tables(&runtime.block_on(client.flux_tables(org, &query))?, series)
+        }
+        Destination::Database(database) => {
+            let query = influxql(series, minutes);
+            let parameters = [("db", database.clone()), ("epoch", "ns".to_owned()), ("q", query)];
+            from_json(&runtime.block_on(client.influxql(&parameters))?, series)
         }
     }
 }
@@ -188,14 +194,19 @@ fn from_json(text: &str, series: &InfluxSeries) -> Result<Vec<StoredPoint>, Stri
 }
 
 /// A field as it is typed in the database, by its name.
-fn cell(name: &str, text: Option<&String>) -> StoredCell {
+pub(super) fn cell(name: &str, text: Option<&String>) -> StoredCell {
     let Some(text) = text else { return StoredCell::Nothing };
     let parsed = match name {
-        "count" => text.parse().ok().map(StoredCell::Integer),
-        "sum" | "state" => None,
+        "count" | "letter_count" => text.parse().ok().map(StoredCell::Integer),
+        "sum" | "state" | "letters" => None,
         _ => text.parse().ok().map(StoredCell::Float),
     };
     parsed.unwrap_or_else(|| StoredCell::Text(text.clone()))
+}
+
+/// Can line protocol carry this symbol?
+pub(super) fn can_hold(symbol: &str) -> bool {
+    !symbol.is_empty() && !symbol.ends_with('\\') && !symbol.contains(['\n', '\r', '\0'])
 }
 
 impl StoredRows for InfluxRows {
@@ -224,11 +235,11 @@ impl StoredRows for InfluxRows {
 
     /// Line protocol has no tag value such as these: the points are in `unwritable.jsonl`.
     fn can_hold(&self, symbol: &str) -> bool {
-        !symbol.is_empty() && !symbol.ends_with('\\') && !symbol.contains(['\n', '\r', '\0'])
+        can_hold(symbol)
     }
 
     fn read(&mut self, minutes: Range<WindowStart>, each: &mut EachStored<'_>) -> Result<(), String> {
-        let points = self.points(&minutes).map_err(|why| format!("{}: {why}", self.name))?;
+        let points = points(&self.client, &self.series, &minutes).map_err(|why| format!("{}: {why}", self.name))?;
         for StoredPoint { minute, symbol, fields } in points {
             let cells = self.columns.iter().map(|name| cell(name, fields.get(name))).collect();
             each(minute, symbol, cells);
