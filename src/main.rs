@@ -23,6 +23,7 @@ mod messages;
 mod produce;
 mod property;
 mod rabbitmq;
+mod redrive;
 mod registry;
 mod secret;
 mod semantics;
@@ -41,7 +42,7 @@ mod verify;
 use amend::AmendPlan;
 use cli::{
     AmendArgs, Command, ConfigCommand, DigestArgs, EarlyExit, Given, HealthArgs, Layers, LettersArgs, Parsed,
-    ProduceArgs, RunArgs, ShownCommand, StateCommand, UsageErrors, VerifyArgs,
+    ProduceArgs, RedriveArgs, RunArgs, ShownCommand, StateCommand, UsageErrors, VerifyArgs,
 };
 use config::Config;
 use console::{error, warn};
@@ -49,6 +50,7 @@ use messages::{MessageOptions, Severity};
 use minutely_dataflows::decode::Decoder;
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
 use minutely_dataflows::time::EventTime;
+use redrive::RedrivePlan;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::Write;
 use std::path::Path;
@@ -98,6 +100,7 @@ fn execute(parsed: Parsed, open_files: u64) -> Result<(), Failure> {
         Command::Amend(args) => amend(&args, &layers, clock),
         Command::Produce(args) => produce(&args, &layers, clock),
         Command::Letters(args) => letters(&args, &layers),
+        Command::Redrive(args) => redrive(&args, &layers, clock),
         Command::Health(args) => health(&args, &layers),
         Command::Config { command: ConfigCommand::Show { of: None, run }, .. } => show_run(&run, &layers, &shown),
         Command::Config { command: ConfigCommand::Show { of: Some(ShownCommand::Produce(args)), .. }, .. } => {
@@ -192,6 +195,16 @@ fn digest(args: &DigestArgs, layers: &Layers) -> Result<(), Failure> {
 fn amend(args: &AmendArgs, layers: &Layers, clock: clock::SystemClock) -> Result<(), Failure> {
     let plan = layers.check(AmendPlan::of(args))?;
     configured(&args.run, layers, |config| amend::amend(config, &plan, clock))
+}
+
+/// `minutely redrive`: by all options, and without those of decoding on the command line.
+fn redrive(args: &RedriveArgs, layers: &Layers, clock: clock::SystemClock) -> Result<(), Failure> {
+    let plan = layers.check(RedrivePlan::of(args))?;
+    let own = args.own.as_ref().map(|own| layers.check(Config::of(own))).transpose()?;
+    configured(&args.run, layers, |config| match own {
+        Some(own) => redrive::redrive(config, own, &plan, clock),
+        None => Err(Halt::new(HaltKind::Internal, "a redrive without the run's own options")),
+    })
 }
 
 /// `minutely config show`: what is in effect, although it may be wrong; then what is wrong.

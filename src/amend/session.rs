@@ -175,11 +175,22 @@ impl<'a> AmendSession<'a> {
         false
     }
 
+    /// The same of these events.
+    ///
+    /// # Errors
+    /// As [`amend`].
+    pub(crate) fn carry_out_events(mut self, all: Vec<LateEvent>, plan: &AmendPlan) -> Result<(), Halt> {
+        let mut events = EventsByRow::new();
+        self.report.letters = all.len() as u64;
+        all.into_iter().for_each(|event| file(&mut events, event));
+        self.carry_out(events, plan)
+    }
+
     /// Makes the rows of these events and of the letters that rows have already; with `--yes` writes them. Prints the report.
     ///
     /// # Errors
     /// As [`amend`].
-    pub(crate) fn carry_out(mut self, mut events: EventsByRow, plan: &AmendPlan) -> Result<(), Halt> {
+    fn carry_out(mut self, mut events: EventsByRow, plan: &AmendPlan) -> Result<(), Halt> {
         if let (Some(((first, _), _)), Some(((last, _), _))) = (events.first_key_value(), events.last_key_value()) {
             let minutes = *first..WindowStart(last.0 + 1);
             for sink in &mut self.sinks {

@@ -18,6 +18,7 @@ mod numbers;
 mod option;
 mod origin;
 mod produce;
+mod redrive;
 mod rows;
 mod run;
 mod schema;
@@ -39,6 +40,7 @@ pub(crate) use layers::{Layers, Outside};
 pub(crate) use letters::LettersArgs;
 pub(crate) use numbers::NumberArgs;
 pub(crate) use produce::{PartitionBy, ProduceArgs, Stamp};
+pub(crate) use redrive::RedriveArgs;
 pub(crate) use rows::{FormatOption, RowArgs};
 pub(crate) use run::{DecodingArgs, EmitOption, HttpArgs, LogArgs, Metrics, RunArgs};
 pub(crate) use schema::SchemaArgs;
@@ -139,6 +141,14 @@ pub(crate) enum Command {
     /// One block of lines each: where it stands, its reason with the field that is to blame, what was expected and what was found,
     /// its key and its payload as text. A line that is no dead letter is named on stderr, and the rest is shown: exit code 65.
     Letters(LettersArgs),
+
+    /// Decode rejected dead letters again with other options, and write what counts to the topic or to amended rows
+    ///
+    /// Takes the options of the run. Options of decoding on the command line hold for the letters, unless they are the run's own: then give
+    /// the run's by --config or by variables. Without --yes it only shows what would count, and what still does not and why. Exit code 0 if
+    /// all rejected letters can be read, 65 if some cannot, 69 if log, state, topic or a sink cannot be reached.
+    #[command(after_help = NOTES)]
+    Redrive(Box<RedriveArgs>),
 
     /// Ask the run that serves at an address whether it is healthy, for containers
     ///
@@ -296,7 +306,20 @@ const FIND_THE_STATE: [&str; 43] = [
 ];
 
 /// What help of `minutely verify`, `digest` and `amend` shows beside.
-const VERIFY: [&str; 8] = ["from", "to", "sample", "since_final", "uris", "emit", "from_dead_letters", "yes"];
+const VERIFY: [&str; 12] = [
+    "from",
+    "to",
+    "sample",
+    "since_final",
+    "uris",
+    "emit",
+    "from_dead_letters",
+    "yes",
+    "letters",
+    "maps",
+    "to_topic",
+    "amend",
+];
 
 /// Why there is no command to be executed.
 #[derive(Debug)]
@@ -352,7 +375,10 @@ pub(crate) fn parse(words: &[String], outside: &Outside<'_>) -> Result<Parsed, E
     };
     let matches = whole.map_err(|error| wrong(stopped(&error)))?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| wrong(stopped(&error)))?;
-    let command = cli.command.unwrap_or_else(|| Command::Run(Box::new(cli.run)));
+    let mut command = cli.command.unwrap_or_else(|| Command::Run(Box::new(cli.run)));
+    if let Command::Redrive(args) = &mut command {
+        args.own = Some(own_options(&matches, &layers, &path).map_err(|error| wrong(stopped(&error)))?);
+    }
     if command.run_args().is_some_and(|run| run.cluster.hostfile == Some(None)) {
         print_help(&mut self::command(), words);
         return Err(EarlyExit::Printed);
@@ -363,6 +389,21 @@ pub(crate) fn parse(words: &[String], outside: &Outside<'_>) -> Result<Parsed, E
     };
     layers.check_common(command.common());
     Ok(Parsed { command, layers, shown })
+}
+
+/// The options of a redrive without those of decoding on the command line, which may be for the letters alone.
+fn own_options(matches: &clap::ArgMatches, layers: &Layers, path: &[String]) -> Result<Box<RunArgs>, clap::Error> {
+    let redrive = |matches: &clap::ArgMatches| {
+        Ok(match Cli::from_arg_matches(matches)?.command {
+            Some(Command::Redrive(args)) => args,
+            _ => unreachable!("the path is that of a redrive"),
+        })
+    };
+    let mut own: Box<RedriveArgs> = redrive(matches)?;
+    let words = ["minutely", "redrive", "-"];
+    let beneath = without_variables(layers.beneath(command(), path), true).try_get_matches_from(words)?;
+    own.run.decoding = redrive(&beneath)?.run.decoding;
+    Ok(own.run)
 }
 
 /// What was found for the command of this path.
@@ -393,6 +434,7 @@ impl Command {
             Command::Verify(args) => Some(&args.run),
             Command::Digest(args) => Some(&args.run),
             Command::Amend(args) => Some(&args.run),
+            Command::Redrive(args) => Some(&args.run),
             Command::Produce(_)
             | Command::Config { command: ConfigCommand::Show { of: Some(ShownCommand::Produce(_)), .. }, .. }
             | Command::Letters(_)
@@ -439,6 +481,7 @@ pub(crate) fn command() -> clap::Command {
     let root = root.mut_subcommand("state", |state| state.mut_subcommands(|command| hide(command, &[])));
     let root = root.mut_subcommand("verify", |verify| hide(verify, &VERIFY));
     let root = root.mut_subcommand("amend", |amend| hide(amend, &VERIFY));
+    let root = root.mut_subcommand("redrive", |redrive| hide(redrive, &VERIFY));
     root.mut_subcommand("digest", |digest| hide(digest, &VERIFY))
 }
 

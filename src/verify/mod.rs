@@ -21,7 +21,7 @@ mod rows;
 mod session;
 
 pub(crate) use digests::digest;
-pub(crate) use facts::IndexedPartition;
+pub(crate) use facts::has_state;
 pub(crate) use log::OpenLog;
 pub(crate) use plan::{AskedMinutes, VerifyPlan};
 pub(crate) use recount::Recount;

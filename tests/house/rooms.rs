@@ -42,6 +42,7 @@ const ROOMS: &[Room] = &[
     Room { name: "verify", files: &["src/verify"], imports: &["core", "formats", "clock", "console", "arguments", "config", "sources", "sinks", "store"] },
     Room { name: "amend", files: &["src/amend"], imports: &["core", "formats", "clock", "console", "arguments", "config", "sources", "sinks", "store", "verify"] },
     Room { name: "letters", files: &["src/letters"], imports: &["core", "formats", "console", "arguments"] },
+    Room { name: "redrive", files: &["src/redrive"], imports: &["core", "formats", "clock", "console", "arguments", "kafka", "config", "verify", "amend"] },
     // Only here all of them meet.
     Room { name: "start",   files: &["src/start"], imports: &["*"] },
     Room { name: "main",    files: &["src/main"], imports: &["*"] },
