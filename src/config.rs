@@ -13,10 +13,10 @@ mod sinks;
 
 pub(crate) use crate::cli::Metrics;
 pub(crate) use decoding::of_replay;
-pub(crate) use edges::START_TIMEOUT;
+pub(crate) use edges::SinkBasis;
 pub(crate) use groups::GroupsFile;
 
-use crate::cli::{HttpArgs, RunArgs, UsageErrors};
+use crate::cli::{HttpArgs, RunArgs, SinkStart, UsageErrors};
 use crate::cluster::Cluster;
 use crate::http;
 use crate::job_folder::JobFolder;
@@ -70,6 +70,8 @@ pub(crate) struct Config {
     pub(crate) forget_sinks: Vec<String>,
     /// `--take-sink`.
     pub(crate) take_sink: bool,
+    /// `--sink-from earliest`: sinks are given what they lack.
+    pub(crate) fills_sinks: bool,
     /// Where to serve, if at all.
     pub(crate) http: Option<http::ListenAddress>,
     /// What verdicts and sums depend on: a state belongs to it.
@@ -115,6 +117,7 @@ impl Config {
         let settings = settings::settings(args, &log, state.as_ref(), &mut errors);
         let fetch_memory = errors.value(&args.kafka.fetch_memory);
         let emit = errors.value(&args.sinks.emit).map(sinks::emit);
+        let sink_from = sinks::from(&args.sinks.from, stateless, &mut errors);
         let metrics = errors.value(&args.semantics.metrics);
         let on_bad = errors.value(&args.decoding.on_bad);
         let cluster = cluster::cluster(&args.cluster, &args.log.source, &mut errors);
@@ -140,6 +143,7 @@ impl Config {
                 accept_changed_log: args.state.accept_changed_log,
                 forget_sinks: args.sinks.forget.iter().map(|uri| redacted(uri)).collect(),
                 take_sink: args.sinks.take,
+                fills_sinks: sink_from? == SinkStart::Earliest,
                 http,
                 semantics,
                 recorded,

@@ -25,6 +25,7 @@ mod property;
 mod rabbitmq;
 mod redrive;
 mod registry;
+mod repair;
 mod secret;
 mod semantics;
 mod signals;
@@ -42,7 +43,7 @@ mod verify;
 use amend::AmendPlan;
 use cli::{
     AmendArgs, Command, ConfigCommand, DigestArgs, EarlyExit, Given, HealthArgs, Layers, LettersArgs, Parsed,
-    ProduceArgs, RedriveArgs, RunArgs, ShownCommand, StateCommand, UsageErrors, VerifyArgs,
+    ProduceArgs, RedriveArgs, RepairArgs, RunArgs, ShownCommand, StateCommand, UsageErrors, VerifyArgs,
 };
 use config::Config;
 use console::{error, warn};
@@ -96,6 +97,7 @@ fn execute(parsed: Parsed, open_files: u64) -> Result<(), Failure> {
         }
         Command::State { command, .. } => state(&command, &layers, clock),
         Command::Verify(args) => verify(&args, &layers, clock),
+        Command::Repair(args) => repair(&args, &layers, clock),
         Command::Digest(args) => digest(&args, &layers),
         Command::Amend(args) => amend(&args, &layers, clock),
         Command::Produce(args) => produce(&args, &layers, clock),
@@ -183,6 +185,12 @@ fn check(
 fn verify(args: &VerifyArgs, layers: &Layers, clock: clock::SystemClock) -> Result<(), Failure> {
     let plan = layers.check(VerifyPlan::of(args))?;
     configured(&args.run, layers, |config| verify::verify(config, plan, clock))
+}
+
+/// `minutely repair`.
+fn repair(args: &RepairArgs, layers: &Layers, clock: clock::SystemClock) -> Result<(), Failure> {
+    let plan = layers.check(repair::RepairPlan::of(args))?;
+    configured(&args.run, layers, |config| repair::repair(config, plan, clock))
 }
 
 /// `minutely digest`.

@@ -66,7 +66,10 @@ impl Job {
 
     fn letters(&self) -> PathBuf {
         let entries = std::fs::read_dir(self.path("data/job")).unwrap().map(|entry| entry.unwrap().path());
-        entries.filter(|path| path.to_string_lossy().ends_with(".jsonl")).find(|path| path.to_string_lossy().contains("dead-letters-")).unwrap()
+        entries
+            .filter(|path| path.to_string_lossy().ends_with(".jsonl"))
+            .find(|path| path.to_string_lossy().contains("dead-letters-"))
+            .unwrap()
     }
 
     fn look(&self, words: &[&str]) -> Looked {
@@ -87,8 +90,8 @@ impl Job {
         let db = rusqlite::Connection::open(self.path("minutes.db")).unwrap();
         let mut statement =
             db.prepare("SELECT minute, symbol, count, sum_exact, letters FROM minutes_amended").unwrap();
-        let rows = statement
-            .query_map([], |row| Ok(((row.get(0)?, row.get(1)?), (row.get(2)?, row.get(3)?, row.get(4)?))));
+        let rows =
+            statement.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), (row.get(2)?, row.get(3)?, row.get(4)?))));
         rows.unwrap().map(Result::unwrap).collect()
     }
 
@@ -178,10 +181,7 @@ fn options_on_the_command_line_hold_for_the_letters_and_the_record_is_as_the_run
     let kept = std::fs::read_to_string(job.path("data/job/corrected.jsonl")).unwrap();
     let kept: Value = serde_json::from_str(&kept).unwrap();
     let payload = kept["payload"].as_str().unwrap();
-    let want = format!(
-        r#"{{"symbol":"A","price":2.5e2,"full":2.5,"ts":{}.000123,"v":1.5,"volume":1.5}}"#,
-        seconds(10)
-    );
+    let want = format!(r#"{{"symbol":"A","price":2.5e2,"full":2.5,"ts":{}.000123,"v":1.5,"volume":1.5}}"#, seconds(10));
     assert_eq!(payload, want);
     let row = &job.rows()[&(minute(0), "A".to_owned())];
     assert_eq!((row.0, row.1.as_str()), (2, "4"));
@@ -189,7 +189,8 @@ fn options_on_the_command_line_hold_for_the_letters_and_the_record_is_as_the_run
 
 #[test]
 fn what_cannot_be_redriven_is_refused_with_what_to_do() {
-    let log = [format!(r#"{{"symbol":"A","p":1,"ts":{}}}"#, at(5)), format!(r#"{{"symbol":"A","price":1,"ts":{}}}"#, at(7))];
+    let log =
+        [format!(r#"{{"symbol":"A","p":1,"ts":{}}}"#, at(5)), format!(r#"{{"symbol":"A","price":1,"ts":{}}}"#, at(7))];
     let job = Job::new(&log, "");
     for (words, code, parts) in [
         (&["--map", "price"][..], 64, &["give FIELD=PATH"][..]),
@@ -206,7 +207,10 @@ fn what_cannot_be_redriven_is_refused_with_what_to_do() {
     }
     let nowhere = job.look(&["redrive", "nowhere.jsonl", "--map", "price=.p"]);
     assert!(nowhere.code == Some(64) && nowhere.said.contains("name a file of dead letters"), "{}", nowhere.said);
-    let csv = Job::new(&["symbol,price,ts".to_owned(), format!("A,x,{}", at(5)), format!("A,1,{}", at(6))], "format = \"csv\"\n");
+    let csv = Job::new(
+        &["symbol,price,ts".to_owned(), format!("A,x,{}", at(5)), format!("A,1,{}", at(6))],
+        "format = \"csv\"\n",
+    );
     let looked = csv.redrive(&["--map", "price=.p"]);
     assert!(looked.code == Some(64) && looked.said.contains("the run reads CSV"), "{}", looked.said);
 }

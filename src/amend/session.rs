@@ -14,12 +14,10 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::console::print;
 use crate::dead_letter_line::DeadLetterLine;
-use crate::semantics::{Entries, without_defaults};
-use crate::sinks::{self, AmendedOptions, AmendedRow, AmendedRows, Owner, StoredAmendedRows};
+use crate::sinks::{self, AmendedOptions, AmendedRow, AmendedRows, StoredAmendedRows};
 use crate::text::{Columns, event_time};
 use crate::uri::redacted;
 use crate::verify::OpenLog;
-use minutely_dataflows::checkpoint;
 use minutely_dataflows::edge::Halt;
 use minutely_dataflows::partition::BUCKET;
 use minutely_dataflows::record::{PartitionName, Reason};
@@ -83,14 +81,10 @@ impl<'a> AmendSession<'a> {
     /// 64: no sink can be amended. 69: another amend of the job is under way.
     pub(crate) fn open(config: &'a Config, log: &'a OpenLog, clock: SystemClock, yes: bool) -> Result<Self, Halt> {
         let lock = if yes { lock(&config.folder)? } else { None };
-        let hash = |entries: &Entries| checkpoint::hash(format!("{entries:?}").as_bytes());
-        let owner = Owner { job: config.job(), semantics: hash(&without_defaults(&log.head.semantics)) };
-        let as_typed = config.as_typed.as_ref();
-        let as_typed = as_typed.map(|(job, entries)| Owner { job: job.clone(), semantics: hash(entries) });
         let options = AmendedOptions {
             columns: Columns { market: log.columns.market, ..Columns::default() },
             windowing: log.facts.rule.windowing,
-            owners: [owner].into_iter().chain(as_typed).collect(),
+            owners: config.owners(&log.head),
             folder: config.folder.clone(),
             clock,
         };

@@ -42,12 +42,12 @@ pub(crate) use numbers::NumberArgs;
 pub(crate) use produce::{PartitionBy, ProduceArgs, Stamp};
 pub(crate) use redrive::RedriveArgs;
 pub(crate) use rows::{FormatOption, RowArgs};
-pub(crate) use run::{DecodingArgs, EmitOption, HttpArgs, LogArgs, Metrics, RunArgs};
+pub(crate) use run::{DecodingArgs, EmitOption, HttpArgs, LogArgs, Metrics, RunArgs, SinkStart};
 pub(crate) use schema::SchemaArgs;
 pub(crate) use shape::ShapeArgs;
 pub(crate) use values::Given;
 use values::number;
-pub(crate) use verify::{DigestArgs, MinuteArgs, VerifyArgs};
+pub(crate) use verify::{DigestArgs, MinuteArgs, RepairArgs, VerifyArgs};
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use negated::Negated;
@@ -114,6 +114,15 @@ pub(crate) enum Command {
     /// something differs or cannot be verified, 69 if log, state or a sink cannot be reached.
     #[command(after_help = NOTES)]
     Verify(Box<VerifyArgs>),
+
+    /// Write what final minutes lack in the sinks, or have wrong there, by the log; shows it first
+    ///
+    /// Counts minutes again as `minutely verify` does, and says which rows it would write and delete. With --yes it does so, and compares
+    /// again. Rows are those that the run has written. A csv: file is repaired while no run owns the state. Exit code 0 if nothing
+    /// is to be done or all was done, 65 if something is to be done or is left, 69 if log, state or a sink cannot be reached, 78 if a
+    /// run owns the state that a csv: file needs.
+    #[command(after_help = NOTES)]
+    Repair(Box<RepairArgs>),
 
     /// Print a digest of each final minute, and one of all
     ///
@@ -305,7 +314,7 @@ const FIND_THE_STATE: [&str; 43] = [
     "config",
 ];
 
-/// What help of `minutely verify`, `digest` and `amend` shows beside.
+/// What help of `minutely verify`, `repair`, `digest`, `amend` and `redrive` shows beside.
 const VERIFY: [&str; 12] = [
     "from",
     "to",
@@ -432,6 +441,7 @@ impl Command {
                 ..
             } => Some(run),
             Command::Verify(args) => Some(&args.run),
+            Command::Repair(args) => Some(&args.run),
             Command::Digest(args) => Some(&args.run),
             Command::Amend(args) => Some(&args.run),
             Command::Redrive(args) => Some(&args.run),
@@ -482,6 +492,7 @@ pub(crate) fn command() -> clap::Command {
     let root = root.mut_subcommand("verify", |verify| hide(verify, &VERIFY));
     let root = root.mut_subcommand("amend", |amend| hide(amend, &VERIFY));
     let root = root.mut_subcommand("redrive", |redrive| hide(redrive, &VERIFY));
+    let root = root.mut_subcommand("repair", |repair| hide(repair, &VERIFY));
     root.mut_subcommand("digest", |digest| hide(digest, &VERIFY))
 }
 

@@ -266,6 +266,16 @@ pub(crate) struct SinkArgs {
     #[arg(long = "take-sink", env = "MINUTELY_TAKE_SINK")]
     pub(crate) take: bool,
 
+    /// What a sink gets that the state does not know, or that was left out of a run: what is written from now on, or what it lacks as well
+    #[arg(
+        long = "sink-from",
+        value_name = "WHERE",
+        env = "MINUTELY_SINK_FROM",
+        default_value = "now",
+        value_parser = choice(&SINK_FROM)
+    )]
+    pub(crate) from: Given<SinkStart>,
+
     /// Resume without a sink that the state still has rows for, repeatable; the sink will lack them for ever
     #[arg(long = "forget-sink", value_name = "URI", env = "MINUTELY_FORGET_SINK")]
     pub(crate) forget: Vec<String>,
@@ -381,4 +391,18 @@ pub(crate) enum EmitOption {
 const EMIT: [Choice<EmitOption>; 2] = [
     ("changes", "every committed change of a window", EmitOption::Changes),
     ("final", "each window once, when it is final", EmitOption::Final),
+];
+
+/// `--sink-from`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SinkStart {
+    /// What is written from now on.
+    Now,
+    /// And what it lacks of the minutes before, counted again from the log.
+    Earliest,
+}
+
+const SINK_FROM: [Choice<SinkStart>; 2] = [
+    ("now", "what is written from now on", SinkStart::Now),
+    ("earliest", "and the final minutes before, counted again from the log", SinkStart::Earliest),
 ];

@@ -1,4 +1,4 @@
-//! `minutely verify` and `minutely digest`.
+//! `minutely verify`, `minutely repair` and `minutely digest`.
 
 use super::RunArgs;
 use super::values::{Given, duration, instant, number};
@@ -40,6 +40,37 @@ pub(crate) struct VerifyArgs {
         help_heading = "Minutes"
     )]
     pub(crate) since_final: Option<Given<i64>>,
+
+    /// Print the report as JSON
+    #[arg(long, env = "MINUTELY_JSON", help_heading = "Report")]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) run: Box<RunArgs>,
+}
+
+/// The options of `minutely repair`.
+#[derive(Args, Debug)]
+pub(crate) struct RepairArgs {
+    #[command(flatten)]
+    pub(crate) minutes: MinuteArgs,
+
+    /// Repair the newest final minutes alone: those of this much event time
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "MINUTELY_SINCE_FINAL",
+        num_args = 0..=1,
+        default_missing_value = "24h",
+        conflicts_with = "from",
+        value_parser = duration(1),
+        help_heading = "Minutes"
+    )]
+    pub(crate) since_final: Option<Given<i64>>,
+
+    /// Write and delete; without it what would be done is printed, and nothing is changed
+    #[arg(long, env = "MINUTELY_YES", help_heading = "Repair")]
+    pub(crate) yes: bool,
 
     /// Print the report as JSON
     #[arg(long, env = "MINUTELY_JSON", help_heading = "Report")]

@@ -1,6 +1,6 @@
 //! The sinks that were given.
 
-use crate::cli::{EmitOption, UsageErrors};
+use crate::cli::{EmitOption, Given, SinkStart, UsageErrors};
 use crate::sinks::{self, Emit};
 use crate::uri::redacted;
 use std::collections::BTreeSet;
@@ -17,6 +17,16 @@ pub(super) fn given(uris: &[String], errors: &mut UsageErrors) -> Vec<String> {
         errors.push(format!("--sink {name} is given twice"));
     }
     sinks
+}
+
+/// `--sink-from`. `stateless`: no state is kept, and with it no index of the log.
+pub(super) fn from(given: &Given<SinkStart>, stateless: bool, errors: &mut UsageErrors) -> Option<SinkStart> {
+    let from = errors.value(given)?;
+    if stateless && from == SinkStart::Earliest {
+        errors.push("--sink-from earliest: --state none keeps no index of the log by which minutes are found again; keep a state");
+        return None;
+    }
+    Some(from)
 }
 
 /// Which rows they take.

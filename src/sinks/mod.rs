@@ -16,6 +16,7 @@ mod options;
 mod port;
 mod provisional;
 mod read_back;
+mod repair;
 mod sqlite;
 mod stdout;
 mod stored;
@@ -25,6 +26,9 @@ pub(crate) mod testing;
 pub(crate) use amended::{AmendedOptions, AmendedRow, AmendedRows, StoredAmendedRows, amended};
 pub(crate) use options::{Emit, OpenSink, Owner, PriorState, SinkOptions};
 pub(crate) use read_back::read_back;
+pub(crate) use repair::{
+    RepairAbility, RepairBatch, RepairWriter, ability, is_behind, open_for_repair, read_for_repair,
+};
 pub(crate) use sqlite::{PageRequest, SqliteHistory};
 pub(crate) use stored::{ReadBackOptions, StoredCell, StoredRows};
 

@@ -26,6 +26,14 @@ pub(super) enum StartError {
          ...): fix that, and start over with `minutely state rebuild`"
     )]
     NothingStored { sink: String, points: u64 },
+    #[error(
+        "sink {sink}: cannot be given what it lacks: the index of the state knows minutes from {from} on alone, for an earlier version read          those before, or a log that has changed since; begin without them (--sink-from now)"
+    )]
+    NotIndexed { sink: String, from: String },
+    #[error(
+        "--sink-from earliest: what the log gives for {minute} is not what the run has counted, by the digest in the state, so it is not          the log of this state (minutely verify says more); begin without those minutes (--sink-from now)"
+    )]
+    AnotherLog { minute: String },
     #[error("a worker ended badly: {0}")]
     WorkerEnded(String),
     #[error("the system has no thread for --groups: {0}")]
@@ -40,7 +48,9 @@ impl From<StartError> for Halt {
     fn from(e: StartError) -> Self {
         let kind = match e {
             StartError::OtherOptions { .. } | StartError::DeadLettersElsewhere { .. } => HaltKind::Usage,
-            StartError::NothingStored { .. } => HaltKind::Data,
+            StartError::NothingStored { .. } | StartError::NotIndexed { .. } | StartError::AnotherLog { .. } => {
+                HaltKind::Data
+            }
             StartError::WorkerEnded(_) | StartError::NoThread(_) => HaltKind::Internal,
         };
         Halt::new(kind, e.to_string())

@@ -15,6 +15,7 @@ mod check;
 mod context;
 mod dead_letters;
 mod error;
+mod fill;
 mod groups;
 mod open;
 mod options;

@@ -2,6 +2,7 @@
 //! worker 0 alone uses is here; worker threads are not running yet.
 
 use super::context::RunContext;
+use super::fill::fill_sinks;
 use super::outputs::OpenOutputs;
 use super::own::{OwnedRun, OwnedState};
 use super::serve::{PreviewInterval, serve};
@@ -29,11 +30,17 @@ impl OwnedRun {
     /// # Errors
     /// 64, 65 or 69: a sink, the file of dead letters or the server cannot be opened.
     pub(super) fn open(self) -> Result<OpenedRun, Halt> {
-        let OwnedRun { context, listening, source, state, dead_letters, read_before } = self;
+        let OwnedRun { mut context, listening, source, mut state, dead_letters, read_before } = self;
         let mut outputs = match context.leads() {
             true => Some(OpenOutputs::open(&context, state.as_ref(), &dead_letters)?),
             false => None,
         };
+        if let Some(outputs) = &mut outputs {
+            if let (Some(state), true) = (&mut state, context.config.fills_sinks) {
+                fill_sinks(&mut context, state, &mut outputs.sinks)?;
+            }
+            outputs.begin_chain(&context, state.as_ref())?;
+        }
         let config = &context.config;
         let takes = config.sinks.iter().flat_map(|uri| sinks::takes(uri, config.emit)).collect();
         if context.leads() {

@@ -15,7 +15,7 @@ pub(super) struct OpenOutputs {
     pub(super) sinks: Vec<OpenSink>,
     pub(super) dead_letters: OpenDeadLetters,
     pub(super) dead_letters_path: PathBuf,
-    /// None where no state is kept.
+    /// None where no state is kept, and before [`OpenOutputs::begin_chain`].
     pub(super) manifests: Option<Box<dyn ManifestPort + Send>>,
     /// None where nothing is served.
     pub(super) watcher: Option<Box<dyn Watcher + Send>>,
@@ -37,7 +37,16 @@ impl OpenOutputs {
                 sinks.push(sink);
             }
         }
-        let manifests = state.map(|state| state.store.manifests(&state.head, context.wake())).transpose()?;
-        Ok(OpenOutputs { sinks, dead_letters, dead_letters_path: file.path.clone(), manifests, watcher: None })
+        let dead_letters_path = file.path.clone();
+        Ok(OpenOutputs { sinks, dead_letters, dead_letters_path, manifests: None, watcher: None })
+    }
+
+    /// From now on manifests follow the newest of this state.
+    ///
+    /// # Errors
+    /// When the system has no thread for it.
+    pub(super) fn begin_chain(&mut self, context: &RunContext, state: Option<&OwnedState>) -> Result<(), Halt> {
+        self.manifests = state.map(|state| state.store.manifests(&state.head, context.wake())).transpose()?;
+        Ok(())
     }
 }

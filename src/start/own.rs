@@ -86,6 +86,10 @@ impl CheckedRun {
         let run = format!("{}-{}", std::process::id(), clock.wall().0);
         let of_run = prior.sinks_of_run(sink_names, &config.forget_sinks, config.settings.look_back(), window_text)?;
         of_run.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        // What is filled is told then.
+        let is_told = |name: &str| !config.fills_sinks || !self.context.can_fill(name);
+        let told = of_run.gaps.iter().filter(|(name, _)| is_told(name));
+        told.for_each(|(_, gap)| tracing::warn!("{gap}"));
         let mut next = store.restarted(fresh, &run);
         (next.partitions, next.overrides, next.sinks) = (changed.partitions, changed.overrides, of_run.sinks);
         next.start.get_or_insert_with(|| config.start.to_string());

@@ -33,7 +33,7 @@ use access::StoreAccess;
 use client::{ChainHead, StoreClient};
 use error::{MoveProblem, StoreError};
 use lock::{acquire, lock};
-use minutely_dataflows::checkpoint::{Manifest, ObjectRef};
+use minutely_dataflows::checkpoint::{Manifest, ObjectRef, hash};
 use minutely_dataflows::edge::{Halt, ManifestPort, ObjectPort, StateStore, Wake};
 use retry::RetryPolicy;
 use std::fs::File;
@@ -196,6 +196,17 @@ impl OwnedStore {
         client.publish(manifest.seq, &manifest.encode(), &RetryPolicy::once())?;
         client.keep_only(&manifest.objects().map(|object| object.name.clone()).collect());
         Ok(())
+    }
+
+    /// Publishes the manifest after one that this owner has published: the same but for what `change` does. Returns it.
+    ///
+    /// # Errors
+    /// 69: it cannot be written. 78: another run owns the state since.
+    pub(crate) fn publish(&self, newest: &Manifest, change: impl FnOnce(&mut Manifest)) -> Result<Manifest, Halt> {
+        let mut next = Manifest { seq: newest.seq + 1, parent: Some(hash(&newest.encode())), ..newest.clone() };
+        change(&mut next);
+        StoreClient::open(&self.access.place)?.publish(next.seq, &next.encode(), &RetryPolicy::once())?;
+        Ok(next)
     }
 
     /// Publishes the manifests after this one.

@@ -10,9 +10,9 @@ use std::ops::Range;
 
 /// A row by the log.
 pub(crate) struct ExpectedRow {
-    pub(super) row: Row,
+    pub(crate) row: Row,
     /// Of each column of `--derive`: is its value known?
-    pub(super) known: Vec<bool>,
+    pub(crate) known: Vec<bool>,
     pub(super) spans: Vec<RecordSpan>,
 }
 
@@ -21,15 +21,15 @@ pub(crate) type ExpectedRows = BTreeMap<(WindowStart, String), ExpectedRow>;
 
 /// A cell that differs.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct CellDifference {
-    pub(super) column: String,
-    pub(super) is: StoredCell,
-    pub(super) should_be: StoredCell,
+pub(crate) struct CellDifference {
+    pub(crate) column: String,
+    pub(crate) is: StoredCell,
+    pub(crate) should_be: StoredCell,
 }
 
 /// What is wrong with one row.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     Missing,
     Different(Vec<CellDifference>),
     /// The log has nothing that counts for it.
@@ -38,33 +38,35 @@ pub(super) enum Fault {
 
 /// A row that is not what it should be.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct RowFinding {
-    pub(super) minute: WindowStart,
-    pub(super) symbol: String,
-    pub(super) fault: Fault,
+pub(crate) struct RowFinding {
+    pub(crate) minute: WindowStart,
+    pub(crate) symbol: String,
+    pub(crate) fault: Fault,
     /// Records that count for it.
-    pub(super) spans: Vec<RecordSpan>,
+    pub(crate) spans: Vec<RecordSpan>,
+    /// Its cells as the sink holds them; none where it is missing.
+    pub(crate) stored: Vec<StoredCell>,
 }
 
 /// What came of one sink.
 #[derive(Clone, Debug, Default)]
-pub(super) struct SinkTally {
-    pub(super) equal: u64,
-    pub(super) missing: u64,
-    pub(super) different: u64,
-    pub(super) extra: u64,
+pub(crate) struct SinkTally {
+    pub(crate) equal: u64,
+    pub(crate) missing: u64,
+    pub(crate) different: u64,
+    pub(crate) extra: u64,
     /// Columns of `--derive` that some of its rows do not have: files that were begun without them.
     pub(super) absent: BTreeSet<String>,
     /// The first faults.
-    pub(super) findings: Vec<RowFinding>,
+    pub(crate) findings: Vec<RowFinding>,
 }
 
 impl SinkTally {
-    pub(super) fn faults(&self) -> u64 {
+    pub(crate) fn faults(&self) -> u64 {
         self.missing + self.different + self.extra
     }
 
-    fn add(&mut self, finding: RowFinding, most: usize) {
+    pub(crate) fn add(&mut self, finding: RowFinding, most: usize) {
         match finding.fault {
             Fault::Missing => self.missing += 1,
             Fault::Different(_) => self.different += 1,
@@ -79,19 +81,19 @@ impl SinkTally {
 /// A sink that is compared.
 pub(crate) struct ComparedSink {
     /// As the state calls it.
-    pub(super) name: String,
+    pub(crate) name: String,
     pub(super) takes: RowFilter,
     /// It has stored every window before this.
-    pub(super) stored_before: Option<WindowStart>,
+    pub(crate) stored_before: Option<WindowStart>,
     pub(super) rows: Box<dyn StoredRows>,
     /// Of each of its columns: which of `--derive` it is.
     derived: Vec<Option<usize>>,
-    pub(super) tally: SinkTally,
+    pub(crate) tally: SinkTally,
 }
 
 impl ComparedSink {
     /// `derived`: the columns of `--derive`.
-    pub(super) fn new(
+    pub(crate) fn new(
         name: String,
         takes: RowFilter,
         stored_before: Option<WindowStart>,
@@ -107,17 +109,33 @@ impl ComparedSink {
     ///
     /// # Errors
     /// It cannot be read, in words.
-    pub(super) fn compare(
+    pub(crate) fn compare(
         &mut self,
         minutes: Range<WindowStart>,
         expected: &ExpectedRows,
         is_known: impl Fn(WindowStart) -> bool,
         most: usize,
     ) -> Result<(), String> {
+        let found = self.find(minutes, expected, is_known)?;
+        found.into_iter().for_each(|finding| self.tally.add(finding, most));
+        Ok(())
+    }
+
+    /// What is wrong with the rows of these minutes. Those that are equal are counted.
+    ///
+    /// # Errors
+    /// It cannot be read, in words.
+    pub(crate) fn find(
+        &mut self,
+        minutes: Range<WindowStart>,
+        expected: &ExpectedRows,
+        is_known: impl Fn(WindowStart) -> bool,
+    ) -> Result<Vec<RowFinding>, String> {
         let end = self.stored_before.map_or(minutes.start, |before| before.min(minutes.end));
         let minutes = minutes.start..end;
+        let mut found = Vec::new();
         if minutes.is_empty() {
-            return Ok(());
+            return Ok(found);
         }
         let mut stored: BTreeMap<(WindowStart, String), Vec<StoredCell>> = BTreeMap::new();
         self.rows.read(minutes.clone(), &mut |minute, symbol, cells| {
@@ -130,23 +148,37 @@ impl ComparedSink {
         };
         let due = expected.range((minutes.start, String::new())..(minutes.end, String::new()));
         for (key, row) in due.filter(|(_, row)| takes(row)) {
-            let fault = match stored.remove(key) {
-                None => Some(Fault::Missing),
+            let (fault, stored) = match stored.remove(key) {
+                None => (Some(Fault::Missing), Vec::new()),
                 Some(cells) => {
                     self.tally.absent.extend(self.absent(&cells));
-                    self.differences(row, cells).map(Fault::Different)
+                    (self.differences(row, &cells).map(Fault::Different), cells)
                 }
             };
             let (minute, symbol) = key.clone();
             match fault {
                 None => self.tally.equal += 1,
-                Some(fault) => self.tally.add(RowFinding { minute, symbol, fault, spans: row.spans.clone() }, most),
+                Some(fault) => found.push(RowFinding { minute, symbol, fault, spans: row.spans.clone(), stored }),
             }
         }
-        for (minute, symbol) in stored.into_keys() {
-            self.tally.add(RowFinding { minute, symbol, fault: Fault::Extra, spans: Vec::new() }, most);
+        for ((minute, symbol), stored) in stored {
+            found.push(RowFinding { minute, symbol, fault: Fault::Extra, spans: Vec::new(), stored });
         }
-        Ok(())
+        Ok(found)
+    }
+
+    /// The row as it is to be written: what the log does not say of it is as the sink has it. How many columns are not known at all.
+    pub(crate) fn completed(&self, expected: &ExpectedRow, stored: &[StoredCell]) -> (Row, usize) {
+        let mut row = expected.row.clone();
+        let mut unknown = expected.known.iter().filter(|known| !**known).count();
+        for (derived, cell) in self.derived.iter().zip(stored) {
+            let place = derived.filter(|place| expected.known.get(*place) == Some(&false));
+            let (Some(place), StoredCell::Float(value)) = (place, cell) else { continue };
+            if let Some(of_row) = row.derived.get_mut(place) {
+                (*of_row, unknown) = (Some(*value), unknown - 1);
+            }
+        }
+        (row, if stored.is_empty() { unknown } else { 0 })
     }
 
     /// The columns of `--derive` that a row does not have.
@@ -156,16 +188,16 @@ impl ComparedSink {
         absent.map(|((name, _), _)| name.clone()).collect()
     }
 
-    fn differences(&self, expected: &ExpectedRow, stored: Vec<StoredCell>) -> Option<Vec<CellDifference>> {
+    fn differences(&self, expected: &ExpectedRow, stored: &[StoredCell]) -> Option<Vec<CellDifference>> {
         let should_be = self.rows.cells(&expected.row);
         let columns = self.rows.columns().iter().zip(&self.derived);
         let is_known = |derived: Option<usize>| derived.is_none_or(|place| expected.known.get(place) == Some(&true));
-        let differ = |((column, derived), (is, should_be)): ((&String, &Option<usize>), (StoredCell, StoredCell))| {
+        let differ = |((column, derived), (is, should_be)): ((&String, &Option<usize>), (&StoredCell, StoredCell))| {
             let is_absent = derived.is_some() && matches!(is, StoredCell::NoColumn);
-            let differs = is != should_be && !is_absent && is_known(*derived);
-            differs.then(|| CellDifference { column: column.clone(), is, should_be })
+            let differs = *is != should_be && !is_absent && is_known(*derived);
+            differs.then(|| CellDifference { column: column.clone(), is: is.clone(), should_be })
         };
-        let all: Vec<_> = columns.zip(stored.into_iter().zip(should_be)).filter_map(differ).collect();
+        let all: Vec<_> = columns.zip(stored.iter().zip(should_be)).filter_map(differ).collect();
         Some(all).filter(|all| !all.is_empty())
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Why nothing can be verified, or not all that was asked for.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum VerifyError {
+pub(super) enum VerifyError {
     #[error("--state none keeps no state, and without its index nothing can be verified")]
     NoneKept,
     #[error(

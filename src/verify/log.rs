@@ -1,7 +1,7 @@
 //! A state and its log, open for counting minutes again. Nothing is locked and nothing is written.
 
 use super::error::VerifyError;
-use super::facts::{self, StateFacts};
+use super::facts::{self, StateFacts, Unverifiable};
 use super::plan::AskedMinutes;
 use crate::clock::SystemClock;
 use crate::config::{Config, Metrics};
@@ -56,11 +56,7 @@ impl OpenLog {
     ///
     /// # Errors
     /// 65: no such minute is final.
-    pub(crate) fn minutes(
-        &self,
-        asked: AskedMinutes,
-        since_final: Option<i64>,
-    ) -> Result<Range<WindowStart>, VerifyError> {
+    pub(crate) fn minutes(&self, asked: AskedMinutes, since_final: Option<i64>) -> Result<Range<WindowStart>, Halt> {
         let (windowing, final_before) = (self.facts.rule.windowing, self.facts.final_before);
         let buckets = self.facts.buckets();
         let known = buckets.iter().find(|bucket| self.facts.unverifiable(**bucket).is_none());
@@ -71,12 +67,32 @@ impl OpenLog {
         let nothing = || VerifyError::NothingFinal(String::new());
         let from = from.or(oldest).map(up).ok_or_else(nothing)?;
         let to = asked.to.map_or(final_before, |to| up(to.0)).min(final_before);
-        if from >= to { Err(nothing()) } else { Ok(from..to) }
+        if from >= to { Err(nothing().into()) } else { Ok(from..to) }
     }
 
     /// Can what the log has of this minute be counted again?
     pub(crate) fn is_known(&self, window: WindowStart) -> bool {
         self.facts.unverifiable(window.0.div_euclid(BUCKET)).is_none()
+    }
+
+    /// Which of these minutes cannot, and why, by bucket.
+    pub(crate) fn unverifiable(&self, minutes: &Range<WindowStart>) -> Vec<(Unverifiable, Range<WindowStart>)> {
+        let buckets = minutes.start.0.div_euclid(BUCKET)..=(minutes.end.0 - 1).div_euclid(BUCKET);
+        let of = |bucket: i64| WindowStart(bucket * BUCKET)..WindowStart((bucket + 1) * BUCKET);
+        buckets.filter_map(|bucket| Some((self.facts.unverifiable(bucket)?, of(bucket)))).collect()
+    }
+
+    /// From which minute on the index knows all that counted; none where that is from the first on.
+    pub(crate) fn indexed_from(&self) -> Option<WindowStart> {
+        let since = self.facts.partitions.iter().filter_map(|partition| partition.since).max();
+        since.map(|bucket| WindowStart(bucket * BUCKET))
+    }
+
+    /// From which minute on all that counted can be counted again; none where that is from the first on.
+    pub(crate) fn verifiable_from(&self) -> Option<WindowStart> {
+        let buckets = self.facts.buckets();
+        let newest_gone = buckets.iter().rev().find(|bucket| self.facts.unverifiable(**bucket).is_some());
+        self.indexed_from().max(newest_gone.map(|bucket| WindowStart((bucket + 1) * BUCKET)))
     }
 
     /// What rows of a final minute say of it.

@@ -20,9 +20,12 @@ mod report;
 mod rows;
 mod session;
 
+pub(crate) use compare::{ComparedSink, ExpectedRow, Fault, RowFinding};
 pub(crate) use digests::digest;
-pub(crate) use facts::has_state;
+pub(crate) use facts::{Unverifiable, has_state};
 pub(crate) use log::OpenLog;
 pub(crate) use plan::{AskedMinutes, VerifyPlan};
 pub(crate) use recount::Recount;
+pub(crate) use report::{MOST_SHOWN, PartitionRead, described, finding_json};
+pub(crate) use rows::{LogRows, LogSlice};
 pub(crate) use session::verify;

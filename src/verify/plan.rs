@@ -6,8 +6,8 @@ use minutely_dataflows::time::{EventTime, WindowStart};
 /// Minutes that are asked for; what is absent was not given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AskedMinutes {
-    pub(super) from: Option<EventTime>,
-    pub(super) to: Option<EventTime>,
+    pub(crate) from: Option<EventTime>,
+    pub(crate) to: Option<EventTime>,
 }
 
 /// What is to be verified, and how it is told.

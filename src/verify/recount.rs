@@ -26,7 +26,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 
 /// Records of one partition that count for one window of one series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RecordSpan {
+pub(crate) struct RecordSpan {
     /// Its place among [`StateFacts::partitions`].
     pub(super) partition: usize,
     /// Offsets of the first and the last.

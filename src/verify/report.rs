@@ -17,23 +17,23 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// Findings of a sink that are shown to a person.
-const MOST_SHOWN: usize = 20;
+pub(crate) const MOST_SHOWN: usize = 20;
 
 /// A digest of the state that is not that of the log.
-pub(super) struct DigestFinding {
-    pub(super) minute: WindowStart,
-    pub(super) is: MinuteDigest,
-    pub(super) should_be: MinuteDigest,
+pub(crate) struct DigestFinding {
+    pub(crate) minute: WindowStart,
+    pub(crate) is: MinuteDigest,
+    pub(crate) should_be: MinuteDigest,
 }
 
 /// A partition, for the report.
-pub(super) struct PartitionRead {
+pub(crate) struct PartitionRead {
     name: String,
     exceptions: u64,
 }
 
 impl PartitionRead {
-    pub(super) fn of(partition: &IndexedPartition) -> Self {
+    pub(crate) fn of(partition: &IndexedPartition) -> Self {
         PartitionRead { name: partition.name.to_string(), exceptions: partition.exceptions.len() as u64 }
     }
 }
@@ -140,7 +140,12 @@ impl VerifyReport {
             let SinkTally { equal, missing, different, extra, absent, findings } = tally;
             line(format!("{name}: {equal} equal, {missing} missing, {different} different, {extra} extra"));
             for finding in findings.iter().take(MOST_SHOWN) {
-                line(format!("  {} {}: {}", minute.of(finding.minute), finding.symbol, self.described(finding)));
+                line(format!(
+                    "  {} {}: {}",
+                    minute.of(finding.minute),
+                    finding.symbol,
+                    described(finding, &self.partitions)
+                ));
             }
             if !absent.is_empty() {
                 let absent = absent.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -192,30 +197,6 @@ impl VerifyReport {
         text
     }
 
-    /// What is wrong with a row, and of which records it is made.
-    fn described(&self, finding: &RowFinding) -> String {
-        let what = match &finding.fault {
-            Fault::Missing => "missing".to_owned(),
-            Fault::Extra => "extra: no record counts for it".to_owned(),
-            Fault::Different(cells) => {
-                let one =
-                    |cell: &CellDifference| format!("{} is {}, by the log {}", cell.column, cell.is, cell.should_be);
-                cells.iter().map(one).collect::<Vec<_>>().join("; ")
-            }
-        };
-        let spans: Vec<String> = finding.spans.iter().map(|span| self.span(span)).collect();
-        if spans.is_empty() { what } else { format!("{what} ({})", spans.join(", ")) }
-    }
-
-    fn span(&self, span: &RecordSpan) -> String {
-        let name = self.partitions.get(span.partition).map_or("", |partition| &partition.name);
-        let RecordSpan { first, last, count, .. } = span;
-        match count {
-            1 => format!("{name} offset {first}"),
-            _ => format!("{count} records of {name}, offsets {first} to {last}"),
-        }
-    }
-
     /// For a program.
     ///
     /// # Errors
@@ -226,7 +207,8 @@ impl VerifyReport {
         let mut sinks = Vec::new();
         for ComparedSink { name, tally, .. } in &self.sinks {
             let SinkTally { equal, missing, different, extra, absent, findings } = tally;
-            let findings: Vec<Value> = findings.iter().map(|finding| self.finding(finding, &mut at)).collect();
+            let findings: Vec<Value> =
+                findings.iter().map(|finding| finding_json(finding, &self.partitions, &mut at)).collect();
             sinks.push(json!({
                 "sink": name, "equal": equal, "missing": missing, "different": different, "extra": extra, "absent_columns": absent,
                 "findings": findings,
@@ -263,23 +245,51 @@ impl VerifyReport {
         });
         Ok(format!("{}\n", escaped_json(&serde_json::to_string_pretty(&report)?)))
     }
+}
 
-    fn finding(&self, finding: &RowFinding, at: &mut dyn FnMut(WindowStart) -> String) -> Value {
-        let (kind, columns) = match &finding.fault {
-            Fault::Missing => ("missing", Vec::new()),
-            Fault::Extra => ("extra", Vec::new()),
-            Fault::Different(cells) => {
-                let one = |cell: &CellDifference| json!({ "column": cell.column, "sink": cell.is.to_string(), "log": cell.should_be.to_string() });
-                ("different", cells.iter().map(one).collect())
-            }
-        };
-        let span = |span: &RecordSpan| {
-            let partition = self.partitions.get(span.partition).map(|partition| partition.name.clone());
-            json!({ "partition": partition, "first": span.first, "last": span.last, "records": span.count })
-        };
-        let records: Vec<Value> = finding.spans.iter().map(span).collect();
-        json!({
-            "minute": at(finding.minute), "symbol": finding.symbol, "what": kind, "columns": columns, "records": records,
-        })
+/// What is wrong with a row, and of which records it is made.
+pub(crate) fn described(finding: &RowFinding, partitions: &[PartitionRead]) -> String {
+    let what = match &finding.fault {
+        Fault::Missing => "missing".to_owned(),
+        Fault::Extra => "extra: no record counts for it".to_owned(),
+        Fault::Different(cells) => {
+            let one = |cell: &CellDifference| format!("{} is {}, by the log {}", cell.column, cell.is, cell.should_be);
+            cells.iter().map(one).collect::<Vec<_>>().join("; ")
+        }
+    };
+    let spans: Vec<String> = finding.spans.iter().map(|span| span_text(span, partitions)).collect();
+    if spans.is_empty() { what } else { format!("{what} ({})", spans.join(", ")) }
+}
+
+fn span_text(span: &RecordSpan, partitions: &[PartitionRead]) -> String {
+    let name = partitions.get(span.partition).map_or("", |partition| &partition.name);
+    let RecordSpan { first, last, count, .. } = span;
+    match count {
+        1 => format!("{name} offset {first}"),
+        _ => format!("{count} records of {name}, offsets {first} to {last}"),
     }
+}
+
+/// The same for a program.
+pub(crate) fn finding_json(
+    finding: &RowFinding,
+    partitions: &[PartitionRead],
+    at: &mut dyn FnMut(WindowStart) -> String,
+) -> Value {
+    let (kind, columns) = match &finding.fault {
+        Fault::Missing => ("missing", Vec::new()),
+        Fault::Extra => ("extra", Vec::new()),
+        Fault::Different(cells) => {
+            let one = |cell: &CellDifference| json!({ "column": cell.column, "sink": cell.is.to_string(), "log": cell.should_be.to_string() });
+            ("different", cells.iter().map(one).collect())
+        }
+    };
+    let span = |span: &RecordSpan| {
+        let partition = partitions.get(span.partition).map(|partition| partition.name.clone());
+        json!({ "partition": partition, "first": span.first, "last": span.last, "records": span.count })
+    };
+    let records: Vec<Value> = finding.spans.iter().map(span).collect();
+    json!({
+        "minute": at(finding.minute), "symbol": finding.symbol, "what": kind, "columns": columns, "records": records,
+    })
 }

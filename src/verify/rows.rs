@@ -3,14 +3,16 @@
 use super::compare::{ExpectedRow, ExpectedRows};
 use super::log::OpenLog;
 use super::recount::{Recount, RecountedWindow};
+use super::report::DigestFinding;
 use crate::bar;
 use crate::config::Config;
+use minutely_dataflows::digest::{MinuteDigest, row_bytes};
 use minutely_dataflows::edge::{Halt, ReadProgress};
 use minutely_dataflows::oracle::{PlainSums, SeriesFolds, derived_values};
 use minutely_dataflows::partition::BUCKET;
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{SECOND, State, WindowStart};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 /// Event time whose rows are held at once, in nanoseconds.
@@ -31,6 +33,36 @@ pub(crate) struct LogSlice<'r> {
     pub(crate) minutes: Range<WindowStart>,
     pub(crate) rows: ExpectedRows,
     pub(super) recount: &'r Recount<'r>,
+}
+
+impl LogSlice<'_> {
+    /// Compares the digests that the state has of these minutes, which are the slice's, or some that its rows look back at: how many,
+    /// and those that are not the log's.
+    pub(crate) fn digests(
+        &self,
+        (config, log): (&Config, &OpenLog),
+        minutes: Range<WindowStart>,
+    ) -> (u64, Vec<DigestFinding>) {
+        let counted: BTreeMap<WindowStart, &RecountedWindow> = self.recount.windows(minutes.clone()).collect();
+        let (mut compared, mut wrong) = (0, Vec::new());
+        // (Of a minute that the log has nothing of, the state is to have none.)
+        for (window, is) in log.digests.range(minutes) {
+            if !log.is_known(*window) || log.state_of(*window) == State::Partial {
+                continue;
+            }
+            let mut should_be = MinuteDigest::default();
+            for (symbol, recounted) in counted.get(window).into_iter().copied().flatten() {
+                let numbers = recounted.sums.numbers(log.columns.market);
+                let bytes = row_bytes(symbol, *window, config.decoder.scales(), &numbers);
+                should_be.add(MinuteDigest::of_row(&bytes));
+            }
+            compared += 1;
+            if *is != should_be {
+                wrong.push(DigestFinding { minute: *window, is: *is, should_be });
+            }
+        }
+        (compared, wrong)
+    }
 }
 
 impl<'a> LogRows<'a> {

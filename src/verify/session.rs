@@ -4,8 +4,7 @@ use super::compare::ComparedSink;
 use super::error::VerifyError;
 use super::log::OpenLog;
 use super::plan::VerifyPlan;
-use super::recount::RecountedWindow;
-use super::report::{DigestFinding, PartitionRead, VerifyReport};
+use super::report::{PartitionRead, VerifyReport};
 use super::rows::{LogRows, LogSlice};
 use crate::bar;
 use crate::clock::SystemClock;
@@ -14,11 +13,9 @@ use crate::console::print;
 use crate::sinks::{self, ReadBackOptions};
 use crate::uri::redacted;
 use minutely_dataflows::checkpoint::Manifest;
-use minutely_dataflows::digest::{MinuteDigest, row_bytes};
 use minutely_dataflows::edge::{Halt, HaltKind};
-use minutely_dataflows::partition::BUCKET;
-use minutely_dataflows::time::{State, WindowStart};
-use std::collections::{BTreeMap, BTreeSet};
+use minutely_dataflows::time::WindowStart;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -82,9 +79,8 @@ pub(crate) fn open_sinks(
 
 impl Session<'_> {
     /// The ranges of minutes that are to be verified.
-    fn ranges(&mut self, plan: VerifyPlan) -> Result<Vec<Range<WindowStart>>, VerifyError> {
-        let since = self.log.facts.partitions.iter().filter_map(|partition| partition.since).max();
-        self.report.indexed_from = since.map(|bucket| WindowStart(bucket * BUCKET));
+    fn ranges(&mut self, plan: VerifyPlan) -> Result<Vec<Range<WindowStart>>, Halt> {
+        self.report.indexed_from = self.log.indexed_from();
         let Range { start: from, end: to } = self.log.minutes(plan.minutes, plan.since_final)?;
         self.report.asked = from..to;
         let Some(sample) = plan.sample else { return Ok(vec![from..to]) };
@@ -109,44 +105,21 @@ impl Session<'_> {
 
     /// Compares a slice.
     fn slice(&mut self, slice: LogSlice<'_>) -> Result<(), Halt> {
-        let LogSlice { minutes: slice, rows: expected, recount } = slice;
-        let log = self.log;
+        let (log, expected) = (self.log, &slice.rows);
         expected.values().for_each(|row| self.report.note_unknown(&row.known));
         for sink in &mut self.sinks {
-            let compared = sink.compare(slice.clone(), &expected, |window| log.is_known(window), MOST_FINDINGS);
+            let compared = sink.compare(slice.minutes.clone(), expected, |window| log.is_known(window), MOST_FINDINGS);
             compared.map_err(|why| Halt::new(HaltKind::Unreachable, why))?;
         }
         let minutes: BTreeSet<WindowStart> = expected.keys().map(|(window, _)| *window).collect();
         self.report.minutes += minutes.len() as u64;
         self.report.rows += expected.len() as u64;
-        let counted: BTreeMap<WindowStart, &RecountedWindow> = recount.windows(slice.clone()).collect();
-        // (Of a minute that the log has nothing of, the state is to have none.)
-        for (window, digest) in log.digests.range(slice.clone()) {
-            self.compare_digest(*window, *digest, counted.get(window).copied());
-        }
-        for bucket in slice.start.0.div_euclid(BUCKET)..=(slice.end.0 - 1).div_euclid(BUCKET) {
-            if let Some(why) = log.facts.unverifiable(bucket) {
-                let of_bucket = WindowStart(bucket * BUCKET)..WindowStart((bucket + 1) * BUCKET);
-                self.report.add_unverifiable(why, of_bucket);
-            }
+        let (compared, wrong) = slice.digests((self.config, log), slice.minutes.clone());
+        self.report.digests += compared;
+        self.report.wrong_digests.extend(wrong);
+        for (why, of_bucket) in log.unverifiable(&slice.minutes) {
+            self.report.add_unverifiable(why, of_bucket);
         }
         Ok(())
-    }
-
-    /// Is a window's digest in the state that of the log?
-    fn compare_digest(&mut self, window: WindowStart, is: MinuteDigest, of: Option<&RecountedWindow>) {
-        if !self.log.is_known(window) || self.log.state_of(window) == State::Partial {
-            return;
-        }
-        let mut should_be = MinuteDigest::default();
-        for (symbol, recounted) in of.into_iter().flatten() {
-            let numbers = recounted.sums.numbers(self.log.columns.market);
-            let bytes = row_bytes(symbol, window, self.config.decoder.scales(), &numbers);
-            should_be.add(MinuteDigest::of_row(&bytes));
-        }
-        self.report.digests += 1;
-        if is != should_be {
-            self.report.wrong_digests.push(DigestFinding { minute: window, is, should_be });
-        }
     }
 }

@@ -40,6 +40,7 @@ const ROOMS: &[Room] = &[
     Room { name: "produce", files: &["src/produce"], imports: &["core", "formats", "clock", "console", "system", "arguments", "kafka", "rabbitmq"] },
     Room { name: "inspect", files: &["src/inspect"], imports: &["core", "formats", "clock", "console", "store"] },
     Room { name: "verify", files: &["src/verify"], imports: &["core", "formats", "clock", "console", "arguments", "config", "sources", "sinks", "store"] },
+    Room { name: "repair", files: &["src/repair"], imports: &["core", "formats", "clock", "console", "arguments", "config", "sinks", "store", "verify"] },
     Room { name: "amend", files: &["src/amend"], imports: &["core", "formats", "clock", "console", "arguments", "config", "sources", "sinks", "store", "verify"] },
     Room { name: "letters", files: &["src/letters"], imports: &["core", "formats", "console", "arguments"] },
     Room { name: "redrive", files: &["src/redrive"], imports: &["core", "formats", "clock", "console", "arguments", "kafka", "config", "verify", "amend"] },

@@ -92,8 +92,8 @@ fn late_letters_are_added_beside_a_live_run() {
         let db = rusqlite::Connection::open(&db).unwrap();
         let sql = "SELECT minute, symbol, count, sum_exact, letters FROM minutes_amended";
         let mut statement = db.prepare(sql).unwrap();
-        let rows = statement
-            .query_map([], |row| Ok(((row.get(0)?, row.get(1)?), (row.get(2)?, row.get(3)?, row.get(4)?))));
+        let rows =
+            statement.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), (row.get(2)?, row.get(3)?, row.get(4)?))));
         rows.unwrap().map(Result::unwrap).collect()
     };
     let listed: usize = rows.values().map(|(_, _, letters)| letters.split(' ').count()).sum();
@@ -132,7 +132,8 @@ fn corrected_records_come_to_the_topic_once_whatever_is_killed() {
     let writer = kafka.writer(&topic);
     let (mut broken, mut cents_of_all) = (0, 0);
     for second in 0..20 * 60 {
-        let (partition, time, cents) = (i32::try_from(second % 2).unwrap(), BEGAN.plus(second * SECOND), rng.i64(1..9_000));
+        let (partition, time, cents) =
+            (i32::try_from(second % 2).unwrap(), BEGAN.plus(second * SECOND), rng.i64(1..9_000));
         cents_of_all += cents;
         if rng.u8(..10) == 0 {
             broken += 1;

@@ -25,6 +25,8 @@ pub struct SinksOfRun {
     pub sinks: Vec<SinkState>,
     /// A line each, for people.
     pub warnings: Vec<String>,
+    /// The same of sinks that lack windows which are forgotten, new ones and those that were left out of a run: each with its name.
+    pub gaps: Vec<(String, String)>,
 }
 
 impl Manifest {
@@ -90,13 +92,14 @@ impl Manifest {
         let unknown =
             unknown.map(|name| format!("sink {name}: the state knows no such sink (any more), so none is forgotten"));
         let (mut sinks, mut warnings, mut lacking) = (self.sinks.clone(), Vec::from_iter(unknown), Vec::new());
+        let mut gaps = Vec::new();
         sinks.retain(|sink| !forget.iter().any(|forget| is_called(&sink.name, forget)));
         for sink in &mut sinks {
             if present.contains(&sink.name) {
                 if let Some((from, to)) = sink.comes_back(whole_from) {
                     let (name, from, to) = (&sink.name, time(from), time(to));
                     let what = format!("lacks the windows from {from} to {to}, which are forgotten");
-                    warnings.push(format!("sink {name}: was left out of a run and {what}"));
+                    gaps.push((name.clone(), format!("sink {name}: was left out of a run and {what}")));
                 }
             } else if sink.left_out.is_none() && !mutants::on(Mutant::SinkLeftOut) {
                 if !self.has_all(sink, look_back) {
@@ -115,7 +118,7 @@ impl Manifest {
                 let since = time(whole_from);
                 let what =
                     format!("is new to this state, and gets windows from {since} on: those before are forgotten");
-                warnings.push(format!("sink {name}: {what}"));
+                gaps.push((name.clone(), format!("sink {name}: {what}")));
             }
             sinks.push(SinkState {
                 name: name.clone(),
@@ -125,7 +128,7 @@ impl Manifest {
                 ..SinkState::default()
             });
         }
-        Ok(SinksOfRun { sinks, warnings })
+        Ok(SinksOfRun { sinks, warnings, gaps })
     }
 }
 
@@ -135,6 +138,19 @@ fn is_called(name: &str, called: &str) -> bool {
 }
 
 impl SinkState {
+    /// The windows, from and to, that it may lack, because they were forgotten by runs without it.
+    pub fn lacks(&self) -> Vec<(WindowStart, WindowStart)> {
+        let before = self.since.map(|since| (WindowStart::MIN, since));
+        before.into_iter().chain(self.missing.iter().copied()).collect()
+    }
+
+    /// It was given all that it lacked of windows from this one on; `None`: of all.
+    pub fn filled_from(&mut self, from: Option<WindowStart>) {
+        self.since = self.since.and_then(|since| from.map(|from| since.min(from)));
+        let rest = |(begin, end): &(WindowStart, WindowStart)| from.map(|from| (*begin, (*end).min(from)));
+        self.missing = self.missing.iter().filter_map(rest).filter(|(begin, end)| begin < end).collect();
+    }
+
     /// It is given again. Which windows were forgotten without it; none if none were.
     fn comes_back(&mut self, whole_from: Option<WindowStart>) -> Option<(WindowStart, WindowStart)> {
         let from = self.left_out.take()?;
@@ -199,7 +215,8 @@ mod tests {
         let kept = with(&head, &["csv:a"], &["influxdb://h/o/b"]).unwrap();
         assert_eq!((kept.sinks.len(), kept.warnings.len()), (1, 0), "both are forgotten, as asked for");
         let all = ["csv:a", "influxdb://h/o/b", "influxdb://h/o/b#1"];
-        assert_eq!(with(&head, &all, &[]).unwrap(), SinksOfRun { sinks: head.sinks.clone(), warnings: Vec::new() });
+        let same = SinksOfRun { sinks: head.sinks.clone(), warnings: Vec::new(), gaps: Vec::new() };
+        assert_eq!(with(&head, &all, &[]).unwrap(), same);
         let halt = with(&head, &all, &["csv:a"]).unwrap_err();
         assert_eq!((halt.kind, halt.remedy), (HaltKind::Usage, Some(HaltRemedy::GiveOrForgetSink("csv:a".into()))));
         let unknown = with(&head, &all, &["csv:z"]).unwrap();
@@ -225,12 +242,11 @@ mod tests {
         let b = named(&back.sinks, "csv:b");
         let (from, to) = (WindowStart(60 * SECOND), WindowStart(180 * SECOND));
         assert_eq!((&b.missing, b.left_out, b.stored_before), (&vec![(from, to)], None, Some(to)));
-        assert!(
-            back.warnings[0].contains("csv:b: was left out") && back.warnings[0].contains("second 60 to second 180")
-        );
+        assert!(back.gaps[0].1.contains("csv:b: was left out") && back.gaps[0].1.contains("second 60 to second 180"));
         let c = named(&back.sinks, "csv:c");
         assert_eq!((c.since, c.position, c.stored_before), (Some(to), Some(0), None));
-        assert!(back.warnings[1].contains("csv:c: is new") && back.warnings[1].contains("second 180"), "{back:?}");
+        assert!(back.gaps[1].0 == "csv:c" && back.gaps[1].1.contains("second 180"), "{back:?}");
+        assert!(back.warnings.is_empty(), "{back:?}");
         later.sinks.clone_from(&back.sinks);
         assert_eq!(Manifest::decode(&later.encode()).unwrap(), later);
     }
@@ -240,6 +256,25 @@ mod tests {
         let second = with(&head(&["csv:a", "csv:b"], None, 0), &["csv:a"], &[]).unwrap().sinks;
         let second = Manifest { sinks: second, ..head(&[], None, 0) };
         let back = with(&second, &["csv:a", "csv:b"], &[]).unwrap();
-        assert_eq!((named(&back.sinks, "csv:b").missing.len(), back.warnings.len()), (0, 0));
+        assert_eq!((named(&back.sinks, "csv:b").missing.len(), back.gaps.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_was_filled_is_no_longer_lacking() {
+        let at = |second: i64| WindowStart(second * SECOND);
+        let gaps = vec![(at(100), at(200)), (at(300), at(400))];
+        let lacking = SinkState { since: Some(at(60)), missing: gaps.clone(), ..SinkState::default() };
+        assert_eq!(lacking.lacks(), [(WindowStart::MIN, at(60)), gaps[0], gaps[1]]);
+        for (from, since, missing) in [
+            (None, None, vec![]),
+            (Some(at(20)), Some(at(20)), vec![]),
+            (Some(at(150)), Some(at(60)), vec![(at(100), at(150))]),
+            (Some(at(200)), Some(at(60)), vec![gaps[0]]),
+            (Some(at(500)), Some(at(60)), gaps.clone()),
+        ] {
+            let mut filled = lacking.clone();
+            filled.filled_from(from);
+            assert_eq!((filled.since, filled.missing), (since, missing), "{from:?}");
+        }
     }
 }

@@ -7,10 +7,12 @@
 mod amended;
 mod error;
 mod read_back;
+mod repair;
 mod rotate;
 
 pub(super) use amended::AmendedCsv;
 pub(super) use read_back::StoredCsv;
+pub(super) use repair::CsvRepair;
 pub(super) use rotate::{RotationRule, SeriesPosition};
 
 use crate::clock::SystemClock;
@@ -23,6 +25,7 @@ use error::{CsvError, SeriesProblem};
 use minutely_dataflows::derived::GROUP_COLUMNS;
 use minutely_dataflows::edge::Halt;
 use minutely_dataflows::row::Row;
+use minutely_dataflows::time::Windowing;
 use rotate::{FileSeries, SeriesFile};
 use std::fs::File;
 use std::io::{self, Read};
@@ -127,15 +130,8 @@ fn columns_of(path: &Path, keep: u64, options: &SinkOptions) -> io::Result<Colum
     if keep == 0 {
         return Ok(columns);
     }
-    let (with, without) = (columns.clone(), Columns { derived: Vec::new(), ..columns.clone() });
-    let others = [with, without].map(|known| Columns { groups: !known.groups, ..known });
-    let known = [columns.clone(), Columns { derived: Vec::new(), ..columns.clone() }].into_iter().chain(others);
-    let known: Vec<_> = known.map(|known| (CsvText::new(&known, options.windowing).header(), known)).collect();
-    let longest = known.iter().map(|(header, _)| header.len()).max().unwrap_or_default();
-    let mut first = Vec::new();
-    File::open(path)?.take(longest as u64).read_to_end(&mut first)?;
-    let begun = known.iter().find(|(header, _)| first.starts_with(header.as_bytes()));
-    let Some((_, begun)) = begun.filter(|(_, begun)| *begun != columns) else { return Ok(columns) };
+    let begun = begun_with(path, &columns, options.windowing)?;
+    let Some(begun) = begun.filter(|begun| *begun != columns) else { return Ok(columns) };
     let lacks = |named: bool, names: &[String]| if named { Vec::new() } else { names.to_vec() };
     let derived = lacks(begun.derived == columns.derived, &columns.derived);
     let groups = lacks(begun.groups || !columns.groups, &GROUP_COLUMNS.map(str::to_owned));
@@ -146,7 +142,30 @@ fn columns_of(path: &Path, keep: u64, options: &SinkOptions) -> io::Result<Colum
             "csv {path}: was begun without the columns {lacking}, and goes on without them; a new file would have them"
         );
     }
-    Ok(begun.clone())
+    Ok(begun)
+}
+
+/// The columns that the first line of a file has; none where it is no line that a run with these columns may have begun it with.
+fn begun_with(path: &Path, columns: &Columns, windowing: Windowing) -> io::Result<Option<Columns>> {
+    let (with, without) = (columns.clone(), Columns { derived: Vec::new(), ..columns.clone() });
+    let others = [with.clone(), without.clone()].map(|known| Columns { groups: !known.groups, ..known });
+    let known = [with, without].into_iter().chain(others);
+    let known: Vec<_> = known.map(|known| (CsvText::new(&known, windowing).header(), known)).collect();
+    let longest = known.iter().map(|(header, _)| header.len()).max().unwrap_or_default();
+    let mut first = Vec::new();
+    File::open(path)?.take(longest as u64).read_to_end(&mut first)?;
+    let begun = known.into_iter().find(|(header, _)| first.starts_with(header.as_bytes()));
+    Ok(begun.map(|(_, begun)| begun))
+}
+
+/// Is the first line of a file one that this job writes? A file without a whole line has none yet.
+fn begins_as_ours(path: &Path, columns: &Columns, windowing: Windowing) -> io::Result<bool> {
+    if begun_with(path, columns, windowing)?.is_some() {
+        return Ok(true);
+    }
+    let mut first = Vec::new();
+    File::open(path)?.take(1 << 16).read_to_end(&mut first)?;
+    Ok(!first.contains(&b'\n'))
 }
 
 impl<P: AppendFile> CsvWriter<P> {

@@ -1,7 +1,7 @@
 //! What a file, or the files of a series, hold now: of each minute and symbol the last line. A line that is not ended is not there yet.
 
-use super::CsvTarget;
-use super::rotate::FileSeries;
+use super::rotate::{FileSeries, SeriesPosition};
+use super::{CsvTarget, begins_as_ours};
 use crate::sinks::stored::{EachStored, ReadBackOptions, StoredCell, StoredRows, exact_text, minute};
 use crate::text::Columns;
 use minutely_dataflows::coarse::WindowLevel;
@@ -15,9 +15,13 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+/// What helps where lines are not what was written.
+const ANEW: &str = "move the file away, and `minutely repair --yes` makes it anew from the log";
+
 /// See the module.
 pub(in crate::sinks) struct StoredCsv {
-    files: Vec<PathBuf>,
+    /// Each with how many bytes of it count; none: all.
+    files: Vec<(PathBuf, Option<u64>)>,
     columns: Columns,
     names: Vec<String>,
     /// What column `window` says of a minute.
@@ -39,21 +43,58 @@ impl StoredCsv {
         if files.is_empty() {
             return Err(format!("csv {}: there is no such file", path.display()));
         }
+        Ok(StoredCsv::of(files.into_iter().map(|path| (path, None)).collect(), options))
+    }
+
+    /// What the state knows of: what is behind this position is not there, nor is a file that is missing.
+    ///
+    /// # Errors
+    /// A file is not one that this job writes, in words.
+    pub(in crate::sinks) fn as_known(
+        target: &CsvTarget,
+        options: &ReadBackOptions,
+        position: u64,
+    ) -> Result<Self, String> {
+        let path = &target.path;
+        let files = match target.rotate {
+            None if path.exists() => vec![(path.clone(), Some(position))],
+            None => Vec::new(),
+            Some(_) => {
+                let files = FileSeries::new(path).known_files(SeriesPosition::unpack(position));
+                files.map_err(|e| format!("csv {}: {e}", path.display()))?
+            }
+        };
+        for (path, _) in &files {
+            let why = |what: String| format!("csv {}: {what}; {ANEW}", path.display());
+            let is_ours = begins_as_ours(path, &options.columns, options.windowing).map_err(|e| why(e.to_string()))?;
+            if !is_ours {
+                return Err(why("its first line is not the one that this job writes".into()));
+            }
+        }
+        Ok(StoredCsv::of(files, options))
+    }
+
+    fn of(files: Vec<(PathBuf, Option<u64>)>, options: &ReadBackOptions) -> Self {
         let columns = options.columns.clone();
         let market: &[&str] = if columns.market { &["open", "high", "low", "close", "volume", "vwap"] } else { &[] };
         let own = ["count", "sum", "avg", "state"].iter().chain(market).map(|name| (*name).to_owned());
         let names = own.chain(columns.derived.iter().cloned()).collect();
         let window = WindowLevel::fixed(options.windowing.length).to_string();
-        Ok(StoredCsv { files, columns, names, window })
+        StoredCsv { files, columns, names, window }
     }
 }
 
 /// Adds the lines of one file that are of minutes and series; later ones win.
-fn lines(path: &Path, of: &StoredCsv, minutes: &Range<WindowStart>, rows: &mut Newest) -> Result<(), String> {
+fn lines(
+    (path, most): (&Path, Option<u64>),
+    of: &StoredCsv,
+    minutes: &Range<WindowStart>,
+    rows: &mut Newest,
+) -> Result<(), String> {
     let names = &of.names;
     let why = |e: &dyn std::fmt::Display| format!("csv {}: {e}", path.display());
     let file = File::open(path).map_err(|e| why(&e))?;
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(WholeLines::new(file));
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(WholeLines::new(file, most));
     let header = reader.headers().map_err(|e| why(&e))?.clone();
     let place = |name: &str| header.iter().position(|column| column == name);
     let places: Vec<Option<usize>> = names.iter().map(|name| place(name)).collect();
@@ -66,7 +107,7 @@ fn lines(path: &Path, of: &StoredCsv, minutes: &Range<WindowStart>, rows: &mut N
             continue;
         }
         let Some(start) = record.get(1).and_then(minute) else {
-            return Err(why(&format!("a line has no minute in its second column: {record:?}")));
+            return Err(why(&format!("a line has no minute in its second column: {record:?}; {ANEW}")));
         };
         if minutes.contains(&start) {
             let cell = |(name, place): (&String, &Option<usize>)| {
@@ -96,7 +137,7 @@ fn cell(name: &str, text: &str) -> StoredCell {
 
 /// A file up to its last line end.
 struct WholeLines {
-    file: File,
+    file: std::io::Take<File>,
     buffer: Vec<u8>,
     given: usize,
     /// Bytes of the buffer up to its last line end.
@@ -105,7 +146,9 @@ struct WholeLines {
 }
 
 impl WholeLines {
-    fn new(file: File) -> Self {
+    /// `most`: bytes of it that count.
+    fn new(file: File, most: Option<u64>) -> Self {
+        let file = file.take(most.unwrap_or(u64::MAX));
         WholeLines { file, buffer: Vec::new(), given: 0, whole: 0, ended: false }
     }
 }
@@ -157,8 +200,8 @@ impl StoredRows for StoredCsv {
 
     fn read(&mut self, minutes: Range<WindowStart>, each: &mut EachStored<'_>) -> Result<(), String> {
         let mut rows = Newest::new();
-        for file in &self.files {
-            lines(file, self, &minutes, &mut rows)?;
+        for (path, most) in &self.files {
+            lines((path, *most), self, &minutes, &mut rows)?;
         }
         rows.into_iter().for_each(|((minute, symbol), cells)| each(minute, symbol, cells));
         Ok(())

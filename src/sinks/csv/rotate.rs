@@ -127,6 +127,33 @@ impl FileSeries {
         Ok(self.members()?.into_iter().map(|member| member.path).collect())
     }
 
+    /// The paths of those that a state knows, oldest first, each with how many bytes of it; none: all. Empty where the folder is not
+    /// there.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub(super) fn known_files(&self, position: SeriesPosition) -> io::Result<Vec<(PathBuf, Option<u64>)>> {
+        let members = self.members_if_any()?.into_iter().filter(|member| member.number <= position.number);
+        let most = |number: u64| (number == position.number).then_some(position.len);
+        Ok(members.map(|member| (member.path, most(member.number))).collect())
+    }
+
+    /// The file of this number; none where there is none.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub(super) fn numbered(&self, number: u64) -> io::Result<Option<PathBuf>> {
+        let mut members = self.members_if_any()?.into_iter();
+        Ok(members.find(|member| member.number == number).map(|member| member.path))
+    }
+
+    fn members_if_any(&self) -> io::Result<Vec<SeriesFile>> {
+        match self.members() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            members => members,
+        }
+    }
+
     /// Those that there are, by number.
     fn members(&self) -> io::Result<Vec<SeriesFile>> {
         let (stem, extension) = self.parts();

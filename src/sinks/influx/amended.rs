@@ -5,7 +5,7 @@ use super::answer::{WriteVerdict, judge};
 use super::client::{Client, HttpReply, brief, gzip, runtime};
 use super::mark::{self, MarkAge, MarkAnswer, MarkVerdict};
 use super::query::{QueryOutcome, ask};
-use super::read_back::{can_hold, cell, points};
+use super::read_back::{Whose, can_hold, cell, points};
 use super::retry::{Timeouts, next_wait};
 use super::series::InfluxSeries;
 use super::target::InfluxTarget;
@@ -149,7 +149,7 @@ impl AmendedRows for AmendedInflux {
 
     fn read(&mut self, minutes: Range<WindowStart>) -> Result<StoredAmendedRows, Halt> {
         self.may_write()?;
-        let points = points(&self.client, &self.series, &minutes).map_err(|why| self.failed(&why))?;
+        let points = points(&self.client, (&self.series, Whose::Ours), &minutes).map_err(|why| self.failed(&why))?;
         let stored = points.into_iter().map(|point| {
             let cells = self.columns.iter().map(|name| cell(name, point.fields.get(*name))).collect();
             let letters = point.fields.get("letters").cloned().unwrap_or_default();
@@ -172,7 +172,7 @@ impl AmendedRows for AmendedInflux {
         }
         let wrong = |row: &&AmendedRow| {
             let minutes = row.row.minute..WindowStart(row.row.minute.0 + 1);
-            let stored = points(&self.client, &self.series, &minutes).ok()?;
+            let stored = points(&self.client, (&self.series, Whose::Ours), &minutes).ok()?;
             let point = stored.into_iter().find(|point| point.symbol == row.row.symbol)?;
             let is = self.columns.iter().map(|name| cell(name, point.fields.get(*name)));
             (!is.eq(self.cells(row))).then(|| row.row.symbol.clone())

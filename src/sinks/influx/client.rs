@@ -137,6 +137,20 @@ impl Client {
         self.whole(self.http.get(url).header(ACCEPT, "application/json")).await
     }
 
+    /// Deletes points: by the v2 API.
+    pub(super) async fn delete(&self, names: [(&str, &str); 2], body: &serde_json::Value) -> HttpReply {
+        let mut url = self.target.url("/api/v2/delete");
+        url.query_pairs_mut().extend_pairs(names);
+        self.send(self.http.post(url).header(CONTENT_TYPE, "application/json").body(body.to_string())).await
+    }
+
+    /// Carries out a statement of InfluxQL that changes something.
+    pub(super) async fn influxql_change(&self, query: &[(&str, String)]) -> HttpReply {
+        let mut url = self.target.url("/query");
+        url.query_pairs_mut().extend_pairs(query);
+        self.send(self.http.post(url)).await
+    }
+
     /// The text of an answer, however long it is.
     async fn whole(&self, request: reqwest::RequestBuilder) -> Result<String, String> {
         let lost = |e: reqwest::Error| format!("{}{}", causes(e), self.via);

@@ -18,6 +18,7 @@ mod mark;
 mod ownership;
 mod query;
 mod read_back;
+mod repair;
 mod retention;
 mod retry;
 mod sender;
@@ -28,6 +29,7 @@ mod writer;
 
 pub(super) use amended::AmendedInflux;
 pub(super) use read_back::InfluxRows;
+pub(super) use repair::InfluxRepair;
 pub(super) use target::InfluxTarget;
 
 use super::options::{Emit, OpenSink, SinkOptions};

@@ -5,12 +5,13 @@ use super::client::{Client, runtime};
 use super::retry::Timeouts;
 use super::series::InfluxSeries;
 use super::target::{Destination, InfluxTarget};
+use crate::sinks::repair::RowKey;
 use crate::sinks::stored::{EachStored, ReadBackOptions, StoredCell, StoredRows, minute};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::WindowStart;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -41,35 +42,53 @@ impl InfluxRows {
     /// # Errors
     /// TLS cannot be set up, in words.
     pub(in crate::sinks) fn open(target: InfluxTarget, options: &ReadBackOptions) -> Result<Self, String> {
-        let target = Arc::new(target);
-        let client = Client::new(&target, Timeouts::default(), options.clock).map_err(|e| e.to_string())?;
+        InfluxRows::of(&Arc::new(target), options)
+    }
+
+    /// The same of one that is shared.
+    ///
+    /// # Errors
+    /// As [`InfluxRows::open`].
+    pub(super) fn of(target: &Arc<InfluxTarget>, options: &ReadBackOptions) -> Result<Self, String> {
+        let client = Client::new(target, Timeouts::default(), options.clock).map_err(|e| e.to_string())?;
         let market: &[&str] = if options.columns.market { &MARKET } else { &[] };
         let own = ["count", "sum", "avg", "state"].iter().chain(market).map(|name| (*name).to_owned());
         let columns = own.chain(options.columns.derived.iter().cloned()).collect();
         let (series, name) = (target.series.clone(), target.name.clone());
         Ok(InfluxRows { client, series, name, columns, market: options.columns.market })
     }
+
+    /// The points of the measurement that have further tags beside those of the series, by minute and symbol: they are others', and a
+    /// deletion would take them, too.
+    ///
+    /// # Errors
+    /// They cannot be read, in words.
+    pub(super) fn others(&self, minutes: &Range<WindowStart>) -> Result<BTreeSet<RowKey>, String> {
+        let points = points(&self.client, (&self.series, Whose::Others), minutes);
+        let points = points.map_err(|why| format!("{}: {why}", self.name))?;
+        Ok(points.into_iter().map(|point| (point.minute, point.symbol)).collect())
+    }
 }
 
-/// The points of a series.
+/// The points of a series, or those beside it.
 ///
 /// # Errors
 /// They cannot be read, in words.
 pub(super) fn points(
     client: &Client,
-    series: &InfluxSeries,
+    of: (&InfluxSeries, Whose),
     minutes: &Range<WindowStart>,
 ) -> Result<Vec<StoredPoint>, String> {
     let runtime = runtime().map_err(|e| e.to_string())?;
     match client.destination() {
         Destination::Bucket { org, bucket } => {
-            let query = flux(bucket, series, minutes);
-            from_tables(&runtime.block_on(client.flux_tables(org, &query))?, series)
+            let query = flux(bucket, of.0, minutes);
+            from_tables(&runtime.block_on(client.flux_tables(org, &query))?, of)
         }
         Destination::Database(database) => {
-            let query = influxql(series, minutes);
+            let query = influxql(of.0, minutes);
             let parameters = [("db", database.clone()), ("epoch", "ns".to_owned()), ("q", query)];
-            from_json(&runtime.block_on(client.influxql(&parameters))?, series)
+            from_json(&runtime.block_on(client.influxql(&parameters))?, of)
         }
     }
 }
@@ -94,7 +113,7 @@ fn influxql(series: &InfluxSeries, minutes: &Range<WindowStart>) -> String {
 }
 
 /// Tables of annotated CSV. `#group` says which columns are tags; an empty cell is a field that the point lacks.
-fn from_tables(text: &str, series: &InfluxSeries) -> Result<Vec<StoredPoint>, String> {
+fn from_tables(text: &str, of: OfSeries<'_>) -> Result<Vec<StoredPoint>, String> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     let (mut groups, mut header): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     let mut points = Vec::new();
@@ -110,7 +129,7 @@ fn from_tables(text: &str, series: &InfluxSeries) -> Result<Vec<StoredPoint>, St
                 header = cells;
             }
             _ if groups == ["error"] => return Err(format!("the server says: {}", cells.join(" "))),
-            _ => points.extend(of_table(&groups, &header, &cells, series)?),
+            _ => points.extend(of_table(&groups, &header, &cells, of)?),
         }
     }
     Ok(points)
@@ -121,7 +140,7 @@ fn of_table(
     groups: &[String],
     header: &[String],
     cells: &[String],
-    series: &InfluxSeries,
+    of: OfSeries<'_>,
 ) -> Result<Option<StoredPoint>, String> {
     let (mut fields, mut tags, mut time) = (BTreeMap::new(), BTreeMap::new(), None);
     for ((name, cell), group) in header.iter().zip(cells).zip(groups) {
@@ -133,14 +152,25 @@ fn of_table(
         }
     }
     let minute = time.ok_or("the answer to a query has a point without a time")?;
-    Ok(of_series(tags, series).map(|symbol| StoredPoint { minute, symbol, fields }))
+    Ok(of_series(tags, of).map(|symbol| StoredPoint { minute, symbol, fields }))
 }
 
-/// The symbol of a point with these tags, if it is of the series.
-fn of_series(mut tags: BTreeMap<String, String>, series: &InfluxSeries) -> Option<String> {
+/// Which points are asked for: those with the tags of the series alone, or those with further ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    Ours,
+    Others,
+}
+
+type OfSeries<'a> = (&'a InfluxSeries, Whose);
+
+/// The symbol of a point with these tags, if it is one that is asked for.
+fn of_series(mut tags: BTreeMap<String, String>, (series, whose): OfSeries<'_>) -> Option<String> {
     let symbol = tags.remove("symbol")?;
     tags.retain(|_, value| !value.is_empty());
-    (tags == series.tags).then_some(symbol)
+    let has_ours = series.tags.iter().all(|(name, value)| tags.get(name) == Some(value));
+    let further = tags.len() > series.tags.len();
+    (has_ours && further == (whose == Whose::Others)).then_some(symbol)
 }
 
 #[derive(Deserialize)]
@@ -166,7 +196,7 @@ struct InfluxQlSeries {
 }
 
 /// Series of JSON. Numbers are taken as they are written, for no reader of JSON is to round them.
-fn from_json(text: &str, series: &InfluxSeries) -> Result<Vec<StoredPoint>, String> {
+fn from_json(text: &str, of: OfSeries<'_>) -> Result<Vec<StoredPoint>, String> {
     let answer: InfluxQlAnswer = serde_json::from_str(text).map_err(|e| format!("the answer to a query: {e}"))?;
     let mut points = Vec::new();
     for result in answer.results {
@@ -177,7 +207,7 @@ fn from_json(text: &str, series: &InfluxSeries) -> Result<Vec<StoredPoint>, Stri
             if one.partial {
                 return Err("the server hands out a part of the rows alone (its max-row-limit)".into());
             }
-            let Some(symbol) = of_series(one.tags, series) else { continue };
+            let Some(symbol) = of_series(one.tags, of) else { continue };
             for values in one.values {
                 let cells = one.columns.iter().cloned().zip(values.iter().map(|value| value.get()));
                 let mut fields: BTreeMap<String, String> = cells
@@ -239,7 +269,8 @@ impl StoredRows for InfluxRows {
     }
 
     fn read(&mut self, minutes: Range<WindowStart>, each: &mut EachStored<'_>) -> Result<(), String> {
-        let points = points(&self.client, &self.series, &minutes).map_err(|why| format!("{}: {why}", self.name))?;
+        let points = points(&self.client, (&self.series, Whose::Ours), &minutes);
+        let points = points.map_err(|why| format!("{}: {why}", self.name))?;
         for StoredPoint { minute, symbol, fields } in points {
             let cells = self.columns.iter().map(|name| cell(name, fields.get(name))).collect();
             each(minute, symbol, cells);
@@ -266,14 +297,18 @@ mod tests {
             #group,false,false,true,true,false,true,true,true,false,false\r\n\
             ,result,table,_start,_stop,_time,_measurement,symbol,desk,avg,count\r\n\
             ,_result,1,2026-01-05T00:00:00Z,2026-01-05T01:00:00Z,2026-01-05T00:10:00Z,minute,B,x,7,1\r\n";
-        let points = from_tables(text, &series(&[])).unwrap();
+        let points = from_tables(text, (&series(&[]), Whose::Ours)).unwrap();
         assert_eq!(points.len(), 1);
         assert_eq!((points[0].symbol.as_str(), points[0].minute), ("a b,c", WindowStart(1_767_571_800_000_000_000)));
         assert_eq!(cell("avg", points[0].fields.get("avg")), StoredCell::Float(0.1));
         assert_eq!(cell("vwap", points[0].fields.get("vwap")), StoredCell::Nothing);
-        let others = from_tables(text, &series(&[("desk", "x")])).unwrap();
-        assert_eq!((others.len(), others[0].symbol.as_str()), (1, "B"));
-        assert!(from_tables("error,reference\r\nfailed to read,897\r\n", &series(&[])).is_err());
+        for of in [(&series(&[("desk", "x")]), Whose::Ours), (&series(&[]), Whose::Others)] {
+            let others = from_tables(text, of).unwrap();
+            assert_eq!((others.len(), others[0].symbol.as_str()), (1, "B"));
+        }
+        let none = from_tables(text, (&series(&[("desk", "y")]), Whose::Others)).unwrap();
+        assert!(none.is_empty(), "a deletion of that desk takes nothing of this one");
+        assert!(from_tables("error,reference\r\nfailed to read,897\r\n", (&series(&[]), Whose::Ours)).is_err());
     }
 
     #[test]
@@ -281,12 +316,13 @@ mod tests {
         let text = r#"{"results":[{"statement_id":0,"series":[{"name":"minute","tags":{"symbol":"A"},"columns":
             ["time","avg","count","sum","vwap"],"values":[[1767571800000000000,0.30000000000000004,3,"0.9",null]]},
             {"name":"minute","tags":{"symbol":"B","desk":"x"},"columns":["time","avg"],"values":[[0,1]]}]}]}"#;
-        let points = from_json(text, &series(&[])).unwrap();
+        let points = from_json(text, (&series(&[]), Whose::Ours)).unwrap();
         assert_eq!((points.len(), points[0].minute), (1, WindowStart(1_767_571_800_000_000_000)));
-        let of = |name: &str| cell(name, points[0].fields.get(name));
-        assert_eq!((of("avg"), of("count")), (StoredCell::Float(0.1 + 0.2), StoredCell::Integer(3)));
-        assert_eq!((of("sum"), of("vwap")), (StoredCell::Text("0.9".into()), StoredCell::Nothing));
-        assert!(from_json(r#"{"results":[{"error":"no such database"}]}"#, &series(&[])).is_err());
-        assert_eq!(from_json(r#"{"results":[{"statement_id":0}]}"#, &series(&[])).unwrap().len(), 0);
+        let field = |name: &str| cell(name, points[0].fields.get(name));
+        assert_eq!((field("avg"), field("count")), (StoredCell::Float(0.1 + 0.2), StoredCell::Integer(3)));
+        assert_eq!((field("sum"), field("vwap")), (StoredCell::Text("0.9".into()), StoredCell::Nothing));
+        let of = (&series(&[]), Whose::Ours);
+        assert!(from_json(r#"{"results":[{"error":"no such database"}]}"#, of).is_err());
+        assert_eq!(from_json(r#"{"results":[{"statement_id":0}]}"#, of).unwrap().len(), 0);
     }
 }

@@ -81,11 +81,9 @@ impl Sender {
     /// Records points that the server will never take.
     pub(super) fn record(&self, refused: &[serde_json::Value]) -> Result<(), WriterExit> {
         let Some(first) = refused.first() else { return Ok(()) };
-        tracing::warn!(
-            "{}: {} points cannot be written and are recorded in unwritable.jsonl; the first: {first}",
-            self.context.target.name,
-            refused.len()
-        );
+        let recorded = if self.context.unwritable.is_kept() { " and are recorded in unwritable.jsonl" } else { "" };
+        let (name, count) = (&self.context.target.name, refused.len());
+        tracing::warn!("{name}: {count} points cannot be written{recorded}; the first: {first}");
         self.context.unwritable.add(refused, &self.health, &self.stop)
     }
 

@@ -10,12 +10,13 @@ use minutely_dataflows::row::Row;
 use minutely_dataflows::time::EventTime;
 use serde_json::{Value, json};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 /// The file, shared by all sinks of a run.
 pub(super) struct Unwritable {
-    path: PathBuf,
+    /// None: points are counted alone.
+    path: Option<PathBuf>,
     /// The file and its length after the last record. Locked while records are written.
     left: Mutex<Option<(FileId, u64)>>,
 }
@@ -45,7 +46,17 @@ pub(super) fn record(sink: &str, (series, derived): (&InfluxSeries, &[String]), 
 
 impl Unwritable {
     pub(super) fn new(path: PathBuf) -> Self {
-        Unwritable { path, left: Mutex::new(None) }
+        Unwritable { path: Some(path), left: Mutex::new(None) }
+    }
+
+    /// Counts what is refused and keeps nothing of it: for rows that the log gives again.
+    pub(super) fn counting() -> Self {
+        Unwritable { path: None, left: Mutex::new(None) }
+    }
+
+    /// Are points recorded?
+    pub(super) fn is_kept(&self) -> bool {
+        self.path.is_some()
     }
 
     /// Returns once they are durable.
@@ -53,34 +64,39 @@ impl Unwritable {
     /// # Errors
     /// [`WriterExit::Stopped`]; trouble with the disk is waited out.
     pub(super) fn add(&self, records: &[Value], health: &Health, stop: &Stop) -> Result<(), WriterExit> {
+        let count = || health.count_unwritable(u64::try_from(records.len()).expect("a usize fits a u64"));
+        let Some(path) = &self.path else {
+            count();
+            return Ok(());
+        };
         let mut lines = Vec::new();
         for record in records {
             serde_json::to_writer(&mut lines, record).expect("memory takes what is written to it");
             lines.push(b'\n');
         }
         let (mut backoff, mut hurt) = (Backoff::of_files(), false);
-        while let Err(e) = self.append(&lines) {
-            health.set_trouble(format!("{}: {e}", self.path.display()));
+        while let Err(e) = self.append(path, &lines) {
+            health.set_trouble(format!("{}: {e}", path.display()));
             hurt = true;
             backoff.wait(stop)?;
         }
         if hurt {
             health.clear_trouble();
         }
-        health.count_unwritable(u64::try_from(records.len()).expect("a usize fits a u64"));
+        count();
         Ok(())
     }
 
     /// Repeated whole after any failure, a failed fsync included: a record that is there twice does no harm, a missing one does.
-    fn append(&self, lines: &[u8]) -> io::Result<()> {
+    fn append(&self, path: &Path, lines: &[u8]) -> io::Result<()> {
         let mut left = self.left.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        std::fs::create_dir_all(append::folder_of(&self.path))?;
-        let mut file = append::growing(true).create(true).open(&self.path)?;
+        std::fs::create_dir_all(append::folder_of(path))?;
+        let mut file = append::growing(true).create(true).open(path)?;
         let now = file.metadata()?;
         if left.is_some_and(|(file, len)| file != FileId::of(&now) || len > now.len()) {
             tracing::warn!(
                 "{}: was deleted, cut or replaced while this run writes to it: what was recorded there before is lost",
-                self.path.display()
+                path.display()
             );
         }
         if file.seek(SeekFrom::End(0))? > 0 {
@@ -93,7 +109,7 @@ impl Unwritable {
         }
         file.write_all(lines)?;
         file.sync_data()?;
-        append::sync_folder_of(&self.path)?;
+        append::sync_folder_of(path)?;
         let now = file.metadata()?;
         *left = Some((FileId::of(&now), now.len()));
         Ok(())

@@ -21,6 +21,7 @@ mod layout;
 mod open;
 mod owner;
 mod read_back;
+mod repair;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -30,4 +31,5 @@ pub(super) use amended::AmendedSqlite;
 pub(crate) use history::{PageRequest, SqliteHistory};
 pub(super) use open::{look, open};
 pub(super) use read_back::SqliteRows;
+pub(super) use repair::SqliteRepair;
 pub(super) use target::{SqliteTarget, TableName};

@@ -60,7 +60,7 @@ fn coarser(table: &TableName, options: &SinkOptions) -> Vec<(TableName, SinkOpti
 }
 
 /// What the database says of itself. While others lock it, it is tried again.
-fn facts(target: &SqliteTarget, options: &SinkOptions) -> Result<layout::TableFacts, SqliteError> {
+pub(super) fn facts(target: &SqliteTarget, options: &SinkOptions) -> Result<layout::TableFacts, SqliteError> {
     let begun = Instant::now();
     let read = || layout::read(&connect(&target.path, OpenFlags::empty())?, &target.table, options.chain);
     loop {
@@ -105,8 +105,21 @@ pub(in crate::sinks) fn open(
                 let upserts = target.table.with(&options.columns).into_iter().map(upsert).collect();
                 let (target, newest) = (target.clone(), None);
                 let made = made.take().map(ProvisionalFile::made);
-                let writer =
-                    SqliteWriter { db, target, upserts, files, chain, generation, minute, newest, made, health, stop };
+                let is_of_run = true;
+                let writer = SqliteWriter {
+                    db,
+                    target,
+                    upserts,
+                    files,
+                    chain,
+                    generation,
+                    minute,
+                    newest,
+                    is_of_run,
+                    made,
+                    health,
+                    stop,
+                };
                 return Ok((writer, number));
             }
             Err(OpenError::Refused(e)) => return Err(e),

@@ -1,5 +1,6 @@
 //! What a table holds now, cell by cell as SQLite types it.
 
+use super::connect::connect;
 use super::layout::columns;
 use super::target::SqliteTarget;
 use crate::sinks::stored::{EachStored, ReadBackOptions, StoredCell, StoredRows, minute};
@@ -9,6 +10,7 @@ use minutely_dataflows::row::Row;
 use minutely_dataflows::time::{WindowStart, Windowing};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -43,11 +45,36 @@ impl SqliteRows {
         if there.is_empty() {
             return Err(format!("sqlite {}: has no table {}", target.path.display(), target.table.as_str()));
         }
+        Ok(SqliteRows::of(db, target, &there, options))
+    }
+
+    /// The same, where a database or a table that is not there holds no rows.
+    ///
+    /// # Errors
+    /// As [`SqliteRows::open`].
+    pub(in crate::sinks) fn open_if_there(target: &SqliteTarget, options: &ReadBackOptions) -> Result<Self, String> {
+        let why = |e: rusqlite::Error| format!("sqlite {}: {e}", target.path.display());
+        let is_there = || {
+            let db = connect(&target.path, OpenFlags::empty())?;
+            db.busy_timeout(Duration::from_secs(10))?;
+            columns(&db, &target.table).map(|columns| !columns.is_empty())
+        };
+        // (A file without a byte is a database without a table.)
+        if target.path.exists() && is_there().map_err(why)? {
+            return SqliteRows::open(target, options);
+        }
+        let db = Connection::open_in_memory().map_err(why)?;
+        db.execute_batch(&target.table.create()).map_err(why)?;
+        let there = columns(&db, &target.table).map_err(why)?;
+        Ok(SqliteRows::of(db, target, &there, options))
+    }
+
+    fn of(db: Connection, target: &SqliteTarget, there: &BTreeSet<String>, options: &ReadBackOptions) -> Self {
         let columns: Vec<String> =
             OWN.iter().map(|name| (*name).to_owned()).chain(options.columns.derived.iter().cloned()).collect();
         let is_there = |(place, name): (usize, &String)| place < OWN.len() || there.contains(name);
         let there = columns.iter().enumerate().map(is_there).collect();
-        Ok(SqliteRows { db, target: target.clone(), columns, there, windowing: options.windowing })
+        SqliteRows { db, target: target.clone(), columns, there, windowing: options.windowing }
     }
 
     fn query(&self, minutes: Range<WindowStart>, each: &mut EachStored<'_>) -> rusqlite::Result<()> {

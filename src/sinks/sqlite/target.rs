@@ -82,13 +82,27 @@ impl TableName {
         )
     }
 
+    /// Takes a row out.
+    pub(super) fn delete(&self) -> String {
+        format!("DELETE FROM \"{}\" WHERE minute = ?1 AND symbol = ?2", self.0)
+    }
+
     /// Adds a column of `--derive`.
     pub(super) fn add(&self, column: &str) -> String {
         format!("ALTER TABLE \"{}\" ADD COLUMN \"{column}\" REAL", self.0)
     }
 
-    /// Replaces an older row. Columns are named: users may have added others to the table.
+    /// Replaces an older row.
     pub(super) fn upsert(&self, derived: &[String]) -> String {
+        format!(
+            "{} WHERE (excluded.chain, excluded.generation, excluded.seq) >= (chain, generation, seq)
+                AND (excluded.state = 'final' OR state <> 'final')",
+            self.replace(derived)
+        )
+    }
+
+    /// Replaces a row, whatever its version. Columns are named: users may have added others to the table.
+    pub(super) fn replace(&self, derived: &[String]) -> String {
         let (mut names, mut places, mut values) = (String::new(), String::new(), String::new());
         for (name, place) in derived.iter().zip(18..) {
             names += &format!(", \"{name}\"");
@@ -103,9 +117,7 @@ impl TableName {
                 count = excluded.count, sum = excluded.sum, sum_exact = excluded.sum_exact, avg = excluded.avg,
                 state = excluded.state, open = excluded.open, high = excluded.high, low = excluded.low,
                 close = excluded.close, volume = excluded.volume, volume_exact = excluded.volume_exact,
-                vwap = excluded.vwap, chain = excluded.chain, generation = excluded.generation, seq = excluded.seq{values}
-            WHERE (excluded.chain, excluded.generation, excluded.seq) >= (chain, generation, seq)
-                AND (excluded.state = 'final' OR state <> 'final')",
+                vwap = excluded.vwap, chain = excluded.chain, generation = excluded.generation, seq = excluded.seq{values}",
             table = self.0
         )
     }

@@ -31,6 +31,8 @@ pub(in crate::sinks) struct SqliteWriter {
     pub(super) minute: MinuteText,
     /// The manifest of the newest rows that this run wrote.
     pub(super) newest: Option<u64>,
+    /// Are rows written that a manifest has just committed? A repair's are of before.
+    pub(super) is_of_run: bool,
     pub(super) made: Option<ProvisionalFile>,
     pub(super) health: Arc<Health>,
     pub(super) stop: Stop,
@@ -92,13 +94,21 @@ impl SqliteWriter {
                     own.into_iter().chain(derived.iter().map(|value| value as &dyn rusqlite::ToSql)),
                 ))?;
             }
-            tx.prepare_cached(NEWEST)?.execute(rusqlite::params![self.target.table.newest_key(self.chain), seq])?;
+            if self.is_of_run {
+                tx.prepare_cached(NEWEST)?.execute(rusqlite::params![self.target.table.newest_key(self.chain), seq])?;
+            }
         }
         tx.commit()
     }
 
+    /// Records that rows up to this manifest are there.
+    pub(super) fn note_newest(&self, seq: i64) -> Result<(), rusqlite::Error> {
+        let key = self.target.table.newest_key(self.chain);
+        self.db.execute(NEWEST, rusqlite::params![key, seq]).map(drop)
+    }
+
     /// What is wrong, if the path does not name the file that is written to.
-    fn missed(&mut self) -> Option<String> {
+    pub(super) fn missed(&mut self) -> Option<String> {
         let (path, files) = (&self.target.path, &mut self.files);
         let log = log_of(path);
         if files.logs && files.log.is_none() && self.newest.is_some() {
