@@ -29,6 +29,8 @@ const HELP: &[&str] = &[
     "letters --help",
     "verify --help",
     "digest --help",
+    "amend --help",
+    "redrive --help",
     "health --help",
     "config --help",
     "completions --help",

@@ -22,9 +22,8 @@ mod rows;
 mod session;
 
 pub(crate) use corrected::{CorrectedRecord, CorrectedRecords};
-pub(crate) use error::AmendError;
-pub(crate) use events::{LateEvent, LetterDecoders, one_event, wrapped};
-pub(crate) use lines::{DeadLetterFile, own_file};
+pub(crate) use events::{LateEvent, one_event, wrapped};
+pub(crate) use lines::DeadLetterFile;
 pub(crate) use log_records::records_at;
 pub(crate) use place::LetterPlace;
 pub(crate) use plan::AmendPlan;

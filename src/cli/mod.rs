@@ -402,13 +402,13 @@ pub(crate) fn parse(words: &[String], outside: &Outside<'_>) -> Result<Parsed, E
 
 /// The options of a redrive without those of decoding on the command line, which may be for the letters alone.
 fn own_options(matches: &clap::ArgMatches, layers: &Layers, path: &[String]) -> Result<Box<RunArgs>, clap::Error> {
-    let redrive = |matches: &clap::ArgMatches| {
+    let redrive = |matches: &clap::ArgMatches| -> Result<Box<RedriveArgs>, clap::Error> {
         Ok(match Cli::from_arg_matches(matches)?.command {
             Some(Command::Redrive(args)) => args,
             _ => unreachable!("the path is that of a redrive"),
         })
     };
-    let mut own: Box<RedriveArgs> = redrive(matches)?;
+    let mut own = redrive(matches)?;
     let words = ["minutely", "redrive", "-"];
     let beneath = without_variables(layers.beneath(command(), path), true).try_get_matches_from(words)?;
     own.run.decoding = redrive(&beneath)?.run.decoding;

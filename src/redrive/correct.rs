@@ -56,11 +56,11 @@ impl Corrector<'_> {
             Ok(mapped) => mapped,
             Err(why) => return Ok(Err(why)),
         };
-        let record = |payload| Record { offset, timestamp, key, payload: Some(payload), ..Record::default() };
+        let at = Record { offset, timestamp, key, ..Record::default() };
         let of = place.element.is_some();
         let alone = self.letters.fields.each.as_deref().filter(|_| of).map(|each| wrapped(each, &mapped));
         let element = self.letters.fields.each.is_some().then_some(0);
-        let event = match one_event(&self.letters.decoder, &record(alone.as_deref().unwrap_or(&mapped)), element)? {
+        let event = match one_event(&self.letters.decoder, &with(at, alone.as_deref().unwrap_or(&mapped)), element)? {
             Ok(event) => event,
             Err(why) => return Ok(Err(why)),
         };
@@ -72,7 +72,7 @@ impl Corrector<'_> {
                 None => text,
             };
             let element = self.run.fields.each.is_some().then_some(0);
-            let read = one_event(&self.run.decoder, &record(payload.as_bytes()), element)?;
+            let read = one_event(&self.run.decoder, &with(at, payload.as_bytes()), element)?;
             if read.is_ok_and(|read| is_same(&read, &event)) {
                 let key = line.key.as_deref().map(<[u8]>::to_vec);
                 return Ok(Ok(CorrectedLetter { place, payload, key, timestamp, event }));
@@ -116,18 +116,23 @@ impl Corrector<'_> {
         if let [symbol] = symbol.as_slice() {
             // (One of the key or of the log's name is what it was.)
             let name = serde_json::Value::String(event.symbol.to_string()).to_string();
-            drop(set(symbol, &name));
+            let _of_the_payload = set(symbol, &name);
         }
         let exact = event.value.with_decimals(scales.value).to_string();
         set(value, &unscaled(&exact, &numbers.value_scale.to_string())?)?;
         if let ([time], None) = (time.as_slice(), &times.format) {
-            drop(set(time, &in_unit(event.time, times.unit.nanoseconds())));
+            let _of_the_payload = set(time, &in_unit(event.time, times.unit.nanoseconds()));
         }
         if let (Some(field), Some(weight)) = (weight, event.weight) {
             set(field, &weight.with_decimals(scales.weight).to_string())?;
         }
         Some(text)
     }
+}
+
+/// A record with this payload.
+fn with<'a>(record: Record<'a>, payload: &'a [u8]) -> Record<'a> {
+    Record { payload: Some(payload), ..record }
 }
 
 /// Does the run read what the letters' options read?

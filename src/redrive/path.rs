@@ -92,11 +92,11 @@ fn set(tokens: &[String], at: &str, text: &str) -> Option<String> {
     }
     let array: RawArray = serde_json::from_str(at).ok()?;
     let place = first.parse::<usize>().ok().filter(|place| *place < array.0.len())?;
-    let element = |(at, element): (usize, &Box<serde_json::value::RawValue>)| match at == place {
-        true => set(rest, element.get(), text),
-        false => Some(element.get().to_owned()),
+    let element = |(at, element): (usize, &str)| match at == place {
+        true => set(rest, element, text),
+        false => Some(element.to_owned()),
     };
-    let all: Option<Vec<String>> = array.0.iter().enumerate().map(element).collect();
+    let all: Option<Vec<String>> = array.0.iter().map(|element| element.get()).enumerate().map(element).collect();
     Some(format!("[{}]", all?.join(",")))
 }
 
