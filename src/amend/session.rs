@@ -209,13 +209,13 @@ impl<'a> AmendSession<'a> {
     /// Adds the letters that the sinks' rows have, of the rows that there are events for.
     fn add_stored(&mut self, events: &mut EventsByRow) -> Result<(), Halt> {
         let mut unusable: BTreeMap<(WindowStart, String), String> = BTreeMap::new();
-        let mut wanted: BTreeMap<LetterPlace, (WindowStart, String)> = BTreeMap::new();
+        let mut wanted: BTreeMap<LetterPlace, BTreeSet<(WindowStart, String)>> = BTreeMap::new();
         for (key, given) in &*events {
             for (text, sink) in self.sinks.iter().filter_map(|sink| Some((&sink.stored.get(key)?.letters, sink))) {
                 for text in text.split(' ') {
                     match LetterPlace::parse(text, partitions(self.log)) {
                         Some(place) if given.contains_key(&place) => {}
-                        Some(place) => drop(wanted.insert(place, key.clone())),
+                        Some(place) => drop(wanted.entry(place).or_default().insert(key.clone())),
                         None => {
                             let why =
                                 format!("its row in {} names a letter `{text}`, which is none", sink.changes.name);
@@ -226,14 +226,16 @@ impl<'a> AmendSession<'a> {
             }
         }
         for (place, decoded) in self.fetch(wanted.keys())? {
-            let Some(key) = wanted.get(&place).cloned() else { continue };
-            match decoded {
-                Ok(event) if self.is_of(&key, &event) => file(events, LateEvent { place, window: key.0, event }),
-                Ok(_) => {
-                    let why = format!("its row names {place}, which is of another minute or symbol in this log");
-                    unusable.insert(key, why);
-                }
-                Err(why) => drop(unusable.insert(key, format!("its row has {place}, too, which {why}"))),
+            for key in wanted.remove(&place).unwrap_or_default() {
+                let why = match &decoded {
+                    Ok(event) if self.is_of(&key, event) => {
+                        file(events, LateEvent { place: place.clone(), window: key.0, event: event.clone() });
+                        continue;
+                    }
+                    Ok(_) => format!("its row names {place}, which is of another minute or symbol in this log"),
+                    Err(why) => format!("its row has {place}, too, which {why}"),
+                };
+                unusable.insert(key, why);
             }
         }
         for (key, why) in unusable {
