@@ -1,6 +1,6 @@
 //! Letters, decoded again by the run's decoder. What comes out must be what the letter says of itself: symbol, value and event time.
 
-use super::log_records::{OwnedRecord, records_at};
+use super::log_records::OwnedRecord;
 use super::place::LetterPlace;
 use crate::config::Config;
 use crate::dead_letter_line::{DeadLetterCause, DeadLetterLine};
@@ -12,7 +12,7 @@ use minutely_dataflows::decode::{
 use minutely_dataflows::edge::Halt;
 use minutely_dataflows::record::{PartitionName, Record};
 use minutely_dataflows::time::{NextOffset, WindowStart};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A late letter's event.
 #[derive(Clone, Debug)]
@@ -20,6 +20,15 @@ pub(crate) struct LateEvent {
     pub(crate) place: LetterPlace,
     pub(crate) window: WindowStart,
     pub(crate) event: DecodedEvent<'static>,
+}
+
+/// What a late letter is decoded to.
+pub(crate) enum DecodedLetter {
+    Event(DecodedEvent<'static>),
+    /// It is of an element, and its event is made of more than that.
+    NeedsRecord,
+    /// Why there is no event, in words.
+    Not(String),
 }
 
 /// The run's decoder, for each partition.
@@ -60,19 +69,15 @@ impl<'a> LetterDecoders<'a> {
         Ok(&self.by_partition[partition])
     }
 
-    /// The event of a late letter; else why there is none, in words.
+    /// The event of a late letter.
     ///
     /// # Errors
-    /// The log cannot be read, or a registry does not answer.
-    pub(crate) fn letter(
-        &mut self,
-        place: &LetterPlace,
-        line: &DeadLetterLine<'_>,
-    ) -> Result<Result<DecodedEvent<'static>, String>, Halt> {
+    /// The log's header cannot be read, or a registry does not answer.
+    pub(crate) fn letter(&mut self, place: &LetterPlace, line: &DeadLetterLine<'_>) -> Result<DecodedLetter, Halt> {
         let (key, raw) = (line.key.as_deref(), line.raw.as_deref());
         let (elements_alone, of_stamp) = (self.elements_alone, self.of_stamp);
         let timestamp = line.why.event_time.as_deref().filter(|_| of_stamp).and_then(crate::text::event_time);
-        let (log, each) = (self.log, self.config.fields.each.as_deref());
+        let each = self.config.fields.each.as_deref();
         let alone = each.zip(raw).filter(|_| elements_alone && place.element.is_some());
         let alone = alone.map(|(each, raw)| wrapped(each, raw));
         let record = |payload| Record { offset: place.offset, timestamp, key, payload, ..Record::default() };
@@ -94,21 +99,34 @@ impl<'a> LetterDecoders<'a> {
         if let Some(alone) = &alone
             && let Some(event) = attempt(&record(Some(alone)), Some(0))?
         {
-            return Ok(Ok(event));
+            return Ok(DecodedLetter::Event(event));
         }
         if let Some(event) = attempt(&record(raw), place.element)? {
-            return Ok(Ok(event));
+            return Ok(DecodedLetter::Event(event));
         }
         // The payload of an element is its own text, and more may be needed.
-        if place.element.is_some() {
-            let found = records_at(log, &place.partition, &BTreeSet::from([place.offset]))?;
-            if let Some(found) = found.get(&place.offset)
-                && let Some(event) = attempt(&found.record(), place.element)?
-            {
-                return Ok(Ok(event));
-            }
-        }
-        Ok(Err(why))
+        Ok(if place.element.is_some() { DecodedLetter::NeedsRecord } else { DecodedLetter::Not(why) })
+    }
+
+    /// The event of a late letter of an element, from its whole record; else why there is none, in words. `record`: none where the log does
+    /// not have it any more.
+    ///
+    /// # Errors
+    /// A registry does not answer.
+    pub(crate) fn element(
+        &mut self,
+        (place, line): (&LetterPlace, &DeadLetterLine<'_>),
+        record: Option<&OwnedRecord>,
+    ) -> Result<Result<DecodedEvent<'static>, String>, Halt> {
+        let Some(record) = record else {
+            return Ok(Err("needs its whole record, which is not in the log any more".into()));
+        };
+        let decimals = self.config.decoder.scales().value;
+        Ok(match self.record(place, record)? {
+            Ok(event) if is_what_it_says(&event, &line.why, decimals) => Ok(event),
+            Ok(_) => Err("is in its whole record not what it says of itself".into()),
+            Err(why) => Err(format!("does not decode: {why}")),
+        })
     }
 
     /// The event of a record of the log.

@@ -3,7 +3,7 @@
 use super::base::LogBase;
 use super::corrected::{CorrectedRecord, CorrectedRecords};
 use super::error::AmendError;
-use super::events::{LateEvent, LetterDecoders, one_event};
+use super::events::{DecodedLetter, LateEvent, LetterDecoders, one_event};
 use super::lines::{DeadLetterFile, own_file};
 use super::log_records::records_at;
 use super::place::LetterPlace;
@@ -28,6 +28,8 @@ use std::path::Path;
 
 /// The lock's name, in the job's folder.
 const LOCK: &str = "amend.lock";
+/// Letters that wait for their whole records at once, at most.
+const MOST_PENDING: usize = 10_000;
 
 /// A sink whose amended rows are read and written.
 struct OpenAmended {
@@ -45,6 +47,8 @@ pub(crate) struct AmendSession<'a> {
     pub(crate) decoders: LetterDecoders<'a>,
     pub(crate) corrected: CorrectedRecords,
     sinks: Vec<OpenAmended>,
+    /// Letters of elements that need their whole records.
+    pending: Vec<(LetterPlace, WindowStart, DeadLetterLine<'static>)>,
     report: AmendReport,
     /// Held for as long as rows may be written.
     _lock: Option<File>,
@@ -71,6 +75,7 @@ pub(crate) fn amend(mut config: Config, plan: &AmendPlan, clock: SystemClock) ->
             session.line((&at, line), plan, &mut events)
         })?;
     }
+    session.take_pending(&mut events)?;
     session.carry_out(events, plan)
 }
 
@@ -108,7 +113,7 @@ impl<'a> AmendSession<'a> {
         }
         let corrected = CorrectedRecords::read(&config.folder, partitions(log))?;
         let decoders = LetterDecoders::new(config, log);
-        Ok(AmendSession { config, log, decoders, corrected, sinks: open, report, _lock: lock })
+        Ok(AmendSession { config, log, decoders, corrected, sinks: open, pending: Vec::new(), report, _lock: lock })
     }
 
     /// A line of a file of dead letters.
@@ -144,8 +149,35 @@ impl<'a> AmendSession<'a> {
             return Ok(());
         }
         match self.decoders.letter(&place, &line)? {
-            Ok(event) => file(events, LateEvent { place, window, event }),
-            Err(why) => self.report.leave_out_at(&place, &why, true),
+            DecodedLetter::Event(event) => file(events, LateEvent { place, window, event }),
+            DecodedLetter::Not(why) => self.report.leave_out_at(&place, &why, true),
+            DecodedLetter::NeedsRecord => {
+                self.pending.push((place, window, line));
+                if self.pending.len() == MOST_PENDING {
+                    self.take_pending(events)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The letters that wait for their whole records get them.
+    fn take_pending(&mut self, events: &mut EventsByRow) -> Result<(), Halt> {
+        let pending = std::mem::take(&mut self.pending);
+        let mut offsets: BTreeMap<&PartitionName, BTreeSet<i64>> = BTreeMap::new();
+        for (place, ..) in &pending {
+            offsets.entry(&place.partition).or_default().insert(place.offset);
+        }
+        let mut records = BTreeMap::new();
+        for (partition, offsets) in offsets {
+            records.insert(partition, records_at(self.log, partition, &offsets)?);
+        }
+        for (place, window, line) in &pending {
+            let record = records.get(&place.partition).and_then(|records| records.get(&place.offset));
+            match self.decoders.element((place, line), record)? {
+                Ok(event) => file(events, LateEvent { place: place.clone(), window: *window, event }),
+                Err(why) => self.report.leave_out_at(place, &why, true),
+            }
         }
         Ok(())
     }
