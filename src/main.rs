@@ -1,6 +1,7 @@
 //! minutely: exact one-minute event-time averages. See `README.md`.
 
 mod advice;
+mod amend;
 mod bar;
 mod cli;
 mod clock;
@@ -24,6 +25,7 @@ mod metrics_text;
 mod produce;
 mod property;
 mod rabbitmq;
+mod redrive;
 mod registry;
 mod repair;
 mod secret;
@@ -40,9 +42,10 @@ mod threads;
 mod uri;
 mod verify;
 
+use amend::AmendPlan;
 use cli::{
-    Command, ConfigCommand, DigestArgs, EarlyExit, ExplainArgs, Given, HealthArgs, Layers, LettersArgs, Parsed,
-    ProduceArgs, RepairArgs, RunArgs, ShownCommand, StateCommand, UsageErrors, VerifyArgs,
+    AmendArgs, Command, ConfigCommand, DigestArgs, EarlyExit, ExplainArgs, Given, HealthArgs, Layers, LettersArgs,
+    Parsed, ProduceArgs, RedriveArgs, RepairArgs, RunArgs, ShownCommand, StateCommand, UsageErrors, VerifyArgs,
 };
 use config::Config;
 use console::{error, warn};
@@ -51,6 +54,7 @@ use messages::{MessageOptions, Severity};
 use minutely_dataflows::decode::Decoder;
 use minutely_dataflows::edge::{Halt, HaltKind, LogSource};
 use minutely_dataflows::time::EventTime;
+use redrive::RedrivePlan;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::Write;
 use std::path::Path;
@@ -99,8 +103,10 @@ fn execute(parsed: Parsed, open_files: u64) -> Result<(), Failure> {
         Command::Repair(args) => repair(&args, &layers, clock),
         Command::Digest(args) => digest(&args, &layers),
         Command::Explain(args) => explain(&args, &layers, clock),
+        Command::Amend(args) => amend(&args, &layers, clock),
         Command::Produce(args) => produce(&args, &layers, clock),
         Command::Letters(args) => letters(&args, &layers),
+        Command::Redrive(args) => redrive(&args, &layers, clock),
         Command::Health(args) => health(&args, &layers),
         Command::Config { command: ConfigCommand::Show { of: None, run }, .. } => show_run(&run, &layers, &shown),
         Command::Config { command: ConfigCommand::Show { of: Some(ShownCommand::Produce(args)), .. }, .. } => {
@@ -201,6 +207,22 @@ fn digest(args: &DigestArgs, layers: &Layers) -> Result<(), Failure> {
 fn explain(args: &ExplainArgs, layers: &Layers, clock: clock::SystemClock) -> Result<(), Failure> {
     let plan = layers.check(ExplainPlan::of(args))?;
     configured(&args.run, layers, |config| explain::explain(config, &plan, clock))
+}
+
+/// `minutely amend`.
+fn amend(args: &AmendArgs, layers: &Layers, clock: clock::SystemClock) -> Result<(), Failure> {
+    let plan = layers.check(AmendPlan::of(args))?;
+    configured(&args.run, layers, |config| amend::amend(config, &plan, clock))
+}
+
+/// `minutely redrive`: by all options, and without those of decoding on the command line.
+fn redrive(args: &RedriveArgs, layers: &Layers, clock: clock::SystemClock) -> Result<(), Failure> {
+    let plan = layers.check(RedrivePlan::of(args))?;
+    let own = args.own.as_ref().map(|own| layers.check(Config::of(own))).transpose()?;
+    configured(&args.run, layers, |config| match own {
+        Some(own) => redrive::redrive(config, own, &plan, clock),
+        None => Err(Halt::new(HaltKind::Internal, "a redrive without the run's own options")),
+    })
 }
 
 /// `minutely config show`: what is in effect, although it may be wrong; then what is wrong.

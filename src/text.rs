@@ -69,6 +69,13 @@ fn decimal(number: &dyn std::fmt::Display, out: &mut String) {
     }
 }
 
+/// A number with a decimal point, as rows of text have it.
+pub(crate) fn decimal_text(number: &dyn std::fmt::Display) -> String {
+    let mut text = String::new();
+    decimal(number, &mut text);
+    text
+}
+
 /// The columns of rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Columns {

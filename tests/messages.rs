@@ -31,6 +31,8 @@ const HELP: &[&str] = &[
     "repair --help",
     "digest --help",
     "explain --help",
+    "amend --help",
+    "redrive --help",
     "health --help",
     "config --help",
     "completions --help",

@@ -1,6 +1,7 @@
 //! The command line as it is written: commands, options, their types and their help. What the options of a run mean together
 //! is `config`'s.
 
+mod amend;
 mod cleaning;
 mod cluster;
 mod common;
@@ -17,6 +18,7 @@ mod numbers;
 mod option;
 mod origin;
 mod produce;
+mod redrive;
 mod rows;
 mod run;
 mod schema;
@@ -25,6 +27,7 @@ mod show;
 mod values;
 mod verify;
 
+pub(crate) use amend::AmendArgs;
 pub(crate) use cleaning::CleaningArgs;
 pub(crate) use cluster::{ClusterArgs, MAX_WORKERS};
 pub(crate) use common::{CommonArgs, early_format};
@@ -38,6 +41,7 @@ pub(crate) use letters::LettersArgs;
 pub(crate) use numbers::NumberArgs;
 pub(crate) use option::changes;
 pub(crate) use produce::{PartitionBy, ProduceArgs, Stamp};
+pub(crate) use redrive::RedriveArgs;
 pub(crate) use rows::{FormatOption, RowArgs};
 pub(crate) use run::{DecodingArgs, EmitOption, HttpArgs, LogArgs, Metrics, RunArgs, SinkArgs, SinkStart};
 pub(crate) use schema::SchemaArgs;
@@ -137,6 +141,15 @@ pub(crate) enum Command {
     #[command(after_help = NOTES)]
     Explain(Box<ExplainArgs>),
 
+    /// Add late dead letters to final minutes, in rows beside the sinks' own
+    ///
+    /// Takes the options of the run; a run may go on meanwhile. Counts the minutes of late letters again from the log, adds the letters, and
+    /// writes the rows beside those of the run: table NAME_amended, NAME.amended.csv, measurement NAME_amended. Without --yes it only shows
+    /// what it would write. Exit code 0 if all late letters of final minutes are in rows, 65 if some cannot be, 69 if log, state or a sink
+    /// cannot be reached.
+    #[command(after_help = NOTES)]
+    Amend(Box<AmendArgs>),
+
     /// Write the records of a source to a Kafka topic or to RabbitMQ streams
     ///
     /// Record for record: partition, key, payload, and the source's stamp. Ctrl-C, SIGTERM and SIGHUP wait for the last
@@ -148,6 +161,14 @@ pub(crate) enum Command {
     /// One block of lines each: where it stands, its reason with the field that is to blame, what was expected and what was found,
     /// its key and its payload as text. A line that is no dead letter is named on stderr, and the rest is shown: exit code 65.
     Letters(LettersArgs),
+
+    /// Decode rejected dead letters again with other options, and write what counts to the topic or to amended rows
+    ///
+    /// Takes the options of the run. Options of decoding on the command line hold for the letters, unless they are the run's own: then give
+    /// the run's by --config or by variables. Without --yes it only shows what would count, and what still does not and why. Exit code 0 if
+    /// all rejected letters can be read, 65 if some cannot, 69 if log, state, topic or a sink cannot be reached.
+    #[command(after_help = NOTES)]
+    Redrive(Box<RedriveArgs>),
 
     /// Ask the run that serves at an address whether it is healthy, for containers
     ///
@@ -304,8 +325,8 @@ const FIND_THE_STATE: [&str; 43] = [
     "config",
 ];
 
-/// What help of `minutely verify`, `repair`, `digest` and `explain` shows beside.
-const VERIFY: [&str; 12] = [
+/// What help of `minutely verify`, `repair`, `digest`, `explain`, `amend` and `redrive` shows beside.
+const VERIFY: [&str; 17] = [
     "from",
     "to",
     "sample",
@@ -318,6 +339,11 @@ const VERIFY: [&str; 12] = [
     "of_symbol",
     "minute",
     "records",
+    "from_dead_letters",
+    "letters",
+    "maps",
+    "to_topic",
+    "amend",
 ];
 
 /// Why there is no command to be executed.
@@ -374,7 +400,10 @@ pub(crate) fn parse(words: &[String], outside: &Outside<'_>) -> Result<Parsed, E
     };
     let matches = whole.map_err(|error| wrong(stopped(&error)))?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| wrong(stopped(&error)))?;
-    let command = cli.command.unwrap_or_else(|| Command::Run(Box::new(cli.run)));
+    let mut command = cli.command.unwrap_or_else(|| Command::Run(Box::new(cli.run)));
+    if let Command::Redrive(args) = &mut command {
+        args.own = Some(own_options(&matches, &layers, &path).map_err(|error| wrong(stopped(&error)))?);
+    }
     if command.run_args().is_some_and(|run| run.cluster.hostfile == Some(None)) {
         print_help(&mut self::command(), words);
         return Err(EarlyExit::Printed);
@@ -385,6 +414,21 @@ pub(crate) fn parse(words: &[String], outside: &Outside<'_>) -> Result<Parsed, E
     };
     layers.check_common(command.common());
     Ok(Parsed { command, layers, shown })
+}
+
+/// The options of a redrive without those of decoding on the command line, which may be for the letters alone.
+fn own_options(matches: &clap::ArgMatches, layers: &Layers, path: &[String]) -> Result<Box<RunArgs>, clap::Error> {
+    let redrive = |matches: &clap::ArgMatches| -> Result<Box<RedriveArgs>, clap::Error> {
+        Ok(match Cli::from_arg_matches(matches)?.command {
+            Some(Command::Redrive(args)) => args,
+            _ => unreachable!("the path is that of a redrive"),
+        })
+    };
+    let mut own = redrive(matches)?;
+    let words = ["minutely", "redrive", "-"];
+    let beneath = without_variables(layers.beneath(command(), path), true).try_get_matches_from(words)?;
+    own.run.decoding = redrive(&beneath)?.run.decoding;
+    Ok(own.run)
 }
 
 /// What was found for the command of this path.
@@ -416,6 +460,8 @@ impl Command {
             Command::Repair(args) => Some(&args.run),
             Command::Digest(args) => Some(&args.run),
             Command::Explain(args) => Some(&args.run),
+            Command::Amend(args) => Some(&args.run),
+            Command::Redrive(args) => Some(&args.run),
             Command::Produce(_)
             | Command::Config { command: ConfigCommand::Show { of: Some(ShownCommand::Produce(_)), .. }, .. }
             | Command::Letters(_)
@@ -461,6 +507,8 @@ pub(crate) fn command() -> clap::Command {
     let root = described(Cli::command());
     let root = root.mut_subcommand("state", |state| state.mut_subcommands(|command| hide(command, &[])));
     let root = root.mut_subcommand("verify", |verify| hide(verify, &VERIFY));
+    let root = root.mut_subcommand("amend", |amend| hide(amend, &VERIFY));
+    let root = root.mut_subcommand("redrive", |redrive| hide(redrive, &VERIFY));
     let root = root.mut_subcommand("repair", |repair| hide(repair, &VERIFY));
     let root = root.mut_subcommand("digest", |digest| hide(digest, &VERIFY));
     root.mut_subcommand("explain", |explain| hide(explain, &VERIFY))

@@ -48,7 +48,7 @@ impl Config {
             take_over: self.take_over,
             prior_state: prior.map(|(manifest, place)| PriorState { place: place.to_string(), seq: manifest.seq }),
             owner: self.owner(manifest),
-            owner_as_typed: self.as_typed.as_ref().map(|(job, entries)| owner(job.clone(), entries)),
+            owner_as_typed: self.owner_as_typed(),
             take_sink: self.take_sink,
             begun,
             clock,
@@ -59,6 +59,16 @@ impl Config {
     fn owner(&self, manifest: Option<&Manifest>) -> Owner {
         let recorded = manifest.map_or_else(|| self.recorded.clone(), |head| without_defaults(&head.semantics));
         owner(self.job(), &recorded)
+    }
+
+    /// The same job as an earlier version would have recorded it, where that differs.
+    fn owner_as_typed(&self) -> Option<Owner> {
+        self.as_typed.as_ref().map(|(job, entries)| owner(job.clone(), entries))
+    }
+
+    /// What its sinks may know this job as: as it is recorded now first.
+    pub(crate) fn owners(&self, head: &Manifest) -> Vec<Owner> {
+        [self.owner(Some(head))].into_iter().chain(self.owner_as_typed()).collect()
     }
 
     /// The job's name.

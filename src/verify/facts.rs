@@ -219,6 +219,14 @@ pub(super) fn state(config: &Config) -> Result<IndexedState, Halt> {
     Ok(state)
 }
 
+/// Is there a state of these options?
+///
+/// # Errors
+/// As [`state`].
+pub(crate) fn has_state(config: &Config) -> Result<(), Halt> {
+    state(config).map(drop)
+}
+
 /// The digests of minutes that every worker has forgotten: of others, rows may be lacking.
 pub(super) fn digests(state: &IndexedState) -> BTreeMap<WindowStart, MinuteDigest> {
     let retired_before = state.head.parts.iter().map(|part| part.retired_before).min().flatten();

@@ -1,7 +1,7 @@
 //! What is to be verified, as the command line asks for it.
 
 use crate::cli::{DigestArgs, MinuteArgs, UsageErrors, VerifyArgs};
-use minutely_dataflows::time::EventTime;
+use minutely_dataflows::time::{EventTime, WindowStart};
 use std::path::PathBuf;
 
 /// Minutes that are asked for; what is absent was not given.
@@ -24,7 +24,7 @@ pub(crate) struct VerifyPlan {
 }
 
 impl AskedMinutes {
-    /// Of these arguments.
+    /// What these arguments mean; all that is wrong is collected.
     pub(crate) fn of(args: &MinuteArgs, errors: &mut UsageErrors) -> Self {
         let mut time = |given: &Option<_>| given.as_ref().and_then(|given| errors.value(given));
         let (from, to) = (time(&args.from), time(&args.to));
@@ -34,6 +34,11 @@ impl AskedMinutes {
             errors.push("--from is not before --to: there is no minute between them");
         }
         AskedMinutes { from, to }
+    }
+
+    /// Is this window asked for?
+    pub(crate) fn include(&self, window: WindowStart) -> bool {
+        self.from.is_none_or(|from| from.0 <= window.0) && self.to.is_none_or(|to| window.0 < to.0)
     }
 
     /// Of `minutely digest`.

@@ -8,9 +8,9 @@
 
 use super::error::VerifyError;
 use super::facts::{IndexedPartition, StateFacts};
-use minutely_dataflows::decode::Decoder;
+use minutely_dataflows::decode::{DecodedEvent, Decoder};
 use minutely_dataflows::edge::{Discovered, Halt, LogSource, PartitionReader};
-use minutely_dataflows::oracle::{Judgement, OraclePartition, PlainSums};
+use minutely_dataflows::oracle::{Judgement, OraclePartition, PlainSums, Position};
 use minutely_dataflows::partition::BUCKET;
 use minutely_dataflows::record::Record;
 use minutely_dataflows::time::{NextOffset, WindowStart};
@@ -37,8 +37,8 @@ pub(crate) struct RecordSpan {
 
 /// What counts for one window of one series.
 #[derive(Clone)]
-pub(super) struct SeriesRecount {
-    pub(super) sums: PlainSums,
+pub(crate) struct SeriesRecount {
+    pub(crate) sums: PlainSums,
     pub(super) spans: Vec<RecordSpan>,
 }
 
@@ -59,7 +59,7 @@ impl SeriesRecount {
 }
 
 /// By series.
-pub(super) type RecountedWindow = HashMap<String, SeriesRecount>;
+pub(crate) type RecountedWindow = HashMap<String, SeriesRecount>;
 
 /// One partition that is read.
 struct OpenPartition<'a> {
@@ -74,12 +74,16 @@ struct OpenPartition<'a> {
     silent_since: Option<Instant>,
 }
 
+/// Is shown each event that counts for a wanted window, and its place.
+pub(crate) type CountedEvents<'a> = dyn FnMut(WindowStart, Position, &DecodedEvent<'_>) + 'a;
+
 /// See the module.
 pub(crate) struct Recount<'a> {
     facts: &'a StateFacts,
     wanted: Range<WindowStart>,
     open: Vec<OpenPartition<'a>>,
     windows: BTreeMap<WindowStart, RecountedWindow>,
+    watch: Option<Box<CountedEvents<'a>>>,
     /// Records that were read.
     pub(super) records: u64,
 }
@@ -89,7 +93,7 @@ impl<'a> Recount<'a> {
     ///
     /// # Errors
     /// One of them cannot be opened there.
-    pub(super) fn open(
+    pub(crate) fn open(
         facts: &'a StateFacts,
         (source, found): (&Arc<dyn LogSource>, &[Discovered]),
         decoder: &Decoder,
@@ -110,11 +114,17 @@ impl<'a> Recount<'a> {
             let reader = source.open(&Discovered { start: from, ..found.clone() }, Arc::new(|| ()))?;
             open.push(OpenPartition { place, of, judge, reader, done: false, silent_since: None });
         }
-        Ok(Recount { facts, wanted, open, windows: BTreeMap::new(), records: 0 })
+        Ok(Recount { facts, wanted, open, windows: BTreeMap::new(), watch: None, records: 0 })
+    }
+
+    /// From now on this is shown what counts.
+    #[must_use]
+    pub(crate) fn watched(self, watch: impl FnMut(WindowStart, Position, &DecodedEvent<'_>) + 'a) -> Self {
+        Recount { watch: Some(Box::new(watch)), ..self }
     }
 
     /// About how many records will be read.
-    pub(super) fn estimate(&self) -> u64 {
+    pub(crate) fn estimate(&self) -> u64 {
         let windowing = self.facts.rule.windowing;
         let of = |open: &OpenPartition<'_>| {
             let behind = |h| windowing.first_not_final(h) >= self.wanted.end;
@@ -129,12 +139,12 @@ impl<'a> Recount<'a> {
     ///
     /// # Errors
     /// The log cannot be read.
-    pub(super) fn read_to(&mut self, end: WindowStart, mut each: impl FnMut(u64)) -> Result<(), Halt> {
+    pub(crate) fn read_to(&mut self, end: WindowStart, mut each: impl FnMut(u64)) -> Result<(), Halt> {
         while let Some(open) = self.open.iter_mut().filter(|open| !open.done).min_by_key(|open| open.judge.h()) {
             if self.facts.rule.windowing.first_not_final(open.judge.h()) >= end {
                 return Ok(());
             }
-            let read = open.read(self.facts, &self.wanted, &mut self.windows)?;
+            let read = open.read(self.facts, &self.wanted, &mut self.windows, &mut self.watch)?;
             self.records += read;
             each(self.records);
         }
@@ -142,12 +152,12 @@ impl<'a> Recount<'a> {
     }
 
     /// What counts for these windows.
-    pub(super) fn windows(&self, windows: Range<WindowStart>) -> impl Iterator<Item = (WindowStart, &RecountedWindow)> {
+    pub(crate) fn windows(&self, windows: Range<WindowStart>) -> impl Iterator<Item = (WindowStart, &RecountedWindow)> {
         self.windows.range(windows).map(|(window, of)| (*window, of))
     }
 
     /// Forgets the windows before this.
-    pub(super) fn forget_before(&mut self, window: WindowStart) {
+    pub(crate) fn forget_before(&mut self, window: WindowStart) {
         self.windows = self.windows.split_off(&window);
     }
 }
@@ -159,6 +169,7 @@ impl OpenPartition<'_> {
         facts: &StateFacts,
         wanted: &Range<WindowStart>,
         windows: &mut BTreeMap<WindowStart, RecountedWindow>,
+        watch: &mut Option<Box<CountedEvents<'_>>>,
     ) -> Result<u64, Halt> {
         let (place, next, judge) = (self.place, self.of.next, &mut self.judge);
         let (mut halted, mut passed) = (None, false);
@@ -171,6 +182,9 @@ impl OpenPartition<'_> {
                 let Judgement::Counts(window, position, event) = judgement else { return };
                 if !wanted.contains(&window) {
                     return;
+                }
+                if let Some(watch) = watch {
+                    watch(window, position, &event);
                 }
                 let of_window = windows.entry(window).or_default();
                 match of_window.get_mut(&*event.symbol) {

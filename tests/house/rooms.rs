@@ -41,8 +41,10 @@ const ROOMS: &[Room] = &[
     Room { name: "inspect", files: &["src/inspect"], imports: &["core", "formats", "clock", "console", "store"] },
     Room { name: "verify", files: &["src/verify"], imports: &["core", "formats", "clock", "console", "arguments", "config", "sources", "sinks", "store"] },
     Room { name: "repair", files: &["src/repair"], imports: &["core", "formats", "clock", "console", "arguments", "config", "sinks", "store", "verify"] },
+    Room { name: "amend", files: &["src/amend"], imports: &["core", "formats", "clock", "console", "arguments", "config", "sources", "sinks", "store", "verify"] },
     Room { name: "letters", files: &["src/letters"], imports: &["core", "formats", "console", "arguments"] },
     Room { name: "explain", files: &["src/explain"], imports: &["core", "formats", "clock", "console", "arguments", "config", "sinks", "store", "verify", "letters"] },
+    Room { name: "redrive", files: &["src/redrive"], imports: &["core", "formats", "clock", "console", "arguments", "kafka", "config", "verify", "amend"] },
     // Only here all of them meet.
     Room { name: "start",   files: &["src/start"], imports: &["*"] },
     Room { name: "main",    files: &["src/main"], imports: &["*"] },

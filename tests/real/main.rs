@@ -11,6 +11,7 @@ mod hostile;
 #[path = "../../src/produce/feeds/tests/scripted.rs"]
 mod scripted;
 
+mod amended;
 mod away;
 mod bad_use;
 mod changed;

@@ -4,11 +4,13 @@
 //! Durable up to the last stored round. After a crash the file may end with rows of a round that was not stored, or
 //! in the middle of a line: a run that resumes from the state cuts it back to the last round that the state knows.
 
+mod amended;
 mod error;
 mod read_back;
 mod repair;
 mod rotate;
 
+pub(super) use amended::AmendedCsv;
 pub(super) use read_back::StoredCsv;
 pub(super) use repair::CsvRepair;
 pub(super) use rotate::{RotationRule, SeriesPosition};

@@ -7,6 +7,7 @@
 //! has a connection and a thread of its own, and both may have other names and static tags (`series.rs`).
 
 mod advice;
+mod amended;
 mod answer;
 mod client;
 mod context;
@@ -26,6 +27,7 @@ mod target;
 mod unwritable;
 mod writer;
 
+pub(super) use amended::AmendedInflux;
 pub(super) use read_back::InfluxRows;
 pub(super) use repair::InfluxRepair;
 pub(super) use target::InfluxTarget;

@@ -30,10 +30,10 @@ pub(in crate::sinks) struct InfluxRows {
 }
 
 /// A point of the series, by the names of its fields.
-struct StoredPoint {
-    minute: WindowStart,
-    symbol: String,
-    fields: BTreeMap<String, String>,
+pub(super) struct StoredPoint {
+    pub(super) minute: WindowStart,
+    pub(super) symbol: String,
+    pub(super) fields: BTreeMap<String, String>,
 }
 
 impl InfluxRows {
@@ -64,24 +64,31 @@ impl InfluxRows {
     /// # Errors
     /// They cannot be read, in words.
     pub(super) fn others(&self, minutes: &Range<WindowStart>) -> Result<BTreeSet<RowKey>, String> {
-        let points = self.points(minutes, Whose::Others).map_err(|why| format!("{}: {why}", self.name))?;
+        let points = points(&self.client, (&self.series, Whose::Others), minutes);
+        let points = points.map_err(|why| format!("{}: {why}", self.name))?;
         Ok(points.into_iter().map(|point| (point.minute, point.symbol)).collect())
     }
+}
 
-    fn points(&self, minutes: &Range<WindowStart>, whose: Whose) -> Result<Vec<StoredPoint>, String> {
-        let runtime = runtime().map_err(|e| e.to_string())?;
-        match self.client.destination() {
-            Destination::Bucket { org, bucket } => {
-                let query = flux(bucket, &self.series, minutes);
-                let answer = runtime.block_on(self.client.flux_tables(org, &query))?;
-                from_tables(&answer, (&self.series, whose))
-            }
-            Destination::Database(database) => {
-                let query = influxql(&self.series, minutes);
-                let parameters = [("db", database.clone()), ("epoch", "ns".to_owned()), ("q", query)];
-                let answer = runtime.block_on(self.client.influxql(&parameters))?;
-                from_json(&answer, (&self.series, whose))
-            }
+/// The points of a series, or those beside it.
+///
+/// # Errors
+/// They cannot be read, in words.
+pub(super) fn points(
+    client: &Client,
+    of: (&InfluxSeries, Whose),
+    minutes: &Range<WindowStart>,
+) -> Result<Vec<StoredPoint>, String> {
+    let runtime = runtime().map_err(|e| e.to_string())?;
+    match client.destination() {
+        Destination::Bucket { org, bucket } => {
+            let query = flux(bucket, of.0, minutes);
+            from_tables(&runtime.block_on(client.flux_tables(org, &query))?, of)
+        }
+        Destination::Database(database) => {
+            let query = influxql(of.0, minutes);
+            let parameters = [("db", database.clone()), ("epoch", "ns".to_owned()), ("q", query)];
+            from_json(&runtime.block_on(client.influxql(&parameters))?, of)
         }
     }
 }
@@ -150,7 +157,7 @@ fn of_table(
 
 /// Which points are asked for: those with the tags of the series alone, or those with further ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Whose {
+pub(super) enum Whose {
     Ours,
     Others,
 }
@@ -217,14 +224,19 @@ fn from_json(text: &str, of: OfSeries<'_>) -> Result<Vec<StoredPoint>, String> {
 }
 
 /// A field as it is typed in the database, by its name.
-fn cell(name: &str, text: Option<&String>) -> StoredCell {
+pub(super) fn cell(name: &str, text: Option<&String>) -> StoredCell {
     let Some(text) = text else { return StoredCell::Nothing };
     let parsed = match name {
-        "count" => text.parse().ok().map(StoredCell::Integer),
-        "sum" | "state" => None,
+        "count" | "letter_count" => text.parse().ok().map(StoredCell::Integer),
+        "sum" | "state" | "letters" => None,
         _ => text.parse().ok().map(StoredCell::Float),
     };
     parsed.unwrap_or_else(|| StoredCell::Text(text.clone()))
+}
+
+/// Can line protocol carry this symbol?
+pub(super) fn can_hold(symbol: &str) -> bool {
+    !symbol.is_empty() && !symbol.ends_with('\\') && !symbol.contains(['\n', '\r', '\0'])
 }
 
 impl StoredRows for InfluxRows {
@@ -254,11 +266,12 @@ impl StoredRows for InfluxRows {
 
     /// Line protocol has no tag value such as these: the points are in `unwritable.jsonl`.
     fn can_hold(&self, symbol: &str) -> bool {
-        !symbol.is_empty() && !symbol.ends_with('\\') && !symbol.contains(['\n', '\r', '\0'])
+        can_hold(symbol)
     }
 
     fn read(&mut self, minutes: Range<WindowStart>, each: &mut EachStored<'_>) -> Result<(), String> {
-        let points = self.points(&minutes, Whose::Ours).map_err(|why| format!("{}: {why}", self.name))?;
+        let points = points(&self.client, (&self.series, Whose::Ours), &minutes);
+        let points = points.map_err(|why| format!("{}: {why}", self.name))?;
         for StoredPoint { minute, symbol, fields } in points {
             let cells = self.columns.iter().map(|name| cell(name, fields.get(name))).collect();
             each(minute, symbol, cells);

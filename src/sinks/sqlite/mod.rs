@@ -13,6 +13,7 @@
 //! is checked that the paths still name the database and the log beside it: what was written to a file without a name does
 //! not count as stored.
 
+mod amended;
 mod connect;
 mod error;
 mod history;
@@ -26,6 +27,7 @@ mod target;
 mod tests;
 mod writer;
 
+pub(super) use amended::AmendedSqlite;
 pub(crate) use history::{PageRequest, SqliteHistory};
 pub(super) use open::{look, open};
 pub(super) use read_back::SqliteRows;
