@@ -3,6 +3,7 @@
 use super::error::VerifyError;
 use super::facts::{self, StateFacts, Unverifiable};
 use super::plan::AskedMinutes;
+use super::sums::JudgeKind;
 use crate::clock::SystemClock;
 use crate::config::{Config, Metrics};
 use crate::sources;
@@ -27,6 +28,8 @@ pub(crate) struct OpenLog {
     pub(crate) source: Arc<dyn LogSource>,
     pub(crate) found: Vec<Discovered>,
     pub(crate) columns: OracleColumns,
+    /// Who judges and adds up: the oracle, if nothing else is asked for.
+    pub(super) judges: JudgeKind,
 }
 
 impl OpenLog {
@@ -51,7 +54,8 @@ impl OpenLog {
         let (windows, zone) = (windows.levels().to_vec(), windows.zone().cloned());
         let columns = OracleColumns { market, derived, windows, zone };
         let (digests, found) = (facts::digests(&state), source.discover()?);
-        Ok(OpenLog { head: state.head, facts, digests, source, found, columns })
+        let judges = JudgeKind::Oracle(Box::new(config.decoder.clone()));
+        Ok(OpenLog { head: state.head, facts, digests, source, found, columns, judges })
     }
 
     /// The final minutes that are asked for: all that can be counted again, where nothing is said. `since_final`: nanoseconds of event
