@@ -364,6 +364,8 @@ fn another_decoder_and_another_arithmetic_say_the_same() {
         "keep",
         "--derive",
         "sma5,ema12,rsi3,macd,bb4,rvwap5,chg2,variance,stddev",
+        "--windows",
+        "5m",
     ]);
     write_hostile_log(job.dir.path(), &mut rng);
     job.run(&[]);
