@@ -16,6 +16,7 @@ mod fmt;
 #[cfg(test)]
 mod fuzz;
 mod http;
+mod independent;
 mod inspect;
 mod job_folder;
 mod kafka;

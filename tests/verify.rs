@@ -272,6 +272,128 @@ fn what_somebody_changed_is_found_and_named() {
     job.verified(&["--from", &minute(44), "--to", &minute(60)]);
 }
 
+/// What a record says, as nobody should write it.
+fn hostile_value(rng: &mut fastrand::Rng) -> String {
+    let (whole, fraction) = (rng.u32(..100_000), rng.u64(..));
+    match rng.u8(..14) {
+        0 => format!("{whole}.{fraction}{fraction}{fraction}"),
+        1 => format!("\"-{whole}.{fraction}E-{}\"", rng.u8(..9)),
+        2 => format!("{whole}e+00{}", rng.u8(..9)),
+        3 => format!("{}", f64::from(whole) / 7.0),
+        4 => ["NaN", "Infinity", "01", "1.", "-", "1e", "\"1,5\"", "null", "{}", "\"\\ud800\"", "1e400", "1e-400"]
+            [rng.usize(..12)]
+        .into(),
+        5 => "1".repeat(rng.usize(1..4000)),
+        _ => format!("{whole}.{:02}", rng.u8(..100)),
+    }
+}
+
+/// A log of hostile records in arrays: escapes, halves of surrogate pairs, fields that are there twice, JSON in strings, nesting, bytes that
+/// are no UTF-8; in order but for some.
+fn write_hostile_log(folder: &Path, rng: &mut fastrand::Rng) {
+    for partition in 0..2 {
+        let mut log: Vec<u8> = Vec::new();
+        for second in 0..60 * 60 {
+            let mut events = Vec::new();
+            for _ in 0..rng.usize(..4) {
+                let back = if rng.u8(..20) == 0 { rng.i64(..900) } else { rng.i64(..20) };
+                let ns = hostile::BEGAN.0 + (second - back) * 1_000_000_000 + rng.i64(..1_000_000_000);
+                let time = match rng.u8(..4) {
+                    0 => format!("\"{}\"", rfc3339(ns)),
+                    1 => format!("{}.{:06}9", ns / 1_000_000, ns % 1_000_000),
+                    2 => format!("{ns}e-6"),
+                    _ => (ns / 1_000_000).to_string(),
+                };
+                let symbol = ["\"S1\"", "\"\\u0053\\u0031\"", "\"S\\ud83d\\ude00\"", "7", "\"\\ud83d\"", "\"é/\\\"\""]
+                    [rng.usize(..6)];
+                let price = match rng.u8(..30) {
+                    0 => format!("\"p\":{},\"p\":{}", hostile_value(rng), hostile_value(rng)),
+                    _ => format!("\"p\":{}", hostile_value(rng)),
+                };
+                let d = format!("{{{price},\"volume\":{},\"\\ude00\":[[[{{}}]]]}}", hostile_value(rng));
+                let d = if rng.u8(..9) == 0 { serde_json::to_string(&d).unwrap() } else { d };
+                let kind = ["trade", "trade", "trade", "\\u0074rade", "quote"][rng.usize(..5)];
+                events.push(format!(r#"{{"s":{symbol},"d":{d},"t":{time},"id":"{}","e":"{kind}"}}"#, rng.u16(..)));
+            }
+            let mut text =
+                format!("{{\"x\":{},\"data\":[{}]}}", "[1e999,".repeat(rng.usize(..3)) + "null", events.join(","));
+            text = text.replace("[1e999,null", "[1e999,null]").replace("[1e999,[1e999,null]", "[1e999,[1e999,null]]");
+            let mut bytes = text.into_bytes();
+            if rng.u8(..40) == 0 {
+                let at = rng.usize(..bytes.len());
+                bytes[at] = [0xff, b'\\', b'"', b'0', b'}', 0][rng.usize(..6)];
+            }
+            log.extend(bytes);
+            log.push(b'\n');
+        }
+        std::fs::write(folder.join(format!("part-{partition}.jsonl")), log).unwrap();
+    }
+}
+
+/// The same by another JSON parser and integers of any size: hostile records are equal, one bit of a sink is not, and what is not read is
+/// refused.
+#[test]
+fn another_decoder_and_another_arithmetic_say_the_same() {
+    let mut rng = seed();
+    let job = Job::without_log(&[
+        "-w",
+        "2",
+        "--emit",
+        "final",
+        "--each",
+        "/data",
+        "--symbol-field",
+        "/s",
+        "--value-field",
+        "/d/p",
+        "--time-field",
+        "/t",
+        "--weight-field",
+        "/d/volume",
+        "--where",
+        "e=trade",
+        "--id-field",
+        "id",
+        "--outlier",
+        "20,8",
+        "--value-min",
+        "-50000",
+        "--decimals",
+        "6",
+        "--weight-sign",
+        "keep",
+        "--derive",
+        "sma5,ema12,rsi3,macd,bb4,rvwap5,chg2,variance,stddev",
+        "--windows",
+        "5m",
+    ]);
+    write_hostile_log(job.dir.path(), &mut rng);
+    job.run(&[]);
+    let by_decoder = job.verified(&[]);
+    let report = job.verified(&["--independent"]);
+    assert_eq!((&report["independent"], &by_decoder["independent"]), (&true.into(), &false.into()));
+    assert!(report["rows"].as_u64() > Some(100) && report["digests"]["compared"].as_u64() > Some(30), "{report:#}");
+    for what in ["rows", "minutes", "records", "digests"] {
+        assert_eq!(report[what], by_decoder[what], "{what}");
+    }
+    let said = job.look("verify", &["--independent"]).well();
+    assert!(said.contains("decoded and computed independently"), "{said}");
+    // One bit.
+    let db = rusqlite::Connection::open(job.path("minutes.db")).unwrap();
+    let of = "WHERE rowid = (SELECT min(rowid) FROM minutes WHERE stddev > 0)";
+    let stddev: f64 = db.query_row(&format!("SELECT stddev FROM minutes {of}"), [], |row| row.get(0)).unwrap();
+    let flipped = f64::from_bits(stddev.to_bits() ^ 1);
+    assert_eq!(db.execute(&format!("UPDATE minutes SET stddev = ?1 {of}"), [flipped]).unwrap(), 1);
+    drop(db);
+    let looked = job.look("verify", &["--independent", "--json"]);
+    let report = looked.json();
+    let found = findings(&report, 0);
+    assert_eq!((looked.code, found.len(), &found[0].3[..]), (Some(65), 1, &["stddev".to_owned()][..]), "{report:#}");
+    assert_eq!(report["sinks"][0]["findings"][0]["columns"][0]["log"], stddev.to_string());
+    let refused = job.look("verify", &["--independent", "--session", "NYSE"]);
+    assert!(refused.code == Some(64) && refused.said.contains("does not read --session"), "{}", refused.said);
+}
+
 #[test]
 fn coarser_windows_and_groups_are_counted_again() {
     let rng = &mut seed();

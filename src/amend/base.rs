@@ -2,7 +2,7 @@
 
 use crate::bar;
 use crate::verify::{OpenLog, Recount};
-use minutely_dataflows::decode::{Decoder, EventId};
+use minutely_dataflows::decode::EventId;
 use minutely_dataflows::edge::{Halt, ReadProgress};
 use minutely_dataflows::oracle::{PlainSums, Position};
 use minutely_dataflows::time::{SECOND, WindowStart};
@@ -29,14 +29,13 @@ impl LogBase {
     /// The log cannot be read.
     pub(super) fn count(
         log: &OpenLog,
-        decoder: &Decoder,
         wanted: &BTreeSet<(WindowStart, String)>,
         places: &HashSet<Position>,
     ) -> Result<Self, Halt> {
         let mut base = LogBase::default();
         let minutes: BTreeSet<WindowStart> = wanted.iter().map(|(window, _)| *window).collect();
         for range in ranges(&minutes, log) {
-            base.range(log, decoder, (range, &minutes, wanted), places)?;
+            base.range(log, (range, &minutes, wanted), places)?;
         }
         bar::remove();
         Ok(base)
@@ -45,13 +44,12 @@ impl LogBase {
     fn range(
         &mut self,
         log: &OpenLog,
-        decoder: &Decoder,
         (range, minutes, wanted): (Range<WindowStart>, &BTreeSet<WindowStart>, &BTreeSet<(WindowStart, String)>),
         places: &HashSet<Position>,
     ) -> Result<(), Halt> {
         let LogBase { sums, counted, ids } = self;
         let found = (&log.source, log.found.as_slice());
-        let recount = Recount::open(&log.facts, found, decoder, range.clone())?;
+        let recount = Recount::open(&log.facts, found, &log.judges, range.clone())?;
         let mut recount = recount.watched(|window, position, event| {
             if places.contains(&position) {
                 counted.insert(position);
@@ -68,8 +66,8 @@ impl LogBase {
             for (window, of) in recount.windows(start..end).filter(|(window, _)| minutes.contains(window)) {
                 for (symbol, recounted) in of {
                     let key = (window, symbol.clone());
-                    if wanted.contains(&key) {
-                        sums.insert(key, recounted.sums.clone());
+                    if let Some(recounted) = recounted.sums.oracle().filter(|_| wanted.contains(&key)) {
+                        sums.insert(key, recounted.clone());
                     }
                 }
             }

@@ -324,7 +324,7 @@ impl<'a> AmendSession<'a> {
             self.report.amending += (of.len() - lacking.len()) as u64;
         }
         let places: HashSet<_> = events.values().flatten().map(|(place, _)| place.position()).collect();
-        let base = LogBase::count(self.log, &self.config.decoder, &wanted, &places)?;
+        let base = LogBase::count(self.log, &wanted, &places)?;
         let columns = (&self.log.facts.rule, self.log.columns.market, self.config.decoder.scales());
         for (key, of) in events.iter().filter(|(key, _)| wanted.contains(*key)) {
             let report = &mut self.report;

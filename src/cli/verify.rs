@@ -42,6 +42,10 @@ pub(crate) struct VerifyArgs {
     )]
     pub(crate) since_final: Option<Given<i64>>,
 
+    /// Decode, judge and compute by other code than a run: another JSON parser, and integers of any size; slower
+    #[arg(long, env = "MINUTELY_INDEPENDENT", help_heading = "Report")]
+    pub(crate) independent: bool,
+
     /// Print the report as JSON
     #[arg(long, env = "MINUTELY_JSON", help_heading = "Report")]
     pub(crate) json: bool,

@@ -69,7 +69,8 @@ impl<'a> CoarseRecount<'a> {
                 }
                 for (symbol, SeriesRecount { sums, spans: records }) in by_series {
                     let state = log.state_of(start);
-                    let row = spans.row((start, &symbol), &sums, state, &log.columns, scales);
+                    let row =
+                        log.judges.coarse_row((&*spans, *kind), (start, &symbol), &sums, state, (&log.columns, scales));
                     let known = vec![true; row.derived.len()];
                     rows.insert((start, symbol), ExpectedRow { row, known, spans: records });
                 }

@@ -36,6 +36,10 @@ pub(crate) enum VerifyError {
     NoDeadLetter { path: PathBuf, line: u64 },
     #[error("--textfile {}: {source}", path.display())]
     NoTextfile { path: PathBuf, source: io::Error },
+    #[error(
+        "--independent does not read {options}: verify without it, by the decoder that a run has (what it reads is in docs/verify.md)"
+    )]
+    NotIndependent { options: String },
     #[error("standard output: {0}")]
     Unwritten(io::Error),
     #[error("sink {sink}: the state knows no such sink, so nothing of it was written there; give those of the run")]
@@ -65,6 +69,7 @@ impl From<VerifyError> for Halt {
             VerifyError::NoneKept
             | VerifyError::Missing { .. }
             | VerifyError::OtherOptions { .. }
+            | VerifyError::NotIndependent { .. }
             | VerifyError::UnknownSink { .. } => HaltKind::Usage,
             VerifyError::NoDeadLetters { .. }
             | VerifyError::Silent { .. }

@@ -3,6 +3,7 @@
 use super::error::VerifyError;
 use super::facts::{self, StateFacts, Unverifiable};
 use super::plan::AskedMinutes;
+use super::sums::JudgeKind;
 use crate::clock::SystemClock;
 use crate::config::{Config, Metrics};
 use crate::sources;
@@ -30,6 +31,8 @@ pub(crate) struct OpenLog {
     pub(crate) columns: OracleColumns,
     /// Dead letters that are not in their file yet.
     pub(crate) unstored: Vec<DeadLetter>,
+    /// Who judges and adds up: the oracle, if nothing else is asked for.
+    pub(crate) judges: JudgeKind,
 }
 
 impl OpenLog {
@@ -54,7 +57,8 @@ impl OpenLog {
         let (windows, zone) = (windows.levels().to_vec(), windows.zone().cloned());
         let columns = OracleColumns { market, derived, windows, zone };
         let (digests, found) = (facts::digests(&state), source.discover()?);
-        Ok(OpenLog { head: state.head, facts, digests, source, found, columns, unstored: state.unstored })
+        let judges = JudgeKind::Oracle(Box::new(config.decoder.clone()));
+        Ok(OpenLog { head: state.head, facts, digests, source, found, columns, unstored: state.unstored, judges })
     }
 
     /// The final minutes that are asked for: all that can be counted again, where nothing is said. `since_final`: nanoseconds of event

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Nothing is locked and nothing is written, so a run may go on meanwhile. With a run it shares the options, the decoder, and the
-//! source's client; it has no dataflow, and none of the code that judges and adds up there.
+//! source's client; it has no dataflow, and none of the code that judges and adds up there. With `--independent` it has a decoder and an
+//! arithmetic of its own, too (`crate::independent`).
 
 mod coarse;
 mod compare;
@@ -20,6 +21,7 @@ mod recount;
 mod report;
 mod rows;
 mod session;
+mod sums;
 mod textfile;
 
 pub(crate) use compare::{ComparedSink, ExpectedRow, Fault, KindRows, RowFinding};

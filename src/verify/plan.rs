@@ -18,6 +18,8 @@ pub(crate) struct VerifyPlan {
     pub(super) sample: Option<u32>,
     /// Nanoseconds of event time before the first minute that is not final.
     pub(super) since_final: Option<i64>,
+    /// Judged and computed by `crate::independent`.
+    pub(super) independent: bool,
     pub(super) json: bool,
     /// Where metrics go.
     pub(super) textfile: Option<PathBuf>,
@@ -66,6 +68,7 @@ impl VerifyPlan {
             minutes,
             sample,
             since_final,
+            independent: args.independent,
             json: args.json,
             textfile: args.textfile.clone(),
         }))

@@ -8,9 +8,10 @@
 
 use super::error::VerifyError;
 use super::facts::{IndexedPartition, StateFacts};
-use minutely_dataflows::decode::{DecodedEvent, Decoder};
+use super::sums::{CountedEvent, JudgeKind, PartitionJudge, SumsOfSeries};
+use minutely_dataflows::decode::DecodedEvent;
 use minutely_dataflows::edge::{Discovered, Halt, LogSource, PartitionReader};
-use minutely_dataflows::oracle::{Judgement, OraclePartition, PlainSums, Position};
+use minutely_dataflows::oracle::Position;
 use minutely_dataflows::partition::BUCKET;
 use minutely_dataflows::record::Record;
 use minutely_dataflows::time::{NextOffset, WindowStart};
@@ -38,7 +39,7 @@ pub(crate) struct RecordSpan {
 /// What counts for one window of one series.
 #[derive(Clone)]
 pub(crate) struct SeriesRecount {
-    pub(crate) sums: PlainSums,
+    pub(crate) sums: SumsOfSeries,
     pub(super) spans: Vec<RecordSpan>,
 }
 
@@ -66,7 +67,7 @@ struct OpenPartition<'a> {
     /// Its place among [`StateFacts::partitions`].
     place: usize,
     of: &'a IndexedPartition,
-    judge: OraclePartition<'a>,
+    judge: Box<dyn PartitionJudge + 'a>,
     reader: Box<dyn PartitionReader>,
     /// All that counts for the wanted windows is read.
     done: bool,
@@ -96,7 +97,7 @@ impl<'a> Recount<'a> {
     pub(crate) fn open(
         facts: &'a StateFacts,
         (source, found): (&Arc<dyn LogSource>, &[Discovered]),
-        decoder: &Decoder,
+        judges: &JudgeKind,
         wanted: Range<WindowStart>,
     ) -> Result<Self, Halt> {
         let buckets = wanted.start.0.div_euclid(BUCKET)..(wanted.end.0 - 1).div_euclid(BUCKET) + 1;
@@ -105,11 +106,11 @@ impl<'a> Recount<'a> {
             let Some((from, h)) = facts.begin(of, buckets.clone()) else { continue };
             let gone = || VerifyError::PartitionGone { partition: of.name.to_string() };
             let found = found.iter().find(|found| found.name == of.name).ok_or_else(gone)?;
-            let mut judge = OraclePartition::new(&of.name, decoder, &facts.rule, of.exceptions.clone(), h);
-            if let Some(at) = judge.decoder().header_at().filter(|at| *at < from.0)
+            let mut judge = judges.partition(&of.name, &facts.rule, of.exceptions.clone(), h);
+            if let Some(at) = judge.header_at().filter(|at| *at < from.0)
                 && let Some(header) = source.record_at(found, NextOffset(at))?
             {
-                judge.decoder().learn(&Record { offset: at, payload: Some(&header), ..Record::default() });
+                judge.learn(&Record { offset: at, payload: Some(&header), ..Record::default() });
             }
             let reader = source.open(&Discovered { start: from, ..found.clone() }, Arc::new(|| ()))?;
             open.push(OpenPartition { place, of, judge, reader, done: false, silent_since: None });
@@ -178,25 +179,24 @@ impl OpenPartition<'_> {
             if passed || halted.is_some() {
                 return;
             }
-            let judged = judge.record(&record, |judgement| {
-                let Judgement::Counts(window, position, event) = judgement else { return };
+            let judged = judge.record(&record, &mut |window, event| {
                 if !wanted.contains(&window) {
                     return;
                 }
-                if let Some(watch) = watch {
-                    watch(window, position, &event);
+                if let (Some(watch), CountedEvent::Oracle(event, position)) = (&mut *watch, &event) {
+                    watch(window, *position, event);
                 }
                 let of_window = windows.entry(window).or_default();
-                match of_window.get_mut(&*event.symbol) {
+                match of_window.get_mut(event.symbol()) {
                     Some(there) => {
-                        there.sums.add(&event, position);
+                        there.sums.add(&event);
                         note(&mut there.spans, place, record.offset);
                     }
                     None => {
                         let mut spans = Vec::with_capacity(1);
                         note(&mut spans, place, record.offset);
-                        let sums = PlainSums::of(&event, position);
-                        of_window.insert(event.symbol.to_string(), SeriesRecount { sums, spans });
+                        of_window
+                            .insert(event.symbol().to_owned(), SeriesRecount { sums: SumsOfSeries::of(&event), spans });
                     }
                 }
             });

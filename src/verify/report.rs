@@ -59,6 +59,8 @@ pub(super) struct VerifyReport {
     pub(super) unreadable: Vec<String>,
     pub(super) exceptions: u64,
     pub(super) partitions: Vec<PartitionRead>,
+    /// With `--independent`.
+    pub(super) independent: bool,
     pub(super) took: Duration,
 }
 
@@ -79,6 +81,7 @@ impl Default for VerifyReport {
             unreadable: Vec::new(),
             exceptions: 0,
             partitions: Vec::new(),
+            independent: false,
             took: Duration::ZERO,
         }
     }
@@ -130,9 +133,10 @@ impl VerifyReport {
         let mut line = |words: String| writeln!(text, "{}", escaped(&words)).expect("a string takes it");
         let (from, to) = (minute.of(self.asked.start).to_owned(), minute.of(self.asked.end).to_owned());
         line(format!(
-            "{from} to {to}: {} and {} by the log, from {} in {:.1} s",
+            "{from} to {to}: {} and {} by the log{}, from {} in {:.1} s",
             number_of(self.minutes, "minute"),
             number_of(self.rows, "row"),
+            if self.independent { " (decoded and computed independently)" } else { "" },
             number_of(self.records, "record"),
             self.took.as_secs_f64()
         ));
@@ -229,6 +233,7 @@ impl VerifyReport {
             "from": at(self.asked.start),
             "to": at(self.asked.end),
             "equal": self.faults() == 0,
+            "independent": self.independent,
             "minutes": self.minutes,
             "rows": self.rows,
             "records": self.records,

@@ -5,11 +5,12 @@ use super::compare::{ExpectedRow, ExpectedRows, KindRows};
 use super::log::OpenLog;
 use super::recount::{Recount, RecountedWindow};
 use super::report::DigestFinding;
+use super::sums::{FoldsOfSeries, SumsOfSeries};
 use crate::bar;
 use crate::config::Config;
 use minutely_dataflows::digest::{MinuteDigest, row_bytes};
 use minutely_dataflows::edge::{Halt, ReadProgress};
-use minutely_dataflows::oracle::{PlainSums, SeriesFolds, derived_values, group_rows};
+use minutely_dataflows::oracle::group_rows;
 use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::time::{SECOND, State, WindowStart};
 use std::collections::{BTreeMap, HashMap};
@@ -23,7 +24,7 @@ pub(crate) struct LogRows<'a> {
     config: &'a Config,
     log: &'a OpenLog,
     /// By series: what is made of all minutes of the range so far.
-    folds: HashMap<String, SeriesFolds>,
+    folds: HashMap<String, FoldsOfSeries>,
     /// The range begins with the first minutes that there are.
     whole: bool,
 }
@@ -81,7 +82,7 @@ impl<'a> LogRows<'a> {
         let mut rows = LogRows { config, log, folds: HashMap::new(), whole: log.facts.begins_with(range.start) };
         let mut coarse = CoarseRecount::new(log, range.start, rows.whole);
         let found = (&log.source, log.found.as_slice());
-        let mut recount = Recount::open(&log.facts, found, &config.decoder, wanted)?;
+        let mut recount = Recount::open(&log.facts, found, &log.judges, wanted)?;
         let total = recount.estimate();
         let mut start = range.start;
         while start < range.end {
@@ -151,13 +152,13 @@ impl<'a> LogRows<'a> {
         &mut self,
         symbol: &str,
         (window, state): (WindowStart, State),
-        sums: &PlainSums,
+        sums: &SumsOfSeries,
     ) -> Option<Vec<Option<f64>>> {
         if state == State::Partial || !self.log.columns.derived.is_recursive() {
             return None;
         }
         if !self.folds.contains_key(symbol) {
-            self.folds.insert(symbol.to_owned(), SeriesFolds::begin(&self.log.columns, self.whole));
+            self.folds.insert(symbol.to_owned(), self.log.judges.folds(&self.log.columns, self.whole));
         }
         self.folds.get_mut(symbol)?.step(window, sums, self.config.decoder.scales())
     }
@@ -176,9 +177,10 @@ impl<'a> LogRows<'a> {
         }
         let Some(before) = before else { return (vec![None; width], vec![false; width]) };
         let of_series = before.iter().filter_map(|(at, of)| Some((*at, &of.get(symbol)?.sums)));
-        let minutes: Vec<(WindowStart, &PlainSums)> = of_series.filter(|(at, _)| *at <= window).collect();
+        let minutes: Vec<(WindowStart, &SumsOfSeries)> = of_series.filter(|(at, _)| *at <= window).collect();
         let length = self.log.facts.rule.windowing.length;
-        let values = derived_values(&minutes, recursive, &self.log.columns, (self.config.decoder.scales(), length));
+        let numbers = (self.config.decoder.scales(), length);
+        let values = self.log.judges.derived_values(&minutes, recursive, &self.log.columns, numbers);
         values.into_iter().map(|value| (value.flatten(), value.is_some())).unzip()
     }
 }

@@ -6,6 +6,7 @@ use super::log::OpenLog;
 use super::plan::VerifyPlan;
 use super::report::{PartitionRead, VerifyReport};
 use super::rows::{LogRows, LogSlice};
+use super::sums::JudgeKind;
 use super::textfile::LastVerification;
 use crate::bar;
 use crate::clock::SystemClock;
@@ -53,7 +54,8 @@ pub(crate) fn verify(mut config: Config, plan: &VerifyPlan, clock: SystemClock) 
 /// What comes of it.
 fn report(config: &mut Config, plan: &VerifyPlan, clock: SystemClock) -> Result<VerifyReport, Halt> {
     let began = Instant::now();
-    let log = OpenLog::open(config, clock)?;
+    let judges = JudgeKind::of(config, plan.independent)?;
+    let log = OpenLog { judges, ..OpenLog::open(config, clock)? };
     let (sinks, unreadable) = open_sinks(config, &log, clock)?;
     let mut session = Session { config, log: &log, sinks, report: VerifyReport::default() };
     let verified = session.ranges(plan)?.into_iter().try_for_each(|range| session.range(range));
@@ -65,6 +67,7 @@ fn report(config: &mut Config, plan: &VerifyPlan, clock: SystemClock) -> Result<
     let partitions = &log.facts.partitions;
     report.exceptions = partitions.iter().map(|partition| partition.exceptions.len() as u64).sum();
     report.partitions = partitions.iter().map(PartitionRead::of).collect();
+    report.independent = plan.independent;
     report.took = began.elapsed();
     Ok(report)
 }

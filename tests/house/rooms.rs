@@ -39,7 +39,8 @@ const ROOMS: &[Room] = &[
     // The other commands.
     Room { name: "produce", files: &["src/produce"], imports: &["core", "formats", "clock", "console", "system", "arguments", "kafka", "rabbitmq"] },
     Room { name: "inspect", files: &["src/inspect"], imports: &["core", "formats", "clock", "console", "store"] },
-    Room { name: "verify", files: &["src/verify"], imports: &["core", "formats", "clock", "console", "arguments", "config", "sources", "sinks", "store"] },
+    Room { name: "independent", files: &["src/independent"], imports: &["core"] },
+    Room { name: "verify", files: &["src/verify"], imports: &["core", "formats", "clock", "console", "arguments", "config", "sources", "sinks", "store", "independent"] },
     Room { name: "repair", files: &["src/repair"], imports: &["core", "formats", "clock", "console", "arguments", "config", "sinks", "store", "verify"] },
     Room { name: "amend", files: &["src/amend"], imports: &["core", "formats", "clock", "console", "arguments", "config", "sources", "sinks", "store", "verify"] },
     Room { name: "letters", files: &["src/letters"], imports: &["core", "formats", "console", "arguments"] },
@@ -64,6 +65,15 @@ const OUTSIDE_OF_THE_CORE: &[(&str, &str)] = &[
     ("std::thread", "timely's workers are the only threads"),
     ("std::time::Instant",    "time is passed in, as event time or by a `Clock`"),
     ("std::time::SystemTime", "time is passed in, as event time or by a `Clock`"),
+];
+
+/// What `verify --independent` may know of the core: plain types and options, and none of what decodes, judges or computes.
+#[rustfmt::skip]
+const PLAIN_TYPES: &[&str] = &[
+    "decimal::ExactNumber", "decimal::Scales", "derived::DerivedList", "digest::MarketNumbers", "digest::RowNumbers",
+    "decode::CONSTANT", "decode::FieldNames", "decode::Format", "decode::KEY", "decode::LOG_NAMES", "decode::MESSAGE", "decode::PAYLOAD",
+    "decode::TIMESTAMP", "decode::TimeOptions", "decode::TimeUnit", "numbers::NumberOptions", "numbers::OnPrecision",
+    "numbers::WeightSign", "partition::OutlierRule", "partition::Rule", "record", "row", "time",
 ];
 
 fn room_of(path: &str) -> &'static Room {
@@ -118,6 +128,21 @@ fn the_table_is_true_of_the_tree() {
         );
         placed.insert(room.name);
     }
+}
+
+#[test]
+fn what_is_independent_knows_plain_types_alone() {
+    let mut named = Vec::new();
+    for source in Tree::read().sources.iter().filter(|source| room_of(&source.path).name == "independent") {
+        for path in source.outside() {
+            let Some(item) = path.strip_prefix("minutely_dataflows::") else { continue };
+            let is_plain = |plain: &str| item == plain || item.starts_with(&format!("{plain}::"));
+            if !PLAIN_TYPES.iter().any(|plain| is_plain(plain)) {
+                named.push(format!("{}: `{path}`", source.path));
+            }
+        }
+    }
+    assert_eq!(named, Vec::<String>::new());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::beside::{ABSENT, with_beside};
 use super::connect::SlotTypes;
 use super::event::{DecodedPart, EventOutcome};
 use super::fields::PAYLOAD;
-use super::lookup::{JsonFields, NotJson, elements, names};
+use super::lookup::{JsonFields, NotJson, elements, names, nested};
 use super::path::FieldPath;
 use super::scalar::Scalar;
 use super::tree::TreeNode;
@@ -163,8 +163,8 @@ fn unpacked(raw: Cow<'_, str>) -> Cow<'_, str> {
         return raw;
     }
     let inside = serde_json::from_str::<String>(&raw).ok();
-    match inside.filter(|inside| elements(inside).is_some()) {
-        Some(inside) => Cow::Owned(inside),
+    match inside.as_deref().and_then(nested) {
+        Some(inside) => Cow::Owned(inside.to_owned()),
         None => raw,
     }
 }

@@ -1,7 +1,7 @@
 //! The configured fields of any JSON text, by serde_json, as they were written.
 
 use super::tree::TreeNode;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -120,8 +120,8 @@ impl<'a> Visitor<'a> for Members<'_, '_, 'a> {
     }
 
     fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
-        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-            match self.node.children.iter().find(|child| *child.name == *key) {
+        while let Some(MemberName(name)) = map.next_key()? {
+            match self.node.children.iter().find(|child| child.name.as_bytes() == &*name) {
                 None => drop(map.next_value::<IgnoredAny>()?),
                 Some(child) => {
                     let raw = map.next_value::<&RawValue>()?.get();
@@ -144,15 +144,46 @@ impl<'a> Visitor<'a> for Members<'_, '_, 'a> {
     }
 }
 
-/// The elements of an array's text; an object is the only one of itself. None if it is neither.
+/// A member's name in UTF-8, or what is no field's: half of a surrogate pair is in the grammar (RFC 8259, section 8.2), and no text.
+struct MemberName<'a>(Cow<'a, [u8]>);
+
+impl<'de> Deserialize<'de> for MemberName<'de> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_bytes(NameVisitor)
+    }
+}
+
+struct NameVisitor;
+
+impl<'de> Visitor<'de> for NameVisitor {
+    type Value = MemberName<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_bytes<E: Error>(self, name: &'de [u8]) -> Result<Self::Value, E> {
+        Ok(MemberName(Cow::Borrowed(name)))
+    }
+
+    fn visit_bytes<E: Error>(self, name: &[u8]) -> Result<Self::Value, E> {
+        Ok(MemberName(Cow::Owned(name.to_owned())))
+    }
+}
+
+/// The elements of an array's text; an object is the only one of itself. None if it is neither. The text is valid.
 pub(super) fn elements(raw: &str) -> Option<Vec<&str>> {
-    let raw = raw.trim_ascii();
     match raw.as_bytes().first() {
         Some(b'{') => Some(vec![raw]),
         Some(b'[') => Some(serde_json::from_str::<Vec<&RawValue>>(raw).ok()?.into_iter().map(RawValue::get).collect()),
-        Some(b'"') => None,
         _ => None,
     }
+}
+
+/// The object or array that a text is as a whole, without white space around it.
+pub(super) fn nested(text: &str) -> Option<&str> {
+    let raw = serde_json::from_str::<&RawValue>(text).ok()?.get();
+    raw.starts_with(['{', '[']).then_some(raw)
 }
 
 /// The names of an object's members, the first few; none for anything else.

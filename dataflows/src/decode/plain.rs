@@ -125,7 +125,7 @@ fn events_of<'a, const N: usize>(
         each(DecodedPart { element: None, outcome: EventOutcome::Skipped });
         return Some(());
     }
-    if !rows.found || u32::try_from(rows.all.len()).ok()? > MAX_ELEMENTS {
+    if message.misshapen || !rows.found || u32::try_from(rows.all.len()).ok()? > MAX_ELEMENTS {
         return None;
     }
     // All of them are decided before one is handed out: else a record would be begun here and ended by serde_json.

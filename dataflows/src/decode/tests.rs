@@ -465,9 +465,53 @@ fn an_array_in_a_string_is_taken_apart_and_one_that_is_null_is_called_so() {
     assert_eq!(said(&both), ["Some(0) Q 2.5", "Some(1) Q 2.5"]);
     assert_eq!(said(&format!(r#"{{"d":"{element}"}}"#)), ["Some(0) Q 2.5"]);
     assert_eq!(said(r#"{"d":"[]"}"#), [""; 0]);
-    for (payload, found) in [(r#"{"d":null}"#, "null"), (r#"{"d":"x"}"#, "\"x\""), (r#"{"d":"[1"}"#, "\"[1\"")] {
+    assert_eq!(said(r#"{"d":" [] \n"}"#), [""; 0]);
+    // A string that is no JSON as a whole is a string.
+    let broken = [(r#"{"d":"[1"}"#, "\"[1\""), (r#"{"d":"{1"}"#, "\"{1\""), (r#"{"d":"\f[]"}"#, "\"\\\\f[]\"")];
+    for (payload, found) in [(r#"{"d":null}"#, "null"), (r#"{"d":"x"}"#, "\"x\"")].into_iter().chain(broken) {
         let said = said(payload);
         assert!(said.len() == 1 && said[0].starts_with("None /d") && said[0].ends_with(found), "{said:?}");
+    }
+}
+
+/// JSON lets names have half of a surrogate pair. Such a name is no field's, wherever it stands and whatever is configured.
+#[test]
+fn half_of_a_pair_in_a_name_is_json_and_no_field() {
+    let want = decode(r#"{"symbol":"A","price":1,"ts":1}"#);
+    for name in [r"\ud800", r"symbol\udfff", r"\ude00\ud83d"] {
+        for payload in [
+            format!(r#"{{"{name}":2,"symbol":"A","price":1,"ts":1}}"#),
+            format!(r#"{{"symbol":"A","price":1,"ts":1,"x":{{"{name}":[]}}}}"#),
+            format!(r#"{{"symbol":"A","price":1,"ts":1,"{name}":1,"{name}":1}}"#),
+        ] {
+            assert_eq!(decode(&payload), want, "{payload}");
+        }
+    }
+    assert_eq!(decode(r#"{"\ud800":2,"symbol":"A","price":1,"ts":1,"ts":1}"#), Err(Reason::Twice));
+}
+
+/// A field beside the array whose pointer leads through a value makes the record `shape`, however the record is written.
+#[test]
+fn a_record_whose_field_beside_the_array_is_misplaced_is_misshapen() {
+    let fields = |each: &str, time: &str| FieldNames {
+        each: Some(each.into()),
+        time: vec![time.into()],
+        ..FieldNames::default()
+    };
+    for (each, time, payload) in [
+        ("/d", "@message/x/ts", r#"{"x":5,"d":[{"symbol":"A","price":1}]}"#),
+        ("/d", "@message/x/ts", r#"{"\u0078":5,"d":[{"symbol":"A","price":1}]}"#),
+        ("", "@message/ts", r#"[{"symbol":"A","price":1}]"#),
+        ("", "@message/ts", "[]"),
+    ] {
+        let decoder = Decoder::new(&fields(each, time)).unwrap();
+        let mut reasons = Vec::new();
+        let each = |part: crate::decode::DecodedPart<'_>| match part.outcome {
+            EventOutcome::Rejected(rejection) => reasons.push(rejection.reason),
+            other => panic!("{payload}: {other:?}"),
+        };
+        decoder.parts(&record(payload.as_bytes()), each).unwrap();
+        assert_eq!(reasons, [Reason::Shape], "{payload}");
     }
 }
 

@@ -3,8 +3,10 @@
 
 #![allow(dead_code, reason = "each target uses its part")]
 
+use serde::de::{Deserialize, Deserializer, Visitor};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// A scaled number has fewer digits than this, whatever its scale.
 const MOST_DIGITS: usize = 36;
@@ -118,11 +120,33 @@ pub(crate) fn json_at(text: &str, field: &str) -> Option<String> {
     Some(text)
 }
 
+/// A name, which need not be text: JSON lets it have half of a surrogate pair.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct NameBytes(Vec<u8>);
+
+impl<'de> Deserialize<'de> for NameBytes {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = NameBytes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_bytes<E>(self, name: &[u8]) -> Result<NameBytes, E> {
+                Ok(NameBytes(name.to_owned()))
+            }
+        }
+        json.deserialize_bytes(Bytes)
+    }
+}
+
 fn member(text: &str, step: &str) -> Option<String> {
     match text.as_bytes().first()? {
         b'{' => {
-            let members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text).ok()?;
-            members.get(step).map(|member| member.get().to_owned())
+            let members: BTreeMap<NameBytes, Box<RawValue>> = serde_json::from_str(text).ok()?;
+            members.get(&NameBytes(step.as_bytes().to_owned())).map(|member| member.get().to_owned())
         }
         b'[' => {
             let elements: Vec<Box<RawValue>> = serde_json::from_str(text).ok()?;

@@ -179,9 +179,11 @@ fn incomplete(format: &str) -> Option<String> {
     }
 }
 
-/// The text without the digits of a second that are below a nanosecond, if it has such.
+/// The text without the digits of a second that are below a nanosecond, if it has such: those behind a point that are more than nine. (A
+/// date may have points, too.)
 fn shorter_fraction(text: &str) -> Option<String> {
-    let point = text.find(['.', ',']).filter(|point| text[*point + 1..].starts_with(|c: char| c.is_ascii_digit()))?;
-    let digits = text[point + 1..].bytes().take_while(u8::is_ascii_digit).count();
-    (digits > 9).then(|| format!("{}{}", &text[..point + 10], &text[point + 1 + digits..]))
+    let digits = |point: usize| text[point + 1..].bytes().take_while(u8::is_ascii_digit).count();
+    let points = text.match_indices(['.', ',']).map(|(point, _)| point);
+    let (point, digits) = points.map(|point| (point, digits(point))).find(|(_, digits)| *digits > 9)?;
+    Some(format!("{}{}", &text[..point + 10], &text[point + 1 + digits..]))
 }

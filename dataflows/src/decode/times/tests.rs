@@ -208,6 +208,8 @@ fn a_format_reads_texts_and_digits() {
         ("%Y%m%d %H:%M:%S%.f", "UTC", text("20260302 09:30:00.804"), "2026-03-02T09:30:00.804Z"),
         ("%Y%m%d %H:%M:%S%.f", "UTC", text("20260302 09:30:00"), "2026-03-02T09:30:00Z"),
         ("%Y-%m-%d %H:%M:%S%.f", "UTC", text("2026-03-02 09:30:00.12345678912345"), "2026-03-02T09:30:00.123456789Z"),
+        // What is finer than a nanosecond is cut off, and not what stands behind a point of the date.
+        ("%d.%m.%Y %H:%M:%S%.f", "UTC", text("02.03.2026 09:30:00.1234567899"), "2026-03-02T09:30:00.123456789Z"),
         ("%d/%m/%Y %I:%M:%S %p", "Asia/Kolkata", text("02/03/2026 12:05:09 AM"), "2026-03-01T18:35:09Z"),
         ("%d %b %y %R", "UTC", text("2 mar 26 09:30"), "2026-03-02T09:30:00Z"),
         ("%a, %d %b %Y %T %z", "", text("Mon, 02 Mar 2026 09:30:00 -0500"), "2026-03-02T14:30:00Z"),
