@@ -7,7 +7,7 @@ mod common;
 #[path = "../dataflows/tests/hostile/mod.rs"]
 mod hostile;
 
-use common::poll;
+use common::{poll, rfc3339};
 use common::program::{PATIENCE, Program, address, command};
 use common::web::{ask, get, integer, json, serving};
 use serde_json::Value;
@@ -163,6 +163,37 @@ fn a_minute_is_explained_from_the_log_while_the_run_goes_on() {
     let answer = ask(&at, "GET /api/explain?symbol=A&minute=0", &[]);
     assert!(answer.status == 404 && answer.body.contains("keeps no state"), "{}", answer.body);
     without.stopped();
+}
+
+#[test]
+fn digests_are_those_of_the_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = format!("sqlite:{}", folder.path().join("minutes.db").display());
+    let options = ["--source", "sim:?history=40m&rate=60&symbols=5", "--sink", &db, "--job", "j", "--derive", "none"];
+    let (program, at) = serving(folder.path(), &options, &[]);
+    let document = json(&at, "/api/openapi.json");
+    let told = poll("minutes are forgotten", PATIENCE, || {
+        let told = json(&at, "/api/digests?limit=3");
+        (told["digests"].as_array().unwrap().len() == 3 && !told["next"].is_null()).then_some(told)
+    });
+    is_as(&document, &document["components"]["schemas"]["Digests"], &told, "");
+    let (from, to) = (&told["digests"][0]["minute"], &told["next"]);
+    let of_three = json(&at, &format!("/api/digests?from={from}&to={to}"));
+    assert_eq!((&of_three["digests"], &of_three["next"]), (&told["digests"], &Value::Null));
+    let time = |ms: &Value| rfc3339(integer(ms) * 1_000_000);
+    let mut command = command();
+    command.args(["digest", "--from", &time(from), "--to", &time(to), "--data"]).arg(folder.path()).args(options);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let all = &of_three["all"];
+    let mut lines: Vec<String> = Vec::new();
+    for one in told["digests"].as_array().unwrap() {
+        lines.push(format!("{} {} {}", time(&one["minute"]), one["digest"].as_str().unwrap(), one["rows"]));
+    }
+    lines.push(format!("all {} {} rows in 3 minutes", all["digest"].as_str().unwrap(), all["rows"]));
+    assert_eq!(printed.lines().collect::<Vec<_>>(), lines);
+    assert_eq!(ask(&at, "GET /api/digests?limit=0", &[]).status, 400);
+    program.stopped();
 }
 
 /// Lines of a CSV whose rows are final.

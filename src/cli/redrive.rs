@@ -7,8 +7,8 @@ use clap::Args;
 #[derive(Args, Debug)]
 pub(crate) struct RedriveArgs {
     /// File of dead letters whose rejected ones are decoded again
-    #[arg(value_name = "FILE", env = "MINUTELY_LETTERS", required = true)]
-    pub(crate) letters: String,
+    #[arg(value_name = "FILE", env = "MINUTELY_LETTERS")]
+    pub(crate) letters: Option<String>,
 
     /// A field of the run, and where these payloads have it: price=.p, price=.data[0].p or price=/data/0/p; repeatable
     #[arg(long = "map", value_name = "FIELD=PATH", env = "MINUTELY_MAP", help_heading = "Letters")]

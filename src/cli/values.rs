@@ -284,12 +284,19 @@ pub(super) fn job_name() -> ValueParser<String> {
 }
 
 fn parse_instant(text: &str) -> Option<EventTime> {
-    event_time(text).filter(|time| time.0.abs() <= EventTime::LIMIT)
+    event_time(text).filter(|time| (-EventTime::LIMIT..=EventTime::LIMIT).contains(&time.0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_time_of_64_bits_is_too_much() {
+        for text in ["1677-09-21T00:12:43.145224192Z", "2262-04-11T23:47:16.854775807Z"] {
+            assert_eq!(parse_instant(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_time_of_day_is_two_digits_each() {

@@ -1,5 +1,5 @@
-//! `/api/explain`: all that is known of one minute of one symbol. The log is read again for it, so it is done for one client at a time,
-//! on a thread of its own, and given up once its client is gone or has waited too long.
+//! `/api/explain`: all that is known of one minute of one symbol. `/api/digests`: what minutes come to. Log or state are read again for
+//! them, so it is done for one client at a time, on a thread of its own, and given up once its client is gone or has waited too long.
 
 use super::Server;
 use super::query::Query;
@@ -28,6 +28,12 @@ pub(crate) trait Explainer: Send + Sync {
     /// # Errors
     /// See [`ExplainRefusal`].
     fn explain(&self, symbol: &str, time: EventTime, stop: &AtomicBool) -> Result<String, ExplainRefusal>;
+
+    /// The first so many digests of these minutes, and one of all, as JSON. Blocks.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    fn digests(&self, from: Option<EventTime>, to: Option<EventTime>, most: usize) -> Result<String, ExplainRefusal>;
 }
 
 /// Why there is no answer, in words.
@@ -49,7 +55,15 @@ impl Drop for StopOnDrop {
 }
 
 pub(super) async fn answer(State(server): State<Arc<Server>>, RawQuery(query): RawQuery) -> Response<Body> {
-    match explained(&server, query.as_deref()).await {
+    answered(explained(&server, query.as_deref()).await)
+}
+
+pub(super) async fn answer_digests(State(server): State<Arc<Server>>, RawQuery(query): RawQuery) -> Response<Body> {
+    answered(digests(&server, query.as_deref()).await)
+}
+
+fn answered(outcome: Result<String, HttpError>) -> Response<Body> {
+    match outcome {
         Ok(text) => json(text),
         Err(error) => {
             let mut answer = error.answer();
@@ -67,14 +81,29 @@ async fn explained(server: &Server, query: Option<&str>) -> Result<String, HttpE
     let symbol = query.text("symbol", MOST_SYMBOL)?.filter(|symbol| !symbol.is_empty());
     let symbol = symbol.ok_or_else(|| missing("symbol"))?.to_owned();
     let time = EventTime(query.time("minute")?.ok_or_else(|| missing("minute"))?.0);
+    in_turn(server, move |explainer, stop| explainer.explain(&symbol, time, stop)).await
+}
+
+async fn digests(server: &Server, query: Option<&str>) -> Result<String, HttpError> {
+    let query = Query::parse(query, &["from", "to", "limit"])?;
+    let time = |name: &str| Ok::<_, HttpError>(query.time(name)?.map(|window| EventTime(window.0)));
+    let (from, to, most) = (time("from")?, time("to")?, query.number("limit", 1, 10_000)?.unwrap_or(1000));
+    in_turn(server, move |explainer, _| explainer.digests(from, to, most)).await
+}
+
+/// Asks once those before are answered.
+async fn in_turn(
+    server: &Server,
+    ask: impl FnOnce(&dyn Explainer, &AtomicBool) -> Result<String, ExplainRefusal> + Send + 'static,
+) -> Result<String, HttpError> {
     let explainer = server.about.explainer.clone().map_err(|why| HttpError::new(StatusCode::NOT_FOUND, why))?;
     let busy = |why: &str| HttpError::new(StatusCode::SERVICE_UNAVAILABLE, why);
     let turn = tokio::time::timeout(TURN_TIMEOUT, Arc::clone(&server.explaining).acquire_owned()).await;
-    let Ok(Ok(turn)) = turn else { return Err(busy("another minute is being explained; ask again in 2 s")) };
+    let Ok(Ok(turn)) = turn else { return Err(busy("another one is being answered; ask again in 2 s")) };
     let stop = StopOnDrop(Arc::default());
     let (stopped, (sender, answer)) = (Arc::clone(&stop.0), tokio::sync::oneshot::channel());
     let explain = move || {
-        let answer = explainer.explain(&symbol, time, &stopped);
+        let answer = ask(&*explainer, &stopped);
         // The next one begins when this thread has ended, not when its client has gone.
         drop(turn);
         sender.send(answer).ok();
@@ -85,7 +114,7 @@ async fn explained(server: &Server, query: Option<&str>) -> Result<String, HttpE
         Ok(Ok(Ok(text))) => Ok(text),
         Ok(Ok(Err(ExplainRefusal::Unknown(why)))) => Err(HttpError::new(StatusCode::NOT_FOUND, &why)),
         Ok(Ok(Err(ExplainRefusal::Unavailable(why)))) => Err(busy(&why)),
-        Ok(Err(_)) => Err(HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "the minute cannot be explained")),
+        Ok(Err(_)) => Err(HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "there is no answer")),
         Err(_) => Err(busy(&format!(
             "the log was read for {} s and was not at its end; `minutely explain` waits as long as it takes",
             ANSWER_TIMEOUT.as_secs()
@@ -109,6 +138,10 @@ mod tests {
     }
 
     impl Explainer for Scripted {
+        fn digests(&self, _: Option<EventTime>, _: Option<EventTime>, most: usize) -> Result<String, ExplainRefusal> {
+            Ok(most.to_string())
+        }
+
         fn explain(&self, symbol: &str, time: EventTime, stop: &AtomicBool) -> Result<String, ExplainRefusal> {
             let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
             self.most.fetch_max(now, Ordering::SeqCst);

@@ -73,7 +73,7 @@ impl Query {
             Ok(ms) if !text.starts_with('+') => ms.checked_mul(1_000_000),
             _ => rfc3339(text),
         };
-        let ns = ns.filter(|ns| ns.abs() <= EventTime::LIMIT);
+        let ns = ns.filter(|ns| (-EventTime::LIMIT..=EventTime::LIMIT).contains(ns));
         let why = || bad(format!("`{name}` takes a time such as 2026-01-05T08:00:00Z, or milliseconds since 1970"));
         ns.map(|ns| Some(WindowStart(ns))).ok_or_else(why)
     }
@@ -190,6 +190,11 @@ mod tests {
             let text = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
             let query = form_urlencoded::Serializer::new(String::new()).append_pair("from", &text).finish();
             assert!(Query::parse(Some(&query), &["from"]).unwrap().time("from").unwrap().is_some(), "{text}");
+        }
+        // The first and the last of 64 bits of nanoseconds, and beyond.
+        for text in ["1677-09-21T00:12:43.145224192Z", "2262-04-11T23:47:16.854775807Z", "9999-12-31T00:00:00Z"] {
+            let query = Query::parse(Some(&format!("from={text}")), &["from"]).unwrap();
+            assert!(query.time("from").is_err(), "{text}");
         }
     }
 }

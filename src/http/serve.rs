@@ -58,6 +58,7 @@ fn routes(server: Arc<Server>) -> Router {
         .route("/api/groups", get(groups::answer))
         .route("/api/groups/minutes", get(minutes::answer_groups))
         .route("/api/explain", get(explain::answer))
+        .route("/api/digests", get(explain::answer_digests))
         .route("/api/stream", get(stream::answer))
         .route("/api/openapi.json", get(api::openapi))
         .route("/metrics", get(metrics::answer))

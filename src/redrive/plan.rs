@@ -63,7 +63,10 @@ impl RedrivePlan {
             (true, false, true) => Some(RedriveTarget::Amend),
             (false, ..) => None,
         };
-        let file = PathBuf::from(&args.letters);
-        errors.unless_any(Some(RedrivePlan { file, maps, target, json: args.json }))
+        let file = args.letters.as_ref().filter(|file| !file.is_empty()).map(PathBuf::from);
+        if file.is_none() {
+            errors.push("redrive: takes a file of dead letters, such as minutely-data/JOB/dead-letters-….jsonl");
+        }
+        errors.unless_any(file.map(|file| RedrivePlan { file, maps, target, json: args.json }))
     }
 }

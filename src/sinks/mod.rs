@@ -12,6 +12,7 @@ mod error;
 mod file_id;
 mod influx;
 mod local;
+mod open_amended;
 mod options;
 mod port;
 mod provisional;
@@ -24,7 +25,8 @@ mod stored;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub(crate) use amended::{AmendedOptions, AmendedRow, AmendedRows, StoredAmendedRows, amended};
+pub(crate) use amended::{AmendedOptions, AmendedRow, AmendedRows, StoredAmendedRows};
+pub(crate) use open_amended::amended;
 pub(crate) use options::{Emit, OpenSink, Owner, PriorState, SinkOptions};
 pub(crate) use read_back::read_back;
 pub(crate) use repair::{RepairAbility, ability, is_behind, open_for_repair, read_for_repair};

@@ -5,6 +5,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::explain::{self, ExplainError, ExplainPlan};
 use crate::http;
+use crate::verify::{self, AskedMinutes};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::time::EventTime;
 use std::sync::Arc;
@@ -32,6 +33,16 @@ pub(super) fn explainer(config: &Config, clock: SystemClock) -> Result<Arc<dyn h
 }
 
 impl http::Explainer for LogExplainer {
+    fn digests(
+        &self,
+        from: Option<EventTime>,
+        to: Option<EventTime>,
+        most: usize,
+    ) -> Result<String, http::ExplainRefusal> {
+        let digests = verify::digests_json(&self.config, AskedMinutes::between(from, to), most);
+        digests.map_err(|why| http::ExplainRefusal::Unavailable(why.to_string()))
+    }
+
     fn explain(&self, symbol: &str, time: EventTime, stop: &AtomicBool) -> Result<String, http::ExplainRefusal> {
         let plan = ExplainPlan { symbol: symbol.to_owned(), time: AskedTime::At(time), records: false, json: true };
         let mut watch = |_| match stop.load(Ordering::Acquire) {

@@ -25,7 +25,7 @@ mod sums;
 mod textfile;
 
 pub(crate) use compare::{ComparedSink, ExpectedRow, Fault, KindRows, RowFinding};
-pub(crate) use digests::digest;
+pub(crate) use digests::{digest, digests_json};
 pub(crate) use error::VerifyError;
 pub(crate) use facts::{IndexedPartition, StateFacts, Unverifiable, has_state};
 pub(crate) use log::OpenLog;

@@ -26,6 +26,11 @@ pub(crate) struct VerifyPlan {
 }
 
 impl AskedMinutes {
+    /// From one time to another, which is not included.
+    pub(crate) fn between(from: Option<EventTime>, to: Option<EventTime>) -> Self {
+        AskedMinutes { from, to }
+    }
+
     /// What these arguments mean; all that is wrong is collected.
     pub(crate) fn of(args: &MinuteArgs, errors: &mut UsageErrors) -> Self {
         let mut time = |given: &Option<_>| given.as_ref().and_then(|given| errors.value(given));

@@ -467,7 +467,7 @@ fn an_array_in_a_string_is_taken_apart_and_one_that_is_null_is_called_so() {
     assert_eq!(said(r#"{"d":"[]"}"#), [""; 0]);
     assert_eq!(said(r#"{"d":" [] \n"}"#), [""; 0]);
     // A string that is no JSON as a whole is a string.
-    let broken = [(r#"{"d":"[1"}"#, "\"[1\""), (r#"{"d":"{1"}"#, "\"{1\""), (r#"{"d":"\f[]"}"#, "\"\\\\f[]\"")];
+    let broken = [(r#"{"d":"[1"}"#, "\"[1\""), (r#"{"d":"{1"}"#, "\"{1\""), (r#"{"d":"\f[]"}"#, "\"\\f[]\"")];
     for (payload, found) in [(r#"{"d":null}"#, "null"), (r#"{"d":"x"}"#, "\"x\"")].into_iter().chain(broken) {
         let said = said(payload);
         assert!(said.len() == 1 && said[0].starts_with("None /d") && said[0].ends_with(found), "{said:?}");

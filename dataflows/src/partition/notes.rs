@@ -31,9 +31,12 @@ pub struct IndexEntry {
     pub floor: Option<EventTime>,
 }
 
+/// No event time is in a later bucket, and none in an earlier one than its negative.
+const LATEST_BUCKET: i64 = EventTime::LIMIT / BUCKET + 1;
+
 /// May event times fall in this bucket, or in the one before it?
 pub(crate) fn is_bucket(bucket: i64) -> bool {
-    bucket.abs() <= EventTime::LIMIT / BUCKET + 1
+    (-LATEST_BUCKET..=LATEST_BUCKET).contains(&bucket)
 }
 
 /// Which buckets have their entry, as far as a run that resumes must know.
