@@ -14,10 +14,6 @@ use std::time::Duration;
 
 const BEGAN: EventTime = EventTime(1_767_600_000 * SECOND);
 
-fn minute(number: i64) -> String {
-    rfc3339(BEGAN.plus(number * 60 * SECOND).0)
-}
-
 fn prepared(folder: &Path, words: &[&str], token: &str) -> Command {
     let mut command = command();
     command.args(words).arg("--data").arg(folder).env("INFLUX_TOKEN", token).stdin(Stdio::null());
