@@ -9,13 +9,8 @@
 //! Written without a run, and beside one: no version, no chain, no position. An amended row says which letters it has, so a writer needs to
 //! know nothing of those before it.
 
-use super::csv::AmendedCsv;
-use super::influx::AmendedInflux;
-use super::local::LocalTarget;
 use super::options::Owner;
-use super::sqlite::AmendedSqlite;
 use super::stored::StoredCell;
-use super::{SinkTarget, parsed};
 use crate::clock::SystemClock;
 use crate::text::Columns;
 use minutely_dataflows::edge::{Halt, HaltKind};
@@ -90,22 +85,6 @@ impl AmendedOptions {
     pub(super) fn is_owner(&self, other: &Owner) -> bool {
         self.owners.contains(other)
     }
-}
-
-/// The amended rows of a sink; none for standard output. Nothing is written yet.
-///
-/// # Errors
-/// 64: the URI is wrong.
-pub(crate) fn amended(uri: &str, options: &AmendedOptions) -> Result<Option<Box<dyn AmendedRows>>, Halt> {
-    Ok(Some(match parsed(uri)? {
-        SinkTarget::LocalTarget(LocalTarget::Sqlite(target)) => Box::new(AmendedSqlite::new(&target, options)),
-        SinkTarget::LocalTarget(LocalTarget::Csv(target)) => Box::new(AmendedCsv::new(&target, options)),
-        SinkTarget::Influx(target) => {
-            let opened = AmendedInflux::new(*target, options);
-            Box::new(opened.map_err(|why| Halt::new(HaltKind::Unreachable, why))?)
-        }
-        SinkTarget::LocalTarget(LocalTarget::Stdout(_)) => return Ok(None),
-    }))
 }
 
 /// What is said of a place that belongs to another job.

@@ -4,6 +4,7 @@
 //! out whether the sink would work and leaves nothing behind; [`open`] starts it. All sinks are checked before any is opened.
 //! From then on a sink keeps the rows that it was given, retries, and says in its [`crate::threads::Health`] what is wrong.
 
+mod amend;
 mod amended;
 mod append;
 mod csv;
@@ -23,7 +24,8 @@ mod stored;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub(crate) use amended::{AmendedOptions, AmendedRow, AmendedRows, StoredAmendedRows, amended};
+pub(crate) use amend::amended;
+pub(crate) use amended::{AmendedOptions, AmendedRow, AmendedRows, StoredAmendedRows};
 pub(crate) use options::{Emit, OpenSink, Owner, PriorState, SinkOptions};
 pub(crate) use read_back::read_back;
 pub(crate) use repair::{
