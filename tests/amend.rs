@@ -292,7 +292,7 @@ fn amended_rows_are_of_all_records_of_their_minute() {
     // The file says the same.
     let (_, text) = job.bytes();
     let mut reader = csv::Reader::from_reader(text.as_bytes());
-    assert_eq!(reader.headers().unwrap().iter().last(), Some("letters"));
+    assert_eq!(reader.headers().unwrap().iter().next_back(), Some("letters"));
     let lines: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     assert_eq!(lines.len(), got.len());
     for (line, ((minute, symbol), row)) in lines.iter().zip(&got) {

@@ -7,9 +7,9 @@ mod common;
 #[path = "../dataflows/tests/hostile/mod.rs"]
 mod hostile;
 
-use common::{poll, rfc3339};
 use common::program::{PATIENCE, Program, address, command};
 use common::web::{ask, get, integer, json, serving};
+use common::{poll, rfc3339};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};

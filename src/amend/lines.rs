@@ -13,7 +13,7 @@ const MOST_LINE: u64 = 96 << 20;
 
 /// A file, and how much of it is read.
 #[derive(Clone, Debug)]
-pub(crate) struct LettersFile {
+pub(crate) struct LetterFile {
     pub(crate) path: PathBuf,
     /// Bytes that the state knows of; none: all of it is read.
     pub(crate) committed: Option<u64>,
@@ -23,12 +23,12 @@ pub(crate) struct LettersFile {
 ///
 /// # Errors
 /// 64: it has none.
-pub(crate) fn own_file(head: &Manifest, folder: &Path) -> Result<LettersFile, AmendError> {
+pub(crate) fn own_file(head: &Manifest, folder: &Path) -> Result<LetterFile, AmendError> {
     let name = Path::new(&head.dead_letters.name).file_name().ok_or(AmendError::NoLetters)?;
-    Ok(LettersFile { path: folder.join(name), committed: Some(head.dead_letters.position.unwrap_or(0)) })
+    Ok(LetterFile { path: folder.join(name), committed: Some(head.dead_letters.position.unwrap_or(0)) })
 }
 
-impl LettersFile {
+impl LetterFile {
     /// Hands each line to `each`, with its number: its letter, or why it is none, in words.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ mod session;
 
 pub(crate) use corrected::{CorrectedRecord, CorrectedRecords};
 pub(crate) use events::{LateEvent, one_event, wrapped};
-pub(crate) use lines::LettersFile;
+pub(crate) use lines::LetterFile;
 pub(crate) use log_records::records_at;
 pub(crate) use place::LetterPlace;
 pub(crate) use plan::AmendPlan;

@@ -4,7 +4,7 @@ use super::base::LogBase;
 use super::corrected::{CorrectedRecord, CorrectedRecords};
 use super::error::AmendError;
 use super::events::{DecodedLetter, LateEvent, LetterDecoders, one_event};
-use super::lines::{LettersFile, own_file};
+use super::lines::{LetterFile, own_file};
 use super::log_records::records_at;
 use super::place::LetterPlace;
 use super::plan::AmendPlan;
@@ -62,8 +62,8 @@ pub(crate) struct AmendSession<'a> {
 pub(crate) fn amend(mut config: Config, plan: &AmendPlan, clock: SystemClock) -> Result<(), Halt> {
     let log = OpenLog::open(&mut config, clock)?;
     let committed = None;
-    let given = plan.files.iter().map(|path| LettersFile { path: path.clone(), committed });
-    let mut files: Vec<LettersFile> = given.collect();
+    let given = plan.files.iter().map(|path| LetterFile { path: path.clone(), committed });
+    let mut files: Vec<LetterFile> = given.collect();
     if files.is_empty() {
         files.push(own_file(&log.head, &config.folder)?);
     }

@@ -7,7 +7,7 @@ use super::plan::{FieldMap, RedrivePlan, RedriveTarget};
 use super::report::{MinuteLife, RedriveReport};
 use super::topic::RunTopic;
 use crate::amend::{
-    AmendPlan, AmendSession, CorrectedRecord, CorrectedRecords, LateEvent, LetterPlace, LettersFile, records_at,
+    AmendPlan, AmendSession, CorrectedRecord, CorrectedRecords, LateEvent, LetterFile, LetterPlace, records_at,
 };
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -109,7 +109,7 @@ impl Session<'_> {
         let names = self.log.facts.partitions.iter().map(|partition| &partition.name);
         let amended = CorrectedRecords::read(&self.config.folder, names)?;
         let in_topic = written(&plan.file)?;
-        let file = LettersFile { path: plan.file.clone(), committed: None };
+        let file = LetterFile { path: plan.file.clone(), committed: None };
         let (mut some, mut seen) = (Vec::new(), BTreeSet::new());
         file.each(|number, line| {
             let at = format!("{} line {number}", plan.file.display());

@@ -4,6 +4,7 @@
 //! out whether the sink would work and leaves nothing behind; [`open`] starts it. All sinks are checked before any is opened.
 //! From then on a sink keeps the rows that it was given, retries, and says in its [`crate::threads::Health`] what is wrong.
 
+mod amend;
 mod amended;
 mod append;
 mod csv;
@@ -12,7 +13,6 @@ mod error;
 mod file_id;
 mod influx;
 mod local;
-mod open_amended;
 mod options;
 mod port;
 mod provisional;
@@ -25,8 +25,8 @@ mod stored;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub(crate) use amend::amended;
 pub(crate) use amended::{AmendedOptions, AmendedRow, AmendedRows, StoredAmendedRows};
-pub(crate) use open_amended::amended;
 pub(crate) use options::{Emit, OpenSink, Owner, PriorState, SinkOptions};
 pub(crate) use read_back::read_back;
 pub(crate) use repair::{RepairAbility, ability, is_behind, open_for_repair, read_for_repair};

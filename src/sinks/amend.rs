@@ -1,4 +1,4 @@
-//! Opens the place of a sink's amended rows.
+//! Opens the amended rows of a sink.
 
 use super::amended::{AmendedOptions, AmendedRows};
 use super::csv::AmendedCsv;
