@@ -16,7 +16,7 @@ pub(crate) use decoding::of_replay;
 pub(crate) use edges::SinkBasis;
 pub(crate) use groups::GroupsFile;
 
-use crate::cli::{HttpArgs, RunArgs, SinkStart, UsageErrors};
+use crate::cli::{HttpArgs, RunArgs, UsageErrors};
 use crate::cluster::Cluster;
 use crate::http;
 use crate::job_folder::JobFolder;
@@ -116,8 +116,7 @@ impl Config {
         warnings.extend(registry.iter().filter_map(|registry| registry.warning()).map(str::to_owned));
         let settings = settings::settings(args, &log, state.as_ref(), &mut errors);
         let fetch_memory = errors.value(&args.kafka.fetch_memory);
-        let emit = errors.value(&args.sinks.emit).map(sinks::emit);
-        let sink_from = sinks::from(&args.sinks.from, stateless, &mut errors);
+        let (emit, fills_sinks) = sinks::rows(&args.sinks, stateless, &mut errors);
         let metrics = errors.value(&args.semantics.metrics);
         let on_bad = errors.value(&args.decoding.on_bad);
         let cluster = cluster::cluster(&args.cluster, &args.log.source, &mut errors);
@@ -130,8 +129,7 @@ impl Config {
                 ..semantics(&args.log.source, &fields, &settings, metrics, &properties)
             };
             let JobFolder { folder, recorded, remark, as_typed } = job_folder(args, job_name?.as_deref(), &semantics);
-            let default_sink = || format!("sqlite:{}", folder.join("minutes.db").display());
-            let sinks = if sinks.is_empty() { vec![default_sink()] } else { sinks };
+            let sinks = sinks::or_default(sinks, &folder);
             let state = match args.state.place.as_deref() {
                 _ if stateless => None,
                 Some(_) => Some(state?),
@@ -143,7 +141,7 @@ impl Config {
                 accept_changed_log: args.state.accept_changed_log,
                 forget_sinks: args.sinks.forget.iter().map(|uri| redacted(uri)).collect(),
                 take_sink: args.sinks.take,
-                fills_sinks: sink_from? == SinkStart::Earliest,
+                fills_sinks: fills_sinks?,
                 http,
                 semantics,
                 recorded,

@@ -7,11 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The parts of the contract: each has a drawing, and says what it does not promise.
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 9] = [
     "docs/checkpoints.md",
     "docs/cli.md",
     "docs/cluster.md",
     "docs/dataflow.md",
+    "docs/repair.md",
     "docs/semantics.md",
     "docs/sinks.md",
     "docs/sources.md",

@@ -28,6 +28,7 @@ const HELP: &[&str] = &[
     "produce -h",
     "letters --help",
     "verify --help",
+    "repair --help",
     "digest --help",
     "amend --help",
     "redrive --help",

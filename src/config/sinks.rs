@@ -1,9 +1,10 @@
 //! The sinks that were given.
 
-use crate::cli::{EmitOption, Given, SinkStart, UsageErrors};
+use crate::cli::{EmitOption, SinkArgs, SinkStart, UsageErrors};
 use crate::sinks::{self, Emit};
 use crate::uri::redacted;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// Those of `--sink`; empty for the default.
 pub(super) fn given(uris: &[String], errors: &mut UsageErrors) -> Vec<String> {
@@ -19,20 +20,21 @@ pub(super) fn given(uris: &[String], errors: &mut UsageErrors) -> Vec<String> {
     sinks
 }
 
-/// `--sink-from`. `stateless`: no state is kept, and with it no index of the log.
-pub(super) fn from(given: &Given<SinkStart>, stateless: bool, errors: &mut UsageErrors) -> Option<SinkStart> {
-    let from = errors.value(given)?;
-    if stateless && from == SinkStart::Earliest {
-        errors.push("--sink-from earliest: --state none keeps no index of the log by which minutes are found again; keep a state");
-        return None;
-    }
-    Some(from)
+/// Those that were given, or the default: in the job's folder.
+pub(super) fn or_default(given: Vec<String>, folder: &Path) -> Vec<String> {
+    if given.is_empty() { vec![format!("sqlite:{}", folder.join("minutes.db").display())] } else { given }
 }
 
-/// Which rows they take.
-pub(super) fn emit(option: EmitOption) -> Emit {
-    match option {
+/// Which rows they take, and whether they are given what they lack. `stateless`: no state is kept, and with it no index of the log.
+pub(super) fn rows(args: &SinkArgs, stateless: bool, errors: &mut UsageErrors) -> (Option<Emit>, Option<bool>) {
+    let emit = errors.value(&args.emit).map(|option| match option {
         EmitOption::Changes => Emit::Changes,
         EmitOption::Final => Emit::Final,
+    });
+    let fills = errors.value(&args.from).map(|from| from == SinkStart::Earliest);
+    if stateless && fills == Some(true) {
+        let why = "--state none keeps no index of the log, by which minutes are found again; keep a state";
+        errors.push(format!("--sink-from earliest: {why}"));
     }
+    (emit, fills)
 }

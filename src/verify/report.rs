@@ -140,12 +140,8 @@ impl VerifyReport {
             let SinkTally { equal, missing, different, extra, absent, findings } = tally;
             line(format!("{name}: {equal} equal, {missing} missing, {different} different, {extra} extra"));
             for finding in findings.iter().take(MOST_SHOWN) {
-                line(format!(
-                    "  {} {}: {}",
-                    minute.of(finding.minute),
-                    finding.symbol,
-                    described(finding, &self.partitions)
-                ));
+                let what = described(finding, &self.partitions);
+                line(format!("  {} {}: {what}", minute.of(finding.minute), finding.symbol));
             }
             if !absent.is_empty() {
                 let absent = absent.iter().map(String::as_str).collect::<Vec<_>>().join(", ");

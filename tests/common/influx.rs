@@ -84,6 +84,19 @@ impl Influx {
         assert_eq!(written.as_u16(), 204, "{lines}");
     }
 
+    /// Deletes points from one instant to another, in nanoseconds; of all measurements without a predicate.
+    pub(crate) fn delete(&self, start: i64, stop: i64, predicate: &str) {
+        let body =
+            serde_json::json!({"start": rfc3339(start), "stop": rfc3339(stop), "predicate": predicate}).to_string();
+        let deleted = wait_for(async {
+            let mut url = reqwest::Url::parse(&format!("{}/api/v2/delete", self.url)).unwrap();
+            url.query_pairs_mut().extend_pairs([("org", &self.org), ("bucket", &self.bucket)]);
+            let request = reqwest::Client::new().post(url).header("Authorization", format!("Token {}", self.token));
+            request.header("Content-Type", "application/json").body(body).send().await.unwrap().status()
+        });
+        assert_eq!(deleted.as_u16(), 204, "{predicate}");
+    }
+
     /// All points of a measurement, by InfluxQL; `avg` rows.
     pub(crate) fn rows(&self, measurement: &str) -> Rows {
         let q = format!("SELECT symbol, \"count\", sum, avg, state FROM {measurement}");

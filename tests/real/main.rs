@@ -31,6 +31,7 @@ mod page;
 mod processes;
 mod produced;
 mod rabbitmq;
+mod repaired;
 mod schemas;
 mod secure;
 mod source_health;

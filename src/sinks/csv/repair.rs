@@ -108,9 +108,10 @@ impl CsvRepair {
             let writer = open(target, options, health.clone(), Stop::new())?;
             return Ok(CsvRepair { writer, health, anew: None });
         };
-        let mut name = known.path.file_name().unwrap_or_default().to_owned();
+        // (Of a series, too: the name of a file that is made again has another time.)
+        let mut name = target.path.file_name().unwrap_or_default().to_owned();
         name.push(".repaired");
-        let beside = known.path.with_file_name(name);
+        let beside = target.path.with_file_name(name);
         append::look_writable(FileUse::Csv, &known.path, &options.data)?;
         let copied = copy_whole_lines(&known.path, &beside, whole);
         copied.map_err(|e| AppendError::unreadable(FileUse::Csv, &known.path, e))?;
