@@ -168,20 +168,20 @@ fn options_on_the_command_line_hold_for_the_letters_and_the_record_is_as_the_run
     let log = [
         format!(r#"{{"symbol":"A","price":150,"ts":{}}}"#, seconds(5)),
         // Of a producer that writes nanoseconds, prices in full, and other names.
-        format!(r#"{{"symbol":"A","price":"2.5x","full":2.5,"ts":{}000123,"v":1.5}}"#, at(10) * 1000),
+        format!(r#"{{"symbol":"A","price":"2.5x","full":2.5,"ts":{}000123,"v":1.5}}"#, at(10)),
         format!(r#"{{"symbol":"A","price":100,"ts":{}}}"#, seconds(3600)),
     ];
     let job = Job::new(&log, "time-unit = \"s\"\nvalue-scale = \"0.01\"\n");
     let words = ["--map", "price=.full", "--time-unit", "ns", "--value-scale", "1", "--weight-field", "v"];
     let shown = job.redrive(&words);
     assert_eq!(shown.code, Some(0), "{}{}", shown.out, shown.said);
-    assert!(shown.out.contains("price = 2.5 (value)") && shown.out.contains("00:10.000123"), "{}", shown.out);
+    assert!(shown.out.contains("price = 2.5 (value)") && shown.out.contains("00:10.000000123"), "{}", shown.out);
     let done = job.redrive(&[&words[..], &["--yes", "--amend"]].concat());
     assert_eq!(done.code, Some(0), "{}{}", done.out, done.said);
     let kept = std::fs::read_to_string(job.path("data/job/corrected.jsonl")).unwrap();
     let kept: Value = serde_json::from_str(&kept).unwrap();
     let payload = kept["payload"].as_str().unwrap();
-    let want = format!(r#"{{"symbol":"A","price":2.5e2,"full":2.5,"ts":{}.000123,"v":1.5,"volume":1.5}}"#, seconds(10));
+    let want = format!(r#"{{"symbol":"A","price":2.5e2,"full":2.5,"ts":{}.000000123,"v":1.5,"volume":1.5}}"#, seconds(10));
     assert_eq!(payload, want);
     let row = &job.rows()[&(minute(0), "A".to_owned())];
     assert_eq!((row.0, row.1.as_str()), (2, "4"));

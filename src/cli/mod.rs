@@ -53,6 +53,7 @@ pub(crate) use verify::{DigestArgs, ExplainArgs, MinuteArgs, RepairArgs, VerifyA
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use negated::Negated;
+use std::ffi::OsStr;
 
 /// Exact one-minute event-time averages from partitions of timestamped values
 ///
@@ -402,7 +403,7 @@ pub(crate) fn parse(words: &[String], outside: &Outside<'_>) -> Result<Parsed, E
     let cli = Cli::from_arg_matches(&matches).map_err(|error| wrong(stopped(&error)))?;
     let mut command = cli.command.unwrap_or_else(|| Command::Run(Box::new(cli.run)));
     if let Command::Redrive(args) = &mut command {
-        args.own = Some(own_options(&matches, &layers, &path).map_err(|error| wrong(stopped(&error)))?);
+        args.own = Some(own_options(&matches, of_command, outside).map_err(|error| wrong(stopped(&error)))?);
     }
     if command.run_args().is_some_and(|run| run.cluster.hostfile == Some(None)) {
         print_help(&mut self::command(), words);
@@ -416,8 +417,12 @@ pub(crate) fn parse(words: &[String], outside: &Outside<'_>) -> Result<Parsed, E
     Ok(Parsed { command, layers, shown })
 }
 
-/// The options of a redrive without those of decoding on the command line, which may be for the letters alone.
-fn own_options(matches: &clap::ArgMatches, layers: &Layers, path: &[String]) -> Result<Box<RunArgs>, clap::Error> {
+/// The options of a redrive without those of decoding on the command line, which may be for the letters alone. `said`: what its words say.
+fn own_options(
+    matches: &clap::ArgMatches,
+    said: &clap::ArgMatches,
+    outside: &Outside<'_>,
+) -> Result<Box<RunArgs>, clap::Error> {
     let redrive = |matches: &clap::ArgMatches| -> Result<Box<RedriveArgs>, clap::Error> {
         Ok(match Cli::from_arg_matches(matches)?.command {
             Some(Command::Redrive(args)) => args,
@@ -425,8 +430,14 @@ fn own_options(matches: &clap::ArgMatches, layers: &Layers, path: &[String]) -> 
         })
     };
     let mut own = redrive(matches)?;
-    let words = ["minutely", "redrive", "-"];
-    let beneath = without_variables(layers.beneath(command(), path), true).try_get_matches_from(words)?;
+    // Of its words the file of options alone: what another word says would not be taken from beneath.
+    let file = said.try_get_raw(option::CONFIG).ok().flatten().and_then(|mut files| files.next());
+    let file = file.into_iter().flat_map(|file| [OsStr::new("--config"), file]);
+    let words: Vec<&OsStr> = ["minutely", "redrive", "-"].map(OsStr::new).into_iter().chain(file).collect();
+    let bare = without_variables(command(), false).try_get_matches_from(&words)?;
+    let path = ["redrive".to_owned()];
+    let layers = Layers::read(&command(), &path, bare.subcommand_matches(&path[0]).unwrap_or(&bare), outside);
+    let beneath = without_variables(layers.beneath(command(), &path), true).try_get_matches_from(&words)?;
     own.run.decoding = redrive(&beneath)?.run.decoding;
     Ok(own.run)
 }

@@ -26,16 +26,16 @@ pub struct TrailStart {
     pub at: EventTime,
 }
 
-/// The audit trail of one worker's series.
+/// The audit trail of one worker's series. Workers tell it in messages, too, whose format has no field that may be left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartTrail {
     /// From when on no version is missing.
     pub start: TrailStart,
     /// Objects of the trail, oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub objects: Vec<TrailRef>,
     /// Deltas whose versions no object of the trail has, oldest first; each of one cut.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub deltas: Vec<TrailRef>,
 }
 
