@@ -327,11 +327,12 @@ const FIND_THE_STATE: [&str; 43] = [
 ];
 
 /// What help of `minutely verify`, `repair`, `digest`, `explain`, `amend` and `redrive` shows beside.
-const VERIFY: [&str; 17] = [
+const VERIFY: [&str; 18] = [
     "from",
     "to",
     "sample",
     "since_final",
+    "independent",
     "textfile",
     "uris",
     "emit",
