@@ -46,7 +46,7 @@ fn noticed_by(mutant: Mutant) -> (fn(u64) -> bool, &'static [u64]) {
         Mutant::GroupsOfHalfAMinute => (simulation, &[9112, 9148, 9308]),
         Mutant::FoldsNotRestored => (simulation, &[5018, 5075, 5079]),
         Mutant::LookBackForgotten => (simulation, &[5000, 5001, 5002]),
-        Mutant::TrailNotCarried => (simulation, &[3000, 3001, 3002, 3003, 3004]),
+        Mutant::TrailNotCarried => (simulation, &[3000, 5005, 5007, 5010]),
         Mutant::NewPartitionFromLatest => (simulation, &[5002, 5009, 5016]),
         Mutant::LostBatch
         | Mutant::RetiredTwice
