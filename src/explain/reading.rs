@@ -172,3 +172,56 @@ fn begin(facts: &StateFacts, partition: &IndexedPartition, wanted: &WantedMinute
     let passing = before.or(Some(beginning).filter(|_| has_beginning));
     counting.into_iter().chain(passing).min_by_key(|begin| begin.from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use minutely_dataflows::partition::{IndexEntry, Rule};
+    use minutely_dataflows::record::PartitionName;
+    use minutely_dataflows::time::Windowing;
+
+    /// Entries: bucket, offset, and H before it in seconds of event time.
+    fn partition(first: i64, entries: &[(i64, i64, Option<i64>)]) -> IndexedPartition {
+        let entry = |(bucket, offset, h): &(i64, i64, Option<i64>)| {
+            let h = h.map(|seconds| EventTime(seconds * 1_000_000_000));
+            (*bucket, IndexEntry { partition: 0, bucket: *bucket, offset: *offset, h, floor: None })
+        };
+        IndexedPartition {
+            name: PartitionName { log: "t".into(), number: Some(0) },
+            start: NextOffset(0),
+            next: NextOffset(1000),
+            entries: entries.iter().map(entry).collect(),
+            since: None,
+            first: NextOffset(first),
+            exceptions: BTreeMap::default(),
+        }
+    }
+
+    fn from(partition: IndexedPartition, minute: i64, needs_beginning: bool) -> Option<i64> {
+        let windowing = Windowing::default();
+        let window = WindowStart(minute * windowing.length);
+        let wanted = WantedMinute { symbol: "A", window, back_to: window, windowing, records: false };
+        let rule = Rule::default();
+        let facts = StateFacts { rule, partitions: vec![partition], final_before: WindowStart::MAX, needs_beginning };
+        begin(&facts, &facts.partitions[0], &wanted).map(|begin| begin.from.0)
+    }
+
+    #[test]
+    fn it_is_read_from_where_nothing_of_the_minute_has_been_and_h_is_before_its_end() {
+        let index = [(0, 0, None), (1, 100, Some(599)), (2, 200, Some(1195)), (4, 300, Some(1900))];
+        let of = |minute| from(partition(0, &index), minute, false);
+        assert_eq!(of(5), Some(0));
+        assert_eq!(of(15), Some(100), "its own bucket's first record");
+        assert_eq!(of(35), Some(300), "nothing counts for it: where H is not yet at its end");
+        // The first record of its bucket came when H was past the minute: by an entry before that.
+        let late = [(0, 0, None), (1, 100, Some(599)), (2, 200, Some(1500))];
+        assert_eq!(from(partition(0, &late), 21, false), Some(100));
+        assert_eq!(from(partition(0, &late), 21, true), Some(0), "ids and outliers: all of it");
+        // Retention.
+        assert_eq!(from(partition(150, &late), 21, false), Some(200), "which record passed it is gone");
+        assert_eq!(from(partition(250, &late), 21, false), None);
+        assert_eq!(from(partition(1, &late), 21, true), None);
+        let unindexed = IndexedPartition { since: Some(3), ..partition(0, &[]) };
+        assert_eq!(from(unindexed, 35, false), None);
+    }
+}
