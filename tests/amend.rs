@@ -390,7 +390,7 @@ fn a_kill_at_any_time_leaves_what_another_amend_completes() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    println!("{killed} of 20 were killed");
+    assert!(killed > 0, "none of 20 was killed at work");
     job.amended(&["--yes"]);
     assert!(job.bytes() == want, "the same bytes");
     assert!(!job.path("minutes.amended.csv.new").exists(), "what a kill left is gone");

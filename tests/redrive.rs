@@ -158,6 +158,15 @@ fn values_that_stand_elsewhere_are_mapped_and_added() {
     job.redrive(&["--map", "price=.p", "--yes", "--amend"]);
     job.redrive(&["--map", "price=.p", "--yes", "--amend"]);
     assert_eq!(job.bytes(), bytes);
+    // Another correction of what is amended already would count twice.
+    let twice = job.redrive(&["--map", "price=.p", "--map", "ts=.p", "--time-unit", "s", "--yes", "--amend"]);
+    assert!(
+        twice.code == Some(65) && twice.out.contains("by another correction before"),
+        "{}{}",
+        twice.out,
+        twice.said
+    );
+    assert_eq!(job.bytes(), bytes);
     let verified = job.look(&["verify"]);
     assert_eq!(verified.code, Some(0), "{}{}", verified.out, verified.said);
 }
@@ -181,7 +190,8 @@ fn options_on_the_command_line_hold_for_the_letters_and_the_record_is_as_the_run
     let kept = std::fs::read_to_string(job.path("data/job/corrected.jsonl")).unwrap();
     let kept: Value = serde_json::from_str(&kept).unwrap();
     let payload = kept["payload"].as_str().unwrap();
-    let want = format!(r#"{{"symbol":"A","price":2.5e2,"full":2.5,"ts":{}.000000123,"v":1.5,"volume":1.5}}"#, seconds(10));
+    let want =
+        format!(r#"{{"symbol":"A","price":2.5e2,"full":2.5,"ts":{}.000000123,"v":1.5,"volume":1.5}}"#, seconds(10));
     assert_eq!(payload, want);
     let row = &job.rows()[&(minute(0), "A".to_owned())];
     assert_eq!((row.0, row.1.as_str()), (2, "4"));

@@ -295,6 +295,19 @@ fn a_run_resumes_with_the_ids_that_may_be_repeated() {
     assert_eq!((fresh.done("duplicate"), csv(&whole.path("m.csv"))), (180, rows));
 }
 
+/// A device whose clock stands in 1970, or long before: how late its records are is no reason to refuse what says so.
+#[test]
+fn a_record_that_is_late_by_a_century_is_a_record_that_is_late() {
+    let job = Job::new();
+    let old = |ts: i64| format!("{{\"symbol\":\"S1\",\"price\":1,\"ts\":{ts}}}\n");
+    let mut file = std::fs::OpenOptions::new().append(true).open(job.path("ticks.jsonl")).unwrap();
+    file.write_all((old(0) + &old(-4_600_000_000_000)).as_bytes()).unwrap();
+    assert_eq!(job.run("csv:m.csv", &[]).well().done("late"), 2);
+    assert!(job.look("check").well().starts_with("ok: "));
+    job.grow(30, 5);
+    job.run("csv:m.csv", &["-w", "2"]).well();
+}
+
 #[test]
 fn an_older_copy_is_refused_where_it_can_be_told() {
     let job = Job::new();

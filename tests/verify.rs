@@ -222,6 +222,8 @@ fn what_somebody_changed_is_found_and_named() {
     job.sql(&format!("UPDATE minutes SET state = 'open', ema12 = ema12 * 1.5 WHERE minute = '{b}' AND symbol = 'S3'"));
     job.sql(&format!("DELETE FROM minutes WHERE minute = '{c}' AND symbol = 'S3'"));
     job.sql(&format!("UPDATE minutes SET symbol = 'T' WHERE minute = '{d}' AND symbol = 'S0'"));
+    let again = format!("{}.000Z", d.trim_end_matches('Z'));
+    job.sql(&format!("UPDATE minutes SET minute = '{again}' WHERE minute = '{d}' AND symbol = 'S2'"));
     // In the file one line is changed, one is gone, and one is there twice.
     let text = std::fs::read_to_string(job.path("minutes.csv")).unwrap();
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -251,9 +253,13 @@ fn what_somebody_changed_is_found_and_named() {
         is(&b, "S3", "different", &["state", "ema12"]),
         is(&c, "S3", "missing", &[]),
         is(&d, "S0", "missing", &[]),
+        is(&d, "S2", "missing", &[]),
         is(&d, "T", "extra", &[]),
     ];
-    assert_eq!(findings(&report, 0), want, "{report:#}");
+    let mut found = findings(&report, 0);
+    let foreign = found.iter().position(|(_, symbol, ..)| symbol.contains(&again)).unwrap();
+    assert_eq!(found.remove(foreign).2, "extra", "the same instant in other letters is another row: {report:#}");
+    assert_eq!(found, want, "{report:#}");
     assert_eq!(
         findings(&report, 1),
         [is(&a, "S1", "different", &["high"]), is(&c, "S2", "missing", &[])],
@@ -267,7 +273,7 @@ fn what_somebody_changed_is_found_and_named() {
     let text = job.look("verify", &[]);
     assert_eq!(text.code, Some(65));
     assert!(text.out.contains(&format!("{c} S3: missing (")) && text.out.contains("records of "), "{}", text.out);
-    assert!(text.said.contains("9 differences"), "{}", text.said);
+    assert!(text.said.contains("11 differences"), "{}", text.said);
     // Other minutes are as they were.
     job.verified(&["--from", &minute(44), "--to", &minute(60)]);
 }
@@ -296,8 +302,8 @@ fn write_hostile_log(folder: &Path, rng: &mut fastrand::Rng) {
         for second in 0..60 * 60 {
             let mut events = Vec::new();
             for _ in 0..rng.usize(..4) {
-                let back = if rng.u8(..20) == 0 { rng.i64(..900) } else { rng.i64(..20) };
-                let ns = hostile::BEGAN.0 + (second - back) * 1_000_000_000 + rng.i64(..1_000_000_000);
+                let back = if rng.u8(..20) == 0 { rng.i64(0..900) } else { rng.i64(0..20) };
+                let ns = hostile::BEGAN.0 + (second - back) * 1_000_000_000 + rng.i64(0..1_000_000_000);
                 let time = match rng.u8(..4) {
                     0 => format!("\"{}\"", rfc3339(ns)),
                     1 => format!("{}.{:06}9", ns / 1_000_000, ns % 1_000_000),
@@ -438,6 +444,29 @@ fn coarser_windows_and_groups_are_counted_again() {
     let groups = [is(&minute(52), "g", "missing"), is(&minute(53), "h", "differentmembers")];
     assert_eq!(what(4).collect::<Vec<_>>(), groups, "{report:#}");
     assert_eq!(what(0).chain(what(5)).count(), 0, "{report:#}");
+}
+
+/// Windows of a quarter of an hour do not begin where the index' buckets do: what is made of all of them is compared from the first on.
+#[test]
+fn windows_of_any_length_are_compared_whole() {
+    for (window, coarser) in [("15m", "45m"), ("7m", "21m"), ("25m", "50m")] {
+        let job = Job::new(&mut seed(), &["--window", window, "--windows", coarser, "--emit", "final"]);
+        job.run(&["--close"]);
+        let report = job.verified(&[]);
+        assert_eq!(report["not_compared"]["rows"], 0, "{window}: {report:#}");
+        let sinks = report["sinks"].as_array().unwrap();
+        assert!(sinks[1]["equal"].as_i64() >= Some(4), "{window}: {report:#}");
+        let db = rusqlite::Connection::open(job.path("minutes.db")).unwrap();
+        let rows: i64 = db.query_row(&format!("SELECT count(*) FROM window_{coarser}"), [], |row| row.get(0)).unwrap();
+        assert_eq!(sinks[1]["equal"].as_i64(), Some(rows), "{window}: {report:#}");
+        db.execute(&format!("UPDATE window_{coarser} SET count = count + 7"), []).unwrap();
+        assert_eq!(db.execute("UPDATE minutes SET ema12 = 1", []).unwrap() as i64, sinks[0]["equal"].as_i64().unwrap());
+        drop(db);
+        let looked = job.look("verify", &["--json"]);
+        let damaged = looked.json();
+        assert_eq!((looked.code, &damaged["sinks"][0]["different"]), (Some(65), &sinks[0]["equal"]), "{damaged:#}");
+        assert_eq!(damaged["sinks"][1]["different"].as_i64(), Some(rows), "{damaged:#}");
+    }
 }
 
 #[test]

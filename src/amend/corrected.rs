@@ -96,9 +96,7 @@ impl CorrectedRecords {
         if new.is_empty() {
             return Ok(());
         }
-        // (A line without its end stays alone: the first new one begins behind it.)
-        let unended = std::fs::read(&self.path).is_ok_and(|bytes| !bytes.is_empty() && !bytes.ends_with(b"\n"));
-        let mut text = if unended { "\n".to_owned() } else { String::new() };
+        let mut text = String::new();
         for (place, one) in new {
             text += &format!("{}\n", serde_json::to_string(&one)?);
             self.by_place.insert(place, one);
@@ -113,7 +111,17 @@ fn append(path: &Path, text: &str) -> std::io::Result<()> {
     options.append(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let is_new = !path.exists();
     let mut file = options.open(path)?;
+    // (A line without its end is of one that was killed: nothing was amended by it.)
+    let there = std::fs::read(path)?;
+    let whole = memchr::memrchr(b'\n', &there).map_or(0, |at| at + 1);
+    if whole < there.len() {
+        file.set_len(whole as u64)?;
+    }
+    if is_new && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::File::open(folder)?.sync_all()?;
+    }
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }

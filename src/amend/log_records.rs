@@ -1,7 +1,7 @@
 //! Records of a log by their places, for letters of which no file at hand has the payload.
 
 use crate::verify::OpenLog;
-use minutely_dataflows::edge::{Discovered, Halt};
+use minutely_dataflows::edge::{Discovered, Halt, HaltKind};
 use minutely_dataflows::record::{PartitionName, Record};
 use minutely_dataflows::time::{EventTime, NextOffset};
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,8 +81,12 @@ pub(crate) fn records_at(
             })?;
             if read > 0 {
                 silent_since = Instant::now();
-            } else if reader.ended() || silent_since.elapsed() > SILENCE {
+            } else if reader.ended() {
                 return Ok(all);
+            } else if silent_since.elapsed() > SILENCE {
+                let (seconds, offset) = (SILENCE.as_secs(), reader.next().0);
+                let why = format!("partition {partition}: handed out no record for {seconds} s at offset {offset}");
+                return Err(Halt::new(HaltKind::Unreachable, why));
             } else {
                 std::thread::sleep(Duration::from_millis(2));
             }

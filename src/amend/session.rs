@@ -29,7 +29,7 @@ use std::path::Path;
 /// The lock's name, in the job's folder.
 const LOCK: &str = "amend.lock";
 /// Letters that wait for their whole records at once, at most.
-const MOST_PENDING: usize = 10_000;
+const MOST_PENDING: usize = 500;
 
 /// A sink whose amended rows are read and written.
 struct OpenAmended {

@@ -140,12 +140,12 @@ fn verdict(sink: &ComparedSink, minute: &MinuteFacts<'_>, (is_stored, is_equal):
     }
 }
 
-/// Adds the symbols that a sink has within a day of the minute.
+/// Adds the symbols that a sink has within an hour of the minute: a run that goes on has no memory for more.
 ///
 /// # Errors
 /// It cannot be read.
 pub(super) fn add_symbols(sink: &mut ComparedSink, window: WindowStart, known: &mut KnownSymbols) -> Result<(), Halt> {
-    const DAY: i64 = 86_400 * SECOND;
-    let around = WindowStart(window.0.saturating_sub(DAY))..WindowStart(window.0.saturating_add(DAY));
+    const HOUR: i64 = 3600 * SECOND;
+    let around = WindowStart(window.0.saturating_sub(HOUR))..WindowStart(window.0.saturating_add(HOUR));
     sink.rows.read(around, &mut |_, symbol, _| known.add(&symbol)).map_err(unreadable)
 }

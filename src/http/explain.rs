@@ -115,10 +115,12 @@ async fn in_turn(
         Ok(Ok(Err(ExplainRefusal::Unknown(why)))) => Err(HttpError::new(StatusCode::NOT_FOUND, &why)),
         Ok(Ok(Err(ExplainRefusal::Unavailable(why)))) => Err(busy(&why)),
         Ok(Err(_)) => Err(HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "there is no answer")),
-        Err(_) => Err(busy(&format!(
-            "the log was read for {} s and was not at its end; `minutely explain` waits as long as it takes",
-            ANSWER_TIMEOUT.as_secs()
-        ))),
+        Err(_) => {
+            let seconds = ANSWER_TIMEOUT.as_secs();
+            let why =
+                format!("it was read for {seconds} s and was not at its end; the command waits as long as it takes");
+            Err(HttpError::new(StatusCode::GATEWAY_TIMEOUT, &why))
+        }
     }
 }
 

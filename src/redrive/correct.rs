@@ -52,6 +52,9 @@ impl Corrector<'_> {
             return Ok(Err("is longer than the letter has of it".into()));
         }
         let (key, offset) = (line.key.as_deref(), place.offset);
+        // (A symbol may be of the log's name.)
+        let letters = self.letters.decoder.for_partition(&place.partition);
+        let run = self.run.decoder.for_partition(&place.partition);
         let mapped = match self.mapped(raw) {
             Ok(mapped) => mapped,
             Err(why) => return Ok(Err(why)),
@@ -60,7 +63,7 @@ impl Corrector<'_> {
         let of = place.element.is_some();
         let alone = self.letters.fields.each.as_deref().filter(|_| of).map(|each| wrapped(each, &mapped));
         let element = self.letters.fields.each.is_some().then_some(0);
-        let event = match one_event(&self.letters.decoder, &with(at, alone.as_deref().unwrap_or(&mapped)), element)? {
+        let event = match one_event(&letters, &with(at, alone.as_deref().unwrap_or(&mapped)), element)? {
             Ok(event) => event,
             Err(why) => return Ok(Err(why)),
         };
@@ -72,7 +75,7 @@ impl Corrector<'_> {
                 None => text,
             };
             let element = self.run.fields.each.is_some().then_some(0);
-            let read = one_event(&self.run.decoder, &with(at, payload.as_bytes()), element)?;
+            let read = one_event(&run, &with(at, payload.as_bytes()), element)?;
             if read.is_ok_and(|read| is_same(&read, &event)) {
                 let key = line.key.as_deref().map(<[u8]>::to_vec);
                 return Ok(Ok(CorrectedLetter { place, payload, key, timestamp, event }));
@@ -138,7 +141,7 @@ fn with<'a>(record: Record<'a>, payload: &'a [u8]) -> Record<'a> {
 /// Does the run read what the letters' options read?
 fn is_same(read: &DecodedEvent<'_>, event: &DecodedEvent<'_>) -> bool {
     let numbers = |event: &DecodedEvent<'_>| (event.value, event.time, event.weight, event.weight_beyond);
-    read.symbol == event.symbol && numbers(read) == numbers(event)
+    read.symbol == event.symbol && read.id == event.id && numbers(read) == numbers(event)
 }
 
 /// A number of units, with all its digits.

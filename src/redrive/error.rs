@@ -28,6 +28,8 @@ pub(super) enum RedriveError {
     Journal { path: PathBuf, source: io::Error },
     #[error("{}: another redrive of this file is under way; wait for it", path.display())]
     UnderWay { path: PathBuf },
+    #[error("{}: a redrive to the topic was not ended, and what it wrote is not known: end it first, by --to-topic", path.display())]
+    Unfinished { path: PathBuf },
     #[error("topic '{topic}': {what}")]
     Topic { topic: String, what: String },
     #[error("standard output: {0}")]
@@ -49,6 +51,7 @@ impl From<RedriveError> for Halt {
             | RedriveError::Uncommitted => HaltKind::Usage,
             RedriveError::Journal { .. }
             | RedriveError::UnderWay { .. }
+            | RedriveError::Unfinished { .. }
             | RedriveError::Topic { .. }
             | RedriveError::Unwritten(_) => HaltKind::Unreachable,
             RedriveError::Json(_) => HaltKind::Internal,

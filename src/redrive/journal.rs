@@ -41,12 +41,15 @@ pub(super) fn beside(file: &Path) -> PathBuf {
     file.with_file_name(name)
 }
 
-/// The places of a journal, where there is one; it is not locked.
-pub(super) fn written(file: &Path) -> Result<BTreeSet<String>, RedriveError> {
+/// The places of a journal, where there is one, and whether a beginning of it has an end; it is not locked.
+pub(super) fn written(file: &Path) -> Result<(BTreeSet<String>, bool), RedriveError> {
     let path = beside(file);
     match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(read(&text).0),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Ok(text) => {
+            let (written, begun) = read(&text);
+            Ok((written, begun.is_none()))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok((BTreeSet::new(), true)),
         Err(source) => Err(RedriveError::Journal { path, source }),
     }
 }
@@ -66,6 +69,12 @@ fn read(text: &str) -> (BTreeSet<String>, Option<BTreeMap<String, i64>>) {
     (written, begun)
 }
 
+/// A new file's name is durable once its folder is.
+fn sync_folder_of(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
 impl Journal {
     /// Opens it, made if need be.
     ///
@@ -78,7 +87,11 @@ impl Journal {
         options.read(true).append(true).create(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let is_new = !path.exists();
         let mut file = options.open(&path).map_err(failed)?;
+        if is_new {
+            sync_folder_of(&path).map_err(failed)?;
+        }
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => return Err(RedriveError::UnderWay { path }),
             Err(TryLockError::Error(e)) => tracing::warn!("{}: cannot be locked: {e}", path.display()),
@@ -137,6 +150,7 @@ mod tests {
         journal.begin(at(7)).unwrap();
         journal.add(["t/0@6".to_owned(), "t/0@5".to_owned()]).unwrap();
         drop(journal);
+        assert!(!written(&file).unwrap().1, "the topic may have more");
         let mut journal = Journal::open(&file).unwrap();
         assert_eq!((journal.begun.clone(), journal.written.len()), (Some(at(7)), 2));
         journal.begin(at(9)).unwrap();
@@ -148,6 +162,7 @@ mod tests {
         drop(journal);
         let journal = Journal::open(&file).unwrap();
         assert_eq!((journal.begun.clone(), journal.written.len()), (None, 2));
-        assert_eq!(written(&file).unwrap().len(), 2);
+        let (written, is_ended) = written(&file).unwrap();
+        assert!(written.len() == 2 && is_ended);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::correct::{CorrectedLetter, Corrector, DecodingRule, shown};
 use super::error::RedriveError;
-use super::journal::{Journal, written};
+use super::journal::{Journal, beside, written};
 use super::plan::{FieldMap, RedrivePlan, RedriveTarget};
 use super::report::{MinuteLife, RedriveReport};
 use super::topic::RunTopic;
@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const DECODED: [Reason; 6] =
     [Reason::Late, Reason::Future, Reason::Past, Reason::Session, Reason::Bounds, Reason::Outlier];
 /// Letters whose records are looked up in the log at once.
-const LOOKED_UP: usize = 10_000;
+const LOOKED_UP: usize = 500;
 
 /// Redrives what is asked for, or shows what it would come to. `given`: by all options; `own`: without those of decoding on the command
 /// line.
@@ -108,7 +108,11 @@ impl Session<'_> {
     fn read(&mut self, plan: &RedrivePlan) -> Result<(), Halt> {
         let names = self.log.facts.partitions.iter().map(|partition| &partition.name);
         let amended = CorrectedRecords::read(&self.config.folder, names)?;
-        let in_topic = written(&plan.file)?;
+        let to_topic = plan.target == Some(RedriveTarget::Topic);
+        let (in_topic, is_ended) = written(&plan.file)?;
+        if !is_ended && plan.target == Some(RedriveTarget::Amend) {
+            return Err(RedriveError::Unfinished { path: beside(&plan.file) }.into());
+        }
         let file = LetterFile { path: plan.file.clone(), committed: None };
         let (mut some, mut seen) = (Vec::new(), BTreeSet::new());
         file.each(|number, line| {
@@ -132,7 +136,6 @@ impl Session<'_> {
                 return Ok(());
             }
             self.report.letters += 1;
-            let to_topic = plan.target == Some(RedriveTarget::Topic);
             // What is written twice would count twice; a topic's own journal is looked at as it is written.
             if (!to_topic && in_topic.contains(&place.to_string())) || (to_topic && amended.get(&place).is_some()) {
                 self.report.done_before += 1;
@@ -143,13 +146,17 @@ impl Session<'_> {
                 return Ok(());
             }
             some.push((place, line));
-            if some.len() == LOOKED_UP { self.correct(std::mem::take(&mut some)) } else { Ok(()) }
+            if some.len() == LOOKED_UP { self.correct(std::mem::take(&mut some), &amended) } else { Ok(()) }
         })?;
-        self.correct(some)
+        self.correct(some, &amended)
     }
 
     /// Corrects some, with the stamps of their records where the log still has these.
-    fn correct(&mut self, some: Vec<(LetterPlace, DeadLetterLine<'static>)>) -> Result<(), Halt> {
+    fn correct(
+        &mut self,
+        some: Vec<(LetterPlace, DeadLetterLine<'static>)>,
+        amended: &CorrectedRecords,
+    ) -> Result<(), Halt> {
         let mut offsets: BTreeMap<PartitionName, BTreeSet<i64>> = BTreeMap::new();
         for (place, _) in &some {
             offsets.entry(place.partition.clone()).or_default().insert(place.offset);
@@ -166,6 +173,10 @@ impl Session<'_> {
             let stamp = stamps.get(&(place.partition.clone(), place.offset)).copied();
             let at = place.to_string();
             match self.corrector.correct(place, &line, stamp)? {
+                Ok(letter) if amended.get(&letter.place).is_some_and(|before| before.payload != letter.payload) => {
+                    // It may count for another minute or symbol, and would count twice.
+                    self.report.leave_out(&at, "was amended by another correction before", &shown(&line));
+                }
                 Ok(letter) => {
                     let window = self.log.facts.rule.windowing.window_of(letter.event.time);
                     let life = self.life(&letter.place.partition, window);

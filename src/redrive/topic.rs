@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 
 /// The header of a corrected record: the place that it replaces.
 pub(super) const REPLACES: &str = "minutely-replaces";
+/// Milliseconds after which the broker gives a transaction up.
+const TRANSACTION_MS: &str = "60000";
 /// Records of one transaction.
 const TRANSACTION: usize = 5_000;
 /// How long the cluster may take for one answer.
@@ -96,13 +98,15 @@ impl<'a> RunTopic<'a> {
     ) -> Result<u64, RedriveError> {
         let mut config = producer_config(&self.address.brokers, &self.config.properties, true);
         config.set("transactional.id", format!("minutely-redrive-{}", self.config.job()));
+        // librdkafka wants a message to be given up before its transaction is.
+        config.set("message.timeout.ms", TRANSACTION_MS).set("transaction.timeout.ms", TRANSACTION_MS);
         let context = RedriveContext::default();
         let producer: ThreadedProducer<RedriveContext> =
             config.create_with_context(context.clone()).map_err(|e| self.failed(&e))?;
         producer.init_transactions(TIMEOUT).map_err(|e| self.failed(&e))?;
-        let wanted: BTreeSet<String> = letters.iter().map(|letter| letter.place.to_string()).collect();
         let (replaced, ends) = self.tail(next, journal.begun.as_ref())?;
-        journal.add(replaced.into_iter().filter(|place| wanted.contains(place)))?;
+        // All of them: what this call does not want may be wanted by the next.
+        journal.add(replaced)?;
         let is_due = |letter: &&CorrectedLetter| !journal.written.contains(&letter.place.to_string());
         let due: Vec<&CorrectedLetter> = letters.iter().filter(is_due).collect();
         if due.is_empty() {
@@ -156,42 +160,73 @@ impl<'a> RunTopic<'a> {
         next: &BTreeMap<PartitionName, i64>,
         begun: Option<&BTreeMap<String, i64>>,
     ) -> Result<(BTreeSet<String>, BTreeMap<String, i64>), RedriveError> {
-        let mut config = consumer_config(Some(&self.address), &self.config.properties);
-        config.set("enable.partition.eof", "true").set("isolation.level", "read_committed");
-        let consumer: ConsumerClient =
-            config.create_with_context(KafkaContext::default()).map_err(|e| self.failed(&e))?;
-        let (mut ends, mut list) = (BTreeMap::new(), TopicPartitionList::new());
+        let consumer = self.consumer("read_committed")?;
+        let (mut replaced, mut ends) = (BTreeSet::new(), BTreeMap::new());
         for (name, next) in next {
             let Some(number) = name.number else { continue };
-            let (first, _) = consumer.fetch_watermarks(&name.log, number, TIMEOUT).map_err(|e| self.failed(&e))?;
+            let first = self.settled(&consumer, (&name.log, number))?;
             let begun = begun.and_then(|begun| begun.get(&name.to_string()));
             let from = begun.map_or(*next, |begun| *begun.min(next)).max(first);
-            ends.insert(name.to_string(), from);
-            let added = list.add_partition_offset(&name.log, number, Offset::Offset(from));
-            added.map_err(|e| self.failed(&e))?;
+            let end = self.read_partition(&consumer, (&name.log, number, from), &mut replaced)?;
+            ends.insert(name.to_string(), end);
         }
-        consumer.assign(&list).map_err(|e| self.failed(&e))?;
-        let (mut replaced, mut ended) = (BTreeSet::new(), 0);
-        let mut deadline = Instant::now() + TIMEOUT;
-        while ended < ends.len() {
+        Ok((replaced, ends))
+    }
+
+    fn consumer(&self, isolation: &str) -> Result<ConsumerClient, RedriveError> {
+        let mut config = consumer_config(Some(&self.address), &self.config.properties);
+        config.set("enable.partition.eof", "true").set("isolation.level", isolation);
+        config.create_with_context(KafkaContext::default()).map_err(|e| self.failed(&e))
+    }
+
+    /// Waits until no transaction is open in what a partition has now: records behind its first would not be seen. The first offset.
+    fn settled(&self, committed: &ConsumerClient, (log, number): (&str, i32)) -> Result<i64, RedriveError> {
+        let (_, end) =
+            self.consumer("read_uncommitted")?.fetch_watermarks(log, number, TIMEOUT).map_err(|e| self.failed(&e))?;
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            let (first, stable) = committed.fetch_watermarks(log, number, TIMEOUT).map_err(|e| self.failed(&e))?;
+            if stable >= end {
+                return Ok(first);
+            }
+            if Instant::now() > deadline {
+                let why = "a transaction of another producer is open, and what is behind it cannot be read; try again when it has ended";
+                return Err(self.failed(&why));
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Reads one partition to its end: one at a time, for an end is reported without its topic, and again whenever it moves. The next offset.
+    fn read_partition(
+        &self,
+        consumer: &ConsumerClient,
+        (log, number, from): (&str, i32, i64),
+        replaced: &mut BTreeSet<String>,
+    ) -> Result<i64, RedriveError> {
+        let mut one = TopicPartitionList::new();
+        one.add_partition_offset(log, number, Offset::Offset(from)).map_err(|e| self.failed(&e))?;
+        consumer.assign(&one).map_err(|e| self.failed(&e))?;
+        let (mut end, mut deadline) = (from, Instant::now() + TIMEOUT);
+        loop {
             match consumer.poll(Duration::from_millis(200)) {
                 None if Instant::now() < deadline => {}
                 None => return Err(self.failed(&"its end could not be read in time")),
-                Some(Ok(message)) => {
-                    deadline = Instant::now() + TIMEOUT;
-                    let name = PartitionName { log: message.topic().to_owned(), number: Some(message.partition()) };
-                    ends.insert(name.to_string(), message.offset() + 1);
+                Some(Ok(message)) if message.partition() == number && message.topic() == log => {
+                    (deadline, end) = (Instant::now() + TIMEOUT, message.offset() + 1);
                     let headers = message.headers().map(|headers| headers.iter().collect::<Vec<_>>());
                     let places = headers.into_iter().flatten().filter(|header| header.key == REPLACES);
                     replaced
                         .extend(places.filter_map(|place| Some(String::from_utf8_lossy(place.value?).into_owned())));
                 }
-                // (Once each: no partition is read behind an end that it has reached, for all are left then.)
-                Some(Err(KafkaError::PartitionEOF(_))) => ended += 1,
+                Some(Ok(_)) => {}
+                Some(Err(KafkaError::PartitionEOF(at))) if at == number => break,
+                Some(Err(KafkaError::PartitionEOF(_))) => {}
                 Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) => {}
                 Some(Err(error)) => return Err(self.failed(&error)),
             }
         }
-        Ok((replaced, ends))
+        consumer.unassign().map_err(|e| self.failed(&e))?;
+        Ok(end)
     }
 }

@@ -27,11 +27,11 @@ pub(super) enum StartError {
     )]
     NothingStored { sink: String, points: u64 },
     #[error(
-        "sink {sink}: cannot be given what it lacks: the index of the state knows minutes from {from} on alone, for an earlier version read          those before, or a log that has changed since; begin without them (--sink-from now)"
+        "sink {sink}: cannot be given what it lacks: the index of the state knows minutes from {from} on alone, for an earlier version read those before, or a log that has changed since; begin without them (--sink-from now)"
     )]
     NotIndexed { sink: String, from: String },
     #[error(
-        "--sink-from earliest: what the log gives for {minute} is not what the run has counted, by the digest in the state, so it is not          the log of this state (minutely verify says more); begin without those minutes (--sink-from now)"
+        "--sink-from earliest: what the log gives for {minute} is not what the run has counted, by the digest in the state, so it is not the log of this state (minutely verify says more); begin without those minutes (--sink-from now)"
     )]
     AnotherLog { minute: String },
     #[error("a worker ended badly: {0}")]

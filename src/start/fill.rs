@@ -111,8 +111,8 @@ fn is_indexed(log: &OpenLog, filled: &[FilledSink<'_>]) -> Result<(), StartError
 /// Hands over all rows that are lacking.
 fn fill_from(context: &RunContext, log: &OpenLog, (sinks, seq): (&mut [FilledSink<'_>], u64)) -> Result<(), Halt> {
     let config = &context.config;
-    // (Where nothing is final, nothing was forgotten.)
-    let Ok(mut range) = log.minutes(AskedMinutes::default(), None) else { return Ok(()) };
+    // (Nothing that is final may be in the log any more.)
+    let mut range = log.minutes(AskedMinutes::default(), None).unwrap_or(WindowStart(0)..WindowStart(0));
     let last = sinks.iter().flat_map(|sink| &sink.lacks).map(|(_, to)| *to).max();
     range.end = last.map_or(range.end, |last| last.min(range.end));
     if range.start < range.end {

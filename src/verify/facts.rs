@@ -91,7 +91,10 @@ impl StateFacts {
     /// Is there nothing before these minutes that counted, and is all that is there verifiable?
     pub(super) fn begins_with(&self, window: WindowStart) -> bool {
         let buckets = self.buckets();
-        let is_first = buckets.first().is_none_or(|bucket| window.0 <= bucket * BUCKET);
+        // (Windows need not begin where buckets do.)
+        let length = self.rule.windowing.length;
+        let first = |bucket: &i64| (bucket * BUCKET + length - 1).div_euclid(length) * length;
+        let is_first = buckets.first().is_none_or(|bucket| window.0 <= first(bucket));
         let is_known = self.partitions.iter().all(|partition| partition.since.is_none());
         is_first && is_known && buckets.iter().all(|bucket| self.unverifiable(*bucket).is_none())
     }

@@ -40,14 +40,14 @@ pub(crate) fn verify(mut config: Config, plan: &VerifyPlan, clock: SystemClock) 
     let job = config.job();
     let report = report(&mut config, plan, clock);
     let verdict = |report: &VerifyReport| report.verdict(plan.minutes.from.is_some());
-    if let Some(path) = &plan.textfile {
+    let written = plan.textfile.as_ref().map_or(Ok(()), |path| {
         let done = report.as_ref().ok().map(|report| (report, verdict(report).is_none()));
-        let written = LastVerification { job: &job, report: done }.write(path, clock);
-        written.map_err(|source| VerifyError::NoTextfile { path: path.clone(), source })?;
-    }
+        LastVerification { job: &job, report: done }.write(path, clock).map_err(|source| (path.clone(), source))
+    });
     let report = report?;
     let text = if plan.json { report.json(&config)? } else { report.text(&config) };
     print(&text).map_err(VerifyError::Unwritten)?;
+    written.map_err(|(path, source)| VerifyError::NoTextfile { path, source })?;
     verdict(&report).map_or(Ok(()), |why| Err(VerifyError::Differs(why).into()))
 }
 

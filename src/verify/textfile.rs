@@ -8,7 +8,7 @@ use crate::metrics_text::MetricsText;
 use minutely_dataflows::time::SECOND;
 use std::ffi::OsString;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// A verification that has ended, as a file of metrics tells it.
@@ -27,7 +27,9 @@ impl LastVerification<'_> {
         let mut beside = OsString::from(path);
         beside.push(".tmp"); // (the collector reads `*.prom` alone)
         let beside = PathBuf::from(beside);
-        fs::write(&beside, self.text(clock.wall().0 / SECOND))?;
+        let mut file = fs::File::create(&beside)?;
+        file.write_all(self.text(clock.wall().0 / SECOND).as_bytes())?;
+        file.sync_all()?;
         fs::rename(&beside, path)
     }
 

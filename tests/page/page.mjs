@@ -438,7 +438,7 @@ async function main() {
       await tab.isHidden("#alarm"), "and its figures add up", `${ledger.events} records`);
     const speaks = await tab.evaluate(() =>
       [...document.querySelectorAll("output, [aria-live], [role=status], [role=alert], [role=log]")].map(({ id }) => id));
-    check(speaks.sort().join() === "alarm,nothing-headline,notices,spoken", "nothing else speaks by itself", speaks.join());
+    check(speaks.sort().join() === "alarm,explain-note,nothing-headline,notices,spoken", "nothing else speaks by itself", speaks.join());
     const changed = await tab.textContent("#change");
     check(/ over \d/.test(changed), "a change says over how long it is", changed);
     check((await tab.textContent("#why-sentence")).trim().length > 5, "why a minute is open is said",

@@ -17,6 +17,7 @@ mod bad_use;
 mod changed;
 mod compacted;
 mod corrected;
+mod day;
 mod expired;
 mod explained;
 mod feeds;

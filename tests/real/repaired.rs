@@ -26,7 +26,7 @@ fn topic(kafka: &Kafka, name: &str) -> String {
     let topic = kafka.topic(name, 2, &[]);
     let writer = kafka.writer(&topic);
     for second in 0..MINUTES * 60 {
-        let (partition, symbol) = if second % 2 == 0 { (0, "A") } else { (1, "B,C d=\"e\"") };
+        let (partition, symbol) = if second % 2 == 0 { (0, "A") } else { (1, "B,C d=\\\"e\\\"") };
         writer.tick(partition, symbol, 10_000 + second % 977, BEGAN.plus(second * SECOND));
     }
     writer.flush();

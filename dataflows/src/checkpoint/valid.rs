@@ -95,7 +95,7 @@ fn is_sink(sink: &SinkState) -> bool {
 fn is_whole(state: &PartitionState) -> bool {
     let c = &state.counts;
     let counts = [c.read, c.counted, c.late, c.rejected, c.quarantined, c.past, c.gaps];
-    let counts = counts.into_iter().chain([state.implausible, state.late_by.unwrap_or(0)]);
+    let counts = counts.into_iter().chain([state.implausible]);
     let counts = counts.chain([c.events, c.skipped, c.duplicates, c.rounded, c.cleaned, c.off_session, c.outliers]);
     let counts = counts.chain(state.rejected_by.iter().map(|by| by.count)).all(is_count);
     let times = [state.h, state.floor, state.newest_end, state.partial_before.bound()].into_iter().all(is_time);
@@ -107,6 +107,8 @@ fn is_whole(state: &PartitionState) -> bool {
         && is_count(state.next.0)
         && state.start <= state.next
         && state.silence >= 0
+        // (From one end of event time to the other, at most: it is of nothing but what is said.)
+        && state.late_by.is_none_or(|by| by >= 0)
         && state.balances()
         && state.noted.as_ref().is_none_or(NotedBuckets::is_whole)
         && state.filtered.iter().all(|series| series.is_whole() && is_window(Some(series.newest)))

@@ -42,7 +42,7 @@ pub(super) struct Pressure {
     pub(super) sealed: Frontier,
     /// Bytes of dead letters that are not committed yet.
     pub(super) dead_letter_bytes: usize,
-    /// Workers hold as much as they may: what is final is to be forgotten soon, and that it is too much to be told.
+    /// Workers hold as much as they may: final windows are to be forgotten soon, or that there are too many told.
     pub(super) memory_is_full: bool,
     /// Cuts that are not committed yet.
     pub(super) cuts_in_flight: usize,

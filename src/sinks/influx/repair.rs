@@ -159,7 +159,10 @@ fn statement(series: &InfluxSeries, symbol: &str, minute: WindowStart) -> String
 impl RepairWriter for InfluxRepair {
     fn write(&mut self, batch: &RepairBatch) -> Result<(), Halt> {
         self.delete(batch.kind, &batch.extra)?;
-        self.within(|writer| writer.rows(0, &batch.rows).and_then(|()| writer.store()).map(drop))
+        // Each batch has the whole time: it is for a server that takes nothing.
+        let most = self.context.target.batch.max(1);
+        let mut batches = batch.rows.chunks(most);
+        batches.try_for_each(|rows| self.within(|writer| writer.rows(0, rows).and_then(|()| writer.store()).map(drop)))
     }
 
     fn finish(&mut self, _is_whole: bool) -> Result<Option<u64>, Halt> {

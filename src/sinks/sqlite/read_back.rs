@@ -97,10 +97,10 @@ impl SqliteRows {
                 None => Ok(StoredCell::NoColumn),
             };
             let cells = self.there.iter().map(&mut next).collect::<Result<Vec<_>, _>>()?;
-            match minute(&start) {
+            match minute(&start).filter(|time| text.of(*time) == start) {
                 Some(start) => each(start, symbol, cells),
-                // No such row was ever written.
-                None => each(minutes.start, format!("{symbol} of the minute `{start}`, which is no time"), cells),
+                // No such row was ever written. (The same instant in other letters may stand beside the run's own row.)
+                None => each(minutes.start, format!("{symbol} of the minute `{start}`, as no run writes it"), cells),
             }
         }
         Ok(())

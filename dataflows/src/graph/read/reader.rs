@@ -242,7 +242,7 @@ impl<A: Accumulate> WorkerReader<A> {
             return Err(halt);
         }
         table.records += read;
-        *chunk = (CHUNK * read.max(1) / events.max(1)).clamp(1, CHUNK);
+        *chunk = next_chunk(*chunk, read, events);
         partition.reached(reader.next());
         partition.remember(reader.last());
         if reader.ended() {
@@ -313,6 +313,11 @@ impl<A: Accumulate> WorkerReader<A> {
     pub(super) fn close(&mut self) {
         self.owned.clear();
     }
+}
+
+/// Records of the next call, after one that read so many with so many events.
+fn next_chunk(chunk: usize, read: usize, events: usize) -> usize {
+    if read == 0 { chunk } else { (CHUNK * read / events.max(1)).clamp(1, CHUNK) }
 }
 
 /// Every record may be of another window, and up to six epochs, each of up to twice as many records, are read before Control's

@@ -200,7 +200,8 @@ impl<A: Accumulate> Snapshot<A> {
         drop(tally);
         draft.retire_before(retired_before);
         let (keys, load) = (self.context.series.borrow().keys(), self.context.load());
-        let coarser = self.context.series.borrow().coarser_windows().collect();
+        // For what is told at the end, from the cut on at which the log is settled: it is looked for in all that is held.
+        let coarser = if end.audit { self.context.series.borrow().coarser_windows().collect() } else { Vec::new() };
         if let Some(objects) = &mut self.objects {
             let contents = if draft.is_empty() { Vec::new() } else { vec![draft.into()] };
             objects.cut(CutObjects { contents, held: keys, rule: MergeRule::Windows(retired_before) });
