@@ -385,7 +385,7 @@ fn a_kill_at_any_time_leaves_what_another_amend_completes() {
         std::fs::write(&file, part.join("\n") + "\n").unwrap();
         let mut child = job.command("amend", &["--yes", "--from-dead-letters", &file.display().to_string()]);
         let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(rng.u64(5..400)));
+        std::thread::sleep(Duration::from_micros(rng.u64(500..60_000)));
         killed += usize::from(child.try_wait().unwrap().is_none());
         child.kill().unwrap();
         child.wait().unwrap();

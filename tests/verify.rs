@@ -386,7 +386,7 @@ fn another_decoder_and_another_arithmetic_say_the_same() {
     assert!(said.contains("decoded and computed independently"), "{said}");
     // One bit.
     let db = rusqlite::Connection::open(job.path("minutes.db")).unwrap();
-    let of = "WHERE rowid = (SELECT min(rowid) FROM minutes WHERE stddev > 0)";
+    let of = "WHERE (minute, symbol) = (SELECT minute, symbol FROM minutes WHERE stddev > 0 ORDER BY minute, symbol LIMIT 1)";
     let stddev: f64 = db.query_row(&format!("SELECT stddev FROM minutes {of}"), [], |row| row.get(0)).unwrap();
     let flipped = f64::from_bits(stddev.to_bits() ^ 1);
     assert_eq!(db.execute(&format!("UPDATE minutes SET stddev = ?1 {of}"), [flipped]).unwrap(), 1);

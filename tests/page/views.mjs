@@ -387,7 +387,9 @@ async function places({ open, rows, check, comes, shots }) {
   check(/No minute of this time/.test(await utc.tab.textContent("#span")), "and that nothing is in view", await utc.tab.textContent("#span-text"));
   await utc.tab.keyboard.press("0");
   await comes("`0` leaves it", is(utc.tab, "points", MANY));
-  check(await utc.tab.isHidden("#notice") && await utc.tab.textContent("#span-none") === "", "and what was said of it");
+  const said = () => utc.tab.evaluate(() => ["notice", "span-none"].map((id) => document.getElementById(id).textContent));
+  await comes("and what was said of it", utc.tab.waitForFunction(() => document.getElementById("notice").offsetParent === null &&
+    document.getElementById("span-none").textContent === "").catch(async (why) => { throw new Error(`${why}: ${await said()}`); }));
   check(!/here/.test(await readout(utc.tab)), "in UTC there is no second time", await readout(utc.tab));
   await utc.context.close();
 }

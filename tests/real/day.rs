@@ -66,7 +66,7 @@ fn a_day_of_the_market_is_verified_damaged_and_mended() {
     let (mut rng, folder) = (seed(), tempfile::tempdir().unwrap());
     let topic = kafka.topic("day", 3, &[]);
     let market = format!(
-        "sim:?symbols=8&rate=2&partitions=3&history=24h&records=172800&late=0.1%&broken=0.1%&disorder=20s&seed={}",
+        "sim:?symbols=8&rate=2&partitions=3&history=24h&records=172000&late=0.1%&broken=0.1%&disorder=20s&seed={}",
         rng.u32(..)
     );
     Program::produce(&["--from", &market, "--to", &kafka.uri(&topic)]).well();
@@ -78,7 +78,7 @@ fn a_day_of_the_market_is_verified_damaged_and_mended() {
     let run = job.args(&["--until-end", "--close", "-w", "2"]);
     let run: Vec<&str> = run.iter().map(String::as_str).collect();
     let ended = Program::start(job.folder, &run, &[("INFLUX_TOKEN", &influx.token)]).ended(PATIENCE).well();
-    assert_eq!(ended.done("read"), 172_800, "{}", ended.said);
+    assert_eq!(ended.done("read"), 172_000, "{}", ended.said);
 
     let report = job.look("verify", &[], 0);
     let (minutes, rows) = (report["minutes"].as_i64().unwrap(), report["sinks"][0]["equal"].as_i64().unwrap());

@@ -64,7 +64,7 @@ fn a_bucket_that_was_wiped_or_restored_from_an_older_copy_is_whole_again() {
             ("edited", &|| {
                 influx.write(&format!("minute,symbol=Z\\ \"q\" count=1i,sum=\"1\",avg=1 {}", at(20)));
                 influx.write(&format!("minute,symbol=A sma20=1 {}", at(0)));
-                influx.write(&format!("minute,symbol=A,desk=x count=1i {}", at(30)));
+                influx.write(&format!("minute,symbol=W,desk=x count=1i,sum=\"1\",avg=1,state=\"final\" {}", at(30)));
                 influx.write(&format!("minute,symbol=B\\,C\\ d\\=\"e\" avg=7 {}", at(30)));
             }),
         ];
