@@ -50,7 +50,7 @@ const GATHERINGS: usize = 64;
 /// The object of a cut, while it is gathered.
 struct PendingObject {
     end: End,
-    /// When it was begun, by the wall clock.
+    /// When it was begun, by the wall clock, where there is a trail.
     at: EventTime,
     traced: Option<i64>,
     /// Keys that are still to be gathered.
@@ -63,7 +63,7 @@ struct WaitingPart {
     part: CutPart,
     /// The number that the cut's manifest will have.
     seq: u64,
-    /// When it was begun, by the wall clock.
+    /// When it was begun, by the wall clock, where there is a trail.
     at: EventTime,
 }
 
@@ -71,6 +71,8 @@ struct Snapshot<A: Accumulate> {
     context: Rc<WorkerContext>,
     windows: Rc<Windows<A>>,
     coarser: CoarseWindows,
+    /// Bounded: its end says which coarser windows are open. They are looked for in all that is held.
+    tells_open: bool,
     worker: usize,
     /// Of windows. Absent without a state.
     objects: Option<DurableObjects>,
@@ -131,6 +133,7 @@ impl<A: Accumulate> Snapshot<A> {
             clock: Rc::clone(&job.clock),
             context,
             windows,
+            tells_open: job.settings.bounded && !job.settings.windows.is_empty(),
             coarser: job.settings.windows.clone(),
             worker,
             objects,
@@ -161,7 +164,7 @@ impl<A: Accumulate> Snapshot<A> {
         let keys = KeyUnion::of(std::mem::replace(&mut self.changed, later).into_values());
         let traced = end.audit.then(|| self.windows.count(end.epoch));
         self.seq += 1;
-        let at = CutRecord::stamp(self.clock.wall());
+        let at = self.trail.as_ref().map_or(EventTime(0), |_| CutRecord::stamp(self.clock.wall()));
         self.pending = Some(PendingObject { end, at, traced, keys, draft: ObjectBuilder::default() });
     }
 
@@ -200,8 +203,8 @@ impl<A: Accumulate> Snapshot<A> {
         drop(tally);
         draft.retire_before(retired_before);
         let (keys, load) = (self.context.series.borrow().keys(), self.context.load());
-        // For what is told at the end, from the cut on at which the log is settled: it is looked for in all that is held.
-        let coarser = if end.audit { self.context.series.borrow().coarser_windows().collect() } else { Vec::new() };
+        let told = self.tells_open.then(|| self.context.series.borrow().coarser_windows().collect());
+        let coarser = told.unwrap_or_default();
         if let Some(objects) = &mut self.objects {
             let contents = if draft.is_empty() { Vec::new() } else { vec![draft.into()] };
             objects.cut(CutObjects { contents, held: keys, rule: MergeRule::Windows(retired_before) });
