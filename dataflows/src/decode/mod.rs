@@ -140,6 +140,11 @@ impl Decoder {
         Decoder { rule: self.rule.for_partition(name), format: self.format.clone() }
     }
 
+    /// May a record have many events?
+    pub(crate) fn has_elements(&self) -> bool {
+        self.rule.shape.each.is_some()
+    }
+
     /// The offset of the record that tells what the others hold (the names of columns, a schema), where there is one.
     pub fn header_at(&self) -> Option<i64> {
         match &self.format {

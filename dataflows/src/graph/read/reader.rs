@@ -104,7 +104,8 @@ impl<A: Accumulate> WorkerReader<A> {
             let decoder = self.decoder(found, from)?;
             self.restored_ids.give(&mut partition);
             let (name, identity, instant) = (found.name.clone(), found.name.identity(), admission.instant);
-            self.owned.push(OwnedPartition { name, decoder, identity, instant, partition, reader, chunk: FIRST_CHUNK });
+            let chunk = if decoder.has_elements() { FIRST_CHUNK } else { CHUNK };
+            self.owned.push(OwnedPartition { name, decoder, identity, instant, partition, reader, chunk });
         }
         Ok(())
     }
