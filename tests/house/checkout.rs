@@ -69,3 +69,32 @@ fn both_crates_carry_the_licence() {
     let licence = std::fs::read_to_string(root().join("LICENSE")).unwrap();
     assert_eq!(std::fs::read_to_string(root().join("dataflows/LICENSE")).unwrap(), licence);
 }
+
+/// `./test` does not build the targets of libFuzzer, `./test long` does: a crate that they lack would be noticed there alone.
+#[test]
+fn fuzz_targets_name_crates_that_they_depend_on() {
+    let folder = root().join("dataflows/fuzz");
+    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    let (_, dependencies) = manifest.split_once("[dependencies]\n").unwrap();
+    let (dependencies, _) = dependencies.split_once("\n\n").unwrap();
+    let known: Vec<_> = dependencies.lines().map(|line| line.split(' ').next().unwrap().replace('-', "_")).collect();
+    let mut all = Vec::new();
+    files(&folder.join("fuzz_targets"), &mut all);
+    files(&root().join("dataflows/tests/fuzz"), &mut all);
+    all.retain(|path| path.file_name().unwrap() != "main.rs");
+    assert!(all.len() > 8, "{all:?}");
+    for path in all {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let named =
+            text.lines().filter_map(|line| line.strip_prefix("use ")).filter_map(|rest| rest.split("::").next());
+        let inside =
+            |name: &&str| !["std", "crate", "self", "super"].contains(name) && !text.contains(&format!("mod {name}"));
+        for name in named.filter(inside) {
+            assert!(
+                known.iter().any(|known| known == name),
+                "{}: dataflows/fuzz/Cargo.toml lacks {name}",
+                path.display()
+            );
+        }
+    }
+}
