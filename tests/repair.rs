@@ -235,11 +235,11 @@ fn what_somebody_changed_is_as_the_run_wrote_it() {
     job.sql(&format!("UPDATE minutes SET state = 'open', chain = 99 WHERE minute = '{b}' AND symbol = 'S0'"));
     job.sql(&format!("DELETE FROM minutes WHERE minute = '{c}' AND symbol = 'S3'"));
     job.sql(&format!("UPDATE minutes SET symbol = 'T' WHERE minute = '{c}' AND symbol = 'S2'"));
-    // A digit of a line is another.
-    let key = |line: &&str| line.starts_with(&format!("S1,{a},"));
+    // The first digit of a line's average is another (a last one may be the same number).
+    let key = format!("S1,{a},");
     job.edit("minutes.csv", |text| {
-        let line = text.lines().find(key).unwrap();
-        let at = line.rfind(|c: char| c.is_ascii_digit()).unwrap();
+        let line = text.lines().find(|line| line.starts_with(&key)).unwrap();
+        let at = key.len() + line[key.len()..].find(|c: char| c.is_ascii_digit()).unwrap();
         let other = if line.as_bytes()[at] == b'1' { "2" } else { "1" };
         text.replacen(line, &format!("{}{other}{}", &line[..at], &line[at + 1..]), 1)
     });
