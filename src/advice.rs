@@ -359,7 +359,7 @@ mod tests {
                  records say `partial`)",
             ),
             (
-                SinksError::LeftOut { sinks, records: 3 }.into(),
+                SinksError::LeftOut { sinks, records: 3, closing: None }.into(),
                 HaltKind::Usage,
                 "the state holds 3 records in windows that it has to give yet to sqlite:a.db and influxdb://h/o/b#1, which \
                  this run leaves out; give it again as --sink (it may be down: its rows wait), or have it forgotten, so that \

@@ -34,7 +34,8 @@ impl RunContext {
         let prior = config.state.as_ref().map(store::peek).transpose()?.flatten();
         if let Some(prior) = &prior {
             same_semantics(prior, config)?;
-            prior.sinks_of_run(&self.sink_names, &config.forget_sinks, config.settings.look_back(), window_text)?;
+            let (look_back, windows) = (config.settings.look_back(), &config.settings.windows);
+            prior.sinks_of_run(&self.sink_names, &config.forget_sinks, look_back, windows, window_text)?;
         }
         let place = config.http.as_ref().filter(|_| self.leads());
         let listening = place.map(http::ListenAddress::listen).transpose()?;

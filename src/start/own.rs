@@ -84,7 +84,8 @@ impl CheckedRun {
             tracing::warn!("{warning}");
         }
         let run = format!("{}-{}", std::process::id(), clock.wall().0);
-        let of_run = prior.sinks_of_run(sink_names, &config.forget_sinks, config.settings.look_back(), window_text)?;
+        let (look_back, windows) = (config.settings.look_back(), &config.settings.windows);
+        let of_run = prior.sinks_of_run(sink_names, &config.forget_sinks, look_back, windows, window_text)?;
         of_run.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         // What is filled is told then.
         let is_told = |name: &str| !config.fills_sinks || !self.context.can_fill(name);

@@ -9,7 +9,8 @@ use crate::time::NextOffset;
 pub enum SinksError {
     /// Sinks that lack rows are left out: the rows would be forgotten without them.
     #[error(
-        "the state holds {records} records in windows that it has to give yet to {}, which this run leaves out",
+        "the state holds {} that it has to give yet to {}, which this run leaves out",
+        holds(*records, closing.as_deref()),
         sinks.join(" and ")
     )]
     LeftOut {
@@ -17,6 +18,8 @@ pub enum SinksError {
         sinks: Vec<String>,
         /// Records in windows that are held.
         records: i64,
+        /// The last minute of coarser windows with records, for people; `None` where none are made.
+        closing: Option<String>,
     },
     /// A sink is given, and to be forgotten.
     #[error("sink {sink} is to be forgotten and is a sink of this run")]
@@ -24,6 +27,16 @@ pub enum SinksError {
         /// What it is called.
         sink: String,
     },
+}
+
+/// What a state holds, for people.
+fn holds(records: i64, closing: Option<&str>) -> String {
+    let minutes = format!("{records} records in windows");
+    match closing {
+        None => minutes,
+        Some(time) if records == 0 => format!("coarser windows up to {time}"),
+        Some(time) => format!("{minutes}, and coarser windows up to {time},"),
+    }
 }
 
 impl From<SinksError> for Halt {

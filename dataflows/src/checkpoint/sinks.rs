@@ -8,13 +8,15 @@
 //! ```
 //!
 //! A window is retired once every sink *of the run* has its final row. So a sink that a run leaves out while windows are held
-//! would lack them for ever, without a trace: that is refused. It does not promise that a sink still has what it once stored.
+//! would lack them for ever, without a trace: that is refused, of coarser windows that are not final as well. It does not promise
+//! that a sink still has what it once stored.
 //!
 //! Windows that are held only because later rows are derived from them (R14) are final and stored. Their own rows cannot be made any
 //! more, for what these are derived from is forgotten: a sink that is new gets none of them.
 
 use super::error::SinksError;
 use super::manifest::{Manifest, SinkState};
+use crate::coarse::CoarseWindows;
 use crate::mutants::{self, Mutant};
 use crate::time::{EventTime, WindowStart};
 
@@ -65,15 +67,20 @@ impl Manifest {
         self.held() == 0 || look_back > 0 && self.marks.w >= final_at
     }
 
-    /// Does a sink have the final row of every window?
-    fn has_all(&self, sink: &SinkState, look_back: i64) -> bool {
+    /// Does a sink have the final row of every minute?
+    fn has_minutes(&self, sink: &SinkState, look_back: i64) -> bool {
         let newest_end = self.newest_end();
         let stored = sink.stored_before.map(|window| window.0) >= newest_end.map(|end| end.0);
         self.held() == 0 || look_back > 0 && stored
     }
 
+    /// The last minute of the coarser windows that the newest minute with a record is in.
+    fn last_closing(&self, windows: &CoarseWindows) -> Option<WindowStart> {
+        self.newest_end().filter(|_| !windows.is_empty()).map(|end| windows.last_closing(windows.minute_before(end)))
+    }
+
     /// The sinks of a run with those called `present`, which forgets those of `forget`. `look_back`: how far before a window
-    /// others begin that its rows are derived from. `time`: a window, for people.
+    /// others begin that its rows are derived from; `windows`: the coarser ones. `time`: a window, for people.
     ///
     /// # Errors
     /// A sink is left out that lacks rows, or one is given and to be forgotten at once.
@@ -82,9 +89,10 @@ impl Manifest {
         present: &[String],
         forget: &[String],
         look_back: i64,
+        windows: &CoarseWindows,
         time: impl Fn(WindowStart) -> String,
     ) -> Result<SinksOfRun, SinksError> {
-        let (whole_from, held) = (self.whole_from(look_back), self.held());
+        let (whole_from, closing) = (self.whole_from(look_back), self.last_closing(windows));
         if let Some(both) = forget.iter().find(|forget| present.iter().any(|name| is_called(name, forget))) {
             return Err(SinksError::GivenAndForgotten { sink: both.clone() });
         }
@@ -102,7 +110,8 @@ impl Manifest {
                     gaps.push((name.clone(), format!("sink {name}: was left out of a run and {what}")));
                 }
             } else if sink.left_out.is_none() && !mutants::on(Mutant::SinkLeftOut) {
-                if !self.has_all(sink, look_back) {
+                // (None where no window is coarser, or no record counted.)
+                if !self.has_minutes(sink, look_back) || closing.is_some() && sink.stored_before <= closing {
                     lacking.push(sink.name.clone());
                     continue;
                 }
@@ -111,7 +120,7 @@ impl Manifest {
             }
         }
         if !lacking.is_empty() {
-            return Err(SinksError::LeftOut { sinks: lacking, records: held });
+            return Err(SinksError::LeftOut { sinks: lacking, records: self.held(), closing: closing.map(time) });
         }
         for name in present.iter().filter(|name| self.sink(name).is_none()) {
             if let Some(whole_from) = whole_from {
@@ -196,7 +205,7 @@ mod tests {
     fn with(head: &Manifest, present: &[&str], forget: &[&str]) -> Result<SinksOfRun, Halt> {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let time = |window: WindowStart| format!("second {}", window.0 / SECOND);
-        Ok(head.sinks_of_run(&owned(present), &owned(forget), 0, time)?)
+        Ok(head.sinks_of_run(&owned(present), &owned(forget), 0, &CoarseWindows::default(), time)?)
     }
 
     fn named<'a>(sinks: &'a [SinkState], name: &str) -> &'a SinkState {
@@ -223,6 +232,31 @@ mod tests {
         assert!(
             unknown.sinks == head.sinks && unknown.warnings[0].contains("csv:z: the state knows no such sink"),
             "{unknown:?}"
+        );
+    }
+
+    #[test]
+    fn a_sink_that_lacks_a_coarser_window_is_not_left_out() {
+        let windowing = Rule::default().windowing;
+        let hours = CoarseWindows::new(&"1h".parse().unwrap(), None, &windowing).unwrap();
+        // Its one record is in the first minute, whose hour closes with minute 59.
+        let mut head = head(&["csv:a", "csv:b"], Some(60), 1);
+        head.retired = 1;
+        let of = |head: &Manifest, windows: &CoarseWindows| {
+            head.sinks_of_run(&["csv:a".to_owned()], &[], 0, windows, |window| {
+                format!("minute {}", window.0 / 60 / SECOND)
+            })
+        };
+        assert!(of(&head, &CoarseWindows::default()).is_ok(), "its minute is stored");
+        for (before, lacks) in [(60, true), (59 * 60, true), (60 * 60, false)] {
+            head.sinks[1].stored_before = Some(WindowStart(before * SECOND));
+            assert_eq!(of(&head, &hours).is_err(), lacks, "stored before {before}");
+        }
+        head.sinks[1].stored_before = None;
+        let said = of(&head, &hours).unwrap_err().to_string();
+        assert!(
+            !said.contains("records") && said.contains("coarser windows up to minute 59") && said.contains("csv:b"),
+            "{said}"
         );
     }
 

@@ -3,7 +3,7 @@
 use super::level::{DAY, WindowLevel, WindowList};
 use crate::decode::{TimeOptionError, time_zone};
 use crate::row::RowKind;
-use crate::time::{WindowStart, Windowing};
+use crate::time::{EventTime, WindowStart, Windowing};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
@@ -120,6 +120,11 @@ impl CoarseWindows {
             RowKind::Minute | RowKind::Group => closing,
             RowKind::Window(level) => self.span(level, closing).start,
         }
+    }
+
+    /// The minute that ends then.
+    pub(crate) fn minute_before(&self, end: EventTime) -> WindowStart {
+        WindowStart(end.0 - self.minute)
     }
 
     /// Which level is called so.

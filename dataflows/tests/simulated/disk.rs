@@ -160,7 +160,7 @@ impl Disk {
         let some = Vec::from_iter((0..SINKS.len()).filter(|n| *n != left));
         let with = |given: &[usize]| {
             let names: Vec<_> = given.iter().map(|n| SINKS[*n].to_owned()).collect();
-            head.sinks_of_run(&names, &[], self.look_back, |window| window.0.to_string())
+            head.sinks_of_run(&names, &[], self.look_back, &self.windows, |window| window.0.to_string())
         };
         match with(&some) {
             Ok(of_run) => (some, of_run),
