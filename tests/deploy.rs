@@ -1,4 +1,5 @@
-//! What `deploy/` has: systemd takes the units, and the commands in them do what they are for.
+//! What `deploy/` has: systemd takes the units, Kubernetes' schemas the manifest, Prometheus the rules, and the commands in them do what they
+//! are for; and what `./release` makes of it.
 
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
@@ -13,7 +14,9 @@ use std::process::{Command, Stdio};
 
 fn units() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/systemd");
-    let mut units: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let all = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let is_unit = |path: &PathBuf| path.extension().is_some_and(|end| end == "service" || end == "timer");
+    let mut units: Vec<_> = all.filter(is_unit).collect();
     units.sort();
     units
 }
@@ -113,4 +116,115 @@ fn the_nightly_unit_verifies_and_leaves_metrics() {
     assert_ne!(code, Some(0), "{metrics}");
     has(&metrics, "minutely_verify_done_bool{job=\"nightly\"} 0");
     assert!(!metrics.contains("minutely_verify_rows"), "what is not known is not said: {metrics}");
+}
+
+/// The manifest for Kubernetes, by the schemas of its API.
+#[test]
+fn kubernetes_takes_the_manifest() {
+    let Some(folder) = common::needs("deploy/kubernetes by its schemas", "MINUTELY_TEST_KUBERNETES") else { return };
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/kubernetes/minutely.yaml");
+    let output = Command::new("python3")
+        .env("PYTHONPATH", &folder)
+        .args(["-m", "kubernetes_validate", "--strict"])
+        .arg(&manifest)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.matches(" passed ").count() == 3, "{said}");
+    // Its options are options of the program.
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let options = text.split("minutely.toml: |\n").nth(1).unwrap().lines().take_while(|line| line.starts_with("    "));
+    let home = tempfile::tempdir().unwrap();
+    let toml = home.path().join("minutely.toml");
+    std::fs::write(&toml, options.map(|line| format!("{}\n", line.trim())).collect::<String>()).unwrap();
+    let mut shown = command();
+    for name in ["MINUTELY_HTTP", "MINUTELY_HTTP_PUBLIC"] {
+        let value = text.split(&format!("name: {name}, value: \"")).nth(1).unwrap().split('"').next().unwrap();
+        shown.env(name, value);
+    }
+    shown.env("MINUTELY_HTTP_TOKEN", "0123456789abcdef0123").env("INFLUX_TOKEN", "t");
+    let output = shown.args(["config", "show", "--config"]).arg(&toml).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn prometheus_takes_the_rules() {
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus/minutely.rules.yml");
+    let Ok(output) = Command::new("promtool").args(["check", "rules"]).arg(&rules).output() else {
+        println!("LEFT OUT: deploy/prometheus by promtool (tool promtool)");
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // Each metric is one that the program has.
+    let known = ["docs/http.md", "docs/verify.md"]
+        .map(|page| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap());
+    let text = std::fs::read_to_string(&rules).unwrap();
+    let of_lines = text.lines().filter_map(|line| line.trim().strip_prefix("expr: "));
+    let names = of_lines.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    let names: Vec<_> = names.filter(|word| word.starts_with("minutely_")).collect();
+    assert!(names.len() > 8, "{names:?}");
+    for name in names {
+        assert!(known.iter().any(|page| page.contains(name)), "no page has {name}");
+    }
+}
+
+/// Archive, package and crates hold what people install, and the same commit gives the same bytes.
+#[test]
+fn a_release_has_what_people_install() {
+    let is_there = |tool: &str| Command::new(tool).arg("--version").output().is_ok();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if !["dpkg-deb", "objdump", "git"].into_iter().all(is_there) || !root.join(".git").exists() {
+        println!("LEFT OUT: a release (tool dpkg-deb, binutils or a checkout of git)");
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let made = |name: &str| {
+        let out = home.path().join(name);
+        let mut release = Command::new(root.join("release"));
+        release.args(["--dirty", "--program", env!("CARGO_BIN_EXE_minutely"), "--out"]).arg(&out);
+        let output = release.env_remove("CARGO_TARGET_DIR").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        out
+    };
+    let run = |tool: &str, args: &[&str], folder: &Path| {
+        let output = Command::new(tool).args(args).current_dir(folder).output().unwrap();
+        assert!(output.status.success(), "{tool} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (one, two) = (made("one"), made("two"));
+    let sums = |out: &Path| std::fs::read_to_string(out.join("SHA256SUMS")).unwrap();
+    assert_eq!(sums(&one), sums(&two));
+    run("sha256sum", &["--check", "--strict", "SHA256SUMS"], &one);
+    let names: Vec<_> = sums(&one).lines().map(|line| line.split("  ").nth(1).unwrap().to_owned()).collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+    let version = env!("CARGO_PKG_VERSION");
+    let named = |end: &str| names.iter().find(|name| name.ends_with(end)).unwrap_or_else(|| panic!("{end}: {names:?}"));
+
+    run("tar", &["-xzf", named(".tar.gz")], &one);
+    let tree = one.join(format!("minutely-{version}"));
+    assert_eq!(run("./minutely", &["--version"], &tree).trim(), format!("minutely {version}"));
+    for file in
+        ["LICENSE", "man/minutely.1", "man/minutely-verify.1", "completions/minutely.bash", "deploy/minutely.toml"]
+    {
+        assert!(tree.join(file).exists(), "{file}");
+    }
+    run("dpkg-deb", &["-x", named(".deb"), "root"], &one);
+    run("dpkg-deb", &["-e", named(".deb"), "control"], &one);
+    let installed = one.join("root");
+    assert_eq!(run("usr/bin/minutely", &["--version"], &installed).trim(), format!("minutely {version}"));
+    let toml = "etc/minutely/minutely.toml";
+    run("usr/bin/minutely", &["config", "show", "--config", toml], &installed);
+    let control = std::fs::read_to_string(one.join("control/control")).unwrap();
+    assert!(control.contains(&format!("\nVersion: {version}\n")) && control.contains("libc6 (>= 2."), "{control}");
+    for unit in units() {
+        let there = installed.join("lib/systemd/system").join(unit.file_name().unwrap());
+        assert_eq!(std::fs::read(there).unwrap(), std::fs::read(&unit).unwrap(), "{}", unit.display());
+    }
+    for script in ["postinst", "prerm", "postrm"] {
+        run("sh", &["-n", script], &one.join("control"));
+    }
+    assert!(
+        named(&format!("minutely-{version}.crate")).starts_with("minutely")
+            && names.iter().any(|n| n.contains("dataflows"))
+    );
 }
