@@ -53,7 +53,11 @@ pub(crate) fn read_for_repair(
     let unreachable = |why: String| Halt::new(HaltKind::Unreachable, why);
     let rows: Box<dyn StoredRows> = match parsed(uri)? {
         SinkTarget::LocalTarget(LocalTarget::Sqlite(target)) => {
-            Box::new(SqliteRows::open_if_there(&target, options).map_err(unreachable)?)
+            let rows = SqliteRows::open_if_there(&target, options).map_err(unreachable)?;
+            if let Some(why) = rows.lacks_column() {
+                return Err(Halt::new(HaltKind::Data, why));
+            }
+            Box::new(rows)
         }
         SinkTarget::LocalTarget(LocalTarget::Csv(target)) => {
             let known = StoredCsv::as_known(&target, options, position.unwrap_or(0));
