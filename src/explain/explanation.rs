@@ -26,7 +26,7 @@ pub(crate) struct Explanation {
     pub(super) ends: [EventTime; 2],
     /// As rows say by the newest manifest; none while no watermark is known.
     pub(super) state: Option<State>,
-    /// It is final by the newest manifest, or was when it became `partial`.
+    /// By the newest manifest, whether or not its row says `partial`.
     pub(super) is_final: bool,
     /// The newest manifest.
     pub(super) manifest: u64,

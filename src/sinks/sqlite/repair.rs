@@ -37,7 +37,7 @@ impl SqliteRepair {
         if !target.path.exists() {
             return Ok(true);
         }
-        let newest = facts(target, options)?.newest.and_then(|newest| u64::try_from(newest).ok());
+        let newest = facts(target, options).map_err(damaged)?.newest.and_then(|newest| u64::try_from(newest).ok());
         Ok(newest.unwrap_or(0) < position)
     }
 
@@ -92,6 +92,19 @@ impl SqliteRepair {
             tx.prepare_cached(&statement)?.execute([stored(at), stored(symbol)])?;
         }
         tx.commit()
+    }
+}
+
+/// A repair does not choose another path: what is no database any more is made anew.
+fn damaged(e: SqliteError) -> SqliteError {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    match e {
+        SqliteError::Database { path, problem: DatabaseProblem::Unusable(e) }
+            if matches!(e.sqlite_error_code(), Some(NotADatabase | DatabaseCorrupt)) =>
+        {
+            SqliteError::Database { path, problem: DatabaseProblem::Damaged(e) }
+        }
+        e => e,
     }
 }
 
