@@ -362,7 +362,7 @@ fn a_state_at_the_ends_of_time_is_read_again() {
             &["--keep-open", "--lateness", "36525d", "--window", "366d", "--as-of", "2116-02-20T23:53:38Z"],
         ),
         (&[first, "0"], &["--window", "366d"]),
-        (&[first, "0"], &["--window", "30d", "--windows", "366d"]),
+        (&[first, "0"], &["--window", "30d", "--windows", "1440h"]),
     ];
     for (times, options) in cases {
         let job = Job::without_log(&[]);

@@ -85,6 +85,7 @@ fn read(
     state: &SinkState,
 ) -> Result<Vec<ComparedSink>, Halt> {
     let (windowing, columns) = (config.settings.rule.windowing, config.columns());
+    let makes_columns = sinks::ability(uri)?.is_some_and(|ability| ability.makes_columns);
     let mut all = Vec::new();
     for kind in columns.kinds() {
         let options = ReadBackOptions { kind, columns: columns.clone(), windowing, clock };
@@ -92,7 +93,9 @@ fn read(
         let Some(takes) = sinks::takes(uri, config.emit).get(sink.number).copied() else { continue };
         let stored_before = state.stored_before.map(|before| log.begins_by(kind, before));
         let derived = columns.of(kind).derived;
-        all.push(ComparedSink::new(redacted(uri), (kind, takes), stored_before, sink.rows, &derived));
+        let mut compared = ComparedSink::new(redacted(uri), (kind, takes), stored_before, sink.rows, &derived);
+        compared.makes_columns = makes_columns;
+        all.push(compared);
     }
     Ok(all)
 }

@@ -128,6 +128,8 @@ pub(crate) struct ComparedSink {
     /// It has stored every window of the kind that begins before this.
     pub(crate) stored_before: Option<WindowStart>,
     pub(crate) rows: Box<dyn StoredRows>,
+    /// A column of `--derive` that it does not have is made once something is written: then each row lacks its value.
+    pub(crate) makes_columns: bool,
     /// Of each of its columns: which of `--derive` it is.
     derived: Vec<Option<usize>>,
     pub(crate) tally: SinkTally,
@@ -144,7 +146,16 @@ impl ComparedSink {
     ) -> Self {
         let place = |column: &String| derived.iter().position(|name| name == column);
         let derived = rows.columns().iter().map(place).collect();
-        ComparedSink { name, kind, takes, stored_before, rows, derived, tally: SinkTally::default() }
+        ComparedSink {
+            name,
+            kind,
+            takes,
+            stored_before,
+            rows,
+            makes_columns: false,
+            derived,
+            tally: SinkTally::default(),
+        }
     }
 
     /// Which of its rows, where they are not those of minutes: `5m`, `groups`.
@@ -255,6 +266,7 @@ impl ComparedSink {
         let is_known = |derived: Option<usize>| derived.is_none_or(|place| expected.known.get(place) == Some(&true));
         let differ = |((column, derived), (is, should_be)): ((&String, &Option<usize>), (&StoredCell, StoredCell))| {
             let is_absent = derived.is_some() && matches!(is, StoredCell::NoColumn);
+            let is_absent = is_absent && (!self.makes_columns || should_be == StoredCell::Nothing);
             let differs = *is != should_be && !is_absent && is_known(*derived);
             differs.then(|| CellDifference { column: column.clone(), is: is.clone(), should_be })
         };
