@@ -1,7 +1,7 @@
 //! The dead letters of one minute of one symbol: those in the run's file, as far as they are committed, and those in the state that are
 //! not in the file yet. With them records are found that came long after the minute was final.
 
-use super::reading::Watch;
+use super::reading::WorkWatch;
 use super::uncounted::{MOST_UNCOUNTED, UncountedOrigin, UncountedRecord};
 use super::wanted::WantedMinute;
 use crate::dead_letter_line::DeadLetterLine;
@@ -40,7 +40,7 @@ pub(super) fn of_minute(
     log: &OpenLog,
     folder: &Path,
     (wanted, decimals): (&WantedMinute<'_>, u8),
-    watch: &mut Watch<'_>,
+    watch: &mut WorkWatch<'_>,
 ) -> Result<MinuteLetters, Halt> {
     let is_wanted = |letter: &&DeadLetter| {
         let judged = letter.judged.as_ref();
@@ -62,7 +62,7 @@ fn in_file(
     (path, committed): (PathBuf, u64),
     wanted: &WantedMinute<'_>,
     all: &mut MinuteLetters,
-    watch: &mut Watch<'_>,
+    watch: &mut WorkWatch<'_>,
 ) -> Result<(), Halt> {
     let unreadable = |source| VerifyError::NoDeadLetters { path: path.clone(), source };
     let file = File::open(&path).map_err(unreadable)?;

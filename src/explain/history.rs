@@ -1,7 +1,7 @@
 //! How a minute's row came to be what it is: each version that was committed, and the cuts at which it was closed and final, from the
 //! audit trail of the state.
 
-use super::reading::Watch;
+use super::reading::WorkWatch;
 use super::wanted::WantedMinute;
 use crate::store::{self, StoreUri};
 use minutely_dataflows::checkpoint::{CutRecord, Manifest, WatermarkPassage, WindowTrail};
@@ -59,7 +59,7 @@ pub(super) struct MinuteHistory {
 pub(super) fn of_minute(
     place: Option<&StoreUri>,
     (wanted, decimals): (&WantedMinute<'_>, u8),
-    watch: &mut Watch<'_>,
+    watch: &mut WorkWatch<'_>,
 ) -> Result<Option<MinuteHistory>, Halt> {
     let Some(place) = place else { return Ok(None) };
     let Some(audited) = store::audited(place, wanted.window, wanted.symbol, watch)? else { return Ok(None) };

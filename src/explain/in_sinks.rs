@@ -1,6 +1,6 @@
 //! The row of the minute, as each sink holds it now.
 
-use super::reading::Watch;
+use super::reading::WorkWatch;
 use super::symbols::KnownSymbols;
 use super::wanted::WantedMinute;
 use crate::sinks::StoredCell;
@@ -79,7 +79,7 @@ fn read(
     sink: &mut ComparedSink,
     minutes: Range<WindowStart>,
     each: &mut dyn FnMut(WindowStart, String, Vec<StoredCell>),
-    watch: &mut Watch<'_>,
+    watch: &mut WorkWatch<'_>,
 ) -> Result<(), Halt> {
     watch()?;
     let mut ended = None;
@@ -97,7 +97,11 @@ fn read(
 ///
 /// # Errors
 /// It cannot be read; what `watch` says.
-pub(super) fn look(sink: &mut ComparedSink, minute: &MinuteFacts<'_>, watch: &mut Watch<'_>) -> Result<SinkView, Halt> {
+pub(super) fn look(
+    sink: &mut ComparedSink,
+    minute: &MinuteFacts<'_>,
+    watch: &mut WorkWatch<'_>,
+) -> Result<SinkView, Halt> {
     let MinuteFacts { wanted, expected, .. } = *minute;
     let mut stored: Option<Vec<StoredCell>> = None;
     let one = wanted.window..WindowStart(wanted.window.0 + 1);
@@ -168,7 +172,7 @@ pub(super) fn add_symbols(
     sink: &mut ComparedSink,
     window: WindowStart,
     known: &mut KnownSymbols,
-    watch: &mut Watch<'_>,
+    watch: &mut WorkWatch<'_>,
 ) -> Result<(), Halt> {
     const HOUR: i64 = 3600 * SECOND;
     let around = WindowStart(window.0.saturating_sub(HOUR))..WindowStart(window.0.saturating_add(HOUR));

@@ -29,7 +29,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 pub(crate) type ReadWatch<'a> = dyn FnMut(ReadProgress) -> Result<(), Halt> + 'a;
 
 /// Is asked now and then whether the work is to go on.
-pub(super) type Watch<'a> = dyn FnMut() -> Result<(), Halt> + 'a;
+pub(super) type WorkWatch<'a> = dyn FnMut() -> Result<(), Halt> + 'a;
 
 /// What was found.
 pub(super) struct MinuteReading {

@@ -8,7 +8,7 @@ use super::history;
 use super::in_sinks::{self, MinuteFacts};
 use super::passing::Passing;
 use super::plan::{ExplainPlan, instant};
-use super::reading::{MinuteReading, ReadWatch, Watch};
+use super::reading::{MinuteReading, ReadWatch, WorkWatch};
 use super::row;
 use super::symbols::KnownSymbols;
 use super::uncounted::{MOST_UNCOUNTED, UncountedRecord};
@@ -69,7 +69,7 @@ pub(crate) fn answer(
     let unverifiable = log.facts.unverifiable(window.0.div_euclid(BUCKET));
     let mut reading = MinuteReading::of(&log, &config.decoder, &wanted, watch)?;
     let (scales, read) = (config.decoder.scales(), ReadProgress { done: reading.records, total: reading.records });
-    let watch: &mut Watch<'_> = &mut || watch(read);
+    let watch: &mut WorkWatch<'_> = &mut || watch(read);
     let row = row::of_minute(&log, &wanted, &reading, (state, scales));
     let letters = dead_letters::of_minute(&log, &config.folder, (&wanted, scales.value), watch)?;
     let (expected, final_before) = (row.as_ref(), log.facts.final_before);

@@ -54,7 +54,7 @@ impl StateFacts {
         probes: &[Option<LogProbe>],
         rule: Rule,
         has_ids: bool,
-        mut exceptions: ListedExceptions,
+        mut exceptions: NamedExceptions,
     ) -> Self {
         for (name, more) in OraclePartition::exceptions(&state.unstored) {
             exceptions.entry(name).or_default().extend(more);
@@ -165,7 +165,7 @@ impl Unverifiable {
 }
 
 /// By partition.
-pub(super) type ListedExceptions = BTreeMap<PartitionName, Exceptions>;
+pub(super) type NamedExceptions = BTreeMap<PartitionName, Exceptions>;
 
 /// The exceptions in the file of dead letters that the state names. `watch` is asked now and then.
 ///
@@ -175,8 +175,8 @@ pub(super) fn exceptions(
     head: &Manifest,
     folder: &Path,
     watch: &mut dyn FnMut() -> Result<(), Halt>,
-) -> Result<ListedExceptions, Halt> {
-    let mut all = ListedExceptions::new();
+) -> Result<NamedExceptions, Halt> {
+    let mut all = NamedExceptions::new();
     let Some(name) = Path::new(&head.dead_letters.name).file_name() else { return Ok(all) };
     let path = folder.join(name);
     // Committed so far; what a run that goes on writes behind it is of no record that is looked at.

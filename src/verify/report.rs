@@ -154,9 +154,8 @@ impl VerifyReport {
                 let absent = absent.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
                 line(format!("  not compared where it has no such column: {absent}"));
             }
-            if more > 0 {
-                line(format!("  {more} more (--json lists a thousand)"));
-            }
+            let more = (more > 0).then(|| format!("  {more} more (--json lists a thousand)"));
+            more.into_iter().for_each(&mut line);
         }
         self.unreadable.iter().for_each(|sink| line(format!("{sink}: cannot be read back, so it is not compared")));
         line(format!(
