@@ -1,10 +1,15 @@
 //! Durations as people write them.
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
+use minutely_dataflows::time::{SECOND, Windowing};
 
 /// The longest lateness, in days: a hundred years, for files that are sorted by symbol or newest first. Window, lateness and
 /// event time (R2) together stay within what nanoseconds in 64 bits hold.
-pub(crate) const MAX_LATENESS_DAYS: u64 = 36_525;
+pub(crate) const MAX_LATENESS_DAYS: u64 = (Windowing::LONGEST_LATENESS / DAY).unsigned_abs();
+/// The longest other duration, in days.
+pub(crate) const MAX_DURATION_DAYS: u64 = (Windowing::LONGEST / DAY).unsigned_abs();
+/// Nanoseconds in a day.
+const DAY: i64 = 86_400 * SECOND;
 
 /// `500ms`, `90s`, `1h30m`, `1d` (24 hours) or `0`, in milliseconds. Absent for any other text, for less than a millisecond, and
 /// for months and years, which have no one length.

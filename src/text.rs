@@ -46,7 +46,7 @@ impl MinuteText {
     /// The least text of a start that is not before this time.
     pub(crate) fn from(&mut self, time: WindowStart) -> &str {
         let unit = [SECOND, 1_000_000, 1_000, 1][self.digits / 3];
-        let time = time.0.clamp(-EventTime::LIMIT, EventTime::LIMIT);
+        let time = time.0.clamp(-EventTime::FARTHEST, EventTime::FARTHEST);
         self.of(WindowStart((time + unit - 1).div_euclid(unit) * unit))
     }
 

@@ -481,6 +481,30 @@ fn its_history_has_each_version_that_was_committed() {
     assert!(job.explain("ONE", &minute(19), &[]).out.contains("history: unknown"), "{told:#}");
 }
 
+/// Its newest version is what the run has counted: where the log gives another number, it is not the log that was counted.
+#[test]
+fn a_minute_that_the_log_gives_otherwise_than_its_history_is_told() {
+    let job = Job::new(&AS_OF);
+    let path = job.path("part-0.jsonl");
+    std::fs::write(&path, ticks(0..40)).unwrap();
+    job.run(&[]);
+    let at = minute(21);
+    let told = job.told(0, "AAPL", &at, &[]);
+    assert_eq!(told["history_is_of_another_log"], false, "{told:#}");
+    assert_eq!(told["history"]["versions"].as_array().unwrap().last().unwrap()["sum"], told["row"]["sum"], "{told:#}");
+    let line = tick("AAPL", 21 * 60 + 10, &format!("{}.25", 100 + (21 * 60 + 10) % 7), "");
+    let text = ticks(0..40).replacen(&line, &line.replacen(".25", ".75", 1), 1);
+    assert_ne!(text, ticks(0..40));
+    std::fs::write(&path, text).unwrap();
+    let told = job.told(65, "AAPL", &at, &[]);
+    assert_eq!(told["history_is_of_another_log"], true, "{told:#}");
+    let text = job.explain("AAPL", &at, &[]);
+    assert!(text.out.contains("  ≠ the log is not the one that was counted"), "{}", text.out);
+    assert!(text.said.contains("the log is not the one that was counted"), "{}", text.said);
+    let other = job.told(0, "MSFT", &at, &[]);
+    assert_eq!(other["history_is_of_another_log"], false, "{other:#}");
+}
+
 #[test]
 fn what_is_not_known_is_said_with_what_is() {
     let job = Job::new(&AS_OF);

@@ -398,6 +398,83 @@ fn lines_that_nothing_counts_for_are_named_and_left() {
     job.verified();
 }
 
+/// By the bytes that stand there: of a table they are deleted, behind the known length of a file they are cut off, within it they are left
+/// and named. Verify and repair say the same of all.
+#[test]
+fn what_no_run_writes_is_taken_out_or_named() {
+    let job = Job::new(&mut seed(), &["sqlite:minutes.db", "csv:minutes.csv"]);
+    let (table, lines) = (job.table(), job.lines("minutes.csv"));
+    let at = minute(30);
+    let again = format!("{}.000Z", at.trim_end_matches('Z'));
+    let second = |symbol: &str, change: &str| {
+        let row = format!("SELECT * FROM minutes WHERE minute = '{at}' AND symbol = '{symbol}'");
+        let changed = format!("CREATE TEMP TABLE second AS {row}; UPDATE second SET {change}");
+        job.db().execute_batch(&format!("{changed}; INSERT INTO minutes SELECT * FROM second")).unwrap();
+    };
+    second("S0", &format!("minute = '{again}', count = count + 1"));
+    second("S1", "minute = 'garbage'");
+    second("S2", "symbol = cast(symbol AS BLOB), count = count + 1");
+    second("S3", "symbol = cast(x'ff41' AS TEXT)");
+    job.sql(&format!(
+        "UPDATE minutes SET minute = '{}zzz' WHERE minute = '{}' AND symbol = 'S1'",
+        minute(41),
+        minute(41)
+    ));
+    let whole = fs::read_to_string(job.path("minutes.csv")).unwrap();
+    job.edit("minutes.csv", |text| text + "A,notime,1,1.0,1.0,final\n");
+    job.look("verify", &[]).is(65).says("5 extra").says("1 extra").says("has no minute in its second column");
+    let shown = job.look("repair", &[]);
+    shown.is(65).says("1 row to write (1 missing, 0 different), 5 extra rows to delete");
+    shown.says("0 rows to write (0 missing, 0 different), 1 extra row to delete").says("--yes does it");
+    let done = job.look("repair", &["--yes"]);
+    done.is(0).says("1 row written (1 missing, 0 different), 5 extra rows deleted").says(", 1 extra row deleted");
+    assert_eq!((job.table(), fs::read_to_string(job.path("minutes.csv")).unwrap()), (table.clone(), whole.clone()));
+    job.verified();
+
+    // In place of a line within the file: of the same length, so that a run takes it.
+    let line = whole.lines().nth(40).unwrap();
+    job.edit("minutes.csv", |text| text.replacen(line, &"x".repeat(line.len()), 1));
+    job.look("verify", &[]).is(65).says("1 missing, 0 different, 1 extra").says("line 41 of ");
+    for more in [&[][..], &["--yes"]] {
+        job.look("repair", more).is(65).says("1 extra row left").says("by hand").says("line 41 of ");
+    }
+    job.look("repair", &[]).is(65).says("1 row not repaired");
+    assert_eq!(job.look("verify", &["--json"]).json()["sinks"][1]["extra"], 1);
+    job.edit("minutes.csv", |text| {
+        text.lines().filter(|line| !line.starts_with('x')).map(|line| format!("{line}\n")).collect()
+    });
+    job.repaired();
+    assert_eq!((job.table(), job.lines("minutes.csv")), (table, lines));
+    job.verified();
+    job.run(&[]);
+}
+
+#[test]
+fn a_database_that_is_none_any_more_or_lacks_a_column_says_what_to_do() {
+    let job = Job::new(&mut seed(), &["sqlite:minutes.db"]);
+    let table = job.table();
+    // One of `--derive` is made again, with what all rows lack of it.
+    job.db().execute_batch("ALTER TABLE minutes DROP COLUMN ema12").unwrap();
+    job.look("repair", &[]).is(65).says("different), 0 extra rows");
+    job.repaired();
+    assert_eq!(job.table(), table);
+    job.verified();
+    job.db().execute_batch("ALTER TABLE minutes DROP COLUMN vwap").unwrap();
+    job.look("verify", &[]).is(65).says("vwap is ");
+    job.look("repair", &["--yes"]).is(65).says("has no column vwap").says("drop the table");
+    job.db().execute_batch("DROP TABLE minutes").unwrap();
+    job.repaired();
+    assert_eq!(job.table(), table);
+    for name in ["minutes.db-wal", "minutes.db-shm"] {
+        drop(fs::remove_file(job.path(name)));
+    }
+    fs::write(job.path("minutes.db"), "no database, but for its name".repeat(500)).unwrap();
+    job.look("repair", &["--yes"]).is(65).says("not a database").says("move it away");
+    fs::remove_file(job.path("minutes.db")).unwrap();
+    job.repaired();
+    assert_eq!(job.table(), table);
+}
+
 #[test]
 fn killed_at_any_moment_the_next_repair_ends_it() {
     let mut rng = seed();
@@ -490,6 +567,40 @@ fn a_log_that_is_another_one_repairs_nothing_from_there_on() {
     job.sinks_from_another_log();
 }
 
+/// The newest final minutes have no digest yet: the state holds them whole.
+#[test]
+fn a_log_that_is_another_one_in_its_newest_minutes_repairs_nothing_there() {
+    let job = Job::new(&mut seed(), &["sqlite:minutes.db", "csv:minutes.csv"]);
+    let table = job.table();
+    let at: String = job.db().query_row("SELECT max(minute) FROM minutes", [], |row| row.get(0)).unwrap();
+    // A record that counts for the newest minute.
+    let text = fs::read_to_string(job.log(0)).unwrap();
+    let counts = |line: &&str| {
+        let tick: Value = serde_json::from_str(line).unwrap_or_default();
+        tick["ts"].as_i64().is_some_and(|ts| rfc3339(ts.div_euclid(60_000) * 60_000_000_000) == at)
+    };
+    let line = text.lines().find(counts).unwrap();
+    let digit = line.find("\"price\":").unwrap() + "\"price\":".len();
+    let other = if line.as_bytes()[digit] == b'7' { "8" } else { "7" };
+    let changed = format!("{}{other}{}", &line[..digit], &line[digit + 1..]);
+    fs::write(job.log(0), text.replacen(line, &changed, 1)).unwrap();
+    let verified = job.look("verify", &["--json"]);
+    let digests = verified.is(65).json()["digests"]["different"].clone();
+    assert_eq!(digests.as_array().unwrap().len(), 1, "{digests:#}");
+    assert_eq!(digests[0]["minute"], at, "{digests:#}");
+    job.db().execute_batch("DELETE FROM minutes WHERE symbol = 'S1'").unwrap();
+    let looked = job.look("repair", &["--yes"]);
+    looked.is(65).says(&format!("from {at} on nothing is repaired")).says(" not repaired");
+    let mended = job.table();
+    assert!(
+        mended.len() + 1 >= table.len() && mended.iter().all(|row| table.contains(row)),
+        "no row is of the other log"
+    );
+    fs::write(job.log(0), text).unwrap();
+    job.repaired();
+    assert_eq!(job.table(), table);
+}
+
 impl Job {
     fn sinks_from_another_log(mut self) {
         self.sinks(&["sqlite:minutes.db", "csv:new.csv"]);
@@ -510,13 +621,6 @@ fn a_sink_that_is_new_or_comes_back_is_filled_from_the_log() {
     assert!(out.said.contains("back.csv: is left out"), "{}", out.said);
     job.grow(MINUTES + 40, MINUTES + 80, &mut rng);
     job.sinks(&["sqlite:minutes.db", "csv:back.csv", "csv:new.csv", "sqlite:new.db"]);
-    // A run that is killed meanwhile begins again.
-    for round in 0..6 {
-        let program = job.start(&["--sink-from", "earliest"]);
-        std::thread::sleep(Duration::from_millis(rng.u64(5..60 + 30 * round)));
-        program.signal("KILL");
-        program.ended(PATIENCE);
-    }
     let filled = job.run(&["--sink-from", "earliest"]);
     assert!(!filled.said.contains("lacks"), "{}", filled.said);
     let report = job.verified();
@@ -531,6 +635,42 @@ fn a_sink_that_is_new_or_comes_back_is_filled_from_the_log() {
     assert_eq!(job.lines("new.csv"), lines);
     let none = job.ended(&["--sink-from", "earliest", "--state", "none"]);
     assert!(none.code == Some(64) && none.said.contains("keep a state"), "{}", none.said);
+}
+
+/// Kills that meet the filling, whose file has some of its rows then.
+#[test]
+fn a_filling_that_is_killed_begins_again() {
+    let mut rng = seed();
+    let mut job = Job::without_run(&mut rng, &["sqlite:minutes.db"]);
+    job.grow(MINUTES, MINUTES + 400, &mut rng);
+    job.run(&[]);
+    let mut met = 0;
+    for attempt in 0..8 {
+        let file = format!("new{attempt}.csv");
+        job.sinks(&["sqlite:minutes.db", &format!("csv:{file}")]);
+        // Later and later, until it is over by then.
+        for round in 0.. {
+            if job.path(&file).exists() {
+                fs::write(job.path(&file), "").unwrap();
+            }
+            let program = job.start(&["--sink-from", "earliest"]);
+            std::thread::sleep(Duration::from_millis(5 + 4 * round + rng.u64(0..4)));
+            program.signal("KILL");
+            let said = program.ended(PATIENCE).said;
+            if said.contains("filled with") {
+                break;
+            }
+            met += u32::from(fs::read_to_string(job.path(&file)).unwrap_or_default().lines().count() > 1);
+        }
+        job.run(&["--sink-from", "earliest"]);
+        let report = job.verified();
+        let rows = |sink: usize| report["sinks"][sink]["equal"].as_i64().unwrap();
+        assert!(rows(0) > 3 * (MINUTES + 380) && rows(0) == rows(1), "{report:#}");
+        if met > 0 {
+            return;
+        }
+    }
+    panic!("no kill has met the filling");
 }
 
 #[test]

@@ -257,7 +257,7 @@ fn what_somebody_changed_is_found_and_named() {
         is(&d, "T", "extra", &[]),
     ];
     let mut found = findings(&report, 0);
-    let foreign = found.iter().position(|(_, symbol, ..)| symbol.contains(&again)).unwrap();
+    let foreign = found.iter().position(|(minute, ..)| *minute == again).unwrap();
     assert_eq!(found.remove(foreign).2, "extra", "the same instant in other letters is another row: {report:#}");
     assert_eq!(found, want, "{report:#}");
     assert_eq!(
@@ -276,6 +276,111 @@ fn what_somebody_changed_is_found_and_named() {
     assert!(text.said.contains("11 differences"), "{}", text.said);
     // Other minutes are as they were.
     job.verified(&["--from", &minute(44), "--to", &minute(60)]);
+}
+
+impl Job {
+    /// A second row of this minute and symbol, changed so: where the key is another one, SQLite takes it.
+    fn second_row(&self, minute: &str, symbol: &str, change: &str) {
+        let db = rusqlite::Connection::open(self.path("minutes.db")).unwrap();
+        db.execute_batch(&format!(
+            "CREATE TEMP TABLE second AS SELECT * FROM minutes WHERE minute = '{minute}' AND symbol = '{symbol}';
+             UPDATE second SET {change}; INSERT INTO minutes SELECT * FROM second"
+        ))
+        .unwrap();
+    }
+}
+
+/// Another spelling of an instant, a minute that is none, a symbol that is no text; lines without a minute, with a quote that is not closed,
+/// and of bytes that are no UTF-8.
+#[test]
+fn rows_that_no_run_writes_are_extra_and_spoil_no_other() {
+    let job = Job::new(&mut seed(), &["--emit", "final"]);
+    job.run(&[]);
+    let rows = job.verified(&[])["rows"].as_u64().unwrap();
+    let at = minute(30);
+    let again = format!("{}.000Z", at.trim_end_matches('Z'));
+    job.second_row(&at, "S1", &format!("minute = '{again}'"));
+    job.second_row(&at, "S2", "symbol = cast(symbol AS BLOB), count = count + 1");
+    job.second_row(&at, "S3", "minute = 'garbage'");
+    let text = std::fs::read_to_string(job.path("minutes.csv")).unwrap();
+    let mut lines: Vec<&[u8]> = text.lines().map(str::as_bytes).collect();
+    lines.insert(7, b"S1,notime,1,1.0,1.0,final");
+    lines.insert(20, b"\"S1,2026-01-05T08:20:00Z,1,1.0,1.0,final");
+    lines.push(b"\xff,2026-01-05T08:20:00Z,1,1.0,1.0,final");
+    let mut bytes = lines.join(&b"\n"[..]);
+    bytes.push(b'\n');
+    std::fs::write(job.path("minutes.csv"), &bytes).unwrap();
+    let looked = job.look("verify", &["--json"]);
+    let report = looked.json();
+    assert_eq!(looked.code, Some(65), "{report:#}");
+    for sink in report["sinks"].as_array().unwrap() {
+        let of = |name: &str| sink[name].as_u64().unwrap();
+        assert_eq!((of("equal"), of("missing"), of("different"), of("extra")), (rows, 0, 0, 3), "{report:#}");
+    }
+    let minutes: Vec<_> = findings(&report, 0).into_iter().map(|(minute, symbol, ..)| (minute, symbol)).collect();
+    let is = |minute: &str, symbol: &str| (minute.to_owned(), symbol.to_owned());
+    let mut want = [is(&again, "S1"), is(&at, "S2"), is("garbage", "S3")];
+    want.sort();
+    assert_eq!(minutes, want, "{report:#}");
+    let said = job.look("verify", &[]).out;
+    assert!(said.contains("symbol `S2` (a blob)"), "{said}");
+    let file = job.path("minutes.csv").display().to_string();
+    let last = lines.len();
+    for (line, what) in
+        [(8, "has no minute in its second column"), (21, "has a quote that is not closed"), (last, "is not UTF-8")]
+    {
+        assert!(said.contains(&format!("  extra: line {line} of {file} {what}: `")), "{line}: {said}");
+    }
+    // Of a part of the minutes those rows are asked for that have such a minute.
+    let part = job.look("verify", &["--json", "--from", &minute(40)]).json();
+    assert_eq!((&part["sinks"][0]["extra"], &part["sinks"][1]["extra"]), (&0.into(), &3.into()), "{part:#}");
+}
+
+/// Each sink is read for each hour, but not for those of half a century in which nothing counts.
+#[test]
+fn a_range_that_begins_long_before_the_log_costs_what_the_log_costs() {
+    let job = Job::new(&mut seed(), &["--emit", "final"]);
+    job.run(&[]);
+    let all = job.verified(&[]);
+    let begun = std::time::Instant::now();
+    let since = job.verified(&["--from", "1970-01-01T00:00:00Z"]);
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert_eq!((&since["rows"], &since["from"]), (&all["rows"], &"1970-01-01T00:00:00Z".into()));
+}
+
+/// What a run writes, it reads: at both ends of event time, with the longest windows and the longest lateness.
+#[test]
+fn a_state_at_the_ends_of_time_is_read_again() {
+    let (latest, first) = ("4102444800000", "-4611686018427");
+    let log = |times: &[&str]| -> String {
+        times.iter().map(|ts| format!("{{\"symbol\":\"A\",\"price\":1,\"ts\":{ts}}}\n")).collect()
+    };
+    let cases: [(&[&str], &[&str]); 4] = [
+        (&[latest], &["--lateness", "36525d", "--as-of", "2100-01-02T00:00:00Z"]),
+        (
+            &[first, "4611686018427"],
+            &["--keep-open", "--lateness", "36525d", "--window", "366d", "--as-of", "2116-02-20T23:53:38Z"],
+        ),
+        (&[first, "0"], &["--window", "366d"]),
+        (&[first, "0"], &["--window", "30d", "--windows", "1440h"]),
+    ];
+    for (times, options) in cases {
+        let job = Job::without_log(&[]);
+        std::fs::write(job.path("a.jsonl"), log(times)).unwrap();
+        let (source, sink) = (job.path("a.jsonl").display().to_string(), job.path("m.db").display().to_string());
+        let (source, sink) = (format!("file:{source}"), format!("sqlite:{sink}"));
+        let own = ["--source", &source, "--sink", &sink, "--job", "job"];
+        let args = [&own[..], options].concat();
+        for _ in 0..2 {
+            Program::start(&job.path("data"), &args, &[]).ended(PATIENCE).well();
+        }
+        for what in ["verify", "digest", "repair"] {
+            let output = command().arg(what).args(&args).arg("--data").arg(job.path("data")).output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            let is_well = output.status.code() == Some(0) || said.contains("no minute that is asked for is final yet");
+            assert!(is_well, "{what} {options:?}: {said}{}", String::from_utf8(output.stdout).unwrap());
+        }
+    }
 }
 
 /// What a record says, as nobody should write it.

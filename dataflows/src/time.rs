@@ -24,6 +24,10 @@ impl EventTime {
     /// The largest magnitude a decoded event time has, in nanoseconds (year 2116).
     pub const LIMIT: i64 = 1 << 62;
 
+    /// The largest magnitude of the times and windows that a run makes of event times and keeps, in nanoseconds: the longest lateness
+    /// and some of the longest windows beyond [`EventTime::LIMIT`].
+    pub const FARTHEST: i64 = EventTime::LIMIT + Windowing::LONGEST_LATENESS + 8 * Windowing::LONGEST;
+
     /// This time moved by `ns` nanoseconds.
     #[must_use]
     #[inline]
@@ -85,6 +89,11 @@ impl State {
 }
 
 impl Windowing {
+    /// The longest window, in nanoseconds: 366 days.
+    pub const LONGEST: i64 = 366 * 86_400 * SECOND;
+    /// The longest lateness, in nanoseconds: a hundred years.
+    pub const LONGEST_LATENESS: i64 = 36_525 * 86_400 * SECOND;
+
     /// The window that holds this time: floor, also before 1970.
     #[inline]
     pub const fn window_of(&self, time: EventTime) -> WindowStart {
@@ -171,14 +180,15 @@ mod tests {
     /// A window of a year and a lateness of a hundred, at both ends of event time: as in wider integers.
     #[test]
     fn the_longest_lateness_overflows_nowhere() {
-        let day = 86_400 * SECOND;
-        let w = Windowing { length: 366 * day, lateness: 36_525 * day };
+        let w = Windowing { length: Windowing::LONGEST, lateness: Windowing::LONGEST_LATENESS };
         for time in [-EventTime::LIMIT, 0, EventTime::LIMIT].map(EventTime) {
             let window = w.window_of(time);
             let end = i128::from(window.0) + i128::from(w.length);
             assert_eq!(i128::from(w.final_at(window).0), end + i128::from(w.lateness));
             let first = w.first_not_final(Some(w.final_at(window)));
             assert_eq!(i128::from(first.0), end, "it is the next one");
+            let made = [w.final_at(window).0, first.0, w.first_not_final(Some(time)).0];
+            assert!(made.iter().all(|made| made.abs() <= EventTime::FARTHEST), "a state may hold it: {made:?}");
             assert!(w.first_not_final(Some(time)) <= window);
         }
     }

@@ -62,7 +62,10 @@ impl LogBase {
         let mut start = range.start;
         while start < range.end {
             let end = WindowStart(start.0.saturating_add(READ_OVER)).min(range.end);
-            recount.read_to(end, |done| bar::show_records(ReadProgress { done, total }))?;
+            recount.read_to(end, |done| {
+                bar::show_records(ReadProgress { done, total });
+                Ok(())
+            })?;
             for (window, of) in recount.windows(start..end).filter(|(window, _)| minutes.contains(window)) {
                 for (symbol, recounted) in of {
                     let key = (window, symbol.clone());

@@ -1,7 +1,7 @@
 //! Typed values of options. clap stops at the first value that is wrong; here a wrong value is kept with its error, so that all
 //! are reported at once.
 
-use crate::duration::MAX_LATENESS_DAYS;
+use crate::duration::{MAX_DURATION_DAYS, MAX_LATENESS_DAYS};
 use crate::start_at::Start;
 use crate::text::{event_time, rfc3339};
 use crate::{duration, size};
@@ -21,8 +21,6 @@ use std::fmt::{self, Display};
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// The longest duration that an option takes, in days, but for a lateness.
-const MAX_DURATION_DAYS: u64 = 366;
 const DAY_MS: u64 = 24 * 3_600_000;
 
 /// The units of `--time-unit`.

@@ -1,12 +1,13 @@
 //! One partition's account of a minute, record by record: which count, which do not and why, and by which record H passed it.
 
+use super::ids::FirstOffsets;
 use super::passing::{Passing, PassingRecord};
 use super::symbols::KnownSymbols;
-use super::uncounted::{UncountedOrigin, UncountedRecord};
+use super::uncounted::{MOST_UNCOUNTED, UncountedOrigin, UncountedRecord};
 use super::wanted::WantedMinute;
 use crate::dead_letter_line::DeadLetterLine;
 use minutely_dataflows::decimal::{ExactNumber, Scales};
-use minutely_dataflows::decode::{DecodedEvent, DecodedPart, EventId, EventOutcome};
+use minutely_dataflows::decode::{DecodedEvent, DecodedPart, EventOutcome};
 use minutely_dataflows::edge::Halt;
 use minutely_dataflows::oracle::{Judgement, OraclePartition, PlainSums};
 use minutely_dataflows::record::{Cause, DeadLetter, PartitionName, Record};
@@ -15,8 +16,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Records that count and are kept, of one partition.
 pub(super) const MOST_RECORDS: usize = 100_000;
-/// Records that do not count and are kept, of one partition.
-const MOST_UNCOUNTED: usize = 1000;
 
 /// A record, or an element of one, that counts.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,7 +71,7 @@ pub(super) struct PartitionReading<'a> {
     /// Records that cannot be decoded, since the last one that counts: how many, and the first of them.
     rejected: (u64, Vec<UncountedRecord>),
     /// Which record of the symbol had an id first.
-    ids: BTreeMap<EventId, i64>,
+    ids: FirstOffsets,
 }
 
 impl<'a> PartitionReading<'a> {
@@ -86,7 +85,7 @@ impl<'a> PartitionReading<'a> {
     ) -> Self {
         let before = wanted.ends().map(|end| (judge.h() >= Some(end)).then_some(Passing::Before { offset: from.0 }));
         let found = PartitionFindings { passed: before, ..PartitionFindings::default() };
-        PartitionReading { name, wanted, scales, judge, found, rejected: (0, Vec::new()), ids: BTreeMap::new() }
+        PartitionReading { name, wanted, scales, judge, found, rejected: (0, Vec::new()), ids: FirstOffsets::default() }
     }
 
     /// No later record can count for the minute.
@@ -120,7 +119,9 @@ impl<'a> PartitionReading<'a> {
                 if event.symbol != wanted.symbol {
                     return;
                 }
-                ids.extend(event.id.map(|id| (id, record.offset)));
+                if let Some(id) = event.id {
+                    ids.add(id, record.offset, wanted.windowing.final_at(window));
+                }
                 if (wanted.back_to..=wanted.window).contains(&window) {
                     let of_window = sums.entry(window).and_modify(|sums| sums.add(&event, position));
                     of_window.or_insert_with(|| PlainSums::of(&event, position));
@@ -159,6 +160,7 @@ impl<'a> PartitionReading<'a> {
         if self.judge.counts.duplicates > repeats_before {
             self.repeats(record, &told)?;
         }
+        self.ids.forget_to(self.judge.h());
         self.pass(record);
         Ok(())
     }
@@ -172,7 +174,7 @@ impl<'a> PartitionReading<'a> {
             if told.contains(&element) || event.symbol != wanted.symbol || !wanted.holds(event.time) {
                 return;
             }
-            let first = event.id.and_then(|id| ids.get(&id));
+            let first = event.id.and_then(|id| ids.get(id));
             let of = first.map(|first| format!("its id is that of the record at offset {first}"));
             found.add_uncounted(UncountedRecord {
                 partition: name.to_string(),

@@ -26,6 +26,8 @@ pub(crate) struct Explanation {
     pub(super) ends: [EventTime; 2],
     /// As rows say by the newest manifest; none while no watermark is known.
     pub(super) state: Option<State>,
+    /// By the newest manifest, whether or not its row says `partial`.
+    pub(super) is_final: bool,
     /// The newest manifest.
     pub(super) manifest: u64,
     pub(super) w: Option<EventTime>,
@@ -58,10 +60,27 @@ impl Explanation {
         if let Some(why) = self.unverifiable {
             return Some(format!("{} {}: {}", self.symbol, self.minute, why.reason()));
         }
+        if self.is_of_another_log() {
+            return Some(format!(
+                "{} {}: the log is not the one that was counted: it gives the row otherwise than the newest version of its history",
+                self.symbol, self.minute
+            ));
+        }
         let wrong: Vec<&str> =
             self.sinks.iter().filter(|sink| sink.verdict.is_fault()).map(|sink| sink.name.as_str()).collect();
         (!wrong.is_empty())
             .then(|| format!("{} {}: not as the log gives it in {}", self.symbol, self.minute, wrong.join(", ")))
+    }
+
+    /// Is the row otherwise than its newest version was? Said of a minute that is final, or where its history is as of the same manifest.
+    pub(super) fn is_of_another_log(&self) -> bool {
+        let Some(history) = &self.history else { return false };
+        let is_known = self.unverifiable.is_none() && (self.is_final || history.newest == self.manifest);
+        let newest = history.versions.last().filter(|_| is_known);
+        newest.is_some_and(|newest| {
+            let row = self.row.as_ref().map(|expected| &expected.row);
+            row.is_none_or(|row| (row.count, row.sum) != (newest.count, newest.sum))
+        })
     }
 
     /// How many events count.

@@ -1,6 +1,7 @@
 //! How a minute's row came to be what it is: each version that was committed, and the cuts at which it was closed and final, from the
 //! audit trail of the state.
 
+use super::reading::WorkWatch;
 use super::wanted::WantedMinute;
 use crate::store::{self, StoreUri};
 use minutely_dataflows::checkpoint::{CutRecord, Manifest, WatermarkPassage, WindowTrail};
@@ -17,7 +18,7 @@ pub(super) struct MinuteVersion {
     pub(super) at: Option<EventTime>,
     pub(super) count: i64,
     /// The exact sum.
-    pub(super) sum: String,
+    pub(super) sum: ExactNumber,
     /// By W as of that cut; none where that is not known. R13 is left aside.
     pub(super) state: Option<State>,
 }
@@ -38,6 +39,8 @@ pub(super) struct CutPassage {
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MinuteHistory {
+    /// The newest manifest of the trail.
+    pub(super) newest: u64,
     /// From this manifest on no version is missing.
     pub(super) since: u64,
     /// When its cut was.
@@ -52,13 +55,14 @@ pub(super) struct MinuteHistory {
 /// trail.
 ///
 /// # Errors
-/// The state cannot be read.
+/// The state cannot be read; what `watch` says.
 pub(super) fn of_minute(
     place: Option<&StoreUri>,
     (wanted, decimals): (&WantedMinute<'_>, u8),
+    watch: &mut WorkWatch<'_>,
 ) -> Result<Option<MinuteHistory>, Halt> {
     let Some(place) = place else { return Ok(None) };
-    let Some(audited) = store::audited(place, wanted.window, wanted.symbol)? else { return Ok(None) };
+    let Some(audited) = store::audited(place, wanted.window, wanted.symbol, watch)? else { return Ok(None) };
     Ok(audited.trail.map(|trail| history(&audited.head, &trail, (wanted, decimals))))
 }
 
@@ -69,7 +73,7 @@ fn history(head: &Manifest, trail: &WindowTrail, (wanted, decimals): (&WantedMin
             seq: version.seq,
             at: cut.map(|cut| cut.at),
             count: version.count,
-            sum: ExactNumber::new(version.sum, decimals).to_string(),
+            sum: ExactNumber::new(version.sum, decimals),
             state: cut.map(|cut| wanted.windowing.state(wanted.window, cut.w)),
         }
     });
@@ -83,6 +87,7 @@ fn history(head: &Manifest, trail: &WindowTrail, (wanted, decimals): (&WantedMin
         Some(CutPassage { seq: cut.seq, at: cut.at, waited_for, is_first: before.is_none() })
     };
     MinuteHistory {
+        newest: head.seq,
         since: trail.start.seq,
         since_at: trail.start.at,
         versions: versions.collect(),

@@ -1,5 +1,6 @@
 //! The row of the minute, as each sink holds it now.
 
+use super::reading::WorkWatch;
 use super::symbols::KnownSymbols;
 use super::wanted::WantedMinute;
 use crate::sinks::StoredCell;
@@ -7,6 +8,7 @@ use crate::verify::{ComparedSink, ExpectedRow, Unverifiable};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::time::{SECOND, State, WindowStart};
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// How a sink's row is beside the log's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,21 +74,43 @@ fn unreadable(why: String) -> Halt {
     Halt::new(HaltKind::Unreachable, why)
 }
 
+/// Reads rows of a sink, for as long as `watch` lets it.
+fn read(
+    sink: &mut ComparedSink,
+    minutes: Range<WindowStart>,
+    each: &mut dyn FnMut(WindowStart, String, Vec<StoredCell>),
+    watch: &mut WorkWatch<'_>,
+) -> Result<(), Halt> {
+    watch()?;
+    let mut ended = None;
+    let read = sink.rows.read(minutes, each, &mut || match watch() {
+        Ok(()) => true,
+        Err(halt) => {
+            ended = Some(halt);
+            false
+        }
+    });
+    ended.map_or_else(|| read.map_err(unreadable), Err)
+}
+
 /// Looks into a sink.
 ///
 /// # Errors
-/// It cannot be read.
-pub(super) fn look(sink: &mut ComparedSink, minute: &MinuteFacts<'_>) -> Result<SinkView, Halt> {
+/// It cannot be read; what `watch` says.
+pub(super) fn look(
+    sink: &mut ComparedSink,
+    minute: &MinuteFacts<'_>,
+    watch: &mut WorkWatch<'_>,
+) -> Result<SinkView, Halt> {
     let MinuteFacts { wanted, expected, .. } = *minute;
     let mut stored: Option<Vec<StoredCell>> = None;
     let one = wanted.window..WindowStart(wanted.window.0 + 1);
-    sink.rows
-        .read(one, &mut |at, symbol, cells| {
-            if at == wanted.window && symbol == wanted.symbol {
-                stored = Some(cells);
-            }
-        })
-        .map_err(unreadable)?;
+    let mut add = |at, symbol, cells| {
+        if at == wanted.window && symbol == wanted.symbol {
+            stored = Some(cells);
+        }
+    };
+    read(sink, one, &mut add, watch)?;
     let differing: BTreeSet<String> = match (expected, &stored) {
         (Some(expected), Some(cells)) => {
             let differ = sink.differences(expected, cells).unwrap_or_default();
@@ -143,9 +167,14 @@ fn verdict(sink: &ComparedSink, minute: &MinuteFacts<'_>, (is_stored, is_equal):
 /// Adds the symbols that a sink has within an hour of the minute: a run that goes on has no memory for more.
 ///
 /// # Errors
-/// It cannot be read.
-pub(super) fn add_symbols(sink: &mut ComparedSink, window: WindowStart, known: &mut KnownSymbols) -> Result<(), Halt> {
+/// It cannot be read; what `watch` says.
+pub(super) fn add_symbols(
+    sink: &mut ComparedSink,
+    window: WindowStart,
+    known: &mut KnownSymbols,
+    watch: &mut WorkWatch<'_>,
+) -> Result<(), Halt> {
     const HOUR: i64 = 3600 * SECOND;
     let around = WindowStart(window.0.saturating_sub(HOUR))..WindowStart(window.0.saturating_add(HOUR));
-    sink.rows.read(around, &mut |_, symbol, _| known.add(&symbol)).map_err(unreadable)
+    read(sink, around, &mut |_, symbol, _| known.add(&symbol), watch)
 }

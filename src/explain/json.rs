@@ -36,6 +36,7 @@ pub(crate) fn of(explained: &Explanation) -> String {
         "uncounted": explained.uncounted.iter().map(uncounted).collect::<Vec<_>>(),
         "more_uncounted": more_uncounted,
         "history": explained.history.as_ref().map(history),
+        "history_is_of_another_log": explained.is_of_another_log(),
         "records_read": explained.read,
     });
     let text = serde_json::to_string_pretty(&value).expect("memory takes it, and keys are text");
@@ -163,7 +164,7 @@ fn uncounted(record: &UncountedRecord) -> Value {
 }
 
 fn history(history: &MinuteHistory) -> Value {
-    let MinuteHistory { since, since_at, versions, passages: [closed, made_final] } = history;
+    let MinuteHistory { newest: _, since, since_at, versions, passages: [closed, made_final] } = history;
     json!({
         "since": since,
         "since_at": time(*since_at),
@@ -189,7 +190,7 @@ fn version(version: &MinuteVersion) -> Value {
         "manifest": version.seq,
         "at": version.at.map(time),
         "count": version.count,
-        "sum": version.sum,
+        "sum": version.sum.to_string(),
         "state": version.state.map(|state| state.name()),
     })
 }

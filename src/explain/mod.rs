@@ -15,6 +15,7 @@ mod dead_letters;
 mod error;
 mod explanation;
 mod history;
+mod ids;
 mod in_sinks;
 mod json;
 mod passing;

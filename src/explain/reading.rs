@@ -28,6 +28,9 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// Is told how much was read, and may end it.
 pub(crate) type ReadWatch<'a> = dyn FnMut(ReadProgress) -> Result<(), Halt> + 'a;
 
+/// Is asked now and then whether the work is to go on.
+pub(super) type WorkWatch<'a> = dyn FnMut() -> Result<(), Halt> + 'a;
+
 /// What was found.
 pub(super) struct MinuteReading {
     /// Of the symbol, of the minute and of those that it looks back at.

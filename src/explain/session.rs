@@ -1,17 +1,17 @@
 //! One explanation, from the state to what is told.
 
 use super::account::PartitionFindings;
-use super::dead_letters;
+use super::dead_letters::{self, MinuteLetters};
 use super::error::ExplainError;
 use super::explanation::{ExplainedPartition, Explanation};
 use super::history;
 use super::in_sinks::{self, MinuteFacts};
 use super::passing::Passing;
 use super::plan::{ExplainPlan, instant};
-use super::reading::{MinuteReading, ReadWatch};
+use super::reading::{MinuteReading, ReadWatch, WorkWatch};
 use super::row;
 use super::symbols::KnownSymbols;
-use super::uncounted::UncountedRecord;
+use super::uncounted::{MOST_UNCOUNTED, UncountedRecord};
 use super::wanted::WantedMinute;
 use super::{json, text};
 use crate::bar;
@@ -19,15 +19,12 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::console::print;
 use crate::text::MinuteText;
-use crate::verify::{ComparedSink, OpenLog, VerifyError, open_sinks};
-use minutely_dataflows::edge::Halt;
+use crate::verify::{OpenLog, VerifyError, open_sinks};
+use minutely_dataflows::edge::{Halt, ReadProgress};
 use minutely_dataflows::partition::{BUCKET, PartitionState};
 use minutely_dataflows::row::RowKind;
 use minutely_dataflows::time::WindowStart;
 use std::collections::BTreeMap;
-
-/// Records that do not count and are told, over all partitions.
-const MOST_UNCOUNTED: usize = 1000;
 
 /// Explains a minute, and prints it.
 ///
@@ -47,7 +44,7 @@ pub(crate) fn explain(mut config: Config, plan: &ExplainPlan, clock: SystemClock
     explained.fault().map_or(Ok(()), |why| Err(ExplainError::NotWell(why).into()))
 }
 
-/// Explains a minute. `watch` is told how much of the log was read.
+/// Explains a minute. `watch` is told how much of the log was read, and may end all of it.
 ///
 /// # Errors
 /// As [`explain`], and what `watch` says; a sink that differs is none.
@@ -57,7 +54,8 @@ pub(crate) fn answer(
     clock: SystemClock,
     watch: &mut ReadWatch<'_>,
 ) -> Result<Explanation, ExplainError> {
-    let log = OpenLog::open(config, clock)?;
+    let before = ReadProgress { done: 0, total: 0 };
+    let log = OpenLog::open_watched(config, clock, &mut || watch(before))?;
     let (mut sinks, unreadable) = open_sinks(config, &log, clock)?;
     sinks.retain(|sink| sink.kind == RowKind::Minute);
     let windowing = log.facts.rule.windowing;
@@ -70,16 +68,18 @@ pub(crate) fn answer(
     let state = log.head.marks.state(&log.facts.rule, window);
     let unverifiable = log.facts.unverifiable(window.0.div_euclid(BUCKET));
     let mut reading = MinuteReading::of(&log, &config.decoder, &wanted, watch)?;
-    let scales = config.decoder.scales();
+    let (scales, read) = (config.decoder.scales(), ReadProgress { done: reading.records, total: reading.records });
+    let watch: &mut WorkWatch<'_> = &mut || watch(read);
     let row = row::of_minute(&log, &wanted, &reading, (state, scales));
-    let letters = dead_letters::of_minute(&log, &config.folder, &wanted, scales.value).map_err(Halt::from)?;
+    let letters = dead_letters::of_minute(&log, &config.folder, (&wanted, scales.value), watch)?;
     let (expected, final_before) = (row.as_ref(), log.facts.final_before);
     let facts = MinuteFacts { wanted: &wanted, expected, state, unverifiable, final_before };
-    let views = sinks.iter_mut().map(|sink| in_sinks::look(sink, &facts)).collect::<Result<Vec<_>, _>>()?;
-    let is_known = row.is_some() || !letters.is_empty() || views.iter().any(|view| !view.cells.is_empty());
+    let views = sinks.iter_mut().map(|sink| in_sinks::look(sink, &facts, watch)).collect::<Result<Vec<_>, _>>()?;
+    let is_known = row.is_some() || !letters.kept.is_empty() || views.iter().any(|view| !view.cells.is_empty());
     let minute = MinuteText::new(windowing).of(window).to_owned();
     if !is_known && !reading.symbols.is_there() {
-        look_around(&mut sinks, window, &mut reading.symbols)?;
+        let known = &mut reading.symbols;
+        sinks.iter_mut().try_for_each(|sink| in_sinks::add_symbols(sink, window, known, watch))?;
         unless_unknown(&reading.symbols, &plan.symbol, &minute)?;
     }
     let (uncounted, more_uncounted) = uncounted(&mut reading.partitions, letters);
@@ -94,6 +94,7 @@ pub(crate) fn answer(
         symbol: plan.symbol.clone(),
         ends: wanted.ends(),
         state: log.head.marks.w.map(|_| state),
+        is_final: window < final_before,
         manifest: log.head.seq,
         w: log.head.marks.w,
         unverifiable,
@@ -103,7 +104,7 @@ pub(crate) fn answer(
         partitions: partitions.collect(),
         uncounted,
         more_uncounted,
-        history: history::of_minute(config.state.as_ref(), (&wanted, scales.value))?,
+        history: history::of_minute(config.state.as_ref(), (&wanted, scales.value), watch)?,
         records: plan.records,
         read: reading.records,
         minute,
@@ -116,11 +117,6 @@ fn is_idle(reader: &PartitionState) -> bool {
     reader.caught_up && reader.floor > reader.h
 }
 
-/// Adds the symbols of all sinks around the minute.
-fn look_around(sinks: &mut [ComparedSink], window: WindowStart, known: &mut KnownSymbols) -> Result<(), Halt> {
-    sinks.iter_mut().try_for_each(|sink| in_sinks::add_symbols(sink, window, known))
-}
-
 fn unless_unknown(known: &KnownSymbols, symbol: &str, minute: &str) -> Result<(), ExplainError> {
     if known.is_there() {
         return Ok(());
@@ -131,15 +127,19 @@ fn unless_unknown(known: &KnownSymbols, symbol: &str, minute: &str) -> Result<()
 }
 
 /// The records that do not count: those that were found in the log, and those of the dead letters which were not. And how many more there
-/// are.
-fn uncounted(partitions: &mut [PartitionFindings], letters: Vec<UncountedRecord>) -> (Vec<UncountedRecord>, u64) {
-    let mut more: u64 = partitions.iter().map(|found| found.more_uncounted).sum();
+/// are, at least: most are in both.
+fn uncounted(partitions: &mut [PartitionFindings], letters: MinuteLetters) -> (Vec<UncountedRecord>, u64) {
+    let kept: usize = partitions.iter().map(|found| found.uncounted.len()).sum();
+    let in_log = kept as u64 + partitions.iter().map(|found| found.more_uncounted).sum::<u64>();
+    let in_letters = letters.kept.len() as u64 + letters.more;
     let of_log = partitions.iter_mut().flat_map(|found| std::mem::take(&mut found.uncounted));
     let mut all = BTreeMap::new();
-    for one in of_log.chain(letters) {
+    for one in of_log.chain(letters.kept) {
         let (partition, offset, element) = one.place();
         all.entry((partition.to_owned(), offset, element)).or_insert(one);
     }
-    more += all.len().saturating_sub(MOST_UNCOUNTED) as u64;
-    (all.into_values().take(MOST_UNCOUNTED).collect(), more)
+    let all_of_them = in_log.max(in_letters).max(all.len() as u64);
+    let told: Vec<_> = all.into_values().take(MOST_UNCOUNTED).collect();
+    let more = all_of_them - told.len() as u64;
+    (told, more)
 }

@@ -180,6 +180,9 @@ fn history(explained: &Explanation, page: &mut Page) {
         let state = state.map(|state| format!(", {}", state.name())).unwrap_or_default();
         page.line(format_args!("  manifest {seq}{at}: count {count}, sum {sum}{state}"));
     }
+    if explained.is_of_another_log() {
+        page.line("  ≠ the log is not the one that was counted: it gives the row otherwise than the newest version");
+    }
     for (what, passage) in ["closed", "final"].into_iter().zip(&history.passages) {
         let Some(CutPassage { seq, at, waited_for, is_first }) = passage else { continue };
         let by = waited_for.as_ref().map(|(partition, by_floor)| {

@@ -6,6 +6,9 @@ use crate::text::event_time;
 use minutely_dataflows::record::PartitionName;
 use minutely_dataflows::time::EventTime;
 
+/// Records that do not count and are kept, of one partition, of the dead letters, and in what is told.
+pub(super) const MOST_UNCOUNTED: usize = 1000;
+
 /// What tells of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UncountedOrigin {

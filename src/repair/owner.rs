@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::store::{self, OwnedStore};
 use minutely_dataflows::checkpoint::{Manifest, SinkState};
 use minutely_dataflows::edge::{Halt, HaltKind};
+use std::time::Instant;
 
 /// See the module.
 pub(super) struct StateOwner {
@@ -14,6 +15,8 @@ pub(super) struct StateOwner {
     run: String,
     /// What it has published last; none: nothing yet.
     newest: Option<Manifest>,
+    /// When that was.
+    published: Instant,
 }
 
 impl StateOwner {
@@ -28,7 +31,7 @@ impl StateOwner {
             _ => halt,
         })?;
         let run = format!("repair-{}-{}", std::process::id(), clock.wall().0);
-        Ok(Some(StateOwner { store, run, newest: None }))
+        Ok(Some(StateOwner { store, run, newest: None, published: Instant::now() }))
     }
 
     /// Publishes the first manifest, once: only then may files be changed.
@@ -41,6 +44,7 @@ impl StateOwner {
             None => {
                 let next = self.store.restarted(Manifest::default, &self.run);
                 self.store.begin(&next)?;
+                self.published = Instant::now();
                 next
             }
         };
@@ -57,6 +61,15 @@ impl StateOwner {
             manifest.sinks.iter_mut().filter(|sink| sink.name == name).for_each(&change);
         };
         self.newest = Some(self.store.publish(&newest, of_sink)?);
+        self.published = Instant::now();
         Ok(())
+    }
+
+    /// Lets others see that the state has an owner, once it has begun: see [`OwnedStore::stays`].
+    ///
+    /// # Errors
+    /// As [`StateOwner::begin`].
+    pub(super) fn stays(&mut self) -> Result<(), Halt> {
+        self.newest.as_mut().map_or(Ok(()), |newest| self.store.stays(newest, &mut self.published))
     }
 }

@@ -5,10 +5,10 @@ use super::sink::{RepairTally, RepairedRows, RepairedSink};
 use crate::config::Config;
 use crate::fmt::number_of;
 use crate::text::MinuteText;
-use crate::verify::{ComparedSink, MOST_SHOWN, PartitionRead, Unverifiable, described, finding_json};
+use crate::verify::{ComparedSink, MOST_SHOWN, PartitionRead, Unverifiable, described, findings_json};
 use minutely_dataflows::escape::{escaped, escaped_json};
 use minutely_dataflows::time::WindowStart;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::time::Duration;
@@ -133,11 +133,12 @@ impl RepairReport {
             found.different,
             number_of(*delete, "extra row")
         ));
-        for finding in found.findings.iter().take(MOST_SHOWN) {
+        let (findings, foreign, more) = found.shown(MOST_SHOWN);
+        for finding in findings {
             let what = described(finding, &self.partitions);
             lines.push(format!("  {} {}: {what}", minute.of(finding.minute), finding.symbol));
         }
-        let more = found.faults() - found.findings.len().min(MOST_SHOWN) as u64;
+        lines.extend(foreign.map(|what| format!("  {what}")));
         if more > 0 {
             lines.push(format!("  {more} more (--json lists a thousand)"));
         }
@@ -173,8 +174,7 @@ impl RepairReport {
         let mut sinks = Vec::new();
         for (sink, rows) in self.sinks.iter().flat_map(|sink| sink.rows.iter().map(move |rows| (sink, rows))) {
             let found = &rows.compared.tally;
-            let findings: Vec<Value> =
-                found.findings.iter().map(|finding| finding_json(finding, &self.partitions, &mut at)).collect();
+            let findings = findings_json(found, &self.partitions, &mut at);
             let again = rows.again.as_ref().map(|again| &again.tally).map(|again| {
                 json!({
                     "equal": again.equal, "missing": again.missing, "different": again.different, "extra": again.extra,

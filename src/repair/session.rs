@@ -10,7 +10,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::console::print;
 use crate::sinks;
-use crate::verify::{LogRows, LogSlice, OpenLog, PartitionRead};
+use crate::verify::{LogRows, LogSlice, LogStep, OpenLog, PartitionRead};
 use minutely_dataflows::edge::Halt;
 use minutely_dataflows::time::WindowStart;
 use std::ops::Range;
@@ -37,12 +37,12 @@ struct Session<'a> {
 /// run owns the state that a file needs.
 pub(crate) fn repair(mut config: Config, plan: RepairPlan, clock: SystemClock) -> Result<(), Halt> {
     let began = Instant::now();
-    let mut log = OpenLog::open(&mut config, clock)?;
+    let mut log = OpenLog::open_whole(&mut config, clock)?;
     let mut owner = None;
     if plan.yes && needs_state(&config)? {
         owner = StateOwner::own(&config, clock)?;
         // A run may have published before the lock was taken.
-        log = OpenLog::open(&mut config, clock)?;
+        log = OpenLog::open_whole(&mut config, clock)?;
     }
     let (sinks, unreadable) = open_all(&config, &log, clock)?;
     let report = RepairReport { is_done: plan.yes, unreadable, ..RepairReport::default() };
@@ -74,9 +74,17 @@ impl Session<'_> {
         let range = log.minutes(self.plan.minutes, self.plan.since_final)?;
         self.report.asked = range.clone();
         let first = range.start;
-        self.report.records = LogRows::each_slice((config, log), range.clone(), |slice| {
-            self.slice(&slice, slice.minutes.start == first)
+        self.report.records = LogRows::each_slice((config, log), range.clone(), |step| {
+            self.stays()?;
+            match step {
+                LogStep::Read => Ok(()),
+                LogStep::Slice(slice) => self.slice(&slice, slice.minutes.start == first),
+            }
         })?;
+        let within = if self.plan.is_whole() { Vec::new() } else { vec![range.clone()] };
+        for sink in &mut self.sinks {
+            sink.foreign(&within, self.plan.yes.then_some(&mut self.owner))?;
+        }
         if !self.plan.yes {
             return Ok(());
         }
@@ -85,7 +93,12 @@ impl Session<'_> {
         for sink in &mut self.sinks {
             sink.finish(&mut self.owner, filled_from)?;
         }
-        if written { self.compare_again(range) } else { Ok(()) }
+        if written { self.compare_again(range, &within) } else { Ok(()) }
+    }
+
+    /// While it works, others are to see that the state has an owner.
+    fn stays(&mut self) -> Result<(), Halt> {
+        self.owner.as_mut().map_or(Ok(()), StateOwner::stays)
     }
 
     /// Finds and mends what is wrong in a slice.
@@ -111,12 +124,16 @@ impl Session<'_> {
     }
 
     /// Compares what the sinks hold now.
-    fn compare_again(&mut self, range: Range<WindowStart>) -> Result<(), Halt> {
+    fn compare_again(&mut self, range: Range<WindowStart>, within: &[Range<WindowStart>]) -> Result<(), Halt> {
         let (config, log) = (self.config, self.log);
         self.sinks.iter_mut().try_for_each(|sink| sink.reopen((config, log), self.clock))?;
-        LogRows::each_slice((config, log), range, |slice| {
-            self.sinks.iter_mut().try_for_each(|sink| sink.slice_again(&slice, log))
-        })
-        .map(drop)
+        LogRows::each_slice((config, log), range, |step| {
+            self.stays()?;
+            match step {
+                LogStep::Read => Ok(()),
+                LogStep::Slice(slice) => self.sinks.iter_mut().try_for_each(|sink| sink.slice_again(&slice, log)),
+            }
+        })?;
+        self.sinks.iter_mut().try_for_each(|sink| sink.foreign_again(within))
     }
 }

@@ -4,12 +4,13 @@ use super::error::RepairError;
 use super::owner::StateOwner;
 use crate::clock::SystemClock;
 use crate::config::{Config, SinkBasis};
-use crate::sinks::{self, ReadBackOptions, RepairAbility, RepairBatch, RepairWriter, SinkOptions};
+use crate::sinks::{self, ForeignRemedy, ReadBackOptions, RepairAbility, RepairBatch, RepairWriter, SinkOptions};
 use crate::uri::redacted;
 use crate::verify::{ComparedSink, ExpectedRow, Fault, KindRows, LogSlice, OpenLog, RowFinding};
 use minutely_dataflows::checkpoint::SinkState;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::time::WindowStart;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -84,6 +85,7 @@ fn read(
     state: &SinkState,
 ) -> Result<Vec<ComparedSink>, Halt> {
     let (windowing, columns) = (config.settings.rule.windowing, config.columns());
+    let makes_columns = sinks::ability(uri)?.is_some_and(|ability| ability.makes_columns);
     let mut all = Vec::new();
     for kind in columns.kinds() {
         let options = ReadBackOptions { kind, columns: columns.clone(), windowing, clock };
@@ -91,7 +93,9 @@ fn read(
         let Some(takes) = sinks::takes(uri, config.emit).get(sink.number).copied() else { continue };
         let stored_before = state.stored_before.map(|before| log.begins_by(kind, before));
         let derived = columns.of(kind).derived;
-        all.push(ComparedSink::new(redacted(uri), (kind, takes), stored_before, sink.rows, &derived));
+        let mut compared = ComparedSink::new(redacted(uri), (kind, takes), stored_before, sink.rows, &derived);
+        compared.makes_columns = makes_columns;
+        all.push(compared);
     }
     Ok(all)
 }
@@ -200,6 +204,36 @@ impl RepairedSink {
         Ok(())
     }
 
+    /// Finds what no run has written there, in these ranges of minutes or, without one, anywhere, and takes it out if it is to be.
+    pub(super) fn foreign(
+        &mut self,
+        within: &[Range<WindowStart>],
+        mut mends: Option<&mut Option<StateOwner>>,
+    ) -> Result<(), Halt> {
+        for place in 0..self.rows.len() {
+            let RepairedRows { compared, tally, .. } = &mut self.rows[place];
+            let mut batch = RepairBatch { kind: compared.kind, ..RepairBatch::default() };
+            let (mut is_cut, found) = (false, &mut compared.tally);
+            let read = compared.rows.foreign(within, &mut |row| {
+                match &row.remedy {
+                    ForeignRemedy::Delete(key) => batch.foreign.push(key.clone()),
+                    ForeignRemedy::Cut => is_cut = true,
+                    ForeignRemedy::ByHand => {}
+                }
+                let is_left = row.remedy == ForeignRemedy::ByHand;
+                *(if is_left { &mut tally.left } else { &mut tally.delete }) += 1;
+                found.add_foreign(row, MOST_FINDINGS);
+            });
+            read.map_err(|why| Halt::new(HaltKind::Unreachable, why))?;
+            if let Some(owner) = mends.as_deref_mut()
+                && (is_cut || !batch.is_empty())
+            {
+                self.writer(owner)?.write(&batch)?;
+            }
+        }
+        Ok(())
+    }
+
     fn writer(&mut self, owner: &mut Option<StateOwner>) -> Result<&mut Box<dyn RepairWriter>, Halt> {
         let writer = match self.writer.take() {
             Some(writer) => writer,
@@ -260,14 +294,21 @@ impl RepairedSink {
         Ok(())
     }
 
+    /// The same for what no run has written.
+    pub(super) fn foreign_again(&mut self, within: &[Range<WindowStart>]) -> Result<(), Halt> {
+        let mut again = self.rows.iter_mut().filter_map(|of| of.again.as_mut());
+        let found = again.try_for_each(|again| again.add_foreign(within, MOST_FINDINGS));
+        found.map_err(|why| Halt::new(HaltKind::Unreachable, why))
+    }
+
     /// As the state calls it.
     pub(super) fn name(&self) -> &str {
         &self.state.name
     }
 
-    /// Is there something to do?
+    /// Is there something that a repair does? What it leaves is none.
     pub(super) fn has_work(&self) -> bool {
-        self.behind || self.rows.iter().any(|rows| rows.compared.tally.faults() > 0)
+        self.behind || self.rows.iter().any(|rows| rows.tally.write + rows.tally.delete > 0)
     }
 
     /// How many rows are wrong there after the repair.

@@ -32,7 +32,7 @@ pub(crate) use read_back::read_back;
 pub(crate) use repair::{RepairAbility, ability, is_behind, open_for_repair, read_for_repair};
 pub(crate) use repair_writer::{RepairBatch, RepairWriter};
 pub(crate) use sqlite::{PageRequest, SqliteHistory};
-pub(crate) use stored::{ReadBackOptions, StoredCell, StoredRows};
+pub(crate) use stored::{ForeignRemedy, ForeignRow, ReadBackOptions, StoredCell, StoredRows};
 
 use crate::text::Columns;
 use crate::uri::redacted;

@@ -21,6 +21,8 @@ pub(crate) struct RepairAbility {
     pub(crate) deletes: bool,
     /// A write leaves values of the row that it does not name.
     pub(crate) merges: bool,
+    /// A column that is not there is made.
+    pub(crate) makes_columns: bool,
 }
 
 /// What a repair can do with this sink; none where nothing can be read back.
@@ -30,12 +32,14 @@ pub(crate) struct RepairAbility {
 pub(crate) fn ability(uri: &str) -> Result<Option<RepairAbility>, Halt> {
     Ok(match parsed(uri)? {
         SinkTarget::LocalTarget(LocalTarget::Sqlite(_)) => {
-            Some(RepairAbility { needs_state: false, deletes: true, merges: false })
+            Some(RepairAbility { needs_state: false, deletes: true, merges: false, makes_columns: true })
         }
         SinkTarget::LocalTarget(LocalTarget::Csv(_)) => {
-            Some(RepairAbility { needs_state: true, deletes: false, merges: false })
+            Some(RepairAbility { needs_state: true, deletes: false, merges: false, makes_columns: false })
         }
-        SinkTarget::Influx(_) => Some(RepairAbility { needs_state: false, deletes: true, merges: true }),
+        SinkTarget::Influx(_) => {
+            Some(RepairAbility { needs_state: false, deletes: true, merges: true, makes_columns: true })
+        }
         SinkTarget::LocalTarget(LocalTarget::Stdout(_)) => None,
     })
 }
@@ -53,7 +57,11 @@ pub(crate) fn read_for_repair(
     let unreachable = |why: String| Halt::new(HaltKind::Unreachable, why);
     let rows: Box<dyn StoredRows> = match parsed(uri)? {
         SinkTarget::LocalTarget(LocalTarget::Sqlite(target)) => {
-            Box::new(SqliteRows::open_if_there(&target, options).map_err(unreachable)?)
+            let rows = SqliteRows::open_if_there(&target, options).map_err(unreachable)?;
+            if let Some(why) = rows.lacks_column() {
+                return Err(Halt::new(HaltKind::Data, why));
+            }
+            Box::new(rows)
         }
         SinkTarget::LocalTarget(LocalTarget::Csv(target)) => {
             let known = StoredCsv::as_known(&target, options, position.unwrap_or(0));

@@ -1,5 +1,6 @@
 //! What a repair writes to one place, and how.
 
+use super::stored::ForeignKey;
 use minutely_dataflows::edge::Halt;
 use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::time::WindowStart;
@@ -15,11 +16,13 @@ pub(crate) struct RepairBatch {
     pub(crate) rows: Vec<Row>,
     /// Rows to delete first: those that nothing counts for, and those of `rows` that have values which no write takes away.
     pub(crate) extra: Vec<RowKey>,
+    /// Rows to delete that no run has written.
+    pub(crate) foreign: Vec<ForeignKey>,
 }
 
 impl RepairBatch {
     pub(crate) fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.extra.is_empty()
+        self.rows.is_empty() && self.extra.is_empty() && self.foreign.is_empty()
     }
 }
 

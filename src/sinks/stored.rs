@@ -5,7 +5,7 @@ use crate::clock::SystemClock;
 use crate::text::{Columns, event_time};
 use minutely_dataflows::decimal::{ExactNumber, MAX_DECIMALS};
 use minutely_dataflows::row::{Row, RowKind};
-use minutely_dataflows::time::{WindowStart, Windowing};
+use minutely_dataflows::time::{EventTime, WindowStart, Windowing};
 use std::fmt;
 use std::ops::Range;
 
@@ -56,11 +56,61 @@ pub(crate) trait StoredRows {
     /// What it should hold of this row.
     fn cells(&self, row: &Row) -> Vec<StoredCell>;
 
-    /// Hands each row of these minutes to `each`, in any order: its minute, its symbol, its cells.
+    /// Hands each row of these minutes to `each`, in any order: its minute, its symbol, its cells. `goes_on` is asked now and then; once it
+    /// says no, reading ends with an error.
     ///
     /// # Errors
     /// Why it cannot be read, in words.
-    fn read(&mut self, minutes: Range<WindowStart>, each: &mut EachStored<'_>) -> Result<(), String>;
+    fn read(
+        &mut self,
+        minutes: Range<WindowStart>,
+        each: &mut EachStored<'_>,
+        goes_on: &mut dyn FnMut() -> bool,
+    ) -> Result<(), String>;
+
+    /// Hands over what no run has written, for its minute or symbol is none or is written otherwise: such rows are not those of
+    /// [`StoredRows::read`]. Those of some ranges of minutes, as far as they have minutes; none: all that there are.
+    ///
+    /// # Errors
+    /// Why it cannot be read, in words.
+    fn foreign(&mut self, _within: &[Range<WindowStart>], _each: &mut dyn FnMut(ForeignRow)) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// What reading says that was not to go on.
+pub(super) const GIVEN_UP: &str = "was not read to its end";
+
+/// A row that no run has written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ForeignRow {
+    /// As they stand there.
+    pub(crate) minute: String,
+    pub(crate) symbol: String,
+    /// Where it is, and what is wrong with it.
+    pub(crate) what: String,
+    pub(crate) remedy: ForeignRemedy,
+}
+
+/// How a row that no run has written is taken out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ForeignRemedy {
+    /// It is deleted by its key.
+    Delete(ForeignKey),
+    /// It stands behind what the state knows of the place, and is cut off as the place is opened for repair.
+    Cut,
+    /// By hand alone.
+    ByHand,
+}
+
+/// Minute and symbol of a row as the bytes that stand there.
+pub(crate) type ForeignKey = [KeyBytes; 2];
+
+/// A text, or what was stored in place of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyBytes {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) is_text: bool,
 }
 
 /// See [`StoredRows::read`].
@@ -93,5 +143,10 @@ pub(super) fn exact_text(text: &str) -> Option<String> {
 
 /// A window's start from its text in RFC 3339.
 pub(super) fn minute(text: &str) -> Option<WindowStart> {
-    event_time(text).map(|time| WindowStart(time.0))
+    // (The first windows begin before the first event time, and so before what a record may say.)
+    let beyond = || {
+        let ns = i64::try_from(text.parse::<jiff::Timestamp>().ok()?.as_nanosecond()).ok()?;
+        Some(EventTime(ns)).filter(|_| ns.unsigned_abs() <= EventTime::FARTHEST.unsigned_abs())
+    };
+    event_time(text).or_else(beyond).map(|time| WindowStart(time.0))
 }

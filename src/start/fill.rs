@@ -5,16 +5,18 @@
 //!   state ── since, missing ──> windows that a sink lacks ──> verify: rows by the log ──> the sink's own port ──> manifest: filled
 //! ```
 //!
-//! A run that is killed meanwhile begins again: the state says what is lacking until all of it is stored.
+//! A run that is killed meanwhile begins again: the state says what is lacking until all of it is stored. While it fills, it publishes the
+//! same manifest again now and then where there is no lock, so that others see that the state has an owner.
 
 use super::check::window_text;
 use super::context::RunContext;
 use super::error::StartError;
 use super::own::OwnedState;
 use crate::bar;
+use crate::config::Config;
 use crate::console::say;
 use crate::sinks::{self, OpenSink};
-use crate::verify::{AskedMinutes, LogRows, LogSlice, OpenLog};
+use crate::verify::{AskedMinutes, LogRows, LogSlice, LogStep, OpenLog};
 use minutely_dataflows::checkpoint::SinkState;
 use minutely_dataflows::edge::{Halt, HaltKind, RowBatch};
 use minutely_dataflows::row::Row;
@@ -25,6 +27,9 @@ use std::time::{Duration, Instant};
 const BATCH: usize = 5_000;
 /// Between two offers to a sink whose queue is full.
 const PAUSE: Duration = Duration::from_millis(2);
+
+/// Lets others see that the state has an owner.
+type Stays<'a> = &'a mut dyn FnMut() -> Result<(), Halt>;
 
 /// A sink that is filled.
 struct FilledSink<'a> {
@@ -67,17 +72,19 @@ pub(super) fn fill_sinks(context: &mut RunContext, state: &mut OwnedState, sinks
     if filled.is_empty() {
         return Ok(());
     }
+    let (seq, mut published) = (state.head.seq, Instant::now());
+    let mut stays = || state.store.stays(&mut state.head, &mut published);
     let bounded = context.config.settings.bounded;
-    let log = OpenLog::open(&mut context.config, context.clock);
+    let log = OpenLog::open_watched(&mut context.config, context.clock, &mut stays);
     context.config.settings.bounded = bounded;
     let log = log?;
     is_indexed(&log, &filled)?;
-    let outcome = fill_from(context, &log, (&mut filled, state.head.seq));
+    let outcome = fill_from((&context.config, &log), (&mut filled, seq), &mut stays);
     bar::remove();
     outcome?;
     let mut stored = Vec::new();
     for sink in &mut filled {
-        stored.push((sink.name.clone(), sink.stored()?, sink.sink.chain));
+        stored.push((sink.name.clone(), sink.stored(&mut stays)?, sink.sink.chain));
     }
     let from = log.verifiable_from();
     state.head = state.store.publish(&state.head, |next| {
@@ -108,27 +115,33 @@ fn is_indexed(log: &OpenLog, filled: &[FilledSink<'_>]) -> Result<(), StartError
     refused.map_or(Ok(()), |sink| Err(StartError::NotIndexed { sink: sink.name.clone(), from }))
 }
 
-/// Hands over all rows that are lacking.
-fn fill_from(context: &RunContext, log: &OpenLog, (sinks, seq): (&mut [FilledSink<'_>], u64)) -> Result<(), Halt> {
-    let config = &context.config;
+/// Hands over all rows that are lacking. `stays`: lets others see that the state has an owner.
+fn fill_from(
+    (config, log): (&Config, &OpenLog),
+    (sinks, seq): (&mut [FilledSink<'_>], u64),
+    stays: Stays<'_>,
+) -> Result<(), Halt> {
     // (Nothing that is final may be in the log any more.)
     let mut range = log.minutes(AskedMinutes::default(), None).unwrap_or(WindowStart(0)..WindowStart(0));
     let last = sinks.iter().flat_map(|sink| &sink.lacks).map(|(_, to)| *to).max();
     range.end = last.map_or(range.end, |last| last.min(range.end));
     if range.start < range.end {
-        LogRows::each_slice((config, log), range, |slice| {
+        LogRows::each_slice((config, log), range, |step| {
+            stays()?;
+            let LogStep::Slice(slice) = step else { return Ok(()) };
             let (_, wrong) = slice.digests((config, log), slice.minutes.clone());
             if let Some(minute) = wrong.first().map(|digest| window_text(digest.minute)) {
                 return Err(StartError::AnotherLog { minute }.into());
             }
-            sinks.iter_mut().try_for_each(|sink| sink.slice(log, &slice, seq))
+            sinks.iter_mut().try_for_each(|sink| sink.slice(log, &slice, (seq, &mut *stays)))
         })?;
     }
-    sinks.iter_mut().try_for_each(|sink| sink.offer(RowBatch { round: 0, seq, rows: Vec::new(), last: true }))
+    let last = || RowBatch { round: 0, seq, rows: Vec::new(), last: true };
+    sinks.iter_mut().try_for_each(|sink| sink.offer(last(), stays))
 }
 
 impl FilledSink<'_> {
-    fn slice(&mut self, log: &OpenLog, slice: &LogSlice<'_>, seq: u64) -> Result<(), Halt> {
+    fn slice(&mut self, log: &OpenLog, slice: &LogSlice<'_>, (seq, stays): (u64, Stays<'_>)) -> Result<(), Halt> {
         let mut rows: Vec<Row> = Vec::new();
         let all = slice.rows.iter().flat_map(|of| of.rows.iter().map(|((start, _), row)| (of.kind, start, row)));
         for (kind, window, expected) in all {
@@ -143,35 +156,36 @@ impl FilledSink<'_> {
             self.given = Some((self.given.map_or(*window, |(first, _)| first), *window));
             rows.push(expected.row.clone());
             if rows.len() >= BATCH {
-                self.offer(RowBatch { round: 0, seq, rows: std::mem::take(&mut rows), last: false })?;
+                self.offer(RowBatch { round: 0, seq, rows: std::mem::take(&mut rows), last: false }, stays)?;
             }
         }
-        if rows.is_empty() { Ok(()) } else { self.offer(RowBatch { round: 0, seq, rows, last: false }) }
+        if rows.is_empty() { Ok(()) } else { self.offer(RowBatch { round: 0, seq, rows, last: false }, stays) }
     }
 
     /// Hands a batch over once the sink has room.
-    fn offer(&mut self, mut batch: RowBatch) -> Result<(), Halt> {
+    fn offer(&mut self, mut batch: RowBatch, stays: Stays<'_>) -> Result<(), Halt> {
         let began = Instant::now();
         while let Err(back) = self.sink.port.offer(batch) {
             self.sink.port.stored()?;
-            self.wait(began)?;
+            self.wait(began, stays)?;
             batch = back;
         }
         Ok(())
     }
 
     /// Returns once all is stored. The position, if the place has one.
-    fn stored(&mut self) -> Result<Option<u64>, Halt> {
+    fn stored(&mut self, stays: Stays<'_>) -> Result<Option<u64>, Halt> {
         let began = Instant::now();
         loop {
             if let Some(stored) = self.sink.port.stored()? {
                 return Ok(stored.position);
             }
-            self.wait(began)?;
+            self.wait(began, stays)?;
         }
     }
 
-    fn wait(&self, began: Instant) -> Result<(), Halt> {
+    fn wait(&self, began: Instant, stays: Stays<'_>) -> Result<(), Halt> {
+        stays()?;
         if began.elapsed() > self.timeout {
             let why = self.sink.health.complaint().unwrap_or_else(|| format!("sink {}: takes nothing", self.name));
             let (seconds, again) = (self.timeout.as_secs(), "it is filled again by the next run");

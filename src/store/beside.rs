@@ -32,9 +32,13 @@ impl ObjectReader<'_> {
         let key = object_key(&object.name);
         let bytes = self.client.get(&key).map_err(|e| ReadProblem::Failed(Halt::from(e)))?;
         let bytes = bytes.ok_or_else(|| ReadProblem::Missing(object.name.clone()))?;
-        let decoded = object.check(&bytes).and_then(|()| decode(&bytes));
-        decoded
-            .map_err(|damage| ReadProblem::Failed(StoreError::from(self.client.fault(&key, damage.to_string())).into()))
+        self.made_of(object, object.check(&bytes).and_then(|()| decode(&bytes)))
+    }
+
+    /// What was made of an object, or the damage of it.
+    pub(super) fn made_of<T>(&self, object: &ObjectRef, made: Result<T, Damage>) -> Result<T, ReadProblem> {
+        let of = |damage: Damage| self.client.fault(&object_key(&object.name), damage.to_string());
+        made.map_err(|damage| ReadProblem::Failed(StoreError::from(of(damage)).into()))
     }
 }
 
@@ -44,7 +48,7 @@ impl ObjectReader<'_> {
 /// 65: something is damaged. 69: the store does not answer.
 pub(super) fn beside_owner<T>(
     place: &StoreUri,
-    read: impl Fn(&Manifest, &ObjectReader<'_>) -> Result<T, ReadProblem>,
+    mut read: impl FnMut(&Manifest, &ObjectReader<'_>) -> Result<T, ReadProblem>,
 ) -> Result<Option<(Manifest, T)>, Halt> {
     if place.is_missing() {
         return Ok(None);

@@ -60,7 +60,7 @@ pub(crate) struct OwnedStore {
     parent: Option<String>,
     access: StoreAccess,
     /// Held for as long as this run owns the state; none in a bucket.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 /// Opens the state as its owner. `limit`: how long writes are retried while the store fails; none: without end.
@@ -91,7 +91,7 @@ pub(crate) fn open(place: &StoreUri, take_over: bool, limit: Option<Duration>) -
     let (head, parent) = head.map(|ChainHead { manifest, hash }| (manifest, hash)).unzip();
     let access = StoreAccess { place: place.clone(), limit, health: Arc::default() };
     let health = Arc::clone(&access.health);
-    Ok(OwnedStore { head, parent, store: Arc::new(access.clone()), health, access, _lock: lock })
+    Ok(OwnedStore { head, parent, store: Arc::new(access.clone()), health, access, lock })
 }
 
 /// Where there is no lock: refuses a chain that grows within `silence`.
@@ -210,6 +210,19 @@ impl OwnedStore {
         change(&mut next);
         StoreClient::open(&self.access.place)?.publish(next.seq, &next.encode(), &RetryPolicy::once())?;
         Ok(next)
+    }
+
+    /// Publishes the newest manifest again where there is no lock and none was published for a third of [`SILENCE`]: for an owner that works
+    /// before it commits, and that others would take for gone. `published`: when it has published the last.
+    ///
+    /// # Errors
+    /// As [`OwnedStore::publish`].
+    pub(crate) fn stays(&self, newest: &mut Manifest, published: &mut Instant) -> Result<(), Halt> {
+        if self.lock.is_none() && published.elapsed() >= SILENCE / 3 {
+            *newest = self.publish(newest, |_| ())?;
+            *published = Instant::now();
+        }
+        Ok(())
     }
 
     /// Publishes the manifests after this one.

@@ -473,16 +473,48 @@ fn a_store_without_locks_has_one_owner_too() {
     assert!(halt.kind == HaltKind::Usage && halt.why.contains("another prefix"), "{halt}");
 }
 
+/// One that fills a sink or repairs, and commits nothing meanwhile: it does not look gone.
+#[test]
+fn an_owner_without_a_lock_publishes_while_it_works() {
+    let store: Arc<dyn object_store::ObjectStore> = Arc::new(object_store::memory::InMemory::new());
+    let place = StoreUri::Remote(store, "memory://".into());
+    let opened = open(&place, false, None).unwrap();
+    let mut newest = opened.restarted(fresh, "a run");
+    opened.begin(&newest).unwrap();
+    let (begun, mut published) = (newest.seq, Instant::now());
+    opened.stays(&mut newest, &mut published).unwrap();
+    assert_eq!(newest.seq, begun, "it was published just now");
+    let watched = StoreClient::open(&place).unwrap();
+    let starter = std::thread::spawn(move || wait_for_silent_owner(&watched, Duration::from_secs(60)));
+    poll("it is noticed", || {
+        published = Instant::now().checked_sub(SILENCE / 3).unwrap();
+        opened.stays(&mut newest, &mut published).unwrap();
+        assert!(published.elapsed() < SILENCE / 3);
+        starter.is_finished().then_some(())
+    });
+    assert!(starter.join().unwrap().is_err());
+    assert_eq!(peek(&place).unwrap(), Some(newest.clone()));
+
+    let dir = tempfile::tempdir().unwrap();
+    let locked = own(dir.path()).unwrap();
+    let mut newest = locked.restarted(fresh, "a run");
+    locked.begin(&newest).unwrap();
+    let mut long_ago = Instant::now().checked_sub(SILENCE).unwrap();
+    locked.stays(&mut newest, &mut long_ago).unwrap();
+    assert_eq!(peek(&at(dir.path())).unwrap().map(|head| head.seq), Some(newest.seq), "a lock says it all");
+    assert!(long_ago.elapsed() >= SILENCE);
+}
+
 /// While a run has it, and deletes what it has merged.
 #[test]
 fn an_audit_trail_is_read_beside_its_owner_and_damage_in_it_is_found() {
     let dir = tempfile::tempdir().unwrap();
     let place = at(dir.path());
-    assert!(audited(&place, WindowStart(60), "A").unwrap().is_none());
+    assert!(audited(&place, WindowStart(60), "A", &mut || Ok(())).unwrap().is_none());
     let opened = own(dir.path()).unwrap();
     let first = opened.restarted(fresh, "a run");
     opened.begin(&first).unwrap();
-    assert!(audited(&place, WindowStart(60), "A").unwrap().unwrap().trail.is_none());
+    assert!(audited(&place, WindowStart(60), "A", &mut || Ok(())).unwrap().unwrap().trail.is_none());
     let mut objects = opened.store.port(no_wake()).unwrap();
     let mut delta = |name: &str, count: i64| {
         let mut draft = ObjectBuilder::default();
@@ -508,12 +540,13 @@ fn an_audit_trail_is_read_beside_its_owner_and_damage_in_it_is_found() {
     objects.begin(Task::Merge { name: "t".into(), inputs: vec![a, b], rule });
     let merged = poll("they are merged", || objects.done().unwrap().pop());
     publish(&mut *manifests, &manifest(&second, vec![of(&merged, 3)], vec![of(&c, 4)])).unwrap();
-    let read = || audited(&place, WindowStart(60), "A").map(|state| state.unwrap().trail.unwrap().versions);
+    let read =
+        || audited(&place, WindowStart(60), "A", &mut || Ok(())).map(|state| state.unwrap().trail.unwrap().versions);
     let versions = read().unwrap();
     let numbers: Vec<_> = versions.iter().map(|version| (version.seq, version.count, version.sum)).collect();
     assert_eq!(numbers, [(2, 1, 5), (3, 2, 10), (4, 4, 20)]);
     assert!(!dir.path().join("object/a").exists(), "the trail has taken it over");
-    assert_eq!(audited(&place, WindowStart(0), "A").unwrap().unwrap().trail.unwrap().versions, []);
+    assert_eq!(audited(&place, WindowStart(0), "A", &mut || Ok(())).unwrap().unwrap().trail.unwrap().versions, []);
     let file = dir.path().join("object/t");
     let mut bytes = std::fs::read(&file).unwrap();
     bytes[30] ^= 1;

@@ -1,7 +1,7 @@
 //! What the log comes to, beside what a sink holds: cell by cell.
 
 use super::recount::RecordSpan;
-use crate::sinks::{StoredCell, StoredRows};
+use crate::sinks::{ForeignRow, StoredCell, StoredRows};
 use minutely_dataflows::edge::RowFilter;
 use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::time::{State, WindowStart};
@@ -81,6 +81,8 @@ pub(crate) struct SinkTally {
     pub(super) absent: BTreeSet<String>,
     /// The first faults.
     pub(crate) findings: Vec<RowFinding>,
+    /// The first of those rows which no run has written; all of them are extra.
+    pub(crate) foreign: Vec<ForeignRow>,
 }
 
 impl SinkTally {
@@ -98,6 +100,22 @@ impl SinkTally {
             self.findings.push(finding);
         }
     }
+
+    /// Adds a row that no run has written.
+    pub(crate) fn add_foreign(&mut self, row: ForeignRow, most: usize) {
+        self.extra += 1;
+        if self.foreign.len() < most {
+            self.foreign.push(row);
+        }
+    }
+
+    /// Lines for a person: what is wrong with these findings, and with the first of the rows that no run has written. And how many more
+    /// faults there are.
+    pub(crate) fn shown(&self, most: usize) -> (impl Iterator<Item = &RowFinding>, impl Iterator<Item = &str>, u64) {
+        let (found, foreign) = (self.findings.len().min(most), self.foreign.len().min(most));
+        let more = self.faults() - (found + foreign) as u64;
+        (self.findings.iter().take(found), self.foreign.iter().take(foreign).map(|row| row.what.as_str()), more)
+    }
 }
 
 /// A sink that is compared.
@@ -110,6 +128,8 @@ pub(crate) struct ComparedSink {
     /// It has stored every window of the kind that begins before this.
     pub(crate) stored_before: Option<WindowStart>,
     pub(crate) rows: Box<dyn StoredRows>,
+    /// A column of `--derive` that it does not have is made once something is written: then each row lacks its value.
+    pub(crate) makes_columns: bool,
     /// Of each of its columns: which of `--derive` it is.
     derived: Vec<Option<usize>>,
     pub(crate) tally: SinkTally,
@@ -126,7 +146,16 @@ impl ComparedSink {
     ) -> Self {
         let place = |column: &String| derived.iter().position(|name| name == column);
         let derived = rows.columns().iter().map(place).collect();
-        ComparedSink { name, kind, takes, stored_before, rows, derived, tally: SinkTally::default() }
+        ComparedSink {
+            name,
+            kind,
+            takes,
+            stored_before,
+            rows,
+            makes_columns: false,
+            derived,
+            tally: SinkTally::default(),
+        }
     }
 
     /// Which of its rows, where they are not those of minutes: `5m`, `groups`.
@@ -170,11 +199,12 @@ impl ComparedSink {
             return Ok(found);
         }
         let mut stored: BTreeMap<(WindowStart, String), Vec<StoredCell>> = BTreeMap::new();
-        self.rows.read(minutes.clone(), &mut |minute, symbol, cells| {
+        let mut add = |minute, symbol, cells| {
             if is_known(minute) {
                 stored.insert((minute, symbol), cells);
             }
-        })?;
+        };
+        self.rows.read(minutes.clone(), &mut add, &mut || true)?;
         let takes = |row: &ExpectedRow| {
             (self.takes.partial || row.row.state != State::Partial) && self.rows.can_hold(&row.row.symbol)
         };
@@ -197,6 +227,15 @@ impl ComparedSink {
             found.push(RowFinding { minute, symbol, fault: Fault::Extra, spans: Vec::new(), stored });
         }
         Ok(found)
+    }
+
+    /// Adds what no run has written, in these ranges of minutes; without one, wherever it stands. At most so many are kept.
+    ///
+    /// # Errors
+    /// It cannot be read, in words.
+    pub(crate) fn add_foreign(&mut self, within: &[Range<WindowStart>], most: usize) -> Result<(), String> {
+        let tally = &mut self.tally;
+        self.rows.foreign(within, &mut |row| tally.add_foreign(row, most))
     }
 
     /// The row as it is to be written: what the log does not say of it is as the sink has it. How many columns are not known at all.
@@ -227,6 +266,7 @@ impl ComparedSink {
         let is_known = |derived: Option<usize>| derived.is_none_or(|place| expected.known.get(place) == Some(&true));
         let differ = |((column, derived), (is, should_be)): ((&String, &Option<usize>), (&StoredCell, StoredCell))| {
             let is_absent = derived.is_some() && matches!(is, StoredCell::NoColumn);
+            let is_absent = is_absent && (!self.makes_columns || should_be == StoredCell::Nothing);
             let differs = *is != should_be && !is_absent && is_known(*derived);
             differs.then(|| CellDifference { column: column.clone(), is: is.clone(), should_be })
         };

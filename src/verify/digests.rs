@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 /// Those of the minutes that are asked for.
 fn of_state(config: &Config, asked: AskedMinutes) -> Result<BTreeMap<WindowStart, MinuteDigest>, Halt> {
-    let mut digests = digests(&state(config)?);
+    let mut digests = digests(&state(config, false)?);
     digests.retain(|window, _| {
         asked.from.is_none_or(|from| from.0 <= window.0) && asked.to.is_none_or(|to| window.0 < to.0)
     });

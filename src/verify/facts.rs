@@ -16,7 +16,7 @@ use minutely_dataflows::time::{EventTime, NextOffset, WindowStart};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 
 /// A partition of the state.
@@ -34,6 +34,9 @@ pub(crate) struct IndexedPartition {
     pub(crate) exceptions: Exceptions,
 }
 
+/// Lines of dead letters between two looks whether the reading is to go on.
+const LINES: u64 = 10_000;
+
 /// See the module.
 pub(crate) struct StateFacts {
     pub(crate) rule: Rule,
@@ -45,18 +48,14 @@ pub(crate) struct StateFacts {
 }
 
 impl StateFacts {
-    /// Of a state and of what the log says of its partitions.
-    ///
-    /// # Errors
-    /// Exceptions cannot be read.
+    /// Of a state and of what the log says of its partitions. `exceptions`: those in the file of dead letters.
     pub(super) fn of(
         state: &IndexedState,
         probes: &[Option<LogProbe>],
         rule: Rule,
         has_ids: bool,
-        folder: &Path,
-    ) -> Result<Self, VerifyError> {
-        let mut exceptions = exceptions(&state.head, folder)?;
+        mut exceptions: NamedExceptions,
+    ) -> Self {
         for (name, more) in OraclePartition::exceptions(&state.unstored) {
             exceptions.entry(name).or_default().extend(more);
         }
@@ -80,7 +79,7 @@ impl StateFacts {
         }
         let final_before = state.head.marks.w.map_or(WindowStart::MIN, |w| rule.windowing.first_not_final(Some(w)));
         let needs_beginning = has_ids || rule.cleaning.is_some_and(|cleaning| cleaning.outlier.is_some());
-        Ok(StateFacts { rule, partitions, final_before, needs_beginning })
+        StateFacts { rule, partitions, final_before, needs_beginning }
     }
 
     /// The buckets in which a record counted, as far as the index knows.
@@ -97,6 +96,18 @@ impl StateFacts {
         let is_first = buckets.first().is_none_or(|bucket| window.0 <= first(bucket));
         let is_known = self.partitions.iter().all(|partition| partition.since.is_none());
         is_first && is_known && buckets.iter().all(|bucket| self.unverifiable(*bucket).is_none())
+    }
+
+    /// The first bucket of which the index knows all; none where that is the first of all.
+    pub(super) fn since(&self) -> Option<i64> {
+        self.partitions.iter().filter_map(|partition| partition.since).max()
+    }
+
+    /// Those of these buckets in which a record counted that the log does not have any more.
+    pub(super) fn deleted(&self, buckets: RangeInclusive<i64>) -> BTreeSet<i64> {
+        let entries = self.partitions.iter().flat_map(|partition| partition.entries.range(buckets.clone()));
+        let buckets = entries.map(|(bucket, _)| *bucket);
+        buckets.filter(|bucket| self.unverifiable(*bucket) == Some(Unverifiable::Deleted)).collect()
     }
 
     /// Can the minutes of this bucket be counted again? Else why not.
@@ -153,9 +164,19 @@ impl Unverifiable {
     }
 }
 
-/// The exceptions in the file of dead letters that the state names.
-fn exceptions(head: &Manifest, folder: &Path) -> Result<BTreeMap<PartitionName, Exceptions>, VerifyError> {
-    let mut all: BTreeMap<PartitionName, Exceptions> = BTreeMap::new();
+/// By partition.
+pub(super) type NamedExceptions = BTreeMap<PartitionName, Exceptions>;
+
+/// The exceptions in the file of dead letters that the state names. `watch` is asked now and then.
+///
+/// # Errors
+/// 65: the file is cut or broken. 69: it cannot be read. What `watch` says.
+pub(super) fn exceptions(
+    head: &Manifest,
+    folder: &Path,
+    watch: &mut dyn FnMut() -> Result<(), Halt>,
+) -> Result<NamedExceptions, Halt> {
+    let mut all = NamedExceptions::new();
     let Some(name) = Path::new(&head.dead_letters.name).file_name() else { return Ok(all) };
     let path = folder.join(name);
     // Committed so far; what a run that goes on writes behind it is of no record that is looked at.
@@ -167,12 +188,21 @@ fn exceptions(head: &Manifest, folder: &Path) -> Result<BTreeMap<PartitionName, 
     let file = File::open(&path).map_err(unreadable)?;
     let bytes = file.metadata().map_err(unreadable)?.len();
     if bytes < committed {
-        return Err(VerifyError::CutDeadLetters { path, bytes, committed });
+        return Err(VerifyError::CutDeadLetters { path, bytes, committed }.into());
     }
     let mut reader = BufReader::with_capacity(1 << 20, file.take(committed));
     let (mut line, mut number) = (Vec::new(), 0);
     while reader.read_until(b'\n', &mut line).map_err(unreadable)? > 0 {
         number += 1;
+        if number % LINES == 0 {
+            watch()?;
+        }
+        // (Lines without anything in them may stand for what was lost: see the message of a file that is shorter.)
+        let text = line.trim_ascii();
+        let is_object = text.starts_with(b"{") && text.ends_with(b"}");
+        if !text.is_empty() && !is_object {
+            return Err(VerifyError::NoDeadLetter { path, line: number }.into());
+        }
         let may_be =
             ["\"floor\"", "\"clock\""].iter().any(|word| memchr::memmem::find(&line, word.as_bytes()).is_some());
         if may_be {
@@ -207,13 +237,14 @@ fn place(letter: &DeadLetterLine<'_>) -> Option<(PartitionName, (i64, Option<u32
     Some((PartitionName { log, number: place.partition }, (place.offset, place.element), reason))
 }
 
-/// Reads the state of these options.
+/// Reads the state of these options. `held`: with what it still holds of final minutes.
 ///
 /// # Errors
 /// 64: there is none, or it is of other options.
-pub(super) fn state(config: &Config) -> Result<IndexedState, Halt> {
+pub(super) fn state(config: &Config, held: bool) -> Result<IndexedState, Halt> {
     let place = config.state.as_ref().ok_or(VerifyError::NoneKept)?;
-    let state = store::indexed(place)?.ok_or_else(|| VerifyError::Missing { place: place.to_string() })?;
+    let held = held.then(|| (config.settings.rule.windowing, config.decoder.scales()));
+    let state = store::indexed(place, held)?.ok_or_else(|| VerifyError::Missing { place: place.to_string() })?;
     let differences = config.semantics.differences(&state.head.semantics);
     if !differences.is_empty() {
         let differences = differences.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -227,12 +258,27 @@ pub(super) fn state(config: &Config) -> Result<IndexedState, Halt> {
 /// # Errors
 /// As [`state`].
 pub(crate) fn has_state(config: &Config) -> Result<(), Halt> {
-    state(config).map(drop)
+    state(config, false).map(drop)
+}
+
+/// Windows before this are forgotten by every worker; none where there are none.
+pub(super) fn forgotten_before(state: &IndexedState) -> Option<WindowStart> {
+    state.head.parts.iter().map(|part| part.retired_before).min().flatten()
 }
 
 /// The digests of minutes that every worker has forgotten: of others, rows may be lacking.
 pub(super) fn digests(state: &IndexedState) -> BTreeMap<WindowStart, MinuteDigest> {
-    let retired_before = state.head.parts.iter().map(|part| part.retired_before).min().flatten();
+    let retired_before = forgotten_before(state);
     let whole = state.index.digests.iter().filter(|(window, _)| Some(**window) < retired_before);
     whole.map(|(window, digest)| (*window, *digest)).collect()
+}
+
+/// The same, and what the other final minutes come to: what some workers have forgotten of them, and what is held.
+pub(super) fn digests_of_final(state: &IndexedState, before: WindowStart) -> BTreeMap<WindowStart, MinuteDigest> {
+    let mut all = state.index.digests.clone();
+    let _later = all.split_off(&before);
+    for (window, digest) in &state.held {
+        all.entry(*window).or_default().add(*digest);
+    }
+    all
 }

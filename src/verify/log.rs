@@ -16,7 +16,7 @@ use minutely_dataflows::record::DeadLetter;
 use minutely_dataflows::row::RowKind;
 use minutely_dataflows::time::{State, WindowStart};
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 /// See the module.
@@ -24,8 +24,10 @@ pub(crate) struct OpenLog {
     /// Of the newest manifest.
     pub(crate) head: Manifest,
     pub(crate) facts: StateFacts,
-    /// Of minutes that every worker has forgotten.
+    /// What minutes come to by the state: those that every worker has forgotten, or all that are final.
     pub(crate) digests: BTreeMap<WindowStart, MinuteDigest>,
+    /// Every final minute from here on that has rows has its digest there; none: those that are forgotten alone are there.
+    pub(crate) digests_from: Option<WindowStart>,
     pub(crate) source: Arc<dyn LogSource>,
     pub(crate) found: Vec<Discovered>,
     pub(crate) columns: OracleColumns,
@@ -35,6 +37,15 @@ pub(crate) struct OpenLog {
     pub(crate) judges: JudgeKind,
 }
 
+/// What is wanted of a state beside its index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WantedDigests {
+    /// Those of minutes that are forgotten.
+    Forgotten,
+    /// Those of all final minutes.
+    Final,
+}
+
 impl OpenLog {
     /// Opens both.
     ///
@@ -42,23 +53,61 @@ impl OpenLog {
     /// 64: the options are not those of a state. 65: the log is another one, or dead letters are broken. 69: something cannot be
     /// reached.
     pub(crate) fn open(config: &mut Config, clock: SystemClock) -> Result<Self, Halt> {
+        OpenLog::open_watched(config, clock, &mut || Ok(()))
+    }
+
+    /// The same; `watch` is asked now and then whether it is to go on.
+    ///
+    /// # Errors
+    /// As [`OpenLog::open`], and what `watch` says.
+    pub(crate) fn open_watched(
+        config: &mut Config,
+        clock: SystemClock,
+        watch: &mut dyn FnMut() -> Result<(), Halt>,
+    ) -> Result<Self, Halt> {
+        OpenLog::open_with(config, clock, WantedDigests::Forgotten, watch)
+    }
+
+    /// The same, with what the state holds of the newest final minutes, which have no digest yet: so that a log which is another one is
+    /// noticed there, too.
+    ///
+    /// # Errors
+    /// As [`OpenLog::open`].
+    pub(crate) fn open_whole(config: &mut Config, clock: SystemClock) -> Result<Self, Halt> {
+        OpenLog::open_with(config, clock, WantedDigests::Final, &mut || Ok(()))
+    }
+
+    fn open_with(
+        config: &mut Config,
+        clock: SystemClock,
+        wanted: WantedDigests,
+        watch: &mut dyn FnMut() -> Result<(), Halt>,
+    ) -> Result<Self, Halt> {
         // It is read up to where the state has read it.
         config.settings.bounded = true;
-        let state = facts::state(config)?;
+        let state = facts::state(config, wanted == WantedDigests::Final)?;
         config.registry.as_ref().map_or(Ok(()), |registry| registry.probe())?;
         let run_start = config.as_of.unwrap_or_else(|| clock.wall());
         let source = sources::open(&config.source, &config.source_options(run_start, clock))?;
         let probes = source.probe(&checkpoint::probe_targets(&state.head))?;
         checkpoint::resume(state.head.clone(), &probes, false)?;
         let has_ids = !config.fields.id.is_empty();
-        let facts = StateFacts::of(&state, &probes, config.settings.rule, has_ids, &config.folder)?;
+        let exceptions = facts::exceptions(&state.head, &config.folder, watch)?;
+        let facts = StateFacts::of(&state, &probes, config.settings.rule, has_ids, exceptions);
         let market = config.metrics == Metrics::Market;
         let (derived, windows) = (config.settings.derive.clone(), &config.settings.windows);
         let (windows, zone) = (windows.levels().to_vec(), windows.zone().cloned());
         let columns = OracleColumns { market, derived, windows, zone };
-        let (digests, found) = (facts::digests(&state), source.discover()?);
+        let (digests, digests_from) = match wanted {
+            WantedDigests::Forgotten => (facts::digests(&state), None),
+            WantedDigests::Final => {
+                let from = facts::forgotten_before(&state).unwrap_or(WindowStart::MIN);
+                (facts::digests_of_final(&state, facts.final_before), Some(from))
+            }
+        };
+        let (head, unstored, found) = (state.head, state.unstored, source.discover()?);
         let judges = JudgeKind::Oracle(Box::new(config.decoder.clone()));
-        Ok(OpenLog { head: state.head, facts, digests, source, found, columns, unstored: state.unstored, judges })
+        Ok(OpenLog { head, facts, digests, digests_from, source, found, columns, unstored, judges })
     }
 
     /// The final minutes that are asked for: all that can be counted again, where nothing is said. `since_final`: nanoseconds of event
@@ -87,21 +136,24 @@ impl OpenLog {
 
     /// Can all of these?
     pub(crate) fn are_known(&self, windows: Range<WindowStart>) -> bool {
-        let mut buckets = windows.start.0.div_euclid(BUCKET)..=(windows.end.0 - 1).div_euclid(BUCKET);
-        buckets.all(|bucket| self.facts.unverifiable(bucket).is_none())
+        let buckets = buckets_of(&windows);
+        Some(*buckets.start()) >= self.facts.since() && self.facts.deleted(buckets).is_empty()
     }
 
-    /// Which of these minutes cannot, and why, by bucket.
+    /// Which of these minutes cannot, and why, in whole buckets.
     pub(crate) fn unverifiable(&self, minutes: &Range<WindowStart>) -> Vec<(Unverifiable, Range<WindowStart>)> {
-        let buckets = minutes.start.0.div_euclid(BUCKET)..=(minutes.end.0 - 1).div_euclid(BUCKET);
-        let of = |bucket: i64| WindowStart(bucket * BUCKET)..WindowStart((bucket + 1) * BUCKET);
-        buckets.filter_map(|bucket| Some((self.facts.unverifiable(bucket)?, of(bucket)))).collect()
+        let buckets = buckets_of(minutes);
+        let (first, last) = (*buckets.start(), *buckets.end());
+        let of = |from: i64, to: i64| WindowStart(from * BUCKET)..WindowStart(to * BUCKET);
+        let since = self.facts.since().map_or(first, |since| since.clamp(first, last + 1));
+        let not_indexed = (first < since).then(|| (Unverifiable::NotIndexed, of(first, since)));
+        let deleted = self.facts.deleted(buckets).into_iter();
+        not_indexed.into_iter().chain(deleted.map(|bucket| (Unverifiable::Deleted, of(bucket, bucket + 1)))).collect()
     }
 
     /// From which minute on the index knows all that counted; none where that is from the first on.
     pub(crate) fn indexed_from(&self) -> Option<WindowStart> {
-        let since = self.facts.partitions.iter().filter_map(|partition| partition.since).max();
-        since.map(|bucket| WindowStart(bucket * BUCKET))
+        self.facts.since().map(|bucket| WindowStart(bucket * BUCKET))
     }
 
     /// From which minute on all that counted can be counted again; none where that is from the first on.
@@ -132,4 +184,9 @@ impl OpenLog {
     pub(crate) fn begins_by(&self, kind: RowKind, end: WindowStart) -> WindowStart {
         self.window(kind, end).start
     }
+}
+
+/// The buckets of these windows.
+fn buckets_of(windows: &Range<WindowStart>) -> RangeInclusive<i64> {
+    windows.start.0.div_euclid(BUCKET)..=(windows.end.0 - 1).div_euclid(BUCKET)
 }

@@ -31,6 +31,6 @@ pub(crate) use facts::{IndexedPartition, StateFacts, Unverifiable, has_state};
 pub(crate) use log::OpenLog;
 pub(crate) use plan::{AskedMinutes, VerifyPlan};
 pub(crate) use recount::Recount;
-pub(crate) use report::{MOST_SHOWN, PartitionRead, described, finding_json};
-pub(crate) use rows::{LogRows, LogSlice};
+pub(crate) use report::{MOST_SHOWN, PartitionRead, described, findings_json};
+pub(crate) use rows::{LogRows, LogSlice, LogStep};
 pub(crate) use session::{open_sinks, verify};

@@ -78,4 +78,9 @@ impl VerifyPlan {
             textfile: args.textfile.clone(),
         }))
     }
+
+    /// Is all asked for that can be counted again?
+    pub(super) fn is_whole(&self) -> bool {
+        self.minutes == AskedMinutes::default() && self.sample.is_none() && self.since_final.is_none()
+    }
 }

@@ -139,15 +139,19 @@ impl<'a> Recount<'a> {
     /// Reads until all that counts for windows before this is read. `each`: is called now and then.
     ///
     /// # Errors
-    /// The log cannot be read.
-    pub(crate) fn read_to(&mut self, end: WindowStart, mut each: impl FnMut(u64)) -> Result<(), Halt> {
+    /// The log cannot be read; what `each` says.
+    pub(crate) fn read_to(
+        &mut self,
+        end: WindowStart,
+        mut each: impl FnMut(u64) -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
         while let Some(open) = self.open.iter_mut().filter(|open| !open.done).min_by_key(|open| open.judge.h()) {
             if self.facts.rule.windowing.first_not_final(open.judge.h()) >= end {
                 return Ok(());
             }
             let read = open.read(self.facts, &self.wanted, &mut self.windows, &mut self.watch)?;
             self.records += read;
-            each(self.records);
+            each(self.records)?;
         }
         Ok(())
     }

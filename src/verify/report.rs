@@ -141,21 +141,21 @@ impl VerifyReport {
             self.took.as_secs_f64()
         ));
         for sink @ ComparedSink { name, tally, .. } in &self.sinks {
-            let SinkTally { equal, missing, different, extra, absent, findings } = tally;
+            let SinkTally { equal, missing, different, extra, absent, .. } = tally;
             let kind = sink.kind_name().map(|kind| format!(", {kind}")).unwrap_or_default();
             line(format!("{name}{kind}: {equal} equal, {missing} missing, {different} different, {extra} extra"));
-            for finding in findings.iter().take(MOST_SHOWN) {
+            let (findings, foreign, more) = tally.shown(MOST_SHOWN);
+            for finding in findings {
                 let what = described(finding, &self.partitions);
                 line(format!("  {} {}: {what}", minute.of(finding.minute), finding.symbol));
             }
+            foreign.for_each(|what| line(format!("  {what}")));
             if !absent.is_empty() {
                 let absent = absent.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
                 line(format!("  not compared where it has no such column: {absent}"));
             }
-            let more = tally.faults() - findings.len().min(MOST_SHOWN) as u64;
-            if more > 0 {
-                line(format!("  {more} more (--json lists a thousand)"));
-            }
+            let more = (more > 0).then(|| format!("  {more} more (--json lists a thousand)"));
+            more.into_iter().for_each(&mut line);
         }
         self.unreadable.iter().for_each(|sink| line(format!("{sink}: cannot be read back, so it is not compared")));
         line(format!(
@@ -207,10 +207,9 @@ impl VerifyReport {
         let mut at = |window: WindowStart| minute.of(window).to_owned();
         let mut sinks = Vec::new();
         for sink @ ComparedSink { name, tally, .. } in &self.sinks {
-            let SinkTally { equal, missing, different, extra, absent, findings } = tally;
+            let SinkTally { equal, missing, different, extra, absent, .. } = tally;
             let kind = sink.kind_name();
-            let findings: Vec<Value> =
-                findings.iter().map(|finding| finding_json(finding, &self.partitions, &mut at)).collect();
+            let findings = findings_json(tally, &self.partitions, &mut at);
             sinks.push(json!({
                 "sink": name, "rows": kind, "equal": equal, "missing": missing, "different": different, "extra": extra, "absent_columns": absent,
                 "findings": findings,
@@ -273,8 +272,23 @@ fn span_text(span: &RecordSpan, partitions: &[PartitionRead]) -> String {
     }
 }
 
+/// All findings of a sink that are kept, for a program.
+pub(crate) fn findings_json(
+    tally: &SinkTally,
+    partitions: &[PartitionRead],
+    at: &mut dyn FnMut(WindowStart) -> String,
+) -> Vec<Value> {
+    let findings = tally.findings.iter().map(|finding| finding_json(finding, partitions, at));
+    let foreign = tally.foreign.iter().map(|row| {
+        json!({
+            "minute": row.minute, "symbol": row.symbol, "what": "extra", "why": row.what, "columns": [], "records": [],
+        })
+    });
+    findings.chain(foreign).collect()
+}
+
 /// The same for a program.
-pub(crate) fn finding_json(
+fn finding_json(
     finding: &RowFinding,
     partitions: &[PartitionRead],
     at: &mut dyn FnMut(WindowStart) -> String,

@@ -11,9 +11,10 @@ use crate::config::Config;
 use minutely_dataflows::digest::{MinuteDigest, row_bytes};
 use minutely_dataflows::edge::{Halt, ReadProgress};
 use minutely_dataflows::oracle::group_rows;
+use minutely_dataflows::partition::BUCKET;
 use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::time::{SECOND, State, WindowStart};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 /// Event time whose rows are held at once, in nanoseconds.
@@ -37,6 +38,13 @@ pub(crate) struct LogSlice<'r> {
     pub(super) recount: &'r Recount<'r>,
 }
 
+/// What making rows comes to next.
+pub(crate) enum LogStep<'r> {
+    /// Some records were read.
+    Read,
+    Slice(LogSlice<'r>),
+}
+
 impl LogSlice<'_> {
     /// Compares the digests that the state has of these minutes, which are the slice's, or some that its rows look back at: how many,
     /// and those that are not the log's.
@@ -47,35 +55,50 @@ impl LogSlice<'_> {
     ) -> (u64, Vec<DigestFinding>) {
         let counted: BTreeMap<WindowStart, &RecountedWindow> = self.recount.windows(minutes.clone()).collect();
         let (mut compared, mut wrong) = (0, Vec::new());
-        // (Of a minute that the log has nothing of, the state is to have none.)
-        for (window, is) in log.digests.range(minutes) {
-            if !log.is_known(*window) || log.state_of(*window) == State::Partial {
+        // (Of a minute that the log has nothing of, the state is to have none; and the other way round, where it has all.)
+        let of_state = log.digests.range(minutes).map(|(window, is)| (*window, *is));
+        let has_all = |window: &WindowStart| log.digests_from.is_some_and(|from| from <= *window);
+        let lacking = counted.keys().filter(|window| has_all(window) && !log.digests.contains_key(window));
+        let lacking = lacking.map(|window| (*window, MinuteDigest::default()));
+        let mut all: Vec<_> = of_state.chain(lacking).collect();
+        all.sort_unstable_by_key(|(window, _)| *window);
+        for (window, is) in all {
+            if !log.is_known(window) || log.state_of(window) == State::Partial {
                 continue;
             }
             let mut should_be = MinuteDigest::default();
-            for (symbol, recounted) in counted.get(window).into_iter().copied().flatten() {
+            for (symbol, recounted) in counted.get(&window).into_iter().copied().flatten() {
                 let numbers = recounted.sums.numbers(log.columns.market);
-                let bytes = row_bytes(symbol, *window, config.decoder.scales(), &numbers);
+                let bytes = row_bytes(symbol, window, config.decoder.scales(), &numbers);
                 should_be.add(MinuteDigest::of_row(&bytes));
             }
             compared += 1;
-            if *is != should_be {
-                wrong.push(DigestFinding { minute: *window, is: *is, should_be });
+            if is != should_be {
+                wrong.push(DigestFinding { minute: window, is, should_be });
             }
         }
         (compared, wrong)
     }
 }
 
+/// Where the slice from here on ends: after an hour, and where nothing counted by then, where the next bucket begins in which something
+/// did.
+fn slice_end(start: WindowStart, buckets: &BTreeSet<i64>) -> WindowStart {
+    let hour = start.0.saturating_add(SLICE);
+    let next = buckets.range(start.0.div_euclid(BUCKET)..).next();
+    WindowStart(next.map_or(i64::MAX, |bucket| hour.max(bucket.saturating_mul(BUCKET))))
+}
+
 impl<'a> LogRows<'a> {
-    /// Reads a range again and hands it over, slice by slice. Returns how many records were read.
+    /// Reads a range again and hands it over, slice by slice; between them it says now and then that it reads. Hours in which nothing
+    /// counted are one slice. Returns how many records were read.
     ///
     /// # Errors
     /// The log cannot be read; what `each` says.
     pub(crate) fn each_slice(
         (config, log): (&'a Config, &'a OpenLog),
         range: Range<WindowStart>,
-        mut each: impl FnMut(LogSlice<'_>) -> Result<(), Halt>,
+        mut each: impl FnMut(LogStep<'_>) -> Result<(), Halt>,
     ) -> Result<u64, Halt> {
         let look_back = config.settings.look_back();
         let wanted = WindowStart(range.start.0.saturating_sub(look_back))..range.end;
@@ -84,10 +107,13 @@ impl<'a> LogRows<'a> {
         let found = (&log.source, log.found.as_slice());
         let mut recount = Recount::open(&log.facts, found, &log.judges, wanted)?;
         let total = recount.estimate();
-        let mut start = range.start;
+        let (mut start, buckets) = (range.start, log.facts.buckets());
         while start < range.end {
-            let end = WindowStart(start.0.saturating_add(SLICE)).min(range.end);
-            recount.read_to(end, |done| bar::show_records(ReadProgress { done, total }))?;
+            let end = slice_end(start, &buckets).min(range.end);
+            recount.read_to(end, |done| {
+                bar::show_records(ReadProgress { done, total });
+                each(LogStep::Read)
+            })?;
             let minutes = start..end;
             let of_minutes = rows.of(minutes.clone(), &recount);
             let of_groups = rows.of_groups(&of_minutes);
@@ -96,7 +122,7 @@ impl<'a> LogRows<'a> {
             let mut of_slice = vec![kind(RowKind::Minute, of_minutes)];
             of_slice.extend(coarse.ended(end, config.decoder.scales()));
             of_slice.extend(of_groups.map(|rows| kind(RowKind::Group, rows)));
-            each(LogSlice { rows: of_slice, minutes, recount: &recount })?;
+            each(LogStep::Slice(LogSlice { rows: of_slice, minutes, recount: &recount }))?;
             recount.forget_before(WindowStart(end.0.saturating_sub(look_back)));
             start = end;
         }
@@ -182,5 +208,22 @@ impl<'a> LogRows<'a> {
         let numbers = (self.config.decoder.scales(), length);
         let values = self.log.judges.derived_values(&minutes, recursive, &self.log.columns, numbers);
         values.into_iter().map(|value| (value.flatten(), value.is_some())).unzip()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_in_which_nothing_counted_are_one_slice() {
+        let buckets = BTreeSet::from([0, 3, 6 * 24 * 365 * 50]);
+        let mut slices = vec![WindowStart(-20 * SLICE)];
+        while let Some(start) = slices.last().filter(|start| start.0 < i64::MAX) {
+            slices.push(slice_end(*start, &buckets));
+        }
+        let far = 24 * 365 * 50;
+        let hours: Vec<i64> = slices.iter().map(|start| start.0 / SLICE).collect();
+        assert_eq!(hours, [-20, 0, 1, far, far + 1, i64::MAX / SLICE]);
     }
 }

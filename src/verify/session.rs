@@ -5,7 +5,7 @@ use super::error::VerifyError;
 use super::log::OpenLog;
 use super::plan::VerifyPlan;
 use super::report::{PartitionRead, VerifyReport};
-use super::rows::{LogRows, LogSlice};
+use super::rows::{LogRows, LogSlice, LogStep};
 use super::sums::JudgeKind;
 use super::textfile::LastVerification;
 use crate::bar;
@@ -55,10 +55,12 @@ pub(crate) fn verify(mut config: Config, plan: &VerifyPlan, clock: SystemClock) 
 fn report(config: &mut Config, plan: &VerifyPlan, clock: SystemClock) -> Result<VerifyReport, Halt> {
     let began = Instant::now();
     let judges = JudgeKind::of(config, plan.independent)?;
-    let log = OpenLog { judges, ..OpenLog::open(config, clock)? };
+    let log = OpenLog { judges, ..OpenLog::open_whole(config, clock)? };
     let (sinks, unreadable) = open_sinks(config, &log, clock)?;
     let mut session = Session { config, log: &log, sinks, report: VerifyReport::default() };
-    let verified = session.ranges(plan)?.into_iter().try_for_each(|range| session.range(range));
+    let ranges = session.ranges(plan)?;
+    let verified = ranges.iter().try_for_each(|range| session.range(range.clone()));
+    let verified = verified.and_then(|()| session.foreign(if plan.is_whole() { &[] } else { &ranges }));
     bar::remove();
     verified?;
     let Session { mut report, sinks, .. } = session;
@@ -119,9 +121,18 @@ impl Session<'_> {
 
     /// Verifies a range.
     fn range(&mut self, range: Range<WindowStart>) -> Result<(), Halt> {
-        let read = LogRows::each_slice((self.config, self.log), range, |slice| self.slice(slice))?;
+        let read = LogRows::each_slice((self.config, self.log), range, |step| match step {
+            LogStep::Read => Ok(()),
+            LogStep::Slice(slice) => self.slice(slice),
+        })?;
         self.report.records += read;
         Ok(())
+    }
+
+    /// Looks for rows that no run has written.
+    fn foreign(&mut self, within: &[Range<WindowStart>]) -> Result<(), Halt> {
+        let found = self.sinks.iter_mut().try_for_each(|sink| sink.add_foreign(within, MOST_FINDINGS));
+        found.map_err(|why| Halt::new(HaltKind::Unreachable, why))
     }
 
     /// Compares a slice.

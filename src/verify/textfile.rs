@@ -25,12 +25,16 @@ impl LastVerification<'_> {
     /// Why it cannot be written.
     pub(super) fn write(&self, path: &Path, clock: SystemClock) -> io::Result<()> {
         let mut beside = OsString::from(path);
-        beside.push(".tmp"); // (the collector reads `*.prom` alone)
+        // (The collector reads `*.prom` alone; two verifications may have the same file.)
+        beside.push(format!(".{}.tmp", std::process::id()));
         let beside = PathBuf::from(beside);
-        let mut file = fs::File::create(&beside)?;
-        file.write_all(self.text(clock.wall().0 / SECOND).as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, path)
+        let write = || {
+            let mut file = fs::File::create(&beside)?;
+            file.write_all(self.text(clock.wall().0 / SECOND).as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&beside, path)
+        };
+        write().inspect_err(|_| drop(fs::remove_file(&beside)))
     }
 
     fn text(&self, now: i64) -> String {

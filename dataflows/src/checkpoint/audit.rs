@@ -16,7 +16,7 @@ use crate::time::WindowStart;
 use std::collections::{BTreeMap, HashMap};
 
 /// Where a manifest says what is summed: a name of format 1, which is that of an option of the command line.
-const METRICS: &str = "--metrics";
+pub(super) const METRICS: &str = "--metrics";
 
 /// (window, symbol, records counted).
 type Entry = (WindowStart, String, i64);

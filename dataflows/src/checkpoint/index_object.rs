@@ -22,7 +22,7 @@ pub(crate) const MAX_INDEX: u64 = 1 << 20;
 /// Offsets are below this.
 const MOST_OFFSET: i64 = 1 << 56;
 /// The greatest magnitude of event times, floors and windows, in nanoseconds.
-const LATEST: u64 = (EventTime::LIMIT + EventTime::LIMIT / 2).unsigned_abs();
+const LATEST: u64 = EventTime::FARTHEST.unsigned_abs();
 
 /// What an object of the index holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

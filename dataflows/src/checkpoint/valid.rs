@@ -11,8 +11,6 @@ use crate::time::{EventTime, WindowStart};
 
 /// Offsets, counts, positions and sizes are below this: sums of many of them do not overflow.
 const MOST: i64 = 1 << 56;
-/// Event times, and what is added to them.
-const LATEST: i64 = EventTime::LIMIT + EventTime::LIMIT / 2;
 /// Restarts, of which an epoch has the number in its high 24 bits.
 const MOST_GENERATIONS: u64 = 1 << 24;
 /// Workers of a run.
@@ -64,7 +62,7 @@ fn is_size(size: u64) -> bool {
 }
 
 fn is_time(time: Option<EventTime>) -> bool {
-    time.is_none_or(|time| time == UNKNOWN || (-LATEST..=LATEST).contains(&time.0))
+    time.is_none_or(|time| time == UNKNOWN || (-EventTime::FARTHEST..=EventTime::FARTHEST).contains(&time.0))
 }
 
 fn is_window(window: Option<WindowStart>) -> bool {

@@ -1,6 +1,6 @@
 //! `--windows`: how long coarser windows are and where they begin, as they are named.
 
-use crate::time::SECOND;
+use crate::time::{SECOND, Windowing};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ pub(super) const DAY: i64 = 24 * HOUR;
 /// Units by their names, the longest first.
 const UNITS: [(&str, i64); 5] = [("d", DAY), ("h", HOUR), ("m", 60 * SECOND), ("s", SECOND), ("ms", SECOND / 1000)];
 /// The longest length, in nanoseconds.
-const LONGEST: i64 = 366 * DAY;
+const LONGEST: i64 = Windowing::LONGEST;
 /// Levels of a list, at most.
 const MAX_LEVELS: usize = 15;
 

@@ -10,7 +10,7 @@ use crate::edge::RowFilter;
 use crate::mutants::{self, Mutant};
 use crate::protocol::{Commit, Round, SinkFacts, SinkId};
 use crate::status::SinkStatus;
-use crate::time::{Monotonic, WindowStart, Windowing};
+use crate::time::{EventTime, Monotonic, WindowStart, Windowing};
 
 /// A sink as the run was given it.
 #[derive(Clone, Debug)]
@@ -202,12 +202,15 @@ impl Sinks {
     fn unneeded_before(&self) -> Option<WindowStart> {
         let stored_before = self.sinks.iter().map(|sink| sink.stored_before).min().flatten();
         let look_back = if mutants::on(Mutant::LookBackForgotten) { 0 } else { self.look_back };
-        stored_before.map(|window| WindowStart(window.0.saturating_sub(look_back)))
+        // (Before the first of all windows there is nothing to forget, however far rows look back.)
+        let first = -EventTime::FARTHEST;
+        stored_before.map(|window| WindowStart(window.0.saturating_sub(look_back).max(first)))
     }
 
     /// Is all forgotten that may be, once every window before this is stored?
     pub(super) fn have_retired(&self, final_before: Option<WindowStart>) -> bool {
-        let least = final_before.map(|window| WindowStart(window.0.saturating_sub(self.look_back)));
+        let first = -EventTime::FARTHEST;
+        let least = final_before.map(|window| WindowStart(window.0.saturating_sub(self.look_back).max(first)));
         self.retired_before >= least
     }
 

@@ -21,7 +21,7 @@ pub const BUCKET: i64 = 600 * SECOND;
 pub struct IndexEntry {
     /// The partition's admission number.
     pub partition: usize,
-    /// The bucket: event time divided by [`BUCKET`], rounded down.
+    /// The bucket: the start of its window divided by [`BUCKET`], rounded down.
     pub bucket: i64,
     /// The record's offset.
     pub offset: i64,
@@ -31,10 +31,11 @@ pub struct IndexEntry {
     pub floor: Option<EventTime>,
 }
 
-/// No event time is in a later bucket, and none in an earlier one than its negative.
-const LATEST_BUCKET: i64 = EventTime::LIMIT / BUCKET + 1;
+/// No window begins in a later bucket, and none in an earlier one than its negative. (The first window may begin long before the first
+/// event time.)
+const LATEST_BUCKET: i64 = EventTime::FARTHEST / BUCKET + 1;
 
-/// May event times fall in this bucket, or in the one before it?
+/// May windows begin in this bucket, or in the one before it?
 pub(crate) fn is_bucket(bucket: i64) -> bool {
     (-LATEST_BUCKET..=LATEST_BUCKET).contains(&bucket)
 }
@@ -55,7 +56,7 @@ impl NotedBuckets {
         NotedBuckets { since: h.map(|h| h.0.div_euclid(BUCKET) + 1), open: Vec::new() }
     }
 
-    /// Are its buckets some that event times fall in, and do its ranges ascend?
+    /// Are its buckets some that windows begin in, and do its ranges ascend?
     pub(crate) fn is_whole(&self) -> bool {
         let ascends = self.open.windows(2).all(|pair| pair[0].1 < pair[1].0);
         let open = self.open.iter().all(|(from, to)| from < to && is_bucket(*from) && is_bucket(*to));

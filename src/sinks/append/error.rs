@@ -105,7 +105,7 @@ impl AppendError {
     pub(in crate::sinks) fn kind(&self) -> HaltKind {
         match &self.problem {
             FileProblem::Shorter { .. } => HaltKind::Data,
-            FileProblem::Unopenable(e) if is_full(e) => HaltKind::Unreachable,
+            FileProblem::Unopenable(e) | FileProblem::Unreadable(e) if is_full(e) => HaltKind::Unreachable,
             _ => HaltKind::Usage,
         }
     }

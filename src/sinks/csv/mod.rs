@@ -7,6 +7,7 @@
 mod amended;
 mod error;
 mod read_back;
+mod records;
 mod repair;
 mod rotate;
 

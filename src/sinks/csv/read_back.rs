@@ -1,8 +1,11 @@
 //! What a file, or the files of a series, hold now: of each minute and symbol the last line. A line that is not ended is not there yet.
 
+use super::records::{CsvRecords, NoRecord};
 use super::rotate::{FileSeries, SeriesPosition};
 use super::{CsvTarget, begins_as_ours};
-use crate::sinks::stored::{EachStored, ReadBackOptions, StoredCell, StoredRows, exact_text, minute};
+use crate::sinks::stored::{
+    EachStored, ForeignRemedy, ForeignRow, GIVEN_UP, ReadBackOptions, StoredCell, StoredRows, exact_text,
+};
 use crate::text::Columns;
 use minutely_dataflows::coarse::WindowLevel;
 use minutely_dataflows::decimal::ExactNumber;
@@ -10,8 +13,6 @@ use minutely_dataflows::derived::GROUP_COLUMNS;
 use minutely_dataflows::row::{Row, RowKind};
 use minutely_dataflows::time::WindowStart;
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,8 @@ const ANEW: &str = "move the file away, and `minutely repair --yes` makes it ane
 pub(in crate::sinks) struct StoredCsv {
     /// Each with how many bytes of it count; none: all.
     files: Vec<(PathBuf, Option<u64>)>,
+    /// Files of a series that the state does not know.
+    unknown: Vec<PathBuf>,
     columns: Columns,
     names: Vec<String>,
     kind: RowKind,
@@ -57,9 +60,9 @@ impl StoredCsv {
         position: u64,
     ) -> Result<Self, String> {
         let path = &target.path;
-        let files = match target.rotate {
-            None if path.exists() => vec![(path.clone(), Some(position))],
-            None => Vec::new(),
+        let (files, unknown) = match target.rotate {
+            None if path.exists() => (vec![(path.clone(), Some(position))], Vec::new()),
+            None => (Vec::new(), Vec::new()),
             Some(_) => {
                 let files = FileSeries::new(path).known_files(SeriesPosition::unpack(position));
                 files.map_err(|e| format!("csv {}: {e}", path.display()))?
@@ -72,7 +75,7 @@ impl StoredCsv {
                 return Err(why("its first line is not the one that this job writes".into()));
             }
         }
-        Ok(StoredCsv::of(files, options))
+        Ok(StoredCsv { unknown, ..StoredCsv::of(files, options) })
     }
 
     fn of(files: Vec<(PathBuf, Option<u64>)>, options: &ReadBackOptions) -> Self {
@@ -84,44 +87,41 @@ impl StoredCsv {
             RowKind::Window(level) => level,
             RowKind::Minute | RowKind::Group => WindowLevel::fixed(options.windowing.length),
         };
-        StoredCsv { files, columns, names, kind, window: window.to_string() }
+        StoredCsv { files, unknown: Vec::new(), columns, names, kind, window: window.to_string() }
     }
 }
 
-/// Adds the lines of one file that are of minutes and series; later ones win.
+/// Adds the lines of one file that are of minutes and series; later ones win. Lines that are none are passed over.
 fn lines(
     (path, most): (&Path, Option<u64>),
     of: &StoredCsv,
     minutes: &Range<WindowStart>,
-    rows: &mut Newest,
+    (rows, goes_on): (&mut Newest, &mut dyn FnMut() -> bool),
 ) -> Result<(), String> {
     let names = &of.names;
     let why = |e: &dyn std::fmt::Display| format!("csv {}: {e}", path.display());
-    let file = File::open(path).map_err(|e| why(&e))?;
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(WholeLines::new(file, most));
-    let header = reader.headers().map_err(|e| why(&e))?.clone();
+    let mut records = CsvRecords::open(path, most).map_err(|e| why(&e))?;
+    let header = records.header().map_err(|e| why(&e))?;
     let place = |name: &str| header.iter().position(|column| column == name);
     let places: Vec<Option<usize>> = names.iter().map(|name| place(name)).collect();
     let (window, group) = (place("window"), place(GROUP_COLUMNS[0]));
-    for record in reader.records() {
-        let record = record.map_err(|e| why(&e))?;
+    while let Some(record) = records.next().map_err(|e| why(&e))? {
+        if record.line.is_multiple_of(4096) && !goes_on() {
+            return Err(why(&GIVEN_UP));
+        }
+        let Ok((start, cells)) = record.row else { continue };
         // (Without such a column, or with nothing in it, a row is of a minute and a series.)
-        let says = |place: Option<usize>| place.and_then(|place| record.get(place)).filter(|text| !text.is_empty());
-        let is_of_window = says(window).map_or(!matches!(of.kind, RowKind::Window(_)), |window| window == of.window);
-        if !is_of_window || says(group).is_some() != (of.kind == RowKind::Group) {
+        let says = |place: Option<usize>| place.and_then(|place| cells.get(place)).filter(|text| !text.is_empty());
+        let is_of_window = says(window).map_or(!matches!(of.kind, RowKind::Window(_)), |window| *window == of.window);
+        if !is_of_window || says(group).is_some() != (of.kind == RowKind::Group) || !minutes.contains(&start) {
             continue;
         }
-        let Some(start) = record.get(1).and_then(minute) else {
-            return Err(why(&format!("a line has no minute in its second column: {record:?}; {ANEW}")));
+        let cell = |(name, place): (&String, &Option<usize>)| {
+            place.map(|place| cell(name, cells.get(place).map_or("", String::as_str)))
         };
-        if minutes.contains(&start) {
-            let cell = |(name, place): (&String, &Option<usize>)| {
-                place.map(|place| cell(name, record.get(place).unwrap_or_default()))
-            };
-            // (A file that was begun without a column has none to its end.)
-            let cells = names.iter().zip(&places).map(|pair| cell(pair).unwrap_or(StoredCell::NoColumn));
-            rows.insert((start, record.get(0).unwrap_or_default().to_owned()), cells.collect());
-        }
+        // (A file that was begun without a column has none to its end.)
+        let stored = names.iter().zip(&places).map(|pair| cell(pair).unwrap_or(StoredCell::NoColumn));
+        rows.insert((start, cells.first().cloned().unwrap_or_default()), stored.collect());
     }
     Ok(())
 }
@@ -138,43 +138,6 @@ fn cell(name: &str, text: &str) -> StoredCell {
         (_, number) => number.parse().ok().map(StoredCell::Float),
     };
     parsed.unwrap_or_else(|| StoredCell::Text(text.to_owned()))
-}
-
-/// A file up to its last line end.
-struct WholeLines {
-    file: std::io::Take<File>,
-    buffer: Vec<u8>,
-    given: usize,
-    /// Bytes of the buffer up to its last line end.
-    whole: usize,
-    ended: bool,
-}
-
-impl WholeLines {
-    /// `most`: bytes of it that count.
-    fn new(file: File, most: Option<u64>) -> Self {
-        let file = file.take(most.unwrap_or(u64::MAX));
-        WholeLines { file, buffer: Vec::new(), given: 0, whole: 0, ended: false }
-    }
-}
-
-impl Read for WholeLines {
-    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        while self.given == self.whole && !self.ended {
-            self.buffer.drain(..self.given);
-            self.given = 0;
-            let before = self.buffer.len();
-            self.buffer.resize(before + (1 << 18), 0);
-            let read = self.file.read(&mut self.buffer[before..])?;
-            self.buffer.truncate(before + read);
-            self.ended = read == 0;
-            self.whole = memchr::memrchr(b'\n', &self.buffer).map_or(0, |at| at + 1);
-        }
-        let many = out.len().min(self.whole - self.given);
-        out[..many].copy_from_slice(&self.buffer[self.given..self.given + many]);
-        self.given += many;
-        Ok(many)
-    }
 }
 
 impl StoredRows for StoredCsv {
@@ -203,12 +166,41 @@ impl StoredRows for StoredCsv {
         cells
     }
 
-    fn read(&mut self, minutes: Range<WindowStart>, each: &mut EachStored<'_>) -> Result<(), String> {
+    fn read(
+        &mut self,
+        minutes: Range<WindowStart>,
+        each: &mut EachStored<'_>,
+        goes_on: &mut dyn FnMut() -> bool,
+    ) -> Result<(), String> {
         let mut rows = Newest::new();
         for (path, most) in &self.files {
-            lines((path, *most), self, &minutes, &mut rows)?;
+            lines((path, *most), self, &minutes, (&mut rows, goes_on))?;
         }
         rows.into_iter().for_each(|((minute, symbol), cells)| each(minute, symbol, cells));
+        Ok(())
+    }
+
+    /// Lines that are none have no kind and no minute: they are told once, whatever is asked for.
+    fn foreign(&mut self, _within: &[Range<WindowStart>], each: &mut dyn FnMut(ForeignRow)) -> Result<(), String> {
+        if self.kind != RowKind::Minute {
+            return Ok(());
+        }
+        let unknown = self.unknown.iter().map(|path| (path, Some(0)));
+        for (path, most) in self.files.iter().map(|(path, most)| (path, *most)).chain(unknown) {
+            let why = |e: std::io::Error| format!("csv {}: {e}", path.display());
+            // (Behind what the state knows, too: a reader finds it there.)
+            let mut records = CsvRecords::open(path, None).map_err(why)?;
+            records.header().map_err(why)?;
+            while let Some(record) = records.next().map_err(why)? {
+                let Err(NoRecord { what, text }) = record.row else { continue };
+                let mut cells = text.split(',').map(str::to_owned);
+                let (symbol, minute) = (cells.next().unwrap_or_default(), cells.next().unwrap_or_default());
+                let what = format!("extra: line {} of {} {what}: `{text}`", record.line, path.display());
+                let is_known = most.is_none_or(|most| record.begins < most);
+                let remedy = if is_known { ForeignRemedy::ByHand } else { ForeignRemedy::Cut };
+                each(ForeignRow { minute, symbol, what, remedy });
+            }
+        }
         Ok(())
     }
 }

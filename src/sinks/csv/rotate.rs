@@ -85,6 +85,9 @@ impl SeriesPosition {
     }
 }
 
+/// A file, and how many bytes of it a state knows; none: all.
+pub(super) type KnownBytes = (PathBuf, Option<u64>);
+
 /// The files of one path.
 #[derive(Clone, Debug)]
 pub(super) struct FileSeries {
@@ -127,15 +130,17 @@ impl FileSeries {
         Ok(self.members()?.into_iter().map(|member| member.path).collect())
     }
 
-    /// The paths of those that a state knows, oldest first, each with how many bytes of it; none: all. Empty where the folder is not
-    /// there.
+    /// The paths of those that a state knows, oldest first, each with how many bytes of it; none: all. And of those that it does not
+    /// know. Empty where the folder is not there.
     ///
     /// # Errors
     /// When the folder cannot be listed.
-    pub(super) fn known_files(&self, position: SeriesPosition) -> io::Result<Vec<(PathBuf, Option<u64>)>> {
-        let members = self.members_if_any()?.into_iter().filter(|member| member.number <= position.number);
+    pub(super) fn known_files(&self, position: SeriesPosition) -> io::Result<(Vec<KnownBytes>, Vec<PathBuf>)> {
+        let members = self.members_if_any()?.into_iter();
+        let (known, unknown): (Vec<_>, Vec<_>) = members.partition(|member| member.number <= position.number);
         let most = |number: u64| (number == position.number).then_some(position.len);
-        Ok(members.map(|member| (member.path, most(member.number))).collect())
+        let known = known.into_iter().map(|member| (member.path, most(member.number))).collect();
+        Ok((known, unknown.into_iter().map(|member| member.path).collect()))
     }
 
     /// The file of this number; none where there is none.

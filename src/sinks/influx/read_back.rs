@@ -6,7 +6,7 @@ use super::retry::Timeouts;
 use super::series::InfluxSeries;
 use super::target::{Destination, InfluxTarget};
 use crate::sinks::repair_writer::RowKey;
-use crate::sinks::stored::{EachStored, ReadBackOptions, StoredCell, StoredRows, minute};
+use crate::sinks::stored::{EachStored, GIVEN_UP, ReadBackOptions, StoredCell, StoredRows, minute};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::WindowStart;
 use serde::Deserialize;
@@ -269,7 +269,16 @@ impl StoredRows for InfluxRows {
         can_hold(symbol)
     }
 
-    fn read(&mut self, minutes: Range<WindowStart>, each: &mut EachStored<'_>) -> Result<(), String> {
+    /// (One request, which has a time-out of its own.)
+    fn read(
+        &mut self,
+        minutes: Range<WindowStart>,
+        each: &mut EachStored<'_>,
+        goes_on: &mut dyn FnMut() -> bool,
+    ) -> Result<(), String> {
+        if !goes_on() {
+            return Err(format!("{}: {GIVEN_UP}", self.name));
+        }
         let points = points(&self.client, (&self.series, Whose::Ours), &minutes);
         let points = points.map_err(|why| format!("{}: {why}", self.name))?;
         for StoredPoint { minute, symbol, fields } in points {

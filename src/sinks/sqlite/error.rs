@@ -30,6 +30,8 @@ pub(in crate::sinks) enum DatabaseProblem {
     NotRegular,
     #[error("{0}; choose another path")]
     Unusable(#[source] rusqlite::Error),
+    #[error("{0}; move it away, and `minutely repair --yes` makes it anew from the log")]
+    Damaged(#[source] rusqlite::Error),
     #[error("{0}; choose another path")]
     Unidentified(#[source] io::Error),
     #[error("its folder cannot be synchronized: {0}")]
@@ -78,7 +80,9 @@ impl DatabaseProblem {
 
     fn kind(&self) -> HaltKind {
         match self {
-            DatabaseProblem::StateIsOlder { .. } | DatabaseProblem::DatabaseIsOlder { .. } => HaltKind::Data,
+            DatabaseProblem::StateIsOlder { .. }
+            | DatabaseProblem::DatabaseIsOlder { .. }
+            | DatabaseProblem::Damaged(_) => HaltKind::Data,
             DatabaseProblem::TimedOut { .. } => HaltKind::Unreachable,
             DatabaseProblem::Broken(_) => HaltKind::Internal,
             _ => HaltKind::Usage,

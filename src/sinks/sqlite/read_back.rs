@@ -3,7 +3,9 @@
 use super::connect::connect;
 use super::layout::columns;
 use super::target::SqliteTarget;
-use crate::sinks::stored::{EachStored, ReadBackOptions, StoredCell, StoredRows, minute};
+use crate::sinks::stored::{
+    EachStored, ForeignRemedy, ForeignRow, GIVEN_UP, KeyBytes, ReadBackOptions, StoredCell, StoredRows, minute,
+};
 use crate::text::MinuteText;
 use minutely_dataflows::decimal::ExactNumber;
 use minutely_dataflows::row::Row;
@@ -23,7 +25,7 @@ pub(in crate::sinks) struct SqliteRows {
     db: Connection,
     target: SqliteTarget,
     columns: Vec<String>,
-    /// Which of them the table has: those of `--derive` may lack.
+    /// Which of them the table has: those of `--derive` may lack, and others where somebody has dropped them.
     there: Vec<bool>,
     windowing: Windowing,
 }
@@ -75,12 +77,26 @@ impl SqliteRows {
     fn of(db: Connection, target: SqliteTarget, there: &BTreeSet<String>, options: &ReadBackOptions) -> Self {
         let derived = options.columns.of(options.kind).derived;
         let columns: Vec<String> = OWN.iter().map(|name| (*name).to_owned()).chain(derived).collect();
-        let is_there = |(place, name): (usize, &String)| place < OWN.len() || there.contains(name);
-        let there = columns.iter().enumerate().map(is_there).collect();
+        let there = columns.iter().map(|name| there.contains(name)).collect();
         SqliteRows { db, target, columns, there, windowing: options.windowing }
     }
 
-    fn query(&self, minutes: Range<WindowStart>, each: &mut EachStored<'_>) -> rusqlite::Result<()> {
+    /// Why no row can be written there, if somebody has dropped a column that every table has; in words, with what to do.
+    pub(in crate::sinks) fn lacks_column(&self) -> Option<String> {
+        let lacking = OWN.iter().zip(&self.there).find(|(_, there)| !**there)?.0;
+        let (path, table) = (self.target.path.display(), self.target.table.as_str());
+        Some(format!(
+            "sqlite {path}: its table {table} has no column {lacking}, which every row has; drop the table, and `minutely repair --yes` makes \
+             it anew from the log"
+        ))
+    }
+
+    fn query(
+        &self,
+        minutes: Range<WindowStart>,
+        each: &mut EachStored<'_>,
+        goes_on: &mut dyn FnMut() -> bool,
+    ) -> Result<(), ReadError> {
         let named = self.columns.iter().zip(&self.there).filter(|(_, there)| **there);
         let names: String = named.map(|(name, _)| format!(", \"{name}\"")).collect();
         let table = self.target.table.as_str();
@@ -89,22 +105,91 @@ impl SqliteRows {
         let (from, to) = (text.from(minutes.start).to_owned(), text.from(minutes.end).to_owned());
         let mut statement = self.db.prepare(&sql)?;
         let mut rows = statement.query([from, to])?;
+        let mut number = 0_u64;
         while let Some(row) = rows.next()? {
-            let (start, symbol) = (cell(row.get_ref(0)?).to_string(), cell(row.get_ref(1)?).to_string());
+            number += 1;
+            if number.is_multiple_of(4096) && !goes_on() {
+                return Err(ReadError::GivenUp);
+            }
+            let Some((start, symbol)) = written(row.get_ref(0)?, row.get_ref(1)?, &mut text) else { continue };
             let mut columns = 2..;
             let mut next = |there: &bool| match there.then(|| columns.next()).flatten() {
                 Some(column) => row.get_ref(column).map(cell),
                 None => Ok(StoredCell::NoColumn),
             };
             let cells = self.there.iter().map(&mut next).collect::<Result<Vec<_>, _>>()?;
-            match minute(&start).filter(|time| text.of(*time) == start) {
-                Some(start) => each(start, symbol, cells),
-                // No such row was ever written. (The same instant in other letters may stand beside the run's own row.)
-                None => each(minutes.start, format!("{symbol} of the minute `{start}`, as no run writes it"), cells),
+            each(start, symbol.to_owned(), cells);
+        }
+        Ok(())
+    }
+
+    /// Those that no run has written. (In the order of SQLite every text is before every blob.)
+    fn query_foreign(
+        &self,
+        within: &[Range<WindowStart>],
+        each: &mut dyn FnMut(ForeignRow),
+    ) -> Result<(), rusqlite::Error> {
+        let all = format!("SELECT minute, symbol FROM \"{}\"", self.target.table.as_str());
+        let some = format!("{all} WHERE minute >= ? AND minute < ?");
+        let mut text = MinuteText::new(self.windowing);
+        let mut bounds: Vec<Vec<String>> = Vec::new();
+        for minutes in within {
+            bounds.push(vec![text.from(minutes.start).to_owned(), text.from(minutes.end).to_owned()]);
+        }
+        let mut statement = self.db.prepare(if bounds.is_empty() { &all } else { &some })?;
+        if bounds.is_empty() {
+            bounds.push(Vec::new());
+        }
+        for bounds in bounds {
+            let mut rows = statement.query(rusqlite::params_from_iter(bounds))?;
+            while let Some(row) = rows.next()? {
+                let (at, of) = (row.get_ref(0)?, row.get_ref(1)?);
+                if written(at, of, &mut text).is_none() {
+                    let (minute, symbol) = (cell(at).to_string(), cell(of).to_string());
+                    let what = format!("extra: no run writes minute {} and symbol {} so", shown(at), shown(of));
+                    let remedy = ForeignRemedy::Delete([key(at), key(of)]);
+                    each(ForeignRow { minute, symbol, what, remedy });
+                }
             }
         }
         Ok(())
     }
+}
+
+/// Why a table is not read to its end.
+enum ReadError {
+    Database(rusqlite::Error),
+    GivenUp,
+}
+
+impl From<rusqlite::Error> for ReadError {
+    fn from(e: rusqlite::Error) -> Self {
+        ReadError::Database(e)
+    }
+}
+
+/// A row's minute and symbol, if a run writes them so: other letters of the same instant are another row.
+fn written<'r>(at: ValueRef<'r>, symbol: ValueRef<'r>, text: &mut MinuteText) -> Option<(WindowStart, &'r str)> {
+    let (ValueRef::Text(at), ValueRef::Text(symbol)) = (at, symbol) else { return None };
+    let (at, symbol) = (std::str::from_utf8(at).ok()?, std::str::from_utf8(symbol).ok()?);
+    let start = minute(at).filter(|time| text.of(*time) == at)?;
+    Some((start, symbol))
+}
+
+/// As a row is deleted by it.
+fn key(value: ValueRef<'_>) -> KeyBytes {
+    match value {
+        ValueRef::Text(text) => KeyBytes { bytes: text.to_vec(), is_text: true },
+        ValueRef::Blob(bytes) => KeyBytes { bytes: bytes.to_vec(), is_text: false },
+        // (The columns are of texts: SQLite makes numbers texts there.)
+        other => KeyBytes { bytes: cell(other).to_string().into_bytes(), is_text: true },
+    }
+}
+
+/// For people.
+fn shown(value: ValueRef<'_>) -> String {
+    let is_blob = matches!(value, ValueRef::Blob(_));
+    format!("`{}`{}", cell(value), if is_blob { " (a blob)" } else { "" })
 }
 
 fn cell(value: ValueRef<'_>) -> StoredCell {
@@ -146,7 +231,20 @@ impl StoredRows for SqliteRows {
         own.into_iter().chain(derived).collect()
     }
 
-    fn read(&mut self, minutes: Range<WindowStart>, each: &mut EachStored<'_>) -> Result<(), String> {
-        self.query(minutes, each).map_err(|e| format!("sqlite {}: {e}", self.target.path.display()))
+    fn read(
+        &mut self,
+        minutes: Range<WindowStart>,
+        each: &mut EachStored<'_>,
+        goes_on: &mut dyn FnMut() -> bool,
+    ) -> Result<(), String> {
+        let path = self.target.path.display();
+        self.query(minutes, each, goes_on).map_err(|e| match e {
+            ReadError::Database(e) => format!("sqlite {path}: {e}"),
+            ReadError::GivenUp => format!("sqlite {path}: {GIVEN_UP}"),
+        })
+    }
+
+    fn foreign(&mut self, within: &[Range<WindowStart>], each: &mut dyn FnMut(ForeignRow)) -> Result<(), String> {
+        self.query_foreign(within, each).map_err(|e| format!("sqlite {}: {e}", self.target.path.display()))
     }
 }

@@ -8,10 +8,12 @@ use super::target::SqliteTarget;
 use super::writer::SqliteWriter;
 use crate::sinks::options::SinkOptions;
 use crate::sinks::repair_writer::{RepairBatch, RepairWriter, RowKey};
+use crate::sinks::stored::{ForeignKey, KeyBytes};
 use crate::threads::{Backoff, Health, Stop, WriterExit};
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::RowKind;
 use rusqlite::TransactionBehavior;
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::time::{Duration, Instant};
 
 /// See the module.
@@ -35,7 +37,7 @@ impl SqliteRepair {
         if !target.path.exists() {
             return Ok(true);
         }
-        let newest = facts(target, options)?.newest.and_then(|newest| u64::try_from(newest).ok());
+        let newest = facts(target, options).map_err(damaged)?.newest.and_then(|newest| u64::try_from(newest).ok());
         Ok(newest.unwrap_or(0) < position)
     }
 
@@ -79,21 +81,42 @@ impl SqliteRepair {
         }
     }
 
-    fn delete(&mut self, kind: RowKind, keys: &[RowKey]) -> rusqlite::Result<()> {
+    fn delete(&mut self, kind: RowKind, keys: &[RowKey], foreign: &[ForeignKey]) -> rusqlite::Result<()> {
         let SqliteWriter { db, minute, target, .. } = &mut self.writer;
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let statement = target.table.of(kind).delete();
         for (start, symbol) in keys {
             tx.prepare_cached(&statement)?.execute([minute.of(*start), symbol])?;
         }
+        for [at, symbol] in foreign {
+            tx.prepare_cached(&statement)?.execute([stored(at), stored(symbol)])?;
+        }
         tx.commit()
     }
 }
 
+/// A repair does not choose another path: what is no database any more is made anew.
+fn damaged(e: SqliteError) -> SqliteError {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    match e {
+        SqliteError::Database { path, problem: DatabaseProblem::Unusable(e) }
+            if matches!(e.sqlite_error_code(), Some(NotADatabase | DatabaseCorrupt)) =>
+        {
+            SqliteError::Database { path, problem: DatabaseProblem::Damaged(e) }
+        }
+        e => e,
+    }
+}
+
+/// The very bytes that stand there: a blob is no text, and a text need not be UTF-8.
+fn stored(key: &KeyBytes) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(if key.is_text { ValueRef::Text(&key.bytes) } else { ValueRef::Blob(&key.bytes) })
+}
+
 impl RepairWriter for SqliteRepair {
     fn write(&mut self, batch: &RepairBatch) -> Result<(), Halt> {
-        if !batch.extra.is_empty() {
-            self.until_done(|repair| repair.delete(batch.kind, &batch.extra))?;
+        if !batch.extra.is_empty() || !batch.foreign.is_empty() {
+            self.until_done(|repair| repair.delete(batch.kind, &batch.extra, &batch.foreign))?;
         }
         let seq = self.seq;
         self.until_done(|repair| if batch.rows.is_empty() { Ok(()) } else { repair.writer.put(seq, &batch.rows) })
