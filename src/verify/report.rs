@@ -133,6 +133,15 @@ impl VerifyReport {
         some.then(|| "some of the minutes that were asked for cannot be verified, as printed above".into())
     }
 
+    /// Of amended rows, and of sinks whose rows cannot be compared.
+    fn lines_of_other_rows(&self, minute: &mut MinuteText) -> Vec<String> {
+        let amended = self.amended.iter().filter(|amended| amended.is_there());
+        let mut lines: Vec<String> = amended.flat_map(|amended| amended.lines(minute)).collect();
+        let unreadable = self.unreadable.iter();
+        lines.extend(unreadable.map(|sink| format!("{sink}: cannot be read back, so it is not compared")));
+        lines
+    }
+
     /// For a person.
     pub(super) fn text(&self, config: &Config) -> String {
         let mut minute = MinuteText::new(config.settings.rule.windowing);
@@ -164,9 +173,7 @@ impl VerifyReport {
                 line(format!("  {more} more (--json lists a thousand)"));
             }
         }
-        let amended = self.amended.iter().filter(|amended| amended.is_there());
-        amended.for_each(|amended| amended.lines(&mut minute).into_iter().for_each(&mut line));
-        self.unreadable.iter().for_each(|sink| line(format!("{sink}: cannot be read back, so it is not compared")));
+        self.lines_of_other_rows(&mut minute).into_iter().for_each(&mut line);
         line(format!(
             "digests in the state: {} equal, {} different",
             self.digests - self.wrong_digests.len() as u64,
