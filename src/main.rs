@@ -189,7 +189,7 @@ fn check(
 /// `minutely verify`.
 fn verify(args: &VerifyArgs, layers: &Layers, clock: clock::SystemClock) -> Result<(), Failure> {
     let plan = layers.check(VerifyPlan::of(args))?;
-    configured(&args.run, layers, |config| verify::verify(config, &plan, clock))
+    configured(&args.run, layers, |config| verify::verify(config, &plan, clock, amend::compare))
 }
 
 /// `minutely repair`.

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const PARTITIONS: usize = 3;
 const MINUTES: i64 = 70;
@@ -247,6 +247,21 @@ impl Job {
         (dump, std::fs::read_to_string(self.path("minutes.amended.csv")).unwrap())
     }
 
+    /// What writing leaves: how much of amended rows there is, and files beside them.
+    fn traces(&self) -> (Option<i64>, Option<String>, Vec<bool>) {
+        let db = rusqlite::Connection::open(self.path("minutes.db")).unwrap();
+        let letters = db.query_row("SELECT sum(letter_count) FROM minutes_amended", [], |row| row.get(0));
+        let beside = ["minutes.amended.csv.new"].map(|name| self.path(name).exists());
+        (letters.unwrap_or(None), std::fs::read_to_string(self.path("minutes.amended.csv")).ok(), beside.to_vec())
+    }
+
+    /// The amended rows are gone.
+    fn forget(&self) {
+        let db = rusqlite::Connection::open(self.path("minutes.db")).unwrap();
+        db.execute_batch("DROP TABLE IF EXISTS minutes_amended").unwrap();
+        let _absent = std::fs::remove_file(self.path("minutes.amended.csv"));
+    }
+
     fn own_rows(&self) -> (Vec<u8>, String) {
         let db = rusqlite::Connection::open(self.path("minutes.db")).unwrap();
         let sql = "SELECT group_concat(minute || symbol || sum_exact || count || avg || state, '|') FROM minutes";
@@ -328,13 +343,8 @@ fn files_may_be_split_overlap_and_come_in_any_order() {
     job.amended(&["--yes"]);
     let want = job.bytes();
     let late = job.late_lines();
-    let forget = |job: &Job| {
-        let db = rusqlite::Connection::open(job.path("minutes.db")).unwrap();
-        db.execute_batch("DROP TABLE minutes_amended").unwrap();
-        std::fs::remove_file(job.path("minutes.amended.csv")).unwrap();
-    };
     for _ in 0..3 {
-        forget(&job);
+        job.forget();
         let mut parts: Vec<Vec<String>> = vec![Vec::new(); 4];
         for line in &late {
             parts[rng.usize(..4)].push(line.clone());
@@ -352,7 +362,7 @@ fn files_may_be_split_overlap_and_come_in_any_order() {
         assert!(job.bytes() == want, "the same bytes");
     }
     // A range of minutes, and then the others.
-    forget(&job);
+    job.forget();
     let middle = rfc3339(hostile::BEGAN.0 + 20 * 60_000_000_000);
     let part = job.amended(&["--yes", "--from", &middle]);
     assert!(part["letters_not_asked_for"].as_u64().unwrap() > 0 && job.bytes() != want, "{part:#}");
@@ -379,18 +389,28 @@ fn a_kill_at_any_time_leaves_what_another_amend_completes() {
     whole.run();
     whole.amended(&["--yes"]);
     let want = whole.bytes();
-    let mut killed = 0;
-    for part in late.chunks(late.len() / 20 + 1) {
-        let file = job.path("part.jsonl.dead");
+    // Killed ever later, until a kill came when it had begun to write and had not ended, twice.
+    let (deadline, mut sleep, mut written) = (Instant::now() + PATIENCE, Duration::from_millis(2), 0);
+    let file = job.path("part.jsonl.dead");
+    let mut parts = late.chunks(late.len() / 20 + 1).cycle();
+    while written < 2 {
+        assert!(Instant::now() < deadline, "no kill met a write");
+        let part = parts.next().unwrap();
         std::fs::write(&file, part.join("\n") + "\n").unwrap();
+        let before = job.traces();
         let mut child = job.command("amend", &["--yes", "--from-dead-letters", &file.display().to_string()]);
         let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_micros(rng.u64(500..60_000)));
-        killed += usize::from(child.try_wait().unwrap().is_none());
+        std::thread::sleep(sleep + Duration::from_micros(rng.u64(..2000)));
+        let at_work = child.try_wait().unwrap().is_none();
         child.kill().unwrap();
         child.wait().unwrap();
+        sleep = if at_work { sleep + Duration::from_millis(2) } else { Duration::from_millis(2) };
+        written += u32::from(at_work && job.traces() != before);
+        if !at_work {
+            // (So that there is something to be written again.)
+            job.forget();
+        }
     }
-    assert!(killed > 0, "none of 20 was killed at work");
     job.amended(&["--yes"]);
     assert!(job.bytes() == want, "the same bytes");
     assert!(!job.path("minutes.amended.csv.new").exists(), "what a kill left is gone");
@@ -475,7 +495,9 @@ fn what_cannot_be_amended_is_told_and_nothing_is_guessed() {
     assert!(looked.code == Some(64) && looked.said.contains("the state knows no such sink"), "{}", looked.said);
     // A letter that a row has, and that the log has otherwise now, leaves the row alone.
     let after = rfc3339(hostile::BEGAN.0 + 10 * 60_000_000_000);
-    sql(&format!("UPDATE minutes_amended SET letters = 'part-0.jsonl@3 ' || letters WHERE minute >= '{after}'"));
+    let text = std::fs::read_to_string(job.path("part-0.jsonl")).unwrap();
+    let (other, _) = text.lines().enumerate().find(|(_, line)| line.contains("volume")).unwrap();
+    sql(&format!("UPDATE minutes_amended SET letters = 'part-0.jsonl@{other} ' || letters WHERE minute >= '{after}'"));
     let bytes = job.bytes();
     let looked = job.look("amend", &["--yes", "--json"]);
     assert_eq!(looked.code, Some(65), "{}", looked.said);
@@ -536,4 +558,93 @@ fn elements_ids_and_cleaning_are_judged_as_a_run_would() {
         all.iter().find(|of| of["why"].as_str().unwrap().contains(why)).map(|of| of["count"].clone())
     };
     assert_eq!((count("its id came before"), count("out of bounds")), (Some(json!(3)), Some(json!(1))), "{report:#}");
+}
+
+#[test]
+fn letters_of_another_log_are_told_and_a_letter_counts_once_however_often_it_is_given() {
+    let job = Job::done(&mut seed(), &[]);
+    let late = job.late_lines();
+    let file = job.path("others.dead");
+    let given = file.display().to_string();
+    let edited = |line: &str, offset: i64| {
+        let mut letter: Value = serde_json::from_str(line).unwrap();
+        letter["offset"] = offset.into();
+        letter.to_string()
+    };
+    // Places that have another record, or lie before the log.
+    std::fs::write(&file, [edited(&late[0], 1), edited(&late[1], -7)].join("\n") + "\n").unwrap();
+    let looked = job.look("amend", &["--json", "--yes", "--from-dead-letters", &given]);
+    let report = looked.json();
+    assert_eq!((looked.code, &report["amending"]), (Some(65), &0.into()), "{report:#}{}", looked.said);
+    for of in report["left_out"].as_array().unwrap() {
+        assert!(of["why"].as_str().unwrap().contains("is of another log"), "{report:#}");
+    }
+    assert!(!job.path("minutes.amended.csv").exists(), "{report:#}");
+    // One letter, in one file that is given twice; then others of the same rows, beside it.
+    std::fs::write(&file, late[0].clone() + "\n").unwrap();
+    let twice = job.amended(&["--yes", "--from-dead-letters", &given, "--from-dead-letters", &given]);
+    assert_eq!((&twice["letters"], &twice["amending"]), (&1.into(), &1.into()), "{twice:#}");
+    job.amended(&["--yes"]);
+    let again = job.amended(&["--yes", "--from-dead-letters", &given]);
+    let (amending, beside) = (&again["amending"], again["in_rows_beside"].as_u64().unwrap());
+    let listed = again["rows"][0]["letter_count"].as_u64().unwrap();
+    assert_eq!((amending, beside), (&1.into(), listed - 1), "{again:#}");
+    // A report that nobody can read says what is done.
+    job.forget();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = job.command("amend", &["--yes"]).stdout(full).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(69), "{said}");
+    assert!(said.contains("the amended rows are written"), "{said}");
+    assert!(!job.rows().is_empty());
+    // The run's own letters that are gone: 69. A file that is named, and is none: 64.
+    let own = job.letters_file();
+    std::fs::rename(&own, job.path("away")).unwrap();
+    let looked = job.look("amend", &[]);
+    assert_eq!(looked.code, Some(69), "{}", looked.said);
+    let looked = job.look("amend", &["--from-dead-letters", &own.display().to_string()]);
+    assert_eq!(looked.code, Some(64), "{}", looked.said);
+    std::fs::rename(job.path("away"), &own).unwrap();
+}
+
+#[test]
+fn verify_compares_amended_rows_with_the_log_and_their_letters() {
+    let job = Job::done(&mut seed(), &["--metrics", "market"]);
+    job.amended(&["--yes"]);
+    let rows = job.rows();
+    let verified = |code: i32| {
+        let looked = job.look("verify", &["--json"]);
+        assert_eq!(looked.code, Some(code), "{}{}", looked.out, looked.said);
+        looked.json()["amended"].clone()
+    };
+    let counts = |of: &Value| ["equal", "different", "extra", "unverifiable"].map(|name| of[name].as_u64().unwrap());
+    let all = rows.len() as u64;
+    let report = verified(0);
+    assert_eq!([counts(&report[0]), counts(&report[1])], [[all, 0, 0, 0]; 2], "{report:#}");
+    // One number, one letter less, and a row that names a record of another minute.
+    let db = rusqlite::Connection::open(job.path("minutes.db")).unwrap();
+    let changed = db.execute("UPDATE minutes_amended SET volume = volume + 0.5 WHERE symbol = 'alone'", []).unwrap();
+    assert_eq!(changed, 1);
+    let ((minute, symbol), row) = rows.iter().find(|(key, row)| key.1 != "alone" && row.letters.len() > 1).unwrap();
+    let less = row.letters[1..].join(" ");
+    let sql = "UPDATE minutes_amended SET letters = ?1 WHERE minute = ?2 AND symbol = ?3";
+    assert_eq!(db.execute(sql, (&less, minute, symbol)).unwrap(), 1);
+    let other = rows.keys().find(|key| key.1 != "alone" && (&key.0, &key.1) != (minute, symbol)).unwrap();
+    let sql = "UPDATE minutes_amended SET letters = ?1, letter_count = 1 WHERE minute = ?2 AND symbol = ?3";
+    assert_eq!(db.execute(sql, (&row.letters[0], &other.0, &other.1)).unwrap(), 1);
+    let report = verified(65);
+    assert_eq!([counts(&report[0]), counts(&report[1])], [[all - 3, 2, 1, 0], [all, 0, 0, 0]], "{report:#}");
+    let findings = report[0]["findings"].as_array().unwrap();
+    let why = |symbol: &str| {
+        let of = findings.iter().find(|of| of["symbol"] == symbol).unwrap();
+        of["why"].as_str().unwrap().to_owned()
+    };
+    assert!(why("alone").contains("volume is 8, by the log and its letters 7.5"), "{report:#}");
+    let text = job.look("verify", &[]).out;
+    let line = format!("minutes.db, amended: {} equal, 2 different, 1 extra", all - 3);
+    assert!(text.contains(&line) && text.contains("is of another minute or symbol"), "{text}");
+    // Amend makes them right again.
+    job.forget();
+    job.amended(&["--yes"]);
+    verified(0);
 }

@@ -34,10 +34,9 @@ struct Looked {
 }
 
 impl Looked {
-    /// The reports: one object, or two where rows are amended.
-    fn json(&self) -> Vec<Value> {
-        let all = serde_json::Deserializer::from_str(&self.out).into_iter();
-        all.collect::<Result<_, _>>().unwrap_or_else(|e| panic!("{e}: {}{}", self.out, self.said))
+    /// The report: one object, also where rows are amended.
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {}{}", self.out, self.said))
     }
 }
 
@@ -131,8 +130,8 @@ fn values_that_stand_elsewhere_are_mapped_and_added() {
     assert!(!job.path("minutes.amended.csv").exists());
     let done = job.redrive(&["--map", "price=.p", "--yes", "--amend", "--json"]);
     assert_eq!(done.code, Some(65), "two are broken still: {}{}", done.out, done.said);
-    let reports = done.json();
-    assert_eq!((&reports[0]["can_be_read"], &reports[1]["amending"]), (&4.into(), &4.into()), "{reports:#?}");
+    let report = done.json();
+    assert_eq!((&report["can_be_read"], &report["amended"]["amending"]), (&4.into(), &4.into()), "{report:#}");
     let key = |number: i64, symbol: &str| (minute(number), symbol.to_owned());
     let a = |sum: &str, count: i64, letters: &str| (count, sum.to_owned(), letters.to_owned());
     // The value has 19 digits, and rows have 18.
@@ -169,6 +168,54 @@ fn values_that_stand_elsewhere_are_mapped_and_added() {
     assert_eq!(job.bytes(), bytes);
     let verified = job.look(&["verify"]);
     assert_eq!(verified.code, Some(0), "{}{}", verified.out, verified.said);
+    let said = |what: &str| ["minutes.db", "minutes.csv"].map(|name| format!("{name}, amended: {what}"));
+    let equal = said("2 equal, 0 different, 0 extra");
+    assert!(equal.iter().all(|part| verified.out.contains(part)), "{}", verified.out);
+    // Of what was corrected, and is not kept any more, nothing is known: neither that it is right nor that it is wrong.
+    std::fs::remove_file(job.path("data/job/corrected.jsonl")).unwrap();
+    let unknown = job.look(&["verify"]);
+    let gone = said("0 equal, 0 different, 0 extra, 2 no longer verifiable");
+    assert!(gone.iter().all(|part| unknown.out.contains(part)), "{}{}", unknown.out, unknown.said);
+    assert!(unknown.out.contains("no longer verifiable: part-0.jsonl@1 does not decode"), "{}", unknown.out);
+}
+
+#[test]
+fn only_what_rows_name_is_kept_and_letters_of_another_log_are_told() {
+    let log = [
+        format!(r#"{{"symbol":"A","price":1,"ts":{}}}"#, at(5)),
+        format!(r#"{{"symbol":"A","p":500,"ts":{}}}"#, at(10)),
+        format!(r#"{{"symbol":"A","p":7,"ts":{}}}"#, at(20)),
+        format!(r#"{{"symbol":"A","price":2,"ts":{}}}"#, at(3600)),
+    ];
+    let job = Job::new(&log, "value-max = \"100\"\n");
+    let text = std::fs::read_to_string(job.letters()).unwrap();
+    let of =
+        |offset: i64| text.lines().find(|line| line.contains(&format!("\"offset\":{offset},"))).unwrap().to_owned();
+    let amended = |lines: &[String]| {
+        let file = job.path("some.jsonl");
+        std::fs::write(&file, lines.join("\n") + "\n").unwrap();
+        let file = file.display().to_string();
+        let done = job.look(&["redrive", &file, "--map", "price=.p", "--yes", "--amend", "--json"]);
+        (done.code, done.json())
+    };
+    // Out of bounds: no row takes it, so nothing is kept.
+    let (code, report) = amended(&[of(1)]);
+    assert_eq!((code, &report["amended"]["amending"]), (Some(0), &0.into()), "{report:#}");
+    let kept = job.path("data/job/corrected.jsonl");
+    assert!(!kept.exists(), "{}", std::fs::read_to_string(&kept).unwrap());
+    // Letters of another log, at a place that has another record, or none; and one letter twice.
+    let forged = [of(2).replace("\"offset\":2,", "\"offset\":3,"), of(2).replace("\"offset\":2,", "\"offset\":-7,")];
+    let (code, report) = amended(&[forged[0].clone(), forged[1].clone(), of(2), of(2)]);
+    assert_eq!(
+        (code, &report["letters"], &report["amended"]["amending"]),
+        (Some(65), &3.into(), &1.into()),
+        "{report:#}"
+    );
+    let why = &report["still_not"][0];
+    assert_eq!(why["count"], 2, "{report:#}");
+    assert!(why["why"].as_str().unwrap().contains("is of another log"), "{report:#}");
+    assert_eq!(job.rows()[&(minute(0), "A".to_owned())], (2, "8".to_owned(), "part-0.jsonl@2".to_owned()));
+    assert_eq!(std::fs::read_to_string(&kept).unwrap().lines().count(), 1);
 }
 
 #[test]

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 pub(crate) enum AmendError {
     #[error("{}: {source}; name a file of dead letters", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
+    #[error("{}: {source}; these are the run's own dead letters, which the state names", path.display())]
+    NoOwn { path: PathBuf, source: io::Error },
     #[error("{}: has {bytes} bytes, and the state knows of {committed}: put the dead letters back", path.display())]
     Cut { path: PathBuf, bytes: u64, committed: u64 },
     #[error("the state has no dead letters; name files by --from-dead-letters")]
@@ -23,8 +25,9 @@ pub(crate) enum AmendError {
     NoSink,
     #[error("sink {sink}: the state knows no such sink, so its rows are not this job's; give those of the run")]
     UnknownSink { sink: String },
-    #[error("standard output: {0}")]
-    Unwritten(io::Error),
+    /// `done`: what is written all the same, in words, behind a semicolon.
+    #[error("standard output: {source}{done}")]
+    Unwritten { source: io::Error, done: &'static str },
     #[error("{0}")]
     NotJson(#[from] serde_json::Error),
     /// The report has said which.
@@ -40,9 +43,10 @@ impl From<AmendError> for Halt {
             | AmendError::NoSink
             | AmendError::UnknownSink { .. } => HaltKind::Usage,
             AmendError::Cut { .. } | AmendError::NotCorrected { .. } | AmendError::LeftOut(_) => HaltKind::Data,
-            AmendError::UnderWay { .. } | AmendError::Unwritable { .. } | AmendError::Unwritten(_) => {
-                HaltKind::Unreachable
-            }
+            AmendError::NoOwn { .. }
+            | AmendError::UnderWay { .. }
+            | AmendError::Unwritable { .. }
+            | AmendError::Unwritten { .. } => HaltKind::Unreachable,
             AmendError::NotJson(_) => HaltKind::Internal,
         };
         Halt::new(kind, e.to_string())

@@ -1,6 +1,5 @@
 //! Letters, decoded again by the run's decoder. What comes out must be what the letter says of itself: symbol, value and event time.
 
-use super::log_records::OwnedRecord;
 use super::place::LetterPlace;
 use crate::config::Config;
 use crate::dead_letter_line::{DeadLetterCause, DeadLetterLine};
@@ -108,22 +107,18 @@ impl<'a> LetterDecoders<'a> {
         Ok(if place.element.is_some() { DecodedLetter::NeedsRecord } else { DecodedLetter::Not(why) })
     }
 
-    /// The event of a late letter of an element, from its whole record; else why there is none, in words. `record`: none where the log does
-    /// not have it any more.
+    /// The event of a late letter of an element, from its whole record; else why there is none, in words.
     ///
     /// # Errors
     /// A registry does not answer.
     pub(crate) fn element(
         &mut self,
-        (place, line): (&LetterPlace, &DeadLetterLine<'_>),
-        record: Option<&OwnedRecord>,
+        (place, says): (&LetterPlace, &DeadLetterCause<'_>),
+        record: &Record<'_>,
     ) -> Result<Result<DecodedEvent<'static>, String>, Halt> {
-        let Some(record) = record else {
-            return Ok(Err("needs its whole record, which is not in the log any more".into()));
-        };
         let decimals = self.config.decoder.scales().value;
         Ok(match self.record(place, record)? {
-            Ok(event) if is_what_it_says(&event, &line.why, decimals) => Ok(event),
+            Ok(event) if is_what_it_says(&event, says, decimals) => Ok(event),
             Ok(_) => Err("is in its whole record not what it says of itself".into()),
             Err(why) => Err(format!("does not decode: {why}")),
         })
@@ -136,9 +131,9 @@ impl<'a> LetterDecoders<'a> {
     pub(crate) fn record(
         &mut self,
         place: &LetterPlace,
-        record: &OwnedRecord,
+        record: &Record<'_>,
     ) -> Result<Result<DecodedEvent<'static>, String>, Halt> {
-        one_event(self.of(&place.partition)?, &record.record(), place.element)
+        one_event(self.of(&place.partition)?, record, place.element)
     }
 }
 

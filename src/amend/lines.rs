@@ -38,7 +38,10 @@ impl LetterFile {
         mut each: impl FnMut(u64, Result<DeadLetterLine<'static>, String>) -> Result<(), Halt>,
     ) -> Result<(), Halt> {
         let path = &self.path;
-        let unreadable = |source| AmendError::Unreadable { path: path.clone(), source };
+        let unreadable = |source| match self.committed {
+            None => AmendError::Unreadable { path: path.clone(), source },
+            Some(_) => AmendError::NoOwn { path: path.clone(), source },
+        };
         if self.committed == Some(0) {
             return Ok(());
         }

@@ -1,10 +1,10 @@
-//! Records of a log by their places, for letters of which no file at hand has the payload.
+//! Records of a log by their places, one at a time: what is kept of one is for the caller to say.
 
 use crate::verify::OpenLog;
 use minutely_dataflows::edge::{Discovered, Halt, HaltKind};
 use minutely_dataflows::record::{PartitionName, Record};
-use minutely_dataflows::time::{EventTime, NextOffset};
-use std::collections::{BTreeMap, BTreeSet};
+use minutely_dataflows::time::NextOffset;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,53 +13,17 @@ const READ_OVER: i64 = 20_000;
 /// How long a partition may hand out nothing.
 const SILENCE: Duration = Duration::from_secs(20);
 
-/// A record that is kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct OwnedRecord {
-    pub(crate) offset: i64,
-    pub(crate) append_time: Option<EventTime>,
-    pub(crate) timestamp: Option<EventTime>,
-    pub(crate) key: Option<Vec<u8>>,
-    pub(crate) payload: Option<Vec<u8>>,
-    pub(crate) cut_from: Option<u64>,
-}
-
-impl OwnedRecord {
-    fn of(record: &Record<'_>) -> Self {
-        OwnedRecord {
-            offset: record.offset,
-            append_time: record.append_time,
-            timestamp: record.timestamp,
-            key: record.key.map(<[u8]>::to_vec),
-            payload: record.payload.map(<[u8]>::to_vec),
-            cut_from: record.cut_from,
-        }
-    }
-
-    /// Lent.
-    pub(crate) fn record(&self) -> Record<'_> {
-        Record {
-            offset: self.offset,
-            append_time: self.append_time,
-            timestamp: self.timestamp,
-            key: self.key.as_deref(),
-            payload: self.payload.as_deref(),
-            cut_from: self.cut_from,
-        }
-    }
-}
-
-/// Those of these that the log still has.
+/// Hands each record of these offsets to `each` that the log still has, in their order.
 ///
 /// # Errors
-/// It cannot be read.
+/// The log cannot be read; what `each` says.
 pub(crate) fn records_at(
     log: &OpenLog,
     partition: &PartitionName,
     offsets: &BTreeSet<i64>,
-) -> Result<BTreeMap<i64, OwnedRecord>, Halt> {
-    let mut all = BTreeMap::new();
-    let Some(found) = log.found.iter().find(|found| found.name == *partition) else { return Ok(all) };
+    each: &mut dyn FnMut(&Record<'_>) -> Result<(), Halt>,
+) -> Result<(), Halt> {
+    let Some(found) = log.found.iter().find(|found| found.name == *partition) else { return Ok(()) };
     let mut wanted: Vec<i64> = offsets.iter().rev().copied().filter(|at| *at >= found.earliest.0).collect();
     while let Some(&first) = wanted.last() {
         let from = Discovered { start: NextOffset(first), ..found.clone() };
@@ -69,20 +33,22 @@ pub(crate) fn records_at(
             if next - reader.next().0 > READ_OVER {
                 break;
             }
+            let mut halted = Ok(());
             let read = reader.read(1024, &mut |record| {
                 while wanted.last().is_some_and(|at| *at < record.offset) {
                     // It is not there any more.
                     wanted.pop();
                 }
-                if wanted.last() == Some(&record.offset) {
+                if wanted.last() == Some(&record.offset) && halted.is_ok() {
                     wanted.pop();
-                    all.insert(record.offset, OwnedRecord::of(&record));
+                    halted = each(&record);
                 }
             })?;
+            halted?;
             if read > 0 {
                 silent_since = Instant::now();
             } else if reader.ended() {
-                return Ok(all);
+                return Ok(());
             } else if silent_since.elapsed() > SILENCE {
                 let (seconds, offset) = (SILENCE.as_secs(), reader.next().0);
                 let why = format!("partition {partition}: handed out no record for {seconds} s at offset {offset}");
@@ -92,5 +58,10 @@ pub(crate) fn records_at(
             }
         }
     }
-    Ok(all)
+    Ok(())
+}
+
+/// Does the log have offsets before this one alone, so that what stood there cannot be known any more?
+pub(crate) fn is_gone(log: &OpenLog, partition: &PartitionName, offset: i64) -> bool {
+    log.found.iter().find(|found| found.name == *partition).is_none_or(|found| offset < found.earliest.0)
 }

@@ -25,9 +25,4 @@ impl AmendPlan {
         let files = args.from_dead_letters.iter().map(PathBuf::from).collect();
         errors.unless_any(Some(AmendPlan { minutes, files, yes: args.yes, json: args.json }))
     }
-
-    /// All minutes, of letters that are given otherwise.
-    pub(crate) fn of_given(yes: bool, json: bool) -> Self {
-        AmendPlan { minutes: AskedMinutes::default(), files: Vec::new(), yes, json }
-    }
 }

@@ -5,6 +5,7 @@ use super::place::LetterPlace;
 use super::rows::BuiltRow;
 use crate::fmt::number_of;
 use crate::text::{MinuteText, decimal_text};
+use minutely_dataflows::edge::Halt;
 use minutely_dataflows::escape::{escaped, escaped_json, shortened};
 use minutely_dataflows::time::Windowing;
 use serde_json::{Value, json};
@@ -38,14 +39,18 @@ pub(super) struct SinkChanges {
 
 /// See the module.
 #[derive(Default)]
-pub(super) struct AmendReport {
-    /// Late letters that were read, and those that are in rows.
+pub(crate) struct AmendReport {
+    /// Late letters that were given, each once, and those of them that are in rows.
     pub(super) letters: u64,
-    pub(super) amending: u64,
+    amending: u64,
+    /// Letters that these rows have beside those that were given.
+    beside: u64,
+    /// Of those in rows: letters of minutes that are no longer verifiable, which every sink's row names already.
+    listed: u64,
     /// Other dead letters, and late ones of minutes that were not asked for.
     pub(super) others: u64,
     pub(super) unasked: u64,
-    pub(super) rows: Vec<BuiltRow>,
+    rows: Vec<BuiltRow>,
     pub(super) sinks: Vec<SinkChanges>,
     /// Sinks that have no amended rows.
     pub(super) without: Vec<String>,
@@ -77,15 +82,38 @@ impl AmendReport {
         self.leave_out(&place.to_string(), why, is_trouble);
     }
 
+    /// A row. `beside`: how many of its letters were not given now.
+    pub(super) fn add_row(&mut self, built: BuiltRow, beside: u64) {
+        self.amending += built.amended.letter_count.unsigned_abs() - beside;
+        self.beside += beside;
+        self.rows.push(built);
+    }
+
+    /// So many letters are in rows that are left as they are.
+    pub(super) fn add_listed(&mut self, letters: u64) {
+        (self.amending, self.listed) = (self.amending + letters, self.listed + letters);
+    }
+
+    /// What is done, behind a semicolon, where nobody can read the report.
+    pub(crate) fn done(&self) -> &'static str {
+        let due = self.sinks.iter().any(|sink| sink.new + sink.changed > 0);
+        if due && self.written { "; the amended rows are written" } else { "; no amended row was written" }
+    }
+
     /// For a person.
-    pub(super) fn text(&self, windowing: Windowing) -> String {
+    pub(crate) fn text(&self, windowing: Windowing) -> String {
         let mut out = String::new();
         let mut line = |text: &str| writeln!(out, "{}", escaped(text)).expect("a string takes it");
         let read = number_of(self.letters, "late letter");
-        let (amending, rows) = (self.amending, number_of(self.rows.len() as u64, "row"));
+        let (amending, rows) = (self.amending - self.listed, number_of(self.rows.len() as u64, "row"));
+        let beside =
+            if self.beside > 0 { format!(", beside {} that they have already", self.beside) } else { String::new() };
         let more =
             if self.others > 0 { format!("; {} of other reasons are passed over", self.others) } else { String::new() };
-        line(&format!("{read}: {amending} of them in {rows}{more}"));
+        line(&format!("{read}: {amending} of them in {rows}{beside}{more}"));
+        if self.listed > 0 {
+            line(&format!("{} are in rows already whose minutes are no longer verifiable", self.listed));
+        }
         if self.unasked > 0 {
             line(&format!("{} are of minutes that were not asked for", self.unasked));
         }
@@ -128,7 +156,16 @@ impl AmendReport {
     }
 
     /// For a program: one object.
-    pub(super) fn json(&self, windowing: Windowing) -> Result<String, AmendError> {
+    ///
+    /// # Errors
+    /// None that is known.
+    pub(crate) fn json(&self, windowing: Windowing) -> Result<String, Halt> {
+        let text = serde_json::to_string_pretty(&self.object(windowing)).map_err(AmendError::NotJson)?;
+        Ok(format!("{}\n", escaped_json(&text)))
+    }
+
+    /// The same, to stand in another.
+    pub(crate) fn object(&self, windowing: Windowing) -> Value {
         let mut minute = MinuteText::new(windowing);
         let rows = self.rows.iter().take(MOST_LISTED).map(|BuiltRow { amended, before }| {
             let row = &amended.row;
@@ -142,10 +179,11 @@ impl AmendReport {
         let left_out = self.left_out.iter().map(
             |(why, of)| json!({"why": why, "count": of.count, "first": of.first, "to_be_looked_at": of.is_trouble}),
         );
-        let report = json!({
+        json!({
             "written": self.written,
             "letters": self.letters,
             "amending": self.amending,
+            "in_rows_beside": self.beside,
             "other_letters": self.others,
             "letters_not_asked_for": self.unasked,
             "row_count": self.rows.len(),
@@ -153,18 +191,17 @@ impl AmendReport {
             "sinks": self.sinks.iter().map(sink).collect::<Vec<_>>(),
             "sinks_without_amended_rows": self.without,
             "left_out": left_out.collect::<Vec<_>>(),
-        });
-        Ok(format!("{}\n", escaped_json(&serde_json::to_string_pretty(&report)?)))
+        })
     }
 
     /// # Errors
     /// Letters are left out that somebody is to look at.
-    pub(super) fn verdict(&self) -> Result<(), AmendError> {
+    pub(crate) fn verdict(&self) -> Result<(), Halt> {
         let left_out: u64 = self.left_out.values().filter(|of| of.is_trouble).map(|of| of.count).sum();
         if left_out == 0 {
             return Ok(());
         }
         let why = format!("{} cannot be amended, as printed above", number_of(left_out, "letter"));
-        Err(AmendError::LeftOut(why))
+        Err(AmendError::LeftOut(why).into())
     }
 }

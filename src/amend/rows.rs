@@ -15,11 +15,16 @@ use std::collections::{BTreeMap, HashSet};
 pub(super) const MOST_LISTED: usize = 60_000;
 
 /// Late events by minute and series, and by place.
-pub(super) type EventsByRow = BTreeMap<(WindowStart, String), BTreeMap<LetterPlace, DecodedEvent<'static>>>;
+pub(crate) type EventsByRow = BTreeMap<(WindowStart, String), BTreeMap<LetterPlace, DecodedEvent<'static>>>;
 
 /// Adds an event; one of a place that is there already changes nothing.
 pub(super) fn file(events: &mut EventsByRow, LateEvent { place, window, event }: LateEvent) {
     events.entry((window, event.symbol.to_string())).or_default().entry(place).or_insert(event);
+}
+
+/// Is that an event of this minute and symbol?
+pub(super) fn is_of(rule: &Rule, (window, symbol): &(WindowStart, String), event: &DecodedEvent<'_>) -> bool {
+    rule.windowing.window_of(event.time) == *window && *event.symbol == **symbol
 }
 
 /// Why a letter is in no row.

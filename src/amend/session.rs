@@ -3,62 +3,52 @@
 use super::base::LogBase;
 use super::corrected::{CorrectedRecord, CorrectedRecords};
 use super::error::AmendError;
-use super::events::{DecodedLetter, LateEvent, LetterDecoders, one_event};
+use super::events::{DecodedLetter, LateEvent, LetterDecoders};
+use super::fetch::fetch;
 use super::lines::{LetterFile, own_file};
-use super::log_records::records_at;
+use super::lock::AmendLock;
+use super::pending::{OfLetter, PendingLetters};
 use super::place::LetterPlace;
 use super::plan::AmendPlan;
-use super::report::{AmendReport, SinkChanges};
-use super::rows::{EventsByRow, file, row};
+use super::report::AmendReport;
+use super::rows::{EventsByRow, NotAdded, file, is_of, row};
+use super::stored::{OpenAmended, partitions};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::console::print;
 use crate::dead_letter_line::DeadLetterLine;
-use crate::sinks::{self, AmendedOptions, AmendedRow, AmendedRows, StoredAmendedRows};
-use crate::text::{Columns, event_time};
-use crate::uri::redacted;
+use crate::text::event_time;
 use crate::verify::OpenLog;
 use minutely_dataflows::edge::Halt;
+use minutely_dataflows::oracle::Position;
 use minutely_dataflows::partition::BUCKET;
-use minutely_dataflows::record::{PartitionName, Reason};
+use minutely_dataflows::record::Reason;
 use minutely_dataflows::time::{State, WindowStart};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fs::{File, TryLockError};
-use std::path::Path;
-
-/// The lock's name, in the job's folder.
-const LOCK: &str = "amend.lock";
-/// Letters that wait for their whole records at once, at most.
-const MOST_PENDING: usize = 500;
-
-/// A sink whose amended rows are read and written.
-struct OpenAmended {
-    rows: Box<dyn AmendedRows>,
-    stored: StoredAmendedRows,
-    /// Rows that it lacks, or has otherwise.
-    due: Vec<AmendedRow>,
-    changes: SinkChanges,
-}
+use xxhash_rust::xxh3::xxh3_128;
 
 /// See the module.
 pub(crate) struct AmendSession<'a> {
     config: &'a Config,
     log: &'a OpenLog,
-    pub(crate) decoders: LetterDecoders<'a>,
-    pub(crate) corrected: CorrectedRecords,
+    decoders: LetterDecoders<'a>,
+    corrected: CorrectedRecords,
     sinks: Vec<OpenAmended>,
-    /// Letters of elements that need their whole records.
-    pending: Vec<(LetterPlace, WindowStart, DeadLetterLine<'static>)>,
+    pending: PendingLetters,
+    /// Letters that were given, each once: their places, and hashes of their payloads.
+    seen: HashSet<(Position, u128)>,
+    /// Letters that are in rows already, and were not given: as rows name them.
+    listed: HashSet<String>,
+    /// Records that are kept if a row names their places.
+    kept: Vec<(LetterPlace, CorrectedRecord)>,
     report: AmendReport,
-    /// Held for as long as rows may be written.
-    _lock: Option<File>,
 }
 
 /// Amends what is asked for, or shows what it would come to.
 ///
 /// # Errors
-/// 64: the options are not those of a state, or a place is another job's. 65: letters cannot be amended. 69: log, state, letters or a sink
-/// cannot be reached.
+/// 64: the options are not those of a state, a file of letters cannot be read, or a place is another job's. 65: letters cannot be amended.
+/// 69: log, state or a sink cannot be reached.
 pub(crate) fn amend(mut config: Config, plan: &AmendPlan, clock: SystemClock) -> Result<(), Halt> {
     let log = OpenLog::open(&mut config, clock)?;
     let committed = None;
@@ -67,53 +57,47 @@ pub(crate) fn amend(mut config: Config, plan: &AmendPlan, clock: SystemClock) ->
     if files.is_empty() {
         files.push(own_file(&log.head, &config.folder)?);
     }
-    let mut session = AmendSession::open(&config, &log, clock, plan.yes)?;
-    let mut events = EventsByRow::new();
+    let _lock = if plan.yes { Some(AmendLock::take(&config.folder)?) } else { None };
+    let mut session = AmendSession::open(&config, &log, clock)?;
     for of in &files {
         of.each(|number, line| {
             let at = format!("{} line {number}", of.path.display());
-            session.line((&at, line), plan, &mut events)
+            session.line((&at, line), plan)
         })?;
     }
-    session.take_pending(&mut events)?;
-    session.carry_out(events, plan)
+    let events = session.settled()?;
+    let report = session.carry_out(events, plan.yes)?;
+    let windowing = log.facts.rule.windowing;
+    let text = if plan.json { report.json(windowing)? } else { report.text(windowing) };
+    print(&text).map_err(|source| AmendError::Unwritten { source, done: report.done() })?;
+    report.verdict()
 }
 
 impl<'a> AmendSession<'a> {
-    /// Opens the sinks, and with `yes` takes the lock.
+    /// Opens the sinks.
     ///
     /// # Errors
-    /// 64: no sink can be amended. 69: another amend of the job is under way.
-    pub(crate) fn open(config: &'a Config, log: &'a OpenLog, clock: SystemClock, yes: bool) -> Result<Self, Halt> {
-        let lock = if yes { lock(&config.folder)? } else { None };
-        let options = AmendedOptions {
-            columns: Columns { market: log.columns.market, ..Columns::default() },
-            windowing: log.facts.rule.windowing,
-            owners: config.owners(&log.head),
-            folder: config.folder.clone(),
-            clock,
-        };
+    /// 64: no sink can be amended. 65: what is kept is damaged.
+    pub(crate) fn open(config: &'a Config, log: &'a OpenLog, clock: SystemClock) -> Result<Self, Halt> {
         let mut report = AmendReport::new(!config.columns().derived.is_empty());
-        let mut open = Vec::new();
-        for uri in &config.sinks {
-            let name = redacted(uri);
-            let Some(rows) = sinks::amended(uri, &options)? else {
-                report.without.push(name);
-                continue;
-            };
-            let known = config.names_of(uri).first().is_some_and(|name| log.head.sink(name).is_some());
-            if !known {
-                return Err(AmendError::UnknownSink { sink: name }.into());
-            }
-            let changes = SinkChanges { name, ..SinkChanges::default() };
-            open.push(OpenAmended { rows, stored: StoredAmendedRows::new(), due: Vec::new(), changes });
-        }
-        if open.is_empty() {
+        let (sinks, without) = OpenAmended::all(config, log, clock)?;
+        report.without = without;
+        if sinks.is_empty() {
             return Err(AmendError::NoSink.into());
         }
         let corrected = CorrectedRecords::read(&config.folder, partitions(log))?;
-        let decoders = LetterDecoders::new(config, log);
-        Ok(AmendSession { config, log, decoders, corrected, sinks: open, pending: Vec::new(), report, _lock: lock })
+        Ok(AmendSession {
+            config,
+            log,
+            decoders: LetterDecoders::new(config, log),
+            corrected,
+            sinks,
+            pending: PendingLetters::default(),
+            seen: HashSet::new(),
+            listed: HashSet::new(),
+            kept: Vec::new(),
+            report,
+        })
     }
 
     /// A line of a file of dead letters.
@@ -121,7 +105,6 @@ impl<'a> AmendSession<'a> {
         &mut self,
         (at, line): (&str, Result<DeadLetterLine<'static>, String>),
         plan: &AmendPlan,
-        events: &mut EventsByRow,
     ) -> Result<(), Halt> {
         let line = match line {
             Ok(line) => line,
@@ -144,42 +127,35 @@ impl<'a> AmendSession<'a> {
             self.report.unasked += 1;
             return Ok(());
         }
+        let hash = xxh3_128(line.raw.as_deref().unwrap_or_default());
+        if !self.seen.insert((place.position(), hash)) {
+            return Ok(());
+        }
         self.report.letters += 1;
         if !self.is_due(&place, window) {
             return Ok(());
         }
-        match self.decoders.letter(&place, &line)? {
-            DecodedLetter::Event(event) => file(events, LateEvent { place, window, event }),
-            DecodedLetter::Not(why) => self.report.leave_out_at(&place, &why, true),
-            DecodedLetter::NeedsRecord => {
-                self.pending.push((place, window, line));
-                if self.pending.len() == MOST_PENDING {
-                    self.take_pending(events)?;
-                }
+        let of = match self.decoders.letter(&place, &line)? {
+            DecodedLetter::Event(event) => OfLetter::Event(event),
+            DecodedLetter::NeedsRecord => OfLetter::Says(Box::new(line.why)),
+            DecodedLetter::Not(why) => {
+                self.report.leave_out_at(&place, &why, true);
+                return Ok(());
             }
-        }
+        };
+        self.pending.add(place, window, hash, of);
         Ok(())
     }
 
-    /// The letters that wait for their whole records get them.
-    fn take_pending(&mut self, events: &mut EventsByRow) -> Result<(), Halt> {
+    /// The events of all lines so far, once the log has been looked at.
+    fn settled(&mut self) -> Result<EventsByRow, Halt> {
+        let (report, mut events) = (&mut self.report, EventsByRow::new());
         let pending = std::mem::take(&mut self.pending);
-        let mut offsets: BTreeMap<&PartitionName, BTreeSet<i64>> = BTreeMap::new();
-        for (place, ..) in &pending {
-            offsets.entry(&place.partition).or_default().insert(place.offset);
-        }
-        let mut records = BTreeMap::new();
-        for (partition, offsets) in offsets {
-            records.insert(partition, records_at(self.log, partition, &offsets)?);
-        }
-        for (place, window, line) in &pending {
-            let record = records.get(&place.partition).and_then(|records| records.get(&place.offset));
-            match self.decoders.element((place, line), record)? {
-                Ok(event) => file(events, LateEvent { place: place.clone(), window: *window, event }),
-                Err(why) => self.report.leave_out_at(place, &why, true),
-            }
-        }
-        Ok(())
+        pending.settle(self.log, &mut self.decoders, &mut |place, event| match event {
+            Ok(event) => file(&mut events, event),
+            Err(why) => report.leave_out_at(place, &why, true),
+        })?;
+        Ok(events)
     }
 
     /// Can a letter of this place and minute be amended now? Else the report says why not.
@@ -188,6 +164,9 @@ impl<'a> AmendSession<'a> {
         let partition = facts.partitions.iter().find(|partition| partition.name == place.partition);
         let (why, is_trouble) = match partition {
             None => ("is of a partition that the state does not have", true),
+            Some(partition) if place.offset < partition.start.0 => {
+                ("is of another log: it stands before the first record that this job has read", true)
+            }
             Some(partition) if partition.next.0 <= place.offset => {
                 ("is newer than the state: amend again when the run has committed more", false)
             }
@@ -201,22 +180,24 @@ impl<'a> AmendSession<'a> {
         false
     }
 
-    /// The same of these events.
-    ///
-    /// # Errors
-    /// As [`amend`].
-    pub(crate) fn carry_out_events(mut self, all: Vec<LateEvent>, plan: &AmendPlan) -> Result<(), Halt> {
-        let mut events = EventsByRow::new();
-        self.report.letters = all.len() as u64;
-        all.into_iter().for_each(|event| file(&mut events, event));
-        self.carry_out(events, plan)
+    /// Adds an event of a corrected record, which is kept if a row names it; one that was kept otherwise meanwhile is told.
+    pub(crate) fn add_corrected(&mut self, event: LateEvent, record: CorrectedRecord, events: &mut EventsByRow) {
+        self.report.letters += 1;
+        if !self.is_due(&event.place, event.window) {
+            return;
+        }
+        if self.corrected.get(&event.place).is_some_and(|before| before.payload != record.payload) {
+            return self.report.leave_out_at(&event.place, "was amended by another correction before", true);
+        }
+        self.kept.push((event.place.clone(), record));
+        file(events, event);
     }
 
-    /// Makes the rows of these events and of the letters that rows have already; with `--yes` writes them. Prints the report.
+    /// Makes the rows of these events and of the letters that rows have already; with `yes` writes them.
     ///
     /// # Errors
     /// As [`amend`].
-    fn carry_out(mut self, mut events: EventsByRow, plan: &AmendPlan) -> Result<(), Halt> {
+    pub(crate) fn carry_out(mut self, mut events: EventsByRow, yes: bool) -> Result<AmendReport, Halt> {
         if let (Some(((first, _), _)), Some(((last, _), _))) = (events.first_key_value(), events.last_key_value()) {
             let minutes = *first..WindowStart(last.0 + 1);
             for sink in &mut self.sinks {
@@ -225,17 +206,15 @@ impl<'a> AmendSession<'a> {
             self.add_stored(&mut events)?;
             self.build(&events)?;
         }
-        for sink in &mut self.sinks {
-            if plan.yes && !sink.due.is_empty() {
+        if yes {
+            self.keep(&events)?;
+            for sink in self.sinks.iter_mut().filter(|sink| !sink.due.is_empty()) {
                 sink.rows.write(&sink.due)?;
             }
         }
-        self.report.written = plan.yes;
+        self.report.written = yes;
         self.report.sinks = self.sinks.into_iter().map(|sink| sink.changes).collect();
-        let windowing = self.log.facts.rule.windowing;
-        let text = if plan.json { self.report.json(windowing)? } else { self.report.text(windowing) };
-        print(&text).map_err(AmendError::Unwritten)?;
-        Ok(self.report.verdict()?)
+        Ok(self.report)
     }
 
     /// Adds the letters that the sinks' rows have, of the rows that there are events for.
@@ -257,11 +236,13 @@ impl<'a> AmendSession<'a> {
                 }
             }
         }
-        for (place, decoded) in self.fetch(wanted.keys())? {
+        let fetched = fetch((self.config, self.log), &mut self.decoders, &self.corrected, wanted.keys())?;
+        for (place, decoded) in fetched {
             for key in wanted.remove(&place).unwrap_or_default() {
                 let why = match &decoded {
-                    Ok(event) if self.is_of(&key, event) => {
+                    Ok(event) if is_of(&self.log.facts.rule, &key, event) => {
                         file(events, LateEvent { place: place.clone(), window: key.0, event: event.clone() });
+                        self.listed.insert(place.to_string());
                         continue;
                     }
                     Ok(_) => format!("its row names {place}, which is of another minute or symbol in this log"),
@@ -272,43 +253,12 @@ impl<'a> AmendSession<'a> {
         }
         for (key, why) in unusable {
             for place in events.remove(&key).into_iter().flat_map(BTreeMap::into_keys) {
-                self.report.leave_out_at(&place, &why, true);
+                if !self.listed.contains(&place.to_string()) {
+                    self.report.leave_out_at(&place, &why, true);
+                }
             }
         }
         Ok(())
-    }
-
-    fn is_of(&self, (window, symbol): &(WindowStart, String), event: &LateDecoded) -> bool {
-        self.log.facts.rule.windowing.window_of(event.time) == *window && *event.symbol == **symbol
-    }
-
-    /// The events of these places: of corrected records, else of the log's.
-    fn fetch<'p>(&mut self, places: impl Iterator<Item = &'p LetterPlace>) -> Result<Vec<Fetched>, Halt> {
-        let mut all = Vec::new();
-        let mut of_log: BTreeMap<PartitionName, Vec<LetterPlace>> = BTreeMap::new();
-        for place in places {
-            match self.corrected.get(place) {
-                Some(corrected) => {
-                    let each = self.config.fields.each.is_some();
-                    let record = corrected.record(place.offset);
-                    let decoded = one_event(self.decoders.of(&place.partition)?, &record, each.then_some(0))?;
-                    all.push((place.clone(), decoded));
-                }
-                None => of_log.entry(place.partition.clone()).or_default().push(place.clone()),
-            }
-        }
-        for (partition, places) in of_log {
-            let offsets: BTreeSet<i64> = places.iter().map(|place| place.offset).collect();
-            let records = records_at(self.log, &partition, &offsets)?;
-            for place in places {
-                let decoded = match records.get(&place.offset) {
-                    Some(record) => self.decoders.record(&place, record)?,
-                    None => Err("is not in the log any more".to_owned()),
-                };
-                all.push((place, decoded));
-            }
-        }
-        Ok(all)
     }
 
     /// Makes the rows, and finds out which sinks lack them.
@@ -319,22 +269,24 @@ impl<'a> AmendSession<'a> {
                 wanted.insert(key.clone());
                 continue;
             };
-            let lacking: Vec<&LetterPlace> = of.keys().filter(|place| !self.is_listed(key, place)).collect();
-            lacking.iter().for_each(|place| self.report.leave_out_at(place, why.reason(), true));
-            self.report.amending += (of.len() - lacking.len()) as u64;
+            let given: Vec<(&LetterPlace, String)> = of.keys().map(|place| (place, place.to_string())).collect();
+            let given = given.into_iter().filter(|(_, text)| !self.listed.contains(text));
+            let (there, lacking): (Vec<_>, Vec<_>) =
+                given.partition(|(_, text)| self.sinks.iter().all(|sink| sink.names(key, text)));
+            lacking.iter().for_each(|(place, _)| self.report.leave_out_at(place, why.reason(), true));
+            self.report.add_listed(there.len() as u64);
         }
         let places: HashSet<_> = events.values().flatten().map(|(place, _)| place.position()).collect();
         let base = LogBase::count(self.log, &wanted, &places)?;
         let columns = (&self.log.facts.rule, self.log.columns.market, self.config.decoder.scales());
         for (key, of) in events.iter().filter(|(key, _)| wanted.contains(*key)) {
             let report = &mut self.report;
-            let mut told = |place: &LetterPlace, not: super::rows::NotAdded| {
+            let mut told = |place: &LetterPlace, not: NotAdded| {
                 report.leave_out_at(place, not.words(), not.is_trouble());
             };
             let Some(built) = row(key, of, &base, columns, &mut told) else { continue };
-            self.report.amending += built.amended.letter_count.unsigned_abs();
-            for sink in &mut self.sinks {
-                let OpenAmended { rows, stored, due, changes } = sink;
+            let beside = built.amended.letters.split(' ').filter(|letter| self.listed.contains(*letter)).count();
+            for OpenAmended { rows, stored, due, changes } in &mut self.sinks {
                 if !rows.can_hold(&key.1) {
                     changes.unfit += 1;
                     continue;
@@ -349,50 +301,19 @@ impl<'a> AmendSession<'a> {
                 }
                 due.push(built.amended.clone());
             }
-            self.report.rows.push(built);
+            self.report.add_row(built, beside as u64);
         }
         Ok(())
     }
 
-    /// Has the row of every sink this letter?
-    fn is_listed(&self, key: &(WindowStart, String), place: &LetterPlace) -> bool {
-        let text = place.to_string();
-        self.sinks.iter().all(|sink| {
-            sink.stored.get(key).is_some_and(|stored| stored.letters.split(' ').any(|listed| listed == text))
-        })
-    }
-
-    /// Records that stand for broken ones from now on: kept before any row names them.
-    ///
-    /// # Errors
-    /// 69: they cannot be written.
-    pub(crate) fn keep(&mut self, corrected: Vec<(LetterPlace, CorrectedRecord)>) -> Result<(), Halt> {
-        Ok(self.corrected.add(corrected)?)
-    }
-}
-
-/// A place, and its event, or why there is none.
-type Fetched = (LetterPlace, Result<LateDecoded, String>);
-type LateDecoded = minutely_dataflows::decode::DecodedEvent<'static>;
-
-/// The partitions of a state.
-fn partitions(log: &OpenLog) -> impl Iterator<Item = &PartitionName> + Clone {
-    log.facts.partitions.iter().map(|partition| &partition.name)
-}
-
-/// One amend of a job at a time: two would each write rows without the other's letters.
-fn lock(folder: &Path) -> Result<Option<File>, AmendError> {
-    let path = folder.join(LOCK);
-    let unusable = |source| AmendError::Unwritable { path: path.clone(), source };
-    std::fs::create_dir_all(folder).map_err(unusable)?;
-    let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(AmendError::UnderWay { path }),
-        // A file system without locks.
-        Err(TryLockError::Error(e)) => {
-            tracing::warn!("{}: cannot be locked: {e}; run one amend at a time", path.display());
-            Ok(None)
-        }
+    /// Keeps the corrected records that rows name: before any row is written, and only where one is there or is about to be.
+    fn keep(&mut self, events: &EventsByRow) -> Result<(), Halt> {
+        let kept = std::mem::take(&mut self.kept);
+        let due = self.sinks.iter().flat_map(|sink| sink.due.iter().map(|row| row.letters.as_str()));
+        let stored = self.sinks.iter().flat_map(|sink| events.keys().filter_map(|key| sink.stored.get(key)));
+        let rows = due.chain(stored.map(|stored| stored.letters.as_str()));
+        let named: HashSet<&str> = rows.flat_map(|letters| letters.split(' ')).collect();
+        let kept = kept.into_iter().filter(|(place, _)| named.contains(place.to_string().as_str())).collect();
+        Ok(self.corrected.add(kept)?)
     }
 }

@@ -32,8 +32,9 @@ pub(super) enum RedriveError {
     Unfinished { path: PathBuf },
     #[error("topic '{topic}': {what}")]
     Topic { topic: String, what: String },
-    #[error("standard output: {0}")]
-    Unwritten(io::Error),
+    /// `done`: what is written all the same, in words, behind a semicolon.
+    #[error("standard output: {source}{done}")]
+    Unwritten { source: io::Error, done: &'static str },
     #[error("{0}")]
     Json(#[from] serde_json::Error),
     /// The report has said which.
@@ -53,7 +54,7 @@ impl From<RedriveError> for Halt {
             | RedriveError::UnderWay { .. }
             | RedriveError::Unfinished { .. }
             | RedriveError::Topic { .. }
-            | RedriveError::Unwritten(_) => HaltKind::Unreachable,
+            | RedriveError::Unwritten { .. } => HaltKind::Unreachable,
             RedriveError::Json(_) => HaltKind::Internal,
             RedriveError::LeftOut(_) => HaltKind::Data,
         };

@@ -9,7 +9,7 @@ use minutely_dataflows::decimal::Scales;
 use minutely_dataflows::decode::FieldNames;
 use minutely_dataflows::escape::{escaped, escaped_json};
 use minutely_dataflows::time::{WindowStart, Windowing};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -58,8 +58,9 @@ pub(super) struct RedriveReport {
     first: Vec<String>,
     /// Letters that are not redriven, by why: how many, and the first.
     left_out: BTreeMap<String, (u64, String)>,
-    /// Of other redrives.
+    /// Of other redrives: in the topic, or in amended rows of every sink.
     pub(super) done_before: u64,
+    pub(super) amended_before: u64,
     pub(super) written: Option<u64>,
 }
 
@@ -123,6 +124,9 @@ impl RedriveReport {
         if self.done_before > 0 {
             line(&format!("{} were redriven before", self.done_before));
         }
+        if self.amended_before > 0 {
+            line(&format!("{} are in amended rows", self.amended_before));
+        }
         match (self.written, target) {
             (Some(written), _) => line(&format!("{} to the topic", number_of(written, "corrected record"))),
             (None, None) if self.read_now() > 0 => line("nothing is written yet: add --yes and --to-topic or --amend"),
@@ -131,8 +135,8 @@ impl RedriveReport {
         out
     }
 
-    /// For a program: one object.
-    pub(super) fn json(&self, windowing: Windowing) -> Result<String, RedriveError> {
+    /// For a program: one object. `amended`: what came of rows, where they are amended.
+    pub(super) fn json(&self, windowing: Windowing, amended: Option<Value>) -> Result<String, RedriveError> {
         let mut minute = MinuteText::new(windowing);
         let minutes: Vec<_> = self
             .minutes
@@ -153,7 +157,9 @@ impl RedriveReport {
             "first": self.first,
             "still_not": left_out.collect::<Vec<_>>(),
             "redriven_before": self.done_before,
+            "amended_before": self.amended_before,
             "written": self.written,
+            "amended": amended,
         });
         Ok(format!("{}\n", escaped_json(&serde_json::to_string_pretty(&report)?)))
     }

@@ -7,7 +7,8 @@ use super::plan::{FieldMap, RedrivePlan, RedriveTarget};
 use super::report::{MinuteLife, RedriveReport};
 use super::topic::RunTopic;
 use crate::amend::{
-    AmendPlan, AmendSession, CorrectedRecord, CorrectedRecords, LateEvent, LetterFile, LetterPlace, records_at,
+    AmendLock, AmendReport, AmendSession, CorrectedRecord, CorrectedRecords, EventsByRow, LateEvent, LetterFile,
+    LetterPlace, amended_places, is_gone, records_at,
 };
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -16,15 +17,18 @@ use crate::dead_letter_line::DeadLetterLine;
 use crate::verify::{OpenLog, has_state};
 use minutely_dataflows::decode::{FieldNames, Format};
 use minutely_dataflows::edge::Halt;
+use minutely_dataflows::oracle::Position;
 use minutely_dataflows::record::{PartitionName, Reason};
 use minutely_dataflows::time::{EventTime, State, WindowStart};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use xxhash_rust::xxh3::xxh3_128;
 
 /// Reasons of letters that were decoded.
 const DECODED: [Reason; 6] =
     [Reason::Late, Reason::Future, Reason::Past, Reason::Session, Reason::Bounds, Reason::Outlier];
-/// Letters whose records are looked up in the log at once.
-const LOOKED_UP: usize = 500;
+/// Letters whose records are looked up in the log at once, and bytes of their payloads.
+const LOOKED_UP: usize = 100_000;
+const LOOKED_UP_BYTES: usize = 16 << 20;
 
 /// Redrives what is asked for, or shows what it would come to. `given`: by all options; `own`: without those of decoding on the command
 /// line.
@@ -55,8 +59,18 @@ pub(crate) fn redrive(given: Config, own: Config, plan: &RedrivePlan, clock: Sys
         run: DecodingRule { fields: &config.fields, decoder: config.decoder.clone() },
         maps: &plan.maps,
     };
-    let mut session =
-        Session { config: &config, log: &log, corrector, letters: Vec::new(), report: RedriveReport::default() };
+    let report = RedriveReport::default();
+    let mut session = Session {
+        config: &config,
+        log: &log,
+        corrector,
+        clock,
+        letters: Vec::new(),
+        corrected: HashSet::new(),
+        report,
+    };
+    // Nobody amends what is about to be written, and the other way round.
+    let _lock = plan.target.map(|_| AmendLock::take(&config.folder)).transpose()?;
     let journal = if topic { Some(Journal::open(&plan.file)?) } else { None };
     session.read(plan)?;
     if let Some(mut journal) = journal {
@@ -64,14 +78,11 @@ pub(crate) fn redrive(given: Config, own: Config, plan: &RedrivePlan, clock: Sys
         let written = RunTopic::of(&config)?.write(&session.letters, &next, &mut journal)?;
         session.report.written = Some(written);
     }
-    let windowing = log.facts.rule.windowing;
-    let text = if plan.json { session.report.json(windowing)? } else { session.report.text(windowing, plan.target) };
-    print(&text).map_err(RedriveError::Unwritten)?;
-    let verdict = session.report.verdict();
-    if plan.target == Some(RedriveTarget::Amend) {
-        session.amend(plan, clock)?;
-    }
-    Ok(verdict?)
+    let amended = (plan.target == Some(RedriveTarget::Amend)).then(|| session.amend());
+    let done = amended.as_ref().and_then(|amended| amended.as_ref().ok());
+    session.print(plan, done)?;
+    amended.transpose()?.map_or(Ok(()), |amended| amended.verdict())?;
+    Ok(session.report.verdict()?)
 }
 
 /// Can records be written that the run reads, and has it these fields?
@@ -99,8 +110,29 @@ struct Session<'a> {
     config: &'a Config,
     log: &'a OpenLog,
     corrector: Corrector<'a>,
+    clock: SystemClock,
     letters: Vec<CorrectedLetter>,
+    /// Their places.
+    corrected: HashSet<Position>,
     report: RedriveReport,
+}
+
+/// A letter whose record is looked up.
+struct LookedUp {
+    place: LetterPlace,
+    line: DeadLetterLine<'static>,
+    record: FoundRecord,
+}
+
+/// What the log has at a letter's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FoundRecord {
+    /// The letter's own, with its stamp.
+    Own(Option<EventTime>),
+    Another,
+    /// Nothing, for the log begins behind it, or the run has not read that far by its state.
+    Gone,
+    Nothing,
 }
 
 impl Session<'_> {
@@ -114,7 +146,7 @@ impl Session<'_> {
             return Err(RedriveError::Unfinished { path: beside(&plan.file) }.into());
         }
         let file = LetterFile { path: plan.file.clone(), committed: None };
-        let (mut some, mut seen) = (Vec::new(), BTreeSet::new());
+        let (mut some, mut bytes, mut seen, mut kept) = (Vec::new(), 0, HashSet::new(), BTreeSet::new());
         file.each(|number, line| {
             let at = format!("{} line {number}", plan.file.display());
             let line = match line {
@@ -132,50 +164,75 @@ impl Session<'_> {
                 self.report.leave_out(&at, "is no dead letter: it says not where it stood", "");
                 return Ok(());
             };
-            if !seen.insert(place.clone()) {
+            // The same letter again; another one of its place is looked at, for one of both is of another log.
+            if !seen.insert((place.position(), xxh3_128(line.raw.as_deref().unwrap_or_default()))) {
                 return Ok(());
             }
             self.report.letters += 1;
             // What is written twice would count twice; a topic's own journal is looked at as it is written.
-            if (!to_topic && in_topic.contains(&place.to_string())) || (to_topic && amended.get(&place).is_some()) {
+            if !to_topic && in_topic.contains(&place.to_string()) {
                 self.report.done_before += 1;
+                return Ok(());
+            }
+            if to_topic && amended.get(&place).is_some() {
+                kept.insert(place);
                 return Ok(());
             }
             if !self.log.facts.partitions.iter().any(|partition| partition.name == place.partition) {
                 self.report.leave_out(&at, "is of a partition that the state does not have", "");
                 return Ok(());
             }
-            some.push((place, line));
-            if some.len() == LOOKED_UP { self.correct(std::mem::take(&mut some), &amended) } else { Ok(()) }
+            bytes += line.raw.as_deref().map_or(0, <[u8]>::len);
+            some.push(LookedUp { place, line, record: FoundRecord::Nothing });
+            if some.len() < LOOKED_UP && bytes < LOOKED_UP_BYTES {
+                return Ok(());
+            }
+            bytes = 0;
+            self.correct(std::mem::take(&mut some), &amended)
         })?;
-        self.correct(some, &amended)
+        self.correct(some, &amended)?;
+        self.tell_kept(&kept, &amended)
+    }
+
+    /// Letters whose corrected records are kept for amended rows do not go to the topic: they would count twice.
+    fn tell_kept(&mut self, kept: &BTreeSet<LetterPlace>, amended: &CorrectedRecords) -> Result<(), Halt> {
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let in_rows = amended_places((self.config, self.log), amended, kept, self.clock)?;
+        self.report.amended_before = in_rows.len() as u64;
+        for place in kept.difference(&in_rows) {
+            let why = "is kept for amended rows (corrected.jsonl), and not every sink has its row: end that by --amend";
+            self.report.leave_out(&place.to_string(), why, "");
+        }
+        Ok(())
     }
 
     /// Corrects some, with the stamps of their records where the log still has these.
-    fn correct(
-        &mut self,
-        some: Vec<(LetterPlace, DeadLetterLine<'static>)>,
-        amended: &CorrectedRecords,
-    ) -> Result<(), Halt> {
-        let mut offsets: BTreeMap<PartitionName, BTreeSet<i64>> = BTreeMap::new();
-        for (place, _) in &some {
-            offsets.entry(place.partition.clone()).or_default().insert(place.offset);
-        }
-        let mut stamps: BTreeMap<(PartitionName, i64), EventTime> = BTreeMap::new();
-        // (Records of files have none.)
-        for (partition, offsets) in offsets.into_iter().filter(|(partition, _)| partition.number.is_some()) {
-            for (offset, record) in records_at(self.log, &partition, &offsets)? {
-                let stamp = record.timestamp;
-                stamps.extend(stamp.map(|stamp| ((partition.clone(), offset), stamp)));
-            }
-        }
-        for (place, line) in some {
-            let stamp = stamps.get(&(place.partition.clone(), place.offset)).copied();
+    fn correct(&mut self, mut some: Vec<LookedUp>, amended: &CorrectedRecords) -> Result<(), Halt> {
+        self.look_up(&mut some)?;
+        for LookedUp { place, line, record } in some {
             let at = place.to_string();
+            let stamp = match record {
+                FoundRecord::Own(stamp) => stamp,
+                FoundRecord::Gone => None,
+                FoundRecord::Another | FoundRecord::Nothing => {
+                    let why = "is of another log: what this one has at its place is not what it has";
+                    self.report.leave_out(&at, why, &shown(&line));
+                    continue;
+                }
+            };
             match self.corrector.correct(place, &line, stamp)? {
                 Ok(letter) if amended.get(&letter.place).is_some_and(|before| before.payload != letter.payload) => {
                     // It may count for another minute or symbol, and would count twice.
                     self.report.leave_out(&at, "was amended by another correction before", &shown(&line));
+                }
+                Ok(letter) if !self.corrected.insert(letter.place.position()) => {
+                    self.report.leave_out(
+                        &at,
+                        "has two letters that differ, and the log has its record not any more",
+                        "",
+                    );
                 }
                 Ok(letter) => {
                     let window = self.log.facts.rule.windowing.window_of(letter.event.time);
@@ -186,6 +243,39 @@ impl Session<'_> {
                 }
                 Err(why) => self.report.leave_out(&at, &why, &shown(&line)),
             }
+        }
+        Ok(())
+    }
+
+    /// Looks at the log, one record at a time. An element's letter has the text of a part of its record.
+    fn look_up(&self, some: &mut [LookedUp]) -> Result<(), Halt> {
+        let mut by_place: BTreeMap<PartitionName, BTreeMap<i64, Vec<usize>>> = BTreeMap::new();
+        for (number, of) in some.iter_mut().enumerate() {
+            let LetterPlace { partition, offset, .. } = &of.place;
+            let known = self.log.facts.partitions.iter().find(|known| known.name == *partition);
+            let is_newer = known.is_some_and(|known| known.next.0 <= *offset);
+            if is_newer || (*offset >= 0 && is_gone(self.log, partition, *offset)) {
+                of.record = FoundRecord::Gone;
+            }
+            by_place.entry(partition.clone()).or_default().entry(*offset).or_default().push(number);
+        }
+        for (partition, by_offset) in by_place {
+            let offsets: BTreeSet<i64> = by_offset.keys().copied().collect();
+            records_at(self.log, &partition, &offsets, &mut |record| {
+                for number in by_offset.get(&record.offset).into_iter().flatten() {
+                    let LookedUp { place, line, record: found } = &mut some[*number];
+                    let (has, raw) = (record.payload, line.raw.as_deref());
+                    let is_own = match (has, raw) {
+                        (Some(has), Some(raw)) if line.raw_of_bytes.is_some() => {
+                            has.starts_with(raw) || raw.starts_with(has)
+                        }
+                        (Some(has), Some(raw)) if place.element.is_some() => memchr::memmem::find(has, raw).is_some(),
+                        _ => has == raw,
+                    };
+                    *found = if is_own { FoundRecord::Own(record.timestamp) } else { FoundRecord::Another };
+                }
+                Ok(())
+            })?;
         }
         Ok(())
     }
@@ -209,22 +299,32 @@ impl Session<'_> {
     }
 
     /// Adds the letters of final minutes to amended rows.
-    fn amend(self, plan: &RedrivePlan, clock: SystemClock) -> Result<(), Halt> {
-        let plan = AmendPlan::of_given(true, plan.json);
-        let mut amend = AmendSession::open(self.config, self.log, clock, true)?;
-        let (mut events, mut kept) = (Vec::new(), Vec::new());
-        for letter in self.letters {
+    fn amend(&mut self) -> Result<AmendReport, Halt> {
+        let mut amend = AmendSession::open(self.config, self.log, self.clock)?;
+        let mut events = EventsByRow::new();
+        for letter in std::mem::take(&mut self.letters) {
             let window = self.log.facts.rule.windowing.window_of(letter.event.time);
-            if !amend.is_due(&letter.place, window) {
-                continue;
-            }
             let mut record = CorrectedRecord::new(&letter.place, letter.payload);
             record.key = letter.key.and_then(|key| String::from_utf8(key).ok());
             record.timestamp = letter.timestamp.map(|stamp| stamp.0);
-            kept.push((letter.place.clone(), record));
-            events.push(LateEvent { place: letter.place, window, event: letter.event });
+            amend.add_corrected(LateEvent { place: letter.place, window, event: letter.event }, record, &mut events);
         }
-        amend.keep(kept)?;
-        amend.carry_out_events(events, &plan)
+        amend.carry_out(events, true)
+    }
+
+    /// Prints what came of it, and of the rows: one document.
+    fn print(&self, plan: &RedrivePlan, amended: Option<&AmendReport>) -> Result<(), Halt> {
+        let windowing = self.log.facts.rule.windowing;
+        let text = if plan.json {
+            self.report.json(windowing, amended.map(|amended| amended.object(windowing)))?
+        } else {
+            let of_rows = amended.map(|amended| amended.text(windowing)).unwrap_or_default();
+            self.report.text(windowing, plan.target) + &of_rows
+        };
+        let done = match self.report.written {
+            Some(1..) => "; the corrected records are written",
+            _ => amended.map_or("; nothing was written", AmendReport::done),
+        };
+        Ok(print(&text).map_err(|source| RedriveError::Unwritten { source, done })?)
     }
 }

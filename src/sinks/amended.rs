@@ -52,6 +52,9 @@ pub(crate) trait AmendedRows {
         true
     }
 
+    /// The names of cells, in their order.
+    fn columns(&self) -> Vec<&'static str>;
+
     /// What it holds of a row.
     fn cells(&self, row: &AmendedRow) -> Vec<StoredCell>;
 

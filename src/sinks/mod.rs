@@ -26,7 +26,7 @@ mod stored;
 pub(crate) mod testing;
 
 pub(crate) use amend::amended;
-pub(crate) use amended::{AmendedOptions, AmendedRow, AmendedRows, StoredAmendedRows};
+pub(crate) use amended::{AmendedOptions, AmendedRow, AmendedRows, StoredAmended, StoredAmendedRows};
 pub(crate) use options::{Emit, OpenSink, Owner, PriorState, SinkOptions};
 pub(crate) use read_back::read_back;
 pub(crate) use repair::{RepairAbility, ability, is_behind, open_for_repair, read_for_repair};

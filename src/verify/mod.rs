@@ -10,6 +10,7 @@
 //! source's client; it has no dataflow, and none of the code that judges and adds up there. With `--independent` it has a decoder and an
 //! arithmetic of its own, too (`crate::independent`).
 
+mod amended;
 mod coarse;
 mod compare;
 mod digests;
@@ -24,6 +25,7 @@ mod session;
 mod sums;
 mod textfile;
 
+pub(crate) use amended::{AmendedFault, AmendedFinding, AmendedTally};
 pub(crate) use compare::{ComparedSink, ExpectedRow, Fault, KindRows, RowFinding};
 pub(crate) use digests::{digest, digests_json};
 pub(crate) use error::VerifyError;

@@ -1,5 +1,6 @@
 //! What a verification found, for a person and for a program.
 
+use super::amended::AmendedTally;
 use super::compare::{CellDifference, ComparedSink, Fault, RowFinding, SinkTally};
 use super::error::VerifyError;
 use super::facts::{IndexedPartition, Unverifiable};
@@ -55,6 +56,8 @@ pub(super) struct VerifyReport {
     pub(super) rows_with_unknown: u64,
     pub(super) unknown: BTreeSet<usize>,
     pub(super) sinks: Vec<ComparedSink>,
+    /// Of their amended rows.
+    pub(super) amended: Vec<AmendedTally>,
     /// Sinks that cannot be read back.
     pub(super) unreadable: Vec<String>,
     pub(super) exceptions: u64,
@@ -78,6 +81,7 @@ impl Default for VerifyReport {
             rows_with_unknown: 0,
             unknown: BTreeSet::new(),
             sinks: Vec::new(),
+            amended: Vec::new(),
             unreadable: Vec::new(),
             exceptions: 0,
             partitions: Vec::new(),
@@ -110,7 +114,9 @@ impl VerifyReport {
 
     /// Rows that are not what they should be, and digests.
     fn faults(&self) -> u64 {
-        self.sinks.iter().map(|sink| sink.tally.faults()).sum::<u64>() + self.wrong_digests.len() as u64
+        let of_sinks = self.sinks.iter().map(|sink| sink.tally.faults());
+        let faults = of_sinks.chain(self.amended.iter().map(AmendedTally::faults)).sum::<u64>();
+        faults + self.wrong_digests.len() as u64
     }
 
     /// Why it is not well; none if it is. `was_asked`: minutes from a time on were asked for.
@@ -122,8 +128,18 @@ impl VerifyReport {
         if self.minutes == 0 && !self.unverifiable.is_empty() {
             return Some("nothing that was asked for can be verified, as printed above".into());
         }
-        let some = was_asked && !self.unverifiable.is_empty();
+        let is_some_gone = !self.unverifiable.is_empty() || self.amended.iter().any(|amended| amended.gone() > 0);
+        let some = was_asked && is_some_gone;
         some.then(|| "some of the minutes that were asked for cannot be verified, as printed above".into())
+    }
+
+    /// Of amended rows, and of sinks whose rows cannot be compared.
+    fn lines_of_other_rows(&self, minute: &mut MinuteText) -> Vec<String> {
+        let amended = self.amended.iter().filter(|amended| amended.is_there());
+        let mut lines: Vec<String> = amended.flat_map(|amended| amended.lines(minute)).collect();
+        let unreadable = self.unreadable.iter();
+        lines.extend(unreadable.map(|sink| format!("{sink}: cannot be read back, so it is not compared")));
+        lines
     }
 
     /// For a person.
@@ -157,7 +173,7 @@ impl VerifyReport {
             let more = (more > 0).then(|| format!("  {more} more (--json lists a thousand)"));
             more.into_iter().for_each(&mut line);
         }
-        self.unreadable.iter().for_each(|sink| line(format!("{sink}: cannot be read back, so it is not compared")));
+        self.lines_of_other_rows(&mut minute).into_iter().for_each(&mut line);
         line(format!(
             "digests in the state: {} equal, {} different",
             self.digests - self.wrong_digests.len() as u64,
@@ -215,6 +231,8 @@ impl VerifyReport {
                 "findings": findings,
             }));
         }
+        let amended = self.amended.iter().filter(|amended| amended.is_there());
+        let amended: Vec<Value> = amended.map(|amended| amended.object(&mut at)).collect();
         let mut digests = Vec::new();
         for DigestFinding { minute, is, should_be } in &self.wrong_digests {
             let (is, by_log) = (format!("{:032x}", is.sum), format!("{:032x}", should_be.sum));
@@ -238,6 +256,7 @@ impl VerifyReport {
             "records": self.records,
             "seconds": self.took.as_secs_f64(),
             "sinks": sinks,
+            "amended": amended,
             "not_read_back": self.unreadable,
             "digests": { "compared": self.digests, "different": digests },
             "unverifiable": unverifiable,

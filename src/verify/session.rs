@@ -1,5 +1,6 @@
 //! One verification, from the state to the report.
 
+use super::amended::CompareAmended;
 use super::compare::ComparedSink;
 use super::error::VerifyError;
 use super::log::OpenLog;
@@ -36,9 +37,14 @@ struct Session<'a> {
 ///
 /// # Errors
 /// 64: the options are not those of a state. 65: something differs, or cannot be verified. 69: log, state or a sink cannot be reached.
-pub(crate) fn verify(mut config: Config, plan: &VerifyPlan, clock: SystemClock) -> Result<(), Halt> {
+pub(crate) fn verify(
+    mut config: Config,
+    plan: &VerifyPlan,
+    clock: SystemClock,
+    amended: CompareAmended,
+) -> Result<(), Halt> {
     let job = config.job();
-    let report = report(&mut config, plan, clock);
+    let report = report(&mut config, plan, clock, amended);
     let verdict = |report: &VerifyReport| report.verdict(plan.minutes.from.is_some());
     let written = plan.textfile.as_ref().map_or(Ok(()), |path| {
         let done = report.as_ref().ok().map(|report| (report, verdict(report).is_none()));
@@ -52,7 +58,12 @@ pub(crate) fn verify(mut config: Config, plan: &VerifyPlan, clock: SystemClock) 
 }
 
 /// What comes of it.
-fn report(config: &mut Config, plan: &VerifyPlan, clock: SystemClock) -> Result<VerifyReport, Halt> {
+fn report(
+    config: &mut Config,
+    plan: &VerifyPlan,
+    clock: SystemClock,
+    amended: CompareAmended,
+) -> Result<VerifyReport, Halt> {
     let began = Instant::now();
     let judges = JudgeKind::of(config, plan.independent)?;
     let log = OpenLog { judges, ..OpenLog::open_whole(config, clock)? };
@@ -63,6 +74,10 @@ fn report(config: &mut Config, plan: &VerifyPlan, clock: SystemClock) -> Result<
     let verified = verified.and_then(|()| session.foreign(if plan.is_whole() { &[] } else { &ranges }));
     bar::remove();
     verified?;
+    if !plan.independent {
+        // (They are made by the oracle alone.)
+        session.report.amended = amended((session.config, &log), &ranges, clock)?;
+    }
     let Session { mut report, sinks, .. } = session;
     report.sinks = sinks;
     report.unreadable = unreadable;

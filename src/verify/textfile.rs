@@ -72,6 +72,12 @@ impl LastVerification<'_> {
                 text.sample("", &labels, many);
             }
         }
+        for amended in report.amended.iter().filter(|amended| amended.is_there()) {
+            for (result, many) in amended.counts() {
+                let labels = [("job", self.job), ("sink", &amended.name), ("rows", "amended"), ("result", result)];
+                text.sample("", &labels, many);
+            }
+        }
         text.out
     }
 }

@@ -10,7 +10,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 const BEGAN: EventTime = EventTime(1_767_600_000 * SECOND);
 
@@ -76,12 +77,21 @@ fn late_letters_are_added_beside_a_live_run() {
         reports.first().is_some_and(|report| report["amending"] == late)
     });
     // Killed at any time, beside the run, and then to its end.
-    let mut hits = 0;
-    for _ in 0..6 {
-        let words = [&amend[..], &["--yes"]].concat();
-        hits += u32::from(killed(prepared(folder.path(), &words, &influx.token), rng.u64(50..1500)));
+    // Ever later, until a kill met a write: one sink at least has rows, and it was at work.
+    let words = [&amend[..], &["--yes"]].concat();
+    let due =
+        || with(&[]).1[0]["sinks"].as_array().unwrap().iter().map(|sink| sink["new"].as_u64().unwrap()).sum::<u64>();
+    let (mut after, mut met, all_due) = (50, false, due());
+    while !met && after < 20_000 {
+        let at_work = killed(prepared(folder.path(), &words, &influx.token), after + rng.u64(..25));
+        let is_due = due();
+        met = at_work && is_due < all_due;
+        if !at_work {
+            break;
+        }
+        after += 25;
     }
-    assert!(hits > 0, "none of 6 was killed at work");
+    assert!(met, "no kill met a write");
     let (code, reports, said) = with(&["--yes"]);
     assert_eq!(code, Some(0), "{reports:#?}{said}");
     let rows: BTreeMap<(String, String), (i64, String, String)> = {
@@ -158,17 +168,48 @@ fn corrected_records_come_to_the_topic_once_whatever_is_killed() {
     let (code, reports, said) = look(folder.path(), &words, "");
     assert_eq!((code, &reports[0]["would_count"]), (Some(0), &broken.into()), "{reports:#?}{said}");
     let to_topic = [&words[..], &["--yes", "--to-topic"]].concat();
-    let mut hits = 0;
-    for round in 0..8 {
-        hits += u32::from(killed(prepared(folder.path(), &to_topic, ""), rng.u64(100..2500)));
-        if round == 4 {
-            // The run goes on meanwhile, and its state passes what was written.
-            run(&[]);
+    // Somebody else writes to the topic meanwhile, of a symbol of its own and without a header.
+    let (ended, journal) = (AtomicBool::new(false), format!("{file}.redriven"));
+    // (Should the test fail, it ends all the same.)
+    let until = Instant::now() + 4 * PATIENCE;
+    let others = std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let (writer, mut written) = (kafka.writer(&topic), 0);
+            while !ended.load(Ordering::Relaxed) && Instant::now() < until {
+                writer.tick(0, "other", 100, BEGAN.plus(written % 1200 * SECOND));
+                writer.flush();
+                written += 1;
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            written
+        });
+        // Ever later, and with another path between: a kill has met a write where the journal has begun and not ended.
+        let (mut after, mut met) = (100, 0);
+        let wrong = [&["redrive", &file], &job[..], &["--map", "price=.q", "--yes", "--to-topic"]].concat();
+        for round in 0..60 {
+            let at_work = killed(prepared(folder.path(), &to_topic, ""), after + rng.u64(..50));
+            let begun =
+                std::fs::read_to_string(&journal).is_ok_and(|text| text.rfind(r#"{"begin""#) > text.rfind(r#"{"end""#));
+            met += u32::from(at_work && begun);
+            after += 50;
+            if round == 4 {
+                // The run goes on meanwhile, and its state passes what was written.
+                run(&[]);
+            }
+            if round % 3 == 0 {
+                // (No letter has such a field, so it has nothing to write.)
+                look(folder.path(), &wrong, "");
+            }
+            if !at_work || met > 3 {
+                break;
+            }
         }
-    }
-    assert!(hits > 0, "none of 8 was killed at work");
-    let (code, reports, said) = look(folder.path(), &to_topic, "");
-    assert_eq!(code, Some(0), "{reports:#?}{said}");
+        assert!(met > 0, "no kill met a write");
+        let (code, reports, said) = look(folder.path(), &to_topic, "");
+        assert_eq!(code, Some(0), "{reports:#?}{said}");
+        ended.store(true, Ordering::Relaxed);
+        other.join().unwrap()
+    });
     let (code, reports, said) = look(folder.path(), &to_topic, "");
     assert_eq!((code, &reports[0]["written"]), (Some(0), &0.into()), "{reports:#?}{said}");
     // Each once, in its partition, with its key.
@@ -185,9 +226,13 @@ fn corrected_records_come_to_the_topic_once_whatever_is_killed() {
     assert_eq!((i64::try_from(seen.len()).unwrap(), seen.values().max()), (broken, Some(&1)), "{seen:?}");
     run(&["--close"]);
     let db = rusqlite::Connection::open(&db).unwrap();
-    let sql = "SELECT sum(count), sum(cast(round(sum * 100) AS INTEGER)) FROM minutes WHERE state = 'final'";
+    let sql =
+        "SELECT sum(count), sum(cast(round(sum * 100) AS INTEGER)) FROM minutes WHERE state = 'final' AND symbol = 'A'";
     let got: (i64, i64) = db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     assert_eq!(got, (20 * 60, cents_of_all), "every record counts once");
+    let sql = "SELECT coalesce(sum(count), 0) FROM minutes WHERE symbol = 'other'";
+    let got: i64 = db.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(got, others, "and those of the other writer");
     // What the topic has is not amended as well.
     let amended = [&words[..], &["--yes", "--amend"]].concat();
     let (code, reports, said) = look(folder.path(), &amended, "");

@@ -130,6 +130,10 @@ impl AmendedRows for AmendedInflux {
         can_hold(symbol)
     }
 
+    fn columns(&self) -> Vec<&'static str> {
+        self.columns.clone()
+    }
+
     fn cells(&self, AmendedRow { row, letters, letter_count }: &AmendedRow) -> Vec<StoredCell> {
         let float = |number: Option<f64>| number.map_or(StoredCell::Nothing, StoredCell::Float);
         let mut cells = vec![

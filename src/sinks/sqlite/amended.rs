@@ -206,6 +206,10 @@ impl ToSql for BoundCell {
 }
 
 impl AmendedRows for AmendedSqlite {
+    fn columns(&self) -> Vec<&'static str> {
+        CELLS.to_vec()
+    }
+
     fn cells(&self, AmendedRow { row, letters, letter_count }: &AmendedRow) -> Vec<StoredCell> {
         let float = |number: Option<f64>| number.map_or(StoredCell::Nothing, StoredCell::Float);
         let exact = |number: Option<ExactNumber>| {
