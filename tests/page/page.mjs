@@ -421,10 +421,12 @@ async function main() {
     check(true, "a minute goes open, closed, final", born);
     const shown = await tab.evaluate(async () => {
       const { symbol } = document.getElementById("chart").dataset,
-        row = document.querySelector("#minutes tbody tr[data-state=final]");
+        row = document.querySelector("#minutes tbody tr[data-state=final]"),
+        // (before anything is awaited: then the line may be another minute's)
+        seen = [row.dataset.state, row.children[2].textContent].join(" ");
       const query = new URLSearchParams({ symbol, from: row.dataset.minute, limit: 1 });
       const { rows } = await (await fetch(`/api/minutes?${query}`)).json();
-      return [[row.dataset.state, row.children[2].textContent].join(" "), [rows[0].state, rows[0].avg].join(" ")];
+      return [seen, [rows[0].state, rows[0].avg].join(" ")];
     });
     check(shown[0] === shown[1], "a final average on the page is the server's", shown.join(" = "));
 
