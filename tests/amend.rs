@@ -591,20 +591,24 @@ fn letters_of_another_log_are_told_and_a_letter_counts_once_however_often_it_is_
     assert_eq!((amending, beside), (&1.into(), listed - 1), "{again:#}");
     // A report that nobody can read says what is done.
     job.forget();
-    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let output = job.command("amend", &["--yes"]).stdout(full).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(69), "{said}");
-    assert!(said.contains("the amended rows are written"), "{said}");
-    assert!(!job.rows().is_empty());
+    match std::fs::OpenOptions::new().write(true).open("/dev/full") {
+        Ok(full) if !full.metadata().unwrap().is_file() => {
+            let output = job.command("amend", &["--yes"]).stdout(full).output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(69), "{said}");
+            assert!(said.contains("the amended rows are written"), "{said}");
+            assert!(!job.rows().is_empty());
+        }
+        _ => println!("LEFT OUT: a report on a full disk (tool /dev/full)"),
+    }
     // The run's own letters that are gone: 69. A file that is named, and is none: 64.
     let own = job.letters_file();
     std::fs::rename(&own, job.path("away")).unwrap();
     let looked = job.look("amend", &[]);
     assert_eq!(looked.code, Some(69), "{}", looked.said);
-    let looked = job.look("amend", &["--from-dead-letters", &own.display().to_string()]);
-    assert_eq!(looked.code, Some(64), "{}", looked.said);
     std::fs::rename(job.path("away"), &own).unwrap();
+    let looked = job.look("amend", &["--from-dead-letters", &job.path("away").display().to_string()]);
+    assert_eq!(looked.code, Some(64), "{}", looked.said);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::sinks::{self, ReadBackOptions};
 use crate::uri::redacted;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::row::RowKind;
-use minutely_dataflows::time::WindowStart;
+use minutely_dataflows::time::{EventTime, WindowStart};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Instant;
@@ -75,7 +75,9 @@ fn report(
     bar::remove();
     verified?;
     if !plan.independent {
-        // (They are made by the oracle alone.)
+        // (They are made by the oracle alone. Late records may be of minutes before all others.)
+        let whole = ranges.last().filter(|_| plan.is_whole()).map(|last| WindowStart(-EventTime::LIMIT)..last.end);
+        let ranges = whole.map_or(ranges, |whole| vec![whole]);
         session.report.amended = amended((session.config, &log), &ranges, clock)?;
     }
     let Session { mut report, sinks, .. } = session;

@@ -90,7 +90,8 @@ fn a_token_lets_in_and_is_renewed() {
     };
     let mine = login(&url);
     let mine: Vec<&str> = mine.iter().map(String::as_str).collect();
-    let args = [&["--from", "sim:?history=1m&partitions=1&rate=10&shape=even", "--to", &uri, "--until-end"], &mine[..]].concat();
+    let args = [&["--from", "sim:?history=1m&partitions=1&rate=10&shape=even", "--to", &uri, "--until-end"], &mine[..]]
+        .concat();
     let written = Program::producing(&args, &[("SECRET", "s3cret")]).ended(PATIENCE).well().done("acknowledged");
     assert!(written > 500, "{written}");
     let elsewhere = format!("{uri}-nowhere");
