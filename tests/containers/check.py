@@ -66,7 +66,7 @@ class Demo:
         self.names = [name for name in said if name != "grafana"]
         self.broker = "kafka" if "kraft" in profiles else "kafka-zookeeper"
         self.readers = ["minutely"] if "single" in profiles else ["minutely-0", "minutely-1"]
-        self.unbalanced, self.answers, self.watching = None, 0, True
+        self.unbalanced, self.answers, self.watching = None, 0, False
 
     def compose(self, *words, wrong=False, environment=None):
         files = ["--file=docker-compose.yml", f"--file={self.file.name}"]
@@ -168,6 +168,7 @@ class Demo:
         self.compose("up", "-d", "--build")
         self.wait()
         print(f"  {len(self.names)} services are as the file wants them after {time.monotonic() - began:.0f} s", flush=True)
+        self.watching = True
         threading.Thread(target=self.watch, daemon=True).start()
         until(PATIENCE_S, "minutes are in minute_live", self.newest)
         until(PATIENCE_S, "final minutes are in minute", lambda: self.influx('SELECT count("avg") FROM "minute"'))
