@@ -6,13 +6,13 @@ COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --release --locked --package minutely --bin minutely \
-    && install --strip --mode=755 target/release/minutely /usr/local/bin/minutely \
-    && install --directory --mode=700 --owner=10001 --group=10001 /var/lib/minutely
+    && install --strip --mode=755 target/release/minutely /usr/local/bin/minutely
 
 FROM debian:12.12-slim
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /usr/local/bin/minutely /usr/local/bin/minutely
-COPY --from=build --chown=10001:10001 /var/lib/minutely /var/lib/minutely
+# Its owner's alone, and so is a volume that begins here. (COPY of a folder would make it anew, open to all.)
+RUN install --directory --mode=700 --owner=10001 --group=10001 /var/lib/minutely
 ENV MINUTELY_DATA=/var/lib/minutely
 VOLUME /var/lib/minutely
 WORKDIR /var/lib/minutely

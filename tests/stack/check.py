@@ -4,8 +4,6 @@ TOOLS is the folder that `run` fills. Each function below that begins with `chec
 With words, only those whose names have all of them. The closing line counts them.
 """
 
-import base64
-import collections
 import glob
 import json
 import os
@@ -19,8 +17,7 @@ import tempfile
 import time
 import traceback
 
-import derived
-import oracle
+import minutes
 from queries import Alert, Dashboard, Source, duration
 from services import ROOT, Failed, Stack, dockerfile, http, until
 
@@ -50,23 +47,20 @@ def yaml(*arguments, environment=None):
     return json.loads(done.stdout)
 
 
-def make_secrets():
-    """By the documented command, in a copy: a checkout may have its own."""
-    folder = os.path.join(WORK, "checkout")
-    os.makedirs(folder)
-    shutil.copy(os.path.join(ROOT, "docker-secrets"), folder)
-    subprocess.run([os.path.join(folder, "docker-secrets")], check=True, stdout=subprocess.DEVNULL)
-    return os.path.join(folder, ".secrets"), dict(
-        line.strip().split("=") for line in open(os.path.join(folder, ".env"))
-    )
-
-
-SECRETS, DOTENV = make_secrets()
+DOTENV = dict(line.strip().split("=") for line in open(os.path.join(ROOT, ".env")) if "=" in line)
 
 
 def project(profiles):
-    environment = os.environ | {"MINUTELY_SECRETS": SECRETS, "COMPOSE_PROFILES": ""}
-    return yaml("load", COMPOSE, *profiles, environment=environment)
+    return yaml("load", COMPOSE, *profiles, environment=os.environ | {"COMPOSE_PROFILES": ""})
+
+
+def secrets_of(folder):
+    """Those that service `secrets` makes there, by name."""
+    stack = Stack(project(FIRST), folder, programs())
+    stack.start("secrets")
+    check(stack.stop("secrets", signal.SIGCONT) == 0, f"secrets fails:{stack.tail('secrets')}")
+    made = stack.mounts("secrets")["/secrets"]
+    return {file: open(os.path.join(made, file)).read() for file in os.listdir(made)}
 
 
 # --- the files by themselves ------------------------------------------------------------------------------------------
@@ -82,14 +76,17 @@ def check_compose_is_valid_with_every_choice():
     check(DOTENV["COMPOSE_PROFILES"].split(",") == FIRST, f".env chooses {DOTENV['COMPOSE_PROFILES']}")
 
 
-def check_compose_needs_secrets_and_says_how():
-    environment = {key: value for key, value in os.environ.items() if key != "MINUTELY_SECRETS"}
-    copy = os.path.join(WORK, "docker-compose.yml")  # beside no .env
-    shutil.copy(COMPOSE, copy)
-    done = subprocess.run([YAML, "load", copy, *FIRST], capture_output=True, text=True, env=environment)
-    check(
-        done.returncode != 0 and "./docker-secrets" in done.stderr, f"without secrets: {done.stderr or 'no complaint'}"
-    )
+def check_compose_needs_no_step_before():
+    """A checkout as it is: no variable, no file that git does not have."""
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    check(".env" in files, ".env is not git's")
+    for name, service in project(ALL)["services"].items():
+        for volume in service.get("volumes") or []:
+            path = os.path.relpath(volume["source"], ROOT)
+            known = volume["type"] != "bind" or any(file == path or file.startswith(path + "/") for file in files)
+            check(known, f"{name} mounts {path}, which a new checkout does not have")
+        check("env_file" not in service and "platform" not in service, f"{name} needs a file, or one kind of processor")
+    check("${" not in open(COMPOSE).read().replace("$${", ""), "the compose file needs a variable")
 
 
 def check_compose_keeps_to_its_rules():
@@ -106,35 +103,51 @@ def check_compose_keeps_to_its_rules():
                 f"{name}: {volume['target']} has no named volume",
             )
         check("privileged" not in service, f"{name} is privileged")
-        one_shot = name == "topic"
+        one_shot = name in ("topic", "secrets")
         health = service.get("healthcheck")
         check(one_shot or service.get("build") or (health and health.get("test")), f"{name} has no health check")
         if service.get("build"):
             check(service["read_only"] and service["cap_drop"] == ["ALL"], f"{name} may do more than it needs")
         # (what is said in the file itself is copied into the container, which this forbids: docker/compose#12031)
-        mounted = [*(service.get("configs") or []), *(service.get("secrets") or [])]
-        files = [(everything["configs"] | everything["secrets"])[one["source"]] for one in mounted]
+        files = [everything["configs"][one["source"]] for one in service.get("configs") or []]
         check(not service.get("read_only") or all("file" in file for file in files), f"{name} could not be created")
+        for volume in service.get("volumes") or []:
+            if volume["source"] != "secrets" or name == "secrets":
+                continue
+            one = volume["volume"]
+            check(volume["read_only"] and one["subpath"] and one["nocopy"], f"{name} can do more than read a secret")
+            made = service["depends_on"]["secrets"]["condition"] == "service_completed_successfully"
+            check(made, f"{name} may start before its secrets are there")
         owner = (service.get("network_mode") or "").removeprefix("service:")
+        owner = "" if owner == "none" else owner
         stays = not owner or everything["services"][owner].get("restart") == "unless-stopped"
         check(stays, f"{name} cannot start while {owner}, whose network it has, is down")
         for key, value in (service.get("environment") or {}).items():
             check(not re.search("TOKEN|PASSWORD|SECRET", key) or key.endswith("_FILE"), f"{name}: {key} holds a secret")
     text = open(COMPOSE).read()
-    for file in os.listdir(SECRETS):
-        check(open(os.path.join(SECRETS, file)).read() not in json.dumps(everything) + text, f"{file} is in the file")
+    for file, secret in secrets_of(os.path.join(WORK, "rules")).items():
+        check(secret not in json.dumps(everything) + text, f"{file} is in the file")
 
 
-def check_secrets_are_the_owners_alone_and_stay():
-    check(os.stat(SECRETS).st_mode & 0o777 == 0o700, "others can look into .secrets")
-    before = {file: open(os.path.join(SECRETS, file)).read() for file in os.listdir(SECRETS)}
-    subprocess.run([os.path.join(os.path.dirname(SECRETS), "docker-secrets")], check=True, stdout=subprocess.DEVNULL)
-    after = {file: open(os.path.join(SECRETS, file)).read() for file in os.listdir(SECRETS)}
-    check(before == after and len(set(before.values())) == len(before), "a second call made others")
-    ignored = subprocess.run(
-        ["git", "check-ignore", ".env", ".secrets/x"], cwd=ROOT, capture_output=True, text=True
-    ).stdout
-    check(ignored.split() == [".env", ".secrets/x"], "git would take secrets")
+def check_secrets_are_made_once_and_each_is_another():
+    folder = os.path.join(WORK, "secrets")
+    before = secrets_of(folder)
+    asked = {
+        os.path.basename(volume["volume"]["subpath"])
+        for service in project(ALL)["services"].values()
+        for volume in service.get("volumes") or []
+        if volume["source"] == "secrets" and volume["target"] != "/secrets"
+    }
+    check(asked == before.keys(), f"{asked} are asked for, and {before.keys()} are made")
+    check(len(set(before.values())) == len(before), "two of them are the same")
+    check(json.loads(before["influxdb3-token.json"])["token"] == before["influxdb-token"], "the two tokens differ")
+    short = [name for name, text in before.items() if len(text) < 64]
+    check(not short, f"{short} are of fewer than 32 bytes")
+    os.remove(os.path.join(folder, "volumes", "secrets", "http-token"))
+    after = secrets_of(folder)
+    check(after.pop("http-token") != before.pop("http-token"), "one that was lost came back the same")
+    check(before == after, "a second start made others")
+    check(not set(secrets_of(os.path.join(WORK, "others")).values()) & set(before.values()), "another checkout has the same")
 
 
 def check_dockerfile_is_as_promised():
@@ -278,61 +291,6 @@ def misbehaving(compose):
     return compose
 
 
-def same(what, found, wanted):
-    """Two dictionaries are one and the same."""
-    missing, more = wanted.keys() - found.keys(), found.keys() - wanted.keys()
-    other = [key for key in wanted.keys() & found.keys() if wanted[key] != found[key]]
-    some = [f"{key}: {found.get(key)}, not {wanted.get(key)}" for key in sorted([*missing, *more, *other])[:5]]
-    check(
-        not some,
-        f"{what}: {len(missing)} missing, {len(more)} more, {len(other)} different"
-        + "".join(f"\n    {s}" for s in some),
-    )
-
-
-def letters_of(stack):
-    """Dead letters by (partition, offset) as (reason, payload), and those of them that the log alone does not give."""
-    letters, exceptions = {}, set()
-    for path in glob.glob(
-        os.path.join(stack.mounts("minutely")["/var/lib/minutely"], "market", "dead-letters-*.jsonl")
-    ):
-        for line in map(json.loads, open(path)):
-            key = line["partition"], line["offset"]
-            check(key not in letters, f"{path}: {key} is there twice")
-            letters[key] = line["reason"], line["raw"] and base64.b64decode(line["raw"])
-            if line.get("evidence", {}).keys() & {"floor", "clock"}:
-                check(
-                    line["reason"] == "late", f"{path}: {key} was judged by the reader's clock, and the broker stamps"
-                )
-                exceptions.add(key)
-    return letters, exceptions
-
-
-def minute_is_the_oracles(stack, seen):
-    """All that the topic holds is final or a dead letter: each row and each letter is the oracle's, and no other."""
-    letters, exceptions = letters_of(stack)
-    logs = stack.mounts("kafka")["/var/lib/kafka/data"]
-    check(exceptions or LONG, "no record is late by a floor alone")
-    rows, wanted, total = oracle.answer(logs, "ticks", exceptions)
-    found, beside = {}, {}
-    for one in seen.influx('SELECT * FROM "minute" GROUP BY "symbol"'):
-        for values in one["values"]:
-            row = dict(zip(one["columns"], values))
-            key = row.pop("time"), one["tags"]["symbol"]
-            found[key], beside[key] = derived.split({name: value for name, value in row.items() if value is not None})
-    same("measurement `minute`", found, rows)
-    wrong = derived.faults(rows, beside)
-    check(not wrong, f"derived columns of `minute`: {len(wrong)} are wrong" + "".join(f"\n    {one}" for one in wrong[:5]))
-    same(
-        "dead letters",
-        {key: (why, raw or None) for key, (why, raw) in letters.items()},
-        {key: (why, raw or None) for key, (why, raw) in wanted.items()},
-    )
-    reasons = collections.Counter(why for why, _ in wanted.values())
-    print(f"  {total} records in the topic: {len(rows)} rows are the oracle's, and so are {len(wanted)} dead letters")
-    print(f"  ({', '.join(f'{why} {many}' for why, many in sorted(reasons.items()))}; {len(exceptions)} by a floor)")
-
-
 def check_the_demo():
     stack = Stack(misbehaving(project(FIRST)), os.path.join(WORK, "first"), programs())
     began = time.time()
@@ -443,7 +401,9 @@ def check_the_demo():
         stack.start("minutely", ["--until-end", "--close"])
         code = stack.running["minutely"].wait(120)
         check(code == 0, f"minutely --until-end ends with {code}:{stack.tail('minutely')}")
-        minute_is_the_oracles(stack, seen)
+        data = os.path.join(stack.mounts("minutely")["/var/lib/minutely"], "market")
+        floors = minutes.are_the_oracles(seen.influx, stack.mounts("kafka")["/var/lib/kafka/data"], data)
+        check(floors or LONG, "no record is late by a floor alone")
     except Exception:
         stack.last_words()
         raise

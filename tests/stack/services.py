@@ -120,13 +120,12 @@ class Stack:
         """Secrets, folders and volumes: paths in the container, each with what is there."""
         service = self.services[name]
         found = {}
-        for secret in service.get("secrets") or []:
-            found["/run/secrets/" + secret["source"]] = self.project["secrets"][secret["source"]]["file"]
         for volume in service.get("volumes") or []:
             source = volume["source"]
             if volume["type"] == "volume":
                 source = os.path.join(self.folder, "volumes", source)
                 os.makedirs(source, exist_ok=True)
+                source = os.path.join(source, (volume.get("volume") or {}).get("subpath", ""))
             elif not os.path.exists(source):
                 raise Failed(f"{name}: there is no {source}")
             found[volume["target"]] = source
