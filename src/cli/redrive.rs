@@ -10,7 +10,7 @@ pub(crate) struct RedriveArgs {
     #[arg(value_name = "FILE", env = "MINUTELY_LETTERS")]
     pub(crate) letters: Option<String>,
 
-    /// A field of the run, and where these payloads have it: price=.p or price=/data/0/p; repeatable
+    /// A field of the run, and where these payloads have it: `price=.p`, `price=.data[0].p` or `price=/data/0/p`; repeatable
     #[arg(long = "map", value_name = "FIELD=PATH", env = "MINUTELY_MAP", help_heading = "Letters")]
     pub(crate) maps: Vec<String>,
 

@@ -14,13 +14,13 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "stack"))
 
 import minutes  # noqa: E402
+from checks import Checks, check  # noqa: E402
 from queries import Source  # noqa: E402
 from services import Failed, http, until  # noqa: E402
 
@@ -30,11 +30,6 @@ PATIENCE_S = 300  # for what takes seconds on a machine with nothing else to do
 AWAY_S = 20
 MILD = "late=0.1%&broken=0.05%"
 WILD = "late=0.3%&broken=0.3%&future=0.2%&duplicate=1%&disorder=5s&churn=5%&skew=1&lag=7:90s"
-
-
-def check(condition, why):
-    if not condition:
-        raise Failed(why)
 
 
 def docker(*words, wrong=False, environment=None):
@@ -373,22 +368,9 @@ def check_the_demo_with_zookeeper_and_two_processes():
 
 
 def main():
-    passed = failed = 0
-    for name, test in list(globals().items()):
-        if not name.startswith("check_") or not all(word in name for word in sys.argv[1:]):
-            continue
-        print(f"test {name.removeprefix('check_').replace('_', ' ')}", flush=True)
-        try:
-            test()
-            passed += 1
-        except Failed as why:
-            failed += 1
-            print(f"  FAILED: {why}")
-        except Exception:
-            failed += 1
-            traceback.print_exc(file=sys.stdout)
-    print(f"test result: {'FAILED' if failed else 'ok'}. {passed} passed; {failed} failed; 0 ignored")
-    return 1 if failed or not passed else 0
+    checks = Checks()
+    checks.run(globals(), sys.argv[1:])
+    return checks.exit_code()
 
 
 if __name__ == "__main__":

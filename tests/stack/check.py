@@ -15,11 +15,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 
 import minutes
+from checks import Checks, check
 from queries import Alert, Dashboard, Source, duration
-from services import ROOT, Failed, Stack, dockerfile, http, until
+from services import ROOT, Stack, dockerfile, http, until
 
 TOOLS, MINUTELY, INFLUXD = sys.argv[1:4]
 YAML = os.path.join(TOOLS, "compose", "compose")
@@ -29,11 +29,6 @@ ALL = ["kraft", "zookeeper", "single", "cluster", "influxdb2", "influxdb3", "rab
 COMPOSE = os.path.join(ROOT, "docker-compose.yml")
 LONG = bool(os.environ.get("MINUTELY_TEST_LONG"))
 WORK = tempfile.mkdtemp(prefix="minutely-stack.")
-
-
-def check(condition, why):
-    if not condition:
-        raise Failed(why)
 
 
 def passes(*command):
@@ -429,28 +424,15 @@ def check_the_stack_with_zookeeper_and_two_processes():
 
 
 def main():
-    passed = failed = 0
+    checks = Checks()
     try:
-        for name, test in list(globals().items()):
-            if not name.startswith("check_") or not all(word in name for word in sys.argv[4:]):
-                continue
-            print(f"test {name.removeprefix('check_').replace('_', ' ')}", flush=True)
-            try:
-                test()
-                passed += 1
-            except Failed as why:
-                failed += 1
-                print(f"  FAILED: {why}")
-            except Exception:
-                failed += 1
-                traceback.print_exc(file=sys.stdout)
+        checks.run(globals(), sys.argv[4:])
     finally:  # (also when it is told to end)
-        if not failed:
+        if not checks.failed:
             shutil.rmtree(WORK, ignore_errors=True)
-    if failed:
+    if checks.failed:
         print(f"logs are in {WORK}")
-    print(f"test result: {'FAILED' if failed else 'ok'}. {passed} passed; {failed} failed; 0 ignored")
-    return 1 if failed or not passed else 0
+    return checks.exit_code()
 
 
 if __name__ == "__main__":
