@@ -42,7 +42,7 @@ impl Machine {
         for name in ["apt", "journalctl", "scp", "ssh", "sudo", "sudoedit", "systemctl"] {
             symlink(root().join("tests/operations/shim"), machine.at("bin").join(name)).unwrap();
         }
-        fs::write(machine.at("home/minutely_0.1.0_amd64.deb"), "of tests/deploy.rs").unwrap();
+        fs::write(machine.at("home/minutely_0.2.0_amd64.deb"), "of tests/deploy.rs").unwrap();
         machine
     }
 

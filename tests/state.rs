@@ -869,6 +869,29 @@ fn a_state_of_format_1_is_gone_on_with() {
     }
 }
 
+/// Derived columns, coarser windows, the index of digests and the audit trail go on, too.
+#[test]
+fn a_state_of_version_0_1_is_gone_on_with() {
+    let kept = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    for workers in ["1", "4"] {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path();
+        copy(&kept("state-0.1"), home);
+        let log = ["ticks.jsonl", "more.jsonl"].map(|name| std::fs::read(kept("state-1").join(name)).unwrap()).concat();
+        std::fs::write(home.join("ticks.jsonl"), log).unwrap();
+        let options = ["--windows", "5m"];
+        let before = at_home(home, &["state", "check"]).well();
+        assert!(before.starts_with("ok: 10 manifests up to 10; "), "{before}");
+        at_home(home, &[&options[..], &["--close", "-w", workers]].concat()).well();
+        same_bytes(home, "minutes.csv", "expected-minutes.csv");
+        same_bytes(home, "data/job/dead-letters-20261130T093846Z.jsonl", "expected-dead-letters.jsonl");
+        let verified = at_home(home, &[&["verify", "--json"], &options[..]].concat());
+        let report: serde_json::Value = serde_json::from_str(&verified.out).unwrap_or_default();
+        assert_eq!(verified.code, Some(0), "{report:#}{}", verified.said);
+        assert_eq!(report["from"], "2026-01-05T08:00:00Z", "what version 0.1 read can be verified, too: {report:#}");
+    }
+}
+
 #[test]
 fn a_state_of_a_newer_format_is_refused() {
     let dir = fixture();
