@@ -50,7 +50,7 @@ impl Kafka {
         needs(what, "MINUTELY_TEST_KAFKA").map(|address| Self::at(&address))
     }
 
-    fn at(address: &str) -> Self {
+    pub(crate) fn at(address: &str) -> Self {
         Kafka { address: address.to_owned(), admin: config(address).create().unwrap() }
     }
 

@@ -107,6 +107,16 @@ impl Program {
         Self::spawn(command)
     }
 
+    /// Starts this file of the program after these words, as `ip netns exec HOST`.
+    pub(crate) fn on(words: &[&str], program: &Path, data: &Path, args: &[&str]) -> Self {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg(program).args(args).args(["--progress", "--http", "none", "--data"]).arg(data);
+        for (name, _removed) in self::command().get_envs() {
+            command.env_remove(name);
+        }
+        Self::spawn(command)
+    }
+
     /// `minutely produce`, to its end.
     pub(crate) fn produce(args: &[&str]) -> Ended {
         Self::producing(args, &[]).ended(PATIENCE)
@@ -163,8 +173,13 @@ impl Program {
         Self::start(data, args, env).ended(PATIENCE)
     }
 
+    /// Does it run no more?
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// The last of it, for messages.
-    fn end_of_said(&self) -> String {
+    pub(crate) fn end_of_said(&self) -> String {
         let said = self.said();
         let lines: Vec<&str> = said.lines().collect();
         lines[lines.len().saturating_sub(8)..].join("\n")

@@ -6,15 +6,16 @@
 
 use crate::common::influx::Influx;
 use crate::common::kafka::{Kafka, Writer};
-use crate::common::program::{PATIENCE, Program};
+use crate::common::program::{Ended, PATIENCE, Program};
 use crate::common::rows::{Rows, Wanted, csv, csv_lines, exceptions, letters, only, plain, same, same_letters, sqlite};
 use crate::common::{now, seed};
+use crate::hostile::Partition;
 use crate::live::short;
 use fastrand::Rng;
 use minutely_dataflows::partition::Rule;
 use minutely_dataflows::record::{Evidence, Reason};
 use minutely_dataflows::time::{EventTime, SECOND};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -151,26 +152,8 @@ impl Job {
             counted == run.counted() && rows.values().all(|cells| cells.state == "final")
         });
         let ended = run.stopped();
-        let found = letters(&self.data());
-        let listed = exceptions(&found);
         let rule = Rule { idle: SECOND / 2, ..short() };
-        for judged in listed.iter().map(|letter| letter.judged.as_ref().unwrap()) {
-            let final_at = rule.windowing.final_at(rule.windowing.window_of(judged.time));
-            match judged.evidence {
-                Evidence::Floor(floor) => assert!(final_at <= floor, "{judged:?}"),
-                Evidence::Clock(clock) => assert!(judged.time > clock.plus(rule.max_future), "{judged:?}"),
-                _ => panic!("the log gives it: {judged:?}"),
-            }
-        }
-        let wanted = Wanted::with(&log, &rule, &listed, true);
-        let counts = ["records", "counted", "late", "rejected", "quarantined"].map(|what| ended.done(what));
-        let want = &wanted.counts;
-        let by_floor = listed.iter().filter(|letter| letter.reason == Reason::Late).count();
-        eprintln!("{} rows, {want:?}, {} exceptions, {by_floor} by floor", wanted.rows.len(), listed.len());
-        same_letters(&found, &wanted.letters);
-        assert_eq!(counts, [want.read, want.counted, want.late, want.rejected, want.quarantined], "{}", ended.said);
-        assert_eq!(ended.kept(), want.counted, "what counts is held or forgotten: {}", ended.said);
-        assert!(wanted.rows.keys().all(|(_, symbol)| symbol != FUTURE), "what lies an hour ahead counts for nothing");
+        let wanted = accounted(&log, &rule, &self.data(), &ended);
         same("sqlite", &sqlite(&self.db()), &wanted.rows);
         same("minute", &self.influx.rows("minute"), &plain(&wanted.rows));
         if self.emit == "changes" {
@@ -185,6 +168,30 @@ impl Job {
         }
         same("csv", &csv(&self.path("minutes.csv")), &wanted.rows);
     }
+}
+
+/// What must come out, of a run that ended well. The dead letters of its folder are right, and so are its numbers.
+pub(crate) fn accounted(log: &[Partition], rule: &Rule, data: &Path, ended: &Ended) -> Wanted {
+    let found = letters(data);
+    let listed = exceptions(&found);
+    for judged in listed.iter().map(|letter| letter.judged.as_ref().unwrap()) {
+        let final_at = rule.windowing.final_at(rule.windowing.window_of(judged.time));
+        match judged.evidence {
+            Evidence::Floor(floor) => assert!(final_at <= floor, "{judged:?}"),
+            Evidence::Clock(clock) => assert!(judged.time > clock.plus(rule.max_future), "{judged:?}"),
+            _ => panic!("the log gives it: {judged:?}"),
+        }
+    }
+    let wanted = Wanted::with(log, rule, &listed, true);
+    let counts = ["records", "counted", "late", "rejected", "quarantined"].map(|what| ended.done(what));
+    let want = &wanted.counts;
+    let by_floor = listed.iter().filter(|letter| letter.reason == Reason::Late).count();
+    eprintln!("{} rows, {want:?}, {} exceptions, {by_floor} by floor", wanted.rows.len(), listed.len());
+    same_letters(&found, &wanted.letters);
+    assert_eq!(counts, [want.read, want.counted, want.late, want.rejected, want.quarantined], "{}", ended.said);
+    assert_eq!(ended.kept(), want.counted, "what counts is held or forgotten: {}", ended.said);
+    assert!(wanted.rows.keys().all(|(_, symbol)| symbol != FUTURE), "what lies an hour ahead counts for nothing");
+    wanted
 }
 
 fn killed_over_and_over(emit: &'static str) {

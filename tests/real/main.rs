@@ -22,6 +22,7 @@ mod expired;
 mod explained;
 mod feeds;
 mod hostile_logs;
+mod hosts;
 mod idle;
 mod influx1;
 mod killed;
