@@ -34,6 +34,7 @@ mod processes;
 mod produced;
 mod rabbitmq;
 mod repaired;
+mod s3;
 mod schemas;
 mod secure;
 mod source_health;
