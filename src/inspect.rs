@@ -134,10 +134,9 @@ pub(crate) fn rebuild(state: Option<&StoreUri>, clock: SystemClock) -> Result<()
     let place = place(state)?;
     let aside = store::rebuild(place, &file_stamp(clock.wall()))?;
     say(&format!(
-        "the state {place} was moved to {}, which may be deleted; the next run begins a new chain: it reads the log from \
+        "the state {place} was moved to {aside}, which may be deleted; the next run begins a new chain: it reads the log from \
          --start and sends every row again (sqlite: switches to the new chain, influxdb: gets the same final rows); move the \
-         file of a csv: sink away before that",
-        aside.display()
+         file of a csv: sink away before that"
     ));
     Ok(())
 }

@@ -287,7 +287,7 @@ pub(crate) struct SinkArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "State")]
 pub(crate) struct StateArgs {
-    /// Checkpoints: a folder, s3://bucket/prefix (with AWS_* in the environment), or none [default: in the job's folder]
+    /// Checkpoints: a folder, s3://bucket/prefix (with AWS_* in the environment), gs://, az://, or none [default: in the job's folder]
     ///
     /// The next run resumes where this one was, with any -w. With `none` every run begins from the log.
     #[arg(long = "state", value_name = "FOLDER|URL|none", env = "MINUTELY_STATE")]

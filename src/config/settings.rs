@@ -11,8 +11,8 @@ use minutely_dataflows::partition::Rule;
 use minutely_dataflows::settings::{Settings, TrailLimits};
 use minutely_dataflows::time::Windowing;
 
-/// Nanoseconds: a run without a lock that has published nothing for a little longer counts as gone.
-const MAX_REMOTE_INTERVAL: i64 = 10_000_000_000;
+/// Nanoseconds between two commits of a run without a lock, at the most: another run waits for more than twice that until this one counts as gone.
+const MAX_REMOTE_INTERVAL: i64 = 60_000_000_000;
 
 /// The settings of a run with this state.
 pub(super) fn settings(
@@ -25,10 +25,11 @@ pub(super) fn settings(
     let derive = derive(args, errors);
     let windows = windows(args, rule.as_ref(), errors);
     let checkpoint_interval = errors.value(&args.state.checkpoint_interval);
-    if let (Some(StoreUri::Remote(..)), Some(MAX_REMOTE_INTERVAL..)) = (state, checkpoint_interval) {
+    let is_remote = matches!(state, Some(StoreUri::Remote(_)));
+    if checkpoint_interval.is_some_and(|interval| is_remote && interval > MAX_REMOTE_INTERVAL) {
         errors.push(format!(
-            "--checkpoint-interval {}: must be less than 10s with an object store, where a run that commits nothing for so \
-             long counts as gone",
+            "--checkpoint-interval {}: must be at most 1m with an object store, where another run waits for twice that to \
+             know that this one is gone",
             args.state.checkpoint_interval.text()
         ));
     }

@@ -21,7 +21,7 @@ fn defaults_run_the_built_in_market_into_sqlite() {
 
 #[test]
 fn all_errors_are_reported_at_once() {
-    let words = "--source nowhere: --sink influxdb1://h --state gs://bucket --http 0.0.0.0:80 --format xml --window 0 \
+    let words = "--source nowhere: --sink influxdb1://h --state ftp://bucket --http 0.0.0.0:80 --format xml --window 0 \
                  --lateness 1 --emit all -w 0 -n x --as-of today --keep-open --complete-from yesterday --max-keys many \
                  -X sasl.password=hunter2 --fetch-memory 5 --job ../x --time-unit h --symbol-field @key --max-past 1y";
     let words: Vec<_> = words.split(' ').chain(["--value-field", ""]).collect();
@@ -29,7 +29,7 @@ fn all_errors_are_reported_at_once() {
     for part in [
         "source `nowhere:`",
         "after the host comes the database",
-        "--state gs://bucket: is not known; it takes a folder",
+        "--state ftp://bucket: is not known; it takes a folder",
         "--http 0.0.0.0:80: others could reach it",
         "--format xml: is not one of json, csv, tsv",
         "--window 0: takes a duration such as 500ms, 90s, 1h30m or 1d, from 1 ms to 366 d",

@@ -43,8 +43,9 @@ impl CheckedRun {
     pub(super) fn own(self) -> Result<OwnedRun, Halt> {
         let RunContext { config, clock, .. } = &self.context;
         let (place, take_over) = (self.context.place_to_own(), config.take_over);
-        if let (Some(StoreUri::Remote(..)), Some(_), false) = (place, &self.prior, take_over) {
-            say(&format!("checking for {} s that no other run writes this state", store::SILENCE.as_secs()));
+        if let (Some(StoreUri::Remote(_)), Some(prior), false) = (place, &self.prior, take_over) {
+            let seconds = store::silence(prior).as_secs();
+            say(&format!("checking for {seconds} s that no other run writes this state"));
         }
         let opened = place.map(|place| store::open(place, take_over, self.context.store_timeout())).transpose()?;
         let newest = opened.as_ref().and_then(|opened| opened.head.as_ref());
@@ -92,6 +93,7 @@ impl CheckedRun {
         let told = of_run.gaps.iter().filter(|(name, _)| is_told(name));
         told.for_each(|(_, gap)| tracing::warn!("{gap}"));
         let mut next = store.restarted(fresh, &run);
+        next.commits_every = store.commits_every(config.settings.checkpoint_interval);
         (next.partitions, next.overrides, next.sinks) = (changed.partitions, changed.overrides, of_run.sinks);
         next.start.get_or_insert_with(|| config.start.to_string());
         if next.partitions.is_empty() && config.start != Start::Earliest {

@@ -1,8 +1,10 @@
 //! One thread's access to the store, through `object_store`: each call blocks its thread, which is one of the state's own, or
 //! the main thread before the run begins.
 
+use super::bucket::BucketPrefix;
 use super::error::{StoreError, StoreFault};
 use super::retry::RetryPolicy;
+use super::runtime;
 use super::uri::StoreUri;
 use minutely_dataflows::checkpoint::{Damage, Manifest, ObjectRef, PublishStep, StoreReply, hash};
 use object_store::path::Path as Key;
@@ -15,11 +17,14 @@ use std::sync::Arc;
 /// Manifests that are kept, so that a run that was taken over cannot create one of their numbers again.
 pub(super) const KEPT: u64 = 100;
 
+/// How the names of files begin by which the store is tried out.
+const PROBE: &str = "probe-";
+
 /// One thread's access to the store.
 pub(super) struct StoreClient {
     store: Arc<dyn ObjectStore>,
     place: StoreUri,
-    runtime: tokio::runtime::Runtime,
+    runtime: &'static tokio::runtime::Runtime,
 }
 
 /// The newest manifest.
@@ -45,8 +50,7 @@ pub(super) fn oldest_kept(head: u64) -> u64 {
 
 impl StoreClient {
     pub(super) fn open(place: &StoreUri) -> Result<Self, StoreError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(StoreError::NoRuntime)?;
+        let runtime = runtime::shared()?;
         let store = place.store().map_err(|source| StoreError::NotAFolder { place: place.clone(), source })?;
         Ok(StoreClient { store, place: place.clone(), runtime })
     }
@@ -115,15 +119,31 @@ impl StoreClient {
 
     /// Proves that a manifest cannot be created twice.
     pub(super) fn refuses_a_second_create(&self) -> Result<(), StoreError> {
-        let key = Key::from(format!("probe-{}", std::process::id()));
+        // Of this run alone: two that look at once would delete one another's, and a process in a container is number 1.
+        let key = Key::from(format!("{PROBE}{}-{:08x}", std::process::id(), fastrand::u32(..)));
+        let proven = match self.put(&key, b"first", PutMode::Create) {
+            Ok(()) => match self.put(&key, b"second", PutMode::Create) {
+                Err(Error::AlreadyExists { .. }) => Ok(()),
+                Ok(()) => Err(self.creates_twice("overwrites a file that it was to create".into())),
+                Err(e) => Err(self.no_create(&key, e)),
+            },
+            Err(Error::AlreadyExists { .. }) => Ok(()), // the reply to the first was lost, and it was refused when sent again
+            Err(e) => Err(self.no_create(&key, e)),
+        };
         self.delete(&key);
-        self.put(&key, b"first", PutMode::Create).map_err(|e| self.unreachable(e))?;
-        let second = self.put(&key, b"second", PutMode::Create);
-        self.delete(&key);
-        match second {
-            Err(Error::AlreadyExists { .. }) => Ok(()),
-            other => Err(StoreError::CreatesTwice { place: self.place.clone(), answer: format!("{other:?}") }),
+        proven
+    }
+
+    /// Why a file could not be created: where it can be written without the condition, the store does not know the condition.
+    fn no_create(&self, key: &Key, error: Error) -> StoreError {
+        match self.put(key, b"third", PutMode::Overwrite) {
+            Ok(()) => self.creates_twice(format!("creates no file on the condition that there is none ({error})")),
+            Err(_) => self.unreachable(error),
         }
+    }
+
+    fn creates_twice(&self, answer: String) -> StoreError {
+        StoreError::CreatesTwice { place: self.place.clone(), answer }
     }
 
     fn list(&self, folder: &str) -> Result<Vec<String>, Error> {
@@ -147,8 +167,10 @@ impl StoreClient {
 
     /// The newest manifest; never an older one if that is damaged.
     pub(super) fn head(&self) -> Result<Option<ChainHead>, StoreError> {
-        let Some(seq) = self.manifests()?.last().copied() else {
-            if self.names("object")?.is_empty() {
+        let newest = || Ok::<_, StoreError>(self.manifests()?.last().copied());
+        let Some(seq) = newest()? else {
+            // (The second look: another run may have begun between the first two.)
+            if self.names("object")?.is_empty() || newest()?.is_some() {
                 return Ok(None);
             }
             return Err(self.fault(&Key::from("manifest"), "has no manifest, and there are objects").into());
@@ -160,7 +182,7 @@ impl StoreClient {
     }
 
     /// A manifest, or what is wrong with it.
-    fn manifest(&self, seq: u64) -> Result<Result<ChainHead, StoreFault>, StoreError> {
+    pub(super) fn manifest(&self, seq: u64) -> Result<Result<ChainHead, StoreFault>, StoreError> {
         let key = manifest_key(seq);
         let Some(bytes) = self.get(&key)? else { return Ok(Err(self.fault(&key, "is not there"))) };
         Ok(match Manifest::decode(&bytes) {
@@ -226,7 +248,12 @@ impl StoreClient {
             let reply = match &step {
                 PublishStep::Create => self.retry(policy, || match self.put(&key, bytes, PutMode::Create) {
                     Ok(()) => Ok(StoreReply::Created),
-                    Err(Error::AlreadyExists { .. }) => Ok(StoreReply::Exists),
+                    // S3 also answers so (409) where another request for the same file is at work: then nothing need be there, and
+                    // nothing is decided. It is tried again; one that was created and collected since is fenced by the next look.
+                    Err(e @ Error::AlreadyExists { .. }) => match self.stat(&key)? {
+                        Some(_) => Ok(StoreReply::Exists),
+                        None => Err(e),
+                    },
                     Err(e) => Err(e),
                 })?,
                 PublishStep::ReadBack => self.retry(policy, || match self.fetch(&key)? {
@@ -256,6 +283,14 @@ impl StoreClient {
         }
     }
 
+    /// Why an object of the head was not read: where there is no lock, another run may have committed since, and deleted it.
+    pub(super) fn moved_since(&self, seq: u64, error: StoreError) -> StoreError {
+        match self.manifests().ok().and_then(|numbers| numbers.last().copied()) {
+            Some(now) if now != seq => self.owned(&format!("its manifest was {seq} and is {now}")),
+            _ => error,
+        }
+    }
+
     /// Makes a file durable whose writing got no answer, or whose folder could not be synchronized then.
     fn sync(&self, key: &Key) -> Result<(), Error> {
         let Some(folder) = self.place.folder() else { return Ok(()) };
@@ -263,6 +298,21 @@ impl StoreClient {
         let sync = |path: &Path| File::open(path)?.sync_all();
         let synced = sync(&file).and_then(|()| file.parent().map_or(Ok(()), sync));
         synced.map_err(|e| Error::Generic { store: "fsync", source: Box::new(e) })
+    }
+
+    /// Is this object there?
+    pub(super) fn has(&self, name: &str, policy: &RetryPolicy) -> Result<bool, StoreError> {
+        self.retry(policy, || self.stat(&object_key(name))).map(|meta| meta.is_some())
+    }
+
+    /// An object of another process is not there.
+    pub(super) fn not_shared(&self, name: &str) -> StoreError {
+        StoreError::NotShared { place: self.place.clone(), file: self.place.file(object_key(name).as_ref()) }
+    }
+
+    /// A process has resumed from an older manifest.
+    pub(super) fn stale(&self, name: &str, theirs: u64, ours: u64) -> StoreError {
+        StoreError::Stale { file: self.place.file(object_key(name).as_ref()), theirs, ours }
     }
 
     /// Another run owns the state: how that is known.
@@ -295,12 +345,36 @@ impl StoreClient {
         }
     }
 
+    /// All files of a state: objects, then manifests, the oldest first.
+    pub(super) fn files(&self) -> Result<Vec<Key>, StoreError> {
+        let mut files: Vec<Key> = self.names("object")?.iter().map(|name| object_key(name)).collect();
+        files.sort();
+        files.extend(self.manifests()?.into_iter().map(manifest_key));
+        Ok(files)
+    }
+
+    /// Copies one of them to another prefix of the bucket.
+    pub(super) fn copy(&self, from: &BucketPrefix, to: &BucketPrefix, key: &Key) -> Result<(), StoreError> {
+        self.runtime.block_on(from.copy_to(to, key)).map_err(|e| self.unreachable(e))
+    }
+
+    /// Deletes these, in this order.
+    pub(super) fn delete_all(&self, files: &[Key]) -> Result<(), StoreError> {
+        for key in files {
+            match self.runtime.block_on(self.store.delete(key)) {
+                Ok(()) | Err(Error::NotFound { .. }) => {}
+                Err(e) => return Err(self.unreachable(e)),
+            }
+        }
+        Ok(())
+    }
+
     /// Deletes files that a killed run had half written (`NAME#1`, which the store does not list). For the owner of the lock.
     pub(super) fn sweep(&self) {
         let Some(folder) = self.place.folder() else { return };
         let half = |name: &str| {
             let number = name.rsplit_once('#').map(|(_, number)| number);
-            number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) || name.starts_with("probe-")
+            number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) || name.starts_with(PROBE)
         };
         for folder in [folder.join("object"), folder.join("manifest"), folder.to_owned()] {
             let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();

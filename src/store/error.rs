@@ -18,8 +18,8 @@ pub(super) enum StoreError {
     #[error("--state {place}: process 0 has no state there; give all processes the same folder or bucket")]
     NoStateToFollow { place: StoreUri },
     #[error(
-        "--state {place}: overwrites a file that it was to create ({answer}), so two runs could both commit: choose another \
-         store"
+        "--state {place}: {answer}, so two runs could both commit: choose another store{}",
+        if place.folder().is_some() { "" } else { ", one that honours If-None-Match" }
     )]
     CreatesTwice { place: StoreUri, answer: String },
     /// `owner`: as messages name it, and how that is known.
@@ -32,6 +32,16 @@ pub(super) enum StoreError {
     TakenOver { place: StoreUri, how: String },
     #[error("state {place}: {source}; see to the {}, then start again", if place.folder().is_some() { "disk" } else { "server" })]
     Unreachable { place: StoreUri, source: object_store::Error },
+    #[error(
+        "--state {place}: {file} was written by another process of this run and is not there: give all processes the same bucket, or a \
+         folder that they share"
+    )]
+    NotShared { place: StoreUri, file: String },
+    #[error(
+        "{file} is of a process that resumed from generation {theirs} of the state, and this run is at {ours}: its host sees an older \
+         state; start again, and mount a shared folder so that new files are seen at once (NFS: actimeo=0)"
+    )]
+    Stale { file: String, theirs: u64, ours: u64 },
     #[error(transparent)]
     Damaged(#[from] StoreFault),
     #[error("objects of the state: {0}")]
@@ -61,8 +71,6 @@ const DAMAGED: &str = "restore the state from a whole copy, or start over from t
 /// Why a state cannot be moved aside.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum MoveProblem {
-    #[error("is in an object store, where nothing can be moved; give --state another prefix")]
-    InObjectStore,
     #[error("there is none, so nothing is moved")]
     NoState,
     #[error("has no name")]
@@ -97,10 +105,11 @@ impl StoreError {
             | E::NotAFolder { .. }
             | E::NoStateToFollow { .. }
             | E::CreatesTwice { .. }
+            | E::NotShared { .. }
             | E::NotMoved { .. } => HaltKind::Usage,
             E::Owned { .. } | E::TakenOver { .. } => HaltKind::Fenced,
             E::Damaged(_) | E::NotMerged(_) => HaltKind::Data,
-            E::Unreachable { .. } | E::WrittenMeanwhile { .. } => HaltKind::Unreachable,
+            E::Unreachable { .. } | E::Stale { .. } | E::WrittenMeanwhile { .. } => HaltKind::Unreachable,
             E::NoRuntime(_) => HaltKind::Internal,
         }
     }

@@ -16,37 +16,39 @@
 
 mod access;
 mod beside;
+mod bucket;
 mod check;
 mod client;
 mod error;
 mod index;
 mod lock;
+mod rebuild;
 mod retry;
+mod runtime;
+mod silence;
 mod trail;
 mod uri;
 mod writers;
 
 pub(crate) use check::check;
 pub(crate) use index::{IndexedState, indexed};
+pub(crate) use rebuild::rebuild;
 pub(crate) use retry::StoreHealth;
+pub(crate) use silence::silence;
 pub(crate) use trail::audited;
 pub(crate) use uri::StoreUri;
 
 use access::StoreAccess;
 use client::{ChainHead, StoreClient};
-use error::{MoveProblem, StoreError};
-use lock::{acquire, lock};
+use error::StoreError;
+use lock::acquire;
 use minutely_dataflows::checkpoint::{Manifest, ObjectRef, hash};
 use minutely_dataflows::edge::{Halt, ManifestPort, ObjectPort, StateStore, Wake};
 use retry::RetryPolicy;
+use silence::{SILENCE, wait_for_silent_owner};
 use std::fs::File;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// How long a store without locks must have been silent before another run may own it: its owner publishes at least every ten
-/// seconds.
-pub(crate) const SILENCE: Duration = Duration::from_secs(12);
 
 /// A state that this run owns, before its first manifest.
 pub(crate) struct OwnedStore {
@@ -70,11 +72,11 @@ pub(crate) struct OwnedStore {
 pub(crate) fn open(place: &StoreUri, take_over: bool, limit: Option<Duration>) -> Result<OwnedStore, Halt> {
     let lock = match place {
         StoreUri::Folder(path) => acquire(path, take_over)?,
-        StoreUri::Remote(..) => None,
+        StoreUri::Remote(_) => None,
     };
     let client = StoreClient::open(place)?;
-    if let (StoreUri::Remote(..), false) = (place, take_over) {
-        wait_for_silent_owner(&client, SILENCE)?;
+    if let (StoreUri::Remote(_), false) = (place, take_over) {
+        wait_for_silent_owner(&client, silence)?;
     }
     client.refuses_a_second_create()?;
     if lock.is_some() {
@@ -86,26 +88,13 @@ pub(crate) fn open(place: &StoreUri, take_over: bool, limit: Option<Duration>) -
             return Err(StoreError::from(wrong.clone()).into());
         }
         // Workers read them again; damage is to be known before anything is changed, and before files are cut back.
-        manifest.resumed_objects().try_for_each(|object| client.object(object, &RetryPolicy::once()).map(drop))?;
+        let read = |object| client.object(object, &RetryPolicy::once()).map(drop);
+        manifest.resumed_objects().try_for_each(read).map_err(|error| client.moved_since(manifest.seq, error))?;
     }
     let (head, parent) = head.map(|ChainHead { manifest, hash }| (manifest, hash)).unzip();
     let access = StoreAccess { place: place.clone(), limit, health: Arc::default() };
     let health = Arc::clone(&access.health);
     Ok(OwnedStore { head, parent, store: Arc::new(access.clone()), health, access, lock })
-}
-
-/// Where there is no lock: refuses a chain that grows within `silence`.
-fn wait_for_silent_owner(client: &StoreClient, silence: Duration) -> Result<(), StoreError> {
-    let seq = || Ok::<_, StoreError>(client.manifests()?.last().copied());
-    let Some(before) = seq()? else { return Ok(()) };
-    let begun = Instant::now();
-    while begun.elapsed() < silence {
-        std::thread::sleep(silence / 12);
-        if let Some(now) = seq()?.filter(|now| *now != before) {
-            return Err(client.owned(&format!("its manifest was {before} and is {now}")));
-        }
-    }
-    Ok(())
 }
 
 /// The newest manifest of a state that another run may own; none if there is no state. Leaves nothing behind.
@@ -159,34 +148,16 @@ pub(crate) fn store(place: &StoreUri, limit: Option<Duration>) -> Arc<dyn StateS
     Arc::new(StoreAccess { place: place.clone(), limit, health: Arc::default() })
 }
 
-/// Moves a state aside, so that the next run begins a new chain. Returns the new path, which ends in `stamp`.
-///
-/// # Errors
-/// 64: there is none, or it cannot be moved. 78: a run owns it.
-pub(crate) fn rebuild(place: &StoreUri, stamp: &str) -> Result<PathBuf, Halt> {
-    let not_moved = |problem: MoveProblem| StoreError::NotMoved { place: place.clone(), problem };
-    let Some(path) = place.folder() else { return Err(not_moved(MoveProblem::InObjectStore).into()) };
-    if !path.join("lock").exists() {
-        return Err(not_moved(MoveProblem::NoState).into());
-    }
-    let _lock = lock(path, false)?;
-    let path = std::path::absolute(path).map_err(|e| not_moved(MoveProblem::NoPath(e)))?;
-    let name = path.file_name().ok_or_else(|| not_moved(MoveProblem::NoName))?.to_string_lossy().into_owned();
-    let free = |n: u32| match n {
-        1 => path.with_file_name(format!("{name}.old-{stamp}")),
-        n => path.with_file_name(format!("{name}.old-{stamp}-{n}")),
-    };
-    let aside = (1..).map(free).find(|path| !path.exists()).expect("some number is free");
-    let moved = std::fs::rename(&path, &aside);
-    moved.map_err(|source| not_moved(MoveProblem::Refused { to: aside.clone(), source }))?;
-    Ok(aside)
-}
-
 impl OwnedStore {
     /// The manifest that this run resumes from, unchanged but for the restart: see [`Manifest::restarted`].
     pub(crate) fn restarted(&self, fresh: impl FnOnce() -> Manifest, run: &str) -> Manifest {
         let head = self.head.clone().unwrap_or_else(fresh);
         Manifest { parent: self.parent.clone(), ..head.restarted(run) }
+    }
+
+    /// What the manifests of this run say of how often it commits. `interval`: in nanoseconds.
+    pub(crate) fn commits_every(&self, interval: i64) -> Option<u64> {
+        self.lock.is_none().then_some(interval.unsigned_abs().div_ceil(1_000_000))
     }
 
     /// Publishes this run's first manifest. Only after that may anything else be written; objects that no manifest needs are

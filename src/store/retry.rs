@@ -30,6 +30,7 @@ pub(super) struct RetryPolicy {
     limit: Option<Duration>,
     /// None: nothing is tried twice, so there is no trouble that lasts.
     health: Option<Arc<Health>>,
+    backoff: fn() -> Backoff,
 }
 
 impl RetryPolicy {
@@ -41,12 +42,19 @@ impl RetryPolicy {
         thread: String,
         place: &StoreUri,
     ) -> Self {
-        RetryPolicy { stop, limit, health: Some(health.of(thread, place)) }
+        RetryPolicy { stop, limit, health: Some(health.of(thread, place)), backoff: Backoff::of_files }
     }
 
     /// One attempt: before the run begins nothing is tried twice.
     pub(super) fn once() -> Self {
-        RetryPolicy { stop: Stop::new(), limit: Some(Duration::ZERO), health: None }
+        RetryPolicy { stop: Stop::new(), limit: Some(Duration::ZERO), health: None, backoff: Backoff::of_files }
+    }
+
+    /// For a store that fails often and answers at once: tries without an end.
+    #[cfg(test)]
+    pub(super) fn hasty() -> Self {
+        let backoff = || Backoff::new(Duration::from_micros(20), Duration::from_micros(200));
+        RetryPolicy { limit: None, backoff, ..RetryPolicy::once() }
     }
 
     /// Tries until it succeeds, the time is over, or the thread is to stop.
@@ -54,7 +62,7 @@ impl RetryPolicy {
     /// # Errors
     /// What was wrong the last time.
     pub(super) fn until_done<T>(&self, mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-        let mut backoff = Backoff::of_files();
+        let mut backoff = (self.backoff)();
         let begun = Instant::now();
         loop {
             let error = match attempt() {

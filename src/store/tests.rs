@@ -1,3 +1,7 @@
+mod chaos;
+mod faulty;
+
+use super::bucket::BucketPrefix;
 use super::*;
 use minutely_dataflows::checkpoint::{
     MergeRule, ObjectBuilder, PartTrail, TrailMerge, TrailRef, TrailStart, WorkerObjects, hash,
@@ -377,10 +381,11 @@ fn a_state_is_moved_aside_unless_a_run_owns_it() {
     let halt = rebuild(&at(&folder), "now").unwrap_err();
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("owns it"), "{halt}");
     drop(owner);
-    assert_eq!(rebuild(&at(&folder), "now").unwrap(), dir.path().join("state.old-now"));
+    let old = |more: &str| dir.path().join(format!("state.old-now{more}")).display().to_string();
+    assert_eq!(rebuild(&at(&folder), "now").unwrap(), old(""));
     assert_eq!(peek(&at(&folder)).unwrap(), None);
     chain(&folder);
-    assert_eq!(rebuild(&at(&folder), "now").unwrap(), dir.path().join("state.old-now-2"));
+    assert_eq!(rebuild(&at(&folder), "now").unwrap(), old("-2"));
     let halt = rebuild(&at(&folder), "now").unwrap_err();
     assert!(halt.kind == HaltKind::Usage && !folder.exists(), "{halt}");
     look(&dir.path().join("state.old-now")).unwrap();
@@ -431,7 +436,7 @@ fn trouble_is_waited_out_told_and_has_a_limit_if_one_is_given() {
 #[test]
 fn a_store_without_locks_has_one_owner_too() {
     let store: Arc<dyn object_store::ObjectStore> = Arc::new(object_store::memory::InMemory::new());
-    let place = StoreUri::Remote(store, "memory://".into());
+    let place = StoreUri::Remote(Arc::new(BucketPrefix::of(store)));
     assert_eq!(peek(&place).unwrap(), None);
     let opened = open(&place, false, None).unwrap(); // no head: no other run to wait for
     let first = opened.restarted(fresh, "a run");
@@ -449,10 +454,10 @@ fn a_store_without_locks_has_one_owner_too() {
 
     // It moves while a second one looks.
     let folder = StoreClient::open(&place).unwrap();
-    wait_for_silent_owner(&folder, Duration::from_millis(60)).unwrap();
+    wait_for_silent_owner(&folder, |_| Duration::from_millis(60)).unwrap();
     let watched = place.clone();
     let starter = std::thread::spawn(move || {
-        wait_for_silent_owner(&StoreClient::open(&watched).unwrap(), Duration::from_secs(60))
+        wait_for_silent_owner(&StoreClient::open(&watched).unwrap(), |_| Duration::from_secs(60))
     });
     let mut head = second;
     poll("it is noticed", || {
@@ -469,15 +474,57 @@ fn a_store_without_locks_has_one_owner_too() {
     successor.begin(&successor.restarted(fresh, "the successor")).unwrap();
     let halt = publish(&mut *manifests, &child(&head)).unwrap_err();
     assert!(halt.kind == HaltKind::Fenced && halt.why.contains("is another run's"), "{halt}");
-    let halt = rebuild(&place, "now").unwrap_err();
-    assert!(halt.kind == HaltKind::Usage && halt.why.contains("another prefix"), "{halt}");
+}
+
+#[test]
+fn an_owner_is_waited_for_as_long_as_it_says_that_it_may_be_silent() {
+    let of = |commits_every| silence(&Manifest { commits_every, ..fresh() }).as_millis();
+    assert_eq!(
+        [None, Some(50), Some(1000), Some(10_000), Some(60_000)].map(of),
+        [12_000, 12_000, 12_000, 30_000, 130_000]
+    );
+    let store: Arc<dyn object_store::ObjectStore> = Arc::new(object_store::memory::InMemory::new());
+    let place = StoreUri::Remote(Arc::new(BucketPrefix::of(store)));
+    let opened = open(&place, false, None).unwrap();
+    assert_eq!(opened.commits_every(10_000_000_000), Some(10_000));
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(own(dir.path()).unwrap().commits_every(10_000_000_000), None, "a lock says it");
+}
+
+/// Hosts of a cluster with folders of their own under one path, or with a shared one that is seen late.
+#[test]
+fn objects_of_all_processes_are_seen_before_the_first_cut_is_committed() {
+    let store: Arc<dyn object_store::ObjectStore> = Arc::new(object_store::memory::InMemory::new());
+    let place = StoreUri::Remote(Arc::new(BucketPrefix::of(store)));
+    let opened = open(&place, false, None).unwrap();
+    let first = Manifest { generation: 7, ..opened.restarted(fresh, "a run") };
+    opened.begin(&first).unwrap();
+    let cut = |name: &str| {
+        let objects = vec![ObjectRef::of(name.to_owned(), b"bytes", 1)];
+        Manifest { parts: vec![WorkerObjects { objects, ..WorkerObjects::default() }], ..child(&first) }
+    };
+    let client = StoreClient::open(&place).unwrap();
+    let commit = |name: &str| {
+        let mut owner = writers::ChainOwner::after(&client, &first)?;
+        owner.commit(&client, publication(&cut(name), None), &RetryPolicy::once())
+    };
+    let halt = Halt::from(commit("000006-001-00000001").unwrap_err());
+    assert!(halt.kind == HaltKind::Unreachable && halt.why.contains("sees an older state"), "{halt}");
+    let halt = Halt::from(commit("000007-001-00000001").unwrap_err());
+    assert!(halt.kind == HaltKind::Usage && halt.why.contains("a folder that they share"), "{halt}");
+    assert_eq!(peek(&place).unwrap(), Some(first.clone()), "nothing is committed");
+    std::thread::scope(|scope| {
+        let late = scope.spawn(|| commit("000007-001-00000002").unwrap());
+        client.write("000007-001-00000002", b"bytes", &RetryPolicy::once()).unwrap();
+        assert_eq!(late.join().unwrap(), first.seq + 1);
+    });
 }
 
 /// One that fills a sink or repairs, and commits nothing meanwhile: it does not look gone.
 #[test]
 fn an_owner_without_a_lock_publishes_while_it_works() {
     let store: Arc<dyn object_store::ObjectStore> = Arc::new(object_store::memory::InMemory::new());
-    let place = StoreUri::Remote(store, "memory://".into());
+    let place = StoreUri::Remote(Arc::new(BucketPrefix::of(store)));
     let opened = open(&place, false, None).unwrap();
     let mut newest = opened.restarted(fresh, "a run");
     opened.begin(&newest).unwrap();
@@ -485,7 +532,7 @@ fn an_owner_without_a_lock_publishes_while_it_works() {
     opened.stays(&mut newest, &mut published).unwrap();
     assert_eq!(newest.seq, begun, "it was published just now");
     let watched = StoreClient::open(&place).unwrap();
-    let starter = std::thread::spawn(move || wait_for_silent_owner(&watched, Duration::from_secs(60)));
+    let starter = std::thread::spawn(move || wait_for_silent_owner(&watched, |_| Duration::from_secs(60)));
     poll("it is noticed", || {
         published = Instant::now().checked_sub(SILENCE / 3).unwrap();
         opened.stays(&mut newest, &mut published).unwrap();

@@ -1,25 +1,20 @@
 //! `--state`: where a state is.
 
+use super::bucket::{BucketKind, BucketPrefix};
 use crate::uri::redacted;
-use object_store::aws::AmazonS3Builder;
+use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
-use object_store::prefix::PrefixStore;
-use object_store::{BackoffConfig, ObjectStore, RetryConfig};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long the client library retries by itself; after that the state retries, and says what is wrong.
-const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where a state is, as `--state` names it.
 #[derive(Clone, Debug)]
 pub(crate) enum StoreUri {
     /// A folder of this machine: a lock file says which run owns it.
     Folder(PathBuf),
-    /// A bucket, without locks, and its URL: its owner publishes at least every ten seconds.
-    Remote(Arc<dyn ObjectStore>, String),
+    /// A prefix in a bucket, without locks: its owner publishes as often as its manifests say.
+    Remote(Arc<BucketPrefix>),
 }
 
 impl StoreUri {
@@ -28,7 +23,8 @@ impl StoreUri {
     /// # Errors
     /// What is wrong with the text.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        const KNOWN: &str = "takes a folder, file:PATH, s3://bucket/prefix, or none";
+        const KNOWN: &str =
+            "takes a folder, file:PATH, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, or none";
         let folder = |path: &str| match path {
             "" => Err(format!("--state {text}: names no folder; it {KNOWN}")),
             path => Ok(StoreUri::Folder(PathBuf::from(path))),
@@ -40,18 +36,18 @@ impl StoreUri {
                 }
                 rest => folder(rest.unwrap_or(path)),
             },
-            Some(("s3", rest)) => {
-                match rest.strip_prefix("//").map(|rest| rest.split_once('/').unwrap_or((rest, ""))) {
-                    Some((bucket, prefix)) if !bucket.is_empty() && !bucket.contains(['@', '?', ':']) => {
-                        bucket_store(bucket, prefix)
-                            .map(|store| StoreUri::Remote(store, text.to_owned()))
-                            .map_err(|e| format!("--state {text}: {e}; AWS_* in the environment say what opens it"))
+            Some((scheme, rest)) if let Some(kind) = BucketKind::of(scheme) => {
+                let variables = kind.variables();
+                BucketPrefix::parse(kind, rest, text).map(|bucket| StoreUri::Remote(Arc::new(bucket))).map_err(|e| {
+                    match e {
+                        Some(e) => format!("--state {text}: {e}; {variables}* in the environment say what opens it"),
+                        None => format!(
+                            "--state {}: an object store is {}, with {variables}* in the environment",
+                            redacted(text),
+                            kind.shape()
+                        ),
                     }
-                    _ => Err(format!(
-                        "--state {}: an object store is s3://bucket/prefix, with AWS_* in the environment",
-                        redacted(text)
-                    )),
-                }
+                })
             }
             Some((_, rest)) if rest.starts_with("//") => {
                 Err(format!("--state {}: is not known; it {KNOWN}", redacted(text)))
@@ -64,7 +60,7 @@ impl StoreUri {
     pub(crate) fn folder(&self) -> Option<&Path> {
         match self {
             StoreUri::Folder(path) => Some(path),
-            StoreUri::Remote(..) => None,
+            StoreUri::Remote(_) => None,
         }
     }
 
@@ -79,7 +75,7 @@ impl StoreUri {
     /// When it is not a folder.
     pub(super) fn store(&self) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
         match self {
-            StoreUri::Remote(store, _) => Ok(Arc::clone(store)),
+            StoreUri::Remote(bucket) => Ok(bucket.opened()),
             StoreUri::Folder(path) => Ok(Arc::new(LocalFileSystem::new_with_prefix(path)?.with_fsync(true))),
         }
     }
@@ -88,7 +84,7 @@ impl StoreUri {
     pub(super) fn file(&self, key: &str) -> String {
         match self {
             StoreUri::Folder(path) => path.join(key).display().to_string(),
-            StoreUri::Remote(_, url) => format!("{}/{key}", url.trim_end_matches('/')),
+            StoreUri::Remote(bucket) => format!("{}/{key}", bucket.url),
         }
     }
 }
@@ -97,17 +93,9 @@ impl fmt::Display for StoreUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StoreUri::Folder(path) => path.display().fmt(f),
-            StoreUri::Remote(_, url) => f.write_str(url),
+            StoreUri::Remote(bucket) => f.write_str(&bucket.url),
         }
     }
-}
-
-fn bucket_store(bucket: &str, prefix: &str) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
-    // Retries are the state's own, which say what is wrong and can be stopped.
-    let retry = RetryConfig { backoff: BackoffConfig::default(), max_retries: 2, retry_timeout: SERVER_TIMEOUT };
-    let store = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry).build()?;
-    let prefix = object_store::path::Path::parse(prefix)?;
-    Ok(Arc::new(PrefixStore::new(store, prefix)))
 }
 
 #[cfg(test)]
@@ -128,7 +116,10 @@ mod tests {
             ("", "names no folder"),
             ("file:", "names no folder"),
             ("file://host/x", "file:/host/x"),
-            ("gs://bucket/x", "is not known; it takes a folder"),
+            ("ftp://bucket/x", "is not known; it takes a folder"),
+            ("gs:bucket", "gs://bucket/prefix, with GOOGLE_*"),
+            ("gs://key:secret@bucket/x", "gs://bucket/prefix"),
+            ("az:///x", "az://container/prefix, with AZURE_*"),
             ("s3:bucket", "s3://bucket/prefix"),
             ("s3://", "s3://bucket/prefix"),
             ("s3://key:secret@bucket/x", "s3://bucket/prefix"),

@@ -12,6 +12,7 @@ use crate::threads::{Stop, Worker, WorkerOptions};
 use minutely_dataflows::checkpoint::{Manifest, ObjectRef};
 use minutely_dataflows::edge::{Halt, ManifestPort, ObjectPort, Publication, Task, Wake};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// Threads of this process so far.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
@@ -83,6 +84,71 @@ impl ObjectPort for ObjectWriter {
     }
 }
 
+/// What the owner of a chain remembers between two commits.
+pub(super) struct ChainOwner {
+    /// Objects that its newest manifest needs.
+    needed: Vec<String>,
+    /// The oldest manifest that may be there.
+    oldest: u64,
+    /// Of this run, which writes objects by it.
+    generation: u64,
+    /// Have the objects of all processes been seen here?
+    is_shared: bool,
+}
+
+/// How long an object may take to be seen that another process has written.
+const VISIBLE: Duration = Duration::from_secs(10);
+
+impl ChainOwner {
+    /// After this manifest, which this owner has published.
+    pub(super) fn after(client: &StoreClient, from: &Manifest) -> Result<Self, StoreError> {
+        let oldest = client.manifests()?.first().copied().unwrap_or(from.seq);
+        let needed = from.objects().map(|object| object.name.clone()).collect();
+        Ok(ChainOwner { needed, oldest, generation: from.generation, is_shared: false })
+    }
+
+    /// Checks, before the run's first cut is committed, that all processes write to this place, and have resumed from what this run did:
+    /// another host may have a folder of its own under the same path, or see an older one of a shared file system.
+    fn check_shared(&self, client: &StoreClient, needed: &[String], policy: &RetryPolicy) -> Result<(), StoreError> {
+        for name in needed.iter().filter(|name| !self.needed.contains(name)) {
+            let generation = name.split('-').next().and_then(|generation| generation.parse::<u64>().ok());
+            if let Some(theirs) = generation.filter(|generation| *generation < self.generation) {
+                return Err(client.stale(name, theirs, self.generation));
+            }
+            let begun = Instant::now();
+            while !client.has(name, policy)? {
+                if begun.elapsed() >= VISIBLE {
+                    return Err(client.not_shared(name));
+                }
+                std::thread::sleep(VISIBLE / 100);
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits a manifest, and deletes what is not needed any more. Returns its number.
+    pub(super) fn commit(
+        &mut self,
+        client: &StoreClient,
+        next: Publication,
+        policy: &RetryPolicy,
+    ) -> Result<u64, StoreError> {
+        if let Some((name, bytes)) = &next.dead_letters {
+            client.write(name, bytes, policy)?;
+        }
+        if !self.is_shared {
+            self.check_shared(client, &next.needed, policy)?;
+            self.is_shared = true;
+        }
+        let old = std::mem::replace(&mut self.needed, next.needed);
+        let old: Vec<String> = old.into_iter().filter(|name| !self.needed.contains(name)).collect();
+        client.publish(next.seq, &next.manifest, policy)?;
+        client.forget(&old);
+        self.oldest = client.collect(self.oldest, next.seq);
+        Ok(next.seq)
+    }
+}
+
 /// See [`ManifestPort`].
 pub(super) struct ManifestWriter {
     writer: StoreWorker<Publication, u64>,
@@ -91,20 +157,9 @@ pub(super) struct ManifestWriter {
 
 impl ManifestWriter {
     pub(super) fn start(store: &StoreAccess, from: &Manifest, wake: Wake) -> Result<Self, Halt> {
-        let mut needed: Vec<String> = from.objects().map(|object| object.name.clone()).collect();
-        let mut oldest = StoreClient::open(&store.place)?.manifests()?.first().copied().unwrap_or(from.seq);
-        let writer = StoreWorker::start("manifests", store, wake, move |client, next: Publication, policy| {
-            if let Some((name, bytes)) = &next.dead_letters {
-                client.write(name, bytes, policy)?;
-            }
-            let old = std::mem::replace(&mut needed, next.needed);
-            let old: Vec<String> = old.into_iter().filter(|name| !needed.contains(name)).collect();
-            client.publish(next.seq, &next.manifest, policy)?;
-            client.forget(&old);
-            oldest = client.collect(oldest, next.seq);
-            Ok(next.seq)
-        });
-        Ok(ManifestWriter { writer: writer?, published: from.seq })
+        let mut owner = ChainOwner::after(&StoreClient::open(&store.place)?, from)?;
+        let commit = move |client: &StoreClient, next, policy: &RetryPolicy| owner.commit(client, next, policy);
+        Ok(ManifestWriter { writer: StoreWorker::start("manifests", store, wake, commit)?, published: from.seq })
     }
 }
 

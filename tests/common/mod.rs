@@ -2,11 +2,13 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod bucket;
 pub(crate) mod influx;
 pub(crate) mod kafka;
 pub(crate) mod program;
 pub(crate) mod rabbitmq;
 pub(crate) mod rows;
+pub(crate) mod s3;
 pub(crate) mod terminal;
 pub(crate) mod web;
 

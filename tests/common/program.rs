@@ -62,6 +62,12 @@ impl Ended {
         parts.iter().for_each(|part| assert!(why.contains(part), "`{part}` is not in: {why}"));
     }
 
+    /// With 78, and this is why.
+    pub(crate) fn is_fenced(&self, why: &str) {
+        assert_eq!(self.code, Some(78), "{}", self.said);
+        assert!(self.said.contains(why), "`{why}` is not in: {}", self.said);
+    }
+
     /// The number of the last line that stands in front of this word.
     pub(crate) fn done(&self, what: &str) -> i64 {
         numbers(self.last_line(), what)[0]

@@ -8,6 +8,7 @@ use crate::common::influx::Influx;
 use crate::common::kafka::{Kafka, Writer};
 use crate::common::program::{Ended, PATIENCE, Program};
 use crate::common::rows::{Rows, Wanted, csv, csv_lines, exceptions, letters, only, plain, same, same_letters, sqlite};
+use crate::common::s3::Prefix;
 use crate::common::{now, seed};
 use crate::hostile::Partition;
 use crate::live::short;
@@ -109,13 +110,20 @@ pub(crate) struct Job {
     influx: Influx,
     folder: tempfile::TempDir,
     emit: &'static str,
+    /// Where its state is, if it is in a bucket.
+    state: Option<Prefix>,
     /// A run was taken over, so `minute_live`, which is a view, may have rows that it had in hand.
     pub(crate) stale: bool,
 }
 
 impl Job {
     pub(crate) fn new(kafka: &Kafka, topic: &str, influx: Influx, emit: &'static str) -> Self {
-        Job { source: kafka.uri(topic), influx, folder: tempfile::tempdir().unwrap(), emit, stale: false }
+        Job { source: kafka.uri(topic), influx, folder: tempfile::tempdir().unwrap(), emit, state: None, stale: false }
+    }
+
+    /// The same with its state in a bucket.
+    pub(crate) fn in_bucket(self, prefix: &Prefix) -> Self {
+        Job { state: Some(prefix.clone()), ..self }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -138,7 +146,11 @@ impl Job {
         args.extend(sinks.iter().flat_map(|sink| ["--sink", sink]));
         args.extend(RULE);
         args.extend(more);
-        Program::start(&self.data(), &args, &[("INFLUX_TOKEN", &self.influx.token)])
+        let mut env = vec![("INFLUX_TOKEN", &*self.influx.token)];
+        let state = self.state.as_ref().map(Prefix::uri);
+        args.extend(state.iter().flat_map(|uri| ["--state", uri]));
+        env.extend(self.state.iter().flat_map(Prefix::env));
+        Program::start(&self.data(), &args, &env)
     }
 
     /// Waits until the whole log is read and final everywhere, stops the run, and compares. The log has its end.
@@ -194,32 +206,35 @@ pub(crate) fn accounted(log: &[Partition], rule: &Rule, data: &Path, ended: &End
     wanted
 }
 
-fn killed_over_and_over(emit: &'static str) {
+/// `state`: where the state is, if it is in a bucket; a run that was killed has no lock there, and is taken over.
+pub(crate) fn killed_over_and_over(emit: &'static str, state: Option<&Prefix>) {
     let what = format!("kill -9, --emit {emit}");
     let (Some(kafka), Some(influx)) = (Kafka::of_tests(&what), Influx::of_tests(&what)) else { return };
     let mut rng = seed();
     let stamps = ["CreateTime", "LogAppendTime"][rng.usize(..2)];
     let topic = topic(&kafka, stamps);
     let job = Job::new(&kafka, &topic, influx, emit);
+    let job = Job { state: state.cloned(), ..job };
+    let options = [&OFTEN[..], state.map_or(&[], |_| &["--take-over"][..])].concat();
     let producer = Producer::start(kafka.writer(&topic), rng.fork());
     let (kills, mut committed) = (kills(), 0);
     for _ in 0..kills {
-        let program = job.start(rng.usize(1..=8), &OFTEN);
+        let program = job.start(rng.usize(1..=8), &options);
         std::thread::sleep(life(&mut rng)); // how long it lives is drawn, and nothing is expected of it
         committed += u32::from(program.said().contains("resuming from manifest"));
         drop(program); // kill -9
     }
     producer.stopped();
     eprintln!("{stamps}: {kills} kills; {committed} lives went on with what the one before had committed");
-    job.ends(job.start(rng.usize(1..=8), &OFTEN), &kafka, &topic);
+    job.ends(job.start(rng.usize(1..=8), &options), &kafka, &topic);
 }
 
 #[test]
 fn killed_at_any_moment_nothing_is_lost_or_counted_twice() {
-    killed_over_and_over("changes");
+    killed_over_and_over("changes", None);
 }
 
 #[test]
 fn killed_at_any_moment_each_final_row_is_written_once() {
-    killed_over_and_over("final");
+    killed_over_and_over("final", None);
 }

@@ -35,6 +35,7 @@ mod processes;
 mod produced;
 mod rabbitmq;
 mod repaired;
+mod s3;
 mod schemas;
 mod secure;
 mod source_health;

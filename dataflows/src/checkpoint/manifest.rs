@@ -113,6 +113,10 @@ pub struct Manifest {
     /// Which run wrote it: two that start at once from one head must not publish the same bytes.
     #[serde(default)]
     pub run: String,
+    /// Milliseconds between two commits of the run that wrote it, where no lock says that it lives: a run that would take its place waits for
+    /// longer than that. None where there is a lock, and of versions that did not write it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commits_every: Option<u64>,
     /// Counted from 1 in the chain.
     pub seq: u64,
     /// The hash of the manifest before it.

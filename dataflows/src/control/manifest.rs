@@ -94,6 +94,7 @@ impl ManifestBuilder {
             semantics: head.semantics.clone(),
             generation: head.generation,
             run: head.run.clone(),
+            commits_every: head.commits_every,
             seq,
             parent: link.parent,
             epoch,

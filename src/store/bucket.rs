@@ -1,0 +1,118 @@
+//! A bucket of an object store, by its usual address and the usual names in the environment.
+
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::path::Path as Key;
+use object_store::prefix::PrefixStore;
+use object_store::{BackoffConfig, Error, ObjectStore, RetryConfig};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the client library retries by itself; after that the state retries, and says what is wrong.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The kinds of object stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BucketKind {
+    S3,
+    Google,
+    Azure,
+}
+
+/// Each kind with its scheme, its shape, and how the names in the environment begin that say what opens it.
+const KINDS: [(BucketKind, &str, &str, &str); 3] = [
+    (BucketKind::S3, "s3", "s3://bucket/prefix", "AWS_"),
+    (BucketKind::Google, "gs", "gs://bucket/prefix", "GOOGLE_"),
+    (BucketKind::Azure, "az", "az://container/prefix", "AZURE_"),
+];
+
+impl BucketKind {
+    /// The kind of this scheme, if it is one of a bucket.
+    pub(super) fn of(scheme: &str) -> Option<Self> {
+        KINDS.into_iter().find(|(_, known, ..)| *known == scheme).map(|(kind, ..)| kind)
+    }
+
+    /// What an address of it looks like.
+    pub(super) fn shape(self) -> &'static str {
+        self.known().2
+    }
+
+    /// How the names in the environment begin that say what opens it.
+    pub(super) fn variables(self) -> &'static str {
+        self.known().3
+    }
+
+    fn known(self) -> (BucketKind, &'static str, &'static str, &'static str) {
+        KINDS.into_iter().find(|(kind, ..)| *kind == self).expect("each kind is in the table")
+    }
+}
+
+/// A prefix in a bucket, and its address, as messages name it.
+#[derive(Clone, Debug)]
+pub(crate) struct BucketPrefix {
+    /// The whole bucket.
+    store: Arc<dyn ObjectStore>,
+    prefix: Key,
+    pub(super) url: String,
+}
+
+impl BucketPrefix {
+    /// `rest`: what follows the scheme. Reads nothing but the environment.
+    ///
+    /// # Errors
+    /// What is wrong with the address or the environment; none: it has not the shape of one.
+    pub(super) fn parse(kind: BucketKind, rest: &str, url: &str) -> Result<Self, Option<Error>> {
+        let (bucket, prefix) = rest.strip_prefix("//").map_or(("", ""), |at| at.split_once('/').unwrap_or((at, "")));
+        if bucket.is_empty() || bucket.contains(['@', '?', ':']) {
+            return Err(None);
+        }
+        // Retries are the state's own, which say what is wrong and can be stopped.
+        let retry = RetryConfig { backoff: BackoffConfig::default(), max_retries: 2, retry_timeout: SERVER_TIMEOUT };
+        let store: Result<Arc<dyn ObjectStore>, Error> = match kind {
+            BucketKind::S3 => {
+                let built = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry).build();
+                built.map(|store| Arc::new(store) as _)
+            }
+            BucketKind::Google => {
+                let built = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket).with_retry(retry).build();
+                built.map(|store| Arc::new(store) as _)
+            }
+            BucketKind::Azure => {
+                let built = MicrosoftAzureBuilder::from_env().with_container_name(bucket).with_retry(retry).build();
+                built.map(|store| Arc::new(store) as _)
+            }
+        };
+        let prefix = Key::parse(prefix).map_err(|e| Some(e.into()))?;
+        Ok(BucketPrefix { store: store.map_err(Some)?, prefix, url: url.trim_end_matches('/').to_owned() })
+    }
+
+    /// A store in memory, or one that fails.
+    #[cfg(test)]
+    pub(super) fn of(store: Arc<dyn ObjectStore>) -> Self {
+        BucketPrefix { store, prefix: Key::default(), url: "memory://".into() }
+    }
+
+    /// What is below the prefix.
+    pub(super) fn opened(&self) -> Arc<dyn ObjectStore> {
+        Arc::new(PrefixStore::new(Arc::clone(&self.store), self.prefix.clone()))
+    }
+
+    /// The prefix beside this one whose name has this more at its end.
+    pub(super) fn beside(&self, more: &str) -> Self {
+        let (prefix, url) = match self.prefix.as_ref() {
+            "" => (more.trim_start_matches('.').to_owned(), format!("{}/{}", self.url, more.trim_start_matches('.'))),
+            prefix => (format!("{prefix}{more}"), format!("{}{more}", self.url)),
+        };
+        BucketPrefix { store: Arc::clone(&self.store), prefix: Key::from(prefix), url }
+    }
+
+    /// Copies a file to the same place below another prefix of the bucket.
+    ///
+    /// # Errors
+    /// As the server says.
+    pub(super) async fn copy_to(&self, other: &BucketPrefix, key: &Key) -> Result<(), Error> {
+        let below = |prefix: &Key| prefix.parts().chain(key.parts()).collect::<Key>();
+        self.store.copy_opts(&below(&self.prefix), &below(&other.prefix), object_store::CopyOptions::default()).await
+    }
+}

@@ -1,0 +1,92 @@
+//! Real S3 servers: a prefix of one's own in the bucket that their script makes.
+
+use super::{fresh, needs, wait_for};
+use futures_util::TryStreamExt;
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::path::Path as Key;
+use object_store::{ObjectStore, ObjectStoreExt};
+
+/// Each server for tests, by its variable.
+const SERVERS: [(&str, &str); 2] = [("SeaweedFS", "MINUTELY_TEST_S3_URL"), ("moto", "MINUTELY_TEST_MOTO_URL")];
+/// Of every server that `experiments/servers/s3` starts.
+const KEY: &str = "minutely";
+const SECRET: &str = "minutely-secret";
+const BUCKET: &str = "states";
+
+/// A place for one state.
+#[derive(Clone)]
+pub(crate) struct Prefix {
+    pub(crate) server: &'static str,
+    pub(crate) url: String,
+    pub(crate) name: String,
+}
+
+impl Prefix {
+    /// One on each of the servers for tests, or notes that this test is left out.
+    pub(crate) fn of_tests(what: &str) -> Vec<Self> {
+        let one = |(server, variable): (&'static str, &str)| {
+            let url = needs(&format!("{what}, on {server}"), variable)?;
+            Some(Prefix { server, url, name: format!("tests/{}", fresh("state")) })
+        };
+        SERVERS.into_iter().filter_map(one).collect()
+    }
+
+    /// As `--state`.
+    pub(crate) fn uri(&self) -> String {
+        format!("s3://{BUCKET}/{}", self.name)
+    }
+
+    /// What the program needs in its environment.
+    pub(crate) fn env(&self) -> [(&str, &str); 5] {
+        [
+            ("AWS_ENDPOINT", &self.url),
+            ("AWS_ALLOW_HTTP", "true"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", KEY),
+            ("AWS_SECRET_ACCESS_KEY", SECRET),
+        ]
+    }
+
+    /// Another one on the same server.
+    pub(crate) fn another(&self) -> Self {
+        Prefix { name: format!("{}-copy", self.name), ..self.clone() }
+    }
+
+    fn store(&self) -> AmazonS3 {
+        let builder = AmazonS3Builder::new().with_endpoint(&self.url).with_allow_http(true).with_region("us-east-1");
+        builder.with_bucket_name(BUCKET).with_access_key_id(KEY).with_secret_access_key(SECRET).build().unwrap()
+    }
+
+    fn key(&self, name: &str) -> Key {
+        Key::from(format!("{}/{name}", self.name))
+    }
+
+    /// All that is there, by name below the prefix, in order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let found = wait_for(async {
+            let listed = self.store().list(Some(&Key::from(self.name.as_str())));
+            listed.try_collect::<Vec<_>>().await.unwrap()
+        });
+        let below = |key: &Key| key.as_ref().strip_prefix(&format!("{}/", self.name)).map(str::to_owned);
+        let mut names: Vec<String> = found.iter().filter_map(|meta| below(&meta.location)).collect();
+        names.sort();
+        names
+    }
+
+    /// Numbers of manifests, in order.
+    pub(crate) fn manifests(&self) -> Vec<u64> {
+        self.names().iter().filter_map(|name| name.strip_prefix("manifest/")?.parse().ok()).collect()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Vec<u8> {
+        wait_for(async { self.store().get(&self.key(name)).await.unwrap().bytes().await.unwrap().to_vec() })
+    }
+
+    pub(crate) fn put(&self, name: &str, bytes: Vec<u8>) {
+        wait_for(async { self.store().put(&self.key(name), bytes.into()).await.unwrap() });
+    }
+
+    pub(crate) fn delete(&self, name: &str) {
+        wait_for(async { self.store().delete(&self.key(name)).await.unwrap() });
+    }
+}
