@@ -1,43 +1,54 @@
-//! How the processes of a run connect to one another. Timely's own way waits for ever, says so on stdout, where rows may go,
-//! and does not check who connects.
+//! The processes of a run: how they connect, what they say to one another, and how they notice that one is lost. Timely's own way
+//! of connecting waits for ever, says so on stdout, where rows may go, and does not check who connects.
 //!
-//! A process connects to those before it in the list and accepts those after it. Handshakes run side by side, each with a short
-//! deadline; a peer that does not prove that it knows the secret of the data folder has no effect and learns nothing.
+//! ```text
+//!   Cluster ── mesh ───────────> connections ── pump ──────> timely
+//!      │        │ handshake        for data, for ─ heartbeat ─> Peers: who is alive, who is lost
+//!      └ key ───┘                  heartbeats
+//! ```
+//!
+//! All connections are encrypted, and made by processes that have proven the run's key to one another.
 
+mod callers;
+mod dial;
 mod error;
 #[cfg(test)]
 mod fuzz;
 mod handshake;
+mod heartbeat;
+mod hello;
+mod key;
+mod link;
+mod mesh;
+mod peers;
+mod pump;
 mod secret;
+mod steps;
+mod tls;
 
+pub(crate) use heartbeat::PeerLost;
+pub(crate) use key::ClusterKey;
+pub(crate) use peers::{PeerReport, Peers};
+pub(crate) use steps::WorkerSteps;
+
+use crate::clock::SystemClock;
 use crate::console::say;
 use error::ClusterError;
-use handshake::{Handshake, Hello, Progress};
-use secret::Secret;
-use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use handshake::Credentials;
+use heartbeat::Heartbeats;
+use hello::{Channel, Hello};
+use mesh::MeshOptions;
+use std::any::Any;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
 use timely::WorkerConfig;
-use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
+use timely::communication::allocator::zero_copy::initialize::{CommsGuard, initialize_networking_from_sockets};
 use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
 use timely::communication::{Hooks, WorkerGuards};
 use timely::execute::execute_from;
 use timely::worker::Worker;
-
-/// Between two turns of the handshakes.
-const PAUSE: Duration = Duration::from_millis(10);
-/// How long a connection on loopback may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Between two attempts to connect to one process.
-const RETRY_INTERVAL: Duration = Duration::from_millis(100);
-/// Handshakes of callers at once: the next caller replaces the oldest. A process of the run sends all it has at once and is
-/// done within two turns, in which fewer callers than that are accepted: so silent callers, however many, cannot keep it out.
-const MAX_CALLERS: usize = 128;
-/// Callers accepted in one turn.
-const CALLERS_PER_TURN: usize = 32;
-/// How often a process that waits for others says for which.
-const REMIND_EVERY: Duration = Duration::from_secs(20);
 
 /// The processes of a run, and their workers: `-w`, `-n`, `-p`, `-h`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,220 +59,132 @@ pub(crate) struct Cluster {
     pub(crate) process: usize,
     /// host:port of all processes; empty for a single one.
     pub(crate) addresses: Vec<String>,
+    /// The key that was given; none: all are on this machine's loopback, and the data folder has a secret.
+    pub(crate) key: Option<ClusterKey>,
+    /// `--peer-timeout`.
+    pub(crate) peer_timeout: Duration,
 }
 
-/// Runs `work` on this process's workers, once all processes are connected. `fingerprint`: of what must be the same in all.
-/// `data`: the data folder, which all processes share; the secret is in it.
+/// The run that the processes have in common.
+pub(crate) struct RunIdentity<'a> {
+    pub(crate) job: String,
+    /// Of the state: what process 0 has published, and what another found. 0: no state is kept.
+    pub(crate) generation: u64,
+    /// Of what must be the same in all.
+    pub(crate) fingerprint: u64,
+    /// The data folder. On one machine all processes share it; the secret is in it.
+    pub(crate) data: &'a Path,
+}
+
+/// What is known of the processes and workers while they run.
+pub(crate) struct Watch {
+    pub(crate) clock: SystemClock,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) steps: Arc<WorkerSteps>,
+}
+
+/// The processes of the run of this one, once they are connected.
+static PEERS: OnceLock<Arc<Peers>> = OnceLock::new();
+
+/// Tells the other processes of the run why this one ends it, if there are any; they end, too, and say so.
+pub(crate) fn farewell(why: &str) {
+    if let Some(peers) = PEERS.get() {
+        peers.say_farewell(why);
+    }
+}
+
+/// Runs `work` on this process's workers, once all processes are connected.
 ///
 /// # Errors
 /// Another process was started with other options, other users can read the secret, or the address cannot be bound.
 pub(crate) fn execute<T: Send + 'static>(
     cluster: &Cluster,
-    fingerprint: u64,
-    data: &Path,
+    run: &RunIdentity<'_>,
+    watch: &Watch,
     work: impl Fn(&mut Worker) -> T + Send + Sync + 'static,
 ) -> Result<WorkerGuards<T>, ClusterError> {
-    let Cluster { workers, process, addresses } = cluster;
     let hooks = Hooks::default();
-    let builders = ProcessBuilder::new_typed_vector(*workers, hooks.refill.clone(), hooks.spill.clone());
-    let (builders, threads): (Vec<_>, Box<dyn std::any::Any + Send>) = if addresses.is_empty() {
+    let builders = ProcessBuilder::new_typed_vector(cluster.workers, hooks.refill.clone(), hooks.spill.clone());
+    let (builders, threads): (Vec<_>, Box<dyn Any + Send>) = if cluster.addresses.is_empty() {
         (builders.into_iter().map(AllocatorBuilder::Process).collect(), Box::new(()))
     } else {
-        let sockets = connect(cluster, fingerprint, &Secret::of(data)?)?;
-        let (builders, threads) = initialize_networking_from_sockets(builders, sockets, *process, *workers, hooks)
-            .map_err(|error| ClusterError::NotStarted(error.to_string()))?;
+        let (streams, pumps) = connect(cluster, run, watch)?;
+        let (builders, comms) =
+            initialize_networking_from_sockets(builders, streams, cluster.process, cluster.workers, hooks)
+                .map_err(|error| ClusterError::NotStarted(error.to_string()))?;
+        let threads = MeshThreads { comms: Some(comms), pumps, peers: Arc::clone(&watch.peers) };
         (builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(threads))
     };
     execute_from(builders, threads, WorkerConfig::default(), work).map_err(ClusterError::NotStarted)
 }
 
-impl Hello {
-    /// Do both belong to one run? `expected`: the process number that the list gives to that address.
-    fn agrees(&self, other: &Hello, address: &str, expected: Option<u64>) -> Result<(), ClusterError> {
-        let differs = if other.processes != self.processes {
-            format!("-n {} (here {})", other.processes, self.processes)
-        } else if other.workers != self.workers {
-            format!("-w {} (here {})", other.workers, self.workers)
-        } else if other.process == self.process {
-            format!("-p {} as well", other.process)
-        } else if other.fingerprint != self.fingerprint {
-            "another version, or other options".to_owned()
-        } else if let Some(expected) = expected.filter(|expected| *expected != other.process) {
-            format!("-p {} (by -h here it is {expected})", other.process)
-        } else {
-            return Ok(());
-        };
-        Err(ClusterError::OtherOptions { address: address.to_owned(), differs })
+/// Timely's ends of the connections, by process, and the threads that carry them.
+type Streams = (Vec<Option<std::os::unix::net::UnixStream>>, Vec<JoinHandle<()>>);
+
+/// Connects to all other processes, and starts the threads of the connections.
+fn connect(cluster: &Cluster, run: &RunIdentity<'_>, watch: &Watch) -> Result<Streams, ClusterError> {
+    let Cluster { workers, process, addresses, key, peer_timeout } = cluster;
+    let only_loopback = key.is_none();
+    let key = key.clone().map_or_else(|| secret::of_folder(run.data), Ok)?;
+    let credentials = Credentials::new(&key).map_err(|e| ClusterError::NotStarted(e.to_string()))?;
+    let address = &addresses[*process];
+    let listening = dial::listen(address, only_loopback);
+    let (listener, on_all) =
+        listening.map_err(|source| ClusterError::AddressTaken { address: address.clone(), source })?;
+    if on_all {
+        say(&format!("{address} is not an address of this host: listens at its port on all of its addresses"));
     }
+    let own = Hello {
+        channel: Channel::Data,
+        job: run.job.clone(),
+        generation: run.generation,
+        start: watch.clock.wall().0.unsigned_abs(),
+        process: *process,
+        processes: addresses.len(),
+        workers: *workers,
+        fingerprint: run.fingerprint,
+    };
+    let peers = &watch.peers;
+    let timeout = *peer_timeout;
+    let options = MeshOptions { own, addresses, credentials: &credentials, peers, only_loopback, timeout };
+    let connected = mesh::connect(&options, &listener)?;
+    let not_started = |e: std::io::Error| ClusterError::NotStarted(e.to_string());
+    let (mut streams, mut pumps) = (Vec::new(), Vec::new());
+    for (of, link) in connected.data.into_iter().enumerate() {
+        let started = link.map(|link| pump::start(*link, peers, of)).transpose().map_err(not_started)?;
+        streams.push(started.map(|(stream, threads)| {
+            pumps.extend(threads);
+            stream
+        }));
+    }
+    peers.set_up();
+    let _first = PEERS.set(Arc::clone(peers));
+    let (peers, steps, links) = (Arc::clone(peers), Arc::clone(&watch.steps), connected.heartbeats);
+    Heartbeats { links, peers, steps, timeout }.start().map_err(not_started)?;
+    tracing::debug!("connected to all processes; generation {} of the state", connected.generation);
+    Ok((streams, pumps))
 }
 
-/// The other processes, as far as they are connected.
-struct Mesh<'a> {
-    own: Hello,
-    addresses: &'a [String],
-    secret: &'a Secret,
-    /// By process; none for this one, and where there is no connection yet.
-    sockets: Vec<Option<TcpStream>>,
-    /// Handshakes that this process began, by process, and when the next attempt is due.
-    calls: Vec<(Option<Handshake>, Instant)>,
-    /// Why the newest of them failed, for people.
-    trouble: String,
-    callers: Vec<(Handshake, SocketAddr)>,
-    strangers: Strangers,
+/// The threads of the connections. Dropped once this process's workers are done.
+struct MeshThreads {
+    comms: Option<CommsGuard>,
+    pumps: Vec<JoinHandle<()>>,
+    peers: Arc<Peers>,
 }
 
-/// Callers who do not belong to the run. An attacker can make many: one warning per [`REMIND_EVERY`] counts all of them.
-#[derive(Default)]
-struct Strangers {
-    last_warning: Option<Instant>,
-    /// Callers since then.
-    since: usize,
-}
-
-impl Strangers {
-    fn warn(&mut self, from: SocketAddr, error: &io::Error) {
-        self.since += 1;
-        if self.last_warning.is_some_and(|last| last.elapsed() < REMIND_EVERY) {
+impl Drop for MeshThreads {
+    /// Waits until all is sent, and until the other processes are done.
+    fn drop(&mut self) {
+        if self.peers.farewell().is_some() {
+            // They do not wait for this process, and it does not wait for them.
+            std::mem::forget(self.comms.take());
             return;
         }
-        let others = if self.since > 1 { format!(" ({} since the last time)", self.since) } else { String::new() };
-        tracing::warn!(
-            "{from} called and is sent away, since it does not belong to this run: {error}{others}; if it is a process of \
-             this run, start it with the same --data"
-        );
-        (self.last_warning, self.since) = (Some(Instant::now()), 0);
-    }
-}
-
-/// Connects to each other process; by process.
-fn connect(cluster: &Cluster, fingerprint: u64, secret: &Secret) -> Result<Vec<Option<TcpStream>>, ClusterError> {
-    let Cluster { workers, process, addresses } = cluster;
-    let address = &addresses[*process];
-    let cannot = |source: io::Error| ClusterError::AddressTaken { address: address.clone(), source };
-    let listener = TcpListener::bind(address).map_err(cannot)?;
-    listener.set_nonblocking(true).map_err(cannot)?;
-    let own =
-        Hello { process: number(*process), processes: number(addresses.len()), workers: number(*workers), fingerprint };
-    let mut mesh = Mesh {
-        own,
-        addresses,
-        secret,
-        sockets: addresses.iter().map(|_| None).collect(),
-        calls: addresses[..*process].iter().map(|_| (None, Instant::now())).collect(),
-        trouble: String::new(),
-        callers: Vec::new(),
-        strangers: Strangers::default(),
-    };
-    let mut last_reminder = Instant::now();
-    loop {
-        let missing: Vec<_> = (0..addresses.len()).filter(|at| at != process && mesh.sockets[*at].is_none()).collect();
-        if missing.is_empty() {
-            return Ok(mesh.sockets);
+        drop(self.comms.take());
+        for pump in self.pumps.drain(..) {
+            // A thread that panicked has said so.
+            let _panicked = pump.join();
         }
-        if last_reminder.elapsed() > REMIND_EVERY {
-            let missing: Vec<_> = missing.iter().map(|at| format!("{at} at {}", addresses[*at])).collect();
-            say(&format!("waits for process {}{}: start it with -p", missing.join(", "), mesh.trouble));
-            last_reminder = Instant::now();
-        }
-        mesh.connect_to_earlier()?;
-        let came = mesh.accept(&listener).map_err(cannot)?;
-        mesh.advance_callers()?;
-        if !came {
-            std::thread::sleep(PAUSE);
-        }
+        self.peers.set_over();
     }
-}
-
-fn number(n: usize) -> u64 {
-    u64::try_from(n).expect("it fits")
-}
-
-impl Mesh<'_> {
-    /// Connects to those before this one, and advances their handshakes.
-    fn connect_to_earlier(&mut self) -> Result<(), ClusterError> {
-        for at in 0..self.calls.len() {
-            if self.sockets[at].is_some() {
-                continue;
-            }
-            let (call, due) = &mut self.calls[at];
-            let progress = match call.take() {
-                Some(handshake) => handshake.advance(self.secret),
-                None if Instant::now() < *due => continue,
-                None => dial(&self.addresses[at], self.own).map(Progress::Pending),
-            };
-            match progress {
-                Ok(Progress::Pending(handshake)) => *call = Some(handshake),
-                Ok(Progress::Proven(socket, hello)) => {
-                    self.own.agrees(&hello, &self.addresses[at], Some(number(at)))?;
-                    self.sockets[at] = Some(socket);
-                }
-                // It may not have started yet.
-                Err(error) => {
-                    *due = Instant::now() + RETRY_INTERVAL;
-                    self.trouble = format!(" (who listens at {}: {error})", self.addresses[at]);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Accepts callers; false: there were none.
-    fn accept(&mut self, listener: &TcpListener) -> io::Result<bool> {
-        for n in 0..CALLERS_PER_TURN {
-            match listener.accept() {
-                Ok((socket, from)) => match Handshake::answer(socket, self.own) {
-                    Ok(handshake) => self.callers.push((handshake, from)),
-                    Err(error) => self.strangers.warn(from, &error),
-                },
-                Err(error) => match error.kind() {
-                    // No caller, or one that is gone again.
-                    ErrorKind::WouldBlock | ErrorKind::ConnectionAborted | ErrorKind::Interrupted => return Ok(n > 0),
-                    // No descriptor is free: the oldest caller gives its own back.
-                    _ if !self.callers.is_empty() => {
-                        self.send_away_oldest();
-                        return Ok(false);
-                    }
-                    _ => return Err(error),
-                },
-            }
-            if self.callers.len() > MAX_CALLERS {
-                self.send_away_oldest();
-            }
-        }
-        Ok(true)
-    }
-
-    /// Callers are in the order in which they came.
-    fn send_away_oldest(&mut self) {
-        let (_, from) = self.callers.remove(0);
-        self.strangers.warn(from, &ErrorKind::TimedOut.into());
-    }
-
-    /// Advances the handshakes of all callers.
-    fn advance_callers(&mut self) -> Result<(), ClusterError> {
-        for (handshake, from) in std::mem::take(&mut self.callers) {
-            match handshake.advance(self.secret) {
-                Ok(Progress::Pending(handshake)) => self.callers.push((handshake, from)),
-                Ok(Progress::Proven(socket, hello)) => {
-                    self.own.agrees(&hello, &from.to_string(), None)?;
-                    // One that calls again has been restarted.
-                    let place = usize::try_from(hello.process).ok().filter(|at| *at >= self.calls.len());
-                    place.and_then(|at| self.sockets.get_mut(at)).map(|place| place.replace(socket));
-                }
-                Err(error) => self.strangers.warn(from, &error),
-            }
-        }
-        Ok(())
-    }
-}
-
-fn dial(address: &str, own: Hello) -> io::Result<Handshake> {
-    let mut last = io::Error::from(ErrorKind::AddrNotAvailable);
-    for address in address.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
-            Ok(socket) => return Handshake::call(socket, own),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }

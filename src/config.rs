@@ -119,7 +119,7 @@ impl Config {
         let (emit, fills_sinks) = sinks::rows(&args.sinks, stateless, &mut errors);
         let metrics = errors.value(&args.semantics.metrics);
         let on_bad = errors.value(&args.decoding.on_bad);
-        let cluster = cluster::cluster(&args.cluster, &args.log.source, &mut errors);
+        let cluster = cluster::cluster(&args.cluster, &args.log.source, &mut errors, &mut warnings);
         let groups = groups::given(args.sinks.groups.as_deref(), cluster.as_ref(), &mut errors);
         let job_name = args.state.job.as_ref().map_or(Some(None), |name| errors.value(name).map(Some));
         let config = (|| {

@@ -113,6 +113,10 @@ fn execute(parsed: Parsed, open_files: u64) -> Result<(), Failure> {
         Command::Config { command: ConfigCommand::Show { of: Some(ShownCommand::Produce(args)), .. }, .. } => {
             show_produce(&args, &layers, &shown)
         }
+        Command::ClusterKey(_) => {
+            let key = cluster::ClusterKey::random().map_err(|e| Halt::new(HaltKind::Internal, e.to_string()))?;
+            written(std::io::stdout().write_all(format!("{}\n", key.text()).as_bytes()))
+        }
         Command::Completions(args) => written(args.write(&mut std::io::stdout().lock())),
         Command::Man(args) => {
             let page = args.page().map_err(|why| Halt::new(HaltKind::Usage, why))?;
@@ -365,6 +369,10 @@ fn exit_on_worker_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
         let name = thread.name().unwrap_or_default();
+        if let Some(cluster::PeerLost(why)) = panic.payload().downcast_ref() {
+            error(&format!("{why}; all processes of this run end: start all of them again"));
+            std::process::exit(exit_code(HaltKind::Unreachable).into());
+        }
         if name.starts_with("timely:recv") || name.starts_with("timely:send") {
             error(
                 "the connection to another process of this run broke, and all processes end: read what that process said, and \
@@ -379,6 +387,7 @@ fn exit_on_worker_panic() {
         }
         if name.starts_with("timely:") {
             error("a worker met a broken invariant, and the run ends; please report it");
+            cluster::farewell(&format!("thread '{name}': {panic}"));
             std::process::exit(exit_code(HaltKind::Internal).into());
         }
     }));

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 /// Variables that are read and belong to no option.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 8] = [
+    "MINUTELY_CLUSTER_KEY",
     "MINUTELY_INFLUX_TOKEN",
     "MINUTELY_INFLUX1_PASSWORD",
     "MINUTELY_KAFKA_PASSWORD",

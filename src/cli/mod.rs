@@ -29,7 +29,7 @@ mod verify;
 
 pub(crate) use amend::AmendArgs;
 pub(crate) use cleaning::CleaningArgs;
-pub(crate) use cluster::{ClusterArgs, MAX_WORKERS};
+pub(crate) use cluster::{ClusterArgs, ClusterKeyArgs, MAX_WORKERS};
 pub(crate) use common::{CommonArgs, early_format};
 pub(crate) use completions::{CompletionsArgs, ManArgs};
 pub(crate) use envelope::{EnvelopeArgs, EnvelopeOption};
@@ -176,6 +176,12 @@ pub(crate) enum Command {
     /// Exit code 0 if it is, otherwise 69 with the reason.
     Health(HealthArgs),
 
+    /// Print a new key for the processes of a run on several machines
+    ///
+    /// 32 random bytes in hexadecimal digits, for a file that only the run's user can read: see --cluster-key-file.
+    #[command(name = "cluster-key")]
+    ClusterKey(ClusterKeyArgs),
+
     /// Show the settings of a run or of produce, and where each comes from
     #[command(arg_required_else_help = false)]
     Config {
@@ -263,6 +269,7 @@ Secrets come from the environment or a file:
               or ?token_env=NAME or ?token_file=PATH; or nothing
   Kafka:      MINUTELY_KAFKA_PASSWORD; an -X property that holds a secret is env:NAME or file:PATH
   HTTP:       MINUTELY_HTTP_TOKEN or --http-token-file PATH
+  cluster:    MINUTELY_CLUSTER_KEY or --cluster-key-file PATH
 
 Ctrl-C, SIGTERM and SIGHUP (a terminal that closes; not under nohup) end a run with one more commit; a second Ctrl-C or
 SIGTERM ends it at once.
@@ -478,6 +485,7 @@ impl Command {
             | Command::Config { command: ConfigCommand::Show { of: Some(ShownCommand::Produce(_)), .. }, .. }
             | Command::Letters(_)
             | Command::Health(_)
+            | Command::ClusterKey(_)
             | Command::Completions(_)
             | Command::Man(_) => None,
         }

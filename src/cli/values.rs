@@ -167,6 +167,29 @@ where
     })
 }
 
+/// The number of a process, or `ordinal`: the number at the end of this host's name. Below `end`.
+pub(super) fn process(end: usize) -> ValueParser<usize> {
+    ValueParser::new(move |text| {
+        let number = match text {
+            "ordinal" => {
+                let system = rustix::system::uname();
+                let name = system.nodename().to_string_lossy();
+                ordinal(&name).ok_or_else(|| format!("the name of this host, {name}, does not end in -NUMBER"))?
+            }
+            number => number.parse().unwrap_or(usize::MAX),
+        };
+        let takes =
+            || format!("takes a number from 0 to {}, or ordinal: the number at the end of this host's name", end - 1);
+        (number < end).then_some(number).ok_or_else(takes)
+    })
+}
+
+/// The number at the end of a host's name, as Kubernetes' StatefulSets have it: of `minutely-2`, and of `minutely-2.minutely`, 2.
+fn ordinal(host: &str) -> Option<usize> {
+    let (_, number) = host.split('.').next()?.rsplit_once('-')?;
+    number.bytes().all(|digit| digit.is_ascii_digit()).then(|| number.parse().ok())?
+}
+
 /// What values are multiplied by.
 pub(super) fn factor() -> ValueParser<DecimalFactor> {
     ValueParser::new(|text| text.parse().map_err(|error: NotAFactor| error.to_string()))
@@ -293,6 +316,14 @@ mod tests {
     fn no_time_of_64_bits_is_too_much() {
         for text in ["1677-09-21T00:12:43.145224192Z", "2262-04-11T23:47:16.854775807Z"] {
             assert_eq!(parse_instant(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_of_a_stateful_set_has_its_number_at_the_end() {
+        assert_eq!((ordinal("minutely-0"), ordinal("my-run-12.minutely.ns")), (Some(0), Some(12)));
+        for other in ["minutely", "minutely-", "minutely-a1", "minutely-1a", "7", "minutely-+1", "minutely-0-x.y-1"] {
+            assert_eq!(ordinal(other), None, "{other}");
         }
     }
 

@@ -16,6 +16,14 @@ pub(crate) enum ClusterError {
         "the process at {address} was started with {differs}: processes of one run may differ only in -p and --http"
     )]
     OtherOptions { address: String, differs: String },
+    /// Generations of the state: what the other found, and what this process published.
+    #[error(
+        "the process at {address} has found generation {found} of the state, and this process published {own}: another process 0 \
+         was started after this one; end one of them"
+    )]
+    Superseded { address: String, found: u64, own: u64 },
+    #[error("process 0 at {0} began the run while this process was not connected to all others: start it again")]
+    BeganWithout(String),
     #[error("{}: {source}; see to the disk", path.display())]
     SecretUnreadable { path: PathBuf, source: io::Error },
     #[error("{}: {problem}; remove it, and start all processes of the run again", path.display())]
@@ -39,9 +47,11 @@ impl From<ClusterError> for Halt {
     fn from(e: ClusterError) -> Self {
         let kind = match e {
             ClusterError::OtherOptions { .. } | ClusterError::NoSecret { .. } => HaltKind::Usage,
-            ClusterError::NotStarted(_) | ClusterError::AddressTaken { .. } | ClusterError::SecretUnreadable { .. } => {
-                HaltKind::Unreachable
-            }
+            ClusterError::Superseded { .. } => HaltKind::Fenced,
+            ClusterError::NotStarted(_)
+            | ClusterError::AddressTaken { .. }
+            | ClusterError::BeganWithout(_)
+            | ClusterError::SecretUnreadable { .. } => HaltKind::Unreachable,
         };
         Halt::new(kind, e.to_string())
     }

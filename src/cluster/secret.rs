@@ -1,9 +1,8 @@
-//! What processes of a run know and other users of the machine do not: a random secret in a file of the data folder that
-//! its owner alone can read. It is never sent: a process proves that it knows it.
+//! The key of a run that was given none, on one machine: a random secret in a file of the data folder that its owner alone can
+//! read. That keeps other users of the machine out.
 
 use super::error::{ClusterError, SecretProblem};
-use ring::hmac;
-use ring::rand::{SecureRandom, SystemRandom};
+use super::key::{BYTES, ClusterKey, nonce};
 use rustix::fs::OFlags;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -13,65 +12,35 @@ use std::time::{Duration, Instant};
 
 /// The file in the data folder.
 const NAME: &str = "cluster-secret";
-/// Bytes of the secret, of a nonce and of a proof.
-pub(super) const BYTES: usize = 32;
 /// How long another process may take between making the file and writing it.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The secret of the processes of a run.
-pub(super) struct Secret(hmac::Key);
-
-/// Random bytes that were never used before.
-pub(super) fn nonce() -> io::Result<[u8; BYTES]> {
-    let mut bytes = [0; BYTES];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("the system has no random numbers"))?;
-    Ok(bytes)
-}
-
-impl Secret {
-    /// The secret of this data folder; the first process makes the file.
-    ///
-    /// # Errors
-    /// When the file is not one that this user alone can read and write, or cannot be read or written.
-    pub(super) fn of(data: &Path) -> Result<Secret, ClusterError> {
-        let path = data.join(NAME);
-        let failed = |source: io::Error| ClusterError::SecretUnreadable { path: path.clone(), source };
-        fs::create_dir_all(data).map_err(failed)?;
-        if let Some(secret) = make(&path).map_err(failed)? {
-            return Ok(Secret::new(&secret));
-        }
-        let refuse = |problem| ClusterError::NoSecret { path: path.clone(), problem };
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(&path);
-        let is_link = |e: &io::Error| e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
-        let mut file = opened.map_err(|e| match e.kind() {
-            ErrorKind::PermissionDenied => refuse(SecretProblem::Denied(e)),
-            _ if is_link(&e) => refuse(SecretProblem::SymbolicLink),
-            _ => failed(e),
-        })?;
-        let meta = file.metadata().map_err(failed)?;
-        if !meta.is_file() || meta.uid() != rustix::process::geteuid().as_raw() || meta.mode() & 0o077 != 0 {
-            return Err(refuse(SecretProblem::Exposed));
-        }
-        let bytes = read(&mut file).map_err(failed)?;
-        bytes.map(|bytes| Secret::new(&bytes)).ok_or_else(|| refuse(SecretProblem::Length(BYTES)))
+/// The secret of this data folder; the first process makes the file.
+///
+/// # Errors
+/// When the file is not one that this user alone can read and write, or cannot be read or written.
+pub(super) fn of_folder(data: &Path) -> Result<ClusterKey, ClusterError> {
+    let path = data.join(NAME);
+    let failed = |source: io::Error| ClusterError::SecretUnreadable { path: path.clone(), source };
+    fs::create_dir_all(data).map_err(failed)?;
+    if let Some(secret) = make(&path).map_err(failed)? {
+        return Ok(ClusterKey::of_bytes(&secret));
     }
-
-    fn new(bytes: &[u8; BYTES]) -> Self {
-        Secret(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+    let refuse = |problem| ClusterError::NoSecret { path: path.clone(), problem };
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(&path);
+    let is_link = |e: &io::Error| e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+    let mut file = opened.map_err(|e| match e.kind() {
+        ErrorKind::PermissionDenied => refuse(SecretProblem::Denied(e)),
+        _ if is_link(&e) => refuse(SecretProblem::SymbolicLink),
+        _ => failed(e),
+    })?;
+    let meta = file.metadata().map_err(failed)?;
+    if !meta.is_file() || meta.uid() != rustix::process::geteuid().as_raw() || meta.mode() & 0o077 != 0 {
+        return Err(refuse(SecretProblem::Exposed));
     }
-
-    /// A proof for this text that only a process with the secret can make.
-    pub(super) fn proof(&self, text: &[u8]) -> [u8; BYTES] {
-        let mut proof = [0; BYTES];
-        proof.copy_from_slice(hmac::sign(&self.0, text).as_ref());
-        proof
-    }
-
-    /// Is this the proof of that text? Takes as long for any other.
-    pub(super) fn proves(&self, text: &[u8], proof: &[u8]) -> bool {
-        hmac::verify(&self.0, text, proof).is_ok()
-    }
+    let bytes = read(&mut file).map_err(failed)?;
+    bytes.map(|bytes| ClusterKey::of_bytes(&bytes)).ok_or_else(|| refuse(SecretProblem::Length(BYTES)))
 }
 
 /// Makes the file; none where it exists.
@@ -112,14 +81,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let all = std::thread::scope(|scope| {
-            let all: Vec<_> = (0..8).map(|_| scope.spawn(|| Secret::of(&data).unwrap().proof(b"text"))).collect();
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(|| of_folder(&data).unwrap())).collect();
             all.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
         });
         assert!(all.iter().all(|one| *one == all[0]));
         assert_eq!(fs::metadata(data.join(NAME)).unwrap().mode() & 0o777, 0o600);
-        let secret = Secret::of(&data).unwrap();
-        assert!(secret.proves(b"text", &all[0]) && !secret.proves(b"test", &all[0]) && !secret.proves(b"text", b""));
-        assert_ne!(Secret::of(&folder.path().join("other")).unwrap().proof(b"text"), all[0]);
+        assert_eq!(of_folder(&data).unwrap(), all[0]);
+        assert_ne!(of_folder(&folder.path().join("other")).unwrap(), all[0]);
     }
 
     #[test]
@@ -127,7 +95,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(NAME);
         let refused = || {
-            let halt = Halt::from(Secret::of(folder.path()).map(drop).unwrap_err());
+            let halt = Halt::from(of_folder(folder.path()).map(drop).unwrap_err());
             assert!(halt.kind == HaltKind::Usage && halt.why.contains("remove it"), "{halt}");
             fs::remove_file(&path).unwrap();
         };

@@ -90,13 +90,24 @@ fn a_path_may_have_spaces() {
 }
 
 #[test]
-fn a_cluster_stays_on_loopback() {
+fn a_cluster_without_a_key_stays_on_loopback() {
     let two = config(&["-n", "2", "-p", "1"]).unwrap().cluster;
     assert_eq!(two.addresses, ["127.0.0.1:2101", "127.0.0.1:2102"]);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "127.0.0.1:3000\n192.0.2.1:3000\n").unwrap();
     let errors = config(&["-n", "2", "-h", file.path().to_str().unwrap()]).unwrap_err();
     assert!(errors.len() == 1 && errors[0].contains("192.0.2.1:3000 is not on this machine"), "{errors:?}");
+    assert!(errors[0].contains("--cluster-key-file"), "{errors:?}");
+    let key = tempfile::NamedTempFile::new().unwrap();
+    let with_key = |key: &std::path::Path| {
+        config(&["-n", "2", "-h", file.path().to_str().unwrap(), "--cluster-key-file", key.to_str().unwrap()])
+    };
+    std::fs::write(key.path(), "0123456789abcdef").unwrap();
+    let errors = with_key(key.path()).unwrap_err();
+    assert!(errors.len() == 1 && errors[0].contains("is a key of 8 bytes"), "{errors:?}");
+    std::fs::write(key.path(), crate::cluster::ClusterKey::random().unwrap().text()).unwrap();
+    assert_eq!(with_key(key.path()).unwrap().cluster.addresses[1], "192.0.2.1:3000");
+    assert!(with_key(std::path::Path::new("/nowhere")).unwrap_err()[0].starts_with("--cluster-key-file /nowhere: "));
     assert!(config(&["-n", "2", "-p", "2"]).unwrap_err()[0].contains("-p 2"));
     assert!(config(&["-n", "64", "-w", "8"]).unwrap_err()[0].contains("at most 256"));
 }

@@ -99,6 +99,11 @@ impl ListenAddress {
         }
     }
 
+    /// It was given, and is not the default.
+    pub(crate) fn is_given(&self) -> bool {
+        !self.any_port
+    }
+
     /// May a client call the server by this host? By a loopback name, the host that was bound, and the names that were given;
     /// where all of the machine's addresses are bound, by any name: then the token alone decides.
     pub(super) fn is_called(&self, host: &str) -> bool {

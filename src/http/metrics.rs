@@ -1,10 +1,10 @@
 //! `/metrics`, for Prometheus. Names are `minutely_<noun>_<unit>[_total]`.
 
-use super::Server;
 use super::query::Query;
 use super::reply::json;
 use super::status::{self, balances};
 use super::view::{LatestStatus, View};
+use super::{ProcessReport, Server};
 use crate::metrics_text::MetricsText;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
@@ -45,6 +45,7 @@ fn text(server: &Server) -> String {
     let help = "0 while the source cannot be read.";
     let healthy = (about.source_now)().trouble.is_none();
     out.one("minutely_source_healthy_bool", "gauge", help, u8::from(healthy));
+    processes(&mut out, &(about.processes_now)().all);
     records(&mut out, latest);
     partitions(&mut out, latest, monotonic);
     watermark(&mut out, &view, wall);
@@ -57,6 +58,40 @@ fn text(server: &Server) -> String {
     drop(view);
     http(&mut out, server);
     out.out
+}
+
+/// Of a run of several processes.
+fn processes(out: &mut MetricsText, all: &[ProcessReport]) {
+    if all.is_empty() {
+        return;
+    }
+    let names: Vec<_> = all.iter().map(|one| (one.process.to_string(), one)).collect();
+    let known = || names.iter().map(|(name, one)| ([("process", name.as_str())], *one));
+    out.metric("minutely_process_alive_bool", "gauge", "1 while the process is connected and was heard lately.");
+    known().for_each(|(name, one)| out.sample("", &name, u8::from(one.alive)));
+    out.metric(
+        "minutely_process_silence_seconds",
+        "gauge",
+        "Time since the process was heard; process 0 hears the others.",
+    );
+    for (name, one) in known() {
+        if let Some((_, ago)) = one.heard {
+            out.sample("", &name, seconds(ago));
+        }
+    }
+    let help = "Bytes that the process has sent to the workers of the others, as they cross the network.";
+    out.metric("minutely_process_sent_bytes_total", "counter", help);
+    known().for_each(|(name, one)| out.sample("", &name, one.sent_bytes));
+    let help = "Bytes that the process has received from the workers of the others, as they cross the network.";
+    out.metric("minutely_process_received_bytes_total", "counter", help);
+    known().for_each(|(name, one)| out.sample("", &name, one.received_bytes));
+    let help = "Time since the newest step of the process's slowest worker.";
+    out.metric("minutely_process_step_age_seconds", "gauge", help);
+    for (name, one) in known() {
+        if let Some(ms) = one.step_age_ms {
+            out.sample("", &name, seconds(i64::try_from(ms).unwrap_or(i64::MAX / 1_000_000) * 1_000_000));
+        }
+    }
 }
 
 /// The partitions that have reported, by name.

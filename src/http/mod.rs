@@ -98,6 +98,30 @@ pub(crate) struct SourceReport {
     pub(crate) waiting: Vec<Waiting>,
 }
 
+/// A process of the run as it is now.
+pub(crate) struct ProcessReport {
+    pub(crate) process: usize,
+    pub(crate) address: String,
+    /// It is connected, and was heard lately.
+    pub(crate) alive: bool,
+    /// When it was heard last, and how many nanoseconds ago; none: not yet, or it is the one that is asked.
+    pub(crate) heard: Option<(EventTime, i64)>,
+    /// Bytes that it has sent to the others' workers, and received, as they cross the network.
+    pub(crate) sent_bytes: u64,
+    pub(crate) received_bytes: u64,
+    /// How long ago its slowest worker made its newest step; none: no worker runs, or it is not known.
+    pub(crate) step_age_ms: Option<u64>,
+}
+
+/// The processes of the run as they are now.
+#[derive(Default)]
+pub(crate) struct ProcessesReport {
+    /// Empty for a single one.
+    pub(crate) all: Vec<ProcessReport>,
+    /// Which are not connected, in words.
+    pub(crate) missing: Option<String>,
+}
+
 /// What the server shows of a run, and asks it for. Holds no secret.
 pub(crate) struct RunInfo {
     pub(crate) job: String,
@@ -109,6 +133,9 @@ pub(crate) struct RunInfo {
     /// Their status, in the same order.
     pub(crate) sinks_now: Box<dyn Fn() -> Vec<SinkReport> + Send + Sync>,
     pub(crate) workers: usize,
+    pub(crate) processes_now: Box<dyn Fn() -> ProcessesReport + Send + Sync>,
+    /// This is process 0, which has the sinks and the state; the others answer `/healthz` and `/readyz` alone.
+    pub(crate) leads: bool,
     pub(crate) settings: Settings,
     /// Fractional digits of values.
     pub(crate) decimals: u8,
@@ -223,6 +250,8 @@ mod testing {
             sinks: Vec::new(),
             sinks_now: Box::new(Vec::new),
             workers: 1,
+            processes_now: Box::new(ProcessesReport::default),
+            leads: true,
             settings: Settings::default(),
             decimals: 18,
             fields: FieldNames::default(),

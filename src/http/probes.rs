@@ -45,6 +45,12 @@ impl Server {
         if let Some(why) = self.not_alive() {
             return Some(why);
         }
+        if let Some(why) = (self.about.processes_now)().missing {
+            return Some(why);
+        }
+        if !self.about.leads {
+            return None;
+        }
         let seq = self.hub.view().now.as_ref().map_or(0, |now| now.status.seq);
         if seq == 0 {
             return Some("nothing is committed yet".into());

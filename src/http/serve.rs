@@ -48,6 +48,17 @@ pub(super) fn start(listener: TcpListener, server: Arc<Server>) -> io::Result<()
 }
 
 fn routes(server: Arc<Server>) -> Router {
+    let routes = if server.about.leads { of_the_run() } else { Router::new() };
+    routes
+        .route("/healthz", get(probes::healthz))
+        .route("/readyz", get(probes::readyz))
+        .fallback(api::no_such_path)
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&server), guard::guard))
+        .with_state(server)
+}
+
+/// What process 0 alone knows.
+fn of_the_run() -> Router<Arc<Server>> {
     Router::new()
         .route("/", get(api::page))
         .route("/assets/{name}", get(api::asset))
@@ -62,11 +73,6 @@ fn routes(server: Arc<Server>) -> Router {
         .route("/api/stream", get(stream::answer))
         .route("/api/openapi.json", get(api::openapi))
         .route("/metrics", get(metrics::answer))
-        .route("/healthz", get(probes::healthz))
-        .route("/readyz", get(probes::readyz))
-        .fallback(api::no_such_path)
-        .layer(axum::middleware::from_fn_with_state(Arc::clone(&server), guard::guard))
-        .with_state(server)
 }
 
 async fn accept(listener: TcpListener, server: Arc<Server>) -> io::Result<()> {

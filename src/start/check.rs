@@ -37,14 +37,27 @@ impl RunContext {
             let (look_back, windows) = (config.settings.look_back(), &config.settings.windows);
             prior.sinks_of_run(&self.sink_names, &config.forget_sinks, look_back, windows, window_text)?;
         }
-        let place = config.http.as_ref().filter(|_| self.leads());
-        let listening = place.map(http::ListenAddress::listen).transpose()?;
+        let listening = self.listen()?;
         let dead_letters = DeadLetterFile::of(&config.folder, prior.as_ref(), self.clock.wall())?;
         if self.leads() {
             self.check_outputs(prior.as_ref(), &dead_letters)?;
         }
         let source = sources::open(&config.source, &self.source_options())?;
         Ok(CheckedRun { context: self, prior, listening, source })
+    }
+
+    /// Binds the port of `--http`. A process other than 0 serves no page: it takes a port that it was told to, if that is free.
+    fn listen(&self) -> Result<Option<Option<http::BoundSocket>>, Halt> {
+        let Some(place) = &self.config.http else { return Ok(None) };
+        match (self.leads(), place.listen()) {
+            (true, listening) => Ok(Some(listening?)),
+            (false, Ok(listening)) if place.is_given() => Ok(Some(listening)),
+            (false, Err(taken)) if place.is_given() => {
+                say(&format!("no /readyz of this process: {}", Halt::from(taken)));
+                Ok(None)
+            }
+            (false, _) => Ok(None),
+        }
     }
 
     fn check_outputs(&self, prior: Option<&Manifest>, dead_letters: &DeadLetterFile) -> Result<(), Halt> {

@@ -2,6 +2,7 @@
 
 use super::waker::LeaderWaker;
 use crate::clock::SystemClock;
+use crate::cluster::{Peers, Watch, WorkerSteps};
 use crate::config::Config;
 use crate::signals::stop_on_signal;
 use crate::store::StoreUri;
@@ -25,6 +26,8 @@ pub(super) struct RunContext {
     pub(super) running: Arc<AtomicBool>,
     /// Set by the first signal.
     pub(super) stop: Arc<AtomicBool>,
+    /// The other processes, and the workers of this one.
+    pub(super) watch: Watch,
 }
 
 impl RunContext {
@@ -35,7 +38,10 @@ impl RunContext {
         let words = "stopping: one more commit; a second signal stops at once";
         let stop = stop_on_signal(words, Arc::clone(&running), waker.wake())?;
         let sink_names = config.sink_names();
-        Ok(RunContext { config, clock, open_files, run_start, sink_names, waker, running, stop })
+        let of = &config.cluster;
+        let peers = Arc::new(Peers::new(&of.addresses, of.process, clock));
+        let watch = Watch { clock, peers, steps: Arc::new(WorkerSteps::new(clock, of.workers)) };
+        Ok(RunContext { config, clock, open_files, run_start, sink_names, waker, running, stop, watch })
     }
 
     /// Process 0 has the sinks, the state and the page.

@@ -5,7 +5,7 @@ use super::context::RunContext;
 use super::fill::fill_sinks;
 use super::outputs::OpenOutputs;
 use super::own::{OwnedRun, OwnedState};
-use super::serve::{PreviewInterval, serve};
+use super::serve::{PreviewInterval, serve, serve_probes};
 use crate::console::say;
 use crate::sinks;
 use crate::uri::redacted;
@@ -24,13 +24,15 @@ pub(super) struct OpenedRun {
     /// None where nothing is served.
     pub(super) preview: Option<PreviewInterval>,
     pub(super) read_before: Option<i64>,
+    /// As [`OwnedRun::generation`].
+    pub(super) generation: u64,
 }
 
 impl OwnedRun {
     /// # Errors
     /// 64, 65 or 69: a sink, the file of dead letters or the server cannot be opened.
     pub(super) fn open(self) -> Result<OpenedRun, Halt> {
-        let OwnedRun { mut context, listening, source, mut state, dead_letters, read_before } = self;
+        let OwnedRun { mut context, listening, source, mut state, dead_letters, read_before, generation } = self;
         let mut outputs = match context.leads() {
             true => Some(OpenOutputs::open(&context, state.as_ref(), &dead_letters)?),
             false => None,
@@ -52,8 +54,12 @@ impl OwnedRun {
                 let head = state.as_ref().map(|state| &state.head);
                 serve(&context, listening, outputs, &source, head)?
             }
+            (Some(Some(listening)), None) => {
+                serve_probes(&context, listening, &source)?;
+                None
+            }
             _ => None,
         };
-        Ok(OpenedRun { context, source, state, outputs, takes, preview, read_before })
+        Ok(OpenedRun { context, source, state, outputs, takes, preview, read_before, generation })
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct OwnedRun {
     pub(super) dead_letters: DeadLetterFile,
     /// Of a bounded run that resumes: how many records were read before.
     pub(super) read_before: Option<i64>,
+    /// Of the state: what this process has published, or what it found. 0: there is none.
+    pub(super) generation: u64,
 }
 
 /// A state with this run's first manifest.
@@ -55,8 +57,10 @@ impl CheckedRun {
             None => None,
         };
         let CheckedRun { context, prior, listening, source } = self;
+        let found = state.as_ref().map(|state| &state.head).or(prior.as_ref());
+        let generation = found.map_or(0, |manifest| manifest.generation);
         let read_before = prior.filter(|_| context.config.settings.bounded).map(|prior| records_read(&prior));
-        Ok(OwnedRun { context, listening, source, state, dead_letters, read_before })
+        Ok(OwnedRun { context, listening, source, state, dead_letters, read_before, generation })
     }
 
     /// Publishes this run's first manifest.

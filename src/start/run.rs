@@ -8,6 +8,7 @@ use super::outputs::OpenOutputs;
 use super::serve::PreviewInterval;
 use super::worker::{StateAccess, WorkerSetup};
 use crate::advice;
+use crate::cluster::RunIdentity;
 use crate::config::Config;
 use crate::console::error;
 use crate::{cluster, http, store};
@@ -33,14 +34,20 @@ impl OpenedRun {
             (self.preview.is_some(), Arc::clone(&self.context.stop), Arc::new(Alarm::default()));
         let mut setup = self.worker_setup(&alarm);
         setup.settings.groups = self.groups()?;
-        let OpenedRun { context: RunContext { config, sink_names, running, .. }, state, source, .. } = self;
+        let OpenedRun {
+            context: RunContext { config, sink_names, running, watch, .. }, state, source, generation, ..
+        } = self;
         drop(source); // it closes with the last worker
         let data = config.folder.parent().unwrap_or(&config.folder);
-        let fingerprint = fingerprint(&config, &sink_names);
-        let workers = cluster::execute(&config.cluster, fingerprint, data, move |worker| {
+        let run = RunIdentity { job: config.job(), generation, fingerprint: fingerprint(&config, &sink_names), data };
+        let (steps, own_workers) = (Arc::clone(&watch.steps), config.cluster.workers);
+        let workers = cluster::execute(&config.cluster, &run, &watch, move |worker| {
             running.store(true, Ordering::Release);
             let outputs = if worker.index() == 0 { take(&outputs) } else { None };
-            setup.work::<A>(worker, outputs)
+            let outcome = setup.work::<A>(worker, outputs);
+            steps.done(worker.index() % own_workers);
+            // Before this worker's connections end: the other processes say why.
+            outcome.inspect_err(|halt| cluster::farewell(&advice::of_halt(halt)))
         })?;
         let outcome = wait(workers, &alarm);
         if serves {
@@ -66,6 +73,7 @@ impl OpenedRun {
         let everywhere = config.http.is_some() && !self.context.leads();
         let fixed = everywhere.then(|| Arc::new(|| http::EVERY_NS) as PreviewInterval);
         WorkerSetup {
+            workers: config.cluster.workers,
             settings,
             preview: self.preview.clone().or(fixed),
             takes: self.takes.clone(),
@@ -80,6 +88,7 @@ impl OpenedRun {
             waker: Arc::clone(waker),
             stop: Arc::clone(stop),
             alarm: Arc::clone(alarm),
+            steps: Arc::clone(&self.context.watch.steps),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::context::RunContext;
 use super::explain::explainer;
 use super::outputs::OpenOutputs;
+use crate::cluster::{PeerReport, Peers};
 use crate::console::{partial, say};
 use crate::http;
 use crate::sinks::{self, Emit, PageRequest, SqliteHistory};
@@ -15,6 +16,7 @@ use minutely_dataflows::edge::{Halt, LogSource};
 use minutely_dataflows::row::Row;
 use minutely_dataflows::time::WindowStart;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Nanoseconds from one reading of rows for the page to the next.
 pub(super) type PreviewInterval = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -42,6 +44,19 @@ pub(super) fn serve(
     Ok(Some(Arc::new(started.every())))
 }
 
+/// Answers `/healthz` and `/readyz` of a process other than 0, until the process ends.
+///
+/// # Errors
+/// 70: the system has no threads for it.
+pub(super) fn serve_probes(
+    context: &RunContext,
+    listening: http::BoundSocket,
+    source: &Arc<dyn LogSource>,
+) -> Result<(), Halt> {
+    say(&format!("/healthz and /readyz of this process at {}", listening.shown()));
+    http::start(listening, about(context, Vec::new(), source, None)).map(drop).map_err(Halt::from)
+}
+
 fn about(
     context: &RunContext,
     healths: Vec<Arc<Health>>,
@@ -49,13 +64,17 @@ fn about(
     head: Option<&Manifest>,
 ) -> http::RunInfo {
     let RunContext { config, clock, open_files, sink_names, .. } = context;
-    let source = Arc::clone(source);
+    let (source, peers, peer_timeout) =
+        (Arc::clone(source), Arc::clone(&context.watch.peers), config.cluster.peer_timeout);
     let source_now = move || http::SourceReport {
         trouble: source.trouble(),
         concerns: source.concerns(),
         waiting: source.waiting(),
     };
-    let history = sinks::stored(&config.sinks, &config.columns(), config.settings.rule.windowing);
+    let history = context
+        .leads()
+        .then_some(())
+        .and_then(|()| sinks::stored(&config.sinks, &config.columns(), config.settings.rule.windowing));
     http::RunInfo {
         job: context.job(),
         source: redacted(&config.source),
@@ -64,6 +83,8 @@ fn about(
         sinks: sink_names.clone(),
         sinks_now: Box::new(move || healths.iter().map(|health| sink_now(health)).collect()),
         workers: config.cluster.workers * config.cluster.addresses.len().max(1),
+        processes_now: Box::new(move || processes_now(&peers, peer_timeout)),
+        leads: context.leads(),
         settings: config.settings.clone(),
         decimals: config.decoder.scales().value,
         fields: config.fields.clone(),
@@ -90,6 +111,19 @@ fn about(
 fn groups_since(head: &Manifest, sinks: &[String]) -> Option<WindowStart> {
     let of = |name: &String| head.sink(name).and_then(|sink| sink.stored_before).max(head.retired_before());
     sinks.iter().map(of).min().flatten()
+}
+
+fn processes_now(peers: &Peers, timeout: Duration) -> http::ProcessesReport {
+    let of = |peer: PeerReport| http::ProcessReport {
+        process: peer.process,
+        address: peer.address,
+        alive: peer.alive,
+        heard: peer.heard,
+        sent_bytes: peer.sent_bytes,
+        received_bytes: peer.received_bytes,
+        step_age_ms: peer.step_age_ms,
+    };
+    http::ProcessesReport { all: peers.report(timeout).into_iter().map(of).collect(), missing: peers.missing(timeout) }
 }
 
 fn sink_now(health: &Health) -> http::SinkReport {

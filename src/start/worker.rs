@@ -5,6 +5,7 @@ use super::outputs::OpenOutputs;
 use super::serve::PreviewInterval;
 use super::waker::LeaderWaker;
 use crate::clock::SystemClock;
+use crate::cluster::WorkerSteps;
 use crate::console::{Console, ConsoleOptions, say};
 use crate::sinks::OpenSink;
 use crate::store::{self, StoreUri};
@@ -23,10 +24,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use timely::worker::Worker;
 
 /// What all workers of this process have in common.
 pub(super) struct WorkerSetup {
+    /// Of this process.
+    pub(super) workers: usize,
     pub(super) settings: Settings,
     /// None where nothing is served.
     pub(super) preview: Option<PreviewInterval>,
@@ -44,6 +48,8 @@ pub(super) struct WorkerSetup {
     pub(super) waker: Arc<LeaderWaker>,
     pub(super) stop: Arc<AtomicBool>,
     pub(super) alarm: Arc<Alarm>,
+    /// Told of each step of a worker of this process.
+    pub(super) steps: Arc<WorkerSteps>,
 }
 
 /// How this process comes to the state.
@@ -65,7 +71,7 @@ impl WorkerSetup {
         let healths: Vec<_> =
             outputs.iter().flat_map(|o| o.sinks.iter().map(|sink| Arc::clone(&sink.health))).collect();
         let restored = self.restored().inspect_err(|halt| self.alarm.raise(halt))?;
-        let job = self.job(restored, healths.clone());
+        let job = self.job(restored, healths.clone(), worker.index() % self.workers);
         let Some(outputs) = outputs else { return drive::<A>(worker, job, None, &self.alarm).map(drop) };
         self.waker.set_current_thread();
         let console = self.console(&outputs, &healths);
@@ -92,9 +98,13 @@ impl WorkerSetup {
         Ok(Some(Restored { store: Arc::clone(store), head, stored_before: lines }))
     }
 
-    /// `readers`: the run ends when one of them is closed, such as a pipe.
-    fn job(&self, restored: Option<Restored>, readers: Vec<Arc<Health>>) -> Job {
-        let stop = Arc::clone(&self.stop);
+    /// `readers`: the run ends when one of them is closed, such as a pipe. `worker`: of those of this process.
+    fn job(&self, restored: Option<Restored>, readers: Vec<Arc<Health>>, worker: usize) -> Job {
+        let (stop, steps) = (Arc::clone(&self.stop), Arc::clone(&self.steps));
+        let park_after_step = move |of: &mut Worker, most: Duration| {
+            steps.step(worker);
+            park(of, most);
+        };
         Job {
             settings: self.settings.clone(),
             decoder: self.decoder.clone(),
@@ -105,7 +115,7 @@ impl WorkerSetup {
             filters: self.takes.clone(),
             state: restored,
             stop: Rc::new(move || stop.load(Ordering::Acquire) || readers.iter().any(|health| health.closed())),
-            park: Rc::new(park),
+            park: Rc::new(park_after_step),
             preview_interval: self.preview.clone().map(|interval| Rc::new(move || interval()) as Rc<dyn Fn() -> i64>),
         }
     }

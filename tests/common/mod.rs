@@ -59,9 +59,15 @@ pub(crate) fn fresh(name: &str) -> String {
 
 /// A file for `-h`: two processes, at ports that are free.
 pub(crate) fn two_hosts(folder: &Path) -> String {
-    let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    hosts(folder, 2)
+}
+
+/// The same, of so many.
+pub(crate) fn hosts(folder: &Path, processes: usize) -> String {
+    let free: Vec<_> = (0..processes).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let lines: Vec<_> = free.iter().map(|one| one.local_addr().unwrap().to_string()).collect();
     let path = folder.join("hosts");
-    std::fs::write(&path, free.each_ref().map(|one| one.local_addr().unwrap().to_string()).join("\n")).unwrap();
+    std::fs::write(&path, lines.join("\n")).unwrap();
     path.display().to_string()
 }
 

@@ -15,7 +15,7 @@ const body = (id) => find(id).querySelector("tbody");
 
 /** Shows `status`; `now` is the server's clock. */
 export function panels(status, now) {
-  for (const panel of [notices, vitals, why, partitions, ledger, lateness, letters, storage]) panel(status, now);
+  for (const panel of [notices, vitals, why, partitions, ledger, lateness, letters, storage, processes]) panel(status, now);
 }
 
 // --- notices ---------------------------------------------------------------------------------------------------------
@@ -232,5 +232,18 @@ function storage(s, now) {
     data(item, "mood", sink.trouble === null && sink.unwritable === 0 ? "" : "bad");
     text(item.firstChild, visible(sink.name));
     text(item.lastChild, sinkState(sink, now));
+  });
+}
+
+// --- processes of a run of several -----------------------------------------------------------------------------------
+
+function processes(s, now) {
+  find("processes").hidden = s.processes.length === 0;
+  each(body("processes"), s.processes, () => make("tr", "", ...["", "", "", "number", "number", "number"].map((name) => make("td", name))), (row, one) => {
+    data(row, "mood", one.alive ? "" : "bad");
+    const heard = one.process === 0 ? "this one" : one.heard === null ? "not yet" : `${past(now - one.heard)} ago`;
+    const step = one.step_age_ms === null ? "–" : `${past(one.step_age_ms)} ago`;
+    const cells = [whole(one.process), visible(one.address), one.alive ? heard : `✗ ${heard}`, bytes(one.sent_bytes), bytes(one.received_bytes), step];
+    cells.forEach((cell, n) => text(row.children[n], cell));
   });
 }

@@ -17,6 +17,7 @@ pub(super) struct StatusJson<'a> {
     pub(super) now: Ms,
     pub(super) started: Ms,
     pub(super) workers: usize,
+    pub(super) processes: Vec<ProcessJson>,
     pub(super) settings: SettingsJson<'a>,
     pub(super) w: Option<Ms>,
     pub(super) partial_before: Option<Ms>,
@@ -31,6 +32,17 @@ pub(super) struct StatusJson<'a> {
     pub(super) sinks: Vec<SinkJson<'a>>,
     pub(super) state: Option<&'a str>,
     pub(super) checkpoint: Option<CheckpointJson>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ProcessJson {
+    pub(super) process: usize,
+    pub(super) address: String,
+    pub(super) alive: bool,
+    pub(super) heard: Option<Ms>,
+    pub(super) sent_bytes: u64,
+    pub(super) received_bytes: u64,
+    pub(super) step_age_ms: Option<u64>,
 }
 
 #[derive(Serialize)]

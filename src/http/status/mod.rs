@@ -7,14 +7,14 @@ use super::query::Query;
 use super::reply::json as json_reply;
 use super::rows::Ms;
 use super::view::{LatestStatus, ShownDeadLetter, View};
-use super::{RunInfo, Server, SourceReport};
+use super::{ProcessReport, RunInfo, Server, SourceReport};
 use crate::advice;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::Response;
 use json::{
     CheckpointJson, DeadLetterJson, DeadLettersJson, LatenessJson, LedgerJson, NothingCountsJson, PartitionJson,
-    ReasonJson, RejectedJson, SettingsJson, SinkJson, StatusJson, known, whole,
+    ProcessJson, ReasonJson, RejectedJson, SettingsJson, SinkJson, StatusJson, known, whole,
 };
 use minutely_dataflows::edge::{Discovered, Waiting};
 use minutely_dataflows::explain::{self, NothingCounts, Rejected};
@@ -59,6 +59,7 @@ pub(super) fn text(view: &View, about: &RunInfo, started: EventTime) -> String {
         now: whole(now.1),
         started: whole(started),
         workers: about.workers,
+        processes: (about.processes_now)().all.into_iter().map(process_json).collect(),
         settings: settings_json(about, view.rule()),
         w: known(view.marks.w),
         partial_before: partial_before(&view.marks),
@@ -115,6 +116,18 @@ fn holder(latest: &LatestStatus) -> Option<usize> {
     let mark = |state: &Option<PartitionState>| state.as_ref().and_then(PartitionState::watermark);
     let all = latest.status.partitions.iter().map(|(_, state)| mark(state)).enumerate();
     all.min_by_key(|(index, mark)| (*mark, *index)).map(|(index, _)| index)
+}
+
+fn process_json(of: ProcessReport) -> ProcessJson {
+    ProcessJson {
+        process: of.process,
+        address: of.address,
+        alive: of.alive,
+        heard: of.heard.map(|(at, _)| whole(at)),
+        sent_bytes: of.sent_bytes,
+        received_bytes: of.received_bytes,
+        step_age_ms: of.step_age_ms,
+    }
 }
 
 fn settings_json<'a>(about: &'a RunInfo, rule: &Rule) -> SettingsJson<'a> {
