@@ -193,5 +193,4 @@ fn explained(e: io::Error) -> io::Error {
 }
 
 #[cfg(test)]
-#[path = "handshake_tests.rs"]
 mod tests;

@@ -4,7 +4,7 @@
 //! The thread also judges who is lost, tells the others, and ends the process by a panic with [`PeerLost`], which `main` knows.
 
 use super::link::Link;
-use super::peers::{Load, Peers};
+use super::peers::{PeerLoad, Peers};
 use super::steps::WorkerSteps;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ const AFTER_PAUSE: Duration = Duration::from_secs(5);
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Message {
-    Beat(Load),
+    Beat(PeerLoad),
     /// To process 0: all are connected here, by these starts of each process.
     Ready {
         starts: Vec<u64>,

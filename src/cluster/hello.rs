@@ -20,6 +20,7 @@ impl Channel {
 /// What a process says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Hello {
+    /// As the caller says it; what the called process says of it does not count.
     pub(super) channel: Channel,
     pub(super) job: String,
     /// Of the state: what process 0 has published, and what the others found when they started. 0: no state is kept.
@@ -35,7 +36,7 @@ pub(super) struct Hello {
 
 /// Whether a connection counts.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Judgement {
+pub(super) enum HelloVerdict {
     Accepted,
     /// The other process is of an earlier start: why.
     Earlier(String),
@@ -53,7 +54,7 @@ impl Hello {
         address: &str,
         expected: Option<usize>,
         newest: Option<u64>,
-    ) -> Result<Judgement, ClusterError> {
+    ) -> Result<HelloVerdict, ClusterError> {
         if let Some(differs) = self.differs(other, expected) {
             return Err(ClusterError::OtherOptions { address: address.to_owned(), differs });
         }
@@ -64,13 +65,13 @@ impl Hello {
         }
         if other.process == 0 && other.generation < self.generation {
             let (theirs, own) = (other.generation, self.generation);
-            return Ok(Judgement::Earlier(format!("it has generation {theirs} of the state, and {own} is there")));
+            return Ok(HelloVerdict::Earlier(format!("it has generation {theirs} of the state, and {own} is there")));
         }
         match newest {
             Some(newest) if other.start < newest => {
-                Ok(Judgement::Earlier(format!("process {} was started again after it", other.process)))
+                Ok(HelloVerdict::Earlier(format!("process {} was started again after it", other.process)))
             }
-            _ => Ok(Judgement::Accepted),
+            _ => Ok(HelloVerdict::Accepted),
         }
     }
 
@@ -121,8 +122,8 @@ mod tests {
 
     #[test]
     fn processes_of_one_start_accept_one_another() {
-        assert_eq!(hello(0).judge(&hello(1), "a:1", None, None).unwrap(), Judgement::Accepted);
-        assert_eq!(hello(2).judge(&hello(0), "a:1", Some(0), Some(1000)).unwrap(), Judgement::Accepted);
+        assert_eq!(hello(0).judge(&hello(1), "a:1", None, None).unwrap(), HelloVerdict::Accepted);
+        assert_eq!(hello(2).judge(&hello(0), "a:1", Some(0), Some(1000)).unwrap(), HelloVerdict::Accepted);
         let text = serde_json::to_string(&hello(1)).unwrap();
         assert_eq!(serde_json::from_str::<Hello>(&text).unwrap(), hello(1));
     }
@@ -147,7 +148,7 @@ mod tests {
     #[test]
     fn a_process_of_an_earlier_start_does_not_take_the_place_of_a_later_one() {
         let earlier = |own: Hello, other: Hello, newest| {
-            matches!(own.judge(&other, "a:1", None, newest), Ok(Judgement::Earlier(_)))
+            matches!(own.judge(&other, "a:1", None, newest), Ok(HelloVerdict::Earlier(_)))
         };
         assert!(earlier(hello(0), Hello { start: 999, ..hello(1) }, Some(1000)));
         assert!(!earlier(hello(0), Hello { start: 1001, ..hello(1) }, Some(1000)));

@@ -10,9 +10,9 @@ use super::dial::dial;
 use super::error::ClusterError;
 use super::handshake::{Credentials, Handshake, Progress};
 use super::heartbeat::{INTERVAL, Message};
-use super::hello::{Channel, Hello, Judgement};
+use super::hello::{Channel, Hello, HelloVerdict};
 use super::link::Link;
-use super::peers::{Load, Peers};
+use super::peers::{PeerLoad, Peers};
 use crate::console::say;
 use std::io;
 use std::net::{TcpListener, TcpStream};
@@ -154,6 +154,8 @@ impl Mesh<'_> {
                     Ok(Some(Progress::Pending(handshake))) => self.places[at].calls[n] = Call::Shakes(handshake),
                     Ok(Some(Progress::Proven(link, hello))) => {
                         let address = self.options.addresses[at].clone();
+                        // What a connection is for is what its caller says.
+                        let hello = Hello { channel, ..hello };
                         if let Some(why) = self.admit(link, &hello, &address, Some(at))? {
                             self.retry(at, &why, RECONNECT_INTERVAL);
                         }
@@ -213,7 +215,7 @@ impl Mesh<'_> {
         let place = self.places.get_mut(hello.process);
         let newest = place.as_ref().filter(|place| place.heartbeat.is_some() || place.data.is_some());
         let newest = newest.map(|place| place.start);
-        if let Judgement::Earlier(why) = own.judge(hello, address, expected, newest)? {
+        if let HelloVerdict::Earlier(why) = own.judge(hello, address, expected, newest)? {
             // Best effort: it learns why its connection ends.
             let _gone = link.send(&Message::Farewell { why: why.clone() });
             return Ok(Some(why));
@@ -225,7 +227,7 @@ impl Mesh<'_> {
         }
         if hello.channel == Channel::Heartbeat {
             place.heard = Some(Instant::now());
-            self.options.peers.heard(hello.process, Load::default());
+            self.options.peers.heard(hello.process, PeerLoad::default());
         }
         place.start = hello.start;
         // Process 0 may have forgotten what it was told.
@@ -294,7 +296,7 @@ impl Mesh<'_> {
         self.last_beat = Some(Instant::now());
         for link in self.places.iter_mut().filter_map(|place| place.heartbeat.as_mut()) {
             // Whoever is gone is noticed as its connection is read.
-            let _gone = if link.has_unsent() { link.flush() } else { link.send(&Message::Beat(Load::default())) };
+            let _gone = if link.has_unsent() { link.flush() } else { link.send(&Message::Beat(PeerLoad::default())) };
         }
     }
 

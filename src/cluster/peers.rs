@@ -14,7 +14,7 @@ const EXPLAIN_WITHIN: i64 = 300_000_000;
 
 /// What a process says of itself in each heartbeat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Load {
+pub(super) struct PeerLoad {
     /// Bytes that it has sent to the other processes' workers, and received, as they cross the network.
     pub(super) sent_bytes: u64,
     pub(super) received_bytes: u64,
@@ -33,7 +33,7 @@ struct PeerFacts {
     finished: bool,
     /// Why it ended the run.
     farewell: Option<String>,
-    load: Load,
+    load: PeerLoad,
 }
 
 /// Why another process is lost.
@@ -134,7 +134,7 @@ impl Peers {
     }
 
     /// It was heard.
-    pub(super) fn heard(&self, of: usize, load: Load) {
+    pub(super) fn heard(&self, of: usize, load: PeerLoad) {
         let at = (self.clock.monotonic(), self.clock.wall());
         let peer = &mut self.facts()[of];
         (peer.heard, peer.load) = (Some(at), load);
@@ -233,9 +233,9 @@ impl Peers {
     }
 
     /// Bytes of this process in all.
-    pub(super) fn own_load(&self, step_age: Option<Duration>) -> Load {
+    pub(super) fn own_load(&self, step_age: Option<Duration>) -> PeerLoad {
         let sum = |of: fn(&Traffic) -> &AtomicU64| self.traffic.iter().map(|one| of(one).load(Ordering::Relaxed)).sum();
-        Load {
+        PeerLoad {
             sent_bytes: sum(|one| &one.sent),
             received_bytes: sum(|one| &one.received),
             step_age_ms: step_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
@@ -243,7 +243,7 @@ impl Peers {
     }
 
     /// This process's own load, as its heartbeats have it.
-    pub(super) fn set_own_load(&self, load: Load) {
+    pub(super) fn set_own_load(&self, load: PeerLoad) {
         self.facts()[self.own].load = load;
     }
 
@@ -317,8 +317,8 @@ mod tests {
         let peers = Peers::new(&["a:1".into(), "b:2".into(), "c:3".into()], 0, SystemClock::start());
         let timeout = Duration::from_secs(30);
         assert_eq!(peers.missing(timeout).unwrap(), "waits for processes 1, 2 of the run");
-        peers.heard(1, Load::default());
-        peers.heard(2, Load { sent_bytes: 5, ..Load::default() });
+        peers.heard(1, PeerLoad::default());
+        peers.heard(2, PeerLoad { sent_bytes: 5, ..PeerLoad::default() });
         assert_eq!(peers.missing(timeout).unwrap(), "waits for the processes of the run to begin");
         peers.set_up();
         assert_eq!((peers.missing(timeout), peers.lost(timeout)), (None, None));

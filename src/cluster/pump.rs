@@ -44,10 +44,12 @@ pub(super) fn start(link: Link, peers: &Arc<Peers>, of: usize) -> io::Result<(Un
     let (theirs, ours) = UnixStream::pair()?;
     let pump = Arc::new(Pump { tls: Mutex::new(tls), peers: Arc::clone(peers), of });
     let (out, (other_socket, other_ours)) = (Arc::clone(&pump), (socket.try_clone()?, ours.try_clone()?));
-    let sends = Builder::new().name(format!("link-out-{of}")).spawn(move || out.run(|pump| pump.send(ours, socket)))?;
+    // Both threads keep both ends for as long as they live: timely would take the end of its stream for the end of the process.
+    let sends =
+        Builder::new().name(format!("link-out-{of}")).spawn(move || out.run(|pump| pump.send(&ours, &socket)))?;
     let receives = Builder::new()
         .name(format!("link-in-{of}"))
-        .spawn(move || pump.run(|pump| pump.receive(other_socket, other_ours)))?;
+        .spawn(move || pump.run(|pump| pump.receive(&other_socket, &other_ours)))?;
     Ok((theirs, [sends, receives]))
 }
 
@@ -68,7 +70,7 @@ impl Pump {
     }
 
     /// From timely to the socket.
-    fn send(&self, mut from: UnixStream, mut to: TcpStream) -> io::Result<()> {
+    fn send(&self, mut from: &UnixStream, mut to: &TcpStream) -> io::Result<()> {
         let (mut plain, mut encrypted) = (vec![0; BUFFER], Vec::with_capacity(BUFFER + 1024));
         let sent = &self.peers.traffic(self.of).sent;
         loop {
@@ -95,7 +97,7 @@ impl Pump {
     }
 
     /// From the socket to timely.
-    fn receive(&self, mut from: TcpStream, mut to: UnixStream) -> io::Result<()> {
+    fn receive(&self, mut from: &TcpStream, mut to: &UnixStream) -> io::Result<()> {
         let (mut encrypted, mut plain) = (vec![0; BUFFER], Vec::with_capacity(BUFFER));
         let received = &self.peers.traffic(self.of).received;
         // What came right after the handshake.

@@ -38,8 +38,8 @@ impl RunContext {
             prior.sinks_of_run(&self.sink_names, &config.forget_sinks, look_back, windows, window_text)?;
         }
         let listening = self.listen()?;
-        let dead_letters = DeadLetterFile::of(&config.folder, prior.as_ref(), self.clock.wall())?;
         if self.leads() {
+            let dead_letters = DeadLetterFile::of(&config.folder, prior.as_ref(), self.clock.wall())?;
             self.check_outputs(prior.as_ref(), &dead_letters)?;
         }
         let source = sources::open(&config.source, &self.source_options())?;

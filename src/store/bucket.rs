@@ -71,7 +71,9 @@ impl BucketPrefix {
         let retry = RetryConfig { backoff: BackoffConfig::default(), max_retries: 2, retry_timeout: SERVER_TIMEOUT };
         let store: Result<Arc<dyn ObjectStore>, Error> = match kind {
             BucketKind::S3 => {
-                let built = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry).build();
+                // One file at a time is deleted, by the request that every server knows.
+                let builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry);
+                let built = builder.with_disable_bulk_delete(true).build();
                 built.map(|store| Arc::new(store) as _)
             }
             BucketKind::Google => {

@@ -279,15 +279,17 @@ impl StoreClient {
             (Some(ours), Ok(Some(ChainHead { manifest: head, .. }))) if head.generation > ours => {
                 self.taken_over(&format!("it is at generation {} and this is {ours}", head.generation))
             }
+            (Some(_), Err(unreachable @ StoreError::Unreachable { .. })) => unreachable, // which of both it is cannot be known
             _ => error,
         }
     }
 
     /// Why an object of the head was not read: where there is no lock, another run may have committed since, and deleted it.
     pub(super) fn moved_since(&self, seq: u64, error: StoreError) -> StoreError {
-        match self.manifests().ok().and_then(|numbers| numbers.last().copied()) {
-            Some(now) if now != seq => self.owned(&format!("its manifest was {seq} and is {now}")),
-            _ => error,
+        match self.manifests().map(|numbers| numbers.last().copied()) {
+            Ok(Some(now)) if now != seq => self.owned(&format!("its manifest was {seq} and is {now}")),
+            Ok(_) => error,
+            Err(unreachable) => unreachable,
         }
     }
 

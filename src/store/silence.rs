@@ -35,4 +35,3 @@ pub(super) fn wait_for_silent_owner(
     }
     Ok(())
 }
-

@@ -143,11 +143,16 @@ fn serve(stream: &TcpStream, interface: Interface, creating: Creating, files: &M
                 files.remove(&request.path);
                 (if interface == Interface::Azure { 202 } else { 204 }, Vec::new())
             }
+            // Azure's client deletes by batches.
+            "POST" if interface == Interface::Azure => (202, deleted(&mut files, &request.body).into_bytes()),
             "GET" if request.path.is_empty() => (200, listed(&files, &request.query, interface).into_bytes()),
             _ => there.map_or((404, Vec::new()), |bytes| (200, bytes)),
         };
         drop(files);
         let mut answer = format!("HTTP/1.1 {status} Said\r\nETag: \"1\"\r\nLast-Modified: {TIME}\r\n");
+        if request.method == "POST" {
+            answer.push_str("Content-Type: multipart/mixed; boundary=batch\r\n");
+        }
         write!(answer, "x-goog-generation: 1\r\nContent-Length: {}\r\n\r\n", body.len()).unwrap();
         let body = if request.method == "HEAD" { &[] } else { &*body };
         let mut to = stream;
@@ -155,6 +160,19 @@ fn serve(stream: &TcpStream, interface: Interface, creating: Creating, files: &M
             return;
         }
     }
+}
+
+/// Deletes the files of a batch, whose parts are requests.
+fn deleted(files: &mut BTreeMap<String, Vec<u8>>, batch: &[u8]) -> String {
+    let mut answer = String::new();
+    let batch = String::from_utf8_lossy(batch);
+    let paths = batch.lines().filter_map(|line| line.strip_prefix("DELETE ")?.split([' ', '?']).next());
+    for (number, path) in paths.enumerate() {
+        files.remove(path.split_once("/b/").map_or(path, |(_, name)| name));
+        let part = "Content-Type: application/http\r\n";
+        write!(answer, "--batch\r\n{part}Content-ID: {number}\r\n\r\nHTTP/1.1 202 Accepted\r\n\r\n\r\n").unwrap();
+    }
+    answer + "--batch--\r\n"
 }
 
 /// Files of one folder.
