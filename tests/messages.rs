@@ -57,7 +57,7 @@ const BAD_USE: &[&str] = &[
     "--sink csv:/nowhere/x.csv",
     "--sink influxdb://host:8086/org",
     "--sink influxdb1:nowhere",
-    "--state gs://bucket/x",
+    "--state ftp://bucket/x",
     "--http nowhere",
     "--http 0.0.0.0:8080",
     "--window soon",

@@ -81,14 +81,20 @@ impl StandIn {
                 ("AWS_ACCESS_KEY_ID", "key"),
                 ("AWS_SECRET_ACCESS_KEY", "secret"),
             ],
-            Interface::Google => {
-                vec![("GOOGLE_BASE_URL", &self.url), ("GOOGLE_ALLOW_HTTP", "true"), ("GOOGLE_SKIP_SIGNATURE", "true")]
-            }
+            // Of an account that asks nobody for a token.
+            Interface::Google => vec![
+                ("GOOGLE_BASE_URL", &self.url),
+                ("GOOGLE_ALLOW_HTTP", "true"),
+                (
+                    "GOOGLE_SERVICE_ACCOUNT_KEY",
+                    r#"{"private_key": "none", "private_key_id": "none", "client_email": "none", "disable_oauth": true}"#,
+                ),
+            ],
             Interface::Azure => vec![
                 ("AZURE_STORAGE_ENDPOINT", &self.url),
                 ("AZURE_ALLOW_HTTP", "true"),
                 ("AZURE_STORAGE_ACCOUNT_NAME", "account"),
-                ("AZURE_SKIP_SIGNATURE", "true"),
+                ("AZURE_STORAGE_ACCOUNT_KEY", "c2VjcmV0"),
             ],
         }
     }

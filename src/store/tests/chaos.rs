@@ -46,7 +46,7 @@ fn cut(
         objects = vec![write(name.clone(), &bytes, entries)?];
     }
     let mut content = ObjectBuilder::default();
-    content.push(WindowStart(i64::try_from(head.seq).expect("it is small")), "A", &(head.seq % 8 + 1));
+    content.push(WindowStart(i64::try_from(head.seq).expect("it is small")), "A", &(1_i64, (0_i64, head.seq)));
     let (bytes, entries) = ObjectContent::from(content).encode();
     objects.push(write(names.next().expect("there are enough"), &bytes, entries)?);
     Ok(objects)
