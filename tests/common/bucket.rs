@@ -125,7 +125,7 @@ fn read(from: &mut BufReader<&TcpStream>) -> Option<Request> {
     let mut body = vec![0; length];
     from.read_exact(&mut body).ok()?;
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let path = path.strip_prefix("/b").unwrap_or(path).trim_start_matches('/').to_owned();
+    let path = path.strip_prefix("/b").unwrap_or(path).trim_start_matches('/').replace("%2F", "/");
     Some(Request { method, path, query: query.to_owned(), creates, body })
 }
 

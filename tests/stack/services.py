@@ -140,7 +140,8 @@ class Stack:
             if os.path.isfile(there) and not path.startswith("/run/secrets/")
         }
         for config in self.services[name].get("configs") or []:
-            texts[config["target"]] = self.project["configs"][config["source"]]["content"]
+            said = self.project["configs"][config["source"]]
+            texts[config["target"]] = said["content"] if "content" in said else open(said["file"]).read()
         for path, text in texts.items():
             to = os.path.join(self.folder, "files", name, os.path.basename(path))
             os.makedirs(os.path.dirname(to), exist_ok=True)

@@ -6,7 +6,7 @@ use super::super::retry::RetryPolicy;
 use super::super::writers::ChainOwner;
 use super::super::{StoreUri, check, open, peek};
 use super::faulty::{Bucket, FaultyClient};
-use super::{child, fresh, publication};
+use super::{child, publication};
 use crate::store::bucket::BucketPrefix;
 use fastrand::Rng;
 use minutely_dataflows::checkpoint::{
@@ -16,6 +16,11 @@ use minutely_dataflows::edge::{Halt, HaltKind};
 use minutely_dataflows::time::WindowStart;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+
+/// Its objects hold averages: a count, and the halves of a sum.
+fn fresh() -> Manifest {
+    Manifest::fresh(BTreeMap::from([("--metrics".into(), "avg".into())]))
+}
 
 /// Manifests that their runs were told to be committed.
 type Committed = Mutex<Vec<Manifest>>;
