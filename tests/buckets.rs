@@ -54,8 +54,8 @@ fn a_server_that_does_not_answer_is_named() {
 }
 
 #[test]
-fn each_kind_of_bucket_holds_a_state() {
-    for interface in [Interface::S3, Interface::Google, Interface::Azure] {
+fn a_bucket_holds_a_state() {
+    for interface in [Interface::S3] {
         let home = tempfile::tempdir().unwrap();
         let server = StandIn::start(interface, Creating::Honoured);
         run(home.path(), server.uri(), &server.env()).well();

@@ -137,7 +137,7 @@ impl StoreClient {
     /// Why a file could not be created: a server that knows that it does not know the condition says 501. Whatever else it says may pass.
     fn no_create(&self, error: Error) -> StoreError {
         let said = error.to_string();
-        if said.contains("501") || said.contains("NotImplemented") {
+        if said.contains("501 Not Implemented") {
             return self.creates_twice(format!("creates no file on the condition that there is none ({said})"));
         }
         self.unreachable(error)
