@@ -55,19 +55,21 @@ fn a_server_that_does_not_answer_is_named() {
 
 #[test]
 fn a_bucket_holds_a_state() {
-    let home = tempfile::tempdir().unwrap();
-    let server = StandIn::start(Interface::S3, Creating::Honoured);
-    run(home.path(), server.uri(), &server.env()).well();
-    let rows = std::fs::read_to_string(home.path().join("rows.csv")).unwrap();
-    assert_eq!(rows.lines().count(), 1 + 150, "{}", server.uri());
-    let names = server.names();
-    let of = |folder: &str| names.iter().filter(|name| name.starts_with(&format!("jobs/one/{folder}/"))).count();
-    assert!(of("manifest") > 1 && of("object") > 0 && names.len() == of("manifest") + of("object"), "{names:?}");
-    let again = run(home.path(), server.uri(), &server.env()).well();
-    assert!(again.said.contains("resuming from manifest") && again.said.contains("3000 records"), "{}", again.said);
-    let mut check = command();
-    check.envs(server.env()).args(["state", "check", "--state", server.uri()]);
-    let output = check.output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && said.starts_with("ok: "), "{said}");
+    for interface in [Interface::S3, Interface::Google, Interface::Azure] {
+        let home = tempfile::tempdir().unwrap();
+        let server = StandIn::start(interface, Creating::Honoured);
+        run(home.path(), server.uri(), &server.env()).well();
+        let rows = std::fs::read_to_string(home.path().join("rows.csv")).unwrap();
+        assert_eq!(rows.lines().count(), 1 + 150, "{}", server.uri());
+        let names = server.names();
+        let of = |folder: &str| names.iter().filter(|name| name.starts_with(&format!("jobs/one/{folder}/"))).count();
+        assert!(of("manifest") > 1 && of("object") > 0 && names.len() == of("manifest") + of("object"), "{names:?}");
+        let again = run(home.path(), server.uri(), &server.env()).well();
+        assert!(again.said.contains("resuming from manifest") && again.said.contains("3000 records"), "{}", again.said);
+        let mut check = command();
+        check.envs(server.env()).args(["state", "check", "--state", server.uri()]);
+        let output = check.output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && said.starts_with("ok: "), "{said}");
+    }
 }
