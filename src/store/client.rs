@@ -39,6 +39,11 @@ pub(super) fn object_key(name: &str) -> Key {
     Key::from(format!("object/{name}"))
 }
 
+/// The generation of the run that wrote an object: its name begins with it.
+pub(super) fn generation_of(name: &str) -> Option<u64> {
+    name.split('-').next()?.parse().ok()
+}
+
 pub(super) fn manifest_key(seq: u64) -> Key {
     Key::from(format!("manifest/{seq:020}"))
 }
@@ -262,8 +267,11 @@ impl StoreClient {
                     _ => Ok(StoreReply::Ours(false)), // or it was collected since
                 })?,
                 PublishStep::FindNewest => {
-                    let newest = self.retry(policy, || self.numbers())?.last().copied();
-                    StoreReply::Newest(newest.unwrap_or(0))
+                    let newest = self.retry(policy, || self.numbers())?.last().copied().unwrap_or(0);
+                    if seq < oldest_kept(newest) {
+                        self.delete(&key); // it had been collected, and was created again too late
+                    }
+                    StoreReply::Newest(newest)
                 }
                 PublishStep::Collect => return Ok(()),
                 PublishStep::Fenced(what) => return Err(self.taken_over(what)),
@@ -275,8 +283,7 @@ impl StoreClient {
     /// Why an object that this run needs is missing: another run that resumed from the state deletes what it does not need.
     /// `name`: of an object of this run, so it begins with this run's generation.
     pub(super) fn gone(&self, name: &str, error: StoreError) -> StoreError {
-        let ours = name.split('-').next().and_then(|generation| generation.parse::<u64>().ok());
-        match (ours, self.head()) {
+        match (generation_of(name), self.head()) {
             (Some(ours), Ok(Some(ChainHead { manifest: head, .. }))) if head.generation > ours => {
                 self.taken_over(&format!("it is at generation {} and this is {ours}", head.generation))
             }
@@ -340,10 +347,12 @@ impl StoreClient {
         (from..oldest_kept(head)).find(|seq| !self.delete(&manifest_key(*seq))).unwrap_or(from.max(oldest_kept(head)))
     }
 
-    /// Deletes the objects of earlier runs that no manifest needs.
-    pub(super) fn keep_only(&self, needed: &BTreeSet<String>) {
+    /// Deletes the objects of runs before this manifest's that it does not need: a later run may have taken over since, and its are there.
+    pub(super) fn keep_only(&self, manifest: &Manifest) {
+        let needed: BTreeSet<&str> = manifest.objects().map(|object| object.name.as_str()).collect();
+        let is_earlier = |name: &str| generation_of(name).is_none_or(|theirs| theirs < manifest.generation);
         let names = self.names("object").unwrap_or_default();
-        for name in names.iter().filter(|name| !needed.contains(*name)) {
+        for name in names.iter().filter(|name| is_earlier(name) && !needed.contains(name.as_str())) {
             self.delete(&object_key(name));
         }
     }

@@ -168,7 +168,7 @@ impl OwnedStore {
     pub(crate) fn begin(&self, manifest: &Manifest) -> Result<(), Halt> {
         let client = StoreClient::open(&self.access.place)?;
         client.publish(manifest.seq, &manifest.encode(), &RetryPolicy::once())?;
-        client.keep_only(&manifest.objects().map(|object| object.name.clone()).collect());
+        client.keep_only(manifest);
         Ok(())
     }
 

@@ -118,6 +118,22 @@ fn a_state_is_found_again_and_holds_what_it_needs() {
     assert_eq!(follow(&at(&folder)).unwrap().generation, head.generation + 1);
 }
 
+/// It slept between its first manifest and its cleaning, and another run has written since.
+#[test]
+fn a_run_that_begins_deletes_nothing_of_one_that_took_it_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let owner = own(dir.path()).unwrap();
+    let first = fresh().restarted("a run");
+    owner.begin(&first).unwrap();
+    let mut objects = owner.store.port(no_wake()).unwrap();
+    let named = |generation: u64| format!("{generation:06}-000-00000000");
+    let (before, after) = (named(first.generation - 1), named(first.generation + 1));
+    write(&mut *objects, &before, &[1]);
+    write(&mut *objects, &after, &[2]);
+    client::StoreClient::open(&at(dir.path())).unwrap().keep_only(&first);
+    assert_eq!(files(dir.path()), [format!("{:020}", first.seq), after]);
+}
+
 #[test]
 fn one_run_owns_a_state_and_one_that_was_taken_over_commits_no_more() {
     let dir = tempfile::tempdir().unwrap();

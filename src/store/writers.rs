@@ -5,7 +5,7 @@
 //! was taken over.
 
 use super::access::StoreAccess;
-use super::client::StoreClient;
+use super::client::{StoreClient, generation_of};
 use super::error::StoreError;
 use super::retry::RetryPolicy;
 use crate::threads::{Stop, Worker, WorkerOptions};
@@ -111,14 +111,15 @@ impl ChainOwner {
     /// another host may have a folder of its own under the same path, or see an older one of a shared file system.
     fn check_shared(&self, client: &StoreClient, needed: &[String], policy: &RetryPolicy) -> Result<(), StoreError> {
         for name in needed.iter().filter(|name| !self.needed.contains(name)) {
-            let generation = name.split('-').next().and_then(|generation| generation.parse::<u64>().ok());
-            if let Some(theirs) = generation.filter(|generation| *generation < self.generation) {
+            if let Some(theirs) = generation_of(name).filter(|theirs| *theirs < self.generation) {
                 return Err(client.stale(name, theirs, self.generation));
             }
             let begun = Instant::now();
             while !client.has(name, policy)? {
-                if begun.elapsed() >= VISIBLE {
-                    return Err(client.not_shared(name));
+                // (One that has taken this run over deletes what no manifest of its own names.)
+                let why = client.gone(name, client.not_shared(name));
+                if matches!(why, StoreError::TakenOver { .. }) || begun.elapsed() >= VISIBLE {
+                    return Err(why);
                 }
                 std::thread::sleep(VISIBLE / 100);
             }
