@@ -4,7 +4,7 @@
 use crate::common::influx::Influx;
 use crate::common::kafka::Kafka;
 use crate::common::program::{PATIENCE, Program, command};
-use crate::common::{rfc3339, seed};
+use crate::common::{poll, rfc3339, seed};
 use minutely_dataflows::time::{EventTime, SECOND};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -33,10 +33,13 @@ fn letters(folder: &Path, job: &str) -> PathBuf {
     entries.into_iter().find(|path| path.to_string_lossy().contains("dead-letters-")).unwrap()
 }
 
-/// Kills it after some milliseconds. Was it still at work?
-fn killed(mut command: Command, after: u64) -> bool {
+/// Kills it after some milliseconds, or as soon as this is so. Was it still at work?
+fn killed(mut command: Command, after: u64, so: impl Fn() -> bool) -> bool {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(after));
+    let until = Instant::now() + Duration::from_millis(after);
+    while Instant::now() < until && !so() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     let at_work = child.try_wait().unwrap().is_none();
     child.kill().unwrap();
     child.wait().unwrap();
@@ -76,22 +79,25 @@ fn late_letters_are_added_beside_a_live_run() {
         let (_, reports, _) = with(&[]);
         reports.first().is_some_and(|report| report["amending"] == late)
     });
-    // Killed at any time, beside the run, and then to its end.
-    // Ever later, until a kill met a write: one sink at least has rows, and it was at work.
+    // Killed between one sink and the next, which waits for whoever holds its database; and at any time; beside the run, and then to its end.
     let words = [&amend[..], &["--yes"]].concat();
     let due =
         || with(&[]).1[0]["sinks"].as_array().unwrap().iter().map(|sink| sink["new"].as_u64().unwrap()).sum::<u64>();
-    let (mut after, mut met, all_due) = (50, false, due());
-    while !met && after < 20_000 {
-        let at_work = killed(prepared(folder.path(), &words, &influx.token), after + rng.u64(..25));
-        let is_due = due();
-        met = at_work && is_due < all_due;
-        if !at_work {
-            break;
-        }
-        after += 25;
+    let all_due = due();
+    let holder = rusqlite::Connection::open(&db).unwrap();
+    poll("the run leaves the database alone", PATIENCE, || holder.execute_batch("BEGIN IMMEDIATE").ok());
+    let mut child =
+        prepared(folder.path(), &words, &influx.token).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    poll("the first sink has its rows", PATIENCE, || (due() < all_due).then_some(()));
+    assert!(child.try_wait().unwrap().is_none(), "it waits for the second one");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    holder.execute_batch("ROLLBACK").unwrap();
+    let left = due();
+    assert!(0 < left && left < all_due, "{left} of {all_due}");
+    for _ in 0..4 {
+        killed(prepared(folder.path(), &words, &influx.token), rng.u64(20..200), || false);
     }
-    assert!(met, "no kill met a write");
     let (code, reports, said) = with(&["--yes"]);
     assert_eq!(code, Some(0), "{reports:#?}{said}");
     let rows: BTreeMap<(String, String), (i64, String, String)> = {
@@ -183,15 +189,18 @@ fn corrected_records_come_to_the_topic_once_whatever_is_killed() {
             }
             written
         });
-        // Ever later, and with another path between: a kill has met a write where the journal has begun and not ended.
-        let (mut after, mut met) = (100, 0);
+        // At any time, or as soon as the journal grows, and with another path between: a kill has met a write where the journal has begun and not
+        // ended.
+        let mut met = 0;
         let wrong = [&["redrive", &file], &job[..], &["--map", "price=.q", "--yes", "--to-topic"]].concat();
+        let length = || std::fs::metadata(&journal).map_or(0, |journal| journal.len());
         for round in 0..60 {
-            let at_work = killed(prepared(folder.path(), &to_topic, ""), after + rng.u64(..50));
+            let (before, grows) = (length(), round % 2 == 1);
+            let after = if grows { 60_000 } else { rng.u64(50..400) };
+            let at_work = killed(prepared(folder.path(), &to_topic, ""), after, || grows && length() > before);
             let begun =
                 std::fs::read_to_string(&journal).is_ok_and(|text| text.rfind(r#"{"begin""#) > text.rfind(r#"{"end""#));
             met += u32::from(at_work && begun);
-            after += 50;
             if round == 4 {
                 // The run goes on meanwhile, and its state passes what was written.
                 run(&[]);
@@ -200,7 +209,7 @@ fn corrected_records_come_to_the_topic_once_whatever_is_killed() {
                 // (No letter has such a field, so it has nothing to write.)
                 look(folder.path(), &wrong, "");
             }
-            if !at_work || met > 3 {
+            if !at_work || met > 1 {
                 break;
             }
         }
