@@ -114,12 +114,13 @@ impl Program {
     }
 
     /// Starts this file of the program after these words, as `ip netns exec HOST`.
-    pub(crate) fn on(words: &[&str], program: &Path, data: &Path, args: &[&str]) -> Self {
+    pub(crate) fn on(words: &[&str], program: &Path, data: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).arg(program).args(args).args(["--progress", "--http", "none", "--data"]).arg(data);
         for (name, _removed) in self::command().get_envs() {
             command.env_remove(name);
         }
+        command.envs(env.iter().copied());
         Self::spawn(command)
     }
 

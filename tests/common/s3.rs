@@ -14,7 +14,7 @@ const SECRET: &str = "minutely-secret";
 const BUCKET: &str = "states";
 
 /// A place for one state.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Prefix {
     pub(crate) server: &'static str,
     pub(crate) url: String,
@@ -26,9 +26,14 @@ impl Prefix {
     pub(crate) fn of_tests(what: &str) -> Vec<Self> {
         let one = |(server, variable): (&'static str, &str)| {
             let url = needs(&format!("{what}, on {server}"), variable)?;
-            Some(Prefix { server, url, name: format!("tests/{}", fresh("state")) })
+            Some(Prefix::on(server, url))
         };
         SERVERS.into_iter().filter_map(one).collect()
+    }
+
+    /// One on this server.
+    pub(crate) fn on(server: &'static str, url: String) -> Self {
+        Prefix { server, url, name: format!("tests/{}", fresh("state")) }
     }
 
     /// As `--state`.

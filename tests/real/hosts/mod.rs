@@ -1,26 +1,30 @@
-//! Runs that are spread over hosts which are really apart, with Kafka and the state on others, and what networks and hosts do to them: after any of it every sink has what
-//! the oracle has, and each dead letter is there once.
+//! Runs that are spread over hosts which are really apart, with Kafka on another and the state in a folder that all see or on the host of an S3 server, and what networks
+//! and hosts do to them: after any of it every sink has what the oracle has, and each dead letter is there once.
 //!
 //! Ten schedules as a rule, 200 with `MINUTELY_TEST_LONG=1`; `MINUTELY_TEST_SCHEDULES=N` for another number.
 
 mod network;
 mod spread;
 
-use crate::common::kafka::{Kafka, run};
+use crate::common::kafka::Kafka;
 use crate::common::program::files;
 use crate::common::rows::{csv, same, sqlite};
+use crate::common::s3::Prefix;
 use crate::common::{script, seed};
 use crate::killed::{Producer, accounted, topic};
 use crate::live::short;
 use fastrand::Rng;
 use network::{Network, inside};
-use spread::{PEER_TIMEOUT, Spread};
+use spread::{PEER_TIMEOUT, Place, Spread};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
 /// Runs side by side: they wait more than they work.
 const LANES: usize = 3;
 const BROKER: &str = "10.77.254.1";
+const BUCKET: &str = "10.77.253.1";
 
 fn schedules() -> usize {
     let asked =
@@ -116,11 +120,13 @@ fn roll(run: &mut Spread<'_>) {
 }
 
 /// One run, disturbed and compared.
-fn schedule(network: &Mutex<Network>, lane: usize, kafka: &Kafka, mut rng: Rng) {
+fn schedule(network: &Mutex<Network>, lane: usize, servers: &Servers, mut rng: Rng) {
+    let kafka = &servers.kafka;
     let stamps = ["CreateTime", "LogAppendTime"][rng.usize(..2)];
     let topic = topic(kafka, stamps);
-    let state = tempfile::tempdir().unwrap();
-    let mut run = Spread::new(network, lane, kafka.uri(&topic), state.path().display().to_string());
+    let state = servers.place(&mut rng);
+    eprintln!("lane {lane}: {topic} ({stamps}), {state:?}");
+    let mut run = Spread::new(network, lane, kafka.uri(&topic), state);
     match rng.u8(..3) {
         0 => run.reshape(2, 2),
         1 => run.reshape(3, 1),
@@ -165,40 +171,66 @@ fn whatever_networks_and_hosts_do_every_row_is_the_oracles() {
     }
     let (mut rng, folder) = (seed(), tempfile::tempdir().unwrap());
     let mut network = Network::start(folder.path(), rng.u64(..));
-    network.add("broker", BROKER);
-    let broker = Broker::start();
+    let servers = Servers::start(&mut network);
     let network = Mutex::new(network);
     let left: Vec<Rng> = (0..schedules()).map(|_| rng.fork()).collect();
-    let (left, kafka) = (Mutex::new(left), &broker.kafka);
+    let (left, servers) = (Mutex::new(left), &servers);
     std::thread::scope(|scope| {
         for lane in 0..LANES {
             let (left, network) = (&left, &network);
             scope.spawn(move || {
                 for round in 0.. {
                     let Some(rng) = left.lock().unwrap().pop() else { return };
-                    schedule(network, lane + LANES * round, kafka, rng);
+                    schedule(network, lane + LANES * round, servers, rng);
                 }
             });
         }
     });
 }
 
-/// Kafka on a host of its own. It ends with the namespaces.
-struct Broker {
+/// Kafka on a host of its own, and an S3 server on another. They end with the namespaces.
+struct Servers {
     kafka: Kafka,
+    bucket: Option<(&'static str, String)>,
     _folder: tempfile::TempDir,
 }
 
-impl Broker {
-    fn start() -> Self {
-        let (script, folder) = (script("MINUTELY_TEST_KAFKA_SCRIPT", "kafka"), tempfile::tempdir().unwrap());
-        let on = ["netns", "exec", "broker", &script.display().to_string(), "start"].map(str::to_owned);
-        let on: Vec<&str> = on.iter().map(String::as_str).collect();
-        let address = run(
-            &"ip".into(),
-            &folder,
-            &[&on[..], &["--address", BROKER, "--heap", "512m", "--timeout", "120"]].concat(),
-        );
-        Broker { kafka: Kafka::at(&address), _folder: folder }
+impl Servers {
+    fn start(network: &mut Network) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        network.add("broker", BROKER);
+        let heap = ["--heap", "512m", "--timeout", "120"];
+        let address =
+            on("broker", &script("MINUTELY_TEST_KAFKA_SCRIPT", "kafka"), &folder.path().join("kafka"), BROKER, &heap);
+        // The one that is there; the other is a second opinion for tests of one host.
+        let kinds = [("MINUTELY_TEST_S3_URL", "SeaweedFS", &[][..]), ("MINUTELY_TEST_MOTO_URL", "moto", &["--moto"])];
+        let bucket =
+            kinds.into_iter().find(|(variable, ..)| std::env::var_os(variable).is_some()).map(|(_, name, kind)| {
+                network.add("bucket", BUCKET);
+                (name, on("bucket", &script("MINUTELY_TEST_S3_SCRIPT", "s3"), &folder.path().join("s3"), BUCKET, kind))
+            });
+        Servers { kafka: Kafka::at(&address), bucket, _folder: folder }
     }
+
+    /// A state of one's own.
+    fn place(&self, rng: &mut Rng) -> Place {
+        match &self.bucket {
+            Some((name, url)) if rng.bool() => Place::Bucket(Prefix::on(name, url.clone())),
+            _ => Place::Folder(tempfile::tempdir().unwrap()),
+        }
+    }
+}
+
+/// Starts a server on this host by its script; what it is told of.
+fn on(host: &str, script: &Path, folder: &Path, address: &str, more: &[&str]) -> String {
+    let mut start = Command::new("ip");
+    start
+        .args(["netns", "exec", host])
+        .arg(script)
+        .args(["start", "--address", address, "--dir"])
+        .arg(folder)
+        .args(more);
+    let output = start.stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "{start:?}: {}", output.status);
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }

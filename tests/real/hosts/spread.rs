@@ -2,6 +2,7 @@
 
 use super::network::Network;
 use crate::common::program::{Ended, PATIENCE, Program};
+use crate::common::s3::Prefix;
 use crate::killed::OFTEN;
 use crate::live::SHORT;
 use std::path::PathBuf;
@@ -11,6 +12,24 @@ use std::time::{Duration, Instant};
 
 /// After how long a peer that says nothing is lost.
 pub(super) const PEER_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Where the state is.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// All hosts see it.
+    Folder(tempfile::TempDir),
+    Bucket(Prefix),
+}
+
+impl Place {
+    /// As `--state`, and what its processes have in their environment.
+    fn told(&self) -> (String, Vec<(&str, &str)>) {
+        match self {
+            Place::Folder(folder) => (folder.path().display().to_string(), Vec::new()),
+            Place::Bucket(prefix) => (prefix.uri(), prefix.env().to_vec()),
+        }
+    }
+}
 
 /// A host of the run.
 pub(super) struct Host {
@@ -30,7 +49,7 @@ pub(super) struct Spread<'a> {
     pub(super) program: PathBuf,
     pub(super) folder: tempfile::TempDir,
     source: String,
-    state: String,
+    state: Place,
     key: String,
     /// The next address of a host.
     next: u8,
@@ -39,8 +58,8 @@ pub(super) struct Spread<'a> {
 }
 
 impl<'a> Spread<'a> {
-    /// Without hosts. `state`: as `--state`.
-    pub(super) fn new(network: &'a Mutex<Network>, lane: usize, source: String, state: String) -> Self {
+    /// Without hosts.
+    pub(super) fn new(network: &'a Mutex<Network>, lane: usize, source: String, state: Place) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = folder.path().join("key");
         let made = Command::new(env!("CARGO_BIN_EXE_minutely")).arg("cluster-key").output().unwrap();
@@ -110,14 +129,15 @@ impl<'a> Spread<'a> {
         let numbers = [self.workers, self.hosts.len(), at].map(|n| n.to_string());
         let timeout = format!("{}s", PEER_TIMEOUT.as_secs());
         let hosts = self.path("hosts").display().to_string();
-        let mut args = vec!["--source", &self.source, "--job", "apart", "--emit", "changes", "--state", &self.state];
+        let (state, env) = self.state.told();
+        let mut args = vec!["--source", &self.source, "--job", "apart", "--emit", "changes", "--state", &state];
         args.extend(["-w", &numbers[0], "-n", &numbers[1], "-p", &numbers[2], "-h", &hosts]);
         args.extend(["--cluster-key-file", &self.key, "--peer-timeout", &timeout]);
         args.extend(sinks.iter().flat_map(|sink| ["--sink", sink]));
         args.extend(SHORT);
         args.extend(OFTEN);
         let on = ["ip", "netns", "exec", &self.hosts[at].name];
-        let process = Program::on(&on, &self.program, &self.data(at), &args);
+        let process = Program::on(&on, &self.program, &self.data(at), &args, &env);
         self.hosts[at].process = Some(process);
     }
 
