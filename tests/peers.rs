@@ -203,8 +203,9 @@ fn every_process_says_whether_it_is_ready_and_process_0_shows_all() {
     let processes = common::poll("bytes of both", PATIENCE, || {
         let status: serde_json::Value = serde_json::from_str(&get(&pages[0], "/api/status")?.1).unwrap();
         let all = status["processes"].as_array().unwrap().clone();
-        let exchanged =
-            |one: &serde_json::Value| one["received_bytes"].as_u64() > Some(0) && one["step_age_ms"].is_u64();
+        let exchanged = |one: &serde_json::Value| {
+            one["received_bytes"].as_u64() > Some(0) && one["step_age_ms"].is_u64() && one["read"].as_u64() > Some(0)
+        };
         (all.len() == 2 && all.iter().all(exchanged)).then_some(all)
     });
     assert!(processes.iter().all(|one| one["alive"] == true), "{processes:?}");

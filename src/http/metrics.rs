@@ -4,7 +4,7 @@ use super::query::Query;
 use super::reply::json;
 use super::status::{self, balances};
 use super::view::{LatestStatus, View};
-use super::{ProcessReport, Server};
+use super::{ProcessReport, Server, work};
 use crate::metrics_text::MetricsText;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
@@ -45,7 +45,7 @@ fn text(server: &Server) -> String {
     let help = "0 while the source cannot be read.";
     let healthy = (about.source_now)().trouble.is_none();
     out.one("minutely_source_healthy_bool", "gauge", help, u8::from(healthy));
-    processes(&mut out, &(about.processes_now)().all);
+    processes(&mut out, &(about.processes_now)().all, latest, about.workers);
     records(&mut out, latest);
     partitions(&mut out, latest, monotonic);
     watermark(&mut out, &view, wall);
@@ -61,7 +61,7 @@ fn text(server: &Server) -> String {
 }
 
 /// Of a run of several processes.
-fn processes(out: &mut MetricsText, all: &[ProcessReport]) {
+fn processes(out: &mut MetricsText, all: &[ProcessReport], latest: &LatestStatus, workers: usize) {
     if all.is_empty() {
         return;
     }
@@ -90,6 +90,17 @@ fn processes(out: &mut MetricsText, all: &[ProcessReport]) {
     for (name, one) in known() {
         if let Some(ms) = one.step_age_ms {
             out.sample("", &name, seconds(i64::try_from(ms).unwrap_or(i64::MAX / 1_000_000) * 1_000_000));
+        }
+    }
+    let works = work::of_processes(latest, workers, all.len());
+    let of_each = || known().map(|(name, _)| name).zip(&works);
+    out.metric("minutely_process_records_total", "counter", "Records that the process has read.");
+    of_each().for_each(|(name, work)| out.sample("", &name, work.read));
+    let help = "How far the slowest of the process's partitions is behind the newest of all, in event time.";
+    out.metric("minutely_process_lag_seconds", "gauge", help);
+    for (name, work) in of_each() {
+        if let Some(lag) = work.lag {
+            out.sample("", &name, seconds(lag));
         }
     }
 }

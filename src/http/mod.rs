@@ -31,6 +31,7 @@ mod status;
 mod stream;
 mod symbols;
 mod view;
+mod work;
 mod write_timeout;
 
 pub(crate) use explain::{ExplainRefusal, Explainer};

@@ -239,11 +239,13 @@ function storage(s, now) {
 
 function processes(s, now) {
   find("processes").hidden = s.processes.length === 0;
-  each(body("processes"), s.processes, () => make("tr", "", ...["", "", "", "number", "number", "number"].map((name) => make("td", name))), (row, one) => {
+  each(body("processes"), s.processes, () => make("tr", "", ...["", "", "", ...Array(6).fill("number")].map((name) => make("td", name))), (row, one) => {
     data(row, "mood", one.alive ? "" : "bad");
     const heard = one.process === 0 ? "this one" : one.heard === null ? "not yet" : `${past(now - one.heard)} ago`;
     const step = one.step_age_ms === null ? "–" : `${past(one.step_age_ms)} ago`;
-    const cells = [whole(one.process), visible(one.address), one.alive ? heard : `✗ ${heard}`, bytes(one.sent_bytes), bytes(one.received_bytes), step];
+    const lag = one.lag_ms === null ? "–" : duration(one.lag_ms);
+    const cells = [whole(one.process), visible(one.address), one.alive ? heard : `✗ ${heard}`, whole(one.partitions), whole(one.read), lag,
+      bytes(one.sent_bytes), bytes(one.received_bytes), step];
     cells.forEach((cell, n) => text(row.children[n], cell));
   });
 }

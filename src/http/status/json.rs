@@ -43,6 +43,9 @@ pub(super) struct ProcessJson {
     pub(super) sent_bytes: u64,
     pub(super) received_bytes: u64,
     pub(super) step_age_ms: Option<u64>,
+    pub(super) partitions: usize,
+    pub(super) read: i64,
+    pub(super) lag_ms: Option<i64>,
 }
 
 #[derive(Serialize)]

@@ -7,6 +7,7 @@ use super::query::Query;
 use super::reply::json as json_reply;
 use super::rows::Ms;
 use super::view::{LatestStatus, ShownDeadLetter, View};
+use super::work::{self, ProcessWork};
 use super::{ProcessReport, RunInfo, Server, SourceReport};
 use crate::advice;
 use axum::body::Body;
@@ -59,7 +60,7 @@ pub(super) fn text(view: &View, about: &RunInfo, started: EventTime) -> String {
         now: whole(now.1),
         started: whole(started),
         workers: about.workers,
-        processes: (about.processes_now)().all.into_iter().map(process_json).collect(),
+        processes: processes_json(latest, about),
         settings: settings_json(about, view.rule()),
         w: known(view.marks.w),
         partial_before: partial_before(&view.marks),
@@ -118,7 +119,13 @@ fn holder(latest: &LatestStatus) -> Option<usize> {
     all.min_by_key(|(index, mark)| (*mark, *index)).map(|(index, _)| index)
 }
 
-fn process_json(of: ProcessReport) -> ProcessJson {
+fn processes_json(latest: &LatestStatus, about: &RunInfo) -> Vec<ProcessJson> {
+    let all = (about.processes_now)().all;
+    let works = work::of_processes(latest, about.workers, all.len());
+    all.into_iter().zip(works).map(|(of, work)| process_json(of, &work)).collect()
+}
+
+fn process_json(of: ProcessReport, work: &ProcessWork) -> ProcessJson {
     ProcessJson {
         process: of.process,
         address: of.address,
@@ -127,6 +134,9 @@ fn process_json(of: ProcessReport) -> ProcessJson {
         sent_bytes: of.sent_bytes,
         received_bytes: of.received_bytes,
         step_age_ms: of.step_age_ms,
+        partitions: work.partitions,
+        read: work.read,
+        lag_ms: work.lag.map(|lag| lag / 1_000_000),
     }
 }
 
