@@ -7,7 +7,8 @@ mod common;
 mod hostile;
 
 use common::program::{Ended, PATIENCE, Program};
-use common::{hosts, two_hosts};
+use common::{hosts, now, rfc3339, two_hosts};
+use minutely_dataflows::time::SECOND;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -214,4 +215,124 @@ fn every_process_says_whether_it_is_ready_and_process_0_shows_all() {
     assert!(metrics.contains("minutely_process_alive_bool{process=\"1\"} 1\n"), "{metrics}");
     zero.stopped();
     one.ended(Duration::from_secs(10)).well();
+}
+
+/// A setting of the unit for a process of several.
+fn of_unit(name: &str) -> String {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/systemd/minutely@.service");
+    let text = std::fs::read_to_string(unit).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    line.unwrap_or_else(|| panic!("the unit has no {name}")).to_owned()
+}
+
+/// A process that is started again whenever it ends, as the unit says.
+struct Supervised {
+    program: Option<Program>,
+    start: Box<dyn Fn() -> Program>,
+    /// When it was last seen to have ended.
+    ended: Instant,
+    started: Instant,
+    starts: u32,
+    /// How it ended, each time but when it was killed.
+    codes: Vec<i32>,
+}
+
+impl Supervised {
+    fn of(start: impl Fn() -> Program + 'static) -> Self {
+        let (program, now) = (Some(start()), Instant::now());
+        Supervised { program, start: Box::new(start), ended: now, started: now, starts: 1, codes: Vec::new() }
+    }
+
+    fn look(&mut self, restart: Duration) {
+        if let Some(program) = self.program.take_if(|program| program.has_ended()) {
+            self.ended = Instant::now();
+            self.codes.extend(program.ended(PATIENCE).code);
+        }
+        if self.program.is_none() && self.ended.elapsed() >= restart {
+            self.program = Some((self.start)());
+            (self.started, self.starts) = (Instant::now(), self.starts + 1);
+        }
+    }
+}
+
+/// The goal of a restart: from when the last process is there again until all are ready, and something more is committed.
+const GOING_AGAIN: Duration = Duration::from_secs(10);
+
+/// Each of three is killed in its turn, and the others end with 69: a supervisor has the run going again, with every option of peers as it is by default.
+#[test]
+fn a_run_is_going_again_soon_after_the_last_process_has_returned() {
+    assert_eq!(of_unit("Restart"), "always");
+    let restart = Duration::from_secs(of_unit("RestartSec").parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let (data, hosts) = (folder.path().join("data"), hosts(folder.path(), 3));
+    let pages: Vec<String> =
+        (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()).collect();
+    let mut all: Vec<Supervised> = (0..3)
+        .map(|at| {
+            let (data, hosts, page) = (data.clone(), hosts.clone(), pages[at].clone());
+            Supervised::of(move || process(&data, &hosts, ["3", &at.to_string()], &["--http", &page]))
+        })
+        .collect();
+    let ready = || pages.iter().all(|page| get(page, "/readyz").is_some_and(|(code, _)| code == 200));
+    let manifests = || {
+        let number = |path: &std::path::PathBuf| path.to_str()?.split_once("manifest/")?.1.parse::<u64>().ok();
+        common::program::files(&data).iter().filter_map(number).max().unwrap_or(0)
+    };
+    common::poll("all are ready", PATIENCE, || ready().then_some(()));
+    for killed in 0..3 {
+        let starts: Vec<u32> = all.iter().map(|one| one.starts).collect();
+        let committed = manifests();
+        all[killed].program.as_ref().unwrap().signal("KILL");
+        common::poll("the run is going again", PATIENCE, || {
+            all.iter_mut().for_each(|one| one.look(restart));
+            let again = all.iter().zip(&starts).all(|(one, before)| one.starts > *before && one.program.is_some());
+            (again && ready() && manifests() > committed).then_some(())
+        });
+        let took = all.iter().map(|one| one.started).max().unwrap().elapsed();
+        let starts: Vec<u32> = all.iter().zip(&starts).map(|(one, before)| one.starts - before).collect();
+        eprintln!("process {killed} was killed: going again {took:?} after the last one's return, starts {starts:?}");
+        assert!(took <= GOING_AGAIN, "{took:?} after the last one's return, starts {starts:?}");
+    }
+    assert!(all.iter().all(|one| !one.codes.is_empty() && one.codes.iter().all(|code| *code == 69)));
+    let programs: Vec<_> = all.into_iter().map(|one| one.program.unwrap()).collect();
+    programs[0].terminate();
+    programs.into_iter().for_each(|program| drop(program.ended(PATIENCE).well()));
+}
+
+/// A disk that hangs, a machine that is moved: with `--peer-timeout` as it is by default, 20 s end nobody, and what was counted is right.
+#[test]
+fn a_process_that_pauses_20_seconds_ends_nobody_and_the_rows_are_right() {
+    if common::needs("a process that pauses 20 s", "MINUTELY_TEST_LONG").is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (data, hosts) = (folder.path().join("data"), hosts(folder.path(), 3));
+    let sink = format!("sqlite:{}", folder.path().join("minutes.db").display());
+    let run = ["--source", "sim:?symbols=5&rate=50&history=1m&seed=7", "--sink", &sink, "--job", "paused"];
+    let run = [&run[..], &["--window", "2s", "--lateness", "2s"]].concat();
+    let started =
+        |at: usize| Program::start(&data, &[&run[..], &["-n", "3", "-h", &hosts, "-p", &at.to_string()]].concat(), &[]);
+    let mut all: Vec<_> = (0..3).map(started).collect();
+    all[0].until("it reads", PATIENCE, |program| program.counted() > 0);
+    for paused in [1, 0] {
+        let began = now();
+        all[paused].signal("STOP");
+        let until = Instant::now() + Duration::from_secs(20);
+        all[2].until("the pause is over", PATIENCE, |_| Instant::now() > until);
+        all[paused].signal("CONT");
+        let after = rfc3339(began.plus(30 * SECOND).0);
+        all[0].until("it is through the pause", PATIENCE, |program| program.w() > after);
+        all.iter_mut().for_each(|one| one.until("it still runs", PATIENCE, |_| true));
+    }
+    all[0].terminate();
+    all.into_iter().for_each(|one| drop(one.ended(PATIENCE).well()));
+    let mut verify = common::program::command();
+    let output = verify.arg("verify").args(&run).arg("--data").arg(&data).output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    // Two pauses and the minute before them, 5 symbols in windows of 2 s.
+    let equal = said.split_once(" equal, 0 missing, 0 different, 0 extra").and_then(|(before, _)| {
+        before.rsplit(|c: char| !c.is_ascii_digit() && c != ',').next()?.replace(',', "").parse::<u32>().ok()
+    });
+    assert!(equal.is_some_and(|rows| rows > 200), "{said}");
 }
