@@ -7,7 +7,8 @@ mod common;
 #[path = "../dataflows/tests/hostile/mod.rs"]
 mod hostile;
 
-use common::program::{PATIENCE, Program, command};
+use common::bucket::{Creating, Interface, StandIn};
+use common::program::{PATIENCE, Program, command, files};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -118,33 +119,191 @@ fn the_nightly_unit_verifies_and_leaves_metrics() {
     assert!(!metrics.contains("minutely_verify_rows"), "what is not known is not said: {metrics}");
 }
 
-/// The manifest for Kubernetes, by the schemas of its API.
-#[test]
-fn kubernetes_takes_the_manifest() {
-    let Some(folder) = common::needs("deploy/kubernetes by its schemas", "MINUTELY_TEST_KUBERNETES") else { return };
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/kubernetes/minutely.yaml");
-    let output = Command::new("python3")
-        .env("PYTHONPATH", &folder)
-        .args(["-m", "kubernetes_validate", "--strict"])
-        .arg(&manifest)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.matches(" passed ").count() == 3, "{said}");
-    // Its options are options of the program.
-    let text = std::fs::read_to_string(&manifest).unwrap();
-    let options = text.split("minutely.toml: |\n").nth(1).unwrap().lines().take_while(|line| line.starts_with("    "));
-    let home = tempfile::tempdir().unwrap();
-    let toml = home.path().join("minutely.toml");
-    std::fs::write(&toml, options.map(|line| format!("{}\n", line.trim())).collect::<String>()).unwrap();
-    let mut shown = command();
-    for name in ["MINUTELY_HTTP", "MINUTELY_HTTP_PUBLIC"] {
-        let value = text.split(&format!("name: {name}, value: \"")).nth(1).unwrap().split('"').next().unwrap();
-        shown.env(name, value);
+/// A manifest for Kubernetes.
+struct Manifest(String);
+
+impl Manifest {
+    fn path(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/kubernetes").join(name)
     }
-    shown.env("MINUTELY_HTTP_TOKEN", "0123456789abcdef0123").env("INFLUX_TOKEN", "t");
-    let output = shown.args(["config", "show", "--config"]).arg(&toml).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    fn read(name: &str) -> Self {
+        Manifest(std::fs::read_to_string(Manifest::path(name)).unwrap())
+    }
+
+    /// What follows this text, to the end of the line.
+    fn after(&self, text: &str) -> &str {
+        let rest = self.0.split_once(text).unwrap_or_else(|| panic!("the manifest has no {text}")).1;
+        rest.lines().next().unwrap().split(" #").next().unwrap().trim()
+    }
+
+    /// A file of the ConfigMap.
+    fn file(&self, name: &str) -> String {
+        let text = self.0.split_once(&format!("\n  {name}: |\n")).unwrap_or_else(|| panic!("{name}")).1;
+        let lines = text.lines().map_while(|line| line.strip_prefix("    "));
+        lines.map(|line| format!("{line}\n")).collect()
+    }
+
+    /// The variables of the container, those of the Secret with a value of the test.
+    fn environment(&self) -> Vec<(&str, &str)> {
+        let env = self.0.split_once("          env:\n").unwrap().1.split("          ports:").next().unwrap();
+        let entries = env.split("- ").skip(1);
+        entries
+            .map(|entry| {
+                let word = |rest: &'static str| entry.split_once(rest).map(|(_, rest)| rest);
+                let name = word("name: ").unwrap().split([',', '\n']).next().unwrap();
+                let value = word("value: ").map(|rest| rest.split(" }").next().unwrap().trim_matches('"'));
+                assert!(value.is_some() || entry.contains("secretKeyRef"), "{entry}");
+                (name, value.unwrap_or("0123456789abcdef0123"))
+            })
+            .collect()
+    }
+
+    /// The words of the container's command.
+    fn args(&self) -> Vec<String> {
+        let words = self.after("args: [").strip_suffix(']').unwrap().split(", ");
+        words.map(|word| word.trim_matches('"').to_owned()).collect()
+    }
+}
+
+/// The manifests for Kubernetes, by the schemas of its API, and their options by the program.
+#[test]
+fn kubernetes_takes_the_manifests() {
+    let Some(folder) = common::needs("deploy/kubernetes by its schemas", "MINUTELY_TEST_KUBERNETES") else { return };
+    for name in ["minutely.yaml", "minutely-cluster.yaml"] {
+        let mut validate = Command::new("python3");
+        validate.env("PYTHONPATH", &folder).args(["-m", "kubernetes_validate", "--strict"]).arg(Manifest::path(name));
+        let output = validate.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.matches(" passed ").count() == 3, "{name}: {said}");
+        let manifest = Manifest::read(name);
+        let home = tempfile::tempdir().unwrap();
+        let toml = home.path().join("minutely.toml");
+        std::fs::write(&toml, manifest.file("minutely.toml")).unwrap();
+        let mut shown = command();
+        shown.envs(manifest.environment()).env_remove("MINUTELY_HTTP_TOKEN_FILE");
+        shown.env("MINUTELY_HTTP_TOKEN", "0123456789abcdef0123");
+        let output = shown.args(["config", "show", "--config"]).arg(&toml).output().unwrap();
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// Words before a command that has a host's name and names of hosts of its own: as root, or as a user who may make namespaces.
+fn namespaces() -> Option<Vec<&'static str>> {
+    let words = ["unshare", "--uts", "--mount"];
+    let user = ["unshare", "--user", "--map-root-user", "--uts", "--mount"];
+    [&words[..], &user].into_iter().map(<[_]>::to_vec).find(|words| {
+        let mut tried = Command::new(words[0]);
+        tried.args(&words[1..]).args(["sh", "-c", "hostname pod-0 && mount --bind /etc/hosts /etc/hosts"]);
+        tried.output().is_ok_and(|output| output.status.success())
+    })
+}
+
+/// The manifest's own words, options, names and probes, by three processes: each has the name of its pod and an address of its own, and they find one another by
+/// the names of the Service. In place of Kafka and InfluxDB: the built-in market and files.
+#[test]
+fn the_pods_of_the_manifest_are_one_run() {
+    let Some(namespaces) = namespaces() else {
+        println!(
+            "LEFT OUT: tool unshare, which gives a process the name of its pod: the manifest of several processes"
+        );
+        return;
+    };
+    let manifest = Manifest::read("minutely-cluster.yaml");
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    let bucket = StandIn::start(Interface::S3, Creating::Honoured);
+
+    // The pods: their names are the StatefulSet's and the Service's, their addresses three of loopback that nobody else has.
+    let stateful = Manifest(manifest.0.split_once("kind: StatefulSet").unwrap().1.to_owned());
+    let (name, service) = (stateful.after("name: "), stateful.after("serviceName: "));
+    let pods: Vec<String> =
+        (0..stateful.after("replicas: ").parse().unwrap()).map(|pod| format!("{name}-{pod}")).collect();
+    assert!(manifest.0.contains(&format!("kind: Service\nmetadata:\n  name: {service}\n")));
+    let network = format!("127.{}.{}", fastrand::u8(1..255), fastrand::u8(..));
+    let address = |pod: usize| format!("{network}.{}", pod + 1);
+    let mut names = "127.0.0.1 localhost\n".to_owned();
+    for (number, pod) in pods.iter().enumerate() {
+        writeln!(names, "{} {pod}.{service} {pod}", address(number)).unwrap();
+    }
+    std::fs::write(at("names"), names).unwrap();
+
+    // The files that they see.
+    let (_, prefix) = manifest.after("state = \"s3://").trim_end_matches('"').split_once('/').unwrap();
+    let mut options: String = manifest
+        .file("minutely.toml")
+        .lines()
+        .filter(|line| !line.starts_with("s"))
+        .map(|l| format!("{l}\n"))
+        .collect();
+    let sink = at("minutes.db").display().to_string();
+    writeln!(options, "source = \"sim:?symbols=5&rate=50&history=1m\"\nsink = [\"sqlite:{sink}\"]").unwrap();
+    writeln!(options, "state = \"s3://b/{prefix}\"").unwrap();
+    for folder in ["etc", "secrets"] {
+        std::fs::create_dir(at(folder)).unwrap();
+    }
+    std::fs::write(at("etc/minutely.toml"), options).unwrap();
+    std::fs::write(at("etc/hosts"), manifest.file("hosts")).unwrap();
+    for item in manifest.after("items: [").split("key: ").skip(1) {
+        let key = item.split(',').next().unwrap();
+        let value = match key {
+            "cluster-key" => command().arg(key).output().unwrap().stdout,
+            _ => b"0123456789abcdef0123".to_vec(),
+        };
+        let path = item.split_once("path: ").unwrap().1.split(" }").next().unwrap();
+        std::fs::write(at("secrets").join(path), value).unwrap();
+    }
+    let placed = |text: &str| {
+        let (etc, secrets) = (at("etc").display().to_string(), at("secrets").display().to_string());
+        assert!(!text.starts_with("/etc") || manifest.0.contains("{ name: options, mountPath: /etc/minutely,"));
+        assert!(!text.starts_with("/run") || manifest.0.contains("{ name: secrets, mountPath: /run/secrets/minutely,"));
+        text.replace("/etc/minutely", &etc).replace("/run/secrets/minutely", &secrets)
+    };
+
+    let start = |pod: usize| {
+        let script = "mount --bind \"$0\" /etc/hosts && hostname \"$1\" && shift && exec \"$@\"";
+        let mut started = Command::new(namespaces[0]);
+        for (name, _removed) in command().get_envs() {
+            started.env_remove(name);
+        }
+        started.args(&namespaces[1..]).args(["sh", "-c", script]).arg(at("names")).arg(&pods[pod]);
+        started.arg(env!("CARGO_BIN_EXE_minutely")).args(manifest.args().iter().map(|word| placed(word)));
+        started.envs(manifest.environment().into_iter().map(|(name, value)| (name, placed(value))));
+        // Here they share what a pod has alone: the ports of all addresses, and the folder of the image.
+        let http = stateful.after("MINUTELY_HTTP, value: \"0.0.0.0").split('"').next().unwrap();
+        started.env("MINUTELY_HTTP", address(pod) + http).env("MINUTELY_DATA", at(&pods[pod]));
+        started.env("AWS_ENDPOINT", &bucket.url).env("AWS_ALLOW_HTTP", "true");
+        Program::spawn(started)
+    };
+    let probe = |pod: usize, name: &str| {
+        let path = stateful.after(&format!("{name}: {{ httpGet: {{ path: ")).split(',').next().unwrap();
+        let url = format!(
+            "http://{}:{}{path}",
+            address(pod),
+            stateful.after("{ name: http, containerPort: ").split(' ').next().unwrap()
+        );
+        common::wait_for(async { Some(reqwest::get(url).await.ok()?.status().as_u16()) })
+    };
+    // One that waits for the others is alive, and not ready.
+    let mut first = start(0);
+    for (name, status) in [("startupProbe", 200), ("livenessProbe", 200), ("readinessProbe", 503)] {
+        first.until(name, PATIENCE, |_| probe(0, name) == Some(status));
+    }
+    let mut all = vec![first];
+    all.extend((1..pods.len()).map(start));
+    for (pod, one) in all.iter_mut().enumerate() {
+        one.until("it is ready", PATIENCE, |_| probe(pod, "readinessProbe") == Some(200));
+        assert_eq!(probe(pod, "livenessProbe"), Some(200));
+    }
+    let names = bucket.names();
+    assert!(names.iter().any(|name| name.starts_with(&format!("{prefix}/manifest/"))), "{names:?}");
+    let zero = all.remove(0);
+    zero.terminate();
+    zero.ended(PATIENCE).well();
+    all.into_iter().for_each(|one| drop(one.ended(PATIENCE).well()));
+    for pod in &pods[1..] {
+        assert_eq!(files(&at(pod)), Vec::<PathBuf>::new(), "the volume of {pod}");
+    }
 }
 
 #[test]

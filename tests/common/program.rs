@@ -159,7 +159,8 @@ impl Program {
         Self::spawn(limited)
     }
 
-    fn spawn(mut command: Command) -> Self {
+    /// Starts this command.
+    pub(crate) fn spawn(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
