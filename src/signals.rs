@@ -2,6 +2,9 @@
 //!
 //! A terminal that closes sends SIGHUP, at times more than once: it asks for the end and never ends the process at once. A
 //! process that was started with SIGHUP ignored (`nohup`) keeps running.
+//!
+//! What tells a process to end may send its signal twice: `timeout` sends one to the process and one to its group, and a shell's Ctrl-C comes
+//! beside a parent's own. So a second one that comes at once is the first.
 
 use crate::console::say;
 use minutely_dataflows::edge::{Halt, HaltKind, Wake};
@@ -9,6 +12,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Signals that come within this time are one.
+const ONE_SIGNAL: Duration = Duration::from_millis(200);
 
 /// Signals cannot be handled.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +44,10 @@ pub(crate) fn stop_on_signal(
     let mut signals = signal_hook::iterator::Signals::new(handled)?;
     let set = Arc::clone(&stop);
     let wait = move || {
+        let mut first: Option<Instant> = None;
         for signal in signals.forever() {
             if set.swap(true, Ordering::AcqRel) {
-                if signal == SIGHUP {
+                if signal == SIGHUP || first.is_some_and(|first| first.elapsed() < ONE_SIGNAL) {
                     continue;
                 }
                 std::process::exit(128 + signal);
@@ -48,6 +56,7 @@ pub(crate) fn stop_on_signal(
                 say("stopped before it began");
                 std::process::exit(0);
             }
+            first = Some(Instant::now());
             say(words);
             wake();
         }

@@ -27,6 +27,19 @@ fn a_hangup_ends_a_run_with_a_commit_and_a_second_one_does_no_harm() {
     assert_eq!(ended.done("counted"), ended.kept(), "{}", ended.said);
 }
 
+/// As `timeout` sends it: to the process, and to its group.
+#[test]
+fn a_signal_that_comes_twice_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = Program::start(folder.path(), &ARGS, &[]);
+    program.until("it counts", PATIENCE, |program| program.counted() > 0);
+    for _ in 0..3 {
+        program.signal("TERM");
+    }
+    let ended = program.ended(Duration::from_secs(10)).well();
+    assert_eq!(ended.done("counted"), ended.kept(), "{}", ended.said);
+}
+
 #[test]
 fn a_run_that_was_told_to_ignore_hangups_goes_on() {
     let folder = tempfile::tempdir().unwrap();

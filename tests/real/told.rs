@@ -54,6 +54,7 @@ fn what_a_run_leaves_that_is_told_to_stop_is_gone_on_with() {
     let held = db.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
     run.until("the database is missed", PATIENCE, |run| run.live().is_some_and(|line| line.contains("minutes.db")));
     stopping(&mut run);
+    std::thread::sleep(std::time::Duration::from_millis(300)); // one that comes within 200 ms is the first
     run.terminate();
     let ended = run.ended(PATIENCE);
     assert_eq!(ended.code, Some(128 + 15), "{}", ended.said);
