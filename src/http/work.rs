@@ -13,7 +13,7 @@ pub(super) struct ProcessWork {
     pub(super) lag: Option<i64>,
 }
 
-/// Of each process of so many, with so many workers in all.
+/// What each of the processes reads, in order. `workers`: of all processes together.
 pub(super) fn of_processes(latest: &LatestStatus, workers: usize, processes: usize) -> Vec<ProcessWork> {
     let mut all = vec![ProcessWork::default(); processes];
     let each = (workers / processes.max(1)).max(1);

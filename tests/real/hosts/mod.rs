@@ -214,8 +214,9 @@ impl Servers {
 
     /// A state of one's own.
     fn place(&self, rng: &mut Rng) -> Place {
+        let in_bucket = rng.bool(); // (drawn in any case: a seed gives the same schedule where there is no server)
         match &self.bucket {
-            Some((name, url)) if rng.bool() => Place::Bucket(Prefix::on(name, url.clone())),
+            Some((name, url)) if in_bucket => Place::Bucket(Prefix::on(name, url.clone())),
             _ => Place::Folder(tempfile::tempdir().unwrap()),
         }
     }
