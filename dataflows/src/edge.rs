@@ -263,6 +263,10 @@ pub trait DeadLetterPort {
     /// The dead letters, when there is no room.
     fn offer(&mut self, cut: u64, dead_letters: Vec<DeadLetter>) -> Result<(), Vec<DeadLetter>>;
 
+    /// A manifest is committed that has this position: what is stored before it never comes again, whatever happens to the run. Comes
+    /// before the dead letters of that manifest's cut are offered. Without a state: all that was stored by then.
+    fn committed(&mut self, _position: Option<u64>) {}
+
     /// The newest cut whose dead letters, and those of all before it, are stored.
     ///
     /// # Errors

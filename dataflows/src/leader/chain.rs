@@ -18,6 +18,8 @@ pub(super) struct Chain {
     unstored: Vec<(Epoch, ObjectRef)>,
     /// Dead letters of the cut that is being committed.
     dead_letters: Vec<DeadLetter>,
+    /// Up to where the newest manifest says that dead letters are stored.
+    position: Option<u64>,
     /// The next offsets in the manifest that is being published.
     next: Vec<(PartitionName, NextOffset)>,
 }
@@ -43,6 +45,7 @@ impl Chain {
             parent: (restored.head.seq > 0).then(|| checkpoint::hash(&restored.head.encode())),
             unstored: restored.head.unstored.clone(),
             dead_letters: Vec::new(),
+            position: restored.head.dead_letters.position,
             next: Vec::new(),
         })
     }
@@ -67,9 +70,10 @@ impl Chain {
             (name, bytes)
         });
         self.dead_letters = dead_letters;
+        self.position = place.position();
         let manifest = builder.build(ChainLink {
             parent: self.parent.take(),
-            dead_letters_position: place.position(),
+            dead_letters_position: self.position,
             unstored: self.unstored.clone(),
         });
         let bytes = manifest.encode();
@@ -83,5 +87,10 @@ impl Chain {
     /// The manifest is committed: the next offsets in it, and the dead letters of its cut.
     pub(super) fn committed(&mut self) -> (Vec<(PartitionName, NextOffset)>, Vec<DeadLetter>) {
         (std::mem::take(&mut self.next), std::mem::take(&mut self.dead_letters))
+    }
+
+    /// Up to where it says that dead letters are stored.
+    pub(super) fn position(&self) -> Option<u64> {
+        self.position
     }
 }

@@ -37,6 +37,11 @@ impl DeadLetters {
         self.position
     }
 
+    /// A manifest is committed that says that the place has this position.
+    pub(super) fn committed(&mut self, position: Option<u64>) {
+        self.port.committed(position);
+    }
+
     /// The dead letters of a committed cut are to be stored.
     pub(super) fn add(&mut self, cut: Epoch, dead_letters: Vec<DeadLetter>) {
         if !dead_letters.is_empty() {

@@ -289,14 +289,15 @@ impl Leader {
 
     /// A cut is committed: its dead letters go out, and the source learns the next offsets.
     fn commit(&mut self, commit: Commit, job: &Job) {
-        let dead_letters = match &mut self.chain {
+        let (dead_letters, position) = match &mut self.chain {
             Some(chain) => {
                 let (next, dead_letters) = chain.committed();
                 job.source.committed(next);
-                dead_letters
+                (dead_letters, chain.position())
             }
-            None => self.inbox.borrow_mut().dead_letters_through(commit.cut),
+            None => (self.inbox.borrow_mut().dead_letters_through(commit.cut), self.dead_letters.position()),
         };
+        self.dead_letters.committed(position);
         self.live_view.iter_mut().for_each(|view| view.dead_letters(&dead_letters));
         self.dead_letters.add(commit.cut, dead_letters);
         self.watched = Monotonic(i64::MIN);

@@ -49,6 +49,8 @@ pub(crate) struct Disk {
     pub(crate) writes: Vec<Row>,
     pub(crate) finals: Vec<Row>,
     pub(crate) letters: Vec<DeadLetter>,
+    /// How many of them a run was told that never come again.
+    told: usize,
     /// All rows, and all letters, that a committed manifest held.
     committed: BTreeSet<String>,
     /// What windows came to in manifests of the chain: as of which manifest they changed.
@@ -101,6 +103,7 @@ impl Disk {
             writes: Vec::new(),
             finals: Vec::new(),
             letters: Vec::new(),
+            told: 0,
             committed: BTreeSet::new(),
             versions: Versions::new(),
             cuts: BTreeMap::new(),
@@ -147,7 +150,9 @@ impl Disk {
         }
         let length = |position: Option<u64>| usize::try_from(position.unwrap_or(0)).unwrap();
         self.finals.truncate(length(next.sink(SINKS[1]).and_then(|sink| sink.position)));
-        self.letters.truncate(length(next.dead_letters.position));
+        let known = length(next.dead_letters.position);
+        assert!(self.told <= known, "{} dead letters were to come never again, and the state knows {known}", self.told);
+        self.letters.truncate(known);
         let needed: BTreeSet<_> = next.objects().map(|object| object.name.clone()).collect();
         self.objects.retain(|name, _| needed.contains(name));
         self.commit(&next);
@@ -694,6 +699,11 @@ impl DeadLetterPort for Keeper {
         disk.letters.extend(letters);
         self.slow = Some(SinkProgress { at: cut, position: Some(disk.letters.len() as u64) });
         Ok(())
+    }
+    fn committed(&mut self, position: Option<u64>) {
+        let mut disk = lock(&self.disk);
+        disk.told = disk.told.max(usize::try_from(position.unwrap_or(0)).unwrap());
+        assert!(disk.told <= disk.letters.len(), "more are committed than are stored");
     }
     fn stored(&mut self) -> Result<Option<SinkProgress>, Halt> {
         Ok(Keeper::stored(self))
