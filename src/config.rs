@@ -64,6 +64,8 @@ pub(crate) struct Config {
     pub(crate) cluster: Cluster,
     /// Where checkpoints are.
     pub(crate) state: Option<StoreUri>,
+    /// `--dead-letter-file-size`, in bytes; none: a file of dead letters is never full.
+    pub(crate) dead_letter_file_size: Option<u64>,
     pub(crate) take_over: bool,
     pub(crate) accept_changed_log: bool,
     /// What `--forget-sink` names, as the state calls it.
@@ -115,10 +117,9 @@ impl Config {
         let Decoding { decoder, registry, file_hash } = Decoding::of(args, fields.as_ref(), &mut errors);
         warnings.extend(registry.iter().filter_map(|registry| registry.warning()).map(str::to_owned));
         let settings = settings::settings(args, &log, state.as_ref(), &mut errors);
-        let fetch_memory = errors.value(&args.kafka.fetch_memory);
+        let (size, fetch) = (errors.value(&args.state.dead_letter_file_size), errors.value(&args.kafka.fetch_memory));
         let (emit, fills_sinks) = sinks::rows(&args.sinks, stateless, &mut errors);
-        let metrics = errors.value(&args.semantics.metrics);
-        let on_bad = errors.value(&args.decoding.on_bad);
+        let (metrics, on_bad) = (errors.value(&args.semantics.metrics), errors.value(&args.decoding.on_bad));
         let cluster = cluster::cluster(&args.cluster, &args.log.source, &mut errors, &mut warnings);
         let groups = groups::given(args.sinks.groups.as_deref(), cluster.as_ref(), &mut errors);
         let job_name = args.state.job.as_ref().map_or(Some(None), |name| errors.value(name).map(Some));
@@ -137,6 +138,7 @@ impl Config {
             };
             Some(Config {
                 state,
+                dead_letter_file_size: size?,
                 take_over: args.state.take_over,
                 accept_changed_log: args.state.accept_changed_log,
                 forget_sinks: args.sinks.forget.iter().map(|uri| redacted(uri)).collect(),
@@ -162,7 +164,7 @@ impl Config {
                 start: log.start?,
                 as_of: log.as_of,
                 properties,
-                fetch_memory: fetch_memory?,
+                fetch_memory: fetch?,
                 cluster: cluster?,
             })
         })();

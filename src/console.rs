@@ -3,6 +3,7 @@
 use crate::advice::{self, MOST_REASONS};
 use crate::bar;
 use crate::clock::SystemClock;
+use crate::dead_letter_files::DeadLetterFiles;
 use crate::fmt::{duration, first_equation, number_of, rounded, utc};
 use crate::messages::{self, MessageField, Severity};
 use minutely_dataflows::decode::FieldNames;
@@ -13,7 +14,6 @@ use minutely_dataflows::record::{PartitionName, Reason};
 use minutely_dataflows::status::{OpenWindows, Status};
 use minutely_dataflows::time::{EventTime, Monotonic, SECOND, Windowing};
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What a console shows, and of what.
@@ -24,8 +24,8 @@ pub(crate) struct ConsoleOptions {
     pub(crate) complaints: Box<dyn Fn() -> Vec<String>>,
     /// Points that databases have refused for good, since the run began.
     pub(crate) unwritable: Box<dyn Fn() -> u64>,
-    /// The file of dead letters.
-    pub(crate) dead_letters: PathBuf,
+    /// The files of dead letters.
+    pub(crate) dead_letters: DeadLetterFiles,
     /// Records that cannot be decoded are no dead letters (`--on-bad drop`).
     pub(crate) drops_bad: bool,
     pub(crate) windowing: Windowing,
@@ -95,7 +95,8 @@ impl Console {
         self.show_status(status, rate, &troubles);
         if !self.announced_dead_letters && self.dead_letters(status) > 0 {
             self.announced_dead_letters = true;
-            say(&format!("dead letters, each with its reason: {}", self.options.dead_letters.display()));
+            let place = self.options.dead_letters.described();
+            say(&format!("dead letters, each with its reason: {place}"));
         }
         let nothing = NothingCounts::of(&status.ledger.counts);
         if nothing != self.announced_nothing {
@@ -167,7 +168,7 @@ impl Console {
         }
         if self.dead_letters(status) > 0 {
             let letters = number_of(self.dead_letters(status), "dead letter");
-            say(&format!("{letters}: {}", self.options.dead_letters.display()));
+            say(&format!("{letters}: {}", self.options.dead_letters.described()));
         }
         if unwritable > 0 {
             warn(&format!("{unwritable} points that a database will never take: unwritable.jsonl in the same folder"));

@@ -174,7 +174,11 @@ fn text(
     manifest.sinks.iter().try_for_each(|of| sink(out, of, position_text))?;
     let SinkState { name, position, .. } = &manifest.dead_letters;
     let unstored: u64 = manifest.unstored.iter().map(|(_, object)| object.entries).sum();
-    line!(out, "dead letters: {name}, {} bytes; {unstored} committed and not stored yet", position.unwrap_or(0))?;
+    line!(
+        out,
+        "dead letters: {name}, {} bytes in it and the files after it; {unstored} committed and not stored yet",
+        position.unwrap_or(0)
+    )?;
     Ok(text)
 }
 

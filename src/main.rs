@@ -8,6 +8,7 @@ mod clock;
 mod cluster;
 mod config;
 mod console;
+mod dead_letter_files;
 mod dead_letter_line;
 mod descriptors;
 mod duration;

@@ -160,7 +160,16 @@ impl Job {
         let (source, sink) = (format!("file:{source}"), format!("csv:{sink}"));
         let fields = ["--symbol-field", "s", "--value-field", "p", "--weight-field", "v", "--time-field", "t"];
         let events = ["--each", "/data", "--where", "@message/type=ticks", "--where", "k=trade", "--id-field", "id"];
-        let rule = ["--lateness", "2m", "--as-of", "2026-03-10T00:00:00Z", "--emit", "final"];
+        let rule = [
+            "--lateness",
+            "2m",
+            "--as-of",
+            "2026-03-10T00:00:00Z",
+            "--emit",
+            "final",
+            "--dead-letter-file-size",
+            "1kB",
+        ];
         let run =
             ["--source", &source, "--sink", &sink, "--job", "job", "--checkpoint-interval", "20ms", "-w", workers];
         let close = [if close { "--close" } else { "--keep-open" }];

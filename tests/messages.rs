@@ -74,7 +74,7 @@ const BAD_USE: &[&str] = &[
     "--as-of 2026-01-05T08:00:00Z",
     "--close --keep-open",
     "--checkpoint-interval 0s --sink-timeout never --idle 1",
-    "--audit never --audit-size 9kB",
+    "--audit never --audit-size 9kB --dead-letter-file-size 0B",
     "letters --wat",
     "letters nowhere.jsonl",
     "letters /",

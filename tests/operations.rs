@@ -169,6 +169,16 @@ fn the_page_works_from_top_to_bottom() {
     assert!(!verified.iter().any(|said| said.contains(" 0 equal, 0 missing")), "rows were there: {verified:#?}");
     // The new host goes on from the copy.
     let journal = fs::read_to_string(machine.at("host/journal")).unwrap();
+    // Closed files of dead letters are compressed, and nothing misses them.
+    let compressed = machine.run(
+        "ls host/var/lib/minutely/*/dead-letters-*.jsonl.gz | wc -l"
+            .replace("host", &machine.at("host").display().to_string())
+            .as_str(),
+    );
+    assert!(compressed.1.trim().parse::<u32>().is_ok_and(|files| files > 1), "{compressed:?}");
+    let again = "systemctl restart minutely && minutely verify --config /etc/minutely/minutely.toml --since-final 2h";
+    let (code, said) = machine.run(&machine.placed(again));
+    assert!(code == Some(0) && said.contains("are not there: their files were moved, compressed or deleted"), "{said}");
     assert!(machine.at("old-host/journal").exists() && journal.contains(" resuming from manifest "), "{journal}");
 }
 

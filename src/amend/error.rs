@@ -1,5 +1,6 @@
 //! Why nothing can be amended, or not all.
 
+use crate::dead_letter_files::DeadLettersProblem;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use std::io;
 use std::path::PathBuf;
@@ -33,6 +34,15 @@ pub(crate) enum AmendError {
     /// The report has said which.
     #[error("{0}")]
     LeftOut(String),
+}
+
+impl From<DeadLettersProblem> for AmendError {
+    fn from(problem: DeadLettersProblem) -> Self {
+        match problem {
+            DeadLettersProblem::Unreadable { path, source } => AmendError::NoOwn { path, source },
+            DeadLettersProblem::Cut { path, bytes, committed } => AmendError::Cut { path, bytes, committed },
+        }
+    }
 }
 
 impl From<AmendError> for Halt {

@@ -1,6 +1,7 @@
 //! Files of dead letters, a line at a time: the run's own up to where the state knows it, or copies of any.
 
 use super::error::AmendError;
+use crate::dead_letter_files::{CommittedLetters, DeadLetterFiles, KnownLetters};
 use crate::dead_letter_line::DeadLetterLine;
 use minutely_dataflows::checkpoint::Manifest;
 use minutely_dataflows::edge::Halt;
@@ -15,24 +16,26 @@ const MOST_LINE: u64 = 96 << 20;
 #[derive(Clone, Debug)]
 pub(crate) struct LetterFile {
     pub(crate) path: PathBuf,
-    /// Bytes that the state knows of; none: all of it is read.
+    /// Of one of the run's own: bytes that the state knows of; none: all of it is read.
     pub(crate) committed: Option<u64>,
 }
 
-/// The run's own.
+/// The run's own that are there, oldest first.
 ///
 /// # Errors
-/// 64: it has none.
-pub(crate) fn own_file(head: &Manifest, folder: &Path) -> Result<LetterFile, AmendError> {
-    let name = Path::new(&head.dead_letters.name).file_name().ok_or(AmendError::NoLetters)?;
-    Ok(LetterFile { path: folder.join(name), committed: Some(head.dead_letters.position.unwrap_or(0)) })
+/// 64: it has none. 65: the newest is cut. 69: it is not there.
+pub(crate) fn own_files(head: &Manifest, folder: &Path) -> Result<Vec<LetterFile>, AmendError> {
+    let files = DeadLetterFiles::of(head, folder).ok_or(AmendError::NoLetters)?;
+    let CommittedLetters { files, missing: _ } = files.committed(head.dead_letters.position.unwrap_or(0))?;
+    let own = |file: KnownLetters| LetterFile { path: file.path, committed: Some(file.bytes) };
+    Ok(files.into_iter().map(own).collect())
 }
 
 impl LetterFile {
     /// Hands each line to `each`, with its number: its letter, or why it is none, in words.
     ///
     /// # Errors
-    /// It cannot be read, or has less than the state knows of; what `each` says.
+    /// It cannot be read; what `each` says.
     pub(crate) fn each(
         &self,
         mut each: impl FnMut(u64, Result<DeadLetterLine<'static>, String>) -> Result<(), Halt>,
@@ -42,14 +45,7 @@ impl LetterFile {
             None => AmendError::Unreadable { path: path.clone(), source },
             Some(_) => AmendError::NoOwn { path: path.clone(), source },
         };
-        if self.committed == Some(0) {
-            return Ok(());
-        }
         let file = File::open(path).map_err(unreadable)?;
-        let bytes = file.metadata().map_err(unreadable)?.len();
-        if let Some(committed) = self.committed.filter(|committed| bytes < *committed) {
-            return Err(AmendError::Cut { path: path.clone(), bytes, committed }.into());
-        }
         let mut reader = BufReader::with_capacity(1 << 20, file.take(self.committed.unwrap_or(u64::MAX)));
         let mut line = Vec::new();
         for number in 1.. {

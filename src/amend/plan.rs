@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug)]
 pub(crate) struct AmendPlan {
     pub(super) minutes: AskedMinutes,
-    /// Empty: the run's own file.
+    /// Empty: the run's own files.
     pub(super) files: Vec<PathBuf>,
     pub(super) yes: bool,
     pub(super) json: bool,

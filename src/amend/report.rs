@@ -55,6 +55,10 @@ pub(crate) struct AmendReport {
     /// Sinks that have no amended rows.
     pub(super) without: Vec<String>,
     left_out: BTreeMap<String, LeftOut>,
+    /// The run's own letters were read, and not all are there.
+    pub(super) lacks_letters: bool,
+    /// Which dead letters are not there, and what that means for sums that are counted again.
+    pub(super) doubt: Option<String>,
     pub(super) written: bool,
     /// Columns of --derive that amended rows do not have.
     lacks_derived: bool,
@@ -145,6 +149,10 @@ impl AmendReport {
         for (why, LeftOut { count, first, .. }) in &self.left_out {
             line(&format!("left out: {}, first {first}: {why}", number_of(*count, "letter")));
         }
+        self.doubt.iter().for_each(|doubt| line(doubt));
+        if self.lacks_letters {
+            line("late letters in them are not amended here: name their files by --from-dead-letters");
+        }
         if self.lacks_derived && !self.rows.is_empty() {
             line("amended rows have no columns of --derive");
         }
@@ -191,6 +199,7 @@ impl AmendReport {
             "sinks": self.sinks.iter().map(sink).collect::<Vec<_>>(),
             "sinks_without_amended_rows": self.without,
             "left_out": left_out.collect::<Vec<_>>(),
+            "dead_letters_not_there": self.doubt,
         })
     }
 

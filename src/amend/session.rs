@@ -5,7 +5,7 @@ use super::corrected::{CorrectedRecord, CorrectedRecords};
 use super::error::AmendError;
 use super::events::{DecodedLetter, LateEvent, LetterDecoders};
 use super::fetch::fetch;
-use super::lines::{LetterFile, own_file};
+use super::lines::{LetterFile, own_files};
 use super::lock::AmendLock;
 use super::pending::{OfLetter, PendingLetters};
 use super::place::LetterPlace;
@@ -54,11 +54,13 @@ pub(crate) fn amend(mut config: Config, plan: &AmendPlan, clock: SystemClock) ->
     let committed = None;
     let given = plan.files.iter().map(|path| LetterFile { path: path.clone(), committed });
     let mut files: Vec<LetterFile> = given.collect();
-    if files.is_empty() {
-        files.push(own_file(&log.head, &config.folder)?);
+    let reads_own = files.is_empty();
+    if reads_own {
+        files = own_files(&log.head, &config.folder)?;
     }
     let _lock = if plan.yes { Some(AmendLock::take(&config.folder)?) } else { None };
     let mut session = AmendSession::open(&config, &log, clock)?;
+    session.report.lacks_letters = reads_own && log.missing_letters.is_some();
     for of in &files {
         of.each(|number, line| {
             let at = format!("{} line {number}", of.path.display());
@@ -81,7 +83,7 @@ impl<'a> AmendSession<'a> {
     pub(crate) fn open(config: &'a Config, log: &'a OpenLog, clock: SystemClock) -> Result<Self, Halt> {
         let mut report = AmendReport::new(!config.columns().derived.is_empty());
         let (sinks, without) = OpenAmended::all(config, log, clock)?;
-        report.without = without;
+        (report.without, report.doubt) = (without, log.doubt());
         if sinks.is_empty() {
             return Err(AmendError::NoSink.into());
         }

@@ -9,7 +9,7 @@ pub(crate) struct AmendArgs {
     #[command(flatten)]
     pub(crate) minutes: MinuteArgs,
 
-    /// Files of dead letters to take late ones from, such as copies or rotated ones; repeatable [default: the run's own]
+    /// Files of dead letters to take late ones from, such as copies or ones that were moved away; repeatable [default: the run's own]
     #[arg(long, value_name = "FILE", env = "MINUTELY_FROM_DEAD_LETTERS", help_heading = "Letters")]
     pub(crate) from_dead_letters: Vec<String>,
 

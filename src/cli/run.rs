@@ -7,7 +7,8 @@ use super::numbers::NumberArgs;
 use super::schema::SchemaArgs;
 use super::shape::ShapeArgs;
 use super::values::{
-    Choice, Given, StartOption, choice, derive, duration, instant, job_name, lateness, number, size, start, windows,
+    Choice, Given, StartOption, choice, derive, duration, instant, job_name, lateness, number, size, size_or_none,
+    start, windows,
 };
 use clap::{ArgAction, Args};
 use minutely_dataflows::BadRecordPolicy;
@@ -296,6 +297,18 @@ pub(crate) struct StateArgs {
     /// Folder with a folder for each job: its dead letters, and its state and rows where no other place is named
     #[arg(long, value_name = "DIR", env = "MINUTELY_DATA", default_value = "./minutely-data")]
     pub(crate) data: String,
+
+    /// Size from which on a file of dead letters is followed by the next one, or none
+    ///
+    /// All but the newest may be compressed, moved or deleted while the run goes on.
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "MINUTELY_DEAD_LETTER_FILE_SIZE",
+        default_value = "1GiB",
+        value_parser = size_or_none()
+    )]
+    pub(crate) dead_letter_file_size: Given<Option<u64>>,
 
     /// Name of the job, and of its folder [default: from source and semantics]
     #[arg(long, value_name = "NAME", env = "MINUTELY_JOB", value_parser = job_name())]

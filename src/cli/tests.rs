@@ -98,7 +98,7 @@ fn every_option_can_be_given() {
                --weight-field w --decimals 24 --weight-decimals 6 --on-precision reject --value-scale 1e-2 --weight-sign keep \
                --on-bad fatal --window 1m --lateness 1m --max-future 1m --max-past 1h30m --value-min -1 --value-max 5e3 --outlier 20,3 --session NYSE --metrics avg --idle 1s \
                --max-ahead 1h --max-keys 5 --sink stdout: --sink csv:a --emit final --groups g --sink-timeout 1m --take-sink --forget-sink b \
-               --state none --data d --job j --checkpoint-interval 1s --audit 0s --audit-size 1MB --take-over --accept-changed-log --http none --http-public \
+               --state none --data d --dead-letter-file-size 1GiB --job j --checkpoint-interval 1s --audit 0s --audit-size 1MB --take-over --accept-changed-log --http none --http-public \
                --http-host h --http-token-file f --workers 2 --processes 2 --process 1 --hostfile f --fetch-memory 64MB -X a=b \
                --config f --log-format json --log-level debug --quiet --progress";
     let produce = "produce --from sim: --start earliest --until-end --as-of 2026-01-05T08:00:00Z --limit 5 --time-field t \

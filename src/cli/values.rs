@@ -156,6 +156,15 @@ pub(super) fn size(least_mb: u64) -> ValueParser<u64> {
     })
 }
 
+/// A size in bytes, of at least a kilobyte; none for `none`.
+pub(super) fn size_or_none() -> ValueParser<Option<u64>> {
+    ValueParser::new(|text| {
+        let bytes = size::parse_bytes(text).filter(|bytes| *bytes >= 1000);
+        let size = if text == "none" { Some(None) } else { bytes.map(Some) };
+        size.ok_or_else(|| "takes a size such as 64MB or 1GiB, of at least 1kB, or none".to_owned())
+    })
+}
+
 /// A whole number of this range, ends included.
 pub(super) fn number<T>(least: T, most: T) -> ValueParser<T>
 where

@@ -1,16 +1,17 @@
-//! The dead letters of one minute of one symbol: those in the run's file, as far as they are committed, and those in the state that are
-//! not in the file yet. With them records are found that came long after the minute was final.
+//! The dead letters of one minute of one symbol: those in the run's files, as far as they are committed, and those in the state that are
+//! not in a file yet. With them records are found that came long after the minute was final.
 
 use super::reading::WorkWatch;
 use super::uncounted::{MOST_UNCOUNTED, UncountedOrigin, UncountedRecord};
 use super::wanted::WantedMinute;
+use crate::dead_letter_files::{DeadLetterFiles, KnownLetters, MissingLetters};
 use crate::dead_letter_line::DeadLetterLine;
 use crate::verify::{OpenLog, VerifyError};
 use minutely_dataflows::edge::Halt;
 use minutely_dataflows::record::DeadLetter;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Lines between two looks whether the reading is to go on.
 const LINES: u64 = 10_000;
@@ -20,6 +21,8 @@ const LINES: u64 = 10_000;
 pub(super) struct MinuteLetters {
     pub(super) kept: Vec<UncountedRecord>,
     pub(super) more: u64,
+    /// What is not there: others may be in it.
+    pub(super) missing: Option<MissingLetters>,
 }
 
 impl MinuteLetters {
@@ -35,7 +38,7 @@ impl MinuteLetters {
 /// See the module. `folder`: the job's.
 ///
 /// # Errors
-/// The file cannot be read, or a line of it is no dead letter; what `watch` says.
+/// A file cannot be read, or a line of it is no dead letter; what `watch` says.
 pub(super) fn of_minute(
     log: &OpenLog,
     folder: &Path,
@@ -50,23 +53,24 @@ pub(super) fn of_minute(
     let of_letter = |letter| UncountedRecord::of(&DeadLetterLine::of(letter, decimals), UncountedOrigin::DeadLetters);
     let mut all = MinuteLetters::default();
     unstored.for_each(|letter| all.add(of_letter(letter)));
-    let committed = log.head.dead_letters.position.unwrap_or(0);
-    if let Some(name) = Path::new(&log.head.dead_letters.name).file_name().filter(|_| committed > 0) {
-        in_file((folder.join(name), committed), wanted, &mut all, watch)?;
+    if let Some(files) = DeadLetterFiles::of(&log.head, folder) {
+        let committed = files.committed(log.head.dead_letters.position.unwrap_or(0)).map_err(VerifyError::from)?;
+        committed.files.iter().try_for_each(|file| in_file(file, wanted, &mut all, watch))?;
+        all.missing = committed.missing;
     }
     Ok(all)
 }
 
 /// Those among the first bytes of a file.
 fn in_file(
-    (path, committed): (PathBuf, u64),
+    KnownLetters { path, bytes }: &KnownLetters,
     wanted: &WantedMinute<'_>,
     all: &mut MinuteLetters,
     watch: &mut WorkWatch<'_>,
 ) -> Result<(), Halt> {
     let unreadable = |source| VerifyError::NoDeadLetters { path: path.clone(), source };
-    let file = File::open(&path).map_err(unreadable)?;
-    let mut reader = BufReader::with_capacity(1 << 20, file.take(committed));
+    let file = File::open(path).map_err(unreadable)?;
+    let mut reader = BufReader::with_capacity(1 << 20, file.take(*bytes));
     // As it was written: by the same library.
     let symbol = format!("\"symbol\":{}", serde_json::Value::from(wanted.symbol));
     let finder = memchr::memmem::Finder::new(&symbol);
@@ -118,7 +122,8 @@ mod tests {
                 looks += 1;
                 if looks < most { Ok(()) } else { Err(Halt::new(HaltKind::Unreachable, "not waited for")) }
             };
-            let read = in_file((path.clone(), text.len() as u64), &wanted, &mut all, &mut watch);
+            let file = KnownLetters { path: path.clone(), bytes: text.len() as u64 };
+            let read = in_file(&file, &wanted, &mut all, &mut watch);
             (all.kept.len(), all.more, read.is_ok())
         };
         assert_eq!(read(u32::MAX), (MOST_UNCOUNTED, 50_000 - MOST_UNCOUNTED as u64, true));

@@ -44,6 +44,8 @@ pub(crate) struct Explanation {
     /// By partition and offset.
     pub(super) uncounted: Vec<UncountedRecord>,
     pub(super) more_uncounted: u64,
+    /// Dead letters that are not there: whether others of this minute are in them is unknown.
+    pub(super) missing_letters: Option<String>,
     /// None: the state has no audit trail.
     pub(super) history: Option<MinuteHistory>,
     /// With the records that count.

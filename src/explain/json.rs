@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 /// One object, and a line end.
 pub(crate) fn of(explained: &Explanation) -> String {
-    let Explanation { symbol, manifest, unreadable, more_uncounted, .. } = explained;
+    let Explanation { symbol, manifest, unreadable, more_uncounted, missing_letters, .. } = explained;
     let [end, final_at] = explained.ends;
     let value = json!({
         "symbol": symbol,
@@ -35,6 +35,7 @@ pub(crate) fn of(explained: &Explanation) -> String {
         "final_last_by": last(explained, 1),
         "uncounted": explained.uncounted.iter().map(uncounted).collect::<Vec<_>>(),
         "more_uncounted": more_uncounted,
+        "dead_letters_not_there": missing_letters,
         "history": explained.history.as_ref().map(history),
         "history_is_of_another_log": explained.is_of_another_log(),
         "records_read": explained.read,

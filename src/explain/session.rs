@@ -82,6 +82,7 @@ pub(crate) fn answer(
         sinks.iter_mut().try_for_each(|sink| in_sinks::add_symbols(sink, window, known, watch))?;
         unless_unknown(&reading.symbols, &plan.symbol, &minute)?;
     }
+    let missing_letters = letters.missing.as_ref().map(ToString::to_string);
     let (uncounted, more_uncounted) = uncounted(&mut reading.partitions, letters);
     let partitions = log.facts.partitions.iter().zip(readers).zip(reading.partitions);
     let partitions = partitions.map(|((partition, reader), found)| {
@@ -104,6 +105,7 @@ pub(crate) fn answer(
         partitions: partitions.collect(),
         uncounted,
         more_uncounted,
+        missing_letters,
         history: history::of_minute(config.state.as_ref(), (&wanted, scales.value), watch)?,
         records: plan.records,
         read: reading.records,

@@ -135,6 +135,9 @@ fn uncounted(explained: &Explanation, page: &mut Page) {
     if all > MOST_UNCOUNTED as u64 {
         page.line(format_args!("  and {} more", all - MOST_UNCOUNTED as u64));
     }
+    if let Some(missing) = &explained.missing_letters {
+        page.line(format_args!("  unknown whether more: {missing}"));
+    }
 }
 
 /// When the minute came to be closed, or final, and by what.

@@ -12,7 +12,7 @@ use crate::amend::{
 };
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::console::print;
+use crate::console::{print, say};
 use crate::dead_letter_line::DeadLetterLine;
 use crate::verify::{OpenLog, has_state};
 use minutely_dataflows::decode::{FieldNames, Format};
@@ -52,6 +52,7 @@ pub(crate) fn redrive(given: Config, own: Config, plan: &RedrivePlan, clock: Sys
         _ => false,
     };
     let log = OpenLog::open(&mut config, clock)?;
+    log.doubt().iter().for_each(|doubt| say(doubt));
     let config = config;
     let (letters, decoder) = letters_by;
     let corrector = Corrector {

@@ -29,6 +29,8 @@ pub(super) struct RepairReport {
     pub(super) unverifiable: Vec<(Unverifiable, Range<WindowStart>)>,
     /// Minutes from here on are left.
     pub(super) doubtful: Option<WindowStart>,
+    /// Dead letters that are not there, and what that means.
+    pub(super) doubt: Option<String>,
     pub(super) took: Duration,
 }
 
@@ -45,6 +47,7 @@ impl Default for RepairReport {
             partitions: Vec::new(),
             unverifiable: Vec::new(),
             doubtful: None,
+            doubt: None,
             took: Duration::ZERO,
         }
     }
@@ -103,6 +106,7 @@ impl RepairReport {
                 minute.of(from)
             ));
         }
+        lines.extend(self.doubt.clone());
         let mut text = String::new();
         lines.iter().for_each(|words| writeln!(text, "{}", escaped(words)).expect("a string takes it"));
         text
@@ -196,6 +200,7 @@ impl RepairReport {
             "from": at(self.asked.start),
             "to": at(self.asked.end),
             "done": self.is_done,
+            "dead_letters_not_there": self.doubt,
             "minutes": self.minutes,
             "rows": self.rows,
             "records": self.records,

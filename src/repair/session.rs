@@ -52,6 +52,7 @@ pub(crate) fn repair(mut config: Config, plan: RepairPlan, clock: SystemClock) -
     outcome?;
     let Session { mut report, sinks, doubtful, .. } = session;
     (report.sinks, report.doubtful) = (sinks, doubtful);
+    report.doubt = log.doubt();
     report.partitions = log.facts.partitions.iter().map(PartitionRead::of).collect();
     report.took = began.elapsed();
     let text = if plan.json { report.json(&config)? } else { report.text(&config) };

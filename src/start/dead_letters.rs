@@ -1,16 +1,17 @@
-//! Which file a run's dead letters go to.
+//! Which files a run's dead letters go to.
 
 use super::error::StartError;
+use crate::dead_letter_files::DeadLetterFiles;
 use crate::fmt::file_stamp;
 use minutely_dataflows::checkpoint::Manifest;
 use minutely_dataflows::time::EventTime;
 use std::path::{Path, PathBuf};
 
-/// The file of a run's dead letters, in the job's folder.
+/// The first file of a run's dead letters, in the job's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DeadLetterFile {
     pub(super) path: PathBuf,
-    /// Bytes of it that the state knows, and that stay; none for a run that resumes from no state.
+    /// Bytes of it and of those after it that the state knows, and that stay; none for a run that resumes from no state.
     pub(super) keep: Option<u64>,
 }
 
@@ -28,7 +29,9 @@ impl DeadLetterFile {
             Some(name) => folder.join(name),
             None => new_path(folder, now),
         };
-        if recorded.file_name().is_none() || path.exists() || position == 0 {
+        // (Where the folder cannot be listed the sink says so.)
+        let is_gone = DeadLetterFiles::new(&path).resume(position).is_ok_and(|(segment, _)| !segment.path.exists());
+        if recorded.file_name().is_none() || !is_gone || position == 0 {
             return Ok(DeadLetterFile { path, keep: Some(position) });
         }
         Err(StartError::DeadLettersElsewhere { recorded: recorded.to_owned(), folder: absolute(folder) })
@@ -44,14 +47,17 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// A path that nothing has yet.
+/// A path that nothing has yet, nor a segment behind it.
 fn new_path(folder: &Path, now: EventTime) -> PathBuf {
     let stamp = file_stamp(now);
     let path = |n: u32| match n {
         1 => folder.join(format!("dead-letters-{stamp}.jsonl")),
         n => folder.join(format!("dead-letters-{stamp}-{n}.jsonl")),
     };
-    (1..).map(path).find(|path| !path.exists()).expect("a folder has fewer files than there are numbers")
+    let is_free = |path: &PathBuf| {
+        !path.exists() && DeadLetterFiles::new(path).segments().is_ok_and(|segments| segments.is_empty())
+    };
+    (1..).map(path).find(is_free).expect("a folder has fewer files than there are numbers")
 }
 
 #[cfg(test)]
@@ -86,5 +92,13 @@ mod tests {
         assert!(halt.kind == HaltKind::Usage && halt.why.contains("/before/a.jsonl"), "{halt}");
         std::fs::write(folder.join("a.jsonl"), "a line").unwrap();
         assert_eq!(of(Some(&written)).unwrap(), file("a.jsonl", Some(7)));
+        // The first file may be moved away once there is one behind it.
+        std::fs::remove_file(folder.join("a.jsonl")).unwrap();
+        std::fs::write(DeadLetterFiles::new(&folder.join("a.jsonl")).begun_at(7).path, "").unwrap();
+        assert_eq!(of(Some(&written)).unwrap(), file("a.jsonl", Some(7)));
+        assert!(of(Some(&manifest("/before/a.jsonl", Some(6)))).is_err(), "it begins behind what the state knows");
+        std::fs::remove_file(folder.join(new)).unwrap();
+        std::fs::write(DeadLetterFiles::new(&folder.join(new)).begun_at(9).path, "another run's").unwrap();
+        assert_eq!(of(None).unwrap(), file("dead-letters-19700101T000000Z-2.jsonl", None));
     }
 }

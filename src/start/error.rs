@@ -14,7 +14,7 @@ pub(super) enum StartError {
     )]
     OtherOptions { place: String, differences: Vec<Difference> },
     #[error(
-        "dead letters of this state are in {}, and this run's folder is {}: give --data and --job as before, or move the file \
+        "dead letters of this state are in {}, and this run's folder is {}: give --data and --job as before, or move the newest file \
          there",
         recorded.display(),
         folder.display()

@@ -78,6 +78,7 @@ pub(super) fn fill_sinks(context: &mut RunContext, state: &mut OwnedState, sinks
     let log = OpenLog::open_watched(&mut context.config, context.clock, &mut stays);
     context.config.settings.bounded = bounded;
     let log = log?;
+    log.doubt().iter().for_each(|doubt| tracing::warn!("{doubt}"));
     is_indexed(&log, &filled)?;
     let outcome = fill_from((&context.config, &log), (&mut filled, seq), &mut stays);
     bar::remove();

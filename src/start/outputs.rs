@@ -4,7 +4,7 @@ use super::context::RunContext;
 use super::dead_letters::DeadLetterFile;
 use super::options::ResumeBasis;
 use super::own::OwnedState;
-use crate::sinks::dead_letters::{self, OpenDeadLetters};
+use crate::sinks::dead_letters::{self, DeadLetterOptions, OpenDeadLetters};
 use crate::sinks::{self, OpenSink};
 use minutely_dataflows::edge::{Halt, ManifestPort};
 use minutely_dataflows::watch::Watcher;
@@ -14,6 +14,7 @@ use std::path::PathBuf;
 pub(super) struct OpenOutputs {
     pub(super) sinks: Vec<OpenSink>,
     pub(super) dead_letters: OpenDeadLetters,
+    /// Of the first file.
     pub(super) dead_letters_path: PathBuf,
     /// None where no state is kept, and before [`OpenOutputs::begin_chain`].
     pub(super) manifests: Option<Box<dyn ManifestPort + Send>>,
@@ -27,8 +28,13 @@ impl OpenOutputs {
     /// # Errors
     /// 64, 65 or 69: one cannot be used so.
     pub(super) fn open(context: &RunContext, state: Option<&OwnedState>, file: &DeadLetterFile) -> Result<Self, Halt> {
-        let (take_over, decimals) = (context.config.take_over, context.config.decoder.scales().value);
-        let dead_letters = dead_letters::open(&file.path, context.wake(), file.keep, take_over, decimals)?;
+        let options = DeadLetterOptions {
+            keep: file.keep,
+            take_over: context.config.take_over,
+            file_size: context.config.dead_letter_file_size,
+            decimals: context.config.decoder.scales().value,
+        };
+        let dead_letters = dead_letters::open(&file.path, context.wake(), options)?;
         let basis = state.map_or_else(ResumeBasis::default, OwnedState::basis);
         let mut sinks = Vec::new();
         for uri in &context.config.sinks {

@@ -7,6 +7,7 @@ use super::waker::LeaderWaker;
 use crate::clock::SystemClock;
 use crate::cluster::WorkerSteps;
 use crate::console::{Console, ConsoleOptions, say};
+use crate::dead_letter_files::DeadLetterFiles;
 use crate::sinks::OpenSink;
 use crate::store::{self, StoreUri};
 use crate::threads::Health;
@@ -133,7 +134,7 @@ impl WorkerSetup {
             source: Arc::clone(&self.source),
             complaints: Box::new(complaints),
             unwritable: Box::new(move || healths.iter().map(|health| health.unwritable()).sum()),
-            dead_letters: outputs.dead_letters_path.clone(),
+            dead_letters: DeadLetterFiles::new(&outputs.dead_letters_path),
             drops_bad: self.bad_records == BadRecordPolicy::Drop,
             windowing: self.settings.rule.windowing,
             fields: self.fields.clone(),

@@ -1,5 +1,6 @@
 //! Why nothing can be verified, or not all that was asked for.
 
+use crate::dead_letter_files::DeadLettersProblem;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use std::io;
 use std::path::PathBuf;
@@ -61,6 +62,17 @@ pub(crate) enum VerifyError {
     /// The report has said what.
     #[error("{0}")]
     Differs(String),
+}
+
+impl From<DeadLettersProblem> for VerifyError {
+    fn from(problem: DeadLettersProblem) -> Self {
+        match problem {
+            DeadLettersProblem::Unreadable { path, source } => VerifyError::NoDeadLetters { path, source },
+            DeadLettersProblem::Cut { path, bytes, committed } => {
+                VerifyError::CutDeadLetters { path, bytes, committed }
+            }
+        }
+    }
 }
 
 impl From<VerifyError> for Halt {

@@ -3,6 +3,7 @@
 
 use super::error::VerifyError;
 use crate::config::Config;
+use crate::dead_letter_files::{DeadLetterFiles, KnownLetters, MissingLetters};
 use crate::dead_letter_line::{DeadLetterLine, EvidenceLine};
 use crate::store::{self, IndexedState};
 use crate::text::event_time;
@@ -48,7 +49,7 @@ pub(crate) struct StateFacts {
 }
 
 impl StateFacts {
-    /// Of a state and of what the log says of its partitions. `exceptions`: those in the file of dead letters.
+    /// Of a state and of what the log says of its partitions. `exceptions`: those in the files of dead letters.
     pub(super) fn of(
         state: &IndexedState,
         probes: &[Option<LogProbe>],
@@ -167,46 +168,48 @@ impl Unverifiable {
 /// By partition.
 pub(super) type NamedExceptions = BTreeMap<PartitionName, Exceptions>;
 
-/// The exceptions in the file of dead letters that the state names. `watch` is asked now and then.
+/// The exceptions in the dead letters of a state, and what is not there of these. `watch` is asked now and then.
 ///
 /// # Errors
-/// 65: the file is cut or broken. 69: it cannot be read. What `watch` says.
+/// 65: the newest file is cut, or one is broken. 69: it cannot be read. What `watch` says.
 pub(super) fn exceptions(
     head: &Manifest,
     folder: &Path,
     watch: &mut dyn FnMut() -> Result<(), Halt>,
-) -> Result<NamedExceptions, Halt> {
+) -> Result<(NamedExceptions, Option<MissingLetters>), Halt> {
     let mut all = NamedExceptions::new();
-    let Some(name) = Path::new(&head.dead_letters.name).file_name() else { return Ok(all) };
-    let path = folder.join(name);
+    let Some(files) = DeadLetterFiles::of(head, folder) else { return Ok((all, None)) };
     // Committed so far; what a run that goes on writes behind it is of no record that is looked at.
-    let committed = head.dead_letters.position.unwrap_or(0);
-    if committed == 0 {
-        return Ok(all);
-    }
+    let committed = files.committed(head.dead_letters.position.unwrap_or(0)).map_err(VerifyError::from)?;
+    committed.files.iter().try_for_each(|file| add_exceptions(file, &mut all, watch))?;
+    Ok((all, committed.missing))
+}
+
+/// Those of one file.
+fn add_exceptions(
+    KnownLetters { path, bytes }: &KnownLetters,
+    all: &mut NamedExceptions,
+    watch: &mut dyn FnMut() -> Result<(), Halt>,
+) -> Result<(), Halt> {
     let unreadable = |source| VerifyError::NoDeadLetters { path: path.clone(), source };
-    let file = File::open(&path).map_err(unreadable)?;
-    let bytes = file.metadata().map_err(unreadable)?.len();
-    if bytes < committed {
-        return Err(VerifyError::CutDeadLetters { path, bytes, committed }.into());
-    }
-    let mut reader = BufReader::with_capacity(1 << 20, file.take(committed));
+    let file = File::open(path).map_err(unreadable)?;
+    let mut reader = BufReader::with_capacity(1 << 20, file.take(*bytes));
     let (mut line, mut number) = (Vec::new(), 0);
     while reader.read_until(b'\n', &mut line).map_err(unreadable)? > 0 {
         number += 1;
         if number % LINES == 0 {
             watch()?;
         }
-        // (Lines without anything in them may stand for what was lost: see the message of a file that is shorter.)
+        // (Lines without anything in them may stand for what was lost: an earlier version told how to put them there.)
+        let broken = || VerifyError::NoDeadLetter { path: path.clone(), line: number };
         let text = line.trim_ascii();
         let is_object = text.starts_with(b"{") && text.ends_with(b"}");
         if !text.is_empty() && !is_object {
-            return Err(VerifyError::NoDeadLetter { path, line: number }.into());
+            return Err(broken().into());
         }
         let may_be =
             ["\"floor\"", "\"clock\""].iter().any(|word| memchr::memmem::find(&line, word.as_bytes()).is_some());
         if may_be {
-            let broken = || VerifyError::NoDeadLetter { path: path.clone(), line: number };
             let letter: DeadLetterLine<'_> = serde_json::from_slice(&line).map_err(|_| broken())?;
             if let Some(evidence) = evidence(&letter) {
                 let (name, at, reason) = place(&letter).ok_or_else(broken)?;
@@ -216,7 +219,7 @@ pub(super) fn exceptions(
         }
         line.clear();
     }
-    Ok(all)
+    Ok(())
 }
 
 /// What a record was judged by, if that is a floor or a clock; none within where it is no time.

@@ -6,6 +6,7 @@ use super::plan::AskedMinutes;
 use super::sums::JudgeKind;
 use crate::clock::SystemClock;
 use crate::config::{Config, Metrics};
+use crate::dead_letter_files::MissingLetters;
 use crate::sources;
 use minutely_dataflows::checkpoint::{self, Manifest};
 use minutely_dataflows::digest::MinuteDigest;
@@ -31,6 +32,8 @@ pub(crate) struct OpenLog {
     pub(crate) source: Arc<dyn LogSource>,
     pub(crate) found: Vec<Discovered>,
     pub(crate) columns: OracleColumns,
+    /// Dead letters whose exceptions (R10) are not known: what a clock or a floor judged there counts here.
+    pub(crate) missing_letters: Option<MissingLetters>,
     /// Dead letters that are not in their file yet.
     pub(crate) unstored: Vec<DeadLetter>,
     /// Who judges and adds up: the oracle, if nothing else is asked for.
@@ -92,7 +95,7 @@ impl OpenLog {
         let probes = source.probe(&checkpoint::probe_targets(&state.head))?;
         checkpoint::resume(state.head.clone(), &probes, false)?;
         let has_ids = !config.fields.id.is_empty();
-        let exceptions = facts::exceptions(&state.head, &config.folder, watch)?;
+        let (exceptions, missing_letters) = facts::exceptions(&state.head, &config.folder, watch)?;
         let facts = StateFacts::of(&state, &probes, config.settings.rule, has_ids, exceptions);
         let market = config.metrics == Metrics::Market;
         let (derived, windows) = (config.settings.derive.clone(), &config.settings.windows);
@@ -107,7 +110,7 @@ impl OpenLog {
         };
         let (head, unstored, found) = (state.head, state.unstored, source.discover()?);
         let judges = JudgeKind::Oracle(Box::new(config.decoder.clone()));
-        Ok(OpenLog { head, facts, digests, digests_from, source, found, columns, unstored, judges })
+        Ok(OpenLog { head, facts, digests, digests_from, source, found, columns, missing_letters, unstored, judges })
     }
 
     /// The final minutes that are asked for: all that can be counted again, where nothing is said. `since_final`: nanoseconds of event
@@ -161,6 +164,14 @@ impl OpenLog {
         let buckets = self.facts.buckets();
         let newest_gone = buckets.iter().rev().find(|bucket| self.facts.unverifiable(**bucket).is_some());
         self.indexed_from().max(newest_gone.map(|bucket| WindowStart((bucket + 1) * BUCKET)))
+    }
+
+    /// Which dead letters are not there, and what that means for what is counted again; none where all are.
+    pub(crate) fn doubt(&self) -> Option<String> {
+        let missing = self.missing_letters.as_ref()?;
+        Some(format!(
+            "{missing}; a record that they list as judged by a clock or a floor (R10) counts here as if it were not"
+        ))
     }
 
     /// What rows of a final window say of it.

@@ -61,6 +61,8 @@ pub(super) struct VerifyReport {
     /// Sinks that cannot be read back.
     pub(super) unreadable: Vec<String>,
     pub(super) exceptions: u64,
+    /// Dead letters that are not there, and what that means.
+    pub(super) doubt: Option<String>,
     pub(super) partitions: Vec<PartitionRead>,
     /// With `--independent`.
     pub(super) independent: bool,
@@ -84,6 +86,7 @@ impl Default for VerifyReport {
             amended: Vec::new(),
             unreadable: Vec::new(),
             exceptions: 0,
+            doubt: None,
             partitions: Vec::new(),
             independent: false,
             took: Duration::ZERO,
@@ -123,7 +126,8 @@ impl VerifyReport {
     pub(super) fn verdict(&self, was_asked: bool) -> Option<String> {
         let faults = self.faults();
         if faults > 0 {
-            return Some(format!("{faults} differences, as printed above"));
+            let doubt = if self.doubt.is_some() { ", which dead letters that are not there may explain" } else { "" };
+            return Some(format!("{faults} differences, as printed above{doubt}"));
         }
         if self.minutes == 0 && !self.unverifiable.is_empty() {
             return Some("nothing that was asked for can be verified, as printed above".into());
@@ -133,12 +137,13 @@ impl VerifyReport {
         some.then(|| "some of the minutes that were asked for cannot be verified, as printed above".into())
     }
 
-    /// Of amended rows, and of sinks whose rows cannot be compared.
+    /// Of amended rows, of sinks whose rows cannot be compared, and of dead letters that are not there.
     fn lines_of_other_rows(&self, minute: &mut MinuteText) -> Vec<String> {
         let amended = self.amended.iter().filter(|amended| amended.is_there());
         let mut lines: Vec<String> = amended.flat_map(|amended| amended.lines(minute)).collect();
         let unreadable = self.unreadable.iter();
         lines.extend(unreadable.map(|sink| format!("{sink}: cannot be read back, so it is not compared")));
+        lines.extend(self.doubt.clone());
         lines
     }
 
@@ -262,6 +267,7 @@ impl VerifyReport {
             "unverifiable": unverifiable,
             "indexed_from": self.indexed_from.map(&mut at),
             "exceptions": exceptions,
+            "dead_letters_not_there": self.doubt,
             "not_compared": { "rows": self.rows_with_unknown, "columns": self.unknown_columns(config) },
         });
         Ok(format!("{}\n", escaped_json(&serde_json::to_string_pretty(&report)?)))

@@ -85,6 +85,7 @@ fn report(
     report.unreadable = unreadable;
     let partitions = &log.facts.partitions;
     report.exceptions = partitions.iter().map(|partition| partition.exceptions.len() as u64).sum();
+    report.doubt = log.doubt();
     report.partitions = partitions.iter().map(PartitionRead::of).collect();
     report.independent = plan.independent;
     report.took = began.elapsed();

@@ -229,13 +229,21 @@ pub(crate) fn sqlite_table(path: &Path, table: &str) -> Rows {
     query.query_map([], row).unwrap().collect::<Result<_, _>>().unwrap()
 }
 
-/// The dead letters of the one job below this folder, by partition and offset.
+/// The dead letters of the one job below this folder, by partition and offset: of its first file and of all segments behind it, each of
+/// which begins where the one before it ends.
 pub(crate) fn letters(data: &Path) -> Vec<Value> {
-    let found: Vec<_> =
+    let mut found: Vec<_> =
         files(data).into_iter().filter(|path| path.to_string_lossy().contains("dead-letters-")).collect();
-    assert!(found.len() <= 1, "{found:?}");
-    let Some(file) = found.first() else { return Vec::new() };
-    let text = std::fs::read_to_string(data.join(file)).unwrap();
+    found.sort();
+    let mut text = String::new();
+    for (number, file) in found.iter().enumerate() {
+        if number > 0 {
+            let first = found[0].to_string_lossy();
+            let want = format!("{}.segment-{:020}.jsonl", first.strip_suffix(".jsonl").unwrap(), text.len());
+            assert_eq!(file.to_string_lossy(), want, "{found:?}");
+        }
+        text += &std::fs::read_to_string(data.join(file)).unwrap();
+    }
     let mut letters: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     letters.sort_by_key(|letter| (place(letter), letter["element"].as_u64()));
     letters

@@ -657,6 +657,8 @@ test("an explanation is told in words", () => {
   const one = { partition: "t/0", offset: 12, element: null, reason: "late", event_time: at, value: "1.50", why: "its floor was x", exception: true };
   assert.deepEqual(uncountedOf({ uncounted: [one, { ...one, element: 3, event_time: null, value: null, why: "", exception: false }] }),
     [["late", "t/0, offset 12, event time 08:51:00: 1.50; its floor was x (an exception)"], ["late", "t/0, offset 12 [3]"]]);
+  assert.deepEqual(uncountedOf({ uncounted: [], dead_letters_not_there: "dead letters before byte 7" }),
+    [["unknown", "whether there are more: dead letters before byte 7"]]);
   assert.match(versionsOf({ history: null })[0], /unknown/);
   const history = { since: 2, since_at: at, versions: [{ manifest: 9, at: null, count: 3, sum: "4.5", state: "open" }],
     closed: { manifest: 12, at, waited_for: "t/0", by_floor: true, first_known: false }, final: null };

@@ -215,7 +215,9 @@ pub(crate) fn killed_over_and_over(emit: &'static str, state: Option<&Prefix>) {
     let topic = topic(&kafka, stamps);
     let job = Job::new(&kafka, &topic, influx, emit);
     let job = Job { state: state.cloned(), ..job };
-    let options = [&OFTEN[..], state.map_or(&[], |_| &["--take-over"][..])].concat();
+    let file_size = ["1kB", "4kB", "100kB", "none"][rng.usize(..4)];
+    let options = [&OFTEN[..], &["--dead-letter-file-size", file_size], state.map_or(&[], |_| &["--take-over"][..])];
+    let options = options.concat();
     let producer = Producer::start(kafka.writer(&topic), rng.fork());
     let (kills, mut committed) = (kills(), 0);
     for _ in 0..kills {

@@ -42,14 +42,15 @@ export function sinksOf({ sinks, not_read_back: none }) {
   return [...all, ...none.map((sink) => ["not compared", sink, "it cannot be read back"])];
 }
 
-/** Of each record that does not count: its reason, where it is, and why. */
-export function uncountedOf({ uncounted }) {
-  return uncounted.map((one) => {
+/** Of each record that does not count: its reason, where it is, and why. And that there may be more, where dead letters are not there. */
+export function uncountedOf({ uncounted, dead_letters_not_there: missing = null }) {
+  const all = uncounted.map((one) => {
     const element = one.element === null ? "" : ` [${one.element}]`, at = one.event_time === null ? "" : `, event time ${time(one.event_time)}`;
     const value = one.value === null ? "" : `: ${visible(one.value)}`, why = one.why === "" ? "" : `; ${visible(one.why)}`;
     const exception = one.exception ? " (an exception)" : "";
     return [one.reason, `${visible(one.partition)}, offset ${whole(one.offset)}${element}${at}${value}${why}${exception}`];
   });
+  return missing === null ? all : [...all, ["unknown", `whether there are more: ${visible(missing)}`]];
 }
 
 /** Of each version of the row, oldest first, and of the cuts that closed the minute and made it final. */

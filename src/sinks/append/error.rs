@@ -1,5 +1,6 @@
 //! Why a file that only grows cannot be opened or written.
 
+use crate::dead_letter_files::DeadLetterFiles;
 use minutely_dataflows::edge::{Halt, HaltKind};
 use std::fmt;
 use std::io;
@@ -57,6 +58,8 @@ pub(super) enum FileProblem {
     Locked,
     #[error("cannot be taken over: {0}; end the run that writes to it")]
     NotTakenOver(#[source] io::Error),
+    #[error("is behind what the state knows, and cannot be removed: {0}; end the run that writes to it, or remove it")]
+    NotRemoved(#[source] io::Error),
     #[error("cannot be cut back to what the state knows: {0}; choose another path")]
     NotCut(#[source] io::Error),
     #[error(
@@ -88,9 +91,9 @@ impl AppendError {
                     .to_owned()
             }
             _ => format!(
-                "restore it as it was, or, if what it held is not needed, put as many empty lines in its place \
-                 (head -c {had} /dev/zero | tr '\\0' '\\n' >'{}'), or start a new job (--job NAME)",
-                path.display()
+                "restore it, or the file that followed it, as it was, or, if what they held is not needed, begin an empty one behind it \
+                 (install -m 600 /dev/null '{}'), or start a new job (--job NAME)",
+                DeadLetterFiles::after(path, had).display()
             ),
         };
         AppendError::new(what, path, FileProblem::Shorter { len, had, way_out })
@@ -108,6 +111,11 @@ impl AppendError {
             FileProblem::Unopenable(e) | FileProblem::Unreadable(e) if is_full(e) => HaltKind::Unreachable,
             _ => HaltKind::Usage,
         }
+    }
+
+    /// Has another run locked it?
+    pub(in crate::sinks) fn is_locked(&self) -> bool {
+        matches!(self.problem, FileProblem::Locked)
     }
 
     /// Is the disk full? Then a retry may succeed.

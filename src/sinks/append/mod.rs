@@ -13,7 +13,7 @@ mod open;
 
 pub(super) use error::{AppendError, FileUse};
 pub(super) use file::AppendFile;
-pub(super) use open::{FileClaim, create, folder_of, growing, look, look_writable, sync_folder_of};
+pub(super) use open::{FileClaim, create, folder_of, growing, look, look_writable, remove, sync_folder_of};
 
 use crate::threads::{Backoff, Health, Stop, WriterExit};
 use error::NotDurable;

@@ -158,3 +158,16 @@ pub(in crate::sinks) fn create(what: FileUse, path: &Path, claim: FileClaim) -> 
     sync_folder_of(path).map_err(|e| problem(FileProblem::ParentNotDurable(e)))?;
     Ok(file)
 }
+
+/// Removes a file that the state does not know. None may be open in another run, unless that is to be taken over.
+///
+/// # Errors
+/// 64, with what to do.
+pub(in crate::sinks) fn remove(what: FileUse, path: &Path, take_over: bool) -> Result<(), AppendError> {
+    let removed = growing(true).open(path).and_then(|file| match file.try_lock() {
+        Err(TryLockError::WouldBlock) if !take_over => Err(io::ErrorKind::ResourceBusy.into()),
+        _ => std::fs::remove_file(path),
+    });
+    let removed = removed.and_then(|()| sync_folder_of(path));
+    removed.map_err(|e| AppendError::new(what, path, FileProblem::NotRemoved(e)))
+}
