@@ -16,7 +16,6 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
-use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::util::Timeout;
@@ -58,19 +57,23 @@ impl Kafka {
     pub(crate) fn topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) -> String {
         let topic = fresh(name);
         poll("a topic", PATIENCE, || self.create(&topic, partitions, settings).then_some(()));
-        // (A broker may hear of it after whoever was asked.)
-        poll("the broker knows of it", PATIENCE, || {
-            let metadata = self.admin.inner().fetch_metadata(Some(&topic), PATIENCE).ok()?;
-            let known = |of: &MetadataTopic| of.error().is_none() && !of.partitions().is_empty();
-            metadata.topics().iter().all(known).then_some(())
-        });
+        self.until_led(&topic, partitions);
         topic
+    }
+
+    /// Waits until the broker leads its partitions: it hears of them after whoever was asked to make them.
+    fn until_led(&self, topic: &str, partitions: i32) {
+        let consumer: BaseConsumer = config(&self.address).create().unwrap();
+        poll("the broker leads its partitions", PATIENCE, || {
+            (0..partitions).try_for_each(|number| consumer.fetch_watermarks(topic, number, PATIENCE).map(drop)).ok()
+        });
     }
 
     /// Another one of the same name.
     pub(crate) fn make_anew(&self, topic: &str, partitions: i32) {
         wait_for(self.admin.delete_topics(&[topic], &AdminOptions::new())).unwrap().remove(0).unwrap();
         poll("the topic again", PATIENCE, || self.create(topic, partitions, &[]).then_some(()));
+        self.until_led(topic, partitions);
     }
 
     /// False: one of this name is being deleted.
@@ -113,6 +116,7 @@ impl Kafka {
     pub(crate) fn grow(&self, topic: &str, partitions: usize) {
         let more = [NewPartitions::new(topic, partitions)];
         wait_for(self.admin.create_partitions(&more, &AdminOptions::new())).unwrap().remove(0).unwrap();
+        self.until_led(topic, i32::try_from(partitions).unwrap());
     }
 
     /// From now on a topic has these settings, and no others.
