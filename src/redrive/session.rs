@@ -72,11 +72,11 @@ pub(crate) fn redrive(given: Config, own: Config, plan: &RedrivePlan, clock: Sys
     };
     // Nobody amends what is about to be written, and the other way round.
     let _lock = plan.target.map(|_| AmendLock::take(&config.folder)).transpose()?;
-    let journal = if topic { Some(Journal::open(&plan.file)?) } else { None };
+    let to_topic = if topic { Some((Journal::open(&plan.file)?, RunTopic::of(&config)?.open()?)) } else { None };
     session.read(plan)?;
-    if let Some(mut journal) = journal {
+    if let Some((mut journal, topic)) = to_topic {
         let next = log.facts.partitions.iter().map(|partition| (partition.name.clone(), partition.next.0)).collect();
-        let written = RunTopic::of(&config)?.write(&session.letters, &next, &mut journal)?;
+        let written = topic.write(&session.letters, &next, &mut journal)?;
         session.report.written = Some(written);
     }
     let amended = (plan.target == Some(RedriveTarget::Amend)).then(|| session.amend());

@@ -1,7 +1,8 @@
 //! The run's topic: what its tail replaces already, and corrected records into it, in transactions.
 //!
-//! A transaction has the job's name, so a redrive that begins ends what one before it has left open (`init_transactions`). After that nothing of
-//! the one before can appear any more, and what the topic shows from the journal's beginning on is all that there is.
+//! A transaction has the job's name, so a redrive that begins ends what one before it has left open (`init_transactions`), before it reads: what
+//! is behind an open transaction is not seen. After that nothing of the one before can appear any more, and what the topic shows from the
+//! journal's beginning on is all that there is.
 
 use super::correct::CorrectedLetter;
 use super::error::RedriveError;
@@ -66,6 +67,13 @@ pub(super) struct RunTopic<'a> {
     address: KafkaAddress,
 }
 
+/// One in which no transaction of a redrive before is open.
+pub(super) struct OpenTopic<'a> {
+    topic: RunTopic<'a>,
+    producer: ThreadedProducer<RedriveContext>,
+    context: RedriveContext,
+}
+
 impl<'a> RunTopic<'a> {
     /// Of this run.
     ///
@@ -86,6 +94,24 @@ impl<'a> RunTopic<'a> {
         RedriveError::Topic { topic: self.address.topics.join(","), what: lower(&what.to_string()) }
     }
 
+    /// Ends what a redrive before has left open.
+    ///
+    /// # Errors
+    /// 69: the cluster does not answer, or refuses.
+    pub(super) fn open(self) -> Result<OpenTopic<'a>, RedriveError> {
+        let mut config = producer_config(&self.address.brokers, &self.config.properties, true);
+        config.set("transactional.id", format!("minutely-redrive-{}", self.config.job()));
+        // librdkafka wants a message to be given up before its transaction is.
+        config.set("message.timeout.ms", TRANSACTION_MS).set("transaction.timeout.ms", TRANSACTION_MS);
+        let context = RedriveContext::default();
+        let producer: ThreadedProducer<RedriveContext> =
+            config.create_with_context(context.clone()).map_err(|e| self.failed(&e))?;
+        producer.init_transactions(TIMEOUT).map_err(|e| self.failed(&e))?;
+        Ok(OpenTopic { topic: self, producer, context })
+    }
+}
+
+impl OpenTopic<'_> {
     /// Writes the records of places that were not written before; how many. `next`: where the state is in each partition.
     ///
     /// # Errors
@@ -96,15 +122,8 @@ impl<'a> RunTopic<'a> {
         next: &BTreeMap<PartitionName, i64>,
         journal: &mut Journal,
     ) -> Result<u64, RedriveError> {
-        let mut config = producer_config(&self.address.brokers, &self.config.properties, true);
-        config.set("transactional.id", format!("minutely-redrive-{}", self.config.job()));
-        // librdkafka wants a message to be given up before its transaction is.
-        config.set("message.timeout.ms", TRANSACTION_MS).set("transaction.timeout.ms", TRANSACTION_MS);
-        let context = RedriveContext::default();
-        let producer: ThreadedProducer<RedriveContext> =
-            config.create_with_context(context.clone()).map_err(|e| self.failed(&e))?;
-        producer.init_transactions(TIMEOUT).map_err(|e| self.failed(&e))?;
-        let (replaced, ends) = self.tail(next, journal.begun.as_ref())?;
+        let OpenTopic { topic, producer, context } = self;
+        let (replaced, ends) = topic.tail(next, journal.begun.as_ref())?;
         // All of them: what this call does not want may be wanted by the next.
         journal.add(replaced)?;
         let is_due = |letter: &&CorrectedLetter| !journal.written.contains(&letter.place.to_string());
@@ -115,14 +134,14 @@ impl<'a> RunTopic<'a> {
         }
         journal.begin(ends)?;
         for some in due.chunks(TRANSACTION) {
-            producer.begin_transaction().map_err(|e| self.failed(&e))?;
-            let sent = some.iter().try_for_each(|letter| self.send(&producer, letter));
-            let committed = sent.and_then(|()| producer.commit_transaction(TIMEOUT).map_err(|e| self.failed(&e)));
+            producer.begin_transaction().map_err(|e| topic.failed(&e))?;
+            let sent = some.iter().try_for_each(|letter| self.send(letter));
+            let committed = sent.and_then(|()| producer.commit_transaction(TIMEOUT).map_err(|e| topic.failed(&e)));
             if let Err(why) = committed {
                 // (Where this fails, too, the next redrive gives it up, or the broker does after its time-out.)
                 drop(producer.abort_transaction(TIMEOUT));
                 let refused = context.refused.lock().unwrap_or_else(PoisonError::into_inner).take();
-                return Err(refused.map_or(why, |refused| self.failed(&refused)));
+                return Err(refused.map_or(why, |refused| topic.failed(&refused)));
             }
             journal.add(some.iter().map(|letter| letter.place.to_string()))?;
         }
@@ -130,7 +149,7 @@ impl<'a> RunTopic<'a> {
         Ok(due.len() as u64)
     }
 
-    fn send(&self, producer: &ThreadedProducer<RedriveContext>, letter: &CorrectedLetter) -> Result<(), RedriveError> {
+    fn send(&self, letter: &CorrectedLetter) -> Result<(), RedriveError> {
         let place = letter.place.to_string();
         let header = Header { key: REPLACES, value: Some(place.as_bytes()) };
         let mut next: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&letter.place.partition.log);
@@ -140,7 +159,7 @@ impl<'a> RunTopic<'a> {
         next.headers = Some(OwnedHeaders::new().insert(header));
         let deadline = Instant::now() + TIMEOUT * 4;
         loop {
-            match producer.send(next) {
+            match self.producer.send(next) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
                     if Instant::now() < deadline =>
@@ -148,11 +167,13 @@ impl<'a> RunTopic<'a> {
                     next = back;
                     std::thread::sleep(Duration::from_millis(1));
                 }
-                Err((error, _)) => return Err(self.failed(&error)),
+                Err((error, _)) => return Err(self.topic.failed(&error)),
             }
         }
     }
+}
 
+impl RunTopic<'_> {
     /// The places that committed records replace from there on, and where each partition ends. From the beginning of an unfinished redrive,
     /// else from where the state is.
     fn tail(

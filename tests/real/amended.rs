@@ -201,13 +201,13 @@ fn corrected_records_come_to_the_topic_once_whatever_is_killed() {
             let begun =
                 std::fs::read_to_string(&journal).is_ok_and(|text| text.rfind(r#"{"begin""#) > text.rfind(r#"{"end""#));
             met += u32::from(at_work && begun);
+            if round % 3 == 0 || round == 4 {
+                // (No letter has such a field, so it has nothing to write. It ends a transaction that was left open.)
+                look(folder.path(), &wrong, "");
+            }
             if round == 4 {
                 // The run goes on meanwhile, and its state passes what was written.
                 run(&[]);
-            }
-            if round % 3 == 0 {
-                // (No letter has such a field, so it has nothing to write.)
-                look(folder.path(), &wrong, "");
             }
             if !at_work || met > 1 {
                 break;
