@@ -19,6 +19,7 @@ use rdkafka::message::{DeliveryResult, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -185,10 +186,10 @@ impl RunTopic<'_> {
         let (mut replaced, mut ends) = (BTreeSet::new(), BTreeMap::new());
         for (name, next) in next {
             let Some(number) = name.number else { continue };
-            let first = self.settled(&consumer, (&name.log, number))?;
+            let (first, end) = self.settled(&consumer, (&name.log, number))?;
             let begun = begun.and_then(|begun| begun.get(&name.to_string()));
             let from = begun.map_or(*next, |begun| *begun.min(next)).max(first);
-            let end = self.read_partition(&consumer, (&name.log, number, from), &mut replaced)?;
+            self.read_partition(&consumer, (&name.log, number), from..end, &mut replaced)?;
             ends.insert(name.to_string(), end);
         }
         Ok((replaced, ends))
@@ -200,15 +201,16 @@ impl RunTopic<'_> {
         config.create_with_context(KafkaContext::default()).map_err(|e| self.failed(&e))
     }
 
-    /// Waits until no transaction is open in what a partition has now: records behind its first would not be seen. The first offset.
-    fn settled(&self, committed: &ConsumerClient, (log, number): (&str, i32)) -> Result<i64, RedriveError> {
+    /// Waits until no transaction is open in what a partition has now: records behind its first would not be seen. The first offset, and its end
+    /// as it was before.
+    fn settled(&self, committed: &ConsumerClient, (log, number): (&str, i32)) -> Result<(i64, i64), RedriveError> {
         let (_, end) =
             self.consumer("read_uncommitted")?.fetch_watermarks(log, number, TIMEOUT).map_err(|e| self.failed(&e))?;
         let deadline = Instant::now() + TIMEOUT;
         loop {
             let (first, stable) = committed.fetch_watermarks(log, number, TIMEOUT).map_err(|e| self.failed(&e))?;
             if stable >= end {
-                return Ok(first);
+                return Ok((first, end));
             }
             if Instant::now() > deadline {
                 let why = "a transaction of another producer is open, and what is behind it cannot be read; try again when it has ended";
@@ -218,36 +220,44 @@ impl RunTopic<'_> {
         }
     }
 
-    /// Reads one partition to its end: one at a time, for an end is reported without its topic, and again whenever it moves. The next offset.
+    /// Reads a part of one partition: one at a time, for an end is reported without its topic, and again whenever it moves. It may move all the
+    /// time, for others write, too.
     fn read_partition(
         &self,
         consumer: &ConsumerClient,
-        (log, number, from): (&str, i32, i64),
+        (log, number): (&str, i32),
+        offsets: Range<i64>,
         replaced: &mut BTreeSet<String>,
-    ) -> Result<i64, RedriveError> {
+    ) -> Result<(), RedriveError> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
         let mut one = TopicPartitionList::new();
-        one.add_partition_offset(log, number, Offset::Offset(from)).map_err(|e| self.failed(&e))?;
+        one.add_partition_offset(log, number, Offset::Offset(offsets.start)).map_err(|e| self.failed(&e))?;
         consumer.assign(&one).map_err(|e| self.failed(&e))?;
-        let (mut end, mut deadline) = (from, Instant::now() + TIMEOUT);
+        let mut deadline = Instant::now() + TIMEOUT;
         loop {
             match consumer.poll(Duration::from_millis(200)) {
                 None if Instant::now() < deadline => {}
                 None => return Err(self.failed(&"its end could not be read in time")),
                 Some(Ok(message)) if message.partition() == number && message.topic() == log => {
-                    (deadline, end) = (Instant::now() + TIMEOUT, message.offset() + 1);
+                    deadline = Instant::now() + TIMEOUT;
                     let headers = message.headers().map(|headers| headers.iter().collect::<Vec<_>>());
                     let places = headers.into_iter().flatten().filter(|header| header.key == REPLACES);
                     replaced
                         .extend(places.filter_map(|place| Some(String::from_utf8_lossy(place.value?).into_owned())));
+                    if message.offset() + 1 >= offsets.end {
+                        break;
+                    }
                 }
                 Some(Ok(_)) => {}
+                // (What ends a transaction is at an offset, too, and is no message.)
                 Some(Err(KafkaError::PartitionEOF(at))) if at == number => break,
                 Some(Err(KafkaError::PartitionEOF(_))) => {}
                 Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) => {}
                 Some(Err(error)) => return Err(self.failed(&error)),
             }
         }
-        consumer.unassign().map_err(|e| self.failed(&e))?;
-        Ok(end)
+        consumer.unassign().map_err(|e| self.failed(&e))
     }
 }

@@ -63,8 +63,9 @@ impl Kafka {
 
     /// Waits until the broker leads its partitions: it hears of them after whoever was asked to make them.
     fn until_led(&self, topic: &str, partitions: i32) {
-        let consumer: BaseConsumer = config(&self.address).create().unwrap();
         poll("the broker leads its partitions", PATIENCE, || {
+            // (A client that knows fewer partitions asks for no more for minutes.)
+            let consumer: BaseConsumer = config(&self.address).create().unwrap();
             (0..partitions).try_for_each(|number| consumer.fetch_watermarks(topic, number, PATIENCE).map(drop)).ok()
         });
     }

@@ -216,6 +216,7 @@ fn corrected_records_come_to_the_topic_once_whatever_is_killed() {
         assert!(met > 0, "no kill met a write");
         let (code, reports, said) = look(folder.path(), &to_topic, "");
         assert_eq!(code, Some(0), "{reports:#?}{said}");
+        assert!(Instant::now() < until, "each ended, though somebody writes all the time");
         ended.store(true, Ordering::Relaxed);
         other.join().unwrap()
     });
