@@ -47,11 +47,12 @@ enum Loss {
 impl PeerFacts {
     /// Is it lost? `timeout` in nanoseconds.
     fn loss(&self, now: Monotonic, timeout: i64) -> Option<Loss> {
-        if self.finished {
-            return None;
-        }
+        // (It may be heard after the end of its workers' connection, for they are not one connection.)
         if let Some(why) = &self.farewell {
             return Some(Loss::Ended(why.clone()));
+        }
+        if self.finished {
+            return None;
         }
         if let Some((at, why)) = &self.broken {
             return (now.0 - at.0 > EXPLAIN_WITHIN).then(|| Loss::Broken(why.clone()));
@@ -309,7 +310,13 @@ mod tests {
         assert_eq!(broken.loss(Monotonic(EXPLAIN_WITHIN + 1), SECOND), Some(Loss::Broken("reset".into())));
         let told = PeerFacts { farewell: Some("damaged".into()), ..broken.clone() };
         assert_eq!(told.loss(Monotonic(1), SECOND), Some(Loss::Ended("damaged".into())));
-        assert_eq!(PeerFacts { finished: true, ..told }.loss(Monotonic(9 * SECOND), SECOND), None);
+        let after = PeerFacts { finished: true, ..told };
+        assert_eq!(
+            after.loss(Monotonic(1), SECOND),
+            Some(Loss::Ended("damaged".into())),
+            "heard after its workers' end"
+        );
+        assert_eq!(PeerFacts { finished: true, ..broken }.loss(Monotonic(9 * SECOND), SECOND), None);
     }
 
     #[test]

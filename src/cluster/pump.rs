@@ -9,7 +9,8 @@
 //! so neither direction waits for the other. Each holds one buffer of 64 KiB; a process that is slow to read makes the sender wait.
 //!
 //! The end: timely shuts its half down, TLS says `close_notify`, and the other process hears the end of a stream that is whole. A
-//! connection that ends without it is broken: that is noted, timely is not told, and the heartbeats' thread ends the process.
+//! connection that ends without it is broken: that is noted, timely is not told, and the heartbeats' thread ends the process. So ends that of a process
+//! which ends the run, too: its farewell may not have been said yet, and its workers were not done.
 
 use super::link::Link;
 use super::peers::Peers;
@@ -75,6 +76,9 @@ impl Pump {
         let sent = &self.peers.traffic(self.of).sent;
         loop {
             let n = read(&mut from, &mut plain)?;
+            if n == 0 && self.peers.farewell().is_some() {
+                return to.shutdown(Shutdown::Write);
+            }
             {
                 let mut tls = self.tls();
                 match n {
@@ -232,5 +236,27 @@ mod tests {
         }
         stream.set_nonblocking(true).unwrap();
         assert_eq!(stream.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
+
+    /// The farewell itself goes by another connection, whose thread may be late.
+    #[test]
+    fn the_end_of_a_process_that_ends_the_run_is_a_loss() {
+        let [one, other] = links();
+        let (here, there) = (peers(), peers());
+        let (_stream, _threads) = start(one, &here, 1).unwrap();
+        let (ending, threads) = start(other, &there, 1).unwrap();
+        there.set_up();
+        there.say_farewell("another run has taken it over");
+        drop(ending);
+        let until = std::time::Instant::now() + Duration::from_secs(60);
+        let lost = loop {
+            if let Some(lost) = here.lost(Duration::from_secs(3600)) {
+                break lost;
+            }
+            assert!(std::time::Instant::now() < until, "its end counts as that of one that is done");
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        assert!(lost.contains("it hung up"), "{lost}");
+        drop(threads);
     }
 }
