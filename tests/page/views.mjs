@@ -162,7 +162,9 @@ async function zooms({ open, rows, check, comes }) {
   check(to - from > 60 * MIN && to - from < 200 * MIN && to < end, "about the pointer", `${(to - from) / MIN} min`);
   check(Math.abs((from + to) / 2 - (end - 120 * MIN)) < 2 * MIN, "which stays where it was");
   await tab.mouse.down();
-  await tab.mouse.move(middle[0] + 200, middle[1], { steps: 5 });
+  await tab.mouse.move(middle[0] + 100, middle[1], { steps: 3 });
+  await tab.waitForTimeout(600); // a hand that pauses makes no step of the history
+  await tab.mouse.move(middle[0] + 200, middle[1], { steps: 3 });
   await tab.mouse.up();
   await comes("dragging moves", tab.waitForFunction(([id, before]) => Number(document.getElementById(id).dataset.from) < before, [CHART, from]));
   const moved = await span(tab);

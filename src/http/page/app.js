@@ -313,15 +313,15 @@ function showChoices() {
 }
 
 let moved = 0;
-/** Another span of time: shown at once, loaded and remembered once the hand rests. */
-function setView(span) {
+/** Another span of time: shown at once, loaded once the hand rests, and remembered unless it holds on: a drag is one step of the history, however slow. */
+function setView(span, held = false) {
   Object.assign(view, span);
   notice(""); // what was said of the one before
   showChoices();
   changedNow("chart", "detail");
   clearTimeout(moved);
   moved = setTimeout(() => {
-    remember(true);
+    if (!held) remember(true);
     loadChosen();
   }, 250);
 }

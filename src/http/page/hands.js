@@ -8,16 +8,16 @@ import { pan, settle, zoom } from "./span.js";
 const CLICK_PX = 4, ZOOM = 1.4, WHEEL = 0.0016, LINE_PX = 16;
 
 /**
- * Listens on the canvas of `stage`. `on.view({range, from, to})` is told of another view, `on.hover(move)` to call `move` and
- * draw, `on.open(minute)` that somebody wants to see all of it.
+ * Listens on the canvas of `stage`. `on.view({range, from, to}, held)` is told of another view, and whether a hand still drags it, `on.hover(move)`
+ * to call `move` and draw, `on.open(minute)` that somebody wants to see all of it.
  */
 export function listen(stage, on) {
   const canvas = find("chart");
-  let drag = null; // {x, extent, moved}
+  let drag = null; // {x, extent, moved, view}
 
   const show = (extent) => {
     const facts = stage.facts();
-    if (Number.isFinite(facts.end)) on.view(settle(extent, facts));
+    if (Number.isFinite(facts.end)) on.view(settle(extent, facts), false);
   };
   const width = () => Math.max(1, stage.chart.layout?.right ?? canvas.clientWidth);
   const move = (share) => {
@@ -36,26 +36,32 @@ export function listen(stage, on) {
 
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
-    drag = { x: x(event), extent: stage.extent(), moved: false };
+    drag = { x: x(event), extent: stage.extent(), moved: false, view: null };
     canvas.setPointerCapture(event.pointerId);
   });
   canvas.addEventListener("pointermove", (event) => {
     const by = drag === null ? 0 : drag.x - x(event);
     if (drag !== null && (drag.moved || Math.abs(by) > CLICK_PX)) {
       drag.moved = true;
-      const { from, to } = drag.extent;
-      return show(pan(drag.extent, by / width() * (to - from), stage.facts().end));
+      const { from, to } = drag.extent, facts = stage.facts();
+      if (!Number.isFinite(facts.end)) return undefined;
+      drag.view = settle(pan(drag.extent, by / width() * (to - from), facts.end), facts);
+      return on.view(drag.view, true);
     }
     return on.hover(() => stage.point(x(event)));
   });
+  const release = () => {
+    if (drag?.view) on.view(drag.view, false);
+    drag = null;
+  };
   canvas.addEventListener("pointerup", (event) => {
     if (drag !== null && !drag.moved) {
       const minute = stage.chart.minuteAt(x(event));
       if (minute !== null) on.open(minute);
     }
-    drag = null;
+    release();
   });
-  canvas.addEventListener("pointercancel", () => { drag = null; });
+  canvas.addEventListener("pointercancel", release);
   for (const event of ["pointerleave", "blur"]) canvas.addEventListener(event, () => on.hover(() => { stage.view.hover = null; }));
   canvas.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
