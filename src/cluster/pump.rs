@@ -184,6 +184,18 @@ mod tests {
         Arc::new(Peers::new(&["a:1".into(), "b:2".into()], 0, SystemClock::start()))
     }
 
+    /// Waits until the other process is lost. What is said of it.
+    fn lost(peers: &Peers) -> String {
+        let until = std::time::Instant::now() + Duration::from_secs(60);
+        loop {
+            if let Some(lost) = peers.lost(Duration::from_secs(3600)) {
+                return lost;
+            }
+            assert!(std::time::Instant::now() < until, "its end counts as that of one that is done");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     #[test]
     fn what_is_written_at_one_end_is_read_at_the_other_both_ways_at_once() {
         let [one, other] = links();
@@ -229,11 +241,7 @@ mod tests {
         let here = peers();
         let (mut stream, _threads) = start(one, &here, 1).unwrap();
         drop(other);
-        let until = std::time::Instant::now() + Duration::from_secs(60);
-        while here.lost(Duration::from_secs(3600)).is_none() {
-            assert!(std::time::Instant::now() < until);
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        lost(&here);
         stream.set_nonblocking(true).unwrap();
         assert_eq!(stream.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::WouldBlock);
     }
@@ -244,19 +252,11 @@ mod tests {
         let [one, other] = links();
         let (here, there) = (peers(), peers());
         let (_stream, _threads) = start(one, &here, 1).unwrap();
-        let (ending, threads) = start(other, &there, 1).unwrap();
+        let (ending, _ending_threads) = start(other, &there, 1).unwrap();
         there.set_up();
         there.say_farewell("another run has taken it over");
         drop(ending);
-        let until = std::time::Instant::now() + Duration::from_secs(60);
-        let lost = loop {
-            if let Some(lost) = here.lost(Duration::from_secs(3600)) {
-                break lost;
-            }
-            assert!(std::time::Instant::now() < until, "its end counts as that of one that is done");
-            std::thread::sleep(Duration::from_millis(10));
-        };
+        let lost = lost(&here);
         assert!(lost.contains("it hung up"), "{lost}");
-        drop(threads);
     }
 }

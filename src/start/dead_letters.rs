@@ -54,9 +54,9 @@ fn new_path(folder: &Path, now: EventTime) -> PathBuf {
         1 => folder.join(format!("dead-letters-{stamp}.jsonl")),
         n => folder.join(format!("dead-letters-{stamp}-{n}.jsonl")),
     };
-    let is_free = |path: &PathBuf| {
-        !path.exists() && DeadLetterFiles::new(path).segments().is_ok_and(|segments| segments.is_empty())
-    };
+    // (As above: a folder that cannot be listed is no reason to try other names.)
+    let is_taken = |path: &PathBuf| DeadLetterFiles::new(path).segments().is_ok_and(|segments| !segments.is_empty());
+    let is_free = |path: &PathBuf| !path.exists() && !is_taken(path);
     (1..).map(path).find(is_free).expect("a folder has fewer files than there are numbers")
 }
 
@@ -100,5 +100,9 @@ mod tests {
         std::fs::remove_file(folder.join(new)).unwrap();
         std::fs::write(DeadLetterFiles::new(&folder.join(new)).begun_at(9).path, "another run's").unwrap();
         assert_eq!(of(None).unwrap(), file("dead-letters-19700101T000000Z-2.jsonl", None));
+        // What is no folder cannot be listed: there is a name all the same, and whoever opens it says what is wrong.
+        let no_folder = folder.join("a-file");
+        std::fs::write(&no_folder, "").unwrap();
+        assert_eq!(new_path(&no_folder, EventTime(0)), no_folder.join(new));
     }
 }
