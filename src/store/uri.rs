@@ -29,31 +29,30 @@ impl StoreUri {
             "" => Err(format!("--state {text}: names no folder; it {KNOWN}")),
             path => Ok(StoreUri::Folder(PathBuf::from(path))),
         };
-        match text.split_once(':') {
-            Some(("file", path)) => match path.strip_prefix("//") {
-                Some(rest) if !rest.starts_with('/') => {
-                    Err(format!("--state {text}: names a host, and folders are this machine's: write file:/{rest}"))
-                }
-                rest => folder(rest.unwrap_or(path)),
-            },
-            Some((scheme, rest)) if let Some(kind) = BucketKind::of(scheme) => {
-                let variables = kind.variables();
-                BucketPrefix::parse(kind, rest, text).map(|bucket| StoreUri::Remote(Arc::new(bucket))).map_err(|e| {
-                    match e {
-                        Some(e) => format!("--state {text}: {e}; {variables}* in the environment say what opens it"),
-                        None => format!(
-                            "--state {}: an object store is {}, with {variables}* in the environment",
-                            redacted(text),
-                            kind.shape()
-                        ),
-                    }
-                })
-            }
-            Some((_, rest)) if rest.starts_with("//") => {
-                Err(format!("--state {}: is not known; it {KNOWN}", redacted(text)))
-            }
-            _ => folder(text),
+        let Some((scheme, rest)) = text.split_once(':') else { return folder(text) };
+        if let Some(kind) = BucketKind::of(scheme) {
+            return StoreUri::bucket(kind, rest, text);
         }
+        match (scheme, rest.strip_prefix("//")) {
+            ("file", Some(path)) if !path.starts_with('/') => {
+                Err(format!("--state {text}: names a host, and folders are this machine's: write file:/{path}"))
+            }
+            ("file", path) => folder(path.unwrap_or(rest)),
+            (_, Some(_)) => Err(format!("--state {}: is not known; it {KNOWN}", redacted(text))),
+            (_, None) => folder(text),
+        }
+    }
+
+    fn bucket(kind: BucketKind, rest: &str, text: &str) -> Result<Self, String> {
+        let variables = kind.variables();
+        BucketPrefix::parse(kind, rest, text).map(|bucket| StoreUri::Remote(Arc::new(bucket))).map_err(|e| match e {
+            Some(e) => format!("--state {text}: {e}; {variables}* in the environment say what opens it"),
+            None => format!(
+                "--state {}: an object store is {}, with {variables}* in the environment",
+                redacted(text),
+                kind.shape()
+            ),
+        })
     }
 
     /// The folder; none for a bucket.
