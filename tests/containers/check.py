@@ -160,7 +160,7 @@ class Demo:
 
     def up(self):
         began = time.monotonic()
-        self.compose("up", "-d", "--build")
+        self.compose("--progress=plain", "up", "-d", "--build")  # (else what a build says is lost)
         self.wait()
         print(f"  {len(self.names)} services are as the file wants them after {time.monotonic() - began:.0f} s", flush=True)
         self.watching = True
@@ -360,6 +360,8 @@ def check_the_demo_with_zookeeper_and_two_processes():
         ("ended by kill -9", crash, "minutely-1"),
         ("killed", kill, "minutely-0"),
         ("paused", pause, "minutely-1"),
+        ("cut off", cut_off, "minutely-1"),
+        ("cut off", cut_off, "minutely-0"),
         ("cut off", cut_off, "kafka-zookeeper"),
         ("paused", pause, "zookeeper"),
         ("killed", kill, "influxdb"),
