@@ -1,4 +1,4 @@
-//! A state in a bucket, by the program as a whole, on servers that stand in for real ones. `tests/real/s3.rs` has those.
+//! A state in a bucket, by the program as a whole, on servers that stand in for real ones. `tests/real/buckets.rs` has those.
 
 #![allow(clippy::unwrap_used, reason = "tests panic")]
 
@@ -6,8 +6,8 @@ mod common;
 #[path = "../dataflows/tests/hostile/mod.rs"]
 mod hostile;
 
-use common::bucket::{Creating, Interface, StandIn};
 use common::program::{Ended, PATIENCE, Program, command, files};
+use common::stand_in::{Creating, Interface, StandIn};
 use std::net::TcpListener;
 use std::path::Path;
 
@@ -30,7 +30,7 @@ fn a_server_that_creates_a_file_twice_is_refused() {
     {
         let home = tempfile::tempdir().unwrap();
         let server = StandIn::start(Interface::S3, creating);
-        let ended = run(home.path(), server.uri(), &server.env());
+        let ended = run(home.path(), &server.uri(), &server.env());
         ended.refused(64, &["--state s3://b/jobs/one", part, "If-None-Match", "choose another store"]);
         assert_eq!(server.names(), Vec::<String>::new(), "nothing is left there");
         assert!(files(&home.path().join("data")).iter().all(|file| !file.ends_with("rows.csv")));
@@ -58,16 +58,16 @@ fn a_bucket_holds_a_state() {
     for interface in [Interface::S3, Interface::Google, Interface::Azure] {
         let home = tempfile::tempdir().unwrap();
         let server = StandIn::start(interface, Creating::Honoured);
-        run(home.path(), server.uri(), &server.env()).well();
+        run(home.path(), &server.uri(), &server.env()).well();
         let rows = std::fs::read_to_string(home.path().join("rows.csv")).unwrap();
         assert_eq!(rows.lines().count(), 1 + 150, "{}", server.uri());
         let names = server.names();
         let of = |folder: &str| names.iter().filter(|name| name.starts_with(&format!("jobs/one/{folder}/"))).count();
         assert!(of("manifest") > 1 && of("object") > 0 && names.len() == of("manifest") + of("object"), "{names:?}");
-        let again = run(home.path(), server.uri(), &server.env()).well();
+        let again = run(home.path(), &server.uri(), &server.env()).well();
         assert!(again.said.contains("resuming from manifest") && again.said.contains("3000 records"), "{}", again.said);
         let mut check = command();
-        check.envs(server.env()).args(["state", "check", "--state", server.uri()]);
+        check.envs(server.env()).args(["state", "check", "--state", &server.uri()]);
         let output = check.output().unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success() && said.starts_with("ok: "), "{said}");

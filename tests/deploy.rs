@@ -7,8 +7,8 @@ mod common;
 #[path = "../dataflows/tests/hostile/mod.rs"]
 mod hostile;
 
-use common::bucket::{Creating, Interface, StandIn};
 use common::program::{PATIENCE, Program, command, files};
+use common::stand_in::{Creating, Interface, StandIn};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -8,7 +8,7 @@ pub(crate) mod kafka;
 pub(crate) mod program;
 pub(crate) mod rabbitmq;
 pub(crate) mod rows;
-pub(crate) mod s3;
+pub(crate) mod stand_in;
 pub(crate) mod terminal;
 pub(crate) mod web;
 

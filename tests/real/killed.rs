@@ -4,11 +4,11 @@
 //! Ten kills as a rule, fifty with `MINUTELY_TEST_LONG=1`; `./test with env MINUTELY_TEST_KILLS=3000 cargo test --release --test
 //! real killed` for more.
 
+use crate::common::bucket::Prefix;
 use crate::common::influx::Influx;
 use crate::common::kafka::{Kafka, Writer};
 use crate::common::program::{Ended, PATIENCE, Program};
 use crate::common::rows::{Rows, Wanted, csv, csv_lines, exceptions, letters, only, plain, same, same_letters, sqlite};
-use crate::common::s3::Prefix;
 use crate::common::{now, seed};
 use crate::hostile::Partition;
 use crate::live::short;

@@ -2,11 +2,11 @@
 //! the state nor any sink is harmed by what it had in hand. (`minute_live` may show some of it: InfluxDB has no conditional
 //! write, and that is why final rows have a measurement of their own.)
 
+use crate::common::bucket::Prefix;
 use crate::common::influx::Influx;
 use crate::common::kafka::Kafka;
 use crate::common::program::{PATIENCE, Program};
 use crate::common::rows::letters;
-use crate::common::s3::Prefix;
 use crate::common::seed;
 use crate::killed::{Job, Producer, topic};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};

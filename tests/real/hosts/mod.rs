@@ -1,21 +1,23 @@
 //! Runs that are spread over hosts which are really apart, with Kafka on another and the state in a folder that all see or on the host of an S3 server, and what networks
 //! and hosts do to them: after any of it every sink has what the oracle has, and each dead letter is there once.
 //!
-//! Ten schedules as a rule, 200 with `MINUTELY_TEST_LONG=1`; `MINUTELY_TEST_SCHEDULES=N` for another number.
+//! Ten schedules as a rule, 200 with `MINUTELY_TEST_LONG=1`; `MINUTELY_TEST_SCHEDULES=N` for another number. What lasts does so for 1 s or 6 s, of a time-out of
+//! 4 s; in each twentieth schedule for 10 s or 60 s, of 40 s.
 
 mod network;
 mod spread;
 
+use crate::common::bucket::Prefix;
 use crate::common::kafka::Kafka;
 use crate::common::program::files;
 use crate::common::rows::{csv, same, sqlite};
-use crate::common::s3::Prefix;
+use crate::common::stand_in::Interface;
 use crate::common::{script, seed};
 use crate::killed::{Producer, accounted, topic};
 use crate::live::short;
 use fastrand::Rng;
 use network::{Network, inside};
-use spread::{PEER_TIMEOUT, Place, Spread};
+use spread::{Place, Spread};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -23,6 +25,8 @@ use std::time::Duration;
 
 /// Runs side by side: they wait more than they work.
 const LANES: usize = 3;
+/// As many numbers of a lane as there are addresses 10.77.LANE.HOST: none below is one of them.
+const ADDRESSES: usize = 250;
 const BROKER: &str = "10.77.254.1";
 const BUCKET: &str = "10.77.253.1";
 
@@ -78,7 +82,7 @@ impl Trouble {
         let other = (at + rng.usize(1..run.hosts.len())) % run.hosts.len();
         let (host, other) = (run.hosts[at].name.clone(), run.hosts[other].name.clone());
         // Shorter than what loses a peer, or longer.
-        let time = if rng.bool() { PEER_TIMEOUT / 4 } else { PEER_TIMEOUT + PEER_TIMEOUT / 2 };
+        let time = if rng.bool() { run.peer_timeout / 4 } else { run.peer_timeout * 3 / 2 };
         let links = |run: &Spread<'_>, delay_ms, lost| run.network.lock().unwrap().links(&host, delay_ms, lost);
         let between = |run: &Spread<'_>, lost| {
             let mut network = run.network.lock().unwrap();
@@ -120,13 +124,13 @@ fn roll(run: &mut Spread<'_>) {
 }
 
 /// One run, disturbed and compared.
-fn schedule(network: &Mutex<Network>, lane: usize, servers: &Servers, mut rng: Rng) {
+fn schedule(network: &Mutex<Network>, lane: usize, servers: &Servers, peer_timeout: Duration, mut rng: Rng) {
     let kafka = &servers.kafka;
     let stamps = ["CreateTime", "LogAppendTime"][rng.usize(..2)];
     let topic = topic(kafka, stamps);
     let state = servers.place(&mut rng);
-    eprintln!("lane {lane}: {topic} ({stamps}), {state:?}");
-    let mut run = Spread::new(network, lane, kafka.uri(&topic), state);
+    eprintln!("lane {lane}: {topic} ({stamps}), {state:?}, --peer-timeout {peer_timeout:?}");
+    let mut run = Spread::new(network, lane, kafka.uri(&topic), state, peer_timeout);
     match rng.u8(..3) {
         0 => run.reshape(2, 2),
         1 => run.reshape(3, 1),
@@ -173,15 +177,16 @@ fn whatever_networks_and_hosts_do_every_row_is_the_oracles() {
     let mut network = Network::start(folder.path(), rng.u64(..));
     let servers = Servers::start(&mut network);
     let network = Mutex::new(network);
-    let left: Vec<Rng> = (0..schedules()).map(|_| rng.fork()).collect();
+    let left: Vec<(usize, Rng)> = (1..=schedules()).map(|number| (number, rng.fork())).collect();
     let (left, servers) = (Mutex::new(left), &servers);
     std::thread::scope(|scope| {
-        for lane in 0..LANES {
+        for _ in 0..LANES {
             let (left, network) = (&left, &network);
             scope.spawn(move || {
-                for round in 0.. {
-                    let Some(rng) = left.lock().unwrap().pop() else { return };
-                    schedule(network, lane + LANES * round, servers, rng);
+                loop {
+                    let Some((number, rng)) = left.lock().unwrap().pop() else { return };
+                    let peer_timeout = Duration::from_secs(if number % 20 == 0 { 40 } else { 4 });
+                    schedule(network, number % ADDRESSES, servers, peer_timeout, rng);
                 }
             });
         }
@@ -207,7 +212,16 @@ impl Servers {
         let bucket =
             kinds.into_iter().find(|(variable, ..)| std::env::var_os(variable).is_some()).map(|(_, name, kind)| {
                 network.add("bucket", BUCKET);
-                (name, on("bucket", &script("MINUTELY_TEST_S3_SCRIPT", "s3"), &folder.path().join("s3"), BUCKET, kind))
+                (
+                    name,
+                    on(
+                        "bucket",
+                        &script("MINUTELY_TEST_BUCKET_SCRIPT", "buckets"),
+                        &folder.path().join("bucket"),
+                        BUCKET,
+                        kind,
+                    ),
+                )
             });
         Servers { kafka: Kafka::at(&address), bucket, _folder: folder }
     }
@@ -216,7 +230,7 @@ impl Servers {
     fn place(&self, rng: &mut Rng) -> Place {
         let in_bucket = rng.bool(); // (drawn in any case: a seed gives the same schedule where there is no server)
         match &self.bucket {
-            Some((name, url)) if in_bucket => Place::Bucket(Prefix::on(name, url.clone())),
+            Some((name, url)) if in_bucket => Place::Bucket(Prefix::on(name, Interface::S3, url.clone())),
             _ => Place::Folder(tempfile::tempdir().unwrap()),
         }
     }

@@ -1,17 +1,14 @@
 //! A run that is spread over hosts, and what starts its processes again wherever one ends, as systemd or Kubernetes do.
 
 use super::network::Network;
+use crate::common::bucket::Prefix;
 use crate::common::program::{Ended, PATIENCE, Program};
-use crate::common::s3::Prefix;
 use crate::killed::OFTEN;
 use crate::live::SHORT;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
-
-/// After how long a peer that says nothing is lost.
-pub(super) const PEER_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Where the state is.
 #[derive(Debug)]
@@ -26,7 +23,7 @@ impl Place {
     fn told(&self) -> (String, Vec<(&str, &str)>) {
         match self {
             Place::Folder(folder) => (folder.path().display().to_string(), Vec::new()),
-            Place::Bucket(prefix) => (prefix.uri(), prefix.env().to_vec()),
+            Place::Bucket(prefix) => (prefix.uri(), prefix.env()),
         }
     }
 }
@@ -46,6 +43,8 @@ pub(super) struct Spread<'a> {
     pub(super) hosts: Vec<Host>,
     /// `-w`.
     pub(super) workers: usize,
+    /// After how long a peer that says nothing is lost.
+    pub(super) peer_timeout: Duration,
     pub(super) program: PathBuf,
     pub(super) folder: tempfile::TempDir,
     source: String,
@@ -59,7 +58,13 @@ pub(super) struct Spread<'a> {
 
 impl<'a> Spread<'a> {
     /// Without hosts.
-    pub(super) fn new(network: &'a Mutex<Network>, lane: usize, source: String, state: Place) -> Self {
+    pub(super) fn new(
+        network: &'a Mutex<Network>,
+        lane: usize,
+        source: String,
+        state: Place,
+        peer_timeout: Duration,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = folder.path().join("key");
         let made = Command::new(env!("CARGO_BIN_EXE_minutely")).arg("cluster-key").output().unwrap();
@@ -68,7 +73,8 @@ impl<'a> Spread<'a> {
         std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         let program = PathBuf::from(env!("CARGO_BIN_EXE_minutely"));
         let key = key.display().to_string();
-        Spread { network, lane, hosts: Vec::new(), workers: 1, program, folder, source, state, key, next: 1, ended: 0 }
+        let (hosts, workers, next, ended) = (Vec::new(), 1, 1, 0);
+        Spread { network, lane, hosts, workers, peer_timeout, program, folder, source, state, key, next, ended }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -127,7 +133,7 @@ impl<'a> Spread<'a> {
         let (db, text) = (self.path("minutes.db"), self.path("minutes.csv"));
         let sinks = [format!("sqlite:{}", db.display()), format!("csv:{}", text.display())];
         let numbers = [self.workers, self.hosts.len(), at].map(|n| n.to_string());
-        let timeout = format!("{}s", PEER_TIMEOUT.as_secs());
+        let timeout = format!("{}s", self.peer_timeout.as_secs());
         let hosts = self.path("hosts").display().to_string();
         let (state, env) = self.state.told();
         let mut args = vec!["--source", &self.source, "--job", "apart", "--emit", "changes", "--state", &state];

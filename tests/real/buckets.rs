@@ -1,8 +1,8 @@
-//! The state in a bucket of real S3 servers: SeaweedFS, and moto as a second opinion.
+//! The state in a bucket of real servers: S3 by SeaweedFS, and by moto as a second opinion; Azure by Azurite.
 
+use crate::common::bucket::Prefix;
 use crate::common::program::{Ended, PATIENCE, Program, command};
 use crate::common::rows::{Wanted, csv, csv_lines, letters, same, same_letters, sqlite};
-use crate::common::s3::Prefix;
 use crate::common::{rfc3339, rule_args, seed};
 use crate::hostile::{self, Kind, Partition};
 use crate::killed::killed_over_and_over;
