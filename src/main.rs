@@ -317,6 +317,7 @@ impl produce::SourceCatalog for Sources {
         let options = sources::SourceOptions {
             run_start,
             bounded: plan.bounded,
+            keep_open: false,
             start: plan.start,
             payloads: if plan.is_json { sources::PayloadKind::Json } else { sources::PayloadKind::Text },
             properties: Vec::new(),

@@ -195,9 +195,11 @@ fn a_file_may_grow_between_runs_and_must_not_change() {
     };
     std::fs::write(&log, lines(1, 0..1000)).unwrap();
     assert_eq!(run(&[]).well().done("counted"), 1000);
-    // The last line is half written, and so it stands.
+    // The last line is half written: it is left to the next run.
     std::fs::write(&log, lines(1, 0..1500) + "{\"symbol\"").unwrap();
-    assert_eq!(run(&[]).well().done("rejected"), 1);
+    let ended = run(&[]).well();
+    assert_eq!((ended.done("counted"), ended.done("rejected")), (1500, 0), "{}", ended.said);
+    assert!(ended.said.contains("its last record has no end: it may be half written"), "{}", ended.said);
     std::fs::write(&log, lines(1, 0..1500) + "{\"symbol\":\"A\"}\n" + &lines(1, 1500..2000)).unwrap();
     let ended = run(&[]).well();
     assert_eq!((ended.done("counted"), ended.done("rejected")), (2000, 1), "{}", ended.said);
@@ -210,6 +212,44 @@ fn a_file_may_grow_between_runs_and_must_not_change() {
     let ended = run(&["--accept-changed-log"]).well();
     assert!(ended.said.contains("a changed log is accepted"), "{}", ended.said);
     assert_eq!(ended.done("counted"), 2499, "from line 2001 on: {}", ended.said);
+}
+
+/// Without `--keep-open` a last line without its end counts as it stands, and is remembered: once it is longer, the log is another one.
+#[test]
+fn a_last_line_that_counted_and_has_grown_is_another_record() {
+    for (name, options) in [("a.csv", &["--format", "csv", "--columns", "ts,symbol,price"][..]), ("a.jsonl", &[])] {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join(name);
+        let line = |price: &str| match name {
+            "a.csv" => format!("{},A,{price}", hostile::BEGAN.0 / 1_000_000),
+            _ => format!("{{\"ts\":{},\"symbol\":\"A\",\"price\":{price}}}", hostile::BEGAN.0 / 1_000_000),
+        };
+        let (source, sink) =
+            (format!("file:{}", log.display()), format!("csv:{}", folder.path().join("m.csv").display()));
+        let run = |more: &[&str]| {
+            let args = ["--source", &source, "--sink", &sink, "--job", "grows", "-w", "2"];
+            Program::run(folder.path(), &[&args[..], options, more].concat(), &[])
+        };
+        let begun = format!("{}\n{}", line("10.5"), line("12"));
+        std::fs::write(&log, &begun).unwrap();
+        assert_eq!(run(&[]).well().done("counted"), 2);
+        let rows = csv_lines(&folder.path().join("m.csv"));
+        // Its line end is none of it, be it one byte or two.
+        for end in ["", "\n", "\r\n"] {
+            std::fs::write(&log, format!("{begun}{end}")).unwrap();
+            assert!(run(&[]).well().said.contains("no new records"), "{end:?}");
+        }
+        let grown = if name == "a.csv" { format!("{begun}34.5\n") } else { format!("{begun}, \n") };
+        std::fs::write(&log, grown + &line("11") + "\n").unwrap();
+        run(&[]).refused(65, &[name, "records before offset 2 are not those that were read: the one at 1 is another"]);
+        // And a file that is too short is found before a sink is touched.
+        std::fs::write(&log, line("10.5")).unwrap();
+        run(&["--accept-changed-log"])
+            .refused(65, &[name, "fewer records than the 2 that were read before", "--job NAME"]);
+        assert_eq!(csv_lines(&folder.path().join("m.csv")), rows);
+        std::fs::write(&log, format!("{begun}\n{}\n", line("11"))).unwrap();
+        assert_eq!(run(&[]).well().done("records"), 3);
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::uri::redacted;
 use minutely_dataflows::checkpoint::{self, Manifest};
 use minutely_dataflows::decode::Format;
 use minutely_dataflows::edge::Wake;
+use minutely_dataflows::settings::AtEnd;
 use minutely_dataflows::time::EventTime;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -81,6 +82,7 @@ impl Config {
         SourceOptions {
             run_start,
             bounded: self.settings.bounded,
+            keep_open: self.settings.at_end == AtEnd::KeepOpen,
             start: self.start,
             payloads: match self.fields.format {
                 Format::Json => PayloadKind::Json,

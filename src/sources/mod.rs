@@ -23,6 +23,8 @@ pub(crate) struct SourceOptions {
     pub(crate) run_start: EventTime,
     /// `--until-end`: records the ends first and reads no further.
     pub(crate) bounded: bool,
+    /// `--keep-open`: a record that may be longer in a later run is left to it.
+    pub(crate) keep_open: bool,
     /// `--start`.
     pub(crate) start: Start,
     pub(crate) payloads: PayloadKind,
@@ -188,6 +190,7 @@ mod testing {
         SourceOptions {
             run_start: EventTime(0),
             bounded: true,
+            keep_open: false,
             start: Start::Earliest,
             payloads: PayloadKind::Json,
             properties: Vec::new(),

@@ -62,7 +62,8 @@ pub(super) enum FileError {
     Shorter { path: PathBuf, had: u64, has: u64 },
     /// The file ends before the record from which a state resumes.
     #[error(
-        "{} has fewer records than the {records} that were read before: it is not the file it was; restore it, or start a new run",
+        "{} has fewer records than the {records} that were read before: it was cut off, or is another file; restore it, or start a new \
+         job with what is there (--job NAME), for --accept-changed-log resumes no file that was cut off",
         .path.display()
     )]
     FewerRecords { path: PathBuf, records: i64 },

@@ -49,11 +49,17 @@ fn record_at(path: &Path, was: &LastRecord, byte: u64, payloads: PayloadKind) ->
     let mut found = None;
     while found.is_none() && !reader.ended() {
         let read = reader.read(1, &mut |record| {
-            found = record.payload.map(|payload| last_record(was.offset, payload, byte));
+            found = record.payload.map(|payload| remembered(was, payload, byte));
         });
         read.map_err(|halt| io::Error::other(halt.why))?;
     }
     Ok(found.map_or(LastRecordCheck::Gone, LastRecordCheck::Holds))
+}
+
+/// As it is remembered. One that had no line end then may have both bytes of one now.
+fn remembered(was: &LastRecord, payload: &[u8], byte: u64) -> LastRecord {
+    let found = |payload| last_record(was.offset, payload, byte);
+    payload.strip_suffix(b"\r").map(found).filter(|without| without == was).unwrap_or_else(|| found(payload))
 }
 
 /// How the text is taken apart, which is at its beginning.

@@ -38,7 +38,7 @@ impl Lines {
                 break;
             }
         }
-        // A line without a line end is not remembered: it may grow.
+        // A line without a line end may be longer once the file has grown.
         if !out.is_full() && buffer.ended() && from < text.len() && text.len() - from <= buffer.longest() {
             out.give(text, self.record(text, from..text.len()), false);
             from = text.len();

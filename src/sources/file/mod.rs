@@ -120,6 +120,7 @@ pub(super) fn open(rest: &str, run: &SourceOptions) -> Result<Arc<dyn LogSource>
     Ok(Arc::new(FileSource {
         files,
         payloads: run.payloads,
+        keep_open: run.keep_open,
         announced: AtomicBool::new(false),
         concerns: Concerns::default(),
         permits: Permits::new(),
@@ -132,6 +133,8 @@ pub(super) fn open(rest: &str, run: &SourceOptions) -> Result<Arc<dyn LogSource>
 struct FileSource {
     files: Files,
     payloads: PayloadKind,
+    /// `--keep-open`.
+    keep_open: bool,
     /// The partitions were returned by `discover`.
     announced: AtomicBool,
     concerns: Concerns,
@@ -179,11 +182,16 @@ impl LogSource for FileSource {
 
     fn probe(&self, left: &[(PartitionName, Option<LastRecord>)]) -> Result<Vec<Option<LogProbe>>, Halt> {
         let probe = |(name, last): &(PartitionName, Option<LastRecord>)| {
-            let path = &self.files.get(&name.log)?.path;
-            let last = last.as_ref().map_or(LastRecordCheck::Unknown, |last| last::check(path, last, self.payloads));
-            Some(LogProbe { last, ..LogProbe::default() })
+            let Some(FoundFile { path, .. }) = self.files.get(&name.log) else { return Ok(None) };
+            let Some(was) = last else { return Ok(Some(LogProbe::default())) };
+            let last = last::check(path, was, self.payloads);
+            if last == LastRecordCheck::Gone {
+                // No retention takes records of a file.
+                return Err(FileError::FewerRecords { path: path.clone(), records: was.offset + 1 }.into());
+            }
+            Ok(Some(LogProbe { last, ..LogProbe::default() }))
         };
-        Ok(left.iter().map(probe).collect())
+        left.iter().map(probe).collect()
     }
 
     fn concerns(&self) -> Vec<String> {
@@ -214,8 +222,8 @@ impl LogSource for FileSource {
         // A run that was to read a compressed file which was cut off, and resumes now that it is whole, could read no more of it.
         let end = recorded.filter(|_| !*is_compressed && !*is_container).unwrap_or(*length);
         let buffer = self.text(path, partition.start, end, wake)?;
-        let reader =
-            RecordReader::new(path.clone(), buffer, partition.start, self.payloads, Arc::clone(&self.concerns));
-        Ok(Box::new(reader))
+        let concerns = Arc::clone(&self.concerns);
+        let reader = RecordReader::new(path.clone(), buffer, partition.start, self.payloads, concerns);
+        Ok(Box::new(reader.leaving_unended(self.keep_open)))
     }
 }

@@ -12,6 +12,10 @@ pub(super) struct Place {
     pub(super) skip: i64,
     pub(super) next: NextOffset,
     pub(super) last: Option<LastRecord>,
+    /// A record that may be longer once the file has grown is left to a later run.
+    pub(super) leaves_unended: bool,
+    /// One was left.
+    pub(super) left_one: bool,
 }
 
 /// One call of a reader.
@@ -37,33 +41,38 @@ impl<'a> RecordOutput<'a> {
         self.left == 0
     }
 
-    /// The next record: these bytes of `text`. `whole`: it will not be longer when the file has grown, so it is remembered.
+    /// The next record: these bytes of `text`. `whole`: it will not be longer when the file has grown.
     #[inline]
     pub(super) fn give(&mut self, text: &[u8], bytes: Range<usize>, whole: bool) {
-        if self.place.skip > 0 {
-            self.place.skip -= 1;
+        if self.passes(whole) {
             return;
         }
         (self.each)(record(self.place.next.0, &text[bytes.clone()]));
-        if whole {
-            self.last = Some((self.place.next.0, bytes));
-        }
+        self.last = Some((self.place.next.0, bytes));
         self.handed_out();
     }
 
-    /// The next record is too long: its beginning. `remembered`: as it is remembered, if it is whole.
+    /// The next record is too long: its beginning. `whole`: as for [`RecordOutput::give`].
     pub(super) fn give_long(&mut self, long: &LongRecord, whole: bool) {
-        if self.place.skip > 0 {
-            self.place.skip -= 1;
+        if self.passes(whole) {
             return;
         }
         let offset = self.place.next.0;
         (self.each)(Record { cut_from: Some(long.bytes), ..record(offset, &long.beginning) });
-        if whole {
-            self.last = None;
-            self.place.last = Some(last_record(offset, &long.beginning, long.from));
-        }
+        self.last = None;
+        self.place.last = Some(last_record(offset, &long.beginning, long.from));
         self.handed_out();
+    }
+
+    /// The next record is not handed out: an earlier run had it, or a later one will.
+    #[inline]
+    fn passes(&mut self, whole: bool) -> bool {
+        if self.place.skip > 0 {
+            self.place.skip -= 1;
+            return true;
+        }
+        self.place.left_one |= self.place.leaves_unended && !whole;
+        self.place.leaves_unended && !whole
     }
 
     #[inline]

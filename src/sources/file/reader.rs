@@ -61,8 +61,14 @@ impl RecordReader {
             PayloadKind::Text => Framing::Lines(Lines::new(true)),
             PayloadKind::Avro => Framing::Lengths,
         };
-        let place = Place { skip: start.0, next: start, last: None };
+        let place = Place { skip: start.0, next: start, last: None, leaves_unended: false, left_one: false };
         RecordReader { path, buffer, framing, place, concerns, waits: false, ended: false }
+    }
+
+    /// The same, which may leave a record without an end to a later run.
+    pub(super) fn leaving_unended(mut self, leaves_unended: bool) -> Self {
+        self.place.leaves_unended = leaves_unended;
+        self
     }
 
     /// A reader that begins at the record `start`, which is framed so. It passes none.
@@ -78,7 +84,7 @@ impl RecordReader {
             FramedBy::Values => Framing::Values(Values::at_record()),
             FramedBy::Lengths => Framing::Lengths,
         };
-        let place = Place { skip: 0, next: start, last: None };
+        let place = Place { skip: 0, next: start, last: None, leaves_unended: false, left_one: false };
         let concerns = Concerns::default();
         RecordReader { path, buffer, framing, place, concerns, waits: false, ended: false }
     }
@@ -128,13 +134,19 @@ impl RecordReader {
         if let Framing::Values(values) = &self.framing
             && values.lacks_its_end()
         {
-            let concern = format!(
-                "{}: its array has no end (]): the file may have been cut off between two records",
-                self.path.display()
+            self.tell("its array has no end (]): the file may have been cut off between two records");
+        }
+        if self.place.left_one {
+            self.tell(
+                "its last record has no end: it may be half written, and is left to a later run (without --keep-open \
+                 it is read as it stands)",
             );
-            crate::threads::lock(&self.concerns).push(concern);
         }
         Ok(())
+    }
+
+    fn tell(&self, concern: &str) {
+        crate::threads::lock(&self.concerns).push(format!("{}: {concern}", self.path.display()));
     }
 }
 
