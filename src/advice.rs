@@ -90,7 +90,9 @@ pub(crate) fn nothing_counted(
 ) -> String {
     let (keeps, matches) = match fields.debezium {
         Some(_) => ("--envelope debezium and --where keep", "passes --envelope debezium and --where"),
-        None => ("--where keeps", "matches --where"),
+        None if !fields.filter.is_empty() => ("--where keeps", "matches --where"),
+        None if counts.events - counts.skipped == 1 => ("is no header or empty line", "is an event"),
+        None => ("are no header or empty line", "is an event"),
     };
     let unit = if counts.events == counts.read { "records" } else { "events" };
     let (kept, skipped) = (counts.events - counts.skipped, counts.skipped);
@@ -405,13 +407,19 @@ mod tests {
         let said = "NOTHING COUNTS: all 9 records that were read were rejected: null ts ×4, first partition a, offset 7: ts: expected a number, \
                     found null; --time-field says which field that is";
         assert_eq!(of(Counts { rejected: 9, ..read }, &rejected).as_deref(), Some(said));
-        let said = of(Counts { rejected: 4, skipped: 14, events: 18, ..read }, &rejected).unwrap();
-        assert!(
-            said.starts_with("NOTHING COUNTS: all 4 events that --where keeps (14 skipped) were rejected"),
-            "{said}"
-        );
-        let said = of(Counts { skipped: 9, ..read }, &[]).unwrap();
-        assert_eq!(said, "nothing matches --where: all 9 records that were read are skipped");
+        let filtered = FieldNames { filter: vec!["/type=trade".into()], ..FieldNames::default() };
+        let some = Counts { rejected: 4, skipped: 14, events: 18, ..read };
+        let none = Counts { skipped: 9, ..read };
+        for (fields, kept, nothing) in [
+            (&filtered, "that --where keeps", "nothing matches --where"),
+            (&FieldNames::default(), "that are no header or empty line", "nothing is an event"),
+        ] {
+            let said = of_nothing_counted(&some, &rejected, fields).unwrap();
+            let wanted = format!("NOTHING COUNTS: all 4 events {kept} (14 skipped) were rejected");
+            assert!(said.starts_with(&wanted), "{said}");
+            let said = of_nothing_counted(&none, &[], fields).unwrap();
+            assert_eq!(said, format!("{nothing}: all 9 records that were read are skipped"));
+        }
         let said = of(Counts { late: 9, ..read }, &[]).unwrap();
         assert!(said.starts_with("NOTHING COUNTS: all 9 records that were read are late; --lateness"), "{said}");
         let said = of(Counts { quarantined: 9, past: 2, ..read }, &[]).unwrap();

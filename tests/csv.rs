@@ -55,6 +55,23 @@ impl Log {
     }
 }
 
+/// Lines that end with a carriage return alone are one line, which would be the header.
+#[test]
+fn a_file_with_line_ends_of_another_kind_is_told_and_not_skipped() {
+    let log = Log::of(&[
+        ("mac.csv", "symbol,price,ts\rA,1,1767600000000\rB,2,1767600000000\r"),
+        ("dos.csv", "symbol,price,ts\r\nA,1,1767600000000\r\n"),
+        ("unix.csv", "symbol,price,ts\n"),
+    ]);
+    let ended = log.run("*.csv", &["--format", "csv", "--weight-field", ""]).well();
+    let counts = ["records", "counted", "rejected", "skipped"].map(|what| ended.done(what));
+    assert_eq!(counts, [4, 1, 1, 2], "{}", ended.said);
+    let letter = &letters(&log.path("data"))[0];
+    assert!(format!("{letter:?}").contains("carriage returns without line feeds"), "{letter:?}");
+    let ended = log.start("header", "unix.csv", &["--format", "csv", "--weight-field", ""]).ended(PATIENCE).well();
+    assert!(ended.said.contains("warning: nothing is an event: the only record is skipped"), "{}", ended.said);
+}
+
 #[test]
 fn dumps_with_and_without_a_header() {
     let log = Log::of(&[

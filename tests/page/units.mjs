@@ -502,8 +502,10 @@ test("what is said where no minute is open is true in every state of a run", () 
     [statusOf([{ read: 4, events: 4, rejected: 4 }, {}], { ...because("rejected"), dead_letters: rejected }),
       "4 records read, and none counts: 4 rejected. Most often null ts ×4, first partition t/0, offset 7: ts: expected a number, " +
         "found null.", "Nothing counts"],
-    [statusOf([{ read: 4, events: 4, skipped: 4 }], because("skipped")), "4 records read, and --where skips all.",
+    [statusOf([{ read: 4, events: 4, skipped: 4 }], because("skipped", "nothing matches --where: all 4 records")), "4 records read, and skipped.",
       "Nothing matches --where"],
+    [statusOf([{ read: 1, events: 1, skipped: 1 }], because("skipped", "nothing is an event: the only record")), "1 record read, and skipped.",
+      "Nothing is an event"],
     [statusOf([{ read: 1, events: 1, late: 1 }], { ...because("late"), h: 1, w: 1 }), "1 record read, and none counts: 1 late.",
       "Nothing counts"],
     [statusOf([{ read: 4, events: 4, quarantined: 4 }], because("quarantined")),

@@ -23,7 +23,7 @@ function readWords(s) {
 export function noMinute(s) {
   if (s.partitions.length === 0) return "No partition is known yet.";
   if (sum(s, "read") === 0) return "Nothing has been read yet.";
-  if (s.nothing_counts?.why === "skipped") return `${readWords(s)} read, and --where skips all.`;
+  if (s.nothing_counts?.why === "skipped") return `${readWords(s)} read, and skipped.`;
   if (s.nothing_counts !== null) {
     const [first] = s.dead_letters.rejected;
     const most = first === undefined ? "" : ` Most often ${byReason(first)}, first ${visible(first.first)}.`;
@@ -37,7 +37,7 @@ export function noMinute(s) {
 export function noSymbol(s) {
   if (s === null) return "–";
   if (sum(s, "read") === 0) return "Waiting for the first record";
-  if (s.nothing_counts?.why === "skipped") return "Nothing matches --where";
+  if (s.nothing_counts?.why === "skipped") return visible(s.nothing_counts.text.replace(/:.*/s, "").replace(/^n/, "N"));
   if (s.nothing_counts !== null) return "Nothing counts";
   return "No minute is in memory";
 }

@@ -116,7 +116,7 @@ pub(super) fn no_valid_record(found: &Discovered, state: &PartitionState) -> Str
         [("rejected", counts.rejected), ("too far from the clock", counts.quarantined), ("skipped", counts.skipped)];
     let what: Vec<_> = what.iter().filter(|(_, n)| *n > 0).map(|(name, n)| format!("{n} {name}")).collect();
     if counts.skipped == counts.events {
-        return format!("of which {read} read and --where skips all");
+        return format!("of which {read} read and skipped");
     }
     format!("of which {read} read and none is valid: {}{most}", what.join(", "))
 }
@@ -153,7 +153,7 @@ mod tests {
             "of which 3 records were read and none is valid: 3 rejected; most often null ts ×3: ts: expected a number, found no \
              such field"
         );
-        assert_eq!(said(Counts { skipped: 3, ..read(3) }), "of which 3 records were read and --where skips all");
+        assert_eq!(said(Counts { skipped: 3, ..read(3) }), "of which 3 records were read and skipped");
         assert_eq!(
             said(Counts { quarantined: 1, past: 1, ..read(1) }),
             "of which one record was read and none is valid: 1 too far from the clock"

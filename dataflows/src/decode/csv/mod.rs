@@ -125,7 +125,7 @@ impl CsvRows {
     #[inline(never)]
     fn outcome<'a>(&self, rule: &'a Assembler, record: &Record<'a>) -> EventOutcome<'a> {
         if record.offset < self.rows_from {
-            return EventOutcome::Skipped;
+            return self.before_rows(record);
         }
         // Many rows are plain all the same; why one is no text, or no row, is said below.
         let text = record.payload.filter(|bytes| record.cut_from.is_none() && is_utf8(bytes));
@@ -143,6 +143,19 @@ impl CsvRows {
             }
         }
         self.any_outcome(rule, record)
+    }
+
+    /// What a record before the first row is. A header that has line ends of another kind within holds the rows as well: skipped, they would be lost
+    /// in silence.
+    #[cold]
+    fn before_rows<'a>(&self, record: &Record<'a>) -> EventOutcome<'a> {
+        let text = record.payload.unwrap_or_default();
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        if self.header_at != Some(record.offset) || text.contains(&b'"') || !text.contains(&b'\r') {
+            return EventOutcome::Skipped;
+        }
+        let found = "carriage returns without line feeds in it (convert the file: tr '\\r' '\\n')".to_owned();
+        EventOutcome::Rejected(rejection(Reason::Csv, None, "a header that is one line", found))
     }
 
     /// What any record is, from the header on.
