@@ -33,6 +33,10 @@ impl BucketKind {
         KINDS.into_iter().find(|(_, known, ..)| *known == scheme).map(|(kind, ..)| kind)
     }
 
+    fn scheme(self) -> &'static str {
+        self.known().1
+    }
+
     /// What an address of it looks like.
     pub(super) fn shape(self) -> &'static str {
         self.known().2
@@ -46,6 +50,26 @@ impl BucketKind {
     fn known(self) -> (BucketKind, &'static str, &'static str, &'static str) {
         KINDS.into_iter().find(|(kind, ..)| *kind == self).expect("each kind is in the table")
     }
+}
+
+/// Variables that name a server, each of the kind that its name begins with.
+const SERVERS: [&str; 6] = [
+    "AWS_ENDPOINT",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "GOOGLE_BASE_URL",
+    "AZURE_ENDPOINT",
+    "AZURE_STORAGE_ENDPOINT",
+];
+
+/// What is missing to speak to the server that `variable` looks up, if it is one without TLS: the client library says of it that it cannot build a request.
+fn lacks_leave(kind: BucketKind, variable: impl Fn(&str) -> Option<String>) -> Option<Error> {
+    let servers = SERVERS.into_iter().filter(|name| name.starts_with(kind.variables()));
+    let plain = servers.into_iter().find(|name| variable(name).is_some_and(|url| url.starts_with("http://")))?;
+    let leave = format!("{}ALLOW_HTTP", kind.variables());
+    let given = variable(&leave).is_some_and(|text| ["1", "true", "on", "yes", "y"].contains(&&*text.to_lowercase()));
+    let source = format!("{plain} begins with http://, which only {leave}=true allows").into();
+    (!given).then_some(Error::Generic { store: kind.scheme(), source })
 }
 
 /// A prefix in a bucket, and its address, as messages name it.
@@ -66,6 +90,9 @@ impl BucketPrefix {
         let (bucket, prefix) = rest.strip_prefix("//").map_or(("", ""), |at| at.split_once('/').unwrap_or((at, "")));
         if bucket.is_empty() || bucket.contains(['@', '?', ':']) {
             return Err(None);
+        }
+        if let Some(error) = lacks_leave(kind, |name| std::env::var(name).ok()) {
+            return Err(Some(error));
         }
         // Retries are the state's own, which say what is wrong and can be stopped.
         let retry = RetryConfig { backoff: BackoffConfig::default(), max_retries: 2, retry_timeout: SERVER_TIMEOUT };
@@ -116,5 +143,27 @@ impl BucketPrefix {
     pub(super) async fn copy_to(&self, other: &BucketPrefix, key: &Key) -> Result<(), Error> {
         let below = |prefix: &Key| prefix.parts().chain(key.parts()).collect::<Key>();
         self.store.copy_opts(&below(&self.prefix), &below(&other.prefix), object_store::CopyOptions::default()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_without_tls_needs_leave() {
+        let lacks = |kind, given: &[(&str, &str)]| {
+            let variable = |name: &str| given.iter().find(|(is, _)| *is == name).map(|(_, text)| (*text).to_owned());
+            lacks_leave(kind, variable).map(|error| error.to_string())
+        };
+        let plain = ("AWS_ENDPOINT", "http://127.0.0.1:9000");
+        let said = lacks(BucketKind::S3, &[plain]).unwrap();
+        assert!(said.contains("AWS_ENDPOINT begins with http://, which only AWS_ALLOW_HTTP=true allows"), "{said}");
+        assert_eq!(lacks(BucketKind::S3, &[plain, ("AWS_ALLOW_HTTP", "True")]), None);
+        assert_eq!(lacks(BucketKind::S3, &[("AWS_ENDPOINT", "https://s3.example")]), None);
+        assert_eq!(lacks(BucketKind::Azure, &[plain]), None, "of another kind");
+        assert!(lacks(BucketKind::Google, &[("GOOGLE_BASE_URL", "http://x"), ("GOOGLE_ALLOW_HTTP", "no")]).is_some());
+        // Where credentials come from, which is not TLS's business.
+        assert_eq!(lacks(BucketKind::S3, &[("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")]), None);
     }
 }
