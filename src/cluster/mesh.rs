@@ -340,7 +340,9 @@ impl Mesh<'_> {
         let missing: Vec<_> = missing.map(|at| format!("{at} at {}", self.options.addresses[at])).collect();
         match missing.as_slice() {
             [] => say("waits until all processes are connected to one another"),
-            missing => say(&format!("waits for process {}{}: start it with -p", missing.join(", "), self.trouble)),
+            missing => {
+                say(&format!("waits for process {}{}: start each with its -p", missing.join(", "), self.trouble))
+            }
         }
     }
 }
