@@ -31,10 +31,13 @@ impl DeadLetterFile {
         };
         // (Where the folder cannot be listed the sink says so.)
         let is_gone = DeadLetterFiles::new(&path).resume(position).is_ok_and(|(segment, _)| !segment.path.exists());
-        if recorded.file_name().is_none() || !is_gone || position == 0 {
+        // (In the same folder they are lost, and not elsewhere: the sink says so, and what to do.)
+        let is_elsewhere = recorded.parent() != Some(&absolute(folder));
+        if recorded.file_name().is_none() || !is_gone || position == 0 || !is_elsewhere {
             return Ok(DeadLetterFile { path, keep: Some(position) });
         }
-        Err(StartError::DeadLettersElsewhere { recorded: recorded.to_owned(), folder: absolute(folder) })
+        let behind = DeadLetterFiles::new(&absolute(&path)).begun_at(position).path;
+        Err(StartError::DeadLettersElsewhere { recorded: recorded.to_owned(), folder: absolute(folder), behind })
     }
 
     /// How a state names it.
@@ -90,6 +93,10 @@ mod tests {
         let written = manifest("/before/a.jsonl", Some(7));
         let halt = Halt::from(of(Some(&written)).unwrap_err());
         assert!(halt.kind == HaltKind::Usage && halt.why.contains("/before/a.jsonl"), "{halt}");
+        assert!(halt.why.contains("install -m 600 /dev/null '") && halt.why.contains("segment-"), "{halt}");
+        // Lost in this folder: they are nowhere else, and the sink says what to do.
+        let lost = manifest(folder.join("a.jsonl").to_str().unwrap(), Some(7));
+        assert_eq!(of(Some(&lost)).unwrap(), file("a.jsonl", Some(7)));
         std::fs::write(folder.join("a.jsonl"), "a line").unwrap();
         assert_eq!(of(Some(&written)).unwrap(), file("a.jsonl", Some(7)));
         // The first file may be moved away once there is one behind it.

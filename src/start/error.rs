@@ -15,11 +15,12 @@ pub(super) enum StartError {
     OtherOptions { place: String, differences: Vec<Difference> },
     #[error(
         "dead letters of this state are in {}, and this run's folder is {}: give --data and --job as before, or move the newest file \
-         there",
+         there; if they are lost with their machine, begin an empty one behind them (install -m 600 /dev/null '{}')",
         recorded.display(),
-        folder.display()
+        folder.display(),
+        behind.display()
     )]
-    DeadLettersElsewhere { recorded: PathBuf, folder: PathBuf },
+    DeadLettersElsewhere { recorded: PathBuf, folder: PathBuf, behind: PathBuf },
     #[error(
         "sink {sink}: the database refused all {points} points of this run, and nothing is stored; unwritable.jsonl in the \
          job's folder has each with its reason (a retention that is shorter than the data is old, fields of another type, \
