@@ -232,6 +232,6 @@ fn dead_letters_that_are_not_there_are_told_and_never_taken_for_none() {
     std::fs::rename(&newest[0], job.path("newest")).unwrap();
     job.grow(10);
     let refused = job.start(&["--close"]).ended(PATIENCE);
-    assert_eq!(refused.code, Some(64), "{}", refused.said);
-    assert!(refused.said.contains("move the newest file there"), "{}", refused.said);
+    assert_eq!(refused.code, Some(65), "{}", refused.said);
+    assert!(refused.said.contains("begin an empty one behind it (install -m 600"), "{}", refused.said);
 }

@@ -30,7 +30,7 @@ pub(super) enum StoreError {
     Owned { place: String, owner: String },
     #[error("--state {place}: another run has taken it over ({how}), so this one ends")]
     TakenOver { place: StoreUri, how: String },
-    #[error("state {place}: {source}; see to {}, then start again", what_to_see_to(place, source))]
+    #[error("state {place}: {source}; see to the {}, then start again", if place.folder().is_some() { "disk" } else { "server" })]
     Unreachable { place: StoreUri, source: object_store::Error },
     #[error(
         "--state {place}: {file} was written by another process of this run and is not there: give all processes the same bucket, or a \
@@ -100,7 +100,6 @@ impl StoreError {
         use StoreError as E;
         match self {
             E::UnusableFolder { source, .. } if is_full(source) => HaltKind::Unreachable,
-            E::Unreachable { place, source } if is_refused(place, source) => HaltKind::Usage,
             E::UnusableFolder { .. }
             | E::OtherFiles(_)
             | E::NotAFolder { .. }
@@ -113,21 +112,6 @@ impl StoreError {
             E::Unreachable { .. } | E::Stale { .. } | E::WrittenMeanwhile { .. } => HaltKind::Unreachable,
             E::NoRuntime(_) => HaltKind::Internal,
         }
-    }
-}
-
-/// Did a server answer that there is no such bucket, or that this program may not have it? Nothing is there to wait for then.
-fn is_refused(place: &StoreUri, source: &object_store::Error) -> bool {
-    use object_store::Error as E;
-    let refused = matches!(source, E::NotFound { .. } | E::PermissionDenied { .. } | E::Unauthenticated { .. });
-    refused && place.folder().is_none()
-}
-
-fn what_to_see_to(place: &StoreUri, source: &object_store::Error) -> &'static str {
-    match place.folder() {
-        Some(_) => "the disk",
-        None if is_refused(place, source) => "the bucket's name, its rights and the variables that open it",
-        None => "the server",
     }
 }
 

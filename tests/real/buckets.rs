@@ -265,28 +265,3 @@ fn damage_in_a_bucket_is_named_and_the_state_is_moved_aside() {
         assert!(names.iter().all(|name| !name.starts_with("probe-")), "{names:?}");
     }
 }
-
-/// Whoever restarts what ends with 69 would do so for ever.
-#[test]
-fn what_a_server_refuses_is_not_waited_for() {
-    for prefix in Prefix::of_tests("a bucket that is not there, and a secret that is another") {
-        eprintln!("{}", prefix.server);
-        let folder = tempfile::tempdir().unwrap();
-        let run = |state: &str, env: &[(&str, &str)]| {
-            let args = ["--source", "sim:?records=10", "--job", "job", "--sink", "stdout:", "--state", state];
-            Program::start(&folder.path().join("data"), &args, env).ended(PATIENCE)
-        };
-        let nowhere = prefix.uri().replace("://states/", "://nobodys/");
-        let see = "see to the bucket's name, its rights and the variables that open it";
-        run(&nowhere, &prefix.env()).refused(64, &[&nowhere, see]);
-        if prefix.server != "moto" {
-            let secret = ["AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_ACCOUNT_KEY"];
-            let other = |(name, text)| (name, if secret.contains(&name) { "d3Jvbmc=" } else { text });
-            let env: Vec<(&str, &str)> = prefix.env().into_iter().map(other).collect();
-            run(&prefix.uri(), &env).refused(64, &[&prefix.uri(), see]);
-        }
-        let tls: Vec<(&str, &str)> =
-            prefix.env().into_iter().filter(|(name, _)| !name.ends_with("ALLOW_HTTP")).collect();
-        run(&prefix.uri(), &tls).refused(64, &["begins with http://, which only", "_ALLOW_HTTP=true allows"]);
-    }
-}
