@@ -91,8 +91,8 @@ pub(crate) fn nothing_counted(
     let (keeps, matches) = match fields.debezium {
         Some(_) => ("--envelope debezium and --where keep", "passes --envelope debezium and --where"),
         None if !fields.filter.is_empty() => ("--where keeps", "matches --where"),
-        None if counts.events - counts.skipped == 1 => ("is no header or empty line", "is an event"),
-        None => ("are no header or empty line", "is an event"),
+        None if counts.events - counts.skipped == 1 => ("remains", "is an event"),
+        None => ("remain", "is an event"),
     };
     let unit = if counts.events == counts.read { "records" } else { "events" };
     let (kept, skipped) = (counts.events - counts.skipped, counts.skipped);
@@ -412,7 +412,7 @@ mod tests {
         let none = Counts { skipped: 9, ..read };
         for (fields, kept, nothing) in [
             (&filtered, "that --where keeps", "nothing matches --where"),
-            (&FieldNames::default(), "that are no header or empty line", "nothing is an event"),
+            (&FieldNames::default(), "that remain", "nothing is an event"),
         ] {
             let said = of_nothing_counted(&some, &rejected, fields).unwrap();
             let wanted = format!("NOTHING COUNTS: all 4 events {kept} (14 skipped) were rejected");

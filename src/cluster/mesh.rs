@@ -336,13 +336,13 @@ impl Mesh<'_> {
     }
 
     fn remind(&self) {
-        let missing = self.others().filter(|at| !self.places[*at].is_connected());
-        let missing: Vec<_> = missing.map(|at| format!("{at} at {}", self.options.addresses[at])).collect();
+        let missing: Vec<usize> = self.others().filter(|at| !self.places[*at].is_connected()).collect();
+        let named = |at: &usize| format!("{at} at {}", self.options.addresses[*at]);
+        let named = missing.iter().map(named).collect::<Vec<_>>().join(", ");
         match missing.as_slice() {
             [] => say("waits until all processes are connected to one another"),
-            missing => {
-                say(&format!("waits for process {}{}: start each with its -p", missing.join(", "), self.trouble))
-            }
+            [one] => say(&format!("waits for process {named}{}: start it with -p {one}", self.trouble)),
+            _ => say(&format!("waits for processes {named}{}: start each with its -p", self.trouble)),
         }
     }
 }

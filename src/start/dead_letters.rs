@@ -32,8 +32,8 @@ impl DeadLetterFile {
         // (Where the folder cannot be listed the sink says so.)
         let is_gone = DeadLetterFiles::new(&path).resume(position).is_ok_and(|(segment, _)| !segment.path.exists());
         // (In the same folder they are lost, and not elsewhere: the sink says so, and what to do.)
-        let is_elsewhere = recorded.parent() != Some(&absolute(folder));
-        if recorded.file_name().is_none() || !is_gone || position == 0 || !is_elsewhere {
+        let is_here = recorded.parent() == Some(&absolute(folder));
+        if recorded.file_name().is_none() || !is_gone || position == 0 || is_here {
             return Ok(DeadLetterFile { path, keep: Some(position) });
         }
         let behind = DeadLetterFiles::new(&absolute(&path)).begun_at(position).path;

@@ -171,7 +171,7 @@ impl Sample {
             let beside = advice::of_beside(fields).map(|hint| format!("; {hint}")).unwrap_or_default();
             let what = match fields.debezium {
                 Some(_) => "nothing passes --envelope debezium and --where: is nothing inserted,",
-                None if fields.filter.is_empty() => "nothing is an event: these are headers or empty lines,",
+                None if fields.filter.is_empty() => "nothing is an event: look at why each is skipped,",
                 None => "nothing passes --where: look at the conditions,",
             };
             remarks.push(format!("{what} or read more records (--records){beside}"));

@@ -52,11 +52,11 @@ impl BucketKind {
     }
 }
 
-/// Variables that name a server, each of the kind that its name begins with.
+/// Variables that name a server, each of the kind that its name begins with; of one kind the first that is given.
 const SERVERS: [&str; 6] = [
+    "AWS_ENDPOINT_URL_S3",
     "AWS_ENDPOINT",
     "AWS_ENDPOINT_URL",
-    "AWS_ENDPOINT_URL_S3",
     "GOOGLE_BASE_URL",
     "AZURE_ENDPOINT",
     "AZURE_STORAGE_ENDPOINT",
@@ -64,8 +64,9 @@ const SERVERS: [&str; 6] = [
 
 /// What is missing to speak to the server that `variable` looks up, if it is one without TLS: the client library says of it that it cannot build a request.
 fn lacks_leave(kind: BucketKind, variable: impl Fn(&str) -> Option<String>) -> Option<Error> {
-    let servers = SERVERS.into_iter().filter(|name| name.starts_with(kind.variables()));
-    let plain = servers.into_iter().find(|name| variable(name).is_some_and(|url| url.starts_with("http://")))?;
+    let mut servers = SERVERS.into_iter().filter(|name| name.starts_with(kind.variables()));
+    let (plain, _) =
+        servers.find_map(|name| Some((name, variable(name)?))).filter(|(_, url)| url.starts_with("http://"))?;
     let leave = format!("{}ALLOW_HTTP", kind.variables());
     let given = variable(&leave).is_some_and(|text| ["1", "true", "on", "yes", "y"].contains(&&*text.to_lowercase()));
     let source = format!("{plain} begins with http://, which only {leave}=true allows").into();
@@ -161,6 +162,11 @@ mod tests {
         assert!(said.contains("AWS_ENDPOINT begins with http://, which only AWS_ALLOW_HTTP=true allows"), "{said}");
         assert_eq!(lacks(BucketKind::S3, &[plain, ("AWS_ALLOW_HTTP", "True")]), None);
         assert_eq!(lacks(BucketKind::S3, &[("AWS_ENDPOINT", "https://s3.example")]), None);
+        assert_eq!(
+            lacks(BucketKind::S3, &[plain, ("AWS_ENDPOINT_URL_S3", "https://s3.example")]),
+            None,
+            "it goes before"
+        );
         assert_eq!(lacks(BucketKind::Azure, &[plain]), None, "of another kind");
         assert!(lacks(BucketKind::Google, &[("GOOGLE_BASE_URL", "http://x"), ("GOOGLE_ALLOW_HTTP", "no")]).is_some());
         // Where credentials come from, which is not TLS's business.

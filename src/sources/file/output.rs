@@ -71,8 +71,9 @@ impl<'a> RecordOutput<'a> {
             self.place.skip -= 1;
             return true;
         }
-        self.place.left_one |= self.place.leaves_unended && !whole;
-        self.place.leaves_unended && !whole
+        let is_left = self.place.leaves_unended && !whole;
+        self.place.left_one |= is_left;
+        is_left
     }
 
     #[inline]
