@@ -133,12 +133,12 @@ impl Metric {
 pub enum DeriveError {
     /// No metric is called so.
     #[error(
-        "`{0}` is no derived metric; there are smaN, ravgN, rhighN, rlowN, rvolumeN, rvwapN, bbN, emaN, rsiN (N: minutes), macd, \
-         variance and stddev; or none"
+        "`{0}` is no derived metric; there are smaN, ravgN, rhighN, rlowN, rvolumeN, rvwapN, bbN, emaN, rsiN, chgN (N: minutes, as in \
+         `sma20`), macd, variance and stddev; or none"
     )]
     Unknown(String),
     /// Its number is none, or out of range.
-    #[error("`{name}`: the number of minutes is from {least} to {MAX_MINUTES}, as in `sma20`")]
+    #[error("`{name}`: the number of minutes is from {least} to {MAX_MINUTES}")]
     Minutes {
         /// As it was written.
         name: String,
