@@ -244,6 +244,49 @@ fn options_on_the_command_line_hold_for_the_letters_and_the_record_is_as_the_run
     assert_eq!((row.0, row.1.as_str()), (2, "4"));
 }
 
+/// A job's numbers are integers of one scale, and letters may be read at another.
+#[test]
+fn decimals_of_the_letters_shift_no_number_and_round_none() {
+    let log = [
+        format!(r#"{{"symbol":"A","price":100,"ts":{},"volume":2}}"#, at(5)),
+        format!(r#"{{"symbol":"A","price":0.00123,"ts":{},"volume":3}}"#, at(10)),
+        format!(r#"{{"symbol":"A","price":1e28,"ts":{}}}"#, at(12)),
+        format!(r#"{{"symbol":"B","p":12.5,"ts":{},"volume":1.25}}"#, at(20)),
+        format!(r#"{{"symbol":"B","p":0.125,"ts":{},"volume":1}}"#, at(21)),
+        format!(r#"{{"symbol":"B","p":3,"ts":{},"volume":0.0625}}"#, at(22)),
+        format!(r#"{{"symbol":"A","price":100,"ts":{}}}"#, at(3600)),
+    ];
+    let job = Job::new(&log, "decimals = \"2\"\nweight-decimals = \"3\"\n");
+    let told = |words: &[&str], read: &str, why: &[&str]| {
+        let done = job.redrive(&[words, &["--yes", "--amend"]].concat());
+        assert_eq!(done.code, Some(65), "{}{}", done.out, done.said);
+        for part in [&[read][..], why].concat() {
+            assert!(done.out.contains(part), "{part}: {}", done.out);
+        }
+    };
+    // What the run's own options reject for a digit too many is not another number: more digits are not counted by this job.
+    let of_value = "does not fit --decimals 2 of this job";
+    told(&["--decimals", "5"], "5 rejected letters: 0 can be read now", &["1 letter, first part-0.jsonl@1:", of_value]);
+    told(&["--decimals", "0", "--on-precision", "reject"], "0 can be read now", &["first part-0.jsonl@2:", of_value]);
+    assert!(!job.path("minutes.amended.csv").exists());
+    let of_weight = "its weight does not fit --weight-decimals 3 of this job";
+    let map = ["--map", "price=.p", "--decimals", "7", "--weight-decimals", "5"];
+    told(
+        &map,
+        "5 rejected letters: 1 can be read now",
+        &["price = 12.5 (value)", "= 1.25 (weight)", of_value, of_weight],
+    );
+    let rows: Vec<_> = job.rows().into_iter().collect();
+    let b = ((minute(0), "B".to_owned()), (1, "12.5".to_owned(), "part-0.jsonl@3".to_owned()));
+    assert_eq!(rows, [b]);
+    let kept = std::fs::read_to_string(job.path("data/job/corrected.jsonl")).unwrap();
+    let kept: Value = serde_json::from_str(&kept).unwrap();
+    let payload: Value = serde_json::from_str(kept["payload"].as_str().unwrap()).unwrap();
+    assert_eq!((&payload["price"], &payload["volume"]), (&12.5.into(), &1.25.into()), "{payload}");
+    let verified = job.look(&["verify"]);
+    assert_eq!(verified.code, Some(0), "{}{}", verified.out, verified.said);
+}
+
 #[test]
 fn what_cannot_be_redriven_is_refused_with_what_to_do() {
     let log =

@@ -70,6 +70,17 @@ impl Decimal {
         if exact { Ok(decimal) } else { Err(DecimalError::Precision) }
     }
 
+    /// The same number at another scale: both in decimals.
+    ///
+    /// # Errors
+    /// `Precision`: it has a digit beyond that scale; `Range`: it is beyond its range.
+    pub fn rescaled(self, from: u8, to: u8) -> Result<Self, DecimalError> {
+        let (scaled, decimals) = self.with_decimals(from).shortest();
+        let more = to.checked_sub(decimals).ok_or(DecimalError::Precision)?;
+        let magnitude = scaled.unsigned_abs().checked_mul(10_u128.pow(u32::from(more)));
+        magnitude.and_then(|magnitude| Decimal::bounded(scaled < 0, magnitude)).ok_or(DecimalError::Range)
+    }
+
     /// With its scale.
     pub fn with_decimals(self, decimals: u8) -> ExactNumber {
         ExactNumber::new(self.0, decimals)
@@ -266,6 +277,24 @@ mod tests {
 
     fn text(t: &str) -> Result<String, DecimalError> {
         Decimal::parse(t.as_bytes()).map(|d| d.with_decimals(18).to_string())
+    }
+
+    #[test]
+    fn another_scale_is_the_same_number_or_none() {
+        for (scaled, from, to, want) in [
+            (123, 5, 18, Ok(1_230_000_000_000_000)),
+            (-1_250, 2, 1, Ok(-125)),
+            (-1_250, 2, 0, Err(DecimalError::Precision)),
+            (123, 5, 2, Err(DecimalError::Precision)),
+            (7, 3, 3, Ok(7)),
+            (0, 28, 0, Ok(0)),
+            (1, 0, 28, Ok(10_i128.pow(28))),
+            (10, 0, 28, Ok(10_i128.pow(29))),
+            (11, 0, 28, Err(DecimalError::Range)),
+            (i128::from(i64::MIN), 0, 28, Err(DecimalError::Range)),
+        ] {
+            assert_eq!(Decimal(scaled).rescaled(from, to), want.map(Decimal), "{scaled} from {from} to {to}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::plan::FieldMap;
 use super::raw::RawObject;
 use crate::amend::{LetterPlace, one_event, wrapped};
 use crate::dead_letter_line::DeadLetterLine;
+use minutely_dataflows::decimal::Decimal;
 use minutely_dataflows::decode::{DecodedEvent, Decoder, FieldNames};
 use minutely_dataflows::edge::Halt;
 use minutely_dataflows::escape::shortened;
@@ -67,6 +68,10 @@ impl Corrector<'_> {
             Ok(event) => event,
             Err(why) => return Ok(Err(why)),
         };
+        let event = match self.at_the_scale_of_the_run(event) {
+            Ok(event) => event,
+            Err(why) => return Ok(Err(why)),
+        };
         let text = std::str::from_utf8(&mapped).ok().filter(|text| RawObject::parse(text).is_some());
         let plain = text.unwrap_or("{}").to_owned();
         for text in [Some(plain.clone()), self.rewritten(&plain, &event)].into_iter().flatten() {
@@ -85,6 +90,22 @@ impl Corrector<'_> {
             "can be read, and not be written so that the run's own options read the same: give a --map for each field"
                 .into(),
         ))
+    }
+
+    /// What the letters' options read is an integer of their scale. Nothing is rounded: the letter is told instead.
+    fn at_the_scale_of_the_run<'b>(&self, event: DecodedEvent<'b>) -> Result<DecodedEvent<'b>, String> {
+        let (from, to) = (self.letters.decoder.scales(), self.run.decoder.scales());
+        let same = |number: Decimal, (from, to): (u8, u8), (what, option): (&str, &str)| {
+            number.rescaled(from, to).map_err(|_| {
+                format!(
+                    "its {what} does not fit {option} {to} of this job, and a job's decimals cannot change: a new job \
+                     counts it"
+                )
+            })
+        };
+        let value = same(event.value, (from.value, to.value), ("value", "--decimals"))?;
+        let weight = event.weight.map(|weight| same(weight, (from.weight, to.weight), ("weight", "--weight-decimals")));
+        Ok(DecodedEvent { value, weight: weight.transpose()?, ..event })
     }
 
     /// The payload with each mapped field.
