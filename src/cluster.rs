@@ -20,6 +20,7 @@ mod hello;
 mod key;
 mod link;
 mod mesh;
+mod options;
 mod peers;
 mod pump;
 mod secret;
@@ -28,6 +29,7 @@ mod tls;
 
 pub(crate) use heartbeat::PeerLost;
 pub(crate) use key::ClusterKey;
+pub(crate) use options::CommonOptions;
 pub(crate) use peers::{PeerReport, Peers};
 pub(crate) use steps::WorkerSteps;
 
@@ -70,8 +72,7 @@ pub(crate) struct RunIdentity<'a> {
     pub(crate) job: String,
     /// Of the state: what process 0 has published, and what another found. 0: no state is kept.
     pub(crate) generation: u64,
-    /// Of what must be the same in all.
-    pub(crate) fingerprint: u64,
+    pub(crate) options: CommonOptions,
     /// The data folder. On one machine all processes share it; the secret is in it.
     pub(crate) data: &'a Path,
 }
@@ -142,7 +143,7 @@ fn connect(cluster: &Cluster, run: &RunIdentity<'_>, watch: &Watch) -> Result<St
         process: *process,
         processes: addresses.len(),
         workers: *workers,
-        fingerprint: run.fingerprint,
+        options: run.options.clone(),
     };
     let peers = &watch.peers;
     let timeout = *peer_timeout;

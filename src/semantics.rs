@@ -407,14 +407,14 @@ fn nanoseconds(text: &str) -> Option<i64> {
 }
 
 /// A duration in the largest unit that it is a whole number of: `1h`, not `60m`.
-fn duration_text(nanoseconds: i64) -> String {
+pub(crate) fn duration_text(nanoseconds: i64) -> String {
     const UNITS: [(i64, &str); 5] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
     let ms = nanoseconds / 1_000_000;
     let whole = UNITS.iter().find(|(unit, _)| ms != 0 && ms % unit == 0);
     whole.map_or("0".to_owned(), |(unit, name)| format!("{}{name}", ms / unit))
 }
 
-fn time_text(time: EventTime) -> String {
+pub(crate) fn time_text(time: EventTime) -> String {
     match jiff::Timestamp::from_nanosecond(i128::from(time.0)) {
         Ok(time) => time.to_string(),
         Err(_) => format!("{} ns", time.0), // beyond the years that have a name

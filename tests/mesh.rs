@@ -150,7 +150,11 @@ fn a_process_that_was_started_otherwise_is_named_and_ends() {
     for (more, part) in [
         (&["--job", "other"][..], "job other (here ticks"),
         (&["--job", "ticks", "-w", "2"], "-w 2 (here 1)"),
-        (&["--job", "ticks", "--emit", "final"], "another version, or other options"),
+        (&["--job", "ticks", "--emit", "final"], "--emit final (here changes): processes of one run"),
+        (
+            &["--job", "ticks", "--checkpoint-interval", "3s", "--audit", "1h"],
+            "--audit 1h (here 1d), --checkpoint-interval 3s (here 1s)",
+        ),
     ] {
         let first = waiting(&data, &hosts, ["2", "0"], &["--job", "ticks"]);
         let second = process_of(&data, &hosts, ["2", "1"], more);

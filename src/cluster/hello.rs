@@ -1,6 +1,7 @@
 //! What a process says of itself once the other has proven the key, and whether two of them belong to one start of one run.
 
 use super::error::ClusterError;
+use super::options::CommonOptions;
 use serde::{Deserialize, Serialize};
 
 /// What a connection is for.
@@ -30,8 +31,7 @@ pub(super) struct Hello {
     pub(super) process: usize,
     pub(super) processes: usize,
     pub(super) workers: usize,
-    /// Of what must be the same for all.
-    pub(super) fingerprint: u64,
+    pub(super) options: CommonOptions,
 }
 
 /// Whether a connection counts.
@@ -89,16 +89,15 @@ impl Hello {
         } else if other.job != self.job {
             let (theirs, own) = (&other.job, &self.job);
             Some(format!("job {theirs} (here {own}: another --job, or another option that the job is named by)"))
-        } else if other.fingerprint != self.fingerprint {
-            Some("another version, or other options".to_owned())
         } else {
-            None
+            self.options.differs(&other.options)
         }
     }
 }
 
 #[cfg(test)]
 pub(super) mod testing {
+    use super::super::options::testing::options;
     use super::*;
 
     pub(in super::super) fn hello(process: usize) -> Hello {
@@ -110,13 +109,14 @@ pub(super) mod testing {
             process,
             processes: 3,
             workers: 2,
-            fingerprint: 0x0123_4567_89ab_cdef,
+            options: options(&[("--lateness", "10m")], "all settings"),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::options::testing::options;
     use super::testing::hello;
     use super::*;
 
@@ -138,7 +138,11 @@ mod tests {
             (hello(3), None, "-p 3"),
             (hello(1), Some(2), "-p 1 (by -h here it is 2)"),
             (Hello { job: "other".into(), ..hello(1) }, None, "job other (here ticks"),
-            (Hello { fingerprint: 1, ..hello(1) }, None, "another version, or other options"),
+            (
+                Hello { options: options(&[("--lateness", "5m")], "others"), ..hello(1) },
+                None,
+                "with --lateness 5m (here 10m): processes",
+            ),
         ] {
             let said = of(other, expected);
             assert!(said.contains("a:1") && said.contains(part), "{said}");
