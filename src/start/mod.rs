@@ -12,6 +12,7 @@
 //! again under the lock, and only that counts from then on.
 
 mod check;
+mod common;
 mod context;
 mod dead_letters;
 mod error;

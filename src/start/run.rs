@@ -1,5 +1,6 @@
 //! The last step: starts the workers, waits for them, and says how the run ended.
 
+use super::common::common_options;
 use super::context::RunContext;
 use super::error::StartError;
 use super::groups::WatchedGroups;
@@ -8,15 +9,13 @@ use super::outputs::OpenOutputs;
 use super::serve::PreviewInterval;
 use super::worker::{StateAccess, WorkerSetup};
 use crate::advice;
-use crate::cluster::{CommonOptions, RunIdentity};
-use crate::config::Config;
+use crate::cluster::RunIdentity;
 use crate::console::error;
-use crate::semantics::{duration_text, time_text};
 use crate::{cluster, http, store};
 use minutely_dataflows::acc::Accumulate;
 use minutely_dataflows::derived::GroupSource;
 use minutely_dataflows::edge::{Halt, HaltKind};
-use minutely_dataflows::settings::{AtEnd, Settings, TrailLimits};
+use minutely_dataflows::settings::Settings;
 use minutely_dataflows::worker::Alarm;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -113,36 +112,6 @@ impl OpenedRun {
 /// The first caller takes them.
 fn take(outputs: &Mutex<Option<OpenOutputs>>) -> Option<OpenOutputs> {
     outputs.lock().unwrap_or_else(PoisonError::into_inner).take()
-}
-
-/// What all processes of a run must have in common.
-fn common_options(config: &Config, sinks: &[String]) -> CommonOptions {
-    let Config { semantics, emit, settings, start, as_of, .. } = config;
-    let state = config.state.as_ref().map(ToString::to_string);
-    let all = format!("{:?}", (semantics, sinks, emit, &state, settings, start, as_of));
-    let at_end = match settings.at_end {
-        AtEnd::Close => "close",
-        AtEnd::KeepOpen => "keep open",
-        AtEnd::CloseUnlessGrown => "close unless grown",
-    };
-    let trail = settings.trail.map(|TrailLimits { keep, bytes }| (duration_text(keep), bytes.to_string()));
-    let (keep, bytes) = trail.unwrap_or_else(|| (duration_text(0), "0".to_owned()));
-    let named = [
-        ("--as-of", as_of.map_or_else(|| "not given".to_owned(), time_text)),
-        ("--audit", keep),
-        ("--audit-size", bytes),
-        ("--checkpoint-interval", duration_text(settings.checkpoint_interval)),
-        ("--close or --keep-open", at_end.to_owned()),
-        ("--emit", format!("{emit:?}").to_lowercase()),
-        ("--max-keys", settings.max_keys.to_string()),
-        ("--sink", sinks.join(" ")),
-        ("--sink-timeout", duration_text(settings.sink_timeout)),
-        ("--start", start.to_string()),
-        ("--state", state.unwrap_or_else(|| "none".to_owned())),
-        ("--until-end", settings.bounded.to_string()),
-    ];
-    let named = named.into_iter().map(|(option, value)| (option.to_owned(), value));
-    CommonOptions::new(named.chain(semantics.entries()).collect(), &all)
 }
 
 /// Waits for all workers of this process. The first trouble of any is the outcome.
